@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every name on disk. Nothing else in the program joins path parts.
+//
+//   <cache>/                                       the hub cache: HF_HUB_CACHE, or $HF_HOME/hub
+//     .locks/<folder>/<blob>.lock                  flock files, shared with huggingface_hub (hub-protocol.md 1.8)
+//     <folder>/                                    models--org--name
+//       blobs/<blob>                               a file's content under its digest; appears only when verified
+//       blobs/<blob>.model-prep.incomplete         staging: bytes in any order
+//       blobs/<blob>.model-prep.resume             which bytes of it are on disk, one line
+//       snapshots/<commit>/<path>                  relative symlink to the blob
+//       refs/<revision>                            40 hex digits, no newline; written last
+//       trees/<commit>.json                        the whole commit's listing, when the whole commit is here
+//       .model-prep/<commit>.json                  our own record of what was verified
+//       .model-prep/*.tmp                          files on their way to another name in this folder
+//
+// The staging name ends in `.incomplete`, so that huggingface_hub's tools know it as a leftover, and is never
+// `<blob>.incomplete`, which older versions take for a sequential prefix (hub-protocol.md 1.9). Our own files lie
+// inside the repository's folder, where scan_cache_dir tolerates them (1.13). Temporary files never lie in `refs/`,
+// where they would be read as refs.
+//
+// Pure text: nothing here looks at the disk. All paths but `link_target` and `relative` begin with the cache's root.
+#pragma once
+
+#include <string>
+
+#include "model_prep/values/digest.h"
+#include "model_prep/values/model_spec.h"
+
+namespace model_prep {
+
+/// `models--org--name`.
+std::string repo_folder_name(const RepoId& repo);
+
+/// What a link at `path` in a snapshot holds: `../../blobs/<hex>` and one `../` more for each folder in `path`
+/// (hub-protocol.md 1.3).
+std::string link_target(const RepoPath& path, const Digest& blob);
+
+class CacheLayout {
+ public:
+  explicit CacheLayout(std::string root) : root_(std::move(root)) {}
+
+  const std::string& root() const { return root_; }
+  std::string locks() const;
+  std::string lock_folder(const RepoId& repo) const;
+  std::string lock(const RepoId& repo, const Digest& blob) const;
+  std::string repo(const RepoId& repo) const;
+  std::string blobs(const RepoId& repo) const;
+  std::string blob(const RepoId& repo, const Digest& blob) const;
+  std::string staging(const RepoId& repo, const Digest& blob) const;
+  std::string resume(const RepoId& repo, const Digest& blob) const;
+  std::string snapshots(const RepoId& repo) const;
+  std::string snapshot(const RepoId& repo, const CommitId& commit) const;
+  std::string link(const RepoId& repo, const CommitId& commit, const RepoPath& path) const;
+  std::string ref(const RepoId& repo, const std::string& name) const;
+  std::string tree(const RepoId& repo, const CommitId& commit) const;
+  std::string own_folder(const RepoId& repo) const;
+  std::string record(const RepoId& repo, const CommitId& commit) const;
+
+ private:
+  std::string root_;
+};
+
+}  // namespace model_prep

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the run came to, as a value, as JSON and as an exit code.
+//
+// The summary's members stand in a fixed order and are only ever added to; a golden test holds them. Pure: time and
+// durations are given.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model_prep/values/error.h"
+
+namespace model_prep {
+
+struct FileReport {
+  std::string path;
+  std::int64_t size{0};
+  std::string sha256;    ///< empty where it is not known: a dry run, a file that failed
+  std::string git_sha1;  ///< of a plain git file
+  std::string status;    ///< downloaded, cached, planned, failed, skipped
+  int attempts{0};
+  double duration_s{0};
+  std::optional<Error> error;
+};
+
+enum class ModelStatus : std::uint8_t { downloaded, cached, planned, failed, interrupted };
+
+struct ModelReport {
+  std::string key;
+  ModelStatus status{ModelStatus::failed};
+  std::string repo;
+  std::string revision;
+  std::string commit;  ///< empty if it did not resolve
+  bool pinned{false};
+  std::string ref;
+  std::string variant_requested;
+  std::string variant;
+  std::string snapshot;
+  std::int64_t bytes{0};  ///< of the variant's blobs, each once
+  std::int64_t bytes_downloaded{0};
+  std::int64_t bytes_reused{0};
+  double duration_s{0};
+  std::optional<Error> error;
+  std::vector<FileReport> files;
+  bool success() const { return status != ModelStatus::failed && status != ModelStatus::interrupted; }
+};
+
+struct RunReport {
+  std::string tool;
+  std::string command;
+  std::string timestamp;  ///< UTC, RFC 3339
+  double duration_s{0};
+  bool dry_run{false};
+  bool offline{false};
+  std::string cache_dir;
+  std::string endpoint;
+  std::string variant;
+  std::int64_t requests{0};
+  int retries{0};
+  std::optional<int> signal;   ///< that ended the run
+  std::optional<Error> error;  ///< that concerns the whole run
+  std::vector<ModelReport> models;
+  bool success() const;
+};
+
+/// 0 when every model is complete, 128 + n when signal n ended the run, else 1.
+int exit_code(const RunReport& report);
+/// With a line end.
+std::string summary_text(const RunReport& report);
+
+}  // namespace model_prep

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// What to do next: events in, actions out. No clock, no socket, no file, no thread; time and chance are arguments.
+//
+// An item is a file to be fetched, or a query of the hub's API. The life of a file:
+//
+//   state       event                                   next        action
+//   waiting     a blob is there that nobody vouches for checking    hash it
+//   waiting     room for another file                   locking     try the lock
+//   checking    digest equals                           done        outcome `reused`
+//   checking    digest differs                          locking     fetch it anew (offline: `digest_mismatch`)
+//   locking     held by another                         locking     look again in 250 ms; say so every 10 s
+//   locking     got it, the blob exists now             checking    hash it: another program may have put it there
+//   locking     got it                                  moving      open staging, read the resume record
+//   moving      a connection is free                    moving      ask the hub for the next segment
+//   moving      a redirect                              moving      the same range there, the token only at the hub
+//   moving      segment ended whole                     moving      record ranges
+//   moving      transient failure                       moving      give back what is missing; embargo host or file
+//   moving      401, 403, 404, 410 from a payload host  moving      ask the hub again, at most twice without progress
+//   moving      200 to a ranged request                 moving      one stream from byte 0, no ranges any more
+//   moving      416, another total, wrong encoding      moving      forget what is staged, once
+//   moving      all bytes on disk                       verifying   –
+//   verifying   digests equal                           publishing  rename into place
+//   verifying   digest differs                          moving      restart from zero once, then `digest_mismatch`
+//   publishing  renamed                                 done        outcome `fetched`
+//   publishing  the staging file is gone                moving      restart (somebody pruned it), once
+//   any         out of attempts, or not worth another   done        outcome `failed`
+//   any         deadline, signal, disk full             done        outcome `cancelled`, bytes and record kept
+//
+// A query goes waiting → moving → done. Every transfer of a file starts at the hub's `/resolve/` with its own range:
+// a signed address is good for that range only (hub-protocol.md, top).
+//
+// A failure counts once however many connections of the item it hits: a transfer that was under way when the last
+// failure was counted is part of it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "model_prep/decisions/answer.h"
+#include "model_prep/decisions/plan.h"
+#include "model_prep/decisions/retry.h"
+#include "model_prep/decisions/segments.h"
+#include "model_prep/values/response.h"
+
+namespace model_prep {
+
+using ItemId = std::size_t;
+
+struct WorkItem {
+  Asked asked;
+  Url url;  ///< at the hub
+  bool query{false};
+  // For files only:
+  std::int64_t size{0};
+  std::optional<Digest> blob{};
+  std::optional<Digest> expected_sha256{};
+  bool locked{false};
+  bool html{false};
+  bool check_existing{false};
+  std::vector<std::size_t> models{};  ///< when one of them cannot succeed, items that only it wants are not begun
+};
+
+struct CheckExisting {
+  ItemId item;
+};
+struct TryLock {
+  ItemId item;
+};
+struct OpenStaging {
+  ItemId item;
+  bool fresh;
+};  ///< fresh: forget what is staged
+struct StartTransfer {
+  TransferId id;
+  ItemId item;
+  Url url;
+  std::optional<ByteRange> range;  ///< what to ask for; nothing: the whole
+  bool with_token;
+};
+struct CancelTransfer {
+  TransferId id;
+};
+struct HashTo {
+  ItemId item;
+  std::int64_t watermark;
+};
+struct SaveResume {
+  ItemId item;
+};
+struct Publish {
+  ItemId item;
+};
+struct Close {
+  ItemId item;
+  bool drop_staging;
+};  ///< release the lock, close the files, stop hashing
+struct Finish {
+  ItemId item;
+  FileOutcome outcome;
+};
+enum class NoticeLevel : std::uint8_t { debug, info, warning };
+struct Notice {
+  NoticeLevel level;
+  std::string text;
+};
+
+using Action = std::variant<CheckExisting, TryLock, OpenStaging, StartTransfer, CancelTransfer, HashTo, SaveResume,
+                            Publish, Close, Finish, Notice>;
+
+enum class LockAnswer : std::uint8_t { held, acquired, acquired_blob_exists };
+
+struct HashAnswer {
+  std::optional<Digest> sha256;
+  std::optional<Digest> git_sha1;
+  std::optional<Error> error;  ///< reading or syncing failed
+};
+
+enum class PublishAnswer : std::uint8_t { done, staging_lost };
+
+struct SchedulerSettings {
+  RetryPolicy retry{};
+  int connections{8};
+  std::string hub_origin{};
+  bool has_token{false};
+  bool offline{false};
+  std::optional<TimePoint> deadline{};
+};
+
+class Scheduler {
+ public:
+  Scheduler(SchedulerSettings settings, std::vector<WorkItem> items);
+
+  /// What is to be done now. Carry the actions out in order, report each one's result, and call again.
+  std::vector<Action> next(TimePoint now);
+  /// When to call `next` at the latest: at once after an event, or when a wait is over.
+  TimePoint wake_at() const { return actions_.empty() ? wake_ : TimePoint::min(); }
+  bool finished() const { return open_items_ == 0 && actions_.empty(); }
+
+  void on_lock(ItemId item, LockAnswer answer, const std::string& holder, TimePoint now);
+  void on_staged(ItemId item, RangeSet have, TimePoint now);
+  /// Bytes of this transfer are on disk.
+  void on_bytes(TransferId transfer, ByteRange range);
+  void on_end(const TransferEnd& end, TimePoint now, double jitter);
+  void on_hash(ItemId item, const HashAnswer& answer, TimePoint now);
+  void on_published(ItemId item, PublishAnswer answer, TimePoint now);
+  /// Everything that is left ends now: a signal, a full disk, a fault that concerns the whole run.
+  void stop(const Error& why, TimePoint now);
+
+  /// What a running transfer asked for: its sink judges the head with it.
+  const PayloadAsked& payload_asked(TransferId transfer) const;
+  /// The bytes that a running transfer may write.
+  ByteRange range_of(TransferId transfer) const;
+  /// Whether it was neither ended nor cancelled.
+  bool running(TransferId transfer) const { return transfers_.contains(transfer); }
+  /// What of the item is on disk; null while it is not staged.
+  const RangeSet* have(ItemId item) const;
+  int retries() const { return retries_; }
+  std::int64_t requests() const { return requests_; }
+
+ private:
+  enum class State : std::uint8_t { waiting, checking, locking, moving, verifying, publishing, done };
+
+  struct Item {
+    Item(WorkItem wanted, FailureBudget failures) : work(std::move(wanted)), budget(failures) {}
+    WorkItem work;
+    FailureBudget budget;
+    State state{State::waiting};
+    bool lock_held{false};
+    bool lock_asked{false};
+    bool damaged{false};    // the existing blob was hashed and is wrong
+    bool whole{false};      // this server gives no ranges
+    bool restarted{false};  // from zero, once
+    bool query_taken{false};
+    int spent_signatures{0};
+    int generation{0};  // of failures, see the header
+    std::optional<SegmentMap> segments;
+    std::int64_t best{0};  // most bytes ever on disk: what is beyond is progress
+    std::int64_t hashed_to{0};
+    std::int64_t fetched{0};
+    bool unsaved{false};
+    TimePoint not_before{TimePoint::min()};
+    TimePoint lock_again{TimePoint::min()};
+    TimePoint say_again{TimePoint::min()};
+    TimePoint save_again{TimePoint::min()};
+    TimePoint begun{};
+  };
+
+  struct Transfer {
+    ItemId item;
+    ByteRange range;
+    Url url;
+    int hops{0};
+    int generation{0};
+    std::int64_t received{0};
+    PayloadAsked asked;
+  };
+
+  bool begin(ItemId id, TimePoint now);
+  void begin_items(TimePoint now);
+  void look_at_locks(TimePoint now);
+  void fill_slots(TimePoint now);
+  bool start_one(ItemId id, TimePoint now);
+  void start(ItemId id, ByteRange range, TimePoint now);
+  void save_resumes(TimePoint now);
+  void hop(TransferId id, Transfer transfer, const ResponseHead& head, TimePoint now);
+  void on_body(ItemId id, const Transfer& transfer, TimePoint now, double jitter);
+  void on_spent_signature(ItemId id, const Transfer& transfer, const Error& error, TimePoint now);
+  void failure(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head, TimePoint now,
+               double jitter);
+  void give_back(const Transfer& transfer);
+  Error no_answer(const Transfer& transfer, const Error& cause) const;
+  void restart(ItemId id, TimePoint now, const Error& otherwise);
+  void fail(ItemId id, Error error, TimePoint now);
+  void drop_model(std::size_t model, const Error& error, TimePoint now);
+  void finish(ItemId id, FileStatus status, std::optional<Error> error, TimePoint now, bool drop_staging = false);
+  void cancel_transfers(ItemId id);
+  void all_on_disk(ItemId id);
+  bool digests_equal(const Item& item, const HashAnswer& answer) const;
+  void wake(TimePoint when) { wake_ = std::min(wake_, when); }
+  bool embargoed(const std::string& origin, TimePoint now);
+
+  SchedulerSettings settings_;
+  std::vector<Item> items_;
+  std::map<TransferId, Transfer> transfers_;
+  std::set<ItemId> active_;                     // neither waiting nor done
+  std::map<std::string, TimePoint> embargoes_;  // origin → not before
+  std::set<std::size_t> failed_models_;
+  std::vector<Action> actions_;
+  std::size_t first_waiting_{0};
+  std::size_t open_items_{0};
+  TransferId next_transfer_{1};
+  TimePoint wake_{TimePoint::min()};
+  int retries_{0};
+  std::int64_t requests_{0};
+  bool stopping_{false};
+};
+
+}  // namespace model_prep

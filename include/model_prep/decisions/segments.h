@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file as a set of byte ranges: which bytes are on disk, which are on their way, which to ask for next.
+//
+// Not thread-safe; pure. Offsets and sizes are bytes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace model_prep {
+
+/// Half-open: `begin` is in it, `end` is not.
+struct ByteRange {
+  std::int64_t begin{0};
+  std::int64_t end{0};
+  std::int64_t size() const { return end - begin; }
+  bool empty() const { return begin >= end; }
+  bool operator==(const ByteRange&) const = default;
+};
+
+/// Disjoint ranges that never touch: what touches is one range.
+class RangeSet {
+ public:
+  void add(ByteRange range);
+  void remove(ByteRange range);
+  bool contains(ByteRange range) const;
+  /// The end of the range that begins at 0, else 0.
+  std::int64_t prefix() const;
+  std::int64_t total() const;
+  /// The first gap at or after `from` and below `limit`.
+  std::optional<ByteRange> gap(std::int64_t from, std::int64_t limit) const;
+  bool empty() const { return ends_.empty(); }
+  bool operator==(const RangeSet&) const = default;
+
+  /// `0-33554432,67108864-70000000`: the resume record's form.
+  std::string text() const;
+  /// Nothing for a text that is not sorted, disjoint and within [0, size].
+  static std::optional<RangeSet> parse(std::string_view text, std::int64_t size);
+
+ private:
+  std::map<std::int64_t, std::int64_t> ends_;  // begin → end
+};
+
+class SegmentMap {
+ public:
+  /// `segment` is the most that one transfer takes, `window` how far ahead of the watermark taking may run.
+  SegmentMap(std::int64_t size, RangeSet have, std::int64_t segment, std::int64_t window);
+
+  /// The lowest bytes that nobody has or fetches: at most one segment, none beyond `watermark() + window`.
+  std::optional<ByteRange> take();
+  /// These bytes are on disk. Taken bytes stay busy until they are on disk or given back.
+  void wrote(ByteRange range);
+  /// These were taken and will not come.
+  void give_back(ByteRange range);
+
+  std::int64_t size() const { return size_; }
+  /// Every byte below is on disk.
+  std::int64_t watermark() const { return have_.prefix(); }
+  bool complete() const { return watermark() == size_; }
+  const RangeSet& have() const { return have_; }
+
+ private:
+  std::int64_t size_;
+  std::int64_t segment_;
+  std::int64_t window_;
+  RangeSet have_;
+  RangeSet busy_;  // have or being fetched
+};
+
+/// How much one transfer takes of a file of `size` when `connections` may be used: large enough that the Hub is asked
+/// at most about 128 times per file (it allows 3,000 `/resolve/` requests in five minutes, hub-protocol.md 4.3), small
+/// enough that a single large file still uses all connections.
+std::int64_t segment_size(std::int64_t size, int connections);
+
+}  // namespace model_prep

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP: the one owner of libcurl. No type of it is seen here.
+//
+// All calls and all callbacks of sinks happen on the thread that calls `poll`. A transfer follows no redirect, retries
+// nothing and has no total time limit: those are decisions, made elsewhere. What a transfer does do: it verifies TLS,
+// honours the proxy variables of the environment (libcurl's own support), gives up connecting after 30 s and standing
+// still (under 1 byte a second) after `stall`.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model_prep/decisions/segments.h"
+#include "model_prep/values/error.h"
+#include "model_prep/values/response.h"
+
+namespace model_prep {
+
+/// An http(s) address, or nothing. The text is kept as it is; the origin is in one spelling.
+std::optional<Url> parse_url(std::string_view text);
+/// `reference` (a Location) against `base`, RFC 3986 section 5; an absolute one is kept byte for byte.
+std::optional<Url> resolve_url(const Url& base, std::string_view reference);
+/// Everything but `A-Z a-z 0-9 _ . - ~` as %XX (hub-protocol.md 3.1).
+std::string percent_encode(std::string_view text);
+/// `Link: <https://…>; rel="next"`: the address, or nothing (hub-protocol.md 3.3).
+std::optional<std::string> next_link(std::string_view header);
+
+/// A secret that cannot be printed by accident: it has no formatter and no conversion.
+class Token {
+ public:
+  explicit Token(std::string text) : text_(std::move(text)) {}
+  const std::string& reveal() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+enum class RequestKind : std::uint8_t {
+  query,    ///< the hub's API: JSON, HTTP/2 where the server offers it
+  payload,  ///< a file: HTTP/1.1, one TCP window per range
+};
+
+struct Request {
+  Url url;
+  RequestKind kind{RequestKind::query};
+  std::optional<ByteRange> range;
+  bool with_token{false};
+};
+
+/// Where the bytes of one answer go.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  enum class Body : std::uint8_t { wanted, ignored, refused };
+  /// Called once, before the first byte: `ignored` lets a small body of no interest pass (a redirect's, an error's),
+  /// `refused` ends the transfer.
+  virtual Body on_head(const ResponseHead& head) = 0;
+  virtual std::optional<Error> on_data(std::span<const char> bytes) = 0;
+};
+
+struct TransportSettings {
+  std::string user_agent;
+  std::optional<Token> token;
+  std::chrono::seconds stall{60};
+  int connections{8};
+  int wake_fd{-1};  ///< polled beside the sockets, not read: the signalfd
+};
+
+class Transport {
+ public:
+  explicit Transport(TransportSettings settings);
+  ~Transport();
+  /// `sink` must live until the transfer has ended or was cancelled.
+  void start(TransferId id, const Request& request, BodySink& sink);
+  /// No callback and no end comes for it any more.
+  void cancel(TransferId id);
+  /// Moves bytes until something happens or `until` has come; transfers that ended.
+  std::vector<TransferEnd> poll(TimePoint until);
+  /// Ends a `poll` that waits; the only function here that another thread may call.
+  void wake();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// `libcurl/7.88.1 …`, for the user agent and the log.
+std::string transport_version();
+
+}  // namespace model_prep

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// From what is asked for to the files of a commit, with as few questions as possible.
+//
+// A pinned commit whose files a lock, our record or huggingface_hub's tree listing names needs no question at all.
+// Else: a name costs one request for the commit, an unknown listing one for each page of the tree. All models are asked
+// for at once.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "model_prep/decisions/selection.h"
+#include "model_prep/effects/cache.h"
+#include "model_prep/effects/hub.h"
+#include "model_prep/program/fetcher.h"
+
+namespace model_prep {
+
+enum class Network : std::uint8_t { allowed, forbidden };
+
+/// What can be known without asking. Nothing: the hub must be asked (never with `forbidden`: then it is an error).
+std::optional<Result<ResolvedSnapshot>> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network);
+
+/// Asks the hub; one result for each spec, in order.
+std::vector<Result<ResolvedSnapshot>> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
+                                                       const Hub& hub, Fetcher& fetcher);
+
+}  // namespace model_prep

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can go wrong, as values.
+//
+// A fault of the world (network, disk, hub, user) is an `Error`, returned in a `Result<T>`. A broken invariant of this
+// program is an assert, or a `FatalError(internal)` that only `main` catches. The kinds are those of the summary and
+// are spelled the same in code and JSON. Everything here is a value: any thread may use its own.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace model_prep {
+
+enum class ErrorKind : std::uint8_t {
+  usage,
+  network,
+  timeout,
+  rate_limited,
+  server,
+  not_found,
+  revision_not_found,
+  gated,
+  unauthorized,
+  disabled,
+  protocol,
+  digest_mismatch,
+  lock_mismatch,
+  offline_missing,
+  disk_full,
+  permission,
+  io,
+  deadline,
+  interrupted,
+  internal,
+};
+
+/// The kind as it stands in the summary.
+std::string_view name(ErrorKind kind);
+
+/// What an error means for the run. Retry is an allow-list: what is not understood is not tried again.
+enum class Disposition : std::uint8_t { retry, fail_item, abort_run };
+Disposition disposition(ErrorKind kind);
+
+/// `message`: lower case, no final period, names the object, one line. `hint`: what the user can do, or empty.
+struct Error {
+  ErrorKind kind{ErrorKind::internal};
+  std::string message;
+  std::string hint;
+  bool operator==(const Error&) const = default;
+};
+
+/// A value or an Error, with the interface of `std::expected`, which it becomes in C++23.
+/// No monadic chains: `if (!x) return x.error();`.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : state_(std::move(value)) {}
+  Result(Error error) : state_(std::move(error)) {}
+
+  bool has_value() const { return std::holds_alternative<T>(state_); }
+  explicit operator bool() const { return has_value(); }
+  T& operator*() & { return std::get<T>(state_); }
+  const T& operator*() const& { return std::get<T>(state_); }
+  T&& operator*() && { return std::get<T>(std::move(state_)); }
+  T* operator->() { return &std::get<T>(state_); }
+  const T* operator->() const { return &std::get<T>(state_); }
+  const Error& error() const { return std::get<Error>(state_); }
+
+ private:
+  std::variant<T, Error> state_;
+};
+
+/// The result of something that only succeeds or fails.
+using Status = Result<std::monostate>;
+inline Status ok() { return std::monostate{}; }
+
+/// The run cannot go on. Thrown rarely, caught only in `main`.
+class FatalError : public std::exception {
+ public:
+  explicit FatalError(Error error) : error_(std::move(error)) {}
+  const Error& error() const { return error_; }
+  const char* what() const noexcept override { return error_.message.c_str(); }
+
+ private:
+  Error error_;
+};
+
+}  // namespace model_prep

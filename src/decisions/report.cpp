@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/decisions/report.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace model_prep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string_view status_name(ModelStatus status) {
+  switch (status) {
+    case ModelStatus::downloaded: return "downloaded";
+    case ModelStatus::cached: return "cached";
+    case ModelStatus::planned: return "planned";
+    case ModelStatus::failed: return "failed";
+    case ModelStatus::interrupted: return "interrupted";
+  }
+  return "failed";
+}
+
+double rounded(double value, double steps) { return std::round(value * steps) / steps; }
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+Json error_json(const std::optional<Error>& error) {
+  if (!error) return nullptr;
+  return {{"kind", name(error->kind)}, {"message", error->message}, {"hint", text_or_null(error->hint)}};
+}
+
+Json file_json(const FileReport& file) {
+  Json json = {{"path", file.path}, {"size", file.size}, {"sha256", text_or_null(file.sha256)}};
+  if (!file.git_sha1.empty()) json["git_sha1"] = file.git_sha1;
+  json["status"] = file.status;
+  json["attempts"] = file.attempts;
+  json["duration_s"] = rounded(file.duration_s, 1000);
+  json["error"] = error_json(file.error);
+  return json;
+}
+
+Json model_json(const ModelReport& model) {
+  Json json = {
+      {"success", model.success()},
+      {"status", status_name(model.status)},
+      {"repo", model.repo},
+      {"revision", model.revision},
+      {"commit", text_or_null(model.commit)},
+      {"pinned", model.pinned},
+      {"ref", model.ref},
+      {"variant_requested", model.variant_requested},
+      {"variant", model.variant},
+      {"snapshot", text_or_null(model.snapshot)},
+      {"size_mb", rounded(static_cast<double>(model.bytes) / 1e6, 10)},
+      {"bytes_downloaded", model.bytes_downloaded},
+      {"bytes_reused", model.bytes_reused},
+      {"duration_s", rounded(model.duration_s, 1000)},
+      {"error", error_json(model.error)},
+  };
+  Json files = Json::array();
+  for (const FileReport& file : model.files) files.push_back(file_json(file));
+  json["files"] = std::move(files);
+  return json;
+}
+
+Json totals_json(const RunReport& report) {
+  std::int64_t failed = 0;
+  std::int64_t files = 0;
+  std::int64_t bytes = 0;
+  std::int64_t downloaded = 0;
+  std::int64_t reused = 0;
+  for (const ModelReport& model : report.models) {
+    failed += model.success() ? 0 : 1;
+    files += static_cast<std::int64_t>(model.files.size());
+    bytes += model.bytes;
+    downloaded += model.bytes_downloaded;
+    reused += model.bytes_reused;
+  }
+  return {{"models", report.models.size()},
+          {"failed", failed},
+          {"files", files},
+          {"bytes", bytes},
+          {"bytes_downloaded", downloaded},
+          {"bytes_reused", reused},
+          {"requests", report.requests},
+          {"retries", report.retries}};
+}
+
+}  // namespace
+
+bool RunReport::success() const {
+  return !error && !models.empty() &&
+         std::all_of(models.begin(), models.end(), [](const ModelReport& model) { return model.success(); });
+}
+
+int exit_code(const RunReport& report) {
+  if (report.success()) return 0;
+  return report.signal ? 128 + *report.signal : 1;
+}
+
+std::string summary_text(const RunReport& report) {
+  Json models = Json::object();
+  for (const ModelReport& model : report.models) models[model.key] = model_json(model);
+  const Json json = {
+      {"schema_version", 1},
+      {"tool", report.tool},
+      {"command", report.command},
+      {"timestamp", report.timestamp},
+      {"duration_s", rounded(report.duration_s, 1000)},
+      {"success", report.success()},
+      {"exit_code", exit_code(report)},
+      {"dry_run", report.dry_run},
+      {"offline", report.offline},
+      {"cache_dir", report.cache_dir},
+      {"endpoint", report.endpoint},
+      {"openvino", report.variant == "openvino-int8"},
+      {"error", error_json(report.error)},
+      {"totals", totals_json(report)},
+      {"models", std::move(models)},
+  };
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace model_prep

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/decisions/scheduler.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace model_prep {
+namespace {
+
+constexpr auto kLockPoll = std::chrono::milliseconds(250);
+constexpr auto kLockNotice = std::chrono::seconds(10);
+constexpr auto kSaveEvery = std::chrono::seconds(1);  // what a kill may cost
+constexpr std::int64_t kHashStep = 1024 * 1024;       // one wake-up of the hash thread per MiB
+constexpr int kMostSpentSignatures = 2;
+constexpr std::size_t kOpenPerConnection = 4;  // files open at once: some move, some wait for the hash thread
+
+std::string seconds_text(Duration wait) { return fmt::format("{:.1f} s", std::chrono::duration<double>(wait).count()); }
+
+}  // namespace
+
+Scheduler::Scheduler(SchedulerSettings settings, std::vector<WorkItem> items) : settings_(std::move(settings)) {
+  for (WorkItem& work : items) items_.emplace_back(std::move(work), FailureBudget(settings_.retry.retries));
+  open_items_ = items_.size();
+}
+
+std::vector<Action> Scheduler::next(TimePoint now) {
+  wake_ = TimePoint::max();
+  if (!stopping_ && settings_.deadline && now >= *settings_.deadline)
+    stop(
+        {ErrorKind::deadline, "the run's deadline has passed", "allow more time with --deadline; the next run resumes"},
+        now);
+  if (!stopping_) {
+    fill_slots(now);
+    begin_items(now);
+    fill_slots(now);  // queries that were just begun
+    look_at_locks(now);
+    save_resumes(now);
+    if (settings_.deadline) wake(*settings_.deadline);
+  }
+  return std::exchange(actions_, {});
+}
+
+/// A file is opened when a connection has nothing else to do: those that wait for another process's lock or for their
+/// back-off do not count, those that are just being opened do.
+void Scheduler::begin_items(TimePoint now) {
+  std::size_t busy = transfers_.size();
+  std::size_t open = 0;
+  for (const ItemId id : active_) {
+    const Item& item = items_[id];
+    const bool lock_wait = item.state == State::locking && item.lock_again != TimePoint::min();
+    const bool opening = !lock_wait && (item.state == State::locking ||
+                                        (item.state == State::moving && !item.work.query && !item.segments));
+    open += lock_wait ? 0U : 1U;
+    busy += opening || item.state == State::checking ? 1U : 0U;
+  }
+  const auto room = static_cast<std::size_t>(settings_.connections);
+  while (first_waiting_ < items_.size() && busy < room && open < room * kOpenPerConnection) {
+    const bool begun = begin(first_waiting_++, now);
+    busy += begun ? 1U : 0U;
+    open += begun ? 1U : 0U;
+  }
+}
+
+bool Scheduler::begin(ItemId id, TimePoint now) {
+  Item& item = items_[id];
+  if (item.state != State::waiting) return false;
+  item.begun = now;
+  active_.insert(id);
+  if (item.work.query) {
+    item.state = State::moving;
+  } else if (item.work.check_existing) {
+    item.state = State::checking;
+    actions_.push_back(CheckExisting{id});
+  } else {
+    item.state = State::locking;
+  }
+  return true;
+}
+
+void Scheduler::look_at_locks(TimePoint now) {
+  for (const ItemId id : active_) {
+    Item& item = items_[id];
+    if (item.state != State::locking || item.lock_held || item.lock_asked) continue;
+    if (now < item.lock_again) {
+      wake(item.lock_again);
+      continue;
+    }
+    item.lock_asked = true;
+    actions_.push_back(TryLock{id});
+  }
+}
+
+void Scheduler::on_lock(ItemId id, LockAnswer answer, const std::string& holder, TimePoint now) {
+  wake_ = TimePoint::min();
+  Item& item = items_[id];
+  item.lock_asked = false;
+  if (item.state != State::locking) return;
+  if (answer == LockAnswer::held) {
+    item.lock_again = now + kLockPoll;
+    if (now < item.say_again) return;
+    item.say_again = now + kLockNotice;
+    actions_.push_back(Notice{NoticeLevel::info,
+                              fmt::format("{}: waiting for {}, which is fetching it", item.work.asked.object, holder)});
+    return;
+  }
+  item.lock_held = true;
+  if (answer == LockAnswer::acquired_blob_exists && !item.damaged) {
+    item.state = State::checking;
+    actions_.push_back(CheckExisting{id});
+    return;
+  }
+  item.state = State::moving;
+  actions_.push_back(OpenStaging{id, false});
+}
+
+void Scheduler::on_staged(ItemId id, RangeSet have, TimePoint now) {
+  wake_ = TimePoint::min();
+  Item& item = items_[id];
+  if (item.state != State::moving) return;
+  const std::int64_t size = item.work.size;
+  const std::int64_t segment = item.whole ? std::max<std::int64_t>(size, 1) : segment_size(size, settings_.connections);
+  item.segments.emplace(size, std::move(have), segment, 2 * settings_.connections * segment);
+  item.best = std::max(item.best, item.segments->have().total());
+  item.hashed_to = item.segments->watermark();
+  item.save_again = now + kSaveEvery;
+  if (item.hashed_to > 0) actions_.push_back(HashTo{id, item.hashed_to});
+  if (item.segments->complete()) all_on_disk(id);
+}
+
+void Scheduler::fill_slots(TimePoint now) {
+  const auto room = static_cast<std::size_t>(settings_.connections);
+  for (const ItemId id : active_)
+    while (transfers_.size() < room && start_one(id, now)) {
+    }
+}
+
+bool Scheduler::start_one(ItemId id, TimePoint now) {
+  Item& item = items_[id];
+  if (item.state != State::moving || (item.work.query ? item.query_taken : !item.segments)) return false;
+  if (now < item.not_before) {
+    wake(item.not_before);
+    return false;
+  }
+  if (embargoed(item.work.url.origin, now)) return false;
+  if (item.work.query) {
+    item.query_taken = true;
+    start(id, {}, now);
+    return true;
+  }
+  const auto range = item.segments->take();
+  if (range) start(id, *range, now);
+  return range.has_value();
+}
+
+void Scheduler::start(ItemId id, ByteRange range, TimePoint) {
+  const Item& item = items_[id];
+  const bool all = item.whole || range == ByteRange{0, item.work.size};
+  Transfer transfer{.item = id, .range = range, .url = item.work.url, .generation = item.generation, .asked = {}};
+  transfer.asked = {.asked = item.work.asked,
+                    .range = item.work.query || all ? std::nullopt : std::optional(range),
+                    .size = item.work.size,
+                    .html = item.work.html,
+                    .blob = item.work.blob,
+                    .locked = item.work.locked};
+  transfer.asked.asked.with_token = settings_.has_token;
+  transfer.asked.asked.of_hub = true;
+  ++requests_;
+  actions_.push_back(StartTransfer{next_transfer_, id, transfer.url, transfer.asked.range, settings_.has_token});
+  transfers_.emplace(next_transfer_++, std::move(transfer));
+}
+
+bool Scheduler::embargoed(const std::string& origin, TimePoint now) {
+  const auto found = embargoes_.find(origin);
+  if (found == embargoes_.end() || found->second <= now) return false;
+  wake(found->second);
+  return true;
+}
+
+void Scheduler::save_resumes(TimePoint now) {
+  for (const ItemId id : active_) {
+    Item& item = items_[id];
+    if (!item.unsaved || item.state != State::moving) continue;
+    if (now < item.save_again) {
+      wake(item.save_again);
+      continue;
+    }
+    item.unsaved = false;
+    item.save_again = now + kSaveEvery;
+    actions_.push_back(SaveResume{id});
+  }
+}
+
+void Scheduler::on_bytes(TransferId id, ByteRange range) {
+  Transfer& transfer = transfers_.at(id);
+  Item& item = items_[transfer.item];
+  transfer.received += range.size();
+  item.fetched += range.size();
+  item.segments->wrote(range);
+  item.unsaved = true;
+  if (const std::int64_t total = item.segments->have().total(); total > item.best) {
+    item.budget.moved(total - item.best);
+    if (item.budget.in_a_row() == 0) item.spent_signatures = 0;
+    item.best = total;
+  }
+  const std::int64_t mark = item.segments->watermark();
+  if (mark < item.hashed_to + kHashStep) return;
+  item.hashed_to = mark;
+  actions_.push_back(HashTo{transfer.item, mark});
+}
+
+void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
+  wake_ = TimePoint::min();
+  const auto found = transfers_.find(end.id);
+  if (found == transfers_.end()) return;  // cancelled meanwhile
+  Transfer transfer = std::move(found->second);
+  transfers_.erase(found);
+  const ItemId id = transfer.item;
+  if (const auto limit = parse_rate_limit(end.head.rate_limit); limit && limit->remaining == 0)
+    embargoes_[transfer.url.origin] = std::max(embargoes_[transfer.url.origin], now + server_wait(end.head));
+  if (end.error) {
+    if (disposition(end.error->kind) == Disposition::abort_run) {
+      fail(id, *end.error, now);
+      return stop(*end.error, now);
+    }
+    return failure(id, transfer, no_answer(transfer, *end.error), end.head, now, jitter);
+  }
+  const Answer answer =
+      items_[id].work.query ? judge_query(end.head, transfer.asked.asked) : judge_payload(end.head, transfer.asked);
+  switch (answer.kind) {
+    case AnswerKind::body: return on_body(id, transfer, now, jitter);
+    case AnswerKind::redirect: return hop(end.id, std::move(transfer), end.head, now);
+    case AnswerKind::signature_spent: return on_spent_signature(id, transfer, answer.error, now);
+    case AnswerKind::range_ignored:
+      items_[id].whole = true;
+      cancel_transfers(id);
+      actions_.push_back(Notice{NoticeLevel::info, fmt::format("{}: the server gives no ranges, so it is fetched in "
+                                                               "one piece",
+                                                               transfer.asked.asked.object)});
+      items_[id].segments.reset();
+      actions_.push_back(OpenStaging{id, true});
+      return;
+    case AnswerKind::restart: return restart(id, now, answer.error);
+    case AnswerKind::failed: return failure(id, transfer, answer.error, end.head, now, jitter);
+  }
+}
+
+/// A fault without an answer has only a cause so far: name the object and the host.
+Error Scheduler::no_answer(const Transfer& transfer, const Error& cause) const {
+  return {cause.kind,
+          fmt::format("cannot fetch {} from {}: {}", transfer.asked.asked.object, transfer.url.origin, cause.message),
+          cause.hint};
+}
+
+void Scheduler::on_body(ItemId id, const Transfer& transfer, TimePoint now, double jitter) {
+  Item& item = items_[id];
+  if (item.work.query) return finish(id, FileStatus::fetched, std::nullopt, now);
+  if (transfer.received < transfer.range.size())
+    return failure(id, transfer, no_answer(transfer, {ErrorKind::network, "the body ended early", {}}), {}, now,
+                   jitter);
+  if (item.segments->complete()) return all_on_disk(id);
+  item.unsaved = false;
+  item.save_again = now + kSaveEvery;
+  actions_.push_back(SaveResume{id});
+}
+
+void Scheduler::all_on_disk(ItemId id) {
+  Item& item = items_[id];
+  item.state = State::verifying;
+  item.hashed_to = item.work.size;
+  if (item.work.size >= kHashStep) actions_.push_back(SaveResume{id});  // a small file is sooner fetched than recorded
+  actions_.push_back(HashTo{id, item.work.size});
+}
+
+void Scheduler::hop(TransferId id, Transfer transfer, const ResponseHead& head, TimePoint now) {
+  const auto target = follow(head, transfer.url, transfer.hops, transfer.asked.asked);
+  Item& item = items_[transfer.item];
+  if (!target) return fail(transfer.item, target.error(), now);
+  if (const auto held = embargoes_.find(target->origin); held != embargoes_.end() && held->second > now) {
+    give_back(transfer);  // the signature may not live that long: ask again when the host may be asked
+    item.not_before = std::max(item.not_before, held->second);
+    return;
+  }
+  transfer.url = *target;
+  ++transfer.hops;
+  transfer.asked.asked.of_hub = target->origin == settings_.hub_origin;
+  transfer.asked.asked.with_token = settings_.has_token && transfer.asked.asked.of_hub;
+  ++requests_;
+  actions_.push_back(
+      StartTransfer{id, transfer.item, transfer.url, transfer.asked.range, transfer.asked.asked.with_token});
+  transfers_.emplace(id, std::move(transfer));
+}
+
+void Scheduler::on_spent_signature(ItemId id, const Transfer& transfer, const Error& error, TimePoint now) {
+  Item& item = items_[id];
+  give_back(transfer);
+  if (transfer.generation != item.generation) return;
+  ++item.generation;
+  if (++item.spent_signatures > kMostSpentSignatures) return fail(id, error, now);
+  actions_.push_back(Notice{NoticeLevel::debug, fmt::format("{}: the signed address was refused, asking the hub again",
+                                                            transfer.asked.asked.object)});
+}
+
+void Scheduler::failure(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head,
+                        TimePoint now, double jitter) {
+  Item& item = items_[id];
+  give_back(transfer);
+  if (disposition(error.kind) != Disposition::retry) return fail(id, error, now);
+  const bool of_server = error.kind == ErrorKind::rate_limited || error.kind == ErrorKind::server;
+  if (transfer.generation == item.generation) {
+    ++item.generation;
+    ++retries_;
+    item.budget.failed();
+  }
+  if (item.budget.spent()) {
+    --retries_;  // the last failure is not tried again
+    return fail(id, error, now);
+  }
+  const Duration wait = std::max<Duration>(backoff(settings_.retry, item.budget.in_a_row(), jitter), server_wait(head));
+  if (of_server) embargoes_[transfer.url.origin] = std::max(embargoes_[transfer.url.origin], now + wait);
+  item.not_before = std::max(item.not_before, now + wait);
+  if (transfer.generation + 1 != item.generation) return;  // part of a failure that was told before
+  actions_.push_back(
+      Notice{NoticeLevel::warning, fmt::format("{} (failure {} of {}, next try in {})", error.message,
+                                               item.budget.in_a_row(), settings_.retry.retries, seconds_text(wait))});
+}
+
+void Scheduler::give_back(const Transfer& transfer) {
+  Item& item = items_[transfer.item];
+  item.query_taken = false;
+  if (!item.segments) return;
+  item.segments->give_back(transfer.range);
+  if (!item.whole) return;
+  item.segments.reset();  // without ranges there is no going on from the middle
+  actions_.push_back(OpenStaging{transfer.item, true});
+}
+
+void Scheduler::restart(ItemId id, TimePoint now, const Error& otherwise) {
+  Item& item = items_[id];
+  if (item.restarted) return fail(id, otherwise, now);
+  item.restarted = true;
+  cancel_transfers(id);
+  item.state = State::moving;
+  item.segments.reset();
+  item.best = 0;
+  actions_.push_back(
+      Notice{NoticeLevel::warning, fmt::format("{}; it is fetched once more from the start", otherwise.message)});
+  actions_.push_back(OpenStaging{id, true});
+}
+
+bool Scheduler::digests_equal(const Item& item, const HashAnswer& answer) const {
+  const auto& of_blob = item.work.blob->kind() == DigestKind::sha256 ? answer.sha256 : answer.git_sha1;
+  return of_blob == item.work.blob && (!item.work.expected_sha256 || item.work.expected_sha256 == answer.sha256);
+}
+
+void Scheduler::on_hash(ItemId id, const HashAnswer& answer, TimePoint now) {
+  wake_ = TimePoint::min();
+  Item& item = items_[id];
+  if (item.state != State::checking && item.state != State::verifying) return;
+  if (answer.error) {
+    fail(id, *answer.error, now);
+    return stop(*answer.error, now);
+  }
+  const bool equal = digests_equal(item, answer);
+  const auto& found = item.work.blob->kind() == DigestKind::sha256 ? answer.sha256 : answer.git_sha1;
+  const std::string what = found ? fmt::format("its bytes hash to {}, expected {}", found->hex(), item.work.blob->hex())
+                                 : fmt::format("its size is not {} bytes", item.work.size);
+  const Error wrong{item.work.locked ? ErrorKind::lock_mismatch : ErrorKind::digest_mismatch,
+                    fmt::format("{}: {}", item.work.asked.object, what),
+                    {}};
+  if (item.state == State::verifying) {
+    if (!equal) return restart(id, now, wrong);
+    item.state = State::publishing;
+    item.work.expected_sha256 = answer.sha256;
+    actions_.push_back(Publish{id});
+    return;
+  }
+  item.work.expected_sha256 = equal ? answer.sha256 : item.work.expected_sha256;
+  if (equal) return finish(id, FileStatus::reused, std::nullopt, now);
+  if (settings_.offline)
+    return fail(id,
+                {ErrorKind::digest_mismatch, wrong.message + ": the cached file is damaged",
+                 "run once with the network to repair it"},
+                now);
+  actions_.push_back(
+      Notice{NoticeLevel::warning, fmt::format("{}; the cached file is damaged and is fetched anew", wrong.message)});
+  item.damaged = true;
+  item.state = item.lock_held ? State::moving : State::locking;
+  if (item.lock_held) actions_.push_back(OpenStaging{id, false});
+}
+
+void Scheduler::on_published(ItemId id, PublishAnswer answer, TimePoint now) {
+  wake_ = TimePoint::min();
+  if (items_[id].state != State::publishing) return;
+  if (answer == PublishAnswer::done) return finish(id, FileStatus::fetched, std::nullopt, now);
+  restart(id, now,
+          {ErrorKind::io, fmt::format("{}: its staging file has vanished", items_[id].work.asked.object),
+           "another program prunes the cache: let it wait until this one is done"});
+}
+
+void Scheduler::fail(ItemId id, Error error, TimePoint now) {
+  const bool drop = error.kind == ErrorKind::digest_mismatch || error.kind == ErrorKind::lock_mismatch;
+  const std::vector<std::size_t> models = items_[id].work.models;
+  finish(id, FileStatus::failed, error, now, drop);
+  if (disposition(error.kind) != Disposition::fail_item) return;
+  for (const std::size_t model : models) drop_model(model, error, now);
+}
+
+/// The model cannot succeed any more: what only it wants is not begun. What is under way ends, for the next run.
+void Scheduler::drop_model(std::size_t model, const Error& error, TimePoint now) {
+  if (!failed_models_.insert(model).second) return;
+  for (ItemId id = 0; id < items_.size(); ++id) {
+    const auto& models = items_[id].work.models;
+    const bool useless =
+        std::all_of(models.begin(), models.end(), [&](std::size_t other) { return failed_models_.contains(other); });
+    if (items_[id].state == State::waiting && useless && !models.empty())
+      finish(id, FileStatus::cancelled, Error{error.kind, "not begun: " + error.message, {}}, now);
+  }
+}
+
+void Scheduler::finish(ItemId id, FileStatus status, std::optional<Error> error, TimePoint now, bool drop_staging) {
+  Item& item = items_[id];
+  if (item.state == State::done) return;
+  cancel_transfers(id);
+  const bool opened = item.state != State::waiting && !item.work.query;
+  if (opened && item.segments && item.unsaved && !drop_staging && status != FileStatus::fetched)
+    actions_.push_back(SaveResume{id});
+  if (opened) actions_.push_back(Close{id, drop_staging});
+  FileOutcome outcome{.status = status,
+                      .bytes_fetched = item.fetched,
+                      .attempts = item.state == State::waiting ? 0 : 1 + item.budget.total(),
+                      .took = item.state == State::waiting ? Duration{} : now - item.begun,
+                      .sha256 = {},
+                      .error = std::move(error)};
+  if (status == FileStatus::fetched || status == FileStatus::reused) outcome.sha256 = item.work.expected_sha256;
+  item.state = State::done;
+  active_.erase(id);
+  --open_items_;
+  actions_.push_back(Finish{id, std::move(outcome)});
+}
+
+void Scheduler::cancel_transfers(ItemId id) {
+  for (auto it = transfers_.begin(); it != transfers_.end();) {
+    if (it->second.item != id) {
+      ++it;
+      continue;
+    }
+    actions_.push_back(CancelTransfer{it->first});
+    it = transfers_.erase(it);
+  }
+}
+
+void Scheduler::stop(const Error& why, TimePoint now) {
+  if (stopping_) return;
+  stopping_ = true;
+  for (ItemId id = 0; id < items_.size(); ++id) finish(id, FileStatus::cancelled, why, now);
+}
+
+const PayloadAsked& Scheduler::payload_asked(TransferId transfer) const { return transfers_.at(transfer).asked; }
+ByteRange Scheduler::range_of(TransferId transfer) const { return transfers_.at(transfer).range; }
+const RangeSet* Scheduler::have(ItemId item) const {
+  return items_[item].segments ? &items_[item].segments->have() : nullptr;
+}
+
+}  // namespace model_prep

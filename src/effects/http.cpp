@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/effects/http.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdlib>
+#include <map>
+#include <type_traits>
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+namespace model_prep {
+namespace {
+
+template <auto Fn>
+struct Free {
+  template <class T>
+  void operator()(T* pointer) const noexcept {
+    Fn(pointer);
+  }
+};
+template <class T, auto Fn>
+using Owned = std::unique_ptr<T, Free<Fn>>;
+
+using EasyHandle = Owned<CURL, curl_easy_cleanup>;
+using MultiHandle = Owned<CURLM, curl_multi_cleanup>;
+using HeaderList = Owned<curl_slist, curl_slist_free_all>;
+using UrlHandle = Owned<CURLU, curl_url_cleanup>;
+
+constexpr long kConnectSeconds = 30;
+constexpr std::chrono::milliseconds kLongestPoll = std::chrono::minutes(10);
+constexpr long kBufferBytes = 256 * 1024;  // fewer calls per GiB on plain http; TLS gives 16 KiB whatever it says
+constexpr std::size_t kIgnoredBytes = 64 * 1024;  // of a body nobody wants: beyond, closing is cheaper than reading
+
+template <class T>
+void set_option(CURL* handle, CURLoption option, T value) {
+  static_assert(std::is_same_v<T, long> || std::is_same_v<T, curl_off_t> || std::is_pointer_v<T>,
+                "curl_easy_setopt is variadic: pass long, curl_off_t or a pointer");
+  if (curl_easy_setopt(handle, option, value) != CURLE_OK)
+    throw FatalError({ErrorKind::internal, "libcurl refuses an option", {}});
+}
+
+void check(CURLMcode code) {
+  if (code != CURLM_OK) throw FatalError({ErrorKind::internal, curl_multi_strerror(code), {}});
+}
+
+/// Transient is an allow-list: what is not named here is not tried again.
+ErrorKind kind_of(CURLcode code) {
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE: return ErrorKind::network;
+    case CURLE_OPERATION_TIMEDOUT: return ErrorKind::timeout;
+    default: return ErrorKind::protocol;
+  }
+}
+
+std::string header(CURL* easy, const char* name) {
+  curl_header* found = nullptr;
+  if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &found) != CURLHE_OK) return {};
+  return found->value;
+}
+
+template <class T>
+T info(CURL* easy, CURLINFO what) {
+  T value{};
+  if (curl_easy_getinfo(easy, what, &value) != CURLE_OK) return T{};
+  return value;
+}
+
+std::optional<std::int64_t> number(const std::string& text) {
+  if (text.empty() || !std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; }))
+    return std::nullopt;
+  return text.size() > 18 ? std::nullopt : std::optional(std::int64_t{std::stoll(text)});
+}
+
+ResponseHead read_head(CURL* easy, const Url& asked) {
+  ResponseHead head;
+  head.status = static_cast<int>(info<long>(easy, CURLINFO_RESPONSE_CODE));
+  if (const auto length = info<curl_off_t>(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T); length >= 0)
+    head.content_length = length;
+  head.content_range = header(easy, "Content-Range");
+  head.content_type = header(easy, "Content-Type");
+  head.content_encoding = header(easy, "Content-Encoding");
+  head.link = header(easy, "Link");
+  head.rate_limit = header(easy, "RateLimit");
+  head.error_code = header(easy, "X-Error-Code");
+  head.error_message = header(easy, "X-Error-Message");
+  head.linked_etag = header(easy, "X-Linked-Etag");
+  head.linked_size = number(header(easy, "X-Linked-Size"));
+  head.location = header(easy, "Location");
+  if (!head.location.empty()) head.redirect = resolve_url(asked, head.location);
+  head.retry_after = std::chrono::seconds(info<curl_off_t>(easy, CURLINFO_RETRY_AFTER));
+  return head;
+}
+
+/// libcurl reads `http_proxy` in lower case only, for the sake of CGI programs; this is none.
+const char* upper_case_http_proxy(const Url& url) {
+  const char* lower = std::getenv("http_proxy");
+  if (url.https || (lower != nullptr && *lower != '\0')) return nullptr;
+  const char* upper = std::getenv("HTTP_PROXY");
+  return upper != nullptr && *upper != '\0' ? upper : nullptr;
+}
+
+/// A node that never moves: libcurl keeps pointers into it.
+struct Transfer {
+  TransferId id{0};
+  Url url;
+  BodySink* sink{nullptr};
+  EasyHandle easy;
+  HeaderList headers;
+  std::array<char, CURL_ERROR_SIZE> reason{};
+  ResponseHead head;
+  BodySink::Body body{BodySink::Body::ignored};
+  bool headed{false};
+  std::size_t ignored{0};
+  std::optional<Error> error;  // of the sink
+
+  void see_head() {
+    if (headed) return;
+    headed = true;
+    head = read_head(easy.get(), url);
+    body = sink->on_head(head);
+  }
+
+  bool take(std::span<const char> bytes) {
+    see_head();
+    if (body == BodySink::Body::ignored) {
+      ignored += bytes.size();
+      if (ignored > kIgnoredBytes) body = BodySink::Body::refused;
+    } else if (body == BodySink::Body::wanted) {
+      error = sink->on_data(bytes);
+    }
+    return body != BodySink::Body::refused && !error;
+  }
+
+  TransferEnd end(CURLcode code) {
+    TransferEnd result{.id = id, .head = {}, .refused = body == BodySink::Body::refused, .error = std::move(error)};
+    if (!result.error && code != CURLE_OK && !result.refused) {
+      const std::string text = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code);
+      result.error = Error{kind_of(code), text, {}};
+      if (code == CURLE_PEER_FAILED_VERIFICATION)
+        result.error->hint =
+            "the server's certificate is not trusted here: a proxy may be inspecting TLS, or "
+            "ca-certificates is missing";
+    }
+    if (!result.error) see_head();
+    result.refused = body == BodySink::Body::refused;
+    result.head = std::move(head);
+    return result;
+  }
+};
+
+/// Nothing may be thrown through libcurl: what goes wrong here ends the transfer, and the loop tells.
+std::size_t on_write(char* data, std::size_t size, std::size_t count, void* user) noexcept {
+  auto* transfer = static_cast<Transfer*>(user);
+  try {
+    return transfer->take({data, size * count}) ? size * count : CURL_WRITEFUNC_ERROR;
+  } catch (const std::exception& fault) {
+    transfer->error = Error{ErrorKind::internal, fault.what(), {}};
+  }
+  return CURL_WRITEFUNC_ERROR;
+}
+
+void add_header(HeaderList& list, const std::string& line) {
+  curl_slist* longer = curl_slist_append(list.get(), line.c_str());
+  if (longer == nullptr) throw std::bad_alloc();
+  static_cast<void>(list.release());
+  list.reset(longer);
+}
+
+void configure(Transfer& transfer, const Request& request, const TransportSettings& settings) {
+  CURL* easy = transfer.easy.get();
+  // whom
+  set_option(easy, CURLOPT_URL, request.url.text.c_str());
+  set_option(easy, CURLOPT_PATH_AS_IS, 1L);
+  set_option(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  set_option(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  set_option(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  if (const char* proxy = upper_case_http_proxy(request.url)) set_option(easy, CURLOPT_PROXY, proxy);
+  // what
+  const bool query = request.kind == RequestKind::query;
+  set_option(easy, CURLOPT_HTTP_VERSION, long{query ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1});
+  set_option(easy, CURLOPT_USERAGENT, settings.user_agent.c_str());
+  if (request.range)
+    set_option(easy, CURLOPT_RANGE, fmt::format("{}-{}", request.range->begin, request.range->end - 1).c_str());
+  add_header(transfer.headers, "Accept-Encoding: identity");  // so that ranges and sizes are the file's
+  if (request.with_token && settings.token)
+    add_header(transfer.headers, "Authorization: Bearer " + settings.token->reveal());
+  set_option(easy, CURLOPT_HTTPHEADER, transfer.headers.get());
+  // how long
+  const auto stall = static_cast<long>(settings.stall.count());
+  set_option(easy, CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, stall));
+  set_option(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set_option(easy, CURLOPT_LOW_SPEED_TIME, stall);
+  set_option(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  set_option(easy, CURLOPT_BUFFERSIZE, kBufferBytes);
+  // safety
+  set_option(easy, CURLOPT_NOSIGNAL, 1L);
+  set_option(easy, CURLOPT_ERRORBUFFER, transfer.reason.data());
+  set_option(easy, CURLOPT_WRITEFUNCTION, &on_write);
+  set_option(easy, CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
+  set_option(easy, CURLOPT_PRIVATE, static_cast<void*>(&transfer));
+}
+
+std::string url_part(CURLU* url, CURLUPart part, unsigned int flags) {
+  char* text = nullptr;
+  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return {};
+  const Owned<char, curl_free> owned(text);
+  return text;
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+}  // namespace
+
+std::optional<Url> parse_url(std::string_view text) {
+  const UrlHandle url(curl_url());
+  const std::string copy(text);
+  if (!url || curl_url_set(url.get(), CURLUPART_URL, copy.c_str(), 0) != CURLUE_OK) return std::nullopt;
+  const std::string scheme = lower(url_part(url.get(), CURLUPART_SCHEME, 0));
+  if (scheme != "http" && scheme != "https") return std::nullopt;
+  const std::string host = lower(url_part(url.get(), CURLUPART_HOST, 0));
+  const std::string port = url_part(url.get(), CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
+  return Url{copy, fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port), scheme == "https"};
+}
+
+std::optional<Url> resolve_url(const Url& base, std::string_view reference) {
+  if (reference.starts_with('/') && !reference.starts_with("//"))
+    return parse_url(base.origin + std::string(reference));
+  const std::size_t colon = reference.find("://");
+  if (colon != std::string_view::npos && reference.find_first_of("/?#") > colon) return parse_url(reference);
+  const UrlHandle url(curl_url());
+  const std::string copy(reference);
+  if (!url || curl_url_set(url.get(), CURLUPART_URL, base.text.c_str(), 0) != CURLUE_OK ||
+      curl_url_set(url.get(), CURLUPART_URL, copy.c_str(), 0) != CURLUE_OK)
+    return std::nullopt;
+  return parse_url(url_part(url.get(), CURLUPART_URL, 0));
+}
+
+std::string percent_encode(std::string_view text) {
+  std::string encoded;
+  for (const char c : text) {
+    const bool plain = (std::isalnum(static_cast<unsigned char>(c)) != 0 && static_cast<unsigned char>(c) < 0x80) ||
+                       c == '_' || c == '.' || c == '-' || c == '~';
+    if (plain)
+      encoded += c;
+    else
+      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return encoded;
+}
+
+std::optional<std::string> next_link(std::string_view header) {
+  while (true) {
+    const std::size_t open = header.find('<');
+    const std::size_t close = header.find('>', open == std::string_view::npos ? 0 : open);
+    if (open == std::string_view::npos || close == std::string_view::npos) return std::nullopt;
+    const std::size_t following = header.find(',', close);
+    const std::string parameters = lower(std::string(header.substr(close + 1, following - close - 1)));
+    if (parameters.find("rel=\"next\"") != std::string::npos || parameters.find("rel=next") != std::string::npos)
+      return std::string(header.substr(open + 1, close - open - 1));
+    if (following == std::string_view::npos) return std::nullopt;
+    header.remove_prefix(following);
+  }
+}
+
+struct Transport::State {
+  explicit State(TransportSettings wanted) : settings(std::move(wanted)), multi(curl_multi_init()) {
+    if (!multi) throw std::bad_alloc();
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  TransportSettings settings;
+  // Transfers after the multi handle would leave it first; removing them needs it.
+  MultiHandle multi;
+  std::map<TransferId, std::unique_ptr<Transfer>> transfers;
+
+  void remove(std::map<TransferId, std::unique_ptr<Transfer>>::iterator at) {
+    curl_multi_remove_handle(multi.get(), at->second->easy.get());  // fails only for a handle that is not in it
+    transfers.erase(at);
+  }
+
+  std::vector<TransferEnd> ended() {
+    std::vector<TransferEnd> ends;
+    int left = 0;
+    while (const CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      auto* transfer = static_cast<Transfer*>(static_cast<void*>(info<char*>(message->easy_handle, CURLINFO_PRIVATE)));
+      const CURLcode code = message->data.result;
+      ends.push_back(transfer->end(code));
+      remove(transfers.find(transfer->id));
+    }
+    return ends;
+  }
+
+  ~State() {
+    while (!transfers.empty()) remove(transfers.begin());
+  }
+};
+
+Transport::Transport(TransportSettings settings) {
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    throw FatalError({ErrorKind::internal, "libcurl cannot be initialised", {}});
+  state_ = std::make_unique<State>(std::move(settings));
+  // Hub and payload host in turn for each connection: both stay open.
+  const long kept = 2L * state_->settings.connections + 2;
+  check(curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS, kept));
+}
+
+Transport::~Transport() = default;
+
+void Transport::start(TransferId id, const Request& request, BodySink& sink) {
+  auto transfer = std::make_unique<Transfer>();
+  transfer->id = id;
+  transfer->url = request.url;
+  transfer->sink = &sink;
+  transfer->easy.reset(curl_easy_init());
+  if (!transfer->easy) throw std::bad_alloc();
+  configure(*transfer, request, state_->settings);
+  check(curl_multi_add_handle(state_->multi.get(), transfer->easy.get()));
+  state_->transfers.emplace(id, std::move(transfer));
+}
+
+void Transport::cancel(TransferId id) {
+  if (const auto found = state_->transfers.find(id); found != state_->transfers.end()) state_->remove(found);
+}
+
+std::vector<TransferEnd> Transport::poll(TimePoint until) {
+  int running = 0;
+  check(curl_multi_perform(state_->multi.get(), &running));
+  std::vector<TransferEnd> ends = state_->ended();
+  if (!ends.empty()) return ends;
+  using Milliseconds = std::chrono::milliseconds;
+  const TimePoint now = Clock::now();
+  const auto wait =
+      until <= now ? Milliseconds(0) : std::min(std::chrono::ceil<Milliseconds>(until - now), kLongestPoll);
+  curl_waitfd wake_fd{state_->settings.wake_fd, CURL_WAIT_POLLIN, 0};
+  check(
+      curl_multi_poll(state_->multi.get(), &wake_fd, wake_fd.fd >= 0 ? 1 : 0, static_cast<int>(wait.count()), nullptr));
+  check(curl_multi_perform(state_->multi.get(), &running));
+  return state_->ended();
+}
+
+void Transport::wake() { check(curl_multi_wakeup(state_->multi.get())); }
+
+std::string transport_version() {
+  const curl_version_info_data* version = curl_version_info(CURLVERSION_NOW);
+  return fmt::format("libcurl/{}", version->version);
+}
+
+}  // namespace model_prep

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/effects/posix.h"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <random>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace model_prep {
+namespace {
+
+constexpr mode_t kFileMode = 0666;
+constexpr mode_t kFolderMode = 0777;
+constexpr mode_t kLockMode = 0664;
+
+std::string errno_text(int error_number) {
+  std::array<char, 256> buffer{};
+  return strerror_r(error_number, buffer.data(), buffer.size());  // the GNU variant: gives the text, wherever it lies
+}
+
+FileFacts facts_of(const struct stat& found) {
+  return {.is_folder = S_ISDIR(found.st_mode),
+          .is_link = S_ISLNK(found.st_mode),
+          .size = found.st_size,
+          .mtime_ns = std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec,
+          .inode = found.st_ino};
+}
+
+/// Who we are and whose the nearest existing folder is: all that is needed to mend it.
+std::string permission_hint(const std::string& path, int error_number) {
+  if (error_number == EROFS) return "the file system is mounted read-only: mount it writable, or choose another folder";
+  std::string at = path;
+  struct stat found {};
+  while (stat(at.c_str(), &found) != 0 && at.size() > 1) at = parent_of(at);
+  return fmt::format(
+      "this process is uid {} gid {}; {} has mode {:04o} and belongs to uid {} gid {}: let this user "
+      "write there (chown, chmod g+w, fsGroup) or run as its owner",
+      geteuid(), getegid(), at, found.st_mode & 07777, found.st_uid, found.st_gid);
+}
+
+Status write_all(int fd, std::span<const char> bytes, const std::string& path) { return write_at(fd, bytes, 0, path); }
+
+bool is_lock_at(int fd, const std::string& path) {
+  struct stat held {};
+  struct stat there {};
+  return fstat(fd, &held) == 0 && held.st_nlink > 0 && stat(path.c_str(), &there) == 0 && held.st_dev == there.st_dev &&
+         held.st_ino == there.st_ino;
+}
+
+bool cannot_lock(int error_number) {
+  return error_number == ENOSYS || error_number == ENOLCK || error_number == EOPNOTSUPP;
+}
+
+}  // namespace
+
+UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+UniqueFd::~UniqueFd() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Error io_error(std::string_view operation, const std::string& path, int error_number) {
+  const std::string message = fmt::format("cannot {} {}: {}", operation, path, errno_text(error_number));
+  switch (error_number) {
+    case ENOSPC: return {ErrorKind::disk_full, message, "free some space on that volume; the next run resumes"};
+    case EDQUOT: return {ErrorKind::disk_full, message, "the quota is used up: raise it; the next run resumes"};
+    case EFBIG: return {ErrorKind::disk_full, message, "the file system or a limit allows no file of that size"};
+    case EACCES:
+    case EPERM:
+    case EROFS: return {ErrorKind::permission, message, permission_hint(path, error_number)};
+    default: return {ErrorKind::io, message, {}};
+  }
+}
+
+std::optional<FileFacts> facts(const std::string& path) {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0) return std::nullopt;
+  return facts_of(found);
+}
+
+std::optional<FileFacts> own_facts(const std::string& path) {
+  struct stat found {};
+  if (lstat(path.c_str(), &found) != 0) return std::nullopt;
+  return facts_of(found);
+}
+
+std::optional<FileFacts> facts(int fd) {
+  struct stat found {};
+  if (fstat(fd, &found) != 0) return std::nullopt;
+  return facts_of(found);
+}
+
+std::optional<std::string> link_text(const std::string& path) {
+  std::array<char, 4096> buffer{};
+  const ssize_t length = readlink(path.c_str(), buffer.data(), buffer.size());
+  if (length < 0 || static_cast<std::size_t>(length) == buffer.size()) return std::nullopt;
+  return std::string(buffer.data(), static_cast<std::size_t>(length));
+}
+
+std::optional<std::string> read_file(const std::string& path, std::size_t most) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const auto found = fd ? facts(fd.get()) : std::nullopt;
+  if (!found || found->is_folder || static_cast<std::size_t>(found->size) > most) return std::nullopt;
+  std::string content(static_cast<std::size_t>(found->size), '\0');
+  std::size_t done = 0;
+  while (done < content.size()) {
+    const ssize_t count = read(fd.get(), content.data() + done, content.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  content.resize(done);
+  return content;
+}
+
+Result<UniqueFd> open_file(const std::string& path, int flags) {
+  UniqueFd fd(open(path.c_str(), flags | O_CLOEXEC, kFileMode));
+  if (!fd) return io_error("open", path, errno);
+  return fd;
+}
+
+Status make_folders(const std::string& path) {
+  if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
+  if (errno == ENOENT && path.size() > 1) {
+    if (Status parent = make_folders(parent_of(path)); !parent) return parent;
+    if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
+  }
+  const int error_number = errno;
+  if (const auto found = facts(path); found && found->is_folder) return ok();  // also where mkdir says EACCES or EROFS
+  return io_error("make folder", path, error_number);
+}
+
+Status write_at(int fd, std::span<const char> bytes, std::int64_t offset, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t count = pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return io_error("write", path, errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += count;
+  }
+  return ok();
+}
+
+Status sync_folder(const std::string& path) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return io_error("open", path, errno);
+  if (fsync(fd.get()) != 0 && errno != EINVAL && errno != EROFS) return io_error("sync", path, errno);
+  return ok();
+}
+
+Status rename_path(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) != 0) return io_error("rename to", to, errno);
+  return ok();
+}
+
+Status remove_file(const std::string& path) {
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return io_error("remove", path, errno);
+  return ok();
+}
+
+std::string temporary_name(const std::string& folder, std::string_view stem) {
+  return fmt::format("{}/{}.{}.tmp", folder, stem, random_hex(16));
+}
+
+Status write_atomically(const std::string& path, std::string_view content, const std::string& temporary_folder) {
+  const std::string temporary = temporary_name(temporary_folder, "write");
+  const auto write = [&]() -> Status {
+    auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL);
+    if (!fd) return fd.error();
+    if (Status written = write_all(fd->get(), content, temporary); !written) return written;
+    // Without this a power cut after the rename could leave the new name with no content.
+    if (fdatasync(fd->get()) != 0) return io_error("sync", temporary, errno);
+    return rename_path(temporary, path);
+  };
+  if (Status done = write(); !done) {
+    static_cast<void>(remove_file(temporary));  // the first error is the one to tell
+    return done;
+  }
+  return sync_folder(parent_of(path));
+}
+
+Status link_atomically(const std::string& path, const std::string& text, const std::string& temporary_folder) {
+  const std::string temporary = temporary_name(temporary_folder, "link");
+  if (symlink(text.c_str(), temporary.c_str()) != 0) return io_error("make link", temporary, errno);
+  Status renamed = rename_path(temporary, path);
+  if (!renamed) static_cast<void>(remove_file(temporary));  // the first error is the one to tell
+  return renamed;
+}
+
+Result<std::optional<FileLock>> FileLock::try_acquire(const std::string& path) {
+  constexpr int kTries = 10;  // each failing try means that somebody removed the file between open and lock
+  for (int i = 0; i < kTries; ++i) {
+    UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kLockMode));
+    if (!fd) return io_error("open lock", path, errno);
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EWOULDBLOCK || errno == EINTR) return std::optional<FileLock>();
+      if (!cannot_lock(errno)) return io_error("lock", path, errno);
+      return std::optional(FileLock(std::move(fd)));  // no locks here: the rename is what keeps the cache right
+    }
+    if (!is_lock_at(fd.get(), path)) continue;
+    static_cast<void>(fchmod(fd.get(), kLockMode));  // so that the next user may lock it too; not ours: as it is
+    return std::optional(FileLock(std::move(fd)));
+  }
+  return std::optional<FileLock>();
+}
+
+SignalFd::SignalFd() {
+  sigset_t signals{};
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  std::signal(SIGPIPE, SIG_IGN);
+  if (pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0)
+    fd_ = UniqueFd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd_) throw FatalError({ErrorKind::internal, "cannot receive signals", {}});
+}
+
+std::optional<int> SignalFd::read() const {
+  signalfd_siginfo info{};
+  if (::read(fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return std::nullopt;
+  return static_cast<int>(info.ssi_signo);
+}
+
+void SignalFd::end_at_next() const {
+  struct sigaction action {};
+  action.sa_handler = [](int number) { _exit(128 + number); };  // also as process 1, which ignores default actions
+  sigset_t signals{};
+  sigemptyset(&signals);
+  for (const int number : {SIGINT, SIGTERM}) {
+    sigaction(number, &action, nullptr);
+    sigaddset(&signals, number);
+  }
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+std::optional<DiskSpace> disk_space(const std::string& path) {
+  std::string at = path;
+  struct statvfs found {};
+  while (statvfs(at.c_str(), &found) != 0) {
+    if (at.size() <= 1) return std::nullopt;
+    at = parent_of(at);
+  }
+  DiskSpace space{.bytes = static_cast<std::int64_t>(found.f_bavail * found.f_frsize), .inodes = {}};
+  if (found.f_files > 0) space.inodes = static_cast<std::int64_t>(found.f_favail);
+  return space;
+}
+
+std::string canonical_path(const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (error) return path;
+  const auto canonical = std::filesystem::weakly_canonical(absolute, error);
+  std::string text = (error ? absolute.lexically_normal() : canonical).string();
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+std::string relative_path(const std::string& to, const std::string& from_folder) {
+  return std::filesystem::path(to).lexically_relative(from_folder).string();
+}
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string random_hex(std::size_t digits) {
+  std::random_device device;
+  std::string text;
+  while (text.size() < digits) text += fmt::format("{:08x}", device());
+  text.resize(digits);
+  return text;
+}
+
+std::string process_identity() {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
+  return fmt::format("{}:{}:{}", host.data(), getpid(), random_hex(8));
+}
+
+}  // namespace model_prep

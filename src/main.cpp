@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <exception>
+#include <iostream>
+
+#include <unistd.h>
+
+#include "model_prep/program/app.h"
+#include "model_prep/program/options.h"
+
+namespace {
+
+model_prep::Environment environment_of_process() {
+  model_prep::Environment environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::size_t equals = text.find('=');
+    if (equals != std::string_view::npos) environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return environment;
+}
+
+int tell(const model_prep::Error& error) {
+  std::cerr << "model-prep: " << error.message << '\n';
+  if (!error.hint.empty()) std::cerr << "hint: " << error.hint << '\n';
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  const auto parsed = model_prep::parse_options({argv + 1, argv + argc}, environment_of_process());
+  if (!parsed) return tell(parsed.error());
+  if (const auto* print = std::get_if<model_prep::Print>(&*parsed)) {
+    std::cout << print->text;
+    return 0;
+  }
+  const model_prep::SignalFd signals;
+  return model_prep::run(std::get<model_prep::Options>(*parsed), signals, std::cout);
+} catch (const model_prep::FatalError& fatal) {
+  return tell(fatal.error());
+} catch (const std::exception& fault) {
+  return tell({model_prep::ErrorKind::internal, fault.what(), {}});
+}

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/program/app.h"
+
+#include <algorithm>
+#include <ctime>
+#include <map>
+#include <set>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "model_prep/decisions/plan.h"
+#include "model_prep/decisions/report.h"
+#include "model_prep/program/fetcher.h"
+#include "model_prep/program/manifest.h"
+#include "model_prep/program/resolve.h"
+
+namespace model_prep {
+namespace {
+
+constexpr std::size_t kLargestManifest = 64 * 1024 * 1024;
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+Result<std::vector<ModelSpec>> wanted_models(const Options& options) {
+  std::string text(built_in_manifest_text());
+  if (options.manifest) {
+    const auto content = read_file(*options.manifest, kLargestManifest);
+    if (!content)
+      return Error{ErrorKind::usage, fmt::format("cannot read the manifest {}", *options.manifest),
+                   "check the path given with --manifest or MODEL_PREP_MANIFEST"};
+    text = *content;
+  }
+  const auto manifest = parse_manifest(text, options.manifest.value_or("(built in)"));
+  if (!manifest) return manifest.error();
+  auto specs = select_models(*manifest, options.models, options.variant);
+  if (!specs) return specs.error();
+  if (Status refs = check_refs(*specs); !refs) return refs.error();
+  return specs;
+}
+
+/// One model on its way through the run.
+struct Model {
+  ModelSpec spec;
+  TimePoint begun;
+  std::optional<ResolvedSnapshot> snapshot{};
+  SnapshotView view{};
+  std::optional<Error> error{};
+  std::set<Digest> pending{};                // blobs that have no outcome yet
+  std::map<Digest, FileOutcome> outcomes{};  // of this run
+  bool published{false};
+  Duration took{};
+};
+
+class Session {
+ public:
+  Session(const Options& options, const SignalFd& signals, std::ostream& out)
+      : options_(options),
+        out_(out),
+        begun_(Clock::now()),
+        log_(console_, options.log_level, options.log_format),
+        observer_(make_progress(options.progress, console_, log_)),
+        cache_(options.cache_dir, options.views),
+        signals_(signals) {}
+
+  int run() {
+    if (Status done = work(); !done) {
+      error_ = done.error();
+      tell(*error_);
+    }
+    const RunReport result = report();
+    write_summary(result);
+    conclude(result);
+    return exit_code(result);
+  }
+
+ private:
+  Status work();
+  Status prepare();
+  void look(Model& model);
+  void resolve_from_hub();
+  std::vector<Planned> planned() const;
+  Status check_space(const FetchPlan& plan) const;
+  Status fetch(const FetchPlan& plan);
+  void refuse_offline();
+  void on_outcome(const FetchJob& job, const FileOutcome& outcome);
+  void publish_ready();
+  void publish(Model& model);
+  void print_plan() const;
+  void tell(const Error& error);
+  RunReport report();
+  ModelReport report(const Model& model) const;
+  ModelStatus status(const Model& model) const;
+  std::string file_status(const Model& model, std::size_t index) const;
+  void write_summary(const RunReport& result);
+  void conclude(const RunReport& result);
+  bool writing_needed(const Model& model) const;
+
+  const Options& options_;
+  std::ostream& out_;
+  TimePoint begun_;
+  Console console_;
+  Log log_;
+  std::unique_ptr<Observer> observer_;
+  Cache cache_;
+  const SignalFd& signals_;
+  std::optional<Hub> hub_;
+  std::optional<Transport> transport_;
+  std::optional<Hasher> hasher_;
+  std::optional<Fetcher> fetcher_;
+  std::vector<Model> models_;
+  std::optional<Error> error_;
+};
+
+Status Session::work() {
+  if (Status ready = prepare(); !ready) return ready;
+  const Network network = options_.offline ? Network::forbidden : Network::allowed;
+  for (Model& model : models_) {
+    cache_.adopt(model.spec.repo, options_.dry_run ? Cache::Writing::forbidden : Cache::Writing::allowed);
+    auto snapshot = resolve_locally(model.spec, cache_, network);
+    if (!snapshot) continue;
+    if (*snapshot)
+      model.snapshot = std::move(**snapshot);
+    else
+      model.error = snapshot->error();
+    look(model);
+  }
+  if (!options_.dry_run)
+    for (const Model& model : models_)
+      if (writing_needed(model))
+        if (Status probed = cache_.probe_writing(model.spec.repo); !probed) return probed;
+  resolve_from_hub();
+  for (const Model& model : models_)
+    if (model.error) tell(*model.error);
+  if (options_.dry_run) {
+    print_plan();
+    return ok();
+  }
+  if (options_.offline) refuse_offline();
+  const auto wanted = planned();
+  const FetchPlan plan = make_plan(wanted);
+  if (Status space = check_space(plan); !space) return space;
+  return fetch(plan);
+}
+
+Status Session::prepare() {
+  auto specs = wanted_models(options_);
+  if (!specs) return specs.error();
+  for (ModelSpec& spec : *specs) {
+    if (spec.variant != spec.variant_requested)
+      log_.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested, spec.variant));
+    if (!spec.revision.commit())
+      log_.warning(
+          fmt::format("{} is not pinned: revision {} may change from run to run", spec.key, spec.revision.text()));
+    models_.push_back({.spec = std::move(spec), .begun = begun_});
+  }
+  auto hub = Hub::parse(options_.endpoint);
+  if (!hub) return hub.error();
+  hub_ = std::move(*hub);
+  if (options_.token && !hub_->endpoint().https)
+    log_.warning(fmt::format("the token goes to {} unencrypted", hub_->endpoint().origin));
+  transport_.emplace(TransportSettings{.user_agent = program_version() + "; " + transport_version(),
+                                       .token = options_.token,
+                                       .stall = std::chrono::seconds(options_.timeout),
+                                       .connections = options_.jobs,
+                                       .wake_fd = signals_.get()});
+  hasher_.emplace([this] { transport_->wake(); });
+  SchedulerSettings settings{.retry = {.retries = options_.retries},
+                             .connections = options_.jobs,
+                             .hub_origin = hub_->endpoint().origin,
+                             .has_token = options_.token.has_value(),
+                             .offline = options_.offline};
+  if (options_.deadline) settings.deadline = begun_ + std::chrono::seconds(*options_.deadline);
+  fetcher_.emplace(Fetcher::Parts{*transport_, *hasher_, signals_, log_, *observer_, cache_, *hub_}, settings);
+  return ok();
+}
+
+void Session::look(Model& model) {
+  if (model.snapshot) model.view = cache_.look(*model.snapshot);
+}
+
+/// A blob, link or ref is missing, or nobody knows yet. A record alone is no reason: it is a hint, and a read-only
+/// volume with everything on it is a good one.
+bool Session::writing_needed(const Model& model) const {
+  if (options_.offline || model.error) return false;
+  if (!model.snapshot || !model.view.refs_right || !model.view.tree_right) return true;
+  return std::any_of(model.view.files.begin(), model.view.files.end(),
+                     [](const FileView& file) { return file.state == BlobState::missing || !file.linked; });
+}
+
+void Session::resolve_from_hub() {
+  std::vector<ModelSpec> specs;
+  std::vector<Model*> asked;
+  for (Model& model : models_) {
+    if (model.snapshot || model.error) continue;
+    specs.push_back(model.spec);
+    asked.push_back(&model);
+  }
+  if (specs.empty()) return;
+  log_.debug(fmt::format("asking {} about {} models", hub_->endpoint().origin, specs.size()));
+  auto results = resolve_remotely(specs, cache_, *hub_, *fetcher_);
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    Model& model = *asked[i];
+    if (!results[i]) {
+      model.error = results[i].error();
+      continue;
+    }
+    model.snapshot = std::move(*results[i]);
+    look(model);
+    log_.info(fmt::format("{}: {} is {}, {} files", model.spec.key, model.spec.revision.text(),
+                          model.snapshot->commit.hex().substr(0, 12), model.snapshot->files.size()));
+  }
+}
+
+std::vector<Planned> Session::planned() const {
+  std::vector<Planned> wanted;
+  for (std::size_t i = 0; i < models_.size(); ++i)
+    if (models_[i].snapshot && !models_[i].error) wanted.push_back({i, &*models_[i].snapshot, &models_[i].view});
+  return wanted;
+}
+
+/// Without a network what is missing stays missing.
+void Session::refuse_offline() {
+  for (Model& model : models_) {
+    if (!model.snapshot || model.error) continue;
+    for (std::size_t i = 0; i < model.view.files.size() && !model.error; ++i) {
+      if (model.view.files[i].state != BlobState::missing) continue;
+      model.error = Error{ErrorKind::offline_missing,
+                          fmt::format("{} {} is not in the cache, and this run is offline", model.spec.repo.text(),
+                                      model.snapshot->files[i].path.text()),
+                          "run once without --offline and HF_HUB_OFFLINE"};
+      tell(*model.error);
+    }
+  }
+}
+
+Status Session::check_space(const FetchPlan& plan) const {
+  const auto space = disk_space(options_.cache_dir);
+  if (!space) return ok();
+  const std::int64_t needed = plan.bytes - plan.staged;
+  if (needed > space->bytes)
+    return Error{ErrorKind::disk_full,
+                 fmt::format("not enough space for the cache {}: {} needed, {} free", options_.cache_dir,
+                             megabytes(needed), megabytes(space->bytes)),
+                 "free some space, choose another volume with --cache-dir, or fewer models"};
+  std::int64_t inodes = 0;
+  for (const FetchJob& job : plan.jobs) inodes += job.check_existing ? 0 : 2;  // the blob and its lock
+  for (const Model& model : models_)
+    inodes +=
+        std::count_if(model.view.files.begin(), model.view.files.end(), [](const FileView& f) { return !f.linked; });
+  if (space->inodes && inodes > *space->inodes)
+    return Error{ErrorKind::disk_full,
+                 fmt::format("not enough inodes for the cache {}: about {} needed, {} free", options_.cache_dir, inodes,
+                             *space->inodes),
+                 "remove some files, or choose another volume with --cache-dir"};
+  return ok();
+}
+
+Status Session::fetch(const FetchPlan& plan) {
+  for (const FetchJob& job : plan.jobs)
+    for (const std::size_t model : job.models) models_[model].pending.insert(job.file.blob);
+  if (!options_.offline)
+    for (const Model& model : models_)
+      if (model.snapshot && !model.error && writing_needed(model))
+        if (Status made = cache_.make_repo(model.spec.repo); !made) return made;
+  if (plan.bytes > 0)
+    log_.info(fmt::format(
+        "fetching {} in {} files into {}{}", megabytes(plan.bytes - plan.staged), plan.jobs.size(), options_.cache_dir,
+        plan.staged > 0 ? fmt::format("; {} are there from an earlier run", megabytes(plan.staged)) : ""));
+  publish_ready();
+  fetcher_->fetch(plan, [&](std::size_t job, const FileOutcome& outcome) { on_outcome(plan.jobs[job], outcome); });
+  return ok();
+}
+
+void Session::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
+  for (const std::size_t index : job.models) {
+    Model& model = models_[index];
+    model.outcomes.insert_or_assign(job.file.blob, outcome);
+    model.pending.erase(job.file.blob);
+    const bool better = !model.error || outcome.status == FileStatus::failed;  // than «not begun»
+    if (outcome.error && better) model.error = outcome.error;
+  }
+  publish_ready();
+}
+
+void Session::publish_ready() {
+  for (Model& model : models_)
+    if (model.snapshot && !model.error && !model.published && model.pending.empty()) publish(model);
+}
+
+void Session::publish(Model& model) {
+  model.published = true;
+  model.took = Clock::now() - model.begun;
+  const bool touched = !model.outcomes.empty() || !model.view.satisfied();
+  if (touched) {
+    std::map<Digest, Digest> sha256;
+    for (std::size_t i = 0; i < model.snapshot->files.size(); ++i) {
+      const Digest& blob = model.snapshot->files[i].blob;
+      if (model.view.files[i].sha256) sha256.emplace(blob, *model.view.files[i].sha256);
+      if (const auto outcome = model.outcomes.find(blob); outcome != model.outcomes.end() && outcome->second.sha256)
+        sha256.insert_or_assign(blob, *outcome->second.sha256);
+    }
+    const auto warnings = cache_.publish(*model.snapshot, sha256);
+    if (!warnings) {
+      model.error = warnings.error();
+      return tell(*model.error);
+    }
+    for (const std::string& warning : *warnings) log_.warning(fmt::format("{}: {}", model.spec.key, warning));
+    log_.info(fmt::format("{}: ready at {}", model.spec.key,
+                          cache_.layout(model.spec.repo).snapshot(model.spec.repo, model.snapshot->commit)));
+  }
+  for (const std::string& warning : cache_.link_views(model.spec.repo)) log_.warning(warning);
+}
+
+void Session::tell(const Error& error) {
+  log_.error(error.message);
+  if (!error.hint.empty()) log_.error("hint: " + error.hint);
+}
+
+void Session::print_plan() const {
+  std::size_t width = 5;
+  for (const Model& model : models_) width = std::max(width, model.spec.key.size());
+  out_ << fmt::format("{:<{}}  {:<13}  {:<12}  {:>5}  {:>10}  {:>10}\n", "MODEL", width, "VARIANT", "COMMIT", "FILES",
+                      "SIZE", "TO FETCH");
+  std::int64_t total = 0;
+  for (const Planned& one : planned()) {
+    const Model& model = models_[one.model];
+    const FetchPlan plan = make_plan({&one, 1});
+    std::map<Digest, std::int64_t> sizes;
+    for (const RemoteFile& file : model.snapshot->files) sizes.emplace(file.blob, file.size);
+    std::int64_t size = 0;
+    for (const auto& [blob, bytes] : sizes) size += bytes;
+    total += plan.bytes - plan.staged;
+    out_ << fmt::format("{:<{}}  {:<13}  {:<12}  {:>5}  {:>10}  {:>10}\n", model.spec.key, width, model.spec.variant,
+                        model.snapshot->commit.hex().substr(0, 12), model.snapshot->files.size(), megabytes(size),
+                        megabytes(plan.bytes - plan.staged));
+    for (const FetchJob& job : plan.jobs)
+      out_ << fmt::format("  {:>10}  {}{}\n", megabytes(job.file.size), job.file.path.text(),
+                          job.check_existing ? "  (there, to be verified)"
+                          : job.staged > 0   ? "  (begun)"
+                                             : "");
+  }
+  out_ << fmt::format("{} to fetch into {}\n", megabytes(total), options_.cache_dir);
+}
+
+ModelStatus Session::status(const Model& model) const {
+  if (model.error) return model.error->kind == ErrorKind::interrupted ? ModelStatus::interrupted : ModelStatus::failed;
+  if (options_.dry_run && model.snapshot) return ModelStatus::planned;
+  if (!model.published) return ModelStatus::failed;
+  const bool fetched = std::any_of(model.outcomes.begin(), model.outcomes.end(),
+                                   [](const auto& entry) { return entry.second.status == FileStatus::fetched; });
+  return fetched ? ModelStatus::downloaded : ModelStatus::cached;
+}
+
+std::string Session::file_status(const Model& model, std::size_t index) const {
+  const auto outcome = model.outcomes.find(model.snapshot->files[index].blob);
+  if (outcome == model.outcomes.end()) {
+    if (model.view.files[index].state == BlobState::trusted) return "cached";
+    return options_.dry_run ? "planned" : "skipped";
+  }
+  switch (outcome->second.status) {
+    case FileStatus::reused: return "cached";
+    case FileStatus::fetched: return "downloaded";
+    case FileStatus::failed: return "failed";
+    case FileStatus::cancelled: return "skipped";
+  }
+  return "failed";
+}
+
+ModelReport Session::report(const Model& model) const {
+  ModelReport report{.key = model.spec.key,
+                     .status = status(model),
+                     .repo = model.spec.repo.text(),
+                     .revision = model.spec.revision.text(),
+                     .commit = model.snapshot ? model.snapshot->commit.hex() : "",
+                     .pinned = model.spec.revision.commit().has_value(),
+                     .ref = model.spec.ref,
+                     .variant_requested = model.spec.variant_requested,
+                     .variant = model.spec.variant,
+                     .snapshot = {},
+                     .duration_s = seconds(model.took),
+                     .error = model.error,
+                     .files = {}};
+  if (!model.snapshot) return report;
+  report.snapshot = cache_.layout(model.spec.repo).snapshot(model.spec.repo, model.snapshot->commit);
+  std::set<Digest> counted;
+  for (std::size_t i = 0; i < model.snapshot->files.size(); ++i) {
+    const RemoteFile& file = model.snapshot->files[i];
+    const FileView& view = model.view.files[i];
+    const auto found = model.outcomes.find(file.blob);
+    const FileOutcome outcome = found == model.outcomes.end() ? FileOutcome{} : found->second;
+    FileReport entry{.path = file.path.text(),
+                     .size = file.size,
+                     .sha256 = {},
+                     .git_sha1 = {},
+                     .status = file_status(model, i),
+                     .attempts = outcome.attempts,
+                     .duration_s = seconds(outcome.took),
+                     .error = outcome.error};
+    if (const auto& sha256 = view.sha256 ? view.sha256 : outcome.sha256) entry.sha256 = sha256->hex();
+    if (file.blob.kind() == DigestKind::git_sha1) entry.git_sha1 = file.blob.hex();
+    if (counted.insert(file.blob).second) {
+      report.bytes += file.size;
+      report.bytes_downloaded += outcome.bytes_fetched;
+      if (entry.status == "cached" || entry.status == "downloaded")
+        report.bytes_reused += std::max<std::int64_t>(0, file.size - outcome.bytes_fetched);
+    }
+    report.files.push_back(std::move(entry));
+  }
+  return report;
+}
+
+RunReport Session::report() {
+  RunReport result{.tool = program_version(),
+                   .command = "download",
+                   .timestamp = utc_now(),
+                   .duration_s = seconds(Clock::now() - begun_),
+                   .dry_run = options_.dry_run,
+                   .offline = options_.offline,
+                   .cache_dir = options_.cache_dir,
+                   .endpoint = hub_ ? display(hub_->endpoint()) : options_.endpoint,
+                   .variant = options_.variant,
+                   .requests = fetcher_ ? fetcher_->requests() : 0,
+                   .retries = fetcher_ ? fetcher_->retries() : 0,
+                   .signal = fetcher_ ? fetcher_->signal() : std::nullopt,
+                   .error = error_,
+                   .models = {}};
+  for (Model& model : models_) {
+    if (!model.error && !model.published && !options_.dry_run) model.error = error_;
+    result.models.push_back(report(model));
+  }
+  return result;
+}
+
+void Session::write_summary(const RunReport& result) {
+  const std::string text = summary_text(result);
+  if (options_.summary == "-") {
+    out_ << text << std::flush;
+    return;
+  }
+  const std::string folder = parent_of(options_.summary);
+  Status written = make_folders(folder);
+  if (written) written = write_atomically(options_.summary, text, folder);
+  if (!written) log_.warning("the summary is not written: " + written.error().message);
+}
+
+void Session::conclude(const RunReport& result) {
+  // What ended the whole run was told to no file of its own.
+  const auto ended = std::find_if(result.models.begin(), result.models.end(), [](const ModelReport& model) {
+    return model.error && (model.error->kind == ErrorKind::deadline || model.error->kind == ErrorKind::interrupted);
+  });
+  if (ended != result.models.end()) tell(*ended->error);
+  if (result.models.empty() || (options_.dry_run && result.success())) return;
+  std::size_t good = 0;
+  std::int64_t downloaded = 0;
+  for (const ModelReport& model : result.models) {
+    good += model.success() ? 1U : 0U;
+    downloaded += model.bytes_downloaded;
+  }
+  const std::string fetched = downloaded > 0 ? megabytes(downloaded) + " fetched" : "nothing fetched";
+  const std::string text = fmt::format("{} of {} models ready, {}, {} requests, {:.1f} s", good, result.models.size(),
+                                       fetched, result.requests, result.duration_s);
+  result.success() ? log_.info(text) : log_.error(text);
+}
+
+}  // namespace
+
+int run(const Options& options, const SignalFd& signals, std::ostream& out) {
+  return Session(options, signals, out).run();
+}
+
+}  // namespace model_prep

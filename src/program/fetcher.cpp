@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/program/fetcher.h"
+
+#include <algorithm>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+namespace model_prep {
+namespace {
+
+constexpr std::size_t kLargestReply = 16 * 1024 * 1024;
+constexpr std::int64_t kWorthALine = 1'000'000;  // smaller files are told at debug level
+
+bool is_web_page(const std::string& path) { return path.ends_with(".html") || path.ends_with(".htm"); }
+
+Error interrupted(int signal) {
+  return {ErrorKind::interrupted, fmt::format("stopped by {}", signal == 2 ? "SIGINT" : "SIGTERM"),
+          "what was fetched is kept: the next run goes on from there"};
+}
+
+}  // namespace
+
+/// A body in memory. Used again for each hop of a redirected query.
+class Fetcher::QuerySink : public BodySink {
+ public:
+  explicit QuerySink(Reply& reply) : reply_(reply) {}
+  Body on_head(const ResponseHead& head) override {
+    reply_ = {head, {}, {}};
+    return head.status == 200 ? Body::wanted : Body::ignored;
+  }
+  std::optional<Error> on_data(std::span<const char> bytes) override {
+    if (reply_.body.size() + bytes.size() > kLargestReply)
+      return Error{ErrorKind::protocol, "the answer is larger than 16 MiB", {}};
+    reply_.body.append(bytes.data(), bytes.size());
+    return std::nullopt;
+  }
+
+ private:
+  Reply& reply_;
+};
+
+/// A range of a staging file.
+class Fetcher::PayloadSink : public BodySink {
+ public:
+  PayloadSink(Scheduler& scheduler, Observer& observer, Staging& staging, TransferId transfer)
+      : scheduler_(scheduler),
+        observer_(observer),
+        staging_(staging),
+        transfer_(transfer),
+        range_(scheduler.range_of(transfer)) {}
+
+  Body on_head(const ResponseHead& head) override {
+    if (judge_payload(head, scheduler_.payload_asked(transfer_)).kind == AnswerKind::body) return Body::wanted;
+    return head.status == 200 || head.status == 206 ? Body::refused : Body::ignored;
+  }
+
+  std::optional<Error> on_data(std::span<const char> bytes) override {
+    const auto size = static_cast<std::int64_t>(bytes.size());
+    if (size > range_.size()) return Error{ErrorKind::protocol, "the body is longer than announced", {}};
+    if (Status written = staging_.write(bytes, range_.begin); !written) return written.error();
+    scheduler_.on_bytes(transfer_, {range_.begin, range_.begin + size});
+    observer_.moved(size);
+    range_.begin += size;
+    return std::nullopt;
+  }
+
+ private:
+  Scheduler& scheduler_;
+  Observer& observer_;
+  Staging& staging_;
+  TransferId transfer_;
+  ByteRange range_;
+};
+
+struct Fetcher::OpenFile {
+  std::optional<FileLock> lock;
+  std::optional<Staging> staging;
+  std::optional<HashTicket> ticket;
+};
+
+/// One drive of the loop: the scheduler and what is open for its items.
+struct Fetcher::Run {
+  Scheduler scheduler;
+  const FetchPlan* plan{nullptr};        // of a fetch
+  std::vector<Reply>* replies{nullptr};  // of a query
+  const OnOutcome* on_outcome{nullptr};
+  std::map<ItemId, OpenFile> files;
+  std::map<HashTicket, ItemId> tickets;
+  std::map<TransferId, std::unique_ptr<BodySink>> sinks;
+
+  const FetchJob& job(ItemId item) const { return plan->jobs[item]; }
+};
+
+Fetcher::Fetcher(Parts parts, SchedulerSettings settings)
+    : parts_(parts), settings_(std::move(settings)), owner_(process_identity()), random_(std::random_device{}()) {}
+
+Fetcher::~Fetcher() = default;
+
+std::vector<Reply> Fetcher::query(const std::vector<Query>& queries) {
+  std::vector<WorkItem> items;
+  for (const Query& query : queries) {
+    WorkItem item{.asked = query.asked, .url = query.url};
+    item.query = true;
+    items.push_back(std::move(item));
+  }
+  std::vector<Reply> replies(queries.size());
+  Run run{.scheduler = Scheduler(settings_, std::move(items)),
+          .replies = &replies,
+          .files = {},
+          .tickets = {},
+          .sinks = {}};
+  drive(run);
+  return replies;
+}
+
+void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
+  std::vector<WorkItem> items;
+  for (const FetchJob& job : plan.jobs) {
+    const std::string& path = job.file.path.text();
+    items.push_back({.asked = {.object = job.repo.text() + " " + path, .repo = job.repo.text()},
+                     .url = parts_.hub.resolve(job.repo, job.commit, job.file.path),
+                     .size = job.file.size,
+                     .blob = job.file.blob,
+                     .expected_sha256 = job.file.expected_sha256,
+                     .locked = job.file.locked,
+                     .html = is_web_page(path),
+                     .check_existing = job.check_existing,
+                     .models = job.models});
+  }
+  Run run{.scheduler = Scheduler(settings_, std::move(items)),
+          .plan = &plan,
+          .on_outcome = &on_outcome,
+          .files = {},
+          .tickets = {},
+          .sinks = {}};
+  parts_.observer.planned(plan.bytes - plan.staged, static_cast<std::int64_t>(plan.jobs.size()), Clock::now());
+  drive(run);
+  parts_.observer.finished();
+}
+
+std::optional<int> Fetcher::signal() {
+  if (!signal_) {
+    signal_ = parts_.signals.read();
+    if (signal_) parts_.signals.end_at_next();
+  }
+  return signal_;
+}
+
+void Fetcher::drive(Run& run) {
+  Scheduler& scheduler = run.scheduler;
+  if (signal()) scheduler.stop(interrupted(*signal_), Clock::now());
+  while (true) {
+    const TimePoint now = Clock::now();
+    for (const Action& action : scheduler.next(now)) std::visit([&](const auto& one) { execute(run, one); }, action);
+    if (scheduler.finished()) break;
+    const TimePoint wake = std::min(scheduler.wake_at(), parts_.observer.tick(now));
+    for (const TransferEnd& end : parts_.transport.poll(wake)) {
+      scheduler.on_end(end, Clock::now(), jitter());
+      if (run.plan != nullptr) run.sinks.erase(end.id);  // a redirected transfer starts with a new sink
+    }
+    answer_hashes(run);
+    if (!signal_ && signal()) scheduler.stop(interrupted(*signal_), Clock::now());
+  }
+  requests_ += scheduler.requests();
+  retries_ += scheduler.retries();
+}
+
+void Fetcher::execute(Run& run, const CheckExisting& action) {
+  const FetchJob& job = run.job(action.item);
+  const std::string path = parts_.cache.layout(job.repo).blob(job.repo, job.file.blob);
+  const auto found = facts(path);
+  if (!found || found->is_folder || found->size != job.file.size)
+    return run.scheduler.on_hash(action.item, {}, Clock::now());
+  auto fd = open_file(path, O_RDONLY);
+  if (!fd) return run.scheduler.on_hash(action.item, {.sha256 = {}, .git_sha1 = {}, .error = fd.error()}, Clock::now());
+  parts_.log.debug(fmt::format("{} {}: there is a blob that no record vouches for; hashing it", job.repo.text(),
+                               job.file.path.text()));
+  hash(run, action.item, std::move(*fd), AfterHash::nothing);
+  parts_.hasher.advance(*run.files[action.item].ticket, job.file.size);
+}
+
+void Fetcher::execute(Run& run, const TryLock& action) {
+  const FetchJob& job = run.job(action.item);
+  const CacheLayout& layout = parts_.cache.layout(job.repo);
+  auto lock = FileLock::try_acquire(layout.lock(job.repo, job.file.blob));
+  if (!lock) return run.scheduler.stop(lock.error(), Clock::now());
+  if (!lock->has_value())
+    return run.scheduler.on_lock(action.item, LockAnswer::held, staging_owner(layout, job.repo, job.file.blob),
+                                 Clock::now());
+  run.files[action.item].lock = std::move(*lock);
+  const bool exists = facts(layout.blob(job.repo, job.file.blob)).has_value();
+  run.scheduler.on_lock(action.item, exists ? LockAnswer::acquired_blob_exists : LockAnswer::acquired, {},
+                        Clock::now());
+}
+
+void Fetcher::execute(Run& run, const OpenStaging& action) {
+  const FetchJob& job = run.job(action.item);
+  OpenFile& file = run.files[action.item];
+  if (file.ticket) parts_.hasher.cancel(*file.ticket);
+  auto staging = Staging::open(parts_.cache.layout(job.repo), job.repo, job.file.blob, job.file.size, owner_,
+                               action.fresh ? Staging::Begin::fresh : Staging::Begin::resume);
+  if (!staging) return run.scheduler.stop(staging.error(), Clock::now());
+  auto reader = staging->reader();
+  if (!reader) return run.scheduler.stop(reader.error(), Clock::now());
+  file.staging = std::move(*staging);
+  hash(run, action.item, std::move(*reader), AfterHash::sync);
+  const RangeSet& have = file.staging->have();
+  if (!have.empty())
+    parts_.log.info(fmt::format("{} {}: going on from {} of {}", job.repo.text(), job.file.path.text(),
+                                megabytes(have.total()), megabytes(job.file.size)));
+  run.scheduler.on_staged(action.item, have, Clock::now());
+}
+
+void Fetcher::hash(Run& run, ItemId item, UniqueFd fd, AfterHash after) {
+  const RemoteFile& file = run.job(item).file;
+  const HashTicket ticket = parts_.hasher.open(std::move(fd), file.size, file.blob.kind(), after);
+  run.files[item].ticket = ticket;
+  run.tickets[ticket] = item;
+}
+
+void Fetcher::execute(Run& run, const StartTransfer& action) {
+  if (!run.scheduler.running(action.id)) return;  // an earlier action of this round ended the run
+  const bool query = run.replies != nullptr;
+  std::unique_ptr<BodySink>& sink = run.sinks[action.id];
+  if (query)
+    sink = std::make_unique<QuerySink>((*run.replies)[action.item]);
+  else
+    sink = std::make_unique<PayloadSink>(run.scheduler, parts_.observer, *run.files.at(action.item).staging, action.id);
+  parts_.transport.start(action.id,
+                         {.url = action.url,
+                          .kind = query ? RequestKind::query : RequestKind::payload,
+                          .range = action.range,
+                          .with_token = action.with_token},
+                         *sink);
+}
+
+void Fetcher::execute(Run& run, const CancelTransfer& action) {
+  parts_.transport.cancel(action.id);
+  run.sinks.erase(action.id);
+}
+
+void Fetcher::execute(Run& run, const HashTo& action) {
+  const auto file = run.files.find(action.item);
+  if (file != run.files.end() && file->second.ticket) parts_.hasher.advance(*file->second.ticket, action.watermark);
+}
+
+void Fetcher::execute(Run& run, const SaveResume& action) {
+  const auto file = run.files.find(action.item);
+  const RangeSet* have = run.scheduler.have(action.item);
+  if (file == run.files.end() || !file->second.staging || have == nullptr) return;
+  if (Status saved = file->second.staging->save(*have); !saved) run.scheduler.stop(saved.error(), Clock::now());
+}
+
+void Fetcher::execute(Run& run, const Publish& action) {
+  const auto published = run.files.at(action.item).staging->publish();
+  if (!published) return run.scheduler.stop(published.error(), Clock::now());
+  run.scheduler.on_published(action.item, *published ? PublishAnswer::done : PublishAnswer::staging_lost, Clock::now());
+}
+
+void Fetcher::execute(Run& run, const Close& action) {
+  const auto file = run.files.find(action.item);
+  if (file == run.files.end()) return;
+  if (file->second.ticket) parts_.hasher.cancel(*file->second.ticket);
+  if (action.drop_staging && file->second.staging)
+    if (Status dropped = file->second.staging->drop(); !dropped) parts_.log.warning(dropped.error().message);
+  run.files.erase(file);
+}
+
+void Fetcher::execute(Run& run, const Finish& action) {
+  if (run.replies != nullptr) {
+    (*run.replies)[action.item].error = action.outcome.error;
+    return;
+  }
+  parts_.observer.file_done();
+  say_finished(run.job(action.item), action.outcome);
+  (*run.on_outcome)(action.item, action.outcome);
+}
+
+void Fetcher::say_finished(const FetchJob& job, const FileOutcome& outcome) {
+  const std::string object = job.repo.text() + " " + job.file.path.text();
+  if (outcome.status == FileStatus::failed) {
+    parts_.log.error(outcome.error->message);
+    if (!outcome.error->hint.empty()) parts_.log.error("hint: " + outcome.error->hint);
+    return;
+  }
+  if (outcome.status == FileStatus::cancelled) return parts_.log.debug(object + ": " + outcome.error->message);
+  const double seconds = std::chrono::duration<double>(outcome.took).count();
+  const LogLevel level = job.file.size >= kWorthALine ? LogLevel::info : LogLevel::debug;
+  const std::string verified =
+      fmt::format("{}: verified {} {}", object, job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1",
+                  short_hex(job.file.blob));
+  if (outcome.status == FileStatus::reused)
+    return parts_.log.write(level, fmt::format("{}, {}, was there already", verified, megabytes(job.file.size)));
+  parts_.log.write(level, fmt::format("{}, {} in {:.1f} s", verified, megabytes(job.file.size), seconds));
+}
+
+void Fetcher::execute(Run&, const Notice& action) {
+  switch (action.level) {
+    case NoticeLevel::debug: return parts_.log.debug(action.text);
+    case NoticeLevel::info: return parts_.log.info(action.text);
+    case NoticeLevel::warning: return parts_.log.warning(action.text);
+  }
+}
+
+void Fetcher::answer_hashes(Run& run) {
+  for (HashEvent& event : parts_.hasher.take_all()) {
+    const auto ticket = run.tickets.find(event.ticket);
+    if (ticket == run.tickets.end()) continue;
+    const ItemId item = ticket->second;
+    run.tickets.erase(ticket);
+    const auto file = run.files.find(item);
+    if (file == run.files.end() || file->second.ticket != event.ticket) continue;  // cancelled meanwhile
+    file->second.ticket.reset();
+    run.scheduler.on_hash(item, {event.sha256, event.git_sha1, std::move(event.error)}, Clock::now());
+  }
+}
+
+}  // namespace model_prep

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/program/manifest.h"
+
+#include <algorithm>
+#include <functional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "model_prep/decisions/selection.h"
+
+namespace model_prep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// What is wrong, and where: thrown below `parse_manifest` only, which makes an Error of it.
+struct Fault {
+  std::string message;
+};
+
+/// An object whose members are all accounted for when it goes out of use.
+class Object {
+ public:
+  Object(const Json& json, std::string path) : json_(json), path_(std::move(path)) {
+    if (!json_.is_object()) throw Fault{fmt::format("{}: should be an object", path_)};
+  }
+
+  const Json* find(const std::string& name) {
+    known_.insert(name);
+    const auto found = json_.find(name);
+    return found == json_.end() ? nullptr : &*found;
+  }
+  const Json& need(const std::string& name) {
+    const Json* found = find(name);
+    if (found == nullptr) throw Fault{fmt::format("{}: is missing", at(name))};
+    return *found;
+  }
+  std::optional<std::string> text(const std::string& name) {
+    const Json* found = find(name);
+    if (found == nullptr) return std::nullopt;
+    if (!found->is_string()) throw Fault{fmt::format("{}: should be a string", at(name))};
+    return found->get<std::string>();
+  }
+  std::string needed_text(const std::string& name) {
+    need(name);
+    return *text(name);
+  }
+  std::vector<std::string> texts(const std::string& name) {
+    const Json* found = find(name);
+    if (found == nullptr) return {};
+    const auto is_text = [](const Json& entry) { return entry.is_string(); };
+    if (!found->is_array() || !std::all_of(found->begin(), found->end(), is_text))
+      throw Fault{fmt::format("{}: should be a list of strings", at(name))};
+    return found->get<std::vector<std::string>>();
+  }
+  std::optional<std::int64_t> size(const std::string& name) {
+    const Json* found = find(name);
+    if (found == nullptr) return std::nullopt;
+    if (!found->is_number_integer() || found->get<std::int64_t>() < 0)
+      throw Fault{fmt::format("{}: should be a size in bytes", at(name))};
+    return found->get<std::int64_t>();
+  }
+  /// Calls `use(name, json, path)` for each member: for objects whose keys are the user's.
+  template <class Use>
+  void each(Use use) {
+    for (const auto& [name, entry] : json_.items()) {
+      known_.insert(name);
+      use(name, entry, at(name));
+    }
+  }
+  void no_more() const {
+    for (const auto& [name, entry] : json_.items())
+      if (!known_.contains(name)) throw Fault{fmt::format("{}: unknown member", at(name))};
+  }
+  std::string at(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
+
+ private:
+  const Json& json_;
+  std::string path_;
+  std::set<std::string> known_;
+};
+
+/// The value, or a Fault that says where.
+template <class T>
+T good(Result<T> result, const std::string& path) {
+  if (!result) throw Fault{fmt::format("{}: {}", path, result.error().message)};
+  return std::move(*result);
+}
+
+std::optional<Digest> read_digest(Object& object, const std::string& name, DigestKind kind) {
+  const auto text = object.text(name);
+  if (!text) return std::nullopt;
+  Digest digest = good(Digest::parse(*text), object.at(name));
+  if (digest.kind() != kind)
+    throw Fault{fmt::format("{}: should have {} hex digits", object.at(name), kind == DigestKind::sha256 ? 64 : 40)};
+  return digest;
+}
+
+LockedFile read_file_lock(const Json& json, const std::string& path) {
+  Object object(json, path);
+  LockedFile file;
+  object.need("size");
+  file.size = *object.size("size");
+  file.sha256 = read_digest(object, "sha256", DigestKind::sha256);
+  file.git_sha1 = read_digest(object, "git_sha1", DigestKind::git_sha1);
+  if (!file.sha256 && !file.git_sha1) throw Fault{fmt::format("{}: needs a sha256 or a git_sha1", path)};
+  object.no_more();
+  return file;
+}
+
+Variant read_variant(const std::string& name, const Json& json, const std::string& path) {
+  if (std::find(std::begin(kVariants), std::end(kVariants), name) == std::end(kVariants))
+    throw Fault{fmt::format("{}: unknown variant; there are {}", path, fmt::join(kVariants, ", "))};
+  Object object(json, path);
+  Variant variant{.name = name, .filter = {}, .size = object.size("size"), .repo = {}, .revision = {}};
+  variant.filter.include = object.texts("include");
+  variant.filter.exclude = object.texts("exclude");
+  if (object.find("include") == nullptr) variant.filter.include = {"*"};
+  if (const auto repo = object.text("repo")) variant.repo = good(RepoId::parse(*repo), object.at("repo"));
+  if (const auto revision = object.text("revision"))
+    variant.revision = good(Revision::parse(*revision), object.at("revision"));
+  object.no_more();
+  return variant;
+}
+
+ManifestModel read_model(const std::string& key, const Json& json, const std::string& path) {
+  Object object(json, path);
+  ManifestModel model{
+      .key = key,
+      .repo = good(RepoId::parse(object.needed_text("repo")), object.at("repo")),
+      .revision = good(Revision::parse(object.text("revision").value_or("main")), object.at("revision")),
+      .ref = good(Revision::parse(object.text("ref").value_or("main")), object.at("ref")).text(),
+      .variants = {},
+      .locked = {},
+      .files = {}};
+  object.text("purpose");  // for people; only its type is checked
+  object.texts("used_by");
+  if (const Json* variants = object.find("variants"))
+    Object(*variants, object.at("variants")).each([&](const auto& name, const Json& entry, const auto& at) {
+      model.variants.push_back(read_variant(name, entry, at));
+    });
+  if (const Json* files = object.find("files"))
+    Object(*files, object.at("files")).each([&](const auto& name, const Json& entry, const auto& at) {
+      model.files.emplace(good(RepoPath::parse(name), at), read_file_lock(entry, at));
+    });
+  for (const std::string& name : object.texts("locked")) {
+    if (name != "all" && std::none_of(model.variants.begin(), model.variants.end(),
+                                      [&](const Variant& variant) { return variant.name == name; }))
+      throw Fault{fmt::format("{}: the model has no variant {}", object.at("locked"), name)};
+    model.locked.insert(name);
+  }
+  object.no_more();
+  return model;
+}
+
+Manifest read_manifest(const Json& json) {
+  Object object(json, "");
+  if (object.need("version") != 1) throw Fault{"version: should be 1"};
+  Manifest manifest;
+  Object(object.need("models"), "models").each([&](const auto& key, const Json& entry, const auto& at) {
+    manifest.models.push_back(read_model(key, entry, at));
+  });
+  object.no_more();
+  return manifest;
+}
+
+bool is_everything(const FileFilter& filter) {
+  return filter.exclude.empty() && filter.include == std::vector<std::string>{"*"};
+}
+
+/// The variant to take: the one that is wanted, else fp32, else what there is. `all` needs no description.
+Variant choose_variant(const ManifestModel& model, const std::string& wanted) {
+  const auto named = [&](const std::string& name) {
+    return std::find_if(model.variants.begin(), model.variants.end(), [&](const Variant& v) { return v.name == name; });
+  };
+  if (const auto found = named(wanted); found != model.variants.end()) return *found;
+  if (wanted == "all")
+    return {.name = "all", .filter = {.include = {"*"}, .exclude = {}}, .size = {}, .repo = {}, .revision = {}};
+  if (const auto found = named("fp32"); found != model.variants.end()) return *found;
+  if (!model.variants.empty()) return model.variants.front();
+  return {.name = "fp32",
+          .filter = {.include = {}, .exclude = {}, .general_rule = true},
+          .size = {},
+          .repo = {},
+          .revision = {}};
+}
+
+Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& wanted) {
+  const Variant variant = choose_variant(model, wanted);
+  const bool elsewhere = variant.repo && *variant.repo != model.repo;
+  ModelSpec spec{.key = model.key,
+                 .repo = variant.repo.value_or(model.repo),
+                 .revision = variant.revision.value_or(model.revision),
+                 .ref = model.ref,
+                 .variant_requested = wanted,
+                 .variant = variant.name,
+                 .filter = variant.filter,
+                 .whole_commit = is_everything(variant.filter),
+                 .fully_locked = !elsewhere && model.locked.contains(variant.name),
+                 .lock = {}};
+  if (elsewhere) return spec;
+  spec.lock = model.files;
+  if (!spec.fully_locked) return spec;
+  std::erase_if(spec.lock, [&](const auto& entry) {
+    const auto matches = [&](const std::string& pattern) { return matches_pattern(pattern, entry.first.text()); };
+    return std::none_of(spec.filter.include.begin(), spec.filter.include.end(), matches) ||
+           std::any_of(spec.filter.exclude.begin(), spec.filter.exclude.end(), matches);
+  });
+  if (spec.lock.empty())
+    return Error{ErrorKind::usage,
+                 fmt::format("{}: the variant {} is said to be locked, but no locked file belongs to it", model.key,
+                             variant.name),
+                 {}};
+  return spec;
+}
+
+/// `org/name[@revision]`.
+Result<ModelSpec> make_free_spec(const std::string& text, const std::string& wanted) {
+  const std::size_t at = text.find('@');
+  const auto repo = RepoId::parse(std::string_view(text).substr(0, at));
+  if (!repo) return repo.error();
+  const auto revision = Revision::parse(at == std::string::npos ? "main" : std::string_view(text).substr(at + 1));
+  if (!revision) return revision.error();
+  return make_spec(
+      {.key = text, .repo = *repo, .revision = *revision, .ref = "main", .variants = {}, .locked = {}, .files = {}},
+      wanted);
+}
+
+Error unknown_model(const Manifest& manifest, const std::string& name) {
+  std::vector<std::string> keys;
+  for (const ManifestModel& model : manifest.models) keys.push_back(model.key);
+  return {ErrorKind::usage, fmt::format("unknown model '{}'", name),
+          fmt::format("the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
+                      fmt::join(keys, ", "))};
+}
+
+}  // namespace
+
+Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
+  const auto fault = [&](const std::string& what) {
+    return Error{ErrorKind::usage, fmt::format("manifest {}: {}", name, what), "the README describes the format"};
+  };
+  try {
+    constexpr bool kThrow = true;
+    constexpr bool kComments = true;
+    return read_manifest(Json::parse(text, nullptr, kThrow, kComments));
+  } catch (const Fault& found) {
+    return fault(found.message);
+  } catch (const nlohmann::json::exception& found) {
+    return fault(found.what());
+  }
+}
+
+Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const std::vector<std::string>& wanted,
+                                             const std::string& variant) {
+  std::vector<std::string> names;
+  for (const std::string& name : wanted)
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  if (names.empty())
+    for (const ManifestModel& model : manifest.models) names.push_back(model.key);
+  std::vector<ModelSpec> specs;
+  for (const std::string& name : names) {
+    const auto found = std::find_if(manifest.models.begin(), manifest.models.end(),
+                                    [&](const ManifestModel& model) { return model.key == name; });
+    if (found == manifest.models.end() && name.find('/') == std::string::npos) return unknown_model(manifest, name);
+    auto spec = found != manifest.models.end() ? make_spec(*found, variant) : make_free_spec(name, variant);
+    if (!spec) return spec.error();
+    specs.push_back(std::move(*spec));
+  }
+  if (specs.empty()) return Error{ErrorKind::usage, "the manifest names no model", {}};
+  return specs;
+}
+
+}  // namespace model_prep

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/program/resolve.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "model_prep/effects/hasher.h"
+
+namespace model_prep {
+namespace {
+
+constexpr int kMostPages = 10'000;  // ten million files: nobody's repository, but a server that never ends
+
+Result<ResolvedSnapshot> snapshot_of(const ModelSpec& spec, const CommitId& commit, Listing listing) {
+  if (Status checked = check_listing(listing, spec.repo.text()); !checked) return checked.error();
+  auto files = select_files(listing, spec);
+  if (!files) return files.error();
+  if (Status locked = apply_lock(*files, spec); !locked) return locked.error();
+  const bool complete = listing.masked.empty();
+  return ResolvedSnapshot{spec, commit, std::move(*files),
+                          complete ? std::move(listing.files) : std::vector<RemoteFile>{}};
+}
+
+/// The files of a full lock. Where the lock is the whole commit, it is the listing too: the tree's id of an LFS file is
+/// that of its pointer, whose text is known.
+ResolvedSnapshot locked_snapshot(const ModelSpec& spec, const CommitId& commit, const Cache& cache) {
+  ResolvedSnapshot snapshot{spec, commit, locked_files(spec), {}};
+  if (auto record = cache.record(spec.repo, commit)) snapshot.listing = std::move(record->listing);
+  if (!spec.whole_commit || !snapshot.listing.empty()) return snapshot;
+  snapshot.listing = snapshot.files;
+  for (RemoteFile& file : snapshot.listing)
+    if (!file.oid) file.oid = git_sha1_of(lfs_pointer_text(file.blob, file.size));
+  return snapshot;
+}
+
+std::optional<Result<ResolvedSnapshot>> with_commit(const ModelSpec& spec, const CommitId& commit, const Cache& cache) {
+  if (spec.fully_locked) return locked_snapshot(spec, commit, cache);
+  Listing listing;
+  if (auto record = cache.record(spec.repo, commit)) listing.files = std::move(record->listing);
+  if (listing.files.empty())
+    if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);
+  if (listing.files.empty()) return std::nullopt;
+  return snapshot_of(spec, commit, std::move(listing));
+}
+
+Error offline_missing(const ModelSpec& spec, std::string_view what) {
+  return {ErrorKind::offline_missing,
+          fmt::format("{}: {} is not in the cache, and this run is offline", spec.repo.text(), what),
+          "run once without --offline and HF_HUB_OFFLINE"};
+}
+
+/// One model on its way through the waves of queries.
+struct Progress {
+  const ModelSpec* spec;
+  std::optional<CommitId> commit;
+  std::optional<Url> next;
+  bool by_blobs{false};  // the mirror has no tree API
+  int pages{0};
+  Listing listing;
+  std::optional<Result<ResolvedSnapshot>> result;
+};
+
+class Resolver {
+ public:
+  Resolver(std::span<const ModelSpec> specs, const Cache& cache, const Hub& hub, Fetcher& fetcher)
+      : cache_(cache), hub_(hub), fetcher_(fetcher) {
+    for (const ModelSpec& spec : specs)
+      models_.push_back({.spec = &spec, .commit = spec.revision.commit(), .next = {}, .listing = {}, .result = {}});
+  }
+
+  std::vector<Result<ResolvedSnapshot>> run() {
+    find_commits();
+    for (Progress& model : models_) {
+      if (model.result) continue;
+      model.result = with_commit(*model.spec, *model.commit, cache_);
+      if (!model.result) model.next = hub_.tree(model.spec->repo, *model.commit);
+    }
+    while (read_pages()) {
+    }
+    std::vector<Result<ResolvedSnapshot>> results;
+    for (Progress& model : models_) results.push_back(std::move(*model.result));
+    return results;
+  }
+
+ private:
+  Query question(const Progress& model, const Url& url) const {
+    return {{.object = model.spec->repo.text(), .repo = model.spec->repo.text()}, url};
+  }
+
+  /// Asks for all models that `wants` names a URL for; `use` gets each reply.
+  template <class Wants, class Use>
+  bool ask(Wants wants, Use use) {
+    std::vector<Query> queries;
+    std::vector<Progress*> asked;
+    for (Progress& model : models_) {
+      const std::optional<Url> url = wants(model);
+      if (!url) continue;
+      queries.push_back(question(model, *url));
+      asked.push_back(&model);
+    }
+    if (queries.empty()) return false;
+    std::vector<Reply> replies = fetcher_.query(queries);
+    for (std::size_t i = 0; i < asked.size(); ++i) use(*asked[i], replies[i]);
+    return true;
+  }
+
+  void find_commits() {
+    ask(
+        [&](const Progress& model) {
+          return model.commit ? std::nullopt : std::optional(hub_.info(model.spec->repo, model.spec->revision));
+        },
+        [](Progress& model, const Reply& reply) {
+          const auto commit =
+              reply.error ? Result<CommitId>(*reply.error) : parse_info(reply.body, model.spec->repo.text());
+          if (commit)
+            model.commit = *commit;
+          else
+            model.result = commit.error();
+        });
+  }
+
+  bool read_pages() {
+    return ask([](const Progress& model) { return model.next; },
+               [&](Progress& model, const Reply& reply) { use_page(model, reply); });
+  }
+
+  void use_page(Progress& model, const Reply& reply) {
+    const std::string& object = model.spec->repo.text();
+    const std::optional<Url> page = std::exchange(model.next, std::nullopt);
+    const bool no_tree_api = reply.error && !model.by_blobs && model.pages == 0 && reply.head.error_code.empty() &&
+                             (reply.head.status == 404 || reply.head.status == 405);
+    if (no_tree_api) {
+      model.by_blobs = true;
+      model.next = hub_.blobs(model.spec->repo, *model.commit);
+      return;
+    }
+    auto listing = reply.error      ? Result<Listing>(*reply.error)
+                   : model.by_blobs ? parse_blobs(reply.body, object)
+                                    : parse_tree_page(reply.body, object);
+    if (!listing) {
+      model.result = listing.error();
+      return;
+    }
+    std::move(listing->files.begin(), listing->files.end(), std::back_inserter(model.listing.files));
+    std::move(listing->masked.begin(), listing->masked.end(), std::back_inserter(model.listing.masked));
+    if (!model.by_blobs) model.next = hub_.next_page(reply.head.link, *page);
+    if (!model.next) {
+      model.result = snapshot_of(*model.spec, *model.commit, std::move(model.listing));
+    } else if (++model.pages > kMostPages) {
+      model.next.reset();
+      model.result = Error{ErrorKind::protocol, fmt::format("{}: the listing does not end", object), {}};
+    }
+  }
+
+  const Cache& cache_;
+  const Hub& hub_;
+  Fetcher& fetcher_;
+  std::vector<Progress> models_;
+};
+
+}  // namespace
+
+std::optional<Result<ResolvedSnapshot>> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network) {
+  const bool offline = network == Network::forbidden;
+  auto commit = spec.revision.commit();
+  if (!commit && offline) commit = cache.ref(spec.repo, spec.revision.text());
+  if (commit) {
+    auto snapshot = with_commit(spec, *commit, cache);
+    if (snapshot || !offline) return snapshot;
+    return offline_missing(spec, fmt::format("the list of files at {}", commit->hex().substr(0, 12)));
+  }
+  if (!offline) return std::nullopt;
+  return offline_missing(spec, fmt::format("revision {}", spec.revision.text()));
+}
+
+std::vector<Result<ResolvedSnapshot>> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
+                                                       const Hub& hub, Fetcher& fetcher) {
+  return Resolver(specs, cache, hub, fetcher).run();
+}
+
+}  // namespace model_prep

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The wire of the test hub: listening sockets, and one connection with requests in and answers out, to the byte.
+//
+// Everything that waits also waits for the hub's stop descriptor, which becomes readable once and stays so: nothing
+// here outlives a stop by more than the work at hand. One thread per connection.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "support/hub_fault_book.h"
+#include "support/hub_http.h"
+
+namespace model_prep::testing {
+
+/// Owns a file descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  ~Descriptor() { reset(); }
+  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    reset(other.release());
+    return *this;
+  }
+
+  int get() const { return number_; }
+  int release();
+  void reset(int number = -1);
+
+ private:
+  int number_;
+};
+
+/// A socket on 127.0.0.1; port 0 for any. Throws std::system_error.
+Descriptor listen_on_loopback(std::uint16_t port);
+/// "http://127.0.0.1:<port>"
+std::string origin_of(const Descriptor& listener);
+Descriptor accept_connection(const Descriptor& listener);
+/// An eventfd, for stopping.
+Descriptor make_event();
+void set_event(const Descriptor& event);
+
+class Connection {
+ public:
+  /// Told 0 before the head and n before n bytes of the body go to the kernel, and -n if those did not.
+  using CountBytes = std::function<void(std::int64_t)>;
+  enum class After { next_request, close };
+  struct Closed {};
+  struct Malformed {};
+
+  /// `bytes_per_second` 0: no limit.
+  Connection(Descriptor socket, int stop, std::int64_t bytes_per_second);
+
+  std::variant<HttpRequest, Malformed, Closed> read_request();
+
+  /// Sends the answer, or as much of it as the delivery wants.
+  After send(const HttpRequest& request, const Answer& answer, const Delivery& delivery, const CountBytes& count);
+
+  /// Closes so that the client still gets all that was sent, which a plain close() with unread input would destroy.
+  void close_gently();
+
+ private:
+  enum class Wait { ready, gone, timeout };
+
+  Wait wait_for(short events, std::chrono::milliseconds timeout) const;
+  bool sleep_for(std::chrono::nanoseconds duration) const;
+  bool receive();
+  bool send_all(std::string_view bytes) const;
+  bool send_head(const HttpRequest& request, const Answer& answer, const Delivery& delivery) const;
+  bool send_body(const HttpRequest& request, const Answer& answer, const Delivery& delivery, const CountBytes& count);
+  bool send_piece(std::span<const char> piece, Delivery::Framing framing, const CountBytes& count) const;
+  bool stall(const Stall& stall) const;
+  void send_reset();
+  std::int64_t rate_at(std::int64_t position, const Delivery& delivery) const;
+
+  Descriptor socket_;
+  int stop_;
+  std::int64_t bytes_per_second_;
+  std::string input_;   ///< received and not used yet
+  std::string buffer_;  ///< for pieces of bodies
+};
+
+}  // namespace model_prep::testing

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the test hub serves: repositories, their files, and the bytes of those files with their digests.
+//
+// All of these are plain values: build them in the test, give them to FakeHub, and ask digests_of() for what the
+// downloaded file must be. Bytes may be a text, made up from a seed (any size, no memory), or read from the disk.
+//
+//   HubFile weights{"model.safetensors", MadeUpBytes{100'000'000, 7}, true};
+//   HubRepo repo = make_repo("org/name", {{"config.json", "{}"}, weights});
+//   digests_of(weights).sha256;   // the blob name
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace model_prep::testing {
+
+/// `size` bytes that are a function of seed and offset alone; two files with equal values have equal bytes.
+struct MadeUpBytes {
+  std::int64_t size = 0;
+  std::uint64_t seed = 0;
+};
+
+/// The bytes of a file on the disk, read when asked for. It must not change while a hub serves it.
+struct DiskBytes {
+  std::filesystem::path path;
+};
+
+/// The bytes of one file. A value; const calls may come from any thread.
+struct FileContent {
+  FileContent() = default;
+  FileContent(const char* text) : source(std::string(text)) {}    // NOLINT: meant to convert
+  FileContent(std::string text) : source(std::move(text)) {}      // NOLINT: meant to convert
+  FileContent(MadeUpBytes made_up) : source(made_up) {}           // NOLINT: meant to convert
+  FileContent(DiskBytes on_disk) : source(std::move(on_disk)) {}  // NOLINT: meant to convert
+
+  std::variant<std::string, MadeUpBytes, DiskBytes> source;
+};
+
+/// Throws std::filesystem::filesystem_error if a file on the disk cannot be asked.
+std::int64_t size_of(const FileContent& content);
+
+/// Copies the bytes from `offset` on; returns how many, fewer than asked only at the end (or if the disk fails).
+std::size_t read_content(const FileContent& content, std::int64_t offset, std::span<char> into);
+
+/// The bytes [offset, offset + length), cut at the end of the file.
+std::string content_text(const FileContent& content, std::int64_t offset, std::int64_t length);
+
+/// All bytes. For comparing small files.
+std::string content_text(const FileContent& content);
+
+struct HubFile {
+  std::string path;
+  FileContent content;
+  bool lfs = false;  ///< stored behind a Git-LFS pointer and served by the payload host
+};
+
+struct FileDigests {
+  std::int64_t size = 0;
+  std::string sha256;       ///< of the bytes
+  std::string git_sha1;     ///< git blob id of the bytes; empty for LFS files, git has only their pointer
+  std::string pointer_oid;  ///< git blob id of the LFS pointer; empty for plain files
+  std::int64_t pointer_size = 0;
+
+  /// What the tree calls `oid`.
+  const std::string& oid() const { return pointer_oid.empty() ? git_sha1 : pointer_oid; }
+  /// The name of the blob in the cache: sha256 of LFS files, git blob id of plain ones.
+  const std::string& blob_name() const { return pointer_oid.empty() ? git_sha1 : sha256; }
+};
+
+/// Reads the whole content once.
+FileDigests digests_of(const HubFile& file);
+
+struct HubRepo {
+  enum class Access {
+    open,
+    gated,         ///< info and tree are public, files need a token with access
+    gated_masked,  ///< the same, and the public tree hides lfs.oid and xetHash behind 64 asterisks (live since 2026)
+    private_,      ///< looks missing without a token with access
+    disabled,      ///< info is public and says so, all else is 403
+  };
+
+  std::string id;                                       ///< "org/name", or "name"
+  std::map<std::string, std::string> refs;              ///< "main", "v1.0", "refs/pr/1" -> commit
+  std::map<std::string, std::vector<HubFile>> commits;  ///< 40 hex digits -> files
+  Access access = Access::open;
+  std::string renamed_to;    ///< not empty: everything is a relative 307 to this id
+  bool has_tree_api = true;  ///< false: a mirror that answers 404 to /tree/
+};
+
+/// A repository with one commit under `main`; without `commit` it gets one made from its id.
+HubRepo make_repo(std::string id, std::vector<HubFile> files, std::string commit = {});
+
+std::string sha1_hex(std::string_view bytes);
+std::string sha256_hex(std::string_view bytes);
+
+}  // namespace model_prep::testing

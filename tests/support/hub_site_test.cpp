@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/hub_site.h"
+
+#include <nlohmann/json.hpp>
+
+#include "support/catch.h"
+#include "support/hub_test_client.h"
+
+namespace model_prep::testing {
+namespace {
+
+nlohmann::json json_of(const Response& response) { return nlohmann::json::parse(response.body); }
+
+}  // namespace
+
+TEST_CASE("repository info names the commit of any revision, and blobs on request") {
+  SampleHub hub;
+  const auto info = json_of(ask(hub, "/api/models/org/name"));
+  CHECK(info["id"] == "org/name");
+  CHECK(info["sha"] == kSampleCommit);
+  CHECK(info["gated"] == false);
+  CHECK(info["siblings"].size() == 4);
+  CHECK_FALSE(info["siblings"][0].contains("size"));
+  const auto blobs = json_of(ask(hub, "/api/models/org/name/revision/" + kSampleCommit + "?blobs=true"));
+  const FileDigests digests = digests_of(sample_weights());
+  const auto& model = blobs["siblings"][3];
+  CHECK(model["rfilename"] == "onnx/model.bin");
+  CHECK(model["blobId"] == digests.pointer_oid);
+  CHECK(model["size"] == kWeightsSize);
+  CHECK(model["lfs"]["sha256"] == digests.sha256);
+  CHECK(model["lfs"]["pointerSize"] == digests.pointer_size);
+}
+
+TEST_CASE("a revision with a slash is one encoded segment, and an id needs no organisation") {
+  FakeHub hub;
+  HubRepo repo = make_repo("gpt2", sample_repo().commits.begin()->second, kSampleCommit);
+  repo.refs["refs/pr/1"] = kSampleCommit;
+  hub.add(repo);
+  CHECK(json_of(ask(hub, "/api/models/gpt2/revision/refs%2Fpr%2F1"))["sha"] == kSampleCommit);
+  CHECK(json_of(ask(hub, "/api/models/gpt2/tree/main")).size() == 4);
+  CHECK(fetch(hub, "/gpt2/resolve/refs%2Fpr%2F1/config.json").body == "{\"a\": 1}\n");
+  CHECK(json_of(ask(hub, "/api/models/gpt2/refs"))["pullRequests"][0]["targetCommit"] == kSampleCommit);
+}
+
+TEST_CASE("a tree lists directories first, and LFS files with both hashes") {
+  SampleHub hub;
+  const auto tree = json_of(ask(hub, kTree));
+  std::vector<std::string> paths;
+  for (const auto& entry : tree) paths.push_back(entry["path"]);
+  CHECK(paths == std::vector<std::string>{"1_Pooling", "onnx", "1_Pooling/config.json", "README.md", "config.json",
+                                          "onnx/model.bin"});
+  CHECK(tree[0]["type"] == "directory");
+  CHECK(tree[4]["oid"] == digests_of({"", "{\"a\": 1}\n"}).git_sha1);
+  const FileDigests digests = digests_of(sample_weights());
+  const auto& model = tree[5];
+  CHECK(model["oid"] == digests.pointer_oid);
+  CHECK(model["size"] == kWeightsSize);
+  CHECK(model["lfs"]["oid"] == digests.sha256);
+  CHECK(model["xetHash"].get<std::string>().size() == 64);
+  CHECK(model["xetHash"] != digests.sha256);
+}
+
+TEST_CASE("a tree of a folder, not recursive, and of a folder that is not there") {
+  SampleHub hub;
+  CHECK(json_of(ask(hub, "/api/models/org/name/tree/main/onnx"))[0]["path"] == "onnx/model.bin");
+  CHECK(json_of(ask(hub, "/api/models/org/name/tree/main")).size() == 4);
+  const Response missing = ask(hub, "/api/models/org/name/tree/main/nowhere");
+  CHECK(missing.status == 404);
+  CHECK(missing.header("x-error-code") == "EntryNotFound");
+}
+
+TEST_CASE("a long tree comes in pages that its Link headers lead through") {
+  HubOptions options;
+  options.page_size = 4;
+  SampleHub hub(options);
+  const Response first = ask(hub, kTree);
+  CHECK(json_of(first).size() == 4);
+  const std::string link = first.header("link");
+  REQUIRE(link.starts_with("<" + hub.endpoint() + "/api/"));
+  REQUIRE(link.ends_with(">; rel=\"next\""));
+  const Response second = ask(hub, link.substr(1 + hub.endpoint().size(), link.find('>') - 1 - hub.endpoint().size()));
+  CHECK(json_of(second).size() == 2);
+  CHECK(second.header("link").empty());
+  CHECK(ask(hub, kTree + "&cursor=bogus").status == 400);
+  CHECK(json_of(ask(hub, kTree + "&limit=1")).size() == 1);
+}
+
+TEST_CASE("the Link header may name another origin, as behind a mirror") {
+  HubOptions options;
+  options.page_size = 1;
+  options.link_origin = "https://huggingface.co";
+  SampleHub hub(options);
+  CHECK(ask(hub, kTree).header("link").starts_with("<https://huggingface.co/api/models/org/name/tree/main?"));
+}
+
+TEST_CASE("a hub without the tree API answers 404 without an error code") {
+  FakeHub hub;
+  HubRepo repo = sample_repo();
+  repo.has_tree_api = false;
+  hub.add(repo);
+  const Response response = ask(hub, kTree);
+  CHECK(response.status == 404);
+  CHECK(response.header("x-error-code").empty());
+  CHECK(ask(hub, "/api/models/org/name").status == 200);
+}
+
+TEST_CASE("paths-info answers for the paths asked, as a form and as JSON") {
+  SampleHub hub;
+  const std::string target = "/api/models/org/name/paths-info/main";
+  CHECK(json_of(ask(hub, target, "", "POST", "paths=config.json&paths=no&paths=onnx")).size() == 2);
+  const auto found =
+      json_of(ask(hub, target, "Content-Type: application/json\r\n", "POST", R"({"paths":["onnx/model.bin"]})"));
+  REQUIRE(found.size() == 1);
+  CHECK(found[0]["lfs"]["size"] == kWeightsSize);
+}
+
+TEST_CASE("unknown routes are 404 with JSON") {
+  SampleHub hub;
+  CHECK(ask(hub, "/api/agent-harnesses").status == 404);
+  CHECK(json_of(ask(hub, "/api/models/org/name/xet-read-token/main")).contains("error"));
+}
+
+TEST_CASE("every answer of the hub says its rate limit, and none of the payload host does") {
+  SampleHub hub;
+  CHECK(ask(hub, kTree).header("ratelimit").starts_with("\"api\";r=499;t="));
+  CHECK(ask(hub, kConfig).header("ratelimit-policy") == "\"fixed window\";\"resolvers\";q=3000;w=300");
+  CHECK(fetch(hub, kWeights).header("ratelimit").empty());
+}
+
+TEST_CASE("beyond its rate limit the hub answers 429 and nothing remains") {
+  HubOptions options;
+  options.rate_limit = RateLimit{.api = 2, .resolvers = 1, .window = std::chrono::seconds(3600)};
+  SampleHub hub(options);
+  CHECK(ask(hub, kTree).status == 200);
+  CHECK(ask(hub, kTree).status == 200);
+  const Response refused = ask(hub, kTree);
+  CHECK(refused.status == 429);
+  CHECK(refused.header("ratelimit").starts_with("\"api\";r=0;t="));
+  CHECK(ask(hub, kConfig).status == 307);
+  CHECK(ask(hub, kConfig).status == 429);
+}
+
+TEST_CASE("a missing repository is a bare 401 without a token and RepoNotFound with one") {
+  FakeHub hub(with_tokens());
+  const Response anonymous = ask(hub, "/api/models/no/such");
+  CHECK(anonymous.status == 401);
+  CHECK(anonymous.header("x-error-code").empty());
+  CHECK(anonymous.header("x-error-message") == "Invalid username or password.");
+  CHECK(anonymous.header("www-authenticate").starts_with("Bearer "));
+  CHECK(anonymous.body == R"({"error":"Invalid username or password."})");
+  CHECK(ask(hub, "/no/such/resolve/main/x").body == "Invalid username or password.");
+  const Response known = ask(hub, "/api/models/no/such", kBearer);
+  CHECK(known.status == 404);
+  CHECK(known.header("x-error-code") == "RepoNotFound");
+}
+
+TEST_CASE("a bad token is refused everywhere on the hub") {
+  SampleHub hub(with_tokens());
+  for (const std::string& target : {kTree, kConfig, std::string("/api/models/org/name")}) {
+    const Response response = ask(hub, target, "Authorization: Bearer wrong\r\n");
+    CHECK(response.status == 401);
+    CHECK(response.header("x-error-message") == "Invalid credentials in Authorization header");
+  }
+}
+
+TEST_CASE("unknown revisions and files have their codes, and files the commit") {
+  SampleHub hub;
+  const Response revision = ask(hub, "/api/models/org/name/revision/nope");
+  CHECK(revision.status == 404);
+  CHECK(revision.header("x-error-code") == "RevisionNotFound");
+  CHECK(revision.header("x-error-message") == "Invalid rev id: nope");
+  CHECK(ask(hub, "/org/name/resolve/nope/config.json").header("x-error-code") == "RevisionNotFound");
+  const Response entry = ask(hub, "/org/name/resolve/main/nope");
+  CHECK(entry.status == 404);
+  CHECK(entry.header("x-error-code") == "EntryNotFound");
+  CHECK(entry.header("x-repo-commit") == kSampleCommit);
+  CHECK(entry.header("etag") == "W/\"f-mY2VvLxuxB7KhsoOdQTlMTccuAQ\"");  // the recorded one
+}
+
+TEST_CASE("the gate of a gated repository stands before revision and entry, but not before info and README") {
+  SampleHub hub(with_tokens(), HubRepo::Access::gated);
+  CHECK(json_of(ask(hub, "/api/models/org/name"))["gated"] == "manual");
+  CHECK(json_of(ask(hub, kTree))[5]["lfs"]["oid"] == digests_of(sample_weights()).sha256);
+  for (const std::string target : {"main/config.json", "main/nope", "nope/config.json"}) {
+    const Response response = ask(hub, "/org/name/resolve/" + target);
+    CHECK(response.status == 401);
+    CHECK(response.header("x-error-code") == "GatedRepo");
+  }
+  CHECK(fetch(hub, "/org/name/resolve/main/README.md").body == "read me\n");
+  const Response stranger = ask(hub, kConfig, "Authorization: Bearer stranger\r\n");
+  CHECK(stranger.status == 403);
+  CHECK(stranger.header("x-error-code") == "GatedRepo");
+  CHECK(ask(hub, kConfig, "Authorization: Bearer wrong\r\n").header("x-error-code") == "GatedRepo");
+  CHECK(fetch(hub, kConfig, kBearer).status == 200);
+}
+
+TEST_CASE("a masked tree hides the hashes from those without access") {
+  SampleHub hub(with_tokens(), HubRepo::Access::gated_masked);
+  const std::string mask(64, '*');
+  const auto masked = json_of(ask(hub, kTree))[5];
+  CHECK(masked["lfs"]["oid"] == mask);
+  CHECK(masked["xetHash"] == mask);
+  CHECK(masked["oid"] == digests_of(sample_weights()).pointer_oid);
+  CHECK(json_of(ask(hub, kTree, kBearer))[5]["lfs"]["oid"] == digests_of(sample_weights()).sha256);
+}
+
+TEST_CASE("a private repository looks missing, a disabled one says so") {
+  SampleHub hidden(with_tokens(), HubRepo::Access::private_);
+  CHECK(ask(hidden, kTree).status == 401);
+  CHECK(ask(hidden, kTree, "Authorization: Bearer stranger\r\n").status == 404);
+  CHECK(ask(hidden, kTree, kBearer).status == 200);
+  SampleHub disabled({}, HubRepo::Access::disabled);
+  CHECK(json_of(ask(disabled, "/api/models/org/name"))["disabled"] == true);
+  const Response refused = ask(disabled, kConfig);
+  CHECK(refused.status == 403);
+  CHECK(refused.header("x-error-code").empty());
+  CHECK(refused.header("x-error-message") == "Access to this resource is disabled.");
+  CHECK(ask(disabled, kTree).status == 403);
+}
+
+TEST_CASE("renamed and wrongly spelled ids are relative 307 that keep the query") {
+  SampleHub hub;
+  HubRepo old;
+  old.id = "name";
+  old.renamed_to = "org/name";
+  hub.add(old);
+  CHECK(ask(hub, "/api/models/name/tree/main?recursive=true").header("location") ==
+        "/api/models/org/name/tree/main?recursive=true");
+  CHECK(ask(hub, "/name/resolve/main/config.json").header("location") == kConfig);
+  CHECK(ask(hub, "/api/models/Org/NAME").header("location") == "/api/models/org/name");
+  CHECK(fetch(hub, "/name/resolve/main/config.json").status == 200);
+}
+
+}  // namespace model_prep::testing

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/temporary_folder.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+#include <system_error>
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder without permissions can neither be listed nor emptied, unless one is root.
+void make_removable(const fs::path& folder) {
+  std::error_code ignored;
+  fs::permissions(folder, fs::perms::owner_all, fs::perm_options::add, ignored);
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) make_removable(entry.path());
+  }
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = fs::temp_directory_path() / "model-prep-test-XXXXXX";
+  if (::mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::generic_category(), name);
+  // Its true path: tests compare paths, and a $TMPDIR behind a symlink would spoil that.
+  path_ = fs::canonical(name);
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  make_removable(path_);
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+}  // namespace model_prep::testing
