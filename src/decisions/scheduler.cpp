@@ -10,6 +10,7 @@ namespace {
 
 constexpr auto kLockPoll = std::chrono::milliseconds(250);
 constexpr auto kLockNotice = std::chrono::seconds(10);
+constexpr auto kSameFailure = std::chrono::seconds(3);
 constexpr auto kSaveEvery = std::chrono::seconds(1);  // what a kill may cost
 constexpr std::int64_t kHashStep = 1024 * 1024;       // one wake-up of the hash thread per MiB
 constexpr int kMostSpentSignatures = 2;
@@ -219,10 +220,7 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
   if (const auto limit = parse_rate_limit(end.head.rate_limit); limit && limit->remaining == 0)
     embargoes_[transfer.url.origin] = std::max(embargoes_[transfer.url.origin], now + server_wait(end.head));
   if (end.error) {
-    if (disposition(end.error->kind) == Disposition::abort_run) {
-      fail(id, *end.error, now);
-      return stop(*end.error, now);
-    }
+    if (disposition(end.error->kind) == Disposition::abort_run) return stop(*end.error, now);
     return failure(id, transfer, no_answer(transfer, *end.error), end.head, now, jitter);
   }
   const Answer answer =
@@ -247,9 +245,10 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
 
 /// A fault without an answer has only a cause so far: name the object and the host.
 Error Scheduler::no_answer(const Transfer& transfer, const Error& cause) const {
+  const bool of_network = cause.kind == ErrorKind::network || cause.kind == ErrorKind::timeout;
   return {cause.kind,
           fmt::format("cannot fetch {} from {}: {}", transfer.asked.asked.object, transfer.url.origin, cause.message),
-          cause.hint};
+          of_network && cause.hint.empty() ? "check the network, the proxy variables and HF_ENDPOINT" : cause.hint};
 }
 
 void Scheduler::on_body(ItemId id, const Transfer& transfer, TimePoint now, double jitter) {
@@ -307,7 +306,8 @@ void Scheduler::failure(ItemId id, const Transfer& transfer, const Error& error,
   give_back(transfer);
   if (disposition(error.kind) != Disposition::retry) return fail(id, error, now);
   const bool of_server = error.kind == ErrorKind::rate_limited || error.kind == ErrorKind::server;
-  if (transfer.generation == item.generation) {
+  const bool counted = transfer.generation == item.generation;  // else it is part of a failure that was counted
+  if (counted) {
     ++item.generation;
     ++retries_;
     item.budget.failed();
@@ -319,10 +319,18 @@ void Scheduler::failure(ItemId id, const Transfer& transfer, const Error& error,
   const Duration wait = std::max<Duration>(backoff(settings_.retry, item.budget.in_a_row(), jitter), server_wait(head));
   if (of_server) embargoes_[transfer.url.origin] = std::max(embargoes_[transfer.url.origin], now + wait);
   item.not_before = std::max(item.not_before, now + wait);
-  if (transfer.generation + 1 != item.generation) return;  // part of a failure that was told before
-  actions_.push_back(
-      Notice{NoticeLevel::warning, fmt::format("{} (failure {} of {}, next try in {})", error.message,
-                                               item.budget.in_a_row(), settings_.retry.retries, seconds_text(wait))});
+  if (!counted) return;
+  actions_.push_back(Notice{level_of_failure(transfer.url.origin, error.kind, now),
+                            fmt::format("{} (failure {} of {}, next try in {})", error.message, item.budget.in_a_row(),
+                                        settings_.retry.retries, seconds_text(wait))});
+}
+
+/// A dead network hits every file: one line for all of them, the rest for those who debug.
+NoticeLevel Scheduler::level_of_failure(const std::string& origin, ErrorKind kind, TimePoint now) {
+  TimePoint& told = told_.try_emplace({origin, kind}, TimePoint::min()).first->second;
+  if (told != TimePoint::min() && now < told + kSameFailure) return NoticeLevel::debug;
+  told = now;
+  return NoticeLevel::warning;
 }
 
 void Scheduler::give_back(const Transfer& transfer) {
@@ -357,10 +365,7 @@ void Scheduler::on_hash(ItemId id, const HashAnswer& answer, TimePoint now) {
   wake_ = TimePoint::min();
   Item& item = items_[id];
   if (item.state != State::checking && item.state != State::verifying) return;
-  if (answer.error) {
-    fail(id, *answer.error, now);
-    return stop(*answer.error, now);
-  }
+  if (answer.error) return stop(*answer.error, now);
   const bool equal = digests_equal(item, answer);
   const auto& found = item.work.blob->kind() == DigestKind::sha256 ? answer.sha256 : answer.git_sha1;
   const std::string what = found ? fmt::format("its bytes hash to {}, expected {}", found->hex(), item.work.blob->hex())
@@ -453,6 +458,8 @@ void Scheduler::cancel_transfers(ItemId id) {
 void Scheduler::stop(const Error& why, TimePoint now) {
   if (stopping_) return;
   stopping_ = true;
+  actions_.push_back(Notice{NoticeLevel::error, why.message});
+  if (!why.hint.empty()) actions_.push_back(Notice{NoticeLevel::error, "hint: " + why.hint});
   for (ItemId id = 0; id < items_.size(); ++id) finish(id, FileStatus::cancelled, why, now);
 }
 

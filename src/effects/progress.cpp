@@ -108,7 +108,7 @@ double Meter::fraction() const {
 
 std::string Meter::text() const {
   const std::int64_t shown = std::min(moved_, bytes_);  // what was fetched twice is not shown twice
-  std::string left = "stalled";
+  std::string left = moved_ == 0 ? "waiting for the first bytes" : "stalled";
   if (rate_ >= 1) left = time_left(static_cast<double>(bytes_ - shown) / rate_) + " left";
   return fmt::format("{:.1f} of {}, {:.1f} MB/s, {}, {} of {} files", static_cast<double>(shown) / 1e6,
                      megabytes(bytes_), rate_ / 1e6, left, files_done_, files_);

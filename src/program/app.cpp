@@ -2,6 +2,7 @@
 #include "model_prep/program/app.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <ctime>
 #include <map>
 #include <set>
@@ -73,6 +74,8 @@ class Session {
     const RunReport result = report();
     write_summary(result);
     conclude(result);
+    // A sync of gigabytes may be under way in the hash thread: whoever asked us to stop shall not wait for it.
+    if (result.signal) std::_Exit(exit_code(result));
     return exit_code(result);
   }
 
@@ -447,11 +450,6 @@ void Session::write_summary(const RunReport& result) {
 }
 
 void Session::conclude(const RunReport& result) {
-  // What ended the whole run was told to no file of its own.
-  const auto ended = std::find_if(result.models.begin(), result.models.end(), [](const ModelReport& model) {
-    return model.error && (model.error->kind == ErrorKind::deadline || model.error->kind == ErrorKind::interrupted);
-  });
-  if (ended != result.models.end()) tell(*ended->error);
   if (result.models.empty() || (options_.dry_run && result.success())) return;
   std::size_t good = 0;
   std::int64_t downloaded = 0;

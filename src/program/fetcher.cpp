@@ -2,6 +2,8 @@
 #include "model_prep/program/fetcher.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -88,6 +90,7 @@ struct Fetcher::Run {
   std::map<ItemId, OpenFile> files;
   std::map<HashTicket, ItemId> tickets;
   std::map<TransferId, std::unique_ptr<BodySink>> sinks;
+  std::set<std::size_t> told{};  // models of which a failed file was told
 
   const FetchJob& job(ItemId item) const { return plan->jobs[item]; }
 };
@@ -183,6 +186,9 @@ void Fetcher::execute(Run& run, const CheckExisting& action) {
 void Fetcher::execute(Run& run, const TryLock& action) {
   const FetchJob& job = run.job(action.item);
   const CacheLayout& layout = parts_.cache.layout(job.repo);
+  // A damaged blob of a cache that needed no writing until now: nobody has made the folder.
+  if (Status made = make_folders(layout.lock_folder(job.repo)); !made)
+    return run.scheduler.stop(made.error(), Clock::now());
   auto lock = FileLock::try_acquire(layout.lock(job.repo, job.file.blob));
   if (!lock) return run.scheduler.stop(lock.error(), Clock::now());
   if (!lock->has_value())
@@ -273,17 +279,23 @@ void Fetcher::execute(Run& run, const Finish& action) {
     return;
   }
   parts_.observer.file_done();
-  say_finished(run.job(action.item), action.outcome);
+  say_finished(run, run.job(action.item), action.outcome);
   (*run.on_outcome)(action.item, action.outcome);
 }
 
-void Fetcher::say_finished(const FetchJob& job, const FileOutcome& outcome) {
+/// The first file of a model that fails is told; the others fail for the same reason more often than not, and stand in
+/// the summary.
+void Fetcher::say_failed(Run& run, const FetchJob& job, const Error& error) {
+  bool first = false;
+  for (const std::size_t model : job.models) first = run.told.insert(model).second || first;
+  const LogLevel level = first ? LogLevel::error : LogLevel::debug;
+  parts_.log.write(level, error.message);
+  if (!error.hint.empty()) parts_.log.write(level, "hint: " + error.hint);
+}
+
+void Fetcher::say_finished(Run& run, const FetchJob& job, const FileOutcome& outcome) {
   const std::string object = job.repo.text() + " " + job.file.path.text();
-  if (outcome.status == FileStatus::failed) {
-    parts_.log.error(outcome.error->message);
-    if (!outcome.error->hint.empty()) parts_.log.error("hint: " + outcome.error->hint);
-    return;
-  }
+  if (outcome.status == FileStatus::failed) return say_failed(run, job, *outcome.error);
   if (outcome.status == FileStatus::cancelled) return parts_.log.debug(object + ": " + outcome.error->message);
   const double seconds = std::chrono::duration<double>(outcome.took).count();
   const LogLevel level = job.file.size >= kWorthALine ? LogLevel::info : LogLevel::debug;
@@ -300,6 +312,7 @@ void Fetcher::execute(Run&, const Notice& action) {
     case NoticeLevel::debug: return parts_.log.debug(action.text);
     case NoticeLevel::info: return parts_.log.info(action.text);
     case NoticeLevel::warning: return parts_.log.warning(action.text);
+    case NoticeLevel::error: return parts_.log.error(action.text);
   }
 }
 

@@ -103,7 +103,7 @@ struct Finish {
   ItemId item;
   FileOutcome outcome;
 };
-enum class NoticeLevel : std::uint8_t { debug, info, warning };
+enum class NoticeLevel : std::uint8_t { debug, info, warning, error };
 struct Notice {
   NoticeLevel level;
   std::string text;
@@ -148,7 +148,7 @@ class Scheduler {
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
   void on_hash(ItemId item, const HashAnswer& answer, TimePoint now);
   void on_published(ItemId item, PublishAnswer answer, TimePoint now);
-  /// Everything that is left ends now: a signal, a full disk, a fault that concerns the whole run.
+  /// Everything that is left ends now, and it is told why: a signal, a full disk, a fault that concerns the whole run.
   void stop(const Error& why, TimePoint now);
 
   /// What a running transfer asked for: its sink judges the head with it.
@@ -223,6 +223,7 @@ class Scheduler {
   bool digests_equal(const Item& item, const HashAnswer& answer) const;
   void wake(TimePoint when) { wake_ = std::min(wake_, when); }
   bool embargoed(const std::string& origin, TimePoint now);
+  NoticeLevel level_of_failure(const std::string& origin, ErrorKind kind, TimePoint now);
 
   SchedulerSettings settings_;
   std::vector<Item> items_;
@@ -230,6 +231,7 @@ class Scheduler {
   std::set<ItemId> active_;                     // neither waiting nor done
   std::map<std::string, TimePoint> embargoes_;  // origin → not before
   std::set<std::size_t> failed_models_;
+  std::map<std::pair<std::string, ErrorKind>, TimePoint> told_;  // origin and kind of a failure → when it was told
   std::vector<Action> actions_;
   std::size_t first_waiting_{0};
   std::size_t open_items_{0};

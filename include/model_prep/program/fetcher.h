@@ -80,7 +80,8 @@ class Fetcher {
   void execute(Run& run, const Notice& action);
   void hash(Run& run, ItemId item, UniqueFd fd, AfterHash after);
   void answer_hashes(Run& run);
-  void say_finished(const FetchJob& job, const FileOutcome& outcome);
+  void say_finished(Run& run, const FetchJob& job, const FileOutcome& outcome);
+  void say_failed(Run& run, const FetchJob& job, const Error& error);
   double jitter() { return std::uniform_real_distribution<double>(0, 1)(random_); }
 
   Parts parts_;
