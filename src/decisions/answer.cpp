@@ -154,7 +154,7 @@ std::optional<ContentRange> parse_content_range(const std::string& header) {
   constexpr std::string_view kAfter = "-/";
   for (std::size_t i = 0; i < 3; ++i) {
     const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), values[i]);
-    if (error != std::errc{} || values[i] < 0) return std::nullopt;
+    if (error != std::errc{} || text.front() == '-') return std::nullopt;  // "-0" too
     text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
     if (i < kAfter.size()) {
       if (text.empty() || text.front() != kAfter[i]) return std::nullopt;
@@ -201,6 +201,22 @@ Answer judge_query(const ResponseHead& head, const Asked& asked) {
   if (!head.content_encoding.empty() && head.content_encoding != "identity")
     return fail(asked, fmt::format("the answer came as '{}', which nobody asked for", head.content_encoding));
   return {AnswerKind::body, {}};
+}
+
+std::optional<Error> judge_hash(const HashAnswer& answer, const HashAsked& asked) {
+  const bool by_sha256 = asked.blob.kind() == DigestKind::sha256;
+  const auto& found = by_sha256 ? answer.sha256 : answer.git_sha1;
+  const auto wrong = [&](const std::string& what) {
+    return Error{asked.locked ? ErrorKind::lock_mismatch : ErrorKind::digest_mismatch,
+                 fmt::format("{}: {}", asked.object, what),
+                 {}};
+  };
+  if (!found) return wrong(fmt::format("its size is not {} bytes", asked.size));
+  if (found != asked.blob)
+    return wrong(fmt::format("its bytes hash to {}, expected {}", found->hex(), asked.blob.hex()));
+  if (asked.expected_sha256 && asked.expected_sha256 != answer.sha256)
+    return wrong(fmt::format("its sha256 is {}, the lock says {}", answer.sha256->hex(), asked.expected_sha256->hex()));
+  return std::nullopt;
 }
 
 Result<Url> follow(const ResponseHead& head, const Url& from, int hops, const Asked& asked) {

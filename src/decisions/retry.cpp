@@ -27,7 +27,7 @@ std::optional<std::int64_t> parameter(std::string_view header, std::string_view 
 }  // namespace
 
 std::chrono::milliseconds backoff(const RetryPolicy& policy, int failures, double jitter) {
-  const double doubled = static_cast<double>(policy.base.count()) * std::pow(2.0, std::max(0, failures - 1));
+  const double doubled = static_cast<double>(policy.base.count()) * std::pow(2.0, std::clamp(failures, 1, 64) - 1);
   const double bound = std::min(doubled, static_cast<double>(policy.cap.count()));
   return std::chrono::milliseconds(static_cast<std::int64_t>(bound * std::clamp(jitter, 0.0, 1.0)));
 }

@@ -10,7 +10,6 @@ namespace {
 
 constexpr auto kLockPoll = std::chrono::milliseconds(250);
 constexpr auto kLockNotice = std::chrono::seconds(10);
-constexpr auto kSameFailure = std::chrono::seconds(3);
 constexpr auto kSaveEvery = std::chrono::seconds(1);  // what a kill may cost
 constexpr std::int64_t kHashStep = 1024 * 1024;       // one wake-up of the hash thread per MiB
 constexpr int kMostSpentSignatures = 2;
@@ -143,39 +142,39 @@ bool Scheduler::start_one(ItemId id, TimePoint now) {
     wake(item.not_before);
     return false;
   }
-  if (embargoed(item.work.url.origin, now)) return false;
+  if (const TimePoint until = hosts_.embargoed_until(item.work.url.origin, now); until != TimePoint::min()) {
+    wake(until);
+    return false;
+  }
   if (item.work.query) {
     item.query_taken = true;
-    start(id, {}, now);
+    start(id, {});
     return true;
   }
   const auto range = item.segments->take();
-  if (range) start(id, *range, now);
+  if (range) start(id, *range);
   return range.has_value();
 }
 
-void Scheduler::start(ItemId id, ByteRange range, TimePoint) {
+void Scheduler::start(ItemId id, ByteRange range) {
   const Item& item = items_[id];
-  const bool all = item.whole || range == ByteRange{0, item.work.size};
+  const bool all = item.work.query || item.whole || range == ByteRange{0, item.work.size};
   Transfer transfer{.item = id, .range = range, .url = item.work.url, .generation = item.generation, .asked = {}};
   transfer.asked = {.asked = item.work.asked,
-                    .range = item.work.query || all ? std::nullopt : std::optional(range),
+                    .range = all ? std::nullopt : std::optional(range),
                     .size = item.work.size,
                     .html = item.work.html,
                     .blob = item.work.blob,
                     .locked = item.work.locked};
   transfer.asked.asked.with_token = settings_.has_token;
-  transfer.asked.asked.of_hub = true;
-  ++requests_;
-  actions_.push_back(StartTransfer{next_transfer_, id, transfer.url, transfer.asked.range, settings_.has_token});
-  transfers_.emplace(next_transfer_++, std::move(transfer));
+  send(next_transfer_++, std::move(transfer));
 }
 
-bool Scheduler::embargoed(const std::string& origin, TimePoint now) {
-  const auto found = embargoes_.find(origin);
-  if (found == embargoes_.end() || found->second <= now) return false;
-  wake(found->second);
-  return true;
+void Scheduler::send(TransferId id, Transfer transfer) {
+  ++requests_;
+  const PayloadAsked& asked = transfer.asked;
+  actions_.push_back(StartTransfer{id, transfer.item, transfer.url, asked.range, asked.asked.with_token});
+  transfers_.emplace(id, std::move(transfer));
 }
 
 void Scheduler::save_resumes(TimePoint now) {
@@ -218,7 +217,7 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
   transfers_.erase(found);
   const ItemId id = transfer.item;
   if (const auto limit = parse_rate_limit(end.head.rate_limit); limit && limit->remaining == 0)
-    embargoes_[transfer.url.origin] = std::max(embargoes_[transfer.url.origin], now + server_wait(end.head));
+    hosts_.embargo(transfer.url.origin, now + server_wait(end.head));
   if (end.error) {
     if (disposition(end.error->kind) == Disposition::abort_run) return stop(*end.error, now);
     return failure(id, transfer, no_answer(transfer, *end.error), end.head, now, jitter);
@@ -275,19 +274,16 @@ void Scheduler::hop(TransferId id, Transfer transfer, const ResponseHead& head, 
   const auto target = follow(head, transfer.url, transfer.hops, transfer.asked.asked);
   Item& item = items_[transfer.item];
   if (!target) return fail(transfer.item, target.error(), now);
-  if (const auto held = embargoes_.find(target->origin); held != embargoes_.end() && held->second > now) {
+  if (const TimePoint until = hosts_.embargoed_until(target->origin, now); until != TimePoint::min()) {
     give_back(transfer);  // the signature may not live that long: ask again when the host may be asked
-    item.not_before = std::max(item.not_before, held->second);
+    item.not_before = std::max(item.not_before, until);
     return;
   }
   transfer.url = *target;
   ++transfer.hops;
   transfer.asked.asked.of_hub = target->origin == settings_.hub_origin;
   transfer.asked.asked.with_token = settings_.has_token && transfer.asked.asked.of_hub;
-  ++requests_;
-  actions_.push_back(
-      StartTransfer{id, transfer.item, transfer.url, transfer.asked.range, transfer.asked.asked.with_token});
-  transfers_.emplace(id, std::move(transfer));
+  send(id, std::move(transfer));
 }
 
 void Scheduler::on_spent_signature(ItemId id, const Transfer& transfer, const Error& error, TimePoint now) {
@@ -317,20 +313,13 @@ void Scheduler::failure(ItemId id, const Transfer& transfer, const Error& error,
     return fail(id, error, now);
   }
   const Duration wait = std::max<Duration>(backoff(settings_.retry, item.budget.in_a_row(), jitter), server_wait(head));
-  if (of_server) embargoes_[transfer.url.origin] = std::max(embargoes_[transfer.url.origin], now + wait);
+  if (of_server) hosts_.embargo(transfer.url.origin, now + wait);
   item.not_before = std::max(item.not_before, now + wait);
   if (!counted) return;
-  actions_.push_back(Notice{level_of_failure(transfer.url.origin, error.kind, now),
+  const bool news = hosts_.is_news(transfer.url.origin, error.kind, now);
+  actions_.push_back(Notice{news ? NoticeLevel::warning : NoticeLevel::debug,
                             fmt::format("{} (failure {} of {}, next try in {})", error.message, item.budget.in_a_row(),
                                         settings_.retry.retries, seconds_text(wait))});
-}
-
-/// A dead network hits every file: one line for all of them, the rest for those who debug.
-NoticeLevel Scheduler::level_of_failure(const std::string& origin, ErrorKind kind, TimePoint now) {
-  TimePoint& told = told_.try_emplace({origin, kind}, TimePoint::min()).first->second;
-  if (told != TimePoint::min() && now < told + kSameFailure) return NoticeLevel::debug;
-  told = now;
-  return NoticeLevel::warning;
 }
 
 void Scheduler::give_back(const Transfer& transfer) {
@@ -356,32 +345,23 @@ void Scheduler::restart(ItemId id, TimePoint now, const Error& otherwise) {
   actions_.push_back(OpenStaging{id, true});
 }
 
-bool Scheduler::digests_equal(const Item& item, const HashAnswer& answer) const {
-  const auto& of_blob = item.work.blob->kind() == DigestKind::sha256 ? answer.sha256 : answer.git_sha1;
-  return of_blob == item.work.blob && (!item.work.expected_sha256 || item.work.expected_sha256 == answer.sha256);
-}
-
 void Scheduler::on_hash(ItemId id, const HashAnswer& answer, TimePoint now) {
   wake_ = TimePoint::min();
   Item& item = items_[id];
   if (item.state != State::checking && item.state != State::verifying) return;
   if (answer.error) return stop(*answer.error, now);
-  const bool equal = digests_equal(item, answer);
-  const auto& found = item.work.blob->kind() == DigestKind::sha256 ? answer.sha256 : answer.git_sha1;
-  const std::string what = found ? fmt::format("its bytes hash to {}, expected {}", found->hex(), item.work.blob->hex())
-                                 : fmt::format("its size is not {} bytes", item.work.size);
-  const Error wrong{item.work.locked ? ErrorKind::lock_mismatch : ErrorKind::digest_mismatch,
-                    fmt::format("{}: {}", item.work.asked.object, what),
-                    {}};
-  if (item.state == State::verifying) {
-    if (!equal) return restart(id, now, wrong);
-    item.state = State::publishing;
-    item.work.expected_sha256 = answer.sha256;
-    actions_.push_back(Publish{id});
-    return;
-  }
-  item.work.expected_sha256 = equal ? answer.sha256 : item.work.expected_sha256;
-  if (equal) return finish(id, FileStatus::reused, std::nullopt, now);
+  const WorkItem& work = item.work;
+  const auto wrong = judge_hash(answer, {work.asked.object, *work.blob, work.expected_sha256, work.size, work.locked});
+  item.sha256 = answer.sha256;
+  if (item.state == State::checking)
+    return wrong ? on_damaged(id, *wrong, now) : finish(id, FileStatus::reused, {}, now);
+  if (wrong) return restart(id, now, *wrong);
+  item.state = State::publishing;
+  actions_.push_back(Publish{id});
+}
+
+void Scheduler::on_damaged(ItemId id, const Error& wrong, TimePoint now) {
+  Item& item = items_[id];
   if (settings_.offline)
     return fail(id,
                 {ErrorKind::digest_mismatch, wrong.message + ": the cached file is damaged",
@@ -437,7 +417,7 @@ void Scheduler::finish(ItemId id, FileStatus status, std::optional<Error> error,
                       .took = item.state == State::waiting ? Duration{} : now - item.begun,
                       .sha256 = {},
                       .error = std::move(error)};
-  if (status == FileStatus::fetched || status == FileStatus::reused) outcome.sha256 = item.work.expected_sha256;
+  if (status == FileStatus::fetched || status == FileStatus::reused) outcome.sha256 = item.sha256;
   item.state = State::done;
   active_.erase(id);
   --open_items_;
@@ -463,8 +443,6 @@ void Scheduler::stop(const Error& why, TimePoint now) {
   for (ItemId id = 0; id < items_.size(); ++id) finish(id, FileStatus::cancelled, why, now);
 }
 
-const PayloadAsked& Scheduler::payload_asked(TransferId transfer) const { return transfers_.at(transfer).asked; }
-ByteRange Scheduler::range_of(TransferId transfer) const { return transfers_.at(transfer).range; }
 const RangeSet* Scheduler::have(ItemId item) const {
   return items_[item].segments ? &items_[item].segments->have() : nullptr;
 }

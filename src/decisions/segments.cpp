@@ -19,7 +19,7 @@ constexpr std::int64_t kSmallestSegment = 4 * kMiB;  // below this a request cos
 std::optional<std::int64_t> take_number(std::string_view& text) {
   std::int64_t value = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || value < 0) return std::nullopt;
+  if (error != std::errc{} || text.front() == '-') return std::nullopt;  // "-0" too
   text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
   return value;
 }

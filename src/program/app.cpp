@@ -10,10 +10,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "model_prep/decisions/plan.h"
-#include "model_prep/decisions/report.h"
 #include "model_prep/program/fetcher.h"
 #include "model_prep/program/manifest.h"
+#include "model_prep/program/model_run.h"
 #include "model_prep/program/resolve.h"
 
 namespace model_prep {
@@ -42,19 +41,6 @@ Result<std::vector<ModelSpec>> wanted_models(const Options& options) {
   return specs;
 }
 
-/// One model on its way through the run.
-struct Model {
-  ModelSpec spec;
-  TimePoint begun;
-  std::optional<ResolvedSnapshot> snapshot{};
-  SnapshotView view{};
-  std::optional<Error> error{};
-  std::set<Digest> pending{};                // blobs that have no outcome yet
-  std::map<Digest, FileOutcome> outcomes{};  // of this run
-  bool published{false};
-  Duration took{};
-};
-
 class Session {
  public:
   Session(const Options& options, const SignalFd& signals, std::ostream& out)
@@ -82,24 +68,20 @@ class Session {
  private:
   Status work();
   Status prepare();
-  void look(Model& model);
+  void look(ModelRun& model);
   void resolve_from_hub();
-  std::vector<Planned> planned() const;
   Status check_space(const FetchPlan& plan) const;
   Status fetch(const FetchPlan& plan);
   void refuse_offline();
   void on_outcome(const FetchJob& job, const FileOutcome& outcome);
   void publish_ready();
-  void publish(Model& model);
-  void print_plan() const;
+  void publish(ModelRun& model);
   void tell(const Error& error);
   RunReport report();
-  ModelReport report(const Model& model) const;
-  ModelStatus status(const Model& model) const;
-  std::string file_status(const Model& model, std::size_t index) const;
   void write_summary(const RunReport& result);
   void conclude(const RunReport& result);
-  bool writing_needed(const Model& model) const;
+  bool writing_needed(const ModelRun& model) const;
+  std::string snapshot_folder(const ModelRun& model) const;
 
   const Options& options_;
   std::ostream& out_;
@@ -113,14 +95,14 @@ class Session {
   std::optional<Transport> transport_;
   std::optional<Hasher> hasher_;
   std::optional<Fetcher> fetcher_;
-  std::vector<Model> models_;
+  std::vector<ModelRun> models_;
   std::optional<Error> error_;
 };
 
 Status Session::work() {
   if (Status ready = prepare(); !ready) return ready;
   const Network network = options_.offline ? Network::forbidden : Network::allowed;
-  for (Model& model : models_) {
+  for (ModelRun& model : models_) {
     cache_.adopt(model.spec.repo, options_.dry_run ? Cache::Writing::forbidden : Cache::Writing::allowed);
     auto snapshot = resolve_locally(model.spec, cache_, network);
     if (!snapshot) continue;
@@ -131,18 +113,18 @@ Status Session::work() {
     look(model);
   }
   if (!options_.dry_run)
-    for (const Model& model : models_)
+    for (const ModelRun& model : models_)
       if (writing_needed(model))
         if (Status probed = cache_.probe_writing(model.spec.repo); !probed) return probed;
   resolve_from_hub();
-  for (const Model& model : models_)
+  for (const ModelRun& model : models_)
     if (model.error) tell(*model.error);
   if (options_.dry_run) {
-    print_plan();
+    out_ << plan_table(models_, options_.cache_dir);
     return ok();
   }
   if (options_.offline) refuse_offline();
-  const auto wanted = planned();
+  const auto wanted = planned_of(models_);
   const FetchPlan plan = make_plan(wanted);
   if (Status space = check_space(plan); !space) return space;
   return fetch(plan);
@@ -180,13 +162,13 @@ Status Session::prepare() {
   return ok();
 }
 
-void Session::look(Model& model) {
+void Session::look(ModelRun& model) {
   if (model.snapshot) model.view = cache_.look(*model.snapshot);
 }
 
 /// A blob, link or ref is missing, or nobody knows yet. A record alone is no reason: it is a hint, and a read-only
 /// volume with everything on it is a good one.
-bool Session::writing_needed(const Model& model) const {
+bool Session::writing_needed(const ModelRun& model) const {
   if (options_.offline || model.error) return false;
   if (!model.snapshot || !model.view.refs_right || !model.view.tree_right) return true;
   return std::any_of(model.view.files.begin(), model.view.files.end(),
@@ -195,8 +177,8 @@ bool Session::writing_needed(const Model& model) const {
 
 void Session::resolve_from_hub() {
   std::vector<ModelSpec> specs;
-  std::vector<Model*> asked;
-  for (Model& model : models_) {
+  std::vector<ModelRun*> asked;
+  for (ModelRun& model : models_) {
     if (model.snapshot || model.error) continue;
     specs.push_back(model.spec);
     asked.push_back(&model);
@@ -205,7 +187,7 @@ void Session::resolve_from_hub() {
   log_.debug(fmt::format("asking {} about {} models", hub_->endpoint().origin, specs.size()));
   auto results = resolve_remotely(specs, cache_, *hub_, *fetcher_);
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    Model& model = *asked[i];
+    ModelRun& model = *asked[i];
     if (!results[i]) {
       model.error = results[i].error();
       continue;
@@ -217,16 +199,9 @@ void Session::resolve_from_hub() {
   }
 }
 
-std::vector<Planned> Session::planned() const {
-  std::vector<Planned> wanted;
-  for (std::size_t i = 0; i < models_.size(); ++i)
-    if (models_[i].snapshot && !models_[i].error) wanted.push_back({i, &*models_[i].snapshot, &models_[i].view});
-  return wanted;
-}
-
 /// Without a network what is missing stays missing.
 void Session::refuse_offline() {
-  for (Model& model : models_) {
+  for (ModelRun& model : models_) {
     if (!model.snapshot || model.error) continue;
     for (std::size_t i = 0; i < model.view.files.size() && !model.error; ++i) {
       if (model.view.files[i].state != BlobState::missing) continue;
@@ -250,7 +225,7 @@ Status Session::check_space(const FetchPlan& plan) const {
                  "free some space, choose another volume with --cache-dir, or fewer models"};
   std::int64_t inodes = 0;
   for (const FetchJob& job : plan.jobs) inodes += job.check_existing ? 0 : 2;  // the blob and its lock
-  for (const Model& model : models_)
+  for (const ModelRun& model : models_)
     inodes +=
         std::count_if(model.view.files.begin(), model.view.files.end(), [](const FileView& f) { return !f.linked; });
   if (space->inodes && inodes > *space->inodes)
@@ -265,7 +240,7 @@ Status Session::fetch(const FetchPlan& plan) {
   for (const FetchJob& job : plan.jobs)
     for (const std::size_t model : job.models) models_[model].pending.insert(job.file.blob);
   if (!options_.offline)
-    for (const Model& model : models_)
+    for (const ModelRun& model : models_)
       if (model.snapshot && !model.error && writing_needed(model))
         if (Status made = cache_.make_repo(model.spec.repo); !made) return made;
   if (plan.bytes > 0)
@@ -279,7 +254,7 @@ Status Session::fetch(const FetchPlan& plan) {
 
 void Session::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
   for (const std::size_t index : job.models) {
-    Model& model = models_[index];
+    ModelRun& model = models_[index];
     model.outcomes.insert_or_assign(job.file.blob, outcome);
     model.pending.erase(job.file.blob);
     const bool better = !model.error || outcome.status == FileStatus::failed;  // than «not begun»
@@ -289,130 +264,34 @@ void Session::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
 }
 
 void Session::publish_ready() {
-  for (Model& model : models_)
+  for (ModelRun& model : models_)
     if (model.snapshot && !model.error && !model.published && model.pending.empty()) publish(model);
 }
 
-void Session::publish(Model& model) {
+void Session::publish(ModelRun& model) {
   model.published = true;
   model.took = Clock::now() - model.begun;
   const bool touched = !model.outcomes.empty() || !model.view.satisfied();
   if (touched) {
-    std::map<Digest, Digest> sha256;
-    for (std::size_t i = 0; i < model.snapshot->files.size(); ++i) {
-      const Digest& blob = model.snapshot->files[i].blob;
-      if (model.view.files[i].sha256) sha256.emplace(blob, *model.view.files[i].sha256);
-      if (const auto outcome = model.outcomes.find(blob); outcome != model.outcomes.end() && outcome->second.sha256)
-        sha256.insert_or_assign(blob, *outcome->second.sha256);
-    }
-    const auto warnings = cache_.publish(*model.snapshot, sha256);
+    const auto warnings = cache_.publish(*model.snapshot, verified_sha256(model));
     if (!warnings) {
       model.error = warnings.error();
       return tell(*model.error);
     }
     for (const std::string& warning : *warnings) log_.warning(fmt::format("{}: {}", model.spec.key, warning));
-    log_.info(fmt::format("{}: ready at {}", model.spec.key,
-                          cache_.layout(model.spec.repo).snapshot(model.spec.repo, model.snapshot->commit)));
+    log_.info(fmt::format("{}: ready at {}", model.spec.key, snapshot_folder(model)));
   }
   for (const std::string& warning : cache_.link_views(model.spec.repo)) log_.warning(warning);
+}
+
+std::string Session::snapshot_folder(const ModelRun& model) const {
+  if (!model.snapshot) return {};
+  return cache_.layout(model.spec.repo).snapshot(model.spec.repo, model.snapshot->commit);
 }
 
 void Session::tell(const Error& error) {
   log_.error(error.message);
   if (!error.hint.empty()) log_.error("hint: " + error.hint);
-}
-
-void Session::print_plan() const {
-  std::size_t width = 5;
-  for (const Model& model : models_) width = std::max(width, model.spec.key.size());
-  out_ << fmt::format("{:<{}}  {:<13}  {:<12}  {:>5}  {:>10}  {:>10}\n", "MODEL", width, "VARIANT", "COMMIT", "FILES",
-                      "SIZE", "TO FETCH");
-  std::int64_t total = 0;
-  for (const Planned& one : planned()) {
-    const Model& model = models_[one.model];
-    const FetchPlan plan = make_plan({&one, 1});
-    std::map<Digest, std::int64_t> sizes;
-    for (const RemoteFile& file : model.snapshot->files) sizes.emplace(file.blob, file.size);
-    std::int64_t size = 0;
-    for (const auto& [blob, bytes] : sizes) size += bytes;
-    total += plan.bytes - plan.staged;
-    out_ << fmt::format("{:<{}}  {:<13}  {:<12}  {:>5}  {:>10}  {:>10}\n", model.spec.key, width, model.spec.variant,
-                        model.snapshot->commit.hex().substr(0, 12), model.snapshot->files.size(), megabytes(size),
-                        megabytes(plan.bytes - plan.staged));
-    for (const FetchJob& job : plan.jobs)
-      out_ << fmt::format("  {:>10}  {}{}\n", megabytes(job.file.size), job.file.path.text(),
-                          job.check_existing ? "  (there, to be verified)"
-                          : job.staged > 0   ? "  (begun)"
-                                             : "");
-  }
-  out_ << fmt::format("{} to fetch into {}\n", megabytes(total), options_.cache_dir);
-}
-
-ModelStatus Session::status(const Model& model) const {
-  if (model.error) return model.error->kind == ErrorKind::interrupted ? ModelStatus::interrupted : ModelStatus::failed;
-  if (options_.dry_run && model.snapshot) return ModelStatus::planned;
-  if (!model.published) return ModelStatus::failed;
-  const bool fetched = std::any_of(model.outcomes.begin(), model.outcomes.end(),
-                                   [](const auto& entry) { return entry.second.status == FileStatus::fetched; });
-  return fetched ? ModelStatus::downloaded : ModelStatus::cached;
-}
-
-std::string Session::file_status(const Model& model, std::size_t index) const {
-  const auto outcome = model.outcomes.find(model.snapshot->files[index].blob);
-  if (outcome == model.outcomes.end()) {
-    if (model.view.files[index].state == BlobState::trusted) return "cached";
-    return options_.dry_run ? "planned" : "skipped";
-  }
-  switch (outcome->second.status) {
-    case FileStatus::reused: return "cached";
-    case FileStatus::fetched: return "downloaded";
-    case FileStatus::failed: return "failed";
-    case FileStatus::cancelled: return "skipped";
-  }
-  return "failed";
-}
-
-ModelReport Session::report(const Model& model) const {
-  ModelReport report{.key = model.spec.key,
-                     .status = status(model),
-                     .repo = model.spec.repo.text(),
-                     .revision = model.spec.revision.text(),
-                     .commit = model.snapshot ? model.snapshot->commit.hex() : "",
-                     .pinned = model.spec.revision.commit().has_value(),
-                     .ref = model.spec.ref,
-                     .variant_requested = model.spec.variant_requested,
-                     .variant = model.spec.variant,
-                     .snapshot = {},
-                     .duration_s = seconds(model.took),
-                     .error = model.error,
-                     .files = {}};
-  if (!model.snapshot) return report;
-  report.snapshot = cache_.layout(model.spec.repo).snapshot(model.spec.repo, model.snapshot->commit);
-  std::set<Digest> counted;
-  for (std::size_t i = 0; i < model.snapshot->files.size(); ++i) {
-    const RemoteFile& file = model.snapshot->files[i];
-    const FileView& view = model.view.files[i];
-    const auto found = model.outcomes.find(file.blob);
-    const FileOutcome outcome = found == model.outcomes.end() ? FileOutcome{} : found->second;
-    FileReport entry{.path = file.path.text(),
-                     .size = file.size,
-                     .sha256 = {},
-                     .git_sha1 = {},
-                     .status = file_status(model, i),
-                     .attempts = outcome.attempts,
-                     .duration_s = seconds(outcome.took),
-                     .error = outcome.error};
-    if (const auto& sha256 = view.sha256 ? view.sha256 : outcome.sha256) entry.sha256 = sha256->hex();
-    if (file.blob.kind() == DigestKind::git_sha1) entry.git_sha1 = file.blob.hex();
-    if (counted.insert(file.blob).second) {
-      report.bytes += file.size;
-      report.bytes_downloaded += outcome.bytes_fetched;
-      if (entry.status == "cached" || entry.status == "downloaded")
-        report.bytes_reused += std::max<std::int64_t>(0, file.size - outcome.bytes_fetched);
-    }
-    report.files.push_back(std::move(entry));
-  }
-  return report;
 }
 
 RunReport Session::report() {
@@ -430,9 +309,10 @@ RunReport Session::report() {
                    .signal = fetcher_ ? fetcher_->signal() : std::nullopt,
                    .error = error_,
                    .models = {}};
-  for (Model& model : models_) {
+  for (ModelRun& model : models_) {
     if (!model.error && !model.published && !options_.dry_run) model.error = error_;
-    result.models.push_back(report(model));
+    result.models.push_back(
+        report_of(model, options_.dry_run ? Purpose::dry_run : Purpose::download, snapshot_folder(model)));
   }
   return result;
 }

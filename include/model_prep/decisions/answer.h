@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an answer means, decided from its head alone, before the first byte of its body is used.
+// What an answer means, decided from its head alone, before the first byte of its body is used; and in the end, whether
+// the bytes are the right ones.
 //
 // libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without a word
 // (architecture, section 3.2): so status and `Content-Range` are judged here. The Hub's errors are told apart by
@@ -51,6 +52,22 @@ struct PayloadAsked {
 Answer judge_payload(const ResponseHead& head, const PayloadAsked& request);
 /// For the API: anything but a redirect or JSON with status 200 is a failure.
 Answer judge_query(const ResponseHead& head, const Asked& asked);
+
+/// What the bytes on disk hash to. No digest at all: they have not even the right size.
+struct HashAnswer {
+  std::optional<Digest> sha256{};
+  std::optional<Digest> git_sha1{};
+  std::optional<Error> error{};  ///< reading or syncing failed
+};
+struct HashAsked {
+  std::string object;
+  Digest blob;
+  std::optional<Digest> expected_sha256;  ///< a lock's second digest of a plain git file
+  std::int64_t size{0};
+  bool locked{false};
+};
+/// Why these are not the right bytes, or nothing.
+std::optional<Error> judge_hash(const HashAnswer& answer, const HashAsked& asked);
 
 /// `bytes 0-9/100`.
 struct ContentRange {

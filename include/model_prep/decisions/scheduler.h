@@ -42,6 +42,7 @@
 #include <vector>
 
 #include "model_prep/decisions/answer.h"
+#include "model_prep/decisions/host_book.h"
 #include "model_prep/decisions/plan.h"
 #include "model_prep/decisions/retry.h"
 #include "model_prep/decisions/segments.h"
@@ -114,12 +115,6 @@ using Action = std::variant<CheckExisting, TryLock, OpenStaging, StartTransfer, 
 
 enum class LockAnswer : std::uint8_t { held, acquired, acquired_blob_exists };
 
-struct HashAnswer {
-  std::optional<Digest> sha256;
-  std::optional<Digest> git_sha1;
-  std::optional<Error> error;  ///< reading or syncing failed
-};
-
 enum class PublishAnswer : std::uint8_t { done, staging_lost };
 
 struct SchedulerSettings {
@@ -152,9 +147,9 @@ class Scheduler {
   void stop(const Error& why, TimePoint now);
 
   /// What a running transfer asked for: its sink judges the head with it.
-  const PayloadAsked& payload_asked(TransferId transfer) const;
+  const PayloadAsked& payload_asked(TransferId transfer) const { return transfers_.at(transfer).asked; }
   /// The bytes that a running transfer may write.
-  ByteRange range_of(TransferId transfer) const;
+  ByteRange range_of(TransferId transfer) const { return transfers_.at(transfer).range; }
   /// Whether it was neither ended nor cancelled.
   bool running(TransferId transfer) const { return transfers_.contains(transfer); }
   /// What of the item is on disk; null while it is not staged.
@@ -182,6 +177,7 @@ class Scheduler {
     std::int64_t best{0};  // most bytes ever on disk: what is beyond is progress
     std::int64_t hashed_to{0};
     std::int64_t fetched{0};
+    std::optional<Digest> sha256;
     bool unsaved{false};
     TimePoint not_before{TimePoint::min()};
     TimePoint lock_again{TimePoint::min()};
@@ -205,7 +201,8 @@ class Scheduler {
   void look_at_locks(TimePoint now);
   void fill_slots(TimePoint now);
   bool start_one(ItemId id, TimePoint now);
-  void start(ItemId id, ByteRange range, TimePoint now);
+  void start(ItemId id, ByteRange range);
+  void send(TransferId id, Transfer transfer);
   void save_resumes(TimePoint now);
   void hop(TransferId id, Transfer transfer, const ResponseHead& head, TimePoint now);
   void on_body(ItemId id, const Transfer& transfer, TimePoint now, double jitter);
@@ -214,24 +211,21 @@ class Scheduler {
                double jitter);
   void give_back(const Transfer& transfer);
   Error no_answer(const Transfer& transfer, const Error& cause) const;
+  void on_damaged(ItemId id, const Error& wrong, TimePoint now);
   void restart(ItemId id, TimePoint now, const Error& otherwise);
   void fail(ItemId id, Error error, TimePoint now);
   void drop_model(std::size_t model, const Error& error, TimePoint now);
   void finish(ItemId id, FileStatus status, std::optional<Error> error, TimePoint now, bool drop_staging = false);
   void cancel_transfers(ItemId id);
   void all_on_disk(ItemId id);
-  bool digests_equal(const Item& item, const HashAnswer& answer) const;
   void wake(TimePoint when) { wake_ = std::min(wake_, when); }
-  bool embargoed(const std::string& origin, TimePoint now);
-  NoticeLevel level_of_failure(const std::string& origin, ErrorKind kind, TimePoint now);
 
   SchedulerSettings settings_;
   std::vector<Item> items_;
   std::map<TransferId, Transfer> transfers_;
-  std::set<ItemId> active_;                     // neither waiting nor done
-  std::map<std::string, TimePoint> embargoes_;  // origin → not before
+  std::set<ItemId> active_;  // neither waiting nor done
+  HostBook hosts_;
   std::set<std::size_t> failed_models_;
-  std::map<std::pair<std::string, ErrorKind>, TimePoint> told_;  // origin and kind of a failure → when it was told
   std::vector<Action> actions_;
   std::size_t first_waiting_{0};
   std::size_t open_items_{0};

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// One model on its way through a run, and what it came to.
+//
+// The session fills it; the functions here only read it. No I/O.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model_prep/decisions/plan.h"
+#include "model_prep/decisions/report.h"
+#include "model_prep/values/model_spec.h"
+#include "model_prep/values/response.h"
+
+namespace model_prep {
+
+struct ModelRun {
+  ModelSpec spec;
+  TimePoint begun;
+  std::optional<ResolvedSnapshot> snapshot{};
+  SnapshotView view{};
+  std::optional<Error> error{};
+  std::set<Digest> pending{};                ///< blobs that have no outcome yet
+  std::map<Digest, FileOutcome> outcomes{};  ///< of this run
+  bool published{false};
+  Duration took{};
+};
+
+enum class Purpose : std::uint8_t { download, dry_run };
+
+/// The models that go on to be fetched.
+std::vector<Planned> planned_of(const std::vector<ModelRun>& models);
+/// The sha256 of each blob of the snapshot that was verified, now or in an earlier run.
+std::map<Digest, Digest> verified_sha256(const ModelRun& model);
+/// `snapshot` is the folder, empty if there is none.
+ModelReport report_of(const ModelRun& model, Purpose purpose, const std::string& snapshot);
+/// The table that a dry run prints.
+std::string plan_table(const std::vector<ModelRun>& models, const std::string& cache_dir);
+
+}  // namespace model_prep
