@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/decisions/answer.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
@@ -17,7 +18,13 @@ bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-bool is_html(const ResponseHead& head) { return head.content_type.starts_with("text/html"); }
+/// Media types are case-insensitive.
+bool is_html(const ResponseHead& head) {
+  constexpr std::string_view kHtml = "text/html";
+  return head.content_type.size() >= kHtml.size() &&
+         std::equal(kHtml.begin(), kHtml.end(), head.content_type.begin(),
+                    [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b | 0x20) : b); });
+}
 
 /// Etags are quoted and may be weak: hub-protocol.md 3.4.
 std::string_view bare_etag(std::string_view etag) {
@@ -46,8 +53,10 @@ Error gated(const ResponseHead& head, const Asked& asked) {
 
 Error unauthorized(const ResponseHead& head, const Asked& asked) {
   return {ErrorKind::unauthorized,
-          fmt::format("{}: the token was refused with status {}{}", asked.object, head.status, said(head)),
-          "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository"};
+          fmt::format("{}: {} was refused with status {}{}", asked.object, asked.with_token ? "the token" : "access",
+                      head.status, said(head)),
+          asked.with_token ? "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository"
+                           : "set HF_TOKEN if the repository is private; else a proxy may be refusing the request"};
 }
 
 /// A missing repository and a private one look the same to who may not see it.
@@ -69,8 +78,8 @@ Error hub_error(const ResponseHead& head, const Asked& asked) {
     return {ErrorKind::disabled, fmt::format("{}: the Hub has disabled this repository", asked.object),
             "choose another model, or ask on the repository's page"};
   if (head.error_code == "RepoNotFound") return missing_repository(head, asked);
-  if (head.status == 401 && asked.with_token && head.error_message.find("credentials") != std::string::npos)
-    return unauthorized(head, asked);
+  // With a token that it knows the Hub calls a missing repository 404 (models.md 6.8): a 401 is about the token.
+  if (head.status == 401 && asked.with_token) return unauthorized(head, asked);
   if (head.status == 401) return missing_repository(head, asked);
   if (head.status == 403) return unauthorized(head, asked);
   if (head.status == 404 || head.status == 410)
@@ -201,6 +210,12 @@ Answer judge_query(const ResponseHead& head, const Asked& asked) {
   if (!head.content_encoding.empty() && head.content_encoding != "identity")
     return fail(asked, fmt::format("the answer came as '{}', which nobody asked for", head.content_encoding));
   return {AnswerKind::body, {}};
+}
+
+Error unanswered(const Error& cause, const Asked& asked, const Url& from) {
+  const bool of_network = cause.kind == ErrorKind::network || cause.kind == ErrorKind::timeout;
+  return {cause.kind, fmt::format("cannot fetch {} from {}: {}", asked.object, from.origin, cause.message),
+          of_network && cause.hint.empty() ? "check the network, the proxy variables and HF_ENDPOINT" : cause.hint};
 }
 
 std::optional<Error> judge_hash(const HashAnswer& answer, const HashAsked& asked) {

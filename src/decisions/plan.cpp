@@ -57,12 +57,14 @@ std::vector<std::string> refs_of(const ModelSpec& spec, const CommitId& commit) 
 Status check_refs(std::span<const ModelSpec> specs) {
   std::map<std::pair<RepoId, std::string>, const ModelSpec*> claims;
   for (const ModelSpec& spec : specs) {
-    const auto [at, is_new] = claims.try_emplace({spec.repo, spec.ref}, &spec);
-    if (!is_new && at->second->revision != spec.revision)
-      return Error{ErrorKind::usage,
-                   fmt::format("{} and {} both want refs/{} of {}, at different revisions", at->second->key, spec.key,
-                               spec.ref, spec.repo.text()),
-                   "give one of them another \"ref\" in the manifest, or run them into different caches"};
+    for (const std::string& ref : {spec.ref, spec.revision.text()}) {  // as in refs_of
+      const auto [at, is_new] = claims.try_emplace({spec.repo, ref}, &spec);
+      if (!is_new && at->second->revision != spec.revision)
+        return Error{ErrorKind::usage,
+                     fmt::format("{} and {} both want refs/{} of {}, at different revisions", at->second->key, spec.key,
+                                 ref, spec.repo.text()),
+                     "give one of them another \"ref\" in the manifest, or run them into different caches"};
+    }
   }
   return ok();
 }

@@ -9,13 +9,13 @@ namespace model_prep {
 namespace {
 
 constexpr auto kLockPoll = std::chrono::milliseconds(250);
+constexpr auto kLockFirstNotice = std::chrono::seconds(1);  // most are free sooner
 constexpr auto kLockNotice = std::chrono::seconds(10);
 constexpr auto kSaveEvery = std::chrono::seconds(1);  // what a kill may cost
 constexpr std::int64_t kHashStep = 1024 * 1024;       // one wake-up of the hash thread per MiB
 constexpr int kMostSpentSignatures = 2;
+constexpr std::size_t kMostLockWaits = 64;     // each is looked at four times a second
 constexpr std::size_t kOpenPerConnection = 4;  // files open at once: some move, some wait for the hash thread
-
-std::string seconds_text(Duration wait) { return fmt::format("{:.1f} s", std::chrono::duration<double>(wait).count()); }
 
 }  // namespace
 
@@ -27,9 +27,8 @@ Scheduler::Scheduler(SchedulerSettings settings, std::vector<WorkItem> items) : 
 std::vector<Action> Scheduler::next(TimePoint now) {
   wake_ = TimePoint::max();
   if (!stopping_ && settings_.deadline && now >= *settings_.deadline)
-    stop(
-        {ErrorKind::deadline, "the run's deadline has passed", "allow more time with --deadline; the next run resumes"},
-        now);
+    stop({ErrorKind::deadline, "the run's deadline has passed", "allow more with --deadline; the next run resumes"},
+         now);
   if (!stopping_) {
     fill_slots(now);
     begin_items(now);
@@ -46,15 +45,17 @@ std::vector<Action> Scheduler::next(TimePoint now) {
 void Scheduler::begin_items(TimePoint now) {
   std::size_t busy = transfers_.size();
   std::size_t open = 0;
+  std::size_t lock_waits = 0;
   for (const ItemId id : active_) {
     const Item& item = items_[id];
     const bool lock_wait = item.state == State::locking && item.lock_again != TimePoint::min();
     const bool opening = !lock_wait && (item.state == State::locking ||
                                         (item.state == State::moving && !item.work.query && !item.segments));
-    open += lock_wait ? 0U : 1U;
+    ++(lock_wait ? lock_waits : open);
     busy += opening || item.state == State::checking ? 1U : 0U;
   }
   const auto room = static_cast<std::size_t>(settings_.connections);
+  if (lock_waits >= kMostLockWaits) return;
   while (first_waiting_ < items_.size() && busy < room && open < room * kOpenPerConnection) {
     const bool begun = begin(first_waiting_++, now);
     busy += begun ? 1U : 0U;
@@ -98,6 +99,7 @@ void Scheduler::on_lock(ItemId id, LockAnswer answer, const std::string& holder,
   if (item.state != State::locking) return;
   if (answer == LockAnswer::held) {
     item.lock_again = now + kLockPoll;
+    if (item.say_again == TimePoint::min()) item.say_again = now + kLockFirstNotice;
     if (now < item.say_again) return;
     item.say_again = now + kLockNotice;
     actions_.push_back(Notice{NoticeLevel::info,
@@ -105,7 +107,8 @@ void Scheduler::on_lock(ItemId id, LockAnswer answer, const std::string& holder,
     return;
   }
   item.lock_held = true;
-  if (answer == LockAnswer::acquired_blob_exists && !item.damaged) {
+  const bool waited = item.lock_again != TimePoint::min();  // whoever held it may have mended the blob
+  if (answer == LockAnswer::acquired_blob_exists && (!item.damaged || waited)) {
     item.state = State::checking;
     actions_.push_back(CheckExisting{id});
     return;
@@ -220,7 +223,7 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
     hosts_.embargo(transfer.url.origin, now + server_wait(end.head));
   if (end.error) {
     if (disposition(end.error->kind) == Disposition::abort_run) return stop(*end.error, now);
-    return failure(id, transfer, no_answer(transfer, *end.error), end.head, now, jitter);
+    return failure(id, transfer, unanswered(*end.error, transfer.asked.asked, transfer.url), end.head, now, jitter);
   }
   const Answer answer =
       items_[id].work.query ? judge_query(end.head, transfer.asked.asked) : judge_payload(end.head, transfer.asked);
@@ -242,20 +245,13 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
   }
 }
 
-/// A fault without an answer has only a cause so far: name the object and the host.
-Error Scheduler::no_answer(const Transfer& transfer, const Error& cause) const {
-  const bool of_network = cause.kind == ErrorKind::network || cause.kind == ErrorKind::timeout;
-  return {cause.kind,
-          fmt::format("cannot fetch {} from {}: {}", transfer.asked.asked.object, transfer.url.origin, cause.message),
-          of_network && cause.hint.empty() ? "check the network, the proxy variables and HF_ENDPOINT" : cause.hint};
-}
-
 void Scheduler::on_body(ItemId id, const Transfer& transfer, TimePoint now, double jitter) {
   Item& item = items_[id];
   if (item.work.query) return finish(id, FileStatus::fetched, std::nullopt, now);
   if (transfer.received < transfer.range.size())
-    return failure(id, transfer, no_answer(transfer, {ErrorKind::network, "the body ended early", {}}), {}, now,
-                   jitter);
+    return failure(id, transfer,
+                   unanswered({ErrorKind::network, "the body ended early", {}}, transfer.asked.asked, transfer.url), {},
+                   now, jitter);
   if (item.segments->complete()) return all_on_disk(id);
   item.unsaved = false;
   item.save_again = now + kSaveEvery;
@@ -317,9 +313,10 @@ void Scheduler::failure(ItemId id, const Transfer& transfer, const Error& error,
   item.not_before = std::max(item.not_before, now + wait);
   if (!counted) return;
   const bool news = hosts_.is_news(transfer.url.origin, error.kind, now);
-  actions_.push_back(Notice{news ? NoticeLevel::warning : NoticeLevel::debug,
-                            fmt::format("{} (failure {} of {}, next try in {})", error.message, item.budget.in_a_row(),
-                                        settings_.retry.retries, seconds_text(wait))});
+  actions_.push_back(
+      Notice{news ? NoticeLevel::warning : NoticeLevel::debug,
+             fmt::format("{} (failure {} of {}, next try in {:.1f} s)", error.message, item.budget.in_a_row(),
+                         settings_.retry.retries, std::chrono::duration<double>(wait).count())});
 }
 
 void Scheduler::give_back(const Transfer& transfer) {

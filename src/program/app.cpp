@@ -72,6 +72,7 @@ class Session {
   void resolve_from_hub();
   Status check_space(const FetchPlan& plan) const;
   Status fetch(const FetchPlan& plan);
+  bool note_abort();
   void refuse_offline();
   void on_outcome(const FetchJob& job, const FileOutcome& outcome);
   void publish_ready();
@@ -118,7 +119,8 @@ Status Session::work() {
         if (Status probed = cache_.probe_writing(model.spec.repo); !probed) return probed;
   resolve_from_hub();
   for (const ModelRun& model : models_)
-    if (model.error) tell(*model.error);
+    if (model.error && disposition(model.error->kind) != Disposition::abort_run) tell(*model.error);
+  if (note_abort()) return ok();
   if (options_.dry_run) {
     out_ << plan_table(models_, options_.cache_dir);
     return ok();
@@ -127,7 +129,16 @@ Status Session::work() {
   const auto wanted = planned_of(models_);
   const FetchPlan plan = make_plan(wanted);
   if (Status space = check_space(plan); !space) return space;
-  return fetch(plan);
+  if (Status done = fetch(plan); !done) return done;
+  note_abort();
+  return ok();
+}
+
+/// What ended the whole run in the loop, which has told it, is the run's error too.
+bool Session::note_abort() {
+  for (const ModelRun& model : models_)
+    if (model.error && disposition(model.error->kind) == Disposition::abort_run && !error_) error_ = model.error;
+  return error_.has_value();
 }
 
 Status Session::prepare() {

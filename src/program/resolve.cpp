@@ -146,6 +146,12 @@ class Resolver {
     std::move(listing->files.begin(), listing->files.end(), std::back_inserter(model.listing.files));
     std::move(listing->masked.begin(), listing->masked.end(), std::back_inserter(model.listing.masked));
     if (!model.by_blobs) model.next = hub_.next_page(reply.head.link, *page);
+    if (!model.by_blobs && !model.next && next_link(reply.head.link)) {
+      // Half a listing would look like the whole one, and be recorded as that.
+      model.result = Error{ErrorKind::protocol, fmt::format("{}: the listing goes on at no usable address", object),
+                           "a mirror misdirects: check HF_ENDPOINT"};
+      return;
+    }
     if (!model.next) {
       model.result = snapshot_of(*model.spec, *model.commit, std::move(model.listing));
     } else if (++model.pages > kMostPages) {

@@ -53,6 +53,9 @@ Answer judge_payload(const ResponseHead& head, const PayloadAsked& request);
 /// For the API: anything but a redirect or JSON with status 200 is a failure.
 Answer judge_query(const ResponseHead& head, const Asked& asked);
 
+/// A transfer that ended without an answer has only a cause so far: this names the object and the host.
+Error unanswered(const Error& cause, const Asked& asked, const Url& from);
+
 /// What the bytes on disk hash to. No digest at all: they have not even the right size.
 struct HashAnswer {
   std::optional<Digest> sha256{};

@@ -8,7 +8,7 @@
 //   waiting     room for another file                   locking     try the lock
 //   checking    digest equals                           done        outcome `reused`
 //   checking    digest differs                          locking     fetch it anew (offline: `digest_mismatch`)
-//   locking     held by another                         locking     look again in 250 ms; say so every 10 s
+//   locking     held by another                         locking     look again in 250 ms; say so now and then
 //   locking     got it, the blob exists now             checking    hash it: another program may have put it there
 //   locking     got it                                  moving      open staging, read the resume record
 //   moving      a connection is free                    moving      ask the hub for the next segment
@@ -210,7 +210,6 @@ class Scheduler {
   void failure(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head, TimePoint now,
                double jitter);
   void give_back(const Transfer& transfer);
-  Error no_answer(const Transfer& transfer, const Error& cause) const;
   void on_damaged(ItemId id, const Error& wrong, TimePoint now);
   void restart(ItemId id, TimePoint now, const Error& otherwise);
   void fail(ItemId id, Error error, TimePoint now);
