@@ -24,7 +24,8 @@ RUN cmake -S . -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DMODEL_PREP_TESTS=
 # The packages that hold the program's shared libraries, whatever this release and architecture call them.
 RUN set -e; \
     ldd /image/bin/model-prep > /libraries; ! grep 'not found' /libraries; \
-    awk '$3 ~ "^/" { print $3 }' /libraries | xargs realpath | xargs dpkg-query --search | cut -d: -f1 | sort -u > /packages; \
+    awk '$3 ~ "^/" { print $3 }' /libraries | xargs realpath | xargs dpkg-query --search \
+    | cut -d: -f1 | sort -u > /packages; \
     grep -q '^libcurl' /packages
 
 FROM debian:${DEBIAN}
@@ -37,7 +38,7 @@ RUN apt-get update \
 COPY LICENSE /usr/share/doc/model-prep/LICENSE
 COPY --from=build /image/bin/model-prep /usr/local/bin/model-prep
 LABEL org.opencontainers.image.title="homeiq-model-prep" \
-      org.opencontainers.image.description="Fills a shared volume with verified models from the Hugging Face Hub, then exits" \
+      org.opencontainers.image.description="Fills a volume with verified models from the Hugging Face Hub, then exits" \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV HF_HOME=/app/models \
     TRANSFORMERS_CACHE=/app/models

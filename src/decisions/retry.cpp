@@ -59,11 +59,12 @@ std::chrono::seconds server_wait(const ResponseHead& head) {
   return std::min(wait, kLongestWait);
 }
 
-void FailureBudget::moved(std::int64_t bytes) {
+bool FailureBudget::moved(std::int64_t bytes) {
   since_ += bytes;
-  if (since_ < kProgress) return;
+  if (since_ < kProgress) return false;
   since_ = 0;
   in_a_row_ = 0;
+  return true;
 }
 
 }  // namespace model_prep

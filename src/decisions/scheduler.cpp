@@ -202,12 +202,12 @@ void Scheduler::on_bytes(TransferId id, ByteRange range) {
   item.segments->wrote(range);
   item.unsaved = true;
   if (const std::int64_t total = item.segments->have().total(); total > item.best) {
-    item.budget.moved(total - item.best);
-    if (item.budget.in_a_row() == 0) item.spent_signatures = 0;
+    if (item.budget.moved(total - item.best)) item.spent_signatures = 0;
     item.best = total;
   }
   const std::int64_t mark = item.segments->watermark();
-  if (mark < item.hashed_to + kHashStep) return;
+  // The whole is hashed when the last transfer has ended: an answer that came before would find nobody waiting.
+  if (mark < item.hashed_to + kHashStep || mark == item.work.size) return;
   item.hashed_to = mark;
   actions_.push_back(HashTo{transfer.item, mark});
 }
@@ -261,6 +261,7 @@ void Scheduler::on_body(ItemId id, const Transfer& transfer, TimePoint now, doub
 void Scheduler::all_on_disk(ItemId id) {
   Item& item = items_[id];
   item.state = State::verifying;
+  cancel_transfers(id);  // they have brought all they had: how they end must not matter any more
   item.hashed_to = item.work.size;
   if (item.work.size >= kHashStep) actions_.push_back(SaveResume{id});  // a small file is sooner fetched than recorded
   actions_.push_back(HashTo{id, item.work.size});
@@ -295,8 +296,9 @@ void Scheduler::on_spent_signature(ItemId id, const Transfer& transfer, const Er
 void Scheduler::failure(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head,
                         TimePoint now, double jitter) {
   Item& item = items_[id];
-  give_back(transfer);
   if (disposition(error.kind) != Disposition::retry) return fail(id, error, now);
+  if (item.segments && item.segments->complete()) return all_on_disk(id);  // the fault came behind the last byte
+  give_back(transfer);
   const bool of_server = error.kind == ErrorKind::rate_limited || error.kind == ErrorKind::server;
   const bool counted = transfer.generation == item.generation;  // else it is part of a failure that was counted
   if (counted) {
@@ -304,12 +306,12 @@ void Scheduler::failure(ItemId id, const Transfer& transfer, const Error& error,
     ++retries_;
     item.budget.failed();
   }
+  const Duration wait = std::max<Duration>(backoff(settings_.retry, item.budget.in_a_row(), jitter), server_wait(head));
+  if (of_server) hosts_.embargo(transfer.url.origin, now + wait);  // for the others, if this item is given up
   if (item.budget.spent()) {
     --retries_;  // the last failure is not tried again
     return fail(id, error, now);
   }
-  const Duration wait = std::max<Duration>(backoff(settings_.retry, item.budget.in_a_row(), jitter), server_wait(head));
-  if (of_server) hosts_.embargo(transfer.url.origin, now + wait);
   item.not_before = std::max(item.not_before, now + wait);
   if (!counted) return;
   const bool news = hosts_.is_news(transfer.url.origin, error.kind, now);

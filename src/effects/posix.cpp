@@ -224,6 +224,7 @@ SignalFd::SignalFd() {
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file size: the write's EFBIG says it better
   if (pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0)
     fd_ = UniqueFd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!fd_) throw FatalError({ErrorKind::internal, "cannot receive signals", {}});

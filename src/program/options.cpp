@@ -159,6 +159,7 @@ Places find_places(const Settings& settings) {
 Status read_places(const Settings& settings, Options& options) {
   const Places places = find_places(settings);
   const auto named = settings.find("--cache-dir");
+  if (named && named->value.empty()) return bad_value(*named, "a folder");
   if (named) {
     options.cache_dir = canonical_path(expand(named->value, settings));
   } else if (const auto& home = places.hf_home ? places.hf_home : places.usual_home) {
@@ -189,8 +190,12 @@ Status read_token(const Settings& settings, Options& options) {
   if (text.empty()) {
     const Places places = find_places(settings);
     const auto& home = places.hf_home ? places.hf_home : places.usual_home;
-    name =
-        settings.get("HF_TOKEN_PATH") ? expand(*settings.get("HF_TOKEN_PATH"), settings) : home.value_or("") + "/token";
+    if (const auto path = settings.get("HF_TOKEN_PATH"))
+      name = expand(*path, settings);
+    else if (home)
+      name = *home + "/token";
+    else
+      return ok();
     text = trimmed(read_file(name, kLargestToken).value_or(""));
   }
   if (text.empty()) return ok();

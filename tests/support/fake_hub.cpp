@@ -3,7 +3,6 @@
 
 #include <poll.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <condition_variable>

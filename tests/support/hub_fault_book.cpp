@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/hub_fault_book.h"
 
-#include <algorithm>
 #include <string_view>
 
 namespace model_prep::testing {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // model-prep-hub: the test hub as a program, for demonstrations and for tests in other languages.
-#include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <limits>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "support/fake_hub.h"
 #include "support/hub_spec.h"

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <deque>
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>

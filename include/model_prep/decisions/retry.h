@@ -44,7 +44,8 @@ class FailureBudget {
   static constexpr std::int64_t kProgress = 256 * 1024;  ///< bytes newly on disk that wipe the slate clean
 
   explicit FailureBudget(int retries) : retries_(retries) {}
-  void moved(std::int64_t bytes);
+  /// Whether that is progress.
+  bool moved(std::int64_t bytes);
   void failed() { ++in_a_row_, ++total_; }
   bool spent() const { return in_a_row_ >= retries_ && in_a_row_ > 0; }
   int in_a_row() const { return in_a_row_; }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "decisions/storm.h"
+#include "support/catch.h"
+
+using namespace model_prep::testing;
+
+// Watched on the way (storm.cpp): it ends; never more transfers than connections; nothing starts before an embargo ends
+// or before its file's back-off does; published only with equal digests and all bytes; attempts bounded; no byte twice;
+// the token only at the hub; after a stop nothing starts and every item has exactly one outcome; no waking without
+// work.
+TEST_CASE("the scheduler keeps its promises through a random storm") {
+  int fetched = 0;
+  int reused = 0;
+  int failed = 0;
+  int cancelled = 0;
+  for (unsigned seed = 0; seed < 4'000; ++seed) {
+    INFO("seed " << seed);
+    Storm storm(seed);
+    const std::string broken = storm.run();
+    if (!broken.empty()) FAIL(broken);
+    fetched += storm.fetched;
+    reused += storm.reused;
+    failed += storm.failed;
+    cancelled += storm.cancelled;
+  }
+  // It is a storm: everything happens, and much still arrives.
+  CHECK(fetched > 10'000);
+  CHECK(reused > 1'000);
+  CHECK(failed > 1'000);
+  CHECK(cancelled > 1'000);
+}
+
+TEST_CASE("in calm weather everything that is not stopped arrives") {
+  for (unsigned seed = 0; seed < 800; seed += 8) {  // a multiple of 8 is a seed without faults
+    INFO("seed " << seed);
+    Storm storm(seed);
+    CHECK(storm.run() == "");
+    CHECK((storm.failed == 0 || storm.cancelled > 0));
+  }
+}

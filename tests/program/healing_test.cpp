@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Damage to a cache, found by the next run and healed with as few bytes as it takes.
+#include "machine.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A machine on which org/small is prepared, pinned; the hub's log is empty.
+struct Prepared {
+  FakeHub hub;
+  HubRepo repo = small_repo();
+  Machine machine{hub};
+  std::string pinned = "org/small@" + main_of(repo);
+
+  Prepared() {
+    hub.add(repo);
+    machine.run({pinned});
+    hub.clear_requests();
+  }
+  fs::path in_repo(const std::string& path) const { return machine.cache() / "models--org--small" / path; }
+  fs::path link(const std::string& path) const { return in_repo("snapshots/" + main_of(repo) + "/" + path); }
+  fs::path blob(const std::string& path) const { return blob_of(machine, repo, path); }
+  fs::path record() const { return in_repo(".model-prep/" + main_of(repo) + ".json"); }
+};
+
+}  // namespace
+
+TEST_CASE("a truncated blob is fetched anew, and nothing else") {
+  Prepared prepared;
+  fs::resize_file(prepared.blob("model.safetensors"), 100'000);
+  const Run run = prepared.machine.run({prepared.pinned});
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
+  CHECK(sent_of(prepared.hub, "model.safetensors") == 300'000);
+  CHECK(run.summary["totals"]["bytes_downloaded"] == 300'000);
+}
+
+TEST_CASE("a flipped byte is found by the blob's new time and fetched anew") {
+  Prepared prepared;
+  flip_byte(prepared.blob("model.safetensors"), 1234);
+  fs::last_write_time(prepared.blob("model.safetensors"), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
+}
+
+TEST_CASE("a blob with a new time and the right bytes is hashed and not fetched") {
+  Prepared prepared;
+  fs::last_write_time(prepared.blob("model.safetensors"), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  const Run run = prepared.machine.run({prepared.pinned});
+  CHECK(run.exit_code == 0);
+  CHECK(prepared.hub.requests().empty());
+  CHECK(run.model(prepared.pinned)["status"] == "cached");
+}
+
+TEST_CASE("a flipped byte is healed also where there are no lock folders") {
+  Prepared prepared;
+  fs::remove_all(prepared.machine.cache() / ".locks");
+  flip_byte(prepared.blob("model.safetensors"), 1234);
+  fs::last_write_time(prepared.blob("model.safetensors"), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(sha256_hex(read_text(prepared.blob("model.safetensors"))) ==
+        digests_of(file_of(prepared.repo, "model.safetensors")).sha256);
+}
+
+TEST_CASE("a missing blob behind a dangling link is fetched anew") {
+  Prepared prepared;
+  fs::remove(prepared.blob("1_Pooling/config.json"));
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
+  CHECK(prepared.hub.requests("payload").empty());
+}
+
+TEST_CASE("a missing link is made without a request") {
+  Prepared prepared;
+  fs::remove(prepared.link("config.json"));
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
+  CHECK(prepared.hub.requests().empty());
+}
+
+TEST_CASE("a link that leads elsewhere is set right without a request") {
+  Prepared prepared;
+  fs::remove(prepared.link("config.json"));
+  fs::create_symlink("/etc/passwd", prepared.link("config.json"));
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
+  CHECK(prepared.hub.requests().empty());
+}
+
+TEST_CASE("a file in a link's place gives way to the link") {
+  Prepared prepared;
+  fs::remove(prepared.link("config.json"));
+  write_text(prepared.link("config.json"), "a copy");
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
+}
+
+TEST_CASE("a ref that is missing, wrong or ends in a newline is set right without a request") {
+  Prepared prepared;
+  const fs::path ref = prepared.in_repo("refs/main");
+  const std::string kind = GENERATE("missing", "wrong", "newline", "empty");
+  if (kind == "missing") fs::remove(ref);
+  if (kind == "wrong") write_text(ref, std::string(40, 'a'));
+  if (kind == "newline") write_text(ref, main_of(prepared.repo) + "\n");
+  if (kind == "empty") write_text(ref, "");
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(read_text(ref) == main_of(prepared.repo));
+  CHECK(prepared.hub.requests().empty());
+}
+
+TEST_CASE("without our record the files are hashed, and only the listing is asked for") {
+  Prepared prepared;
+  fs::remove(prepared.record());
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(fs::exists(prepared.record()));
+  REQUIRE(prepared.hub.requests().size() == 1);
+  CHECK(prepared.hub.requests()[0].kind == "tree");
+}
+
+TEST_CASE("a record that is not JSON is as good as none") {
+  Prepared prepared;
+  write_text(prepared.record(), "{\"format\": 1, \"blo");
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(prepared.hub.requests("resolve").empty());
+  CHECK(nlohmann::json::accept(read_text(prepared.record())));
+}
+
+TEST_CASE("damage is told offline and not hidden") {
+  Prepared prepared;
+  flip_byte(prepared.blob("model.safetensors"), 5);
+  fs::last_write_time(prepared.blob("model.safetensors"), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  const Run run = prepared.machine.run({prepared.pinned, "--offline"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind(prepared.pinned) == "digest_mismatch");
+}
+
+TEST_CASE("a blob in a shared store is read through its link and never written through it") {
+  Prepared prepared;
+  const fs::path blob = prepared.blob("model.safetensors");
+  const fs::path stored = prepared.machine.cache() / "blobs/ab/stored";
+  fs::create_directories(stored.parent_path());
+  fs::rename(blob, stored);
+  fs::create_symlink("../../blobs/ab/stored", blob);
+  REQUIRE(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(prepared.hub.requests().empty());
+  CHECK(fs::is_symlink(blob));
+  flip_byte(stored, 7);
+  const std::string damaged = read_text(stored);
+  fs::last_write_time(stored, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(read_text(stored) == damaged);
+  CHECK(sha256_hex(read_text(blob)) == digests_of(file_of(prepared.repo, "model.safetensors")).sha256);
+}
+
+TEST_CASE("a file that huggingface_hub fetched is taken over after hashing it") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  write_text(blob_of(machine, repo, "model.safetensors"),
+             content_text(file_of(repo, "model.safetensors").content, 0, 300'000));
+  CHECK(machine.run({"org/small"}).exit_code == 0);
+  CHECK(hub.requests("payload").empty());
+}
+
+TEST_CASE("what lies in the cache beside our files stays") {
+  Prepared prepared;
+  const fs::path other = prepared.in_repo("blobs/0123.incomplete");
+  write_text(other, "of another tool");
+  write_text(prepared.machine.cache() / "models--a--b/refs/main", std::string(40, '0'));
+  fs::remove(prepared.blob("config.json"));
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(read_text(other) == "of another tool");
+  CHECK(fs::exists(prepared.machine.cache() / "models--a--b/refs/main"));
+}
+
+}  // namespace model_prep::testing

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/program/options.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "support/catch.h"
+#include "support/temporary_folder.h"
+
+namespace model_prep {
+namespace {
+
+using testing::TemporaryFolder;
+using Arguments = std::vector<std::string>;
+
+/// Options that are known to parse; HOME is set, so that there is a place for the cache.
+Options options(const Arguments& arguments, Environment environment = {}) {
+  environment.try_emplace("HOME", "/home/of/nobody");
+  return std::get<Options>(*parse_options(arguments, environment));
+}
+
+/// The error's message, or nothing.
+std::string refusal(const Arguments& arguments, Environment environment = {}) {
+  environment.try_emplace("HOME", "/home/of/nobody");
+  const auto parsed = parse_options(arguments, environment);
+  return parsed ? "" : parsed.error().message;
+}
+
+std::string token_of(const Arguments& arguments, const Environment& environment) {
+  const Options found = options(arguments, environment);
+  return found.token ? found.token->reveal() : "";
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+struct Numeric {
+  std::string flag;
+  std::string variable;
+  std::string bad;
+};
+
+}  // namespace
+
+TEST_CASE("without anything said the defaults are those of the contract") {
+  const Options found = options({});
+  CHECK(found.models.empty());
+  CHECK_FALSE(found.manifest.has_value());
+  CHECK(found.variant == "fp32");
+  CHECK(found.endpoint == "https://huggingface.co");
+  CHECK(found.jobs == 8);
+  CHECK(found.retries == 5);
+  CHECK(found.timeout == 60);
+  CHECK_FALSE(found.deadline.has_value());
+  CHECK_FALSE(found.offline);
+  CHECK_FALSE(found.dry_run);
+  CHECK(found.log_level == LogLevel::info);
+  CHECK(found.log_format == LogFormat::text);
+  CHECK(found.progress == ProgressMode::automatic);
+  CHECK_FALSE(found.token.has_value());
+  CHECK(found.cache_dir == "/home/of/nobody/.cache/huggingface/hub");
+  CHECK(found.views.empty());
+}
+
+TEST_CASE("every flag is heard") {
+  const Options found =
+      options({"download",  "a",          "org/b@main", "--manifest", "m.json", "--variant",   "all",  "--dry-run",
+               "--offline", "--endpoint", "http://h",   "--summary",  "-",      "--jobs",      "3",    "--retries",
+               "0",         "--timeout",  "7",          "--deadline", "9",      "--log-level", "warn", "--log-format",
+               "json",      "--progress", "none"});
+  CHECK(found.models == Arguments{"a", "org/b@main"});
+  CHECK(found.manifest == "m.json");
+  CHECK(found.variant == "all");
+  CHECK(found.dry_run);
+  CHECK(found.offline);
+  CHECK(found.endpoint == "http://h");
+  CHECK(found.summary == "-");
+  CHECK(found.jobs == 3);
+  CHECK(found.retries == 0);
+  CHECK(found.timeout == 7);
+  CHECK(found.deadline == 9);
+  CHECK(found.log_level == LogLevel::warning);
+  CHECK(found.log_format == LogFormat::json);
+  CHECK(found.progress == ProgressMode::none);
+}
+
+TEST_CASE("every variable is heard") {
+  const Options found = options({}, {{"MODELS_TO_DOWNLOAD", " a , org/b ,, "},
+                                     {"MODEL_PREP_MANIFEST", "m.json"},
+                                     {"MODEL_VARIANT", "onnx"},
+                                     {"HF_ENDPOINT", "http://h"},
+                                     {"MODEL_PREP_SUMMARY", "s.json"},
+                                     {"MODEL_PREP_JOBS", "3"},
+                                     {"MODEL_PREP_RETRIES", "4"},
+                                     {"HF_HUB_DOWNLOAD_TIMEOUT", "7"},
+                                     {"MODEL_PREP_DEADLINE", "9"},
+                                     {"MODEL_PREP_LOG_LEVEL", "debug"},
+                                     {"MODEL_PREP_LOG_FORMAT", "json"},
+                                     {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}});
+  CHECK(found.models == Arguments{"a", "org/b"});
+  CHECK(found.manifest == "m.json");
+  CHECK(found.variant == "onnx");
+  CHECK(found.endpoint == "http://h");
+  CHECK(found.summary == "s.json");
+  CHECK(found.jobs == 3);
+  CHECK(found.retries == 4);
+  CHECK(found.timeout == 7);
+  CHECK(found.deadline == 9);
+  CHECK(found.log_level == LogLevel::debug);
+  CHECK(found.log_format == LogFormat::json);
+  CHECK(found.progress == ProgressMode::none);
+}
+
+TEST_CASE("a flag beats its variable") {
+  const Options found =
+      options({"--jobs", "2", "--progress", "bar", "named"},
+              {{"MODEL_PREP_JOBS", "rubbish"}, {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}, {"MODELS_TO_DOWNLOAD", "other"}});
+  CHECK(found.jobs == 2);
+  CHECK(found.progress == ProgressMode::bar);
+  CHECK(found.models == Arguments{"named"});
+}
+
+TEST_CASE("an empty variable is unset") {
+  const Options found = options({}, {{"MODEL_PREP_JOBS", ""},
+                                     {"HF_ENDPOINT", ""},
+                                     {"HF_HOME", ""},
+                                     {"HF_HUB_CACHE", ""},
+                                     {"MODELS_TO_DOWNLOAD", ""},
+                                     {"HF_TOKEN", ""},
+                                     {"MODEL_VARIANT", ""}});
+  CHECK(found.jobs == 8);
+  CHECK(found.endpoint == "https://huggingface.co");
+  CHECK(found.cache_dir == "/home/of/nobody/.cache/huggingface/hub");
+  CHECK(found.models.empty());
+}
+
+TEST_CASE("a bad value is told with where it stands, what it is and what is wanted") {
+  const Numeric number = GENERATE(
+      Numeric{"--jobs", "MODEL_PREP_JOBS", "0"}, Numeric{"--jobs", "MODEL_PREP_JOBS", "1x"},
+      Numeric{"--jobs", "MODEL_PREP_JOBS", "99999999999"}, Numeric{"--retries", "MODEL_PREP_RETRIES", "-1"},
+      Numeric{"--timeout", "HF_HUB_DOWNLOAD_TIMEOUT", "1.5"}, Numeric{"--timeout", "DOWNLOAD_TIMEOUT", "soon"},
+      Numeric{"--deadline", "MODEL_PREP_DEADLINE", " 5"}, Numeric{"--log-level", "MODEL_PREP_LOG_LEVEL", "loud"},
+      Numeric{"--log-format", "MODEL_PREP_LOG_FORMAT", "xml"}, Numeric{"--variant", "MODEL_VARIANT", "fp16"});
+  const std::string of_flag = refusal({number.flag + "=" + number.bad});
+  CHECK(contains(of_flag, number.flag + " is '" + number.bad + "', but wants "));
+  const std::string of_variable = refusal({}, {{number.variable, number.bad}});
+  CHECK(contains(of_variable, number.variable + " is '" + number.bad + "', but wants "));
+}
+
+TEST_CASE("an unknown flag and a missing value are usage") {
+  const Arguments arguments = GENERATE(Arguments{"--nonsense"}, Arguments{"--jobs"}, Arguments{"-x"});
+  const auto parsed = parse_options(arguments, {{"HOME", "/h"}});
+  REQUIRE_FALSE(parsed.has_value());
+  CHECK(parsed.error().kind == ErrorKind::usage);
+}
+
+TEST_CASE("offline follows HF_HUB_OFFLINE before TRANSFORMERS_OFFLINE, by huggingface_hub's words for true") {
+  const auto [hub, transformers, offline] = GENERATE(table<std::string, std::string, bool>({{"1", "", true},
+                                                                                            {"yes", "", true},
+                                                                                            {"On", "", true},
+                                                                                            {"TRUE", "", true},
+                                                                                            {"", "1", true},
+                                                                                            {"0", "1", false},
+                                                                                            {"y", "", false},
+                                                                                            {"2", "", false},
+                                                                                            {" 1", "", false},
+                                                                                            {"", "", false}}));
+  CHECK(options({}, {{"HF_HUB_OFFLINE", hub}, {"TRANSFORMERS_OFFLINE", transformers}}).offline == offline);
+}
+
+TEST_CASE("the newer timeout beats the older") {
+  CHECK(options({}, {{"HF_HUB_DOWNLOAD_TIMEOUT", "7"}, {"DOWNLOAD_TIMEOUT", "8"}}).timeout == 7);
+  CHECK(options({}, {{"DOWNLOAD_TIMEOUT", "8"}}).timeout == 8);
+}
+
+TEST_CASE("a tilde and variables in folders are expanded") {
+  const auto [home, cache] = GENERATE(table<std::string, std::string>({{"~/m", "/home/of/nobody/m/hub"},
+                                                                       {"~", "/home/of/nobody/hub"},
+                                                                       {"$ROOT/m", "/srv/m/hub"},
+                                                                       {"/a/${ROOT}x", "/a/srvx/hub"},
+                                                                       {"/a/$NONE", "/a/$NONE/hub"},
+                                                                       {"/a/~", "/a/~/hub"}}));
+  CHECK(options({}, {{"HF_HOME", home}, {"ROOT", "/srv"}}).cache_dir == cache);
+}
+
+TEST_CASE("the older places are those that are set and not the cache") {
+  using Views = std::vector<std::string>;
+  CHECK(options({}, {{"HF_HOME", "/m"}}).views == Views{"/m"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/m"}}).views == Views{"/m"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/t"}}).views == Views{"/m", "/t"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).views == Views{"/m", "/m/hub"});
+  CHECK(options({}, {{"HF_HUB_CACHE", "/c"}, {"TRANSFORMERS_CACHE", "/c"}}).views.empty());
+  CHECK(options({"--cache-dir", "/m"}, {{"HF_HOME", "/m"}}).views == Views{"/m/hub"});
+}
+
+TEST_CASE("an empty place for the cache is refused and not the working folder") {
+  CHECK_FALSE(refusal({"--cache-dir", ""}).empty());
+}
+
+TEST_CASE("without HOME and HF_HOME there is no place for the cache") {
+  const auto parsed = parse_options({}, {});
+  REQUIRE_FALSE(parsed.has_value());
+  CHECK(parsed.error().kind == ErrorKind::usage);
+  CHECK(contains(parsed.error().hint, "HF_HOME"));
+}
+
+TEST_CASE("the summary's place is the flag's, the variable's, or beside the models") {
+  CHECK(options({"--summary", "x.json"}, {{"MODEL_PREP_SUMMARY", "y.json"}}).summary == "x.json");
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).summary == "/m/model-prep-summary.json");
+  CHECK(options({}, {{"HF_HUB_CACHE", "/c"}}).summary == "/c/model-prep-summary.json");
+  CHECK(options({}).summary == "/home/of/nobody/.cache/huggingface/model-prep-summary.json");
+}
+
+TEST_CASE("the token is the first that is set") {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "token") << "  hf_ofHome\r\n";
+  std::ofstream(folder / "other") << "hf_ofPath";
+  const std::string home = folder.path();
+  CHECK(token_of({}, {{"HF_HOME", home}}) == "hf_ofHome");
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/other"}}) == "hf_ofPath");
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HUGGING_FACE_HUB_TOKEN", "hf_older"}}) == "hf_older");
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN", "hf_new"}, {"HUGGING_FACE_HUB_TOKEN", "hf_older"}}) == "hf_new");
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN", " \n"}}) == "hf_ofHome");
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"}, {"HF_TOKEN", "hf_new"}}).empty());
+}
+
+TEST_CASE("a token that could write headers of its own is refused without showing it") {
+  const std::string bad = GENERATE("hf_a\nX-Evil: 1", "hf_a b", "hf_\x01", "hf_\xc3\xa9");
+  const std::string message = refusal({}, {{"HF_TOKEN", bad}});
+  CHECK(contains(message, "HF_TOKEN"));
+  CHECK_FALSE(contains(message, bad));
+}
+
+TEST_CASE("help and version are texts and no run") {
+  CHECK(std::holds_alternative<Print>(*parse_options({"--help"}, {})));
+  CHECK(std::get<Print>(*parse_options({"--version"}, {})).text == program_version() + "\n");
+}
+
+}  // namespace model_prep

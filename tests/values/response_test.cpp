@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/values/response.h"
+
+#include "support/catch.h"
+
+using namespace model_prep;
+
+TEST_CASE("a displayed address has neither query nor user info nor fragment") {
+  struct Row {
+    const char* text;
+    const char* origin;
+    const char* shown;
+  };
+  const Row row = GENERATE(values<Row>({
+      {"https://huggingface.co/a/b", "https://huggingface.co", "https://huggingface.co/a/b"},
+      {"https://cdn.hf.co/x?Signature=secret&t=1", "https://cdn.hf.co", "https://cdn.hf.co/x"},
+      {"https://user:secret@mirror.example:8443/hf/x", "https://mirror.example:8443",
+       "https://mirror.example:8443/hf/x"},
+      {"https://user:secret@mirror.example", "https://mirror.example", "https://mirror.example"},
+      {"https://mirror.example?token=secret", "https://mirror.example", "https://mirror.example"},
+      {"https://mirror.example#secret", "https://mirror.example", "https://mirror.example"},
+      {"https://mirror.example/a#secret", "https://mirror.example", "https://mirror.example/a"},
+      {"https://mirror.example/a@b?c@d", "https://mirror.example", "https://mirror.example/a@b"},
+      {"https://mirror.example/a?to=http://user:secret@x/", "https://mirror.example", "https://mirror.example/a"},
+      {"no address:secret", "", ""},
+  }));
+  CAPTURE(row.text);
+  CHECK(display(Url{row.text, row.origin, true}) == row.shown);
+}
