@@ -52,7 +52,7 @@ Status add_file(Listing& listing, const std::string& name, std::int64_t size, co
   if (!blob) return blob.error();
   const auto wanted = lfs ? DigestKind::sha256 : DigestKind::git_sha1;
   const std::int64_t true_size = lfs ? lfs->size : size;
-  if (blob->kind() != wanted || oid->kind() != DigestKind::git_sha1 || true_size < 0)
+  if (blob->kind() != wanted || oid->kind() != DigestKind::git_sha1 || true_size < 0 || true_size > kLargestFile)
     return Error{ErrorKind::protocol, fmt::format("the listing of '{}' has no usable digest or size", name), {}};
   listing.files.push_back({*path, true_size, *blob, *oid, std::nullopt, xet_hash, false});
   return ok();

@@ -179,11 +179,12 @@ std::string temporary_name(const std::string& folder, std::string_view stem) {
 Status write_atomically(const std::string& path, std::string_view content, const std::string& temporary_folder) {
   const std::string temporary = temporary_name(temporary_folder, "write");
   const auto write = [&]() -> Status {
-    auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL);
-    if (!fd) return fd.error();
-    if (Status written = write_all(fd->get(), content, temporary); !written) return written;
+    // Errors name the file that was wanted: nobody knows the temporary one.
+    const UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
+    if (!fd) return io_error("write", path, errno);
+    if (Status written = write_all(fd.get(), content, path); !written) return written;
     // Without this a power cut after the rename could leave the new name with no content.
-    if (fdatasync(fd->get()) != 0) return io_error("sync", temporary, errno);
+    if (fdatasync(fd.get()) != 0) return io_error("sync", path, errno);
     return rename_path(temporary, path);
   };
   if (Status done = write(); !done) {

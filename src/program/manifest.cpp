@@ -58,7 +58,7 @@ class Object {
   std::optional<std::int64_t> size(const std::string& name) {
     const Json* found = find(name);
     if (found == nullptr) return std::nullopt;
-    if (!found->is_number_integer() || found->get<std::int64_t>() < 0)
+    if (!found->is_number_unsigned() || found->get<std::uint64_t>() > std::uint64_t{kLargestFile})
       throw Fault{fmt::format("{}: should be a size in bytes", at(name))};
     return found->get<std::int64_t>();
   }

@@ -289,6 +289,7 @@ TEST_CASE("a listing of sizes beyond all disks is told and does not overflow") {
   weather.hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{listing.dump()}});
   const Run run = weather.run();
   CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "protocol");
   CHECK(weather.hub.requests("resolve").empty());
 }
 

@@ -71,6 +71,9 @@ class RepoPath {
   std::string text_;
 };
 
+/// 16 TiB. A size beyond is refused where it is read, so that no sum of sizes overflows.
+inline constexpr std::int64_t kLargestFile = std::int64_t{1} << 44;
+
 /// `include` and `exclude` follow snapshot_download's rules (decisions/selection.h). `general_rule` stands for a model
 /// that no manifest describes: the files are chosen from the listing.
 struct FileFilter {
