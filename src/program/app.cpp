@@ -121,11 +121,11 @@ Status Session::work() {
   for (const ModelRun& model : models_)
     if (model.error && disposition(model.error->kind) != Disposition::abort_run) tell(*model.error);
   if (note_abort()) return ok();
+  if (options_.offline) refuse_offline();
   if (options_.dry_run) {
     out_ << plan_table(models_, options_.cache_dir);
     return ok();
   }
-  if (options_.offline) refuse_offline();
   const auto wanted = planned_of(models_);
   const FetchPlan plan = make_plan(wanted);
   if (Status space = check_space(plan); !space) return space;
@@ -266,7 +266,8 @@ Status Session::fetch(const FetchPlan& plan) {
 void Session::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
   for (const std::size_t index : job.models) {
     ModelRun& model = models_[index];
-    model.outcomes.insert_or_assign(job.file.blob, outcome);
+    FileOutcome& seen = model.outcomes.insert_or_assign(job.file.blob, outcome).first->second;
+    if (index != job.models.front()) seen.bytes_fetched = 0;  // they came once, and count for the first that wants them
     model.pending.erase(job.file.blob);
     const bool better = !model.error || outcome.status == FileStatus::failed;  // than «not begun»
     if (outcome.error && better) model.error = outcome.error;

@@ -40,6 +40,28 @@ TEST_CASE("files with equal bytes in one repository are fetched once and linked 
   CHECK(sent_of(hub, "vocab.txt") + sent_of(hub, "copy/vocab.txt") == 10);
 }
 
+TEST_CASE("bytes that two models share came once and are counted once") {
+  FakeHub hub;
+  hub.add(small_repo());
+  Machine machine(hub);
+  machine.use_manifest(R"({"version":1,"models":{"one":{"repo":"org/small"},"two":{"repo":"org/small"}}})");
+  const Run run = machine.run({"one", "two"});
+  const auto& models = run.summary["models"];
+  CHECK(models["two"]["bytes_downloaded"] == 0);
+  CHECK(models["two"]["bytes_reused"] == models["one"]["bytes_downloaded"]);
+  CHECK(run.summary["totals"]["bytes_downloaded"] == models["one"]["bytes_downloaded"]);
+}
+
+TEST_CASE("a dry run offline fails where something is missing") {
+  FakeHub hub;
+  hub.add(small_repo());
+  Machine machine(hub);
+  machine.use_manifest(hub.manifest());
+  CHECK(machine.run({"small", "--offline", "--dry-run"}).exit_code == 1);
+  machine.run({"small"});
+  CHECK(machine.run({"small", "--offline", "--dry-run"}).exit_code == 0);
+}
+
 TEST_CASE("a ref is forty hex digits without a line end") {
   FakeHub hub;
   const HubRepo repo = small_repo();

@@ -125,7 +125,7 @@ TEST_CASE("SIGTERM and SIGINT stop within a second, say so, and lose nothing") {
   FakeHub hub;
   const HubRepo repo = large_repo(12 * kMB);
   hub.add(repo);
-  hub.add(slow(4 * kMB));
+  hub.add(slow(8 * kMB));
   const Machine machine(hub);
   const int signal = GENERATE(SIGTERM, SIGINT);
   const auto program = machine.start({"org/large", "--jobs", "1"});

@@ -83,7 +83,8 @@ class FileLock {
 };
 
 /// SIGINT and SIGTERM as something to poll. Make it before any thread: they are blocked for the whole process, which
-/// also works as process 1 of a container, where an unhandled SIGTERM is dropped. SIGPIPE is ignored.
+/// also works as process 1 of a container, where an unhandled SIGTERM is dropped. SIGPIPE and SIGXFSZ are ignored: the
+/// write says it better.
 class SignalFd {
  public:
   SignalFd();
