@@ -18,7 +18,7 @@ std::string link_target(const RepoPath& path, const Digest& blob) {
   return target + "blobs/" + blob.hex();
 }
 
-std::string CacheLayout::locks() const { return root_ + "/.locks"; }
+std::string CacheLayout::locks() const { return lock_root_ + "/.locks"; }
 std::string CacheLayout::lock_folder(const RepoId& repo) const { return locks() + "/" + repo_folder_name(repo); }
 std::string CacheLayout::lock(const RepoId& repo, const Digest& blob) const {
   return lock_folder(repo) + "/" + blob.hex() + ".lock";
@@ -26,8 +26,8 @@ std::string CacheLayout::lock(const RepoId& repo, const Digest& blob) const {
 std::string CacheLayout::repo(const RepoId& repo) const { return root_ + "/" + repo_folder_name(repo); }
 std::string CacheLayout::blobs(const RepoId& repo) const { return this->repo(repo) + "/blobs"; }
 std::string CacheLayout::blob(const RepoId& repo, const Digest& blob) const { return blobs(repo) + "/" + blob.hex(); }
-std::string CacheLayout::staging(const RepoId& repo, const Digest& blob) const {
-  return this->blob(repo, blob) + ".model-prep.incomplete";
+std::string CacheLayout::staging(const RepoId& repo, const Digest& blob, const WriterTag& tag) const {
+  return this->blob(repo, blob) + "." + tag.text() + std::string(kStagingSuffix);
 }
 std::string CacheLayout::resume(const RepoId& repo, const Digest& blob) const {
   return this->blob(repo, blob) + ".model-prep.resume";

@@ -10,13 +10,17 @@ constexpr auto kOldNews = std::chrono::seconds(3);
 
 }  // namespace
 
-void HostBook::embargo(const std::string& origin, TimePoint until) {
-  TimePoint& end = embargoes_.try_emplace(origin, until).first->second;
+void HostBook::embargo(const std::string& origin, Why why, TimePoint until) {
+  TimePoint& end = embargoes_.try_emplace({origin, why}, until).first->second;
   end = std::max(end, until);
 }
 
 TimePoint HostBook::embargoed_until(const std::string& origin, TimePoint now) const {
-  const auto found = embargoes_.find(origin);
+  return std::max(embargoed_until(origin, Why::refused, now), embargoed_until(origin, Why::used_up, now));
+}
+
+TimePoint HostBook::embargoed_until(const std::string& origin, Why why, TimePoint now) const {
+  const auto found = embargoes_.find({origin, why});
   return found == embargoes_.end() || found->second <= now ? TimePoint::min() : found->second;
 }
 

@@ -8,14 +8,10 @@
 namespace model_prep {
 namespace {
 
-constexpr auto kLockPoll = std::chrono::milliseconds(250);
-constexpr auto kLockFirstNotice = std::chrono::seconds(1);  // most are free sooner
-constexpr auto kLockNotice = std::chrono::seconds(10);
-constexpr auto kSaveEvery = std::chrono::seconds(1);  // what a kill may cost
+constexpr auto kBeatEvery = std::chrono::seconds(2);  // without news: the sign of life of `resume.h`
 constexpr std::int64_t kHashStep = 1024 * 1024;       // one wake-up of the hash thread per MiB
-constexpr int kMostSpentSignatures = 2;
-constexpr std::size_t kMostLockWaits = 64;     // each is looked at four times a second
-constexpr std::size_t kOpenPerConnection = 4;  // files open at once: some move, some wait for the hash thread
+constexpr std::size_t kMostLockWaits = 64;            // each is looked at four times a second
+constexpr std::size_t kOpenPerConnection = 4;         // files open at once: some move, some wait for the hash thread
 
 }  // namespace
 
@@ -48,7 +44,7 @@ void Scheduler::begin_items(TimePoint now) {
   std::size_t lock_waits = 0;
   for (const ItemId id : active_) {
     const Item& item = items_[id];
-    const bool lock_wait = item.state == State::locking && item.lock_again != TimePoint::min();
+    const bool lock_wait = item.state == State::locking && item.watch.waiting();
     const bool opening = !lock_wait && (item.state == State::locking ||
                                         (item.state == State::moving && !item.work.query && !item.segments));
     ++(lock_wait ? lock_waits : open);
@@ -83,8 +79,8 @@ void Scheduler::look_at_locks(TimePoint now) {
   for (const ItemId id : active_) {
     Item& item = items_[id];
     if (item.state != State::locking || item.lock_held || item.lock_asked) continue;
-    if (now < item.lock_again) {
-      wake(item.lock_again);
+    if (now < item.watch.due()) {
+      wake(item.watch.due());
       continue;
     }
     item.lock_asked = true;
@@ -97,24 +93,55 @@ void Scheduler::on_lock(ItemId id, LockAnswer answer, const std::string& holder,
   Item& item = items_[id];
   item.lock_asked = false;
   if (item.state != State::locking) return;
-  if (answer == LockAnswer::held) {
-    item.lock_again = now + kLockPoll;
-    if (item.say_again == TimePoint::min()) item.say_again = now + kLockFirstNotice;
-    if (now < item.say_again) return;
-    item.say_again = now + kLockNotice;
-    actions_.push_back(Notice{NoticeLevel::info,
-                              fmt::format("{}: waiting for {}, which is fetching it", item.work.asked.object, holder)});
-    return;
-  }
+  if (answer == LockAnswer::held) return wait_for(id, holder, {}, now);
   item.lock_held = true;
-  const bool waited = item.lock_again != TimePoint::min();  // whoever held it may have mended the blob
+  const bool waited = item.watch.waiting();  // whoever held it may have mended the blob
   if (answer == LockAnswer::acquired_blob_exists && (!item.damaged || waited)) {
     item.state = State::checking;
     actions_.push_back(CheckExisting{id});
     return;
   }
   item.state = State::moving;
-  actions_.push_back(OpenStaging{id, false});
+  actions_.push_back(OpenStaging{id, item.whole, item.watch.silent()});
+}
+
+void Scheduler::wait_for(ItemId id, const std::string& holder, const std::string& sign, TimePoint now) {
+  Item& item = items_[id];
+  if (item.watch.seen(sign, now))
+    actions_.push_back(Notice{NoticeLevel::info,
+                              fmt::format("{}: waiting for {}, which is fetching it", item.work.asked.object, holder)});
+}
+
+void Scheduler::on_owned(ItemId id, const std::string& owner, const std::string& sign, TimePoint now) {
+  wake_ = TimePoint::min();
+  Item& item = items_[id];
+  if (item.state != State::moving) return;
+  actions_.push_back(Close{id, false});
+  item.lock_held = false;
+  item.state = State::locking;
+  wait_for(id, owner, sign, now);
+}
+
+void Scheduler::on_lost(ItemId id, Loss how, TimePoint now) {
+  wake_ = TimePoint::min();
+  Item& item = items_[id];
+  if (item.state != State::moving && item.state != State::verifying && item.state != State::publishing) return;
+  const std::string what =
+      fmt::format("{}: {}", item.work.asked.object,
+                  how == Loss::pruned ? "its staging file has vanished" : "another process has taken its staging over");
+  cancel_transfers(id);
+  item.segments.reset();
+  item.unsaved = false;
+  ++item.generation;
+  item.budget.failed();
+  if (item.budget.spent())
+    return fail(id, {ErrorKind::io, what, "another program prunes the cache: let it wait until this one is done"}, now);
+  ++retries_;
+  actions_.push_back(Notice{NoticeLevel::warning, what + "; beginning anew"});
+  actions_.push_back(Close{id, false});
+  item.lock_held = false;
+  item.watch = {};
+  item.state = State::locking;
 }
 
 void Scheduler::on_staged(ItemId id, RangeSet have, TimePoint now) {
@@ -183,9 +210,11 @@ void Scheduler::send(TransferId id, Transfer transfer) {
 void Scheduler::save_resumes(TimePoint now) {
   for (const ItemId id : active_) {
     Item& item = items_[id];
-    if (!item.unsaved || item.state != State::moving) continue;
-    if (now < item.save_again) {
-      wake(item.save_again);
+    if (!item.segments || (item.state != State::moving && item.state != State::verifying)) continue;
+    if (!item.unsaved && item.work.size < kHashStep) continue;  // a small file without a record has nobody to tell
+    const TimePoint due = item.unsaved ? item.save_again : item.save_again + (kBeatEvery - kSaveEvery);
+    if (now < due) {
+      wake(due);
       continue;
     }
     item.unsaved = false;
@@ -201,6 +230,7 @@ void Scheduler::on_bytes(TransferId id, ByteRange range) {
   item.fetched += range.size();
   item.segments->wrote(range);
   item.unsaved = true;
+  item.window_waited = false;
   if (const std::int64_t total = item.segments->have().total(); total > item.best) {
     if (item.budget.moved(total - item.best)) item.spent_signatures = 0;
     item.best = total;
@@ -212,52 +242,6 @@ void Scheduler::on_bytes(TransferId id, ByteRange range) {
   actions_.push_back(HashTo{transfer.item, mark});
 }
 
-void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
-  wake_ = TimePoint::min();
-  const auto found = transfers_.find(end.id);
-  if (found == transfers_.end()) return;  // cancelled meanwhile
-  Transfer transfer = std::move(found->second);
-  transfers_.erase(found);
-  const ItemId id = transfer.item;
-  if (const auto limit = parse_rate_limit(end.head.rate_limit); limit && limit->remaining == 0)
-    hosts_.embargo(transfer.url.origin, now + server_wait(end.head));
-  if (end.error) {
-    if (disposition(end.error->kind) == Disposition::abort_run) return stop(*end.error, now);
-    return failure(id, transfer, unanswered(*end.error, transfer.asked.asked, transfer.url), end.head, now, jitter);
-  }
-  const Answer answer =
-      items_[id].work.query ? judge_query(end.head, transfer.asked.asked) : judge_payload(end.head, transfer.asked);
-  switch (answer.kind) {
-    case AnswerKind::body: return on_body(id, transfer, now, jitter);
-    case AnswerKind::redirect: return hop(end.id, std::move(transfer), end.head, now);
-    case AnswerKind::signature_spent: return on_spent_signature(id, transfer, answer.error, now);
-    case AnswerKind::range_ignored:
-      items_[id].whole = true;
-      cancel_transfers(id);
-      actions_.push_back(Notice{NoticeLevel::info, fmt::format("{}: the server gives no ranges, so it is fetched in "
-                                                               "one piece",
-                                                               transfer.asked.asked.object)});
-      items_[id].segments.reset();
-      actions_.push_back(OpenStaging{id, true});
-      return;
-    case AnswerKind::restart: return restart(id, now, answer.error);
-    case AnswerKind::failed: return failure(id, transfer, answer.error, end.head, now, jitter);
-  }
-}
-
-void Scheduler::on_body(ItemId id, const Transfer& transfer, TimePoint now, double jitter) {
-  Item& item = items_[id];
-  if (item.work.query) return finish(id, FileStatus::fetched, std::nullopt, now);
-  if (transfer.received < transfer.range.size())
-    return failure(id, transfer,
-                   unanswered({ErrorKind::network, "the body ended early", {}}, transfer.asked.asked, transfer.url), {},
-                   now, jitter);
-  if (item.segments->complete()) return all_on_disk(id);
-  item.unsaved = false;
-  item.save_again = now + kSaveEvery;
-  actions_.push_back(SaveResume{id});
-}
-
 void Scheduler::all_on_disk(ItemId id) {
   Item& item = items_[id];
   item.state = State::verifying;
@@ -265,70 +249,6 @@ void Scheduler::all_on_disk(ItemId id) {
   item.hashed_to = item.work.size;
   if (item.work.size >= kHashStep) actions_.push_back(SaveResume{id});  // a small file is sooner fetched than recorded
   actions_.push_back(HashTo{id, item.work.size});
-}
-
-void Scheduler::hop(TransferId id, Transfer transfer, const ResponseHead& head, TimePoint now) {
-  const auto target = follow(head, transfer.url, transfer.hops, transfer.asked.asked);
-  Item& item = items_[transfer.item];
-  if (!target) return fail(transfer.item, target.error(), now);
-  if (const TimePoint until = hosts_.embargoed_until(target->origin, now); until != TimePoint::min()) {
-    give_back(transfer);  // the signature may not live that long: ask again when the host may be asked
-    item.not_before = std::max(item.not_before, until);
-    return;
-  }
-  transfer.url = *target;
-  ++transfer.hops;
-  transfer.asked.asked.of_hub = target->origin == settings_.hub_origin;
-  transfer.asked.asked.with_token = settings_.has_token && transfer.asked.asked.of_hub;
-  send(id, std::move(transfer));
-}
-
-void Scheduler::on_spent_signature(ItemId id, const Transfer& transfer, const Error& error, TimePoint now) {
-  Item& item = items_[id];
-  give_back(transfer);
-  if (transfer.generation != item.generation) return;
-  ++item.generation;
-  if (++item.spent_signatures > kMostSpentSignatures) return fail(id, error, now);
-  actions_.push_back(Notice{NoticeLevel::debug, fmt::format("{}: the signed address was refused, asking the hub again",
-                                                            transfer.asked.asked.object)});
-}
-
-void Scheduler::failure(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head,
-                        TimePoint now, double jitter) {
-  Item& item = items_[id];
-  if (disposition(error.kind) != Disposition::retry) return fail(id, error, now);
-  if (item.segments && item.segments->complete()) return all_on_disk(id);  // the fault came behind the last byte
-  give_back(transfer);
-  const bool of_server = error.kind == ErrorKind::rate_limited || error.kind == ErrorKind::server;
-  const bool counted = transfer.generation == item.generation;  // else it is part of a failure that was counted
-  if (counted) {
-    ++item.generation;
-    ++retries_;
-    item.budget.failed();
-  }
-  const Duration wait = std::max<Duration>(backoff(settings_.retry, item.budget.in_a_row(), jitter), server_wait(head));
-  if (of_server) hosts_.embargo(transfer.url.origin, now + wait);  // for the others, if this item is given up
-  if (item.budget.spent()) {
-    --retries_;  // the last failure is not tried again
-    return fail(id, error, now);
-  }
-  item.not_before = std::max(item.not_before, now + wait);
-  if (!counted) return;
-  const bool news = hosts_.is_news(transfer.url.origin, error.kind, now);
-  actions_.push_back(
-      Notice{news ? NoticeLevel::warning : NoticeLevel::debug,
-             fmt::format("{} (failure {} of {}, next try in {:.1f} s)", error.message, item.budget.in_a_row(),
-                         settings_.retry.retries, std::chrono::duration<double>(wait).count())});
-}
-
-void Scheduler::give_back(const Transfer& transfer) {
-  Item& item = items_[transfer.item];
-  item.query_taken = false;
-  if (!item.segments) return;
-  item.segments->give_back(transfer.range);
-  if (!item.whole) return;
-  item.segments.reset();  // without ranges there is no going on from the middle
-  actions_.push_back(OpenStaging{transfer.item, true});
 }
 
 void Scheduler::restart(ItemId id, TimePoint now, const Error& otherwise) {
@@ -341,7 +261,7 @@ void Scheduler::restart(ItemId id, TimePoint now, const Error& otherwise) {
   item.best = 0;
   actions_.push_back(
       Notice{NoticeLevel::warning, fmt::format("{}; it is fetched once more from the start", otherwise.message)});
-  actions_.push_back(OpenStaging{id, true});
+  actions_.push_back(OpenStaging{id, true, false});
 }
 
 void Scheduler::on_hash(ItemId id, const HashAnswer& answer, TimePoint now) {
@@ -370,16 +290,14 @@ void Scheduler::on_damaged(ItemId id, const Error& wrong, TimePoint now) {
       Notice{NoticeLevel::warning, fmt::format("{}; the cached file is damaged and is fetched anew", wrong.message)});
   item.damaged = true;
   item.state = item.lock_held ? State::moving : State::locking;
-  if (item.lock_held) actions_.push_back(OpenStaging{id, false});
+  if (item.lock_held) actions_.push_back(OpenStaging{id, item.whole, item.watch.silent()});
 }
 
 void Scheduler::on_published(ItemId id, PublishAnswer answer, TimePoint now) {
   wake_ = TimePoint::min();
   if (items_[id].state != State::publishing) return;
   if (answer == PublishAnswer::done) return finish(id, FileStatus::fetched, std::nullopt, now);
-  restart(id, now,
-          {ErrorKind::io, fmt::format("{}: its staging file has vanished", items_[id].work.asked.object),
-           "another program prunes the cache: let it wait until this one is done"});
+  on_lost(id, Loss::pruned, now);
 }
 
 void Scheduler::fail(ItemId id, Error error, TimePoint now) {

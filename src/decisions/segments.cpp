@@ -85,6 +85,11 @@ std::optional<ByteRange> RangeSet::gap(std::int64_t from, std::int64_t limit) co
   return found.empty() ? std::nullopt : std::optional(found);
 }
 
+std::optional<ByteRange> RangeSet::first() const {
+  if (ends_.empty()) return std::nullopt;
+  return ByteRange{ends_.begin()->first, ends_.begin()->second};
+}
+
 std::string RangeSet::text() const {
   std::string text;
   for (const auto& [begin, end] : ends_) text += fmt::format("{}{}-{}", text.empty() ? "" : ",", begin, end);

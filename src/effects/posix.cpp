@@ -9,7 +9,6 @@
 #include <random>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -17,12 +16,12 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/values/digest.h"
+
 namespace model_prep {
 namespace {
 
-constexpr mode_t kFileMode = 0666;
 constexpr mode_t kFolderMode = 0777;
-constexpr mode_t kLockMode = 0664;
 
 std::string errno_text(int error_number) {
   std::array<char, 256> buffer{};
@@ -30,11 +29,14 @@ std::string errno_text(int error_number) {
 }
 
 FileFacts facts_of(const struct stat& found) {
-  return {.is_folder = S_ISDIR(found.st_mode),
+  return {.is_file = S_ISREG(found.st_mode),
+          .is_folder = S_ISDIR(found.st_mode),
           .is_link = S_ISLNK(found.st_mode),
           .size = found.st_size,
           .mtime_ns = std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec,
-          .inode = found.st_ino};
+          .device = found.st_dev,
+          .inode = found.st_ino,
+          .names = found.st_nlink};
 }
 
 /// Who we are and whose the nearest existing folder is: all that is needed to mend it.
@@ -47,19 +49,6 @@ std::string permission_hint(const std::string& path, int error_number) {
       "this process is uid {} gid {}; {} has mode {:04o} and belongs to uid {} gid {}: let this user "
       "write there (chown, chmod g+w, fsGroup) or run as its owner",
       geteuid(), getegid(), at, found.st_mode & 07777, found.st_uid, found.st_gid);
-}
-
-Status write_all(int fd, std::span<const char> bytes, const std::string& path) { return write_at(fd, bytes, 0, path); }
-
-bool is_lock_at(int fd, const std::string& path) {
-  struct stat held {};
-  struct stat there {};
-  return fstat(fd, &held) == 0 && held.st_nlink > 0 && stat(path.c_str(), &there) == 0 && held.st_dev == there.st_dev &&
-         held.st_ino == there.st_ino;
-}
-
-bool cannot_lock(int error_number) {
-  return error_number == ENOSYS || error_number == ENOLCK || error_number == EOPNOTSUPP;
 }
 
 }  // namespace
@@ -113,12 +102,16 @@ std::optional<std::string> link_text(const std::string& path) {
 
 std::optional<std::string> read_file(const std::string& path, std::size_t most) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  const auto found = fd ? facts(fd.get()) : std::nullopt;
-  if (!found || found->is_folder || static_cast<std::size_t>(found->size) > most) return std::nullopt;
+  return fd ? read_file(fd.get(), most) : std::nullopt;
+}
+
+std::optional<std::string> read_file(int fd, std::size_t most) {
+  const auto found = facts(fd);
+  if (!found || !found->is_file || static_cast<std::size_t>(found->size) > most) return std::nullopt;
   std::string content(static_cast<std::size_t>(found->size), '\0');
   std::size_t done = 0;
   while (done < content.size()) {
-    const ssize_t count = read(fd.get(), content.data() + done, content.size() - done);
+    const ssize_t count = pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
     done += static_cast<std::size_t>(count);
@@ -127,9 +120,11 @@ std::optional<std::string> read_file(const std::string& path, std::size_t most) 
   return content;
 }
 
-Result<UniqueFd> open_file(const std::string& path, int flags) {
-  UniqueFd fd(open(path.c_str(), flags | O_CLOEXEC, kFileMode));
+Result<UniqueFd> open_for_reading(const std::string& path) {
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return io_error("open", path, errno);
+  const auto found = facts(fd.get());
+  if (!found || !found->is_file) return Error{ErrorKind::io, fmt::format("{} is not a regular file", path), {}};
   return fd;
 }
 
@@ -153,70 +148,6 @@ Status write_at(int fd, std::span<const char> bytes, std::int64_t offset, const 
     offset += count;
   }
   return ok();
-}
-
-Status sync_folder(const std::string& path) {
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return io_error("open", path, errno);
-  if (fsync(fd.get()) != 0 && errno != EINVAL && errno != EROFS) return io_error("sync", path, errno);
-  return ok();
-}
-
-Status rename_path(const std::string& from, const std::string& to) {
-  if (rename(from.c_str(), to.c_str()) != 0) return io_error("rename to", to, errno);
-  return ok();
-}
-
-Status remove_file(const std::string& path) {
-  if (unlink(path.c_str()) != 0 && errno != ENOENT) return io_error("remove", path, errno);
-  return ok();
-}
-
-std::string temporary_name(const std::string& folder, std::string_view stem) {
-  return fmt::format("{}/{}.{}.tmp", folder, stem, random_hex(16));
-}
-
-Status write_atomically(const std::string& path, std::string_view content, const std::string& temporary_folder) {
-  const std::string temporary = temporary_name(temporary_folder, "write");
-  const auto write = [&]() -> Status {
-    // Errors name the file that was wanted: nobody knows the temporary one.
-    const UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
-    if (!fd) return io_error("write", path, errno);
-    if (Status written = write_all(fd.get(), content, path); !written) return written;
-    // Without this a power cut after the rename could leave the new name with no content.
-    if (fdatasync(fd.get()) != 0) return io_error("sync", path, errno);
-    return rename_path(temporary, path);
-  };
-  if (Status done = write(); !done) {
-    static_cast<void>(remove_file(temporary));  // the first error is the one to tell
-    return done;
-  }
-  return sync_folder(parent_of(path));
-}
-
-Status link_atomically(const std::string& path, const std::string& text, const std::string& temporary_folder) {
-  const std::string temporary = temporary_name(temporary_folder, "link");
-  if (symlink(text.c_str(), temporary.c_str()) != 0) return io_error("make link", temporary, errno);
-  Status renamed = rename_path(temporary, path);
-  if (!renamed) static_cast<void>(remove_file(temporary));  // the first error is the one to tell
-  return renamed;
-}
-
-Result<std::optional<FileLock>> FileLock::try_acquire(const std::string& path) {
-  constexpr int kTries = 10;  // each failing try means that somebody removed the file between open and lock
-  for (int i = 0; i < kTries; ++i) {
-    UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kLockMode));
-    if (!fd) return io_error("open lock", path, errno);
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EWOULDBLOCK || errno == EINTR) return std::optional<FileLock>();
-      if (!cannot_lock(errno)) return io_error("lock", path, errno);
-      return std::optional(FileLock(std::move(fd)));  // no locks here: the rename is what keeps the cache right
-    }
-    if (!is_lock_at(fd.get(), path)) continue;
-    static_cast<void>(fchmod(fd.get(), kLockMode));  // so that the next user may lock it too; not ours: as it is
-    return std::optional(FileLock(std::move(fd)));
-  }
-  return std::optional<FileLock>();
 }
 
 SignalFd::SignalFd() {
@@ -289,10 +220,19 @@ std::string random_hex(std::size_t digits) {
   return text;
 }
 
-std::string process_identity() {
+std::string process_name() {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
-  return fmt::format("{}:{}:{}", host.data(), getpid(), random_hex(8));
+  return fmt::format("{}:{}", host.data(), getpid());
+}
+
+std::string machine_name() {
+  std::array<char, 8> digits{};
+  // Not read_file: the kernel's own files have size 0.
+  const UniqueFd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  const bool known = fd && read(fd.get(), digits.data(), digits.size()) == static_cast<ssize_t>(digits.size()) &&
+                     is_lower_hex({digits.data(), digits.size()}, digits.size());
+  return known ? std::string(digits.data(), digits.size()) : std::string(digits.size(), '0');
 }
 
 }  // namespace model_prep

@@ -71,7 +71,7 @@ class Session {
   void look(ModelRun& model);
   void resolve_from_hub();
   Status check_space(const FetchPlan& plan) const;
-  Status fetch(const FetchPlan& plan);
+  void fetch(const FetchPlan& plan);
   bool note_abort();
   void refuse_offline();
   void on_outcome(const FetchJob& job, const FileOutcome& outcome);
@@ -129,7 +129,7 @@ Status Session::work() {
   const auto wanted = planned_of(models_);
   const FetchPlan plan = make_plan(wanted);
   if (Status space = check_space(plan); !space) return space;
-  if (Status done = fetch(plan); !done) return done;
+  fetch(plan);
   note_abort();
   return ok();
 }
@@ -247,20 +247,15 @@ Status Session::check_space(const FetchPlan& plan) const {
   return ok();
 }
 
-Status Session::fetch(const FetchPlan& plan) {
+void Session::fetch(const FetchPlan& plan) {
   for (const FetchJob& job : plan.jobs)
     for (const std::size_t model : job.models) models_[model].pending.insert(job.file.blob);
-  if (!options_.offline)
-    for (const ModelRun& model : models_)
-      if (model.snapshot && !model.error && writing_needed(model))
-        if (Status made = cache_.make_repo(model.spec.repo); !made) return made;
   if (plan.bytes > 0)
     log_.info(fmt::format(
         "fetching {} in {} files into {}{}", megabytes(plan.bytes - plan.staged), plan.jobs.size(), options_.cache_dir,
         plan.staged > 0 ? fmt::format("; {} are there from an earlier run", megabytes(plan.staged)) : ""));
   publish_ready();
   fetcher_->fetch(plan, [&](std::size_t job, const FileOutcome& outcome) { on_outcome(plan.jobs[job], outcome); });
-  return ok();
 }
 
 void Session::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
@@ -335,9 +330,10 @@ void Session::write_summary(const RunReport& result) {
     out_ << text << std::flush;
     return;
   }
-  const std::string folder = parent_of(options_.summary);
-  Status written = make_folders(folder);
-  if (written) written = write_atomically(options_.summary, text, folder);
+  const Folder folder(canonical_path(parent_of(options_.summary)));
+  const std::string name = options_.summary.substr(options_.summary.find_last_of('/') + 1);
+  Status written = make_folders(folder.path());
+  if (written) written = folder.write_atomically(folder.path() + "/" + name, text, folder.path());
   if (!written) log_.warning("the summary is not written: " + written.error().message);
 }
 

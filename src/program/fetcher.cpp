@@ -90,13 +90,15 @@ struct Fetcher::Run {
   std::map<ItemId, OpenFile> files;
   std::map<HashTicket, ItemId> tickets;
   std::map<TransferId, std::unique_ptr<BodySink>> sinks;
+  std::set<ItemId> copying{};    // the bytes of a silent writer
+  std::set<RepoId> made{};       // repositories that are sure to have their folders
   std::set<std::size_t> told{};  // models of which a failed file was told
 
   const FetchJob& job(ItemId item) const { return plan->jobs[item]; }
 };
 
 Fetcher::Fetcher(Parts parts, SchedulerSettings settings)
-    : parts_(parts), settings_(std::move(settings)), owner_(process_identity()), random_(std::random_device{}()) {}
+    : parts_(parts), settings_(std::move(settings)), self_(Writer::make()), random_(std::random_device{}()) {}
 
 Fetcher::~Fetcher() = default;
 
@@ -155,9 +157,13 @@ void Fetcher::drive(Run& run) {
   if (signal()) scheduler.stop(interrupted(*signal_), Clock::now());
   while (true) {
     const TimePoint now = Clock::now();
-    for (const Action& action : scheduler.next(now)) std::visit([&](const auto& one) { execute(run, one); }, action);
+    // Until there is no more: an action that stops the run or loses a staging leads to cancels, and a transfer that is
+    // cancelled must not move again.
+    for (auto actions = scheduler.next(now); !actions.empty(); actions = scheduler.next(now))
+      for (const Action& action : actions) std::visit([&](const auto& one) { execute(run, one); }, action);
     if (scheduler.finished()) break;
-    const TimePoint wake = std::min(scheduler.wake_at(), parts_.observer.tick(now));
+    const bool busy = copy_some(run);
+    const TimePoint wake = busy ? now : std::min(scheduler.wake_at(), parts_.observer.tick(now));
     for (const TransferEnd& end : parts_.transport.poll(wake)) {
       scheduler.on_end(end, Clock::now(), jitter());
       if (run.plan != nullptr) run.sinks.erase(end.id);  // a redirected transfer starts with a new sink
@@ -171,11 +177,11 @@ void Fetcher::drive(Run& run) {
 
 void Fetcher::execute(Run& run, const CheckExisting& action) {
   const FetchJob& job = run.job(action.item);
-  const std::string path = parts_.cache.layout(job.repo).blob(job.repo, job.file.blob);
+  const std::string path = parts_.cache.content(job.repo, job.commit, job.file);
   const auto found = facts(path);
-  if (!found || found->is_folder || found->size != job.file.size)
+  if (!found || !found->is_file || found->size != job.file.size)
     return run.scheduler.on_hash(action.item, {}, Clock::now());
-  auto fd = open_file(path, O_RDONLY);
+  auto fd = open_for_reading(path);
   if (!fd) return run.scheduler.on_hash(action.item, {.sha256 = {}, .git_sha1 = {}, .error = fd.error()}, Clock::now());
   parts_.log.debug(fmt::format("{} {}: there is a blob that no record vouches for; hashing it", job.repo.text(),
                                job.file.path.text()));
@@ -186,36 +192,82 @@ void Fetcher::execute(Run& run, const CheckExisting& action) {
 void Fetcher::execute(Run& run, const TryLock& action) {
   const FetchJob& job = run.job(action.item);
   const CacheLayout& layout = parts_.cache.layout(job.repo);
-  // A damaged blob of a cache that needed no writing until now: nobody has made the folder.
-  if (Status made = make_folders(layout.lock_folder(job.repo)); !made)
-    return run.scheduler.stop(made.error(), Clock::now());
-  auto lock = FileLock::try_acquire(layout.lock(job.repo, job.file.blob));
+  if (run.made.insert(job.repo).second) {
+    if (Status made = parts_.cache.make_repo(job.repo); !made) return run.scheduler.stop(made.error(), Clock::now());
+    sweep_staging({parts_.cache.folder(job.repo), parts_.cache.lock_folder(), layout, job.repo}, self_);
+  }
+  auto lock = FileLock::try_acquire(parts_.cache.lock_folder(), layout.lock(job.repo, job.file.blob));
   if (!lock) return run.scheduler.stop(lock.error(), Clock::now());
   if (!lock->has_value())
     return run.scheduler.on_lock(action.item, LockAnswer::held, staging_owner(layout, job.repo, job.file.blob),
                                  Clock::now());
   run.files[action.item].lock = std::move(*lock);
-  const bool exists = facts(layout.blob(job.repo, job.file.blob)).has_value();
+  const bool exists = facts(parts_.cache.content(job.repo, job.commit, job.file)).has_value();
   run.scheduler.on_lock(action.item, exists ? LockAnswer::acquired_blob_exists : LockAnswer::acquired, {},
                         Clock::now());
 }
 
+bool Fetcher::lock_excludes(const Run& run, ItemId item) const {
+  const FetchJob& job = run.job(item);
+  const auto file = run.files.find(item);
+  return file != run.files.end() && file->second.lock &&
+         file->second.lock->excludes(parts_.cache.lock_folder(),
+                                     parts_.cache.layout(job.repo).lock(job.repo, job.file.blob));
+}
+
 void Fetcher::execute(Run& run, const OpenStaging& action) {
+  if (!run.scheduler.awaits_staging(action.item)) return;  // an earlier action of this round lost it
   const FetchJob& job = run.job(action.item);
   OpenFile& file = run.files[action.item];
   if (file.ticket) parts_.hasher.cancel(*file.ticket);
-  auto staging = Staging::open(parts_.cache.layout(job.repo), job.repo, job.file.blob, job.file.size, owner_,
-                               action.fresh ? Staging::Begin::fresh : Staging::Begin::resume);
-  if (!staging) return run.scheduler.stop(staging.error(), Clock::now());
-  auto reader = staging->reader();
+  file.ticket.reset();
+  file.staging.reset();
+  run.copying.erase(action.item);
+  auto opened = Staging::open(
+      {parts_.cache.folder(job.repo), parts_.cache.layout(job.repo), job.repo, job.file.blob, job.file.size}, self_,
+      {action.fresh ? Staging::Begin::fresh : Staging::Begin::resume, lock_excludes(run, action.item),
+       action.take_over});
+  if (!opened) return run.scheduler.stop(opened.error(), Clock::now());
+  if (const auto* owned = std::get_if<Staging::Owned>(&*opened))
+    return run.scheduler.on_owned(action.item, owned->owner, owned->sign, Clock::now());
+  file.staging.emplace(std::move(std::get<Staging>(*opened)));
+  if (!file.staging->copying()) return staged(run, action.item);
+  parts_.log.warning(fmt::format("{} {}: its writer has gone silent; going on with a copy of what it left",
+                                 job.repo.text(), job.file.path.text()));
+  run.copying.insert(action.item);
+}
+
+/// A piece of each copy that is under way. The loop goes on in between: signals, and the other files.
+bool Fetcher::copy_some(Run& run) {
+  for (auto it = run.copying.begin(); it != run.copying.end();) {
+    const ItemId item = *it++;
+    const auto file = run.files.find(item);
+    if (file == run.files.end() || !file->second.staging) {
+      run.copying.erase(item);
+      continue;
+    }
+    if (Status copied = file->second.staging->copy_some(); !copied) {
+      run.scheduler.stop(copied.error(), Clock::now());
+      return false;
+    }
+    if (file->second.staging->copying()) continue;
+    run.copying.erase(item);
+    staged(run, item);
+  }
+  return !run.copying.empty();
+}
+
+void Fetcher::staged(Run& run, ItemId item) {
+  const FetchJob& job = run.job(item);
+  const Staging& staging = *run.files[item].staging;
+  auto reader = staging.reader();
   if (!reader) return run.scheduler.stop(reader.error(), Clock::now());
-  file.staging = std::move(*staging);
-  hash(run, action.item, std::move(*reader), AfterHash::sync);
-  const RangeSet& have = file.staging->have();
+  hash(run, item, std::move(*reader), AfterHash::sync);
+  const RangeSet& have = staging.have();
   if (!have.empty())
     parts_.log.info(fmt::format("{} {}: going on from {} of {}", job.repo.text(), job.file.path.text(),
                                 megabytes(have.total()), megabytes(job.file.size)));
-  run.scheduler.on_staged(action.item, have, Clock::now());
+  run.scheduler.on_staged(item, have, Clock::now());
 }
 
 void Fetcher::hash(Run& run, ItemId item, UniqueFd fd, AfterHash after) {
@@ -255,7 +307,10 @@ void Fetcher::execute(Run& run, const SaveResume& action) {
   const auto file = run.files.find(action.item);
   const RangeSet* have = run.scheduler.have(action.item);
   if (file == run.files.end() || !file->second.staging || have == nullptr) return;
-  if (Status saved = file->second.staging->save(*have); !saved) run.scheduler.stop(saved.error(), Clock::now());
+  const auto saved = file->second.staging->save(*have);
+  if (!saved) return run.scheduler.stop(saved.error(), Clock::now());
+  if (*saved != Staging::Held::yes)
+    run.scheduler.on_lost(action.item, *saved == Staging::Held::pruned ? Loss::pruned : Loss::taken, Clock::now());
 }
 
 void Fetcher::execute(Run& run, const Publish& action) {

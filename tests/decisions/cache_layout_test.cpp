@@ -52,7 +52,8 @@ TEST_CASE("our own names lie inside the repository's folder and never look like 
   const std::string folder = "/cache/models--org--name";
   const std::string blob = folder + "/blobs/" + std::string(64, 'a');
 
-  CHECK(layout.staging(model, sha256('a')) == blob + ".model-prep.incomplete");
+  const WriterTag tag = WriterTag::make("0123abcd", "89abcdef");
+  CHECK(layout.staging(model, sha256('a'), tag) == blob + ".0123abcd-89abcdef.model-prep.incomplete");
   CHECK(layout.resume(model, sha256('a')) == blob + ".model-prep.resume");
   CHECK(layout.own_folder(model) == folder + "/.model-prep");
   CHECK(layout.record(model, commit('b')) == folder + "/.model-prep/" + std::string(40, 'b') + ".json");

@@ -18,7 +18,7 @@ TEST_CASE("a host that was never heard of is under no embargo") {
 
 TEST_CASE("an embargo holds until its end, for its host only") {
   HostBook book;
-  book.embargo("https://hub.example", kNow + seconds(5));
+  book.embargo("https://hub.example", HostBook::Why::refused, kNow + seconds(5));
   CHECK(book.embargoed_until("https://hub.example", kNow) == kNow + seconds(5));
   CHECK(book.embargoed_until("https://hub.example", kNow + seconds(5)) == TimePoint::min());
   CHECK(book.embargoed_until("https://cdn.example", kNow) == TimePoint::min());
@@ -26,11 +26,20 @@ TEST_CASE("an embargo holds until its end, for its host only") {
 
 TEST_CASE("a later word can lengthen an embargo and not shorten it") {
   HostBook book;
-  book.embargo("https://hub.example", kNow + seconds(5));
-  book.embargo("https://hub.example", kNow + seconds(2));
+  book.embargo("https://hub.example", HostBook::Why::refused, kNow + seconds(5));
+  book.embargo("https://hub.example", HostBook::Why::refused, kNow + seconds(2));
   CHECK(book.embargoed_until("https://hub.example", kNow) == kNow + seconds(5));
-  book.embargo("https://hub.example", kNow + seconds(9));
+  book.embargo("https://hub.example", HostBook::Why::refused, kNow + seconds(9));
   CHECK(book.embargoed_until("https://hub.example", kNow) == kNow + seconds(9));
+}
+
+TEST_CASE("a refusal and a used-up window are both waited out, and can be told apart") {
+  HostBook book;
+  book.embargo("https://hub.example", HostBook::Why::used_up, kNow + seconds(5));
+  CHECK(book.embargoed_until("https://hub.example", kNow) == kNow + seconds(5));
+  CHECK(book.embargoed_until("https://hub.example", HostBook::Why::refused, kNow) == TimePoint::min());
+  book.embargo("https://hub.example", HostBook::Why::refused, kNow + seconds(7));
+  CHECK(book.embargoed_until("https://hub.example", kNow) == kNow + seconds(7));
 }
 
 TEST_CASE("the same fault of a host is news once in a few seconds") {

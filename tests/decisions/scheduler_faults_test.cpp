@@ -143,6 +143,23 @@ TEST_CASE("a redirect to a payload host that wants to be left alone waits, and a
   CHECK(play.all<StartTransfer>()[0].url.origin == kHub);
 }
 
+TEST_CASE("a hub that calls its limit used up at every answer is waited for once, and then taken at its redirects") {
+  Play play({file(100)});
+  play.to_moving(0);
+  const auto redirected = [&] {
+    ResponseHead head = redirect("https://hub.example/cached");
+    head.rate_limit = "\"resolvers\";r=0;t=1";
+    return head;
+  };
+  play.end(play.one<StartTransfer>().id, redirected());
+  play.step();
+  CHECK_FALSE(play.has<StartTransfer>());
+  play.step(std::chrono::seconds(2));
+  play.end(play.one<StartTransfer>().id, redirected());
+  play.step();
+  CHECK(play.one<StartTransfer>().url.text == "https://hub.example/cached");
+}
+
 TEST_CASE("a failure counts once however many connections of the file it hits") {
   Play play({file(100 * kMiB)}, settings(8));
   play.to_moving(0);
@@ -351,21 +368,79 @@ TEST_CASE("the sha256 that a lock gives beside the git id must be equal too") {
   CHECK(play.one<OpenStaging>().fresh);
 }
 
-TEST_CASE("publishing: a staging file that is gone restarts the file, once") {
+TEST_CASE("a staging file that is gone when it is to be published is begun anew, and counts as a failure") {
   Play play({file(100)});
-  play.to_verifying(0);
-  play.hashed(0, 'a');
-  play.scheduler.on_published(0, PublishAnswer::staging_lost, play.now);
-  play.step();
-  CHECK(play.one<OpenStaging>().fresh);
-  play.scheduler.on_staged(0, {}, play.now);
-  play.step();
-  play.answer(play.one<StartTransfer>());
-  play.step();
-  play.hashed(0, 'a');
-  play.scheduler.on_published(0, PublishAnswer::staging_lost, play.now);
-  play.step();
+  for (int i = 1; i <= 3; ++i) {
+    play.to_verifying(0);
+    play.hashed(0, 'a');
+    play.scheduler.on_published(0, PublishAnswer::staging_lost, play.now);
+    play.step();
+    CHECK(play.has<Close>());
+    CHECK(play.notice("its staging file has vanished; beginning anew") == (i < 3));
+  }
   CHECK(play.one<Finish>().outcome.error->kind == ErrorKind::io);
+}
+
+TEST_CASE("a staging that was pruned or taken on the way lets its lock go, cancels, and is locked again") {
+  Play play({file(100 * kMiB)});
+  play.to_moving(0);
+  const auto transfers = play.all<StartTransfer>().size();
+  const auto [how, words] =
+      GENERATE(table<Loss, std::string>({{Loss::pruned, "has vanished"}, {Loss::taken, "has taken its staging over"}}));
+  play.scheduler.on_lost(0, how, play.now);
+  play.step();
+  CHECK(play.all<CancelTransfer>().size() == transfers);
+  CHECK_FALSE(play.one<Close>().drop_staging);
+  CHECK(play.notice(words));
+  CHECK(play.has<TryLock>());
+}
+
+TEST_CASE("a writer whose record says that it lives is waited for without the lock, and named") {
+  Play play({file(100)});
+  play.step();
+  for (int i = 0; i < 5; ++i) {
+    play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+    play.step();
+    CHECK_FALSE(play.one<OpenStaging>().take_over);
+    play.scheduler.on_owned(0, "process host:42", "beat " + std::to_string(i), play.now);
+    play.step();
+    CHECK(play.has<Close>());
+    play.step(std::chrono::milliseconds(250));
+  }
+  CHECK(play.has<TryLock>());
+}
+
+TEST_CASE("a writer that shows no sign of life in sixty looks is taken over") {
+  Play play({file(100)});
+  play.step();
+  for (int i = 0; i <= LockWatch::kSilentLooks; ++i) {
+    play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+    play.step();
+    REQUIRE_FALSE(play.one<OpenStaging>().take_over);
+    play.scheduler.on_owned(0, "process host:42", "beat 7", play.now);
+    play.step();
+    play.step(std::chrono::milliseconds(250));
+  }
+  play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+  play.step();
+  CHECK(play.one<OpenStaging>().take_over);
+}
+
+TEST_CASE("a large file shows a sign of life every two seconds, also while nothing comes and while it is hashed") {
+  Play play({file(100 * kMiB)});
+  play.to_moving(0);
+  const bool verifying = GENERATE(false, true);
+  if (verifying) {
+    for (std::size_t i = 0; i < 100 && play.has<StartTransfer>(); ++i) {
+      for (const StartTransfer& transfer : play.all<StartTransfer>()) play.answer(transfer);
+      play.step();
+    }
+  }
+  play.step(std::chrono::seconds(3));
+  play.step(std::chrono::milliseconds(1999));
+  CHECK_FALSE(play.has<SaveResume>());
+  play.step(std::chrono::milliseconds(1));
+  CHECK(play.has<SaveResume>());
 }
 
 TEST_CASE("a stop cancels everything, keeps bytes and record, and tells why") {

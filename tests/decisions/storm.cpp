@@ -75,8 +75,11 @@ void Storm::drive() {
   int idle = 0;
   for (std::int64_t rounds = 0; fault_.empty(); ++rounds) {
     if (rounds > 200'000) return broken("it does not end");
-    const auto actions = scheduler_.next(now_);
-    for (const Action& action : actions) std::visit([&](const auto& one) { execute(one); }, action);
+    bool acted = false;
+    for (auto actions = scheduler_.next(now_); !actions.empty(); actions = scheduler_.next(now_)) {
+      for (const Action& action : actions) std::visit([&](const auto& one) { execute(one); }, action);
+      acted = true;
+    }
     if (scheduler_.finished()) return;
     const TimePoint before = now_;
     TimePoint until = scheduler_.wake_at();
@@ -93,7 +96,7 @@ void Storm::drive() {
       scheduler_.stop({ErrorKind::interrupted, "stopped", {}}, now_);
       stopped_ = true;
     }
-    idle = actions.empty() && !due && now_ == before ? idle + 1 : 0;
+    idle = !acted && !due && now_ == before ? idle + 1 : 0;
     if (idle > 2) return broken("it wakes without work");
   }
 }
@@ -117,6 +120,7 @@ void Storm::deliver(const Event& event) {
   const auto gap = disk.bytes.gap(event.range.begin, event.range.end);
   if (gap != event.range) broken("a byte is written twice");
   disk.bytes.add(event.range);
+  disk.windows = 0;
   scheduler_.on_bytes(event.transfer, event.range);
 }
 
@@ -128,10 +132,12 @@ void Storm::on_end(const TransferEnd& end) {
     const auto limit = parse_rate_limit(end.head.rate_limit);
     const bool busy = !end.error && (end.head.status == 429 || end.head.status == 503);
     if (busy || (limit && limit->remaining == 0)) {
-      Embargo& embargo = embargoes_.try_emplace(transfer.url.origin, Embargo{now_, now_}).first->second;
+      Embargo& embargo = embargoes_.try_emplace(transfer.url.origin, Embargo{now_, now_, now_}).first->second;
       embargo.until = std::max(embargo.until, now_ + server_wait(end.head));
+      if (busy) embargo.refused_until = std::max(embargo.refused_until, now_ + server_wait(end.head));
     }
     Disk& disk = disks_[transfer.item];
+    if (!end.error && end.head.redirect && ++disk.windows >= 2) heard_.insert(end.id);
     const bool complete = !items_[transfer.item].query && disk.bytes.prefix() == items_[transfer.item].size;
     if ((end.error || transient(end.head.status)) && !complete)
       disk.not_before = std::max(disk.not_before, now_ + backoff(settings_.retry, 1, jitter));
@@ -164,8 +170,11 @@ void Storm::execute(const TryLock& action) {
 }
 
 void Storm::execute(const OpenStaging& action) {
+  if (!scheduler_.awaits_staging(action.item)) return;
   Disk& disk = disks_[action.item];
   if (disk.finished > 0 && !stopped_ && fault_.empty()) broken("a finished item is opened");
+  if (!action.take_over && chance(weather_ / 10))
+    return scheduler_.on_owned(action.item, "host:1", chance(0.1) ? "another beat" : "beat", now_);
   for (const auto& [id, transfer] : running_)
     if (transfer.item == action.item) broken("a transfer outlives its staging");
   if (action.fresh) disk.record = {};
@@ -182,7 +191,8 @@ void Storm::execute(const StartTransfer& action) {
   if (stopped_) broken("a transfer starts after the stop");
   const auto embargo = embargoes_.find(action.url.origin);
   if (embargo != embargoes_.end() && embargo->second.since < now_ && now_ < embargo->second.until)
-    broken("a transfer starts under an embargo");
+    if (action.url.text.ends_with("/resolve") || !heard_.contains(action.id) || now_ < embargo->second.refused_until)
+      broken("a transfer starts under an embargo");
   if (embargo != embargoes_.end() && embargo->second.until <= now_) embargoes_.erase(embargo);
   const bool of_hub = action.url.origin == kHub;
   if (action.url.text.ends_with("/resolve") && now_ < disks_[action.item].not_before)
@@ -210,6 +220,10 @@ void Storm::execute(const HashTo& action) {
 }
 
 void Storm::execute(const SaveResume& action) {
+  if (chance(weather_ / 200)) {
+    disks_[action.item].record = {};
+    return scheduler_.on_lost(action.item, chance(0.5) ? Loss::pruned : Loss::taken, now_);
+  }
   if (const RangeSet* have = scheduler_.have(action.item)) disks_[action.item].record = *have;
 }
 

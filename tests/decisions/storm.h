@@ -43,6 +43,7 @@ class Storm {
     TimePoint locked_until;
     bool blob_exists{false};
     TimePoint not_before{TimePoint::min()};
+    int windows{0};  ///< used-up rate limits that were met with a redirect, without a byte since
   };
   struct Event {
     enum class What { bytes, end, hash } what;
@@ -56,6 +57,7 @@ class Storm {
   struct Embargo {
     TimePoint since;
     TimePoint until;
+    TimePoint refused_until;
   };
 
   bool chance(double probability) { return std::uniform_real_distribution<double>(0, 1)(random_) < probability; }
@@ -106,6 +108,7 @@ class Storm {
   std::map<TransferId, Transfer> running_;
   std::map<std::string, Embargo> embargoes_;
   std::map<ItemId, int> tickets_;
+  std::set<TransferId> heard_;  ///< may go on though its host's window is used up
   bool stopped_{false};
   std::optional<TimePoint> stop_at_;
   std::string fault_;

@@ -48,9 +48,9 @@ class Waker {
 };
 
 UniqueFd file_with(const TemporaryFolder& folder, std::string_view name, const std::string& content) {
-  auto fd = open_file(folder / name, O_RDWR | O_CREAT);
-  static_cast<void>(write_at(fd->get(), content, 0, "file"));
-  return std::move(*fd);
+  UniqueFd fd(::open((folder / name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  static_cast<void>(write_at(fd.get(), content, 0, "file"));
+  return fd;
 }
 
 }  // namespace
@@ -68,8 +68,7 @@ TEST_CASE("a file that grows is hashed behind its watermark") {
   Hasher hasher([&] { waker.wake(); });
   const std::string content = testing::content_text(testing::MadeUpBytes{3'000'000, 1});
   auto writer = file_with(folder, "file", content.substr(0, 1'000'000));
-  const auto ticket =
-      hasher.open(*open_file(folder / "file", O_RDONLY), 3'000'000, DigestKind::sha256, AfterHash::sync);
+  const auto ticket = hasher.open(*open_for_reading(folder / "file"), 3'000'000, DigestKind::sha256, AfterHash::sync);
   hasher.advance(ticket, 1'000'000);
   CHECK(hasher.take_all().empty());
   REQUIRE(write_at(writer.get(), std::string_view(content).substr(1'000'000), 1'000'000, "file"));

@@ -2,7 +2,6 @@
 #include "model_prep/effects/posix.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -29,9 +28,7 @@ std::string read_all(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-std::size_t entries_in(const fs::path& folder) {
-  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
-}
+void write_text(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
 
 /// Runs `work` in a child and gives its answer, a small number.
 int in_child(const std::function<int()>& work) {
@@ -41,45 +38,6 @@ int in_child(const std::function<int()>& work) {
   ::waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
-
-/// A child that holds a lock of flock(2) on a path until it is let go.
-class Holder {
- public:
-  explicit Holder(const fs::path& path) {
-    int ready[2];
-    int release[2];
-    if (::pipe(ready) != 0 || ::pipe(release) != 0) throw std::runtime_error("pipe");
-    child_ = ::fork();
-    if (child_ == 0) {
-      const int fd = ::open(path.c_str(), O_RDWR | O_CREAT, 0664);
-      char byte = ::flock(fd, LOCK_EX) == 0 ? 'y' : 'n';
-      ::close(release[1]);
-      static_cast<void>(!::write(ready[1], &byte, 1));
-      static_cast<void>(!::read(release[0], &byte, 1));
-      ::_exit(0);
-    }
-    char byte = 'n';
-    static_cast<void>(!::read(ready[0], &byte, 1));
-    ::close(ready[0]);
-    ::close(ready[1]);
-    ::close(release[0]);
-    release_ = release[1];
-  }
-  ~Holder() { let_go(); }
-  Holder(const Holder&) = delete;
-  Holder& operator=(const Holder&) = delete;
-  void let_go() {
-    if (release_ < 0) return;
-    ::close(std::exchange(release_, -1));
-    ::waitpid(child_, nullptr, 0);
-  }
-
- private:
-  pid_t child_ = 0;
-  int release_ = -1;
-};
-
-bool acquired(const Result<std::optional<FileLock>>& lock) { return lock.has_value() && lock->has_value(); }
 
 }  // namespace
 
@@ -118,154 +76,19 @@ TEST_CASE("a permission error says who we are and whose the folder is") {
   CHECK(error.hint.find(folder.path().string() + " has mode 0555") != std::string::npos);
 }
 
-TEST_CASE("in a folder of somebody else's a file cannot be made, and the kind is permission") {
-  const TemporaryFolder folder;
-  ::chmod(folder.path().c_str(), 0555);
-  const int answer = in_child([&] {
-    if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) return 99;
-    const auto fd = open_file(folder / "new", O_WRONLY | O_CREAT);
-    return !fd && fd.error().kind == ErrorKind::permission ? 0 : 1;
-  });
-  if (answer == 99) WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
-  CHECK((answer == 0 || answer == 99));
-}
-
-TEST_CASE("an atomic write replaces the content and leaves nothing else") {
-  const TemporaryFolder folder;
-  REQUIRE(write_atomically(folder / "file", "old", folder.path()));
-  REQUIRE(write_atomically(folder / "file", "new", folder.path()));
-  CHECK(read_all(folder / "file") == "new");
-  CHECK(entries_in(folder.path()) == 1);
-}
-
-TEST_CASE("an atomic write that fails leaves the old content and no temporary file") {
-  const TemporaryFolder folder;
-  REQUIRE(write_atomically(folder / "file", "old", folder.path()));
-  const int answer = in_child([&] {
-    std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit = {1000, 1000};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    const Status written = write_atomically(folder / "file", std::string(5000, 'x'), folder.path());
-    return !written && written.error().kind == ErrorKind::disk_full ? 0 : 1;
-  });
-  CHECK(answer == 0);
-  CHECK(read_all(folder / "file") == "old");
-  CHECK(entries_in(folder.path()) == 1);
-}
-
-TEST_CASE("an atomic write over a folder fails and leaves no temporary file") {
-  const TemporaryFolder folder;
-  fs::create_directories(folder / "taken/inside");
-  CHECK_FALSE(write_atomically(folder / "taken", "text", folder.path()).has_value());
-  CHECK(entries_in(folder.path()) == 1);
-}
-
 TEST_CASE("writing to a full device is disk_full") {
-  const auto fd = open_file("/dev/full", O_WRONLY);
-  REQUIRE(fd.has_value());
-  const Status written = write_at(fd->get(), std::string("x"), 0, "/dev/full");
+  const UniqueFd fd(::open("/dev/full", O_WRONLY));
+  const Status written = write_at(fd.get(), std::string("x"), 0, "/dev/full");
   REQUIRE_FALSE(written.has_value());
   CHECK(written.error().kind == ErrorKind::disk_full);
 }
 
 TEST_CASE("bytes are written at their offset, whatever the order") {
   const TemporaryFolder folder;
-  const auto fd = open_file(folder / "file", O_RDWR | O_CREAT);
-  REQUIRE(fd.has_value());
-  REQUIRE(write_at(fd->get(), std::string("cd"), 2, "file"));
-  REQUIRE(write_at(fd->get(), std::string("ab"), 0, "file"));
+  const UniqueFd fd(::open((folder / "file").c_str(), O_RDWR | O_CREAT, 0600));
+  REQUIRE(write_at(fd.get(), std::string("cd"), 2, "file"));
+  REQUIRE(write_at(fd.get(), std::string("ab"), 0, "file"));
   CHECK(read_all(folder / "file") == "abcd");
-}
-
-TEST_CASE("a link is made, replaced, and put in a file's place") {
-  const TemporaryFolder folder;
-  REQUIRE(link_atomically(folder / "link", "first", folder.path()));
-  REQUIRE(link_atomically(folder / "link", "second", folder.path()));
-  CHECK(link_text(folder / "link") == "second");
-  REQUIRE(write_atomically(folder / "file", "text", folder.path()));
-  REQUIRE(link_atomically(folder / "file", "third", folder.path()));
-  CHECK(link_text(folder / "file") == "third");
-  CHECK(entries_in(folder.path()) == 2);
-}
-
-TEST_CASE("a link that cannot be made leaves no temporary file") {
-  const TemporaryFolder folder;
-  fs::create_directories(folder / "taken/inside");
-  CHECK_FALSE(link_atomically(folder / "taken", "text", folder.path()).has_value());
-  CHECK(entries_in(folder.path()) == 1);
-}
-
-TEST_CASE("a lock is held against another process until it is let go") {
-  const TemporaryFolder folder;
-  Holder other(folder / "lock");
-  const auto meanwhile = FileLock::try_acquire(folder / "lock");
-  REQUIRE(meanwhile.has_value());
-  CHECK_FALSE(meanwhile->has_value());
-  other.let_go();
-  CHECK(acquired(FileLock::try_acquire(folder / "lock")));
-}
-
-TEST_CASE("our lock keeps another process out, and goes with its owner") {
-  const TemporaryFolder folder;
-  const auto other_gets_it = [&] {
-    return in_child([&] {
-      const int fd = ::open((folder / "lock").c_str(), O_RDWR);
-      return ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 1 : 0;
-    });
-  };
-  {
-    const auto lock = FileLock::try_acquire(folder / "lock");
-    REQUIRE(acquired(lock));
-    CHECK(other_gets_it() == 0);
-  }
-  CHECK(other_gets_it() == 1);
-  CHECK(fs::exists(folder / "lock"));
-}
-
-TEST_CASE("a lock file that its holder unlinks, as some versions of filelock do, is locked anew") {
-  const TemporaryFolder folder;
-  const Holder other(folder / "lock");
-  fs::remove(folder / "lock");
-  const auto lock = FileLock::try_acquire(folder / "lock");
-  CHECK(acquired(lock));
-  CHECK(fs::exists(folder / "lock"));
-}
-
-TEST_CASE("locks are always of the file at the path, while another process unlinks it all the time") {
-  const TemporaryFolder folder;
-  const pid_t remover = ::fork();
-  if (remover == 0) {
-    while (true) ::unlink((folder / "lock").c_str());
-  }
-  int wrong = 0;
-  for (int i = 0; i < 300; ++i) {
-    const auto lock = FileLock::try_acquire(folder / "lock");
-    wrong += lock.has_value() ? 0 : 1;
-  }
-  ::kill(remover, SIGKILL);
-  ::waitpid(remover, nullptr, 0);
-  CHECK(wrong == 0);
-  CHECK(acquired(FileLock::try_acquire(folder / "lock")));
-}
-
-TEST_CASE("a lock file has mode 0664 whatever the umask") {
-  const TemporaryFolder folder;
-  const int mode = in_child([&] {
-    ::umask(077);
-    const auto lock = FileLock::try_acquire(folder / "lock");
-    struct stat found {};
-    ::stat((folder / "lock").c_str(), &found);
-    return (found.st_mode & 0777U) == 0664U ? 0 : 1;
-  });
-  CHECK(mode == 0);
-}
-
-TEST_CASE("a lock where no folder is, or through a symlink, is an error") {
-  const TemporaryFolder folder;
-  CHECK_FALSE(FileLock::try_acquire(folder / "no/lock").has_value());
-  fs::create_symlink("elsewhere", folder / "link");
-  CHECK_FALSE(FileLock::try_acquire(folder / "link").has_value());
-  CHECK_FALSE(fs::exists(folder / "elsewhere"));
 }
 
 TEST_CASE("folders are made with all above them, and again without harm") {
@@ -277,7 +100,7 @@ TEST_CASE("folders are made with all above them, and again without harm") {
 
 TEST_CASE("a folder cannot be made where a file is") {
   const TemporaryFolder folder;
-  REQUIRE(write_atomically(folder / "file", "", folder.path()));
+  write_text(folder / "file", "");
   const Status made = make_folders(folder / "file/below");
   REQUIRE_FALSE(made.has_value());
   CHECK(made.error().kind == ErrorKind::io);
@@ -285,7 +108,7 @@ TEST_CASE("a folder cannot be made where a file is") {
 
 TEST_CASE("facts follow a link, own facts do not, and a dangling link has only its own") {
   const TemporaryFolder folder;
-  REQUIRE(write_atomically(folder / "file", "four", folder.path()));
+  write_text(folder / "file", "four");
   fs::create_symlink("file", folder / "link");
   fs::create_symlink("nowhere", folder / "dangling");
   CHECK(facts(folder / "link")->size == 4);
@@ -297,16 +120,11 @@ TEST_CASE("facts follow a link, own facts do not, and a dangling link has only i
 
 TEST_CASE("a file larger than allowed, a folder and nothing are not read") {
   const TemporaryFolder folder;
-  REQUIRE(write_atomically(folder / "file", "12345", folder.path()));
+  write_text(folder / "file", "12345");
   CHECK(read_file(folder / "file", 5) == "12345");
   CHECK_FALSE(read_file(folder / "file", 4).has_value());
   CHECK_FALSE(read_file(folder.path(), 100'000).has_value());
   CHECK_FALSE(read_file(folder / "none", 5).has_value());
-}
-
-TEST_CASE("removing what is not there is no error") {
-  const TemporaryFolder folder;
-  CHECK(remove_file(folder / "none").has_value());
 }
 
 TEST_CASE("disk space is that of the nearest folder that exists") {
@@ -348,12 +166,22 @@ TEST_CASE("a signal is read once, and the next one ends the process") {
   CHECK(answer == 128 + SIGINT);
 }
 
-TEST_CASE("names for temporary files and processes do not repeat") {
-  CHECK(temporary_name("/f", "x") != temporary_name("/f", "x"));
-  CHECK(temporary_name("/f", "x").starts_with("/f/x."));
-  CHECK(temporary_name("/f", "x").ends_with(".tmp"));
+TEST_CASE("neither a pipe nor a device is waited for or read") {
+  const TemporaryFolder folder;
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  for (const fs::path& path : {folder / "pipe", fs::path("/dev/zero"), folder.path()}) {
+    CAPTURE(path.string());
+    CHECK_FALSE(read_file(path, 100).has_value());
+    CHECK_FALSE(open_for_reading(path).has_value());
+  }
+}
+
+TEST_CASE("a process has a name, and all of a machine share the machine's") {
+  CHECK(process_name().ends_with(":" + std::to_string(::getpid())));
+  CHECK(machine_name().size() == 8);
+  CHECK(in_child([name = machine_name()] { return machine_name() == name ? 0 : 1; }) == 0);
   CHECK(random_hex(16).size() == 16);
-  CHECK(process_identity() != process_identity());
+  CHECK(random_hex(16) != random_hex(16));
 }
 
 }  // namespace model_prep

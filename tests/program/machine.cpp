@@ -12,12 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> program_with(const std::vector<std::string>& arguments) {
-  std::vector<std::string> argv = {MODEL_PREP_PROGRAM};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  return argv;
-}
-
 std::string repo_folder(const HubRepo& repo) {
   std::string name = "models--" + repo.id;
   if (const auto slash = name.find('/'); slash != std::string::npos) name.replace(slash, 1, "--");
@@ -52,7 +46,14 @@ std::string Run::error_kind(const std::string& key) const {
   return found["error"].is_null() ? "none" : found["error"]["kind"].get<std::string>();
 }
 
-Machine::Machine(const std::string& endpoint) { environment_ = {{"HF_HOME", home()}, {"HF_ENDPOINT", endpoint}}; }
+Machine::Machine(const std::string& endpoint)
+    : environment_{{"HF_HOME", home()}, {"HF_ENDPOINT", endpoint}}, program_{MODEL_PREP_PROGRAM} {}
+
+void Machine::take_away(const std::vector<std::string>& calls) {
+  program_ = {MODEL_PREP_WITHOUT};
+  program_.insert(program_.end(), calls.begin(), calls.end());
+  program_.insert(program_.end(), {"--", MODEL_PREP_PROGRAM});
+}
 
 void Machine::use_manifest(const std::string& text) {
   write_text(folder() / "manifest.json", text);
@@ -68,7 +69,9 @@ ProgramEnvironment Machine::environment(const ProgramEnvironment& changes) const
 
 std::unique_ptr<RunningProgram> Machine::start(const std::vector<std::string>& arguments,
                                                const ProgramEnvironment& changes) const {
-  return std::make_unique<RunningProgram>(program_with(arguments), environment(changes));
+  std::vector<std::string> argv = program_;
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return std::make_unique<RunningProgram>(argv, environment(changes));
 }
 
 Run Machine::end_of(RunningProgram& program) const {
@@ -97,6 +100,14 @@ Tree tree_of(const fs::path& folder) {
     if (path != "model-prep-summary.json") tree[path] = description(entry, path);
   }
   return tree;
+}
+
+std::vector<fs::path> leftovers_in(const fs::path& cache) {
+  std::vector<fs::path> found;
+  for (const auto& [path, what] : tree_of(cache))
+    for (const char* ending : {".model-prep.incomplete", ".model-prep.resume", ".tmp"})
+      if (path.ends_with(ending)) found.push_back(cache / path);
+  return found;
 }
 
 Tree published(const HubRepo& repo, const Published& what) {

@@ -45,6 +45,8 @@ class Machine {
 
   /// Writes a manifest, which all runs from now on get through MODEL_PREP_MANIFEST.
   void use_manifest(const std::string& text);
+  /// From now on the program runs where these system calls do not work (support/without_main.cpp): {"flock=0"}.
+  void take_away(const std::vector<std::string>& calls);
   /// What the program gets, with `changes` put over it; an empty value takes the variable away.
   ProgramEnvironment environment(const ProgramEnvironment& changes = {}) const;
 
@@ -59,6 +61,7 @@ class Machine {
  private:
   TemporaryFolder folder_;
   ProgramEnvironment environment_;
+  std::vector<std::string> program_;
 };
 
 /// Relative path → "folder", "link <text>" or "file <sha256>"; our record and huggingface_hub's listing by their names
@@ -75,6 +78,9 @@ struct Published {
 };
 Tree published(const HubRepo& repo, const Published& what = {});
 Tree merged(Tree first, const Tree& second);
+
+/// What only a run that did not end leaves: staging files, resume records, temporary files.
+std::vector<std::filesystem::path> leftovers_in(const std::filesystem::path& cache);
 
 /// Five blobs behind six files: plain, in a folder, empty, two with equal bytes, and an LFS file of 300 kB.
 HubRepo small_repo(const std::string& id = "org/small");

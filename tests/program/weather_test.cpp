@@ -164,7 +164,7 @@ TEST_CASE("bytes that are wrong twice fail the model, and nothing of it is publi
   CHECK(run.error_kind("org/small") == "digest_mismatch");
   CHECK(weather.hub.requests("payload").size() == 2);
   CHECK(weather.nothing_is_published());
-  CHECK_FALSE(fs::exists(blob_of(weather.machine, weather.repo, kWeights).string() + ".model-prep.incomplete"));
+  CHECK(leftovers_in(weather.machine.cache()).empty());
 }
 
 TEST_CASE("one flipped byte among many ranges is found") {

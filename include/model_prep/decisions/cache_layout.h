@@ -5,8 +5,8 @@
 //     .locks/<folder>/<blob>.lock                  flock files, shared with huggingface_hub (hub-protocol.md 1.8)
 //     <folder>/                                    models--org--name
 //       blobs/<blob>                               a file's content under its digest; appears only when verified
-//       blobs/<blob>.model-prep.incomplete         staging: bytes in any order
-//       blobs/<blob>.model-prep.resume             which bytes of it are on disk, one line
+//       blobs/<blob>.<tag>.model-prep.incomplete   staging: bytes in any order, of the process with this tag
+//       blobs/<blob>.model-prep.resume             which staging file counts, what of it is on disk, who writes it
 //       snapshots/<commit>/<path>                  relative symlink to the blob
 //       refs/<revision>                            40 hex digits, no newline; written last
 //       trees/<commit>.json                        the whole commit's listing, when the whole commit is here
@@ -18,11 +18,15 @@
 // inside the repository's folder, where scan_cache_dir tolerates them (1.13). Temporary files never lie in `refs/`,
 // where they would be read as refs.
 //
-// Pure text: nothing here looks at the disk. All paths but `link_target` and `relative` begin with the cache's root.
+// A repository may really lie in an older place (product.md section 3); its locks lie in the cache all the same.
+//
+// Pure text: nothing here looks at the disk. All paths but `link_target` are absolute.
 #pragma once
 
 #include <string>
+#include <string_view>
 
+#include "model_prep/decisions/resume.h"
 #include "model_prep/values/digest.h"
 #include "model_prep/values/model_spec.h"
 
@@ -35,9 +39,13 @@ std::string repo_folder_name(const RepoId& repo);
 /// (hub-protocol.md 1.3).
 std::string link_target(const RepoPath& path, const Digest& blob);
 
+/// How the names of staging files end.
+inline constexpr std::string_view kStagingSuffix = ".model-prep.incomplete";
+
 class CacheLayout {
  public:
-  explicit CacheLayout(std::string root) : root_(std::move(root)) {}
+  explicit CacheLayout(const std::string& root) : CacheLayout(root, root) {}
+  CacheLayout(std::string root, std::string lock_root) : root_(std::move(root)), lock_root_(std::move(lock_root)) {}
 
   const std::string& root() const { return root_; }
   std::string locks() const;
@@ -46,7 +54,7 @@ class CacheLayout {
   std::string repo(const RepoId& repo) const;
   std::string blobs(const RepoId& repo) const;
   std::string blob(const RepoId& repo, const Digest& blob) const;
-  std::string staging(const RepoId& repo, const Digest& blob) const;
+  std::string staging(const RepoId& repo, const Digest& blob, const WriterTag& tag) const;
   std::string resume(const RepoId& repo, const Digest& blob) const;
   std::string snapshots(const RepoId& repo) const;
   std::string snapshot(const RepoId& repo, const CommitId& commit) const;
@@ -58,6 +66,7 @@ class CacheLayout {
 
  private:
   std::string root_;
+  std::string lock_root_;
 };
 
 }  // namespace model_prep

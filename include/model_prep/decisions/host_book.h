@@ -4,6 +4,7 @@
 // A host that says «not now» says it to all requests at once, whichever file they are for. Pure; time is an argument.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
@@ -15,15 +16,20 @@ namespace model_prep {
 
 class HostBook {
  public:
-  void embargo(const std::string& origin, TimePoint until);
+  enum class Why : std::uint8_t {
+    refused,  ///< it said 429 or 5xx
+    used_up,  ///< it answered, and said that nothing is left of this window: the next request would be refused
+  };
+  void embargo(const std::string& origin, Why why, TimePoint until);
   /// The end of an embargo that is still on, else `TimePoint::min()`.
   TimePoint embargoed_until(const std::string& origin, TimePoint now) const;
+  TimePoint embargoed_until(const std::string& origin, Why why, TimePoint now) const;
   /// Whether a fault of this kind is news. A dead network hits every file: one of them tells for all, every few
   /// seconds.
   bool is_news(const std::string& origin, ErrorKind kind, TimePoint now);
 
  private:
-  std::map<std::string, TimePoint> embargoes_;
+  std::map<std::pair<std::string, Why>, TimePoint> embargoes_;
   std::map<std::pair<std::string, ErrorKind>, TimePoint> told_;
 };
 

@@ -11,6 +11,7 @@
 //   locking     held by another                         locking     look again in 250 ms; say so now and then
 //   locking     got it, the blob exists now             checking    hash it: another program may have put it there
 //   locking     got it                                  moving      open staging, read the resume record
+//   moving      another process is staging it           locking     let the lock go, look again (see `resume.h`)
 //   moving      a connection is free                    moving      ask the hub for the next segment
 //   moving      a redirect                              moving      the same range there, the token only at the hub
 //   moving      segment ended whole                     moving      record ranges
@@ -22,7 +23,7 @@
 //   verifying   digests equal                           publishing  rename into place
 //   verifying   digest differs                          moving      restart from zero once, then `digest_mismatch`
 //   publishing  renamed                                 done        outcome `fetched`
-//   publishing  the staging file is gone                moving      restart (somebody pruned it), once
+//   moving …    the staging file is gone, or claimed    locking     begin anew; counts as a failure
 //   any         out of attempts, or not worth another   done        outcome `failed`
 //   any         deadline, signal, disk full             done        outcome `cancelled`, bytes and record kept
 //
@@ -43,6 +44,7 @@
 
 #include "model_prep/decisions/answer.h"
 #include "model_prep/decisions/host_book.h"
+#include "model_prep/decisions/lock_watch.h"
 #include "model_prep/decisions/plan.h"
 #include "model_prep/decisions/retry.h"
 #include "model_prep/decisions/segments.h"
@@ -74,8 +76,9 @@ struct TryLock {
 };
 struct OpenStaging {
   ItemId item;
-  bool fresh;
-};  ///< fresh: forget what is staged
+  bool fresh;      ///< forget what is staged
+  bool take_over;  ///< of a writer who has gone silent
+};
 struct StartTransfer {
   TransferId id;
   ItemId item;
@@ -117,6 +120,8 @@ enum class LockAnswer : std::uint8_t { held, acquired, acquired_blob_exists };
 
 enum class PublishAnswer : std::uint8_t { done, staging_lost };
 
+enum class Loss : std::uint8_t { pruned, taken };
+
 struct SchedulerSettings {
   RetryPolicy retry{};
   int connections{8};
@@ -138,6 +143,10 @@ class Scheduler {
 
   void on_lock(ItemId item, LockAnswer answer, const std::string& holder, TimePoint now);
   void on_staged(ItemId item, RangeSet have, TimePoint now);
+  /// Another process is at it, whatever the lock says; `sign` changes as long as it lives.
+  void on_owned(ItemId item, const std::string& owner, const std::string& sign, TimePoint now);
+  /// The staging file is not ours any more.
+  void on_lost(ItemId item, Loss how, TimePoint now);
   /// Bytes of this transfer are on disk.
   void on_bytes(TransferId transfer, ByteRange range);
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
@@ -152,12 +161,16 @@ class Scheduler {
   ByteRange range_of(TransferId transfer) const { return transfers_.at(transfer).range; }
   /// Whether it was neither ended nor cancelled.
   bool running(TransferId transfer) const { return transfers_.contains(transfer); }
+  /// Whether it still wants the staging that it asked for.
+  bool awaits_staging(ItemId item) const { return items_[item].state == State::moving && !items_[item].segments; }
   /// What of the item is on disk; null while it is not staged.
   const RangeSet* have(ItemId item) const;
   int retries() const { return retries_; }
   std::int64_t requests() const { return requests_; }
 
  private:
+  static constexpr auto kSaveEvery = std::chrono::seconds(1);  // what a kill may cost
+
   enum class State : std::uint8_t { waiting, checking, locking, moving, verifying, publishing, done };
 
   struct Item {
@@ -167,9 +180,10 @@ class Scheduler {
     State state{State::waiting};
     bool lock_held{false};
     bool lock_asked{false};
-    bool damaged{false};    // the existing blob was hashed and is wrong
-    bool whole{false};      // this server gives no ranges
-    bool restarted{false};  // from zero, once
+    bool damaged{false};        // the existing blob was hashed and is wrong
+    bool whole{false};          // this server gives no ranges
+    bool restarted{false};      // from zero, once
+    bool window_waited{false};  // for the end of a rate limit's window, without progress since
     bool query_taken{false};
     int spent_signatures{0};
     int generation{0};  // of failures, see the header
@@ -180,8 +194,7 @@ class Scheduler {
     std::optional<Digest> sha256;
     bool unsaved{false};
     TimePoint not_before{TimePoint::min()};
-    TimePoint lock_again{TimePoint::min()};
-    TimePoint say_again{TimePoint::min()};
+    LockWatch watch;
     TimePoint save_again{TimePoint::min()};
     TimePoint begun{};
   };
@@ -199,6 +212,7 @@ class Scheduler {
   bool begin(ItemId id, TimePoint now);
   void begin_items(TimePoint now);
   void look_at_locks(TimePoint now);
+  void wait_for(ItemId id, const std::string& holder, const std::string& sign, TimePoint now);
   void fill_slots(TimePoint now);
   bool start_one(ItemId id, TimePoint now);
   void start(ItemId id, ByteRange range);

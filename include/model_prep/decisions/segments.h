@@ -33,6 +33,8 @@ class RangeSet {
   /// The first gap at or after `from` and below `limit`.
   std::optional<ByteRange> gap(std::int64_t from, std::int64_t limit) const;
   bool empty() const { return ends_.empty(); }
+  /// The lowest range.
+  std::optional<ByteRange> first() const;
   bool operator==(const RangeSet&) const = default;
 
   /// `0-33554432,67108864-70000000`: the resume record's form.

@@ -35,11 +35,15 @@ class UniqueFd {
 Error io_error(std::string_view operation, const std::string& path, int error_number);
 
 struct FileFacts {
+  bool is_file{false};  ///< a regular one, no pipe and no device
   bool is_folder{false};
   bool is_link{false};
   std::int64_t size{0};
   std::int64_t mtime_ns{0};
+  std::uint64_t device{0};
   std::uint64_t inode{0};
+  std::uint64_t names{0};  ///< hard links
+  bool operator==(const FileFacts&) const = default;
 };
 /// What is at the path, links followed. Nothing if there is nothing, or only a dangling link.
 std::optional<FileFacts> facts(const std::string& path);
@@ -47,40 +51,14 @@ std::optional<FileFacts> facts(const std::string& path);
 std::optional<FileFacts> own_facts(const std::string& path);
 std::optional<FileFacts> facts(int fd);
 std::optional<std::string> link_text(const std::string& path);
-/// All of a file up to `most` bytes; nothing if it cannot be read or is larger.
+/// All of a regular file up to `most` bytes; nothing if it is something else, cannot be read or is larger.
 std::optional<std::string> read_file(const std::string& path, std::size_t most);
-
-/// Open modes are 0666 & ~umask for files, 0777 & ~umask for folders: what other users of a shared volume expect
-/// (hub-protocol.md 1.10).
-Result<UniqueFd> open_file(const std::string& path, int flags);
+std::optional<std::string> read_file(int fd, std::size_t most);
+/// A regular file, links followed: a pipe or a device in its place is an error and not waited for.
+Result<UniqueFd> open_for_reading(const std::string& path);
+/// The folder and all above it, wherever links lead: for places that the user names. Below them: `effects/folder.h`.
 Status make_folders(const std::string& path);
 Status write_at(int fd, std::span<const char> bytes, std::int64_t offset, const std::string& path);
-/// Makes a rename in this folder survive a power cut. File systems that cannot sync a folder are taken at their word.
-Status sync_folder(const std::string& path);
-Status rename_path(const std::string& from, const std::string& to);
-/// Removing what is not there is no error.
-Status remove_file(const std::string& path);
-/// A name that no other process uses: `<folder>/<stem>.<16 hex>.tmp`.
-std::string temporary_name(const std::string& folder, std::string_view stem);
-
-/// Replaces `path` by a file with this content, or leaves it untouched: written and synced under a temporary name in
-/// `temporary_folder` (on the same file system), then renamed, then the folder synced. A crash leaves the old content
-/// or the new, and at worst a `*.tmp` that means nothing.
-Status write_atomically(const std::string& path, std::string_view content, const std::string& temporary_folder);
-/// Makes `path` a symlink with this text, replacing what is there, likewise through a temporary name.
-Status link_atomically(const std::string& path, const std::string& text, const std::string& temporary_folder);
-
-/// An exclusive flock(2) on a file that stays, as huggingface_hub takes it (hub-protocol.md 1.8): mode 0664, never
-/// unlinked by us; some versions of filelock do unlink it, so after locking it must still be the file at the path.
-class FileLock {
- public:
-  /// Nothing: somebody else holds it. Never waits.
-  static Result<std::optional<FileLock>> try_acquire(const std::string& path);
-
- private:
-  explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
-  UniqueFd fd_;  // closing releases the lock
-};
 
 /// SIGINT and SIGTERM as something to poll. Make it before any thread: they are blocked for the whole process, which
 /// also works as process 1 of a container, where an unhandled SIGTERM is dropped. SIGPIPE and SIGXFSZ are ignored: the
@@ -112,8 +90,11 @@ std::string canonical_path(const std::string& path);
 std::string relative_path(const std::string& to, const std::string& from_folder);
 std::string parent_of(const std::string& path);
 
-/// `host:pid:random`: who fetches, for the resume record and for those who wait.
-std::string process_identity();
+/// `host:pid`: who fetches, for those who wait.
+std::string process_name();
+/// Eight hex digits that are the same for all processes on this kernel since it started, in whatever container; other
+/// kernels have others. All zeros: not known.
+std::string machine_name();
 std::string random_hex(std::size_t digits);
 
 }  // namespace model_prep

@@ -20,6 +20,7 @@
 #include "model_prep/effects/log.h"
 #include "model_prep/effects/posix.h"
 #include "model_prep/effects/progress.h"
+#include "model_prep/effects/staging.h"
 
 namespace model_prep {
 
@@ -78,6 +79,9 @@ class Fetcher {
   void execute(Run& run, const Close& action);
   void execute(Run& run, const Finish& action);
   void execute(Run& run, const Notice& action);
+  bool lock_excludes(const Run& run, ItemId item) const;
+  bool copy_some(Run& run);
+  void staged(Run& run, ItemId item);
   void hash(Run& run, ItemId item, UniqueFd fd, AfterHash after);
   void answer_hashes(Run& run);
   void say_finished(Run& run, const FetchJob& job, const FileOutcome& outcome);
@@ -86,7 +90,7 @@ class Fetcher {
 
   Parts parts_;
   SchedulerSettings settings_;
-  std::string owner_;
+  Writer self_;
   std::mt19937_64 random_;
   std::optional<int> signal_;
   std::int64_t requests_{0};

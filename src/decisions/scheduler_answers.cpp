@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scheduler's other half: what the end of a transfer leads to.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "model_prep/decisions/scheduler.h"
+
+namespace model_prep {
+namespace {
+
+constexpr int kMostSpentSignatures = 2;
+
+}  // namespace
+
+void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
+  wake_ = TimePoint::min();
+  const auto found = transfers_.find(end.id);
+  if (found == transfers_.end()) return;  // cancelled meanwhile
+  Transfer transfer = std::move(found->second);
+  transfers_.erase(found);
+  const ItemId id = transfer.item;
+  if (const auto limit = parse_rate_limit(end.head.rate_limit); limit && limit->remaining == 0)
+    hosts_.embargo(transfer.url.origin, HostBook::Why::used_up, now + server_wait(end.head));
+  if (end.error) {
+    if (disposition(end.error->kind) == Disposition::abort_run) return stop(*end.error, now);
+    return failure(id, transfer, unanswered(*end.error, transfer.asked.asked, transfer.url), end.head, now, jitter);
+  }
+  const Answer answer =
+      items_[id].work.query ? judge_query(end.head, transfer.asked.asked) : judge_payload(end.head, transfer.asked);
+  switch (answer.kind) {
+    case AnswerKind::body: return on_body(id, transfer, now, jitter);
+    case AnswerKind::redirect: return hop(end.id, std::move(transfer), end.head, now);
+    case AnswerKind::signature_spent: return on_spent_signature(id, transfer, answer.error, now);
+    case AnswerKind::range_ignored:
+      items_[id].whole = true;
+      cancel_transfers(id);
+      actions_.push_back(Notice{NoticeLevel::info, fmt::format("{}: the server gives no ranges, so it is fetched in "
+                                                               "one piece",
+                                                               transfer.asked.asked.object)});
+      items_[id].segments.reset();
+      actions_.push_back(OpenStaging{id, true, false});
+      return;
+    case AnswerKind::restart: return restart(id, now, answer.error);
+    case AnswerKind::failed: return failure(id, transfer, answer.error, end.head, now, jitter);
+  }
+}
+
+void Scheduler::on_body(ItemId id, const Transfer& transfer, TimePoint now, double jitter) {
+  Item& item = items_[id];
+  if (item.work.query) return finish(id, FileStatus::fetched, std::nullopt, now);
+  if (transfer.received < transfer.range.size())
+    return failure(id, transfer,
+                   unanswered({ErrorKind::network, "the body ended early", {}}, transfer.asked.asked, transfer.url), {},
+                   now, jitter);
+  if (item.segments->complete()) return all_on_disk(id);
+  item.unsaved = false;
+  item.save_again = now + kSaveEvery;
+  actions_.push_back(SaveResume{id});
+}
+
+void Scheduler::hop(TransferId id, Transfer transfer, const ResponseHead& head, TimePoint now) {
+  const auto target = follow(head, transfer.url, transfer.hops, transfer.asked.asked);
+  Item& item = items_[transfer.item];
+  if (!target) return fail(transfer.item, target.error(), now);
+  // A host that calls its window used up at every answer, the window's end or not, does not mean it: it is heard once.
+  const TimePoint until = item.window_waited ? hosts_.embargoed_until(target->origin, HostBook::Why::refused, now)
+                                             : hosts_.embargoed_until(target->origin, now);
+  if (until != TimePoint::min()) {
+    item.window_waited = true;
+    give_back(transfer);  // the signature may not live that long: ask again when the host may be asked
+    item.not_before = std::max(item.not_before, until);
+    return;
+  }
+  transfer.url = *target;
+  ++transfer.hops;
+  transfer.asked.asked.of_hub = target->origin == settings_.hub_origin;
+  transfer.asked.asked.with_token = settings_.has_token && transfer.asked.asked.of_hub;
+  send(id, std::move(transfer));
+}
+
+void Scheduler::on_spent_signature(ItemId id, const Transfer& transfer, const Error& error, TimePoint now) {
+  Item& item = items_[id];
+  give_back(transfer);
+  if (transfer.generation != item.generation) return;
+  ++item.generation;
+  if (++item.spent_signatures > kMostSpentSignatures) return fail(id, error, now);
+  actions_.push_back(Notice{NoticeLevel::debug, fmt::format("{}: the signed address was refused, asking the hub again",
+                                                            transfer.asked.asked.object)});
+}
+
+void Scheduler::failure(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head,
+                        TimePoint now, double jitter) {
+  Item& item = items_[id];
+  if (disposition(error.kind) != Disposition::retry) return fail(id, error, now);
+  if (item.segments && item.segments->complete()) return all_on_disk(id);  // the fault came behind the last byte
+  give_back(transfer);
+  const bool of_server = error.kind == ErrorKind::rate_limited || error.kind == ErrorKind::server;
+  const bool counted = transfer.generation == item.generation;  // else it is part of a failure that was counted
+  if (counted) {
+    ++item.generation;
+    ++retries_;
+    item.budget.failed();
+  }
+  const Duration wait = std::max<Duration>(backoff(settings_.retry, item.budget.in_a_row(), jitter), server_wait(head));
+  if (of_server)
+    hosts_.embargo(transfer.url.origin, HostBook::Why::refused,
+                   now + wait);  // for the others, if this item is given up
+  if (item.budget.spent()) {
+    --retries_;  // the last failure is not tried again
+    return fail(id, error, now);
+  }
+  item.not_before = std::max(item.not_before, now + wait);
+  if (!counted) return;
+  const bool news = hosts_.is_news(transfer.url.origin, error.kind, now);
+  actions_.push_back(
+      Notice{news ? NoticeLevel::warning : NoticeLevel::debug,
+             fmt::format("{} (failure {} of {}, next try in {:.1f} s)", error.message, item.budget.in_a_row(),
+                         settings_.retry.retries, std::chrono::duration<double>(wait).count())});
+}
+
+void Scheduler::give_back(const Transfer& transfer) {
+  Item& item = items_[transfer.item];
+  item.query_taken = false;
+  if (!item.segments) return;
+  item.segments->give_back(transfer.range);
+  if (!item.whole) return;
+  item.segments.reset();  // without ranges there is no going on from the middle
+  actions_.push_back(OpenStaging{transfer.item, true, false});
+}
+
+}  // namespace model_prep
