@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 
 namespace model_prep::testing {
 namespace {
@@ -162,7 +161,10 @@ fs::path blob_of(const Machine& machine, const HubRepo& repo, const std::string&
 
 std::string read_text(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::string text;
+  for (char block[65536]; in.read(block, sizeof block), in.gcount() > 0;)
+    text.append(block, static_cast<std::size_t>(in.gcount()));
+  return text;
 }
 
 void write_text(const fs::path& file, const std::string& text) {
