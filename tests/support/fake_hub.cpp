@@ -34,6 +34,7 @@ LoggedRequest make_entry(const HttpRequest& request, Origin origin, std::int64_t
   entry.headers = request.headers;
   entry.range = request.header("range");
   entry.connection = connection;
+  entry.at = std::chrono::steady_clock::now();
   return entry;
 }
 

@@ -47,6 +47,7 @@ struct LoggedRequest {
   std::string kind;  ///< "repo_info", "tree", "refs", "paths_info", "resolve", "resolve_cache", "payload", "other"
   std::string file;  ///< path in the repository, if the request is for a file
   std::int64_t connection = 0;  ///< requests with the same number came over the same connection
+  std::chrono::steady_clock::time_point at = {};  ///< when its head was read
 };
 
 class FakeHub {

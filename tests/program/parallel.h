@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Work of tests that is mostly waiting, done by several threads. Catch2's assertions are for one thread: let the work
+// return what it found, and assert on that.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <functional>
+#include <thread>
+#include <vector>
+
+namespace model_prep::testing {
+
+/// Whether the long versions of tests are wanted.
+inline bool is_long_run() {
+  const char* text = std::getenv("MODEL_PREP_LONG");
+  return text != nullptr && *text != '\0';
+}
+
+/// Calls `work(i)` once for each i below `count`; which of the threads does it is chance.
+inline void in_parallel(std::size_t threads, std::size_t count, const std::function<void(std::size_t)>& work) {
+  std::atomic<std::size_t> next = 0;
+  std::vector<std::jthread> workers;
+  for (std::size_t i = 0; i < threads; ++i)
+    workers.emplace_back([&] {
+      for (std::size_t job = next++; job < count; job = next++) work(job);
+    });
+}
+
+}  // namespace model_prep::testing

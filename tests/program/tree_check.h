@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Is this cache one that a program may look into at this instant, whatever was killed in it?
+//
+//   kill …
+//   CHECK(wrong_in(machine.cache(), {repo}).empty());
+//
+// It asks for what product.md section 1 promises at any instant, not for completeness: every blob under a final name is
+// what its name says, every link of a snapshot leads to a blob, every ref names a snapshot with all files of its
+// commit, and what else lies around is a leftover of a kind that is known.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "support/hub_content.h"
+
+namespace model_prep::testing {
+
+/// One line for each thing that is wrong. `repos` says which files a commit has; a ref to any other commit is wrong.
+std::vector<std::string> wrong_in(const std::filesystem::path& cache, const std::vector<HubRepo>& repos);
+
+/// The same of one repository's blobs only.
+bool is_what_its_name_says(const std::filesystem::path& blob);
+
+/// Staging files, resume records and temporaries.
+bool is_leftover(const std::filesystem::path& path);
+
+}  // namespace model_prep::testing
