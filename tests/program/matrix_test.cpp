@@ -77,7 +77,8 @@ Fault::What refused(const Spot&) { return Redirect{"http://127.0.0.1:1/"}; }
 // A label longer than DNS allows fails in the resolver of every machine, without a question to anybody.
 Fault::What no_dns(const Spot&) { return Redirect{"http://" + std::string(64, 'x') + ".invalid/"}; }
 
-/// For each column what comes of the fault once, and what of the fault for ever; "-": there is no such fault there.
+/// For each column what comes of the fault once, and what of the fault for ever; "-": there is no such fault there;
+/// "a|b": chance decides which of several connections meets the fault, or whether it comes behind the last byte.
 struct Row {
   const char* fault;
   Fault::What (*what)(const Spot&);
@@ -108,7 +109,7 @@ const Row kTable[] = {
     {"silence in the body", stall_inside, {"tree timeout", "tree timeout", "tree tree", "tree tree", "tree tree"}},
     {"a drip", drip,   {"deadline deadline", "deadline deadline", "- -", "deadline deadline", "deadline deadline"}},
     {"body too short", short_body, {"tree network", "tree network", "tree network", "tree network", "tree network"}},
-    {"body too long", plainly<LongBody>, {"protocol protocol", "tree tree",         "protocol protocol",         "protocol protocol",         "protocol protocol"}},
+    {"body too long", plainly<LongBody>, {"protocol protocol", "tree tree",         "protocol protocol",         "protocol protocol",         "protocol|tree protocol|tree"}},
     {"a wrong byte", flip,      {"- -",                "- -",                       "tree digest_mismatch",      "tree digest_mismatch",      "tree digest_mismatch"}},
     {"range ignored", plainly<RangeIgnored>, {"- -",   "- -",                       "- -",                       "- -",                       "tree tree"}},
     {"wrong range", plainly<WrongRange>, {"- -",       "- -",                       "- -",                       "- -",                       "protocol protocol"}},
@@ -137,7 +138,8 @@ const Exception kExceptions[] = {
     {"status 404", "listing, page 1", "tree tree"},  // a mirror without this route: the listing comes another way
     {"reset in the body", "first byte of a large file", "tree network"},  // elsewhere each try brings some bytes
     {"silence in the body", "first byte of a large file", "tree timeout"},
-    {"a drip", "last byte of a large file", "- -"},  // one byte comes soon enough
+    {"a drip", "middle of a large file", "deadline|tree deadline"},  // the second answer may be the shortest
+    {"a drip", "last byte of a large file", "- -"},                  // one byte comes soon enough
 };
 
 struct Cell {
@@ -207,7 +209,7 @@ class Stage {
             "--jobs",
             "3",
             "--retries",
-            cell.wanted == "tree" ? "5" : "2",
+            contains(cell.wanted, "tree") ? "5" : "2",
             "--timeout",
             is_silence ? "1" : "20",
             "--deadline",
@@ -305,7 +307,8 @@ TEST_CASE("every fault at every place ends in the right tree or in the right err
     const Outcome& outcome = outcomes[i];
     ++counts[outcome.found];
     INFO(name_of(cells[i]) << "\n" << outcome.log);
-    CHECK(outcome.found == cells[i].wanted);
+    INFO("wanted " << cells[i].wanted << ", found " << outcome.found);
+    CHECK(contains("|" + cells[i].wanted + "|", "|" + outcome.found + "|"));
     CHECK(outcome.wrong == std::vector<std::string>());
     CHECK(outcome.more_requests <= kMostMoreRequests);
     CHECK(outcome.seconds < kMostSeconds);
