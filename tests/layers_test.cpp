@@ -129,8 +129,8 @@ TEST_CASE("each third-party library has one owner") {
 }
 
 TEST_CASE("JSON is read and written in five places") {
-  CHECK(sources_that_include("nlohmann/") == Names{"src/decisions/record.cpp", "src/decisions/report.cpp",
-                                                   "src/effects/hub.cpp", "src/effects/log.cpp",
+  CHECK(sources_that_include("nlohmann/") == Names{"src/decisions/json_reader.cpp", "src/decisions/record.cpp",
+                                                   "src/decisions/report.cpp", "src/effects/log.cpp",
                                                    "src/program/manifest.cpp"});
 }
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/decisions/retry.h"
+#include "model_prep/values/text.h"
 
 namespace model_prep {
 namespace {
@@ -34,7 +35,8 @@ std::string_view bare_etag(std::string_view etag) {
 }
 
 std::string said(const ResponseHead& head) {
-  return head.error_message.empty() ? std::string() : fmt::format(" (the hub says: {})", head.error_message);
+  return head.error_message.empty() ? std::string()
+                                    : fmt::format(" (the hub says: {})", shown(head.error_message, 300));
 }
 
 Error gated(const ResponseHead& head, const Asked& asked) {
@@ -111,7 +113,7 @@ Answer wrong_bytes(const Asked& asked, std::string message) {
 Answer judge_partial(const ResponseHead& head, const PayloadAsked& request) {
   const auto given = parse_content_range(head.content_range);
   if (!request.range) return fail(request.asked, "a part came where the whole file was asked for");
-  if (!given) return fail(request.asked, fmt::format("unreadable Content-Range '{}'", head.content_range));
+  if (!given) return fail(request.asked, fmt::format("unreadable Content-Range '{}'", shown(head.content_range)));
   if (given->total != request.size)
     return {
         AnswerKind::restart,
@@ -120,7 +122,7 @@ Answer judge_partial(const ResponseHead& head, const PayloadAsked& request) {
          {}}};
   if (given->range != *request.range)
     return fail(request.asked, fmt::format("asked for bytes {}-{}, offered '{}'", request.range->begin,
-                                           request.range->end - 1, head.content_range));
+                                           request.range->end - 1, shown(head.content_range)));
   if (head.content_length && *head.content_length != request.range->size())
     return fail(request.asked,
                 fmt::format("a range of {} bytes is announced with {}", request.range->size(), *head.content_length));
@@ -183,7 +185,8 @@ Answer judge_payload(const ResponseHead& head, const PayloadAsked& request) {
   if (head.status == 200 || head.status == 206) {
     if (is_html(head) && !request.html) return {AnswerKind::failed, html_page(asked, "the file")};
     if (!head.content_encoding.empty() && head.content_encoding != "identity")
-      return wrong_bytes(asked, fmt::format("the bytes came as '{}', which nobody asked for", head.content_encoding));
+      return wrong_bytes(asked,
+                         fmt::format("the bytes came as '{}', which nobody asked for", shown(head.content_encoding)));
     return head.status == 206 ? judge_partial(head, request) : judge_whole(head, request);
   }
   if (head.status == 416)
@@ -208,7 +211,7 @@ Answer judge_query(const ResponseHead& head, const Asked& asked) {
   if (head.status != 200) return {AnswerKind::failed, hub_error(head, asked)};
   if (is_html(head)) return {AnswerKind::failed, html_page(asked, "JSON")};
   if (!head.content_encoding.empty() && head.content_encoding != "identity")
-    return fail(asked, fmt::format("the answer came as '{}', which nobody asked for", head.content_encoding));
+    return fail(asked, fmt::format("the answer came as '{}', which nobody asked for", shown(head.content_encoding)));
   return {AnswerKind::body, {}};
 }
 

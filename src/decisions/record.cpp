@@ -1,118 +1,128 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/decisions/record.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "model_prep/decisions/json_reader.h"
+#include "model_prep/decisions/selection.h"
 
 namespace model_prep {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int kRecordFormat = 1;
+constexpr int kTreeFormat = 1;
+
+constexpr std::string_view kFileFields[] = {"format_version", "size", "blob_id", "lfs_sha256", "lfs_size", "xet_hash"};
+constexpr std::string_view kTreeCollections[] = {"files"};
+constexpr std::string_view kRecordFields[] = {"format",   "size",     "blob_id",  "lfs_sha256",
+                                              "lfs_size", "xet_hash", "mtime_ns", "sha256"};
+constexpr std::string_view kRecordCollections[] = {"listing", "blobs"};
+
+Status odd() { return Error{ErrorKind::protocol, "not what was written", {}}; }  // nobody reads it
 
 /// Reads one file of a listing; the keys are huggingface_hub's (TreeCache), so that record and tree share them.
-std::optional<RemoteFile> parse_file(const std::string& path, const Json& entry) {
-  const auto name = RepoPath::parse(path);
-  const auto oid = Digest::parse(entry.at("blob_id").get<std::string>());
-  if (!name || !oid || oid->kind() != DigestKind::git_sha1) return std::nullopt;
-  RemoteFile file{.path = *name,
-                  .size = entry.at("size").get<std::int64_t>(),
-                  .blob = *oid,
-                  .oid = *oid,
-                  .expected_sha256 = {},
-                  .xet_hash = entry.value("xet_hash", std::string()),
-                  .locked = false};
-  if (const auto lfs = entry.find("lfs_sha256"); lfs != entry.end()) {
-    const auto sha256 = Digest::parse(lfs->get<std::string>());
-    if (!sha256 || sha256->kind() != DigestKind::sha256) return std::nullopt;
-    file.blob = *sha256;
-    file.size = entry.at("lfs_size").get<std::int64_t>();
-  }
-  if (file.size < 0) return std::nullopt;
-  return file;
+Status add_file(Listing& listing, const JsonEntry& entry) {
+  const bool lfs = entry.fields.has("lfs_sha256");
+  const auto name = RepoPath::parse(entry.name);
+  const auto oid = Digest::parse(entry.fields.text("blob_id").value_or(""));
+  const auto blob = lfs ? Digest::parse(entry.fields.text("lfs_sha256").value_or("")) : oid;
+  const auto size = entry.fields.integer(lfs ? "lfs_size" : "size");
+  if (!name || !oid || !blob || !size || !entry.fields.integer("size")) return odd();
+  if (oid->kind() != DigestKind::git_sha1 || (blob->kind() == DigestKind::sha256) != lfs) return odd();
+  const bool odd_hash = entry.fields.has("xet_hash") && !entry.fields.text("xet_hash");
+  if (entry.fields.has("lfs_size") != lfs || *size < 0 || *size > kLargestFile || odd_hash) return odd();
+  listing.files.push_back({.path = *name,
+                           .size = *size,
+                           .blob = *blob,
+                           .oid = *oid,
+                           .expected_sha256 = {},
+                           .xet_hash = entry.fields.text("xet_hash").value_or(""),
+                           .locked = false});
+  return ok();
 }
 
-std::optional<std::vector<RemoteFile>> parse_files(const Json& files) {
-  std::vector<RemoteFile> listing;
-  for (const auto& [path, entry] : files.items()) {
-    auto file = parse_file(path, entry);
-    if (!file) return std::nullopt;
-    listing.push_back(std::move(*file));
-  }
-  return listing;
+Status add_blob(Record& record, const JsonEntry& entry) {
+  const auto blob = Digest::parse(entry.name);
+  const auto sha256 = Digest::parse(entry.fields.text("sha256").value_or(""));
+  const auto size = entry.fields.integer("size");
+  const auto mtime_ns = entry.fields.integer("mtime_ns");
+  if (!blob || !sha256 || sha256->kind() != DigestKind::sha256 || !size || !mtime_ns) return odd();
+  return record.blobs.emplace(*blob, VerifiedBlob{*size, *mtime_ns, *sha256}).second ? ok() : odd();
 }
 
-std::optional<Json> files_json(const std::vector<RemoteFile>& listing) {
-  std::map<std::string, const RemoteFile*> sorted;
+/// What somebody planted shall not fail later in the hub's name.
+bool is_possible(Listing& listing) { return check_listing(listing, {}).has_value(); }
+
+enum class Escape : std::uint8_t { needed, all_but_ascii };
+
+std::string quoted(const std::string& text, Escape escape) {
+  return nlohmann::json(text).dump(-1, ' ', escape == Escape::all_but_ascii);
+}
+
+/// `{…}` of a listing, as a member of the document: in Python's layout with one blank a level. Written by hand because
+/// members must keep their order, and the JSON library's objects that keep it take quadratic time.
+std::optional<std::string> files_text(const std::vector<RemoteFile>& listing, Escape escape) {
+  std::map<std::string_view, const RemoteFile*> sorted;
   for (const RemoteFile& file : listing) sorted.emplace(file.path.text(), &file);
-  Json files = Json::object();
+  std::string text = "{";
   for (const auto& [path, file] : sorted) {
     if (!file->oid) return std::nullopt;
-    Json entry = {{"size", file->size}, {"blob_id", file->oid->hex()}};
-    if (file->blob.kind() == DigestKind::sha256) {
-      entry["lfs_sha256"] = file->blob.hex();
-      entry["lfs_size"] = file->size;
-    }
-    if (is_lower_hex(file->xet_hash, 64)) entry["xet_hash"] = file->xet_hash;
-    files[path] = std::move(entry);
+    text += fmt::format("{}\n  {}: {{\n   \"size\": {},\n   \"blob_id\": \"{}\"", text.size() > 1 ? "," : "",
+                        quoted(file->path.text(), escape), file->size, file->oid->hex());
+    if (file->blob.kind() == DigestKind::sha256)
+      text += fmt::format(",\n   \"lfs_sha256\": \"{}\",\n   \"lfs_size\": {}", file->blob.hex(), file->size);
+    if (is_lower_hex(file->xet_hash, 64)) text += fmt::format(",\n   \"xet_hash\": \"{}\"", file->xet_hash);
+    text += "\n  }";
   }
-  return files;
+  return text + (sorted.empty() ? "}" : "\n }");
 }
 
-/// Runs `read` on the parsed text; any surprise in it is "nothing".
-template <class Read>
-auto guarded(std::string_view text, Read read) -> decltype(read(Json())) {
-  try {
-    return read(Json::parse(text));
-  } catch (const nlohmann::json::exception&) {
-    return std::nullopt;
-  }
+std::string blobs_text(const std::map<Digest, VerifiedBlob>& blobs) {
+  std::string text = "{";
+  for (const auto& [blob, verified] : blobs)
+    text +=
+        fmt::format("{}\n  \"{}\": {{\n   \"size\": {},\n   \"mtime_ns\": {},\n   \"sha256\": \"{}\"\n  }}",
+                    text.size() > 1 ? "," : "", blob.hex(), verified.size, verified.mtime_ns, verified.sha256.hex());
+  return text + (blobs.empty() ? "}" : "\n }");
 }
 
 }  // namespace
 
 std::string record_text(const Record& record) {
-  Json blobs = Json::object();
-  for (const auto& [blob, verified] : record.blobs)
-    blobs[blob.hex()] = {{"size", verified.size}, {"mtime_ns", verified.mtime_ns}, {"sha256", verified.sha256.hex()}};
-  Json document = {{"format", kRecordFormat}};
-  if (const auto files = files_json(record.listing); files && !record.listing.empty()) document["listing"] = *files;
-  document["blobs"] = std::move(blobs);
-  return document.dump(1) + "\n";
+  std::string text = fmt::format("{{\n \"format\": {}", kRecordFormat);
+  if (const auto files = files_text(record.listing, Escape::needed); files && !record.listing.empty())
+    text += ",\n \"listing\": " + *files;
+  return text + ",\n \"blobs\": " + blobs_text(record.blobs) + "\n}\n";
 }
 
 std::optional<Record> parse_record(std::string_view text) {
-  return guarded(text, [](const Json& document) -> std::optional<Record> {
-    if (document.at("format") != kRecordFormat) return std::nullopt;
-    Record record;
-    if (const auto listing = document.find("listing"); listing != document.end()) {
-      auto files = parse_files(*listing);
-      if (!files) return std::nullopt;
-      record.listing = std::move(*files);
-    }
-    for (const auto& [hex, entry] : document.at("blobs").items()) {
-      const auto blob = Digest::parse(hex);
-      const auto sha256 = Digest::parse(entry.at("sha256").get<std::string>());
-      if (!blob || !sha256 || sha256->kind() != DigestKind::sha256) return std::nullopt;
-      record.blobs.emplace(
-          *blob, VerifiedBlob{entry.at("size").get<std::int64_t>(), entry.at("mtime_ns").get<std::int64_t>(), *sha256});
-    }
-    return record;
-  });
+  Record record;
+  Listing listing;
+  const auto document =
+      read_json(text, {.collections = kRecordCollections, .fields = kRecordFields}, [&](const JsonEntry& entry) {
+        return entry.collection == "blobs" ? add_blob(record, entry) : add_file(listing, entry);
+      });
+  if (!document || document->fields.integer("format") != kRecordFormat || !document->has("blobs")) return std::nullopt;
+  if (!is_possible(listing)) return std::nullopt;
+  record.listing = std::move(listing.files);
+  return record;
 }
 
 std::optional<std::string> tree_text(const std::vector<RemoteFile>& listing) {
-  const auto files = files_json(listing);
+  const auto files = files_text(listing, Escape::all_but_ascii);
   if (!files) return std::nullopt;
-  const Json document = {{"format_version", 1}, {"files", *files}};
-  return document.dump(1, ' ', true);
+  return fmt::format("{{\n \"format_version\": {},\n \"files\": {}\n}}", kTreeFormat, *files);
 }
 
 std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text) {
-  return guarded(text, [](const Json& document) -> std::optional<std::vector<RemoteFile>> {
-    if (document.at("format_version") != 1) return std::nullopt;
-    return parse_files(document.at("files"));
-  });
+  Listing listing;
+  const auto document = read_json(text, {.collections = kTreeCollections, .fields = kFileFields},
+                                  [&](const JsonEntry& entry) { return add_file(listing, entry); });
+  if (!document || document->fields.integer("format_version") != kTreeFormat || !document->has("files"))
+    return std::nullopt;
+  if (!is_possible(listing)) return std::nullopt;
+  return std::move(listing.files);
 }
 
 }  // namespace model_prep

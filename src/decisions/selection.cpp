@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/values/text.h"
+
 namespace model_prep {
 namespace {
 
@@ -138,7 +140,7 @@ Status check_listing(Listing& listing, std::string_view object) {
             [](const RemoteFile& a, const RemoteFile& b) { return a.path < b.path; });
   std::set<std::string_view> names;
   const auto fault = [&](std::string_view path, const char* what) {
-    return Error{ErrorKind::protocol, fmt::format("{}: the hub lists '{}' {}", object, path, what), {}};
+    return Error{ErrorKind::protocol, fmt::format("{}: the hub lists '{}' {}", object, shown(path), what), {}};
   };
   const auto all = [&](auto&& visit) -> Status {
     for (const RemoteFile& file : listing.files)

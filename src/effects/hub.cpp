@@ -4,69 +4,62 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
+#include "model_prep/decisions/json_reader.h"
 #include "model_prep/effects/http.h"
+#include "model_prep/values/text.h"
 
 namespace model_prep {
 namespace {
 
-using Json = nlohmann::json;
+constexpr std::string_view kTreeFields[] = {"type", "path", "size", "oid", "lfs", "lfs.oid", "lfs.size", "xetHash"};
+constexpr std::string_view kBlobsFields[] = {"rfilename", "size", "blobId", "lfs", "lfs.sha256", "lfs.size"};
+constexpr std::string_view kSiblings[] = {"siblings"};
+constexpr std::string_view kInfoFields[] = {"sha"};
 
 Error unreadable(std::string_view object, std::string_view why) {
   return {ErrorKind::protocol, fmt::format("{}: the hub's answer is not understood: {}", object, why),
           "a proxy or a mirror may be answering in the Hub's place: check HF_ENDPOINT"};
 }
 
+Error odd_entry(const std::string& name, std::string_view what) {
+  return {ErrorKind::protocol, fmt::format("the listing of '{}' has no usable {}", shown(name), what), {}};
+}
+
 bool is_masked(const std::string& text) {
   return text.size() == 64 && text.find_first_not_of('*') == std::string::npos;
 }
 
-/// Runs `read` on the parsed body; a missing member or a wrong type is the hub's fault, not ours.
-template <class Read>
-auto guarded(std::string_view body, std::string_view object, Read read) -> decltype(read(Json())) {
-  try {
-    return read(Json::parse(body));
-  } catch (const Json::exception& fault) {
-    return unreadable(object, fault.what());
-  }
-}
-
-/// The tree says `oid`, the repo info `sha256`, for the same digest.
-struct Lfs {
-  std::string sha256;
-  std::int64_t size{0};
+/// What an entry's members are called: the tree says `oid` where the repo info says `sha256`, for the same digest.
+struct Names {
+  std::string_view path;
+  std::string_view git_id;
+  std::string_view lfs_digest;
 };
 
-Status add_file(Listing& listing, const std::string& name, std::int64_t size, const std::string& git_id,
-                const std::optional<Lfs>& lfs, const std::string& xet_hash) {
-  const auto path = RepoPath::parse(name);
+Status add_file(Listing& listing, const JsonFields& entry, const Names& names) {
+  const auto name = entry.text(names.path);
+  if (!name) return Error{ErrorKind::protocol, "an entry has no name", {}};
+  const auto path = RepoPath::parse(*name);
   if (!path) return path.error();
-  if (lfs && is_masked(lfs->sha256)) {
+  const bool lfs = entry.has("lfs");
+  const auto digest = entry.text(lfs ? names.lfs_digest : names.git_id);
+  if (lfs && digest && is_masked(*digest)) {
     listing.masked.push_back(*path);
     return ok();
   }
-  const auto oid = Digest::parse(git_id);
-  if (!oid) return oid.error();
-  const auto blob = lfs ? Digest::parse(lfs->sha256) : oid;
-  if (!blob) return blob.error();
-  const auto wanted = lfs ? DigestKind::sha256 : DigestKind::git_sha1;
-  const std::int64_t true_size = lfs ? lfs->size : size;
-  if (blob->kind() != wanted || oid->kind() != DigestKind::git_sha1 || true_size < 0 || true_size > kLargestFile)
-    return Error{ErrorKind::protocol, fmt::format("the listing of '{}' has no usable digest or size", name), {}};
-  listing.files.push_back({*path, true_size, *blob, *oid, std::nullopt, xet_hash, false});
+  // Beside `lfs` the size may be the pointer's, but it is always there.
+  const auto size = entry.integer(lfs ? "lfs.size" : "size");
+  if (!size || !entry.integer("size") || *size < 0 || *size > kLargestFile) return odd_entry(*name, "size");
+  const auto blob = Digest::parse(digest.value_or(""));
+  const auto oid = Digest::parse(entry.text(names.git_id).value_or(""));
+  if (!blob || !oid || oid->kind() != DigestKind::git_sha1 ||
+      blob->kind() != (lfs ? DigestKind::sha256 : DigestKind::git_sha1))
+    return odd_entry(*name, "digest");
+  std::string xet_hash = entry.text("xetHash").value_or("");
+  if (!is_lower_hex(xet_hash, 64)) xet_hash.clear();  // hidden, or of no use
+  listing.files.push_back({*path, *size, *blob, *oid, std::nullopt, std::move(xet_hash), false});
   return ok();
-}
-
-std::optional<Lfs> lfs_of(const Json& entry, const char* digest_name) {
-  const auto lfs = entry.find("lfs");
-  if (lfs == entry.end() || lfs->is_null()) return std::nullopt;
-  return Lfs{lfs->at(digest_name).get<std::string>(), lfs->at("size").get<std::int64_t>()};
-}
-
-std::string text_or_empty(const Json& entry, const char* name) {
-  const auto found = entry.find(name);
-  return found == entry.end() || !found->is_string() ? std::string() : found->get<std::string>();
 }
 
 std::string encode_path(const RepoPath& path) {
@@ -116,36 +109,35 @@ std::optional<Url> Hub::next_page(std::string_view link, const Url& page) const 
 }
 
 Result<CommitId> parse_info(std::string_view body, std::string_view object) {
-  return guarded(body, object, [&](const Json& document) -> Result<CommitId> {
-    return CommitId::parse(document.at("sha").get<std::string>());
-  });
+  const auto document = read_json(body, {.fields = kInfoFields});
+  if (!document) return unreadable(object, document.error().message);
+  const auto commit = CommitId::parse(document->fields.text("sha").value_or(""));
+  if (!commit) return unreadable(object, commit.error().message);
+  return commit;
 }
 
 Result<Listing> parse_tree_page(std::string_view body, std::string_view object) {
-  return guarded(body, object, [&](const Json& document) -> Result<Listing> {
-    if (!document.is_array()) return unreadable(object, "a listing should be an array");
-    Listing listing;
-    for (const Json& entry : document) {
-      if (entry.at("type") != "file") continue;
-      Status added =
-          add_file(listing, entry.at("path").get<std::string>(), entry.at("size").get<std::int64_t>(),
-                   entry.at("oid").get<std::string>(), lfs_of(entry, "oid"), text_or_empty(entry, "xetHash"));
-      if (!added) return unreadable(object, added.error().message);
-    }
-    return listing;
-  });
+  Listing listing;
+  const auto document =
+      read_json(body, {.collections = kTopArray, .fields = kTreeFields}, [&](const JsonEntry& entry) -> Status {
+        const auto type = entry.fields.text("type");
+        if (!type) return Error{ErrorKind::protocol, "an entry has no type", {}};
+        return *type == "file" ? add_file(listing, entry.fields, {"path", "oid", "lfs.oid"}) : ok();
+      });
+  if (!document) return unreadable(object, document.error().message);
+  if (!document->has(kTopArray[0])) return unreadable(object, "a listing should be an array");
+  return listing;
 }
 
 Result<Listing> parse_blobs(std::string_view body, std::string_view object) {
-  return guarded(body, object, [&](const Json& document) -> Result<Listing> {
-    Listing listing;
-    for (const Json& entry : document.at("siblings")) {
-      Status added = add_file(listing, entry.at("rfilename").get<std::string>(), entry.at("size").get<std::int64_t>(),
-                              entry.at("blobId").get<std::string>(), lfs_of(entry, "sha256"), {});
-      if (!added) return unreadable(object, added.error().message);
-    }
-    return listing;
-  });
+  Listing listing;
+  const auto document =
+      read_json(body, {.collections = kSiblings, .fields = kBlobsFields}, [&](const JsonEntry& entry) {
+        return add_file(listing, entry.fields, {"rfilename", "blobId", "lfs.sha256"});
+      });
+  if (!document) return unreadable(object, document.error().message);
+  if (!document->has(kSiblings[0])) return unreadable(object, "there are no siblings in it");
+  return listing;
 }
 
 }  // namespace model_prep

@@ -12,6 +12,8 @@
 #include <spdlog/sinks/base_sink.h>
 #include <nlohmann/json.hpp>
 
+#include "model_prep/values/text.h"
+
 namespace model_prep {
 namespace {
 
@@ -54,14 +56,12 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
   void sink_it_(const spdlog::details::log_msg& message) override {
     const std::string time =
         fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(message.time)));
-    std::string text(message.payload.data(), message.payload.size());
     // A server's words may be in it: they shall not steer the terminal, nor forge a line.
-    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-    std::replace_if(text.begin(), text.end(), is_control, '?');
+    const std::string text = printable({message.payload.data(), message.payload.size()});
     if (format_ == LogFormat::text)
       return console_.line(fmt::format("{} {:<5} {}", time, level_name(message.level), text));
     const nlohmann::ordered_json object = {{"time", time}, {"level", level_name(message.level)}, {"message", text}};
-    console_.line(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    console_.line(object.dump());
   }
   void flush_() override {}
 

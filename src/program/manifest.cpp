@@ -8,12 +8,16 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "model_prep/decisions/json_reader.h"
 #include "model_prep/decisions/selection.h"
+#include "model_prep/values/text.h"
 
 namespace model_prep {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kLongestFault = 400;  // it may name a key or repeat a string of the file
 
 /// What is wrong, and where: thrown below `parse_manifest` only, which makes an Error of it.
 struct Fault {
@@ -243,13 +247,14 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
     return Error{ErrorKind::usage, fmt::format("manifest {}: {}", name, what), "the README describes the format"};
   };
   try {
+    if (is_json_too_deep(text)) return fault("it is nested too deeply");
     constexpr bool kThrow = true;
     constexpr bool kComments = true;
     return read_manifest(Json::parse(text, nullptr, kThrow, kComments));
   } catch (const Fault& found) {
-    return fault(found.message);
+    return fault(shown(found.message, kLongestFault));
   } catch (const nlohmann::json::exception& found) {
-    return fault(found.what());
+    return fault(shown(found.what(), kLongestFault));
   }
 }
 

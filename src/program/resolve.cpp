@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -11,7 +12,10 @@
 namespace model_prep {
 namespace {
 
-constexpr int kMostPages = 10'000;  // ten million files: nobody's repository, but a server that never ends
+// Nobody's repository is larger than this, but the listing of a server that never ends is.
+constexpr std::size_t kMostPages = 1'000;
+constexpr std::size_t kMostFiles = 200'000;
+constexpr std::size_t kMostText = 64 * 1024 * 1024;
 
 Result<ResolvedSnapshot> snapshot_of(const ModelSpec& spec, const CommitId& commit, Listing listing) {
   if (Status checked = check_listing(listing, spec.repo.text()); !checked) return checked.error();
@@ -56,8 +60,9 @@ struct Progress {
   const ModelSpec* spec;
   std::optional<CommitId> commit;
   std::optional<Url> next;
-  bool by_blobs{false};  // the mirror has no tree API
-  int pages{0};
+  bool by_blobs{false};           // the mirror has no tree API
+  std::set<std::string> pages{};  // those that were read
+  std::size_t text{0};            // bytes of them
   Listing listing;
   std::optional<Result<ResolvedSnapshot>> result;
 };
@@ -129,7 +134,7 @@ class Resolver {
   void use_page(Progress& model, const Reply& reply) {
     const std::string& object = model.spec->repo.text();
     const std::optional<Url> page = std::exchange(model.next, std::nullopt);
-    const bool no_tree_api = reply.error && !model.by_blobs && model.pages == 0 && reply.head.error_code.empty() &&
+    const bool no_tree_api = reply.error && !model.by_blobs && model.pages.empty() && reply.head.error_code.empty() &&
                              (reply.head.status == 404 || reply.head.status == 405);
     if (no_tree_api) {
       model.by_blobs = true;
@@ -145,19 +150,28 @@ class Resolver {
     }
     std::move(listing->files.begin(), listing->files.end(), std::back_inserter(model.listing.files));
     std::move(listing->masked.begin(), listing->masked.end(), std::back_inserter(model.listing.masked));
+    model.pages.insert(page->text);
+    model.text += reply.body.size();
     if (!model.by_blobs) model.next = hub_.next_page(reply.head.link, *page);
-    if (!model.by_blobs && !model.next && next_link(reply.head.link)) {
-      // Half a listing would look like the whole one, and be recorded as that.
-      model.result = Error{ErrorKind::protocol, fmt::format("{}: the listing goes on at no usable address", object),
-                           "a mirror misdirects: check HF_ENDPOINT"};
-      return;
-    }
-    if (!model.next) {
-      model.result = snapshot_of(*model.spec, *model.commit, std::move(model.listing));
-    } else if (++model.pages > kMostPages) {
+    // Half a listing would look like the whole one, and be recorded as that.
+    const bool cut = !model.by_blobs && !model.next && next_link(reply.head.link);
+    if (const char* fault = cut ? "the listing goes on at no usable address" : endless(model)) {
       model.next.reset();
-      model.result = Error{ErrorKind::protocol, fmt::format("{}: the listing does not end", object), {}};
+      model.result = Error{ErrorKind::protocol, fmt::format("{}: {}", object, fault),
+                           "a mirror or a proxy misdirects: check HF_ENDPOINT"};
+    } else if (!model.next) {
+      model.result = snapshot_of(*model.spec, *model.commit, std::move(model.listing));
     }
+  }
+
+  /// Why this listing is not read any further, or nullptr.
+  static const char* endless(const Progress& model) {
+    if (model.listing.files.size() + model.listing.masked.size() > kMostFiles)
+      return "the listing has more than 200,000 files";
+    if (model.text > kMostText) return "the listing is larger than 64 MiB";
+    if (!model.next) return nullptr;
+    if (model.pages.contains(model.next->text)) return "a page of the listing leads back to one that was read";
+    return model.pages.size() >= kMostPages ? "the listing has more than 1,000 pages" : nullptr;
   }
 
   const Cache& cache_;

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/values/text.h"
+
 namespace model_prep {
 
 bool is_lower_hex(std::string_view text, std::size_t length) {
@@ -13,12 +15,8 @@ bool is_lower_hex(std::string_view text, std::size_t length) {
 }
 
 Result<Digest> Digest::parse(std::string_view hex) {
-  if (!is_lower_hex(hex, 64) && !is_lower_hex(hex, 40)) {
-    std::string shown(hex.substr(0, 80));  // it may come from anybody: no control characters into the log
-    const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-    std::replace_if(shown.begin(), shown.end(), is_control, '?');
-    return Error{ErrorKind::protocol, fmt::format("'{}' is neither a sha256 nor a git blob sha1", shown), {}};
-  }
+  if (!is_lower_hex(hex, 64) && !is_lower_hex(hex, 40))
+    return Error{ErrorKind::protocol, fmt::format("'{}' is neither a sha256 nor a git blob sha1", shown(hex, 80)), {}};
   return Digest(std::string(hex));
 }
 

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/values/text.h"
+
 namespace model_prep {
 namespace {
 
@@ -26,7 +28,8 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 /// Why `text` cannot be a relative path below a folder of ours, or nullptr.
 const char* path_fault(std::string_view text) {
   if (text.empty()) return "is empty";
-  if (text.size() > kLongestPath) return "is too long";
+  if (text.size() > kLongestPath) return "is longer than 1024 bytes";
+  if (!is_utf8(text)) return "is not UTF-8";
   if (std::any_of(text.begin(), text.end(), is_control)) return "has a control character";
   if (text.find('\\') != std::string_view::npos) return "has a backslash";
   for (const std::string_view part : split(text, '/')) {
@@ -35,13 +38,6 @@ const char* path_fault(std::string_view text) {
     if (part.size() > kLongestPart) return "has a part over 255 bytes";
   }
   return nullptr;
-}
-
-/// A hostile name is shown with its control characters replaced, and cut.
-std::string shown(std::string_view text) {
-  std::string result(text.substr(0, 120));
-  std::replace_if(result.begin(), result.end(), is_control, '?');
-  return result;
 }
 
 bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }

@@ -19,7 +19,7 @@ std::vector<RemoteFile> sample_listing() {
           plain_file("\xf0\x9f\x98\x80", 1, '7'),
           plain_file("\xef\xbf\xae", 1, '6'),
           with_xet(lfs_file("model.safetensors", 1048576, 'a'), std::string(64, 'b')),
-          plain_file("a\"b'&</>.json", 9223372036854775807, '5'),
+          plain_file("a\"b'&</>.json", 17592186044416, '5'),
           plain_file("Zahlen/\xc3\xa9t\xc3\xa9 \xe4\xb8\xad\xf0\x9f\x98\x80.txt", 7, '4'),
           plain_file("1_Pooling/config.json", 2, '1'),
           plain_file(".gitattributes", 0, '2')};
@@ -42,7 +42,7 @@ constexpr const char* kSampleTree = R"({
    "blob_id": "4444444444444444444444444444444444444444"
   },
   "a\"b'&</>.json": {
-   "size": 9223372036854775807,
+   "size": 17592186044416,
    "blob_id": "5555555555555555555555555555555555555555"
   },
   "model.safetensors": {

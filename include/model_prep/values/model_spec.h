@@ -59,7 +59,7 @@ class Revision {
 };
 
 /// A file's path inside its repository. Refused as `protocol`: absolute, an empty, `.` or `..` part, NUL or another
-/// control character, backslash, a part over 255 bytes, a path over 1,024.
+/// control character, backslash, what is not UTF-8, a part over 255 bytes, a path over 1,024.
 class RepoPath {
  public:
   static Result<RepoPath> parse(std::string_view text);

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words of others, made fit to be shown: a server's message or a file's name may hold anything, and shall not steer the
+// terminal, forge a line of the log or fill it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace model_prep {
+
+bool is_utf8(std::string_view text);
+
+/// `text` with '?' for each control character (C0, DEL, C1), line separator, mark that turns the writing direction, and
+/// byte that is not UTF-8.
+std::string printable(std::string_view text);
+
+/// Printable, and not much longer than `most` bytes: what was cut is `…`.
+std::string shown(std::string_view text, std::size_t most = 120);
+
+}  // namespace model_prep

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/values/text.h"
+
+#include "support/catch.h"
+
+namespace model_prep {
+
+TEST_CASE("text of others is shown as it is if it is harmless") {
+  const std::string text = GENERATE("", "plain words", "Zahlen/\xc3\xa9t\xc3\xa9 \xe4\xb8\xad\xf0\x9f\x98\x80.txt");
+  CHECK(is_utf8(text));
+  CHECK(printable(text) == text);
+  CHECK(shown(text) == text);
+}
+
+TEST_CASE("text of others can neither steer a terminal, nor end a line, nor turn its direction") {
+  CHECK(printable("a\nb\r\x1b[2Jc\x7f") == "a?b??[2Jc?");
+  CHECK(printable(std::string("a\0b", 3)) == "a?b");
+  CHECK(printable("\xc2\x9b\x32J") == "?2J");                        // CSI as one character
+  CHECK(printable("a\xe2\x80\xa8z\xe2\x80\xae.exe") == "a?z?.exe");  // line separator, right-to-left override
+}
+
+TEST_CASE("bytes that are not UTF-8 are shown as such") {
+  const std::string bytes =
+      GENERATE("\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xe0\x80\xaf");
+  CAPTURE(bytes.size());
+  CHECK_FALSE(is_utf8("a" + bytes + "b"));
+  CHECK(printable("a" + bytes + "b") == "a" + std::string(bytes.size(), '?') + "b");
+}
+
+TEST_CASE("long text is cut between letters, and says so") {
+  CHECK(shown(std::string(200, 'x'), 10) == std::string(10, 'x') + "…");
+  CHECK(shown("\xc3\xa9\xc3\xa9\xc3\xa9", 3) == "\xc3\xa9…");
+  CHECK(shown(std::string(10, 'x'), 10) == std::string(10, 'x'));
+}
+
+}  // namespace model_prep
