@@ -225,20 +225,30 @@ std::string lower(std::string text) {
   return text;
 }
 
+/// Scheme, host and port of an http(s) address in one spelling; empty if it is none.
+std::string origin_of(const std::string& text) {
+  const UrlHandle url(curl_url());
+  if (!url || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) return {};
+  const std::string scheme = lower(url_part(url.get(), CURLUPART_SCHEME, 0));
+  if (scheme != "http" && scheme != "https") return {};
+  const std::string host = lower(url_part(url.get(), CURLUPART_HOST, 0));
+  const std::string port = url_part(url.get(), CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
+  return fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port);
+}
+
 }  // namespace
 
 std::optional<Url> parse_url(std::string_view text) {
-  const UrlHandle url(curl_url());
   const std::string copy(text);
-  if (!url || curl_url_set(url.get(), CURLUPART_URL, copy.c_str(), 0) != CURLUE_OK) return std::nullopt;
-  const std::string scheme = lower(url_part(url.get(), CURLUPART_SCHEME, 0));
-  if (scheme != "http" && scheme != "https") return std::nullopt;
-  const std::string host = lower(url_part(url.get(), CURLUPART_HOST, 0));
-  const std::string port = url_part(url.get(), CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
-  return Url{copy, fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port), scheme == "https"};
+  const std::string origin = origin_of(copy);
+  // libcurl reads up to a NUL, and we would go on behind it. A host that is written oddly (%2534, %34) may make an
+  // origin that is read as another one.
+  if (origin.empty() || text.find('\0') != std::string_view::npos || origin_of(origin) != origin) return std::nullopt;
+  return Url{copy, origin, origin.starts_with("https:")};
 }
 
 std::optional<Url> resolve_url(const Url& base, std::string_view reference) {
+  if (reference.find('\0') != std::string_view::npos) return std::nullopt;
   if (reference.starts_with('/') && !reference.starts_with("//"))
     return parse_url(base.origin + std::string(reference));
   const std::size_t colon = reference.find("://");
