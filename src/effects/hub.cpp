@@ -79,7 +79,7 @@ Result<Hub> Hub::parse(std::string_view endpoint) {
   while (endpoint.ends_with('/')) endpoint.remove_suffix(1);
   const auto url = parse_url(endpoint);
   if (!url || endpoint.find_first_of("?#") != std::string_view::npos)
-    return Error{ErrorKind::usage, fmt::format("the endpoint '{}' is not an http or https address", endpoint),
+    return Error{ErrorKind::usage, fmt::format("the endpoint '{}' is not an http or https address", shown(endpoint)),
                  "it looks like https://huggingface.co, without a query"};
   return Hub(*url);
 }

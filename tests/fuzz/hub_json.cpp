@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "fuzz/targets.h"
+#include "model_prep/decisions/record.h"
+#include "model_prep/decisions/selection.h"
+#include "model_prep/effects/hub.h"
+
+namespace model_prep::fuzz {
+namespace {
+
+ModelSpec wanting(FileFilter filter) {
+  return {.key = "m",
+          .repo = *RepoId::parse("org/name"),
+          .revision = *Revision::parse("main"),
+          .ref = "main",
+          .variant_requested = "fp32",
+          .variant = "fp32",
+          .filter = std::move(filter),
+          .lock = {}};
+}
+
+void check_selection(const Listing& listing, const ModelSpec& spec) {
+  const auto files = select_files(listing, spec);
+  if (!files) return check_message(files.error());
+  require(!files->empty(), "a selection is not empty");
+  check_files(*files);
+  for (const RemoteFile& file : *files)
+    require(std::any_of(listing.files.begin(), listing.files.end(),
+                        [&](const RemoteFile& listed) { return listed.path == file.path && listed.blob == file.blob; }),
+            "what is selected is listed");
+}
+
+void check_listing_of(Result<Listing> found) {
+  if (!found) {
+    require(found.error().kind == ErrorKind::protocol, "a listing is refused as protocol");
+    return check_message(found.error());
+  }
+  Listing& listing = *found;
+  for (const RepoPath& path : listing.masked) check_path(path);
+  if (Status checked = check_listing(listing, "org/name"); !checked) return check_message(checked.error());
+  check_files(listing.files);
+  check_selection(listing, wanting({.include = {}, .exclude = {}, .general_rule = true}));
+  check_selection(listing, wanting({.include = {"*"}, .exclude = {}}));
+  check_selection(listing, wanting({.include = {"*.json", "*[0-9]*"}, .exclude = {"onnx/"}}));
+  const auto tree = tree_text(listing.files);
+  require(tree.has_value(), "a listing of the hub can be written");
+  const auto back = parse_tree(*tree);
+  require(back && same_files(*back, listing.files), "a listing that was written is read again");
+  const auto remembered = parse_record(record_text({.listing = listing.files, .blobs = {}}));
+  require(remembered && same_files(remembered->listing, listing.files), "a listing is remembered");
+}
+
+}  // namespace
+
+void hub_json(std::string_view input) {
+  const auto commit = parse_info(input, "org/name");
+  if (commit)
+    require(is_lower_hex(commit->hex(), 40), "a commit has 40 hex digits");
+  else
+    check_message(commit.error());
+  check_listing_of(parse_tree_page(input, "org/name"));
+  check_listing_of(parse_blobs(input, "org/name"));
+}
+
+}  // namespace model_prep::fuzz

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every input of the corpora, in every build: seeds of real shapes, and what once broke something. Each is cut at each
+// length too, as a torn file or a dropped connection cuts it.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "fuzz/targets.h"
+#include "support/catch.h"
+
+namespace model_prep::fuzz {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostCuts = 400;
+
+std::vector<fs::path> inputs_of(const std::string& target) {
+  std::vector<fs::path> inputs;
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(fs::path(MODEL_PREP_SOURCE_DIR) / "tests/fuzz/corpus" / target))
+    inputs.push_back(entry.path());
+  std::sort(inputs.begin(), inputs.end());
+  return inputs;
+}
+
+std::string content_of(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void replay(const std::string& target, void (*run)(std::string_view)) {
+  const std::vector<fs::path> inputs = inputs_of(target);
+  CHECK(inputs.size() >= 3);
+  for (const fs::path& input : inputs) {
+    INFO(input.filename().string());
+    const std::string content = content_of(input);
+    CHECK_NOTHROW(run(content));
+    const std::size_t step = std::max<std::size_t>(1, content.size() / kMostCuts);
+    for (std::size_t length = 0; length < content.size(); length += step) {
+      INFO("cut to " << length << " bytes");
+      REQUIRE_NOTHROW(run(std::string_view(content).substr(0, length)));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the corpus of the hub's JSON breaks no promise") { replay("hub_json", hub_json); }
+TEST_CASE("the corpus of manifests breaks no promise") { replay("manifest", manifest); }
+TEST_CASE("the corpus of records breaks no promise") { replay("record", record); }
+TEST_CASE("the corpus of ranges breaks no promise") { replay("ranges", ranges); }
+TEST_CASE("the corpus of headers breaks no promise") { replay("headers", headers); }
+TEST_CASE("the corpus of URLs breaks no promise") { replay("urls", urls); }
+TEST_CASE("the corpus of patterns breaks no promise") { replay("patterns", patterns); }
+TEST_CASE("the corpus of names breaks no promise") { replay("names", names); }
+
+}  // namespace model_prep::fuzz
