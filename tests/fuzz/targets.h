@@ -28,8 +28,8 @@ void names(std::string_view input);     ///< repositories, revisions, commits, d
 
 // ---- for the targets ----
 
-inline void require(bool kept, const std::string& promise) {
-  if (!kept) throw std::logic_error(promise);
+inline void require(bool kept, std::string_view promise) {
+  if (!kept) throw std::logic_error(std::string(promise));
 }
 
 /// The input, a line at a time; empty at its end.

@@ -44,7 +44,7 @@ void check_encoding(const std::string& text) {
 void check_stays(const Url& endpoint, const Url& url) {
   const auto parsed = parse_url(url.text);
   require(parsed && parsed->origin == endpoint.origin && url.origin == endpoint.origin && url.https == endpoint.https,
-          "an address of the hub is at the endpoint: " + url.text);
+          "an address of the hub is at the endpoint");
 }
 
 void check_hub(const Hub& hub, const std::string& link, const std::string& name) {

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hostile things on the disk, where another user of the volume or an accident has put them: the run neither hangs nor
+// reads without end, and ends in the right tree where it can.
+#include <sys/stat.h>
+
+#include "machine.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What may lie where a small file should.
+const char* const kPlanted[] = {"FIFO", "device", "folder", "sparse", "brackets", "loop"};
+
+void plant(const std::string& what, const fs::path& path) {
+  fs::create_directories(path.parent_path());
+  fs::remove_all(path);
+  if (what == "FIFO") REQUIRE(::mkfifo(path.c_str(), 0666) == 0);
+  if (what == "device") fs::create_symlink("/dev/zero", path);
+  if (what == "folder") fs::create_directories(path / "inside");
+  if (what == "loop") fs::create_symlink(path.filename(), path);
+  if (what == "brackets") write_text(path, std::string(20'000'000, '['));
+  if (what != "sparse") return;
+  write_text(path, "{");
+  fs::resize_file(path, 10'000'000'000);
+}
+
+/// Bounded in memory and time, so that reading without end is seen.
+Run bounded_run(const Machine& machine, const std::string& arguments) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return machine.shell("exec timeout -s KILL 50 $PROGRAM " + arguments);
+#else
+  return machine.shell("ulimit -v 700000; exec timeout -s KILL 20 $PROGRAM " + arguments);
+#endif
+}
+
+}  // namespace
+
+TEST_CASE("what is planted in place of our record or the tree listing is as good as none") {
+  const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
+  const std::string place = GENERATE(".model-prep", "trees");
+  INFO(what << " in " << place);
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  plant(what, machine.cache() / "models--org--small" / place / (main_of(repo) + ".json"));
+  if (place == "trees") fs::remove_all(machine.cache() / "models--org--small/.model-prep");
+  const Run run = bounded_run(machine, "org/small@" + main_of(repo));
+  CHECK(run.exit_code == 0);
+  CHECK(fs::exists(blob_of(machine, repo, "model.safetensors")));
+}
+
+TEST_CASE("what is planted in place of a ref is replaced, or named") {
+  const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
+  INFO(what);
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  const fs::path ref = machine.cache() / "models--org--small/refs/main";
+  plant(what, ref);
+  const Run run = bounded_run(machine, "org/small");
+  if (what == "folder") {
+    CHECK(run.exit_code == 1);
+    CHECK(contains(run.err, ref.string()));
+    return;
+  }
+  CHECK(run.exit_code == 0);
+  CHECK(read_text(ref) == main_of(repo));
+  CHECK(fs::is_regular_file(fs::symlink_status(ref)));
+}
+
+TEST_CASE("a manifest that is no manifest is named and not read without end") {
+  FakeHub hub;
+  const Machine machine(hub);
+  const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
+  INFO(what);
+  const fs::path manifest = machine.folder() / "manifest.json";
+  plant(what, manifest);
+  const Run run = bounded_run(machine, "--manifest " + manifest.string());
+  CHECK(run.exit_code == 1);
+  CHECK(contains(read_text(machine.summary()), "\"usage\""));
+  CHECK(contains(run.err, manifest.string()));
+  CHECK(run.err.size() < 2'000);
+  CHECK(hub.requests().empty());
+}
+
+}  // namespace model_prep::testing
