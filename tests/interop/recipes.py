@@ -60,6 +60,19 @@ def scan(repo, commit, cache_dir=None):
     return {"files": len(revision.files), "size": found.size_on_disk}
 
 
+def warnings_of(cache_dirs):
+    """What `hf cache ls` complains about, for each of these caches."""
+    from huggingface_hub import scan_cache_dir
+
+    return [[str(warning) for warning in scan_cache_dir(cache_dir).warnings] for cache_dir in cache_dirs]
+
+
+def version_of(package):
+    import importlib
+
+    return importlib.import_module(package).__version__
+
+
 def offline(repo, commit, files, whole, cache_dirs):
     """In each place: by default revision with everything, by commit each file; nothing may touch the network."""
     from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
