@@ -15,7 +15,8 @@ constexpr std::size_t kOpenPerConnection = 4;         // files open at once: som
 
 }  // namespace
 
-Scheduler::Scheduler(SchedulerSettings settings, std::vector<WorkItem> items) : settings_(std::move(settings)) {
+Scheduler::Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostBook hosts)
+    : settings_(std::move(settings)), hosts_(std::move(hosts)) {
   for (WorkItem& work : items) items_.emplace_back(std::move(work), FailureBudget(settings_.retry.retries));
   open_items_ = items_.size();
 }

@@ -110,7 +110,7 @@ std::vector<Reply> Fetcher::query(const std::vector<Query>& queries) {
     items.push_back(std::move(item));
   }
   std::vector<Reply> replies(queries.size());
-  Run run{.scheduler = Scheduler(settings_, std::move(items)),
+  Run run{.scheduler = Scheduler(settings_, std::move(items), hosts_),
           .replies = &replies,
           .files = {},
           .tickets = {},
@@ -133,7 +133,7 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
                      .check_existing = job.check_existing,
                      .models = job.models});
   }
-  Run run{.scheduler = Scheduler(settings_, std::move(items)),
+  Run run{.scheduler = Scheduler(settings_, std::move(items), hosts_),
           .plan = &plan,
           .on_outcome = &on_outcome,
           .files = {},
@@ -171,6 +171,7 @@ void Fetcher::drive(Run& run) {
     answer_hashes(run);
     if (!signal_ && signal()) scheduler.stop(interrupted(*signal_), Clock::now());
   }
+  hosts_ = scheduler.hosts();
   requests_ += scheduler.requests();
   retries_ += scheduler.retries();
 }

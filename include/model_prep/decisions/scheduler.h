@@ -133,7 +133,8 @@ struct SchedulerSettings {
 
 class Scheduler {
  public:
-  Scheduler(SchedulerSettings settings, std::vector<WorkItem> items);
+  /// `hosts` is what an earlier scheduler of the run has learned of them.
+  Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostBook hosts = {});
 
   /// What is to be done now. Carry the actions out in order, report each one's result, and call again.
   std::vector<Action> next(TimePoint now);
@@ -167,6 +168,7 @@ class Scheduler {
   const RangeSet* have(ItemId item) const;
   int retries() const { return retries_; }
   std::int64_t requests() const { return requests_; }
+  const HostBook& hosts() const { return hosts_; }
 
  private:
   static constexpr auto kSaveEvery = std::chrono::seconds(1);  // what a kill may cost

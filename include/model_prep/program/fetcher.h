@@ -95,6 +95,7 @@ class Fetcher {
   std::optional<int> signal_;
   std::int64_t requests_{0};
   int retries_{0};
+  HostBook hosts_;  ///< what one drive learned, for the next
 };
 
 }  // namespace model_prep
