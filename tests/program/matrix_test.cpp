@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kMiB = 1024 * 1024;
 constexpr std::int64_t kLarge = 9 * kMiB;  // three ranges for three connections: 4, 4 and 1 MiB
 constexpr int kMostMoreRequests = 24;      // than without a fault
-// Two silences: libcurl's speed is a mean over five seconds, so each is seen after six or seven, not after --timeout 1.
+// A silence and more: libcurl's speed is a mean over five seconds, so it is seen after six or seven, not after one.
 constexpr double kMostSeconds = 30;
 const std::string kWeights = "model.safetensors";
 
@@ -209,7 +209,9 @@ class Stage {
             "--jobs",
             "3",
             "--retries",
-            contains(cell.wanted, "tree") ? "5" : "2",
+            contains(cell.wanted, "tree") ? "5"
+            : is_silence                  ? "1"
+                                          : "2",
             "--timeout",
             is_silence ? "1" : "20",
             "--deadline",

@@ -27,6 +27,21 @@ struct Call {
 
 bool behind(const Call& later, const Call& earlier) { return earlier.end < later.begin; }
 
+/// `renameat(7</a>, "b", 8</c>, "d")` as `rename("/a/b", "/c/d")`: by which of the two it is called makes no
+/// difference.
+std::string with_whole_paths(std::string text) {
+  for (const std::string name : {"renameat2", "renameat", "symlinkat"})
+    if (text.starts_with(name + "(")) text.replace(0, name.size(), name.substr(0, name.find("at")));
+  if (!text.starts_with("rename(") && !text.starts_with("symlink(")) return text;
+  for (std::size_t at; (at = text.find(">, \"")) != std::string::npos;) {
+    text.replace(at, 4, "/");
+    const std::size_t angle = text.rfind('<', at);
+    const std::size_t number = text.find_last_not_of("0123456789", angle - 1) + 1;
+    text.replace(number, angle + 1 - number, "\"");
+  }
+  return text;
+}
+
 /// `4711 fsync(7</a/b>) = 0`, or in two lines with `<unfinished ...>` and `<... fsync resumed>`.
 std::vector<Call> calls_of(const std::string& trace) {
   std::vector<Call> calls;
@@ -42,7 +57,7 @@ std::vector<Call> calls_of(const std::string& trace) {
       continue;
     }
     if (contains(text, "<unfinished ...>")) unfinished[thread] = calls.size();
-    calls.push_back({text, number, number});
+    calls.push_back({with_whole_paths(text), number, number});
   }
   return calls;
 }

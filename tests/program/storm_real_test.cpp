@@ -155,7 +155,7 @@ TEST_CASE("in a storm of faults that pass every file arrives, and one that does 
 }
 
 TEST_CASE("a line that breaks again and again delivers, as long as each time some of the file came") {
-  const int breaks = is_long_run() ? 60 : 12;
+  const int breaks = is_long_run() ? 60 : 6;
   FakeHub hub;
   const HubRepo repo = large_repo(breaks * 400 * kKiB);
   hub.add(repo);
