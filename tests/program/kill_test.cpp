@@ -144,13 +144,7 @@ class Life {
   }
 
   void begin_anew() {
-    Tree tree = tree_of(machine_.cache());
-    std::erase_if(tree, [](const auto& entry) { return contains(entry.first, ".tmp"); });
-    for (const auto& [path, what] : wanted_)
-      if (const auto found = tree.find(path); found == tree.end() || found->second != what) tell(path + " is missing");
-    for (const auto& [path, what] : tree)
-      // Killed between the rename and the removal of its record: the next run has no more to do with that blob.
-      if (!wanted_.contains(path) && !path.ends_with(".model-prep.resume")) tell(path + " is left over");
+    for (const std::string& difference : differences(machine_.cache(), wanted_)) tell(difference);
     if (fetched_ > kWeightsSize + kills_of_life_ * kJobs * kSegment) tell("fetched " + std::to_string(fetched_));
     most_fetched = std::max(most_fetched, (fetched_ - kWeightsSize) / std::max(1, kills_of_life_));
     fetched_ = 0;

@@ -52,11 +52,7 @@ struct Crowd {
     for (std::size_t i = 0; i < count; ++i) tree = merged(tree, published(repos[i]));
     return tree;
   }
-  Tree found() const {
-    Tree tree = tree_of(machine.cache());
-    std::erase_if(tree, [](const auto& entry) { return contains(entry.first, ".tmp"); });
-    return tree;
-  }
+  std::vector<std::string> wrong(std::size_t count) const { return differences(machine.cache(), wanted(count)); }
   /// Bytes of payload that came more than once, of all files.
   std::int64_t fetched_too_much(std::size_t count) const {
     const auto log = hub.requests();
@@ -84,7 +80,7 @@ TEST_CASE("2 to 16 processes at once fetch each blob once in all") {
       CHECK(result.exit_code == 0);
     }
     CHECK(crowd.fetched_too_much(1) == 0);
-    CHECK(crowd.found() == crowd.wanted(1));
+    CHECK(crowd.wrong(1) == std::vector<std::string>());
   }
 }
 
@@ -100,7 +96,7 @@ TEST_CASE("processes with different models that overlap share what they share") 
     CHECK(nlohmann::json::parse(result.out)["success"] == true);
   }
   CHECK(crowd.fetched_too_much(3) == 0);
-  CHECK(crowd.found() == crowd.wanted(3));
+  CHECK(crowd.wrong(3) == std::vector<std::string>());
 }
 
 TEST_CASE("of sixteen processes half are killed, and the others end well with what a kill lost fetched again") {
@@ -125,7 +121,7 @@ TEST_CASE("of sixteen processes half are killed, and the others end well with wh
     INFO(result.err);
     CHECK(result.exit_code == 0);
   }
-  CHECK(crowd.found() == crowd.wanted(2));
+  CHECK(crowd.wrong(2) == std::vector<std::string>());
   const std::int64_t again = crowd.fetched_too_much(2);
   // A kill loses what its process had in flight and what came since its last record: at most its whole share.
   CHECK(again <= kills * 4 * 4 * kMiB);
@@ -153,7 +149,7 @@ TEST_CASE("whoever waits for others goes no longer than its deadline, and the ot
     }
   }
   CHECK(crowd.fetched_too_much(1) == 0);
-  CHECK(crowd.found() == crowd.wanted(1));
+  CHECK(crowd.wrong(1) == std::vector<std::string>());
 }
 
 }  // namespace model_prep::testing

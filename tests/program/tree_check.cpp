@@ -110,6 +110,18 @@ bool is_what_its_name_says(const fs::path& blob) {
   return name == sha1_hex("blob " + std::to_string(text.size()) + std::string(1, '\0') + text);
 }
 
+std::vector<std::string> differences(const fs::path& cache, const Tree& wanted) {
+  std::vector<std::string> found;
+  const Tree tree = tree_of(cache);
+  for (const auto& [path, what] : wanted)
+    if (const auto there = tree.find(path); there == tree.end() || there->second != what)
+      found.push_back(path + " is missing");
+  for (const auto& [path, what] : tree)
+    if (!wanted.contains(path) && !contains(path, ".tmp") && !path.ends_with(".model-prep.resume"))
+      found.push_back(path + " is left over");
+  return found;
+}
+
 std::vector<std::string> wrong_in(const fs::path& cache, const std::vector<HubRepo>& repos) {
   std::vector<std::string> wrong;
   if (!fs::exists(cache)) return wrong;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,12 @@ namespace model_prep::testing {
 /// One line for each thing that is wrong. `repos` says which files a commit has; a ref to any other commit is wrong.
 std::vector<std::string> wrong_in(const std::filesystem::path& cache, const std::vector<HubRepo>& repos);
 
-/// The same of one repository's blobs only.
+/// What a cache lacks of this tree, and what else is in it. Not told: temporaries, and the resume record of a blob that
+/// is there, which a kill between the rename and the removal of the record leaves.
+std::vector<std::string> differences(const std::filesystem::path& cache,
+                                     const std::map<std::string, std::string>& wanted);
+
+/// Of one blob.
 bool is_what_its_name_says(const std::filesystem::path& blob);
 
 /// Staging files, resume records and temporaries.
