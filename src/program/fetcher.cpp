@@ -141,7 +141,14 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
           .sinks = {}};
   parts_.observer.planned(plan.bytes - plan.staged, static_cast<std::int64_t>(plan.jobs.size()), Clock::now());
   drive(run);
+  // Again: those that were killed beside this run left theirs meanwhile.
+  if (!signal_)
+    for (const RepoId& repo : run.made) sweep(repo);
   parts_.observer.finished();
+}
+
+void Fetcher::sweep(const RepoId& repo) const {
+  sweep_staging({parts_.cache.folder(repo), parts_.cache.lock_folder(), parts_.cache.layout(repo), repo}, self_);
 }
 
 std::optional<int> Fetcher::signal() {
@@ -195,7 +202,7 @@ void Fetcher::execute(Run& run, const TryLock& action) {
   const CacheLayout& layout = parts_.cache.layout(job.repo);
   if (run.made.insert(job.repo).second) {
     if (Status made = parts_.cache.make_repo(job.repo); !made) return run.scheduler.stop(made.error(), Clock::now());
-    sweep_staging({parts_.cache.folder(job.repo), parts_.cache.lock_folder(), layout, job.repo}, self_);
+    sweep(job.repo);
   }
   auto lock = FileLock::try_acquire(parts_.cache.lock_folder(), layout.lock(job.repo, job.file.blob));
   if (!lock) return run.scheduler.stop(lock.error(), Clock::now());

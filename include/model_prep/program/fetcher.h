@@ -79,6 +79,7 @@ class Fetcher {
   void execute(Run& run, const Close& action);
   void execute(Run& run, const Finish& action);
   void execute(Run& run, const Notice& action);
+  void sweep(const RepoId& repo) const;
   bool lock_excludes(const Run& run, ItemId item) const;
   bool copy_some(Run& run);
   void staged(Run& run, ItemId item);
