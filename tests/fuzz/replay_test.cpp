@@ -50,6 +50,7 @@ void replay(const std::string& target, void (*run)(std::string_view)) {
 TEST_CASE("the corpus of the hub's JSON breaks no promise") { replay("hub_json", hub_json); }
 TEST_CASE("the corpus of manifests breaks no promise") { replay("manifest", manifest); }
 TEST_CASE("the corpus of records breaks no promise") { replay("record", record); }
+TEST_CASE("the corpus of resume records breaks no promise") { replay("resume", resume); }
 TEST_CASE("the corpus of ranges breaks no promise") { replay("ranges", ranges); }
 TEST_CASE("the corpus of headers breaks no promise") { replay("headers", headers); }
 TEST_CASE("the corpus of URLs breaks no promise") { replay("urls", urls); }

@@ -74,6 +74,39 @@ TEST_CASE("what is planted in place of a ref is replaced, or named") {
   CHECK(fs::is_regular_file(fs::symlink_status(ref)));
 }
 
+TEST_CASE("what is planted where a blob, its lock or its resume record should be is replaced, or named") {
+  const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
+  const std::string file = GENERATE("empty.txt", "model.safetensors");
+  const std::string place = GENERATE("blob", "resume", "lock");
+  INFO(what << " as the " << place << " of " << file);
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  const fs::path blob = blob_of(machine, repo, file);
+  fs::remove(blob);
+  const fs::path lock = machine.cache() / ".locks/models--org--small" / (blob.filename().string() + ".lock");
+  const fs::path path = place == "blob"   ? blob
+                        : place == "lock" ? lock
+                                          : fs::path(blob.string() + ".model-prep.resume");
+  plant(what, path);
+  const Run run = bounded_run(machine, "org/small --deadline 5");
+  // A link in place of a lock is not followed; a folder with something in it is not removed.
+  const bool link = what == "device" || what == "loop";
+  const std::string expected = place == "lock" && link                 ? "permission"
+                               : place != "resume" && what == "folder" ? "io"
+                                                                       : "none";
+  CHECK(run.error_kind("org/small") == expected);
+  CHECK(run.exit_code == (expected == "none" ? 0 : 1));
+  if (expected != "none") {
+    CHECK(contains(run.err, path.string()));
+  } else {
+    CHECK(fs::is_regular_file(fs::symlink_status(blob)));
+    CHECK(sha256_hex(read_text(blob)) == digests_of(file_of(repo, file)).sha256);
+  }
+}
+
 TEST_CASE("a manifest that is no manifest is named and not read without end") {
   FakeHub hub;
   const Machine machine(hub);
