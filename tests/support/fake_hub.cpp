@@ -70,6 +70,13 @@ struct FakeHub::State {
   explicit State(HubOptions hub_options);
   ~State();
 
+  bool is_secret(Origin origin) const {
+    return options.tls && (origin == Origin::hub || options.tls->where == HubTls::Where::both);
+  }
+  std::string hub_origin() const { return origin_of(hub_listener, is_secret(Origin::hub) ? "https" : "http"); }
+  std::string payload_origin() const {
+    return origin_of(payload_listener, is_secret(Origin::payload) ? "https" : "http");
+  }
   void accept_all();
   void start_worker(Descriptor socket, Origin origin);
   void serve(Descriptor socket, Origin origin, std::int64_t number);
@@ -90,7 +97,7 @@ struct FakeHub::State {
   Log log;
 
   std::list<Worker> workers;  // the acceptor's own
-  std::int64_t connections = 0;
+  std::atomic<std::int64_t> connections = 0;
   std::jthread acceptor;  // last: joined before anything it uses goes
 };
 
@@ -98,7 +105,7 @@ FakeHub::State::State(HubOptions hub_options)
     : options(std::move(hub_options)),
       hub_listener(listen_on_loopback(options.hub_port)),
       payload_listener(listen_on_loopback(options.payload_port)),
-      site(options, origin_of(hub_listener), origin_of(payload_listener)) {
+      site(options, hub_origin(), payload_origin()) {
   acceptor = std::jthread([this] { accept_all(); });
 }
 
@@ -130,6 +137,7 @@ void FakeHub::State::start_worker(Descriptor socket, Origin origin) {
 
 void FakeHub::State::serve(Descriptor socket, Origin origin, std::int64_t number) {
   Connection connection(std::move(socket), stop.get(), options.bytes_per_second_per_connection);
+  if (is_secret(origin) && !connection.start_tls(*options.tls)) return;
   while (true) {
     const auto received = connection.read_request();
     if (std::holds_alternative<Connection::Closed>(received)) break;
@@ -209,8 +217,8 @@ Answer FakeHub::State::answer_control(const HttpRequest& request) {
 FakeHub::FakeHub(HubOptions options) : state_(std::make_unique<State>(std::move(options))) {}
 FakeHub::~FakeHub() = default;
 
-std::string FakeHub::endpoint() const { return origin_of(state_->hub_listener) + state_->options.path_prefix; }
-std::string FakeHub::payload_origin() const { return origin_of(state_->payload_listener); }
+std::string FakeHub::endpoint() const { return state_->hub_origin() + state_->options.path_prefix; }
+std::string FakeHub::payload_origin() const { return state_->payload_origin(); }
 
 void FakeHub::add(HubRepo repo) {
   SiteRepo site_repo = make_site_repo(std::move(repo));
@@ -243,6 +251,8 @@ void FakeHub::clear_requests() {
   const std::lock_guard lock(state_->mutex);
   state_->log.clear();
 }
+
+std::int64_t FakeHub::connections() const { return state_->connections; }
 
 bool FakeHub::wait_until(const std::function<bool(const std::vector<LoggedRequest>&)>& predicate,
                          std::chrono::milliseconds timeout) const {

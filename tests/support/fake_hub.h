@@ -70,6 +70,8 @@ class FakeHub {
   std::vector<LoggedRequest> requests() const;
   std::vector<LoggedRequest> requests(std::string_view kind) const;
   void clear_requests();
+  /// TCP connections until now: a client that hangs up in a TLS handshake sends no request.
+  std::int64_t connections() const;
 
   /// Waits until the log satisfies the predicate (it is asked again at every change); false after `timeout`.
   bool wait_until(const std::function<bool(const std::vector<LoggedRequest>&)>& predicate,

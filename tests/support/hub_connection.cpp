@@ -99,6 +99,13 @@ std::int64_t next_mark(std::int64_t position, std::int64_t end, const Delivery& 
   return end;
 }
 
+// What a step of TLS came to, in the terms of Connection::receive_some.
+std::int64_t moved(TlsSession::Step step, std::size_t count, short& wanted) {
+  if (step == TlsSession::Step::done) return static_cast<std::int64_t>(count);
+  wanted = step == TlsSession::Step::wants_write ? POLLOUT : POLLIN;
+  return step == TlsSession::Step::failed ? -1 : 0;
+}
+
 }  // namespace
 
 int Descriptor::release() { return std::exchange(number_, -1); }
@@ -117,11 +124,11 @@ Descriptor listen_on_loopback(std::uint16_t port) {
   return listener;
 }
 
-std::string origin_of(const Descriptor& listener) {
+std::string origin_of(const Descriptor& listener, std::string_view scheme) {
   sockaddr_in address{};
   socklen_t length = sizeof address;
   require(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length), "getsockname");
-  return "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  return std::string(scheme) + "://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
 }
 
 Descriptor accept_connection(const Descriptor& listener) {
@@ -155,15 +162,50 @@ bool Connection::sleep_for(std::chrono::nanoseconds duration) const {
   return poll_through_signals({&descriptor, 1}, duration) == 0;
 }
 
+bool Connection::start_tls(const HubTls& tls) {
+  tls_ = std::make_unique<TlsSession>(tls, socket_.get());
+  while (true) {
+    const TlsSession::Step step = tls_->handshake();
+    if (step == TlsSession::Step::done) return true;
+    if (step == TlsSession::Step::failed) return false;
+    if (wait_for(step == TlsSession::Step::wants_read ? POLLIN : POLLOUT, kForEver) != Wait::ready) return false;
+  }
+}
+
+std::int64_t Connection::receive_some(std::span<char> bytes, short& wanted) const {
+  wanted = POLLIN;
+  if (tls_) {
+    std::size_t count = 0;
+    const TlsSession::Step step = tls_->read(bytes, count);
+    return moved(step, count, wanted);
+  }
+  const auto count = ::recv(socket_.get(), bytes.data(), bytes.size(), 0);
+  if (count > 0) return count;
+  return count < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+std::int64_t Connection::send_some(std::string_view bytes, short& wanted) const {
+  wanted = POLLOUT;
+  if (tls_) {
+    std::size_t count = 0;
+    const TlsSession::Step step = tls_->write(bytes, count);
+    return moved(step, count, wanted);
+  }
+  const auto count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (count > 0) return count;
+  return count < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
 bool Connection::receive() {
   while (true) {
-    if (wait_for(POLLIN, kForEver) != Wait::ready) return false;
     std::array<char, kMaximumHead> bytes;
-    const auto count = ::recv(socket_.get(), bytes.data(), bytes.size(), 0);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (count <= 0) return false;
+    short wanted = 0;
+    // First read, then wait: TLS may hold bytes of which the socket knows nothing.
+    const std::int64_t count = receive_some(bytes, wanted);
+    if (count < 0) return false;
     input_.append(bytes.data(), static_cast<std::size_t>(count));
-    return true;
+    if (count > 0) return true;
+    if (wait_for(wanted, kForEver) != Wait::ready) return false;
   }
 }
 
@@ -189,14 +231,11 @@ std::variant<HttpRequest, Connection::Malformed, Connection::Closed> Connection:
 
 bool Connection::send_all(std::string_view bytes) const {
   while (!bytes.empty()) {
-    const auto count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (count >= 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(count));
-    } else if (errno == EAGAIN) {
-      if (wait_for(POLLOUT, kForEver) != Wait::ready) return false;
-    } else if (errno != EINTR) {
-      return false;
-    }
+    short wanted = 0;
+    const std::int64_t count = send_some(bytes, wanted);
+    if (count < 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+    if (count == 0 && wait_for(wanted, kForEver) != Wait::ready) return false;
   }
   return true;
 }
@@ -306,6 +345,7 @@ Connection::After Connection::send(const HttpRequest& request, const Answer& ans
 
 void Connection::close_gently() {
   if (socket_.get() < 0) return;
+  if (tls_) tls_->say_goodbye();
   ::shutdown(socket_.get(), SHUT_WR);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   std::array<char, kMaximumHead> ignored;

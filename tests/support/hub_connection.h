@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 
 #include "support/hub_fault_book.h"
 #include "support/hub_http.h"
+#include "support/hub_tls.h"
 
 namespace model_prep::testing {
 
@@ -40,7 +42,7 @@ class Descriptor {
 /// A socket on 127.0.0.1; port 0 for any. Throws std::system_error.
 Descriptor listen_on_loopback(std::uint16_t port);
 /// "http://127.0.0.1:<port>"
-std::string origin_of(const Descriptor& listener);
+std::string origin_of(const Descriptor& listener, std::string_view scheme = "http");
 Descriptor accept_connection(const Descriptor& listener);
 /// An eventfd, for stopping.
 Descriptor make_event();
@@ -57,6 +59,9 @@ class Connection {
   /// `bytes_per_second` 0: no limit.
   Connection(Descriptor socket, int stop, std::int64_t bytes_per_second);
 
+  /// From here on everything is encrypted; false if the client does not agree.
+  bool start_tls(const HubTls& tls);
+
   std::variant<HttpRequest, Malformed, Closed> read_request();
 
   /// Sends the answer, or as much of it as the delivery wants.
@@ -69,6 +74,9 @@ class Connection {
   enum class Wait { ready, gone, timeout };
 
   Wait wait_for(short events, std::chrono::milliseconds timeout) const;
+  /// What moved; 0: not now, `wanted` says what to wait for; -1: the end.
+  std::int64_t receive_some(std::span<char> bytes, short& wanted) const;
+  std::int64_t send_some(std::string_view bytes, short& wanted) const;
   bool sleep_for(std::chrono::nanoseconds duration) const;
   bool receive();
   bool send_all(std::string_view bytes) const;
@@ -80,6 +88,7 @@ class Connection {
   std::int64_t rate_at(std::int64_t position, const Delivery& delivery) const;
 
   Descriptor socket_;
+  std::unique_ptr<TlsSession> tls_;  ///< none: plain
   int stop_;
   std::int64_t bytes_per_second_;
   std::string input_;   ///< received and not used yet

@@ -18,6 +18,15 @@ struct RateLimit {
   std::chrono::seconds window{300};
 };
 
+/// A server's certificate and key, as PEM; hub_tls.h makes them.
+struct HubTls {
+  enum class Where { both, hub_only };  ///< hub_only: the payload host speaks plain http
+
+  std::string certificate;
+  std::string key;
+  Where where = Where::both;
+};
+
 struct HubOptions {
   enum class Style {
     hub,     ///< /resolve/ redirects: 307 to /api/resolve-cache/ for plain files, 302 to the payload host for LFS
@@ -35,6 +44,7 @@ struct HubOptions {
   std::chrono::seconds signed_url_lifetime{3600};
   std::int64_t bytes_per_second_per_connection = 0;  ///< 0: as fast as it goes
   std::optional<RateLimit> rate_limit;               ///< none: the headers are there, nothing is refused
+  std::optional<HubTls> tls;                         ///< none: plain http
   std::string link_origin;  ///< origin in the tree's Link header, "https://huggingface.co"; empty: the hub's own
 };
 
