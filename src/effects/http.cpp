@@ -4,12 +4,17 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdlib>
 #include <map>
 #include <type_traits>
 
+#include <unistd.h>
+
 #include <curl/curl.h>
 #include <fmt/format.h>
+
+#include "model_prep/decisions/pace.h"
+#include "model_prep/effects/proxy.h"
+#include "model_prep/effects/tls.h"
 
 namespace model_prep {
 namespace {
@@ -33,6 +38,11 @@ constexpr long kConnectSeconds = 30;
 constexpr std::chrono::milliseconds kLongestPoll = std::chrono::minutes(10);
 constexpr long kBufferBytes = 256 * 1024;  // fewer calls per GiB on plain http; TLS gives 16 KiB whatever it says
 constexpr std::size_t kIgnoredBytes = 64 * 1024;  // of a body nobody wants: beyond, closing is cheaper than reading
+// Of one answer's headers, interim answers and a proxy's included. The Hub sends 3 KiB in 40 lines; libcurl before 8.3
+// would keep whatever comes.
+constexpr std::size_t kHeaderBytes = 256 * 1024;
+constexpr int kHeaderLines = 1000;
+constexpr int kTooLarge = 100;  // CURLE_TOO_LARGE, which libcurl has since 8.6
 
 template <class T>
 void set_option(CURL* handle, CURLoption option, T value) {
@@ -44,24 +54,6 @@ void set_option(CURL* handle, CURLoption option, T value) {
 
 void check(CURLMcode code) {
   if (code != CURLM_OK) throw FatalError({ErrorKind::internal, curl_multi_strerror(code), {}});
-}
-
-/// Transient is an allow-list: what is not named here is not tried again.
-ErrorKind kind_of(CURLcode code) {
-  switch (code) {
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-    case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
-    case CURLE_GOT_NOTHING:
-    case CURLE_PARTIAL_FILE: return ErrorKind::network;
-    case CURLE_OPERATION_TIMEDOUT: return ErrorKind::timeout;
-    default: return ErrorKind::protocol;
-  }
 }
 
 std::string header(CURL* easy, const char* name) {
@@ -103,14 +95,6 @@ ResponseHead read_head(CURL* easy, const Url& asked) {
   return head;
 }
 
-/// libcurl reads `http_proxy` in lower case only, for the sake of CGI programs; this is none.
-const char* upper_case_http_proxy(const Url& url) {
-  const char* lower = std::getenv("http_proxy");
-  if (url.https || (lower != nullptr && *lower != '\0')) return nullptr;
-  const char* upper = std::getenv("HTTP_PROXY");
-  return upper != nullptr && *upper != '\0' ? upper : nullptr;
-}
-
 /// A node that never moves: libcurl keeps pointers into it.
 struct Transfer {
   TransferId id{0};
@@ -123,17 +107,49 @@ struct Transfer {
   BodySink::Body body{BodySink::Body::ignored};
   bool headed{false};
   std::size_t ignored{0};
-  std::optional<Error> error;  // of the sink
+  std::size_t header_bytes{0};
+  int header_lines{0};
+  Pace pace;
+  TlsTrust* trust{nullptr};
+  std::optional<Proxy> proxy;
+  std::optional<Error> error;  // of the sink, or ours
 
   void see_head() {
     if (headed) return;
     headed = true;
     head = read_head(easy.get(), url);
-    body = sink->on_head(head);
+    if (is_of_proxy())  // so that the sink does not take it for the hub's
+      error = proxy_refused(head.status, proxy);
+    else
+      body = sink->on_head(head);
+  }
+
+  /// No server says 407. A proxy may also answer 401 to a plain request (tinyproxy does, to a wrong password): the
+  /// Hub's own says why, and asks for a token.
+  bool is_of_proxy() const {
+    if (head.status != 401 || !proxy || url.https) return head.status == 407;
+    const auto port = info<long>(easy.get(), CURLINFO_PRIMARY_PORT);
+    const bool direct = url.origin.ends_with(fmt::format(":{}", port)) || port == 80;  // NO_PROXY
+    return !direct && head.error_code.empty() && head.error_message.empty() &&
+           header(easy.get(), "WWW-Authenticate").starts_with("Basic");
+  }
+
+  bool take_header(std::size_t size) {
+    pace.moved(static_cast<std::int64_t>(size), Clock::now());
+    header_bytes += size;
+    ++header_lines;
+    if (header_bytes <= kHeaderBytes && header_lines <= kHeaderLines) return true;
+    error = Error{
+        ErrorKind::protocol,
+        fmt::format("the answer's headers do not end within {} KiB or {} lines", kHeaderBytes / 1024, kHeaderLines),
+        {}};
+    return false;
   }
 
   bool take(std::span<const char> bytes) {
+    pace.moved(static_cast<std::int64_t>(bytes.size()), Clock::now());
     see_head();
+    if (error) return false;
     if (body == BodySink::Body::ignored) {
       ignored += bytes.size();
       if (ignored > kIgnoredBytes) body = BodySink::Body::refused;
@@ -143,17 +159,30 @@ struct Transfer {
     return body != BodySink::Body::refused && !error;
   }
 
+  /// What libcurl says, in words that name no secret.
+  Error fault(CURLcode code) {
+    const auto connect_status = static_cast<int>(info<long>(easy.get(), CURLINFO_HTTP_CONNECTCODE));
+    if (code != CURLE_OPERATION_TIMEDOUT && connect_status >= 300) return proxy_refused(connect_status, proxy);
+    std::string text = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code);
+    if (proxy && text.starts_with("Unsupported proxy")) return proxy_unusable(*proxy);
+    if (proxy) text = without_secrets(std::move(text), *proxy);
+    // A signature that does not fit has libcurl's code for any failed handshake: the verdict tells them apart.
+    const auto verdict = trust->take(id);
+    if (code == CURLE_PEER_FAILED_VERIFICATION || (verdict && !verdict->trusted))
+      return {ErrorKind::protocol, "its certificate is not trusted: " + (verdict ? verdict->text : text),
+              "if a proxy inspects TLS here or a mirror has its own authority, name that authority's certificate with "
+              "--ca-file; else install ca-certificates"};
+    // libcurl before 8.6 calls a header line beyond its 100 KB a lack of memory.
+    if (!headed && (code == CURLE_OUT_OF_MEMORY || code == kTooLarge))
+      text = "a header line of the answer does not end within 100 KB";
+    return {kind_of_transfer_error(code), text, {}};
+  }
+
   TransferEnd end(CURLcode code) {
     TransferEnd result{.id = id, .head = {}, .refused = body == BodySink::Body::refused, .error = std::move(error)};
-    if (!result.error && code != CURLE_OK && !result.refused) {
-      const std::string text = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code);
-      result.error = Error{kind_of(code), text, {}};
-      if (code == CURLE_PEER_FAILED_VERIFICATION)
-        result.error->hint =
-            "the server's certificate is not trusted here: a proxy may be inspecting TLS, or "
-            "ca-certificates is missing";
-    }
+    if (!result.error && code != CURLE_OK && !result.refused) result.error = fault(code);
     if (!result.error) see_head();
+    if (!result.error) result.error = std::move(error);
     result.refused = body == BodySink::Body::refused;
     result.head = std::move(head);
     return result;
@@ -171,6 +200,27 @@ std::size_t on_write(char* data, std::size_t size, std::size_t count, void* user
   return CURL_WRITEFUNC_ERROR;
 }
 
+std::size_t on_header(char*, std::size_t size, std::size_t count, void* user) noexcept {
+  auto* transfer = static_cast<Transfer*>(user);
+  try {
+    return transfer->take_header(size * count) ? size * count : 0;
+  } catch (const std::exception& fault) {
+    transfer->error = Error{ErrorKind::internal, fault.what(), {}};
+  }
+  return 0;
+}
+
+/// The connection stands: from here on silence counts, before it libcurl's limit for connecting.
+int on_connected(void* user, char*, char*, int, int) noexcept {
+  static_cast<Transfer*>(user)->pace.begin(Clock::now());
+  return CURL_PREREQFUNC_OK;
+}
+
+CURLcode on_tls(CURL*, void* context, void* user) noexcept {
+  auto* transfer = static_cast<Transfer*>(user);
+  return transfer->trust->prepare(context, transfer->id) ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+}
+
 void add_header(HeaderList& list, const std::string& line) {
   curl_slist* longer = curl_slist_append(list.get(), line.c_str());
   if (longer == nullptr) throw std::bad_alloc();
@@ -178,15 +228,27 @@ void add_header(HeaderList& list, const std::string& line) {
   list.reset(longer);
 }
 
-void configure(Transfer& transfer, const Request& request, const TransportSettings& settings) {
+/// Where libcurl looks for the system's roots. An image without ca-certificates lacks the file: every handshake would
+/// fail for that, also where --ca-file names all that is needed.
+enum class SystemRoots : std::uint8_t { present, missing };
+SystemRoots system_roots() {
+  const char* file = curl_version_info(CURLVERSION_NOW)->cainfo;
+  return file == nullptr || ::access(file, R_OK) == 0 ? SystemRoots::present : SystemRoots::missing;
+}
+
+void configure(Transfer& transfer, const Request& request, const TransportSettings& settings, SystemRoots roots) {
   CURL* easy = transfer.easy.get();
   // whom
   set_option(easy, CURLOPT_URL, request.url.text.c_str());
   set_option(easy, CURLOPT_PATH_AS_IS, 1L);
   set_option(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set_option(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  set_option(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  if (const char* proxy = upper_case_http_proxy(request.url)) set_option(easy, CURLOPT_PROXY, proxy);
+  if (roots == SystemRoots::missing) set_option(easy, CURLOPT_CAINFO, static_cast<char*>(nullptr));
+  set_option(easy, CURLOPT_SSL_CTX_FUNCTION, &on_tls);
+  set_option(easy, CURLOPT_SSL_CTX_DATA, static_cast<void*>(&transfer));
+  // libcurl reads `http_proxy` in lower case only, for the sake of CGI programs; this is none. NO_PROXY still counts.
+  if (transfer.proxy && transfer.proxy->variable == "HTTP_PROXY")
+    set_option(easy, CURLOPT_PROXY, transfer.proxy->address.c_str());
   // what
   const bool query = request.kind == RequestKind::query;
   set_option(easy, CURLOPT_HTTP_VERSION, long{query ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1});
@@ -198,15 +260,17 @@ void configure(Transfer& transfer, const Request& request, const TransportSettin
     add_header(transfer.headers, "Authorization: Bearer " + settings.token->reveal());
   set_option(easy, CURLOPT_HTTPHEADER, transfer.headers.get());
   // how long
-  const auto stall = static_cast<long>(settings.stall.count());
-  set_option(easy, CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, stall));
-  set_option(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  set_option(easy, CURLOPT_LOW_SPEED_TIME, stall);
+  set_option(easy, CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, static_cast<long>(settings.stall.count())));
+  set_option(easy, CURLOPT_PREREQFUNCTION, &on_connected);
+  set_option(easy, CURLOPT_PREREQDATA, static_cast<void*>(&transfer));
   set_option(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   set_option(easy, CURLOPT_BUFFERSIZE, kBufferBytes);
   // safety
   set_option(easy, CURLOPT_NOSIGNAL, 1L);
+  set_option(easy, CURLOPT_QUICK_EXIT, 1L);  // a name server that does not answer shall not hold up an end
   set_option(easy, CURLOPT_ERRORBUFFER, transfer.reason.data());
+  set_option(easy, CURLOPT_HEADERFUNCTION, &on_header);
+  set_option(easy, CURLOPT_HEADERDATA, static_cast<void*>(&transfer));
   set_option(easy, CURLOPT_WRITEFUNCTION, &on_write);
   set_option(easy, CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
   set_option(easy, CURLOPT_PRIVATE, static_cast<void*>(&transfer));
@@ -238,6 +302,25 @@ std::string origin_of(const std::string& text) {
 
 }  // namespace
 
+/// Transient is an allow-list: what is not named here is not tried again.
+ErrorKind kind_of_transfer_error(int code) {
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:  // the handshake; a certificate that is not trusted has a code of its own
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_PROXY: return ErrorKind::network;  // a SOCKS proxy that did not get through
+    case CURLE_OPERATION_TIMEDOUT: return ErrorKind::timeout;
+    default: return ErrorKind::protocol;
+  }
+}
+
 std::optional<Url> parse_url(std::string_view text) {
   const std::string copy(text);
   const std::string origin = origin_of(copy);
@@ -261,61 +344,54 @@ std::optional<Url> resolve_url(const Url& base, std::string_view reference) {
   return parse_url(url_part(url.get(), CURLUPART_URL, 0));
 }
 
-std::string percent_encode(std::string_view text) {
-  std::string encoded;
-  for (const char c : text) {
-    const bool plain = (std::isalnum(static_cast<unsigned char>(c)) != 0 && static_cast<unsigned char>(c) < 0x80) ||
-                       c == '_' || c == '.' || c == '-' || c == '~';
-    if (plain)
-      encoded += c;
-    else
-      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return encoded;
-}
-
-std::optional<std::string> next_link(std::string_view header) {
-  while (true) {
-    const std::size_t open = header.find('<');
-    const std::size_t close = header.find('>', open == std::string_view::npos ? 0 : open);
-    if (open == std::string_view::npos || close == std::string_view::npos) return std::nullopt;
-    const std::size_t following = header.find(',', close);
-    const std::string parameters = lower(std::string(header.substr(close + 1, following - close - 1)));
-    if (parameters.find("rel=\"next\"") != std::string::npos || parameters.find("rel=next") != std::string::npos)
-      return std::string(header.substr(open + 1, close - open - 1));
-    if (following == std::string_view::npos) return std::nullopt;
-    header.remove_prefix(following);
-  }
-}
-
 struct Transport::State {
-  explicit State(TransportSettings wanted) : settings(std::move(wanted)), multi(curl_multi_init()) {
+  explicit State(TransportSettings wanted)
+      : settings(std::move(wanted)), trust(settings.authorities), multi(curl_multi_init()) {
     if (!multi) throw std::bad_alloc();
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
   TransportSettings settings;
+  TlsTrust trust;
+  SystemRoots roots{system_roots()};
   // Transfers after the multi handle would leave it first; removing them needs it.
   MultiHandle multi;
   std::map<TransferId, std::unique_ptr<Transfer>> transfers;
 
   void remove(std::map<TransferId, std::unique_ptr<Transfer>>::iterator at) {
     curl_multi_remove_handle(multi.get(), at->second->easy.get());  // fails only for a handle that is not in it
+    trust.forget(at->first);
     transfers.erase(at);
   }
 
-  std::vector<TransferEnd> ended() {
+  /// What has ended by itself, and what has stood still for too long at `now`. That is a time before the bytes that
+  /// were waiting in the sockets were taken: who takes long over one transfer's bytes shall not blame the others.
+  std::vector<TransferEnd> move(TimePoint now) {
+    int number = 0;
+    check(curl_multi_perform(multi.get(), &number));
     std::vector<TransferEnd> ends;
-    int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
+    while (const CURLMsg* message = curl_multi_info_read(multi.get(), &number)) {
       if (message->msg != CURLMSG_DONE) continue;
       auto* transfer = static_cast<Transfer*>(static_cast<void*>(info<char*>(message->easy_handle, CURLINFO_PRIVATE)));
       const CURLcode code = message->data.result;
       ends.push_back(transfer->end(code));
       remove(transfers.find(transfer->id));
     }
+    for (auto at = transfers.begin(); at != transfers.end();) {
+      const auto here = at++;
+      if (here->second->pace.due() > now) continue;
+      here->second->error = here->second->pace.fault();
+      ends.push_back(here->second->end(CURLE_OPERATION_TIMEDOUT));
+      remove(here);
+    }
     return ends;
+  }
+
+  TimePoint due() const {
+    TimePoint earliest = TimePoint::max();
+    for (const auto& [id, transfer] : transfers) earliest = std::min(earliest, transfer->pace.due());
+    return earliest;
   }
 
   ~State() {
@@ -341,7 +417,10 @@ void Transport::start(TransferId id, const Request& request, BodySink& sink) {
   transfer->sink = &sink;
   transfer->easy.reset(curl_easy_init());
   if (!transfer->easy) throw std::bad_alloc();
-  configure(*transfer, request, state_->settings);
+  transfer->trust = &state_->trust;
+  transfer->proxy = proxy_for(request.url);
+  transfer->pace = Pace(state_->settings.stall);
+  configure(*transfer, request, state_->settings, state_->roots);
   check(curl_multi_add_handle(state_->multi.get(), transfer->easy.get()));
   state_->transfers.emplace(id, std::move(transfer));
 }
@@ -351,19 +430,17 @@ void Transport::cancel(TransferId id) {
 }
 
 std::vector<TransferEnd> Transport::poll(TimePoint until) {
-  int running = 0;
-  check(curl_multi_perform(state_->multi.get(), &running));
-  std::vector<TransferEnd> ends = state_->ended();
-  if (!ends.empty()) return ends;
   using Milliseconds = std::chrono::milliseconds;
   const TimePoint now = Clock::now();
+  std::vector<TransferEnd> ends = state_->move(now);
+  if (!ends.empty()) return ends;
+  until = std::min(until, state_->due());
   const auto wait =
       until <= now ? Milliseconds(0) : std::min(std::chrono::ceil<Milliseconds>(until - now), kLongestPoll);
   curl_waitfd wake_fd{state_->settings.wake_fd, CURL_WAIT_POLLIN, 0};
   check(
       curl_multi_poll(state_->multi.get(), &wake_fd, wake_fd.fd >= 0 ? 1 : 0, static_cast<int>(wait.count()), nullptr));
-  check(curl_multi_perform(state_->multi.get(), &running));
-  return state_->ended();
+  return state_->move(Clock::now());
 }
 
 void Transport::wake() { check(curl_multi_wakeup(state_->multi.get())); }

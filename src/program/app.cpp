@@ -159,6 +159,7 @@ Status Session::prepare() {
     log_.warning(fmt::format("the token goes to {} unencrypted", hub_->endpoint().origin));
   transport_.emplace(TransportSettings{.user_agent = program_version() + "; " + transport_version(),
                                        .token = options_.token,
+                                       .authorities = options_.authorities,
                                        .stall = std::chrono::seconds(options_.timeout),
                                        .connections = options_.jobs,
                                        .wake_fd = signals_.get()});

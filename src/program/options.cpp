@@ -5,18 +5,22 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include "model_prep/effects/posix.h"
+#include "model_prep/effects/tls.h"
 #include "model_prep/program/manifest.h"
 
 namespace model_prep {
 namespace {
 
 constexpr std::size_t kLargestToken = 64 * 1024;
+constexpr std::size_t kLargestBundle = 16 * 1024 * 1024;  // of certificates; the system's have 0.2 MB
 
 constexpr std::string_view kFooter = R"(Environment (a flag beats it; an empty variable is unset):
   MODELS_TO_DOWNLOAD        models, comma-separated, where no MODEL is given
@@ -50,6 +54,14 @@ class Settings {
     for (const std::string& variable : variables_.at(flag))
       if (const auto value = get(variable)) return Found{variable, *value};
     return std::nullopt;
+  }
+  /// Like `find`, but all of the variables that are set.
+  std::vector<Found> find_all(const std::string& flag) const {
+    if (app_.count(flag) > 0) return {Found{flag, values_.at(flag)}};
+    std::vector<Found> found;
+    for (const std::string& variable : variables_.at(flag))
+      if (const auto value = get(variable)) found.push_back({variable, *value});
+    return found;
   }
   std::optional<std::string> get(const std::string& variable) const {
     const auto found = environment_.find(variable);
@@ -207,6 +219,43 @@ Status read_token(const Settings& settings, Options& options) {
   return ok();
 }
 
+/// The certificates of all files in a folder, which REQUESTS_CA_BUNDLE may name; what else lies there is left alone.
+/// OpenSSL's own folders hold each file under several names.
+std::string certificates_in_folder(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::set<std::string> files;
+  std::error_code fault;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, fault))
+    files.insert(canonical_path(entry.path().string()));
+  std::string all;
+  for (const std::string& file : files) {
+    const auto pem = read_file(file, kLargestBundle);
+    if (pem && count_certificates(*pem)) all += *pem + "\n";
+  }
+  return all;
+}
+
+/// Authorities to trust beside the system's. An offline run asks nobody, so a stale variable does it no harm.
+Status read_authorities(const Settings& settings, Options& options) {
+  if (options.offline) return ok();
+  for (const Settings::Found& found : settings.find_all("--ca-file")) {
+    const std::string path = expand(found.value, settings);
+    const auto refuse = [&](std::string_view why) {
+      return Error{ErrorKind::usage, fmt::format("{} is '{}': {}", found.name, found.value, why),
+                   "it wants a file of certificates in PEM form, -----BEGIN CERTIFICATE-----, or a folder of such"};
+    };
+    const auto about = facts(path);
+    if (!about) return refuse("there is no such file");
+    const auto pem = about->is_folder ? certificates_in_folder(path) : read_file(path, kLargestBundle);
+    if (!pem) return refuse("it cannot be read");
+    const auto count = count_certificates(*pem);
+    if (!count) return refuse(count.error().message);
+    if (*count == 0) return refuse("there is no certificate in it");
+    options.authorities += *pem + "\n";
+  }
+  return ok();
+}
+
 Status read_values(const Settings& settings, Options& options) {
   if (const auto found = settings.find("--manifest")) options.manifest = found->value;
   options.variant = "fp32";
@@ -243,6 +292,7 @@ Status read_values(const Settings& settings, Options& options) {
                   options.progress),
       read_places(settings, options),
       read_token(settings, options),
+      read_authorities(settings, options),
   };
   for (const Status& status : read)
     if (!status) return status;
@@ -271,6 +321,8 @@ void declare(CLI::App& app, Settings& settings, Options& options) {
   settings.option("--timeout", {"HF_HUB_DOWNLOAD_TIMEOUT", "DOWNLOAD_TIMEOUT"}, "S",
                   "Seconds a transfer may stand still (default 60)");
   settings.option("--deadline", {"MODEL_PREP_DEADLINE"}, "S", "Seconds for the whole run (default none)");
+  settings.option("--ca-file", {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}, "FILE",
+                  "Authorities in PEM form to trust beside the system's; all the variables that are set count");
   settings.option("--log-level", {"MODEL_PREP_LOG_LEVEL"}, "LEVEL", "debug, info, warn, error or off (default info)");
   settings.option("--log-format", {"MODEL_PREP_LOG_FORMAT"}, "FORMAT",
                   "text, or json: one object per line (default text)");

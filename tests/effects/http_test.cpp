@@ -36,7 +36,11 @@ struct Recorder : BodySink {
 };
 
 TransportSettings settings(int stall_seconds = 10) {
-  return {.user_agent = "test/1", .token = {}, .stall = std::chrono::seconds(stall_seconds), .connections = 4};
+  return {.user_agent = "test/1",
+          .token = {},
+          .authorities = {},
+          .stall = std::chrono::seconds(stall_seconds),
+          .connections = 4};
 }
 
 /// A request's end; an `internal` error if it does not come within 20 s.

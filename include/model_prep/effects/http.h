@@ -3,8 +3,9 @@
 //
 // All calls and all callbacks of sinks happen on the thread that calls `poll`. A transfer follows no redirect, retries
 // nothing and has no total time limit: those are decisions, made elsewhere. What a transfer does do: it verifies TLS,
-// honours the proxy variables of the environment (libcurl's own support), gives up connecting after 30 s and standing
-// still (under 1 byte a second) after `stall`.
+// honours the proxy variables of the environment (libcurl's own support and proxy.h), gives up connecting after 30 s,
+// and standing still after `stall`: not a byte, or fewer than 64 a second; and takes no more headers than 256 KiB or
+// 1000 lines. An error's text names no token, no password and no query.
 #pragma once
 
 #include <chrono>
@@ -68,6 +69,7 @@ class BodySink {
 struct TransportSettings {
   std::string user_agent;
   std::optional<Token> token;
+  std::string authorities;  ///< PEM: trusted beside the system's roots
   std::chrono::seconds stall{60};
   int connections{8};
   int wake_fd{-1};  ///< polled beside the sockets, not read: the signalfd
@@ -90,6 +92,9 @@ class Transport {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// What a CURLcode means for whoever decides on another try.
+ErrorKind kind_of_transfer_error(int curl_code);
 
 /// `libcurl/7.88.1 …`, for the user agent and the log.
 std::string transport_version();

@@ -38,6 +38,7 @@ struct Options {
   LogFormat log_format{LogFormat::text};
   ProgressMode progress{ProgressMode::automatic};
   std::optional<Token> token;
+  std::string authorities;  ///< PEM: certificates to trust beside the system's
 };
 
 /// Text that was asked for instead of a run: `--help`, `--version`.
