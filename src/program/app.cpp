@@ -310,7 +310,7 @@ RunReport Session::report() {
                    .dry_run = options_.dry_run,
                    .offline = options_.offline,
                    .cache_dir = options_.cache_dir,
-                   .endpoint = hub_ ? display(hub_->endpoint()) : options_.endpoint,
+                   .endpoint = hub_ ? display(hub_->endpoint()) : without_login(options_.endpoint),
                    .variant = options_.variant,
                    .requests = fetcher_ ? fetcher_->requests() : 0,
                    .retries = fetcher_ ? fetcher_->retries() : 0,
