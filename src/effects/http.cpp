@@ -179,35 +179,31 @@ struct Transfer {
   }
 
   TransferEnd end(CURLcode code) {
+    if (code == CURLE_OK && !error) see_head();  // of an answer without a body
     TransferEnd result{.id = id, .head = {}, .refused = body == BodySink::Body::refused, .error = std::move(error)};
     if (!result.error && code != CURLE_OK && !result.refused) result.error = fault(code);
-    if (!result.error) see_head();
-    if (!result.error) result.error = std::move(error);
-    result.refused = body == BodySink::Body::refused;
     result.head = std::move(head);
     return result;
   }
 };
 
 /// Nothing may be thrown through libcurl: what goes wrong here ends the transfer, and the loop tells.
-std::size_t on_write(char* data, std::size_t size, std::size_t count, void* user) noexcept {
+template <class Take>
+std::size_t guarded(void* user, std::size_t size, Take take) noexcept {
   auto* transfer = static_cast<Transfer*>(user);
   try {
-    return transfer->take({data, size * count}) ? size * count : CURL_WRITEFUNC_ERROR;
+    if (take(*transfer)) return size;
   } catch (const std::exception& fault) {
     transfer->error = Error{ErrorKind::internal, fault.what(), {}};
   }
   return CURL_WRITEFUNC_ERROR;
 }
 
+std::size_t on_write(char* data, std::size_t size, std::size_t count, void* user) noexcept {
+  return guarded(user, size * count, [&](Transfer& transfer) { return transfer.take({data, size * count}); });
+}
 std::size_t on_header(char*, std::size_t size, std::size_t count, void* user) noexcept {
-  auto* transfer = static_cast<Transfer*>(user);
-  try {
-    return transfer->take_header(size * count) ? size * count : 0;
-  } catch (const std::exception& fault) {
-    transfer->error = Error{ErrorKind::internal, fault.what(), {}};
-  }
-  return 0;
+  return guarded(user, size * count, [&](Transfer& transfer) { return transfer.take_header(size * count); });
 }
 
 /// The connection stands: from here on silence counts, before it libcurl's limit for connecting.

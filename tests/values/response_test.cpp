@@ -27,3 +27,11 @@ TEST_CASE("a displayed address has neither query nor user info nor fragment") {
   CAPTURE(row.text);
   CHECK(display(Url{row.text, row.origin, true}) == row.shown);
 }
+
+TEST_CASE("what may be a login is not shown, also of a text that is no address") {
+  CHECK(without_login("https://user:password@host/path") == "https://host/path");
+  CHECK(without_login("user:p@ss@host") == "host");
+  CHECK(without_login("https://user:p/ss@host") == "https://host");
+  CHECK(without_login("https://host/path") == "https://host/path");
+  CHECK(without_login("").empty());
+}
