@@ -42,7 +42,7 @@ HubRepo repo_to_kill() {
 
 HubOptions slow_line() {
   HubOptions options;
-  options.bytes_per_second_per_connection = 8 * kMiB;  // half a second and more for each range
+  options.bytes_per_second_per_connection = 16 * kMiB;  // a quarter of a second for each range
   return options;
 }
 
@@ -101,7 +101,7 @@ class Life {
     switch (std::uniform_int_distribution(0, 4)(random_)) {
       case 0: return std::this_thread::sleep_for(upto(40'000));
       case 1:
-      case 2: hub_.wait_until(has(4), milliseconds(500)); return std::this_thread::sleep_for(upto(700'000));
+      case 2: hub_.wait_until(has(4), milliseconds(500)); return std::this_thread::sleep_for(upto(350'000));
       default:
         hub_.wait_until([&](const auto& log) { return ends_soon(log); }, milliseconds(3000));
         return std::this_thread::sleep_for(upto(30'000));
@@ -109,7 +109,8 @@ class Life {
   }
 
   bool ends_soon(const std::vector<LoggedRequest>& log) const {
-    std::int64_t sent = sent_of(log, kWeights);
+    if (kept_bytes_ == kWeightsSize) return !log.empty();
+    const std::int64_t sent = sent_of(log, kWeights);
     return sent > 0 && sent + kept_bytes_ >= kWeightsSize;
   }
 
@@ -118,7 +119,7 @@ class Life {
     for (const HubFile& file : repo_.commits.at(main_of(repo_)))
       if (fs::exists(blob_of(machine_, repo_, file.path))) kept.files.insert(file.path);
     kept.ranges = recorded_ranges(blob_of(machine_, repo_, kWeights).string() + ".model-prep.resume");
-    kept_bytes_ = kept.ranges.total();
+    kept_bytes_ = kept.files.contains(kWeights) ? kWeightsSize : kept.ranges.total();
     return kept;
   }
 

@@ -267,11 +267,12 @@ std::vector<Cell> all_cells() {
   return cells;
 }
 
-/// A third of the cells, so that each fault meets some places and each place some faults.
+/// A third of the cells, so that each fault meets some places and each place some faults; but none of those that take
+/// seven seconds.
 std::vector<Cell> every_third(const std::vector<Cell>& cells) {
   std::vector<Cell> some;
   for (std::size_t i = 0; i < cells.size(); ++i)
-    if ((i / 18 + i) % 3 == 0) some.push_back(cells[i]);
+    if ((i / 18 + i) % 3 == 0 && cells[i].row->what != stall_inside) some.push_back(cells[i]);
   return some;
 }
 
