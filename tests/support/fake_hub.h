@@ -46,7 +46,7 @@ struct LoggedRequest {
   std::int64_t body_bytes_sent = 0;            ///< handed to the kernel; never less than the client has read
   std::string kind;  ///< "repo_info", "tree", "refs", "paths_info", "resolve", "resolve_cache", "payload", "other"
   std::string file;  ///< path in the repository, if the request is for a file
-  std::int64_t connection = 0;  ///< requests with the same number came over the same connection
+  std::int64_t connection = 0;                    ///< requests with the same number came over the same connection
   std::chrono::steady_clock::time_point at = {};  ///< when its head was read
 };
 
