@@ -109,7 +109,7 @@ const Row kTable[] = {
     {"silence in the body", stall_inside, {"tree timeout", "tree timeout", "tree tree", "tree tree", "tree tree"}},
     {"a drip", drip,   {"deadline deadline", "deadline deadline", "- -", "deadline deadline", "deadline deadline"}},
     {"body too short", short_body, {"tree network", "tree network", "tree network", "tree network", "tree network"}},
-    {"body too long", plainly<LongBody>, {"protocol protocol", "tree tree",         "protocol protocol",         "protocol protocol",         "protocol|tree protocol|tree"}},
+    {"body too long", plainly<LongBody>, {"protocol protocol", "tree tree",         "protocol|tree protocol|tree",         "protocol|tree protocol|tree",         "protocol|tree protocol|tree"}},
     {"a wrong byte", flip,      {"- -",                "- -",                       "tree digest_mismatch",      "tree digest_mismatch",      "tree digest_mismatch"}},
     {"range ignored", plainly<RangeIgnored>, {"- -",   "- -",                       "- -",                       "- -",                       "tree tree"}},
     {"wrong range", plainly<WrongRange>, {"- -",       "- -",                       "- -",                       "- -",                       "protocol protocol"}},
