@@ -196,7 +196,9 @@ Answer judge_payload(const ResponseHead& head, const PayloadAsked& request) {
                          "the start",
                          asked.object),
              {}}};
-  const bool refused = head.status == 401 || head.status == 403 || head.status == 404 || head.status == 410;
+  // 400 too: S3 says so of a token that has run out.
+  const bool refused =
+      head.status == 400 || head.status == 401 || head.status == 403 || head.status == 404 || head.status == 410;
   if (!asked.of_hub && refused)
     return {
         AnswerKind::signature_spent,

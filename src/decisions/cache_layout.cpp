@@ -30,7 +30,7 @@ std::string CacheLayout::staging(const RepoId& repo, const Digest& blob, const W
   return this->blob(repo, blob) + "." + tag.text() + std::string(kStagingSuffix);
 }
 std::string CacheLayout::resume(const RepoId& repo, const Digest& blob) const {
-  return this->blob(repo, blob) + ".model-prep.resume";
+  return this->blob(repo, blob) + std::string(kResumeSuffix);
 }
 std::string CacheLayout::snapshots(const RepoId& repo) const { return this->repo(repo) + "/snapshots"; }
 std::string CacheLayout::snapshot(const RepoId& repo, const CommitId& commit) const {

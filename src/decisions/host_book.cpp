@@ -7,21 +7,41 @@ namespace model_prep {
 namespace {
 
 constexpr auto kOldNews = std::chrono::seconds(3);
+constexpr auto kAfterWindow = std::chrono::seconds(1);  // `t` is in whole seconds, as huggingface_hub reckons too
 
 }  // namespace
 
-void HostBook::embargo(const std::string& origin, Why why, TimePoint until) {
-  TimePoint& end = embargoes_.try_emplace({origin, why}, until).first->second;
+void HostBook::embargo(const std::string& origin, TimePoint until) {
+  TimePoint& end = embargoes_.try_emplace(origin, until).first->second;
   end = std::max(end, until);
 }
 
-TimePoint HostBook::embargoed_until(const std::string& origin, TimePoint now) const {
-  return std::max(embargoed_until(origin, Why::refused, now), embargoed_until(origin, Why::used_up, now));
+HostBook::Ticket HostBook::asked(const std::string& origin, Counted what) { return ++windows_[{origin, what}].asked; }
+
+/// Answers come in any order, so each counts from its own request: those that were sent after it are not in its `r`.
+void HostBook::heard(const std::string& origin, Counted what, Ticket ticket, const RateLimit& limit, TimePoint now) {
+  Window& window = windows_[{origin, what}];
+  const TimePoint until = now + limit.reset + kAfterWindow;
+  if (window.used_up && now < window.until) {
+    // What it called used up stays so to the window's end, whatever older answers say that come in late.
+    if (limit.remaining == 0) window.until = std::max(window.until, until);
+    return;
+  }
+  window.last = ticket + limit.remaining;
+  window.used_up = limit.remaining == 0;
+  window.until = until;
 }
 
-TimePoint HostBook::embargoed_until(const std::string& origin, Why why, TimePoint now) const {
-  const auto found = embargoes_.find({origin, why});
+TimePoint HostBook::refuses_until(const std::string& origin, TimePoint now) const {
+  const auto found = embargoes_.find(origin);
   return found == embargoes_.end() || found->second <= now ? TimePoint::min() : found->second;
+}
+
+TimePoint HostBook::closed_until(const std::string& origin, Counted what, TimePoint now) const {
+  const auto found = windows_.find({origin, what});
+  const bool open = found == windows_.end() || now >= found->second.until ||
+                    (!found->second.used_up && found->second.asked < found->second.last);
+  return std::max(refuses_until(origin, now), open ? TimePoint::min() : found->second.until);
 }
 
 bool HostBook::is_news(const std::string& origin, ErrorKind kind, TimePoint now) {

@@ -173,7 +173,7 @@ bool Scheduler::start_one(ItemId id, TimePoint now) {
     wake(item.not_before);
     return false;
   }
-  if (const TimePoint until = hosts_.embargoed_until(item.work.url.origin, now); until != TimePoint::min()) {
+  if (const TimePoint until = hosts_.closed_until(item.work.url.origin, counted(id), now); until != TimePoint::min()) {
     wake(until);
     return false;
   }
@@ -203,6 +203,7 @@ void Scheduler::start(ItemId id, ByteRange range) {
 
 void Scheduler::send(TransferId id, Transfer transfer) {
   ++requests_;
+  transfer.ticket = hosts_.asked(transfer.url.origin, counted(transfer.item));
   const PayloadAsked& asked = transfer.asked;
   actions_.push_back(StartTransfer{id, transfer.item, transfer.url, asked.range, asked.asked.with_token});
   transfers_.emplace(id, std::move(transfer));

@@ -20,8 +20,10 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
   Transfer transfer = std::move(found->second);
   transfers_.erase(found);
   const ItemId id = transfer.item;
-  if (const auto limit = parse_rate_limit(end.head.rate_limit); limit && limit->remaining == 0)
-    hosts_.embargo(transfer.url.origin, HostBook::Why::used_up, now + server_wait(end.head));
+  if (auto limit = parse_rate_limit(end.head.rate_limit)) {
+    if (limit->remaining == 0) limit->reset = std::max(limit->reset, server_wait(end.head) - std::chrono::seconds(1));
+    hosts_.heard(transfer.url.origin, counted(id), transfer.ticket, *limit, now);
+  }
   if (end.error) {
     if (disposition(end.error->kind) == Disposition::abort_run) return stop(*end.error, now);
     return failure(id, transfer, unanswered(*end.error, transfer.asked.asked, transfer.url), end.head, now, jitter);
@@ -64,8 +66,8 @@ void Scheduler::hop(TransferId id, Transfer transfer, const ResponseHead& head, 
   Item& item = items_[transfer.item];
   if (!target) return fail(transfer.item, target.error(), now);
   // A host that calls its window used up at every answer, the window's end or not, does not mean it: it is heard once.
-  const TimePoint until = item.window_waited ? hosts_.embargoed_until(target->origin, HostBook::Why::refused, now)
-                                             : hosts_.embargoed_until(target->origin, now);
+  const TimePoint until = item.window_waited ? hosts_.refuses_until(target->origin, now)
+                                             : hosts_.closed_until(target->origin, counted(transfer.item), now);
   if (until != TimePoint::min()) {
     item.window_waited = true;
     give_back(transfer);  // the signature may not live that long: ask again when the host may be asked
@@ -103,9 +105,7 @@ void Scheduler::failure(ItemId id, const Transfer& transfer, const Error& error,
     item.budget.failed();
   }
   const Duration wait = std::max<Duration>(backoff(settings_.retry, item.budget.in_a_row(), jitter), server_wait(head));
-  if (of_server)
-    hosts_.embargo(transfer.url.origin, HostBook::Why::refused,
-                   now + wait);  // for the others, if this item is given up
+  if (of_server) hosts_.embargo(transfer.url.origin, now + wait);  // for the others, if this item is given up
   if (item.budget.spent()) {
     --retries_;  // the last failure is not tried again
     return fail(id, error, now);

@@ -118,7 +118,7 @@ std::optional<Url> Hub::next_page(std::string_view link, const Url& page) const 
 Result<CommitId> parse_info(std::string_view body, std::string_view object) {
   const auto document = read_json(body, {.fields = kInfoFields});
   if (!document) return unreadable(object, document.error().message);
-  const auto commit = CommitId::parse(document->fields.text("sha").value_or(""));
+  auto commit = CommitId::parse(document->fields.text("sha").value_or(""));
   if (!commit) return unreadable(object, commit.error().message);
   return commit;
 }

@@ -41,28 +41,42 @@ Status reserve(int fd, std::int64_t size, const std::string& path) {
   return no_room ? Status(io_error("reserve space for", path, errno)) : ok();
 }
 
-/// `<blob>.<tag>.model-prep.incomplete`
-struct StagingName {
+/// What nobody will go on with, and who left it; nothing for all else.
+struct Leftover {
   Digest blob;
-  WriterTag tag;
+  std::optional<WriterTag> writer;
 };
-std::optional<StagingName> parse_name(std::string_view name) {
-  if (!name.ends_with(kStagingSuffix)) return std::nullopt;
+
+/// `<blob>.<tag>.model-prep.incomplete` that no record names.
+std::optional<Leftover> unnamed_staging(const Repository& at, std::string_view name) {
   name.remove_suffix(kStagingSuffix.size());
   const std::size_t dot = std::min(name.find('.'), name.size());
   const auto blob = Digest::parse(name.substr(0, dot));
   const auto tag = WriterTag::parse(name.substr(std::min(dot + 1, name.size())));
-  return blob && tag ? std::optional(StagingName{*blob, *tag}) : std::nullopt;
+  if (!blob || !tag) return std::nullopt;
+  const auto record = read_record(at.layout.resume(at.repo, *blob));
+  if (record && record->file == *tag) return std::nullopt;
+  return Leftover{*blob, *tag};
 }
 
-bool is_dead(const Repository& at, const StagingName& name, const std::filesystem::directory_entry& entry,
+/// `<blob>.model-prep.resume` beside the blob itself, its staging gone: killed between the rename and its removal.
+std::optional<Leftover> record_of_blob(const Repository& at, std::string_view name) {
+  name.remove_suffix(kResumeSuffix.size());
+  const auto blob = Digest::parse(name);
+  if (!blob || !own_facts(at.layout.blob(at.repo, *blob))) return std::nullopt;
+  const auto record = read_record(at.layout.resume(at.repo, *blob));
+  if (record && own_facts(at.layout.staging(at.repo, *blob, record->file))) return std::nullopt;
+  return Leftover{*blob, record ? std::optional(record->writer) : std::nullopt};
+}
+
+bool is_dead(const Repository& at, const Leftover& left, const std::filesystem::directory_entry& entry,
              const Writer& self) {
   constexpr std::chrono::hours kDead{24};
   std::error_code error;
   const auto age = std::filesystem::file_time_type::clock::now() - entry.last_write_time(error);
   if (!error && age > kDead) return true;
-  if (!self.tag.same_machine(name.tag)) return false;
-  const std::string path = at.layout.lock(at.repo, name.blob);
+  if (!left.writer || !self.tag.same_machine(*left.writer) || *left.writer == self.tag) return false;
+  const std::string path = at.layout.lock(at.repo, left.blob);
   const auto lock = FileLock::try_acquire(at.lock_folder, path);
   return lock && *lock && (*lock)->excludes(at.lock_folder, path);
 }
@@ -268,10 +282,11 @@ std::int64_t staged_bytes(const CacheLayout& layout, const RepoId& repo, const D
 void sweep_staging(const Repository& at, const Writer& self) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(at.layout.blobs(at.repo), error)) {
-    const auto name = parse_name(entry.path().filename().string());
-    if (!name || name->tag == self.tag) continue;
-    const auto record = read_record(at.layout.resume(at.repo, name->blob));
-    if ((record && record->file == name->tag) || !is_dead(at, *name, entry, self)) continue;
+    const std::string name = entry.path().filename().string();
+    std::optional<Leftover> left;
+    if (name.ends_with(kStagingSuffix)) left = unnamed_staging(at, name);
+    if (name.ends_with(kResumeSuffix)) left = record_of_blob(at, name);
+    if (!left || !is_dead(at, *left, entry, self)) continue;
     static_cast<void>(at.folder.remove(entry.path().string()));  // another run's business if it cannot be done
   }
 }

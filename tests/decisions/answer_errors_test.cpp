@@ -118,7 +118,7 @@ TEST_CASE("a missing file behind the gate's exceptions stays a missing file") {
 
 TEST_CASE("a refusal by a payload host means that the signature is spent") {
   ResponseHead head;
-  head.status = GENERATE(401, 403, 404, 410);
+  head.status = GENERATE(400, 401, 403, 404, 410);
   head.content_type = "application/xml";
   const Answer answer = judge_payload(head, payload(asked(kAnonymous, false)));
   CHECK(answer.kind == AnswerKind::signature_spent);

@@ -126,8 +126,8 @@ TEST_CASE("what every status leads to where a payload host was asked for a part 
 301-303 follow
 304-306 protocol, fails
 307-308 follow
-309-400 protocol, fails
-401 ask the hub again
+309-399 protocol, fails
+400-401 ask the hub again
 402 protocol, fails
 403-404 ask the hub again
 405-407 protocol, fails

@@ -347,6 +347,14 @@ TEST_CASE("staging files that no record names are swept when their writer is sur
     sweep();
     CHECK_FALSE(fs::exists(place.file(kElsewhere)));
   }
+  SECTION("a record that stayed when its blob was published") {
+    write_all(place.layout.blob(kRepo, place.blob), "text");
+    write_all(place.record, resume_text({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
+    fs::remove(place.file(kDead));
+    sweep();
+    CHECK_FALSE(fs::exists(place.record));
+    CHECK(fs::exists(place.layout.blob(kRepo, place.blob)));
+  }
   SECTION("a record names it") {
     write_all(place.record, resume_text({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
     sweep();

@@ -88,7 +88,7 @@ struct Row {
 // clang-format off
 const Row kTable[] = {
     //                    commit and listing           address                      plain file                   file in one piece            ranges
-    {"status 400", status<400>, {"protocol protocol",  "protocol protocol",         "protocol protocol",         "protocol protocol",         "protocol protocol"}},
+    {"status 400", status<400>, {"protocol protocol",  "protocol protocol",         "protocol protocol",         "tree protocol",             "tree protocol"}},
     {"status 401", status<401>, {"not_found not_found", "not_found not_found",      "not_found not_found",       "tree protocol",             "tree protocol"}},
     {"status 403", status<403>, {"unauthorized unauthorized", "unauthorized unauthorized", "unauthorized unauthorized", "tree protocol",       "tree protocol"}},
     {"status 404", status<404>, {"not_found not_found", "not_found not_found",      "not_found not_found",       "tree protocol",             "tree protocol"}},

@@ -189,8 +189,8 @@ void HubSite::count_request(Answer& answer) {
                                         bucket + " requests per window."),
                        kind, answer.file);
   }
-  // Without a limit the rest never reads 0: a client may rightly stop at that.
-  const std::int64_t rest = std::max<std::int64_t>(options_.rate_limit ? 0 : 1, quota - window.used);
+  // Without a limit the rest never runs out: a client may rightly stop at that.
+  const std::int64_t rest = std::max<std::int64_t>(options_.rate_limit ? 0 : 100, quota - window.used);
   const auto left = std::chrono::ceil<std::chrono::seconds>(limit.window - age % limit.window).count();
   set_header(answer.headers, "RateLimit",
              "\"" + bucket + "\";r=" + std::to_string(rest) + ";t=" + std::to_string(left));

@@ -39,8 +39,9 @@ std::string repo_folder_name(const RepoId& repo);
 /// (hub-protocol.md 1.3).
 std::string link_target(const RepoPath& path, const Digest& blob);
 
-/// How the names of staging files end.
+/// How the names of staging files and of resume records end.
 inline constexpr std::string_view kStagingSuffix = ".model-prep.incomplete";
+inline constexpr std::string_view kResumeSuffix = ".model-prep.resume";
 
 class CacheLayout {
  public:

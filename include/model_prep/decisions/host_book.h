@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known of each host (an origin): when it may be asked again, and which of its faults were told.
 //
-// A host that says «not now» says it to all requests at once, whichever file they are for. Pure; time is an argument.
+// A host that says «not now» says it to all requests at once, whichever file they are for. One that says how many
+// requests are left of its window (`RateLimit: …;r=…;t=…`, hub-protocol.md 4.3) is asked that often and no oftener
+// until the window ends, those under way included; the Hub counts its API and its files apart. Pure; time is an
+// argument.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "model_prep/decisions/retry.h"
 #include "model_prep/values/error.h"
 #include "model_prep/values/response.h"
 
@@ -16,20 +20,33 @@ namespace model_prep {
 
 class HostBook {
  public:
-  enum class Why : std::uint8_t {
-    refused,  ///< it said 429 or 5xx
-    used_up,  ///< it answered, and said that nothing is left of this window: the next request would be refused
-  };
-  void embargo(const std::string& origin, Why why, TimePoint until);
-  /// The end of an embargo that is still on, else `TimePoint::min()`.
-  TimePoint embargoed_until(const std::string& origin, TimePoint now) const;
-  TimePoint embargoed_until(const std::string& origin, Why why, TimePoint now) const;
+  enum class Counted : std::uint8_t { queries, files };
+
+  /// It refused: 429 or 5xx.
+  void embargo(const std::string& origin, TimePoint until);
+  /// It is asked. The ticket goes with the request and comes back with its answer.
+  using Ticket = std::int64_t;
+  Ticket asked(const std::string& origin, Counted what);
+  /// It answered that request, and said how many more it would answer.
+  void heard(const std::string& origin, Counted what, Ticket ticket, const RateLimit& limit, TimePoint now);
+
+  /// When it may be asked again, else `TimePoint::min()`: after a refusal, or also after a window of which nothing is
+  /// left.
+  TimePoint refuses_until(const std::string& origin, TimePoint now) const;
+  TimePoint closed_until(const std::string& origin, Counted what, TimePoint now) const;
   /// Whether a fault of this kind is news. A dead network hits every file: one of them tells for all, every few
   /// seconds.
   bool is_news(const std::string& origin, ErrorKind kind, TimePoint now);
 
  private:
-  std::map<std::pair<std::string, Why>, TimePoint> embargoes_;
+  struct Window {
+    Ticket asked{0};
+    Ticket last{0};       ///< that it answers in this window: one that is not counted yet when `r` was said is after it
+    bool used_up{false};  ///< in its own words
+    TimePoint until{TimePoint::min()};
+  };
+  std::map<std::string, TimePoint> embargoes_;
+  std::map<std::pair<std::string, Counted>, Window> windows_;
   std::map<std::pair<std::string, ErrorKind>, TimePoint> told_;
 };
 

@@ -16,7 +16,7 @@
 //   moving      a redirect                              moving      the same range there, the token only at the hub
 //   moving      segment ended whole                     moving      record ranges
 //   moving      transient failure                       moving      give back what is missing; embargo host or file
-//   moving      401, 403, 404, 410 from a payload host  moving      ask the hub again, at most twice without progress
+//   moving      401, 403, … of a payload host           moving      ask the hub again, at most twice without progress
 //   moving      200 to a ranged request                 moving      one stream from byte 0, no ranges any more
 //   moving      416, another total, wrong encoding      moving      forget what is staged, once
 //   moving      all bytes on disk                       verifying   –
@@ -208,9 +208,13 @@ class Scheduler {
     int hops{0};
     int generation{0};
     std::int64_t received{0};
+    HostBook::Ticket ticket{0};
     PayloadAsked asked;
   };
 
+  HostBook::Counted counted(ItemId id) const {
+    return items_[id].work.query ? HostBook::Counted::queries : HostBook::Counted::files;
+  }
   bool begin(ItemId id, TimePoint now);
   void begin_items(TimePoint now);
   void look_at_locks(TimePoint now);

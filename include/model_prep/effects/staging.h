@@ -112,7 +112,8 @@ struct Repository {
   const CacheLayout& layout;
   RepoId repo;
 };
-/// Removes staging files that no record names and no living writer has: on this machine the lock tells, else their age.
+/// Removes staging files that no record names, and records whose blob is published, if no living writer has them: on
+/// this machine the lock tells, else their age.
 void sweep_staging(const Repository& repository, const Writer& self);
 
 }  // namespace model_prep
