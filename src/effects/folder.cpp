@@ -25,7 +25,8 @@ bool has_no_symlinks(int error_number) {
 Error through_link(const std::string& path) {
   return {ErrorKind::permission,
           fmt::format("{} is a symlink, and nothing is written through a symlink inside the cache", path),
-          "remove it, if nobody put it there on purpose; to keep models elsewhere, name that place as HF_HUB_CACHE"};
+          "remove it, if nobody put it there on purpose; to keep models elsewhere, name that place as HF_HUB_CACHE or "
+          "TRANSFORMERS_CACHE"};
 }
 
 Error folder_error(std::string_view operation, const std::string& path, int error_number) {

@@ -13,21 +13,12 @@
 #include <fmt/format.h>
 
 #include "model_prep/decisions/pace.h"
+#include "model_prep/effects/owned.h"
 #include "model_prep/effects/proxy.h"
 #include "model_prep/effects/tls.h"
 
 namespace model_prep {
 namespace {
-
-template <auto Fn>
-struct Free {
-  template <class T>
-  void operator()(T* pointer) const noexcept {
-    Fn(pointer);
-  }
-};
-template <class T, auto Fn>
-using Owned = std::unique_ptr<T, Free<Fn>>;
 
 using EasyHandle = Owned<CURL, curl_easy_cleanup>;
 using MultiHandle = Owned<CURLM, curl_multi_cleanup>;

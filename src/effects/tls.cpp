@@ -14,20 +14,15 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "model_prep/effects/owned.h"
+
 namespace model_prep {
 namespace {
 
-template <auto Fn>
-struct Free {
-  template <class T>
-  void operator()(T* pointer) const noexcept {
-    Fn(pointer);
-  }
-};
 void free_names(GENERAL_NAMES* names) { GENERAL_NAMES_free(names); }
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
-using Names = std::unique_ptr<GENERAL_NAMES, Free<free_names>>;
+using Certificate = Owned<X509, X509_free>;
+using Bio = Owned<BIO, BIO_free_all>;
+using Names = Owned<GENERAL_NAMES, free_names>;
 
 constexpr std::size_t kLongestName = 200;  // of a subject: it comes from the network and goes into one line
 constexpr int kMostHosts = 3;              // named of those that a certificate is for

@@ -13,22 +13,15 @@
 #include <utility>
 
 #include "support/catch.h"
+#include "support/in_child.h"
 #include "support/temporary_folder.h"
 
 namespace model_prep {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::in_child;
 using testing::TemporaryFolder;
-
-/// Runs `work` in a child and gives its answer, a small number.
-int in_child(const std::function<int()>& work) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(work());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 /// A child that holds a lock of flock(2) on a path until it is let go.
 class Holder {

@@ -13,12 +13,14 @@
 #include <iterator>
 
 #include "support/catch.h"
+#include "support/in_child.h"
 #include "support/temporary_folder.h"
 
 namespace model_prep {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::in_child;
 using testing::TemporaryFolder;
 
 std::string read_all(const fs::path& path) {
@@ -28,15 +30,6 @@ std::string read_all(const fs::path& path) {
 
 std::size_t entries_in(const fs::path& folder) {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
-}
-
-/// Runs `work` in a child and gives its answer, a small number.
-int in_child(const std::function<int()>& work) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(work());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /// A folder to write in, and beside it one that nothing may get into.

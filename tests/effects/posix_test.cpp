@@ -15,12 +15,14 @@
 #include <iterator>
 
 #include "support/catch.h"
+#include "support/in_child.h"
 #include "support/temporary_folder.h"
 
 namespace model_prep {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::in_child;
 using testing::TemporaryFolder;
 
 std::string read_all(const fs::path& path) {
@@ -29,15 +31,6 @@ std::string read_all(const fs::path& path) {
 }
 
 void write_text(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
-
-/// Runs `work` in a child and gives its answer, a small number.
-int in_child(const std::function<int()>& work) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(work());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 }  // namespace
 
