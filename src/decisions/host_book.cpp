@@ -37,10 +37,10 @@ TimePoint HostBook::refuses_until(const std::string& origin, TimePoint now) cons
   return found == embargoes_.end() || found->second <= now ? TimePoint::min() : found->second;
 }
 
-TimePoint HostBook::closed_until(const std::string& origin, Counted what, TimePoint now) const {
+TimePoint HostBook::closed_until(const std::string& origin, Counted what, std::int64_t under_way, TimePoint now) const {
   const auto found = windows_.find({origin, what});
   const bool open = found == windows_.end() || now >= found->second.until ||
-                    (!found->second.used_up && found->second.asked < found->second.last);
+                    (!found->second.used_up && found->second.asked + under_way < found->second.last);
   return std::max(refuses_until(origin, now), open ? TimePoint::min() : found->second.until);
 }
 

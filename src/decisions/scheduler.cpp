@@ -173,7 +173,7 @@ bool Scheduler::start_one(ItemId id, TimePoint now) {
     wake(item.not_before);
     return false;
   }
-  if (const TimePoint until = hosts_.closed_until(item.work.url.origin, counted(id), now); until != TimePoint::min()) {
+  if (const TimePoint until = closed_until(id, item.work.url.origin, now); until != TimePoint::min()) {
     wake(until);
     return false;
   }
@@ -185,6 +185,12 @@ bool Scheduler::start_one(ItemId id, TimePoint now) {
   const auto range = item.segments->take();
   if (range) start(id, *range);
   return range.has_value();
+}
+
+TimePoint Scheduler::closed_until(ItemId id, const std::string& origin, TimePoint now) const {
+  const auto under_way = std::count_if(transfers_.begin(), transfers_.end(),
+                                       [&](const auto& running) { return running.second.url.origin == origin; });
+  return hosts_.closed_until(origin, counted(id), under_way, now);
 }
 
 void Scheduler::start(ItemId id, ByteRange range) {
@@ -234,7 +240,8 @@ void Scheduler::on_bytes(TransferId id, ByteRange range) {
   item.unsaved = true;
   item.window_waited = false;
   if (const std::int64_t total = item.segments->have().total(); total > item.best) {
-    if (item.budget.moved(total - item.best)) item.spent_signatures = 0;
+    // What began before the refusal says nothing of the signatures since.
+    if (item.budget.moved(total - item.best) && transfer.generation == item.generation) item.spent_signatures = 0;
     item.best = total;
   }
   const std::int64_t mark = item.segments->watermark();

@@ -66,8 +66,8 @@ void Scheduler::hop(TransferId id, Transfer transfer, const ResponseHead& head, 
   Item& item = items_[transfer.item];
   if (!target) return fail(transfer.item, target.error(), now);
   // A host that calls its window used up at every answer, the window's end or not, does not mean it: it is heard once.
-  const TimePoint until = item.window_waited ? hosts_.refuses_until(target->origin, now)
-                                             : hosts_.closed_until(target->origin, counted(transfer.item), now);
+  const TimePoint until =
+      item.window_waited ? hosts_.refuses_until(target->origin, now) : closed_until(transfer.item, target->origin, now);
   if (until != TimePoint::min()) {
     item.window_waited = true;
     give_back(transfer);  // the signature may not live that long: ask again when the host may be asked

@@ -16,33 +16,33 @@ constexpr auto kQueries = HostBook::Counted::queries;
 }  // namespace
 
 TEST_CASE("a host that was never heard of may be asked") {
-  CHECK(HostBook().closed_until(kHub, kFiles, kNow) == TimePoint::min());
+  CHECK(HostBook().closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
 }
 
 TEST_CASE("a refusal holds until its end, for all that this host is asked and for no other") {
   HostBook book;
   book.embargo(kHub, kNow + seconds(5));
-  for (const auto what : {kFiles, kQueries}) CHECK(book.closed_until(kHub, what, kNow) == kNow + seconds(5));
+  for (const auto what : {kFiles, kQueries}) CHECK(book.closed_until(kHub, what, 0, kNow) == kNow + seconds(5));
   CHECK(book.refuses_until(kHub, kNow) == kNow + seconds(5));
-  CHECK(book.closed_until(kHub, kFiles, kNow + seconds(5)) == TimePoint::min());
-  CHECK(book.closed_until("https://cdn.example", kFiles, kNow) == TimePoint::min());
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(5)) == TimePoint::min());
+  CHECK(book.closed_until("https://cdn.example", kFiles, 0, kNow) == TimePoint::min());
 }
 
 TEST_CASE("a later word can lengthen a refusal and not shorten it") {
   HostBook book;
   book.embargo(kHub, kNow + seconds(5));
   book.embargo(kHub, kNow + seconds(2));
-  CHECK(book.closed_until(kHub, kFiles, kNow) == kNow + seconds(5));
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(5));
   book.embargo(kHub, kNow + seconds(9));
-  CHECK(book.closed_until(kHub, kFiles, kNow) == kNow + seconds(9));
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(9));
 }
 
 TEST_CASE("a used-up window is waited out, and a second more, for what it counts") {
   HostBook book;
   book.heard(kHub, kFiles, book.asked(kHub, kFiles), {0, seconds(5)}, kNow);
-  CHECK(book.closed_until(kHub, kFiles, kNow) == kNow + seconds(6));
-  CHECK(book.closed_until(kHub, kFiles, kNow + seconds(6)) == TimePoint::min());
-  CHECK(book.closed_until(kHub, kQueries, kNow) == TimePoint::min());
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(6));
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(6)) == TimePoint::min());
+  CHECK(book.closed_until(kHub, kQueries, 0, kNow) == TimePoint::min());
   CHECK(book.refuses_until(kHub, kNow) == TimePoint::min());
 }
 
@@ -52,9 +52,16 @@ TEST_CASE("a host is asked as often as it said, and what was under way when it s
   for (int i = 0; i < 3; ++i) book.asked(kHub, kFiles);
   book.heard(kHub, kFiles, first, {5, seconds(9)}, kNow);
   book.asked(kHub, kFiles);
-  CHECK(book.closed_until(kHub, kFiles, kNow) == TimePoint::min());
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
   book.asked(kHub, kFiles);
-  CHECK(book.closed_until(kHub, kFiles, kNow) == kNow + seconds(10));
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(10));
+}
+
+TEST_CASE("as many as are under way may have been counted before the one that was answered") {
+  HostBook book;
+  book.heard(kHub, kFiles, book.asked(kHub, kFiles), {5, seconds(9)}, kNow);
+  CHECK(book.closed_until(kHub, kFiles, 4, kNow) == TimePoint::min());
+  CHECK(book.closed_until(kHub, kFiles, 5, kNow) == kNow + seconds(10));
 }
 
 TEST_CASE("the order in which answers come changes nothing") {
@@ -65,9 +72,9 @@ TEST_CASE("the order in which answers come changes nothing") {
   if (in_order) book.heard(kHub, kFiles, first, {2, seconds(9)}, kNow);
   book.heard(kHub, kFiles, second, {1, seconds(9)}, kNow);
   if (!in_order) book.heard(kHub, kFiles, first, {2, seconds(9)}, kNow);
-  CHECK(book.closed_until(kHub, kFiles, kNow) == TimePoint::min());
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
   book.asked(kHub, kFiles);
-  CHECK(book.closed_until(kHub, kFiles, kNow) == kNow + seconds(10));
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(10));
 }
 
 TEST_CASE("a used-up window stays so to its end, whatever is said meanwhile, and then counts anew") {
@@ -75,9 +82,9 @@ TEST_CASE("a used-up window stays so to its end, whatever is said meanwhile, and
   const auto first = book.asked(kHub, kFiles);
   book.heard(kHub, kFiles, book.asked(kHub, kFiles), {0, seconds(9)}, kNow);
   book.heard(kHub, kFiles, first, {7, seconds(300)}, kNow + seconds(1));
-  CHECK(book.closed_until(kHub, kFiles, kNow + seconds(1)) == kNow + seconds(10));
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(1)) == kNow + seconds(10));
   book.heard(kHub, kFiles, book.asked(kHub, kFiles), {7, seconds(9)}, kNow + seconds(10));
-  CHECK(book.closed_until(kHub, kFiles, kNow + seconds(10)) == TimePoint::min());
+  CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(10)) == TimePoint::min());
 }
 
 TEST_CASE("the same fault of a host is news once in a few seconds") {

@@ -31,9 +31,10 @@ class HostBook {
   void heard(const std::string& origin, Counted what, Ticket ticket, const RateLimit& limit, TimePoint now);
 
   /// When it may be asked again, else `TimePoint::min()`: after a refusal, or also after a window of which nothing is
-  /// left.
+  /// left. The host may have answered the requests that are under way in another order than they were sent, so that
+  /// many may be less than it seems.
   TimePoint refuses_until(const std::string& origin, TimePoint now) const;
-  TimePoint closed_until(const std::string& origin, Counted what, TimePoint now) const;
+  TimePoint closed_until(const std::string& origin, Counted what, std::int64_t under_way, TimePoint now) const;
   /// Whether a fault of this kind is news. A dead network hits every file: one of them tells for all, every few
   /// seconds.
   bool is_news(const std::string& origin, ErrorKind kind, TimePoint now);

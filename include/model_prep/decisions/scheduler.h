@@ -215,6 +215,7 @@ class Scheduler {
   HostBook::Counted counted(ItemId id) const {
     return items_[id].work.query ? HostBook::Counted::queries : HostBook::Counted::files;
   }
+  TimePoint closed_until(ItemId id, const std::string& origin, TimePoint now) const;
   bool begin(ItemId id, TimePoint now);
   void begin_items(TimePoint now);
   void look_at_locks(TimePoint now);
