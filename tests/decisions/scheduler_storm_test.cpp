@@ -4,6 +4,13 @@
 
 using namespace model_prep::testing;
 
+// There is no thread in it that ThreadSanitizer could watch, and under it a storm takes twenty times as long.
+#if defined(__SANITIZE_THREAD__)
+constexpr int kStorms = 400;
+#else
+constexpr int kStorms = 4'000;
+#endif
+
 // Watched on the way (storm.cpp): it ends; never more transfers than connections; nothing starts before an embargo ends
 // or before its file's back-off does; published only with equal digests and all bytes; attempts bounded; no byte twice;
 // the token only at the hub; after a stop nothing starts and every item has exactly one outcome; no waking without
@@ -13,7 +20,7 @@ TEST_CASE("the scheduler keeps its promises through a random storm") {
   int reused = 0;
   int failed = 0;
   int cancelled = 0;
-  for (unsigned seed = 0; seed < 4'000; ++seed) {
+  for (unsigned seed = 0; seed < kStorms; ++seed) {
     INFO("seed " << seed);
     Storm storm(seed);
     const std::string broken = storm.run();
@@ -24,10 +31,10 @@ TEST_CASE("the scheduler keeps its promises through a random storm") {
     cancelled += storm.cancelled;
   }
   // It is a storm: everything happens, and much still arrives.
-  CHECK(fetched > 10'000);
-  CHECK(reused > 1'000);
-  CHECK(failed > 1'000);
-  CHECK(cancelled > 1'000);
+  CHECK(fetched > kStorms * 5 / 2);
+  CHECK(reused > kStorms / 4);
+  CHECK(failed > kStorms / 4);
+  CHECK(cancelled > kStorms / 4);
 }
 
 TEST_CASE("in calm weather everything that is not stopped arrives") {
