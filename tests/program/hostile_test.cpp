@@ -201,7 +201,7 @@ TEST_CASE("names that differ only by case or by Unicode normalization are differ
 TEST_CASE("a listing of 100,000 files needs less than 128 MiB and few seconds, in one page or in many") {
   static constexpr std::size_t kFiles =
       kSanitized ? 10'000 : 100'000;  // a sanitizer looks for other things, ten times slower
-  const std::size_t in_page = GENERATE(kFiles, std::size_t{1'000});
+  const std::size_t in_page = GENERATE(true, false) ? kFiles : 1'000;
   const HubRepo repo = small_repo("org/hostile");
   const FileDigests config = digests_of(file_of(repo, "config.json"));
   const std::string wanted =
