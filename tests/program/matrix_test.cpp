@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMiB = 1024 * 1024;
 constexpr std::int64_t kLarge = 9 * kMiB;  // three ranges for three connections: 4, 4 and 1 MiB
-constexpr int kMostMoreRequests = 24;      // than without a fault
+constexpr int kMostMoreRequests = 36;      // than without a fault: attempts for each of three ranges, and their hops
 // A silence and more: libcurl's speed is a mean over five seconds, so it is seen after six or seven, not after one.
 constexpr double kMostSeconds = 30;
 const std::string kWeights = "model.safetensors";
