@@ -16,7 +16,7 @@ constexpr mode_t kLockMode = 0664;
 bool is_lock_at(int fd, const std::string& path) {
   const auto held = facts(fd);
   const auto there = own_facts(path);
-  return held && there && held->names > 0 && held->device == there->device && held->inode == there->inode;
+  return held && there && held->names > 0 && held->is_same_file(*there);
 }
 
 bool cannot_lock(int error_number) {

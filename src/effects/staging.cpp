@@ -223,7 +223,7 @@ Status Staging::claim_over(const ResumeRecord& record) {
 bool Staging::still_named() const {
   const auto named = own_facts(path_);
   const auto held = facts(fd_.get());
-  return named && held && named->inode == held->inode && named->device == held->device;
+  return named && held && held->is_same_file(*named);
 }
 
 Result<Staging::Held> Staging::save(const RangeSet& have) {

@@ -14,7 +14,6 @@
 #include <sys/types.h>
 
 #include <functional>
-
 #include <string>
 #include <string_view>
 

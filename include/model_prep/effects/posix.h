@@ -43,7 +43,8 @@ struct FileFacts {
   std::uint64_t device{0};
   std::uint64_t inode{0};
   std::uint64_t names{0};  ///< hard links
-  bool operator==(const FileFacts&) const = default;
+  /// Two descriptions of one file, under whatever names.
+  bool is_same_file(const FileFacts& other) const { return device == other.device && inode == other.inode; }
 };
 /// What is at the path, links followed. Nothing if there is nothing, or only a dangling link.
 std::optional<FileFacts> facts(const std::string& path);
