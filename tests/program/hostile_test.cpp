@@ -12,12 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-
 const std::string kOid(40, 'a');
 constexpr std::size_t kLongestLine = 1'000;
 
@@ -199,16 +193,15 @@ TEST_CASE("names that differ only by case or by Unicode normalization are differ
 }
 
 TEST_CASE("a listing of 100,000 files needs less than 128 MiB and few seconds, in one page or in many") {
-  static constexpr std::size_t kFiles =
-      kSanitized ? 10'000 : 100'000;  // a sanitizer looks for other things, ten times slower
-  const std::size_t in_page = GENERATE(true, false) ? kFiles : 1'000;
+  const std::size_t files = is_sanitized() ? 10'000 : 100'000;  // a sanitizer looks for other things, ten times slower
+  const std::size_t in_page = GENERATE(true, false) ? files : 1'000;
   const HubRepo repo = small_repo("org/hostile");
   const FileDigests config = digests_of(file_of(repo, "config.json"));
   const std::string wanted =
       entry("config.json", std::to_string(size_of(file_of(repo, "config.json").content)), config.blob_name());
   std::vector<Fault> faults;
-  for (std::size_t at = 0; at < kFiles; at += in_page) {
-    const std::string next = at + in_page < kFiles ? std::to_string(at) : "";
+  for (std::size_t at = 0; at < files; at += in_page) {
+    const std::string next = at + in_page < files ? std::to_string(at) : "";
     faults.push_back(at_hostile(Fault::On::tree, page(listing(at, at + in_page, at == 0 ? wanted : ""), next), 1));
   }
   faults.push_back(at_hostile(Fault::On::resolve, Stall{}));
@@ -221,8 +214,8 @@ TEST_CASE("a listing of 100,000 files needs less than 128 MiB and few seconds, i
       },
       std::chrono::seconds(50)));
   const std::int64_t peak = peak_memory_kib(program->pid());
-  CHECK(scene.requests("tree") == kFiles / in_page);
-  if (kSanitized) return;
+  CHECK(scene.requests("tree") == files / in_page);
+  if (is_sanitized()) return;
   CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(20));
   CHECK(peak > 0);
   CHECK(peak < 128 * 1024);
@@ -242,7 +235,7 @@ TEST_CASE("a listing that does not end is given up, with few requests and little
   std::vector<Fault> faults;
   for (std::size_t i = 0; i < endless.pages; ++i) faults.push_back(at_hostile(Fault::On::tree, endless.make(i), 1));
   const Scene scene(faults);
-  const Run run = scene.machine.shell((kSanitized ? "" : "ulimit -v 700000; ") +
+  const Run run = scene.machine.shell((is_sanitized() ? "" : "ulimit -v 700000; ") +
                                       std::string("exec $PROGRAM org/hostile org/small"));
   check_refused(scene, run, "protocol");
   CHECK(contains(run.model("org/hostile")["error"]["message"], endless.said));

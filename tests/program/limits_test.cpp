@@ -14,12 +14,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMB = 1'000'000;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-
 /// Mounts of its own for one shell, which vanish with it; false (and said loudly) where that is not allowed.
 bool may_mount() {
   const bool may = run_program({"unshare", "-m", "true"}).exit_code == 0;
@@ -174,7 +168,7 @@ TEST_CASE("ranges of one file share the connections that --jobs allows") {
 }
 
 TEST_CASE("a file of 300 MB needs less than 64 MiB of memory") {
-  if (kSanitized) {
+  if (is_sanitized()) {
     WARN("SKIPPED: A SANITIZER'S MEMORY IS NOT THE PROGRAM'S");
     return;
   }

@@ -22,6 +22,12 @@
 
 namespace model_prep::testing {
 
+/// The program of this build, or the one that MODEL_PREP_PROGRAM names: so the tests are compiled once and judge the
+/// sanitized programs too.
+const std::string& tested_program();
+/// It is built with a sanitizer: slower by far, and with a great deal of address space.
+bool is_sanitized();
+
 struct Run {
   int exit_code = 0;  ///< -n: ended by signal n without a word
   std::string out;

@@ -29,11 +29,8 @@ void plant(const std::string& what, const fs::path& path) {
 
 /// Bounded in memory and time, so that reading without end is seen.
 Run bounded_run(const Machine& machine, const std::string& arguments) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return machine.shell("exec timeout -s KILL 50 $PROGRAM " + arguments);
-#else
+  if (is_sanitized()) return machine.shell("exec timeout -s KILL 50 $PROGRAM " + arguments);
   return machine.shell("ulimit -v 700000; exec timeout -s KILL 20 $PROGRAM " + arguments);
-#endif
 }
 
 }  // namespace

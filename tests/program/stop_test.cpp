@@ -39,7 +39,7 @@ class Stopped {
   Stopped(const Machine& machine, As as, const std::vector<std::string>& arguments) : machine_(machine), as_(as) {
     std::vector<std::string> argv;
     if (as == As::process_one) argv = kUnshare;
-    argv.emplace_back(MODEL_PREP_PROGRAM);
+    argv.push_back(tested_program());
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     program_ = std::make_unique<RunningProgram>(argv, machine.environment());
   }
@@ -47,7 +47,7 @@ class Stopped {
     std::vector<std::string> argv;
     if (as == As::process_one) argv = kUnshare;
     argv.insert(argv.end(), {"/bin/sh", "-c", script});
-    program_ = std::make_unique<RunningProgram>(argv, machine.environment({{"PROGRAM", MODEL_PREP_PROGRAM}}));
+    program_ = std::make_unique<RunningProgram>(argv, machine.environment({{"PROGRAM", tested_program()}}));
   }
 
   RunningProgram& program() { return *program_; }
