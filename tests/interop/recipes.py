@@ -95,10 +95,11 @@ def offline(repo, commit, files, whole, cache_dirs):
         assert sorted(str(path.relative_to(folder)) for path in below) == sorted(files)
 
 
-def download(repo, cache_dir=None, revision=None, allow_patterns=None):
+def download(repo, cache_dir=None, revision=None, allow_patterns=None, max_workers=8):
     from huggingface_hub import snapshot_download
 
-    return snapshot_download(repo, cache_dir=cache_dir, revision=revision, allow_patterns=allow_patterns)
+    return snapshot_download(repo, cache_dir=cache_dir, revision=revision, allow_patterns=allow_patterns,
+                             max_workers=max_workers)
 
 
 def download_each(repo, files, cache_dir=None, revision=None):
