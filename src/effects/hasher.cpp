@@ -13,7 +13,8 @@
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kBlock = 1024 * 1024;
+constexpr std::int64_t kStep = 1024 * 1024;  // between two looks at what else there is to do
+constexpr std::size_t kBlock = 128 * 1024;   // stays in the second-level cache, where it is read from then
 
 struct FreeContext {
   void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
@@ -82,7 +83,8 @@ struct Hasher::Task {
 
 std::optional<Error> Hasher::Task::read_until(std::int64_t until, std::span<char> block) {
   while (done < until) {
-    const ssize_t count = pread(fd.get(), block.data(), static_cast<std::size_t>(until - done), done);
+    const auto wanted = std::min(block.size(), static_cast<std::size_t>(until - done));
+    const ssize_t count = pread(fd.get(), block.data(), wanted, done);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return io_error("read back", "a file being verified", errno);
     if (count == 0) return Error{ErrorKind::io, "a file being verified became shorter", {}};
@@ -171,7 +173,7 @@ void Hasher::run() {
 
 /// Gives the mutex up while it reads. The task stays where it is meanwhile: only this thread erases tasks.
 void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char> block) {
-  const std::int64_t until = std::min(task.watermark, task.done + static_cast<std::int64_t>(block.size()));
+  const std::int64_t until = std::min(task.watermark, task.done + kStep);
   lock.unlock();
   std::optional<Error> error = task.read_until(until, block);
   lock.lock();

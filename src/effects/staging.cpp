@@ -7,7 +7,10 @@
 #include <filesystem>
 
 #include <fcntl.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include <fmt/format.h>
 
@@ -34,9 +37,12 @@ std::optional<ResumeRecord> read_record(const std::string& path) {
 }
 
 /// A full disk or quota is told before the first byte and not after the thirtieth gigabyte. The file's size stays 0:
-/// only what was written counts. Where there is no fallocate(2) the writes will tell.
+/// only what was written counts. Where there is no fallocate(2) the writes will tell. In memory it would cost as much
+/// as writing, before the first byte, and free space needs no reserving to be known there.
 Status reserve(int fd, std::int64_t size, const std::string& path) {
-  if (size < Staging::kClaimed || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) == 0) return ok();
+  struct statfs volume {};
+  const bool in_memory = fstatfs(fd, &volume) == 0 && volume.f_type == TMPFS_MAGIC;
+  if (in_memory || size < Staging::kClaimed || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) == 0) return ok();
   const bool no_room = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
   return no_room ? Status(io_error("reserve space for", path, errno)) : ok();
 }
