@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cctype>
 #include <map>
 #include <type_traits>
@@ -16,6 +17,7 @@
 #include "model_prep/effects/owned.h"
 #include "model_prep/effects/proxy.h"
 #include "model_prep/effects/tls.h"
+#include "model_prep/effects/url.h"
 
 namespace model_prep {
 namespace {
@@ -23,11 +25,10 @@ namespace {
 using EasyHandle = Owned<CURL, curl_easy_cleanup>;
 using MultiHandle = Owned<CURLM, curl_multi_cleanup>;
 using HeaderList = Owned<curl_slist, curl_slist_free_all>;
-using UrlHandle = Owned<CURLU, curl_url_cleanup>;
 
 constexpr long kConnectSeconds = 30;
 constexpr std::chrono::milliseconds kLongestPoll = std::chrono::minutes(10);
-constexpr long kBufferBytes = 256 * 1024;  // fewer calls per GiB on plain http; TLS gives 16 KiB whatever it says
+constexpr long kBufferBytes = 128 * 1024;  // fewer calls per GiB on plain http; TLS gives 16 KiB whatever it says
 constexpr std::size_t kIgnoredBytes = 64 * 1024;  // of a body nobody wants: beyond, closing is cheaper than reading
 // Of one answer's headers, interim answers and a proxy's included. The Hub sends 3 KiB in 40 lines; libcurl before 8.3
 // would keep whatever comes.
@@ -97,6 +98,7 @@ struct Transfer {
   ResponseHead head;
   BodySink::Body body{BodySink::Body::ignored};
   bool headed{false};
+  bool gathered{false};  // the sink has bytes since its last pause
   std::size_t ignored{0};
   std::size_t header_bytes{0};
   int header_lines{0};
@@ -145,9 +147,19 @@ struct Transfer {
       ignored += bytes.size();
       if (ignored > kIgnoredBytes) body = BodySink::Body::refused;
     } else if (body == BodySink::Body::wanted) {
+      gathered = true;
       error = sink->on_data(bytes);
     }
     return body != BodySink::Body::refused && !error;
+  }
+
+  /// Whether the transfer can go on.
+  bool pause() {
+    if (!gathered) return true;
+    gathered = false;
+    auto fault = sink->on_pause();
+    if (fault && !error) error = std::move(fault);
+    return !error;
   }
 
   /// What libcurl says, in words that name no secret.
@@ -171,6 +183,7 @@ struct Transfer {
 
   TransferEnd end(CURLcode code) {
     if (code == CURLE_OK && !error) see_head();  // of an answer without a body
+    pause();
     TransferEnd result{.id = id, .head = {}, .refused = body == BodySink::Body::refused, .error = std::move(error)};
     if (!result.error && code != CURLE_OK && !result.refused) result.error = fault(code);
     result.head = std::move(head);
@@ -230,7 +243,9 @@ void configure(Transfer& transfer, const Request& request, const TransportSettin
   set_option(easy, CURLOPT_PATH_AS_IS, 1L);
   set_option(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set_option(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  if (roots == SystemRoots::missing) set_option(easy, CURLOPT_CAINFO, static_cast<char*>(nullptr));
+  // Without a folder of certificates beside the file libcurl reads the file once and not for each connection. Debian's
+  // file holds what is in the folder.
+  set_option(easy, roots == SystemRoots::missing ? CURLOPT_CAINFO : CURLOPT_CAPATH, static_cast<char*>(nullptr));
   set_option(easy, CURLOPT_SSL_CTX_FUNCTION, &on_tls);
   set_option(easy, CURLOPT_SSL_CTX_DATA, static_cast<void*>(&transfer));
   // libcurl reads `http_proxy` in lower case only, for the sake of CGI programs; this is none. NO_PROXY still counts.
@@ -263,30 +278,6 @@ void configure(Transfer& transfer, const Request& request, const TransportSettin
   set_option(easy, CURLOPT_PRIVATE, static_cast<void*>(&transfer));
 }
 
-std::string url_part(CURLU* url, CURLUPart part, unsigned int flags) {
-  char* text = nullptr;
-  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return {};
-  const Owned<char, curl_free> owned(text);
-  return text;
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
-/// Scheme, host and port of an http(s) address in one spelling; empty if it is none.
-std::string origin_of(const std::string& text) {
-  const UrlHandle url(curl_url());
-  if (!url || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) return {};
-  const std::string scheme = lower(url_part(url.get(), CURLUPART_SCHEME, 0));
-  if (scheme != "http" && scheme != "https") return {};
-  const std::string host = lower(url_part(url.get(), CURLUPART_HOST, 0));
-  const std::string port = url_part(url.get(), CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
-  return fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port);
-}
-
 }  // namespace
 
 /// Transient is an allow-list: what is not named here is not tried again.
@@ -308,29 +299,6 @@ ErrorKind kind_of_transfer_error(int code) {
   }
 }
 
-std::optional<Url> parse_url(std::string_view text) {
-  const std::string copy(text);
-  const std::string origin = origin_of(copy);
-  // libcurl reads up to a NUL, and we would go on behind it. A host that is written oddly (%2534, %34) may make an
-  // origin that is read as another one.
-  if (origin.empty() || text.find('\0') != std::string_view::npos || origin_of(origin) != origin) return std::nullopt;
-  return Url{copy, origin, origin.starts_with("https:")};
-}
-
-std::optional<Url> resolve_url(const Url& base, std::string_view reference) {
-  if (reference.find('\0') != std::string_view::npos) return std::nullopt;
-  if (reference.starts_with('/') && !reference.starts_with("//"))
-    return parse_url(base.origin + std::string(reference));
-  const std::size_t colon = reference.find("://");
-  if (colon != std::string_view::npos && reference.find_first_of("/?#") > colon) return parse_url(reference);
-  const UrlHandle url(curl_url());
-  const std::string copy(reference);
-  if (!url || curl_url_set(url.get(), CURLUPART_URL, base.text.c_str(), 0) != CURLUE_OK ||
-      curl_url_set(url.get(), CURLUPART_URL, copy.c_str(), 0) != CURLUE_OK)
-    return std::nullopt;
-  return parse_url(url_part(url.get(), CURLUPART_URL, 0));
-}
-
 struct Transport::State {
   explicit State(TransportSettings wanted)
       : settings(std::move(wanted)), trust(settings.authorities), multi(curl_multi_init()) {
@@ -345,6 +313,7 @@ struct Transport::State {
   // Transfers after the multi handle would leave it first; removing them needs it.
   MultiHandle multi;
   std::map<TransferId, std::unique_ptr<Transfer>> transfers;
+  std::atomic<bool> woken{false};
 
   void remove(std::map<TransferId, std::unique_ptr<Transfer>>::iterator at) {
     curl_multi_remove_handle(multi.get(), at->second->easy.get());  // fails only for a handle that is not in it
@@ -373,6 +342,26 @@ struct Transport::State {
       remove(here);
     }
     return ends;
+  }
+
+  /// Lets all sinks finish with what they have; those that cannot have ended.
+  std::vector<TransferEnd> pause() {
+    std::vector<TransferEnd> ends;
+    for (auto at = transfers.begin(); at != transfers.end();) {
+      const auto here = at++;
+      if (here->second->pause()) continue;
+      ends.push_back(here->second->end(CURLE_WRITE_ERROR));
+      remove(here);
+    }
+    return ends;
+  }
+
+  /// How many sockets are ready.
+  int wait(std::chrono::milliseconds longest) {
+    int ready = 0;
+    curl_waitfd wake_fd{settings.wake_fd, CURL_WAIT_POLLIN, 0};
+    check(curl_multi_poll(multi.get(), &wake_fd, wake_fd.fd >= 0 ? 1 : 0, static_cast<int>(longest.count()), &ready));
+    return ready;
   }
 
   TimePoint due() const {
@@ -421,16 +410,21 @@ std::vector<TransferEnd> Transport::poll(TimePoint until) {
   const TimePoint now = Clock::now();
   std::vector<TransferEnd> ends = state_->move(now);
   if (!ends.empty()) return ends;
-  until = std::min(until, state_->due());
-  const auto wait =
-      until <= now ? Milliseconds(0) : std::min(std::chrono::ceil<Milliseconds>(until - now), kLongestPoll);
-  curl_waitfd wake_fd{state_->settings.wake_fd, CURL_WAIT_POLLIN, 0};
-  check(
-      curl_multi_poll(state_->multi.get(), &wake_fd, wake_fd.fd >= 0 ? 1 : 0, static_cast<int>(wait.count()), nullptr));
+  if (state_->wait(Milliseconds(0)) == 0) {
+    ends = state_->pause();
+    if (!ends.empty()) return ends;
+    until = std::min(until, state_->due());
+    // The first wait may have swallowed what `wake` sent.
+    if (until > now && !state_->woken.exchange(false))
+      state_->wait(std::min(std::chrono::ceil<Milliseconds>(until - now), kLongestPoll));
+  }
   return state_->move(Clock::now());
 }
 
-void Transport::wake() { check(curl_multi_wakeup(state_->multi.get())); }
+void Transport::wake() {
+  state_->woken = true;
+  check(curl_multi_wakeup(state_->multi.get()));
+}
 
 std::string transport_version() {
   const curl_version_info_data* version = curl_version_info(CURLVERSION_NOW);

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/decisions/json_reader.h"
-#include "model_prep/effects/http.h"
+#include "model_prep/effects/url.h"
 #include "model_prep/values/text.h"
 
 namespace model_prep {

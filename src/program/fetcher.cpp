@@ -12,6 +12,7 @@ namespace model_prep {
 namespace {
 
 constexpr std::size_t kLargestReply = 16 * 1024 * 1024;
+constexpr std::size_t kBlock = 128 * 1024;       // written at once, while there is more to come
 constexpr std::int64_t kWorthALine = 1'000'000;  // smaller files are told at debug level
 
 bool is_web_page(const std::string& path) { return path.ends_with(".html") || path.ends_with(".htm"); }
@@ -50,7 +51,9 @@ class Fetcher::PayloadSink : public BodySink {
         observer_(observer),
         staging_(staging),
         transfer_(transfer),
-        range_(scheduler.range_of(transfer)) {}
+        range_(scheduler.range_of(transfer)) {
+    held_.reserve(std::min(kBlock, static_cast<std::size_t>(range_.size())));
+  }
 
   Body on_head(const ResponseHead& head) override {
     if (judge_payload(head, scheduler_.payload_asked(transfer_)).kind == AnswerKind::body) return Body::wanted;
@@ -58,9 +61,24 @@ class Fetcher::PayloadSink : public BodySink {
   }
 
   std::optional<Error> on_data(std::span<const char> bytes) override {
-    const auto size = static_cast<std::int64_t>(bytes.size());
-    if (size > range_.size()) return Error{ErrorKind::protocol, "the body is longer than announced", {}};
-    if (Status written = staging_.write(bytes, range_.begin); !written) return written.error();
+    if (static_cast<std::int64_t>(held_.size() + bytes.size()) > range_.size())
+      return Error{ErrorKind::protocol, "the body is longer than announced", {}};
+    while (!bytes.empty()) {
+      const auto begun = static_cast<std::size_t>(range_.begin) % kBlock;
+      const auto piece = bytes.first(std::min(bytes.size(), kBlock - begun - held_.size()));
+      held_.insert(held_.end(), piece.begin(), piece.end());
+      bytes = bytes.subspan(piece.size());
+      if (begun + held_.size() < kBlock) break;
+      if (auto error = on_pause()) return error;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Error> on_pause() override {
+    if (held_.empty() || !scheduler_.running(transfer_)) return std::nullopt;
+    const auto size = static_cast<std::int64_t>(held_.size());
+    if (Status written = staging_.write(held_, range_.begin); !written) return written.error();
+    held_.clear();
     scheduler_.on_bytes(transfer_, {range_.begin, range_.begin + size});
     observer_.moved(size);
     range_.begin += size;
@@ -72,7 +90,8 @@ class Fetcher::PayloadSink : public BodySink {
   Observer& observer_;
   Staging& staging_;
   TransferId transfer_;
-  ByteRange range_;
+  ByteRange range_;         // what is still to be written
+  std::vector<char> held_;  // its beginning
 };
 
 struct Fetcher::OpenFile {
@@ -176,7 +195,9 @@ void Fetcher::drive(Run& run) {
       if (run.plan != nullptr) run.sinks.erase(end.id);  // a redirected transfer starts with a new sink
     }
     answer_hashes(run);
-    if (!signal_ && signal()) scheduler.stop(interrupted(*signal_), Clock::now());
+    if (signal_ || !signal()) continue;
+    for (const auto& [id, sink] : run.sinks) static_cast<void>(sink->on_pause());  // so that nothing comes again
+    scheduler.stop(interrupted(*signal_), Clock::now());
   }
   hosts_ = scheduler.hosts();
   requests_ += scheduler.requests();

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/effects/hasher.h"
+#include "model_prep/effects/url.h"
 
 namespace model_prep {
 namespace {

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "model_prep/effects/http.h"
+#include "model_prep/effects/url.h"
 #include "support/catch.h"
 #include "support/fake_hub.h"
 #include "support/hub_connection.h"

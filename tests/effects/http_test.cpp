@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The transport against the test hub, with real sockets.
 #include "model_prep/effects/http.h"
+#include "model_prep/effects/url.h"
 
 #include <algorithm>
 #include <chrono>
@@ -22,8 +23,10 @@ using Body = BodySink::Body;
 struct Recorder : BodySink {
   Body answer = Body::wanted;
   std::optional<Error> refuse_data;
+  std::optional<Error> refuse_pause;
   std::vector<ResponseHead> heads;
   std::string bytes;
+  std::vector<std::size_t> let_go;  ///< how many bytes there were at each pause
 
   Body on_head(const ResponseHead& head) override {
     heads.push_back(head);
@@ -32,6 +35,10 @@ struct Recorder : BodySink {
   std::optional<Error> on_data(std::span<const char> data) override {
     bytes.append(data.data(), data.size());
     return refuse_data;
+  }
+  std::optional<Error> on_pause() override {
+    let_go.push_back(bytes.size());
+    return refuse_pause;
   }
 };
 
@@ -102,6 +109,33 @@ TEST_CASE("a redirect is not followed but told, with what the hub says of the fi
   CHECK(end.head.redirect->origin == site.hub.payload_origin());
   CHECK(end.head.redirect->text == end.head.location);
   CHECK(sink.bytes.empty());
+}
+
+TEST_CASE("a sink lets go of its bytes when no more wait, and before the end") {
+  Site site;
+  Transport transport(settings());
+  Recorder whole;
+  CHECK_FALSE(end_of(transport, request_for(site.cached("config.json")), whole).error.has_value());
+  REQUIRE_FALSE(whole.let_go.empty());
+  CHECK(whole.let_go.back() == 10);
+  site.hub.add(Fault{.on = Fault::On::resolve_cache, .what = testing::Stall{.after = 4}});
+  Recorder stalled;
+  transport.start(2, request_for(site.cached("config.json")), stalled);
+  const TimePoint deadline = Clock::now() + std::chrono::seconds(20);
+  while (stalled.let_go.empty() && Clock::now() < deadline)
+    CHECK(transport.poll(Clock::now() + std::chrono::milliseconds(20)).empty());
+  CHECK(stalled.let_go == std::vector<std::size_t>{4});
+}
+
+TEST_CASE("a sink that cannot let go of its bytes ends the transfer") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  sink.refuse_pause = Error{ErrorKind::disk_full, "no space", {}};
+  const TransferEnd end = end_of(transport, request_for(site.cached("config.json")), sink);
+  REQUIRE(end.error.has_value());
+  CHECK(end.error->kind == ErrorKind::disk_full);
+  CHECK(sink.let_go.size() == 1);
 }
 
 TEST_CASE("a relative redirect stays at its origin") {

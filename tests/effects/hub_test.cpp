@@ -2,7 +2,7 @@
 // The Hub's addresses and its JSON, in the shapes recorded from the live one.
 #include "model_prep/effects/hub.h"
 
-#include "model_prep/effects/http.h"
+#include "model_prep/effects/url.h"
 #include "support/catch.h"
 
 namespace model_prep {

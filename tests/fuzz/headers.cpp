@@ -4,7 +4,7 @@
 #include "fuzz/targets.h"
 #include "model_prep/decisions/answer.h"
 #include "model_prep/decisions/retry.h"
-#include "model_prep/effects/http.h"
+#include "model_prep/effects/url.h"
 
 namespace model_prep::fuzz {
 namespace {

@@ -3,8 +3,8 @@
 
 #include "fuzz/targets.h"
 #include "model_prep/decisions/answer.h"
-#include "model_prep/effects/http.h"
 #include "model_prep/effects/hub.h"
+#include "model_prep/effects/url.h"
 
 namespace model_prep::fuzz {
 namespace {

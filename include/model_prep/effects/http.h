@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP: the one owner of libcurl. No type of it is seen here.
+// HTTP: the owner of libcurl, with url.h. No type of it is seen here.
 //
 // All calls and all callbacks of sinks happen on the thread that calls `poll`. A transfer follows no redirect, retries
 // nothing and has no total time limit: those are decisions, made elsewhere. What a transfer does do: it verifies TLS,
@@ -23,15 +23,6 @@
 #include "model_prep/values/response.h"
 
 namespace model_prep {
-
-/// An http(s) address, or nothing. The text is kept as it is; the origin is in one spelling.
-std::optional<Url> parse_url(std::string_view text);
-/// `reference` (a Location) against `base`, RFC 3986 section 5; an absolute one is kept byte for byte.
-std::optional<Url> resolve_url(const Url& base, std::string_view reference);
-/// Everything but `A-Z a-z 0-9 _ . - ~` as %XX (hub-protocol.md 3.1).
-std::string percent_encode(std::string_view text);
-/// `Link: <https://…>; rel="next"`: the address, or nothing (hub-protocol.md 3.3).
-std::optional<std::string> next_link(std::string_view header);
 
 /// A secret that cannot be printed by accident: it has no formatter and no conversion.
 class Token {
@@ -64,6 +55,8 @@ class BodySink {
   /// `refused` ends the transfer.
   virtual Body on_head(const ResponseHead& head) = 0;
   virtual std::optional<Error> on_data(std::span<const char> bytes) = 0;
+  /// No more bytes wait to be taken, or the transfer is about to end: what was gathered must not be held back longer.
+  virtual std::optional<Error> on_pause() { return std::nullopt; }
 };
 
 struct TransportSettings {
