@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A TCP proxy that is a long or a narrow line: data arrives `--delay` seconds after it was sent, each way, and a new
+connection costs one round trip more, as the handshake would; with `--rate`, no connection carries more than so many
+bytes a second to the client. The kernel's own means (netem) are not there in every machine that runs this.
+
+    link.py [--delay S] [--rate BYTES] LISTEN:TO...
+"""
+
+import argparse
+import asyncio
+
+BLOCK = 256 * 1024
+MOST = 64 << 20  # bytes under way in one direction of one connection
+
+
+async def pump(reader, writer, delay: float, rate: float, first: float) -> None:
+    """Carries one direction: what was read at t is written at t + delay; the very first bytes `first` later."""
+    loop = asyncio.get_running_loop()
+    under_way: asyncio.Queue = asyncio.Queue(MOST // BLOCK)
+    born = loop.time()
+
+    async def read() -> None:
+        free = loop.time()
+        while True:
+            try:
+                data = await reader.read(BLOCK if not rate else 64 * 1024)
+            except OSError:
+                data = b""
+            now = loop.time()
+            if rate:
+                # The line is busy with what was sent before; it saves nothing up while it is idle.
+                free = max(free, now) + len(data) / rate
+                if free - now > 0.005:
+                    await asyncio.sleep(free - now)
+                now = loop.time()
+            await under_way.put((max(now, born + first) + delay, data))
+            if not data:
+                return
+
+    task = asyncio.create_task(read())
+    try:
+        while True:
+            due, data = await under_way.get()
+            if due > (now := loop.time()):
+                await asyncio.sleep(due - now)
+            if not data:
+                break
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+    except (OSError, RuntimeError):
+        pass
+    finally:
+        task.cancel()
+
+
+async def serve(listen: int, to: int, delay: float, rate: float) -> None:
+    async def connection(reader, writer) -> None:
+        far_writer = None
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", to, limit=1 << 20)
+            there = asyncio.create_task(pump(reader, far_writer, delay, 0, 2 * delay))
+            back = asyncio.create_task(pump(far_reader, writer, delay, rate, 0))
+            # A client that has gone needs nothing more; a server that has ended has sent its last.
+            await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (there, back):
+                task.cancel()
+        except OSError:
+            pass
+        finally:
+            for each in (writer, far_writer):
+                if each is not None:
+                    each.close()
+
+    server = await asyncio.start_server(connection, "127.0.0.1", listen, limit=1 << 20, backlog=1024)
+    await server.serve_forever()
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--delay", type=float, default=0)
+    parser.add_argument("--rate", type=float, default=0)
+    parser.add_argument("ports", nargs="+")
+    options = parser.parse_args()
+    lines = [tuple(map(int, each.split(":"))) for each in options.ports]
+    await asyncio.gather(*(serve(listen, to, options.delay, options.rate) for listen, to in lines))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
