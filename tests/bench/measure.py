@@ -4,6 +4,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import time
@@ -89,7 +90,11 @@ def run(argv: list[str], extra: dict[str, str], output: Path, memory: bool = Tru
     if memory:
         argv = ["/usr/bin/time", "--quiet", "--format=%M", f"--output={peak}", *argv]
     pid, started = spawn(argv, extra, output)
-    _, status, usage = os.wait4(pid, 0)
+    try:
+        _, status, usage = os.wait4(pid, 0)
+    except BaseException:  # the benchmark itself is being ended
+        os.killpg(pid, signal.SIGKILL)
+        raise
     wall = time.perf_counter() - started
     code = os.waitstatus_to_exitcode(status)
     if code != 0:
