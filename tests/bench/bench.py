@@ -44,7 +44,8 @@ def machine(options, found) -> dict[str, str]:
     memory = int(Path("/proc/meminfo").read_text().split()[1]) / 2**20
     return {
         "CPU": f"{cpu}, {os.cpu_count()} cores", "RAM": f"{memory:.0f} GiB", "kernel": platform.release(),
-        "disk": filesystem(options.disk), "server": f"{first_line('nginx', '-v')}, worker_processes {options.workers}",
+        "disk": filesystem(options.disk),
+        "load before": f"{options.load:.1f}", "server": f"{first_line('nginx', '-v')}, worker_processes {options.workers}",
         "OpenSSL": first_line("openssl", "version"),
         "clients": ", ".join(dict.fromkeys(f"{rival.name} {rival.version}".strip() for rival in found)),
     }
@@ -105,6 +106,7 @@ def sparse_repo(options, root: Path) -> Repo | None:
 
 def main() -> int:
     options = parse()
+    options.load = os.getloadavg()[0]
     tools = BUILD / "bench"
     tools.mkdir(parents=True, exist_ok=True)
     options.disk.mkdir(parents=True, exist_ok=True)
@@ -139,7 +141,8 @@ def main() -> int:
         shutil.rmtree(root, ignore_errors=True)
         shutil.rmtree(options.disk / "target", ignore_errors=True)
     result = {"date": time.strftime("%Y-%m-%d"), "quick": options.quick, "repetitions": options.repetitions,
-              "seconds": round(time.time() - started), "machine": machine(options, found), "cases": report.as_json(done)}
+              "seconds": round(time.time() - started), "machine": machine(options, found), "cases": report.as_json(done),
+              "verifies": {rival.name: rival.verifies for rival in found} | {cases.FLOOR: True, cases.HASH: True}}
     (tools / "results.json").write_text(json.dumps(result, indent=1) + "\n")
     report.write(result, HERE if options.publish else tools)
     print(f"Written: {(HERE if options.publish else tools) / 'results.md'}")

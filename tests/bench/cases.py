@@ -245,6 +245,7 @@ def second_runs(bench: Bench, case: Case, rivals: list[Rival], repos, repetition
         jobs[rival.name] = bench.job("http", repos, bench.root / f"again-{number}")
         measure.empty(jobs[rival.name].target)
         bench.one(rival, jobs[rival.name])
+        measure.check(jobs[rival.name])
     for _ in range(repetitions):
         for rival in rivals:
             sample = bench.one(rival, jobs[rival.name], memory=False)
