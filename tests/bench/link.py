@@ -10,6 +10,7 @@ import argparse
 import asyncio
 
 BLOCK = 256 * 1024
+LATE = 0.05  # seconds
 MOST = 64 << 20  # bytes under way in one direction of one connection
 
 
@@ -23,14 +24,14 @@ async def pump(reader, writer, delay: float, rate: float, first: float) -> None:
         free = loop.time()
         while True:
             try:
-                data = await reader.read(BLOCK if not rate else 64 * 1024)
+                data = await reader.read(BLOCK)
             except OSError:
                 data = b""
             now = loop.time()
             if rate:
-                # The line is busy with what was sent before; it saves nothing up while it is idle.
-                free = max(free, now) + len(data) / rate
-                if free - now > 0.005:
+                # The line is busy with what was sent before. It saves up no more than this process may be late.
+                free = max(free, now - LATE) + len(data) / rate
+                if free > now:
                     await asyncio.sleep(free - now)
                 now = loop.time()
             await under_way.put((max(now, born + first) + delay, data))
