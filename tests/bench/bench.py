@@ -17,6 +17,7 @@ from pathlib import Path
 import cases
 import content
 import report
+import runs
 from hub import Hub, linked_site, plain_site
 from measure import AccessLog, Failed
 from rivals import Repo, rivals
@@ -34,18 +35,27 @@ def first_line(*command: str) -> str:
 
 
 def filesystem(folder: Path) -> str:
-    return first_line("stat", "-f", "-c", "%T", str(folder))
+    return first_line("findmnt", "-n", "-o", "FSTYPE", "-T", str(folder))
 
 
 def machine(options, found) -> dict[str, str]:
     """What this was measured on."""
-    cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), platform.machine())
+    cpu = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
     memory = int(Path("/proc/meminfo").read_text().split()[1]) / 2**20
     return {
-        "CPU": f"{cpu}, {os.cpu_count()} cores", "RAM": f"{memory:.0f} GiB", "kernel": platform.release(),
+        "CPU": f"{cpu}, {os.cpu_count()} cores",
+        "RAM": f"{memory:.0f} GiB",
+        "kernel": platform.release(),
         "disk": filesystem(options.disk),
-        "load before": f"{options.load:.1f}", "server": f"{first_line('nginx', '-v')}, worker_processes {options.workers}",
+        "load before": f"{options.load:.1f}",
+        "server": f"{first_line('nginx', '-v').replace('nginx version: ', '')}, worker_processes {options.workers}",
         "OpenSSL": first_line("openssl", "version"),
         "clients": ", ".join(dict.fromkeys(f"{rival.name} {rival.version}".strip() for rival in found)),
     }
@@ -62,21 +72,29 @@ def link_large(root: Path, models) -> Repo:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tests/bench/run", description="Measures model-prep against other downloaders.")
-    parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="runs of each client (slow cases: fewer)")
+    parser = argparse.ArgumentParser(
+        prog="tests/bench/run", description="Measures model-prep against other downloaders."
+    )
+    parser.add_argument(
+        "--repetitions", type=int, default=5, metavar="N", help="runs of each client (slow cases: fewer)"
+    )
     parser.add_argument("--only", metavar="CASE,...", help="only these cases: " + " ".join(cases.CASES))
-    parser.add_argument("--quick", action="store_true", help="a tenth of the size, two repetitions: does it all still work?")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the size, two repetitions: does it all still work?"
+    )
     parser.add_argument("--publish", action="store_true", help="write tests/bench/results.md and results.svg")
     parser.add_argument("--program", type=Path, default=BUILD / "model-prep", help="the model-prep to measure")
     parser.add_argument("--compare", type=Path, metavar="PROGRAM", help="another build of it, measured in the same run")
     parser.add_argument("--rivals", metavar="NAME,...", help="only these rivals, beside model-prep")
-    parser.add_argument("--sparse", type=float, default=4, metavar="GB", help="size of the sparse file (the target says 60)")
+    parser.add_argument(
+        "--sparse", type=float, metavar="GB", help="size of the sparse file (default: 60 if there is room for 65)"
+    )
     parser.add_argument("--workers", default="auto", help="nginx's worker_processes")
     parser.add_argument("--disk", type=Path, default=BUILD / "bench" / "disk", help="a folder on a disk")
     options = parser.parse_args()
     if options.quick:
         options.repetitions = min(options.repetitions, 2)
-        options.sparse = min(options.sparse, 0.5)
+        options.sparse = 0.5
     options.names = options.only.split(",") if options.only else list(cases.CASES)
     for name in options.names:
         if name not in cases.CASES:
@@ -88,20 +106,25 @@ def choose_rivals(options, tools: Path):
     found = rivals(tools, options.program.resolve())
     if options.rivals:
         names = options.rivals.split(",")
-        found = [rival for rival in found if rival.name == cases.OURS or rival.name in names]
+        found = [rival for rival in found if rival.name == runs.OURS or rival.name in names]
     if options.compare:
-        other = next(rival for rival in rivals(tools, options.compare.resolve()) if rival.name == cases.OURS)
-        found.insert(1, dataclasses.replace(other, name=f"{cases.OURS} (compared)"))
+        other = next(rival for rival in rivals(tools, options.compare.resolve()) if rival.name == runs.OURS)
+        found.insert(1, dataclasses.replace(other, name=f"{runs.OURS} (compared)"))
     return found
 
 
 def sparse_repo(options, root: Path) -> Repo | None:
+    """The file of the size that the target names, unless that would fill somebody's disk."""
     if "sparse" not in options.names:
         return None
-    room = shutil.disk_usage(options.disk).free / 1e9 - 5
-    if room < options.sparse:
-        print(f"THE SPARSE FILE IS ONLY {room:.0f} GB, BECAUSE {options.disk} HAS NO ROOM FOR MORE.")
-    return content.sparse_file(root, int(min(room, options.sparse) * 1e9)) if room > 0.1 else None
+    free = shutil.disk_usage(options.disk).free / 1e9
+    size = options.sparse or (60 if free >= 65 else min(10, free / 4))
+    if size > free - 1:
+        print(f"NO SPARSE FILE: {options.disk} HAS NO ROOM FOR {size:.0f} GB.")
+        return None
+    if size < 60:
+        print(f"THE SPARSE FILE IS {size:.1f} GB, NOT 60: {options.disk} HAS {free:.0f} GB FREE, OR IT WAS ASKED FOR.")
+    return content.sparse_file(root, int(size * 1e9))
 
 
 def main() -> int:
@@ -120,12 +143,27 @@ def main() -> int:
         counts = (200, 250, 1000) if options.quick else (200, 2500, 10000)
         many = {count: content.many_files(root, count, 4096) for count in counts}
         large, sparse = link_large(root, models), sparse_repo(options, root)
-        sites = {"http": plain_site("http"), "https": plain_site("https"), "far": linked_site("http"),
-                 "narrow": linked_site("http")}
+        sites = {
+            "http": plain_site("http"),
+            "https": plain_site("https"),
+            "far": linked_site("http"),
+            "narrow": linked_site("http"),
+        }
         repos = [*models, large, *many.values(), *([sparse] if sparse else [])]
         with Hub(root, repos, list(sites.values()), options.workers) as hub:
-            bench = cases.Bench(root, options.disk, hub, sites, found, models, large, many, sparse, options.repetitions,
-                                AccessLog(hub.log))
+            bench = runs.Bench(
+                root,
+                options.disk,
+                hub,
+                sites,
+                found,
+                models,
+                large,
+                many,
+                sparse,
+                options.repetitions,
+                AccessLog(hub.log),
+            )
             for name in options.names:
                 print(f"== {name}", flush=True)
                 try:
@@ -140,9 +178,15 @@ def main() -> int:
     finally:
         shutil.rmtree(root, ignore_errors=True)
         shutil.rmtree(options.disk / "target", ignore_errors=True)
-    result = {"date": time.strftime("%Y-%m-%d"), "quick": options.quick, "repetitions": options.repetitions,
-              "seconds": round(time.time() - started), "machine": machine(options, found), "cases": report.as_json(done),
-              "verifies": {rival.name: rival.verifies for rival in found} | {cases.FLOOR: True, cases.HASH: True}}
+    result = {
+        "date": time.strftime("%Y-%m-%d"),
+        "quick": options.quick,
+        "repetitions": options.repetitions,
+        "seconds": round(time.time() - started),
+        "machine": machine(options, found),
+        "cases": report.as_json(done),
+        "verifies": {rival.name: rival.verifies for rival in found} | {runs.FLOOR: True, runs.HASH: True},
+    }
     (tools / "results.json").write_text(json.dumps(result, indent=1) + "\n")
     report.write(result, HERE if options.publish else tools)
     print(f"Written: {(HERE if options.publish else tools) / 'results.md'}")

@@ -5,130 +5,15 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
-import content
 import measure
-from hub import Hub, Site, listing_pages
-from measure import Failed, Sample, median
-from rivals import Job, Repo, Rival
+from hub import listing_pages
+from rivals import Job, Rival
+from runs import HASH, OURS, Bench, Case, Link, Target, second_runs, size_of
 
-OURS = "model-prep"
-FLOOR = "cp + openssl dgst"
-HASH = "openssl dgst"
 SEGMENT = 32 << 20  # what the engine takes in one request of a file of less than 4 GiB
-
-
-@dataclass
-class Target:
-    """One row of `target | measured | met`."""
-    text: str
-    measured: str
-    met: bool
-
-
-@dataclass
-class Case:
-    name: str
-    title: str
-    job: str
-    rows: dict[str, list[Sample]] = field(default_factory=dict)
-    targets: list[Target] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def value(self, rival: str, what: str = "wall") -> float | None:
-        samples = self.rows.get(rival)
-        return median(getattr(sample, what) for sample in samples) if samples else None
-
-    def ratio(self, text: str, over: str, most: float, what: str = "wall") -> None:
-        """A target of the form: ours at most so many times another's."""
-        ours, others = self.value(OURS, what), self.value(over, what)
-        if ours is None or not others:
-            self.notes.append(f"NOT COMPARED with {over}, which did not run: {text}.")
-            return
-        self.targets.append(Target(f"{text}: {what} ≤ {most:.2f} × {over}", f"{ours / others:.2f} ×", ours <= most * others))
-
-
-@dataclass
-class Bench:
-    """What every case needs."""
-    root: Path  # on tmpfs
-    disk: Path
-    hub: Hub
-    sites: dict[str, Site]
-    rivals: list[Rival]
-    models: tuple[Repo, ...]
-    large: Repo
-    many: dict[int, Repo]
-    sparse: Repo | None
-    repetitions: int
-    log: measure.AccessLog = None
-
-    def chosen(self, *names: str) -> list[Rival]:
-        """These rivals, as far as they are there; and always model-prep, with a second build of it if one was given."""
-        return [rival for rival in self.rivals if rival.name.startswith(OURS) or rival.name in names]
-
-    def ours(self) -> list[Rival]:
-        return self.chosen()
-
-    def job(self, site: str, repos, target: Path, connections: int = 8) -> Job:
-        where = self.sites[site]
-        return Job(where.endpoint, self.hub.ca if where.scheme == "https" else None, tuple(repos), target, connections)
-
-    def one(self, rival: Rival, job: Job, memory: bool = True, after: list[str] | None = None) -> Sample:
-        """One measured run. `after` is a shell command that belongs to it."""
-        argv, extra = rival.command(job)
-        if after:
-            argv = ["sh", "-c", '"$@" && ' + " ".join(after), "sh", *argv]
-        self.log.skip()
-        sample = measure.run(argv, extra, self.root / "output", memory)
-        return measure.add_log(sample, self.log.read())
-
-    def say(self, case: Case, name: str, sample: Sample) -> None:
-        print(f"   {case.name:<10} {name:<22} {sample.wall:8.3f} s  cpu {sample.cpu:7.3f} s  rss {sample.rss / 2**20:6.1f} MiB  "
-              f"{sample.requests:6} requests  {sample.connections:4} connections  {sample.bytes / 1e6:8.1f} MB", flush=True)
-
-    def rounds(self, case: Case, rivals: list[Rival], make: Callable[[Path], Job], repetitions: int,
-               folder: Path | None = None, after: Callable[[Rival, Job], list[str] | None] = lambda *_: None) -> None:
-        """First runs, A B C A B C; what arrived is checked once for each rival, outside the measured time."""
-        target = (folder or self.root) / "target"
-        for number in range(repetitions):
-            for rival in rivals:
-                measure.empty(target)
-                if folder:
-                    measure.settle(folder)
-                job = make(target)
-                sample = self.one(rival, job, after=after(rival, job))
-                if number == 0 and rival.name not in (FLOOR, HASH):
-                    measure.check(job)
-                case.rows.setdefault(rival.name, []).append(sample)
-                self.say(case, rival.name, sample)
-        shutil.rmtree(target, ignore_errors=True)
-
-    def floor(self) -> list[Rival]:
-        """What no downloader can beat by much: copying the files and hashing them; and the hash alone, for its CPU."""
-        def sources(job: Job) -> list[str]:
-            return [str(content.file_path(self.root, repo, file.path)) for repo in job.repos for file in repo.files]
-
-        def copy(job: Job):
-            folders = [str(self.root / "files" / repo.id / repo.commit) for repo in job.repos]
-            script = 'target=$1; shift; for folder; do cp -r "$folder" "$target/" && ' \
-                     'find "$folder" -type f -exec openssl dgst -sha256 {} + >/dev/null || exit 1; done'
-            return ["sh", "-c", script, "sh", str(job.target), *folders], {}
-
-        return [Rival(FLOOR, "", True, copy),
-                Rival(HASH, "", True, lambda job: (["openssl", "dgst", "-sha256", *sources(job)], {}))]
-
-
-def size_of(repos) -> str:
-    files = [file for repo in repos for file in repo.files]
-    total = sum(file.size for file in files)
-    return f"{total / 1e9:.2f} GB in {len(files):,} files" if total > 1e9 else f"{total / 1e6:.1f} MB in {len(files):,} files"
 
 
 def three_models(bench: Bench, scheme: str) -> Case:
@@ -146,10 +31,17 @@ def http(bench: Bench) -> Case:
     case.ratio(text, "curl -Z + sha256sum", 0.50)
     ours, theirs, bare = (case.value(name, "cpu") for name in (OURS, "curl", HASH))
     if ours and theirs and bare:
-        case.targets.append(Target("CPU seconds ≤ 1.15 × (curl's + the bare hash's)", f"{ours / (theirs + bare):.2f} ×",
-                                   ours <= 1.15 * (theirs + bare)))
+        case.targets.append(
+            Target(
+                "CPU seconds ≤ 1.15 × (curl's + the bare hash's)",
+                f"{ours / (theirs + bare):.2f} ×",
+                ours <= 1.15 * (theirs + bare),
+            )
+        )
     peak = max(sample.rss for sample in case.rows[OURS])
-    case.targets.append(Target("peak RSS, eight connections, three models ≤ 32 MiB", f"{peak / 2**20:.1f} MiB", peak <= 32 << 20))
+    case.targets.append(
+        Target("peak RSS, eight connections, three models ≤ 32 MiB", f"{peak / 2**20:.1f} MiB", peak <= 32 << 20)
+    )
     return case
 
 
@@ -164,14 +56,22 @@ def https(bench: Bench) -> Case:
 
 def disk(bench: Bench) -> Case:
     case = Case("disk", "three models, http, on disk, durable", size_of(bench.models))
-    case.notes.append("model-prep syncs each file before it is published. After curl, `sync` is given curl's files by name, "
-                      "so that it does not wait for what other programs wrote. huggingface_hub syncs nothing.")
+    case.notes.append(
+        "model-prep syncs each file before it is published. After curl, `sync` is given curl's files by name, "
+        "so that it does not wait for what other programs wrote. huggingface_hub syncs nothing."
+    )
 
     def after(rival: Rival, job: Job):
         return [f"find {job.target} -type f -exec sync {{}} +"] if rival.name.startswith("curl") else None
 
-    bench.rounds(case, bench.chosen("curl", "huggingface_hub"), lambda target: bench.job("http", bench.models, target),
-                 bench.repetitions, bench.disk, after)
+    bench.rounds(
+        case,
+        bench.chosen("curl", "huggingface_hub"),
+        lambda target: bench.job("http", bench.models, target),
+        bench.repetitions,
+        bench.disk,
+        after,
+    )
     case.ratio("three models, http, on disk, durable", "curl", 1.25)
     return case
 
@@ -183,44 +83,40 @@ def sparse(bench: Bench) -> Case | None:
     case = Case("sparse", "one sparse file, http, on disk", f"{size / 1e9:.0f} GB in one file")
     bench.rounds(case, bench.ours(), lambda target: bench.job("http", [bench.sparse], target), 1, bench.disk)
     peak = case.rows[OURS][0].rss
-    case.targets.append(Target(f"peak RSS, eight connections, one sparse file of {size / 1e9:.0f} GB ≤ 32 MiB",
-                               f"{peak / 2**20:.1f} MiB", peak <= 32 << 20))
+    case.targets.append(
+        Target(
+            f"peak RSS, eight connections, one sparse file of {size / 1e9:.0f} GB ≤ 32 MiB",
+            f"{peak / 2**20:.1f} MiB",
+            peak <= 32 << 20,
+        )
+    )
     if size < 60e9:
         case.notes.append(f"The file was {size / 1e9:.0f} GB, not 60: `--sparse 60` needs 65 GB free on the disk.")
     return case
 
 
-class Link:
-    """link.py before one site."""
-
-    def __init__(self, site: Site, *options: str):
-        lines = [f"{site.hub_front}:{site.hub_port}", f"{site.payload_front}:{site.payload_port}"]
-        self.argv = [sys.executable, str(Path(__file__).with_name("link.py")), *options, *lines]
-
-    def __enter__(self) -> None:
-        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL)
-        time.sleep(0.5)
-        if self.process.poll() is not None:
-            raise Failed("link.py did not start")
-
-    def __exit__(self, *_) -> None:
-        self.process.terminate()
-        self.process.wait()
-
-
 def narrow(bench: Bench) -> Case:
     case = Case("narrow", "20 MB/s per connection, one large file, http", size_of([bench.large]))
-    case.notes.append("The rate is kept by a proxy: nginx's limit_rate gives every request its first second's worth at "
-                      "once, which would flatter a client that asks for ranges.")
+    case.notes.append(
+        "The rate is kept by a proxy: nginx's limit_rate gives every request its first second's worth at "
+        "once, which would flatter a client that asks for ranges."
+    )
     with Link(bench.sites["narrow"], "--rate", "20e6"):
         for jobs, repetitions in ((8, min(3, bench.repetitions)), (1, 1)):
             rounds = Case(case.name, "", "")
             rivals = bench.chosen("aria2c", "aria2c -x8 -s8") if jobs == 8 else bench.ours()[:1]
-            bench.rounds(rounds, rivals, lambda target, jobs=jobs: bench.job("narrow", [bench.large], target, jobs), repetitions)
+            bench.rounds(
+                rounds, rivals, lambda target, jobs=jobs: bench.job("narrow", [bench.large], target, jobs), repetitions
+            )
             case.rows |= {name if jobs == 8 else f"{name} --jobs 1": rows for name, rows in rounds.rows.items()}
     gain = case.value(f"{OURS} --jobs 1") / case.value(OURS)
-    case.targets.append(Target("20 MB/s per connection, one large file: eight connections ≥ 7.0 × as fast as one",
-                               f"{gain:.2f} ×", gain >= 7.0))
+    case.targets.append(
+        Target(
+            "20 MB/s per connection, one large file: eight connections ≥ 7.0 × as fast as one",
+            f"{gain:.2f} ×",
+            gain >= 7.0,
+        )
+    )
     return case
 
 
@@ -228,31 +124,23 @@ def far(bench: Bench) -> Case:
     repo, jobs, trip = bench.many[200], 8, 0.05
     case = Case("far", "50 ms round trip, 200 small files, http", size_of([repo]))
     with Link(bench.sites["far"], "--delay", str(trip / 2)):
-        bench.rounds(case, bench.chosen("huggingface_hub", "curl -Z"), lambda target: bench.job("far", [repo], target, jobs),
-                     min(3, bench.repetitions))
+        bench.rounds(
+            case,
+            bench.chosen("huggingface_hub", "curl -Z"),
+            lambda target: bench.job("far", [repo], target, jobs),
+            min(3, bench.repetitions),
+        )
     limit, wall = 1.5 * (200 / jobs) * 2 * trip, case.value(OURS)
-    case.targets.append(Target(f"50 ms of round trip, 200 small files ≤ 1.5 × (200 / {jobs}) × 2 round trips = {limit:.2f} s",
-                               f"{wall:.2f} s", wall <= limit))
+    case.targets.append(
+        Target(
+            f"50 ms of round trip, 200 small files ≤ 1.5 × (200 / {jobs}) × 2 round trips = {limit:.2f} s",
+            f"{wall:.2f} s",
+            wall <= limit,
+        )
+    )
     used = max(sample.connections for sample in case.rows[OURS])
     case.targets.append(Target(f"the same: connections reused (≤ {jobs})", f"{used} connections", used <= jobs))
     return case
-
-
-def second_runs(bench: Bench, case: Case, rivals: list[Rival], repos, repetitions: int, suffix: str = "") -> None:
-    """Each rival fills a target of its own, unmeasured; then all of them run again, in turn."""
-    jobs = {}
-    for number, rival in enumerate(rivals):
-        jobs[rival.name] = bench.job("http", repos, bench.root / f"again-{number}")
-        measure.empty(jobs[rival.name].target)
-        bench.one(rival, jobs[rival.name])
-        measure.check(jobs[rival.name])
-    for _ in range(repetitions):
-        for rival in rivals:
-            sample = bench.one(rival, jobs[rival.name], memory=False)
-            case.rows.setdefault(rival.name + suffix, []).append(sample)
-            bench.say(case, rival.name + suffix, sample)
-    for job in jobs.values():
-        shutil.rmtree(job.target)
 
 
 def again(bench: Bench) -> Case:
@@ -275,8 +163,13 @@ def again_many(bench: Bench) -> Case:
     case.targets.append(Target(f"second run, {counts[-1]:,} files ≤ 150 ms", f"{many * 1000:.1f} ms", many <= 0.150))
     # The start of the process is in both: a linear program's ratio is below that of the counts.
     growth, ratio = many / few, counts[-1] / counts[0]
-    case.targets.append(Target(f"the same: linear in files (≤ {ratio:.0f} × the time of {counts[0]:,} files)",
-                               f"{growth:.2f} ×", growth <= 1.05 * ratio))
+    case.targets.append(
+        Target(
+            f"the same: linear in files (≤ {ratio:.0f} × the time of {counts[0]:,} files)",
+            f"{growth:.2f} ×",
+            growth <= 1.05 * ratio,
+        )
+    )
     return case
 
 
@@ -289,16 +182,28 @@ def many(bench: Bench) -> Case:
     bench.rounds(case, [rival for rival in bench.rivals if rival.name == "huggingface_hub"], make, 1)
     ours, others = case.value(OURS), case.value("huggingface_hub")
     if others:
-        case.targets.append(Target(f"first run, {count:,} files of 4 KiB: ≥ 3 × as fast as huggingface_hub",
-                                   f"{others / ours:.1f} ×", others >= 3 * ours))
+        case.targets.append(
+            Target(
+                f"first run, {count:,} files of 4 KiB: ≥ 3 × as fast as huggingface_hub",
+                f"{others / ours:.1f} ×",
+                others >= 3 * ours,
+            )
+        )
         case.notes.append("huggingface_hub was run once here.")
     asked = max(sample.requests for sample in case.rows[OURS])
     redirects = max(sample.redirects for sample in case.rows[OURS])
     limit = count + listing_pages(repo) + 1
-    case.targets.append(Target(f"the same: requests, without what redirects lead to ≤ files + listing pages + 1 = {limit:,}",
-                               f"{asked - redirects:,} and {redirects:,} redirects", asked - redirects <= limit))
-    case.notes.append("The Hub answers a small file's address with a redirect to another path of itself, so every client "
-                      "sends two requests for each; the second one is counted apart.")
+    case.targets.append(
+        Target(
+            f"the same: requests, without what redirects lead to ≤ files + listing pages + 1 = {limit:,}",
+            f"{asked - redirects:,} and {redirects:,} redirects",
+            asked - redirects <= limit,
+        )
+    )
+    case.notes.append(
+        "The Hub answers a small file's address with a redirect to another path of itself, so every client "
+        "sends two requests for each; the second one is counted apart."
+    )
     return case
 
 
@@ -306,10 +211,13 @@ def version(bench: Bench) -> Case:
     case = Case("version", "model-prep --version", "no download")
     for rival in bench.ours():
         program = rival.command(bench.job("http", [], bench.root / "target"))[0][0]
-        case.rows[rival.name] = [measure.run([program, "--version"], {}, bench.root / "output", False) for _ in range(50)]
+        case.rows[rival.name] = [
+            measure.run([program, "--version"], {}, bench.root / "output", False) for _ in range(50)
+        ]
         bench.say(case, rival.name, case.rows[rival.name][0])
     wall = case.value(OURS)
-    case.targets.append(Target("`model-prep --version` ≤ 5 ms (median of 50)", f"{wall * 1000:.1f} ms", wall <= 0.005))
+    text = "`model-prep --version` ≤ 5 ms (median of 50)"
+    case.targets.append(Target(text, f"{wall * 1000:.1f} ms", wall <= 0.005))
     return case
 
 
@@ -341,12 +249,28 @@ def kill(bench: Bench) -> Case:
             measure.check(job)
     shutil.rmtree(job.target)
     limit = job.connections * SEGMENT
-    case.targets.append(Target(f"refetched after SIGKILL ≤ jobs × segment = {limit >> 20} MiB", f"{worst / 2**20:.0f} MiB", worst <= limit))
-    case.notes.append(f"MiB sent by the server more than the files are long, for each kill: {', '.join(line)}. What was in "
-                      "the sockets when the process died is in it.")
+    case.targets.append(
+        Target(
+            f"refetched after SIGKILL ≤ jobs × segment = {limit >> 20} MiB", f"{worst / 2**20:.0f} MiB", worst <= limit
+        )
+    )
+    case.notes.append(
+        f"MiB sent by the server more than the files are long, for each kill: {', '.join(line)}. What was in "
+        "the sockets when the process died is in it."
+    )
     return case
 
 
 CASES: dict[str, Callable[[Bench], Case | None]] = {
-    "version": version, "http": http, "https": https, "disk": disk, "again": again, "again-many": again_many, "many": many,
-    "far": far, "kill": kill, "narrow": narrow, "sparse": sparse}
+    "version": version,
+    "http": http,
+    "https": https,
+    "disk": disk,
+    "again": again,
+    "again-many": again_many,
+    "many": many,
+    "far": far,
+    "kill": kill,
+    "narrow": narrow,
+    "sparse": sparse,
+}

@@ -9,7 +9,11 @@ from rivals import File, Repo
 
 #: The files of the three default models' default variant, at their true sizes: `path size`, large ones marked with LFS.
 MODELS = {
-    ("sentence-transformers/all-MiniLM-L6-v2", "fa97f6e7cb1a59073dff9e6b13e2715cf7475ac9"): """
+    (
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "fa97f6e7cb1a59073dff9e6b13e2715cf7475ac9",
+    ): (
+        """
         1_Pooling/config.json 190
         config.json 612
         config_sentence_transformers.json 116
@@ -20,22 +24,33 @@ MODELS = {
         special_tokens_map.json 112
         tokenizer.json 466247
         tokenizer_config.json 350
-        vocab.txt 231508""",
-    ("BAAI/bge-reranker-base", "2cfc18c9415c912f9d8155881c133215df768a70"): """
+        vocab.txt 231508"""
+    ),
+    (
+        "BAAI/bge-reranker-base",
+        "2cfc18c9415c912f9d8155881c133215df768a70",
+    ): (
+        """
         config.json 799
         model.safetensors 1112206140 LFS
         sentencepiece.bpe.model 5069051 LFS
         special_tokens_map.json 279
         tokenizer.json 17098107 LFS
-        tokenizer_config.json 443""",
-    ("google/flan-t5-small", "0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab"): """
+        tokenizer_config.json 443"""
+    ),
+    (
+        "google/flan-t5-small",
+        "0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab",
+    ): (
+        """
         config.json 1401
         generation_config.json 147
         model.safetensors 307867048 LFS
         special_tokens_map.json 2201
         spiece.model 791656 LFS
         tokenizer.json 2424064
-        tokenizer_config.json 2539""",
+        tokenizer_config.json 2539"""
+    ),
 }
 
 Wanted = tuple[str, int, bool]  # path, size, large
@@ -69,7 +84,7 @@ def write_repo(root: Path, repo_id: str, commit: str, wanted: list[Wanted], seed
         stream = None
     place = 0
     for number, (path, size, large) in enumerate(wanted):
-        blocks = [stream[place:place + size]] if stream is not None else random_bytes(seed * 1000 + number, size)
+        blocks = [stream[place : place + size]] if stream is not None else random_bytes(seed * 1000 + number, size)
         place += size
         target = root / "files" / repo_id / commit / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +132,6 @@ def sparse_file(root: Path, size: int) -> Repo:
     with open(target, "wb") as output:
         output.truncate(size)
     while left > 0:
-        digest.update(zeros[:min(left, len(zeros))])
+        digest.update(zeros[: min(left, len(zeros))])
         left -= len(zeros)
     return Repo(repo_id, commit, (File("model.safetensors", size, digest.hexdigest(), True),))

@@ -25,6 +25,7 @@ PAGE = 1000  # entries of one page of a listing
 @dataclass(frozen=True)
 class Site:
     """One pair of servers. Behind a link, clients come by other ports than nginx listens on."""
+
     scheme: str
     hub_port: int
     payload_port: int
@@ -62,8 +63,10 @@ def git_sha1(path: Path) -> str:
 def listing(root: Path, repo: Repo) -> list[dict]:
     """The entries of the tree API: folders first, as on the Hub."""
     folders = {str(parent) for file in repo.files for parent in Path(file.path).parents if str(parent) != "."}
-    entries = [{"type": "directory", "oid": hashlib.sha1(folder.encode()).hexdigest(), "size": 0, "path": folder}
-               for folder in sorted(folders)]
+    entries = [
+        {"type": "directory", "oid": hashlib.sha1(folder.encode()).hexdigest(), "size": 0, "path": folder}
+        for folder in sorted(folders)
+    ]
     for file in repo.files:
         entry = {"type": "file", "size": file.size, "path": file.path}
         if file.large:
@@ -86,11 +89,18 @@ def write_api(root: Path, repo: Repo, maps: dict[str, list[str]]) -> None:
     folder = root / "api" / repo.id / repo.commit
     folder.mkdir(parents=True, exist_ok=True)
     siblings = [{"rfilename": file.path} for file in repo.files]
-    info = {"id": repo.id, "modelId": repo.id, "sha": repo.commit, "private": False, "gated": False, "disabled": False,
-            "siblings": siblings}
+    info = {
+        "id": repo.id,
+        "modelId": repo.id,
+        "sha": repo.commit,
+        "private": False,
+        "gated": False,
+        "disabled": False,
+        "siblings": siblings,
+    }
     (folder / "info").write_text(json.dumps(info))
     entries = listing(root, repo)
-    pages = [entries[start:start + PAGE] for start in range(0, len(entries), PAGE)]
+    pages = [entries[start : start + PAGE] for start in range(0, len(entries), PAGE)]
     for number, page in enumerate(pages, start=1):
         (folder / f"tree{number}").write_text(json.dumps(page))
         if number < len(pages):
@@ -170,8 +180,13 @@ http {
   }
 """
 
-KEYS = {"next_page": '"$repo $page"', "commit": '"$repo $revision"', "linked_sha256": '"$repo $file"',
-        "linked_size": '"$repo $file"', "blob": '"$repo $file"'}
+KEYS = {
+    "next_page": '"$repo $page"',
+    "commit": '"$repo $revision"',
+    "linked_sha256": '"$repo $file"',
+    "linked_size": '"$repo $file"',
+    "blob": '"$repo $file"',
+}
 
 
 class Hub:
@@ -214,17 +229,51 @@ class Hub:
         (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         for command in (
-            ["req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=bench authority"],
+            [
+                "req",
+                "-x509",
+                *key,
+                "-keyout",
+                "ca.key",
+                "-out",
+                "ca.pem",
+                "-days",
+                "30",
+                "-subj",
+                "/CN=bench authority",
+            ],
             ["req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost"],
-            ["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
-             "-out", "server.pem", "-extfile", "names"],
+            [
+                "x509",
+                "-req",
+                "-in",
+                "server.csr",
+                "-CA",
+                "ca.pem",
+                "-CAkey",
+                "ca.key",
+                "-CAcreateserial",
+                "-days",
+                "30",
+                "-out",
+                "server.pem",
+                "-extfile",
+                "names",
+            ],
         ):
             subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
 
     def __enter__(self) -> "Hub":
         program = shutil.which("nginx") or "/usr/sbin/nginx"
-        command = [program, "-p", str(self.folder), "-e", str(self.folder / "error.log"), "-c",
-                   str(self.folder / "nginx.conf")]
+        command = [
+            program,
+            "-p",
+            str(self.folder),
+            "-e",
+            str(self.folder / "error.log"),
+            "-c",
+            str(self.folder / "nginx.conf"),
+        ]
         output = open(self.folder / "output", "wb")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         until = time.monotonic() + 20

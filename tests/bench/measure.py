@@ -21,6 +21,7 @@ class Failed(Exception):
 @dataclass
 class Sample:
     """One run of one client. CPU and memory are the client's, with its children; memory is its largest process's."""
+
     wall: float
     user: float
     system: float
@@ -75,9 +76,11 @@ def environment(extra: dict[str, str]) -> dict[str, str]:
 
 def spawn(argv: list[str], extra: dict[str, str], output: Path) -> tuple[int, float]:
     """Starts a process in a group of its own, its output in a file; also gives the moment."""
-    files = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-             (os.POSIX_SPAWN_OPEN, 1, str(output), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
-             (os.POSIX_SPAWN_DUP2, 1, 2)]
+    files = [
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(output), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
     program = argv[0] if "/" in argv[0] else shutil.which(argv[0]) or argv[0]
     started = time.perf_counter()
     return os.posix_spawn(program, argv, environment(extra), file_actions=files, setpgroup=0), started
@@ -85,7 +88,8 @@ def spawn(argv: list[str], extra: dict[str, str], output: Path) -> tuple[int, fl
 
 def run(argv: list[str], extra: dict[str, str], output: Path, memory: bool = True) -> Sample:
     """Runs a command to its end. Memory is asked of GNU time: a process that Python starts is born with Python's own
-    peak, one that `time` starts with that of `time`, which is small. That costs a millisecond, so it can be left out."""
+    peak, one that `time` starts with that of `time`, which is small. That costs a millisecond, so it can be left out.
+    """
     peak = output.with_suffix(".peak")
     if memory:
         argv = ["/usr/bin/time", "--quiet", "--format=%M", f"--output={peak}", *argv]

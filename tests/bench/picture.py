@@ -37,40 +37,62 @@ def draw(result: dict) -> str:
     panels = [case for case in result["cases"] if case["name"] in PANELS and "curl" in case["rows"]]
     walls = []
     for case in panels:
-        middle = {name: statistics.median(sample["wall"] for sample in samples) for name, samples in case["rows"].items()}
-        walls.append({name: (value / middle["curl"], [sample["wall"] / middle["curl"] for sample in case["rows"][name]])
-                      for name, value in middle.items() if name != "openssl dgst"})
+        middle = {
+            name: statistics.median(sample["wall"] for sample in samples) for name, samples in case["rows"].items()
+        }
+        walls.append(
+            {
+                name: (value / middle["curl"], [sample["wall"] / middle["curl"] for sample in case["rows"][name]])
+                for name, value in middle.items()
+                if name != "openssl dgst"
+            }
+        )
     most = max([1.0] + [max(all_of) for rows in walls for _, all_of in rows.values()])
     scale = (WIDTH - LEFT - RIGHT) / most
     body, y = [], 24
     body.append(f'<text class="title" x="8" y="{y}">Wall time, as a multiple of curl’s (shorter is faster)</text>')
     y += 22
     x = 8
-    for style, text in (("ours", "model-prep, verifies"), ("verifies", "verifies"), ("plain", "does not verify"),
-                        ("floor", "no network: copy and hash")):
-        body.append(f'<rect class="{style}" x="{x}" y="{y - 11}" width="12" height="12" rx="2"/>'
-                    f'<text class="small" x="{x + 18}" y="{y}">{text}</text>')
+    for style, text in (
+        ("ours", "model-prep, verifies"),
+        ("verifies", "verifies"),
+        ("plain", "does not verify"),
+        ("floor", "no network: copy and hash"),
+    ):
+        body.append(
+            f'<rect class="{style}" x="{x}" y="{y - 11}" width="12" height="12" rx="2"/>'
+            f'<text class="small" x="{x + 18}" y="{y}">{text}</text>'
+        )
         x += 36 + 7 * len(text)
     y += 14
     for case, rows in zip(panels, walls):
         y += 22
-        body.append(f'<text class="title" x="8" y="{y}">{escape(case["title"])}</text>'
-                    f'<text class="small" x="{WIDTH - 8}" y="{y}" text-anchor="end">{escape(case["job"])}</text>')
+        body.append(
+            f'<text class="title" x="8" y="{y}">{escape(case["title"])}</text>'
+            f'<text class="small" x="{WIDTH - 8}" y="{y}" text-anchor="end">{escape(case["job"])}</text>'
+        )
         y += 10
         top = y
         for name, (value, all_of) in sorted(rows.items(), key=lambda row: row[1][0]):
             low, high = LEFT + min(all_of) * scale, LEFT + max(all_of) * scale
             centre = y + BAR / 2
             body.append(
-                f'<text x="{LEFT - 8}" y="{centre + 4.5}" text-anchor="end">{escape(name)}</text>'
-                f'<rect class="{kind(name, verifies)}" x="{LEFT}" y="{y}" width="{value * scale:.1f}" height="{BAR}" rx="2"/>'
-                f'<line class="line" x1="{low:.1f}" x2="{high:.1f}" y1="{centre}" y2="{centre}"/>'
-                f'<text class="small" x="{max(high, LEFT + value * scale) + 6:.1f}" y="{centre + 4.5}">{value:.2f}</text>')
+                f'<text x="{LEFT - 8}" y="{centre + 4.5}" text-anchor="end">{escape(name)}</text><rect'
+                f' class="{kind(name, verifies)}" x="{LEFT}" y="{y}" width="{value * scale:.1f}" height="{BAR}"'
+                f' rx="2"/><line class="line" x1="{low:.1f}" x2="{high:.1f}" y1="{centre}" y2="{centre}"/><text'
+                f' class="small" x="{max(high, LEFT + value * scale) + 6:.1f}" y="{centre + 4.5}">{value:.2f}</text>'
+            )
             y += STEP
         body.append(f'<line class="curl" x1="{LEFT + scale:.1f}" x2="{LEFT + scale:.1f}" y1="{top - 3}" y2="{y - 5}"/>')
     y += 6
-    body.append(f'<text class="small" x="8" y="{y + 6}">Bars are medians, the thin line is the fastest to the slowest run.</text>')
+    body.append(
+        f'<text class="small" x="8" y="{y + 6}">Bars are medians, the thin line is the fastest to the slowest'
+        " run.</text>"
+    )
     y += 18
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}" role="img" '
-            f'aria-label="Wall time of downloaders as a multiple of curl’s">\n<style>{STYLE}</style>\n'
-            + "\n".join(body) + "\n</svg>\n")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}" role="img" '
+        f'aria-label="Wall time of downloaders as a multiple of curl’s">\n<style>{STYLE}</style>\n'
+        + "\n".join(body)
+        + "\n</svg>\n"
+    )

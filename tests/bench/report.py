@@ -13,10 +13,17 @@ BASES = ("curl", "curl -Z", "model-prep --jobs 1", "huggingface_hub")
 
 
 def as_json(cases) -> list[dict]:
-    return [{"name": case.name, "title": case.title, "job": case.job, "notes": case.notes,
-             "targets": [dataclasses.asdict(target) for target in case.targets],
-             "rows": {name: [sample.as_json() for sample in samples] for name, samples in case.rows.items()}}
-            for case in cases]
+    return [
+        {
+            "name": case.name,
+            "title": case.title,
+            "job": case.job,
+            "notes": case.notes,
+            "targets": [dataclasses.asdict(target) for target in case.targets],
+            "rows": {name: [sample.as_json() for sample in samples] for name, samples in case.rows.items()},
+        }
+        for case in cases
+    ]
 
 
 def show(case) -> None:
@@ -53,17 +60,27 @@ def case_lines(case: dict, verifies: dict[str, bool]) -> list[str]:
     """One case's table. The fastest comes first."""
     rows = case["rows"]
     base = base_of(rows)
-    lines = [f"### {case['title']}", "", f"{case['job']}; {max(map(len, rows.values()))} runs of each, unless fewer are "
-             f"said; everything as a multiple of {base}'s.", "",
-             "| client | verifies | wall | least to most | CPU | peak RSS | bytes | requests |",
-             "|---|---|---:|---:|---:|---:|---:|---:|"]
+    lines = [
+        f"### {case['title']}",
+        "",
+        (
+            f"{case['job']}; {max(map(len, rows.values()))} runs of each, unless fewer are "
+            f"said; everything as a multiple of {base}'s."
+        ),
+        "",
+        "| client | verifies | wall | least to most | CPU | peak RSS | bytes | requests |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
     for name, samples in sorted(rows.items(), key=lambda row: middle(row[1], "wall")):
         over = {what: middle(rows[base], what) for what in ("wall", "cpu", "rss", "bytes", "requests")}
         cells = [ratio(middle(samples, what), over[what]) for what in over]
         shown = f"**{name}**" if name.startswith("model-prep") else name
         yes = next((value for known, value in verifies.items() if name == known), name.startswith("model-prep"))
-        lines.append(f"| {shown} | {'yes' if yes else 'no'} | {cells[0]} | {spread(samples, over['wall'])} | "
-                     + " | ".join(cells[1:]) + " |")
+        lines.append(
+            f"| {shown} | {'yes' if yes else 'no'} | {cells[0]} | {spread(samples, over['wall'])} | "
+            + " | ".join(cells[1:])
+            + " |"
+        )
     lines.append("")
     for text in case["notes"]:
         lines += [text, ""]
@@ -74,15 +91,30 @@ def page(result: dict) -> str:
     machine = result["machine"]
     lines = ["# What was measured", ""]
     if result["quick"]:
-        lines += ["**A quick run: a tenth of the size, two repetitions. It shows that the benchmark works, and no more.**", ""]
+        lines += [
+            "**A quick run: a tenth of the size, two repetitions. It shows that the benchmark works, and no more.**",
+            "",
+        ]
     lines += [
-        f"Made by `tests/bench/run --publish` on {result['date']}, which repeats all of it: Debian's nginx on loopback as "
-        "hub and payload host, the three default models at their true sizes as random bytes on tmpfs, every client in turn "
-        "(A B C A B C), eight connections where a client has such an option, medians. The server takes its CPU from the "
-        "same machine. CPU and memory are the client's only; memory is its largest process's.", "",
-        "![wall time as a multiple of curl's](results.svg)", "", "| | |", "|---|---|",
-        *[f"| {name} | {value} |" for name, value in machine.items()], "", "## Targets", "",
-        "| target | measured | met? |", "|---|---|---|"]
+        (
+            f"Made by `tests/bench/run --publish` on {result['date']}, which repeats all of it: Debian's nginx on"
+            " loopback as hub and payload host, the three default models at their true sizes as random bytes on tmpfs,"
+            " every client in turn (A B C A B C), eight connections where a client has such an option, medians. The"
+            " server takes its CPU from the same machine. CPU and memory are the client's only; memory is its largest"
+            " process's."
+        ),
+        "",
+        "![wall time as a multiple of curl's](results.svg)",
+        "",
+        "| | |",
+        "|---|---|",
+        *[f"| {name} | {value} |" for name, value in machine.items()],
+        "",
+        "## Targets",
+        "",
+        "| target | measured | met? |",
+        "|---|---|---|",
+    ]
     for case in result["cases"]:
         for each in case["targets"]:
             lines.append(f"| {each['text']} | {each['measured']} | {'yes' if each['met'] else '**no**'} |")

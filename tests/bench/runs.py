@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benchmark's cases are made of: rounds of first runs, second runs, and the targets they are held to."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import content
+import measure
+from hub import Hub, Site
+from measure import Failed, Sample, median
+from rivals import Job, Repo, Rival
+
+OURS = "model-prep"
+FLOOR = "cp + openssl dgst"
+HASH = "openssl dgst"
+
+
+@dataclass
+class Target:
+    """One row of `target | measured | met`."""
+
+    text: str
+    measured: str
+    met: bool
+
+
+@dataclass
+class Case:
+    name: str
+    title: str
+    job: str
+    rows: dict[str, list[Sample]] = field(default_factory=dict)
+    targets: list[Target] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def value(self, rival: str, what: str = "wall") -> float | None:
+        samples = self.rows.get(rival)
+        return median(getattr(sample, what) for sample in samples) if samples else None
+
+    def ratio(self, text: str, over: str, most: float, what: str = "wall") -> None:
+        """A target of the form: ours at most so many times another's."""
+        ours, others = self.value(OURS, what), self.value(over, what)
+        if ours is None or not others:
+            self.notes.append(f"NOT COMPARED with {over}, which did not run: {text}.")
+            return
+        self.targets.append(
+            Target(f"{text}: {what} ≤ {most:.2f} × {over}", f"{ours / others:.2f} ×", ours <= most * others)
+        )
+
+
+@dataclass
+class Bench:
+    """What every case needs."""
+
+    root: Path  # on tmpfs
+    disk: Path
+    hub: Hub
+    sites: dict[str, Site]
+    rivals: list[Rival]
+    models: tuple[Repo, ...]
+    large: Repo
+    many: dict[int, Repo]
+    sparse: Repo | None
+    repetitions: int
+    log: measure.AccessLog = None
+
+    def chosen(self, *names: str) -> list[Rival]:
+        """These rivals, as far as they are there; and always model-prep, with a second build of it if one was given."""
+        return [rival for rival in self.rivals if rival.name.startswith(OURS) or rival.name in names]
+
+    def ours(self) -> list[Rival]:
+        return self.chosen()
+
+    def job(self, site: str, repos, target: Path, connections: int = 8) -> Job:
+        where = self.sites[site]
+        return Job(where.endpoint, self.hub.ca if where.scheme == "https" else None, tuple(repos), target, connections)
+
+    def one(self, rival: Rival, job: Job, memory: bool = True, after: list[str] | None = None) -> Sample:
+        """One measured run. `after` is a shell command that belongs to it."""
+        argv, extra = rival.command(job)
+        if after:
+            argv = ["sh", "-c", '"$@" && ' + " ".join(after), "sh", *argv]
+        self.log.skip()
+        sample = measure.run(argv, extra, self.root / "output", memory)
+        return measure.add_log(sample, self.log.read())
+
+    def say(self, case: Case, name: str, sample: Sample) -> None:
+        print(
+            f"   {case.name:<10} {name:<22} {sample.wall:8.3f} s  cpu {sample.cpu:7.3f} s  rss"
+            f" {sample.rss / 2**20:6.1f} MiB  {sample.requests:6} requests  {sample.connections:4} connections "
+            f" {sample.bytes / 1e6:8.1f} MB",
+            flush=True,
+        )
+
+    def rounds(
+        self,
+        case: Case,
+        rivals: list[Rival],
+        make: Callable[[Path], Job],
+        repetitions: int,
+        folder: Path | None = None,
+        after: Callable[[Rival, Job], list[str] | None] = lambda *_: None,
+    ) -> None:
+        """First runs, A B C A B C; what arrived is checked once for each rival, outside the measured time."""
+        target = (folder or self.root) / "target"
+        for number in range(repetitions):
+            for rival in rivals:
+                measure.empty(target)
+                if folder:
+                    measure.settle(folder)
+                job = make(target)
+                sample = self.one(rival, job, after=after(rival, job))
+                if number == 0 and rival.name not in (FLOOR, HASH):
+                    measure.check(job)
+                case.rows.setdefault(rival.name, []).append(sample)
+                self.say(case, rival.name, sample)
+        shutil.rmtree(target, ignore_errors=True)
+
+    def floor(self) -> list[Rival]:
+        """What no downloader can beat by much: copying the files and hashing them; and the hash alone, for its CPU."""
+
+        def sources(job: Job) -> list[str]:
+            return [str(content.file_path(self.root, repo, file.path)) for repo in job.repos for file in repo.files]
+
+        def copy(job: Job):
+            folders = [str(self.root / "files" / repo.id / repo.commit) for repo in job.repos]
+            script = (
+                'target=$1; shift; for folder; do cp -r "$folder" "$target/" && '
+                'find "$folder" -type f -exec openssl dgst -sha256 {} + >/dev/null || exit 1; done'
+            )
+            return ["sh", "-c", script, "sh", str(job.target), *folders], {}
+
+        return [
+            Rival(FLOOR, "", True, copy),
+            Rival(HASH, "", True, lambda job: (["openssl", "dgst", "-sha256", *sources(job)], {})),
+        ]
+
+
+def size_of(repos) -> str:
+    files = [file for repo in repos for file in repo.files]
+    total = sum(file.size for file in files)
+    return (
+        f"{total / 1e9:.2f} GB in {len(files):,} files"
+        if total > 1e9
+        else f"{total / 1e6:.1f} MB in {len(files):,} files"
+    )
+
+
+class Link:
+    """link.py before one site."""
+
+    def __init__(self, site: Site, *options: str):
+        lines = [f"{site.hub_front}:{site.hub_port}", f"{site.payload_front}:{site.payload_port}"]
+        self.argv = [sys.executable, str(Path(__file__).with_name("link.py")), *options, *lines]
+
+    def __enter__(self) -> None:
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL)
+        time.sleep(0.5)
+        if self.process.poll() is not None:
+            raise Failed("link.py did not start")
+
+    def __exit__(self, *_) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def second_runs(bench: Bench, case: Case, rivals: list[Rival], repos, repetitions: int, suffix: str = "") -> None:
+    """Each rival fills a target of its own, unmeasured; then all of them run again, in turn."""
+    jobs = {}
+    for number, rival in enumerate(rivals):
+        jobs[rival.name] = bench.job("http", repos, bench.root / f"again-{number}")
+        measure.empty(jobs[rival.name].target)
+        bench.one(rival, jobs[rival.name])
+        measure.check(jobs[rival.name])
+    for _ in range(repetitions):
+        for rival in rivals:
+            sample = bench.one(rival, jobs[rival.name], memory=False)
+            case.rows.setdefault(rival.name + suffix, []).append(sample)
+            bench.say(case, rival.name + suffix, sample)
+    for job in jobs.values():
+        shutil.rmtree(job.target)
