@@ -16,9 +16,9 @@ STYLE = """
   .title { font-weight: 600; font-size: 14px; }
   .small { font-size: 12px; fill: #57606a; }
   .ours { fill: #1f883d; } .verifies { fill: #0969da; } .plain { fill: #8c959f; } .floor { fill: #bf8700; }
-  .line { stroke: #8c959f; stroke-width: 1; } .curl { stroke: #8c959f; stroke-dasharray: 4 3; }
+  .line { stroke: #24292f; stroke-width: 1; } .curl { stroke: #8c959f; stroke-dasharray: 4 3; }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; } .small { fill: #9198a1; }
+    text { fill: #e6edf3; } .line { stroke: #e6edf3; } .small { fill: #9198a1; }
     .ours { fill: #2ea043; } .verifies { fill: #4493f8; } .plain { fill: #6e7681; } .floor { fill: #d29922; }
   }
 """
