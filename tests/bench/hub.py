@@ -289,6 +289,14 @@ class Hub:
                         time.sleep(0.02)
         return self
 
+    def cpu(self) -> float:
+        """Seconds of CPU that the workers have used so far; they take them from the machine that the clients run on."""
+        ticks = 0
+        for worker in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            fields = Path(f"/proc/{worker}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def __exit__(self, *_) -> None:
         self.process.terminate()
         self.process.wait()

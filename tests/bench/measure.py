@@ -30,6 +30,7 @@ class Sample:
     connections: int = 0
     bytes: int = 0  # bodies, as nginx sent them
     redirects: int = 0
+    server: float = 0  # seconds of CPU that nginx used meanwhile
 
     @property
     def cpu(self) -> float:

@@ -86,16 +86,23 @@ class Bench:
         if after:
             argv = ["sh", "-c", '"$@" && ' + " ".join(after), "sh", *argv]
         self.log.skip()
+        before = self.hub.cpu()
         sample = measure.run(argv, extra, self.root / "output", memory)
-        return measure.add_log(sample, self.log.read())
+        measure.add_log(sample, self.log.read())
+        sample.server = self.hub.cpu() - before
+        return sample
 
     def say(self, case: Case, name: str, sample: Sample) -> None:
-        print(
-            f"   {case.name:<10} {name:<22} {sample.wall:8.3f} s  cpu {sample.cpu:7.3f} s  rss"
-            f" {sample.rss / 2**20:6.1f} MiB  {sample.requests:6} requests  {sample.connections:4} connections "
-            f" {sample.bytes / 1e6:8.1f} MB",
-            flush=True,
-        )
+        columns = [
+            f"   {case.name:<10} {name:<22} {sample.wall:8.3f} s",
+            f"cpu {sample.cpu:7.3f} s",
+            f"nginx {sample.server:5.2f} s",
+            f"rss {sample.rss / 2**20:6.1f} MiB",
+            f"{sample.requests:6} requests",
+            f"{sample.connections:4} connections",
+            f"{sample.bytes / 1e6:8.1f} MB",
+        ]
+        print("  ".join(columns), flush=True)
 
     def rounds(
         self,
