@@ -249,11 +249,8 @@ def kill(bench: Bench) -> Case:
             measure.check(job)
     shutil.rmtree(job.target)
     limit = job.connections * SEGMENT
-    case.targets.append(
-        Target(
-            f"refetched after SIGKILL ≤ jobs × segment = {limit >> 20} MiB", f"{worst / 2**20:.0f} MiB", worst <= limit
-        )
-    )
+    text = f"refetched after SIGKILL ≤ jobs × segment = {limit >> 20} MiB"
+    case.targets.append(Target(text, f"{worst / 2**20:.0f} MiB", worst <= limit))
     case.notes.append(
         f"MiB sent by the server more than the files are long, for each kill: {', '.join(line)}. What was in "
         "the sockets when the process died is in it."
