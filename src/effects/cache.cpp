@@ -67,13 +67,17 @@ void Cache::adopt(const RepoId& repo, Writing writing) {
   }
 }
 
-std::string Cache::content(const RepoId& repo, const CommitId& commit, const RemoteFile& file) const {
+Cache::Content Cache::content(const RepoId& repo, const CommitId& commit, const RemoteFile& file) const {
   const CacheLayout& at = layout(repo);
   std::string blob = at.blob(repo, file.blob);
-  if (own_facts(blob)) return blob;
+  if (const auto there = own_facts(blob)) {
+    auto followed = there->is_file ? there : facts(blob);
+    return {std::move(blob), std::move(followed)};
+  }
   std::string link = at.link(repo, commit, file.path);
   const auto there = own_facts(link);
-  return there && there->is_file ? link : blob;
+  if (there && there->is_file) return {std::move(link), there};
+  return {std::move(blob), {}};
 }
 
 std::optional<Record> Cache::record(const RepoId& repo, const CommitId& commit) const {
@@ -98,16 +102,15 @@ bool Cache::refs_right(const ResolvedSnapshot& snapshot) const {
                      [&](const std::string& name) { return ref(snapshot.spec.repo, name) == snapshot.commit; });
 }
 
-SnapshotView Cache::look(const ResolvedSnapshot& snapshot) const {
+SnapshotView Cache::look(const ResolvedSnapshot& snapshot, const std::optional<Record>& known) const {
   const RepoId& repo = snapshot.spec.repo;
   const CacheLayout& at = layout(repo);
-  const auto known = record(repo, snapshot.commit);
   SnapshotView view;
   for (const RemoteFile& file : snapshot.files) {
     FileView one;
     one.linked = link_text(at.link(repo, snapshot.commit, file.path)) == link_target(file.path, file.blob) ||
                  is_in_place(at, snapshot, file);
-    const auto found = facts(content(repo, snapshot.commit, file));
+    const auto found = content(repo, snapshot.commit, file).there;
     if (found && found->is_file && found->size == file.size) {
       one.state = BlobState::unverified;
       const auto verified = known ? known->blobs.find(file.blob) : std::map<Digest, VerifiedBlob>::const_iterator();
@@ -264,7 +267,7 @@ Status Cache::publish_record(const ResolvedSnapshot& snapshot, const std::map<Di
   if (!snapshot.listing.empty()) record.listing = snapshot.listing;
   for (const RemoteFile& file : snapshot.files) {
     const auto digest = sha256.find(file.blob);
-    const auto found = facts(content(repo, snapshot.commit, file));
+    const auto found = content(repo, snapshot.commit, file).there;
     if (digest == sha256.end() || !found) continue;
     record.blobs.insert_or_assign(file.blob, VerifiedBlob{found->size, found->mtime_ns, digest->second});
   }

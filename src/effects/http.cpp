@@ -232,8 +232,8 @@ void add_header(HeaderList& list, const std::string& line) {
 /// fail for that, also where --ca-file names all that is needed.
 enum class SystemRoots : std::uint8_t { present, missing };
 SystemRoots system_roots() {
-  const char* file = curl_version_info(CURLVERSION_NOW)->cainfo;
-  return file == nullptr || ::access(file, R_OK) == 0 ? SystemRoots::present : SystemRoots::missing;
+  const std::string file = system_authorities();
+  return file.empty() || ::access(file.c_str(), R_OK) == 0 ? SystemRoots::present : SystemRoots::missing;
 }
 
 void configure(Transfer& transfer, const Request& request, const TransportSettings& settings, SystemRoots roots) {
@@ -424,6 +424,11 @@ std::vector<TransferEnd> Transport::poll(TimePoint until) {
 void Transport::wake() {
   state_->woken = true;
   check(curl_multi_wakeup(state_->multi.get()));
+}
+
+std::string system_authorities() {
+  const char* file = curl_version_info(CURLVERSION_NOW)->cainfo;
+  return file == nullptr ? "" : file;
 }
 
 std::string transport_version() {

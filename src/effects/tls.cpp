@@ -110,7 +110,8 @@ CertificateVerdict verdict_of(bool trusted, X509_STORE_CTX* context) {
 }  // namespace
 
 struct TlsTrust::State {
-  std::vector<Certificate> authorities;
+  std::string pem;
+  std::vector<Certificate> authorities;  // of it, once there is a connection
   std::map<TransferId, CertificateVerdict> verdicts;
 
   /// Where a context keeps whom to tell, and under which id: a connection outlives its first transfer.
@@ -145,16 +146,17 @@ Result<int> count_certificates(std::string_view pem) {
   return static_cast<int>(found->size());
 }
 
-TlsTrust::TlsTrust(std::string_view pem) : state_(std::make_unique<State>()) {
-  if (pem.empty()) return;
-  auto found = read_certificates(pem);
-  if (!found) throw FatalError(found.error());
-  state_->authorities = std::move(*found);
-}
+TlsTrust::TlsTrust(std::string pem) : state_(std::make_unique<State>()) { state_->pem = std::move(pem); }
 
 TlsTrust::~TlsTrust() = default;
 
-bool TlsTrust::prepare(void* ssl_context, TransferId id) {
+bool TlsTrust::prepare(void* ssl_context, TransferId id) noexcept try {
+  if (!state_->pem.empty()) {
+    auto found = read_certificates(state_->pem);
+    if (!found) return false;
+    state_->authorities = std::move(*found);
+    state_->pem.clear();
+  }
   auto* context = static_cast<SSL_CTX*>(ssl_context);
   X509_STORE* store = SSL_CTX_get_cert_store(context);
   for (const Certificate& authority : state_->authorities)
@@ -163,6 +165,8 @@ bool TlsTrust::prepare(void* ssl_context, TransferId id) {
   return SSL_CTX_set_ex_data(context, State::owner_index(), state_.get()) == 1 &&
          SSL_CTX_set_ex_data(context, State::id_index(),
                              reinterpret_cast<void*>(static_cast<std::uintptr_t>(id))) == 1;  // NOLINT
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 std::optional<CertificateVerdict> TlsTrust::take(TransferId id) {

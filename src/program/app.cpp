@@ -68,7 +68,7 @@ class Session {
  private:
   Status work();
   Status prepare();
-  void look(ModelRun& model);
+  void look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<Record>& record);
   void resolve_from_hub();
   Status check_space(const FetchPlan& plan) const;
   void fetch(const FetchPlan& plan);
@@ -105,13 +105,12 @@ Status Session::work() {
   const Network network = options_.offline ? Network::forbidden : Network::allowed;
   for (ModelRun& model : models_) {
     cache_.adopt(model.spec.repo, options_.dry_run ? Cache::Writing::forbidden : Cache::Writing::allowed);
-    auto snapshot = resolve_locally(model.spec, cache_, network);
-    if (!snapshot) continue;
-    if (*snapshot)
-      model.snapshot = std::move(**snapshot);
+    auto local = resolve_locally(model.spec, cache_, network);
+    if (!local) continue;
+    if (local->snapshot)
+      look(model, std::move(*local->snapshot), local->record);
     else
-      model.error = snapshot->error();
-    look(model);
+      model.error = local->snapshot.error();
   }
   if (!options_.dry_run)
     for (const ModelRun& model : models_)
@@ -174,8 +173,9 @@ Status Session::prepare() {
   return ok();
 }
 
-void Session::look(ModelRun& model) {
-  if (model.snapshot) model.view = cache_.look(*model.snapshot);
+void Session::look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<Record>& record) {
+  model.view = cache_.look(snapshot, record);
+  model.snapshot = std::move(snapshot);
 }
 
 /// A blob, link or ref is missing, or nobody knows yet. A record alone is no reason: it is a hint, and a read-only
@@ -204,8 +204,8 @@ void Session::resolve_from_hub() {
       model.error = results[i].error();
       continue;
     }
-    model.snapshot = std::move(*results[i]);
-    look(model);
+    const auto record = cache_.record(results[i]->spec.repo, results[i]->commit);
+    look(model, std::move(*results[i]), record);
     log_.info(fmt::format("{}: {} is {}, {} files", model.spec.key, model.spec.revision.text(),
                           model.snapshot->commit.hex().substr(0, 12), model.snapshot->files.size()));
   }

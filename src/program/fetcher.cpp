@@ -206,8 +206,7 @@ void Fetcher::drive(Run& run) {
 
 void Fetcher::execute(Run& run, const CheckExisting& action) {
   const FetchJob& job = run.job(action.item);
-  const std::string path = parts_.cache.content(job.repo, job.commit, job.file);
-  const auto found = facts(path);
+  const auto [path, found] = parts_.cache.content(job.repo, job.commit, job.file);
   if (!found || !found->is_file || found->size != job.file.size)
     return run.scheduler.on_hash(action.item, {}, Clock::now());
   auto fd = open_for_reading(path);
@@ -231,7 +230,7 @@ void Fetcher::execute(Run& run, const TryLock& action) {
     return run.scheduler.on_lock(action.item, LockAnswer::held, staging_owner(layout, job.repo, job.file.blob),
                                  Clock::now());
   run.files[action.item].lock = std::move(*lock);
-  const bool exists = facts(parts_.cache.content(job.repo, job.commit, job.file)).has_value();
+  const bool exists = parts_.cache.content(job.repo, job.commit, job.file).there.has_value();
   run.scheduler.on_lock(action.item, exists ? LockAnswer::acquired_blob_exists : LockAnswer::acquired, {},
                         Clock::now());
 }

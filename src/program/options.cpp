@@ -12,6 +12,7 @@
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
+#include "model_prep/effects/http.h"
 #include "model_prep/effects/posix.h"
 #include "model_prep/effects/tls.h"
 #include "model_prep/program/manifest.h"
@@ -235,9 +236,12 @@ std::string certificates_in_folder(const std::string& folder) {
   return all;
 }
 
-/// Authorities to trust beside the system's. An offline run asks nobody, so a stale variable does it no harm.
+/// Authorities to trust beside the system's. An offline run asks nobody, so a stale variable does it no harm. Several
+/// variables name one file more often than not, and that file is the system's own.
 Status read_authorities(const Settings& settings, Options& options) {
   if (options.offline) return ok();
+  std::vector<FileFacts> seen;
+  if (const auto system = facts(system_authorities())) seen.push_back(*system);
   for (const Settings::Found& found : settings.find_all("--ca-file")) {
     const std::string path = expand(found.value, settings);
     const auto refuse = [&](std::string_view why) {
@@ -246,6 +250,8 @@ Status read_authorities(const Settings& settings, Options& options) {
     };
     const auto about = facts(path);
     if (!about) return refuse("there is no such file");
+    if (std::any_of(seen.begin(), seen.end(), [&](const FileFacts& one) { return one.is_same_file(*about); })) continue;
+    seen.push_back(*about);
     const auto pem = about->is_folder ? certificates_in_folder(path) : read_file(path, kLargestBundle);
     if (!pem) return refuse("it cannot be read");
     const auto count = count_certificates(*pem);

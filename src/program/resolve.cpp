@@ -18,8 +18,8 @@ constexpr std::size_t kMostPages = 1'000;
 constexpr std::size_t kMostFiles = 200'000;
 constexpr std::size_t kMostText = 64 * 1024 * 1024;
 
+/// Of a listing that `check_listing` has seen: those of the cache have been checked by their readers.
 Result<ResolvedSnapshot> snapshot_of(const ModelSpec& spec, const CommitId& commit, Listing listing) {
-  if (Status checked = check_listing(listing, spec.repo.text()); !checked) return checked.error();
   auto files = select_files(listing, spec);
   if (!files) return files.error();
   if (Status locked = apply_lock(*files, spec); !locked) return locked.error();
@@ -30,9 +30,8 @@ Result<ResolvedSnapshot> snapshot_of(const ModelSpec& spec, const CommitId& comm
 
 /// The files of a full lock. Where the lock is the whole commit, it is the listing too: the tree's id of an LFS file is
 /// that of its pointer, whose text is known.
-ResolvedSnapshot locked_snapshot(const ModelSpec& spec, const CommitId& commit, const Cache& cache) {
-  ResolvedSnapshot snapshot{spec, commit, locked_files(spec), {}};
-  if (auto record = cache.record(spec.repo, commit)) snapshot.listing = std::move(record->listing);
+ResolvedSnapshot locked_snapshot(const ModelSpec& spec, const CommitId& commit, std::vector<RemoteFile> listing) {
+  ResolvedSnapshot snapshot{spec, commit, locked_files(spec), std::move(listing)};
   if (!spec.whole_commit || !snapshot.listing.empty()) return snapshot;
   snapshot.listing = snapshot.files;
   for (RemoteFile& file : snapshot.listing)
@@ -40,14 +39,15 @@ ResolvedSnapshot locked_snapshot(const ModelSpec& spec, const CommitId& commit, 
   return snapshot;
 }
 
-std::optional<Result<ResolvedSnapshot>> with_commit(const ModelSpec& spec, const CommitId& commit, const Cache& cache) {
-  if (spec.fully_locked) return locked_snapshot(spec, commit, cache);
+std::optional<Local> with_commit(const ModelSpec& spec, const CommitId& commit, const Cache& cache) {
+  auto record = cache.record(spec.repo, commit);
   Listing listing;
-  if (auto record = cache.record(spec.repo, commit)) listing.files = std::move(record->listing);
+  if (record) listing.files = record->listing;
+  if (spec.fully_locked) return Local{locked_snapshot(spec, commit, std::move(listing.files)), std::move(record)};
   if (listing.files.empty())
     if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);
   if (listing.files.empty()) return std::nullopt;
-  return snapshot_of(spec, commit, std::move(listing));
+  return Local{snapshot_of(spec, commit, std::move(listing)), std::move(record)};
 }
 
 Error offline_missing(const ModelSpec& spec, std::string_view what) {
@@ -80,8 +80,10 @@ class Resolver {
     find_commits();
     for (Progress& model : models_) {
       if (model.result) continue;
-      model.result = with_commit(*model.spec, *model.commit, cache_);
-      if (!model.result) model.next = hub_.tree(model.spec->repo, *model.commit);
+      if (auto local = with_commit(*model.spec, *model.commit, cache_))
+        model.result = std::move(local->snapshot);
+      else
+        model.next = hub_.tree(model.spec->repo, *model.commit);
     }
     while (read_pages()) {
     }
@@ -160,7 +162,11 @@ class Resolver {
       model.next.reset();
       model.result = Error{ErrorKind::protocol, fmt::format("{}: {}", object, fault),
                            "a mirror or a proxy misdirects: check HF_ENDPOINT"};
-    } else if (!model.next) {
+    } else if (model.next) {
+      return;
+    } else if (Status possible = check_listing(model.listing, model.spec->repo.text()); !possible) {
+      model.result = possible.error();
+    } else {
       model.result = snapshot_of(*model.spec, *model.commit, std::move(model.listing));
     }
   }
@@ -183,17 +189,17 @@ class Resolver {
 
 }  // namespace
 
-std::optional<Result<ResolvedSnapshot>> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network) {
+std::optional<Local> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network) {
   const bool offline = network == Network::forbidden;
   auto commit = spec.revision.commit();
   if (!commit && offline) commit = cache.ref(spec.repo, spec.revision.text());
   if (commit) {
-    auto snapshot = with_commit(spec, *commit, cache);
-    if (snapshot || !offline) return snapshot;
-    return offline_missing(spec, fmt::format("the list of files at {}", commit->hex().substr(0, 12)));
+    auto local = with_commit(spec, *commit, cache);
+    if (local || !offline) return local;
+    return Local{offline_missing(spec, fmt::format("the list of files at {}", commit->hex().substr(0, 12)))};
   }
   if (!offline) return std::nullopt;
-  return offline_missing(spec, fmt::format("revision {}", spec.revision.text()));
+  return Local{offline_missing(spec, fmt::format("revision {}", spec.revision.text()))};
 }
 
 std::vector<Result<ResolvedSnapshot>> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,

@@ -71,6 +71,7 @@ struct Filled {
   }
   fs::path blob(const std::string& content) const { return repo / "blobs" / git_sha1_of(content).hex(); }
   fs::path ref() const { return repo / "refs/main"; }
+  SnapshotView look(const ResolvedSnapshot& at) const { return cache.look(at, cache.record(kRepo, kCommit)); }
   fs::path link() const { return repo / "snapshots" / kCommit.hex() / "d/b.txt"; }
 };
 
@@ -96,7 +97,7 @@ TEST_CASE("a snapshot is published with links, record and refs, and looks satisf
   CHECK(read_all(filled.repo / "refs" / kCommit.hex()) == kCommit.hex());
   CHECK(fs::read_symlink(filled.link()) == "../../../blobs/" + git_sha1_of("text").hex());
   CHECK(read_all(filled.link()) == "text");
-  CHECK(filled.cache.look(snapshot()).satisfied());
+  CHECK(filled.look(snapshot()).satisfied());
   CHECK_FALSE(fs::exists(filled.repo / "trees"));
 }
 
@@ -139,9 +140,9 @@ TEST_CASE("the listing is written for a whole commit only") {
   const Filled filled;
   ResolvedSnapshot whole = snapshot();
   whole.spec.whole_commit = true;
-  CHECK_FALSE(filled.cache.look(whole).tree_right);
+  CHECK_FALSE(filled.look(whole).tree_right);
   REQUIRE(filled.cache.publish(whole, digests()).has_value());
-  CHECK(filled.cache.look(whole).satisfied());
+  CHECK(filled.look(whole).satisfied());
   const auto tree = filled.cache.tree(kRepo, kCommit);
   REQUIRE(tree.has_value());
   CHECK(tree->size() == 2);
@@ -149,7 +150,7 @@ TEST_CASE("the listing is written for a whole commit only") {
 
 TEST_CASE("a blob without a record is there but not trusted") {
   const Filled filled;
-  const SnapshotView view = filled.cache.look(snapshot());
+  const SnapshotView view = filled.look(snapshot());
   CHECK(view.files.at(0).state == BlobState::unverified);
   CHECK_FALSE(view.satisfied());
 }
@@ -159,7 +160,7 @@ TEST_CASE("a recorded blob is trusted as long as its size and time are the same"
   REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
   fs::last_write_time(filled.blob("{}"), fs::file_time_type::clock::now() - std::chrono::hours(1));
   write_all(filled.blob("text"), "tex");
-  const SnapshotView view = filled.cache.look(snapshot());
+  const SnapshotView view = filled.look(snapshot());
   CHECK(view.files.at(0).state == BlobState::unverified);
   CHECK(view.files.at(1).state == BlobState::missing);
 }
@@ -169,7 +170,7 @@ TEST_CASE("a ref with a newline, another commit or nothing in it is not right") 
   REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
   const std::string content = GENERATE(kCommit.hex() + "\n", std::string(40, 'b'), std::string());
   write_all(filled.ref(), content);
-  CHECK_FALSE(filled.cache.look(snapshot()).refs_right);
+  CHECK_FALSE(filled.look(snapshot()).refs_right);
 }
 
 TEST_CASE("probing leaves nothing but folders, and tells a file in the way") {

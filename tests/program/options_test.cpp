@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "model_prep/effects/http.h"
 #include "support/catch.h"
+#include "support/hub_tls.h"
 #include "support/temporary_folder.h"
 
 namespace model_prep {
@@ -228,6 +230,19 @@ TEST_CASE("a token that could write headers of its own is refused without showin
   const std::string message = refusal({}, {{"HF_TOKEN", bad}});
   CHECK(contains(message, "HF_TOKEN"));
   CHECK_FALSE(contains(message, bad));
+}
+
+TEST_CASE("a file of authorities that several variables name is read once, and the system's own not at all") {
+  const TemporaryFolder folder;
+  const testing::TestAuthority authority("Test Root");
+  const std::string file = folder / "ca.pem";
+  std::ofstream(file) << authority.pem();
+  std::filesystem::create_symlink("ca.pem", folder / "again.pem");
+  const std::string again = folder / "again.pem";
+  CHECK(options({}, {{"SSL_CERT_FILE", file}, {"CURL_CA_BUNDLE", file}, {"REQUESTS_CA_BUNDLE", again}}).authorities ==
+        authority.pem() + "\n");
+  REQUIRE(std::filesystem::exists(system_authorities()));
+  CHECK(options({}, {{"SSL_CERT_FILE", system_authorities()}}).authorities.empty());
 }
 
 TEST_CASE("help and version are texts and no run") {

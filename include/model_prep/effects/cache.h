@@ -39,8 +39,11 @@ class Cache {
   /// The folder through which it is written, and the one of its locks.
   const Folder& folder(const RepoId& repo) const { return home(repo).folder; }
   const Folder& lock_folder() const { return home_.folder; }
-  /// Where the bytes of a file are, or would be.
-  std::string content(const RepoId& repo, const CommitId& commit, const RemoteFile& file) const;
+  struct Content {
+    std::string path;                  ///< where the bytes of a file are, or would be
+    std::optional<FileFacts> there{};  ///< what is there, links followed
+  };
+  Content content(const RepoId& repo, const CommitId& commit, const RemoteFile& file) const;
 
   enum class Writing : std::uint8_t { allowed, forbidden };
   /// If an older place holds a real folder for this repository and the cache nothing, that folder stays the real one
@@ -51,7 +54,8 @@ class Cache {
   /// The listing that huggingface_hub left.
   std::optional<std::vector<RemoteFile>> tree(const RepoId& repo, const CommitId& commit) const;
   std::optional<CommitId> ref(const RepoId& repo, const std::string& name) const;
-  SnapshotView look(const ResolvedSnapshot& snapshot) const;
+  /// `known`: the record of this commit, which is worth reading once only.
+  SnapshotView look(const ResolvedSnapshot& snapshot, const std::optional<Record>& known) const;
 
   /// Can we write where we shall have to? Leaves nothing but folders.
   Status probe_writing(const RepoId& repo) const;

@@ -89,6 +89,9 @@ class Transport {
 /// What a CURLcode means for whoever decides on another try.
 ErrorKind kind_of_transfer_error(int curl_code);
 
+/// The file with the system's authorities, which every connection trusts; empty if libcurl knows of none.
+std::string system_authorities();
+
 /// `libcurl/7.88.1 …`, for the user agent and the log.
 std::string transport_version();
 

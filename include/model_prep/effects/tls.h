@@ -30,14 +30,16 @@ struct CertificateVerdict {
 
 class TlsTrust {
  public:
-  /// `pem`: authorities that are trusted beside the system's. FatalError if there is one that cannot be read.
-  explicit TlsTrust(std::string_view pem);
+  /// `pem`: authorities that are trusted beside the system's, as `count_certificates` has seen them. They are not read
+  /// before there is a connection: a run that asks nobody shall not pay for them.
+  explicit TlsTrust(std::string pem);
   ~TlsTrust();
   TlsTrust(const TlsTrust&) = delete;
   TlsTrust& operator=(const TlsTrust&) = delete;
 
-  /// Adds the authorities to this context, and listens for what becomes of it under `id`. False: out of memory.
-  bool prepare(void* ssl_context, TransferId id);
+  /// Adds the authorities to this context, and listens for what becomes of it under `id`. False: out of memory, or
+  /// an authority cannot be read.
+  bool prepare(void* ssl_context, TransferId id) noexcept;
 
   /// What was found of the server's certificate; nothing if none was seen. Forgets it.
   std::optional<CertificateVerdict> take(TransferId id);

@@ -19,8 +19,12 @@ namespace model_prep {
 
 enum class Network : std::uint8_t { allowed, forbidden };
 
+struct Local {
+  Result<ResolvedSnapshot> snapshot;
+  std::optional<Record> record{};  ///< the cache's, of that commit
+};
 /// What can be known without asking. Nothing: the hub must be asked (never with `forbidden`: then it is an error).
-std::optional<Result<ResolvedSnapshot>> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network);
+std::optional<Local> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network);
 
 /// Asks the hub; one result for each spec, in order.
 std::vector<Result<ResolvedSnapshot>> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
