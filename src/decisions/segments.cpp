@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kMiB = 1024 * 1024;
 constexpr std::int64_t kLargestCount = 128;          // requests per file, see segment_size
-constexpr std::int64_t kUsualSegment = 32 * kMiB;    // a second or so of a good line
+constexpr std::int64_t kUsualSegment = 32 * kMiB;    // at most, below that count: a second or so of a good line
 constexpr std::int64_t kSmallestSegment = 4 * kMiB;  // below this a request costs more than it brings
 
 /// Reads a non-negative number up to `stop` and leaves `text` behind it.
@@ -141,9 +141,10 @@ void SegmentMap::give_back(ByteRange range) {
 }
 
 std::int64_t segment_size(std::int64_t size, int connections) {
-  const std::int64_t usual = std::max(kUsualSegment, size / kLargestCount + 1);
-  const std::int64_t share = size / std::max(1, connections) + 1;
-  return std::clamp(share, kSmallestSegment, usual);
+  const std::int64_t abreast = std::max(1, connections);
+  const std::int64_t most = std::max<std::int64_t>(1, kLargestCount / abreast);
+  const std::int64_t rounds = std::min(size / (kUsualSegment * abreast) + 1, most);
+  return std::max(size / (rounds * abreast) + 1, kSmallestSegment);
 }
 
 }  // namespace model_prep

@@ -185,11 +185,21 @@ TEST_CASE("segments are few, not small, and leave work for every connection") {
   }
 }
 
+TEST_CASE("the last round of segments is as full as the others, and none is larger than usual") {
+  for (const int connections : {1, 3, 8})
+    for (std::int64_t size = 40 * kMiB * connections; size < 4'000 * kMiB; size += 7'654'321) {
+      const std::int64_t segment = segment_size(size, connections);
+      const std::int64_t requests = (size + segment - 1) / segment;
+      const bool good = requests % connections == 0 && segment <= 32 * kMiB + 1;
+      if (!good) FAIL("size " << size << ", connections " << connections << ", segment " << segment);
+    }
+}
+
 TEST_CASE("the limits of the segment size") {
   CHECK(segment_size(0, 8) == 4 * kMiB);
   CHECK(segment_size(1, 1) == 4 * kMiB);
-  CHECK(segment_size(100 * kMiB, 0) == 32 * kMiB);
+  CHECK(segment_size(100 * kMiB, 0) == 25 * kMiB + 1);
   CHECK(segment_size(1'000'000'000'000, 8) == 1'000'000'000'000 / 128 + 1);
-  CHECK(segment_size(1'100'000'000, 8) == 32 * kMiB);
+  CHECK(segment_size(1'100'000'000, 8) == 1'100'000'000 / 40 + 1);
   CHECK(segment_size(90'868'376, 8) == 90'868'376 / 8 + 1);
 }
