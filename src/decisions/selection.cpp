@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <string>
 
 #include <fmt/format.h>
@@ -138,25 +137,21 @@ bool matches_pattern(std::string_view pattern, std::string_view path) {
 Status check_listing(Listing& listing, std::string_view object) {
   std::sort(listing.files.begin(), listing.files.end(),
             [](const RemoteFile& a, const RemoteFile& b) { return a.path < b.path; });
-  std::set<std::string_view> names;
+  std::vector<std::string_view> names;
   const auto fault = [&](std::string_view path, const char* what) {
     return Error{ErrorKind::protocol, fmt::format("{}: the hub lists '{}' {}", object, shown(path), what), {}};
   };
-  const auto all = [&](auto&& visit) -> Status {
-    for (const RemoteFile& file : listing.files)
-      if (Status status = visit(std::string_view(file.path.text())); !status) return status;
-    for (const RepoPath& path : listing.masked)
-      if (Status status = visit(std::string_view(path.text())); !status) return status;
-    return ok();
-  };
-  Status unique = all(
-      [&](std::string_view path) -> Status { return names.insert(path).second ? ok() : Status(fault(path, "twice")); });
-  if (!unique) return unique;
-  return all([&](std::string_view path) -> Status {
+  names.reserve(listing.files.size() + listing.masked.size());
+  for (const RemoteFile& file : listing.files) names.push_back(file.path.text());
+  for (const RepoPath& path : listing.masked) names.push_back(path.text());
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) return fault(*twice, "twice");
+  for (const std::string_view path : names)
     for (std::size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/', slash + 1))
-      if (names.contains(path.substr(0, slash))) return fault(path.substr(0, slash), "as file and as folder");
-    return ok();
-  });
+      if (std::binary_search(names.begin(), names.end(), path.substr(0, slash)))
+        return fault(path.substr(0, slash), "as file and as folder");
+  return ok();
 }
 
 Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec) {

@@ -41,6 +41,13 @@ bool is_in_place(const CacheLayout& at, const ResolvedSnapshot& snapshot, const 
   return there && there->is_file && there->size == file.size;
 }
 
+/// The record is written after the listing: a listing that is older is what was written then, and need not be read.
+bool is_unchanged(const std::string& tree, const std::string& record) {
+  const auto listing = own_facts(tree);
+  const auto later = own_facts(record);
+  return listing && later && listing->is_file && listing->size > 0 && listing->mtime_ns < later->mtime_ns;
+}
+
 }  // namespace
 
 Cache::Cache(const std::string& root, std::vector<std::string> views)
@@ -125,7 +132,9 @@ SnapshotView Cache::look(const ResolvedSnapshot& snapshot, const std::optional<R
     view.files.push_back(std::move(one));
   }
   view.refs_right = refs_right(snapshot);
-  view.tree_right = !snapshot.spec.whole_commit || tree(repo, snapshot.commit) || !tree_text(snapshot.listing);
+  view.tree_right = !snapshot.spec.whole_commit ||
+                    is_unchanged(at.tree(repo, snapshot.commit), at.record(repo, snapshot.commit)) ||
+                    tree(repo, snapshot.commit) || !tree_text(snapshot.listing);
   view.recorded = known && (snapshot.listing.empty() || !known->listing.empty());
   return view;
 }

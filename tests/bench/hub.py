@@ -9,6 +9,7 @@ Hub's are. Hub and payload are two servers on two ports, each over http and over
 import hashlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -38,12 +39,20 @@ class Site:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Below those that the kernel gives to outgoing connections: some of these ports are listened on much later."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as limits:
+        lowest = int(limits.read().split()[0])
+    found: list[int] = []
+    for port in random.sample(range(max(1024, lowest - 12_000), lowest), 1_000):
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(f"fewer than {count} free ports below {lowest}")
 
 
 def plain_site(scheme: str) -> Site:
