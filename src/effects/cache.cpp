@@ -78,8 +78,8 @@ Cache::Content Cache::content(const RepoId& repo, const CommitId& commit, const 
   const CacheLayout& at = layout(repo);
   std::string blob = at.blob(repo, file.blob);
   if (const auto there = own_facts(blob)) {
-    auto followed = there->is_file ? there : facts(blob);
-    return {std::move(blob), std::move(followed)};
+    const auto followed = there->is_file ? there : facts(blob);
+    return {std::move(blob), followed};
   }
   std::string link = at.link(repo, commit, file.path);
   const auto there = own_facts(link);
