@@ -16,19 +16,18 @@ from runs import HASH, OURS, Bench, Case, Link, Target, second_runs, size_of
 SEGMENT = 32 << 20  # what the engine takes in one request of a file of less than 4 GiB
 
 
-def three_models(bench: Bench, scheme: str) -> Case:
+def three_models(bench: Bench, scheme: str, most: dict[str, float]) -> Case:
+    """`most`: the targets, as multiples of what others take."""
     case = Case(scheme, f"three models, {scheme}, tmpfs", size_of(bench.models))
     rivals = bench.rivals + (bench.floor() if scheme == "http" else [])
     bench.rounds(case, rivals, lambda target: bench.job(scheme, bench.models, target), bench.repetitions)
+    for over, times in most.items():
+        case.ratio(case.title, over, times)
     return case
 
 
 def http(bench: Bench) -> Case:
-    case = three_models(bench, "http")
-    text = "three models, http, tmpfs"
-    case.ratio(text, "curl", 0.85)
-    case.ratio(text, "huggingface_hub", 0.50)
-    case.ratio(text, "curl -Z + sha256sum", 0.50)
+    case = three_models(bench, "http", {"curl": 0.85, "huggingface_hub": 0.50, "curl -Z + sha256sum": 0.50})
     ours, theirs, bare = (case.value(name, "cpu") for name in (OURS, "curl", HASH))
     if ours and theirs and bare:
         case.targets.append(
@@ -46,12 +45,7 @@ def http(bench: Bench) -> Case:
 
 
 def https(bench: Bench) -> Case:
-    case = three_models(bench, "https")
-    text = "three models, https, tmpfs"
-    case.ratio(text, "curl", 1.0)
-    case.ratio(text, "huggingface_hub", 0.50)
-    case.ratio(text, "curl -Z + sha256sum", 0.55)
-    return case
+    return three_models(bench, "https", {"curl": 1.0, "huggingface_hub": 0.50, "curl -Z + sha256sum": 0.55})
 
 
 def disk(bench: Bench) -> Case:

@@ -202,12 +202,6 @@ def hfdownloader(program: Path) -> Rival:
     return Rival("hfdownloader", version_of(program, "version"), True, command)
 
 
-def floor_command(source: Path, target: Path) -> tuple[list[str], dict[str, str]]:
-    """The least that any downloader that verifies must do: every byte written once, and hashed once."""
-    script = 'cp -R "$0/." "$1/" && find "$1" -type f -exec openssl dgst -sha256 {} + >/dev/null'
-    return ["sh", "-c", f'mkdir -p "$1" && {script}', str(source), str(target)], {}
-
-
 def rivals(tools: Path, program: Path) -> list[Rival]:
     """Those that can be had here, made in the folder `tools` if need be. Says loudly which cannot, and why."""
     # On the other stream, which is not the table's.
