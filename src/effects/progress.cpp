@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/values/text.h"
+
 namespace model_prep {
 namespace {
 
@@ -121,11 +123,6 @@ std::string Meter::bar(int columns) const {
   const int width = std::min(room, 40);
   const int full = static_cast<int>(fraction() * width);
   return fmt::format("[{:#<{}}{:.<{}}] {}", "", full, "", width - full, words);
-}
-
-std::string megabytes(std::int64_t bytes) {
-  if (bytes < 100'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
-  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
 
 std::string time_left(double seconds) {

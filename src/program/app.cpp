@@ -14,6 +14,7 @@
 #include "model_prep/program/manifest.h"
 #include "model_prep/program/model_run.h"
 #include "model_prep/program/resolve.h"
+#include "model_prep/values/text.h"
 
 namespace model_prep {
 namespace {

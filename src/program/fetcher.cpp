@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include "model_prep/values/text.h"
+
 namespace model_prep {
 namespace {
 

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "model_prep/effects/progress.h"
+#include "model_prep/values/text.h"
 
 namespace model_prep {
 namespace {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/values/text.h"
 
+#include <fmt/format.h>
+
 namespace model_prep {
 namespace {
 
@@ -62,6 +64,11 @@ std::string shown(std::string_view text, std::size_t most) {
   if (text.size() <= most) return printable(text);
   while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;  // not in the middle of a letter
   return printable(text.substr(0, most)) + "…";
+}
+
+std::string megabytes(std::int64_t bytes) {
+  if (bytes < 100'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
 
 }  // namespace model_prep

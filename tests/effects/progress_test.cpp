@@ -56,12 +56,6 @@ TEST_CASE("a wide terminal gets a bar and the words") {
   CHECK(bar.find(" 25 % 25.0 of 100.0 MB") != std::string::npos);
 }
 
-TEST_CASE("sizes are told in powers of 1000") {
-  CHECK(megabytes(0) == "0.0 kB");
-  CHECK(megabytes(612) == "0.6 kB");
-  CHECK(megabytes(90'868'376) == "90.9 MB");
-}
-
 TEST_CASE("time is told in two units at most") {
   CHECK(time_left(0.2) == "1 s");
   CHECK(time_left(42) == "42 s");

@@ -33,4 +33,10 @@ TEST_CASE("long text is cut between letters, and says so") {
   CHECK(shown(std::string(10, 'x'), 10) == std::string(10, 'x'));
 }
 
+TEST_CASE("sizes are told in powers of 1000") {
+  CHECK(megabytes(0) == "0.0 kB");
+  CHECK(megabytes(612) == "0.6 kB");
+  CHECK(megabytes(90'868'376) == "90.9 MB");
+}
+
 }  // namespace model_prep

@@ -53,8 +53,6 @@ class Meter {
   double rate_{0};  // bytes per second
 };
 
-/// `91.6 MB`: powers of 1000, as the Hub's pages count.
-std::string megabytes(std::int64_t bytes);
 /// `42 s`, `3 min 20 s`, `2 h 5 min`.
 std::string time_left(double seconds);
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words of others, made fit to be shown: a server's message or a file's name may hold anything, and shall not steer the
-// terminal, forge a line of the log or fill it.
+// Text for people. Words of others are made fit to be shown: a server's message or a file's name may hold anything, and
+// shall not steer the terminal, forge a line of the log or fill it.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,5 +18,8 @@ std::string printable(std::string_view text);
 
 /// Printable, and not much longer than `most` bytes: what was cut is `…`.
 std::string shown(std::string_view text, std::size_t most = 120);
+
+/// `91.6 MB`: powers of 1000, as the Hub's pages count.
+std::string megabytes(std::int64_t bytes);
 
 }  // namespace model_prep
