@@ -56,8 +56,8 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
   void sink_it_(const spdlog::details::log_msg& message) override {
     const std::string time =
         fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(message.time)));
-    // A server's words may be in it: they shall not steer the terminal, nor forge a line.
-    const std::string text = printable({message.payload.data(), message.payload.size()});
+    // A server's words may be in it: they shall not steer the terminal or a CI runner, nor forge a line.
+    const std::string text = loggable({message.payload.data(), message.payload.size()});
     if (format_ == LogFormat::text)
       return console_.line(fmt::format("{} {:<5} {}", time, level_name(message.level), text));
     const nlohmann::ordered_json object = {{"time", time}, {"level", level_name(message.level)}, {"message", text}};

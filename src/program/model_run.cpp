@@ -117,7 +117,7 @@ std::string plan_table(const std::vector<ModelRun>& models, const std::string& c
                         model.snapshot->commit.hex().substr(0, 12), model.snapshot->files.size(), megabytes(size),
                         megabytes(plan.bytes - plan.staged));
     for (const FetchJob& job : plan.jobs)
-      text += fmt::format("  {:>10}  {}{}\n", megabytes(job.file.size), job.file.path.text(),
+      text += fmt::format("  {:>10}  {}{}\n", megabytes(job.file.size), loggable(job.file.path.text()),
                           job.check_existing ? "  (there, to be verified)"
                           : job.staged > 0   ? "  (begun)"
                                              : "");

@@ -60,6 +60,12 @@ std::string printable(std::string_view text) {
   return result;
 }
 
+std::string loggable(std::string_view text) {
+  std::string result = printable(text);
+  for (std::size_t at = 0; (at = result.find("##", at)) != std::string::npos;) result[++at] = '?';
+  return result;
+}
+
 std::string shown(std::string_view text, std::size_t most) {
   if (text.size() <= most) return printable(text);
   while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;  // not in the middle of a letter

@@ -238,6 +238,12 @@ TEST_CASE("bytes that are no UTF-8 do not keep the summary from being written") 
   CHECK(summary_text(report).find("\"cache_dir\": \"/models/\xef\xbf\xbd") != std::string::npos);
 }
 
+TEST_CASE("the summary on stdout gives no command to a CI runner, and holds the same words") {
+  RunReport report = run({good_model()});
+  report.error = Error{ErrorKind::protocol, "###[add-mask]x##", {}};
+  CHECK(summary_text(report).find(R"("message": "#\u0023#[add-mask]x#\u0023",)") != std::string::npos);
+}
+
 TEST_CASE("the models stand in the order of the run") {
   ModelReport second = good_model();
   second.key = "a-model";

@@ -19,6 +19,12 @@ TEST_CASE("text of others can neither steer a terminal, nor end a line, nor turn
   CHECK(printable("a\xe2\x80\xa8z\xe2\x80\xae.exe") == "a?z?.exe");  // line separator, right-to-left override
 }
 
+TEST_CASE("text of others gives no command to a CI runner, which looks for it anywhere in a line") {
+  CHECK(loggable("it says ##[add-mask]x") == "it says #?[add-mask]x");
+  CHECK(loggable("###[error]##vso[task]") == "#?#[error]#?vso[task]");
+  CHECK(loggable("#\n#[x] # # C#") == "#?#[x] # # C#");
+}
+
 TEST_CASE("bytes that are not UTF-8 are shown as such") {
   const std::string bytes =
       GENERATE("\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xe0\x80\xaf");
