@@ -11,17 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string_view status_name(ModelStatus status) {
-  switch (status) {
-    case ModelStatus::downloaded: return "downloaded";
-    case ModelStatus::cached: return "cached";
-    case ModelStatus::planned: return "planned";
-    case ModelStatus::failed: return "failed";
-    case ModelStatus::interrupted: return "interrupted";
-  }
-  return "failed";
-}
-
 double rounded(double value, double steps) { return std::round(value * steps) / steps; }
 
 Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
@@ -44,7 +33,7 @@ Json file_json(const FileReport& file) {
 Json model_json(const ModelReport& model) {
   Json json = {
       {"success", model.success()},
-      {"status", status_name(model.status)},
+      {"status", name(model.status)},
       {"repo", model.repo},
       {"revision", model.revision},
       {"commit", text_or_null(model.commit)},
@@ -66,29 +55,42 @@ Json model_json(const ModelReport& model) {
 }
 
 Json totals_json(const RunReport& report) {
-  std::int64_t failed = 0;
-  std::int64_t files = 0;
-  std::int64_t bytes = 0;
-  std::int64_t downloaded = 0;
-  std::int64_t reused = 0;
-  for (const ModelReport& model : report.models) {
-    failed += model.success() ? 0 : 1;
-    files += static_cast<std::int64_t>(model.files.size());
-    bytes += model.bytes;
-    downloaded += model.bytes_downloaded;
-    reused += model.bytes_reused;
-  }
-  return {{"models", report.models.size()},
-          {"failed", failed},
-          {"files", files},
-          {"bytes", bytes},
-          {"bytes_downloaded", downloaded},
-          {"bytes_reused", reused},
+  const Totals totals = totals_of(report);
+  return {{"models", totals.models},
+          {"failed", totals.failed},
+          {"files", totals.files},
+          {"bytes", totals.bytes},
+          {"bytes_downloaded", totals.downloaded},
+          {"bytes_reused", totals.reused},
           {"requests", report.requests},
           {"retries", report.retries}};
 }
 
 }  // namespace
+
+std::string_view name(ModelStatus status) {
+  switch (status) {
+    case ModelStatus::downloaded: return "downloaded";
+    case ModelStatus::cached: return "cached";
+    case ModelStatus::planned: return "planned";
+    case ModelStatus::failed: return "failed";
+    case ModelStatus::interrupted: return "interrupted";
+  }
+  return "failed";
+}
+
+Totals totals_of(const RunReport& report) {
+  Totals totals;
+  for (const ModelReport& model : report.models) {
+    totals.models += 1;
+    totals.failed += model.success() ? 0 : 1;
+    totals.files += static_cast<std::int64_t>(model.files.size());
+    totals.bytes += model.bytes;
+    totals.downloaded += model.bytes_downloaded;
+    totals.reused += model.bytes_reused;
+  }
+  return totals;
+}
 
 bool RunReport::success() const {
   return !error && !models.empty() &&

@@ -10,6 +10,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "model_prep/decisions/outcome.h"
 #include "model_prep/program/fetcher.h"
 #include "model_prep/program/manifest.h"
 #include "model_prep/program/model_run.h"
@@ -341,15 +342,7 @@ void Session::write_summary(const RunReport& result) {
 
 void Session::conclude(const RunReport& result) {
   if (result.models.empty() || (options_.dry_run && result.success())) return;
-  std::size_t good = 0;
-  std::int64_t downloaded = 0;
-  for (const ModelReport& model : result.models) {
-    good += model.success() ? 1U : 0U;
-    downloaded += model.bytes_downloaded;
-  }
-  const std::string fetched = downloaded > 0 ? megabytes(downloaded) + " fetched" : "nothing fetched";
-  const std::string text = fmt::format("{} of {} models ready, {}, {} requests, {:.1f} s", good, result.models.size(),
-                                       fetched, result.requests, result.duration_s);
+  const std::string text = outcome_line(result);
   result.success() ? log_.info(text) : log_.error(text);
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model_prep/values/error.h"
@@ -26,6 +27,8 @@ struct FileReport {
 };
 
 enum class ModelStatus : std::uint8_t { downloaded, cached, planned, failed, interrupted };
+/// As it stands in the summary.
+std::string_view name(ModelStatus status);
 
 struct ModelReport {
   std::string key;
@@ -64,6 +67,17 @@ struct RunReport {
   std::vector<ModelReport> models;
   bool success() const;
 };
+
+/// Over all models.
+struct Totals {
+  std::int64_t models{0};
+  std::int64_t failed{0};
+  std::int64_t files{0};
+  std::int64_t bytes{0};
+  std::int64_t downloaded{0};
+  std::int64_t reused{0};
+};
+Totals totals_of(const RunReport& report);
 
 /// 0 when every model is complete, 128 + n when signal n ended the run, else 1.
 int exit_code(const RunReport& report);

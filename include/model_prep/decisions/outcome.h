@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the run came to, in the words of those who watch it: a person at the log's end, GitHub Actions, Kubernetes.
+//
+// Keys and messages hold words of others: a server's, a manifest's. None of them can end a line, start a command of the
+// runner, leave a cell of the table, or be Markdown or HTML. A run that did not get past its command line is a report
+// with an error and no models. An error of the whole run is told once, not again for each model that it kept back.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model_prep/decisions/report.h"
+
+namespace model_prep {
+
+/// `2 of 3 models ready, 45.5 MB fetched, 64 requests, 2.9 s`.
+std::string outcome_line(const RunReport& report);
+
+/// Markdown to append to the file that GITHUB_STEP_SUMMARY names, whatever stands before it there: a table of the
+/// models, the outcome line, the errors with their hints.
+std::string step_summary(const RunReport& report);
+
+/// `::error title=…::…`, a command of GitHub Actions for each error, without line ends.
+std::vector<std::string> annotations(const RunReport& report);
+
+/// One line with its end, at most 4096 bytes, which is all that Kubernetes keeps: the outcome line and the first error
+/// with its hint.
+std::string termination_message(const RunReport& report);
+
+}  // namespace model_prep

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/decisions/outcome.h"
+
+#include <fmt/format.h>
+
+#include "model_prep/values/text.h"
+
+namespace model_prep {
+namespace {
+
+constexpr std::size_t kKubernetesKeeps = 4096;
+
+struct Told {
+  std::string who;  ///< a model's key; empty: the whole run
+  Error error;
+};
+
+/// The run's error first: it is why the others are there.
+std::vector<Told> errors_of(const RunReport& report) {
+  std::vector<Told> errors;
+  if (report.error) errors.push_back({{}, *report.error});
+  for (const ModelReport& model : report.models)
+    if (model.error && model.error != report.error) errors.push_back({model.key, *model.error});
+  return errors;
+}
+
+/// Literal text in Markdown. Every mark that begins something in GitHub's dialect is escaped, the dot and the colon for
+/// its links out of bare addresses.
+std::string markdown(std::string_view text) {
+  constexpr std::string_view kMarks = "\\`*_~[]<>&|#!$@:.{}";
+  std::string result;
+  for (const char c : printable(text)) {
+    if (kMarks.find(c) != std::string_view::npos) result += '\\';
+    result += c;
+  }
+  return result;
+}
+
+std::string size_cell(std::int64_t bytes) { return bytes > 0 ? markdown(megabytes(bytes)) : "-"; }
+
+std::string row(const ModelReport& model) {
+  const bool fell_back = model.variant != model.variant_requested;
+  const std::string variant = fell_back ? model.variant + ", no " + model.variant_requested : model.variant;
+  const std::string commit = model.commit.empty() ? "-" : model.commit.substr(0, 12);
+  return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(model.key), markdown(model.repo), commit,
+                     markdown(variant), size_cell(model.bytes), name(model.status), size_cell(model.bytes_downloaded));
+}
+
+/// GitHub's escapes for what a command says; a property's value must not end there either.
+std::string command_data(std::string_view text) {
+  std::string result;
+  for (const char c : loggable(text)) result += c == '%' ? "%25" : std::string(1, c);
+  return result;
+}
+
+std::string command_property(std::string_view text) {
+  std::string result;
+  for (const char c : command_data(text)) result += c == ':' ? "%3A" : c == ',' ? "%2C" : std::string(1, c);
+  return result;
+}
+
+}  // namespace
+
+std::string outcome_line(const RunReport& report) {
+  const Totals totals = totals_of(report);
+  const std::string fetched = totals.downloaded > 0 ? megabytes(totals.downloaded) + " fetched" : "nothing fetched";
+  return fmt::format("{} of {} models {}, {}, {} requests, {:.1f} s", totals.models - totals.failed, totals.models,
+                     report.dry_run ? "planned" : "ready", fetched, report.requests, report.duration_s);
+}
+
+std::string step_summary(const RunReport& report) {
+  std::string text = fmt::format("\n### model-prep {}\n\n", report.success() ? "succeeded" : "failed");
+  if (!report.models.empty()) {
+    text += "| model | repository | commit | variant | size | status | fetched |\n";
+    text += "|---|---|---|---|---:|---|---:|\n";
+    for (const ModelReport& model : report.models) text += row(model);
+    text += "\n" + markdown(outcome_line(report)) + "\n\n";
+  }
+  for (const Told& told : errors_of(report)) {
+    text += "- ";
+    if (!told.who.empty()) text += fmt::format("**{}**: ", markdown(told.who));
+    text += markdown(told.error.message);
+    if (!told.error.hint.empty()) text += "<br>hint: " + markdown(told.error.hint);
+    text += "\n";
+  }
+  return text;
+}
+
+std::vector<std::string> annotations(const RunReport& report) {
+  std::vector<std::string> lines;
+  for (const Told& told : errors_of(report)) {
+    const std::string title = told.who.empty() ? "model-prep" : "model-prep: " + told.who;
+    std::string said = command_data(told.error.message);
+    if (!told.error.hint.empty()) said += "%0Ahint: " + command_data(told.error.hint);
+    lines.push_back(fmt::format("::error title={}::{}", command_property(title), said));
+  }
+  return lines;
+}
+
+std::string termination_message(const RunReport& report) {
+  std::string line = report.models.empty() ? "failed" : outcome_line(report);
+  if (const auto errors = errors_of(report); !errors.empty()) {
+    const Error& first = errors.front().error;
+    line += ": " + first.message;
+    if (!first.hint.empty()) line += " (hint: " + first.hint + ")";
+  }
+  constexpr std::size_t kMark = std::string_view("…").size();
+  return shown(line, kKubernetesKeeps - kMark - 1) + "\n";
+}
+
+}  // namespace model_prep
