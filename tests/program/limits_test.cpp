@@ -14,13 +14,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMB = 1'000'000;
 
-/// Mounts of its own for one shell, which vanish with it; false (and said loudly) where that is not allowed.
-bool may_mount() {
-  const bool may = run_program({"unshare", "-m", "true"}).exit_code == 0;
-  if (!may) WARN("SKIPPED: NO MOUNT NAMESPACE FOR THIS USER");
-  return may;
-}
-
 /// Runs the program as a user who owns nothing, if we may become one; else as ourselves.
 std::string as_nobody() {
   return ::geteuid() == 0 ? "exec setpriv --reuid=65534 --regid=65534 --clear-groups $PROGRAM" : "exec $PROGRAM";

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "support/catch.h"
+
 namespace model_prep::testing {
 namespace {
 
@@ -113,6 +115,12 @@ Run Machine::shell(const std::string& script, const ProgramEnvironment& changes)
   all["PROGRAM"] = tested_program();
   RunningProgram program({"/bin/sh", "-c", script}, all, options());
   return end_of(program);
+}
+
+bool may_mount() {
+  const bool may = run_program({"unshare", "-m", "true"}).exit_code == 0;
+  if (!may) WARN("SKIPPED: NO MOUNT NAMESPACE FOR THIS USER");
+  return may;
 }
 
 Tree tree_of(const fs::path& folder) {

@@ -70,6 +70,10 @@ class Machine {
   std::vector<std::string> program_;
 };
 
+/// `unshare -m` gives a shell mounts of its own, which vanish with it; false (and said loudly) where that is not
+/// allowed.
+bool may_mount();
+
 /// Relative path → "folder", "link <text>" or "file <sha256>"; our record and huggingface_hub's listing by their names
 /// only. Empty if there is no such folder.
 using Tree = std::map<std::string, std::string>;

@@ -82,10 +82,7 @@ TEST_CASE("a file system that can reserve nothing is as good as any") {
 }
 
 TEST_CASE("too few inodes are said before the first byte") {
-  if (run_program({"unshare", "-m", "true"}).exit_code != 0) {
-    WARN("SKIPPED: NO MOUNT NAMESPACE FOR THIS USER");
-    return;
-  }
+  if (!may_mount()) return;
   const Volume volume;
   fs::create_directories(volume.machine.cache());
   const Run run = volume.machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o nr_inodes=12 none " +
