@@ -4,8 +4,10 @@
 
 #include <unistd.h>
 
+#include "model_prep/program/announce.h"
 #include "model_prep/program/app.h"
 #include "model_prep/program/options.h"
+#include "model_prep/values/text.h"
 
 namespace {
 
@@ -19,10 +21,16 @@ model_prep::Environment environment_of_process() {
   return environment;
 }
 
+/// The end of a run that did not begin, or broke off.
 int tell(const model_prep::Error& error) {
-  std::cerr << "model-prep: " << error.message << '\n';
-  if (!error.hint.empty()) std::cerr << "hint: " << error.hint << '\n';
-  return 1;
+  model_prep::Console console;
+  console.line("model-prep: " + model_prep::loggable(error.message));
+  if (!error.hint.empty()) console.line("hint: " + model_prep::loggable(error.hint));
+  model_prep::RunReport report;
+  report.error = error;
+  for (const auto& warning : announce(report, model_prep::find_audience(environment_of_process()), console))
+    console.line("model-prep: " + model_prep::loggable(warning));
+  return model_prep::exit_code(report);
 }
 
 }  // namespace

@@ -23,6 +23,7 @@ namespace model_prep {
 namespace {
 
 constexpr mode_t kFolderMode = 0777;
+constexpr mode_t kFileMode = 0666;
 
 std::string errno_text(int error_number) {
   std::array<char, 256> buffer{};
@@ -50,6 +51,16 @@ std::string permission_hint(const std::string& path, int error_number) {
       "this process is uid {} gid {}; {} has mode {:04o} and belongs to uid {} gid {}: let this user "
       "write there (chown, chmod g+w, fsGroup) or run as its owner",
       geteuid(), getegid(), at, found.st_mode & 07777, found.st_uid, found.st_gid);
+}
+
+Status write_all(int fd, std::string_view text, const std::string& path) {
+  while (!text.empty()) {
+    const ssize_t count = write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return io_error("write", path, errno);
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return ok();
 }
 
 }  // namespace
@@ -138,6 +149,21 @@ Status make_folders(const std::string& path) {
   const int error_number = errno;
   if (const auto found = facts(path); found && found->is_folder) return ok();  // also where mkdir says EACCES or EROFS
   return io_error("make folder", path, error_number);
+}
+
+Status append_to_file(const std::string& path, std::string_view text) {
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, kFileMode));
+  if (!fd) return io_error("open", path, errno);
+  return write_all(fd.get(), text, path);
+}
+
+Status fill_file_if_there(const std::string& path, std::string_view text) {
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!fd) return ok();
+  const auto found = facts(fd.get());
+  if (!found || !found->is_file) return ok();
+  if (ftruncate(fd.get(), 0) != 0) return io_error("empty", path, errno);
+  return write_all(fd.get(), text, path);
 }
 
 Status write_at(int fd, std::span<const char> bytes, std::int64_t offset, const std::string& path) {

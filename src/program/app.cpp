@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/decisions/outcome.h"
+#include "model_prep/program/announce.h"
 #include "model_prep/program/fetcher.h"
 #include "model_prep/program/manifest.h"
 #include "model_prep/program/model_run.h"
@@ -60,6 +61,7 @@ class Session {
       tell(*error_);
     }
     const RunReport result = report();
+    for (const std::string& warning : announce(result, options_.audience, console_)) log_.warning(warning);
     write_summary(result);
     conclude(result);
     // A sync of gigabytes may be under way in the hash thread: whoever asked us to stop shall not wait for it.

@@ -30,6 +30,7 @@ constexpr std::string_view kFooter = R"(Environment (a flag beats it; an empty v
   HF_TOKEN                  the token; else HUGGING_FACE_HUB_TOKEN, the file HF_TOKEN_PATH, $HF_HOME/token
   HF_HUB_DISABLE_IMPLICIT_TOKEN   send no token
   HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY
+  GITHUB_STEP_SUMMARY       gets a table of the models; under GITHUB_ACTIONS errors are annotations too
 Exit code: 0 every model is complete; 1 anything else; 128 + n ended by signal n.)";
 
 /// CLI11 reads the flags as text. The environment is looked up here and not by CLI11, because several options have a
@@ -342,11 +343,19 @@ void declare(CLI::App& app, Settings& settings, Options& options) {
 
 std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
 
+Audience find_audience(const Environment& environment) {
+  const auto actions = environment.find("GITHUB_ACTIONS");
+  const auto summary = environment.find("GITHUB_STEP_SUMMARY");
+  return {.step_summary = summary == environment.end() ? "" : summary->second,
+          .annotations = actions != environment.end() && is_true(actions->second)};
+}
+
 Result<std::variant<Options, Print>> parse_options(const std::vector<std::string>& arguments,
                                                    const Environment& environment) {
   CLI::App app("Downloads models from the Hugging Face Hub, verified, into the cache that Python services read offline",
                "model-prep");
   Options options;
+  options.audience = find_audience(environment);
   Settings settings(app, environment);
   declare(app, settings, options);
   try {

@@ -169,6 +169,44 @@ TEST_CASE("neither a pipe nor a device is waited for or read") {
   }
 }
 
+TEST_CASE("text is added to a file, which is made if there is none, through a link as well") {
+  const TemporaryFolder folder;
+  fs::create_symlink("file", folder / "link");
+  REQUIRE(append_to_file(folder / "link", "one\n").has_value());
+  REQUIRE(append_to_file(folder / "file", "two\n").has_value());
+  CHECK(read_all(folder / "file") == "one\ntwo\n");
+  CHECK_FALSE(append_to_file(folder / "none/file", "x").has_value());
+  CHECK_FALSE(append_to_file(folder.path(), "x").has_value());
+  const auto full = append_to_file("/dev/full", "x");
+  REQUIRE_FALSE(full.has_value());
+  CHECK(full.error().kind == ErrorKind::disk_full);
+}
+
+TEST_CASE("a file that is there is filled anew, and nothing else is touched or made") {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "file") << "a longer text";
+  REQUIRE(fill_file_if_there(folder / "file", "short").has_value());
+  CHECK(read_all(folder / "file") == "short");
+  fs::create_symlink("file", folder / "link");
+  fs::create_directory(folder / "folder");
+  for (const char* name : {"none", "link", "folder"}) CHECK(fill_file_if_there(folder / name, "other").has_value());
+  CHECK_FALSE(fs::exists(folder / "none"));
+  CHECK(read_all(folder / "file") == "short");
+}
+
+TEST_CASE("nobody is waited for at the other end of a pipe that is written to") {
+  const TemporaryFolder folder;
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK_FALSE(append_to_file(folder / "pipe", "x").has_value());
+  CHECK(fill_file_if_there(folder / "pipe", "x").has_value());
+  const int reader = ::open((folder / "pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  CHECK(fill_file_if_there(folder / "pipe", "x").has_value());
+  char byte = 0;
+  CHECK(::read(reader, &byte, 1) == 0);
+  CHECK_FALSE(append_to_file(folder / "pipe", std::string(1'000'000, 'x')).has_value());  // more than it holds
+  ::close(reader);
+}
+
 TEST_CASE("a process has a name, and all of a machine share the machine's") {
   CHECK(process_name().ends_with(":" + std::to_string(::getpid())));
   CHECK(machine_name().size() == 8);

@@ -250,4 +250,13 @@ TEST_CASE("help and version are texts and no run") {
   CHECK(std::get<Print>(*parse_options({"--version"}, {})).text == program_version() + "\n");
 }
 
+TEST_CASE("who wants to be told of the end is found without a command line") {
+  CHECK_FALSE(find_audience({}).annotations);
+  CHECK_FALSE(find_audience({{"GITHUB_ACTIONS", ""}}).annotations);
+  CHECK_FALSE(find_audience({{"GITHUB_ACTIONS", "false"}}).annotations);
+  CHECK(find_audience({{"GITHUB_ACTIONS", "true"}}).annotations);
+  CHECK(find_audience({{"GITHUB_STEP_SUMMARY", "/x"}}).step_summary == "/x");
+  CHECK(find_audience({{"GITHUB_STEP_SUMMARY", ""}}).step_summary.empty());
+}
+
 }  // namespace model_prep

@@ -259,7 +259,9 @@ TEST_CASE("help names the environment variables and goes to stdout, as the versi
                                "HF_TOKEN",
                                "HF_HOME",
                                "TRANSFORMERS_CACHE",
-                               "HTTPS_PROXY"}) {
+                               "HTTPS_PROXY",
+                               "GITHUB_STEP_SUMMARY",
+                               "GITHUB_ACTIONS"}) {
     CHECK(contains(help.out, variable));
   }
   CHECK(machine.run({"--version"}).out == "model-prep 0.1.0\n");

@@ -59,6 +59,12 @@ std::optional<std::string> read_file(int fd, std::size_t most);
 Result<UniqueFd> open_for_reading(const std::string& path);
 /// The folder and all above it, wherever links lead: for places that the user names. Below them: `effects/folder.h`.
 Status make_folders(const std::string& path);
+/// Adds to a file that others write to as well, and makes it if there is none. Links are followed, and a pipe is not
+/// waited for: for a place that the user names.
+Status append_to_file(const std::string& path, std::string_view text);
+/// Replaces what is in a regular file that somebody has laid there for us. No link is followed; where there is no such
+/// file, or it is not ours to write, nothing happens.
+Status fill_file_if_there(const std::string& path, std::string_view text);
 Status write_at(int fd, std::span<const char> bytes, std::int64_t offset, const std::string& path);
 
 /// SIGINT and SIGTERM as something to poll. Make it before any thread: they are blocked for the whole process, which

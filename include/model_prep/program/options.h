@@ -20,6 +20,13 @@ namespace model_prep {
 
 using Environment = std::map<std::string, std::string>;
 
+/// The machine that runs the program, where it wants to be told how that ended. Also for a command line that is wrong.
+struct Audience {
+  std::string step_summary;  ///< a file that GitHub Actions shows; empty: none
+  bool annotations{false};   ///< GitHub Actions reads stderr
+};
+Audience find_audience(const Environment& environment);
+
 struct Options {
   std::vector<std::string> models;
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
@@ -38,6 +45,7 @@ struct Options {
   LogFormat log_format{LogFormat::text};
   ProgressMode progress{ProgressMode::automatic};
   std::optional<Token> token;
+  Audience audience;
   std::string authorities;  ///< PEM: certificates to trust beside the system's
 };
 
