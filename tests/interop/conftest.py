@@ -1,26 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs, the hub and the versions of huggingface_hub that the tests use. tests/run makes all of them."""
+"""The hub's repositories and the versions of huggingface_hub that the tests use. tests/run makes all of them."""
 
 import json
 import pathlib
 import shutil
 
 import pytest
-from support import SMALL, SMALL_COMMIT, SMALL_FILES, Consumer, Hub, ModelPrep, end_started, spec_of
+from support import SMALL, SMALL_COMMIT, SMALL_FILES, Consumer, spec_of
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def pytest_addoption(parser):
-    parser.addoption("--build", type=pathlib.Path, default=ROOT / "build", help="where the programs are")
-    parser.addoption("--venvs", type=pathlib.Path, default=ROOT / "build", help="where the folders venv-<name> are")
-    parser.addoption("--name", default="", help="only tests whose name contains this")
-
-
-def pytest_collection_modifyitems(config, items):
-    chosen = [item for item in items if config.getoption("name").lower() in item.name.replace("_", " ").lower()]
-    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-    items[:] = chosen
+pytest_plugins = ["harness"]
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -38,33 +26,6 @@ def venv(config, name):
 
 
 @pytest.fixture(scope="session")
-def build(pytestconfig):
-    folder = pytestconfig.getoption("build")
-    assert (folder / "model-prep").exists(), f"{folder}/model-prep is not built"
-    return folder
-
-
-@pytest.fixture(scope="session")
-def home(tmp_path_factory):
-    """$HOME of every process: empty, so that nobody finds a cache or a token by accident."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="session")
-def start_hub(build, tmp_path_factory):
-    """Starts hubs; all of them end with the session."""
-    hubs = []
-
-    def start(*arguments, spec=None):
-        hubs.append(Hub(build / "tests" / "model-prep-hub", tmp_path_factory.mktemp("hub"), *arguments, spec=spec))
-        return hubs[-1]
-
-    yield start
-    for hub in hubs:
-        hub.close()
-
-
-@pytest.fixture(scope="session")
 def small_hub(start_hub):
     return start_hub(spec=spec_of((SMALL, SMALL_COMMIT, SMALL_FILES)))
 
@@ -74,17 +35,6 @@ def hub(small_hub):
     """The hub with org/small and an empty log."""
     small_hub.forget_requests()
     return small_hub
-
-
-@pytest.fixture(scope="session")
-def model_prep(build, home):
-    return ModelPrep(build / "model-prep", home)
-
-
-@pytest.fixture(autouse=True)
-def no_process_is_left():
-    yield
-    end_started()
 
 
 VERSIONS = ["hub-0.23.5", "hub-0.36.2", "hub-1.9.2", "hub-newest"]
