@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files under docker/ that users paste, and the hub that the program meets when it runs as they say."""
+
+import pytest
+
+pytest_plugins = ["harness"]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--image", default="", help="an image to run the CI steps with as well, by docker")
+
+
+def pytest_generate_tests(metafunc):
+    """`means`: how a CI step gets the program, by path or, where --image is given, by docker. `image`: only then."""
+    image = metafunc.config.getoption("--image")
+    if "means" in metafunc.fixturenames:
+        metafunc.parametrize("means", ["program", "image"] if image else ["program"], indirect=True)
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--image"):
+        left = [item for item in items if "image" in item.fixturenames]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+@pytest.fixture
+def image(pytestconfig):
+    return pytestconfig.getoption("--image")
+
+
+@pytest.fixture
+def means(request, build, pytestconfig):
+    return (
+        {"program": build / "model-prep"}
+        if request.param == "program"
+        else {"image": pytestconfig.getoption("--image")}
+    )
+
+
+class Demo:
+    """The project's hub with its small set of models, and a manifest that locks them."""
+
+    def __init__(self, hub, manifest):
+        self.hub, self.endpoint, self.manifest = hub, hub.endpoint, manifest
+
+
+@pytest.fixture(scope="session")
+def demo(start_hub, tmp_path_factory):
+    manifest = tmp_path_factory.mktemp("demo") / "models.lock.json"
+    return Demo(start_hub("--demo", "--manifest-out", str(manifest)), manifest)
