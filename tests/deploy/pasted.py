@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the files under docker/: all of them, their shell scripts, and what they set for the program."""
+
+import pathlib
+import re
+
+import yaml
+
+DOCKER = pathlib.Path(__file__).resolve().parents[2] / "docker"
+
+COMPOSE = DOCKER / "compose.yaml"
+SWARM = sorted((DOCKER / "swarm").glob("*.yaml"))
+KUBERNETES = sorted((DOCKER / "kubernetes").glob("*.yaml"))
+ACTION, WORKFLOW, GITLAB = (DOCKER / "ci" / name for name in ("action.yml", "github-workflow.yaml", "gitlab-ci.yml"))
+CATALOGUE = DOCKER / "catalogue.yaml"
+ALL = [COMPOSE, *SWARM, *KUBERNETES, ACTION, WORKFLOW, GITLAB, CATALOGUE]
+
+
+def name(path):
+    return str(path.relative_to(DOCKER))
+
+
+def read(path):
+    return yaml.safe_load(path.read_text())
+
+
+def documents(path):
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def by_kind(path, kind):
+    (found,) = [document for document in documents(path) if document["kind"] == kind]
+    return found
+
+
+def pod_templates(path):
+    """The `spec` of every pod that the file makes."""
+    return [document["spec"]["template"]["spec"] for document in documents(path) if "template" in document["spec"]]
+
+
+def containers(pod):
+    return pod.get("initContainers", []) + pod["containers"]
+
+
+def container_environment(container):
+    return {variable["name"]: variable["value"] for variable in container.get("env", [])}
+
+
+def defaults(environment):
+    """What a compose file's environment is when nothing is set outside: `${NAME:-default}` and `NAME:` alone."""
+    given = {key: str(value) for key, value in environment.items() if value is not None}
+    return {key: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for key, value in given.items()}
+
+
+def services(path):
+    """name -> environment of each service or container of a compose, stack or Kubernetes file."""
+    if path in KUBERNETES:
+        return {c["name"]: container_environment(c) for pod in pod_templates(path) for c in containers(pod)}
+    return {key: defaults(service.get("environment", {})) for key, service in read(path)["services"].items()}
+
+
+def scripts(path):
+    """(shell, text) of each script in a CI file."""
+    file = read(path)
+    if path == ACTION:
+        return [("bash", step["run"]) for step in file["runs"]["steps"] if "run" in step]
+    if path == WORKFLOW:
+        return [("bash", step["run"]) for job in file["jobs"].values() for step in job["steps"] if "run" in step]
+    jobs = [job for job in file.values() if isinstance(job, dict) and "script" in job]
+    return [("sh", "\n".join(job["script"])) for job in jobs]

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docker/kubernetes: valid for the API server, allowed in a restricted namespace, and consistent in themselves."""
+
+import copy
+
+import kubernetes_validate
+import pytest
+from pasted import KUBERNETES, by_kind, container_environment, containers, documents, name, pod_templates
+
+#: The oldest and the newest that the validator knows, and one between.
+VERSIONS = ["1.25", "1.31", "1.37"]
+
+#: The volume types that the restricted pod security standard allows.
+ALLOWED_VOLUMES = {
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "image",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+}
+
+
+def restricted(pod):
+    """Where a pod breaks the restricted pod security standard, as far as Linux containers go."""
+    broken = [f"{key} is the host's" for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key)]
+    for volume in pod.get("volumes", []):
+        broken += [f"volume type {key}" for key in volume.keys() - {"name"} - ALLOWED_VOLUMES]
+    everyone = pod.get("securityContext", {})
+    if everyone.get("sysctls"):
+        broken.append("sysctls")
+    for container in containers(pod):
+        own = container.get("securityContext", {})
+        both = {**everyone, **own}
+        checks = {
+            "privileged": not own.get("privileged"),
+            "allowPrivilegeEscalation": own.get("allowPrivilegeEscalation") is False,
+            "drop ALL": "ALL" in own.get("capabilities", {}).get("drop", []),
+            "added capabilities": set(own.get("capabilities", {}).get("add", [])) <= {"NET_BIND_SERVICE"},
+            "runAsNonRoot": both.get("runAsNonRoot") is True,
+            "runAsUser": both.get("runAsUser") != 0,
+            "seccompProfile": both.get("seccompProfile", {}).get("type") in ("RuntimeDefault", "Localhost"),
+            "procMount": own.get("procMount", "Default") == "Default",
+            "hostPort": not any("hostPort" in port for port in container.get("ports", [])),
+            "seLinux": not {"user", "role"} & both.get("seLinuxOptions", {}).keys(),
+        }
+        broken += [f"{container['name']}: {rule}" for rule, kept in checks.items() if not kept]
+    return broken
+
+
+def pods(path):
+    found = pod_templates(path)
+    assert found
+    return found
+
+
+def model_prep(path):
+    """The container of model-prep and its pod."""
+    (found,) = [(c, pod) for pod in pods(path) for c in containers(pod) if c["name"] == "model-prep"]
+    return found
+
+
+@pytest.fixture(params=KUBERNETES, ids=name)
+def file(request):
+    return request.param
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_api_server_knows_every_field(file, version):
+    for document in documents(file):
+        kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_a_field_that_kubernetes_does_not_know_is_found(file):
+    document = documents(file)[-1]
+    document["spec"]["template"]["spec"]["containers"][0]["securityContext"]["readOnlyRoot"] = True
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
+
+
+def test_every_pod_is_within_the_restricted_standard(file):
+    for pod in pods(file):
+        assert restricted(pod) == []
+
+
+def test_the_restricted_standard_is_broken_by_each_line_that_is_taken_away(file):
+    for pod in pods(file):
+        for key in ("runAsNonRoot", "seccompProfile"):
+            worse = copy.deepcopy(pod)
+            del worse["securityContext"][key]
+            assert len(restricted(worse)) == len(containers(pod)), key
+        for place, container in enumerate(containers(pod)):
+            for key in ("allowPrivilegeEscalation", "capabilities"):
+                worse = copy.deepcopy(pod)
+                del containers(worse)[place]["securityContext"][key]
+                assert len(restricted(worse)) == 1 and container["name"] in restricted(worse)[0], key
+        worse = copy.deepcopy(pod)
+        worse["volumes"].append({"name": "node", "hostPath": {"path": "/"}})
+        assert restricted(worse) == ["volume type hostPath"]
+
+
+def test_beyond_the_standard_no_root_file_system_is_writable_and_no_api_token_is_mounted(file):
+    for pod in pods(file):
+        assert pod["automountServiceAccountToken"] is False
+        assert all(container["securityContext"]["readOnlyRootFilesystem"] is True for container in containers(pod))
+
+
+def test_model_prep_has_64_mib_and_every_container_a_limit(file):
+    assert model_prep(file)[0]["resources"]["limits"]["memory"] == "64Mi"
+    for pod in pods(file):
+        assert all("memory" in container["resources"]["limits"] for container in containers(pod))
+
+
+def test_the_token_is_a_file_of_an_optional_secret_that_only_model_prep_sees(file):
+    container, pod = model_prep(file)
+    (secret,) = [volume for volume in pod["volumes"] if "secret" in volume]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == secret["name"]]
+    assert secret["secret"]["optional"] is True
+    assert container_environment(container)["HF_TOKEN_PATH"] == mount["mountPath"] + "/token"
+    # Readable for the pod's group, where it has one of its own, else for everybody; writable for nobody.
+    assert secret["secret"]["defaultMode"] == (0o440 if "fsGroup" in pod["securityContext"] else 0o444)
+    for other in containers(pod):
+        if other is not container:
+            assert secret["name"] not in {mount["name"] for mount in other.get("volumeMounts", [])}
+
+
+def test_every_volume_is_mounted_and_every_claim_is_one_of_the_file(file):
+    claims = {
+        document["metadata"]["name"] for document in documents(file) if document["kind"] == "PersistentVolumeClaim"
+    }
+    for pod in pods(file):
+        named = {volume["name"] for volume in pod["volumes"]}
+        assert named == {mount["name"] for c in containers(pod) for mount in c.get("volumeMounts", [])}
+        used = [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v]
+        assert used and set(used) <= claims
+
+
+def test_services_read_the_models_offline_and_cannot_write_them(file):
+    for pod in pods(file):
+        for container in containers(pod):
+            models = [mount for mount in container.get("volumeMounts", []) if mount["mountPath"] == "/app/models"]
+            if container["name"] == "model-prep":
+                assert len(models) == 1 and not models[0].get("readOnly")
+            elif models:
+                assert models[0]["readOnly"] is True
+                environment = container_environment(container)
+                assert environment["HF_HOME"] == "/app/models" and environment["HF_HUB_OFFLINE"] == "1"
+
+
+def test_the_selector_finds_the_pods(file):
+    for document in documents(file):
+        if "selector" in document["spec"]:
+            labels = document["spec"]["template"]["metadata"]["labels"]
+            assert document["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_fleets_volumes_can_be_mounted_on_many_nodes():
+    by_name = {name(path).split("/")[1]: path for path in KUBERNETES}
+    for file in ("job.yaml", "daemonset.yaml"):
+        assert by_kind(by_name[file], "PersistentVolumeClaim")["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_the_nodes_own_volume_meets_its_claim():
+    (path,) = [path for path in KUBERNETES if path.name == "daemonset.yaml"]
+    volume, claim = by_kind(path, "PersistentVolume"), by_kind(path, "PersistentVolumeClaim")
+    assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
+    assert claim["spec"]["storageClassName"] == volume["spec"]["storageClassName"]
+    assert claim["spec"]["accessModes"] == volume["spec"]["accessModes"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == volume["spec"]["capacity"]["storage"]
+    assert "nodeAffinity" not in volume["spec"], "then the pods of other nodes could not mount it"
