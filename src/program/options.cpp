@@ -204,13 +204,21 @@ Status read_token(const Settings& settings, Options& options) {
   if (text.empty()) {
     const Places places = find_places(settings);
     const auto& home = places.hf_home ? places.hf_home : places.usual_home;
-    if (const auto path = settings.get("HF_TOKEN_PATH"))
-      name = expand(*path, settings);
+    const auto named = settings.get("HF_TOKEN_PATH");
+    if (named)
+      name = expand(*named, settings);
     else if (home)
       name = *home + "/token";
     else
       return ok();
-    text = trimmed(read_file(name, kLargestToken).value_or(""));
+    const auto content = read_file(name, kLargestToken);
+    // A secret that is optional may be absent, and /dev/null is no token. What is there and was named is meant to be
+    // read.
+    const auto about = named && !content && !options.offline ? facts(name) : std::nullopt;
+    if (about && (about->is_file || about->is_folder))
+      return Error{ErrorKind::usage, fmt::format("HF_TOKEN_PATH is '{}': it is no file that can be read", *named),
+                   "it wants a file with the token alone, readable for the user that this runs as"};
+    text = trimmed(content.value_or(""));
   }
   if (text.empty()) return ok();
   // A line end inside would let the token write headers of its own.

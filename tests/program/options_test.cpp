@@ -225,6 +225,18 @@ TEST_CASE("the token is the first that is set") {
   CHECK(token_of({}, {{"HF_HOME", home}, {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"}, {"HF_TOKEN", "hf_new"}}).empty());
 }
 
+TEST_CASE("a file of a token that was named may be absent, but not unreadable") {
+  const TemporaryFolder folder;
+  const std::string home = folder.path();
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/nowhere"}}).empty());
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", "/dev/null"}}).empty());
+  // Root reads what nobody else may, so a folder stands for it; docker makes one where a file to mount is missing.
+  CHECK(contains(refusal({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home}}), "HF_TOKEN_PATH is '" + home + "'"));
+  std::ofstream(folder / "large") << std::string(1'000'000, 'x');
+  CHECK(contains(refusal({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/large"}}), "HF_TOKEN_PATH"));
+  CHECK(options({"--offline"}, {{"HF_TOKEN_PATH", home}}).offline);
+}
+
 TEST_CASE("a token that could write headers of its own is refused without showing it") {
   const std::string bad = GENERATE("hf_a\nX-Evil: 1", "hf_a b", "hf_\x01", "hf_\xc3\xa9");
   const std::string message = refusal({}, {{"HF_TOKEN", bad}});
