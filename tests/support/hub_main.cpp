@@ -14,12 +14,14 @@
 
 #include "support/fake_hub.h"
 #include "support/hub_spec.h"
+#include "support/hub_tls.h"
 
 namespace {
 
 using model_prep::testing::FakeHub;
 using model_prep::testing::HubOptions;
 using model_prep::testing::HubSpec;
+using model_prep::testing::TestAuthority;
 
 constexpr std::string_view kUsage = R"(usage: model-prep-hub [--spec FILE | --demo | --minilm] [options]
 
@@ -38,6 +40,7 @@ SIGTERM or SIGINT, exits 0.
   --no-tree-api        /tree/ is 404
   --page-size N        entries of one page of /tree/ (default: 1000)
   --rate N             bytes per second and connection (default: no limit)
+  --tls FILE           https, by an authority that is made anew and written to FILE
   --help
 )";
 
@@ -46,6 +49,7 @@ struct Settings {
   HubSpec spec;
   std::string ready_file;
   std::string manifest_file;
+  std::string authority_file;
   bool has_tree_api = true;
   bool wants_help = false;
 };
@@ -96,6 +100,7 @@ void take_option(Settings& settings, Arguments& arguments) {
     return static_cast<void>(options.bytes_per_second_per_connection = parse_positive<std::int64_t>(arguments.take()));
   }
   if (name == "--help") return static_cast<void>(settings.wants_help = true);
+  if (name == "--tls") return static_cast<void>(settings.authority_file = arguments.take());
   throw std::invalid_argument("no such option: " + name);
 }
 
@@ -128,6 +133,11 @@ void serve(Settings settings) {
   // Before the hub starts its threads, which inherit the mask: only sigwait below takes these signals.
   pthread_sigmask(SIG_BLOCK, &endings, nullptr);
 
+  if (!settings.authority_file.empty()) {
+    const TestAuthority authority("model-prep-hub");
+    settings.options.tls = authority.certify({});
+    write_file(settings.authority_file, authority.pem());
+  }
   FakeHub hub(settings.options);
   for (auto& repo : settings.spec.repos) hub.add(std::move(repo));
   if (!settings.manifest_file.empty()) write_file(settings.manifest_file, hub.manifest());
