@@ -1,49 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-# The image homeiq-model-prep: the program, the libraries it needs, certificates, and a user who is not root.
-# All paths are relative to this folder:
+# The image homeiq-model-prep: the program, the libraries that it needs, authorities, a user who is not root, and a list
+# of all of it. No shell, no package manager. All paths are relative to this folder:
 #
 #   docker build -t homeiq-model-prep .
 #   docker build -t homeiq-model-prep -f services/model-prep/Dockerfile services/model-prep
+#   docker build --target test .                                    the unit tests, with what the image is made of
 
+# Which Debian: a tag of the official image, or one with its digest (trixie-slim@sha256:...).
 ARG DEBIAN=trixie-slim
 
-FROM debian:${DEBIAN} AS build
+# ---- what compiles ----------------------------------------------------------------------------------------------------
+FROM debian:${DEBIAN} AS tools
 WORKDIR /source
 COPY docker/packages docker/packages
-RUN apt-get update \
- && sed -n 's/^build //p' docker/packages \
-    | DEBIAN_FRONTEND=noninteractive xargs apt-get install -y --no-install-recommends \
- && rm -rf /var/lib/apt/lists/*
+# All that compiles, but for libcurl, of which the image has its own.
+RUN apt-get update -qq \
+ && sed -nE '/libcurl/d; s/^(build|image) //p' docker/packages \
+    | DEBIAN_FRONTEND=noninteractive xargs apt-get install -y -qq --no-install-recommends
+COPY docker/image/libcurl docker/image/libcurl
+ARG CURL=
+RUN docker/image/libcurl $CURL
+
+# ---- the program ------------------------------------------------------------------------------------------------------
+FROM tools AS build
 COPY CMakeLists.txt ./
 COPY include include
 COPY src src
-RUN cmake -S . -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DMODEL_PREP_TESTS=OFF -DMODEL_PREP_HUB=OFF \
-      -DMODEL_PREP_WERROR=OFF \
- && cmake --build /build --target model-prep \
- && cmake --install /build --prefix /image --strip
-# The packages that hold the program's shared libraries, whatever this release and architecture call them.
-RUN set -e; \
-    ldd /image/bin/model-prep > /libraries; ! grep 'not found' /libraries; \
-    awk '$3 ~ "^/" { print $3 }' /libraries | xargs realpath | xargs dpkg-query --search \
-    | cut -d: -f1 | sort -u > /packages; \
-    grep -q '^libcurl' /packages
+COPY docker/image/compile docker/image/compile
+RUN docker/image/compile /build model-prep
 
-FROM debian:${DEBIAN}
-COPY --from=build /packages /tmp/packages
-RUN apt-get update \
- && DEBIAN_FRONTEND=noninteractive xargs apt-get install -y --no-install-recommends ca-certificates < /tmp/packages \
- && rm -rf /var/lib/apt/lists/* /tmp/packages \
- && useradd --uid 10001 --gid 0 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin model-prep \
- && install -d -o 10001 -g 0 -m 0775 /app/models
-COPY LICENSE /usr/share/doc/model-prep/LICENSE
-COPY --from=build /image/bin/model-prep /usr/local/bin/model-prep
-LABEL org.opencontainers.image.title="homeiq-model-prep" \
-      org.opencontainers.image.description="Fills a volume with verified models from the Hugging Face Hub, then exits" \
-      org.opencontainers.image.licenses="Apache-2.0"
-ENV HF_HOME=/app/models \
+# ---- the unit tests, on demand ------------------------------------------------------------------------------------------
+FROM build AS test
+RUN DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends catch2
+COPY tests tests
+RUN docker/image/compile /build values_tests decisions_tests inputs_tests -DMODEL_PREP_TESTS=ON \
+ && /build/tests/values_tests && /build/tests/decisions_tests && /build/tests/inputs_tests
+
+# ---- what the image holds -----------------------------------------------------------------------------------------------
+FROM build AS image
+COPY LICENSE ./
+COPY docker/image/assemble docker/image/sbom.py docker/image/
+# Every time stamp in the image, in seconds since 1970: two builds of the same sources give the same layers.
+ARG SOURCE_DATE_EPOCH=0
+RUN docker/image/assemble /build /image
+
+FROM scratch
+# To /, so that no folder is made on the way, with the time of this build.
+COPY --from=image /image/root /
+COPY --from=image --chown=10001:0 /image/user /
+ENV PATH=/usr/bin \
+    HF_HOME=/app/models \
     TRANSFORMERS_CACHE=/app/models
 WORKDIR /app
 USER 10001:0
-# A batch job: it runs once and its exit code is the answer.
+# A batch job: it runs once and its exit code is the answer. A health check would call it unhealthy or never be asked.
 HEALTHCHECK NONE
 ENTRYPOINT ["model-prep"]
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="homeiq-model-prep" \
+      org.opencontainers.image.description="Fills a volume with verified models from the Hugging Face Hub, then exits" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      io.homeiq.model-prep.sbom="/usr/share/doc/model-prep/sbom.spdx.json"
