@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Docker engine, as these tests use it: every name that they make in it is their own and is removed again."""
+
+import itertools
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import time
+
+#: Before every name in the engine that is ours.
+PREFIX = f"model-prep-test-{os.getpid()}"
+_numbers = itertools.count(1)
+
+
+def new_name(kind):
+    return f"{PREFIX}-{kind}-{next(_numbers)}"
+
+
+def command(*words, env=None, check=True, timeout=180, cwd=None):
+    """Runs a command with the environment of this process and `env`; with `check` it must exit with 0."""
+    result = subprocess.run(
+        [str(word) for word in words], env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=timeout, cwd=cwd,
+    )
+    if check and result.returncode != 0:
+        raise AssertionError(
+            f"exit code {result.returncode}: {' '.join(map(str, words))}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
+        )
+    return result
+
+
+def docker(*words, **settings):
+    return command("docker", *words, **settings)
+
+
+def inspect(name, what):
+    return json.loads(docker("inspect", "--format", "{{json " + what + "}}", name).stdout)
+
+
+class Volume:
+    """A named volume; what is in it is read from where the engine keeps it."""
+
+    def __init__(self, *options):
+        self.name = new_name("volume")
+        docker("volume", "create", *options, self.name)
+
+    @property
+    def folder(self):
+        return pathlib.Path(docker("volume", "inspect", "--format", "{{.Mountpoint}}", self.name).stdout.strip())
+
+    def summary(self):
+        return json.loads((self.folder / "model-prep-summary.json").read_text())
+
+    def remove(self):
+        docker("volume", "rm", "--force", self.name)
+
+
+class Image:
+    """The image under test. Containers use the host's network, where hub and proxies listen on loopback."""
+
+    def __init__(self, tag, environment=None):
+        self.tag, self.environment = tag, environment or {}
+
+    def command(self, *arguments, volume=None, env=None, options=()):
+        words = ["docker", "run", "--network=host"]
+        if volume is not None:
+            words += ["--volume", f"{volume.name}:/app/models"]
+        for name, value in (env or {}).items():
+            words += ["--env", f"{name}={value}"]
+        return [*words, *options, self.tag, *arguments]
+
+    def run(self, *arguments, check=True, timeout=180, options=(), **settings):
+        return command(*self.command(*arguments, options=("--rm", *options), **settings), check=check, timeout=timeout)
+
+    def start(self, *arguments, options=(), **settings):
+        """A container in the background; the test removes it."""
+        name = new_name("container")
+        command(*self.command(*arguments, options=("--detach", "--name", name, *options), **settings))
+        return name
+
+
+def end_all():
+    """Removes what a test that failed may have left."""
+    for container in docker("ps", "--all", "--quiet", "--filter", f"name={PREFIX}").stdout.split():
+        docker("rm", "--force", "--volumes", container)
+    for volume in docker("volume", "ls", "--quiet", "--filter", f"name={PREFIX}").stdout.split():
+        docker("volume", "rm", "--force", volume)
+
+
+class Tinyproxy:
+    """A real proxy on an address of this machine, with a log of what went through it."""
+
+    def __init__(self, folder, address):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / "tinyproxy.log"
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+            port = probe.getsockname()[1]
+        settings = folder / "tinyproxy.conf"
+        settings.write_text(
+            f"Port {port}\nListen {address}\nTimeout 60\nMaxClients 100\nLogFile \"{self.log}\"\nLogLevel Connect\n"
+        )
+        self.process = subprocess.Popen(["tinyproxy", "-d", "-c", settings], stdin=subprocess.DEVNULL)
+        self.url = f"http://{address}:{port}"
+        self._wait(address, port)
+
+    def _wait(self, address, port):
+        end = time.monotonic() + 10
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex((address, port)) == 0:
+                    return
+            assert self.process.poll() is None and time.monotonic() < end, "tinyproxy did not start"
+            time.sleep(0.05)
+
+    def tunnels(self):
+        """Where it was asked to connect to."""
+        return set(re.findall(r": CONNECT (\S+) HTTP", self.log.read_text()))
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(10)

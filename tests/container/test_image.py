@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in the image, by its own list, by the engine and byte by byte."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tarfile
+
+import pytest
+from engine import command, docker, inspect, new_name
+
+ENGINE_MADE = {".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/resolv.conf"}  # by `docker create`
+
+
+@pytest.fixture(scope="module")
+def content(image, tmp_path_factory):
+    """Every member of the image's file system, and a folder with its files."""
+    folder = tmp_path_factory.mktemp("content")
+    container = new_name("container")
+    docker("create", "--name", container, image.tag)
+    docker("export", "--output", folder / "image.tar", container)
+    docker("rm", container)
+    with tarfile.open(folder / "image.tar") as tar:
+        members = [member for member in tar.getmembers() if member.name not in ENGINE_MADE]
+    (folder / "root").mkdir()
+    command("tar", "-C", folder / "root", "-xf", folder / "image.tar")
+    return {"root": folder / "root", "members": members}
+
+
+@pytest.fixture(scope="module")
+def sbom(content, image):
+    path = inspect(image.tag, ".Config.Labels")["io.homeiq.model-prep.sbom"]
+    return content["root"] / path.lstrip("/")
+
+
+def test_the_image_is_small_enough(image):
+    assert inspect(image.tag, ".Size") <= 30_000_000
+
+
+def test_the_image_has_one_program_and_neither_shell_nor_package_manager(content):
+    runnable = {
+        member.name
+        for member in content["members"]
+        if member.isfile() and member.mode & 0o111 and not re.search(r"\.so[.0-9]*$", member.name)
+    }
+    assert runnable == {"usr/bin/model-prep"}
+
+
+def test_nothing_in_the_image_is_setuid_or_writable_for_others_but_the_models_folder(content):
+    assert [member.name for member in content["members"] if member.mode & 0o6000] == []
+    writable = [member.name for member in content["members"] if member.mode & 0o022 and not member.issym()]
+    assert writable == ["app/models"]
+    (models,) = [member for member in content["members"] if member.name == "app/models"]
+    assert (models.uid, models.gid, models.mode & 0o7777) == (10001, 0, 0o775)
+
+
+def test_every_time_stamp_in_the_image_is_the_given_one(image, tmp_path):
+    docker("save", "--output", tmp_path / "saved.tar", image.tag)
+    found = set()
+    with tarfile.open(tmp_path / "saved.tar") as saved:
+        for layer in json.load(saved.extractfile("manifest.json"))[0]["Layers"]:
+            with tarfile.open(fileobj=saved.extractfile(layer)) as tar:
+                found |= {(member.name, member.mtime) for member in tar.getmembers()}
+    assert ("usr/bin/model-prep", 0) in found  # SOURCE_DATE_EPOCH's default
+    assert [entry for entry in found if entry[1] != 0] == []
+
+
+def test_the_program_is_hardened(content):
+    program = content["root"] / "usr/bin/model-prep"
+    dynamic = command("readelf", "--dynamic", "--wide", program).stdout
+    assert "NOW PIE" in dynamic and "RPATH" not in dynamic and "RUNPATH" not in dynamic
+    segments = command("readelf", "--segments", "--wide", program).stdout
+    assert "GNU_RELRO" in segments and re.search(r"GNU_STACK .* RW  ", segments)
+    assert "__stack_chk_fail" in command("readelf", "--dyn-syms", "--wide", program).stdout
+
+
+def test_every_library_in_the_image_is_needed_and_every_needed_one_is_there(content):
+    libraries = {path.name: path for path in content["root"].rglob("*.so*")}
+    wanted, seen = [content["root"] / "usr/bin/model-prep"], set()
+    while wanted:
+        dynamic = command("readelf", "--dynamic", "--wide", wanted.pop()).stdout
+        for name in re.findall(r"NEEDED.*\[(.*)\]", dynamic):
+            if name not in seen:
+                seen.add(name)
+                wanted.append(libraries[name])
+    assert set(libraries) - seen == {name for name in libraries if name.startswith("ld-linux")} - seen
+    assert not [name for name in libraries if re.match(r"lib(curl|ldap|ssh|rtmp|krb5|gssapi|idn2|psl|gnutls)", name)]
+
+
+def test_the_sbom_is_valid_spdx(sbom, root):
+    judged = command(root / "build/venv-spdx/bin/pyspdxtools", "--infile", sbom, check=False)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+def test_the_sbom_names_every_file_with_its_digest_and_its_package(content, sbom):
+    document = json.loads(sbom.read_text())
+    named = {
+        file["fileName"].removeprefix("./"): next(
+            sum_["checksumValue"] for sum_ in file["checksums"] if sum_["algorithm"] == "SHA256"
+        )
+        for file in document["files"]
+    }
+    there = {
+        member.name: hashlib.sha256((content["root"] / member.name).read_bytes()).hexdigest()
+        for member in content["members"]
+        if member.isfile()
+    }
+    there.pop(str(sbom.relative_to(content["root"])))  # it cannot hold its own digest
+    assert named == there
+    owners = {
+        relation["relatedSpdxElement"]: relation["spdxElementId"]
+        for relation in document["relationships"]
+        if relation["relationshipType"] == "CONTAINS"
+    }
+    by_file = {file["fileName"].rsplit("/", 1)[1]: owners[file["SPDXID"]] for file in document["files"]}
+    assert by_file["libssl.so.3"] == "SPDXRef-Package-libssl3t64"
+    assert by_file["model-prep"] == "SPDXRef-Package-model-prep"
+    assert by_file["ca-certificates.crt"] == "SPDXRef-Package-ca-certificates"
+
+
+def test_scanners_find_each_package_with_its_version_and_lawyers_its_licence(content, sbom):
+    packages = {package["name"]: package for package in json.loads(sbom.read_text())["packages"]}
+    records = content["root"] / "var/lib/dpkg/status.d"
+    for record in records.iterdir():
+        fields = dict(re.findall(r"^(\S+): (.*)$", record.read_text(), re.MULTILINE))
+        assert fields["Package"] == record.name
+        assert fields["Version"] == packages[record.name]["versionInfo"]
+        assert f"@{fields['Version']}?" in packages[record.name]["externalRefs"][0]["referenceLocator"]
+    assert {"curl", "libc6", "libssl3t64", "ca-certificates"} <= {record.name for record in records.iterdir()}
+    for name in packages.keys() - {"model-prep"}:
+        assert (content["root"] / "usr/share/doc" / name / "copyright").stat().st_size > 500, name
+
+
+def test_the_image_says_what_it_is_and_runs_as_nobody_special(image):
+    config = inspect(image.tag, ".Config")
+    assert config["User"] == "10001:0"
+    assert config["Entrypoint"] == ["model-prep"] and not config.get("Cmd")
+    assert config["Healthcheck"] == {"Test": ["NONE"]}
+    assert set(config["Env"]) == {"PATH=/usr/bin", "HF_HOME=/app/models", "TRANSFORMERS_CACHE=/app/models"}
+    labels = config["Labels"]
+    assert labels["org.opencontainers.image.title"] == "homeiq-model-prep"
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert image.run("--version").stdout.split() == ["model-prep", labels["org.opencontainers.image.version"]]
+
+
+ANEW = ["docker/image/assemble", "CMakeLists.txt"] if os.environ.get("MODEL_PREP_LONG") else ["docker/image/assemble"]
+
+
+@pytest.mark.parametrize("anew", ANEW)
+def test_a_second_build_in_a_monorepo_gives_the_same_layers(image, root, tmp_path, anew):
+    """By the monorepo's command, from files with other times; anew from where this file counts, the layout or, in the
+    long version, all that is compiled."""
+    project = tmp_path / "services" / "model-prep"
+    project.mkdir(parents=True)
+    for entry in root.iterdir():
+        if entry.name not in (".git", "models") and not entry.name.startswith("build"):
+            (shutil.copytree if entry.is_dir() else shutil.copy)(entry, project / entry.name)
+    with open(project / anew, "a") as file:
+        file.write("# A comment, so that nothing from here on is taken from the first build.\n")
+    tag = new_name("image")
+    arguments = ["--network=host", "--tag", tag, "-f", "services/model-prep/Dockerfile", "services/model-prep"]
+    docker("build", *arguments, cwd=tmp_path, timeout=900)
+    try:
+        assert inspect(tag, ".RootFS.Layers") == inspect(image.tag, ".RootFS.Layers")
+    finally:
+        docker("image", "rm", tag)
