@@ -2,8 +2,6 @@
 #include "model_prep/program/options.h"
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <charconv>
 #include <filesystem>
 #include <set>
@@ -16,12 +14,84 @@
 #include "model_prep/effects/posix.h"
 #include "model_prep/effects/tls.h"
 #include "model_prep/program/manifest.h"
+#include "model_prep/program/places.h"
+#include "model_prep/program/settings.h"
 
 namespace model_prep {
 namespace {
 
 constexpr std::size_t kLargestToken = 64 * 1024;
 constexpr std::size_t kLargestBundle = 16 * 1024 * 1024;  // of certificates; the system's have 0.2 MB
+
+struct CommandText {
+  Command command;
+  const char* name;
+  const char* text;
+};
+constexpr CommandText kCommands[] = {
+    {Command::download, "download", "Fetch the selected models (the default)"},
+};
+
+using Commands = unsigned;
+constexpr Commands of(Command command) { return 1U << static_cast<unsigned>(command); }
+constexpr Commands kDownload = of(Command::download);
+constexpr Commands kOnline = kDownload;
+constexpr Commands kAll = kOnline;
+
+/// A flag, once for all commands: for reading it, for refusing it and for --help.
+struct Flag {
+  const char* name;
+  std::vector<std::string> variables;
+  const char* type;  ///< nullptr: a switch, which takes no value
+  const char* text;
+  Commands commands;
+  bool is_for(Command command) const { return (commands & of(command)) != 0; }
+};
+
+const std::vector<Flag>& flags() {
+  static const std::vector<Flag> all = {
+      {"--manifest", {"MODEL_PREP_MANIFEST"}, "FILE", "Which models exist; built in: three of them", kAll},
+      {"--cache-dir", {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}, "DIR", "The hub cache, which holds models--...", kAll},
+      {"--variant", {"MODEL_VARIANT"}, "NAME", "fp32, openvino-int8, onnx or all (default fp32)", kAll},
+      {"--dry-run", {}, nullptr, "Print what would be fetched; write nothing into the cache", kDownload},
+      {"--offline",
+       {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"},
+       nullptr,
+       "No request at all; 0 if everything is there",
+       kDownload},
+      {"--endpoint", {"HF_ENDPOINT"}, "URL", "The Hub or a mirror (default https://huggingface.co)", kOnline},
+      {"--summary",
+       {"MODEL_PREP_SUMMARY"},
+       "PATH",
+       "Where the JSON summary goes; - is stdout (default $HF_HOME/model-prep-summary.json)",
+       kOnline},
+      {"--jobs", {"MODEL_PREP_JOBS"}, "N", "Connections at once (default 8)", kOnline},
+      {"--retries",
+       {"MODEL_PREP_RETRIES"},
+       "N",
+       "Failures in a row without progress before a file is given up (default 5)",
+       kOnline},
+      {"--timeout",
+       {"HF_HUB_DOWNLOAD_TIMEOUT", "DOWNLOAD_TIMEOUT"},
+       "S",
+       "Seconds a transfer may stand still (default 60)",
+       kOnline},
+      {"--deadline", {"MODEL_PREP_DEADLINE"}, "S", "Seconds for the whole run (default none)", kOnline},
+      {"--ca-file",
+       {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"},
+       "FILE",
+       "Authorities in PEM form to trust beside the system's; all the variables that are set count",
+       kOnline},
+      {"--log-level", {"MODEL_PREP_LOG_LEVEL"}, "LEVEL", "debug, info, warn, error or off (default info)", kAll},
+      {"--log-format", {"MODEL_PREP_LOG_FORMAT"}, "FORMAT", "text, or json: one object per line (default text)", kAll},
+      {"--progress",
+       {},
+       "MODE",
+       "auto, bar, log or none: a bar on a terminal, else a line every 10 s [none if HF_HUB_DISABLE_PROGRESS_BARS]",
+       kOnline},
+  };
+  return all;
+}
 
 constexpr std::string_view kFooter = R"(Environment (a flag beats it; an empty variable is unset):
   MODELS_TO_DOWNLOAD        models, comma-separated, where no MODEL is given
@@ -33,52 +103,9 @@ constexpr std::string_view kFooter = R"(Environment (a flag beats it; an empty v
   GITHUB_STEP_SUMMARY       gets a table of the models; under GITHUB_ACTIONS errors are annotations too
 Exit code: 0 every model is complete; 1 anything else; 128 + n ended by signal n.)";
 
-/// CLI11 reads the flags as text. The environment is looked up here and not by CLI11, because several options have a
-/// chain of variables and a bad value must be told with the name of where it stands.
-class Settings {
- public:
-  Settings(CLI::App& app, const Environment& environment) : app_(app), environment_(environment) {}
-
-  void option(const std::string& flag, std::vector<std::string> variables, const std::string& type,
-              const std::string& text) {
-    std::string help = text;
-    if (!variables.empty()) help += fmt::format(" [{}]", fmt::join(variables, ", "));
-    app_.add_option(flag, values_[flag], help)->type_name(type);
-    variables_[flag] = std::move(variables);
-  }
-
-  struct Found {
-    std::string name;  // of the flag or variable
-    std::string value;
-  };
-  std::optional<Found> find(const std::string& flag) const {
-    if (app_.count(flag) > 0) return Found{flag, values_.at(flag)};
-    for (const std::string& variable : variables_.at(flag))
-      if (const auto value = get(variable)) return Found{variable, *value};
-    return std::nullopt;
-  }
-  /// Like `find`, but all of the variables that are set.
-  std::vector<Found> find_all(const std::string& flag) const {
-    if (app_.count(flag) > 0) return {Found{flag, values_.at(flag)}};
-    std::vector<Found> found;
-    for (const std::string& variable : variables_.at(flag))
-      if (const auto value = get(variable)) found.push_back({variable, *value});
-    return found;
-  }
-  std::optional<std::string> get(const std::string& variable) const {
-    const auto found = environment_.find(variable);
-    return found == environment_.end() || found->second.empty() ? std::nullopt : std::optional(found->second);
-  }
-
- private:
-  CLI::App& app_;
-  const Environment& environment_;
-  std::map<std::string, std::string> values_;
-  std::map<std::string, std::vector<std::string>> variables_;
-};
-
-Error bad_value(const Settings::Found& found, std::string_view wants) {
-  return {ErrorKind::usage, fmt::format("{} is '{}', but wants {}", found.name, found.value, wants), {}};
+const CommandText& text_of(Command command) {
+  return *std::find_if(std::begin(kCommands), std::end(kCommands),
+                       [&](const CommandText& text) { return text.command == command; });
 }
 
 /// Puts a whole number between `low` and `high` into `into`, if there is one.
@@ -113,88 +140,6 @@ Status read_choice(const Settings& settings, const std::string& flag, const Choi
   return bad_value(*found, fmt::format("one of {}", fmt::join(names, ", ")));
 }
 
-/// huggingface_hub's rule (hub-protocol.md section 2): anything but these is false.
-bool is_true(std::optional<std::string> value) {
-  if (!value) return false;
-  std::transform(value->begin(), value->end(), value->begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  constexpr std::array<std::string_view, 4> kTrue = {"1", "ON", "YES", "TRUE"};
-  return std::find(kTrue.begin(), kTrue.end(), *value) != kTrue.end();
-}
-
-std::string trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
-}
-
-std::vector<std::string> split_list(std::string_view text) {
-  std::vector<std::string> items;
-  while (!text.empty()) {
-    const std::size_t comma = text.find(',');
-    if (std::string item = trimmed(text.substr(0, comma)); !item.empty()) items.push_back(std::move(item));
-    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
-  }
-  return items;
-}
-
-/// `~` and `$NAME`, `${NAME}` at any place, as huggingface_hub expands its folders. An unknown name stays as it is.
-std::string expand(const std::string& path, const Settings& settings) {
-  std::string text = path;
-  if (text == "~" || text.starts_with("~/")) text = settings.get("HOME").value_or("~") + text.substr(1);
-  for (std::size_t at = 0; (at = text.find('$', at)) != std::string::npos; ++at) {
-    const bool braced = text.compare(at + 1, 1, "{") == 0;
-    std::size_t end = at + (braced ? 2 : 1);
-    const std::size_t begin = end;
-    while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) != 0 || text[end] == '_')) ++end;
-    const auto value = settings.get(text.substr(begin, end - begin));
-    if (braced && text.compare(end, 1, "}") == 0) ++end;
-    if (value) text.replace(at, end - at, *value);
-  }
-  return text;
-}
-
-/// Where things lie (product: HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, $HF_HOME/hub, the home folder's cache).
-struct Places {
-  std::optional<std::string> hf_home;
-  std::optional<std::string> usual_home;  // HF_HOME's default
-};
-
-Places find_places(const Settings& settings) {
-  Places places;
-  if (const auto home = settings.get("HF_HOME")) places.hf_home = canonical_path(expand(*home, settings));
-  if (const auto xdg = settings.get("XDG_CACHE_HOME"))
-    places.usual_home = canonical_path(expand(*xdg, settings) + "/huggingface");
-  else if (const auto home = settings.get("HOME"))
-    places.usual_home = canonical_path(*home + "/.cache/huggingface");
-  return places;
-}
-
-Status read_places(const Settings& settings, Options& options) {
-  const Places places = find_places(settings);
-  const auto named = settings.find("--cache-dir");
-  if (named && named->value.empty()) return bad_value(*named, "a folder");
-  if (named) {
-    options.cache_dir = canonical_path(expand(named->value, settings));
-  } else if (const auto& home = places.hf_home ? places.hf_home : places.usual_home) {
-    options.cache_dir = canonical_path(*home + "/hub");
-  } else {
-    return Error{ErrorKind::usage, "no place for the cache: neither HF_HOME nor HOME is set",
-                 "set HF_HOME, or give --cache-dir"};
-  }
-  std::vector<std::string> views;
-  if (places.hf_home) views = {*places.hf_home, canonical_path(*places.hf_home + "/hub")};
-  if (const auto older = settings.get("TRANSFORMERS_CACHE")) views.push_back(canonical_path(expand(*older, settings)));
-  for (const std::string& view : views)
-    if (view != options.cache_dir && std::find(options.views.begin(), options.views.end(), view) == options.views.end())
-      options.views.push_back(view);
-  const auto summary = settings.find("--summary");
-  std::string folder = options.cache_dir;
-  if (places.hf_home || !named) folder = places.hf_home.value_or(places.usual_home.value_or(folder));
-  options.summary = summary ? summary->value : folder + "/model-prep-summary.json";
-  return ok();
-}
-
 Status read_token(const Settings& settings, Options& options) {
   if (is_true(settings.get("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return ok();
   std::string name;
@@ -202,12 +147,10 @@ Status read_token(const Settings& settings, Options& options) {
   for (const char* variable : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"})
     if (text.empty()) text = trimmed(settings.get(name = variable).value_or(""));
   if (text.empty()) {
-    const Places places = find_places(settings);
-    const auto& home = places.hf_home ? places.hf_home : places.usual_home;
     const auto named = settings.get("HF_TOKEN_PATH");
     if (named)
-      name = expand(*named, settings);
-    else if (home)
+      name = settings.expand(*named);
+    else if (const auto home = hf_folder(settings))
       name = *home + "/token";
     else
       return ok();
@@ -245,14 +188,13 @@ std::string certificates_in_folder(const std::string& folder) {
   return all;
 }
 
-/// Authorities to trust beside the system's. An offline run asks nobody, so a stale variable does it no harm. Several
+/// Authorities to trust beside the system's. Several
 /// variables name one file more often than not, and that file is the system's own.
 Status read_authorities(const Settings& settings, Options& options) {
-  if (options.offline) return ok();
   std::vector<FileFacts> seen;
   if (const auto system = facts(system_authorities())) seen.push_back(*system);
   for (const Settings::Found& found : settings.find_all("--ca-file")) {
-    const std::string path = expand(found.value, settings);
+    const std::string path = settings.expand(found.value);
     const auto refuse = [&](std::string_view why) {
       return Error{ErrorKind::usage, fmt::format("{} is '{}': {}", found.name, found.value, why),
                    "it wants a file of certificates in PEM form, -----BEGIN CERTIFICATE-----, or a folder of such"};
@@ -282,9 +224,16 @@ Status read_values(const Settings& settings, Options& options) {
   options.endpoint = "https://huggingface.co";
   if (const auto found = settings.find("--endpoint")) options.endpoint = found->value;
   if (options.models.empty()) options.models = split_list(settings.get("MODELS_TO_DOWNLOAD").value_or(""));
+  options.dry_run = settings.has("--dry-run");
   const auto offline = settings.get("HF_HUB_OFFLINE");
-  options.offline = options.offline || is_true(offline ? offline : settings.get("TRANSFORMERS_OFFLINE"));
+  options.offline = settings.has("--offline") || is_true(offline ? offline : settings.get("TRANSFORMERS_OFFLINE"));
   if (is_true(settings.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;
+  auto places = find_places(settings);
+  if (!places) return places.error();
+  options.cache_dir = std::move(places->cache_dir);
+  options.views = std::move(places->views);
+  const auto summary = settings.find("--summary");
+  options.summary = summary ? summary->value : places->summary;
   const Status read[] = {
       read_number(settings, "--jobs", 1, 64, options.jobs),
       read_number(settings, "--retries", 0, 1000, options.retries),
@@ -305,51 +254,89 @@ Status read_values(const Settings& settings, Options& options) {
                                         {"log", ProgressMode::log},
                                         {"none", ProgressMode::none}},
                   options.progress),
-      read_places(settings, options),
       read_token(settings, options),
-      read_authorities(settings, options),
+      // Who asks nobody needs none, so a stale variable does no harm.
+      options.offline ? ok() : read_authorities(settings, options),
   };
   for (const Status& status : read)
     if (!status) return status;
   return ok();
 }
 
-void declare(CLI::App& app, Settings& settings, Options& options) {
-  app.set_help_flag("-h,--help", "Print this and exit");
-  app.set_version_flag("--version", program_version());
-  app.add_option("MODEL", options.models, "A key of the manifest, or org/name[@revision]; all of the manifest if none")
-      ->type_name("");
-  app.add_subcommand("download", "Fetch the selected models (the default)")->fallthrough();
-  settings.option("--manifest", {"MODEL_PREP_MANIFEST"}, "FILE", "Which models exist; built in: three of them");
-  settings.option("--cache-dir", {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}, "DIR",
-                  "The hub cache, which holds models--...");
-  settings.option("--variant", {"MODEL_VARIANT"}, "NAME", "fp32, openvino-int8, onnx or all (default fp32)");
-  app.add_flag("--dry-run", options.dry_run, "Print what would be fetched; write nothing into the cache");
-  app.add_flag("--offline", options.offline,
-               "No request at all; 0 if everything is there [HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE]");
-  settings.option("--endpoint", {"HF_ENDPOINT"}, "URL", "The Hub or a mirror (default https://huggingface.co)");
-  settings.option("--summary", {"MODEL_PREP_SUMMARY"}, "PATH",
-                  "Where the JSON summary goes; - is stdout (default $HF_HOME/model-prep-summary.json)");
-  settings.option("--jobs", {"MODEL_PREP_JOBS"}, "N", "Connections at once (default 8)");
-  settings.option("--retries", {"MODEL_PREP_RETRIES"}, "N",
-                  "Failures in a row without progress before a file is given up (default 5)");
-  settings.option("--timeout", {"HF_HUB_DOWNLOAD_TIMEOUT", "DOWNLOAD_TIMEOUT"}, "S",
-                  "Seconds a transfer may stand still (default 60)");
-  settings.option("--deadline", {"MODEL_PREP_DEADLINE"}, "S", "Seconds for the whole run (default none)");
-  settings.option("--ca-file", {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}, "FILE",
-                  "Authorities in PEM form to trust beside the system's; all the variables that are set count");
-  settings.option("--log-level", {"MODEL_PREP_LOG_LEVEL"}, "LEVEL", "debug, info, warn, error or off (default info)");
-  settings.option("--log-format", {"MODEL_PREP_LOG_FORMAT"}, "FORMAT",
-                  "text, or json: one object per line (default text)");
-  settings.option(
-      "--progress", {}, "MODE",
-      "auto, bar, log or none: a bar on a terminal, else a line every 10 s [none if HF_HUB_DISABLE_PROGRESS_BARS]");
-  app.footer(std::string(kFooter));
+/// What is on the command line, by CLI11, which reads all values as text: a bad one must be told with the name of where
+/// it stands, and that may be a variable.
+struct CommandLine {
+  explicit CommandLine(const std::string& name) : app(kDescription, name) {
+    app.set_help_flag("-h,--help", "Print this and exit");
+    app.set_version_flag("--version", program_version());
+  }
+  static constexpr const char* kDescription =
+      "Downloads models from the Hugging Face Hub, verified, into the cache that Python services read offline";
+
+  void add(const Flag& flag) {
+    const std::string variables = flag.variables.empty() ? "" : fmt::format(" [{}]", fmt::join(flag.variables, ", "));
+    const std::string help = flag.text + variables;  // const: else CLI11 would take it for the switch's value
+    if (flag.type == nullptr)
+      app.add_flag(flag.name, help);
+    else
+      app.add_option(flag.name, values[flag.name], help)->type_name(flag.type);
+  }
+  static void add_models(CLI::App& to, std::vector<std::string>& models) {
+    to.add_option("MODEL", models, "A key of the manifest, or org/name[@revision]; all of the manifest if none")
+        ->type_name("");
+  }
+
+  CLI::App app;
+  std::map<std::string, std::string> values;
+  std::vector<std::string> models;
+};
+
+/// The help of one command, and of none: then the commands are listed too.
+std::string help_text(const std::optional<Command>& chosen) {
+  const Command command = chosen.value_or(Command::download);
+  CommandLine line(chosen ? fmt::format("model-prep {}", text_of(command).name) : "model-prep");
+  if (chosen) line.app.description(text_of(command).text);
+  CommandLine::add_models(line.app, line.models);
+  for (const Flag& flag : flags())
+    if (flag.is_for(command)) line.add(flag);
+  if (!chosen)
+    for (const CommandText& each : kCommands) line.app.add_subcommand(each.name, each.text);
+  line.app.footer(std::string(kFooter));
+  return line.app.help();
+}
+
+/// The command, its models, and the flags that were given, into `settings`.
+Status take(const CommandLine& line, std::vector<std::string> models_before, Settings& settings, Options& options) {
+  const auto chosen = line.app.get_subcommands();
+  for (const CommandText& each : kCommands)
+    if (!chosen.empty() && chosen.front()->get_name() == each.name) options.command = each.command;
+  const char* name = text_of(options.command).name;
+  options.models = line.models;
+  if (chosen.empty())
+    options.models = std::move(models_before);
+  else if (!models_before.empty())
+    return Error{ErrorKind::usage, fmt::format("the command {} comes before the models", name),
+                 fmt::format("if '{}' is the name of a model: model-prep download {} {}", name,
+                             fmt::join(models_before, " "), name)};
+  for (const Flag& flag : flags()) {
+    const bool given = line.app.count(flag.name) > 0;
+    if (!flag.is_for(options.command)) {
+      if (given)
+        return Error{ErrorKind::usage, fmt::format("{} is of no use to the command {}", flag.name, name),
+                     fmt::format("model-prep {} --help lists what is", name)};
+      continue;
+    }
+    settings.know(flag.name, flag.variables);
+    if (given) settings.give(flag.name, flag.type == nullptr ? "1" : line.values.at(flag.name));
+  }
+  return ok();
 }
 
 }  // namespace
 
 std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
+
+std::string_view command_name(Command command) { return text_of(command).name; }
 
 Audience find_audience(const Environment& environment) {
   const auto actions = environment.find("GITHUB_ACTIONS");
@@ -360,21 +347,32 @@ Audience find_audience(const Environment& environment) {
 
 Result<std::variant<Options, Print>> parse_options(const std::vector<std::string>& arguments,
                                                    const Environment& environment) {
-  CLI::App app("Downloads models from the Hugging Face Hub, verified, into the cache that Python services read offline",
-               "model-prep");
+  CommandLine line("model-prep");
+  std::vector<std::string> models_before;
+  CommandLine::add_models(line.app, models_before);
+  for (const Flag& flag : flags()) line.add(flag);
+  // After one command no other word is taken for one: `download verify` fetches a model of that name.
+  line.app.require_subcommand(0, 1);
+  for (const CommandText& each : kCommands) {
+    CLI::App* command = line.app.add_subcommand(each.name, each.text)->fallthrough();
+    CommandLine::add_models(*command, line.models);
+  }
   Options options;
   options.audience = find_audience(environment);
-  Settings settings(app, environment);
-  declare(app, settings, options);
+  Settings settings(environment);
   try {
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
+    line.app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
   } catch (const CLI::CallForHelp&) {
-    return std::variant<Options, Print>(Print{app.help()});
+    std::optional<Command> chosen;
+    for (const CommandText& each : kCommands)
+      if (line.app.got_subcommand(each.name)) chosen = each.command;
+    return std::variant<Options, Print>(Print{help_text(chosen)});
   } catch (const CLI::CallForVersion&) {
     return std::variant<Options, Print>(Print{program_version() + "\n"});
   } catch (const CLI::ParseError& error) {
     return Error{ErrorKind::usage, error.what(), "model-prep --help lists what there is"};
   }
+  if (Status taken = take(line, std::move(models_before), settings, options); !taken) return taken.error();
   if (Status read = read_values(settings, options); !read) return read.error();
   return std::variant<Options, Print>(std::move(options));
 }

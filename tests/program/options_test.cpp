@@ -155,6 +155,15 @@ TEST_CASE("an unknown flag and a missing value are usage") {
   CHECK(parsed.error().kind == ErrorKind::usage);
 }
 
+TEST_CASE("behind a command no word is a command") {
+  CHECK(options({"download", "download"}).models == Arguments{"download"});
+  CHECK(options({"--jobs", "3", "download", "a", "--retries", "1", "download"}).models == Arguments{"a", "download"});
+}
+
+TEST_CASE("a command behind a model is refused and not guessed at") {
+  CHECK(contains(refusal({"a", "download"}), "comes before the models"));
+}
+
 TEST_CASE("offline follows HF_HUB_OFFLINE before TRANSFORMERS_OFFLINE, by huggingface_hub's words for true") {
   const auto [hub, transformers, offline] = GENERATE(table<std::string, std::string, bool>({{"1", "", true},
                                                                                             {"yes", "", true},

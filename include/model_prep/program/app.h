@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One run, from options to exit code: select, look, ask, plan, fetch, publish, report.
+// One run, from options to exit code: each command has its module.
 #pragma once
 
 #include <ostream>

@@ -1,24 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line and the environment, as one value.
 //
-// A flag beats the environment; an empty variable is unset; a value that does not parse is an error that names the flag
-// or variable, what it held and what it wants. The environment is an argument, so that a test can be one.
+//   model-prep [COMMAND] [flags and models in any order]
+//
+// Without a command it is `download`. The first word that is no flag's value decides; behind a command no word is one,
+// so a model whose key is `verify` is reached as `download verify`. A flag that the command does not use is refused; a
+// variable that it does not use is not looked at, since services and other commands have theirs.
+//
+// A value that does not parse is an error that names the flag or variable, what it held and what it wants. The
+// environment is an argument, so that a test can be one.
 #pragma once
 
-#include <map>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "model_prep/effects/http.h"
 #include "model_prep/effects/log.h"
 #include "model_prep/effects/progress.h"
+#include "model_prep/program/settings.h"
 #include "model_prep/values/error.h"
 
 namespace model_prep {
 
-using Environment = std::map<std::string, std::string>;
+enum class Command : std::uint8_t { download };
 
 /// The machine that runs the program, where it wants to be told how that ended. Also for a command line that is wrong.
 struct Audience {
@@ -28,6 +36,7 @@ struct Audience {
 Audience find_audience(const Environment& environment);
 
 struct Options {
+  Command command{Command::download};
   std::vector<std::string> models;
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
   std::string cache_dir;                ///< absolute, without links
@@ -58,5 +67,6 @@ Result<std::variant<Options, Print>> parse_options(const std::vector<std::string
                                                    const Environment& environment);
 
 std::string program_version();
+std::string_view command_name(Command command);
 
 }  // namespace model_prep

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command `download`: select, look, ask, plan, fetch, publish, report.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model_prep/decisions/report.h"
+#include "model_prep/effects/hasher.h"
+#include "model_prep/effects/http.h"
+#include "model_prep/effects/hub.h"
+#include "model_prep/program/fetcher.h"
+#include "model_prep/program/model_run.h"
+#include "model_prep/program/session.h"
+
+namespace model_prep {
+
+class Download {
+ public:
+  explicit Download(Session& session) : session_(session) {}
+
+  /// Brings these models into the cache. All that can go wrong is in the report, and has been told.
+  RunReport run(std::vector<ModelSpec> specs);
+
+ private:
+  Status work(std::vector<ModelSpec> specs);
+  Status prepare(std::vector<ModelSpec> specs);
+  void look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<Record>& record);
+  void resolve_from_hub();
+  Status check_space(const FetchPlan& plan) const;
+  void fetch(const FetchPlan& plan);
+  bool note_abort();
+  void refuse_offline();
+  void on_outcome(const FetchJob& job, const FileOutcome& outcome);
+  void publish_ready();
+  void publish(ModelRun& model);
+  RunReport report();
+  bool writing_needed(const ModelRun& model) const;
+  std::string snapshot_folder(const ModelRun& model) const;
+
+  Session& session_;
+  std::optional<Hub> hub_;
+  std::optional<Transport> transport_;
+  std::optional<Hasher> hasher_;
+  std::optional<Fetcher> fetcher_;
+  std::vector<ModelRun> models_;
+  std::optional<Error> error_;
+};
+
+int run_download(Session& session);
+
+}  // namespace model_prep

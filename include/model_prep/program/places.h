@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where things lie, as flags and environment say (README, "Options"; hub-protocol.md sections 2 and 2.1).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model_prep/program/settings.h"
+#include "model_prep/values/error.h"
+
+namespace model_prep {
+
+/// All absolute and without links.
+struct Places {
+  std::string cache_dir;
+  std::vector<std::string> views;  ///< where older services look besides; never the cache
+  std::string summary;             ///< the summary's default
+};
+Result<Places> find_places(const Settings& settings);
+
+/// Hugging Face's own folder, where the token lies: HF_HOME, else its default. Nothing without a home folder.
+std::optional<std::string> hf_folder(const Settings& settings);
+
+}  // namespace model_prep

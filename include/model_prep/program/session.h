@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all commands share: the cache, the log, which models were asked for, and how a run ends.
+//
+//   Session session(options, signals, out);
+//   auto specs = session.select();
+//   RunReport report = session.begin_report();
+//   return session.finish(report);
+//
+// Made once for a run, after the signals and before any thread. One thread.
+#pragma once
+
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "model_prep/decisions/report.h"
+#include "model_prep/effects/cache.h"
+#include "model_prep/effects/log.h"
+#include "model_prep/effects/posix.h"
+#include "model_prep/effects/progress.h"
+#include "model_prep/program/options.h"
+#include "model_prep/values/model_spec.h"
+#include "model_prep/values/response.h"
+
+namespace model_prep {
+
+double seconds(Duration duration);
+
+class Session {
+ public:
+  Session(const Options& options, const SignalFd& signals, std::ostream& out);
+
+  const Options& options;
+  const SignalFd& signals;
+  std::ostream& out;  ///< data that was asked for
+  TimePoint begun;
+  Console console;
+  Log log;
+  std::unique_ptr<Observer> observer;
+  Cache cache;
+
+  /// The models that were asked for: of the manifest, or of the Hub by name.
+  Result<std::vector<ModelSpec>> select() const;
+  /// Says which of them are not quite what was asked for, or may change.
+  void warn_of(const std::vector<ModelSpec>& specs);
+  /// An error and its hint, on the log.
+  void tell(const Error& error);
+
+  /// What every report says; the rest is the command's.
+  RunReport begin_report() const;
+  /// A run that cannot begin: tells why and ends it.
+  int refuse(const Error& error);
+  /// Tells all who want to know, the log last; what to exit with. A run that a signal ended ends here.
+  int finish(const RunReport& report);
+
+ private:
+  void write_summary(const RunReport& report);
+};
+
+}  // namespace model_prep

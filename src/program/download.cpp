@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/program/download.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "model_prep/program/resolve.h"
+#include "model_prep/values/text.h"
+
+namespace model_prep {
+RunReport Download::run(std::vector<ModelSpec> specs) {
+  if (Status done = work(std::move(specs)); !done) {
+    error_ = done.error();
+    session_.tell(*error_);
+  }
+  return report();
+}
+
+Status Download::work(std::vector<ModelSpec> specs) {
+  if (Status ready = prepare(std::move(specs)); !ready) return ready;
+  const Network network = session_.options.offline ? Network::forbidden : Network::allowed;
+  for (ModelRun& model : models_) {
+    session_.cache.adopt(model.spec.repo,
+                         session_.options.dry_run ? Cache::Writing::forbidden : Cache::Writing::allowed);
+    auto local = resolve_locally(model.spec, session_.cache, network);
+    if (!local) continue;
+    if (local->snapshot)
+      look(model, std::move(*local->snapshot), local->record);
+    else
+      model.error = local->snapshot.error();
+  }
+  if (!session_.options.dry_run)
+    for (const ModelRun& model : models_)
+      if (writing_needed(model))
+        if (Status probed = session_.cache.probe_writing(model.spec.repo); !probed) return probed;
+  resolve_from_hub();
+  for (const ModelRun& model : models_)
+    if (model.error && disposition(model.error->kind) != Disposition::abort_run) session_.tell(*model.error);
+  if (note_abort()) return ok();
+  if (session_.options.offline) refuse_offline();
+  if (session_.options.dry_run) {
+    session_.out << plan_table(models_, session_.options.cache_dir);
+    return ok();
+  }
+  const auto wanted = planned_of(models_);
+  const FetchPlan plan = make_plan(wanted);
+  if (Status space = check_space(plan); !space) return space;
+  fetch(plan);
+  note_abort();
+  return ok();
+}
+
+/// What ended the whole run in the loop, which has told it, is the run's error too.
+bool Download::note_abort() {
+  for (const ModelRun& model : models_)
+    if (model.error && disposition(model.error->kind) == Disposition::abort_run && !error_) error_ = model.error;
+  return error_.has_value();
+}
+
+Status Download::prepare(std::vector<ModelSpec> specs) {
+  for (ModelSpec& spec : specs) models_.push_back({.spec = std::move(spec), .begun = session_.begun});
+  auto hub = Hub::parse(session_.options.endpoint);
+  if (!hub) return hub.error();
+  hub_ = std::move(*hub);
+  if (session_.options.token && !hub_->endpoint().https)
+    session_.log.warning(fmt::format("the token goes to {} unencrypted", hub_->endpoint().origin));
+  transport_.emplace(TransportSettings{.user_agent = program_version() + "; " + transport_version(),
+                                       .token = session_.options.token,
+                                       .authorities = session_.options.authorities,
+                                       .stall = std::chrono::seconds(session_.options.timeout),
+                                       .connections = session_.options.jobs,
+                                       .wake_fd = session_.signals.get()});
+  hasher_.emplace([this] { transport_->wake(); });
+  SchedulerSettings settings{.retry = {.retries = session_.options.retries},
+                             .connections = session_.options.jobs,
+                             .hub_origin = hub_->endpoint().origin,
+                             .has_token = session_.options.token.has_value(),
+                             .offline = session_.options.offline};
+  if (session_.options.deadline) settings.deadline = session_.begun + std::chrono::seconds(*session_.options.deadline);
+  fetcher_.emplace(
+      Fetcher::Parts{*transport_, *hasher_, session_.signals, session_.log, *session_.observer, session_.cache, *hub_},
+      settings);
+  return ok();
+}
+
+void Download::look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<Record>& record) {
+  model.view = session_.cache.look(snapshot, record);
+  model.snapshot = std::move(snapshot);
+}
+
+/// A blob, link or ref is missing, or nobody knows yet. A record alone is no reason: it is a hint, and a read-only
+/// volume with everything on it is a good one.
+bool Download::writing_needed(const ModelRun& model) const {
+  if (session_.options.offline || model.error) return false;
+  if (!model.snapshot || !model.view.refs_right || !model.view.tree_right) return true;
+  return std::any_of(model.view.files.begin(), model.view.files.end(),
+                     [](const FileView& file) { return file.state == BlobState::missing || !file.linked; });
+}
+
+void Download::resolve_from_hub() {
+  std::vector<ModelSpec> specs;
+  std::vector<ModelRun*> asked;
+  for (ModelRun& model : models_) {
+    if (model.snapshot || model.error) continue;
+    specs.push_back(model.spec);
+    asked.push_back(&model);
+  }
+  if (specs.empty()) return;
+  session_.log.debug(fmt::format("asking {} about {} models", hub_->endpoint().origin, specs.size()));
+  auto results = resolve_remotely(specs, session_.cache, *hub_, *fetcher_);
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    ModelRun& model = *asked[i];
+    if (!results[i]) {
+      model.error = results[i].error();
+      continue;
+    }
+    const auto record = session_.cache.record(results[i]->spec.repo, results[i]->commit);
+    look(model, std::move(*results[i]), record);
+    session_.log.info(fmt::format("{}: {} is {}, {} files", model.spec.key, model.spec.revision.text(),
+                                  model.snapshot->commit.hex().substr(0, 12), model.snapshot->files.size()));
+  }
+}
+
+/// Without a network what is missing stays missing.
+void Download::refuse_offline() {
+  for (ModelRun& model : models_) {
+    if (!model.snapshot || model.error) continue;
+    for (std::size_t i = 0; i < model.view.files.size() && !model.error; ++i) {
+      if (model.view.files[i].state != BlobState::missing) continue;
+      model.error = Error{ErrorKind::offline_missing,
+                          fmt::format("{} {} is not in the cache, and this run is offline", model.spec.repo.text(),
+                                      model.snapshot->files[i].path.text()),
+                          "run once without --offline and HF_HUB_OFFLINE"};
+      session_.tell(*model.error);
+    }
+  }
+}
+
+Status Download::check_space(const FetchPlan& plan) const {
+  const auto space = disk_space(session_.options.cache_dir);
+  if (!space) return ok();
+  const std::int64_t needed = plan.bytes - plan.staged;
+  if (needed > space->bytes)
+    return Error{ErrorKind::disk_full,
+                 fmt::format("not enough space for the cache {}: {} needed, {} free", session_.options.cache_dir,
+                             megabytes(needed), megabytes(space->bytes)),
+                 "free some space, choose another volume with --cache-dir, or fewer models"};
+  std::int64_t inodes = 0;
+  for (const FetchJob& job : plan.jobs) inodes += job.check_existing ? 0 : 2;  // the blob and its lock
+  for (const ModelRun& model : models_)
+    inodes +=
+        std::count_if(model.view.files.begin(), model.view.files.end(), [](const FileView& f) { return !f.linked; });
+  if (space->inodes && inodes > *space->inodes)
+    return Error{ErrorKind::disk_full,
+                 fmt::format("not enough inodes for the cache {}: about {} needed, {} free", session_.options.cache_dir,
+                             inodes, *space->inodes),
+                 "remove some files, or choose another volume with --cache-dir"};
+  return ok();
+}
+
+void Download::fetch(const FetchPlan& plan) {
+  for (const FetchJob& job : plan.jobs)
+    for (const std::size_t model : job.models) models_[model].pending.insert(job.file.blob);
+  if (plan.bytes > 0)
+    session_.log.info(
+        fmt::format("fetching {} in {} files into {}{}", megabytes(plan.bytes - plan.staged), plan.jobs.size(),
+                    session_.options.cache_dir,
+                    plan.staged > 0 ? fmt::format("; {} are there from an earlier run", megabytes(plan.staged)) : ""));
+  publish_ready();
+  fetcher_->fetch(plan, [&](std::size_t job, const FileOutcome& outcome) { on_outcome(plan.jobs[job], outcome); });
+}
+
+void Download::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
+  for (const std::size_t index : job.models) {
+    ModelRun& model = models_[index];
+    FileOutcome& seen = model.outcomes.insert_or_assign(job.file.blob, outcome).first->second;
+    if (index != job.models.front()) seen.bytes_fetched = 0;  // they came once, and count for the first that wants them
+    model.pending.erase(job.file.blob);
+    const bool better = !model.error || outcome.status == FileStatus::failed;  // than «not begun»
+    if (outcome.error && better) model.error = outcome.error;
+  }
+  publish_ready();
+}
+
+void Download::publish_ready() {
+  for (ModelRun& model : models_)
+    if (model.snapshot && !model.error && !model.published && model.pending.empty()) publish(model);
+}
+
+void Download::publish(ModelRun& model) {
+  model.published = true;
+  model.took = Clock::now() - model.begun;
+  const bool touched = !model.outcomes.empty() || !model.view.satisfied();
+  if (touched) {
+    const auto warnings = session_.cache.publish(*model.snapshot, verified_sha256(model));
+    if (!warnings) {
+      model.error = warnings.error();
+      return session_.tell(*model.error);
+    }
+    for (const std::string& warning : *warnings) session_.log.warning(fmt::format("{}: {}", model.spec.key, warning));
+    session_.log.info(fmt::format("{}: ready at {}", model.spec.key, snapshot_folder(model)));
+  }
+  for (const std::string& warning : session_.cache.link_views(model.spec.repo)) session_.log.warning(warning);
+}
+
+std::string Download::snapshot_folder(const ModelRun& model) const {
+  if (!model.snapshot) return {};
+  return session_.cache.layout(model.spec.repo).snapshot(model.spec.repo, model.snapshot->commit);
+}
+
+RunReport Download::report() {
+  RunReport result = session_.begin_report();
+  if (hub_) result.endpoint = display(hub_->endpoint());
+  result.requests = fetcher_ ? fetcher_->requests() : 0;
+  result.retries = fetcher_ ? fetcher_->retries() : 0;
+  result.signal = fetcher_ ? fetcher_->signal() : std::nullopt;
+  result.error = error_;
+  for (ModelRun& model : models_) {
+    if (!model.error && !model.published && !session_.options.dry_run) model.error = error_;
+    result.models.push_back(
+        report_of(model, session_.options.dry_run ? Purpose::dry_run : Purpose::download, snapshot_folder(model)));
+  }
+  return result;
+}
+
+int run_download(Session& session) {
+  auto specs = session.select();
+  if (!specs) return session.refuse(specs.error());
+  session.warn_of(*specs);
+  Download download(session);
+  const RunReport report = download.run(std::move(*specs));
+  return session.finish(report);
+}
+
+}  // namespace model_prep

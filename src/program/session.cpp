@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/program/session.h"
+
+#include <cstdlib>
+#include <ctime>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "model_prep/decisions/outcome.h"
+#include "model_prep/program/announce.h"
+#include "model_prep/program/manifest.h"
+
+namespace model_prep {
+namespace {
+
+constexpr std::size_t kLargestManifest = 64 * 1024 * 1024;
+
+std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+}  // namespace
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+Session::Session(const Options& of_run, const SignalFd& of_process, std::ostream& data)
+    : options(of_run),
+      signals(of_process),
+      out(data),
+      begun(Clock::now()),
+      log(console, options.log_level, options.log_format),
+      observer(make_progress(options.progress, console, log)),
+      cache(options.cache_dir, options.views) {}
+
+Result<std::vector<ModelSpec>> Session::select() const {
+  std::string text(built_in_manifest_text());
+  if (options.manifest) {
+    const auto content = read_file(*options.manifest, kLargestManifest);
+    if (!content)
+      return Error{ErrorKind::usage, fmt::format("cannot read the manifest {}", *options.manifest),
+                   "check the path given with --manifest or MODEL_PREP_MANIFEST"};
+    text = *content;
+  }
+  const auto manifest = parse_manifest(text, options.manifest.value_or("(built in)"));
+  if (!manifest) return manifest.error();
+  auto specs = select_models(*manifest, options.models, options.variant);
+  if (!specs) return specs.error();
+  if (Status refs = check_refs(*specs); !refs) return refs.error();
+  return specs;
+}
+
+void Session::warn_of(const std::vector<ModelSpec>& specs) {
+  for (const ModelSpec& spec : specs) {
+    if (spec.variant != spec.variant_requested)
+      log.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested, spec.variant));
+    if (!spec.revision.commit())
+      log.warning(
+          fmt::format("{} is not pinned: revision {} may change from run to run", spec.key, spec.revision.text()));
+  }
+}
+
+void Session::tell(const Error& error) {
+  log.error(error.message);
+  if (!error.hint.empty()) log.error("hint: " + error.hint);
+}
+
+RunReport Session::begin_report() const {
+  RunReport report;
+  report.tool = program_version();
+  report.command = command_name(options.command);
+  report.timestamp = utc_now();
+  report.duration_s = seconds(Clock::now() - begun);
+  report.dry_run = options.dry_run;
+  report.offline = options.offline;
+  report.cache_dir = options.cache_dir;
+  report.endpoint = without_login(options.endpoint);
+  report.variant = options.variant;
+  return report;
+}
+
+int Session::refuse(const Error& error) {
+  tell(error);
+  RunReport report = begin_report();
+  report.error = error;
+  return finish(report);
+}
+
+int Session::finish(const RunReport& report) {
+  for (const std::string& warning : announce(report, options.audience, console)) log.warning(warning);
+  write_summary(report);
+  const bool is_table_enough = report.dry_run && report.success();
+  if (!report.models.empty() && !is_table_enough)
+    report.success() ? log.info(outcome_line(report)) : log.error(outcome_line(report));
+  // A sync of gigabytes may be under way in a hash thread: whoever asked us to stop shall not wait for it.
+  if (report.signal) std::_Exit(exit_code(report));
+  return exit_code(report);
+}
+
+void Session::write_summary(const RunReport& report) {
+  const std::string text = summary_text(report);
+  if (options.summary == "-") {
+    out << text << std::flush;
+    return;
+  }
+  const Folder folder(canonical_path(parent_of(options.summary)));
+  const std::string name = options.summary.substr(options.summary.find_last_of('/') + 1);
+  Status written = make_folders(folder.path());
+  if (written) written = folder.write_atomically(folder.path() + "/" + name, text, folder.path());
+  if (!written) log.warning("the summary is not written: " + written.error().message);
+}
+
+}  // namespace model_prep
