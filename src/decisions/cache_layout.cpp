@@ -39,9 +39,8 @@ std::string CacheLayout::snapshot(const RepoId& repo, const CommitId& commit) co
 std::string CacheLayout::link(const RepoId& repo, const CommitId& commit, const RepoPath& path) const {
   return snapshot(repo, commit) + "/" + path.text();
 }
-std::string CacheLayout::ref(const RepoId& repo, const std::string& name) const {
-  return this->repo(repo) + "/refs/" + name;
-}
+std::string CacheLayout::refs(const RepoId& repo) const { return this->repo(repo) + "/refs"; }
+std::string CacheLayout::ref(const RepoId& repo, const std::string& name) const { return refs(repo) + "/" + name; }
 std::string CacheLayout::tree(const RepoId& repo, const CommitId& commit) const {
   return this->repo(repo) + "/trees/" + commit.hex() + ".json";
 }
@@ -49,5 +48,6 @@ std::string CacheLayout::own_folder(const RepoId& repo) const { return this->rep
 std::string CacheLayout::record(const RepoId& repo, const CommitId& commit) const {
   return own_folder(repo) + "/" + commit.hex() + ".json";
 }
+std::string CacheLayout::aside(const RepoId& repo) const { return own_folder(repo) + "/aside"; }
 
 }  // namespace model_prep

@@ -64,8 +64,10 @@ std::string command_property(std::string_view text) {
 std::string outcome_line(const RunReport& report) {
   const Totals totals = totals_of(report);
   const std::string fetched = totals.downloaded > 0 ? megabytes(totals.downloaded) + " fetched" : "nothing fetched";
-  return fmt::format("{} of {} models {}, {}, {} requests, {:.1f} s", totals.models - totals.failed, totals.models,
-                     report.dry_run ? "planned" : "ready", fetched, report.requests, report.duration_s);
+  const std::string hashed = report.bytes_hashed ? megabytes(*report.bytes_hashed) + " hashed, " : "";
+  const char* good = report.dry_run ? "planned" : report.bytes_hashed ? "verified" : "ready";
+  return fmt::format("{} of {} models {}, {}{}, {} requests, {:.1f} s", totals.models - totals.failed, totals.models,
+                     good, hashed, fetched, report.requests, report.duration_s);
 }
 
 std::string step_summary(const RunReport& report) {

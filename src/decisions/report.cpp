@@ -30,7 +30,32 @@ Json file_json(const FileReport& file) {
   return json;
 }
 
-Json model_json(const ModelReport& model) {
+Json fault_json(const Fault& fault) {
+  return {{"kind", name(fault.kind)},
+          {"path", fault.path},
+          {"message", fault.message},
+          {"expected", text_or_null(fault.expected)},
+          {"found", text_or_null(fault.found)}};
+}
+
+Json service_json(const ServiceReport& service) {
+  Json missing = Json::object();
+  for (const ServiceReport::Missing& one : service.missing) missing[one.key] = one.reason;
+  return {{"name", service.name},
+          {"looks_in", text_or_null(service.looks_in)},
+          {"found", service.found},
+          {"missing", std::move(missing)},
+          {"advice", text_or_null(service.advice)}};
+}
+
+template <class Items, class Make>
+Json list_json(const Items& items, Make make) {
+  Json list = Json::array();
+  for (const auto& item : items) list.push_back(make(item));
+  return list;
+}
+
+Json model_json(const ModelReport& model, bool of_verify) {
   Json json = {
       {"success", model.success()},
       {"status", name(model.status)},
@@ -48,9 +73,8 @@ Json model_json(const ModelReport& model) {
       {"duration_s", rounded(model.duration_s, 1000)},
       {"error", error_json(model.error)},
   };
-  Json files = Json::array();
-  for (const FileReport& file : model.files) files.push_back(file_json(file));
-  json["files"] = std::move(files);
+  json["files"] = list_json(model.files, file_json);
+  if (of_verify) json["faults"] = list_json(model.faults, fault_json);
   return json;
 }
 
@@ -73,6 +97,8 @@ std::string_view name(ModelStatus status) {
     case ModelStatus::downloaded: return "downloaded";
     case ModelStatus::cached: return "cached";
     case ModelStatus::planned: return "planned";
+    case ModelStatus::verified: return "verified";
+    case ModelStatus::repaired: return "repaired";
     case ModelStatus::failed: return "failed";
     case ModelStatus::interrupted: return "interrupted";
   }
@@ -104,8 +130,8 @@ int exit_code(const RunReport& report) {
 
 std::string summary_text(const RunReport& report) {
   Json models = Json::object();
-  for (const ModelReport& model : report.models) models[model.key] = model_json(model);
-  const Json json = {
+  for (const ModelReport& model : report.models) models[model.key] = model_json(model, report.services.has_value());
+  Json json = {
       {"schema_version", 1},
       {"tool", report.tool},
       {"command", report.command},
@@ -122,6 +148,7 @@ std::string summary_text(const RunReport& report) {
       {"totals", totals_json(report)},
       {"models", std::move(models)},
   };
+  if (report.services) json["services"] = list_json(*report.services, service_json);
   std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   // The same JSON, but on stdout no command to a CI runner, which looks for `##[…]` anywhere in a line.
   for (std::size_t at = 0; (at = text.find("##", at)) != std::string::npos;) text.replace(++at, 1, "\\u0023");

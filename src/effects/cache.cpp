@@ -299,6 +299,23 @@ Status Cache::publish_refs(const ResolvedSnapshot& snapshot) const {
   return ok();
 }
 
+Status Cache::forget(const RepoId& repo, const CommitId& commit, const std::set<Digest>& blobs) const {
+  auto known = record(repo, commit);
+  if (!known) return ok();
+  const auto forgotten = std::erase_if(known->blobs, [&](const auto& entry) { return blobs.contains(entry.first); });
+  if (forgotten == 0) return ok();
+  return folder(repo).write_atomically(layout(repo).record(repo, commit), record_text(*known),
+                                       layout(repo).own_folder(repo));
+}
+
+Result<std::string> Cache::set_aside(const RepoId& repo, const std::string& path) const {
+  const std::string to = layout(repo).aside(repo);
+  if (Status made = folder(repo).make_folders(to); !made) return made.error();
+  std::string name = to + "/" + random_hex(8) + "-" + path.substr(path.find_last_of('/') + 1);
+  if (Status moved = folder(repo).rename(path, name); !moved) return moved.error();
+  return name;
+}
+
 Warnings Cache::link_views(const RepoId& repo) const {
   Warnings warnings;
   const std::string real = canonical_path(layout(repo).repo(repo));

@@ -111,6 +111,18 @@ Status Folder::remove(const std::string& path) const {
   return io_error("remove", path, errno);
 }
 
+Status Folder::allow(const std::string& path, unsigned bits) const {
+  // By way of /proc, since a file without any permission can be opened as a path only, and fchmod wants more.
+  const auto fd = path == path_ ? enter(path, O_PATH) : open_file(path, O_PATH);
+  if (!fd) return fd.error();
+  struct stat found {};
+  if (fstat(fd->get(), &found) != 0) return io_error("look at", path, errno);
+  if (S_ISLNK(found.st_mode)) return through_link(path);
+  const std::string self = fmt::format("/proc/self/fd/{}", fd->get());
+  if (chmod(self.c_str(), (found.st_mode & 07777U) | bits) != 0) return io_error("change the mode of", path, errno);
+  return ok();
+}
+
 Status Folder::sync(const std::string& folder) const {
   const auto fd = enter(folder, O_RDONLY);
   if (!fd) return fd.error();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <system_error>
 
 #include <unistd.h>
 
@@ -77,8 +78,9 @@ struct Hasher::Task {
   Running sha256;
   std::optional<Running> git_sha1;
   std::int64_t done{0};
-  std::int64_t watermark{-1};  // guarded by the hasher's mutex, as is `cancelled`
+  std::int64_t watermark{-1};  // guarded by the hasher's mutex, as are these two
   bool cancelled{false};
+  bool taken{false};  // by a thread, to which all above belongs meanwhile
 };
 
 std::optional<Error> Hasher::Task::read_until(std::int64_t until, std::span<char> block) {
@@ -107,15 +109,21 @@ HashEvent Hasher::Task::finish() {
   return event;
 }
 
-Hasher::Hasher(std::function<void()> wake) : wake_(std::move(wake)), thread_([this] { run(); }) {}
+Hasher::Hasher(std::function<void()> wake, std::size_t threads) : wake_(std::move(wake)) {
+  try {
+    while (threads_.size() < threads) threads_.emplace_back([this] { run(); });
+  } catch (const std::system_error&) {
+    if (threads_.empty()) throw;  // a limit of processes: fewer will do
+  }
+}
 
 Hasher::~Hasher() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  work_.notify_one();
-  thread_.join();
+  work_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 HashTicket Hasher::open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after) {
@@ -146,10 +154,19 @@ std::vector<HashEvent> Hasher::take_all() {
   return std::exchange(events_, {});
 }
 
+std::int64_t Hasher::take_progress() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(progress_, 0);
+}
+
 /// The first task with something to read, or that is whole. Drops cancelled ones on the way.
 Hasher::Task* Hasher::ready() {
   for (auto it = tasks_.begin(); it != tasks_.end();) {
     Task& task = *it->second;
+    if (task.taken) {
+      ++it;
+      continue;
+    }
     if (task.cancelled) {
       it = tasks_.erase(it);
       continue;
@@ -171,13 +188,18 @@ void Hasher::run() {
   }
 }
 
-/// Gives the mutex up while it reads. The task stays where it is meanwhile: only this thread erases tasks.
+/// Gives the mutex up while it reads. The task stays where it is meanwhile: nobody erases one that is taken.
 void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char> block) {
-  const std::int64_t until = std::min(task.watermark, task.done + kStep);
+  const std::int64_t from = task.done;
+  const std::int64_t until = std::min(task.watermark, from + kStep);
+  task.taken = true;
   lock.unlock();
   std::optional<Error> error = task.read_until(until, block);
   lock.lock();
+  task.taken = false;
+  progress_ += task.done - from;
   if (task.cancelled || stopping_ || (!error && task.done < task.size)) return;
+  task.taken = true;
   lock.unlock();
   HashEvent event =
       error ? HashEvent{.ticket = task.ticket, .sha256 = {}, .git_sha1 = {}, .error = std::move(error)} : task.finish();

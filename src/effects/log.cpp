@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <fmt/chrono.h>
@@ -12,6 +11,7 @@
 #include <spdlog/sinks/base_sink.h>
 #include <nlohmann/json.hpp>
 
+#include "model_prep/effects/posix.h"
 #include "model_prep/values/text.h"
 
 namespace model_prep {
@@ -77,10 +77,7 @@ Console::Console() : terminal_(isatty(STDERR_FILENO) == 1) {
   terminal_ = terminal_ && term != nullptr && std::string_view(term) != "dumb";
 }
 
-int Console::columns() const {
-  winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsualColumns;
-}
+int Console::columns() const { return terminal_columns(STDERR_FILENO).value_or(kUsualColumns); }
 
 void Console::line(std::string_view text) {
   std::string out(live_.empty() ? "" : kEraseLine);

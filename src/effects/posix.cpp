@@ -9,6 +9,7 @@
 #include <random>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -38,7 +39,8 @@ FileFacts facts_of(const struct stat& found) {
           .mtime_ns = std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec,
           .device = found.st_dev,
           .inode = found.st_ino,
-          .names = found.st_nlink};
+          .names = found.st_nlink,
+          .mode = found.st_mode & 07777U};
 }
 
 /// Who we are and whose the nearest existing folder is: all that is needed to mend it.
@@ -206,6 +208,18 @@ void SignalFd::end_at_next() const {
     sigaddset(&signals, number);
   }
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+unsigned current_umask() {
+  const mode_t mask = umask(077);
+  umask(mask);
+  return mask;
+}
+
+std::optional<int> terminal_columns(int fd) {
+  winsize size{};
+  if (isatty(fd) != 1 || ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return std::nullopt;
+  return size.ws_col;
 }
 
 std::optional<DiskSpace> disk_space(const std::string& path) {

@@ -3,6 +3,7 @@
 
 #include "model_prep/program/download.h"
 #include "model_prep/program/session.h"
+#include "model_prep/program/verify.h"
 
 namespace model_prep {
 
@@ -10,6 +11,7 @@ int run(const Options& options, const SignalFd& signals, std::ostream& out) {
   Session session(options, signals, out);
   switch (options.command) {
     case Command::download: return run_download(session);
+    case Command::verify: return run_verify(session);
   }
   return 1;
 }

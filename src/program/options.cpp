@@ -27,15 +27,19 @@ struct CommandText {
   Command command;
   const char* name;
   const char* text;
+  const char* success;  ///< what exit code 0 means
 };
 constexpr CommandText kCommands[] = {
-    {Command::download, "download", "Fetch the selected models (the default)"},
+    {Command::download, "download", "Fetch the selected models (the default)", "every model is complete"},
+    {Command::verify, "verify", "Hash what is cached against record and lock, and say which services will find it",
+     "all of it is right"},
 };
 
 using Commands = unsigned;
 constexpr Commands of(Command command) { return 1U << static_cast<unsigned>(command); }
 constexpr Commands kDownload = of(Command::download);
-constexpr Commands kOnline = kDownload;
+constexpr Commands kVerify = of(Command::verify);
+constexpr Commands kOnline = kDownload | kVerify;  // verify for --repair
 constexpr Commands kAll = kOnline;
 
 /// A flag, once for all commands: for reading it, for refusing it and for --help.
@@ -54,6 +58,11 @@ const std::vector<Flag>& flags() {
       {"--cache-dir", {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}, "DIR", "The hub cache, which holds models--...", kAll},
       {"--variant", {"MODEL_VARIANT"}, "NAME", "fp32, openvino-int8, onnx or all (default fp32)", kAll},
       {"--dry-run", {}, nullptr, "Print what would be fetched; write nothing into the cache", kDownload},
+      {"--repair",
+       {},
+       nullptr,
+       "Fetch what is bad, move away what does not belong there, and look again; all about connections is for this",
+       kVerify},
       {"--offline",
        {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"},
        nullptr,
@@ -100,8 +109,7 @@ constexpr std::string_view kFooter = R"(Environment (a flag beats it; an empty v
   HF_TOKEN                  the token; else HUGGING_FACE_HUB_TOKEN, the file HF_TOKEN_PATH, $HF_HOME/token
   HF_HUB_DISABLE_IMPLICIT_TOKEN   send no token
   HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY
-  GITHUB_STEP_SUMMARY       gets a table of the models; under GITHUB_ACTIONS errors are annotations too
-Exit code: 0 every model is complete; 1 anything else; 128 + n ended by signal n.)";
+  GITHUB_STEP_SUMMARY       gets a table of the models; under GITHUB_ACTIONS errors are annotations too)";
 
 const CommandText& text_of(Command command) {
   return *std::find_if(std::begin(kCommands), std::end(kCommands),
@@ -157,7 +165,7 @@ Status read_token(const Settings& settings, Options& options) {
     const auto content = read_file(name, kLargestToken);
     // A secret that is optional may be absent, and /dev/null is no token. What is there and was named is meant to be
     // read.
-    const auto about = named && !content && !options.offline ? facts(name) : std::nullopt;
+    const auto about = named && !content ? facts(name) : std::nullopt;
     if (about && (about->is_file || about->is_folder))
       return Error{ErrorKind::usage, fmt::format("HF_TOKEN_PATH is '{}': it is no file that can be read", *named),
                    "it wants a file with the token alone, readable for the user that this runs as"};
@@ -225,6 +233,7 @@ Status read_values(const Settings& settings, Options& options) {
   if (const auto found = settings.find("--endpoint")) options.endpoint = found->value;
   if (options.models.empty()) options.models = split_list(settings.get("MODELS_TO_DOWNLOAD").value_or(""));
   options.dry_run = settings.has("--dry-run");
+  options.repair = settings.has("--repair");
   const auto offline = settings.get("HF_HUB_OFFLINE");
   options.offline = settings.has("--offline") || is_true(offline ? offline : settings.get("TRANSFORMERS_OFFLINE"));
   if (is_true(settings.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;
@@ -232,8 +241,10 @@ Status read_values(const Settings& settings, Options& options) {
   if (!places) return places.error();
   options.cache_dir = std::move(places->cache_dir);
   options.views = std::move(places->views);
+  if (options.command == Command::verify) options.services = find_services(settings);
   const auto summary = settings.find("--summary");
   options.summary = summary ? summary->value : places->summary;
+  const bool asks_hub = !options.offline && (options.command == Command::download || options.repair);
   const Status read[] = {
       read_number(settings, "--jobs", 1, 64, options.jobs),
       read_number(settings, "--retries", 0, 1000, options.retries),
@@ -254,9 +265,9 @@ Status read_values(const Settings& settings, Options& options) {
                                         {"log", ProgressMode::log},
                                         {"none", ProgressMode::none}},
                   options.progress),
-      read_token(settings, options),
-      // Who asks nobody needs none, so a stale variable does no harm.
-      options.offline ? ok() : read_authorities(settings, options),
+      // Who asks nobody needs neither, so a stale variable does no harm.
+      asks_hub ? read_token(settings, options) : ok(),
+      asks_hub ? read_authorities(settings, options) : ok(),
   };
   for (const Status& status : read)
     if (!status) return status;
@@ -301,7 +312,8 @@ std::string help_text(const std::optional<Command>& chosen) {
     if (flag.is_for(command)) line.add(flag);
   if (!chosen)
     for (const CommandText& each : kCommands) line.app.add_subcommand(each.name, each.text);
-  line.app.footer(std::string(kFooter));
+  line.app.footer(fmt::format("{}\nExit code: 0 {}; 1 anything else; 128 + n ended by signal n.", kFooter,
+                              text_of(command).success));
   return line.app.help();
 }
 

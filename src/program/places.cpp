@@ -13,7 +13,35 @@ std::optional<std::string> hf_home(const Settings& settings) {
   return home ? std::optional(canonical_path(settings.expand(*home))) : std::nullopt;
 }
 
+/// The first of these variables that is set, and what it holds.
+std::optional<Settings::Found> first_of(const Settings& settings, std::initializer_list<const char*> variables) {
+  for (const char* variable : variables)
+    if (const auto value = settings.get(variable))
+      return Settings::Found{variable, canonical_path(settings.expand(*value))};
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::vector<Service> find_services(const Settings& settings) {
+  const auto home = hf_folder(settings);
+  Service hub{"huggingface_hub", home ? canonical_path(*home + "/hub") : "", "HF_HUB_CACHE"};
+  if (const auto named = first_of(settings, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}))
+    hub = {hub.name, named->value, named->name};
+  Service four{"transformers 4", hub.folder, hub.setting};
+  if (const auto named =
+          first_of(settings, {"TRANSFORMERS_CACHE", "PYTORCH_TRANSFORMERS_CACHE", "PYTORCH_PRETRAINED_BERT_CACHE"}))
+    four = {four.name, named->value, named->name};
+  Service sentences{"sentence-transformers", hub.folder, hub.setting};
+  if (const auto named = first_of(settings, {"SENTENCE_TRANSFORMERS_HOME"}))
+    sentences = {sentences.name, named->value, named->name};
+  Service rust{"hf-hub 0.x (Rust)", "", "HF_HOME"};
+  if (const auto home_of_rust = hf_home(settings))
+    rust.folder = canonical_path(*home_of_rust + "/hub");
+  else if (const auto user = settings.get("HOME"))
+    rust.folder = canonical_path(*user + "/.cache/huggingface/hub");
+  return {hub, four, {"transformers 5", hub.folder, hub.setting}, sentences, rust};
+}
 
 std::optional<std::string> hf_folder(const Settings& settings) {
   if (auto home = hf_home(settings)) return home;

@@ -79,6 +79,9 @@ TEST_CASE("the outcome in one line") {
   dry.dry_run = true;
   dry.models[0].bytes_downloaded = 0;
   CHECK(outcome_line(dry) == "1 of 1 models planned, nothing fetched, 61 requests, 12.3 s");
+  RunReport verified = run({good_model()});
+  verified.bytes_hashed = 5'000'000;
+  CHECK(outcome_line(verified) == "1 of 1 models verified, 5.0 MB hashed, 45.4 MB fetched, 61 requests, 12.3 s");
 }
 
 TEST_CASE("the step summary is a table, a line and the errors") {

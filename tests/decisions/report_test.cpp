@@ -232,6 +232,56 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
   CHECK(summary_text(report) == kFailed);
 }
 
+TEST_CASE("verify says besides what is wrong, and which services find what") {
+  ModelReport model = good_model();
+  model.status = ModelStatus::failed;
+  model.faults.push_back({.kind = FaultKind::damaged,
+                          .remedy = Remedy::forget,
+                          .path = "/c/blobs/x",
+                          .message = "org/name x: its bytes hash to b, expected a",
+                          .expected = "a",
+                          .found = "b"});
+  RunReport report = run({model});
+  CHECK(summary_text(report).find("faults") == std::string::npos);
+  report.services = {{.name = "hf-hub",
+                      .looks_in = "/h",
+                      .found = {"one"},
+                      .missing = {{"two", "there is no refs/main", true}},
+                      .advice = "set HF_HOME=/c"}};
+  const std::string text = summary_text(report);
+  CHECK(text.find(R"("faults": [
+        {
+          "kind": "damaged",
+          "path": "/c/blobs/x",
+          "message": "org/name x: its bytes hash to b, expected a",
+          "expected": "a",
+          "found": "b"
+        }
+      ])") != std::string::npos);
+  CHECK(text.find(R"("services": [
+    {
+      "name": "hf-hub",
+      "looks_in": "/h",
+      "found": [
+        "one"
+      ],
+      "missing": {
+        "two": "there is no refs/main"
+      },
+      "advice": "set HF_HOME=/c"
+    }
+  ])") != std::string::npos);
+}
+
+TEST_CASE("every kind of fault has a name and becomes an error with the same message") {
+  for (int i = 0; i <= static_cast<int>(FaultKind::foreign); ++i) {
+    const Fault fault{.kind = static_cast<FaultKind>(i), .path = {}, .message = "what is wrong"};
+    CHECK(name(fault.kind) != (i == 0 ? "" : name(FaultKind::missing)));
+    CHECK(error_of(fault).message == "what is wrong");
+    CHECK(error_of(fault).kind != ErrorKind::internal);
+  }
+}
+
 TEST_CASE("bytes that are no UTF-8 do not keep the summary from being written") {
   RunReport report = run({good_model()});
   report.cache_dir = "/models/\xff\xfe";
@@ -252,7 +302,8 @@ TEST_CASE("the models stand in the order of the run") {
 }
 
 TEST_CASE("the exit code is 0 when every model is complete") {
-  const ModelStatus status = GENERATE(ModelStatus::downloaded, ModelStatus::cached, ModelStatus::planned);
+  const ModelStatus status = GENERATE(ModelStatus::downloaded, ModelStatus::cached, ModelStatus::planned,
+                                      ModelStatus::verified, ModelStatus::repaired);
   CHECK(exit_code(run({good_model(), with_status(status)})) == 0);
 }
 

@@ -1,30 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Damage to a cache, found by the next run and healed with as few bytes as it takes.
-#include "machine.h"
+#include "prepared.h"
 #include "support/catch.h"
 
 namespace model_prep::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A machine on which org/small is prepared, pinned; the hub's log is empty.
-struct Prepared {
-  FakeHub hub;
-  HubRepo repo = small_repo();
-  Machine machine{hub};
-  std::string pinned = "org/small@" + main_of(repo);
-
-  Prepared() {
-    hub.add(repo);
-    machine.run({pinned});
-    hub.clear_requests();
-  }
-  fs::path in_repo(const std::string& path) const { return machine.cache() / "models--org--small" / path; }
-  fs::path link(const std::string& path) const { return in_repo("snapshots/" + main_of(repo) + "/" + path); }
-  fs::path blob(const std::string& path) const { return blob_of(machine, repo, path); }
-  fs::path record() const { return in_repo(".model-prep/" + main_of(repo) + ".json"); }
-};
 
 }  // namespace
 

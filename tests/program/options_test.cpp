@@ -164,6 +164,63 @@ TEST_CASE("a command behind a model is refused and not guessed at") {
   CHECK(contains(refusal({"a", "download"}), "comes before the models"));
 }
 
+TEST_CASE("each command has its flags, and is plain about those of others") {
+  const Options found = options({"verify", "a", "--repair", "--summary", "-"});
+  CHECK(found.command == Command::verify);
+  CHECK(found.repair);
+  CHECK(found.models == Arguments{"a"});
+  CHECK(refusal({"verify", "--dry-run"}) == "--dry-run is of no use to the command verify");
+  CHECK(refusal({"--offline", "verify"}) == "--offline is of no use to the command verify");
+  CHECK(refusal({"--repair"}) == "--repair is of no use to the command download");
+}
+
+TEST_CASE("a model may be called as a command is") {
+  const Options found = options({"download", "verify"});
+  CHECK(found.command == Command::download);
+  CHECK(found.models == Arguments{"verify"});
+  CHECK(options({"verify", "verify"}).models == Arguments{"verify"});
+  CHECK(options({}, {{"MODELS_TO_DOWNLOAD", "verify"}}).command == Command::download);
+}
+
+TEST_CASE("who asks nobody stumbles over no token and no authorities") {
+  const Environment stale = {{"SSL_CERT_FILE", "/no/such/file"}, {"HF_TOKEN", "hf_a b"}};
+  CHECK(refusal({"verify"}, stale).empty());
+  CHECK_FALSE(refusal({"verify", "--repair"}, stale).empty());
+  CHECK(refusal({"verify", "--repair"}, {{"HF_HUB_OFFLINE", "1"}, {"HF_TOKEN", "hf_a b"}}).empty());
+}
+
+TEST_CASE("the help of a command has its flags and no others") {
+  const std::string verify = std::get<Print>(*parse_options({"verify", "--help"}, {})).text;
+  CHECK(contains(verify, "Usage: model-prep verify"));
+  CHECK(contains(verify, "--repair"));
+  CHECK_FALSE(contains(verify, "--dry-run"));
+  const std::string all = std::get<Print>(*parse_options({"--help"}, {})).text;
+  CHECK(contains(all, "--dry-run"));
+  CHECK_FALSE(contains(all, "--repair"));
+  CHECK(contains(all, "  verify  "));
+}
+
+TEST_CASE("services look where hub-protocol.md 2.1 says") {
+  // huggingface_hub, transformers 4, transformers 5, sentence-transformers, hf-hub of Rust
+  using Folders = std::vector<std::string>;
+  const auto folders = [](const Environment& environment) {
+    Folders found;
+    for (const Service& service : options({"verify"}, environment).services) found.push_back(service.folder);
+    return found;
+  };
+  CHECK(folders({{"HF_HOME", "/m"}}) == Folders{"/m/hub", "/m/hub", "/m/hub", "/m/hub", "/m/hub"});
+  CHECK(folders({{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}) == Folders{"/c", "/c", "/c", "/c", "/m/hub"});
+  CHECK(folders({{"HF_HOME", "/m"}, {"HUGGINGFACE_HUB_CACHE", "/c"}}) == Folders{"/c", "/c", "/c", "/c", "/m/hub"});
+  CHECK(folders({{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/t"}}) ==
+        Folders{"/m/hub", "/t", "/m/hub", "/m/hub", "/m/hub"});
+  CHECK(folders({{"HF_HOME", "/m"}, {"PYTORCH_PRETRAINED_BERT_CACHE", "/t"}})[1] == "/t");
+  CHECK(folders({{"HF_HOME", "/m"}, {"SENTENCE_TRANSFORMERS_HOME", "~/s"}}) ==
+        Folders{"/m/hub", "/m/hub", "/m/hub", "/home/of/nobody/s", "/m/hub"});
+  CHECK(folders({{"XDG_CACHE_HOME", "/x"}}) == Folders{"/x/huggingface/hub", "/x/huggingface/hub", "/x/huggingface/hub",
+                                                       "/x/huggingface/hub", "/home/of/nobody/.cache/huggingface/hub"});
+  CHECK(std::get<Options>(*parse_options({"verify", "--cache-dir", "/c"}, {})).services[0].folder.empty());
+}
+
 TEST_CASE("offline follows HF_HUB_OFFLINE before TRANSFORMERS_OFFLINE, by huggingface_hub's words for true") {
   const auto [hub, transformers, offline] = GENERATE(table<std::string, std::string, bool>({{"1", "", true},
                                                                                             {"yes", "", true},

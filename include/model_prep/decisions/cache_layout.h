@@ -11,6 +11,7 @@
 //       refs/<revision>                            40 hex digits, no newline; written last
 //       trees/<commit>.json                        the whole commit's listing, when the whole commit is here
 //       .model-prep/<commit>.json                  our own record of what was verified
+//       .model-prep/aside/<tag>-<name>             what `verify --repair` took away from where readers look
 //       .model-prep/*.tmp                          files on their way to another name in this folder
 //
 // The staging name ends in `.incomplete`, so that huggingface_hub's tools know it as a leftover, and is never
@@ -60,10 +61,12 @@ class CacheLayout {
   std::string snapshots(const RepoId& repo) const;
   std::string snapshot(const RepoId& repo, const CommitId& commit) const;
   std::string link(const RepoId& repo, const CommitId& commit, const RepoPath& path) const;
+  std::string refs(const RepoId& repo) const;
   std::string ref(const RepoId& repo, const std::string& name) const;
   std::string tree(const RepoId& repo, const CommitId& commit) const;
   std::string own_folder(const RepoId& repo) const;
   std::string record(const RepoId& repo, const CommitId& commit) const;
+  std::string aside(const RepoId& repo) const;
 
  private:
   std::string root_;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model_prep/decisions/faults.h"
 #include "model_prep/values/error.h"
 
 namespace model_prep {
@@ -20,13 +21,13 @@ struct FileReport {
   std::int64_t size{0};
   std::string sha256;    ///< empty where it is not known: a dry run, a file that failed
   std::string git_sha1;  ///< of a plain git file
-  std::string status;    ///< downloaded, cached, planned, failed, skipped
+  std::string status;    ///< downloaded, cached, planned, failed, skipped; verified
   int attempts{0};
   double duration_s{0};
   std::optional<Error> error;
 };
 
-enum class ModelStatus : std::uint8_t { downloaded, cached, planned, failed, interrupted };
+enum class ModelStatus : std::uint8_t { downloaded, cached, planned, verified, repaired, failed, interrupted };
 /// As it stands in the summary.
 std::string_view name(ModelStatus status);
 
@@ -47,7 +48,22 @@ struct ModelReport {
   double duration_s{0};
   std::optional<Error> error;
   std::vector<FileReport> files;
+  std::vector<Fault> faults{};  ///< that `verify` found and nothing has mended
   bool success() const { return status != ModelStatus::failed && status != ModelStatus::interrupted; }
+};
+
+/// Whether a kind of service finds the models where it looks (program/services.h).
+struct ServiceReport {
+  struct Missing {
+    std::string key;
+    std::string reason;
+    bool elsewhere;  ///< it looks in another place than where the model lies
+  };
+  std::string name;
+  std::string looks_in;  ///< empty: nowhere under this environment
+  std::vector<std::string> found;
+  std::vector<Missing> missing;
+  std::string advice;  ///< what to do if something is missing
 };
 
 struct RunReport {
@@ -65,6 +81,8 @@ struct RunReport {
   std::optional<int> signal;   ///< that ended the run
   std::optional<Error> error;  ///< that concerns the whole run
   std::vector<ModelReport> models;
+  std::optional<std::int64_t> bytes_hashed{};            ///< by `verify`; for the last line of the log
+  std::optional<std::vector<ServiceReport>> services{};  ///< of `verify`
   bool success() const;
 };
 

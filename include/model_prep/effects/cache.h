@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,12 @@ class Cache {
   /// All blobs are there: links, tree listing, record, refs last. `sha256` holds the digest of each blob of the
   /// snapshot that was verified in this run or before. Idempotent: what is right is not written again.
   Result<Warnings> publish(const ResolvedSnapshot& snapshot, const std::map<Digest, Digest>& sha256) const;
+  /// The record vouches for these blobs no more: the next look hashes them. They stay, since nobody who reads them is
+  /// helped by a file that is not there, until a fetched one takes their place.
+  Status forget(const RepoId& repo, const CommitId& commit, const std::set<Digest>& blobs) const;
+  /// Moves something out of readers' sight, and says where to. What is gone by then is none of ours.
+  Result<std::string> set_aside(const RepoId& repo, const std::string& path) const;
+
   /// Keeps a relative link to the repository in each older place.
   Warnings link_views(const RepoId& repo) const;
 

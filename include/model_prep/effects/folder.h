@@ -37,6 +37,8 @@ class Folder {
   Status rename(const std::string& from, const std::string& to) const;
   /// A file, a link or an empty folder. Removing what is not there is no error.
   Status remove(const std::string& path) const;
+  /// Adds permission bits to a file or folder.
+  Status allow(const std::string& path, unsigned bits) const;
   /// Makes a rename in this folder survive a power cut. File systems that cannot sync a folder are taken at their word.
   Status sync(const std::string& folder) const;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hash thread: reads files back behind their watermark while they still grow, and syncs them when they are whole.
+// Hash threads: read files back behind their watermark while they still grow, and sync them when they are whole.
 //
 // The bytes it reads were written a moment ago and are still in the page cache, so the network never waits for the hash
 // and nothing is kept in memory. One owner (the loop thread) calls the functions; the answers lie in a mailbox until it
-// takes them, and `wake` is called from the hash thread when there is one. Cancelling returns at once; the thread looks
-// between blocks of 1 MiB.
+// takes them, and `wake` is called from a hash thread when there is one. Cancelling returns at once; the threads look
+// between blocks of 1 MiB. A file is one thread's at a time, whichever takes it next.
 #pragma once
 
 #include <condition_variable>
@@ -42,7 +42,8 @@ struct HashEvent {
 
 class Hasher {
  public:
-  explicit Hasher(std::function<void()> wake);
+  /// One thread is right beside a download: the loop has the other core (`effects/rehash.h` has more).
+  explicit Hasher(std::function<void()> wake, std::size_t threads = 1);
   ~Hasher();
   Hasher(const Hasher&) = delete;
   Hasher& operator=(const Hasher&) = delete;
@@ -55,6 +56,8 @@ class Hasher {
   /// No event comes any more.
   void cancel(HashTicket ticket);
   std::vector<HashEvent> take_all();
+  /// Bytes read since the last call, for those who show it.
+  std::int64_t take_progress();
 
  private:
   struct Task;
@@ -67,9 +70,10 @@ class Hasher {
   std::condition_variable work_;
   std::map<HashTicket, std::unique_ptr<Task>> tasks_;
   std::vector<HashEvent> events_;
+  std::int64_t progress_{0};
   HashTicket next_{1};
   bool stopping_{false};
-  std::thread thread_;  // last: it uses all above
+  std::vector<std::thread> threads_;  // last: they use all above
 };
 
 }  // namespace model_prep

@@ -43,6 +43,7 @@ struct FileFacts {
   std::uint64_t device{0};
   std::uint64_t inode{0};
   std::uint64_t names{0};  ///< hard links
+  unsigned mode{0};        ///< permission bits
   /// Two descriptions of one file, under whatever names.
   bool is_same_file(const FileFacts& other) const { return device == other.device && inode == other.inode; }
 };
@@ -83,6 +84,12 @@ class SignalFd {
  private:
   UniqueFd fd_;
 };
+
+/// This process's file mode creation mask. To be asked for where there is one thread only: it is set for a moment.
+unsigned current_umask();
+
+/// How wide the terminal is that this descriptor leads to; nothing if it leads to none.
+std::optional<int> terminal_columns(int fd);
 
 struct DiskSpace {
   std::int64_t bytes{0};

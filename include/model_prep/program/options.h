@@ -21,12 +21,13 @@
 #include "model_prep/effects/http.h"
 #include "model_prep/effects/log.h"
 #include "model_prep/effects/progress.h"
+#include "model_prep/program/places.h"
 #include "model_prep/program/settings.h"
 #include "model_prep/values/error.h"
 
 namespace model_prep {
 
-enum class Command : std::uint8_t { download };
+enum class Command : std::uint8_t { download, verify };
 
 /// The machine that runs the program, where it wants to be told how that ended. Also for a command line that is wrong.
 struct Audience {
@@ -41,11 +42,13 @@ struct Options {
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
   std::string cache_dir;                ///< absolute, without links
   std::vector<std::string> views;       ///< where older services look besides; likewise, and never the cache
+  std::vector<Service> services;        ///< who looks where; for verify
   std::string variant;
   std::string endpoint;
   std::string summary;  ///< a file, or `-` for stdout
   bool offline{false};
   bool dry_run{false};
+  bool repair{false};
   int jobs{8};
   int retries{5};
   int timeout{60};              ///< seconds

@@ -19,6 +19,15 @@ struct Places {
 };
 Result<Places> find_places(const Settings& settings);
 
+/// A kind of service, and the folder in which it looks for `models--…` under this environment, which is taken to be
+/// the service's too. What model-prep itself is told by flag does not count.
+struct Service {
+  std::string name;
+  std::string folder;   ///< absolute, without links; empty: nowhere
+  std::string setting;  ///< the variable that would send it to another hub cache
+};
+std::vector<Service> find_services(const Settings& settings);
+
 /// Hugging Face's own folder, where the token lies: HF_HOME, else its default. Nothing without a home folder.
 std::optional<std::string> hf_folder(const Settings& settings);
 

@@ -16,8 +16,8 @@ bool is_utf8(std::string_view text);
 /// byte that is not UTF-8.
 std::string printable(std::string_view text);
 
-/// Printable, and nothing in it that a CI runner takes for a command: GitHub's and Azure's look for `##[…]` and `##vso[…]`
-/// anywhere in a line, so the second of two `#` is a '?' too.
+/// Printable, and nothing in it that a CI runner takes for a command: GitHub's and Azure's look for `##[…]` and
+/// `##vso[…]` anywhere in a line, so the second of two `#` is a '?' too.
 std::string loggable(std::string_view text);
 
 /// Printable, and not much longer than `most` bytes: what was cut is `…`.

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// A table as text: columns as wide as what is in them, two blanks between. Cells may hold words of others, which are
+// made fit to be shown (`loggable`). Pure.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace model_prep {
+
+struct Table {
+  std::vector<std::string> head;
+  std::vector<std::vector<std::string>> rows;  ///< each as long as the head
+  std::set<std::size_t> numbers{};             ///< columns that stand to the right
+};
+
+/// Where a line would be wider than `columns`, the widest columns give way, and what was cut from the middle of a cell
+/// is `…`. Nothing is cut if `columns` is not given: programs read whole lines.
+std::string table_text(const Table& table, std::optional<int> columns);
+
+/// How many columns a text takes, if each character takes one.
+std::size_t text_width(std::string_view text);
+
+}  // namespace model_prep

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/decisions/table.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "model_prep/values/text.h"
+
+namespace model_prep {
+namespace {
+
+constexpr std::size_t kGap = 2;
+constexpr std::size_t kNarrowest = 8;  // no column gives way further
+
+bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }
+
+/// The bytes of the first `count` characters.
+std::size_t bytes_of(std::string_view text, std::size_t count) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (begins_character(text[at]) && count-- == 0) break;
+    ++at;
+  }
+  return at;
+}
+
+std::string fitted(std::string_view text, std::size_t width) {
+  const std::size_t all = text_width(text);
+  if (all <= width) return std::string(text);
+  const std::size_t front = width / 2;
+  return std::string(text.substr(0, bytes_of(text, front))) + "…" +
+         std::string(text.substr(bytes_of(text, all - (width - front - 1))));
+}
+
+void narrow(std::vector<std::size_t>& widths, std::size_t columns) {
+  const std::size_t gaps = kGap * (widths.size() - 1);
+  while (std::accumulate(widths.begin(), widths.end(), gaps) > columns) {
+    const auto widest = std::max_element(widths.begin(), widths.end());
+    if (*widest <= kNarrowest) return;
+    --*widest;
+  }
+}
+
+}  // namespace
+
+std::size_t text_width(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_character));
+}
+
+std::string table_text(const Table& raw, std::optional<int> columns) {
+  Table table = raw;
+  for (auto& row : table.rows)
+    for (std::string& cell : row) cell = loggable(cell);
+  std::vector<std::size_t> widths;
+  for (const std::string& cell : table.head) widths.push_back(text_width(cell));
+  for (const auto& row : table.rows)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], text_width(row[i]));
+  if (columns) narrow(widths, static_cast<std::size_t>(std::max(1, *columns)));
+  std::string text;
+  const auto add = [&](const std::vector<std::string>& row) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string cell = fitted(row[i], widths[i]);
+      const std::string blanks(widths[i] - text_width(cell), ' ');
+      line += table.numbers.contains(i) ? blanks + cell : cell + blanks;
+      line.append(kGap, ' ');
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  };
+  add(table.head);
+  for (const auto& row : table.rows) add(row);
+  return text;
+}
+
+}  // namespace model_prep

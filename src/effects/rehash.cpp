@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/effects/rehash.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <numeric>
+#include <thread>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "model_prep/effects/hasher.h"
+
+namespace model_prep {
+namespace {
+
+constexpr auto kLongestWait = std::chrono::milliseconds(200);  // the live line moves five times a second
+
+/// What the hash threads ring and the waiting thread hears, beside signals.
+class Bell {
+ public:
+  Bell() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    if (!fd_) throw FatalError(io_error("make", "an eventfd", errno));
+  }
+  void ring() const { eventfd_write(fd_.get(), 1); }
+  void wait(const SignalFd& signals) const {
+    std::array<pollfd, 2> heard = {pollfd{fd_.get(), POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
+    poll(heard.data(), heard.size(), static_cast<int>(kLongestWait.count()));
+    eventfd_t rings = 0;
+    eventfd_read(fd_.get(), &rings);
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
+}  // namespace
+
+HashedFiles hash_files(std::span<const HashOrder> orders, const SignalFd& signals, Observer& observer,
+                       TimePoint deadline) {
+  HashedFiles result{.answers = std::vector<HashAnswer>(orders.size())};
+  std::vector<std::size_t> queue(orders.size());  // from the back
+  std::iota(queue.begin(), queue.end(), std::size_t{0});
+  std::stable_sort(queue.begin(), queue.end(),
+                   [&](std::size_t a, std::size_t b) { return orders[a].size < orders[b].size; });
+  std::int64_t bytes = 0;
+  for (const HashOrder& order : orders) bytes += order.size;
+
+  const Bell bell;
+  const std::size_t threads = std::max(1U, std::thread::hardware_concurrency());
+  Hasher hasher([&] { bell.ring(); }, threads);
+  std::map<HashTicket, std::size_t> open;
+  observer.planned(bytes, static_cast<std::int64_t>(orders.size()), Clock::now());
+  while (!queue.empty() || !open.empty()) {
+    while (!queue.empty() && open.size() < 4 * threads) {  // enough for small files not to wait for this loop
+      const std::size_t index = queue.back();
+      queue.pop_back();
+      auto fd = open_for_reading(orders[index].path);
+      if (!fd) {
+        result.answers[index].error = fd.error();
+        continue;
+      }
+      const HashTicket ticket = hasher.open(std::move(*fd), orders[index].size, orders[index].kind, AfterHash::nothing);
+      open.emplace(ticket, index);
+      hasher.advance(ticket, orders[index].size);
+    }
+    if (open.empty()) break;
+    bell.wait(signals);
+    for (HashEvent& event : hasher.take_all()) {
+      const auto at = open.find(event.ticket);
+      result.answers[at->second] = {.sha256 = event.sha256, .git_sha1 = event.git_sha1, .error = event.error};
+      open.erase(at);
+      observer.file_done();
+    }
+    observer.moved(hasher.take_progress());
+    const TimePoint now = Clock::now();
+    observer.tick(now);
+    result.signal = signals.read();
+    result.out_of_time = now >= deadline;
+    if (result.signal) signals.end_at_next();
+    if (result.signal || result.out_of_time) break;
+  }
+  observer.finished();
+  return result;
+}
+
+}  // namespace model_prep

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+// verify: what is wrong in a cache is found and named, and --repair mends it; what is right is left as it is.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <csignal>
+#include <functional>
+
+#include "prepared.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Damage that neither size nor time gives away, as a failing disk does it.
+void rot(const fs::path& file) {
+  const auto time = fs::last_write_time(file);
+  flip_byte(file, 1);
+  fs::last_write_time(file, time);
+}
+
+std::vector<std::string> fault_kinds(const Run& run, const std::string& key) {
+  std::vector<std::string> kinds;
+  const auto model = run.model(key);
+  for (const auto& fault : model["faults"]) kinds.push_back(fault["kind"]);
+  return kinds;
+}
+
+/// What is there, with the times and inodes of all of it: a reader changes nothing.
+std::map<std::string, std::string> exact(const fs::path& folder) {
+  std::map<std::string, std::string> found;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    struct stat facts {};
+    ::lstat(entry.path().c_str(), &facts);
+    found[entry.path()] = std::to_string(facts.st_ino) + " " + std::to_string(facts.st_mtim.tv_sec) + "." +
+                          std::to_string(facts.st_mtim.tv_nsec) + " " + std::to_string(facts.st_mode);
+  }
+  return found;
+}
+
+struct Damage {
+  std::string name;
+  std::string kind;
+  std::function<void(const Prepared&)> make;
+  std::vector<std::string> fetched = {};  // files that repairing it asks the hub for
+};
+
+/// Each kind of fault, in the ways that it comes about.
+std::vector<Damage> damages() {
+  const std::string weights = "model.safetensors";
+  return {
+      {"a rotten blob", "damaged", [=](const Prepared& at) { rot(at.blob(weights)); }, {weights}},
+      {"a rotten plain file", "damaged", [](const Prepared& at) { rot(at.blob("config.json")); }, {"config.json"}},
+      {"a truncated blob", "damaged", [=](const Prepared& at) { fs::resize_file(at.blob(weights), 9); }, {weights}},
+      {"a blob that is gone", "dangling", [=](const Prepared& at) { fs::remove(at.blob(weights)); }, {weights}},
+      {"a folder in a blob's place",
+       "damaged",
+       [=](const Prepared& at) {
+         fs::remove(at.blob(weights));
+         fs::create_directory(at.blob(weights));
+       },
+       {weights}},
+      {"a link that is gone", "missing", [](const Prepared& at) { fs::remove(at.link("config.json")); }},
+      {"a link elsewhere", "misdirected",
+       [](const Prepared& at) {
+         fs::remove(at.link("config.json"));
+         fs::create_symlink("/etc/passwd", at.link("config.json"));
+       }},
+      {"a file in a link's place", "misdirected",
+       [](const Prepared& at) {
+         fs::remove(at.link("config.json"));
+         write_text(at.link("config.json"), "other words");
+       }},
+      {"a folder in a link's place", "misdirected",
+       [](const Prepared& at) {
+         fs::remove(at.link("config.json"));
+         fs::create_directory(at.link("config.json"));
+       }},
+      {"a ref that is gone", "ref", [](const Prepared& at) { fs::remove(at.in_repo("refs/main")); }},
+      {"a ref with a newline", "ref",
+       [](const Prepared& at) { write_text(at.in_repo("refs/main"), main_of(at.repo) + "\n"); }},
+      {"another's ref to nowhere", "ref",
+       [](const Prepared& at) { write_text(at.in_repo("refs/v1"), std::string(40, 'a')); }},
+      {"an empty ref of another", "ref", [](const Prepared& at) { write_text(at.in_repo("refs/pr/1"), ""); }},
+      {"a stranger in the snapshot", "foreign",
+       [](const Prepared& at) { write_text(at.link("x/notes.txt"), "hello"); }},
+      {"a stranger's link", "foreign",
+       [](const Prepared& at) { fs::create_symlink("/etc/passwd", at.link("tokenizer.json")); }},
+      {"a stranger's dangling link", "dangling",
+       [](const Prepared& at) { fs::create_symlink("../../blobs/" + std::string(40, 'b'), at.link("gone.json")); }},
+      {"a blob that others cannot read", "mode",
+       [=](const Prepared& at) { fs::permissions(at.blob(weights), fs::perms(0600)); }},
+      {"a folder that others cannot enter", "mode",
+       [](const Prepared& at) { fs::permissions(at.in_repo("blobs"), fs::perms(0700)); }},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("a cache that is right is said to be, without a request and without a change") {
+  Prepared prepared;
+  const auto before = exact(prepared.machine.cache());
+  const Run run = prepared.machine.run({"verify", prepared.pinned});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(prepared.hub.requests().empty());
+  CHECK(exact(prepared.machine.cache()) == before);
+  CHECK(run.summary["command"] == "verify");
+  CHECK(run.summary["offline"] == true);
+  const auto model = run.model(prepared.pinned);
+  CHECK(model["status"] == "verified");
+  CHECK(model["faults"].empty());
+  for (const auto& file : model["files"]) {
+    CHECK(file["status"] == "verified");
+    CHECK(file["sha256"] == digests_of(file_of(prepared.repo, file["path"])).sha256);
+  }
+}
+
+TEST_CASE("every damage is found, named and mended, with no more bytes than it takes") {
+  for (const Damage& damage : damages()) {
+    DYNAMIC_SECTION(damage.name) {
+      Prepared prepared;
+      damage.make(prepared);
+      const auto before = exact(prepared.machine.cache());
+      const Run found = prepared.machine.run({"verify", prepared.pinned});
+      CAPTURE(found.err);
+      CHECK(found.exit_code == 1);
+      CHECK(found.model(prepared.pinned)["status"] == "failed");
+      const auto kinds = fault_kinds(found, prepared.pinned);
+      CHECK(std::find(kinds.begin(), kinds.end(), damage.kind) != kinds.end());
+      CHECK(contains(found.err, "hint: model-prep verify --repair"));
+      CHECK(exact(prepared.machine.cache()) == before);
+      CHECK(prepared.hub.requests().empty());
+
+      const Run repaired = prepared.machine.run({"verify", "--repair", prepared.pinned});
+      CAPTURE(repaired.err);
+      CHECK(repaired.exit_code == 0);
+      CHECK(repaired.model(prepared.pinned)["status"] == "repaired");
+      CHECK(fault_kinds(repaired, prepared.pinned).empty());
+      for (const LoggedRequest& request : prepared.hub.requests("resolve"))
+        CHECK(std::find(damage.fetched.begin(), damage.fetched.end(), request.file) != damage.fetched.end());
+      for (const std::string& file : damage.fetched)
+        CHECK(sent_of(prepared.hub, file) ==
+              static_cast<std::int64_t>(content_text(file_of(prepared.repo, file).content).size()));
+      Tree tree = tree_of(prepared.machine.cache());
+      std::erase_if(tree, [](const auto& entry) {
+        return contains(entry.first, ".model-prep/aside") || entry.first.ends_with(main_of(small_repo()) + "/x") ||
+               entry.first.ends_with("refs/pr");
+      });
+      CHECK(tree == published(prepared.repo));
+      prepared.hub.clear_requests();
+      CHECK(prepared.machine.run({"verify", prepared.pinned}).exit_code == 0);
+      CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+      CHECK(prepared.hub.requests().empty());
+    }
+  }
+}
+
+TEST_CASE("a bad file is told with its repository, path, expected and found digest") {
+  Prepared prepared;
+  rot(prepared.blob("model.safetensors"));
+  const std::string expected = digests_of(file_of(prepared.repo, "model.safetensors")).sha256;
+  const std::string found = sha256_hex(read_text(prepared.blob("model.safetensors")));
+  const Run run = prepared.machine.run({"verify", prepared.pinned});
+  CHECK(contains(run.err, "org/small model.safetensors: its bytes hash to " + found + ", expected " + expected));
+  const auto fault = run.model(prepared.pinned)["faults"][0];
+  CHECK(fault["path"] == prepared.blob("model.safetensors").string());
+  CHECK(fault["expected"] == expected);
+  CHECK(fault["found"] == found);
+  CHECK(run.error_kind(prepared.pinned) == "digest_mismatch");
+}
+
+TEST_CASE("what a repair takes away is kept") {
+  Prepared prepared;
+  write_text(prepared.link("notes.txt"), "weeks of work");
+  REQUIRE(prepared.machine.run({"verify", "--repair", prepared.pinned}).exit_code == 0);
+  const auto aside = fs::directory_iterator(prepared.in_repo(".model-prep/aside"));
+  REQUIRE(aside != fs::directory_iterator());
+  CHECK(read_text(aside->path()) == "weeks of work");
+}
+
+TEST_CASE("a repair without a network fails and makes nothing worse") {
+  Prepared prepared;
+  rot(prepared.blob("model.safetensors"));
+  const std::string rotten = read_text(prepared.blob("model.safetensors"));
+  const Run run = prepared.machine.run({"verify", "--repair", prepared.pinned}, {{"HF_HUB_OFFLINE", "1"}});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind(prepared.pinned) == "digest_mismatch");
+  CHECK(read_text(prepared.blob("model.safetensors")) == rotten);
+  CHECK(prepared.hub.requests().empty());
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);  // the record does not vouch for it any more
+  CHECK(prepared.machine.run({"verify", prepared.pinned}).exit_code == 0);
+}
+
+TEST_CASE("a model that is not cached is a failure, and a repair fetches it") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  const std::string pinned = "org/small@" + main_of(small_repo());
+  const Run run = machine.run({"verify", pinned});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind(pinned) == "offline_missing");
+  CHECK(hub.requests().empty());
+  CHECK(machine.run({"verify", "--repair", pinned}).exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(small_repo()));
+}
+
+TEST_CASE("without a record nobody knows what belongs to a model; a repair asks for the listing only") {
+  Prepared prepared;
+  fs::remove(prepared.record());
+  const Run run = prepared.machine.run({"verify", prepared.pinned});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "nothing in the cache says which files belong to"));
+  CHECK(prepared.machine.run({"verify", "--repair", prepared.pinned}).exit_code == 0);
+  REQUIRE(prepared.hub.requests().size() == 1);
+  CHECK(prepared.hub.requests()[0].kind == "tree");
+}
+
+TEST_CASE("one bad model fails the run, and only it is repaired") {
+  Prepared prepared;
+  const HubRepo other = large_repo(100'000);
+  prepared.hub.add(other);
+  prepared.machine.run({"org/large"});
+  rot(blob_of(prepared.machine, other, "model.safetensors"));
+  const Run run = prepared.machine.run({"verify", prepared.pinned, "org/large"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.model(prepared.pinned)["status"] == "verified");
+  CHECK(run.model("org/large")["status"] == "failed");
+  CHECK(run.summary["totals"]["failed"] == 1);
+  const Run repaired = prepared.machine.run({"verify", "--repair", prepared.pinned, "org/large"});
+  CHECK(repaired.exit_code == 0);
+  CHECK(repaired.model(prepared.pinned)["status"] == "verified");
+  CHECK(repaired.model("org/large")["status"] == "repaired");
+  CHECK(repaired.summary["totals"]["bytes_downloaded"] == 100'000);
+}
+
+TEST_CASE("another variant's files are no faults") {
+  Prepared prepared;
+  REQUIRE(prepared.machine.run({"--variant", "all", prepared.pinned}).exit_code == 0);
+  prepared.machine.use_manifest(R"({"version": 1, "models": {"config": {"repo": "org/small", "revision": ")" +
+                                main_of(prepared.repo) + R"(", "variants": {"fp32": {"include": ["config.json"]}}}}})");
+  CHECK(prepared.machine.run({"verify", "config"}).exit_code == 0);
+  CHECK(prepared.machine.run({"verify", "--variant", "all", prepared.pinned}).exit_code == 0);
+}
+
+TEST_CASE("a whole commit's listing belongs to it") {
+  Prepared prepared;
+  REQUIRE(prepared.machine.run({"--variant", "all", prepared.pinned}).exit_code == 0);
+  fs::remove(prepared.in_repo("trees/" + main_of(prepared.repo) + ".json"));
+  const Run run = prepared.machine.run({"verify", "--variant", "all", prepared.pinned});
+  CHECK(fault_kinds(run, prepared.pinned) == std::vector<std::string>{"listing"});
+  CHECK(prepared.machine.run({"verify", "--repair", "--variant", "all", prepared.pinned}).exit_code == 0);
+}
+
+TEST_CASE("without symlinks the files themselves are verified") {
+  FakeHub hub;
+  hub.add(small_repo());
+  Machine machine(hub);
+  machine.take_away({"symlink=EPERM"});
+  const std::string pinned = "org/small@" + main_of(small_repo());
+  REQUIRE(machine.run({pinned}).exit_code == 0);
+  CHECK(machine.run({"verify", pinned}).exit_code == 0);
+  const fs::path file = machine.cache() / "models--org--small/snapshots" / main_of(small_repo()) / "model.safetensors";
+  REQUIRE_FALSE(fs::is_symlink(file));
+  rot(file);
+  CHECK(machine.run({"verify", pinned}).exit_code == 1);
+  CHECK(machine.run({"verify", "--repair", pinned}).exit_code == 0);
+}
+
+TEST_CASE("a tighter umask asks for less") {
+  Prepared prepared;
+  fs::permissions(prepared.blob("config.json"), fs::perms(0640));
+  CHECK(prepared.machine.shell("umask 022; $PROGRAM verify " + prepared.pinned).exit_code == 1);
+  CHECK(prepared.machine.shell("umask 027; $PROGRAM verify " + prepared.pinned).exit_code == 0);
+}
+
+TEST_CASE("a read-only volume can be verified") {
+  if (run_program({"unshare", "-m", "true"}).exit_code != 0) {
+    WARN("SKIPPED: NO MOUNT NAMESPACE");
+    return;
+  }
+  Prepared prepared;
+  const std::string home = prepared.machine.home();
+  const Run run = prepared.machine.shell("exec unshare -m sh -c 'mount --bind " + home + " " + home +
+                                         " && mount -o remount,ro,bind " + home + " && exec $PROGRAM verify " +
+                                         prepared.pinned + " --summary -'");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(nlohmann::json::parse(run.out)["success"] == true);
+}
+
+TEST_CASE("each place where a service looks is asked, and told what to set; the exit code is the cache's") {
+  Prepared prepared;
+  const std::string cache = prepared.machine.cache();
+  const Run run = prepared.machine.run({"verify", prepared.pinned}, {{"SENTENCE_TRANSFORMERS_HOME", "/nowhere"}});
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.out, "huggingface_hub        " + cache + "  1 of 1  -\n"));
+  CHECK(contains(run.out, "sentence-transformers  /nowhere"));
+  CHECK(contains(run.out, "0 of 1  set SENTENCE_TRANSFORMERS_HOME=" + cache + "\n"));
+  CHECK(contains(run.err, "sentence-transformers looks in /nowhere and will not find " + prepared.pinned));
+  const auto services = run.summary["services"];
+  REQUIRE(services.size() == 5);
+  CHECK(services[3]["missing"][prepared.pinned] == "there is no models--org--small");
+  CHECK(services[0]["found"] == nlohmann::json::array({prepared.pinned}));
+}
+
+TEST_CASE("a service that looks in an older place is told that a repair links it") {
+  Prepared prepared;
+  const std::string older = prepared.machine.folder() / "t";
+  const ProgramEnvironment environment = {{"TRANSFORMERS_CACHE", older}};
+  const Run run = prepared.machine.run({"verify", prepared.pinned}, environment);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.out, "model-prep verify --repair makes a link there"));
+  const Run repaired = prepared.machine.run({"verify", "--repair", prepared.pinned}, environment);
+  CHECK(contains(repaired.out, "transformers 4         " + older));
+  CHECK_FALSE(contains(repaired.out, "0 of 1"));
+  CHECK(prepared.hub.requests().empty());
+}
+
+TEST_CASE("a signal ends the hashing within a second, and the summary says so") {
+  // 40 GB of nothing, behind a lock that names them.
+  FakeHub hub;
+  Machine machine(hub);
+  const std::string commit(40, 'c');
+  const std::string digest(64, 'd');
+  machine.use_manifest(R"({"version": 1, "models": {"huge": {"repo": "org/huge", "revision": ")" + commit +
+                       R"(", "variants": {"fp32": {"include": ["*"]}}, "locked": ["fp32"],
+    "files": {"w.bin": {"size": 40000000000, "sha256": ")" +
+                       digest + R"("}}}}})");
+  const fs::path repo = machine.cache() / "models--org--huge";
+  write_text(repo / "blobs" / digest, "");
+  fs::resize_file(repo / "blobs" / digest, 40'000'000'000);
+  fs::create_directories(repo / "snapshots" / commit);
+  fs::create_symlink("../../blobs/" + digest, repo / "snapshots" / commit / "w.bin");
+  const auto program = machine.start({"verify"});
+  REQUIRE(program->wait_for_err("hashing 40000.0 MB in 1 files"));
+  const auto sent = std::chrono::steady_clock::now();
+  program->send_signal(SIGTERM);
+  const Run run = machine.end_of(*program);
+  CHECK(std::chrono::steady_clock::now() - sent < std::chrono::seconds(is_sanitized() ? 5 : 1));
+  CHECK(run.exit_code == 143);
+  CHECK(run.model("huge")["status"] == "interrupted");
+  CHECK(run.summary["exit_code"] == 143);
+  const Run late = machine.run({"verify", "--deadline", "1"});
+  CHECK(late.exit_code == 1);
+  CHECK(late.error_kind("huge") == "deadline");
+}
+
+}  // namespace model_prep::testing
