@@ -90,6 +90,13 @@ Json totals_json(const RunReport& report) {
           {"retries", report.retries}};
 }
 
+std::string text_of(const Json& json) {
+  std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  // The same JSON, but on stdout no command to a CI runner, which looks for `##[…]` anywhere in a line.
+  for (std::size_t at = 0; (at = text.find("##", at)) != std::string::npos;) text.replace(++at, 1, "\\u0023");
+  return text;
+}
+
 }  // namespace
 
 std::string_view name(ModelStatus status) {
@@ -103,6 +110,31 @@ std::string_view name(ModelStatus status) {
     case ModelStatus::interrupted: return "interrupted";
   }
   return "failed";
+}
+
+std::string_view name(CacheState state) {
+  switch (state) {
+    case CacheState::missing: return "missing";
+    case CacheState::partial: return "partial";
+    case CacheState::cached: return "cached";
+    case CacheState::other_revision: return "other revision";
+  }
+  return "missing";
+}
+
+std::string list_text(const std::vector<ListedModel>& models, const std::string& cache_dir) {
+  const auto make = [](const ListedModel& model) {
+    return Json{{"key", model.key},
+                {"repo", model.repo},
+                {"revision", model.revision},
+                {"commit", text_or_null(model.commit)},
+                {"variant_requested", model.variant_requested},
+                {"variant", model.variant},
+                {"size", model.size ? Json(*model.size) : Json()},
+                {"state", name(model.state)},
+                {"where", text_or_null(model.where)}};
+  };
+  return text_of({{"schema_version", 1}, {"cache_dir", cache_dir}, {"models", list_json(models, make)}});
 }
 
 Totals totals_of(const RunReport& report) {
@@ -149,10 +181,7 @@ std::string summary_text(const RunReport& report) {
       {"models", std::move(models)},
   };
   if (report.services) json["services"] = list_json(*report.services, service_json);
-  std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  // The same JSON, but on stdout no command to a CI runner, which looks for `##[…]` anywhere in a line.
-  for (std::size_t at = 0; (at = text.find("##", at)) != std::string::npos;) text.replace(++at, 1, "\\u0023");
-  return text;
+  return text_of(json);
 }
 
 }  // namespace model_prep

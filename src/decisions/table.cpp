@@ -32,13 +32,22 @@ std::string fitted(std::string_view text, std::size_t width) {
          std::string(text.substr(bytes_of(text, all - (width - front - 1))));
 }
 
-void narrow(std::vector<std::size_t>& widths, std::size_t columns) {
+/// False: none of these columns can give way any further.
+bool narrow(std::vector<std::size_t>& widths, const std::set<std::size_t>& which) {
+  std::size_t* widest = nullptr;
+  for (const std::size_t column : which)
+    if (widest == nullptr || widths[column] > *widest) widest = &widths[column];
+  if (widest == nullptr || *widest <= kNarrowest) return false;
+  --*widest;
+  return true;
+}
+
+void fit(std::vector<std::size_t>& widths, const Table& table, std::size_t columns) {
+  std::set<std::size_t> all;
+  for (std::size_t i = 0; i < widths.size(); ++i) all.insert(i);
   const std::size_t gaps = kGap * (widths.size() - 1);
-  while (std::accumulate(widths.begin(), widths.end(), gaps) > columns) {
-    const auto widest = std::max_element(widths.begin(), widths.end());
-    if (*widest <= kNarrowest) return;
-    --*widest;
-  }
+  while (std::accumulate(widths.begin(), widths.end(), gaps) > columns)
+    if (!narrow(widths, table.yielding) && !narrow(widths, all)) return;
 }
 
 }  // namespace
@@ -55,7 +64,7 @@ std::string table_text(const Table& raw, std::optional<int> columns) {
   for (const std::string& cell : table.head) widths.push_back(text_width(cell));
   for (const auto& row : table.rows)
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], text_width(row[i]));
-  if (columns) narrow(widths, static_cast<std::size_t>(std::max(1, *columns)));
+  if (columns) fit(widths, table, static_cast<std::size_t>(std::max(1, *columns)));
   std::string text;
   const auto add = [&](const std::vector<std::string>& row) {
     std::string line;

@@ -2,6 +2,7 @@
 #include "model_prep/program/app.h"
 
 #include "model_prep/program/download.h"
+#include "model_prep/program/list.h"
 #include "model_prep/program/session.h"
 #include "model_prep/program/verify.h"
 
@@ -12,6 +13,7 @@ int run(const Options& options, const SignalFd& signals, std::ostream& out) {
   switch (options.command) {
     case Command::download: return run_download(session);
     case Command::verify: return run_verify(session);
+    case Command::list: return run_list(session);
   }
   return 1;
 }

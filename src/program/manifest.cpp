@@ -201,6 +201,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& wante
                  .variant_requested = wanted,
                  .variant = variant.name,
                  .filter = variant.filter,
+                 .size = variant.size,
                  .whole_commit = is_everything(variant.filter),
                  .fully_locked = !elsewhere && model.locked.contains(variant.name),
                  .lock = {}};

@@ -33,6 +33,7 @@ constexpr CommandText kCommands[] = {
     {Command::download, "download", "Fetch the selected models (the default)", "every model is complete"},
     {Command::verify, "verify", "Hash what is cached against record and lock, and say which services will find it",
      "all of it is right"},
+    {Command::list, "list", "Show what the manifest names and what the cache holds of it", "it is shown"},
 };
 
 using Commands = unsigned;
@@ -40,7 +41,8 @@ constexpr Commands of(Command command) { return 1U << static_cast<unsigned>(comm
 constexpr Commands kDownload = of(Command::download);
 constexpr Commands kVerify = of(Command::verify);
 constexpr Commands kOnline = kDownload | kVerify;  // verify for --repair
-constexpr Commands kAll = kOnline;
+constexpr Commands kList = of(Command::list);
+constexpr Commands kAll = kOnline | kList;
 
 /// A flag, once for all commands: for reading it, for refusing it and for --help.
 struct Flag {
@@ -58,6 +60,7 @@ const std::vector<Flag>& flags() {
       {"--cache-dir", {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}, "DIR", "The hub cache, which holds models--...", kAll},
       {"--variant", {"MODEL_VARIANT"}, "NAME", "fp32, openvino-int8, onnx or all (default fp32)", kAll},
       {"--dry-run", {}, nullptr, "Print what would be fetched; write nothing into the cache", kDownload},
+      {"--json", {}, nullptr, "As JSON; otherwise a table, which fits a terminal and is not cut elsewhere", kList},
       {"--repair",
        {},
        nullptr,
@@ -234,6 +237,7 @@ Status read_values(const Settings& settings, Options& options) {
   if (options.models.empty()) options.models = split_list(settings.get("MODELS_TO_DOWNLOAD").value_or(""));
   options.dry_run = settings.has("--dry-run");
   options.repair = settings.has("--repair");
+  options.json = settings.has("--json");
   const auto offline = settings.get("HF_HUB_OFFLINE");
   options.offline = settings.has("--offline") || is_true(offline ? offline : settings.get("TRANSFORMERS_OFFLINE"));
   if (is_true(settings.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;

@@ -61,7 +61,7 @@ std::vector<ServiceReport> ask_services(const Options& options, std::span<const 
 }
 
 std::string services_table(const std::vector<ServiceReport>& services, std::optional<int> columns) {
-  Table table{.head = {"SERVICE", "LOOKS IN", "FINDS", "OTHERWISE"}, .rows = {}};
+  Table table{.head = {"SERVICE", "LOOKS IN", "FINDS", "OTHERWISE"}, .rows = {}, .yielding = {1, 3}};
   for (const ServiceReport& service : services)
     table.rows.push_back({service.name, service.looks_in.empty() ? "-" : service.looks_in,
                           fmt::format("{} of {}", service.found.size(), service.found.size() + service.missing.size()),

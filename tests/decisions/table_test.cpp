@@ -37,6 +37,12 @@ TEST_CASE("a narrow terminal takes from the middle of the widest cells") {
         "größer  1.0 kB  -\n");
 }
 
+TEST_CASE("some columns give way before others do") {
+  const Table table{.head = {"FIRST COLUMN", "AND SECOND"}, .rows = {}, .yielding = {1}};
+  CHECK(table_text(table, 22) == "FIRST COLUMN  AND …OND\n");
+  CHECK(table_text(table, 20) == "FIRST…LUMN  AND …OND\n");
+}
+
 TEST_CASE("no line is wider than the terminal, down to eight characters a column, and none is broken") {
   for (int columns = 28; columns < 80; ++columns) {
     CAPTURE(columns);

@@ -169,6 +169,9 @@ TEST_CASE("each command has its flags, and is plain about those of others") {
   CHECK(found.command == Command::verify);
   CHECK(found.repair);
   CHECK(found.models == Arguments{"a"});
+  CHECK(options({"list", "--json"}).json);
+  CHECK(refusal({"list", "--jobs", "3"}) == "--jobs is of no use to the command list");
+  CHECK(options({"list"}, {{"MODEL_PREP_JOBS", "rubbish"}}).command == Command::list);
   CHECK(refusal({"verify", "--dry-run"}) == "--dry-run is of no use to the command verify");
   CHECK(refusal({"--offline", "verify"}) == "--offline is of no use to the command verify");
   CHECK(refusal({"--repair"}) == "--repair is of no use to the command download");

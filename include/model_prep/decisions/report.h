@@ -86,6 +86,25 @@ struct RunReport {
   bool success() const;
 };
 
+/// What `list` says of a model.
+enum class CacheState : std::uint8_t { missing, partial, cached, other_revision };
+/// As it is shown: `other revision`.
+std::string_view name(CacheState state);
+
+struct ListedModel {
+  std::string key;
+  std::string repo;
+  std::string revision;
+  std::string commit;  ///< empty: not known
+  std::string variant_requested;
+  std::string variant;
+  std::optional<std::int64_t> size;
+  CacheState state{CacheState::missing};
+  std::string where;  ///< a snapshot's folder; empty: nowhere
+};
+/// As JSON, with a line end.
+std::string list_text(const std::vector<ListedModel>& models, const std::string& cache_dir);
+
 /// Over all models.
 struct Totals {
   std::int64_t models{0};

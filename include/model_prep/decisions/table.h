@@ -15,10 +15,11 @@ struct Table {
   std::vector<std::string> head;
   std::vector<std::vector<std::string>> rows;  ///< each as long as the head
   std::set<std::size_t> numbers{};             ///< columns that stand to the right
+  std::set<std::size_t> yielding{};            ///< columns that give way before the others do
 };
 
-/// Where a line would be wider than `columns`, the widest columns give way, and what was cut from the middle of a cell
-/// is `…`. Nothing is cut if `columns` is not given: programs read whole lines.
+/// Where a line would be wider than `columns`, columns give way, the widest first, down to eight characters; what was
+/// cut from the middle of a cell is `…`. Nothing is cut if `columns` is not given: programs read whole lines.
 std::string table_text(const Table& table, std::optional<int> columns);
 
 /// How many columns a text takes, if each character takes one.

@@ -102,6 +102,7 @@ struct ModelSpec {
   std::string variant_requested;
   std::string variant;
   FileFilter filter;
+  std::optional<std::int64_t> size{};   ///< as the manifest says, for who cannot know better
   bool whole_commit{false};             ///< the variant is everything there is: the tree listing may be written
   bool fully_locked{false};             ///< `lock` names every file of the variant: no listing is needed
   std::map<RepoPath, LockedFile> lock;  ///< for a fully locked variant exactly its files
