@@ -148,6 +148,32 @@ def again(bench: Bench) -> Case:
     return case
 
 
+def verify(bench: Bench) -> Case:
+    """Two files at a time, the largest first, each by a process of its own, is what a shell can do on two cores."""
+    case = Case("verify", "verify, three models, tmpfs", size_of(bench.models))
+    ours = bench.ours()[0]
+    job = bench.job("http", bench.models, bench.root / "target")
+    measure.empty(job.target)
+    bench.one(ours, job)
+    measure.check(job)
+    argv, extra = ours.command(job)
+    find = 'find "$0" -path "*/blobs/*" -type f -printf "%s %p\\n"'
+    largest_first = find + ' | sort -rn | cut -d" " -f2- | xargs -P2 -n1 '
+    rows = {OURS: ([argv[0], "verify", *argv[1:]], extra)}
+    for hasher in ("sha256sum", HASH + " -sha256"):
+        rows[f"2 × {hasher}"] = (["sh", "-c", largest_first + hasher, str(job.target)], {})
+    for _ in range(max(bench.repetitions, 5)):
+        for name, command in rows.items():
+            sample = measure.run(*command, bench.root / "output")
+            case.rows.setdefault(name, []).append(sample)
+            bench.say(case, name, sample)
+    shutil.rmtree(job.target)
+    case.ratio("verify, three models", "2 × sha256sum", 1 / 0.9)
+    case.ratio("verify, three models", f"2 × {HASH} -sha256", 1 / 0.9)
+    case.notes.append("Debian's sha256sum does not use the processor's instructions for it; openssl does.")
+    return case
+
+
 def again_many(bench: Bench) -> Case:
     counts = sorted(count for count in bench.many if count != 200)
     case = Case("again-many", f"second run, one snapshot of {counts[-1]:,} files", size_of([bench.many[counts[-1]]]))
@@ -259,6 +285,7 @@ CASES: dict[str, Callable[[Bench], Case | None]] = {
     "disk": disk,
     "again": again,
     "again-many": again_many,
+    "verify": verify,
     "many": many,
     "far": far,
     "kill": kill,
