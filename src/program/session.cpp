@@ -16,6 +16,17 @@ namespace {
 
 constexpr std::size_t kLargestManifest = 64 * 1024 * 1024;
 
+/// A file is replaced whole. What is no file is written to: /dev/null shall not become one.
+Status put(const std::string& path, const std::string& text) {
+  const auto there = facts(path);
+  if (there && !there->is_file && !there->is_folder) return append_to_file(path, text);
+  const Folder folder(canonical_path(parent_of(path)));
+  const std::string name = path.substr(path.find_last_of('/') + 1);
+  Status written = make_folders(folder.path());
+  if (written) written = folder.write_atomically(folder.path() + "/" + name, text, folder.path());
+  return written;
+}
+
 std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
 }  // namespace
@@ -101,11 +112,8 @@ void Session::write_summary(const RunReport& report) {
     out << text << std::flush;
     return;
   }
-  const Folder folder(canonical_path(parent_of(options.summary)));
-  const std::string name = options.summary.substr(options.summary.find_last_of('/') + 1);
-  Status written = make_folders(folder.path());
-  if (written) written = folder.write_atomically(folder.path() + "/" + name, text, folder.path());
-  if (!written) log.warning("the summary is not written: " + written.error().message);
+  if (Status written = put(options.summary, text); !written)
+    log.warning("the summary is not written: " + written.error().message);
 }
 
 }  // namespace model_prep

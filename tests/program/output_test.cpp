@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a person or a pipeline reads: the summary, the log, the live bar.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <sstream>
 
@@ -139,6 +143,22 @@ TEST_CASE("the summary is the one of the contract, member by member") {
   const Machine machine(hub);
   machine.run({"org/golden", "org/missing"});
   CHECK(normalised(read_text(machine.summary()), machine, hub) == kGolden);
+}
+
+TEST_CASE("a summary that is a device or a pipe is written to, and stays one") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  const std::string pipe = machine.folder() / "pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  REQUIRE(machine.run({"org/small", "--summary", pipe}).exit_code == 0);
+  std::string text(65536, '\0');
+  const ssize_t count = read(reader, text.data(), text.size());
+  close(reader);
+  REQUIRE(count > 0);
+  CHECK(nlohmann::json::parse(text.substr(0, static_cast<std::size_t>(count)))["success"] == true);
+  CHECK(std::filesystem::is_fifo(pipe));
 }
 
 TEST_CASE("a cached file keeps its sha256 in the summary") {
