@@ -93,17 +93,16 @@ def end_all():
 class Tinyproxy:
     """A real proxy on an address of this machine, with a log of what went through it."""
 
-    def __init__(self, folder, address):
+    def __init__(self, folder, address, *settings):
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "tinyproxy.log"
         with socket.socket() as probe:
             probe.bind((address, 0))
             port = probe.getsockname()[1]
-        settings = folder / "tinyproxy.conf"
-        settings.write_text(
-            f"Port {port}\nListen {address}\nTimeout 60\nMaxClients 100\nLogFile \"{self.log}\"\nLogLevel Connect\n"
-        )
-        self.process = subprocess.Popen(["tinyproxy", "-d", "-c", settings], stdin=subprocess.DEVNULL)
+        lines = [f"Port {port}", f"Listen {address}", "Timeout 60", "MaxClients 100", "LogLevel Connect", *settings]
+        file = folder / "tinyproxy.conf"
+        file.write_text("\n".join([f'LogFile "{self.log}"', *lines]) + "\n")
+        self.process = subprocess.Popen(["tinyproxy", "-d", "-c", file], stdin=subprocess.DEVNULL)
         self.url = f"http://{address}:{port}"
         self._wait(address, port)
 

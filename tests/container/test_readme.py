@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README, executed: every command of it is run here, and what it says the program prints is what is printed.
+
+Names of the user's that an engine keeps (image, volume) are replaced by the test's own; the Hub is the project's own.
+"""
+
+import http.server
+import re
+import shlex
+import threading
+
+import pytest
+from conftest import ROOT, told_of
+from engine import Tinyproxy, command, docker, new_name
+
+README = (ROOT / "README.md").read_text()
+IMAGE = "homeiq-model-prep"
+
+
+def commands():
+    """Of the shell blocks every line; of the consoles what follows a prompt; and what begins with docker in a sentence."""
+    found = []
+    for language, block in re.findall(r"^ *```(sh|console)\n(.*?)^ *```$", README, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            line = line.strip()
+            if language == "console":
+                if not line.startswith("$ "):
+                    continue
+                line = line[2:]
+            found.append(re.split(r"\s{2,}#", line)[0])
+    found += re.findall(r"`(docker (?:build|run) .*?)`", README.replace("\n", " "))
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("words", commands())
+def test_every_command_of_the_readme_does_what_it_says(words, image, at_home, volume, tmp_path):
+    if words == "tests/run":
+        return  # which runs this
+    if words == "docker/quickstart":
+        shown = command(ROOT / "docker/quickstart", "--demo", timeout=300).stdout
+        assert "requests: 0, bytes downloaded: 0" in shown
+    elif words.startswith("docker build "):
+        tag = new_name("image")
+        words = words.replace(f"-t {IMAGE}", f"--network=host -t {tag}")
+        (tmp_path / "services").mkdir()
+        (tmp_path / "services" / "model-prep").symlink_to(ROOT)
+        docker(*shlex.split(words)[1:], cwd=tmp_path if "services/" in words else ROOT, timeout=900)
+        assert docker("run", "--rm", tag, "--version").stdout == image.run("--version").stdout
+        docker("image", "rm", tag)
+    elif words.startswith("docker-compose "):
+        # The file itself is tested beside this; here it is the command.
+        text = (ROOT / "docker" / "compose.yaml").read_text().replace("name: homeiq_models", f"name: {volume.name}")
+        (tmp_path / "compose.yaml").write_text(text)
+        environment = {"COMPOSE_PROJECT_NAME": new_name("readme"), "MODEL_PREP_IMAGE": at_home.tag, **at_home.environment}
+        try:
+            command(*shlex.split(words), cwd=tmp_path, env=environment)
+            assert volume.summary()["success"]
+        finally:
+            command("docker-compose", "--profile", "services", "down", cwd=tmp_path, env=environment)
+    elif words.startswith("docker run "):
+        command(*shlex.split(words.replace("homeiq_models:", f"{volume.name}:").replace(f" {IMAGE}", f" {at_home.tag}")))
+        wanted = re.search(r'MODELS_TO_DOWNLOAD="(.*?)"', words)
+        models = wanted[1].split(",") if wanted else ["all-MiniLM-L6-v2", "bge-reranker-base", "flan-t5-small"]
+        assert sorted(volume.summary()["models"]) == models and volume.summary()["success"]
+    else:
+        environment, arguments = re.fullmatch(r"((?:[A-Z_]+=\S+ )*)model-prep\b ?(.*)", words).groups()
+        docker("run", "--rm", "--volume", f"{volume.name}:/app/models", at_home.tag)
+        variables = [word for pair in environment.split() for word in ("--env", pair)]
+        ran = docker("run", "--rm", "--volume", f"{volume.name}:/app/models", *variables, at_home.tag,
+                     *shlex.split(arguments), check=False)
+        assert ran.returncode == (1 if "nosuch" in arguments else 0), ran.stderr
+
+
+# ---- troubleshooting: symptom -> what makes it happen ------------------------------------------------------------------
+
+
+class Overloaded(http.server.BaseHTTPRequestHandler):
+    """The Hub when the window is used up."""
+
+    def do_GET(self):
+        self.send_response(429)
+        self.send_header("RateLimit", '"api";r=0;t=1')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def overloaded():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Overloaded) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture
+def strict_proxy(tmp_path):
+    """A proxy that wants a login."""
+    proxy = Tinyproxy(tmp_path, "127.0.0.1", "BasicAuth user password")
+    yield proxy.url
+    proxy.close()
+
+
+@pytest.fixture
+def symptoms(image, volume, make_volume, hub, start_hub, overloaded, strict_proxy, tmp_path):
+    def full():
+        small = make_volume("--driver=local", "--opt=type=tmpfs", "--opt=device=tmpfs", "--opt=o=size=8m,uid=10001")
+        return image.run(volume=small, check=False, **told_of(hub))
+
+    def unknown_authority():
+        tls = start_hub("--demo", "--tls", tmp_path / "authority.pem")
+        return image.run("flan-t5-small", volume=volume, check=False, **told_of(tls))
+
+    def other_user():
+        image.run(volume=volume, **told_of(hub))
+        told = told_of(hub, "--user", "4242:4242", MODEL_VARIANT="all", MODEL_PREP_MANIFEST="")
+        return image.run("flan-t5-small", volume=volume, check=False, **told)
+
+    def other_place():
+        image.run(volume=volume, **told_of(hub))
+        told = told_of(hub, SENTENCE_TRANSFORMERS_HOME="/elsewhere")
+        return image.run("verify", "all-MiniLM-L6-v2", volume=volume, **told)
+
+    def plain(*arguments, **env):
+        return lambda: image.run("--retries=0", "--timeout=5", *arguments, volume=volume, check=False, env=env)
+
+    return {
+        "a service does not find its models": other_place,
+        "a model is not there offline": plain("flan-t5-small", HF_HUB_OFFLINE="1"),
+        "OpenVINO files are missing": plain("flan-t5-small", HF_HUB_OFFLINE="1", MODEL_VARIANT="openvino-int8"),
+        "no network": plain("flan-t5-small", HF_ENDPOINT="https://huggingface.co.invalid"),
+        "a proxy is needed, or refuses": plain("flan-t5-small", HTTPS_PROXY=strict_proxy),
+        "a company's authority": unknown_authority,
+        "permissions": other_user,
+        "rate limits": plain("flan-t5-small", HF_ENDPOINT=overloaded),
+        "the disk is too small": full,
+        "a gated or private model": plain("org/nosuch", HF_ENDPOINT=hub.endpoint),
+    }
+
+
+ROWS = [
+    [cell.strip() for cell in row.strip("|").split("|")]
+    for row in README.split("## Troubleshooting")[1].split("\n\n")[1].splitlines()[2:]
+]
+
+
+@pytest.mark.parametrize("symptom, printed", [row[:2] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_troubleshooting_quotes_what_the_program_prints(symptom, printed, symptoms):
+    said = symptoms[symptom]().stderr
+    for quoted in re.findall(r"`(.*?)`", printed):
+        pattern = ".*".join(re.escape(part) for part in quoted.replace("huggingface.co", "\0").split("…"))
+        assert re.search(pattern.replace("\0", r"huggingface\.co(\.invalid)?"), said), f"{quoted}\nis not in\n{said}"
+
+
+def test_every_symptom_has_its_row(symptoms):
+    assert sorted(symptoms) == sorted(row[0] for row in ROWS)
