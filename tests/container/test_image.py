@@ -166,3 +166,8 @@ def test_a_second_build_in_a_monorepo_gives_the_same_layers(image, root, tmp_pat
         assert inspect(tag, ".RootFS.Layers") == inspect(image.tag, ".RootFS.Layers")
     finally:
         docker("image", "rm", tag)
+
+
+def test_no_architecture_is_named_in_what_makes_the_image(root):
+    for file in [root / "Dockerfile", root / "docker/packages", *(root / "docker/image").glob("*[!_]")]:
+        assert not re.search(r"x86|amd64|aarch64|arm64|linux-gnu", file.read_text()), file
