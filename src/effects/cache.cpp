@@ -195,15 +195,25 @@ void Cache::sweep(const RepoId& repo) const {
   }
 }
 
-Result<Warnings> Cache::publish(const ResolvedSnapshot& snapshot, const std::map<Digest, Digest>& sha256) const {
-  Warnings warnings;
-  if (Status done = publish_links(snapshot, warnings); !done) return done.error();
-  if (Status done = publish_tree(snapshot); !done) return done.error();
+Result<Publication> Cache::publish(const ResolvedSnapshot& snapshot, const std::map<Digest, Digest>& sha256) const {
+  Publication published;
+  if (Status done = publish_links(snapshot, published.warnings); !done) return done.error();
+  published.lost = !is_whole(snapshot);
+  if (!published.lost)
+    if (Status done = publish_tree(snapshot); !done) return done.error();
   // The record only saves the next run some hashing: a volume that cannot take it is still a good cache.
   if (Status done = publish_record(snapshot, sha256); !done)
-    warnings.push_back("the next run will have to hash this model again: " + done.error().message);
+    published.warnings.push_back("the next run will have to hash this model again: " + done.error().message);
+  if (published.lost) return published;
   if (Status done = publish_refs(snapshot); !done) return done.error();
-  return warnings;
+  published.lost = !is_whole(snapshot) || !refs_right(snapshot);
+  return published;
+}
+
+bool Cache::is_whole(const ResolvedSnapshot& snapshot) const {
+  return std::all_of(snapshot.files.begin(), snapshot.files.end(), [&](const RemoteFile& file) {
+    return facts(layout(snapshot.spec.repo).link(snapshot.spec.repo, snapshot.commit, file.path)).has_value();
+  });
 }
 
 Status Cache::publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings) const {
@@ -225,21 +235,23 @@ Status Cache::publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings
     for (const std::string& needed : {parent_of(link), at.own_folder(repo)})
       if (Status made = folder(repo).make_folders(needed); !made) return made;
     const auto linked = folder(repo).link_atomically(link, link_target(file->path, file->blob), at.own_folder(repo));
+    if (!linked && !facts(parent_of(link))) return ok();  // removed meanwhile: see `publish`
     if (!linked) return linked.error();
     if (*linked) continue;
     const bool last = --users[file->blob] == 0;
     Status put = last ? folder(repo).rename(blob, link) : folder(repo).copy_atomically(blob, link, at.own_folder(repo));
+    if (!put && !(own_facts(blob) && facts(parent_of(link)))) return ok();
     if (!put) return put;
     moved = true;
   }
   if (moved)
     warnings.push_back(
         "this file system has no symlinks: the files lie in the snapshot itself, so revisions share none");
-  else if (Status right = check_names(snapshot); !right)
+  else if (Status right = check_names(snapshot); !right && is_whole(snapshot))
     return right;
   // The ref comes after this: it must not survive a power cut that the links did not.
   for (const std::string& made : folders_of(snapshot, at))
-    if (Status synced = folder(repo).sync(made); !synced) return synced;
+    if (Status synced = folder(repo).sync(made); !synced && facts(made)) return synced;
   return folder(repo).sync(at.snapshots(repo));
 }
 

@@ -9,6 +9,12 @@
 #include "model_prep/values/text.h"
 
 namespace model_prep {
+namespace {
+
+constexpr int kMostLosses = 3;
+
+}  // namespace
+
 RunReport Download::run(std::vector<ModelSpec> specs) {
   if (Status done = work(std::move(specs)); !done) {
     error_ = done.error();
@@ -43,12 +49,43 @@ Status Download::work(std::vector<ModelSpec> specs) {
     session_.out << plan_table(models_, session_.options.cache_dir);
     return ok();
   }
+  Status done = ok();
+  do {
+    done = fetch_and_publish();
+  } while (done && !note_abort() && look_again());
+  return done;
+}
+
+Status Download::fetch_and_publish() {
   const auto wanted = planned_of(models_);
   const FetchPlan plan = make_plan(wanted);
   if (Status space = check_space(plan); !space) return space;
   fetch(plan);
-  note_abort();
   return ok();
+}
+
+/// Whether there are models of which somebody removed a part meanwhile; they are to be fetched once more. A part that
+/// is removed again and again is no accident.
+bool Download::look_again() {
+  bool again = false;
+  for (ModelRun& model : models_) {
+    if (!model.lost) continue;
+    model.lost = false;
+    if (model.lost_times++ == kMostLosses) {
+      model.error =
+          Error{ErrorKind::io,
+                fmt::format("files of {} vanish from the cache while they are fetched", model.spec.repo.text()),
+                "some other process removes them: let it end first"};
+      session_.tell(*model.error);
+      continue;
+    }
+    session_.log.warning(
+        fmt::format("{}: some of its files were removed meanwhile; fetching them again", model.spec.key));
+    model.view = session_.cache.look(*model.snapshot, session_.cache.record(model.spec.repo, model.snapshot->commit));
+    again = true;
+  }
+  if (again && session_.options.offline) refuse_offline();
+  return again;
 }
 
 /// What ended the whole run in the loop, which has told it, is the run's error too.
@@ -174,8 +211,10 @@ void Download::fetch(const FetchPlan& plan) {
 void Download::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
   for (const std::size_t index : job.models) {
     ModelRun& model = models_[index];
+    const std::int64_t before = model.outcomes[job.file.blob].bytes_fetched;  // and were removed again
     FileOutcome& seen = model.outcomes.insert_or_assign(job.file.blob, outcome).first->second;
     if (index != job.models.front()) seen.bytes_fetched = 0;  // they came once, and count for the first that wants them
+    seen.bytes_fetched += before;
     model.pending.erase(job.file.blob);
     const bool better = !model.error || outcome.status == FileStatus::failed;  // than «not begun»
     if (outcome.error && better) model.error = outcome.error;
@@ -185,7 +224,7 @@ void Download::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
 
 void Download::publish_ready() {
   for (ModelRun& model : models_)
-    if (model.snapshot && !model.error && !model.published && model.pending.empty()) publish(model);
+    if (model.snapshot && !model.error && !model.published && !model.lost && model.pending.empty()) publish(model);
 }
 
 void Download::publish(ModelRun& model) {
@@ -193,12 +232,16 @@ void Download::publish(ModelRun& model) {
   model.took = Clock::now() - model.begun;
   const bool touched = !model.outcomes.empty() || !model.view.satisfied();
   if (touched) {
-    const auto warnings = session_.cache.publish(*model.snapshot, verified_sha256(model));
-    if (!warnings) {
-      model.error = warnings.error();
+    const auto published = session_.cache.publish(*model.snapshot, verified_sha256(model));
+    if (!published) {
+      model.error = published.error();
       return session_.tell(*model.error);
     }
-    for (const std::string& warning : *warnings) session_.log.warning(fmt::format("{}: {}", model.spec.key, warning));
+    model.lost = published->lost;
+    model.published = !model.lost;
+    if (model.lost) return;
+    for (const std::string& warning : published->warnings)
+      session_.log.warning(fmt::format("{}: {}", model.spec.key, warning));
     session_.log.info(fmt::format("{}: ready at {}", model.spec.key, snapshot_folder(model)));
   }
   for (const std::string& warning : session_.cache.link_views(model.spec.repo)) session_.log.warning(warning);

@@ -41,7 +41,8 @@ std::string file_status(const ModelRun& model, std::size_t index, Purpose purpos
 std::vector<Planned> planned_of(const std::vector<ModelRun>& models) {
   std::vector<Planned> wanted;
   for (std::size_t i = 0; i < models.size(); ++i)
-    if (models[i].snapshot && !models[i].error) wanted.push_back({i, &*models[i].snapshot, &models[i].view});
+    if (models[i].snapshot && !models[i].error && !models[i].published)
+      wanted.push_back({i, &*models[i].snapshot, &models[i].view});
   return wanted;
 }
 

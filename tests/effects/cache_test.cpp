@@ -90,9 +90,10 @@ TEST_CASE("a new repository has everything that other tools want to see") {
 
 TEST_CASE("a snapshot is published with links, record and refs, and looks satisfied") {
   const Filled filled;
-  const auto warnings = filled.cache.publish(snapshot(), digests());
-  REQUIRE(warnings.has_value());
-  CHECK(warnings->empty());
+  const auto published = filled.cache.publish(snapshot(), digests());
+  REQUIRE(published.has_value());
+  CHECK(published->warnings.empty());
+  CHECK_FALSE(published->lost);
   CHECK(read_all(filled.ref()) == kCommit.hex());
   CHECK(read_all(filled.repo / "refs" / kCommit.hex()) == kCommit.hex());
   CHECK(fs::read_symlink(filled.link()) == "../../../blobs/" + git_sha1_of("text").hex());
@@ -120,12 +121,21 @@ TEST_CASE("the ref comes last: without links there is none") {
   CHECK_FALSE(fs::exists(filled.ref()));
 }
 
+TEST_CASE("a blob that somebody has removed is told as lost, and no ref is written") {
+  const Filled filled;
+  fs::remove(filled.cache.layout(kRepo).blob(kRepo, git_sha1_of("text")));
+  const auto published = filled.cache.publish(snapshot(), digests());
+  REQUIRE(published.has_value());
+  CHECK(published->lost);
+  CHECK_FALSE(fs::exists(filled.ref()));
+}
+
 TEST_CASE("a record that cannot be written is a warning, and the refs come all the same") {
   const Filled filled;
   fs::create_directories(filled.repo / ".model-prep" / (kCommit.hex() + ".json") / "in/the/way");
-  const auto warnings = filled.cache.publish(snapshot(), digests());
-  REQUIRE(warnings.has_value());
-  CHECK(warnings->size() == 1);
+  const auto published = filled.cache.publish(snapshot(), digests());
+  REQUIRE(published.has_value());
+  CHECK(published->warnings.size() == 1);
   CHECK(read_all(filled.ref()) == kCommit.hex());
 }
 

@@ -119,6 +119,28 @@ TEST_CASE("damage is told offline and not hidden") {
   CHECK(run.error_kind(prepared.pinned) == "digest_mismatch");
 }
 
+TEST_CASE(
+    "what somebody removes while the run looks at it no more is noticed before it is promised, and fetched again") {
+  Prepared prepared;
+  fs::remove(prepared.blob("model.safetensors"));
+  prepared.hub.add(
+      Fault{.on = Fault::On::payload, .what = Stall{.after = 0, .lasting = std::chrono::milliseconds(300)}});
+  const auto program = prepared.machine.start({prepared.pinned});
+  REQUIRE(prepared.hub.wait_until([](const auto& log) { return !log.empty() && log.back().kind == "payload"; }));
+  const std::string what = GENERATE(as<std::string>{}, "a blob", "the snapshot", "all", "a blob and the record");
+  if (what != "the snapshot") fs::remove(prepared.blob("config.json"));
+  if (what == "the snapshot" || what == "all") fs::remove_all(prepared.link("config.json").parent_path());
+  if (what == "all") fs::remove_all(prepared.in_repo("refs"));
+  if (what == "a blob and the record") fs::remove(prepared.record());
+  const Run run = prepared.machine.end_of(*program);
+  CAPTURE(what, run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.model(prepared.pinned)["status"] == "downloaded");
+  CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
+  const auto again = prepared.machine.run({prepared.pinned});
+  CHECK(again.summary["totals"]["requests"] == 0);
+}
+
 TEST_CASE("a blob in a shared store is read through its link and never written through it") {
   Prepared prepared;
   const fs::path blob = prepared.blob("model.safetensors");

@@ -28,6 +28,13 @@ namespace model_prep {
 /// What a snapshot's publishing could not do but can be lived with, a line each.
 using Warnings = std::vector<std::string>;
 
+struct Publication {
+  Warnings warnings;
+  /// Something that was there when it was looked at is not any more: somebody removes files beside us (`cleanup`, or
+  /// huggingface_hub's `cache prune`, which takes no locks). To be looked at and fetched again.
+  bool lost{false};
+};
+
 class Cache {
  public:
   /// `views`: folders in which older services look for `models--…` (product.md section 3), canonical, none of them the
@@ -65,8 +72,10 @@ class Cache {
   Status make_repo(const RepoId& repo) const;
 
   /// All blobs are there: links, tree listing, record, refs last. `sha256` holds the digest of each blob of the
-  /// snapshot that was verified in this run or before. Idempotent: what is right is not written again.
-  Result<Warnings> publish(const ResolvedSnapshot& snapshot, const std::map<Digest, Digest>& sha256) const;
+  /// snapshot that was verified in this run or before. Idempotent: what is right is not written again. Nothing locks
+  /// what is found here against removal; so it is looked for once more between links and refs, and after the refs:
+  /// who removes (`effects/cleaner.h`) looks for links and refs after the removal, and one of the two sees the other.
+  Result<Publication> publish(const ResolvedSnapshot& snapshot, const std::map<Digest, Digest>& sha256) const;
   /// The record vouches for these blobs no more: the next look hashes them. They stay, since nobody who reads them is
   /// helped by a file that is not there, until a fetched one takes their place.
   Status forget(const RepoId& repo, const CommitId& commit, const std::set<Digest>& blobs) const;
@@ -84,6 +93,7 @@ class Cache {
   const Home& home(const RepoId& repo) const;
   Status probe(const Folder& in, const std::string& folder) const;
   void sweep(const RepoId& repo) const;
+  bool is_whole(const ResolvedSnapshot& snapshot) const;
   Status publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings) const;
   Status check_names(const ResolvedSnapshot& snapshot) const;
   Status publish_tree(const ResolvedSnapshot& snapshot) const;

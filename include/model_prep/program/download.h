@@ -30,6 +30,8 @@ class Download {
   void resolve_from_hub();
   Status check_space(const FetchPlan& plan) const;
   void fetch(const FetchPlan& plan);
+  Status fetch_and_publish();
+  bool look_again();
   bool note_abort();
   void refuse_offline();
   void on_outcome(const FetchJob& job, const FileOutcome& outcome);

@@ -27,12 +27,14 @@ struct ModelRun {
   std::set<Digest> pending{};                ///< blobs that have no outcome yet
   std::map<Digest, FileOutcome> outcomes{};  ///< of this run
   bool published{false};
+  bool lost{false};  ///< somebody removed a part of it before it was published
+  int lost_times{0};
   Duration took{};
 };
 
 enum class Purpose : std::uint8_t { download, dry_run };
 
-/// The models that go on to be fetched.
+/// The models that go on to be fetched: those that are neither ready nor failed.
 std::vector<Planned> planned_of(const std::vector<ModelRun>& models);
 /// The sha256 of each blob of the snapshot that was verified, now or in an earlier run.
 std::map<Digest, Digest> verified_sha256(const ModelRun& model);
