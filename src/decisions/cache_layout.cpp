@@ -23,6 +23,7 @@ std::string CacheLayout::lock_folder(const RepoId& repo) const { return locks() 
 std::string CacheLayout::lock(const RepoId& repo, const Digest& blob) const {
   return lock_folder(repo) + "/" + blob.hex() + ".lock";
 }
+std::string CacheLayout::repo_lock(const RepoId& repo) const { return lock_folder(repo) + "/model-prep.lock"; }
 std::string CacheLayout::repo(const RepoId& repo) const { return root_ + "/" + repo_folder_name(repo); }
 std::string CacheLayout::blobs(const RepoId& repo) const { return this->repo(repo) + "/blobs"; }
 std::string CacheLayout::blob(const RepoId& repo, const Digest& blob) const { return blobs(repo) + "/" + blob.hex(); }
@@ -49,5 +50,8 @@ std::string CacheLayout::record(const RepoId& repo, const CommitId& commit) cons
   return own_folder(repo) + "/" + commit.hex() + ".json";
 }
 std::string CacheLayout::aside(const RepoId& repo) const { return own_folder(repo) + "/aside"; }
+std::string CacheLayout::no_exist(const RepoId& repo, const CommitId& commit) const {
+  return this->repo(repo) + "/.no_exist/" + commit.hex();
+}
 
 }  // namespace model_prep

@@ -59,6 +59,16 @@ std::string command_property(std::string_view text) {
   return result;
 }
 
+std::string cleanup_words(const std::vector<CleanedRepository>& repositories) {
+  std::size_t revisions = 0;
+  std::int64_t bytes = 0;
+  for (const CleanedRepository& repository : repositories) {
+    revisions += repository.revisions.size();
+    bytes += repository.bytes;
+  }
+  return fmt::format("{} old revision{} and {} removed", revisions, revisions == 1 ? "" : "s", megabytes(bytes));
+}
+
 }  // namespace
 
 std::string outcome_line(const RunReport& report) {
@@ -66,8 +76,10 @@ std::string outcome_line(const RunReport& report) {
   const std::string fetched = totals.downloaded > 0 ? megabytes(totals.downloaded) + " fetched" : "nothing fetched";
   const std::string hashed = report.bytes_hashed ? megabytes(*report.bytes_hashed) + " hashed, " : "";
   const char* good = report.dry_run ? "planned" : report.bytes_hashed ? "verified" : "ready";
-  return fmt::format("{} of {} models {}, {}{}, {} requests, {:.1f} s", totals.models - totals.failed, totals.models,
-                     good, hashed, fetched, report.requests, report.duration_s);
+  const std::string removed = report.cleanup ? ", " + cleanup_words(*report.cleanup) : "";
+  if (report.cleanup && report.models.empty()) return cleanup_words(*report.cleanup);
+  return fmt::format("{} of {} models {}, {}{}{}, {} requests, {:.1f} s", totals.models - totals.failed, totals.models,
+                     good, hashed, fetched, removed, report.requests, report.duration_s);
 }
 
 std::string step_summary(const RunReport& report) {
@@ -100,7 +112,7 @@ std::vector<std::string> annotations(const RunReport& report) {
 }
 
 std::string termination_message(const RunReport& report) {
-  std::string line = report.models.empty() ? "failed" : outcome_line(report);
+  std::string line = report.models.empty() && !report.cleanup ? "failed" : outcome_line(report);
   if (const auto errors = errors_of(report); !errors.empty()) {
     const Error& first = errors.front().error;
     line += ": " + first.message;

@@ -78,6 +78,19 @@ Json model_json(const ModelReport& model, bool of_verify) {
   return json;
 }
 
+Json cleaned_json(const CleanedRepository& repository) {
+  Json revisions = Json::array();
+  for (const CleanedRepository::Revision& revision : repository.revisions)
+    revisions.push_back({{"commit", revision.commit}, {"refs", revision.refs}, {"bytes", revision.bytes}});
+  return {{"repo", repository.repo},
+          {"revisions", std::move(revisions)},
+          {"blobs", repository.blobs},
+          {"unfinished", repository.unfinished},
+          {"bytes", repository.bytes},
+          {"kept_because", text_or_null(repository.kept_because)},
+          {"error", error_json(repository.error)}};
+}
+
 Json totals_json(const RunReport& report) {
   const Totals totals = totals_of(report);
   return {{"models", totals.models},
@@ -151,8 +164,12 @@ Totals totals_of(const RunReport& report) {
 }
 
 bool RunReport::success() const {
-  return !error && !models.empty() &&
-         std::all_of(models.begin(), models.end(), [](const ModelReport& model) { return model.success(); });
+  if (error) return false;
+  // Models that are complete are not less so if something beside them could not be removed.
+  if (models.empty())
+    return cleanup && std::none_of(cleanup->begin(), cleanup->end(),
+                                   [](const CleanedRepository& repository) { return repository.error.has_value(); });
+  return std::all_of(models.begin(), models.end(), [](const ModelReport& model) { return model.success(); });
 }
 
 int exit_code(const RunReport& report) {
@@ -180,6 +197,7 @@ std::string summary_text(const RunReport& report) {
       {"totals", totals_json(report)},
       {"models", std::move(models)},
   };
+  if (report.cleanup) json["cleanup"] = list_json(*report.cleanup, cleaned_json);
   if (report.services) json["services"] = list_json(*report.services, service_json);
   return text_of(json);
 }

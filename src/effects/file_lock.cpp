@@ -43,12 +43,12 @@ void open_to_all(int fd) {
 
 }  // namespace
 
-Result<std::optional<FileLock>> FileLock::try_acquire(const Folder& folder, const std::string& path) {
+Result<std::optional<FileLock>> FileLock::try_acquire(const Folder& folder, const std::string& path, LockKind kind) {
   constexpr int kTries = 10;  // each failing try means that somebody removed the file between open and lock
   for (int i = 0; i < kTries; ++i) {
     auto fd = open_lock(folder, path);
     if (!fd) return fd.error();
-    if (flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
+    if (flock(fd->get(), (kind == LockKind::exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK || errno == EINTR) return std::optional<FileLock>();
       if (!cannot_lock(errno)) return io_error("lock", path, errno);
       return std::optional(FileLock(std::move(*fd)));

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/vfs.h>
@@ -31,11 +29,6 @@ RangeSet usable(const ResumeRecord& record, const std::string& staging, std::int
   return beyond.empty() ? record.have : RangeSet{};
 }
 
-std::optional<ResumeRecord> read_record(const std::string& path) {
-  const auto text = read_file(path, kLargestResume);
-  return text ? parse_resume(*text) : std::nullopt;
-}
-
 /// A full disk or quota is told before the first byte and not after the thirtieth gigabyte. The file's size stays 0:
 /// only what was written counts. Where there is no fallocate(2) the writes will tell. In memory it would cost as much
 /// as writing, before the first byte, and free space needs no reserving to be known there.
@@ -45,46 +38,6 @@ Status reserve(int fd, std::int64_t size, const std::string& path) {
   if (in_memory || size < Staging::kClaimed || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) == 0) return ok();
   const bool no_room = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
   return no_room ? Status(io_error("reserve space for", path, errno)) : ok();
-}
-
-/// What nobody will go on with, and who left it; nothing for all else.
-struct Leftover {
-  Digest blob;
-  std::optional<WriterTag> writer;
-};
-
-/// `<blob>.<tag>.model-prep.incomplete` that no record names.
-std::optional<Leftover> unnamed_staging(const Repository& at, std::string_view name) {
-  name.remove_suffix(kStagingSuffix.size());
-  const std::size_t dot = std::min(name.find('.'), name.size());
-  const auto blob = Digest::parse(name.substr(0, dot));
-  const auto tag = WriterTag::parse(name.substr(std::min(dot + 1, name.size())));
-  if (!blob || !tag) return std::nullopt;
-  const auto record = read_record(at.layout.resume(at.repo, *blob));
-  if (record && record->file == *tag) return std::nullopt;
-  return Leftover{*blob, *tag};
-}
-
-/// `<blob>.model-prep.resume` beside the blob itself, its staging gone: killed between the rename and its removal.
-std::optional<Leftover> record_of_blob(const Repository& at, std::string_view name) {
-  name.remove_suffix(kResumeSuffix.size());
-  const auto blob = Digest::parse(name);
-  if (!blob || !own_facts(at.layout.blob(at.repo, *blob))) return std::nullopt;
-  const auto record = read_record(at.layout.resume(at.repo, *blob));
-  if (record && own_facts(at.layout.staging(at.repo, *blob, record->file))) return std::nullopt;
-  return Leftover{*blob, record ? std::optional(record->writer) : std::nullopt};
-}
-
-bool is_dead(const Repository& at, const Leftover& left, const std::filesystem::directory_entry& entry,
-             const Writer& self) {
-  constexpr std::chrono::hours kDead{24};
-  std::error_code error;
-  const auto age = std::filesystem::file_time_type::clock::now() - entry.last_write_time(error);
-  if (!error && age > kDead) return true;
-  if (!left.writer || !self.tag.same_machine(*left.writer) || *left.writer == self.tag) return false;
-  const std::string path = at.layout.lock(at.repo, left.blob);
-  const auto lock = FileLock::try_acquire(at.lock_folder, path);
-  return lock && *lock && (*lock)->excludes(at.lock_folder, path);
 }
 
 }  // namespace
@@ -280,25 +233,18 @@ Status Staging::drop() {
   return where_.folder.remove(path_);
 }
 
+std::optional<ResumeRecord> read_resume(const CacheLayout& layout, const RepoId& repo, const Digest& blob) {
+  const auto text = read_file(layout.resume(repo, blob), kLargestResume);
+  return text ? parse_resume(*text) : std::nullopt;
+}
+
 std::int64_t staged_bytes(const CacheLayout& layout, const RepoId& repo, const Digest& blob, std::int64_t size) {
-  const auto record = read_record(layout.resume(repo, blob));
+  const auto record = read_resume(layout, repo, blob);
   return record ? usable(*record, layout.staging(repo, blob, record->file), size).total() : 0;
 }
 
-void sweep_staging(const Repository& at, const Writer& self) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(at.layout.blobs(at.repo), error)) {
-    const std::string name = entry.path().filename().string();
-    std::optional<Leftover> left;
-    if (name.ends_with(kStagingSuffix)) left = unnamed_staging(at, name);
-    if (name.ends_with(kResumeSuffix)) left = record_of_blob(at, name);
-    if (!left || !is_dead(at, *left, entry, self)) continue;
-    static_cast<void>(at.folder.remove(entry.path().string()));  // another run's business if it cannot be done
-  }
-}
-
 std::string staging_owner(const CacheLayout& layout, const RepoId& repo, const Digest& blob) {
-  const auto record = read_record(layout.resume(repo, blob));
+  const auto record = read_resume(layout, repo, blob);
   return record ? "process " + record->owner : "another process";
 }
 

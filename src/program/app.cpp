@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/program/app.h"
 
+#include "model_prep/program/cleanup.h"
 #include "model_prep/program/download.h"
 #include "model_prep/program/list.h"
 #include "model_prep/program/session.h"
@@ -14,6 +15,7 @@ int run(const Options& options, const SignalFd& signals, std::ostream& out) {
     case Command::download: return run_download(session);
     case Command::verify: return run_verify(session);
     case Command::list: return run_list(session);
+    case Command::cleanup: return run_cleanup(session);
   }
   return 1;
 }

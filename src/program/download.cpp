@@ -5,13 +5,14 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/program/cleanup.h"
 #include "model_prep/program/resolve.h"
 #include "model_prep/values/text.h"
 
 namespace model_prep {
 namespace {
 
-constexpr int kMostLosses = 3;
+constexpr int kMostLosses = 10;
 
 }  // namespace
 
@@ -53,10 +54,27 @@ Status Download::work(std::vector<ModelSpec> specs) {
   do {
     done = fetch_and_publish();
   } while (done && !note_abort() && look_again());
+  held_.clear();
   return done;
 }
 
+/// Where that cannot be done, publishing sees to it. Where somebody cleans up at this moment, it is tried again with
+/// each file that comes.
+void Download::hold_repositories() {
+  for (const ModelRun& model : models_) {
+    const RepoId& repo = model.spec.repo;
+    if (!model.snapshot || model.error || model.published || model.view.satisfied()) continue;
+    if (session_.options.offline || held_.contains(repo)) continue;
+    const CacheLayout& at = session_.cache.layout(repo);
+    const Folder& folder = session_.cache.lock_folder();
+    if (!folder.make_folders(at.lock_folder(repo))) continue;
+    auto lock = FileLock::try_acquire(folder, at.repo_lock(repo), LockKind::shared);
+    if (lock && *lock) held_.emplace(repo, std::move(**lock));
+  }
+}
+
 Status Download::fetch_and_publish() {
+  hold_repositories();
   const auto wanted = planned_of(models_);
   const FetchPlan plan = make_plan(wanted);
   if (Status space = check_space(plan); !space) return space;
@@ -219,6 +237,7 @@ void Download::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
     const bool better = !model.error || outcome.status == FileStatus::failed;  // than «not begun»
     if (outcome.error && better) model.error = outcome.error;
   }
+  hold_repositories();
   publish_ready();
 }
 
@@ -272,7 +291,15 @@ int run_download(Session& session) {
   if (!specs) return session.refuse(specs.error());
   session.warn_of(*specs);
   Download download(session);
-  const RunReport report = download.run(std::move(*specs));
+  RunReport report = download.run(std::move(*specs));
+  if (session.options.cleanup && report.success() && session.options.dry_run)
+    session.log.info("what --cleanup removes is known when the models are here: model-prep cleanup --dry-run");
+  if (session.options.cleanup && report.success() && !session.options.dry_run) {
+    const auto cleaned = clean_cache(session);
+    if (!cleaned) session.tell(cleaned.error());
+    if (cleaned) add_to(report, *cleaned);
+    report.duration_s = seconds(Clock::now() - session.begun);
+  }
   return session.finish(report);
 }
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include "model_prep/effects/leftovers.h"
 #include "model_prep/values/text.h"
 
 namespace model_prep {
@@ -212,6 +213,7 @@ void Fetcher::execute(Run& run, const CheckExisting& action) {
   if (!found || !found->is_file || found->size != job.file.size)
     return run.scheduler.on_hash(action.item, {}, Clock::now());
   auto fd = open_for_reading(path);
+  if (!fd && !own_facts(path)) return run.scheduler.on_hash(action.item, {}, Clock::now());  // removed this instant
   if (!fd) return run.scheduler.on_hash(action.item, {.sha256 = {}, .git_sha1 = {}, .error = fd.error()}, Clock::now());
   parts_.log.debug(fmt::format("{} {}: there is a blob that no record vouches for; hashing it", job.repo.text(),
                                job.file.path.text()));

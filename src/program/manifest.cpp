@@ -222,15 +222,14 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& wante
 }
 
 /// `org/name[@revision]`.
-Result<ModelSpec> make_free_spec(const std::string& text, const std::string& wanted) {
+Result<ManifestModel> make_free_model(const std::string& text) {
   const std::size_t at = text.find('@');
   const auto repo = RepoId::parse(std::string_view(text).substr(0, at));
   if (!repo) return repo.error();
   const auto revision = Revision::parse(at == std::string::npos ? "main" : std::string_view(text).substr(at + 1));
   if (!revision) return revision.error();
-  return make_spec(
-      {.key = text, .repo = *repo, .revision = *revision, .ref = "main", .variants = {}, .locked = {}, .files = {}},
-      wanted);
+  return ManifestModel{
+      .key = text, .repo = *repo, .revision = *revision, .ref = "main", .variants = {}, .locked = {}, .files = {}};
 }
 
 Error unknown_model(const Manifest& manifest, const std::string& name) {
@@ -239,6 +238,37 @@ Error unknown_model(const Manifest& manifest, const std::string& name) {
   return {ErrorKind::usage, fmt::format("unknown model '{}'", name),
           fmt::format("the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
                       fmt::join(keys, ", "))};
+}
+
+/// Each once, in the order in which they are wanted.
+Result<std::vector<ManifestModel>> find_models(const Manifest& manifest, const std::vector<std::string>& wanted) {
+  if (wanted.empty()) return manifest.models;
+  std::vector<ManifestModel> models;
+  std::set<std::string> seen;
+  for (const std::string& name : wanted) {
+    if (!seen.insert(name).second) continue;
+    const auto found = std::find_if(manifest.models.begin(), manifest.models.end(),
+                                    [&](const ManifestModel& model) { return model.key == name; });
+    if (found == manifest.models.end() && name.find('/') == std::string::npos) return unknown_model(manifest, name);
+    auto model = found != manifest.models.end() ? Result<ManifestModel>(*found) : make_free_model(name);
+    if (!model) return model.error();
+    models.push_back(std::move(*model));
+  }
+  return models;
+}
+
+void add_pins(const ManifestModel& model, std::map<RepoId, Pins>& all) {
+  const auto add = [&](const RepoId& repo, const Revision& revision) {
+    Pins& pins = all[repo];
+    pins.refs.insert(model.ref);
+    if (const auto commit = revision.commit())
+      pins.commits.insert(*commit);
+    else
+      pins.refs.insert(revision.text());
+  };
+  add(model.repo, model.revision);
+  for (const Variant& variant : model.variants)
+    add(variant.repo.value_or(model.repo), variant.revision.value_or(model.revision));
 }
 
 }  // namespace
@@ -261,22 +291,33 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
 
 Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const std::vector<std::string>& wanted,
                                              const std::string& variant) {
-  std::vector<std::string> names;
-  for (const std::string& name : wanted)
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  if (names.empty())
-    for (const ManifestModel& model : manifest.models) names.push_back(model.key);
+  const auto models = find_models(manifest, wanted);
+  if (!models) return models.error();
   std::vector<ModelSpec> specs;
-  for (const std::string& name : names) {
-    const auto found = std::find_if(manifest.models.begin(), manifest.models.end(),
-                                    [&](const ManifestModel& model) { return model.key == name; });
-    if (found == manifest.models.end() && name.find('/') == std::string::npos) return unknown_model(manifest, name);
-    auto spec = found != manifest.models.end() ? make_spec(*found, variant) : make_free_spec(name, variant);
+  for (const ManifestModel& model : *models) {
+    auto spec = make_spec(model, variant);
     if (!spec) return spec.error();
     specs.push_back(std::move(*spec));
   }
   if (specs.empty()) return Error{ErrorKind::usage, "the manifest names no model", {}};
   return specs;
+}
+
+Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const std::vector<std::string>& wanted) {
+  const auto models = find_models(manifest, wanted);
+  if (!models) return models.error();
+  std::map<RepoId, Pins> pinned;
+  for (const ManifestModel& model : manifest.models) add_pins(model, pinned);
+  std::map<RepoId, Pins> selected;
+  for (const ManifestModel& model : *models) add_pins(model, selected);
+  for (auto& [repo, pins] : selected) {
+    const auto named = pinned.find(repo);
+    if (named == pinned.end()) continue;
+    pins.of_manifest = true;
+    pins.commits.insert(named->second.commits.begin(), named->second.commits.end());
+    pins.refs.insert(named->second.refs.begin(), named->second.refs.end());
+  }
+  return selected;
 }
 
 }  // namespace model_prep

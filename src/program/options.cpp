@@ -34,6 +34,8 @@ constexpr CommandText kCommands[] = {
     {Command::verify, "verify", "Hash what is cached against record and lock, and say which services will find it",
      "all of it is right"},
     {Command::list, "list", "Show what the manifest names and what the cache holds of it", "it is shown"},
+    {Command::cleanup, "cleanup", "Remove revisions that are no longer pinned, and leftovers of interrupted downloads",
+     "what could go is gone"},
 };
 
 using Commands = unsigned;
@@ -42,7 +44,8 @@ constexpr Commands kDownload = of(Command::download);
 constexpr Commands kVerify = of(Command::verify);
 constexpr Commands kOnline = kDownload | kVerify;  // verify for --repair
 constexpr Commands kList = of(Command::list);
-constexpr Commands kAll = kOnline | kList;
+constexpr Commands kCleanup = of(Command::cleanup);
+constexpr Commands kAll = kOnline | kList | kCleanup;
 
 /// A flag, once for all commands: for reading it, for refusing it and for --help.
 struct Flag {
@@ -58,9 +61,14 @@ const std::vector<Flag>& flags() {
   static const std::vector<Flag> all = {
       {"--manifest", {"MODEL_PREP_MANIFEST"}, "FILE", "Which models exist; built in: three of them", kAll},
       {"--cache-dir", {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}, "DIR", "The hub cache, which holds models--...", kAll},
-      {"--variant", {"MODEL_VARIANT"}, "NAME", "fp32, openvino-int8, onnx or all (default fp32)", kAll},
-      {"--dry-run", {}, nullptr, "Print what would be fetched; write nothing into the cache", kDownload},
       {"--json", {}, nullptr, "As JSON; otherwise a table, which fits a terminal and is not cut elsewhere", kList},
+      {"--variant", {"MODEL_VARIANT"}, "NAME", "fp32, openvino-int8, onnx or all (default fp32)", kOnline | kList},
+      {"--dry-run",
+       {},
+       nullptr,
+       "Print what would be fetched, or removed; change nothing in the cache",
+       kDownload | kCleanup},
+      {"--cleanup", {}, nullptr, "After a successful download, do what the command cleanup does", kDownload},
       {"--repair",
        {},
        nullptr,
@@ -76,7 +84,7 @@ const std::vector<Flag>& flags() {
        {"MODEL_PREP_SUMMARY"},
        "PATH",
        "Where the JSON summary goes; - is stdout (default $HF_HOME/model-prep-summary.json)",
-       kOnline},
+       kOnline | kCleanup},
       {"--jobs", {"MODEL_PREP_JOBS"}, "N", "Connections at once (default 8)", kOnline},
       {"--retries",
        {"MODEL_PREP_RETRIES"},
@@ -238,6 +246,7 @@ Status read_values(const Settings& settings, Options& options) {
   options.dry_run = settings.has("--dry-run");
   options.repair = settings.has("--repair");
   options.json = settings.has("--json");
+  options.cleanup = settings.has("--cleanup");
   const auto offline = settings.get("HF_HUB_OFFLINE");
   options.offline = settings.has("--offline") || is_true(offline ? offline : settings.get("TRANSFORMERS_OFFLINE"));
   if (is_true(settings.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;

@@ -9,7 +9,6 @@
 
 #include "model_prep/decisions/outcome.h"
 #include "model_prep/program/announce.h"
-#include "model_prep/program/manifest.h"
 
 namespace model_prep {
 namespace {
@@ -42,7 +41,7 @@ Session::Session(const Options& of_run, const SignalFd& of_process, std::ostream
       observer(make_progress(options.progress, console, log)),
       cache(options.cache_dir, options.views) {}
 
-Result<std::vector<ModelSpec>> Session::select() const {
+Result<Manifest> Session::manifest() const {
   std::string text(built_in_manifest_text());
   if (options.manifest) {
     const auto content = read_file(*options.manifest, kLargestManifest);
@@ -51,9 +50,13 @@ Result<std::vector<ModelSpec>> Session::select() const {
                    "check the path given with --manifest or MODEL_PREP_MANIFEST"};
     text = *content;
   }
-  const auto manifest = parse_manifest(text, options.manifest.value_or("(built in)"));
-  if (!manifest) return manifest.error();
-  auto specs = select_models(*manifest, options.models, options.variant);
+  return parse_manifest(text, options.manifest.value_or("(built in)"));
+}
+
+Result<std::vector<ModelSpec>> Session::select() const {
+  const auto known = manifest();
+  if (!known) return known.error();
+  auto specs = select_models(*known, options.models, options.variant);
   if (!specs) return specs.error();
   if (Status refs = check_refs(*specs); !refs) return refs.error();
   return specs;
@@ -99,7 +102,7 @@ int Session::finish(const RunReport& report) {
   for (const std::string& warning : announce(report, options.audience, console)) log.warning(warning);
   write_summary(report);
   const bool is_table_enough = report.dry_run && report.success();
-  if (!report.models.empty() && !is_table_enough)
+  if ((!report.models.empty() || report.cleanup) && !is_table_enough)
     report.success() ? log.info(outcome_line(report)) : log.error(outcome_line(report));
   // A sync of gigabytes may be under way in a hash thread: whoever asked us to stop shall not wait for it.
   if (report.signal) std::_Exit(exit_code(report));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/effects/staging.h"
+#include "model_prep/effects/leftovers.h"
 
 #include <chrono>
 #include <filesystem>

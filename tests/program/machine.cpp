@@ -154,6 +154,7 @@ Tree published(const HubRepo& repo, const Published& what) {
     add(tree, folder + "/blobs/" + digests.blob_name(), "file " + digests.sha256);
     add(tree, ".locks/" + folder + "/" + digests.blob_name() + ".lock", "file " + sha256_hex(""));
   }
+  add(tree, ".locks/" + folder + "/model-prep.lock", "file " + sha256_hex(""));
   std::vector<std::string> refs = what.refs;
   refs.push_back(commit);
   for (const std::string& ref : refs) add(tree, folder + "/refs/" + ref, "file " + sha256_hex(commit));

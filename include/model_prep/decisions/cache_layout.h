@@ -3,6 +3,7 @@
 //
 //   <cache>/                                       the hub cache: HF_HUB_CACHE, or $HF_HOME/hub
 //     .locks/<folder>/<blob>.lock                  flock files, shared with huggingface_hub (hub-protocol.md 1.8)
+//     .locks/<folder>/model-prep.lock              who fills the repository shares it, who cleans it has it alone
 //     <folder>/                                    models--org--name
 //       blobs/<blob>                               a file's content under its digest; appears only when verified
 //       blobs/<blob>.<tag>.model-prep.incomplete   staging: bytes in any order, of the process with this tag
@@ -12,6 +13,9 @@
 //       trees/<commit>.json                        the whole commit's listing, when the whole commit is here
 //       .model-prep/<commit>.json                  our own record of what was verified
 //       .model-prep/aside/<tag>-<name>             what `verify --repair` took away from where readers look
+//       .model-prep/snapshot-<commit>.<hex>.tmp    what `cleanup` has taken out of readers' sight and is removing; and
+//       .model-prep/blob-<blob>.<hex>.tmp          the same of a blob
+//       .no_exist/<commit>/                        huggingface_hub's: files that the commit is known not to have
 //       .model-prep/*.tmp                          files on their way to another name in this folder
 //
 // The staging name ends in `.incomplete`, so that huggingface_hub's tools know it as a leftover, and is never
@@ -44,6 +48,10 @@ std::string link_target(const RepoPath& path, const Digest& blob);
 inline constexpr std::string_view kStagingSuffix = ".model-prep.incomplete";
 inline constexpr std::string_view kResumeSuffix = ".model-prep.resume";
 
+/// How the names begin of what is being removed; digits follow.
+inline constexpr std::string_view kRemovedSnapshot = "snapshot-";
+inline constexpr std::string_view kRemovedBlob = "blob-";
+
 class CacheLayout {
  public:
   explicit CacheLayout(const std::string& root) : CacheLayout(root, root) {}
@@ -53,6 +61,7 @@ class CacheLayout {
   std::string locks() const;
   std::string lock_folder(const RepoId& repo) const;
   std::string lock(const RepoId& repo, const Digest& blob) const;
+  std::string repo_lock(const RepoId& repo) const;
   std::string repo(const RepoId& repo) const;
   std::string blobs(const RepoId& repo) const;
   std::string blob(const RepoId& repo, const Digest& blob) const;
@@ -67,6 +76,7 @@ class CacheLayout {
   std::string own_folder(const RepoId& repo) const;
   std::string record(const RepoId& repo, const CommitId& commit) const;
   std::string aside(const RepoId& repo) const;
+  std::string no_exist(const RepoId& repo, const CommitId& commit) const;
 
  private:
   std::string root_;

@@ -66,6 +66,22 @@ struct ServiceReport {
   std::string advice;  ///< what to do if something is missing
 };
 
+/// What `cleanup` has removed of a repository, or would.
+struct CleanedRepository {
+  struct Revision {
+    std::string commit;
+    std::vector<std::string> refs;
+    std::int64_t bytes{0};
+  };
+  std::string repo;
+  std::vector<Revision> revisions;
+  std::int64_t blobs{0};
+  std::int64_t unfinished{0};  ///< files of downloads that did not end
+  std::int64_t bytes{0};
+  std::string kept_because;
+  std::optional<Error> error;
+};
+
 struct RunReport {
   std::string tool;
   std::string command;
@@ -83,6 +99,7 @@ struct RunReport {
   std::vector<ModelReport> models;
   std::optional<std::int64_t> bytes_hashed{};            ///< by `verify`; for the last line of the log
   std::optional<std::vector<ServiceReport>> services{};  ///< of `verify`
+  std::optional<std::vector<CleanedRepository>> cleanup{};
   bool success() const;
 };
 

@@ -72,9 +72,10 @@ class Cache {
   Status make_repo(const RepoId& repo) const;
 
   /// All blobs are there: links, tree listing, record, refs last. `sha256` holds the digest of each blob of the
-  /// snapshot that was verified in this run or before. Idempotent: what is right is not written again. Nothing locks
-  /// what is found here against removal; so it is looked for once more between links and refs, and after the refs:
-  /// who removes (`effects/cleaner.h`) looks for links and refs after the removal, and one of the two sees the other.
+  /// snapshot that was verified in this run or before. Idempotent: what is right is not written again. Others
+  /// may remove what is found here, and locks do not keep all of them from it; so it is looked for once more between
+  /// links and refs, and after the refs: who removes (`effects/cleaner.h`) looks for links and refs after the removal,
+  /// and one of the two sees the other.
   Result<Publication> publish(const ResolvedSnapshot& snapshot, const std::map<Digest, Digest>& sha256) const;
   /// The record vouches for these blobs no more: the next look hashes them. They stay, since nobody who reads them is
   /// helped by a file that is not there, until a fetched one takes their place.

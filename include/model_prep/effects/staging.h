@@ -101,19 +101,10 @@ class Staging {
   std::optional<Source> source_;
 };
 
+std::optional<ResumeRecord> read_resume(const CacheLayout& layout, const RepoId& repo, const Digest& blob);
 /// Bytes of this blob that a run could go on with.
 std::int64_t staged_bytes(const CacheLayout& layout, const RepoId& repo, const Digest& blob, std::int64_t size);
 /// Who is writing a blob, as its record says; for those who wait.
 std::string staging_owner(const CacheLayout& layout, const RepoId& repo, const Digest& blob);
-
-struct Repository {
-  const Folder& folder;
-  const Folder& lock_folder;
-  const CacheLayout& layout;
-  RepoId repo;
-};
-/// Removes staging files that no record names, and records whose blob is published, if no living writer has them: on
-/// this machine the lock tells, else their age.
-void sweep_staging(const Repository& repository, const Writer& self);
 
 }  // namespace model_prep

@@ -2,11 +2,13 @@
 // The command `download`: select, look, ask, plan, fetch, publish, report.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "model_prep/decisions/report.h"
+#include "model_prep/effects/file_lock.h"
 #include "model_prep/effects/hasher.h"
 #include "model_prep/effects/http.h"
 #include "model_prep/effects/hub.h"
@@ -30,6 +32,7 @@ class Download {
   void resolve_from_hub();
   Status check_space(const FetchPlan& plan) const;
   void fetch(const FetchPlan& plan);
+  void hold_repositories();
   Status fetch_and_publish();
   bool look_again();
   bool note_abort();
@@ -47,6 +50,7 @@ class Download {
   std::optional<Hasher> hasher_;
   std::optional<Fetcher> fetcher_;
   std::vector<ModelRun> models_;
+  std::map<RepoId, FileLock> held_;  ///< so that no cleanup takes away what is found in them, or has come
   std::optional<Error> error_;
 };
 

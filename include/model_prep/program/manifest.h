@@ -3,12 +3,14 @@
 // README). A lock is a manifest. Parsing is strict: an unknown member or a wrong type is `usage`, with its path.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "model_prep/decisions/cleanup.h"
 #include "model_prep/values/error.h"
 #include "model_prep/values/model_spec.h"
 
@@ -47,5 +49,9 @@ inline constexpr std::string_view kVariants[] = {"fp32", "openvino-int8", "onnx"
 /// named. An unknown key is `usage` and lists the known ones. A variant that a model has not falls back to `fp32`.
 Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const std::vector<std::string>& wanted,
                                              const std::string& variant);
+
+/// The repositories of the models that are wanted, those of all their variants, and what of each is to be kept: what
+/// any model of the manifest pins in it, and what was named.
+Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const std::vector<std::string>& wanted);
 
 }  // namespace model_prep

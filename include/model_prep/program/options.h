@@ -27,7 +27,7 @@
 
 namespace model_prep {
 
-enum class Command : std::uint8_t { download, verify, list };
+enum class Command : std::uint8_t { download, verify, list, cleanup };
 
 /// The machine that runs the program, where it wants to be told how that ended. Also for a command line that is wrong.
 struct Audience {
@@ -50,6 +50,7 @@ struct Options {
   bool dry_run{false};
   bool repair{false};
   bool json{false};
+  bool cleanup{false};  ///< after a download
   int jobs{8};
   int retries{5};
   int timeout{60};              ///< seconds

@@ -19,6 +19,7 @@
 #include "model_prep/effects/log.h"
 #include "model_prep/effects/posix.h"
 #include "model_prep/effects/progress.h"
+#include "model_prep/program/manifest.h"
 #include "model_prep/program/options.h"
 #include "model_prep/values/model_spec.h"
 #include "model_prep/values/response.h"
@@ -40,6 +41,7 @@ class Session {
   std::unique_ptr<Observer> observer;
   Cache cache;
 
+  Result<Manifest> manifest() const;
   /// The models that were asked for: of the manifest, or of the Hub by name.
   Result<std::vector<ModelSpec>> select() const;
   /// Says which of them are not quite what was asked for, or may change.
