@@ -41,11 +41,8 @@ void add_rows(Table& table, const CleanedRepository& repository) {
     table.rows.push_back({repository.repo, revision_name(revision), megabytes(revision.bytes)});
     rest -= revision.bytes;
   }
-  if (repository.blobs > 0 || repository.unfinished > 0)
-    table.rows.push_back(
-        {repository.repo,
-         fmt::format("{} blobs, {} files of interrupted downloads", repository.blobs, repository.unfinished),
-         rest > 0 ? megabytes(rest) : "-"});
+  if (rest > 0 || repository.unfinished > 0)  // blobs without a link among them
+    table.rows.push_back({repository.repo, "leftovers of interrupted downloads", megabytes(rest)});
   if (!repository.kept_because.empty())
     table.rows.push_back({repository.repo, "stays: " + repository.kept_because, "-"});
 }

@@ -129,7 +129,7 @@ TEST_CASE("a dry run of cleanup says what would go and how much, and changes not
   CHECK(tree_of(moved.machine.cache()) == before);
   CHECK(contains(run.out, "revision aaaaaaaaaaaa"));
   CHECK(contains(run.out, "0.3 MB"));
-  CHECK(contains(run.out, "2 blobs, 1 files of interrupted downloads"));
+  CHECK(contains(run.out, "leftovers of interrupted downloads"));
   CHECK(run.summary["cleanup"][0]["bytes"] == kOldSize + 4 + 4);
   moved.machine.run({"cleanup"});
   CHECK(moved.there() == moved.just(kNew));
