@@ -115,27 +115,9 @@ bool Download::note_abort() {
 
 Status Download::prepare(std::vector<ModelSpec> specs) {
   for (ModelSpec& spec : specs) models_.push_back({.spec = std::move(spec), .begun = session_.begun});
-  auto hub = Hub::parse(session_.options.endpoint);
-  if (!hub) return hub.error();
-  hub_ = std::move(*hub);
-  if (session_.options.token && !hub_->endpoint().https)
-    session_.log.warning(fmt::format("the token goes to {} unencrypted", hub_->endpoint().origin));
-  transport_.emplace(TransportSettings{.user_agent = program_version() + "; " + transport_version(),
-                                       .token = session_.options.token,
-                                       .authorities = session_.options.authorities,
-                                       .stall = std::chrono::seconds(session_.options.timeout),
-                                       .connections = session_.options.jobs,
-                                       .wake_fd = session_.signals.get()});
-  hasher_.emplace([this] { transport_->wake(); });
-  SchedulerSettings settings{.retry = {.retries = session_.options.retries},
-                             .connections = session_.options.jobs,
-                             .hub_origin = hub_->endpoint().origin,
-                             .has_token = session_.options.token.has_value(),
-                             .offline = session_.options.offline};
-  if (session_.options.deadline) settings.deadline = session_.begun + std::chrono::seconds(*session_.options.deadline);
-  fetcher_.emplace(
-      Fetcher::Parts{*transport_, *hasher_, session_.signals, session_.log, *session_.observer, session_.cache, *hub_},
-      settings);
+  auto connection = Connection::make(session_);
+  if (!connection) return connection.error();
+  connection_ = std::move(*connection);
   return ok();
 }
 
@@ -162,8 +144,8 @@ void Download::resolve_from_hub() {
     asked.push_back(&model);
   }
   if (specs.empty()) return;
-  session_.log.debug(fmt::format("asking {} about {} models", hub_->endpoint().origin, specs.size()));
-  auto results = resolve_remotely(specs, session_.cache, *hub_, *fetcher_);
+  session_.log.debug(fmt::format("asking {} about {} models", connection_->hub.endpoint().origin, specs.size()));
+  auto results = resolve_remotely(specs, session_.cache, connection_->hub, connection_->fetcher);
   for (std::size_t i = 0; i < asked.size(); ++i) {
     ModelRun& model = *asked[i];
     if (!results[i]) {
@@ -223,7 +205,8 @@ void Download::fetch(const FetchPlan& plan) {
                     session_.options.cache_dir,
                     plan.staged > 0 ? fmt::format("; {} are there from an earlier run", megabytes(plan.staged)) : ""));
   publish_ready();
-  fetcher_->fetch(plan, [&](std::size_t job, const FileOutcome& outcome) { on_outcome(plan.jobs[job], outcome); });
+  connection_->fetcher.fetch(plan,
+                             [&](std::size_t job, const FileOutcome& outcome) { on_outcome(plan.jobs[job], outcome); });
 }
 
 void Download::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
@@ -273,10 +256,12 @@ std::string Download::snapshot_folder(const ModelRun& model) const {
 
 RunReport Download::report() {
   RunReport result = session_.begin_report();
-  if (hub_) result.endpoint = display(hub_->endpoint());
-  result.requests = fetcher_ ? fetcher_->requests() : 0;
-  result.retries = fetcher_ ? fetcher_->retries() : 0;
-  result.signal = fetcher_ ? fetcher_->signal() : std::nullopt;
+  if (connection_) {
+    result.endpoint = display(connection_->hub.endpoint());
+    result.requests = connection_->fetcher.requests();
+    result.retries = connection_->fetcher.retries();
+    result.signal = connection_->fetcher.signal();
+  }
   result.error = error_;
   for (ModelRun& model : models_) {
     if (!model.error && !model.published && !session_.options.dry_run) model.error = error_;

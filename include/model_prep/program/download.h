@@ -3,16 +3,14 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "model_prep/decisions/report.h"
 #include "model_prep/effects/file_lock.h"
-#include "model_prep/effects/hasher.h"
-#include "model_prep/effects/http.h"
-#include "model_prep/effects/hub.h"
-#include "model_prep/program/fetcher.h"
+#include "model_prep/program/connection.h"
 #include "model_prep/program/model_run.h"
 #include "model_prep/program/session.h"
 
@@ -45,10 +43,7 @@ class Download {
   std::string snapshot_folder(const ModelRun& model) const;
 
   Session& session_;
-  std::optional<Hub> hub_;
-  std::optional<Transport> transport_;
-  std::optional<Hasher> hasher_;
-  std::optional<Fetcher> fetcher_;
+  std::unique_ptr<Connection> connection_;  ///< null: it could not be made
   std::vector<ModelRun> models_;
   std::map<RepoId, FileLock> held_;  ///< so that no cleanup takes away what is found in them, or has come
   std::optional<Error> error_;
