@@ -4,6 +4,7 @@
 #include "model_prep/program/cleanup.h"
 #include "model_prep/program/download.h"
 #include "model_prep/program/list.h"
+#include "model_prep/program/lock.h"
 #include "model_prep/program/session.h"
 #include "model_prep/program/verify.h"
 
@@ -16,6 +17,7 @@ int run(const Options& options, const SignalFd& signals, std::ostream& out) {
     case Command::verify: return run_verify(session);
     case Command::list: return run_list(session);
     case Command::cleanup: return run_cleanup(session);
+    case Command::lock: return run_lock(session);
   }
   return 1;
 }

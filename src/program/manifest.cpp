@@ -240,6 +240,51 @@ Error unknown_model(const Manifest& manifest, const std::string& name) {
                       fmt::join(keys, ", "))};
 }
 
+std::string quoted(const std::string& text) { return Json(text).dump(); }
+
+/// A pattern that matches this path only.
+std::string literal_pattern(const RepoPath& path) {
+  std::string pattern;
+  for (const char c : path.text())
+    pattern += c == '*' || c == '?' || c == '[' ? fmt::format("[{}]", c) : std::string(1, c);
+  return pattern;
+}
+
+std::string locked_file_text(const RemoteFile& file) {
+  const bool plain = file.blob.kind() == DigestKind::git_sha1;
+  std::string text = fmt::format("        {}: {{\"size\": {}", quoted(file.path.text()), file.size);
+  if (plain) text += fmt::format(", \"git_sha1\": \"{}\"", file.blob.hex());
+  const auto sha256 = plain ? file.expected_sha256 : std::optional(file.blob);
+  if (sha256) text += fmt::format(", \"sha256\": \"{}\"", sha256->hex());
+  return text + "}";
+}
+
+std::string locked_model_text(const ResolvedSnapshot& snapshot) {
+  const ModelSpec& spec = snapshot.spec;
+  std::map<RepoPath, const RemoteFile*> files;
+  std::map<Digest, std::int64_t> blobs;
+  for (const RemoteFile& file : snapshot.files) {
+    files.emplace(file.path, &file);
+    blobs.emplace(file.blob, file.size);
+  }
+  std::int64_t size = 0;
+  for (const auto& [blob, bytes] : blobs) size += bytes;
+  std::vector<std::string> include;
+  std::vector<std::string> locked;
+  for (const auto& [path, file] : files) {
+    include.push_back("            " + quoted(literal_pattern(path)));
+    locked.push_back(locked_file_text(*file));
+  }
+  if (spec.whole_commit) include = {"            \"*\""};
+  const std::string variant = quoted(spec.variant);
+  return fmt::format("    {}: {{\n      \"repo\": {},\n      \"revision\": \"{}\",\n      \"ref\": {},\n",
+                     quoted(spec.key), quoted(spec.repo.text()), snapshot.commit.hex(), quoted(spec.ref)) +
+         fmt::format("      \"variants\": {{\n        {}: {{\n          \"include\": [\n{}\n          ],\n", variant,
+                     fmt::join(include, ",\n")) +
+         fmt::format("          \"size\": {}\n        }}\n      }},\n      \"locked\": [{}],\n", size, variant) +
+         fmt::format("      \"files\": {{\n{}\n      }}\n    }}", fmt::join(locked, ",\n"));
+}
+
 /// Each once, in the order in which they are wanted.
 Result<std::vector<ManifestModel>> find_models(const Manifest& manifest, const std::vector<std::string>& wanted) {
   if (wanted.empty()) return manifest.models;
@@ -301,6 +346,14 @@ Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const std
   }
   if (specs.empty()) return Error{ErrorKind::usage, "the manifest names no model", {}};
   return specs;
+}
+
+std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots) {
+  std::map<std::string, std::string> models;
+  for (const ResolvedSnapshot& snapshot : snapshots) models.emplace(snapshot.spec.key, locked_model_text(snapshot));
+  std::string text;
+  for (const auto& [key, model] : models) text += (text.empty() ? "" : ",\n") + model;
+  return fmt::format("{{\n  \"version\": 1,\n  \"models\": {{\n{}\n  }}\n}}\n", text);
 }
 
 Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const std::vector<std::string>& wanted) {

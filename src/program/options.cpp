@@ -36,13 +36,16 @@ constexpr CommandText kCommands[] = {
     {Command::list, "list", "Show what the manifest names and what the cache holds of it", "it is shown"},
     {Command::cleanup, "cleanup", "Remove revisions that are no longer pinned, and leftovers of interrupted downloads",
      "what could go is gone"},
+    {Command::lock, "lock", "Print a manifest with the commits, sizes and digests that the Hub has now",
+     "it is printed; with --check: no branch has moved"},
 };
 
 using Commands = unsigned;
 constexpr Commands of(Command command) { return 1U << static_cast<unsigned>(command); }
 constexpr Commands kDownload = of(Command::download);
 constexpr Commands kVerify = of(Command::verify);
-constexpr Commands kOnline = kDownload | kVerify;  // verify for --repair
+constexpr Commands kLock = of(Command::lock);
+constexpr Commands kOnline = kDownload | kVerify | kLock;  // verify for --repair
 constexpr Commands kList = of(Command::list);
 constexpr Commands kCleanup = of(Command::cleanup);
 constexpr Commands kAll = kOnline | kList | kCleanup;
@@ -61,6 +64,7 @@ const std::vector<Flag>& flags() {
   static const std::vector<Flag> all = {
       {"--manifest", {"MODEL_PREP_MANIFEST"}, "FILE", "Which models exist; built in: three of them", kAll},
       {"--cache-dir", {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}, "DIR", "The hub cache, which holds models--...", kAll},
+      {"--check", {}, nullptr, "Print nothing but what has moved since the pinned commits; 1 if something has", kLock},
       {"--json", {}, nullptr, "As JSON; otherwise a table, which fits a terminal and is not cut elsewhere", kList},
       {"--variant", {"MODEL_VARIANT"}, "NAME", "fp32, openvino-int8, onnx or all (default fp32)", kOnline | kList},
       {"--dry-run",
@@ -84,7 +88,7 @@ const std::vector<Flag>& flags() {
        {"MODEL_PREP_SUMMARY"},
        "PATH",
        "Where the JSON summary goes; - is stdout (default $HF_HOME/model-prep-summary.json)",
-       kOnline | kCleanup},
+       kDownload | kVerify | kCleanup},
       {"--jobs", {"MODEL_PREP_JOBS"}, "N", "Connections at once (default 8)", kOnline},
       {"--retries",
        {"MODEL_PREP_RETRIES"},
@@ -247,6 +251,7 @@ Status read_values(const Settings& settings, Options& options) {
   options.repair = settings.has("--repair");
   options.json = settings.has("--json");
   options.cleanup = settings.has("--cleanup");
+  options.check = settings.has("--check");
   const auto offline = settings.get("HF_HUB_OFFLINE");
   options.offline = settings.has("--offline") || is_true(offline ? offline : settings.get("TRANSFORMERS_OFFLINE"));
   if (is_true(settings.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;
@@ -257,7 +262,8 @@ Status read_values(const Settings& settings, Options& options) {
   if (options.command == Command::verify) options.services = find_services(settings);
   const auto summary = settings.find("--summary");
   options.summary = summary ? summary->value : places->summary;
-  const bool asks_hub = !options.offline && (options.command == Command::download || options.repair);
+  const bool asks_hub =
+      !options.offline && (options.command == Command::download || options.command == Command::lock || options.repair);
   const Status read[] = {
       read_number(settings, "--jobs", 1, 64, options.jobs),
       read_number(settings, "--retries", 0, 1000, options.retries),

@@ -4,7 +4,7 @@
 import json
 
 import pytest
-from support import SMALL, SMALL_FILES, store
+from support import SMALL, SMALL_FILES, run, store
 
 
 def test_names_links_and_refs_on_the_disk_are_those_of_the_cache_format(prepared, newest):
@@ -89,6 +89,24 @@ def test_a_locked_manifest_gives_the_same_cache_with_requests_for_content_only(
     assert asked <= {"resolve", "resolve_cache", "payload"}, asked
     assert newest("layout", {"HF_HOME": home}, repo=SMALL, commit=whole.commit) == sorted(whole.files)
     assert newest("listing", {"HF_HOME": home, "HF_ENDPOINT": hub.endpoint}, repo=SMALL, commit=whole.commit)
+
+
+def test_what_lock_prints_gives_the_same_cache_with_requests_for_content_only(
+    hub, model_prep, consumer, whole, tmp_path
+):
+    home = tmp_path / "home"
+    variables = {"HF_HOME": home}
+    command = [model_prep.program, "lock", SMALL, "--variant", "all"]
+    lock = run(command, model_prep.environment(hub, variables)).stdout
+    file = tmp_path / "models.lock.json"
+    file.write_text(lock)
+    hub.forget_requests()
+    model_prep(hub, variables, "--manifest", file, "--variant", "all")
+    asked = {request["kind"] for request in hub.requests()}
+    assert asked <= {"resolve", "resolve_cache", "payload"}, asked
+    consumer("layout", variables, repo=SMALL, commit=whole.commit)
+    consumer("offline", {**variables, "HF_HUB_OFFLINE": "1"}, repo=SMALL, commit=whole.commit, files=whole.files,
+             whole=True, cache_dirs=[None])
 
 
 @pytest.mark.parametrize("revision", ["", "@main"])

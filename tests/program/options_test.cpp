@@ -175,6 +175,10 @@ TEST_CASE("each command has its flags, and is plain about those of others") {
   CHECK(refusal({"verify", "--dry-run"}) == "--dry-run is of no use to the command verify");
   CHECK(refusal({"--offline", "verify"}) == "--offline is of no use to the command verify");
   CHECK(refusal({"--repair"}) == "--repair is of no use to the command download");
+  CHECK(refusal({"--check"}) == "--check is of no use to the command download");
+  CHECK(refusal({"cleanup", "--cleanup"}) == "--cleanup is of no use to the command cleanup");
+  CHECK(refusal({"cleanup", "--variant", "all"}) == "--variant is of no use to the command cleanup");
+  CHECK(refusal({"lock", "--summary", "-"}) == "--summary is of no use to the command lock");
 }
 
 TEST_CASE("a model may be called as a command is") {
@@ -188,6 +192,8 @@ TEST_CASE("a model may be called as a command is") {
 TEST_CASE("who asks nobody stumbles over no token and no authorities") {
   const Environment stale = {{"SSL_CERT_FILE", "/no/such/file"}, {"HF_TOKEN", "hf_a b"}};
   CHECK(refusal({"verify"}, stale).empty());
+  CHECK(refusal({"cleanup"}, stale).empty());
+  CHECK_FALSE(refusal({"lock"}, stale).empty());
   CHECK_FALSE(refusal({"verify", "--repair"}, stale).empty());
   CHECK(refusal({"verify", "--repair"}, {{"HF_HUB_OFFLINE", "1"}, {"HF_TOKEN", "hf_a b"}}).empty());
 }

@@ -50,6 +50,10 @@ inline constexpr std::string_view kVariants[] = {"fp32", "openvino-int8", "onnx"
 Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const std::vector<std::string>& wanted,
                                              const std::string& variant);
 
+/// A manifest of these snapshots, each with the one variant that it is of, locked; `expected_sha256` of a plain git
+/// file is written if it is known. The same snapshots give the same bytes, in whatever order.
+std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots);
+
 /// The repositories of the models that are wanted, those of all their variants, and what of each is to be kept: what
 /// any model of the manifest pins in it, and what was named.
 Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const std::vector<std::string>& wanted);

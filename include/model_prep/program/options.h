@@ -27,7 +27,7 @@
 
 namespace model_prep {
 
-enum class Command : std::uint8_t { download, verify, list, cleanup };
+enum class Command : std::uint8_t { download, verify, list, cleanup, lock };
 
 /// The machine that runs the program, where it wants to be told how that ended. Also for a command line that is wrong.
 struct Audience {
@@ -51,6 +51,7 @@ struct Options {
   bool repair{false};
   bool json{false};
   bool cleanup{false};  ///< after a download
+  bool check{false};    ///< of `lock`
   int jobs{8};
   int retries{5};
   int timeout{60};              ///< seconds
