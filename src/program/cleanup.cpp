@@ -127,6 +127,7 @@ int run_cleanup(Session& session) {
   RunReport report = session.begin_report();
   report.offline = true;
   add_to(report, *cleaned);
+  if (report.error) session.tell(*report.error);
   if (session.options.dry_run && session.options.summary != "-")
     session.out << table_of(cleaned->repositories, session.options.cache_dir) << std::flush;
   return session.finish(report);

@@ -131,6 +131,8 @@ TEST_CASE("a dry run of cleanup says what would go and how much, and changes not
   CHECK(contains(run.out, "0.3 MB"));
   CHECK(contains(run.out, "leftovers of interrupted downloads"));
   CHECK(run.summary["cleanup"][0]["bytes"] == kOldSize + 4 + 4);
+  CHECK(moved.machine.run({"two", "--dry-run", "--cleanup"}).exit_code == 0);
+  CHECK(tree_of(moved.machine.cache()) == before);
   moved.machine.run({"cleanup"});
   CHECK(moved.there() == moved.just(kNew));
 }
