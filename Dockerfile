@@ -6,15 +6,16 @@
 #   docker build -t homeiq-model-prep -f services/model-prep/Dockerfile services/model-prep
 #   docker build --target test .                                    the unit tests, with what the image is made of
 
-# Which Debian: a tag of the official image, or one with its digest (trixie-slim@sha256:...).
+# Which Debian, 13 or newer: a tag of the official image, or one with its digest (trixie-slim@sha256:...).
 ARG DEBIAN=trixie-slim
+ARG VERSION=0.1.0
 
 # ---- what compiles ----------------------------------------------------------------------------------------------------
 FROM debian:${DEBIAN} AS tools
 WORKDIR /source
 COPY docker/packages docker/packages
 # All that compiles, but for libcurl, of which the image has its own.
-RUN apt-get update -qq \
+RUN apt-get update -qq && apt-get upgrade -y -qq \
  && sed -nE '/libcurl/d; s/^(build|image) //p' docker/packages \
     | DEBIAN_FRONTEND=noninteractive xargs apt-get install -y -qq --no-install-recommends
 COPY docker/image/libcurl docker/image/libcurl
@@ -29,9 +30,9 @@ COPY src src
 COPY docker/image/compile docker/image/compile
 RUN docker/image/compile /build model-prep
 
-# ---- the unit tests, on demand ------------------------------------------------------------------------------------------
+# ---- the unit tests; BuildKit leaves them out unless they are asked for ------------------------------------------------------------------------------------------
 FROM build AS test
-RUN DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends catch2
+RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends catch2
 COPY tests tests
 RUN docker/image/compile /build values_tests decisions_tests inputs_tests -DMODEL_PREP_TESTS=ON \
  && /build/tests/values_tests && /build/tests/decisions_tests && /build/tests/inputs_tests
@@ -42,6 +43,7 @@ COPY LICENSE ./
 COPY docker/image/assemble docker/image/sbom.py docker/image/
 # Every time stamp in the image, in seconds since 1970: two builds of the same sources give the same layers.
 ARG SOURCE_DATE_EPOCH=0
+ARG VERSION
 RUN docker/image/assemble /build /image
 
 FROM scratch
@@ -56,7 +58,7 @@ USER 10001:0
 # A batch job: it runs once and its exit code is the answer. A health check would call it unhealthy or never be asked.
 HEALTHCHECK NONE
 ENTRYPOINT ["model-prep"]
-ARG VERSION=0.1.0
+ARG VERSION
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="homeiq-model-prep" \
       org.opencontainers.image.description="Fills a volume with verified models from the Hugging Face Hub, then exits" \

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes what is in the image as SPDX 2.3 JSON, from the packages' own records.
 
-    sbom.py ROOT VERSION LINKED COMPILED-IN     the image's root folder, model-prep's version, and two lists of package
-                                                names: those whose files are in the image, and those that are
-                                                only inside the program
+    sbom.py ROOT VERSION OWNERS COMPILED-IN     the image's root folder, model-prep's version, a list of paths with the
+                                                packages that they come from, and one of packages that are only
+                                                inside the program
 
 Every file is named with its sha256 and by the package it comes from; libcurl, which is built here, by the version of
 Debian's source package (/usr/local/share/libcurl.version). SOURCE_DATE_EPOCH is the time of creation.
@@ -64,9 +64,11 @@ def debian_package(name: str, release: str, comment: str) -> dict:
     return result
 
 
-def main(root: pathlib.Path, version: str, linked: list[str], compiled_in: list[str]) -> None:
+def main(root: pathlib.Path, version: str, owners: dict[str, str], compiled_in: list[str]) -> None:
     release = text_of("sh", "-c", ". /etc/os-release; printf %s \"$VERSION_ID\"")
     curl = pathlib.Path("/usr/local/share/libcurl.version").read_text().strip()
+    newest = pathlib.Path("/usr/local/share/libcurl.newest").read_text().strip()
+    linked = sorted(set(owners.values()))
     created = datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", "0")), timezone.utc)
 
     program = package("model-prep", version, "NOASSERTION", "Apache-2.0", "the program", [f"pkg:generic/model-prep@{version}"])
@@ -76,7 +78,7 @@ def main(root: pathlib.Path, version: str, linked: list[str], compiled_in: list[
         "Organization: Debian",
         "curl",
         "compiled into the program from Debian's source package, with http, https and proxies only; "
-        "licence in /usr/share/doc/curl/copyright",
+        "licence in /usr/share/doc/curl/copyright" + (f"; NOT THE NEWEST, WHICH IS {newest}" if newest != curl else ""),
         [f"pkg:deb/debian/curl@{curl}?arch=source&distro=debian-{release}"],
     )
     linked_packages = [debian_package(name, release, "files of it are in the image") for name in linked]
@@ -96,7 +98,7 @@ def main(root: pathlib.Path, version: str, linked: list[str], compiled_in: list[
     for path in sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink()):
         name = "/" + str(path.relative_to(root))
         content = path.read_bytes()
-        owner = owner_of(name, linked, compiled_in, program)
+        owner = identifier("Package", owner_of(name, owners, {*linked, *compiled_in, "curl"}))
         files.append(
             {
                 "SPDXID": identifier("File", name.lstrip("/")),
@@ -139,17 +141,19 @@ def main(root: pathlib.Path, version: str, linked: list[str], compiled_in: list[
     print()
 
 
-def owner_of(name: str, linked: list[str], compiled_in: list[str], program: dict) -> str:
-    """The package that a file of the image comes from: by dpkg's books, by its folder of papers, else ours."""
+def owner_of(name: str, owners: dict[str, str], packages: set[str]) -> str:
+    """The package that a file of the image comes from; a package's papers are its own, and the rest is ours."""
     papers = re.match(r"/(?:usr/share/doc|var/lib/dpkg/status\.d)/([^/]+)", name)
-    if papers and papers[1] in [*linked, *compiled_in, "curl"]:
-        return identifier("Package", papers[1])
-    if name == "/etc/ssl/certs/ca-certificates.crt":  # made of that package's files when it is installed
-        return identifier("Package", "ca-certificates")
-    if os.path.exists(name) and ".so" in name:
-        return identifier("Package", text_of("dpkg-query", "--search", os.path.realpath(name)).split(":")[0])
-    return program["SPDXID"]
+    if papers and papers[1] in packages:
+        return papers[1]
+    return owners.get(name, "base-files" if name.startswith("/usr/share/common-licenses/") else "model-prep")
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]), sys.argv[2], *(pathlib.Path(list_).read_text().split() for list_ in sys.argv[3:5]))
+    lines = pathlib.Path(sys.argv[3]).read_text().splitlines()
+    main(
+        pathlib.Path(sys.argv[1]),
+        sys.argv[2],
+        dict(line.split("\t") for line in lines),
+        pathlib.Path(sys.argv[4]).read_text().split(),
+    )

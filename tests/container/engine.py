@@ -11,7 +11,7 @@ import subprocess
 import time
 
 #: Before every name in the engine that is ours.
-PREFIX = f"model-prep-test-{os.getpid()}"
+PREFIX = f"model-prep-test-{os.getpid()}x"
 _numbers = itertools.count(1)
 
 
@@ -73,7 +73,8 @@ class Image:
         return [*words, *options, self.tag, *arguments]
 
     def run(self, *arguments, check=True, timeout=180, options=(), **settings):
-        return command(*self.command(*arguments, options=("--rm", *options), **settings), check=check, timeout=timeout)
+        named = ("--rm", "--name", new_name("container"), *options)
+        return command(*self.command(*arguments, options=named, **settings), check=check, timeout=timeout)
 
     def start(self, *arguments, options=(), **settings):
         """A container in the background; the test removes it."""
@@ -88,6 +89,10 @@ def end_all():
         docker("rm", "--force", "--volumes", container)
     for volume in docker("volume", "ls", "--quiet", "--filter", f"name={PREFIX}").stdout.split():
         docker("volume", "rm", "--force", volume)
+    for network in docker("network", "ls", "--quiet", "--filter", f"name={PREFIX}").stdout.split():
+        docker("network", "rm", network)
+    for image in docker("image", "ls", "--quiet", "--filter", f"reference={PREFIX}*").stdout.split():
+        docker("image", "rm", "--force", image)
 
 
 class Tinyproxy:

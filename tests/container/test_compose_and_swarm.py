@@ -78,10 +78,14 @@ def swarm():
     state = docker("info", "--format", "{{.Swarm.LocalNodeState}}").stdout.strip()
     if state != "inactive":
         pytest.skip(f"THIS ENGINE IS PART OF A SWARM ALREADY ({state}), WHICH IS NOT OURS TO TEST ON")
+    bridge = "docker_gwbridge"  # which a swarm makes and does not take with it
+    was_there = bridge in docker("network", "ls", "--format", "{{.Name}}").stdout.split()
     docker("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1")
     yield
     docker("swarm", "leave", "--force")
     wait_until(lambda: not containers_of_tasks(), "the end of the swarm's containers")
+    if not was_there:
+        docker("network", "rm", bridge, check=False)
 
 
 def containers_of_tasks():

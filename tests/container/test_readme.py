@@ -29,11 +29,12 @@ def commands():
                 line = line[2:]
             found.append(re.split(r"\s{2,}#", line)[0])
     found += re.findall(r"`(docker (?:build|run) .*?)`", README.replace("\n", " "))
+    found = [words for words in found if "--no-cache" not in words]  # another one's, without what it has kept
     return list(dict.fromkeys(found))
 
 
 @pytest.mark.parametrize("words", commands())
-def test_every_command_of_the_readme_does_what_it_says(words, image, at_home, volume, tmp_path):
+def test_every_command_of_the_readme_does_what_it_says(words, image, at_home, volume, hub, tmp_path):
     if words == "tests/run":
         return  # which runs this
     if words == "docker/quickstart":
@@ -57,10 +58,15 @@ def test_every_command_of_the_readme_does_what_it_says(words, image, at_home, vo
             assert volume.summary()["success"]
         finally:
             command("docker-compose", "--profile", "services", "down", cwd=tmp_path, env=environment)
+    elif "chown" in words:
+        hand_over_what_the_predecessor_left(words, image, volume, hub)
     elif words.startswith("docker run "):
+        if "cleanup" in words:
+            docker("run", "--rm", "--volume", f"{volume.name}:/app/models", at_home.tag)
         command(*shlex.split(words.replace("homeiq_models:", f"{volume.name}:").replace(f" {IMAGE}", f" {at_home.tag}")))
         wanted = re.search(r'MODELS_TO_DOWNLOAD="(.*?)"', words)
         models = wanted[1].split(",") if wanted else ["all-MiniLM-L6-v2", "bge-reranker-base", "flan-t5-small"]
+        models = [] if "cleanup" in words else models
         assert sorted(volume.summary()["models"]) == models and volume.summary()["success"]
     else:
         environment, arguments = re.fullmatch(r"((?:[A-Z_]+=\S+ )*)model-prep\b ?(.*)", words).groups()
@@ -69,6 +75,22 @@ def test_every_command_of_the_readme_does_what_it_says(words, image, at_home, vo
         ran = docker("run", "--rm", "--volume", f"{volume.name}:/app/models", *variables, at_home.tag,
                      *shlex.split(arguments), check=False)
         assert ran.returncode == (1 if "nosuch" in arguments else 0), ran.stderr
+
+
+def hand_over_what_the_predecessor_left(words, image, volume, hub):
+    """A script with huggingface_hub, run as root, has filled the folder above the cache."""
+    repos = [model["repo"] for model in hub.manifest()["models"].values()]
+    fetch = "import sys, huggingface_hub\nfor repo in sys.argv[2:]: huggingface_hub.snapshot_download(repo, cache_dir=sys.argv[1])"
+    command(ROOT / "build/venv-hub-newest/bin/python", "-B", "-c", fetch, volume.folder, *repos,
+            env={"HF_ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_SHARED_BLOBS": "1", "HF_HUB_DISABLE_XET": "1"})
+    refused = image.run(volume=volume, check=False, **told_of(hub))
+    assert refused.returncode == 1 and "not writable" in refused.stderr
+    command(*shlex.split(words.replace("homeiq_models:", f"{volume.name}:")))
+    image.run(volume=volume, **told_of(hub))
+    assert volume.summary()["totals"]["bytes_downloaded"] == 0
+    for repo in repos:
+        folder = "models--" + repo.replace("/", "--")
+        assert not (volume.folder / folder).is_symlink() and (volume.folder / "hub" / folder).is_symlink()
 
 
 # ---- troubleshooting: symptom -> what makes it happen ------------------------------------------------------------------
