@@ -65,10 +65,7 @@ class Locking {
   }
 
   Status print(const std::vector<ModelSpec>& specs) {
-    for (const ModelSpec& spec : specs)
-      if (spec.variant != spec.variant_requested)
-        session_.log.warning(
-            fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested, spec.variant));
+    for (const ModelSpec& spec : specs) session_.warn_of_variant(spec);
     std::vector<ResolvedSnapshot> snapshots;
     for (auto& snapshot : resolve(specs)) {
       if (!snapshot) continue;

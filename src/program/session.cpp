@@ -64,12 +64,16 @@ Result<std::vector<ModelSpec>> Session::select() const {
 
 void Session::warn_of(const std::vector<ModelSpec>& specs) {
   for (const ModelSpec& spec : specs) {
-    if (spec.variant != spec.variant_requested)
-      log.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested, spec.variant));
+    warn_of_variant(spec);
     if (!spec.revision.commit())
       log.warning(
           fmt::format("{} is not pinned: revision {} may change from run to run", spec.key, spec.revision.text()));
   }
+}
+
+void Session::warn_of_variant(const ModelSpec& spec) {
+  if (spec.variant != spec.variant_requested)
+    log.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested, spec.variant));
 }
 
 void Session::tell(const Error& error) {

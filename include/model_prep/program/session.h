@@ -46,6 +46,8 @@ class Session {
   Result<std::vector<ModelSpec>> select() const;
   /// Says which of them are not quite what was asked for, or may change.
   void warn_of(const std::vector<ModelSpec>& specs);
+  /// Only if it has another variant than the one that was asked for.
+  void warn_of_variant(const ModelSpec& spec);
   /// An error and its hint, on the log.
   void tell(const Error& error);
 
