@@ -30,7 +30,7 @@ COPY src src
 COPY docker/image/compile docker/image/compile
 RUN docker/image/compile /build model-prep
 
-# ---- the unit tests; BuildKit leaves them out unless they are asked for ------------------------------------------------------------------------------------------
+# ---- the unit tests; BuildKit leaves them out unless they are asked for -----------------------------------------------
 FROM build AS test
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends catch2
 COPY tests tests
