@@ -126,7 +126,7 @@ TEST_CASE("each third-party library has one owner") {
   CHECK(sources_that_include("curl/") == Names{"src/effects/http.cpp", "src/effects/url.cpp"});
   // For digests; and for what libcurl has no words for: authorities beside the system's, a certificate's names.
   CHECK(sources_that_include("openssl/") == Names{"src/effects/hasher.cpp", "src/effects/tls.cpp"});
-  CHECK(sources_that_include("CLI/") == Names{"src/program/options.cpp"});
+  CHECK(sources_that_include("CLI/") == Names{"src/program/command_line.cpp"});
   CHECK(sources_that_include("spdlog/") == Names{"src/effects/log.cpp"});
 }
 

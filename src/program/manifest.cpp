@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "model_prep/decisions/json_reader.h"
+#include "model_prep/decisions/nearest.h"
 #include "model_prep/decisions/selection.h"
+#include "model_prep/program/vocabulary.h"
 #include "model_prep/values/text.h"
 
 namespace model_prep {
@@ -76,7 +78,10 @@ class Object {
   }
   void no_more() const {
     for (const auto& [name, entry] : json_.items())
-      if (!known_.contains(name)) throw Fault{fmt::format("{}: unknown member", at(name))};
+      if (!known_.contains(name)) {
+        const auto meant = nearest(name, {known_.begin(), known_.end()});
+        throw Fault{fmt::format("{}: unknown member{}", at(name), meant ? "; is it " + *meant + "?" : "")};
+      }
   }
   std::string at(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
 
@@ -233,11 +238,13 @@ Result<ManifestModel> make_free_model(const std::string& text) {
 }
 
 Error unknown_model(const Manifest& manifest, const std::string& name) {
-  std::vector<std::string> keys;
-  for (const ManifestModel& model : manifest.models) keys.push_back(model.key);
+  std::vector<std::string> words;
+  for (const ManifestModel& model : manifest.models) words.push_back(model.key);
+  const std::string keys = fmt::format("{}", fmt::join(words, ", "));
+  for (const CommandText& each : commands()) words.emplace_back(each.name);  // a mistyped command is taken for a model
   return {ErrorKind::usage, fmt::format("unknown model '{}'", name),
-          fmt::format("the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
-                      fmt::join(keys, ", "))};
+          fmt::format("{}the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
+                      did_you_mean(name, words), keys)};
 }
 
 std::string quoted(const std::string& text) { return Json(text).dump(); }

@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <CLI/CLI.hpp>
 
 #include "model_prep/effects/http.h"
 #include "model_prep/effects/posix.h"
@@ -22,114 +21,6 @@ namespace {
 
 constexpr std::size_t kLargestToken = 64 * 1024;
 constexpr std::size_t kLargestBundle = 16 * 1024 * 1024;  // of certificates; the system's have 0.2 MB
-
-struct CommandText {
-  Command command;
-  const char* name;
-  const char* text;
-  const char* success;  ///< what exit code 0 means
-};
-constexpr CommandText kCommands[] = {
-    {Command::download, "download", "Fetch the selected models (the default)", "every model is complete"},
-    {Command::verify, "verify", "Hash what is cached against record and lock, and say which services will find it",
-     "all of it is right"},
-    {Command::list, "list", "Show what the manifest names and what the cache holds of it", "it is shown"},
-    {Command::cleanup, "cleanup", "Remove revisions that are no longer pinned, and leftovers of interrupted downloads",
-     "what could go is gone"},
-    {Command::lock, "lock", "Print a manifest with the commits, sizes and digests that the Hub has now",
-     "it is printed; with --check: no branch has moved"},
-};
-
-using Commands = unsigned;
-constexpr Commands of(Command command) { return 1U << static_cast<unsigned>(command); }
-constexpr Commands kDownload = of(Command::download);
-constexpr Commands kVerify = of(Command::verify);
-constexpr Commands kLock = of(Command::lock);
-constexpr Commands kOnline = kDownload | kVerify | kLock;  // verify for --repair
-constexpr Commands kList = of(Command::list);
-constexpr Commands kCleanup = of(Command::cleanup);
-constexpr Commands kAll = kOnline | kList | kCleanup;
-
-/// A flag, once for all commands: for reading it, for refusing it and for --help.
-struct Flag {
-  const char* name;
-  std::vector<std::string> variables;
-  const char* type;  ///< nullptr: a switch, which takes no value
-  const char* text;
-  Commands commands;
-  bool is_for(Command command) const { return (commands & of(command)) != 0; }
-};
-
-const std::vector<Flag>& flags() {
-  static const std::vector<Flag> all = {
-      {"--manifest", {"MODEL_PREP_MANIFEST"}, "FILE", "Which models exist; built in: three of them", kAll},
-      {"--cache-dir", {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}, "DIR", "The hub cache, which holds models--...", kAll},
-      {"--check", {}, nullptr, "Print nothing but what has moved since the pinned commits; 1 if something has", kLock},
-      {"--json", {}, nullptr, "As JSON; otherwise a table, which fits a terminal and is not cut elsewhere", kList},
-      {"--variant", {"MODEL_VARIANT"}, "NAME", "fp32, openvino-int8, onnx or all (default fp32)", kOnline | kList},
-      {"--dry-run",
-       {},
-       nullptr,
-       "Print what would be fetched, or removed; change nothing in the cache",
-       kDownload | kCleanup},
-      {"--cleanup", {}, nullptr, "After a successful download, do what the command cleanup does", kDownload},
-      {"--repair",
-       {},
-       nullptr,
-       "Fetch what is bad, move away what does not belong there, and look again; all about connections is for this",
-       kVerify},
-      {"--offline",
-       {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"},
-       nullptr,
-       "No request at all; 0 if everything is there",
-       kDownload},
-      {"--endpoint", {"HF_ENDPOINT"}, "URL", "The Hub or a mirror (default https://huggingface.co)", kOnline},
-      {"--summary",
-       {"MODEL_PREP_SUMMARY"},
-       "PATH",
-       "Where the JSON summary goes; - is stdout (default $HF_HOME/model-prep-summary.json)",
-       kDownload | kVerify | kCleanup},
-      {"--jobs", {"MODEL_PREP_JOBS"}, "N", "Connections at once (default 8)", kOnline},
-      {"--retries",
-       {"MODEL_PREP_RETRIES"},
-       "N",
-       "Failures in a row without progress before a file is given up (default 5)",
-       kOnline},
-      {"--timeout",
-       {"HF_HUB_DOWNLOAD_TIMEOUT", "DOWNLOAD_TIMEOUT"},
-       "S",
-       "Seconds a transfer may stand still (default 60)",
-       kOnline},
-      {"--deadline", {"MODEL_PREP_DEADLINE"}, "S", "Seconds for the whole run (default none)", kOnline},
-      {"--ca-file",
-       {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"},
-       "FILE",
-       "Authorities in PEM form to trust beside the system's; all the variables that are set count",
-       kOnline},
-      {"--log-level", {"MODEL_PREP_LOG_LEVEL"}, "LEVEL", "debug, info, warn, error or off (default info)", kAll},
-      {"--log-format", {"MODEL_PREP_LOG_FORMAT"}, "FORMAT", "text, or json: one object per line (default text)", kAll},
-      {"--progress",
-       {},
-       "MODE",
-       "auto, bar, log or none: a bar on a terminal, else a line every 10 s [none if HF_HUB_DISABLE_PROGRESS_BARS]",
-       kOnline},
-  };
-  return all;
-}
-
-constexpr std::string_view kFooter = R"(Environment (a flag beats it; an empty variable is unset):
-  MODELS_TO_DOWNLOAD        models, comma-separated, where no MODEL is given
-  HF_HOME, HF_HUB_CACHE     where the cache is: HF_HUB_CACHE, else $HF_HOME/hub, else ~/.cache/huggingface/hub
-  TRANSFORMERS_CACHE        also gets links to the models, for older services
-  HF_TOKEN                  the token; else HUGGING_FACE_HUB_TOKEN, the file HF_TOKEN_PATH, $HF_HOME/token
-  HF_HUB_DISABLE_IMPLICIT_TOKEN   send no token
-  HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY
-  GITHUB_STEP_SUMMARY       gets a table of the models; under GITHUB_ACTIONS errors are annotations too)";
-
-const CommandText& text_of(Command command) {
-  return *std::find_if(std::begin(kCommands), std::end(kCommands),
-                       [&](const CommandText& text) { return text.command == command; });
-}
 
 /// Puts a whole number between `low` and `high` into `into`, if there is one.
 template <class Into>
@@ -293,81 +184,7 @@ Status read_values(const Settings& settings, Options& options) {
   return ok();
 }
 
-/// What is on the command line, by CLI11, which reads all values as text: a bad one must be told with the name of where
-/// it stands, and that may be a variable.
-struct CommandLine {
-  explicit CommandLine(const std::string& name) : app(kDescription, name) {
-    app.set_help_flag("-h,--help", "Print this and exit");
-    app.set_version_flag("--version", program_version());
-  }
-  static constexpr const char* kDescription =
-      "Downloads models from the Hugging Face Hub, verified, into the cache that Python services read offline";
-
-  void add(const Flag& flag) {
-    const std::string variables = flag.variables.empty() ? "" : fmt::format(" [{}]", fmt::join(flag.variables, ", "));
-    const std::string help = flag.text + variables;  // const: else CLI11 would take it for the switch's value
-    if (flag.type == nullptr)
-      app.add_flag(flag.name, help);
-    else
-      app.add_option(flag.name, values[flag.name], help)->type_name(flag.type);
-  }
-  static void add_models(CLI::App& to, std::vector<std::string>& models) {
-    to.add_option("MODEL", models, "A key of the manifest, or org/name[@revision]; all of the manifest if none")
-        ->type_name("");
-  }
-
-  CLI::App app;
-  std::map<std::string, std::string> values;
-  std::vector<std::string> models;
-};
-
-/// The help of one command, and of none: then the commands are listed too.
-std::string help_text(const std::optional<Command>& chosen) {
-  const Command command = chosen.value_or(Command::download);
-  CommandLine line(chosen ? fmt::format("model-prep {}", text_of(command).name) : "model-prep");
-  if (chosen) line.app.description(text_of(command).text);
-  CommandLine::add_models(line.app, line.models);
-  for (const Flag& flag : flags())
-    if (flag.is_for(command)) line.add(flag);
-  if (!chosen)
-    for (const CommandText& each : kCommands) line.app.add_subcommand(each.name, each.text);
-  line.app.footer(fmt::format("{}\nExit code: 0 {}; 1 anything else; 128 + n ended by signal n.", kFooter,
-                              text_of(command).success));
-  return line.app.help();
-}
-
-/// The command, its models, and the flags that were given, into `settings`.
-Status take(const CommandLine& line, std::vector<std::string> models_before, Settings& settings, Options& options) {
-  const auto chosen = line.app.get_subcommands();
-  for (const CommandText& each : kCommands)
-    if (!chosen.empty() && chosen.front()->get_name() == each.name) options.command = each.command;
-  const char* name = text_of(options.command).name;
-  options.models = line.models;
-  if (chosen.empty())
-    options.models = std::move(models_before);
-  else if (!models_before.empty())
-    return Error{ErrorKind::usage, fmt::format("the command {} comes before the models", name),
-                 fmt::format("if '{}' is the name of a model: model-prep download {} {}", name,
-                             fmt::join(models_before, " "), name)};
-  for (const Flag& flag : flags()) {
-    const bool given = line.app.count(flag.name) > 0;
-    if (!flag.is_for(options.command)) {
-      if (given)
-        return Error{ErrorKind::usage, fmt::format("{} is of no use to the command {}", flag.name, name),
-                     fmt::format("model-prep {} --help lists what is", name)};
-      continue;
-    }
-    settings.know(flag.name, flag.variables);
-    if (given) settings.give(flag.name, flag.type == nullptr ? "1" : line.values.at(flag.name));
-  }
-  return ok();
-}
-
 }  // namespace
-
-std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
-
-std::string_view command_name(Command command) { return text_of(command).name; }
 
 Audience find_audience(const Environment& environment) {
   const auto actions = environment.find("GITHUB_ACTIONS");
@@ -378,34 +195,20 @@ Audience find_audience(const Environment& environment) {
 
 Result<std::variant<Options, Print>> parse_options(const std::vector<std::string>& arguments,
                                                    const Environment& environment) {
-  CommandLine line("model-prep");
-  std::vector<std::string> models_before;
-  CommandLine::add_models(line.app, models_before);
-  for (const Flag& flag : flags()) line.add(flag);
-  // After one command no other word is taken for one: `download verify` fetches a model of that name.
-  line.app.require_subcommand(0, 1);
-  for (const CommandText& each : kCommands) {
-    CLI::App* command = line.app.add_subcommand(each.name, each.text)->fallthrough();
-    CommandLine::add_models(*command, line.models);
-  }
-  Options options;
-  options.audience = find_audience(environment);
   Settings settings(environment);
-  try {
-    line.app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
-  } catch (const CLI::CallForHelp&) {
-    std::optional<Command> chosen;
-    for (const CommandText& each : kCommands)
-      if (line.app.got_subcommand(each.name)) chosen = each.command;
-    return std::variant<Options, Print>(Print{help_text(chosen)});
-  } catch (const CLI::CallForVersion&) {
-    return std::variant<Options, Print>(Print{program_version() + "\n"});
-  } catch (const CLI::ParseError& error) {
-    return Error{ErrorKind::usage, error.what(), "model-prep --help lists what there is"};
+  auto given = read_command_line(arguments, settings);
+  if (!given) return given.error();
+  std::variant<Options, Print> parsed;
+  if (auto* print = std::get_if<Print>(&*given)) {
+    parsed = std::move(*print);
+    return parsed;
   }
-  if (Status taken = take(line, std::move(models_before), settings, options); !taken) return taken.error();
+  Options& options = std::get<Options>(parsed);
+  options.audience = find_audience(environment);
+  options.command = std::get<Given>(*given).command;
+  options.models = std::move(std::get<Given>(*given).models);
   if (Status read = read_values(settings, options); !read) return read.error();
-  return std::variant<Options, Print>(std::move(options));
+  return parsed;
 }
 
 }  // namespace model_prep

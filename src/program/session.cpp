@@ -84,7 +84,7 @@ void Session::tell(const Error& error) {
 RunReport Session::begin_report() const {
   RunReport report;
   report.tool = program_version();
-  report.command = command_name(options.command);
+  report.command = text_of(options.command).name;
   report.timestamp = utc_now();
   report.duration_s = seconds(Clock::now() - begun);
   report.dry_run = options.dry_run;

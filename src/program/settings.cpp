@@ -10,8 +10,11 @@
 namespace model_prep {
 
 std::vector<Settings::Found> Settings::find_all(const std::string& flag) const {
-  if (const auto given = given_.find(flag); given != given_.end()) return {Found{flag, given->second}};
   std::vector<Found> found;
+  if (const auto given = given_.find(flag); given != given_.end()) {
+    for (const std::string& value : given->second) found.push_back({flag, value});
+    return found;
+  }
   const auto known = variables_.find(flag);
   if (known == variables_.end()) return found;
   for (const std::string& variable : known->second)

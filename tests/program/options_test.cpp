@@ -201,11 +201,11 @@ TEST_CASE("who asks nobody stumbles over no token and no authorities") {
 TEST_CASE("the help of a command has its flags and no others") {
   const std::string verify = std::get<Print>(*parse_options({"verify", "--help"}, {})).text;
   CHECK(contains(verify, "Usage: model-prep verify"));
-  CHECK(contains(verify, "--repair"));
+  CHECK(contains(verify, "\n  --repair"));
   CHECK_FALSE(contains(verify, "--dry-run"));
   const std::string all = std::get<Print>(*parse_options({"--help"}, {})).text;
-  CHECK(contains(all, "--dry-run"));
-  CHECK_FALSE(contains(all, "--repair"));
+  CHECK(contains(all, "\n  --dry-run"));
+  CHECK_FALSE(contains(all, "\n  --repair"));
   CHECK(contains(all, "  verify  "));
 }
 

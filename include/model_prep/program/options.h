@@ -14,20 +14,17 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "model_prep/effects/http.h"
 #include "model_prep/effects/log.h"
 #include "model_prep/effects/progress.h"
+#include "model_prep/program/command_line.h"
 #include "model_prep/program/places.h"
-#include "model_prep/program/settings.h"
 #include "model_prep/values/error.h"
 
 namespace model_prep {
-
-enum class Command : std::uint8_t { download, verify, list, cleanup, lock };
 
 /// The machine that runs the program, where it wants to be told how that ended. Also for a command line that is wrong.
 struct Audience {
@@ -64,15 +61,7 @@ struct Options {
   std::string authorities;  ///< PEM: certificates to trust beside the system's
 };
 
-/// Text that was asked for instead of a run: `--help`, `--version`.
-struct Print {
-  std::string text;
-};
-
 Result<std::variant<Options, Print>> parse_options(const std::vector<std::string>& arguments,
                                                    const Environment& environment);
-
-std::string program_version();
-std::string_view command_name(Command command);
 
 }  // namespace model_prep

@@ -23,15 +23,15 @@ class Settings {
 
   /// The command uses this flag, which these variables stand for.
   void know(const std::string& flag, std::vector<std::string> variables) { variables_[flag] = std::move(variables); }
-  /// It stands on the command line. A switch has the value "1".
-  void give(const std::string& flag, std::string value) { given_[flag] = std::move(value); }
+  /// It stands on the command line, with these values; a switch has the value "1".
+  void give(const std::string& flag, std::vector<std::string> values) { given_[flag] = std::move(values); }
 
   struct Found {
     std::string name;  ///< of the flag or variable
     std::string value;
   };
   std::optional<Found> find(const std::string& flag) const;
-  /// Like `find`, but all of the variables that are set.
+  /// Like `find`, but each value that was given, or all of the variables that are set.
   std::vector<Found> find_all(const std::string& flag) const;
   bool has(const std::string& flag) const { return given_.contains(flag); }
   std::optional<std::string> get(const std::string& variable) const;
@@ -41,7 +41,7 @@ class Settings {
  private:
   const Environment& environment_;
   std::map<std::string, std::vector<std::string>> variables_;
-  std::map<std::string, std::string> given_;
+  std::map<std::string, std::vector<std::string>> given_;
 };
 
 Error bad_value(const Settings::Found& found, std::string_view wants);
