@@ -14,8 +14,9 @@ namespace {
 
 constexpr std::size_t kNarrowest = 40;
 constexpr std::size_t kUsual = 80;
-constexpr std::size_t kWidest = 100;   // longer lines are hard to read
-constexpr std::size_t kMostLeft = 24;  // of the left column; if it is wider, what it explains stands below it
+constexpr std::size_t kWidest = 100;     // longer lines are hard to read
+constexpr std::size_t kMostLeft = 24;    // of the left column; if it is wider, what it explains stands below it,
+constexpr std::size_t kLeastRight = 40;  // and if it leaves less than that
 
 struct Entry {
   std::string left;
@@ -94,9 +95,9 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
 std::string laid_out(const Section& section, std::size_t width) {
   std::size_t left = 0;
   for (const Entry& entry : section.entries) left = std::max(left, entry.left.size());
-  const bool beside = left <= kMostLeft;
+  const bool beside = left <= kMostLeft && left + 4 + kLeastRight <= width;
   const std::size_t indent = beside ? left + 4 : 6;
-  std::string text = section.title + ":\n";
+  std::string text = fmt::format("{}\n", fmt::join(wrapped(section.title + ":", width), "\n"));
   for (const Entry& entry : section.entries) {
     std::string head = fmt::format("  {}", entry.left);
     for (const std::string& line : wrapped(entry.right, width - indent)) {
@@ -148,7 +149,8 @@ std::string help_text(std::optional<Command> command, std::optional<int> columns
     text += fmt::format("{}\n", fmt::join(wrapped(words, width), "\n"));
   };
   paragraph(fmt::format("{}.", command ? text_of(shown).text : kProgramText));
-  text += fmt::format("\nUsage: model-prep {} [FLAGS] [MODEL...]\n", command ? text_of(shown).name : "[COMMAND]");
+  text += "\n";
+  paragraph(fmt::format("Usage: model-prep {} [FLAGS] [MODEL...]", command ? text_of(shown).name : "[COMMAND]"));
   std::vector<Section> sections;
   if (!command) sections.push_back(command_section());
   text += "\n";
