@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/decisions/outcome.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "model_prep/values/text.h"
 
@@ -9,6 +12,7 @@ namespace model_prep {
 namespace {
 
 constexpr std::size_t kKubernetesKeeps = 4096;
+constexpr std::size_t kMostNames = 12;  // in a line; all of them are in the summary
 
 struct Told {
   std::string who;  ///< a model's key; empty: the whole run
@@ -59,6 +63,23 @@ std::string command_property(std::string_view text) {
   return result;
 }
 
+/// The models that are ready, or that are not, each as `words` says; the rest of a long list is counted.
+template <class Words>
+std::string listed(const RunReport& report, bool ready, Words words) {
+  std::vector<std::string> names;
+  std::size_t more = 0;
+  for (const ModelReport& model : report.models) {
+    if (model.success() != ready) continue;
+    if (names.size() < kMostNames)
+      names.push_back(words(model));
+    else
+      ++more;
+  }
+  std::string text = fmt::format("{}", fmt::join(names, ", "));
+  if (more > 0) text += fmt::format(" and {} more", more);
+  return text;
+}
+
 std::string cleanup_words(const std::vector<CleanedRepository>& repositories) {
   std::size_t revisions = 0;
   std::int64_t bytes = 0;
@@ -78,8 +99,53 @@ std::string outcome_line(const RunReport& report) {
   const char* good = report.dry_run ? "planned" : report.bytes_hashed ? "verified" : "ready";
   const std::string removed = report.cleanup ? ", " + cleanup_words(*report.cleanup) : "";
   if (report.cleanup && report.models.empty()) return cleanup_words(*report.cleanup);
-  return fmt::format("{} of {} models {}, {}{}{}, {} requests, {:.1f} s", totals.models - totals.failed, totals.models,
-                     good, hashed, fetched, removed, report.requests, report.duration_s);
+  const std::string retries = report.retries > 0 ? fmt::format(", {} retries", report.retries) : "";
+  return fmt::format("{} of {} models {}, {}{}{}, {} requests{}, {:.1f} s", totals.models - totals.failed,
+                     totals.models, good, hashed, fetched, removed, report.requests, retries, report.duration_s);
+}
+
+std::vector<ClosingLine> closing_lines(const RunReport& report, const Surroundings& around) {
+  if (report.models.empty() && !report.cleanup) return {};
+  if (report.dry_run && report.success()) return {};
+  std::vector<ClosingLine> lines;
+  const auto say = [&](std::string text) { lines.push_back({false, std::move(text)}); };
+  if (report.command == "download" && !report.dry_run && !report.signal) {
+    const auto name_of = [](const ModelReport& model) {
+      const std::string ref = model.ref.empty() || model.ref == "main" ? "" : ", revision " + model.ref;
+      return fmt::format("{} ({}, {}{})", model.key, model.variant, model.commit.substr(0, 12), ref);
+    };
+    const auto fault_of = [](const ModelReport& model) {
+      return fmt::format("{} ({})", model.key, model.error ? name(model.error->kind) : "failed");
+    };
+    const Totals totals = totals_of(report);
+    if (const auto ready = listed(report, true, name_of); !ready.empty()) say("ready: " + ready);
+    if (const auto failed = listed(report, false, fault_of); !failed.empty())
+      lines.push_back({true, "not ready: " + failed});
+    if (report.success()) {
+      const std::string free = around.free ? fmt::format("; {} free", megabytes(*around.free)) : "";
+      say(fmt::format("cache: {}, {} in {} files{}", report.cache_dir, megabytes(totals.bytes), totals.files, free));
+      say("services need: " + services_environment(report.cache_dir));
+    }
+    if (!around.summary.empty()) say("summary: " + around.summary);
+  }
+  lines.push_back({!report.success(), outcome_line(report)});
+  return lines;
+}
+
+std::string services_environment(const std::string& cache_dir) {
+  constexpr std::string_view kHub = "/hub";
+  const bool of_home = cache_dir.ends_with(kHub) && cache_dir.size() > kHub.size();
+  std::string folder = of_home ? cache_dir.substr(0, cache_dir.size() - kHub.size()) : cache_dir;
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/._-+:@%,").find(c) != std::string_view::npos || static_cast<unsigned char>(c) >= 0x80;
+  };
+  if (!std::all_of(folder.begin(), folder.end(), plain)) {
+    std::string quoted;
+    for (const char c : folder) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+    folder = "'" + quoted + "'";
+  }
+  return fmt::format("{}={} HF_HUB_OFFLINE=1", of_home ? "HF_HOME" : "HF_HUB_CACHE", folder);
 }
 
 std::string step_summary(const RunReport& report) {

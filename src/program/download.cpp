@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "model_prep/program/cleanup.h"
@@ -47,7 +49,11 @@ Status Download::work(std::vector<ModelSpec> specs) {
   if (note_abort()) return ok();
   if (session_.options.offline) refuse_offline();
   if (session_.options.dry_run) {
-    session_.out << plan_table(models_, session_.options.cache_dir);
+    const auto space = disk_space(session_.options.cache_dir);
+    session_.out << plan_table(models_, {.folder = session_.options.cache_dir,
+                                         .free = space ? std::optional(space->bytes) : std::nullopt,
+                                         .columns = terminal_columns(STDOUT_FILENO)});
+    if (Status fits = check_space(make_plan(planned_of(models_))); !fits) session_.log.warning(fits.error().message);
     return ok();
   }
   Status done = ok();

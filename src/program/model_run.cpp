@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/decisions/table.h"
 #include "model_prep/values/text.h"
 
 namespace model_prep {
@@ -100,30 +101,38 @@ ModelReport report_of(const ModelRun& model, Purpose purpose, const std::string&
   return report;
 }
 
-std::string plan_table(const std::vector<ModelRun>& models, const std::string& cache_dir) {
-  std::size_t width = 5;
-  for (const ModelRun& model : models) width = std::max(width, model.spec.key.size());
-  std::string text = fmt::format("{:<{}}  {:<13}  {:<12}  {:>5}  {:>10}  {:>10}\n", "MODEL", width, "VARIANT", "COMMIT",
-                                 "FILES", "SIZE", "TO FETCH");
-  std::int64_t total = 0;
-  for (const Planned& one : planned_of(models)) {
+std::string plan_table(const std::vector<ModelRun>& models, const Place& place) {
+  Table table{.head = {"MODEL", "VARIANT", "COMMIT", "FILES", "SIZE", "TO FETCH", "REUSED"},
+              .rows = {},
+              .numbers = {3, 4, 5, 6},
+              .yielding = {0}};
+  const std::vector<Planned> wanted = planned_of(models);
+  std::string files;
+  for (const Planned& one : wanted) {
     const ModelRun& model = models[one.model];
     const FetchPlan plan = make_plan({&one, 1});
     std::map<Digest, std::int64_t> sizes;
     for (const RemoteFile& file : model.snapshot->files) sizes.emplace(file.blob, file.size);
     std::int64_t size = 0;
     for (const auto& [blob, bytes] : sizes) size += bytes;
-    total += plan.bytes - plan.staged;
-    text += fmt::format("{:<{}}  {:<13}  {:<12}  {:>5}  {:>10}  {:>10}\n", model.spec.key, width, model.spec.variant,
-                        model.snapshot->commit.hex().substr(0, 12), model.snapshot->files.size(), megabytes(size),
-                        megabytes(plan.bytes - plan.staged));
+    const std::int64_t to_fetch = plan.bytes - plan.staged;
+    table.rows.push_back({model.spec.key, model.spec.variant, model.snapshot->commit.hex().substr(0, 12),
+                          std::to_string(model.snapshot->files.size()), megabytes(size), megabytes(to_fetch),
+                          megabytes(size - to_fetch)});
+    if (wanted.size() > 1 && !plan.jobs.empty()) files += loggable(model.spec.key) + "\n";
     for (const FetchJob& job : plan.jobs)
-      text += fmt::format("  {:>10}  {}{}\n", megabytes(job.file.size), loggable(job.file.path.text()),
-                          job.check_existing ? "  (there, to be verified)"
-                          : job.staged > 0   ? "  (begun)"
-                                             : "");
+      files += fmt::format("  {:>10}  {}{}\n", megabytes(job.file.size), loggable(job.file.path.text()),
+                           job.check_existing ? "  (there, to be verified)"
+                           : job.staged > 0   ? "  (begun)"
+                                              : "");
   }
-  return text + fmt::format("{} to fetch into {}\n", megabytes(total), cache_dir);
+  const FetchPlan all = make_plan(wanted);  // what two models share is fetched once
+  const std::int64_t to_fetch = all.bytes - all.staged;
+  std::string last = fmt::format("{} to fetch into {}", megabytes(to_fetch), place.folder);
+  if (place.free)
+    last += to_fetch > *place.free ? fmt::format(", where only {} are free", megabytes(*place.free))
+                                   : fmt::format(", which leaves {} free", megabytes(*place.free - to_fetch));
+  return table_text(table, place.columns) + files + last + "\n";
 }
 
 }  // namespace model_prep

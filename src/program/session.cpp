@@ -104,23 +104,26 @@ int Session::refuse(const Error& error) {
 
 int Session::finish(const RunReport& report) {
   for (const std::string& warning : announce(report, options.audience, console)) log.warning(warning);
-  write_summary(report);
-  const bool is_table_enough = report.dry_run && report.success();
-  if ((!report.models.empty() || report.cleanup) && !is_table_enough)
-    report.success() ? log.info(outcome_line(report)) : log.error(outcome_line(report));
+  const auto space = disk_space(options.cache_dir);
+  const Surroundings around{.free = space ? std::optional(space->bytes) : std::nullopt,
+                            .summary = write_summary(report)};
+  for (const ClosingLine& line : closing_lines(report, around))
+    line.is_error ? log.error(line.text) : log.info(line.text);
   // A sync of gigabytes may be under way in a hash thread: whoever asked us to stop shall not wait for it.
   if (report.signal) std::_Exit(exit_code(report));
   return exit_code(report);
 }
 
-void Session::write_summary(const RunReport& report) {
+std::string Session::write_summary(const RunReport& report) {
   const std::string text = summary_text(report);
   if (options.summary == "-") {
     out << text << std::flush;
-    return;
+    return {};
   }
-  if (Status written = put(options.summary, text); !written)
-    log.warning("the summary is not written: " + written.error().message);
+  const Status written = put(options.summary, text);
+  if (written) return options.summary;
+  log.warning("the summary is not written: " + written.error().message);
+  return {};
 }
 
 }  // namespace model_prep

@@ -150,3 +150,71 @@ TEST_CASE("the termination message is no longer than what Kubernetes keeps, and 
   CHECK(message.ends_with("…\n"));
   CHECK(is_utf8(message));
 }
+
+namespace {
+
+using Texts = std::vector<std::string>;
+
+Texts texts(const std::vector<ClosingLine>& lines) {
+  Texts found;
+  for (const ClosingLine& line : lines) found.push_back(line.is_error ? "error " + line.text : line.text);
+  return found;
+}
+
+RunReport download(std::vector<ModelReport> models) {
+  RunReport report = run(std::move(models));
+  report.command = "download";
+  report.cache_dir = "/app/models/hub";
+  return report;
+}
+
+}  // namespace
+
+TEST_CASE("a download that went well ends in five lines, with what services need") {
+  CHECK(texts(closing_lines(download({good_model()}), {.free = 33'100'000'000, .summary = "/app/models/s.json"})) ==
+        Texts{"ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a)",
+              "cache: /app/models/hub, 90.9 MB in 0 files; 33.1 GB free",
+              "services need: HF_HOME=/app/models HF_HUB_OFFLINE=1", "summary: /app/models/s.json",
+              "1 of 1 models ready, 45.4 MB fetched, 61 requests, 12.3 s"});
+}
+
+TEST_CASE("a service that has to ask for another revision than main is told so") {
+  ModelReport model = good_model();
+  model.ref = "v1.0";
+  CHECK(texts(closing_lines(download({model}), {})).front() ==
+        "ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a, revision v1.0)");
+}
+
+TEST_CASE("a download that failed says what is ready, what is not and why, and nothing to services") {
+  RunReport report = download({good_model(), failed_model("secret", "no access")});
+  report.retries = 2;
+  CHECK(texts(closing_lines(report, {.free = 5, .summary = "/s.json"})) ==
+        Texts{"ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a)", "error not ready: secret (gated)",
+              "summary: /s.json", "error 1 of 2 models ready, 45.4 MB fetched, 61 requests, 2 retries, 12.3 s"});
+}
+
+TEST_CASE("of many models the last lines name a dozen") {
+  const std::string first = texts(closing_lines(download(std::vector<ModelReport>(40, good_model())), {})).front();
+  CHECK(first.ends_with("fa97f6e7cb1a) and 28 more"));
+}
+
+TEST_CASE("what is no download, or was stopped, ends in one line, and a dry run's table is enough") {
+  RunReport verified = run({good_model()});
+  verified.command = "verify";
+  CHECK(closing_lines(verified, {.free = 5, .summary = "/s"}).size() == 1);
+  RunReport report = stopped();
+  report.command = "download";
+  report.signal = 15;
+  CHECK(closing_lines(report, {.free = 5, .summary = "/s"}).size() == 1);
+  RunReport planned = download({good_model()});
+  planned.dry_run = true;
+  CHECK(closing_lines(planned, {}).empty());
+  CHECK(closing_lines(refused("no"), {}).empty());
+}
+
+TEST_CASE("services get the home that the cache belongs to, else the cache, as a shell reads it") {
+  CHECK(services_environment("/app/models/hub") == "HF_HOME=/app/models HF_HUB_OFFLINE=1");
+  CHECK(services_environment("/srv/cache") == "HF_HUB_CACHE=/srv/cache HF_HUB_OFFLINE=1");
+  CHECK(services_environment("/hub") == "HF_HUB_CACHE=/hub HF_HUB_OFFLINE=1");
+  CHECK(services_environment("/it's $here/hub") == "HF_HOME='/it'\\''s $here' HF_HUB_OFFLINE=1");
+}

@@ -46,6 +46,19 @@ TEST_CASE("too little space is said before the first byte") {
   CHECK(hub.requests("resolve").empty());
 }
 
+TEST_CASE("a dry run says that there is too little space, and is no failure") {
+  if (!may_mount()) return;
+  FakeHub hub;
+  hub.add(large_repo(3 * kMB));
+  const Machine machine(hub);
+  fs::create_directories(machine.cache());
+  const Run run = machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o size=1m none " + machine.cache().string() +
+                                " && exec $PROGRAM --dry-run org/large'");
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.out, "3.0 MB to fetch into " + machine.cache().string() + ", where only 1.0 MB are free"));
+  CHECK(contains(run.err, "warn  not enough space for the cache"));
+}
+
 TEST_CASE("a disk that fills up later ends the run, says so, and the next run goes on") {
   FakeHub hub;
   hub.add(large_repo(3 * kMB));

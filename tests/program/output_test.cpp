@@ -298,7 +298,36 @@ TEST_CASE("the dry run's table names sizes and what is there already") {
   REQUIRE(lines.size() == 8);  // head, model, five blobs, sum
   CHECK(contains(lines[1], "org/small"));
   CHECK(contains(run.out, "(there, to be verified)"));
-  CHECK(contains(lines[7], "to fetch into " + machine.cache().string()));
+  CHECK(contains(lines[7], "to fetch into " + machine.cache().string() + ", which leaves "));
+}
+
+TEST_CASE("the dry run of several models has a row for each, and its files below") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  hub.add(make_repo("org/other", {{"config.json", "{}"}, {"model.safetensors", MadeUpBytes{5'000'000, 1}, true}}));
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  const Run run = machine.run({"org/small", "org/other", "--dry-run"});
+  const auto lines = lines_of(run.out);
+  REQUIRE(lines.size() == 7);  // head, two models, one with two files below its name, sum
+  CHECK(contains(lines[0], "TO FETCH  REUSED"));
+  CHECK(contains(lines[1], "0.0 kB  "));
+  CHECK(contains(lines[2], "5.0 MB    5.0 MB  0.0 kB"));
+  CHECK(lines[3] == "org/other");
+  CHECK(lines[4] == "      5.0 MB  model.safetensors");
+  CHECK(lines[6].starts_with("5.0 MB to fetch into "));
+}
+
+TEST_CASE("a download ends with what services need, on the log") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  const Run run = machine.run({"org/small"});
+  const std::string home = machine.cache().parent_path().string();
+  CHECK(contains(run.err, "services need: HF_HOME=" + home + " HF_HUB_OFFLINE=1"));
+  CHECK(contains(run.err, "summary: " + home + "/model-prep-summary.json"));
+  CHECK(lines_of(run.err).back().ends_with(" s"));
 }
 
 }  // namespace model_prep::testing

@@ -43,6 +43,8 @@ TEST_CASE("sizes are told in powers of 1000") {
   CHECK(megabytes(0) == "0.0 kB");
   CHECK(megabytes(612) == "0.6 kB");
   CHECK(megabytes(90'868'376) == "90.9 MB");
+  CHECK(megabytes(9'990'000'000) == "9990.0 MB");
+  CHECK(megabytes(70'216'700'000) == "70.2 GB");
 }
 
 }  // namespace model_prep

@@ -6,6 +6,8 @@
 // with an error and no models. An error of the whole run is told once, not again for each model that it kept back.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +15,24 @@
 
 namespace model_prep {
 
-/// `2 of 3 models ready, 45.5 MB fetched, 64 requests, 2.9 s`.
+/// `2 of 3 models ready, 45.5 MB fetched, 64 requests, 1 retries, 2.9 s`.
 std::string outcome_line(const RunReport& report);
+
+/// What a person wants to know at the log's end, the outcome line last; after a download at most five lines: which
+/// models are ready, which are not, what the cache holds of them, what services need in their environment (if all are
+/// ready), and where the summary is. Nothing after a dry run that went well: its table has said it.
+struct Surroundings {
+  std::optional<std::int64_t> free;  ///< bytes, on the cache's volume
+  std::string summary;               ///< where it was written; empty: nowhere that lasts
+};
+struct ClosingLine {
+  bool is_error;
+  std::string text;
+};
+std::vector<ClosingLine> closing_lines(const RunReport& report, const Surroundings& around);
+
+/// `HF_HOME=/app/models HF_HUB_OFFLINE=1`: by which services find this cache, and ask nobody. As a shell reads it.
+std::string services_environment(const std::string& cache_dir);
 
 /// Markdown to append to the file that GITHUB_STEP_SUMMARY names, whatever stands before it there: a table of the
 /// models, the outcome line, the errors with their hints.

@@ -40,7 +40,14 @@ std::vector<Planned> planned_of(const std::vector<ModelRun>& models);
 std::map<Digest, Digest> verified_sha256(const ModelRun& model);
 /// `snapshot` is the folder, empty if there is none.
 ModelReport report_of(const ModelRun& model, Purpose purpose, const std::string& snapshot);
-/// The table that a dry run prints.
-std::string plan_table(const std::vector<ModelRun>& models, const std::string& cache_dir);
+
+/// Where a dry run's models would go, and how wide its table may be.
+struct Place {
+  std::string folder;
+  std::optional<std::int64_t> free;  ///< bytes, if known
+  std::optional<int> columns;        ///< of a terminal
+};
+/// What a dry run prints: the models, what is to be fetched of each, and what is free when it is there.
+std::string plan_table(const std::vector<ModelRun>& models, const Place& place);
 
 }  // namespace model_prep

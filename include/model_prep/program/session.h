@@ -59,7 +59,8 @@ class Session {
   int finish(const RunReport& report);
 
  private:
-  void write_summary(const RunReport& report);
+  /// Where it is now; empty: on stdout, or nowhere.
+  std::string write_summary(const RunReport& report);
 };
 
 }  // namespace model_prep

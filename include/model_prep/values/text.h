@@ -23,7 +23,7 @@ std::string loggable(std::string_view text);
 /// Printable, and not much longer than `most` bytes: what was cut is `…`.
 std::string shown(std::string_view text, std::size_t most = 120);
 
-/// `91.6 MB`: powers of 1000, as the Hub's pages count.
+/// `91.6 MB`, from ten GB on `12.3 GB`: powers of 1000, as the Hub's pages count.
 std::string megabytes(std::int64_t bytes);
 
 }  // namespace model_prep
