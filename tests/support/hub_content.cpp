@@ -141,6 +141,14 @@ FileDigests digests_of(const HubFile& file) {
   return digests;
 }
 
+std::string_view kind_of(std::string_view id) {
+  for (const std::string_view kind : {"datasets", "spaces"})
+    if (id.substr(0, id.find('/')) == kind) return kind;
+  return "models";
+}
+
+std::string_view name_of(std::string_view id) { return kind_of(id) == "models" ? id : id.substr(id.find('/') + 1); }
+
 HubRepo make_repo(std::string id, std::vector<HubFile> files, std::string commit) {
   if (commit.empty()) commit = sha1_hex("the only commit of " + id);
   HubRepo repo;

@@ -87,13 +87,19 @@ struct HubRepo {
     disabled,      ///< info is public and says so, all else is 403
   };
 
-  std::string id;                                       ///< "org/name", or "name"
+  /// "org/name", or "name"; of a dataset "datasets/org/name", or "datasets/name", and "spaces/org/name" of a space.
+  std::string id;
   std::map<std::string, std::string> refs;              ///< "main", "v1.0", "refs/pr/1" -> commit
   std::map<std::string, std::vector<HubFile>> commits;  ///< 40 hex digits -> files
   Access access = Access::open;
   std::string renamed_to;    ///< not empty: everything is a relative 307 to this id
   bool has_tree_api = true;  ///< false: a mirror that answers 404 to /tree/
 };
+
+/// What `id` begins with: "models" (which it leaves out), "datasets" or "spaces".
+std::string_view kind_of(std::string_view id);
+/// The id without it.
+std::string_view name_of(std::string_view id);
 
 /// A repository with one commit under `main`; without `commit` it gets one made from its id.
 HubRepo make_repo(std::string id, std::vector<HubFile> files, std::string commit = {});

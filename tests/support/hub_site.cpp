@@ -15,11 +15,9 @@ constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
 constexpr std::string_view kJsonText = "application/json; charset=utf-8";
 
 // A repository cannot have these names, so an id without an organisation is told from one with.
-constexpr std::array<std::string_view, 5> kModelVerbs = {"revision", "tree", "refs", "paths-info", "xet-read-token"};
+constexpr std::array<std::string_view, 5> kVerbs = {"revision", "tree", "refs", "paths-info", "xet-read-token"};
 
-bool is_verb(std::string_view segment) {
-  return std::find(kModelVerbs.begin(), kModelVerbs.end(), segment) != kModelVerbs.end();
-}
+bool is_verb(std::string_view segment) { return std::find(kVerbs.begin(), kVerbs.end(), segment) != kVerbs.end(); }
 
 std::vector<std::string> decoded_segments(std::string_view path) {
   std::vector<std::string> segments;
@@ -33,6 +31,11 @@ std::string join(std::span<const std::string> segments) {
   std::string path;
   for (const std::string& segment : segments) path += (path.empty() ? "" : "/") + segment;
   return path;
+}
+
+/// Of the kind and the name behind it.
+std::string id_of(std::span<const std::string> segments) {
+  return join(segments[0] == "models" ? segments.subspan(1) : segments);
 }
 
 Answer unknown_route() {
@@ -68,6 +71,8 @@ std::string weak_etag(std::string_view body) {
   for (std::size_t rest = body.size(); rest > 0; rest /= 16) length.insert(0, 1, "0123456789abcdef"[rest % 16]);
   return "W/\"" + (length.empty() ? "0" : length) + "-" + base64(bytes).substr(0, 27) + "\"";
 }
+
+bool is_kind(std::string_view segment) { return segment == "datasets" || segment == "spaces"; }
 
 std::string sibling_hash(const std::string& repo_id, const HubFile& file, const FileDigests& digests) {
   return sha256_hex("xet\n" + repo_id + "\n" + file.path + "\n" + digests.sha256);
@@ -116,29 +121,30 @@ Answer HubSite::route_hub(const HttpRequest& request) const {
   path.remove_prefix(options_.path_prefix.size());
   const Segments segments = decoded_segments(path);
   const bool is_read = request.method == "GET" || request.method == "HEAD";
-  if (segments.size() >= 3 && segments[0] == "api" && segments[1] == "models") {
-    return route_model(request, {segments.begin() + 2, segments.end()});
+  if (segments.size() >= 3 && segments[0] == "api" && (segments[1] == "models" || is_kind(segments[1]))) {
+    return route_api(request, {segments.begin() + 1, segments.end()});
   }
   if (is_read && segments.size() >= 5 && segments[0] == "api" && segments[1] == "resolve-cache") {
-    return resolve_cache(request, {segments.begin() + 3, segments.end()});
+    return resolve_cache(request, {segments.begin() + 2, segments.end()});
   }
   const auto verb = std::find(segments.begin(), segments.end(), "resolve");
   const auto id_length = static_cast<std::size_t>(verb - segments.begin());
-  if (!is_read || id_length < 1 || id_length > 2 || id_length + 2 >= segments.size()) return unknown_route();
+  const std::size_t kind_length = is_kind(segments[0]) ? 1 : 0;
+  if (!is_read || id_length < kind_length + 1 || id_length > kind_length + 2 || id_length + 2 >= segments.size())
+    return unknown_route();
   const std::span all(segments);
   const std::string file = join(all.subspan(id_length + 2));
   return with_kind(resolve(request, join(all.first(id_length)), segments[id_length + 1], file), "resolve", file);
 }
 
-Answer HubSite::route_model(const HttpRequest& request, const Segments& segments) const {
-  const std::size_t id_length = segments.size() >= 2 && !is_verb(segments[1]) ? 2 : 1;
-  const std::span all(segments);
-  const std::string id = join(all.first(id_length));
-  Answer answer = route_model_verb(request, id, {segments.begin() + static_cast<int>(id_length), segments.end()});
+Answer HubSite::route_api(const HttpRequest& request, const Segments& segments) const {
+  const std::size_t id_end = segments.size() >= 3 && !is_verb(segments[2]) ? 3 : 2;
+  const std::string id = id_of(std::span(segments).first(id_end));
+  Answer answer = route_verb(request, id, {segments.begin() + static_cast<int>(id_end), segments.end()});
   return answer.status >= 400 ? json_error(answer) : answer;
 }
 
-Answer HubSite::route_model_verb(const HttpRequest& request, const std::string& id, const Segments& rest) const {
+Answer HubSite::route_verb(const HttpRequest& request, const std::string& id, const Segments& rest) const {
   const std::string verb = rest.empty() ? "revision" : rest[0];
   const std::string revision = rest.size() < 2 ? "main" : rest[1];
   const bool is_post = request.method == "POST";

@@ -58,8 +58,8 @@ class HubSite {
   using Segments = std::vector<std::string>;
 
   Answer route_hub(const HttpRequest& request) const;
-  Answer route_model(const HttpRequest& request, const Segments& segments) const;
-  Answer route_model_verb(const HttpRequest& request, const std::string& id, const Segments& rest) const;
+  Answer route_api(const HttpRequest& request, const Segments& segments) const;
+  Answer route_verb(const HttpRequest& request, const std::string& id, const Segments& rest) const;
   void add_common_headers(Answer& answer);
   void count_request(Answer& answer);
 

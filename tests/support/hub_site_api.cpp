@@ -145,21 +145,26 @@ Answer HubSite::repo_info(const HttpRequest& request, const Place& place) const 
   for (const SiteFile& file : place.repo->commits.at(place.commit)) {
     siblings.push_back(sibling(file, is_masked ? Hashes::masked : Hashes::shown, with_blobs));
   }
-  return json_answer({{"_id", sha1_hex(repo.id).substr(0, 24)},
-                      {"id", repo.id},
-                      {"private", repo.access == HubRepo::Access::private_},
-                      {"tags", Json::array({"region:us"})},
-                      {"downloads", 0},
-                      {"likes", 0},
-                      {"modelId", repo.id},
-                      {"author", repo.id.substr(0, repo.id.find('/'))},
-                      {"sha", place.commit},
-                      {"lastModified", "2024-11-01T10:26:30.000Z"},
-                      {"gated", gated_value(repo.access)},
-                      {"disabled", repo.access == HubRepo::Access::disabled},
-                      {"siblings", std::move(siblings)},
-                      {"spaces", Json::array()},
-                      {"createdAt", "2022-03-02T23:29:05.000Z"}});
+  const std::string id(name_of(repo.id));
+  Json info = {{"_id", sha1_hex(repo.id).substr(0, 24)},
+               {"id", id},
+               {"private", repo.access == HubRepo::Access::private_},
+               {"tags", Json::array({"region:us"})},
+               {"downloads", 0},
+               {"likes", 0},
+               {"modelId", id},
+               {"author", id.substr(0, id.find('/'))},
+               {"sha", place.commit},
+               {"lastModified", "2024-11-01T10:26:30.000Z"},
+               {"gated", gated_value(repo.access)},
+               {"disabled", repo.access == HubRepo::Access::disabled},
+               {"siblings", std::move(siblings)},
+               {"spaces", Json::array()},
+               {"createdAt", "2022-03-02T23:29:05.000Z"}};
+  if (kind_of(repo.id) != "models")
+    for (const char* of_models : {"modelId", "spaces"}) info.erase(of_models);
+  if (kind_of(repo.id) == "spaces") info["sdk"] = "static";
+  return json_answer(info);
 }
 
 Answer HubSite::tree(const HttpRequest& request, const Place& place, const std::string& folder) const {

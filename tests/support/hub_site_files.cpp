@@ -55,6 +55,11 @@ bool is_in_future(const std::string& unix_seconds) {
          std::chrono::system_clock::now() < std::chrono::system_clock::time_point(std::chrono::seconds(*seconds));
 }
 
+/// `models/org/name`: as in the API's addresses.
+std::string api_name(const HubRepo& repo) {
+  return std::string(kind_of(repo.id)) + "/" + std::string(name_of(repo.id));
+}
+
 const SiteFile* find_file(const std::vector<SiteFile>& files, const std::string& path) {
   const auto place =
       std::find_if(files.begin(), files.end(), [&](const SiteFile& file) { return file.file.path == path; });
@@ -94,7 +99,9 @@ HubSite::Place HubSite::find_place_of_file(const HttpRequest& request, const std
   // The gate comes before the check of the token, of the revision and of the entry, all recorded.
   if (repo != nullptr && is_gated(repo->repo) && caller != Caller::granted && !is_public_in_gated(path)) {
     const bool is_known = caller == Caller::valid_without_access;
-    const std::string restricted = "Access to model " + id + " is restricted";
+    const std::string_view kinds = kind_of(id);
+    const std::string restricted = "Access to " + std::string(kinds.substr(0, kinds.size() - 1)) + " " +
+                                   std::string(name_of(id)) + " is restricted";
     return {nullptr,
             {},
             is_known
@@ -128,12 +135,13 @@ Answer HubSite::resolve(const HttpRequest& request, const std::string& id, const
 }
 
 Answer HubSite::resolve_cache(const HttpRequest& request, const Segments& segments) const {
-  const std::size_t id_length = segments.size() >= 2 && is_commit(segments[1]) ? 1 : 2;
-  if (segments.size() < id_length + 2) return error_answer(404, "", "Not found");
-  std::string path = segments[id_length + 1];
-  for (std::size_t i = id_length + 2; i < segments.size(); ++i) path += "/" + segments[i];
-  const std::string id = id_length == 1 ? segments[0] : segments[0] + "/" + segments[1];
-  const std::string& commit = segments[id_length];
+  const std::size_t id_end = segments.size() >= 3 && is_commit(segments[2]) ? 2 : 3;
+  if (segments.size() < id_end + 2) return error_answer(404, "", "Not found");
+  std::string path = segments[id_end + 1];
+  for (std::size_t i = id_end + 2; i < segments.size(); ++i) path += "/" + segments[i];
+  std::string id = segments[0] == "models" ? "" : segments[0] + "/";
+  id += id_end == 2 ? segments[1] : segments[1] + "/" + segments[2];
+  const std::string& commit = segments[id_end];
   Answer answer = error_answer(400, "", "Invalid commit: " + commit);
   if (is_commit(commit)) {
     const Place place = find_place_of_file(request, id, commit, path);
@@ -148,7 +156,7 @@ Answer HubSite::resolve_cache(const HttpRequest& request, const Segments& segmen
 
 Answer HubSite::redirect_to_cache(const HttpRequest& request, const Place& place, const SiteFile& file) const {
   const std::string etag = quoted(file.digests.git_sha1);
-  Answer answer = redirect(307, options_.path_prefix + "/api/resolve-cache/models/" + place.repo->repo.id + "/" +
+  Answer answer = redirect(307, options_.path_prefix + "/api/resolve-cache/" + api_name(place.repo->repo) + "/" +
                                     place.commit + "/" + percent_encode(file.file.path, "/") + "?" +
                                     percent_encode(request.path) + "=&etag=" + percent_encode(etag));
   set_header(answer.headers, "X-Repo-Commit", place.commit);
@@ -173,7 +181,7 @@ Answer HubSite::redirect_to_payload(const HttpRequest& request, const Place& pla
   set_header(answer.headers, "X-Xet-Hash", file.xet_hash);
   // Both lead back to this hub, which answers 404: a Xet client must not leave the loopback interface.
   set_header(answer.headers, "Link",
-             "<" + hub_origin_ + options_.path_prefix + "/api/models/" + place.repo->repo.id + "/xet-read-token/" +
+             "<" + hub_origin_ + options_.path_prefix + "/api/" + api_name(place.repo->repo) + "/xet-read-token/" +
                  place.commit + ">; rel=\"xet-auth\", <" + hub_origin_ + "/cas/v1/reconstructions/" + file.xet_hash +
                  ">; rel=\"xet-reconstruction-info\"");
   set_header(answer.headers, "Accept-Ranges", "bytes");

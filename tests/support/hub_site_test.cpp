@@ -42,6 +42,39 @@ TEST_CASE("a revision with a slash is one encoded segment, and an id needs no or
   CHECK(json_of(ask(hub, "/api/models/gpt2/refs"))["pullRequests"][0]["targetCommit"] == kSampleCommit);
 }
 
+TEST_CASE("a dataset and a space are told from a model of the same name, on all routes") {
+  SampleHub hub;
+  for (const std::string kind : {"datasets", "spaces"}) {
+    CAPTURE(kind);
+    hub.add(make_repo(kind + "/org/name", {{"config.json", kind}, {"rows.bin", "of " + kind, true}}));
+    const auto info = json_of(ask(hub, "/api/" + kind + "/org/name"));
+    CHECK(info["id"] == "org/name");
+    CHECK_FALSE(info.contains("modelId"));
+    CHECK(json_of(ask(hub, "/api/" + kind + "/org/name/tree/main")).size() == 2);
+    const Response small = ask(hub, "/" + kind + "/org/name/resolve/main/config.json");
+    CHECK(small.header("location").starts_with("/api/resolve-cache/" + kind + "/org/name/"));
+    CHECK(fetch(hub, "/" + kind + "/org/name/resolve/main/config.json").body == kind);
+    CHECK(fetch(hub, "/" + kind + "/org/name/resolve/main/rows.bin").body == "of " + kind);
+  }
+  CHECK(json_of(ask(hub, "/api/models/org/name"))["modelId"] == "org/name");
+  CHECK(fetch(hub, "/org/name/resolve/main/config.json").body == "{\"a\": 1}\n");
+  CHECK(ask(hub, "/api/models/datasets/org/name").status == 404);
+}
+
+TEST_CASE("a dataset without an organisation is a relative 307 to its new home") {
+  FakeHub hub;
+  HubRepo old;
+  old.id = "datasets/squad";
+  old.renamed_to = "datasets/rajpurkar/squad";
+  hub.add(old);
+  hub.add(make_repo("datasets/rajpurkar/squad", {{"train.csv", "1,2"}}));
+  CHECK(ask(hub, "/api/datasets/squad/revision/main?blobs=true").header("location") ==
+        "/api/datasets/rajpurkar/squad/revision/main?blobs=true");
+  CHECK(ask(hub, "/datasets/squad/resolve/main/train.csv").header("location") ==
+        "/datasets/rajpurkar/squad/resolve/main/train.csv");
+  CHECK(fetch(hub, "/datasets/squad/resolve/main/train.csv").body == "1,2");
+}
+
 TEST_CASE("a tree lists directories first, and LFS files with both hashes") {
   SampleHub hub;
   const auto tree = json_of(ask(hub, kTree));
