@@ -40,14 +40,15 @@ std::string said(const ResponseHead& head) {
 }
 
 Error gated(const ResponseHead& head, const Asked& asked) {
-  Error error{ErrorKind::gated, fmt::format("{}: access to this model is restricted{}", asked.object, said(head)), {}};
+  Error error{
+      ErrorKind::gated, fmt::format("{}: access to this repository is restricted{}", asked.object, said(head)), {}};
   error.hint = asked.with_token
                    ? fmt::format(
-                         "the token's account must be granted access: open the page of {} on the Hub and accept "
+                         "the token's account must be granted access: open https://huggingface.co/{} and accept "
                          "its conditions",
                          asked.repo)
                    : fmt::format(
-                         "accept the conditions on the page of {} on the Hub, then set HF_TOKEN to a token of "
+                         "accept the conditions on https://huggingface.co/{}, then set HF_TOKEN to a token of "
                          "that account",
                          asked.repo);
   return error;

@@ -163,9 +163,9 @@ Result<std::vector<RemoteFile>> select_files(const Listing& listing, const Model
                                    [&](const RepoPath& path) { return rule.keeps(path); });
   if (masked != listing.masked.end())
     return Error{ErrorKind::gated,
-                 fmt::format("{}: access to this model is restricted: the Hub hides the digest of {}", spec.repo.text(),
-                             masked->text()),
-                 fmt::format("accept the conditions on the page of {} on the Hub, and set HF_TOKEN to a token of that "
+                 fmt::format("{}: access to this repository is restricted: the Hub hides the digest of {}",
+                             spec.repo.text(), masked->text()),
+                 fmt::format("accept the conditions on https://huggingface.co/{}, and set HF_TOKEN to a token of that "
                              "account",
                              spec.repo.text())};
   if (files.empty())

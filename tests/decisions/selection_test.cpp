@@ -175,8 +175,8 @@ TEST_CASE("a wanted file whose digest is masked is gated, with the page to visit
   REQUIRE_FALSE(files);
   CHECK(files.error().kind == ErrorKind::gated);
   CHECK(files.error().message ==
-        "org/name: access to this model is restricted: the Hub hides the digest of model.safetensors");
-  CHECK(files.error().hint.find("org/name") != std::string::npos);
+        "org/name: access to this repository is restricted: the Hub hides the digest of model.safetensors");
+  CHECK(files.error().hint.find("https://huggingface.co/org/name,") != std::string::npos);
 }
 
 TEST_CASE("a masked file that nobody wants does no harm") {
