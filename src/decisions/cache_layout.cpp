@@ -6,9 +6,11 @@
 namespace model_prep {
 
 std::string repo_folder_name(const RepoId& repo) {
-  std::string name = "models--" + repo.text();
-  if (const std::size_t slash = name.find('/'); slash != std::string::npos) name.replace(slash, 1, "--");
-  return name;
+  const std::string_view name = repo.name();
+  const std::size_t slash = name.find('/');
+  std::string folder = std::string(plural(repo.kind())) + "--" + std::string(name.substr(0, slash));
+  if (slash != std::string_view::npos) folder += "--" + std::string(name.substr(slash + 1));
+  return folder;
 }
 
 std::string link_target(const RepoPath& path, const Digest& blob) {

@@ -93,14 +93,17 @@ Result<Hub> Hub::parse(std::string_view endpoint) {
 
 Url Hub::at(const std::string& path) const { return {endpoint_.text + path, endpoint_.origin, endpoint_.https}; }
 
+Url Hub::api(const RepoId& repo, const std::string& rest) const {
+  return at(fmt::format("/api/{}/{}/{}", plural(repo.kind()), repo.name(), rest));
+}
 Url Hub::info(const RepoId& repo, const Revision& revision) const {
-  return at(fmt::format("/api/models/{}/revision/{}", repo.text(), percent_encode(revision.text())));
+  return api(repo, "revision/" + percent_encode(revision.text()));
 }
 Url Hub::tree(const RepoId& repo, const CommitId& commit) const {
-  return at(fmt::format("/api/models/{}/tree/{}?recursive=true&expand=false", repo.text(), commit.hex()));
+  return api(repo, fmt::format("tree/{}?recursive=true&expand=false", commit.hex()));
 }
 Url Hub::blobs(const RepoId& repo, const CommitId& commit) const {
-  return at(fmt::format("/api/models/{}/revision/{}?blobs=true", repo.text(), commit.hex()));
+  return api(repo, fmt::format("revision/{}?blobs=true", commit.hex()));
 }
 Url Hub::resolve(const RepoId& repo, const CommitId& commit, const RepoPath& path) const {
   return at(fmt::format("/{}/resolve/{}/{}", repo.text(), commit.hex(), encode_path(path)));

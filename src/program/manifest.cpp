@@ -154,6 +154,10 @@ ManifestModel read_model(const std::string& key, const Json& json, const std::st
     Object(*files, object.at("files")).each([&](const auto& name, const Json& entry, const auto& at) {
       model.files.emplace(good(RepoPath::parse(name), at), read_file_lock(entry, at));
     });
+  for (const Variant& variant : model.variants)
+    if (model.repo.kind() != RepoKind::model && variant.name != "all")
+      throw Fault{fmt::format("{}: only models have variants; the files of a dataset or space are its variant all",
+                              object.at("variants." + variant.name))};
   for (const std::string& name : object.texts("locked")) {
     if (name != "all" && std::none_of(model.variants.begin(), model.variants.end(),
                                       [&](const Variant& variant) { return variant.name == name; }))
@@ -179,6 +183,11 @@ bool is_everything(const FileFilter& filter) {
   return filter.exclude.empty() && filter.include == std::vector<std::string>{"*"};
 }
 
+/// The variant to ask for: of a dataset or space there is but one, so that none is missed.
+std::string variant_of(const ManifestModel& model, const std::string& wanted) {
+  return model.repo.kind() == RepoKind::model ? wanted : "all";
+}
+
 /// The variant to take: the one that is wanted, else fp32, else what there is. `all` needs no description.
 Variant choose_variant(const ManifestModel& model, const std::string& wanted) {
   const auto named = [&](const std::string& name) {
@@ -196,7 +205,8 @@ Variant choose_variant(const ManifestModel& model, const std::string& wanted) {
           .revision = {}};
 }
 
-Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& wanted) {
+Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_run) {
+  const std::string wanted = variant_of(model, of_run);
   const Variant variant = choose_variant(model, wanted);
   const bool elsewhere = variant.repo && *variant.repo != model.repo;
   ModelSpec spec{.key = model.key,
@@ -226,7 +236,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& wante
   return spec;
 }
 
-/// `org/name[@revision]`.
+/// `org/name[@revision]`, `datasets/org/name[@revision]`, `spaces/org/name[@revision]`.
 Result<ManifestModel> make_free_model(const std::string& text) {
   const std::size_t at = text.find('@');
   const auto repo = RepoId::parse(std::string_view(text).substr(0, at));

@@ -28,19 +28,19 @@ std::vector<Service> find_services(const Settings& settings) {
   Service hub{"huggingface_hub", home ? canonical_path(*home + "/hub") : "", "HF_HUB_CACHE"};
   if (const auto named = first_of(settings, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}))
     hub = {hub.name, named->value, named->name};
-  Service four{"transformers 4", hub.folder, hub.setting};
+  Service four{"transformers 4", hub.folder, hub.setting, Service::Loads::models};
   if (const auto named =
           first_of(settings, {"TRANSFORMERS_CACHE", "PYTORCH_TRANSFORMERS_CACHE", "PYTORCH_PRETRAINED_BERT_CACHE"}))
-    four = {four.name, named->value, named->name};
-  Service sentences{"sentence-transformers", hub.folder, hub.setting};
+    four = {four.name, named->value, named->name, Service::Loads::models};
+  Service sentences{"sentence-transformers", hub.folder, hub.setting, Service::Loads::models};
   if (const auto named = first_of(settings, {"SENTENCE_TRANSFORMERS_HOME"}))
-    sentences = {sentences.name, named->value, named->name};
+    sentences = {sentences.name, named->value, named->name, Service::Loads::models};
   Service rust{"hf-hub 0.x (Rust)", "", "HF_HOME"};
   if (const auto home_of_rust = hf_home(settings))
     rust.folder = canonical_path(*home_of_rust + "/hub");
   else if (const auto user = settings.get("HOME"))
     rust.folder = canonical_path(*user + "/.cache/huggingface/hub");
-  return {hub, four, {"transformers 5", hub.folder, hub.setting}, sentences, rust};
+  return {hub, four, {"transformers 5", hub.folder, hub.setting, Service::Loads::models}, sentences, rust};
 }
 
 std::optional<std::string> hf_folder(const Settings& settings) {

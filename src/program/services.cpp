@@ -41,7 +41,13 @@ std::vector<ServiceReport> ask_services(const Options& options, std::span<const 
   std::vector<ServiceReport> reports;
   for (const Service& service : options.services) {
     ServiceReport report{.name = service.name, .looks_in = service.folder, .found = {}, .missing = {}, .advice = {}};
-    for (const auto& [snapshot, folder] : models) {
+    const auto is_for = [&](const Sought& model) {
+      return service.loads == Service::Loads::anything || model.snapshot->spec.repo.kind() == RepoKind::model;
+    };
+    if (!models.empty() && std::none_of(models.begin(), models.end(), is_for)) continue;
+    for (const Sought& model : models) {
+      if (!is_for(model)) continue;
+      const auto& [snapshot, folder] = model;
       const CacheLayout at(service.folder);
       const std::string reason = service.folder.empty() ? "it looks nowhere" : reason_of(at, *snapshot);
       if (reason.empty()) {

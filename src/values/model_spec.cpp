@@ -50,14 +50,38 @@ bool is_repo_part(std::string_view part) {
 
 }  // namespace
 
+std::string_view plural(RepoKind kind) {
+  switch (kind) {
+    case RepoKind::model: return "models";
+    case RepoKind::dataset: return "datasets";
+    case RepoKind::space: return "spaces";
+  }
+  return {};
+}
+
 Result<RepoId> RepoId::parse(std::string_view text) {
-  const auto parts = split(text, '/');
+  RepoId repo{std::string(text)};
+  const auto parts = split(repo.name(), '/');
   const bool well_formed = parts.size() <= 2 && std::all_of(parts.begin(), parts.end(), is_repo_part) &&
                            text.find("--") == std::string_view::npos && text.find("..") == std::string_view::npos &&
                            !text.ends_with(".git");
-  if (well_formed) return RepoId(std::string(text));
-  return Error{ErrorKind::usage, fmt::format("'{}' is not a repository name", shown(text)),
-               "it is spelled org/name, as in the address of its page on the Hub"};
+  if (well_formed) return repo;
+  return Error{
+      ErrorKind::usage, fmt::format("'{}' is not a repository name", shown(text)),
+      "it is spelled org/name, datasets/org/name or spaces/org/name, as in the address of its page on the Hub"};
+}
+
+RepoKind RepoId::kind() const {
+  const std::string_view first = std::string_view(text_).substr(0, text_.find('/'));
+  if (first.size() < text_.size())
+    for (const RepoKind kind : {RepoKind::dataset, RepoKind::space})
+      if (first == plural(kind)) return kind;
+  return RepoKind::model;
+}
+
+std::string_view RepoId::name() const {
+  const std::string_view text = text_;
+  return kind() == RepoKind::model ? text : text.substr(plural(kind()).size() + 1);
 }
 
 Result<CommitId> CommitId::parse(std::string_view text) {

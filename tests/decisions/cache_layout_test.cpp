@@ -13,6 +13,15 @@ TEST_CASE("a repository's folder has its name with two dashes for the slash, cas
   CHECK(repo_folder_name(repo("BAAI/bGe-reRanker-Base")) == "models--BAAI--bGe-reRanker-Base");
 }
 
+TEST_CASE("a dataset's and a space's folder begin with their kind, and so do those of their locks") {
+  CHECK(repo_folder_name(repo("datasets/org/name")) == "datasets--org--name");
+  CHECK(repo_folder_name(repo("datasets/squad")) == "datasets--squad");
+  CHECK(repo_folder_name(repo("spaces/org/name")) == "spaces--org--name");
+  const CacheLayout layout("/cache");
+  CHECK(layout.repo(repo("datasets/org/name")) == "/cache/datasets--org--name");
+  CHECK(layout.lock_folder(repo("spaces/org/name")) == "/cache/.locks/spaces--org--name");
+}
+
 TEST_CASE("a snapshot's link climbs out of the snapshot and its folders") {
   // hub-protocol.md 1.3.
   const Digest blob = git_sha1('c');

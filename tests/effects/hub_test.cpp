@@ -47,6 +47,20 @@ TEST_CASE("addresses are those of the Hub, with names encoded as it wants") {
         "https://huggingface.co/org/name/resolve/" + kCommit + "/sub%20dir/we%23ird%2520%20%C3%A9.txt");
 }
 
+TEST_CASE("a dataset and a space have their own part of the API, and their kind before a file's address") {
+  const Hub hub = hub_at("https://huggingface.co");
+  CHECK(hub.info(repo("datasets/org/name"), *Revision::parse("main")).text ==
+        "https://huggingface.co/api/datasets/org/name/revision/main");
+  CHECK(hub.tree(repo("datasets/squad"), commit()).text ==
+        "https://huggingface.co/api/datasets/squad/tree/" + kCommit + "?recursive=true&expand=false");
+  CHECK(hub.blobs(repo("spaces/org/name"), commit()).text ==
+        "https://huggingface.co/api/spaces/org/name/revision/" + kCommit + "?blobs=true");
+  CHECK(hub.resolve(repo("datasets/org/name"), commit(), *RepoPath::parse("a/b.csv")).text ==
+        "https://huggingface.co/datasets/org/name/resolve/" + kCommit + "/a/b.csv");
+  CHECK(hub.resolve(repo("spaces/org/name"), commit(), *RepoPath::parse("app.py")).text ==
+        "https://huggingface.co/spaces/org/name/resolve/" + kCommit + "/app.py");
+}
+
 TEST_CASE("an endpoint may lie below a path") {
   const Hub hub = hub_at("http://mirror:8090/hf//");
   CHECK(hub.resolve(repo("org/name"), commit(), *RepoPath::parse("a/b")).text ==

@@ -19,7 +19,9 @@ void check_repo(std::string_view text) {
   const auto repo = RepoId::parse(text);
   if (!repo) return check_refusal(repo, ErrorKind::usage);
   require(repo->text() == text, "a name stays as it was typed");
-  require(text.size() <= 2 * 96 + 1 && std::count(text.begin(), text.end(), '/') <= 1, "a repository has a short name");
+  const std::string_view name = repo->name();
+  require(name.size() <= 2 * 96 + 1 && std::count(name.begin(), name.end(), '/') <= 1, "a repository has a short name");
+  require(text == name || text == std::string(plural(repo->kind())) + "/" + std::string(name), "after its kind");
   require(text.find("..") == text.npos && text.find("--") == text.npos && !text.ends_with(".git"),
           "a repository's name makes a folder's");
   require(std::all_of(text.begin(), text.end(),

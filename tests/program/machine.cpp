@@ -15,9 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string repo_folder(const HubRepo& repo) {
-  std::string name = "models--" + repo.id;
+  std::string name(name_of(repo.id));
   if (const auto slash = name.find('/'); slash != std::string::npos) name.replace(slash, 1, "--");
-  return name;
+  return std::string(kind_of(repo.id)) + "--" + name;
 }
 
 /// An entry and the folders above it.

@@ -101,7 +101,10 @@ TEST_CASE("what is wrong in a manifest is named with its path") {
       Wrong{with(R"("files":{"x":{"size":1,"sha256":"aa"}})"), "models.a.files.x.sha256"},
       Wrong{with(R"("files":{"x":{"size":1,"git_sha1":")" + std::string(64, 'a') + "\"}}"),
             "models.a.files.x.git_sha1"},
-      Wrong{with(R"("locked":["onnx"])"), "models.a.locked"});
+      Wrong{with(R"("locked":["onnx"])"), "models.a.locked"},
+      Wrong{R"({"version":1,"models":{"a":{"repo":"datasets/a/b/c"}}})", "models.a.repo"},
+      Wrong{R"({"version":1,"models":{"a":{"repo":"datasets/a/b","variants":{"onnx":{}}}}})",
+            "models.a.variants.onnx"});
   INFO(wrong.text);
   const std::string message = refusal(wrong.text);
   CHECK(contains(message, "manifest m.json: "));
@@ -167,6 +170,31 @@ TEST_CASE("any repository can be named with and without a revision") {
   CHECK(specs[1].revision.text() == "v1");
   CHECK(specs[1].key == "org/y@v1");
   CHECK(specs[2].revision.commit()->hex() == kCommit);
+}
+
+TEST_CASE("a dataset or space is taken whole whatever the variant, and none is missed") {
+  const std::string variant = GENERATE("fp32", "openvino-int8", "all");
+  const auto specs = select(R"({"version":1,"models":{"d":{"repo":"datasets/org/d"}}})",
+                            {"d", "datasets/squad@v1", "spaces/org/s"}, variant);
+  REQUIRE(specs.size() == 3);
+  CHECK(specs[0].repo.text() == "datasets/org/d");
+  CHECK(specs[1].repo.text() == "datasets/squad");
+  CHECK(specs[1].revision.text() == "v1");
+  CHECK(specs[2].repo.kind() == RepoKind::space);
+  for (const ModelSpec& spec : specs) {
+    CHECK(spec.variant == "all");
+    CHECK(spec.variant_requested == "all");
+    CHECK(spec.whole_commit);
+  }
+}
+
+TEST_CASE("a manifest may take a part of a dataset, as its variant all") {
+  const auto spec = select(R"({"version":1,"models":{"d":{"repo":"datasets/org/d",
+      "variants":{"all":{"include":["data/train-*"]}}}}})",
+                           {"d"})
+                        .at(0);
+  CHECK(spec.filter.include == std::vector<std::string>{"data/train-*"});
+  CHECK_FALSE(spec.whole_commit);
 }
 
 TEST_CASE("a model that is named twice is taken once, and all of them if none is named") {

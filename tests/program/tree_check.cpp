@@ -127,7 +127,7 @@ std::vector<std::string> wrong_in(const fs::path& cache, const std::vector<HubRe
   if (!fs::exists(cache)) return wrong;
   for (const fs::directory_entry& entry : fs::directory_iterator(cache)) {
     const std::string name = entry.path().filename();
-    if (name.starts_with("models--")) {
+    if (name.starts_with("models--") || name.starts_with("datasets--") || name.starts_with("spaces--")) {
       Check(entry.path(), repos, wrong).run();
     } else if (name != ".locks" && name != "model-prep-summary.json" && !is_leftover(entry.path())) {
       wrong.push_back(entry.path().string() + " is unknown");

@@ -66,6 +66,31 @@ TEST_CASE("repository names are taken as they are spelled") {
   CHECK(repo->text() == text);
 }
 
+TEST_CASE("a dataset and a space are spelled as in the address of their page, with and without an organisation") {
+  const RepoId dataset = *RepoId::parse("datasets/org/name");
+  CHECK(dataset.kind() == RepoKind::dataset);
+  CHECK(dataset.name() == "org/name");
+  CHECK(dataset.text() == "datasets/org/name");
+  const RepoId canonical = *RepoId::parse("datasets/squad");
+  CHECK(canonical.kind() == RepoKind::dataset);
+  CHECK(canonical.name() == "squad");
+  CHECK(RepoId::parse("spaces/org/name")->kind() == RepoKind::space);
+  CHECK(RepoId::parse("spaces/org/name")->name() == "org/name");
+  CHECK(RepoId::parse("org/name")->kind() == RepoKind::model);
+  CHECK(RepoId::parse("org/name")->name() == "org/name");
+  CHECK(*RepoId::parse("org/name") != dataset);
+  CHECK(RepoId::parse("datasets/datasets/squad")->name() == "datasets/squad");
+}
+
+TEST_CASE("a word that only looks like a kind is an organisation or a name") {
+  const std::string text =
+      GENERATE(as<std::string>{}, "datasets", "spaces", "org/datasets", "Datasets/a", "dataset/a", "models/a");
+  const auto repo = RepoId::parse(text);
+  REQUIRE(repo);
+  CHECK(repo->kind() == RepoKind::model);
+  CHECK(repo->name() == text);
+}
+
 TEST_CASE("a repository name of 96 characters is the longest") {
   CHECK(RepoId::parse("org/" + std::string(96, 'a')));
   CHECK_FALSE(RepoId::parse("org/" + std::string(97, 'a')));
@@ -75,7 +100,8 @@ TEST_CASE("what is no repository name is refused as usage, with a hint") {
   const std::string text =
       GENERATE(as<std::string>{}, "", "/", "a/", "/a", "a/b/c", "..", ".", "a/..", "../a", "a..b", "a/b..c", "a--b",
                "org/a--b", "-a", "a-", ".a", "a.", "a/-b", "a/b.", "a/b.git", "b.git", "a b", "a/b c", "a\\b", "a/b\n",
-               "a:b", "a@b", "a/b?c", "a/b#c", "a/b%2e", "a/\xc3\xa9", "models--a--b", "https://huggingface.co/a/b");
+               "a:b", "a@b", "a/b?c", "a/b#c", "a/b%2e", "a/\xc3\xa9", "models--a--b", "https://huggingface.co/a/b",
+               "datasets/", "datasets//a", "datasets/a/b/c", "models/a/b", "kernels/a/b", "spaces/a/..");
   CAPTURE(text);
   const auto repo = RepoId::parse(text);
   REQUIRE_FALSE(repo);

@@ -4,7 +4,7 @@
 //   <cache>/                                       the hub cache: HF_HUB_CACHE, or $HF_HOME/hub
 //     .locks/<folder>/<blob>.lock                  flock files, shared with huggingface_hub (hub-protocol.md 1.8)
 //     .locks/<folder>/model-prep.lock              who fills the repository shares it, who cleans it has it alone
-//     <folder>/                                    models--org--name
+//     <folder>/                                    models--org--name, datasets--org--name, spaces--org--name
 //       blobs/<blob>                               a file's content under its digest; appears only when verified
 //       blobs/<blob>.<tag>.model-prep.incomplete   staging: bytes in any order, of the process with this tag
 //       blobs/<blob>.model-prep.resume             which staging file counts, what of it is on disk, who writes it
@@ -37,7 +37,7 @@
 
 namespace model_prep {
 
-/// `models--org--name`.
+/// `models--org--name`, `datasets--org--name`, `spaces--org--name`.
 std::string repo_folder_name(const RepoId& repo);
 
 /// What a link at `path` in a snapshot holds: `../../blobs/<hex>` and one `../` more for each folder in `path`

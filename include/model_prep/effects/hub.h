@@ -34,6 +34,7 @@ class Hub {
  private:
   explicit Hub(Url endpoint) : endpoint_(std::move(endpoint)) {}
   Url at(const std::string& path) const;
+  Url api(const RepoId& repo, const std::string& rest) const;
   Url endpoint_;
 };
 

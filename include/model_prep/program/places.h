@@ -2,6 +2,7 @@
 // Where things lie, as flags and environment say (README, "Options"; hub-protocol.md sections 2 and 2.1).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,9 +23,11 @@ Result<Places> find_places(const Settings& settings);
 /// A kind of service, and the folder in which it looks for `models--…` under this environment, which is taken to be
 /// the service's too. What model-prep itself is told by flag does not count.
 struct Service {
+  enum class Loads : std::uint8_t { models, anything };
   std::string name;
   std::string folder;   ///< absolute, without links; empty: nowhere
   std::string setting;  ///< the variable that would send it to another hub cache
+  Loads loads{Loads::anything};
 };
 std::vector<Service> find_services(const Settings& settings);
 

@@ -18,12 +18,21 @@
 
 namespace model_prep {
 
-/// `org/name` or `name`, spelled as the user did: the cache folder keeps that spelling even when the Hub redirects.
-/// Rules: hub-protocol.md 1.1. Refused as `usage`.
+enum class RepoKind : std::uint8_t { model, dataset, space };
+/// As paths and folders have it: `models`, `datasets`, `spaces`.
+std::string_view plural(RepoKind kind);
+
+/// A model is `org/name` or `name`; a dataset is `datasets/org/name` or `datasets/name`, and a space likewise: as in
+/// the address of its page on the Hub, where for that reason no organisation can have the name `datasets` or `spaces`.
+/// Spelled as the user did: the cache folder keeps that spelling even when the Hub redirects. Rules: hub-protocol.md
+/// 1.1. Refused as `usage`.
 class RepoId {
  public:
   static Result<RepoId> parse(std::string_view text);
   const std::string& text() const { return text_; }
+  RepoKind kind() const;
+  /// Without its kind: `org/name`.
+  std::string_view name() const;
   auto operator<=>(const RepoId&) const = default;
 
  private:
