@@ -23,15 +23,15 @@ def digest_is(data, entry):
         assert hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == entry["git_sha1"], entry
 
 
-def store(repo, cache_dir):
+def store(repo, cache_dir, repo_type="model"):
     from huggingface_hub import constants
 
-    return pathlib.Path(cache_dir or constants.HF_HUB_CACHE) / ("models--" + repo.replace("/", "--"))
+    return pathlib.Path(cache_dir or constants.HF_HUB_CACHE) / "--".join([repo_type + "s", *repo.split("/")])
 
 
-def layout(repo, commit, cache_dir=None):
+def layout(repo, commit, cache_dir=None, repo_type="model"):
     """Every name and every link on the disk, without asking huggingface_hub."""
-    folder = store(repo, cache_dir)
+    folder = store(repo, cache_dir, repo_type)
     for ref in ("main", commit):
         assert (folder / "refs" / ref).read_bytes() == commit.encode(), ref
     root = folder / "snapshots" / commit
@@ -48,13 +48,13 @@ def layout(repo, commit, cache_dir=None):
     return sorted(str(path.relative_to(root)) for path in files)
 
 
-def scan(repo, commit, cache_dir=None):
+def scan(repo, commit, cache_dir=None, repo_type="model"):
     """What `hf cache ls` sees: no warning, the repository, and no revision that `hf cache prune` would delete."""
     from huggingface_hub import scan_cache_dir
 
     info = scan_cache_dir(cache_dir)
     assert not info.warnings, info.warnings
-    (found,) = [entry for entry in info.repos if entry.repo_id == repo]
+    (found,) = [entry for entry in info.repos if (entry.repo_type, entry.repo_id) == (repo_type, repo)]
     (revision,) = found.revisions
     assert revision.commit_hash == commit and {"main", commit} <= set(revision.refs), revision
     return {"files": len(revision.files), "size": found.size_on_disk}
@@ -73,33 +73,34 @@ def version_of(package):
     return importlib.import_module(package).__version__
 
 
-def offline(repo, commit, files, whole, cache_dirs):
+def offline(repo, commit, files, whole, cache_dirs, repo_type="model"):
     """In each place: by default revision with everything, by commit each file; nothing may touch the network."""
     from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
 
     assert os.environ["HF_HUB_OFFLINE"] == "1"
     for cache_dir in cache_dirs:
-        folder = snapshot_download(repo, cache_dir=cache_dir)
+        where = {"repo_type": repo_type, "cache_dir": cache_dir}
+        folder = snapshot_download(repo, **where)
         assert pathlib.Path(folder).name == commit
-        assert snapshot_download(repo, cache_dir=cache_dir, local_files_only=True) == folder
-        assert snapshot_download(repo, cache_dir=cache_dir, revision=commit, local_files_only=True) == folder
+        assert snapshot_download(repo, **where, local_files_only=True) == folder
+        assert snapshot_download(repo, **where, revision=commit, local_files_only=True) == folder
         if whole:  # 1.26 to 2.1 need the listing for this, which is there only for a whole commit
-            assert snapshot_download(repo, cache_dir=cache_dir, revision=commit) == folder
+            assert snapshot_download(repo, **where, revision=commit) == folder
         for path, entry in files.items():
             for revision in (None, "main", commit):
-                found = hf_hub_download(repo, path, cache_dir=cache_dir, revision=revision)
+                found = hf_hub_download(repo, path, **where, revision=revision)
                 assert found == os.path.join(folder, path), found
-            assert isinstance(try_to_load_from_cache(repo, path, cache_dir=cache_dir), str), path
+            assert isinstance(try_to_load_from_cache(repo, path, **where), str), path
             digest_is(pathlib.Path(found).read_bytes(), entry)
         below = [path for path in pathlib.Path(folder).rglob("*") if not path.is_dir()]
         assert sorted(str(path.relative_to(folder)) for path in below) == sorted(files)
 
 
-def download(repo, cache_dir=None, revision=None, allow_patterns=None, max_workers=8):
+def download(repo, cache_dir=None, revision=None, allow_patterns=None, max_workers=8, repo_type="model"):
     from huggingface_hub import snapshot_download
 
     return snapshot_download(repo, cache_dir=cache_dir, revision=revision, allow_patterns=allow_patterns,
-                             max_workers=max_workers)
+                             max_workers=max_workers, repo_type=repo_type)
 
 
 def download_each(repo, files, cache_dir=None, revision=None):
@@ -108,13 +109,13 @@ def download_each(repo, files, cache_dir=None, revision=None):
     return [hf_hub_download(repo, path, cache_dir=cache_dir, revision=revision) for path in files]
 
 
-def verify(repo, cache_dir=None):
+def verify(repo, cache_dir=None, repo_type="model"):
     """The same check as `hf cache verify`."""
     from huggingface_hub import HfApi
 
     if not hasattr(HfApi, "verify_repo_checksums"):
         return None
-    result = HfApi().verify_repo_checksums(repo, cache_dir=cache_dir)
+    result = HfApi().verify_repo_checksums(repo, cache_dir=cache_dir, repo_type=repo_type)
     assert not result.mismatches and not result.extra_paths, result
     return {"checked": result.checked_count, "missing": result.missing_paths}
 
