@@ -338,7 +338,7 @@ TEST_CASE("a signal ends the hashing within a second, and the summary says so") 
   fs::create_directories(repo / "snapshots" / commit);
   fs::create_symlink("../../blobs/" + digest, repo / "snapshots" / commit / "w.bin");
   const auto program = machine.start({"verify"});
-  REQUIRE(program->wait_for_err("hashing 40000.0 MB in 1 files"));
+  REQUIRE(program->wait_for_err("hashing 40.0 GB in 1 files"));
   const auto sent = std::chrono::steady_clock::now();
   program->send_signal(SIGTERM);
   const Run run = machine.end_of(*program);
