@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cctype>
 #include <map>
 #include <type_traits>
 
@@ -13,6 +12,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include "model_prep/decisions/header_limit.h"
 #include "model_prep/decisions/pace.h"
 #include "model_prep/effects/owned.h"
 #include "model_prep/effects/proxy.h"
@@ -30,11 +30,7 @@ constexpr long kConnectSeconds = 30;
 constexpr std::chrono::milliseconds kLongestPoll = std::chrono::minutes(10);
 constexpr long kBufferBytes = 128 * 1024;  // fewer calls per GiB on plain http; TLS gives 16 KiB whatever it says
 constexpr std::size_t kIgnoredBytes = 64 * 1024;  // of a body nobody wants: beyond, closing is cheaper than reading
-// Of one answer's headers, interim answers and a proxy's included. The Hub sends 3 KiB in 40 lines; libcurl before 8.3
-// would keep whatever comes.
-constexpr std::size_t kHeaderBytes = 256 * 1024;
-constexpr int kHeaderLines = 1000;
-constexpr int kTooLarge = 100;  // CURLE_TOO_LARGE, which libcurl has since 8.6
+constexpr int kTooLarge = 100;                    // CURLE_TOO_LARGE, which libcurl has since 8.6
 
 template <class T>
 void set_option(CURL* handle, CURLoption option, T value) {
@@ -61,12 +57,6 @@ T info(CURL* easy, CURLINFO what) {
   return value;
 }
 
-std::optional<std::int64_t> number(const std::string& text) {
-  if (text.empty() || !std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; }))
-    return std::nullopt;
-  return text.size() > 18 ? std::nullopt : std::optional(std::int64_t{std::stoll(text)});
-}
-
 ResponseHead read_head(CURL* easy, const Url& asked) {
   ResponseHead head;
   head.status = static_cast<int>(info<long>(easy, CURLINFO_RESPONSE_CODE));
@@ -80,7 +70,7 @@ ResponseHead read_head(CURL* easy, const Url& asked) {
   head.error_code = header(easy, "X-Error-Code");
   head.error_message = header(easy, "X-Error-Message");
   head.linked_etag = header(easy, "X-Linked-Etag");
-  head.linked_size = number(header(easy, "X-Linked-Size"));
+  head.linked_size = header_number(header(easy, "X-Linked-Size"));
   head.location = header(easy, "Location");
   if (!head.location.empty()) head.redirect = resolve_url(asked, head.location);
   head.retry_after = std::chrono::seconds(info<curl_off_t>(easy, CURLINFO_RETRY_AFTER));
@@ -100,8 +90,7 @@ struct Transfer {
   bool headed{false};
   bool gathered{false};  // the sink has bytes since its last pause
   std::size_t ignored{0};
-  std::size_t header_bytes{0};
-  int header_lines{0};
+  HeaderLimit limit;
   Pace pace;
   TlsTrust* trust{nullptr};
   std::optional<Proxy> proxy;
@@ -127,22 +116,17 @@ struct Transfer {
            header(easy.get(), "WWW-Authenticate").starts_with("Basic");
   }
 
-  bool take_header(std::size_t size) {
+  std::size_t take_header(std::size_t size) {
     pace.moved(static_cast<std::int64_t>(size), Clock::now());
-    header_bytes += size;
-    ++header_lines;
-    if (header_bytes <= kHeaderBytes && header_lines <= kHeaderLines) return true;
-    error = Error{
-        ErrorKind::protocol,
-        fmt::format("the answer's headers do not end within {} KiB or {} lines", kHeaderBytes / 1024, kHeaderLines),
-        {}};
-    return false;
+    if (auto fault = limit.take(size)) error = std::move(fault);
+    return error ? CURL_WRITEFUNC_ERROR : size;
   }
 
-  bool take(std::span<const char> bytes) {
+  /// What libcurl wants to hear.
+  std::size_t take(std::span<const char> bytes) {
     pace.moved(static_cast<std::int64_t>(bytes.size()), Clock::now());
     see_head();
-    if (error) return false;
+    if (error) return CURL_WRITEFUNC_ERROR;
     if (body == BodySink::Body::ignored) {
       ignored += bytes.size();
       if (ignored > kIgnoredBytes) body = BodySink::Body::refused;
@@ -150,7 +134,7 @@ struct Transfer {
       gathered = true;
       error = sink->on_data(bytes);
     }
-    return body != BodySink::Body::refused && !error;
+    return body != BodySink::Body::refused && !error ? bytes.size() : CURL_WRITEFUNC_ERROR;
   }
 
   /// Whether the transfer can go on.
@@ -193,21 +177,21 @@ struct Transfer {
 
 /// Nothing may be thrown through libcurl: what goes wrong here ends the transfer, and the loop tells.
 template <class Take>
-std::size_t guarded(void* user, std::size_t size, Take take) noexcept {
+std::size_t guarded(void* user, Take take) noexcept {
   auto* transfer = static_cast<Transfer*>(user);
   try {
-    if (take(*transfer)) return size;
+    return take(*transfer);
   } catch (const std::exception& fault) {
     transfer->error = Error{ErrorKind::internal, fault.what(), {}};
+    return CURL_WRITEFUNC_ERROR;
   }
-  return CURL_WRITEFUNC_ERROR;
 }
 
 std::size_t on_write(char* data, std::size_t size, std::size_t count, void* user) noexcept {
-  return guarded(user, size * count, [&](Transfer& transfer) { return transfer.take({data, size * count}); });
+  return guarded(user, [&](Transfer& transfer) { return transfer.take({data, size * count}); });
 }
 std::size_t on_header(char*, std::size_t size, std::size_t count, void* user) noexcept {
-  return guarded(user, size * count, [&](Transfer& transfer) { return transfer.take_header(size * count); });
+  return guarded(user, [&](Transfer& transfer) { return transfer.take_header(size * count); });
 }
 
 /// The connection stands: from here on silence counts, before it libcurl's limit for connecting.
@@ -315,31 +299,34 @@ struct Transport::State {
   std::map<TransferId, std::unique_ptr<Transfer>> transfers;
   std::atomic<bool> woken{false};
 
-  void remove(std::map<TransferId, std::unique_ptr<Transfer>>::iterator at) {
+  using Place = std::map<TransferId, std::unique_ptr<Transfer>>::iterator;
+  void remove(Place at) {
     curl_multi_remove_handle(multi.get(), at->second->easy.get());  // fails only for a handle that is not in it
     trust.forget(at->first);
     transfers.erase(at);
+  }
+
+  void end(Place at, CURLcode code, std::vector<TransferEnd>& ends) {
+    ends.push_back(at->second->end(code));
+    remove(at);
   }
 
   /// What has ended by itself, and what has stood still for too long at `now`. That is a time before the bytes that
   /// were waiting in the sockets were taken: who takes long over one transfer's bytes shall not blame the others.
   std::vector<TransferEnd> move(TimePoint now) {
     int number = 0;
-    check(curl_multi_perform(multi.get(), &number));
     std::vector<TransferEnd> ends;
+    check(curl_multi_perform(multi.get(), &number));
     while (const CURLMsg* message = curl_multi_info_read(multi.get(), &number)) {
       if (message->msg != CURLMSG_DONE) continue;
       auto* transfer = static_cast<Transfer*>(static_cast<void*>(info<char*>(message->easy_handle, CURLINFO_PRIVATE)));
-      const CURLcode code = message->data.result;
-      ends.push_back(transfer->end(code));
-      remove(transfers.find(transfer->id));
+      end(transfers.find(transfer->id), message->data.result, ends);
     }
     for (auto at = transfers.begin(); at != transfers.end();) {
       const auto here = at++;
       if (here->second->pace.due() > now) continue;
       here->second->error = here->second->pace.fault();
-      ends.push_back(here->second->end(CURLE_OPERATION_TIMEDOUT));
-      remove(here);
+      end(here, CURLE_OPERATION_TIMEDOUT, ends);
     }
     return ends;
   }
@@ -349,9 +336,7 @@ struct Transport::State {
     std::vector<TransferEnd> ends;
     for (auto at = transfers.begin(); at != transfers.end();) {
       const auto here = at++;
-      if (here->second->pause()) continue;
-      ends.push_back(here->second->end(CURLE_WRITE_ERROR));
-      remove(here);
+      if (!here->second->pause()) end(here, CURLE_WRITE_ERROR, ends);
     }
     return ends;
   }
@@ -380,8 +365,7 @@ Transport::Transport(TransportSettings settings) {
     throw FatalError({ErrorKind::internal, "libcurl cannot be initialised", {}});
   state_ = std::make_unique<State>(std::move(settings));
   // Hub and payload host in turn for each connection: both stay open.
-  const long kept = 2L * state_->settings.connections + 2;
-  check(curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS, kept));
+  check(curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS, 2L * state_->settings.connections + 2));
 }
 
 Transport::~Transport() = default;
@@ -431,9 +415,6 @@ std::string system_authorities() {
   return file == nullptr ? "" : file;
 }
 
-std::string transport_version() {
-  const curl_version_info_data* version = curl_version_info(CURLVERSION_NOW);
-  return fmt::format("libcurl/{}", version->version);
-}
+std::string transport_version() { return fmt::format("libcurl/{}", curl_version_info(CURLVERSION_NOW)->version); }
 
 }  // namespace model_prep

@@ -19,4 +19,10 @@ std::string without_login(const std::string& text) {
   return text.substr(0, begin) + text.substr(at + 1);
 }
 
+std::optional<std::int64_t> header_number(const std::string& text) {
+  const bool is_number =
+      !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == std::string::npos;
+  return is_number ? std::optional(std::int64_t{std::stoll(text)}) : std::nullopt;
+}
+
 }  // namespace model_prep

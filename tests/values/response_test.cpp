@@ -5,6 +5,14 @@
 
 using namespace model_prep;
 
+TEST_CASE("a header's number is digits that fit, and nothing else") {
+  CHECK(header_number("0") == 0);
+  CHECK(header_number("548105171") == 548105171);
+  CHECK(header_number("999999999999999999") == 999999999999999999);
+  for (const char* text : {"", "-1", "+1", " 1", "1 ", "1.0", "0x1", "1000000000000000000", "99999999999999999999"})
+    CHECK_FALSE(header_number(text));
+}
+
 TEST_CASE("a displayed address has neither query nor user info nor fragment") {
   struct Row {
     const char* text;

@@ -48,6 +48,9 @@ struct ResponseHead {
   std::chrono::seconds retry_after{0};  ///< from seconds or date; 0 if absent
 };
 
+/// A header that is a count: digits and nothing else.
+std::optional<std::int64_t> header_number(const std::string& text);
+
 using TransferId = std::uint64_t;
 
 /// How a transfer ended: with an answer (`error` empty; its body went to the sink), refused by its sink (`refused`), or
