@@ -71,8 +71,8 @@ std::span<const Example> examples();
 inline constexpr const char* kProgramText =
     "Downloads models from the Hugging Face Hub, verified, into the cache that Python services read offline";
 inline constexpr const char* kModelText =
-    "A key of the manifest, or org/name[@revision] for any repository of the Hub; without any, what MODELS_TO_DOWNLOAD "
-    "lists, else all of the manifest";
+    "A key of the manifest, or org/name[@revision] for any model of the Hub, datasets/org/name for a dataset, "
+    "spaces/org/name for a space; without any, what MODELS_TO_DOWNLOAD lists, else all of the manifest";
 
 /// `128 + n` and all that; what 0 means depends on the command.
 std::string exit_code_text(Command command);
