@@ -16,6 +16,12 @@ void Pace::moved(std::int64_t bytes, TimePoint now) {
   window_.reset();
 }
 
+void Pace::hold() {
+  last_.reset();
+  window_.reset();
+  bytes_ = 0;
+}
+
 TimePoint Pace::due() const {
   if (!last_) return TimePoint::max();
   return std::min(*last_, window_.value_or(*last_)) + stall_;

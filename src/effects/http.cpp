@@ -14,6 +14,7 @@
 
 #include "model_prep/decisions/header_limit.h"
 #include "model_prep/decisions/pace.h"
+#include "model_prep/decisions/throttle.h"
 #include "model_prep/effects/owned.h"
 #include "model_prep/effects/proxy.h"
 #include "model_prep/effects/tls.h"
@@ -28,7 +29,6 @@ using HeaderList = Owned<curl_slist, curl_slist_free_all>;
 
 constexpr long kConnectSeconds = 30;
 constexpr std::chrono::milliseconds kLongestPoll = std::chrono::minutes(10);
-constexpr long kBufferBytes = 128 * 1024;  // fewer calls per GiB on plain http; TLS gives 16 KiB whatever it says
 constexpr std::size_t kIgnoredBytes = 64 * 1024;  // of a body nobody wants: beyond, closing is cheaper than reading
 constexpr int kTooLarge = 100;                    // CURLE_TOO_LARGE, which libcurl has since 8.6
 
@@ -92,6 +92,7 @@ struct Transfer {
   std::size_t ignored{0};
   HeaderLimit limit;
   Pace pace;
+  Throttle* throttle{nullptr};  // of a payload, if there is a rate
   TlsTrust* trust{nullptr};
   std::optional<Proxy> proxy;
   std::optional<Error> error;  // of the sink, or ours
@@ -122,15 +123,21 @@ struct Transfer {
     return error ? CURL_WRITEFUNC_ERROR : size;
   }
 
-  /// What libcurl wants to hear.
+  /// What libcurl wants to hear: all of it, none of it, or not yet: then the same bytes come again.
   std::size_t take(std::span<const char> bytes) {
-    pace.moved(static_cast<std::int64_t>(bytes.size()), Clock::now());
+    const TimePoint now = Clock::now();
+    const auto size = static_cast<std::int64_t>(bytes.size());
+    pace.moved(size, now);
     see_head();
     if (error) return CURL_WRITEFUNC_ERROR;
     if (body == BodySink::Body::ignored) {
       ignored += bytes.size();
       if (ignored > kIgnoredBytes) body = BodySink::Body::refused;
     } else if (body == BodySink::Body::wanted) {
+      if (throttle != nullptr && !throttle->take(id, size, now)) {
+        pace.hold();
+        return CURL_WRITEFUNC_PAUSE;
+      }
       gathered = true;
       error = sink->on_data(bytes);
     }
@@ -220,6 +227,12 @@ SystemRoots system_roots() {
   return file.empty() || ::access(file.c_str(), R_OK) == 0 ? SystemRoots::present : SystemRoots::missing;
 }
 
+/// A large buffer: fewer calls per GiB on plain http; TLS gives 16 KiB whatever it says. Under a rate small pieces,
+/// some dozens a second.
+long buffer_bytes(std::optional<std::int64_t> rate) {
+  return rate ? static_cast<long>(std::clamp<std::int64_t>(*rate / 64, 1024, 16 * 1024)) : 128 * 1024;
+}
+
 void configure(Transfer& transfer, const Request& request, const TransportSettings& settings, SystemRoots roots) {
   CURL* easy = transfer.easy.get();
   // whom
@@ -250,7 +263,7 @@ void configure(Transfer& transfer, const Request& request, const TransportSettin
   set_option(easy, CURLOPT_PREREQFUNCTION, &on_connected);
   set_option(easy, CURLOPT_PREREQDATA, static_cast<void*>(&transfer));
   set_option(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  set_option(easy, CURLOPT_BUFFERSIZE, kBufferBytes);
+  set_option(easy, CURLOPT_BUFFERSIZE, buffer_bytes(settings.rate));
   // safety
   set_option(easy, CURLOPT_NOSIGNAL, 1L);
   set_option(easy, CURLOPT_QUICK_EXIT, 1L);  // a name server that does not answer shall not hold up an end
@@ -287,6 +300,7 @@ struct Transport::State {
   explicit State(TransportSettings wanted)
       : settings(std::move(wanted)), trust(settings.authorities), multi(curl_multi_init()) {
     if (!multi) throw std::bad_alloc();
+    if (settings.rate) throttle.emplace(*settings.rate);
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -294,6 +308,7 @@ struct Transport::State {
   TransportSettings settings;
   TlsTrust trust;
   SystemRoots roots{system_roots()};
+  std::optional<Throttle> throttle;
   // Transfers after the multi handle would leave it first; removing them needs it.
   MultiHandle multi;
   std::map<TransferId, std::unique_ptr<Transfer>> transfers;
@@ -303,6 +318,7 @@ struct Transport::State {
   void remove(Place at) {
     curl_multi_remove_handle(multi.get(), at->second->easy.get());  // fails only for a handle that is not in it
     trust.forget(at->first);
+    if (throttle) throttle->forget(at->first);
     transfers.erase(at);
   }
 
@@ -311,11 +327,22 @@ struct Transport::State {
     remove(at);
   }
 
+  /// Lets those go on that were held and may now; those that cannot have ended.
+  void go_on(TimePoint now, std::vector<TransferEnd>& ends) {
+    while (const auto id = throttle ? throttle->next(now) : std::nullopt) {
+      const auto at = transfers.find(*id);
+      at->second->pace.begin(now);
+      const CURLcode code = curl_easy_pause(at->second->easy.get(), CURLPAUSE_CONT);  // takes what was held, too
+      if (code != CURLE_OK) end(at, code, ends);
+    }
+  }
+
   /// What has ended by itself, and what has stood still for too long at `now`. That is a time before the bytes that
   /// were waiting in the sockets were taken: who takes long over one transfer's bytes shall not blame the others.
   std::vector<TransferEnd> move(TimePoint now) {
     int number = 0;
     std::vector<TransferEnd> ends;
+    go_on(now, ends);
     check(curl_multi_perform(multi.get(), &number));
     while (const CURLMsg* message = curl_multi_info_read(multi.get(), &number)) {
       if (message->msg != CURLMSG_DONE) continue;
@@ -350,7 +377,7 @@ struct Transport::State {
   }
 
   TimePoint due() const {
-    TimePoint earliest = TimePoint::max();
+    TimePoint earliest = throttle ? throttle->due() : TimePoint::max();
     for (const auto& [id, transfer] : transfers) earliest = std::min(earliest, transfer->pace.due());
     return earliest;
   }
@@ -380,6 +407,7 @@ void Transport::start(TransferId id, const Request& request, BodySink& sink) {
   transfer->trust = &state_->trust;
   transfer->proxy = proxy_for(request.url);
   transfer->pace = Pace(state_->settings.stall);
+  if (state_->throttle && request.kind == RequestKind::payload) transfer->throttle = &*state_->throttle;
   configure(*transfer, request, state_->settings, state_->roots);
   check(curl_multi_add_handle(state_->multi.get(), transfer->easy.get()));
   state_->transfers.emplace(id, std::move(transfer));

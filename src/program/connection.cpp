@@ -12,6 +12,7 @@ TransportSettings transport_settings(const Session& session) {
           .token = options.token,
           .authorities = options.authorities,
           .stall = std::chrono::seconds(options.timeout),
+          .rate = options.rate,
           .connections = options.jobs,
           .wake_fd = session.signals.get()};
 }

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "model_prep/decisions/throttle.h"
 #include "model_prep/effects/http.h"
 #include "model_prep/effects/posix.h"
 #include "model_prep/effects/tls.h"
@@ -52,6 +53,13 @@ Status read_choice(const Settings& settings, const std::string& flag, const Choi
     names.push_back(name);
   }
   return bad_value(*found, fmt::format("one of {}", fmt::join(names, ", ")));
+}
+
+Status read_rate(const Settings& settings, std::optional<std::int64_t>& into) {
+  const auto found = settings.find("--limit-rate");
+  if (!found) return ok();
+  into = parse_rate(found->value);
+  return into ? ok() : bad_value(*found, "bytes per second, 4K at least: 500K, 10M, 1G or a plain number");
 }
 
 Status read_token(const Settings& settings, Options& options) {
@@ -160,6 +168,7 @@ Status read_values(const Settings& settings, Options& options) {
       read_number(settings, "--retries", 0, 1000, options.retries),
       read_number(settings, "--timeout", 1, 86'400, options.timeout),
       read_number(settings, "--deadline", 1, 31'536'000, options.deadline),
+      read_rate(settings, options.rate),
       read_choice(settings, "--log-level",
                   Choices<LogLevel>{{"debug", LogLevel::debug},
                                     {"info", LogLevel::info},

@@ -52,6 +52,18 @@ TEST_CASE("a fast beginning is no credit for a drip") {
   CHECK(now <= kBegin + seconds(62));
 }
 
+TEST_CASE("while it is held nothing is due, and afterwards it counts anew") {
+  Pace pace(seconds(60));
+  pace.begin(kBegin);
+  pace.moved(1, kBegin + seconds(5));
+  pace.hold();
+  CHECK(pace.due() == TimePoint::max());
+  pace.begin(kBegin + seconds(500));
+  CHECK(pace.due() == kBegin + seconds(560));
+  pace.moved(1, kBegin + seconds(559));
+  CHECK(pace.due() == kBegin + seconds(619));
+}
+
 TEST_CASE("the floor is 64 bytes a second") {
   const auto [rate, ends] = GENERATE(table<int, bool>({{55, true}, {65, false}}));
   Pace pace(seconds(10));

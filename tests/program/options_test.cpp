@@ -53,6 +53,7 @@ TEST_CASE("without anything said the defaults are those of the contract") {
   CHECK(found.retries == 5);
   CHECK(found.timeout == 60);
   CHECK_FALSE(found.deadline.has_value());
+  CHECK_FALSE(found.rate.has_value());
   CHECK_FALSE(found.offline);
   CHECK_FALSE(found.dry_run);
   CHECK(found.log_level == LogLevel::info);
@@ -65,10 +66,10 @@ TEST_CASE("without anything said the defaults are those of the contract") {
 
 TEST_CASE("every flag is heard") {
   const Options found =
-      options({"download",  "a",          "org/b@main", "--manifest", "m.json", "--variant",   "all",  "--dry-run",
-               "--offline", "--endpoint", "http://h",   "--summary",  "-",      "--jobs",      "3",    "--retries",
-               "0",         "--timeout",  "7",          "--deadline", "9",      "--log-level", "warn", "--log-format",
-               "json",      "--progress", "none"});
+      options({"download",  "a",          "org/b@main", "--manifest",   "m.json", "--variant",   "all",  "--dry-run",
+               "--offline", "--endpoint", "http://h",   "--summary",    "-",      "--jobs",      "3",    "--retries",
+               "0",         "--timeout",  "7",          "--deadline",   "9",      "--log-level", "warn", "--log-format",
+               "json",      "--progress", "none",       "--limit-rate", "10M"});
   CHECK(found.models == Arguments{"a", "org/b@main"});
   CHECK(found.manifest == "m.json");
   CHECK(found.variant == "all");
@@ -80,6 +81,7 @@ TEST_CASE("every flag is heard") {
   CHECK(found.retries == 0);
   CHECK(found.timeout == 7);
   CHECK(found.deadline == 9);
+  CHECK(found.rate == 10'485'760);
   CHECK(found.log_level == LogLevel::warning);
   CHECK(found.log_format == LogFormat::json);
   CHECK(found.progress == ProgressMode::none);
@@ -92,6 +94,7 @@ TEST_CASE("every variable is heard") {
                                      {"HF_ENDPOINT", "http://h"},
                                      {"MODEL_PREP_SUMMARY", "s.json"},
                                      {"MODEL_PREP_JOBS", "3"},
+                                     {"MODEL_PREP_LIMIT_RATE", "500k"},
                                      {"MODEL_PREP_RETRIES", "4"},
                                      {"HF_HUB_DOWNLOAD_TIMEOUT", "7"},
                                      {"MODEL_PREP_DEADLINE", "9"},
@@ -107,6 +110,7 @@ TEST_CASE("every variable is heard") {
   CHECK(found.retries == 4);
   CHECK(found.timeout == 7);
   CHECK(found.deadline == 9);
+  CHECK(found.rate == 512'000);
   CHECK(found.log_level == LogLevel::debug);
   CHECK(found.log_format == LogFormat::json);
   CHECK(found.progress == ProgressMode::none);
@@ -140,8 +144,10 @@ TEST_CASE("a bad value is told with where it stands, what it is and what is want
       Numeric{"--jobs", "MODEL_PREP_JOBS", "0"}, Numeric{"--jobs", "MODEL_PREP_JOBS", "1x"},
       Numeric{"--jobs", "MODEL_PREP_JOBS", "99999999999"}, Numeric{"--retries", "MODEL_PREP_RETRIES", "-1"},
       Numeric{"--timeout", "HF_HUB_DOWNLOAD_TIMEOUT", "1.5"}, Numeric{"--timeout", "DOWNLOAD_TIMEOUT", "soon"},
-      Numeric{"--deadline", "MODEL_PREP_DEADLINE", " 5"}, Numeric{"--log-level", "MODEL_PREP_LOG_LEVEL", "loud"},
-      Numeric{"--log-format", "MODEL_PREP_LOG_FORMAT", "xml"}, Numeric{"--variant", "MODEL_VARIANT", "fp16"});
+      Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "0"}, Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "1 MB"},
+      Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "4095"}, Numeric{"--deadline", "MODEL_PREP_DEADLINE", " 5"},
+      Numeric{"--log-level", "MODEL_PREP_LOG_LEVEL", "loud"}, Numeric{"--log-format", "MODEL_PREP_LOG_FORMAT", "xml"},
+      Numeric{"--variant", "MODEL_VARIANT", "fp16"});
   const std::string of_flag = refusal({number.flag + "=" + number.bad});
   CHECK(contains(of_flag, number.flag + " is '" + number.bad + "', but wants "));
   const std::string of_variable = refusal({}, {{number.variable, number.bad}});

@@ -25,6 +25,8 @@ class Pace {
 
   /// Connected: from now on silence counts.
   void begin(TimePoint now) { last_ = now; }
+  /// It is us who do not read: until `begin` nothing counts.
+  void hold();
   void moved(std::int64_t bytes, TimePoint now);
   /// When it will have stood still, if nothing comes; `max` before `begin`.
   TimePoint due() const;

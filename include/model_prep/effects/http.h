@@ -6,6 +6,9 @@
 // honours the proxy variables of the environment (libcurl's own support and proxy.h), gives up connecting after 30 s,
 // and standing still after `stall`: not a byte, or fewer than 64 a second; and takes no more headers than 256 KiB or
 // 1000 lines. An error's text names no token, no password and no query.
+//
+// With a `rate` the bodies of payloads share it (decisions/throttle.h): a transfer that may not take its bytes yet is
+// paused, which holds up its sender in the end, and does not count as standing still.
 #pragma once
 
 #include <chrono>
@@ -64,6 +67,7 @@ struct TransportSettings {
   std::optional<Token> token;
   std::string authorities;  ///< PEM: trusted beside the system's roots
   std::chrono::seconds stall{60};
+  std::optional<std::int64_t> rate{};  ///< bytes a second, over all payloads together
   int connections{8};
   int wake_fd{-1};  ///< polled beside the sockets, not read: the signalfd
 };

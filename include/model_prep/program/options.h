@@ -51,8 +51,9 @@ struct Options {
   bool check{false};    ///< of `lock`
   int jobs{8};
   int retries{5};
-  int timeout{60};              ///< seconds
-  std::optional<int> deadline;  ///< seconds
+  int timeout{60};                   ///< seconds
+  std::optional<int> deadline;       ///< seconds
+  std::optional<std::int64_t> rate;  ///< bytes per second
   LogLevel log_level{LogLevel::info};
   LogFormat log_format{LogFormat::text};
   ProgressMode progress{ProgressMode::automatic};
