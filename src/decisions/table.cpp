@@ -12,26 +12,6 @@ namespace {
 constexpr std::size_t kGap = 2;
 constexpr std::size_t kNarrowest = 8;  // no column gives way further
 
-bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }
-
-/// The bytes of the first `count` characters.
-std::size_t bytes_of(std::string_view text, std::size_t count) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    if (begins_character(text[at]) && count-- == 0) break;
-    ++at;
-  }
-  return at;
-}
-
-std::string fitted(std::string_view text, std::size_t width) {
-  const std::size_t all = text_width(text);
-  if (all <= width) return std::string(text);
-  const std::size_t front = width / 2;
-  return std::string(text.substr(0, bytes_of(text, front))) + "…" +
-         std::string(text.substr(bytes_of(text, all - (width - front - 1))));
-}
-
 /// False: none of these columns can give way any further.
 bool narrow(std::vector<std::size_t>& widths, const std::set<std::size_t>& which) {
   std::size_t* widest = nullptr;
@@ -51,10 +31,6 @@ void fit(std::vector<std::size_t>& widths, const Table& table, std::size_t colum
 }
 
 }  // namespace
-
-std::size_t text_width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_character));
-}
 
 std::string table_text(const Table& raw, std::optional<int> columns) {
   Table table = raw;

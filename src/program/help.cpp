@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "model_prep/decisions/table.h"
+#include "model_prep/values/text.h"
 
 namespace model_prep {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/decisions/table.h"
 
+#include "model_prep/values/text.h"
 #include "support/catch.h"
 
 namespace model_prep {

@@ -47,4 +47,22 @@ TEST_CASE("sizes are told in powers of 1000") {
   CHECK(megabytes(70'216'700'000) == "70.2 GB");
 }
 
+TEST_CASE("a text is as wide as a terminal shows it") {
+  CHECK(text_width("") == 0);
+  CHECK(text_width("größe") == 5);
+  CHECK(text_width("漢字") == 4);
+  CHECK(text_width("e\u0301") == 1);
+  CHECK(text_width("a\u200bb") == 2);
+  CHECK(text_width("🤗") == 2);
+}
+
+TEST_CASE("a text is fitted by taking from its middle, and no character is cut") {
+  CHECK(fitted("abcdefgh", 8) == "abcdefgh");
+  CHECK(fitted("abcdefgh", 5) == "ab…gh");
+  CHECK(fitted("abcdefgh", 1) == "…");
+  CHECK(fitted("abcdefgh", 0).empty());
+  CHECK(fitted("漢字漢字漢字", 7) == "漢…漢字");
+  CHECK(fitted("aaae\u0301e\u0301e\u0301", 3) == "a…e\u0301");
+}
+
 }  // namespace model_prep

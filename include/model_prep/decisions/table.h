@@ -6,7 +6,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace model_prep {
@@ -21,8 +20,5 @@ struct Table {
 /// Where a line would be wider than `columns`, columns give way, the widest first, down to eight characters; what was
 /// cut from the middle of a cell is `…`. Nothing is cut if `columns` is not given: programs read whole lines.
 std::string table_text(const Table& table, std::optional<int> columns);
-
-/// How many columns a text takes, if each character takes one.
-std::size_t text_width(std::string_view text);
 
 }  // namespace model_prep

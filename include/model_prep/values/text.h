@@ -23,6 +23,13 @@ std::string loggable(std::string_view text);
 /// Printable, and not much longer than `most` bytes: what was cut is `…`.
 std::string shown(std::string_view text, std::size_t most = 120);
 
+/// How many columns of a terminal a text takes: two for a wide character (Chinese, Japanese, Korean, most pictures),
+/// none for one that only changes the one before it. A terminal may know better of a few.
+std::size_t text_width(std::string_view text);
+
+/// Not wider than `width`: what was cut from its middle is `…`.
+std::string fitted(std::string_view text, std::size_t width);
+
 /// `91.6 MB`, from ten GB on `12.3 GB`: powers of 1000, as the Hub's pages count.
 std::string megabytes(std::int64_t bytes);
 
