@@ -373,4 +373,28 @@ const RangeSet* Scheduler::have(ItemId item) const {
   return items_[item].segments ? &items_[item].segments->have() : nullptr;
 }
 
+std::vector<FileAtWork> Scheduler::at_work(TimePoint now) const {
+  std::set<ItemId> transferring;
+  for (const auto& [id, transfer] : transfers_) transferring.insert(transfer.item);
+  std::vector<FileAtWork> files;
+  for (const ItemId id : active_) {
+    const Item& item = items_[id];
+    FileAtWork file{
+        .file = id, .failures = item.budget.total(), .done = item.segments ? item.segments->have().total() : 0};
+    const TimePoint until = std::max(item.not_before, closed_until(id, item.work.url.origin, now));
+    if (item.state == State::checking || item.state == State::verifying || item.state == State::publishing) {
+      file.activity = Activity::verifying;
+    } else if (item.state == State::locking && item.watch.waiting()) {
+      file.activity = Activity::elsewhere;
+    } else if (transferring.contains(id)) {
+      file.activity = Activity::fetching;
+    } else if (item.state == State::moving && until > now) {
+      file.activity = Activity::paused;
+      file.pause = until - now;
+    }
+    files.push_back(file);
+  }
+  return files;
+}
+
 }  // namespace model_prep

@@ -77,7 +77,8 @@ struct Hasher::Task {
   AfterHash after;
   Running sha256;
   std::optional<Running> git_sha1;
-  std::int64_t done{0};
+  std::int64_t done{0};        // of the thread that has taken it
+  std::int64_t told{0};        // the same, for the others
   std::int64_t watermark{-1};  // guarded by the hasher's mutex, as are these two
   bool cancelled{false};
   bool taken{false};  // by a thread, to which all above belongs meanwhile
@@ -154,9 +155,10 @@ std::vector<HashEvent> Hasher::take_all() {
   return std::exchange(events_, {});
 }
 
-std::int64_t Hasher::take_progress() {
+std::int64_t Hasher::progress(HashTicket ticket) {
   const std::lock_guard lock(mutex_);
-  return std::exchange(progress_, 0);
+  const auto found = tasks_.find(ticket);
+  return found == tasks_.end() ? 0 : found->second->told;
 }
 
 /// The first task with something to read, or that is whole. Drops cancelled ones on the way.
@@ -197,7 +199,7 @@ void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char
   std::optional<Error> error = task.read_until(until, block);
   lock.lock();
   task.taken = false;
-  progress_ += task.done - from;
+  task.told = task.done;
   if (task.cancelled || stopping_ || (!error && task.done < task.size)) return;
   task.taken = true;
   lock.unlock();

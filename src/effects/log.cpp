@@ -17,8 +17,28 @@
 namespace model_prep {
 namespace {
 
-constexpr int kUsualColumns = 80;
-constexpr std::string_view kEraseLine = "\r\x1b[K";
+constexpr TerminalSize kUsualSize = {80, 24};
+// Deletes all lines from here. Not by `erase below`, which tmux takes at the top of its screen for «clear the screen»,
+// and keeps in its history what was there.
+constexpr std::string_view kDelete = "\r\x1b[999M";
+constexpr std::string_view kEraseRest = "\x1b[K";  // of a line
+constexpr std::string_view kNoWrap = "\x1b[?7l";
+constexpr std::string_view kWrap = "\x1b[?7h";
+
+std::string_view variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+/// By the first of these that is set, as setlocale does: `de_DE.UTF-8`, `C.utf8`.
+bool is_utf8_locale() {
+  std::string locale;
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"})
+    if (locale.empty()) locale = variable(name);
+  for (char& c : locale) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return locale.ends_with(".utf-8") || locale.ends_with(".utf8") || locale.find(".utf-8@") != std::string::npos ||
+         locale.find(".utf8@") != std::string::npos;
+}
 
 void write_stderr(std::string_view text) {
   while (!text.empty()) {
@@ -72,23 +92,38 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
 
 }  // namespace
 
-Console::Console() : terminal_(isatty(STDERR_FILENO) == 1) {
-  const char* term = std::getenv("TERM");
-  terminal_ = terminal_ && term != nullptr && std::string_view(term) != "dumb";
+Console::Console()
+    : terminal_(isatty(STDERR_FILENO) == 1 && !variable("TERM").empty() && variable("TERM") != "dumb"),
+      utf8_(is_utf8_locale()),
+      colour_(variable("NO_COLOR").empty()) {}
+
+Screen Console::screen() const {
+  const TerminalSize size = terminal_size(STDERR_FILENO).value_or(kUsualSize);
+  return {
+      .columns = size.columns, .rows = size.rows > 0 ? size.rows : kUsualSize.rows, .utf8 = utf8_, .colour = colour_};
 }
 
-int Console::columns() const { return terminal_columns(STDERR_FILENO).value_or(kUsualColumns); }
-
 void Console::line(std::string_view text) {
-  std::string out(live_.empty() ? "" : kEraseLine);
+  std::string out(live_.empty() ? "" : kDelete);
   out.append(text).append("\n").append(live_);
   write_stderr(out);
 }
 
-void Console::live(std::string_view text) {
-  if (!terminal_ || (live_.empty() && text.empty())) return;
-  live_ = text;
-  write_stderr(std::string(kEraseLine) + live_);
+void Console::live(const std::vector<std::string>& lines) {
+  if (!terminal_ || (live_.empty() && lines.empty())) return;
+  const int columns = screen().columns;
+  std::string drawn;
+  if (!lines.empty()) {
+    drawn = fmt::format("{}\r{}{}\x1b[J", kNoWrap, fmt::join(lines, std::string(kEraseRest) + "\n"), kEraseRest);
+    if (lines.size() > 1) drawn += fmt::format("\x1b[{}A", lines.size() - 1);
+    drawn.append("\r").append(kWrap);
+  }
+  // Lines are drawn over the old ones, which does not flicker; but what the terminal has broken is erased first.
+  const bool erase = drawn.empty() || columns != drawn_columns_;
+  drawn_columns_ = columns;
+  if (!erase && drawn == live_) return;
+  live_ = drawn;
+  write_stderr(std::string(erase ? kDelete : "") + live_);
 }
 
 struct Log::Backend {

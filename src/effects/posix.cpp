@@ -216,10 +216,15 @@ unsigned current_umask() {
   return mask;
 }
 
-std::optional<int> terminal_columns(int fd) {
+std::optional<TerminalSize> terminal_size(int fd) {
   winsize size{};
   if (isatty(fd) != 1 || ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return std::nullopt;
-  return size.ws_col;
+  return TerminalSize{size.ws_col, size.ws_row};
+}
+
+std::optional<int> terminal_columns(int fd) {
+  const auto size = terminal_size(fd);
+  return size ? std::optional(size->columns) : std::nullopt;
 }
 
 std::optional<DiskSpace> disk_space(const std::string& path) {

@@ -1,71 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/effects/progress.h"
 
-#include <algorithm>
-#include <cmath>
-
-#include <fmt/format.h>
-
-#include "model_prep/values/text.h"
+#include "model_prep/decisions/progress_block.h"
 
 namespace model_prep {
 namespace {
 
 constexpr auto kRedraw = std::chrono::milliseconds(200);  // five times a second
 constexpr auto kLogEvery = std::chrono::seconds(10);
-constexpr double kRateMemory = 5.0;  // seconds: old samples fade with this time constant
-constexpr int kNarrowest = 60;       // below this many columns there is text only
 
 class Silent : public Observer {
  public:
-  void planned(std::int64_t, std::int64_t, TimePoint) override {}
-  void moved(std::int64_t) override {}
-  void file_done() override {}
-  TimePoint tick(TimePoint) override { return TimePoint::max(); }
+  void planned(Workload, TimePoint) override {}
+  void file_done(std::size_t, FileEnd, int) override {}
+  TimePoint due() const override { return TimePoint::max(); }
+  void show(std::span<const FileAtWork>, int, TimePoint) override {}
   void finished() override {}
 };
 
-/// Everything but how a due line is shown.
+/// Everything but how it is shown.
 class Metered : public Observer {
  public:
   explicit Metered(Duration every) : every_(every) {}
-  void planned(std::int64_t bytes, std::int64_t files, TimePoint now) override {
-    meter_.begin(bytes, files, now);
+  void planned(Workload work, TimePoint now) override {
+    meter_.begin(std::move(work), now);
     due_ = now + every_;
   }
-  void moved(std::int64_t bytes) override { meter_.moved(bytes); }
-  void file_done() override { meter_.file_done(); }
-  TimePoint tick(TimePoint now) override {
-    if (due_ == TimePoint{}) return TimePoint::max();  // nothing planned yet
-    if (now < due_) return due_;
-    meter_.sample(now);
-    show(meter_);
-    return due_ = now + every_;
+  void file_done(std::size_t file, FileEnd end, int retries) override { meter_.file_done(file, end, retries); }
+  TimePoint due() const override { return due_; }
+  void show(std::span<const FileAtWork> at_work, int retries, TimePoint now) override {
+    meter_.sample(at_work, retries, now);
+    show(meter_.progress());
+    due_ = now + every_;
   }
-  void finished() override { due_ = {}; }
+  void finished() override { due_ = TimePoint::max(); }
 
  protected:
-  virtual void show(const Meter& meter) = 0;
+  virtual void show(const Progress& progress) = 0;
 
  private:
   Duration every_;
   Meter meter_;
-  TimePoint due_{};
+  TimePoint due_{TimePoint::max()};
 };
 
-class Bar : public Metered {
+class Live : public Metered {
  public:
-  explicit Bar(Console& console) : Metered(kRedraw), console_(console) {}
+  explicit Live(Console& console) : Metered(kRedraw), console_(console) {}
+  void planned(Workload work, TimePoint now) override {
+    block_ = {};
+    Metered::planned(std::move(work), now);
+  }
   void finished() override {
     Metered::finished();
-    console_.live("");
+    console_.live({});
   }
 
  protected:
-  void show(const Meter& meter) override { console_.live(meter.bar(console_.columns())); }
+  void show(const Progress& progress) override { console_.live(block_.lines(progress, console_.screen())); }
 
  private:
   Console& console_;
+  ProgressBlock block_;
 };
 
 class Lines : public Metered {
@@ -73,7 +69,7 @@ class Lines : public Metered {
   explicit Lines(Log& log) : Metered(kLogEvery), log_(log) {}
 
  protected:
-  void show(const Meter& meter) override { log_.info(meter.text()); }
+  void show(const Progress& progress) override { log_.info(progress_text(progress)); }
 
  private:
   Log& log_;
@@ -83,53 +79,8 @@ class Lines : public Metered {
 
 std::unique_ptr<Observer> make_progress(ProgressMode mode, Console& console, Log& log) {
   if (mode == ProgressMode::none) return std::make_unique<Silent>();
-  if (mode != ProgressMode::log && console.is_terminal()) return std::make_unique<Bar>(console);
+  if (mode != ProgressMode::log && console.is_terminal()) return std::make_unique<Live>(console);
   return std::make_unique<Lines>(log);
-}
-
-void Meter::begin(std::int64_t bytes, std::int64_t files, TimePoint now) {
-  *this = {};
-  bytes_ = bytes;
-  files_ = files;
-  sampled_at_ = now;
-}
-
-void Meter::sample(TimePoint now) {
-  const double seconds = std::chrono::duration<double>(now - sampled_at_).count();
-  if (seconds <= 0) return;
-  const double current = static_cast<double>(moved_ - sampled_) / seconds;
-  const double fade = sampled_ == 0 && rate_ == 0 ? 0 : std::exp(-seconds / kRateMemory);
-  rate_ = rate_ * fade + current * (1 - fade);
-  sampled_ = moved_;
-  sampled_at_ = now;
-}
-
-double Meter::fraction() const {
-  return bytes_ <= 0 ? 1.0 : std::min(1.0, static_cast<double>(moved_) / static_cast<double>(bytes_));
-}
-
-std::string Meter::text() const {
-  const std::int64_t shown = std::min(moved_, bytes_);  // what was fetched twice is not shown twice
-  std::string left = moved_ == 0 ? "waiting for the first bytes" : "stalled";
-  if (rate_ >= 1) left = time_left(static_cast<double>(bytes_ - shown) / rate_) + " left";
-  return fmt::format("{:.1f} of {}, {:.1f} MB/s, {}, {} of {} files", static_cast<double>(shown) / 1e6,
-                     megabytes(bytes_), rate_ / 1e6, left, files_done_, files_);
-}
-
-std::string Meter::bar(int columns) const {
-  const std::string words = fmt::format("{:3.0f} % {}", fraction() * 100, text());
-  const int room = columns - static_cast<int>(words.size()) - 4;
-  if (columns < kNarrowest || room < 8) return words.substr(0, static_cast<std::size_t>(std::max(1, columns - 1)));
-  const int width = std::min(room, 40);
-  const int full = static_cast<int>(fraction() * width);
-  return fmt::format("[{:#<{}}{:.<{}}] {}", "", full, "", width - full, words);
-}
-
-std::string time_left(double seconds) {
-  const auto whole = static_cast<std::int64_t>(std::ceil(std::min(seconds, 1e9)));  // never «0 s» while bytes are left
-  if (whole < 60) return fmt::format("{} s", whole);
-  if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
-  return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
 }
 
 }  // namespace model_prep

@@ -16,7 +16,7 @@
 namespace model_prep {
 namespace {
 
-constexpr auto kLongestWait = std::chrono::milliseconds(200);  // the live line moves five times a second
+constexpr auto kLongestWait = std::chrono::milliseconds(200);  // the live lines move five times a second
 
 /// What the hash threads ring and the waiting thread hears, beside signals.
 class Bell {
@@ -45,14 +45,14 @@ HashedFiles hash_files(std::span<const HashOrder> orders, const SignalFd& signal
   std::iota(queue.begin(), queue.end(), std::size_t{0});
   std::stable_sort(queue.begin(), queue.end(),
                    [&](std::size_t a, std::size_t b) { return orders[a].size < orders[b].size; });
-  std::int64_t bytes = 0;
-  for (const HashOrder& order : orders) bytes += order.size;
+  Workload work;
+  for (const HashOrder& order : orders) work.files.push_back({.bytes = order.size, .models = {}});
 
   const Bell bell;
   const std::size_t threads = std::max(1U, std::thread::hardware_concurrency());
   Hasher hasher([&] { bell.ring(); }, threads);
   std::map<HashTicket, std::size_t> open;
-  observer.planned(bytes, static_cast<std::int64_t>(orders.size()), Clock::now());
+  observer.planned(std::move(work), Clock::now());
   while (!queue.empty() || !open.empty()) {
     while (!queue.empty() && open.size() < 4 * threads) {  // enough for small files not to wait for this loop
       const std::size_t index = queue.back();
@@ -60,6 +60,7 @@ HashedFiles hash_files(std::span<const HashOrder> orders, const SignalFd& signal
       auto fd = open_for_reading(orders[index].path);
       if (!fd) {
         result.answers[index].error = fd.error();
+        observer.file_done(index, FileEnd::given_up, 0);
         continue;
       }
       const HashTicket ticket = hasher.open(std::move(*fd), orders[index].size, orders[index].kind, AfterHash::nothing);
@@ -71,12 +72,16 @@ HashedFiles hash_files(std::span<const HashOrder> orders, const SignalFd& signal
     for (HashEvent& event : hasher.take_all()) {
       const auto at = open.find(event.ticket);
       result.answers[at->second] = {.sha256 = event.sha256, .git_sha1 = event.git_sha1, .error = event.error};
+      observer.file_done(at->second, event.error ? FileEnd::given_up : FileEnd::ready, 0);
       open.erase(at);
-      observer.file_done();
     }
-    observer.moved(hasher.take_progress());
     const TimePoint now = Clock::now();
-    observer.tick(now);
+    if (now >= observer.due()) {
+      std::vector<FileAtWork> at_work;
+      for (const auto& [ticket, index] : open)
+        at_work.push_back({.file = index, .activity = Activity::verifying, .done = hasher.progress(ticket)});
+      observer.show(at_work, 0, now);
+    }
     result.signal = signals.read();
     result.out_of_time = now >= deadline;
     if (result.signal) signals.end_at_next();

@@ -211,6 +211,7 @@ void Download::fetch(const FetchPlan& plan) {
                     session_.options.cache_dir,
                     plan.staged > 0 ? fmt::format("; {} are there from an earlier run", megabytes(plan.staged)) : ""));
   publish_ready();
+  session_.observer->planned(workload_of(models_, plan), Clock::now());
   connection_->fetcher.fetch(plan,
                              [&](std::size_t job, const FileOutcome& outcome) { on_outcome(plan.jobs[job], outcome); });
 }

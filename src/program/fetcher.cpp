@@ -49,12 +49,8 @@ class Fetcher::QuerySink : public BodySink {
 /// A range of a staging file.
 class Fetcher::PayloadSink : public BodySink {
  public:
-  PayloadSink(Scheduler& scheduler, Observer& observer, Staging& staging, TransferId transfer)
-      : scheduler_(scheduler),
-        observer_(observer),
-        staging_(staging),
-        transfer_(transfer),
-        range_(scheduler.range_of(transfer)) {
+  PayloadSink(Scheduler& scheduler, Staging& staging, TransferId transfer)
+      : scheduler_(scheduler), staging_(staging), transfer_(transfer), range_(scheduler.range_of(transfer)) {
     held_.reserve(std::min(kBlock, static_cast<std::size_t>(range_.size())));
   }
 
@@ -83,14 +79,12 @@ class Fetcher::PayloadSink : public BodySink {
     if (Status written = staging_.write(held_, range_.begin); !written) return written.error();
     held_.clear();
     scheduler_.on_bytes(transfer_, {range_.begin, range_.begin + size});
-    observer_.moved(size);
     range_.begin += size;
     return std::nullopt;
   }
 
  private:
   Scheduler& scheduler_;
-  Observer& observer_;
   Staging& staging_;
   TransferId transfer_;
   ByteRange range_;         // what is still to be written
@@ -161,7 +155,6 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
           .files = {},
           .tickets = {},
           .sinks = {}};
-  parts_.observer.planned(plan.bytes - plan.staged, static_cast<std::int64_t>(plan.jobs.size()), Clock::now());
   drive(run);
   // Again: those that were killed beside this run left theirs meanwhile.
   if (!signal_)
@@ -174,10 +167,11 @@ void Fetcher::sweep(const RepoId& repo) const {
 }
 
 std::optional<int> Fetcher::signal() {
-  if (!signal_) {
-    signal_ = parts_.signals.read();
-    if (signal_) parts_.signals.end_at_next();
-  }
+  if (signal_) return signal_;
+  signal_ = parts_.signals.read();
+  if (!signal_) return signal_;
+  parts_.observer.finished();  // a second signal ends the process wherever it is
+  parts_.signals.end_at_next();
   return signal_;
 }
 
@@ -192,7 +186,8 @@ void Fetcher::drive(Run& run) {
       for (const Action& action : actions) std::visit([&](const auto& one) { execute(run, one); }, action);
     if (scheduler.finished()) break;
     const bool busy = copy_some(run);
-    const TimePoint wake = busy ? now : std::min(scheduler.wake_at(), parts_.observer.tick(now));
+    if (now >= parts_.observer.due()) show(run, now);
+    const TimePoint wake = busy ? now : std::min(scheduler.wake_at(), parts_.observer.due());
     for (const TransferEnd& end : parts_.transport.poll(wake)) {
       scheduler.on_end(end, Clock::now(), jitter());
       if (run.plan != nullptr) run.sinks.erase(end.id);  // a redirected transfer starts with a new sink
@@ -205,6 +200,17 @@ void Fetcher::drive(Run& run) {
   hosts_ = scheduler.hosts();
   requests_ += scheduler.requests();
   retries_ += scheduler.retries();
+}
+
+void Fetcher::show(const Run& run, TimePoint now) {
+  std::vector<FileAtWork> files = run.scheduler.at_work(now);
+  for (FileAtWork& file : files) {
+    const auto open = run.files.find(file.file);
+    const bool staged = run.scheduler.have(file.file) != nullptr;
+    if (!staged && open != run.files.end() && open->second.ticket)
+      file.done = parts_.hasher.progress(*open->second.ticket);  // of a blob that nobody vouches for
+  }
+  parts_.observer.show(files, retries_ + run.scheduler.retries(), now);
 }
 
 void Fetcher::execute(Run& run, const CheckExisting& action) {
@@ -316,7 +322,7 @@ void Fetcher::execute(Run& run, const StartTransfer& action) {
   if (query)
     sink = std::make_unique<QuerySink>((*run.replies)[action.item]);
   else
-    sink = std::make_unique<PayloadSink>(run.scheduler, parts_.observer, *run.files.at(action.item).staging, action.id);
+    sink = std::make_unique<PayloadSink>(run.scheduler, *run.files.at(action.item).staging, action.id);
   parts_.transport.start(action.id,
                          {.url = action.url,
                           .kind = query ? RequestKind::query : RequestKind::payload,
@@ -365,7 +371,9 @@ void Fetcher::execute(Run& run, const Finish& action) {
     (*run.replies)[action.item].error = action.outcome.error;
     return;
   }
-  parts_.observer.file_done();
+  const bool ready = action.outcome.status == FileStatus::fetched || action.outcome.status == FileStatus::reused;
+  parts_.observer.file_done(action.item, ready ? FileEnd::ready : FileEnd::given_up,
+                            std::max(0, action.outcome.attempts - 1));
   say_finished(run, run.job(action.item), action.outcome);
   (*run.on_outcome)(action.item, action.outcome);
 }

@@ -47,6 +47,14 @@ std::vector<Planned> planned_of(const std::vector<ModelRun>& models) {
   return wanted;
 }
 
+Workload workload_of(const std::vector<ModelRun>& models, const FetchPlan& plan) {
+  Workload work;
+  for (const ModelRun& model : models) work.models.push_back(model.spec.key);
+  for (const FetchJob& job : plan.jobs)
+    work.files.push_back({.bytes = job.file.size, .done = job.staged, .models = job.models});
+  return work;
+}
+
 std::map<Digest, Digest> verified_sha256(const ModelRun& model) {
   std::map<Digest, Digest> sha256;
   for (std::size_t i = 0; i < model.snapshot->files.size(); ++i) {

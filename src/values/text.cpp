@@ -62,6 +62,17 @@ std::size_t columns_of(char32_t c) {
   return std::any_of(kWide.begin(), kWide.end(), holds) ? 2 : 1;
 }
 
+struct Unit {
+  const char* name;
+  double bytes;
+};
+
+Unit unit_for(std::int64_t bytes) {
+  if (bytes < 100'000) return {"kB", 1e3};
+  if (bytes < 10'000'000'000) return {"MB", 1e6};
+  return {"GB", 1e9};
+}
+
 /// Takes the first character off.
 CodePoint take_character(std::string_view& text) {
   CodePoint point = first_code_point(text);
@@ -143,9 +154,11 @@ std::string fitted(std::string_view text, std::size_t width) {
 }
 
 std::string megabytes(std::int64_t bytes) {
-  if (bytes < 100'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
-  if (bytes < 10'000'000'000) return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
-  return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
+  return fmt::format("{} {}", megabytes_of(bytes, bytes), unit_for(bytes).name);
+}
+
+std::string megabytes_of(std::int64_t whole, std::int64_t part) {
+  return fmt::format("{:.1f}", static_cast<double>(part) / unit_for(whole).bytes);
 }
 
 }  // namespace model_prep

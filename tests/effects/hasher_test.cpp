@@ -127,11 +127,9 @@ TEST_CASE("several threads hash several files, each file once") {
   Waker waker;
   Hasher hasher([&] { waker.wake(); }, 4);
   std::map<HashTicket, Digest> wanted;
-  std::int64_t bytes = 0;
   for (int i = 0; i < 40; ++i) {
     const std::string content(static_cast<std::size_t>(i) * 100'003, static_cast<char>('a' + i % 26));
     const auto size = static_cast<std::int64_t>(content.size());
-    bytes += size;
     const auto ticket =
         hasher.open(file_with(folder, std::to_string(i), content), size, DigestKind::git_sha1, AfterHash::nothing);
     wanted.emplace(ticket, git_sha1_of(content));
@@ -140,8 +138,21 @@ TEST_CASE("several threads hash several files, each file once") {
   std::map<HashTicket, Digest> found;
   for (const HashEvent& event : waker.take(hasher, 40)) found.emplace(event.ticket, *event.git_sha1);
   CHECK(found == wanted);
-  CHECK(hasher.take_progress() == bytes);
-  CHECK(hasher.take_progress() == 0);
+}
+
+TEST_CASE("how far a file is can be asked while it is open") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const std::string content(3'000'000, 'x');
+  const auto ticket =
+      hasher.open(file_with(folder, "file", content), 3'000'000, DigestKind::sha256, AfterHash::nothing);
+  CHECK(hasher.progress(ticket) == 0);
+  hasher.advance(ticket, 2'000'000);
+  while (hasher.progress(ticket) < 2'000'000) std::this_thread::yield();
+  CHECK(hasher.progress(ticket) == 2'000'000);
+  hasher.advance(ticket, 3'000'000);
+  CHECK(waker.take(hasher, 1).size() == 1);
 }
 
 TEST_CASE("a cancelled file gives no event, and others go on") {

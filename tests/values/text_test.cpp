@@ -43,6 +43,9 @@ TEST_CASE("sizes are told in powers of 1000") {
   CHECK(megabytes(0) == "0.0 kB");
   CHECK(megabytes(612) == "0.6 kB");
   CHECK(megabytes(90'868'376) == "90.9 MB");
+  CHECK(megabytes_of(90'868'376, 1'234'567) == "1.2");
+  CHECK(megabytes_of(612, 306) == "0.3");
+  CHECK(megabytes_of(40'000'000'000, 1'234'567'890) == "1.2");
   CHECK(megabytes(9'990'000'000) == "9990.0 MB");
   CHECK(megabytes(70'216'700'000) == "70.2 GB");
 }

@@ -45,6 +45,7 @@
 #include "model_prep/decisions/answer.h"
 #include "model_prep/decisions/host_book.h"
 #include "model_prep/decisions/lock_watch.h"
+#include "model_prep/decisions/meter.h"
 #include "model_prep/decisions/plan.h"
 #include "model_prep/decisions/retry.h"
 #include "model_prep/decisions/segments.h"
@@ -166,6 +167,8 @@ class Scheduler {
   bool awaits_staging(ItemId item) const { return items_[item].state == State::moving && !items_[item].segments; }
   /// What of the item is on disk; null while it is not staged.
   const RangeSet* have(ItemId item) const;
+  /// What the files are at that are begun and not done; for a fetch, for those who watch.
+  std::vector<FileAtWork> at_work(TimePoint now) const;
   int retries() const { return retries_; }
   std::int64_t requests() const { return requests_; }
   const HostBook& hosts() const { return hosts_; }

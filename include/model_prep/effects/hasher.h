@@ -56,8 +56,8 @@ class Hasher {
   /// No event comes any more.
   void cancel(HashTicket ticket);
   std::vector<HashEvent> take_all();
-  /// Bytes read since the last call, for those who show it.
-  std::int64_t take_progress();
+  /// Bytes read so far of a file that is open, for those who show it.
+  std::int64_t progress(HashTicket ticket);
 
  private:
   struct Task;
@@ -70,7 +70,6 @@ class Hasher {
   std::condition_variable work_;
   std::map<HashTicket, std::unique_ptr<Task>> tasks_;
   std::vector<HashEvent> events_;
-  std::int64_t progress_{0};
   HashTicket next_{1};
   bool stopping_{false};
   std::vector<std::thread> threads_;  // last: they use all above

@@ -1,30 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-// stderr: the log's lines, and the one live line below them.
+// stderr: the log's lines, and the live lines below them.
 //
-// `Console` owns stderr, so that a log line never lands in the middle of the progress bar. `Log` owns spdlog. Both are
+// `Console` owns stderr, so that a log line never lands in the middle of the live ones. `Log` owns spdlog. Both are
 // used by the loop thread only.
+//
+// While there are live lines the cursor stands at the beginning of the first: wherever a resized terminal moves them,
+// and in however many rows it breaks them, it takes the cursor along, and all that was ours is below it. While they are
+// drawn the terminal does not wrap: a line that is too wide for it, since it was resized this instant or counts a
+// character otherwise than we do, is cut, and the rows are as many as the lines. The cursor is not hidden, and nothing
+// else is switched: a process that is killed leaves lines behind, and no strange terminal.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "model_prep/decisions/progress_block.h"
 
 namespace model_prep {
 
 class Console {
  public:
   Console();
+  ~Console() { live({}); }
+  Console(const Console&) = delete;
+  Console& operator=(const Console&) = delete;
+
+  /// One that can move its cursor: TERM is set, and not `dumb`.
   bool is_terminal() const { return terminal_; }
-  int columns() const;
-  /// A whole line, above the live one.
+  /// As it is now; the locale says whether it shows UTF-8, NO_COLOR whether it is to have colours.
+  Screen screen() const;
+  /// A whole line, above the live ones.
   void line(std::string_view text);
-  /// Replaces the live line; on a terminal only.
-  void live(std::string_view text);
+  /// Replaces the live lines, none of which is empty; on a terminal only.
+  void live(const std::vector<std::string>& lines);
 
  private:
   bool terminal_;
-  std::string live_;
+  bool utf8_;
+  bool colour_;
+  std::string live_;      // as it is drawn
+  int drawn_columns_{0};  // of the terminal then
 };
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error, off };

@@ -88,7 +88,12 @@ class SignalFd {
 /// This process's file mode creation mask. To be asked for where there is one thread only: it is set for a moment.
 unsigned current_umask();
 
-/// How wide the terminal is that this descriptor leads to; nothing if it leads to none.
+struct TerminalSize {
+  int columns{0};
+  int rows{0};  ///< 0: it does not know
+};
+/// How large the terminal is that this descriptor leads to; nothing if it leads to none, or it does not know.
+std::optional<TerminalSize> terminal_size(int fd);
 std::optional<int> terminal_columns(int fd);
 
 struct DiskSpace {

@@ -52,7 +52,7 @@ class Fetcher {
 
   /// One reply for each query, in order.
   std::vector<Reply> query(const std::vector<Query>& queries);
-  /// Works the plan off. `on_outcome` gets each job's index and outcome as it ends, on this thread.
+  /// Works the plan off, which the observer has been told of. `on_outcome` gets each job's index and outcome as it ends, on this thread.
   using OnOutcome = std::function<void(std::size_t job, const FileOutcome&)>;
   void fetch(const FetchPlan& plan, const OnOutcome& on_outcome);
 
@@ -68,6 +68,7 @@ class Fetcher {
   struct Run;
 
   void drive(Run& run);
+  void show(const Run& run, TimePoint now);
   void execute(Run& run, const CheckExisting& action);
   void execute(Run& run, const TryLock& action);
   void execute(Run& run, const OpenStaging& action);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "model_prep/decisions/meter.h"
 #include "model_prep/decisions/plan.h"
 #include "model_prep/decisions/report.h"
 #include "model_prep/values/model_spec.h"
@@ -36,6 +37,8 @@ enum class Purpose : std::uint8_t { download, dry_run };
 
 /// The models that go on to be fetched: those that are neither ready nor failed.
 std::vector<Planned> planned_of(const std::vector<ModelRun>& models);
+/// The plan, for those who watch: files by the index of their job, models by theirs.
+Workload workload_of(const std::vector<ModelRun>& models, const FetchPlan& plan);
 /// The sha256 of each blob of the snapshot that was verified, now or in an earlier run.
 std::map<Digest, Digest> verified_sha256(const ModelRun& model);
 /// `snapshot` is the folder, empty if there is none.
