@@ -43,8 +43,11 @@ std::string markdown(std::string_view text) {
 std::string size_cell(std::int64_t bytes) { return bytes > 0 ? markdown(megabytes(bytes)) : "-"; }
 
 std::string row(const ModelReport& model) {
-  const bool fell_back = model.variant != model.variant_requested;
-  const std::string variant = fell_back ? model.variant + ", no " + model.variant_requested : model.variant;
+  std::string variant = model.variant;
+  if (!model.include.empty() || !model.exclude.empty())
+    variant = "patterns";
+  else if (model.variant != model.variant_requested)
+    variant += ", no " + model.variant_requested;
   const std::string commit = model.commit.empty() ? "-" : model.commit.substr(0, 12);
   return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(model.key), markdown(model.repo), commit,
                      markdown(variant), size_cell(model.bytes), name(model.status), size_cell(model.bytes_downloaded));

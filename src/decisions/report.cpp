@@ -73,6 +73,10 @@ Json model_json(const ModelReport& model, bool of_verify) {
       {"duration_s", rounded(model.duration_s, 1000)},
       {"error", error_json(model.error)},
   };
+  if (!model.include.empty() || !model.exclude.empty()) {
+    json["include"] = model.include;
+    json["exclude"] = model.exclude;
+  }
   json["files"] = list_json(model.files, file_json);
   if (of_verify) json["faults"] = list_json(model.faults, fault_json);
   return json;

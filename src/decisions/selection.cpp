@@ -105,8 +105,7 @@ class Rule {
     for (const RepoPath& path : listing.masked) note(path);
   }
   bool keeps(const RepoPath& path) const {
-    if (any_matches(filter_.exclude, path.text())) return false;
-    if (!filter_.general_rule) return any_matches(filter_.include, path.text());
+    if (!filter_.general_rule) return model_prep::keeps(filter_, path);
     if (any_matches(kOtherFrameworks, path.text())) return false;
     return !has_safetensors_ || !any_matches(kPickles, path.text());
   }
@@ -132,6 +131,22 @@ bool matches_pattern(std::string_view pattern, std::string_view path) {
   std::replace(slashed.begin(), slashed.end(), '\\', '/');
   if (slashed.ends_with('/')) slashed += '*';
   return matches(slashed, path);
+}
+
+bool keeps(const FileFilter& filter, const RepoPath& path) {
+  return any_matches(filter.include, path.text()) && !any_matches(filter.exclude, path.text());
+}
+
+Error nothing_selected(const ModelSpec& spec) {
+  if (!spec.filter.of_user)
+    return {ErrorKind::not_found,
+            fmt::format("{}: no file of this revision belongs to the variant {}", spec.repo.text(), spec.variant),
+            "check the variant's include and exclude patterns, or use --variant all"};
+  std::string patterns;
+  for (const std::string& pattern : spec.filter.include) patterns += fmt::format(" --include '{}'", shown(pattern));
+  for (const std::string& pattern : spec.filter.exclude) patterns += fmt::format(" --exclude '{}'", shown(pattern));
+  return {ErrorKind::not_found, fmt::format("{}: no file of this revision is left by{}", spec.repo.text(), patterns),
+          "patterns match the whole path, case and all; * also matches /"};
 }
 
 Status check_listing(Listing& listing, std::string_view object) {
@@ -168,10 +183,7 @@ Result<std::vector<RemoteFile>> select_files(const Listing& listing, const Model
                  fmt::format("accept the conditions on https://huggingface.co/{}, and set HF_TOKEN to a token of that "
                              "account",
                              spec.repo.text())};
-  if (files.empty())
-    return Error{ErrorKind::not_found,
-                 fmt::format("{}: no file of this revision belongs to the variant {}", spec.repo.text(), spec.variant),
-                 "check the variant's include and exclude patterns, or use --variant all"};
+  if (files.empty()) return nothing_selected(spec);
   return files;
 }
 

@@ -52,6 +52,7 @@ ListedModel look(const ModelSpec& spec, Cache& cache) {
                     .commit = {},
                     .variant_requested = spec.variant_requested,
                     .variant = spec.variant,
+                    .by_patterns = spec.filter.of_user,
                     .size = spec.size,
                     .where = {}};
   const auto commit = spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
@@ -82,9 +83,9 @@ std::string list_table(const std::vector<ListedModel>& models, std::optional<int
               .yielding = {1, 2, 6}};
   for (const ListedModel& model : models)
     table.rows.push_back({model.key, model.repo,
-                          model.revision == model.commit ? model.commit.substr(0, 12) : model.revision, model.variant,
-                          model.size ? megabytes(*model.size) : "-", std::string(name(model.state)),
-                          model.where.empty() ? "-" : model.where});
+                          model.revision == model.commit ? model.commit.substr(0, 12) : model.revision,
+                          model.by_patterns ? "patterns" : model.variant, model.size ? megabytes(*model.size) : "-",
+                          std::string(name(model.state)), model.where.empty() ? "-" : model.where});
   return table_text(table, columns);
 }
 

@@ -205,9 +205,26 @@ Variant choose_variant(const ManifestModel& model, const std::string& wanted) {
           .revision = {}};
 }
 
-Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_run) {
+/// One of the locked variants is the whole commit, so `files` is its listing.
+bool locks_everything(const ManifestModel& model) {
+  return std::any_of(model.locked.begin(), model.locked.end(), [&](const std::string& name) {
+    const Variant variant = choose_variant(model, name);
+    return is_everything(variant.filter) && variant.repo.value_or(model.repo) == model.repo &&
+           variant.revision.value_or(model.revision) == model.revision;
+  });
+}
+
+Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_run, const FileFilter& patterns) {
   const std::string wanted = variant_of(model, of_run);
-  const Variant variant = choose_variant(model, wanted);
+  Variant variant = choose_variant(model, wanted);
+  const bool by_patterns = !patterns.include.empty() || !patterns.exclude.empty();
+  bool locked = model.locked.contains(variant.name);
+  if (by_patterns) {
+    locked = locks_everything(model) && variant.revision.value_or(model.revision) == model.revision;
+    variant.size.reset();
+    variant.filter = {.include = patterns.include, .exclude = patterns.exclude, .of_user = true};
+    if (patterns.include.empty()) variant.filter.include = {"*"};
+  }
   const bool elsewhere = variant.repo && *variant.repo != model.repo;
   ModelSpec spec{.key = model.key,
                  .repo = variant.repo.value_or(model.repo),
@@ -218,17 +235,13 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_ru
                  .filter = variant.filter,
                  .size = variant.size,
                  .whole_commit = is_everything(variant.filter),
-                 .fully_locked = !elsewhere && model.locked.contains(variant.name),
+                 .fully_locked = !elsewhere && locked,
                  .lock = {}};
   if (elsewhere) return spec;
   spec.lock = model.files;
   if (!spec.fully_locked) return spec;
-  std::erase_if(spec.lock, [&](const auto& entry) {
-    const auto matches = [&](const std::string& pattern) { return matches_pattern(pattern, entry.first.text()); };
-    return std::none_of(spec.filter.include.begin(), spec.filter.include.end(), matches) ||
-           std::any_of(spec.filter.exclude.begin(), spec.filter.exclude.end(), matches);
-  });
-  if (spec.lock.empty())
+  std::erase_if(spec.lock, [&](const auto& entry) { return !keeps(spec.filter, entry.first); });
+  if (spec.lock.empty() && !by_patterns)
     return Error{ErrorKind::usage,
                  fmt::format("{}: the variant {} is said to be locked, but no locked file belongs to it", model.key,
                              variant.name),
@@ -352,12 +365,12 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
 }
 
 Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const std::vector<std::string>& wanted,
-                                             const std::string& variant) {
+                                             const std::string& variant, const FileFilter& patterns) {
   const auto models = find_models(manifest, wanted);
   if (!models) return models.error();
   std::vector<ModelSpec> specs;
   for (const ManifestModel& model : *models) {
-    auto spec = make_spec(model, variant);
+    auto spec = make_spec(model, variant, patterns);
     if (!spec) return spec.error();
     specs.push_back(std::move(*spec));
   }

@@ -80,6 +80,10 @@ ModelReport report_of(const ModelRun& model, Purpose purpose, const std::string&
                      .duration_s = seconds(model.took),
                      .error = model.error,
                      .files = {}};
+  if (model.spec.filter.of_user) {
+    report.include = model.spec.filter.include;
+    report.exclude = model.spec.filter.exclude;
+  }
   if (!model.snapshot) return report;
   report.snapshot = snapshot;
   std::set<Digest> counted;
@@ -124,9 +128,9 @@ std::string plan_table(const std::vector<ModelRun>& models, const Place& place) 
     std::int64_t size = 0;
     for (const auto& [blob, bytes] : sizes) size += bytes;
     const std::int64_t to_fetch = plan.bytes - plan.staged;
-    table.rows.push_back({model.spec.key, model.spec.variant, model.snapshot->commit.hex().substr(0, 12),
-                          std::to_string(model.snapshot->files.size()), megabytes(size), megabytes(to_fetch),
-                          megabytes(size - to_fetch)});
+    table.rows.push_back({model.spec.key, model.spec.filter.of_user ? "patterns" : model.spec.variant,
+                          model.snapshot->commit.hex().substr(0, 12), std::to_string(model.snapshot->files.size()),
+                          megabytes(size), megabytes(to_fetch), megabytes(size - to_fetch)});
     if (wanted.size() > 1 && !plan.jobs.empty()) files += loggable(model.spec.key) + "\n";
     for (const FetchJob& job : plan.jobs)
       files += fmt::format("  {:>10}  {}{}\n", megabytes(job.file.size), loggable(job.file.path.text()),

@@ -137,6 +137,10 @@ Status read_authorities(const Settings& settings, Options& options) {
 
 Status read_values(const Settings& settings, Options& options) {
   if (const auto found = settings.find("--manifest")) options.manifest = found->value;
+  for (Settings::Found& found : settings.find_all("--include"))
+    options.patterns.include.push_back(std::move(found.value));
+  for (Settings::Found& found : settings.find_all("--exclude"))
+    options.patterns.exclude.push_back(std::move(found.value));
   options.variant = "fp32";
   if (const auto found = settings.find("--variant")) {
     options.variant = found->value;

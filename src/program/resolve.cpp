@@ -43,6 +43,7 @@ std::optional<Local> with_commit(const ModelSpec& spec, const CommitId& commit, 
   auto record = cache.record(spec.repo, commit);
   Listing listing;
   if (record) listing.files = record->listing;
+  if (spec.fully_locked && spec.lock.empty()) return Local{nothing_selected(spec)};
   if (spec.fully_locked) return Local{locked_snapshot(spec, commit, std::move(listing.files)), std::move(record)};
   if (listing.files.empty())
     if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);

@@ -56,7 +56,7 @@ Result<Manifest> Session::manifest() const {
 Result<std::vector<ModelSpec>> Session::select() const {
   const auto known = manifest();
   if (!known) return known.error();
-  auto specs = select_models(*known, options.models, options.variant);
+  auto specs = select_models(*known, options.models, options.variant, options.patterns);
   if (!specs) return specs.error();
   if (Status refs = check_refs(*specs); !refs) return refs.error();
   return specs;
@@ -72,7 +72,7 @@ void Session::warn_of(const std::vector<ModelSpec>& specs) {
 }
 
 void Session::warn_of_variant(const ModelSpec& spec) {
-  if (spec.variant != spec.variant_requested)
+  if (spec.variant != spec.variant_requested && !spec.filter.of_user)
     log.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested, spec.variant));
 }
 

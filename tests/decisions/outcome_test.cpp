@@ -90,6 +90,14 @@ TEST_CASE("the step summary is a table, a line and the errors") {
   CHECK(step_summary(report) == kSummary);
 }
 
+TEST_CASE("where patterns chose the files, the table names no variant") {
+  RunReport report;
+  ModelReport& model = report.models.emplace_back();
+  model.variant = "fp32";
+  model.include = {"*.json"};
+  CHECK(step_summary(report).find("| patterns |") != std::string::npos);
+}
+
 TEST_CASE("a good run's step summary ends with its line") {
   const std::string text = step_summary(run({good_model()}));
   CHECK(text.starts_with("\n### model-prep succeeded\n\n| model |"));

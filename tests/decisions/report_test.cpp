@@ -282,6 +282,16 @@ TEST_CASE("every kind of fault has a name and becomes an error with the same mes
   }
 }
 
+TEST_CASE("patterns of the command line stand with each model that they chose for") {
+  ModelReport model = good_model();
+  model.exclude = {"onnx/*"};
+  const std::string text = summary_text(run({model}));
+  CHECK(text.find(R"("include": [],
+      "exclude": [
+        "onnx/*"
+      ],)") != std::string::npos);
+}
+
 TEST_CASE("bytes that are no UTF-8 do not keep the summary from being written") {
   RunReport report = run({good_model()});
   report.cache_dir = "/models/\xff\xfe";

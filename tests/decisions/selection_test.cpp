@@ -138,6 +138,16 @@ TEST_CASE("an empty include list keeps nothing, and that is not_found with a hin
   CHECK_FALSE(files.error().hint.empty());
 }
 
+TEST_CASE("where patterns of the command line leave nothing, the error has all of them") {
+  FileFilter filter{{"*.onnx", "x/"}, {"*.json"}, false};
+  filter.of_user = true;
+  const auto files = select_files(listing_of({"config.json"}), with_filter(filter));
+  REQUIRE_FALSE(files);
+  CHECK(files.error().kind == ErrorKind::not_found);
+  CHECK(files.error().message ==
+        "org/name: no file of this revision is left by --include '*.onnx' --include 'x/' --exclude '*.json'");
+}
+
 TEST_CASE("everything is everything") {
   const Names all = {".gitattributes", "a/b/c.onnx", "model.bin", "model.safetensors"};
   CHECK(selected(listing_of(all), with_filter({{"*"}, {}, false})) == all);

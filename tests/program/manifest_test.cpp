@@ -157,6 +157,24 @@ TEST_CASE("a locked variant holds exactly its own files") {
   CHECK(spec.lock.begin()->first.text() == "a.json");
 }
 
+TEST_CASE("patterns choose from a lock of the whole commit, and not from a lock of less") {
+  const std::string file = R"({"size":1,"git_sha1":")" + kCommit + "\"}";
+  const auto chosen = [&](const std::string& variants, const std::string& locked) {
+    const std::string text = with(R"("variants":{)" + variants + R"(},"locked":[")" + locked +
+                                  R"("],"files":{"a.json":)" + file + R"(,"b.txt":)" + file + "}");
+    const FileFilter patterns{.include = {"*.json"}, .exclude = {}};
+    return select_models(*parse_manifest(text, "m.json"), {}, "fp32", patterns)->at(0);
+  };
+  const ModelSpec whole = chosen(R"("fp32":{"include":["b.txt"]})", "all");
+  CHECK(whole.fully_locked);
+  CHECK(whole.lock.size() == 1);
+  CHECK_FALSE(whole.whole_commit);
+  CHECK_FALSE(chosen(R"("fp32":{"include":["*"],"exclude":["c"]})", "fp32").fully_locked);
+  // A lock that was made by patterns calls them by the variant's name.
+  CHECK_FALSE(chosen(R"("fp32":{},"all":{"include":["a.json"]})", "all").fully_locked);
+  CHECK_FALSE(chosen(R"("fp32":{"revision":"v2"})", "all").fully_locked);
+}
+
 TEST_CASE("a lock without files is refused") {
   const auto manifest = parse_manifest(with(R"("variants":{"fp32":{}},"locked":["fp32"])"), "m.json");
   REQUIRE(manifest.has_value());

@@ -87,6 +87,13 @@ TEST_CASE("every flag is heard") {
   CHECK(found.progress == ProgressMode::none);
 }
 
+TEST_CASE("patterns may be repeated, one to a flag, and are taken as they are") {
+  const Options found = options({"--include", "*.json", "a", "--exclude", "x y", "--include", "a,b"});
+  CHECK(found.models == Arguments{"a"});
+  CHECK(found.patterns.include == Arguments{"*.json", "a,b"});
+  CHECK(found.patterns.exclude == Arguments{"x y"});
+}
+
 TEST_CASE("every variable is heard") {
   const Options found = options({}, {{"MODELS_TO_DOWNLOAD", " a , org/b ,, "},
                                      {"MODEL_PREP_MANIFEST", "m.json"},

@@ -41,6 +41,8 @@ struct ModelReport {
   std::string ref;
   std::string variant_requested;
   std::string variant;
+  std::vector<std::string> include{};  ///< patterns of the command line, which took the place of the variant's; with
+  std::vector<std::string> exclude{};  ///< none at all it is the variant that chose the files
   std::string snapshot;
   std::int64_t bytes{0};  ///< of the variant's blobs, each once
   std::int64_t bytes_downloaded{0};
@@ -115,6 +117,7 @@ struct ListedModel {
   std::string commit;  ///< empty: not known
   std::string variant_requested;
   std::string variant;
+  bool by_patterns{false};  ///< of the command line: it is not the variant that chose the files
   std::optional<std::int64_t> size;
   CacheState state{CacheState::missing};
   std::string where;  ///< a snapshot's folder; empty: nowhere

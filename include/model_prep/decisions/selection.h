@@ -28,6 +28,12 @@ struct Listing {
 /// Sorts the files by path.
 Status check_listing(Listing& listing, std::string_view object);
 
+/// An include matches and no exclude does.
+bool keeps(const FileFilter& filter, const RepoPath& path);
+
+/// What to say where the filter keeps nothing at all.
+Error nothing_selected(const ModelSpec& spec);
+
 /// The files that the filter keeps, sorted by path; fails with `gated` if one of them is masked, with `not_found` if
 /// nothing is left. The general rule, for repositories that no manifest describes, is what PyTorch services load:
 /// safetensors where there are any, else PyTorch's own pickles; no other framework's weights.

@@ -47,8 +47,10 @@ inline constexpr std::string_view kVariants[] = {"fp32", "openvino-int8", "onnx"
 
 /// The models that are wanted, each a key of the manifest or `org/name[@revision]`; all of the manifest if none is
 /// named. An unknown key is `usage` and lists the known ones. A variant that a model has not falls back to `fp32`.
+/// `patterns`, if there are any, take the place of each variant's own; where the manifest locks all of a commit, they
+/// choose from the lock, and no listing is needed.
 Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const std::vector<std::string>& wanted,
-                                             const std::string& variant);
+                                             const std::string& variant, const FileFilter& patterns = {});
 
 /// A manifest of these snapshots, each with the one variant that it is of, locked; `expected_sha256` of a plain git
 /// file is written if it is known. The same snapshots give the same bytes, in whatever order.

@@ -84,11 +84,13 @@ class RepoPath {
 inline constexpr std::int64_t kLargestFile = std::int64_t{1} << 44;
 
 /// `include` and `exclude` follow snapshot_download's rules (decisions/selection.h). `general_rule` stands for a model
-/// that no manifest describes: the files are chosen from the listing.
+/// that no manifest describes: the files are chosen from the listing. `of_user`: they stood on the command line, and
+/// take the place of the variant's.
 struct FileFilter {
   std::vector<std::string> include;
   std::vector<std::string> exclude;
   bool general_rule{false};
+  bool of_user{false};
   bool operator==(const FileFilter&) const = default;
 };
 
