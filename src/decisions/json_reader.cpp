@@ -37,7 +37,12 @@ class Reader : public nlohmann::json_sax<Json> {
     return value(static_cast<std::int64_t>(number));
   }
   bool number_float(number_float_t, const string_t&) override { return value(JsonFields::Other{}); }
-  bool string(string_t& text) override { return value(std::move(text)); }
+  bool string(string_t& text) override {
+    if (!in_collection() || !shape_.of_texts) return value(std::move(text));
+    entry_.name = open_.back().key;
+    entry_.text = std::move(text);
+    return use_entry();
+  }
   bool binary(binary_t&) override { return value(JsonFields::Other{}); }
   bool start_object(std::size_t) override { return start(Container::object); }
   bool start_array(std::size_t) override { return start(Container::array); }
@@ -66,7 +71,7 @@ class Reader : public nlohmann::json_sax<Json> {
   bool in_collection() const { return collection_depth_ != 0 && open_.size() == collection_depth_; }
 
   bool value(JsonFields::Value&& value) {
-    if (in_collection()) return fail(refused("an entry is not an object"));
+    if (in_collection()) return fail(refused(no_entry()));
     const bool of_document = open_.size() == 1 && open_.back().container == Container::object;
     if (of_document && is_collection(open_.back().key))
       return fail(refused(fmt::format("'{}' is neither a list nor an object", open_.back().key)));
@@ -99,7 +104,7 @@ class Reader : public nlohmann::json_sax<Json> {
       return fail(refused(fmt::format("it is nested deeper than {} levels", kDeepest)));
     }
     if (in_collection()) {
-      if (container != Container::object) return fail(refused("an entry is not an object"));
+      if (container != Container::object || shape_.of_texts) return fail(refused(no_entry()));
       entry_.name = open_.back().key;
       entry_.fields.clear();
     } else if (const auto collection = collection_here(container)) {
@@ -127,12 +132,18 @@ class Reader : public nlohmann::json_sax<Json> {
   bool end() {
     open_.pop_back();
     if (in_collection()) {
-      if (Status used = on_entry_(entry_); !used) return fail(used.error());
+      return use_entry();
     } else if (open_.size() < collection_depth_) {
       collection_depth_ = 0;
     }
     return true;
   }
+
+  bool use_entry() {
+    Status used = on_entry_(entry_);
+    return used || fail(used.error());
+  }
+  const char* no_entry() const { return shape_.of_texts ? "an entry is not a text" : "an entry is not an object"; }
 
   const JsonShape& shape_;
   const OnJsonEntry& on_entry_;

@@ -12,12 +12,6 @@
 namespace model_prep {
 namespace {
 
-// What `all` must always hold and no other variant wants.
-constexpr std::string_view kOtherFrameworks[] = {
-    "*.h5",      "*.msgpack",    "*.ot",   "*.onnx",     "*.onnx_data*", "*.tflite",        "*.gguf",
-    "*.mlmodel", "*.mlpackage*", "onnx/*", "openvino/*", "coreml/*",     "*.gitattributes", "*.xml"};
-constexpr std::string_view kPickles[] = {"*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.bin.index.json"};
-
 std::string_view next_code_point(std::string_view& text) {
   std::size_t length = 1;
   while (length < text.size() && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) ++length;
@@ -98,23 +92,11 @@ bool any_matches(const Patterns& patterns, std::string_view path) {
                      [&](std::string_view pattern) { return matches_pattern(pattern, path); });
 }
 
-class Rule {
- public:
-  Rule(const Listing& listing, const FileFilter& filter) : filter_(filter) {
-    for (const RemoteFile& file : listing.files) note(file.path);
-    for (const RepoPath& path : listing.masked) note(path);
-  }
-  bool keeps(const RepoPath& path) const {
-    if (!filter_.general_rule) return model_prep::keeps(filter_, path);
-    if (any_matches(kOtherFrameworks, path.text())) return false;
-    return !has_safetensors_ || !any_matches(kPickles, path.text());
-  }
-
- private:
-  void note(const RepoPath& path) { has_safetensors_ = has_safetensors_ || path.text().ends_with(".safetensors"); }
-  const FileFilter& filter_;
-  bool has_safetensors_{false};
-};
+std::vector<RepoPath> paths_of(const Listing& listing) {
+  std::vector<RepoPath> paths = listing.masked;
+  for (const RemoteFile& file : listing.files) paths.push_back(file.path);
+  return paths;
+}
 
 Error lock_error(const ModelSpec& spec, const RepoPath& path, std::string_view what, std::string_view found,
                  std::string_view locked) {
@@ -169,13 +151,36 @@ Status check_listing(Listing& listing, std::string_view object) {
   return ok();
 }
 
-Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec) {
-  const Rule rule(listing, spec.filter);
+ModelSpec settled(ModelSpec spec, const Listing& listing) {
+  if (spec.filter.general_rule) spec.variant = found_variant(paths_of(listing), spec.variant);
+  return spec;
+}
+
+std::vector<RemoteFile> deciding_indexes(const Listing& listing, const ModelSpec& spec) {
+  if (!spec.filter.general_rule) return {};
+  const auto ruled = apply_general_rule(paths_of(listing), spec.variant, {}, spec.repo.text());
+  std::vector<RemoteFile> indexes;
+  if (!ruled) return indexes;
+  std::copy_if(listing.files.begin(), listing.files.end(), std::back_inserter(indexes), [&](const RemoteFile& file) {
+    return ruled->indexes.contains(file.path) && file.size <= kLargestIndex;
+  });
+  return indexes;
+}
+
+Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec, const Indexes& indexes) {
+  RuledFiles ruled;
+  if (spec.filter.general_rule) {
+    auto found = apply_general_rule(paths_of(listing), spec.variant, indexes, spec.repo.text());
+    if (!found) return found.error();
+    ruled = std::move(*found);
+  }
+  const auto wanted = [&](const RepoPath& path) {
+    return spec.filter.general_rule ? ruled.files.contains(path) : keeps(spec.filter, path);
+  };
   std::vector<RemoteFile> files;
   std::copy_if(listing.files.begin(), listing.files.end(), std::back_inserter(files),
-               [&](const RemoteFile& file) { return rule.keeps(file.path); });
-  const auto masked = std::find_if(listing.masked.begin(), listing.masked.end(),
-                                   [&](const RepoPath& path) { return rule.keeps(path); });
+               [&](const RemoteFile& file) { return wanted(file.path); });
+  const auto masked = std::find_if(listing.masked.begin(), listing.masked.end(), wanted);
   if (masked != listing.masked.end())
     return Error{ErrorKind::gated,
                  fmt::format("{}: access to this repository is restricted: the Hub hides the digest of {}",
@@ -184,6 +189,8 @@ Result<std::vector<RemoteFile>> select_files(const Listing& listing, const Model
                              "account",
                              spec.repo.text())};
   if (files.empty()) return nothing_selected(spec);
+  if (spec.variant == "openvino-int8" && !spec.filter.of_user)
+    if (Status whole = check_openvino(files, spec.repo.text()); !whole) return whole.error();
   return files;
 }
 

@@ -128,6 +128,7 @@ Status Download::prepare(std::vector<ModelSpec> specs) {
 }
 
 void Download::look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<Record>& record) {
+  session_.settle(model.spec, snapshot);
   model.view = session_.cache.look(snapshot, record);
   model.snapshot = std::move(snapshot);
 }

@@ -62,6 +62,7 @@ ListedModel look(const ModelSpec& spec, Cache& cache) {
   if (commit) model.commit = commit->hex();
   SnapshotView view;
   if (local->snapshot) {
+    model.variant = local->snapshot->spec.variant;
     model.size = size_of(*local->snapshot);
     view = cache.look(*local->snapshot, local->record);
   }

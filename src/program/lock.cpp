@@ -69,6 +69,7 @@ class Locking {
     std::vector<ResolvedSnapshot> snapshots;
     for (auto& snapshot : resolve(specs)) {
       if (!snapshot) continue;
+      if (snapshot->spec.filter.general_rule) session_.warn_of_variant(snapshot->spec);
       add_known_sha256(*snapshot);
       snapshots.push_back(std::move(*snapshot));
     }

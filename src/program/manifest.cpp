@@ -188,7 +188,8 @@ std::string variant_of(const ManifestModel& model, const std::string& wanted) {
   return model.repo.kind() == RepoKind::model ? wanted : "all";
 }
 
-/// The variant to take: the one that is wanted, else fp32, else what there is. `all` needs no description.
+/// The variant to take: the one that is wanted, else fp32, else what there is. `all` needs no description. Where the
+/// general rule chooses, the repository's files will tell what there is.
 Variant choose_variant(const ManifestModel& model, const std::string& wanted) {
   const auto named = [&](const std::string& name) {
     return std::find_if(model.variants.begin(), model.variants.end(), [&](const Variant& v) { return v.name == name; });
@@ -198,7 +199,7 @@ Variant choose_variant(const ManifestModel& model, const std::string& wanted) {
     return {.name = "all", .filter = {.include = {"*"}, .exclude = {}}, .size = {}, .repo = {}, .revision = {}};
   if (const auto found = named("fp32"); found != model.variants.end()) return *found;
   if (!model.variants.empty()) return model.variants.front();
-  return {.name = "fp32",
+  return {.name = wanted,
           .filter = {.include = {}, .exclude = {}, .general_rule = true},
           .size = {},
           .repo = {},

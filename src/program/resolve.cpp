@@ -18,9 +18,15 @@ constexpr std::size_t kMostPages = 1'000;
 constexpr std::size_t kMostFiles = 200'000;
 constexpr std::size_t kMostText = 64 * 1024 * 1024;
 
+Digest digest_of(std::string_view bytes, DigestKind kind) {
+  return kind == DigestKind::git_sha1 ? git_sha1_of(bytes) : sha256_of(bytes);
+}
+
 /// Of a listing that `check_listing` has seen: those of the cache have been checked by their readers.
-Result<ResolvedSnapshot> snapshot_of(const ModelSpec& spec, const CommitId& commit, Listing listing) {
-  auto files = select_files(listing, spec);
+Result<ResolvedSnapshot> snapshot_of(const ModelSpec& wanted, const CommitId& commit, Listing listing,
+                                     const Indexes& indexes) {
+  const ModelSpec spec = settled(wanted, listing);
+  auto files = select_files(listing, spec, indexes);
   if (!files) return files.error();
   if (Status locked = apply_lock(*files, spec); !locked) return locked.error();
   const bool complete = listing.masked.empty();
@@ -39,7 +45,19 @@ ResolvedSnapshot locked_snapshot(const ModelSpec& spec, const CommitId& commit, 
   return snapshot;
 }
 
-std::optional<Local> with_commit(const ModelSpec& spec, const CommitId& commit, const Cache& cache) {
+/// Those indexes that are in the cache, whole.
+Indexes cached_indexes(const ModelSpec& spec, const CommitId& commit, const Cache& cache,
+                       const std::vector<RemoteFile>& wanted) {
+  Indexes indexes;
+  for (const RemoteFile& file : wanted) {
+    const auto text = read_file(cache.content(spec.repo, commit, file).path, kLargestIndex);
+    if (!text || digest_of(*text, file.blob.kind()) != file.blob) continue;
+    if (auto shards = parse_index(*text, file.path, spec.repo.text())) indexes.emplace(file.path, std::move(*shards));
+  }
+  return indexes;
+}
+
+std::optional<Local> with_commit(const ModelSpec& spec, const CommitId& commit, const Cache& cache, Network network) {
   auto record = cache.record(spec.repo, commit);
   Listing listing;
   if (record) listing.files = record->listing;
@@ -48,7 +66,11 @@ std::optional<Local> with_commit(const ModelSpec& spec, const CommitId& commit, 
   if (listing.files.empty())
     if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);
   if (listing.files.empty()) return std::nullopt;
-  return Local{snapshot_of(spec, commit, std::move(listing)), std::move(record)};
+  const auto wanted = deciding_indexes(listing, settled(spec, listing));
+  const Indexes indexes = cached_indexes(spec, commit, cache, wanted);
+  // Who may not ask goes by the names; an index that is missing or damaged is found as such.
+  if (indexes.size() < wanted.size() && network == Network::allowed) return std::nullopt;
+  return Local{snapshot_of(spec, commit, std::move(listing), indexes), std::move(record)};
 }
 
 Error offline_missing(const ModelSpec& spec, std::string_view what) {
@@ -66,6 +88,8 @@ struct Progress {
   std::set<std::string> pages{};  // those that were read
   std::size_t text{0};            // bytes of them
   Listing listing;
+  std::vector<RemoteFile> unread{};  // indexes that decide which files are wanted
+  Indexes indexes{};
   std::optional<Result<ResolvedSnapshot>> result;
 };
 
@@ -81,13 +105,18 @@ class Resolver {
     find_commits();
     for (Progress& model : models_) {
       if (model.result) continue;
-      if (auto local = with_commit(*model.spec, *model.commit, cache_))
+      if (auto local = with_commit(*model.spec, *model.commit, cache_, Network::allowed))
         model.result = std::move(local->snapshot);
       else
         model.next = hub_.tree(model.spec->repo, *model.commit);
     }
     while (read_pages()) {
     }
+    read_indexes(OnWrongBytes::ask_again);
+    read_indexes(OnWrongBytes::fail);
+    for (Progress& model : models_)
+      if (!model.result)
+        model.result = snapshot_of(*model.spec, *model.commit, std::move(model.listing), model.indexes);
     std::vector<Result<ResolvedSnapshot>> results;
     for (Progress& model : models_) results.push_back(std::move(*model.result));
     return results;
@@ -168,8 +197,48 @@ class Resolver {
     } else if (Status possible = check_listing(model.listing, model.spec->repo.text()); !possible) {
       model.result = possible.error();
     } else {
-      model.result = snapshot_of(*model.spec, *model.commit, std::move(model.listing));
+      model.unread = deciding_indexes(model.listing, settled(*model.spec, model.listing));
     }
+  }
+
+  enum class OnWrongBytes : std::uint8_t { ask_again, fail };
+
+  void read_indexes(OnWrongBytes then) {
+    std::vector<Query> queries;
+    std::vector<std::pair<Progress*, RemoteFile>> asked;
+    for (Progress& model : models_) {
+      if (model.result) continue;
+      const RepoId& repo = model.spec->repo;
+      for (RemoteFile& file : std::exchange(model.unread, {})) {
+        queries.push_back({{.object = fmt::format("{} {}", repo.text(), file.path.text()), .repo = repo.text()},
+                           hub_.resolve(repo, *model.commit, file.path)});
+        asked.emplace_back(&model, std::move(file));
+      }
+    }
+    if (queries.empty()) return;
+    const std::vector<Reply> replies = fetcher_.query(queries);
+    for (std::size_t i = 0; i < asked.size(); ++i) use_index(*asked[i].first, asked[i].second, replies[i], then);
+  }
+
+  static void use_index(Progress& model, const RemoteFile& file, const Reply& reply, OnWrongBytes then) {
+    if (model.result) return;
+    if (reply.error) {
+      model.result = *reply.error;
+      return;
+    }
+    const Digest found = digest_of(reply.body, file.blob.kind());
+    if (found != file.blob && then == OnWrongBytes::ask_again) return model.unread.push_back(file);
+    const std::string object = model.spec->repo.text();
+    auto shards = found == file.blob
+                      ? parse_index(reply.body, file.path, object)
+                      : Result<std::set<RepoPath>>(Error{ErrorKind::digest_mismatch,
+                                                         fmt::format("{} {}: its bytes hash to {}, expected {}", object,
+                                                                     file.path.text(), found.hex(), file.blob.hex()),
+                                                         {}});
+    if (shards)
+      model.indexes.emplace(file.path, std::move(*shards));
+    else
+      model.result = shards.error();
   }
 
   /// Why this listing is not read any further, or nullptr.
@@ -195,7 +264,7 @@ std::optional<Local> resolve_locally(const ModelSpec& spec, const Cache& cache, 
   auto commit = spec.revision.commit();
   if (!commit && offline) commit = cache.ref(spec.repo, spec.revision.text());
   if (commit) {
-    auto local = with_commit(spec, *commit, cache);
+    auto local = with_commit(spec, *commit, cache, network);
     if (local || !offline) return local;
     return Local{offline_missing(spec, fmt::format("the list of files at {}", commit->hex().substr(0, 12)))};
   }

@@ -76,6 +76,12 @@ void Session::warn_of_variant(const ModelSpec& spec) {
     log.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested, spec.variant));
 }
 
+void Session::settle(ModelSpec& spec, const ResolvedSnapshot& snapshot) {
+  if (spec.variant == snapshot.spec.variant) return;
+  spec.variant = snapshot.spec.variant;
+  warn_of_variant(spec);
+}
+
 void Session::tell(const Error& error) {
   log.error(error.message);
   if (!error.hint.empty()) log.error("hint: " + error.hint);

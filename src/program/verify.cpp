@@ -84,6 +84,7 @@ void Verify::look(Model& model) const {
     return;
   }
   model.snapshot = std::move(*local->snapshot);
+  session_.settle(model.spec, *model.snapshot);
   if (!own_facts(folder_of(model))) {  // a lock knows its files without a cache
     model.error = unjudged(model.spec, session_.cache, {ErrorKind::offline_missing, {}, {}});
     return;

@@ -161,13 +161,39 @@ TEST_CASE("the general rule takes safetensors where there are any and no other w
                   "openvino/openvino_model.xml", "pytorch_model.bin", "pytorch_model.bin.index.json", "rust_model.ot",
                   "sentencepiece.bpe.model", "tf_model.h5", "tokenizer.json", "vocab.txt"});
   CHECK(selected(listing, general()) == Names{"1_Pooling/config.json", "README.md", "config.json", "model.safetensors",
-                                              "model.safetensors.index.json", "sentencepiece.bpe.model",
-                                              "tokenizer.json", "vocab.txt"});
+                                              "sentencepiece.bpe.model", "tokenizer.json", "vocab.txt"});
 }
 
 TEST_CASE("the general rule takes PyTorch's own weights where there are no safetensors") {
   const Listing listing = listing_of({"config.json", "pytorch_model.bin", "tf_model.h5", "vocab.txt"});
   CHECK(selected(listing, general()) == Names{"config.json", "pytorch_model.bin", "vocab.txt"});
+}
+
+TEST_CASE("only the general rule reads indexes, and none that is too large") {
+  Listing listing = listing_of({"model-00001-of-00001.safetensors", "model.safetensors.index.json"});
+  CHECK(names_of(deciding_indexes(listing, general())) == Names{"model.safetensors.index.json"});
+  CHECK(deciding_indexes(listing, with_filter({{"*"}, {}, false})).empty());
+  listing.files[1].size = kLargestIndex + 1;
+  CHECK(deciding_indexes(listing, general()).empty());
+}
+
+TEST_CASE("a variant that the general rule does not find is settled as fp32, and one of a manifest stays") {
+  ModelSpec wanted = general();
+  wanted.variant = "onnx";
+  CHECK(settled(wanted, listing_of({"onnx/model.onnx"})).variant == "onnx");
+  CHECK(settled(wanted, listing_of({"model.safetensors"})).variant == "fp32");
+  wanted.filter = {{"*.onnx"}, {}, false};
+  CHECK(settled(wanted, listing_of({"model.safetensors"})).variant == "onnx");
+}
+
+TEST_CASE("half of an OpenVINO model in a manifest's variant is an error, and the user's own choice is not") {
+  ModelSpec model = with_filter({{"*.xml", "*.json"}, {}, false});
+  model.variant = "openvino-int8";
+  const Listing listing = listing_of({"config.json", "openvino_model.bin", "openvino_model.xml"});
+  CHECK(selected(listing, model) == Names{"error: org/name: openvino_model.xml is there without openvino_model.bin, "
+                                          "and an OpenVINO model is both"});
+  model.filter.of_user = true;
+  CHECK(selected(listing, model) == Names{"config.json", "openvino_model.xml"});
 }
 
 TEST_CASE("a masked safetensors file counts for the general rule") {

@@ -59,6 +59,9 @@ void hub_json(std::string_view input) {
     require(is_lower_hex(commit->hex(), 40), "a commit has 40 hex digits");
   else
     check_message(commit.error());
+  const auto shards = parse_index(input, *RepoPath::parse("unet/m.safetensors.index.json"), "org/name");
+  if (!shards) check_message(shards.error());
+  for (const RepoPath& shard : shards ? *shards : std::set<RepoPath>()) check_path(shard);
   check_listing_of(parse_tree_page(input, "org/name"));
   check_listing_of(parse_blobs(input, "org/name"));
 }

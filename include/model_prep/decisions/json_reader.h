@@ -51,6 +51,7 @@ class JsonFields {
 struct JsonEntry {
   std::string_view collection;  ///< as the shape spells it
   std::string name;             ///< its key, if the collection is an object
+  std::string text;             ///< the entry itself, in a collection of texts
   JsonFields fields;
 };
 
@@ -58,6 +59,7 @@ struct JsonEntry {
 struct JsonShape {
   std::span<const std::string_view> collections{};  ///< members of the document whose elements are entries
   std::span<const std::string_view> fields{};       ///< what to keep of the document and of each entry
+  bool of_texts{false};                             ///< the entries are texts, not objects
 };
 /// The document is itself the collection.
 inline constexpr std::string_view kTopArray[] = {""};

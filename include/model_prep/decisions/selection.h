@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model_prep/decisions/weights.h"
 #include "model_prep/values/error.h"
 #include "model_prep/values/model_spec.h"
 
@@ -34,10 +35,18 @@ bool keeps(const FileFilter& filter, const RepoPath& path);
 /// What to say where the filter keeps nothing at all.
 Error nothing_selected(const ModelSpec& spec);
 
-/// The files that the filter keeps, sorted by path; fails with `gated` if one of them is masked, with `not_found` if
-/// nothing is left. The general rule, for repositories that no manifest describes, is what PyTorch services load:
-/// safetensors where there are any, else PyTorch's own pickles; no other framework's weights.
-Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec);
+/// With the variant that the repository has, where the general rule (decisions/weights.h) chooses its files.
+ModelSpec settled(ModelSpec spec, const Listing& listing);
+
+/// An index that is larger is not read.
+inline constexpr std::int64_t kLargestIndex = std::int64_t{16} * 1024 * 1024;
+/// The files that have to be read before the general rule knows what a settled variant wants.
+std::vector<RemoteFile> deciding_indexes(const Listing& listing, const ModelSpec& spec);
+
+/// The files that the filter, or the general rule, keeps, in the order of the listing. Fails with `gated` if one of
+/// them is masked, with `not_found` if nothing is left, or half of an OpenVINO model or of a sharded one.
+Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec,
+                                             const Indexes& indexes = {});
 
 /// Holds what was selected to the lock: equal size and digest for each locked file, and every fully locked file there.
 /// Marks the locked files. Fails with `lock_mismatch`.

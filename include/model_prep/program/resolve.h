@@ -3,7 +3,8 @@
 //
 // A pinned commit whose files a lock, our record or huggingface_hub's tree listing names needs no question at all.
 // Else: a name costs one request for the commit, an unknown listing one for each page of the tree. All models are asked
-// for at once.
+// for at once. Where the general rule (decisions/weights.h) chooses among shards, their index is read first, from the
+// cache or the hub; its digest is held to the listing. The snapshot's spec has the variant that was found.
 #pragma once
 
 #include <optional>

@@ -48,6 +48,8 @@ class Session {
   void warn_of(const std::vector<ModelSpec>& specs);
   /// Only if it has another variant than the one that was asked for.
   void warn_of_variant(const ModelSpec& spec);
+  /// Takes over the variant that resolving has found.
+  void settle(ModelSpec& spec, const ResolvedSnapshot& snapshot);
   /// An error and its hint, on the log.
   void tell(const Error& error);
 

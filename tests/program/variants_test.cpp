@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// The general rule with a real hub: indexes that are read, variants that are found or not.
+#include "machine.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+const std::string kIndex = "model.safetensors.index.json";
+
+std::string index_of(const std::vector<std::string>& shards) {
+  nlohmann::json index = {{"metadata", {{"total_size", 3000}}}, {"weight_map", nlohmann::json::object()}};
+  for (const std::string& shard : shards) index["weight_map"]["layer of " + shard] = shard;
+  return index.dump();
+}
+
+const std::vector<std::string> kShards = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"};
+const std::vector<std::string> kWanted = {"config.json", kShards[0], kShards[1], kIndex};
+
+/// Two shards and their index, a shard of an earlier cut, and the same weights as pickles.
+HubRepo sharded_repo(const std::string& index = index_of(kShards)) {
+  return make_repo("org/sharded", {{"config.json", "{}"},
+                                   {kIndex, index},
+                                   {kShards[0], MadeUpBytes{2000, 1}, true},
+                                   {kShards[1], MadeUpBytes{1000, 2}, true},
+                                   {"model-00001-of-00003.safetensors", MadeUpBytes{900, 3}, true},
+                                   {"pytorch_model.bin", MadeUpBytes{3000, 4}, true}});
+}
+
+HubRepo converted_repo() {
+  return make_repo("org/converted", {{"1_Pooling/config.json", "{}"},
+                                     {"config.json", "{\"a\":1}"},
+                                     {"model.safetensors", MadeUpBytes{3000, 1}, true},
+                                     {"onnx/model.onnx", MadeUpBytes{2000, 2}, true},
+                                     {"onnx/model.onnx_data", MadeUpBytes{2500, 3}, true},
+                                     {"onnx/model_O4.onnx", MadeUpBytes{1500, 4}, true},
+                                     {"openvino/openvino_model_qint8_quantized.bin", MadeUpBytes{1000, 5}, true},
+                                     {"openvino/openvino_model_qint8_quantized.xml", "<net/>"},
+                                     {"tokenizer.json", "{\"b\":1}"}});
+}
+
+}  // namespace
+
+TEST_CASE("a sharded model is its index and exactly the shards that it names") {
+  FakeHub hub;
+  const HubRepo repo = sharded_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  CHECK(machine.run({"org/sharded"}).exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
+}
+
+TEST_CASE("a second run reads the index in the cache and asks nobody") {
+  FakeHub hub;
+  const HubRepo repo = sharded_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  const std::string pinned = "org/sharded@" + main_of(repo);
+  REQUIRE(machine.run({pinned}).exit_code == 0);
+  hub.clear_requests();
+  const Run again = machine.run({pinned});
+  CHECK(again.exit_code == 0);
+  CHECK(again.model(pinned)["status"] == "cached");
+  CHECK(hub.requests().empty());
+  CHECK(machine.run({"org/sharded", "--offline"}).exit_code == 0);
+  CHECK(machine.run({"verify", "org/sharded"}).exit_code == 0);
+}
+
+TEST_CASE("an index that names what is not there is an error before any weights are asked for") {
+  FakeHub hub;
+  hub.add(sharded_repo(index_of({kShards[0], "model-00003-of-00002.safetensors"})));
+  const Machine machine(hub);
+  const Run run = machine.run({"org/sharded"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/sharded") == "not_found");
+  CHECK(contains(run.err, kIndex + " names model-00003-of-00002.safetensors, which is not there"));
+  CHECK(hub.requests("payload").empty());
+}
+
+TEST_CASE("an index whose bytes are wrong is asked for once more, and not believed") {
+  const int times = GENERATE(1, -1);
+  FakeHub hub;
+  const HubRepo repo = sharded_repo();
+  hub.add(repo);
+  hub.add(Fault{.on = Fault::On::resolve_cache, .file = kIndex, .times = times, .what = FlipByte{30}});
+  const Machine machine(hub);
+  const Run run = machine.run({"org/sharded"});
+  if (times == 1) {
+    CHECK(run.exit_code == 0);
+    CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
+  } else {
+    CHECK(run.error_kind("org/sharded") == "digest_mismatch");
+    CHECK(hub.requests("payload").empty());
+  }
+}
+
+TEST_CASE("an index that is damaged in the cache is found, and repaired") {
+  FakeHub hub;
+  const HubRepo repo = sharded_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/sharded"}).exit_code == 0);
+  flip_byte(blob_of(machine, repo, kIndex), 30);
+  const Run bad = machine.run({"verify", "org/sharded"});
+  CHECK(bad.exit_code == 1);
+  CHECK(contains(bad.err, kIndex + ": its bytes hash to"));
+  CHECK(machine.run({"verify", "--repair", "org/sharded"}).exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
+}
+
+TEST_CASE("onnx and OpenVINO are found in a repository that no manifest names") {
+  const std::string variant = GENERATE("onnx", "openvino-int8");
+  FakeHub hub;
+  const HubRepo repo = converted_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  const Run run = machine.run({"org/converted", "--variant", variant});
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("org/converted")["variant"] == variant);
+  std::vector<std::string> paths = {"1_Pooling/config.json", "config.json", "tokenizer.json"};
+  if (variant == "onnx")
+    paths.insert(paths.end(), {"onnx/model.onnx", "onnx/model.onnx_data"});
+  else
+    paths.insert(paths.end(),
+                 {"openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"});
+  CHECK(tree_of(machine.cache()) == published(repo, {.paths = paths}));
+}
+
+TEST_CASE("a repository without the variant gives fp32 and says so, each time and with no more requests") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  const std::string pinned = "org/small@" + main_of(repo);
+  for (const bool first : {true, false}) {
+    hub.clear_requests();
+    const Run run = machine.run({pinned, "--variant", "onnx"});
+    CHECK(run.exit_code == 0);
+    CHECK(run.model(pinned)["variant_requested"] == "onnx");
+    CHECK(run.model(pinned)["variant"] == "fp32");
+    CHECK(contains(run.err, pinned + " has no variant onnx: taking fp32"));
+    CHECK(hub.requests().empty() != first);
+  }
+  CHECK(tree_of(machine.cache()) == published(repo));
+  CHECK(contains(machine.run({"list", pinned, "--variant", "onnx"}).out, " fp32 "));
+  const Run lock = machine.run({"lock", pinned, "--variant", "onnx"});
+  CHECK(contains(lock.err, "has no variant onnx: taking fp32"));
+  CHECK(contains(lock.out, "\"locked\": [\"fp32\"]"));
+}
+
+TEST_CASE("half of an OpenVINO model is an error before any file is asked for") {
+  FakeHub hub;
+  hub.add(make_repo("org/half", {{"config.json", "{}"}, {"openvino_model.xml", "<net/>"}}));
+  const Machine machine(hub);
+  const Run run = machine.run({"org/half", "--variant", "openvino-int8"});
+  CHECK(run.error_kind("org/half") == "not_found");
+  CHECK(contains(run.err, "openvino_model.xml is there without openvino_model.bin"));
+  CHECK(hub.requests("resolve").empty());
+}
+
+}  // namespace model_prep::testing
