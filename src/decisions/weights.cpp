@@ -320,4 +320,32 @@ Status check_openvino(const std::vector<RemoteFile>& files, std::string_view obj
   return ok();
 }
 
+std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
+  if (snapshot.spec.repo.kind() != RepoKind::model) return std::nullopt;
+  const std::vector<RemoteFile>& all = snapshot.listing.empty() ? snapshot.files : snapshot.listing;
+  std::set<std::string, std::less<>> names;
+  std::set<std::string_view> folders;  // that have safetensors
+  for (const RemoteFile& file : all) {
+    names.insert(file.path.text());
+    if (extension_of(file.path.text()) == kSafetensors) folders.insert(folder_of(file.path.text()));
+  }
+  std::vector<std::string_view> pickles;
+  bool replaceable = false;
+  for (const RemoteFile& file : snapshot.files) {
+    const std::string_view path = file.path.text();
+    const bool openvino = name_of(path).starts_with("openvino_") || names.contains(std::string(stem_of(path)) + ".xml");
+    if (!is_pickle_name(path) || openvino || any_matches(kOtherFrameworks, path)) continue;
+    pickles.push_back(path);
+    replaceable = replaceable || folders.contains(folder_of(path));
+  }
+  if (pickles.empty() || (replaceable && snapshot.spec.whole_commit)) return std::nullopt;
+  const bool one = pickles.size() == 1;
+  const std::string text =
+      fmt::format("{}: {}{} {}, which can run code when loaded", snapshot.spec.key, shown(pickles.front()),
+                  one ? "" : fmt::format(" and {} more", pickles.size() - 1), one ? "is a pickle" : "are pickles");
+  if (replaceable) return text + "; there are safetensors in the same folder";
+  if (!folders.empty() || snapshot.listing.empty()) return text;
+  return text + ", and this revision has no safetensors; its page on the Hub may have a conversion, as refs/pr/N";
+}
+
 }  // namespace model_prep

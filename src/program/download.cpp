@@ -129,6 +129,7 @@ Status Download::prepare(std::vector<ModelSpec> specs) {
 
 void Download::look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<Record>& record) {
   session_.settle(model.spec, snapshot);
+  if (const auto warning = pickle_warning(snapshot)) session_.log.warning(*warning);
   model.view = session_.cache.look(snapshot, record);
   model.snapshot = std::move(snapshot);
 }

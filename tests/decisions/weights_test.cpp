@@ -236,3 +236,42 @@ TEST_CASE("what is no index is refused with its name") {
   CHECK(shards.error().kind == ErrorKind::protocol);
   CHECK(shards.error().message.starts_with("org/name m.safetensors.index.json: "));
 }
+
+TEST_CASE("pickles are warned of, one line for a model, with what could be loaded in their place") {
+  CHECK_FALSE(pickle_warning(snapshot({"model.safetensors"}, {"model.safetensors", "pytorch_model.bin"})));
+  CHECK(pickle_warning(snapshot({"config.json", "pytorch_model.bin"},
+                                {"config.json", "model.safetensors", "pytorch_model.bin"})) ==
+        "m: pytorch_model.bin is a pickle, which can run code when loaded; there are safetensors in the same folder");
+  CHECK(pickle_warning(snapshot({"a.pkl", "b.pt", "c.ckpt"}, {"a.pkl", "b.pt", "c.ckpt"})) ==
+        "m: a.pkl and 2 more are pickles, which can run code when loaded, and this revision has no safetensors; its "
+        "page on the Hub may have a conversion, as refs/pr/N");
+  CHECK(pickle_warning(snapshot({"2_Dense/pytorch_model.bin", "model.safetensors"},
+                                {"2_Dense/pytorch_model.bin", "model.safetensors"})) ==
+        "m: 2_Dense/pytorch_model.bin is a pickle, which can run code when loaded");
+}
+
+TEST_CASE("without a listing nothing is said of other files") {
+  CHECK(pickle_warning(snapshot({"pytorch_model.bin"}, {})) ==
+        "m: pytorch_model.bin is a pickle, which can run code when loaded");
+}
+
+TEST_CASE("who takes everything is warned only where there is nothing else to load") {
+  ResolvedSnapshot both =
+      snapshot({"model.safetensors", "pytorch_model.bin"}, {"model.safetensors", "pytorch_model.bin"});
+  both.spec.whole_commit = true;
+  CHECK_FALSE(pickle_warning(both));
+  ResolvedSnapshot one = snapshot({"pytorch_model.bin"}, {"pytorch_model.bin"});
+  one.spec.whole_commit = true;
+  CHECK(pickle_warning(one));
+}
+
+TEST_CASE("a dataset's .bin is no pickle that anybody knows of") {
+  ResolvedSnapshot data = snapshot({"tokens.bin"}, {"tokens.bin"});
+  data.spec.repo = repo("datasets/org/name");
+  CHECK_FALSE(pickle_warning(data));
+}
+
+TEST_CASE("a .bin that belongs to OpenVINO or ggml is no pickle") {
+  const Names names = {"a.bin", "a.xml", "ggml-base.bin", "openvino_model.bin"};
+  CHECK_FALSE(pickle_warning(snapshot(names, names)));
+}

@@ -158,4 +158,18 @@ TEST_CASE("half of an OpenVINO model is an error before any file is asked for") 
   CHECK(hub.requests("resolve").empty());
 }
 
+TEST_CASE("a pickle is warned of in one line, with what could be loaded in its place") {
+  FakeHub hub;
+  hub.add(sharded_repo());
+  hub.add(make_repo("org/old", {{"config.json", "{}"}, {"pytorch_model.bin", MadeUpBytes{1000, 4}, true}}));
+  const Machine machine(hub);
+  CHECK_FALSE(contains(machine.run({"org/sharded"}).err, "pickle"));
+  CHECK(contains(machine.run({"org/sharded", "--include", "*.bin"}).err,
+                 "warn  org/sharded: pytorch_model.bin is a pickle, which can run code when loaded; there are "
+                 "safetensors in the same folder"));
+  CHECK(contains(machine.run({"org/old"}).err,
+                 "warn  org/old: pytorch_model.bin is a pickle, which can run code when "
+                 "loaded, and this revision has no safetensors"));
+}
+
 }  // namespace model_prep::testing

@@ -47,4 +47,7 @@ Result<RuledFiles> apply_general_rule(const std::vector<RepoPath>& all, const st
 /// An OpenVINO model is an `.xml` and a `.bin`: fails with `not_found` if only one of them is among the files.
 Status check_openvino(const std::vector<RemoteFile>& files, std::string_view object);
 
+/// What to say of files that run code when they are loaded, if there are such: one line.
+std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot);
+
 }  // namespace model_prep
