@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The general rule with a real hub: indexes that are read, variants that are found or not.
+#include <algorithm>
+
 #include "machine.h"
 #include "support/catch.h"
+#include "support/hub_spec.h"
 
 namespace model_prep::testing {
 namespace {
@@ -39,7 +42,102 @@ HubRepo converted_repo() {
                                      {"tokenizer.json", "{\"b\":1}"}});
 }
 
+/// The built-in manifest without its locks: the demo's files have their true names, and bytes of their own.
+std::string unlocked_manifest() {
+  nlohmann::json manifest =
+      nlohmann::json::parse(read_text(MODEL_PREP_SOURCE_DIR "/src/program/built_in_manifest.json"));
+  for (nlohmann::json& model : manifest["models"]) {
+    model.erase("locked");
+    model.erase("files");
+  }
+  return manifest.dump();
+}
+
+HubRepo reranker_for_openvino() {
+  std::vector<HubFile> files;
+  for (const char* name : {".gitattributes", "README.md", "config.json", "openvino_model.bin", "openvino_model.xml",
+                           "openvino_tokenizer.bin", "openvino_tokenizer.xml", "sentencepiece.bpe.model",
+                           "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"})
+    files.push_back({name, std::string("of ") + name, std::string(name).ends_with(".bin")});
+  return make_repo("OpenVINO/bge-reranker-base-int8-ov", files);
+}
+
+using Names = std::vector<std::string>;
+
+Names plus(Names names, const Names& more) {
+  names.insert(names.end(), more.begin(), more.end());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+const Names kMiniLm = {"1_Pooling/config.json",
+                       "config.json",
+                       "config_sentence_transformers.json",
+                       "data_config.json",
+                       "modules.json",
+                       "sentence_bert_config.json",
+                       "special_tokens_map.json",
+                       "tokenizer.json",
+                       "tokenizer_config.json",
+                       "vocab.txt"};
+const Names kReranker = {"config.json", "sentencepiece.bpe.model", "special_tokens_map.json", "tokenizer.json",
+                         "tokenizer_config.json"};
+const Names kFlan = {"config.json",  "generation_config.json", "model.safetensors",    "special_tokens_map.json",
+                     "spiece.model", "tokenizer.json",         "tokenizer_config.json"};
+
+struct BuiltIn {
+  const char* variant;
+  Names minilm;
+  Names reranker;
+};
+
 }  // namespace
+
+TEST_CASE("each variant of the built-in manifest brings its true files") {
+  const BuiltIn row = GENERATE(
+      BuiltIn{"fp32", plus(kMiniLm, {"model.safetensors"}), plus(kReranker, {"model.safetensors"})},
+      BuiltIn{"onnx", plus(kMiniLm, {"onnx/model.onnx"}), plus(kReranker, {"onnx/model.onnx"})},
+      BuiltIn{
+          "openvino-int8",
+          plus(kMiniLm, {"openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"}),
+          plus(kReranker,
+               {"openvino_model.bin", "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml"})});
+  INFO(row.variant);
+  FakeHub hub;
+  for (const HubRepo& repo : demo_spec().repos) hub.add(repo);
+  hub.add(reranker_for_openvino());
+  Machine machine(hub);
+  machine.use_manifest(unlocked_manifest());
+  const Run run = machine.run({"--variant", row.variant});
+  CHECK(run.exit_code == 0);
+  const auto files = [&](const char* key) {
+    const nlohmann::json model = run.model(key);
+    Names names;
+    for (const auto& file : model["files"]) names.push_back(file["path"]);
+    return names;
+  };
+  CHECK(files("all-MiniLM-L6-v2") == row.minilm);
+  CHECK(files("bge-reranker-base") == row.reranker);
+  CHECK(files("flan-t5-small") == kFlan);
+  const bool fell_back = row.variant != std::string("fp32");
+  CHECK(contains(run.err, "flan-t5-small has no variant") == fell_back);
+  CHECK(run.model("flan-t5-small")["variant"] == "fp32");
+  const bool elsewhere = row.variant == std::string("openvino-int8");
+  CHECK(contains(run.err, "bge-reranker-base is not pinned") == elsewhere);
+  CHECK(run.model("bge-reranker-base")["pinned"] == !elsewhere);
+}
+
+TEST_CASE("all of a built-in model is all of its commit") {
+  FakeHub hub;
+  for (const HubRepo& repo : demo_spec().repos) hub.add(repo);
+  Machine machine(hub);
+  machine.use_manifest(unlocked_manifest());
+  const Run run = machine.run({"--variant", "all"});
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("all-MiniLM-L6-v2")["files"].size() == 30);
+  CHECK(run.model("bge-reranker-base")["files"].size() == 10);
+  CHECK(run.model("flan-t5-small")["files"].size() == 12);
+}
 
 TEST_CASE("a sharded model is its index and exactly the shards that it names") {
   FakeHub hub;
