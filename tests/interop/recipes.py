@@ -96,11 +96,12 @@ def offline(repo, commit, files, whole, cache_dirs, repo_type="model"):
         assert sorted(str(path.relative_to(folder)) for path in below) == sorted(files)
 
 
-def download(repo, cache_dir=None, revision=None, allow_patterns=None, max_workers=8, repo_type="model"):
+def download(repo, cache_dir=None, revision=None, allow_patterns=None, ignore_patterns=None, max_workers=8,
+             repo_type="model"):
     from huggingface_hub import snapshot_download
 
     return snapshot_download(repo, cache_dir=cache_dir, revision=revision, allow_patterns=allow_patterns,
-                             max_workers=max_workers, repo_type=repo_type)
+                             ignore_patterns=ignore_patterns, max_workers=max_workers, repo_type=repo_type)
 
 
 def download_each(repo, files, cache_dir=None, revision=None):
