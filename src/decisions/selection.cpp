@@ -189,8 +189,7 @@ Result<std::vector<RemoteFile>> select_files(const Listing& listing, const Model
                              "account",
                              spec.repo.text())};
   if (files.empty()) return nothing_selected(spec);
-  if (spec.variant == "openvino-int8" && !spec.filter.of_user)
-    if (Status whole = check_openvino(files, spec.repo.text()); !whole) return whole.error();
+  if (Status whole = check_openvino(files, spec); !whole) return whole.error();
   return files;
 }
 

@@ -307,7 +307,8 @@ Result<RuledFiles> apply_general_rule(const std::vector<RepoPath>& all, const st
   return ruled;
 }
 
-Status check_openvino(const std::vector<RemoteFile>& files, std::string_view object) {
+Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec) {
+  if (spec.variant != "openvino-int8" || spec.filter.of_user) return ok();
   std::set<std::string_view> names;
   for (const RemoteFile& file : files) names.insert(file.path.text());
   for (const std::string_view name : names) {
@@ -315,7 +316,8 @@ Status check_openvino(const std::vector<RemoteFile>& files, std::string_view obj
     const bool half = extension == ".xml" || (extension == ".bin" && name_of(name).starts_with("openvino_"));
     const std::string other = std::string(stem_of(name)) + (extension == ".xml" ? ".bin" : ".xml");
     if (half && !names.contains(other))
-      return incomplete(object, fmt::format("{} is there without {}, and an OpenVINO model is both", name, other));
+      return incomplete(spec.repo.text(),
+                        fmt::format("{} is chosen without {}, and an OpenVINO model is both", name, other));
   }
   return ok();
 }

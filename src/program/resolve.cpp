@@ -36,8 +36,11 @@ Result<ResolvedSnapshot> snapshot_of(const ModelSpec& wanted, const CommitId& co
 
 /// The files of a full lock. Where the lock is the whole commit, it is the listing too: the tree's id of an LFS file is
 /// that of its pointer, whose text is known.
-ResolvedSnapshot locked_snapshot(const ModelSpec& spec, const CommitId& commit, std::vector<RemoteFile> listing) {
+Result<ResolvedSnapshot> locked_snapshot(const ModelSpec& spec, const CommitId& commit,
+                                         std::vector<RemoteFile> listing) {
+  if (spec.lock.empty()) return nothing_selected(spec);
   ResolvedSnapshot snapshot{spec, commit, locked_files(spec), std::move(listing)};
+  if (Status whole = check_openvino(snapshot.files, spec); !whole) return whole.error();
   if (!spec.whole_commit || !snapshot.listing.empty()) return snapshot;
   snapshot.listing = snapshot.files;
   for (RemoteFile& file : snapshot.listing)
@@ -61,7 +64,6 @@ std::optional<Local> with_commit(const ModelSpec& spec, const CommitId& commit, 
   auto record = cache.record(spec.repo, commit);
   Listing listing;
   if (record) listing.files = record->listing;
-  if (spec.fully_locked && spec.lock.empty()) return Local{nothing_selected(spec)};
   if (spec.fully_locked) return Local{locked_snapshot(spec, commit, std::move(listing.files)), std::move(record)};
   if (listing.files.empty())
     if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);

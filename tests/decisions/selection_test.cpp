@@ -190,7 +190,7 @@ TEST_CASE("half of an OpenVINO model in a manifest's variant is an error, and th
   ModelSpec model = with_filter({{"*.xml", "*.json"}, {}, false});
   model.variant = "openvino-int8";
   const Listing listing = listing_of({"config.json", "openvino_model.bin", "openvino_model.xml"});
-  CHECK(selected(listing, model) == Names{"error: org/name: openvino_model.xml is there without openvino_model.bin, "
+  CHECK(selected(listing, model) == Names{"error: org/name: openvino_model.xml is chosen without openvino_model.bin, "
                                           "and an OpenVINO model is both"});
   model.filter.of_user = true;
   CHECK(selected(listing, model) == Names{"config.json", "openvino_model.xml"});

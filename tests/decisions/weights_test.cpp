@@ -206,15 +206,17 @@ TEST_CASE("a variant that the repository has not is fp32") {
 }
 
 TEST_CASE("half of an OpenVINO model is an error that names the other") {
-  const auto half = [](const Names& names) {
-    const Status checked = check_openvino(snapshot(names, {}).files, "org/name");
+  ModelSpec model = spec("m", "org/name");
+  model.variant = "openvino-int8";
+  const auto half = [&](const Names& names) {
+    const Status checked = check_openvino(snapshot(names, {}).files, model);
     return checked ? "" : checked.error().message;
   };
   CHECK(half({"openvino_model.xml", "openvino_model.bin", "training.bin"}).empty());
   CHECK(half({"config.json", "openvino/a.xml"}) ==
-        "org/name: openvino/a.xml is there without openvino/a.bin, and an OpenVINO model is both");
+        "org/name: openvino/a.xml is chosen without openvino/a.bin, and an OpenVINO model is both");
   CHECK(half({"openvino_model.bin"}) ==
-        "org/name: openvino_model.bin is there without openvino_model.xml, and an OpenVINO model is both");
+        "org/name: openvino_model.bin is chosen without openvino_model.xml, and an OpenVINO model is both");
 }
 
 TEST_CASE("an index is read as the shards beside it") {

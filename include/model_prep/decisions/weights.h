@@ -44,8 +44,9 @@ struct RuledFiles {
 Result<RuledFiles> apply_general_rule(const std::vector<RepoPath>& all, const std::string& variant,
                                       const Indexes& indexes, std::string_view object);
 
-/// An OpenVINO model is an `.xml` and a `.bin`: fails with `not_found` if only one of them is among the files.
-Status check_openvino(const std::vector<RemoteFile>& files, std::string_view object);
+/// An OpenVINO model is an `.xml` and a `.bin`: where such a variant has only one of them it fails with `not_found`.
+/// What the user's patterns choose is the user's business.
+Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec);
 
 /// What to say of files that run code when they are loaded, if there are such: one line.
 std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot);
