@@ -152,12 +152,15 @@ Status check_listing(Listing& listing, std::string_view object) {
 }
 
 ModelSpec settled(ModelSpec spec, const Listing& listing) {
-  if (spec.filter.general_rule) spec.variant = found_variant(paths_of(listing), spec.variant);
+  if (spec.filter.general_rule && spec.variant != "fp32") spec.variant = found_variant(paths_of(listing), spec.variant);
   return spec;
 }
 
 std::vector<RemoteFile> deciding_indexes(const Listing& listing, const ModelSpec& spec) {
-  if (!spec.filter.general_rule) return {};
+  const bool any = std::any_of(listing.files.begin(), listing.files.end(), [](const RemoteFile& file) {
+    return file.path.text().find(".index.") != std::string::npos;
+  });
+  if (!spec.filter.general_rule || !any) return {};
   const auto ruled = apply_general_rule(paths_of(listing), spec.variant, {}, spec.repo.text());
   std::vector<RemoteFile> indexes;
   if (!ruled) return indexes;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -15,10 +16,10 @@ namespace {
 
 constexpr std::string_view kSafetensors = ".safetensors";
 constexpr std::string_view kPickles[] = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"};
-constexpr std::string_view kOtherFrameworks[] = {"*.h5",         "*.msgpack", "*.ot",         "*.onnx", "*.onnx_data*",
-                                                 "*.onnx.data*", "*.tflite",  "*.gguf",       "ggml-*", "*.pte",
-                                                 "*/ggml-*.bin", "*.mlmodel", "*.mlpackage*", "*.pb"};
-constexpr std::string_view kOtherFolders[] = {"onnx", "openvino", "coreml"};
+constexpr std::string_view kOtherFrameworks[] = {".h5",   ".keras",  ".pb",   ".msgpack", ".ot",
+                                                 ".onnx", ".tflite", ".gguf", ".mlmodel", ".pte"};
+constexpr std::string_view kOtherParts[] = {".data-0000", ".onnx_data", ".onnx.data", ".mlpackage/", ".mlmodelc/"};
+constexpr std::string_view kOtherFolders[] = {"onnx/", "openvino/", "coreml/"};
 // What a trainer needs to go on, and nobody else.
 constexpr std::string_view kTraining[] = {"training_args.bin", "optimizer*",        "scheduler.pt",
                                           "scheduler.bin",     "scaler.pt",         "rng_state*.pth",
@@ -43,13 +44,26 @@ std::string_view extension_of(std::string_view path) {
 }
 std::string_view stem_of(std::string_view path) { return path.substr(0, path.size() - extension_of(path).size()); }
 
-bool is_pickle_name(std::string_view path) {
-  return std::find(std::begin(kPickles), std::end(kPickles), extension_of(path)) != std::end(kPickles);
+template <class Texts>
+bool is_one_of(const Texts& texts, std::string_view text) {
+  return std::find(std::begin(texts), std::end(texts), text) != std::end(texts);
+}
+bool is_pickle_name(std::string_view path) { return is_one_of(kPickles, extension_of(path)); }
+
+/// Of another framework, as far as its own name tells.
+bool has_other_name(std::string_view path) {
+  return is_one_of(kOtherFrameworks, extension_of(path)) ||
+         (name_of(path).starts_with("ggml-") && extension_of(path) == ".bin") ||
+         std::any_of(std::begin(kOtherParts), std::end(kOtherParts),
+                     [&](std::string_view part) { return path.find(part) != std::string_view::npos; });
 }
 
-bool in_folder(std::string_view path, std::string_view folder) {
-  return path.starts_with(std::string(folder) + "/") ||
-         path.find(fmt::format("/{}/", folder)) != std::string_view::npos;
+bool is_in_other_folder(std::string_view path) {
+  return std::any_of(std::begin(kOtherFolders), std::end(kOtherFolders), [&](std::string_view folder) {
+    std::size_t at = path.find(folder);
+    while (at != std::string_view::npos && at > 0 && path[at - 1] != '/') at = path.find(folder, at + 1);
+    return at != std::string_view::npos;
+  });
 }
 
 /// `-00001-of-00002` in a name: where it begins and ends.
@@ -129,6 +143,7 @@ struct Folder {
   }
 };
 
+/// `all` must outlive it.
 class Rule {
  public:
   Rule(const std::vector<RepoPath>& all, std::string variant, const Indexes& indexes) : variant_(std::move(variant)) {
@@ -146,6 +161,8 @@ class Rule {
     if (int8 || itself) openvino_ = int8 ? folder_of(kOpenVinoInt8) : "";
     for (const RepoPath& path : all) note_index(path, indexes);
   }
+
+  bool has(std::string_view path) const { return names_.contains(path); }
 
   bool has_variant() const {
     return variant_ == "fp32" || (variant_ == "onnx" && !onnx_.empty()) ||
@@ -166,28 +183,23 @@ class Rule {
     return variant_ == "fp32" && weights && weights->part == Part::index && keeps_weights(path);
   }
 
-  bool is_other_framework(std::string_view path) const {
-    return any_matches(kOtherFrameworks, path) || is_openvino(path);
-  }
+  bool is_other_framework(std::string_view path) const { return has_other_name(path) || is_openvino(path); }
 
  private:
   static bool is_half(std::string_view path) { return extension_of(path) == ".xml" || extension_of(path) == ".bin"; }
-  static bool is_in_other_folder(std::string_view path) {
-    return std::any_of(std::begin(kOtherFolders), std::end(kOtherFolders),
-                       [&](std::string_view folder) { return in_folder(path, folder); });
-  }
   bool is_openvino(std::string_view path) const {
     if (!is_half(path)) return false;
     const std::string_view other = extension_of(path) == ".xml" ? ".bin" : ".xml";
-    return name_of(path).starts_with("openvino_") || names_.contains(std::string(stem_of(path)) + std::string(other));
+    return name_of(path).starts_with("openvino_") || has(std::string(stem_of(path)) + std::string(other));
   }
   bool is_weights(std::string_view path) const { return parse_weights(name_of(path)) || is_other_framework(path); }
 
   /// Weights that PyTorch could load, and some service might.
   std::optional<Weights> candidate(std::string_view path) const {
-    if (is_other_framework(path) || any_matches(kTraining, name_of(path)) || is_in_other_folder(path))
-      return std::nullopt;
-    return parse_weights(name_of(path));
+    auto weights = parse_weights(name_of(path));
+    const bool other = weights && (is_other_framework(path) || is_in_other_folder(path) ||
+                                   (!weights->safetensors && any_matches(kTraining, name_of(path))));
+    return other ? std::nullopt : weights;
   }
 
   void note(std::string_view path) {
@@ -246,7 +258,7 @@ class Rule {
   }
 
   std::string variant_;
-  std::set<std::string, std::less<>> names_;
+  std::unordered_set<std::string_view> names_;
   std::map<std::string, Folder, std::less<>> folders_;  // those with weights; a path ends in a slash
   bool pipeline_{false};
   std::string onnx_;                          // its model
@@ -281,7 +293,6 @@ std::string found_variant(const std::vector<RepoPath>& all, const std::string& w
 Result<RuledFiles> apply_general_rule(const std::vector<RepoPath>& all, const std::string& variant,
                                       const Indexes& indexes, std::string_view object) {
   const Rule rule(all, variant, indexes);
-  const std::set<RepoPath> there(all.begin(), all.end());
   RuledFiles ruled;
   bool has_weights = variant != "fp32";
   const RepoPath* other = nullptr;
@@ -295,7 +306,7 @@ Result<RuledFiles> apply_general_rule(const std::vector<RepoPath>& all, const st
     const auto index = indexes.find(path);
     if (index == indexes.end()) continue;
     for (const RepoPath& shard : index->second)
-      if (!there.contains(shard))
+      if (!rule.has(shard.text()))
         return incomplete(object, fmt::format("{} names {}, which is not there", path.text(), shard.text()));
     ruled.files.insert(index->second.begin(), index->second.end());
   }
@@ -336,7 +347,7 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
   for (const RemoteFile& file : snapshot.files) {
     const std::string_view path = file.path.text();
     const bool openvino = name_of(path).starts_with("openvino_") || names.contains(std::string(stem_of(path)) + ".xml");
-    if (!is_pickle_name(path) || openvino || any_matches(kOtherFrameworks, path)) continue;
+    if (!is_pickle_name(path) || openvino || has_other_name(path)) continue;
     pickles.push_back(path);
     replaceable = replaceable || folders.contains(folder_of(path));
   }

@@ -163,11 +163,26 @@ TEST_CASE("what a trainer left and a maker's own copy are no weights for a servi
 }
 
 TEST_CASE("no other framework's weights are taken") {
-  CHECK(chosen(with({".gitattributes", "coreml/model.mlpackage/weights.bin", "coreml/config.json", "flax_model.msgpack",
-                     "ggml-model.bin", "model.Q4_K_M.gguf", "model.onnx", "model.onnx.data", "model.onnx_data_1",
-                     "model.safetensors", "model.tflite", "onnx/config.json", "onnx/model.onnx",
-                     "openvino/openvino_model.bin", "openvino/openvino_model.xml", "openvino_model.bin",
-                     "openvino_model.xml", "rust_model.ot", "tf_model.h5"})) == with({"model.safetensors"}));
+  CHECK(chosen(with({".gitattributes",
+                     "bert.ckpt.data-00000-of-00001",
+                     "coreml/model.mlpackage/weights.bin",
+                     "coreml/config.json",
+                     "flax_model.msgpack",
+                     "ggml-model.bin",
+                     "model.Q4_K_M.gguf",
+                     "model.onnx",
+                     "model.onnx.data",
+                     "model.onnx_data_1",
+                     "model.safetensors",
+                     "model.tflite",
+                     "onnx/config.json",
+                     "onnx/model.onnx",
+                     "openvino/openvino_model.bin",
+                     "openvino/openvino_model.xml",
+                     "openvino_model.bin",
+                     "openvino_model.xml",
+                     "rust_model.ot",
+                     "tf_model.h5"})) == with({"model.safetensors"}));
 }
 
 TEST_CASE("a repository with other frameworks' weights alone has nothing for PyTorch") {
