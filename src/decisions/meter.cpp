@@ -155,8 +155,7 @@ std::string progress_text(const Progress& progress) {
   std::string text = fmt::format("{} of {}, {}/s, {}, {} of {} files", megabytes_of(progress.bytes, progress.done),
                                  megabytes(progress.bytes), megabytes(static_cast<std::int64_t>(progress.rate)),
                                  progress.left, progress.files_done, progress.files);
-  if (progress.retries > 0)
-    text += fmt::format(", {} {}", progress.retries, progress.retries == 1 ? "retry" : "retries");
+  if (progress.retries > 0) text += ", " + retries_text(progress.retries);
   if (progress.models.size() < 2) return text;
   std::vector<const ModelProgress*> busy;
   for (const ModelProgress& model : progress.models)

@@ -102,7 +102,7 @@ std::string outcome_line(const RunReport& report) {
   const char* good = report.dry_run ? "planned" : report.bytes_hashed ? "verified" : "ready";
   const std::string removed = report.cleanup ? ", " + cleanup_words(*report.cleanup) : "";
   if (report.cleanup && report.models.empty()) return cleanup_words(*report.cleanup);
-  const std::string retries = report.retries > 0 ? fmt::format(", {} retries", report.retries) : "";
+  const std::string retries = report.retries > 0 ? ", " + retries_text(report.retries) : "";
   return fmt::format("{} of {} models {}, {}{}{}, {} requests{}, {:.1f} s", totals.models - totals.failed,
                      totals.models, good, hashed, fetched, removed, report.requests, retries, report.duration_s);
 }

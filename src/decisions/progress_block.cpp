@@ -147,8 +147,6 @@ std::string line(const Cells& cells, const Columns& columns, const Painter& pain
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
-std::string retries_text(int retries) { return fmt::format("{} {}", retries, retries == 1 ? "retry" : "retries"); }
-
 std::string rate_text(double rate) { return megabytes(static_cast<std::int64_t>(rate)) + "/s"; }
 
 /// In one unit: it stands in a column.

@@ -153,6 +153,8 @@ std::string fitted(std::string_view text, std::size_t width) {
   return std::string(front) + "…" + std::string(back);
 }
 
+std::string retries_text(int retries) { return fmt::format("{} {}", retries, retries == 1 ? "retry" : "retries"); }
+
 std::string megabytes(std::int64_t bytes) {
   return fmt::format("{} {}", megabytes_of(bytes, bytes), unit_for(bytes).name);
 }

@@ -15,7 +15,7 @@
 
 namespace model_prep {
 
-/// `2 of 3 models ready, 45.5 MB fetched, 64 requests, 1 retries, 2.9 s`.
+/// `2 of 3 models ready, 45.5 MB fetched, 64 requests, 1 retry, 2.9 s`.
 std::string outcome_line(const RunReport& report);
 
 /// What a person wants to know at the log's end, the outcome line last; after a download at most five lines: which

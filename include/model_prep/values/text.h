@@ -33,6 +33,9 @@ std::string fitted(std::string_view text, std::size_t width);
 /// `91.6 MB`, from ten GB on `12.3 GB`: powers of 1000, as the Hub's pages count.
 std::string megabytes(std::int64_t bytes);
 
+/// `1 retry`, `2 retries`.
+std::string retries_text(int retries);
+
 /// `58.2`, in the unit in which `megabytes` tells the whole.
 std::string megabytes_of(std::int64_t whole, std::int64_t part);
 
