@@ -198,7 +198,7 @@ TEST_CASE("a listing of 100,000 files needs less than 128 MiB and few seconds, i
   const HubRepo repo = small_repo("org/hostile");
   const FileDigests config = digests_of(file_of(repo, "config.json"));
   const std::string wanted =
-      entry("config.json", std::to_string(size_of(file_of(repo, "config.json").content)), config.blob_name());
+      entry("model.safetensors", std::to_string(size_of(file_of(repo, "config.json").content)), config.blob_name());
   std::vector<Fault> faults;
   for (std::size_t at = 0; at < files; at += in_page) {
     const std::string next = at + in_page < files ? std::to_string(at) : "";
