@@ -256,6 +256,20 @@ TEST_CASE("half of an OpenVINO model is an error before any file is asked for") 
   CHECK(hub.requests("resolve").empty());
 }
 
+TEST_CASE("a lock that names half of an OpenVINO model is refused without a request") {
+  FakeHub hub;
+  hub.add(converted_repo());
+  Machine machine(hub);
+  nlohmann::json manifest = nlohmann::json::parse(hub.manifest());
+  nlohmann::json& model = manifest["models"]["converted"];
+  model["variants"] = {{"openvino-int8", {{"include", {"*.json", "openvino/*.xml"}}}}};
+  model["locked"] = {"openvino-int8"};
+  machine.use_manifest(manifest.dump());
+  const Run run = machine.run({"--variant", "openvino-int8"});
+  CHECK(run.error_kind("converted") == "not_found");
+  CHECK(hub.requests().empty());
+}
+
 TEST_CASE("a pickle is warned of in one line, with what could be loaded in its place") {
   FakeHub hub;
   hub.add(sharded_repo());
