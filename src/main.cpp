@@ -38,12 +38,12 @@ int tell(const model_prep::Error& error) {
 int main(int argc, char** argv) try {
   const auto parsed = model_prep::parse_options({argv + 1, argv + argc}, environment_of_process());
   if (!parsed) return tell(parsed.error());
-  if (const auto* print = std::get_if<model_prep::Print>(&*parsed)) {
-    std::cout << print->text;
+  if (parsed->print) {
+    std::cout << parsed->print->text;
     return 0;
   }
   const model_prep::SignalFd signals;
-  return model_prep::run(std::get<model_prep::Options>(*parsed), signals, std::cout);
+  return model_prep::run(parsed->options, signals, std::cout);
 } catch (const model_prep::FatalError& fatal) {
   return tell(fatal.error());
 } catch (const std::exception& fault) {

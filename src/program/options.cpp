@@ -206,21 +206,19 @@ Audience find_audience(const Environment& environment) {
           .annotations = actions != environment.end() && is_true(actions->second)};
 }
 
-Result<std::variant<Options, Print>> parse_options(const std::vector<std::string>& arguments,
-                                                   const Environment& environment) {
+Result<Parsed> parse_options(const std::vector<std::string>& arguments, const Environment& environment) {
   Settings settings(environment);
   auto given = read_command_line(arguments, settings);
   if (!given) return given.error();
-  std::variant<Options, Print> parsed;
-  if (auto* print = std::get_if<Print>(&*given)) {
-    parsed = std::move(*print);
+  Parsed parsed;
+  if (const auto* print = std::get_if<Print>(&*given)) {
+    parsed.print = *print;
     return parsed;
   }
-  Options& options = std::get<Options>(parsed);
-  options.audience = find_audience(environment);
-  options.command = std::get<Given>(*given).command;
-  options.models = std::move(std::get<Given>(*given).models);
-  if (Status read = read_values(settings, options); !read) return read.error();
+  parsed.options.audience = find_audience(environment);
+  parsed.options.command = std::get<Given>(*given).command;
+  parsed.options.models = std::move(std::get<Given>(*given).models);
+  if (Status read = read_values(settings, parsed.options); !read) return read.error();
   return parsed;
 }
 

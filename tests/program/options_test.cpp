@@ -18,7 +18,7 @@ using Arguments = std::vector<std::string>;
 /// Options that are known to parse; HOME is set, so that there is a place for the cache.
 Options options(const Arguments& arguments, Environment environment = {}) {
   environment.try_emplace("HOME", "/home/of/nobody");
-  return std::get<Options>(*parse_options(arguments, environment));
+  return parse_options(arguments, environment)->options;
 }
 
 /// The error's message, or nothing.
@@ -212,11 +212,11 @@ TEST_CASE("who asks nobody stumbles over no token and no authorities") {
 }
 
 TEST_CASE("the help of a command has its flags and no others") {
-  const std::string verify = std::get<Print>(*parse_options({"verify", "--help"}, {})).text;
+  const std::string verify = parse_options({"verify", "--help"}, {})->print->text;
   CHECK(contains(verify, "Usage: model-prep verify"));
   CHECK(contains(verify, "\n  --repair"));
   CHECK_FALSE(contains(verify, "--dry-run"));
-  const std::string all = std::get<Print>(*parse_options({"--help"}, {})).text;
+  const std::string all = parse_options({"--help"}, {})->print->text;
   CHECK(contains(all, "\n  --dry-run"));
   CHECK_FALSE(contains(all, "\n  --repair"));
   CHECK(contains(all, "  verify  "));
@@ -240,7 +240,7 @@ TEST_CASE("services look where hub-protocol.md 2.1 says") {
         Folders{"/m/hub", "/m/hub", "/m/hub", "/home/of/nobody/s", "/m/hub"});
   CHECK(folders({{"XDG_CACHE_HOME", "/x"}}) == Folders{"/x/huggingface/hub", "/x/huggingface/hub", "/x/huggingface/hub",
                                                        "/x/huggingface/hub", "/home/of/nobody/.cache/huggingface/hub"});
-  CHECK(std::get<Options>(*parse_options({"verify", "--cache-dir", "/c"}, {})).services[0].folder.empty());
+  CHECK(parse_options({"verify", "--cache-dir", "/c"}, {})->options.services[0].folder.empty());
 }
 
 TEST_CASE("offline follows HF_HUB_OFFLINE before TRANSFORMERS_OFFLINE, by huggingface_hub's words for true") {
@@ -346,8 +346,8 @@ TEST_CASE("a file of authorities that several variables name is read once, and t
 }
 
 TEST_CASE("help and version are texts and no run") {
-  CHECK(std::holds_alternative<Print>(*parse_options({"--help"}, {})));
-  CHECK(std::get<Print>(*parse_options({"--version"}, {})).text == program_version() + "\n");
+  CHECK(parse_options({"--help"}, {})->print.has_value());
+  CHECK(parse_options({"--version"}, {})->print->text == program_version() + "\n");
 }
 
 TEST_CASE("who wants to be told of the end is found without a command line") {

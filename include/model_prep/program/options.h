@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "model_prep/effects/http.h"
@@ -64,7 +63,10 @@ struct Options {
   std::string authorities;  ///< PEM: certificates to trust beside the system's
 };
 
-Result<std::variant<Options, Print>> parse_options(const std::vector<std::string>& arguments,
-                                                   const Environment& environment);
+struct Parsed {
+  Options options;
+  std::optional<Print> print;  ///< what was asked for instead of a run
+};
+Result<Parsed> parse_options(const std::vector<std::string>& arguments, const Environment& environment);
 
 }  // namespace model_prep
