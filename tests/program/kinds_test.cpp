@@ -56,6 +56,14 @@ TEST_CASE("models to download may name datasets and spaces, which come whole wit
   CHECK(run.model("datasets/org/name")["variant_requested"] == "all");
 }
 
+TEST_CASE("patterns choose from a dataset as from a model") {
+  const Kinds at;
+  const Run run = at.machine.run({"datasets/org/name", "--include", "*.txt", "--exclude", "copy/"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(at.machine.cache()) == published(at.dataset, {.paths = {"empty.txt", "vocab.txt"}}));
+}
+
 TEST_CASE("a second run of a pinned dataset makes no request, and offline it is there") {
   Kinds at;
   REQUIRE(at.machine.run({at.pinned(at.dataset)}).exit_code == 0);
