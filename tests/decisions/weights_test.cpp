@@ -185,6 +185,11 @@ TEST_CASE("no other framework's weights are taken") {
                      "tf_model.h5"})) == with({"model.safetensors"}));
 }
 
+TEST_CASE("a .bin in another framework's folder, or half of OpenVINO's, is no pickle to take") {
+  CHECK(chosen({"config.json", "onnx/pytorch_model.bin", "openvino_model.bin", "pytorch_model.bin"}) ==
+        Names{"config.json", "pytorch_model.bin"});
+}
+
 TEST_CASE("a repository with other frameworks' weights alone has nothing for PyTorch") {
   CHECK(chosen({"README.md", "model.Q4_K_M.gguf"}) ==
         Names{"error: org/name: there are no weights that PyTorch loads, only model.Q4_K_M.gguf and the like"});
