@@ -78,6 +78,7 @@ HashedFiles hash_files(std::span<const HashOrder> orders, const SignalFd& signal
     const TimePoint now = Clock::now();
     if (now >= observer.due()) {
       std::vector<FileAtWork> at_work;
+      at_work.reserve(open.size());
       for (const auto& [ticket, index] : open)
         at_work.push_back({.file = index, .activity = Activity::verifying, .done = hasher.progress(ticket)});
       observer.show(at_work, 0, now);
