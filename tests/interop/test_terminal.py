@@ -19,15 +19,16 @@ import pyte
 import pytest
 from support import SYSTEM_PATH, spec_of, wait_until
 
-NAMES = ["all-MiniLM-L6-v2", "bge-reranker-base", "flan-t5-small", "whisper-tiny", "a-name-that-is-much-longer-than-others-are",
-         "clip-vit-base-patch32", "e5-small", "e5-large", "minilm-12", "nomic-embed-text"]
+NAMES = ["all-MiniLM-L6-v2", "bge-reranker-base", "flan-t5-small", "whisper-tiny", "clip-vit-base-patch32",
+         "a-name-that-is-much-longer-than-others-are", "e5-small", "e5-large", "minilm-12", "nomic-embed-text"]
 LINE_OF_LOG = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (debug|info |warn |error) \S")
 NO_WRAP, AUTOWRAP = "\x1b[?7l", pyte.modes.DECAWM
 
 
 def repositories(size):
-    return spec_of(*((f"org/{name}", f"{at:02}" + "ab" * 19, [
-        {"path": "config.json", "text": f"[{at}]"}, {"path": "model.safetensors", "size": size, "seed": at, "lfs": True}])
+    return spec_of(*(
+        (f"org/{name}", f"{at:02}" + "ab" * 19, [{"path": "config.json", "text": f"[{at}]"},
+                                                 {"path": "model.safetensors", "size": size, "seed": at, "lfs": True}])
         for at, name in enumerate(NAMES)))
 
 
@@ -175,7 +176,8 @@ def test_a_resize_leaves_nothing_behind_where_the_terminal_cuts_lines(endless_hu
                                  (50, 12, "%  fetching"), (80, 24, "MB/s  fetching")]:
         terminal.resize(columns, lines)
         terminal.all = ""
-        terminal.read_until(lambda text: seen in text and terminal.all.count(NO_WRAP) > 1, f"lines for {columns} columns")
+        terminal.read_until(lambda text: seen in text and terminal.all.count(NO_WRAP) > 1,
+                            f"lines for {columns} columns")
         rows = [row.rstrip() for row in terminal.screen.display]
         assert len([row for row in rows if row.startswith("total ")]) == 1, "\n".join(rows)
     terminal.process.send_signal(signal.SIGINT)
@@ -212,7 +214,8 @@ def test_colours_and_characters_are_those_that_the_environment_asks_for(endless_
     assert terminal.all.isascii() == ascii_only
 
 
-@pytest.mark.parametrize("arguments, variables", [([], {"TERM": "dumb"}), ([], {"TERM": ""}), (["--progress", "log"], {})])
+@pytest.mark.parametrize("arguments, variables",
+                         [([], {"TERM": "dumb"}), ([], {"TERM": ""}), (["--progress", "log"], {})])
 def test_a_terminal_that_is_none_gets_the_log_only(quick_hub, on_terminal, arguments, variables):
     terminal = on_terminal(quick_hub, 80, 24, *arguments, **variables)
     while terminal.read():
@@ -233,8 +236,9 @@ class Tmux:
         )
 
     def __call__(self, *arguments):
-        return subprocess.run(["tmux", "-S", self.socket, *map(str, arguments)], env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(["tmux", "-S", self.socket, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                              env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}, capture_output=True, text=True,
+                              check=True).stdout
 
     def screen(self):
         return [row.rstrip() for row in self("capture-pane", "-p").splitlines()]
