@@ -346,3 +346,34 @@ TEST_CASE("a query is redirected and tried again like a file") {
   play.step(seconds(1));
   CHECK(play.one<StartTransfer>().url.text == "https://hub.example/api");
 }
+
+TEST_CASE("those who watch are told what a file is at") {
+  Play play({file(100)});
+  const auto only = [&] {
+    const auto files = play.scheduler.at_work(play.now);
+    REQUIRE(files.size() == 1);
+    return files.front();
+  };
+  CHECK(play.scheduler.at_work(play.now).empty());
+  play.to_locking();
+  CHECK(only().activity == Activity::waiting);
+  play.scheduler.on_lock(0, LockAnswer::held, "somebody", play.now);
+  CHECK(only().activity == Activity::elsewhere);
+  play.step(seconds(1));
+  play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+  play.staged(0, first_bytes(40));
+  CHECK(only().activity == Activity::fetching);
+  CHECK(only().done == 40);
+  play.fault(play.one<StartTransfer>().id);
+  CHECK(only().activity == Activity::paused);
+  CHECK(only().pause == seconds(1));
+  CHECK(only().failures == 1);
+  play.step(seconds(1));
+  play.answer(play.one<StartTransfer>());
+  CHECK(only().activity == Activity::verifying);
+  CHECK(only().done == 100);
+  play.step();
+  play.hashed(0, 'a');
+  play.scheduler.on_published(0, PublishAnswer::done, play.now);
+  CHECK(play.scheduler.at_work(play.now).empty());
+}
