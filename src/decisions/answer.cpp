@@ -39,6 +39,12 @@ std::string said(const ResponseHead& head) {
                                     : fmt::format(" (the hub says: {})", shown(head.error_message, 300));
 }
 
+/// There is a token, and it was not sent.
+constexpr const char* kWithheld =
+    "the token was not sent there, since it is not said to be this endpoint's: write it before the host in "
+    "HF_ENDPOINT, "
+    "https://TOKEN@host";
+
 Error gated(const ResponseHead& head, const Asked& asked) {
   Error error{
       ErrorKind::gated, fmt::format("{}: access to this repository is restricted{}", asked.object, said(head)), {}};
@@ -51,6 +57,7 @@ Error gated(const ResponseHead& head, const Asked& asked) {
                          "accept the conditions on https://huggingface.co/{}, then set HF_TOKEN to a token of "
                          "that account",
                          asked.repo);
+  if (asked.token_withheld) error.hint = kWithheld;
   return error;
 }
 
@@ -59,14 +66,18 @@ Error unauthorized(const ResponseHead& head, const Asked& asked) {
           fmt::format("{}: {} was refused with status {}{}", asked.object, asked.with_token ? "the token" : "access",
                       head.status, said(head)),
           asked.with_token ? "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository"
-                           : "set HF_TOKEN if the repository is private; else a proxy may be refusing the request"};
+          : asked.token_withheld
+              ? kWithheld
+              : "set HF_TOKEN if the repository is private; else a proxy may be refusing the request"};
 }
 
 /// A missing repository and a private one look the same to who may not see it.
 Error missing_repository(const ResponseHead& head, const Asked& asked) {
   return {ErrorKind::not_found, fmt::format("{}: no such repository, or it is private{}", asked.object, said(head)),
           asked.with_token ? "check the spelling, and that the token's account may read it"
-                           : "check the spelling; for a private or gated repository set HF_TOKEN"};
+          : asked.token_withheld && head.status == 401
+              ? kWithheld
+              : "check the spelling; for a private or gated repository set HF_TOKEN"};
 }
 
 Error hub_error(const ResponseHead& head, const Asked& asked) {
@@ -90,7 +101,9 @@ Error hub_error(const ResponseHead& head, const Asked& asked) {
             "check the name, and that the endpoint is a Hub or a mirror of it"};
   const ErrorKind kind = kind_of_status(head.status);
   std::string hint;
-  if (kind == ErrorKind::rate_limited && !asked.with_token)
+  if (kind == ErrorKind::rate_limited && asked.token_withheld)
+    hint = kWithheld;
+  else if (kind == ErrorKind::rate_limited && !asked.with_token)
     hint = "requests without a token are limited per address: set HF_TOKEN";
   return {kind,
           fmt::format("{}: the {} answered with status {}{}", asked.object, asked.of_hub ? "hub" : "payload host",

@@ -44,6 +44,11 @@ TimePoint HostBook::closed_until(const std::string& origin, Counted what, std::i
   return std::max(refuses_until(origin, now), open ? TimePoint::min() : found->second.until);
 }
 
+bool HostBook::silent(const std::string& origin) {
+  silent_.insert(origin);
+  return were_silent_.insert(origin).second;
+}
+
 bool HostBook::is_news(const std::string& origin, ErrorKind kind, TimePoint now) {
   const auto [told, is_first] = told_.try_emplace({origin, kind}, now);
   if (!is_first && now < told->second + kOldNews) return false;

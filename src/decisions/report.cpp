@@ -195,12 +195,13 @@ std::string summary_text(const RunReport& report) {
       {"dry_run", report.dry_run},
       {"offline", report.offline},
       {"cache_dir", report.cache_dir},
-      {"endpoint", report.endpoint},
+      {"endpoint", report.endpoints.empty() ? "" : report.endpoints.front()},
       {"openvino", report.variant == "openvino-int8"},
       {"error", error_json(report.error)},
       {"totals", totals_json(report)},
       {"models", std::move(models)},
   };
+  if (report.endpoints.size() > 1) json["endpoints"] = report.endpoints;
   if (report.cleanup) json["cleanup"] = list_json(*report.cleanup, cleaned_json);
   if (report.services) json["services"] = list_json(*report.services, service_json);
   return text_of(json);

@@ -151,6 +151,8 @@ void Scheduler::on_staged(ItemId id, RangeSet have, TimePoint now) {
   if (item.state != State::moving) return;
   const std::int64_t size = item.work.size;
   const std::int64_t segment = item.whole ? std::max<std::int64_t>(size, 1) : segment_size(size, settings_.connections);
+  item.came_from.clear();
+  if (!have.empty()) item.came_from.insert(kEarlier);
   item.segments.emplace(size, std::move(have), segment, 2 * settings_.connections * segment);
   item.best = std::max(item.best, item.segments->have().total());
   item.hashed_to = item.segments->watermark();
@@ -173,17 +175,22 @@ bool Scheduler::start_one(ItemId id, TimePoint now) {
     wake(item.not_before);
     return false;
   }
-  if (const TimePoint until = closed_until(id, item.work.url.origin, now); until != TimePoint::min()) {
-    wake(until);
+  const auto [source, at] = turn_of(id, now);
+  if (!source) {
+    wake(at);
     return false;
   }
   if (item.work.query) {
     item.query_taken = true;
-    start(id, {});
+    start(id, *source, {});
     return true;
   }
+  if (item.sole && item.sole != source) {  // bytes of two must not meet again
+    begin_at_zero(id);
+    return false;
+  }
   const auto range = item.segments->take();
-  if (range) start(id, *range);
+  if (range) start(id, *source, *range);
   return range.has_value();
 }
 
@@ -193,17 +200,25 @@ TimePoint Scheduler::closed_until(ItemId id, const std::string& origin, TimePoin
   return hosts_.closed_until(origin, counted(id), under_way, now);
 }
 
-void Scheduler::start(ItemId id, ByteRange range) {
-  const Item& item = items_[id];
+void Scheduler::start(ItemId id, std::size_t source, ByteRange range) {
+  Item& item = items_[id];
+  if (item.restarts > 0) item.sole = source;
   const bool all = item.work.query || item.whole || range == ByteRange{0, item.work.size};
-  Transfer transfer{.item = id, .range = range, .url = item.work.url, .generation = item.generation, .asked = {}};
+  Transfer transfer{.item = id,
+                    .source = source,
+                    .range = range,
+                    .url = item.sources[source].url,
+                    .generation = item.generation,
+                    .asked = {}};
   transfer.asked = {.asked = item.work.asked,
                     .range = all ? std::nullopt : std::optional(range),
                     .size = item.work.size,
                     .html = item.work.html,
                     .blob = item.work.blob,
                     .locked = item.work.locked};
-  transfer.asked.asked.with_token = settings_.has_token;
+  const TokenUse token = endpoint_of(transfer).token;
+  transfer.asked.asked.with_token = token == TokenUse::sent;
+  transfer.asked.asked.token_withheld = token == TokenUse::withheld;
   send(next_transfer_++, std::move(transfer));
 }
 
@@ -211,7 +226,9 @@ void Scheduler::send(TransferId id, Transfer transfer) {
   ++requests_;
   transfer.ticket = hosts_.asked(transfer.url.origin, counted(transfer.item));
   const PayloadAsked& asked = transfer.asked;
-  actions_.push_back(StartTransfer{id, transfer.item, transfer.url, asked.range, asked.asked.with_token});
+  actions_.push_back(StartTransfer{id, transfer.item, transfer.source,
+                                   items_[transfer.item].sources[transfer.source].endpoint, transfer.url, asked.range,
+                                   asked.asked.with_token});
   transfers_.emplace(id, std::move(transfer));
 }
 
@@ -238,6 +255,7 @@ void Scheduler::on_bytes(TransferId id, ByteRange range) {
   item.fetched += range.size();
   item.segments->wrote(range);
   item.unsaved = true;
+  item.came_from.insert(transfer.source);
   item.window_waited = false;
   if (const std::int64_t total = item.segments->have().total(); total > item.best) {
     // What began before the refusal says nothing of the signatures since.
@@ -258,19 +276,6 @@ void Scheduler::all_on_disk(ItemId id) {
   item.hashed_to = item.work.size;
   if (item.work.size >= kHashStep) actions_.push_back(SaveResume{id});  // a small file is sooner fetched than recorded
   actions_.push_back(HashTo{id, item.work.size});
-}
-
-void Scheduler::restart(ItemId id, TimePoint now, const Error& otherwise) {
-  Item& item = items_[id];
-  if (item.restarted) return fail(id, otherwise, now);
-  item.restarted = true;
-  cancel_transfers(id);
-  item.state = State::moving;
-  item.segments.reset();
-  item.best = 0;
-  actions_.push_back(
-      Notice{NoticeLevel::warning, fmt::format("{}; it is fetched once more from the start", otherwise.message)});
-  actions_.push_back(OpenStaging{id, true, false});
 }
 
 void Scheduler::on_hash(ItemId id, const HashAnswer& answer, TimePoint now) {
@@ -339,7 +344,7 @@ void Scheduler::finish(ItemId id, FileStatus status, std::optional<Error> error,
   if (opened) actions_.push_back(Close{id, drop_staging});
   FileOutcome outcome{.status = status,
                       .bytes_fetched = item.fetched,
-                      .attempts = item.state == State::waiting ? 0 : 1 + item.budget.total(),
+                      .attempts = item.state == State::waiting ? 0 : 1 + item.budget.total() + item.passed_on,
                       .took = item.state == State::waiting ? Duration{} : now - item.begun,
                       .sha256 = {},
                       .error = std::move(error)};
@@ -381,7 +386,7 @@ std::vector<FileAtWork> Scheduler::at_work(TimePoint now) const {
     const Item& item = items_[id];
     FileAtWork file{
         .file = id, .failures = item.budget.total(), .done = item.segments ? item.segments->have().total() : 0};
-    const TimePoint until = std::max(item.not_before, closed_until(id, item.work.url.origin, now));
+    const TimePoint until = std::max(item.not_before, turn_of(id, now).at);
     if (item.state == State::checking || item.state == State::verifying || item.state == State::publishing) {
       file.activity = Activity::verifying;
     } else if (item.state == State::locking && item.watch.waiting()) {

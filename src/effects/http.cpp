@@ -88,6 +88,7 @@ struct Transfer {
   ResponseHead head;
   BodySink::Body body{BodySink::Body::ignored};
   bool headed{false};
+  bool reached{false};
   bool gathered{false};  // the sink has bytes since its last pause
   std::size_t ignored{0};
   HeaderLimit limit;
@@ -175,7 +176,8 @@ struct Transfer {
   TransferEnd end(CURLcode code) {
     if (code == CURLE_OK && !error) see_head();  // of an answer without a body
     pause();
-    TransferEnd result{.id = id, .head = {}, .refused = body == BodySink::Body::refused, .error = std::move(error)};
+    const bool refused = body == BodySink::Body::refused;
+    TransferEnd result{id, {}, refused, reached || headed, std::move(error)};
     if (!result.error && code != CURLE_OK && !result.refused) result.error = fault(code);
     result.head = std::move(head);
     return result;
@@ -203,6 +205,7 @@ std::size_t on_header(char*, std::size_t size, std::size_t count, void* user) no
 
 /// The connection stands: from here on silence counts, before it libcurl's limit for connecting.
 int on_connected(void* user, char*, char*, int, int) noexcept {
+  static_cast<Transfer*>(user)->reached = true;
   static_cast<Transfer*>(user)->pace.begin(Clock::now());
   return CURL_PREREQFUNC_OK;
 }
@@ -255,8 +258,7 @@ void configure(Transfer& transfer, const Request& request, const TransportSettin
   if (request.range)
     set_option(easy, CURLOPT_RANGE, fmt::format("{}-{}", request.range->begin, request.range->end - 1).c_str());
   add_header(transfer.headers, "Accept-Encoding: identity");  // so that ranges and sizes are the file's
-  if (request.with_token && settings.token)
-    add_header(transfer.headers, "Authorization: Bearer " + settings.token->reveal());
+  if (request.token != nullptr) add_header(transfer.headers, "Authorization: Bearer " + request.token->reveal());
   set_option(easy, CURLOPT_HTTPHEADER, transfer.headers.get());
   // how long
   set_option(easy, CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, static_cast<long>(settings.stall.count())));

@@ -63,6 +63,17 @@ std::optional<Url> resolve_url(const Url& base, std::string_view reference) {
   return parse_url(url_part(url.get(), CURLUPART_URL, 0));
 }
 
+std::optional<std::string> take_user(Url& url) {
+  const std::size_t begin = url.text.find("://") + 3;
+  const std::size_t at = url.text.rfind('@', url.text.find_first_of("/?#", begin));
+  if (at == std::string::npos || at < begin || url.text.find(':', begin) < at) return std::nullopt;
+  const UrlHandle parsed(curl_url());
+  if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.text.c_str(), 0) != CURLUE_OK) return std::nullopt;
+  std::string user = url_part(parsed.get(), CURLUPART_USER, CURLU_URLDECODE);
+  url.text.erase(begin, at + 1 - begin);
+  return user;
+}
+
 std::string percent_encode(std::string_view text) {
   std::string encoded;
   for (const char c : text) {

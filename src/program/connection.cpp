@@ -9,7 +9,6 @@ namespace {
 TransportSettings transport_settings(const Session& session) {
   const Options& options = session.options;
   return {.user_agent = program_version() + "; " + transport_version(),
-          .token = options.token,
           .authorities = options.authorities,
           .stall = std::chrono::seconds(options.timeout),
           .rate = options.rate,
@@ -17,32 +16,35 @@ TransportSettings transport_settings(const Session& session) {
           .wake_fd = session.signals.get()};
 }
 
-SchedulerSettings scheduler_settings(const Session& session, const Hub& hub) {
+SchedulerSettings scheduler_settings(const Session& session, const std::vector<HubEndpoint>& endpoints) {
   const Options& options = session.options;
-  SchedulerSettings settings{.retry = {.retries = options.retries},
-                             .connections = options.jobs,
-                             .hub_origin = hub.endpoint().origin,
-                             .has_token = options.token.has_value(),
-                             .offline = options.offline};
+  SchedulerSettings settings{
+      .retry = {.retries = options.retries}, .connections = options.jobs, .endpoints = {}, .offline = options.offline};
+  for (const HubEndpoint& endpoint : endpoints)
+    settings.endpoints.push_back({endpoint.name(), endpoint.hub.endpoint().origin, endpoint.use});
   if (options.deadline) settings.deadline = session.begun + std::chrono::seconds(*options.deadline);
   return settings;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Connection>> Connection::make(Session& session) {
-  auto hub = Hub::parse(session.options.endpoint);
-  if (!hub) return hub.error();
-  if (session.options.token && !hub->endpoint().https)
-    session.log.warning(fmt::format("the token goes to {} unencrypted", hub->endpoint().origin));
-  return std::make_unique<Connection>(session, std::move(*hub));
+std::unique_ptr<Connection> Connection::make(Session& session) {
+  std::vector<HubEndpoint> endpoints = session.options.endpoints;
+  give_token(endpoints, session.options.token);
+  for (const HubEndpoint& endpoint : endpoints) {
+    if (endpoint.use == TokenUse::sent && !endpoint.hub.endpoint().https)
+      session.log.warning(fmt::format("the token goes to {} unencrypted", endpoint.hub.endpoint().origin));
+    if (endpoint.use == TokenUse::withheld)
+      session.log.debug(fmt::format("{} gets no token: it is not the Hub, and none is named with it", endpoint.name()));
+  }
+  return std::make_unique<Connection>(session, std::move(endpoints));
 }
 
-Connection::Connection(Session& session, Hub of_run)
-    : hub(std::move(of_run)),
+Connection::Connection(Session& session, std::vector<HubEndpoint> of_run)
+    : endpoints(std::move(of_run)),
       transport(transport_settings(session)),
       hasher([this] { transport.wake(); }),
-      fetcher({transport, hasher, session.signals, session.log, *session.observer, session.cache, hub},
-              scheduler_settings(session, hub)) {}
+      fetcher({transport, hasher, session.signals, session.log, *session.observer, session.cache, endpoints},
+              scheduler_settings(session, endpoints)) {}
 
 }  // namespace model_prep

@@ -121,9 +121,7 @@ bool Download::note_abort() {
 
 Status Download::prepare(std::vector<ModelSpec> specs) {
   for (ModelSpec& spec : specs) models_.push_back({.spec = std::move(spec), .begun = session_.begun});
-  auto connection = Connection::make(session_);
-  if (!connection) return connection.error();
-  connection_ = std::move(*connection);
+  connection_ = Connection::make(session_);
   return ok();
 }
 
@@ -152,18 +150,21 @@ void Download::resolve_from_hub() {
     asked.push_back(&model);
   }
   if (specs.empty()) return;
-  session_.log.debug(fmt::format("asking {} about {} models", connection_->hub.endpoint().origin, specs.size()));
-  auto results = resolve_remotely(specs, session_.cache, connection_->hub, connection_->fetcher);
+  session_.log.debug(fmt::format("asking {} about {} models", connection_->endpoints.front().name(), specs.size()));
+  auto results = resolve_remotely(specs, session_.cache, connection_->endpoints, connection_->fetcher);
   for (std::size_t i = 0; i < asked.size(); ++i) {
     ModelRun& model = *asked[i];
-    if (!results[i]) {
-      model.error = results[i].error();
+    auto& [snapshot, by] = results[i];
+    if (!snapshot) {
+      model.error = snapshot.error();
       continue;
     }
-    const auto record = session_.cache.record(results[i]->spec.repo, results[i]->commit);
-    look(model, std::move(*results[i]), record);
-    session_.log.info(fmt::format("{}: {} is {}, {} files", model.spec.key, model.spec.revision.text(),
-                                  model.snapshot->commit.hex().substr(0, 12), model.snapshot->files.size()));
+    const auto record = session_.cache.record(snapshot->spec.repo, snapshot->commit);
+    look(model, std::move(*snapshot), record);
+    const bool several = connection_->endpoints.size() > 1 && !by.empty();
+    session_.log.info(fmt::format("{}: {} is {}{}, {} files", model.spec.key, model.spec.revision.text(),
+                                  model.snapshot->commit.hex().substr(0, 12), several ? " at " + by : "",
+                                  model.snapshot->files.size()));
   }
 }
 
@@ -266,7 +267,6 @@ std::string Download::snapshot_folder(const ModelRun& model) const {
 RunReport Download::report() {
   RunReport result = session_.begin_report();
   if (connection_) {
-    result.endpoint = display(connection_->hub.endpoint());
     result.requests = connection_->fetcher.requests();
     result.retries = connection_->fetcher.retries();
     result.signal = connection_->fetcher.signal();

@@ -32,7 +32,8 @@ class Fetcher::QuerySink : public BodySink {
  public:
   explicit QuerySink(Reply& reply) : reply_(reply) {}
   Body on_head(const ResponseHead& head) override {
-    reply_ = {head, {}, {}};
+    reply_.head = head;
+    reply_.body.clear();
     return head.status == 200 ? Body::wanted : Body::ignored;
   }
   std::optional<Error> on_data(std::span<const char> bytes) override {
@@ -121,7 +122,7 @@ Fetcher::~Fetcher() = default;
 std::vector<Reply> Fetcher::query(const std::vector<Query>& queries) {
   std::vector<WorkItem> items;
   for (const Query& query : queries) {
-    WorkItem item{.asked = query.asked, .url = query.url};
+    WorkItem item{.asked = query.asked, .sources = query.sources};
     item.query = true;
     items.push_back(std::move(item));
   }
@@ -139,15 +140,17 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
   std::vector<WorkItem> items;
   for (const FetchJob& job : plan.jobs) {
     const std::string& path = job.file.path.text();
-    items.push_back({.asked = {.object = job.repo.text() + " " + path, .repo = job.repo.text()},
-                     .url = parts_.hub.resolve(job.repo, job.commit, job.file.path),
-                     .size = job.file.size,
-                     .blob = job.file.blob,
-                     .expected_sha256 = job.file.expected_sha256,
-                     .locked = job.file.locked,
-                     .html = is_web_page(path),
-                     .check_existing = job.check_existing,
-                     .models = job.models});
+    items.push_back(
+        {.asked = {.object = job.repo.text() + " " + path, .repo = job.repo.text()},
+         .sources = sources_at(parts_.endpoints,
+                               [&](const Hub& hub) { return hub.resolve(job.repo, job.commit, job.file.path); }),
+         .size = job.file.size,
+         .blob = job.file.blob,
+         .expected_sha256 = job.file.expected_sha256,
+         .locked = job.file.locked,
+         .html = is_web_page(path),
+         .check_existing = job.check_existing,
+         .models = job.models});
   }
   Run run{.scheduler = Scheduler(settings_, std::move(items), hosts_),
           .plan = &plan,
@@ -319,6 +322,7 @@ void Fetcher::execute(Run& run, const StartTransfer& action) {
   if (!run.scheduler.running(action.id)) return;  // an earlier action of this round ended the run
   const bool query = run.replies != nullptr;
   std::unique_ptr<BodySink>& sink = run.sinks[action.id];
+  if (query) (*run.replies)[action.item].source = action.source;
   if (query)
     sink = std::make_unique<QuerySink>((*run.replies)[action.item]);
   else
@@ -327,7 +331,7 @@ void Fetcher::execute(Run& run, const StartTransfer& action) {
                          {.url = action.url,
                           .kind = query ? RequestKind::query : RequestKind::payload,
                           .range = action.range,
-                          .with_token = action.with_token},
+                          .token = action.with_token ? &*parts_.endpoints[action.endpoint].token : nullptr},
                          *sink);
 }
 

@@ -29,9 +29,7 @@ class Locking {
   Status work() {
     auto specs = session_.select();
     if (!specs) return specs.error();
-    auto connection = Connection::make(session_);
-    if (!connection) return connection.error();
-    connection_ = std::move(*connection);
+    connection_ = Connection::make(session_);
     for (const ModelSpec& spec : *specs) session_.cache.adopt(spec.repo, Cache::Writing::forbidden);
     good_ = true;
     return session_.options.check ? check(*specs) : print(*specs);
@@ -59,8 +57,8 @@ class Locking {
       places.push_back(i);
     }
     if (asked.empty()) return resolved;
-    auto results = resolve_remotely(asked, session_.cache, connection_->hub, connection_->fetcher);
-    for (std::size_t i = 0; i < asked.size(); ++i) put(places[i], std::move(results[i]));
+    auto results = resolve_remotely(asked, session_.cache, connection_->endpoints, connection_->fetcher);
+    for (std::size_t i = 0; i < asked.size(); ++i) put(places[i], std::move(results[i].snapshot));
     return resolved;
   }
 
@@ -105,7 +103,8 @@ class Locking {
       }
       asked.push_back(&spec);
       queries.push_back(
-          {{.object = spec.repo.text(), .repo = spec.repo.text()}, connection_->hub.info(spec.repo, *branch)});
+          {{.object = spec.repo.text(), .repo = spec.repo.text()},
+           sources_at(connection_->endpoints, [&](const Hub& hub) { return hub.info(spec.repo, *branch); })});
     }
     const std::vector<Reply> replies = connection_->fetcher.query(queries);
     for (std::size_t i = 0; i < asked.size(); ++i) {

@@ -86,10 +86,7 @@ Status read_token(const Settings& settings, Options& options) {
     text = trimmed(content.value_or(""));
   }
   if (text.empty()) return ok();
-  // A line end inside would let the token write headers of its own.
-  if (std::any_of(text.begin(), text.end(), [](unsigned char c) { return c <= 0x20 || c >= 0x7f; }))
-    return Error{ErrorKind::usage, fmt::format("the token in {} has a character that no token has", name),
-                 "copy it again from the Hub's settings page"};
+  if (Status good = check_token(text, name); !good) return good;
   options.token.emplace(text);
   return ok();
 }
@@ -147,8 +144,6 @@ Status read_values(const Settings& settings, Options& options) {
     if (std::find(std::begin(kVariants), std::end(kVariants), found->value) == std::end(kVariants))
       return bad_value(*found, fmt::format("one of {}", fmt::join(kVariants, ", ")));
   }
-  options.endpoint = "https://huggingface.co";
-  if (const auto found = settings.find("--endpoint")) options.endpoint = found->value;
   if (options.models.empty()) options.models = split_list(settings.get("MODELS_TO_DOWNLOAD").value_or(""));
   options.dry_run = settings.has("--dry-run");
   options.repair = settings.has("--repair");
@@ -165,8 +160,11 @@ Status read_values(const Settings& settings, Options& options) {
   if (options.command == Command::verify) options.services = find_services(settings);
   const auto summary = settings.find("--summary");
   options.summary = summary ? summary->value : places->summary;
-  const bool asks_hub =
-      !options.offline && (options.command == Command::download || options.command == Command::lock || options.repair);
+  const bool of_hub = options.command == Command::download || options.command == Command::lock || options.repair;
+  const bool asks_hub = of_hub && !options.offline;
+  auto endpoints = find_endpoints(settings);
+  if (!endpoints && of_hub) return endpoints.error();
+  options.endpoints = endpoints ? std::move(*endpoints) : default_endpoints();
   const Status read[] = {
       read_number(settings, "--jobs", 1, 64, options.jobs),
       read_number(settings, "--retries", 0, 1000, options.retries),

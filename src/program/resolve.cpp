@@ -81,63 +81,80 @@ Error offline_missing(const ModelSpec& spec, std::string_view what) {
           "run once without --offline and HF_HUB_OFFLINE"};
 }
 
+/// An index that is to be read, and the endpoints that gave wrong bytes for it.
+struct Unread {
+  RemoteFile file;
+  std::set<std::size_t> wrong{};
+  std::size_t tries{0};
+};
+
 /// One model on its way through the waves of queries.
 struct Progress {
   const ModelSpec* spec;
   std::optional<CommitId> commit;
-  std::optional<Url> next;
-  bool by_blobs{false};           // the mirror has no tree API
+  std::string by{};
+  std::vector<Source> asked{};    // in this wave
   std::set<std::string> pages{};  // those that were read
   std::size_t text{0};            // bytes of them
   Listing listing;
-  std::vector<RemoteFile> unread{};  // indexes that decide which files are wanted
+  std::size_t listed_by{0};      // the endpoint
+  std::vector<Unread> unread{};  // indexes that decide which files are wanted
   Indexes indexes{};
+  std::set<std::size_t> useless{};     // endpoints whose answers are of no use
+  std::optional<Error> first_fault{};  // of those
   std::optional<Result<ResolvedSnapshot>> result;
+
+  void begin_listing() {
+    pages.clear();
+    text = 0;
+    listing = {};
+    unread.clear();
+    indexes.clear();
+  }
 };
 
 class Resolver {
  public:
-  Resolver(std::span<const ModelSpec> specs, const Cache& cache, const Hub& hub, Fetcher& fetcher)
-      : cache_(cache), hub_(hub), fetcher_(fetcher) {
+  Resolver(std::span<const ModelSpec> specs, const Cache& cache, const std::vector<HubEndpoint>& endpoints,
+           Fetcher& fetcher)
+      : cache_(cache), endpoints_(endpoints), fetcher_(fetcher) {
     for (const ModelSpec& spec : specs)
-      models_.push_back({.spec = &spec, .commit = spec.revision.commit(), .next = {}, .listing = {}, .result = {}});
+      models_.push_back({.spec = &spec, .commit = spec.revision.commit(), .listing = {}, .result = {}});
   }
 
-  std::vector<Result<ResolvedSnapshot>> run() {
-    find_commits();
+  std::vector<Resolved> run() {
+    for (Progress& model : models_)
+      if (!model.commit) ask_commit(model);
+    while (ask([&](Progress& model, const Reply& reply) { use_commit(model, reply); })) {
+    }
     for (Progress& model : models_) {
       if (model.result) continue;
       if (auto local = with_commit(*model.spec, *model.commit, cache_, Network::allowed))
         model.result = std::move(local->snapshot);
       else
-        model.next = hub_.tree(model.spec->repo, *model.commit);
+        ask_page(model, std::nullopt);
     }
-    while (read_pages()) {
-    }
-    read_indexes(OnWrongBytes::ask_again);
-    read_indexes(OnWrongBytes::fail);
-    for (Progress& model : models_)
-      if (!model.result)
-        model.result = snapshot_of(*model.spec, *model.commit, std::move(model.listing), model.indexes);
-    std::vector<Result<ResolvedSnapshot>> results;
-    for (Progress& model : models_) results.push_back(std::move(*model.result));
+    do {
+      while (ask([&](Progress& model, const Reply& reply) { use_page(model, reply); })) {
+      }
+      while (read_indexes()) {
+      }
+    } while (!select());
+    std::vector<Resolved> results;
+    for (Progress& model : models_) results.push_back({std::move(*model.result), std::move(model.by)});
     return results;
   }
 
  private:
-  Query question(const Progress& model, const Url& url) const {
-    return {{.object = model.spec->repo.text(), .repo = model.spec->repo.text()}, url};
-  }
-
-  /// Asks for all models that `wants` names a URL for; `use` gets each reply.
-  template <class Wants, class Use>
-  bool ask(Wants wants, Use use) {
+  /// Asks for all models that want something; `use` gets each reply.
+  template <class Use>
+  bool ask(Use use) {
     std::vector<Query> queries;
     std::vector<Progress*> asked;
     for (Progress& model : models_) {
-      const std::optional<Url> url = wants(model);
-      if (!url) continue;
-      queries.push_back(question(model, *url));
+      if (model.asked.empty()) continue;
+      const std::string& repo = model.spec->repo.text();
+      queries.push_back({{.object = repo, .repo = repo}, model.asked});
       asked.push_back(&model);
     }
     if (queries.empty()) return false;
@@ -146,115 +163,162 @@ class Resolver {
     return true;
   }
 
-  void find_commits() {
-    ask(
-        [&](const Progress& model) {
-          return model.commit ? std::nullopt : std::optional(hub_.info(model.spec->repo, model.spec->revision));
-        },
-        [](Progress& model, const Reply& reply) {
-          const auto commit =
-              reply.error ? Result<CommitId>(*reply.error) : parse_info(reply.body, model.spec->repo.text());
-          if (commit)
-            model.commit = *commit;
-          else
-            model.result = commit.error();
-        });
+  void ask_commit(Progress& model) const {
+    for (std::size_t i = 0; i < endpoints_.size(); ++i)
+      if (!model.useless.contains(i))
+        model.asked.push_back({i, endpoints_[i].hub.info(model.spec->repo, model.spec->revision)});
   }
 
-  bool read_pages() {
-    return ask([](const Progress& model) { return model.next; },
-               [&](Progress& model, const Reply& reply) { use_page(model, reply); });
+  void use_commit(Progress& model, const Reply& reply) {
+    const Source source = std::exchange(model.asked, {})[reply.source];
+    if (reply.error) return fail(model, *reply.error);
+    const auto commit = parse_info(reply.body, model.spec->repo.text());
+    if (commit) {
+      model.commit = *commit;
+      model.by = endpoints_[source.endpoint].name();
+    } else if (sort_out(model, source.endpoint, commit.error())) {
+      ask_commit(model);
+    }
+  }
+
+  /// The next page of a listing, or the first one of any other endpoint; those have two ways to ask.
+  void ask_page(Progress& model, const std::optional<Source>& next) const {
+    if (next) model.asked.push_back(*next);
+    for (std::size_t i = 0; i < endpoints_.size(); ++i) {
+      if (model.useless.contains(i) || (next && next->endpoint == i)) continue;
+      model.asked.push_back({i, endpoints_[i].hub.tree(model.spec->repo, *model.commit)});
+      model.asked.push_back({i, endpoints_[i].hub.blobs(model.spec->repo, *model.commit), true});
+    }
   }
 
   void use_page(Progress& model, const Reply& reply) {
-    const std::string& object = model.spec->repo.text();
-    const std::optional<Url> page = std::exchange(model.next, std::nullopt);
-    const bool no_tree_api = reply.error && !model.by_blobs && model.pages.empty() && reply.head.error_code.empty() &&
-                             (reply.head.status == 404 || reply.head.status == 405);
-    if (no_tree_api) {
-      model.by_blobs = true;
-      model.next = hub_.blobs(model.spec->repo, *model.commit);
-      return;
-    }
-    auto listing = reply.error      ? Result<Listing>(*reply.error)
-                   : model.by_blobs ? parse_blobs(reply.body, object)
-                                    : parse_tree_page(reply.body, object);
-    if (!listing) {
-      model.result = listing.error();
-      return;
-    }
-    std::move(listing->files.begin(), listing->files.end(), std::back_inserter(model.listing.files));
-    std::move(listing->masked.begin(), listing->masked.end(), std::back_inserter(model.listing.masked));
-    model.pages.insert(page->text);
-    model.text += reply.body.size();
-    if (!model.by_blobs) model.next = hub_.next_page(reply.head.link, *page);
-    // Half a listing would look like the whole one, and be recorded as that.
-    const bool cut = !model.by_blobs && !model.next && next_link(reply.head.link);
-    if (const char* fault = cut ? "the listing goes on at no usable address" : endless(model)) {
-      model.next.reset();
-      model.result = Error{ErrorKind::protocol, fmt::format("{}: {}", object, fault),
-                           "a mirror or a proxy misdirects: check HF_ENDPOINT"};
-    } else if (model.next) {
-      return;
-    } else if (Status possible = check_listing(model.listing, model.spec->repo.text()); !possible) {
-      model.result = possible.error();
-    } else {
-      model.unread = deciding_indexes(model.listing, settled(*model.spec, model.listing));
-    }
+    const Source source = std::exchange(model.asked, {})[reply.source];
+    if (reply.error) return fail(model, *reply.error);
+    if (reply.source > 0) model.begin_listing();  // of another endpoint
+    if (Status good = read_page(model, reply, source); !good) ask_others(model, source.endpoint, good.error());
   }
 
-  enum class OnWrongBytes : std::uint8_t { ask_again, fail };
+  Status read_page(Progress& model, const Reply& reply, const Source& source) {
+    const std::string& object = model.spec->repo.text();
+    auto listing = source.substitute ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
+    if (!listing) return listing.error();
+    std::move(listing->files.begin(), listing->files.end(), std::back_inserter(model.listing.files));
+    std::move(listing->masked.begin(), listing->masked.end(), std::back_inserter(model.listing.masked));
+    model.pages.insert(source.url.text);
+    model.text += reply.body.size();
+    const Hub& hub = endpoints_[source.endpoint].hub;
+    const auto next = source.substitute ? std::nullopt : hub.next_page(reply.head.link, source.url);
+    // Half a listing would look like the whole one, and be recorded as that.
+    const bool cut = !source.substitute && !next && next_link(reply.head.link);
+    if (const char* fault = cut ? "the listing goes on at no usable address" : endless(model, next))
+      return Error{ErrorKind::protocol, fmt::format("{}: {}", object, fault),
+                   "a mirror or a proxy misdirects: check HF_ENDPOINT"};
+    if (next) {
+      ask_page(model, Source{source.endpoint, *next});
+      return ok();
+    }
+    if (Status possible = check_listing(model.listing, object); !possible) return possible;
+    for (RemoteFile& file : deciding_indexes(model.listing, settled(*model.spec, model.listing)))
+      model.unread.push_back({std::move(file)});
+    model.listed_by = source.endpoint;
+    return ok();
+  }
 
-  void read_indexes(OnWrongBytes then) {
+  /// Wrong bytes are asked for once more, and at each endpoint.
+  bool read_indexes() {
     std::vector<Query> queries;
-    std::vector<std::pair<Progress*, RemoteFile>> asked;
+    std::vector<std::pair<Progress*, Unread>> asked;
     for (Progress& model : models_) {
       if (model.result) continue;
       const RepoId& repo = model.spec->repo;
-      for (RemoteFile& file : std::exchange(model.unread, {})) {
-        queries.push_back({{.object = fmt::format("{} {}", repo.text(), file.path.text()), .repo = repo.text()},
-                           hub_.resolve(repo, *model.commit, file.path)});
-        asked.emplace_back(&model, std::move(file));
+      for (Unread& index : std::exchange(model.unread, {})) {
+        auto sources =
+            sources_at(endpoints_, [&](const Hub& hub) { return hub.resolve(repo, *model.commit, index.file.path); });
+        if (index.wrong.size() < sources.size())
+          std::erase_if(sources, [&](const Source& source) { return index.wrong.contains(source.endpoint); });
+        queries.push_back({{.object = fmt::format("{} {}", repo.text(), index.file.path.text()), .repo = repo.text()},
+                           std::move(sources)});
+        asked.emplace_back(&model, std::move(index));
       }
     }
-    if (queries.empty()) return;
+    if (queries.empty()) return false;
     const std::vector<Reply> replies = fetcher_.query(queries);
-    for (std::size_t i = 0; i < asked.size(); ++i) use_index(*asked[i].first, asked[i].second, replies[i], then);
+    for (std::size_t i = 0; i < asked.size(); ++i)
+      use_index(*asked[i].first, std::move(asked[i].second), queries[i].sources, replies[i]);
+    return true;
   }
 
-  static void use_index(Progress& model, const RemoteFile& file, const Reply& reply, OnWrongBytes then) {
+  void use_index(Progress& model, Unread index, const std::vector<Source>& sources, const Reply& reply) const {
     if (model.result) return;
-    if (reply.error) {
-      model.result = *reply.error;
-      return;
-    }
+    if (reply.error) return fail(model, *reply.error);
+    const RemoteFile& file = index.file;
     const Digest found = digest_of(reply.body, file.blob.kind());
-    if (found != file.blob && then == OnWrongBytes::ask_again) return model.unread.push_back(file);
-    const std::string object = model.spec->repo.text();
-    auto shards = found == file.blob
-                      ? parse_index(reply.body, file.path, object)
-                      : Result<std::set<RepoPath>>(Error{ErrorKind::digest_mismatch,
-                                                         fmt::format("{} {}: its bytes hash to {}, expected {}", object,
-                                                                     file.path.text(), found.hex(), file.blob.hex()),
-                                                         {}});
+    if (found != file.blob) {
+      index.wrong.insert(sources[reply.source].endpoint);
+      if (++index.tries < std::max<std::size_t>(2, endpoints_.size())) return model.unread.push_back(std::move(index));
+      return fail(model, {ErrorKind::digest_mismatch,
+                          fmt::format("{} {}: its bytes hash to {}, expected {}", model.spec->repo.text(),
+                                      file.path.text(), found.hex(), file.blob.hex()),
+                          {}});
+    }
+    auto shards = parse_index(reply.body, file.path, model.spec->repo.text());
     if (shards)
       model.indexes.emplace(file.path, std::move(*shards));
     else
       model.result = shards.error();
   }
 
+  /// What the models want of their listings. Whether no endpoint is left to ask for a better one.
+  bool select() {
+    bool done = true;
+    for (Progress& model : models_) {
+      if (model.result) continue;
+      auto snapshot = snapshot_of(*model.spec, *model.commit, std::move(model.listing), model.indexes);
+      if (!snapshot) {
+        ask_others(model, model.listed_by, snapshot.error());
+        done = done && model.result;
+        continue;
+      }
+      if (model.by.empty()) model.by = endpoints_[model.listed_by].name();
+      model.result = std::move(snapshot);
+    }
+    return done;
+  }
+
   /// Why this listing is not read any further, or nullptr.
-  static const char* endless(const Progress& model) {
+  static const char* endless(const Progress& model, const std::optional<Url>& next) {
     if (model.listing.files.size() + model.listing.masked.size() > kMostFiles)
       return "the listing has more than 200,000 files";
     if (model.text > kMostText) return "the listing is larger than 64 MiB";
-    if (!model.next) return nullptr;
-    if (model.pages.contains(model.next->text)) return "a page of the listing leads back to one that was read";
+    if (!next) return nullptr;
+    if (model.pages.contains(next->text)) return "a page of the listing leads back to one that was read";
     return model.pages.size() >= kMostPages ? "the listing has more than 1,000 pages" : nullptr;
   }
 
+  /// This endpoint's answers are of no use for the model. Whether there are others to ask.
+  bool sort_out(Progress& model, std::size_t endpoint, const Error& error) const {
+    model.useless.insert(endpoint);
+    if (!model.first_fault) {
+      model.first_fault = error;
+      if (endpoints_.size() > 1) model.first_fault->message += fmt::format(" (from {})", endpoints_[endpoint].name());
+    }
+    if (model.useless.size() < endpoints_.size()) return true;
+    model.result = *model.first_fault;
+    return false;
+  }
+
+  /// For the listing.
+  void ask_others(Progress& model, std::size_t but, const Error& error) const {
+    if (!sort_out(model, but, error)) return;
+    model.begin_listing();
+    ask_page(model, std::nullopt);
+  }
+
+  /// No endpoint has an answer. One that had one of no use is the better reason.
+  static void fail(Progress& model, const Error& error) { model.result = model.first_fault.value_or(error); }
+
   const Cache& cache_;
-  const Hub& hub_;
+  const std::vector<HubEndpoint>& endpoints_;
   Fetcher& fetcher_;
   std::vector<Progress> models_;
 };
@@ -274,9 +338,9 @@ std::optional<Local> resolve_locally(const ModelSpec& spec, const Cache& cache, 
   return Local{offline_missing(spec, fmt::format("revision {}", spec.revision.text()))};
 }
 
-std::vector<Result<ResolvedSnapshot>> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
-                                                       const Hub& hub, Fetcher& fetcher) {
-  return Resolver(specs, cache, hub, fetcher).run();
+std::vector<Resolved> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
+                                       const std::vector<HubEndpoint>& endpoints, Fetcher& fetcher) {
+  return Resolver(specs, cache, endpoints, fetcher).run();
 }
 
 }  // namespace model_prep

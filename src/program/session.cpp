@@ -96,7 +96,7 @@ RunReport Session::begin_report() const {
   report.dry_run = options.dry_run;
   report.offline = options.offline;
   report.cache_dir = options.cache_dir;
-  report.endpoint = without_login(options.endpoint);
+  for (const HubEndpoint& endpoint : options.endpoints) report.endpoints.push_back(endpoint.name());
   report.variant = options.variant;
   return report;
 }

@@ -40,7 +40,10 @@ constexpr Variable kVariables[] = {
      "where the cache is if nothing names it: $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else "
      "~/.cache/huggingface/hub"},
     {"TRANSFORMERS_CACHE", "gets links to the models too, for older services; as HF_HOME does"},
-    {"HF_TOKEN", "the token; else HUGGING_FACE_HUB_TOKEN, the file HF_TOKEN_PATH, $HF_HOME/token"},
+    {"HF_TOKEN",
+     "the token; else HUGGING_FACE_HUB_TOKEN, the file HF_TOKEN_PATH, $HF_HOME/token. For the Hub, or the only "
+     "endpoint; "
+     "another's stands in HF_ENDPOINT: https://TOKEN@host"},
     {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "send no token"},
     {"HF_HUB_DISABLE_PROGRESS_BARS", "as --progress none, where that is not given"},
     {"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY", "in either case, the lower one first"},
@@ -141,8 +144,11 @@ const std::vector<Flag>& flags() {
        {"HF_ENDPOINT"},
        text,
        "URL",
-       "The Hub or a mirror (default https://huggingface.co)",
-       kOnline},
+       "The Hub or a mirror (default https://huggingface.co); the next one is tried when one is down or lacks a file. "
+       "HF_ENDPOINT may be a list, with commas",
+       kOnline,
+       {},
+       true},
       {kNetwork, "--jobs", {"MODEL_PREP_JOBS"}, text, "N", "Connections at once (default 8)", kOnline},
       {kNetwork,
        "--retries",

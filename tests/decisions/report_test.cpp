@@ -49,7 +49,7 @@ RunReport run(std::vector<ModelReport> models) {
           .dry_run = false,
           .offline = false,
           .cache_dir = "/app/models/hub",
-          .endpoint = "https://huggingface.co",
+          .endpoints = {"https://huggingface.co"},
           .variant = "fp32",
           .requests = 61,
           .retries = 1,

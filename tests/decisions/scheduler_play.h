@@ -19,14 +19,15 @@ constexpr const char* kHub = "https://hub.example";
 constexpr const char* kCdn = "https://cdn.example";
 
 inline WorkItem file(std::int64_t size, char digit = 'a') {
-  WorkItem item{.asked = {.object = "org/name file", .repo = "org/name"}, .url = url("https://hub.example/file")};
+  WorkItem item{.asked = {.object = "org/name file", .repo = "org/name"},
+                .sources = {{0, url("https://hub.example/file")}}};
   item.size = size;
   item.blob = sha256(digit);
   return item;
 }
 
 inline WorkItem query() {
-  WorkItem item{.asked = {.object = "org/name", .repo = "org/name"}, .url = url("https://hub.example/api")};
+  WorkItem item{.asked = {.object = "org/name", .repo = "org/name"}, .sources = {{0, url("https://hub.example/api")}}};
   item.query = true;
   return item;
 }
@@ -34,8 +35,7 @@ inline WorkItem query() {
 inline SchedulerSettings settings(int connections = 2) {
   SchedulerSettings settings;
   settings.connections = connections;
-  settings.hub_origin = kHub;
-  settings.has_token = true;
+  settings.endpoints = {{kHub, kHub, TokenUse::sent}};
   settings.retry.retries = 3;
   return settings;
 }

@@ -233,7 +233,7 @@ TEST_CASE("moving: the token comes back with a redirect back to the hub, and the
 
 TEST_CASE("moving: without a token none is sent") {
   auto anonymous = settings();
-  anonymous.has_token = false;
+  anonymous.endpoints.front().token = TokenUse::none;
   Play play({file(100)}, anonymous);
   play.to_moving(0);
   CHECK_FALSE(play.one<StartTransfer>().with_token);

@@ -10,18 +10,20 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr const char* kHub = "https://hub.example";
-constexpr const char* kCdn = "https://cdn.example";
+std::string hub_name(std::int64_t number) {
+  return number == 0 ? "https://hub.example" : "https://hub" + std::to_string(number) + ".example";
+}
 
 bool transient(int status) { return status == 408 || status == 425 || status == 429 || status >= 500; }
 
 }  // namespace
 
-Storm::Storm(unsigned seed)
+Storm::Storm(unsigned seed, Hubs hubs)
     : random_(seed),
+      hubs_(hubs),
       weather_(static_cast<double>(seed % 8) / 10),
-      items_(make_items()),
       settings_(make_settings()),
+      items_(make_items()),
       scheduler_(settings_, items_) {
   for (std::size_t i = 0; i < items_.size(); ++i) {
     Disk disk;
@@ -40,7 +42,9 @@ std::vector<WorkItem> Storm::make_items() {
   std::vector<WorkItem> items;
   const bool queries = chance(0.1);
   for (std::int64_t count = pick(1, 25); count > 0; --count) {
-    WorkItem item{.asked = {.object = "org/name file", .repo = "org/name"}, .url = url("https://hub.example/resolve")};
+    WorkItem item{.asked = {.object = "org/name file", .repo = "org/name"}, .sources = {}};
+    for (std::size_t i = 0; i < settings_.endpoints.size(); ++i)
+      item.sources.push_back({i, url(settings_.endpoints[i].origin + "/resolve")});
     item.query = queries;
     item.size = queries ? 0 : std::min(pick(0, 60'000'000), pick(0, 1'000'000) * pick(0, 1'000));
     item.blob = chance(0.5) ? sha256('a') : git_sha1('a');
@@ -57,8 +61,12 @@ SchedulerSettings Storm::make_settings() {
   SchedulerSettings made;
   made.connections = static_cast<int>(pick(1, 8));
   made.retry.retries = static_cast<int>(pick(0, 6));
-  made.hub_origin = kHub;
-  made.has_token = chance(0.5);
+  const bool several = hubs_ == Hubs::last_is_good || chance(0.5);
+  for (std::int64_t i = 0, count = several ? pick(2, 3) : 1; i < count; ++i) {
+    constexpr TokenUse kUses[] = {TokenUse::none, TokenUse::sent, TokenUse::withheld};
+    made.endpoints.push_back({hub_name(i), hub_name(i), kUses[pick(0, 2)]});
+    if (i + 1 < count && weather_ > 0 && chance(0.2)) dead_.insert(static_cast<std::size_t>(i));
+  }
   if (chance(0.1)) made.deadline = now_ + milliseconds(0, 120'000);
   return made;
 }
@@ -120,6 +128,7 @@ void Storm::deliver(const Event& event) {
   const auto gap = disk.bytes.gap(event.range.begin, event.range.end);
   if (gap != event.range) broken("a byte is written twice");
   disk.bytes.add(event.range);
+  disk.tainted = disk.tainted || !is_good(running_.at(event.transfer).endpoint);
   disk.windows = 0;
   scheduler_.on_bytes(event.transfer, event.range);
 }
@@ -147,8 +156,10 @@ void Storm::on_end(const TransferEnd& end) {
 }
 
 HashAnswer Storm::hash_answer(ItemId item, double right) {
-  if (chance(0.001)) return {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}};
-  const char digit = chance(right) ? 'a' : 'b';
+  if (hubs_ == Hubs::any && chance(0.001))
+    return {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}};
+  const bool must_be_right = hubs_ == Hubs::last_is_good && !disks_[item].tainted;
+  const char digit = must_be_right || chance(right) ? 'a' : 'b';
   HashAnswer answer{.sha256 = sha256(digit), .git_sha1 = {}, .error = {}};
   if (items_[item].blob->kind() == DigestKind::git_sha1) answer.git_sha1 = git_sha1(digit);
   return answer;
@@ -179,6 +190,7 @@ void Storm::execute(const OpenStaging& action) {
     if (transfer.item == action.item) broken("a transfer outlives its staging");
   if (action.fresh) disk.record = {};
   disk.bytes = disk.record;
+  disk.tainted = !disk.bytes.empty();
   disk.hashed.reset();
   disk.hash_at = 0;
   disk.open = true;
@@ -194,11 +206,13 @@ void Storm::execute(const StartTransfer& action) {
     if (action.url.text.ends_with("/resolve") || !heard_.contains(action.id) || now_ < embargo->second.refused_until)
       broken("a transfer starts under an embargo");
   if (embargo != embargoes_.end() && embargo->second.until <= now_) embargoes_.erase(embargo);
-  const bool of_hub = action.url.origin == kHub;
-  if (action.url.text.ends_with("/resolve") && now_ < disks_[action.item].not_before)
+  const Endpoint& endpoint = settings_.endpoints[action.endpoint];
+  const bool of_hub = action.url.origin == endpoint.origin;
+  const bool alone = settings_.endpoints.size() == 1;
+  if (alone && action.url.text.ends_with("/resolve") && now_ < disks_[action.item].not_before)
     broken("a transfer starts before its file may be tried again");
-  if (action.with_token != (settings_.has_token && of_hub)) broken("the token strays");
-  running_[action.id] = {action.item, action.url, of_hub};
+  if (action.with_token != (endpoint.token == TokenUse::sent && of_hub)) broken("the token strays");
+  running_[action.id] = {action.item, action.url, action.endpoint};
   if (running_.size() > static_cast<std::size_t>(settings_.connections)) broken("too many connections");
   of_hub ? answer_of_hub(action) : answer_of_payload_host(action);
 }
@@ -220,7 +234,7 @@ void Storm::execute(const HashTo& action) {
 }
 
 void Storm::execute(const SaveResume& action) {
-  if (chance(weather_ / 200)) {
+  if (hubs_ == Hubs::any && chance(weather_ / 200)) {
     disks_[action.item].record = {};
     return scheduler_.on_lost(action.item, chance(0.5) ? Loss::pruned : Loss::taken, now_);
   }
@@ -234,7 +248,7 @@ void Storm::execute(const Publish& action) {
   const bool equal = disk.hashed && disk.hashed->sha256 == sha256('a') &&
                      (item.blob->kind() == DigestKind::sha256 || disk.hashed->git_sha1 == item.blob);
   if (!equal) broken("published with a wrong digest");
-  const bool lost = chance(weather_ / 10);
+  const bool lost = hubs_ == Hubs::any && chance(weather_ / 10);
   if (lost) disk.record = {};
   scheduler_.on_published(action.item, lost ? PublishAnswer::staging_lost : PublishAnswer::done, now_);
 }
@@ -252,7 +266,8 @@ void Storm::execute(const Finish& action) {
   if (good == outcome.error.has_value()) broken("an outcome and its error disagree");
   if (good && !items_[action.item].query && outcome.sha256 != sha256('a')) broken("a good file without its sha256");
   const std::int64_t slates = 1 + outcome.bytes_fetched / FailureBudget::kProgress;
-  if (outcome.attempts > 1 + std::max(1, settings_.retry.retries) * slates) broken("too many attempts");
+  const auto hubs = static_cast<std::int64_t>(settings_.endpoints.size());
+  if (outcome.attempts > 1 + (std::max(1, settings_.retry.retries) * slates + 1) * hubs) broken("too many attempts");
 }
 
 void Storm::execute(const Notice& action) {

@@ -16,7 +16,9 @@ namespace model_prep::testing {
 
 class Storm {
  public:
-  explicit Storm(unsigned seed);
+  /// Several hubs, of which the last one does nothing wrong.
+  enum class Hubs { any, last_is_good };
+  explicit Storm(unsigned seed, Hubs hubs = Hubs::any);
   /// Empty, or the promise that was broken.
   std::string run();
 
@@ -31,7 +33,7 @@ class Storm {
   struct Transfer {
     ItemId item;
     Url url;
-    bool of_hub;
+    std::size_t endpoint;
   };
   struct Disk {
     RangeSet bytes;   ///< of the staging file
@@ -43,7 +45,8 @@ class Storm {
     TimePoint locked_until;
     bool blob_exists{false};
     TimePoint not_before{TimePoint::min()};
-    int windows{0};  ///< used-up rate limits that were met with a redirect, without a byte since
+    bool tainted{false};  ///< bytes of a hub that is not good may be in it
+    int windows{0};       ///< used-up rate limits that were met with a redirect, without a byte since
   };
   struct Event {
     enum class What { bytes, end, hash } what;
@@ -60,6 +63,11 @@ class Storm {
     TimePoint refused_until;
   };
 
+  /// A fault of this hub or of its payload host.
+  bool mishap(const StartTransfer& at, double probability) { return !is_good(at.endpoint) && chance(probability); }
+  bool is_good(std::size_t endpoint) const {
+    return hubs_ == Hubs::last_is_good && endpoint + 1 == settings_.endpoints.size();
+  }
   bool chance(double probability) { return std::uniform_real_distribution<double>(0, 1)(random_) < probability; }
   std::int64_t pick(std::int64_t low, std::int64_t high) {
     return std::uniform_int_distribution<std::int64_t>(low, high)(random_);
@@ -94,20 +102,23 @@ class Storm {
   void send_body(const StartTransfer& action, bool may_break);
   ResponseHead bad_weather(const std::string& origin);
   void end_later(TransferId id, Duration delay, ResponseHead head, std::optional<Error> error = {});
+  void unreached(TransferId id, Duration delay);
   HashAnswer hash_answer(ItemId item, double right);
   void on_end(const TransferEnd& end);
 
   std::mt19937 random_;
+  Hubs hubs_;
   double weather_;  ///< how much goes wrong, from 0
   TimePoint now_{std::chrono::hours(1)};
-  std::vector<WorkItem> items_;
   SchedulerSettings settings_;
+  std::vector<WorkItem> items_;
   Scheduler scheduler_;
   std::vector<Disk> disks_;
   std::multimap<TimePoint, Event> events_;
   std::map<TransferId, Transfer> running_;
   std::map<std::string, Embargo> embargoes_;
   std::map<ItemId, int> tickets_;
+  std::set<std::size_t> dead_;  ///< endpoints that nobody reaches
   std::set<TransferId> heard_;  ///< may go on though its host's window is used up
   bool stopped_{false};
   std::optional<TimePoint> stop_at_;

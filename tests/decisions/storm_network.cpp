@@ -38,39 +38,55 @@ ResponseHead Storm::bad_weather(const std::string&) {
   return answer;
 }
 
+void Storm::unreached(TransferId id, Duration delay) {
+  const Error refused{ErrorKind::network, "connection refused", {}};
+  later(delay, {.what = Event::What::end,
+                .transfer = id,
+                .end = {.id = id, .head = {}, .refused = false, .reached = false, .error = refused}});
+}
+
 void Storm::answer_of_hub(const StartTransfer& action) {
   const Duration latency = milliseconds(1, 300);
   const Error network{ErrorKind::network, "connection reset", {}};
-  if (chance(weather_ / 3)) return end_later(action.id, latency, bad_weather(action.url.origin));
-  if (chance(weather_ / 5)) return end_later(action.id, latency, {}, network);
-  if (chance(weather_ / 200)) return end_later(action.id, latency, head(404));
-  if (chance(weather_ / 500))
+  const bool several = settings_.endpoints.size() > 1;
+  if (dead_.contains(action.endpoint)) return unreached(action.id, latency);
+  if (mishap(action, weather_ / 3)) return end_later(action.id, latency, bad_weather(action.url.origin));
+  if (mishap(action, weather_ / 10)) return end_later(action.id, latency, {}, network);
+  if (mishap(action, weather_ / 10)) return unreached(action.id, latency);
+  if (mishap(action, weather_ / (several ? 10 : 200))) return end_later(action.id, latency, head(404));
+  if (hubs_ == Hubs::any && chance(weather_ / 500))
     return end_later(action.id, latency, {}, Error{ErrorKind::disk_full, "no space left", {}});
-  if (chance(weather_ / 100)) return end_later(action.id, latency, redirect("http://cdn.example/x"));
-  if (chance(weather_ / 5)) return end_later(action.id, latency, redirect("https://hub.example/other"));
-  if (items_[action.item].query || chance(0.2)) return send_body(action, true);
-  ResponseHead answer = redirect("https://cdn.example/x");
-  if (chance(weather_ / 50)) answer.rate_limit = "\"resolvers\";r=0;t=" + std::to_string(pick(0, 60));
+  if (mishap(action, weather_ / 100)) return end_later(action.id, latency, redirect("http://cdn.example/x"));
+  if (mishap(action, weather_ / 5)) return end_later(action.id, latency, redirect(action.url.origin + "/other"));
+  if (several && mishap(action, weather_ / 5)) {  // to another endpoint, which has its own token
+    const auto& other = settings_.endpoints[(action.endpoint + 1) % settings_.endpoints.size()];
+    return end_later(action.id, latency, redirect(other.origin + "/of-another"));
+  }
+  if (items_[action.item].query || chance(0.2)) return send_body(action, !is_good(action.endpoint));
+  ResponseHead answer = redirect("https://cdn" + std::to_string(action.endpoint) + ".example/x");
+  if (mishap(action, weather_ / 50)) answer.rate_limit = "\"resolvers\";r=0;t=" + std::to_string(pick(0, 60));
   end_later(action.id, latency, answer);
 }
 
 void Storm::answer_of_payload_host(const StartTransfer& action) {
   const Duration latency = milliseconds(1, 300);
-  if (chance(weather_ / 10)) return end_later(action.id, latency, head(403));
-  if (chance(weather_ / 5)) return end_later(action.id, latency, bad_weather(action.url.origin));
-  if (chance(weather_ / 100)) return end_later(action.id, latency, head(416));
-  if (chance(weather_ / 100)) {
+  if (mishap(action, weather_ / 10)) return end_later(action.id, latency, head(403));
+  if (mishap(action, weather_ / 5)) return end_later(action.id, latency, bad_weather(action.url.origin));
+  if (mishap(action, weather_ / 20)) return unreached(action.id, latency);
+  if (mishap(action, weather_ / 100)) return end_later(action.id, latency, head(416));
+  if (mishap(action, weather_ / 100)) {
     ResponseHead encoded = head(action.range ? 206 : 200);
     encoded.content_encoding = "gzip";
     return end_later(action.id, latency, encoded);
   }
-  if (action.range && chance(weather_ / 30)) return end_later(action.id, latency, head(200));  // refused by the sink
-  if (action.range && chance(weather_ / 50)) {
+  if (action.range && mishap(action, weather_ / 30))
+    return end_later(action.id, latency, head(200));  // refused by the sink
+  if (action.range && mishap(action, weather_ / 50)) {
     ResponseHead other = head(206);
     other.content_range = content_range(*action.range, items_[action.item].size + 1);
     return end_later(action.id, latency, other);
   }
-  send_body(action, true);
+  send_body(action, !is_good(action.endpoint));
 }
 
 /// The bytes in a few pieces, then the end, which may lag behind them or come before the last.

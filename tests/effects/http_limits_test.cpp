@@ -78,11 +78,8 @@ struct Counter : BodySink {
 };
 
 TransferEnd end_of(const std::string& url, BodySink& sink, int stall_seconds) {
-  Transport transport({.user_agent = "test/1",
-                       .token = {},
-                       .authorities = {},
-                       .stall = std::chrono::seconds(stall_seconds),
-                       .connections = 4});
+  Transport transport(
+      {.user_agent = "test/1", .authorities = {}, .stall = std::chrono::seconds(stall_seconds), .connections = 4});
   transport.start(1, {.url = *parse_url(url), .range = {}}, sink);
   const TimePoint deadline = Clock::now() + std::chrono::seconds(30);
   while (Clock::now() < deadline)

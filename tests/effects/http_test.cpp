@@ -43,11 +43,7 @@ struct Recorder : BodySink {
 };
 
 TransportSettings settings(int stall_seconds = 10) {
-  return {.user_agent = "test/1",
-          .token = {},
-          .authorities = {},
-          .stall = std::chrono::seconds(stall_seconds),
-          .connections = 4};
+  return {.user_agent = "test/1", .authorities = {}, .stall = std::chrono::seconds(stall_seconds), .connections = 4};
 }
 
 /// A request's end; an `internal` error if it does not come within 20 s.
@@ -238,13 +234,12 @@ TEST_CASE("a signed address is sent byte for byte") {
 
 TEST_CASE("the token goes only where it is asked for") {
   const Site site;
-  TransportSettings with_token = settings();
-  with_token.token.emplace("hf_secret");
-  Transport transport(with_token);
+  const Token token("hf_secret");
+  Transport transport(settings());
   Recorder sink;
   Request request = request_for(site.api());
   end_of(transport, request, sink, 1);
-  request.with_token = true;
+  request.token = &token;
   end_of(transport, request, sink, 2);
   const auto requests = site.hub.requests();
   REQUIRE(requests.size() == 2);

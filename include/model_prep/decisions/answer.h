@@ -38,6 +38,7 @@ struct Asked {
   std::string repo;    ///< for hints: the page to visit
   bool of_hub{true};   ///< false: a payload host, behind a redirect
   bool with_token{false};
+  bool token_withheld{false};  ///< one is set, but it is not for this endpoint
 };
 
 struct PayloadAsked {

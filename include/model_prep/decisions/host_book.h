@@ -3,12 +3,13 @@
 //
 // A host that says «not now» says it to all requests at once, whichever file they are for. One that says how many
 // requests are left of its window (`RateLimit: …;r=…;t=…`, hub-protocol.md 4.3) is asked that often and no oftener
-// until the window ends, those under way included; the Hub counts its API and its files apart. Pure; time is an
-// argument.
+// until the window ends, those under way included; the Hub counts its API and its files apart. One that cannot be
+// reached at all is asked after all others. Pure; time is an argument.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -35,6 +36,11 @@ class HostBook {
   /// many may be less than it seems.
   TimePoint refuses_until(const std::string& origin, TimePoint now) const;
   TimePoint closed_until(const std::string& origin, Counted what, std::int64_t under_way, TimePoint now) const;
+  /// It cannot be reached, or does not say a word: whoever can asks another host first. Until it answers. Whether that
+  /// is the first time in this run.
+  bool silent(const std::string& origin);
+  void answered(const std::string& origin) { silent_.erase(origin); }
+  bool is_silent(const std::string& origin) const { return silent_.contains(origin); }
   /// Whether a fault of this kind is news. A dead network hits every file: one of them tells for all, every few
   /// seconds.
   bool is_news(const std::string& origin, ErrorKind kind, TimePoint now);
@@ -49,6 +55,8 @@ class HostBook {
   std::map<std::string, TimePoint> embargoes_;
   std::map<std::pair<std::string, Counted>, Window> windows_;
   std::map<std::pair<std::string, ErrorKind>, TimePoint> told_;
+  std::set<std::string> silent_;
+  std::set<std::string> were_silent_;
 };
 
 }  // namespace model_prep

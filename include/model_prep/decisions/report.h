@@ -92,7 +92,7 @@ struct RunReport {
   bool dry_run{false};
   bool offline{false};
   std::string cache_dir;
-  std::string endpoint;
+  std::vector<std::string> endpoints{};  ///< in order of preference
   std::string variant;
   std::int64_t requests{0};
   int retries{0};

@@ -15,13 +15,16 @@
 //   moving      a connection is free                    moving      ask the hub for the next segment
 //   moving      a redirect                              moving      the same range there, the token only at the hub
 //   moving      segment ended whole                     moving      record ranges
-//   moving      transient failure                       moving      give back what is missing; embargo host or file
+//   moving      transient failure                       moving      give back what is missing; embargo host or file;
+//                                                                   ask the next endpoint, and wait after the last
+//   moving      the endpoint does not have it           moving      ask the next endpoint
 //   moving      401, 403, … of a payload host           moving      ask the hub again, at most twice without progress
 //   moving      200 to a ranged request                 moving      one stream from byte 0, no ranges any more
-//   moving      416, another total, wrong encoding      moving      forget what is staged, once
+//   moving      416, another total, wrong encoding      moving      forget what is staged, once or for each endpoint
 //   moving      all bytes on disk                       verifying   –
 //   verifying   digests equal                           publishing  rename into place
-//   verifying   digest differs                          moving      restart from zero once, then `digest_mismatch`
+//   verifying   digest differs                          moving      restart from zero once, or at the next endpoint;
+//                                                                   then `digest_mismatch`
 //   publishing  renamed                                 done        outcome `fetched`
 //   moving …    the staging file is gone, or claimed    locking     begin anew; counts as a failure
 //   any         out of attempts, or not worth another   done        outcome `failed`
@@ -31,7 +34,11 @@
 // a signed address is good for that range only (hub-protocol.md, top).
 //
 // A failure counts once however many connections of the item it hits: a transfer that was under way when the last
-// failure was counted is part of it.
+// failure was counted is part of it. Where there are several endpoints (endpoints.h), one at each counts once in all.
+//
+// The segments of one file may come from several endpoints. If they turn out wrong together, nobody can be blamed: the
+// file is fetched from zero, and from then on all of it from one endpoint; who takes over begins at zero. Bytes that
+// all came from one endpoint and are wrong are that endpoint's fault: it is not asked for this file again.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +50,7 @@
 #include <vector>
 
 #include "model_prep/decisions/answer.h"
+#include "model_prep/decisions/endpoints.h"
 #include "model_prep/decisions/host_book.h"
 #include "model_prep/decisions/lock_watch.h"
 #include "model_prep/decisions/meter.h"
@@ -57,7 +65,7 @@ using ItemId = std::size_t;
 
 struct WorkItem {
   Asked asked;
-  Url url;  ///< at the hub
+  std::vector<Source> sources;  ///< at the hub and its mirrors
   bool query{false};
   // For files only:
   std::int64_t size{0};
@@ -83,9 +91,11 @@ struct OpenStaging {
 struct StartTransfer {
   TransferId id;
   ItemId item;
+  std::size_t source;    ///< of the item: where it was asked for, redirects or not
+  std::size_t endpoint;  ///< of that source
   Url url;
   std::optional<ByteRange> range;  ///< what to ask for; nothing: the whole
-  bool with_token;
+  bool with_token;                 ///< the one of that endpoint
 };
 struct CancelTransfer {
   TransferId id;
@@ -126,8 +136,7 @@ enum class Loss : std::uint8_t { pruned, taken };
 struct SchedulerSettings {
   RetryPolicy retry{};
   int connections{8};
-  std::string hub_origin{};
-  bool has_token{false};
+  std::vector<Endpoint> endpoints{};  ///< in order of preference
   bool offline{false};
   std::optional<TimePoint> deadline{};
 };
@@ -175,19 +184,25 @@ class Scheduler {
 
  private:
   static constexpr auto kSaveEvery = std::chrono::seconds(1);  // what a kill may cost
+  static constexpr std::size_t kEarlier = SIZE_MAX;            // no source: bytes of an earlier run
 
   enum class State : std::uint8_t { waiting, checking, locking, moving, verifying, publishing, done };
 
   struct Item {
-    Item(WorkItem wanted, FailureBudget failures) : work(std::move(wanted)), budget(failures) {}
+    Item(WorkItem wanted, FailureBudget failures)
+        : work(std::move(wanted)), sources(std::move(work.sources)), budget(failures) {}
     WorkItem work;
+    Sources sources;
     FailureBudget budget;
+    int passed_on{0};                 // failures that another endpoint was asked for at once
+    std::set<std::size_t> came_from;  // the sources of the staged bytes; `kEarlier`: of an earlier run
+    std::optional<std::size_t> sole;  // of all bytes, once they were wrong
     State state{State::waiting};
     bool lock_held{false};
     bool lock_asked{false};
     bool damaged{false};        // the existing blob was hashed and is wrong
     bool whole{false};          // this server gives no ranges
-    bool restarted{false};      // from zero, once
+    std::size_t restarts{0};    // from zero
     bool window_waited{false};  // for the end of a rate limit's window, without progress since
     bool query_taken{false};
     int spent_signatures{0};
@@ -206,6 +221,7 @@ class Scheduler {
 
   struct Transfer {
     ItemId item;
+    std::size_t source;
     ByteRange range;
     Url url;
     int hops{0};
@@ -225,21 +241,38 @@ class Scheduler {
   void wait_for(ItemId id, const std::string& holder, const std::string& sign, TimePoint now);
   void fill_slots(TimePoint now);
   bool start_one(ItemId id, TimePoint now);
-  void start(ItemId id, ByteRange range);
+  struct Turn {
+    std::optional<std::size_t> source;  ///< that is asked now
+    TimePoint at;                       ///< else: when there will be one
+  };
+  Turn turn_of(ItemId id, TimePoint now) const;
+  void start(ItemId id, std::size_t source, ByteRange range);
   void send(TransferId id, Transfer transfer);
   void save_resumes(TimePoint now);
-  void hop(TransferId id, Transfer transfer, const ResponseHead& head, TimePoint now);
+  void hop(TransferId id, Transfer transfer, const ResponseHead& head, TimePoint now, double jitter);
   void on_body(ItemId id, const Transfer& transfer, TimePoint now, double jitter);
-  void on_spent_signature(ItemId id, const Transfer& transfer, const Error& error, TimePoint now);
+  void on_spent_signature(ItemId id, const Transfer& transfer, const Error& error, TimePoint now, double jitter);
   void failure(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head, TimePoint now,
                double jitter);
+  void refused(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head, TimePoint now,
+               double jitter);
+  void wait_for_round(ItemId id, const std::string& origin, const Error& error, Duration wait, TimePoint now);
+  void pass_on(ItemId id, const Transfer& transfer, const Error& error, TimePoint now);
+  void note_silence(const Transfer& transfer, const TransferEnd& end);
+  void detour(const Transfer& transfer, const Error& why, TimePoint now);
+  std::string next_endpoint(ItemId id, std::size_t without) const;
+  const Endpoint& endpoint_of(const Transfer& transfer) const {
+    return settings_.endpoints[items_[transfer.item].sources[transfer.source].endpoint];
+  }
   void give_back(const Transfer& transfer);
+  void begin_at_zero(ItemId id);
   void on_damaged(ItemId id, const Error& wrong, TimePoint now);
-  void restart(ItemId id, TimePoint now, const Error& otherwise);
+  void restart(ItemId id, TimePoint now, const Error& wrong, std::optional<std::size_t> from = std::nullopt);
   void fail(ItemId id, Error error, TimePoint now);
   void drop_model(std::size_t model, const Error& error, TimePoint now);
   void finish(ItemId id, FileStatus status, std::optional<Error> error, TimePoint now, bool drop_staging = false);
   void cancel_transfers(ItemId id);
+  void cancel_transfers_at(ItemId id, std::size_t source);
   void all_on_disk(ItemId id);
   void wake(TimePoint when) { wake_ = std::min(wake_, when); }
 

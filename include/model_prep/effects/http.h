@@ -46,7 +46,7 @@ struct Request {
   Url url;
   RequestKind kind{RequestKind::query};
   std::optional<ByteRange> range;
-  bool with_token{false};
+  const Token* token{nullptr};  ///< sent as Bearer; read before `start` returns
 };
 
 /// Where the bytes of one answer go.
@@ -64,7 +64,6 @@ class BodySink {
 
 struct TransportSettings {
   std::string user_agent;
-  std::optional<Token> token;
   std::string authorities;  ///< PEM: trusted beside the system's roots
   std::chrono::seconds stall{60};
   std::optional<std::int64_t> rate{};  ///< bytes a second, over all payloads together

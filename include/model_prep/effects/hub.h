@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "model_prep/decisions/selection.h"
+#include "model_prep/effects/url.h"
 #include "model_prep/values/error.h"
 #include "model_prep/values/model_spec.h"
 #include "model_prep/values/response.h"
@@ -22,6 +23,8 @@ class Hub {
   static Result<Hub> parse(std::string_view endpoint);
 
   const Url& endpoint() const { return endpoint_; }
+  /// A user name without a password is a token: it is taken out of the address.
+  std::optional<std::string> take_token() { return take_user(endpoint_); }
   Url info(const RepoId& repo, const Revision& revision) const;
   Url tree(const RepoId& repo, const CommitId& commit) const;
   /// For mirrors without a tree API.

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run has that asks the Hub: its addresses, the transport, the hash thread, and the loop over them. Made once
+// What a run has that asks the Hub: its endpoints, the transport, the hash thread, and the loop over them. Made once
 // for a run, after the signals.
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "model_prep/effects/hasher.h"
 #include "model_prep/effects/http.h"
-#include "model_prep/effects/hub.h"
+#include "model_prep/program/endpoints.h"
 #include "model_prep/program/fetcher.h"
 #include "model_prep/program/session.h"
 
@@ -16,10 +17,10 @@ namespace model_prep {
 class Connection {
  public:
   /// Nothing is asked yet.
-  static Result<std::unique_ptr<Connection>> make(Session& session);
-  Connection(Session& session, Hub of_run);
+  static std::unique_ptr<Connection> make(Session& session);
+  Connection(Session& session, std::vector<HubEndpoint> of_run);
 
-  const Hub hub;
+  const std::vector<HubEndpoint> endpoints;  ///< each with the token that it gets
   Transport transport;
   Hasher hasher;
   Fetcher fetcher;

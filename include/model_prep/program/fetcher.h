@@ -16,17 +16,17 @@
 #include "model_prep/effects/cache.h"
 #include "model_prep/effects/hasher.h"
 #include "model_prep/effects/http.h"
-#include "model_prep/effects/hub.h"
 #include "model_prep/effects/log.h"
 #include "model_prep/effects/posix.h"
 #include "model_prep/effects/progress.h"
 #include "model_prep/effects/staging.h"
+#include "model_prep/program/endpoints.h"
 
 namespace model_prep {
 
 struct Query {
   Asked asked;
-  Url url;
+  std::vector<Source> sources;
 };
 
 /// The last answer to a query; `body` only if there is no error.
@@ -34,6 +34,7 @@ struct Reply {
   ResponseHead head;
   std::string body;
   std::optional<Error> error;
+  std::size_t source{0};  ///< that gave it
 };
 
 class Fetcher {
@@ -45,14 +46,15 @@ class Fetcher {
     Log& log;
     Observer& observer;
     const Cache& cache;
-    const Hub& hub;
+    const std::vector<HubEndpoint>& endpoints;
   };
   Fetcher(Parts parts, SchedulerSettings settings);
   ~Fetcher();
 
   /// One reply for each query, in order.
   std::vector<Reply> query(const std::vector<Query>& queries);
-  /// Works the plan off, which the observer has been told of. `on_outcome` gets each job's index and outcome as it ends, on this thread.
+  /// Works the plan off, which the observer has been told of. `on_outcome` gets each job's index and outcome as it
+  /// ends, on this thread.
   using OnOutcome = std::function<void(std::size_t job, const FileOutcome&)>;
   void fetch(const FetchPlan& plan, const OnOutcome& on_outcome);
 

@@ -20,6 +20,7 @@
 #include "model_prep/effects/log.h"
 #include "model_prep/effects/progress.h"
 #include "model_prep/program/command_line.h"
+#include "model_prep/program/endpoints.h"
 #include "model_prep/program/places.h"
 #include "model_prep/values/error.h"
 #include "model_prep/values/model_spec.h"
@@ -41,9 +42,9 @@ struct Options {
   std::vector<std::string> views;       ///< where older services look besides; likewise, and never the cache
   std::vector<Service> services;        ///< who looks where; for verify
   std::string variant;
-  FileFilter patterns;  ///< in the place of the variant's, if there are any
-  std::string endpoint;
-  std::string summary;  ///< a file, or `-` for stdout
+  FileFilter patterns;                   ///< in the place of the variant's, if there are any
+  std::vector<HubEndpoint> endpoints{};  ///< as they were named; never none
+  std::string summary;                   ///< a file, or `-` for stdout
   bool offline{false};
   bool dry_run{false};
   bool repair{false};

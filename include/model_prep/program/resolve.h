@@ -5,6 +5,9 @@
 // Else: a name costs one request for the commit, an unknown listing one for each page of the tree. All models are asked
 // for at once. Where the general rule (decisions/weights.h) chooses among shards, their index is read first, from the
 // cache or the hub; its digest is held to the listing. The snapshot's spec has the variant that was found.
+//
+// Of several endpoints one is asked, and the next where that one fails or its answer is of no use: a listing comes from
+// one endpoint as a whole, since the address of its next page is that endpoint's own.
 #pragma once
 
 #include <optional>
@@ -13,7 +16,7 @@
 
 #include "model_prep/decisions/selection.h"
 #include "model_prep/effects/cache.h"
-#include "model_prep/effects/hub.h"
+#include "model_prep/program/endpoints.h"
 #include "model_prep/program/fetcher.h"
 
 namespace model_prep {
@@ -27,8 +30,12 @@ struct Local {
 /// What can be known without asking. Nothing: the hub must be asked (never with `forbidden`: then it is an error).
 std::optional<Local> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network);
 
+struct Resolved {
+  Result<ResolvedSnapshot> snapshot;
+  std::string by;  ///< the endpoint that said which commit a name is, or else gave the listing; empty: none was asked
+};
 /// Asks the hub; one result for each spec, in order.
-std::vector<Result<ResolvedSnapshot>> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
-                                                       const Hub& hub, Fetcher& fetcher);
+std::vector<Resolved> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
+                                       const std::vector<HubEndpoint>& endpoints, Fetcher& fetcher);
 
 }  // namespace model_prep

@@ -59,6 +59,7 @@ struct TransferEnd {
   TransferId id{0};
   ResponseHead head;
   bool refused{false};
+  bool reached{true};  ///< there was a connection, with TLS where that is asked for
   std::optional<Error> error;
 };
 
