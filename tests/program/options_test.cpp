@@ -365,4 +365,53 @@ TEST_CASE("who wants to be told of the end is found without a command line") {
   CHECK(find_audience({{"GITHUB_STEP_SUMMARY", ""}}).step_summary.empty());
 }
 
+TEST_CASE("several endpoints keep their order, each once") {
+  CHECK(names_of(options({"--endpoint", "https://a/", "--endpoint", "http://b:80/hf//", "--endpoint", "https://A"})) ==
+        Arguments{"https://a", "http://b/hf"});
+  CHECK(names_of(options({}, {{"HF_ENDPOINT", " https://a , ,https://b/hf/,"}})) ==
+        Arguments{"https://a", "https://b/hf"});
+  CHECK(names_of(options({"--endpoint", "https://c"}, {{"HF_ENDPOINT", "https://a,https://b"}})) ==
+        Arguments{"https://c"});
+  CHECK(names_of(options({}, {{"HF_ENDPOINT", " , "}})) == Arguments{"https://huggingface.co"});
+}
+
+TEST_CASE("an endpoint that is no address is refused by the name of where it stands, without its password") {
+  CHECK(contains(refusal({"--endpoint", "ftp://a"}), "--endpoint: "));
+  CHECK(contains(refusal({"--endpoint", "https://a,https://b"}), "--endpoint: "));  // the list is the variable's
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,https://b?c"}}), "HF_ENDPOINT: "));
+  const std::string told = refusal({}, {{"HF_ENDPOINT", "https://user:pa,ss@a b,https://b"}});
+  CHECK(contains(told, "HF_ENDPOINT: "));
+  CHECK_FALSE(contains(told, "pa,"));
+  CHECK(refusal({"verify"}, {{"HF_ENDPOINT", "ftp://a"}}).empty());  // asks nobody
+}
+
+TEST_CASE("a user name without a password is its endpoint's token, and not for a command line") {
+  const auto found = options({}, {{"HF_ENDPOINT", "https://hf_%61bc@a/hf,https://u:p@b,https://c"}}).endpoints;
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].token->reveal() == "hf_abc");
+  CHECK(found[0].hub.endpoint().text == "https://a/hf");
+  CHECK_FALSE(found[1].token.has_value());
+  CHECK(found[1].hub.endpoint().text == "https://u:p@b");
+  CHECK_FALSE(found[2].token.has_value());
+  CHECK(contains(refusal({"--endpoint", "https://hf_abc@a"}), "--endpoint: a user name without a password is a token"));
+  CHECK_FALSE(contains(refusal({"--endpoint", "https://hf_abc@a"}), "hf_abc"));
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://hf_a%0Ab@a"}}), "the token in HF_ENDPOINT has a character"));
+}
+
+TEST_CASE("the token of the run is the Hub's, or the only endpoint's") {
+  const auto uses = [](const std::string& list) {
+    auto endpoints = options({}, {{"HF_ENDPOINT", list}}).endpoints;
+    give_token(endpoints, Token("hf_run"));
+    std::string text;
+    for (const HubEndpoint& endpoint : endpoints)
+      text += (endpoint.use == TokenUse::withheld ? "-" : endpoint.token->reveal()) + " ";
+    return text;
+  };
+  CHECK(uses("https://mirror") == "hf_run ");
+  CHECK(uses("https://mirror,https://mirror/") == "hf_run ");
+  CHECK(uses("https://mirror,https://HuggingFace.co") == "- hf_run ");
+  CHECK(uses("https://hf_own@mirror,https://huggingface.co,https://huggingface.co.example") == "hf_own hf_run - ");
+  CHECK(uses("https://mirror,http://huggingface.co") == "- - ");  // not the Hub: anybody may answer there
+}
+
 }  // namespace model_prep
