@@ -315,7 +315,10 @@ class Resolver {
   }
 
   /// No endpoint has an answer. One that had one of no use is the better reason.
-  static void fail(Progress& model, const Error& error) { model.result = model.first_fault.value_or(error); }
+  static void fail(Progress& model, const Error& error) {
+    const bool of_run = disposition(error.kind) == Disposition::abort_run;
+    model.result = of_run ? error : model.first_fault.value_or(error);
+  }
 
   const Cache& cache_;
   const std::vector<HubEndpoint>& endpoints_;
