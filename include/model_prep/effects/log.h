@@ -5,11 +5,11 @@
 // used by the loop thread only.
 //
 // While there are live lines the cursor stands at the beginning of the first: wherever a resized terminal moves them,
-// and in however many rows it breaks them, it takes the cursor along, and all that was ours is below it. (What it pushes
-// off its top meanwhile nobody can take back.) While they are drawn the terminal does not wrap: a line that is too wide
-// for it, since it was resized this instant or counts a character otherwise than we do, is cut, and the rows are as many
-// as the lines. The cursor is not hidden, and nothing else is switched: a process that is killed leaves lines behind,
-// and no strange terminal.
+// and in however many rows it breaks them, it takes the cursor along, and all that was ours is below it. (What it
+// pushes off its top meanwhile nobody can take back.) While they are drawn the terminal does not wrap: a line that is
+// too wide for it, since it was resized this instant or counts a character otherwise than we do, is cut, and the rows
+// are as many as the lines. The cursor is not hidden, and nothing else is switched: a process that is killed leaves
+// lines behind, and no strange terminal.
 #pragma once
 
 #include <cstdint>
