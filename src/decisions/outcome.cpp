@@ -42,11 +42,13 @@ std::string markdown(std::string_view text) {
 
 std::string size_cell(std::int64_t bytes) { return bytes > 0 ? markdown(megabytes(bytes)) : "-"; }
 
+std::string chosen_by(const ModelReport& model) {
+  return model.include.empty() && model.exclude.empty() ? model.variant : "patterns";
+}
+
 std::string row(const ModelReport& model) {
-  std::string variant = model.variant;
-  if (!model.include.empty() || !model.exclude.empty())
-    variant = "patterns";
-  else if (model.variant != model.variant_requested)
+  std::string variant = chosen_by(model);
+  if (variant == model.variant && model.variant != model.variant_requested)
     variant += ", no " + model.variant_requested;
   const std::string commit = model.commit.empty() ? "-" : model.commit.substr(0, 12);
   return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(model.key), markdown(model.repo), commit,
@@ -115,7 +117,7 @@ std::vector<ClosingLine> closing_lines(const RunReport& report, const Surroundin
   if (report.command == "download" && !report.dry_run && !report.signal) {
     const auto name_of = [](const ModelReport& model) {
       const std::string ref = model.ref.empty() || model.ref == "main" ? "" : ", revision " + model.ref;
-      return fmt::format("{} ({}, {}{})", model.key, model.variant, model.commit.substr(0, 12), ref);
+      return fmt::format("{} ({}, {}{})", model.key, chosen_by(model), model.commit.substr(0, 12), ref);
     };
     const auto fault_of = [](const ModelReport& model) {
       return fmt::format("{} ({})", model.key, model.error ? name(model.error->kind) : "failed");

@@ -38,6 +38,12 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
     case AnswerKind::redirect: return hop(end.id, std::move(transfer), end.head, now, jitter);
     case AnswerKind::signature_spent: return on_spent_signature(id, transfer, answer.error, now, jitter);
     case AnswerKind::range_ignored:
+      if (spares(id, transfer))
+        return failure(id, transfer,
+                       {ErrorKind::network,
+                        fmt::format("{}: {} gives no ranges", transfer.asked.asked.object, transfer.url.origin),
+                        {}},
+                       {}, now, jitter);
       items_[id].whole = true;
       cancel_transfers(id);
       actions_.push_back(Notice{NoticeLevel::info, fmt::format("{}: the server gives no ranges, so it is fetched in "
@@ -46,7 +52,9 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
       items_[id].segments.reset();
       actions_.push_back(OpenStaging{id, true, false});
       return;
-    case AnswerKind::restart: return restart(id, now, answer.error, transfer.source);
+    case AnswerKind::restart:
+      if (has_bytes_of_others(id, transfer)) return refused(id, transfer, answer.error, end.head, now, jitter);
+      return restart(id, now, answer.error, transfer.source);
     case AnswerKind::failed: return failure(id, transfer, answer.error, end.head, now, jitter);
   }
 }

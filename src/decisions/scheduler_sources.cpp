@@ -98,11 +98,28 @@ void Scheduler::wait_for_round(ItemId id, const std::string& origin, const Error
     return fail(id, item.sources.error(settings_.endpoints, error), now);
   }
   item.not_before = std::max(item.not_before, now + wait);
+  if (item.sources.left() > 1) {  // what one of them did is nothing to the next
+    item.spent_signatures = 0;
+    item.window_waited = false;
+  }
   const bool news = hosts_.is_news(origin, error.kind, now);
   actions_.push_back(
       Notice{news ? NoticeLevel::warning : NoticeLevel::debug,
              fmt::format("{} (failure {} of {}, next try in {:.1f} s)", error.message, item.budget.in_a_row(),
                          settings_.retry.retries, std::chrono::duration<double>(wait).count())});
+}
+
+/// Bytes of other endpoints are on disk, and there is another to go on with.
+bool Scheduler::has_bytes_of_others(ItemId id, const Transfer& transfer) const {
+  const Item& item = items_[id];
+  return item.sources.left() > 1 && std::any_of(item.came_from.begin(), item.came_from.end(),
+                                                [&](std::size_t source) { return source != transfer.source; });
+}
+
+/// This endpoint gives the file in one piece only, for which those bytes would have to go: the others are asked first.
+bool Scheduler::spares(ItemId id, const Transfer& transfer) const {
+  constexpr int kRounds = 2;
+  return has_bytes_of_others(id, transfer) && items_[id].budget.in_a_row() < std::min(kRounds, settings_.retry.retries);
 }
 
 /// The bytes are wrong, or `from` says that they will be.

@@ -173,7 +173,7 @@ class Rule {
     const std::string_view text = path.text();
     if (name_of(text) == ".gitattributes") return false;
     if (is_of_variant(text)) return true;
-    if (is_weights(text)) return variant_ == "fp32" && keeps_weights(path);
+    if (is_weights(text)) return (variant_ == "fp32" || is_of_later_module(text)) && keeps_weights(path);
     return !is_in_other_folder(text) || is_beside_variant(text);
   }
 
@@ -239,6 +239,14 @@ class Rule {
   bool is_makers_copy(std::string_view set) const {
     const auto root = folders_.find("");
     return set.starts_with("consolidated") && root != folders_.end() && root->second.has("model");
+  }
+
+  /// `2_Dense/model.safetensors`: of sentence-transformers' modules only the first, the model itself, has other builds.
+  bool is_of_later_module(std::string_view path) const {
+    const std::string_view folder = folder_of(path);
+    const std::size_t digits = folder.find_first_not_of("0123456789");
+    return has("modules.json") && digits != std::string_view::npos && digits > 0 && folder[digits] == '_' &&
+           folder.front() != '0';
   }
 
   /// The variant's own, which no other has.

@@ -48,7 +48,7 @@ constexpr const char* kBash =
     R"sh(# bash completion for model-prep: eval "$(model-prep --completion bash)", or as a file in
 # /usr/share/bash-completion/completions
 _model_prep() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i words keys
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i words='' key
   local manifest=()
   # Readline splits --flag=value into three.
   if [[ $current == = ]]; then current=; elif [[ $previous == = ]]; then previous=${COMP_WORDS[COMP_CWORD - 2]}; fi
@@ -74,12 +74,15 @@ _model_prep() {
       esac
       ;;
     *)
-      keys=$("$1" list "${manifest[@]}" 2>/dev/null | awk 'NR > 1 { print $1 }')
-      words=$keys
-      [[ -n $command ]] || words+=' @commands @'
+      [[ -n $command ]] || words='@commands @'
       ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+  [[ $current != -* ]] || return
+  # Keys are a manifest's words: compgen would run what stands in them.
+  while IFS= read -r key; do
+    [[ $key != "$current"* ]] || COMPREPLY+=("$(printf %q "$key")")
+  done < <("$1" list "${manifest[@]}" 2>/dev/null | awk 'NR > 1 { print $1 }')
 }
 complete -F _model_prep model-prep
 )sh";

@@ -2,6 +2,7 @@
 #include "model_prep/program/endpoints.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include <fmt/format.h>
 
@@ -11,15 +12,20 @@ namespace {
 constexpr const char* kHub = "https://huggingface.co";
 constexpr const char* kFlag = "--endpoint";
 
+bool begins_address(std::string text) {
+  text.resize(std::min(text.size(), std::string_view("https://").size()));
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text.starts_with("http://") || text == "https://";
+}
+
 /// At commas behind which an address begins, or nothing.
 std::vector<std::string> split_addresses(const std::string& text) {
   std::vector<std::string> addresses;
   std::size_t begin = 0;
   for (std::size_t comma = text.find(','); comma != std::string::npos; comma = text.find(',', comma + 1)) {
     const std::string rest = trimmed(std::string_view(text).substr(comma + 1));
-    const bool ends =
-        rest.empty() || rest.front() == ',' || rest.starts_with("http://") || rest.starts_with("https://");
-    if (!ends) continue;
+    if (!rest.empty() && rest.front() != ',' && !begins_address(rest)) continue;
     addresses.push_back(trimmed(std::string_view(text).substr(begin, comma - begin)));
     begin = comma + 1;
   }
@@ -28,7 +34,22 @@ std::vector<std::string> split_addresses(const std::string& text) {
   return addresses;
 }
 
+/// Outside a password. It would make one endpoint of two, and that one would be given the token.
+bool has_comma(const std::string& address) {
+  const std::size_t scheme = address.find("://");
+  const std::size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
+  const std::size_t at = address.rfind('@', address.find_first_of("/?#", begin));
+  const bool has_login = at != std::string::npos && at >= begin;
+  const std::string login = has_login ? address.substr(begin, at - begin) : "";
+  return address.find(',', has_login ? at : 0) != std::string::npos ||
+         login.substr(0, login.find(':')).find(',') != std::string::npos;
+}
+
 Result<HubEndpoint> parse_endpoint(const std::string& address, const std::string& name) {
+  if (has_comma(address))
+    return Error{ErrorKind::usage, fmt::format("{}: there is a comma in an address", name),
+                 name == kFlag ? "give --endpoint once for each address"
+                               : "each address of a list begins with http:// or https://"};
   auto hub = Hub::parse(address);
   if (!hub) return Error{hub.error().kind, fmt::format("{}: {}", name, hub.error().message), hub.error().hint};
   HubEndpoint endpoint{.hub = std::move(*hub)};
@@ -61,10 +82,13 @@ Result<std::vector<HubEndpoint>> find_endpoints(const Settings& settings) {
       if (!endpoint) return endpoint.error();
       const auto same = std::find_if(endpoints.begin(), endpoints.end(),
                                      [&](const HubEndpoint& other) { return other.name() == endpoint->name(); });
-      if (same == endpoints.end())
+      if (same == endpoints.end()) {
         endpoints.push_back(std::move(*endpoint));
-      else if (!same->token)
-        same->token = std::move(endpoint->token);
+        continue;
+      }
+      const bool has_login = same->hub.endpoint().text != same->name();
+      if (!has_login) same->hub = std::move(endpoint->hub);
+      if (!same->token) same->token = std::move(endpoint->token);
     }
   }
   return endpoints.empty() ? default_endpoints() : endpoints;

@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kMostPages = 1'000;
 constexpr std::size_t kMostFiles = 200'000;
 constexpr std::size_t kMostText = 64 * 1024 * 1024;
+constexpr std::size_t kIndexesAtOnce = 4;  // of 16 MiB at most
 
 Digest digest_of(std::string_view bytes, DigestKind kind) {
   return kind == DigestKind::git_sha1 ? git_sha1_of(bytes) : sha256_of(bytes);
@@ -192,9 +193,12 @@ class Resolver {
   }
 
   void use_page(Progress& model, const Reply& reply) {
-    const Source source = std::exchange(model.asked, {})[reply.source];
+    const std::vector<Source> asked = std::exchange(model.asked, {});
+    const Source& source = asked[reply.source];
     if (reply.error) return fail(model, *reply.error);
-    if (reply.source > 0) model.begin_listing();  // of another endpoint
+    if (source.endpoint != asked.front().endpoint && !model.pages.empty())
+      model.useless.insert(asked.front().endpoint);  // it broke off; else two such would take turns for ever
+    if (reply.source > 0) model.begin_listing();     // of another endpoint
     if (Status good = read_page(model, reply, source); !good) ask_others(model, source.endpoint, good.error());
   }
 
@@ -218,20 +222,28 @@ class Resolver {
       return ok();
     }
     if (Status possible = check_listing(model.listing, object); !possible) return possible;
-    for (RemoteFile& file : deciding_indexes(model.listing, settled(*model.spec, model.listing)))
+    std::int64_t sum = 0;
+    for (RemoteFile& file : deciding_indexes(model.listing, settled(*model.spec, model.listing))) {
+      sum += file.size;
       model.unread.push_back({std::move(file)});
+    }
+    if (sum > static_cast<std::int64_t>(kMostText))
+      return Error{ErrorKind::protocol, fmt::format("{}: its indexes of shards are larger than 64 MiB", object),
+                   "choose files with --include, or take --variant all"};
     model.listed_by = source.endpoint;
     return ok();
   }
 
-  /// Wrong bytes are asked for once more, and at each endpoint.
+  /// A few at a time: they are read into memory. Wrong bytes are asked for once more, and at each endpoint.
   bool read_indexes() {
     std::vector<Query> queries;
     std::vector<std::pair<Progress*, Unread>> asked;
     for (Progress& model : models_) {
       if (model.result) continue;
       const RepoId& repo = model.spec->repo;
-      for (Unread& index : std::exchange(model.unread, {})) {
+      while (!model.unread.empty() && queries.size() < kIndexesAtOnce) {
+        Unread index = std::move(model.unread.back());
+        model.unread.pop_back();
         auto sources =
             sources_at(endpoints_, [&](const Hub& hub) { return hub.resolve(repo, *model.commit, index.file.path); });
         if (index.wrong.size() < sources.size())
@@ -314,10 +326,10 @@ class Resolver {
     ask_page(model, std::nullopt);
   }
 
-  /// No endpoint has an answer. One that had one of no use is the better reason.
+  /// No endpoint has an answer. One that had one of no use is the better reason, but for a fault that may pass.
   static void fail(Progress& model, const Error& error) {
-    const bool of_run = disposition(error.kind) == Disposition::abort_run;
-    model.result = of_run ? error : model.first_fault.value_or(error);
+    const bool is_answer = disposition(error.kind) == Disposition::fail_item;
+    model.result = is_answer ? model.first_fault.value_or(error) : error;
   }
 
   const Cache& cache_;

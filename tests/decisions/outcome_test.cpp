@@ -193,6 +193,12 @@ TEST_CASE("a service that has to ask for another revision than main is told so")
         "ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a, revision v1.0)");
 }
 
+TEST_CASE("where patterns chose the files the last lines do not name a variant") {
+  ModelReport model = good_model();
+  model.include = {"*.json"};
+  CHECK(texts(closing_lines(download({model}), {})).front() == "ready: all-MiniLM-L6-v2 (patterns, fa97f6e7cb1a)");
+}
+
 TEST_CASE("a download that failed says what is ready, what is not and why, and nothing to services") {
   RunReport report = download({good_model(), failed_model("secret", "no access")});
   report.retries = 2;

@@ -173,6 +173,52 @@ TEST_CASE("a file goes on at the next endpoint from where the first one left it"
   CHECK_FALSE(play.has<OpenStaging>());
 }
 
+TEST_CASE("an endpoint without ranges does not cost the bytes of another that only failed once") {
+  Two play({anywhere(file(12 * kMiB))}, 1);
+  play.to_moving(0);
+  const TransferId first = play.one<StartTransfer>().id;
+  const ByteRange whole = play.scheduler.range_of(first);
+  play.scheduler.on_bytes(first, {whole.begin, whole.begin + kMiB});
+  const auto refuse_ranges = [&] {
+    REQUIRE(play.asked() == kHub);
+    play.end(play.one<StartTransfer>().id, head(200));
+    play.step();
+  };
+  play.fault(first);
+  play.step();
+  refuse_ranges();
+  CHECK_FALSE(play.has<OpenStaging>());
+  play.step(seconds(10));
+  CHECK(play.asked() == kMirror);
+  CHECK(play.one<StartTransfer>().range->begin == whole.begin + kMiB);
+  SECTION("and if that one stays away, all of it comes from there") {
+    play.fault(play.one<StartTransfer>().id);
+    play.step();
+    refuse_ranges();
+    play.step(seconds(10));
+    play.fault(play.one<StartTransfer>().id);
+    play.step();
+    refuse_ranges();
+    CHECK(play.one<OpenStaging>().fresh);
+  }
+}
+
+TEST_CASE("an endpoint with a file of another size does not cost the bytes of another") {
+  Two play({anywhere(file(12 * kMiB))}, 1);
+  play.to_moving(0);
+  const TransferId first = play.one<StartTransfer>().id;
+  play.scheduler.on_bytes(first, {0, kMiB});
+  play.fault(first);
+  play.step();
+  REQUIRE(play.asked() == kHub);
+  play.end(play.one<StartTransfer>().id, head(416));
+  play.step();
+  CHECK_FALSE(play.has<OpenStaging>());
+  play.step(seconds(10));
+  CHECK(play.asked() == kMirror);
+  CHECK(play.one<StartTransfer>().range->begin == kMiB);
+}
+
 TEST_CASE("wrong bytes of one endpoint are its fault: the whole file comes from the next") {
   Two play({anywhere(file(100))});
   play.to_verifying(0);

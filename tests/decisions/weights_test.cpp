@@ -205,6 +205,20 @@ TEST_CASE("onnx is one model with its external data, and the small files") {
         with({"model.onnx", "model.onnx.data"}));
 }
 
+TEST_CASE("the later modules of sentence-transformers keep their weights in every variant") {
+  const Names all =
+      with({"0_Model/pytorch_model.bin", "2_Dense/config.json", "2_Dense/model.safetensors",
+            "2_Dense/pytorch_model.bin", "3_Dense/pytorch_model.bin", "model.safetensors", "onnx/model.onnx",
+            "openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"});
+  CHECK(chosen(all, "onnx") ==
+        with({"2_Dense/config.json", "2_Dense/model.safetensors", "3_Dense/pytorch_model.bin", "onnx/model.onnx"}));
+  CHECK(chosen(all, "openvino-int8") ==
+        with({"2_Dense/config.json", "2_Dense/model.safetensors", "3_Dense/pytorch_model.bin",
+              "openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"}));
+  CHECK(chosen({"2_Dense/model.safetensors", "config.json", "onnx/model.onnx"}, "onnx") ==
+        Names{"config.json", "onnx/model.onnx"});
+}
+
 TEST_CASE("openvino-int8 is the quantized model, or what a repository that is one holds") {
   CHECK(chosen(with({"model.safetensors", "onnx/model.onnx", "openvino/openvino_model.bin",
                      "openvino/openvino_model.xml", "openvino/openvino_model_qint8_quantized.bin",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the program prints for shells and for man, read by the real ones."""
 
+import json
 import os
 import pty
 import re
@@ -127,6 +128,15 @@ def test_the_shell_completes(shell, case, home, build):
     ends = {word.split("=")[-1] for word in found}  # fish offers --flag=value whole
     assert wanted <= ends
     assert not unwanted & ends
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_key_of_a_manifest_is_a_word_and_no_command(shell, home, build):
+    key = "$(touch${IFS}ran);`touch\tran`"
+    models = {name: {"repo": "org/name"} for name in [key, "good"]}
+    (home / "evil.json").write_text(json.dumps({"version": 1, "models": models}))
+    assert "good" in offered(shell, "model-prep --manifest evil.json ", home, build)
+    assert not (home / "ran").exists()
 
 
 def test_the_script_for_bash_is_clean(home):

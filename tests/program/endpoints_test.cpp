@@ -176,6 +176,26 @@ TEST_CASE("a listing that breaks off is read from its first page at the next end
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
+TEST_CASE("two endpoints whose listings break off are each read from the first page once") {
+  HubOptions pages;
+  pages.page_size = 2;
+  FakeHub first(pages);
+  FakeHub second(pages);
+  const HubRepo repo = small_repo();
+  for (FakeHub* hub : {&first, &second}) {
+    hub->add(repo);
+    for (int skip = 1; skip < 20; skip += 2)  // every second page, so that each first one is there
+      hub->add(Fault{.on = Fault::On::tree, .times = 1, .skip = skip, .what = Status{404, {}, "gone"}});
+  }
+  const Machine machine(list_of(first, second));
+  const Run run = machine.run({"org/small", "--deadline", "20"});
+  INFO(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "not_found");
+  CHECK(first.requests("tree").size() <= 3);
+  CHECK(second.requests("tree").size() <= 3);
+}
+
 TEST_CASE("of a branch the first endpoint that answers decides, and its commit is found anywhere") {
   HubRepo stale = make_repo("org/small", {{"config.json", "{\"old\": true}"}}, std::string(40, 'a'));
   HubRepo both = small_repo();

@@ -30,6 +30,12 @@ std::int64_t peak_memory_kib(pid_t pid) {
   return at == std::string::npos ? -1 : std::stoll(status.substr(at + 6));
 }
 
+Run on_one_megabyte(const Machine& machine, const std::string& arguments) {
+  fs::create_directories(machine.cache());
+  return machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o size=1m none " + machine.cache().string() +
+                       " && exec $PROGRAM " + arguments + "'");
+}
+
 }  // namespace
 
 TEST_CASE("too little space is said before the first byte") {
@@ -37,9 +43,7 @@ TEST_CASE("too little space is said before the first byte") {
   FakeHub hub;
   hub.add(large_repo(3 * kMB));
   const Machine machine(hub);
-  fs::create_directories(machine.cache());
-  const Run run = machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o size=1m none " + machine.cache().string() +
-                                " && exec $PROGRAM org/large'");
+  const Run run = on_one_megabyte(machine, "org/large");
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/large") == "disk_full");
   CHECK(contains(run.err, "3.0 MB needed"));
@@ -51,9 +55,7 @@ TEST_CASE("a dry run says that there is too little space, and is no failure") {
   FakeHub hub;
   hub.add(large_repo(3 * kMB));
   const Machine machine(hub);
-  fs::create_directories(machine.cache());
-  const Run run = machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o size=1m none " + machine.cache().string() +
-                                " && exec $PROGRAM --dry-run org/large'");
+  const Run run = on_one_megabyte(machine, "--dry-run org/large");
   CHECK(run.exit_code == 0);
   CHECK(contains(run.out, "3.0 MB to fetch into " + machine.cache().string() + ", where only 1.0 MB are free"));
   CHECK(contains(run.err, "warn  not enough space for the cache"));

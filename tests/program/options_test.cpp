@@ -385,6 +385,21 @@ TEST_CASE("an endpoint that is no address is refused by the name of where it sta
   CHECK(refusal({"verify"}, {{"HF_ENDPOINT", "ftp://a"}}).empty());  // asks nobody
 }
 
+TEST_CASE("a list that is mistyped does not become one endpoint that is given the token") {
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a/hf,huggingface.co"}}), "HF_ENDPOINT: there is a comma"));
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,hf_x@b"}}), "HF_ENDPOINT: there is a comma"));
+  CHECK_FALSE(contains(refusal({}, {{"HF_ENDPOINT", "https://a,hf_x@b"}}), "hf_x"));
+  CHECK(contains(refusal({"--endpoint", "https://a,https://b"}), "--endpoint: there is a comma"));
+  CHECK(names_of(options({}, {{"HF_ENDPOINT", "https://a,HTTPS://b,Http://c"}})).size() == 3);
+}
+
+TEST_CASE("an endpoint that is named twice keeps its login") {
+  const auto found = options({}, {{"HF_ENDPOINT", "https://m,https://user:pass@m,https://hf_a@n,https://n"}}).endpoints;
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].hub.endpoint().text == "https://user:pass@m");
+  CHECK(found[1].token->reveal() == "hf_a");
+}
+
 TEST_CASE("a user name without a password is its endpoint's token, and not for a command line") {
   const auto found = options({}, {{"HF_ENDPOINT", "https://hf_%61bc@a/hf,https://u:p@b,https://c"}}).endpoints;
   REQUIRE(found.size() == 3);

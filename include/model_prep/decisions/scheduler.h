@@ -261,6 +261,8 @@ class Scheduler {
   void note_silence(const Transfer& transfer, const TransferEnd& end);
   void detour(const Transfer& transfer, const Error& why, TimePoint now);
   std::string next_endpoint(ItemId id, std::size_t without) const;
+  bool has_bytes_of_others(ItemId id, const Transfer& transfer) const;
+  bool spares(ItemId id, const Transfer& transfer) const;
   const Endpoint& endpoint_of(const Transfer& transfer) const {
     return settings_.endpoints[items_[transfer.item].sources[transfer.source].endpoint];
   }

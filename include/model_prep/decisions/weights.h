@@ -10,6 +10,8 @@
 //   Left out are a trainer's leftovers (`optimizer.pt`), a maker's own copy (`consolidated.*` beside `model.*`), and
 //   what lies at the root of a pipeline of diffusers, whose parts have folders of their own.
 // - `onnx` takes `onnx/model.onnx`, else `model.onnx`, with its external data;
+// - `onnx` and `openvino-int8` take the weights of sentence-transformers' later modules (`2_Dense/`) as `fp32` does:
+//   only the first module has other builds;
 // - `openvino-int8` takes `openvino/openvino_model_qint8_quantized.xml` and `.bin`, or what a repository holds that is
 //   an OpenVINO model itself (`openvino_*.xml` and `.bin` at its root).
 //
