@@ -110,6 +110,7 @@ class Storm {
   Hubs hubs_;
   double weather_;  ///< how much goes wrong, from 0
   TimePoint now_{std::chrono::hours(1)};
+  std::set<std::size_t> dead_;  ///< endpoints that nobody reaches; made with the settings
   SchedulerSettings settings_;
   std::vector<WorkItem> items_;
   Scheduler scheduler_;
@@ -118,7 +119,6 @@ class Storm {
   std::map<TransferId, Transfer> running_;
   std::map<std::string, Embargo> embargoes_;
   std::map<ItemId, int> tickets_;
-  std::set<std::size_t> dead_;  ///< endpoints that nobody reaches
   std::set<TransferId> heard_;  ///< may go on though its host's window is used up
   bool stopped_{false};
   std::optional<TimePoint> stop_at_;
