@@ -30,8 +30,12 @@ FILES = [
 ]
 BUILDS = {
     "fp32": ["2_Dense/pytorch_model.bin", *SHARDS, "model.safetensors.index.json"],
-    "onnx": ["onnx/model.onnx", "onnx/model.onnx_data"],
-    "openvino-int8": ["openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"],
+    "onnx": ["2_Dense/pytorch_model.bin", "onnx/model.onnx", "onnx/model.onnx_data"],
+    "openvino-int8": [
+        "2_Dense/pytorch_model.bin",
+        "openvino/openvino_model_qint8_quantized.bin",
+        "openvino/openvino_model_qint8_quantized.xml",
+    ],
 }
 
 #: What is included and what is excluded, in the spelling of both.
