@@ -25,10 +25,13 @@ LINE_OF_LOG = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (debug|info |warn |er
 NO_WRAP, AUTOWRAP = "\x1b[?7l", pyte.modes.DECAWM
 
 
-def repositories(size):
+def repositories(size, first=None):
+    """Ten models, of which the first may have another size."""
+    sizes = [first or size] + [size] * (len(NAMES) - 1)
     return spec_of(*(
-        (f"org/{name}", f"{at:02}" + "ab" * 19, [{"path": "config.json", "text": f"[{at}]"},
-                                                 {"path": "model.safetensors", "size": size, "seed": at, "lfs": True}])
+        (f"org/{name}", f"{at:02}" + "ab" * 19,
+         [{"path": "config.json", "text": f"[{at}]"},
+          {"path": "model.safetensors", "size": sizes[at], "seed": at, "lfs": True}])
         for at, name in enumerate(NAMES)))
 
 
@@ -42,6 +45,12 @@ def quick_hub(start_hub):
 def endless_hub(start_hub):
     """Ten models that nobody waits for."""
     return start_hub("--rate", "50000", spec=repositories(10_000_000))
+
+
+@pytest.fixture(scope="module")
+def uneven_hub(start_hub):
+    """A model in a second or two, and nine that nobody waits for."""
+    return start_hub("--rate", "1000000", spec=repositories(60_000_000, first=2_000_000))
 
 
 class Screen(pyte.HistoryScreen):
@@ -161,8 +170,8 @@ def test_live_lines_fit_and_go_away(quick_hub, on_terminal, columns, lines):
     assert "10 of 10 models ready" in "".join(terminal.screen.rows())
 
 
-def test_a_log_line_comes_whole_above_the_live_lines(quick_hub, on_terminal):
-    terminal = on_terminal(quick_hub)
+def test_a_log_line_comes_whole_above_the_live_lines(uneven_hub, on_terminal):
+    terminal = on_terminal(uneven_hub, 80, 24, "--jobs", "64")
     terminal.read_until(lambda text: ": verified sha256" in text.replace("\n", "") and "of 10 ready" in text, "both")
     rows = [row.rstrip() for row in terminal.screen.display if row.strip()]
     first = next(at for at, row in enumerate(rows) if re.search(r" \d+%", row))
