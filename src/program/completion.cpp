@@ -17,6 +17,10 @@ std::vector<std::string> command_names() {
   return names;
 }
 
+std::string joined(const std::vector<std::string>& names, const char* between) {
+  return fmt::format("{}", fmt::join(names, between));
+}
+
 /// The flags that take a value, and those of them whose value is of that kind.
 std::vector<std::string> flags_with_value(std::optional<ValueKind> kind = {}) {
   std::vector<std::string> names;
@@ -105,15 +109,12 @@ std::string bash_script() {
     for (const Asking& asking : askings()) names.emplace_back(asking.name);
     all += fmt::format("        {}) words='{}' ;;\n", each.name, fmt::join(names, " "));
   }
-  const auto alternatives = [](const std::vector<std::string>& names) {
-    return fmt::format("{}", fmt::join(names, " | "));
-  };
-  return filled(kBash, {{"commands|", alternatives(command_names())},
-                        {"commands ", fmt::format("{}", fmt::join(command_names(), " "))},
-                        {"with_value|", alternatives(flags_with_value())},
-                        {"files|", alternatives(flags_with_value(ValueKind::file))},
-                        {"folders|", alternatives(flags_with_value(ValueKind::folder))},
-                        {"texts|", alternatives(flags_with_value(ValueKind::text))},
+  return filled(kBash, {{"commands|", joined(command_names(), " | ")},
+                        {"commands ", joined(command_names(), " ")},
+                        {"with_value|", joined(flags_with_value(), " | ")},
+                        {"files|", joined(flags_with_value(ValueKind::file), " | ")},
+                        {"folders|", joined(flags_with_value(ValueKind::folder), " | ")},
+                        {"texts|", joined(flags_with_value(ValueKind::text), " | ")},
                         {"choices", choices.substr(0, choices.size() - 1)},
                         {"flags", all.substr(0, all.size() - 1)}});
 }
@@ -181,8 +182,8 @@ std::string zsh_script() {
                          zsh_spec(asking.name, asking.text, asking.kind, asking.type, asking.choices, false));
     all += "      )\n      ;;\n";
   }
-  return filled(kZsh, {{"commands|", fmt::format("{}", fmt::join(command_names(), " | "))},
-                       {"with_value|", fmt::format("{}", fmt::join(flags_with_value(), " | "))},
+  return filled(kZsh, {{"commands|", joined(command_names(), " | ")},
+                       {"with_value|", joined(flags_with_value(), " | ")},
                        {"commands", names.substr(0, names.size() - 1)},
                        {"flags", all.substr(0, all.size() - 1)}});
 }
@@ -230,8 +231,8 @@ std::string fish_value(ValueKind kind, const std::vector<std::string>& choices) 
 }
 
 std::string fish_script() {
-  std::string script = filled(kFish, {{"commands", fmt::format("{}", fmt::join(command_names(), " "))},
-                                      {"with_value", fmt::format("{}", fmt::join(flags_with_value(), " "))}});
+  std::string script =
+      filled(kFish, {{"commands", joined(command_names(), " ")}, {"with_value", joined(flags_with_value(), " ")}});
   for (const CommandText& each : commands())
     script +=
         fmt::format("complete -c model-prep -n 'not __model_prep_command' -a {} -d {}\n", each.name, quoted(each.text));

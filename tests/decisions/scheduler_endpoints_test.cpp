@@ -29,6 +29,14 @@ struct Two : Play {
   explicit Two(std::vector<WorkItem> items, int connections = 2) : Play(std::move(items), both(connections)) {}
 
   std::string asked() const { return one<StartTransfer>().url.origin; }
+  /// The first endpoint gives a piece of the first file, and no more.
+  void break_off() {
+    to_moving(0);
+    const TransferId first = one<StartTransfer>().id;
+    scheduler.on_bytes(first, {0, kMiB});
+    fault(first);
+    step();
+  }
   void unreached(TransferId id) {
     scheduler.on_end({.id = id,
                       .head = {},
@@ -162,35 +170,25 @@ TEST_CASE("an endpoint that does not have the file ends nothing while another ma
 
 TEST_CASE("a file goes on at the next endpoint from where the first one left it") {
   Two play({anywhere(file(12 * kMiB))}, 1);
-  play.to_moving(0);
-  const TransferId first = play.one<StartTransfer>().id;
-  const ByteRange whole = play.scheduler.range_of(first);
-  play.scheduler.on_bytes(first, {whole.begin, whole.begin + kMiB});
-  play.fault(first);
-  play.step();
+  play.break_off();
   CHECK(play.asked() == kHub);
-  CHECK(play.one<StartTransfer>().range->begin == whole.begin + kMiB);
+  CHECK(play.one<StartTransfer>().range->begin == kMiB);
   CHECK_FALSE(play.has<OpenStaging>());
 }
 
 TEST_CASE("an endpoint without ranges does not cost the bytes of another that only failed once") {
   Two play({anywhere(file(12 * kMiB))}, 1);
-  play.to_moving(0);
-  const TransferId first = play.one<StartTransfer>().id;
-  const ByteRange whole = play.scheduler.range_of(first);
-  play.scheduler.on_bytes(first, {whole.begin, whole.begin + kMiB});
   const auto refuse_ranges = [&] {
     REQUIRE(play.asked() == kHub);
     play.end(play.one<StartTransfer>().id, head(200));
     play.step();
   };
-  play.fault(first);
-  play.step();
+  play.break_off();
   refuse_ranges();
   CHECK_FALSE(play.has<OpenStaging>());
   play.step(seconds(10));
   CHECK(play.asked() == kMirror);
-  CHECK(play.one<StartTransfer>().range->begin == whole.begin + kMiB);
+  CHECK(play.one<StartTransfer>().range->begin == kMiB);
   SECTION("and if that one stays away, all of it comes from there") {
     play.fault(play.one<StartTransfer>().id);
     play.step();
@@ -205,11 +203,7 @@ TEST_CASE("an endpoint without ranges does not cost the bytes of another that on
 
 TEST_CASE("an endpoint with a file of another size does not cost the bytes of another") {
   Two play({anywhere(file(12 * kMiB))}, 1);
-  play.to_moving(0);
-  const TransferId first = play.one<StartTransfer>().id;
-  play.scheduler.on_bytes(first, {0, kMiB});
-  play.fault(first);
-  play.step();
+  play.break_off();
   REQUIRE(play.asked() == kHub);
   play.end(play.one<StartTransfer>().id, head(416));
   play.step();
@@ -245,11 +239,7 @@ TEST_CASE("wrong bytes of one endpoint are its fault: the whole file comes from 
 
 TEST_CASE("wrong bytes of two endpoints blame none of them, and then all bytes come from one") {
   Two play({anywhere(file(12 * kMiB))}, 1);
-  play.to_moving(0);
-  const TransferId first = play.one<StartTransfer>().id;
-  play.scheduler.on_bytes(first, {0, kMiB});
-  play.fault(first);
-  play.step();
+  play.break_off();
   while (play.has<StartTransfer>()) {
     play.answer(play.one<StartTransfer>());
     play.step();
