@@ -34,8 +34,8 @@ RUN docker/image/compile /build model-prep
 FROM build AS test
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends catch2
 COPY tests tests
-RUN docker/image/compile /build values_tests decisions_tests inputs_tests -DMODEL_PREP_TESTS=ON \
- && /build/tests/values_tests && /build/tests/decisions_tests && /build/tests/inputs_tests
+RUN docker/image/compile /build base_tests core_tests cli_tests -DMODEL_PREP_TESTS=ON \
+ && /build/tests/base_tests && /build/tests/core_tests && /build/tests/cli_tests
 
 # ---- what the image holds -----------------------------------------------------------------------------------------------
 FROM build AS image

@@ -4,10 +4,10 @@
 
 #include <unistd.h>
 
-#include "model_prep/program/announce.h"
-#include "model_prep/program/app.h"
-#include "model_prep/program/options.h"
-#include "model_prep/values/text.h"
+#include "model_prep/commands/notify_environment.h"
+#include "model_prep/commands/app.h"
+#include "model_prep/cli/options.h"
+#include "model_prep/base/text.h"
 
 namespace {
 

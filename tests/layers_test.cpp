@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 const fs::path kRoot = MODEL_PREP_SOURCE_DIR;
 
 struct Source {
-  std::string name;   // include/model_prep/values/error.h
-  std::string layer;  // values
+  std::string name;   // include/model_prep/base/error.h
+  std::string layer;  // base
   std::vector<std::string> lines;
 };
 
@@ -83,10 +83,12 @@ TEST_CASE("the sources are found") { CHECK(sources().size() > 40); }
 
 TEST_CASE("an include only points down the layers") {
   const std::map<std::string, std::vector<std::string>> allowed = {
-      {"values", {"model_prep/values/"}},
-      {"decisions", {"model_prep/values/", "model_prep/decisions/"}},
-      {"effects", {"model_prep/values/", "model_prep/decisions/", "model_prep/effects/"}},
-      {"program", {"model_prep/values/", "model_prep/decisions/", "model_prep/effects/", "model_prep/program/"}},
+      {"base", {"model_prep/base/"}},
+      {"core", {"model_prep/base/", "model_prep/core/"}},
+      {"io", {"model_prep/base/", "model_prep/core/", "model_prep/io/"}},
+      {"report", {"model_prep/base/", "model_prep/core/", "model_prep/io/", "model_prep/report/"}},
+      {"cli", {"model_prep/base/", "model_prep/core/", "model_prep/io/", "model_prep/report/", "model_prep/cli/"}},
+      {"commands", {"model_prep/"}},
   };
   for (const Source& source : sources()) {
     const auto found = allowed.find(source.layer);
@@ -98,12 +100,12 @@ TEST_CASE("an include only points down the layers") {
   }
 }
 
-TEST_CASE("values and decisions include nothing that reaches the world") {
+TEST_CASE("base and core include nothing that reaches the world") {
   const Names worldly = {"thread",  "mutex",    "condition_variable", "atomic", "future", "shared_mutex",
                          "fstream", "iostream", "filesystem",         "random", "cstdio", "csignal",
                          "cstdlib", "ctime"};
   for (const Source& source : sources()) {
-    if (source.layer != "values" && source.layer != "decisions") continue;
+    if (source.layer != "base" && source.layer != "core") continue;
     for (const std::string& include : includes(source)) {
       CAPTURE(source.name, include);
       CHECK_FALSE(worldly.contains(include));
@@ -112,28 +114,28 @@ TEST_CASE("values and decisions include nothing that reaches the world") {
   }
 }
 
-TEST_CASE("values and decisions ask no clock, no environment and throw nothing of their own") {
+TEST_CASE("base and core ask no clock, no environment and throw nothing of their own") {
   for (const char* call : {"::now(", "getenv", "std::rand", "random_device", "throw "})
     for (const std::string& name : sources_that_contain(call)) {
       CAPTURE(call, name);
       CHECK_FALSE(begins_with_any(
-          name, {"include/model_prep/values", "include/model_prep/decisions", "src/values", "src/decisions"}));
+          name, {"include/model_prep/base", "include/model_prep/core", "src/base", "src/core"}));
     }
 }
 
 TEST_CASE("each third-party library has one owner") {
   // For transfers; and its parser for addresses, so that nobody else reads them another way.
-  CHECK(sources_that_include("curl/") == Names{"src/effects/http.cpp", "src/effects/url.cpp"});
+  CHECK(sources_that_include("curl/") == Names{"src/io/http.cpp", "src/io/url.cpp"});
   // For digests; and for what libcurl has no words for: authorities beside the system's, a certificate's names.
-  CHECK(sources_that_include("openssl/") == Names{"src/effects/hasher.cpp", "src/effects/tls.cpp"});
-  CHECK(sources_that_include("CLI/") == Names{"src/program/command_line.cpp"});
-  CHECK(sources_that_include("spdlog/") == Names{"src/effects/log.cpp"});
+  CHECK(sources_that_include("openssl/") == Names{"src/io/hasher.cpp", "src/io/tls.cpp"});
+  CHECK(sources_that_include("CLI/") == Names{"src/cli/command_line.cpp"});
+  CHECK(sources_that_include("spdlog/") == Names{"src/report/log.cpp"});
 }
 
 TEST_CASE("JSON is read and written in five places") {
-  CHECK(sources_that_include("nlohmann/") == Names{"src/decisions/json_reader.cpp", "src/decisions/record.cpp",
-                                                   "src/decisions/report.cpp", "src/effects/log.cpp",
-                                                   "src/program/manifest.cpp"});
+  CHECK(sources_that_include("nlohmann/") == Names{"src/core/json_reader.cpp", "src/core/snapshot_record.cpp",
+                                                   "src/report/run_report.cpp", "src/report/log.cpp",
+                                                   "src/commands/manifest.cpp"});
 }
 
 TEST_CASE("no header includes a third party's") {

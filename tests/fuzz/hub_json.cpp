@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "fuzz/targets.h"
-#include "model_prep/decisions/record.h"
-#include "model_prep/decisions/selection.h"
-#include "model_prep/effects/hub.h"
+#include "model_prep/core/snapshot_record.h"
+#include "model_prep/core/file_selection.h"
+#include "model_prep/io/hub_api.h"
 
 namespace model_prep::fuzz {
 namespace {

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "fuzz/targets.h"
-#include "model_prep/program/manifest.h"
-#include "model_prep/values/text.h"
+#include "model_prep/commands/manifest.h"
+#include "model_prep/base/text.h"
 
 namespace model_prep::fuzz {
 namespace {

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "fuzz/targets.h"
-#include "model_prep/decisions/selection.h"
-#include "model_prep/values/text.h"
+#include "model_prep/core/file_selection.h"
+#include "model_prep/base/text.h"
 
 namespace model_prep::fuzz {
 namespace {

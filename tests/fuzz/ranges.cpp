@@ -3,7 +3,7 @@
 #include <array>
 
 #include "fuzz/targets.h"
-#include "model_prep/decisions/segments.h"
+#include "model_prep/core/segments.h"
 
 namespace model_prep::fuzz {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/decisions/record.h"
+#include "model_prep/core/snapshot_record.h"
 
 #include "fuzz/targets.h"
 

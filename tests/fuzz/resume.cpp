@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/decisions/resume.h"
+#include "model_prep/core/resume_record.h"
 
 #include <algorithm>
 

@@ -12,8 +12,8 @@
 #include <string>
 #include <string_view>
 
-#include "model_prep/values/error.h"
-#include "model_prep/values/model_spec.h"
+#include "model_prep/base/error.h"
+#include "model_prep/base/model_spec.h"
 
 namespace model_prep::fuzz {
 

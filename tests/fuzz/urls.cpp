@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "fuzz/targets.h"
-#include "model_prep/decisions/answer.h"
-#include "model_prep/effects/hub.h"
-#include "model_prep/effects/url.h"
+#include "model_prep/core/response_check.h"
+#include "model_prep/io/hub_api.h"
+#include "model_prep/io/url.h"
 
 namespace model_prep::fuzz {
 namespace {

@@ -10,11 +10,11 @@
 
 #include <fmt/format.h>
 
-#include "decisions/storm.h"
-#include "model_prep/decisions/plan.h"
-#include "model_prep/decisions/record.h"
-#include "model_prep/decisions/selection.h"
-#include "model_prep/effects/hub.h"
+#include "core/random_faults.h"
+#include "model_prep/core/fetch_plan.h"
+#include "model_prep/core/snapshot_record.h"
+#include "model_prep/core/file_selection.h"
+#include "model_prep/io/hub_api.h"
 
 namespace {
 

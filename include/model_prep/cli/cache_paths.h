@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where things lie, as flags and environment say (README, "Options"; hub-protocol.md sections 2 and 2.1).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model_prep/cli/flag_values.h"
+#include "model_prep/base/error.h"
+
+namespace model_prep {
+
+/// All absolute and without links.
+struct Places {
+  std::string cache_dir;
+  std::vector<std::string> views;  ///< where older services look besides; never the cache
+  std::string summary;             ///< the summary's default
+};
+Result<Places> find_places(const Settings& settings);
+
+/// A kind of service, and the folder in which it looks for `models--…` under this environment, which is taken to be
+/// the service's too. What model-prep itself is told by flag does not count.
+struct Service {
+  enum class Loads : std::uint8_t { models, anything };
+  std::string name;
+  std::string folder;   ///< absolute, without links; empty: nowhere
+  std::string setting;  ///< the variable that would send it to another hub cache
+  Loads loads{Loads::anything};
+};
+std::vector<Service> find_services(const Settings& settings);
+
+/// Hugging Face's own folder, where the token lies: HF_HOME, else its default. Nothing without a home folder.
+std::optional<std::string> hf_folder(const Settings& settings);
+
+}  // namespace model_prep

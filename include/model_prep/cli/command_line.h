@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line, by CLI11, which reads all values as text: a bad one must be told with the name of where it stands,
+// and that may be a variable (settings.h).
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "model_prep/cli/flag_values.h"
+#include "model_prep/cli/flags.h"
+#include "model_prep/base/error.h"
+
+namespace model_prep {
+
+/// Text that was asked for instead of a run: `--help`, `--version`, `--manual`, `--completion`.
+struct Print {
+  std::string text;
+};
+
+/// What is to be done with what; the flags are in the settings.
+struct Given {
+  Command command{Command::download};
+  std::vector<std::string> models;
+};
+
+Result<std::variant<Given, Print>> read_command_line(const std::vector<std::string>& arguments, Settings& settings);
+
+std::string program_version();
+
+}  // namespace model_prep

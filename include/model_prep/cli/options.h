@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line and the environment, as one value.
+//
+//   model-prep [COMMAND] [flags and models in any order]
+//
+// Without a command it is `download`. The first word that is no flag's value decides; behind a command no word is one,
+// so a model whose key is `verify` is reached as `download verify`. A flag that the command does not use is refused; a
+// variable that it does not use is not looked at, since services and other commands have theirs.
+//
+// A value that does not parse is an error that names the flag or variable, what it held and what it wants. The
+// environment is an argument, so that a test can be one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model_prep/io/http.h"
+#include "model_prep/report/log.h"
+#include "model_prep/report/progress.h"
+#include "model_prep/cli/command_line.h"
+#include "model_prep/cli/hub_endpoints.h"
+#include "model_prep/cli/cache_paths.h"
+#include "model_prep/base/error.h"
+#include "model_prep/base/model_spec.h"
+
+namespace model_prep {
+
+/// The machine that runs the program, where it wants to be told how that ended. Also for a command line that is wrong.
+struct Audience {
+  std::string step_summary;  ///< a file that GitHub Actions shows; empty: none
+  bool annotations{false};   ///< GitHub Actions reads stderr
+};
+Audience find_audience(const Environment& environment);
+
+struct Options {
+  Command command{Command::download};
+  std::vector<std::string> models;
+  std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
+  std::string cache_dir;                ///< absolute, without links
+  std::vector<std::string> views;       ///< where older services look besides; likewise, and never the cache
+  std::vector<Service> services;        ///< who looks where; for verify
+  std::string variant;
+  FileFilter patterns;                   ///< in the place of the variant's, if there are any
+  std::vector<HubEndpoint> endpoints{};  ///< as they were named; never none
+  std::string summary;                   ///< a file, or `-` for stdout
+  bool offline{false};
+  bool dry_run{false};
+  bool repair{false};
+  bool json{false};
+  bool cleanup{false};  ///< after a download
+  bool check{false};    ///< of `lock`
+  int jobs{8};
+  int retries{5};
+  int timeout{60};                   ///< seconds
+  std::optional<int> deadline;       ///< seconds
+  std::optional<std::int64_t> rate;  ///< bytes per second
+  LogLevel log_level{LogLevel::info};
+  LogFormat log_format{LogFormat::text};
+  ProgressMode progress{ProgressMode::automatic};
+  std::optional<Token> token;
+  Audience audience;
+  std::string authorities;  ///< PEM: certificates to trust beside the system's
+};
+
+struct Parsed {
+  Options options;
+  std::optional<Print> print;  ///< what was asked for instead of a run
+};
+Result<Parsed> parse_options(const std::vector<std::string>& arguments, const Environment& environment);
+
+}  // namespace model_prep

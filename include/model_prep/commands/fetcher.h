@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop: asks the scheduler what to do, does it, and tells it what happened.
+//
+// Two calls drive the same loop with the same limits, embargoes, retries and signals: `query` for the hub's API,
+// `fetch` for files. One thread; the hash thread answers through its mailbox. Nothing here decides.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "model_prep/core/scheduler.h"
+#include "model_prep/io/cache.h"
+#include "model_prep/io/hasher.h"
+#include "model_prep/io/http.h"
+#include "model_prep/report/log.h"
+#include "model_prep/io/posix.h"
+#include "model_prep/report/progress.h"
+#include "model_prep/io/staging.h"
+#include "model_prep/cli/hub_endpoints.h"
+
+namespace model_prep {
+
+struct Query {
+  Asked asked;
+  std::vector<Source> sources;
+};
+
+/// The last answer to a query; `body` only if there is no error.
+struct Reply {
+  ResponseHead head;
+  std::string body;
+  std::optional<Error> error;
+  std::size_t source{0};  ///< that gave it
+};
+
+class Fetcher {
+ public:
+  struct Parts {
+    Transport& transport;
+    Hasher& hasher;
+    const SignalFd& signals;
+    Log& log;
+    Observer& observer;
+    const Cache& cache;
+    const std::vector<HubEndpoint>& endpoints;
+  };
+  Fetcher(Parts parts, SchedulerSettings settings);
+  ~Fetcher();
+
+  /// One reply for each query, in order.
+  std::vector<Reply> query(const std::vector<Query>& queries);
+  /// Works the plan off, which the observer has been told of. `on_outcome` gets each job's index and outcome as it
+  /// ends, on this thread.
+  using OnOutcome = std::function<void(std::size_t job, const FileOutcome&)>;
+  void fetch(const FetchPlan& plan, const OnOutcome& on_outcome);
+
+  /// The signal that ended the run, if one did. Also sees one that came outside of the loop.
+  std::optional<int> signal();
+  std::int64_t requests() const { return requests_; }
+  int retries() const { return retries_; }
+
+ private:
+  class QuerySink;
+  class PayloadSink;
+  struct OpenFile;
+  struct Run;
+
+  void drive(Run& run);
+  void show(const Run& run, TimePoint now);
+  void execute(Run& run, const CheckExisting& action);
+  void execute(Run& run, const TryLock& action);
+  void execute(Run& run, const OpenStaging& action);
+  void execute(Run& run, const StartTransfer& action);
+  void execute(Run& run, const CancelTransfer& action);
+  void execute(Run& run, const HashTo& action);
+  void execute(Run& run, const SaveResume& action);
+  void execute(Run& run, const Publish& action);
+  void execute(Run& run, const Close& action);
+  void execute(Run& run, const Finish& action);
+  void execute(Run& run, const Notice& action);
+  void sweep(const RepoId& repo) const;
+  bool lock_excludes(const Run& run, ItemId item) const;
+  bool copy_some(Run& run);
+  void staged(Run& run, ItemId item);
+  void hash(Run& run, ItemId item, UniqueFd fd, AfterHash after);
+  void answer_hashes(Run& run);
+  void say_finished(Run& run, const FetchJob& job, const FileOutcome& outcome);
+  void say_failed(Run& run, const FetchJob& job, const Error& error);
+  double jitter() { return std::uniform_real_distribution<double>(0, 1)(random_); }
+
+  Parts parts_;
+  SchedulerSettings settings_;
+  Writer self_;
+  std::mt19937_64 random_;
+  std::optional<int> signal_;
+  std::int64_t requests_{0};
+  int retries_{0};
+  HostBook hosts_;  ///< what one drive learned, for the next
+};
+
+}  // namespace model_prep

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What differs between two commits, by the digests of their files. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "model_prep/base/model_spec.h"
+
+namespace model_prep {
+
+enum class ChangeKind : std::uint8_t { added, changed, removed };
+std::string_view name(ChangeKind kind);
+
+struct Change {
+  ChangeKind kind{ChangeKind::changed};
+  RepoPath path;
+  bool operator==(const Change&) const = default;
+};
+
+/// Sorted by path.
+std::vector<Change> changes_between(const std::vector<RemoteFile>& before, const std::vector<RemoteFile>& now);
+
+}  // namespace model_prep

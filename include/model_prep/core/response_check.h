@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an answer means, decided from its head alone, before the first byte of its body is used; and in the end, whether
+// the bytes are the right ones.
+//
+// libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without a word
+// (architecture, section 3.2): so status and `Content-Range` are judged here. The Hub's errors are told apart by
+// `X-Error-Code`, the message and the status, in the order of hub-protocol.md 4.2.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "model_prep/core/segments.h"
+#include "model_prep/base/digest.h"
+#include "model_prep/base/error.h"
+#include "model_prep/base/response.h"
+
+namespace model_prep {
+
+enum class AnswerKind : std::uint8_t {
+  body,             ///< these are the bytes that were asked for
+  redirect,         ///< follow `head.redirect`
+  signature_spent,  ///< the payload host wants a fresh signed URL: ask the hub again
+  range_ignored,    ///< a 200 to a ranged request: this server gives whole files only
+  restart,          ///< 416, another total, or bytes in an encoding nobody asked for: forget what is staged, once
+  failed,           ///< `error` says why, its kind whether to try again
+};
+
+struct Answer {
+  AnswerKind kind{AnswerKind::failed};
+  Error error;  ///< for `restart` the error if restarting does not help
+};
+
+/// Who is asked for what: enough to compose a message.
+struct Asked {
+  std::string object;  ///< `org/name model.safetensors`, or `org/name`: begins every message
+  std::string repo;    ///< for hints: the page to visit
+  bool of_hub{true};   ///< false: a payload host, behind a redirect
+  bool with_token{false};
+  bool token_withheld{false};  ///< one is set, but it is not for this endpoint
+};
+
+struct PayloadAsked {
+  Asked asked;
+  std::optional<ByteRange> range;  ///< nothing: the whole file
+  std::int64_t size{0};            ///< of the whole file
+  bool html{false};                ///< the file is itself a web page
+  std::optional<Digest> blob;      ///< what the hub must name in X-Linked-Etag, if it does
+  bool locked{false};
+};
+
+Answer judge_payload(const ResponseHead& head, const PayloadAsked& request);
+/// For the API: anything but a redirect or JSON with status 200 is a failure.
+Answer judge_query(const ResponseHead& head, const Asked& asked);
+
+/// A transfer that ended without an answer has only a cause so far: this names the object and the host.
+Error unanswered(const Error& cause, const Asked& asked, const Url& from);
+
+/// What the bytes on disk hash to. No digest at all: they have not even the right size.
+struct HashAnswer {
+  std::optional<Digest> sha256{};
+  std::optional<Digest> git_sha1{};
+  std::optional<Error> error{};  ///< reading or syncing failed
+};
+struct HashAsked {
+  std::string object;
+  Digest blob;
+  std::optional<Digest> expected_sha256;  ///< a lock's second digest of a plain git file
+  std::int64_t size{0};
+  bool locked{false};
+};
+/// Why these are not the right bytes, or nothing.
+std::optional<Error> judge_hash(const HashAnswer& answer, const HashAsked& asked);
+
+/// `bytes 0-9/100`.
+struct ContentRange {
+  ByteRange range;
+  std::int64_t total{0};
+};
+std::optional<ContentRange> parse_content_range(const std::string& header);
+
+/// The redirect that `head` asks for, if it may be followed: at most five, http or https, never from https to http.
+Result<Url> follow(const ResponseHead& head, const Url& from, int hops, const Asked& asked);
+
+}  // namespace model_prep

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the program remembers of a snapshot, and huggingface_hub's own listing of a commit, as text and back.
+//
+// The record (`.model-prep/<commit>.json`) is why a second run costs nothing: it holds the commit's listing, which
+// never changes, and for each blob that was verified its size, modification time and sha256. A blob that still has that
+// size and time is trusted; any other is hashed again. A record that cannot be read is as good as none. Pure.
+// `mtime_ns` is nanoseconds since the epoch, as stat(2) gives it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model_prep/base/digest.h"
+#include "model_prep/base/model_spec.h"
+
+namespace model_prep {
+
+struct VerifiedBlob {
+  std::int64_t size{0};
+  std::int64_t mtime_ns{0};
+  Digest sha256;
+  bool operator==(const VerifiedBlob&) const = default;
+};
+
+struct Record {
+  std::vector<RemoteFile> listing;  ///< the whole commit, or empty
+  std::map<Digest, VerifiedBlob> blobs;
+};
+
+std::string record_text(const Record& record);
+std::optional<Record> parse_record(std::string_view text);
+
+/// `trees/<commit>.json`, byte for byte as huggingface_hub >= 1.22 writes it (hub-protocol.md 1.7). For the complete
+/// commit only: huggingface_hub takes it for the whole truth. Nothing if the git id of a file is not known.
+std::optional<std::string> tree_text(const std::vector<RemoteFile>& listing);
+std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text);
+
+}  // namespace model_prep

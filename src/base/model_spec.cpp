@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/base/model_spec.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "model_prep/base/text.h"
+
+namespace model_prep {
+namespace {
+
+constexpr std::size_t kLongestPart = 255;   // NAME_MAX of every file system that is met in practice
+constexpr std::size_t kLongestPath = 1024;  // far below PATH_MAX, with room for the cache folder in front
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (std::size_t begin = 0;;) {
+    const std::size_t end = text.find(separator, begin);
+    parts.push_back(text.substr(begin, end - begin));
+    if (end == std::string_view::npos) return parts;
+    begin = end + 1;
+  }
+}
+
+/// Why `text` cannot be a relative path below a folder of ours, or nullptr.
+const char* path_fault(std::string_view text) {
+  if (text.empty()) return "is empty";
+  if (text.size() > kLongestPath) return "is longer than 1024 bytes";
+  if (!is_utf8(text)) return "is not UTF-8";
+  if (std::any_of(text.begin(), text.end(), is_control)) return "has a control character";
+  if (text.find('\\') != std::string_view::npos) return "has a backslash";
+  for (const std::string_view part : split(text, '/')) {
+    if (part.empty()) return "is absolute or has an empty part";
+    if (part == "." || part == "..") return "has a '.' or '..' part";
+    if (part.size() > kLongestPart) return "has a part over 255 bytes";
+  }
+  return nullptr;
+}
+
+bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+
+bool is_repo_part(std::string_view part) {
+  if (part.empty() || part.size() > 96) return false;
+  if (!is_word(part.front()) || !is_word(part.back())) return false;
+  return std::all_of(part.begin(), part.end(), [](char c) { return is_word(c) || c == '-' || c == '.'; });
+}
+
+}  // namespace
+
+std::string_view plural(RepoKind kind) {
+  switch (kind) {
+    case RepoKind::model: return "models";
+    case RepoKind::dataset: return "datasets";
+    case RepoKind::space: return "spaces";
+  }
+  return {};
+}
+
+Result<RepoId> RepoId::parse(std::string_view text) {
+  RepoId repo{std::string(text)};
+  const auto parts = split(repo.name(), '/');
+  const bool well_formed = parts.size() <= 2 && std::all_of(parts.begin(), parts.end(), is_repo_part) &&
+                           text.find("--") == std::string_view::npos && text.find("..") == std::string_view::npos &&
+                           !text.ends_with(".git");
+  if (well_formed) return repo;
+  return Error{
+      ErrorKind::usage, fmt::format("'{}' is not a repository name", shown(text)),
+      "it is spelled org/name, datasets/org/name or spaces/org/name, as in the address of its page on the Hub"};
+}
+
+RepoKind RepoId::kind() const {
+  const std::string_view first = std::string_view(text_).substr(0, text_.find('/'));
+  if (first.size() < text_.size())
+    for (const RepoKind kind : {RepoKind::dataset, RepoKind::space})
+      if (first == plural(kind)) return kind;
+  return RepoKind::model;
+}
+
+std::string_view RepoId::name() const {
+  const std::string_view text = text_;
+  return kind() == RepoKind::model ? text : text.substr(plural(kind()).size() + 1);
+}
+
+Result<CommitId> CommitId::parse(std::string_view text) {
+  if (is_lower_hex(text, 40)) return CommitId(std::string(text));
+  return Error{ErrorKind::protocol, fmt::format("'{}' is not a commit of 40 hex digits", shown(text)), {}};
+}
+
+Result<Revision> Revision::parse(std::string_view text) {
+  if (const char* fault = path_fault(text))
+    return Error{ErrorKind::usage, fmt::format("revision '{}' {}", shown(text), fault),
+                 "a revision is a commit of 40 hex digits, a branch, a tag or refs/pr/N"};
+  return Revision(std::string(text));
+}
+
+std::optional<CommitId> Revision::commit() const {
+  const auto commit = CommitId::parse(text_);
+  return commit ? std::optional(*commit) : std::nullopt;
+}
+
+Result<RepoPath> RepoPath::parse(std::string_view text) {
+  if (const char* fault = path_fault(text))
+    return Error{ErrorKind::protocol, fmt::format("file name '{}' {}", shown(text), fault), {}};
+  return RepoPath(std::string(text));
+}
+
+}  // namespace model_prep

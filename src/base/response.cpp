@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/base/response.h"
+
+namespace model_prep {
+
+std::string display(const Url& url) {
+  const std::size_t scheme = url.text.find("://");
+  if (scheme == std::string::npos) return url.origin;
+  const std::size_t path = url.text.find_first_of("/?#", scheme + 3);
+  if (path == std::string::npos) return url.origin;
+  return url.origin + url.text.substr(path, url.text.find_first_of("?#", path) - path);
+}
+
+std::string without_login(const std::string& text) {
+  const std::size_t at = text.rfind('@');
+  if (at == std::string::npos) return text;
+  const std::size_t scheme = text.find("://");
+  const std::size_t begin = scheme == std::string::npos || scheme > at ? 0 : scheme + 3;
+  return text.substr(0, begin) + text.substr(at + 1);
+}
+
+std::optional<std::int64_t> header_number(const std::string& text) {
+  const bool is_number =
+      !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == std::string::npos;
+  return is_number ? std::optional(std::int64_t{std::stoll(text)}) : std::nullopt;
+}
+
+}  // namespace model_prep

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/base/text.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace model_prep {
+namespace {
+
+struct CodePoint {
+  char32_t value{0};
+  std::size_t length{0};  ///< 0: these bytes are not UTF-8
+};
+
+/// The first of `text`, which is not empty. RFC 3629: no overlong form, no surrogate, nothing beyond U+10FFFF.
+CodePoint first_code_point(std::string_view text) {
+  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+  if (byte(0) < 0x80) return {byte(0), 1};
+  const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+  if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < length) return {};
+  char32_t value = byte(0) & (0xffU >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {};
+    value = (value << 6) | (byte(i) & 0x3fU);
+  }
+  constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = value >= 0xd800 && value <= 0xdfff;
+  return value < kSmallest[length] || value > 0x10ffff || surrogate ? CodePoint{} : CodePoint{value, length};
+}
+
+bool is_unprintable(char32_t c) {
+  const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+  const bool line_end = c == 0x2028 || c == 0x2029;
+  const bool direction = c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+  return control || line_end || direction;
+}
+
+struct Characters {
+  char32_t first;
+  char32_t last;
+};
+
+/// Marks that are set above, below or into the character before them, and what shows nothing at all.
+constexpr std::array kNarrow = {Characters{0x0300, 0x036f}, Characters{0x0483, 0x0489},  Characters{0x0591, 0x05bd},
+                                Characters{0x0610, 0x061a}, Characters{0x064b, 0x065f},  Characters{0x0e31, 0x0e31},
+                                Characters{0x0e34, 0x0e3a}, Characters{0x0e47, 0x0e4e},  Characters{0x1ab0, 0x1aff},
+                                Characters{0x1dc0, 0x1dff}, Characters{0x200b, 0x200d},  Characters{0x2060, 0x2060},
+                                Characters{0x20d0, 0x20ff}, Characters{0xfe00, 0xfe0f},  Characters{0xfe20, 0xfe2f},
+                                Characters{0xfeff, 0xfeff}, Characters{0xe0100, 0xe01ef}};
+/// Unicode's East Asian Width W and F, in large pieces.
+constexpr std::array kWide = {Characters{0x1100, 0x115f},   Characters{0x2e80, 0x303e},  Characters{0x3041, 0xa4cf},
+                              Characters{0xa960, 0xa97f},   Characters{0xac00, 0xd7a3},  Characters{0xf900, 0xfaff},
+                              Characters{0xfe30, 0xfe6f},   Characters{0xff00, 0xff60},  Characters{0xffe0, 0xffe6},
+                              Characters{0x1f000, 0x1faff}, Characters{0x20000, 0x3fffd}};
+
+std::size_t columns_of(char32_t c) {
+  if (c < 0x300) return 1;
+  const auto holds = [c](const Characters& some) { return c >= some.first && c <= some.last; };
+  if (std::any_of(kNarrow.begin(), kNarrow.end(), holds)) return 0;
+  return std::any_of(kWide.begin(), kWide.end(), holds) ? 2 : 1;
+}
+
+struct Unit {
+  const char* name;
+  double bytes;
+};
+
+Unit unit_for(std::int64_t bytes) {
+  if (bytes < 100'000) return {"kB", 1e3};
+  if (bytes < 10'000'000'000) return {"MB", 1e6};
+  return {"GB", 1e9};
+}
+
+/// Takes the first character off.
+CodePoint take_character(std::string_view& text) {
+  CodePoint point = first_code_point(text);
+  point.length = std::max<std::size_t>(1, point.length);
+  text.remove_prefix(point.length);
+  return point;
+}
+
+/// The beginning that is not wider than `width`, with the marks of its last character.
+std::string_view beginning(std::string_view text, std::size_t width) {
+  std::string_view rest = text;
+  std::size_t bytes = 0;
+  while (!rest.empty()) {
+    const CodePoint point = take_character(rest);
+    if (columns_of(point.value) > width) break;
+    width -= columns_of(point.value);
+    bytes += point.length;
+  }
+  return text.substr(0, bytes);
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const CodePoint point = first_code_point(text);
+    if (point.length == 0) return false;
+    text.remove_prefix(point.length);
+  }
+  return true;
+}
+
+std::string printable(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    const CodePoint point = first_code_point(text);
+    const std::size_t length = point.length == 0 ? 1 : point.length;
+    if (point.length == 0 || is_unprintable(point.value))
+      result += '?';
+    else
+      result += text.substr(0, length);
+    text.remove_prefix(length);
+  }
+  return result;
+}
+
+std::string loggable(std::string_view text) {
+  std::string result = printable(text);
+  for (std::size_t at = 0; (at = result.find("##", at)) != std::string::npos;) result[++at] = '?';
+  return result;
+}
+
+std::string shown(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return printable(text);
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;  // not in the middle of a letter
+  return printable(text.substr(0, most)) + "…";
+}
+
+std::size_t text_width(std::string_view text) {
+  std::size_t width = 0;
+  while (!text.empty()) width += columns_of(take_character(text).value);
+  return width;
+}
+
+std::string fitted(std::string_view text, std::size_t width) {
+  if (text_width(text) <= width) return std::string(text);
+  if (width == 0) return {};
+  const std::string_view front = beginning(text, width / 2);
+  const std::size_t room = width - 1 - text_width(front);
+  std::string_view back = text.substr(front.size());
+  while (text_width(back) > room) take_character(back);
+  while (!back.empty()) {  // a mark that has lost its character
+    std::string_view rest = back;
+    if (columns_of(take_character(rest).value) > 0) break;
+    back = rest;
+  }
+  return std::string(front) + "…" + std::string(back);
+}
+
+std::string retries_text(int retries) { return fmt::format("{} {}", retries, retries == 1 ? "retry" : "retries"); }
+
+std::string megabytes(std::int64_t bytes) {
+  return fmt::format("{} {}", megabytes_of(bytes, bytes), unit_for(bytes).name);
+}
+
+std::string megabytes_of(std::int64_t whole, std::int64_t part) {
+  return fmt::format("{:.1f}", static_cast<double>(part) / unit_for(whole).bytes);
+}
+
+}  // namespace model_prep

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/commands/hub_client.h"
+
+#include <fmt/format.h>
+
+namespace model_prep {
+namespace {
+
+TransportSettings transport_settings(const Session& session) {
+  const Options& options = session.options;
+  return {.user_agent = program_version() + "; " + transport_version(),
+          .authorities = options.authorities,
+          .stall = std::chrono::seconds(options.timeout),
+          .rate = options.rate,
+          .connections = options.jobs,
+          .wake_fd = session.signals.get()};
+}
+
+SchedulerSettings scheduler_settings(const Session& session, const std::vector<HubEndpoint>& endpoints) {
+  const Options& options = session.options;
+  SchedulerSettings settings{
+      .retry = {.retries = options.retries}, .connections = options.jobs, .endpoints = {}, .offline = options.offline};
+  for (const HubEndpoint& endpoint : endpoints)
+    settings.endpoints.push_back({endpoint.name(), endpoint.hub.endpoint().origin, endpoint.use});
+  if (options.deadline) settings.deadline = session.begun + std::chrono::seconds(*options.deadline);
+  return settings;
+}
+
+}  // namespace
+
+std::unique_ptr<Connection> Connection::make(Session& session) {
+  std::vector<HubEndpoint> endpoints = session.options.endpoints;
+  give_token(endpoints, session.options.token);
+  for (const HubEndpoint& endpoint : endpoints) {
+    if (endpoint.use == TokenUse::sent && !endpoint.hub.endpoint().https)
+      session.log.warning(fmt::format("the token goes to {} unencrypted", endpoint.hub.endpoint().origin));
+    if (endpoint.use == TokenUse::withheld)
+      session.log.debug(fmt::format("{} gets no token: it is not the Hub, and none is named with it", endpoint.name()));
+  }
+  return std::make_unique<Connection>(session, std::move(endpoints));
+}
+
+Connection::Connection(Session& session, std::vector<HubEndpoint> of_run)
+    : endpoints(std::move(of_run)),
+      transport(transport_settings(session)),
+      hasher([this] { transport.wake(); }),
+      fetcher({transport, hasher, session.signals, session.log, *session.observer, session.cache, endpoints},
+              scheduler_settings(session, endpoints)) {}
+
+}  // namespace model_prep

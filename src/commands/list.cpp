@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/commands/list.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include <unistd.h>
+
+#include "model_prep/report/table.h"
+#include "model_prep/commands/resolve.h"
+#include "model_prep/base/text.h"
+
+namespace model_prep {
+namespace {
+
+/// Of another revision: the one that the ref names, else any.
+std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
+  const CacheLayout& at = cache.layout(spec.repo);
+  if (const auto commit = cache.ref(spec.repo, spec.ref); commit && own_facts(at.snapshot(spec.repo, *commit)))
+    return at.snapshot(spec.repo, *commit);
+  std::set<std::string> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(at.snapshots(spec.repo), error))
+    found.insert(entry.path().string());
+  return found.empty() ? "" : *found.begin();
+}
+
+bool is_cached(const SnapshotView& view) {
+  return view.refs_right && std::all_of(view.files.begin(), view.files.end(), [](const FileView& file) {
+           return file.state != BlobState::missing && file.linked;
+         });
+}
+
+bool is_begun(const SnapshotView& view) {
+  return std::any_of(view.files.begin(), view.files.end(),
+                     [](const FileView& file) { return file.state != BlobState::missing || file.staged > 0; });
+}
+
+std::int64_t size_of(const ResolvedSnapshot& snapshot) {
+  std::set<Digest> counted;
+  std::int64_t size = 0;
+  for (const RemoteFile& file : snapshot.files) size += counted.insert(file.blob).second ? file.size : 0;
+  return size;
+}
+
+ListedModel look(const ModelSpec& spec, Cache& cache) {
+  cache.adopt(spec.repo, Cache::Writing::forbidden);
+  ListedModel model{.key = spec.key,
+                    .repo = spec.repo.text(),
+                    .revision = spec.revision.text(),
+                    .commit = {},
+                    .variant_requested = spec.variant_requested,
+                    .variant = spec.variant,
+                    .by_patterns = spec.filter.of_user,
+                    .size = spec.size,
+                    .where = {}};
+  const auto commit = spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
+  const std::string folder = commit ? cache.layout(spec.repo).snapshot(spec.repo, *commit) : "";
+  const bool has_folder = commit && own_facts(folder);
+  const auto local = resolve_locally(spec, cache, Network::forbidden);
+  if (commit) model.commit = commit->hex();
+  SnapshotView view;
+  if (local->snapshot) {
+    model.variant = local->snapshot->spec.variant;
+    model.size = size_of(*local->snapshot);
+    view = cache.look(*local->snapshot, local->record);
+  }
+  const std::string other = has_folder ? "" : other_snapshot(spec, cache);
+  if (has_folder)
+    model.state = local->snapshot && is_cached(view) ? CacheState::cached : CacheState::partial;
+  else if (!other.empty())
+    model.state = CacheState::other_revision;
+  else if (is_begun(view))
+    model.state = CacheState::partial;
+  model.where = has_folder ? folder : other;
+  return model;
+}
+
+std::string list_table(const std::vector<ListedModel>& models, std::optional<int> columns) {
+  Table table{.head = {"MODEL", "REPOSITORY", "REVISION", "VARIANT", "SIZE", "STATE", "WHERE"},
+              .rows = {},
+              .numbers = {4},
+              .yielding = {1, 2, 6}};
+  for (const ListedModel& model : models)
+    table.rows.push_back({model.key, model.repo,
+                          model.revision == model.commit ? model.commit.substr(0, 12) : model.revision,
+                          model.by_patterns ? "patterns" : model.variant, model.size ? megabytes(*model.size) : "-",
+                          std::string(name(model.state)), model.where.empty() ? "-" : model.where});
+  return table_text(table, columns);
+}
+
+}  // namespace
+
+int run_list(Session& session) {
+  const auto specs = session.select();
+  if (!specs) {
+    session.tell(specs.error());
+    return 1;
+  }
+  std::vector<ListedModel> models;
+  for (const ModelSpec& spec : *specs) models.push_back(look(spec, session.cache));
+  session.out << (session.options.json ? list_text(models, session.options.cache_dir)
+                                       : list_table(models, terminal_columns(STDOUT_FILENO)))
+              << std::flush;
+  return 0;
+}
+
+}  // namespace model_prep

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/commit_diff.h"
+
+#include <map>
+
+namespace model_prep {
+
+std::string_view name(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::added: return "added";
+    case ChangeKind::changed: return "changed";
+    case ChangeKind::removed: return "removed";
+  }
+  return "changed";
+}
+
+std::vector<Change> changes_between(const std::vector<RemoteFile>& before, const std::vector<RemoteFile>& now) {
+  struct Sides {
+    const RemoteFile* before{nullptr};
+    const RemoteFile* now{nullptr};
+  };
+  std::map<RepoPath, Sides> paths;
+  for (const RemoteFile& file : before) paths[file.path].before = &file;
+  for (const RemoteFile& file : now) paths[file.path].now = &file;
+  std::vector<Change> changes;
+  for (const auto& [path, sides] : paths) {
+    if (sides.before == nullptr)
+      changes.push_back({ChangeKind::added, path});
+    else if (sides.now == nullptr)
+      changes.push_back({ChangeKind::removed, path});
+    else if (sides.before->blob != sides.now->blob)
+      changes.push_back({ChangeKind::changed, path});
+  }
+  return changes;
+}
+
+}  // namespace model_prep

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/fetch_plan.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace model_prep {
+
+bool SnapshotView::satisfied() const {
+  return refs_right && tree_right && recorded && std::all_of(files.begin(), files.end(), [](const FileView& file) {
+           return file.state == BlobState::trusted && file.linked;
+         });
+}
+
+FetchPlan make_plan(std::span<const Planned> wanted) {
+  FetchPlan plan;
+  std::map<std::pair<RepoId, Digest>, std::size_t> seen;
+  for (const Planned& one : wanted) {
+    for (std::size_t i = 0; i < one.snapshot->files.size(); ++i) {
+      const RemoteFile& file = one.snapshot->files[i];
+      const FileView& view = one.view->files[i];
+      if (view.state == BlobState::trusted) continue;
+      const auto [at, is_new] = seen.try_emplace({one.snapshot->spec.repo, file.blob}, plan.jobs.size());
+      if (is_new)
+        plan.jobs.push_back({one.snapshot->spec.repo,
+                             one.snapshot->commit,
+                             file,
+                             view.state == BlobState::unverified,
+                             view.staged,
+                             {}});
+      std::vector<std::size_t>& models = plan.jobs[at->second].models;
+      if (models.empty() || models.back() != one.model) models.push_back(one.model);
+    }
+  }
+  std::stable_sort(plan.jobs.begin(), plan.jobs.end(),
+                   [](const FetchJob& a, const FetchJob& b) { return a.file.size > b.file.size; });
+  for (const FetchJob& job : plan.jobs) {
+    if (job.check_existing) continue;
+    plan.bytes += job.file.size;
+    plan.staged += job.staged;
+  }
+  return plan;
+}
+
+std::vector<std::string> refs_of(const ModelSpec& spec, const CommitId& commit) {
+  std::vector<std::string> refs = {commit.hex()};
+  const auto add = [&](const std::string& name) {
+    if (std::find(refs.begin(), refs.end(), name) == refs.end()) refs.push_back(name);
+  };
+  add(spec.revision.text());
+  add(spec.ref);
+  return refs;
+}
+
+Status check_refs(std::span<const ModelSpec> specs) {
+  std::map<std::pair<RepoId, std::string>, const ModelSpec*> claims;
+  for (const ModelSpec& spec : specs) {
+    for (const std::string& ref : {spec.ref, spec.revision.text()}) {  // as in refs_of
+      const auto [at, is_new] = claims.try_emplace({spec.repo, ref}, &spec);
+      if (!is_new && at->second->revision != spec.revision)
+        return Error{ErrorKind::usage,
+                     fmt::format("{} and {} both want refs/{} of {}, at different revisions", at->second->key, spec.key,
+                                 ref, spec.repo.text()),
+                     "give one of them another \"ref\" in the manifest, or run them into different caches"};
+    }
+  }
+  return ok();
+}
+
+}  // namespace model_prep

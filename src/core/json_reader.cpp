@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/json_reader.h"
+
+#include <algorithm>
+#include <limits>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "model_prep/base/text.h"
+
+namespace model_prep {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kDeepest = 64;  // the Hub's deepest answer, a model's info with its config, has about ten
+
+Error refused(std::string why) { return {ErrorKind::protocol, std::move(why), {}}; }
+
+/// nlohmann's parser calls this in the order of the text; `false` ends it. The parser itself keeps one bit a level.
+class Reader : public nlohmann::json_sax<Json> {
+ public:
+  Reader(const JsonShape& shape, const OnJsonEntry& on_entry) : shape_(shape), on_entry_(on_entry) {}
+
+  Result<JsonDocument> result() && {
+    if (error_) return *error_;
+    return std::move(document_);
+  }
+  bool too_deep() const { return too_deep_; }
+
+  bool null() override { return value(nullptr); }
+  bool boolean(bool) override { return value(JsonFields::Other{}); }
+  bool number_integer(number_integer_t number) override { return value(number); }
+  bool number_unsigned(number_unsigned_t number) override {
+    if (number > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) return value(JsonFields::Other{});
+    return value(static_cast<std::int64_t>(number));
+  }
+  bool number_float(number_float_t, const string_t&) override { return value(JsonFields::Other{}); }
+  bool string(string_t& text) override {
+    if (!in_collection() || !shape_.of_texts) return value(std::move(text));
+    entry_.name = open_.back().key;
+    entry_.text = std::move(text);
+    return use_entry();
+  }
+  bool binary(binary_t&) override { return value(JsonFields::Other{}); }
+  bool start_object(std::size_t) override { return start(Container::object); }
+  bool start_array(std::size_t) override { return start(Container::array); }
+  bool end_object() override { return end(); }
+  bool end_array() override { return end(); }
+  bool key(string_t& name) override {
+    open_.back().key = std::move(name);
+    return true;
+  }
+  bool parse_error(std::size_t position, const std::string&, const Json::exception&) override {
+    return fail(refused(fmt::format("no JSON at byte {}", position)));
+  }
+
+ private:
+  enum class Container : std::uint8_t { object, array };
+  struct Open {
+    Container container;
+    std::string key;  // the member that is being read
+  };
+
+  bool fail(Error error) {
+    error_ = std::move(error);
+    return false;
+  }
+  bool in_entry() const { return collection_depth_ != 0 && open_.size() > collection_depth_; }
+  bool in_collection() const { return collection_depth_ != 0 && open_.size() == collection_depth_; }
+
+  bool value(JsonFields::Value&& value) {
+    if (in_collection()) return fail(refused(no_entry()));
+    const bool of_document = open_.size() == 1 && open_.back().container == Container::object;
+    if (of_document && is_collection(open_.back().key))
+      return fail(refused(fmt::format("'{}' is neither a list nor an object", open_.back().key)));
+    return note(std::move(value));
+  }
+
+  bool is_collection(std::string_view name) const {
+    return !name.empty() &&
+           std::find(shape_.collections.begin(), shape_.collections.end(), name) != shape_.collections.end();
+  }
+
+  /// Keeps a member of the document or the entry, or of an object right in it, if it is wanted.
+  bool note(JsonFields::Value&& value) {
+    const std::size_t base = in_entry() ? collection_depth_ : 0;
+    const std::size_t depth = open_.size() - base;
+    if (depth != 1 && depth != 2) return true;
+    const bool in_array = std::any_of(open_.begin() + static_cast<std::ptrdiff_t>(base), open_.end(),
+                                      [](const Open& open) { return open.container == Container::array; });
+    if (in_array) return true;
+    const std::string name = depth == 1 ? open_.back().key : open_[base].key + "." + open_.back().key;
+    const auto wanted = std::find(shape_.fields.begin(), shape_.fields.end(), name);
+    if (wanted == shape_.fields.end()) return true;
+    JsonFields& fields = in_entry() ? entry_.fields : document_.fields;
+    return fields.add(*wanted, std::move(value)) || fail(refused(fmt::format("'{}' is there twice", name)));
+  }
+
+  bool start(Container container) {
+    if (open_.size() == kDeepest) {
+      too_deep_ = true;
+      return fail(refused(fmt::format("it is nested deeper than {} levels", kDeepest)));
+    }
+    if (in_collection()) {
+      if (container != Container::object || shape_.of_texts) return fail(refused(no_entry()));
+      entry_.name = open_.back().key;
+      entry_.fields.clear();
+    } else if (const auto collection = collection_here(container)) {
+      if (document_.has(*collection)) return fail(refused(fmt::format("'{}' is there twice", *collection)));
+      document_.collections.push_back(*collection);
+      entry_.collection = *collection;
+      collection_depth_ = open_.size() + 1;
+    } else if (!note(JsonFields::Other{})) {
+      return false;
+    }
+    open_.push_back({container, {}});
+    return true;
+  }
+
+  /// The collection that a container which begins here would be.
+  std::optional<std::string_view> collection_here(Container container) const {
+    if (open_.size() > 1 || (open_.size() == 1 && open_.back().container == Container::array)) return std::nullopt;
+    if (open_.empty() && container != Container::array) return std::nullopt;
+    const std::string_view name = open_.empty() ? std::string_view() : std::string_view(open_.back().key);
+    const auto found = std::find(shape_.collections.begin(), shape_.collections.end(), name);
+    if (found == shape_.collections.end() || (!open_.empty() && name.empty())) return std::nullopt;
+    return *found;
+  }
+
+  bool end() {
+    open_.pop_back();
+    if (in_collection()) {
+      return use_entry();
+    } else if (open_.size() < collection_depth_) {
+      collection_depth_ = 0;
+    }
+    return true;
+  }
+
+  bool use_entry() {
+    Status used = on_entry_(entry_);
+    return used || fail(used.error());
+  }
+  const char* no_entry() const { return shape_.of_texts ? "an entry is not a text" : "an entry is not an object"; }
+
+  const JsonShape& shape_;
+  const OnJsonEntry& on_entry_;
+  std::vector<Open> open_;
+  std::size_t collection_depth_{0};  // of the containers, the collection included; 0: in none
+  JsonEntry entry_;
+  JsonDocument document_;
+  std::optional<Error> error_;
+  bool too_deep_{false};
+};
+
+}  // namespace
+
+const JsonFields::Value* JsonFields::find(std::string_view name) const {
+  const auto found =
+      std::find_if(values_.begin(), values_.end(), [&](const auto& member) { return member.first == name; });
+  return found == values_.end() ? nullptr : &found->second;
+}
+
+std::optional<std::string> JsonFields::text(std::string_view name) const {
+  const Value* found = find(name);
+  if (found == nullptr || !std::holds_alternative<std::string>(*found)) return std::nullopt;
+  return std::get<std::string>(*found);
+}
+
+std::optional<std::int64_t> JsonFields::integer(std::string_view name) const {
+  const Value* found = find(name);
+  if (found == nullptr || !std::holds_alternative<std::int64_t>(*found)) return std::nullopt;
+  return std::get<std::int64_t>(*found);
+}
+
+bool JsonFields::has(std::string_view name) const {
+  const Value* found = find(name);
+  return found != nullptr && !std::holds_alternative<std::nullptr_t>(*found);
+}
+
+bool JsonFields::add(std::string_view name, Value value) {
+  if (find(name) != nullptr) return false;
+  values_.emplace_back(name, std::move(value));
+  return true;
+}
+
+bool JsonDocument::has(std::string_view collection) const {
+  return std::find(collections.begin(), collections.end(), collection) != collections.end();
+}
+
+Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape, const OnJsonEntry& on_entry) {
+  Reader reader(shape, on_entry);
+  Json::sax_parse(text, &reader);
+  return std::move(reader).result();
+}
+
+bool is_json_too_deep(std::string_view text) {
+  constexpr bool kStrict = true;
+  constexpr bool kComments = true;
+  const JsonShape shape;
+  const OnJsonEntry nobody;
+  Reader reader(shape, nobody);
+  Json::sax_parse(text, &reader, nlohmann::detail::input_format_t::json, kStrict, kComments);
+  return reader.too_deep();
+}
+
+}  // namespace model_prep

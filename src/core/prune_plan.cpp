@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/prune_plan.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+namespace model_prep {
+namespace {
+
+std::set<CommitId> kept_commits(const RepositoryView& view, const Pins& pins) {
+  std::set<CommitId> kept = pins.commits;
+  for (const auto& [name, commit] : view.refs)
+    if (!pins.of_manifest || pins.refs.contains(name)) kept.insert(commit);
+  return kept;
+}
+
+}  // namespace
+
+Cleanup plan_cleanup(const RepositoryView& view, const Pins& pins) {
+  Cleanup cleanup;
+  if (view.writer) {
+    cleanup.kept_because = fmt::format("{} is filling it", *view.writer);
+    return cleanup;
+  }
+  const std::set<CommitId> kept = kept_commits(view, pins);
+  const bool none_there =
+      std::none_of(kept.begin(), kept.end(), [&](const CommitId& commit) { return view.snapshots.contains(commit); });
+  if (none_there && !view.snapshots.empty())
+    cleanup.kept_because = "none of the revisions that are kept is in the cache";
+  std::set<Digest> linked = view.other_links;
+  for (const auto& [commit, snapshot] : view.snapshots)
+    if (none_there || kept.contains(commit)) linked.insert(snapshot.links.begin(), snapshot.links.end());
+  for (const auto& [commit, snapshot] : view.snapshots) {
+    if (none_there || kept.contains(commit)) continue;
+    Removal removal{commit, {}, snapshot.bytes};
+    for (const auto& [name, target] : view.refs)
+      if (target == commit) removal.refs.push_back(name);
+    for (const Digest& link : snapshot.links)
+      if (const auto blob = view.blobs.find(link); blob != view.blobs.end() && linked.insert(link).second) {
+        cleanup.blobs.push_back(link);
+        removal.bytes += blob->second;
+      }
+    cleanup.revisions.push_back(std::move(removal));
+  }
+  for (const auto& [blob, bytes] : view.blobs)
+    if (!linked.contains(blob)) {
+      cleanup.blobs.push_back(blob);
+      cleanup.unlinked_bytes += bytes;
+    }
+  std::copy_if(view.leftovers.begin(), view.leftovers.end(), std::back_inserter(cleanup.leftovers),
+               [](const Leftover& left) { return left.dead; });
+  cleanup.begun_bytes = view.begun_bytes;
+  return cleanup;
+}
+
+Cleanup done_of(const Cleanup& plan, const Cleanup& left) {
+  Cleanup done = plan;
+  done.begun_bytes = plan.begun_bytes - left.begun_bytes;
+  std::erase_if(done.revisions, [&](const Removal& removal) {
+    return std::any_of(left.revisions.begin(), left.revisions.end(),
+                       [&](const Removal& one) { return one.commit == removal.commit; });
+  });
+  const std::set<Digest> blobs(left.blobs.begin(), left.blobs.end());
+  std::erase_if(done.blobs, [&](const Digest& blob) { return blobs.contains(blob); });
+  std::erase_if(done.leftovers, [&](const Leftover& leftover) {
+    return std::any_of(left.leftovers.begin(), left.leftovers.end(),
+                       [&](const Leftover& one) { return one.path == leftover.path; });
+  });
+  return done;
+}
+
+std::int64_t bytes_of(const Cleanup& cleanup, const RepositoryView& view) {
+  std::int64_t bytes = cleanup.begun_bytes;
+  for (const Removal& removal : cleanup.revisions) bytes += view.snapshots.at(removal.commit).bytes;
+  for (const Digest& blob : cleanup.blobs) bytes += view.blobs.at(blob);
+  for (const Leftover& left : cleanup.leftovers) bytes += left.bytes;
+  return bytes;
+}
+
+}  // namespace model_prep

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/rate_limiter.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace model_prep {
+namespace {
+
+constexpr std::int64_t kHighestRate = std::int64_t{1} << 50;
+
+/// K, M or G.
+std::optional<int> power_of(std::string_view suffix) {
+  if (suffix.empty()) return 0;
+  const auto found = std::string_view("KMGkmg").find(suffix.front());
+  if (suffix.size() > 1 || found == std::string_view::npos) return std::nullopt;
+  return static_cast<int>(found % 3) + 1;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> parse_rate(std::string_view text) {
+  std::int64_t rate = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
+  const auto power = power_of(text.substr(static_cast<std::size_t>(rest - text.data())));
+  if (error != std::errc{} || !power || rate < 0 || rate > kHighestRate >> (10 * *power)) return std::nullopt;
+  rate <<= 10 * *power;
+  return rate < kLowestRate ? std::nullopt : std::optional(rate);
+}
+
+bool Throttle::take(TransferId id, std::int64_t bytes, TimePoint now) {
+  if (now < paid_off_) {
+    held_.push_back(id);
+    return false;
+  }
+  const TimePoint from = paid_off_ == TimePoint::min() ? now : std::max(paid_off_, now - kCredit);
+  constexpr std::int64_t kSecond = std::chrono::nanoseconds(std::chrono::seconds(1)).count();
+  paid_off_ = from + std::chrono::nanoseconds(bytes * kSecond / rate_ + 1);  // a piece is no 8 GB: it does not overflow
+  return true;
+}
+
+std::optional<TransferId> Throttle::next(TimePoint now) {
+  if (due() > now) return std::nullopt;
+  const TransferId id = held_.front();
+  held_.pop_front();
+  return id;
+}
+
+}  // namespace model_prep

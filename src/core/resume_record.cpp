@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/resume_record.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "model_prep/base/digest.h"
+
+namespace model_prep {
+namespace {
+
+constexpr std::string_view kMark = "model-prep-2";
+constexpr std::size_t kHalf = 8;  // digits of a tag on each side of its hyphen
+constexpr std::size_t kLongestOwner = 300;
+
+template <class T>
+bool read_number(std::string_view text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
+bool is_plain(std::string_view text) {
+  return !text.empty() && text.size() <= kLongestOwner &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+}  // namespace
+
+std::optional<WriterTag> WriterTag::parse(std::string_view text) {
+  if (text.size() != 2 * kHalf + 1 || text[kHalf] != '-') return std::nullopt;
+  if (!is_lower_hex(text.substr(0, kHalf), kHalf) || !is_lower_hex(text.substr(kHalf + 1), kHalf)) return std::nullopt;
+  return WriterTag(std::string(text));
+}
+
+bool WriterTag::same_machine(const WriterTag& other) const {
+  const std::string_view machine = std::string_view(text_).substr(0, kHalf);
+  return machine == std::string_view(other.text_).substr(0, kHalf) &&
+         machine.find_first_not_of('0') != std::string_view::npos;
+}
+
+std::string resume_text(const ResumeRecord& record) {
+  return fmt::format("{} {} {} {} {} {} {}\n", kMark, record.owner, record.writer.text(), record.file.text(),
+                     record.beat, record.size, record.have.text());
+}
+
+std::optional<ResumeRecord> parse_resume(std::string_view text) {
+  const std::size_t end = text.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;  // torn
+  std::array<std::string_view, 7> words;
+  std::string_view line = text.substr(0, end);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::size_t space = i + 1 < words.size() ? line.find(' ') : line.size();
+    if (space == std::string_view::npos) return std::nullopt;
+    words[i] = line.substr(0, space);
+    line.remove_prefix(std::min(space + 1, line.size()));
+  }
+  const auto writer = WriterTag::parse(words[2]);
+  const auto file = WriterTag::parse(words[3]);
+  if (words[0] != kMark || !is_plain(words[1]) || !writer || !file) return std::nullopt;
+  ResumeRecord record{std::string(words[1]), *writer, *file, 0, 0, {}};
+  if (!read_number(words[4], record.beat) || !read_number(words[5], record.size)) return std::nullopt;
+  const auto have = RangeSet::parse(words[6], record.size);
+  if (!have) return std::nullopt;
+  record.have = *have;
+  return record;
+}
+
+Claim claim_of(const Claimed& claimed, const WriterTag& mine) {
+  const auto& theirs = claimed.theirs;
+  if (!theirs && !claimed.torn) return Claim::begin;
+  if (claimed.lock_excludes && (!theirs || (mine.same_machine(theirs->writer) && mine.same_machine(theirs->file))))
+    return theirs ? Claim::go_on : Claim::begin;
+  if (!claimed.gone_silent) return Claim::wait;
+  return theirs ? Claim::copy : Claim::begin;
+}
+
+}  // namespace model_prep

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/snapshot_record.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "model_prep/core/json_reader.h"
+#include "model_prep/core/file_selection.h"
+
+namespace model_prep {
+namespace {
+
+constexpr int kRecordFormat = 1;
+constexpr int kTreeFormat = 1;
+
+constexpr std::string_view kFileFields[] = {"format_version", "size", "blob_id", "lfs_sha256", "lfs_size", "xet_hash"};
+constexpr std::string_view kTreeCollections[] = {"files"};
+constexpr std::string_view kRecordFields[] = {"format",   "size",     "blob_id",  "lfs_sha256",
+                                              "lfs_size", "xet_hash", "mtime_ns", "sha256"};
+constexpr std::string_view kRecordCollections[] = {"listing", "blobs"};
+
+Status odd() { return Error{ErrorKind::protocol, "not what was written", {}}; }  // nobody reads it
+
+/// Reads one file of a listing; the keys are huggingface_hub's (TreeCache), so that record and tree share them.
+Status add_file(Listing& listing, const JsonEntry& entry) {
+  const bool lfs = entry.fields.has("lfs_sha256");
+  const auto name = RepoPath::parse(entry.name);
+  const auto oid = Digest::parse(entry.fields.text("blob_id").value_or(""));
+  const auto blob = lfs ? Digest::parse(entry.fields.text("lfs_sha256").value_or("")) : oid;
+  const auto size = entry.fields.integer(lfs ? "lfs_size" : "size");
+  if (!name || !oid || !blob || !size || !entry.fields.integer("size")) return odd();
+  if (oid->kind() != DigestKind::git_sha1 || (blob->kind() == DigestKind::sha256) != lfs) return odd();
+  const bool odd_hash = entry.fields.has("xet_hash") && !entry.fields.text("xet_hash");
+  if (entry.fields.has("lfs_size") != lfs || *size < 0 || *size > kLargestFile || odd_hash) return odd();
+  listing.files.push_back({.path = *name,
+                           .size = *size,
+                           .blob = *blob,
+                           .oid = *oid,
+                           .expected_sha256 = {},
+                           .xet_hash = entry.fields.text("xet_hash").value_or(""),
+                           .locked = false});
+  return ok();
+}
+
+Status add_blob(Record& record, const JsonEntry& entry) {
+  const auto blob = Digest::parse(entry.name);
+  const auto sha256 = Digest::parse(entry.fields.text("sha256").value_or(""));
+  const auto size = entry.fields.integer("size");
+  const auto mtime_ns = entry.fields.integer("mtime_ns");
+  if (!blob || !sha256 || sha256->kind() != DigestKind::sha256 || !size || !mtime_ns) return odd();
+  return record.blobs.emplace(*blob, VerifiedBlob{*size, *mtime_ns, *sha256}).second ? ok() : odd();
+}
+
+/// What somebody planted shall not fail later in the hub's name.
+bool is_possible(Listing& listing) { return check_listing(listing, {}).has_value(); }
+
+enum class Escape : std::uint8_t { needed, all_but_ascii };
+
+std::string quoted(const std::string& text, Escape escape) {
+  return nlohmann::json(text).dump(-1, ' ', escape == Escape::all_but_ascii);
+}
+
+/// `{…}` of a listing, as a member of the document: in Python's layout with one blank a level. Written by hand because
+/// members must keep their order, and the JSON library's objects that keep it take quadratic time.
+std::optional<std::string> files_text(const std::vector<RemoteFile>& listing, Escape escape) {
+  std::map<std::string_view, const RemoteFile*> sorted;
+  for (const RemoteFile& file : listing) sorted.emplace(file.path.text(), &file);
+  std::string text = "{";
+  for (const auto& [path, file] : sorted) {
+    if (!file->oid) return std::nullopt;
+    text += fmt::format("{}\n  {}: {{\n   \"size\": {},\n   \"blob_id\": \"{}\"", text.size() > 1 ? "," : "",
+                        quoted(file->path.text(), escape), file->size, file->oid->hex());
+    if (file->blob.kind() == DigestKind::sha256)
+      text += fmt::format(",\n   \"lfs_sha256\": \"{}\",\n   \"lfs_size\": {}", file->blob.hex(), file->size);
+    if (is_lower_hex(file->xet_hash, 64)) text += fmt::format(",\n   \"xet_hash\": \"{}\"", file->xet_hash);
+    text += "\n  }";
+  }
+  return text + (sorted.empty() ? "}" : "\n }");
+}
+
+std::string blobs_text(const std::map<Digest, VerifiedBlob>& blobs) {
+  std::string text = "{";
+  for (const auto& [blob, verified] : blobs)
+    text +=
+        fmt::format("{}\n  \"{}\": {{\n   \"size\": {},\n   \"mtime_ns\": {},\n   \"sha256\": \"{}\"\n  }}",
+                    text.size() > 1 ? "," : "", blob.hex(), verified.size, verified.mtime_ns, verified.sha256.hex());
+  return text + (blobs.empty() ? "}" : "\n }");
+}
+
+}  // namespace
+
+std::string record_text(const Record& record) {
+  std::string text = fmt::format("{{\n \"format\": {}", kRecordFormat);
+  if (const auto files = files_text(record.listing, Escape::needed); files && !record.listing.empty())
+    text += ",\n \"listing\": " + *files;
+  return text + ",\n \"blobs\": " + blobs_text(record.blobs) + "\n}\n";
+}
+
+std::optional<Record> parse_record(std::string_view text) {
+  Record record;
+  Listing listing;
+  const auto document =
+      read_json(text, {.collections = kRecordCollections, .fields = kRecordFields}, [&](const JsonEntry& entry) {
+        return entry.collection == "blobs" ? add_blob(record, entry) : add_file(listing, entry);
+      });
+  if (!document || document->fields.integer("format") != kRecordFormat || !document->has("blobs")) return std::nullopt;
+  if (!is_possible(listing)) return std::nullopt;
+  record.listing = std::move(listing.files);
+  return record;
+}
+
+std::optional<std::string> tree_text(const std::vector<RemoteFile>& listing) {
+  const auto files = files_text(listing, Escape::all_but_ascii);
+  if (!files) return std::nullopt;
+  return fmt::format("{{\n \"format_version\": {},\n \"files\": {}\n}}", kTreeFormat, *files);
+}
+
+std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text) {
+  Listing listing;
+  const auto document = read_json(text, {.collections = kTreeCollections, .fields = kFileFields},
+                                  [&](const JsonEntry& entry) { return add_file(listing, entry); });
+  if (!document || document->fields.integer("format_version") != kTreeFormat || !document->has("files"))
+    return std::nullopt;
+  if (!is_possible(listing)) return std::nullopt;
+  return std::move(listing.files);
+}
+
+}  // namespace model_prep

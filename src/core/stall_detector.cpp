@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/stall_detector.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace model_prep {
+
+void Pace::moved(std::int64_t bytes, TimePoint now) {
+  last_ = now;
+  if (!window_) window_ = now;
+  bytes_ += bytes;
+  if (bytes_ < kDrip * stall_.count()) return;
+  bytes_ = 0;
+  window_.reset();
+}
+
+void Pace::hold() {
+  last_.reset();
+  window_.reset();
+  bytes_ = 0;
+}
+
+TimePoint Pace::due() const {
+  if (!last_) return TimePoint::max();
+  return std::min(*last_, window_.value_or(*last_)) + stall_;
+}
+
+Error Pace::fault() const {
+  // A window whose bytes came as good as at once, long ago, is a silence too.
+  if (!window_ || *last_ - *window_ < std::chrono::seconds(1))
+    return {ErrorKind::timeout, fmt::format("nothing came for {} s", stall_.count()), {}};
+  return {ErrorKind::timeout, fmt::format("only {} bytes came in {} s", bytes_, stall_.count()), {}};
+}
+
+}  // namespace model_prep

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/io/hasher.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+namespace model_prep {
+namespace {
+
+constexpr std::int64_t kStep = 1024 * 1024;  // between two looks at what else there is to do
+constexpr std::size_t kBlock = 128 * 1024;   // stays in the second-level cache, where it is read from then
+
+struct FreeContext {
+  void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
+};
+
+/// One running digest.
+class Running {
+ public:
+  explicit Running(DigestKind kind) : kind_(kind), context_(EVP_MD_CTX_new()) {
+    check(context_ &&
+          EVP_DigestInit_ex(context_.get(), kind == DigestKind::sha256 ? EVP_sha256() : EVP_sha1(), nullptr));
+  }
+  void update(std::string_view bytes) { check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size())); }
+  Digest finish() {
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned int length = 0;
+    check(EVP_DigestFinal_ex(context_.get(), bytes, &length));
+    return Digest::from_bytes(kind_, {bytes, length});
+  }
+
+ private:
+  static void check(int good) {
+    if (good != 1) throw FatalError({ErrorKind::internal, "the crypto library refuses to hash", {}});
+  }
+  DigestKind kind_;
+  std::unique_ptr<EVP_MD_CTX, FreeContext> context_;
+};
+
+std::string git_header(std::int64_t size) { return fmt::format("blob {}", size) + '\0'; }
+
+}  // namespace
+
+Digest sha256_of(std::string_view bytes) {
+  Running digest(DigestKind::sha256);
+  digest.update(bytes);
+  return digest.finish();
+}
+
+Digest git_sha1_of(std::string_view bytes) {
+  Running digest(DigestKind::git_sha1);
+  digest.update(git_header(static_cast<std::int64_t>(bytes.size())));
+  digest.update(bytes);
+  return digest.finish();
+}
+
+struct Hasher::Task {
+  Task(HashTicket number, UniqueFd file, std::int64_t length, DigestKind kind, AfterHash then)
+      : ticket(number), fd(std::move(file)), size(length), after(then), sha256(DigestKind::sha256) {
+    if (kind != DigestKind::git_sha1) return;
+    git_sha1.emplace(DigestKind::git_sha1);
+    git_sha1->update(git_header(size));
+  }
+  std::optional<Error> read_until(std::int64_t until, std::span<char> block);
+  HashEvent finish();
+
+  HashTicket ticket;
+  UniqueFd fd;
+  std::int64_t size;
+  AfterHash after;
+  Running sha256;
+  std::optional<Running> git_sha1;
+  std::int64_t done{0};        // of the thread that has taken it
+  std::int64_t told{0};        // the same, for the others
+  std::int64_t watermark{-1};  // guarded by the hasher's mutex, as are these two
+  bool cancelled{false};
+  bool taken{false};  // by a thread, to which all above belongs meanwhile
+};
+
+std::optional<Error> Hasher::Task::read_until(std::int64_t until, std::span<char> block) {
+  while (done < until) {
+    const auto wanted = std::min(block.size(), static_cast<std::size_t>(until - done));
+    const ssize_t count = pread(fd.get(), block.data(), wanted, done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return io_error("read back", "a file being verified", errno);
+    if (count == 0) return Error{ErrorKind::io, "a file being verified became shorter", {}};
+    const std::string_view bytes(block.data(), static_cast<std::size_t>(count));
+    sha256.update(bytes);
+    if (git_sha1) git_sha1->update(bytes);
+    done += count;
+  }
+  return std::nullopt;
+}
+
+HashEvent Hasher::Task::finish() {
+  HashEvent event{.ticket = ticket, .sha256 = {}, .git_sha1 = {}, .error = {}};
+  if (after == AfterHash::sync && fdatasync(fd.get()) != 0) {
+    event.error = io_error("sync", "a verified file", errno);
+    return event;
+  }
+  event.sha256 = sha256.finish();
+  if (git_sha1) event.git_sha1 = git_sha1->finish();
+  return event;
+}
+
+Hasher::Hasher(std::function<void()> wake, std::size_t threads) : wake_(std::move(wake)) {
+  try {
+    while (threads_.size() < threads) threads_.emplace_back([this] { run(); });
+  } catch (const std::system_error&) {
+    if (threads_.empty()) throw;  // a limit of processes: fewer will do
+  }
+}
+
+Hasher::~Hasher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+HashTicket Hasher::open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after) {
+  const std::lock_guard lock(mutex_);
+  const HashTicket ticket = next_++;
+  tasks_.emplace(ticket, std::make_unique<Task>(ticket, std::move(fd), size, kind, after));
+  return ticket;
+}
+
+void Hasher::advance(HashTicket ticket, std::int64_t watermark) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = tasks_.find(ticket);
+    if (found == tasks_.end()) return;
+    found->second->watermark = std::max(found->second->watermark, watermark);
+  }
+  work_.notify_one();
+}
+
+void Hasher::cancel(HashTicket ticket) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = tasks_.find(ticket); found != tasks_.end()) found->second->cancelled = true;
+  work_.notify_one();
+}
+
+std::vector<HashEvent> Hasher::take_all() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(events_, {});
+}
+
+std::int64_t Hasher::progress(HashTicket ticket) {
+  const std::lock_guard lock(mutex_);
+  const auto found = tasks_.find(ticket);
+  return found == tasks_.end() ? 0 : found->second->told;
+}
+
+/// The first task with something to read, or that is whole. Drops cancelled ones on the way.
+Hasher::Task* Hasher::ready() {
+  for (auto it = tasks_.begin(); it != tasks_.end();) {
+    Task& task = *it->second;
+    if (task.taken) {
+      ++it;
+      continue;
+    }
+    if (task.cancelled) {
+      it = tasks_.erase(it);
+      continue;
+    }
+    if (task.watermark > task.done || task.watermark == task.size) return &task;
+    ++it;
+  }
+  return nullptr;
+}
+
+void Hasher::run() {
+  std::string block(kBlock, '\0');
+  std::unique_lock lock(mutex_);
+  while (true) {
+    Task* task = nullptr;
+    work_.wait(lock, [&] { return stopping_ || (task = ready()) != nullptr; });
+    if (stopping_) return;
+    step(*task, lock, block);
+  }
+}
+
+/// Gives the mutex up while it reads. The task stays where it is meanwhile: nobody erases one that is taken.
+void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char> block) {
+  const std::int64_t from = task.done;
+  const std::int64_t until = std::min(task.watermark, from + kStep);
+  task.taken = true;
+  lock.unlock();
+  std::optional<Error> error = task.read_until(until, block);
+  lock.lock();
+  task.taken = false;
+  task.told = task.done;
+  if (task.cancelled || stopping_ || (!error && task.done < task.size)) return;
+  task.taken = true;
+  lock.unlock();
+  HashEvent event =
+      error ? HashEvent{.ticket = task.ticket, .sha256 = {}, .git_sha1 = {}, .error = std::move(error)} : task.finish();
+  lock.lock();
+  if (!task.cancelled) events_.push_back(std::move(event));
+  tasks_.erase(HashTicket{task.ticket});
+  lock.unlock();
+  wake_();
+  lock.lock();
+}
+
+}  // namespace model_prep

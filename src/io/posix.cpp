@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/io/posix.h"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <random>
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "model_prep/base/digest.h"
+
+namespace model_prep {
+namespace {
+
+constexpr mode_t kFolderMode = 0777;
+constexpr mode_t kFileMode = 0666;
+
+std::string errno_text(int error_number) {
+  std::array<char, 256> buffer{};
+  return strerror_r(error_number, buffer.data(), buffer.size());  // the GNU variant: gives the text, wherever it lies
+}
+
+FileFacts facts_of(const struct stat& found) {
+  return {.is_file = S_ISREG(found.st_mode),
+          .is_folder = S_ISDIR(found.st_mode),
+          .is_link = S_ISLNK(found.st_mode),
+          .size = found.st_size,
+          .mtime_ns = std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec,
+          .device = found.st_dev,
+          .inode = found.st_ino,
+          .names = found.st_nlink,
+          .mode = found.st_mode & 07777U};
+}
+
+/// Who we are and whose the nearest existing folder is: all that is needed to mend it.
+std::string permission_hint(const std::string& path, int error_number) {
+  if (error_number == EROFS) return "the file system is mounted read-only: mount it writable, or choose another folder";
+  std::string at = path;
+  struct stat found {};
+  while (stat(at.c_str(), &found) != 0 && at.size() > 1) at = parent_of(at);
+  return fmt::format(
+      "this process is uid {} gid {}; {} has mode {:04o} and belongs to uid {} gid {}: let this user "
+      "write there (chown, chmod g+w, fsGroup) or run as its owner",
+      geteuid(), getegid(), at, found.st_mode & 07777, found.st_uid, found.st_gid);
+}
+
+Status write_all(int fd, std::string_view text, const std::string& path) {
+  while (!text.empty()) {
+    const ssize_t count = write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return io_error("write", path, errno);
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return ok();
+}
+
+}  // namespace
+
+UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+UniqueFd::~UniqueFd() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Error io_error(std::string_view operation, const std::string& path, int error_number) {
+  const std::string message = fmt::format("cannot {} {}: {}", operation, path, errno_text(error_number));
+  switch (error_number) {
+    case ENOSPC: return {ErrorKind::disk_full, message, "free some space on that volume; the next run resumes"};
+    case EDQUOT: return {ErrorKind::disk_full, message, "the quota is used up: raise it; the next run resumes"};
+    case EFBIG: return {ErrorKind::disk_full, message, "the file system or a limit allows no file of that size"};
+    case EACCES:
+    case EPERM:
+    case EROFS: return {ErrorKind::permission, message, permission_hint(path, error_number)};
+    default: return {ErrorKind::io, message, {}};
+  }
+}
+
+std::optional<FileFacts> facts(const std::string& path) {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0) return std::nullopt;
+  return facts_of(found);
+}
+
+std::optional<FileFacts> own_facts(const std::string& path) {
+  struct stat found {};
+  if (lstat(path.c_str(), &found) != 0) return std::nullopt;
+  return facts_of(found);
+}
+
+std::optional<FileFacts> facts(int fd) {
+  struct stat found {};
+  if (fstat(fd, &found) != 0) return std::nullopt;
+  return facts_of(found);
+}
+
+std::optional<std::string> link_text(const std::string& path) {
+  std::array<char, 4096> buffer{};
+  const ssize_t length = readlink(path.c_str(), buffer.data(), buffer.size());
+  if (length < 0 || static_cast<std::size_t>(length) == buffer.size()) return std::nullopt;
+  return std::string(buffer.data(), static_cast<std::size_t>(length));
+}
+
+std::optional<std::string> read_file(const std::string& path, std::size_t most) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  return fd ? read_file(fd.get(), most) : std::nullopt;
+}
+
+std::optional<std::string> read_file(int fd, std::size_t most) {
+  const auto found = facts(fd);
+  if (!found || !found->is_file || static_cast<std::size_t>(found->size) > most) return std::nullopt;
+  std::string content(static_cast<std::size_t>(found->size), '\0');
+  std::size_t done = 0;
+  while (done < content.size()) {
+    const ssize_t count = pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  content.resize(done);
+  return content;
+}
+
+Result<UniqueFd> open_for_reading(const std::string& path) {
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return io_error("open", path, errno);
+  const auto found = facts(fd.get());
+  if (!found || !found->is_file) return Error{ErrorKind::io, fmt::format("{} is not a regular file", path), {}};
+  return fd;
+}
+
+Status make_folders(const std::string& path) {
+  if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
+  if (errno == ENOENT && path.size() > 1) {
+    if (Status parent = make_folders(parent_of(path)); !parent) return parent;
+    if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
+  }
+  const int error_number = errno;
+  if (const auto found = facts(path); found && found->is_folder) return ok();  // also where mkdir says EACCES or EROFS
+  return io_error("make folder", path, error_number);
+}
+
+Status append_to_file(const std::string& path, std::string_view text) {
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, kFileMode));
+  if (!fd) return io_error("open", path, errno);
+  return write_all(fd.get(), text, path);
+}
+
+Status fill_file_if_there(const std::string& path, std::string_view text) {
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!fd) return ok();
+  const auto found = facts(fd.get());
+  if (!found || !found->is_file) return ok();
+  if (ftruncate(fd.get(), 0) != 0) return io_error("empty", path, errno);
+  return write_all(fd.get(), text, path);
+}
+
+Status write_at(int fd, std::span<const char> bytes, std::int64_t offset, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t count = pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return io_error("write", path, errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += count;
+  }
+  return ok();
+}
+
+SignalFd::SignalFd() {
+  sigset_t signals{};
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file size: the write's EFBIG says it better
+  if (pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0)
+    fd_ = UniqueFd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd_) throw FatalError({ErrorKind::internal, "cannot receive signals", {}});
+}
+
+std::optional<int> SignalFd::read() const {
+  signalfd_siginfo info{};
+  if (::read(fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return std::nullopt;
+  return static_cast<int>(info.ssi_signo);
+}
+
+void SignalFd::end_at_next() const {
+  struct sigaction action {};
+  // Also as process 1, which ignores default actions. Not by _exit, which a sanitizer makes unsafe in a handler.
+  action.sa_handler = [](int number) { syscall(SYS_exit_group, 128 + number); };
+  sigset_t signals{};
+  sigemptyset(&signals);
+  for (const int number : {SIGINT, SIGTERM}) {
+    sigaction(number, &action, nullptr);
+    sigaddset(&signals, number);
+  }
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+unsigned current_umask() {
+  const mode_t mask = umask(077);
+  umask(mask);
+  return mask;
+}
+
+std::optional<TerminalSize> terminal_size(int fd) {
+  winsize size{};
+  if (isatty(fd) != 1 || ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return std::nullopt;
+  return TerminalSize{size.ws_col, size.ws_row};
+}
+
+std::optional<int> terminal_columns(int fd) {
+  const auto size = terminal_size(fd);
+  return size ? std::optional(size->columns) : std::nullopt;
+}
+
+std::optional<DiskSpace> disk_space(const std::string& path) {
+  std::string at = path;
+  struct statvfs found {};
+  while (statvfs(at.c_str(), &found) != 0) {
+    if (at.size() <= 1) return std::nullopt;
+    at = parent_of(at);
+  }
+  DiskSpace space{.bytes = static_cast<std::int64_t>(found.f_bavail * found.f_frsize), .inodes = {}};
+  if (found.f_files > 0) space.inodes = static_cast<std::int64_t>(found.f_favail);
+  return space;
+}
+
+std::string canonical_path(const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (error) return path;
+  const auto canonical = std::filesystem::weakly_canonical(absolute, error);
+  std::string text = (error ? absolute.lexically_normal() : canonical).string();
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+std::string relative_path(const std::string& to, const std::string& from_folder) {
+  return std::filesystem::path(to).lexically_relative(from_folder).string();
+}
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string random_hex(std::size_t digits) {
+  std::random_device device;
+  std::string text;
+  while (text.size() < digits) text += fmt::format("{:08x}", device());
+  text.resize(digits);
+  return text;
+}
+
+std::string process_name() {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
+  return fmt::format("{}:{}", host.data(), getpid());
+}
+
+std::string machine_name() {
+  std::array<char, 8> digits{};
+  // Not read_file: the kernel's own files have size 0.
+  const UniqueFd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  const bool known = fd && read(fd.get(), digits.data(), digits.size()) == static_cast<ssize_t>(digits.size()) &&
+                     is_lower_hex({digits.data(), digits.size()}, digits.size());
+  return known ? std::string(digits.data(), digits.size()) : std::string(digits.size(), '0');
+}
+
+}  // namespace model_prep

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where files go under every combination of variables, and the older places that lead to them (product.md section 3).
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kFolder = "models--org--small";
+
+/// The one real folder behind what lies at `place`, relative to the machine's folder; empty if there is none.
+std::string real_folder(const Machine& machine, const fs::path& place) {
+  std::error_code error;
+  const fs::path real = fs::canonical(place / kFolder, error);
+  return error ? std::string() : real.lexically_relative(machine.folder()).string();
+}
+
+struct Place {
+  const char* name;
+  ProgramEnvironment variables;      ///< paths below the machine's folder
+  std::vector<std::string> options;  ///< likewise, of --cache-dir
+  std::string cache;
+  std::vector<std::string> views;
+};
+
+ProgramEnvironment absolute(const Machine& machine, ProgramEnvironment variables) {
+  for (auto& [name, value] : variables)
+    if (!value.empty()) value = machine.folder() / value;
+  return variables;
+}
+
+}  // namespace
+
+TEST_CASE("the cache lies where the variables say, and the older places lead there") {
+  const Place place = GENERATE(
+      Place{"HF_HOME", {{"HF_HOME", "m"}}, {}, "m/hub", {"m"}},
+      Place{
+          "HF_HOME and TRANSFORMERS_CACHE alike", {{"HF_HOME", "m"}, {"TRANSFORMERS_CACHE", "m"}}, {}, "m/hub", {"m"}},
+      Place{"TRANSFORMERS_CACHE elsewhere", {{"HF_HOME", "m"}, {"TRANSFORMERS_CACHE", "t"}}, {}, "m/hub", {"m", "t"}},
+      Place{"HF_HUB_CACHE", {{"HF_HOME", "m"}, {"HF_HUB_CACHE", "c"}}, {}, "c", {"m", "m/hub"}},
+      Place{"HUGGINGFACE_HUB_CACHE", {{"HF_HOME", ""}, {"HUGGINGFACE_HUB_CACHE", "c"}}, {}, "c", {}},
+      Place{"the newer of two",
+            {{"HF_HUB_CACHE", "c"}, {"HUGGINGFACE_HUB_CACHE", "d"}, {"HF_HOME", "m"}},
+            {},
+            "c",
+            {"m"}},
+      Place{"--cache-dir", {{"HF_HOME", "m"}, {"HF_HUB_CACHE", "c"}}, {"x"}, "x", {"m", "m/hub"}},
+      Place{"a flat cache in HF_HOME", {{"HF_HOME", "m"}}, {"m"}, "m", {"m/hub"}},
+      Place{"XDG_CACHE_HOME", {{"HF_HOME", ""}, {"XDG_CACHE_HOME", "x"}}, {}, "x/huggingface/hub", {}},
+      Place{"HOME", {{"HF_HOME", ""}, {"HOME", "h"}}, {}, "h/.cache/huggingface/hub", {}});
+  INFO(place.name);
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  std::vector<std::string> arguments = {"org/small", "--summary", "-"};
+  for (const std::string& folder : place.options) {
+    arguments.insert(arguments.end(), {"--cache-dir", machine.folder() / folder});
+  }
+  const Run run = machine.run(arguments, absolute(machine, place.variables));
+  CHECK(run.exit_code == 0);
+  CHECK(nlohmann::json::parse(run.out)["cache_dir"] == (machine.folder() / place.cache).string());
+  CHECK(real_folder(machine, machine.folder() / place.cache) == place.cache + "/" + kFolder);
+  for (const std::string& view : place.views) {
+    CHECK(real_folder(machine, machine.folder() / view) == place.cache + "/" + kFolder);
+    CHECK(fs::read_symlink(machine.folder() / view / kFolder).is_relative());
+  }
+}
+
+TEST_CASE("a real folder in an older place stays the real one and is used") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/small", "--cache-dir", machine.home()}).exit_code == 0);
+  fs::remove_all(machine.cache());  // the view of the flat cache
+  hub.clear_requests();
+  const Run run = machine.run({"org/small"});
+  CHECK(run.exit_code == 0);
+  CHECK(hub.requests("payload").empty());
+  CHECK_FALSE(fs::is_symlink(machine.home() / kFolder));
+  CHECK(fs::read_symlink(machine.cache() / kFolder) == "../" + kFolder);
+}
+
+TEST_CASE("a dry run adopts nothing, but knows what is there") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/small", "--cache-dir", machine.home()}).exit_code == 0);
+  fs::remove_all(machine.cache());
+  const Run run = machine.run({"org/small", "--dry-run"});
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.out, "0.0 kB to fetch"));
+  CHECK_FALSE(fs::exists(machine.cache()));
+}
+
+TEST_CASE("a second real folder in an older place is told and left alone") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  write_text(machine.cache() / kFolder / "blobs/x", "");
+  write_text(machine.home() / kFolder / "of-another-tool", "");
+  const Run run = machine.run({"org/small"});
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "folder of its own"));
+  CHECK(fs::exists(machine.home() / kFolder / "of-another-tool"));
+}
+
+TEST_CASE("a view that was removed comes back without a request") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/small@" + main_of(repo)}).exit_code == 0);
+  fs::remove(machine.home() / kFolder);
+  hub.clear_requests();
+  CHECK(machine.run({"org/small@" + main_of(repo)}).exit_code == 0);
+  CHECK(hub.requests().empty());
+  CHECK(fs::read_symlink(machine.home() / kFolder) == "hub/" + kFolder);
+}
+
+TEST_CASE("a view that leads nowhere is set right") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  fs::create_directories(machine.home());
+  fs::create_symlink("nowhere", machine.home() / kFolder);
+  CHECK(machine.run({"org/small"}).exit_code == 0);
+  CHECK(fs::read_symlink(machine.home() / kFolder) == "hub/" + kFolder);
+}
+
+TEST_CASE("a cache behind a symlink is used where it really lies") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  fs::create_directories(machine.folder() / "volume");
+  fs::create_directory_symlink("volume", machine.folder() / "home");
+  CHECK(machine.run({"org/small"}).exit_code == 0);
+  CHECK(tree_of(machine.folder() / "volume/hub") == published(repo));
+}
+
+TEST_CASE("the summary lies in HF_HOME, or in the cache where only that was named") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  CHECK(fs::exists(machine.summary()));
+  const fs::path cache = machine.folder() / "cache";
+  REQUIRE(machine.run({"org/small"}, {{"HF_HOME", ""}, {"HF_HUB_CACHE", cache}}).exit_code == 0);
+  CHECK(fs::exists(cache / "model-prep-summary.json"));
+}
+
+TEST_CASE("a summary that cannot be written is a warning and no failure") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  const Run run = machine.run({"org/small", "--summary", "/proc/no/summary.json"});
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "the summary is not written"));
+}
+
+TEST_CASE("neither HOME nor HF_HOME is needed when the cache is named") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  const ProgramEnvironment bare = {{"HF_HOME", ""}};
+  CHECK(machine.run({"org/small", "--cache-dir", machine.folder() / "c"}, bare).exit_code == 0);
+  const Run nowhere = machine.run({"org/small"}, bare);
+  CHECK(nowhere.exit_code == 1);
+  CHECK(contains(nowhere.err, "HF_HOME"));
+}
+
+}  // namespace model_prep::testing

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+// cleanup: what is no longer pinned goes, with its refs and the blobs that nothing else has; all else stays.
+#include <signal.h>
+#include <sys/file.h>
+
+#include <fstream>
+#include <thread>
+
+#include "test_host.h"
+#include "support/catch.h"
+#include "tree_check.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kOldSize = 300'000;
+const std::string kOld(40, 'a');
+const std::string kNew(40, 'b');
+const std::string kThird(40, 'c');
+
+/// Two commits with one plain file in common; `main` is the new one.
+HubRepo two_commits(const std::string& id = "org/two") {
+  const auto files = [](std::int64_t size, std::uint64_t seed) {
+    return std::vector<HubFile>{{"config.json", "{}"},
+                                {"sub/notes.txt", "of " + std::to_string(seed)},
+                                {"model.safetensors", MadeUpBytes{size, seed}, true}};
+  };
+  HubRepo repo;
+  repo.id = id;
+  repo.refs = {{"main", kNew}, {"v1", kOld}, {"refs/pr/1", kThird}};
+  repo.commits = {{kOld, files(kOldSize, 1)}, {kNew, files(200'000, 2)}, {kThird, files(100'000, 3)}};
+  return repo;
+}
+
+/// The same repository as if it had this commit only.
+HubRepo only(const HubRepo& repo, const std::string& commit) {
+  HubRepo one = repo;
+  one.refs = {{"main", commit}};
+  one.commits = {{commit, repo.commits.at(commit)}};
+  return one;
+}
+
+std::string manifest_of(const std::string& revision, const std::string& more = "") {
+  return R"({"version":1,"models":{"two":{"repo":"org/two","revision":")" + revision + "\"}" + more + "}}";
+}
+
+/// A machine on which the old commit and then the new one were prepared, as the manifest moved on.
+struct Moved {
+  FakeHub hub;
+  HubRepo repo = two_commits();
+  Machine machine{hub};
+
+  explicit Moved(bool links = true) {
+    hub.add(repo);
+    if (!links) machine.take_away({"symlink=EPERM"});
+    machine.use_manifest(manifest_of(kOld));
+    REQUIRE(machine.run({"two"}).exit_code == 0);
+    machine.use_manifest(manifest_of(kNew));
+    REQUIRE(machine.run({"two"}).exit_code == 0);
+    hub.clear_requests();
+  }
+  fs::path in_repo(const std::string& path) const { return machine.cache() / "models--org--two" / path; }
+  fs::path snapshot(const std::string& commit) const { return in_repo("snapshots/" + commit); }
+  fs::path lock(const std::string& blob) const {
+    return machine.cache() / ".locks/models--org--two" / (blob + ".lock");
+  }
+  std::string weights(const std::string& commit) const {
+    for (const HubFile& file : repo.commits.at(commit))
+      if (file.lfs) return digests_of(file).blob_name();
+    return {};
+  }
+  /// What a run with only this commit would have left; lock files stay.
+  Tree just(const std::string& commit) const { return without_locks(published(only(repo, commit))); }
+  Tree there() const { return without_locks(tree_of(machine.cache())); }
+
+  static Tree without_locks(Tree tree) {
+    std::erase_if(tree, [](const auto& entry) { return entry.first.starts_with(".locks"); });
+    return tree;
+  }
+};
+
+class HeldLock {
+ public:
+  explicit HeldLock(const fs::path& path) : fd_(::open(path.c_str(), O_RDWR | O_CREAT, 0664)) {
+    fs::create_directories(path.parent_path());
+    REQUIRE(::flock(fd_, LOCK_EX | LOCK_NB) == 0);
+  }
+  ~HeldLock() { ::close(fd_); }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+TEST_CASE("cleanup leaves the pinned revision and nothing of the one before it") {
+  const Moved moved;
+  const Run run = moved.machine.run({"cleanup"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(moved.there() == moved.just(kNew));
+  CHECK(moved.hub.requests().empty());
+  const auto& cleaned = run.summary["cleanup"][0];
+  CHECK(cleaned["repo"] == "org/two");
+  CHECK(cleaned["revisions"][0]["commit"] == kOld);
+  CHECK(cleaned["bytes"] == kOldSize + 4);
+  CHECK(contains(run.err, "removed revision aaaaaaaaaaaa, 0.3 MB"));
+  CHECK(moved.machine.run({"two", "--offline"}).exit_code == 0);
+}
+
+TEST_CASE("what cleanup has left is still trusted, and a second cleanup finds nothing") {
+  const Moved moved;
+  moved.machine.run({"cleanup"});
+  const Run again = moved.machine.run({"cleanup"});
+  CHECK(again.exit_code == 0);
+  CHECK(again.summary["cleanup"][0]["bytes"] == 0);
+  CHECK(moved.machine.run({"two"}).model("two")["status"] == "cached");
+  CHECK(moved.hub.requests().empty());
+}
+
+TEST_CASE("a dry run of cleanup says what would go and how much, and changes nothing") {
+  const Moved moved;
+  write_text(moved.in_repo("blobs/" + std::string(64, '1') + ".12345678.incomplete"), "half");
+  const Tree before = tree_of(moved.machine.cache());
+  const Run run = moved.machine.run({"cleanup", "--dry-run"});
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(moved.machine.cache()) == before);
+  CHECK(contains(run.out, "revision aaaaaaaaaaaa"));
+  CHECK(contains(run.out, "0.3 MB"));
+  CHECK(contains(run.out, "leftovers of interrupted downloads"));
+  CHECK(run.summary["cleanup"][0]["bytes"] == kOldSize + 4 + 4);
+  CHECK(moved.machine.run({"two", "--dry-run", "--cleanup"}).exit_code == 0);
+  CHECK(tree_of(moved.machine.cache()) == before);
+  moved.machine.run({"cleanup"});
+  CHECK(moved.there() == moved.just(kNew));
+}
+
+TEST_CASE("a download with --cleanup does it when the models are there, and not when one is not") {
+  const Moved moved;
+  const bool fails = GENERATE(false, true);
+  std::vector<std::string> arguments = {"two", "--cleanup"};
+  if (fails) arguments.push_back("org/nosuch");
+  const Run run = moved.machine.run(arguments);
+  CHECK(run.exit_code == (fails ? 1 : 0));
+  CHECK(fs::exists(moved.snapshot(kOld)) == fails);
+  CHECK(run.summary.contains("cleanup") == !fails);
+}
+
+TEST_CASE("another model's or variant's pin of the same repository stays, whatever is asked for") {
+  Moved moved;
+  const std::string other = GENERATE(
+      R"(,"other":{"repo":"org/two","revision":")" + kOld + "\"}",
+      R"(,"other":{"repo":"org/x","variants":{"fp32":{},"onnx":{"repo":"org/two","revision":")" + kOld + "\"}}}",
+      R"(,"other":{"repo":"org/two","revision":"v1"})");
+  if (contains(other, "v1")) write_text(moved.in_repo("refs/v1"), kOld);
+  moved.machine.use_manifest(manifest_of(kNew, other));
+  CHECK(moved.machine.run({"cleanup", "two"}).exit_code == 0);
+  CHECK(fs::exists(moved.snapshot(kOld) / "model.safetensors"));
+  CHECK(moved.machine.run({"cleanup"}).exit_code == 0);
+  CHECK(fs::exists(moved.snapshot(kOld) / "model.safetensors"));
+}
+
+TEST_CASE("until a download has moved the ref, what it points to stays; what only other refs point to goes") {
+  Moved moved;
+  REQUIRE(moved.machine.run({"org/two@refs/pr/1", "--cleanup"}).exit_code == 0);
+  write_text(moved.in_repo("refs/main"), kNew);
+  moved.machine.use_manifest(manifest_of(kOld));
+  REQUIRE(moved.machine.run({"two"}).exit_code == 0);
+  write_text(moved.in_repo("refs/main"), kNew);
+  const Run run = moved.machine.run({"cleanup"});
+  CHECK(fs::exists(moved.snapshot(kOld)));
+  CHECK(fs::exists(moved.snapshot(kNew)));
+  CHECK_FALSE(fs::exists(moved.snapshot(kThird)));
+  CHECK_FALSE(fs::exists(moved.in_repo("refs/refs/pr/1")));
+  CHECK(wrong_in(moved.machine.cache(), {moved.repo}).empty());
+}
+
+TEST_CASE("a manifest of which nothing is in the cache removes no revision") {
+  Moved moved;
+  fs::remove(moved.in_repo("refs/main"));
+  const std::string revision = GENERATE(std::string(40, 'd'), "v9");
+  moved.machine.use_manifest(manifest_of(revision));
+  const Tree before = moved.there();
+  const Run run = moved.machine.run({"cleanup"});
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "none of the revisions that are kept is in the cache"));
+  CHECK(moved.there() == before);
+}
+
+TEST_CASE("a repository that the manifest does not name is touched only by name, and its refs keep their revisions") {
+  Moved moved;
+  const HubRepo other = two_commits("org/other");
+  moved.hub.add(other);
+  REQUIRE(moved.machine.run({"org/other@v1"}).exit_code == 0);
+  REQUIRE(moved.machine.run({"org/other@main"}).exit_code == 0);
+  const fs::path folder = moved.machine.cache() / "models--org--other";
+  fs::copy(folder / "snapshots" / kNew, folder / "snapshots" / kThird,
+           fs::copy_options::copy_symlinks | fs::copy_options::recursive);
+  const Tree before = tree_of(folder);
+  moved.machine.run({"cleanup"});
+  CHECK(tree_of(folder) == before);
+  CHECK(moved.machine.run({"cleanup", "org/other"}).exit_code == 0);
+  CHECK(fs::exists(folder / "snapshots" / kOld));
+  CHECK(fs::exists(folder / "snapshots" / kNew));
+  CHECK_FALSE(fs::exists(folder / "snapshots" / kThird));
+}
+
+TEST_CASE("a blob in the store that repositories share loses its link and nothing else") {
+  const Moved moved;
+  const fs::path stored = moved.machine.cache() / "blobs/ab/stored";
+  const fs::path blob = moved.in_repo("blobs/" + moved.weights(kOld));
+  fs::create_directories(stored.parent_path());
+  fs::rename(blob, stored);
+  fs::create_symlink("../../blobs/ab/stored", blob);
+  const Run run = moved.machine.run({"cleanup"});
+  CHECK(run.exit_code == 0);
+  CHECK(fs::exists(stored));
+  CHECK_FALSE(fs::is_symlink(blob));
+  CHECK(run.summary["cleanup"][0]["bytes"] == 4);
+}
+
+TEST_CASE("leftovers go when nobody is at them, whoever left them") {
+  const Moved moved;
+  const std::string blob(64, '1');
+  for (const char* name : {".incomplete", ".12345678.incomplete"})
+    write_text(moved.in_repo("blobs/" + blob + name), "x");
+  write_text(moved.in_repo("blobs/notes.incomplete"), "of somebody");
+  CHECK(moved.machine.run({"cleanup"}).summary["cleanup"][0]["unfinished"] == 2);
+  CHECK(read_text(moved.in_repo("blobs/notes.incomplete")) == "of somebody");
+  CHECK_FALSE(fs::exists(moved.in_repo("blobs/" + blob + ".incomplete")));
+}
+
+TEST_CASE("a killed download's staging goes with cleanup, and one that may live elsewhere stays with all of it") {
+  Moved moved;
+  moved.hub.add(large_repo(8'000'000));
+  moved.machine.use_manifest(R"({"version":1,"models":{"large":{"repo":"org/large"}}})");
+  moved.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Stall{.after = 100'000}});
+  const auto program = moved.machine.start({"large"});
+  REQUIRE(moved.hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 0; }));
+  const fs::path blobs = moved.machine.cache() / "models--org--large/blobs";
+  const auto staged = [&] { return leftovers_in(moved.machine.cache()).size(); };
+  while (staged() < 2) std::this_thread::yield();
+  const Run beside = moved.machine.run({"cleanup"});
+  CHECK(beside.exit_code == 0);
+  CHECK(contains(beside.err, "is filling it"));
+  CHECK(staged() == 2);
+  program->send_signal(SIGKILL);
+  program->wait();
+  const bool elsewhere = GENERATE(false, true);
+  if (elsewhere)  // its tag says that it ran on another machine
+    for (const fs::path& left : leftovers_in(moved.machine.cache())) {
+      std::string name = left.filename();
+      const std::string text = read_text(left);
+      if (const std::size_t dot = name.find('.'); name.ends_with(".incomplete")) name.replace(dot + 1, 8, "01234567");
+      fs::rename(left, left.parent_path() / name);
+      if (!name.ends_with(".resume")) continue;
+      std::string record = text;
+      for (std::size_t word = 0, at = 0; word < 4; ++word, at = record.find(' ', at) + 1)
+        if (word >= 2) record.replace(at, 8, "01234567");
+      write_text(left, record);
+    }
+  const Run after = moved.machine.run({"cleanup"});
+  CAPTURE(after.err);
+  CHECK(after.exit_code == 0);
+  CHECK(staged() == (elsewhere ? 2 : 0));
+  CHECK(contains(after.err, "may be alive") == elsewhere);
+}
+
+TEST_CASE("a repository in which somebody holds a lock is left alone, and cleaned when it is free") {
+  const Moved moved;
+  const Tree before = moved.there();
+  {
+    const HeldLock lock(moved.lock(moved.weights(kNew)));
+    const Run run = moved.machine.run({"cleanup"});
+    CHECK(run.exit_code == 0);
+    CHECK(contains(run.err, "is filling it"));
+    CHECK(moved.there() == before);
+  }
+  moved.machine.run({"cleanup"});
+  CHECK(moved.there() == moved.just(kNew));
+}
+
+TEST_CASE("a file that a service has open stays readable") {
+  const Moved moved;
+  std::ifstream open(moved.snapshot(kOld) / "model.safetensors", std::ios::binary);
+  REQUIRE(moved.machine.run({"cleanup"}).exit_code == 0);
+  const std::string text{std::istreambuf_iterator<char>(open), {}};
+  CHECK(sha256_hex(text) == moved.weights(kOld));
+}
+
+TEST_CASE("without symlinks a revision's own files go with it") {
+  const Moved moved(false);
+  const Run run = moved.machine.run({"cleanup"});
+  CHECK(run.exit_code == 0);
+  CHECK_FALSE(fs::exists(moved.snapshot(kOld)));
+  CHECK(run.summary["cleanup"][0]["bytes"] == kOldSize + 4 + 2);
+  CHECK(moved.machine.run({"two"}).model("two")["status"] == "cached");
+  CHECK(moved.hub.requests().empty());
+}
+
+TEST_CASE("a folder in an older place is cleaned where it is") {
+  Moved moved;
+  fs::rename(moved.in_repo(""), moved.machine.home() / "models--org--two.real");
+  fs::remove(moved.machine.home() / "models--org--two");
+  fs::remove(moved.machine.cache() / "models--org--two");
+  fs::rename(moved.machine.home() / "models--org--two.real", moved.machine.home() / "models--org--two");
+  CHECK(moved.machine.run({"cleanup"}).exit_code == 0);
+  CHECK_FALSE(fs::exists(moved.machine.home() / "models--org--two/snapshots" / kOld));
+  CHECK(fs::exists(moved.machine.home() / "models--org--two/snapshots" / kNew / "model.safetensors"));
+}
+
+TEST_CASE("an empty cache is clean, and an unknown model is an error") {
+  FakeHub hub;
+  const Machine machine(hub);
+  CHECK(machine.run({"cleanup"}).exit_code == 0);
+  CHECK_FALSE(fs::exists(machine.cache()));
+  CHECK(machine.run({"cleanup", "nosuch"}).exit_code == 1);
+}
+
+}  // namespace model_prep::testing

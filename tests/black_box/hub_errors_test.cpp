@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the hub refuses: that model fails with a kind and a hint that helps, and the others go on.
+#include <algorithm>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+const std::string kToken = "hf_theSecretOfThisTest";
+
+HubOptions with_tokens() {
+  HubOptions options;
+  options.tokens = {kToken};
+  options.tokens_without_access = {"hf_withoutAccess"};
+  return options;
+}
+
+HubRepo closed_repo(HubRepo::Access access) {
+  HubRepo repo = small_repo("org/closed");
+  repo.access = access;
+  return repo;
+}
+
+std::string hint_of(const Run& run, const std::string& key) {
+  const nlohmann::json hint = run.model(key)["error"]["hint"];
+  return hint.is_string() ? hint.get<std::string>() : "";
+}
+
+struct Refusal {
+  const char* name;
+  HubRepo::Access access;
+  std::string token;
+  std::string wanted;
+  std::string kind;
+  std::string hint;  ///< a part of it
+};
+
+}  // namespace
+
+TEST_CASE("a refused model fails with its kind and hint while another goes on") {
+  const Refusal refusal = GENERATE(
+      Refusal{"missing", HubRepo::Access::open, "", "org/nowhere", "not_found", "HF_TOKEN"},
+      Refusal{"missing, with a token", HubRepo::Access::open, kToken, "org/nowhere", "not_found", "spelling"},
+      Refusal{"private", HubRepo::Access::private_, "", "org/closed", "not_found", "HF_TOKEN"},
+      Refusal{"gated, without a token", HubRepo::Access::gated, "", "org/closed", "gated", "HF_TOKEN"},
+      Refusal{"gated, not granted", HubRepo::Access::gated, "hf_withoutAccess", "org/closed", "gated", "org/closed"},
+      Refusal{"gated and masked", HubRepo::Access::gated_masked, "", "org/closed", "gated", "HF_TOKEN"},
+      Refusal{"disabled", HubRepo::Access::disabled, "", "org/closed", "disabled", "another model"},
+      Refusal{"no such branch", HubRepo::Access::open, "", "org/closed@nowhere", "revision_not_found", "branch"},
+      Refusal{"no such commit", HubRepo::Access::open, "", "org/closed@" + std::string(40, 'e'), "revision_not_found",
+              "commit"});
+  INFO(refusal.name);
+  FakeHub hub(with_tokens());
+  hub.add(small_repo());
+  hub.add(closed_repo(refusal.access));
+  const Machine machine(hub);
+  const Run run = machine.run({refusal.wanted, "org/small"}, {{"HF_TOKEN", refusal.token}});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind(refusal.wanted) == refusal.kind);
+  CHECK(contains(hint_of(run, refusal.wanted), refusal.hint));
+  CHECK(run.model(refusal.wanted)["status"] == "failed");
+  CHECK(run.model("org/small")["status"] == "downloaded");
+  CHECK(run.summary["totals"]["failed"] == 1);
+  CHECK(tree_of(machine.cache()).contains("models--org--small/refs/main"));
+  CHECK_FALSE(tree_of(machine.cache()).contains("models--org--closed/refs"));
+  CHECK(contains(run.err, refusal.wanted.substr(0, refusal.wanted.find('@'))));
+}
+
+TEST_CASE("a bad token is named as such") {
+  FakeHub hub(with_tokens());
+  hub.add(small_repo());
+  const Machine machine(hub);
+  const Run run = machine.run({"org/small"}, {{"HF_TOKEN", "hf_mistyped"}});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "unauthorized");
+  CHECK(contains(hint_of(run, "org/small"), "HF_TOKEN"));
+}
+
+TEST_CASE("a gated model comes with a token that was granted access") {
+  FakeHub hub(with_tokens());
+  const HubRepo repo = closed_repo(HubRepo::Access::gated_masked);
+  hub.add(repo);
+  const Machine machine(hub);
+  CHECK(machine.run({"org/closed"}, {{"HF_TOKEN", kToken}}).exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo));
+}
+
+TEST_CASE("the token goes to the hub with every request and to the payload host with none") {
+  FakeHub hub(with_tokens());
+  hub.add(closed_repo(HubRepo::Access::private_));
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/closed"}, {{"HF_TOKEN", kToken}}).exit_code == 0);
+  REQUIRE_FALSE(hub.requests("payload").empty());
+  for (const LoggedRequest& request : hub.requests()) {
+    CHECK(request.headers.contains("authorization") == (request.origin == "hub"));
+  }
+}
+
+TEST_CASE("the token and signatures are nowhere in what the program says or writes") {
+  FakeHub hub(with_tokens());
+  hub.add(closed_repo(HubRepo::Access::private_));
+  hub.add(Fault{.on = Fault::On::payload, .what = ExpiredSignature{}});
+  hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 10}});
+  const Machine machine(hub);
+  const Run run = machine.run({"org/closed", "org/none", "--log-level", "debug"}, {{"HF_TOKEN", kToken}});
+  REQUIRE(run.error_kind("org/closed") == "none");
+  for (const std::string& secret : {kToken, std::string("Signature=")}) {
+    CHECK_FALSE(contains(run.out + run.err, secret));
+    CHECK_FALSE(contains(run.summary.dump(), secret));
+  }
+}
+
+TEST_CASE("a token is not sent when implicit tokens are switched off") {
+  FakeHub hub(with_tokens());
+  hub.add(small_repo());
+  const Machine machine(hub);
+  const ProgramEnvironment changes = {{"HF_TOKEN", kToken}, {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"}};
+  CHECK(machine.run({"org/small"}, changes).exit_code == 0);
+  const auto requests = hub.requests();
+  CHECK(std::none_of(requests.begin(), requests.end(),
+                     [](const auto& request) { return request.headers.contains("authorization"); }));
+}
+
+TEST_CASE("the token of $HF_HOME/token is used") {
+  FakeHub hub(with_tokens());
+  hub.add(closed_repo(HubRepo::Access::private_));
+  const Machine machine(hub);
+  write_text(machine.home() / "token", kToken + "\n");
+  CHECK(machine.run({"org/closed"}).exit_code == 0);
+}
+
+TEST_CASE("an unknown key lists the known ones before any request") {
+  FakeHub hub;
+  hub.add(small_repo());
+  Machine machine(hub);
+  machine.use_manifest(hub.manifest());
+  const Run run = machine.run({"smal"});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "unknown model 'smal'"));
+  CHECK(contains(run.err, "the manifest knows small"));
+  CHECK(hub.requests().empty());
+  CHECK(run.summary["error"]["kind"] == "usage");
+}
+
+TEST_CASE("a bad command line ends with 1 before any request, and names the flag") {
+  FakeHub hub;
+  const Machine machine(hub);
+  const Run run = machine.run({"--jobs", "many"});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "--jobs is 'many'"));
+  CHECK(machine.run({"--no-such-flag"}).exit_code == 1);
+  CHECK(hub.requests().empty());
+}
+
+TEST_CASE("a manifest that is not there or not right is told with its name") {
+  FakeHub hub;
+  Machine machine(hub);
+  CHECK(contains(machine.run({"--manifest", "/no/such/manifest"}).err, "/no/such/manifest"));
+  machine.use_manifest(R"({"version":1,"models":{"a":{"repo":"org/small","revisoin":"main"}}})");
+  const Run run = machine.run({});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "models.a.revisoin"));
+  CHECK(hub.requests().empty());
+}
+
+TEST_CASE("a file that the lock names and the repository has not fails the model") {
+  FakeHub hub;
+  hub.add(small_repo());
+  Machine machine(hub);
+  nlohmann::json manifest = nlohmann::json::parse(hub.manifest());
+  manifest["models"]["small"]["files"]["more.json"] = {{"size", 3}, {"git_sha1", std::string(40, 'd')}};
+  machine.use_manifest(manifest.dump());
+  const Run run = machine.run({});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("small") == "not_found");
+  CHECK_FALSE(tree_of(machine.cache()).contains("models--org--small/refs"));
+}
+
+}  // namespace model_prep::testing

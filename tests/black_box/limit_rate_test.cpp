@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// --limit-rate: never faster, hardly slower, whatever the number of connections and files; and what it must not upset.
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "test_host.h"
+#include "parallel.h"
+#include "support/catch.h"
+#include "support/hub_tls.h"
+
+namespace model_prep::testing {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr double kPiece = 16 * 1024;  // that may come on top
+
+HubRepo many_files(int count, std::int64_t size) {
+  std::vector<HubFile> files;
+  for (int i = 0; i < count; ++i)
+    files.push_back({"part/" + std::to_string(i), MadeUpBytes{size, static_cast<std::uint64_t>(i)}, i % 2 == 0});
+  return make_repo("org/many", std::move(files));
+}
+
+double total_of(const HubRepo& repo) {
+  double bytes = 0;
+  for (const HubFile& file : repo.commits.at(main_of(repo))) bytes += static_cast<double>(size_of(file.content));
+  return bytes;
+}
+
+double seconds_since(steady_clock::time_point begun) {
+  return std::chrono::duration<double>(steady_clock::now() - begun).count();
+}
+
+struct Limited {
+  const char* name;
+  HubRepo repo;
+  std::string jobs;
+  bool tls;
+};
+
+}  // namespace
+
+TEST_CASE("a limited run takes as long as its bytes need at that rate, by one connection and by eight") {
+  const HubRepo large = large_repo(3'000'000);
+  const HubRepo many = many_files(150, 20'000);
+  const std::vector<Limited> cases = {{"one file, one connection", large, "1", false},
+                                      {"one file, eight connections", large, "8", false},
+                                      {"one file, one connection, TLS", large, "1", true},
+                                      {"one file, eight connections, TLS", large, "8", true},
+                                      {"many files", many, "8", false},
+                                      {"many files, TLS", many, "8", true}};
+  constexpr double kRate = 1024 * 1024;
+  std::vector<Run> runs(cases.size());
+  std::vector<double> took(cases.size());
+  std::vector<char> whole(cases.size());
+  in_parallel(cases.size(), cases.size(), [&](std::size_t i) {
+    const TestAuthority authority("Test Root");
+    HubOptions options;
+    if (cases[i].tls) options.tls = authority.certify({});
+    FakeHub hub(options);
+    hub.add(cases[i].repo);
+    const Machine machine(hub);
+    const auto ca = machine.folder() / "root.pem";
+    write_text(ca, authority.pem());
+    const auto begun = steady_clock::now();
+    runs[i] = machine.run({cases[i].repo.id, "--limit-rate", "1M", "--jobs", cases[i].jobs}, {{"SSL_CERT_FILE", ca}});
+    took[i] = seconds_since(begun);
+    whole[i] = tree_of(machine.cache()) == published(cases[i].repo) ? 1 : 0;
+  });
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const double least = (total_of(cases[i].repo) - kPiece) / kRate;
+    INFO(cases[i].name << ": " << took[i] << " s of " << least << "\n" << runs[i].err);
+    CHECK(runs[i].exit_code == 0);
+    CHECK(whole[i] == 1);
+    CHECK(took[i] >= least);
+    CHECK(took[i] <= 1.5 * least + (is_sanitized() ? 5 : 1));
+    CHECK(runs[i].summary["totals"]["retries"] == 0);
+  }
+}
+
+TEST_CASE("who is held back by the limit is not taken for standing still") {
+  FakeHub hub;
+  const HubRepo repo = many_files(8, 2'500);
+  hub.add(repo);
+  const Machine machine(hub);
+  // Eight connections get a piece of 1 KiB each every two seconds: longer than a transfer may stand still.
+  const Run run = machine.run({"org/many", "--limit-rate", "4K", "--timeout", "1", "--retries", "0"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.summary["totals"]["retries"] == 0);
+  CHECK(run.summary["duration_s"] >= (20'000 - 1024) / 4096.0);
+  CHECK(tree_of(machine.cache()) == published(repo));
+}
+
+TEST_CASE("a server that stands still is left, limit or not") {
+  FakeHub hub;
+  const HubRepo repo = large_repo(1'000'000);
+  hub.add(repo);
+  hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 100'000}});
+  const Machine machine(hub);
+  const Run run = machine.run({"org/large", "--limit-rate", "400K", "--timeout", "1"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.summary["totals"]["retries"] >= 1);
+  CHECK(tree_of(machine.cache()) == published(repo));
+}
+
+TEST_CASE("the deadline and a signal act at once while the limit holds everything back") {
+  FakeHub hub;
+  hub.add(large_repo(50'000'000));
+  const Machine machine(hub);
+  const Run late = machine.run({"org/large", "--limit-rate", "4K", "--deadline", "1"});
+  CHECK(late.exit_code == 1);
+  CHECK(late.error_kind("org/large") == "deadline");
+  CHECK(late.summary["duration_s"] < 2.0);
+  hub.clear_requests();
+  const auto program = machine.start({"org/large", "--limit-rate", "4K"});
+  REQUIRE(hub.wait_until([](const std::vector<LoggedRequest>& log) {
+    return std::any_of(log.begin(), log.end(), [](const LoggedRequest& one) { return one.kind == "payload"; });
+  }));
+  const auto begun = steady_clock::now();
+  ::kill(program->pid(), SIGTERM);
+  const Run stopped = machine.end_of(*program);
+  CHECK(stopped.exit_code == 143);
+  CHECK(seconds_since(begun) < 1);
+}
+
+}  // namespace model_prep::testing

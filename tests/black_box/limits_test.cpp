@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine's own limits: disk, permissions, connections, memory.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMB = 1'000'000;
+
+/// Runs the program as a user who owns nothing, if we may become one; else as ourselves.
+std::string as_nobody() {
+  return ::geteuid() == 0 ? "exec setpriv --reuid=65534 --regid=65534 --clear-groups $PROGRAM" : "exec $PROGRAM";
+}
+
+std::string expected_uid() { return "uid " + std::to_string(::geteuid() == 0 ? 65534U : ::geteuid()); }
+
+/// Lets other users into the machine's folder.
+void open_to_all(const Machine& machine) { fs::permissions(machine.folder(), fs::perms(0755)); }
+
+std::int64_t peak_memory_kib(pid_t pid) {
+  const std::string status = read_text("/proc/" + std::to_string(pid) + "/status");
+  const std::size_t at = status.find("VmHWM:");
+  return at == std::string::npos ? -1 : std::stoll(status.substr(at + 6));
+}
+
+Run on_one_megabyte(const Machine& machine, const std::string& arguments) {
+  fs::create_directories(machine.cache());
+  return machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o size=1m none " + machine.cache().string() +
+                       " && exec $PROGRAM " + arguments + "'");
+}
+
+}  // namespace
+
+TEST_CASE("too little space is said before the first byte") {
+  if (!may_mount()) return;
+  FakeHub hub;
+  hub.add(large_repo(3 * kMB));
+  const Machine machine(hub);
+  const Run run = on_one_megabyte(machine, "org/large");
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/large") == "disk_full");
+  CHECK(contains(run.err, "3.0 MB needed"));
+  CHECK(hub.requests("resolve").empty());
+}
+
+TEST_CASE("a dry run says that there is too little space, and is no failure") {
+  if (!may_mount()) return;
+  FakeHub hub;
+  hub.add(large_repo(3 * kMB));
+  const Machine machine(hub);
+  const Run run = on_one_megabyte(machine, "--dry-run org/large");
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.out, "3.0 MB to fetch into " + machine.cache().string() + ", where only 1.0 MB are free"));
+  CHECK(contains(run.err, "warn  not enough space for the cache"));
+}
+
+TEST_CASE("a disk that fills up later ends the run, says so, and the next run goes on") {
+  FakeHub hub;
+  hub.add(large_repo(3 * kMB));
+  const Machine machine(hub);
+  // A limit of file size stands for the disk that fills: the check of free space does not see it.
+  const Run run = machine.shell("ulimit -f 2000; exec $PROGRAM org/large");
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/large") == "disk_full");
+  CHECK(contains(run.err, "cannot write"));
+  CHECK_FALSE(tree_of(machine.cache()).contains("models--org--large/refs"));
+  const Run second = machine.run({"org/large"});
+  CHECK(second.exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(large_repo(3 * kMB)));
+}
+
+TEST_CASE("a cache that is not writable is said before the first request, with who and whose") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const Machine machine(hub);
+  open_to_all(machine);
+  fs::create_directories(machine.cache());
+  fs::permissions(machine.cache(), fs::perms(0555));
+  const Run run = machine.shell(as_nobody() + " org/small --summary -");
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "not writable"));
+  CHECK(contains(run.err, expected_uid()));
+  CHECK(contains(run.err, "mode 0555"));
+  CHECK(contains(run.err, "belongs to uid " + std::to_string(::geteuid())));
+  CHECK(contains(run.out, "\"permission\""));
+  CHECK(hub.requests().empty());
+}
+
+TEST_CASE("a satisfied pin on a volume of somebody else's exits 0") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/small@" + main_of(repo)}).exit_code == 0);
+  open_to_all(machine);
+  hub.clear_requests();
+  const Run run = machine.shell(as_nobody() + " --summary - org/small@" + main_of(repo));
+  CHECK(run.exit_code == 0);
+  CHECK(hub.requests().empty());
+}
+
+TEST_CASE("a satisfied pin on a read-only volume exits 0, also without our record") {
+  if (!may_mount()) return;
+  FakeHub hub;
+  hub.add(small_repo());
+  Machine machine(hub);
+  machine.use_manifest(hub.manifest());
+  REQUIRE(machine.run({}).exit_code == 0);
+  const bool recorded = GENERATE(true, false);
+  if (!recorded) fs::remove_all(machine.cache() / "models--org--small/.model-prep");
+  hub.clear_requests();
+  const std::string home = machine.home();
+  const Run run = machine.shell("exec unshare -m sh -c 'mount --bind " + home + " " + home +
+                                " && mount -o remount,ro,bind " + home + " && exec $PROGRAM'");
+  CHECK(run.exit_code == 0);
+  CHECK(hub.requests().empty());
+}
+
+TEST_CASE("an unsatisfied pin on a read-only volume is said before the first request") {
+  if (!may_mount()) return;
+  FakeHub hub;
+  hub.add(small_repo());
+  Machine machine(hub);
+  machine.use_manifest(hub.manifest());
+  fs::create_directories(machine.cache());
+  const std::string home = machine.home();
+  const Run run = machine.shell("exec unshare -m sh -c 'mount --bind " + home + " " + home +
+                                " && mount -o remount,ro,bind " + home + " && exec $PROGRAM --summary -'");
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "read-only"));
+  CHECK(hub.requests().empty());
+}
+
+TEST_CASE("a fault of the cache that ends the run is told with its object") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  const fs::path lock =
+      machine.cache() / ".locks/models--org--small" / (digests_of(file_of(repo, "model.safetensors")).sha256 + ".lock");
+  fs::create_directories(lock);
+  const Run run = machine.run({"org/small"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "io");
+  CHECK(contains(run.err, lock.string()));
+}
+
+TEST_CASE("no more requests are under way at once than --jobs allows") {
+  FakeHub hub;
+  std::vector<HubFile> files;
+  for (int i = 0; i < 20; ++i) files.push_back({std::to_string(i) + ".json", std::to_string(i)});
+  hub.add(make_repo("org/many", files));
+  hub.add(Fault{.on = Fault::On::resolve, .times = -1, .what = Stall{}});
+  const Machine machine(hub);
+  const Run run = machine.run({"org/many", "--jobs", "3", "--deadline", "1"});
+  CHECK(run.exit_code == 1);
+  CHECK(hub.requests("resolve").size() == 3);
+}
+
+TEST_CASE("ranges of one file share the connections that --jobs allows") {
+  FakeHub hub;
+  hub.add(large_repo(40 * kMB));
+  hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Stall{}});
+  const Machine machine(hub);
+  const Run run = machine.run({"org/large", "--jobs", "4", "--deadline", "1"});
+  CHECK(run.exit_code == 1);
+  CHECK(hub.requests("payload").size() <= 4);
+  CHECK(hub.requests("payload").size() >= 3);  // the fourth may be the small file's, which does not stall
+}
+
+TEST_CASE("a file of 300 MB needs less than 64 MiB of memory") {
+  if (is_sanitized()) {
+    WARN("SKIPPED: A SANITIZER'S MEMORY IS NOT THE PROGRAM'S");
+    return;
+  }
+  FakeHub hub;
+  hub.add(large_repo(300 * kMB));
+  hub.add(Fault{.on = Fault::On::resolve_cache, .file = "config.json", .what = Stall{}});
+  const Machine machine(hub);
+  const auto program = machine.start({"org/large"});
+  REQUIRE(program->wait_for_err("model.safetensors: verified", std::chrono::seconds(60)));
+  const std::int64_t peak = peak_memory_kib(program->pid());
+  CHECK(peak > 0);
+  CHECK(peak < 64 * 1024);
+}
+
+}  // namespace model_prep::testing

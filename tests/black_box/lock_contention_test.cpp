@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mounts on which locks are refused, or let everybody in: right blobs all the same, and no work done twice that a
+// record can prevent.
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMB = 1'000'000;
+const std::string kWeights = "model.safetensors";
+
+std::vector<std::unique_ptr<RunningProgram>> start_all(const Machine& machine, int count, const std::string& model) {
+  std::vector<std::unique_ptr<RunningProgram>> programs;
+  for (int i = 0; i < count; ++i) programs.push_back(machine.start({model}));
+  return programs;
+}
+
+/// A hub that gives little at a time, and somebody who has begun to fetch from it.
+struct Begun {
+  FakeHub hub;
+  HubRepo repo = large_repo(30 * kMB);
+  Machine machine{hub};
+  std::unique_ptr<RunningProgram> first;
+
+  Begun() {
+    hub.add(repo);
+    hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 500'000}});
+    machine.take_away({"flock=0"});
+    first = machine.start({"org/large"});
+    REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= 4 * kMB; }));
+    REQUIRE(has_saved());
+  }
+  /// A record is there that has bytes in it.
+  bool has_saved() const {
+    return hub.wait_until([&](const auto&) {
+      for (const fs::path& leftover : leftovers_in(machine.cache()))
+        if (leftover.extension() == ".resume" && read_text(leftover).find('-', 60) != std::string::npos) return true;
+      return false;
+    });
+  }
+};
+
+/// A killed writer's small staging files stay for a day where nothing proves its death.
+Tree without_leftovers(const Machine& machine) {
+  Tree tree = tree_of(machine.cache());
+  for (const fs::path& path : leftovers_in(machine.cache())) tree.erase(path.lexically_relative(machine.cache()));
+  return tree;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "where locks are refused or let everybody in, many at once end with the right tree and fetch large files once") {
+  const std::string rule = GENERATE("flock=0", "flock=ENOSYS", "flock=ENOLCK", "flock=ENOTSUP");
+  INFO(rule);
+  FakeHub hub;
+  const HubRepo repo = large_repo(12 * kMB);
+  hub.add(repo);
+  hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 4 * kMB}});
+  Machine machine(hub);
+  machine.take_away({rule});
+  auto programs = start_all(machine, 4, "org/large");
+  for (const auto& program : programs) CHECK(machine.end_of(*program).exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo));
+  CHECK(sent_of(hub, kWeights) == 12 * kMB);
+}
+
+TEST_CASE("where locks let everybody in, many small files come right for all of eight at once") {
+  FakeHub hub;
+  std::vector<HubFile> files;
+  for (int i = 0; i < 100; ++i)
+    files.push_back({"part/" + std::to_string(i), MadeUpBytes{5000 + i, static_cast<std::uint64_t>(i)}, i % 2 == 0});
+  const HubRepo repo = make_repo("org/crowd", files);
+  hub.add(repo);
+  Machine machine(hub);
+  machine.take_away({"flock=0"});
+  auto programs = start_all(machine, 8, "org/crowd");
+  for (const auto& program : programs) {
+    const Run run = machine.end_of(*program);
+    CAPTURE(run.err);
+    CHECK(run.exit_code == 0);
+  }
+  CHECK(tree_of(machine.cache()) == published(repo));
+}
+
+TEST_CASE("a writer that was killed where locks prove nothing is taken over when it stays silent, with its bytes") {
+  Begun begun;
+  begun.first->send_signal(SIGKILL);
+  begun.first->wait();
+  begun.hub.clear_faults();
+  begun.hub.clear_requests();
+  const Run run = begun.machine.run({"org/large"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "waiting for process "));
+  CHECK(contains(run.err, "its writer has gone silent; going on with a copy of what it left"));
+  CHECK(contains(run.err, "going on from "));
+  CHECK(sent_of(begun.hub, kWeights) < 30 * kMB - kMB);
+  CHECK(without_leftovers(begun.machine) == published(begun.repo));
+}
+
+TEST_CASE("a writer that was only asleep where locks prove nothing comes back, finds its file taken, and ends well") {
+  Begun begun;
+  begun.first->send_signal(SIGSTOP);
+  auto second = begun.machine.start({"org/large"});
+  REQUIRE(second->wait_for_err("going on with a copy", std::chrono::seconds(60)));
+  begun.first->send_signal(SIGCONT);
+  begun.hub.clear_faults();
+  const Run woken = begun.machine.end_of(*begun.first);
+  CAPTURE(woken.err);
+  CHECK(woken.exit_code == 0);
+  CHECK(begun.machine.end_of(*second).exit_code == 0);
+  CHECK(tree_of(begun.machine.cache()) == published(begun.repo));
+}
+
+TEST_CASE("where locks work, a killed writer's bytes are gone on with at once and in place") {
+  FakeHub hub;
+  const HubRepo repo = large_repo(30 * kMB);
+  hub.add(repo);
+  hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 500'000}});
+  const Machine machine(hub);
+  auto first = machine.start({"org/large"});
+  REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= 6 * kMB; }));
+  first->send_signal(SIGKILL);
+  first->wait();
+  hub.clear_faults();
+  const Run run = machine.run({"org/large"});
+  CHECK(run.exit_code == 0);
+  CHECK_FALSE(contains(run.err, "waiting"));
+  CHECK(run.summary["duration_s"] < 10.0);
+}
+
+}  // namespace model_prep::testing

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// lock: the Hub's answer as a manifest, which then drives a download without a question; and whether a branch moved.
+#include <set>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSmall = R"({"version":1,"models":{"small":{"repo":"org/small"}}})";
+
+/// A machine whose manifest names a small repository by its branch.
+struct Unpinned {
+  FakeHub hub;
+  HubRepo repo = small_repo();
+  Machine machine{hub};
+
+  Unpinned() {
+    hub.add(repo);
+    machine.use_manifest(kSmall);
+  }
+  std::string lock(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> arguments = {"lock"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Run run = machine.run(arguments);
+    CAPTURE(run.err);
+    CHECK(run.exit_code == 0);
+    return run.out;
+  }
+  /// `main` is another commit from now on, with these files changed, added or (empty) gone.
+  std::string move(const std::map<std::string, std::string>& changes) {
+    const std::string commit(40, 'e');
+    auto files = repo.commits.at(main_of(repo));
+    for (const auto& [path, text] : changes) {
+      std::erase_if(files, [&](const HubFile& file) { return file.path == path; });
+      if (!text.empty()) files.push_back({path, text});
+    }
+    repo.commits[commit] = files;
+    repo.refs["main"] = commit;
+    hub.add(repo);
+    return commit;
+  }
+};
+
+std::set<std::string> kinds(const FakeHub& hub) {
+  std::set<std::string> kinds;
+  for (const LoggedRequest& request : hub.requests()) kinds.insert(request.kind);
+  return kinds;
+}
+
+const std::set<std::string> kContent = {"payload", "resolve", "resolve_cache"};
+
+}  // namespace
+
+TEST_CASE("a lock names commit, sizes and digests, is the same each time, and writes nothing") {
+  const Unpinned at;
+  const std::string text = at.lock();
+  CHECK(kinds(at.hub) == std::set<std::string>{"repo_info", "tree"});
+  CHECK(at.lock() == text);
+  CHECK_FALSE(fs::exists(at.machine.home()));
+  const auto lock = nlohmann::json::parse(text);
+  const auto& model = lock["models"]["small"];
+  CHECK(model["revision"] == main_of(at.repo));
+  CHECK(model["ref"] == "main");
+  CHECK(model["locked"] == nlohmann::json{"fp32"});
+  CHECK(model["files"].size() == 6);
+  for (const HubFile& file : at.repo.commits.at(main_of(at.repo))) {
+    CAPTURE(file.path);
+    const auto digests = digests_of(file);
+    const auto& locked = model["files"][file.path];
+    CHECK(locked["size"] == digests.size);
+    CHECK(locked.value("git_sha1", "") == digests.git_sha1);
+    CHECK(locked.value("sha256", "") == (file.lfs ? digests.sha256 : ""));
+  }
+}
+
+TEST_CASE("a lock drives a download without a listing, of a variant and of all") {
+  Unpinned at;
+  const bool all = GENERATE(false, true);
+  const std::string variant = all ? "all" : "fp32";
+  at.machine.use_manifest(at.lock({"--variant", variant}));
+  at.hub.clear_requests();
+  const Run run = at.machine.run({"--variant", variant});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(kinds(at.hub) == kContent);
+  CHECK(tree_of(at.machine.cache()) == published(at.repo, {.listed = all ? Listed::yes : Listed::no}));
+}
+
+TEST_CASE("when a download has seen the bytes a lock has the sha256 of all files, and the same each time") {
+  Unpinned at;
+  at.machine.run({"small"});
+  const std::string text = at.lock();
+  const auto lock = nlohmann::json::parse(text);
+  for (const HubFile& file : at.repo.commits.at(main_of(at.repo)))
+    CHECK(lock["models"]["small"]["files"][file.path]["sha256"] == digests_of(file).sha256);
+  at.machine.use_manifest(text);
+  at.hub.clear_requests();
+  CHECK(at.lock() == text);
+  fs::remove_all(at.machine.home());
+  CHECK(at.lock() == text);
+  CHECK(at.hub.requests().empty());
+  CHECK(at.machine.run({}).exit_code == 0);
+}
+
+TEST_CASE("a hub that serves anything else than the lock is a lock_mismatch, and nothing is published") {
+  Unpinned at;
+  at.machine.use_manifest(at.lock());
+  HubRepo other = at.repo;
+  const std::string path = GENERATE(as<std::string>{}, "config.json", "model.safetensors");
+  for (HubFile& file : other.commits.at(main_of(at.repo)))
+    if (file.path == path) file.content = file.lfs ? FileContent(MadeUpBytes{300'000, 9}) : "{\"of\":\"org/SMALL\"}";
+  at.hub.add(other);
+  const Run run = at.machine.run({"small"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("small") == "lock_mismatch");
+  CHECK_FALSE(fs::exists(at.machine.cache() / "models--org--small/refs"));
+}
+
+TEST_CASE("a file's name is locked as it is, also where it looks like a pattern") {
+  FakeHub hub;
+  const HubRepo repo =
+      make_repo("org/odd", {{"a[1].json", "1"}, {"a1.json", "2"}, {"b*.json", "3"}, {"\"q\".json", "4"}});
+  hub.add(repo);
+  Machine machine(hub);
+  machine.use_manifest(R"({"version":1,"models":{"odd":{"repo":"org/odd","variants":{"fp32":{"include":["[ab\"]*"],
+                       "exclude":["a1.json"]}}}}})");
+  const Run run = machine.run({"lock"});
+  REQUIRE(run.exit_code == 0);
+  machine.use_manifest(run.out);
+  CHECK(machine.run({}).exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo, {.paths = {"a[1].json", "b*.json", "\"q\".json"}}));
+}
+
+TEST_CASE("models stand in the order of their keys, and one that fails leaves no half of a lock") {
+  FakeHub hub;
+  hub.add(small_repo("org/b"));
+  hub.add(small_repo("org/a"));
+  const Machine machine(hub);
+  CHECK(machine.run({"lock", "org/b", "org/a"}).out == machine.run({"lock", "org/a", "org/b"}).out);
+  const Run run = machine.run({"lock", "org/a", "org/nosuch"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.out.empty());
+  CHECK(contains(run.err, "org/nosuch"));
+}
+
+TEST_CASE("lock --check is quiet while the branch stands, and changes nothing") {
+  Unpinned at;
+  at.machine.use_manifest(at.lock());
+  at.hub.clear_requests();
+  const Run run = at.machine.run({"lock", "--check"});
+  CHECK(run.exit_code == 0);
+  CHECK(run.out.empty());
+  CHECK(at.hub.requests().size() == 1);
+  CHECK_FALSE(fs::exists(at.machine.home()));
+}
+
+TEST_CASE("lock --check says from where to where a branch has moved, and which files differ") {
+  Unpinned at;
+  const std::string before = main_of(at.repo);
+  const std::string variant = GENERATE("fp32", "all");
+  at.machine.use_manifest(at.lock({"--variant", variant}));
+  const std::string now = at.move({{"config.json", "{\"new\":1}"}, {"vocab.txt", ""}, {"more.json", "{}"}});
+  const Run run = at.machine.run({"lock", "--check", "--variant", variant});
+  CHECK(run.exit_code == 1);
+  std::string expected = "small: main has moved from " + before + " to " + now + "\n  changed  config.json\n";
+  if (variant == "all") expected += "  added    more.json\n";
+  CHECK(run.out == expected + "  removed  vocab.txt\n");
+  CHECK_FALSE(fs::exists(at.machine.home()));
+}
+
+TEST_CASE("lock --check fails where there is no pin, no branch and no hub") {
+  Unpinned at;
+  CHECK(at.machine.run({"lock", "--check"}).exit_code == 1);
+  const std::string lock = at.lock();
+  at.machine.use_manifest(lock);
+  CHECK(at.machine.run({"lock", "--check"}, {{"HF_HUB_OFFLINE", "1"}}).exit_code == 1);
+  std::string elsewhere = lock;
+  elsewhere.replace(elsewhere.find("\"ref\": \"main\""), 13, "\"ref\": \"prod\"");
+  at.machine.use_manifest(elsewhere);
+  const Run run = at.machine.run({"lock", "--check"});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "prod"));
+}
+
+}  // namespace model_prep::testing

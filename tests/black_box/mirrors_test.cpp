@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several endpoints: two real hubs, of which the first fails in each way that there is.
+#include <chrono>
+#include <memory>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+const std::string kNobody = "http://127.0.0.1:1";  // where nobody listens
+
+std::string list_of(const FakeHub& first, const FakeHub& second) { return first.endpoint() + "," + second.endpoint(); }
+
+/// Lines of the log with all of these words.
+int lines_with(const std::string& text, const std::string& one, const std::string& other) {
+  int found = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    found += contains(line, one) && contains(line, other) ? 1 : 0;
+    begin = end + 1;
+  }
+  return found;
+}
+
+bool got_authorization(const FakeHub& hub) {
+  for (const LoggedRequest& request : hub.requests())
+    if (request.headers.contains("authorization")) return true;
+  return false;
+}
+
+HubOptions with_token(const std::string& token) {
+  HubOptions options;
+  options.tokens = {token};
+  return options;
+}
+
+/// A hub that has the repository, behind one that fails.
+struct Pair {
+  HubRepo repo = small_repo();
+  FakeHub first;
+  FakeHub second;
+  Machine machine{list_of(first, second)};
+
+  Pair() {
+    first.add(repo);
+    second.add(repo);
+  }
+  Run run(std::vector<std::string> arguments = {"org/small"}, const ProgramEnvironment& changes = {}) const {
+    return machine.run(arguments, changes);
+  }
+  bool is_whole() const { return tree_of(machine.cache()) == published(repo); }
+};
+
+}  // namespace
+
+TEST_CASE("of two endpoints that answer the first is asked for everything") {
+  const Pair pair;
+  const Run run = pair.run();
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(pair.is_whole());
+  CHECK(pair.second.requests().empty());
+  CHECK(contains(run.err, " at " + pair.first.endpoint()));
+  CHECK(run.summary["endpoint"] == pair.first.endpoint());
+  CHECK(run.summary["endpoints"] == nlohmann::json{pair.first.endpoint(), pair.second.endpoint()});
+}
+
+TEST_CASE("an endpoint that cannot be reached is told once, and everything comes from the next") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(kNobody + "," + hub.endpoint());
+  const Run run = machine.run({"org/small", "--log-level", "debug"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo));
+  CHECK(lines_with(run.err, "warn", kNobody + " cannot be reached") == 1);
+  CHECK(lines_with(run.err, "warn", "from here on " + hub.endpoint() + " is asked first") == 1);
+  CHECK(lines_with(run.err, "warn", kNobody) == 1);
+  CHECK(contains(run.err, " at " + hub.endpoint()));
+  CHECK(run.summary["totals"]["requests"].get<int>() == static_cast<int>(hub.requests().size()) + 1);
+}
+
+TEST_CASE("an endpoint that takes connections and says nothing costs one time-out") {
+  Pair pair;
+  pair.first.add(Fault{.times = -1, .what = Stall{}});
+  const Run run = pair.run({"org/small", "--timeout", "1"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(pair.is_whole());
+  CHECK(pair.first.requests().size() == 1);
+  CHECK(lines_with(run.err, pair.first.endpoint(), "does not answer in time") == 1);
+}
+
+TEST_CASE("an endpoint that is out of order or wants to wait is left at once") {
+  Pair pair;
+  const int status = GENERATE(500, 503, 429);
+  pair.first.add(Fault{.times = -1, .what = Status{status, {{"Retry-After", "300"}}}});
+  const auto begun = std::chrono::steady_clock::now();
+  const Run run = pair.run({"org/small"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(pair.is_whole());
+  CHECK(pair.first.requests().size() == 1);
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(60));
+}
+
+TEST_CASE("what one endpoint lacks comes from the next") {
+  HubRepo repo = small_repo();
+  FakeHub first;
+  FakeHub second;
+  second.add(repo);
+  std::string name = "org/small";
+  SECTION("the repository") {}
+  SECTION("the commit") {
+    name += "@" + main_of(repo);
+    first.add(make_repo("org/small", {{"config.json", "{}"}}, std::string(40, 'a')));
+  }
+  SECTION("a file") {
+    first.add(repo);
+    first.add(Fault{.on = Fault::On::resolve,
+                    .path = "model.safetensors",
+                    .times = -1,
+                    .what = Status{404, {{"X-Error-Code", "EntryNotFound"}}, "Entry not found"}});
+  }
+  SECTION("the bytes behind its signed address") {
+    first.add(repo);
+    first.add(Fault{.on = Fault::On::payload, .times = -1, .what = ExpiredSignature{}});
+  }
+  SECTION("an answer that is JSON") {
+    first.add(repo);
+    first.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = GarbageJson{}});
+  }
+  SECTION("a listing that is JSON") {
+    first.add(repo);
+    first.add(Fault{.on = Fault::On::tree, .times = -1, .what = GarbageJson{}});
+  }
+  SECTION("anything but a captive portal's page") { first.add(Fault{.times = -1, .what = Html{}}); }
+  const Machine machine(list_of(first, second));
+  const Run run = machine.run({name});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK_FALSE(first.requests().empty());
+  CHECK(tree_of(machine.cache()) == published(repo));
+}
+
+TEST_CASE("a mirror without a tree API is asked in its own way before the next endpoint is") {
+  HubRepo bare = small_repo();
+  bare.has_tree_api = false;
+  Pair pair;
+  pair.first.add(bare);
+  const Run run = pair.run();
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(pair.second.requests().empty());
+}
+
+TEST_CASE("a listing that breaks off is read from its first page at the next endpoint") {
+  HubOptions pages;
+  pages.page_size = 2;
+  FakeHub first(pages);
+  FakeHub second;
+  const HubRepo repo = small_repo();
+  first.add(repo);
+  second.add(repo);
+  first.add(Fault{.on = Fault::On::tree, .times = -1, .skip = 2, .what = Status{404, {}, "gone"}});
+  const Machine machine(list_of(first, second));
+  const Run run = machine.run({"org/small"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(first.requests("tree").size() == 3);
+  CHECK(second.requests("tree").size() == 1);
+  CHECK(tree_of(machine.cache()) == published(repo));
+}
+
+TEST_CASE("two endpoints whose listings break off are each read from the first page once") {
+  HubOptions pages;
+  pages.page_size = 2;
+  FakeHub first(pages);
+  FakeHub second(pages);
+  const HubRepo repo = small_repo();
+  for (FakeHub* hub : {&first, &second}) {
+    hub->add(repo);
+    for (int skip = 1; skip < 20; skip += 2)  // every second page, so that each first one is there
+      hub->add(Fault{.on = Fault::On::tree, .times = 1, .skip = skip, .what = Status{404, {}, "gone"}});
+  }
+  const Machine machine(list_of(first, second));
+  const Run run = machine.run({"org/small", "--deadline", "20"});
+  INFO(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "not_found");
+  CHECK(first.requests("tree").size() <= 3);
+  CHECK(second.requests("tree").size() <= 3);
+}
+
+TEST_CASE("of a branch the first endpoint that answers decides, and its commit is found anywhere") {
+  HubRepo stale = make_repo("org/small", {{"config.json", "{\"old\": true}"}}, std::string(40, 'a'));
+  HubRepo both = small_repo();
+  both.commits[main_of(stale)] = stale.commits.at(main_of(stale));
+  FakeHub first;
+  FakeHub second;
+  first.add(stale);
+  second.add(both);
+  first.add(Fault{.on = Fault::On::resolve, .times = -1, .what = Reset{}});
+  const Machine machine(list_of(first, second));
+  const Run run = machine.run({"org/small"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("org/small")["commit"] == main_of(stale));
+  CHECK(contains(run.err, "main is aaaaaaaaaaaa at " + first.endpoint()));
+  CHECK(tree_of(machine.cache()) == published(stale));
+}
+
+TEST_CASE("wrong bytes of one endpoint are replaced by the right ones of another") {
+  Pair pair;
+  const bool both = GENERATE(false, true);
+  pair.first.add(Fault{.file = "model.safetensors", .times = -1, .what = FlipByte{1000}});
+  if (both) pair.second.add(Fault{.file = "model.safetensors", .times = -1, .what = FlipByte{2000}});
+  const Run run = pair.run();
+  INFO(run.err);
+  CHECK(lines_with(run.err, "hash to", "from " + pair.first.endpoint()) >= 1);
+  CHECK(sent_of(pair.first, "model.safetensors") == 300'000);
+  CHECK(sent_of(pair.second, "model.safetensors") == 300'000);
+  CHECK(run.exit_code == (both ? 1 : 0));
+  CHECK(pair.is_whole() == !both);
+  if (!both) return;
+  CHECK(run.error_kind("org/small") == "digest_mismatch");
+  CHECK(lines_with(run.err, pair.first.endpoint() + " has other bytes", pair.second.endpoint() + " has other bytes") >=
+        1);
+  CHECK(leftovers_in(pair.machine.cache()).empty());
+}
+
+TEST_CASE("an endpoint that dies in the middle of a file leaves the rest of it to the next") {
+  constexpr std::int64_t kSize = 40'000'000;
+  const HubRepo repo = large_repo(kSize);
+  HubOptions slow;
+  slow.bytes_per_second_per_connection = 4'000'000;
+  auto first = std::make_unique<FakeHub>(slow);
+  FakeHub second;
+  first->add(repo);
+  second.add(repo);
+  const Machine machine(list_of(*first, second));
+  const auto program = machine.start({"org/large", "--jobs", "2"});
+  REQUIRE(first->wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 6'000'000; }));
+  first.reset();
+  const Run run = machine.end_of(*program);
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo));
+  CHECK(sent_of(second, "model.safetensors") < kSize);
+  CHECK(run.model("org/large")["bytes_downloaded"] == kSize + 2);
+}
+
+TEST_CASE("what no endpoint has is told with the answer of each") {
+  FakeHub first;
+  FakeHub second;
+  const Machine machine(list_of(first, second));
+  const Run run = machine.run({"org/small", "--retries", "1"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "not_found");
+  CHECK(lines_with(run.err, first.endpoint() + " does not have it", second.endpoint() + " does not have it") == 1);
+}
+
+TEST_CASE("while one endpoint could not be asked nobody knows that the model is missing") {
+  const FakeHub hub;
+  const Machine machine(hub.endpoint() + "," + kNobody);
+  const Run run = machine.run({"org/small", "--retries", "1"});
+  INFO(run.err);
+  CHECK(run.error_kind("org/small") == "network");
+  CHECK(lines_with(run.err, kNobody + " cannot be reached", hub.endpoint() + " does not have it") == 1);
+}
+
+TEST_CASE("the token of the run goes to no endpoint of a list that is not the Hub") {
+  FakeHub first(with_token("hf_secretOfTheRun"));
+  FakeHub second(with_token("hf_secretOfTheRun"));
+  HubRepo closed = small_repo();
+  closed.access = HubRepo::Access::gated;
+  first.add(closed);
+  second.add(closed);
+  const Machine machine(list_of(first, second));
+  const Run run = machine.run({"org/small", "--log-level", "debug"}, {{"HF_TOKEN", "hf_secretOfTheRun"}});
+  INFO(run.err);
+  CHECK_FALSE(got_authorization(first));
+  CHECK_FALSE(got_authorization(second));
+  CHECK(run.error_kind("org/small") == "gated");
+  CHECK(contains(run.err, "write it before the host in HF_ENDPOINT"));
+  CHECK(lines_with(run.err, first.endpoint(), "gets no token") == 1);
+}
+
+TEST_CASE("a token that is named with its endpoint goes there and nowhere else") {
+  const std::string token = "hf_xyzzyTOKENxyzzy";
+  FakeHub first(with_token(token));
+  FakeHub second;
+  HubRepo closed = small_repo();
+  closed.access = HubRepo::Access::gated;
+  first.add(closed);
+  second.add(small_repo());
+  const std::string named = "http://" + token + "@" + first.endpoint().substr(7);
+  SECTION("though the run has another one") {
+    const Machine machine(named + "," + second.endpoint());
+    const Run run = machine.run({"org/small", "--log-level", "debug"}, {{"HF_TOKEN", "hf_another"}});
+    INFO(run.err);
+    CHECK(run.exit_code == 0);
+    CHECK(second.requests().empty());
+    for (const LoggedRequest& request : first.requests())
+      CHECK(request.headers.contains("authorization") == (request.origin == "hub"));
+    CHECK(first.requests("repo_info").front().headers.at("authorization") == "Bearer " + token);
+    CHECK_FALSE(contains(run.out + run.err + run.summary.dump(), "xyzzy"));
+    CHECK(contains(run.err, "the token goes to " + first.endpoint() + " unencrypted"));
+  }
+  SECTION("though it redirects to the other one") {
+    first.add(Fault{.on = Fault::On::resolve,
+                    .times = -1,
+                    .what = Redirect{second.endpoint() + "/org/small/resolve/" + main_of(closed) + "/config.json"}});
+    const Machine machine(named + "," + second.endpoint());
+    static_cast<void>(machine.run({"org/small", "--retries", "1"}));
+    CHECK_FALSE(second.requests().empty());
+    CHECK(got_authorization(first));
+    CHECK_FALSE(got_authorization(second));
+  }
+  SECTION("though it fails and the other one takes over") {
+    first.add(Fault{.on = Fault::On::resolve, .times = -1, .what = Reset{}});
+    const Machine machine(named + "," + second.endpoint());
+    CHECK(machine.run({"org/small"}).exit_code == 0);
+    CHECK(got_authorization(first));
+    CHECK_FALSE(got_authorization(second));
+  }
+  SECTION("also where it is the only one") {
+    const Machine machine(named);
+    CHECK(machine.run({"org/small"}).exit_code == 0);
+  }
+}
+
+TEST_CASE("a mirror below a path and a mirror that answers itself take over like any other") {
+  FakeHub first;
+  HubOptions options;
+  options.path_prefix = "/hf/mirror";
+  options.style = HubOptions::Style::mirror;
+  FakeHub second(options);
+  const HubRepo repo = small_repo();
+  second.add(repo);
+  const Machine machine(first.endpoint() + "/no/such/prefix/," + second.endpoint() + "/");
+  const Run run = machine.run({"org/small"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo));
+}
+
+TEST_CASE("flags beat the variable as a whole list, in their order") {
+  Pair pair;
+  const Machine machine(kNobody);
+  const Run run = machine.run(
+      {"org/small", "--endpoint", kNobody, "--endpoint", pair.second.endpoint(), "--endpoint", pair.first.endpoint()});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(pair.first.requests().empty());
+  CHECK(run.summary["endpoints"].size() == 3);
+}
+
+TEST_CASE("lock, lock --check and verify --repair go to the next endpoint too") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  Machine machine(kNobody + "," + hub.endpoint());
+  const Run lock = machine.run({"lock", "org/small"});
+  INFO(lock.err);
+  CHECK(lock.exit_code == 0);
+  machine.use_manifest(lock.out);
+  CHECK(machine.run({"lock", "--check"}).exit_code == 0);
+  CHECK(machine.run({}).exit_code == 0);
+  flip_byte(blob_of(machine, repo, "model.safetensors"), 7);
+  CHECK(machine.run({"verify", "--repair"}).exit_code == 0);
+}
+
+}  // namespace model_prep::testing

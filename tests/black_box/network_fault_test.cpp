@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bad weather (product.md section 7): what is tried again, what is not, and that wrong bytes are never published.
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kMB = 1'000'000;
+const std::string kWeights = "model.safetensors";
+
+/// A hub with one repository, and a machine that wants it.
+struct Weather {
+  FakeHub hub;
+  HubRepo repo;
+  Machine machine{hub};
+
+  explicit Weather(HubRepo served = small_repo()) : repo(std::move(served)) { hub.add(repo); }
+  Run run(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> arguments = {repo.id};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return machine.run(arguments);
+  }
+  bool nothing_is_published() const {
+    const fs::path folder = machine.cache() / ("models--org--" + repo.id.substr(4));
+    return !fs::exists(folder / "refs") && !fs::exists(blob_of(machine, repo, kWeights)) &&
+           !fs::exists(folder / "snapshots" / main_of(repo));
+  }
+};
+
+struct Named {
+  const char* name;
+  Fault fault;
+};
+
+std::string http_date(std::time_t when) {
+  char text[64];
+  std::tm parts{};
+  ::gmtime_r(&when, &parts);
+  std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("what may pass is tried again, and the tree is right") {
+  const Named named = GENERATE(Named{"a 503 for the payload", {.on = Fault::On::payload, .what = Status{503}}},
+                               Named{"a 500 for the address", {.on = Fault::On::resolve, .what = Status{500}}},
+                               Named{"a 502 for the listing", {.on = Fault::On::tree, .what = Status{502}}},
+                               Named{"a 408 for the commit", {.on = Fault::On::repo_info, .what = Status{408}}},
+                               Named{"a 429 without a time", {.on = Fault::On::resolve_cache, .what = Status{429}}},
+                               Named{"a reset before the answer", {.on = Fault::On::payload, .what = Reset{}}},
+                               Named{"a reset in the body", {.on = Fault::On::payload, .what = Reset{.after = 70'000}}},
+                               Named{"a reset of the listing", {.on = Fault::On::tree, .what = Reset{.after = 100}}},
+                               Named{"a body cut short", {.on = Fault::On::payload, .what = ShortBody{1000}}});
+  Weather weather;
+  weather.hub.add(named.fault);
+  INFO(named.name);
+  const Run run = weather.run();
+  CHECK(run.exit_code == 0);
+  CHECK(run.summary["totals"]["retries"] == 1);
+  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+}
+
+TEST_CASE("bytes without a stated length are taken") {
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Chunked{}});
+  CHECK(weather.run().exit_code == 0);
+  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+}
+
+TEST_CASE("a transfer that stands still is given up after the timeout and tried again") {
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 0}});
+  const Run run = weather.run({"--timeout", "1"});
+  CHECK(run.exit_code == 0);
+  CHECK(run.summary["totals"]["retries"] == 1);
+}
+
+TEST_CASE("a hub that never answers ends in timeout") {
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Stall{}});
+  const Run run = weather.run({"--timeout", "1", "--retries", "1"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "timeout");
+}
+
+TEST_CASE("a file goes on from where its connection was lost") {
+  Weather weather(large_repo(6 * kMB));
+  weather.hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 3 * kMB}});
+  CHECK(weather.run({"--jobs", "1"}).exit_code == 0);
+  CHECK(sent_of(weather.hub, kWeights) == 6 * kMB);
+  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+}
+
+TEST_CASE("after as many failures in a row as allowed a file is given up") {
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Status{503}});
+  const Run run = weather.run({"--retries", "2"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "server");
+  CHECK(weather.hub.requests("payload").size() == 2);
+  CHECK(weather.nothing_is_published());
+}
+
+TEST_CASE("progress wipes the slate clean, so that a bad line still delivers") {
+  Weather weather(large_repo(3 * kMB));
+  weather.hub.add(Fault{.on = Fault::On::payload, .times = 4, .what = Reset{.after = 600'000}});
+  CHECK(weather.run({"--retries", "2", "--jobs", "1"}).exit_code == 0);
+  CHECK(weather.hub.requests("payload").size() == 5);
+}
+
+TEST_CASE("Retry-After is a floor, as seconds and as a date") {
+  const std::string wait = GENERATE(std::string("1"), http_date(std::time(nullptr) + 3));
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::tree, .what = Status{503, {{"Retry-After", wait}}}});
+  const Run run = weather.run();
+  CHECK(run.exit_code == 0);
+  CHECK(run.summary["duration_s"] >= 1.0);
+}
+
+TEST_CASE("an exhausted RateLimit window is waited out") {
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::repo_info, .what = Status{429, {{"RateLimit", "\"api\";r=0;t=1"}}}});
+  const Run run = weather.run();
+  CHECK(run.exit_code == 0);
+  CHECK(run.summary["duration_s"] >= 2.0);
+}
+
+TEST_CASE("a host's Retry-After holds back its other requests too") {
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::resolve, .what = Status{429, {{"Retry-After", "3600"}}}});
+  const Run run = weather.run({"--jobs", "1", "--deadline", "1"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "deadline");
+  CHECK(weather.hub.requests("resolve").size() == 1);
+}
+
+TEST_CASE("wrong bytes are fetched once more from the start") {
+  Weather weather;
+  const Named named =
+      GENERATE(Named{"a flipped byte", {.on = Fault::On::payload, .what = FlipByte{1000}}},
+               Named{"a flipped byte of a plain file", {.on = Fault::On::resolve_cache, .what = FlipByte{0}}},
+               Named{"an encoding nobody asked for", {.on = Fault::On::payload, .what = ContentEncoding{}}},
+               Named{"a range that cannot be", {.on = Fault::On::payload, .what = Status{416}}});
+  INFO(named.name);
+  weather.hub.add(named.fault);
+  CHECK(weather.run().exit_code == 0);
+  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+}
+
+TEST_CASE("bytes that are wrong twice fail the model, and nothing of it is published") {
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = FlipByte{1000}});
+  const Run run = weather.run();
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "digest_mismatch");
+  CHECK(weather.hub.requests("payload").size() == 2);
+  CHECK(weather.nothing_is_published());
+  CHECK(leftovers_in(weather.machine.cache()).empty());
+}
+
+TEST_CASE("one flipped byte among many ranges is found") {
+  Weather weather(large_repo(20 * kMB));
+  weather.hub.add(Fault{.on = Fault::On::payload, .what = FlipByte{17 * kMB}});
+  CHECK(weather.run().exit_code == 0);
+  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+}
+
+TEST_CASE("a large file comes in ranges, each asked for at the hub") {
+  Weather weather(large_repo(20 * kMB));
+  CHECK(weather.run().exit_code == 0);
+  const auto payload = weather.hub.requests("payload");
+  CHECK(payload.size() >= 4);
+  CHECK(std::all_of(payload.begin(), payload.end(), [](const auto& request) { return request.status == 206; }));
+  CHECK(sent_of(weather.hub, kWeights) == 20 * kMB);
+}
+
+TEST_CASE("a server that ignores ranges gives the file in one piece") {
+  Weather weather(large_repo(20 * kMB));
+  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = RangeIgnored{}});
+  CHECK(weather.run().exit_code == 0);
+  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+}
+
+TEST_CASE("another range than the one asked for is refused before its first byte is used") {
+  Weather weather(large_repo(20 * kMB));
+  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = WrongRange{1}});
+  const Run run = weather.run();
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/large") == "protocol");
+  CHECK(weather.nothing_is_published());
+}
+
+TEST_CASE("another total size starts the file anew, once") {
+  Weather weather(large_repo(20 * kMB));
+  const int times = GENERATE(1, -1);
+  weather.hub.add(Fault{.on = Fault::On::payload, .times = times, .what = WrongTotal{1}});
+  const Run run = weather.run();
+  CHECK(run.exit_code == (times == 1 ? 0 : 1));
+  CHECK(run.error_kind("org/large") == (times == 1 ? "none" : "protocol"));
+}
+
+TEST_CASE("what comes of a portal or a broken mirror is refused at once") {
+  Weather weather;
+  const std::string self = "/org/small/resolve/" + main_of(weather.repo) + "/" + kWeights;
+  const Named named = GENERATE_REF(
+      Named{"a page for the commit", {.on = Fault::On::repo_info, .times = -1, .what = Html{}}},
+      Named{"a page for the listing", {.on = Fault::On::tree, .times = -1, .what = Html{}}},
+      Named{"a page for weights", {.on = Fault::On::payload, .times = -1, .what = Html{}}},
+      Named{"half a listing", {.on = Fault::On::tree, .times = -1, .what = GarbageJson{}}},
+      Named{"a listing that is no list", {.on = Fault::On::tree, .times = -1, .what = BodyOverride{"{}"}}},
+      Named{"a redirect in a circle",
+            {.on = Fault::On::resolve, .file = kWeights, .times = -1, .what = Redirect{self}}},
+      Named{"a redirect to no address",
+            {.on = Fault::On::resolve, .file = kWeights, .times = -1, .what = Redirect{""}}},
+      Named{"a redirect to a file", {.on = Fault::On::resolve, .times = -1, .what = Redirect{"file:///etc/passwd"}}},
+      Named{"a body too long", {.on = Fault::On::payload, .times = -1, .what = LongBody{100}}});
+  INFO(named.name);
+  weather.hub.add(named.fault);
+  const Run run = weather.run();
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "protocol");
+  CHECK(run.summary["totals"]["retries"] == 0);
+  CHECK(weather.hub.requests().size() < 20);
+  CHECK(weather.nothing_is_published());
+}
+
+TEST_CASE("a spent signature is asked for again without a wait") {
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::payload, .what = ExpiredSignature{}});
+  const Run run = weather.run();
+  CHECK(run.exit_code == 0);
+  CHECK(run.summary["totals"]["retries"] == 0);
+  CHECK(weather.hub.requests("payload").size() == 2);
+}
+
+TEST_CASE("signatures that are always spent are not asked for without end") {
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = ExpiredSignature{}});
+  const Run run = weather.run();
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "protocol");
+  CHECK(weather.hub.requests("payload").size() == 3);
+}
+
+TEST_CASE("a listing with a name that leads out of the cache is refused and nothing is written") {
+  const std::string name = GENERATE("../evil", "/etc/evil", "a//b", "./a", "a/../../b", "a\\b");
+  Weather weather;
+  const nlohmann::json listing = {{{"type", "file"}, {"oid", std::string(40, 'a')}, {"size", 1}, {"path", name}}};
+  weather.hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{listing.dump()}});
+  const Run run = weather.run();
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "protocol");
+  CHECK_FALSE(fs::exists(weather.machine.cache() / "models--org--small"));
+}
+
+TEST_CASE("a listing that names a path twice, or as file and folder, is refused") {
+  const auto [first, second] = GENERATE(table<std::string, std::string>({{"a", "a"}, {"a", "a/b"}}));
+  Weather weather;
+  const auto entry = [](const std::string& path) {
+    return nlohmann::json{{"type", "file"}, {"oid", std::string(40, 'a')}, {"size", 1}, {"path", path}};
+  };
+  const nlohmann::json listing = {entry(first), entry(second)};
+  weather.hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{listing.dump()}});
+  CHECK(weather.run().error_kind("org/small") == "protocol");
+}
+
+TEST_CASE("a commit that is not forty hex digits is refused") {
+  Weather weather;
+  weather.hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = BodyOverride{R"({"sha":"../../../../etc"})"}});
+  CHECK(weather.run().error_kind("org/small") == "protocol");
+}
+
+TEST_CASE("a listing of sizes beyond all disks is told and does not overflow") {
+  Weather weather;
+  const auto entry = [](const std::string& path, char digit) {
+    return nlohmann::json{
+        {"type", "file"}, {"oid", std::string(40, digit)}, {"size", 9'000'000'000'000'000'000}, {"path", path}};
+  };
+  const nlohmann::json listing = {entry("a", 'a'), entry("b", 'b'), entry("c", 'c')};
+  weather.hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{listing.dump()}});
+  const Run run = weather.run();
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "protocol");
+  CHECK(weather.hub.requests("resolve").empty());
+}
+
+TEST_CASE("no hub at the address ends in network") {
+  const Machine machine([] {
+    FakeHub gone;
+    return gone.endpoint();
+  }());
+  const Run run = machine.run({"org/small", "--retries", "1"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "network");
+}
+
+}  // namespace model_prep::testing

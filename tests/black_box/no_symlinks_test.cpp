@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// File systems without symlinks: the files themselves lie in the snapshot (hub-protocol.md 1.4).
+#include <algorithm>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What such a cache holds: for each link the file it would lead to, and no blobs.
+Tree without_links(const Tree& tree) {
+  Tree plain;
+  for (const auto& [path, what] : tree) {
+    if (path.find("/blobs/") != std::string::npos) continue;
+    const fs::path target = what.starts_with("link ") ? fs::path(path).parent_path() / what.substr(5) : fs::path();
+    plain[path] = target.empty() ? what : tree.at(target.lexically_normal());
+  }
+  return plain;
+}
+
+struct Plain {
+  FakeHub hub;
+  HubRepo repo = small_repo();
+  Machine machine{hub};
+  fs::path snapshot = machine.cache() / "models--org--small/snapshots" / main_of(repo);
+
+  Plain() {
+    hub.add(repo);
+    machine.take_away({GENERATE(as<std::string>{}, "symlink=EPERM", "symlink=ENOTSUP", "symlink=ENOSYS")});
+  }
+  Run prepare() {
+    const Run run = machine.run({"org/small@" + main_of(repo)});
+    CAPTURE(run.err);
+    CHECK(run.exit_code == 0);
+    hub.clear_requests();
+    return run;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("without symlinks the snapshot holds the files themselves, and says so once") {
+  Plain plain;
+  const Run run = plain.prepare();
+  CHECK(contains(run.err, "this file system has no symlinks"));
+  Tree expected = without_links(published(plain.repo));
+  CHECK(tree_of(plain.machine.cache()) == expected);
+}
+
+TEST_CASE("without symlinks a second run makes no request and changes nothing") {
+  Plain plain;
+  plain.prepare();
+  const Tree before = tree_of(plain.machine.cache());
+  plain.prepare();
+  CHECK(plain.hub.requests().empty());
+  CHECK(tree_of(plain.machine.cache()) == before);
+}
+
+TEST_CASE("without symlinks a damaged file is healed, and nothing else is fetched") {
+  Plain plain;
+  plain.prepare();
+  const Tree before = tree_of(plain.machine.cache());
+  flip_byte(plain.snapshot / "model.safetensors", 1000);
+  const Run run = plain.prepare();
+  CHECK(run.summary["totals"]["bytes_downloaded"] == 300'000);
+  CHECK(tree_of(plain.machine.cache()) == before);
+}
+
+TEST_CASE("files that another tool left in a snapshot without links are hashed and kept, also where links would work") {
+  Plain plain;
+  plain.prepare();
+  fs::remove_all(plain.machine.cache() / "models--org--small/.model-prep");
+  const bool links_work = GENERATE(false, true);
+  if (links_work) plain.machine.take_away({});
+  const Run run = plain.prepare();
+  CHECK(run.summary["totals"]["bytes_downloaded"] == 0);
+  CHECK(fs::is_regular_file(fs::symlink_status(plain.snapshot / "model.safetensors")));
+}
+
+TEST_CASE("without symlinks a run offline finds everything") {
+  Plain plain;
+  plain.prepare();
+  CHECK(plain.machine.run({"org/small", "--offline"}).exit_code == 0);
+}
+
+}  // namespace model_prep::testing

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a power cut would leave, as far as user space decides it: the order in which the real program writes, syncs and
+// renames, read from a trace of its system calls.
+#include <algorithm>
+#include <sstream>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMiB = 1024 * 1024;
+
+/// A system call of any thread. `begin` and `end` are lines of the trace: one call is behind another if it began when
+/// the other had ended.
+struct Call {
+  std::string text;
+  std::size_t begin = 0;
+  std::size_t end = 0;
+
+  bool is(const std::string& name) const { return text.starts_with(name + "("); }
+  bool has(const std::string& part) const { return contains(text, part); }
+};
+
+bool behind(const Call& later, const Call& earlier) { return earlier.end < later.begin; }
+
+/// `renameat(7</a>, "b", 8</c>, "d")` as `rename("/a/b", "/c/d")`: by which of the two it is called makes no
+/// difference.
+std::string with_whole_paths(std::string text) {
+  for (const std::string name : {"renameat2", "renameat", "symlinkat"})
+    if (text.starts_with(name + "(")) text.replace(0, name.size(), name.substr(0, name.find("at")));
+  if (!text.starts_with("rename(") && !text.starts_with("symlink(")) return text;
+  for (std::size_t at; (at = text.find(">, \"")) != std::string::npos;) {
+    text.replace(at, 4, "/");
+    const std::size_t angle = text.rfind('<', at);
+    const std::size_t number = text.find_last_not_of("0123456789", angle - 1) + 1;
+    text.replace(number, angle + 1 - number, "\"");
+  }
+  return text;
+}
+
+/// `4711 fsync(7</a/b>) = 0`, or in two lines with `<unfinished ...>` and `<... fsync resumed>`.
+std::vector<Call> calls_of(const std::string& trace) {
+  std::vector<Call> calls;
+  std::map<std::string, std::size_t> unfinished;  // by thread
+  std::istringstream lines(trace);
+  std::size_t number = 0;
+  for (std::string line; std::getline(lines, line); ++number) {
+    const std::size_t blank = line.find(' ');
+    const std::string thread = line.substr(0, blank);
+    const std::string text = line.substr(std::min(line.find_first_not_of(' ', blank), line.size()));
+    if (text.starts_with("<... ")) {
+      if (const auto begun = unfinished.find(thread); begun != unfinished.end()) calls[begun->second].end = number;
+      continue;
+    }
+    if (contains(text, "<unfinished ...>")) unfinished[thread] = calls.size();
+    calls.push_back({with_whole_paths(text), number, number});
+  }
+  return calls;
+}
+
+/// Those calls of a name whose text has all the parts.
+std::vector<Call> find(const std::vector<Call>& calls, const std::string& name, const std::vector<std::string>& parts) {
+  std::vector<Call> found;
+  for (const Call& call : calls)
+    if (call.is(name) && std::all_of(parts.begin(), parts.end(), [&](const auto& part) { return call.has(part); }))
+      found.push_back(call);
+  return found;
+}
+
+/// Whether one of these came when `first` had ended and was over before `last` began.
+bool one_between(const std::vector<Call>& calls, const Call& first, const Call& last) {
+  return std::any_of(calls.begin(), calls.end(),
+                     [&](const Call& call) { return behind(call, first) && behind(last, call); });
+}
+
+std::string quoted(const fs::path& path) { return "\"" + path.string() + "\""; }
+std::string open_at(const fs::path& path) { return "<" + path.string() + ">"; }
+
+/// A first run of two repositories under strace.
+struct Trace {
+  FakeHub hub;
+  const HubRepo repo = make_repo("org/cut", {{"config.json", "{}"},
+                                             {"1_Pooling/config.json", "{ }"},
+                                             {"empty.txt", ""},
+                                             {"model.safetensors", MadeUpBytes{9 * kMiB, 3}, true}});
+  Machine machine{hub};
+  fs::path folder;
+  std::vector<Call> calls;
+
+  Trace() {
+    hub.add(repo);
+    const fs::path file = machine.folder() / "trace";
+    const Run run = machine.shell(
+        "exec strace -f -y -s 0 -e trace=write,pwrite64,fdatasync,fsync,rename,renameat,renameat2,symlink,symlinkat,"
+        "link,linkat -o " +
+            file.string() + " $PROGRAM --jobs 3 --variant all org/cut",
+        {{"ASAN_OPTIONS", "detect_leaks=0"}});
+    REQUIRE(run.exit_code == 0);
+    folder = fs::canonical(machine.cache() / "models--org--cut");
+    calls = calls_of(read_text(file));
+  }
+
+  /// The one rename to this path.
+  Call rename_to(const fs::path& path) const {
+    const auto found = find(calls, "rename", {", " + quoted(path)});
+    INFO(path);
+    REQUIRE(found.size() == 1);
+    return found[0];
+  }
+  std::vector<Call> syncs_of(const fs::path& path) const { return find(calls, "fsync", {open_at(path)}); }
+  std::vector<Call> links() const { return find(calls, "rename", {"link.", "/snapshots/"}); }
+  std::vector<Call> refs() const { return find(calls, "rename", {"/refs/"}); }
+};
+
+bool no_strace() {
+  if (run_program({"/bin/sh", "-c", "strace -f -o /dev/null true"}).exit_code == 0) return false;
+  WARN("SKIPPED: strace IS NOT HERE, OR MAY NOT TRACE");
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("a blob is written, synced, renamed, and its folder synced, before anything links to it") {
+  if (no_strace()) return;
+  const Trace trace;
+  const auto links = trace.links();
+  REQUIRE(links.size() == trace.repo.commits.at(main_of(trace.repo)).size());
+  for (const HubFile& file : trace.repo.commits.at(main_of(trace.repo))) {
+    INFO(file.path);
+    const fs::path blob = trace.folder / "blobs" / digests_of(file).blob_name();
+    const Call rename = trace.rename_to(blob);
+    CHECK(rename.has(".model-prep.incomplete\""));
+    const auto writes = find(trace.calls, "pwrite64", {"<" + blob.string(), ".model-prep.incomplete>"});
+    const auto syncs = find(trace.calls, "fdatasync", {"<" + blob.string(), ".model-prep.incomplete>"});
+    REQUIRE(syncs.size() == 1);
+    CHECK(writes.empty() == (size_of(file.content) == 0));
+    CHECK(std::all_of(writes.begin(), writes.end(), [&](const Call& write) { return behind(syncs[0], write); }));
+    CHECK(behind(rename, syncs[0]));
+    for (const Call& link : links) CHECK(one_between(trace.syncs_of(trace.folder / "blobs"), rename, link));
+  }
+}
+
+TEST_CASE("links are made beside their place, and their folders are synced before a ref names them") {
+  if (no_strace()) return;
+  const Trace trace;
+  const fs::path snapshot = trace.folder / "snapshots" / main_of(trace.repo);
+  const auto refs = trace.refs();
+  REQUIRE(refs.size() == 2);
+  for (const Call& link : trace.links()) {
+    const std::string temporary = link.text.substr(7, link.text.find(',') - 7);
+    const auto made = find(trace.calls, "symlink", {temporary});
+    REQUIRE(made.size() == 1);
+    CHECK(behind(link, made[0]));
+    for (const Call& ref : refs) {
+      CHECK(one_between(trace.syncs_of(snapshot), link, ref));
+      CHECK(one_between(trace.syncs_of(snapshot / "1_Pooling"), link, ref));
+      CHECK(one_between(trace.syncs_of(trace.folder / "snapshots"), link, ref));
+    }
+  }
+}
+
+TEST_CASE("refs come last, whole and synced") {
+  if (no_strace()) return;
+  const Trace trace;
+  const std::string commit = main_of(trace.repo);
+  const auto refs = trace.refs();
+  REQUIRE(refs.size() == 2);
+  for (const std::string& name : {std::string("main"), commit}) {
+    const Call ref = trace.rename_to(trace.folder / "refs" / name);
+    const std::string temporary = ref.text.substr(8, ref.text.find("\",") - 8);
+    const auto writes = find(trace.calls, "pwrite64", {open_at(temporary)});
+    const auto syncs = find(trace.calls, "fdatasync", {open_at(temporary)});
+    REQUIRE(writes.size() == 1);
+    REQUIRE(syncs.size() == 1);
+    CHECK(behind(syncs[0], writes[0]));
+    CHECK(behind(ref, syncs[0]));
+    const auto folder_syncs = trace.syncs_of(trace.folder / "refs");
+    CHECK(std::any_of(folder_syncs.begin(), folder_syncs.end(), [&](const Call& sync) { return behind(sync, ref); }));
+    for (const Call& other :
+         find(trace.calls, "rename", {quoted(trace.folder).substr(0, trace.folder.string().size())}))
+      if (!other.has("/refs/")) CHECK(behind(ref, other));
+  }
+  for (const fs::path& document : {fs::path(".model-prep"), fs::path("trees")}) {
+    const Call rename = trace.rename_to(trace.folder / document / (commit + ".json"));
+    const std::string temporary = rename.text.substr(8, rename.text.find("\",") - 8);
+    const auto syncs = find(trace.calls, "fdatasync", {open_at(temporary)});
+    REQUIRE(syncs.size() == 1);
+    CHECK(behind(rename, syncs[0]));
+  }
+}
+
+}  // namespace model_prep::testing

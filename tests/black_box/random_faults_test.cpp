@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Storms of random faults against the real program: the right tree, or an error that is explained and gone when the
+// storm is over. (In virtual time, with far more faults: tests/core/scheduler_random_faults_test.cpp.)
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <random>
+
+#include "test_host.h"
+#include "parallel.h"
+#include "support/catch.h"
+#include "tree_check.h"
+
+namespace model_prep::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kMiB = 1024 * 1024;
+constexpr std::int64_t kKiB = 1024;
+const std::string kRepo = "org/storm";
+const std::string kWeights = "model.safetensors";
+
+/// One hub, one machine, and what is thrown at them.
+class Storm {
+ public:
+  Storm(unsigned seed, int files) : random_(seed), repo_(make(files)) { hub_.add(repo_); }
+
+  /// Faults that a patient program gets over, each on a request that cannot be avoided.
+  void throw_faults() {
+    for (const HubFile& file : repo_.commits.at(main_of(repo_))) {
+      const auto on = file.lfs ? Fault::On::payload : Fault::On::resolve_cache;
+      if (file.path == kWeights) {
+        for (int i = 0; i < 8; ++i) add({.on = on, .file = file.path, .what = Reset{.after = from(300, 900) * kKiB}});
+        continue;
+      }
+      if (from(0, 3) == 0) add({.on = Fault::On::resolve, .file = file.path, .what = passing()});
+      if (from(0, 2) == 0) add({.on = on, .file = file.path, .what = passing()});
+      // A file is fetched anew once, and a signature asked for twice.
+      if (from(0, 4) == 0) add({.on = on, .file = file.path, .what = FlipByte{from(0, 300)}});
+      if (from(0, 4) == 0 && file.lfs) add({.on = on, .file = file.path, .what = ExpiredSignature{}});
+    }
+    add({.on = Fault::On::repo_info, .what = passing()});
+    add({.on = Fault::On::tree, .what = passing()});
+  }
+
+  /// One that nobody can get over.
+  void throw_the_last_straw() {
+    const Fault::What bad[] = {Html{},     Status{400}, Status{418}, FlipByte{1}, Redirect{"ftp://127.0.0.1/"},
+                               LongBody{9}};
+    const auto& files = repo_.commits.at(main_of(repo_));
+    const HubFile& file = files[static_cast<std::size_t>(from(1, static_cast<int>(files.size()) - 1))];
+    hub_.add(Fault{.on = file.lfs ? Fault::On::payload : Fault::On::resolve_cache,
+                   .file = file.path,
+                   .times = -1,
+                   .what = bad[from(0, 5)]});
+  }
+
+  Run run() { return machine_.run({kRepo, "--retries", "50", "--timeout", "20"}); }
+  void clear_up() { hub_.clear_faults(); }
+
+  std::vector<std::string> wrong_after(const Run& run) const {
+    std::vector<std::string> wrong = wrong_in(machine_.cache(), {repo_});
+    if (run.exit_code == 0) {
+      if (tree_of(machine_.cache()) != published(repo_)) wrong.emplace_back("another tree");
+      return wrong;
+    }
+    const nlohmann::json error = run.model(kRepo)["error"];
+    if (error.is_null() || error["message"].get<std::string>().size() < 20) wrong.emplace_back("nothing is explained");
+    if (std::filesystem::exists(machine_.cache() / "models--org--storm/refs")) wrong.emplace_back("a ref is there");
+    return wrong;
+  }
+
+  int faults = 0;
+  std::size_t requests() const { return hub_.requests().size(); }
+
+ private:
+  static HubRepo make(int count) {
+    std::vector<HubFile> files = {{kWeights, MadeUpBytes{9 * kMiB, 9}, true}};
+    for (int i = 0; i < count; ++i) {
+      const std::string name = "part" + std::to_string(i % 5) + "/" + std::to_string(i) + ".json";
+      files.push_back({name, MadeUpBytes{400 + 131 * i, static_cast<std::uint64_t>(i)}, i % 2 == 0});
+    }
+    return make_repo(kRepo, std::move(files));
+  }
+
+  int from(int least, int most) { return std::uniform_int_distribution(least, most)(random_); }
+
+  Fault::What passing() {
+    constexpr int kStatuses[] = {408, 425, 429, 500, 502, 503, 504};
+    switch (from(0, 6)) {
+      case 0: return Reset{};
+      case 1: return Reset{.after = from(0, 300)};
+      case 2: return ShortBody{from(1, 300)};
+      case 3: return Stall{.after = from(-1, 300), .lasting = milliseconds(from(1, 400))};
+      case 4: return Chunked{};
+      case 5: return Redirect{"http://127.0.0.1:1/"};
+      default: return Status{kStatuses[from(0, 6)]};
+    }
+  }
+
+  void add(const Fault& fault) {
+    hub_.add(fault);
+    ++faults;
+  }
+
+  std::mt19937 random_;
+  HubRepo repo_;
+  FakeHub hub_;
+  const Machine machine_{hub_};
+};
+
+struct Lane {
+  std::vector<std::string> wrong;
+  std::string log;
+  int faults = 0;
+  std::size_t requests = 0;
+};
+
+}  // namespace
+
+TEST_CASE("in a storm of faults that pass every file arrives, and one that does not pass is explained") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  const std::size_t count = is_long_run() ? 24 : 6;
+  const int files = is_long_run() ? 250 : 70;
+  std::vector<Lane> lanes(count);
+  in_parallel(count, count, [&](std::size_t i) {
+    Lane& lane = lanes[i];
+    Storm storm(seed + static_cast<unsigned>(i), files);
+    const bool hopeless = i % 3 == 2;
+    if (hopeless) storm.throw_the_last_straw();
+    storm.throw_faults();
+    const Run run = storm.run();
+    lane.wrong = storm.wrong_after(run);
+    if (run.exit_code != (hopeless ? 1 : 0)) lane.wrong.push_back("exit code " + std::to_string(run.exit_code));
+    lane.log = run.err;
+    lane.faults = storm.faults;
+    lane.requests = storm.requests();
+    storm.clear_up();
+    const Run after = storm.run();
+    for (const std::string& wrong : storm.wrong_after(after)) lane.wrong.push_back("after the storm: " + wrong);
+    if (after.exit_code != 0) lane.wrong.emplace_back("the storm is over, and still it fails");
+  });
+  int faults = 0;
+  std::size_t requests = 0;
+  for (const Lane& lane : lanes) {
+    INFO(lane.log);
+    CHECK(lane.wrong == std::vector<std::string>());
+    faults += lane.faults;
+    requests += lane.requests;
+  }
+  std::cout << "storm: seed " << seed << ", " << faults << " faults in " << count << " runs, " << requests
+            << " requests\n";
+}
+
+TEST_CASE("a line that breaks again and again delivers, as long as each time some of the file came") {
+  const int breaks = is_long_run() ? 60 : 6;
+  FakeHub hub;
+  const HubRepo repo = large_repo(breaks * 400 * kKiB);
+  hub.add(repo);
+  hub.add(Fault{.on = Fault::On::payload, .times = breaks, .what = Reset{.after = 300 * kKiB}});
+  const Machine machine(hub);
+  const Run run = machine.run({"org/large", "--jobs", "1", "--retries", is_long_run() ? "5" : "2"});
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo));
+  CHECK(run.summary["totals"]["retries"] == breaks);
+  CHECK(sent_of(hub, kWeights) == breaks * 400 * kKiB);
+}
+
+TEST_CASE("a line that breaks before anything worth the name came is given up") {
+  FakeHub hub;
+  hub.add(large_repo(4 * kMiB));
+  hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Reset{.after = 60 * kKiB}});
+  const Machine machine(hub);
+  const Run run = machine.run({"org/large", "--jobs", "1", "--retries", "3"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/large") == "network");
+  CHECK(hub.requests("payload").size() == 3);
+}
+
+}  // namespace model_prep::testing

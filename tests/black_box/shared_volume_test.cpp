@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Other tenants of a shared volume: what they plant leads nothing out of the cache.
+#include <sys/stat.h>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A machine whose cache somebody was in before us, and a place outside of it that they want written.
+struct Shared {
+  FakeHub hub;
+  HubRepo repo = small_repo();
+  Machine machine{hub};
+  fs::path outside = machine.folder() / "outside";
+  fs::path in_repo = machine.cache() / "models--org--small";
+
+  Shared() {
+    hub.add(repo);
+    fs::create_directories(outside / "sub");
+    write_text(outside / "precious", "precious");
+    fs::create_directories(machine.cache());
+  }
+  void plant(const fs::path& link) const {
+    fs::create_directories(link.parent_path());
+    fs::create_directory_symlink(outside, link);
+  }
+  bool outside_untouched() const {
+    return tree_of(outside) == Tree{{"precious", "file " + sha256_hex("precious")}, {"sub", "folder"}};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a symlink planted for a folder of the cache ends the run, is named, and nothing is written through it") {
+  const Shared shared;
+  const std::string commit = main_of(shared.repo);
+  const std::string place =
+      GENERATE_COPY(std::string(".locks"), std::string(".locks/models--org--small"), std::string("models--org--small"),
+                    std::string("models--org--small/blobs"), std::string("models--org--small/snapshots"),
+                    "models--org--small/snapshots/" + commit, "models--org--small/snapshots/" + commit + "/1_Pooling",
+                    std::string("models--org--small/refs"), std::string("models--org--small/.model-prep"));
+  CAPTURE(place);
+  shared.plant(shared.machine.cache() / place);
+  const Run run = shared.machine.run({"org/small"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, (shared.machine.cache() / place).string() + " is a symlink, and nothing is written through"));
+  CHECK(shared.outside_untouched());
+}
+
+TEST_CASE("a symlink planted for the listing of a whole commit is not written through") {
+  const Shared shared;
+  shared.plant(shared.in_repo / "trees");
+  CHECK(shared.machine.run({"org/small", "--variant", "all"}).exit_code == 1);
+  CHECK(shared.outside_untouched());
+}
+
+TEST_CASE("a symlink planted for a file of the cache is replaced or refused, and what it leads to stays") {
+  const Shared shared;
+  const std::string commit = main_of(shared.repo);
+  const std::string weights = blob_of(shared.machine, shared.repo, "model.safetensors").filename();
+  const std::string place =
+      GENERATE_COPY("blobs/" + weights, "blobs/" + weights + ".model-prep.resume", std::string("refs/main"),
+                    "snapshots/" + commit + "/config.json", ".model-prep/" + commit + ".json",
+                    "../.locks/models--org--small/" + weights + ".lock", std::string("../../model-prep-summary.json"));
+  CAPTURE(place);
+  const fs::path link = (shared.in_repo / place).lexically_normal();
+  fs::create_directories(link.parent_path());
+  fs::create_symlink(shared.outside / "precious", link);
+  const Run run = shared.machine.run({"org/small"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == (contains(place, ".lock") ? 1 : 0));
+  CHECK(shared.outside_untouched());
+}
+
+TEST_CASE("a symlink that is planted while files come does not catch what comes after") {
+  Shared shared;
+  shared.hub.add(Fault{.on = Fault::On::payload, .what = Drip{.bytes_per_second = 300'000}});
+  auto program = shared.machine.start({"org/small"});
+  REQUIRE(shared.hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 0; }));
+  fs::rename(shared.in_repo / "blobs", shared.in_repo / "moved");
+  shared.plant(shared.in_repo / "blobs");
+  CHECK(shared.machine.end_of(*program).exit_code == 1);
+  CHECK(shared.outside_untouched());
+}
+
+TEST_CASE("pipes and devices planted in files' places are neither waited for nor read without end") {
+  const Shared shared;
+  const std::string commit = main_of(shared.repo);
+  const std::string weights = blob_of(shared.machine, shared.repo, "model.safetensors").filename();
+  const std::string place = GENERATE_COPY(
+      "blobs/" + weights, "blobs/" + weights + ".model-prep.resume", std::string("refs/main"), "refs/" + commit,
+      "snapshots/" + commit + "/config.json", ".model-prep/" + commit + ".json", "trees/" + commit + ".json");
+  CAPTURE(place);
+  const fs::path path = shared.in_repo / place;
+  fs::create_directories(path.parent_path());
+  const bool pipe = GENERATE(true, false);
+  if (pipe)
+    REQUIRE(::mkfifo(path.c_str(), 0666) == 0);
+  else
+    fs::create_symlink("/dev/zero", path);
+  const Run run = shared.machine.run({"org/small", "--deadline", "20"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.summary["duration_s"] < 10.0);
+}
+
+}  // namespace model_prep::testing

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hostile things on the disk, where another user of the volume or an accident has put them: the run neither hangs nor
+// reads without end, and ends in the right tree where it can.
+#include <sys/stat.h>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What may lie where a small file should.
+const char* const kPlanted[] = {"FIFO", "device", "folder", "sparse", "brackets", "loop"};
+
+void plant(const std::string& what, const fs::path& path) {
+  fs::create_directories(path.parent_path());
+  fs::remove_all(path);
+  if (what == "FIFO") REQUIRE(::mkfifo(path.c_str(), 0666) == 0);
+  if (what == "device") fs::create_symlink("/dev/zero", path);
+  if (what == "folder") fs::create_directories(path / "inside");
+  if (what == "loop") fs::create_symlink(path.filename(), path);
+  if (what == "brackets") write_text(path, std::string(20'000'000, '['));
+  if (what != "sparse") return;
+  write_text(path, "{");
+  fs::resize_file(path, 10'000'000'000);
+}
+
+/// Bounded in memory and time, so that reading without end is seen.
+Run bounded_run(const Machine& machine, const std::string& arguments) {
+  if (is_sanitized()) return machine.shell("exec timeout -s KILL 50 $PROGRAM " + arguments);
+  return machine.shell("ulimit -v 700000; exec timeout -s KILL 20 $PROGRAM " + arguments);
+}
+
+}  // namespace
+
+TEST_CASE("what is planted in place of our record or the tree listing is as good as none") {
+  const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
+  const std::string place = GENERATE(".model-prep", "trees");
+  INFO(what << " in " << place);
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  plant(what, machine.cache() / "models--org--small" / place / (main_of(repo) + ".json"));
+  if (place == "trees") fs::remove_all(machine.cache() / "models--org--small/.model-prep");
+  const Run run = bounded_run(machine, "org/small@" + main_of(repo));
+  CHECK(run.exit_code == 0);
+  CHECK(fs::exists(blob_of(machine, repo, "model.safetensors")));
+}
+
+TEST_CASE("what is planted in place of a ref is replaced, or named") {
+  const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
+  INFO(what);
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  const fs::path ref = machine.cache() / "models--org--small/refs/main";
+  plant(what, ref);
+  const Run run = bounded_run(machine, "org/small");
+  if (what == "folder") {
+    CHECK(run.exit_code == 1);
+    CHECK(contains(run.err, ref.string()));
+    return;
+  }
+  CHECK(run.exit_code == 0);
+  CHECK(read_text(ref) == main_of(repo));
+  CHECK(fs::is_regular_file(fs::symlink_status(ref)));
+}
+
+TEST_CASE("what is planted where a blob, its lock or its resume record should be is replaced, or named") {
+  const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
+  const std::string file = GENERATE("empty.txt", "model.safetensors");
+  const std::string place = GENERATE("blob", "resume", "lock");
+  INFO(what << " as the " << place << " of " << file);
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  const fs::path blob = blob_of(machine, repo, file);
+  fs::remove(blob);
+  const fs::path lock = machine.cache() / ".locks/models--org--small" / (blob.filename().string() + ".lock");
+  const fs::path path = place == "blob"   ? blob
+                        : place == "lock" ? lock
+                                          : fs::path(blob.string() + ".model-prep.resume");
+  plant(what, path);
+  const Run run = bounded_run(machine, "org/small --deadline 5");
+  // A link in place of a lock is not followed; a folder with something in it is not removed.
+  const bool link = what == "device" || what == "loop";
+  const std::string expected = place == "lock" && link                 ? "permission"
+                               : place != "resume" && what == "folder" ? "io"
+                                                                       : "none";
+  CHECK(run.error_kind("org/small") == expected);
+  CHECK(run.exit_code == (expected == "none" ? 0 : 1));
+  if (expected != "none") {
+    CHECK(contains(run.err, path.string()));
+  } else {
+    CHECK(fs::is_regular_file(fs::symlink_status(blob)));
+    CHECK(sha256_hex(read_text(blob)) == digests_of(file_of(repo, file)).sha256);
+  }
+}
+
+TEST_CASE("a manifest that is no manifest is named and not read without end") {
+  FakeHub hub;
+  const Machine machine(hub);
+  const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
+  INFO(what);
+  const fs::path manifest = machine.folder() / "manifest.json";
+  plant(what, manifest);
+  const Run run = bounded_run(machine, "--manifest " + manifest.string());
+  CHECK(run.exit_code == 1);
+  CHECK(contains(read_text(machine.summary()), "\"usage\""));
+  CHECK(contains(run.err, manifest.string()));
+  CHECK(run.err.size() < 2'000);
+  CHECK(hub.requests().empty());
+}
+
+}  // namespace model_prep::testing

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// TLS: who is trusted, and what is said of who is not (product.md sections 2 and 7).
+#include <regex>
+
+#include "test_host.h"
+#include "support/catch.h"
+#include "support/hub_tls.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::hours;
+
+HubOptions with_tls(HubTls tls) {
+  HubOptions options;
+  options.tokens = {"hf_secret"};
+  options.tls = std::move(tls);
+  return options;
+}
+
+/// A hub behind TLS, and a machine that may be told of its authority.
+struct Secure {
+  TestAuthority authority{"Test Root"};
+  FakeHub hub;
+  HubRepo repo = small_repo();
+  Machine machine{hub};
+  fs::path ca = machine.folder() / "root.pem";
+
+  explicit Secure(const CertificateWish& wish = {}) : Secure(wish, HubTls::Where::both) {}
+  Secure(const CertificateWish& wish, HubTls::Where where) : hub(with_tls(certified(wish, where))) {
+    hub.add(repo);
+    write_text(ca, authority.pem());
+  }
+  HubTls certified(const CertificateWish& wish, HubTls::Where where) const {
+    HubTls tls = authority.certify(wish);
+    tls.where = where;
+    return tls;
+  }
+};
+
+/// The run failed for the certificate, at once, with nothing asked.
+void check_refused(const Run& run, const FakeHub& hub, const std::vector<std::string>& said) {
+  INFO(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "protocol");
+  CHECK(run.summary["totals"]["retries"] == 0);
+  CHECK(hub.requests().empty());
+  CHECK(hub.connections() == 1);
+  for (const std::string& part : said) {
+    INFO(part);
+    CHECK(contains(run.model("org/small")["error"]["message"].get<std::string>(), part));
+  }
+  CHECK(contains(run.model("org/small")["error"]["hint"].get<std::string>(), "--ca-file"));
+}
+
+}  // namespace
+
+TEST_CASE("an authority named by flag or variable is trusted, hub and payload host alike") {
+  const std::string name = GENERATE("--ca-file", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE");
+  CAPTURE(name);
+  const Secure secure;
+  const Run run = name == "--ca-file" ? secure.machine.run({"org/small", "--ca-file", secure.ca})
+                                      : secure.machine.run({"org/small"}, {{name, secure.ca}});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(secure.machine.cache()) == published(secure.repo));
+}
+
+TEST_CASE("all variables that are set add up, and the flag takes their place") {
+  const Secure secure;
+  const TestAuthority other("Other Root");
+  const fs::path its = secure.machine.folder() / "other.pem";
+  write_text(its, other.pem());
+  CHECK(secure.machine.run({"org/small"}, {{"SSL_CERT_FILE", its}, {"CURL_CA_BUNDLE", secure.ca}}).exit_code == 0);
+  fs::remove_all(secure.machine.home());
+  const Run run = secure.machine.run({"org/small", "--ca-file", its}, {{"CURL_CA_BUNDLE", secure.ca}});
+  CHECK(run.error_kind("org/small") == "protocol");
+}
+
+TEST_CASE("a folder of certificates is taken for a file of them") {
+  const Secure secure;
+  const fs::path folder = secure.machine.folder() / "roots";
+  fs::create_directories(folder);
+  fs::copy(secure.ca, folder / "mine.crt");
+  write_text(folder / "README", "nothing to see");
+  write_text(folder / "broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+  CHECK(secure.machine.run({"org/small"}, {{"REQUESTS_CA_BUNDLE", folder}}).exit_code == 0);
+}
+
+TEST_CASE("a file without a usable certificate is told with its flag or variable before any request") {
+  const Secure secure;
+  const auto [content, why] = GENERATE(table<std::string, std::string>({
+      {"", "there is no such file"},
+      {"no certificate", "there is no certificate in it"},
+      {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 1 cannot be read"},
+  }));
+  const fs::path file = secure.machine.folder() / "authorities";
+  if (!content.empty()) write_text(file, content);
+  for (const std::string name : {"--ca-file", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}) {
+    const Run run = name == "--ca-file" ? secure.machine.run({"org/small", "--ca-file", file})
+                                        : secure.machine.run({"org/small"}, {{name, file}});
+    CHECK(run.exit_code == 1);
+    CHECK(contains(run.err, "model-prep: " + name + " is '" + file.string() + "': " + why + "\nhint: "));
+  }
+  CHECK(secure.hub.connections() == 0);
+}
+
+TEST_CASE("a stale variable does an offline run no harm") {
+  const Secure secure;
+  REQUIRE(secure.machine.run({"org/small", "--ca-file", secure.ca}).exit_code == 0);
+  CHECK(secure.machine.run({"org/small", "--offline"}, {{"SSL_CERT_FILE", "/no/such/file"}}).exit_code == 0);
+}
+
+TEST_CASE("an unknown authority is named with the certificate, and not tried again") {
+  const Secure secure({.subject = "mirror of Test"});
+  check_refused(secure.machine.run({"org/small"}), secure.hub,
+                {"its certificate is not trusted: unknown issuer (subject CN=mirror of Test; issuer CN=Test Root)"});
+}
+
+TEST_CASE("a root of the same name that signed something else is not enough") {
+  const Secure secure;
+  const TestAuthority namesake("Test Root");
+  write_text(secure.ca, namesake.pem());
+  check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub, {"issuer CN=Test Root)"});
+}
+
+TEST_CASE("an expired certificate is named with its date") {
+  const Secure secure({.expires = hours(-24)});
+  check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
+                {"its certificate is not trusted: expired on ", " GMT (subject CN=test hub; issuer CN=Test Root)"});
+}
+
+TEST_CASE("a certificate of the future is named with its date") {
+  const Secure secure({.begins = hours(24)});
+  check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
+                {"its certificate is not trusted: not valid before ", " GMT: is this machine's clock right?"});
+}
+
+TEST_CASE("a certificate for other hosts is named with those") {
+  const Secure secure({.names = "DNS:a.example,DNS:b.example,IP:127.0.0.2,DNS:d.example"});
+  check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
+                {"it is made for other hosts: DNS:a.example, DNS:b.example, IP Address:127.0.0.2, and others "
+                 "(subject CN=test hub; issuer CN=Test Root)"});
+}
+
+TEST_CASE("a self-signed certificate is called so, and trusted if it is named itself") {
+  const HubTls tls = self_signed();
+  FakeHub hub(with_tls(tls));
+  hub.add(small_repo());
+  const Machine machine(hub);
+  check_refused(machine.run({"org/small"}), hub, {"self-signed (subject CN=test hub; issuer CN=test hub)"});
+  write_text(machine.folder() / "hub.pem", tls.certificate);
+  CHECK(machine.run({"org/small", "--ca-file", machine.folder() / "hub.pem"}).exit_code == 0);
+}
+
+TEST_CASE("a certificate cannot write lines of its own into the log") {
+  const Secure secure({.subject = "evil\n2026-01-01T00:00:00Z info  all is well\x1b[2J"});
+  const Run run = secure.machine.run({"org/small"});
+  check_refused(run, secure.hub, {"subject CN=evil\\0A2026"});
+  CHECK_FALSE(contains(run.err, "\x1b"));
+  CHECK_FALSE(contains(run.err, "\n2026-01-01"));
+}
+
+TEST_CASE("the system's roots stay trusted beside those that are named") {
+  // What libcurl is told to load cannot be asked for from outside, but the program's own reads can be seen.
+  const Secure secure;
+  const fs::path trace = secure.machine.folder() / "trace";
+  const Run run = secure.machine.shell(
+      "strace -f -qq -e trace=openat,open -o " + trace.string() + " \"$PROGRAM\" org/small --ca-file " +
+          secure.ca.string(),
+      {{"PATH", "/usr/bin:/bin"}, {"SSL_CERT_DIR", "/nonexistent"}, {"ASAN_OPTIONS", "detect_leaks=0"}}
+      // not under strace
+  );
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(read_text(trace), "\"/etc/ssl/certs/ca-certificates.crt\""));
+}
+
+TEST_CASE("a redirect from https to http is refused, and the token never leaves TLS") {
+  const Secure secure({}, HubTls::Where::hub_only);
+  const Run run = secure.machine.run({"org/small", "--ca-file", secure.ca}, {{"HF_TOKEN", "hf_secret"}});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "protocol");
+  CHECK(contains(run.err, "redirected from https to http, which is refused"));
+  CHECK(secure.hub.requests("payload").empty());
+  CHECK(run.summary["totals"]["retries"] == 0);
+}
+
+TEST_CASE("a hub that speaks plain http where TLS is wanted ends in network, and nothing is sent") {
+  FakeHub hub;
+  const Machine machine("https" + hub.endpoint().substr(4));
+  const Run run = machine.run({"org/small", "--retries", "0", "--timeout", "1"});
+  CHECK(run.exit_code == 1);
+  CHECK((run.error_kind("org/small") == "network" || run.error_kind("org/small") == "timeout"));
+  CHECK(hub.requests().empty());
+}
+
+}  // namespace model_prep::testing

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// The general rule with a real hub: indexes that are read, variants that are found or not.
+#include <algorithm>
+
+#include "test_host.h"
+#include "support/catch.h"
+#include "support/hub_spec.h"
+
+namespace model_prep::testing {
+namespace {
+
+const std::string kIndex = "model.safetensors.index.json";
+
+std::string index_of(const std::vector<std::string>& shards) {
+  nlohmann::json index = {{"metadata", {{"total_size", 3000}}}, {"weight_map", nlohmann::json::object()}};
+  for (const std::string& shard : shards) index["weight_map"]["layer of " + shard] = shard;
+  return index.dump();
+}
+
+const std::vector<std::string> kShards = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"};
+const std::vector<std::string> kWanted = {"config.json", kShards[0], kShards[1], kIndex};
+
+/// Two shards and their index, a shard of an earlier cut, and the same weights as pickles.
+HubRepo sharded_repo(const std::string& index = index_of(kShards)) {
+  return make_repo("org/sharded", {{"config.json", "{}"},
+                                   {kIndex, index},
+                                   {kShards[0], MadeUpBytes{2000, 1}, true},
+                                   {kShards[1], MadeUpBytes{1000, 2}, true},
+                                   {"model-00001-of-00003.safetensors", MadeUpBytes{900, 3}, true},
+                                   {"pytorch_model.bin", MadeUpBytes{3000, 4}, true}});
+}
+
+HubRepo converted_repo() {
+  return make_repo("org/converted", {{"1_Pooling/config.json", "{}"},
+                                     {"config.json", "{\"a\":1}"},
+                                     {"model.safetensors", MadeUpBytes{3000, 1}, true},
+                                     {"onnx/model.onnx", MadeUpBytes{2000, 2}, true},
+                                     {"onnx/model.onnx_data", MadeUpBytes{2500, 3}, true},
+                                     {"onnx/model_O4.onnx", MadeUpBytes{1500, 4}, true},
+                                     {"openvino/openvino_model_qint8_quantized.bin", MadeUpBytes{1000, 5}, true},
+                                     {"openvino/openvino_model_qint8_quantized.xml", "<net/>"},
+                                     {"tokenizer.json", "{\"b\":1}"}});
+}
+
+/// The built-in manifest without its locks: the demo's files have their true names, and bytes of their own.
+std::string unlocked_manifest() {
+  nlohmann::json manifest =
+      nlohmann::json::parse(read_text(MODEL_PREP_SOURCE_DIR "/src/commands/built_in_manifest.json"));
+  for (nlohmann::json& model : manifest["models"]) {
+    model.erase("locked");
+    model.erase("files");
+  }
+  return manifest.dump();
+}
+
+HubRepo reranker_for_openvino() {
+  std::vector<HubFile> files;
+  for (const char* name : {".gitattributes", "README.md", "config.json", "openvino_model.bin", "openvino_model.xml",
+                           "openvino_tokenizer.bin", "openvino_tokenizer.xml", "sentencepiece.bpe.model",
+                           "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"})
+    files.push_back({name, std::string("of ") + name, std::string(name).ends_with(".bin")});
+  return make_repo("OpenVINO/bge-reranker-base-int8-ov", files);
+}
+
+using Names = std::vector<std::string>;
+
+Names plus(Names names, const Names& more) {
+  names.insert(names.end(), more.begin(), more.end());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+const Names kMiniLm = {"1_Pooling/config.json",
+                       "config.json",
+                       "config_sentence_transformers.json",
+                       "data_config.json",
+                       "modules.json",
+                       "sentence_bert_config.json",
+                       "special_tokens_map.json",
+                       "tokenizer.json",
+                       "tokenizer_config.json",
+                       "vocab.txt"};
+const Names kReranker = {"config.json", "sentencepiece.bpe.model", "special_tokens_map.json", "tokenizer.json",
+                         "tokenizer_config.json"};
+const Names kFlan = {"config.json",  "generation_config.json", "model.safetensors",    "special_tokens_map.json",
+                     "spiece.model", "tokenizer.json",         "tokenizer_config.json"};
+
+struct BuiltIn {
+  const char* variant;
+  Names minilm;
+  Names reranker;
+};
+
+}  // namespace
+
+TEST_CASE("each variant of the built-in manifest brings its true files") {
+  const BuiltIn row = GENERATE(
+      BuiltIn{"fp32", plus(kMiniLm, {"model.safetensors"}), plus(kReranker, {"model.safetensors"})},
+      BuiltIn{"onnx", plus(kMiniLm, {"onnx/model.onnx"}), plus(kReranker, {"onnx/model.onnx"})},
+      BuiltIn{
+          "openvino-int8",
+          plus(kMiniLm, {"openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"}),
+          plus(kReranker,
+               {"openvino_model.bin", "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml"})});
+  INFO(row.variant);
+  FakeHub hub;
+  for (const HubRepo& repo : demo_spec().repos) hub.add(repo);
+  hub.add(reranker_for_openvino());
+  Machine machine(hub);
+  machine.use_manifest(unlocked_manifest());
+  const Run run = machine.run({"--variant", row.variant});
+  CHECK(run.exit_code == 0);
+  const auto files = [&](const char* key) {
+    const nlohmann::json model = run.model(key);
+    Names names;
+    for (const auto& file : model["files"]) names.push_back(file["path"]);
+    return names;
+  };
+  CHECK(files("all-MiniLM-L6-v2") == row.minilm);
+  CHECK(files("bge-reranker-base") == row.reranker);
+  CHECK(files("flan-t5-small") == kFlan);
+  const bool fell_back = row.variant != std::string("fp32");
+  CHECK(contains(run.err, "flan-t5-small has no variant") == fell_back);
+  CHECK(run.model("flan-t5-small")["variant"] == "fp32");
+  const bool elsewhere = row.variant == std::string("openvino-int8");
+  CHECK(contains(run.err, "bge-reranker-base is not pinned") == elsewhere);
+  CHECK(run.model("bge-reranker-base")["pinned"] == !elsewhere);
+}
+
+TEST_CASE("all of a built-in model is all of its commit") {
+  FakeHub hub;
+  for (const HubRepo& repo : demo_spec().repos) hub.add(repo);
+  Machine machine(hub);
+  machine.use_manifest(unlocked_manifest());
+  const Run run = machine.run({"--variant", "all"});
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("all-MiniLM-L6-v2")["files"].size() == 30);
+  CHECK(run.model("bge-reranker-base")["files"].size() == 10);
+  CHECK(run.model("flan-t5-small")["files"].size() == 12);
+}
+
+TEST_CASE("a sharded model is its index and exactly the shards that it names") {
+  FakeHub hub;
+  const HubRepo repo = sharded_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  CHECK(machine.run({"org/sharded"}).exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
+}
+
+TEST_CASE("a second run reads the index in the cache and asks nobody") {
+  FakeHub hub;
+  const HubRepo repo = sharded_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  const std::string pinned = "org/sharded@" + main_of(repo);
+  REQUIRE(machine.run({pinned}).exit_code == 0);
+  hub.clear_requests();
+  const Run again = machine.run({pinned});
+  CHECK(again.exit_code == 0);
+  CHECK(again.model(pinned)["status"] == "cached");
+  CHECK(hub.requests().empty());
+  CHECK(machine.run({"org/sharded", "--offline"}).exit_code == 0);
+  CHECK(machine.run({"verify", "org/sharded"}).exit_code == 0);
+}
+
+TEST_CASE("an index that names what is not there is an error before any weights are asked for") {
+  FakeHub hub;
+  hub.add(sharded_repo(index_of({kShards[0], "model-00003-of-00002.safetensors"})));
+  const Machine machine(hub);
+  const Run run = machine.run({"org/sharded"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/sharded") == "not_found");
+  CHECK(contains(run.err, kIndex + " names model-00003-of-00002.safetensors, which is not there"));
+  CHECK(hub.requests("payload").empty());
+}
+
+TEST_CASE("an index whose bytes are wrong is asked for once more, and not believed") {
+  const int times = GENERATE(1, -1);
+  FakeHub hub;
+  const HubRepo repo = sharded_repo();
+  hub.add(repo);
+  hub.add(Fault{.on = Fault::On::resolve_cache, .file = kIndex, .times = times, .what = FlipByte{30}});
+  const Machine machine(hub);
+  const Run run = machine.run({"org/sharded"});
+  if (times == 1) {
+    CHECK(run.exit_code == 0);
+    CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
+  } else {
+    CHECK(run.error_kind("org/sharded") == "digest_mismatch");
+    CHECK(hub.requests("payload").empty());
+  }
+}
+
+TEST_CASE("an index that is damaged in the cache is found, and repaired") {
+  FakeHub hub;
+  const HubRepo repo = sharded_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  REQUIRE(machine.run({"org/sharded"}).exit_code == 0);
+  flip_byte(blob_of(machine, repo, kIndex), 30);
+  const Run bad = machine.run({"verify", "org/sharded"});
+  CHECK(bad.exit_code == 1);
+  CHECK(contains(bad.err, kIndex + ": its bytes hash to"));
+  CHECK(machine.run({"verify", "--repair", "org/sharded"}).exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
+}
+
+TEST_CASE("onnx and OpenVINO are found in a repository that no manifest names") {
+  const std::string variant = GENERATE("onnx", "openvino-int8");
+  FakeHub hub;
+  const HubRepo repo = converted_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  const Run run = machine.run({"org/converted", "--variant", variant});
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("org/converted")["variant"] == variant);
+  std::vector<std::string> paths = {"1_Pooling/config.json", "config.json", "tokenizer.json"};
+  if (variant == "onnx")
+    paths.insert(paths.end(), {"onnx/model.onnx", "onnx/model.onnx_data"});
+  else
+    paths.insert(paths.end(),
+                 {"openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"});
+  CHECK(tree_of(machine.cache()) == published(repo, {.paths = paths}));
+}
+
+TEST_CASE("a repository without the variant gives fp32 and says so, each time and with no more requests") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const Machine machine(hub);
+  const std::string pinned = "org/small@" + main_of(repo);
+  for (const bool first : {true, false}) {
+    hub.clear_requests();
+    const Run run = machine.run({pinned, "--variant", "onnx"});
+    CHECK(run.exit_code == 0);
+    CHECK(run.model(pinned)["variant_requested"] == "onnx");
+    CHECK(run.model(pinned)["variant"] == "fp32");
+    CHECK(contains(run.err, pinned + " has no variant onnx: taking fp32"));
+    CHECK(hub.requests().empty() != first);
+  }
+  CHECK(tree_of(machine.cache()) == published(repo));
+  CHECK(contains(machine.run({"list", pinned, "--variant", "onnx"}).out, " fp32 "));
+  const Run lock = machine.run({"lock", pinned, "--variant", "onnx"});
+  CHECK(contains(lock.err, "has no variant onnx: taking fp32"));
+  CHECK(contains(lock.out, "\"locked\": [\"fp32\"]"));
+}
+
+TEST_CASE("half of an OpenVINO model is an error before any file is asked for") {
+  FakeHub hub;
+  hub.add(make_repo("org/half", {{"config.json", "{}"}, {"openvino_model.xml", "<net/>"}}));
+  const Machine machine(hub);
+  const Run run = machine.run({"org/half", "--variant", "openvino-int8"});
+  CHECK(run.error_kind("org/half") == "not_found");
+  CHECK(contains(run.err, "openvino_model.xml is chosen without openvino_model.bin"));
+  CHECK(hub.requests("resolve").empty());
+}
+
+TEST_CASE("a lock that names half of an OpenVINO model is refused without a request") {
+  FakeHub hub;
+  hub.add(converted_repo());
+  Machine machine(hub);
+  nlohmann::json manifest = nlohmann::json::parse(hub.manifest());
+  nlohmann::json& model = manifest["models"]["converted"];
+  model["variants"] = {{"openvino-int8", {{"include", {"*.json", "openvino/*.xml"}}}}};
+  model["locked"] = {"openvino-int8"};
+  machine.use_manifest(manifest.dump());
+  const Run run = machine.run({"--variant", "openvino-int8"});
+  CHECK(run.error_kind("converted") == "not_found");
+  CHECK(hub.requests().empty());
+}
+
+TEST_CASE("a pickle is warned of in one line, with what could be loaded in its place") {
+  FakeHub hub;
+  hub.add(sharded_repo());
+  hub.add(make_repo("org/old", {{"config.json", "{}"}, {"pytorch_model.bin", MadeUpBytes{1000, 4}, true}}));
+  const Machine machine(hub);
+  CHECK_FALSE(contains(machine.run({"org/sharded"}).err, "pickle"));
+  CHECK(contains(machine.run({"org/sharded", "--include", "*.bin"}).err,
+                 "warn  org/sharded: pytorch_model.bin is a pickle, which can run code when loaded; there are "
+                 "safetensors in the same folder"));
+  CHECK(contains(machine.run({"org/old"}).err,
+                 "warn  org/old: pytorch_model.bin is a pickle, which can run code when "
+                 "loaded, and this revision has no safetensors"));
+}
+
+}  // namespace model_prep::testing

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Volumes as people have them: quotas, few inodes, other users' folders, other tools' leftovers.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "test_host.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMB = 1'000'000;
+const std::string kWeights = "model.safetensors";
+
+/// A machine, and a hub with one large model and one small.
+struct Volume {
+  FakeHub hub;
+  HubRepo large = large_repo(20 * kMB);
+  HubRepo small = small_repo();
+  Machine machine{hub};
+
+  Volume() {
+    hub.add(large);
+    hub.add(small);
+  }
+  /// Runs the program as another user; false (and said loudly) where we may not become one.
+  bool may_become_others() const {
+    if (::geteuid() != 0) WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
+    return ::geteuid() == 0;
+  }
+  Run run_as(const std::string& ids, const std::string& model) const {
+    fs::permissions(machine.folder(), fs::perms(0755));
+    return machine.shell("umask 002; exec setpriv --clear-groups " + ids + " $PROGRAM " + model);
+  }
+};
+
+/// Every entry below the folder, links themselves.
+template <class Check>
+bool all_below(const fs::path& folder, Check check) {
+  const auto entries = fs::recursive_directory_iterator(folder);
+  return std::all_of(begin(entries), end(entries), [&](const fs::directory_entry& entry) {
+    struct stat found {};
+    return ::lstat(entry.path().c_str(), &found) == 0 && check(found);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a quota that is too small for a file is said before its first byte is asked for") {
+  Volume volume;
+  volume.machine.take_away({"fallocate=EDQUOT"});
+  const Run run = volume.machine.run({"org/large"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/large") == "disk_full");
+  CHECK(contains(run.err, "cannot reserve space for"));
+  CHECK(contains(run.err, "hint: the quota is used up: raise it; the next run resumes"));
+  CHECK(volume.hub.requests("resolve").empty());
+}
+
+TEST_CASE("a quota that is used up on the way ends the run, and the next one is well") {
+  Volume volume;
+  volume.machine.take_away({"pwrite=EDQUOT"});
+  const Run run = volume.machine.run({"org/small"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "Disk quota exceeded"));
+  CHECK(contains(run.err, "hint: the quota is used up"));
+  const Machine raised(volume.hub);
+  CHECK(raised.run({"org/small"}).exit_code == 0);
+}
+
+TEST_CASE("a file system that can reserve nothing is as good as any") {
+  Volume volume;
+  volume.machine.take_away({"fallocate=ENOTSUP", "copy_file_range=ENOSYS"});
+  CHECK(volume.machine.run({"org/large"}).exit_code == 0);
+  CHECK(tree_of(volume.machine.cache()) == published(volume.large));
+}
+
+TEST_CASE("too few inodes are said before the first byte") {
+  if (!may_mount()) return;
+  const Volume volume;
+  fs::create_directories(volume.machine.cache());
+  const Run run = volume.machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o nr_inodes=12 none " +
+                                       volume.machine.cache().string() + " && exec $PROGRAM org/small'");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "disk_full");
+  CHECK(contains(run.err, "not enough inodes for the cache"));
+  CHECK(volume.hub.requests("resolve").empty());
+}
+
+TEST_CASE("any user of group 0 fills a volume that is group 0's, and the next one goes on and heals it") {
+  const Volume volume;
+  if (!volume.may_become_others()) return;
+  fs::create_directories(volume.machine.home());
+  REQUIRE(::chmod(volume.machine.home().c_str(), 02775) == 0);
+  const Run first = volume.run_as("--reuid=1000930000 --regid=0", "org/small");
+  CAPTURE(first.err);
+  REQUIRE(first.exit_code == 0);
+  fs::remove(blob_of(volume.machine, volume.small, kWeights));
+  const Run second = volume.run_as("--reuid=1000940000 --regid=0", "org/small org/large");
+  CAPTURE(second.err);
+  CHECK(second.exit_code == 0);
+  CHECK(tree_of(volume.machine.cache()) == merged(published(volume.small), published(volume.large)));
+}
+
+TEST_CASE("below a setgid folder all is the group's, and writable for it where the umask says so") {
+  const Volume volume;
+  if (!volume.may_become_others()) return;
+  fs::create_directories(volume.machine.home());
+  REQUIRE(::chown(volume.machine.home().c_str(), 65534, 4242) == 0);
+  REQUIRE(::chmod(volume.machine.home().c_str(), 02775) == 0);
+  const Run run = volume.run_as("--reuid=65534 --regid=65534", "org/small");
+  CAPTURE(run.err);
+  REQUIRE(run.exit_code == 0);
+  CHECK(all_below(volume.machine.home(), [](const struct stat& found) { return found.st_gid == 4242; }));
+  CHECK(all_below(volume.machine.home(), [](const struct stat& found) {
+    const unsigned wanted = S_ISDIR(found.st_mode) ? 02775U : 0664U;
+    return S_ISLNK(found.st_mode) || (found.st_mode & 07777U) == wanted;
+  }));
+}
+
+TEST_CASE("a lock file of another user that may only be read does not stop a run") {
+  const Volume volume;
+  if (!volume.may_become_others()) return;
+  const fs::path locks = volume.machine.cache() / ".locks/models--org--small";
+  fs::create_directories(locks);
+  for (const fs::path& folder : {volume.machine.home(), volume.machine.cache(), locks.parent_path(), locks})
+    fs::permissions(folder, fs::perms(0777));
+  const fs::path lock = locks / (blob_of(volume.machine, volume.small, kWeights).filename().string() + ".lock");
+  write_text(lock, "");
+  fs::permissions(lock, fs::perms(0644));
+  const Run run = volume.run_as("--reuid=65534 --regid=65534", "org/small");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+}
+
+TEST_CASE("a staging file or a record that somebody prunes in mid-run is begun anew, and all ends well") {
+  Volume volume;
+  volume.hub.add(Fault{.on = Fault::On::payload, .times = 6, .what = Drip{.bytes_per_second = 1 * kMB}});
+  auto program = volume.machine.start({"org/large"});
+  REQUIRE(volume.hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= 3 * kMB; }));
+  const auto [ending, said] = GENERATE(table<std::string, bool>({{".incomplete", true}, {".resume", false}}));
+  for (const fs::path& path : leftovers_in(volume.machine.cache()))
+    if (path.extension() == ending) fs::remove(path);
+  const Run run = volume.machine.end_of(*program);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "its staging file has vanished; beginning anew") == said);
+  CHECK(tree_of(volume.machine.cache()) == published(volume.large));
+}
+
+TEST_CASE("what other tools left half done is neither used nor touched") {
+  const Volume volume;
+  const fs::path repo = volume.machine.cache() / "models--org--small";
+  const std::string weights = blob_of(volume.machine, volume.small, kWeights).filename();
+  Tree leftovers;
+  for (const std::string& name : {weights + ".incomplete", weights + ".0123abcd.incomplete", weights + ".part"}) {
+    fs::create_directories(repo / "blobs");
+    write_text(repo / "blobs" / name, "half");
+    leftovers["models--org--small/blobs/" + name] = "file " + sha256_hex("half");
+  }
+  CHECK(volume.machine.run({"org/small"}).exit_code == 0);
+  CHECK(tree_of(volume.machine.cache()) == merged(published(volume.small), leftovers));
+}
+
+TEST_CASE("a link into a shared store that was pruned is replaced by a blob of our own") {
+  const Volume volume;
+  const fs::path blob = blob_of(volume.machine, volume.small, kWeights);
+  fs::create_directories(blob.parent_path());
+  fs::create_symlink("../../blobs/ab/gone", blob);
+  CHECK(volume.machine.run({"org/small"}).exit_code == 0);
+  CHECK(tree_of(volume.machine.cache()) == published(volume.small));
+}
+
+}  // namespace model_prep::testing

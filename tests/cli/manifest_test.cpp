@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/commands/manifest.h"
+
+#include <algorithm>
+
+#include "model_prep/core/file_selection.h"
+#include "support/catch.h"
+
+namespace model_prep {
+namespace {
+
+const std::string kCommit(40, 'c');
+
+Manifest built_in() { return *parse_manifest(built_in_manifest_text(), "(built in)"); }
+
+/// A manifest of one model `a` with these members.
+std::string with(const std::string& members) {
+  return R"({"version":1,"models":{"a":{"repo":"org/a",)" + members + "}}}";
+}
+
+std::string refusal(const std::string& text) {
+  const auto manifest = parse_manifest(text, "m.json");
+  return manifest ? "" : manifest.error().message;
+}
+
+std::vector<ModelSpec> select(const std::string& text, const std::vector<std::string>& wanted,
+                              const std::string& variant = "fp32") {
+  return *select_models(*parse_manifest(text, "m.json"), wanted, variant);
+}
+
+bool belongs(const FileFilter& filter, const std::string& path) {
+  const auto matches = [&](const std::string& pattern) { return matches_pattern(pattern, path); };
+  return std::any_of(filter.include.begin(), filter.include.end(), matches) &&
+         std::none_of(filter.exclude.begin(), filter.exclude.end(), matches);
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+struct Wrong {
+  std::string text;
+  std::string path;  ///< of the fault, as the message names it
+};
+
+}  // namespace
+
+TEST_CASE("the built-in manifest pins the three models of the contract") {
+  const Manifest manifest = built_in();
+  REQUIRE(manifest.models.size() == 3);
+  CHECK(manifest.models[0].key == "all-MiniLM-L6-v2");
+  CHECK(manifest.models[0].repo.text() == "sentence-transformers/all-MiniLM-L6-v2");
+  CHECK(manifest.models[0].revision.text() == "fa97f6e7cb1a59073dff9e6b13e2715cf7475ac9");
+  CHECK(manifest.models[1].key == "bge-reranker-base");
+  CHECK(manifest.models[1].repo.text() == "BAAI/bge-reranker-base");
+  CHECK(manifest.models[1].revision.text() == "2cfc18c9415c912f9d8155881c133215df768a70");
+  CHECK(manifest.models[2].key == "flan-t5-small");
+  CHECK(manifest.models[2].repo.text() == "google/flan-t5-small");
+  CHECK(manifest.models[2].revision.text() == "0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab");
+}
+
+TEST_CASE("a locked variant's size in the built-in manifest is the sum of its files") {
+  int checked = 0;
+  for (const ManifestModel& model : built_in().models) {
+    for (const Variant& variant : model.variants) {
+      if (!model.locked.contains(variant.name) || !variant.size) continue;
+      std::int64_t sum = 0;
+      for (const auto& [path, file] : model.files) sum += belongs(variant.filter, path.text()) ? file.size : 0;
+      INFO(model.key << " " << variant.name);
+      CHECK(sum == *variant.size);
+      ++checked;
+    }
+  }
+  CHECK(checked >= 5);
+}
+
+TEST_CASE("every default model can be selected in every variant") {
+  const std::string variant = GENERATE("fp32", "openvino-int8", "onnx", "all");
+  const auto specs = select_models(built_in(), {}, variant);
+  REQUIRE(specs.has_value());
+  CHECK(specs->size() == 3);
+}
+
+TEST_CASE("comments are allowed") { CHECK(refusal("// mine\n" + with(R"("revision":"main" /* moves */)")).empty()); }
+
+TEST_CASE("what is wrong in a manifest is named with its path") {
+  const Wrong wrong = GENERATE(
+      Wrong{R"([])", ""}, Wrong{R"({)", ""}, Wrong{R"({"models":{}})", "version"},
+      Wrong{R"({"version":2,"models":{}})", "version"}, Wrong{R"({"version":1})", "models"},
+      Wrong{R"({"version":1,"models":{},"extra":1})", "extra"},
+      Wrong{R"({"version":1,"models":{"a":{}}})", "models.a.repo"},
+      Wrong{R"({"version":1,"models":{"a":{"repo":"../x"}}})", "models.a.repo"},
+      Wrong{with(R"("revision":7)"), "models.a.revision"}, Wrong{with(R"("revision":"a/../b")"), "models.a.revision"},
+      Wrong{with(R"("ref":"../x")"), "models.a.ref"}, Wrong{with(R"("used_by":"x")"), "models.a.used_by"},
+      Wrong{with(R"("variants":[])"), "models.a.variants"},
+      Wrong{with(R"("variants":{"int4":{}})"), "models.a.variants.int4"},
+      Wrong{with(R"("variants":{"fp32":{"include":"*"}})"), "models.a.variants.fp32.include"},
+      Wrong{with(R"("variants":{"fp32":{"size":-1}})"), "models.a.variants.fp32.size"},
+      Wrong{with(R"("variants":{"fp32":{"sise":1}})"), "models.a.variants.fp32.sise"},
+      Wrong{with(R"("files":{"../x":{"size":1}})"), "models.a.files.../x"},
+      Wrong{with(R"("files":{"x":{"sha256":"aa"}})"), "models.a.files.x.size"},
+      Wrong{with(R"("files":{"x":{"size":1}})"), "models.a.files.x"},
+      Wrong{with(R"("files":{"x":{"size":1,"sha256":"aa"}})"), "models.a.files.x.sha256"},
+      Wrong{with(R"("files":{"x":{"size":1,"git_sha1":")" + std::string(64, 'a') + "\"}}"),
+            "models.a.files.x.git_sha1"},
+      Wrong{with(R"("locked":["onnx"])"), "models.a.locked"},
+      Wrong{R"({"version":1,"models":{"a":{"repo":"datasets/a/b/c"}}})", "models.a.repo"},
+      Wrong{R"({"version":1,"models":{"a":{"repo":"datasets/a/b","variants":{"onnx":{}}}}})",
+            "models.a.variants.onnx"});
+  INFO(wrong.text);
+  const std::string message = refusal(wrong.text);
+  CHECK(contains(message, "manifest m.json: "));
+  CHECK(contains(message, wrong.path));
+}
+
+TEST_CASE("a size that no number holds is refused and does not wrap") {
+  CHECK_FALSE(refusal(with(R"("variants":{"fp32":{"size":18446744073709551615}})")).empty());
+}
+
+TEST_CASE("without a revision it is main, and not pinned") {
+  const auto specs = select(with(R"("purpose":"x")"), {"a"});
+  CHECK(specs.at(0).revision.text() == "main");
+  CHECK_FALSE(specs.at(0).revision.commit().has_value());
+}
+
+TEST_CASE("a model without variants gets the general rule, or everything for all") {
+  CHECK(select(with(R"("ref":"main")"), {"a"}).at(0).filter.general_rule);
+  CHECK(select(with(R"("ref":"main")"), {"a"}, "all").at(0).whole_commit);
+}
+
+TEST_CASE("a variant that a model has not falls back to fp32") {
+  const auto spec = select(with(R"("variants":{"fp32":{"include":["x"]}})"), {"a"}, "openvino-int8").at(0);
+  CHECK(spec.variant == "fp32");
+  CHECK(spec.variant_requested == "openvino-int8");
+}
+
+TEST_CASE("a variant may lie in another repository, where the model's lock says nothing") {
+  const auto spec = select(with(R"("revision":")" + kCommit +
+                                R"(","variants":{"onnx":{"repo":"org/b","revision":"v1","include":["*"]}},
+                                "files":{"x":{"size":1,"git_sha1":")" +
+                                kCommit + R"("}},"locked":["onnx"])"),
+                           {"a"}, "onnx")
+                        .at(0);
+  CHECK(spec.repo.text() == "org/b");
+  CHECK(spec.revision.text() == "v1");
+  CHECK(spec.lock.empty());
+  CHECK_FALSE(spec.fully_locked);
+}
+
+TEST_CASE("a locked variant holds exactly its own files") {
+  const std::string file = R"({"size":1,"git_sha1":")" + kCommit + "\"}";
+  const auto spec = select(with(R"("variants":{"fp32":{"include":["*.json"],"exclude":["onnx/*"]}},"locked":["fp32"],
+      "files":{"a.json":)" + file +
+                                R"(,"onnx/b.json":)" + file + R"(,"c.txt":)" + file + "}"),
+                           {"a"})
+                        .at(0);
+  CHECK(spec.fully_locked);
+  REQUIRE(spec.lock.size() == 1);
+  CHECK(spec.lock.begin()->first.text() == "a.json");
+}
+
+TEST_CASE("patterns choose from a lock of the whole commit, and not from a lock of less") {
+  const std::string file = R"({"size":1,"git_sha1":")" + kCommit + "\"}";
+  const auto chosen = [&](const std::string& variants, const std::string& locked) {
+    const std::string text = with(R"("variants":{)" + variants + R"(},"locked":[")" + locked +
+                                  R"("],"files":{"a.json":)" + file + R"(,"b.txt":)" + file + "}");
+    const FileFilter patterns{.include = {"*.json"}, .exclude = {}};
+    return select_models(*parse_manifest(text, "m.json"), {}, "fp32", patterns)->at(0);
+  };
+  const ModelSpec whole = chosen(R"("fp32":{"include":["b.txt"]})", "all");
+  CHECK(whole.fully_locked);
+  CHECK(whole.lock.size() == 1);
+  CHECK_FALSE(whole.whole_commit);
+  CHECK_FALSE(chosen(R"("fp32":{"include":["*"],"exclude":["c"]})", "fp32").fully_locked);
+  // A lock that was made by patterns calls them by the variant's name.
+  CHECK_FALSE(chosen(R"("fp32":{},"all":{"include":["a.json"]})", "all").fully_locked);
+  CHECK_FALSE(chosen(R"("fp32":{"revision":"v2"})", "all").fully_locked);
+}
+
+TEST_CASE("a lock without files is refused") {
+  const auto manifest = parse_manifest(with(R"("variants":{"fp32":{}},"locked":["fp32"])"), "m.json");
+  REQUIRE(manifest.has_value());
+  CHECK_FALSE(select_models(*manifest, {"a"}, "fp32").has_value());
+}
+
+TEST_CASE("any repository can be named with and without a revision") {
+  const auto specs = select(with(R"("ref":"main")"), {"org/x", "org/y@v1", "org/z@" + kCommit});
+  REQUIRE(specs.size() == 3);
+  CHECK(specs[0].revision.text() == "main");
+  CHECK(specs[1].revision.text() == "v1");
+  CHECK(specs[1].key == "org/y@v1");
+  CHECK(specs[2].revision.commit()->hex() == kCommit);
+}
+
+TEST_CASE("a dataset or space is taken whole whatever the variant, and none is missed") {
+  const std::string variant = GENERATE("fp32", "openvino-int8", "all");
+  const auto specs = select(R"({"version":1,"models":{"d":{"repo":"datasets/org/d"}}})",
+                            {"d", "datasets/squad@v1", "spaces/org/s"}, variant);
+  REQUIRE(specs.size() == 3);
+  CHECK(specs[0].repo.text() == "datasets/org/d");
+  CHECK(specs[1].repo.text() == "datasets/squad");
+  CHECK(specs[1].revision.text() == "v1");
+  CHECK(specs[2].repo.kind() == RepoKind::space);
+  for (const ModelSpec& spec : specs) {
+    CHECK(spec.variant == "all");
+    CHECK(spec.variant_requested == "all");
+    CHECK(spec.whole_commit);
+  }
+}
+
+TEST_CASE("a manifest may take a part of a dataset, as its variant all") {
+  const auto spec = select(R"({"version":1,"models":{"d":{"repo":"datasets/org/d",
+      "variants":{"all":{"include":["data/train-*"]}}}}})",
+                           {"d"})
+                        .at(0);
+  CHECK(spec.filter.include == std::vector<std::string>{"data/train-*"});
+  CHECK_FALSE(spec.whole_commit);
+}
+
+TEST_CASE("a model that is named twice is taken once, and all of them if none is named") {
+  CHECK(select(with(R"("ref":"main")"), {"a", "a"}).size() == 1);
+  CHECK(select(with(R"("ref":"main")"), {}).size() == 1);
+}
+
+TEST_CASE("an unknown key is told with the known ones") {
+  const auto specs = select_models(built_in(), {"all-MiniLM"}, "fp32");
+  REQUIRE_FALSE(specs.has_value());
+  CHECK(specs.error().kind == ErrorKind::usage);
+  CHECK(contains(specs.error().message, "'all-MiniLM'"));
+  CHECK(contains(specs.error().hint, "all-MiniLM-L6-v2, bge-reranker-base, flan-t5-small"));
+}
+
+TEST_CASE("a name that cannot be a repository is refused") {
+  const std::string name =
+      GENERATE("org/", "/name", "a/b/c", "org/na..me", "org/x@", "org/x@a//b", "-a/b", "org/x.git");
+  const auto specs = select_models(built_in(), {name}, "fp32");
+  REQUIRE_FALSE(specs.has_value());
+  CHECK(specs.error().kind == ErrorKind::usage);
+}
+
+}  // namespace model_prep

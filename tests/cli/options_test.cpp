@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/cli/options.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "model_prep/io/http.h"
+#include "support/catch.h"
+#include "support/hub_tls.h"
+#include "support/temporary_folder.h"
+
+namespace model_prep {
+namespace {
+
+using testing::TemporaryFolder;
+using Arguments = std::vector<std::string>;
+
+/// Options that are known to parse; HOME is set, so that there is a place for the cache.
+Options options(const Arguments& arguments, Environment environment = {}) {
+  environment.try_emplace("HOME", "/home/of/nobody");
+  return parse_options(arguments, environment)->options;
+}
+
+/// The error's message, or nothing.
+std::string refusal(const Arguments& arguments, Environment environment = {}) {
+  environment.try_emplace("HOME", "/home/of/nobody");
+  const auto parsed = parse_options(arguments, environment);
+  return parsed ? "" : parsed.error().message;
+}
+
+std::string token_of(const Arguments& arguments, const Environment& environment) {
+  const Options found = options(arguments, environment);
+  return found.token ? found.token->reveal() : "";
+}
+
+Arguments names_of(const Options& options) {
+  Arguments names;
+  for (const HubEndpoint& endpoint : options.endpoints) names.push_back(endpoint.name());
+  return names;
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+struct Numeric {
+  std::string flag;
+  std::string variable;
+  std::string bad;
+};
+
+}  // namespace
+
+TEST_CASE("without anything said the defaults are those of the contract") {
+  const Options found = options({});
+  CHECK(found.models.empty());
+  CHECK_FALSE(found.manifest.has_value());
+  CHECK(found.variant == "fp32");
+  CHECK(names_of(found) == Arguments{"https://huggingface.co"});
+  CHECK(found.jobs == 8);
+  CHECK(found.retries == 5);
+  CHECK(found.timeout == 60);
+  CHECK_FALSE(found.deadline.has_value());
+  CHECK_FALSE(found.rate.has_value());
+  CHECK_FALSE(found.offline);
+  CHECK_FALSE(found.dry_run);
+  CHECK(found.log_level == LogLevel::info);
+  CHECK(found.log_format == LogFormat::text);
+  CHECK(found.progress == ProgressMode::automatic);
+  CHECK_FALSE(found.token.has_value());
+  CHECK(found.cache_dir == "/home/of/nobody/.cache/huggingface/hub");
+  CHECK(found.views.empty());
+}
+
+TEST_CASE("every flag is heard") {
+  const Options found =
+      options({"download",  "a",          "org/b@main", "--manifest",   "m.json", "--variant",   "all",  "--dry-run",
+               "--offline", "--endpoint", "http://h",   "--summary",    "-",      "--jobs",      "3",    "--retries",
+               "0",         "--timeout",  "7",          "--deadline",   "9",      "--log-level", "warn", "--log-format",
+               "json",      "--progress", "none",       "--limit-rate", "10M"});
+  CHECK(found.models == Arguments{"a", "org/b@main"});
+  CHECK(found.manifest == "m.json");
+  CHECK(found.variant == "all");
+  CHECK(found.dry_run);
+  CHECK(found.offline);
+  CHECK(names_of(found) == Arguments{"http://h"});
+  CHECK(found.summary == "-");
+  CHECK(found.jobs == 3);
+  CHECK(found.retries == 0);
+  CHECK(found.timeout == 7);
+  CHECK(found.deadline == 9);
+  CHECK(found.rate == 10'485'760);
+  CHECK(found.log_level == LogLevel::warning);
+  CHECK(found.log_format == LogFormat::json);
+  CHECK(found.progress == ProgressMode::none);
+}
+
+TEST_CASE("patterns may be repeated, one to a flag, and are taken as they are") {
+  const Options found = options({"--include", "*.json", "a", "--exclude", "x y", "--include", "a,b"});
+  CHECK(found.models == Arguments{"a"});
+  CHECK(found.patterns.include == Arguments{"*.json", "a,b"});
+  CHECK(found.patterns.exclude == Arguments{"x y"});
+}
+
+TEST_CASE("every variable is heard") {
+  const Options found = options({}, {{"MODELS_TO_DOWNLOAD", " a , org/b ,, "},
+                                     {"MODEL_PREP_MANIFEST", "m.json"},
+                                     {"MODEL_VARIANT", "onnx"},
+                                     {"HF_ENDPOINT", "http://h"},
+                                     {"MODEL_PREP_SUMMARY", "s.json"},
+                                     {"MODEL_PREP_JOBS", "3"},
+                                     {"MODEL_PREP_LIMIT_RATE", "500k"},
+                                     {"MODEL_PREP_RETRIES", "4"},
+                                     {"HF_HUB_DOWNLOAD_TIMEOUT", "7"},
+                                     {"MODEL_PREP_DEADLINE", "9"},
+                                     {"MODEL_PREP_LOG_LEVEL", "debug"},
+                                     {"MODEL_PREP_LOG_FORMAT", "json"},
+                                     {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}});
+  CHECK(found.models == Arguments{"a", "org/b"});
+  CHECK(found.manifest == "m.json");
+  CHECK(found.variant == "onnx");
+  CHECK(names_of(found) == Arguments{"http://h"});
+  CHECK(found.summary == "s.json");
+  CHECK(found.jobs == 3);
+  CHECK(found.retries == 4);
+  CHECK(found.timeout == 7);
+  CHECK(found.deadline == 9);
+  CHECK(found.rate == 512'000);
+  CHECK(found.log_level == LogLevel::debug);
+  CHECK(found.log_format == LogFormat::json);
+  CHECK(found.progress == ProgressMode::none);
+}
+
+TEST_CASE("a flag beats its variable") {
+  const Options found =
+      options({"--jobs", "2", "--progress", "bar", "named"},
+              {{"MODEL_PREP_JOBS", "rubbish"}, {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}, {"MODELS_TO_DOWNLOAD", "other"}});
+  CHECK(found.jobs == 2);
+  CHECK(found.progress == ProgressMode::bar);
+  CHECK(found.models == Arguments{"named"});
+}
+
+TEST_CASE("an empty variable is unset") {
+  const Options found = options({}, {{"MODEL_PREP_JOBS", ""},
+                                     {"HF_ENDPOINT", ""},
+                                     {"HF_HOME", ""},
+                                     {"HF_HUB_CACHE", ""},
+                                     {"MODELS_TO_DOWNLOAD", ""},
+                                     {"HF_TOKEN", ""},
+                                     {"MODEL_VARIANT", ""}});
+  CHECK(found.jobs == 8);
+  CHECK(names_of(found) == Arguments{"https://huggingface.co"});
+  CHECK(found.cache_dir == "/home/of/nobody/.cache/huggingface/hub");
+  CHECK(found.models.empty());
+}
+
+TEST_CASE("a bad value is told with where it stands, what it is and what is wanted") {
+  const Numeric number = GENERATE(
+      Numeric{"--jobs", "MODEL_PREP_JOBS", "0"}, Numeric{"--jobs", "MODEL_PREP_JOBS", "1x"},
+      Numeric{"--jobs", "MODEL_PREP_JOBS", "99999999999"}, Numeric{"--retries", "MODEL_PREP_RETRIES", "-1"},
+      Numeric{"--timeout", "HF_HUB_DOWNLOAD_TIMEOUT", "1.5"}, Numeric{"--timeout", "DOWNLOAD_TIMEOUT", "soon"},
+      Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "0"}, Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "1 MB"},
+      Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "4095"}, Numeric{"--deadline", "MODEL_PREP_DEADLINE", " 5"},
+      Numeric{"--log-level", "MODEL_PREP_LOG_LEVEL", "loud"}, Numeric{"--log-format", "MODEL_PREP_LOG_FORMAT", "xml"},
+      Numeric{"--variant", "MODEL_VARIANT", "fp16"});
+  const std::string of_flag = refusal({number.flag + "=" + number.bad});
+  CHECK(contains(of_flag, number.flag + " is '" + number.bad + "', but wants "));
+  const std::string of_variable = refusal({}, {{number.variable, number.bad}});
+  CHECK(contains(of_variable, number.variable + " is '" + number.bad + "', but wants "));
+}
+
+TEST_CASE("an unknown flag and a missing value are usage") {
+  const Arguments arguments = GENERATE(Arguments{"--nonsense"}, Arguments{"--jobs"}, Arguments{"-x"});
+  const auto parsed = parse_options(arguments, {{"HOME", "/h"}});
+  REQUIRE_FALSE(parsed.has_value());
+  CHECK(parsed.error().kind == ErrorKind::usage);
+}
+
+TEST_CASE("behind a command no word is a command") {
+  CHECK(options({"download", "download"}).models == Arguments{"download"});
+  CHECK(options({"--jobs", "3", "download", "a", "--retries", "1", "download"}).models == Arguments{"a", "download"});
+}
+
+TEST_CASE("a command behind a model is refused and not guessed at") {
+  CHECK(contains(refusal({"a", "download"}), "comes before the models"));
+}
+
+TEST_CASE("each command has its flags, and is plain about those of others") {
+  const Options found = options({"verify", "a", "--repair", "--summary", "-"});
+  CHECK(found.command == Command::verify);
+  CHECK(found.repair);
+  CHECK(found.models == Arguments{"a"});
+  CHECK(options({"list", "--json"}).json);
+  CHECK(refusal({"list", "--jobs", "3"}) == "--jobs is of no use to the command list");
+  CHECK(options({"list"}, {{"MODEL_PREP_JOBS", "rubbish"}}).command == Command::list);
+  CHECK(refusal({"verify", "--dry-run"}) == "--dry-run is of no use to the command verify");
+  CHECK(refusal({"--offline", "verify"}) == "--offline is of no use to the command verify");
+  CHECK(refusal({"--repair"}) == "--repair is of no use to the command download");
+  CHECK(refusal({"--check"}) == "--check is of no use to the command download");
+  CHECK(refusal({"cleanup", "--cleanup"}) == "--cleanup is of no use to the command cleanup");
+  CHECK(refusal({"cleanup", "--variant", "all"}) == "--variant is of no use to the command cleanup");
+  CHECK(refusal({"lock", "--summary", "-"}) == "--summary is of no use to the command lock");
+}
+
+TEST_CASE("a model may be called as a command is") {
+  const Options found = options({"download", "verify"});
+  CHECK(found.command == Command::download);
+  CHECK(found.models == Arguments{"verify"});
+  CHECK(options({"verify", "verify"}).models == Arguments{"verify"});
+  CHECK(options({}, {{"MODELS_TO_DOWNLOAD", "verify"}}).command == Command::download);
+}
+
+TEST_CASE("who asks nobody stumbles over no token and no authorities") {
+  const Environment stale = {{"SSL_CERT_FILE", "/no/such/file"}, {"HF_TOKEN", "hf_a b"}};
+  CHECK(refusal({"verify"}, stale).empty());
+  CHECK(refusal({"cleanup"}, stale).empty());
+  CHECK_FALSE(refusal({"lock"}, stale).empty());
+  CHECK_FALSE(refusal({"verify", "--repair"}, stale).empty());
+  CHECK(refusal({"verify", "--repair"}, {{"HF_HUB_OFFLINE", "1"}, {"HF_TOKEN", "hf_a b"}}).empty());
+}
+
+TEST_CASE("the help of a command has its flags and no others") {
+  const std::string verify = parse_options({"verify", "--help"}, {})->print->text;
+  CHECK(contains(verify, "Usage: model-prep verify"));
+  CHECK(contains(verify, "\n  --repair"));
+  CHECK_FALSE(contains(verify, "--dry-run"));
+  const std::string all = parse_options({"--help"}, {})->print->text;
+  CHECK(contains(all, "\n  --dry-run"));
+  CHECK_FALSE(contains(all, "\n  --repair"));
+  CHECK(contains(all, "  verify  "));
+}
+
+TEST_CASE("services look where hub-protocol.md 2.1 says") {
+  // huggingface_hub, transformers 4, transformers 5, sentence-transformers, hf-hub of Rust
+  using Folders = std::vector<std::string>;
+  const auto folders = [](const Environment& environment) {
+    Folders found;
+    for (const Service& service : options({"verify"}, environment).services) found.push_back(service.folder);
+    return found;
+  };
+  CHECK(folders({{"HF_HOME", "/m"}}) == Folders{"/m/hub", "/m/hub", "/m/hub", "/m/hub", "/m/hub"});
+  CHECK(folders({{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}) == Folders{"/c", "/c", "/c", "/c", "/m/hub"});
+  CHECK(folders({{"HF_HOME", "/m"}, {"HUGGINGFACE_HUB_CACHE", "/c"}}) == Folders{"/c", "/c", "/c", "/c", "/m/hub"});
+  CHECK(folders({{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/t"}}) ==
+        Folders{"/m/hub", "/t", "/m/hub", "/m/hub", "/m/hub"});
+  CHECK(folders({{"HF_HOME", "/m"}, {"PYTORCH_PRETRAINED_BERT_CACHE", "/t"}})[1] == "/t");
+  CHECK(folders({{"HF_HOME", "/m"}, {"SENTENCE_TRANSFORMERS_HOME", "~/s"}}) ==
+        Folders{"/m/hub", "/m/hub", "/m/hub", "/home/of/nobody/s", "/m/hub"});
+  CHECK(folders({{"XDG_CACHE_HOME", "/x"}}) == Folders{"/x/huggingface/hub", "/x/huggingface/hub", "/x/huggingface/hub",
+                                                       "/x/huggingface/hub", "/home/of/nobody/.cache/huggingface/hub"});
+  CHECK(parse_options({"verify", "--cache-dir", "/c"}, {})->options.services[0].folder.empty());
+}
+
+TEST_CASE("offline follows HF_HUB_OFFLINE before TRANSFORMERS_OFFLINE, by huggingface_hub's words for true") {
+  const auto [hub, transformers, offline] = GENERATE(table<std::string, std::string, bool>({{"1", "", true},
+                                                                                            {"yes", "", true},
+                                                                                            {"On", "", true},
+                                                                                            {"TRUE", "", true},
+                                                                                            {"", "1", true},
+                                                                                            {"0", "1", false},
+                                                                                            {"y", "", false},
+                                                                                            {"2", "", false},
+                                                                                            {" 1", "", false},
+                                                                                            {"", "", false}}));
+  CHECK(options({}, {{"HF_HUB_OFFLINE", hub}, {"TRANSFORMERS_OFFLINE", transformers}}).offline == offline);
+}
+
+TEST_CASE("the newer timeout beats the older") {
+  CHECK(options({}, {{"HF_HUB_DOWNLOAD_TIMEOUT", "7"}, {"DOWNLOAD_TIMEOUT", "8"}}).timeout == 7);
+  CHECK(options({}, {{"DOWNLOAD_TIMEOUT", "8"}}).timeout == 8);
+}
+
+TEST_CASE("a tilde and variables in folders are expanded") {
+  const auto [home, cache] = GENERATE(table<std::string, std::string>({{"~/m", "/home/of/nobody/m/hub"},
+                                                                       {"~", "/home/of/nobody/hub"},
+                                                                       {"$ROOT/m", "/srv/m/hub"},
+                                                                       {"/a/${ROOT}x", "/a/srvx/hub"},
+                                                                       {"/a/$NONE", "/a/$NONE/hub"},
+                                                                       {"/a/~", "/a/~/hub"}}));
+  CHECK(options({}, {{"HF_HOME", home}, {"ROOT", "/srv"}}).cache_dir == cache);
+}
+
+TEST_CASE("the older places are those that are set and not the cache") {
+  using Views = std::vector<std::string>;
+  CHECK(options({}, {{"HF_HOME", "/m"}}).views == Views{"/m"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/m"}}).views == Views{"/m"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/t"}}).views == Views{"/m", "/t"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).views == Views{"/m", "/m/hub"});
+  CHECK(options({}, {{"HF_HUB_CACHE", "/c"}, {"TRANSFORMERS_CACHE", "/c"}}).views.empty());
+  CHECK(options({"--cache-dir", "/m"}, {{"HF_HOME", "/m"}}).views == Views{"/m/hub"});
+}
+
+TEST_CASE("an empty place for the cache is refused and not the working folder") {
+  CHECK_FALSE(refusal({"--cache-dir", ""}).empty());
+}
+
+TEST_CASE("without HOME and HF_HOME there is no place for the cache") {
+  const auto parsed = parse_options({}, {});
+  REQUIRE_FALSE(parsed.has_value());
+  CHECK(parsed.error().kind == ErrorKind::usage);
+  CHECK(contains(parsed.error().hint, "HF_HOME"));
+}
+
+TEST_CASE("the summary's place is the flag's, the variable's, or beside the models") {
+  CHECK(options({"--summary", "x.json"}, {{"MODEL_PREP_SUMMARY", "y.json"}}).summary == "x.json");
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).summary == "/m/model-prep-summary.json");
+  CHECK(options({}, {{"HF_HUB_CACHE", "/c"}}).summary == "/c/model-prep-summary.json");
+  CHECK(options({}).summary == "/home/of/nobody/.cache/huggingface/model-prep-summary.json");
+}
+
+TEST_CASE("the token is the first that is set") {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "token") << "  hf_ofHome\r\n";
+  std::ofstream(folder / "other") << "hf_ofPath";
+  const std::string home = folder.path();
+  CHECK(token_of({}, {{"HF_HOME", home}}) == "hf_ofHome");
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/other"}}) == "hf_ofPath");
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HUGGING_FACE_HUB_TOKEN", "hf_older"}}) == "hf_older");
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN", "hf_new"}, {"HUGGING_FACE_HUB_TOKEN", "hf_older"}}) == "hf_new");
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN", " \n"}}) == "hf_ofHome");
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"}, {"HF_TOKEN", "hf_new"}}).empty());
+}
+
+TEST_CASE("a file of a token that was named may be absent, but not unreadable") {
+  const TemporaryFolder folder;
+  const std::string home = folder.path();
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/nowhere"}}).empty());
+  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", "/dev/null"}}).empty());
+  // Root reads what nobody else may, so a folder stands for it; docker makes one where a file to mount is missing.
+  CHECK(contains(refusal({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home}}), "HF_TOKEN_PATH is '" + home + "'"));
+  std::ofstream(folder / "large") << std::string(1'000'000, 'x');
+  CHECK(contains(refusal({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/large"}}), "HF_TOKEN_PATH"));
+  CHECK(options({"--offline"}, {{"HF_TOKEN_PATH", home}}).offline);
+}
+
+TEST_CASE("a token that could write headers of its own is refused without showing it") {
+  const std::string bad = GENERATE("hf_a\nX-Evil: 1", "hf_a b", "hf_\x01", "hf_\xc3\xa9");
+  const std::string message = refusal({}, {{"HF_TOKEN", bad}});
+  CHECK(contains(message, "HF_TOKEN"));
+  CHECK_FALSE(contains(message, bad));
+}
+
+TEST_CASE("a file of authorities that several variables name is read once, and the system's own not at all") {
+  const TemporaryFolder folder;
+  const testing::TestAuthority authority("Test Root");
+  const std::string file = folder / "ca.pem";
+  std::ofstream(file) << authority.pem();
+  std::filesystem::create_symlink("ca.pem", folder / "again.pem");
+  const std::string again = folder / "again.pem";
+  CHECK(options({}, {{"SSL_CERT_FILE", file}, {"CURL_CA_BUNDLE", file}, {"REQUESTS_CA_BUNDLE", again}}).authorities ==
+        authority.pem() + "\n");
+  REQUIRE(std::filesystem::exists(system_authorities()));
+  CHECK(options({}, {{"SSL_CERT_FILE", system_authorities()}}).authorities.empty());
+}
+
+TEST_CASE("help and version are texts and no run") {
+  CHECK(parse_options({"--help"}, {})->print.has_value());
+  CHECK(parse_options({"--version"}, {})->print->text == program_version() + "\n");
+}
+
+TEST_CASE("who wants to be told of the end is found without a command line") {
+  CHECK_FALSE(find_audience({}).annotations);
+  CHECK_FALSE(find_audience({{"GITHUB_ACTIONS", ""}}).annotations);
+  CHECK_FALSE(find_audience({{"GITHUB_ACTIONS", "false"}}).annotations);
+  CHECK(find_audience({{"GITHUB_ACTIONS", "true"}}).annotations);
+  CHECK(find_audience({{"GITHUB_STEP_SUMMARY", "/x"}}).step_summary == "/x");
+  CHECK(find_audience({{"GITHUB_STEP_SUMMARY", ""}}).step_summary.empty());
+}
+
+TEST_CASE("several endpoints keep their order, each once") {
+  CHECK(names_of(options({"--endpoint", "https://a/", "--endpoint", "http://b:80/hf//", "--endpoint", "https://A"})) ==
+        Arguments{"https://a", "http://b/hf"});
+  CHECK(names_of(options({}, {{"HF_ENDPOINT", " https://a , ,https://b/hf/,"}})) ==
+        Arguments{"https://a", "https://b/hf"});
+  CHECK(names_of(options({"--endpoint", "https://c"}, {{"HF_ENDPOINT", "https://a,https://b"}})) ==
+        Arguments{"https://c"});
+  CHECK(names_of(options({}, {{"HF_ENDPOINT", " , "}})) == Arguments{"https://huggingface.co"});
+}
+
+TEST_CASE("an endpoint that is no address is refused by the name of where it stands, without its password") {
+  CHECK(contains(refusal({"--endpoint", "ftp://a"}), "--endpoint: "));
+  CHECK(contains(refusal({"--endpoint", "https://a,https://b"}), "--endpoint: "));  // the list is the variable's
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,https://b?c"}}), "HF_ENDPOINT: "));
+  const std::string told = refusal({}, {{"HF_ENDPOINT", "https://user:pa,ss@a b,https://b"}});
+  CHECK(contains(told, "HF_ENDPOINT: "));
+  CHECK_FALSE(contains(told, "pa,"));
+  CHECK(refusal({"verify"}, {{"HF_ENDPOINT", "ftp://a"}}).empty());  // asks nobody
+}
+
+TEST_CASE("a list that is mistyped does not become one endpoint that is given the token") {
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a/hf,huggingface.co"}}), "HF_ENDPOINT: there is a comma"));
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,hf_x@b"}}), "HF_ENDPOINT: there is a comma"));
+  CHECK_FALSE(contains(refusal({}, {{"HF_ENDPOINT", "https://a,hf_x@b"}}), "hf_x"));
+  CHECK(contains(refusal({"--endpoint", "https://a,https://b"}), "--endpoint: there is a comma"));
+  CHECK(names_of(options({}, {{"HF_ENDPOINT", "https://a,HTTPS://b,Http://c"}})).size() == 3);
+}
+
+TEST_CASE("an endpoint that is named twice keeps its login") {
+  const auto found = options({}, {{"HF_ENDPOINT", "https://m,https://user:pass@m,https://hf_a@n,https://n"}}).endpoints;
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].hub.endpoint().text == "https://user:pass@m");
+  CHECK(found[1].token->reveal() == "hf_a");
+}
+
+TEST_CASE("a user name without a password is its endpoint's token, and not for a command line") {
+  const auto found = options({}, {{"HF_ENDPOINT", "https://hf_%61bc@a/hf,https://u:p@b,https://c"}}).endpoints;
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].token->reveal() == "hf_abc");
+  CHECK(found[0].hub.endpoint().text == "https://a/hf");
+  CHECK_FALSE(found[1].token.has_value());
+  CHECK(found[1].hub.endpoint().text == "https://u:p@b");
+  CHECK_FALSE(found[2].token.has_value());
+  CHECK(contains(refusal({"--endpoint", "https://hf_abc@a"}), "--endpoint: a user name without a password is a token"));
+  CHECK_FALSE(contains(refusal({"--endpoint", "https://hf_abc@a"}), "hf_abc"));
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://hf_a%0Ab@a"}}), "the token in HF_ENDPOINT has a character"));
+}
+
+TEST_CASE("the token of the run is the Hub's, or the only endpoint's") {
+  const auto uses = [](const std::string& list) {
+    auto endpoints = options({}, {{"HF_ENDPOINT", list}}).endpoints;
+    give_token(endpoints, Token("hf_run"));
+    std::string text;
+    for (const HubEndpoint& endpoint : endpoints)
+      text += (endpoint.use == TokenUse::withheld ? "-" : endpoint.token->reveal()) + " ";
+    return text;
+  };
+  CHECK(uses("https://mirror") == "hf_run ");
+  CHECK(uses("https://mirror,https://mirror/") == "hf_run ");
+  CHECK(uses("https://mirror,https://HuggingFace.co") == "- hf_run ");
+  CHECK(uses("https://hf_own@mirror,https://huggingface.co,https://huggingface.co.example") == "hf_own hf_run - ");
+  CHECK(uses("https://mirror,http://huggingface.co") == "- - ");  // not the Hub: anybody may answer there
+}
+
+}  // namespace model_prep

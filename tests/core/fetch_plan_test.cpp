@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/fetch_plan.h"
+
+#include "core/builders.h"
+#include "support/catch.h"
+
+using namespace model_prep;
+using namespace model_prep::testing;
+
+namespace {
+
+ResolvedSnapshot snapshot(const std::string& repo_name, std::vector<RemoteFile> files, char at = 'c') {
+  return {spec(repo_name, repo_name), commit(at), std::move(files), {}};
+}
+
+/// Every file of the snapshot in one state.
+SnapshotView view(const ResolvedSnapshot& of, BlobState state) {
+  SnapshotView view;
+  view.files.assign(of.files.size(), FileView{state, std::nullopt, false, 0});
+  return view;
+}
+
+SnapshotView satisfied_view() { return {{FileView{BlobState::trusted, sha256('a'), true, 0}}, true, true, true}; }
+
+}  // namespace
+
+TEST_CASE("jobs run largest first over all models") {
+  const auto a = snapshot("org/a", {plain_file("small", 1, '1'), lfs_file("large", 100, '2')});
+  const auto b = snapshot("org/b", {lfs_file("larger", 200, '3'), plain_file("middle", 50, '4')});
+  const auto view_a = view(a, BlobState::missing);
+  const auto view_b = view(b, BlobState::missing);
+  const FetchPlan plan = make_plan(std::vector<Planned>{{0, &a, &view_a}, {1, &b, &view_b}});
+  std::vector<std::string> order;
+  for (const FetchJob& job : plan.jobs) order.push_back(job.file.path.text());
+  CHECK(order == std::vector<std::string>{"larger", "large", "middle", "small"});
+  CHECK(plan.bytes == 351);
+}
+
+TEST_CASE("a blob that several files and models of a repository share is one job of all of them") {
+  const auto first = snapshot("org/a", {lfs_file("onnx/arm64", 10, '1'), lfs_file("onnx/avx512", 10, '1')});
+  const auto second = snapshot("org/a", {lfs_file("onnx/arm64", 10, '1')}, 'd');
+  const auto view_first = view(first, BlobState::missing);
+  const auto view_second = view(second, BlobState::missing);
+  const FetchPlan plan = make_plan(std::vector<Planned>{{3, &first, &view_first}, {5, &second, &view_second}});
+  REQUIRE(plan.jobs.size() == 1);
+  CHECK(plan.jobs[0].models == std::vector<std::size_t>{3, 5});
+  CHECK(plan.jobs[0].commit == commit('c'));
+  CHECK(plan.bytes == 10);
+}
+
+TEST_CASE("the same blob in two repositories is two jobs") {
+  const auto a = snapshot("org/a", {lfs_file("x", 10, '1')});
+  const auto b = snapshot("org/b", {lfs_file("x", 10, '1')});
+  const auto view_a = view(a, BlobState::missing);
+  const auto view_b = view(b, BlobState::missing);
+  CHECK(make_plan(std::vector<Planned>{{0, &a, &view_a}, {1, &b, &view_b}}).jobs.size() == 2);
+}
+
+TEST_CASE("what the record vouches for is no job") {
+  const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
+  auto states = view(a, BlobState::missing);
+  states.files[0].state = BlobState::trusted;
+  const FetchPlan plan = make_plan(std::vector<Planned>{{0, &a, &states}});
+  REQUIRE(plan.jobs.size() == 1);
+  CHECK(plan.jobs[0].file.path.text() == "y");
+}
+
+TEST_CASE("a blob that nobody vouches for is a job that counts no bytes") {
+  const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
+  auto states = view(a, BlobState::missing);
+  states.files[0] = {BlobState::unverified, std::nullopt, false, 4};
+  const FetchPlan plan = make_plan(std::vector<Planned>{{0, &a, &states}});
+  REQUIRE(plan.jobs.size() == 2);
+  CHECK(plan.jobs[1].check_existing);
+  CHECK_FALSE(plan.jobs[0].check_existing);
+  CHECK(plan.bytes == 20);
+  CHECK(plan.staged == 0);
+}
+
+TEST_CASE("bytes that are staged are summed apart") {
+  const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
+  auto states = view(a, BlobState::missing);
+  states.files[0].staged = 4;
+  states.files[1].staged = 15;
+  const FetchPlan plan = make_plan(std::vector<Planned>{{0, &a, &states}});
+  CHECK(plan.bytes == 30);
+  CHECK(plan.staged == 19);
+}
+
+TEST_CASE("nothing wanted is an empty plan") {
+  const FetchPlan plan = make_plan({});
+  CHECK(plan.jobs.empty());
+  CHECK(plan.bytes == 0);
+}
+
+TEST_CASE("a snapshot is satisfied when every part of it is right") {
+  CHECK(satisfied_view().satisfied());
+  auto without = satisfied_view();
+  SECTION("not without its refs") { without.refs_right = false; }
+  SECTION("not without its tree listing") { without.tree_right = false; }
+  SECTION("not without its record") { without.recorded = false; }
+  SECTION("not without a link") { without.files[0].linked = false; }
+  SECTION("not with a blob that nobody vouches for") { without.files[0].state = BlobState::unverified; }
+  SECTION("not without a blob") { without.files[0].state = BlobState::missing; }
+  if (without.refs_right && without.tree_right && without.recorded && without.files[0].linked &&
+      without.files[0].state == BlobState::trusted)
+    return;  // Catch's pass without a section
+  CHECK_FALSE(without.satisfied());
+}
+
+TEST_CASE("a snapshot gets the commit, the revision and the manifest's ref, each once") {
+  ModelSpec model = spec("m", "org/a", "v1");
+  CHECK(refs_of(model, commit('c')) == std::vector<std::string>{std::string(40, 'c'), "v1", "main"});
+  model.ref = "v1";
+  CHECK(refs_of(model, commit('c')) == std::vector<std::string>{std::string(40, 'c'), "v1"});
+  CHECK(refs_of(spec("m", "org/a", std::string(40, 'c')), commit('c')) ==
+        std::vector<std::string>{std::string(40, 'c'), "main"});
+}
+
+TEST_CASE("two models may share a ref at the same revision, or have refs of their own") {
+  ModelSpec other = spec("c", "org/a", "v2");
+  other.ref = "v2";
+  const std::vector<ModelSpec> specs = {spec("a", "org/a", "v1"), spec("b", "org/a", "v1"), other,
+                                        spec("d", "org/d", "v9")};
+  CHECK(check_refs(specs));
+}
+
+TEST_CASE("two models that want one ref at different revisions are a fault of the manifest") {
+  const Status status = check_refs(std::vector<ModelSpec>{spec("a", "org/a", "v1"), spec("b", "org/a", "v2")});
+  REQUIRE_FALSE(status);
+  CHECK(status.error().kind == ErrorKind::usage);
+  CHECK(status.error().message == "a and b both want refs/main of org/a, at different revisions");
+  CHECK_FALSE(status.error().hint.empty());
+}
+
+TEST_CASE("a ref that is another model's revision is claimed by both") {
+  ModelSpec branch = spec("a", "org/a", "main");  // sets refs/main and refs/stable
+  branch.ref = "stable";
+  const ModelSpec pinned = spec("b", "org/a", std::string(40, 'c'));  // sets refs/main to its own commit
+  CHECK_FALSE(check_refs(std::vector<ModelSpec>{branch, pinned}));
+  CHECK_FALSE(check_refs(std::vector<ModelSpec>{pinned, branch}));
+}

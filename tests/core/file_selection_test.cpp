@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/file_selection.h"
+
+#include "core/builders.h"
+#include "support/catch.h"
+
+using namespace model_prep;
+using namespace model_prep::testing;
+
+namespace {
+
+struct Vector {
+  const char* pattern;
+  const char* path;
+  bool matches;
+};
+
+// hub-protocol.md section 6, verbatim.
+constexpr Vector kVectors[] = {
+    {"*.json", "a/b/config.json", true},
+    {"*.json", "config.JSON", false},
+    {"data/*.json", "data/x/y.json", true},
+    {"data/", "data/x/y.bin", true},
+    {"data", "data/x", false},
+    {"**/*.bin", "model.bin", false},
+    {"**/*.bin", "a/model.bin", true},
+    {"1_Pooling/**", "1_Pooling/config.json", true},
+    {"model?.bin", "model/.bin", true},
+    {"m[!ao]del", "model", false},
+    {"m[^ao]del", "model", true},
+    {"m[^ao]del", "m^del", true},
+    {"[", "[", true},
+    {"a[b", "a[b", true},
+    {"a[]]b", "a]b", true},
+    {"a[]b", "a[]b", true},
+    {"x[z-a]y", "xzy", false},
+    {"x[a-]y", "x-y", true},
+    {".*", ".gitattributes", true},
+    {"*", "sub/.hidden", true},
+    {"", "a", false},
+    {"a\\b", "a/b", true},
+    {"*.safetensors", "model.safetensors.index.json", false},
+    {"model-0000[1-2]-of-*.safetensors", "model-00002-of-00009.safetensors", true},
+    {"[[]x", "[x", true},
+    {"a{b,c}", "ab", false},
+};
+
+// Answers of Python's fnmatch.fnmatchcase.
+constexpr Vector kMoreVectors[] = {
+    {"[a-c-e]", "b", true},
+    {"[a-c-e]", "-", true},
+    {"[a-c-e]", "d", false},
+    {"[!z-a]", "q", true},
+    {"[z-ab]", "b", true},
+    {"[z-ab]", "a", false},
+    {"[-a]", "-", true},
+    {"[!-a]", "-", false},
+    {"[--0]", "/", true},
+    {"[!]", "[!]", true},
+    {"[!]]", "x", true},
+    {"[!]]", "]", false},
+    {"[!]a]", "]", false},
+    {"*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", false},
+    {"?", "", false},
+    {"***", "", true},
+    {"?", "\xc3\xa9", true},
+    {"??", "\xc3\xa9", false},
+    {"[\xc3\xa9]x", "\xc3\xa9x", true},
+    {"[a-\xc3\xbf]", "\xc3\xa9", true},
+    {"*\xa9", "\xc3\xa9", false},
+    {"a*", "b", false},
+    {"*[", "a[", true},
+    {"[a", "[a", true},
+    {"a]", "a]", true},
+    {"[]-a]", "^", true},
+};
+
+ModelSpec with_filter(FileFilter filter) {
+  ModelSpec model = spec("m", "org/name");
+  model.filter = std::move(filter);
+  return model;
+}
+
+ModelSpec general() { return with_filter({{}, {}, true}); }
+
+Listing listing_of(const std::vector<std::string>& names) {
+  Listing listing;
+  for (const std::string& name : names) listing.files.push_back(plain_file(name, 1, '1'));
+  return listing;
+}
+
+std::vector<std::string> names_of(const std::vector<RemoteFile>& files) {
+  std::vector<std::string> names;
+  for (const RemoteFile& file : files) names.push_back(file.path.text());
+  return names;
+}
+
+std::vector<std::string> selected(const Listing& listing, const ModelSpec& model) {
+  const auto files = select_files(listing, model);
+  return files ? names_of(*files) : std::vector<std::string>{"error: " + files.error().message};
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("patterns match as huggingface_hub's do") {
+  for (const Vector& vector : kVectors) {
+    CAPTURE(vector.pattern, vector.path);
+    CHECK(matches_pattern(vector.pattern, vector.path) == vector.matches);
+  }
+}
+
+TEST_CASE("sets, negations and code points match as Python's do") {
+  for (const Vector& vector : kMoreVectors) {
+    CAPTURE(vector.pattern, vector.path);
+    CHECK(matches_pattern(vector.pattern, vector.path) == vector.matches);
+  }
+}
+
+TEST_CASE("a hostile pattern takes no exponential time") {
+  std::string pattern;
+  for (int i = 0; i < 500; ++i) pattern += "*a";
+  CHECK_FALSE(matches_pattern(pattern + "b", std::string(1000, 'a')));
+}
+
+TEST_CASE("a file is kept if an include matches and no exclude does") {
+  const Listing listing = listing_of({"config.json", "model.safetensors", "onnx/config.json", "vocab.txt"});
+  CHECK(selected(listing, with_filter({{"*.json", "*.safetensors"}, {"onnx/*"}, false})) ==
+        Names{"config.json", "model.safetensors"});
+}
+
+TEST_CASE("an empty include list keeps nothing, and that is not_found with a hint") {
+  const auto files = select_files(listing_of({"config.json"}), with_filter({{}, {}, false}));
+  REQUIRE_FALSE(files);
+  CHECK(files.error().kind == ErrorKind::not_found);
+  CHECK(files.error().message == "org/name: no file of this revision belongs to the variant fp32");
+  CHECK_FALSE(files.error().hint.empty());
+}
+
+TEST_CASE("where patterns of the command line leave nothing, the error has all of them") {
+  FileFilter filter{{"*.onnx", "x/"}, {"*.json"}, false};
+  filter.of_user = true;
+  const auto files = select_files(listing_of({"config.json"}), with_filter(filter));
+  REQUIRE_FALSE(files);
+  CHECK(files.error().kind == ErrorKind::not_found);
+  CHECK(files.error().message ==
+        "org/name: no file of this revision is left by --include '*.onnx' --include 'x/' --exclude '*.json'");
+}
+
+TEST_CASE("everything is everything") {
+  const Names all = {".gitattributes", "a/b/c.onnx", "model.bin", "model.safetensors"};
+  CHECK(selected(listing_of(all), with_filter({{"*"}, {}, false})) == all);
+}
+
+TEST_CASE("the general rule takes safetensors where there are any and no other weights") {
+  const Listing listing =
+      listing_of({".gitattributes", "1_Pooling/config.json", "README.md", "config.json",
+                  "coreml/x/model.mlpackage/weights.bin", "flax_model.msgpack", "model.safetensors",
+                  "model.safetensors.index.json", "onnx/model.onnx", "onnx/config.json", "openvino/openvino_model.bin",
+                  "openvino/openvino_model.xml", "pytorch_model.bin", "pytorch_model.bin.index.json", "rust_model.ot",
+                  "sentencepiece.bpe.model", "tf_model.h5", "tokenizer.json", "vocab.txt"});
+  CHECK(selected(listing, general()) == Names{"1_Pooling/config.json", "README.md", "config.json", "model.safetensors",
+                                              "sentencepiece.bpe.model", "tokenizer.json", "vocab.txt"});
+}
+
+TEST_CASE("the general rule takes PyTorch's own weights where there are no safetensors") {
+  const Listing listing = listing_of({"config.json", "pytorch_model.bin", "tf_model.h5", "vocab.txt"});
+  CHECK(selected(listing, general()) == Names{"config.json", "pytorch_model.bin", "vocab.txt"});
+}
+
+TEST_CASE("only the general rule reads indexes, and none that is too large") {
+  Listing listing = listing_of({"model-00001-of-00001.safetensors", "model.safetensors.index.json"});
+  CHECK(names_of(deciding_indexes(listing, general())) == Names{"model.safetensors.index.json"});
+  CHECK(deciding_indexes(listing, with_filter({{"*"}, {}, false})).empty());
+  listing.files[1].size = kLargestIndex + 1;
+  CHECK(deciding_indexes(listing, general()).empty());
+}
+
+TEST_CASE("a variant that the general rule does not find is settled as fp32, and one of a manifest stays") {
+  ModelSpec wanted = general();
+  wanted.variant = "onnx";
+  CHECK(settled(wanted, listing_of({"onnx/model.onnx"})).variant == "onnx");
+  CHECK(settled(wanted, listing_of({"model.safetensors"})).variant == "fp32");
+  wanted.filter = {{"*.onnx"}, {}, false};
+  CHECK(settled(wanted, listing_of({"model.safetensors"})).variant == "onnx");
+}
+
+TEST_CASE("half of an OpenVINO model in a manifest's variant is an error, and the user's own choice is not") {
+  ModelSpec model = with_filter({{"*.xml", "*.json"}, {}, false});
+  model.variant = "openvino-int8";
+  const Listing listing = listing_of({"config.json", "openvino_model.bin", "openvino_model.xml"});
+  CHECK(selected(listing, model) == Names{"error: org/name: openvino_model.xml is chosen without openvino_model.bin, "
+                                          "and an OpenVINO model is both"});
+  model.filter.of_user = true;
+  CHECK(selected(listing, model) == Names{"config.json", "openvino_model.xml"});
+}
+
+TEST_CASE("a masked safetensors file counts for the general rule") {
+  Listing listing = listing_of({"config.json", "pytorch_model.bin"});
+  listing.masked = {path("model.safetensors")};
+  const auto files = select_files(listing, general());
+  REQUIRE_FALSE(files);
+  CHECK(files.error().kind == ErrorKind::gated);
+}
+
+TEST_CASE("a wanted file whose digest is masked is gated, with the page to visit") {
+  Listing listing = listing_of({"config.json"});
+  listing.masked = {path("model.safetensors")};
+  const auto files = select_files(listing, with_filter({{"*"}, {}, false}));
+  REQUIRE_FALSE(files);
+  CHECK(files.error().kind == ErrorKind::gated);
+  CHECK(files.error().message ==
+        "org/name: access to this repository is restricted: the Hub hides the digest of model.safetensors");
+  CHECK(files.error().hint.find("https://huggingface.co/org/name,") != std::string::npos);
+}
+
+TEST_CASE("a masked file that nobody wants does no harm") {
+  Listing listing = listing_of({"config.json"});
+  listing.masked = {path("model.safetensors")};
+  CHECK(selected(listing, with_filter({{"*.json"}, {}, false})) == Names{"config.json"});
+}
+
+TEST_CASE("a listing is sorted by path") {
+  Listing listing = listing_of({"b", "a/x", "a.x", "Z"});
+  REQUIRE(check_listing(listing, "org/name"));
+  CHECK(names_of(listing.files) == Names{"Z", "a.x", "a/x", "b"});
+}
+
+TEST_CASE("a listing that no folder can take is refused") {
+  const Names names = GENERATE(values<Names>(
+      {{"a", "a"}, {"x", "a/b", "a/b"}, {"a", "a/b"}, {"a/b/c", "a"}, {"a/b/c", "a/b"}, {"a/b", "a-b", "a/b/c/d"}}));
+  Listing listing = listing_of(names);
+  const Status status = check_listing(listing, "org/name");
+  REQUIRE_FALSE(status);
+  CHECK(status.error().kind == ErrorKind::protocol);
+  CHECK(status.error().message.starts_with("org/name: the hub lists '"));
+}
+
+TEST_CASE("masked files count for what a folder can take") {
+  Listing listing = listing_of({"a/b"});
+  SECTION("twice") { listing.masked = {path("a/b")}; }
+  SECTION("file and folder") { listing.masked = {path("a")}; }
+  SECTION("folder and file") { listing.masked = {path("a/b/c")}; }
+  CHECK(check_listing(listing, "org/name").has_value() == listing.masked.empty());
+}
+
+TEST_CASE("names that only begin alike are no conflict") {
+  Listing listing = listing_of({"a", "a.b", "ab/c", "b/a", "b/a.x"});
+  CHECK(check_listing(listing, "org/name"));
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/json_reader.h"
+
+#include "support/catch.h"
+
+namespace model_prep {
+namespace {
+
+constexpr std::string_view kFields[] = {"id", "size", "lfs", "lfs.size"};
+constexpr std::string_view kFiles[] = {"files"};
+
+/// `name:size` of each entry.
+std::string entries_of(const std::string& text, std::span<const std::string_view> collections) {
+  std::string found;
+  const auto document = read_json(text, {collections, kFields}, [&](const JsonEntry& entry) {
+    found += entry.name + ":" + std::to_string(entry.fields.integer("size").value_or(-1)) + " ";
+    return ok();
+  });
+  return document ? found : document.error().message;
+}
+
+}  // namespace
+
+TEST_CASE("the members that are wanted are kept, by type, and no other") {
+  const auto document = read_json(
+      R"({"id": "a", "other": "b", "size": null, "lfs": {"size": 7, "oid": [1, {"size": 2}]}, "x": [{"id": 1}]})",
+      {.fields = kFields});
+  REQUIRE(document);
+  CHECK(document->fields.text("id") == "a");
+  CHECK_FALSE(document->fields.integer("id"));
+  CHECK_FALSE(document->fields.has("size"));
+  CHECK(document->fields.has("lfs"));
+  CHECK(document->fields.integer("lfs.size") == 7);
+  CHECK_FALSE(document->fields.has("other"));
+}
+
+TEST_CASE("a number that is no whole one of 64 bits is not taken for one") {
+  const std::string number =
+      GENERATE("1.0", "1e3", "9223372036854775808", "-9223372036854775809", "true", "\"1\"", "[1]");
+  const auto document = read_json("{\"size\":" + number + "}", {.fields = kFields});
+  REQUIRE(document);
+  CHECK(document->fields.has("size"));
+  CHECK_FALSE(document->fields.integer("size"));
+}
+
+TEST_CASE("entries come one by one, of a list or of an object") {
+  CHECK(entries_of(R"([{"size": 1}, {"size": 2, "deep": [[{"size": 3}]]}, {}])", kTopArray) == ":1 :2 :-1 ");
+  CHECK(entries_of(R"({"size": 9, "files": {"a": {"size": 1}, "b": {}}, "more": [{"size": 3}]})", kFiles) ==
+        "a:1 b:-1 ");
+  CHECK(entries_of(R"({"files": [{"size": 1}]})", kFiles) == ":1 ");
+  CHECK(entries_of(R"({"x": {"files": [{"size": 1}]}})", kFiles).empty());
+  CHECK(entries_of(R"([[{"size": 1}]])", kFiles).empty());
+}
+
+TEST_CASE("what is ambiguous, no JSON, or no list where one should be is refused") {
+  CHECK(entries_of("[1]", kTopArray) == "an entry is not an object");
+  CHECK(entries_of("[[]]", kTopArray) == "an entry is not an object");
+  CHECK(entries_of(R"([{"size": 1, "size": 2}])", kTopArray) == "'size' is there twice");
+  CHECK(entries_of(R"({"files": [], "files": []})", kFiles) == "'files' is there twice");
+  CHECK(entries_of(R"({"files": 1})", kFiles) == "'files' is neither a list nor an object");
+  CHECK(entries_of("[{}", kTopArray) == "no JSON at byte 4");
+  CHECK(entries_of("[{\"a\": \"\xff\"}]", kTopArray) == "no JSON at byte 9");
+  CHECK(entries_of(std::string(1'000'000, '['), kFiles) == "it is nested deeper than 64 levels");
+}
+
+TEST_CASE("an entry's reader ends the reading with its own words") {
+  const auto document = read_json("[{}, {}]", {.collections = kTopArray}, [](const JsonEntry&) {
+    return Error{ErrorKind::protocol, "enough", {}};
+  });
+  REQUIRE_FALSE(document);
+  CHECK(document.error().message == "enough");
+}
+
+TEST_CASE("depth is judged with comments left out") {
+  CHECK_FALSE(is_json_too_deep("/* [[ \" */ {\"a\": [1]} // \""));
+  CHECK(is_json_too_deep("/* \" */" + std::string(65, '[')));
+  CHECK_FALSE(is_json_too_deep("\"" + std::string(100, '[') + "\""));
+}
+
+}  // namespace model_prep

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/lock_waiter.h"
+
+#include "support/catch.h"
+
+namespace model_prep {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Looks `times`, when due each; how often it was time to say so.
+int look(LockWatch& watch, int times, const std::string& sign, TimePoint& now) {
+  int said = 0;
+  for (int i = 0; i < times; ++i) {
+    now = std::max(now, watch.due());
+    said += watch.seen(sign, now) ? 1 : 0;
+  }
+  return said;
+}
+
+}  // namespace
+
+TEST_CASE("a lock is looked at four times a second, and told after one second and then every ten") {
+  LockWatch watch;
+  TimePoint now{};
+  CHECK_FALSE(watch.waiting());
+  CHECK_FALSE(watch.seen("", now));
+  CHECK(watch.waiting());
+  CHECK(watch.due() == now + milliseconds(250));
+  CHECK(look(watch, 4, "", now) == 1);
+  CHECK(look(watch, 39, "", now) == 0);
+  CHECK(look(watch, 1, "", now) == 1);
+}
+
+TEST_CASE("a writer is silent after sixty looks at the same sign, and not before") {
+  LockWatch watch;
+  TimePoint now{};
+  look(watch, LockWatch::kSilentLooks, "one", now);
+  CHECK_FALSE(watch.silent());
+  look(watch, 1, "one", now);
+  CHECK(watch.silent());
+}
+
+TEST_CASE("a sign of life, or the lock itself, begins the count anew") {
+  LockWatch watch;
+  TimePoint now{};
+  look(watch, LockWatch::kSilentLooks, "one", now);
+  const std::string sign = GENERATE("two", "");
+  look(watch, 1, sign, now);
+  look(watch, LockWatch::kSilentLooks - 1, "one", now);
+  CHECK_FALSE(watch.silent());
+}
+
+TEST_CASE("a long time without looking proves nothing") {
+  LockWatch watch;
+  TimePoint now{};
+  look(watch, 5, "one", now);
+  now += std::chrono::hours(1);
+  look(watch, 5, "one", now);
+  CHECK_FALSE(watch.silent());
+}
+
+}  // namespace model_prep

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/mirror_selector.h"
+
+#include "core/builders.h"
+#include "support/catch.h"
+
+using namespace model_prep;
+using namespace model_prep::testing;
+
+namespace {
+
+const std::vector<Endpoint> kTwo = {{"https://a.example", "https://a.example"},
+                                    {"https://b.example", "https://b.example"}};
+
+Error error(ErrorKind kind) { return {kind, "org/name: it failed", "do this"}; }
+
+Sources two() { return Sources({{0, url("https://a.example/x")}, {1, url("https://b.example/x")}}); }
+
+/// A mirror that may lack the tree API, and another one.
+Sources with_substitute() {
+  return Sources({{0, url("https://a.example/tree")},
+                  {0, url("https://a.example/blobs"), true},
+                  {1, url("https://b.example/tree")}});
+}
+
+}  // namespace
+
+TEST_CASE("a round is over when each source that is left has failed, and then all may be asked again") {
+  Sources sources = two();
+  CHECK_FALSE(sources.failed(0, error(ErrorKind::network)));
+  CHECK_FALSE(sources.open(0));
+  CHECK(sources.open(1));
+  CHECK(sources.failed(1, error(ErrorKind::timeout)));
+  CHECK(sources.open(0));
+  CHECK(sources.open(1));
+}
+
+TEST_CASE("who does not have it is never asked again, and makes no round of its own") {
+  Sources sources = two();
+  CHECK_FALSE(sources.refused(0, error(ErrorKind::not_found), false));
+  CHECK(sources.left() == 1);
+  CHECK(sources.failed(1, error(ErrorKind::network)));  // the last of the round
+  CHECK_FALSE(sources.open(0));
+  CHECK(sources.open(1));
+  CHECK_FALSE(sources.refused(1, error(ErrorKind::not_found), false));
+  CHECK(sources.left() == 0);
+}
+
+TEST_CASE("a refusal by the last that is open ends the round of those that failed before") {
+  Sources sources = two();
+  CHECK_FALSE(sources.failed(0, error(ErrorKind::network)));
+  CHECK(sources.refused(1, error(ErrorKind::not_found), false));
+  CHECK(sources.open(0));
+}
+
+TEST_CASE("a second address of an endpoint is asked only where the first one is unknown") {
+  Sources sources = with_substitute();
+  CHECK_FALSE(sources.open(1));
+  SECTION("it is") {
+    sources.refused(0, error(ErrorKind::not_found), true);
+    CHECK(sources.open(1));
+    CHECK(sources.another(2));
+  }
+  SECTION("the commit is what it does not know") {
+    sources.refused(0, error(ErrorKind::revision_not_found), false);
+    CHECK_FALSE(sources.open(1));
+  }
+  SECTION("it may only be busy") {
+    sources.failed(0, error(ErrorKind::server));
+    CHECK_FALSE(sources.open(1));
+    CHECK(sources.failed(2, error(ErrorKind::server)));
+    CHECK_FALSE(sources.open(1));
+  }
+}
+
+TEST_CASE("of several answers the one of the most use is told, with those of the others") {
+  struct Answers {
+    ErrorKind first;
+    ErrorKind second;
+    ErrorKind told;
+  };
+  const Answers answers =
+      GENERATE(Answers{ErrorKind::not_found, ErrorKind::network, ErrorKind::network},
+               Answers{ErrorKind::network, ErrorKind::gated, ErrorKind::network},
+               Answers{ErrorKind::not_found, ErrorKind::gated, ErrorKind::gated},
+               Answers{ErrorKind::not_found, ErrorKind::protocol, ErrorKind::protocol},
+               Answers{ErrorKind::not_found, ErrorKind::revision_not_found, ErrorKind::revision_not_found},
+               Answers{ErrorKind::network, ErrorKind::digest_mismatch, ErrorKind::digest_mismatch},
+               Answers{ErrorKind::server, ErrorKind::timeout, ErrorKind::server});
+  Sources sources = two();
+  sources.refused(0, error(answers.first), false);
+  sources.refused(1, error(answers.second), false);
+  const Error told = sources.error(kTwo, error(ErrorKind::internal));
+  CHECK(told.kind == answers.told);
+  CHECK(told.hint == "do this");
+  CHECK(told.message == "org/name: it failed (https://a.example " + brief(answers.first) + ", https://b.example " +
+                            brief(answers.second) + ")");
+}
+
+TEST_CASE("a single endpoint's answer is told as it is") {
+  Sources sources({{0, url("https://a.example/x")}});
+  sources.refused(0, error(ErrorKind::gated), false);
+  CHECK(sources.error({kTwo.front()}, error(ErrorKind::internal)) == error(ErrorKind::gated));
+}
+
+TEST_CASE("of an endpoint that was asked in two ways the last answer is told") {
+  Sources sources = with_substitute();
+  sources.refused(0, error(ErrorKind::not_found), true);
+  sources.refused(1, error(ErrorKind::protocol), false);
+  sources.refused(2, error(ErrorKind::not_found), false);
+  CHECK(sources.error(kTwo, error(ErrorKind::internal)).message ==
+        "org/name: it failed (https://a.example gives no usable answer, https://b.example does not have it)");
+}

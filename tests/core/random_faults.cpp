@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/random_faults.h"
+
+#include <algorithm>
+
+#include "core/builders.h"
+
+namespace model_prep::testing {
+namespace {
+
+using std::chrono::seconds;
+
+std::string hub_name(std::int64_t number) {
+  return number == 0 ? "https://hub.example" : "https://hub" + std::to_string(number) + ".example";
+}
+
+bool transient(int status) { return status == 408 || status == 425 || status == 429 || status >= 500; }
+
+}  // namespace
+
+Storm::Storm(unsigned seed, Hubs hubs)
+    : random_(seed),
+      hubs_(hubs),
+      weather_(static_cast<double>(seed % 8) / 10),
+      settings_(make_settings()),
+      items_(make_items()),
+      scheduler_(settings_, items_) {
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    Disk disk;
+    disk.locked_until = now_ + (chance(0.2) ? milliseconds(0, 15'000) : milliseconds(0, 0));
+    disk.blob_exists = chance(0.1);
+    const std::int64_t size = items_[i].size;
+    if (chance(0.2) && size > 0) disk.record.add({0, pick(1, size)});
+    if (chance(0.1) && size > 0) disk.record.add({pick(0, size - 1), size});
+    disk.bytes = disk.record;
+    disks_.push_back(disk);
+  }
+  if (chance(0.15)) stop_at_ = now_ + milliseconds(0, 60'000);
+}
+
+std::vector<WorkItem> Storm::make_items() {
+  std::vector<WorkItem> items;
+  const bool queries = chance(0.1);
+  for (std::int64_t count = pick(1, 25); count > 0; --count) {
+    WorkItem item{.asked = {.object = "org/name file", .repo = "org/name"}, .sources = {}};
+    for (std::size_t i = 0; i < settings_.endpoints.size(); ++i)
+      item.sources.push_back({i, url(settings_.endpoints[i].origin + "/resolve")});
+    item.query = queries;
+    item.size = queries ? 0 : std::min(pick(0, 60'000'000), pick(0, 1'000'000) * pick(0, 1'000));
+    item.blob = chance(0.5) ? sha256('a') : git_sha1('a');
+    item.locked = chance(0.2);
+    item.check_existing = chance(0.1);
+    for (std::size_t model = 0; model < 3; ++model)
+      if (chance(0.5)) item.models.push_back(model);
+    items.push_back(item);
+  }
+  return items;
+}
+
+SchedulerSettings Storm::make_settings() {
+  SchedulerSettings made;
+  made.connections = static_cast<int>(pick(1, 8));
+  made.retry.retries = static_cast<int>(pick(0, 6));
+  const bool several = hubs_ == Hubs::last_is_good || chance(0.5);
+  for (std::int64_t i = 0, count = several ? pick(2, 3) : 1; i < count; ++i) {
+    constexpr TokenUse kUses[] = {TokenUse::none, TokenUse::sent, TokenUse::withheld};
+    made.endpoints.push_back({hub_name(i), hub_name(i), kUses[pick(0, 2)]});
+    if (i + 1 < count && weather_ > 0 && chance(0.2)) dead_.insert(static_cast<std::size_t>(i));
+  }
+  if (chance(0.1)) made.deadline = now_ + milliseconds(0, 120'000);
+  return made;
+}
+
+std::string Storm::run() {
+  drive();
+  for (const Disk& disk : disks_)
+    if (disk.finished != 1) broken("an item has not exactly one outcome");
+  if (!running_.empty()) broken("a transfer is left running");
+  return fault_;
+}
+
+void Storm::drive() {
+  int idle = 0;
+  for (std::int64_t rounds = 0; fault_.empty(); ++rounds) {
+    if (rounds > 200'000) return broken("it does not end");
+    bool acted = false;
+    for (auto actions = scheduler_.next(now_); !actions.empty(); actions = scheduler_.next(now_)) {
+      for (const Action& action : actions) std::visit([&](const auto& one) { execute(one); }, action);
+      acted = true;
+    }
+    if (scheduler_.finished()) return;
+    const TimePoint before = now_;
+    TimePoint until = scheduler_.wake_at();
+    if (!events_.empty()) until = std::min(until, events_.begin()->first);
+    if (stop_at_ && !stopped_) until = std::min(until, *stop_at_);
+    if (until == TimePoint::max()) return broken("it waits for nothing");
+    now_ = std::max(now_, until);
+    const bool due = !events_.empty() && events_.begin()->first <= now_;
+    while (!events_.empty() && events_.begin()->first <= now_) {
+      const Event event = std::move(events_.extract(events_.begin()).mapped());
+      deliver(event);
+    }
+    if (stop_at_ && !stopped_ && now_ >= *stop_at_) {
+      scheduler_.stop({ErrorKind::interrupted, "stopped", {}}, now_);
+      stopped_ = true;
+    }
+    idle = !acted && !due && now_ == before ? idle + 1 : 0;
+    if (idle > 2) return broken("it wakes without work");
+  }
+}
+
+void Storm::deliver(const Event& event) {
+  ++events;
+  if (event.what == Event::What::hash) {
+    if (tickets_[event.item] != event.ticket || !disks_[event.item].open) return;  // cancelled meanwhile
+    disks_[event.item].hashed = event.answer;
+    return scheduler_.on_hash(event.item, event.answer, now_);
+  }
+  const bool known = running_.contains(event.transfer);
+  if (event.what == Event::What::end) {
+    if (known || chance(0.5)) on_end(event.end);  // the end of a cancelled transfer may be under way already
+    return;
+  }
+  if (!known || !scheduler_.running(event.transfer)) return;
+  Disk& disk = disks_[running_.at(event.transfer).item];
+  const ByteRange allowed = scheduler_.range_of(event.transfer);
+  if (event.range.begin < allowed.begin || event.range.end > allowed.end) broken("bytes beyond a transfer's range");
+  const auto gap = disk.bytes.gap(event.range.begin, event.range.end);
+  if (gap != event.range) broken("a byte is written twice");
+  disk.bytes.add(event.range);
+  disk.tainted = disk.tainted || !is_good(running_.at(event.transfer).endpoint);
+  disk.windows = 0;
+  scheduler_.on_bytes(event.transfer, event.range);
+}
+
+void Storm::on_end(const TransferEnd& end) {
+  const auto found = running_.find(end.id);
+  const double jitter = std::uniform_real_distribution<double>(0, 1)(random_);
+  if (found != running_.end() && scheduler_.running(end.id)) {
+    const Transfer& transfer = found->second;
+    const auto limit = parse_rate_limit(end.head.rate_limit);
+    const bool busy = !end.error && (end.head.status == 429 || end.head.status == 503);
+    if (busy || (limit && limit->remaining == 0)) {
+      Embargo& embargo = embargoes_.try_emplace(transfer.url.origin, Embargo{now_, now_, now_}).first->second;
+      embargo.until = std::max(embargo.until, now_ + server_wait(end.head));
+      if (busy) embargo.refused_until = std::max(embargo.refused_until, now_ + server_wait(end.head));
+    }
+    Disk& disk = disks_[transfer.item];
+    if (!end.error && end.head.redirect && ++disk.windows >= 2) heard_.insert(end.id);
+    const bool complete = !items_[transfer.item].query && disk.bytes.prefix() == items_[transfer.item].size;
+    if ((end.error || transient(end.head.status)) && !complete)
+      disk.not_before = std::max(disk.not_before, now_ + backoff(settings_.retry, 1, jitter));
+    running_.erase(found);
+  }
+  scheduler_.on_end(end, now_, jitter);
+}
+
+HashAnswer Storm::hash_answer(ItemId item, double right) {
+  if (hubs_ == Hubs::any && chance(0.001))
+    return {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}};
+  const bool must_be_right = hubs_ == Hubs::last_is_good && !disks_[item].tainted;
+  const char digit = must_be_right || chance(right) ? 'a' : 'b';
+  HashAnswer answer{.sha256 = sha256(digit), .git_sha1 = {}, .error = {}};
+  if (items_[item].blob->kind() == DigestKind::git_sha1) answer.git_sha1 = git_sha1(digit);
+  return answer;
+}
+
+void Storm::execute(const CheckExisting& action) {
+  disks_[action.item].open = true;
+  later(milliseconds(0, 2'000), {.what = Event::What::hash,
+                                 .item = action.item,
+                                 .answer = hash_answer(action.item, 0.5),
+                                 .ticket = ++tickets_[action.item]});
+}
+
+void Storm::execute(const TryLock& action) {
+  Disk& disk = disks_[action.item];
+  disk.open = true;
+  if (now_ < disk.locked_until) return scheduler_.on_lock(action.item, LockAnswer::held, "host:1", now_);
+  scheduler_.on_lock(action.item, disk.blob_exists ? LockAnswer::acquired_blob_exists : LockAnswer::acquired, {}, now_);
+}
+
+void Storm::execute(const OpenStaging& action) {
+  if (!scheduler_.awaits_staging(action.item)) return;
+  Disk& disk = disks_[action.item];
+  if (disk.finished > 0 && !stopped_ && fault_.empty()) broken("a finished item is opened");
+  if (!action.take_over && chance(weather_ / 10))
+    return scheduler_.on_owned(action.item, "host:1", chance(0.1) ? "another beat" : "beat", now_);
+  for (const auto& [id, transfer] : running_)
+    if (transfer.item == action.item) broken("a transfer outlives its staging");
+  if (action.fresh) disk.record = {};
+  disk.bytes = disk.record;
+  disk.tainted = !disk.bytes.empty();
+  disk.hashed.reset();
+  disk.hash_at = 0;
+  disk.open = true;
+  ++tickets_[action.item];
+  scheduler_.on_staged(action.item, disk.bytes, now_);
+}
+
+void Storm::execute(const StartTransfer& action) {
+  if (!scheduler_.running(action.id)) return;
+  if (stopped_) broken("a transfer starts after the stop");
+  const auto embargo = embargoes_.find(action.url.origin);
+  if (embargo != embargoes_.end() && embargo->second.since < now_ && now_ < embargo->second.until)
+    if (action.url.text.ends_with("/resolve") || !heard_.contains(action.id) || now_ < embargo->second.refused_until)
+      broken("a transfer starts under an embargo");
+  if (embargo != embargoes_.end() && embargo->second.until <= now_) embargoes_.erase(embargo);
+  const Endpoint& endpoint = settings_.endpoints[action.endpoint];
+  const bool of_hub = action.url.origin == endpoint.origin;
+  const bool alone = settings_.endpoints.size() == 1;
+  if (alone && action.url.text.ends_with("/resolve") && now_ < disks_[action.item].not_before)
+    broken("a transfer starts before its file may be tried again");
+  if (action.with_token != (endpoint.token == TokenUse::sent && of_hub)) broken("the token strays");
+  running_[action.id] = {action.item, action.url, action.endpoint};
+  if (running_.size() > static_cast<std::size_t>(settings_.connections)) broken("too many connections");
+  of_hub ? answer_of_hub(action) : answer_of_payload_host(action);
+}
+
+void Storm::execute(const CancelTransfer& action) { running_.erase(action.id); }
+
+void Storm::execute(const HashTo& action) {
+  Disk& disk = disks_[action.item];
+  if (!disk.open) return;
+  if (action.watermark > disk.bytes.prefix()) broken("the hash is ahead of the disk");
+  if (action.watermark < disk.hash_at) broken("the hash goes back");
+  const bool again = action.watermark == disk.hash_at && action.watermark > 0;
+  disk.hash_at = action.watermark;
+  if (action.watermark < items_[action.item].size || again) return;
+  later(milliseconds(0, 500), {.what = Event::What::hash,
+                               .item = action.item,
+                               .answer = hash_answer(action.item, 1 - weather_ / 4),
+                               .ticket = ++tickets_[action.item]});
+}
+
+void Storm::execute(const SaveResume& action) {
+  if (hubs_ == Hubs::any && chance(weather_ / 200)) {
+    disks_[action.item].record = {};
+    return scheduler_.on_lost(action.item, chance(0.5) ? Loss::pruned : Loss::taken, now_);
+  }
+  if (const RangeSet* have = scheduler_.have(action.item)) disks_[action.item].record = *have;
+}
+
+void Storm::execute(const Publish& action) {
+  Disk& disk = disks_[action.item];
+  const WorkItem& item = items_[action.item];
+  if (disk.bytes.prefix() != item.size) broken("published while bytes are missing");
+  const bool equal = disk.hashed && disk.hashed->sha256 == sha256('a') &&
+                     (item.blob->kind() == DigestKind::sha256 || disk.hashed->git_sha1 == item.blob);
+  if (!equal) broken("published with a wrong digest");
+  const bool lost = hubs_ == Hubs::any && chance(weather_ / 10);
+  if (lost) disk.record = {};
+  scheduler_.on_published(action.item, lost ? PublishAnswer::staging_lost : PublishAnswer::done, now_);
+}
+
+void Storm::execute(const Close& action) { disks_[action.item].open = false; }
+
+void Storm::execute(const Finish& action) {
+  const FileOutcome& outcome = action.outcome;
+  ++disks_[action.item].finished;
+  fetched += outcome.status == FileStatus::fetched ? 1 : 0;
+  reused += outcome.status == FileStatus::reused ? 1 : 0;
+  failed += outcome.status == FileStatus::failed ? 1 : 0;
+  cancelled += outcome.status == FileStatus::cancelled ? 1 : 0;
+  const bool good = outcome.status == FileStatus::fetched || outcome.status == FileStatus::reused;
+  if (good == outcome.error.has_value()) broken("an outcome and its error disagree");
+  if (good && !items_[action.item].query && outcome.sha256 != sha256('a')) broken("a good file without its sha256");
+  const std::int64_t slates = 1 + outcome.bytes_fetched / FailureBudget::kProgress;
+  const auto hubs = static_cast<std::int64_t>(settings_.endpoints.size());
+  if (outcome.attempts > 1 + (std::max(1, settings_.retry.retries) * slates + 1) * hubs) broken("too many attempts");
+}
+
+void Storm::execute(const Notice& action) {
+  if (action.text.empty() || action.text.find('\n') != std::string::npos) broken("a notice that is no line");
+}
+
+}  // namespace model_prep::testing

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run of the scheduler in virtual time through a random storm, with everything that it promises watched: the network,
+// the disk, the hash thread and the locks are a few random events, and the first promise that is broken ends the run.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "model_prep/core/scheduler.h"
+
+namespace model_prep::testing {
+
+class Storm {
+ public:
+  /// Several hubs, of which the last one does nothing wrong.
+  enum class Hubs { any, last_is_good };
+  explicit Storm(unsigned seed, Hubs hubs = Hubs::any);
+  /// Empty, or the promise that was broken.
+  std::string run();
+
+  // What happened, so that a test can see that the storm is one.
+  int fetched{0};
+  int reused{0};
+  int failed{0};
+  int cancelled{0};
+  std::int64_t events{0};
+
+ private:
+  struct Transfer {
+    ItemId item;
+    Url url;
+    std::size_t endpoint;
+  };
+  struct Disk {
+    RangeSet bytes;   ///< of the staging file
+    RangeSet record;  ///< what the resume record says of it
+    std::int64_t hash_at{0};
+    std::optional<HashAnswer> hashed;
+    bool open{false};
+    int finished{0};
+    TimePoint locked_until;
+    bool blob_exists{false};
+    TimePoint not_before{TimePoint::min()};
+    bool tainted{false};  ///< bytes of a hub that is not good may be in it
+    int windows{0};       ///< used-up rate limits that were met with a redirect, without a byte since
+  };
+  struct Event {
+    enum class What { bytes, end, hash } what;
+    TransferId transfer{0};
+    ByteRange range{};
+    TransferEnd end{};
+    ItemId item{0};
+    HashAnswer answer{};
+    int ticket{0};
+  };
+  struct Embargo {
+    TimePoint since;
+    TimePoint until;
+    TimePoint refused_until;
+  };
+
+  /// A fault of this hub or of its payload host.
+  bool mishap(const StartTransfer& at, double probability) { return !is_good(at.endpoint) && chance(probability); }
+  bool is_good(std::size_t endpoint) const {
+    return hubs_ == Hubs::last_is_good && endpoint + 1 == settings_.endpoints.size();
+  }
+  bool chance(double probability) { return std::uniform_real_distribution<double>(0, 1)(random_) < probability; }
+  std::int64_t pick(std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(random_);
+  }
+  std::chrono::milliseconds milliseconds(std::int64_t low, std::int64_t high) {
+    return std::chrono::milliseconds(pick(low, high));
+  }
+  void broken(const std::string& promise) {
+    if (fault_.empty()) fault_ = promise;
+  }
+
+  std::vector<WorkItem> make_items();
+  SchedulerSettings make_settings();
+  void drive();
+  void deliver(const Event& event);
+  void later(Duration delay, Event event) { events_.emplace(now_ + delay, std::move(event)); }
+
+  void execute(const CheckExisting& action);
+  void execute(const TryLock& action);
+  void execute(const OpenStaging& action);
+  void execute(const StartTransfer& action);
+  void execute(const CancelTransfer& action);
+  void execute(const HashTo& action);
+  void execute(const SaveResume& action);
+  void execute(const Publish& action);
+  void execute(const Close& action);
+  void execute(const Finish& action);
+  void execute(const Notice& action);
+
+  void answer_of_hub(const StartTransfer& action);
+  void answer_of_payload_host(const StartTransfer& action);
+  void send_body(const StartTransfer& action, bool may_break);
+  ResponseHead bad_weather(const std::string& origin);
+  void end_later(TransferId id, Duration delay, ResponseHead head, std::optional<Error> error = {});
+  void unreached(TransferId id, Duration delay);
+  HashAnswer hash_answer(ItemId item, double right);
+  void on_end(const TransferEnd& end);
+
+  std::mt19937 random_;
+  Hubs hubs_;
+  double weather_;  ///< how much goes wrong, from 0
+  TimePoint now_{std::chrono::hours(1)};
+  std::set<std::size_t> dead_;  ///< endpoints that nobody reaches; made with the settings
+  SchedulerSettings settings_;
+  std::vector<WorkItem> items_;
+  Scheduler scheduler_;
+  std::vector<Disk> disks_;
+  std::multimap<TimePoint, Event> events_;
+  std::map<TransferId, Transfer> running_;
+  std::map<std::string, Embargo> embargoes_;
+  std::map<ItemId, int> tickets_;
+  std::set<TransferId> heard_;  ///< may go on though its host's window is used up
+  bool stopped_{false};
+  std::optional<TimePoint> stop_at_;
+  std::string fault_;
+};
+
+}  // namespace model_prep::testing

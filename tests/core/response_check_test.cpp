@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a body, a range and a redirect are taken for; errors of the Hub are in answer_errors_test.cpp.
+#include "model_prep/core/response_check.h"
+
+#include "core/builders.h"
+#include "support/catch.h"
+
+using namespace model_prep;
+using namespace model_prep::testing;
+
+namespace {
+
+const Asked kAsked{"org/name model.bin", "org/name", true, false};
+
+PayloadAsked whole() { return {kAsked, std::nullopt, 100, false, sha256('a'), false}; }
+PayloadAsked part() { return {kAsked, ByteRange{10, 20}, 100, false, sha256('a'), false}; }
+
+ResponseHead head(int status) {
+  ResponseHead head;
+  head.status = status;
+  return head;
+}
+
+ResponseHead partial(const std::string& content_range) {
+  ResponseHead answer = head(206);
+  answer.content_range = content_range;
+  return answer;
+}
+
+ResponseHead redirect_to(const std::string& to) {
+  ResponseHead answer = head(302);
+  answer.location = to;
+  answer.redirect = url(to);
+  return answer;
+}
+
+}  // namespace
+
+TEST_CASE("a Content-Range is read") {
+  const auto range = parse_content_range("bytes 5-9/2307");
+  REQUIRE(range);
+  CHECK(range->range == ByteRange{5, 10});
+  CHECK(range->total == 2307);
+  CHECK(parse_content_range("bytes 0-0/1")->range == ByteRange{0, 1});
+  CHECK(parse_content_range("bytes 9223372036854775805-9223372036854775806/9223372036854775807")->range.end ==
+        9223372036854775807);
+}
+
+TEST_CASE("a Content-Range that names no bytes of a known total is unreadable") {
+  const std::string text = GENERATE(
+      as<std::string>{}, "", "bytes", "bytes ", "bytes */2307", "bytes 0-9/*", "bytes 0-9", "bytes 0-9/", "bytes -9/10",
+      "bytes 0-/10", "bytes 9-0/10", "bytes 0-10/10", "bytes 10-10/10", "bytes 0-9/10 ", "bytes 0-9/10, 20-29/10",
+      "bytes  0-9/10", "bytes 0-9/10\n", "items 0-9/10", "0-9/10", "bytes -1-9/10", "bytes -0-9/10", "bytes 0--9/10",
+      "bytes 0-9/-10", "bytes +0-9/10", "bytes 0x0-9/10", "bytes 0-9/99999999999999999999",
+      "bytes 99999999999999999999-9/10", "bytes 0-9223372036854775807/9223372036854775807", "bytes=0-9/10");
+  CAPTURE(text);
+  CHECK_FALSE(parse_content_range(text));
+}
+
+TEST_CASE("a 206 with the range that was asked for is the bytes") {
+  CHECK(judge_payload(partial("bytes 10-19/100"), part()).kind == AnswerKind::body);
+  auto with_length = partial("bytes 10-19/100");
+  with_length.content_length = 10;
+  CHECK(judge_payload(with_length, part()).kind == AnswerKind::body);
+}
+
+TEST_CASE("a 206 that is not what was asked for is refused") {
+  struct Row {
+    const char* content_range;
+    const char* message;
+  };
+  const Row row = GENERATE(values<Row>({
+      {"bytes 0-9/100", "org/name model.bin: asked for bytes 10-19, offered 'bytes 0-9/100'"},
+      {"bytes 10-99/100", "org/name model.bin: asked for bytes 10-19, offered 'bytes 10-99/100'"},
+      {"bytes 10-18/100", "org/name model.bin: asked for bytes 10-19, offered 'bytes 10-18/100'"},
+      {"", "org/name model.bin: unreadable Content-Range ''"},
+      {"bytes 10-19/*", "org/name model.bin: unreadable Content-Range 'bytes 10-19/*'"},
+  }));
+  const Answer answer = judge_payload(partial(row.content_range), part());
+  CHECK(answer.kind == AnswerKind::failed);
+  CHECK(answer.error.kind == ErrorKind::protocol);
+  CHECK(answer.error.message == row.message);
+}
+
+TEST_CASE("a 206 of another length than its range is refused") {
+  auto answer = partial("bytes 10-19/100");
+  answer.content_length = 11;
+  CHECK(judge_payload(answer, part()).error.message == "org/name model.bin: a range of 10 bytes is announced with 11");
+}
+
+TEST_CASE("a part where the whole was asked for is refused") {
+  const Answer answer = judge_payload(partial("bytes 0-99/100"), whole());
+  CHECK(answer.kind == AnswerKind::failed);
+  CHECK(answer.error.message == "org/name model.bin: a part came where the whole file was asked for");
+}
+
+TEST_CASE("another total in Content-Range restarts the file") {
+  const Answer answer = judge_payload(partial("bytes 10-19/101"), part());
+  CHECK(answer.kind == AnswerKind::restart);
+  CHECK(answer.error.kind == ErrorKind::protocol);
+  CHECK(answer.error.message == "org/name model.bin: the server says 101 bytes, the listing 100");
+}
+
+TEST_CASE("a 416 restarts the file") {
+  const Answer answer = judge_payload(head(416), part());
+  CHECK(answer.kind == AnswerKind::restart);
+  CHECK(answer.error.kind == ErrorKind::protocol);
+}
+
+TEST_CASE("a 200 to a ranged request means that this server gives no ranges") {
+  CHECK(judge_payload(head(200), part()).kind == AnswerKind::range_ignored);
+}
+
+TEST_CASE("a 200 for the whole file is the bytes, with or without a length") {
+  CHECK(judge_payload(head(200), whole()).kind == AnswerKind::body);
+  auto with_length = head(200);
+  with_length.content_length = 100;
+  CHECK(judge_payload(with_length, whole()).kind == AnswerKind::body);
+}
+
+TEST_CASE("another length of the whole file restarts it, and is the lock's fault if there is one") {
+  auto answer = head(200);
+  answer.content_length = 99;
+  const Answer listed = judge_payload(answer, whole());
+  CHECK(listed.kind == AnswerKind::restart);
+  CHECK(listed.error.kind == ErrorKind::protocol);
+  CHECK(listed.error.message == "org/name model.bin: the server announces 99 bytes, the listing says 100");
+  auto locked = whole();
+  locked.locked = true;
+  CHECK(judge_payload(answer, locked).error.kind == ErrorKind::lock_mismatch);
+}
+
+TEST_CASE("a Content-Encoding that nobody asked for is treated as wrong bytes") {
+  auto answer = head(200);
+  answer.content_encoding = "gzip";
+  CHECK(judge_payload(answer, whole()).kind == AnswerKind::restart);
+  CHECK(judge_payload(answer, part()).kind == AnswerKind::restart);
+  CHECK(judge_payload(answer, whole()).error.kind == ErrorKind::digest_mismatch);
+  answer.content_encoding = "identity";
+  CHECK(judge_payload(answer, whole()).kind == AnswerKind::body);
+}
+
+TEST_CASE("a web page where weights should be is refused, with a hint at captive portals") {
+  auto answer = head(GENERATE(200, 206));
+  answer.content_type = GENERATE(as<std::string>{}, "text/html", "text/html; charset=utf-8", "Text/HTML");
+  const Answer judged = judge_payload(answer, part());
+  CHECK(judged.kind == AnswerKind::failed);
+  CHECK(judged.error.kind == ErrorKind::protocol);
+  CHECK(judged.error.message == "org/name model.bin: a web page came where the file should be");
+  CHECK(judged.error.hint.find("captive portal") != std::string::npos);
+}
+
+TEST_CASE("a file that is itself a web page may be one") {
+  auto answer = head(200);
+  answer.content_type = "text/html";
+  auto page = whole();
+  page.html = true;
+  CHECK(judge_payload(answer, page).kind == AnswerKind::body);
+}
+
+TEST_CASE("an announced blob other than the listing's is refused before it is fetched") {
+  auto answer = redirect_to("https://cdn.example/x");
+  answer.linked_etag =
+      GENERATE_COPY("\"" + sha256('b').hex() + "\"", "W/\"" + sha256('b').hex() + "\"", sha256('b').hex());
+  const Answer judged = judge_payload(answer, whole());
+  CHECK(judged.kind == AnswerKind::failed);
+  CHECK(judged.error.kind == ErrorKind::protocol);
+  CHECK(judged.error.message ==
+        "org/name model.bin: the hub announces " + sha256('b').hex() + ", its listing says " + sha256('a').hex());
+  auto locked = whole();
+  locked.locked = true;
+  CHECK(judge_payload(answer, locked).error.kind == ErrorKind::lock_mismatch);
+  CHECK_FALSE(judge_payload(answer, locked).error.hint.empty());
+}
+
+TEST_CASE("an announced size other than the listing's is refused before it is fetched") {
+  auto answer = redirect_to("https://cdn.example/x");
+  answer.linked_size = 99;
+  const Answer judged = judge_payload(answer, part());
+  CHECK(judged.kind == AnswerKind::failed);
+  CHECK(judged.error.message == "org/name model.bin: the hub announces 99 bytes, its listing says 100 bytes");
+}
+
+TEST_CASE("what the hub announces as it should be is followed") {
+  auto answer = redirect_to("https://cdn.example/x");
+  answer.linked_etag = "\"" + sha256('a').hex() + "\"";
+  answer.linked_size = 100;
+  CHECK(judge_payload(answer, whole()).kind == AnswerKind::redirect);
+}
+
+TEST_CASE("only the hub's own hop announces: a payload host's etag is the xet hash") {
+  auto answer = head(200);
+  answer.linked_etag = "\"" + sha256('b').hex() + "\"";
+  answer.linked_size = 99;
+  auto behind = whole();
+  behind.asked.of_hub = false;
+  CHECK(judge_payload(answer, behind).kind == AnswerKind::body);
+}
+
+TEST_CASE("every status of a redirect is one, for payload and query") {
+  const int status = GENERATE(301, 302, 303, 307, 308);
+  CHECK(judge_payload(head(status), part()).kind == AnswerKind::redirect);
+  CHECK(judge_query(head(status), kAsked).kind == AnswerKind::redirect);
+}
+
+TEST_CASE("a 3xx that is no redirect is a fault of protocol") {
+  const int status = GENERATE(300, 304, 305, 306);
+  CHECK(judge_payload(head(status), part()).error.kind == ErrorKind::protocol);
+  CHECK(judge_query(head(status), kAsked).error.kind == ErrorKind::protocol);
+}
+
+TEST_CASE("a query's answer is a 200 that is neither a web page nor encoded") {
+  CHECK(judge_query(head(200), kAsked).kind == AnswerKind::body);
+  auto page = head(200);
+  page.content_type = "text/html";
+  CHECK(judge_query(page, kAsked).error.message == "org/name model.bin: a web page came where JSON should be");
+  auto encoded = head(200);
+  encoded.content_encoding = "br";
+  CHECK(judge_query(encoded, kAsked).error.kind == ErrorKind::protocol);
+  CHECK(judge_query(head(206), kAsked).error.kind == ErrorKind::protocol);
+  CHECK(judge_query(head(204), kAsked).error.kind == ErrorKind::protocol);
+}
+
+TEST_CASE("five redirects are followed and the sixth is not") {
+  const Url from = url("https://hub.example/a");
+  CHECK(follow(redirect_to("https://hub.example/b"), from, 4, kAsked));
+  const auto sixth = follow(redirect_to("https://hub.example/b"), from, 5, kAsked);
+  REQUIRE_FALSE(sixth);
+  CHECK(sixth.error().kind == ErrorKind::protocol);
+  CHECK(sixth.error().message == "org/name model.bin: redirected more than 5 times");
+  CHECK_FALSE(sixth.error().hint.empty());
+}
+
+TEST_CASE("a redirect from https to http is refused, the other way round it is followed") {
+  CHECK_FALSE(follow(redirect_to("http://hub.example/b"), url("https://hub.example/a"), 0, kAsked));
+  const auto up = follow(redirect_to("https://hub.example/b"), url("http://hub.example/a"), 0, kAsked);
+  REQUIRE(up);
+  CHECK(*up == url("https://hub.example/b"));
+}
+
+TEST_CASE("a redirect to nowhere is refused") {
+  const auto target = follow(head(302), url("https://hub.example/a"), 0, kAsked);
+  REQUIRE_FALSE(target);
+  CHECK(target.error().message == "org/name model.bin: status 302 without an http address to go to");
+}

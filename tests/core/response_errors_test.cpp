@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every situation of hub-protocol.md 4.1 and of product.md section 7: what kind of error, in which words.
+#include "core/builders.h"
+#include "model_prep/core/response_check.h"
+#include "support/catch.h"
+
+using namespace model_prep;
+using namespace model_prep::testing;
+
+namespace {
+
+constexpr bool kAnonymous = false;
+constexpr bool kToken = true;
+
+struct Situation {
+  const char* what;
+  int status;
+  const char* code;
+  const char* said;
+  bool token;
+  ErrorKind kind;
+  const char* message;  // behind "org/name x: "
+  const char* in_hint;
+};
+
+constexpr const char* kGatedSaid =
+    "Access to model X is restricted. You must have access to it and be authenticated to access it. Please log in.";
+
+const Situation kSituations[] = {
+    {"a missing or private repository, anonymous", 401, "", "Invalid username or password.", kAnonymous,
+     ErrorKind::not_found, "no such repository, or it is private (the hub says: Invalid username or password.)",
+     "set HF_TOKEN"},
+    {"a missing or private repository, with a token", 404, "RepoNotFound", "Repository not found", kToken,
+     ErrorKind::not_found, "no such repository, or it is private (the hub says: Repository not found)",
+     "check the spelling"},
+    {"an invalid token", 401, "", "Invalid credentials in Authorization header", kToken, ErrorKind::unauthorized,
+     "the token was refused with status 401 (the hub says: Invalid credentials in Authorization header)",
+     "check HF_TOKEN"},
+    {"an invalid token, in the other words (models.md 6.8)", 401, "", "Invalid username or password.", kToken,
+     ErrorKind::unauthorized, "the token was refused with status 401 (the hub says: Invalid username or password.)",
+     "check HF_TOKEN"},
+    {"gated, anonymous", 401, "GatedRepo", kGatedSaid, kAnonymous, ErrorKind::gated,
+     "access to this repository is restricted", "set HF_TOKEN"},
+    {"gated, with a token that was not granted", 403, "GatedRepo", "you are not in the authorized list.", kToken,
+     ErrorKind::gated, "access to this repository is restricted (the hub says: you are not in the authorized list.)",
+     "open https://huggingface.co/org/name and accept"},
+    {"an unknown revision", 404, "RevisionNotFound", "Invalid rev id: v9", kAnonymous, ErrorKind::revision_not_found,
+     "no such revision (the hub says: Invalid rev id: v9)", "check the branch, tag or commit"},
+    {"an unknown file", 404, "EntryNotFound", "Entry not found", kAnonymous, ErrorKind::not_found,
+     "no such file at this revision", "check the revision"},
+    {"a disabled repository", 403, "", "Access to this resource is disabled.", kAnonymous, ErrorKind::disabled,
+     "the Hub has disabled this repository", "another model"},
+    {"the rate limit, anonymous", 429, "", "", kAnonymous, ErrorKind::rate_limited, "the hub answered with status 429",
+     "set HF_TOKEN"},
+    {"the rate limit, with a token", 429, "", "", kToken, ErrorKind::rate_limited, "the hub answered with status 429",
+     ""},
+    {"a 403 without a code, with a token", 403, "", "no read scope", kToken, ErrorKind::unauthorized,
+     "the token was refused with status 403 (the hub says: no read scope)", "check HF_TOKEN"},
+    {"a 403 without a code, anonymous", 403, "", "", kAnonymous, ErrorKind::unauthorized,
+     "access was refused with status 403", "HF_TOKEN"},
+    {"a 404 of something that is no hub", 404, "", "", kAnonymous, ErrorKind::not_found, "not found (status 404)",
+     "endpoint"},
+    {"a 410", 410, "", "", kAnonymous, ErrorKind::not_found, "not found (status 410)", "endpoint"},
+    {"a 408", 408, "", "", kAnonymous, ErrorKind::timeout, "the hub answered with status 408", ""},
+    {"a 425", 425, "", "", kAnonymous, ErrorKind::server, "the hub answered with status 425", ""},
+    {"a 500", 500, "", "Internal Error", kAnonymous, ErrorKind::server,
+     "the hub answered with status 500 (the hub says: Internal Error)", ""},
+    {"a 503", 503, "", "", kAnonymous, ErrorKind::server, "the hub answered with status 503", ""},
+    {"a 400", 400, "", "", kAnonymous, ErrorKind::protocol, "the hub answered with status 400", ""},
+    {"a 407", 407, "", "", kAnonymous, ErrorKind::protocol, "the hub answered with status 407", ""},
+};
+
+ResponseHead head_of(const Situation& situation) {
+  ResponseHead head;
+  head.status = situation.status;
+  head.error_code = situation.code;
+  head.error_message = situation.said;
+  head.content_type = "text/html";  // error bodies may be pages: no reason to take them for a captive portal
+  return head;
+}
+
+Asked asked(bool with_token, bool of_hub = true) { return {"org/name x", "org/name", of_hub, with_token}; }
+
+PayloadAsked payload(const Asked& who) { return {who, ByteRange{0, 10}, 100, false, sha256('a'), false}; }
+
+}  // namespace
+
+TEST_CASE("what the Hub says is wrong comes out as the right kind, in words with a hint") {
+  for (const Situation& situation : kSituations) {
+    CAPTURE(situation.what);
+    const Asked who = asked(situation.token);
+    const Answer of_query = judge_query(head_of(situation), who);
+    const Answer of_payload = judge_payload(head_of(situation), payload(who));
+    for (const Answer& answer : {of_query, of_payload}) {
+      CHECK(answer.kind == AnswerKind::failed);
+      CHECK(name(answer.error.kind) == name(situation.kind));
+      CHECK(answer.error.message.starts_with(std::string("org/name x: ") + situation.message));
+      CHECK(answer.error.hint.find(situation.in_hint) != std::string::npos);
+      CHECK((situation.in_hint[0] != '\0' || answer.error.hint.empty()));
+    }
+  }
+}
+
+TEST_CASE("an error code of the Hub counts for more than the status") {
+  ResponseHead head;
+  head.status = GENERATE(401, 403, 404, 500);
+  head.error_code = "RevisionNotFound";
+  CHECK(judge_query(head, asked(kToken)).error.kind == ErrorKind::revision_not_found);
+}
+
+TEST_CASE("a missing file behind the gate's exceptions stays a missing file") {
+  ResponseHead head;
+  head.status = 404;
+  head.error_code = "EntryNotFound";
+  head.error_message = "Entry not found";
+  CHECK(judge_payload(head, payload(asked(kAnonymous))).error.kind == ErrorKind::not_found);
+}
+
+TEST_CASE("a refusal by a payload host means that the signature is spent") {
+  ResponseHead head;
+  head.status = GENERATE(400, 401, 403, 404, 410);
+  head.content_type = "application/xml";
+  const Answer answer = judge_payload(head, payload(asked(kAnonymous, false)));
+  CHECK(answer.kind == AnswerKind::signature_spent);
+  CHECK(answer.error.kind == ErrorKind::protocol);
+  CHECK(answer.error.message ==
+        "org/name x: the payload host refuses the hub's signed address (status " + std::to_string(head.status) + ")");
+  CHECK(answer.error.hint.find("proxy") != std::string::npos);
+}
+
+TEST_CASE("bad weather at a payload host is told as its own") {
+  ResponseHead head;
+  head.status = 503;
+  const Answer answer = judge_payload(head, payload(asked(kAnonymous, false)));
+  CHECK(answer.kind == AnswerKind::failed);
+  CHECK(answer.error.kind == ErrorKind::server);
+  CHECK(answer.error.message == "org/name x: the payload host answered with status 503");
+}
+
+TEST_CASE("no status at all is an error that may be tried again without being understood") {
+  for (int status = 100; status <= 599; ++status) {
+    ResponseHead head;
+    head.status = status;
+    const Answer answer = judge_query(head, asked(kAnonymous));
+    if (answer.kind != AnswerKind::failed) continue;
+    CAPTURE(status);
+    const bool may_retry = status == 408 || status == 425 || status == 429 || status >= 500;
+    CHECK((disposition(answer.error.kind) == Disposition::retry) == may_retry);
+  }
+}

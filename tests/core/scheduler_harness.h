@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// A scheduler on a stage: time moves by hand, actions lie open, and answers are short.
+//
+//   Play play({file(100)});
+//   play.to_moving(0);                       // lock, staging, and the transfers that start
+//   play.answer(play.one<StartTransfer>());  // all its bytes, then its end
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/builders.h"
+#include "model_prep/core/scheduler.h"
+
+namespace model_prep::testing {
+
+constexpr const char* kHub = "https://hub.example";
+constexpr const char* kCdn = "https://cdn.example";
+
+inline WorkItem file(std::int64_t size, char digit = 'a') {
+  WorkItem item{.asked = {.object = "org/name file", .repo = "org/name"},
+                .sources = {{0, url("https://hub.example/file")}}};
+  item.size = size;
+  item.blob = sha256(digit);
+  return item;
+}
+
+inline WorkItem query() {
+  WorkItem item{.asked = {.object = "org/name", .repo = "org/name"}, .sources = {{0, url("https://hub.example/api")}}};
+  item.query = true;
+  return item;
+}
+
+inline SchedulerSettings settings(int connections = 2) {
+  SchedulerSettings settings;
+  settings.connections = connections;
+  settings.endpoints = {{kHub, kHub, TokenUse::sent}};
+  settings.retry.retries = 3;
+  return settings;
+}
+
+inline ResponseHead head(int status) {
+  ResponseHead head;
+  head.status = status;
+  return head;
+}
+
+inline ResponseHead redirect(const std::string& to) {
+  ResponseHead answer = head(302);
+  answer.location = to;
+  answer.redirect = url(to);
+  return answer;
+}
+
+/// The head of a right answer for these bytes.
+inline ResponseHead right_head(const PayloadAsked& asked) {
+  if (!asked.range) return head(200);
+  ResponseHead answer = head(206);
+  answer.content_range = "bytes " + std::to_string(asked.range->begin) + "-" + std::to_string(asked.range->end - 1) +
+                         "/" + std::to_string(asked.size);
+  return answer;
+}
+
+struct Play {
+  Scheduler scheduler;
+  TimePoint now{std::chrono::hours(1)};
+  std::vector<Action> actions{};  ///< of the last step
+
+  explicit Play(std::vector<WorkItem> items, const SchedulerSettings& with = settings())
+      : scheduler(with, std::move(items)) {}
+
+  void step(Duration later = {}) {
+    now += later;
+    actions = scheduler.next(now);
+  }
+
+  template <class T>
+  std::vector<T> all() const {
+    std::vector<T> found;
+    for (const Action& action : actions)
+      if (const T* one = std::get_if<T>(&action)) found.push_back(*one);
+    return found;
+  }
+  template <class T>
+  bool has() const {
+    return !all<T>().empty();
+  }
+  template <class T>
+  T one() const {
+    const auto found = all<T>();
+    if (found.size() != 1) throw std::runtime_error("not exactly one such action");
+    return found.front();
+  }
+  bool notice(const std::string& words) const {
+    for (const Notice& notice : all<Notice>())
+      if (notice.text.find(words) != std::string::npos) return true;
+    return false;
+  }
+
+  void to_locking() { step(); }
+  void to_moving(ItemId item, RangeSet have = {}) {
+    step();
+    scheduler.on_lock(item, LockAnswer::acquired, {}, now);
+    staged(item, std::move(have));
+  }
+  /// Carries out OpenStaging; the transfers that start then are the actions.
+  void staged(ItemId item, RangeSet have = {}) {
+    step();
+    one<OpenStaging>();
+    scheduler.on_staged(item, std::move(have), now);
+    step();
+  }
+
+  void bytes(TransferId id) { scheduler.on_bytes(id, scheduler.range_of(id)); }
+  void end(TransferId id, const ResponseHead& with, double jitter = 1.0) {
+    scheduler.on_end({.id = id, .head = with, .refused = false, .error = {}}, now, jitter);
+  }
+  void fault(TransferId id, ErrorKind kind = ErrorKind::network, double jitter = 1.0) {
+    scheduler.on_end({.id = id, .head = {}, .refused = false, .error = Error{kind, "connection reset", {}}}, now,
+                     jitter);
+  }
+  void answer(const StartTransfer& transfer) {
+    const ResponseHead with = right_head(scheduler.payload_asked(transfer.id));
+    bytes(transfer.id);
+    end(transfer.id, with);
+  }
+  /// From a single whole transfer to the state `verifying`.
+  void to_verifying(ItemId item) {
+    to_moving(item);
+    answer(one<StartTransfer>());
+    step();
+  }
+  void hashed(ItemId item, char digit) {
+    scheduler.on_hash(item, {.sha256 = sha256(digit), .git_sha1 = {}, .error = {}}, now);
+    step();
+  }
+};
+
+}  // namespace model_prep::testing

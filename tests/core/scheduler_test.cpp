@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every arrow of the state table in scheduler.h that leads to a file on disk; those of faults are in
+// scheduler_faults_test.cpp.
+#include "core/scheduler_harness.h"
+#include "support/catch.h"
+
+using namespace model_prep;
+using namespace model_prep::testing;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+WorkItem existing(std::int64_t size) {
+  WorkItem item = file(size);
+  item.check_existing = true;
+  return item;
+}
+
+RangeSet first_bytes(std::int64_t count) {
+  RangeSet set;
+  set.add({0, count});
+  return set;
+}
+
+}  // namespace
+
+TEST_CASE("nothing to do is finished at once") {
+  const Scheduler scheduler(settings(), {});
+  CHECK(scheduler.finished());
+}
+
+TEST_CASE("waiting: a blob that nobody vouches for is hashed, without a lock") {
+  Play play({existing(100)});
+  play.step();
+  CHECK(play.has<CheckExisting>());
+  CHECK_FALSE(play.has<TryLock>());
+}
+
+TEST_CASE("waiting: a file that is not there tries its lock") {
+  Play play({file(100)});
+  play.step();
+  CHECK(play.one<TryLock>().item == 0);
+  CHECK_FALSE(play.has<StartTransfer>());
+}
+
+TEST_CASE("checking: an equal digest is a reused file, with its sha256 and without a request") {
+  Play play({existing(100)});
+  play.step();
+  play.hashed(0, 'a');
+  CHECK(play.one<Finish>().outcome.status == FileStatus::reused);
+  CHECK(play.one<Finish>().outcome.sha256 == sha256('a'));
+  CHECK(play.scheduler.requests() == 0);
+  CHECK(play.scheduler.finished());
+}
+
+TEST_CASE("checking: a different digest fetches the file anew") {
+  Play play({existing(100)});
+  play.step();
+  play.hashed(0, 'b');
+  CHECK(play.has<TryLock>());
+  CHECK(play.notice("the cached file is damaged and is fetched anew"));
+  play.scheduler.on_lock(0, LockAnswer::acquired_blob_exists, {}, play.now);
+  play.step();
+  CHECK(play.has<OpenStaging>());
+}
+
+TEST_CASE("checking: a different digest offline is a digest mismatch with a hint") {
+  auto offline = settings();
+  offline.offline = true;
+  Play play({existing(100)}, offline);
+  play.step();
+  play.hashed(0, 'b');
+  const FileOutcome outcome = play.one<Finish>().outcome;
+  CHECK(outcome.status == FileStatus::failed);
+  CHECK(outcome.error->kind == ErrorKind::digest_mismatch);
+  CHECK_FALSE(outcome.error->hint.empty());
+}
+
+TEST_CASE("locking: a lock held by another is looked at again in 250 ms") {
+  Play play({file(100)});
+  play.step();
+  play.scheduler.on_lock(0, LockAnswer::held, "host:42", play.now);
+  play.step();
+  CHECK_FALSE(play.has<TryLock>());
+  CHECK(play.scheduler.wake_at() == play.now + milliseconds(250));
+  play.step(milliseconds(249));
+  CHECK_FALSE(play.has<TryLock>());
+  play.step(milliseconds(1));
+  CHECK(play.has<TryLock>());
+}
+
+TEST_CASE("locking: who is waited for is said once in ten seconds") {
+  Play play({file(100)});
+  int said = 0;
+  for (int i = 0; i < 4 * 31; ++i) {
+    play.step(milliseconds(250));
+    said += play.notice("waiting for host:42") ? 1 : 0;
+    if (play.has<TryLock>()) play.scheduler.on_lock(0, LockAnswer::held, "host:42", play.now);
+  }
+  CHECK(said >= 3);
+  CHECK(said <= 4);
+}
+
+TEST_CASE("locking: a blob that exists now is hashed under the lock") {
+  Play play({file(100)});
+  play.step();
+  play.scheduler.on_lock(0, LockAnswer::acquired_blob_exists, {}, play.now);
+  play.step();
+  CHECK(play.has<CheckExisting>());
+  SECTION("and reused if it is right") {
+    play.hashed(0, 'a');
+    CHECK(play.one<Finish>().outcome.status == FileStatus::reused);
+    CHECK(play.has<Close>());
+  }
+  SECTION("and fetched anew under the same lock if it is wrong") {
+    play.hashed(0, 'b');
+    CHECK(play.has<OpenStaging>());
+    CHECK_FALSE(play.has<TryLock>());
+  }
+}
+
+TEST_CASE("locking: a damaged blob that another process may have mended meanwhile is looked at again") {
+  Play play({existing(100)});
+  play.step();
+  play.hashed(0, 'b');
+  play.scheduler.on_lock(0, LockAnswer::held, "host:42", play.now);
+  play.step(milliseconds(250));
+  play.scheduler.on_lock(0, LockAnswer::acquired_blob_exists, {}, play.now);
+  play.step();
+  CHECK(play.has<CheckExisting>());
+  play.hashed(0, 'a');
+  CHECK(play.one<Finish>().outcome.status == FileStatus::reused);
+}
+
+TEST_CASE("locking: with the lock the staging is opened, and what it holds is not forgotten") {
+  Play play({file(100)});
+  play.step();
+  play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+  play.step();
+  CHECK_FALSE(play.one<OpenStaging>().fresh);
+}
+
+TEST_CASE("moving: a small file is one request for the whole, with the token") {
+  Play play({file(100)});
+  play.to_moving(0);
+  const StartTransfer transfer = play.one<StartTransfer>();
+  CHECK_FALSE(transfer.range);
+  CHECK(transfer.with_token);
+  CHECK(transfer.url.text == "https://hub.example/file");
+}
+
+TEST_CASE("moving: a large file uses every connection, each with its own range") {
+  Play play({file(10 * kMiB)});
+  play.to_moving(0);
+  const auto transfers = play.all<StartTransfer>();
+  REQUIRE(transfers.size() == 2);
+  CHECK(transfers[0].range == ByteRange{0, 5 * kMiB + 1});
+  CHECK(transfers[1].range == ByteRange{5 * kMiB + 1, 10 * kMiB});
+}
+
+TEST_CASE("moving: a connection that is free asks for the next segment") {
+  Play play({file(100 * kMiB)});
+  play.to_moving(0);
+  play.answer(play.all<StartTransfer>()[0]);
+  play.step();
+  CHECK(play.has<SaveResume>());
+  CHECK(play.one<StartTransfer>().range->begin == 2 * (25 * kMiB + 1));
+}
+
+TEST_CASE("moving: what a resumed file has is hashed and not asked for again") {
+  Play play({file(10 * kMiB)});
+  play.step();
+  play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+  play.step();
+  play.scheduler.on_staged(0, first_bytes(6 * kMiB), play.now);
+  play.step();
+  CHECK(play.one<HashTo>().watermark == 6 * kMiB);
+  CHECK(play.one<StartTransfer>().range == ByteRange{6 * kMiB, 10 * kMiB});
+}
+
+TEST_CASE("moving: a resumed file that is whole is verified without a request") {
+  Play play({file(100)});
+  play.to_moving(0, first_bytes(100));
+  CHECK_FALSE(play.has<StartTransfer>());
+  play.hashed(0, 'a');
+  CHECK(play.has<Publish>());
+  CHECK(play.scheduler.requests() == 0);
+}
+
+TEST_CASE("moving: an empty file is verified without a request") {
+  Play play({file(0)});
+  play.to_moving(0);
+  CHECK_FALSE(play.has<StartTransfer>());
+  CHECK(play.one<HashTo>().watermark == 0);
+}
+
+TEST_CASE("moving: a redirect is followed with the same range, and the token stays at the hub") {
+  Play play({file(10 * kMiB)});
+  play.to_moving(0);
+  const StartTransfer asked = play.all<StartTransfer>()[1];
+  SECTION("to a payload host without it") {
+    play.end(asked.id, redirect("https://cdn.example/x?Signature=1"));
+    play.step();
+    const StartTransfer hop = play.one<StartTransfer>();
+    CHECK(hop.id == asked.id);
+    CHECK(hop.range == asked.range);
+    CHECK(hop.url.text == "https://cdn.example/x?Signature=1");
+    CHECK_FALSE(hop.with_token);
+    CHECK_FALSE(play.scheduler.payload_asked(hop.id).asked.of_hub);
+  }
+  SECTION("to the hub itself with it") {
+    play.end(asked.id, redirect("https://hub.example/api/resolve-cache/x"));
+    play.step();
+    CHECK(play.one<StartTransfer>().with_token);
+    CHECK(play.scheduler.payload_asked(asked.id).asked.of_hub);
+  }
+}
+
+TEST_CASE("moving: the token comes back with a redirect back to the hub, and the sixth redirect is refused") {
+  Play play({file(100)});
+  play.to_moving(0);
+  const TransferId id = play.one<StartTransfer>().id;
+  for (const bool home : {false, true, false, true, true}) {
+    play.end(id, redirect(home ? "https://hub.example/y" : "https://cdn.example/y"));
+    play.step();
+    CHECK(play.one<StartTransfer>().with_token == home);
+  }
+  play.end(id, redirect("https://cdn.example/y"));
+  play.step();
+  CHECK(play.one<Finish>().outcome.error->kind == ErrorKind::protocol);
+}
+
+TEST_CASE("moving: without a token none is sent") {
+  auto anonymous = settings();
+  anonymous.endpoints.front().token = TokenUse::none;
+  Play play({file(100)}, anonymous);
+  play.to_moving(0);
+  CHECK_FALSE(play.one<StartTransfer>().with_token);
+}
+
+TEST_CASE("moving: the hash follows the watermark in steps of a MiB") {
+  Play play({file(10 * kMiB)});
+  play.to_moving(0);
+  const TransferId id = play.all<StartTransfer>()[0].id;
+  play.scheduler.on_bytes(id, {0, kMiB - 1});
+  play.step();
+  CHECK_FALSE(play.has<HashTo>());
+  play.scheduler.on_bytes(id, {kMiB - 1, kMiB + 7});
+  play.step();
+  CHECK(play.one<HashTo>().watermark == kMiB + 7);
+}
+
+TEST_CASE("moving: the hash is not sent to the end before the transfers have ended") {
+  Play play({file(2 * kMiB)});
+  play.to_moving(0);
+  const StartTransfer transfer = play.one<StartTransfer>();
+  const ResponseHead late = right_head(play.scheduler.payload_asked(transfer.id));
+  play.bytes(transfer.id);
+  play.step();
+  CHECK_FALSE(play.has<HashTo>());
+  play.end(transfer.id, late);
+  play.step();
+  CHECK(play.one<HashTo>().watermark == 2 * kMiB);
+}
+
+TEST_CASE("moving: what came is recorded within a second") {
+  Play play({file(10 * kMiB)});
+  play.to_moving(0);
+  play.scheduler.on_bytes(play.all<StartTransfer>()[0].id, {0, 10});
+  play.step();
+  CHECK_FALSE(play.has<SaveResume>());
+  CHECK(play.scheduler.wake_at() <= play.now + seconds(1));
+  play.step(seconds(1));
+  CHECK(play.has<SaveResume>());
+  play.step(std::chrono::milliseconds(1999));
+  CHECK_FALSE(play.has<SaveResume>());  // nothing came since
+}
+
+TEST_CASE("moving: all bytes on disk go to the hash, and to the record if they are many") {
+  Play play({file(10 * kMiB)});
+  play.to_moving(0);
+  const auto transfers = play.all<StartTransfer>();
+  for (const StartTransfer& transfer : transfers) play.answer(transfer);
+  play.step();
+  CHECK(play.all<HashTo>().back().watermark == 10 * kMiB);
+  CHECK(play.has<SaveResume>());
+}
+
+TEST_CASE("moving: a transfer that has brought its bytes and not ended yet cannot undo the verifying") {
+  Play play({file(10 * kMiB)});
+  play.to_moving(0);
+  const auto transfers = play.all<StartTransfer>();
+  play.bytes(transfers[1].id);
+  const ResponseHead late = right_head(play.scheduler.payload_asked(transfers[1].id));
+  play.answer(transfers[0]);
+  play.step();
+  play.hashed(0, 'a');
+  CHECK(play.has<Publish>());
+  SECTION("when it ends well") { play.end(transfers[1].id, late); }
+  SECTION("when it ends with a fault") { play.fault(transfers[1].id); }
+  play.scheduler.on_published(0, PublishAnswer::done, play.now);
+  play.step();
+  CHECK(play.one<Finish>().outcome.status == FileStatus::fetched);
+  CHECK(play.scheduler.retries() == 0);
+}
+
+TEST_CASE("verifying: equal digests are published, and then the file is fetched") {
+  Play play({file(100)});
+  play.to_verifying(0);
+  CHECK_FALSE(play.has<Publish>());
+  play.hashed(0, 'a');
+  CHECK(play.has<Publish>());
+  CHECK_FALSE(play.has<Finish>());
+  play.scheduler.on_published(0, PublishAnswer::done, play.now);
+  play.step();
+  const FileOutcome outcome = play.one<Finish>().outcome;
+  CHECK(outcome.status == FileStatus::fetched);
+  CHECK(outcome.bytes_fetched == 100);
+  CHECK(outcome.attempts == 1);
+  CHECK(outcome.sha256 == sha256('a'));
+  CHECK_FALSE(play.one<Close>().drop_staging);
+  CHECK(play.scheduler.finished());
+}
+
+TEST_CASE("a query goes from waiting over moving to done") {
+  Play play({query()});
+  play.step();
+  const StartTransfer transfer = play.one<StartTransfer>();
+  CHECK_FALSE(transfer.range);
+  play.end(transfer.id, head(200));
+  play.step();
+  CHECK(play.one<Finish>().outcome.status == FileStatus::fetched);
+  CHECK_FALSE(play.has<Close>());
+  CHECK(play.scheduler.requests() == 1);
+}
+
+TEST_CASE("a query is redirected and tried again like a file") {
+  Play play({query()});
+  play.step();
+  const TransferId id = play.one<StartTransfer>().id;
+  play.end(id, redirect("https://hub.example/api/new-name"));
+  play.step();
+  CHECK(play.one<StartTransfer>().url.text == "https://hub.example/api/new-name");
+  play.end(id, head(503));
+  play.step(seconds(1));
+  CHECK(play.one<StartTransfer>().url.text == "https://hub.example/api");
+}
+
+TEST_CASE("those who watch are told what a file is at") {
+  Play play({file(100)});
+  const auto only = [&] {
+    const auto files = play.scheduler.at_work(play.now);
+    REQUIRE(files.size() == 1);
+    return files.front();
+  };
+  CHECK(play.scheduler.at_work(play.now).empty());
+  play.to_locking();
+  CHECK(only().activity == Activity::waiting);
+  play.scheduler.on_lock(0, LockAnswer::held, "somebody", play.now);
+  CHECK(only().activity == Activity::elsewhere);
+  play.step(seconds(1));
+  play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+  play.staged(0, first_bytes(40));
+  CHECK(only().activity == Activity::fetching);
+  CHECK(only().done == 40);
+  play.fault(play.one<StartTransfer>().id);
+  CHECK(only().activity == Activity::paused);
+  CHECK(only().pause == seconds(1));
+  CHECK(only().failures == 1);
+  play.step(seconds(1));
+  play.answer(play.one<StartTransfer>());
+  CHECK(only().activity == Activity::verifying);
+  CHECK(only().done == 100);
+  play.step();
+  play.hashed(0, 'a');
+  play.scheduler.on_published(0, PublishAnswer::done, play.now);
+  CHECK(play.scheduler.at_work(play.now).empty());
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/io/cache.h"
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "model_prep/io/hasher.h"
+#include "support/catch.h"
+#include "support/temporary_folder.h"
+
+namespace model_prep {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::TemporaryFolder;
+
+const RepoId kRepo = *RepoId::parse("org/name");
+const CommitId kCommit = *CommitId::parse("0123456789abcdef0123456789abcdef01234567");
+
+std::string read_all(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write_all(const fs::path& path, const std::string& text) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+RemoteFile plain_file(const std::string& path, const std::string& content) {
+  return {.path = *RepoPath::parse(path),
+          .size = static_cast<std::int64_t>(content.size()),
+          .blob = git_sha1_of(content),
+          .oid = git_sha1_of(content),
+          .expected_sha256 = {},
+          .xet_hash = {}};
+}
+
+/// Two files: `a.json` with "{}" and `d/b.txt` with "text".
+ResolvedSnapshot snapshot() {
+  const std::vector<RemoteFile> files = {plain_file("a.json", "{}"), plain_file("d/b.txt", "text")};
+  return {.spec = {.key = "k",
+                   .repo = kRepo,
+                   .revision = *Revision::parse("main"),
+                   .ref = "main",
+                   .variant_requested = "fp32",
+                   .variant = "fp32",
+                   .filter = {},
+                   .lock = {}},
+          .commit = kCommit,
+          .files = files,
+          .listing = files};
+}
+
+std::map<Digest, Digest> digests() {
+  return {{git_sha1_of("{}"), sha256_of("{}")}, {git_sha1_of("text"), sha256_of("text")}};
+}
+
+/// A cache whose blobs are there.
+struct Filled {
+  TemporaryFolder folder;
+  Cache cache{(folder / "hub").string(), {}};
+  fs::path repo = folder / "hub/models--org--name";
+
+  Filled() {
+    static_cast<void>(cache.make_repo(kRepo));
+    write_all(blob("{}"), "{}");
+    write_all(blob("text"), "text");
+  }
+  fs::path blob(const std::string& content) const { return repo / "blobs" / git_sha1_of(content).hex(); }
+  fs::path ref() const { return repo / "refs/main"; }
+  SnapshotView look(const ResolvedSnapshot& at) const { return cache.look(at, cache.record(kRepo, kCommit)); }
+  fs::path link() const { return repo / "snapshots" / kCommit.hex() / "d/b.txt"; }
+};
+
+}  // namespace
+
+TEST_CASE("a new repository has everything that other tools want to see") {
+  const TemporaryFolder folder;
+  const Cache cache((folder / "hub").string(), {});
+  REQUIRE(cache.make_repo(kRepo));
+  REQUIRE(cache.make_repo(kRepo));
+  CHECK(fs::is_directory(folder / "hub/models--org--name/snapshots"));
+  CHECK(fs::is_directory(folder / "hub/models--org--name/blobs"));
+  CHECK(fs::is_empty(folder / "hub/.locks/models--org--name"));
+  CHECK_FALSE(fs::exists(folder / "hub/models--org--name/refs"));
+}
+
+TEST_CASE("a snapshot is published with links, record and refs, and looks satisfied") {
+  const Filled filled;
+  const auto published = filled.cache.publish(snapshot(), digests());
+  REQUIRE(published.has_value());
+  CHECK(published->warnings.empty());
+  CHECK_FALSE(published->lost);
+  CHECK(read_all(filled.ref()) == kCommit.hex());
+  CHECK(read_all(filled.repo / "refs" / kCommit.hex()) == kCommit.hex());
+  CHECK(fs::read_symlink(filled.link()) == "../../../blobs/" + git_sha1_of("text").hex());
+  CHECK(read_all(filled.link()) == "text");
+  CHECK(filled.look(snapshot()).satisfied());
+  CHECK_FALSE(fs::exists(filled.repo / "trees"));
+}
+
+TEST_CASE("publishing again writes nothing") {
+  const Filled filled;
+  REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
+  const auto old = fs::file_time_type::clock::now() - std::chrono::hours(1);
+  const fs::path record = filled.repo / ".model-prep" / (kCommit.hex() + ".json");
+  fs::last_write_time(filled.ref(), old);
+  fs::last_write_time(record, old);
+  REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
+  CHECK(fs::last_write_time(filled.ref()) == old);
+  CHECK(fs::last_write_time(record) == old);
+}
+
+TEST_CASE("the ref comes last: without links there is none") {
+  const Filled filled;
+  fs::create_directories(filled.link() / "in/the/way");
+  CHECK_FALSE(filled.cache.publish(snapshot(), digests()).has_value());
+  CHECK_FALSE(fs::exists(filled.ref()));
+}
+
+TEST_CASE("a blob that somebody has removed is told as lost, and no ref is written") {
+  const Filled filled;
+  fs::remove(filled.cache.layout(kRepo).blob(kRepo, git_sha1_of("text")));
+  const auto published = filled.cache.publish(snapshot(), digests());
+  REQUIRE(published.has_value());
+  CHECK(published->lost);
+  CHECK_FALSE(fs::exists(filled.ref()));
+}
+
+TEST_CASE("a record that cannot be written is a warning, and the refs come all the same") {
+  const Filled filled;
+  fs::create_directories(filled.repo / ".model-prep" / (kCommit.hex() + ".json") / "in/the/way");
+  const auto published = filled.cache.publish(snapshot(), digests());
+  REQUIRE(published.has_value());
+  CHECK(published->warnings.size() == 1);
+  CHECK(read_all(filled.ref()) == kCommit.hex());
+}
+
+TEST_CASE("publishing leaves no temporary files") {
+  const Filled filled;
+  REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
+  const auto entries = fs::directory_iterator(filled.repo / ".model-prep");
+  CHECK(std::distance(entries, fs::directory_iterator()) == 1);
+}
+
+TEST_CASE("the listing is written for a whole commit only") {
+  const Filled filled;
+  ResolvedSnapshot whole = snapshot();
+  whole.spec.whole_commit = true;
+  CHECK_FALSE(filled.look(whole).tree_right);
+  REQUIRE(filled.cache.publish(whole, digests()).has_value());
+  CHECK(filled.look(whole).satisfied());
+  const auto tree = filled.cache.tree(kRepo, kCommit);
+  REQUIRE(tree.has_value());
+  CHECK(tree->size() == 2);
+}
+
+TEST_CASE("a blob without a record is there but not trusted") {
+  const Filled filled;
+  const SnapshotView view = filled.look(snapshot());
+  CHECK(view.files.at(0).state == BlobState::unverified);
+  CHECK_FALSE(view.satisfied());
+}
+
+TEST_CASE("a recorded blob is trusted as long as its size and time are the same") {
+  const Filled filled;
+  REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
+  fs::last_write_time(filled.blob("{}"), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  write_all(filled.blob("text"), "tex");
+  const SnapshotView view = filled.look(snapshot());
+  CHECK(view.files.at(0).state == BlobState::unverified);
+  CHECK(view.files.at(1).state == BlobState::missing);
+}
+
+TEST_CASE("a ref with a newline, another commit or nothing in it is not right") {
+  const Filled filled;
+  REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
+  const std::string content = GENERATE(kCommit.hex() + "\n", std::string(40, 'b'), std::string());
+  write_all(filled.ref(), content);
+  CHECK_FALSE(filled.look(snapshot()).refs_right);
+}
+
+TEST_CASE("probing leaves nothing but folders, and tells a file in the way") {
+  const TemporaryFolder folder;
+  const Cache cache((folder / "hub").string(), {});
+  REQUIRE(cache.probe_writing(kRepo));
+  CHECK(fs::is_empty(folder / "hub/.locks"));
+  write_all(folder / "file", "");
+  CHECK_FALSE(Cache((folder / "file").string(), {}).probe_writing(kRepo).has_value());
+}
+
+TEST_CASE("a real folder in an older place is adopted by a relative link") {
+  const TemporaryFolder folder;
+  write_all(folder / "models--org--name/refs/main", kCommit.hex());
+  Cache cache((folder / "hub").string(), {folder.path().string()});
+  cache.adopt(kRepo, Cache::Writing::allowed);
+  CHECK(fs::read_symlink(folder / "hub/models--org--name") == "../models--org--name");
+  CHECK(cache.ref(kRepo, "main") == kCommit);
+}
+
+TEST_CASE("without writing a real folder in an older place is used where it is") {
+  const TemporaryFolder folder;
+  write_all(folder / "models--org--name/refs/main", kCommit.hex());
+  Cache cache((folder / "hub").string(), {folder.path().string()});
+  cache.adopt(kRepo, Cache::Writing::forbidden);
+  CHECK_FALSE(fs::exists(folder / "hub"));
+  CHECK(cache.layout(kRepo).root() == folder.path().string());
+  CHECK(cache.ref(kRepo, "main") == kCommit);
+}
+
+TEST_CASE("older places get relative links, also where a wrong one is") {
+  const TemporaryFolder folder;
+  const Cache cache((folder / "hub").string(), {folder.path().string(), (folder / "old").string()});
+  REQUIRE(cache.make_repo(kRepo));
+  fs::create_symlink("nowhere", folder / "models--org--name");
+  CHECK(cache.link_views(kRepo).empty());
+  CHECK(cache.link_views(kRepo).empty());
+  CHECK(fs::read_symlink(folder / "models--org--name") == "hub/models--org--name");
+  CHECK(fs::read_symlink(folder / "old/models--org--name") == "../hub/models--org--name");
+}
+
+TEST_CASE("a second real folder in an older place is told and left") {
+  const TemporaryFolder folder;
+  const Cache cache((folder / "hub").string(), {folder.path().string()});
+  REQUIRE(cache.make_repo(kRepo));
+  write_all(folder / "models--org--name/refs/main", "theirs");
+  CHECK(cache.link_views(kRepo).size() == 1);
+  CHECK(read_all(folder / "models--org--name/refs/main") == "theirs");
+}
+
+}  // namespace model_prep

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/io/directory.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "support/catch.h"
+#include "support/in_child.h"
+#include "support/temporary_folder.h"
+
+namespace model_prep {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::in_child;
+using testing::TemporaryFolder;
+
+std::string read_all(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::size_t entries_in(const fs::path& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+/// A folder to write in, and beside it one that nothing may get into.
+struct Shared {
+  TemporaryFolder all;
+  fs::path inside = all / "cache";
+  fs::path outside = all / "outside";
+  Folder folder{inside.string()};
+
+  Shared() {
+    fs::create_directories(inside / "real");
+    fs::create_directories(outside / "below");
+    std::ofstream(outside / "precious") << "precious";
+    fs::create_directory_symlink(outside, inside / "planted");
+  }
+  bool outside_untouched() const {
+    return entries_in(outside) == 2 && fs::is_empty(outside / "below") && read_all(outside / "precious") == "precious";
+  }
+};
+
+}  // namespace
+
+TEST_CASE("in a folder of somebody else's a file cannot be made, and the kind is permission") {
+  const TemporaryFolder folder;
+  ::chmod(folder.path().c_str(), 0555);
+  const int answer = in_child([&] {
+    if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) return 99;
+    const auto fd = Folder(folder.path()).open_file(folder / "new", O_WRONLY | O_CREAT);
+    return !fd && fd.error().kind == ErrorKind::permission ? 0 : 1;
+  });
+  if (answer == 99) WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
+  CHECK((answer == 0 || answer == 99));
+}
+
+TEST_CASE("an atomic write replaces the content and leaves nothing else") {
+  const TemporaryFolder folder;
+  REQUIRE(Folder(folder.path()).write_atomically(folder / "file", "old", folder.path()));
+  REQUIRE(Folder(folder.path()).write_atomically(folder / "file", "new", folder.path()));
+  CHECK(read_all(folder / "file") == "new");
+  CHECK(entries_in(folder.path()) == 1);
+}
+
+TEST_CASE("an atomic write that fails leaves the old content and no temporary file") {
+  const TemporaryFolder folder;
+  REQUIRE(Folder(folder.path()).write_atomically(folder / "file", "old", folder.path()));
+  const int answer = in_child([&] {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit = {1000, 1000};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const Status written =
+        Folder(folder.path()).write_atomically(folder / "file", std::string(5000, 'x'), folder.path());
+    return !written && written.error().kind == ErrorKind::disk_full ? 0 : 1;
+  });
+  CHECK(answer == 0);
+  CHECK(read_all(folder / "file") == "old");
+  CHECK(entries_in(folder.path()) == 1);
+}
+
+TEST_CASE("an atomic write over a folder fails and leaves no temporary file") {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "taken/inside");
+  CHECK_FALSE(Folder(folder.path()).write_atomically(folder / "taken", "text", folder.path()).has_value());
+  CHECK(entries_in(folder.path()) == 1);
+}
+
+TEST_CASE("a link is made, replaced, and put in a file's place") {
+  const TemporaryFolder folder;
+  REQUIRE(Folder(folder.path()).link_atomically(folder / "link", "first", folder.path()));
+  REQUIRE(Folder(folder.path()).link_atomically(folder / "link", "second", folder.path()));
+  CHECK(link_text(folder / "link") == "second");
+  REQUIRE(Folder(folder.path()).write_atomically(folder / "file", "text", folder.path()));
+  REQUIRE(Folder(folder.path()).link_atomically(folder / "file", "third", folder.path()));
+  CHECK(link_text(folder / "file") == "third");
+  CHECK(entries_in(folder.path()) == 2);
+}
+
+TEST_CASE("a link that cannot be made leaves no temporary file") {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "taken/inside");
+  CHECK_FALSE(Folder(folder.path()).link_atomically(folder / "taken", "text", folder.path()).has_value());
+  CHECK(entries_in(folder.path()) == 1);
+}
+
+TEST_CASE("removing what is not there is no error") {
+  const TemporaryFolder folder;
+  CHECK(Folder(folder.path()).remove(folder / "none").has_value());
+}
+
+TEST_CASE("what lies behind a planted symlink is not written, made, renamed, removed or synced") {
+  const Shared shared;
+  const Folder& folder = shared.folder;
+  const std::string planted = shared.inside / "planted";
+  const std::string good = shared.inside / "real";
+  REQUIRE(folder.write_atomically(good + "/file", "text", good));
+  CHECK_FALSE(folder.open_file(planted + "/precious", O_RDWR).has_value());
+  CHECK_FALSE(folder.open_file(planted + "/new", O_RDWR | O_CREAT).has_value());
+  CHECK_FALSE(folder.make_folders(planted + "/new").has_value());
+  CHECK_FALSE(folder.make_folders(planted + "/below/new").has_value());
+  CHECK_FALSE(folder.rename(good + "/file", planted + "/precious").has_value());
+  CHECK_FALSE(folder.rename(planted + "/precious", good + "/taken").has_value());
+  CHECK_FALSE(folder.remove(planted + "/precious").has_value());
+  CHECK_FALSE(folder.sync(planted).has_value());
+  CHECK_FALSE(folder.write_atomically(planted + "/precious", "text", good).has_value());
+  CHECK_FALSE(folder.write_atomically(good + "/file", "text", planted).has_value());
+  CHECK_FALSE(folder.link_atomically(planted + "/link", "text", good).has_value());
+  CHECK_FALSE(folder.link_atomically(good + "/link", "text", planted).has_value());
+  CHECK_FALSE(folder.copy_atomically(good + "/file", planted + "/copy", good).has_value());
+  CHECK_FALSE(folder.copy_atomically(planted + "/precious", good + "/copy", good).has_value());
+  CHECK(shared.outside_untouched());
+  CHECK(entries_in(good) == 1);
+}
+
+TEST_CASE("a symlink in the way is named, and what to do about it") {
+  const Shared shared;
+  const Status made = shared.folder.make_folders(shared.inside / "planted/new");
+  REQUIRE_FALSE(made.has_value());
+  CHECK(made.error().kind == ErrorKind::permission);
+  CHECK(made.error().message.find((shared.inside / "planted").string() + " is a symlink") == 0);
+  CHECK_FALSE(made.error().hint.empty());
+}
+
+TEST_CASE("a symlink in a folder's place is not the folder") {
+  const Shared shared;
+  CHECK_FALSE(shared.folder.make_folders(shared.inside / "planted").has_value());
+  CHECK_FALSE(Folder(shared.inside / "planted").open_file(shared.inside / "planted/new", O_RDWR | O_CREAT).has_value());
+  CHECK(shared.outside_untouched());
+}
+
+TEST_CASE("a symlink at the end is not followed, but replaced or removed itself") {
+  const Shared shared;
+  const fs::path link = shared.inside / "real/link";
+  fs::create_symlink(shared.outside / "precious", link);
+  CHECK_FALSE(shared.folder.open_file(link, O_RDWR).has_value());
+  CHECK_FALSE(shared.folder.open_file(link, O_RDWR | O_CREAT).has_value());
+  REQUIRE(shared.folder.write_atomically(link, "text", shared.inside));
+  CHECK(read_all(link) == "text");
+  fs::remove(link);
+  fs::create_symlink(shared.outside / "precious", link);
+  CHECK(shared.folder.remove(link));
+  CHECK_FALSE(fs::is_symlink(link));
+  CHECK(shared.outside_untouched());
+}
+
+TEST_CASE("the folder itself is made wherever its path leads") {
+  const TemporaryFolder place;
+  const Folder folder((place / "a/b").string());
+  REQUIRE(folder.make_folders(place / "a/b/c/d"));
+  REQUIRE(folder.make_folders(place / "a/b/c/d"));
+  CHECK(fs::is_directory(place / "a/b/c/d"));
+}
+
+TEST_CASE("a copy has the same bytes and leaves the original") {
+  const Shared shared;
+  const std::string text(1'000'000, 'x');
+  const fs::path original = shared.inside / "real/file";
+  REQUIRE(shared.folder.write_atomically(original, text, shared.inside));
+  REQUIRE(shared.folder.copy_atomically(original, shared.inside / "copy", shared.inside));
+  CHECK(read_all(shared.inside / "copy") == text);
+  CHECK(read_all(original) == text);
+}
+
+TEST_CASE("bytes of a range are copied to the same place, and a source that is too short is an error") {
+  const TemporaryFolder place;
+  std::ofstream(place / "from") << "0123456789";
+  std::ofstream(place / "to") << "----------";
+  const UniqueFd from(::open((place / "from").c_str(), O_RDONLY));
+  const UniqueFd to(::open((place / "to").c_str(), O_RDWR));
+  REQUIRE(copy_bytes(from.get(), to.get(), 3, 7, "to"));
+  CHECK(read_all(place / "to") == "---3456---");
+  CHECK_FALSE(copy_bytes(from.get(), to.get(), 5, 20, "to").has_value());
+}
+
+TEST_CASE("folders and files have what the umask leaves, and the group of a setgid folder") {
+  const TemporaryFolder place;
+  const int answer = in_child([&] {
+    ::umask(002);
+    if (::chown(place.path().c_str(), static_cast<uid_t>(-1), 4242) != 0) return 99;
+    ::chmod(place.path().c_str(), 02775);
+    const Folder folder(place.path());
+    if (!folder.make_folders(place / "a/b") || !folder.write_atomically(place / "a/b/file", "text", place / "a"))
+      return 1;
+    struct stat below {};
+    struct stat file {};
+    ::stat((place / "a/b").c_str(), &below);
+    ::stat((place / "a/b/file").c_str(), &file);
+    const bool group = below.st_gid == 4242 && file.st_gid == 4242;
+    return group && (below.st_mode & 07777U) == 02775U && (file.st_mode & 07777U) == 0664U ? 0 : 2;
+  });
+  if (answer == 99) WARN("SKIPPED: MAY NOT CHANGE A FOLDER'S GROUP");
+  CHECK((answer == 0 || answer == 99));
+}
+
+TEST_CASE("names for temporary files do not repeat") {
+  CHECK(temporary_name("/f", "x") != temporary_name("/f", "x"));
+  CHECK(temporary_name("/f", "x").starts_with("/f/x."));
+  CHECK(temporary_name("/f", "x").ends_with(".tmp"));
+}
+
+}  // namespace model_prep

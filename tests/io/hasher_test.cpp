@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/io/hasher.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+
+#include "support/catch.h"
+#include "support/hub_content.h"
+#include "support/temporary_folder.h"
+
+namespace model_prep {
+namespace {
+
+using testing::TemporaryFolder;
+
+/// A hasher whose wake-ups can be waited for.
+class Waker {
+ public:
+  void wake() {
+    {
+      const std::lock_guard lock(mutex_);
+      ++wakes_;
+    }
+    changed_.notify_all();
+  }
+  /// Takes events until there are as many, or ten seconds are over.
+  std::vector<HashEvent> take(Hasher& hasher, std::size_t count) {
+    std::vector<HashEvent> events;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    std::unique_lock lock(mutex_);
+    while (true) {
+      for (HashEvent& event : hasher.take_all()) events.push_back(std::move(event));
+      if (events.size() >= count) return events;
+      const int seen = wakes_;
+      if (!changed_.wait_until(lock, deadline, [&] { return wakes_ != seen; })) return events;
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int wakes_ = 0;
+};
+
+UniqueFd file_with(const TemporaryFolder& folder, std::string_view name, const std::string& content) {
+  UniqueFd fd(::open((folder / name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  static_cast<void>(write_at(fd.get(), content, 0, "file"));
+  return fd;
+}
+
+}  // namespace
+
+TEST_CASE("digests of bytes at hand are those of the world") {
+  CHECK(sha256_of("").hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(sha256_of("abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(git_sha1_of("").hex() == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+  CHECK(git_sha1_of("{}").hex() == "9e26dfeeb6e641a33dae4961196235bdb965b21b");
+}
+
+TEST_CASE("a file that grows is hashed behind its watermark") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const std::string content = testing::content_text(testing::MadeUpBytes{3'000'000, 1});
+  auto writer = file_with(folder, "file", content.substr(0, 1'000'000));
+  const auto ticket = hasher.open(*open_for_reading(folder / "file"), 3'000'000, DigestKind::sha256, AfterHash::sync);
+  hasher.advance(ticket, 1'000'000);
+  CHECK(hasher.take_all().empty());
+  REQUIRE(write_at(writer.get(), std::string_view(content).substr(1'000'000), 1'000'000, "file"));
+  hasher.advance(ticket, 2'000'000);
+  hasher.advance(ticket, 3'000'000);
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].ticket == ticket);
+  CHECK(events[0].sha256 == sha256_of(content));
+  CHECK_FALSE(events[0].git_sha1.has_value());
+}
+
+TEST_CASE("a plain git file gets both digests") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const auto ticket = hasher.open(file_with(folder, "file", "{}"), 2, DigestKind::git_sha1, AfterHash::nothing);
+  hasher.advance(ticket, 2);
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].git_sha1 == git_sha1_of("{}"));
+  CHECK(events[0].sha256 == sha256_of("{}"));
+}
+
+TEST_CASE("an empty file is finished as soon as it is said to be whole") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const auto ticket = hasher.open(file_with(folder, "file", ""), 0, DigestKind::git_sha1, AfterHash::sync);
+  hasher.advance(ticket, 0);
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].git_sha1 == git_sha1_of(""));
+}
+
+TEST_CASE("many files at once each get their own digest") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  std::map<HashTicket, Digest> wanted;
+  for (int i = 0; i < 50; ++i) {
+    const std::string content(static_cast<std::size_t>(i) * 1000, static_cast<char>('a' + i % 26));
+    const auto size = static_cast<std::int64_t>(content.size());
+    const auto ticket =
+        hasher.open(file_with(folder, std::to_string(i), content), size, DigestKind::sha256, AfterHash::nothing);
+    wanted.emplace(ticket, sha256_of(content));
+    hasher.advance(ticket, size);
+  }
+  std::map<HashTicket, Digest> found;
+  for (const HashEvent& event : waker.take(hasher, 50)) found.emplace(event.ticket, *event.sha256);
+  CHECK(found == wanted);
+}
+
+TEST_CASE("several threads hash several files, each file once") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); }, 4);
+  std::map<HashTicket, Digest> wanted;
+  for (int i = 0; i < 40; ++i) {
+    const std::string content(static_cast<std::size_t>(i) * 100'003, static_cast<char>('a' + i % 26));
+    const auto size = static_cast<std::int64_t>(content.size());
+    const auto ticket =
+        hasher.open(file_with(folder, std::to_string(i), content), size, DigestKind::git_sha1, AfterHash::nothing);
+    wanted.emplace(ticket, git_sha1_of(content));
+    hasher.advance(ticket, size);
+  }
+  std::map<HashTicket, Digest> found;
+  for (const HashEvent& event : waker.take(hasher, 40)) found.emplace(event.ticket, *event.git_sha1);
+  CHECK(found == wanted);
+}
+
+TEST_CASE("how far a file is can be asked while it is open") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const std::string content(3'000'000, 'x');
+  const auto ticket =
+      hasher.open(file_with(folder, "file", content), 3'000'000, DigestKind::sha256, AfterHash::nothing);
+  CHECK(hasher.progress(ticket) == 0);
+  hasher.advance(ticket, 2'000'000);
+  while (hasher.progress(ticket) < 2'000'000) std::this_thread::yield();
+  CHECK(hasher.progress(ticket) == 2'000'000);
+  hasher.advance(ticket, 3'000'000);
+  CHECK(waker.take(hasher, 1).size() == 1);
+}
+
+TEST_CASE("a cancelled file gives no event, and others go on") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const auto cancelled = hasher.open(file_with(folder, "a", "aa"), 2, DigestKind::sha256, AfterHash::nothing);
+  hasher.cancel(cancelled);
+  hasher.advance(cancelled, 2);
+  const auto other = hasher.open(file_with(folder, "b", "bb"), 2, DigestKind::sha256, AfterHash::nothing);
+  hasher.advance(other, 2);
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].ticket == other);
+}
+
+TEST_CASE("a file shorter than its watermark is an error and no digest") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const auto ticket = hasher.open(file_with(folder, "file", "short"), 100, DigestKind::sha256, AfterHash::nothing);
+  hasher.advance(ticket, 100);
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  REQUIRE(events[0].error.has_value());
+  CHECK(events[0].error->kind == ErrorKind::io);
+  CHECK_FALSE(events[0].sha256.has_value());
+}
+
+TEST_CASE("a hasher with work left ends at once") {
+  const TemporaryFolder folder;
+  Hasher hasher([] {});
+  const std::int64_t size = 500'000'000;
+  auto file = file_with(folder, "file", "x");
+  REQUIRE(::ftruncate(file.get(), size) == 0);
+  const auto ticket = hasher.open(std::move(file), size, DigestKind::sha256, AfterHash::nothing);
+  hasher.advance(ticket, size);
+  CHECK(hasher.take_all().empty());
+}
+
+TEST_CASE("advancing or cancelling a file that is done does no harm") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const auto ticket = hasher.open(file_with(folder, "file", "x"), 1, DigestKind::sha256, AfterHash::nothing);
+  hasher.advance(ticket, 1);
+  REQUIRE(waker.take(hasher, 1).size() == 1);
+  hasher.advance(ticket, 1);
+  hasher.cancel(ticket);
+  CHECK(hasher.take_all().empty());
+}
+
+}  // namespace model_prep

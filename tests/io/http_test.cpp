@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0
+// The transport against the test hub, with real sockets.
+#include "model_prep/io/http.h"
+#include "model_prep/io/url.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "support/catch.h"
+#include "support/fake_hub.h"
+
+namespace model_prep {
+namespace {
+
+using testing::FakeHub;
+using testing::Fault;
+using Body = BodySink::Body;
+
+/// Keeps what comes; answers to a head what the test wants.
+struct Recorder : BodySink {
+  Body answer = Body::wanted;
+  std::optional<Error> refuse_data;
+  std::optional<Error> refuse_pause;
+  std::vector<ResponseHead> heads;
+  std::string bytes;
+  std::vector<std::size_t> let_go;  ///< how many bytes there were at each pause
+
+  Body on_head(const ResponseHead& head) override {
+    heads.push_back(head);
+    return answer;
+  }
+  std::optional<Error> on_data(std::span<const char> data) override {
+    bytes.append(data.data(), data.size());
+    return refuse_data;
+  }
+  std::optional<Error> on_pause() override {
+    let_go.push_back(bytes.size());
+    return refuse_pause;
+  }
+};
+
+TransportSettings settings(int stall_seconds = 10) {
+  return {.user_agent = "test/1", .authorities = {}, .stall = std::chrono::seconds(stall_seconds), .connections = 4};
+}
+
+/// A request's end; an `internal` error if it does not come within 20 s.
+TransferEnd end_of(Transport& transport, const Request& request, BodySink& sink, TransferId id = 1) {
+  transport.start(id, request, sink);
+  const TimePoint deadline = Clock::now() + std::chrono::seconds(20);
+  while (Clock::now() < deadline)
+    for (TransferEnd& end : transport.poll(deadline))
+      if (end.id == id) return std::move(end);
+  return {.id = id, .head = {}, .refused = false, .error = Error{ErrorKind::internal, "no end came", {}}};
+}
+
+Request request_for(const std::string& url) { return {.url = *parse_url(url), .range = {}}; }
+
+struct Site {
+  FakeHub hub;
+  std::string commit;
+  Site() {
+    const auto repo = testing::make_repo(
+        "org/name", {{"config.json", "0123456789"}, {"model.bin", testing::MadeUpBytes{300'000, 1}, true}});
+    commit = repo.refs.at("main");
+    hub.add(repo);
+  }
+  std::string api() const { return hub.endpoint() + "/api/models/org/name/revision/main"; }
+  std::string file(const std::string& path) const {
+    return hub.endpoint() + "/org/name/resolve/" + commit + "/" + path;
+  }
+  std::string cached(const std::string& path) const {
+    return hub.endpoint() + "/api/resolve-cache/models/org/name/" + commit + "/" + path;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an answer's head is read, and its body comes") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  const TransferEnd end = end_of(transport, request_for(site.api()), sink);
+  CHECK_FALSE(end.error.has_value());
+  CHECK(end.head.status == 200);
+  CHECK(end.head.content_type == "application/json; charset=utf-8");
+  CHECK(end.head.content_length == static_cast<std::int64_t>(sink.bytes.size()));
+  CHECK(end.head.rate_limit.find("\"api\"") == 0);
+  CHECK(sink.heads.size() == 1);
+  CHECK(sink.bytes.find(site.commit) != std::string::npos);
+}
+
+TEST_CASE("a redirect is not followed but told, with what the hub says of the file") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  sink.answer = Body::ignored;
+  const TransferEnd end = end_of(transport, request_for(site.file("model.bin")), sink);
+  CHECK(end.head.status == 302);
+  CHECK(end.head.linked_size == 300'000);
+  CHECK(end.head.linked_etag.size() == 66);
+  REQUIRE(end.head.redirect.has_value());
+  CHECK(end.head.redirect->origin == site.hub.payload_origin());
+  CHECK(end.head.redirect->text == end.head.location);
+  CHECK(sink.bytes.empty());
+}
+
+TEST_CASE("a sink lets go of its bytes when no more wait, and before the end") {
+  Site site;
+  Transport transport(settings());
+  Recorder whole;
+  CHECK_FALSE(end_of(transport, request_for(site.cached("config.json")), whole).error.has_value());
+  REQUIRE_FALSE(whole.let_go.empty());
+  CHECK(whole.let_go.back() == 10);
+  site.hub.add(Fault{.on = Fault::On::resolve_cache, .what = testing::Stall{.after = 4}});
+  Recorder stalled;
+  transport.start(2, request_for(site.cached("config.json")), stalled);
+  const TimePoint deadline = Clock::now() + std::chrono::seconds(20);
+  while (stalled.let_go.empty() && Clock::now() < deadline)
+    CHECK(transport.poll(Clock::now() + std::chrono::milliseconds(20)).empty());
+  CHECK(stalled.let_go == std::vector<std::size_t>{4});
+}
+
+TEST_CASE("a sink that cannot let go of its bytes ends the transfer") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  sink.refuse_pause = Error{ErrorKind::disk_full, "no space", {}};
+  const TransferEnd end = end_of(transport, request_for(site.cached("config.json")), sink);
+  REQUIRE(end.error.has_value());
+  CHECK(end.error->kind == ErrorKind::disk_full);
+  CHECK(sink.let_go.size() == 1);
+}
+
+TEST_CASE("a relative redirect stays at its origin") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  sink.answer = Body::ignored;
+  const TransferEnd end = end_of(transport, request_for(site.file("config.json")), sink);
+  REQUIRE(end.head.redirect.has_value());
+  CHECK(end.head.redirect->text == site.hub.endpoint() + end.head.location);
+}
+
+TEST_CASE("an error's code and message are read") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  sink.answer = Body::ignored;
+  const TransferEnd end = end_of(transport, request_for(site.file("nothing")), sink);
+  CHECK(end.head.status == 404);
+  CHECK(end.head.error_code == "EntryNotFound");
+  CHECK(end.head.error_message == "Entry not found");
+  CHECK_FALSE(end.error.has_value());
+}
+
+TEST_CASE("Retry-After is read as seconds") {
+  Site site;
+  site.hub.add(Fault{.what = testing::Status{503, {{"Retry-After", "7"}}}});
+  Transport transport(settings());
+  Recorder sink;
+  CHECK(end_of(transport, request_for(site.api()), sink).head.retry_after == std::chrono::seconds(7));
+}
+
+TEST_CASE("a refused body is not taken and is no error") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  sink.answer = Body::refused;
+  const TransferEnd end = end_of(transport, request_for(site.cached("config.json")), sink);
+  CHECK(end.refused);
+  CHECK_FALSE(end.error.has_value());
+  CHECK(end.head.status == 200);
+  CHECK(sink.bytes.empty());
+}
+
+TEST_CASE("a large body that nobody wants is not read to its end") {
+  Site site;
+  site.hub.add(Fault{.what = testing::Status{404, {}, std::string(5'000'000, 'x')}});
+  Transport transport(settings());
+  Recorder sink;
+  sink.answer = Body::ignored;
+  const TransferEnd end = end_of(transport, request_for(site.api()), sink);
+  CHECK(end.refused);
+  CHECK(end.head.status == 404);
+}
+
+TEST_CASE("a sink's error ends the transfer with that error") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  sink.refuse_data = Error{ErrorKind::disk_full, "full", {}};
+  const TransferEnd end = end_of(transport, request_for(site.api()), sink);
+  CHECK(end.error == sink.refuse_data);
+}
+
+TEST_CASE("an answer without a body still shows its head to the sink") {
+  Site site;
+  site.hub.add(Fault{.what = testing::Status{200, {}, ""}});
+  Transport transport(settings());
+  Recorder sink;
+  end_of(transport, request_for(site.api()), sink);
+  CHECK(sink.heads.size() == 1);
+}
+
+TEST_CASE("a range is asked for exactly, and its bytes are the range's") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  Request request = request_for(site.cached("config.json"));
+  request.kind = RequestKind::payload;
+  request.range = ByteRange{2, 6};
+  const TransferEnd end = end_of(transport, request, sink);
+  CHECK(site.hub.requests().at(0).range == "bytes=2-5");
+  CHECK(end.head.status == 206);
+  CHECK(end.head.content_range == "bytes 2-5/10");
+  CHECK(sink.bytes == "2345");
+}
+
+TEST_CASE("a signed address is sent byte for byte") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  sink.answer = Body::ignored;
+  const TransferEnd hop = end_of(transport, request_for(site.file("model.bin")), sink);
+  Recorder payload;
+  const TransferEnd end =
+      end_of(transport, {.url = *hop.head.redirect, .kind = RequestKind::payload, .range = {}}, payload, 2);
+  CHECK(end.head.status == 200);
+  CHECK(payload.bytes.size() == 300'000);
+}
+
+TEST_CASE("the token goes only where it is asked for") {
+  const Site site;
+  const Token token("hf_secret");
+  Transport transport(settings());
+  Recorder sink;
+  Request request = request_for(site.api());
+  end_of(transport, request, sink, 1);
+  request.token = &token;
+  end_of(transport, request, sink, 2);
+  const auto requests = site.hub.requests();
+  REQUIRE(requests.size() == 2);
+  CHECK_FALSE(requests[0].headers.contains("authorization"));
+  CHECK(requests[1].headers.at("authorization") == "Bearer hf_secret");
+}
+
+TEST_CASE("bytes are asked for as they are, under our name") {
+  const Site site;
+  Transport transport(settings());
+  Recorder sink;
+  end_of(transport, request_for(site.api()), sink);
+  const auto headers = site.hub.requests().at(0).headers;
+  CHECK(headers.at("accept-encoding") == "identity");
+  CHECK(headers.at("user-agent") == "test/1");
+}
+
+TEST_CASE("a connection is used again") {
+  const Site site;
+  Transport transport(settings());
+  for (TransferId id = 1; id <= 5; ++id) {
+    Recorder sink;
+    end_of(transport, request_for(site.api()), sink, id);
+  }
+  std::set<std::int64_t> connections;
+  for (const auto& request : site.hub.requests()) connections.insert(request.connection);
+  CHECK(connections.size() == 1);
+}
+
+TEST_CASE("what the network does wrong is network") {
+  Site site;
+  const Fault fault = GENERATE(Fault{.what = testing::Reset{}}, Fault{.what = testing::Reset{.after = 10}},
+                               Fault{.what = testing::ShortBody{5}});
+  site.hub.add(fault);
+  Transport transport(settings());
+  Recorder sink;
+  const TransferEnd end = end_of(transport, request_for(site.api()), sink);
+  REQUIRE(end.error.has_value());
+  CHECK(end.error->kind == ErrorKind::network);
+  CHECK_FALSE(end.error->message.empty());
+}
+
+TEST_CASE("a transfer that stands still ends in timeout") {
+  Site site;
+  const std::int64_t after = GENERATE(std::int64_t{-1}, std::int64_t{5});
+  INFO(after);
+  site.hub.add(Fault{.what = testing::Stall{.after = after}});
+  Transport transport(settings(1));
+  Recorder sink;
+  const TransferEnd end = end_of(transport, request_for(site.api()), sink);
+  REQUIRE(end.error.has_value());
+  CHECK(end.error->kind == ErrorKind::timeout);
+}
+
+TEST_CASE("nobody at the address is network, as is an unknown host") {
+  const std::string gone = [] { return FakeHub().endpoint(); }();
+  const std::string url = GENERATE_COPY(gone + "/x", std::string("http://no-such-host.invalid/"));
+  Transport transport(settings());
+  Recorder sink;
+  const TransferEnd end = end_of(transport, request_for(url), sink);
+  REQUIRE(end.error.has_value());
+  CHECK(end.error->kind == ErrorKind::network);
+  CHECK(sink.heads.empty());
+}
+
+TEST_CASE("TLS with a port that never shakes hands ends in timeout, and nothing is sent") {
+  Site site;
+  std::string url = site.api();
+  url.replace(0, 4, "https");
+  Transport transport(settings(1));
+  Recorder sink;
+  const TransferEnd end = end_of(transport, request_for(url), sink);
+  REQUIRE(end.error.has_value());
+  CHECK(end.error->kind == ErrorKind::timeout);
+  CHECK(sink.heads.empty());
+  CHECK(site.hub.requests().empty());
+}
+
+TEST_CASE("a cancelled transfer neither calls nor ends") {
+  Site site;
+  site.hub.add(Fault{.what = testing::Stall{}});
+  Transport transport(settings());
+  Recorder cancelled;
+  transport.start(1, request_for(site.api()), cancelled);
+  const TimePoint deadline = Clock::now() + std::chrono::seconds(10);
+  while (site.hub.requests().empty() && Clock::now() < deadline)
+    static_cast<void>(transport.poll(Clock::now() + std::chrono::milliseconds(10)));
+  transport.cancel(1);
+  Recorder sink;
+  const TransferEnd end = end_of(transport, request_for(site.api()), sink, 2);
+  CHECK(end.id == 2);
+  CHECK(cancelled.heads.empty());
+}
+
+TEST_CASE("many transfers run at once, and each end has its own id") {
+  const Site site;
+  Transport transport(settings());
+  std::map<TransferId, Recorder> sinks;
+  for (TransferId id = 1; id <= 20; ++id) transport.start(id, request_for(site.cached("config.json")), sinks[id]);
+  std::set<TransferId> ended;
+  const TimePoint deadline = Clock::now() + std::chrono::seconds(20);
+  while (ended.size() < 20 && Clock::now() < deadline)
+    for (const TransferEnd& end : transport.poll(deadline)) ended.insert(end.id);
+  CHECK(ended.size() == 20);
+  CHECK(std::all_of(sinks.begin(), sinks.end(), [](const auto& sink) { return sink.second.bytes == "0123456789"; }));
+}
+
+TEST_CASE("another thread can wake a poll that waits") {
+  Transport transport(settings());
+  std::jthread waker([&] { transport.wake(); });
+  const TimePoint begun = Clock::now();
+  const auto ends = transport.poll(begun + std::chrono::seconds(30));
+  CHECK(ends.empty());
+  CHECK(Clock::now() - begun < std::chrono::seconds(20));
+}
+
+TEST_CASE("a poll ends when its time has come") {
+  Transport transport(settings());
+  CHECK(transport.poll(Clock::now() + std::chrono::milliseconds(20)).empty());
+  CHECK(transport.poll(TimePoint::min()).empty());
+}
+
+TEST_CASE("an address has one spelling of its origin, and keeps its text") {
+  const auto [text, origin] = GENERATE(table<std::string, std::string>({
+      {"https://huggingface.co", "https://huggingface.co"},
+      {"HTTPS://HuggingFace.co:443/a?b#c", "https://huggingface.co"},
+      {"http://user:secret@host:8080/x", "http://host:8080"},
+      {"http://[::1]:80/x", "http://[::1]"},
+  }));
+  const auto url = parse_url(text);
+  REQUIRE(url.has_value());
+  CHECK(url->text == text);
+  CHECK(url->origin == origin);
+  CHECK(url->https == origin.starts_with("https"));
+}
+
+TEST_CASE("what is no http address is none") {
+  const std::string text = GENERATE("", "huggingface.co", "ftp://host/", "file:///etc/passwd", "http://", "/path",
+                                    "http://a b/", "javascript:alert(1)");
+  CHECK_FALSE(parse_url(text).has_value());
+}
+
+TEST_CASE("a Location is read against the address it came from") {
+  const Url base = *parse_url("https://host:8443/hf/org/name?x=1");
+  const auto [reference, wanted] = GENERATE(table<std::string, std::string>({
+      {"/api/resolve-cache/a%20b?%2Fx=&etag=%22e%22", "https://host:8443/api/resolve-cache/a%20b?%2Fx=&etag=%22e%22"},
+      {"https://cdn.example/f?Signature=a~b%2B&Expires=1", "https://cdn.example/f?Signature=a~b%2B&Expires=1"},
+      {"//cdn.example/f", "https://cdn.example/f"},
+      {"other", "https://host:8443/hf/org/other"},
+      {"../up", "https://host:8443/hf/up"},
+  }));
+  const auto url = resolve_url(base, reference);
+  REQUIRE(url.has_value());
+  CHECK(url->text == wanted);
+}
+
+TEST_CASE("a Location that leads to no http address leads nowhere") {
+  const Url base = *parse_url("https://host/a");
+  CHECK_FALSE(resolve_url(base, "file:///etc/passwd").has_value());
+  CHECK_FALSE(resolve_url(base, "ftp://host/").has_value());
+}
+
+TEST_CASE("everything but letters, digits and four signs is percent-encoded") {
+  const auto [text, encoded] = GENERATE(table<std::string, std::string>({
+      {"refs/pr/1", "refs%2Fpr%2F1"},
+      {"v1.0+b", "v1.0%2Bb"},
+      {"we#ird%20 é.txt", "we%23ird%2520%20%C3%A9.txt"},
+      {"a&b=c", "a%26b%3Dc"},
+      {"a?b", "a%3Fb"},
+      {"a:b@c", "a%3Ab%40c"},
+      {"a[1]", "a%5B1%5D"},
+      {"a'b", "a%27b"},
+      {"a(1)!*", "a%281%29%21%2A"},
+      {"Az09_.-~", "Az09_.-~"},
+  }));
+  CHECK(percent_encode(text) == encoded);
+}
+
+TEST_CASE("the next page is found among links") {
+  const auto [header, wanted] = GENERATE(table<std::string, std::string>({
+      {"<https://h/a?cursor=x%3D%3D>; rel=\"next\"", "https://h/a?cursor=x%3D%3D"},
+      {"<https://h/1>; rel=\"prev\", <https://h/3>; rel=\"next\"", "https://h/3"},
+      {"<https://h/1>; title=\"t\"; rel=next", "https://h/1"},
+      {"<https://h/1>; REL=\"NEXT\"", "https://h/1"},
+      {"<https://h/1>; rel=\"last\"", ""},
+      {"<https://h/1", ""},
+      {"", ""},
+      {"garbage >;< rel=\"next\"", ""},
+  }));
+  CHECK(next_link(header).value_or("") == wanted);
+}
+
+}  // namespace model_prep

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/io/posix.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+
+#include "support/catch.h"
+#include "support/in_child.h"
+#include "support/temporary_folder.h"
+
+namespace model_prep {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::in_child;
+using testing::TemporaryFolder;
+
+std::string read_all(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write_text(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+
+}  // namespace
+
+TEST_CASE("a descriptor is closed with its owner and moves with it") {
+  int number = -1;
+  {
+    UniqueFd first(::open("/dev/null", O_RDONLY));
+    number = first.get();
+    const UniqueFd second(std::move(first));
+    CHECK(second.get() == number);
+    CHECK(::fcntl(number, F_GETFD) != -1);
+  }
+  CHECK(::fcntl(number, F_GETFD) == -1);
+}
+
+TEST_CASE("an errno becomes its kind, with operation and object in the message") {
+  const auto [number, kind] = GENERATE(table<int, ErrorKind>({{ENOSPC, ErrorKind::disk_full},
+                                                              {EDQUOT, ErrorKind::disk_full},
+                                                              {EFBIG, ErrorKind::disk_full},
+                                                              {EACCES, ErrorKind::permission},
+                                                              {EPERM, ErrorKind::permission},
+                                                              {EROFS, ErrorKind::permission},
+                                                              {EIO, ErrorKind::io},
+                                                              {ENOENT, ErrorKind::io}}));
+  const Error error = io_error("write", "/the/file", number);
+  CHECK(error.kind == kind);
+  CHECK(error.message.find("cannot write /the/file: ") == 0);
+}
+
+TEST_CASE("a permission error says who we are and whose the folder is") {
+  const TemporaryFolder folder;
+  ::chmod(folder.path().c_str(), 0555);
+  const Error error = io_error("open", folder / "a/b", EACCES);
+  CHECK(error.hint.find("uid " + std::to_string(::geteuid()) + " gid " + std::to_string(::getegid())) !=
+        std::string::npos);
+  CHECK(error.hint.find(folder.path().string() + " has mode 0555") != std::string::npos);
+}
+
+TEST_CASE("writing to a full device is disk_full") {
+  const UniqueFd fd(::open("/dev/full", O_WRONLY));
+  const Status written = write_at(fd.get(), std::string("x"), 0, "/dev/full");
+  REQUIRE_FALSE(written.has_value());
+  CHECK(written.error().kind == ErrorKind::disk_full);
+}
+
+TEST_CASE("bytes are written at their offset, whatever the order") {
+  const TemporaryFolder folder;
+  const UniqueFd fd(::open((folder / "file").c_str(), O_RDWR | O_CREAT, 0600));
+  REQUIRE(write_at(fd.get(), std::string("cd"), 2, "file"));
+  REQUIRE(write_at(fd.get(), std::string("ab"), 0, "file"));
+  CHECK(read_all(folder / "file") == "abcd");
+}
+
+TEST_CASE("folders are made with all above them, and again without harm") {
+  const TemporaryFolder folder;
+  REQUIRE(make_folders(folder / "a/b/c"));
+  CHECK(make_folders(folder / "a/b/c").has_value());
+  CHECK(fs::is_directory(folder / "a/b/c"));
+}
+
+TEST_CASE("a folder cannot be made where a file is") {
+  const TemporaryFolder folder;
+  write_text(folder / "file", "");
+  const Status made = make_folders(folder / "file/below");
+  REQUIRE_FALSE(made.has_value());
+  CHECK(made.error().kind == ErrorKind::io);
+}
+
+TEST_CASE("facts follow a link, own facts do not, and a dangling link has only its own") {
+  const TemporaryFolder folder;
+  write_text(folder / "file", "four");
+  fs::create_symlink("file", folder / "link");
+  fs::create_symlink("nowhere", folder / "dangling");
+  CHECK(facts(folder / "link")->size == 4);
+  CHECK_FALSE(facts(folder / "link")->is_link);
+  CHECK(own_facts(folder / "link")->is_link);
+  CHECK_FALSE(facts(folder / "dangling").has_value());
+  CHECK(own_facts(folder / "dangling").has_value());
+}
+
+TEST_CASE("a file larger than allowed, a folder and nothing are not read") {
+  const TemporaryFolder folder;
+  write_text(folder / "file", "12345");
+  CHECK(read_file(folder / "file", 5) == "12345");
+  CHECK_FALSE(read_file(folder / "file", 4).has_value());
+  CHECK_FALSE(read_file(folder.path(), 100'000).has_value());
+  CHECK_FALSE(read_file(folder / "none", 5).has_value());
+}
+
+TEST_CASE("disk space is that of the nearest folder that exists") {
+  const TemporaryFolder folder;
+  const auto below = disk_space(folder / "not/yet/there");
+  REQUIRE(below.has_value());
+  CHECK(below->bytes > 0);
+}
+
+TEST_CASE("a canonical path has no links and dots, and keeps what does not exist yet") {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "real");
+  fs::create_directory_symlink("real", folder / "link");
+  CHECK(canonical_path(folder / "link/../link/new/./deep/") == (folder / "real/new/deep").string());
+}
+
+TEST_CASE("a relative path leads from one folder to the other") {
+  CHECK(relative_path("/m/hub/models--a", "/m") == "hub/models--a");
+  CHECK(relative_path("/m/models--a", "/m/hub") == "../models--a");
+  CHECK(relative_path("/c/models--a", "/m/hub") == "../../c/models--a");
+}
+
+TEST_CASE("the parent of a path") {
+  CHECK(parent_of("/a/b") == "/a");
+  CHECK(parent_of("/a") == "/");
+  CHECK(parent_of("a") == ".");
+}
+
+TEST_CASE("a signal is read once, and the next one ends the process") {
+  const int answer = in_child([] {
+    const SignalFd signals;
+    if (signals.read()) return 1;
+    ::raise(SIGTERM);
+    if (signals.read() != SIGTERM || signals.read()) return 2;
+    signals.end_at_next();
+    ::raise(SIGINT);
+    return 3;
+  });
+  CHECK(answer == 128 + SIGINT);
+}
+
+TEST_CASE("neither a pipe nor a device is waited for or read") {
+  const TemporaryFolder folder;
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  for (const fs::path& path : {folder / "pipe", fs::path("/dev/zero"), folder.path()}) {
+    CAPTURE(path.string());
+    CHECK_FALSE(read_file(path, 100).has_value());
+    CHECK_FALSE(open_for_reading(path).has_value());
+  }
+}
+
+TEST_CASE("text is added to a file, which is made if there is none, through a link as well") {
+  const TemporaryFolder folder;
+  fs::create_symlink("file", folder / "link");
+  REQUIRE(append_to_file(folder / "link", "one\n").has_value());
+  REQUIRE(append_to_file(folder / "file", "two\n").has_value());
+  CHECK(read_all(folder / "file") == "one\ntwo\n");
+  CHECK_FALSE(append_to_file(folder / "none/file", "x").has_value());
+  CHECK_FALSE(append_to_file(folder.path(), "x").has_value());
+  const auto full = append_to_file("/dev/full", "x");
+  REQUIRE_FALSE(full.has_value());
+  CHECK(full.error().kind == ErrorKind::disk_full);
+}
+
+TEST_CASE("a file that is there is filled anew, and nothing else is touched or made") {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "file") << "a longer text";
+  REQUIRE(fill_file_if_there(folder / "file", "short").has_value());
+  CHECK(read_all(folder / "file") == "short");
+  fs::create_symlink("file", folder / "link");
+  fs::create_directory(folder / "folder");
+  for (const char* name : {"none", "link", "folder"}) CHECK(fill_file_if_there(folder / name, "other").has_value());
+  CHECK_FALSE(fs::exists(folder / "none"));
+  CHECK(read_all(folder / "file") == "short");
+}
+
+TEST_CASE("nobody is waited for at the other end of a pipe that is written to") {
+  const TemporaryFolder folder;
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK_FALSE(append_to_file(folder / "pipe", "x").has_value());
+  CHECK(fill_file_if_there(folder / "pipe", "x").has_value());
+  const int reader = ::open((folder / "pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  CHECK(fill_file_if_there(folder / "pipe", "x").has_value());
+  char byte = 0;
+  CHECK(::read(reader, &byte, 1) == 0);
+  CHECK_FALSE(append_to_file(folder / "pipe", std::string(1'000'000, 'x')).has_value());  // more than it holds
+  ::close(reader);
+}
+
+TEST_CASE("a process has a name, and all of a machine share the machine's") {
+  CHECK(process_name().ends_with(":" + std::to_string(::getpid())));
+  CHECK(machine_name().size() == 8);
+  CHECK(in_child([name = machine_name()] { return machine_name() == name ? 0 : 1; }) == 0);
+  CHECK(random_hex(16).size() == 16);
+  CHECK(random_hex(16) != random_hex(16));
+}
+
+}  // namespace model_prep

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/io/leftovers.h"
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "model_prep/io/hasher.h"
+#include "support/catch.h"
+#include "support/temporary_folder.h"
+
+namespace model_prep {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::TemporaryFolder;
+
+const RepoId kRepo = *RepoId::parse("org/name");
+constexpr std::int64_t kSize = 2 * Staging::kClaimed;
+constexpr std::int64_t kSmall = 100;
+
+std::string read_all(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write_all(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+
+RangeSet ranges(std::initializer_list<ByteRange> list) {
+  RangeSet set;
+  for (const ByteRange& range : list) set.add(range);
+  return set;
+}
+
+Writer writer(const std::string& machine, const std::string& random) {
+  return {"host:42", WriterTag::make(machine, random)};
+}
+const Writer kDead = writer("aaaaaaaa", "00000001");
+const Writer kNext = writer("aaaaaaaa", "00000002");       // of the same machine
+const Writer kElsewhere = writer("bbbbbbbb", "00000003");  // of another
+
+using Opened = Result<std::variant<Staging, Staging::Owned>>;
+
+/// A repository's folders, and what was asked of staging in them.
+struct Place {
+  TemporaryFolder top;
+  CacheLayout layout{top.path().string()};
+  Folder folder{top.path().string()};
+  Digest blob = sha256_of("big");
+  std::int64_t size = kSize;
+  fs::path record = layout.resume(kRepo, blob);
+
+  explicit Place(std::int64_t of_size = kSize) : size(of_size) {
+    fs::create_directories(layout.blobs(kRepo));
+    fs::create_directories(layout.own_folder(kRepo));
+  }
+  Opened open(const Writer& self, Staging::Asked asked = {}) const {
+    return Staging::open({folder, layout, kRepo, blob, size}, self, asked);
+  }
+  fs::path file(const Writer& of) const { return layout.staging(kRepo, blob, of.tag); }
+  std::size_t blobs() const {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(layout.blobs(kRepo)), {}));
+  }
+};
+
+bool is_staging(const Opened& opened) { return opened && std::holds_alternative<Staging>(*opened); }
+bool is_owned(const Opened& opened) { return opened && std::holds_alternative<Staging::Owned>(*opened); }
+Staging& staging_of(Opened& opened) { return std::get<Staging>(*opened); }
+
+const Staging::Asked kLocked{Staging::Begin::resume, true, false};
+const Staging::Asked kDoubtful{Staging::Begin::resume, false, false};
+const Staging::Asked kSilent{Staging::Begin::resume, false, true};
+
+/// A writer that died after it had saved bytes 0-20 and 40-60.
+struct Left : Place {
+  explicit Left(std::int64_t of_size = kSize) : Place(of_size) {
+    auto opened = open(kDead, kLocked);
+    REQUIRE(is_staging(opened));
+    static_cast<void>(staging_of(opened).write(std::string(60, 'x'), 0));
+    static_cast<void>(staging_of(opened).save(ranges({{0, 20}, {40, 60}})));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the next process goes on from what the record says, in the same file, where the lock proves a death") {
+  const Left left;
+  auto opened = left.open(kNext, kLocked);
+  REQUIRE(is_staging(opened));
+  CHECK(staging_of(opened).have().text() == "0-20,40-60");
+  CHECK_FALSE(staging_of(opened).copying());
+  CHECK(fs::file_size(left.file(kDead)) == 60);
+  CHECK(parse_resume(read_all(left.record))->writer == kNext.tag);
+  CHECK(left.blobs() == 2);
+}
+
+TEST_CASE("a small file is gone on with too, if it was recorded") {
+  const Left left(kSmall);
+  auto opened = left.open(kNext, kLocked);
+  REQUIRE(is_staging(opened));
+  CHECK(staging_of(opened).have().text() == "0-20,40-60");
+}
+
+TEST_CASE("without that proof a record is somebody's who may live, and nothing is touched") {
+  const Left left;
+  const std::string record = read_all(left.record);
+  const bool other_machine = GENERATE(false, true);
+  auto opened = other_machine ? left.open(kElsewhere, kLocked) : left.open(kNext, kDoubtful);
+  REQUIRE(is_owned(opened));
+  CHECK(std::get<Staging::Owned>(*opened).owner == "process host:42");
+  CHECK(std::get<Staging::Owned>(*opened).sign == record);
+  CHECK(read_all(left.record) == record);
+  CHECK(left.blobs() == 2);
+}
+
+TEST_CASE("every save is a sign of life") {
+  Place place;
+  auto opened = place.open(kDead, kDoubtful);
+  REQUIRE(is_staging(opened));
+  const std::string before = read_all(place.record);
+  REQUIRE(*staging_of(opened).save({}) == Staging::Held::yes);
+  CHECK(read_all(place.record) != before);
+}
+
+TEST_CASE("a silent writer's bytes are copied, and its own file goes when they are") {
+  const Left left;
+  auto opened = left.open(kElsewhere, kSilent);
+  REQUIRE(is_staging(opened));
+  Staging& staging = staging_of(opened);
+  CHECK(staging.copying());
+  CHECK(parse_resume(read_all(left.record))->writer == kElsewhere.tag);
+  CHECK(parse_resume(read_all(left.record))->have.text() == "0-20,40-60");
+  while (staging.copying()) REQUIRE(staging.copy_some());
+  CHECK(staging.have().text() == "0-20,40-60");
+  CHECK(read_all(left.file(kElsewhere)).substr(0, 20) == std::string(20, 'x'));
+  CHECK_FALSE(fs::exists(left.file(kDead)));
+  CHECK(parse_resume(read_all(left.record))->file == kElsewhere.tag);
+}
+
+TEST_CASE("a copy that was killed on its way loses nothing") {
+  const Left left;
+  { auto opened = left.open(kElsewhere, kSilent); }
+  auto again = left.open(writer("bbbbbbbb", "00000009"), kSilent);
+  REQUIRE(is_staging(again));
+  while (staging_of(again).copying()) REQUIRE(staging_of(again).copy_some());
+  CHECK(staging_of(again).have().text() == "0-20,40-60");
+}
+
+TEST_CASE("a copy is never skipped because the one who began it was of this machine: the file's writer may live") {
+  const Left left;
+  { auto opened = left.open(kElsewhere, kSilent); }
+  auto again = left.open(writer("bbbbbbbb", "00000009"), kLocked);
+  CHECK(is_owned(again));
+}
+
+TEST_CASE("one that was only silent finds its staging taken, and spoils nothing") {
+  Place place;
+  auto first = place.open(kDead, kDoubtful);
+  REQUIRE(is_staging(first));
+  REQUIRE(staging_of(first).write(std::string("mine"), 0));
+  REQUIRE(staging_of(first).save(ranges({{0, 4}})));
+  auto second = place.open(kElsewhere, kSilent);
+  REQUIRE(is_staging(second));
+  while (staging_of(second).copying()) REQUIRE(staging_of(second).copy_some());
+  const std::string record = read_all(place.record);
+  CHECK(*staging_of(first).save(ranges({{0, 4}})) != Staging::Held::yes);
+  REQUIRE(staging_of(first).write(std::string("EVIL"), 0));
+  CHECK(read_all(place.record) == record);
+  CHECK(read_all(place.file(kElsewhere)) == "mine");
+  const auto published = staging_of(first).publish();
+  REQUIRE(published.has_value());
+  CHECK_FALSE(*published);
+}
+
+TEST_CASE("of two that begin at once one gets it") {
+  const Place place;
+  auto first = place.open(kDead, kDoubtful);
+  CHECK(is_staging(first));
+  CHECK(is_owned(place.open(kNext, kDoubtful)));
+}
+
+TEST_CASE("small files are not claimed: two writers have a file each, and both publish") {
+  const Place place(kSmall);
+  auto first = place.open(kDead, kDoubtful);
+  auto second = place.open(kNext, kDoubtful);
+  REQUIRE(is_staging(first));
+  REQUIRE(is_staging(second));
+  CHECK_FALSE(fs::exists(place.record));
+  REQUIRE(staging_of(first).write(std::string("text"), 0));
+  REQUIRE(staging_of(second).write(std::string("text"), 0));
+  CHECK(*staging_of(first).publish());
+  CHECK(read_all(place.layout.blob(kRepo, place.blob)) == "text");
+  CHECK(*staging_of(second).publish());
+  CHECK(read_all(place.layout.blob(kRepo, place.blob)) == "text");
+  CHECK(place.blobs() == 1);
+}
+
+TEST_CASE("the record of a small file that takes its time is the first's who writes it") {
+  const Place place(kSmall);
+  auto first = place.open(kDead, kDoubtful);
+  auto second = place.open(kNext, kDoubtful);
+  REQUIRE(*staging_of(first).save({}) == Staging::Held::yes);
+  REQUIRE(*staging_of(second).save({}) == Staging::Held::yes);
+  CHECK(parse_resume(read_all(place.record))->writer == kDead.tag);
+}
+
+TEST_CASE("staging begins anew when asked to, in a new file") {
+  const Left left;
+  auto opened = left.open(kNext, kLocked);
+  auto again = left.open(kNext, {Staging::Begin::fresh, true, false});
+  REQUIRE(is_staging(again));
+  CHECK(staging_of(again).have().empty());
+  CHECK(fs::file_size(left.file(kNext)) == 0);
+  CHECK_FALSE(fs::exists(left.file(kDead)));
+  CHECK(parse_resume(read_all(left.record))->have.empty());
+  CHECK(left.blobs() == 2);
+}
+
+TEST_CASE("a record that is torn, of another size or ahead of its file is worth nothing") {
+  const Left left;
+  const ResumeRecord good = *parse_resume(read_all(left.record));
+  const std::string text = read_all(left.record);
+  const std::string kind = GENERATE("no end of line", "empty", "garbage", "other size", "cut file", "no file",
+                                    "another format", "a second name", "a symlink");
+  INFO(kind);
+  if (kind == "no end of line") write_all(left.record, text.substr(0, text.size() - 1));
+  if (kind == "empty") write_all(left.record, "");
+  if (kind == "garbage") write_all(left.record, "\x01\x02\n");
+  if (kind == "other size") write_all(left.record, resume_text({good.owner, good.writer, good.file, 1, 99, good.have}));
+  if (kind == "cut file") fs::resize_file(left.file(kDead), 50);
+  if (kind == "no file") fs::remove(left.file(kDead));
+  if (kind == "another format") write_all(left.record, "model-prep-1 me 100 0-20\n");
+  if (kind == "a second name") fs::create_hard_link(left.file(kDead), left.top / "precious");
+  if (kind == "a symlink") {
+    fs::rename(left.file(kDead), left.top / "precious");
+    fs::create_symlink(left.top / "precious", left.file(kDead));
+  }
+  auto opened = left.open(kNext, kLocked);
+  REQUIRE(is_staging(opened));
+  CHECK(staging_of(opened).have().empty());
+  CHECK(fs::file_size(left.file(kNext)) == 0);
+  if (fs::exists(left.top / "precious")) CHECK(fs::file_size(left.top / "precious") == 60);
+}
+
+TEST_CASE("an unreadable record where locks prove nothing is waited for, and then replaced") {
+  const Place place;
+  write_all(place.record, "half a li");
+  CHECK(is_owned(place.open(kNext, kDoubtful)));
+  auto opened = place.open(kNext, kSilent);
+  REQUIRE(is_staging(opened));
+  CHECK(parse_resume(read_all(place.record))->writer == kNext.tag);
+}
+
+TEST_CASE("a shorter record over a longer one is read to its own end") {
+  const Left left;
+  auto opened = left.open(kNext, kLocked);
+  REQUIRE(*staging_of(opened).save(ranges({{0, 60}})) == Staging::Held::yes);
+  CHECK(parse_resume(read_all(left.record))->have.text() == "0-60");
+}
+
+TEST_CASE("a symlink in the record's or the staging's place is not written through") {
+  const Place place;
+  write_all(place.top / "precious", "precious");
+  const bool record = GENERATE(false, true);
+  fs::create_symlink(place.top / "precious", record ? place.record : place.file(kNext));
+  auto opened = place.open(kNext, kLocked);
+  if (is_staging(opened)) {
+    REQUIRE(staging_of(opened).write(std::string("evil"), 0));
+    static_cast<void>(staging_of(opened).save(ranges({{0, 4}})));
+  }
+  CHECK(read_all(place.top / "precious") == "precious");
+}
+
+TEST_CASE("a published blob has its name and no staging is left") {
+  const Left left;
+  auto opened = left.open(kNext, kLocked);
+  REQUIRE(is_staging(opened));
+  const auto published = staging_of(opened).publish();
+  REQUIRE(published.has_value());
+  CHECK(*published);
+  CHECK(fs::exists(left.layout.blob(kRepo, left.blob)));
+  CHECK(left.blobs() == 1);
+}
+
+TEST_CASE("a staging file that was pruned or replaced is noticed at the next save, and not published") {
+  const Place place;
+  auto opened = place.open(kNext, kLocked);
+  REQUIRE(is_staging(opened));
+  fs::remove(place.file(kNext));
+  const bool replaced = GENERATE(false, true);
+  if (replaced) write_all(place.file(kNext), "another's");
+  CHECK(*staging_of(opened).save({}) == Staging::Held::pruned);
+  const auto published = staging_of(opened).publish();
+  REQUIRE(published.has_value());
+  CHECK_FALSE(*published);
+  CHECK_FALSE(fs::exists(place.layout.blob(kRepo, place.blob)));
+}
+
+TEST_CASE("a record that was pruned comes back") {
+  const Place place;
+  auto opened = place.open(kNext, kLocked);
+  fs::remove(place.record);
+  CHECK(*staging_of(opened).save({}) == Staging::Held::yes);
+  CHECK(fs::exists(place.record));
+}
+
+TEST_CASE("a blob that is a link into a shared store is replaced and not written through") {
+  const Place place;
+  const fs::path blob = place.layout.blob(kRepo, place.blob);
+  fs::create_directories(place.top / "blobs/ab");
+  write_all(place.top / "blobs/ab/store", "damaged");
+  fs::create_symlink("../../blobs/ab/store", blob);
+  auto opened = place.open(kNext, kLocked);
+  REQUIRE(staging_of(opened).publish().has_value());
+  CHECK_FALSE(fs::is_symlink(blob));
+  CHECK(read_all(place.top / "blobs/ab/store") == "damaged");
+}
+
+TEST_CASE("who fetches, and how much is there, is read from the record") {
+  const Left left;
+  CHECK(staging_owner(left.layout, kRepo, left.blob) == "process host:42");
+  CHECK(staged_bytes(left.layout, kRepo, left.blob, kSize) == 40);
+  CHECK(staged_bytes(left.layout, kRepo, left.blob, kSize + 1) == 0);
+  fs::remove(left.record);
+  CHECK(staging_owner(left.layout, kRepo, left.blob) == "another process");
+}
+
+TEST_CASE("staging files that no record names are swept when their writer is sure to be dead, or a day old") {
+  const Place place(kSmall);
+  fs::create_directories(place.layout.lock_folder(kRepo));
+  const auto sweep = [&] { sweep_staging({place.folder, place.folder, place.layout, kRepo}, kNext); };
+  write_all(place.file(kDead), "left");
+  write_all(place.file(kElsewhere), "left");
+  SECTION("of this machine, and nobody holds the lock") {
+    sweep();
+    CHECK_FALSE(fs::exists(place.file(kDead)));
+    CHECK(fs::exists(place.file(kElsewhere)));
+  }
+  SECTION("its lock is held: it lives") {
+    const auto lock = FileLock::try_acquire(place.folder, place.layout.lock(kRepo, place.blob));
+    sweep();
+    CHECK(fs::exists(place.file(kDead)));
+  }
+  SECTION("of another machine, and old") {
+    fs::last_write_time(place.file(kElsewhere), fs::file_time_type::clock::now() - std::chrono::hours(25));
+    sweep();
+    CHECK_FALSE(fs::exists(place.file(kElsewhere)));
+  }
+  SECTION("a record that stayed when its blob was published") {
+    write_all(place.layout.blob(kRepo, place.blob), "text");
+    write_all(place.record, resume_text({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
+    fs::remove(place.file(kDead));
+    sweep();
+    CHECK_FALSE(fs::exists(place.record));
+    CHECK(fs::exists(place.layout.blob(kRepo, place.blob)));
+  }
+  SECTION("a record names it") {
+    write_all(place.record, resume_text({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
+    sweep();
+    CHECK(fs::exists(place.file(kDead)));
+  }
+}
+
+TEST_CASE("dropping removes file and record") {
+  const Left left;
+  auto opened = left.open(kNext, kLocked);
+  REQUIRE(staging_of(opened).drop());
+  CHECK(left.blobs() == 0);
+}
+
+}  // namespace model_prep
