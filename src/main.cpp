@@ -24,12 +24,12 @@ model_prep::Environment environment_of_process() {
 /// The end of a run that did not begin, or broke off.
 int tell(const model_prep::Error& error) {
   model_prep::Console console;
-  console.line("model-prep: " + model_prep::loggable(error.message));
-  if (!error.hint.empty()) console.line("hint: " + model_prep::loggable(error.hint));
+  console.line("model-prep: " + model_prep::sanitize_for_log(error.message));
+  if (!error.hint.empty()) console.line("hint: " + model_prep::sanitize_for_log(error.hint));
   model_prep::RunReport report;
   report.error = error;
-  for (const auto& warning : announce(report, model_prep::find_audience(environment_of_process()), console))
-    console.line("model-prep: " + model_prep::loggable(warning));
+  for (const auto& warning : notify_environment(report, model_prep::detect_ci(environment_of_process()), console))
+    console.line("model-prep: " + model_prep::sanitize_for_log(warning));
   return model_prep::exit_code(report);
 }
 

@@ -67,7 +67,7 @@ Result<RepoId> RepoId::parse(std::string_view text) {
                            !text.ends_with(".git");
   if (well_formed) return repo;
   return Error{
-      ErrorKind::usage, fmt::format("'{}' is not a repository name", shown(text)),
+      ErrorKind::usage, fmt::format("'{}' is not a repository name", truncated(text)),
       "it is spelled org/name, datasets/org/name or spaces/org/name, as in the address of its page on the Hub"};
 }
 
@@ -86,12 +86,12 @@ std::string_view RepoId::name() const {
 
 Result<CommitId> CommitId::parse(std::string_view text) {
   if (is_lower_hex(text, 40)) return CommitId(std::string(text));
-  return Error{ErrorKind::protocol, fmt::format("'{}' is not a commit of 40 hex digits", shown(text)), {}};
+  return Error{ErrorKind::protocol, fmt::format("'{}' is not a commit of 40 hex digits", truncated(text)), {}};
 }
 
 Result<Revision> Revision::parse(std::string_view text) {
   if (const char* fault = path_fault(text))
-    return Error{ErrorKind::usage, fmt::format("revision '{}' {}", shown(text), fault),
+    return Error{ErrorKind::usage, fmt::format("revision '{}' {}", truncated(text), fault),
                  "a revision is a commit of 40 hex digits, a branch, a tag or refs/pr/N"};
   return Revision(std::string(text));
 }
@@ -103,7 +103,7 @@ std::optional<CommitId> Revision::commit() const {
 
 Result<RepoPath> RepoPath::parse(std::string_view text) {
   if (const char* fault = path_fault(text))
-    return Error{ErrorKind::protocol, fmt::format("file name '{}' {}", shown(text), fault), {}};
+    return Error{ErrorKind::protocol, fmt::format("file name '{}' {}", truncated(text), fault), {}};
   return RepoPath(std::string(text));
 }
 

@@ -11,7 +11,7 @@ std::string display(const Url& url) {
   return url.origin + url.text.substr(path, url.text.find_first_of("?#", path) - path);
 }
 
-std::string without_login(const std::string& text) {
+std::string strip_user_info(const std::string& text) {
   const std::size_t at = text.rfind('@');
   if (at == std::string::npos) return text;
   const std::size_t scheme = text.find("://");

@@ -38,7 +38,7 @@ std::size_t edits(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& known) {
+std::optional<std::string> closest_word(std::string_view word, const std::vector<std::string>& known) {
   if (word.size() > kLongest) return std::nullopt;
   std::optional<std::string> found;
   std::size_t fewest = 1 + word.size() / 4;
@@ -53,7 +53,7 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
-  const auto found = nearest(word, known);
+  const auto found = closest_word(word, known);
   return found ? fmt::format("did you mean '{}'? ", *found) : "";
 }
 

@@ -105,7 +105,7 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-std::string printable(std::string_view text) {
+std::string sanitize(std::string_view text) {
   std::string result;
   result.reserve(text.size());
   while (!text.empty()) {
@@ -120,31 +120,31 @@ std::string printable(std::string_view text) {
   return result;
 }
 
-std::string loggable(std::string_view text) {
-  std::string result = printable(text);
+std::string sanitize_for_log(std::string_view text) {
+  std::string result = sanitize(text);
   for (std::size_t at = 0; (at = result.find("##", at)) != std::string::npos;) result[++at] = '?';
   return result;
 }
 
-std::string shown(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return printable(text);
+std::string truncated(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return sanitize(text);
   while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;  // not in the middle of a letter
-  return printable(text.substr(0, most)) + "…";
+  return sanitize(text.substr(0, most)) + "…";
 }
 
-std::size_t text_width(std::string_view text) {
+std::size_t display_width(std::string_view text) {
   std::size_t width = 0;
   while (!text.empty()) width += columns_of(take_character(text).value);
   return width;
 }
 
-std::string fitted(std::string_view text, std::size_t width) {
-  if (text_width(text) <= width) return std::string(text);
+std::string elide_middle(std::string_view text, std::size_t width) {
+  if (display_width(text) <= width) return std::string(text);
   if (width == 0) return {};
   const std::string_view front = beginning(text, width / 2);
-  const std::size_t room = width - 1 - text_width(front);
+  const std::size_t room = width - 1 - display_width(front);
   std::string_view back = text.substr(front.size());
-  while (text_width(back) > room) take_character(back);
+  while (display_width(back) > room) take_character(back);
   while (!back.empty()) {  // a mark that has lost its character
     std::string_view rest = back;
     if (columns_of(take_character(rest).value) > 0) break;
@@ -153,13 +153,13 @@ std::string fitted(std::string_view text, std::size_t width) {
   return std::string(front) + "…" + std::string(back);
 }
 
-std::string retries_text(int retries) { return fmt::format("{} {}", retries, retries == 1 ? "retry" : "retries"); }
+std::string format_retries(int retries) { return fmt::format("{} {}", retries, retries == 1 ? "retry" : "retries"); }
 
-std::string megabytes(std::int64_t bytes) {
-  return fmt::format("{} {}", megabytes_of(bytes, bytes), unit_for(bytes).name);
+std::string format_bytes(std::int64_t bytes) {
+  return fmt::format("{} {}", format_part_of(bytes, bytes), unit_for(bytes).name);
 }
 
-std::string megabytes_of(std::int64_t whole, std::int64_t part) {
+std::string format_part_of(std::int64_t whole, std::int64_t part) {
   return fmt::format("{:.1f}", static_cast<double>(part) / unit_for(whole).bytes);
 }
 

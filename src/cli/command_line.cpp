@@ -22,7 +22,7 @@ struct Line {
     app.add_option("MODEL", models);
     app.set_help_flag("-h,--help");
     app.set_version_flag("--version", program_version());
-    for (const Asking& asking : askings()) {
+    for (const InfoFlag& asking : info_flags()) {
       if (asking.kind != ValueKind::none)
         app.add_option(asking.name);
       else if (app.get_option_no_throw(asking.name) == nullptr)
@@ -58,15 +58,15 @@ Error refused(const Line& line, const CLI::ParseError& fault) {
   if (dynamic_cast<const CLI::ExtrasError*>(&fault) == nullptr) return {ErrorKind::usage, fault.what(), kHelp};
   std::vector<std::string> known;
   for (const Flag& flag : flags()) known.emplace_back(flag.name);
-  for (const Asking& asking : askings()) known.emplace_back(asking.name);
+  for (const InfoFlag& asking : info_flags()) known.emplace_back(asking.name);
   const auto left = line.app.remaining(true);
   const std::string word = left.empty() ? "" : left.front().substr(0, left.front().find('='));
   return {ErrorKind::usage, fmt::format("unknown flag {}", word), did_you_mean(word, known) + kHelp};
 }
 
 /// The command, its models, and the flags that were given, into `settings`.
-Result<Given> take(const Line& line, Settings& settings) {
-  Given given{.command = line.command().value_or(Command::download), .models = line.models_of_command};
+Result<ParsedCommand> take(const Line& line, FlagValues& settings) {
+  ParsedCommand given{.command = line.command().value_or(Command::download), .models = line.models_of_command};
   const char* name = text_of(given.command).name;
   if (!line.command())
     given.models = line.models;
@@ -76,39 +76,39 @@ Result<Given> take(const Line& line, Settings& settings) {
                              fmt::join(line.models, " "), name)};
   for (const Flag& flag : flags()) {
     if (flag.is_for(given.command))
-      settings.know(flag.name, flag.variables);
+      settings.register_flag(flag.name, flag.variables);
     else if (line.given(flag.name))
       return Error{ErrorKind::usage, fmt::format("{} is of no use to the command {}", flag.name, name),
                    fmt::format("model-prep {} --help lists what is", name)};
     if (line.given(flag.name))
-      settings.give(flag.name, flag.kind == ValueKind::none ? std::vector<std::string>{"1"} : line.values(flag.name));
+      settings.set(flag.name, flag.kind == ValueKind::none ? std::vector<std::string>{"1"} : line.values(flag.name));
   }
   return given;
 }
 
 /// A text that was asked for in place of a run, if one was.
-Result<std::optional<Print>> asked_for(const Line& line) {
-  if (line.given("--manual")) return std::optional(Print{manual_page(program_version())});
-  if (!line.given("--completion")) return std::optional<Print>();
+Result<std::optional<TextOutput>> asked_for(const Line& line) {
+  if (line.given("--manual")) return std::optional(TextOutput{manual_page(program_version())});
+  if (!line.given("--completion")) return std::optional<TextOutput>();
   const std::string shell = line.values("--completion").front();
   const auto script = completion_script(shell);
   if (!script) return bad_value({"--completion", shell}, "one of bash, zsh, fish");
-  return std::optional(Print{*script});
+  return std::optional(TextOutput{*script});
 }
 
 }  // namespace
 
 std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
 
-Result<std::variant<Given, Print>> read_command_line(const std::vector<std::string>& arguments, Settings& settings) {
-  using Read = std::variant<Given, Print>;
+Result<std::variant<ParsedCommand, TextOutput>> read_command_line(const std::vector<std::string>& arguments, FlagValues& settings) {
+  using Read = std::variant<ParsedCommand, TextOutput>;
   Line line;
   try {
     line.app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
   } catch (const CLI::CallForHelp&) {
-    return Read(Print{help_text(line.command(), terminal_columns(STDOUT_FILENO))});
+    return Read(TextOutput{help_text(line.command(), terminal_columns(STDOUT_FILENO))});
   } catch (const CLI::CallForVersion&) {
-    return Read(Print{program_version() + "\n"});
+    return Read(TextOutput{program_version() + "\n"});
   } catch (const CLI::ParseError& fault) {
     return refused(line, fault);
   }

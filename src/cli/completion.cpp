@@ -26,7 +26,7 @@ std::vector<std::string> flags_with_value(std::optional<ValueKind> kind = {}) {
   std::vector<std::string> names;
   for (const Flag& flag : flags())
     if (flag.kind != ValueKind::none && (!kind || flag.kind == *kind)) names.emplace_back(flag.name);
-  for (const Asking& asking : askings())
+  for (const InfoFlag& asking : info_flags())
     if (asking.kind != ValueKind::none && (!kind || asking.kind == *kind)) names.emplace_back(asking.name);
   return names;
 }
@@ -99,14 +99,14 @@ std::string bash_script() {
   };
   for (const Flag& flag : flags())
     if (flag.kind == ValueKind::choice) add_choice(flag.name, flag.choices);
-  for (const Asking& asking : askings())
+  for (const InfoFlag& asking : info_flags())
     if (asking.kind == ValueKind::choice) add_choice(asking.name, asking.choices);
   std::string all;
   for (const CommandText& each : commands()) {
     std::vector<std::string> names;
     for (const Flag& flag : flags())
       if (flag.is_for(each.command)) names.emplace_back(flag.name);
-    for (const Asking& asking : askings()) names.emplace_back(asking.name);
+    for (const InfoFlag& asking : info_flags()) names.emplace_back(asking.name);
     all += fmt::format("        {}) words='{}' ;;\n", each.name, fmt::join(names, " "));
   }
   return filled(kBash, {{"commands|", joined(command_names(), " | ")},
@@ -177,7 +177,7 @@ std::string zsh_script() {
       if (flag.is_for(each.command))
         all += fmt::format("        {}\n",
                            zsh_spec(flag.name, flag.text, flag.kind, flag.type, flag.choices, flag.repeats));
-    for (const Asking& asking : askings())
+    for (const InfoFlag& asking : info_flags())
       all += fmt::format("        {}\n",
                          zsh_spec(asking.name, asking.text, asking.kind, asking.type, asking.choices, false));
     all += "      )\n      ;;\n";
@@ -243,7 +243,7 @@ std::string fish_script() {
     script += fmt::format("complete -c model-prep -n '__model_prep_for {}' -l {}{} -d {}\n", fmt::join(names, " "),
                           flag.name + 2, fish_value(flag.kind, flag.choices), quoted(flag.text));
   }
-  for (const Asking& asking : askings())
+  for (const InfoFlag& asking : info_flags())
     script += fmt::format("complete -c model-prep -l {}{} -d {}\n", asking.name + 2,
                           fish_value(asking.kind, asking.choices), quoted(asking.text));
   return script;

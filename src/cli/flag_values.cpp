@@ -9,8 +9,8 @@
 
 namespace model_prep {
 
-std::vector<Settings::Found> Settings::find_all(const std::string& flag) const {
-  std::vector<Found> found;
+std::vector<FlagValues::Value> FlagValues::find_all(const std::string& flag) const {
+  std::vector<Value> found;
   if (const auto given = given_.find(flag); given != given_.end()) {
     for (const std::string& value : given->second) found.push_back({flag, value});
     return found;
@@ -22,17 +22,17 @@ std::vector<Settings::Found> Settings::find_all(const std::string& flag) const {
   return found;
 }
 
-std::optional<Settings::Found> Settings::find(const std::string& flag) const {
+std::optional<FlagValues::Value> FlagValues::find(const std::string& flag) const {
   const auto all = find_all(flag);
   return all.empty() ? std::nullopt : std::optional(all.front());
 }
 
-std::optional<std::string> Settings::get(const std::string& variable) const {
+std::optional<std::string> FlagValues::get(const std::string& variable) const {
   const auto found = environment_.find(variable);
   return found == environment_.end() || found->second.empty() ? std::nullopt : std::optional(found->second);
 }
 
-std::string Settings::expand(const std::string& path) const {
+std::string FlagValues::expand(const std::string& path) const {
   std::string text = path;
   if (text == "~" || text.starts_with("~/")) text = get("HOME").value_or("~") + text.substr(1);
   for (std::size_t at = 0; (at = text.find('$', at)) != std::string::npos; ++at) {
@@ -47,7 +47,7 @@ std::string Settings::expand(const std::string& path) const {
   return text;
 }
 
-Error bad_value(const Settings::Found& found, std::string_view wants) {
+Error bad_value(const FlagValues::Value& found, std::string_view wants) {
   return {ErrorKind::usage, fmt::format("{} is '{}', but wants {}", found.name, found.value, wants), {}};
 }
 

@@ -209,8 +209,8 @@ const std::vector<Flag>& flags() {
   return all;
 }
 
-const std::vector<Asking>& askings() {
-  static const std::vector<Asking> all = {
+const std::vector<InfoFlag>& info_flags() {
+  static const std::vector<InfoFlag> all = {
       {"--help", ValueKind::none, "", "Print this and exit; behind a command, that command's"},
       {"--manual", ValueKind::none, "", "Print the manual page (for man -l -) and exit"},
       {"--completion", ValueKind::choice, "SHELL", "Print a completion script and exit", {"bash", "zsh", "fish"}},

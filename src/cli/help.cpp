@@ -40,7 +40,7 @@ Entry entry_of(const Flag& flag, bool names_commands) {
   return {left, right};
 }
 
-Entry entry_of(const Asking& asking) {
+Entry entry_of(const InfoFlag& asking) {
   const std::string name = std::string_view(asking.name) == "--help" ? "-h, --help" : asking.name;
   return {asking.kind == ValueKind::none ? name : fmt::format("{} {}", name, asking.type), asking.text};
 }
@@ -64,7 +64,7 @@ Section command_section() {
 
 Section asking_section() {
   Section section{"Help", {}};
-  for (const Asking& asking : askings()) section.entries.push_back(entry_of(asking));
+  for (const InfoFlag& asking : info_flags()) section.entries.push_back(entry_of(asking));
   return section;
 }
 
@@ -86,7 +86,7 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
   while (!text.empty()) {
     const std::string_view word = text.substr(0, text.find(' '));
     text.remove_prefix(std::min(text.size(), word.size() + 1));
-    if (!lines.back().empty() && text_width(lines.back()) + 1 + text_width(word) > width) lines.emplace_back();
+    if (!lines.back().empty() && display_width(lines.back()) + 1 + display_width(word) > width) lines.emplace_back();
     lines.back() += fmt::format("{}{}", lines.back().empty() ? "" : " ", word);
   }
   return lines;

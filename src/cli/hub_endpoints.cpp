@@ -73,9 +73,9 @@ Status check_token(const std::string& text, const std::string& where) {
                "copy it again from the Hub's settings page"};
 }
 
-Result<std::vector<HubEndpoint>> find_endpoints(const Settings& settings) {
+Result<std::vector<HubEndpoint>> find_endpoints(const FlagValues& settings) {
   std::vector<HubEndpoint> endpoints;
-  for (const Settings::Found& found : settings.find_all(kFlag)) {
+  for (const FlagValues::Value& found : settings.find_all(kFlag)) {
     const bool is_list = found.name != kFlag;
     for (const std::string& address : is_list ? split_addresses(found.value) : std::vector{found.value}) {
       auto endpoint = parse_endpoint(address, found.name);

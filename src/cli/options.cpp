@@ -25,7 +25,7 @@ constexpr std::size_t kLargestBundle = 16 * 1024 * 1024;  // of certificates; th
 
 /// Puts a whole number between `low` and `high` into `into`, if there is one.
 template <class Into>
-Status read_number(const Settings& settings, const std::string& flag, int low, int high, Into& into) {
+Status read_number(const FlagValues& settings, const std::string& flag, int low, int high, Into& into) {
   const auto found = settings.find(flag);
   if (!found) return ok();
   int value = 0;
@@ -41,7 +41,7 @@ template <class T>
 using Choices = std::vector<std::pair<std::string_view, T>>;
 
 template <class T>
-Status read_choice(const Settings& settings, const std::string& flag, const Choices<T>& choices, T& into) {
+Status read_choice(const FlagValues& settings, const std::string& flag, const Choices<T>& choices, T& into) {
   const auto found = settings.find(flag);
   if (!found) return ok();
   std::vector<std::string_view> names;
@@ -55,14 +55,14 @@ Status read_choice(const Settings& settings, const std::string& flag, const Choi
   return bad_value(*found, fmt::format("one of {}", fmt::join(names, ", ")));
 }
 
-Status read_rate(const Settings& settings, std::optional<std::int64_t>& into) {
+Status read_rate(const FlagValues& settings, std::optional<std::int64_t>& into) {
   const auto found = settings.find("--limit-rate");
   if (!found) return ok();
   into = parse_rate(found->value);
   return into ? ok() : bad_value(*found, "bytes per second, 4K at least: 500K, 10M, 1G or a plain number");
 }
 
-Status read_token(const Settings& settings, Options& options) {
+Status read_token(const FlagValues& settings, Options& options) {
   if (is_true(settings.get("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return ok();
   std::string name;
   std::string text;
@@ -79,7 +79,7 @@ Status read_token(const Settings& settings, Options& options) {
     const auto content = read_file(name, kLargestToken);
     // A secret that is optional may be absent, and /dev/null is no token. What is there and was named is meant to be
     // read.
-    const auto about = named && !content ? facts(name) : std::nullopt;
+    const auto about = named && !content ? stat_path(name) : std::nullopt;
     if (about && (about->is_file || about->is_folder))
       return Error{ErrorKind::usage, fmt::format("HF_TOKEN_PATH is '{}': it is no file that can be read", *named),
                    "it wants a file with the token alone, readable for the user that this runs as"};
@@ -109,18 +109,18 @@ std::string certificates_in_folder(const std::string& folder) {
 
 /// Authorities to trust beside the system's. Several
 /// variables name one file more often than not, and that file is the system's own.
-Status read_authorities(const Settings& settings, Options& options) {
-  std::vector<FileFacts> seen;
-  if (const auto system = facts(system_authorities())) seen.push_back(*system);
-  for (const Settings::Found& found : settings.find_all("--ca-file")) {
+Status read_authorities(const FlagValues& settings, Options& options) {
+  std::vector<FileInfo> seen;
+  if (const auto system = stat_path(system_authorities())) seen.push_back(*system);
+  for (const FlagValues::Value& found : settings.find_all("--ca-file")) {
     const std::string path = settings.expand(found.value);
     const auto refuse = [&](std::string_view why) {
       return Error{ErrorKind::usage, fmt::format("{} is '{}': {}", found.name, found.value, why),
                    "it wants a file of certificates in PEM form, -----BEGIN CERTIFICATE-----, or a folder of such"};
     };
-    const auto about = facts(path);
+    const auto about = stat_path(path);
     if (!about) return refuse("there is no such file");
-    if (std::any_of(seen.begin(), seen.end(), [&](const FileFacts& one) { return one.is_same_file(*about); })) continue;
+    if (std::any_of(seen.begin(), seen.end(), [&](const FileInfo& one) { return one.is_same_file(*about); })) continue;
     seen.push_back(*about);
     const auto pem = about->is_folder ? certificates_in_folder(path) : read_file(path, kLargestBundle);
     if (!pem) return refuse("it cannot be read");
@@ -132,11 +132,11 @@ Status read_authorities(const Settings& settings, Options& options) {
   return ok();
 }
 
-Status read_values(const Settings& settings, Options& options) {
+Status read_values(const FlagValues& settings, Options& options) {
   if (const auto found = settings.find("--manifest")) options.manifest = found->value;
-  for (Settings::Found& found : settings.find_all("--include"))
+  for (FlagValues::Value& found : settings.find_all("--include"))
     options.patterns.include.push_back(std::move(found.value));
-  for (Settings::Found& found : settings.find_all("--exclude"))
+  for (FlagValues::Value& found : settings.find_all("--exclude"))
     options.patterns.exclude.push_back(std::move(found.value));
   options.variant = "fp32";
   if (const auto found = settings.find("--variant")) {
@@ -153,11 +153,11 @@ Status read_values(const Settings& settings, Options& options) {
   const auto offline = settings.get("HF_HUB_OFFLINE");
   options.offline = settings.has("--offline") || is_true(offline ? offline : settings.get("TRANSFORMERS_OFFLINE"));
   if (is_true(settings.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;
-  auto places = find_places(settings);
+  auto places = find_cache_paths(settings);
   if (!places) return places.error();
   options.cache_dir = std::move(places->cache_dir);
-  options.views = std::move(places->views);
-  if (options.command == Command::verify) options.services = find_services(settings);
+  options.legacy_dirs = std::move(places->legacy_dirs);
+  if (options.command == Command::verify) options.services = find_consumers(settings);
   const auto summary = settings.find("--summary");
   options.summary = summary ? summary->value : places->summary;
   const bool of_hub = options.command == Command::download || options.command == Command::lock || options.repair;
@@ -197,7 +197,7 @@ Status read_values(const Settings& settings, Options& options) {
 
 }  // namespace
 
-Audience find_audience(const Environment& environment) {
+CiEnvironment detect_ci(const Environment& environment) {
   const auto actions = environment.find("GITHUB_ACTIONS");
   const auto summary = environment.find("GITHUB_STEP_SUMMARY");
   return {.step_summary = summary == environment.end() ? "" : summary->second,
@@ -205,17 +205,17 @@ Audience find_audience(const Environment& environment) {
 }
 
 Result<Parsed> parse_options(const std::vector<std::string>& arguments, const Environment& environment) {
-  Settings settings(environment);
+  FlagValues settings(environment);
   auto given = read_command_line(arguments, settings);
   if (!given) return given.error();
   Parsed parsed;
-  if (const auto* print = std::get_if<Print>(&*given)) {
+  if (const auto* print = std::get_if<TextOutput>(&*given)) {
     parsed.print = *print;
     return parsed;
   }
-  parsed.options.audience = find_audience(environment);
-  parsed.options.command = std::get<Given>(*given).command;
-  parsed.options.models = std::move(std::get<Given>(*given).models);
+  parsed.options.audience = detect_ci(environment);
+  parsed.options.command = std::get<ParsedCommand>(*given).command;
+  parsed.options.models = std::move(std::get<ParsedCommand>(*given).models);
   if (Status read = read_values(settings, parsed.options); !read) return read.error();
   return parsed;
 }

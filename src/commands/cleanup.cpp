@@ -14,7 +14,7 @@ namespace model_prep {
 namespace {
 
 /// `0123456789ab (main, refs/pr/1)`: a commit that has only the ref of its own name has none worth telling.
-std::string revision_name(const CleanedRepository::Revision& revision) {
+std::string revision_name(const PrunedRepository::Revision& revision) {
   std::vector<std::string> refs;
   for (const std::string& ref : revision.refs)
     if (ref != revision.commit) refs.push_back(ref);
@@ -22,54 +22,54 @@ std::string revision_name(const CleanedRepository::Revision& revision) {
   return "revision " + revision.commit.substr(0, 12) + names;
 }
 
-CleanedRepository summed(const RepoId& repo, const Cleanup& cleanup, const RepositoryView& view) {
-  CleanedRepository result{.repo = repo.text(),
+PrunedRepository summed(const RepoId& repo, const PrunePlan& cleanup, const RepoContents& view) {
+  PrunedRepository result{.repo = repo.text(),
                            .revisions = {},
                            .blobs = static_cast<std::int64_t>(cleanup.blobs.size()),
                            .unfinished = static_cast<std::int64_t>(cleanup.leftovers.size()),
                            .bytes = bytes_of(cleanup, view),
                            .kept_because = cleanup.kept_because,
                            .error = {}};
-  for (const Removal& removal : cleanup.revisions)
+  for (const SnapshotRemoval& removal : cleanup.revisions)
     result.revisions.push_back({removal.commit.hex(), removal.refs, removal.bytes});
   return result;
 }
 
-void add_rows(Table& table, const CleanedRepository& repository) {
+void add_rows(Table& table, const PrunedRepository& repository) {
   std::int64_t rest = repository.bytes;
   for (const auto& revision : repository.revisions) {
-    table.rows.push_back({repository.repo, revision_name(revision), megabytes(revision.bytes)});
+    table.rows.push_back({repository.repo, revision_name(revision), format_bytes(revision.bytes)});
     rest -= revision.bytes;
   }
   if (rest > 0 || repository.unfinished > 0)  // blobs without a link among them
-    table.rows.push_back({repository.repo, "leftovers of interrupted downloads", megabytes(rest)});
+    table.rows.push_back({repository.repo, "leftovers of interrupted downloads", format_bytes(rest)});
   if (!repository.kept_because.empty())
     table.rows.push_back({repository.repo, "stays: " + repository.kept_because, "-"});
 }
 
 /// What a dry run prints.
-std::string table_of(const std::vector<CleanedRepository>& repositories, const std::string& cache_dir) {
+std::string table_of(const std::vector<PrunedRepository>& repositories, const std::string& cache_dir) {
   Table table{.head = {"REPOSITORY", "WOULD GO", "SIZE"}, .rows = {}, .numbers = {2}};
   std::int64_t bytes = 0;
-  for (const CleanedRepository& repository : repositories) {
+  for (const PrunedRepository& repository : repositories) {
     add_rows(table, repository);
     bytes += repository.bytes;
   }
   return table_text(table, terminal_columns(STDOUT_FILENO)) +
-         fmt::format("{} to remove from {}\n", megabytes(bytes), cache_dir);
+         fmt::format("{} to remove from {}\n", format_bytes(bytes), cache_dir);
 }
 
 class CacheCleaning {
  public:
   explicit CacheCleaning(Session& session) : session_(session) {}
 
-  CleanedCache run(const std::map<RepoId, Pins>& selected) {
+  PrunedCache run(const std::map<RepoId, Pins>& selected) {
     for (const auto& [repo, pins] : selected) {
       if (stopped()) break;
-      CleanedRepository repository = clean(repo, pins);
+      PrunedRepository repository = clean(repo, pins);
       if (!repository.kept_because.empty())
         session_.log.info(fmt::format("{}: {}; its revisions stay", repository.repo, repository.kept_because));
-      if (repository.error) session_.tell(*repository.error);
+      if (repository.error) session_.log_error(*repository.error);
       cleaned_.repositories.push_back(std::move(repository));
     }
     return std::move(cleaned_);
@@ -77,36 +77,36 @@ class CacheCleaning {
 
  private:
   bool stopped() {
-    if (!cleaned_.signal && (cleaned_.signal = session_.signals.read())) session_.signals.end_at_next();
+    if (!cleaned_.signal && (cleaned_.signal = session_.signals.read())) session_.signals.exit_immediately_on_next_signal();
     return cleaned_.signal.has_value();
   }
 
-  CleanedRepository clean(const RepoId& repo, const Pins& pins) {
-    session_.cache.adopt(repo, Cache::Writing::forbidden);
-    const Cleaner cleaner(session_.cache, repo);
+  PrunedRepository clean(const RepoId& repo, const Pins& pins) {
+    session_.cache.adopt_existing(repo, Cache::Writing::forbidden);
+    const Pruner cleaner(session_.cache, repo);
     const auto view = cleaner.look();
     if (!view) return {.repo = repo.text(), .revisions = {}, .kept_because = {}, .error = view.error()};
-    const Cleanup plan = plan_cleanup(*view, pins);
+    const PrunePlan plan = make_prune_plan(*view, pins);
     if (session_.options.dry_run) return summed(repo, plan, *view);
-    Cleanup left = plan;
+    PrunePlan left = plan;
     const Status removed = cleaner.remove(left, [&] { return stopped(); });
-    CleanedRepository result = summed(repo, done_of(plan, left), *view);
+    PrunedRepository result = summed(repo, completed_part(plan, left), *view);
     if (!removed) result.error = removed.error();
     for (const auto& revision : result.revisions)
       session_.log.info(
-          fmt::format("{}: removed {}, {}", result.repo, revision_name(revision), megabytes(revision.bytes)));
+          fmt::format("{}: removed {}, {}", result.repo, revision_name(revision), format_bytes(revision.bytes)));
     if (removed && !cleaned_.signal && !left.empty())
       session_.log.info(fmt::format("{}: some of it is in use by now and stays", result.repo));
     return result;
   }
 
   Session& session_;
-  CleanedCache cleaned_;
+  PrunedCache cleaned_;
 };
 
 }  // namespace
 
-Result<CleanedCache> clean_cache(Session& session) {
+Result<PrunedCache> prune_cache(Session& session) {
   const auto manifest = session.manifest();
   if (!manifest) return manifest.error();
   const auto pins = select_pins(*manifest, session.options.models);
@@ -114,7 +114,7 @@ Result<CleanedCache> clean_cache(Session& session) {
   return CacheCleaning(session).run(*pins);
 }
 
-void add_to(RunReport& report, const CleanedCache& cleaned) {
+void add_to(RunReport& report, const PrunedCache& cleaned) {
   report.cleanup = cleaned.repositories;
   report.signal = cleaned.signal;
   if (report.signal)
@@ -122,12 +122,12 @@ void add_to(RunReport& report, const CleanedCache& cleaned) {
 }
 
 int run_cleanup(Session& session) {
-  const auto cleaned = clean_cache(session);
-  if (!cleaned) return session.refuse(cleaned.error());
+  const auto cleaned = prune_cache(session);
+  if (!cleaned) return session.fail_run(cleaned.error());
   RunReport report = session.begin_report();
   report.offline = true;
   add_to(report, *cleaned);
-  if (report.error) session.tell(*report.error);
+  if (report.error) session.log_error(*report.error);
   if (session.options.dry_run && session.options.summary != "-")
     session.out << table_of(cleaned->repositories, session.options.cache_dir) << std::flush;
   return session.finish(report);

@@ -21,7 +21,7 @@ constexpr int kMostLosses = 10;
 RunReport Download::run(std::vector<ModelSpec> specs) {
   if (Status done = work(std::move(specs)); !done) {
     error_ = done.error();
-    session_.tell(*error_);
+    session_.log_error(*error_);
   }
   return report();
 }
@@ -30,7 +30,7 @@ Status Download::work(std::vector<ModelSpec> specs) {
   if (Status ready = prepare(std::move(specs)); !ready) return ready;
   const Network network = session_.options.offline ? Network::forbidden : Network::allowed;
   for (ModelRun& model : models_) {
-    session_.cache.adopt(model.spec.repo,
+    session_.cache.adopt_existing(model.spec.repo,
                          session_.options.dry_run ? Cache::Writing::forbidden : Cache::Writing::allowed);
     auto local = resolve_locally(model.spec, session_.cache, network);
     if (!local) continue;
@@ -45,7 +45,7 @@ Status Download::work(std::vector<ModelSpec> specs) {
         if (Status probed = session_.cache.probe_writing(model.spec.repo); !probed) return probed;
   resolve_from_hub();
   for (const ModelRun& model : models_)
-    if (model.error && disposition(model.error->kind) != Disposition::abort_run) session_.tell(*model.error);
+    if (model.error && disposition(model.error->kind) != Disposition::abort_run) session_.log_error(*model.error);
   if (note_abort()) return ok();
   if (session_.options.offline) refuse_offline();
   if (session_.options.dry_run) {
@@ -53,7 +53,7 @@ Status Download::work(std::vector<ModelSpec> specs) {
     session_.out << plan_table(models_, {.folder = session_.options.cache_dir,
                                          .free = space ? std::optional(space->bytes) : std::nullopt,
                                          .columns = terminal_columns(STDOUT_FILENO)});
-    if (Status fits = check_space(make_plan(planned_of(models_))); !fits) session_.log.warning(fits.error().message);
+    if (Status fits = check_space(make_plan(models_to_fetch(models_))); !fits) session_.log.warning(fits.error().message);
     return ok();
   }
   Status done = ok();
@@ -72,8 +72,8 @@ void Download::hold_repositories() {
     if (!model.snapshot || model.error || model.published || model.view.satisfied()) continue;
     if (session_.options.offline || held_.contains(repo)) continue;
     const CacheLayout& at = session_.cache.layout(repo);
-    const Folder& folder = session_.cache.lock_folder();
-    if (!folder.make_folders(at.lock_folder(repo))) continue;
+    const Directory& folder = session_.cache.lock_folder();
+    if (!folder.create_directories(at.lock_folder(repo))) continue;
     auto lock = FileLock::try_acquire(folder, at.repo_lock(repo), LockKind::shared);
     if (lock && *lock) held_.emplace(repo, std::move(**lock));
   }
@@ -81,7 +81,7 @@ void Download::hold_repositories() {
 
 Status Download::fetch_and_publish() {
   hold_repositories();
-  const auto wanted = planned_of(models_);
+  const auto wanted = models_to_fetch(models_);
   const FetchPlan plan = make_plan(wanted);
   if (Status space = check_space(plan); !space) return space;
   fetch(plan);
@@ -100,12 +100,12 @@ bool Download::look_again() {
           Error{ErrorKind::io,
                 fmt::format("files of {} vanish from the cache while they are fetched", model.spec.repo.text()),
                 "some other process removes them: let it end first"};
-      session_.tell(*model.error);
+      session_.log_error(*model.error);
       continue;
     }
     session_.log.warning(
         fmt::format("{}: some of its files were removed meanwhile; fetching them again", model.spec.key));
-    model.view = session_.cache.look(*model.snapshot, session_.cache.record(model.spec.repo, model.snapshot->commit));
+    model.view = session_.cache.inspect(*model.snapshot, session_.cache.record(model.spec.repo, model.snapshot->commit));
     again = true;
   }
   if (again && session_.options.offline) refuse_offline();
@@ -121,14 +121,14 @@ bool Download::note_abort() {
 
 Status Download::prepare(std::vector<ModelSpec> specs) {
   for (ModelSpec& spec : specs) models_.push_back({.spec = std::move(spec), .begun = session_.begun});
-  connection_ = Connection::make(session_);
+  connection_ = HubClient::make(session_);
   return ok();
 }
 
-void Download::look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<Record>& record) {
-  session_.settle(model.spec, snapshot);
+void Download::look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<SnapshotRecord>& record) {
+  session_.update_variant(model.spec, snapshot);
   if (const auto warning = pickle_warning(snapshot)) session_.log.warning(*warning);
-  model.view = session_.cache.look(snapshot, record);
+  model.view = session_.cache.inspect(snapshot, record);
   model.snapshot = std::move(snapshot);
 }
 
@@ -136,7 +136,7 @@ void Download::look(ModelRun& model, ResolvedSnapshot snapshot, const std::optio
 /// volume with everything on it is a good one.
 bool Download::writing_needed(const ModelRun& model) const {
   if (session_.options.offline || model.error) return false;
-  if (!model.snapshot || !model.view.refs_right || !model.view.tree_right) return true;
+  if (!model.snapshot || !model.view.refs_correct || !model.view.tree_correct) return true;
   return std::any_of(model.view.files.begin(), model.view.files.end(),
                      [](const FileView& file) { return file.state == BlobState::missing || !file.linked; });
 }
@@ -178,7 +178,7 @@ void Download::refuse_offline() {
                           fmt::format("{} {} is not in the cache, and this run is offline", model.spec.repo.text(),
                                       model.snapshot->files[i].path.text()),
                           "run once without --offline and HF_HUB_OFFLINE"};
-      session_.tell(*model.error);
+      session_.log_error(*model.error);
     }
   }
 }
@@ -190,7 +190,7 @@ Status Download::check_space(const FetchPlan& plan) const {
   if (needed > space->bytes)
     return Error{ErrorKind::disk_full,
                  fmt::format("not enough space for the cache {}: {} needed, {} free", session_.options.cache_dir,
-                             megabytes(needed), megabytes(space->bytes)),
+                             format_bytes(needed), format_bytes(space->bytes)),
                  "free some space, choose another volume with --cache-dir, or fewer models"};
   std::int64_t inodes = 0;
   for (const FetchJob& job : plan.jobs) inodes += job.check_existing ? 0 : 2;  // the blob and its lock
@@ -210,11 +210,11 @@ void Download::fetch(const FetchPlan& plan) {
     for (const std::size_t model : job.models) models_[model].pending.insert(job.file.blob);
   if (plan.bytes > 0)
     session_.log.info(
-        fmt::format("fetching {} in {} files into {}{}", megabytes(plan.bytes - plan.staged), plan.jobs.size(),
+        fmt::format("fetching {} in {} files into {}{}", format_bytes(plan.bytes - plan.staged), plan.jobs.size(),
                     session_.options.cache_dir,
-                    plan.staged > 0 ? fmt::format("; {} are there from an earlier run", megabytes(plan.staged)) : ""));
+                    plan.staged > 0 ? fmt::format("; {} are there from an earlier run", format_bytes(plan.staged)) : ""));
   publish_ready();
-  session_.observer->planned(workload_of(models_, plan), Clock::now());
+  session_.observer->planned(progress_plan_of(models_, plan), Clock::now());
   connection_->fetcher.fetch(plan,
                              [&](std::size_t job, const FileOutcome& outcome) { on_outcome(plan.jobs[job], outcome); });
 }
@@ -247,7 +247,7 @@ void Download::publish(ModelRun& model) {
     const auto published = session_.cache.publish(*model.snapshot, verified_sha256(model));
     if (!published) {
       model.error = published.error();
-      return session_.tell(*model.error);
+      return session_.log_error(*model.error);
     }
     model.lost = published->lost;
     model.published = !model.lost;
@@ -256,7 +256,7 @@ void Download::publish(ModelRun& model) {
       session_.log.warning(fmt::format("{}: {}", model.spec.key, warning));
     session_.log.info(fmt::format("{}: ready at {}", model.spec.key, snapshot_folder(model)));
   }
-  for (const std::string& warning : session_.cache.link_views(model.spec.repo)) session_.log.warning(warning);
+  for (const std::string& warning : session_.cache.link_legacy_dirs(model.spec.repo)) session_.log.warning(warning);
 }
 
 std::string Download::snapshot_folder(const ModelRun& model) const {
@@ -282,15 +282,15 @@ RunReport Download::report() {
 
 int run_download(Session& session) {
   auto specs = session.select();
-  if (!specs) return session.refuse(specs.error());
-  session.warn_of(*specs);
+  if (!specs) return session.fail_run(specs.error());
+  session.log_warnings(*specs);
   Download download(session);
   RunReport report = download.run(std::move(*specs));
   if (session.options.cleanup && report.success() && session.options.dry_run)
     session.log.info("what --cleanup removes is known when the models are here: model-prep cleanup --dry-run");
   if (session.options.cleanup && report.success() && !session.options.dry_run) {
-    const auto cleaned = clean_cache(session);
-    if (!cleaned) session.tell(cleaned.error());
+    const auto cleaned = prune_cache(session);
+    if (!cleaned) session.log_error(cleaned.error());
     if (cleaned) add_to(report, *cleaned);
     report.duration_s = seconds(Clock::now() - session.begun);
   }

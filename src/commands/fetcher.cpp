@@ -56,7 +56,7 @@ class Fetcher::PayloadSink : public BodySink {
   }
 
   Body on_head(const ResponseHead& head) override {
-    if (judge_payload(head, scheduler_.payload_asked(transfer_)).kind == AnswerKind::body) return Body::wanted;
+    if (check_payload_response(head, scheduler_.payload_request(transfer_)).kind == VerdictKind::body) return Body::wanted;
     return head.status == 200 || head.status == 206 ? Body::refused : Body::ignored;
   }
 
@@ -95,7 +95,7 @@ class Fetcher::PayloadSink : public BodySink {
 struct Fetcher::OpenFile {
   std::optional<FileLock> lock;
   std::optional<Staging> staging;
-  std::optional<HashTicket> ticket;
+  std::optional<HashJobId> ticket;
 };
 
 /// One drive of the loop: the scheduler and what is open for its items.
@@ -105,7 +105,7 @@ struct Fetcher::Run {
   std::vector<Reply>* replies{nullptr};  // of a query
   const OnOutcome* on_outcome{nullptr};
   std::map<ItemId, OpenFile> files;
-  std::map<HashTicket, ItemId> tickets;
+  std::map<HashJobId, ItemId> tickets;
   std::map<TransferId, std::unique_ptr<BodySink>> sinks;
   std::set<ItemId> copying{};    // the bytes of a silent writer
   std::set<RepoId> made{};       // repositories that are sure to have their folders
@@ -115,7 +115,7 @@ struct Fetcher::Run {
 };
 
 Fetcher::Fetcher(Parts parts, SchedulerSettings settings)
-    : parts_(parts), settings_(std::move(settings)), self_(Writer::make()), random_(std::random_device{}()) {}
+    : parts_(parts), settings_(std::move(settings)), self_(WriterIdentity::make()), random_(std::random_device{}()) {}
 
 Fetcher::~Fetcher() = default;
 
@@ -174,7 +174,7 @@ std::optional<int> Fetcher::signal() {
   signal_ = parts_.signals.read();
   if (!signal_) return signal_;
   parts_.observer.finished();  // a second signal ends the process wherever it is
-  parts_.signals.end_at_next();
+  parts_.signals.exit_immediately_on_next_signal();
   return signal_;
 }
 
@@ -206,8 +206,8 @@ void Fetcher::drive(Run& run) {
 }
 
 void Fetcher::show(const Run& run, TimePoint now) {
-  std::vector<FileAtWork> files = run.scheduler.at_work(now);
-  for (FileAtWork& file : files) {
+  std::vector<ActiveFile> files = run.scheduler.active_files(now);
+  for (ActiveFile& file : files) {
     const auto open = run.files.find(file.file);
     const bool staged = run.scheduler.have(file.file) != nullptr;
     if (!staged && open != run.files.end() && open->second.ticket)
@@ -222,7 +222,7 @@ void Fetcher::execute(Run& run, const CheckExisting& action) {
   if (!found || !found->is_file || found->size != job.file.size)
     return run.scheduler.on_hash(action.item, {}, Clock::now());
   auto fd = open_for_reading(path);
-  if (!fd && !own_facts(path)) return run.scheduler.on_hash(action.item, {}, Clock::now());  // removed this instant
+  if (!fd && !lstat_path(path)) return run.scheduler.on_hash(action.item, {}, Clock::now());  // removed this instant
   if (!fd) return run.scheduler.on_hash(action.item, {.sha256 = {}, .git_sha1 = {}, .error = fd.error()}, Clock::now());
   parts_.log.debug(fmt::format("{} {}: there is a blob that no record vouches for; hashing it", job.repo.text(),
                                job.file.path.text()));
@@ -234,17 +234,17 @@ void Fetcher::execute(Run& run, const TryLock& action) {
   const FetchJob& job = run.job(action.item);
   const CacheLayout& layout = parts_.cache.layout(job.repo);
   if (run.made.insert(job.repo).second) {
-    if (Status made = parts_.cache.make_repo(job.repo); !made) return run.scheduler.stop(made.error(), Clock::now());
+    if (Status made = parts_.cache.create_repo_dirs(job.repo); !made) return run.scheduler.stop(made.error(), Clock::now());
     sweep(job.repo);
   }
   auto lock = FileLock::try_acquire(parts_.cache.lock_folder(), layout.lock(job.repo, job.file.blob));
   if (!lock) return run.scheduler.stop(lock.error(), Clock::now());
   if (!lock->has_value())
-    return run.scheduler.on_lock(action.item, LockAnswer::held, staging_owner(layout, job.repo, job.file.blob),
+    return run.scheduler.on_lock(action.item, LockResult::held, staging_owner(layout, job.repo, job.file.blob),
                                  Clock::now());
   run.files[action.item].lock = std::move(*lock);
   const bool exists = parts_.cache.content(job.repo, job.commit, job.file).there.has_value();
-  run.scheduler.on_lock(action.item, exists ? LockAnswer::acquired_blob_exists : LockAnswer::acquired, {},
+  run.scheduler.on_lock(action.item, exists ? LockResult::acquired_blob_exists : LockResult::acquired, {},
                         Clock::now());
 }
 
@@ -269,7 +269,7 @@ void Fetcher::execute(Run& run, const OpenStaging& action) {
       {action.fresh ? Staging::Begin::fresh : Staging::Begin::resume, lock_excludes(run, action.item),
        action.take_over});
   if (!opened) return run.scheduler.stop(opened.error(), Clock::now());
-  if (const auto* owned = std::get_if<Staging::Owned>(&*opened))
+  if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
     return run.scheduler.on_owned(action.item, owned->owner, owned->sign, Clock::now());
   file.staging.emplace(std::move(std::get<Staging>(*opened)));
   if (!file.staging->copying()) return staged(run, action.item);
@@ -307,13 +307,13 @@ void Fetcher::staged(Run& run, ItemId item) {
   const RangeSet& have = staging.have();
   if (!have.empty())
     parts_.log.info(fmt::format("{} {}: going on from {} of {}", job.repo.text(), job.file.path.text(),
-                                megabytes(have.total()), megabytes(job.file.size)));
+                                format_bytes(have.total()), format_bytes(job.file.size)));
   run.scheduler.on_staged(item, have, Clock::now());
 }
 
 void Fetcher::hash(Run& run, ItemId item, UniqueFd fd, AfterHash after) {
   const RemoteFile& file = run.job(item).file;
-  const HashTicket ticket = parts_.hasher.open(std::move(fd), file.size, file.blob.kind(), after);
+  const HashJobId ticket = parts_.hasher.open(std::move(fd), file.size, file.blob.kind(), after);
   run.files[item].ticket = ticket;
   run.tickets[ticket] = item;
 }
@@ -358,7 +358,7 @@ void Fetcher::execute(Run& run, const SaveResume& action) {
 void Fetcher::execute(Run& run, const Publish& action) {
   const auto published = run.files.at(action.item).staging->publish();
   if (!published) return run.scheduler.stop(published.error(), Clock::now());
-  run.scheduler.on_published(action.item, *published ? PublishAnswer::done : PublishAnswer::staging_lost, Clock::now());
+  run.scheduler.on_published(action.item, *published ? PublishResult::done : PublishResult::staging_lost, Clock::now());
 }
 
 void Fetcher::execute(Run& run, const Close& action) {
@@ -402,8 +402,8 @@ void Fetcher::say_finished(Run& run, const FetchJob& job, const FileOutcome& out
       fmt::format("{}: verified {} {}", object, job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1",
                   short_hex(job.file.blob));
   if (outcome.status == FileStatus::reused)
-    return parts_.log.write(level, fmt::format("{}, {}, was there already", verified, megabytes(job.file.size)));
-  parts_.log.write(level, fmt::format("{}, {} in {:.1f} s", verified, megabytes(job.file.size), seconds));
+    return parts_.log.write(level, fmt::format("{}, {}, was there already", verified, format_bytes(job.file.size)));
+  parts_.log.write(level, fmt::format("{}, {} in {:.1f} s", verified, format_bytes(job.file.size), seconds));
 }
 
 void Fetcher::execute(Run&, const Notice& action) {

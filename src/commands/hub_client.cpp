@@ -28,7 +28,7 @@ SchedulerSettings scheduler_settings(const Session& session, const std::vector<H
 
 }  // namespace
 
-std::unique_ptr<Connection> Connection::make(Session& session) {
+std::unique_ptr<HubClient> HubClient::make(Session& session) {
   std::vector<HubEndpoint> endpoints = session.options.endpoints;
   give_token(endpoints, session.options.token);
   for (const HubEndpoint& endpoint : endpoints) {
@@ -37,10 +37,10 @@ std::unique_ptr<Connection> Connection::make(Session& session) {
     if (endpoint.use == TokenUse::withheld)
       session.log.debug(fmt::format("{} gets no token: it is not the Hub, and none is named with it", endpoint.name()));
   }
-  return std::make_unique<Connection>(session, std::move(endpoints));
+  return std::make_unique<HubClient>(session, std::move(endpoints));
 }
 
-Connection::Connection(Session& session, std::vector<HubEndpoint> of_run)
+HubClient::HubClient(Session& session, std::vector<HubEndpoint> of_run)
     : endpoints(std::move(of_run)),
       transport(transport_settings(session)),
       hasher([this] { transport.wake(); }),

@@ -17,7 +17,7 @@ namespace {
 /// Of another revision: the one that the ref names, else any.
 std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
   const CacheLayout& at = cache.layout(spec.repo);
-  if (const auto commit = cache.ref(spec.repo, spec.ref); commit && own_facts(at.snapshot(spec.repo, *commit)))
+  if (const auto commit = cache.ref(spec.repo, spec.ref); commit && lstat_path(at.snapshot(spec.repo, *commit)))
     return at.snapshot(spec.repo, *commit);
   std::set<std::string> found;
   std::error_code error;
@@ -27,7 +27,7 @@ std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
 }
 
 bool is_cached(const SnapshotView& view) {
-  return view.refs_right && std::all_of(view.files.begin(), view.files.end(), [](const FileView& file) {
+  return view.refs_correct && std::all_of(view.files.begin(), view.files.end(), [](const FileView& file) {
            return file.state != BlobState::missing && file.linked;
          });
 }
@@ -45,26 +45,26 @@ std::int64_t size_of(const ResolvedSnapshot& snapshot) {
 }
 
 ListedModel look(const ModelSpec& spec, Cache& cache) {
-  cache.adopt(spec.repo, Cache::Writing::forbidden);
+  cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
   ListedModel model{.key = spec.key,
                     .repo = spec.repo.text(),
                     .revision = spec.revision.text(),
                     .commit = {},
                     .variant_requested = spec.variant_requested,
                     .variant = spec.variant,
-                    .by_patterns = spec.filter.of_user,
+                    .by_patterns = spec.filter.from_command_line,
                     .size = spec.size,
                     .where = {}};
   const auto commit = spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
   const std::string folder = commit ? cache.layout(spec.repo).snapshot(spec.repo, *commit) : "";
-  const bool has_folder = commit && own_facts(folder);
+  const bool has_folder = commit && lstat_path(folder);
   const auto local = resolve_locally(spec, cache, Network::forbidden);
   if (commit) model.commit = commit->hex();
   SnapshotView view;
   if (local->snapshot) {
     model.variant = local->snapshot->spec.variant;
     model.size = size_of(*local->snapshot);
-    view = cache.look(*local->snapshot, local->record);
+    view = cache.inspect(*local->snapshot, local->record);
   }
   const std::string other = has_folder ? "" : other_snapshot(spec, cache);
   if (has_folder)
@@ -85,7 +85,7 @@ std::string list_table(const std::vector<ListedModel>& models, std::optional<int
   for (const ListedModel& model : models)
     table.rows.push_back({model.key, model.repo,
                           model.revision == model.commit ? model.commit.substr(0, 12) : model.revision,
-                          model.by_patterns ? "patterns" : model.variant, model.size ? megabytes(*model.size) : "-",
+                          model.by_patterns ? "patterns" : model.variant, model.size ? format_bytes(*model.size) : "-",
                           std::string(name(model.state)), model.where.empty() ? "-" : model.where});
   return table_text(table, columns);
 }
@@ -95,7 +95,7 @@ std::string list_table(const std::vector<ListedModel>& models, std::optional<int
 int run_list(Session& session) {
   const auto specs = session.select();
   if (!specs) {
-    session.tell(specs.error());
+    session.log_error(specs.error());
     return 1;
   }
   std::vector<ListedModel> models;

@@ -19,7 +19,7 @@ class Locking {
   explicit Locking(Session& session) : session_(session) {}
 
   int run() {
-    if (Status done = work(); !done) session_.tell(done.error());
+    if (Status done = work(); !done) session_.log_error(done.error());
     const auto signal = connection_ ? connection_->fetcher.signal() : std::nullopt;
     if (signal) return 128 + *signal;
     return good_ ? 0 : 1;
@@ -29,8 +29,8 @@ class Locking {
   Status work() {
     auto specs = session_.select();
     if (!specs) return specs.error();
-    connection_ = Connection::make(session_);
-    for (const ModelSpec& spec : *specs) session_.cache.adopt(spec.repo, Cache::Writing::forbidden);
+    connection_ = HubClient::make(session_);
+    for (const ModelSpec& spec : *specs) session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
     good_ = true;
     return session_.options.check ? check(*specs) : print(*specs);
   }
@@ -63,11 +63,11 @@ class Locking {
   }
 
   Status print(const std::vector<ModelSpec>& specs) {
-    for (const ModelSpec& spec : specs) session_.warn_of_variant(spec);
+    for (const ModelSpec& spec : specs) session_.log_variant_warning(spec);
     std::vector<ResolvedSnapshot> snapshots;
     for (auto& snapshot : resolve(specs)) {
       if (!snapshot) continue;
-      if (snapshot->spec.filter.general_rule) session_.warn_of_variant(snapshot->spec);
+      if (snapshot->spec.filter.select_weights_automatically) session_.log_variant_warning(snapshot->spec);
       add_known_sha256(*snapshot);
       snapshots.push_back(std::move(*snapshot));
     }
@@ -122,7 +122,7 @@ class Locking {
 
   void show_move(const ModelSpec& spec, const CommitId& now) {
     good_ = false;
-    session_.out << fmt::format("{}: {} has moved from {} to {}\n", loggable(spec.key), loggable(spec.ref),
+    session_.out << fmt::format("{}: {} has moved from {} to {}\n", sanitize_for_log(spec.key), sanitize_for_log(spec.ref),
                                 spec.revision.text(), now.hex());
     ModelSpec moved = spec;
     moved.revision = *Revision::parse(now.hex());
@@ -131,17 +131,17 @@ class Locking {
     const auto both = resolve({spec, moved});
     if (both[0] && both[1])
       for (const Change& change : changes_between(both[0]->files, both[1]->files))
-        session_.out << fmt::format("  {:<7}  {}\n", name(change.kind), loggable(change.path.text()));
+        session_.out << fmt::format("  {:<7}  {}\n", name(change.kind), sanitize_for_log(change.path.text()));
     session_.out << std::flush;
   }
 
   void fail(const Error& error) {
     good_ = false;
-    session_.tell(error);
+    session_.log_error(error);
   }
 
   Session& session_;
-  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<HubClient> connection_;
   bool good_{false};
 };
 

@@ -64,7 +64,7 @@ class Object {
   std::optional<std::int64_t> size(const std::string& name) {
     const Json* found = find(name);
     if (found == nullptr) return std::nullopt;
-    if (!found->is_number_unsigned() || found->get<std::uint64_t>() > std::uint64_t{kLargestFile})
+    if (!found->is_number_unsigned() || found->get<std::uint64_t>() > std::uint64_t{kMaxFileSize})
       throw Fault{fmt::format("{}: should be a size in bytes", at(name))};
     return found->get<std::int64_t>();
   }
@@ -79,7 +79,7 @@ class Object {
   void no_more() const {
     for (const auto& [name, entry] : json_.items())
       if (!known_.contains(name)) {
-        const auto meant = nearest(name, {known_.begin(), known_.end()});
+        const auto meant = closest_word(name, {known_.begin(), known_.end()});
         throw Fault{fmt::format("{}: unknown member{}", at(name), meant ? "; is it " + *meant + "?" : "")};
       }
   }
@@ -200,7 +200,7 @@ Variant choose_variant(const ManifestModel& model, const std::string& wanted) {
   if (const auto found = named("fp32"); found != model.variants.end()) return *found;
   if (!model.variants.empty()) return model.variants.front();
   return {.name = wanted,
-          .filter = {.include = {}, .exclude = {}, .general_rule = true},
+          .filter = {.include = {}, .exclude = {}, .select_weights_automatically = true},
           .size = {},
           .repo = {},
           .revision = {}};
@@ -223,7 +223,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_ru
   if (by_patterns) {
     locked = locks_everything(model) && variant.revision.value_or(model.revision) == model.revision;
     variant.size.reset();
-    variant.filter = {.include = patterns.include, .exclude = patterns.exclude, .of_user = true};
+    variant.filter = {.include = patterns.include, .exclude = patterns.exclude, .from_command_line = true};
     if (patterns.include.empty()) variant.filter.include = {"*"};
   }
   const bool elsewhere = variant.repo && *variant.repo != model.repo;
@@ -241,7 +241,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_ru
   if (elsewhere) return spec;
   spec.lock = model.files;
   if (!spec.fully_locked) return spec;
-  std::erase_if(spec.lock, [&](const auto& entry) { return !keeps(spec.filter, entry.first); });
+  std::erase_if(spec.lock, [&](const auto& entry) { return !is_selected(spec.filter, entry.first); });
   if (spec.lock.empty() && !by_patterns)
     return Error{ErrorKind::usage,
                  fmt::format("{}: the variant {} is said to be locked, but no locked file belongs to it", model.key,
@@ -359,9 +359,9 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
     constexpr bool kComments = true;
     return read_manifest(Json::parse(text, nullptr, kThrow, kComments));
   } catch (const Fault& found) {
-    return fault(shown(found.message, kLongestFault));
+    return fault(truncated(found.message, kLongestFault));
   } catch (const nlohmann::json::exception& found) {
-    return fault(shown(found.what(), kLongestFault));
+    return fault(truncated(found.what(), kLongestFault));
   }
 }
 

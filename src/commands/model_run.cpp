@@ -39,16 +39,16 @@ std::string file_status(const ModelRun& model, std::size_t index, Purpose purpos
 
 }  // namespace
 
-std::vector<Planned> planned_of(const std::vector<ModelRun>& models) {
-  std::vector<Planned> wanted;
+std::vector<PlannedModel> models_to_fetch(const std::vector<ModelRun>& models) {
+  std::vector<PlannedModel> wanted;
   for (std::size_t i = 0; i < models.size(); ++i)
     if (models[i].snapshot && !models[i].error && !models[i].published)
       wanted.push_back({i, &*models[i].snapshot, &models[i].view});
   return wanted;
 }
 
-Workload workload_of(const std::vector<ModelRun>& models, const FetchPlan& plan) {
-  Workload work;
+ProgressPlan progress_plan_of(const std::vector<ModelRun>& models, const FetchPlan& plan) {
+  ProgressPlan work;
   for (const ModelRun& model : models) work.models.push_back(model.spec.key);
   for (const FetchJob& job : plan.jobs)
     work.files.push_back({.bytes = job.file.size, .done = job.staged, .models = job.models});
@@ -80,7 +80,7 @@ ModelReport report_of(const ModelRun& model, Purpose purpose, const std::string&
                      .duration_s = seconds(model.took),
                      .error = model.error,
                      .files = {}};
-  if (model.spec.filter.of_user) {
+  if (model.spec.filter.from_command_line) {
     report.include = model.spec.filter.include;
     report.exclude = model.spec.filter.exclude;
   }
@@ -113,14 +113,14 @@ ModelReport report_of(const ModelRun& model, Purpose purpose, const std::string&
   return report;
 }
 
-std::string plan_table(const std::vector<ModelRun>& models, const Place& place) {
+std::string plan_table(const std::vector<ModelRun>& models, const DryRunTarget& place) {
   Table table{.head = {"MODEL", "VARIANT", "COMMIT", "FILES", "SIZE", "TO FETCH", "REUSED"},
               .rows = {},
               .numbers = {3, 4, 5, 6},
               .yielding = {0}};
-  const std::vector<Planned> wanted = planned_of(models);
+  const std::vector<PlannedModel> wanted = models_to_fetch(models);
   std::string files;
-  for (const Planned& one : wanted) {
+  for (const PlannedModel& one : wanted) {
     const ModelRun& model = models[one.model];
     const FetchPlan plan = make_plan({&one, 1});
     std::map<Digest, std::int64_t> sizes;
@@ -128,22 +128,22 @@ std::string plan_table(const std::vector<ModelRun>& models, const Place& place) 
     std::int64_t size = 0;
     for (const auto& [blob, bytes] : sizes) size += bytes;
     const std::int64_t to_fetch = plan.bytes - plan.staged;
-    table.rows.push_back({model.spec.key, model.spec.filter.of_user ? "patterns" : model.spec.variant,
+    table.rows.push_back({model.spec.key, model.spec.filter.from_command_line ? "patterns" : model.spec.variant,
                           model.snapshot->commit.hex().substr(0, 12), std::to_string(model.snapshot->files.size()),
-                          megabytes(size), megabytes(to_fetch), megabytes(size - to_fetch)});
-    if (wanted.size() > 1 && !plan.jobs.empty()) files += loggable(model.spec.key) + "\n";
+                          format_bytes(size), format_bytes(to_fetch), format_bytes(size - to_fetch)});
+    if (wanted.size() > 1 && !plan.jobs.empty()) files += sanitize_for_log(model.spec.key) + "\n";
     for (const FetchJob& job : plan.jobs)
-      files += fmt::format("  {:>10}  {}{}\n", megabytes(job.file.size), loggable(job.file.path.text()),
+      files += fmt::format("  {:>10}  {}{}\n", format_bytes(job.file.size), sanitize_for_log(job.file.path.text()),
                            job.check_existing ? "  (there, to be verified)"
                            : job.staged > 0   ? "  (begun)"
                                               : "");
   }
   const FetchPlan all = make_plan(wanted);  // what two models share is fetched once
   const std::int64_t to_fetch = all.bytes - all.staged;
-  std::string last = fmt::format("{} to fetch into {}", megabytes(to_fetch), place.folder);
+  std::string last = fmt::format("{} to fetch into {}", format_bytes(to_fetch), place.folder);
   if (place.free)
-    last += to_fetch > *place.free ? fmt::format(", where only {} are free", megabytes(*place.free))
-                                   : fmt::format(", which leaves {} free", megabytes(*place.free - to_fetch));
+    last += to_fetch > *place.free ? fmt::format(", where only {} are free", format_bytes(*place.free))
+                                   : fmt::format(", which leaves {} free", format_bytes(*place.free - to_fetch));
   return table_text(table, place.columns) + files + last + "\n";
 }
 

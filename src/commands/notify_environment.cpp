@@ -11,9 +11,9 @@ constexpr const char* kTerminationLog = "/dev/termination-log";
 
 }  // namespace
 
-std::vector<std::string> announce(const RunReport& report, const Audience& audience, Console& console) {
+std::vector<std::string> notify_environment(const RunReport& report, const CiEnvironment& audience, Console& console) {
   std::vector<std::string> warnings;
-  if (Status told = fill_file_if_there(kTerminationLog, termination_message(report)); !told)
+  if (Status told = overwrite_existing(kTerminationLog, termination_message(report)); !told)
     warnings.push_back("the termination message is not written: " + told.error().message);
   if (!audience.step_summary.empty())
     if (Status told = append_to_file(audience.step_summary, step_summary(report)); !told)

@@ -19,9 +19,9 @@ namespace {
 constexpr auto kLongestWait = std::chrono::milliseconds(200);  // the live lines move five times a second
 
 /// What the hash threads ring and the waiting thread hears, beside signals.
-class Bell {
+class WakeupFd {
  public:
-  Bell() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  WakeupFd() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     if (!fd_) throw FatalError(io_error("make", "an eventfd", errno));
   }
   void ring() const { eventfd_write(fd_.get(), 1); }
@@ -38,20 +38,20 @@ class Bell {
 
 }  // namespace
 
-HashedFiles hash_files(std::span<const HashOrder> orders, const SignalFd& signals, Observer& observer,
+HashResults hash_files(std::span<const HashRequest> orders, const SignalFd& signals, Observer& observer,
                        TimePoint deadline) {
-  HashedFiles result{.answers = std::vector<HashAnswer>(orders.size())};
+  HashResults result{.answers = std::vector<HashResult>(orders.size())};
   std::vector<std::size_t> queue(orders.size());  // from the back
   std::iota(queue.begin(), queue.end(), std::size_t{0});
   std::stable_sort(queue.begin(), queue.end(),
                    [&](std::size_t a, std::size_t b) { return orders[a].size < orders[b].size; });
-  Workload work;
-  for (const HashOrder& order : orders) work.files.push_back({.bytes = order.size, .models = {}});
+  ProgressPlan work;
+  for (const HashRequest& order : orders) work.files.push_back({.bytes = order.size, .models = {}});
 
-  const Bell bell;
+  const WakeupFd bell;
   const std::size_t threads = std::max(1U, std::thread::hardware_concurrency());
   Hasher hasher([&] { bell.ring(); }, threads);
-  std::map<HashTicket, std::size_t> open;
+  std::map<HashJobId, std::size_t> open;
   observer.planned(std::move(work), Clock::now());
   while (!queue.empty() || !open.empty()) {
     while (!queue.empty() && open.size() < 4 * threads) {  // enough for small files not to wait for this loop
@@ -63,7 +63,7 @@ HashedFiles hash_files(std::span<const HashOrder> orders, const SignalFd& signal
         observer.file_done(index, FileEnd::given_up, 0);
         continue;
       }
-      const HashTicket ticket = hasher.open(std::move(*fd), orders[index].size, orders[index].kind, AfterHash::nothing);
+      const HashJobId ticket = hasher.open(std::move(*fd), orders[index].size, orders[index].kind, AfterHash::nothing);
       open.emplace(ticket, index);
       hasher.advance(ticket, orders[index].size);
     }
@@ -77,15 +77,15 @@ HashedFiles hash_files(std::span<const HashOrder> orders, const SignalFd& signal
     }
     const TimePoint now = Clock::now();
     if (now >= observer.due()) {
-      std::vector<FileAtWork> at_work;
-      at_work.reserve(open.size());
+      std::vector<ActiveFile> active_files;
+      active_files.reserve(open.size());
       for (const auto& [ticket, index] : open)
-        at_work.push_back({.file = index, .activity = Activity::verifying, .done = hasher.progress(ticket)});
-      observer.show(at_work, 0, now);
+        active_files.push_back({.file = index, .activity = Activity::verifying, .done = hasher.progress(ticket)});
+      observer.show(active_files, 0, now);
     }
     result.signal = signals.read();
     result.out_of_time = now >= deadline;
-    if (result.signal) signals.end_at_next();
+    if (result.signal) signals.exit_immediately_on_next_signal();
     if (result.signal || result.out_of_time) break;
   }
   observer.finished();

@@ -25,8 +25,8 @@ Digest digest_of(std::string_view bytes, DigestKind kind) {
 
 /// Of a listing that `check_listing` has seen: those of the cache have been checked by their readers.
 Result<ResolvedSnapshot> snapshot_of(const ModelSpec& wanted, const CommitId& commit, Listing listing,
-                                     const Indexes& indexes) {
-  const ModelSpec spec = settled(wanted, listing);
+                                     const ShardIndexes& indexes) {
+  const ModelSpec spec = with_available_variant(wanted, listing);
   auto files = select_files(listing, spec, indexes);
   if (!files) return files.error();
   if (Status locked = apply_lock(*files, spec); !locked) return locked.error();
@@ -39,7 +39,7 @@ Result<ResolvedSnapshot> snapshot_of(const ModelSpec& wanted, const CommitId& co
 /// that of its pointer, whose text is known.
 Result<ResolvedSnapshot> locked_snapshot(const ModelSpec& spec, const CommitId& commit,
                                          std::vector<RemoteFile> listing) {
-  if (spec.lock.empty()) return nothing_selected(spec);
+  if (spec.lock.empty()) return nothing_selected_error(spec);
   ResolvedSnapshot snapshot{spec, commit, locked_files(spec), std::move(listing)};
   if (Status whole = check_openvino(snapshot.files, spec); !whole) return whole.error();
   if (!spec.whole_commit || !snapshot.listing.empty()) return snapshot;
@@ -50,30 +50,30 @@ Result<ResolvedSnapshot> locked_snapshot(const ModelSpec& spec, const CommitId& 
 }
 
 /// Those indexes that are in the cache, whole.
-Indexes cached_indexes(const ModelSpec& spec, const CommitId& commit, const Cache& cache,
+ShardIndexes cached_indexes(const ModelSpec& spec, const CommitId& commit, const Cache& cache,
                        const std::vector<RemoteFile>& wanted) {
-  Indexes indexes;
+  ShardIndexes indexes;
   for (const RemoteFile& file : wanted) {
-    const auto text = read_file(cache.content(spec.repo, commit, file).path, kLargestIndex);
+    const auto text = read_file(cache.content(spec.repo, commit, file).path, kMaxIndexSize);
     if (!text || digest_of(*text, file.blob.kind()) != file.blob) continue;
-    if (auto shards = parse_index(*text, file.path, spec.repo.text())) indexes.emplace(file.path, std::move(*shards));
+    if (auto shards = parse_shard_index(*text, file.path, spec.repo.text())) indexes.emplace(file.path, std::move(*shards));
   }
   return indexes;
 }
 
-std::optional<Local> with_commit(const ModelSpec& spec, const CommitId& commit, const Cache& cache, Network network) {
+std::optional<LocalResolution> with_commit(const ModelSpec& spec, const CommitId& commit, const Cache& cache, Network network) {
   auto record = cache.record(spec.repo, commit);
   Listing listing;
   if (record) listing.files = record->listing;
-  if (spec.fully_locked) return Local{locked_snapshot(spec, commit, std::move(listing.files)), std::move(record)};
+  if (spec.fully_locked) return LocalResolution{locked_snapshot(spec, commit, std::move(listing.files)), std::move(record)};
   if (listing.files.empty())
     if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);
   if (listing.files.empty()) return std::nullopt;
-  const auto wanted = deciding_indexes(listing, settled(spec, listing));
-  const Indexes indexes = cached_indexes(spec, commit, cache, wanted);
+  const auto wanted = required_indexes(listing, with_available_variant(spec, listing));
+  const ShardIndexes indexes = cached_indexes(spec, commit, cache, wanted);
   // Who may not ask goes by the names; an index that is missing or damaged is found as such.
   if (indexes.size() < wanted.size() && network == Network::allowed) return std::nullopt;
-  return Local{snapshot_of(spec, commit, std::move(listing), indexes), std::move(record)};
+  return LocalResolution{snapshot_of(spec, commit, std::move(listing), indexes), std::move(record)};
 }
 
 Error offline_missing(const ModelSpec& spec, std::string_view what) {
@@ -83,14 +83,14 @@ Error offline_missing(const ModelSpec& spec, std::string_view what) {
 }
 
 /// An index that is to be read, and the endpoints that gave wrong bytes for it.
-struct Unread {
+struct PendingIndex {
   RemoteFile file;
   std::set<std::size_t> wrong{};
   std::size_t tries{0};
 };
 
 /// One model on its way through the waves of queries.
-struct Progress {
+struct ModelResolution {
   const ModelSpec* spec;
   std::optional<CommitId> commit;
   std::string by{};
@@ -99,9 +99,9 @@ struct Progress {
   std::size_t text{0};            // bytes of them
   Listing listing;
   std::size_t listed_by{0};      // the endpoint
-  std::vector<Unread> unread{};  // indexes that decide which files are wanted
-  Indexes indexes{};
-  std::set<std::size_t> useless{};     // endpoints whose answers are of no use
+  std::vector<PendingIndex> unread{};  // indexes that decide which files are wanted
+  ShardIndexes indexes{};
+  std::set<std::size_t> excluded_endpoints{};     // endpoints whose answers are of no use
   std::optional<Error> first_fault{};  // of those
   std::optional<Result<ResolvedSnapshot>> result;
 
@@ -123,12 +123,12 @@ class Resolver {
       models_.push_back({.spec = &spec, .commit = spec.revision.commit(), .listing = {}, .result = {}});
   }
 
-  std::vector<Resolved> run() {
-    for (Progress& model : models_)
+  std::vector<RemoteResolution> run() {
+    for (ModelResolution& model : models_)
       if (!model.commit) ask_commit(model);
-    while (ask([&](Progress& model, const Reply& reply) { use_commit(model, reply); })) {
+    while (ask([&](ModelResolution& model, const Reply& reply) { use_commit(model, reply); })) {
     }
-    for (Progress& model : models_) {
+    for (ModelResolution& model : models_) {
       if (model.result) continue;
       if (auto local = with_commit(*model.spec, *model.commit, cache_, Network::allowed))
         model.result = std::move(local->snapshot);
@@ -136,13 +136,13 @@ class Resolver {
         ask_page(model, std::nullopt);
     }
     do {
-      while (ask([&](Progress& model, const Reply& reply) { use_page(model, reply); })) {
+      while (ask([&](ModelResolution& model, const Reply& reply) { use_page(model, reply); })) {
       }
       while (read_indexes()) {
       }
     } while (!select());
-    std::vector<Resolved> results;
-    for (Progress& model : models_) results.push_back({std::move(*model.result), std::move(model.by)});
+    std::vector<RemoteResolution> results;
+    for (ModelResolution& model : models_) results.push_back({std::move(*model.result), std::move(model.by)});
     return results;
   }
 
@@ -151,8 +151,8 @@ class Resolver {
   template <class Use>
   bool ask(Use use) {
     std::vector<Query> queries;
-    std::vector<Progress*> asked;
-    for (Progress& model : models_) {
+    std::vector<ModelResolution*> asked;
+    for (ModelResolution& model : models_) {
       if (model.asked.empty()) continue;
       const std::string& repo = model.spec->repo.text();
       queries.push_back({{.object = repo, .repo = repo}, model.asked});
@@ -164,45 +164,45 @@ class Resolver {
     return true;
   }
 
-  void ask_commit(Progress& model) const {
+  void ask_commit(ModelResolution& model) const {
     for (std::size_t i = 0; i < endpoints_.size(); ++i)
-      if (!model.useless.contains(i))
+      if (!model.excluded_endpoints.contains(i))
         model.asked.push_back({i, endpoints_[i].hub.info(model.spec->repo, model.spec->revision)});
   }
 
-  void use_commit(Progress& model, const Reply& reply) {
+  void use_commit(ModelResolution& model, const Reply& reply) {
     const Source source = std::exchange(model.asked, {})[reply.source];
     if (reply.error) return fail(model, *reply.error);
     const auto commit = parse_info(reply.body, model.spec->repo.text());
     if (commit) {
       model.commit = *commit;
       model.by = endpoints_[source.endpoint].name();
-    } else if (sort_out(model, source.endpoint, commit.error())) {
+    } else if (exclude_endpoint(model, source.endpoint, commit.error())) {
       ask_commit(model);
     }
   }
 
   /// The next page of a listing, or the first one of any other endpoint; those have two ways to ask.
-  void ask_page(Progress& model, const std::optional<Source>& next) const {
+  void ask_page(ModelResolution& model, const std::optional<Source>& next) const {
     if (next) model.asked.push_back(*next);
     for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-      if (model.useless.contains(i) || (next && next->endpoint == i)) continue;
+      if (model.excluded_endpoints.contains(i) || (next && next->endpoint == i)) continue;
       model.asked.push_back({i, endpoints_[i].hub.tree(model.spec->repo, *model.commit)});
       model.asked.push_back({i, endpoints_[i].hub.blobs(model.spec->repo, *model.commit), true});
     }
   }
 
-  void use_page(Progress& model, const Reply& reply) {
+  void use_page(ModelResolution& model, const Reply& reply) {
     const std::vector<Source> asked = std::exchange(model.asked, {});
     const Source& source = asked[reply.source];
     if (reply.error) return fail(model, *reply.error);
     if (source.endpoint != asked.front().endpoint && !model.pages.empty())
-      model.useless.insert(asked.front().endpoint);  // it broke off; else two such would take turns for ever
+      model.excluded_endpoints.insert(asked.front().endpoint);  // it broke off; else two such would take turns for ever
     if (reply.source > 0) model.begin_listing();     // of another endpoint
     if (Status good = read_page(model, reply, source); !good) ask_others(model, source.endpoint, good.error());
   }
 
-  Status read_page(Progress& model, const Reply& reply, const Source& source) {
+  Status read_page(ModelResolution& model, const Reply& reply, const Source& source) {
     const std::string& object = model.spec->repo.text();
     auto listing = source.substitute ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
     if (!listing) return listing.error();
@@ -223,7 +223,7 @@ class Resolver {
     }
     if (Status possible = check_listing(model.listing, object); !possible) return possible;
     std::int64_t sum = 0;
-    for (RemoteFile& file : deciding_indexes(model.listing, settled(*model.spec, model.listing))) {
+    for (RemoteFile& file : required_indexes(model.listing, with_available_variant(*model.spec, model.listing))) {
       sum += file.size;
       model.unread.push_back({std::move(file)});
     }
@@ -237,12 +237,12 @@ class Resolver {
   /// A few at a time: they are read into memory. Wrong bytes are asked for once more, and at each endpoint.
   bool read_indexes() {
     std::vector<Query> queries;
-    std::vector<std::pair<Progress*, Unread>> asked;
-    for (Progress& model : models_) {
+    std::vector<std::pair<ModelResolution*, PendingIndex>> asked;
+    for (ModelResolution& model : models_) {
       if (model.result) continue;
       const RepoId& repo = model.spec->repo;
       while (!model.unread.empty() && queries.size() < kIndexesAtOnce) {
-        Unread index = std::move(model.unread.back());
+        PendingIndex index = std::move(model.unread.back());
         model.unread.pop_back();
         auto sources =
             sources_at(endpoints_, [&](const Hub& hub) { return hub.resolve(repo, *model.commit, index.file.path); });
@@ -260,7 +260,7 @@ class Resolver {
     return true;
   }
 
-  void use_index(Progress& model, Unread index, const std::vector<Source>& sources, const Reply& reply) const {
+  void use_index(ModelResolution& model, PendingIndex index, const std::vector<Source>& sources, const Reply& reply) const {
     if (model.result) return;
     if (reply.error) return fail(model, *reply.error);
     const RemoteFile& file = index.file;
@@ -273,7 +273,7 @@ class Resolver {
                                       file.path.text(), found.hex(), file.blob.hex()),
                           {}});
     }
-    auto shards = parse_index(reply.body, file.path, model.spec->repo.text());
+    auto shards = parse_shard_index(reply.body, file.path, model.spec->repo.text());
     if (shards)
       model.indexes.emplace(file.path, std::move(*shards));
     else
@@ -283,7 +283,7 @@ class Resolver {
   /// What the models want of their listings. Whether no endpoint is left to ask for a better one.
   bool select() {
     bool done = true;
-    for (Progress& model : models_) {
+    for (ModelResolution& model : models_) {
       if (model.result) continue;
       auto snapshot = snapshot_of(*model.spec, *model.commit, std::move(model.listing), model.indexes);
       if (!snapshot) {
@@ -298,7 +298,7 @@ class Resolver {
   }
 
   /// Why this listing is not read any further, or nullptr.
-  static const char* endless(const Progress& model, const std::optional<Url>& next) {
+  static const char* endless(const ModelResolution& model, const std::optional<Url>& next) {
     if (model.listing.files.size() + model.listing.masked.size() > kMostFiles)
       return "the listing has more than 200,000 files";
     if (model.text > kMostText) return "the listing is larger than 64 MiB";
@@ -308,26 +308,26 @@ class Resolver {
   }
 
   /// This endpoint's answers are of no use for the model. Whether there are others to ask.
-  bool sort_out(Progress& model, std::size_t endpoint, const Error& error) const {
-    model.useless.insert(endpoint);
+  bool exclude_endpoint(ModelResolution& model, std::size_t endpoint, const Error& error) const {
+    model.excluded_endpoints.insert(endpoint);
     if (!model.first_fault) {
       model.first_fault = error;
       if (endpoints_.size() > 1) model.first_fault->message += fmt::format(" (from {})", endpoints_[endpoint].name());
     }
-    if (model.useless.size() < endpoints_.size()) return true;
+    if (model.excluded_endpoints.size() < endpoints_.size()) return true;
     model.result = *model.first_fault;
     return false;
   }
 
   /// For the listing.
-  void ask_others(Progress& model, std::size_t but, const Error& error) const {
-    if (!sort_out(model, but, error)) return;
+  void ask_others(ModelResolution& model, std::size_t but, const Error& error) const {
+    if (!exclude_endpoint(model, but, error)) return;
     model.begin_listing();
     ask_page(model, std::nullopt);
   }
 
   /// No endpoint has an answer. One that had one of no use is the better reason, but for a fault that may pass.
-  static void fail(Progress& model, const Error& error) {
+  static void fail(ModelResolution& model, const Error& error) {
     const bool is_answer = disposition(error.kind) == Disposition::fail_item;
     model.result = is_answer ? model.first_fault.value_or(error) : error;
   }
@@ -335,25 +335,25 @@ class Resolver {
   const Cache& cache_;
   const std::vector<HubEndpoint>& endpoints_;
   Fetcher& fetcher_;
-  std::vector<Progress> models_;
+  std::vector<ModelResolution> models_;
 };
 
 }  // namespace
 
-std::optional<Local> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network) {
+std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network) {
   const bool offline = network == Network::forbidden;
   auto commit = spec.revision.commit();
   if (!commit && offline) commit = cache.ref(spec.repo, spec.revision.text());
   if (commit) {
     auto local = with_commit(spec, *commit, cache, network);
     if (local || !offline) return local;
-    return Local{offline_missing(spec, fmt::format("the list of files at {}", commit->hex().substr(0, 12)))};
+    return LocalResolution{offline_missing(spec, fmt::format("the list of files at {}", commit->hex().substr(0, 12)))};
   }
   if (!offline) return std::nullopt;
-  return Local{offline_missing(spec, fmt::format("revision {}", spec.revision.text()))};
+  return LocalResolution{offline_missing(spec, fmt::format("revision {}", spec.revision.text()))};
 }
 
-std::vector<Resolved> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
+std::vector<RemoteResolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
                                        const std::vector<HubEndpoint>& endpoints, Fetcher& fetcher) {
   return Resolver(specs, cache, endpoints, fetcher).run();
 }

@@ -17,11 +17,11 @@ constexpr std::size_t kLargestManifest = 64 * 1024 * 1024;
 
 /// A file is replaced whole. What is no file is written to: /dev/null shall not become one.
 Status put(const std::string& path, const std::string& text) {
-  const auto there = facts(path);
+  const auto there = stat_path(path);
   if (there && !there->is_file && !there->is_folder) return append_to_file(path, text);
-  const Folder folder(canonical_path(parent_of(path)));
+  const Directory folder(canonical_path(parent_path(path)));
   const std::string name = path.substr(path.find_last_of('/') + 1);
-  Status written = make_folders(folder.path());
+  Status written = create_directories(folder.path());
   if (written) written = folder.write_atomically(folder.path() + "/" + name, text, folder.path());
   return written;
 }
@@ -39,7 +39,7 @@ Session::Session(const Options& of_run, const SignalFd& of_process, std::ostream
       begun(Clock::now()),
       log(console, options.log_level, options.log_format),
       observer(make_progress(options.progress, console, log)),
-      cache(options.cache_dir, options.views) {}
+      cache(options.cache_dir, options.legacy_dirs) {}
 
 Result<Manifest> Session::manifest() const {
   std::string text(built_in_manifest_text());
@@ -58,31 +58,31 @@ Result<std::vector<ModelSpec>> Session::select() const {
   if (!known) return known.error();
   auto specs = select_models(*known, options.models, options.variant, options.patterns);
   if (!specs) return specs.error();
-  if (Status refs = check_refs(*specs); !refs) return refs.error();
+  if (Status refs = check_ref_conflicts(*specs); !refs) return refs.error();
   return specs;
 }
 
-void Session::warn_of(const std::vector<ModelSpec>& specs) {
+void Session::log_warnings(const std::vector<ModelSpec>& specs) {
   for (const ModelSpec& spec : specs) {
-    warn_of_variant(spec);
+    log_variant_warning(spec);
     if (!spec.revision.commit())
       log.warning(
           fmt::format("{} is not pinned: revision {} may change from run to run", spec.key, spec.revision.text()));
   }
 }
 
-void Session::warn_of_variant(const ModelSpec& spec) {
-  if (spec.variant != spec.variant_requested && !spec.filter.of_user)
+void Session::log_variant_warning(const ModelSpec& spec) {
+  if (spec.variant != spec.variant_requested && !spec.filter.from_command_line)
     log.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested, spec.variant));
 }
 
-void Session::settle(ModelSpec& spec, const ResolvedSnapshot& snapshot) {
+void Session::update_variant(ModelSpec& spec, const ResolvedSnapshot& snapshot) {
   if (spec.variant == snapshot.spec.variant) return;
   spec.variant = snapshot.spec.variant;
-  warn_of_variant(spec);
+  log_variant_warning(spec);
 }
 
-void Session::tell(const Error& error) {
+void Session::log_error(const Error& error) {
   log.error(error.message);
   if (!error.hint.empty()) log.error("hint: " + error.hint);
 }
@@ -101,19 +101,19 @@ RunReport Session::begin_report() const {
   return report;
 }
 
-int Session::refuse(const Error& error) {
-  tell(error);
+int Session::fail_run(const Error& error) {
+  log_error(error);
   RunReport report = begin_report();
   report.error = error;
   return finish(report);
 }
 
 int Session::finish(const RunReport& report) {
-  for (const std::string& warning : announce(report, options.audience, console)) log.warning(warning);
+  for (const std::string& warning : notify_environment(report, options.audience, console)) log.warning(warning);
   const auto space = disk_space(options.cache_dir);
-  const Surroundings around{.free = space ? std::optional(space->bytes) : std::nullopt,
+  const RunContext around{.free = space ? std::optional(space->bytes) : std::nullopt,
                             .summary = write_summary(report)};
-  for (const ClosingLine& line : closing_lines(report, around))
+  for (const SummaryLine& line : closing_lines(report, around))
     line.is_error ? log.error(line.text) : log.info(line.text);
   // A sync of gigabytes may be under way in a hash thread: whoever asked us to stop shall not wait for it.
   if (report.signal) std::_Exit(exit_code(report));
@@ -121,7 +121,7 @@ int Session::finish(const RunReport& report) {
 }
 
 std::string Session::write_summary(const RunReport& report) {
-  const std::string text = summary_text(report);
+  const std::string text = serialize_summary(report);
   if (options.summary == "-") {
     out << text << std::flush;
     return {};

@@ -21,13 +21,13 @@ namespace {
 
 constexpr std::string_view kMend = "model-prep verify --repair fetches it";
 
-bool is_unchanged(const FileFacts& before, const FileFacts& now) {
+bool is_unchanged(const FileInfo& before, const FileInfo& now) {
   return before.is_same_file(now) && before.size == now.size && before.mtime_ns == now.mtime_ns;
 }
 
-std::int64_t bytes_of(const std::vector<HashOrder>& orders) {
+std::int64_t bytes_of(const std::vector<HashRequest>& orders) {
   std::int64_t bytes = 0;
-  for (const HashOrder& order : orders) bytes += order.size;
+  for (const HashRequest& order : orders) bytes += order.size;
   return bytes;
 }
 
@@ -35,7 +35,7 @@ std::int64_t bytes_of(const std::vector<HashOrder>& orders) {
 Error unjudged(const ModelSpec& spec, const Cache& cache, const Error& error) {
   if (error.kind != ErrorKind::offline_missing) return error;
   const auto commit = spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
-  if (!commit || !own_facts(cache.layout(spec.repo).snapshot(spec.repo, *commit)))
+  if (!commit || !lstat_path(cache.layout(spec.repo).snapshot(spec.repo, *commit)))
     return {error.kind, fmt::format("{} is not in the cache at revision {}", spec.repo.text(), spec.revision.text()),
             std::string(kMend)};
   return {error.kind,
@@ -75,7 +75,7 @@ void Verify::check(const std::vector<Model*>& models) {
 
 void Verify::look(Model& model) const {
   const RepoId& repo = model.spec.repo;
-  session_.cache.adopt(repo, Cache::Writing::forbidden);
+  session_.cache.adopt_existing(repo, Cache::Writing::forbidden);
   model.error.reset();
   model.faults.clear();
   auto local = resolve_locally(model.spec, session_.cache, Network::forbidden);
@@ -84,8 +84,8 @@ void Verify::look(Model& model) const {
     return;
   }
   model.snapshot = std::move(*local->snapshot);
-  session_.settle(model.spec, *model.snapshot);
-  if (!own_facts(folder_of(model))) {  // a lock knows its files without a cache
+  session_.update_variant(model.spec, *model.snapshot);
+  if (!lstat_path(folder_of(model))) {  // a lock knows its files without a cache
     model.error = unjudged(model.spec, session_.cache, {ErrorKind::offline_missing, {}, {}});
     return;
   }
@@ -95,13 +95,13 @@ void Verify::look(Model& model) const {
 }
 
 void Verify::hash(const std::vector<Model*>& models) {
-  std::vector<HashOrder> orders;
-  std::vector<FileFacts> facts_then;
+  std::vector<HashRequest> orders;
+  std::vector<FileInfo> facts_then;
   std::set<std::string> ordered;
   for (const Model* model : models) {
     for (std::size_t i = 0; !model->error && i < model->contents.size(); ++i) {
       const std::string& path = model->contents[i];
-      const auto now = path.empty() ? std::nullopt : facts(path);
+      const auto now = path.empty() ? std::nullopt : stat_path(path);
       if (!now || !ordered.insert(path).second) continue;
       const auto known = hashed_.find(path);
       if (known != hashed_.end() && !known->second.answer.error && is_unchanged(known->second.facts, *now)) continue;
@@ -110,10 +110,10 @@ void Verify::hash(const std::vector<Model*>& models) {
     }
   }
   if (orders.empty()) return;
-  session_.log.info(fmt::format("hashing {} in {} files", megabytes(bytes_of(orders)), orders.size()));
+  session_.log.info(fmt::format("hashing {} in {} files", format_bytes(bytes_of(orders)), orders.size()));
   const TimePoint deadline =
       session_.options.deadline ? session_.begun + std::chrono::seconds(*session_.options.deadline) : TimePoint::max();
-  HashedFiles hashed = hash_files(orders, session_.signals, *session_.observer, deadline);
+  HashResults hashed = hash_files(orders, session_.signals, *session_.observer, deadline);
   signal_ = hashed.signal;
   for (std::size_t i = 0; i < orders.size(); ++i) {
     bytes_ += hashed.answers[i].sha256 ? orders[i].size : 0;
@@ -123,7 +123,7 @@ void Verify::hash(const std::vector<Model*>& models) {
   const Error stopped =
       signal_ ? Error{ErrorKind::interrupted, *signal_ == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM", {}}
               : Error{ErrorKind::deadline, "the deadline has passed", {}};
-  session_.tell(stopped);
+  session_.log_error(stopped);
   for (Model* model : models) {
     const bool whole = std::all_of(model->contents.begin(), model->contents.end(), [&](const std::string& path) {
       const auto at = hashed_.find(path);
@@ -138,17 +138,17 @@ void Verify::judge(Model& model) const {
     const RemoteFile& file = model.snapshot->files[i];
     const auto hashed = hashed_.find(model.contents[i]);
     if (hashed == hashed_.end()) continue;
-    const HashAnswer& answer = hashed->second.answer;
+    const HashResult& answer = hashed->second.answer;
     const std::string object = fmt::format("{} {}", model.spec.repo.text(), file.path.text());
     if (answer.error) {
-      model.faults.push_back({.kind = FaultKind::unreadable,
+      model.faults.push_back({.kind = CacheFaultKind::unreadable,
                               .path = hashed->first,
                               .message = fmt::format("{}: {}", object, answer.error->message),
                               .file = i,
                               .error = answer.error->kind});
       continue;
     }
-    const auto wrong = judge_hash(answer, {.object = object,
+    const auto wrong = check_digests(answer, {.object = object,
                                            .blob = file.blob,
                                            .expected_sha256 = file.expected_sha256,
                                            .size = file.size,
@@ -156,8 +156,8 @@ void Verify::judge(Model& model) const {
     if (!wrong) continue;
     const Digest& found = file.blob.kind() == DigestKind::git_sha1 ? *answer.git_sha1 : *answer.sha256;
     const bool by_lock = found == file.blob;  // then it is the lock's second digest that differs
-    model.faults.push_back({.kind = FaultKind::damaged,
-                            .remedy = Remedy::forget,
+    model.faults.push_back({.kind = CacheFaultKind::damaged,
+                            .remedy = Remedy::rehash,
                             .path = hashed->first,
                             .message = wrong->message,
                             .expected = by_lock ? file.expected_sha256->hex() : file.blob.hex(),
@@ -169,8 +169,8 @@ void Verify::judge(Model& model) const {
 
 void Verify::tell(const Model& model) {
   if (model.error && session_.options.repair) return session_.log.error(model.error->message);  // its hint is under way
-  if (model.error) return session_.tell(*model.error);
-  for (const Fault& fault : model.faults)
+  if (model.error) return session_.log_error(*model.error);
+  for (const CacheFault& fault : model.faults)
     if (told_.insert(fault.message).second) session_.log.error(fault.message);
   if (model.good())
     session_.log.info(
@@ -185,24 +185,24 @@ void Verify::prepare(Model& model) {
   const auto warn = [&](const Status& done) {
     if (!done) session_.log.warning(done.error().message);
   };
-  for (const Fault& fault : model.faults) {
-    const auto own = own_facts(fault.path);
+  for (const CacheFault& fault : model.faults) {
+    const auto own = lstat_path(fault.path);
     switch (fault.remedy) {
       case Remedy::download: break;
-      case Remedy::forget: damaged.insert(model.snapshot->files[*fault.file].blob); break;
-      case Remedy::allow:
+      case Remedy::rehash: damaged.insert(model.snapshot->files[*fault.file].blob); break;
+      case Remedy::chmod:
         if (own) warn(cache.folder(repo).allow(fault.path, missing_bits(*own, umask_)));
         break;
-      case Remedy::aside:
+      case Remedy::quarantine:
         if (!own) break;  // of another model in this repository, and so gone
-        const auto moved = cache.set_aside(repo, fault.path);
+        const auto moved = cache.quarantine(repo, fault.path);
         if (moved)
           session_.log.warning(fmt::format("{} is out of the way now, as {}", fault.path, *moved));
         else
           session_.log.warning(moved.error().message);
     }
   }
-  if (!damaged.empty()) warn(cache.forget(repo, model.snapshot->commit, damaged));
+  if (!damaged.empty()) warn(cache.distrust(repo, model.snapshot->commit, damaged));
 }
 
 void Verify::repair() {
@@ -230,7 +230,7 @@ void Verify::repair() {
   }
   for (const Model& model : models_)
     if (model.good())
-      for (const std::string& warning : session_.cache.link_views(model.spec.repo)) session_.log.warning(warning);
+      for (const std::string& warning : session_.cache.link_legacy_dirs(model.spec.repo)) session_.log.warning(warning);
 }
 
 std::string Verify::folder_of(const Model& model) const {
@@ -260,7 +260,7 @@ ModelReport Verify::report_of(const Model& model) const {
     const auto hashed = i < model.contents.size() ? hashed_.find(model.contents[i]) : hashed_.end();
     if (hashed != hashed_.end() && hashed->second.answer.sha256) file.sha256 = hashed->second.answer.sha256->hex();
   }
-  for (const Fault& fault : model.faults) {
+  for (const CacheFault& fault : model.faults) {
     if (!fault.file || *fault.file >= report.files.size()) continue;
     FileReport& file = report.files[*fault.file];
     file.status = "failed";
@@ -270,22 +270,22 @@ ModelReport Verify::report_of(const Model& model) const {
   return report;
 }
 
-std::vector<ServiceReport> Verify::ask() const {
-  std::vector<Sought> sought;
+std::vector<ConsumerReport> Verify::ask() const {
+  std::vector<LocatedModel> sought;
   for (const Model& model : models_)
     if (model.snapshot)
       sought.push_back(
           {&*model.snapshot, canonical_path(session_.cache.layout(model.spec.repo).repo(model.spec.repo))});
-  return ask_services(session_.options, sought);
+  return check_consumers(session_.options, sought);
 }
 
 int run_verify(Session& session) {
   auto specs = session.select();
-  if (!specs) return session.refuse(specs.error());
-  session.warn_of(*specs);
+  if (!specs) return session.fail_run(specs.error());
+  session.log_warnings(*specs);
   Verify verify(session);
   const RunReport report = verify.run(std::move(*specs));
-  for (const ServiceReport& service : *report.services) {
+  for (const ConsumerReport& service : *report.services) {
     std::vector<std::string> elsewhere;  // what is wrong in the cache itself has been told
     for (const auto& missing : service.missing)
       if (missing.elsewhere) elsewhere.push_back(missing.key);
@@ -294,7 +294,7 @@ int run_verify(Session& session) {
                                       fmt::join(elsewhere, ", "), service.advice));
   }
   if (session.options.summary != "-")
-    session.out << services_table(*report.services, terminal_columns(STDOUT_FILENO)) << std::flush;
+    session.out << consumers_table(*report.services, terminal_columns(STDOUT_FILENO)) << std::flush;
   const bool unmended = std::any_of(report.models.begin(), report.models.end(),
                                     [](const ModelReport& model) { return !model.faults.empty(); });
   if (unmended && !session.options.repair) session.log.error("hint: model-prep verify --repair mends what is wrong");

@@ -4,39 +4,39 @@
 namespace model_prep {
 namespace {
 
-ErrorKind error_kind(FaultKind kind) {
+ErrorKind error_kind(CacheFaultKind kind) {
   switch (kind) {
-    case FaultKind::missing:
-    case FaultKind::dangling:
-    case FaultKind::ref:
-    case FaultKind::listing: return ErrorKind::offline_missing;
-    case FaultKind::damaged: return ErrorKind::digest_mismatch;
-    case FaultKind::mode: return ErrorKind::permission;
-    case FaultKind::misdirected:
-    case FaultKind::unreadable:
-    case FaultKind::foreign: return ErrorKind::io;
+    case CacheFaultKind::missing:
+    case CacheFaultKind::dangling:
+    case CacheFaultKind::ref:
+    case CacheFaultKind::listing: return ErrorKind::offline_missing;
+    case CacheFaultKind::damaged: return ErrorKind::digest_mismatch;
+    case CacheFaultKind::mode: return ErrorKind::permission;
+    case CacheFaultKind::misdirected:
+    case CacheFaultKind::unreadable:
+    case CacheFaultKind::foreign: return ErrorKind::io;
   }
   return ErrorKind::io;
 }
 
 }  // namespace
 
-std::string_view name(FaultKind kind) {
+std::string_view name(CacheFaultKind kind) {
   switch (kind) {
-    case FaultKind::missing: return "missing";
-    case FaultKind::dangling: return "dangling";
-    case FaultKind::misdirected: return "misdirected";
-    case FaultKind::damaged: return "damaged";
-    case FaultKind::unreadable: return "unreadable";
-    case FaultKind::ref: return "ref";
-    case FaultKind::listing: return "listing";
-    case FaultKind::mode: return "mode";
-    case FaultKind::foreign: return "foreign";
+    case CacheFaultKind::missing: return "missing";
+    case CacheFaultKind::dangling: return "dangling";
+    case CacheFaultKind::misdirected: return "misdirected";
+    case CacheFaultKind::damaged: return "damaged";
+    case CacheFaultKind::unreadable: return "unreadable";
+    case CacheFaultKind::ref: return "ref";
+    case CacheFaultKind::listing: return "listing";
+    case CacheFaultKind::mode: return "mode";
+    case CacheFaultKind::foreign: return "foreign";
   }
   return "missing";
 }
 
-Error error_of(const Fault& fault) {
+Error error_of(const CacheFault& fault) {
   return {fault.error.value_or(error_kind(fault.kind)), fault.message, "model-prep verify --repair mends it"};
 }
 

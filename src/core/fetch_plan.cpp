@@ -9,15 +9,15 @@
 namespace model_prep {
 
 bool SnapshotView::satisfied() const {
-  return refs_right && tree_right && recorded && std::all_of(files.begin(), files.end(), [](const FileView& file) {
+  return refs_correct && tree_correct && recorded && std::all_of(files.begin(), files.end(), [](const FileView& file) {
            return file.state == BlobState::trusted && file.linked;
          });
 }
 
-FetchPlan make_plan(std::span<const Planned> wanted) {
+FetchPlan make_plan(std::span<const PlannedModel> wanted) {
   FetchPlan plan;
   std::map<std::pair<RepoId, Digest>, std::size_t> seen;
-  for (const Planned& one : wanted) {
+  for (const PlannedModel& one : wanted) {
     for (std::size_t i = 0; i < one.snapshot->files.size(); ++i) {
       const RemoteFile& file = one.snapshot->files[i];
       const FileView& view = one.view->files[i];
@@ -44,7 +44,7 @@ FetchPlan make_plan(std::span<const Planned> wanted) {
   return plan;
 }
 
-std::vector<std::string> refs_of(const ModelSpec& spec, const CommitId& commit) {
+std::vector<std::string> refs_to_write(const ModelSpec& spec, const CommitId& commit) {
   std::vector<std::string> refs = {commit.hex()};
   const auto add = [&](const std::string& name) {
     if (std::find(refs.begin(), refs.end(), name) == refs.end()) refs.push_back(name);
@@ -54,7 +54,7 @@ std::vector<std::string> refs_of(const ModelSpec& spec, const CommitId& commit) 
   return refs;
 }
 
-Status check_refs(std::span<const ModelSpec> specs) {
+Status check_ref_conflicts(std::span<const ModelSpec> specs) {
   std::map<std::pair<RepoId, std::string>, const ModelSpec*> claims;
   for (const ModelSpec& spec : specs) {
     for (const std::string& ref : {spec.ref, spec.revision.text()}) {  // as in refs_of

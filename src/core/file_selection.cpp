@@ -115,18 +115,18 @@ bool matches_pattern(std::string_view pattern, std::string_view path) {
   return matches(slashed, path);
 }
 
-bool keeps(const FileFilter& filter, const RepoPath& path) {
+bool is_selected(const FileFilter& filter, const RepoPath& path) {
   return any_matches(filter.include, path.text()) && !any_matches(filter.exclude, path.text());
 }
 
-Error nothing_selected(const ModelSpec& spec) {
-  if (!spec.filter.of_user)
+Error nothing_selected_error(const ModelSpec& spec) {
+  if (!spec.filter.from_command_line)
     return {ErrorKind::not_found,
             fmt::format("{}: no file of this revision belongs to the variant {}", spec.repo.text(), spec.variant),
             "check the variant's include and exclude patterns, or use --variant all"};
   std::string patterns;
-  for (const std::string& pattern : spec.filter.include) patterns += fmt::format(" --include '{}'", shown(pattern));
-  for (const std::string& pattern : spec.filter.exclude) patterns += fmt::format(" --exclude '{}'", shown(pattern));
+  for (const std::string& pattern : spec.filter.include) patterns += fmt::format(" --include '{}'", truncated(pattern));
+  for (const std::string& pattern : spec.filter.exclude) patterns += fmt::format(" --exclude '{}'", truncated(pattern));
   return {ErrorKind::not_found, fmt::format("{}: no file of this revision is left by{}", spec.repo.text(), patterns),
           "patterns match the whole path, case and all; * also matches /"};
 }
@@ -136,7 +136,7 @@ Status check_listing(Listing& listing, std::string_view object) {
             [](const RemoteFile& a, const RemoteFile& b) { return a.path < b.path; });
   std::vector<std::string_view> names;
   const auto fault = [&](std::string_view path, const char* what) {
-    return Error{ErrorKind::protocol, fmt::format("{}: the hub lists '{}' {}", object, shown(path), what), {}};
+    return Error{ErrorKind::protocol, fmt::format("{}: the hub lists '{}' {}", object, truncated(path), what), {}};
   };
   names.reserve(listing.files.size() + listing.masked.size());
   for (const RemoteFile& file : listing.files) names.push_back(file.path.text());
@@ -151,34 +151,34 @@ Status check_listing(Listing& listing, std::string_view object) {
   return ok();
 }
 
-ModelSpec settled(ModelSpec spec, const Listing& listing) {
-  if (spec.filter.general_rule && spec.variant != "fp32") spec.variant = found_variant(paths_of(listing), spec.variant);
+ModelSpec with_available_variant(ModelSpec spec, const Listing& listing) {
+  if (spec.filter.select_weights_automatically && spec.variant != "fp32") spec.variant = available_variant(paths_of(listing), spec.variant);
   return spec;
 }
 
-std::vector<RemoteFile> deciding_indexes(const Listing& listing, const ModelSpec& spec) {
+std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec& spec) {
   const bool any = std::any_of(listing.files.begin(), listing.files.end(), [](const RemoteFile& file) {
     return file.path.text().find(".index.") != std::string::npos;
   });
-  if (!spec.filter.general_rule || !any) return {};
-  const auto ruled = apply_general_rule(paths_of(listing), spec.variant, {}, spec.repo.text());
+  if (!spec.filter.select_weights_automatically || !any) return {};
+  const auto ruled = select_weights(paths_of(listing), spec.variant, {}, spec.repo.text());
   std::vector<RemoteFile> indexes;
   if (!ruled) return indexes;
   std::copy_if(listing.files.begin(), listing.files.end(), std::back_inserter(indexes), [&](const RemoteFile& file) {
-    return ruled->indexes.contains(file.path) && file.size <= kLargestIndex;
+    return ruled->indexes.contains(file.path) && file.size <= kMaxIndexSize;
   });
   return indexes;
 }
 
-Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec, const Indexes& indexes) {
-  RuledFiles ruled;
-  if (spec.filter.general_rule) {
-    auto found = apply_general_rule(paths_of(listing), spec.variant, indexes, spec.repo.text());
+Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec, const ShardIndexes& indexes) {
+  SelectedFiles ruled;
+  if (spec.filter.select_weights_automatically) {
+    auto found = select_weights(paths_of(listing), spec.variant, indexes, spec.repo.text());
     if (!found) return found.error();
     ruled = std::move(*found);
   }
   const auto wanted = [&](const RepoPath& path) {
-    return spec.filter.general_rule ? ruled.files.contains(path) : keeps(spec.filter, path);
+    return spec.filter.select_weights_automatically ? ruled.files.contains(path) : is_selected(spec.filter, path);
   };
   std::vector<RemoteFile> files;
   std::copy_if(listing.files.begin(), listing.files.end(), std::back_inserter(files),
@@ -191,7 +191,7 @@ Result<std::vector<RemoteFile>> select_files(const Listing& listing, const Model
                  fmt::format("accept the conditions on https://huggingface.co/{}, and set HF_TOKEN to a token of that "
                              "account",
                              spec.repo.text())};
-  if (files.empty()) return nothing_selected(spec);
+  if (files.empty()) return nothing_selected_error(spec);
   if (Status whole = check_openvino(files, spec); !whole) return whole.error();
   return files;
 }

@@ -11,15 +11,15 @@ constexpr auto kAfterWindow = std::chrono::seconds(1);  // `t` is in whole secon
 
 }  // namespace
 
-void HostBook::embargo(const std::string& origin, TimePoint until) {
+void HostLimits::embargo(const std::string& origin, TimePoint until) {
   TimePoint& end = embargoes_.try_emplace(origin, until).first->second;
   end = std::max(end, until);
 }
 
-HostBook::Ticket HostBook::asked(const std::string& origin, Counted what) { return ++windows_[{origin, what}].asked; }
+HostLimits::Ticket HostLimits::asked(const std::string& origin, Counted what) { return ++windows_[{origin, what}].asked; }
 
 /// Answers come in any order, so each counts from its own request: those that were sent after it are not in its `r`.
-void HostBook::heard(const std::string& origin, Counted what, Ticket ticket, const RateLimit& limit, TimePoint now) {
+void HostLimits::heard(const std::string& origin, Counted what, Ticket ticket, const RateLimit& limit, TimePoint now) {
   Window& window = windows_[{origin, what}];
   const TimePoint until = now + limit.reset + kAfterWindow;
   if (window.used_up && now < window.until) {
@@ -32,24 +32,24 @@ void HostBook::heard(const std::string& origin, Counted what, Ticket ticket, con
   window.until = until;
 }
 
-TimePoint HostBook::refuses_until(const std::string& origin, TimePoint now) const {
+TimePoint HostLimits::refuses_until(const std::string& origin, TimePoint now) const {
   const auto found = embargoes_.find(origin);
   return found == embargoes_.end() || found->second <= now ? TimePoint::min() : found->second;
 }
 
-TimePoint HostBook::closed_until(const std::string& origin, Counted what, std::int64_t under_way, TimePoint now) const {
+TimePoint HostLimits::closed_until(const std::string& origin, Counted what, std::int64_t under_way, TimePoint now) const {
   const auto found = windows_.find({origin, what});
   const bool open = found == windows_.end() || now >= found->second.until ||
                     (!found->second.used_up && found->second.asked + under_way < found->second.last);
   return std::max(refuses_until(origin, now), open ? TimePoint::min() : found->second.until);
 }
 
-bool HostBook::silent(const std::string& origin) {
+bool HostLimits::silent(const std::string& origin) {
   silent_.insert(origin);
   return were_silent_.insert(origin).second;
 }
 
-bool HostBook::is_news(const std::string& origin, ErrorKind kind, TimePoint now) {
+bool HostLimits::is_news(const std::string& origin, ErrorKind kind, TimePoint now) {
   const auto [told, is_first] = told_.try_emplace({origin, kind}, now);
   if (!is_first && now < told->second + kOldNews) return false;
   told->second = now;

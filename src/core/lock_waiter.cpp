@@ -10,7 +10,7 @@ constexpr auto kNotice = std::chrono::seconds(10);
 
 }  // namespace
 
-bool LockWatch::seen(const std::string& sign, TimePoint now) {
+bool LockWaiter::seen(const std::string& sign, TimePoint now) {
   looks_ = sign.empty() || sign != sign_ ? 0 : looks_ + 1;
   sign_ = sign;
   again_ = now + kPoll;

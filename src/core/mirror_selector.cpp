@@ -26,32 +26,32 @@ int order(ErrorKind kind) {
 
 }  // namespace
 
-Sources::Sources(std::vector<Source> sources) {
+MirrorSelector::MirrorSelector(std::vector<Source> sources) {
   for (Source& source : sources) {
     const State state = source.substitute ? State::closed : State::open;
     sources_.push_back({std::move(source), state});
   }
 }
 
-std::size_t Sources::left() const {
+std::size_t MirrorSelector::left() const {
   return static_cast<std::size_t>(std::count_if(sources_.begin(), sources_.end(), [](const Known& known) {
     return known.state == State::open || known.state == State::failed;
   }));
 }
 
-bool Sources::another(std::size_t source) const {
+bool MirrorSelector::another(std::size_t source) const {
   for (std::size_t i = 0; i < sources_.size(); ++i)
     if (i != source && open(i)) return true;
   return false;
 }
 
-bool Sources::failed(std::size_t source, const Error& error) {
+bool MirrorSelector::failed(std::size_t source, const Error& error) {
   sources_[source].error = error;
   if (sources_[source].state == State::open) sources_[source].state = State::failed;
   return round_over();
 }
 
-bool Sources::refused(std::size_t source, const Error& error, bool unknown_address) {
+bool MirrorSelector::refused(std::size_t source, const Error& error, bool unknown_address) {
   sources_[source].error = error;
   sources_[source].state = State::refused;
   const bool has_substitute = source + 1 < sources_.size() && sources_[source + 1].state == State::closed;
@@ -59,7 +59,7 @@ bool Sources::refused(std::size_t source, const Error& error, bool unknown_addre
   return round_over();
 }
 
-bool Sources::round_over() {
+bool MirrorSelector::round_over() {
   if (left() == 0 ||
       std::any_of(sources_.begin(), sources_.end(), [](const Known& known) { return known.state == State::open; }))
     return false;
@@ -68,7 +68,7 @@ bool Sources::round_over() {
   return true;
 }
 
-Error Sources::error(const std::vector<Endpoint>& endpoints, const Error& last) const {
+Error MirrorSelector::error(const std::vector<Endpoint>& endpoints, const Error& last) const {
   const Known* told = nullptr;
   std::string others;
   // Of an endpoint that was asked in two ways the last answer counts.

@@ -9,7 +9,7 @@
 namespace model_prep {
 namespace {
 
-std::set<CommitId> kept_commits(const RepositoryView& view, const Pins& pins) {
+std::set<CommitId> kept_commits(const RepoContents& view, const Pins& pins) {
   std::set<CommitId> kept = pins.commits;
   for (const auto& [name, commit] : view.refs)
     if (!pins.of_manifest || pins.refs.contains(name)) kept.insert(commit);
@@ -18,8 +18,8 @@ std::set<CommitId> kept_commits(const RepositoryView& view, const Pins& pins) {
 
 }  // namespace
 
-Cleanup plan_cleanup(const RepositoryView& view, const Pins& pins) {
-  Cleanup cleanup;
+PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
+  PrunePlan cleanup;
   if (view.writer) {
     cleanup.kept_because = fmt::format("{} is filling it", *view.writer);
     return cleanup;
@@ -34,7 +34,7 @@ Cleanup plan_cleanup(const RepositoryView& view, const Pins& pins) {
     if (none_there || kept.contains(commit)) linked.insert(snapshot.links.begin(), snapshot.links.end());
   for (const auto& [commit, snapshot] : view.snapshots) {
     if (none_there || kept.contains(commit)) continue;
-    Removal removal{commit, {}, snapshot.bytes};
+    SnapshotRemoval removal{commit, {}, snapshot.bytes};
     for (const auto& [name, target] : view.refs)
       if (target == commit) removal.refs.push_back(name);
     for (const Digest& link : snapshot.links)
@@ -51,16 +51,16 @@ Cleanup plan_cleanup(const RepositoryView& view, const Pins& pins) {
     }
   std::copy_if(view.leftovers.begin(), view.leftovers.end(), std::back_inserter(cleanup.leftovers),
                [](const Leftover& left) { return left.dead; });
-  cleanup.begun_bytes = view.begun_bytes;
+  cleanup.pending_bytes = view.pending_bytes;
   return cleanup;
 }
 
-Cleanup done_of(const Cleanup& plan, const Cleanup& left) {
-  Cleanup done = plan;
-  done.begun_bytes = plan.begun_bytes - left.begun_bytes;
-  std::erase_if(done.revisions, [&](const Removal& removal) {
+PrunePlan completed_part(const PrunePlan& plan, const PrunePlan& left) {
+  PrunePlan done = plan;
+  done.pending_bytes = plan.pending_bytes - left.pending_bytes;
+  std::erase_if(done.revisions, [&](const SnapshotRemoval& removal) {
     return std::any_of(left.revisions.begin(), left.revisions.end(),
-                       [&](const Removal& one) { return one.commit == removal.commit; });
+                       [&](const SnapshotRemoval& one) { return one.commit == removal.commit; });
   });
   const std::set<Digest> blobs(left.blobs.begin(), left.blobs.end());
   std::erase_if(done.blobs, [&](const Digest& blob) { return blobs.contains(blob); });
@@ -71,9 +71,9 @@ Cleanup done_of(const Cleanup& plan, const Cleanup& left) {
   return done;
 }
 
-std::int64_t bytes_of(const Cleanup& cleanup, const RepositoryView& view) {
-  std::int64_t bytes = cleanup.begun_bytes;
-  for (const Removal& removal : cleanup.revisions) bytes += view.snapshots.at(removal.commit).bytes;
+std::int64_t bytes_of(const PrunePlan& cleanup, const RepoContents& view) {
+  std::int64_t bytes = cleanup.pending_bytes;
+  for (const SnapshotRemoval& removal : cleanup.revisions) bytes += view.snapshots.at(removal.commit).bytes;
   for (const Digest& blob : cleanup.blobs) bytes += view.blobs.at(blob);
   for (const Leftover& left : cleanup.leftovers) bytes += left.bytes;
   return bytes;

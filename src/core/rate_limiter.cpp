@@ -25,10 +25,10 @@ std::optional<std::int64_t> parse_rate(std::string_view text) {
   const auto power = power_of(text.substr(static_cast<std::size_t>(rest - text.data())));
   if (error != std::errc{} || !power || rate < 0 || rate > kHighestRate >> (10 * *power)) return std::nullopt;
   rate <<= 10 * *power;
-  return rate < kLowestRate ? std::nullopt : std::optional(rate);
+  return rate < kMinRate ? std::nullopt : std::optional(rate);
 }
 
-bool Throttle::take(TransferId id, std::int64_t bytes, TimePoint now) {
+bool RateLimiter::take(TransferId id, std::int64_t bytes, TimePoint now) {
   if (now < paid_off_) {
     held_.push_back(id);
     return false;
@@ -39,7 +39,7 @@ bool Throttle::take(TransferId id, std::int64_t bytes, TimePoint now) {
   return true;
 }
 
-std::optional<TransferId> Throttle::next(TimePoint now) {
+std::optional<TransferId> RateLimiter::next(TimePoint now) {
   if (due() > now) return std::nullopt;
   const TransferId id = held_.front();
   held_.pop_front();

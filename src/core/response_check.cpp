@@ -34,9 +34,9 @@ std::string_view bare_etag(std::string_view etag) {
   return etag;
 }
 
-std::string said(const ResponseHead& head) {
+std::string server_message(const ResponseHead& head) {
   return head.error_message.empty() ? std::string()
-                                    : fmt::format(" (the hub says: {})", shown(head.error_message, 300));
+                                    : fmt::format(" (the hub says: {})", truncated(head.error_message, 300));
 }
 
 /// There is a token, and it was not sent.
@@ -45,9 +45,9 @@ constexpr const char* kWithheld =
     "HF_ENDPOINT, "
     "https://TOKEN@host";
 
-Error gated(const ResponseHead& head, const Asked& asked) {
+Error gated(const ResponseHead& head, const RequestContext& asked) {
   Error error{
-      ErrorKind::gated, fmt::format("{}: access to this repository is restricted{}", asked.object, said(head)), {}};
+      ErrorKind::gated, fmt::format("{}: access to this repository is restricted{}", asked.object, server_message(head)), {}};
   error.hint = asked.with_token
                    ? fmt::format(
                          "the token's account must be granted access: open https://huggingface.co/{} and accept "
@@ -61,10 +61,10 @@ Error gated(const ResponseHead& head, const Asked& asked) {
   return error;
 }
 
-Error unauthorized(const ResponseHead& head, const Asked& asked) {
+Error unauthorized(const ResponseHead& head, const RequestContext& asked) {
   return {ErrorKind::unauthorized,
           fmt::format("{}: {} was refused with status {}{}", asked.object, asked.with_token ? "the token" : "access",
-                      head.status, said(head)),
+                      head.status, server_message(head)),
           asked.with_token ? "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository"
           : asked.token_withheld
               ? kWithheld
@@ -72,17 +72,17 @@ Error unauthorized(const ResponseHead& head, const Asked& asked) {
 }
 
 /// A missing repository and a private one look the same to who may not see it.
-Error missing_repository(const ResponseHead& head, const Asked& asked) {
-  return {ErrorKind::not_found, fmt::format("{}: no such repository, or it is private{}", asked.object, said(head)),
+Error missing_repository(const ResponseHead& head, const RequestContext& asked) {
+  return {ErrorKind::not_found, fmt::format("{}: no such repository, or it is private{}", asked.object, server_message(head)),
           asked.with_token ? "check the spelling, and that the token's account may read it"
           : asked.token_withheld && head.status == 401
               ? kWithheld
               : "check the spelling; for a private or gated repository set HF_TOKEN"};
 }
 
-Error hub_error(const ResponseHead& head, const Asked& asked) {
+Error hub_error(const ResponseHead& head, const RequestContext& asked) {
   if (head.error_code == "RevisionNotFound")
-    return {ErrorKind::revision_not_found, fmt::format("{}: no such revision{}", asked.object, said(head)),
+    return {ErrorKind::revision_not_found, fmt::format("{}: no such revision{}", asked.object, server_message(head)),
             "check the branch, tag or commit on the repository's page"};
   if (head.error_code == "EntryNotFound")
     return {ErrorKind::not_found, fmt::format("{}: no such file at this revision", asked.object),
@@ -107,55 +107,55 @@ Error hub_error(const ResponseHead& head, const Asked& asked) {
     hint = "requests without a token are limited per address: set HF_TOKEN";
   return {kind,
           fmt::format("{}: the {} answered with status {}{}", asked.object, asked.of_hub ? "hub" : "payload host",
-                      head.status, said(head)),
+                      head.status, server_message(head)),
           hint};
 }
 
-Error html_page(const Asked& asked, std::string_view wanted) {
+Error html_page(const RequestContext& asked, std::string_view wanted) {
   return {ErrorKind::protocol, fmt::format("{}: a web page came where {} should be", asked.object, wanted),
           "a captive portal or a proxy answers in the Hub's place: check the network, HTTPS_PROXY and HF_ENDPOINT"};
 }
 
-Answer fail(const Asked& asked, std::string message) {
-  return {AnswerKind::failed, {ErrorKind::protocol, fmt::format("{}: {}", asked.object, message), {}}};
+ResponseVerdict fail(const RequestContext& asked, std::string message) {
+  return {VerdictKind::failed, {ErrorKind::protocol, fmt::format("{}: {}", asked.object, message), {}}};
 }
 
-Answer wrong_bytes(const Asked& asked, std::string message) {
-  return {AnswerKind::restart, {ErrorKind::digest_mismatch, fmt::format("{}: {}", asked.object, message), {}}};
+ResponseVerdict wrong_bytes(const RequestContext& asked, std::string message) {
+  return {VerdictKind::restart, {ErrorKind::digest_mismatch, fmt::format("{}: {}", asked.object, message), {}}};
 }
 
-Answer judge_partial(const ResponseHead& head, const PayloadAsked& request) {
+ResponseVerdict judge_partial(const ResponseHead& head, const PayloadRequest& request) {
   const auto given = parse_content_range(head.content_range);
   if (!request.range) return fail(request.asked, "a part came where the whole file was asked for");
-  if (!given) return fail(request.asked, fmt::format("unreadable Content-Range '{}'", shown(head.content_range)));
+  if (!given) return fail(request.asked, fmt::format("unreadable Content-Range '{}'", truncated(head.content_range)));
   if (given->total != request.size)
     return {
-        AnswerKind::restart,
+        VerdictKind::restart,
         {ErrorKind::protocol,
          fmt::format("{}: the server says {} bytes, the listing {}", request.asked.object, given->total, request.size),
          {}}};
   if (given->range != *request.range)
     return fail(request.asked, fmt::format("asked for bytes {}-{}, offered '{}'", request.range->begin,
-                                           request.range->end - 1, shown(head.content_range)));
+                                           request.range->end - 1, truncated(head.content_range)));
   if (head.content_length && *head.content_length != request.range->size())
     return fail(request.asked,
                 fmt::format("a range of {} bytes is announced with {}", request.range->size(), *head.content_length));
-  return {AnswerKind::body, {}};
+  return {VerdictKind::body, {}};
 }
 
-Answer judge_whole(const ResponseHead& head, const PayloadAsked& request) {
-  if (request.range) return {AnswerKind::range_ignored, {}};
+ResponseVerdict judge_whole(const ResponseHead& head, const PayloadRequest& request) {
+  if (request.range) return {VerdictKind::range_ignored, {}};
   if (head.content_length && *head.content_length != request.size)
-    return {AnswerKind::restart,
+    return {VerdictKind::restart,
             {request.locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
              fmt::format("{}: the server announces {} bytes, {} says {}", request.asked.object, *head.content_length,
                          request.locked ? "the lock" : "the listing", request.size),
              {}}};
-  return {AnswerKind::body, {}};
+  return {VerdictKind::body, {}};
 }
 
 /// The hub names the blob before it sends anybody to it: a difference is cheaper found here than after a gigabyte.
-std::optional<Error> announced_otherwise(const ResponseHead& head, const PayloadAsked& request) {
+std::optional<Error> linked_etag_mismatch(const ResponseHead& head, const PayloadRequest& request) {
   const auto linked = Digest::parse(bare_etag(head.linked_etag));
   const bool other_blob = linked && request.blob && linked->kind() == request.blob->kind() && *linked != *request.blob;
   const bool other_size = head.linked_size && *head.linked_size != request.size;
@@ -190,21 +190,21 @@ std::optional<ContentRange> parse_content_range(const std::string& header) {
   return ContentRange{{values[0], values[1] + 1}, values[2]};
 }
 
-Answer judge_payload(const ResponseHead& head, const PayloadAsked& request) {
-  const Asked& asked = request.asked;
+ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request) {
+  const RequestContext& asked = request.asked;
   if (is_redirect(head.status) || head.status == 200 || head.status == 206) {
-    if (auto error = announced_otherwise(head, request)) return {AnswerKind::failed, std::move(*error)};
+    if (auto error = linked_etag_mismatch(head, request)) return {VerdictKind::failed, std::move(*error)};
   }
-  if (is_redirect(head.status)) return {AnswerKind::redirect, {}};
+  if (is_redirect(head.status)) return {VerdictKind::redirect, {}};
   if (head.status == 200 || head.status == 206) {
-    if (is_html(head) && !request.html) return {AnswerKind::failed, html_page(asked, "the file")};
+    if (is_html(head) && !request.html) return {VerdictKind::failed, html_page(asked, "the file")};
     if (!head.content_encoding.empty() && head.content_encoding != "identity")
       return wrong_bytes(asked,
-                         fmt::format("the bytes came as '{}', which nobody asked for", shown(head.content_encoding)));
+                         fmt::format("the bytes came as '{}', which nobody asked for", truncated(head.content_encoding)));
     return head.status == 206 ? judge_partial(head, request) : judge_whole(head, request);
   }
   if (head.status == 416)
-    return {AnswerKind::restart,
+    return {VerdictKind::restart,
             {ErrorKind::protocol,
              fmt::format("{}: the server refuses the range, and again from "
                          "the start",
@@ -215,29 +215,29 @@ Answer judge_payload(const ResponseHead& head, const PayloadAsked& request) {
       head.status == 400 || head.status == 401 || head.status == 403 || head.status == 404 || head.status == 410;
   if (!asked.of_hub && refused)
     return {
-        AnswerKind::signature_spent,
+        VerdictKind::signature_spent,
         {ErrorKind::protocol,
          fmt::format("{}: the payload host refuses the hub's signed address (status {})", asked.object, head.status),
          "a proxy may be changing the address, or the clock of this machine may be wrong"}};
-  return {AnswerKind::failed, hub_error(head, asked)};
+  return {VerdictKind::failed, hub_error(head, asked)};
 }
 
-Answer judge_query(const ResponseHead& head, const Asked& asked) {
-  if (is_redirect(head.status)) return {AnswerKind::redirect, {}};
-  if (head.status != 200) return {AnswerKind::failed, hub_error(head, asked)};
-  if (is_html(head)) return {AnswerKind::failed, html_page(asked, "JSON")};
+ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& asked) {
+  if (is_redirect(head.status)) return {VerdictKind::redirect, {}};
+  if (head.status != 200) return {VerdictKind::failed, hub_error(head, asked)};
+  if (is_html(head)) return {VerdictKind::failed, html_page(asked, "JSON")};
   if (!head.content_encoding.empty() && head.content_encoding != "identity")
-    return fail(asked, fmt::format("the answer came as '{}', which nobody asked for", shown(head.content_encoding)));
-  return {AnswerKind::body, {}};
+    return fail(asked, fmt::format("the answer came as '{}', which nobody asked for", truncated(head.content_encoding)));
+  return {VerdictKind::body, {}};
 }
 
-Error unanswered(const Error& cause, const Asked& asked, const Url& from) {
+Error describe_transport_error(const Error& cause, const RequestContext& asked, const Url& from) {
   const bool of_network = cause.kind == ErrorKind::network || cause.kind == ErrorKind::timeout;
   return {cause.kind, fmt::format("cannot fetch {} from {}: {}", asked.object, from.origin, cause.message),
           of_network && cause.hint.empty() ? "check the network, the proxy variables and HF_ENDPOINT" : cause.hint};
 }
 
-std::optional<Error> judge_hash(const HashAnswer& answer, const HashAsked& asked) {
+std::optional<Error> check_digests(const HashResult& answer, const ExpectedBlob& asked) {
   const bool by_sha256 = asked.blob.kind() == DigestKind::sha256;
   const auto& found = by_sha256 ? answer.sha256 : answer.git_sha1;
   const auto wrong = [&](const std::string& what) {
@@ -253,7 +253,7 @@ std::optional<Error> judge_hash(const HashAnswer& answer, const HashAsked& asked
   return std::nullopt;
 }
 
-Result<Url> follow(const ResponseHead& head, const Url& from, int hops, const Asked& asked) {
+Result<Url> follow(const ResponseHead& head, const Url& from, int hops, const RequestContext& asked) {
   const auto refuse = [&](std::string why) {
     return Error{ErrorKind::protocol, fmt::format("{}: {}", asked.object, why),
                  "a proxy or a mirror misdirects: check the network and HF_ENDPOINT"};

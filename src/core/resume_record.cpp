@@ -41,7 +41,7 @@ bool WriterTag::same_machine(const WriterTag& other) const {
          machine.find_first_not_of('0') != std::string_view::npos;
 }
 
-std::string resume_text(const ResumeRecord& record) {
+std::string serialize_resume(const ResumeRecord& record) {
   return fmt::format("{} {} {} {} {} {} {}\n", kMark, record.owner, record.writer.text(), record.file.text(),
                      record.beat, record.size, record.have.text());
 }
@@ -68,13 +68,13 @@ std::optional<ResumeRecord> parse_resume(std::string_view text) {
   return record;
 }
 
-Claim claim_of(const Claimed& claimed, const WriterTag& mine) {
+ClaimDecision decide_claim(const StagingClaim& claimed, const WriterTag& mine) {
   const auto& theirs = claimed.theirs;
-  if (!theirs && !claimed.torn) return Claim::begin;
+  if (!theirs && !claimed.torn) return ClaimDecision::begin;
   if (claimed.lock_excludes && (!theirs || (mine.same_machine(theirs->writer) && mine.same_machine(theirs->file))))
-    return theirs ? Claim::go_on : Claim::begin;
-  if (!claimed.gone_silent) return Claim::wait;
-  return theirs ? Claim::copy : Claim::begin;
+    return theirs ? ClaimDecision::go_on : ClaimDecision::begin;
+  if (!claimed.writer_timed_out) return ClaimDecision::wait;
+  return theirs ? ClaimDecision::copy : ClaimDecision::begin;
 }
 
 }  // namespace model_prep

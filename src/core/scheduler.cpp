@@ -15,7 +15,7 @@ constexpr std::size_t kOpenPerConnection = 4;         // files open at once: som
 
 }  // namespace
 
-Scheduler::Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostBook hosts)
+Scheduler::Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts)
     : settings_(std::move(settings)), hosts_(std::move(hosts)) {
   for (WorkItem& work : items) items_.emplace_back(std::move(work), FailureBudget(settings_.retry.retries));
   open_items_ = items_.size();
@@ -89,15 +89,15 @@ void Scheduler::look_at_locks(TimePoint now) {
   }
 }
 
-void Scheduler::on_lock(ItemId id, LockAnswer answer, const std::string& holder, TimePoint now) {
+void Scheduler::on_lock(ItemId id, LockResult answer, const std::string& holder, TimePoint now) {
   wake_ = TimePoint::min();
   Item& item = items_[id];
   item.lock_asked = false;
   if (item.state != State::locking) return;
-  if (answer == LockAnswer::held) return wait_for(id, holder, {}, now);
+  if (answer == LockResult::held) return wait_for(id, holder, {}, now);
   item.lock_held = true;
   const bool waited = item.watch.waiting();  // whoever held it may have mended the blob
-  if (answer == LockAnswer::acquired_blob_exists && (!item.damaged || waited)) {
+  if (answer == LockResult::acquired_blob_exists && (!item.damaged || waited)) {
     item.state = State::checking;
     actions_.push_back(CheckExisting{id});
     return;
@@ -225,7 +225,7 @@ void Scheduler::start(ItemId id, std::size_t source, ByteRange range) {
 void Scheduler::send(TransferId id, Transfer transfer) {
   ++requests_;
   transfer.ticket = hosts_.asked(transfer.url.origin, counted(transfer.item));
-  const PayloadAsked& asked = transfer.asked;
+  const PayloadRequest& asked = transfer.asked;
   actions_.push_back(StartTransfer{id, transfer.item, transfer.source,
                                    items_[transfer.item].sources[transfer.source].endpoint, transfer.url, asked.range,
                                    asked.asked.with_token});
@@ -278,13 +278,13 @@ void Scheduler::all_on_disk(ItemId id) {
   actions_.push_back(HashTo{id, item.work.size});
 }
 
-void Scheduler::on_hash(ItemId id, const HashAnswer& answer, TimePoint now) {
+void Scheduler::on_hash(ItemId id, const HashResult& answer, TimePoint now) {
   wake_ = TimePoint::min();
   Item& item = items_[id];
   if (item.state != State::checking && item.state != State::verifying) return;
   if (answer.error) return stop(*answer.error, now);
   const WorkItem& work = item.work;
-  const auto wrong = judge_hash(answer, {work.asked.object, *work.blob, work.expected_sha256, work.size, work.locked});
+  const auto wrong = check_digests(answer, {work.asked.object, *work.blob, work.expected_sha256, work.size, work.locked});
   item.sha256 = answer.sha256;
   if (item.state == State::checking)
     return wrong ? on_damaged(id, *wrong, now) : finish(id, FileStatus::reused, {}, now);
@@ -307,10 +307,10 @@ void Scheduler::on_damaged(ItemId id, const Error& wrong, TimePoint now) {
   if (item.lock_held) actions_.push_back(OpenStaging{id, item.whole, item.watch.silent()});
 }
 
-void Scheduler::on_published(ItemId id, PublishAnswer answer, TimePoint now) {
+void Scheduler::on_published(ItemId id, PublishResult answer, TimePoint now) {
   wake_ = TimePoint::min();
   if (items_[id].state != State::publishing) return;
-  if (answer == PublishAnswer::done) return finish(id, FileStatus::fetched, std::nullopt, now);
+  if (answer == PublishResult::done) return finish(id, FileStatus::fetched, std::nullopt, now);
   on_lost(id, Loss::pruned, now);
 }
 
@@ -378,13 +378,13 @@ const RangeSet* Scheduler::have(ItemId item) const {
   return items_[item].segments ? &items_[item].segments->have() : nullptr;
 }
 
-std::vector<FileAtWork> Scheduler::at_work(TimePoint now) const {
+std::vector<ActiveFile> Scheduler::active_files(TimePoint now) const {
   std::set<ItemId> transferring;
   for (const auto& [id, transfer] : transfers_) transferring.insert(transfer.item);
-  std::vector<FileAtWork> files;
+  std::vector<ActiveFile> files;
   for (const ItemId id : active_) {
     const Item& item = items_[id];
-    FileAtWork file{
+    ActiveFile file{
         .file = id, .failures = item.budget.total(), .done = item.segments ? item.segments->have().total() : 0};
     const TimePoint until = std::max(item.not_before, turn_of(id, now).at);
     if (item.state == State::checking || item.state == State::verifying || item.state == State::publishing) {

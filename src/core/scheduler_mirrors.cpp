@@ -39,7 +39,7 @@ void Scheduler::note_silence(const Transfer& transfer, const TransferEnd& end) {
 
 /// Who is asked instead; empty if all others are silent too, or have been asked.
 std::string Scheduler::next_endpoint(ItemId id, std::size_t without) const {
-  const Sources& sources = items_[id].sources;
+  const MirrorSelector& sources = items_[id].sources;
   for (std::size_t source = 0; source < sources.size(); ++source)
     if (source != without && sources.open(source) && !hosts_.is_silent(sources[source].url.origin))
       return settings_.endpoints[sources[source].endpoint].name;

@@ -29,15 +29,15 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
   if (end.error) {
     if (disposition(end.error->kind) == Disposition::abort_run) return stop(*end.error, now);
     note_silence(transfer, end);
-    return failure(id, transfer, unanswered(*end.error, transfer.asked.asked, transfer.url), end.head, now, jitter);
+    return failure(id, transfer, describe_transport_error(*end.error, transfer.asked.asked, transfer.url), end.head, now, jitter);
   }
-  const Answer answer =
-      items_[id].work.query ? judge_query(end.head, transfer.asked.asked) : judge_payload(end.head, transfer.asked);
+  const ResponseVerdict answer =
+      items_[id].work.query ? check_api_response(end.head, transfer.asked.asked) : check_payload_response(end.head, transfer.asked);
   switch (answer.kind) {
-    case AnswerKind::body: return on_body(id, transfer, now, jitter);
-    case AnswerKind::redirect: return hop(end.id, std::move(transfer), end.head, now, jitter);
-    case AnswerKind::signature_spent: return on_spent_signature(id, transfer, answer.error, now, jitter);
-    case AnswerKind::range_ignored:
+    case VerdictKind::body: return on_body(id, transfer, now, jitter);
+    case VerdictKind::redirect: return hop(end.id, std::move(transfer), end.head, now, jitter);
+    case VerdictKind::signature_spent: return on_spent_signature(id, transfer, answer.error, now, jitter);
+    case VerdictKind::range_ignored:
       if (spares(id, transfer))
         return failure(id, transfer,
                        {ErrorKind::network,
@@ -52,10 +52,10 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
       items_[id].segments.reset();
       actions_.push_back(OpenStaging{id, true, false});
       return;
-    case AnswerKind::restart:
+    case VerdictKind::restart:
       if (has_bytes_of_others(id, transfer)) return refused(id, transfer, answer.error, end.head, now, jitter);
       return restart(id, now, answer.error, transfer.source);
-    case AnswerKind::failed: return failure(id, transfer, answer.error, end.head, now, jitter);
+    case VerdictKind::failed: return failure(id, transfer, answer.error, end.head, now, jitter);
   }
 }
 
@@ -64,7 +64,7 @@ void Scheduler::on_body(ItemId id, const Transfer& transfer, TimePoint now, doub
   if (item.work.query) return finish(id, FileStatus::fetched, std::nullopt, now);
   if (transfer.received < transfer.range.size())
     return failure(id, transfer,
-                   unanswered({ErrorKind::network, "the body ended early", {}}, transfer.asked.asked, transfer.url), {},
+                   describe_transport_error({ErrorKind::network, "the body ended early", {}}, transfer.asked.asked, transfer.url), {},
                    now, jitter);
   if (item.segments->complete()) return all_on_disk(id);
   item.unsaved = false;
@@ -83,7 +83,7 @@ void Scheduler::hop(TransferId id, Transfer transfer, const ResponseHead& head, 
   if ((silent || until != TimePoint::min()) && item.sources.another(transfer.source)) {
     const Error why = silent ? Error{ErrorKind::network, "it was silent before", {}}
                              : Error{ErrorKind::rate_limited, "it wants to be left alone", {}};
-    return detour(transfer, unanswered(why, transfer.asked.asked, *target), now);
+    return detour(transfer, describe_transport_error(why, transfer.asked.asked, *target), now);
   }
   if (until != TimePoint::min()) {
     item.window_waited = true;

@@ -31,7 +31,7 @@ Status add_file(Listing& listing, const JsonEntry& entry) {
   if (!name || !oid || !blob || !size || !entry.fields.integer("size")) return odd();
   if (oid->kind() != DigestKind::git_sha1 || (blob->kind() == DigestKind::sha256) != lfs) return odd();
   const bool odd_hash = entry.fields.has("xet_hash") && !entry.fields.text("xet_hash");
-  if (entry.fields.has("lfs_size") != lfs || *size < 0 || *size > kLargestFile || odd_hash) return odd();
+  if (entry.fields.has("lfs_size") != lfs || *size < 0 || *size > kMaxFileSize || odd_hash) return odd();
   listing.files.push_back({.path = *name,
                            .size = *size,
                            .blob = *blob,
@@ -42,7 +42,7 @@ Status add_file(Listing& listing, const JsonEntry& entry) {
   return ok();
 }
 
-Status add_blob(Record& record, const JsonEntry& entry) {
+Status add_blob(SnapshotRecord& record, const JsonEntry& entry) {
   const auto blob = Digest::parse(entry.name);
   const auto sha256 = Digest::parse(entry.fields.text("sha256").value_or(""));
   const auto size = entry.fields.integer("size");
@@ -89,15 +89,15 @@ std::string blobs_text(const std::map<Digest, VerifiedBlob>& blobs) {
 
 }  // namespace
 
-std::string record_text(const Record& record) {
+std::string serialize_record(const SnapshotRecord& record) {
   std::string text = fmt::format("{{\n \"format\": {}", kRecordFormat);
   if (const auto files = files_text(record.listing, Escape::needed); files && !record.listing.empty())
     text += ",\n \"listing\": " + *files;
   return text + ",\n \"blobs\": " + blobs_text(record.blobs) + "\n}\n";
 }
 
-std::optional<Record> parse_record(std::string_view text) {
-  Record record;
+std::optional<SnapshotRecord> parse_record(std::string_view text) {
+  SnapshotRecord record;
   Listing listing;
   const auto document =
       read_json(text, {.collections = kRecordCollections, .fields = kRecordFields}, [&](const JsonEntry& entry) {
@@ -109,7 +109,7 @@ std::optional<Record> parse_record(std::string_view text) {
   return record;
 }
 
-std::optional<std::string> tree_text(const std::vector<RemoteFile>& listing) {
+std::optional<std::string> serialize_tree(const std::vector<RemoteFile>& listing) {
   const auto files = files_text(listing, Escape::all_but_ascii);
   if (!files) return std::nullopt;
   return fmt::format("{{\n \"format_version\": {},\n \"files\": {}\n}}", kTreeFormat, *files);

@@ -7,7 +7,7 @@
 
 namespace model_prep {
 
-void Pace::moved(std::int64_t bytes, TimePoint now) {
+void StallDetector::moved(std::int64_t bytes, TimePoint now) {
   last_ = now;
   if (!window_) window_ = now;
   bytes_ += bytes;
@@ -16,18 +16,18 @@ void Pace::moved(std::int64_t bytes, TimePoint now) {
   window_.reset();
 }
 
-void Pace::hold() {
+void StallDetector::hold() {
   last_.reset();
   window_.reset();
   bytes_ = 0;
 }
 
-TimePoint Pace::due() const {
+TimePoint StallDetector::due() const {
   if (!last_) return TimePoint::max();
   return std::min(*last_, window_.value_or(*last_)) + stall_;
 }
 
-Error Pace::fault() const {
+Error StallDetector::fault() const {
   // A window whose bytes came as good as at once, long ago, is a silence too.
   if (!window_ || *last_ - *window_ < std::chrono::seconds(1))
     return {ErrorKind::timeout, fmt::format("nothing came for {} s", stall_.count()), {}};

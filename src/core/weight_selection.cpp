@@ -128,7 +128,7 @@ struct Format {
   std::set<std::string> unread;  // sets whose index was not
 };
 
-struct Folder {
+struct Directory {
   Format safetensors;
   Format pickles;
 
@@ -144,9 +144,9 @@ struct Folder {
 };
 
 /// `all` must outlive it.
-class Rule {
+class WeightSelector {
  public:
-  Rule(const std::vector<RepoPath>& all, std::string variant, const Indexes& indexes) : variant_(std::move(variant)) {
+  WeightSelector(const std::vector<RepoPath>& all, std::string variant, const ShardIndexes& indexes) : variant_(std::move(variant)) {
     for (const RepoPath& path : all) names_.insert(path.text());
     for (const RepoPath& path : all) note(path.text());
     pipeline_ = names_.contains("model_index.json") && folders_.size() > (folders_.contains("") ? 1U : 0U);
@@ -169,7 +169,7 @@ class Rule {
            (variant_ == "openvino-int8" && openvino_.has_value());
   }
 
-  bool keeps(const RepoPath& path) const {
+  bool is_selected(const RepoPath& path) const {
     const std::string_view text = path.text();
     if (name_of(text) == ".gitattributes") return false;
     if (is_of_variant(text)) return true;
@@ -211,7 +211,7 @@ class Rule {
     forms.shards = forms.shards || weights->part == Part::shard;
   }
 
-  void note_index(const RepoPath& path, const Indexes& indexes) {
+  void note_index(const RepoPath& path, const ShardIndexes& indexes) {
     if (!decides(path)) return;
     const Weights weights = *candidate(path.text());
     Format& format = folders_.find(folder_of(path.text()))->second.format(weights);
@@ -224,8 +224,8 @@ class Rule {
   bool keeps_weights(const RepoPath& path) const {
     const auto weights = candidate(path.text());
     if (!weights || (folder_of(path.text()).empty() && pipeline_)) return false;
-    const Folder& folder = folders_.find(folder_of(path.text()))->second;
-    if (folder.is_second_choice(weights->set) || is_makers_copy(weights->set)) return false;
+    const Directory& folder = folders_.find(folder_of(path.text()))->second;
+    if (folder.is_second_choice(weights->set) || is_vendor_duplicate(weights->set)) return false;
     if (!weights->safetensors && folder.safetensors.sets.contains(weights->set)) return false;
     const Format& format = folder.format(*weights);
     if (weights->part == Part::whole) return true;
@@ -236,7 +236,7 @@ class Rule {
   }
 
   /// `consolidated.00.pth`, `original/consolidated.safetensors`.
-  bool is_makers_copy(std::string_view set) const {
+  bool is_vendor_duplicate(std::string_view set) const {
     const auto root = folders_.find("");
     return set.starts_with("consolidated") && root != folders_.end() && root->second.has("model");
   }
@@ -267,7 +267,7 @@ class Rule {
 
   std::string variant_;
   std::unordered_set<std::string_view> names_;
-  std::map<std::string, Folder, std::less<>> folders_;  // those with weights; a path ends in a slash
+  std::map<std::string, Directory, std::less<>> folders_;  // those with weights; a path ends in a slash
   bool pipeline_{false};
   std::string onnx_;                          // its model
   std::optional<std::string_view> openvino_;  // the folder of its model
@@ -275,7 +275,7 @@ class Rule {
 
 }  // namespace
 
-Result<std::set<RepoPath>> parse_index(std::string_view text, const RepoPath& path, std::string_view object) {
+Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPath& path, std::string_view object) {
   constexpr std::string_view kMap[] = {"weight_map"};
   std::set<RepoPath> shards;
   const auto fault = [&](std::string_view what) {
@@ -294,19 +294,19 @@ Result<std::set<RepoPath>> parse_index(std::string_view text, const RepoPath& pa
   return shards;
 }
 
-std::string found_variant(const std::vector<RepoPath>& all, const std::string& wanted) {
-  return Rule(all, wanted, {}).has_variant() ? wanted : "fp32";
+std::string available_variant(const std::vector<RepoPath>& all, const std::string& wanted) {
+  return WeightSelector(all, wanted, {}).has_variant() ? wanted : "fp32";
 }
 
-Result<RuledFiles> apply_general_rule(const std::vector<RepoPath>& all, const std::string& variant,
-                                      const Indexes& indexes, std::string_view object) {
-  const Rule rule(all, variant, indexes);
-  RuledFiles ruled;
+Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, const std::string& variant,
+                                      const ShardIndexes& indexes, std::string_view object) {
+  const WeightSelector rule(all, variant, indexes);
+  SelectedFiles ruled;
   bool has_weights = variant != "fp32";
   const RepoPath* other = nullptr;
   for (const RepoPath& path : all) {
     if (rule.is_other_framework(path.text())) other = &path;
-    if (!rule.keeps(path)) continue;
+    if (!rule.is_selected(path)) continue;
     has_weights = has_weights || parse_weights(name_of(path.text()));
     ruled.files.insert(path);
     if (!rule.decides(path)) continue;
@@ -327,7 +327,7 @@ Result<RuledFiles> apply_general_rule(const std::vector<RepoPath>& all, const st
 }
 
 Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec) {
-  if (spec.variant != "openvino-int8" || spec.filter.of_user) return ok();
+  if (spec.variant != "openvino-int8" || spec.filter.from_command_line) return ok();
   std::set<std::string_view> names;
   for (const RemoteFile& file : files) names.insert(file.path.text());
   for (const std::string_view name : names) {
@@ -362,7 +362,7 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
   if (pickles.empty() || (replaceable && snapshot.spec.whole_commit)) return std::nullopt;
   const bool one = pickles.size() == 1;
   const std::string text =
-      fmt::format("{}: {}{} {}, which can run code when loaded", snapshot.spec.key, shown(pickles.front()),
+      fmt::format("{}: {}{} {}, which can run code when loaded", snapshot.spec.key, truncated(pickles.front()),
                   one ? "" : fmt::format(" and {} more", pickles.size() - 1), one ? "is a pickle" : "are pickles");
   if (replaceable) return text + "; there are safetensors in the same folder";
   if (!folders.empty() || snapshot.listing.empty()) return text;

@@ -21,7 +21,7 @@ constexpr std::size_t kLargestDocument = 256 * 1024 * 1024;  // a record of a mi
 constexpr std::chrono::hours kLeftover{24};
 
 bool is_real_folder(const std::string& path) {
-  const auto found = own_facts(path);
+  const auto found = lstat_path(path);
   return found && found->is_folder;
 }
 
@@ -29,47 +29,47 @@ bool is_real_folder(const std::string& path) {
 std::set<std::string> folders_of(const ResolvedSnapshot& snapshot, const CacheLayout& layout) {
   std::set<std::string> folders;
   for (const RemoteFile& file : snapshot.files)
-    folders.insert(parent_of(layout.link(snapshot.spec.repo, snapshot.commit, file.path)));
+    folders.insert(parent_path(layout.link(snapshot.spec.repo, snapshot.commit, file.path)));
   return folders;
 }
 
 /// A real file in the link's place, where no blob is.
 bool is_in_place(const CacheLayout& at, const ResolvedSnapshot& snapshot, const RemoteFile& file) {
   const RepoId& repo = snapshot.spec.repo;
-  if (own_facts(at.blob(repo, file.blob))) return false;
-  const auto there = own_facts(at.link(repo, snapshot.commit, file.path));
+  if (lstat_path(at.blob(repo, file.blob))) return false;
+  const auto there = lstat_path(at.link(repo, snapshot.commit, file.path));
   return there && there->is_file && there->size == file.size;
 }
 
 /// The record is written after the listing: a listing that is older is what was written then, and need not be read.
 bool is_unchanged(const std::string& tree, const std::string& record) {
-  const auto listing = own_facts(tree);
-  const auto later = own_facts(record);
+  const auto listing = lstat_path(tree);
+  const auto later = lstat_path(record);
   return listing && later && listing->is_file && listing->size > 0 && listing->mtime_ns < later->mtime_ns;
 }
 
 }  // namespace
 
-Cache::Cache(const std::string& root, std::vector<std::string> views)
-    : home_{CacheLayout(root), Folder(root)}, views_(std::move(views)) {}
+Cache::Cache(const std::string& root, std::vector<std::string> legacy_dirs)
+    : home_{CacheLayout(root), Directory(root)}, legacy_dirs_(std::move(legacy_dirs)) {}
 
 const Cache::Home& Cache::home(const RepoId& repo) const {
   const auto found = elsewhere_.find(repo);
   return found == elsewhere_.end() ? home_ : found->second;
 }
 
-void Cache::adopt(const RepoId& repo, Writing writing) {
+void Cache::adopt_existing(const RepoId& repo, Writing writing) {
   const CacheLayout& cache = home_.layout;
   const std::string here = cache.repo(repo);
   if (is_real_folder(here)) return;
-  const bool leads_somewhere = facts(here).has_value();
-  for (const std::string& view : views_) {
+  const bool leads_somewhere = stat_path(here).has_value();
+  for (const std::string& view : legacy_dirs_) {
     const std::string there = CacheLayout(view).repo(repo);
     if (!is_real_folder(there) || (leads_somewhere && canonical_path(here) != there)) continue;
     // A link that cannot be made, by a dry run or on a read-only volume, is done without.
-    if (!leads_somewhere && writing == Writing::allowed && home_.folder.make_folders(cache.locks()))
+    if (!leads_somewhere && writing == Writing::allowed && home_.folder.create_directories(cache.locks()))
       static_cast<void>(home_.folder.link_atomically(here, relative_path(there, cache.root()), cache.locks()));
-    elsewhere_.emplace(repo, Home{CacheLayout(view, cache.root()), Folder(view)});
+    elsewhere_.emplace(repo, Home{CacheLayout(view, cache.root()), Directory(view)});
     return;
   }
 }
@@ -77,17 +77,17 @@ void Cache::adopt(const RepoId& repo, Writing writing) {
 Cache::Content Cache::content(const RepoId& repo, const CommitId& commit, const RemoteFile& file) const {
   const CacheLayout& at = layout(repo);
   std::string blob = at.blob(repo, file.blob);
-  if (const auto there = own_facts(blob)) {
-    const auto followed = there->is_file ? there : facts(blob);
+  if (const auto there = lstat_path(blob)) {
+    const auto followed = there->is_file ? there : stat_path(blob);
     return {std::move(blob), followed};
   }
   std::string link = at.link(repo, commit, file.path);
-  const auto there = own_facts(link);
+  const auto there = lstat_path(link);
   if (there && there->is_file) return {std::move(link), there};
   return {std::move(blob), {}};
 }
 
-std::optional<Record> Cache::record(const RepoId& repo, const CommitId& commit) const {
+std::optional<SnapshotRecord> Cache::record(const RepoId& repo, const CommitId& commit) const {
   const auto text = read_file(layout(repo).record(repo, commit), kLargestDocument);
   return text ? parse_record(*text) : std::nullopt;
 }
@@ -103,19 +103,19 @@ std::optional<CommitId> Cache::ref(const RepoId& repo, const std::string& name) 
   return commit ? std::optional(*commit) : std::nullopt;
 }
 
-bool Cache::refs_right(const ResolvedSnapshot& snapshot) const {
-  const auto refs = refs_of(snapshot.spec, snapshot.commit);
+bool Cache::refs_correct(const ResolvedSnapshot& snapshot) const {
+  const auto refs = refs_to_write(snapshot.spec, snapshot.commit);
   return std::all_of(refs.begin(), refs.end(),
                      [&](const std::string& name) { return ref(snapshot.spec.repo, name) == snapshot.commit; });
 }
 
-SnapshotView Cache::look(const ResolvedSnapshot& snapshot, const std::optional<Record>& known) const {
+SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot, const std::optional<SnapshotRecord>& known) const {
   const RepoId& repo = snapshot.spec.repo;
   const CacheLayout& at = layout(repo);
   SnapshotView view;
   for (const RemoteFile& file : snapshot.files) {
     FileView one;
-    one.linked = link_text(at.link(repo, snapshot.commit, file.path)) == link_target(file.path, file.blob) ||
+    one.linked = read_link(at.link(repo, snapshot.commit, file.path)) == link_target(file.path, file.blob) ||
                  is_in_place(at, snapshot, file);
     const auto found = content(repo, snapshot.commit, file).there;
     if (found && found->is_file && found->size == file.size) {
@@ -131,17 +131,17 @@ SnapshotView Cache::look(const ResolvedSnapshot& snapshot, const std::optional<R
     }
     view.files.push_back(std::move(one));
   }
-  view.refs_right = refs_right(snapshot);
-  view.tree_right = !snapshot.spec.whole_commit ||
+  view.refs_correct = refs_correct(snapshot);
+  view.tree_correct = !snapshot.spec.whole_commit ||
                     is_unchanged(at.tree(repo, snapshot.commit), at.record(repo, snapshot.commit)) ||
-                    tree(repo, snapshot.commit) || !tree_text(snapshot.listing);
+                    tree(repo, snapshot.commit) || !serialize_tree(snapshot.listing);
   view.recorded = known && (snapshot.listing.empty() || !known->listing.empty());
   return view;
 }
 
-Status Cache::probe(const Folder& in, const std::string& folder) const {
+Status Cache::probe(const Directory& in, const std::string& folder) const {
   const auto write = [&]() -> Status {
-    if (Status made = in.make_folders(folder); !made) return made;
+    if (Status made = in.create_directories(folder); !made) return made;
     const std::string probe = temporary_name(folder, "probe");
     const auto fd = in.open_file(probe, O_WRONLY | O_CREAT | O_EXCL);
     return fd ? in.remove(probe) : Status(fd.error());
@@ -155,26 +155,26 @@ Status Cache::probe(const Folder& in, const std::string& folder) const {
 
 Status Cache::probe_writing(const RepoId& repo) const {
   const CacheLayout& at = layout(repo);
-  const std::string locks = facts(at.lock_folder(repo)) ? at.lock_folder(repo) : at.locks();
+  const std::string locks = stat_path(at.lock_folder(repo)) ? at.lock_folder(repo) : at.locks();
   if (Status probed = probe(lock_folder(), locks); !probed) return probed;
-  if (own_facts(at.repo(repo)))
+  if (lstat_path(at.repo(repo)))
     if (Status probed = probe(folder(repo), at.own_folder(repo)); !probed) return probed;
-  return own_facts(at.blobs(repo)) ? probe(folder(repo), at.blobs(repo)) : ok();
+  return lstat_path(at.blobs(repo)) ? probe(folder(repo), at.blobs(repo)) : ok();
 }
 
-Status Cache::make_repo(const RepoId& repo) const {
+Status Cache::create_repo_dirs(const RepoId& repo) const {
   const CacheLayout& at = layout(repo);
-  if (Status made = lock_folder().make_folders(at.lock_folder(repo)); !made) return made;
-  if (!own_facts(at.repo(repo))) {
+  if (Status made = lock_folder().create_directories(at.lock_folder(repo)); !made) return made;
+  if (!lstat_path(at.repo(repo))) {
     // A repository without `snapshots/` is reported as broken by scan_cache_dir: it appears with it, by one rename.
     const std::string temporary = temporary_name(at.locks(), "repo");
-    if (Status made = folder(repo).make_folders(temporary + "/snapshots"); !made) return made;
+    if (Status made = folder(repo).create_directories(temporary + "/snapshots"); !made) return made;
     if (!folder(repo).rename(temporary, at.repo(repo)))  // another process was faster
       for (const std::string& made : {temporary + "/snapshots", temporary})
         if (Status removed = folder(repo).remove(made); !removed) return removed;
   }
   for (const std::string& needed : {at.snapshots(repo), at.blobs(repo), at.own_folder(repo)})
-    if (Status made = folder(repo).make_folders(needed); !made) return made;
+    if (Status made = folder(repo).create_directories(needed); !made) return made;
   sweep(repo);
   return ok();
 }
@@ -184,7 +184,7 @@ void Cache::sweep(const RepoId& repo) const {
   const CacheLayout& at = layout(repo);
   const auto old = std::filesystem::file_time_type::clock::now() - kLeftover;
   for (const std::string& in : {at.own_folder(repo), at.locks()}) {
-    const Folder& owner = in == at.locks() ? lock_folder() : folder(repo);
+    const Directory& owner = in == at.locks() ? lock_folder() : folder(repo);
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(in, error)) {
       const std::string path = entry.path().string();
@@ -206,13 +206,13 @@ Result<Publication> Cache::publish(const ResolvedSnapshot& snapshot, const std::
     published.warnings.push_back("the next run will have to hash this model again: " + done.error().message);
   if (published.lost) return published;
   if (Status done = publish_refs(snapshot); !done) return done.error();
-  published.lost = !is_whole(snapshot) || !refs_right(snapshot);
+  published.lost = !is_whole(snapshot) || !refs_correct(snapshot);
   return published;
 }
 
 bool Cache::is_whole(const ResolvedSnapshot& snapshot) const {
   return std::all_of(snapshot.files.begin(), snapshot.files.end(), [&](const RemoteFile& file) {
-    return facts(layout(snapshot.spec.repo).link(snapshot.spec.repo, snapshot.commit, file.path)).has_value();
+    return stat_path(layout(snapshot.spec.repo).link(snapshot.spec.repo, snapshot.commit, file.path)).has_value();
   });
 }
 
@@ -222,7 +222,7 @@ Status Cache::publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings
   std::vector<const RemoteFile*> wanted;
   std::map<Digest, int> users;
   for (const RemoteFile& file : snapshot.files) {
-    const bool linked = link_text(at.link(repo, snapshot.commit, file.path)) == link_target(file.path, file.blob);
+    const bool linked = read_link(at.link(repo, snapshot.commit, file.path)) == link_target(file.path, file.blob);
     if (linked || is_in_place(at, snapshot, file)) continue;
     wanted.push_back(&file);
     ++users[file.blob];
@@ -232,15 +232,15 @@ Status Cache::publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings
   for (const RemoteFile* file : wanted) {
     const std::string link = at.link(repo, snapshot.commit, file->path);
     const std::string blob = at.blob(repo, file->blob);
-    for (const std::string& needed : {parent_of(link), at.own_folder(repo)})
-      if (Status made = folder(repo).make_folders(needed); !made) return made;
+    for (const std::string& needed : {parent_path(link), at.own_folder(repo)})
+      if (Status made = folder(repo).create_directories(needed); !made) return made;
     const auto linked = folder(repo).link_atomically(link, link_target(file->path, file->blob), at.own_folder(repo));
-    if (!linked && !facts(parent_of(link))) return ok();  // removed meanwhile: see `publish`
+    if (!linked && !stat_path(parent_path(link))) return ok();  // removed meanwhile: see `publish`
     if (!linked) return linked.error();
     if (*linked) continue;
     const bool last = --users[file->blob] == 0;
     Status put = last ? folder(repo).rename(blob, link) : folder(repo).copy_atomically(blob, link, at.own_folder(repo));
-    if (!put && !(own_facts(blob) && facts(parent_of(link)))) return ok();
+    if (!put && !(lstat_path(blob) && stat_path(parent_path(link)))) return ok();
     if (!put) return put;
     moved = true;
   }
@@ -251,7 +251,7 @@ Status Cache::publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings
     return right;
   // The ref comes after this: it must not survive a power cut that the links did not.
   for (const std::string& made : folders_of(snapshot, at))
-    if (Status synced = folder(repo).sync(made); !synced && facts(made)) return synced;
+    if (Status synced = folder(repo).sync(made); !synced && stat_path(made)) return synced;
   return folder(repo).sync(at.snapshots(repo));
 }
 
@@ -259,7 +259,7 @@ Status Cache::publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings
 Status Cache::check_names(const ResolvedSnapshot& snapshot) const {
   for (const RemoteFile& file : snapshot.files) {
     const std::string link = layout(snapshot.spec.repo).link(snapshot.spec.repo, snapshot.commit, file.path);
-    if (link_text(link) == link_target(file.path, file.blob) || is_in_place(layout(snapshot.spec.repo), snapshot, file))
+    if (read_link(link) == link_target(file.path, file.blob) || is_in_place(layout(snapshot.spec.repo), snapshot, file))
       continue;
     return Error{ErrorKind::io,
                  fmt::format("{} {}: on this file system its name is another file's of that model too",
@@ -272,11 +272,11 @@ Status Cache::check_names(const ResolvedSnapshot& snapshot) const {
 Status Cache::publish_tree(const ResolvedSnapshot& snapshot) const {
   const RepoId& repo = snapshot.spec.repo;
   if (!snapshot.spec.whole_commit || tree(repo, snapshot.commit)) return ok();
-  const auto text = tree_text(snapshot.listing);
+  const auto text = serialize_tree(snapshot.listing);
   if (!text) return ok();
   const std::string path = layout(repo).tree(repo, snapshot.commit);
-  for (const std::string& needed : {parent_of(path), layout(repo).own_folder(repo)})
-    if (Status made = folder(repo).make_folders(needed); !made) return made;
+  for (const std::string& needed : {parent_path(path), layout(repo).own_folder(repo)})
+    if (Status made = folder(repo).create_directories(needed); !made) return made;
   return folder(repo).write_atomically(path, *text, layout(repo).own_folder(repo));
 }
 
@@ -284,7 +284,7 @@ Status Cache::publish_record(const ResolvedSnapshot& snapshot, const std::map<Di
   const RepoId& repo = snapshot.spec.repo;
   const CacheLayout& at = layout(repo);
   const auto before = record(repo, snapshot.commit);
-  Record record = before.value_or(Record{});
+  SnapshotRecord record = before.value_or(SnapshotRecord{});
   if (!snapshot.listing.empty()) record.listing = snapshot.listing;
   for (const RemoteFile& file : snapshot.files) {
     const auto digest = sha256.find(file.blob);
@@ -292,58 +292,58 @@ Status Cache::publish_record(const ResolvedSnapshot& snapshot, const std::map<Di
     if (digest == sha256.end() || !found) continue;
     record.blobs.insert_or_assign(file.blob, VerifiedBlob{found->size, found->mtime_ns, digest->second});
   }
-  const std::string text = record_text(record);
-  if (before && record_text(*before) == text) return ok();
-  if (Status made = folder(repo).make_folders(at.own_folder(repo)); !made) return made;
+  const std::string text = serialize_record(record);
+  if (before && serialize_record(*before) == text) return ok();
+  if (Status made = folder(repo).create_directories(at.own_folder(repo)); !made) return made;
   return folder(repo).write_atomically(at.record(repo, snapshot.commit), text, at.own_folder(repo));
 }
 
 Status Cache::publish_refs(const ResolvedSnapshot& snapshot) const {
   const RepoId& repo = snapshot.spec.repo;
-  for (const std::string& name : refs_of(snapshot.spec, snapshot.commit)) {
+  for (const std::string& name : refs_to_write(snapshot.spec, snapshot.commit)) {
     if (ref(repo, name) == snapshot.commit) continue;
     const std::string path = layout(repo).ref(repo, name);
-    for (const std::string& needed : {parent_of(path), layout(repo).own_folder(repo)})
-      if (Status made = folder(repo).make_folders(needed); !made) return made;
+    for (const std::string& needed : {parent_path(path), layout(repo).own_folder(repo)})
+      if (Status made = folder(repo).create_directories(needed); !made) return made;
     Status done = folder(repo).write_atomically(path, snapshot.commit.hex(), layout(repo).own_folder(repo));
     if (!done) return done;
   }
   return ok();
 }
 
-Status Cache::forget(const RepoId& repo, const CommitId& commit, const std::set<Digest>& blobs) const {
+Status Cache::distrust(const RepoId& repo, const CommitId& commit, const std::set<Digest>& blobs) const {
   auto known = record(repo, commit);
   if (!known) return ok();
   const auto forgotten = std::erase_if(known->blobs, [&](const auto& entry) { return blobs.contains(entry.first); });
   if (forgotten == 0) return ok();
-  return folder(repo).write_atomically(layout(repo).record(repo, commit), record_text(*known),
+  return folder(repo).write_atomically(layout(repo).record(repo, commit), serialize_record(*known),
                                        layout(repo).own_folder(repo));
 }
 
-Result<std::string> Cache::set_aside(const RepoId& repo, const std::string& path) const {
+Result<std::string> Cache::quarantine(const RepoId& repo, const std::string& path) const {
   const std::string to = layout(repo).aside(repo);
-  if (Status made = folder(repo).make_folders(to); !made) return made.error();
+  if (Status made = folder(repo).create_directories(to); !made) return made.error();
   std::string name = to + "/" + random_hex(8) + "-" + path.substr(path.find_last_of('/') + 1);
   if (Status moved = folder(repo).rename(path, name); !moved) return moved.error();
   return name;
 }
 
-Warnings Cache::link_views(const RepoId& repo) const {
+Warnings Cache::link_legacy_dirs(const RepoId& repo) const {
   Warnings warnings;
   const std::string real = canonical_path(layout(repo).repo(repo));
-  std::vector<std::string> places = views_;
+  std::vector<std::string> places = legacy_dirs_;
   if (elsewhere_.contains(repo)) places.push_back(home_.layout.root());
   for (const std::string& place : places) {
     const std::string link = CacheLayout(place).repo(repo);
-    const auto there = own_facts(link);
-    if (there && canonical_path(link) == real && facts(link)) continue;
+    const auto there = lstat_path(link);
+    if (there && canonical_path(link) == real && stat_path(link)) continue;
     if (there && !there->is_link) {
       warnings.push_back(
           fmt::format("{} is a folder of its own beside {}: services that look there see an older copy", link, real));
       continue;
     }
-    Status made = make_folders(place);
-    const auto linked = made ? Folder(place).link_atomically(link, relative_path(real, canonical_path(place)), place)
+    Status made = create_directories(place);
+    const auto linked = made ? Directory(place).link_atomically(link, relative_path(real, canonical_path(place)), place)
                              : Result<bool>(made.error());
     if (!linked || !*linked)
       warnings.push_back(fmt::format("services that look in {} will not find {}: {}", place, repo.text(),

@@ -30,7 +30,7 @@ Error through_link(const std::string& path) {
 }
 
 Error folder_error(std::string_view operation, const std::string& path, int error_number) {
-  const auto found = own_facts(path);
+  const auto found = lstat_path(path);
   if ((error_number == ELOOP || error_number == ENOTDIR) && found && found->is_link) return through_link(path);
   return io_error(operation, path, error_number);
 }
@@ -38,12 +38,12 @@ Error folder_error(std::string_view operation, const std::string& path, int erro
 }  // namespace
 
 /// A name in a folder that is open.
-struct Folder::Place {
+struct Directory::Place {
   UniqueFd folder;
   std::string name;
 };
 
-Result<UniqueFd> Folder::enter(const std::string& folder, int flags) const {
+Result<UniqueFd> Directory::open_directory(const std::string& folder, int flags) const {
   constexpr int kEnter = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   assert(folder == path_ || folder.starts_with(path_ + "/"));
   std::size_t end = path_.size();
@@ -60,13 +60,13 @@ Result<UniqueFd> Folder::enter(const std::string& folder, int flags) const {
   return at;
 }
 
-Result<Folder::Place> Folder::find(const std::string& path) const {
-  auto folder = enter(parent_of(path), O_PATH);
+Result<Directory::Place> Directory::find(const std::string& path) const {
+  auto folder = open_directory(parent_path(path), O_PATH);
   if (!folder) return folder.error();
   return Place{std::move(*folder), path.substr(path.find_last_of('/') + 1)};
 }
 
-Result<UniqueFd> Folder::open_file(const std::string& path, int flags, mode_t mode) const {
+Result<UniqueFd> Directory::open_file(const std::string& path, int flags, mode_t mode) const {
   const auto place = find(path);
   if (!place) return place.error();
   UniqueFd fd(openat(place->folder.get(), place->name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode));
@@ -74,12 +74,12 @@ Result<UniqueFd> Folder::open_file(const std::string& path, int flags, mode_t mo
   return fd;
 }
 
-Status Folder::make_folders(const std::string& path) const {
-  if (path.size() <= path_.size()) return model_prep::make_folders(path_);
-  auto parent = enter(parent_of(path), O_PATH);
+Status Directory::create_directories(const std::string& path) const {
+  if (path.size() <= path_.size()) return model_prep::create_directories(path_);
+  auto parent = open_directory(parent_path(path), O_PATH);
   if (!parent) {
-    if (Status made = make_folders(parent_of(path)); !made) return made;
-    parent = enter(parent_of(path), O_PATH);
+    if (Status made = create_directories(parent_path(path)); !made) return made;
+    parent = open_directory(parent_path(path), O_PATH);
     if (!parent) return parent.error();
   }
   const std::string name = path.substr(path.find_last_of('/') + 1);
@@ -92,7 +92,7 @@ Status Folder::make_folders(const std::string& path) const {
   return ok();
 }
 
-Status Folder::rename(const std::string& from, const std::string& to) const {
+Status Directory::rename(const std::string& from, const std::string& to) const {
   const auto source = find(from);
   if (!source) return source.error();
   const auto target = find(to);
@@ -102,8 +102,8 @@ Status Folder::rename(const std::string& from, const std::string& to) const {
   return ok();
 }
 
-Status Folder::remove(const std::string& path) const {
-  if (!own_facts(path)) return ok();
+Status Directory::remove(const std::string& path) const {
+  if (!lstat_path(path)) return ok();
   const auto place = find(path);
   if (!place) return place.error();
   if (unlinkat(place->folder.get(), place->name.c_str(), 0) == 0 || errno == ENOENT) return ok();
@@ -111,9 +111,9 @@ Status Folder::remove(const std::string& path) const {
   return io_error("remove", path, errno);
 }
 
-Status Folder::allow(const std::string& path, unsigned bits) const {
+Status Directory::allow(const std::string& path, unsigned bits) const {
   // By way of /proc, since a file without any permission can be opened as a path only, and fchmod wants more.
-  const auto fd = path == path_ ? enter(path, O_PATH) : open_file(path, O_PATH);
+  const auto fd = path == path_ ? open_directory(path, O_PATH) : open_file(path, O_PATH);
   if (!fd) return fd.error();
   struct stat found {};
   if (fstat(fd->get(), &found) != 0) return io_error("look at", path, errno);
@@ -123,14 +123,14 @@ Status Folder::allow(const std::string& path, unsigned bits) const {
   return ok();
 }
 
-Status Folder::sync(const std::string& folder) const {
-  const auto fd = enter(folder, O_RDONLY);
+Status Directory::sync(const std::string& folder) const {
+  const auto fd = open_directory(folder, O_RDONLY);
   if (!fd) return fd.error();
   if (fsync(fd->get()) != 0 && errno != EINVAL && errno != EROFS) return io_error("sync", folder, errno);
   return ok();
 }
 
-Status Folder::through_temporary(const std::string& path, const std::string& temporary_folder,
+Status Directory::write_temporary_and_rename(const std::string& path, const std::string& temporary_folder,
                                  const std::function<Status(const UniqueFd&)>& fill) const {
   const std::string temporary = temporary_name(temporary_folder, "write");
   const auto write = [&]() -> Status {
@@ -149,26 +149,26 @@ Status Folder::through_temporary(const std::string& path, const std::string& tem
     static_cast<void>(remove(temporary));  // the first error is the one to tell
     return done;
   }
-  return sync(parent_of(path));
+  return sync(parent_path(path));
 }
 
-Status Folder::write_atomically(const std::string& path, std::string_view content,
+Status Directory::write_atomically(const std::string& path, std::string_view content,
                                 const std::string& temporary_folder) const {
-  return through_temporary(path, temporary_folder,
+  return write_temporary_and_rename(path, temporary_folder,
                            [&](const UniqueFd& fd) { return write_at(fd.get(), content, 0, path); });
 }
 
-Status Folder::copy_atomically(const std::string& from, const std::string& to,
+Status Directory::copy_atomically(const std::string& from, const std::string& to,
                                const std::string& temporary_folder) const {
   const auto source = open_file(from, O_RDONLY);
   if (!source) return source.error();
-  const auto found = facts(source->get());
+  const auto found = stat_path(source->get());
   if (!found) return io_error("open", from, errno);
-  return through_temporary(to, temporary_folder,
+  return write_temporary_and_rename(to, temporary_folder,
                            [&](const UniqueFd& fd) { return copy_bytes(source->get(), fd.get(), 0, found->size, to); });
 }
 
-Result<bool> Folder::link_atomically(const std::string& path, const std::string& text,
+Result<bool> Directory::link_atomically(const std::string& path, const std::string& text,
                                      const std::string& temporary_folder) const {
   const std::string temporary = temporary_name(temporary_folder, "link");
   const auto place = find(temporary);

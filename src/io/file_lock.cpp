@@ -14,9 +14,9 @@ namespace {
 constexpr mode_t kLockMode = 0664;
 
 bool is_lock_at(int fd, const std::string& path) {
-  const auto held = facts(fd);
-  const auto there = own_facts(path);
-  return held && there && held->names > 0 && held->is_same_file(*there);
+  const auto held = stat_path(fd);
+  const auto there = lstat_path(path);
+  return held && there && held->link_count > 0 && held->is_same_file(*there);
 }
 
 bool cannot_lock(int error_number) {
@@ -25,11 +25,11 @@ bool cannot_lock(int error_number) {
 }
 
 /// Another user's lock file of mode 0644, as older tools make them, can still be locked: flock wants no write access.
-Result<UniqueFd> open_lock(const Folder& folder, const std::string& path) {
+Result<UniqueFd> open_lock(const Directory& folder, const std::string& path) {
   auto fd = folder.open_file(path, O_RDWR | O_CREAT, kLockMode);
-  if (fd || !own_facts(path)) return fd;
+  if (fd || !lstat_path(path)) return fd;
   auto readable = folder.open_file(path, O_RDONLY | O_NONBLOCK);
-  const auto found = readable ? facts(readable->get()) : std::nullopt;
+  const auto found = readable ? stat_path(readable->get()) : std::nullopt;
   return found && found->is_file ? std::move(readable) : std::move(fd);
 }
 
@@ -43,7 +43,7 @@ void open_to_all(int fd) {
 
 }  // namespace
 
-Result<std::optional<FileLock>> FileLock::try_acquire(const Folder& folder, const std::string& path, LockKind kind) {
+Result<std::optional<FileLock>> FileLock::try_acquire(const Directory& folder, const std::string& path, LockKind kind) {
   constexpr int kTries = 10;  // each failing try means that somebody removed the file between open and lock
   for (int i = 0; i < kTries; ++i) {
     auto fd = open_lock(folder, path);
@@ -60,7 +60,7 @@ Result<std::optional<FileLock>> FileLock::try_acquire(const Folder& folder, cons
   return std::optional<FileLock>();
 }
 
-bool FileLock::excludes(const Folder& folder, const std::string& path) const {
+bool FileLock::excludes(const Directory& folder, const std::string& path) const {
   const auto again = folder.open_file(path, O_RDONLY);
   return again && flock(again->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }

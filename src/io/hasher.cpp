@@ -62,7 +62,7 @@ Digest git_sha1_of(std::string_view bytes) {
 }
 
 struct Hasher::Task {
-  Task(HashTicket number, UniqueFd file, std::int64_t length, DigestKind kind, AfterHash then)
+  Task(HashJobId number, UniqueFd file, std::int64_t length, DigestKind kind, AfterHash then)
       : ticket(number), fd(std::move(file)), size(length), after(then), sha256(DigestKind::sha256) {
     if (kind != DigestKind::git_sha1) return;
     git_sha1.emplace(DigestKind::git_sha1);
@@ -71,7 +71,7 @@ struct Hasher::Task {
   std::optional<Error> read_until(std::int64_t until, std::span<char> block);
   HashEvent finish();
 
-  HashTicket ticket;
+  HashJobId ticket;
   UniqueFd fd;
   std::int64_t size;
   AfterHash after;
@@ -127,14 +127,14 @@ Hasher::~Hasher() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-HashTicket Hasher::open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after) {
+HashJobId Hasher::open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after) {
   const std::lock_guard lock(mutex_);
-  const HashTicket ticket = next_++;
+  const HashJobId ticket = next_++;
   tasks_.emplace(ticket, std::make_unique<Task>(ticket, std::move(fd), size, kind, after));
   return ticket;
 }
 
-void Hasher::advance(HashTicket ticket, std::int64_t watermark) {
+void Hasher::advance(HashJobId ticket, std::int64_t watermark) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = tasks_.find(ticket);
@@ -144,7 +144,7 @@ void Hasher::advance(HashTicket ticket, std::int64_t watermark) {
   work_.notify_one();
 }
 
-void Hasher::cancel(HashTicket ticket) {
+void Hasher::cancel(HashJobId ticket) {
   const std::lock_guard lock(mutex_);
   if (const auto found = tasks_.find(ticket); found != tasks_.end()) found->second->cancelled = true;
   work_.notify_one();
@@ -155,7 +155,7 @@ std::vector<HashEvent> Hasher::take_all() {
   return std::exchange(events_, {});
 }
 
-std::int64_t Hasher::progress(HashTicket ticket) {
+std::int64_t Hasher::progress(HashJobId ticket) {
   const std::lock_guard lock(mutex_);
   const auto found = tasks_.find(ticket);
   return found == tasks_.end() ? 0 : found->second->told;
@@ -207,7 +207,7 @@ void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char
       error ? HashEvent{.ticket = task.ticket, .sha256 = {}, .git_sha1 = {}, .error = std::move(error)} : task.finish();
   lock.lock();
   if (!task.cancelled) events_.push_back(std::move(event));
-  tasks_.erase(HashTicket{task.ticket});
+  tasks_.erase(HashJobId{task.ticket});
   lock.unlock();
   wake_();
   lock.lock();

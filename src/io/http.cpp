@@ -92,8 +92,8 @@ struct Transfer {
   bool gathered{false};  // the sink has bytes since its last pause
   std::size_t ignored{0};
   HeaderLimit limit;
-  Pace pace;
-  Throttle* throttle{nullptr};  // of a payload, if there is a rate
+  StallDetector pace;
+  RateLimiter* throttle{nullptr};  // of a payload, if there is a rate
   TlsTrust* trust{nullptr};
   std::optional<Proxy> proxy;
   std::optional<Error> error;  // of the sink, or ours
@@ -310,7 +310,7 @@ struct Transport::State {
   TransportSettings settings;
   TlsTrust trust;
   SystemRoots roots{system_roots()};
-  std::optional<Throttle> throttle;
+  std::optional<RateLimiter> throttle;
   // Transfers after the multi handle would leave it first; removing them needs it.
   MultiHandle multi;
   std::map<TransferId, std::unique_ptr<Transfer>> transfers;
@@ -408,7 +408,7 @@ void Transport::start(TransferId id, const Request& request, BodySink& sink) {
   if (!transfer->easy) throw std::bad_alloc();
   transfer->trust = &state_->trust;
   transfer->proxy = proxy_for(request.url);
-  transfer->pace = Pace(state_->settings.stall);
+  transfer->pace = StallDetector(state_->settings.stall);
   if (state_->throttle && request.kind == RequestKind::payload) transfer->throttle = &*state_->throttle;
   configure(*transfer, request, state_->settings, state_->roots);
   check(curl_multi_add_handle(state_->multi.get(), transfer->easy.get()));

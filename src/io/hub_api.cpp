@@ -23,7 +23,7 @@ Error unreadable(std::string_view object, std::string_view why) {
 }
 
 Error odd_entry(const std::string& name, std::string_view what) {
-  return {ErrorKind::protocol, fmt::format("the listing of '{}' has no usable {}", shown(name), what), {}};
+  return {ErrorKind::protocol, fmt::format("the listing of '{}' has no usable {}", truncated(name), what), {}};
 }
 
 bool is_masked(const std::string& text) {
@@ -50,7 +50,7 @@ Status add_file(Listing& listing, const JsonFields& entry, const Names& names) {
   }
   // Beside `lfs` the size may be the pointer's, but it is always there.
   const auto size = entry.integer(lfs ? "lfs.size" : "size");
-  if (!size || !entry.integer("size") || *size < 0 || *size > kLargestFile) return odd_entry(*name, "size");
+  if (!size || !entry.integer("size") || *size < 0 || *size > kMaxFileSize) return odd_entry(*name, "size");
   const auto blob = Digest::parse(digest.value_or(""));
   const auto oid = Digest::parse(entry.text(names.git_id).value_or(""));
   if (!blob || !oid || oid->kind() != DigestKind::git_sha1 ||
@@ -81,7 +81,7 @@ Result<Hub> Hub::parse(std::string_view endpoint) {
   if (!url || endpoint.find_first_of("?#") != std::string_view::npos)
     return Error{
         ErrorKind::usage,
-        fmt::format("the endpoint '{}' is not an http or https address", shown(without_login(std::string(endpoint)))),
+        fmt::format("the endpoint '{}' is not an http or https address", truncated(strip_user_info(std::string(endpoint)))),
         "it looks like https://huggingface.co, without a query"};
   // The rest of a password with a `/` in it would be taken for a path, and shown.
   if (const std::size_t path = endpoint.find('/', endpoint.find("://") + 3);

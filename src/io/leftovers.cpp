@@ -48,12 +48,12 @@ std::optional<Owned> record_of(const Repository& at, std::string_view name) {
   name.remove_suffix(kResumeSuffix.size());
   const auto blob = Digest::parse(name);
   if (!blob) return std::nullopt;
-  Owned owned{.blob = *blob, .wanted = !own_facts(at.layout.blob(at.repo, *blob))};
+  Owned owned{.blob = *blob, .wanted = !lstat_path(at.layout.blob(at.repo, *blob))};
   const auto record = read_resume(at.layout, at.repo, *blob);
   if (!record) return owned;
   owned.writers = {record->writer, record->file};
   const std::string staging = at.layout.staging(at.repo, *blob, record->file);
-  if (own_facts(staging)) {
+  if (lstat_path(staging)) {
     owned.twin = staging;
     owned.wanted = true;
   }
@@ -79,12 +79,12 @@ enum class Asking : std::uint8_t { may_make_lock, changes_nothing };
 /// Nobody whom a lock of this machine could tell of is at this blob.
 bool is_lock_free(const Repository& at, const Digest& blob, Asking asking) {
   const std::string path = at.layout.lock(at.repo, blob);
-  if (asking == Asking::changes_nothing && !own_facts(path)) return true;
+  if (asking == Asking::changes_nothing && !lstat_path(path)) return true;
   const auto lock = FileLock::try_acquire(at.lock_folder, path);
   return lock && *lock && (*lock)->excludes(at.lock_folder, path);
 }
 
-bool is_dead(const Repository& at, const Owned& left, const std::string& path, const Writer& self, Asking asking) {
+bool is_dead(const Repository& at, const Owned& left, const std::string& path, const WriterIdentity& self, Asking asking) {
   if (is_old(path) && (!left.twin || is_old(*left.twin))) return true;
   const bool of_this_machine =
       !left.writers.empty() && std::all_of(left.writers.begin(), left.writers.end(), [&](const WriterTag& writer) {
@@ -95,7 +95,7 @@ bool is_dead(const Repository& at, const Owned& left, const std::string& path, c
 
 }  // namespace
 
-void sweep_staging(const Repository& at, const Writer& self) {
+void sweep_staging(const Repository& at, const WriterIdentity& self) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(at.layout.blobs(at.repo), error)) {
     const std::string path = entry.path().string();
@@ -105,12 +105,12 @@ void sweep_staging(const Repository& at, const Writer& self) {
   }
 }
 
-std::vector<Leftover> leftovers_in(const Repository& at, const Writer& self) {
+std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& self) {
   std::vector<Leftover> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(at.layout.blobs(at.repo), error)) {
     const std::string path = entry.path().string();
-    const auto there = own_facts(path);
+    const auto there = lstat_path(path);
     const auto left = owned(at, entry.path().filename().string());
     if (!left || !there || there->is_folder) continue;
     found.push_back({.path = path,

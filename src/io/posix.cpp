@@ -31,7 +31,7 @@ std::string errno_text(int error_number) {
   return strerror_r(error_number, buffer.data(), buffer.size());  // the GNU variant: gives the text, wherever it lies
 }
 
-FileFacts facts_of(const struct stat& found) {
+FileInfo facts_of(const struct stat& found) {
   return {.is_file = S_ISREG(found.st_mode),
           .is_folder = S_ISDIR(found.st_mode),
           .is_link = S_ISLNK(found.st_mode),
@@ -39,7 +39,7 @@ FileFacts facts_of(const struct stat& found) {
           .mtime_ns = std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec,
           .device = found.st_dev,
           .inode = found.st_ino,
-          .names = found.st_nlink,
+          .link_count = found.st_nlink,
           .mode = found.st_mode & 07777U};
 }
 
@@ -48,7 +48,7 @@ std::string permission_hint(const std::string& path, int error_number) {
   if (error_number == EROFS) return "the file system is mounted read-only: mount it writable, or choose another folder";
   std::string at = path;
   struct stat found {};
-  while (stat(at.c_str(), &found) != 0 && at.size() > 1) at = parent_of(at);
+  while (stat(at.c_str(), &found) != 0 && at.size() > 1) at = parent_path(at);
   return fmt::format(
       "this process is uid {} gid {}; {} has mode {:04o} and belongs to uid {} gid {}: let this user "
       "write there (chown, chmod g+w, fsGroup) or run as its owner",
@@ -89,25 +89,25 @@ Error io_error(std::string_view operation, const std::string& path, int error_nu
   }
 }
 
-std::optional<FileFacts> facts(const std::string& path) {
+std::optional<FileInfo> stat_path(const std::string& path) {
   struct stat found {};
   if (stat(path.c_str(), &found) != 0) return std::nullopt;
   return facts_of(found);
 }
 
-std::optional<FileFacts> own_facts(const std::string& path) {
+std::optional<FileInfo> lstat_path(const std::string& path) {
   struct stat found {};
   if (lstat(path.c_str(), &found) != 0) return std::nullopt;
   return facts_of(found);
 }
 
-std::optional<FileFacts> facts(int fd) {
+std::optional<FileInfo> stat_path(int fd) {
   struct stat found {};
   if (fstat(fd, &found) != 0) return std::nullopt;
   return facts_of(found);
 }
 
-std::optional<std::string> link_text(const std::string& path) {
+std::optional<std::string> read_link(const std::string& path) {
   std::array<char, 4096> buffer{};
   const ssize_t length = readlink(path.c_str(), buffer.data(), buffer.size());
   if (length < 0 || static_cast<std::size_t>(length) == buffer.size()) return std::nullopt;
@@ -120,7 +120,7 @@ std::optional<std::string> read_file(const std::string& path, std::size_t most) 
 }
 
 std::optional<std::string> read_file(int fd, std::size_t most) {
-  const auto found = facts(fd);
+  const auto found = stat_path(fd);
   if (!found || !found->is_file || static_cast<std::size_t>(found->size) > most) return std::nullopt;
   std::string content(static_cast<std::size_t>(found->size), '\0');
   std::size_t done = 0;
@@ -137,19 +137,19 @@ std::optional<std::string> read_file(int fd, std::size_t most) {
 Result<UniqueFd> open_for_reading(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return io_error("open", path, errno);
-  const auto found = facts(fd.get());
+  const auto found = stat_path(fd.get());
   if (!found || !found->is_file) return Error{ErrorKind::io, fmt::format("{} is not a regular file", path), {}};
   return fd;
 }
 
-Status make_folders(const std::string& path) {
+Status create_directories(const std::string& path) {
   if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
   if (errno == ENOENT && path.size() > 1) {
-    if (Status parent = make_folders(parent_of(path)); !parent) return parent;
+    if (Status parent = create_directories(parent_path(path)); !parent) return parent;
     if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
   }
   const int error_number = errno;
-  if (const auto found = facts(path); found && found->is_folder) return ok();  // also where mkdir says EACCES or EROFS
+  if (const auto found = stat_path(path); found && found->is_folder) return ok();  // also where mkdir says EACCES or EROFS
   return io_error("make folder", path, error_number);
 }
 
@@ -159,10 +159,10 @@ Status append_to_file(const std::string& path, std::string_view text) {
   return write_all(fd.get(), text, path);
 }
 
-Status fill_file_if_there(const std::string& path, std::string_view text) {
+Status overwrite_existing(const std::string& path, std::string_view text) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!fd) return ok();
-  const auto found = facts(fd.get());
+  const auto found = stat_path(fd.get());
   if (!found || !found->is_file) return ok();
   if (ftruncate(fd.get(), 0) != 0) return io_error("empty", path, errno);
   return write_all(fd.get(), text, path);
@@ -197,7 +197,7 @@ std::optional<int> SignalFd::read() const {
   return static_cast<int>(info.ssi_signo);
 }
 
-void SignalFd::end_at_next() const {
+void SignalFd::exit_immediately_on_next_signal() const {
   struct sigaction action {};
   // Also as process 1, which ignores default actions. Not by _exit, which a sanitizer makes unsafe in a handler.
   action.sa_handler = [](int number) { syscall(SYS_exit_group, 128 + number); };
@@ -232,7 +232,7 @@ std::optional<DiskSpace> disk_space(const std::string& path) {
   struct statvfs found {};
   while (statvfs(at.c_str(), &found) != 0) {
     if (at.size() <= 1) return std::nullopt;
-    at = parent_of(at);
+    at = parent_path(at);
   }
   DiskSpace space{.bytes = static_cast<std::int64_t>(found.f_bavail * found.f_frsize), .inodes = {}};
   if (found.f_files > 0) space.inodes = static_cast<std::int64_t>(found.f_favail);
@@ -253,7 +253,7 @@ std::string relative_path(const std::string& to, const std::string& from_folder)
   return std::filesystem::path(to).lexically_relative(from_folder).string();
 }
 
-std::string parent_of(const std::string& path) {
+std::string parent_path(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
@@ -267,7 +267,7 @@ std::string random_hex(std::size_t digits) {
   return text;
 }
 
-std::string process_name() {
+std::string host_and_pid() {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
   return fmt::format("{}:{}", host.data(), getpid());

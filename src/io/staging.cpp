@@ -21,8 +21,8 @@ constexpr std::int64_t kCopyStep = 32 * 1024 * 1024;  // a signal waits for no m
 /// What of a staging file can be gone on with. The record may be ahead of a file that was cut: then it is worth
 /// nothing. A file with a second name could be anybody's.
 RangeSet usable(const ResumeRecord& record, const std::string& staging, std::int64_t size) {
-  const auto staged = own_facts(staging);
-  if (!staged || !staged->is_file || staged->names != 1 || record.size != size) return {};
+  const auto staged = lstat_path(staging);
+  if (!staged || !staged->is_file || staged->link_count != 1 || record.size != size) return {};
   if (!record.have.contains({0, 0}) || staged->size > size) return {};
   RangeSet beyond = record.have;
   beyond.remove({0, staged->size});
@@ -42,9 +42,9 @@ Status reserve(int fd, std::int64_t size, const std::string& path) {
 
 }  // namespace
 
-Writer Writer::make() { return {process_name(), WriterTag::make(machine_name(), random_hex(8))}; }
+WriterIdentity WriterIdentity::make() { return {host_and_pid(), WriterTag::make(machine_name(), random_hex(8))}; }
 
-Staging::Staging(Where where, const Writer& self)
+Staging::Staging(Where where, const WriterIdentity& self)
     : where_(std::move(where)),
       resume_path_(where_.layout.resume(where_.repo, where_.blob)),
       blob_path_(where_.layout.blob(where_.repo, where_.blob)),
@@ -53,8 +53,8 @@ Staging::Staging(Where where, const Writer& self)
   path_ = staging_path();
 }
 
-Result<std::variant<Staging, Staging::Owned>> Staging::open(Where where, const Writer& self, const Asked& asked) {
-  using Opened = std::variant<Staging, Owned>;
+Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(Where where, const WriterIdentity& self, const OpenRequest& asked) {
+  using Opened = std::variant<Staging, OwnedByOther>;
   Staging staging(std::move(where), self);
   const auto text = read_file(staging.resume_path_, kLargestResume);
   auto record = text ? parse_resume(*text) : std::nullopt;
@@ -67,20 +67,20 @@ Result<std::variant<Staging, Staging::Owned>> Staging::open(Where where, const W
     if (!begun) return begun.error();
     return Opened(std::move(staging));
   }
-  const bool torn = !record && own_facts(staging.resume_path_);
-  const Claim claim = claim_of({record, torn, asked.lock_excludes, asked.gone_silent}, self.tag);
+  const bool torn = !record && lstat_path(staging.resume_path_);
+  const ClaimDecision claim = decide_claim({record, torn, asked.lock_excludes, asked.writer_timed_out}, self.tag);
   const bool small = staging.where_.size < kClaimed;
-  if (claim == Claim::wait && !small)
-    return Opened(Owned{record ? "process " + record->owner : "another process", text.value_or("")});
-  if (claim == Claim::begin && !small) {
+  if (claim == ClaimDecision::wait && !small)
+    return Opened(OwnedByOther{record ? "process " + record->owner : "another process", text.value_or("")});
+  if (claim == ClaimDecision::begin && !small) {
     const auto claimed = staging.claim_new();
     if (!claimed) return claimed.error();
-    if (!*claimed) return Opened(Owned{"another process", ""});  // it was faster: look again
+    if (!*claimed) return Opened(OwnedByOther{"another process", ""});  // it was faster: look again
   }
   Status begun = ok();
-  if (claim == Claim::go_on)
+  if (claim == ClaimDecision::go_on)
     begun = staging.go_on(*record);
-  else if (claim == Claim::copy)
+  else if (claim == ClaimDecision::copy)
     begun = staging.begin_copy(*record);
   else
     begun = staging.begin_fresh();
@@ -161,14 +161,14 @@ Status Staging::copy_some() {
 
 /// False: somebody else has made one meanwhile.
 Result<bool> Staging::claim_new() {
-  if (own_facts(resume_path_)) {  // unreadable
+  if (lstat_path(resume_path_)) {  // unreadable
     Status over = claim_over(record_);
     return over ? Result<bool>(true) : over.error();
   }
   const auto fd = where_.folder.open_file(resume_path_, O_WRONLY | O_CREAT | O_EXCL);
-  if (!fd && own_facts(resume_path_)) return false;
+  if (!fd && lstat_path(resume_path_)) return false;
   if (!fd) return fd.error();
-  if (Status written = write_at(fd->get(), resume_text(record_), 0, resume_path_); !written) return written.error();
+  if (Status written = write_at(fd->get(), serialize_resume(record_), 0, resume_path_); !written) return written.error();
   claimed_ = true;
   return true;
 }
@@ -176,12 +176,12 @@ Result<bool> Staging::claim_new() {
 /// By a rename: whoever has the old record open writes into a file without a name.
 Status Staging::claim_over(const ResumeRecord& record) {
   claimed_ = true;
-  return where_.folder.write_atomically(resume_path_, resume_text(record), where_.layout.own_folder(where_.repo));
+  return where_.folder.write_atomically(resume_path_, serialize_resume(record), where_.layout.own_folder(where_.repo));
 }
 
 bool Staging::still_named() const {
-  const auto named = own_facts(path_);
-  const auto held = facts(fd_.get());
+  const auto named = lstat_path(path_);
+  const auto held = stat_path(fd_.get());
   return named && held && held->is_same_file(*named);
 }
 
@@ -195,7 +195,7 @@ Result<Staging::Held> Staging::put(ResumeRecord& record) {
   ++record.beat;
   const auto fd = where_.folder.open_file(resume_path_, O_RDWR);
   if (!fd) {
-    if (own_facts(resume_path_)) return fd.error();
+    if (lstat_path(resume_path_)) return fd.error();
     const auto claimed = claim_new();
     if (!claimed) return claimed.error();
     return *claimed || where_.size < kClaimed ? Held::yes : Held::taken;
@@ -203,7 +203,7 @@ Result<Staging::Held> Staging::put(ResumeRecord& record) {
   const auto text = read_file(fd->get(), kLargestResume);
   const auto there = text ? parse_resume(*text) : std::nullopt;
   if (there && there->writer != tag_) return claimed_ ? Held::taken : Held::yes;
-  if (Status written = write_at(fd->get(), resume_text(record), 0, resume_path_); !written) return written.error();
+  if (Status written = write_at(fd->get(), serialize_resume(record), 0, resume_path_); !written) return written.error();
   claimed_ = true;
   return Held::yes;
 }
@@ -217,11 +217,11 @@ Result<UniqueFd> Staging::reader() const {
 Result<bool> Staging::publish() {
   if (!still_named()) return false;
   if (Status renamed = where_.folder.rename(path_, blob_path_); !renamed) {
-    if (!own_facts(path_)) return false;
+    if (!lstat_path(path_)) return false;
     return renamed.error();
   }
   // Without this a power cut could bring the staging name back: harmless, but the links would dangle.
-  if (Status synced = where_.folder.sync(parent_of(blob_path_)); !synced) return synced.error();
+  if (Status synced = where_.folder.sync(parent_path(blob_path_)); !synced) return synced.error();
   if (claimed_)
     if (Status removed = where_.folder.remove(resume_path_); !removed) return removed.error();
   return true;

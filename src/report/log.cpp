@@ -77,7 +77,7 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
     const std::string time =
         fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(message.time)));
     // A server's words may be in it: they shall not steer the terminal or a CI runner, nor forge a line.
-    const std::string text = loggable({message.payload.data(), message.payload.size()});
+    const std::string text = sanitize_for_log({message.payload.data(), message.payload.size()});
     if (format_ == LogFormat::text)
       return console_.line(fmt::format("{} {:<5} {}", time, level_name(message.level), text));
     const nlohmann::ordered_json object = {{"time", time}, {"level", level_name(message.level)}, {"message", text}};

@@ -11,10 +11,10 @@ constexpr auto kLogEvery = std::chrono::seconds(10);
 
 class Silent : public Observer {
  public:
-  void planned(Workload, TimePoint) override {}
+  void planned(ProgressPlan, TimePoint) override {}
   void file_done(std::size_t, FileEnd, int) override {}
   TimePoint due() const override { return TimePoint::max(); }
-  void show(std::span<const FileAtWork>, int, TimePoint) override {}
+  void show(std::span<const ActiveFile>, int, TimePoint) override {}
   void finished() override {}
 };
 
@@ -22,32 +22,32 @@ class Silent : public Observer {
 class Metered : public Observer {
  public:
   explicit Metered(Duration every) : every_(every) {}
-  void planned(Workload work, TimePoint now) override {
+  void planned(ProgressPlan work, TimePoint now) override {
     meter_.begin(std::move(work), now);
     due_ = now + every_;
   }
   void file_done(std::size_t file, FileEnd end, int retries) override { meter_.file_done(file, end, retries); }
   TimePoint due() const override { return due_; }
-  void show(std::span<const FileAtWork> at_work, int retries, TimePoint now) override {
-    meter_.sample(at_work, retries, now);
+  void show(std::span<const ActiveFile> active_files, int retries, TimePoint now) override {
+    meter_.sample(active_files, retries, now);
     show(meter_.progress());
     due_ = now + every_;
   }
   void finished() override { due_ = TimePoint::max(); }
 
  protected:
-  virtual void show(const Progress& progress) = 0;
+  virtual void show(const ProgressSnapshot& progress) = 0;
 
  private:
   Duration every_;
-  Meter meter_;
+  ProgressTracker meter_;
   TimePoint due_{TimePoint::max()};
 };
 
 class Live : public Metered {
  public:
   explicit Live(Console& console) : Metered(kRedraw), console_(console) {}
-  void planned(Workload work, TimePoint now) override {
+  void planned(ProgressPlan work, TimePoint now) override {
     block_ = {};
     Metered::planned(std::move(work), now);
   }
@@ -57,11 +57,11 @@ class Live : public Metered {
   }
 
  protected:
-  void show(const Progress& progress) override { console_.live(block_.lines(progress, console_.screen())); }
+  void show(const ProgressSnapshot& progress) override { console_.live(block_.lines(progress, console_.screen())); }
 
  private:
   Console& console_;
-  ProgressBlock block_;
+  ProgressView block_;
 };
 
 class Lines : public Metered {
@@ -69,7 +69,7 @@ class Lines : public Metered {
   explicit Lines(Log& log) : Metered(kLogEvery), log_(log) {}
 
  protected:
-  void show(const Progress& progress) override { log_.info(progress_text(progress)); }
+  void show(const ProgressSnapshot& progress) override { log_.info(progress_text(progress)); }
 
  private:
   Log& log_;

@@ -21,7 +21,7 @@ double in_seconds(Duration duration) { return std::chrono::duration<double>(dura
 
 }  // namespace
 
-bool Meter::Rate::sample(std::int64_t done, double seconds) {
+bool ProgressTracker::Rate::sample(std::int64_t done, double seconds) {
   const std::int64_t moved = std::max<std::int64_t>(0, done - seen_);  // back to zero after wrong bytes is no speed
   seen_ = done;
   if (weight_ <= 0 && moved == 0) return false;
@@ -31,11 +31,11 @@ bool Meter::Rate::sample(std::int64_t done, double seconds) {
   return moved > 0;
 }
 
-void Meter::begin(Workload work, TimePoint now) {
+void ProgressTracker::begin(ProgressPlan work, TimePoint now) {
   *this = {};
   work_ = std::move(work);
   for (const std::string& name : work_.models) models_.push_back({.progress = {.name = name}});
-  for (const Workload::File& file : work_.files) {
+  for (const ProgressPlan::File& file : work_.files) {
     bytes_ += file.bytes;
     done_ += file.done;
     for (const std::size_t index : file.models) {
@@ -50,16 +50,16 @@ void Meter::begin(Workload work, TimePoint now) {
   sampled_at_ = now;
 }
 
-void Meter::set_done(std::size_t index, std::int64_t done) {
-  Workload::File& file = work_.files[index];
+void ProgressTracker::set_done(std::size_t index, std::int64_t done) {
+  ProgressPlan::File& file = work_.files[index];
   const std::int64_t change = std::clamp<std::int64_t>(done, 0, file.bytes) - file.done;
   file.done += change;
   done_ += change;
   for (const std::size_t model : file.models) models_[model].progress.done += change;
 }
 
-void Meter::file_done(std::size_t index, FileEnd end, int retries) {
-  Workload::File& file = work_.files[index];
+void ProgressTracker::file_done(std::size_t index, FileEnd end, int retries) {
+  ProgressPlan::File& file = work_.files[index];
   ++files_done_;
   if (end == FileEnd::ready) set_done(index, file.bytes);
   const std::int64_t missing = file.bytes - file.done;  // of one that is given up: nobody waits for it any more
@@ -74,18 +74,18 @@ void Meter::file_done(std::size_t index, FileEnd end, int retries) {
   }
 }
 
-void Meter::sample(std::span<const FileAtWork> at_work, int retries, TimePoint now) {
+void ProgressTracker::sample(std::span<const ActiveFile> active_files, int retries, TimePoint now) {
   const double seconds = in_seconds(now - sampled_at_);
   if (seconds <= 0) return;
   sampled_at_ = now;
   retries_ = retries;
-  for (const FileAtWork& file : at_work) set_done(file.file, file.done);
+  for (const ActiveFile& file : active_files) set_done(file.file, file.done);
   for (Model& model : models_) model.rate.sample(model.progress.done, seconds);
   sample_time_left(rate_.sample(done_, seconds), seconds);
-  sample_activities(at_work, now);
+  sample_activities(active_files, now);
 }
 
-void Meter::sample_time_left(bool moved, double seconds) {
+void ProgressTracker::sample_time_left(bool moved, double seconds) {
   moved_ = moved_ || moved;
   still_ = moved ? 0 : still_ + seconds;
   if (still_ >= kStalled || rate_.value() < 1) return left_.reset();
@@ -95,14 +95,14 @@ void Meter::sample_time_left(bool moved, double seconds) {
   left_ = std::max(0.1, left_ ? led : by_rate);
 }
 
-void Meter::sample_activities(std::span<const FileAtWork> at_work, TimePoint now) {
+void ProgressTracker::sample_activities(std::span<const ActiveFile> active_files, TimePoint now) {
   struct Seen {
     Activity activity{Activity::waiting};
     Duration pause{};
     int failures{0};
   };
   std::vector<Seen> seen(models_.size());
-  for (const FileAtWork& file : at_work) {
+  for (const ActiveFile& file : active_files) {
     for (const std::size_t index : work_.files[file.file].models) {
       Seen& model = seen[index];
       model.failures += file.failures;
@@ -122,8 +122,8 @@ void Meter::sample_activities(std::span<const FileAtWork> at_work, TimePoint now
   }
 }
 
-Progress Meter::progress() const {
-  Progress all{.models = {},
+ProgressSnapshot ProgressTracker::progress() const {
+  ProgressSnapshot all{.models = {},
                .bytes = bytes_,
                .done = done_,
                .rate = rate_.value(),
@@ -151,19 +151,19 @@ int percent(std::int64_t done, std::int64_t bytes) {
   return std::min(99, static_cast<int>(static_cast<double>(done) * 100 / static_cast<double>(bytes)));
 }
 
-std::string progress_text(const Progress& progress) {
-  std::string text = fmt::format("{} of {}, {}/s, {}, {} of {} files", megabytes_of(progress.bytes, progress.done),
-                                 megabytes(progress.bytes), megabytes(static_cast<std::int64_t>(progress.rate)),
+std::string progress_text(const ProgressSnapshot& progress) {
+  std::string text = fmt::format("{} of {}, {}/s, {}, {} of {} files", format_part_of(progress.bytes, progress.done),
+                                 format_bytes(progress.bytes), format_bytes(static_cast<std::int64_t>(progress.rate)),
                                  progress.left, progress.files_done, progress.files);
-  if (progress.retries > 0) text += ", " + retries_text(progress.retries);
+  if (progress.retries > 0) text += ", " + format_retries(progress.retries);
   if (progress.models.size() < 2) return text;
   std::vector<const ModelProgress*> busy;
   for (const ModelProgress& model : progress.models)
     if (!model.over && model.activity != Activity::waiting) busy.push_back(&model);
   for (std::size_t i = 0; i < busy.size(); ++i) {
-    const std::string one = fmt::format("{}{} {} %", i == 0 ? "; " : ", ", fitted(busy[i]->name, 30),
+    const std::string one = fmt::format("{}{} {} %", i == 0 ? "; " : ", ", elide_middle(busy[i]->name, 30),
                                         percent(busy[i]->done, busy[i]->bytes));
-    if (text_width(text) + text_width(one) > kLongestText)
+    if (display_width(text) + display_width(one) > kLongestText)
       return text + fmt::format("{}{} {}", i == 0 ? "; " : ", ", busy.size() - i, i == 0 ? "models" : "more");
     text += one;
   }

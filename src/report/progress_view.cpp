@@ -22,9 +22,9 @@ constexpr std::size_t kPercent = 4;
 constexpr std::size_t kBar = 8;
 constexpr std::size_t kWidestBar = 40;
 constexpr std::string_view kTotal = "total";
-constexpr std::string_view kCut = "…";  // of `fitted`
+constexpr std::string_view kCut = "…";  // of `elide_middle`
 
-enum class Ink : std::uint8_t { plain, green, yellow, dim };
+enum class Style : std::uint8_t { plain, green, yellow, dim };
 
 /// Widths of the columns; 0: it is not there.
 struct Columns {
@@ -36,13 +36,13 @@ struct Columns {
   std::size_t state{0};
 };
 
-struct Cells {
+struct Row {
   std::string name;
   std::int64_t done{0};
   std::int64_t bytes{0};
   std::string rate;
   std::string state;
-  Ink ink{Ink::plain};  // of the state
+  Style ink{Style::plain};  // of the state
 };
 
 std::string ascii(std::string_view text) {
@@ -55,30 +55,30 @@ std::string ascii(std::string_view text) {
   return result;
 }
 
-class Painter {
+class LineRenderer {
  public:
-  explicit Painter(const Screen& screen)
+  explicit LineRenderer(const Screen& screen)
       : screen_(screen), room_(static_cast<std::size_t>(std::max(1, screen.columns - 1))) {}
 
   std::size_t room() const { return room_; }
 
   /// Not wider than `width`.
   std::string fit(std::string_view text, std::size_t width) const {
-    if (screen_.utf8) return fitted(printable(text), width);
-    std::string fits = fitted(ascii(printable(text)), width);
+    if (screen_.utf8) return elide_middle(sanitize(text), width);
+    std::string fits = elide_middle(ascii(sanitize(text)), width);
     if (const std::size_t cut = fits.find(kCut); cut != std::string::npos) fits.replace(cut, kCut.size(), "~");
     return fits;
   }
   std::string left(std::string_view text, std::size_t width) const {
     const std::string fits = fit(text, width);
-    return fits + std::string(width - std::min(width, text_width(fits)), ' ');
+    return fits + std::string(width - std::min(width, display_width(fits)), ' ');
   }
   std::string right(std::string_view text, std::size_t width) const {
     const std::string fits = fit(text, width);
-    return std::string(width - std::min(width, text_width(fits)), ' ') + fits;
+    return std::string(width - std::min(width, display_width(fits)), ' ') + fits;
   }
-  std::string ink(Ink ink, const std::string& text) const {
-    if (!screen_.colour || ink == Ink::plain || text.empty()) return text;
+  std::string ink(Style ink, const std::string& text) const {
+    if (!screen_.colour || ink == Style::plain || text.empty()) return text;
     constexpr std::string_view codes[] = {"0", "32", "33", "2"};
     return fmt::format("\x1b[{}m{}\x1b[0m", codes[static_cast<std::size_t>(ink)], text);
   }
@@ -88,10 +88,10 @@ class Painter {
     const auto halves = static_cast<std::size_t>(part * static_cast<double>(2 * cells));
     const std::size_t full = halves / 2;
     if (!screen_.utf8)
-      return "[" + ink(Ink::green, std::string(full, '#')) + ink(Ink::dim, std::string(cells - full, '.')) + "]";
+      return "[" + ink(Style::green, std::string(full, '#')) + ink(Style::dim, std::string(cells - full, '.')) + "]";
     const std::size_t half = halves % 2;
-    return ink(Ink::green, repeated("━", full) + repeated("╸", half)) +
-           ink(Ink::dim, repeated("─", cells - full - half));
+    return ink(Style::green, repeated("━", full) + repeated("╸", half)) +
+           ink(Style::dim, repeated("─", cells - full - half));
   }
 
  private:
@@ -106,12 +106,12 @@ class Painter {
 };
 
 /// What there is room for, the most telling first; the name and then the bar get what is left.
-Columns columns_for(const Progress& progress, std::size_t room) {
+Columns columns_for(const ProgressSnapshot& progress, std::size_t room) {
   std::size_t name = kTotal.size();
-  std::size_t size = megabytes(progress.bytes).size();
+  std::size_t size = format_bytes(progress.bytes).size();
   for (const ModelProgress& model : progress.models) {
-    name = std::max(name, text_width(printable(model.name)));
-    size = std::max(size, megabytes(model.bytes).size());
+    name = std::max(name, display_width(sanitize(model.name)));
+    size = std::max(size, format_bytes(model.bytes).size());
   }
   Columns columns;
   std::size_t rest = room - std::min(room, kGap + kPercent);
@@ -134,20 +134,20 @@ Columns columns_for(const Progress& progress, std::size_t room) {
   return columns;
 }
 
-std::string line(const Cells& cells, const Columns& columns, const Painter& painter) {
+std::string line(const Row& cells, const Columns& columns, const LineRenderer& painter) {
   if (columns.name == 0) return painter.fit(fmt::format("{}%", percent(cells.done, cells.bytes)), painter.room());
   const std::string gap(kGap, ' ');
   std::string text = painter.left(cells.name, columns.name);
   if (columns.bar > 0) text += gap + painter.bar(cells.done, cells.bytes, columns.bar);
   text += fmt::format("{}{:3}%", columns.bar > 0 ? " " : gap, percent(cells.done, cells.bytes));
-  if (columns.done > 0) text += gap + painter.right(megabytes_of(cells.bytes, cells.done), columns.done) + " of";
-  if (columns.size > 0) text += (columns.done > 0 ? " " : gap) + painter.right(megabytes(cells.bytes), columns.size);
+  if (columns.done > 0) text += gap + painter.right(format_part_of(cells.bytes, cells.done), columns.done) + " of";
+  if (columns.size > 0) text += (columns.done > 0 ? " " : gap) + painter.right(format_bytes(cells.bytes), columns.size);
   if (columns.rate > 0) text += gap + painter.right(cells.rate, columns.rate);
   if (columns.state > 0) text += gap + painter.ink(cells.ink, painter.fit(cells.state, columns.state));
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
-std::string rate_text(double rate) { return megabytes(static_cast<std::int64_t>(rate)) + "/s"; }
+std::string rate_text(double rate) { return format_bytes(static_cast<std::int64_t>(rate)) + "/s"; }
 
 /// In one unit: it stands in a column.
 std::string pause_text(Duration pause) {
@@ -156,8 +156,8 @@ std::string pause_text(Duration pause) {
   return fmt::format("{} min", (seconds + 59) / 60);
 }
 
-Cells cells_of(const ModelProgress& model) {
-  Cells cells{.name = model.name, .done = model.done, .bytes = model.bytes, .rate = {}, .state = {}};
+Row cells_of(const ModelProgress& model) {
+  Row cells{.name = model.name, .done = model.done, .bytes = model.bytes, .rate = {}, .state = {}};
   switch (model.activity) {
     case Activity::waiting: cells.state = "waiting"; break;
     case Activity::elsewhere: cells.state = "waiting for a lock"; break;
@@ -167,18 +167,18 @@ Cells cells_of(const ModelProgress& model) {
       cells.rate = rate_text(model.rate);
       break;
     case Activity::paused:
-      cells.ink = Ink::yellow;
+      cells.ink = Style::yellow;
       cells.state = model.retries > 0 ? fmt::format("retry {} in {}", model.retries, pause_text(model.pause))
                                       : fmt::format("told to wait {}", pause_text(model.pause));
       return cells;
   }
-  if (model.activity == Activity::waiting || model.activity == Activity::elsewhere) cells.ink = Ink::dim;
-  if (model.retries > 0) cells.state += ", " + retries_text(model.retries);
+  if (model.activity == Activity::waiting || model.activity == Activity::elsewhere) cells.ink = Style::dim;
+  if (model.retries > 0) cells.state += ", " + format_retries(model.retries);
   return cells;
 }
 
-Cells cells_of_total(const Progress& progress) {
-  Cells cells{.name = std::string(kTotal),
+Row cells_of_total(const ProgressSnapshot& progress) {
+  Row cells{.name = std::string(kTotal),
               .done = progress.done,
               .bytes = progress.bytes,
               .rate = rate_text(progress.rate),
@@ -189,11 +189,11 @@ Cells cells_of_total(const Progress& progress) {
 }
 
 /// Where there is no room for all, the time left stays.
-std::string words(const Progress& progress, std::size_t room) {
+std::string words(const ProgressSnapshot& progress, std::size_t room) {
   std::vector<std::string> parts;
   const int width = static_cast<int>(fmt::formatted_size("{}", progress.files));
   parts.push_back(fmt::format("{:{}} of {} files", progress.files_done, width, progress.files));
-  if (progress.retries > 0) parts.push_back(retries_text(progress.retries));
+  if (progress.retries > 0) parts.push_back(format_retries(progress.retries));
   if (progress.models_failed > 0) parts.push_back(fmt::format("{} failed", progress.models_failed));
   parts.push_back(progress.left);
   for (auto first = parts.begin(); first != parts.end(); ++first) {
@@ -211,7 +211,7 @@ int rank(Activity activity) {
 }  // namespace
 
 /// Those at work come before those that wait, and those that have a line keep it if they may.
-void ProgressBlock::choose(const std::vector<ModelProgress>& models, std::size_t room) {
+void ProgressView::choose(const std::vector<ModelProgress>& models, std::size_t room) {
   const auto rank_of = [&](std::size_t index) { return rank(models[index].activity); };
   const auto less = [&](std::size_t a, std::size_t b) { return rank_of(a) < rank_of(b); };
   const auto least = [&] { return std::prev(std::min_element(shown_.rbegin(), shown_.rend(), less).base()); };
@@ -231,7 +231,7 @@ void ProgressBlock::choose(const std::vector<ModelProgress>& models, std::size_t
   }
 }
 
-std::vector<std::string> ProgressBlock::lines(const Progress& progress, const Screen& screen) {
+std::vector<std::string> ProgressView::lines(const ProgressSnapshot& progress, const Screen& screen) {
   const auto most = static_cast<std::size_t>(std::max(1, screen.rows - kKept));
   const auto undone = static_cast<std::size_t>(std::count_if(progress.models.begin(), progress.models.end(),
                                                              [](const ModelProgress& model) { return !model.over; }));
@@ -241,7 +241,7 @@ std::vector<std::string> ProgressBlock::lines(const Progress& progress, const Sc
   const bool has_more = undone > room && room > 1;
   choose(progress.models, has_more && room == most - below ? room - 1 : room);
 
-  const Painter painter(screen);
+  const LineRenderer painter(screen);
   const Columns columns = columns_for(progress, painter.room());
   std::vector<std::string> text;
   for (const std::size_t index : shown_) text.push_back(line(cells_of(progress.models[index]), columns, painter));
@@ -254,7 +254,7 @@ std::vector<std::string> ProgressBlock::lines(const Progress& progress, const Sc
     const bool all_wait = static_cast<std::size_t>(waiting) == hidden;
     const std::string more =
         fmt::format("{} and {} more{}", screen.utf8 ? "…" : "...", hidden, all_wait ? " waiting" : "");
-    text.push_back(painter.ink(Ink::dim, painter.fit(more, painter.room())));
+    text.push_back(painter.ink(Style::dim, painter.fit(more, painter.room())));
   }
   if (has_total) text.push_back(line(cells_of_total(progress), columns, painter));
   if (text.size() < most) text.push_back(painter.fit(words(progress, painter.room()), painter.room()));

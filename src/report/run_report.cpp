@@ -30,7 +30,7 @@ Json file_json(const FileReport& file) {
   return json;
 }
 
-Json fault_json(const Fault& fault) {
+Json fault_json(const CacheFault& fault) {
   return {{"kind", name(fault.kind)},
           {"path", fault.path},
           {"message", fault.message},
@@ -38,9 +38,9 @@ Json fault_json(const Fault& fault) {
           {"found", text_or_null(fault.found)}};
 }
 
-Json service_json(const ServiceReport& service) {
+Json service_json(const ConsumerReport& service) {
   Json missing = Json::object();
-  for (const ServiceReport::Missing& one : service.missing) missing[one.key] = one.reason;
+  for (const ConsumerReport::Missing& one : service.missing) missing[one.key] = one.reason;
   return {{"name", service.name},
           {"looks_in", text_or_null(service.looks_in)},
           {"found", service.found},
@@ -82,9 +82,9 @@ Json model_json(const ModelReport& model, bool of_verify) {
   return json;
 }
 
-Json cleaned_json(const CleanedRepository& repository) {
+Json cleaned_json(const PrunedRepository& repository) {
   Json revisions = Json::array();
-  for (const CleanedRepository::Revision& revision : repository.revisions)
+  for (const PrunedRepository::Revision& revision : repository.revisions)
     revisions.push_back({{"commit", revision.commit}, {"refs", revision.refs}, {"bytes", revision.bytes}});
   return {{"repo", repository.repo},
           {"revisions", std::move(revisions)},
@@ -172,7 +172,7 @@ bool RunReport::success() const {
   // Models that are complete are not less so if something beside them could not be removed.
   if (models.empty())
     return cleanup && std::none_of(cleanup->begin(), cleanup->end(),
-                                   [](const CleanedRepository& repository) { return repository.error.has_value(); });
+                                   [](const PrunedRepository& repository) { return repository.error.has_value(); });
   return std::all_of(models.begin(), models.end(), [](const ModelReport& model) { return model.success(); });
 }
 
@@ -181,7 +181,7 @@ int exit_code(const RunReport& report) {
   return report.signal ? 128 + *report.signal : 1;
 }
 
-std::string summary_text(const RunReport& report) {
+std::string serialize_summary(const RunReport& report) {
   Json models = Json::object();
   for (const ModelReport& model : report.models) models[model.key] = model_json(model, report.services.has_value());
   Json json = {

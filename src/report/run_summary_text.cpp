@@ -14,14 +14,14 @@ namespace {
 constexpr std::size_t kKubernetesKeeps = 4096;
 constexpr std::size_t kMostNames = 12;  // in a line; all of them are in the summary
 
-struct Told {
+struct ReportedError {
   std::string who;  ///< a model's key; empty: the whole run
   Error error;
 };
 
 /// The run's error first: it is why the others are there.
-std::vector<Told> errors_of(const RunReport& report) {
-  std::vector<Told> errors;
+std::vector<ReportedError> errors_of(const RunReport& report) {
+  std::vector<ReportedError> errors;
   if (report.error) errors.push_back({{}, *report.error});
   for (const ModelReport& model : report.models)
     if (model.error && model.error != report.error) errors.push_back({model.key, *model.error});
@@ -33,14 +33,14 @@ std::vector<Told> errors_of(const RunReport& report) {
 std::string markdown(std::string_view text) {
   constexpr std::string_view kMarks = "\\`*_~[]<>&|#!$@:.{}";
   std::string result;
-  for (const char c : printable(text)) {
+  for (const char c : sanitize(text)) {
     if (kMarks.find(c) != std::string_view::npos) result += '\\';
     result += c;
   }
   return result;
 }
 
-std::string size_cell(std::int64_t bytes) { return bytes > 0 ? markdown(megabytes(bytes)) : "-"; }
+std::string size_cell(std::int64_t bytes) { return bytes > 0 ? markdown(format_bytes(bytes)) : "-"; }
 
 std::string chosen_by(const ModelReport& model) {
   return model.include.empty() && model.exclude.empty() ? model.variant : "patterns";
@@ -58,7 +58,7 @@ std::string row(const ModelReport& model) {
 /// GitHub's escapes for what a command says; a property's value must not end there either.
 std::string command_data(std::string_view text) {
   std::string result;
-  for (const char c : loggable(text)) result += c == '%' ? "%25" : std::string(1, c);
+  for (const char c : sanitize_for_log(text)) result += c == '%' ? "%25" : std::string(1, c);
   return result;
 }
 
@@ -85,34 +85,34 @@ std::string listed(const RunReport& report, bool ready, Words words) {
   return text;
 }
 
-std::string cleanup_words(const std::vector<CleanedRepository>& repositories) {
+std::string cleanup_words(const std::vector<PrunedRepository>& repositories) {
   std::size_t revisions = 0;
   std::int64_t bytes = 0;
-  for (const CleanedRepository& repository : repositories) {
+  for (const PrunedRepository& repository : repositories) {
     revisions += repository.revisions.size();
     bytes += repository.bytes;
   }
-  return fmt::format("{} old revision{} and {} removed", revisions, revisions == 1 ? "" : "s", megabytes(bytes));
+  return fmt::format("{} old revision{} and {} removed", revisions, revisions == 1 ? "" : "s", format_bytes(bytes));
 }
 
 }  // namespace
 
-std::string outcome_line(const RunReport& report) {
+std::string result_line(const RunReport& report) {
   const Totals totals = totals_of(report);
-  const std::string fetched = totals.downloaded > 0 ? megabytes(totals.downloaded) + " fetched" : "nothing fetched";
-  const std::string hashed = report.bytes_hashed ? megabytes(*report.bytes_hashed) + " hashed, " : "";
+  const std::string fetched = totals.downloaded > 0 ? format_bytes(totals.downloaded) + " fetched" : "nothing fetched";
+  const std::string hashed = report.bytes_hashed ? format_bytes(*report.bytes_hashed) + " hashed, " : "";
   const char* good = report.dry_run ? "planned" : report.bytes_hashed ? "verified" : "ready";
   const std::string removed = report.cleanup ? ", " + cleanup_words(*report.cleanup) : "";
   if (report.cleanup && report.models.empty()) return cleanup_words(*report.cleanup);
-  const std::string retries = report.retries > 0 ? ", " + retries_text(report.retries) : "";
+  const std::string retries = report.retries > 0 ? ", " + format_retries(report.retries) : "";
   return fmt::format("{} of {} models {}, {}{}{}, {} requests{}, {:.1f} s", totals.models - totals.failed,
                      totals.models, good, hashed, fetched, removed, report.requests, retries, report.duration_s);
 }
 
-std::vector<ClosingLine> closing_lines(const RunReport& report, const Surroundings& around) {
+std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext& around) {
   if (report.models.empty() && !report.cleanup) return {};
   if (report.dry_run && report.success()) return {};
-  std::vector<ClosingLine> lines;
+  std::vector<SummaryLine> lines;
   const auto say = [&](std::string text) { lines.push_back({false, std::move(text)}); };
   if (report.command == "download" && !report.dry_run && !report.signal) {
     const auto name_of = [](const ModelReport& model) {
@@ -127,13 +127,13 @@ std::vector<ClosingLine> closing_lines(const RunReport& report, const Surroundin
     if (const auto failed = listed(report, false, fault_of); !failed.empty())
       lines.push_back({true, "not ready: " + failed});
     if (report.success()) {
-      const std::string free = around.free ? fmt::format("; {} free", megabytes(*around.free)) : "";
-      say(fmt::format("cache: {}, {} in {} files{}", report.cache_dir, megabytes(totals.bytes), totals.files, free));
+      const std::string free = around.free ? fmt::format("; {} free", format_bytes(*around.free)) : "";
+      say(fmt::format("cache: {}, {} in {} files{}", report.cache_dir, format_bytes(totals.bytes), totals.files, free));
       say("services need: " + services_environment(report.cache_dir));
     }
     if (!around.summary.empty()) say("summary: " + around.summary);
   }
-  lines.push_back({!report.success(), outcome_line(report)});
+  lines.push_back({!report.success(), result_line(report)});
   return lines;
 }
 
@@ -159,9 +159,9 @@ std::string step_summary(const RunReport& report) {
     text += "| model | repository | commit | variant | size | status | fetched |\n";
     text += "|---|---|---|---|---:|---|---:|\n";
     for (const ModelReport& model : report.models) text += row(model);
-    text += "\n" + markdown(outcome_line(report)) + "\n\n";
+    text += "\n" + markdown(result_line(report)) + "\n\n";
   }
-  for (const Told& told : errors_of(report)) {
+  for (const ReportedError& told : errors_of(report)) {
     text += "- ";
     if (!told.who.empty()) text += fmt::format("**{}**: ", markdown(told.who));
     text += markdown(told.error.message);
@@ -173,7 +173,7 @@ std::string step_summary(const RunReport& report) {
 
 std::vector<std::string> annotations(const RunReport& report) {
   std::vector<std::string> lines;
-  for (const Told& told : errors_of(report)) {
+  for (const ReportedError& told : errors_of(report)) {
     const std::string title = told.who.empty() ? "model-prep" : "model-prep: " + told.who;
     std::string said = command_data(told.error.message);
     if (!told.error.hint.empty()) said += "%0Ahint: " + command_data(told.error.hint);
@@ -183,14 +183,14 @@ std::vector<std::string> annotations(const RunReport& report) {
 }
 
 std::string termination_message(const RunReport& report) {
-  std::string line = report.models.empty() && !report.cleanup ? "failed" : outcome_line(report);
+  std::string line = report.models.empty() && !report.cleanup ? "failed" : result_line(report);
   if (const auto errors = errors_of(report); !errors.empty()) {
     const Error& first = errors.front().error;
     line += ": " + first.message;
     if (!first.hint.empty()) line += " (hint: " + first.hint + ")";
   }
   constexpr std::size_t kMark = std::string_view("…").size();
-  return shown(line, kKubernetesKeeps - kMark - 1) + "\n";
+  return truncated(line, kKubernetesKeeps - kMark - 1) + "\n";
 }
 
 }  // namespace model_prep

@@ -35,18 +35,18 @@ void fit(std::vector<std::size_t>& widths, const Table& table, std::size_t colum
 std::string table_text(const Table& raw, std::optional<int> columns) {
   Table table = raw;
   for (auto& row : table.rows)
-    for (std::string& cell : row) cell = loggable(cell);
+    for (std::string& cell : row) cell = sanitize_for_log(cell);
   std::vector<std::size_t> widths;
-  for (const std::string& cell : table.head) widths.push_back(text_width(cell));
+  for (const std::string& cell : table.head) widths.push_back(display_width(cell));
   for (const auto& row : table.rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], text_width(row[i]));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
   if (columns) fit(widths, table, static_cast<std::size_t>(std::max(1, *columns)));
   std::string text;
   const auto add = [&](const std::vector<std::string>& row) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string cell = fitted(row[i], widths[i]);
-      const std::string blanks(widths[i] - text_width(cell), ' ');
+      const std::string cell = elide_middle(row[i], widths[i]);
+      const std::string blanks(widths[i] - display_width(cell), ' ');
       line += table.numbers.contains(i) ? blanks + cell : cell + blanks;
       line.append(kGap, ' ');
     }

@@ -9,25 +9,25 @@ using Words = std::vector<std::string>;
 
 TEST_CASE("a mistyped word leads to the one that was meant") {
   const Words keys = {"all-MiniLM-L6-v2", "bge-reranker-base", "flan-t5-small"};
-  CHECK(nearest("flan-t5-smal", keys) == "flan-t5-small");
-  CHECK(nearest("flan_t5_small", keys) == "flan-t5-small");
-  CHECK(nearest("all-minilm-l6-v2", keys) == "all-MiniLM-L6-v2");
-  CHECK(nearest("bge-rernaker-base", keys) == "bge-reranker-base");
-  CHECK(nearest("all-MiniLM-L12-v2", keys) == "all-MiniLM-L6-v2");
-  CHECK(nearest("verfiy", {"download", "verify", "list"}) == "verify");
+  CHECK(closest_word("flan-t5-smal", keys) == "flan-t5-small");
+  CHECK(closest_word("flan_t5_small", keys) == "flan-t5-small");
+  CHECK(closest_word("all-minilm-l6-v2", keys) == "all-MiniLM-L6-v2");
+  CHECK(closest_word("bge-rernaker-base", keys) == "bge-reranker-base");
+  CHECK(closest_word("all-MiniLM-L12-v2", keys) == "all-MiniLM-L6-v2");
+  CHECK(closest_word("verfiy", {"download", "verify", "list"}) == "verify");
 }
 
 TEST_CASE("a word that is near nothing leads nowhere") {
-  CHECK_FALSE(nearest("gpt2", {"all-MiniLM-L6-v2", "flan-t5-small"}));
-  CHECK_FALSE(nearest("x", {"y"}));
-  CHECK_FALSE(nearest("", {"list"}));
-  CHECK_FALSE(nearest("abc", {}));
-  CHECK_FALSE(nearest(std::string(100'000, 'a'), {std::string(100'000, 'a')}));
+  CHECK_FALSE(closest_word("gpt2", {"all-MiniLM-L6-v2", "flan-t5-small"}));
+  CHECK_FALSE(closest_word("x", {"y"}));
+  CHECK_FALSE(closest_word("", {"list"}));
+  CHECK_FALSE(closest_word("abc", {}));
+  CHECK_FALSE(closest_word(std::string(100'000, 'a'), {std::string(100'000, 'a')}));
 }
 
 TEST_CASE("of two that are equally near the first counts, and the nearer before both") {
-  CHECK(nearest("modl", {"modal", "model"}) == "modal");
-  CHECK(nearest("model", {"modal", "models", "model"}) == "model");
+  CHECK(closest_word("modl", {"modal", "model"}) == "modal");
+  CHECK(closest_word("model", {"modal", "models", "model"}) == "model");
 }
 
 TEST_CASE("what is suggested stands before the hint") {

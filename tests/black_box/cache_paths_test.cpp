@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 const std::string kFolder = "models--org--small";
 
 /// The one real folder behind what lies at `place`, relative to the machine's folder; empty if there is none.
-std::string real_folder(const Machine& machine, const fs::path& place) {
+std::string real_folder(const TestHost& machine, const fs::path& place) {
   std::error_code error;
   const fs::path real = fs::canonical(place / kFolder, error);
   return error ? std::string() : real.lexically_relative(machine.folder()).string();
@@ -22,10 +22,10 @@ struct Place {
   ProgramEnvironment variables;      ///< paths below the machine's folder
   std::vector<std::string> options;  ///< likewise, of --cache-dir
   std::string cache;
-  std::vector<std::string> views;
+  std::vector<std::string> legacy_dirs;
 };
 
-ProgramEnvironment absolute(const Machine& machine, ProgramEnvironment variables) {
+ProgramEnvironment absolute(const TestHost& machine, ProgramEnvironment variables) {
   for (auto& [name, value] : variables)
     if (!value.empty()) value = machine.folder() / value;
   return variables;
@@ -53,7 +53,7 @@ TEST_CASE("the cache lies where the variables say, and the older places lead the
   INFO(place.name);
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   std::vector<std::string> arguments = {"org/small", "--summary", "-"};
   for (const std::string& folder : place.options) {
     arguments.insert(arguments.end(), {"--cache-dir", machine.folder() / folder});
@@ -62,7 +62,7 @@ TEST_CASE("the cache lies where the variables say, and the older places lead the
   CHECK(run.exit_code == 0);
   CHECK(nlohmann::json::parse(run.out)["cache_dir"] == (machine.folder() / place.cache).string());
   CHECK(real_folder(machine, machine.folder() / place.cache) == place.cache + "/" + kFolder);
-  for (const std::string& view : place.views) {
+  for (const std::string& view : place.legacy_dirs) {
     CHECK(real_folder(machine, machine.folder() / view) == place.cache + "/" + kFolder);
     CHECK(fs::read_symlink(machine.folder() / view / kFolder).is_relative());
   }
@@ -72,7 +72,7 @@ TEST_CASE("a real folder in an older place stays the real one and is used") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small", "--cache-dir", machine.home()}).exit_code == 0);
   fs::remove_all(machine.cache());  // the view of the flat cache
   hub.clear_requests();
@@ -86,7 +86,7 @@ TEST_CASE("a real folder in an older place stays the real one and is used") {
 TEST_CASE("a dry run adopts nothing, but knows what is there") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small", "--cache-dir", machine.home()}).exit_code == 0);
   fs::remove_all(machine.cache());
   const Run run = machine.run({"org/small", "--dry-run"});
@@ -98,7 +98,7 @@ TEST_CASE("a dry run adopts nothing, but knows what is there") {
 TEST_CASE("a second real folder in an older place is told and left alone") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   write_text(machine.cache() / kFolder / "blobs/x", "");
   write_text(machine.home() / kFolder / "of-another-tool", "");
   const Run run = machine.run({"org/small"});
@@ -111,7 +111,7 @@ TEST_CASE("a view that was removed comes back without a request") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small@" + main_of(repo)}).exit_code == 0);
   fs::remove(machine.home() / kFolder);
   hub.clear_requests();
@@ -123,7 +123,7 @@ TEST_CASE("a view that was removed comes back without a request") {
 TEST_CASE("a view that leads nowhere is set right") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   fs::create_directories(machine.home());
   fs::create_symlink("nowhere", machine.home() / kFolder);
   CHECK(machine.run({"org/small"}).exit_code == 0);
@@ -134,7 +134,7 @@ TEST_CASE("a cache behind a symlink is used where it really lies") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   fs::create_directories(machine.folder() / "volume");
   fs::create_directory_symlink("volume", machine.folder() / "home");
   CHECK(machine.run({"org/small"}).exit_code == 0);
@@ -144,7 +144,7 @@ TEST_CASE("a cache behind a symlink is used where it really lies") {
 TEST_CASE("the summary lies in HF_HOME, or in the cache where only that was named") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   CHECK(fs::exists(machine.summary()));
   const fs::path cache = machine.folder() / "cache";
@@ -155,7 +155,7 @@ TEST_CASE("the summary lies in HF_HOME, or in the cache where only that was name
 TEST_CASE("a summary that cannot be written is a warning and no failure") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small", "--summary", "/proc/no/summary.json"});
   CHECK(run.exit_code == 0);
   CHECK(contains(run.err, "the summary is not written"));
@@ -164,7 +164,7 @@ TEST_CASE("a summary that cannot be written is a warning and no failure") {
 TEST_CASE("neither HOME nor HF_HOME is needed when the cache is named") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const ProgramEnvironment bare = {{"HF_HOME", ""}};
   CHECK(machine.run({"org/small", "--cache-dir", machine.folder() / "c"}, bare).exit_code == 0);
   const Run nowhere = machine.run({"org/small"}, bare);

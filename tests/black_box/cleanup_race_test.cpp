@@ -37,7 +37,7 @@ HubRepo two_commits(int files) {
 struct Moving {
   FakeHub hub;
   HubRepo repo;
-  Machine machine{hub};
+  TestHost machine{hub};
 
   explicit Moving(int files) : repo(two_commits(files)) {
     hub.add(repo);

@@ -50,7 +50,7 @@ std::string manifest_of(const std::string& revision, const std::string& more = "
 struct Moved {
   FakeHub hub;
   HubRepo repo = two_commits();
-  Machine machine{hub};
+  TestHost machine{hub};
 
   explicit Moved(bool links = true) {
     hub.add(repo);
@@ -313,7 +313,7 @@ TEST_CASE("a folder in an older place is cleaned where it is") {
 
 TEST_CASE("an empty cache is clean, and an unknown model is an error") {
   FakeHub hub;
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"cleanup"}).exit_code == 0);
   CHECK_FALSE(fs::exists(machine.cache()));
   CHECK(machine.run({"cleanup", "nosuch"}).exit_code == 1);

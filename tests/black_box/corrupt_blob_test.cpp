@@ -163,7 +163,7 @@ TEST_CASE("a file that huggingface_hub fetched is taken over after hashing it") 
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   write_text(blob_of(machine, repo, "model.safetensors"),
              content_text(file_of(repo, "model.safetensors").content, 0, 300'000));
   CHECK(machine.run({"org/small"}).exit_code == 0);

@@ -14,7 +14,7 @@ TEST_CASE("a first run leaves exactly the tree that the contract describes") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small"});
   CHECK(run.exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
@@ -23,7 +23,7 @@ TEST_CASE("a first run leaves exactly the tree that the contract describes") {
 TEST_CASE("a first run asks for each blob once") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small"});
   CHECK(hub.requests("repo_info").size() == 1);
   CHECK(hub.requests("tree").size() == 1);
@@ -35,7 +35,7 @@ TEST_CASE("a first run asks for each blob once") {
 TEST_CASE("files with equal bytes in one repository are fetched once and linked twice") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   machine.run({"org/small"});
   CHECK(sent_of(hub, "vocab.txt") + sent_of(hub, "copy/vocab.txt") == 10);
 }
@@ -43,7 +43,7 @@ TEST_CASE("files with equal bytes in one repository are fetched once and linked 
 TEST_CASE("bytes that two models share came once and are counted once") {
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(R"({"version":1,"models":{"one":{"repo":"org/small"},"two":{"repo":"org/small"}}})");
   const Run run = machine.run({"one", "two"});
   const auto& models = run.summary["models"];
@@ -55,7 +55,7 @@ TEST_CASE("bytes that two models share came once and are counted once") {
 TEST_CASE("a dry run offline fails where something is missing") {
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(hub.manifest());
   CHECK(machine.run({"small", "--offline", "--dry-run"}).exit_code == 1);
   machine.run({"small"});
@@ -66,7 +66,7 @@ TEST_CASE("a ref is forty hex digits without a line end") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   machine.run({"org/small"});
   CHECK(read_text(machine.cache() / "models--org--small/refs/main") == main_of(repo));
 }
@@ -75,7 +75,7 @@ TEST_CASE("modes follow the umask, those of locks do not") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const auto [mask, file, folder] = GENERATE(
       table<std::string, unsigned, unsigned>({{"022", 0644U, 0755U}, {"077", 0600U, 0700U}, {"002", 0664U, 0775U}}));
   const Run run = machine.shell("umask " + mask + "; exec $PROGRAM org/small");
@@ -96,7 +96,7 @@ TEST_CASE("a second run of a pinned model sends nothing and changes nothing") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string pinned = "org/small@" + main_of(repo);
   REQUIRE(machine.run({pinned}).exit_code == 0);
   const Tree before = tree_of(machine.cache());
@@ -114,7 +114,7 @@ TEST_CASE("a second run of a pinned model sends nothing and changes nothing") {
 TEST_CASE("a pin that the manifest locks asks for payload only, and afterwards for nothing") {
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(hub.manifest());
   REQUIRE(machine.run({}).exit_code == 0);
   CHECK(hub.requests("repo_info").empty());
@@ -127,7 +127,7 @@ TEST_CASE("a pin that the manifest locks asks for payload only, and afterwards f
 TEST_CASE("a second run of an unpinned model asks one question") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   hub.clear_requests();
   CHECK(machine.run({"org/small"}).exit_code == 0);
@@ -139,7 +139,7 @@ TEST_CASE("when a branch moves, the new commit comes and its ref follows") {
   FakeHub hub;
   HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   const std::string next = sha1_hex("next");
   repo.commits[next] = repo.commits.at(main_of(repo));
@@ -157,7 +157,7 @@ TEST_CASE("the listing of a commit is written for the variant all") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small", "--variant", "all"});
   REQUIRE(run.exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
@@ -173,7 +173,7 @@ TEST_CASE("a locked variant all needs no listing to write one") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(hub.manifest());
   REQUIRE(machine.run({"--variant", "all"}).exit_code == 0);
   CHECK(hub.requests("tree").empty());
@@ -185,7 +185,7 @@ TEST_CASE("a branch other than main gets its ref, and main too") {
   HubRepo repo = small_repo();
   repo.refs["refs/pr/1"] = main_of(repo);
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small@refs/pr/1"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo, {.refs = {"main", "refs/pr/1"}}));
 }
@@ -196,7 +196,7 @@ TEST_CASE("names with blanks, signs and letters beyond ASCII arrive under their 
       "org/odd",
       {{"sub dir/we#ird%20 é.txt", "a"}, {"a+b&c=d?e.json", "b"}, {"x[1]'(2)!*:@.bin", MadeUpBytes{1000, 3}, true}});
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/odd", "--variant", "all"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
 }
@@ -205,7 +205,7 @@ TEST_CASE("several models come in one run, each in its folder") {
   FakeHub hub;
   hub.add(small_repo("org/one"));
   hub.add(small_repo("other/two"));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/one", "other/two"});
   CHECK(run.exit_code == 0);
   CHECK(tree_of(machine.cache()) == merged(published(small_repo("org/one")), published(small_repo("other/two"))));
@@ -213,7 +213,7 @@ TEST_CASE("several models come in one run, each in its folder") {
 }
 
 TEST_CASE("offline with everything there needs no hub") {
-  const Machine machine([] {
+  const TestHost machine([] {
     FakeHub gone;
     return gone.endpoint();
   }());
@@ -234,7 +234,7 @@ TEST_CASE("offline with something missing says what and ends with 1") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run nothing = machine.run({"org/small", "--offline"});
   CHECK(nothing.exit_code == 1);
   CHECK(nothing.error_kind("org/small") == "offline_missing");
@@ -256,7 +256,7 @@ TEST_CASE("offline opens no socket") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   const fs::path trace = machine.folder() / "trace";
   // Sanitizers' own work must not be traced away: the leak check needs ptrace for itself.
@@ -271,7 +271,7 @@ TEST_CASE("offline opens no socket") {
 TEST_CASE("a dry run writes nothing into the cache and prints what it would fetch") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small", "--dry-run"});
   CHECK(run.exit_code == 0);
   CHECK_FALSE(fs::exists(machine.cache()));
@@ -285,7 +285,7 @@ TEST_CASE("a dry run writes nothing into the cache and prints what it would fetc
 TEST_CASE("a dry run after the run has nothing to fetch and leaves everything as it was") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   const Tree before = tree_of(machine.cache());
   const Run run = machine.run({"org/small", "--dry-run"});
@@ -297,7 +297,7 @@ TEST_CASE("a dry run after the run has nothing to fetch and leaves everything as
 TEST_CASE("the summary goes to stdout on request and is all there is") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small", "--summary", "-"});
   CHECK(run.exit_code == 0);
   CHECK(nlohmann::json::parse(run.out)["success"] == true);
@@ -307,7 +307,7 @@ TEST_CASE("the summary goes to stdout on request and is all there is") {
 TEST_CASE("stdout is empty when nothing was asked for as data") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/small", "--log-level", "debug"}).out.empty());
 }
 

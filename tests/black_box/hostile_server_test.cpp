@@ -66,7 +66,7 @@ struct Scene {
   }
 
   FakeHub hub;
-  Machine machine{hub};
+  TestHost machine{hub};
 };
 
 bool has_control(const std::string& text) {
@@ -187,7 +187,7 @@ TEST_CASE("names that differ only by case or by Unicode normalization are differ
                                                {"Dir/a.txt", "three"},
                                                {"dir/a.txt", "four"}});
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/twins"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
 }

@@ -55,7 +55,7 @@ TEST_CASE("a refused model fails with its kind and hint while another goes on") 
   FakeHub hub(with_tokens());
   hub.add(small_repo());
   hub.add(closed_repo(refusal.access));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({refusal.wanted, "org/small"}, {{"HF_TOKEN", refusal.token}});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind(refusal.wanted) == refusal.kind);
@@ -71,7 +71,7 @@ TEST_CASE("a refused model fails with its kind and hint while another goes on") 
 TEST_CASE("a bad token is named as such") {
   FakeHub hub(with_tokens());
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small"}, {{"HF_TOKEN", "hf_mistyped"}});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "unauthorized");
@@ -82,7 +82,7 @@ TEST_CASE("a gated model comes with a token that was granted access") {
   FakeHub hub(with_tokens());
   const HubRepo repo = closed_repo(HubRepo::Access::gated_masked);
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/closed"}, {{"HF_TOKEN", kToken}}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
 }
@@ -90,7 +90,7 @@ TEST_CASE("a gated model comes with a token that was granted access") {
 TEST_CASE("the token goes to the hub with every request and to the payload host with none") {
   FakeHub hub(with_tokens());
   hub.add(closed_repo(HubRepo::Access::private_));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/closed"}, {{"HF_TOKEN", kToken}}).exit_code == 0);
   REQUIRE_FALSE(hub.requests("payload").empty());
   for (const LoggedRequest& request : hub.requests()) {
@@ -103,7 +103,7 @@ TEST_CASE("the token and signatures are nowhere in what the program says or writ
   hub.add(closed_repo(HubRepo::Access::private_));
   hub.add(Fault{.on = Fault::On::payload, .what = ExpiredSignature{}});
   hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 10}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/closed", "org/none", "--log-level", "debug"}, {{"HF_TOKEN", kToken}});
   REQUIRE(run.error_kind("org/closed") == "none");
   for (const std::string& secret : {kToken, std::string("Signature=")}) {
@@ -115,7 +115,7 @@ TEST_CASE("the token and signatures are nowhere in what the program says or writ
 TEST_CASE("a token is not sent when implicit tokens are switched off") {
   FakeHub hub(with_tokens());
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const ProgramEnvironment changes = {{"HF_TOKEN", kToken}, {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"}};
   CHECK(machine.run({"org/small"}, changes).exit_code == 0);
   const auto requests = hub.requests();
@@ -126,7 +126,7 @@ TEST_CASE("a token is not sent when implicit tokens are switched off") {
 TEST_CASE("the token of $HF_HOME/token is used") {
   FakeHub hub(with_tokens());
   hub.add(closed_repo(HubRepo::Access::private_));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   write_text(machine.home() / "token", kToken + "\n");
   CHECK(machine.run({"org/closed"}).exit_code == 0);
 }
@@ -134,7 +134,7 @@ TEST_CASE("the token of $HF_HOME/token is used") {
 TEST_CASE("an unknown key lists the known ones before any request") {
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(hub.manifest());
   const Run run = machine.run({"smal"});
   CHECK(run.exit_code == 1);
@@ -146,7 +146,7 @@ TEST_CASE("an unknown key lists the known ones before any request") {
 
 TEST_CASE("a bad command line ends with 1 before any request, and names the flag") {
   FakeHub hub;
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"--jobs", "many"});
   CHECK(run.exit_code == 1);
   CHECK(contains(run.err, "--jobs is 'many'"));
@@ -156,7 +156,7 @@ TEST_CASE("a bad command line ends with 1 before any request, and names the flag
 
 TEST_CASE("a manifest that is not there or not right is told with its name") {
   FakeHub hub;
-  Machine machine(hub);
+  TestHost machine(hub);
   CHECK(contains(machine.run({"--manifest", "/no/such/manifest"}).err, "/no/such/manifest"));
   machine.use_manifest(R"({"version":1,"models":{"a":{"repo":"org/small","revisoin":"main"}}})");
   const Run run = machine.run({});
@@ -168,7 +168,7 @@ TEST_CASE("a manifest that is not there or not right is told with its name") {
 TEST_CASE("a file that the lock names and the repository has not fails the model") {
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   nlohmann::json manifest = nlohmann::json::parse(hub.manifest());
   manifest["models"]["small"]["files"]["more.json"] = {{"size", 3}, {"git_sha1", std::string(40, 'd')}};
   machine.use_manifest(manifest.dump());

@@ -38,7 +38,7 @@ TEST_CASE("a listing in pages is read to its end") {
   FakeHub hub(with_pages(2));
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/small"}).exit_code == 0);
   CHECK(hub.requests("tree").size() == 4);  // eight entries: six files and two folders
   CHECK(tree_of(machine.cache()) == published(repo));
@@ -48,7 +48,7 @@ TEST_CASE("a next page at another origin is asked for at the endpoint") {
   FakeHub hub(with_pages(3, "https://huggingface.co"));
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/small"}).exit_code == 0);
   CHECK(hub.requests("tree").size() == 3);
   CHECK(tree_of(machine.cache()) == published(repo));
@@ -60,7 +60,7 @@ TEST_CASE("a next page that cannot be asked for is an error and not the end of t
   FakeHub hub;
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = ChangeHeaders{.set = {{"Link", link}}}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "protocol");
@@ -74,7 +74,7 @@ TEST_CASE("a renamed repository lies under the name that was asked for") {
   renamed.id = "org/new";
   hub.add(old);
   hub.add(renamed);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/old"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(old));
 }
@@ -84,7 +84,7 @@ TEST_CASE("a mirror without a tree API is asked for the blobs instead") {
   HubRepo repo = small_repo();
   repo.has_tree_api = false;
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/small"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
 }
@@ -95,7 +95,7 @@ TEST_CASE("a mirror that serves files itself is enough") {
   FakeHub hub(options);
   const HubRepo repo = large_repo(10'000'000);
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/large"}).exit_code == 0);
   CHECK(hub.requests("payload").empty());
   CHECK(tree_of(machine.cache()) == published(repo));
@@ -107,7 +107,7 @@ TEST_CASE("a mirror below a path works, with pages and redirects") {
   FakeHub hub(options);
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/small"}).exit_code == 0);
   CHECK(machine.run({"org/small"}, {{"HF_ENDPOINT", hub.endpoint() + "/"}}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
@@ -116,7 +116,7 @@ TEST_CASE("a mirror below a path works, with pages and redirects") {
 TEST_CASE("every request asks for the bytes as they are") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   machine.run({"org/small"});
   for (const LoggedRequest& request : hub.requests()) CHECK(request.headers.at("accept-encoding") == "identity");
 }
@@ -124,7 +124,7 @@ TEST_CASE("every request asks for the bytes as they are") {
 TEST_CASE("connections are used again") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   machine.run({"org/small", "--jobs", "1"});
   std::set<std::int64_t> connections;
   for (const LoggedRequest& request : hub.requests()) connections.insert(request.connection);
@@ -138,7 +138,7 @@ TEST_CASE("what differs from the lock is refused before its bytes are fetched") 
   INFO(locked.name);
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(lock_with(hub, [&](auto& model) { model["files"][locked.file][locked.member] = locked.value; }));
   const Run run = machine.run({});
   CHECK(run.exit_code == 1);
@@ -151,7 +151,7 @@ TEST_CASE("what differs from the lock is refused before its bytes are fetched") 
 TEST_CASE("a plain file's second digest in the lock is held too") {
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(
       lock_with(hub, [](auto& model) { model["files"]["config.json"]["sha256"] = std::string(64, 'b'); }));
   const Run run = machine.run({});
@@ -163,7 +163,7 @@ TEST_CASE("a plain file's second digest in the lock is held too") {
 TEST_CASE("a listing that differs from the lock is refused before any file is asked for") {
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(lock_with(hub, [](auto& model) {
     model.erase("locked");
     model["files"]["model.safetensors"]["sha256"] = std::string(64, 'b');
@@ -179,7 +179,7 @@ TEST_CASE("locked bytes that come wrong twice are a lock_mismatch and not publis
   FakeHub hub;
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = FlipByte{3}});
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(hub.manifest());
   const Run run = machine.run({});
   CHECK(run.exit_code == 1);
@@ -190,7 +190,7 @@ TEST_CASE("locked bytes that come wrong twice are a lock_mismatch and not publis
 TEST_CASE("a variant that a model has not falls back to fp32, and says so") {
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(hub.manifest());
   const Run run = machine.run({}, {{"MODEL_VARIANT", "openvino-int8"}});
   CHECK(run.exit_code == 0);
@@ -207,7 +207,7 @@ TEST_CASE("safetensors are taken and other weights of the same model are not") {
                                                  {"tf_model.h5", MadeUpBytes{1000, 3}, true},
                                                  {"onnx/model.onnx", MadeUpBytes{1000, 4}, true}});
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/weights"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo, {.paths = {"config.json", "model.safetensors"}}));
 }
@@ -216,7 +216,7 @@ TEST_CASE("a second variant of a model joins the first one's snapshot") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   hub.clear_requests();
   CHECK(machine.run({"org/small", "--variant", "all"}).exit_code == 0);

@@ -61,9 +61,9 @@ RangeSet recorded_ranges(const fs::path& record) {
 }
 
 /// One machine's life: started, killed, looked at, started again.
-class Life {
+class CrashLoop {
  public:
-  explicit Life(unsigned seed) : random_(seed) { hub_.add(repo_); }
+  explicit CrashLoop(unsigned seed) : random_(seed) { hub_.add(repo_); }
 
   void kill_once() {
     const Kept kept = what_is_kept();
@@ -160,7 +160,7 @@ class Life {
   FakeHub hub_{slow_line()};
   const HubRepo repo_ = repo_to_kill();
   const Tree wanted_ = published(repo_);
-  const Machine machine_{hub_};
+  const TestHost machine_{hub_};
   std::int64_t fetched_ = 0;
   std::int64_t kept_bytes_ = 0;
   int kills_of_life_ = 0;
@@ -172,8 +172,8 @@ TEST_CASE("killed at any instant, nothing wrong is ever visible and nothing on d
   const std::size_t lanes = 8;
   const int kills_of_lane = is_long_run() ? 60 : 6;
   const unsigned seed = std::random_device{}();
-  std::vector<std::unique_ptr<Life>> lives;
-  for (unsigned i = 0; i < lanes; ++i) lives.push_back(std::make_unique<Life>(seed + i));
+  std::vector<std::unique_ptr<CrashLoop>> lives;
+  for (unsigned i = 0; i < lanes; ++i) lives.push_back(std::make_unique<CrashLoop>(seed + i));
   in_parallel(lanes, lanes, [&](std::size_t lane) {
     for (int i = 0; i < kills_of_lane; ++i) lives[lane]->kill_once();
     lives[lane]->complete();

@@ -62,7 +62,7 @@ TEST_CASE("a limited run takes as long as its bytes need at that rate, by one co
     if (cases[i].tls) options.tls = authority.certify({});
     FakeHub hub(options);
     hub.add(cases[i].repo);
-    const Machine machine(hub);
+    const TestHost machine(hub);
     const auto ca = machine.folder() / "root.pem";
     write_text(ca, authority.pem());
     const auto begun = steady_clock::now();
@@ -85,7 +85,7 @@ TEST_CASE("who is held back by the limit is not taken for standing still") {
   FakeHub hub;
   const HubRepo repo = many_files(8, 2'500);
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   // Eight connections get a piece of 1 KiB each every two seconds: longer than a transfer may stand still.
   const Run run = machine.run({"org/many", "--limit-rate", "4K", "--timeout", "1", "--retries", "0"});
   INFO(run.err);
@@ -100,7 +100,7 @@ TEST_CASE("a server that stands still is left, limit or not") {
   const HubRepo repo = large_repo(1'000'000);
   hub.add(repo);
   hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 100'000}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/large", "--limit-rate", "400K", "--timeout", "1"});
   INFO(run.err);
   CHECK(run.exit_code == 0);
@@ -111,7 +111,7 @@ TEST_CASE("a server that stands still is left, limit or not") {
 TEST_CASE("the deadline and a signal act at once while the limit holds everything back") {
   FakeHub hub;
   hub.add(large_repo(50'000'000));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run late = machine.run({"org/large", "--limit-rate", "4K", "--deadline", "1"});
   CHECK(late.exit_code == 1);
   CHECK(late.error_kind("org/large") == "deadline");

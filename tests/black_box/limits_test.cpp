@@ -22,7 +22,7 @@ std::string as_nobody() {
 std::string expected_uid() { return "uid " + std::to_string(::geteuid() == 0 ? 65534U : ::geteuid()); }
 
 /// Lets other users into the machine's folder.
-void open_to_all(const Machine& machine) { fs::permissions(machine.folder(), fs::perms(0755)); }
+void open_to_all(const TestHost& machine) { fs::permissions(machine.folder(), fs::perms(0755)); }
 
 std::int64_t peak_memory_kib(pid_t pid) {
   const std::string status = read_text("/proc/" + std::to_string(pid) + "/status");
@@ -30,7 +30,7 @@ std::int64_t peak_memory_kib(pid_t pid) {
   return at == std::string::npos ? -1 : std::stoll(status.substr(at + 6));
 }
 
-Run on_one_megabyte(const Machine& machine, const std::string& arguments) {
+Run on_one_megabyte(const TestHost& machine, const std::string& arguments) {
   fs::create_directories(machine.cache());
   return machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o size=1m none " + machine.cache().string() +
                        " && exec $PROGRAM " + arguments + "'");
@@ -42,7 +42,7 @@ TEST_CASE("too little space is said before the first byte") {
   if (!may_mount()) return;
   FakeHub hub;
   hub.add(large_repo(3 * kMB));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = on_one_megabyte(machine, "org/large");
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/large") == "disk_full");
@@ -54,7 +54,7 @@ TEST_CASE("a dry run says that there is too little space, and is no failure") {
   if (!may_mount()) return;
   FakeHub hub;
   hub.add(large_repo(3 * kMB));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = on_one_megabyte(machine, "--dry-run org/large");
   CHECK(run.exit_code == 0);
   CHECK(contains(run.out, "3.0 MB to fetch into " + machine.cache().string() + ", where only 1.0 MB are free"));
@@ -64,7 +64,7 @@ TEST_CASE("a dry run says that there is too little space, and is no failure") {
 TEST_CASE("a disk that fills up later ends the run, says so, and the next run goes on") {
   FakeHub hub;
   hub.add(large_repo(3 * kMB));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   // A limit of file size stands for the disk that fills: the check of free space does not see it.
   const Run run = machine.shell("ulimit -f 2000; exec $PROGRAM org/large");
   CHECK(run.exit_code == 1);
@@ -79,7 +79,7 @@ TEST_CASE("a disk that fills up later ends the run, says so, and the next run go
 TEST_CASE("a cache that is not writable is said before the first request, with who and whose") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   open_to_all(machine);
   fs::create_directories(machine.cache());
   fs::permissions(machine.cache(), fs::perms(0555));
@@ -97,7 +97,7 @@ TEST_CASE("a satisfied pin on a volume of somebody else's exits 0") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small@" + main_of(repo)}).exit_code == 0);
   open_to_all(machine);
   hub.clear_requests();
@@ -110,7 +110,7 @@ TEST_CASE("a satisfied pin on a read-only volume exits 0, also without our recor
   if (!may_mount()) return;
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(hub.manifest());
   REQUIRE(machine.run({}).exit_code == 0);
   const bool recorded = GENERATE(true, false);
@@ -127,7 +127,7 @@ TEST_CASE("an unsatisfied pin on a read-only volume is said before the first req
   if (!may_mount()) return;
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(hub.manifest());
   fs::create_directories(machine.cache());
   const std::string home = machine.home();
@@ -142,7 +142,7 @@ TEST_CASE("a fault of the cache that ends the run is told with its object") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const fs::path lock =
       machine.cache() / ".locks/models--org--small" / (digests_of(file_of(repo, "model.safetensors")).sha256 + ".lock");
   fs::create_directories(lock);
@@ -158,7 +158,7 @@ TEST_CASE("no more requests are under way at once than --jobs allows") {
   for (int i = 0; i < 20; ++i) files.push_back({std::to_string(i) + ".json", std::to_string(i)});
   hub.add(make_repo("org/many", files));
   hub.add(Fault{.on = Fault::On::resolve, .times = -1, .what = Stall{}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/many", "--jobs", "3", "--deadline", "1"});
   CHECK(run.exit_code == 1);
   CHECK(hub.requests("resolve").size() == 3);
@@ -168,7 +168,7 @@ TEST_CASE("ranges of one file share the connections that --jobs allows") {
   FakeHub hub;
   hub.add(large_repo(40 * kMB));
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Stall{}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/large", "--jobs", "4", "--deadline", "1"});
   CHECK(run.exit_code == 1);
   CHECK(hub.requests("payload").size() <= 4);
@@ -183,7 +183,7 @@ TEST_CASE("a file of 300 MB needs less than 64 MiB of memory") {
   FakeHub hub;
   hub.add(large_repo(300 * kMB));
   hub.add(Fault{.on = Fault::On::resolve_cache, .file = "config.json", .what = Stall{}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const auto program = machine.start({"org/large"});
   REQUIRE(program->wait_for_err("model.safetensors: verified", std::chrono::seconds(60)));
   const std::int64_t peak = peak_memory_kib(program->pid());

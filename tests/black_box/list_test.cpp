@@ -11,20 +11,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-nlohmann::json listed(const Machine& machine, const std::string& model) {
+nlohmann::json listed(const TestHost& machine, const std::string& model) {
   const Run run = machine.run({"list", "--json", model});
   CAPTURE(run.err);
   REQUIRE(run.exit_code == 0);
   return nlohmann::json::parse(run.out)["models"][0];
 }
 
-std::string state_of(const Machine& machine, const std::string& model) { return listed(machine, model)["state"]; }
+std::string state_of(const TestHost& machine, const std::string& model) { return listed(machine, model)["state"]; }
 
 }  // namespace
 
 TEST_CASE("the built-in models are listed with their sizes before anything is there") {
   FakeHub hub;
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"list"});
   CHECK(run.exit_code == 0);
   CHECK(run.err.empty());
@@ -71,7 +71,7 @@ TEST_CASE("an interrupted download is partial") {
   const HubRepo repo = large_repo(3'000'000);
   hub.add(repo);
   hub.add(Fault{.on = Fault::On::payload, .path = "model.safetensors", .times = -1, .what = Reset{.after = 2'000'000}});
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(hub.manifest());
   REQUIRE(machine.run({"--retries", "0"}).exit_code == 1);
   const Run run = machine.run({"list", "--json"});
@@ -108,7 +108,7 @@ TEST_CASE("on a terminal the table fits it") {
 
 TEST_CASE("list fails only for what it cannot list") {
   FakeHub hub;
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"list", "nosuch"});
   CHECK(run.exit_code == 1);
   CHECK(run.out.empty());

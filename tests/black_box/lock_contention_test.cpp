@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kMB = 1'000'000;
 const std::string kWeights = "model.safetensors";
 
-std::vector<std::unique_ptr<RunningProgram>> start_all(const Machine& machine, int count, const std::string& model) {
+std::vector<std::unique_ptr<RunningProgram>> start_all(const TestHost& machine, int count, const std::string& model) {
   std::vector<std::unique_ptr<RunningProgram>> programs;
   for (int i = 0; i < count; ++i) programs.push_back(machine.start({model}));
   return programs;
@@ -28,7 +28,7 @@ std::vector<std::unique_ptr<RunningProgram>> start_all(const Machine& machine, i
 struct Begun {
   FakeHub hub;
   HubRepo repo = large_repo(30 * kMB);
-  Machine machine{hub};
+  TestHost machine{hub};
   std::unique_ptr<RunningProgram> first;
 
   Begun() {
@@ -50,7 +50,7 @@ struct Begun {
 };
 
 /// A killed writer's small staging files stay for a day where nothing proves its death.
-Tree without_leftovers(const Machine& machine) {
+Tree without_leftovers(const TestHost& machine) {
   Tree tree = tree_of(machine.cache());
   for (const fs::path& path : leftovers_in(machine.cache())) tree.erase(path.lexically_relative(machine.cache()));
   return tree;
@@ -66,7 +66,7 @@ TEST_CASE(
   const HubRepo repo = large_repo(12 * kMB);
   hub.add(repo);
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 4 * kMB}});
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.take_away({rule});
   auto programs = start_all(machine, 4, "org/large");
   for (const auto& program : programs) CHECK(machine.end_of(*program).exit_code == 0);
@@ -81,7 +81,7 @@ TEST_CASE("where locks let everybody in, many small files come right for all of 
     files.push_back({"part/" + std::to_string(i), MadeUpBytes{5000 + i, static_cast<std::uint64_t>(i)}, i % 2 == 0});
   const HubRepo repo = make_repo("org/crowd", files);
   hub.add(repo);
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.take_away({"flock=0"});
   auto programs = start_all(machine, 8, "org/crowd");
   for (const auto& program : programs) {
@@ -127,7 +127,7 @@ TEST_CASE("where locks work, a killed writer's bytes are gone on with at once an
   const HubRepo repo = large_repo(30 * kMB);
   hub.add(repo);
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 500'000}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   auto first = machine.start({"org/large"});
   REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= 6 * kMB; }));
   first->send_signal(SIGKILL);

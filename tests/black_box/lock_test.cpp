@@ -16,7 +16,7 @@ constexpr const char* kSmall = R"({"version":1,"models":{"small":{"repo":"org/sm
 struct Unpinned {
   FakeHub hub;
   HubRepo repo = small_repo();
-  Machine machine{hub};
+  TestHost machine{hub};
 
   Unpinned() {
     hub.add(repo);
@@ -125,7 +125,7 @@ TEST_CASE("a file's name is locked as it is, also where it looks like a pattern"
   const HubRepo repo =
       make_repo("org/odd", {{"a[1].json", "1"}, {"a1.json", "2"}, {"b*.json", "3"}, {"\"q\".json", "4"}});
   hub.add(repo);
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(R"({"version":1,"models":{"odd":{"repo":"org/odd","variants":{"fp32":{"include":["[ab\"]*"],
                        "exclude":["a1.json"]}}}}})");
   const Run run = machine.run({"lock"});
@@ -139,7 +139,7 @@ TEST_CASE("models stand in the order of their keys, and one that fails leaves no
   FakeHub hub;
   hub.add(small_repo("org/b"));
   hub.add(small_repo("org/a"));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"lock", "org/b", "org/a"}).out == machine.run({"lock", "org/a", "org/b"}).out);
   const Run run = machine.run({"lock", "org/a", "org/nosuch"});
   CHECK(run.exit_code == 1);

@@ -37,7 +37,7 @@ HubOptions slow_line() {
 struct Crowd {
   FakeHub hub{slow_line()};
   const std::vector<HubRepo> repos = {repo_of("org/one", 1000), repo_of("org/two", 2000), repo_of("org/three", 3000)};
-  const Machine machine{hub};
+  const TestHost machine{hub};
   std::vector<std::unique_ptr<RunningProgram>> programs;
 
   Crowd() {

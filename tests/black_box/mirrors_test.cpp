@@ -42,7 +42,7 @@ struct Pair {
   HubRepo repo = small_repo();
   FakeHub first;
   FakeHub second;
-  Machine machine{list_of(first, second)};
+  TestHost machine{list_of(first, second)};
 
   Pair() {
     first.add(repo);
@@ -72,7 +72,7 @@ TEST_CASE("an endpoint that cannot be reached is told once, and everything comes
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(kNobody + "," + hub.endpoint());
+  const TestHost machine(kNobody + "," + hub.endpoint());
   const Run run = machine.run({"org/small", "--log-level", "debug"});
   INFO(run.err);
   CHECK(run.exit_code == 0);
@@ -139,7 +139,7 @@ TEST_CASE("what one endpoint lacks comes from the next") {
     first.add(Fault{.on = Fault::On::tree, .times = -1, .what = GarbageJson{}});
   }
   SECTION("anything but a captive portal's page") { first.add(Fault{.times = -1, .what = Html{}}); }
-  const Machine machine(list_of(first, second));
+  const TestHost machine(list_of(first, second));
   const Run run = machine.run({name});
   INFO(run.err);
   CHECK(run.exit_code == 0);
@@ -167,7 +167,7 @@ TEST_CASE("a listing that breaks off is read from its first page at the next end
   first.add(repo);
   second.add(repo);
   first.add(Fault{.on = Fault::On::tree, .times = -1, .skip = 2, .what = Status{404, {}, "gone"}});
-  const Machine machine(list_of(first, second));
+  const TestHost machine(list_of(first, second));
   const Run run = machine.run({"org/small"});
   INFO(run.err);
   CHECK(run.exit_code == 0);
@@ -187,7 +187,7 @@ TEST_CASE("two endpoints whose listings break off are each read from the first p
     for (int skip = 1; skip < 20; skip += 2)  // every second page, so that each first one is there
       hub->add(Fault{.on = Fault::On::tree, .times = 1, .skip = skip, .what = Status{404, {}, "gone"}});
   }
-  const Machine machine(list_of(first, second));
+  const TestHost machine(list_of(first, second));
   const Run run = machine.run({"org/small", "--deadline", "20"});
   INFO(run.err);
   CHECK(run.exit_code == 1);
@@ -205,7 +205,7 @@ TEST_CASE("of a branch the first endpoint that answers decides, and its commit i
   first.add(stale);
   second.add(both);
   first.add(Fault{.on = Fault::On::resolve, .times = -1, .what = Reset{}});
-  const Machine machine(list_of(first, second));
+  const TestHost machine(list_of(first, second));
   const Run run = machine.run({"org/small"});
   INFO(run.err);
   CHECK(run.exit_code == 0);
@@ -242,7 +242,7 @@ TEST_CASE("an endpoint that dies in the middle of a file leaves the rest of it t
   FakeHub second;
   first->add(repo);
   second.add(repo);
-  const Machine machine(list_of(*first, second));
+  const TestHost machine(list_of(*first, second));
   const auto program = machine.start({"org/large", "--jobs", "2"});
   REQUIRE(first->wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 6'000'000; }));
   first.reset();
@@ -257,7 +257,7 @@ TEST_CASE("an endpoint that dies in the middle of a file leaves the rest of it t
 TEST_CASE("what no endpoint has is told with the answer of each") {
   FakeHub first;
   FakeHub second;
-  const Machine machine(list_of(first, second));
+  const TestHost machine(list_of(first, second));
   const Run run = machine.run({"org/small", "--retries", "1"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "not_found");
@@ -266,7 +266,7 @@ TEST_CASE("what no endpoint has is told with the answer of each") {
 
 TEST_CASE("while one endpoint could not be asked nobody knows that the model is missing") {
   const FakeHub hub;
-  const Machine machine(hub.endpoint() + "," + kNobody);
+  const TestHost machine(hub.endpoint() + "," + kNobody);
   const Run run = machine.run({"org/small", "--retries", "1"});
   INFO(run.err);
   CHECK(run.error_kind("org/small") == "network");
@@ -280,7 +280,7 @@ TEST_CASE("the token of the run goes to no endpoint of a list that is not the Hu
   closed.access = HubRepo::Access::gated;
   first.add(closed);
   second.add(closed);
-  const Machine machine(list_of(first, second));
+  const TestHost machine(list_of(first, second));
   const Run run = machine.run({"org/small", "--log-level", "debug"}, {{"HF_TOKEN", "hf_secretOfTheRun"}});
   INFO(run.err);
   CHECK_FALSE(got_authorization(first));
@@ -300,7 +300,7 @@ TEST_CASE("a token that is named with its endpoint goes there and nowhere else")
   second.add(small_repo());
   const std::string named = "http://" + token + "@" + first.endpoint().substr(7);
   SECTION("though the run has another one") {
-    const Machine machine(named + "," + second.endpoint());
+    const TestHost machine(named + "," + second.endpoint());
     const Run run = machine.run({"org/small", "--log-level", "debug"}, {{"HF_TOKEN", "hf_another"}});
     INFO(run.err);
     CHECK(run.exit_code == 0);
@@ -315,7 +315,7 @@ TEST_CASE("a token that is named with its endpoint goes there and nowhere else")
     first.add(Fault{.on = Fault::On::resolve,
                     .times = -1,
                     .what = Redirect{second.endpoint() + "/org/small/resolve/" + main_of(closed) + "/config.json"}});
-    const Machine machine(named + "," + second.endpoint());
+    const TestHost machine(named + "," + second.endpoint());
     static_cast<void>(machine.run({"org/small", "--retries", "1"}));
     CHECK_FALSE(second.requests().empty());
     CHECK(got_authorization(first));
@@ -323,13 +323,13 @@ TEST_CASE("a token that is named with its endpoint goes there and nowhere else")
   }
   SECTION("though it fails and the other one takes over") {
     first.add(Fault{.on = Fault::On::resolve, .times = -1, .what = Reset{}});
-    const Machine machine(named + "," + second.endpoint());
+    const TestHost machine(named + "," + second.endpoint());
     CHECK(machine.run({"org/small"}).exit_code == 0);
     CHECK(got_authorization(first));
     CHECK_FALSE(got_authorization(second));
   }
   SECTION("also where it is the only one") {
-    const Machine machine(named);
+    const TestHost machine(named);
     CHECK(machine.run({"org/small"}).exit_code == 0);
   }
 }
@@ -342,7 +342,7 @@ TEST_CASE("a mirror below a path and a mirror that answers itself take over like
   FakeHub second(options);
   const HubRepo repo = small_repo();
   second.add(repo);
-  const Machine machine(first.endpoint() + "/no/such/prefix/," + second.endpoint() + "/");
+  const TestHost machine(first.endpoint() + "/no/such/prefix/," + second.endpoint() + "/");
   const Run run = machine.run({"org/small"});
   INFO(run.err);
   CHECK(run.exit_code == 0);
@@ -351,7 +351,7 @@ TEST_CASE("a mirror below a path and a mirror that answers itself take over like
 
 TEST_CASE("flags beat the variable as a whole list, in their order") {
   Pair pair;
-  const Machine machine(kNobody);
+  const TestHost machine(kNobody);
   const Run run = machine.run(
       {"org/small", "--endpoint", kNobody, "--endpoint", pair.second.endpoint(), "--endpoint", pair.first.endpoint()});
   INFO(run.err);
@@ -364,7 +364,7 @@ TEST_CASE("lock, lock --check and verify --repair go to the next endpoint too") 
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  Machine machine(kNobody + "," + hub.endpoint());
+  TestHost machine(kNobody + "," + hub.endpoint());
   const Run lock = machine.run({"lock", "org/small"});
   INFO(lock.err);
   CHECK(lock.exit_code == 0);

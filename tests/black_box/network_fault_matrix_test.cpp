@@ -184,7 +184,7 @@ class Stage {
     hub_.clear_faults();
     hub_.clear_requests();
     hub_.add(fault_of(cell));
-    const Machine machine(hub_);
+    const TestHost machine(hub_);
     const Run run = machine.run(arguments_of(cell));
     Outcome outcome{.found = run.error_kind(place.repo), .wrong = wrong_in(machine.cache(), repos_), .log = run.err};
     if (outcome.found == "none") outcome.found = "tree";
@@ -220,7 +220,7 @@ class Stage {
 
   std::vector<LoggedRequest> requests_of(const std::string& repo) {
     hub_.clear_requests();
-    const Machine machine(hub_);
+    const TestHost machine(hub_);
     machine.run({repo, "--jobs", "3"});
     return hub_.requests();
   }

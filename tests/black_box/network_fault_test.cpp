@@ -17,12 +17,12 @@ constexpr std::int64_t kMB = 1'000'000;
 const std::string kWeights = "model.safetensors";
 
 /// A hub with one repository, and a machine that wants it.
-struct Weather {
+struct NetworkFaultCase {
   FakeHub hub;
   HubRepo repo;
-  Machine machine{hub};
+  TestHost machine{hub};
 
-  explicit Weather(HubRepo served = small_repo()) : repo(std::move(served)) { hub.add(repo); }
+  explicit NetworkFaultCase(HubRepo served = small_repo()) : repo(std::move(served)) { hub.add(repo); }
   Run run(const std::vector<std::string>& more = {}) const {
     std::vector<std::string> arguments = {repo.id};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -60,7 +60,7 @@ TEST_CASE("what may pass is tried again, and the tree is right") {
                                Named{"a reset in the body", {.on = Fault::On::payload, .what = Reset{.after = 70'000}}},
                                Named{"a reset of the listing", {.on = Fault::On::tree, .what = Reset{.after = 100}}},
                                Named{"a body cut short", {.on = Fault::On::payload, .what = ShortBody{1000}}});
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(named.fault);
   INFO(named.name);
   const Run run = weather.run();
@@ -70,14 +70,14 @@ TEST_CASE("what may pass is tried again, and the tree is right") {
 }
 
 TEST_CASE("bytes without a stated length are taken") {
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Chunked{}});
   CHECK(weather.run().exit_code == 0);
   CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
 }
 
 TEST_CASE("a transfer that stands still is given up after the timeout and tried again") {
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 0}});
   const Run run = weather.run({"--timeout", "1"});
   CHECK(run.exit_code == 0);
@@ -85,7 +85,7 @@ TEST_CASE("a transfer that stands still is given up after the timeout and tried 
 }
 
 TEST_CASE("a hub that never answers ends in timeout") {
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Stall{}});
   const Run run = weather.run({"--timeout", "1", "--retries", "1"});
   CHECK(run.exit_code == 1);
@@ -93,7 +93,7 @@ TEST_CASE("a hub that never answers ends in timeout") {
 }
 
 TEST_CASE("a file goes on from where its connection was lost") {
-  Weather weather(large_repo(6 * kMB));
+  NetworkFaultCase weather(large_repo(6 * kMB));
   weather.hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 3 * kMB}});
   CHECK(weather.run({"--jobs", "1"}).exit_code == 0);
   CHECK(sent_of(weather.hub, kWeights) == 6 * kMB);
@@ -101,7 +101,7 @@ TEST_CASE("a file goes on from where its connection was lost") {
 }
 
 TEST_CASE("after as many failures in a row as allowed a file is given up") {
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Status{503}});
   const Run run = weather.run({"--retries", "2"});
   CHECK(run.exit_code == 1);
@@ -111,7 +111,7 @@ TEST_CASE("after as many failures in a row as allowed a file is given up") {
 }
 
 TEST_CASE("progress wipes the slate clean, so that a bad line still delivers") {
-  Weather weather(large_repo(3 * kMB));
+  NetworkFaultCase weather(large_repo(3 * kMB));
   weather.hub.add(Fault{.on = Fault::On::payload, .times = 4, .what = Reset{.after = 600'000}});
   CHECK(weather.run({"--retries", "2", "--jobs", "1"}).exit_code == 0);
   CHECK(weather.hub.requests("payload").size() == 5);
@@ -119,7 +119,7 @@ TEST_CASE("progress wipes the slate clean, so that a bad line still delivers") {
 
 TEST_CASE("Retry-After is a floor, as seconds and as a date") {
   const std::string wait = GENERATE(std::string("1"), http_date(std::time(nullptr) + 3));
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::tree, .what = Status{503, {{"Retry-After", wait}}}});
   const Run run = weather.run();
   CHECK(run.exit_code == 0);
@@ -127,7 +127,7 @@ TEST_CASE("Retry-After is a floor, as seconds and as a date") {
 }
 
 TEST_CASE("an exhausted RateLimit window is waited out") {
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::repo_info, .what = Status{429, {{"RateLimit", "\"api\";r=0;t=1"}}}});
   const Run run = weather.run();
   CHECK(run.exit_code == 0);
@@ -135,7 +135,7 @@ TEST_CASE("an exhausted RateLimit window is waited out") {
 }
 
 TEST_CASE("a host's Retry-After holds back its other requests too") {
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::resolve, .what = Status{429, {{"Retry-After", "3600"}}}});
   const Run run = weather.run({"--jobs", "1", "--deadline", "1"});
   CHECK(run.exit_code == 1);
@@ -144,7 +144,7 @@ TEST_CASE("a host's Retry-After holds back its other requests too") {
 }
 
 TEST_CASE("wrong bytes are fetched once more from the start") {
-  Weather weather;
+  NetworkFaultCase weather;
   const Named named =
       GENERATE(Named{"a flipped byte", {.on = Fault::On::payload, .what = FlipByte{1000}}},
                Named{"a flipped byte of a plain file", {.on = Fault::On::resolve_cache, .what = FlipByte{0}}},
@@ -157,7 +157,7 @@ TEST_CASE("wrong bytes are fetched once more from the start") {
 }
 
 TEST_CASE("bytes that are wrong twice fail the model, and nothing of it is published") {
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = FlipByte{1000}});
   const Run run = weather.run();
   CHECK(run.exit_code == 1);
@@ -168,14 +168,14 @@ TEST_CASE("bytes that are wrong twice fail the model, and nothing of it is publi
 }
 
 TEST_CASE("one flipped byte among many ranges is found") {
-  Weather weather(large_repo(20 * kMB));
+  NetworkFaultCase weather(large_repo(20 * kMB));
   weather.hub.add(Fault{.on = Fault::On::payload, .what = FlipByte{17 * kMB}});
   CHECK(weather.run().exit_code == 0);
   CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
 }
 
 TEST_CASE("a large file comes in ranges, each asked for at the hub") {
-  Weather weather(large_repo(20 * kMB));
+  NetworkFaultCase weather(large_repo(20 * kMB));
   CHECK(weather.run().exit_code == 0);
   const auto payload = weather.hub.requests("payload");
   CHECK(payload.size() >= 4);
@@ -184,14 +184,14 @@ TEST_CASE("a large file comes in ranges, each asked for at the hub") {
 }
 
 TEST_CASE("a server that ignores ranges gives the file in one piece") {
-  Weather weather(large_repo(20 * kMB));
+  NetworkFaultCase weather(large_repo(20 * kMB));
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = RangeIgnored{}});
   CHECK(weather.run().exit_code == 0);
   CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
 }
 
 TEST_CASE("another range than the one asked for is refused before its first byte is used") {
-  Weather weather(large_repo(20 * kMB));
+  NetworkFaultCase weather(large_repo(20 * kMB));
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = WrongRange{1}});
   const Run run = weather.run();
   CHECK(run.exit_code == 1);
@@ -200,7 +200,7 @@ TEST_CASE("another range than the one asked for is refused before its first byte
 }
 
 TEST_CASE("another total size starts the file anew, once") {
-  Weather weather(large_repo(20 * kMB));
+  NetworkFaultCase weather(large_repo(20 * kMB));
   const int times = GENERATE(1, -1);
   weather.hub.add(Fault{.on = Fault::On::payload, .times = times, .what = WrongTotal{1}});
   const Run run = weather.run();
@@ -209,7 +209,7 @@ TEST_CASE("another total size starts the file anew, once") {
 }
 
 TEST_CASE("what comes of a portal or a broken mirror is refused at once") {
-  Weather weather;
+  NetworkFaultCase weather;
   const std::string self = "/org/small/resolve/" + main_of(weather.repo) + "/" + kWeights;
   const Named named = GENERATE_REF(
       Named{"a page for the commit", {.on = Fault::On::repo_info, .times = -1, .what = Html{}}},
@@ -234,7 +234,7 @@ TEST_CASE("what comes of a portal or a broken mirror is refused at once") {
 }
 
 TEST_CASE("a spent signature is asked for again without a wait") {
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .what = ExpiredSignature{}});
   const Run run = weather.run();
   CHECK(run.exit_code == 0);
@@ -243,7 +243,7 @@ TEST_CASE("a spent signature is asked for again without a wait") {
 }
 
 TEST_CASE("signatures that are always spent are not asked for without end") {
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = ExpiredSignature{}});
   const Run run = weather.run();
   CHECK(run.exit_code == 1);
@@ -253,7 +253,7 @@ TEST_CASE("signatures that are always spent are not asked for without end") {
 
 TEST_CASE("a listing with a name that leads out of the cache is refused and nothing is written") {
   const std::string name = GENERATE("../evil", "/etc/evil", "a//b", "./a", "a/../../b", "a\\b");
-  Weather weather;
+  NetworkFaultCase weather;
   const nlohmann::json listing = {{{"type", "file"}, {"oid", std::string(40, 'a')}, {"size", 1}, {"path", name}}};
   weather.hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{listing.dump()}});
   const Run run = weather.run();
@@ -264,7 +264,7 @@ TEST_CASE("a listing with a name that leads out of the cache is refused and noth
 
 TEST_CASE("a listing that names a path twice, or as file and folder, is refused") {
   const auto [first, second] = GENERATE(table<std::string, std::string>({{"a", "a"}, {"a", "a/b"}}));
-  Weather weather;
+  NetworkFaultCase weather;
   const auto entry = [](const std::string& path) {
     return nlohmann::json{{"type", "file"}, {"oid", std::string(40, 'a')}, {"size", 1}, {"path", path}};
   };
@@ -274,13 +274,13 @@ TEST_CASE("a listing that names a path twice, or as file and folder, is refused"
 }
 
 TEST_CASE("a commit that is not forty hex digits is refused") {
-  Weather weather;
+  NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = BodyOverride{R"({"sha":"../../../../etc"})"}});
   CHECK(weather.run().error_kind("org/small") == "protocol");
 }
 
 TEST_CASE("a listing of sizes beyond all disks is told and does not overflow") {
-  Weather weather;
+  NetworkFaultCase weather;
   const auto entry = [](const std::string& path, char digit) {
     return nlohmann::json{
         {"type", "file"}, {"oid", std::string(40, digit)}, {"size", 9'000'000'000'000'000'000}, {"path", path}};
@@ -294,7 +294,7 @@ TEST_CASE("a listing of sizes beyond all disks is told and does not overflow") {
 }
 
 TEST_CASE("no hub at the address ends in network") {
-  const Machine machine([] {
+  const TestHost machine([] {
     FakeHub gone;
     return gone.endpoint();
   }());

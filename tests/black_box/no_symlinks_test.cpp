@@ -24,7 +24,7 @@ Tree without_links(const Tree& tree) {
 struct Plain {
   FakeHub hub;
   HubRepo repo = small_repo();
-  Machine machine{hub};
+  TestHost machine{hub};
   fs::path snapshot = machine.cache() / "models--org--small/snapshots" / main_of(repo);
 
   Plain() {

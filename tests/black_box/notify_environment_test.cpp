@@ -72,7 +72,7 @@ class Pod {
   std::string message() const { return read_text(message_file()); }
 
   FakeHub hub;
-  Machine machine{hub};
+  TestHost machine{hub};
 
  private:
   Log log_;
@@ -84,7 +84,7 @@ TEST_CASE("a step summary gets a table of the models behind what is there alread
   FakeHub hub;
   hub.add(make_repo("org/golden", {{"config.json", "{}"}, {"model.safetensors", std::string(300'000, 'a'), true}},
                     "0123456789abcdef0123456789abcdef01234567"));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const fs::path file = machine.folder() / "step_summary";
   const bool there = GENERATE(true, false);
   if (there) write_text(file, "of another step");
@@ -110,7 +110,7 @@ TEST_CASE("a step summary gets a table of the models behind what is there alread
 TEST_CASE("a step summary that cannot be written is a warning") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string place = GENERATE("/none/summary", "");
   const std::string path = machine.folder().string() + place;
   const Run run = machine.run({"org/small"}, {{"GITHUB_STEP_SUMMARY", path}});
@@ -121,7 +121,7 @@ TEST_CASE("a step summary that cannot be written is a warning") {
 TEST_CASE("GitHub Actions gets an annotation for each model that failed, on stderr") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string format = GENERATE("text", "json");
   const Run run = machine.run({"org/missing", "org/small", "--log-format", format}, kActions);
   CHECK(run.exit_code == 1);
@@ -136,7 +136,7 @@ TEST_CASE("an error of the whole run is one annotation") {
   hub.add(small_repo());
   hub.add(small_repo("org/other"));
   hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Stall{}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small", "org/other", "--deadline", "1"}, kActions);
   CHECK(run.exit_code == 1);
   const auto commands = commands_in(run.err);
@@ -147,7 +147,7 @@ TEST_CASE("an error of the whole run is one annotation") {
 
 TEST_CASE("a command line that is wrong is an annotation and a step summary too") {
   FakeHub hub;
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const fs::path file = machine.folder() / "step_summary";
   const Run run = machine.run({"--jobs", "50%,\n::add-mask::x"},
                               {{"GITHUB_ACTIONS", "true"}, {"GITHUB_STEP_SUMMARY", file.string()}});
@@ -161,7 +161,7 @@ TEST_CASE("a command line that is wrong is an annotation and a step summary too"
 
 TEST_CASE("help tells nobody of an end") {
   FakeHub hub;
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const fs::path file = machine.folder() / "step_summary";
   CHECK(machine.run({"--help"}, {{"GITHUB_ACTIONS", "true"}, {"GITHUB_STEP_SUMMARY", file.string()}}).err.empty());
   CHECK_FALSE(fs::exists(file));
@@ -173,7 +173,7 @@ TEST_CASE("a server's words start no command of GitHub's runner") {
   const std::string format = GENERATE("text", "json");
   FakeHub hub;
   hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Status{403, {{"X-Error-Message", words}}}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run =
       machine.run({"org/small", "--summary", "-", "--log-format", format, "--log-level", "debug"}, kActions);
   CHECK(contains(run.err, words.substr(words.size() - 3)));
@@ -188,7 +188,7 @@ TEST_CASE("a file's name starts no command of GitHub's runner") {
   FakeHub hub;
   hub.add(make_repo("org/named", {{"config.json", "{}"}, {name, "a model", true}}));
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = FlipByte{}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const ProgramEnvironment everything = {{"GITHUB_ACTIONS", "true"}, {"MODEL_VARIANT", "all"}};
   const Run dry = machine.run({"org/named", "--dry-run"}, everything);
   CHECK(contains(dry.out, "add-mask"));

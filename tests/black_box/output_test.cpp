@@ -14,7 +14,7 @@ namespace model_prep::testing {
 namespace {
 
 /// What differs from run to run, made the same.
-std::string normalised(std::string text, const Machine& machine, const FakeHub& hub) {
+std::string normalised(std::string text, const TestHost& machine, const FakeHub& hub) {
   const auto replace_all = [&](const std::string& what, const std::string& with) {
     for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
       text.replace(at, what.size(), with);
@@ -140,7 +140,7 @@ TEST_CASE("the summary is the one of the contract, member by member") {
   FakeHub hub;
   hub.add(make_repo("org/golden", {{"config.json", "{}"}, {"model.safetensors", std::string(1000, 'a'), true}},
                     "0123456789abcdef0123456789abcdef01234567"));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   machine.run({"org/golden", "org/missing"});
   CHECK(normalised(read_text(machine.summary()), machine, hub) == kGolden);
 }
@@ -148,7 +148,7 @@ TEST_CASE("the summary is the one of the contract, member by member") {
 TEST_CASE("a summary that is a device or a pipe is written to, and stays one") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string pipe = machine.folder() / "pipe";
   REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
   const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -164,7 +164,7 @@ TEST_CASE("a summary that is a device or a pipe is written to, and stays one") {
 TEST_CASE("a cached file keeps its sha256 in the summary") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const auto first = machine.run({"org/small"}).model("org/small")["files"];
   const auto second = machine.run({"org/small"}).model("org/small")["files"];
   REQUIRE(first.size() == 6);
@@ -178,7 +178,7 @@ TEST_CASE("the log as JSON is one object a line") {
   FakeHub hub;
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 10}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small", "org/missing", "--log-format", "json", "--log-level", "debug"});
   const auto lines = lines_of(run.err);
   REQUIRE(lines.size() > 5);
@@ -193,7 +193,7 @@ TEST_CASE("the log as JSON is one object a line") {
 TEST_CASE("the log level is kept to") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/small", "--log-level", "off"}).err.empty());
   const std::string err = machine.run({"org/missing", "--log-level", "error"}).err;
   const auto lines = lines_of(err);
@@ -204,7 +204,7 @@ TEST_CASE("the log level is kept to") {
 TEST_CASE("there are no control codes where stderr is no terminal") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string progress = GENERATE("auto", "bar", "log");
   const Run run = machine.run({"org/small", "--progress", progress}, {{"TERM", "xterm"}});
   CHECK_FALSE(has_control_codes(run.err));
@@ -215,7 +215,7 @@ TEST_CASE("a hub cannot put control codes into the log") {
   hub.add(Fault{.on = Fault::On::repo_info,
                 .times = -1,
                 .what = Status{403, {{"X-Error-Message", "\x1b[31mred\x1b]0;title\x07"}}}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small"});
   CHECK(contains(run.err, "red"));
   CHECK_FALSE(has_control_codes(run.err));
@@ -229,7 +229,7 @@ TEST_CASE("a terminal gets live lines, which are gone at the end") {
   FakeHub hub;
   hub.add(large_repo(3'000'000));
   hub.add(Fault{.on = Fault::On::payload, .what = Drip{.bytes_per_second = 4'000'000}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.shell("exec script -qefc '$PROGRAM org/large' /dev/null", {{"TERM", "xterm"}});
   CHECK(run.exit_code == 0);
   CHECK(contains(run.out, "MB/s"));
@@ -248,7 +248,7 @@ TEST_CASE("HF_HUB_DISABLE_PROGRESS_BARS takes the bar away from a terminal") {
   FakeHub hub;
   hub.add(large_repo(2'000'000));
   hub.add(Fault{.on = Fault::On::payload, .what = Drip{.bytes_per_second = 4'000'000}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.shell("exec script -qefc '$PROGRAM org/large' /dev/null",
                                 {{"TERM", "xterm"}, {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}});
   CHECK(run.exit_code == 0);
@@ -257,7 +257,7 @@ TEST_CASE("HF_HUB_DISABLE_PROGRESS_BARS takes the bar away from a terminal") {
 
 TEST_CASE("help names the environment variables and goes to stdout, as the version does") {
   FakeHub hub;
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run help = machine.run({"--help"});
   CHECK(help.exit_code == 0);
   CHECK(help.err.empty());
@@ -292,7 +292,7 @@ TEST_CASE("the dry run's table names sizes and what is there already") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   write_text(blob_of(machine, repo, "vocab.txt"), "some words");
   const Run run = machine.run({"org/small", "--dry-run"});
   const auto lines = lines_of(run.out);
@@ -307,7 +307,7 @@ TEST_CASE("the dry run of several models has a row for each, and its files below
   const HubRepo repo = small_repo();
   hub.add(repo);
   hub.add(make_repo("org/other", {{"config.json", "{}"}, {"model.safetensors", MadeUpBytes{5'000'000, 1}, true}}));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   const Run run = machine.run({"org/small", "org/other", "--dry-run"});
   const auto lines = lines_of(run.out);
@@ -323,7 +323,7 @@ TEST_CASE("the dry run of several models has a row for each, and its files below
 TEST_CASE("a download ends with what services need, on the log") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small"});
   const std::string home = machine.cache().parent_path().string();
   CHECK(contains(run.err, "services need: HF_HOME=" + home + " HF_HUB_OFFLINE=1"));

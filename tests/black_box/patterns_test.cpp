@@ -21,7 +21,7 @@ TEST_CASE("patterns choose the files in the variant's place, and the summary say
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run(
       {"org/small", "--include", "*.json", "--include", "vocab.*", "--exclude", "1_Pooling/", "--exclude", "x,y"});
   CHECK(run.exit_code == 0);
@@ -34,7 +34,7 @@ TEST_CASE("patterns choose the files in the variant's place, and the summary say
 TEST_CASE("without patterns the summary has none") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small"});
   CHECK_FALSE(run.model("org/small").contains("include"));
   CHECK_FALSE(run.model("org/small").contains("exclude"));
@@ -45,7 +45,7 @@ TEST_CASE("an exclude alone leaves all the others, and include * is the whole co
   HubRepo repo = small_repo();
   repo.commits.begin()->second.push_back({"tf_model.h5", MadeUpBytes{1000, 9}, true});
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/small", "--exclude", "copy/*", "--exclude", "*.txt"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) ==
         published(repo, {.paths = {"config.json", "1_Pooling/config.json", "model.safetensors", "tf_model.h5"}}));
@@ -57,7 +57,7 @@ TEST_CASE("the same patterns again cost nothing, and others are not fooled by wh
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string pinned = "org/small@" + main_of(repo);
   REQUIRE(machine.run({pinned, "--include", "*.json"}).exit_code == 0);
   hub.clear_requests();
@@ -85,7 +85,7 @@ TEST_CASE("a record without a listing does not answer for other patterns") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(lock_of(hub, "fp32"));  // fetched by the lock, without a listing
   REQUIRE(machine.run({}).exit_code == 0);
   REQUIRE(hub.requests("tree").empty());
@@ -99,7 +99,7 @@ TEST_CASE("a lock of the whole commit answers for any patterns without a listing
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(lock_of(hub, "all"));
   const Run run = machine.run({"--include", "*.json"});
   CHECK(run.exit_code == 0);
@@ -114,7 +114,7 @@ TEST_CASE("a lock of the whole commit answers for any patterns without a listing
 TEST_CASE("what a lock says of a file holds for patterns too") {
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   nlohmann::json manifest = nlohmann::json::parse(lock_of(hub, "fp32"));
   manifest["models"]["small"]["files"]["model.safetensors"]["sha256"] = std::string(64, 'b');
   machine.use_manifest(manifest.dump());
@@ -127,7 +127,7 @@ TEST_CASE("what a lock says of a file holds for patterns too") {
 TEST_CASE("patterns that match nothing are an error that names them") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/small", "--include", "*.JSON", "--exclude", "vocab.txt"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "not_found");
@@ -138,7 +138,7 @@ TEST_CASE("patterns that match nothing are an error that names them") {
 TEST_CASE("offline, patterns find what they fetched and miss what they did not") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small", "--include", "*.json"}).exit_code == 0);
   CHECK(machine.run({"org/small", "--offline", "--include", "*.json"}).exit_code == 0);
   const Run run = machine.run({"org/small", "--offline", "--include", "vocab.txt"});
@@ -150,7 +150,7 @@ TEST_CASE("a lock by patterns holds just those files, and drives a download of t
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  Machine machine(hub);
+  TestHost machine(hub);
   const Run lock = machine.run({"lock", "org/small", "--include", "*.json"});
   REQUIRE(lock.exit_code == 0);
   hub.clear_requests();
@@ -163,7 +163,7 @@ TEST_CASE("a lock by patterns holds just those files, and drives a download of t
 TEST_CASE("list and verify judge the files that patterns choose") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small", "--include", "*.json"}).exit_code == 0);
   CHECK(machine.run({"verify", "org/small", "--include", "*.json"}).exit_code == 0);
   CHECK(machine.run({"verify", "org/small"}).exit_code == 1);

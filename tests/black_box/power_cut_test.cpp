@@ -87,7 +87,7 @@ struct Trace {
                                              {"1_Pooling/config.json", "{ }"},
                                              {"empty.txt", ""},
                                              {"model.safetensors", MadeUpBytes{9 * kMiB, 3}, true}});
-  Machine machine{hub};
+  TestHost machine{hub};
   fs::path folder;
   std::vector<Call> calls;
 

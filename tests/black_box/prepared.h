@@ -9,7 +9,7 @@ namespace model_prep::testing {
 struct Prepared {
   FakeHub hub;
   HubRepo repo = small_repo();
-  Machine machine{hub};
+  TestHost machine{hub};
   std::string pinned = "org/small@" + main_of(repo);
 
   Prepared() {

@@ -51,7 +51,7 @@ class TinyProxy {
 struct Site {
   FakeHub hub;
   HubRepo repo = small_repo();
-  Machine machine;
+  TestHost machine;
 
   Site() : machine(hub) { hub.add(repo); }
   explicit Site(const HubTls& tls) : hub(options(tls)), machine(hub) {
@@ -174,7 +174,7 @@ TEST_CASE("NO_PROXY keeps hosts, suffixes, addresses and networks from the proxy
   CAPTURE(host, list, variable);
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine("http://" + host + hub.endpoint().substr(hub.endpoint().rfind(':')));
+  const TestHost machine("http://" + host + hub.endpoint().substr(hub.endpoint().rfind(':')));
   const Run run = machine.run({"org/small", "--retries", "0"}, {{"HTTP_PROXY", dead_proxy()}, {variable, list}});
   INFO(run.err);
   CHECK(run.exit_code == 0);

@@ -107,7 +107,7 @@ class Storm {
   std::mt19937 random_;
   HubRepo repo_;
   FakeHub hub_;
-  const Machine machine_{hub_};
+  const TestHost machine_{hub_};
 };
 
 struct Lane {
@@ -160,7 +160,7 @@ TEST_CASE("a line that breaks again and again delivers, as long as each time som
   const HubRepo repo = large_repo(breaks * 400 * kKiB);
   hub.add(repo);
   hub.add(Fault{.on = Fault::On::payload, .times = breaks, .what = Reset{.after = 300 * kKiB}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/large", "--jobs", "1", "--retries", is_long_run() ? "5" : "2"});
   CHECK(run.exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
@@ -172,7 +172,7 @@ TEST_CASE("a line that breaks before anything worth the name came is given up") 
   FakeHub hub;
   hub.add(large_repo(4 * kMiB));
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Reset{.after = 60 * kKiB}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/large", "--jobs", "1", "--retries", "3"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/large") == "network");

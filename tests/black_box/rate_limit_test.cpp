@@ -54,7 +54,7 @@ Seen run_against(const HubRepo& repo, const HubOptions& options, const std::stri
   FakeHub hub(options);
   hub.add(repo);
   if (fault) hub.add(*fault);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   std::vector<std::string> arguments = {"org/crowd", "--jobs", jobs};
   arguments.insert(arguments.end(), more.begin(), more.end());
   Seen seen{.run = machine.run(arguments), .log = hub.requests(), .is_whole = false};

@@ -17,7 +17,7 @@ struct Kinds {
   HubRepo model = small_repo("org/name");
   HubRepo dataset = small_repo("datasets/org/name");
   HubRepo space = small_repo("spaces/org/name");
-  Machine machine{hub};
+  TestHost machine{hub};
 
   Kinds() {
     for (const HubRepo* repo : {&model, &dataset, &space}) hub.add(*repo);
@@ -83,7 +83,7 @@ TEST_CASE("a dataset that has moved lies under the name that was asked for") {
   old.renamed_to = moved.id = "datasets/rajpurkar/squad";
   hub.add(old);
   hub.add(moved);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"datasets/squad"});
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
@@ -96,7 +96,7 @@ TEST_CASE("a gated dataset is told with the page where access is granted") {
   HubRepo repo = small_repo("datasets/org/closed");
   repo.access = GENERATE(HubRepo::Access::gated, HubRepo::Access::gated_masked);
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"datasets/org/closed"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("datasets/org/closed") == "gated");

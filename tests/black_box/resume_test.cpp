@@ -64,7 +64,7 @@ TEST_CASE("after SIGKILL in the middle of a file the next run goes on from there
   const HubRepo repo = large_repo(12 * kMB);
   hub.add(repo);
   hub.add(slow(4 * kMB));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   {
     const auto program = machine.start({"org/large", "--jobs", "1"});
     REQUIRE(hub.wait_until(has_sent(9 * kMB), milliseconds(30'000)));
@@ -86,7 +86,7 @@ TEST_CASE("killed again and again, a download still ends with the right tree") {
   const HubRepo repo = large_repo(20 * kMB);
   hub.add(repo);
   hub.add(slow(3 * kMB));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   for (const std::int64_t moment : {0 * kMB, 1 * kMB, 5 * kMB, 8 * kMB}) {
     hub.clear_requests();
     const auto program = machine.start({"org/large", "--jobs", "4"});
@@ -105,7 +105,7 @@ TEST_CASE("killed anywhere among many files, no blob is visible that is not whol
   FakeHub hub;
   const HubRepo repo = crowd();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   for (const std::size_t moment : {1U, 2U, 5U, 20U, 40U, 60U}) {
     hub.clear_requests();
     const auto program = machine.start({"org/crowd"});
@@ -126,7 +126,7 @@ TEST_CASE("SIGTERM and SIGINT stop within a second, say so, and lose nothing") {
   const HubRepo repo = large_repo(12 * kMB);
   hub.add(repo);
   hub.add(slow(8 * kMB));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const int signal = GENERATE(SIGTERM, SIGINT);
   const auto program = machine.start({"org/large", "--jobs", "1"});
   REQUIRE(hub.wait_until(has_sent(4 * kMB), milliseconds(30'000)));
@@ -149,7 +149,7 @@ TEST_CASE("a signal while the hub is silent ends the run just as well") {
   FakeHub hub;
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::repo_info, .what = Stall{}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const auto program = machine.start({"org/small"});
   REQUIRE(hub.wait_until(has_answered(1)));
   const auto begun = steady_clock::now();
@@ -165,7 +165,7 @@ TEST_CASE("a model that was ready before the signal stays ready in the summary")
   hub.add(small_repo());
   hub.add(large_repo(12 * kMB));
   hub.add(Fault{.on = Fault::On::payload, .file = "config.json", .times = -1, .what = Stall{}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   hub.add(slow(kMB));
   hub.clear_requests();
@@ -185,7 +185,7 @@ TEST_CASE("several processes at once fetch each blob once in all, and all succee
   hub.add(repo);
   hub.add(many);
   hub.add(slow(4 * kMB));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const int count = GENERATE(2, 4);
   std::vector<std::unique_ptr<RunningProgram>> programs;
   for (int i = 0; i < count; ++i) {
@@ -202,7 +202,7 @@ TEST_CASE("a process that waits for another's lock says for whom and takes its r
   const HubRepo repo = large_repo(4 * kMB);
   hub.add(repo);
   hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 2 * kMB, .lasting = milliseconds(1500)}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const auto first = machine.start({"org/large", "--jobs", "1"});
   REQUIRE(hub.wait_until(has_sent(2 * kMB), milliseconds(30'000)));
   const auto second = machine.start({"org/large", "--summary", "-"});
@@ -218,7 +218,7 @@ TEST_CASE("waiting for a lock ends at the deadline") {
   FakeHub hub;
   hub.add(large_repo(4 * kMB));
   hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 2 * kMB}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const auto first = machine.start({"org/large", "--jobs", "1", "--summary", "-"});
   REQUIRE(hub.wait_until(has_sent(2 * kMB), milliseconds(30'000)));
   const Run second = machine.run({"org/large", "--deadline", "1"});
@@ -231,7 +231,7 @@ TEST_CASE("the deadline ends a run that goes on too long, and the next one resum
   const HubRepo repo = large_repo(12 * kMB);
   hub.add(repo);
   hub.add(slow(4 * kMB));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const auto begun = steady_clock::now();
   const Run run = machine.run({"org/large", "--jobs", "1", "--deadline", "1"});
   CHECK(steady_clock::now() - begun < std::chrono::seconds(3));

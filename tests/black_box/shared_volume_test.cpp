@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 struct Shared {
   FakeHub hub;
   HubRepo repo = small_repo();
-  Machine machine{hub};
+  TestHost machine{hub};
   fs::path outside = machine.folder() / "outside";
   fs::path in_repo = machine.cache() / "models--org--small";
 

@@ -36,14 +36,14 @@ bool cannot_be_process_one() {
 /// The program, directly or as process 1 of a PID namespace.
 class Stopped {
  public:
-  Stopped(const Machine& machine, As as, const std::vector<std::string>& arguments) : machine_(machine), as_(as) {
+  Stopped(const TestHost& machine, As as, const std::vector<std::string>& arguments) : machine_(machine), as_(as) {
     std::vector<std::string> argv;
     if (as == As::process_one) argv = kUnshare;
     argv.push_back(tested_program());
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     program_ = std::make_unique<RunningProgram>(argv, machine.environment());
   }
-  Stopped(const Machine& machine, As as, const std::string& script) : machine_(machine), as_(as) {
+  Stopped(const TestHost& machine, As as, const std::string& script) : machine_(machine), as_(as) {
     std::vector<std::string> argv;
     if (as == As::process_one) argv = kUnshare;
     argv.insert(argv.end(), {"/bin/sh", "-c", script});
@@ -75,7 +75,7 @@ class Stopped {
   }
 
  private:
-  const Machine& machine_;
+  const TestHost& machine_;
   As as_;
   std::unique_ptr<RunningProgram> program_;
 };
@@ -133,7 +133,7 @@ TEST_CASE("a signal in the middle of a download ends process 1 as well") {
   FakeHub hub;
   hub.add(large_repo(4'000'000));
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 1'000'000}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   Stopped stopped(machine, As::process_one, std::vector<std::string>{"org/large"});
   REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 500'000; }));
   stopped.stop_with(number);
@@ -142,7 +142,7 @@ TEST_CASE("a signal in the middle of a download ends process 1 as well") {
 TEST_CASE("a signal while a large file is hashed ends the run") {
   const As as = any_way();
   if (is_impossible(as)) return;
-  Machine machine("http://127.0.0.1:1");
+  TestHost machine("http://127.0.0.1:1");
   machine.use_manifest(manifest_of_a_large_file());
   const fs::path blob = machine.cache() / "models--org--large/blobs" / kBlob;
   write_text(blob, "");
@@ -158,7 +158,7 @@ TEST_CASE("a signal while another process holds a lock ends the run") {
   FakeHub hub;
   const HubRepo repo = large_repo(1000);
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string name = blob_of(machine, repo, "model.safetensors").filename().string() + ".lock";
   const fs::path lock = machine.cache() / ".locks/models--org--large" / name;
   write_text(lock, "");
@@ -176,7 +176,7 @@ TEST_CASE("a signal in a back-off ends the run") {
   FakeHub hub;
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::tree, .what = Status{503, {{"Retry-After", "3600"}}}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   Stopped stopped(machine, as, std::vector<std::string>{"org/small"});
   REQUIRE(stopped.program().wait_for_err("next try in"));
   stopped.stop_with(SIGINT);
@@ -186,7 +186,7 @@ TEST_CASE("a signal while nobody answers a connect ends the run") {
   const As as = any_way();
   if (is_impossible(as)) return;
   const BlackHole hole;
-  const Machine machine(hole.address());
+  const TestHost machine(hole.address());
   Stopped stopped(machine, as, std::vector<std::string>{"org/small", "--log-level", "debug"});
   REQUIRE(stopped.program().wait_for_err("asking"));
   stopped.stop_with(SIGTERM);
@@ -198,7 +198,7 @@ TEST_CASE("a second signal ends the program at once, whatever it still has to do
   FakeHub hub;
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::repo_info, .what = Stall{}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   // Standard output is a pipe that nobody empties and that is full, so that the summary cannot be written.
   Stopped stopped(machine, as,
                   "mkfifo " + (machine.folder() / "full").string() + "; exec 3<>" +

@@ -28,7 +28,7 @@ void plant(const std::string& what, const fs::path& path) {
 }
 
 /// Bounded in memory and time, so that reading without end is seen.
-Run bounded_run(const Machine& machine, const std::string& arguments) {
+Run bounded_run(const TestHost& machine, const std::string& arguments) {
   if (is_sanitized()) return machine.shell("exec timeout -s KILL 50 $PROGRAM " + arguments);
   return machine.shell("ulimit -v 700000; exec timeout -s KILL 20 $PROGRAM " + arguments);
 }
@@ -42,7 +42,7 @@ TEST_CASE("what is planted in place of our record or the tree listing is as good
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   plant(what, machine.cache() / "models--org--small" / place / (main_of(repo) + ".json"));
   if (place == "trees") fs::remove_all(machine.cache() / "models--org--small/.model-prep");
@@ -57,7 +57,7 @@ TEST_CASE("what is planted in place of a ref is replaced, or named") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const fs::path ref = machine.cache() / "models--org--small/refs/main";
   plant(what, ref);
   const Run run = bounded_run(machine, "org/small");
@@ -79,7 +79,7 @@ TEST_CASE("what is planted where a blob, its lock or its resume record should be
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   const fs::path blob = blob_of(machine, repo, file);
   fs::remove(blob);
@@ -106,7 +106,7 @@ TEST_CASE("what is planted where a blob, its lock or its resume record should be
 
 TEST_CASE("a manifest that is no manifest is named and not read without end") {
   FakeHub hub;
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
   INFO(what);
   const fs::path manifest = machine.folder() / "manifest.json";

@@ -71,46 +71,46 @@ bool is_sanitized() {
   return sanitized;
 }
 
-Machine::Machine(const std::string& endpoint)
+TestHost::TestHost(const std::string& endpoint)
     : environment_{{"HF_HOME", home()}, {"HF_ENDPOINT", endpoint}}, program_{tested_program()} {}
 
-void Machine::take_away(const std::vector<std::string>& calls) {
+void TestHost::take_away(const std::vector<std::string>& calls) {
   program_ = {MODEL_PREP_WITHOUT};
   program_.insert(program_.end(), calls.begin(), calls.end());
   program_.insert(program_.end(), {"--", tested_program()});
 }
 
-void Machine::use_manifest(const std::string& text) {
+void TestHost::use_manifest(const std::string& text) {
   write_text(folder() / "manifest.json", text);
   environment_["MODEL_PREP_MANIFEST"] = folder() / "manifest.json";
 }
 
-ProgramEnvironment Machine::environment(const ProgramEnvironment& changes) const {
+ProgramEnvironment TestHost::environment(const ProgramEnvironment& changes) const {
   ProgramEnvironment environment = environment_;
   for (const auto& [name, value] : changes) environment[name] = value;
   std::erase_if(environment, [](const auto& entry) { return entry.second.empty(); });
   return environment;
 }
 
-std::unique_ptr<RunningProgram> Machine::start(const std::vector<std::string>& arguments,
+std::unique_ptr<RunningProgram> TestHost::start(const std::vector<std::string>& arguments,
                                                const ProgramEnvironment& changes) const {
   std::vector<std::string> argv = program_;
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   return std::make_unique<RunningProgram>(argv, environment(changes), options());
 }
 
-Run Machine::end_of(RunningProgram& program) const {
+Run TestHost::end_of(RunningProgram& program) const {
   ProgramResult result = program.wait();
   Run run{result.exit_code.value_or(-result.signal.value_or(0)), std::move(result.out), std::move(result.err), {}};
   if (fs::exists(summary())) run.summary = nlohmann::json::parse(read_text(summary()));
   return run;
 }
 
-Run Machine::run(const std::vector<std::string>& arguments, const ProgramEnvironment& changes) const {
+Run TestHost::run(const std::vector<std::string>& arguments, const ProgramEnvironment& changes) const {
   return end_of(*start(arguments, changes));
 }
 
-Run Machine::shell(const std::string& script, const ProgramEnvironment& changes) const {
+Run TestHost::shell(const std::string& script, const ProgramEnvironment& changes) const {
   ProgramEnvironment all = environment(changes);
   all["PROGRAM"] = tested_program();
   RunningProgram program({"/bin/sh", "-c", script}, all, options());
@@ -188,7 +188,7 @@ HubFile file_of(const HubRepo& repo, const std::string& path) {
   return *std::find_if(files.begin(), files.end(), [&](const HubFile& file) { return file.path == path; });
 }
 
-fs::path blob_of(const Machine& machine, const HubRepo& repo, const std::string& path) {
+fs::path blob_of(const TestHost& machine, const HubRepo& repo, const std::string& path) {
   return machine.cache() / repo_folder(repo) / "blobs" / digests_of(file_of(repo, path)).blob_name();
 }
 

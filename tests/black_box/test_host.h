@@ -3,7 +3,7 @@
 //
 //   FakeHub hub;
 //   hub.add(small_repo());
-//   const Machine machine(hub);
+//   const TestHost machine(hub);
 //   const Run run = machine.run({"org/small"});
 //   CHECK(run.exit_code == 0);
 //   CHECK(tree_of(machine.cache()) == published(small_repo()));
@@ -39,10 +39,10 @@ struct Run {
   std::string error_kind(const std::string& key) const;
 };
 
-class Machine {
+class TestHost {
  public:
-  explicit Machine(const FakeHub& hub) : Machine(hub.endpoint()) {}
-  explicit Machine(const std::string& endpoint);
+  explicit TestHost(const FakeHub& hub) : TestHost(hub.endpoint()) {}
+  explicit TestHost(const std::string& endpoint);
 
   std::filesystem::path folder() const { return folder_.path(); }
   std::filesystem::path home() const { return folder_ / "home"; }  ///< HF_HOME
@@ -98,7 +98,7 @@ HubRepo small_repo(const std::string& id = "org/small");
 HubRepo large_repo(std::int64_t size, const std::string& id = "org/large");
 std::string main_of(const HubRepo& repo);
 HubFile file_of(const HubRepo& repo, const std::string& path);
-std::filesystem::path blob_of(const Machine& machine, const HubRepo& repo, const std::string& path);
+std::filesystem::path blob_of(const TestHost& machine, const HubRepo& repo, const std::string& path);
 
 std::string read_text(const std::filesystem::path& file);
 void write_text(const std::filesystem::path& file, const std::string& text);

@@ -24,7 +24,7 @@ struct Secure {
   TestAuthority authority{"Test Root"};
   FakeHub hub;
   HubRepo repo = small_repo();
-  Machine machine{hub};
+  TestHost machine{hub};
   fs::path ca = machine.folder() / "root.pem";
 
   explicit Secure(const CertificateWish& wish = {}) : Secure(wish, HubTls::Where::both) {}
@@ -148,7 +148,7 @@ TEST_CASE("a self-signed certificate is called so, and trusted if it is named it
   const HubTls tls = self_signed();
   FakeHub hub(with_tls(tls));
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   check_refused(machine.run({"org/small"}), hub, {"self-signed (subject CN=test hub; issuer CN=test hub)"});
   write_text(machine.folder() / "hub.pem", tls.certificate);
   CHECK(machine.run({"org/small", "--ca-file", machine.folder() / "hub.pem"}).exit_code == 0);
@@ -189,7 +189,7 @@ TEST_CASE("a redirect from https to http is refused, and the token never leaves 
 
 TEST_CASE("a hub that speaks plain http where TLS is wanted ends in network, and nothing is sent") {
   FakeHub hub;
-  const Machine machine("https" + hub.endpoint().substr(4));
+  const TestHost machine("https" + hub.endpoint().substr(4));
   const Run run = machine.run({"org/small", "--retries", "0", "--timeout", "1"});
   CHECK(run.exit_code == 1);
   CHECK((run.error_kind("org/small") == "network" || run.error_kind("org/small") == "timeout"));

@@ -46,7 +46,7 @@ enum class Source { variable, file };
 
 struct Place {
   FakeHub hub;
-  Machine machine;
+  TestHost machine;
   TemporaryFolder secrets;
   ProgramEnvironment environment;
 
@@ -190,7 +190,7 @@ TEST_CASE("a password in the endpoint's address is shown nowhere") {
       "http://user:" + password + "@no-such-host.invalid", "http://user:" + password + "@127.0.0.1" + port + "/?query",
       "http://user:" + password + "@a b c", "ftp://user:" + password + "@127.0.0.1", "user:" + password + "@127.0.0.1",
       "http://user:12/" + password + "@127.0.0.1");
-  const Machine machine(address);
+  const TestHost machine(address);
   const Run run = machine.run(debug({"org/small"}));
   INFO(address << "\n" << run.err);
   CHECK(run.exit_code == 1);  // the test hub has tokens, no passwords
@@ -199,7 +199,7 @@ TEST_CASE("a password in the endpoint's address is shown nowhere") {
 }
 
 TEST_CASE("a token with a bad character is told without the token") {
-  const Machine machine("http://127.0.0.1:1");
+  const TestHost machine("http://127.0.0.1:1");
   const Run run = machine.run({"org/small"}, {{"HF_TOKEN", kToken + "\nX-Evil: 1"}});
   CHECK(run.exit_code == 1);
   CHECK(contains(run.err, "the token in HF_TOKEN has a character that no token has"));

@@ -106,7 +106,7 @@ TEST_CASE("each variant of the built-in manifest brings its true files") {
   FakeHub hub;
   for (const HubRepo& repo : demo_spec().repos) hub.add(repo);
   hub.add(reranker_for_openvino());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(unlocked_manifest());
   const Run run = machine.run({"--variant", row.variant});
   CHECK(run.exit_code == 0);
@@ -130,7 +130,7 @@ TEST_CASE("each variant of the built-in manifest brings its true files") {
 TEST_CASE("all of a built-in model is all of its commit") {
   FakeHub hub;
   for (const HubRepo& repo : demo_spec().repos) hub.add(repo);
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.use_manifest(unlocked_manifest());
   const Run run = machine.run({"--variant", "all"});
   CHECK(run.exit_code == 0);
@@ -143,7 +143,7 @@ TEST_CASE("a sharded model is its index and exactly the shards that it names") {
   FakeHub hub;
   const HubRepo repo = sharded_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK(machine.run({"org/sharded"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
 }
@@ -152,7 +152,7 @@ TEST_CASE("a second run reads the index in the cache and asks nobody") {
   FakeHub hub;
   const HubRepo repo = sharded_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string pinned = "org/sharded@" + main_of(repo);
   REQUIRE(machine.run({pinned}).exit_code == 0);
   hub.clear_requests();
@@ -167,7 +167,7 @@ TEST_CASE("a second run reads the index in the cache and asks nobody") {
 TEST_CASE("an index that names what is not there is an error before any weights are asked for") {
   FakeHub hub;
   hub.add(sharded_repo(index_of({kShards[0], "model-00003-of-00002.safetensors"})));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/sharded"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/sharded") == "not_found");
@@ -181,7 +181,7 @@ TEST_CASE("an index whose bytes are wrong is asked for once more, and not believ
   const HubRepo repo = sharded_repo();
   hub.add(repo);
   hub.add(Fault{.on = Fault::On::resolve_cache, .file = kIndex, .times = times, .what = FlipByte{30}});
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/sharded"});
   if (times == 1) {
     CHECK(run.exit_code == 0);
@@ -196,7 +196,7 @@ TEST_CASE("an index that is damaged in the cache is found, and repaired") {
   FakeHub hub;
   const HubRepo repo = sharded_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   REQUIRE(machine.run({"org/sharded"}).exit_code == 0);
   flip_byte(blob_of(machine, repo, kIndex), 30);
   const Run bad = machine.run({"verify", "org/sharded"});
@@ -211,7 +211,7 @@ TEST_CASE("onnx and OpenVINO are found in a repository that no manifest names") 
   FakeHub hub;
   const HubRepo repo = converted_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/converted", "--variant", variant});
   CHECK(run.exit_code == 0);
   CHECK(run.model("org/converted")["variant"] == variant);
@@ -228,7 +228,7 @@ TEST_CASE("a repository without the variant gives fp32 and says so, each time an
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string pinned = "org/small@" + main_of(repo);
   for (const bool first : {true, false}) {
     hub.clear_requests();
@@ -249,7 +249,7 @@ TEST_CASE("a repository without the variant gives fp32 and says so, each time an
 TEST_CASE("half of an OpenVINO model is an error before any file is asked for") {
   FakeHub hub;
   hub.add(make_repo("org/half", {{"config.json", "{}"}, {"openvino_model.xml", "<net/>"}}));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const Run run = machine.run({"org/half", "--variant", "openvino-int8"});
   CHECK(run.error_kind("org/half") == "not_found");
   CHECK(contains(run.err, "openvino_model.xml is chosen without openvino_model.bin"));
@@ -259,7 +259,7 @@ TEST_CASE("half of an OpenVINO model is an error before any file is asked for") 
 TEST_CASE("a lock that names half of an OpenVINO model is refused without a request") {
   FakeHub hub;
   hub.add(converted_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   nlohmann::json manifest = nlohmann::json::parse(hub.manifest());
   nlohmann::json& model = manifest["models"]["converted"];
   model["variants"] = {{"openvino-int8", {{"include", {"*.json", "openvino/*.xml"}}}}};
@@ -274,7 +274,7 @@ TEST_CASE("a pickle is warned of in one line, with what could be loaded in its p
   FakeHub hub;
   hub.add(sharded_repo());
   hub.add(make_repo("org/old", {{"config.json", "{}"}, {"pytorch_model.bin", MadeUpBytes{1000, 4}, true}}));
-  const Machine machine(hub);
+  const TestHost machine(hub);
   CHECK_FALSE(contains(machine.run({"org/sharded"}).err, "pickle"));
   CHECK(contains(machine.run({"org/sharded", "--include", "*.bin"}).err,
                  "warn  org/sharded: pytorch_model.bin is a pickle, which can run code when loaded; there are "

@@ -200,7 +200,7 @@ TEST_CASE("a repair without a network fails and makes nothing worse") {
 TEST_CASE("a model that is not cached is a failure, and a repair fetches it") {
   FakeHub hub;
   hub.add(small_repo());
-  const Machine machine(hub);
+  const TestHost machine(hub);
   const std::string pinned = "org/small@" + main_of(small_repo());
   const Run run = machine.run({"verify", pinned});
   CHECK(run.exit_code == 1);
@@ -260,7 +260,7 @@ TEST_CASE("a whole commit's listing belongs to it") {
 TEST_CASE("without symlinks the files themselves are verified") {
   FakeHub hub;
   hub.add(small_repo());
-  Machine machine(hub);
+  TestHost machine(hub);
   machine.take_away({"symlink=EPERM"});
   const std::string pinned = "org/small@" + main_of(small_repo());
   REQUIRE(machine.run({pinned}).exit_code == 0);
@@ -325,7 +325,7 @@ TEST_CASE("a service that looks in an older place is told that a repair links it
 TEST_CASE("a signal ends the hashing within a second, and the summary says so") {
   // 40 GB of nothing, behind a lock that names them.
   FakeHub hub;
-  Machine machine(hub);
+  TestHost machine(hub);
   const std::string commit(40, 'c');
   const std::string digest(64, 'd');
   machine.use_manifest(R"({"version": 1, "models": {"huge": {"repo": "org/huge", "revision": ")" + commit +

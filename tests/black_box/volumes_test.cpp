@@ -21,7 +21,7 @@ struct Volume {
   FakeHub hub;
   HubRepo large = large_repo(20 * kMB);
   HubRepo small = small_repo();
-  Machine machine{hub};
+  TestHost machine{hub};
 
   Volume() {
     hub.add(large);
@@ -70,7 +70,7 @@ TEST_CASE("a quota that is used up on the way ends the run, and the next one is 
   CHECK(run.exit_code == 1);
   CHECK(contains(run.err, "Disk quota exceeded"));
   CHECK(contains(run.err, "hint: the quota is used up"));
-  const Machine raised(volume.hub);
+  const TestHost raised(volume.hub);
   CHECK(raised.run({"org/small"}).exit_code == 0);
 }
 

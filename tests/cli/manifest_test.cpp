@@ -122,7 +122,7 @@ TEST_CASE("without a revision it is main, and not pinned") {
 }
 
 TEST_CASE("a model without variants gets the general rule, or everything for all") {
-  CHECK(select(with(R"("ref":"main")"), {"a"}).at(0).filter.general_rule);
+  CHECK(select(with(R"("ref":"main")"), {"a"}).at(0).filter.select_weights_automatically);
   CHECK(select(with(R"("ref":"main")"), {"a"}, "all").at(0).whole_commit);
 }
 

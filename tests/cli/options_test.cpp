@@ -67,7 +67,7 @@ TEST_CASE("without anything said the defaults are those of the contract") {
   CHECK(found.progress == ProgressMode::automatic);
   CHECK_FALSE(found.token.has_value());
   CHECK(found.cache_dir == "/home/of/nobody/.cache/huggingface/hub");
-  CHECK(found.views.empty());
+  CHECK(found.legacy_dirs.empty());
 }
 
 TEST_CASE("every flag is heard") {
@@ -233,7 +233,7 @@ TEST_CASE("services look where hub-protocol.md 2.1 says") {
   using Folders = std::vector<std::string>;
   const auto folders = [](const Environment& environment) {
     Folders found;
-    for (const Service& service : options({"verify"}, environment).services) found.push_back(service.folder);
+    for (const Consumer& service : options({"verify"}, environment).services) found.push_back(service.folder);
     return found;
   };
   CHECK(folders({{"HF_HOME", "/m"}}) == Folders{"/m/hub", "/m/hub", "/m/hub", "/m/hub", "/m/hub"});
@@ -280,12 +280,12 @@ TEST_CASE("a tilde and variables in folders are expanded") {
 
 TEST_CASE("the older places are those that are set and not the cache") {
   using Views = std::vector<std::string>;
-  CHECK(options({}, {{"HF_HOME", "/m"}}).views == Views{"/m"});
-  CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/m"}}).views == Views{"/m"});
-  CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/t"}}).views == Views{"/m", "/t"});
-  CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).views == Views{"/m", "/m/hub"});
-  CHECK(options({}, {{"HF_HUB_CACHE", "/c"}, {"TRANSFORMERS_CACHE", "/c"}}).views.empty());
-  CHECK(options({"--cache-dir", "/m"}, {{"HF_HOME", "/m"}}).views == Views{"/m/hub"});
+  CHECK(options({}, {{"HF_HOME", "/m"}}).legacy_dirs == Views{"/m"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/m"}}).legacy_dirs == Views{"/m"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/t"}}).legacy_dirs == Views{"/m", "/t"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).legacy_dirs == Views{"/m", "/m/hub"});
+  CHECK(options({}, {{"HF_HUB_CACHE", "/c"}, {"TRANSFORMERS_CACHE", "/c"}}).legacy_dirs.empty());
+  CHECK(options({"--cache-dir", "/m"}, {{"HF_HOME", "/m"}}).legacy_dirs == Views{"/m/hub"});
 }
 
 TEST_CASE("an empty place for the cache is refused and not the working folder") {
@@ -357,12 +357,12 @@ TEST_CASE("help and version are texts and no run") {
 }
 
 TEST_CASE("who wants to be told of the end is found without a command line") {
-  CHECK_FALSE(find_audience({}).annotations);
-  CHECK_FALSE(find_audience({{"GITHUB_ACTIONS", ""}}).annotations);
-  CHECK_FALSE(find_audience({{"GITHUB_ACTIONS", "false"}}).annotations);
-  CHECK(find_audience({{"GITHUB_ACTIONS", "true"}}).annotations);
-  CHECK(find_audience({{"GITHUB_STEP_SUMMARY", "/x"}}).step_summary == "/x");
-  CHECK(find_audience({{"GITHUB_STEP_SUMMARY", ""}}).step_summary.empty());
+  CHECK_FALSE(detect_ci({}).annotations);
+  CHECK_FALSE(detect_ci({{"GITHUB_ACTIONS", ""}}).annotations);
+  CHECK_FALSE(detect_ci({{"GITHUB_ACTIONS", "false"}}).annotations);
+  CHECK(detect_ci({{"GITHUB_ACTIONS", "true"}}).annotations);
+  CHECK(detect_ci({{"GITHUB_STEP_SUMMARY", "/x"}}).step_summary == "/x");
+  CHECK(detect_ci({{"GITHUB_STEP_SUMMARY", ""}}).step_summary.empty());
 }
 
 TEST_CASE("several endpoints keep their order, each once") {

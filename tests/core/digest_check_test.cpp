@@ -9,60 +9,60 @@ using namespace model_prep::testing;
 
 namespace {
 
-HashAsked lfs() { return {"org/name x", sha256('a'), {}, 100, false}; }
-HashAsked plain() { return {"org/name x", git_sha1('1'), {}, 100, false}; }
-HashAnswer hashes(char sha, char git) { return {.sha256 = sha256(sha), .git_sha1 = git_sha1(git), .error = {}}; }
+ExpectedBlob lfs() { return {"org/name x", sha256('a'), {}, 100, false}; }
+ExpectedBlob plain() { return {"org/name x", git_sha1('1'), {}, 100, false}; }
+HashResult hashes(char sha, char git) { return {.sha256 = sha256(sha), .git_sha1 = git_sha1(git), .error = {}}; }
 
 }  // namespace
 
 TEST_CASE("the right bytes are right") {
-  CHECK_FALSE(judge_hash(hashes('a', '9'), lfs()));
-  CHECK_FALSE(judge_hash(hashes('9', '1'), plain()));
+  CHECK_FALSE(check_digests(hashes('a', '9'), lfs()));
+  CHECK_FALSE(check_digests(hashes('9', '1'), plain()));
 }
 
 TEST_CASE("a digest that differs is named beside the one that was expected") {
-  const auto error = judge_hash(hashes('b', '1'), lfs());
+  const auto error = check_digests(hashes('b', '1'), lfs());
   REQUIRE(error);
   CHECK(error->kind == ErrorKind::digest_mismatch);
   CHECK(error->message == "org/name x: its bytes hash to " + sha256('b').hex() + ", expected " + sha256('a').hex());
-  CHECK(judge_hash(hashes('a', '2'), plain())->message ==
+  CHECK(check_digests(hashes('a', '2'), plain())->message ==
         "org/name x: its bytes hash to " + git_sha1('2').hex() + ", expected " + git_sha1('1').hex());
 }
 
 TEST_CASE("no digest at all means a wrong size") {
-  CHECK(judge_hash({}, lfs())->message == "org/name x: its size is not 100 bytes");
+  CHECK(check_digests({}, lfs())->message == "org/name x: its size is not 100 bytes");
 }
 
 TEST_CASE("a locked file whose bytes differ is a lock mismatch") {
-  HashAsked locked = lfs();
+  ExpectedBlob locked = lfs();
   locked.locked = true;
-  CHECK(judge_hash(hashes('b', '1'), locked)->kind == ErrorKind::lock_mismatch);
-  CHECK(judge_hash({}, locked)->kind == ErrorKind::lock_mismatch);
+  CHECK(check_digests(hashes('b', '1'), locked)->kind == ErrorKind::lock_mismatch);
+  CHECK(check_digests({}, locked)->kind == ErrorKind::lock_mismatch);
 }
 
 TEST_CASE("a plain git file must have the lock's sha256 too") {
-  HashAsked locked = plain();
+  ExpectedBlob locked = plain();
   locked.locked = true;
   locked.expected_sha256 = sha256('a');
-  CHECK_FALSE(judge_hash(hashes('a', '1'), locked));
-  const auto error = judge_hash(hashes('b', '1'), locked);
+  CHECK_FALSE(check_digests(hashes('a', '1'), locked));
+  const auto error = check_digests(hashes('b', '1'), locked);
   REQUIRE(error);
   CHECK(error->kind == ErrorKind::lock_mismatch);
   CHECK(error->message == "org/name x: its sha256 is " + sha256('b').hex() + ", the lock says " + sha256('a').hex());
 }
 
 TEST_CASE("a fault without an answer names the object and the host, and no path or secret of the address") {
-  const Asked asked{"org/name x", "org/name", true, false};
+  const RequestContext asked{"org/name x", "org/name", true, false};
   const Error error =
-      unanswered({ErrorKind::network, "connection reset", {}}, asked, url("https://cdn.example/x?Signature=secret"));
+      describe_transport_error({ErrorKind::network, "connection reset", {}}, asked, url("https://cdn.example/x?Signature=secret"));
   CHECK(error.kind == ErrorKind::network);
   CHECK(error.message == "cannot fetch org/name x from https://cdn.example: connection reset");
   CHECK(error.hint == "check the network, the proxy variables and HF_ENDPOINT");
 }
 
 TEST_CASE("a cause that has a hint keeps it") {
-  const Asked asked{"org/name x", "org/name", true, false};
-  CHECK(unanswered({ErrorKind::protocol, "certificate not trusted", "use --ca-file"}, asked, url("https://a/b")).hint ==
+  const RequestContext asked{"org/name x", "org/name", true, false};
+  CHECK(describe_transport_error({ErrorKind::protocol, "certificate not trusted", "use --ca-file"}, asked, url("https://a/b")).hint ==
         "use --ca-file");
-  CHECK(unanswered({ErrorKind::disk_full, "no space", {}}, asked, url("https://a/b")).hint.empty());
+  CHECK(describe_transport_error({ErrorKind::disk_full, "no space", {}}, asked, url("https://a/b")).hint.empty());
 }

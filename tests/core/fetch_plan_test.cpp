@@ -29,7 +29,7 @@ TEST_CASE("jobs run largest first over all models") {
   const auto b = snapshot("org/b", {lfs_file("larger", 200, '3'), plain_file("middle", 50, '4')});
   const auto view_a = view(a, BlobState::missing);
   const auto view_b = view(b, BlobState::missing);
-  const FetchPlan plan = make_plan(std::vector<Planned>{{0, &a, &view_a}, {1, &b, &view_b}});
+  const FetchPlan plan = make_plan(std::vector<PlannedModel>{{0, &a, &view_a}, {1, &b, &view_b}});
   std::vector<std::string> order;
   for (const FetchJob& job : plan.jobs) order.push_back(job.file.path.text());
   CHECK(order == std::vector<std::string>{"larger", "large", "middle", "small"});
@@ -41,7 +41,7 @@ TEST_CASE("a blob that several files and models of a repository share is one job
   const auto second = snapshot("org/a", {lfs_file("onnx/arm64", 10, '1')}, 'd');
   const auto view_first = view(first, BlobState::missing);
   const auto view_second = view(second, BlobState::missing);
-  const FetchPlan plan = make_plan(std::vector<Planned>{{3, &first, &view_first}, {5, &second, &view_second}});
+  const FetchPlan plan = make_plan(std::vector<PlannedModel>{{3, &first, &view_first}, {5, &second, &view_second}});
   REQUIRE(plan.jobs.size() == 1);
   CHECK(plan.jobs[0].models == std::vector<std::size_t>{3, 5});
   CHECK(plan.jobs[0].commit == commit('c'));
@@ -53,14 +53,14 @@ TEST_CASE("the same blob in two repositories is two jobs") {
   const auto b = snapshot("org/b", {lfs_file("x", 10, '1')});
   const auto view_a = view(a, BlobState::missing);
   const auto view_b = view(b, BlobState::missing);
-  CHECK(make_plan(std::vector<Planned>{{0, &a, &view_a}, {1, &b, &view_b}}).jobs.size() == 2);
+  CHECK(make_plan(std::vector<PlannedModel>{{0, &a, &view_a}, {1, &b, &view_b}}).jobs.size() == 2);
 }
 
 TEST_CASE("what the record vouches for is no job") {
   const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
   auto states = view(a, BlobState::missing);
   states.files[0].state = BlobState::trusted;
-  const FetchPlan plan = make_plan(std::vector<Planned>{{0, &a, &states}});
+  const FetchPlan plan = make_plan(std::vector<PlannedModel>{{0, &a, &states}});
   REQUIRE(plan.jobs.size() == 1);
   CHECK(plan.jobs[0].file.path.text() == "y");
 }
@@ -69,7 +69,7 @@ TEST_CASE("a blob that nobody vouches for is a job that counts no bytes") {
   const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
   auto states = view(a, BlobState::missing);
   states.files[0] = {BlobState::unverified, std::nullopt, false, 4};
-  const FetchPlan plan = make_plan(std::vector<Planned>{{0, &a, &states}});
+  const FetchPlan plan = make_plan(std::vector<PlannedModel>{{0, &a, &states}});
   REQUIRE(plan.jobs.size() == 2);
   CHECK(plan.jobs[1].check_existing);
   CHECK_FALSE(plan.jobs[0].check_existing);
@@ -82,7 +82,7 @@ TEST_CASE("bytes that are staged are summed apart") {
   auto states = view(a, BlobState::missing);
   states.files[0].staged = 4;
   states.files[1].staged = 15;
-  const FetchPlan plan = make_plan(std::vector<Planned>{{0, &a, &states}});
+  const FetchPlan plan = make_plan(std::vector<PlannedModel>{{0, &a, &states}});
   CHECK(plan.bytes == 30);
   CHECK(plan.staged == 19);
 }
@@ -96,13 +96,13 @@ TEST_CASE("nothing wanted is an empty plan") {
 TEST_CASE("a snapshot is satisfied when every part of it is right") {
   CHECK(satisfied_view().satisfied());
   auto without = satisfied_view();
-  SECTION("not without its refs") { without.refs_right = false; }
-  SECTION("not without its tree listing") { without.tree_right = false; }
+  SECTION("not without its refs") { without.refs_correct = false; }
+  SECTION("not without its tree listing") { without.tree_correct = false; }
   SECTION("not without its record") { without.recorded = false; }
   SECTION("not without a link") { without.files[0].linked = false; }
   SECTION("not with a blob that nobody vouches for") { without.files[0].state = BlobState::unverified; }
   SECTION("not without a blob") { without.files[0].state = BlobState::missing; }
-  if (without.refs_right && without.tree_right && without.recorded && without.files[0].linked &&
+  if (without.refs_correct && without.tree_correct && without.recorded && without.files[0].linked &&
       without.files[0].state == BlobState::trusted)
     return;  // Catch's pass without a section
   CHECK_FALSE(without.satisfied());
@@ -110,10 +110,10 @@ TEST_CASE("a snapshot is satisfied when every part of it is right") {
 
 TEST_CASE("a snapshot gets the commit, the revision and the manifest's ref, each once") {
   ModelSpec model = spec("m", "org/a", "v1");
-  CHECK(refs_of(model, commit('c')) == std::vector<std::string>{std::string(40, 'c'), "v1", "main"});
+  CHECK(refs_to_write(model, commit('c')) == std::vector<std::string>{std::string(40, 'c'), "v1", "main"});
   model.ref = "v1";
-  CHECK(refs_of(model, commit('c')) == std::vector<std::string>{std::string(40, 'c'), "v1"});
-  CHECK(refs_of(spec("m", "org/a", std::string(40, 'c')), commit('c')) ==
+  CHECK(refs_to_write(model, commit('c')) == std::vector<std::string>{std::string(40, 'c'), "v1"});
+  CHECK(refs_to_write(spec("m", "org/a", std::string(40, 'c')), commit('c')) ==
         std::vector<std::string>{std::string(40, 'c'), "main"});
 }
 
@@ -122,11 +122,11 @@ TEST_CASE("two models may share a ref at the same revision, or have refs of thei
   other.ref = "v2";
   const std::vector<ModelSpec> specs = {spec("a", "org/a", "v1"), spec("b", "org/a", "v1"), other,
                                         spec("d", "org/d", "v9")};
-  CHECK(check_refs(specs));
+  CHECK(check_ref_conflicts(specs));
 }
 
 TEST_CASE("two models that want one ref at different revisions are a fault of the manifest") {
-  const Status status = check_refs(std::vector<ModelSpec>{spec("a", "org/a", "v1"), spec("b", "org/a", "v2")});
+  const Status status = check_ref_conflicts(std::vector<ModelSpec>{spec("a", "org/a", "v1"), spec("b", "org/a", "v2")});
   REQUIRE_FALSE(status);
   CHECK(status.error().kind == ErrorKind::usage);
   CHECK(status.error().message == "a and b both want refs/main of org/a, at different revisions");
@@ -137,6 +137,6 @@ TEST_CASE("a ref that is another model's revision is claimed by both") {
   ModelSpec branch = spec("a", "org/a", "main");  // sets refs/main and refs/stable
   branch.ref = "stable";
   const ModelSpec pinned = spec("b", "org/a", std::string(40, 'c'));  // sets refs/main to its own commit
-  CHECK_FALSE(check_refs(std::vector<ModelSpec>{branch, pinned}));
-  CHECK_FALSE(check_refs(std::vector<ModelSpec>{pinned, branch}));
+  CHECK_FALSE(check_ref_conflicts(std::vector<ModelSpec>{branch, pinned}));
+  CHECK_FALSE(check_ref_conflicts(std::vector<ModelSpec>{pinned, branch}));
 }

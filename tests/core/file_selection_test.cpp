@@ -140,7 +140,7 @@ TEST_CASE("an empty include list keeps nothing, and that is not_found with a hin
 
 TEST_CASE("where patterns of the command line leave nothing, the error has all of them") {
   FileFilter filter{{"*.onnx", "x/"}, {"*.json"}, false};
-  filter.of_user = true;
+  filter.from_command_line = true;
   const auto files = select_files(listing_of({"config.json"}), with_filter(filter));
   REQUIRE_FALSE(files);
   CHECK(files.error().kind == ErrorKind::not_found);
@@ -171,19 +171,19 @@ TEST_CASE("the general rule takes PyTorch's own weights where there are no safet
 
 TEST_CASE("only the general rule reads indexes, and none that is too large") {
   Listing listing = listing_of({"model-00001-of-00001.safetensors", "model.safetensors.index.json"});
-  CHECK(names_of(deciding_indexes(listing, general())) == Names{"model.safetensors.index.json"});
-  CHECK(deciding_indexes(listing, with_filter({{"*"}, {}, false})).empty());
-  listing.files[1].size = kLargestIndex + 1;
-  CHECK(deciding_indexes(listing, general()).empty());
+  CHECK(names_of(required_indexes(listing, general())) == Names{"model.safetensors.index.json"});
+  CHECK(required_indexes(listing, with_filter({{"*"}, {}, false})).empty());
+  listing.files[1].size = kMaxIndexSize + 1;
+  CHECK(required_indexes(listing, general()).empty());
 }
 
 TEST_CASE("a variant that the general rule does not find is settled as fp32, and one of a manifest stays") {
   ModelSpec wanted = general();
   wanted.variant = "onnx";
-  CHECK(settled(wanted, listing_of({"onnx/model.onnx"})).variant == "onnx");
-  CHECK(settled(wanted, listing_of({"model.safetensors"})).variant == "fp32");
+  CHECK(with_available_variant(wanted, listing_of({"onnx/model.onnx"})).variant == "onnx");
+  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == "fp32");
   wanted.filter = {{"*.onnx"}, {}, false};
-  CHECK(settled(wanted, listing_of({"model.safetensors"})).variant == "onnx");
+  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == "onnx");
 }
 
 TEST_CASE("half of an OpenVINO model in a manifest's variant is an error, and the user's own choice is not") {
@@ -192,7 +192,7 @@ TEST_CASE("half of an OpenVINO model in a manifest's variant is an error, and th
   const Listing listing = listing_of({"config.json", "openvino_model.bin", "openvino_model.xml"});
   CHECK(selected(listing, model) == Names{"error: org/name: openvino_model.xml is chosen without openvino_model.bin, "
                                           "and an OpenVINO model is both"});
-  model.filter.of_user = true;
+  model.filter.from_command_line = true;
   CHECK(selected(listing, model) == Names{"config.json", "openvino_model.xml"});
 }
 

@@ -10,17 +10,17 @@ namespace {
 
 constexpr TimePoint kNow{std::chrono::hours(1)};
 const std::string kHub = "https://hub.example";
-constexpr auto kFiles = HostBook::Counted::files;
-constexpr auto kQueries = HostBook::Counted::queries;
+constexpr auto kFiles = HostLimits::Counted::files;
+constexpr auto kQueries = HostLimits::Counted::queries;
 
 }  // namespace
 
 TEST_CASE("a host that was never heard of may be asked") {
-  CHECK(HostBook().closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
+  CHECK(HostLimits().closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
 }
 
 TEST_CASE("a refusal holds until its end, for all that this host is asked and for no other") {
-  HostBook book;
+  HostLimits book;
   book.embargo(kHub, kNow + seconds(5));
   for (const auto what : {kFiles, kQueries}) CHECK(book.closed_until(kHub, what, 0, kNow) == kNow + seconds(5));
   CHECK(book.refuses_until(kHub, kNow) == kNow + seconds(5));
@@ -29,7 +29,7 @@ TEST_CASE("a refusal holds until its end, for all that this host is asked and fo
 }
 
 TEST_CASE("a later word can lengthen a refusal and not shorten it") {
-  HostBook book;
+  HostLimits book;
   book.embargo(kHub, kNow + seconds(5));
   book.embargo(kHub, kNow + seconds(2));
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(5));
@@ -38,7 +38,7 @@ TEST_CASE("a later word can lengthen a refusal and not shorten it") {
 }
 
 TEST_CASE("a used-up window is waited out, and a second more, for what it counts") {
-  HostBook book;
+  HostLimits book;
   book.heard(kHub, kFiles, book.asked(kHub, kFiles), {0, seconds(5)}, kNow);
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(6));
   CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(6)) == TimePoint::min());
@@ -47,7 +47,7 @@ TEST_CASE("a used-up window is waited out, and a second more, for what it counts
 }
 
 TEST_CASE("a host is asked as often as it said, and what was under way when it said so counts") {
-  HostBook book;
+  HostLimits book;
   const auto first = book.asked(kHub, kFiles);
   for (int i = 0; i < 3; ++i) book.asked(kHub, kFiles);
   book.heard(kHub, kFiles, first, {5, seconds(9)}, kNow);
@@ -58,14 +58,14 @@ TEST_CASE("a host is asked as often as it said, and what was under way when it s
 }
 
 TEST_CASE("as many as are under way may have been counted before the one that was answered") {
-  HostBook book;
+  HostLimits book;
   book.heard(kHub, kFiles, book.asked(kHub, kFiles), {5, seconds(9)}, kNow);
   CHECK(book.closed_until(kHub, kFiles, 4, kNow) == TimePoint::min());
   CHECK(book.closed_until(kHub, kFiles, 5, kNow) == kNow + seconds(10));
 }
 
 TEST_CASE("the order in which answers come changes nothing") {
-  HostBook book;
+  HostLimits book;
   const auto first = book.asked(kHub, kFiles);
   const auto second = book.asked(kHub, kFiles);
   const bool in_order = GENERATE(true, false);
@@ -78,7 +78,7 @@ TEST_CASE("the order in which answers come changes nothing") {
 }
 
 TEST_CASE("a used-up window stays so to its end, whatever is said meanwhile, and then counts anew") {
-  HostBook book;
+  HostLimits book;
   const auto first = book.asked(kHub, kFiles);
   book.heard(kHub, kFiles, book.asked(kHub, kFiles), {0, seconds(9)}, kNow);
   book.heard(kHub, kFiles, first, {7, seconds(300)}, kNow + seconds(1));
@@ -88,14 +88,14 @@ TEST_CASE("a used-up window stays so to its end, whatever is said meanwhile, and
 }
 
 TEST_CASE("the same fault of a host is news once in a few seconds") {
-  HostBook book;
+  HostLimits book;
   CHECK(book.is_news("https://hub.example", ErrorKind::network, kNow));
   CHECK_FALSE(book.is_news("https://hub.example", ErrorKind::network, kNow + seconds(2)));
   CHECK(book.is_news("https://hub.example", ErrorKind::network, kNow + seconds(3)));
 }
 
 TEST_CASE("another fault and another host are news of their own") {
-  HostBook book;
+  HostLimits book;
   CHECK(book.is_news("https://hub.example", ErrorKind::network, kNow));
   CHECK(book.is_news("https://hub.example", ErrorKind::timeout, kNow));
   CHECK(book.is_news("https://cdn.example", ErrorKind::network, kNow));

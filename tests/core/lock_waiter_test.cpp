@@ -9,7 +9,7 @@ namespace {
 using std::chrono::milliseconds;
 
 /// Looks `times`, when due each; how often it was time to say so.
-int look(LockWatch& watch, int times, const std::string& sign, TimePoint& now) {
+int look(LockWaiter& watch, int times, const std::string& sign, TimePoint& now) {
   int said = 0;
   for (int i = 0; i < times; ++i) {
     now = std::max(now, watch.due());
@@ -21,7 +21,7 @@ int look(LockWatch& watch, int times, const std::string& sign, TimePoint& now) {
 }  // namespace
 
 TEST_CASE("a lock is looked at four times a second, and told after one second and then every ten") {
-  LockWatch watch;
+  LockWaiter watch;
   TimePoint now{};
   CHECK_FALSE(watch.waiting());
   CHECK_FALSE(watch.seen("", now));
@@ -33,26 +33,26 @@ TEST_CASE("a lock is looked at four times a second, and told after one second an
 }
 
 TEST_CASE("a writer is silent after sixty looks at the same sign, and not before") {
-  LockWatch watch;
+  LockWaiter watch;
   TimePoint now{};
-  look(watch, LockWatch::kSilentLooks, "one", now);
+  look(watch, LockWaiter::kSilentLooks, "one", now);
   CHECK_FALSE(watch.silent());
   look(watch, 1, "one", now);
   CHECK(watch.silent());
 }
 
 TEST_CASE("a sign of life, or the lock itself, begins the count anew") {
-  LockWatch watch;
+  LockWaiter watch;
   TimePoint now{};
-  look(watch, LockWatch::kSilentLooks, "one", now);
+  look(watch, LockWaiter::kSilentLooks, "one", now);
   const std::string sign = GENERATE("two", "");
   look(watch, 1, sign, now);
-  look(watch, LockWatch::kSilentLooks - 1, "one", now);
+  look(watch, LockWaiter::kSilentLooks - 1, "one", now);
   CHECK_FALSE(watch.silent());
 }
 
 TEST_CASE("a long time without looking proves nothing") {
-  LockWatch watch;
+  LockWaiter watch;
   TimePoint now{};
   look(watch, 5, "one", now);
   now += std::chrono::hours(1);

@@ -14,11 +14,11 @@ const std::vector<Endpoint> kTwo = {{"https://a.example", "https://a.example"},
 
 Error error(ErrorKind kind) { return {kind, "org/name: it failed", "do this"}; }
 
-Sources two() { return Sources({{0, url("https://a.example/x")}, {1, url("https://b.example/x")}}); }
+MirrorSelector two() { return MirrorSelector({{0, url("https://a.example/x")}, {1, url("https://b.example/x")}}); }
 
 /// A mirror that may lack the tree API, and another one.
-Sources with_substitute() {
-  return Sources({{0, url("https://a.example/tree")},
+MirrorSelector with_substitute() {
+  return MirrorSelector({{0, url("https://a.example/tree")},
                   {0, url("https://a.example/blobs"), true},
                   {1, url("https://b.example/tree")}});
 }
@@ -26,7 +26,7 @@ Sources with_substitute() {
 }  // namespace
 
 TEST_CASE("a round is over when each source that is left has failed, and then all may be asked again") {
-  Sources sources = two();
+  MirrorSelector sources = two();
   CHECK_FALSE(sources.failed(0, error(ErrorKind::network)));
   CHECK_FALSE(sources.open(0));
   CHECK(sources.open(1));
@@ -36,7 +36,7 @@ TEST_CASE("a round is over when each source that is left has failed, and then al
 }
 
 TEST_CASE("who does not have it is never asked again, and makes no round of its own") {
-  Sources sources = two();
+  MirrorSelector sources = two();
   CHECK_FALSE(sources.refused(0, error(ErrorKind::not_found), false));
   CHECK(sources.left() == 1);
   CHECK(sources.failed(1, error(ErrorKind::network)));  // the last of the round
@@ -47,14 +47,14 @@ TEST_CASE("who does not have it is never asked again, and makes no round of its 
 }
 
 TEST_CASE("a refusal by the last that is open ends the round of those that failed before") {
-  Sources sources = two();
+  MirrorSelector sources = two();
   CHECK_FALSE(sources.failed(0, error(ErrorKind::network)));
   CHECK(sources.refused(1, error(ErrorKind::not_found), false));
   CHECK(sources.open(0));
 }
 
 TEST_CASE("a second address of an endpoint is asked only where the first one is unknown") {
-  Sources sources = with_substitute();
+  MirrorSelector sources = with_substitute();
   CHECK_FALSE(sources.open(1));
   SECTION("it is") {
     sources.refused(0, error(ErrorKind::not_found), true);
@@ -87,7 +87,7 @@ TEST_CASE("of several answers the one of the most use is told, with those of the
                Answers{ErrorKind::not_found, ErrorKind::revision_not_found, ErrorKind::revision_not_found},
                Answers{ErrorKind::network, ErrorKind::digest_mismatch, ErrorKind::digest_mismatch},
                Answers{ErrorKind::server, ErrorKind::timeout, ErrorKind::server});
-  Sources sources = two();
+  MirrorSelector sources = two();
   sources.refused(0, error(answers.first), false);
   sources.refused(1, error(answers.second), false);
   const Error told = sources.error(kTwo, error(ErrorKind::internal));
@@ -98,13 +98,13 @@ TEST_CASE("of several answers the one of the most use is told, with those of the
 }
 
 TEST_CASE("a single endpoint's answer is told as it is") {
-  Sources sources({{0, url("https://a.example/x")}});
+  MirrorSelector sources({{0, url("https://a.example/x")}});
   sources.refused(0, error(ErrorKind::gated), false);
   CHECK(sources.error({kTwo.front()}, error(ErrorKind::internal)) == error(ErrorKind::gated));
 }
 
 TEST_CASE("of an endpoint that was asked in two ways the last answer is told") {
-  Sources sources = with_substitute();
+  MirrorSelector sources = with_substitute();
   sources.refused(0, error(ErrorKind::not_found), true);
   sources.refused(1, error(ErrorKind::protocol), false);
   sources.refused(2, error(ErrorKind::not_found), false);

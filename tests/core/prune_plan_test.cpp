@@ -12,8 +12,8 @@ namespace {
 constexpr std::int64_t kSize = 100;
 
 /// Snapshots a, b and c with a blob of their own each (1, 2, 3) and one that all have (f); blob 9 has no link.
-RepositoryView three() {
-  RepositoryView view;
+RepoContents three() {
+  RepoContents view;
   char own = '1';
   for (const char name : {'a', 'b', 'c'}) view.snapshots[commit(name)].links = {sha256(own++), sha256('f')};
   for (const char blob : {'1', '2', '3', '9', 'f'}) view.blobs[sha256(blob)] = kSize;
@@ -58,13 +58,13 @@ TEST_CASE("what is kept of a repository, and what goes") {
   };
   for (const Case& one : cases) {
     CAPTURE(one.name);
-    RepositoryView view = three();
+    RepoContents view = three();
     view.refs = one.refs;
     Pins pins{{}, one.names, one.of_manifest};
     for (const char pin : one.pins) pins.commits.insert(commit(pin));
-    const Cleanup cleanup = plan_cleanup(view, pins);
+    const PrunePlan cleanup = make_prune_plan(view, pins);
     std::string gone;
-    for (const Removal& removal : cleanup.revisions) gone += removal.commit.hex().front();
+    for (const SnapshotRemoval& removal : cleanup.revisions) gone += removal.commit.hex().front();
     CHECK(gone == one.gone);
     CHECK(digits(cleanup.blobs).size() == one.blobs.size());
     for (const char blob : one.blobs) CHECK(digits(cleanup.blobs).find(blob) != std::string::npos);
@@ -73,63 +73,63 @@ TEST_CASE("what is kept of a repository, and what goes") {
 }
 
 TEST_CASE("all refs that point to a revision go with it") {
-  RepositoryView view = three();
+  RepoContents view = three();
   view.refs = {{"main", commit('b')}, {"v1", commit('a')}, {"refs/pr/1", commit('a')}, {"v0", commit('d')}};
-  const Cleanup cleanup = plan_cleanup(view, {{commit('b')}, {"main"}, true});
+  const PrunePlan cleanup = make_prune_plan(view, {{commit('b')}, {"main"}, true});
   REQUIRE(cleanup.revisions.size() == 2);
   CHECK(cleanup.revisions[0].refs == std::vector<std::string>{"refs/pr/1", "v1"});
   CHECK(cleanup.revisions[1].refs.empty());
 }
 
 TEST_CASE("bytes that two removed revisions share are counted once") {
-  const Cleanup cleanup = plan_cleanup(three(), {{commit('c')}, {}, true});
-  RepositoryView shared = three();
+  const PrunePlan cleanup = make_prune_plan(three(), {{commit('c')}, {}, true});
+  RepoContents shared = three();
   shared.snapshots[commit('a')].links.insert(sha256('2'));
-  const Cleanup both = plan_cleanup(shared, {{commit('c')}, {}, true});
+  const PrunePlan both = make_prune_plan(shared, {{commit('c')}, {}, true});
   REQUIRE(both.revisions.size() == 2);
   CHECK(both.revisions[0].bytes + both.revisions[1].bytes == 2 * kSize);
   CHECK(bytes_of(both, shared) == bytes_of(cleanup, shared));
 }
 
 TEST_CASE("files that lie in a snapshot themselves count, and a blob in the shared store does not") {
-  RepositoryView view = three();
+  RepoContents view = three();
   view.snapshots[commit('a')].bytes = 7;
   view.blobs[sha256('1')] = 0;
-  const Cleanup cleanup = plan_cleanup(view, {{commit('b'), commit('c')}, {}, true});
+  const PrunePlan cleanup = make_prune_plan(view, {{commit('b'), commit('c')}, {}, true});
   CHECK(bytes_of(cleanup, view) == 7 + kSize);
 }
 
 TEST_CASE("a link out of something that is no snapshot keeps its blob") {
-  RepositoryView view = three();
+  RepoContents view = three();
   view.other_links = {sha256('9')};
-  CHECK(plan_cleanup(view, {{commit('a'), commit('b'), commit('c')}, {}, true}).empty());
+  CHECK(make_prune_plan(view, {{commit('a'), commit('b'), commit('c')}, {}, true}).empty());
 }
 
 TEST_CASE("leftovers go when they are dead") {
-  RepositoryView view = three();
+  RepoContents view = three();
   view.leftovers = {{"/x", sha256('1'), 5, 0, true, false}, {"/y", sha256('2'), 6, 0, false, false}};
-  const Cleanup cleanup = plan_cleanup(view, {{commit('b')}, {}, true});
+  const PrunePlan cleanup = make_prune_plan(view, {{commit('b')}, {}, true});
   REQUIRE(cleanup.leftovers.size() == 1);
   CHECK(cleanup.leftovers[0].path == "/x");
 }
 
 TEST_CASE("nothing goes while somebody fills the repository") {
-  RepositoryView view = three();
+  RepoContents view = three();
   view.writer = "process host:1";
-  const Cleanup cleanup = plan_cleanup(view, {{commit('b')}, {}, true});
+  const PrunePlan cleanup = make_prune_plan(view, {{commit('b')}, {}, true});
   CHECK(cleanup.empty());
   CHECK(cleanup.kept_because == "process host:1 is filling it");
 }
 
 TEST_CASE("what was done is the plan without what is left of it") {
-  RepositoryView view = three();
-  view.begun_bytes = 3;
-  const Cleanup plan = plan_cleanup(view, {{commit('c')}, {}, true});
-  Cleanup left = plan;
+  RepoContents view = three();
+  view.pending_bytes = 3;
+  const PrunePlan plan = make_prune_plan(view, {{commit('c')}, {}, true});
+  PrunePlan left = plan;
   left.revisions.erase(left.revisions.begin());
   left.blobs = {sha256('2')};
-  left.begun_bytes = 0;
-  const Cleanup done = done_of(plan, left);
+  left.pending_bytes = 0;
+  const PrunePlan done = completed_part(plan, left);
   REQUIRE(done.revisions.size() == 1);
   CHECK(done.revisions[0].commit == commit('a'));
   CHECK(digits(done.blobs) == "19");

@@ -155,12 +155,12 @@ void Storm::on_end(const TransferEnd& end) {
   scheduler_.on_end(end, now_, jitter);
 }
 
-HashAnswer Storm::hash_answer(ItemId item, double right) {
+HashResult Storm::hash_answer(ItemId item, double right) {
   if (hubs_ == Hubs::any && chance(0.001))
     return {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}};
   const bool must_be_right = hubs_ == Hubs::last_is_good && !disks_[item].tainted;
   const char digit = must_be_right || chance(right) ? 'a' : 'b';
-  HashAnswer answer{.sha256 = sha256(digit), .git_sha1 = {}, .error = {}};
+  HashResult answer{.sha256 = sha256(digit), .git_sha1 = {}, .error = {}};
   if (items_[item].blob->kind() == DigestKind::git_sha1) answer.git_sha1 = git_sha1(digit);
   return answer;
 }
@@ -176,8 +176,8 @@ void Storm::execute(const CheckExisting& action) {
 void Storm::execute(const TryLock& action) {
   Disk& disk = disks_[action.item];
   disk.open = true;
-  if (now_ < disk.locked_until) return scheduler_.on_lock(action.item, LockAnswer::held, "host:1", now_);
-  scheduler_.on_lock(action.item, disk.blob_exists ? LockAnswer::acquired_blob_exists : LockAnswer::acquired, {}, now_);
+  if (now_ < disk.locked_until) return scheduler_.on_lock(action.item, LockResult::held, "host:1", now_);
+  scheduler_.on_lock(action.item, disk.blob_exists ? LockResult::acquired_blob_exists : LockResult::acquired, {}, now_);
 }
 
 void Storm::execute(const OpenStaging& action) {
@@ -250,7 +250,7 @@ void Storm::execute(const Publish& action) {
   if (!equal) broken("published with a wrong digest");
   const bool lost = hubs_ == Hubs::any && chance(weather_ / 10);
   if (lost) disk.record = {};
-  scheduler_.on_published(action.item, lost ? PublishAnswer::staging_lost : PublishAnswer::done, now_);
+  scheduler_.on_published(action.item, lost ? PublishResult::staging_lost : PublishResult::done, now_);
 }
 
 void Storm::execute(const Close& action) { disks_[action.item].open = false; }

@@ -39,7 +39,7 @@ class Storm {
     RangeSet bytes;   ///< of the staging file
     RangeSet record;  ///< what the resume record says of it
     std::int64_t hash_at{0};
-    std::optional<HashAnswer> hashed;
+    std::optional<HashResult> hashed;
     bool open{false};
     int finished{0};
     TimePoint locked_until;
@@ -54,7 +54,7 @@ class Storm {
     ByteRange range{};
     TransferEnd end{};
     ItemId item{0};
-    HashAnswer answer{};
+    HashResult answer{};
     int ticket{0};
   };
   struct Embargo {
@@ -103,7 +103,7 @@ class Storm {
   ResponseHead bad_weather(const std::string& origin);
   void end_later(TransferId id, Duration delay, ResponseHead head, std::optional<Error> error = {});
   void unreached(TransferId id, Duration delay);
-  HashAnswer hash_answer(ItemId item, double right);
+  HashResult hash_answer(ItemId item, double right);
   void on_end(const TransferEnd& end);
 
   std::mt19937 random_;

@@ -17,7 +17,7 @@ constexpr std::int64_t kRate = 1'000'000;
 constexpr std::int64_t kPiece = 10'000;
 
 /// What `connections` take until `end`, each whenever it may, with a loop that is `late` each time.
-std::int64_t taken(Throttle& throttle, TransferId connections, Duration late, TimePoint end) {
+std::int64_t taken(RateLimiter& throttle, TransferId connections, Duration late, TimePoint end) {
   std::int64_t bytes = 0;
   TimePoint now = kBegin;
   const auto drain = [&](TransferId id) {
@@ -51,7 +51,7 @@ TEST_CASE("what is no rate, too low or beyond all measure is refused") {
 
 TEST_CASE("no moment sees more than the rate allows since the first byte, but for one piece") {
   std::mt19937 random(GENERATE(range(0U, 20U)));
-  Throttle throttle(kRate);
+  RateLimiter throttle(kRate);
   TimePoint now = kBegin;
   std::int64_t bytes = 0;
   for (int i = 0; i < 20'000; ++i) {
@@ -68,21 +68,21 @@ TEST_CASE("no moment sees more than the rate allows since the first byte, but fo
 
 TEST_CASE("one connection and many get the rate together") {
   const TransferId connections = GENERATE(1U, 8U, 64U);
-  Throttle throttle(kRate);
+  RateLimiter throttle(kRate);
   const std::int64_t bytes = taken(throttle, connections, milliseconds(0), kBegin + seconds(10));
   CHECK(bytes <= 10 * kRate + kPiece);
   CHECK(bytes >= 99 * kRate / 10);
 }
 
 TEST_CASE("a loop that is late at times does not slow it") {
-  Throttle throttle(kRate);
+  RateLimiter throttle(kRate);
   const std::int64_t bytes = taken(throttle, 8, milliseconds(200), kBegin + seconds(10));
   CHECK(bytes <= 10 * kRate + 200 * kRate / 1000 + kPiece);
   CHECK(bytes >= 97 * kRate / 10);
 }
 
 TEST_CASE("a long silence is no credit for more than a moment") {
-  Throttle throttle(kRate);
+  RateLimiter throttle(kRate);
   CHECK(throttle.take(1, kPiece, kBegin));
   const TimePoint later = kBegin + seconds(60);
   std::int64_t bytes = 0;
@@ -91,7 +91,7 @@ TEST_CASE("a long silence is no credit for more than a moment") {
 }
 
 TEST_CASE("those that are held go on in turn, and who is gone is not named") {
-  Throttle throttle(kRate);
+  RateLimiter throttle(kRate);
   CHECK(throttle.take(1, kPiece, kBegin));
   for (const TransferId id : {1U, 2U, 3U, 4U}) CHECK_FALSE(throttle.take(id, kPiece, kBegin));
   CHECK_FALSE(throttle.next(kBegin));

@@ -10,10 +10,10 @@ using namespace model_prep::testing;
 
 namespace {
 
-const Asked kAsked{"org/name model.bin", "org/name", true, false};
+const RequestContext kAsked{"org/name model.bin", "org/name", true, false};
 
-PayloadAsked whole() { return {kAsked, std::nullopt, 100, false, sha256('a'), false}; }
-PayloadAsked part() { return {kAsked, ByteRange{10, 20}, 100, false, sha256('a'), false}; }
+PayloadRequest whole() { return {kAsked, std::nullopt, 100, false, sha256('a'), false}; }
+PayloadRequest part() { return {kAsked, ByteRange{10, 20}, 100, false, sha256('a'), false}; }
 
 ResponseHead head(int status) {
   ResponseHead head;
@@ -58,10 +58,10 @@ TEST_CASE("a Content-Range that names no bytes of a known total is unreadable") 
 }
 
 TEST_CASE("a 206 with the range that was asked for is the bytes") {
-  CHECK(judge_payload(partial("bytes 10-19/100"), part()).kind == AnswerKind::body);
+  CHECK(check_payload_response(partial("bytes 10-19/100"), part()).kind == VerdictKind::body);
   auto with_length = partial("bytes 10-19/100");
   with_length.content_length = 10;
-  CHECK(judge_payload(with_length, part()).kind == AnswerKind::body);
+  CHECK(check_payload_response(with_length, part()).kind == VerdictKind::body);
 }
 
 TEST_CASE("a 206 that is not what was asked for is refused") {
@@ -76,8 +76,8 @@ TEST_CASE("a 206 that is not what was asked for is refused") {
       {"", "org/name model.bin: unreadable Content-Range ''"},
       {"bytes 10-19/*", "org/name model.bin: unreadable Content-Range 'bytes 10-19/*'"},
   }));
-  const Answer answer = judge_payload(partial(row.content_range), part());
-  CHECK(answer.kind == AnswerKind::failed);
+  const ResponseVerdict answer = check_payload_response(partial(row.content_range), part());
+  CHECK(answer.kind == VerdictKind::failed);
   CHECK(answer.error.kind == ErrorKind::protocol);
   CHECK(answer.error.message == row.message);
 }
@@ -85,66 +85,66 @@ TEST_CASE("a 206 that is not what was asked for is refused") {
 TEST_CASE("a 206 of another length than its range is refused") {
   auto answer = partial("bytes 10-19/100");
   answer.content_length = 11;
-  CHECK(judge_payload(answer, part()).error.message == "org/name model.bin: a range of 10 bytes is announced with 11");
+  CHECK(check_payload_response(answer, part()).error.message == "org/name model.bin: a range of 10 bytes is announced with 11");
 }
 
 TEST_CASE("a part where the whole was asked for is refused") {
-  const Answer answer = judge_payload(partial("bytes 0-99/100"), whole());
-  CHECK(answer.kind == AnswerKind::failed);
+  const ResponseVerdict answer = check_payload_response(partial("bytes 0-99/100"), whole());
+  CHECK(answer.kind == VerdictKind::failed);
   CHECK(answer.error.message == "org/name model.bin: a part came where the whole file was asked for");
 }
 
 TEST_CASE("another total in Content-Range restarts the file") {
-  const Answer answer = judge_payload(partial("bytes 10-19/101"), part());
-  CHECK(answer.kind == AnswerKind::restart);
+  const ResponseVerdict answer = check_payload_response(partial("bytes 10-19/101"), part());
+  CHECK(answer.kind == VerdictKind::restart);
   CHECK(answer.error.kind == ErrorKind::protocol);
   CHECK(answer.error.message == "org/name model.bin: the server says 101 bytes, the listing 100");
 }
 
 TEST_CASE("a 416 restarts the file") {
-  const Answer answer = judge_payload(head(416), part());
-  CHECK(answer.kind == AnswerKind::restart);
+  const ResponseVerdict answer = check_payload_response(head(416), part());
+  CHECK(answer.kind == VerdictKind::restart);
   CHECK(answer.error.kind == ErrorKind::protocol);
 }
 
 TEST_CASE("a 200 to a ranged request means that this server gives no ranges") {
-  CHECK(judge_payload(head(200), part()).kind == AnswerKind::range_ignored);
+  CHECK(check_payload_response(head(200), part()).kind == VerdictKind::range_ignored);
 }
 
 TEST_CASE("a 200 for the whole file is the bytes, with or without a length") {
-  CHECK(judge_payload(head(200), whole()).kind == AnswerKind::body);
+  CHECK(check_payload_response(head(200), whole()).kind == VerdictKind::body);
   auto with_length = head(200);
   with_length.content_length = 100;
-  CHECK(judge_payload(with_length, whole()).kind == AnswerKind::body);
+  CHECK(check_payload_response(with_length, whole()).kind == VerdictKind::body);
 }
 
 TEST_CASE("another length of the whole file restarts it, and is the lock's fault if there is one") {
   auto answer = head(200);
   answer.content_length = 99;
-  const Answer listed = judge_payload(answer, whole());
-  CHECK(listed.kind == AnswerKind::restart);
+  const ResponseVerdict listed = check_payload_response(answer, whole());
+  CHECK(listed.kind == VerdictKind::restart);
   CHECK(listed.error.kind == ErrorKind::protocol);
   CHECK(listed.error.message == "org/name model.bin: the server announces 99 bytes, the listing says 100");
   auto locked = whole();
   locked.locked = true;
-  CHECK(judge_payload(answer, locked).error.kind == ErrorKind::lock_mismatch);
+  CHECK(check_payload_response(answer, locked).error.kind == ErrorKind::lock_mismatch);
 }
 
 TEST_CASE("a Content-Encoding that nobody asked for is treated as wrong bytes") {
   auto answer = head(200);
   answer.content_encoding = "gzip";
-  CHECK(judge_payload(answer, whole()).kind == AnswerKind::restart);
-  CHECK(judge_payload(answer, part()).kind == AnswerKind::restart);
-  CHECK(judge_payload(answer, whole()).error.kind == ErrorKind::digest_mismatch);
+  CHECK(check_payload_response(answer, whole()).kind == VerdictKind::restart);
+  CHECK(check_payload_response(answer, part()).kind == VerdictKind::restart);
+  CHECK(check_payload_response(answer, whole()).error.kind == ErrorKind::digest_mismatch);
   answer.content_encoding = "identity";
-  CHECK(judge_payload(answer, whole()).kind == AnswerKind::body);
+  CHECK(check_payload_response(answer, whole()).kind == VerdictKind::body);
 }
 
 TEST_CASE("a web page where weights should be is refused, with a hint at captive portals") {
   auto answer = head(GENERATE(200, 206));
   answer.content_type = GENERATE(as<std::string>{}, "text/html", "text/html; charset=utf-8", "Text/HTML");
-  const Answer judged = judge_payload(answer, part());
-  CHECK(judged.kind == AnswerKind::failed);
+  const ResponseVerdict judged = check_payload_response(answer, part());
+  CHECK(judged.kind == VerdictKind::failed);
   CHECK(judged.error.kind == ErrorKind::protocol);
   CHECK(judged.error.message == "org/name model.bin: a web page came where the file should be");
   CHECK(judged.error.hint.find("captive portal") != std::string::npos);
@@ -155,29 +155,29 @@ TEST_CASE("a file that is itself a web page may be one") {
   answer.content_type = "text/html";
   auto page = whole();
   page.html = true;
-  CHECK(judge_payload(answer, page).kind == AnswerKind::body);
+  CHECK(check_payload_response(answer, page).kind == VerdictKind::body);
 }
 
 TEST_CASE("an announced blob other than the listing's is refused before it is fetched") {
   auto answer = redirect_to("https://cdn.example/x");
   answer.linked_etag =
       GENERATE_COPY("\"" + sha256('b').hex() + "\"", "W/\"" + sha256('b').hex() + "\"", sha256('b').hex());
-  const Answer judged = judge_payload(answer, whole());
-  CHECK(judged.kind == AnswerKind::failed);
+  const ResponseVerdict judged = check_payload_response(answer, whole());
+  CHECK(judged.kind == VerdictKind::failed);
   CHECK(judged.error.kind == ErrorKind::protocol);
   CHECK(judged.error.message ==
         "org/name model.bin: the hub announces " + sha256('b').hex() + ", its listing says " + sha256('a').hex());
   auto locked = whole();
   locked.locked = true;
-  CHECK(judge_payload(answer, locked).error.kind == ErrorKind::lock_mismatch);
-  CHECK_FALSE(judge_payload(answer, locked).error.hint.empty());
+  CHECK(check_payload_response(answer, locked).error.kind == ErrorKind::lock_mismatch);
+  CHECK_FALSE(check_payload_response(answer, locked).error.hint.empty());
 }
 
 TEST_CASE("an announced size other than the listing's is refused before it is fetched") {
   auto answer = redirect_to("https://cdn.example/x");
   answer.linked_size = 99;
-  const Answer judged = judge_payload(answer, part());
-  CHECK(judged.kind == AnswerKind::failed);
+  const ResponseVerdict judged = check_payload_response(answer, part());
+  CHECK(judged.kind == VerdictKind::failed);
   CHECK(judged.error.message == "org/name model.bin: the hub announces 99 bytes, its listing says 100 bytes");
 }
 
@@ -185,7 +185,7 @@ TEST_CASE("what the hub announces as it should be is followed") {
   auto answer = redirect_to("https://cdn.example/x");
   answer.linked_etag = "\"" + sha256('a').hex() + "\"";
   answer.linked_size = 100;
-  CHECK(judge_payload(answer, whole()).kind == AnswerKind::redirect);
+  CHECK(check_payload_response(answer, whole()).kind == VerdictKind::redirect);
 }
 
 TEST_CASE("only the hub's own hop announces: a payload host's etag is the xet hash") {
@@ -194,31 +194,31 @@ TEST_CASE("only the hub's own hop announces: a payload host's etag is the xet ha
   answer.linked_size = 99;
   auto behind = whole();
   behind.asked.of_hub = false;
-  CHECK(judge_payload(answer, behind).kind == AnswerKind::body);
+  CHECK(check_payload_response(answer, behind).kind == VerdictKind::body);
 }
 
 TEST_CASE("every status of a redirect is one, for payload and query") {
   const int status = GENERATE(301, 302, 303, 307, 308);
-  CHECK(judge_payload(head(status), part()).kind == AnswerKind::redirect);
-  CHECK(judge_query(head(status), kAsked).kind == AnswerKind::redirect);
+  CHECK(check_payload_response(head(status), part()).kind == VerdictKind::redirect);
+  CHECK(check_api_response(head(status), kAsked).kind == VerdictKind::redirect);
 }
 
 TEST_CASE("a 3xx that is no redirect is a fault of protocol") {
   const int status = GENERATE(300, 304, 305, 306);
-  CHECK(judge_payload(head(status), part()).error.kind == ErrorKind::protocol);
-  CHECK(judge_query(head(status), kAsked).error.kind == ErrorKind::protocol);
+  CHECK(check_payload_response(head(status), part()).error.kind == ErrorKind::protocol);
+  CHECK(check_api_response(head(status), kAsked).error.kind == ErrorKind::protocol);
 }
 
 TEST_CASE("a query's answer is a 200 that is neither a web page nor encoded") {
-  CHECK(judge_query(head(200), kAsked).kind == AnswerKind::body);
+  CHECK(check_api_response(head(200), kAsked).kind == VerdictKind::body);
   auto page = head(200);
   page.content_type = "text/html";
-  CHECK(judge_query(page, kAsked).error.message == "org/name model.bin: a web page came where JSON should be");
+  CHECK(check_api_response(page, kAsked).error.message == "org/name model.bin: a web page came where JSON should be");
   auto encoded = head(200);
   encoded.content_encoding = "br";
-  CHECK(judge_query(encoded, kAsked).error.kind == ErrorKind::protocol);
-  CHECK(judge_query(head(206), kAsked).error.kind == ErrorKind::protocol);
-  CHECK(judge_query(head(204), kAsked).error.kind == ErrorKind::protocol);
+  CHECK(check_api_response(encoded, kAsked).error.kind == ErrorKind::protocol);
+  CHECK(check_api_response(head(206), kAsked).error.kind == ErrorKind::protocol);
+  CHECK(check_api_response(head(204), kAsked).error.kind == ErrorKind::protocol);
 }
 
 TEST_CASE("five redirects are followed and the sixth is not") {

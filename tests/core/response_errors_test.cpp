@@ -79,20 +79,20 @@ ResponseHead head_of(const Situation& situation) {
   return head;
 }
 
-Asked asked(bool with_token, bool of_hub = true) { return {"org/name x", "org/name", of_hub, with_token}; }
+RequestContext asked(bool with_token, bool of_hub = true) { return {"org/name x", "org/name", of_hub, with_token}; }
 
-PayloadAsked payload(const Asked& who) { return {who, ByteRange{0, 10}, 100, false, sha256('a'), false}; }
+PayloadRequest payload(const RequestContext& who) { return {who, ByteRange{0, 10}, 100, false, sha256('a'), false}; }
 
 }  // namespace
 
 TEST_CASE("what the Hub says is wrong comes out as the right kind, in words with a hint") {
   for (const Situation& situation : kSituations) {
     CAPTURE(situation.what);
-    const Asked who = asked(situation.token);
-    const Answer of_query = judge_query(head_of(situation), who);
-    const Answer of_payload = judge_payload(head_of(situation), payload(who));
-    for (const Answer& answer : {of_query, of_payload}) {
-      CHECK(answer.kind == AnswerKind::failed);
+    const RequestContext who = asked(situation.token);
+    const ResponseVerdict of_query = check_api_response(head_of(situation), who);
+    const ResponseVerdict of_payload = check_payload_response(head_of(situation), payload(who));
+    for (const ResponseVerdict& answer : {of_query, of_payload}) {
+      CHECK(answer.kind == VerdictKind::failed);
       CHECK(name(answer.error.kind) == name(situation.kind));
       CHECK(answer.error.message.starts_with(std::string("org/name x: ") + situation.message));
       CHECK(answer.error.hint.find(situation.in_hint) != std::string::npos);
@@ -105,7 +105,7 @@ TEST_CASE("an error code of the Hub counts for more than the status") {
   ResponseHead head;
   head.status = GENERATE(401, 403, 404, 500);
   head.error_code = "RevisionNotFound";
-  CHECK(judge_query(head, asked(kToken)).error.kind == ErrorKind::revision_not_found);
+  CHECK(check_api_response(head, asked(kToken)).error.kind == ErrorKind::revision_not_found);
 }
 
 TEST_CASE("a missing file behind the gate's exceptions stays a missing file") {
@@ -113,15 +113,15 @@ TEST_CASE("a missing file behind the gate's exceptions stays a missing file") {
   head.status = 404;
   head.error_code = "EntryNotFound";
   head.error_message = "Entry not found";
-  CHECK(judge_payload(head, payload(asked(kAnonymous))).error.kind == ErrorKind::not_found);
+  CHECK(check_payload_response(head, payload(asked(kAnonymous))).error.kind == ErrorKind::not_found);
 }
 
 TEST_CASE("a refusal by a payload host means that the signature is spent") {
   ResponseHead head;
   head.status = GENERATE(400, 401, 403, 404, 410);
   head.content_type = "application/xml";
-  const Answer answer = judge_payload(head, payload(asked(kAnonymous, false)));
-  CHECK(answer.kind == AnswerKind::signature_spent);
+  const ResponseVerdict answer = check_payload_response(head, payload(asked(kAnonymous, false)));
+  CHECK(answer.kind == VerdictKind::signature_spent);
   CHECK(answer.error.kind == ErrorKind::protocol);
   CHECK(answer.error.message ==
         "org/name x: the payload host refuses the hub's signed address (status " + std::to_string(head.status) + ")");
@@ -131,8 +131,8 @@ TEST_CASE("a refusal by a payload host means that the signature is spent") {
 TEST_CASE("bad weather at a payload host is told as its own") {
   ResponseHead head;
   head.status = 503;
-  const Answer answer = judge_payload(head, payload(asked(kAnonymous, false)));
-  CHECK(answer.kind == AnswerKind::failed);
+  const ResponseVerdict answer = check_payload_response(head, payload(asked(kAnonymous, false)));
+  CHECK(answer.kind == VerdictKind::failed);
   CHECK(answer.error.kind == ErrorKind::server);
   CHECK(answer.error.message == "org/name x: the payload host answered with status 503");
 }
@@ -141,8 +141,8 @@ TEST_CASE("no status at all is an error that may be tried again without being un
   for (int status = 100; status <= 599; ++status) {
     ResponseHead head;
     head.status = status;
-    const Answer answer = judge_query(head, asked(kAnonymous));
-    if (answer.kind != AnswerKind::failed) continue;
+    const ResponseVerdict answer = check_api_response(head, asked(kAnonymous));
+    if (answer.kind != VerdictKind::failed) continue;
     CAPTURE(status);
     const bool may_retry = status == 408 || status == 425 || status == 429 || status >= 500;
     CHECK((disposition(answer.error.kind) == Disposition::retry) == may_retry);

@@ -19,7 +19,7 @@ std::string line() {
   RangeSet have;
   have.add({0, 20});
   have.add({40, 60});
-  return resume_text({"host:1", kMine, kNeighbour, 7, 100, have});
+  return serialize_resume({"host:1", kMine, kNeighbour, 7, 100, have});
 }
 
 }  // namespace
@@ -33,11 +33,11 @@ TEST_CASE("a resume record is one line, and reads back as it was") {
   CHECK(read->file == kNeighbour);
   CHECK(read->beat == 7);
   CHECK(read->size == 100);
-  CHECK(resume_text(*read) == line());
+  CHECK(serialize_resume(*read) == line());
 }
 
 TEST_CASE("a record without a byte yet reads back too, and what stands behind its line is nothing") {
-  const std::string empty = resume_text(*record(kMine, kMine));
+  const std::string empty = serialize_resume(*record(kMine, kMine));
   REQUIRE(parse_resume(empty).has_value());
   CHECK(parse_resume(empty)->have.empty());
   CHECK(parse_resume(line() + "0-99\n")->have.text() == "0-20,40-60");
@@ -69,32 +69,32 @@ TEST_CASE("tags of one kernel share its name, and an unknown kernel shares with 
 TEST_CASE("what nobody has is begun, whatever the lock is worth") {
   const std::optional<ResumeRecord> nobody;
   for (const bool excludes : {false, true})
-    for (const bool silent : {false, true}) CHECK(claim_of({nobody, false, excludes, silent}, kMine) == Claim::begin);
+    for (const bool silent : {false, true}) CHECK(decide_claim({nobody, false, excludes, silent}, kMine) == ClaimDecision::begin);
 }
 
 TEST_CASE("a lock that excludes proves the death of a process of this machine, and of no other") {
-  CHECK(claim_of({record(kNeighbour, kNeighbour), false, true, false}, kMine) == Claim::go_on);
-  CHECK(claim_of({record(kStranger, kStranger), false, true, false}, kMine) == Claim::wait);
-  CHECK(claim_of({record(kNeighbour, kStranger), false, true, false}, kMine) == Claim::wait);
-  CHECK(claim_of({record(kStranger, kNeighbour), false, true, false}, kMine) == Claim::wait);
-  CHECK(claim_of({record(kUnknown, kUnknown), false, true, false}, kUnknown) == Claim::wait);
+  CHECK(decide_claim({record(kNeighbour, kNeighbour), false, true, false}, kMine) == ClaimDecision::go_on);
+  CHECK(decide_claim({record(kStranger, kStranger), false, true, false}, kMine) == ClaimDecision::wait);
+  CHECK(decide_claim({record(kNeighbour, kStranger), false, true, false}, kMine) == ClaimDecision::wait);
+  CHECK(decide_claim({record(kStranger, kNeighbour), false, true, false}, kMine) == ClaimDecision::wait);
+  CHECK(decide_claim({record(kUnknown, kUnknown), false, true, false}, kUnknown) == ClaimDecision::wait);
 }
 
 TEST_CASE("a lock that does not exclude proves nothing") {
-  CHECK(claim_of({record(kNeighbour, kNeighbour), false, false, false}, kMine) == Claim::wait);
-  CHECK(claim_of({record(kStranger, kStranger), false, false, false}, kMine) == Claim::wait);
+  CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, false}, kMine) == ClaimDecision::wait);
+  CHECK(decide_claim({record(kStranger, kStranger), false, false, false}, kMine) == ClaimDecision::wait);
 }
 
 TEST_CASE("a writer that has gone silent is taken over by a copy") {
-  CHECK(claim_of({record(kNeighbour, kNeighbour), false, false, true}, kMine) == Claim::copy);
-  CHECK(claim_of({record(kStranger, kStranger), false, true, true}, kMine) == Claim::copy);
+  CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, true}, kMine) == ClaimDecision::copy);
+  CHECK(decide_claim({record(kStranger, kStranger), false, true, true}, kMine) == ClaimDecision::copy);
 }
 
 TEST_CASE("a torn record is begun over where the lock excludes, else when it stays as it is") {
   const std::optional<ResumeRecord> nobody;
-  CHECK(claim_of({nobody, true, true, false}, kMine) == Claim::begin);
-  CHECK(claim_of({nobody, true, false, false}, kMine) == Claim::wait);
-  CHECK(claim_of({nobody, true, false, true}, kMine) == Claim::begin);
+  CHECK(decide_claim({nobody, true, true, false}, kMine) == ClaimDecision::begin);
+  CHECK(decide_claim({nobody, true, false, false}, kMine) == ClaimDecision::wait);
+  CHECK(decide_claim({nobody, true, false, true}, kMine) == ClaimDecision::begin);
 }
 
 }  // namespace model_prep

@@ -17,7 +17,7 @@ ResponseHead busy(int status, seconds retry_after) {
 }
 
 /// Lets the hub send the transfer to the payload host.
-void to_cdn(Play& play, TransferId id) {
+void to_cdn(SchedulerHarness& play, TransferId id) {
   play.end(id, redirect("https://cdn.example/x"));
   play.step();
 }
@@ -25,7 +25,7 @@ void to_cdn(Play& play, TransferId id) {
 }  // namespace
 
 TEST_CASE("a transient failure gives back what is missing and holds the file back") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const StartTransfer second = play.all<StartTransfer>()[1];
   play.scheduler.on_bytes(second.id, {second.range->begin, second.range->begin + 1000});
@@ -44,7 +44,7 @@ TEST_CASE("a transient failure gives back what is missing and holds the file bac
 }
 
 TEST_CASE("a body that ends early is a transient failure") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.to_moving(0);
   const TransferId id = play.one<StartTransfer>().id;
   play.scheduler.on_bytes(id, {0, 40});
@@ -54,7 +54,7 @@ TEST_CASE("a body that ends early is a transient failure") {
 }
 
 TEST_CASE("a connection that breaks behind the last byte is no failure") {
-  Play play({file(GENERATE(100, 2 * kMiB))});
+  SchedulerHarness play({file(GENERATE(100, 2 * kMiB))});
   play.to_moving(0);
   const TransferId id = play.one<StartTransfer>().id;
   play.bytes(id);
@@ -67,9 +67,9 @@ TEST_CASE("a connection that breaks behind the last byte is no failure") {
 }
 
 TEST_CASE("a host that is busy is left alone by all files, for as long as it says") {
-  Play play({file(100), file(200, 'b')});
+  SchedulerHarness play({file(100), file(200, 'b')});
   play.step();
-  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockAnswer::acquired, {}, play.now);
+  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
   play.step();
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -86,9 +86,9 @@ TEST_CASE("a host that is busy is left alone by all files, for as long as it say
 TEST_CASE("a host stays left alone when the file that it was busy for is given up") {
   auto impatient = settings();
   impatient.retry.retries = 1;
-  Play play({file(100), file(200, 'b')}, impatient);
+  SchedulerHarness play({file(100), file(200, 'b')}, impatient);
   play.step();
-  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockAnswer::acquired, {}, play.now);
+  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
   play.step();
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -102,9 +102,9 @@ TEST_CASE("a host stays left alone when the file that it was busy for is given u
 }
 
 TEST_CASE("a network fault holds back its file and not the host") {
-  Play play({file(100), file(200, 'b')});
+  SchedulerHarness play({file(100), file(200, 'b')});
   play.step();
-  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockAnswer::acquired, {}, play.now);
+  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
   play.step();
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -115,7 +115,7 @@ TEST_CASE("a network fault holds back its file and not the host") {
 }
 
 TEST_CASE("a used-up rate limit on a good answer holds back the host before it says 429") {
-  Play play({file(100 * kMiB)});
+  SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   ResponseHead answer = redirect("https://cdn.example/x");
   answer.rate_limit = "\"resolvers\";r=0;t=5";
@@ -130,7 +130,7 @@ TEST_CASE("a used-up rate limit on a good answer holds back the host before it s
 }
 
 TEST_CASE("a redirect to a payload host that wants to be left alone waits, and asks the hub again") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
   to_cdn(play, transfers[0].id);
@@ -144,7 +144,7 @@ TEST_CASE("a redirect to a payload host that wants to be left alone waits, and a
 }
 
 TEST_CASE("a hub that calls its limit used up at every answer is waited for once, and then taken at its redirects") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.to_moving(0);
   const auto redirected = [&] {
     ResponseHead head = redirect("https://hub.example/cached");
@@ -161,7 +161,7 @@ TEST_CASE("a hub that calls its limit used up at every answer is waited for once
 }
 
 TEST_CASE("a failure counts once however many connections of the file it hits") {
-  Play play({file(100 * kMiB)}, settings(8));
+  SchedulerHarness play({file(100 * kMiB)}, settings(8));
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
   REQUIRE(transfers.size() == 8);
@@ -173,7 +173,7 @@ TEST_CASE("a failure counts once however many connections of the file it hits") 
 }
 
 TEST_CASE("a file that is out of attempts fails, and its bytes stay for the next run") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.to_moving(0);
   for (int i = 0; i < 3; ++i) {
     play.fault(play.one<StartTransfer>().id);
@@ -188,7 +188,7 @@ TEST_CASE("a file that is out of attempts fails, and its bytes stay for the next
 }
 
 TEST_CASE("an error that is not worth another try ends the file at once") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.to_moving(0);
   play.end(play.one<StartTransfer>().id, head(404));
   play.step();
@@ -203,7 +203,7 @@ TEST_CASE("what only a failed model wants is not begun, what another wants too i
   first.models = {0};
   second.models = {0};
   third.models = {0, 1};
-  Play play({first, second, third}, settings(1));
+  SchedulerHarness play({first, second, third}, settings(1));
   play.to_moving(0);
   play.end(play.one<StartTransfer>().id, head(404));
   play.step();
@@ -217,7 +217,7 @@ TEST_CASE("what only a failed model wants is not begun, what another wants too i
 }
 
 TEST_CASE("a refusal by the payload host asks the hub again, at most twice without progress") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.to_moving(0);
   for (int i = 0; i < 2; ++i) {
     const TransferId id = play.one<StartTransfer>().id;
@@ -234,7 +234,7 @@ TEST_CASE("a refusal by the payload host asks the hub again, at most twice witho
 }
 
 TEST_CASE("neither a byte between refusals nor much of what began before them is progress against them") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const std::int64_t chunk = GENERATE(1, 300 * 1024);
   const auto transfers = play.all<StartTransfer>();
@@ -252,7 +252,7 @@ TEST_CASE("neither a byte between refusals nor much of what began before them is
 }
 
 TEST_CASE("a refusal that hits all connections at once counts once") {
-  Play play({file(100 * kMiB)}, settings(8));
+  SchedulerHarness play({file(100 * kMiB)}, settings(8));
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
   for (const StartTransfer& transfer : transfers) play.end(transfer.id, redirect("https://cdn.example/x"));
@@ -264,7 +264,7 @@ TEST_CASE("a refusal that hits all connections at once counts once") {
 }
 
 TEST_CASE("a 200 to a ranged request restarts the file from zero in one stream") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
   play.end(transfers[0].id, head(200));
@@ -292,7 +292,7 @@ TEST_CASE("a 200 to a ranged request restarts the file from zero in one stream")
 }
 
 TEST_CASE("a stream without ranges that always breaks is given up") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   play.end(play.all<StartTransfer>()[0].id, head(200));
   play.step();
@@ -320,7 +320,7 @@ TEST_CASE("a 416, another total or a wrong encoding forgets what is staged, once
     answer = head(206);
     answer.content_encoding = "gzip";
   }
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
   play.end(transfers[0].id, answer);
@@ -337,7 +337,7 @@ TEST_CASE("a 416, another total or a wrong encoding forgets what is staged, once
 }
 
 TEST_CASE("a digest that differs restarts from zero once, then drops the staging as digest_mismatch") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.to_verifying(0);
   play.hashed(0, 'b');
   CHECK(play.one<OpenStaging>().fresh);
@@ -361,7 +361,7 @@ TEST_CASE("the sha256 that a lock gives beside the git id must be equal too") {
   item.blob = git_sha1('1');
   item.expected_sha256 = sha256('a');
   item.locked = true;
-  Play play({item});
+  SchedulerHarness play({item});
   play.to_verifying(0);
   play.scheduler.on_hash(0, {.sha256 = sha256('b'), .git_sha1 = git_sha1('1'), .error = {}}, play.now);
   play.step();
@@ -370,11 +370,11 @@ TEST_CASE("the sha256 that a lock gives beside the git id must be equal too") {
 }
 
 TEST_CASE("a staging file that is gone when it is to be published is begun anew, and counts as a failure") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   for (int i = 1; i <= 3; ++i) {
     play.to_verifying(0);
     play.hashed(0, 'a');
-    play.scheduler.on_published(0, PublishAnswer::staging_lost, play.now);
+    play.scheduler.on_published(0, PublishResult::staging_lost, play.now);
     play.step();
     CHECK(play.has<Close>());
     CHECK(play.notice("its staging file has vanished; beginning anew") == (i < 3));
@@ -383,7 +383,7 @@ TEST_CASE("a staging file that is gone when it is to be published is begun anew,
 }
 
 TEST_CASE("a staging that was pruned or taken on the way lets its lock go, cancels, and is locked again") {
-  Play play({file(100 * kMiB)});
+  SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>().size();
   const auto [how, words] =
@@ -397,10 +397,10 @@ TEST_CASE("a staging that was pruned or taken on the way lets its lock go, cance
 }
 
 TEST_CASE("a writer whose record says that it lives is waited for without the lock, and named") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.step();
   for (int i = 0; i < 5; ++i) {
-    play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+    play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
     play.step();
     CHECK_FALSE(play.one<OpenStaging>().take_over);
     play.scheduler.on_owned(0, "process host:42", "beat " + std::to_string(i), play.now);
@@ -412,23 +412,23 @@ TEST_CASE("a writer whose record says that it lives is waited for without the lo
 }
 
 TEST_CASE("a writer that shows no sign of life in sixty looks is taken over") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.step();
-  for (int i = 0; i <= LockWatch::kSilentLooks; ++i) {
-    play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+  for (int i = 0; i <= LockWaiter::kSilentLooks; ++i) {
+    play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
     play.step();
     REQUIRE_FALSE(play.one<OpenStaging>().take_over);
     play.scheduler.on_owned(0, "process host:42", "beat 7", play.now);
     play.step();
     play.step(std::chrono::milliseconds(250));
   }
-  play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
   play.step();
   CHECK(play.one<OpenStaging>().take_over);
 }
 
 TEST_CASE("a large file shows a sign of life every two seconds, also while nothing comes and while it is hashed") {
-  Play play({file(100 * kMiB)});
+  SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   const bool verifying = GENERATE(false, true);
   if (verifying) {
@@ -445,7 +445,7 @@ TEST_CASE("a large file shows a sign of life every two seconds, also while nothi
 }
 
 TEST_CASE("a stop cancels everything, keeps bytes and record, and tells why") {
-  Play play({file(100 * kMiB), file(50, 'b')});
+  SchedulerHarness play({file(100 * kMiB), file(50, 'b')});
   play.to_moving(0);
   play.scheduler.on_bytes(play.all<StartTransfer>()[0].id, {0, 1000});
   play.scheduler.stop({ErrorKind::interrupted, "stopped by SIGTERM", "run it again"}, play.now);
@@ -465,7 +465,7 @@ TEST_CASE("a stop cancels everything, keeps bytes and record, and tells why") {
 TEST_CASE("the deadline stops the run, and it is woken for") {
   auto hurried = settings();
   hurried.deadline = TimePoint{std::chrono::hours(1)} + seconds(5);
-  Play play({file(100)}, hurried);
+  SchedulerHarness play({file(100)}, hurried);
   play.to_moving(0);
   CHECK(play.scheduler.wake_at() == *hurried.deadline);
   play.step(seconds(5));
@@ -475,7 +475,7 @@ TEST_CASE("the deadline stops the run, and it is woken for") {
 }
 
 TEST_CASE("a full disk ends the whole run") {
-  Play play({file(100), file(50, 'b')});
+  SchedulerHarness play({file(100), file(50, 'b')});
   play.to_moving(0);
   play.fault(play.one<StartTransfer>().id, ErrorKind::disk_full);
   play.step();
@@ -484,7 +484,7 @@ TEST_CASE("a full disk ends the whole run") {
 }
 
 TEST_CASE("a disk that cannot be read while hashing ends the whole run") {
-  Play play({file(100), file(50, 'b')});
+  SchedulerHarness play({file(100), file(50, 'b')});
   play.to_verifying(0);
   play.scheduler.on_hash(0, {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}}, play.now);
   play.step();
@@ -493,7 +493,7 @@ TEST_CASE("a disk that cannot be read while hashing ends the whole run") {
 }
 
 TEST_CASE("the end of a transfer that was cancelled changes nothing") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
   play.end(transfers[0].id, head(200));

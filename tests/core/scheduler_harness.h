@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A scheduler on a stage: time moves by hand, actions lie open, and answers are short.
 //
-//   Play play({file(100)});
+//   SchedulerHarness play({file(100)});
 //   play.to_moving(0);                       // lock, staging, and the transfers that start
 //   play.answer(play.one<StartTransfer>());  // all its bytes, then its end
 #pragma once
@@ -54,7 +54,7 @@ inline ResponseHead redirect(const std::string& to) {
 }
 
 /// The head of a right answer for these bytes.
-inline ResponseHead right_head(const PayloadAsked& asked) {
+inline ResponseHead right_head(const PayloadRequest& asked) {
   if (!asked.range) return head(200);
   ResponseHead answer = head(206);
   answer.content_range = "bytes " + std::to_string(asked.range->begin) + "-" + std::to_string(asked.range->end - 1) +
@@ -62,12 +62,12 @@ inline ResponseHead right_head(const PayloadAsked& asked) {
   return answer;
 }
 
-struct Play {
+struct SchedulerHarness {
   Scheduler scheduler;
   TimePoint now{std::chrono::hours(1)};
   std::vector<Action> actions{};  ///< of the last step
 
-  explicit Play(std::vector<WorkItem> items, const SchedulerSettings& with = settings())
+  explicit SchedulerHarness(std::vector<WorkItem> items, const SchedulerSettings& with = settings())
       : scheduler(with, std::move(items)) {}
 
   void step(Duration later = {}) {
@@ -101,7 +101,7 @@ struct Play {
   void to_locking() { step(); }
   void to_moving(ItemId item, RangeSet have = {}) {
     step();
-    scheduler.on_lock(item, LockAnswer::acquired, {}, now);
+    scheduler.on_lock(item, LockResult::acquired, {}, now);
     staged(item, std::move(have));
   }
   /// Carries out OpenStaging; the transfers that start then are the actions.
@@ -121,7 +121,7 @@ struct Play {
                      jitter);
   }
   void answer(const StartTransfer& transfer) {
-    const ResponseHead with = right_head(scheduler.payload_asked(transfer.id));
+    const ResponseHead with = right_head(scheduler.payload_request(transfer.id));
     bytes(transfer.id);
     end(transfer.id, with);
   }

@@ -25,8 +25,8 @@ WorkItem anywhere(WorkItem item) {
   return item;
 }
 
-struct Two : Play {
-  explicit Two(std::vector<WorkItem> items, int connections = 2) : Play(std::move(items), both(connections)) {}
+struct Two : SchedulerHarness {
+  explicit Two(std::vector<WorkItem> items, int connections = 2) : SchedulerHarness(std::move(items), both(connections)) {}
 
   std::string asked() const { return one<StartTransfer>().url.origin; }
   /// The first endpoint gives a piece of the first file, and no more.
@@ -275,9 +275,9 @@ TEST_CASE("a payload host that cannot be reached is gone around by way of the ne
   play.answer(play.one<StartTransfer>());
   play.step();
   play.hashed(0, 'a');
-  play.scheduler.on_published(0, PublishAnswer::done, play.now);
+  play.scheduler.on_published(0, PublishResult::done, play.now);
   play.step();
-  play.scheduler.on_lock(1, LockAnswer::acquired, {}, play.now);
+  play.scheduler.on_lock(1, LockResult::acquired, {}, play.now);
   play.staged(1);
   CHECK(play.asked() == kMirror);
   play.end(play.one<StartTransfer>().id, redirect("https://cdn.example/y"));

@@ -31,21 +31,21 @@ TEST_CASE("nothing to do is finished at once") {
 }
 
 TEST_CASE("waiting: a blob that nobody vouches for is hashed, without a lock") {
-  Play play({existing(100)});
+  SchedulerHarness play({existing(100)});
   play.step();
   CHECK(play.has<CheckExisting>());
   CHECK_FALSE(play.has<TryLock>());
 }
 
 TEST_CASE("waiting: a file that is not there tries its lock") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.step();
   CHECK(play.one<TryLock>().item == 0);
   CHECK_FALSE(play.has<StartTransfer>());
 }
 
 TEST_CASE("checking: an equal digest is a reused file, with its sha256 and without a request") {
-  Play play({existing(100)});
+  SchedulerHarness play({existing(100)});
   play.step();
   play.hashed(0, 'a');
   CHECK(play.one<Finish>().outcome.status == FileStatus::reused);
@@ -55,12 +55,12 @@ TEST_CASE("checking: an equal digest is a reused file, with its sha256 and witho
 }
 
 TEST_CASE("checking: a different digest fetches the file anew") {
-  Play play({existing(100)});
+  SchedulerHarness play({existing(100)});
   play.step();
   play.hashed(0, 'b');
   CHECK(play.has<TryLock>());
   CHECK(play.notice("the cached file is damaged and is fetched anew"));
-  play.scheduler.on_lock(0, LockAnswer::acquired_blob_exists, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired_blob_exists, {}, play.now);
   play.step();
   CHECK(play.has<OpenStaging>());
 }
@@ -68,7 +68,7 @@ TEST_CASE("checking: a different digest fetches the file anew") {
 TEST_CASE("checking: a different digest offline is a digest mismatch with a hint") {
   auto offline = settings();
   offline.offline = true;
-  Play play({existing(100)}, offline);
+  SchedulerHarness play({existing(100)}, offline);
   play.step();
   play.hashed(0, 'b');
   const FileOutcome outcome = play.one<Finish>().outcome;
@@ -78,9 +78,9 @@ TEST_CASE("checking: a different digest offline is a digest mismatch with a hint
 }
 
 TEST_CASE("locking: a lock held by another is looked at again in 250 ms") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.step();
-  play.scheduler.on_lock(0, LockAnswer::held, "host:42", play.now);
+  play.scheduler.on_lock(0, LockResult::held, "host:42", play.now);
   play.step();
   CHECK_FALSE(play.has<TryLock>());
   CHECK(play.scheduler.wake_at() == play.now + milliseconds(250));
@@ -91,21 +91,21 @@ TEST_CASE("locking: a lock held by another is looked at again in 250 ms") {
 }
 
 TEST_CASE("locking: who is waited for is said once in ten seconds") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   int said = 0;
   for (int i = 0; i < 4 * 31; ++i) {
     play.step(milliseconds(250));
     said += play.notice("waiting for host:42") ? 1 : 0;
-    if (play.has<TryLock>()) play.scheduler.on_lock(0, LockAnswer::held, "host:42", play.now);
+    if (play.has<TryLock>()) play.scheduler.on_lock(0, LockResult::held, "host:42", play.now);
   }
   CHECK(said >= 3);
   CHECK(said <= 4);
 }
 
 TEST_CASE("locking: a blob that exists now is hashed under the lock") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.step();
-  play.scheduler.on_lock(0, LockAnswer::acquired_blob_exists, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired_blob_exists, {}, play.now);
   play.step();
   CHECK(play.has<CheckExisting>());
   SECTION("and reused if it is right") {
@@ -121,12 +121,12 @@ TEST_CASE("locking: a blob that exists now is hashed under the lock") {
 }
 
 TEST_CASE("locking: a damaged blob that another process may have mended meanwhile is looked at again") {
-  Play play({existing(100)});
+  SchedulerHarness play({existing(100)});
   play.step();
   play.hashed(0, 'b');
-  play.scheduler.on_lock(0, LockAnswer::held, "host:42", play.now);
+  play.scheduler.on_lock(0, LockResult::held, "host:42", play.now);
   play.step(milliseconds(250));
-  play.scheduler.on_lock(0, LockAnswer::acquired_blob_exists, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired_blob_exists, {}, play.now);
   play.step();
   CHECK(play.has<CheckExisting>());
   play.hashed(0, 'a');
@@ -134,15 +134,15 @@ TEST_CASE("locking: a damaged blob that another process may have mended meanwhil
 }
 
 TEST_CASE("locking: with the lock the staging is opened, and what it holds is not forgotten") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.step();
-  play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
   play.step();
   CHECK_FALSE(play.one<OpenStaging>().fresh);
 }
 
 TEST_CASE("moving: a small file is one request for the whole, with the token") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.to_moving(0);
   const StartTransfer transfer = play.one<StartTransfer>();
   CHECK_FALSE(transfer.range);
@@ -151,7 +151,7 @@ TEST_CASE("moving: a small file is one request for the whole, with the token") {
 }
 
 TEST_CASE("moving: a large file uses every connection, each with its own range") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
   REQUIRE(transfers.size() == 2);
@@ -160,7 +160,7 @@ TEST_CASE("moving: a large file uses every connection, each with its own range")
 }
 
 TEST_CASE("moving: a connection that is free asks for the next segment") {
-  Play play({file(100 * kMiB)});
+  SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   play.answer(play.all<StartTransfer>()[0]);
   play.step();
@@ -169,9 +169,9 @@ TEST_CASE("moving: a connection that is free asks for the next segment") {
 }
 
 TEST_CASE("moving: what a resumed file has is hashed and not asked for again") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.step();
-  play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
   play.step();
   play.scheduler.on_staged(0, first_bytes(6 * kMiB), play.now);
   play.step();
@@ -180,7 +180,7 @@ TEST_CASE("moving: what a resumed file has is hashed and not asked for again") {
 }
 
 TEST_CASE("moving: a resumed file that is whole is verified without a request") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.to_moving(0, first_bytes(100));
   CHECK_FALSE(play.has<StartTransfer>());
   play.hashed(0, 'a');
@@ -189,14 +189,14 @@ TEST_CASE("moving: a resumed file that is whole is verified without a request") 
 }
 
 TEST_CASE("moving: an empty file is verified without a request") {
-  Play play({file(0)});
+  SchedulerHarness play({file(0)});
   play.to_moving(0);
   CHECK_FALSE(play.has<StartTransfer>());
   CHECK(play.one<HashTo>().watermark == 0);
 }
 
 TEST_CASE("moving: a redirect is followed with the same range, and the token stays at the hub") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const StartTransfer asked = play.all<StartTransfer>()[1];
   SECTION("to a payload host without it") {
@@ -207,18 +207,18 @@ TEST_CASE("moving: a redirect is followed with the same range, and the token sta
     CHECK(hop.range == asked.range);
     CHECK(hop.url.text == "https://cdn.example/x?Signature=1");
     CHECK_FALSE(hop.with_token);
-    CHECK_FALSE(play.scheduler.payload_asked(hop.id).asked.of_hub);
+    CHECK_FALSE(play.scheduler.payload_request(hop.id).asked.of_hub);
   }
   SECTION("to the hub itself with it") {
     play.end(asked.id, redirect("https://hub.example/api/resolve-cache/x"));
     play.step();
     CHECK(play.one<StartTransfer>().with_token);
-    CHECK(play.scheduler.payload_asked(asked.id).asked.of_hub);
+    CHECK(play.scheduler.payload_request(asked.id).asked.of_hub);
   }
 }
 
 TEST_CASE("moving: the token comes back with a redirect back to the hub, and the sixth redirect is refused") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.to_moving(0);
   const TransferId id = play.one<StartTransfer>().id;
   for (const bool home : {false, true, false, true, true}) {
@@ -234,13 +234,13 @@ TEST_CASE("moving: the token comes back with a redirect back to the hub, and the
 TEST_CASE("moving: without a token none is sent") {
   auto anonymous = settings();
   anonymous.endpoints.front().token = TokenUse::none;
-  Play play({file(100)}, anonymous);
+  SchedulerHarness play({file(100)}, anonymous);
   play.to_moving(0);
   CHECK_FALSE(play.one<StartTransfer>().with_token);
 }
 
 TEST_CASE("moving: the hash follows the watermark in steps of a MiB") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const TransferId id = play.all<StartTransfer>()[0].id;
   play.scheduler.on_bytes(id, {0, kMiB - 1});
@@ -252,10 +252,10 @@ TEST_CASE("moving: the hash follows the watermark in steps of a MiB") {
 }
 
 TEST_CASE("moving: the hash is not sent to the end before the transfers have ended") {
-  Play play({file(2 * kMiB)});
+  SchedulerHarness play({file(2 * kMiB)});
   play.to_moving(0);
   const StartTransfer transfer = play.one<StartTransfer>();
-  const ResponseHead late = right_head(play.scheduler.payload_asked(transfer.id));
+  const ResponseHead late = right_head(play.scheduler.payload_request(transfer.id));
   play.bytes(transfer.id);
   play.step();
   CHECK_FALSE(play.has<HashTo>());
@@ -265,7 +265,7 @@ TEST_CASE("moving: the hash is not sent to the end before the transfers have end
 }
 
 TEST_CASE("moving: what came is recorded within a second") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   play.scheduler.on_bytes(play.all<StartTransfer>()[0].id, {0, 10});
   play.step();
@@ -278,7 +278,7 @@ TEST_CASE("moving: what came is recorded within a second") {
 }
 
 TEST_CASE("moving: all bytes on disk go to the hash, and to the record if they are many") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
   for (const StartTransfer& transfer : transfers) play.answer(transfer);
@@ -288,31 +288,31 @@ TEST_CASE("moving: all bytes on disk go to the hash, and to the record if they a
 }
 
 TEST_CASE("moving: a transfer that has brought its bytes and not ended yet cannot undo the verifying") {
-  Play play({file(10 * kMiB)});
+  SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
   play.bytes(transfers[1].id);
-  const ResponseHead late = right_head(play.scheduler.payload_asked(transfers[1].id));
+  const ResponseHead late = right_head(play.scheduler.payload_request(transfers[1].id));
   play.answer(transfers[0]);
   play.step();
   play.hashed(0, 'a');
   CHECK(play.has<Publish>());
   SECTION("when it ends well") { play.end(transfers[1].id, late); }
   SECTION("when it ends with a fault") { play.fault(transfers[1].id); }
-  play.scheduler.on_published(0, PublishAnswer::done, play.now);
+  play.scheduler.on_published(0, PublishResult::done, play.now);
   play.step();
   CHECK(play.one<Finish>().outcome.status == FileStatus::fetched);
   CHECK(play.scheduler.retries() == 0);
 }
 
 TEST_CASE("verifying: equal digests are published, and then the file is fetched") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   play.to_verifying(0);
   CHECK_FALSE(play.has<Publish>());
   play.hashed(0, 'a');
   CHECK(play.has<Publish>());
   CHECK_FALSE(play.has<Finish>());
-  play.scheduler.on_published(0, PublishAnswer::done, play.now);
+  play.scheduler.on_published(0, PublishResult::done, play.now);
   play.step();
   const FileOutcome outcome = play.one<Finish>().outcome;
   CHECK(outcome.status == FileStatus::fetched);
@@ -324,7 +324,7 @@ TEST_CASE("verifying: equal digests are published, and then the file is fetched"
 }
 
 TEST_CASE("a query goes from waiting over moving to done") {
-  Play play({query()});
+  SchedulerHarness play({query()});
   play.step();
   const StartTransfer transfer = play.one<StartTransfer>();
   CHECK_FALSE(transfer.range);
@@ -336,7 +336,7 @@ TEST_CASE("a query goes from waiting over moving to done") {
 }
 
 TEST_CASE("a query is redirected and tried again like a file") {
-  Play play({query()});
+  SchedulerHarness play({query()});
   play.step();
   const TransferId id = play.one<StartTransfer>().id;
   play.end(id, redirect("https://hub.example/api/new-name"));
@@ -348,19 +348,19 @@ TEST_CASE("a query is redirected and tried again like a file") {
 }
 
 TEST_CASE("those who watch are told what a file is at") {
-  Play play({file(100)});
+  SchedulerHarness play({file(100)});
   const auto only = [&] {
-    const auto files = play.scheduler.at_work(play.now);
+    const auto files = play.scheduler.active_files(play.now);
     REQUIRE(files.size() == 1);
     return files.front();
   };
-  CHECK(play.scheduler.at_work(play.now).empty());
+  CHECK(play.scheduler.active_files(play.now).empty());
   play.to_locking();
   CHECK(only().activity == Activity::waiting);
-  play.scheduler.on_lock(0, LockAnswer::held, "somebody", play.now);
+  play.scheduler.on_lock(0, LockResult::held, "somebody", play.now);
   CHECK(only().activity == Activity::elsewhere);
   play.step(seconds(1));
-  play.scheduler.on_lock(0, LockAnswer::acquired, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
   play.staged(0, first_bytes(40));
   CHECK(only().activity == Activity::fetching);
   CHECK(only().done == 40);
@@ -374,6 +374,6 @@ TEST_CASE("those who watch are told what a file is at") {
   CHECK(only().done == 100);
   play.step();
   play.hashed(0, 'a');
-  play.scheduler.on_published(0, PublishAnswer::done, play.now);
-  CHECK(play.scheduler.at_work(play.now).empty());
+  play.scheduler.on_published(0, PublishResult::done, play.now);
+  CHECK(play.scheduler.active_files(play.now).empty());
 }

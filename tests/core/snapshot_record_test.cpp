@@ -86,21 +86,21 @@ const std::string kSha256Text = "\"" + std::string(64, 'b') + "\"";
 
 }  // namespace
 
-TEST_CASE("the tree listing is byte for byte what Python writes") { CHECK(tree_text(sample_listing()) == kSampleTree); }
+TEST_CASE("the tree listing is byte for byte what Python writes") { CHECK(serialize_tree(sample_listing()) == kSampleTree); }
 
 TEST_CASE("the tree listing of an empty commit is what Python writes") {
-  CHECK(tree_text({}) == "{\n \"format_version\": 1,\n \"files\": {}\n}");
+  CHECK(serialize_tree({}) == "{\n \"format_version\": 1,\n \"files\": {}\n}");
 }
 
 TEST_CASE("there is no tree listing while the git id of a file is unknown") {
   RemoteFile file = lfs_file("model.bin", 5, 'a');
   file.oid.reset();
-  CHECK_FALSE(tree_text({plain_file("config.json", 2, '1'), file}));
+  CHECK_FALSE(serialize_tree({plain_file("config.json", 2, '1'), file}));
 }
 
 TEST_CASE("a masked or odd Xet hash is not written into the tree listing") {
   const std::string hash = GENERATE(as<std::string>{}, "", "x", std::string(64, '*'), std::string(64, 'B'));
-  const auto text = tree_text({with_xet(lfs_file("model.bin", 5, 'a'), hash)});
+  const auto text = serialize_tree({with_xet(lfs_file("model.bin", 5, 'a'), hash)});
   REQUIRE(text);
   CHECK(text->find("xet_hash") == std::string::npos);
 }
@@ -153,30 +153,30 @@ TEST_CASE("a tree listing cut anywhere is as good as none") {
 }
 
 TEST_CASE("a record is read back") {
-  Record record{sample_listing(), {}};
+  SnapshotRecord record{sample_listing(), {}};
   record.blobs.emplace(sha256('a'), VerifiedBlob{1048576, 1'700'000'000'123'456'789, sha256('a')});
   record.blobs.emplace(git_sha1('1'), VerifiedBlob{2, -1, sha256('e')});
-  const auto back = parse_record(record_text(record));
+  const auto back = parse_record(serialize_record(record));
   REQUIRE(back);
   CHECK(back->blobs == record.blobs);
   CHECK(back->listing.size() == record.listing.size());
-  CHECK(record_text(*back) == record_text(record));
+  CHECK(serialize_record(*back) == serialize_record(record));
 }
 
 TEST_CASE("a record without a listing is read back without one") {
-  Record record;
+  SnapshotRecord record;
   record.blobs.emplace(sha256('a'), VerifiedBlob{1, 2, sha256('a')});
-  const auto back = parse_record(record_text(record));
+  const auto back = parse_record(serialize_record(record));
   REQUIRE(back);
   CHECK(back->listing.empty());
   CHECK(back->blobs == record.blobs);
 }
 
 TEST_CASE("a record leaves its listing out when a git id is unknown, and keeps its blobs") {
-  Record record{{lfs_file("model.bin", 5, 'a')}, {}};
+  SnapshotRecord record{{lfs_file("model.bin", 5, 'a')}, {}};
   record.listing.front().oid.reset();
   record.blobs.emplace(sha256('a'), VerifiedBlob{5, 2, sha256('a')});
-  const auto back = parse_record(record_text(record));
+  const auto back = parse_record(serialize_record(record));
   REQUIRE(back);
   CHECK(back->listing.empty());
   CHECK(back->blobs == record.blobs);
@@ -200,9 +200,9 @@ TEST_CASE("a record that is not as it should be is as good as none") {
 }
 
 TEST_CASE("a record cut anywhere is as good as none") {
-  Record record{{plain_file("config.json", 2, '1')}, {}};
+  SnapshotRecord record{{plain_file("config.json", 2, '1')}, {}};
   record.blobs.emplace(sha256('a'), VerifiedBlob{5, 2, sha256('a')});
-  const std::string whole = record_text(record);
+  const std::string whole = serialize_record(record);
   for (std::size_t length = 0; length + 1 < whole.size(); ++length)  // the last byte is the line end
     if (parse_record(std::string_view(whole).substr(0, length))) FAIL("accepted when cut at " << length);
   SUCCEED();

@@ -14,12 +14,12 @@ const TimePoint kBegin = TimePoint() + std::chrono::hours(1);
 }  // namespace
 
 TEST_CASE("before the connection stands nothing is due") {
-  const Pace pace(seconds(60));
+  const StallDetector pace(seconds(60));
   CHECK(pace.due() == TimePoint::max());
 }
 
 TEST_CASE("silence is due a stall after the last byte, or after the connection") {
-  Pace pace(seconds(60));
+  StallDetector pace(seconds(60));
   pace.begin(kBegin);
   CHECK(pace.due() == kBegin + seconds(60));
   pace.moved(1'000'000, kBegin + seconds(59));
@@ -28,14 +28,14 @@ TEST_CASE("silence is due a stall after the last byte, or after the connection")
 }
 
 TEST_CASE("an answer that takes long to begin and then comes is no drip") {
-  Pace pace(seconds(60));
+  StallDetector pace(seconds(60));
   pace.begin(kBegin);
   pace.moved(10, kBegin + seconds(59));
   CHECK(pace.due() == kBegin + seconds(119));
 }
 
 TEST_CASE("a byte a minute is due a stall after its first") {
-  Pace pace(seconds(60));
+  StallDetector pace(seconds(60));
   pace.begin(kBegin);
   pace.moved(1, kBegin + seconds(5));
   pace.moved(1, kBegin + seconds(50));
@@ -44,7 +44,7 @@ TEST_CASE("a byte a minute is due a stall after its first") {
 }
 
 TEST_CASE("a fast beginning is no credit for a drip") {
-  Pace pace(seconds(60));
+  StallDetector pace(seconds(60));
   pace.begin(kBegin);
   for (int i = 0; i < 1000; ++i) pace.moved(100'000, kBegin + milliseconds(i));
   TimePoint now = kBegin + seconds(1);
@@ -53,7 +53,7 @@ TEST_CASE("a fast beginning is no credit for a drip") {
 }
 
 TEST_CASE("while it is held nothing is due, and afterwards it counts anew") {
-  Pace pace(seconds(60));
+  StallDetector pace(seconds(60));
   pace.begin(kBegin);
   pace.moved(1, kBegin + seconds(5));
   pace.hold();
@@ -66,7 +66,7 @@ TEST_CASE("while it is held nothing is due, and afterwards it counts anew") {
 
 TEST_CASE("the floor is 64 bytes a second") {
   const auto [rate, ends] = GENERATE(table<int, bool>({{55, true}, {65, false}}));
-  Pace pace(seconds(10));
+  StallDetector pace(seconds(10));
   pace.begin(kBegin);
   TimePoint now = kBegin;
   while (pace.due() > now && now < kBegin + seconds(100)) pace.moved(rate, now += seconds(1));

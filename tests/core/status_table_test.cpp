@@ -14,19 +14,19 @@ enum class Question { query, payload_at_hub, payload_elsewhere };
 
 constexpr std::int64_t kSize = 1000;
 
-Asked asked_of(Question question, bool with_token) {
+RequestContext asked_of(Question question, bool with_token) {
   return {.object = "org/name",
           .repo = "org/name",
           .of_hub = question != Question::payload_elsewhere,
           .with_token = with_token};
 }
 
-Answer answer_to(Question question, int status, bool with_token) {
+ResponseVerdict answer_to(Question question, int status, bool with_token) {
   ResponseHead head;
   head.status = status;
-  const Asked asked = asked_of(question, with_token);
-  if (question == Question::query) return judge_query(head, asked);
-  return judge_payload(head, {.asked = asked, .range = ByteRange{0, 10}, .size = kSize, .html = false, .blob = {}});
+  const RequestContext asked = asked_of(question, with_token);
+  if (question == Question::query) return check_api_response(head, asked);
+  return check_payload_response(head, {.asked = asked, .range = ByteRange{0, 10}, .size = kSize, .html = false, .blob = {}});
 }
 
 std::string word(Disposition disposition) {
@@ -38,14 +38,14 @@ std::string word(Disposition disposition) {
   return "?";
 }
 
-std::string word(const Answer& answer) {
+std::string word(const ResponseVerdict& answer) {
   switch (answer.kind) {
-    case AnswerKind::body: return "bytes";
-    case AnswerKind::redirect: return "follow";
-    case AnswerKind::signature_spent: return "ask the hub again";
-    case AnswerKind::range_ignored: return "whole file";
-    case AnswerKind::restart: return "restart, once";
-    case AnswerKind::failed:
+    case VerdictKind::body: return "bytes";
+    case VerdictKind::redirect: return "follow";
+    case VerdictKind::signature_spent: return "ask the hub again";
+    case VerdictKind::range_ignored: return "whole file";
+    case VerdictKind::restart: return "restart, once";
+    case VerdictKind::failed:
       return fmt::format("{}, {}", name(answer.error.kind), word(disposition(answer.error.kind)));
   }
   return "?";

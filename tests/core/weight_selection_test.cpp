@@ -18,14 +18,14 @@ std::vector<RepoPath> paths(const Names& names) {
   return all;
 }
 
-Indexes naming(const std::string& index, const Names& shards) {
-  Indexes indexes;
+ShardIndexes naming(const std::string& index, const Names& shards) {
+  ShardIndexes indexes;
   for (const std::string& shard : shards) indexes[path(index)].insert(path(shard));
   return indexes;
 }
 
-Names chosen(const Names& all, const std::string& variant = "fp32", const Indexes& indexes = {}) {
-  const auto ruled = apply_general_rule(paths(all), variant, indexes, "org/name");
+Names chosen(const Names& all, const std::string& variant = "fp32", const ShardIndexes& indexes = {}) {
+  const auto ruled = select_weights(paths(all), variant, indexes, "org/name");
   if (!ruled) return {"error: " + ruled.error().message};
   Names names;
   for (const RepoPath& one : ruled->files) names.push_back(one.text());
@@ -33,13 +33,13 @@ Names chosen(const Names& all, const std::string& variant = "fp32", const Indexe
 }
 
 Names deciding(const Names& all) {
-  const auto ruled = apply_general_rule(paths(all), "fp32", {}, "org/name");
+  const auto ruled = select_weights(paths(all), "fp32", {}, "org/name");
   Names names;
   for (const RepoPath& one : ruled->indexes) names.push_back(one.text());
   return names;
 }
 
-std::string variant_of(const Names& all, const std::string& wanted) { return found_variant(paths(all), wanted); }
+std::string variant_of(const Names& all, const std::string& wanted) { return available_variant(paths(all), wanted); }
 
 ResolvedSnapshot snapshot(const Names& files, const Names& all) {
   ResolvedSnapshot made{spec("m", "org/name"), commit('c'), {}, {}};
@@ -255,7 +255,7 @@ TEST_CASE("half of an OpenVINO model is an error that names the other") {
 
 TEST_CASE("an index is read as the shards beside it") {
   const auto shards =
-      parse_index(R"({"metadata":{"total_size":1},"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors",
+      parse_shard_index(R"({"metadata":{"total_size":1},"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors",
                       "c":"m-1.safetensors"}})",
                   path("unet/m.safetensors.index.json"), "org/name");
   REQUIRE(shards);
@@ -267,7 +267,7 @@ TEST_CASE("what is no index is refused with its name") {
       GENERATE("", "[]", "{}", R"({"weight_map":{}})", R"({"weight_map":[1]})", R"({"weight_map":{"a":{"b":"c"}}})",
                R"({"weight_map":{"a":"../../x"}})", R"({"weight_map":{"a":7}})", R"({"weight_map":"x"})");
   INFO(text);
-  const auto shards = parse_index(text, path("m.safetensors.index.json"), "org/name");
+  const auto shards = parse_shard_index(text, path("m.safetensors.index.json"), "org/name");
   REQUIRE_FALSE(shards);
   CHECK(shards.error().kind == ErrorKind::protocol);
   CHECK(shards.error().message.starts_with("org/name m.safetensors.index.json: "));

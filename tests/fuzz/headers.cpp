@@ -30,21 +30,21 @@ ResponseHead read_head(Lines& lines, const Url& from) {
   return head;
 }
 
-void check_answer(const Answer& answer, const ResponseHead& head) {
-  const bool redirected = answer.kind == AnswerKind::redirect;
+void check_answer(const ResponseVerdict& answer, const ResponseHead& head) {
+  const bool redirected = answer.kind == VerdictKind::redirect;
   require(!redirected || is_redirect(head.status), "only a redirect is one");
-  require(answer.kind != AnswerKind::body || head.status == 200 || head.status == 206, "only a success is a body");
-  require(answer.kind != AnswerKind::body || head.content_encoding.empty() || head.content_encoding == "identity",
+  require(answer.kind != VerdictKind::body || head.status == 200 || head.status == 206, "only a success is a body");
+  require(answer.kind != VerdictKind::body || head.content_encoding.empty() || head.content_encoding == "identity",
           "no body is taken in an encoding");
-  const bool needs_reason = answer.kind == AnswerKind::failed || answer.kind == AnswerKind::restart ||
-                            answer.kind == AnswerKind::signature_spent;
+  const bool needs_reason = answer.kind == VerdictKind::failed || answer.kind == VerdictKind::restart ||
+                            answer.kind == VerdictKind::signature_spent;
   if (needs_reason) check_message(answer.error);
 }
 
-void check_payload(const ResponseHead& head, const PayloadAsked& asked) {
-  const Answer answer = judge_payload(head, asked);
+void check_payload(const ResponseHead& head, const PayloadRequest& asked) {
+  const ResponseVerdict answer = check_payload_response(head, asked);
   check_answer(answer, head);
-  if (answer.kind != AnswerKind::body) return;
+  if (answer.kind != VerdictKind::body) return;
   require(!asked.range || (head.status == 206 && parse_content_range(head.content_range)->range == *asked.range),
           "bytes are taken only for the range that was asked for");
   require(!head.content_length || *head.content_length == (asked.range ? asked.range->size() : asked.size),
@@ -85,18 +85,18 @@ void headers(std::string_view input) {
   Lines lines(input);
   const Url from = parse_url(lines.next()).value_or(*parse_url("https://hub.example"));
   const ResponseHead head = read_head(lines, from);
-  const std::int64_t size = std::clamp<std::int64_t>(number(lines.next()).value_or(1000), 1, kLargestFile);
+  const std::int64_t size = std::clamp<std::int64_t>(number(lines.next()).value_or(1000), 1, kMaxFileSize);
   const auto blob = Digest::parse(lines.next());
   for (const bool of_hub : {true, false})
     for (const bool ranged : {true, false}) {
-      PayloadAsked asked{.asked = {.object = "org/name a", .repo = "org/name", .of_hub = of_hub, .with_token = ranged},
+      PayloadRequest asked{.asked = {.object = "org/name a", .repo = "org/name", .of_hub = of_hub, .with_token = ranged},
                          .range = {},
                          .size = size,
                          .blob = blob ? std::optional(*blob) : std::nullopt,
                          .locked = ranged};
       if (ranged) asked.range = ByteRange{size / 3, size};
       check_payload(head, asked);
-      check_answer(judge_query(head, asked.asked), head);
+      check_answer(check_api_response(head, asked.asked), head);
     }
   check_follow(head, from);
   check_content_range(head.content_range);

@@ -40,14 +40,14 @@ void check_listing_of(Result<Listing> found) {
   for (const RepoPath& path : listing.masked) check_path(path);
   if (Status checked = check_listing(listing, "org/name"); !checked) return check_message(checked.error());
   check_files(listing.files);
-  check_selection(listing, wanting({.include = {}, .exclude = {}, .general_rule = true}));
+  check_selection(listing, wanting({.include = {}, .exclude = {}, .select_weights_automatically = true}));
   check_selection(listing, wanting({.include = {"*"}, .exclude = {}}));
   check_selection(listing, wanting({.include = {"*.json", "*[0-9]*"}, .exclude = {"onnx/"}}));
-  const auto tree = tree_text(listing.files);
+  const auto tree = serialize_tree(listing.files);
   require(tree.has_value(), "a listing of the hub can be written");
   const auto back = parse_tree(*tree);
   require(back && same_files(*back, listing.files), "a listing that was written is read again");
-  const auto remembered = parse_record(record_text({.listing = listing.files, .blobs = {}}));
+  const auto remembered = parse_record(serialize_record({.listing = listing.files, .blobs = {}}));
   require(remembered && same_files(remembered->listing, listing.files), "a listing is remembered");
 }
 
@@ -59,7 +59,7 @@ void hub_json(std::string_view input) {
     require(is_lower_hex(commit->hex(), 40), "a commit has 40 hex digits");
   else
     check_message(commit.error());
-  const auto shards = parse_index(input, *RepoPath::parse("unet/m.safetensors.index.json"), "org/name");
+  const auto shards = parse_shard_index(input, *RepoPath::parse("unet/m.safetensors.index.json"), "org/name");
   if (!shards) check_message(shards.error());
   for (const RepoPath& shard : shards ? *shards : std::set<RepoPath>()) check_path(shard);
   check_listing_of(parse_tree_page(input, "org/name"));

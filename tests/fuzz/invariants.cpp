@@ -23,7 +23,7 @@ std::optional<std::int64_t> number(std::string_view text) {
 void check_message(const Error& error) {
   require(!error.message.empty(), "an error says why");
   require(error.message.size() <= 2'000, "a message is not endless");
-  require(printable(error.message) == error.message, "a message is printable");
+  require(sanitize(error.message) == error.message, "a message is printable");
 }
 
 void check_path(const RepoPath& path) {
@@ -46,7 +46,7 @@ void check_files(const std::vector<RemoteFile>& files) {
   for (std::size_t i = 0; i < files.size(); ++i) {
     const RemoteFile& file = files[i];
     check_path(file.path);
-    require(file.size >= 0 && file.size <= kLargestFile, "a size is possible");
+    require(file.size >= 0 && file.size <= kMaxFileSize, "a size is possible");
     require(!file.oid || file.oid->kind() == DigestKind::git_sha1, "an oid is a git id");
     require(file.blob.kind() == DigestKind::sha256 || !file.oid || file.blob == *file.oid, "a plain file is its oid");
     if (i == 0) continue;

@@ -16,7 +16,7 @@ void check_spec(const ModelSpec& spec) {
   std::vector<RemoteFile> files = locked_files(spec);
   for (const RemoteFile& file : files) {
     check_path(file.path);
-    require(file.locked && file.size >= 0 && file.size <= kLargestFile, "a lock has possible sizes");
+    require(file.locked && file.size >= 0 && file.size <= kMaxFileSize, "a lock has possible sizes");
   }
   // The files of a lock fit the lock.
   if (Status locked = apply_lock(files, spec); !locked) check_message(locked.error());
@@ -40,7 +40,7 @@ void manifest(std::string_view input) {
     const auto specs = select_models(*found, {}, std::string(variant));
     if (!specs) continue;  // a key may be of any length, and is named
     for (const ModelSpec& spec : *specs) check_spec(spec);
-    static_cast<void>(check_refs(*specs).has_value());
+    static_cast<void>(check_ref_conflicts(*specs).has_value());
   }
 }
 

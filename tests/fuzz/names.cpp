@@ -41,10 +41,10 @@ void check_free_model(const std::string& text) {
 }
 
 void check_text(std::string_view text) {
-  require(is_utf8(printable(text)) && printable(printable(text)) == printable(text), "what is printable stays so");
-  require(shown(text, 20).size() <= 20 + 3, "what is shown is short");
-  require(is_utf8(shown(text, 20)), "what is shown is UTF-8");
-  require(!is_utf8(text) || printable(text).size() <= text.size(), "printing adds nothing");
+  require(is_utf8(sanitize(text)) && sanitize(sanitize(text)) == sanitize(text), "what is printable stays so");
+  require(truncated(text, 20).size() <= 20 + 3, "what is shown is short");
+  require(is_utf8(truncated(text, 20)), "what is shown is UTF-8");
+  require(!is_utf8(text) || sanitize(text).size() <= text.size(), "printing adds nothing");
 }
 
 }  // namespace

@@ -19,12 +19,12 @@ void resume(std::string_view input) {
   require(found->size >= 0 || found->have.empty(), "there are bytes only of a file");
   require(!found->have.gap(0, found->size) || found->have.total() < found->size, "a gap is missing");
   require(found->have.total() <= std::max<std::int64_t>(0, found->size), "there are no more bytes than the file has");
-  const std::string text = resume_text(*found);
+  const std::string text = serialize_resume(*found);
   const auto back = parse_resume(text);
   require(back && back->owner == found->owner && back->writer == found->writer && back->file == found->file &&
               back->beat == found->beat && back->size == found->size && back->have == found->have,
           "a resume record is read again");
-  require(resume_text(*back) == text, "a resume record is written alike twice");
+  require(serialize_resume(*back) == text, "a resume record is written alike twice");
 }
 
 }  // namespace model_prep::fuzz

@@ -65,13 +65,13 @@ struct Filled {
   fs::path repo = folder / "hub/models--org--name";
 
   Filled() {
-    static_cast<void>(cache.make_repo(kRepo));
+    static_cast<void>(cache.create_repo_dirs(kRepo));
     write_all(blob("{}"), "{}");
     write_all(blob("text"), "text");
   }
   fs::path blob(const std::string& content) const { return repo / "blobs" / git_sha1_of(content).hex(); }
   fs::path ref() const { return repo / "refs/main"; }
-  SnapshotView look(const ResolvedSnapshot& at) const { return cache.look(at, cache.record(kRepo, kCommit)); }
+  SnapshotView inspect(const ResolvedSnapshot& at) const { return cache.inspect(at, cache.record(kRepo, kCommit)); }
   fs::path link() const { return repo / "snapshots" / kCommit.hex() / "d/b.txt"; }
 };
 
@@ -80,8 +80,8 @@ struct Filled {
 TEST_CASE("a new repository has everything that other tools want to see") {
   const TemporaryFolder folder;
   const Cache cache((folder / "hub").string(), {});
-  REQUIRE(cache.make_repo(kRepo));
-  REQUIRE(cache.make_repo(kRepo));
+  REQUIRE(cache.create_repo_dirs(kRepo));
+  REQUIRE(cache.create_repo_dirs(kRepo));
   CHECK(fs::is_directory(folder / "hub/models--org--name/snapshots"));
   CHECK(fs::is_directory(folder / "hub/models--org--name/blobs"));
   CHECK(fs::is_empty(folder / "hub/.locks/models--org--name"));
@@ -98,7 +98,7 @@ TEST_CASE("a snapshot is published with links, record and refs, and looks satisf
   CHECK(read_all(filled.repo / "refs" / kCommit.hex()) == kCommit.hex());
   CHECK(fs::read_symlink(filled.link()) == "../../../blobs/" + git_sha1_of("text").hex());
   CHECK(read_all(filled.link()) == "text");
-  CHECK(filled.look(snapshot()).satisfied());
+  CHECK(filled.inspect(snapshot()).satisfied());
   CHECK_FALSE(fs::exists(filled.repo / "trees"));
 }
 
@@ -150,9 +150,9 @@ TEST_CASE("the listing is written for a whole commit only") {
   const Filled filled;
   ResolvedSnapshot whole = snapshot();
   whole.spec.whole_commit = true;
-  CHECK_FALSE(filled.look(whole).tree_right);
+  CHECK_FALSE(filled.inspect(whole).tree_correct);
   REQUIRE(filled.cache.publish(whole, digests()).has_value());
-  CHECK(filled.look(whole).satisfied());
+  CHECK(filled.inspect(whole).satisfied());
   const auto tree = filled.cache.tree(kRepo, kCommit);
   REQUIRE(tree.has_value());
   CHECK(tree->size() == 2);
@@ -160,7 +160,7 @@ TEST_CASE("the listing is written for a whole commit only") {
 
 TEST_CASE("a blob without a record is there but not trusted") {
   const Filled filled;
-  const SnapshotView view = filled.look(snapshot());
+  const SnapshotView view = filled.inspect(snapshot());
   CHECK(view.files.at(0).state == BlobState::unverified);
   CHECK_FALSE(view.satisfied());
 }
@@ -170,7 +170,7 @@ TEST_CASE("a recorded blob is trusted as long as its size and time are the same"
   REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
   fs::last_write_time(filled.blob("{}"), fs::file_time_type::clock::now() - std::chrono::hours(1));
   write_all(filled.blob("text"), "tex");
-  const SnapshotView view = filled.look(snapshot());
+  const SnapshotView view = filled.inspect(snapshot());
   CHECK(view.files.at(0).state == BlobState::unverified);
   CHECK(view.files.at(1).state == BlobState::missing);
 }
@@ -180,7 +180,7 @@ TEST_CASE("a ref with a newline, another commit or nothing in it is not right") 
   REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
   const std::string content = GENERATE(kCommit.hex() + "\n", std::string(40, 'b'), std::string());
   write_all(filled.ref(), content);
-  CHECK_FALSE(filled.look(snapshot()).refs_right);
+  CHECK_FALSE(filled.inspect(snapshot()).refs_correct);
 }
 
 TEST_CASE("probing leaves nothing but folders, and tells a file in the way") {
@@ -196,7 +196,7 @@ TEST_CASE("a real folder in an older place is adopted by a relative link") {
   const TemporaryFolder folder;
   write_all(folder / "models--org--name/refs/main", kCommit.hex());
   Cache cache((folder / "hub").string(), {folder.path().string()});
-  cache.adopt(kRepo, Cache::Writing::allowed);
+  cache.adopt_existing(kRepo, Cache::Writing::allowed);
   CHECK(fs::read_symlink(folder / "hub/models--org--name") == "../models--org--name");
   CHECK(cache.ref(kRepo, "main") == kCommit);
 }
@@ -205,7 +205,7 @@ TEST_CASE("without writing a real folder in an older place is used where it is")
   const TemporaryFolder folder;
   write_all(folder / "models--org--name/refs/main", kCommit.hex());
   Cache cache((folder / "hub").string(), {folder.path().string()});
-  cache.adopt(kRepo, Cache::Writing::forbidden);
+  cache.adopt_existing(kRepo, Cache::Writing::forbidden);
   CHECK_FALSE(fs::exists(folder / "hub"));
   CHECK(cache.layout(kRepo).root() == folder.path().string());
   CHECK(cache.ref(kRepo, "main") == kCommit);
@@ -214,10 +214,10 @@ TEST_CASE("without writing a real folder in an older place is used where it is")
 TEST_CASE("older places get relative links, also where a wrong one is") {
   const TemporaryFolder folder;
   const Cache cache((folder / "hub").string(), {folder.path().string(), (folder / "old").string()});
-  REQUIRE(cache.make_repo(kRepo));
+  REQUIRE(cache.create_repo_dirs(kRepo));
   fs::create_symlink("nowhere", folder / "models--org--name");
-  CHECK(cache.link_views(kRepo).empty());
-  CHECK(cache.link_views(kRepo).empty());
+  CHECK(cache.link_legacy_dirs(kRepo).empty());
+  CHECK(cache.link_legacy_dirs(kRepo).empty());
   CHECK(fs::read_symlink(folder / "models--org--name") == "hub/models--org--name");
   CHECK(fs::read_symlink(folder / "old/models--org--name") == "../hub/models--org--name");
 }
@@ -225,9 +225,9 @@ TEST_CASE("older places get relative links, also where a wrong one is") {
 TEST_CASE("a second real folder in an older place is told and left") {
   const TemporaryFolder folder;
   const Cache cache((folder / "hub").string(), {folder.path().string()});
-  REQUIRE(cache.make_repo(kRepo));
+  REQUIRE(cache.create_repo_dirs(kRepo));
   write_all(folder / "models--org--name/refs/main", "theirs");
-  CHECK(cache.link_views(kRepo).size() == 1);
+  CHECK(cache.link_legacy_dirs(kRepo).size() == 1);
   CHECK(read_all(folder / "models--org--name/refs/main") == "theirs");
 }
 

@@ -37,7 +37,7 @@ struct Shared {
   TemporaryFolder all;
   fs::path inside = all / "cache";
   fs::path outside = all / "outside";
-  Folder folder{inside.string()};
+  Directory folder{inside.string()};
 
   Shared() {
     fs::create_directories(inside / "real");
@@ -57,7 +57,7 @@ TEST_CASE("in a folder of somebody else's a file cannot be made, and the kind is
   ::chmod(folder.path().c_str(), 0555);
   const int answer = in_child([&] {
     if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) return 99;
-    const auto fd = Folder(folder.path()).open_file(folder / "new", O_WRONLY | O_CREAT);
+    const auto fd = Directory(folder.path()).open_file(folder / "new", O_WRONLY | O_CREAT);
     return !fd && fd.error().kind == ErrorKind::permission ? 0 : 1;
   });
   if (answer == 99) WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
@@ -66,21 +66,21 @@ TEST_CASE("in a folder of somebody else's a file cannot be made, and the kind is
 
 TEST_CASE("an atomic write replaces the content and leaves nothing else") {
   const TemporaryFolder folder;
-  REQUIRE(Folder(folder.path()).write_atomically(folder / "file", "old", folder.path()));
-  REQUIRE(Folder(folder.path()).write_atomically(folder / "file", "new", folder.path()));
+  REQUIRE(Directory(folder.path()).write_atomically(folder / "file", "old", folder.path()));
+  REQUIRE(Directory(folder.path()).write_atomically(folder / "file", "new", folder.path()));
   CHECK(read_all(folder / "file") == "new");
   CHECK(entries_in(folder.path()) == 1);
 }
 
 TEST_CASE("an atomic write that fails leaves the old content and no temporary file") {
   const TemporaryFolder folder;
-  REQUIRE(Folder(folder.path()).write_atomically(folder / "file", "old", folder.path()));
+  REQUIRE(Directory(folder.path()).write_atomically(folder / "file", "old", folder.path()));
   const int answer = in_child([&] {
     std::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit = {1000, 1000};
     ::setrlimit(RLIMIT_FSIZE, &limit);
     const Status written =
-        Folder(folder.path()).write_atomically(folder / "file", std::string(5000, 'x'), folder.path());
+        Directory(folder.path()).write_atomically(folder / "file", std::string(5000, 'x'), folder.path());
     return !written && written.error().kind == ErrorKind::disk_full ? 0 : 1;
   });
   CHECK(answer == 0);
@@ -91,43 +91,43 @@ TEST_CASE("an atomic write that fails leaves the old content and no temporary fi
 TEST_CASE("an atomic write over a folder fails and leaves no temporary file") {
   const TemporaryFolder folder;
   fs::create_directories(folder / "taken/inside");
-  CHECK_FALSE(Folder(folder.path()).write_atomically(folder / "taken", "text", folder.path()).has_value());
+  CHECK_FALSE(Directory(folder.path()).write_atomically(folder / "taken", "text", folder.path()).has_value());
   CHECK(entries_in(folder.path()) == 1);
 }
 
 TEST_CASE("a link is made, replaced, and put in a file's place") {
   const TemporaryFolder folder;
-  REQUIRE(Folder(folder.path()).link_atomically(folder / "link", "first", folder.path()));
-  REQUIRE(Folder(folder.path()).link_atomically(folder / "link", "second", folder.path()));
-  CHECK(link_text(folder / "link") == "second");
-  REQUIRE(Folder(folder.path()).write_atomically(folder / "file", "text", folder.path()));
-  REQUIRE(Folder(folder.path()).link_atomically(folder / "file", "third", folder.path()));
-  CHECK(link_text(folder / "file") == "third");
+  REQUIRE(Directory(folder.path()).link_atomically(folder / "link", "first", folder.path()));
+  REQUIRE(Directory(folder.path()).link_atomically(folder / "link", "second", folder.path()));
+  CHECK(read_link(folder / "link") == "second");
+  REQUIRE(Directory(folder.path()).write_atomically(folder / "file", "text", folder.path()));
+  REQUIRE(Directory(folder.path()).link_atomically(folder / "file", "third", folder.path()));
+  CHECK(read_link(folder / "file") == "third");
   CHECK(entries_in(folder.path()) == 2);
 }
 
 TEST_CASE("a link that cannot be made leaves no temporary file") {
   const TemporaryFolder folder;
   fs::create_directories(folder / "taken/inside");
-  CHECK_FALSE(Folder(folder.path()).link_atomically(folder / "taken", "text", folder.path()).has_value());
+  CHECK_FALSE(Directory(folder.path()).link_atomically(folder / "taken", "text", folder.path()).has_value());
   CHECK(entries_in(folder.path()) == 1);
 }
 
 TEST_CASE("removing what is not there is no error") {
   const TemporaryFolder folder;
-  CHECK(Folder(folder.path()).remove(folder / "none").has_value());
+  CHECK(Directory(folder.path()).remove(folder / "none").has_value());
 }
 
 TEST_CASE("what lies behind a planted symlink is not written, made, renamed, removed or synced") {
   const Shared shared;
-  const Folder& folder = shared.folder;
+  const Directory& folder = shared.folder;
   const std::string planted = shared.inside / "planted";
   const std::string good = shared.inside / "real";
   REQUIRE(folder.write_atomically(good + "/file", "text", good));
   CHECK_FALSE(folder.open_file(planted + "/precious", O_RDWR).has_value());
   CHECK_FALSE(folder.open_file(planted + "/new", O_RDWR | O_CREAT).has_value());
-  CHECK_FALSE(folder.make_folders(planted + "/new").has_value());
-  CHECK_FALSE(folder.make_folders(planted + "/below/new").has_value());
+  CHECK_FALSE(folder.create_directories(planted + "/new").has_value());
+  CHECK_FALSE(folder.create_directories(planted + "/below/new").has_value());
   CHECK_FALSE(folder.rename(good + "/file", planted + "/precious").has_value());
   CHECK_FALSE(folder.rename(planted + "/precious", good + "/taken").has_value());
   CHECK_FALSE(folder.remove(planted + "/precious").has_value());
@@ -144,7 +144,7 @@ TEST_CASE("what lies behind a planted symlink is not written, made, renamed, rem
 
 TEST_CASE("a symlink in the way is named, and what to do about it") {
   const Shared shared;
-  const Status made = shared.folder.make_folders(shared.inside / "planted/new");
+  const Status made = shared.folder.create_directories(shared.inside / "planted/new");
   REQUIRE_FALSE(made.has_value());
   CHECK(made.error().kind == ErrorKind::permission);
   CHECK(made.error().message.find((shared.inside / "planted").string() + " is a symlink") == 0);
@@ -153,8 +153,8 @@ TEST_CASE("a symlink in the way is named, and what to do about it") {
 
 TEST_CASE("a symlink in a folder's place is not the folder") {
   const Shared shared;
-  CHECK_FALSE(shared.folder.make_folders(shared.inside / "planted").has_value());
-  CHECK_FALSE(Folder(shared.inside / "planted").open_file(shared.inside / "planted/new", O_RDWR | O_CREAT).has_value());
+  CHECK_FALSE(shared.folder.create_directories(shared.inside / "planted").has_value());
+  CHECK_FALSE(Directory(shared.inside / "planted").open_file(shared.inside / "planted/new", O_RDWR | O_CREAT).has_value());
   CHECK(shared.outside_untouched());
 }
 
@@ -175,9 +175,9 @@ TEST_CASE("a symlink at the end is not followed, but replaced or removed itself"
 
 TEST_CASE("the folder itself is made wherever its path leads") {
   const TemporaryFolder place;
-  const Folder folder((place / "a/b").string());
-  REQUIRE(folder.make_folders(place / "a/b/c/d"));
-  REQUIRE(folder.make_folders(place / "a/b/c/d"));
+  const Directory folder((place / "a/b").string());
+  REQUIRE(folder.create_directories(place / "a/b/c/d"));
+  REQUIRE(folder.create_directories(place / "a/b/c/d"));
   CHECK(fs::is_directory(place / "a/b/c/d"));
 }
 
@@ -208,8 +208,8 @@ TEST_CASE("folders and files have what the umask leaves, and the group of a setg
     ::umask(002);
     if (::chown(place.path().c_str(), static_cast<uid_t>(-1), 4242) != 0) return 99;
     ::chmod(place.path().c_str(), 02775);
-    const Folder folder(place.path());
-    if (!folder.make_folders(place / "a/b") || !folder.write_atomically(place / "a/b/file", "text", place / "a"))
+    const Directory folder(place.path());
+    if (!folder.create_directories(place / "a/b") || !folder.write_atomically(place / "a/b/file", "text", place / "a"))
       return 1;
     struct stat below {};
     struct stat file {};

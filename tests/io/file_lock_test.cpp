@@ -67,11 +67,11 @@ bool acquired(const Result<std::optional<FileLock>>& lock) { return lock.has_val
 TEST_CASE("a lock is held against another process until it is let go") {
   const TemporaryFolder folder;
   Holder other(folder / "lock");
-  const auto meanwhile = FileLock::try_acquire(Folder(folder.path()), folder / "lock");
+  const auto meanwhile = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
   REQUIRE(meanwhile.has_value());
   CHECK_FALSE(meanwhile->has_value());
   other.let_go();
-  CHECK(acquired(FileLock::try_acquire(Folder(folder.path()), folder / "lock")));
+  CHECK(acquired(FileLock::try_acquire(Directory(folder.path()), folder / "lock")));
 }
 
 TEST_CASE("our lock keeps another process out, and goes with its owner") {
@@ -83,7 +83,7 @@ TEST_CASE("our lock keeps another process out, and goes with its owner") {
     });
   };
   {
-    const auto lock = FileLock::try_acquire(Folder(folder.path()), folder / "lock");
+    const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
     REQUIRE(acquired(lock));
     CHECK(other_gets_it() == 0);
   }
@@ -95,7 +95,7 @@ TEST_CASE("a lock file that its holder unlinks, as some versions of filelock do,
   const TemporaryFolder folder;
   const Holder other(folder / "lock");
   fs::remove(folder / "lock");
-  const auto lock = FileLock::try_acquire(Folder(folder.path()), folder / "lock");
+  const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
   CHECK(acquired(lock));
   CHECK(fs::exists(folder / "lock"));
 }
@@ -108,20 +108,20 @@ TEST_CASE("locks are always of the file at the path, while another process unlin
   }
   int wrong = 0;
   for (int i = 0; i < 300; ++i) {
-    const auto lock = FileLock::try_acquire(Folder(folder.path()), folder / "lock");
+    const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
     wrong += lock.has_value() ? 0 : 1;
   }
   ::kill(remover, SIGKILL);
   ::waitpid(remover, nullptr, 0);
   CHECK(wrong == 0);
-  CHECK(acquired(FileLock::try_acquire(Folder(folder.path()), folder / "lock")));
+  CHECK(acquired(FileLock::try_acquire(Directory(folder.path()), folder / "lock")));
 }
 
 TEST_CASE("a lock file has mode 0664 whatever the umask") {
   const TemporaryFolder folder;
   const int mode = in_child([&] {
     ::umask(077);
-    const auto lock = FileLock::try_acquire(Folder(folder.path()), folder / "lock");
+    const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
     struct stat found {};
     ::stat((folder / "lock").c_str(), &found);
     return (found.st_mode & 0777U) == 0664U ? 0 : 1;
@@ -131,17 +131,17 @@ TEST_CASE("a lock file has mode 0664 whatever the umask") {
 
 TEST_CASE("a lock where no folder is, or through a symlink, is an error") {
   const TemporaryFolder folder;
-  CHECK_FALSE(FileLock::try_acquire(Folder(folder.path()), folder / "no/lock").has_value());
+  CHECK_FALSE(FileLock::try_acquire(Directory(folder.path()), folder / "no/lock").has_value());
   fs::create_symlink("elsewhere", folder / "link");
-  CHECK_FALSE(FileLock::try_acquire(Folder(folder.path()), folder / "link").has_value());
+  CHECK_FALSE(FileLock::try_acquire(Directory(folder.path()), folder / "link").has_value());
   CHECK_FALSE(fs::exists(folder / "elsewhere"));
 }
 
 TEST_CASE("a lock knows whether it keeps others out") {
   const TemporaryFolder folder;
-  const auto lock = FileLock::try_acquire(Folder(folder.path()), folder / "lock");
+  const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
   REQUIRE(acquired(lock));
-  CHECK((*lock)->excludes(Folder(folder.path()), folder / "lock"));
+  CHECK((*lock)->excludes(Directory(folder.path()), folder / "lock"));
 }
 
 TEST_CASE("another user's lock file that we may not write is locked all the same") {
@@ -151,7 +151,7 @@ TEST_CASE("another user's lock file that we may not write is locked all the same
   ::chmod((folder / "lock").c_str(), 0644);
   const int answer = in_child([&] {
     if (::geteuid() != 0 || ::setgid(65534) != 0 || ::setuid(65534) != 0) return 99;
-    return acquired(FileLock::try_acquire(Folder(folder.path()), folder / "lock")) ? 0 : 1;
+    return acquired(FileLock::try_acquire(Directory(folder.path()), folder / "lock")) ? 0 : 1;
   });
   if (answer == 99) WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
   CHECK((answer == 0 || answer == 99));
@@ -162,7 +162,7 @@ TEST_CASE("the mode of a file with a second name is left alone") {
   std::ofstream(folder / "precious") << "";
   ::chmod((folder / "precious").c_str(), 0600);
   fs::create_hard_link(folder / "precious", folder / "lock");
-  static_cast<void>(FileLock::try_acquire(Folder(folder.path()), folder / "lock"));
+  static_cast<void>(FileLock::try_acquire(Directory(folder.path()), folder / "lock"));
   CHECK(fs::status(folder / "precious").permissions() == (fs::perms::owner_read | fs::perms::owner_write));
 }
 

@@ -108,7 +108,7 @@ TEST_CASE("many files at once each get their own digest") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  std::map<HashTicket, Digest> wanted;
+  std::map<HashJobId, Digest> wanted;
   for (int i = 0; i < 50; ++i) {
     const std::string content(static_cast<std::size_t>(i) * 1000, static_cast<char>('a' + i % 26));
     const auto size = static_cast<std::int64_t>(content.size());
@@ -117,7 +117,7 @@ TEST_CASE("many files at once each get their own digest") {
     wanted.emplace(ticket, sha256_of(content));
     hasher.advance(ticket, size);
   }
-  std::map<HashTicket, Digest> found;
+  std::map<HashJobId, Digest> found;
   for (const HashEvent& event : waker.take(hasher, 50)) found.emplace(event.ticket, *event.sha256);
   CHECK(found == wanted);
 }
@@ -126,7 +126,7 @@ TEST_CASE("several threads hash several files, each file once") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); }, 4);
-  std::map<HashTicket, Digest> wanted;
+  std::map<HashJobId, Digest> wanted;
   for (int i = 0; i < 40; ++i) {
     const std::string content(static_cast<std::size_t>(i) * 100'003, static_cast<char>('a' + i % 26));
     const auto size = static_cast<std::int64_t>(content.size());
@@ -135,7 +135,7 @@ TEST_CASE("several threads hash several files, each file once") {
     wanted.emplace(ticket, git_sha1_of(content));
     hasher.advance(ticket, size);
   }
-  std::map<HashTicket, Digest> found;
+  std::map<HashJobId, Digest> found;
   for (const HashEvent& event : waker.take(hasher, 40)) found.emplace(event.ticket, *event.git_sha1);
   CHECK(found == wanted);
 }

@@ -86,15 +86,15 @@ TEST_CASE("bytes are written at their offset, whatever the order") {
 
 TEST_CASE("folders are made with all above them, and again without harm") {
   const TemporaryFolder folder;
-  REQUIRE(make_folders(folder / "a/b/c"));
-  CHECK(make_folders(folder / "a/b/c").has_value());
+  REQUIRE(model_prep::create_directories(folder / "a/b/c"));
+  CHECK(model_prep::create_directories(folder / "a/b/c").has_value());
   CHECK(fs::is_directory(folder / "a/b/c"));
 }
 
 TEST_CASE("a folder cannot be made where a file is") {
   const TemporaryFolder folder;
   write_text(folder / "file", "");
-  const Status made = make_folders(folder / "file/below");
+  const Status made = model_prep::create_directories(folder / "file/below");
   REQUIRE_FALSE(made.has_value());
   CHECK(made.error().kind == ErrorKind::io);
 }
@@ -104,11 +104,11 @@ TEST_CASE("facts follow a link, own facts do not, and a dangling link has only i
   write_text(folder / "file", "four");
   fs::create_symlink("file", folder / "link");
   fs::create_symlink("nowhere", folder / "dangling");
-  CHECK(facts(folder / "link")->size == 4);
-  CHECK_FALSE(facts(folder / "link")->is_link);
-  CHECK(own_facts(folder / "link")->is_link);
-  CHECK_FALSE(facts(folder / "dangling").has_value());
-  CHECK(own_facts(folder / "dangling").has_value());
+  CHECK(stat_path(folder / "link")->size == 4);
+  CHECK_FALSE(stat_path(folder / "link")->is_link);
+  CHECK(lstat_path(folder / "link")->is_link);
+  CHECK_FALSE(stat_path(folder / "dangling").has_value());
+  CHECK(lstat_path(folder / "dangling").has_value());
 }
 
 TEST_CASE("a file larger than allowed, a folder and nothing are not read") {
@@ -141,9 +141,9 @@ TEST_CASE("a relative path leads from one folder to the other") {
 }
 
 TEST_CASE("the parent of a path") {
-  CHECK(parent_of("/a/b") == "/a");
-  CHECK(parent_of("/a") == "/");
-  CHECK(parent_of("a") == ".");
+  CHECK(parent_path("/a/b") == "/a");
+  CHECK(parent_path("/a") == "/");
+  CHECK(parent_path("a") == ".");
 }
 
 TEST_CASE("a signal is read once, and the next one ends the process") {
@@ -152,7 +152,7 @@ TEST_CASE("a signal is read once, and the next one ends the process") {
     if (signals.read()) return 1;
     ::raise(SIGTERM);
     if (signals.read() != SIGTERM || signals.read()) return 2;
-    signals.end_at_next();
+    signals.exit_immediately_on_next_signal();
     ::raise(SIGINT);
     return 3;
   });
@@ -185,11 +185,11 @@ TEST_CASE("text is added to a file, which is made if there is none, through a li
 TEST_CASE("a file that is there is filled anew, and nothing else is touched or made") {
   const TemporaryFolder folder;
   std::ofstream(folder / "file") << "a longer text";
-  REQUIRE(fill_file_if_there(folder / "file", "short").has_value());
+  REQUIRE(overwrite_existing(folder / "file", "short").has_value());
   CHECK(read_all(folder / "file") == "short");
   fs::create_symlink("file", folder / "link");
   fs::create_directory(folder / "folder");
-  for (const char* name : {"none", "link", "folder"}) CHECK(fill_file_if_there(folder / name, "other").has_value());
+  for (const char* name : {"none", "link", "folder"}) CHECK(overwrite_existing(folder / name, "other").has_value());
   CHECK_FALSE(fs::exists(folder / "none"));
   CHECK(read_all(folder / "file") == "short");
 }
@@ -198,9 +198,9 @@ TEST_CASE("nobody is waited for at the other end of a pipe that is written to") 
   const TemporaryFolder folder;
   REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
   CHECK_FALSE(append_to_file(folder / "pipe", "x").has_value());
-  CHECK(fill_file_if_there(folder / "pipe", "x").has_value());
+  CHECK(overwrite_existing(folder / "pipe", "x").has_value());
   const int reader = ::open((folder / "pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  CHECK(fill_file_if_there(folder / "pipe", "x").has_value());
+  CHECK(overwrite_existing(folder / "pipe", "x").has_value());
   char byte = 0;
   CHECK(::read(reader, &byte, 1) == 0);
   CHECK_FALSE(append_to_file(folder / "pipe", std::string(1'000'000, 'x')).has_value());  // more than it holds
@@ -208,7 +208,7 @@ TEST_CASE("nobody is waited for at the other end of a pipe that is written to") 
 }
 
 TEST_CASE("a process has a name, and all of a machine share the machine's") {
-  CHECK(process_name().ends_with(":" + std::to_string(::getpid())));
+  CHECK(host_and_pid().ends_with(":" + std::to_string(::getpid())));
   CHECK(machine_name().size() == 8);
   CHECK(in_child([name = machine_name()] { return machine_name() == name ? 0 : 1; }) == 0);
   CHECK(random_hex(16).size() == 16);

@@ -33,20 +33,20 @@ RangeSet ranges(std::initializer_list<ByteRange> list) {
   return set;
 }
 
-Writer writer(const std::string& machine, const std::string& random) {
+WriterIdentity writer(const std::string& machine, const std::string& random) {
   return {"host:42", WriterTag::make(machine, random)};
 }
-const Writer kDead = writer("aaaaaaaa", "00000001");
-const Writer kNext = writer("aaaaaaaa", "00000002");       // of the same machine
-const Writer kElsewhere = writer("bbbbbbbb", "00000003");  // of another
+const WriterIdentity kDead = writer("aaaaaaaa", "00000001");
+const WriterIdentity kNext = writer("aaaaaaaa", "00000002");       // of the same machine
+const WriterIdentity kElsewhere = writer("bbbbbbbb", "00000003");  // of another
 
-using Opened = Result<std::variant<Staging, Staging::Owned>>;
+using Opened = Result<std::variant<Staging, Staging::OwnedByOther>>;
 
 /// A repository's folders, and what was asked of staging in them.
 struct Place {
   TemporaryFolder top;
   CacheLayout layout{top.path().string()};
-  Folder folder{top.path().string()};
+  Directory folder{top.path().string()};
   Digest blob = sha256_of("big");
   std::int64_t size = kSize;
   fs::path record = layout.resume(kRepo, blob);
@@ -55,22 +55,22 @@ struct Place {
     fs::create_directories(layout.blobs(kRepo));
     fs::create_directories(layout.own_folder(kRepo));
   }
-  Opened open(const Writer& self, Staging::Asked asked = {}) const {
+  Opened open(const WriterIdentity& self, Staging::OpenRequest asked = {}) const {
     return Staging::open({folder, layout, kRepo, blob, size}, self, asked);
   }
-  fs::path file(const Writer& of) const { return layout.staging(kRepo, blob, of.tag); }
+  fs::path file(const WriterIdentity& of) const { return layout.staging(kRepo, blob, of.tag); }
   std::size_t blobs() const {
     return static_cast<std::size_t>(std::distance(fs::directory_iterator(layout.blobs(kRepo)), {}));
   }
 };
 
 bool is_staging(const Opened& opened) { return opened && std::holds_alternative<Staging>(*opened); }
-bool is_owned(const Opened& opened) { return opened && std::holds_alternative<Staging::Owned>(*opened); }
+bool is_owned(const Opened& opened) { return opened && std::holds_alternative<Staging::OwnedByOther>(*opened); }
 Staging& staging_of(Opened& opened) { return std::get<Staging>(*opened); }
 
-const Staging::Asked kLocked{Staging::Begin::resume, true, false};
-const Staging::Asked kDoubtful{Staging::Begin::resume, false, false};
-const Staging::Asked kSilent{Staging::Begin::resume, false, true};
+const Staging::OpenRequest kLocked{Staging::Begin::resume, true, false};
+const Staging::OpenRequest kDoubtful{Staging::Begin::resume, false, false};
+const Staging::OpenRequest kSilent{Staging::Begin::resume, false, true};
 
 /// A writer that died after it had saved bytes 0-20 and 40-60.
 struct Left : Place {
@@ -108,8 +108,8 @@ TEST_CASE("without that proof a record is somebody's who may live, and nothing i
   const bool other_machine = GENERATE(false, true);
   auto opened = other_machine ? left.open(kElsewhere, kLocked) : left.open(kNext, kDoubtful);
   REQUIRE(is_owned(opened));
-  CHECK(std::get<Staging::Owned>(*opened).owner == "process host:42");
-  CHECK(std::get<Staging::Owned>(*opened).sign == record);
+  CHECK(std::get<Staging::OwnedByOther>(*opened).owner == "process host:42");
+  CHECK(std::get<Staging::OwnedByOther>(*opened).sign == record);
   CHECK(read_all(left.record) == record);
   CHECK(left.blobs() == 2);
 }
@@ -227,7 +227,7 @@ TEST_CASE("a record that is torn, of another size or ahead of its file is worth 
   if (kind == "no end of line") write_all(left.record, text.substr(0, text.size() - 1));
   if (kind == "empty") write_all(left.record, "");
   if (kind == "garbage") write_all(left.record, "\x01\x02\n");
-  if (kind == "other size") write_all(left.record, resume_text({good.owner, good.writer, good.file, 1, 99, good.have}));
+  if (kind == "other size") write_all(left.record, serialize_resume({good.owner, good.writer, good.file, 1, 99, good.have}));
   if (kind == "cut file") fs::resize_file(left.file(kDead), 50);
   if (kind == "no file") fs::remove(left.file(kDead));
   if (kind == "another format") write_all(left.record, "model-prep-1 me 100 0-20\n");
@@ -349,14 +349,14 @@ TEST_CASE("staging files that no record names are swept when their writer is sur
   }
   SECTION("a record that stayed when its blob was published") {
     write_all(place.layout.blob(kRepo, place.blob), "text");
-    write_all(place.record, resume_text({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
+    write_all(place.record, serialize_resume({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
     fs::remove(place.file(kDead));
     sweep();
     CHECK_FALSE(fs::exists(place.record));
     CHECK(fs::exists(place.layout.blob(kRepo, place.blob)));
   }
   SECTION("a record names it") {
-    write_all(place.record, resume_text({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
+    write_all(place.record, serialize_resume({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
     sweep();
     CHECK(fs::exists(place.file(kDead)));
   }

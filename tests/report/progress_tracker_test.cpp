@@ -14,26 +14,26 @@ const TimePoint kStart = TimePoint{} + seconds(1000);
 constexpr std::int64_t kMega = 1'000'000;
 
 /// Two models of 40 and 60 MB; the last file is wanted by both.
-Workload two_models() {
+ProgressPlan two_models() {
   return {.files = {{.bytes = 50 * kMega, .models = {1}},
                     {.bytes = 30 * kMega, .models = {0}},
                     {.bytes = 10 * kMega, .models = {0, 1}}},
           .models = {"first", "second"}};
 }
 
-FileAtWork fetching(std::size_t file, std::int64_t done, int failures = 0) {
+ActiveFile fetching(std::size_t file, std::int64_t done, int failures = 0) {
   return {.file = file, .activity = Activity::fetching, .failures = failures, .done = done};
 }
 
-Meter begun(Workload work) {
-  Meter meter;
+ProgressTracker begun(ProgressPlan work) {
+  ProgressTracker meter;
   meter.begin(std::move(work), kStart);
   return meter;
 }
 
 /// 100 MB in four files, 25 MB of it and one file done in ten seconds.
-Meter quarter_done() {
-  Meter meter = begun({.files = {{.bytes = 20 * kMega, .models = {0}},
+ProgressTracker quarter_done() {
+  ProgressTracker meter = begun({.files = {{.bytes = 20 * kMega, .models = {0}},
                                  {.bytes = 20 * kMega, .models = {0}},
                                  {.bytes = 20 * kMega, .models = {0}},
                                  {.bytes = 40 * kMega, .models = {0}}},
@@ -50,40 +50,40 @@ TEST_CASE("a line of the log tells bytes, rate, time left and files") {
 }
 
 TEST_CASE("before the first bytes the meter says that it waits for them") {
-  Meter meter = begun(two_models());
+  ProgressTracker meter = begun(two_models());
   meter.sample({}, 0, kStart + seconds(10));
   CHECK(progress_text(meter.progress()) == "0.0 of 90.0 MB, 0.0 kB/s, waiting for the first bytes, 0 of 3 files");
 }
 
 TEST_CASE("several models that are under way are named, with the retries") {
-  Meter meter = begun(two_models());
+  ProgressTracker meter = begun(two_models());
   meter.sample(std::vector{fetching(0, 25 * kMega, 2), fetching(1, 3 * kMega)}, 2, kStart + seconds(10));
   CHECK(progress_text(meter.progress()) ==
         "28.0 of 90.0 MB, 2.8 MB/s, 23 s left, 0 of 3 files, 2 retries; first 7 %, second 41 %");
 }
 
 TEST_CASE("a line of the log does not grow with the models") {
-  Workload work;
-  std::vector<FileAtWork> files;
+  ProgressPlan work;
+  std::vector<ActiveFile> files;
   for (std::size_t i = 0; i < 40; ++i) {
     work.models.push_back("sentence-transformers/all-mpnet-base-v" + std::to_string(i));
     work.files.push_back({.bytes = kMega, .models = {i}});
     files.push_back(fetching(i, 500'000));
   }
-  Meter meter = begun(work);
+  ProgressTracker meter = begun(work);
   meter.sample(files, 0, kStart + seconds(10));
   CHECK(progress_text(meter.progress()) ==
         "20.0 of 40.0 MB, 2.0 MB/s, 10 s left, 0 of 40 files; sentence-transf…-mpnet-base-v0 50 %, 39 more");
 }
 
 TEST_CASE("what was there when the run began is done, and says nothing of the speed") {
-  Meter meter = begun({.files = {{.bytes = 100 * kMega, .done = 50 * kMega, .models = {0}}}, .models = {"one"}});
+  ProgressTracker meter = begun({.files = {{.bytes = 100 * kMega, .done = 50 * kMega, .models = {0}}}, .models = {"one"}});
   meter.sample(std::vector{fetching(0, 60 * kMega)}, 0, kStart + seconds(10));
   CHECK(progress_text(meter.progress()) == "60.0 of 100.0 MB, 1.0 MB/s, 40 s left, 0 of 1 files");
 }
 
 TEST_CASE("a file that begins anew takes its bytes back, and the rate does not become negative") {
-  Meter meter = begun(two_models());
+  ProgressTracker meter = begun(two_models());
   meter.sample(std::vector{fetching(0, 50 * kMega)}, 0, kStart + seconds(10));
   meter.sample(std::vector{fetching(0, 0)}, 1, kStart + seconds(11));
   CHECK(meter.progress().done == 0);
@@ -91,9 +91,9 @@ TEST_CASE("a file that begins anew takes its bytes back, and the rate does not b
 }
 
 TEST_CASE("a file that two models want counts for both, and once in the total") {
-  Meter meter = begun(two_models());
+  ProgressTracker meter = begun(two_models());
   meter.file_done(2, FileEnd::ready, 0);
-  const Progress progress = meter.progress();
+  const ProgressSnapshot progress = meter.progress();
   CHECK(progress.bytes == 90 * kMega);
   CHECK(progress.done == 10 * kMega);
   CHECK(progress.models[0].bytes == 40 * kMega);
@@ -103,7 +103,7 @@ TEST_CASE("a file that two models want counts for both, and once in the total") 
 }
 
 TEST_CASE("a model is ready when all its files are, and failed when one is given up, which nobody waits for then") {
-  Meter meter = begun(two_models());
+  ProgressTracker meter = begun(two_models());
   meter.file_done(1, FileEnd::ready, 0);
   CHECK(meter.progress().models_ready == 0);
   meter.file_done(2, FileEnd::ready, 0);
@@ -118,7 +118,7 @@ TEST_CASE("a model is ready when all its files are, and failed when one is given
 }
 
 TEST_CASE("a model counts the retries of its files, of those that are done too") {
-  Meter meter = begun(two_models());
+  ProgressTracker meter = begun(two_models());
   meter.file_done(1, FileEnd::ready, 3);
   meter.sample(std::vector{fetching(0, 0, 1), fetching(2, 0, 2)}, 6, kStart + seconds(1));
   CHECK(meter.progress().models[0].retries == 5);
@@ -127,11 +127,11 @@ TEST_CASE("a model counts the retries of its files, of those that are done too")
 }
 
 TEST_CASE("a model is at what says most, and the shortest pause is told") {
-  Meter meter = begun({.files = {{.bytes = 1, .models = {0}}, {.bytes = 1, .models = {0}}, {.bytes = 1, .models = {0}}},
+  ProgressTracker meter = begun({.files = {{.bytes = 1, .models = {0}}, {.bytes = 1, .models = {0}}, {.bytes = 1, .models = {0}}},
                        .models = {"one"}});
-  const FileAtWork verifying{.file = 0, .activity = Activity::verifying};
-  const FileAtWork long_pause{.file = 1, .activity = Activity::paused, .pause = seconds(9)};
-  const FileAtWork short_pause{.file = 2, .activity = Activity::paused, .pause = seconds(4)};
+  const ActiveFile verifying{.file = 0, .activity = Activity::verifying};
+  const ActiveFile long_pause{.file = 1, .activity = Activity::paused, .pause = seconds(9)};
+  const ActiveFile short_pause{.file = 2, .activity = Activity::paused, .pause = seconds(4)};
   meter.sample(std::vector{verifying, short_pause, long_pause}, 0, kStart + seconds(1));
   CHECK(meter.progress().models[0].activity == Activity::paused);
   CHECK(meter.progress().models[0].pause == seconds(4));
@@ -140,7 +140,7 @@ TEST_CASE("a model is at what says most, and the shortest pause is told") {
 }
 
 TEST_CASE("a model that has nothing under way between two small files does not flicker") {
-  Meter meter = begun(two_models());
+  ProgressTracker meter = begun(two_models());
   meter.sample(std::vector{fetching(0, 0)}, 0, kStart + milliseconds(200));
   meter.sample({}, 0, kStart + milliseconds(1000));
   CHECK(meter.progress().models[1].activity == Activity::fetching);
@@ -149,7 +149,7 @@ TEST_CASE("a model that has nothing under way between two small files does not f
 }
 
 TEST_CASE("the time left counts down, and does not jump where the rate does") {
-  Meter meter = begun({.files = {{.bytes = 1000 * kMega, .models = {0}}}, .models = {"one"}});
+  ProgressTracker meter = begun({.files = {{.bytes = 1000 * kMega, .models = {0}}}, .models = {"one"}});
   std::int64_t done = 0;
   TimePoint now = kStart;
   const auto move = [&](std::int64_t bytes) {
@@ -172,7 +172,7 @@ TEST_CASE("the time left counts down, and does not jump where the rate does") {
 }
 
 TEST_CASE("five seconds without a byte are told") {
-  Meter meter = quarter_done();
+  ProgressTracker meter = quarter_done();
   meter.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(14));
   CHECK(meter.progress().left.ends_with(" left"));
   meter.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(15));
@@ -180,7 +180,7 @@ TEST_CASE("five seconds without a byte are told") {
 }
 
 TEST_CASE("a model that no file belongs to is not there") {
-  Workload work = two_models();
+  ProgressPlan work = two_models();
   work.models.push_back("cached");
   CHECK(begun(work).progress().models.size() == 2);
 }

@@ -24,8 +24,8 @@ ModelProgress model(const std::string& name, Activity activity, std::int64_t don
 }
 
 /// One model in every state.
-Progress every_state() {
-  Progress all{
+ProgressSnapshot every_state() {
+  ProgressSnapshot all{
       .models = {model("all-MiniLM-L6-v2", Activity::fetching, 64), model("bge-reranker-base", Activity::paused),
                  model("flan-t5-small", Activity::verifying, 100), model("whisper-tiny", Activity::elsewhere),
                  model("clip", Activity::waiting, 0), model("nomic-embed-text", Activity::paused),
@@ -46,13 +46,13 @@ Progress every_state() {
   return all;
 }
 
-Progress many(std::size_t count, Activity activity) {
-  Progress all{.models = {}, .bytes = 100 * kMega * static_cast<std::int64_t>(count), .files = 120, .left = "5 s left"};
+ProgressSnapshot many(std::size_t count, Activity activity) {
+  ProgressSnapshot all{.models = {}, .bytes = 100 * kMega * static_cast<std::int64_t>(count), .files = 120, .left = "5 s left"};
   for (std::size_t i = 0; i < count; ++i) all.models.push_back(model("model-" + std::to_string(i), activity, 0));
   return all;
 }
 
-Lines lines(const Progress& progress, const Screen& screen) { return ProgressBlock().lines(progress, screen); }
+Lines lines(const ProgressSnapshot& progress, const Screen& screen) { return ProgressView().lines(progress, screen); }
 
 /// The first words.
 Lines names(const Lines& lines) {
@@ -82,7 +82,7 @@ TEST_CASE("at 80 columns there are name, bar, percent, size, rate and state of e
 }
 
 TEST_CASE("without UTF-8 it is ASCII") {
-  Progress progress = every_state();
+  ProgressSnapshot progress = every_state();
   progress.models.resize(2);
   progress.models[1].name = "größe";
   CHECK(lines(progress, {.columns = 80, .rows = 24}) ==
@@ -93,7 +93,7 @@ TEST_CASE("without UTF-8 it is ASCII") {
 }
 
 TEST_CASE("a wide terminal shows what is done, too") {
-  Progress progress = every_state();
+  ProgressSnapshot progress = every_state();
   progress.models.resize(2);
   CHECK(lines(progress, {.columns = 120, .rows = 24, .utf8 = true}) ==
         Lines{"all-MiniLM-L6-v2   ━━━━━━━━━━━━━━━━━━━━━━━━━╸──────────────  64%   64.0 of 100.0 MB   12.3 MB/s  "
@@ -106,7 +106,7 @@ TEST_CASE("a wide terminal shows what is done, too") {
 }
 
 TEST_CASE("a narrow terminal loses size, bar, rate and state, in this order") {
-  Progress progress = every_state();
+  ProgressSnapshot progress = every_state();
   progress.models.resize(2);
   CHECK(lines(progress, {.columns = 60, .rows = 24, .utf8 = true}) ==
         Lines{"all-MiniLM-L6-v2    64%   12.3 MB/s  fetching, 1 retry",
@@ -120,7 +120,7 @@ TEST_CASE("a narrow terminal loses size, bar, rate and state, in this order") {
 }
 
 TEST_CASE("no line is as wide as the terminal, whatever the names") {
-  Progress progress = every_state();
+  ProgressSnapshot progress = every_state();
   progress.models[0].name = "漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字";
   progress.models[1].name = "e\u0301e\u0301e\u0301 with marks";
   progress.models[2].name = "steers \x1b[2J\r\n\t\x7f the terminal";
@@ -135,8 +135,8 @@ TEST_CASE("no line is as wide as the terminal, whatever the names") {
     for (int columns = 1; columns <= 220; ++columns) {
       for (const std::string& line : lines(progress, {.columns = columns, .rows = 24, .utf8 = utf8})) {
         CAPTURE(columns, utf8, line);
-        CHECK(text_width(line) <= static_cast<std::size_t>(std::max(1, columns - 1)));
-        CHECK(printable(line) == line);
+        CHECK(display_width(line) <= static_cast<std::size_t>(std::max(1, columns - 1)));
+        CHECK(sanitize(line) == line);
         CHECK((utf8 || std::all_of(line.begin(), line.end(), [](char c) { return c >= ' ' && c <= '~'; })));
       }
     }
@@ -156,7 +156,7 @@ TEST_CASE("there are two rows less than the terminal has, and one at least") {
 }
 
 TEST_CASE("of forty models eight are shown, those at work first, and the others are counted") {
-  Progress progress = many(40, Activity::waiting);
+  ProgressSnapshot progress = many(40, Activity::waiting);
   progress.models[30].activity = Activity::fetching;
   progress.models[35].activity = Activity::elsewhere;
   progress.models[20].activity = Activity::paused;
@@ -168,9 +168,9 @@ TEST_CASE("of forty models eight are shown, those at work first, and the others 
 }
 
 TEST_CASE("a model keeps its line while others come and go") {
-  ProgressBlock block;
+  ProgressView block;
   const Screen screen{.columns = 80, .rows = 8, .utf8 = true};  // three models
-  Progress progress = many(6, Activity::waiting);
+  ProgressSnapshot progress = many(6, Activity::waiting);
   progress.models[1].activity = progress.models[2].activity = progress.models[4].activity = Activity::fetching;
   CHECK(names(block.lines(progress, screen)) == Lines{"model-1", "model-2", "model-4", "…", "total", ""});
   progress.models[1].activity = progress.models[2].activity = Activity::waiting;
@@ -187,13 +187,13 @@ TEST_CASE("models at work that have no room are counted too, but not as waiting"
 }
 
 TEST_CASE("a single model needs no total") {
-  Progress progress = every_state();
+  ProgressSnapshot progress = every_state();
   progress.models.resize(1);
   CHECK(names(lines(progress, {.columns = 80, .rows = 24})) == Lines{"all-MiniLM-L6-v2", ""});
 }
 
 TEST_CASE("files without models, as they are hashed, have the total only") {
-  Progress progress = every_state();
+  ProgressSnapshot progress = every_state();
   progress.models.clear();
   progress.retries = 0;
   CHECK(lines(progress, {.columns = 60, .rows = 24}) ==
@@ -201,15 +201,15 @@ TEST_CASE("files without models, as they are hashed, have the total only") {
 }
 
 TEST_CASE("a model that failed is told") {
-  Progress progress = every_state();
+  ProgressSnapshot progress = every_state();
   progress.models_failed = 1;
   CHECK(lines(progress, {.columns = 80, .rows = 24}).back() == " 8 of 24 files, 3 retries, 1 failed, 1 min 24 s left");
 }
 
 TEST_CASE("columns stay where they are while numbers change") {
-  ProgressBlock block;
+  ProgressView block;
   const Screen screen{.columns = 80, .rows = 24};
-  Progress progress = every_state();
+  ProgressSnapshot progress = every_state();
   const Lines before = block.lines(progress, screen);
   progress.models[0].done = 99'900'000;
   progress.models[0].rate = 123.4e6;

@@ -202,7 +202,7 @@ constexpr const char* kFailed = R"({
 
 }  // namespace
 
-TEST_CASE("the summary of a good run") { CHECK(summary_text(run({good_model()})) == kGood); }
+TEST_CASE("the summary of a good run") { CHECK(serialize_summary(run({good_model()})) == kGood); }
 
 TEST_CASE("the summary of a run that a signal ended, with errors at every level") {
   ModelReport model{.key = "org/name",
@@ -229,26 +229,26 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
   report.offline = true;
   report.variant = "openvino-int8";
   report.error = Error{ErrorKind::interrupted, "stopped by SIGTERM", "run it again"};
-  CHECK(summary_text(report) == kFailed);
+  CHECK(serialize_summary(report) == kFailed);
 }
 
 TEST_CASE("verify says besides what is wrong, and which services find what") {
   ModelReport model = good_model();
   model.status = ModelStatus::failed;
-  model.faults.push_back({.kind = FaultKind::damaged,
-                          .remedy = Remedy::forget,
+  model.faults.push_back({.kind = CacheFaultKind::damaged,
+                          .remedy = Remedy::rehash,
                           .path = "/c/blobs/x",
                           .message = "org/name x: its bytes hash to b, expected a",
                           .expected = "a",
                           .found = "b"});
   RunReport report = run({model});
-  CHECK(summary_text(report).find("faults") == std::string::npos);
+  CHECK(serialize_summary(report).find("faults") == std::string::npos);
   report.services = {{.name = "hf-hub",
                       .looks_in = "/h",
                       .found = {"one"},
                       .missing = {{"two", "there is no refs/main", true}},
                       .advice = "set HF_HOME=/c"}};
-  const std::string text = summary_text(report);
+  const std::string text = serialize_summary(report);
   CHECK(text.find(R"("faults": [
         {
           "kind": "damaged",
@@ -274,9 +274,9 @@ TEST_CASE("verify says besides what is wrong, and which services find what") {
 }
 
 TEST_CASE("every kind of fault has a name and becomes an error with the same message") {
-  for (int i = 0; i <= static_cast<int>(FaultKind::foreign); ++i) {
-    const Fault fault{.kind = static_cast<FaultKind>(i), .path = {}, .message = "what is wrong"};
-    CHECK(name(fault.kind) != (i == 0 ? "" : name(FaultKind::missing)));
+  for (int i = 0; i <= static_cast<int>(CacheFaultKind::foreign); ++i) {
+    const CacheFault fault{.kind = static_cast<CacheFaultKind>(i), .path = {}, .message = "what is wrong"};
+    CHECK(name(fault.kind) != (i == 0 ? "" : name(CacheFaultKind::missing)));
     CHECK(error_of(fault).message == "what is wrong");
     CHECK(error_of(fault).kind != ErrorKind::internal);
   }
@@ -285,7 +285,7 @@ TEST_CASE("every kind of fault has a name and becomes an error with the same mes
 TEST_CASE("patterns of the command line stand with each model that they chose for") {
   ModelReport model = good_model();
   model.exclude = {"onnx/*"};
-  const std::string text = summary_text(run({model}));
+  const std::string text = serialize_summary(run({model}));
   CHECK(text.find(R"("include": [],
       "exclude": [
         "onnx/*"
@@ -295,19 +295,19 @@ TEST_CASE("patterns of the command line stand with each model that they chose fo
 TEST_CASE("bytes that are no UTF-8 do not keep the summary from being written") {
   RunReport report = run({good_model()});
   report.cache_dir = "/models/\xff\xfe";
-  CHECK(summary_text(report).find("\"cache_dir\": \"/models/\xef\xbf\xbd") != std::string::npos);
+  CHECK(serialize_summary(report).find("\"cache_dir\": \"/models/\xef\xbf\xbd") != std::string::npos);
 }
 
 TEST_CASE("the summary on stdout gives no command to a CI runner, and holds the same words") {
   RunReport report = run({good_model()});
   report.error = Error{ErrorKind::protocol, "###[add-mask]x##", {}};
-  CHECK(summary_text(report).find(R"("message": "#\u0023#[add-mask]x#\u0023",)") != std::string::npos);
+  CHECK(serialize_summary(report).find(R"("message": "#\u0023#[add-mask]x#\u0023",)") != std::string::npos);
 }
 
 TEST_CASE("the models stand in the order of the run") {
   ModelReport second = good_model();
   second.key = "a-model";
-  const std::string text = summary_text(run({good_model(), second}));
+  const std::string text = serialize_summary(run({good_model(), second}));
   CHECK(text.find("\"all-MiniLM-L6-v2\": {") < text.find("\"a-model\": {"));
 }
 

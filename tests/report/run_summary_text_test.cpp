@@ -73,15 +73,15 @@ constexpr const char* kHostile =
 }  // namespace
 
 TEST_CASE("the outcome in one line") {
-  CHECK(outcome_line(run({good_model(), failed_model("x", "y")})) ==
+  CHECK(result_line(run({good_model(), failed_model("x", "y")})) ==
         "1 of 2 models ready, 45.4 MB fetched, 61 requests, 12.3 s");
   RunReport dry = run({good_model()});
   dry.dry_run = true;
   dry.models[0].bytes_downloaded = 0;
-  CHECK(outcome_line(dry) == "1 of 1 models planned, nothing fetched, 61 requests, 12.3 s");
+  CHECK(result_line(dry) == "1 of 1 models planned, nothing fetched, 61 requests, 12.3 s");
   RunReport verified = run({good_model()});
   verified.bytes_hashed = 5'000'000;
-  CHECK(outcome_line(verified) == "1 of 1 models verified, 5.0 MB hashed, 45.4 MB fetched, 61 requests, 12.3 s");
+  CHECK(result_line(verified) == "1 of 1 models verified, 5.0 MB hashed, 45.4 MB fetched, 61 requests, 12.3 s");
 }
 
 TEST_CASE("the step summary is a table, a line and the errors") {
@@ -163,9 +163,9 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-Texts texts(const std::vector<ClosingLine>& lines) {
+Texts texts(const std::vector<SummaryLine>& lines) {
   Texts found;
-  for (const ClosingLine& line : lines) found.push_back(line.is_error ? "error " + line.text : line.text);
+  for (const SummaryLine& line : lines) found.push_back(line.is_error ? "error " + line.text : line.text);
   return found;
 }
 

@@ -16,7 +16,7 @@ std::size_t widest(const std::string& text) {
   std::size_t most = 0;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = text.find('\n', at);
-    most = std::max(most, text_width(text.substr(at, end - at)));
+    most = std::max(most, display_width(text.substr(at, end - at)));
     at = end + 1;
   }
   return most;

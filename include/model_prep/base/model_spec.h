@@ -81,16 +81,16 @@ class RepoPath {
 };
 
 /// 16 TiB. A size beyond is refused where it is read, so that no sum of sizes overflows.
-inline constexpr std::int64_t kLargestFile = std::int64_t{1} << 44;
+inline constexpr std::int64_t kMaxFileSize = std::int64_t{1} << 44;
 
-/// `include` and `exclude` follow snapshot_download's rules (core/file_selection.h). `general_rule` stands for a model
-/// that no manifest describes: the files are chosen from the listing. `of_user`: they stood on the command line, and
+/// `include` and `exclude` follow snapshot_download's rules (core/file_selection.h). `select_weights_automatically` stands for a model
+/// that no manifest describes: the files are chosen from the listing. `from_command_line`: they stood on the command line, and
 /// take the place of the variant's.
 struct FileFilter {
   std::vector<std::string> include;
   std::vector<std::string> exclude;
-  bool general_rule{false};
-  bool of_user{false};
+  bool select_weights_automatically{false};
+  bool from_command_line{false};
   bool operator==(const FileFilter&) const = default;
 };
 

@@ -28,7 +28,7 @@ struct Url {
 /// What may be shown of a URL: no query, no user name (signatures and passwords live there).
 std::string display(const Url& url);
 /// The same of a text that should have been a URL: without what may be a user name and a password.
-std::string without_login(const std::string& text);
+std::string strip_user_info(const std::string& text);
 
 /// The part of an answer before its body. Header values as they came, without surrounding blanks; empty if absent.
 struct ResponseHead {

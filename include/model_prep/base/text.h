@@ -14,29 +14,29 @@ bool is_utf8(std::string_view text);
 
 /// `text` with '?' for each control character (C0, DEL, C1), line separator, mark that turns the writing direction, and
 /// byte that is not UTF-8.
-std::string printable(std::string_view text);
+std::string sanitize(std::string_view text);
 
 /// Printable, and nothing in it that a CI runner takes for a command: GitHub's and Azure's look for `##[…]` and
 /// `##vso[…]` anywhere in a line, so the second of two `#` is a '?' too.
-std::string loggable(std::string_view text);
+std::string sanitize_for_log(std::string_view text);
 
 /// Printable, and not much longer than `most` bytes: what was cut is `…`.
-std::string shown(std::string_view text, std::size_t most = 120);
+std::string truncated(std::string_view text, std::size_t most = 120);
 
 /// How many columns of a terminal a text takes: two for a wide character (Chinese, Japanese, Korean, most pictures),
 /// none for one that only changes the one before it. A terminal may know better of a few.
-std::size_t text_width(std::string_view text);
+std::size_t display_width(std::string_view text);
 
 /// Not wider than `width`: what was cut from its middle is `…`.
-std::string fitted(std::string_view text, std::size_t width);
+std::string elide_middle(std::string_view text, std::size_t width);
 
 /// `91.6 MB`, from ten GB on `12.3 GB`: powers of 1000, as the Hub's pages count.
-std::string megabytes(std::int64_t bytes);
+std::string format_bytes(std::int64_t bytes);
 
 /// `1 retry`, `2 retries`.
-std::string retries_text(int retries);
+std::string format_retries(int retries);
 
-/// `58.2`, in the unit in which `megabytes` tells the whole.
-std::string megabytes_of(std::int64_t whole, std::int64_t part);
+/// `58.2`, in the unit in which `format_bytes` tells the whole.
+std::string format_part_of(std::int64_t whole, std::int64_t part);
 
 }  // namespace model_prep

@@ -13,25 +13,25 @@
 namespace model_prep {
 
 /// All absolute and without links.
-struct Places {
+struct CachePaths {
   std::string cache_dir;
-  std::vector<std::string> views;  ///< where older services look besides; never the cache
+  std::vector<std::string> legacy_dirs;  ///< where older services look besides; never the cache
   std::string summary;             ///< the summary's default
 };
-Result<Places> find_places(const Settings& settings);
+Result<CachePaths> find_cache_paths(const FlagValues& settings);
 
 /// A kind of service, and the folder in which it looks for `models--…` under this environment, which is taken to be
 /// the service's too. What model-prep itself is told by flag does not count.
-struct Service {
+struct Consumer {
   enum class Loads : std::uint8_t { models, anything };
   std::string name;
   std::string folder;   ///< absolute, without links; empty: nowhere
   std::string setting;  ///< the variable that would send it to another hub cache
   Loads loads{Loads::anything};
 };
-std::vector<Service> find_services(const Settings& settings);
+std::vector<Consumer> find_consumers(const FlagValues& settings);
 
 /// Hugging Face's own folder, where the token lies: HF_HOME, else its default. Nothing without a home folder.
-std::optional<std::string> hf_folder(const Settings& settings);
+std::optional<std::string> hf_folder(const FlagValues& settings);
 
 }  // namespace model_prep

@@ -14,17 +14,17 @@
 namespace model_prep {
 
 /// Text that was asked for instead of a run: `--help`, `--version`, `--manual`, `--completion`.
-struct Print {
+struct TextOutput {
   std::string text;
 };
 
 /// What is to be done with what; the flags are in the settings.
-struct Given {
+struct ParsedCommand {
   Command command{Command::download};
   std::vector<std::string> models;
 };
 
-Result<std::variant<Given, Print>> read_command_line(const std::vector<std::string>& arguments, Settings& settings);
+Result<std::variant<ParsedCommand, TextOutput>> read_command_line(const std::vector<std::string>& arguments, FlagValues& settings);
 
 std::string program_version();
 

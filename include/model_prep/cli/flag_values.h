@@ -17,22 +17,22 @@ namespace model_prep {
 
 using Environment = std::map<std::string, std::string>;
 
-class Settings {
+class FlagValues {
  public:
-  explicit Settings(const Environment& environment) : environment_(environment) {}
+  explicit FlagValues(const Environment& environment) : environment_(environment) {}
 
   /// The command uses this flag, which these variables stand for.
-  void know(const std::string& flag, std::vector<std::string> variables) { variables_[flag] = std::move(variables); }
+  void register_flag(const std::string& flag, std::vector<std::string> variables) { variables_[flag] = std::move(variables); }
   /// It stands on the command line, with these values; a switch has the value "1".
-  void give(const std::string& flag, std::vector<std::string> values) { given_[flag] = std::move(values); }
+  void set(const std::string& flag, std::vector<std::string> values) { given_[flag] = std::move(values); }
 
-  struct Found {
+  struct Value {
     std::string name;  ///< of the flag or variable
     std::string value;
   };
-  std::optional<Found> find(const std::string& flag) const;
+  std::optional<Value> find(const std::string& flag) const;
   /// Like `find`, but each value that was given, or all of the variables that are set.
-  std::vector<Found> find_all(const std::string& flag) const;
+  std::vector<Value> find_all(const std::string& flag) const;
   bool has(const std::string& flag) const { return given_.contains(flag); }
   std::optional<std::string> get(const std::string& variable) const;
   /// `~` and `$NAME`, `${NAME}` at any place, as huggingface_hub expands its folders. An unknown name stays as it is.
@@ -44,7 +44,7 @@ class Settings {
   std::map<std::string, std::vector<std::string>> given_;
 };
 
-Error bad_value(const Settings::Found& found, std::string_view wants);
+Error bad_value(const FlagValues::Value& found, std::string_view wants);
 
 /// huggingface_hub's rule (hub-protocol.md section 2): anything but 1, ON, YES and TRUE is false.
 bool is_true(std::optional<std::string> value);

@@ -45,14 +45,14 @@ struct Flag {
 const std::vector<Flag>& flags();
 
 /// A flag that prints something and ends.
-struct Asking {
+struct InfoFlag {
   const char* name;
   ValueKind kind;
   const char* type;
   const char* text;
   std::vector<std::string> choices{};
 };
-const std::vector<Asking>& askings();
+const std::vector<InfoFlag>& info_flags();
 
 /// A variable that no flag stands for.
 struct Variable {

@@ -32,7 +32,7 @@ struct HubEndpoint {
 };
 
 /// In order of preference, each once; the Hub if none is named.
-Result<std::vector<HubEndpoint>> find_endpoints(const Settings& settings);
+Result<std::vector<HubEndpoint>> find_endpoints(const FlagValues& settings);
 /// The Hub alone.
 std::vector<HubEndpoint> default_endpoints();
 

@@ -28,19 +28,19 @@
 namespace model_prep {
 
 /// The machine that runs the program, where it wants to be told how that ended. Also for a command line that is wrong.
-struct Audience {
+struct CiEnvironment {
   std::string step_summary;  ///< a file that GitHub Actions shows; empty: none
   bool annotations{false};   ///< GitHub Actions reads stderr
 };
-Audience find_audience(const Environment& environment);
+CiEnvironment detect_ci(const Environment& environment);
 
 struct Options {
   Command command{Command::download};
   std::vector<std::string> models;
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
   std::string cache_dir;                ///< absolute, without links
-  std::vector<std::string> views;       ///< where older services look besides; likewise, and never the cache
-  std::vector<Service> services;        ///< who looks where; for verify
+  std::vector<std::string> legacy_dirs;       ///< where older services look besides; likewise, and never the cache
+  std::vector<Consumer> services;        ///< who looks where; for verify
   std::string variant;
   FileFilter patterns;                   ///< in the place of the variant's, if there are any
   std::vector<HubEndpoint> endpoints{};  ///< as they were named; never none
@@ -60,13 +60,13 @@ struct Options {
   LogFormat log_format{LogFormat::text};
   ProgressMode progress{ProgressMode::automatic};
   std::optional<Token> token;
-  Audience audience;
+  CiEnvironment audience;
   std::string authorities;  ///< PEM: certificates to trust beside the system's
 };
 
 struct Parsed {
   Options options;
-  std::optional<Print> print;  ///< what was asked for instead of a run
+  std::optional<TextOutput> print;  ///< what was asked for instead of a run
 };
 Result<Parsed> parse_options(const std::vector<std::string>& arguments, const Environment& environment);
 

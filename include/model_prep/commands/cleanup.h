@@ -16,11 +16,11 @@ namespace model_prep {
 int run_cleanup(Session& session);
 
 /// All that goes wrong is in the result, and has been told. A signal ends it between two removals.
-struct CleanedCache {
-  std::vector<CleanedRepository> repositories;
+struct PrunedCache {
+  std::vector<PrunedRepository> repositories;
   std::optional<int> signal{};
 };
-Result<CleanedCache> clean_cache(Session& session);
-void add_to(RunReport& report, const CleanedCache& cleaned);
+Result<PrunedCache> prune_cache(Session& session);
+void add_to(RunReport& report, const PrunedCache& cleaned);
 
 }  // namespace model_prep

@@ -20,13 +20,13 @@
 namespace model_prep {
 
 /// A model that is known, and the folder in which it really lies.
-struct Sought {
+struct LocatedModel {
   const ResolvedSnapshot* snapshot;
   std::string folder;
 };
 
-std::vector<ServiceReport> ask_services(const Options& options, std::span<const Sought> models);
+std::vector<ConsumerReport> check_consumers(const Options& options, std::span<const LocatedModel> models);
 /// A line each.
-std::string services_table(const std::vector<ServiceReport>& services, std::optional<int> columns);
+std::string consumers_table(const std::vector<ConsumerReport>& services, std::optional<int> columns);
 
 }  // namespace model_prep

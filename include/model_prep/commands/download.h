@@ -26,7 +26,7 @@ class Download {
  private:
   Status work(std::vector<ModelSpec> specs);
   Status prepare(std::vector<ModelSpec> specs);
-  void look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<Record>& record);
+  void look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<SnapshotRecord>& record);
   void resolve_from_hub();
   Status check_space(const FetchPlan& plan) const;
   void fetch(const FetchPlan& plan);
@@ -43,7 +43,7 @@ class Download {
   std::string snapshot_folder(const ModelRun& model) const;
 
   Session& session_;
-  std::unique_ptr<Connection> connection_;  ///< null: it could not be made
+  std::unique_ptr<HubClient> connection_;  ///< null: it could not be made
   std::vector<ModelRun> models_;
   std::map<RepoId, FileLock> held_;  ///< so that no cleanup takes away what is found in them, or has come
   std::optional<Error> error_;

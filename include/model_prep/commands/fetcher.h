@@ -25,7 +25,7 @@
 namespace model_prep {
 
 struct Query {
-  Asked asked;
+  RequestContext asked;
   std::vector<Source> sources;
 };
 
@@ -94,12 +94,12 @@ class Fetcher {
 
   Parts parts_;
   SchedulerSettings settings_;
-  Writer self_;
+  WriterIdentity self_;
   std::mt19937_64 random_;
   std::optional<int> signal_;
   std::int64_t requests_{0};
   int retries_{0};
-  HostBook hosts_;  ///< what one drive learned, for the next
+  HostLimits hosts_;  ///< what one drive learned, for the next
 };
 
 }  // namespace model_prep

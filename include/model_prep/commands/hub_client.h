@@ -14,11 +14,11 @@
 
 namespace model_prep {
 
-class Connection {
+class HubClient {
  public:
   /// Nothing is asked yet.
-  static std::unique_ptr<Connection> make(Session& session);
-  Connection(Session& session, std::vector<HubEndpoint> of_run);
+  static std::unique_ptr<HubClient> make(Session& session);
+  HubClient(Session& session, std::vector<HubEndpoint> of_run);
 
   const std::vector<HubEndpoint> endpoints;  ///< each with the token that it gets
   Transport transport;

@@ -36,21 +36,21 @@ struct ModelRun {
 enum class Purpose : std::uint8_t { download, dry_run };
 
 /// The models that go on to be fetched: those that are neither ready nor failed.
-std::vector<Planned> planned_of(const std::vector<ModelRun>& models);
+std::vector<PlannedModel> models_to_fetch(const std::vector<ModelRun>& models);
 /// The plan, for those who watch: files by the index of their job, models by theirs.
-Workload workload_of(const std::vector<ModelRun>& models, const FetchPlan& plan);
+ProgressPlan progress_plan_of(const std::vector<ModelRun>& models, const FetchPlan& plan);
 /// The sha256 of each blob of the snapshot that was verified, now or in an earlier run.
 std::map<Digest, Digest> verified_sha256(const ModelRun& model);
 /// `snapshot` is the folder, empty if there is none.
 ModelReport report_of(const ModelRun& model, Purpose purpose, const std::string& snapshot);
 
 /// Where a dry run's models would go, and how wide its table may be.
-struct Place {
+struct DryRunTarget {
   std::string folder;
   std::optional<std::int64_t> free;  ///< bytes, if known
   std::optional<int> columns;        ///< of a terminal
 };
 /// What a dry run prints: the models, what is to be fetched of each, and what is free when it is there.
-std::string plan_table(const std::vector<ModelRun>& models, const Place& place);
+std::string plan_table(const std::vector<ModelRun>& models, const DryRunTarget& place);
 
 }  // namespace model_prep

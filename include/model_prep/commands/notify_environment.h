@@ -19,6 +19,6 @@
 namespace model_prep {
 
 /// Gives the warnings.
-std::vector<std::string> announce(const RunReport& report, const Audience& audience, Console& console);
+std::vector<std::string> notify_environment(const RunReport& report, const CiEnvironment& audience, Console& console);
 
 }  // namespace model_prep

@@ -19,19 +19,19 @@
 
 namespace model_prep {
 
-struct HashOrder {
+struct HashRequest {
   std::string path;
   std::int64_t size{0};
   DigestKind kind{DigestKind::sha256};  ///< that names the blob; sha256 is computed in any case
 };
 
-struct HashedFiles {
-  std::vector<HashAnswer> answers;  ///< in the order of the orders; those that were not reached are empty
+struct HashResults {
+  std::vector<HashResult> answers;  ///< in the order of the orders; those that were not reached are empty
   std::optional<int> signal{};      ///< that ended it
   bool out_of_time{false};
 };
 
-HashedFiles hash_files(std::span<const HashOrder> orders, const SignalFd& signals, Observer& observer,
+HashResults hash_files(std::span<const HashRequest> orders, const SignalFd& signals, Observer& observer,
                        TimePoint deadline);
 
 }  // namespace model_prep

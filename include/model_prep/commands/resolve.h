@@ -23,19 +23,19 @@ namespace model_prep {
 
 enum class Network : std::uint8_t { allowed, forbidden };
 
-struct Local {
+struct LocalResolution {
   Result<ResolvedSnapshot> snapshot;
-  std::optional<Record> record{};  ///< the cache's, of that commit
+  std::optional<SnapshotRecord> record{};  ///< the cache's, of that commit
 };
 /// What can be known without asking. Nothing: the hub must be asked (never with `forbidden`: then it is an error).
-std::optional<Local> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network);
+std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network);
 
-struct Resolved {
+struct RemoteResolution {
   Result<ResolvedSnapshot> snapshot;
   std::string by;  ///< the endpoint that said which commit a name is, or else gave the listing; empty: none was asked
 };
 /// Asks the hub; one result for each spec, in order.
-std::vector<Resolved> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
+std::vector<RemoteResolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
                                        const std::vector<HubEndpoint>& endpoints, Fetcher& fetcher);
 
 }  // namespace model_prep

@@ -45,18 +45,18 @@ class Session {
   /// The models that were asked for: of the manifest, or of the Hub by name.
   Result<std::vector<ModelSpec>> select() const;
   /// Says which of them are not quite what was asked for, or may change.
-  void warn_of(const std::vector<ModelSpec>& specs);
+  void log_warnings(const std::vector<ModelSpec>& specs);
   /// Only if it has another variant than the one that was asked for.
-  void warn_of_variant(const ModelSpec& spec);
+  void log_variant_warning(const ModelSpec& spec);
   /// Takes over the variant that resolving has found.
-  void settle(ModelSpec& spec, const ResolvedSnapshot& snapshot);
+  void update_variant(ModelSpec& spec, const ResolvedSnapshot& snapshot);
   /// An error and its hint, on the log.
-  void tell(const Error& error);
+  void log_error(const Error& error);
 
   /// What every report says; the rest is the command's.
   RunReport begin_report() const;
   /// A run that cannot begin: tells why and ends it.
-  int refuse(const Error& error);
+  int fail_run(const Error& error);
   /// Tells all who want to know, the log last; what to exit with. A run that a signal ended ends here.
   int finish(const RunReport& report);
 

@@ -40,15 +40,15 @@ class Verify {
     ModelSpec spec;
     std::optional<ResolvedSnapshot> snapshot{};
     std::vector<std::string> contents{};  ///< as in `Inspection`
-    std::vector<Fault> faults{};
+    std::vector<CacheFault> faults{};
     std::optional<Error> error{};             ///< it could not be judged
     std::optional<ModelReport> downloaded{};  ///< what the repair did
     bool good() const { return !error && faults.empty(); }
   };
   /// A file that was hashed, as it was then.
   struct Hashed {
-    FileFacts facts;
-    HashAnswer answer;
+    FileInfo facts;
+    HashResult answer;
   };
 
   void check(const std::vector<Model*>& models);
@@ -59,7 +59,7 @@ class Verify {
   void repair();
   void prepare(Model& model);
   ModelReport report_of(const Model& model) const;
-  std::vector<ServiceReport> ask() const;
+  std::vector<ConsumerReport> ask() const;
   std::string folder_of(const Model& model) const;
 
   Session& session_;

@@ -25,7 +25,7 @@
 
 namespace model_prep {
 
-enum class FaultKind : std::uint8_t {
+enum class CacheFaultKind : std::uint8_t {
   missing,
   dangling,
   misdirected,
@@ -38,12 +38,12 @@ enum class FaultKind : std::uint8_t {
 };
 
 /// As it stands in the summary.
-std::string_view name(FaultKind kind);
+std::string_view name(CacheFaultKind kind);
 
-enum class Remedy : std::uint8_t { download, forget, allow, aside };
+enum class Remedy : std::uint8_t { download, rehash, chmod, quarantine };
 
-struct Fault {
-  FaultKind kind{FaultKind::missing};
+struct CacheFault {
+  CacheFaultKind kind{CacheFaultKind::missing};
   Remedy remedy{Remedy::download};
   std::string path;     ///< on disk
   std::string message;  ///< names model and file
@@ -54,6 +54,6 @@ struct Fault {
 };
 
 /// A fault as the error of its file or model.
-Error error_of(const Fault& fault);
+Error error_of(const CacheFault& fault);
 
 }  // namespace model_prep

@@ -33,8 +33,8 @@ struct FileView {
 /// What the cache holds of a snapshot; `files` in the order of `ResolvedSnapshot::files`.
 struct SnapshotView {
   std::vector<FileView> files;
-  bool refs_right{false};
-  bool tree_right{false};  ///< trees/<commit>.json is as it should be: there for a whole commit
+  bool refs_correct{false};
+  bool tree_correct{false};  ///< trees/<commit>.json is as it should be: there for a whole commit
   bool recorded{false};    ///< our record holds all that it should
   bool satisfied() const;
 };
@@ -66,19 +66,19 @@ struct FileOutcome {
 };
 
 /// A model that goes on to be fetched; `model` is its index in the run.
-struct Planned {
+struct PlannedModel {
   std::size_t model;
   const ResolvedSnapshot* snapshot;
   const SnapshotView* view;
 };
 
-FetchPlan make_plan(std::span<const Planned> wanted);
+FetchPlan make_plan(std::span<const PlannedModel> wanted);
 
 /// Two models that would set one ref of one repository to different revisions: a fault of the manifest (`usage`).
-Status check_refs(std::span<const ModelSpec> specs);
+Status check_ref_conflicts(std::span<const ModelSpec> specs);
 
 /// The refs that a snapshot gets: the manifest's, the revision itself if it is a name, and the commit
 /// (hub-protocol.md 1.5: old Rust hf-hub looks up a commit there too).
-std::vector<std::string> refs_of(const ModelSpec& spec, const CommitId& commit);
+std::vector<std::string> refs_to_write(const ModelSpec& spec, const CommitId& commit);
 
 }  // namespace model_prep

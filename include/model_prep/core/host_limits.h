@@ -19,7 +19,7 @@
 
 namespace model_prep {
 
-class HostBook {
+class HostLimits {
  public:
   enum class Counted : std::uint8_t { queries, files };
 

@@ -8,7 +8,7 @@
 
 namespace model_prep {
 
-class LockWatch {
+class LockWaiter {
  public:
   /// Looks in which a living writer must have shown a sign of life: 15 s of them, seven of its beats.
   static constexpr int kSilentLooks = 60;

@@ -39,14 +39,14 @@ struct Endpoint {
 struct Source {
   std::size_t endpoint;  ///< an index
   Url url;
-  /// Asked only if the source before it is nothing that this endpoint knows: 404 or 405, and not in the Hub's words.
+  /// RequestContext only if the source before it is nothing that this endpoint knows: 404 or 405, and not in the Hub's words.
   bool substitute{false};
 };
 
 /// The sources of one item, and how each has answered.
-class Sources {
+class MirrorSelector {
  public:
-  explicit Sources(std::vector<Source> sources);
+  explicit MirrorSelector(std::vector<Source> sources);
 
   std::size_t size() const { return sources_.size(); }
   const Source& operator[](std::size_t source) const { return sources_[source].source; }

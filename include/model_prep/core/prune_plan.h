@@ -40,7 +40,7 @@ struct Leftover {
 };
 
 /// What the cache holds of a repository.
-struct RepositoryView {
+struct RepoContents {
   struct Snapshot {
     std::set<Digest> links;
     std::int64_t bytes{0};  ///< of files that lie in it themselves
@@ -50,7 +50,7 @@ struct RepositoryView {
   std::map<std::string, CommitId> refs;  ///< `main`, `refs/pr/1`
   std::map<Digest, std::int64_t> blobs;  ///< and their sizes; 0: a link into the store that repositories share
   std::vector<Leftover> leftovers;
-  std::int64_t begun_bytes{0};        ///< of what a cleanup that was killed had begun to remove
+  std::int64_t pending_bytes{0};        ///< of what a cleanup that was killed had begun to remove
   std::optional<std::string> writer;  ///< who is filling it
 };
 
@@ -61,26 +61,26 @@ struct Pins {
   bool of_manifest{false};
 };
 
-struct Removal {
+struct SnapshotRemoval {
   CommitId commit;
   std::vector<std::string> refs;
   std::int64_t bytes{0};  ///< of its files, and of blobs that neither what is kept nor an earlier removal has
 };
 
-struct Cleanup {
-  std::vector<Removal> revisions;
+struct PrunePlan {
+  std::vector<SnapshotRemoval> revisions;
   std::vector<Digest> blobs;       ///< nothing that stays links to them
   std::int64_t unlinked_bytes{0};  ///< of those that nothing linked to in the first place
   std::vector<Leftover> leftovers;
-  std::int64_t begun_bytes{0};
+  std::int64_t pending_bytes{0};
   std::string kept_because;  ///< why more stays than one would think
-  bool empty() const { return revisions.empty() && blobs.empty() && leftovers.empty() && begun_bytes == 0; }
+  bool empty() const { return revisions.empty() && blobs.empty() && leftovers.empty() && pending_bytes == 0; }
 };
 
-Cleanup plan_cleanup(const RepositoryView& view, const Pins& pins);
+PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins);
 
 /// What of the plan was done, if this is left of it.
-Cleanup done_of(const Cleanup& plan, const Cleanup& left);
-std::int64_t bytes_of(const Cleanup& cleanup, const RepositoryView& view);
+PrunePlan completed_part(const PrunePlan& plan, const PrunePlan& left);
+std::int64_t bytes_of(const PrunePlan& cleanup, const RepoContents& view);
 
 }  // namespace model_prep

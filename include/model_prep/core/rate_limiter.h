@@ -20,17 +20,17 @@
 namespace model_prep {
 
 /// 64 bytes a second, below which a transfer counts as standing still (pace.h), for each of the 64 that there may be.
-inline constexpr std::int64_t kLowestRate = 4096;
+inline constexpr std::int64_t kMinRate = 4096;
 
 /// `500K`, `10M`, `1G`, or bytes. As curl's --limit-rate has it, K is 1024. Nothing if it is no rate, or one below
-/// `kLowestRate`.
+/// `kMinRate`.
 std::optional<std::int64_t> parse_rate(std::string_view text);
 
-class Throttle {
+class RateLimiter {
  public:
   static constexpr std::chrono::milliseconds kCredit{250};
 
-  explicit Throttle(std::int64_t bytes_per_second) : rate_(bytes_per_second) {}
+  explicit RateLimiter(std::int64_t bytes_per_second) : rate_(bytes_per_second) {}
 
   /// Whether `id` may take these bytes now. If not, it is held.
   bool take(TransferId id, std::int64_t bytes, TimePoint now);

@@ -18,7 +18,7 @@
 
 namespace model_prep {
 
-enum class AnswerKind : std::uint8_t {
+enum class VerdictKind : std::uint8_t {
   body,             ///< these are the bytes that were asked for
   redirect,         ///< follow `head.redirect`
   signature_spent,  ///< the payload host wants a fresh signed URL: ask the hub again
@@ -27,13 +27,13 @@ enum class AnswerKind : std::uint8_t {
   failed,           ///< `error` says why, its kind whether to try again
 };
 
-struct Answer {
-  AnswerKind kind{AnswerKind::failed};
+struct ResponseVerdict {
+  VerdictKind kind{VerdictKind::failed};
   Error error;  ///< for `restart` the error if restarting does not help
 };
 
 /// Who is asked for what: enough to compose a message.
-struct Asked {
+struct RequestContext {
   std::string object;  ///< `org/name model.safetensors`, or `org/name`: begins every message
   std::string repo;    ///< for hints: the page to visit
   bool of_hub{true};   ///< false: a payload host, behind a redirect
@@ -41,8 +41,8 @@ struct Asked {
   bool token_withheld{false};  ///< one is set, but it is not for this endpoint
 };
 
-struct PayloadAsked {
-  Asked asked;
+struct PayloadRequest {
+  RequestContext asked;
   std::optional<ByteRange> range;  ///< nothing: the whole file
   std::int64_t size{0};            ///< of the whole file
   bool html{false};                ///< the file is itself a web page
@@ -50,20 +50,20 @@ struct PayloadAsked {
   bool locked{false};
 };
 
-Answer judge_payload(const ResponseHead& head, const PayloadAsked& request);
+ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request);
 /// For the API: anything but a redirect or JSON with status 200 is a failure.
-Answer judge_query(const ResponseHead& head, const Asked& asked);
+ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& asked);
 
 /// A transfer that ended without an answer has only a cause so far: this names the object and the host.
-Error unanswered(const Error& cause, const Asked& asked, const Url& from);
+Error describe_transport_error(const Error& cause, const RequestContext& asked, const Url& from);
 
 /// What the bytes on disk hash to. No digest at all: they have not even the right size.
-struct HashAnswer {
+struct HashResult {
   std::optional<Digest> sha256{};
   std::optional<Digest> git_sha1{};
   std::optional<Error> error{};  ///< reading or syncing failed
 };
-struct HashAsked {
+struct ExpectedBlob {
   std::string object;
   Digest blob;
   std::optional<Digest> expected_sha256;  ///< a lock's second digest of a plain git file
@@ -71,7 +71,7 @@ struct HashAsked {
   bool locked{false};
 };
 /// Why these are not the right bytes, or nothing.
-std::optional<Error> judge_hash(const HashAnswer& answer, const HashAsked& asked);
+std::optional<Error> check_digests(const HashResult& answer, const ExpectedBlob& asked);
 
 /// `bytes 0-9/100`.
 struct ContentRange {
@@ -81,6 +81,6 @@ struct ContentRange {
 std::optional<ContentRange> parse_content_range(const std::string& header);
 
 /// The redirect that `head` asks for, if it may be followed: at most five, http or https, never from https to http.
-Result<Url> follow(const ResponseHead& head, const Url& from, int hops, const Asked& asked);
+Result<Url> follow(const ResponseHead& head, const Url& from, int hops, const RequestContext& asked);
 
 }  // namespace model_prep

@@ -59,18 +59,18 @@ struct ResumeRecord {
 };
 
 /// One line, its end included.
-std::string resume_text(const ResumeRecord& record);
+std::string serialize_resume(const ResumeRecord& record);
 /// Nothing for a line that is torn, of another format or not possible.
 std::optional<ResumeRecord> parse_resume(std::string_view text);
 
 /// What the table above says. A record that cannot be read (`theirs` is nothing, `torn`) is somebody's who may live.
-enum class Claim : std::uint8_t { begin, go_on, wait, copy };
-struct Claimed {
+enum class ClaimDecision : std::uint8_t { begin, go_on, wait, copy };
+struct StagingClaim {
   const std::optional<ResumeRecord>& theirs;
   bool torn;
   bool lock_excludes;
-  bool gone_silent;
+  bool writer_timed_out;
 };
-Claim claim_of(const Claimed& claimed, const WriterTag& mine);
+ClaimDecision decide_claim(const StagingClaim& claimed, const WriterTag& mine);
 
 }  // namespace model_prep

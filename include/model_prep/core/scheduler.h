@@ -64,7 +64,7 @@ namespace model_prep {
 using ItemId = std::size_t;
 
 struct WorkItem {
-  Asked asked;
+  RequestContext asked;
   std::vector<Source> sources;  ///< at the hub and its mirrors
   bool query{false};
   // For files only:
@@ -127,9 +127,9 @@ struct Notice {
 using Action = std::variant<CheckExisting, TryLock, OpenStaging, StartTransfer, CancelTransfer, HashTo, SaveResume,
                             Publish, Close, Finish, Notice>;
 
-enum class LockAnswer : std::uint8_t { held, acquired, acquired_blob_exists };
+enum class LockResult : std::uint8_t { held, acquired, acquired_blob_exists };
 
-enum class PublishAnswer : std::uint8_t { done, staging_lost };
+enum class PublishResult : std::uint8_t { done, staging_lost };
 
 enum class Loss : std::uint8_t { pruned, taken };
 
@@ -144,7 +144,7 @@ struct SchedulerSettings {
 class Scheduler {
  public:
   /// `hosts` is what an earlier scheduler of the run has learned of them.
-  Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostBook hosts = {});
+  Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts = {});
 
   /// What is to be done now. Carry the actions out in order, report each one's result, and call again.
   std::vector<Action> next(TimePoint now);
@@ -152,7 +152,7 @@ class Scheduler {
   TimePoint wake_at() const { return actions_.empty() ? wake_ : TimePoint::min(); }
   bool finished() const { return open_items_ == 0 && actions_.empty(); }
 
-  void on_lock(ItemId item, LockAnswer answer, const std::string& holder, TimePoint now);
+  void on_lock(ItemId item, LockResult answer, const std::string& holder, TimePoint now);
   void on_staged(ItemId item, RangeSet have, TimePoint now);
   /// Another process is at it, whatever the lock says; `sign` changes as long as it lives.
   void on_owned(ItemId item, const std::string& owner, const std::string& sign, TimePoint now);
@@ -161,13 +161,13 @@ class Scheduler {
   /// Bytes of this transfer are on disk.
   void on_bytes(TransferId transfer, ByteRange range);
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
-  void on_hash(ItemId item, const HashAnswer& answer, TimePoint now);
-  void on_published(ItemId item, PublishAnswer answer, TimePoint now);
+  void on_hash(ItemId item, const HashResult& answer, TimePoint now);
+  void on_published(ItemId item, PublishResult answer, TimePoint now);
   /// Everything that is left ends now, and it is told why: a signal, a full disk, a fault that concerns the whole run.
   void stop(const Error& why, TimePoint now);
 
   /// What a running transfer asked for: its sink judges the head with it.
-  const PayloadAsked& payload_asked(TransferId transfer) const { return transfers_.at(transfer).asked; }
+  const PayloadRequest& payload_request(TransferId transfer) const { return transfers_.at(transfer).asked; }
   /// The bytes that a running transfer may write.
   ByteRange range_of(TransferId transfer) const { return transfers_.at(transfer).range; }
   /// Whether it was neither ended nor cancelled.
@@ -177,10 +177,10 @@ class Scheduler {
   /// What of the item is on disk; null while it is not staged.
   const RangeSet* have(ItemId item) const;
   /// What the files are at that are begun and not done; for a fetch, for those who watch.
-  std::vector<FileAtWork> at_work(TimePoint now) const;
+  std::vector<ActiveFile> active_files(TimePoint now) const;
   int retries() const { return retries_; }
   std::int64_t requests() const { return requests_; }
-  const HostBook& hosts() const { return hosts_; }
+  const HostLimits& hosts() const { return hosts_; }
 
  private:
   static constexpr auto kSaveEvery = std::chrono::seconds(1);  // what a kill may cost
@@ -192,7 +192,7 @@ class Scheduler {
     Item(WorkItem wanted, FailureBudget failures)
         : work(std::move(wanted)), sources(std::move(work.sources)), budget(failures) {}
     WorkItem work;
-    Sources sources;
+    MirrorSelector sources;
     FailureBudget budget;
     int passed_on{0};                 // failures that another endpoint was asked for at once
     std::set<std::size_t> came_from;  // the sources of the staged bytes; `kEarlier`: of an earlier run
@@ -214,7 +214,7 @@ class Scheduler {
     std::optional<Digest> sha256;
     bool unsaved{false};
     TimePoint not_before{TimePoint::min()};
-    LockWatch watch;
+    LockWaiter watch;
     TimePoint save_again{TimePoint::min()};
     TimePoint begun{};
   };
@@ -227,12 +227,12 @@ class Scheduler {
     int hops{0};
     int generation{0};
     std::int64_t received{0};
-    HostBook::Ticket ticket{0};
-    PayloadAsked asked;
+    HostLimits::Ticket ticket{0};
+    PayloadRequest asked;
   };
 
-  HostBook::Counted counted(ItemId id) const {
-    return items_[id].work.query ? HostBook::Counted::queries : HostBook::Counted::files;
+  HostLimits::Counted counted(ItemId id) const {
+    return items_[id].work.query ? HostLimits::Counted::queries : HostLimits::Counted::files;
   }
   TimePoint closed_until(ItemId id, const std::string& origin, TimePoint now) const;
   bool begin(ItemId id, TimePoint now);
@@ -282,7 +282,7 @@ class Scheduler {
   std::vector<Item> items_;
   std::map<TransferId, Transfer> transfers_;
   std::set<ItemId> active_;  // neither waiting nor done
-  HostBook hosts_;
+  HostLimits hosts_;
   std::set<std::size_t> failed_models_;
   std::vector<Action> actions_;
   std::size_t first_waiting_{0};

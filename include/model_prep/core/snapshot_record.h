@@ -26,17 +26,17 @@ struct VerifiedBlob {
   bool operator==(const VerifiedBlob&) const = default;
 };
 
-struct Record {
+struct SnapshotRecord {
   std::vector<RemoteFile> listing;  ///< the whole commit, or empty
   std::map<Digest, VerifiedBlob> blobs;
 };
 
-std::string record_text(const Record& record);
-std::optional<Record> parse_record(std::string_view text);
+std::string serialize_record(const SnapshotRecord& record);
+std::optional<SnapshotRecord> parse_record(std::string_view text);
 
 /// `trees/<commit>.json`, byte for byte as huggingface_hub >= 1.22 writes it (hub-protocol.md 1.7). For the complete
 /// commit only: huggingface_hub takes it for the whole truth. Nothing if the git id of a file is not known.
-std::optional<std::string> tree_text(const std::vector<RemoteFile>& listing);
+std::optional<std::string> serialize_tree(const std::vector<RemoteFile>& listing);
 std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text);
 
 }  // namespace model_prep

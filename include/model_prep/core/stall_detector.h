@@ -16,12 +16,12 @@
 
 namespace model_prep {
 
-class Pace {
+class StallDetector {
  public:
   /// Bytes a second. A modem of 1990 did four times that; over anything slower no model would ever come.
   static constexpr std::int64_t kDrip = 64;
 
-  explicit Pace(std::chrono::seconds stall = {}) : stall_(stall) {}
+  explicit StallDetector(std::chrono::seconds stall = {}) : stall_(stall) {}
 
   /// Connected: from now on silence counts.
   void begin(TimePoint now) { last_ = now; }

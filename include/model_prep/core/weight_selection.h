@@ -3,7 +3,7 @@
 //
 // Small files (configs, tokenizers, `1_Pooling/`, `modules.json`) belong to every variant. Of the weights
 //
-// - `fp32` takes PyTorch's, never another framework's. Folder by folder: a pickle (`pytorch_model.bin`) is left out
+// - `fp32` takes PyTorch's, never another framework's. Directory by folder: a pickle (`pytorch_model.bin`) is left out
 //   where the same folder has the same weights as safetensors (`model.safetensors`), and stays where it has not
 //   (`2_Dense/pytorch_model.bin`). Of one file and shards of the same weights it takes the one file, as transformers
 //   does; of shards exactly those that the index names; of `model.safetensors` and `model.fp16.safetensors` the first.
@@ -31,20 +31,20 @@
 namespace model_prep {
 
 /// What each index that has been read names.
-using Indexes = std::map<RepoPath, std::set<RepoPath>>;
+using ShardIndexes = std::map<RepoPath, std::set<RepoPath>>;
 /// The shards that an index (`model.safetensors.index.json`) names, as paths of the repository.
-Result<std::set<RepoPath>> parse_index(std::string_view text, const RepoPath& path, std::string_view object);
+Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPath& path, std::string_view object);
 
 /// The variant that a repository with these files has: the one that is wanted, else `fp32`.
-std::string found_variant(const std::vector<RepoPath>& all, const std::string& wanted);
+std::string available_variant(const std::vector<RepoPath>& all, const std::string& wanted);
 
-struct RuledFiles {
+struct SelectedFiles {
   std::set<RepoPath> files;
   std::set<RepoPath> indexes;  ///< those of `files` whose contents decide about others; not read, names have to do
 };
 /// Fails where a variant's half is missing, and where the repository has no weights but other frameworks': `not_found`.
-Result<RuledFiles> apply_general_rule(const std::vector<RepoPath>& all, const std::string& variant,
-                                      const Indexes& indexes, std::string_view object);
+Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, const std::string& variant,
+                                      const ShardIndexes& indexes, std::string_view object);
 
 /// An OpenVINO model is an `.xml` and a `.bin`: where such a variant has only one of them it fails with `not_found`.
 /// What the user's patterns choose is the user's business.

@@ -37,39 +37,39 @@ struct Publication {
 
 class Cache {
  public:
-  /// `views`: folders in which older services look for `models--…` (product.md section 3), canonical, none of them the
+  /// `legacy_dirs`: folders in which older services look for `models--…` (product.md section 3), canonical, none of them the
   /// cache itself.
-  Cache(const std::string& root, std::vector<std::string> views);
+  Cache(const std::string& root, std::vector<std::string> legacy_dirs);
 
   /// Where this repository really lies: the cache, or an older place that holds a real folder for it and could not be
   /// linked to from the cache.
   const CacheLayout& layout(const RepoId& repo) const { return home(repo).layout; }
   /// The folder through which it is written, and the one of its locks.
-  const Folder& folder(const RepoId& repo) const { return home(repo).folder; }
-  const Folder& lock_folder() const { return home_.folder; }
+  const Directory& folder(const RepoId& repo) const { return home(repo).folder; }
+  const Directory& lock_folder() const { return home_.folder; }
   struct Content {
     std::string path;                  ///< where the bytes of a file are, or would be
-    std::optional<FileFacts> there{};  ///< what is there, links followed
+    std::optional<FileInfo> there{};  ///< what is there, links followed
   };
   Content content(const RepoId& repo, const CommitId& commit, const RemoteFile& file) const;
 
   enum class Writing : std::uint8_t { allowed, forbidden };
   /// If an older place holds a real folder for this repository and the cache nothing, that folder stays the real one
   /// and the cache gets a link to it.
-  void adopt(const RepoId& repo, Writing writing);
+  void adopt_existing(const RepoId& repo, Writing writing);
 
-  std::optional<Record> record(const RepoId& repo, const CommitId& commit) const;
+  std::optional<SnapshotRecord> record(const RepoId& repo, const CommitId& commit) const;
   /// The listing that huggingface_hub left.
   std::optional<std::vector<RemoteFile>> tree(const RepoId& repo, const CommitId& commit) const;
   std::optional<CommitId> ref(const RepoId& repo, const std::string& name) const;
   /// `known`: the record of this commit, which is worth reading once only.
-  SnapshotView look(const ResolvedSnapshot& snapshot, const std::optional<Record>& known) const;
+  SnapshotView inspect(const ResolvedSnapshot& snapshot, const std::optional<SnapshotRecord>& known) const;
 
   /// Can we write where we shall have to? Leaves nothing but folders.
   Status probe_writing(const RepoId& repo) const;
   /// The repository's folder, complete enough for other tools (`snapshots/` from the first moment), and its lock
   /// folder; leftovers of killed runs that nobody will go on with are swept away.
-  Status make_repo(const RepoId& repo) const;
+  Status create_repo_dirs(const RepoId& repo) const;
 
   /// All blobs are there: links, tree listing, record, refs last. `sha256` holds the digest of each blob of the
   /// snapshot that was verified in this run or before. Idempotent: what is right is not written again. Others
@@ -79,20 +79,20 @@ class Cache {
   Result<Publication> publish(const ResolvedSnapshot& snapshot, const std::map<Digest, Digest>& sha256) const;
   /// The record vouches for these blobs no more: the next look hashes them. They stay, since nobody who reads them is
   /// helped by a file that is not there, until a fetched one takes their place.
-  Status forget(const RepoId& repo, const CommitId& commit, const std::set<Digest>& blobs) const;
+  Status distrust(const RepoId& repo, const CommitId& commit, const std::set<Digest>& blobs) const;
   /// Moves something out of readers' sight, and says where to. What is gone by then is none of ours.
-  Result<std::string> set_aside(const RepoId& repo, const std::string& path) const;
+  Result<std::string> quarantine(const RepoId& repo, const std::string& path) const;
 
   /// Keeps a relative link to the repository in each older place.
-  Warnings link_views(const RepoId& repo) const;
+  Warnings link_legacy_dirs(const RepoId& repo) const;
 
  private:
   struct Home {
     CacheLayout layout;
-    Folder folder;
+    Directory folder;
   };
   const Home& home(const RepoId& repo) const;
-  Status probe(const Folder& in, const std::string& folder) const;
+  Status probe(const Directory& in, const std::string& folder) const;
   void sweep(const RepoId& repo) const;
   bool is_whole(const ResolvedSnapshot& snapshot) const;
   Status publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings) const;
@@ -100,10 +100,10 @@ class Cache {
   Status publish_tree(const ResolvedSnapshot& snapshot) const;
   Status publish_record(const ResolvedSnapshot& snapshot, const std::map<Digest, Digest>& sha256) const;
   Status publish_refs(const ResolvedSnapshot& snapshot) const;
-  bool refs_right(const ResolvedSnapshot& snapshot) const;
+  bool refs_correct(const ResolvedSnapshot& snapshot) const;
 
   Home home_;
-  std::vector<std::string> views_;
+  std::vector<std::string> legacy_dirs_;
   std::map<RepoId, Home> elsewhere_;
 };
 

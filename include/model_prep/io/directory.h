@@ -22,18 +22,18 @@
 
 namespace model_prep {
 
-class Folder {
+class Directory {
  public:
   static constexpr mode_t kFileMode = 0666;
 
   /// `path` is canonical.
-  explicit Folder(std::string path) : path_(std::move(path)) {}
+  explicit Directory(std::string path) : path_(std::move(path)) {}
   const std::string& path() const { return path_; }
 
   /// A symlink at the end of `path` is not followed either.
   Result<UniqueFd> open_file(const std::string& path, int flags, mode_t mode = kFileMode) const;
   /// The folder itself and all above it too.
-  Status make_folders(const std::string& path) const;
+  Status create_directories(const std::string& path) const;
   Status rename(const std::string& from, const std::string& to) const;
   /// A file, a link or an empty folder. Removing what is not there is no error.
   Status remove(const std::string& path) const;
@@ -56,8 +56,8 @@ class Folder {
  private:
   struct Place;
   Result<Place> find(const std::string& path) const;
-  Result<UniqueFd> enter(const std::string& folder, int flags) const;
-  Status through_temporary(const std::string& path, const std::string& temporary_folder,
+  Result<UniqueFd> open_directory(const std::string& folder, int flags) const;
+  Status write_temporary_and_rename(const std::string& path, const std::string& temporary_folder,
                            const std::function<Status(const UniqueFd&)>& fill) const;
 
   std::string path_;

@@ -20,11 +20,11 @@ enum class LockKind : std::uint8_t { exclusive, shared };
 class FileLock {
  public:
   /// Nothing: somebody else holds it. Never waits. The folder of `path` must be there.
-  static Result<std::optional<FileLock>> try_acquire(const Folder& folder, const std::string& path,
+  static Result<std::optional<FileLock>> try_acquire(const Directory& folder, const std::string& path,
                                                      LockKind kind = LockKind::exclusive);
 
   /// Whether nobody else on this machine can hold it too: asked by trying to take it once more.
-  bool excludes(const Folder& folder, const std::string& path) const;
+  bool excludes(const Directory& folder, const std::string& path) const;
 
  private:
   explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}

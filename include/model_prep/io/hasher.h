@@ -29,12 +29,12 @@ namespace model_prep {
 Digest sha256_of(std::string_view bytes);
 Digest git_sha1_of(std::string_view bytes);
 
-using HashTicket = std::uint64_t;
+using HashJobId = std::uint64_t;
 
 enum class AfterHash : std::uint8_t { nothing, sync };
 
 struct HashEvent {
-  HashTicket ticket{0};
+  HashJobId ticket{0};
   std::optional<Digest> sha256;
   std::optional<Digest> git_sha1;  ///< only if it was asked for
   std::optional<Error> error;
@@ -50,14 +50,14 @@ class Hasher {
 
   /// Begins a file of `size` bytes. Nothing is read before `advance`. `kind` is the digest that names its blob; sha256
   /// is computed in any case.
-  HashTicket open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after);
+  HashJobId open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after);
   /// Every byte below `watermark` may be read. At `size` the file is finished and its event comes.
-  void advance(HashTicket ticket, std::int64_t watermark);
+  void advance(HashJobId ticket, std::int64_t watermark);
   /// No event comes any more.
-  void cancel(HashTicket ticket);
+  void cancel(HashJobId ticket);
   std::vector<HashEvent> take_all();
   /// Bytes read so far of a file that is open, for those who show it.
-  std::int64_t progress(HashTicket ticket);
+  std::int64_t progress(HashJobId ticket);
 
  private:
   struct Task;
@@ -68,9 +68,9 @@ class Hasher {
   std::function<void()> wake_;
   std::mutex mutex_;  // guards all below
   std::condition_variable work_;
-  std::map<HashTicket, std::unique_ptr<Task>> tasks_;
+  std::map<HashJobId, std::unique_ptr<Task>> tasks_;
   std::vector<HashEvent> events_;
-  HashTicket next_{1};
+  HashJobId next_{1};
   bool stopping_{false};
   std::vector<std::thread> threads_;  // last: they use all above
 };

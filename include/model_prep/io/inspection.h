@@ -19,13 +19,13 @@ namespace model_prep {
 struct Inspection {
   /// Where each file's bytes lie, in the order of the snapshot's files; empty for one that cannot be hashed.
   std::vector<std::string> contents;
-  std::vector<Fault> faults;
+  std::vector<CacheFault> faults;
 };
 
 /// `umask`: of this process.
 Inspection inspect(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask);
 
 /// The bits that a file or folder lacks by that rule.
-unsigned missing_bits(const FileFacts& facts, unsigned umask);
+unsigned missing_bits(const FileInfo& facts, unsigned umask);
 
 }  // namespace model_prep

@@ -21,18 +21,18 @@
 namespace model_prep {
 
 struct Repository {
-  const Folder& folder;
-  const Folder& lock_folder;
+  const Directory& folder;
+  const Directory& lock_folder;
   const CacheLayout& layout;
   RepoId repo;
 };
 
 /// Removes staging files that no record names, and records whose blob is published, if they are dead. What a record
 /// names is left for the next run to go on with.
-void sweep_staging(const Repository& repository, const Writer& self);
+void sweep_staging(const Repository& repository, const WriterIdentity& self);
 
 /// All of them. Writes nothing.
-std::vector<Leftover> leftovers_in(const Repository& repository, const Writer& self);
+std::vector<Leftover> leftovers_in(const Repository& repository, const WriterIdentity& self);
 
 /// Who is filling this repository, for a message: a lock is held, or a leftover may be alive. Nothing: nobody.
 std::optional<std::string> writer_in(const Repository& repository, const std::vector<Leftover>& leftovers);

@@ -34,7 +34,7 @@ class UniqueFd {
 /// who we are and whose the object is in the hint; all else is `io`.
 Error io_error(std::string_view operation, const std::string& path, int error_number);
 
-struct FileFacts {
+struct FileInfo {
   bool is_file{false};  ///< a regular one, no pipe and no device
   bool is_folder{false};
   bool is_link{false};
@@ -42,30 +42,30 @@ struct FileFacts {
   std::int64_t mtime_ns{0};
   std::uint64_t device{0};
   std::uint64_t inode{0};
-  std::uint64_t names{0};  ///< hard links
+  std::uint64_t link_count{0};  ///< hard links
   unsigned mode{0};        ///< permission bits
   /// Two descriptions of one file, under whatever names.
-  bool is_same_file(const FileFacts& other) const { return device == other.device && inode == other.inode; }
+  bool is_same_file(const FileInfo& other) const { return device == other.device && inode == other.inode; }
 };
 /// What is at the path, links followed. Nothing if there is nothing, or only a dangling link.
-std::optional<FileFacts> facts(const std::string& path);
+std::optional<FileInfo> stat_path(const std::string& path);
 /// The same without following a link at the end.
-std::optional<FileFacts> own_facts(const std::string& path);
-std::optional<FileFacts> facts(int fd);
-std::optional<std::string> link_text(const std::string& path);
+std::optional<FileInfo> lstat_path(const std::string& path);
+std::optional<FileInfo> stat_path(int fd);
+std::optional<std::string> read_link(const std::string& path);
 /// All of a regular file up to `most` bytes; nothing if it is something else, cannot be read or is larger.
 std::optional<std::string> read_file(const std::string& path, std::size_t most);
 std::optional<std::string> read_file(int fd, std::size_t most);
 /// A regular file, links followed: a pipe or a device in its place is an error and not waited for.
 Result<UniqueFd> open_for_reading(const std::string& path);
 /// The folder and all above it, wherever links lead: for places that the user names. Below them: `io/directory.h`.
-Status make_folders(const std::string& path);
+Status create_directories(const std::string& path);
 /// Adds to a file that others write to as well, and makes it if there is none. Links are followed, and a pipe is not
 /// waited for: for a place that the user names.
 Status append_to_file(const std::string& path, std::string_view text);
 /// Replaces what is in a regular file that somebody has laid there for us. No link is followed; where there is no such
 /// file, or it is not ours to write, nothing happens.
-Status fill_file_if_there(const std::string& path, std::string_view text);
+Status overwrite_existing(const std::string& path, std::string_view text);
 Status write_at(int fd, std::span<const char> bytes, std::int64_t offset, const std::string& path);
 
 /// SIGINT and SIGTERM as something to poll. Make it before any thread: they are blocked for the whole process, which
@@ -79,7 +79,7 @@ class SignalFd {
   std::optional<int> read() const;
   /// From now on a further signal ends the process at once, with 128 + n: for the user who does not want to wait for
   /// the orderly end.
-  void end_at_next() const;
+  void exit_immediately_on_next_signal() const;
 
  private:
   UniqueFd fd_;
@@ -107,10 +107,10 @@ std::optional<DiskSpace> disk_space(const std::string& path);
 std::string canonical_path(const std::string& path);
 /// What a link at `from_folder` must hold to lead to `to`; both canonical.
 std::string relative_path(const std::string& to, const std::string& from_folder);
-std::string parent_of(const std::string& path);
+std::string parent_path(const std::string& path);
 
 /// `host:pid`: who fetches, for those who wait.
-std::string process_name();
+std::string host_and_pid();
 /// Eight hex digits that are the same for all processes on this kernel since it started, in whatever container; other
 /// kernels have others. All zeros: not known.
 std::string machine_name();

@@ -11,7 +11,7 @@
 // What has been renamed is then destroyed. Killed in between, a run leaves a valid cache that holds a little more, and
 // files under a name of ours that the next one destroys. A file that a service has open stays readable.
 //
-// Beside other programs. A repository that somebody is filling is left alone (`RepositoryView::writer`): our downloads
+// Beside other programs. A repository that somebody is filling is left alone (`RepoContents::writer`): our downloads
 // share a lock for as long as they need what is there, which is taken here alone. Where locks do not work, and beside
 // others: huggingface_hub looks for a blob and links to it under the blob's lock, and under that lock is looked here
 // whether anything links to the blob; so it finds the blob, or fetches it. Our own downloads look once more when
@@ -34,41 +34,41 @@
 
 namespace model_prep {
 
-class Cleaner {
+class Pruner {
  public:
-  Cleaner(const Cache& cache, const RepoId& repo);
+  Pruner(const Cache& cache, const RepoId& repo);
 
   /// Changes nothing. An error: what links where cannot be known.
-  Result<RepositoryView> look() const;
+  Result<RepoContents> look() const;
 
   /// Takes the plan's items off as they are done, so that what is left in it was not: by an error, by `stop`, or
   /// because somebody wants it by now. `stop` is asked between steps.
-  Status remove(Cleanup& plan, const std::function<bool()>& stop) const;
+  Status remove(PrunePlan& plan, const std::function<bool()>& stop) const;
 
  private:
-  struct Begun {
+  struct PendingRemoval {
     std::string path;
     std::optional<CommitId> snapshot{};
     std::optional<Digest> blob{};
   };
-  std::vector<Begun> begun() const;
+  std::vector<PendingRemoval> pending_removals() const;
   std::map<std::string, CommitId> refs() const;
-  Status read_links(const std::string& folder, RepositoryView::Snapshot& into) const;
+  Status read_links(const std::string& folder, RepoContents::Snapshot& into) const;
   Result<std::set<Digest>> links() const;
-  Status finish_begun() const;
-  Result<bool> remove_snapshot(const Removal& removal) const;
-  Status remove_traces(const CommitId& commit) const;
+  Status finish_pending() const;
+  Result<bool> remove_snapshot(const SnapshotRemoval& removal) const;
+  Status remove_metadata(const CommitId& commit) const;
   Result<std::set<Digest>> remove_blobs(std::span<const Digest> blobs) const;
   Result<bool> remove_leftover(const Leftover& left) const;
   Status destroy(const std::string& path) const;
   Status destroy_once(const std::string& path) const;
-  std::string out_of_sight(std::string_view kind, const std::string& hex) const;
+  std::string trash_name(std::string_view kind, const std::string& hex) const;
 
   RepoId repo_;
   const CacheLayout& at_;
-  const Folder& folder_;
-  const Folder& lock_folder_;
-  Writer self_;
+  const Directory& folder_;
+  const Directory& lock_folder_;
+  WriterIdentity self_;
 };
 
 }  // namespace model_prep

@@ -22,10 +22,10 @@
 namespace model_prep {
 
 /// This process, to other processes.
-struct Writer {
+struct WriterIdentity {
   std::string name;  ///< `host:pid`
   WriterTag tag;
-  static Writer make();
+  static WriterIdentity make();
 };
 
 class Staging {
@@ -34,25 +34,25 @@ class Staging {
   static constexpr std::int64_t kClaimed = 1024 * 1024;
 
   struct Where {
-    const Folder& folder;  ///< where the repositories lie
+    const Directory& folder;  ///< where the repositories lie
     const CacheLayout& layout;
     RepoId repo;
     Digest blob;
     std::int64_t size;
   };
   enum class Begin : std::uint8_t { resume, fresh };
-  struct Asked {
+  struct OpenRequest {
     Begin begin{Begin::resume};
     bool lock_excludes{false};  ///< `FileLock::excludes`
-    bool gone_silent{false};    ///< whoever the record names has been seen not to change it any more
+    bool writer_timed_out{false};    ///< whoever the record names has been seen not to change it any more
   };
   /// Somebody else who lives, or may.
-  struct Owned {
+  struct OwnedByOther {
     std::string owner;
     std::string sign;  ///< changes as long as they live
   };
   /// The repository's folders must be there.
-  static Result<std::variant<Staging, Owned>> open(Where where, const Writer& self, const Asked& asked);
+  static Result<std::variant<Staging, OwnedByOther>> open(Where where, const WriterIdentity& self, const OpenRequest& asked);
 
   const RangeSet& have() const { return record_.have; }  ///< what was there when it was opened
   /// Bytes of a silent writer are still to be copied: `copy_some` until not.
@@ -74,7 +74,7 @@ class Staging {
   Status drop();
 
  private:
-  Staging(Where where, const Writer& self);
+  Staging(Where where, const WriterIdentity& self);
   std::string staging_path() const { return where_.layout.staging(where_.repo, where_.blob, record_.file); }
   bool still_named() const;
   Status begin_fresh();

@@ -25,13 +25,13 @@ enum class ProgressMode : std::uint8_t { automatic, bar, log, none };
 class Observer {
  public:
   virtual ~Observer() = default;
-  virtual void planned(Workload work, TimePoint now) = 0;
+  virtual void planned(ProgressPlan work, TimePoint now) = 0;
   /// One of the work's files, by index, and how often it was tried again.
   virtual void file_done(std::size_t file, FileEnd end, int retries) = 0;
   /// When to call `show`; `max` if nothing is to be shown.
   virtual TimePoint due() const = 0;
   /// The files that are begun and not done, and all retries so far.
-  virtual void show(std::span<const FileAtWork> at_work, int retries, TimePoint now) = 0;
+  virtual void show(std::span<const ActiveFile> active_files, int retries, TimePoint now) = 0;
   /// The live lines go away. May be called again.
   virtual void finished() = 0;
 };

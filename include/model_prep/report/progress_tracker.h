@@ -26,7 +26,7 @@ enum class Activity : std::uint8_t {
 };
 
 /// A file that is begun and not done.
-struct FileAtWork {
+struct ActiveFile {
   std::size_t file{0};
   Activity activity{Activity::waiting};
   Duration pause{};  ///< what is left of it
@@ -34,7 +34,7 @@ struct FileAtWork {
   std::int64_t done{0};  ///< bytes
 };
 
-struct Workload {
+struct ProgressPlan {
   struct File {
     std::int64_t bytes{0};
     std::int64_t done{0};
@@ -58,7 +58,7 @@ struct ModelProgress {
   bool over{false};  ///< all its files have ended
 };
 
-struct Progress {
+struct ProgressSnapshot {
   std::vector<ModelProgress> models;  ///< those that have files
   std::int64_t bytes{0};
   std::int64_t done{0};
@@ -71,12 +71,12 @@ struct Progress {
   std::string left;  ///< `19 s left`, `stalled`, `waiting for the first bytes`, `verifying`
 };
 
-class Meter {
+class ProgressTracker {
  public:
-  void begin(Workload work, TimePoint now);
+  void begin(ProgressPlan work, TimePoint now);
   void file_done(std::size_t file, FileEnd end, int retries);
-  void sample(std::span<const FileAtWork> at_work, int retries, TimePoint now);
-  Progress progress() const;
+  void sample(std::span<const ActiveFile> active_files, int retries, TimePoint now);
+  ProgressSnapshot progress() const;
 
  private:
   /// Bytes per second over the last five seconds or so, from the first byte on.
@@ -102,10 +102,10 @@ class Meter {
   };
 
   void set_done(std::size_t file, std::int64_t done);
-  void sample_activities(std::span<const FileAtWork> at_work, TimePoint now);
+  void sample_activities(std::span<const ActiveFile> active_files, TimePoint now);
   void sample_time_left(bool moved, double seconds);
 
-  Workload work_;
+  ProgressPlan work_;
   std::vector<Model> models_;
   std::int64_t bytes_{0};
   std::int64_t done_{0};
@@ -120,7 +120,7 @@ class Meter {
 
 /// One line for a log, not longer than 110 characters or so:
 /// `612.3 of 1528.0 MB, 48.2 MB/s, 19 s left, 8 of 24 files, 2 retries; bge-reranker-base 52 %, flan-t5-small 98 %`
-std::string progress_text(const Progress& progress);
+std::string progress_text(const ProgressSnapshot& progress);
 
 /// `52 %`; 100 only if nothing is missing.
 int percent(std::int64_t done, std::int64_t bytes);

@@ -28,10 +28,10 @@ struct Screen {
   bool colour{false};
 };
 
-class ProgressBlock {
+class ProgressView {
  public:
   /// The lines for now. A model keeps its line as long as it is at work, also where others come and go.
-  std::vector<std::string> lines(const Progress& progress, const Screen& screen);
+  std::vector<std::string> lines(const ProgressSnapshot& progress, const Screen& screen);
 
  private:
   void choose(const std::vector<ModelProgress>& models, std::size_t room);

@@ -50,12 +50,12 @@ struct ModelReport {
   double duration_s{0};
   std::optional<Error> error;
   std::vector<FileReport> files;
-  std::vector<Fault> faults{};  ///< that `verify` found and nothing has mended
+  std::vector<CacheFault> faults{};  ///< that `verify` found and nothing has mended
   bool success() const { return status != ModelStatus::failed && status != ModelStatus::interrupted; }
 };
 
 /// Whether a kind of service finds the models where it looks (commands/consumers.h).
-struct ServiceReport {
+struct ConsumerReport {
   struct Missing {
     std::string key;
     std::string reason;
@@ -69,7 +69,7 @@ struct ServiceReport {
 };
 
 /// What `cleanup` has removed of a repository, or would.
-struct CleanedRepository {
+struct PrunedRepository {
   struct Revision {
     std::string commit;
     std::vector<std::string> refs;
@@ -100,8 +100,8 @@ struct RunReport {
   std::optional<Error> error;  ///< that concerns the whole run
   std::vector<ModelReport> models;
   std::optional<std::int64_t> bytes_hashed{};            ///< by `verify`; for the last line of the log
-  std::optional<std::vector<ServiceReport>> services{};  ///< of `verify`
-  std::optional<std::vector<CleanedRepository>> cleanup{};
+  std::optional<std::vector<ConsumerReport>> services{};  ///< of `verify`
+  std::optional<std::vector<PrunedRepository>> cleanup{};
   bool success() const;
 };
 
@@ -139,6 +139,6 @@ Totals totals_of(const RunReport& report);
 /// 0 when every model is complete, 128 + n when signal n ended the run, else 1.
 int exit_code(const RunReport& report);
 /// With a line end.
-std::string summary_text(const RunReport& report);
+std::string serialize_summary(const RunReport& report);
 
 }  // namespace model_prep

@@ -16,20 +16,20 @@
 namespace model_prep {
 
 /// `2 of 3 models ready, 45.5 MB fetched, 64 requests, 1 retry, 2.9 s`.
-std::string outcome_line(const RunReport& report);
+std::string result_line(const RunReport& report);
 
 /// What a person wants to know at the log's end, the outcome line last; after a download at most five lines: which
 /// models are ready, which are not, what the cache holds of them, what services need in their environment (if all are
 /// ready), and where the summary is. Nothing after a dry run that went well: its table has said it.
-struct Surroundings {
+struct RunContext {
   std::optional<std::int64_t> free;  ///< bytes, on the cache's volume
   std::string summary;               ///< where it was written; empty: nowhere that lasts
 };
-struct ClosingLine {
+struct SummaryLine {
   bool is_error;
   std::string text;
 };
-std::vector<ClosingLine> closing_lines(const RunReport& report, const Surroundings& around);
+std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext& around);
 
 /// `HF_HOME=/app/models HF_HUB_OFFLINE=1`: by which services find this cache, and ask nobody. As a shell reads it.
 std::string services_environment(const std::string& cache_dir);

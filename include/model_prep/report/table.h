@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A table as text: columns as wide as what is in them, two blanks between. Cells may hold words of others, which are
-// made fit to be shown (`loggable`). Pure.
+// made fit to be shown (`sanitize_for_log`). Pure.
 #pragma once
 
 #include <optional>

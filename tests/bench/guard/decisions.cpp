@@ -74,19 +74,19 @@ void build_plan() {
   const ResolvedSnapshot snapshot{everything(), *CommitId::parse(std::string(40, 'c')), listing.files, listing.files};
   SnapshotView view;
   view.files.assign(snapshot.files.size(), FileView{});
-  const std::vector<Planned> wanted{{0, &snapshot, &view}};
+  const std::vector<PlannedModel> wanted{{0, &snapshot, &view}};
   for (int round = 0; round < kRounds; ++round) require(make_plan(wanted).jobs.size() == kFiles, "each file is a job");
 }
 
 void keep_record() {
-  Record record{.listing = listing_of(tree_page()).files, .blobs = {}};
+  SnapshotRecord record{.listing = listing_of(tree_page()).files, .blobs = {}};
   for (const RemoteFile& file : record.listing) {
     record.blobs.emplace(file.blob, VerifiedBlob{file.size, 1'700'000'000'000'000'000, file.blob});
   }
   const auto digest = *Digest::parse(std::string(64, 'a'));
   for (auto& [blob, verified] : record.blobs) verified.sha256 = digest;
   for (int round = 0; round < kRounds; ++round) {
-    const auto back = parse_record(record_text(record));
+    const auto back = parse_record(serialize_record(record));
     require(back && back->blobs == record.blobs, "a record is read as it was written");
   }
 }
