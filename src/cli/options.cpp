@@ -13,7 +13,6 @@
 #include "model_prep/io/http.h"
 #include "model_prep/io/posix.h"
 #include "model_prep/io/tls.h"
-#include "model_prep/commands/manifest.h"
 #include "model_prep/cli/cache_paths.h"
 #include "model_prep/cli/flag_values.h"
 

@@ -83,6 +83,9 @@ class RepoPath {
 /// 16 TiB. A size beyond is refused where it is read, so that no sum of sizes overflows.
 inline constexpr std::int64_t kMaxFileSize = std::int64_t{1} << 44;
 
+/// The variants that a user can ask for.
+inline constexpr std::string_view kVariants[] = {"fp32", "openvino-int8", "onnx", "all"};
+
 /// `include` and `exclude` follow snapshot_download's rules (core/file_selection.h). `select_weights_automatically` stands for a model
 /// that no manifest describes: the files are chosen from the listing. `from_command_line`: they stood on the command line, and
 /// take the place of the variant's.

@@ -43,7 +43,6 @@ std::string_view built_in_manifest_text();
 /// `name` is the file's, for messages.
 Result<Manifest> parse_manifest(std::string_view text, std::string_view name);
 
-inline constexpr std::string_view kVariants[] = {"fp32", "openvino-int8", "onnx", "all"};
 
 /// The models that are wanted, each a key of the manifest or `org/name[@revision]`; all of the manifest if none is
 /// named. An unknown key is `usage` and lists the known ones. A variant that a model has not falls back to `fp32`.

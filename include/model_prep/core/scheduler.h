@@ -53,7 +53,7 @@
 #include "model_prep/core/mirror_selector.h"
 #include "model_prep/core/host_limits.h"
 #include "model_prep/core/lock_waiter.h"
-#include "model_prep/report/progress_tracker.h"
+#include "model_prep/core/activity.h"
 #include "model_prep/core/fetch_plan.h"
 #include "model_prep/core/retry.h"
 #include "model_prep/core/segments.h"

@@ -13,26 +13,9 @@
 #include <vector>
 
 #include "model_prep/base/response.h"
+#include "model_prep/core/activity.h"
 
 namespace model_prep {
-
-/// What a file or a model is at.
-enum class Activity : std::uint8_t {
-  waiting,    ///< for a connection, or to be begun
-  elsewhere,  ///< another process has its lock
-  verifying,
-  paused,  ///< until it is tried again, or until the host may be asked again
-  fetching,
-};
-
-/// A file that is begun and not done.
-struct ActiveFile {
-  std::size_t file{0};
-  Activity activity{Activity::waiting};
-  Duration pause{};  ///< what is left of it
-  int failures{0};
-  std::int64_t done{0};  ///< bytes
-};
 
 struct ProgressPlan {
   struct File {
