@@ -4,10 +4,10 @@
 
 #include <unistd.h>
 
-#include "model_prep/commands/notify_environment.h"
-#include "model_prep/commands/app.h"
-#include "model_prep/cli/options.h"
 #include "model_prep/base/text.h"
+#include "model_prep/cli/options.h"
+#include "model_prep/commands/app.h"
+#include "model_prep/commands/notify_environment.h"
 
 namespace {
 
@@ -16,7 +16,8 @@ model_prep::Environment environment_of_process() {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     const std::size_t equals = text.find('=');
-    if (equals != std::string_view::npos) environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+    if (equals != std::string_view::npos)
+      environment.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
   return environment;
 }
@@ -28,7 +29,8 @@ int tell(const model_prep::Error& error) {
   if (!error.hint.empty()) console.line("hint: " + model_prep::sanitize_for_log(error.hint));
   model_prep::RunReport report;
   report.error = error;
-  for (const auto& warning : notify_environment(report, model_prep::detect_ci(environment_of_process()), console))
+  for (const auto& warning :
+       notify_environment(report, model_prep::detect_ci(environment_of_process()), console))
     console.line("model-prep: " + model_prep::sanitize_for_log(warning));
   return model_prep::exit_code(report);
 }

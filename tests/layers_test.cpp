@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The layers are real: which header may include what, read from the sources themselves (architecture.md 3.3).
+// The layers are real: which header may include what, read from the sources themselves
+// (architecture.md 3.3).
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -27,7 +28,8 @@ std::vector<Source> read_sources() {
   for (const char* top : {"include", "src"}) {
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(kRoot / top)) {
       if (entry.path().extension() != ".h" && entry.path().extension() != ".cpp") continue;
-      Source source{entry.path().lexically_relative(kRoot), entry.path().parent_path().filename(), {}};
+      Source source{
+          entry.path().lexically_relative(kRoot), entry.path().parent_path().filename(), {}};
       std::ifstream file(entry.path());
       for (std::string line; std::getline(file, line);) source.lines.push_back(line);
       sources.push_back(std::move(source));
@@ -69,11 +71,14 @@ std::set<std::string> sources_that_contain(const std::string& text) {
   std::set<std::string> names;
   for (const Source& source : sources())
     for (const std::string& line : source.lines)
-      if (line.substr(0, line.find("//")).find(text) != std::string::npos) names.insert(source.name);
+      if (line.substr(0, line.find("//")).find(text) != std::string::npos)
+        names.insert(source.name);
   return names;
 }
 
-bool is_standard_cxx(const std::string& include) { return include.find_first_of("./") == std::string::npos; }
+bool is_standard_cxx(const std::string& include) {
+  return include.find_first_of("./") == std::string::npos;
+}
 
 using Names = std::set<std::string>;
 
@@ -87,7 +92,9 @@ TEST_CASE("an include only points down the layers") {
       {"core", {"model_prep/base/", "model_prep/core/"}},
       {"io", {"model_prep/base/", "model_prep/core/", "model_prep/io/"}},
       {"report", {"model_prep/base/", "model_prep/core/", "model_prep/io/", "model_prep/report/"}},
-      {"cli", {"model_prep/base/", "model_prep/core/", "model_prep/io/", "model_prep/report/", "model_prep/cli/"}},
+      {"cli",
+       {"model_prep/base/", "model_prep/core/", "model_prep/io/", "model_prep/report/",
+        "model_prep/cli/"}},
       {"commands", {"model_prep/"}},
   };
   for (const Source& source : sources()) {
@@ -101,15 +108,17 @@ TEST_CASE("an include only points down the layers") {
 }
 
 TEST_CASE("base and core include nothing that reaches the world") {
-  const Names worldly = {"thread",  "mutex",    "condition_variable", "atomic", "future", "shared_mutex",
-                         "fstream", "iostream", "filesystem",         "random", "cstdio", "csignal",
-                         "cstdlib", "ctime"};
+  const Names worldly = {
+      "thread",  "mutex",    "condition_variable", "atomic", "future", "shared_mutex",
+      "fstream", "iostream", "filesystem",         "random", "cstdio", "csignal",
+      "cstdlib", "ctime"};
   for (const Source& source : sources()) {
     if (source.layer != "base" && source.layer != "core") continue;
     for (const std::string& include : includes(source)) {
       CAPTURE(source.name, include);
       CHECK_FALSE(worldly.contains(include));
-      CHECK((is_standard_cxx(include) || begins_with_any(include, {"model_prep/", "fmt/", "nlohmann/"})));
+      CHECK((is_standard_cxx(include) ||
+             begins_with_any(include, {"model_prep/", "fmt/", "nlohmann/"})));
     }
   }
 }
@@ -126,16 +135,17 @@ TEST_CASE("base and core ask no clock, no environment and throw nothing of their
 TEST_CASE("each third-party library has one owner") {
   // For transfers; and its parser for addresses, so that nobody else reads them another way.
   CHECK(sources_that_include("curl/") == Names{"src/io/http.cpp", "src/io/url.cpp"});
-  // For digests; and for what libcurl has no words for: authorities beside the system's, a certificate's names.
+  // For digests; and for what libcurl has no words for: authorities beside the system's, a
+  // certificate's names.
   CHECK(sources_that_include("openssl/") == Names{"src/io/hasher.cpp", "src/io/tls.cpp"});
   CHECK(sources_that_include("CLI/") == Names{"src/cli/command_line.cpp"});
   CHECK(sources_that_include("spdlog/") == Names{"src/report/log.cpp"});
 }
 
 TEST_CASE("JSON is read and written in five places") {
-  CHECK(sources_that_include("nlohmann/") == Names{"src/core/json_reader.cpp", "src/core/snapshot_record.cpp",
-                                                   "src/report/run_report.cpp", "src/report/log.cpp",
-                                                   "src/commands/manifest.cpp"});
+  CHECK(sources_that_include("nlohmann/") ==
+        Names{"src/core/json_reader.cpp", "src/core/snapshot_record.cpp",
+              "src/report/run_report.cpp", "src/report/log.cpp", "src/commands/manifest.cpp"});
 }
 
 TEST_CASE("no header includes a third party's") {
@@ -143,7 +153,8 @@ TEST_CASE("no header includes a third party's") {
     if (!source.name.ends_with(".h")) continue;
     for (const std::string& include : includes(source)) {
       CAPTURE(source.name, include);
-      CHECK((is_standard_cxx(include) || begins_with_any(include, {"model_prep/", "sys/", "unistd.h", "fcntl.h"})));
+      CHECK((is_standard_cxx(include) ||
+             begins_with_any(include, {"model_prep/", "sys/", "unistd.h", "fcntl.h"})));
     }
   }
 }
@@ -162,7 +173,8 @@ TEST_CASE("every source says its licence first, and every header is included onc
     CAPTURE(source.name);
     REQUIRE_FALSE(source.lines.empty());
     CHECK(source.lines.front() == "// SPDX-License-Identifier: Apache-2.0");
-    const bool once = std::find(source.lines.begin(), source.lines.end(), "#pragma once") != source.lines.end();
+    const bool once =
+        std::find(source.lines.begin(), source.lines.end(), "#pragma once") != source.lines.end();
     CHECK(once == source.name.ends_with(".h"));
   }
 }

@@ -33,7 +33,8 @@ std::set<std::string> quoted(const std::string& text) {
 /// `TEST_CASE("…")` of C++, `def test_…` of Python with blanks for underscores.
 std::set<std::string> names_of_tests() {
   std::set<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(fs::path(MODEL_PREP_SOURCE_DIR) / "tests")) {
+  for (const auto& entry :
+       fs::recursive_directory_iterator(fs::path(MODEL_PREP_SOURCE_DIR) / "tests")) {
     const bool python = entry.path().extension() == ".py";
     if (!python && entry.path().extension() != ".cpp") continue;
     const std::string text = read_all(entry.path());

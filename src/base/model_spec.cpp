@@ -10,8 +10,9 @@
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kLongestPart = 255;   // NAME_MAX of every file system that is met in practice
-constexpr std::size_t kLongestPath = 1024;  // far below PATH_MAX, with room for the cache folder in front
+constexpr std::size_t kLongestPart = 255;  // NAME_MAX of every file system that is met in practice
+constexpr std::size_t kLongestPath =
+    1024;  // far below PATH_MAX, with room for the cache folder in front
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
@@ -40,12 +41,15 @@ const char* path_fault(std::string_view text) {
   return nullptr;
 }
 
-bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
 
 bool is_repo_part(std::string_view part) {
   if (part.empty() || part.size() > 96) return false;
   if (!is_word(part.front()) || !is_word(part.back())) return false;
-  return std::all_of(part.begin(), part.end(), [](char c) { return is_word(c) || c == '-' || c == '.'; });
+  return std::all_of(part.begin(), part.end(),
+                     [](char c) { return is_word(c) || c == '-' || c == '.'; });
 }
 
 }  // namespace
@@ -62,9 +66,10 @@ std::string_view plural(RepoKind kind) {
 Result<RepoId> RepoId::parse(std::string_view text) {
   RepoId repo{std::string(text)};
   const auto parts = split(repo.name(), '/');
-  const bool well_formed = parts.size() <= 2 && std::all_of(parts.begin(), parts.end(), is_repo_part) &&
-                           text.find("--") == std::string_view::npos && text.find("..") == std::string_view::npos &&
-                           !text.ends_with(".git");
+  const bool well_formed = parts.size() <= 2 &&
+                           std::all_of(parts.begin(), parts.end(), is_repo_part) &&
+                           text.find("--") == std::string_view::npos &&
+                           text.find("..") == std::string_view::npos && !text.ends_with(".git");
   if (well_formed) return repo;
   return Error{
       ErrorKind::usage, fmt::format("'{}' is not a repository name", truncated(text)),
@@ -86,7 +91,9 @@ std::string_view RepoId::name() const {
 
 Result<CommitId> CommitId::parse(std::string_view text) {
   if (is_lower_hex(text, 40)) return CommitId(std::string(text));
-  return Error{ErrorKind::protocol, fmt::format("'{}' is not a commit of 40 hex digits", truncated(text)), {}};
+  return Error{ErrorKind::protocol,
+               fmt::format("'{}' is not a commit of 40 hex digits", truncated(text)),
+               {}};
 }
 
 Result<Revision> Revision::parse(std::string_view text) {

@@ -20,8 +20,8 @@ std::string strip_user_info(const std::string& text) {
 }
 
 std::optional<std::int64_t> header_number(const std::string& text) {
-  const bool is_number =
-      !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == std::string::npos;
+  const bool is_number = !text.empty() && text.size() <= 18 &&
+                         text.find_first_not_of("0123456789") == std::string::npos;
   return is_number ? std::optional(std::int64_t{std::stoll(text)}) : std::nullopt;
 }
 

@@ -14,7 +14,8 @@ struct CodePoint {
   std::size_t length{0};  ///< 0: these bytes are not UTF-8
 };
 
-/// The first of `text`, which is not empty. RFC 3629: no overlong form, no surrogate, nothing beyond U+10FFFF.
+/// The first of `text`, which is not empty. RFC 3629: no overlong form, no surrogate, nothing
+/// beyond U+10FFFF.
 CodePoint first_code_point(std::string_view text) {
   const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
   if (byte(0) < 0x80) return {byte(0), 1};
@@ -27,13 +28,15 @@ CodePoint first_code_point(std::string_view text) {
   }
   constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
   const bool surrogate = value >= 0xd800 && value <= 0xdfff;
-  return value < kSmallest[length] || value > 0x10ffff || surrogate ? CodePoint{} : CodePoint{value, length};
+  return value < kSmallest[length] || value > 0x10ffff || surrogate ? CodePoint{}
+                                                                    : CodePoint{value, length};
 }
 
 bool is_unprintable(char32_t c) {
   const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
   const bool line_end = c == 0x2028 || c == 0x2029;
-  const bool direction = c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+  const bool direction =
+      c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
   return control || line_end || direction;
 }
 
@@ -42,18 +45,21 @@ struct Characters {
   char32_t last;
 };
 
-/// Marks that are set above, below or into the character before them, and what shows nothing at all.
-constexpr std::array kNarrow = {Characters{0x0300, 0x036f}, Characters{0x0483, 0x0489},  Characters{0x0591, 0x05bd},
-                                Characters{0x0610, 0x061a}, Characters{0x064b, 0x065f},  Characters{0x0e31, 0x0e31},
-                                Characters{0x0e34, 0x0e3a}, Characters{0x0e47, 0x0e4e},  Characters{0x1ab0, 0x1aff},
-                                Characters{0x1dc0, 0x1dff}, Characters{0x200b, 0x200d},  Characters{0x2060, 0x2060},
-                                Characters{0x20d0, 0x20ff}, Characters{0xfe00, 0xfe0f},  Characters{0xfe20, 0xfe2f},
-                                Characters{0xfeff, 0xfeff}, Characters{0xe0100, 0xe01ef}};
+/// Marks that are set above, below or into the character before them, and what shows nothing at
+/// all.
+constexpr std::array kNarrow = {
+    Characters{0x0300, 0x036f}, Characters{0x0483, 0x0489},  Characters{0x0591, 0x05bd},
+    Characters{0x0610, 0x061a}, Characters{0x064b, 0x065f},  Characters{0x0e31, 0x0e31},
+    Characters{0x0e34, 0x0e3a}, Characters{0x0e47, 0x0e4e},  Characters{0x1ab0, 0x1aff},
+    Characters{0x1dc0, 0x1dff}, Characters{0x200b, 0x200d},  Characters{0x2060, 0x2060},
+    Characters{0x20d0, 0x20ff}, Characters{0xfe00, 0xfe0f},  Characters{0xfe20, 0xfe2f},
+    Characters{0xfeff, 0xfeff}, Characters{0xe0100, 0xe01ef}};
 /// Unicode's East Asian Width W and F, in large pieces.
-constexpr std::array kWide = {Characters{0x1100, 0x115f},   Characters{0x2e80, 0x303e},  Characters{0x3041, 0xa4cf},
-                              Characters{0xa960, 0xa97f},   Characters{0xac00, 0xd7a3},  Characters{0xf900, 0xfaff},
-                              Characters{0xfe30, 0xfe6f},   Characters{0xff00, 0xff60},  Characters{0xffe0, 0xffe6},
-                              Characters{0x1f000, 0x1faff}, Characters{0x20000, 0x3fffd}};
+constexpr std::array kWide = {
+    Characters{0x1100, 0x115f},   Characters{0x2e80, 0x303e},  Characters{0x3041, 0xa4cf},
+    Characters{0xa960, 0xa97f},   Characters{0xac00, 0xd7a3},  Characters{0xf900, 0xfaff},
+    Characters{0xfe30, 0xfe6f},   Characters{0xff00, 0xff60},  Characters{0xffe0, 0xffe6},
+    Characters{0x1f000, 0x1faff}, Characters{0x20000, 0x3fffd}};
 
 std::size_t columns_of(char32_t c) {
   if (c < 0x300) return 1;
@@ -128,7 +134,8 @@ std::string sanitize_for_log(std::string_view text) {
 
 std::string truncated(std::string_view text, std::size_t most) {
   if (text.size() <= most) return sanitize(text);
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;  // not in the middle of a letter
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80)
+    --most;  // not in the middle of a letter
   return sanitize(text.substr(0, most)) + "…";
 }
 
@@ -153,7 +160,9 @@ std::string elide_middle(std::string_view text, std::size_t width) {
   return std::string(front) + "…" + std::string(back);
 }
 
-std::string format_retries(int retries) { return fmt::format("{} {}", retries, retries == 1 ? "retry" : "retries"); }
+std::string format_retries(int retries) {
+  return fmt::format("{} {}", retries, retries == 1 ? "retry" : "retries");
+}
 
 std::string format_bytes(std::int64_t bytes) {
   return fmt::format("{} {}", format_part_of(bytes, bytes), unit_for(bytes).name);

@@ -14,7 +14,8 @@ std::optional<std::string> hf_home(const FlagValues& settings) {
 }
 
 /// The first of these variables that is set, and what it holds.
-std::optional<FlagValues::Value> first_of(const FlagValues& settings, std::initializer_list<const char*> variables) {
+std::optional<FlagValues::Value> first_of(const FlagValues& settings,
+                                          std::initializer_list<const char*> variables) {
   for (const char* variable : variables)
     if (const auto value = settings.get(variable))
       return FlagValues::Value{variable, canonical_path(settings.expand(*value))};
@@ -29,8 +30,8 @@ std::vector<Consumer> find_consumers(const FlagValues& settings) {
   if (const auto named = first_of(settings, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}))
     hub = {hub.name, named->value, named->name};
   Consumer four{"transformers 4", hub.folder, hub.setting, Consumer::Loads::models};
-  if (const auto named =
-          first_of(settings, {"TRANSFORMERS_CACHE", "PYTORCH_TRANSFORMERS_CACHE", "PYTORCH_PRETRAINED_BERT_CACHE"}))
+  if (const auto named = first_of(settings, {"TRANSFORMERS_CACHE", "PYTORCH_TRANSFORMERS_CACHE",
+                                             "PYTORCH_PRETRAINED_BERT_CACHE"}))
     four = {four.name, named->value, named->name, Consumer::Loads::models};
   Consumer sentences{"sentence-transformers", hub.folder, hub.setting, Consumer::Loads::models};
   if (const auto named = first_of(settings, {"SENTENCE_TRANSFORMERS_HOME"}))
@@ -40,12 +41,17 @@ std::vector<Consumer> find_consumers(const FlagValues& settings) {
     rust.folder = canonical_path(*home_of_rust + "/hub");
   else if (const auto user = settings.get("HOME"))
     rust.folder = canonical_path(*user + "/.cache/huggingface/hub");
-  return {hub, four, {"transformers 5", hub.folder, hub.setting, Consumer::Loads::models}, sentences, rust};
+  return {hub,
+          four,
+          {"transformers 5", hub.folder, hub.setting, Consumer::Loads::models},
+          sentences,
+          rust};
 }
 
 std::optional<std::string> hf_folder(const FlagValues& settings) {
   if (auto home = hf_home(settings)) return home;
-  if (const auto xdg = settings.get("XDG_CACHE_HOME")) return canonical_path(settings.expand(*xdg) + "/huggingface");
+  if (const auto xdg = settings.get("XDG_CACHE_HOME"))
+    return canonical_path(settings.expand(*xdg) + "/huggingface");
   if (const auto home = settings.get("HOME")) return canonical_path(*home + "/.cache/huggingface");
   return std::nullopt;
 }
@@ -65,9 +71,11 @@ Result<CachePaths> find_cache_paths(const FlagValues& settings) {
   const auto home = hf_home(settings);
   std::vector<std::string> legacy_dirs;
   if (home) legacy_dirs = {*home, canonical_path(*home + "/hub")};
-  if (const auto older = settings.get("TRANSFORMERS_CACHE")) legacy_dirs.push_back(canonical_path(settings.expand(*older)));
+  if (const auto older = settings.get("TRANSFORMERS_CACHE"))
+    legacy_dirs.push_back(canonical_path(settings.expand(*older)));
   for (const std::string& view : legacy_dirs)
-    if (view != places.cache_dir && std::find(places.legacy_dirs.begin(), places.legacy_dirs.end(), view) == places.legacy_dirs.end())
+    if (view != places.cache_dir && std::find(places.legacy_dirs.begin(), places.legacy_dirs.end(),
+                                              view) == places.legacy_dirs.end())
       places.legacy_dirs.push_back(view);
   // Where only the cache was named, nothing else may be touched.
   places.summary = (home || !named ? *folder : places.cache_dir) + "/model-prep-summary.json";

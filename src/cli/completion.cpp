@@ -25,13 +25,16 @@ std::string joined(const std::vector<std::string>& names, const char* between) {
 std::vector<std::string> flags_with_value(std::optional<ValueKind> kind = {}) {
   std::vector<std::string> names;
   for (const Flag& flag : flags())
-    if (flag.kind != ValueKind::none && (!kind || flag.kind == *kind)) names.emplace_back(flag.name);
+    if (flag.kind != ValueKind::none && (!kind || flag.kind == *kind))
+      names.emplace_back(flag.name);
   for (const InfoFlag& asking : info_flags())
-    if (asking.kind != ValueKind::none && (!kind || asking.kind == *kind)) names.emplace_back(asking.name);
+    if (asking.kind != ValueKind::none && (!kind || asking.kind == *kind))
+      names.emplace_back(asking.name);
   return names;
 }
 
-/// A shell's word in single quotes. All three close the quote for an apostrophe; fish knows `\'` inside too.
+/// A shell's word in single quotes. All three close the quote for an apostrophe; fish knows `\'`
+/// inside too.
 std::string quoted(std::string_view text) {
   std::string word = "'";
   for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
@@ -39,7 +42,8 @@ std::string quoted(std::string_view text) {
 }
 
 /// Puts the pieces into the script where it has `@name@`.
-std::string filled(std::string script, const std::vector<std::pair<std::string, std::string>>& pieces) {
+std::string filled(std::string script,
+                   const std::vector<std::pair<std::string, std::string>>& pieces) {
   for (const auto& [name, piece] : pieces) {
     const std::string mark = "@" + name + "@";
     for (std::size_t at = 0; (at = script.find(mark, at)) != std::string::npos; at += piece.size())
@@ -94,8 +98,9 @@ complete -F _model_prep model-prep
 std::string bash_script() {
   std::string choices;
   const auto add_choice = [&](const char* name, const std::vector<std::string>& words) {
-    choices += fmt::format("    {}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$current\") && return ;;\n", name,
-                           fmt::join(words, " "));
+    choices += fmt::format(
+        "    {}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$current\") && return ;;\n", name,
+        fmt::join(words, " "));
   };
   for (const Flag& flag : flags())
     if (flag.kind == ValueKind::choice) add_choice(flag.name, flag.choices);
@@ -175,11 +180,11 @@ std::string zsh_script() {
     all += fmt::format("    ({})\n      flags=(\n", each.name);
     for (const Flag& flag : flags())
       if (flag.is_for(each.command))
-        all += fmt::format("        {}\n",
-                           zsh_spec(flag.name, flag.text, flag.kind, flag.type, flag.choices, flag.repeats));
+        all += fmt::format("        {}\n", zsh_spec(flag.name, flag.text, flag.kind, flag.type,
+                                                    flag.choices, flag.repeats));
     for (const InfoFlag& asking : info_flags())
-      all += fmt::format("        {}\n",
-                         zsh_spec(asking.name, asking.text, asking.kind, asking.type, asking.choices, false));
+      all += fmt::format("        {}\n", zsh_spec(asking.name, asking.text, asking.kind,
+                                                  asking.type, asking.choices, false));
     all += "      )\n      ;;\n";
   }
   return filled(kZsh, {{"commands|", joined(command_names(), " | ")},
@@ -231,17 +236,18 @@ std::string fish_value(ValueKind kind, const std::vector<std::string>& choices) 
 }
 
 std::string fish_script() {
-  std::string script =
-      filled(kFish, {{"commands", joined(command_names(), " ")}, {"with_value", joined(flags_with_value(), " ")}});
+  std::string script = filled(kFish, {{"commands", joined(command_names(), " ")},
+                                      {"with_value", joined(flags_with_value(), " ")}});
   for (const CommandText& each : commands())
-    script +=
-        fmt::format("complete -c model-prep -n 'not __model_prep_command' -a {} -d {}\n", each.name, quoted(each.text));
+    script += fmt::format("complete -c model-prep -n 'not __model_prep_command' -a {} -d {}\n",
+                          each.name, quoted(each.text));
   for (const Flag& flag : flags()) {
     std::vector<std::string> names;
     for (const CommandText& each : commands())
       if (flag.is_for(each.command)) names.emplace_back(each.name);
-    script += fmt::format("complete -c model-prep -n '__model_prep_for {}' -l {}{} -d {}\n", fmt::join(names, " "),
-                          flag.name + 2, fish_value(flag.kind, flag.choices), quoted(flag.text));
+    script += fmt::format("complete -c model-prep -n '__model_prep_for {}' -l {}{} -d {}\n",
+                          fmt::join(names, " "), flag.name + 2, fish_value(flag.kind, flag.choices),
+                          quoted(flag.text));
   }
   for (const InfoFlag& asking : info_flags())
     script += fmt::format("complete -c model-prep -l {}{} -d {}\n", asking.name + 2,

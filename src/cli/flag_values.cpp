@@ -29,7 +29,8 @@ std::optional<FlagValues::Value> FlagValues::find(const std::string& flag) const
 
 std::optional<std::string> FlagValues::get(const std::string& variable) const {
   const auto found = environment_.find(variable);
-  return found == environment_.end() || found->second.empty() ? std::nullopt : std::optional(found->second);
+  return found == environment_.end() || found->second.empty() ? std::nullopt
+                                                              : std::optional(found->second);
 }
 
 std::string FlagValues::expand(const std::string& path) const {
@@ -39,7 +40,9 @@ std::string FlagValues::expand(const std::string& path) const {
     const bool braced = text.compare(at + 1, 1, "{") == 0;
     std::size_t end = at + (braced ? 2 : 1);
     const std::size_t begin = end;
-    while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) != 0 || text[end] == '_')) ++end;
+    while (end < text.size() &&
+           (std::isalnum(static_cast<unsigned char>(text[end])) != 0 || text[end] == '_'))
+      ++end;
     const auto value = get(text.substr(begin, end - begin));
     if (braced && text.compare(end, 1, "}") == 0) ++end;
     if (value) text.replace(at, end - at, *value);
@@ -48,7 +51,9 @@ std::string FlagValues::expand(const std::string& path) const {
 }
 
 Error bad_value(const FlagValues::Value& found, std::string_view wants) {
-  return {ErrorKind::usage, fmt::format("{} is '{}', but wants {}", found.name, found.value, wants), {}};
+  return {ErrorKind::usage,
+          fmt::format("{} is '{}', but wants {}", found.name, found.value, wants),
+          {}};
 }
 
 bool is_true(std::optional<std::string> value) {
@@ -69,7 +74,8 @@ std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> items;
   while (!text.empty()) {
     const std::size_t comma = text.find(',');
-    if (std::string item = trimmed(text.substr(0, comma)); !item.empty()) items.push_back(std::move(item));
+    if (std::string item = trimmed(text.substr(0, comma)); !item.empty())
+      items.push_back(std::move(item));
     text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
   }
   return items;

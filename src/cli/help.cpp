@@ -14,8 +14,9 @@ namespace {
 
 constexpr std::size_t kNarrowest = 40;
 constexpr std::size_t kUsual = 80;
-constexpr std::size_t kWidest = 100;     // longer lines are hard to read
-constexpr std::size_t kMostLeft = 24;    // of the left column; if it is wider, what it explains stands below it,
+constexpr std::size_t kWidest = 100;  // longer lines are hard to read
+constexpr std::size_t kMostLeft =
+    24;  // of the left column; if it is wider, what it explains stands below it,
 constexpr std::size_t kLeastRight = 40;  // and if it leaves less than that
 
 struct Entry {
@@ -36,13 +37,15 @@ Entry entry_of(const Flag& flag, bool names_commands) {
   if (names_commands && of_commands.size() < commands().size())
     right += fmt::format(" (of {})", fmt::join(of_commands, ", "));
   if (!flag.variables.empty()) right += fmt::format(" [{}]", fmt::join(flag.variables, ", "));
-  const std::string left = flag.kind == ValueKind::none ? flag.name : fmt::format("{} {}", flag.name, flag.type);
+  const std::string left =
+      flag.kind == ValueKind::none ? flag.name : fmt::format("{} {}", flag.name, flag.type);
   return {left, right};
 }
 
 Entry entry_of(const InfoFlag& asking) {
   const std::string name = std::string_view(asking.name) == "--help" ? "-h, --help" : asking.name;
-  return {asking.kind == ValueKind::none ? name : fmt::format("{} {}", name, asking.type), asking.text};
+  return {asking.kind == ValueKind::none ? name : fmt::format("{} {}", name, asking.type),
+          asking.text};
 }
 
 /// Of one command; of none: all there is, each with the commands that it is for.
@@ -50,7 +53,8 @@ std::vector<Section> flag_sections(std::optional<Command> command) {
   std::vector<Section> sections;
   for (const Flag& flag : flags()) {
     if (command && !flag.is_for(*command)) continue;
-    if (sections.empty() || sections.back().title != flag.group) sections.push_back({flag.group, {}});
+    if (sections.empty() || sections.back().title != flag.group)
+      sections.push_back({flag.group, {}});
     sections.back().entries.push_back(entry_of(flag, !command));
   }
   return sections;
@@ -70,14 +74,16 @@ Section asking_section() {
 
 Section variable_section() {
   Section section{"Environment, besides (a flag beats it; an empty variable is unset)", {}};
-  for (const Variable& variable : variables()) section.entries.push_back({variable.names, variable.text});
+  for (const Variable& variable : variables())
+    section.entries.push_back({variable.names, variable.text});
   return section;
 }
 
 Section example_section(std::optional<Command> command) {
   Section section{"Examples", {}};
   for (const Example& example : examples())
-    if (!command || (example.commands & of(*command)) != 0) section.entries.push_back({example.line, example.text});
+    if (!command || (example.commands & of(*command)) != 0)
+      section.entries.push_back({example.line, example.text});
   return section;
 }
 
@@ -86,7 +92,8 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
   while (!text.empty()) {
     const std::string_view word = text.substr(0, text.find(' '));
     text.remove_prefix(std::min(text.size(), word.size() + 1));
-    if (!lines.back().empty() && display_width(lines.back()) + 1 + display_width(word) > width) lines.emplace_back();
+    if (!lines.back().empty() && display_width(lines.back()) + 1 + display_width(word) > width)
+      lines.emplace_back();
     lines.back() += fmt::format("{}{}", lines.back().empty() ? "" : " ", word);
   }
   return lines;
@@ -108,7 +115,8 @@ std::string laid_out(const Section& section, std::size_t width) {
   return text;
 }
 
-/// Literal text in roff: its own marks escaped, a dash kept as it is typed, no line taken for a request.
+/// Literal text in roff: its own marks escaped, a dash kept as it is typed, no line taken for a
+/// request.
 std::string roff(std::string_view text) {
   std::string escaped;
   for (const char c : text) {
@@ -124,8 +132,9 @@ std::string roff(std::string_view text) {
 
 std::string roff(const Section& section) {
   std::string title = section.title.substr(0, section.title.find(','));
-  std::transform(title.begin(), title.end(), title.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  std::transform(title.begin(), title.end(), title.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
   std::string text = fmt::format(".SH {}\n", roff(title));
   for (const Entry& entry : section.entries)
     text += fmt::format(".TP\n.B {}\n{}.\n", roff(entry.left), roff(entry.right));
@@ -134,7 +143,8 @@ std::string roff(const Section& section) {
 
 Section exit_section() {
   Section section{"Exit status", {}};
-  for (const CommandText& each : commands()) section.entries.push_back({each.name, exit_code_text(each.command)});
+  for (const CommandText& each : commands())
+    section.entries.push_back({each.name, exit_code_text(each.command)});
   return section;
 }
 
@@ -150,7 +160,8 @@ std::string help_text(std::optional<Command> command, std::optional<int> columns
   };
   paragraph(fmt::format("{}.", command ? text_of(shown).text : kProgramText));
   text += "\n";
-  paragraph(fmt::format("Usage: model-prep {} [FLAGS] [MODEL...]", command ? text_of(shown).name : "[COMMAND]"));
+  paragraph(fmt::format("Usage: model-prep {} [FLAGS] [MODEL...]",
+                        command ? text_of(shown).name : "[COMMAND]"));
   std::vector<Section> sections;
   if (!command) sections.push_back(command_section());
   text += "\n";
@@ -167,17 +178,20 @@ std::string help_text(std::optional<Command> command, std::optional<int> columns
 }
 
 std::string manual_page(const std::string& version) {
-  std::string text = fmt::format(".TH MODEL\\-PREP 1 \"\" \"{}\" \"User Commands\"\n", roff(version));
+  std::string text =
+      fmt::format(".TH MODEL\\-PREP 1 \"\" \"{}\" \"User Commands\"\n", roff(version));
   text += ".SH NAME\nmodel\\-prep \\- fills a Hugging Face cache with pinned, verified models\n";
   text += ".SH SYNOPSIS\n";
   for (const CommandText& each : commands())
     text += fmt::format("{}.B model\\-prep {}\n[\\fIFLAGS\\fR] [\\fIMODEL\\fR...]\n",
                         each.command == Command::download ? "" : ".br\n",
                         each.command == Command::download ? "" : each.name);
-  text += fmt::format(".SH DESCRIPTION\n{}.\n.PP\n.I MODEL\nis: {}.\n", roff(kProgramText), roff(kModelText));
+  text += fmt::format(".SH DESCRIPTION\n{}.\n.PP\n.I MODEL\nis: {}.\n", roff(kProgramText),
+                      roff(kModelText));
   text += roff(command_section());
   for (const Section& section : flag_sections(std::nullopt)) text += roff(section);
-  for (const Section& section : {asking_section(), variable_section(), exit_section(), example_section(std::nullopt)})
+  for (const Section& section :
+       {asking_section(), variable_section(), exit_section(), example_section(std::nullopt)})
     text += roff(section);
   return text;
 }

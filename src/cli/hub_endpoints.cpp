@@ -23,7 +23,8 @@ bool begins_address(std::string text) {
 std::vector<std::string> split_addresses(const std::string& text) {
   std::vector<std::string> addresses;
   std::size_t begin = 0;
-  for (std::size_t comma = text.find(','); comma != std::string::npos; comma = text.find(',', comma + 1)) {
+  for (std::size_t comma = text.find(','); comma != std::string::npos;
+       comma = text.find(',', comma + 1)) {
     const std::string rest = trimmed(std::string_view(text).substr(comma + 1));
     if (!rest.empty() && rest.front() != ',' && !begins_address(rest)) continue;
     addresses.push_back(trimmed(std::string_view(text).substr(begin, comma - begin)));
@@ -51,13 +52,16 @@ Result<HubEndpoint> parse_endpoint(const std::string& address, const std::string
                  name == kFlag ? "give --endpoint once for each address"
                                : "each address of a list begins with http:// or https://"};
   auto hub = Hub::parse(address);
-  if (!hub) return Error{hub.error().kind, fmt::format("{}: {}", name, hub.error().message), hub.error().hint};
+  if (!hub)
+    return Error{hub.error().kind, fmt::format("{}: {}", name, hub.error().message),
+                 hub.error().hint};
   HubEndpoint endpoint{.hub = std::move(*hub)};
   const auto token = endpoint.hub.take_token();
   if (!token) return endpoint;
   if (name == kFlag)
-    return Error{ErrorKind::usage, "--endpoint: a user name without a password is a token",
-                 "a command line can be read by others: write it in HF_ENDPOINT, https://TOKEN@host"};
+    return Error{
+        ErrorKind::usage, "--endpoint: a user name without a password is a token",
+        "a command line can be read by others: write it in HF_ENDPOINT, https://TOKEN@host"};
   if (Status good = check_token(*token, name); !good) return good.error();
   endpoint.token.emplace(*token);
   return endpoint;
@@ -67,9 +71,11 @@ Result<HubEndpoint> parse_endpoint(const std::string& address, const std::string
 
 Status check_token(const std::string& text, const std::string& where) {
   // A line end inside would let the token write headers of its own.
-  if (!text.empty() && std::none_of(text.begin(), text.end(), [](unsigned char c) { return c <= 0x20 || c >= 0x7f; }))
+  if (!text.empty() && std::none_of(text.begin(), text.end(),
+                                    [](unsigned char c) { return c <= 0x20 || c >= 0x7f; }))
     return ok();
-  return Error{ErrorKind::usage, fmt::format("the token in {} has a character that no token has", where),
+  return Error{ErrorKind::usage,
+               fmt::format("the token in {} has a character that no token has", where),
                "copy it again from the Hub's settings page"};
 }
 
@@ -77,11 +83,13 @@ Result<std::vector<HubEndpoint>> find_endpoints(const FlagValues& settings) {
   std::vector<HubEndpoint> endpoints;
   for (const FlagValues::Value& found : settings.find_all(kFlag)) {
     const bool is_list = found.name != kFlag;
-    for (const std::string& address : is_list ? split_addresses(found.value) : std::vector{found.value}) {
+    for (const std::string& address :
+         is_list ? split_addresses(found.value) : std::vector{found.value}) {
       auto endpoint = parse_endpoint(address, found.name);
       if (!endpoint) return endpoint.error();
-      const auto same = std::find_if(endpoints.begin(), endpoints.end(),
-                                     [&](const HubEndpoint& other) { return other.name() == endpoint->name(); });
+      const auto same =
+          std::find_if(endpoints.begin(), endpoints.end(),
+                       [&](const HubEndpoint& other) { return other.name() == endpoint->name(); });
       if (same == endpoints.end()) {
         endpoints.push_back(std::move(*endpoint));
         continue;

@@ -9,22 +9,24 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "model_prep/cli/cache_paths.h"
+#include "model_prep/cli/flag_values.h"
 #include "model_prep/core/rate_limiter.h"
 #include "model_prep/io/http.h"
 #include "model_prep/io/posix.h"
 #include "model_prep/io/tls.h"
-#include "model_prep/cli/cache_paths.h"
-#include "model_prep/cli/flag_values.h"
 
 namespace model_prep {
 namespace {
 
 constexpr std::size_t kLargestToken = 64 * 1024;
-constexpr std::size_t kLargestBundle = 16 * 1024 * 1024;  // of certificates; the system's have 0.2 MB
+constexpr std::size_t kLargestBundle =
+    16 * 1024 * 1024;  // of certificates; the system's have 0.2 MB
 
 /// Puts a whole number between `low` and `high` into `into`, if there is one.
 template <class Into>
-Status read_number(const FlagValues& settings, const std::string& flag, int low, int high, Into& into) {
+Status read_number(const FlagValues& settings, const std::string& flag, int low, int high,
+                   Into& into) {
   const auto found = settings.find(flag);
   if (!found) return ok();
   int value = 0;
@@ -40,7 +42,8 @@ template <class T>
 using Choices = std::vector<std::pair<std::string_view, T>>;
 
 template <class T>
-Status read_choice(const FlagValues& settings, const std::string& flag, const Choices<T>& choices, T& into) {
+Status read_choice(const FlagValues& settings, const std::string& flag, const Choices<T>& choices,
+                   T& into) {
   const auto found = settings.find(flag);
   if (!found) return ok();
   std::vector<std::string_view> names;
@@ -58,7 +61,8 @@ Status read_rate(const FlagValues& settings, std::optional<std::int64_t>& into) 
   const auto found = settings.find("--limit-rate");
   if (!found) return ok();
   into = parse_rate(found->value);
-  return into ? ok() : bad_value(*found, "bytes per second, 4K at least: 500K, 10M, 1G or a plain number");
+  return into ? ok()
+              : bad_value(*found, "bytes per second, 4K at least: 500K, 10M, 1G or a plain number");
 }
 
 Status read_token(const FlagValues& settings, Options& options) {
@@ -76,11 +80,12 @@ Status read_token(const FlagValues& settings, Options& options) {
     else
       return ok();
     const auto content = read_file(name, kLargestToken);
-    // A secret that is optional may be absent, and /dev/null is no token. What is there and was named is meant to be
-    // read.
+    // A secret that is optional may be absent, and /dev/null is no token. What is there and was
+    // named is meant to be read.
     const auto about = named && !content ? stat_path(name) : std::nullopt;
     if (about && (about->is_file || about->is_folder))
-      return Error{ErrorKind::usage, fmt::format("HF_TOKEN_PATH is '{}': it is no file that can be read", *named),
+      return Error{ErrorKind::usage,
+                   fmt::format("HF_TOKEN_PATH is '{}': it is no file that can be read", *named),
                    "it wants a file with the token alone, readable for the user that this runs as"};
     text = trimmed(content.value_or(""));
   }
@@ -90,8 +95,8 @@ Status read_token(const FlagValues& settings, Options& options) {
   return ok();
 }
 
-/// The certificates of all files in a folder, which REQUESTS_CA_BUNDLE may name; what else lies there is left alone.
-/// OpenSSL's own folders hold each file under several names.
+/// The certificates of all files in a folder, which REQUESTS_CA_BUNDLE may name; what else lies
+/// there is left alone. OpenSSL's own folders hold each file under several names.
 std::string certificates_in_folder(const std::string& folder) {
   namespace fs = std::filesystem;
   std::set<std::string> files;
@@ -114,14 +119,18 @@ Status read_authorities(const FlagValues& settings, Options& options) {
   for (const FlagValues::Value& found : settings.find_all("--ca-file")) {
     const std::string path = settings.expand(found.value);
     const auto refuse = [&](std::string_view why) {
-      return Error{ErrorKind::usage, fmt::format("{} is '{}': {}", found.name, found.value, why),
-                   "it wants a file of certificates in PEM form, -----BEGIN CERTIFICATE-----, or a folder of such"};
+      return Error{
+          ErrorKind::usage, fmt::format("{} is '{}': {}", found.name, found.value, why),
+          "it wants a file of certificates in PEM form, -----BEGIN CERTIFICATE-----, or a folder of such"};
     };
     const auto about = stat_path(path);
     if (!about) return refuse("there is no such file");
-    if (std::any_of(seen.begin(), seen.end(), [&](const FileInfo& one) { return one.is_same_file(*about); })) continue;
+    if (std::any_of(seen.begin(), seen.end(),
+                    [&](const FileInfo& one) { return one.is_same_file(*about); }))
+      continue;
     seen.push_back(*about);
-    const auto pem = about->is_folder ? certificates_in_folder(path) : read_file(path, kLargestBundle);
+    const auto pem =
+        about->is_folder ? certificates_in_folder(path) : read_file(path, kLargestBundle);
     if (!pem) return refuse("it cannot be read");
     const auto count = count_certificates(*pem);
     if (!count) return refuse(count.error().message);
@@ -143,14 +152,16 @@ Status read_values(const FlagValues& settings, Options& options) {
     if (std::find(std::begin(kVariants), std::end(kVariants), found->value) == std::end(kVariants))
       return bad_value(*found, fmt::format("one of {}", fmt::join(kVariants, ", ")));
   }
-  if (options.models.empty()) options.models = split_list(settings.get("MODELS_TO_DOWNLOAD").value_or(""));
+  if (options.models.empty())
+    options.models = split_list(settings.get("MODELS_TO_DOWNLOAD").value_or(""));
   options.dry_run = settings.has("--dry-run");
   options.repair = settings.has("--repair");
   options.json = settings.has("--json");
   options.cleanup = settings.has("--cleanup");
   options.check = settings.has("--check");
   const auto offline = settings.get("HF_HUB_OFFLINE");
-  options.offline = settings.has("--offline") || is_true(offline ? offline : settings.get("TRANSFORMERS_OFFLINE"));
+  options.offline = settings.has("--offline") ||
+                    is_true(offline ? offline : settings.get("TRANSFORMERS_OFFLINE"));
   if (is_true(settings.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;
   auto places = find_cache_paths(settings);
   if (!places) return places.error();
@@ -159,7 +170,8 @@ Status read_values(const FlagValues& settings, Options& options) {
   if (options.command == Command::verify) options.services = find_consumers(settings);
   const auto summary = settings.find("--summary");
   options.summary = summary ? summary->value : places->summary;
-  const bool of_hub = options.command == Command::download || options.command == Command::lock || options.repair;
+  const bool of_hub =
+      options.command == Command::download || options.command == Command::lock || options.repair;
   const bool asks_hub = of_hub && !options.offline;
   auto endpoints = find_endpoints(settings);
   if (!endpoints && of_hub) return endpoints.error();
@@ -177,7 +189,8 @@ Status read_values(const FlagValues& settings, Options& options) {
                                     {"error", LogLevel::error},
                                     {"off", LogLevel::off}},
                   options.log_level),
-      read_choice(settings, "--log-format", Choices<LogFormat>{{"text", LogFormat::text}, {"json", LogFormat::json}},
+      read_choice(settings, "--log-format",
+                  Choices<LogFormat>{{"text", LogFormat::text}, {"json", LogFormat::json}},
                   options.log_format),
       read_choice(settings, "--progress",
                   Choices<ProgressMode>{{"auto", ProgressMode::automatic},
@@ -203,7 +216,8 @@ CiEnvironment detect_ci(const Environment& environment) {
           .annotations = actions != environment.end() && is_true(actions->second)};
 }
 
-Result<Parsed> parse_options(const std::vector<std::string>& arguments, const Environment& environment) {
+Result<Parsed> parse_options(const std::vector<std::string>& arguments,
+                             const Environment& environment) {
   FlagValues settings(environment);
   auto given = read_command_line(arguments, settings);
   if (!given) return given.error();

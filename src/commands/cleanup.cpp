@@ -6,14 +6,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "model_prep/report/table.h"
-#include "model_prep/io/pruner.h"
 #include "model_prep/base/text.h"
+#include "model_prep/io/pruner.h"
+#include "model_prep/report/table.h"
 
 namespace model_prep {
 namespace {
 
-/// `0123456789ab (main, refs/pr/1)`: a commit that has only the ref of its own name has none worth telling.
+/// `0123456789ab (main, refs/pr/1)`: a commit that has only the ref of its own name has none worth
+/// telling.
 std::string revision_name(const PrunedRepository::Revision& revision) {
   std::vector<std::string> refs;
   for (const std::string& ref : revision.refs)
@@ -24,12 +25,12 @@ std::string revision_name(const PrunedRepository::Revision& revision) {
 
 PrunedRepository summed(const RepoId& repo, const PrunePlan& cleanup, const RepoContents& view) {
   PrunedRepository result{.repo = repo.text(),
-                           .revisions = {},
-                           .blobs = static_cast<std::int64_t>(cleanup.blobs.size()),
-                           .unfinished = static_cast<std::int64_t>(cleanup.leftovers.size()),
-                           .bytes = bytes_of(cleanup, view),
-                           .kept_because = cleanup.kept_because,
-                           .error = {}};
+                          .revisions = {},
+                          .blobs = static_cast<std::int64_t>(cleanup.blobs.size()),
+                          .unfinished = static_cast<std::int64_t>(cleanup.leftovers.size()),
+                          .bytes = bytes_of(cleanup, view),
+                          .kept_because = cleanup.kept_because,
+                          .error = {}};
   for (const SnapshotRemoval& removal : cleanup.revisions)
     result.revisions.push_back({removal.commit.hex(), removal.refs, removal.bytes});
   return result;
@@ -42,13 +43,15 @@ void add_rows(Table& table, const PrunedRepository& repository) {
     rest -= revision.bytes;
   }
   if (rest > 0 || repository.unfinished > 0)  // blobs without a link among them
-    table.rows.push_back({repository.repo, "leftovers of interrupted downloads", format_bytes(rest)});
+    table.rows.push_back(
+        {repository.repo, "leftovers of interrupted downloads", format_bytes(rest)});
   if (!repository.kept_because.empty())
     table.rows.push_back({repository.repo, "stays: " + repository.kept_because, "-"});
 }
 
 /// What a dry run prints.
-std::string table_of(const std::vector<PrunedRepository>& repositories, const std::string& cache_dir) {
+std::string table_of(const std::vector<PrunedRepository>& repositories,
+                     const std::string& cache_dir) {
   Table table{.head = {"REPOSITORY", "WOULD GO", "SIZE"}, .rows = {}, .numbers = {2}};
   std::int64_t bytes = 0;
   for (const PrunedRepository& repository : repositories) {
@@ -68,7 +71,8 @@ class CacheCleaning {
       if (stopped()) break;
       PrunedRepository repository = clean(repo, pins);
       if (!repository.kept_because.empty())
-        session_.log.info(fmt::format("{}: {}; its revisions stay", repository.repo, repository.kept_because));
+        session_.log.info(
+            fmt::format("{}: {}; its revisions stay", repository.repo, repository.kept_because));
       if (repository.error) session_.log_error(*repository.error);
       cleaned_.repositories.push_back(std::move(repository));
     }
@@ -77,7 +81,8 @@ class CacheCleaning {
 
  private:
   bool stopped() {
-    if (!cleaned_.signal && (cleaned_.signal = session_.signals.read())) session_.signals.exit_immediately_on_next_signal();
+    if (!cleaned_.signal && (cleaned_.signal = session_.signals.read()))
+      session_.signals.exit_immediately_on_next_signal();
     return cleaned_.signal.has_value();
   }
 
@@ -85,7 +90,8 @@ class CacheCleaning {
     session_.cache.adopt_existing(repo, Cache::Writing::forbidden);
     const Pruner cleaner(session_.cache, repo);
     const auto view = cleaner.look();
-    if (!view) return {.repo = repo.text(), .revisions = {}, .kept_because = {}, .error = view.error()};
+    if (!view)
+      return {.repo = repo.text(), .revisions = {}, .kept_because = {}, .error = view.error()};
     const PrunePlan plan = make_prune_plan(*view, pins);
     if (session_.options.dry_run) return summed(repo, plan, *view);
     PrunePlan left = plan;
@@ -93,8 +99,8 @@ class CacheCleaning {
     PrunedRepository result = summed(repo, completed_part(plan, left), *view);
     if (!removed) result.error = removed.error();
     for (const auto& revision : result.revisions)
-      session_.log.info(
-          fmt::format("{}: removed {}, {}", result.repo, revision_name(revision), format_bytes(revision.bytes)));
+      session_.log.info(fmt::format("{}: removed {}, {}", result.repo, revision_name(revision),
+                                    format_bytes(revision.bytes)));
     if (removed && !cleaned_.signal && !left.empty())
       session_.log.info(fmt::format("{}: some of it is in use by now and stays", result.repo));
     return result;
@@ -118,7 +124,8 @@ void add_to(RunReport& report, const PrunedCache& cleaned) {
   report.cleanup = cleaned.repositories;
   report.signal = cleaned.signal;
   if (report.signal)
-    report.error = Error{ErrorKind::interrupted, "stopped by a signal", "the next cleanup goes on from there"};
+    report.error =
+        Error{ErrorKind::interrupted, "stopped by a signal", "the next cleanup goes on from there"};
 }
 
 int run_cleanup(Session& session) {

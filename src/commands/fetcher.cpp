@@ -8,8 +8,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
-#include "model_prep/io/leftovers.h"
 #include "model_prep/base/text.h"
+#include "model_prep/io/leftovers.h"
 
 namespace model_prep {
 namespace {
@@ -18,7 +18,9 @@ constexpr std::size_t kLargestReply = 16 * 1024 * 1024;
 constexpr std::size_t kBlock = 128 * 1024;       // written at once, while there is more to come
 constexpr std::int64_t kWorthALine = 1'000'000;  // smaller files are told at debug level
 
-bool is_web_page(const std::string& path) { return path.ends_with(".html") || path.ends_with(".htm"); }
+bool is_web_page(const std::string& path) {
+  return path.ends_with(".html") || path.ends_with(".htm");
+}
 
 Error interrupted(int signal) {
   return {ErrorKind::interrupted, fmt::format("stopped by {}", signal == 2 ? "SIGINT" : "SIGTERM"),
@@ -51,12 +53,17 @@ class Fetcher::QuerySink : public BodySink {
 class Fetcher::PayloadSink : public BodySink {
  public:
   PayloadSink(Scheduler& scheduler, Staging& staging, TransferId transfer)
-      : scheduler_(scheduler), staging_(staging), transfer_(transfer), range_(scheduler.range_of(transfer)) {
+      : scheduler_(scheduler),
+        staging_(staging),
+        transfer_(transfer),
+        range_(scheduler.range_of(transfer)) {
     held_.reserve(std::min(kBlock, static_cast<std::size_t>(range_.size())));
   }
 
   Body on_head(const ResponseHead& head) override {
-    if (check_payload_response(head, scheduler_.payload_request(transfer_)).kind == VerdictKind::body) return Body::wanted;
+    if (check_payload_response(head, scheduler_.payload_request(transfer_)).kind ==
+        VerdictKind::body)
+      return Body::wanted;
     return head.status == 200 || head.status == 206 ? Body::refused : Body::ignored;
   }
 
@@ -115,7 +122,10 @@ struct Fetcher::Run {
 };
 
 Fetcher::Fetcher(Parts parts, SchedulerSettings settings)
-    : parts_(parts), settings_(std::move(settings)), self_(WriterIdentity::make()), random_(std::random_device{}()) {}
+    : parts_(parts),
+      settings_(std::move(settings)),
+      self_(WriterIdentity::make()),
+      random_(std::random_device{}()) {}
 
 Fetcher::~Fetcher() = default;
 
@@ -142,8 +152,9 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
     const std::string& path = job.file.path.text();
     items.push_back(
         {.asked = {.object = job.repo.text() + " " + path, .repo = job.repo.text()},
-         .sources = sources_at(parts_.endpoints,
-                               [&](const Hub& hub) { return hub.resolve(job.repo, job.commit, job.file.path); }),
+         .sources = sources_at(
+             parts_.endpoints,
+             [&](const Hub& hub) { return hub.resolve(job.repo, job.commit, job.file.path); }),
          .size = job.file.size,
          .blob = job.file.blob,
          .expected_sha256 = job.file.expected_sha256,
@@ -166,7 +177,9 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
 }
 
 void Fetcher::sweep(const RepoId& repo) const {
-  sweep_staging({parts_.cache.folder(repo), parts_.cache.lock_folder(), parts_.cache.layout(repo), repo}, self_);
+  sweep_staging(
+      {parts_.cache.folder(repo), parts_.cache.lock_folder(), parts_.cache.layout(repo), repo},
+      self_);
 }
 
 std::optional<int> Fetcher::signal() {
@@ -183,21 +196,24 @@ void Fetcher::drive(Run& run) {
   if (signal()) scheduler.stop(interrupted(*signal_), Clock::now());
   while (true) {
     const TimePoint now = Clock::now();
-    // Until there is no more: an action that stops the run or loses a staging leads to cancels, and a transfer that is
-    // cancelled must not move again.
+    // Until there is no more: an action that stops the run or loses a staging leads to cancels, and
+    // a transfer that is cancelled must not move again.
     for (auto actions = scheduler.next(now); !actions.empty(); actions = scheduler.next(now))
-      for (const Action& action : actions) std::visit([&](const auto& one) { execute(run, one); }, action);
+      for (const Action& action : actions)
+        std::visit([&](const auto& one) { execute(run, one); }, action);
     if (scheduler.finished()) break;
     const bool busy = copy_some(run);
     if (now >= parts_.observer.due()) show(run, now);
     const TimePoint wake = busy ? now : std::min(scheduler.wake_at(), parts_.observer.due());
     for (const TransferEnd& end : parts_.transport.poll(wake)) {
       scheduler.on_end(end, Clock::now(), jitter());
-      if (run.plan != nullptr) run.sinks.erase(end.id);  // a redirected transfer starts with a new sink
+      if (run.plan != nullptr)
+        run.sinks.erase(end.id);  // a redirected transfer starts with a new sink
     }
     answer_hashes(run);
     if (signal_ || !signal()) continue;
-    for (const auto& [id, sink] : run.sinks) static_cast<void>(sink->on_pause());  // so that nothing comes again
+    for (const auto& [id, sink] : run.sinks)
+      static_cast<void>(sink->on_pause());  // so that nothing comes again
     scheduler.stop(interrupted(*signal_), Clock::now());
   }
   hosts_ = scheduler.hosts();
@@ -211,7 +227,8 @@ void Fetcher::show(const Run& run, TimePoint now) {
     const auto open = run.files.find(file.file);
     const bool staged = run.scheduler.have(file.file) != nullptr;
     if (!staged && open != run.files.end() && open->second.ticket)
-      file.done = parts_.hasher.progress(*open->second.ticket);  // of a blob that nobody vouches for
+      file.done =
+          parts_.hasher.progress(*open->second.ticket);  // of a blob that nobody vouches for
   }
   parts_.observer.show(files, retries_ + run.scheduler.retries(), now);
 }
@@ -222,10 +239,13 @@ void Fetcher::execute(Run& run, const CheckExisting& action) {
   if (!found || !found->is_file || found->size != job.file.size)
     return run.scheduler.on_hash(action.item, {}, Clock::now());
   auto fd = open_for_reading(path);
-  if (!fd && !lstat_path(path)) return run.scheduler.on_hash(action.item, {}, Clock::now());  // removed this instant
-  if (!fd) return run.scheduler.on_hash(action.item, {.sha256 = {}, .git_sha1 = {}, .error = fd.error()}, Clock::now());
-  parts_.log.debug(fmt::format("{} {}: there is a blob that no record vouches for; hashing it", job.repo.text(),
-                               job.file.path.text()));
+  if (!fd && !lstat_path(path))
+    return run.scheduler.on_hash(action.item, {}, Clock::now());  // removed this instant
+  if (!fd)
+    return run.scheduler.on_hash(action.item, {.sha256 = {}, .git_sha1 = {}, .error = fd.error()},
+                                 Clock::now());
+  parts_.log.debug(fmt::format("{} {}: there is a blob that no record vouches for; hashing it",
+                               job.repo.text(), job.file.path.text()));
   hash(run, action.item, std::move(*fd), AfterHash::nothing);
   parts_.hasher.advance(*run.files[action.item].ticket, job.file.size);
 }
@@ -234,17 +254,20 @@ void Fetcher::execute(Run& run, const TryLock& action) {
   const FetchJob& job = run.job(action.item);
   const CacheLayout& layout = parts_.cache.layout(job.repo);
   if (run.made.insert(job.repo).second) {
-    if (Status made = parts_.cache.create_repo_dirs(job.repo); !made) return run.scheduler.stop(made.error(), Clock::now());
+    if (Status made = parts_.cache.create_repo_dirs(job.repo); !made)
+      return run.scheduler.stop(made.error(), Clock::now());
     sweep(job.repo);
   }
-  auto lock = FileLock::try_acquire(parts_.cache.lock_folder(), layout.lock(job.repo, job.file.blob));
+  auto lock =
+      FileLock::try_acquire(parts_.cache.lock_folder(), layout.lock(job.repo, job.file.blob));
   if (!lock) return run.scheduler.stop(lock.error(), Clock::now());
   if (!lock->has_value())
-    return run.scheduler.on_lock(action.item, LockResult::held, staging_owner(layout, job.repo, job.file.blob),
-                                 Clock::now());
+    return run.scheduler.on_lock(action.item, LockResult::held,
+                                 staging_owner(layout, job.repo, job.file.blob), Clock::now());
   run.files[action.item].lock = std::move(*lock);
   const bool exists = parts_.cache.content(job.repo, job.commit, job.file).there.has_value();
-  run.scheduler.on_lock(action.item, exists ? LockResult::acquired_blob_exists : LockResult::acquired, {},
+  run.scheduler.on_lock(action.item,
+                        exists ? LockResult::acquired_blob_exists : LockResult::acquired, {},
                         Clock::now());
 }
 
@@ -257,28 +280,32 @@ bool Fetcher::lock_excludes(const Run& run, ItemId item) const {
 }
 
 void Fetcher::execute(Run& run, const OpenStaging& action) {
-  if (!run.scheduler.awaits_staging(action.item)) return;  // an earlier action of this round lost it
+  if (!run.scheduler.awaits_staging(action.item))
+    return;  // an earlier action of this round lost it
   const FetchJob& job = run.job(action.item);
   OpenFile& file = run.files[action.item];
   if (file.ticket) parts_.hasher.cancel(*file.ticket);
   file.ticket.reset();
   file.staging.reset();
   run.copying.erase(action.item);
-  auto opened = Staging::open(
-      {parts_.cache.folder(job.repo), parts_.cache.layout(job.repo), job.repo, job.file.blob, job.file.size}, self_,
-      {action.fresh ? Staging::Begin::fresh : Staging::Begin::resume, lock_excludes(run, action.item),
-       action.take_over});
+  auto opened = Staging::open({parts_.cache.folder(job.repo), parts_.cache.layout(job.repo),
+                               job.repo, job.file.blob, job.file.size},
+                              self_,
+                              {action.fresh ? Staging::Begin::fresh : Staging::Begin::resume,
+                               lock_excludes(run, action.item), action.take_over});
   if (!opened) return run.scheduler.stop(opened.error(), Clock::now());
   if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
     return run.scheduler.on_owned(action.item, owned->owner, owned->sign, Clock::now());
   file.staging.emplace(std::move(std::get<Staging>(*opened)));
   if (!file.staging->copying()) return staged(run, action.item);
-  parts_.log.warning(fmt::format("{} {}: its writer has gone silent; going on with a copy of what it left",
-                                 job.repo.text(), job.file.path.text()));
+  parts_.log.warning(
+      fmt::format("{} {}: its writer has gone silent; going on with a copy of what it left",
+                  job.repo.text(), job.file.path.text()));
   run.copying.insert(action.item);
 }
 
-/// A piece of each copy that is under way. The loop goes on in between: signals, and the other files.
+/// A piece of each copy that is under way. The loop goes on in between: signals, and the other
+/// files.
 bool Fetcher::copy_some(Run& run) {
   for (auto it = run.copying.begin(); it != run.copying.end();) {
     const ItemId item = *it++;
@@ -306,8 +333,9 @@ void Fetcher::staged(Run& run, ItemId item) {
   hash(run, item, std::move(*reader), AfterHash::sync);
   const RangeSet& have = staging.have();
   if (!have.empty())
-    parts_.log.info(fmt::format("{} {}: going on from {} of {}", job.repo.text(), job.file.path.text(),
-                                format_bytes(have.total()), format_bytes(job.file.size)));
+    parts_.log.info(fmt::format("{} {}: going on from {} of {}", job.repo.text(),
+                                job.file.path.text(), format_bytes(have.total()),
+                                format_bytes(job.file.size)));
   run.scheduler.on_staged(item, have, Clock::now());
 }
 
@@ -326,13 +354,15 @@ void Fetcher::execute(Run& run, const StartTransfer& action) {
   if (query)
     sink = std::make_unique<QuerySink>((*run.replies)[action.item]);
   else
-    sink = std::make_unique<PayloadSink>(run.scheduler, *run.files.at(action.item).staging, action.id);
-  parts_.transport.start(action.id,
-                         {.url = action.url,
-                          .kind = query ? RequestKind::query : RequestKind::payload,
-                          .range = action.range,
-                          .token = action.with_token ? &*parts_.endpoints[action.endpoint].token : nullptr},
-                         *sink);
+    sink =
+        std::make_unique<PayloadSink>(run.scheduler, *run.files.at(action.item).staging, action.id);
+  parts_.transport.start(
+      action.id,
+      {.url = action.url,
+       .kind = query ? RequestKind::query : RequestKind::payload,
+       .range = action.range,
+       .token = action.with_token ? &*parts_.endpoints[action.endpoint].token : nullptr},
+      *sink);
 }
 
 void Fetcher::execute(Run& run, const CancelTransfer& action) {
@@ -342,7 +372,8 @@ void Fetcher::execute(Run& run, const CancelTransfer& action) {
 
 void Fetcher::execute(Run& run, const HashTo& action) {
   const auto file = run.files.find(action.item);
-  if (file != run.files.end() && file->second.ticket) parts_.hasher.advance(*file->second.ticket, action.watermark);
+  if (file != run.files.end() && file->second.ticket)
+    parts_.hasher.advance(*file->second.ticket, action.watermark);
 }
 
 void Fetcher::execute(Run& run, const SaveResume& action) {
@@ -352,13 +383,15 @@ void Fetcher::execute(Run& run, const SaveResume& action) {
   const auto saved = file->second.staging->save(*have);
   if (!saved) return run.scheduler.stop(saved.error(), Clock::now());
   if (*saved != Staging::Held::yes)
-    run.scheduler.on_lost(action.item, *saved == Staging::Held::pruned ? Loss::pruned : Loss::taken, Clock::now());
+    run.scheduler.on_lost(action.item, *saved == Staging::Held::pruned ? Loss::pruned : Loss::taken,
+                          Clock::now());
 }
 
 void Fetcher::execute(Run& run, const Publish& action) {
   const auto published = run.files.at(action.item).staging->publish();
   if (!published) return run.scheduler.stop(published.error(), Clock::now());
-  run.scheduler.on_published(action.item, *published ? PublishResult::done : PublishResult::staging_lost, Clock::now());
+  run.scheduler.on_published(
+      action.item, *published ? PublishResult::done : PublishResult::staging_lost, Clock::now());
 }
 
 void Fetcher::execute(Run& run, const Close& action) {
@@ -366,7 +399,8 @@ void Fetcher::execute(Run& run, const Close& action) {
   if (file == run.files.end()) return;
   if (file->second.ticket) parts_.hasher.cancel(*file->second.ticket);
   if (action.drop_staging && file->second.staging)
-    if (Status dropped = file->second.staging->drop(); !dropped) parts_.log.warning(dropped.error().message);
+    if (Status dropped = file->second.staging->drop(); !dropped)
+      parts_.log.warning(dropped.error().message);
   run.files.erase(file);
 }
 
@@ -375,15 +409,16 @@ void Fetcher::execute(Run& run, const Finish& action) {
     (*run.replies)[action.item].error = action.outcome.error;
     return;
   }
-  const bool ready = action.outcome.status == FileStatus::fetched || action.outcome.status == FileStatus::reused;
+  const bool ready =
+      action.outcome.status == FileStatus::fetched || action.outcome.status == FileStatus::reused;
   parts_.observer.file_done(action.item, ready ? FileEnd::ready : FileEnd::given_up,
                             std::max(0, action.outcome.attempts - 1));
   say_finished(run, run.job(action.item), action.outcome);
   (*run.on_outcome)(action.item, action.outcome);
 }
 
-/// The first file of a model that fails is told; the others fail for the same reason more often than not, and stand in
-/// the summary.
+/// The first file of a model that fails is told; the others fail for the same reason more often
+/// than not, and stand in the summary.
 void Fetcher::say_failed(Run& run, const FetchJob& job, const Error& error) {
   bool first = false;
   for (const std::size_t model : job.models) first = run.told.insert(model).second || first;
@@ -395,15 +430,18 @@ void Fetcher::say_failed(Run& run, const FetchJob& job, const Error& error) {
 void Fetcher::say_finished(Run& run, const FetchJob& job, const FileOutcome& outcome) {
   const std::string object = job.repo.text() + " " + job.file.path.text();
   if (outcome.status == FileStatus::failed) return say_failed(run, job, *outcome.error);
-  if (outcome.status == FileStatus::cancelled) return parts_.log.debug(object + ": " + outcome.error->message);
+  if (outcome.status == FileStatus::cancelled)
+    return parts_.log.debug(object + ": " + outcome.error->message);
   const double seconds = std::chrono::duration<double>(outcome.took).count();
   const LogLevel level = job.file.size >= kWorthALine ? LogLevel::info : LogLevel::debug;
-  const std::string verified =
-      fmt::format("{}: verified {} {}", object, job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1",
-                  short_hex(job.file.blob));
+  const std::string verified = fmt::format(
+      "{}: verified {} {}", object,
+      job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1", short_hex(job.file.blob));
   if (outcome.status == FileStatus::reused)
-    return parts_.log.write(level, fmt::format("{}, {}, was there already", verified, format_bytes(job.file.size)));
-  parts_.log.write(level, fmt::format("{}, {} in {:.1f} s", verified, format_bytes(job.file.size), seconds));
+    return parts_.log.write(
+        level, fmt::format("{}, {}, was there already", verified, format_bytes(job.file.size)));
+  parts_.log.write(
+      level, fmt::format("{}, {} in {:.1f} s", verified, format_bytes(job.file.size), seconds));
 }
 
 void Fetcher::execute(Run&, const Notice& action) {
@@ -422,9 +460,11 @@ void Fetcher::answer_hashes(Run& run) {
     const ItemId item = ticket->second;
     run.tickets.erase(ticket);
     const auto file = run.files.find(item);
-    if (file == run.files.end() || file->second.ticket != event.ticket) continue;  // cancelled meanwhile
+    if (file == run.files.end() || file->second.ticket != event.ticket)
+      continue;  // cancelled meanwhile
     file->second.ticket.reset();
-    run.scheduler.on_hash(item, {event.sha256, event.git_sha1, std::move(event.error)}, Clock::now());
+    run.scheduler.on_hash(item, {event.sha256, event.git_sha1, std::move(event.error)},
+                          Clock::now());
   }
 }
 

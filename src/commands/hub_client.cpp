@@ -16,10 +16,13 @@ TransportSettings transport_settings(const Session& session) {
           .wake_fd = session.signals.get()};
 }
 
-SchedulerSettings scheduler_settings(const Session& session, const std::vector<HubEndpoint>& endpoints) {
+SchedulerSettings scheduler_settings(const Session& session,
+                                     const std::vector<HubEndpoint>& endpoints) {
   const Options& options = session.options;
-  SchedulerSettings settings{
-      .retry = {.retries = options.retries}, .connections = options.jobs, .endpoints = {}, .offline = options.offline};
+  SchedulerSettings settings{.retry = {.retries = options.retries},
+                             .connections = options.jobs,
+                             .endpoints = {},
+                             .offline = options.offline};
   for (const HubEndpoint& endpoint : endpoints)
     settings.endpoints.push_back({endpoint.name(), endpoint.hub.endpoint().origin, endpoint.use});
   if (options.deadline) settings.deadline = session.begun + std::chrono::seconds(*options.deadline);
@@ -33,9 +36,11 @@ std::unique_ptr<HubClient> HubClient::make(Session& session) {
   give_token(endpoints, session.options.token);
   for (const HubEndpoint& endpoint : endpoints) {
     if (endpoint.use == TokenUse::sent && !endpoint.hub.endpoint().https)
-      session.log.warning(fmt::format("the token goes to {} unencrypted", endpoint.hub.endpoint().origin));
+      session.log.warning(
+          fmt::format("the token goes to {} unencrypted", endpoint.hub.endpoint().origin));
     if (endpoint.use == TokenUse::withheld)
-      session.log.debug(fmt::format("{} gets no token: it is not the Hub, and none is named with it", endpoint.name()));
+      session.log.debug(fmt::format(
+          "{} gets no token: it is not the Hub, and none is named with it", endpoint.name()));
   }
   return std::make_unique<HubClient>(session, std::move(endpoints));
 }
@@ -44,7 +49,8 @@ HubClient::HubClient(Session& session, std::vector<HubEndpoint> of_run)
     : endpoints(std::move(of_run)),
       transport(transport_settings(session)),
       hasher([this] { transport.wake(); }),
-      fetcher({transport, hasher, session.signals, session.log, *session.observer, session.cache, endpoints},
+      fetcher({transport, hasher, session.signals, session.log, *session.observer, session.cache,
+               endpoints},
               scheduler_settings(session, endpoints)) {}
 
 }  // namespace model_prep

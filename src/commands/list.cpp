@@ -7,9 +7,9 @@
 
 #include <unistd.h>
 
-#include "model_prep/report/table.h"
-#include "model_prep/commands/resolve.h"
 #include "model_prep/base/text.h"
+#include "model_prep/commands/resolve.h"
+#include "model_prep/report/table.h"
 
 namespace model_prep {
 namespace {
@@ -17,7 +17,8 @@ namespace {
 /// Of another revision: the one that the ref names, else any.
 std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
   const CacheLayout& at = cache.layout(spec.repo);
-  if (const auto commit = cache.ref(spec.repo, spec.ref); commit && lstat_path(at.snapshot(spec.repo, *commit)))
+  if (const auto commit = cache.ref(spec.repo, spec.ref);
+      commit && lstat_path(at.snapshot(spec.repo, *commit)))
     return at.snapshot(spec.repo, *commit);
   std::set<std::string> found;
   std::error_code error;
@@ -27,20 +28,23 @@ std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
 }
 
 bool is_cached(const SnapshotView& view) {
-  return view.refs_correct && std::all_of(view.files.begin(), view.files.end(), [](const FileView& file) {
+  return view.refs_correct &&
+         std::all_of(view.files.begin(), view.files.end(), [](const FileView& file) {
            return file.state != BlobState::missing && file.linked;
          });
 }
 
 bool is_begun(const SnapshotView& view) {
-  return std::any_of(view.files.begin(), view.files.end(),
-                     [](const FileView& file) { return file.state != BlobState::missing || file.staged > 0; });
+  return std::any_of(view.files.begin(), view.files.end(), [](const FileView& file) {
+    return file.state != BlobState::missing || file.staged > 0;
+  });
 }
 
 std::int64_t size_of(const ResolvedSnapshot& snapshot) {
   std::set<Digest> counted;
   std::int64_t size = 0;
-  for (const RemoteFile& file : snapshot.files) size += counted.insert(file.blob).second ? file.size : 0;
+  for (const RemoteFile& file : snapshot.files)
+    size += counted.insert(file.blob).second ? file.size : 0;
   return size;
 }
 
@@ -55,7 +59,8 @@ ListedModel look(const ModelSpec& spec, Cache& cache) {
                     .by_patterns = spec.filter.from_command_line,
                     .size = spec.size,
                     .where = {}};
-  const auto commit = spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
+  const auto commit =
+      spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
   const std::string folder = commit ? cache.layout(spec.repo).snapshot(spec.repo, *commit) : "";
   const bool has_folder = commit && lstat_path(folder);
   const auto local = resolve_locally(spec, cache, Network::forbidden);
@@ -83,10 +88,12 @@ std::string list_table(const std::vector<ListedModel>& models, std::optional<int
               .numbers = {4},
               .yielding = {1, 2, 6}};
   for (const ListedModel& model : models)
-    table.rows.push_back({model.key, model.repo,
-                          model.revision == model.commit ? model.commit.substr(0, 12) : model.revision,
-                          model.by_patterns ? "patterns" : model.variant, model.size ? format_bytes(*model.size) : "-",
-                          std::string(name(model.state)), model.where.empty() ? "-" : model.where});
+    table.rows.push_back(
+        {model.key, model.repo,
+         model.revision == model.commit ? model.commit.substr(0, 12) : model.revision,
+         model.by_patterns ? "patterns" : model.variant,
+         model.size ? format_bytes(*model.size) : "-", std::string(name(model.state)),
+         model.where.empty() ? "-" : model.where});
   return table_text(table, columns);
 }
 

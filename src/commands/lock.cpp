@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
-#include "model_prep/core/commit_diff.h"
+#include "model_prep/base/text.h"
 #include "model_prep/commands/hub_client.h"
 #include "model_prep/commands/resolve.h"
-#include "model_prep/base/text.h"
+#include "model_prep/core/commit_diff.h"
 
 namespace model_prep {
 namespace {
@@ -30,12 +30,15 @@ class Locking {
     auto specs = session_.select();
     if (!specs) return specs.error();
     connection_ = HubClient::make(session_);
-    for (const ModelSpec& spec : *specs) session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
+    for (const ModelSpec& spec : *specs)
+      session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
     good_ = true;
     return session_.options.check ? check(*specs) : print(*specs);
   }
 
-  Network network() const { return session_.options.offline ? Network::forbidden : Network::allowed; }
+  Network network() const {
+    return session_.options.offline ? Network::forbidden : Network::allowed;
+  }
 
   /// Tells those that do not resolve; they are nothing in the result.
   std::vector<std::optional<ResolvedSnapshot>> resolve(const std::vector<ModelSpec>& specs) {
@@ -57,7 +60,8 @@ class Locking {
       places.push_back(i);
     }
     if (asked.empty()) return resolved;
-    auto results = resolve_remotely(asked, session_.cache, connection_->endpoints, connection_->fetcher);
+    auto results =
+        resolve_remotely(asked, session_.cache, connection_->endpoints, connection_->fetcher);
     for (std::size_t i = 0; i < asked.size(); ++i) put(places[i], std::move(results[i].snapshot));
     return resolved;
   }
@@ -67,7 +71,8 @@ class Locking {
     std::vector<ResolvedSnapshot> snapshots;
     for (auto& snapshot : resolve(specs)) {
       if (!snapshot) continue;
-      if (snapshot->spec.filter.select_weights_automatically) session_.log_variant_warning(snapshot->spec);
+      if (snapshot->spec.filter.select_weights_automatically)
+        session_.log_variant_warning(snapshot->spec);
       add_known_sha256(*snapshot);
       snapshots.push_back(std::move(*snapshot));
     }
@@ -102,18 +107,19 @@ class Locking {
         continue;
       }
       asked.push_back(&spec);
-      queries.push_back(
-          {{.object = spec.repo.text(), .repo = spec.repo.text()},
-           sources_at(connection_->endpoints, [&](const Hub& hub) { return hub.info(spec.repo, *branch); })});
+      queries.push_back({{.object = spec.repo.text(), .repo = spec.repo.text()},
+                         sources_at(connection_->endpoints,
+                                    [&](const Hub& hub) { return hub.info(spec.repo, *branch); })});
     }
     const std::vector<Reply> replies = connection_->fetcher.query(queries);
     for (std::size_t i = 0; i < asked.size(); ++i) {
-      const auto now =
-          replies[i].error ? Result<CommitId>(*replies[i].error) : parse_info(replies[i].body, asked[i]->repo.text());
+      const auto now = replies[i].error ? Result<CommitId>(*replies[i].error)
+                                        : parse_info(replies[i].body, asked[i]->repo.text());
       if (!now)
         fail(now.error());
       else if (*now == asked[i]->revision.commit())
-        session_.log.info(fmt::format("{}: {} is still {}", asked[i]->key, asked[i]->ref, now->hex()));
+        session_.log.info(
+            fmt::format("{}: {} is still {}", asked[i]->key, asked[i]->ref, now->hex()));
       else
         show_move(*asked[i], *now);
     }
@@ -122,8 +128,8 @@ class Locking {
 
   void show_move(const ModelSpec& spec, const CommitId& now) {
     good_ = false;
-    session_.out << fmt::format("{}: {} has moved from {} to {}\n", sanitize_for_log(spec.key), sanitize_for_log(spec.ref),
-                                spec.revision.text(), now.hex());
+    session_.out << fmt::format("{}: {} has moved from {} to {}\n", sanitize_for_log(spec.key),
+                                sanitize_for_log(spec.ref), spec.revision.text(), now.hex());
     ModelSpec moved = spec;
     moved.revision = *Revision::parse(now.hex());
     moved.fully_locked = false;
@@ -131,7 +137,8 @@ class Locking {
     const auto both = resolve({spec, moved});
     if (both[0] && both[1])
       for (const Change& change : changes_between(both[0]->files, both[1]->files))
-        session_.out << fmt::format("  {:<7}  {}\n", name(change.kind), sanitize_for_log(change.path.text()));
+        session_.out << fmt::format("  {:<7}  {}\n", name(change.kind),
+                                    sanitize_for_log(change.path.text()));
     session_.out << std::flush;
   }
 

@@ -8,11 +8,11 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "model_prep/core/json_reader.h"
 #include "model_prep/base/suggestions.h"
-#include "model_prep/core/file_selection.h"
-#include "model_prep/cli/flags.h"
 #include "model_prep/base/text.h"
+#include "model_prep/cli/flags.h"
+#include "model_prep/core/file_selection.h"
+#include "model_prep/core/json_reader.h"
 
 namespace model_prep {
 namespace {
@@ -80,10 +80,13 @@ class Object {
     for (const auto& [name, entry] : json_.items())
       if (!known_.contains(name)) {
         const auto meant = closest_word(name, {known_.begin(), known_.end()});
-        throw Fault{fmt::format("{}: unknown member{}", at(name), meant ? "; is it " + *meant + "?" : "")};
+        throw Fault{
+            fmt::format("{}: unknown member{}", at(name), meant ? "; is it " + *meant + "?" : "")};
       }
   }
-  std::string at(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
+  std::string at(const std::string& name) const {
+    return path_.empty() ? name : path_ + "." + name;
+  }
 
  private:
   const Json& json_;
@@ -103,7 +106,8 @@ std::optional<Digest> read_digest(Object& object, const std::string& name, Diges
   if (!text) return std::nullopt;
   Digest digest = good(Digest::parse(*text), object.at(name));
   if (digest.kind() != kind)
-    throw Fault{fmt::format("{}: should have {} hex digits", object.at(name), kind == DigestKind::sha256 ? 64 : 40)};
+    throw Fault{fmt::format("{}: should have {} hex digits", object.at(name),
+                            kind == DigestKind::sha256 ? 64 : 40)};
   return digest;
 }
 
@@ -114,7 +118,8 @@ LockedFile read_file_lock(const Json& json, const std::string& path) {
   file.size = *object.size("size");
   file.sha256 = read_digest(object, "sha256", DigestKind::sha256);
   file.git_sha1 = read_digest(object, "git_sha1", DigestKind::git_sha1);
-  if (!file.sha256 && !file.git_sha1) throw Fault{fmt::format("{}: needs a sha256 or a git_sha1", path)};
+  if (!file.sha256 && !file.git_sha1)
+    throw Fault{fmt::format("{}: needs a sha256 or a git_sha1", path)};
   object.no_more();
   return file;
 }
@@ -123,11 +128,13 @@ Variant read_variant(const std::string& name, const Json& json, const std::strin
   if (std::find(std::begin(kVariants), std::end(kVariants), name) == std::end(kVariants))
     throw Fault{fmt::format("{}: unknown variant; there are {}", path, fmt::join(kVariants, ", "))};
   Object object(json, path);
-  Variant variant{.name = name, .filter = {}, .size = object.size("size"), .repo = {}, .revision = {}};
+  Variant variant{
+      .name = name, .filter = {}, .size = object.size("size"), .repo = {}, .revision = {}};
   variant.filter.include = object.texts("include");
   variant.filter.exclude = object.texts("exclude");
   if (object.find("include") == nullptr) variant.filter.include = {"*"};
-  if (const auto repo = object.text("repo")) variant.repo = good(RepoId::parse(*repo), object.at("repo"));
+  if (const auto repo = object.text("repo"))
+    variant.repo = good(RepoId::parse(*repo), object.at("repo"));
   if (const auto revision = object.text("revision"))
     variant.revision = good(Revision::parse(*revision), object.at("revision"));
   object.no_more();
@@ -139,7 +146,8 @@ ManifestModel read_model(const std::string& key, const Json& json, const std::st
   ManifestModel model{
       .key = key,
       .repo = good(RepoId::parse(object.needed_text("repo")), object.at("repo")),
-      .revision = good(Revision::parse(object.text("revision").value_or("main")), object.at("revision")),
+      .revision =
+          good(Revision::parse(object.text("revision").value_or("main")), object.at("revision")),
       .ref = good(Revision::parse(object.text("ref").value_or("main")), object.at("ref")).text(),
       .variants = {},
       .locked = {},
@@ -147,17 +155,20 @@ ManifestModel read_model(const std::string& key, const Json& json, const std::st
   object.text("purpose");  // for people; only its type is checked
   object.texts("used_by");
   if (const Json* variants = object.find("variants"))
-    Object(*variants, object.at("variants")).each([&](const auto& name, const Json& entry, const auto& at) {
-      model.variants.push_back(read_variant(name, entry, at));
-    });
+    Object(*variants, object.at("variants"))
+        .each([&](const auto& name, const Json& entry, const auto& at) {
+          model.variants.push_back(read_variant(name, entry, at));
+        });
   if (const Json* files = object.find("files"))
-    Object(*files, object.at("files")).each([&](const auto& name, const Json& entry, const auto& at) {
-      model.files.emplace(good(RepoPath::parse(name), at), read_file_lock(entry, at));
-    });
+    Object(*files, object.at("files"))
+        .each([&](const auto& name, const Json& entry, const auto& at) {
+          model.files.emplace(good(RepoPath::parse(name), at), read_file_lock(entry, at));
+        });
   for (const Variant& variant : model.variants)
     if (model.repo.kind() != RepoKind::model && variant.name != "all")
-      throw Fault{fmt::format("{}: only models have variants; the files of a dataset or space are its variant all",
-                              object.at("variants." + variant.name))};
+      throw Fault{fmt::format(
+          "{}: only models have variants; the files of a dataset or space are its variant all",
+          object.at("variants." + variant.name))};
   for (const std::string& name : object.texts("locked")) {
     if (name != "all" && std::none_of(model.variants.begin(), model.variants.end(),
                                       [&](const Variant& variant) { return variant.name == name; }))
@@ -172,9 +183,10 @@ Manifest read_manifest(const Json& json) {
   Object object(json, "");
   if (object.need("version") != 1) throw Fault{"version: should be 1"};
   Manifest manifest;
-  Object(object.need("models"), "models").each([&](const auto& key, const Json& entry, const auto& at) {
-    manifest.models.push_back(read_model(key, entry, at));
-  });
+  Object(object.need("models"), "models")
+      .each([&](const auto& key, const Json& entry, const auto& at) {
+        manifest.models.push_back(read_model(key, entry, at));
+      });
   object.no_more();
   return manifest;
 }
@@ -188,15 +200,20 @@ std::string variant_of(const ManifestModel& model, const std::string& wanted) {
   return model.repo.kind() == RepoKind::model ? wanted : "all";
 }
 
-/// The variant to take: the one that is wanted, else fp32, else what there is. `all` needs no description. Where the
-/// general rule chooses, the repository's files will tell what there is.
+/// The variant to take: the one that is wanted, else fp32, else what there is. `all` needs no
+/// description. Where the general rule chooses, the repository's files will tell what there is.
 Variant choose_variant(const ManifestModel& model, const std::string& wanted) {
   const auto named = [&](const std::string& name) {
-    return std::find_if(model.variants.begin(), model.variants.end(), [&](const Variant& v) { return v.name == name; });
+    return std::find_if(model.variants.begin(), model.variants.end(),
+                        [&](const Variant& v) { return v.name == name; });
   };
   if (const auto found = named(wanted); found != model.variants.end()) return *found;
   if (wanted == "all")
-    return {.name = "all", .filter = {.include = {"*"}, .exclude = {}}, .size = {}, .repo = {}, .revision = {}};
+    return {.name = "all",
+            .filter = {.include = {"*"}, .exclude = {}},
+            .size = {},
+            .repo = {},
+            .revision = {}};
   if (const auto found = named("fp32"); found != model.variants.end()) return *found;
   if (!model.variants.empty()) return model.variants.front();
   return {.name = wanted,
@@ -215,7 +232,8 @@ bool locks_everything(const ManifestModel& model) {
   });
 }
 
-Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_run, const FileFilter& patterns) {
+Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_run,
+                            const FileFilter& patterns) {
   const std::string wanted = variant_of(model, of_run);
   Variant variant = choose_variant(model, wanted);
   const bool by_patterns = !patterns.include.empty() || !patterns.exclude.empty();
@@ -223,7 +241,8 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_ru
   if (by_patterns) {
     locked = locks_everything(model) && variant.revision.value_or(model.revision) == model.revision;
     variant.size.reset();
-    variant.filter = {.include = patterns.include, .exclude = patterns.exclude, .from_command_line = true};
+    variant.filter = {
+        .include = patterns.include, .exclude = patterns.exclude, .from_command_line = true};
     if (patterns.include.empty()) variant.filter.include = {"*"};
   }
   const bool elsewhere = variant.repo && *variant.repo != model.repo;
@@ -241,12 +260,14 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_ru
   if (elsewhere) return spec;
   spec.lock = model.files;
   if (!spec.fully_locked) return spec;
-  std::erase_if(spec.lock, [&](const auto& entry) { return !is_selected(spec.filter, entry.first); });
+  std::erase_if(spec.lock,
+                [&](const auto& entry) { return !is_selected(spec.filter, entry.first); });
   if (spec.lock.empty() && !by_patterns)
-    return Error{ErrorKind::usage,
-                 fmt::format("{}: the variant {} is said to be locked, but no locked file belongs to it", model.key,
-                             variant.name),
-                 {}};
+    return Error{
+        ErrorKind::usage,
+        fmt::format("{}: the variant {} is said to be locked, but no locked file belongs to it",
+                    model.key, variant.name),
+        {}};
   return spec;
 }
 
@@ -255,20 +276,29 @@ Result<ManifestModel> make_free_model(const std::string& text) {
   const std::size_t at = text.find('@');
   const auto repo = RepoId::parse(std::string_view(text).substr(0, at));
   if (!repo) return repo.error();
-  const auto revision = Revision::parse(at == std::string::npos ? "main" : std::string_view(text).substr(at + 1));
+  const auto revision =
+      Revision::parse(at == std::string::npos ? "main" : std::string_view(text).substr(at + 1));
   if (!revision) return revision.error();
-  return ManifestModel{
-      .key = text, .repo = *repo, .revision = *revision, .ref = "main", .variants = {}, .locked = {}, .files = {}};
+  return ManifestModel{.key = text,
+                       .repo = *repo,
+                       .revision = *revision,
+                       .ref = "main",
+                       .variants = {},
+                       .locked = {},
+                       .files = {}};
 }
 
 Error unknown_model(const Manifest& manifest, const std::string& name) {
   std::vector<std::string> words;
   for (const ManifestModel& model : manifest.models) words.push_back(model.key);
   const std::string keys = fmt::format("{}", fmt::join(words, ", "));
-  for (const CommandText& each : commands()) words.emplace_back(each.name);  // a mistyped command is taken for a model
-  return {ErrorKind::usage, fmt::format("unknown model '{}'", name),
-          fmt::format("{}the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
-                      did_you_mean(name, words), keys)};
+  for (const CommandText& each : commands())
+    words.emplace_back(each.name);  // a mistyped command is taken for a model
+  return {
+      ErrorKind::usage, fmt::format("unknown model '{}'", name),
+      fmt::format(
+          "{}the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
+          did_you_mean(name, words), keys)};
 }
 
 std::string quoted(const std::string& text) { return Json(text).dump(); }
@@ -308,16 +338,20 @@ std::string locked_model_text(const ResolvedSnapshot& snapshot) {
   }
   if (spec.whole_commit) include = {"            \"*\""};
   const std::string variant = quoted(spec.variant);
-  return fmt::format("    {}: {{\n      \"repo\": {},\n      \"revision\": \"{}\",\n      \"ref\": {},\n",
-                     quoted(spec.key), quoted(spec.repo.text()), snapshot.commit.hex(), quoted(spec.ref)) +
-         fmt::format("      \"variants\": {{\n        {}: {{\n          \"include\": [\n{}\n          ],\n", variant,
-                     fmt::join(include, ",\n")) +
-         fmt::format("          \"size\": {}\n        }}\n      }},\n      \"locked\": [{}],\n", size, variant) +
+  return fmt::format(
+             "    {}: {{\n      \"repo\": {},\n      \"revision\": \"{}\",\n      \"ref\": {},\n",
+             quoted(spec.key), quoted(spec.repo.text()), snapshot.commit.hex(), quoted(spec.ref)) +
+         fmt::format(
+             "      \"variants\": {{\n        {}: {{\n          \"include\": [\n{}\n          ],\n",
+             variant, fmt::join(include, ",\n")) +
+         fmt::format("          \"size\": {}\n        }}\n      }},\n      \"locked\": [{}],\n",
+                     size, variant) +
          fmt::format("      \"files\": {{\n{}\n      }}\n    }}", fmt::join(locked, ",\n"));
 }
 
 /// Each once, in the order in which they are wanted.
-Result<std::vector<ManifestModel>> find_models(const Manifest& manifest, const std::vector<std::string>& wanted) {
+Result<std::vector<ManifestModel>> find_models(const Manifest& manifest,
+                                               const std::vector<std::string>& wanted) {
   if (wanted.empty()) return manifest.models;
   std::vector<ManifestModel> models;
   std::set<std::string> seen;
@@ -325,8 +359,10 @@ Result<std::vector<ManifestModel>> find_models(const Manifest& manifest, const s
     if (!seen.insert(name).second) continue;
     const auto found = std::find_if(manifest.models.begin(), manifest.models.end(),
                                     [&](const ManifestModel& model) { return model.key == name; });
-    if (found == manifest.models.end() && name.find('/') == std::string::npos) return unknown_model(manifest, name);
-    auto model = found != manifest.models.end() ? Result<ManifestModel>(*found) : make_free_model(name);
+    if (found == manifest.models.end() && name.find('/') == std::string::npos)
+      return unknown_model(manifest, name);
+    auto model =
+        found != manifest.models.end() ? Result<ManifestModel>(*found) : make_free_model(name);
     if (!model) return model.error();
     models.push_back(std::move(*model));
   }
@@ -351,7 +387,8 @@ void add_pins(const ManifestModel& model, std::map<RepoId, Pins>& all) {
 
 Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
   const auto fault = [&](const std::string& what) {
-    return Error{ErrorKind::usage, fmt::format("manifest {}: {}", name, what), "the README describes the format"};
+    return Error{ErrorKind::usage, fmt::format("manifest {}: {}", name, what),
+                 "the README describes the format"};
   };
   try {
     if (is_json_too_deep(text)) return fault("it is nested too deeply");
@@ -365,8 +402,10 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
   }
 }
 
-Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const std::vector<std::string>& wanted,
-                                             const std::string& variant, const FileFilter& patterns) {
+Result<std::vector<ModelSpec>> select_models(const Manifest& manifest,
+                                             const std::vector<std::string>& wanted,
+                                             const std::string& variant,
+                                             const FileFilter& patterns) {
   const auto models = find_models(manifest, wanted);
   if (!models) return models.error();
   std::vector<ModelSpec> specs;
@@ -381,13 +420,15 @@ Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const std
 
 std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots) {
   std::map<std::string, std::string> models;
-  for (const ResolvedSnapshot& snapshot : snapshots) models.emplace(snapshot.spec.key, locked_model_text(snapshot));
+  for (const ResolvedSnapshot& snapshot : snapshots)
+    models.emplace(snapshot.spec.key, locked_model_text(snapshot));
   std::string text;
   for (const auto& [key, model] : models) text += (text.empty() ? "" : ",\n") + model;
   return fmt::format("{{\n  \"version\": 1,\n  \"models\": {{\n{}\n  }}\n}}\n", text);
 }
 
-Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const std::vector<std::string>& wanted) {
+Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest,
+                                           const std::vector<std::string>& wanted) {
   const auto models = find_models(manifest, wanted);
   if (!models) return models.error();
   std::map<RepoId, Pins> pinned;

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "model_prep/report/table.h"
 #include "model_prep/base/text.h"
+#include "model_prep/report/table.h"
 
 namespace model_prep {
 namespace {
@@ -14,11 +14,14 @@ namespace {
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 ModelStatus status_of(const ModelRun& model, Purpose purpose) {
-  if (model.error) return model.error->kind == ErrorKind::interrupted ? ModelStatus::interrupted : ModelStatus::failed;
+  if (model.error)
+    return model.error->kind == ErrorKind::interrupted ? ModelStatus::interrupted
+                                                       : ModelStatus::failed;
   if (purpose == Purpose::dry_run && model.snapshot) return ModelStatus::planned;
   if (!model.published) return ModelStatus::failed;
-  const bool fetched = std::any_of(model.outcomes.begin(), model.outcomes.end(),
-                                   [](const auto& entry) { return entry.second.status == FileStatus::fetched; });
+  const bool fetched =
+      std::any_of(model.outcomes.begin(), model.outcomes.end(),
+                  [](const auto& entry) { return entry.second.status == FileStatus::fetched; });
   return fetched ? ModelStatus::downloaded : ModelStatus::cached;
 }
 
@@ -60,7 +63,8 @@ std::map<Digest, Digest> verified_sha256(const ModelRun& model) {
   for (std::size_t i = 0; i < model.snapshot->files.size(); ++i) {
     const Digest& blob = model.snapshot->files[i].blob;
     if (model.view.files[i].sha256) sha256.emplace(blob, *model.view.files[i].sha256);
-    if (const auto outcome = model.outcomes.find(blob); outcome != model.outcomes.end() && outcome->second.sha256)
+    if (const auto outcome = model.outcomes.find(blob);
+        outcome != model.outcomes.end() && outcome->second.sha256)
       sha256.insert_or_assign(blob, *outcome->second.sha256);
   }
   return sha256;
@@ -100,7 +104,8 @@ ModelReport report_of(const ModelRun& model, Purpose purpose, const std::string&
                      .attempts = outcome.attempts,
                      .duration_s = seconds(outcome.took),
                      .error = outcome.error};
-    if (const auto& sha256 = view.sha256 ? view.sha256 : outcome.sha256) entry.sha256 = sha256->hex();
+    if (const auto& sha256 = view.sha256 ? view.sha256 : outcome.sha256)
+      entry.sha256 = sha256->hex();
     if (file.blob.kind() == DigestKind::git_sha1) entry.git_sha1 = file.blob.hex();
     if (counted.insert(file.blob).second) {
       report.bytes += file.size;
@@ -128,12 +133,14 @@ std::string plan_table(const std::vector<ModelRun>& models, const DryRunTarget& 
     std::int64_t size = 0;
     for (const auto& [blob, bytes] : sizes) size += bytes;
     const std::int64_t to_fetch = plan.bytes - plan.staged;
-    table.rows.push_back({model.spec.key, model.spec.filter.from_command_line ? "patterns" : model.spec.variant,
-                          model.snapshot->commit.hex().substr(0, 12), std::to_string(model.snapshot->files.size()),
-                          format_bytes(size), format_bytes(to_fetch), format_bytes(size - to_fetch)});
+    table.rows.push_back(
+        {model.spec.key, model.spec.filter.from_command_line ? "patterns" : model.spec.variant,
+         model.snapshot->commit.hex().substr(0, 12), std::to_string(model.snapshot->files.size()),
+         format_bytes(size), format_bytes(to_fetch), format_bytes(size - to_fetch)});
     if (wanted.size() > 1 && !plan.jobs.empty()) files += sanitize_for_log(model.spec.key) + "\n";
     for (const FetchJob& job : plan.jobs)
-      files += fmt::format("  {:>10}  {}{}\n", format_bytes(job.file.size), sanitize_for_log(job.file.path.text()),
+      files += fmt::format("  {:>10}  {}{}\n", format_bytes(job.file.size),
+                           sanitize_for_log(job.file.path.text()),
                            job.check_existing ? "  (there, to be verified)"
                            : job.staged > 0   ? "  (begun)"
                                               : "");
@@ -142,8 +149,9 @@ std::string plan_table(const std::vector<ModelRun>& models, const DryRunTarget& 
   const std::int64_t to_fetch = all.bytes - all.staged;
   std::string last = fmt::format("{} to fetch into {}", format_bytes(to_fetch), place.folder);
   if (place.free)
-    last += to_fetch > *place.free ? fmt::format(", where only {} are free", format_bytes(*place.free))
-                                   : fmt::format(", which leaves {} free", format_bytes(*place.free - to_fetch));
+    last += to_fetch > *place.free
+                ? fmt::format(", where only {} are free", format_bytes(*place.free))
+                : fmt::format(", which leaves {} free", format_bytes(*place.free - to_fetch));
   return table_text(table, place.columns) + files + last + "\n";
 }
 

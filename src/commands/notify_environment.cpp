@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/commands/notify_environment.h"
 
-#include "model_prep/report/run_summary_text.h"
 #include "model_prep/io/posix.h"
+#include "model_prep/report/run_summary_text.h"
 
 namespace model_prep {
 namespace {
@@ -11,7 +11,8 @@ constexpr const char* kTerminationLog = "/dev/termination-log";
 
 }  // namespace
 
-std::vector<std::string> notify_environment(const RunReport& report, const CiEnvironment& audience, Console& console) {
+std::vector<std::string> notify_environment(const RunReport& report, const CiEnvironment& audience,
+                                            Console& console) {
   std::vector<std::string> warnings;
   if (Status told = overwrite_existing(kTerminationLog, termination_message(report)); !told)
     warnings.push_back("the termination message is not written: " + told.error().message);

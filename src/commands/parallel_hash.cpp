@@ -16,7 +16,8 @@
 namespace model_prep {
 namespace {
 
-constexpr auto kLongestWait = std::chrono::milliseconds(200);  // the live lines move five times a second
+constexpr auto kLongestWait =
+    std::chrono::milliseconds(200);  // the live lines move five times a second
 
 /// What the hash threads ring and the waiting thread hears, beside signals.
 class WakeupFd {
@@ -38,8 +39,8 @@ class WakeupFd {
 
 }  // namespace
 
-HashResults hash_files(std::span<const HashRequest> orders, const SignalFd& signals, Observer& observer,
-                       TimePoint deadline) {
+HashResults hash_files(std::span<const HashRequest> orders, const SignalFd& signals,
+                       Observer& observer, TimePoint deadline) {
   HashResults result{.answers = std::vector<HashResult>(orders.size())};
   std::vector<std::size_t> queue(orders.size());  // from the back
   std::iota(queue.begin(), queue.end(), std::size_t{0});
@@ -54,7 +55,8 @@ HashResults hash_files(std::span<const HashRequest> orders, const SignalFd& sign
   std::map<HashJobId, std::size_t> open;
   observer.planned(std::move(work), Clock::now());
   while (!queue.empty() || !open.empty()) {
-    while (!queue.empty() && open.size() < 4 * threads) {  // enough for small files not to wait for this loop
+    while (!queue.empty() &&
+           open.size() < 4 * threads) {  // enough for small files not to wait for this loop
       const std::size_t index = queue.back();
       queue.pop_back();
       auto fd = open_for_reading(orders[index].path);
@@ -63,7 +65,8 @@ HashResults hash_files(std::span<const HashRequest> orders, const SignalFd& sign
         observer.file_done(index, FileEnd::given_up, 0);
         continue;
       }
-      const HashJobId ticket = hasher.open(std::move(*fd), orders[index].size, orders[index].kind, AfterHash::nothing);
+      const HashJobId ticket =
+          hasher.open(std::move(*fd), orders[index].size, orders[index].kind, AfterHash::nothing);
       open.emplace(ticket, index);
       hasher.advance(ticket, orders[index].size);
     }
@@ -71,7 +74,8 @@ HashResults hash_files(std::span<const HashRequest> orders, const SignalFd& sign
     bell.wait(signals);
     for (HashEvent& event : hasher.take_all()) {
       const auto at = open.find(event.ticket);
-      result.answers[at->second] = {.sha256 = event.sha256, .git_sha1 = event.git_sha1, .error = event.error};
+      result.answers[at->second] = {
+          .sha256 = event.sha256, .git_sha1 = event.git_sha1, .error = event.error};
       observer.file_done(at->second, event.error ? FileEnd::given_up : FileEnd::ready, 0);
       open.erase(at);
     }
@@ -80,7 +84,8 @@ HashResults hash_files(std::span<const HashRequest> orders, const SignalFd& sign
       std::vector<ActiveFile> active_files;
       active_files.reserve(open.size());
       for (const auto& [ticket, index] : open)
-        active_files.push_back({.file = index, .activity = Activity::verifying, .done = hasher.progress(ticket)});
+        active_files.push_back(
+            {.file = index, .activity = Activity::verifying, .done = hasher.progress(ticket)});
       observer.show(active_files, 0, now);
     }
     result.signal = signals.read();

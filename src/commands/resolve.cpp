@@ -23,9 +23,10 @@ Digest digest_of(std::string_view bytes, DigestKind kind) {
   return kind == DigestKind::git_sha1 ? git_sha1_of(bytes) : sha256_of(bytes);
 }
 
-/// Of a listing that `check_listing` has seen: those of the cache have been checked by their readers.
-Result<ResolvedSnapshot> snapshot_of(const ModelSpec& wanted, const CommitId& commit, Listing listing,
-                                     const ShardIndexes& indexes) {
+/// Of a listing that `check_listing` has seen: those of the cache have been checked by their
+/// readers.
+Result<ResolvedSnapshot> snapshot_of(const ModelSpec& wanted, const CommitId& commit,
+                                     Listing listing, const ShardIndexes& indexes) {
   const ModelSpec spec = with_available_variant(wanted, listing);
   auto files = select_files(listing, spec, indexes);
   if (!files) return files.error();
@@ -35,8 +36,8 @@ Result<ResolvedSnapshot> snapshot_of(const ModelSpec& wanted, const CommitId& co
                           complete ? std::move(listing.files) : std::vector<RemoteFile>{}};
 }
 
-/// The files of a full lock. Where the lock is the whole commit, it is the listing too: the tree's id of an LFS file is
-/// that of its pointer, whose text is known.
+/// The files of a full lock. Where the lock is the whole commit, it is the listing too: the tree's
+/// id of an LFS file is that of its pointer, whose text is known.
 Result<ResolvedSnapshot> locked_snapshot(const ModelSpec& spec, const CommitId& commit,
                                          std::vector<RemoteFile> listing) {
   if (spec.lock.empty()) return nothing_selected_error(spec);
@@ -51,21 +52,25 @@ Result<ResolvedSnapshot> locked_snapshot(const ModelSpec& spec, const CommitId& 
 
 /// Those indexes that are in the cache, whole.
 ShardIndexes cached_indexes(const ModelSpec& spec, const CommitId& commit, const Cache& cache,
-                       const std::vector<RemoteFile>& wanted) {
+                            const std::vector<RemoteFile>& wanted) {
   ShardIndexes indexes;
   for (const RemoteFile& file : wanted) {
     const auto text = read_file(cache.content(spec.repo, commit, file).path, kMaxIndexSize);
     if (!text || digest_of(*text, file.blob.kind()) != file.blob) continue;
-    if (auto shards = parse_shard_index(*text, file.path, spec.repo.text())) indexes.emplace(file.path, std::move(*shards));
+    if (auto shards = parse_shard_index(*text, file.path, spec.repo.text()))
+      indexes.emplace(file.path, std::move(*shards));
   }
   return indexes;
 }
 
-std::optional<LocalResolution> with_commit(const ModelSpec& spec, const CommitId& commit, const Cache& cache, Network network) {
+std::optional<LocalResolution> with_commit(const ModelSpec& spec, const CommitId& commit,
+                                           const Cache& cache, Network network) {
   auto record = cache.record(spec.repo, commit);
   Listing listing;
   if (record) listing.files = record->listing;
-  if (spec.fully_locked) return LocalResolution{locked_snapshot(spec, commit, std::move(listing.files)), std::move(record)};
+  if (spec.fully_locked)
+    return LocalResolution{locked_snapshot(spec, commit, std::move(listing.files)),
+                           std::move(record)};
   if (listing.files.empty())
     if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);
   if (listing.files.empty()) return std::nullopt;
@@ -77,9 +82,10 @@ std::optional<LocalResolution> with_commit(const ModelSpec& spec, const CommitId
 }
 
 Error offline_missing(const ModelSpec& spec, std::string_view what) {
-  return {ErrorKind::offline_missing,
-          fmt::format("{}: {} is not in the cache, and this run is offline", spec.repo.text(), what),
-          "run once without --offline and HF_HUB_OFFLINE"};
+  return {
+      ErrorKind::offline_missing,
+      fmt::format("{}: {} is not in the cache, and this run is offline", spec.repo.text(), what),
+      "run once without --offline and HF_HUB_OFFLINE"};
 }
 
 /// An index that is to be read, and the endpoints that gave wrong bytes for it.
@@ -98,11 +104,11 @@ struct ModelResolution {
   std::set<std::string> pages{};  // those that were read
   std::size_t text{0};            // bytes of them
   Listing listing;
-  std::size_t listed_by{0};      // the endpoint
+  std::size_t listed_by{0};            // the endpoint
   std::vector<PendingIndex> unread{};  // indexes that decide which files are wanted
   ShardIndexes indexes{};
-  std::set<std::size_t> excluded_endpoints{};     // endpoints whose answers are of no use
-  std::optional<Error> first_fault{};  // of those
+  std::set<std::size_t> excluded_endpoints{};  // endpoints whose answers are of no use
+  std::optional<Error> first_fault{};          // of those
   std::optional<Result<ResolvedSnapshot>> result;
 
   void begin_listing() {
@@ -116,11 +122,12 @@ struct ModelResolution {
 
 class Resolver {
  public:
-  Resolver(std::span<const ModelSpec> specs, const Cache& cache, const std::vector<HubEndpoint>& endpoints,
-           Fetcher& fetcher)
+  Resolver(std::span<const ModelSpec> specs, const Cache& cache,
+           const std::vector<HubEndpoint>& endpoints, Fetcher& fetcher)
       : cache_(cache), endpoints_(endpoints), fetcher_(fetcher) {
     for (const ModelSpec& spec : specs)
-      models_.push_back({.spec = &spec, .commit = spec.revision.commit(), .listing = {}, .result = {}});
+      models_.push_back(
+          {.spec = &spec, .commit = spec.revision.commit(), .listing = {}, .result = {}});
   }
 
   std::vector<RemoteResolution> run() {
@@ -142,7 +149,8 @@ class Resolver {
       }
     } while (!select());
     std::vector<RemoteResolution> results;
-    for (ModelResolution& model : models_) results.push_back({std::move(*model.result), std::move(model.by)});
+    for (ModelResolution& model : models_)
+      results.push_back({std::move(*model.result), std::move(model.by)});
     return results;
   }
 
@@ -182,7 +190,8 @@ class Resolver {
     }
   }
 
-  /// The next page of a listing, or the first one of any other endpoint; those have two ways to ask.
+  /// The next page of a listing, or the first one of any other endpoint; those have two ways to
+  /// ask.
   void ask_page(ModelResolution& model, const std::optional<Source>& next) const {
     if (next) model.asked.push_back(*next);
     for (std::size_t i = 0; i < endpoints_.size(); ++i) {
@@ -197,17 +206,22 @@ class Resolver {
     const Source& source = asked[reply.source];
     if (reply.error) return fail(model, *reply.error);
     if (source.endpoint != asked.front().endpoint && !model.pages.empty())
-      model.excluded_endpoints.insert(asked.front().endpoint);  // it broke off; else two such would take turns for ever
-    if (reply.source > 0) model.begin_listing();     // of another endpoint
-    if (Status good = read_page(model, reply, source); !good) ask_others(model, source.endpoint, good.error());
+      model.excluded_endpoints.insert(
+          asked.front().endpoint);  // it broke off; else two such would take turns for ever
+    if (reply.source > 0) model.begin_listing();  // of another endpoint
+    if (Status good = read_page(model, reply, source); !good)
+      ask_others(model, source.endpoint, good.error());
   }
 
   Status read_page(ModelResolution& model, const Reply& reply, const Source& source) {
     const std::string& object = model.spec->repo.text();
-    auto listing = source.substitute ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
+    auto listing =
+        source.substitute ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
     if (!listing) return listing.error();
-    std::move(listing->files.begin(), listing->files.end(), std::back_inserter(model.listing.files));
-    std::move(listing->masked.begin(), listing->masked.end(), std::back_inserter(model.listing.masked));
+    std::move(listing->files.begin(), listing->files.end(),
+              std::back_inserter(model.listing.files));
+    std::move(listing->masked.begin(), listing->masked.end(),
+              std::back_inserter(model.listing.masked));
     model.pages.insert(source.url.text);
     model.text += reply.body.size();
     const Hub& hub = endpoints_[source.endpoint].hub;
@@ -223,18 +237,21 @@ class Resolver {
     }
     if (Status possible = check_listing(model.listing, object); !possible) return possible;
     std::int64_t sum = 0;
-    for (RemoteFile& file : required_indexes(model.listing, with_available_variant(*model.spec, model.listing))) {
+    for (RemoteFile& file :
+         required_indexes(model.listing, with_available_variant(*model.spec, model.listing))) {
       sum += file.size;
       model.unread.push_back({std::move(file)});
     }
     if (sum > static_cast<std::int64_t>(kMostText))
-      return Error{ErrorKind::protocol, fmt::format("{}: its indexes of shards are larger than 64 MiB", object),
+      return Error{ErrorKind::protocol,
+                   fmt::format("{}: its indexes of shards are larger than 64 MiB", object),
                    "choose files with --include, or take --variant all"};
     model.listed_by = source.endpoint;
     return ok();
   }
 
-  /// A few at a time: they are read into memory. Wrong bytes are asked for once more, and at each endpoint.
+  /// A few at a time: they are read into memory. Wrong bytes are asked for once more, and at each
+  /// endpoint.
   bool read_indexes() {
     std::vector<Query> queries;
     std::vector<std::pair<ModelResolution*, PendingIndex>> asked;
@@ -244,11 +261,14 @@ class Resolver {
       while (!model.unread.empty() && queries.size() < kIndexesAtOnce) {
         PendingIndex index = std::move(model.unread.back());
         model.unread.pop_back();
-        auto sources =
-            sources_at(endpoints_, [&](const Hub& hub) { return hub.resolve(repo, *model.commit, index.file.path); });
+        auto sources = sources_at(endpoints_, [&](const Hub& hub) {
+          return hub.resolve(repo, *model.commit, index.file.path);
+        });
         if (index.wrong.size() < sources.size())
-          std::erase_if(sources, [&](const Source& source) { return index.wrong.contains(source.endpoint); });
-        queries.push_back({{.object = fmt::format("{} {}", repo.text(), index.file.path.text()), .repo = repo.text()},
+          std::erase_if(
+              sources, [&](const Source& source) { return index.wrong.contains(source.endpoint); });
+        queries.push_back({{.object = fmt::format("{} {}", repo.text(), index.file.path.text()),
+                            .repo = repo.text()},
                            std::move(sources)});
         asked.emplace_back(&model, std::move(index));
       }
@@ -260,18 +280,21 @@ class Resolver {
     return true;
   }
 
-  void use_index(ModelResolution& model, PendingIndex index, const std::vector<Source>& sources, const Reply& reply) const {
+  void use_index(ModelResolution& model, PendingIndex index, const std::vector<Source>& sources,
+                 const Reply& reply) const {
     if (model.result) return;
     if (reply.error) return fail(model, *reply.error);
     const RemoteFile& file = index.file;
     const Digest found = digest_of(reply.body, file.blob.kind());
     if (found != file.blob) {
       index.wrong.insert(sources[reply.source].endpoint);
-      if (++index.tries < std::max<std::size_t>(2, endpoints_.size())) return model.unread.push_back(std::move(index));
-      return fail(model, {ErrorKind::digest_mismatch,
-                          fmt::format("{} {}: its bytes hash to {}, expected {}", model.spec->repo.text(),
-                                      file.path.text(), found.hex(), file.blob.hex()),
-                          {}});
+      if (++index.tries < std::max<std::size_t>(2, endpoints_.size()))
+        return model.unread.push_back(std::move(index));
+      return fail(model,
+                  {ErrorKind::digest_mismatch,
+                   fmt::format("{} {}: its bytes hash to {}, expected {}", model.spec->repo.text(),
+                               file.path.text(), found.hex(), file.blob.hex()),
+                   {}});
     }
     auto shards = parse_shard_index(reply.body, file.path, model.spec->repo.text());
     if (shards)
@@ -285,7 +308,8 @@ class Resolver {
     bool done = true;
     for (ModelResolution& model : models_) {
       if (model.result) continue;
-      auto snapshot = snapshot_of(*model.spec, *model.commit, std::move(model.listing), model.indexes);
+      auto snapshot =
+          snapshot_of(*model.spec, *model.commit, std::move(model.listing), model.indexes);
       if (!snapshot) {
         ask_others(model, model.listed_by, snapshot.error());
         done = done && model.result;
@@ -303,7 +327,8 @@ class Resolver {
       return "the listing has more than 200,000 files";
     if (model.text > kMostText) return "the listing is larger than 64 MiB";
     if (!next) return nullptr;
-    if (model.pages.contains(next->text)) return "a page of the listing leads back to one that was read";
+    if (model.pages.contains(next->text))
+      return "a page of the listing leads back to one that was read";
     return model.pages.size() >= kMostPages ? "the listing has more than 1,000 pages" : nullptr;
   }
 
@@ -312,7 +337,8 @@ class Resolver {
     model.excluded_endpoints.insert(endpoint);
     if (!model.first_fault) {
       model.first_fault = error;
-      if (endpoints_.size() > 1) model.first_fault->message += fmt::format(" (from {})", endpoints_[endpoint].name());
+      if (endpoints_.size() > 1)
+        model.first_fault->message += fmt::format(" (from {})", endpoints_[endpoint].name());
     }
     if (model.excluded_endpoints.size() < endpoints_.size()) return true;
     model.result = *model.first_fault;
@@ -326,7 +352,8 @@ class Resolver {
     ask_page(model, std::nullopt);
   }
 
-  /// No endpoint has an answer. One that had one of no use is the better reason, but for a fault that may pass.
+  /// No endpoint has an answer. One that had one of no use is the better reason, but for a fault
+  /// that may pass.
   static void fail(ModelResolution& model, const Error& error) {
     const bool is_answer = disposition(error.kind) == Disposition::fail_item;
     model.result = is_answer ? model.first_fault.value_or(error) : error;
@@ -340,21 +367,24 @@ class Resolver {
 
 }  // namespace
 
-std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache, Network network) {
+std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
+                                               Network network) {
   const bool offline = network == Network::forbidden;
   auto commit = spec.revision.commit();
   if (!commit && offline) commit = cache.ref(spec.repo, spec.revision.text());
   if (commit) {
     auto local = with_commit(spec, *commit, cache, network);
     if (local || !offline) return local;
-    return LocalResolution{offline_missing(spec, fmt::format("the list of files at {}", commit->hex().substr(0, 12)))};
+    return LocalResolution{
+        offline_missing(spec, fmt::format("the list of files at {}", commit->hex().substr(0, 12)))};
   }
   if (!offline) return std::nullopt;
   return LocalResolution{offline_missing(spec, fmt::format("revision {}", spec.revision.text()))};
 }
 
 std::vector<RemoteResolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
-                                       const std::vector<HubEndpoint>& endpoints, Fetcher& fetcher) {
+                                               const std::vector<HubEndpoint>& endpoints,
+                                               Fetcher& fetcher) {
   return Resolver(specs, cache, endpoints, fetcher).run();
 }
 

@@ -7,8 +7,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "model_prep/report/run_summary_text.h"
 #include "model_prep/commands/notify_environment.h"
+#include "model_prep/report/run_summary_text.h"
 
 namespace model_prep {
 namespace {
@@ -26,7 +26,9 @@ Status put(const std::string& path, const std::string& text) {
   return written;
 }
 
-std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+std::string utc_now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
 
 }  // namespace
 
@@ -66,14 +68,15 @@ void Session::log_warnings(const std::vector<ModelSpec>& specs) {
   for (const ModelSpec& spec : specs) {
     log_variant_warning(spec);
     if (!spec.revision.commit())
-      log.warning(
-          fmt::format("{} is not pinned: revision {} may change from run to run", spec.key, spec.revision.text()));
+      log.warning(fmt::format("{} is not pinned: revision {} may change from run to run", spec.key,
+                              spec.revision.text()));
   }
 }
 
 void Session::log_variant_warning(const ModelSpec& spec) {
   if (spec.variant != spec.variant_requested && !spec.filter.from_command_line)
-    log.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested, spec.variant));
+    log.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested,
+                            spec.variant));
 }
 
 void Session::update_variant(ModelSpec& spec, const ResolvedSnapshot& snapshot) {
@@ -109,13 +112,15 @@ int Session::fail_run(const Error& error) {
 }
 
 int Session::finish(const RunReport& report) {
-  for (const std::string& warning : notify_environment(report, options.audience, console)) log.warning(warning);
+  for (const std::string& warning : notify_environment(report, options.audience, console))
+    log.warning(warning);
   const auto space = disk_space(options.cache_dir);
   const RunContext around{.free = space ? std::optional(space->bytes) : std::nullopt,
-                            .summary = write_summary(report)};
+                          .summary = write_summary(report)};
   for (const SummaryLine& line : closing_lines(report, around))
     line.is_error ? log.error(line.text) : log.info(line.text);
-  // A sync of gigabytes may be under way in a hash thread: whoever asked us to stop shall not wait for it.
+  // A sync of gigabytes may be under way in a hash thread: whoever asked us to stop shall not wait
+  // for it.
   if (report.signal) std::_Exit(exit_code(report));
   return exit_code(report);
 }

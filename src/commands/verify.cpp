@@ -9,12 +9,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "model_prep/io/inspection.h"
-#include "model_prep/commands/parallel_hash.h"
-#include "model_prep/commands/download.h"
-#include "model_prep/commands/resolve.h"
-#include "model_prep/commands/consumers.h"
 #include "model_prep/base/text.h"
+#include "model_prep/commands/consumers.h"
+#include "model_prep/commands/download.h"
+#include "model_prep/commands/parallel_hash.h"
+#include "model_prep/commands/resolve.h"
+#include "model_prep/io/inspection.h"
 
 namespace model_prep {
 namespace {
@@ -34,12 +34,16 @@ std::int64_t bytes_of(const std::vector<HashRequest>& orders) {
 /// Why nobody can say whether this model is right.
 Error unjudged(const ModelSpec& spec, const Cache& cache, const Error& error) {
   if (error.kind != ErrorKind::offline_missing) return error;
-  const auto commit = spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
+  const auto commit =
+      spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
   if (!commit || !lstat_path(cache.layout(spec.repo).snapshot(spec.repo, *commit)))
-    return {error.kind, fmt::format("{} is not in the cache at revision {}", spec.repo.text(), spec.revision.text()),
+    return {error.kind,
+            fmt::format("{} is not in the cache at revision {}", spec.repo.text(),
+                        spec.revision.text()),
             std::string(kMend)};
   return {error.kind,
-          fmt::format("{}: nothing in the cache says which files belong to {}", spec.repo.text(), commit->hex()),
+          fmt::format("{}: nothing in the cache says which files belong to {}", spec.repo.text(),
+                      commit->hex()),
           "model-prep verify --repair asks the Hub, and hashes what is there"};
 }
 
@@ -104,15 +108,20 @@ void Verify::hash(const std::vector<Model*>& models) {
       const auto now = path.empty() ? std::nullopt : stat_path(path);
       if (!now || !ordered.insert(path).second) continue;
       const auto known = hashed_.find(path);
-      if (known != hashed_.end() && !known->second.answer.error && is_unchanged(known->second.facts, *now)) continue;
-      orders.push_back({path, model->snapshot->files[i].size, model->snapshot->files[i].blob.kind()});
+      if (known != hashed_.end() && !known->second.answer.error &&
+          is_unchanged(known->second.facts, *now))
+        continue;
+      orders.push_back(
+          {path, model->snapshot->files[i].size, model->snapshot->files[i].blob.kind()});
       facts_then.push_back(*now);
     }
   }
   if (orders.empty()) return;
-  session_.log.info(fmt::format("hashing {} in {} files", format_bytes(bytes_of(orders)), orders.size()));
-  const TimePoint deadline =
-      session_.options.deadline ? session_.begun + std::chrono::seconds(*session_.options.deadline) : TimePoint::max();
+  session_.log.info(
+      fmt::format("hashing {} in {} files", format_bytes(bytes_of(orders)), orders.size()));
+  const TimePoint deadline = session_.options.deadline
+                                 ? session_.begun + std::chrono::seconds(*session_.options.deadline)
+                                 : TimePoint::max();
   HashResults hashed = hash_files(orders, session_.signals, *session_.observer, deadline);
   signal_ = hashed.signal;
   for (std::size_t i = 0; i < orders.size(); ++i) {
@@ -120,15 +129,19 @@ void Verify::hash(const std::vector<Model*>& models) {
     hashed_.insert_or_assign(orders[i].path, Hashed{facts_then[i], std::move(hashed.answers[i])});
   }
   if (!signal_ && !hashed.out_of_time) return;
-  const Error stopped =
-      signal_ ? Error{ErrorKind::interrupted, *signal_ == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM", {}}
-              : Error{ErrorKind::deadline, "the deadline has passed", {}};
+  const Error stopped = signal_
+                            ? Error{ErrorKind::interrupted,
+                                    *signal_ == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM",
+                                    {}}
+                            : Error{ErrorKind::deadline, "the deadline has passed", {}};
   session_.log_error(stopped);
   for (Model* model : models) {
-    const bool whole = std::all_of(model->contents.begin(), model->contents.end(), [&](const std::string& path) {
-      const auto at = hashed_.find(path);
-      return path.empty() || (at != hashed_.end() && (at->second.answer.sha256 || at->second.answer.error));
-    });
+    const bool whole =
+        std::all_of(model->contents.begin(), model->contents.end(), [&](const std::string& path) {
+          const auto at = hashed_.find(path);
+          return path.empty() ||
+                 (at != hashed_.end() && (at->second.answer.sha256 || at->second.answer.error));
+        });
     if (!model->error && !whole) model->error = stopped;
   }
 }
@@ -149,12 +162,13 @@ void Verify::judge(Model& model) const {
       continue;
     }
     const auto wrong = check_digests(answer, {.object = object,
-                                           .blob = file.blob,
-                                           .expected_sha256 = file.expected_sha256,
-                                           .size = file.size,
-                                           .locked = file.locked});
+                                              .blob = file.blob,
+                                              .expected_sha256 = file.expected_sha256,
+                                              .size = file.size,
+                                              .locked = file.locked});
     if (!wrong) continue;
-    const Digest& found = file.blob.kind() == DigestKind::git_sha1 ? *answer.git_sha1 : *answer.sha256;
+    const Digest& found =
+        file.blob.kind() == DigestKind::git_sha1 ? *answer.git_sha1 : *answer.sha256;
     const bool by_lock = found == file.blob;  // then it is the lock's second digest that differs
     model.faults.push_back({.kind = CacheFaultKind::damaged,
                             .remedy = Remedy::rehash,
@@ -168,13 +182,14 @@ void Verify::judge(Model& model) const {
 }
 
 void Verify::tell(const Model& model) {
-  if (model.error && session_.options.repair) return session_.log.error(model.error->message);  // its hint is under way
+  if (model.error && session_.options.repair)
+    return session_.log.error(model.error->message);  // its hint is under way
   if (model.error) return session_.log_error(*model.error);
   for (const CacheFault& fault : model.faults)
     if (told_.insert(fault.message).second) session_.log.error(fault.message);
   if (model.good())
-    session_.log.info(
-        fmt::format("{}: verified, {} files at {}", model.spec.key, model.snapshot->files.size(), folder_of(model)));
+    session_.log.info(fmt::format("{}: verified, {} files at {}", model.spec.key,
+                                  model.snapshot->files.size(), folder_of(model)));
 }
 
 /// Everything that a download does not mend by itself.
@@ -230,7 +245,8 @@ void Verify::repair() {
   }
   for (const Model& model : models_)
     if (model.good())
-      for (const std::string& warning : session_.cache.link_legacy_dirs(model.spec.repo)) session_.log.warning(warning);
+      for (const std::string& warning : session_.cache.link_legacy_dirs(model.spec.repo))
+        session_.log.warning(warning);
 }
 
 std::string Verify::folder_of(const Model& model) const {
@@ -249,16 +265,19 @@ ModelReport Verify::report_of(const Model& model) const {
   }
   report.status = model.downloaded ? ModelStatus::repaired : ModelStatus::verified;
   if (!model.good()) report.status = ModelStatus::failed;
-  if (model.error && model.error->kind == ErrorKind::interrupted) report.status = ModelStatus::interrupted;
+  if (model.error && model.error->kind == ErrorKind::interrupted)
+    report.status = ModelStatus::interrupted;
   report.duration_s = seconds(Clock::now() - session_.begun);
   report.error = model.error;
   if (!model.error && !model.faults.empty()) report.error = error_of(model.faults.front());
   report.faults = model.faults;
   for (std::size_t i = 0; i < report.files.size(); ++i) {
     FileReport& file = report.files[i];
-    if (file.status != "downloaded" && !file.error) file.status = model.error ? "skipped" : "verified";
+    if (file.status != "downloaded" && !file.error)
+      file.status = model.error ? "skipped" : "verified";
     const auto hashed = i < model.contents.size() ? hashed_.find(model.contents[i]) : hashed_.end();
-    if (hashed != hashed_.end() && hashed->second.answer.sha256) file.sha256 = hashed->second.answer.sha256->hex();
+    if (hashed != hashed_.end() && hashed->second.answer.sha256)
+      file.sha256 = hashed->second.answer.sha256->hex();
   }
   for (const CacheFault& fault : model.faults) {
     if (!fault.file || *fault.file >= report.files.size()) continue;
@@ -275,7 +294,8 @@ std::vector<ConsumerReport> Verify::ask() const {
   for (const Model& model : models_)
     if (model.snapshot)
       sought.push_back(
-          {&*model.snapshot, canonical_path(session_.cache.layout(model.spec.repo).repo(model.spec.repo))});
+          {&*model.snapshot,
+           canonical_path(session_.cache.layout(model.spec.repo).repo(model.spec.repo))});
   return check_consumers(session_.options, sought);
 }
 
@@ -290,14 +310,16 @@ int run_verify(Session& session) {
     for (const auto& missing : service.missing)
       if (missing.elsewhere) elsewhere.push_back(missing.key);
     if (!elsewhere.empty())
-      session.log.warning(fmt::format("{} looks in {} and will not find {}: {}", service.name, service.looks_in,
-                                      fmt::join(elsewhere, ", "), service.advice));
+      session.log.warning(fmt::format("{} looks in {} and will not find {}: {}", service.name,
+                                      service.looks_in, fmt::join(elsewhere, ", "),
+                                      service.advice));
   }
   if (session.options.summary != "-")
     session.out << consumers_table(*report.services, terminal_columns(STDOUT_FILENO)) << std::flush;
   const bool unmended = std::any_of(report.models.begin(), report.models.end(),
                                     [](const ModelReport& model) { return !model.faults.empty(); });
-  if (unmended && !session.options.repair) session.log.error("hint: model-prep verify --repair mends what is wrong");
+  if (unmended && !session.options.repair)
+    session.log.error("hint: model-prep verify --repair mends what is wrong");
   return session.finish(report);
 }
 

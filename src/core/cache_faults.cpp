@@ -37,7 +37,8 @@ std::string_view name(CacheFaultKind kind) {
 }
 
 Error error_of(const CacheFault& fault) {
-  return {fault.error.value_or(error_kind(fault.kind)), fault.message, "model-prep verify --repair mends it"};
+  return {fault.error.value_or(error_kind(fault.kind)), fault.message,
+          "model-prep verify --repair mends it"};
 }
 
 }  // namespace model_prep

@@ -14,7 +14,8 @@ std::string_view name(ChangeKind kind) {
   return "changed";
 }
 
-std::vector<Change> changes_between(const std::vector<RemoteFile>& before, const std::vector<RemoteFile>& now) {
+std::vector<Change> changes_between(const std::vector<RemoteFile>& before,
+                                    const std::vector<RemoteFile>& now) {
   struct Sides {
     const RemoteFile* before{nullptr};
     const RemoteFile* now{nullptr};

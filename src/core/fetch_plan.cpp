@@ -9,7 +9,8 @@
 namespace model_prep {
 
 bool SnapshotView::satisfied() const {
-  return refs_correct && tree_correct && recorded && std::all_of(files.begin(), files.end(), [](const FileView& file) {
+  return refs_correct && tree_correct && recorded &&
+         std::all_of(files.begin(), files.end(), [](const FileView& file) {
            return file.state == BlobState::trusted && file.linked;
          });
 }
@@ -22,7 +23,8 @@ FetchPlan make_plan(std::span<const PlannedModel> wanted) {
       const RemoteFile& file = one.snapshot->files[i];
       const FileView& view = one.view->files[i];
       if (view.state == BlobState::trusted) continue;
-      const auto [at, is_new] = seen.try_emplace({one.snapshot->spec.repo, file.blob}, plan.jobs.size());
+      const auto [at, is_new] =
+          seen.try_emplace({one.snapshot->spec.repo, file.blob}, plan.jobs.size());
       if (is_new)
         plan.jobs.push_back({one.snapshot->spec.repo,
                              one.snapshot->commit,
@@ -60,10 +62,11 @@ Status check_ref_conflicts(std::span<const ModelSpec> specs) {
     for (const std::string& ref : {spec.ref, spec.revision.text()}) {  // as in refs_of
       const auto [at, is_new] = claims.try_emplace({spec.repo, ref}, &spec);
       if (!is_new && at->second->revision != spec.revision)
-        return Error{ErrorKind::usage,
-                     fmt::format("{} and {} both want refs/{} of {}, at different revisions", at->second->key, spec.key,
-                                 ref, spec.repo.text()),
-                     "give one of them another \"ref\" in the manifest, or run them into different caches"};
+        return Error{
+            ErrorKind::usage,
+            fmt::format("{} and {} both want refs/{} of {}, at different revisions",
+                        at->second->key, spec.key, ref, spec.repo.text()),
+            "give one of them another \"ref\" in the manifest, or run them into different caches"};
     }
   }
   return ok();

@@ -10,7 +10,8 @@ std::optional<Error> HeaderLimit::take(std::size_t bytes) {
   ++lines_;
   if (bytes_ <= kBytes && lines_ <= kLines) return std::nullopt;
   return Error{ErrorKind::protocol,
-               fmt::format("the answer's headers do not end within {} KiB or {} lines", kBytes / 1024, kLines),
+               fmt::format("the answer's headers do not end within {} KiB or {} lines",
+                           kBytes / 1024, kLines),
                {}};
 }
 

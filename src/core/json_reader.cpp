@@ -14,14 +14,17 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kDeepest = 64;  // the Hub's deepest answer, a model's info with its config, has about ten
+constexpr std::size_t kDeepest =
+    64;  // the Hub's deepest answer, a model's info with its config, has about ten
 
 Error refused(std::string why) { return {ErrorKind::protocol, std::move(why), {}}; }
 
-/// nlohmann's parser calls this in the order of the text; `false` ends it. The parser itself keeps one bit a level.
+/// nlohmann's parser calls this in the order of the text; `false` ends it. The parser itself keeps
+/// one bit a level.
 class Reader : public nlohmann::json_sax<Json> {
  public:
-  Reader(const JsonShape& shape, const OnJsonEntry& on_entry) : shape_(shape), on_entry_(on_entry) {}
+  Reader(const JsonShape& shape, const OnJsonEntry& on_entry)
+      : shape_(shape), on_entry_(on_entry) {}
 
   Result<JsonDocument> result() && {
     if (error_) return *error_;
@@ -33,7 +36,8 @@ class Reader : public nlohmann::json_sax<Json> {
   bool boolean(bool) override { return value(JsonFields::Other{}); }
   bool number_integer(number_integer_t number) override { return value(number); }
   bool number_unsigned(number_unsigned_t number) override {
-    if (number > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) return value(JsonFields::Other{});
+    if (number > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
+      return value(JsonFields::Other{});
     return value(static_cast<std::int64_t>(number));
   }
   bool number_float(number_float_t, const string_t&) override { return value(JsonFields::Other{}); }
@@ -79,8 +83,8 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
   bool is_collection(std::string_view name) const {
-    return !name.empty() &&
-           std::find(shape_.collections.begin(), shape_.collections.end(), name) != shape_.collections.end();
+    return !name.empty() && std::find(shape_.collections.begin(), shape_.collections.end(), name) !=
+                                shape_.collections.end();
   }
 
   /// Keeps a member of the document or the entry, or of an object right in it, if it is wanted.
@@ -88,14 +92,17 @@ class Reader : public nlohmann::json_sax<Json> {
     const std::size_t base = in_entry() ? collection_depth_ : 0;
     const std::size_t depth = open_.size() - base;
     if (depth != 1 && depth != 2) return true;
-    const bool in_array = std::any_of(open_.begin() + static_cast<std::ptrdiff_t>(base), open_.end(),
-                                      [](const Open& open) { return open.container == Container::array; });
+    const bool in_array =
+        std::any_of(open_.begin() + static_cast<std::ptrdiff_t>(base), open_.end(),
+                    [](const Open& open) { return open.container == Container::array; });
     if (in_array) return true;
-    const std::string name = depth == 1 ? open_.back().key : open_[base].key + "." + open_.back().key;
+    const std::string name =
+        depth == 1 ? open_.back().key : open_[base].key + "." + open_.back().key;
     const auto wanted = std::find(shape_.fields.begin(), shape_.fields.end(), name);
     if (wanted == shape_.fields.end()) return true;
     JsonFields& fields = in_entry() ? entry_.fields : document_.fields;
-    return fields.add(*wanted, std::move(value)) || fail(refused(fmt::format("'{}' is there twice", name)));
+    return fields.add(*wanted, std::move(value)) ||
+           fail(refused(fmt::format("'{}' is there twice", name)));
   }
 
   bool start(Container container) {
@@ -108,7 +115,8 @@ class Reader : public nlohmann::json_sax<Json> {
       entry_.name = open_.back().key;
       entry_.fields.clear();
     } else if (const auto collection = collection_here(container)) {
-      if (document_.has(*collection)) return fail(refused(fmt::format("'{}' is there twice", *collection)));
+      if (document_.has(*collection))
+        return fail(refused(fmt::format("'{}' is there twice", *collection)));
       document_.collections.push_back(*collection);
       entry_.collection = *collection;
       collection_depth_ = open_.size() + 1;
@@ -121,9 +129,11 @@ class Reader : public nlohmann::json_sax<Json> {
 
   /// The collection that a container which begins here would be.
   std::optional<std::string_view> collection_here(Container container) const {
-    if (open_.size() > 1 || (open_.size() == 1 && open_.back().container == Container::array)) return std::nullopt;
+    if (open_.size() > 1 || (open_.size() == 1 && open_.back().container == Container::array))
+      return std::nullopt;
     if (open_.empty() && container != Container::array) return std::nullopt;
-    const std::string_view name = open_.empty() ? std::string_view() : std::string_view(open_.back().key);
+    const std::string_view name =
+        open_.empty() ? std::string_view() : std::string_view(open_.back().key);
     const auto found = std::find(shape_.collections.begin(), shape_.collections.end(), name);
     if (found == shape_.collections.end() || (!open_.empty() && name.empty())) return std::nullopt;
     return *found;
@@ -143,7 +153,9 @@ class Reader : public nlohmann::json_sax<Json> {
     Status used = on_entry_(entry_);
     return used || fail(used.error());
   }
-  const char* no_entry() const { return shape_.of_texts ? "an entry is not a text" : "an entry is not an object"; }
+  const char* no_entry() const {
+    return shape_.of_texts ? "an entry is not a text" : "an entry is not an object";
+  }
 
   const JsonShape& shape_;
   const OnJsonEntry& on_entry_;
@@ -158,8 +170,8 @@ class Reader : public nlohmann::json_sax<Json> {
 }  // namespace
 
 const JsonFields::Value* JsonFields::find(std::string_view name) const {
-  const auto found =
-      std::find_if(values_.begin(), values_.end(), [&](const auto& member) { return member.first == name; });
+  const auto found = std::find_if(values_.begin(), values_.end(),
+                                  [&](const auto& member) { return member.first == name; });
   return found == values_.end() ? nullptr : &found->second;
 }
 
@@ -190,7 +202,8 @@ bool JsonDocument::has(std::string_view collection) const {
   return std::find(collections.begin(), collections.end(), collection) != collections.end();
 }
 
-Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape, const OnJsonEntry& on_entry) {
+Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
+                               const OnJsonEntry& on_entry) {
   Reader reader(shape, on_entry);
   Json::sax_parse(text, &reader);
   return std::move(reader).result();

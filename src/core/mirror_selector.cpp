@@ -8,8 +8,9 @@
 namespace model_prep {
 namespace {
 
-/// Of several answers the one with the lowest number is told: wrong bytes first, since somebody should look into that;
-/// then what may pass, since as long as an endpoint was not asked nobody knows that it lacks anything.
+/// Of several answers the one with the lowest number is told: wrong bytes first, since somebody
+/// should look into that; then what may pass, since as long as an endpoint was not asked nobody
+/// knows that it lacks anything.
 int order(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::digest_mismatch:
@@ -34,9 +35,10 @@ MirrorSelector::MirrorSelector(std::vector<Source> sources) {
 }
 
 std::size_t MirrorSelector::left() const {
-  return static_cast<std::size_t>(std::count_if(sources_.begin(), sources_.end(), [](const Known& known) {
-    return known.state == State::open || known.state == State::failed;
-  }));
+  return static_cast<std::size_t>(
+      std::count_if(sources_.begin(), sources_.end(), [](const Known& known) {
+        return known.state == State::open || known.state == State::failed;
+      }));
 }
 
 bool MirrorSelector::another(std::size_t source) const {
@@ -54,14 +56,15 @@ bool MirrorSelector::failed(std::size_t source, const Error& error) {
 bool MirrorSelector::refused(std::size_t source, const Error& error, bool unknown_address) {
   sources_[source].error = error;
   sources_[source].state = State::refused;
-  const bool has_substitute = source + 1 < sources_.size() && sources_[source + 1].state == State::closed;
+  const bool has_substitute =
+      source + 1 < sources_.size() && sources_[source + 1].state == State::closed;
   if (unknown_address && has_substitute) sources_[source + 1].state = State::open;
   return round_over();
 }
 
 bool MirrorSelector::round_over() {
-  if (left() == 0 ||
-      std::any_of(sources_.begin(), sources_.end(), [](const Known& known) { return known.state == State::open; }))
+  if (left() == 0 || std::any_of(sources_.begin(), sources_.end(),
+                                 [](const Known& known) { return known.state == State::open; }))
     return false;
   for (Known& known : sources_)
     if (known.state == State::failed) known.state = State::open;
@@ -73,15 +76,16 @@ Error MirrorSelector::error(const std::vector<Endpoint>& endpoints, const Error&
   std::string others;
   // Of an endpoint that was asked in two ways the last answer counts.
   const auto counts = [&](std::size_t i) {
-    const bool again = i + 1 < sources_.size() && sources_[i + 1].source.substitute && sources_[i + 1].error;
+    const bool again =
+        i + 1 < sources_.size() && sources_[i + 1].source.substitute && sources_[i + 1].error;
     return sources_[i].error.has_value() && !again;
   };
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     if (!counts(i)) continue;
     const Known& known = sources_[i];
     if (told == nullptr || order(known.error->kind) < order(told->error->kind)) told = &known;
-    others += fmt::format("{}{} {}", others.empty() ? "" : ", ", endpoints[known.source.endpoint].name,
-                          brief(known.error->kind));
+    others += fmt::format("{}{} {}", others.empty() ? "" : ", ",
+                          endpoints[known.source.endpoint].name, brief(known.error->kind));
   }
   if (told == nullptr) return last;
   Error error = *told->error;

@@ -25,20 +25,23 @@ PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
     return cleanup;
   }
   const std::set<CommitId> kept = kept_commits(view, pins);
-  const bool none_there =
-      std::none_of(kept.begin(), kept.end(), [&](const CommitId& commit) { return view.snapshots.contains(commit); });
+  const bool none_there = std::none_of(kept.begin(), kept.end(), [&](const CommitId& commit) {
+    return view.snapshots.contains(commit);
+  });
   if (none_there && !view.snapshots.empty())
     cleanup.kept_because = "none of the revisions that are kept is in the cache";
   std::set<Digest> linked = view.other_links;
   for (const auto& [commit, snapshot] : view.snapshots)
-    if (none_there || kept.contains(commit)) linked.insert(snapshot.links.begin(), snapshot.links.end());
+    if (none_there || kept.contains(commit))
+      linked.insert(snapshot.links.begin(), snapshot.links.end());
   for (const auto& [commit, snapshot] : view.snapshots) {
     if (none_there || kept.contains(commit)) continue;
     SnapshotRemoval removal{commit, {}, snapshot.bytes};
     for (const auto& [name, target] : view.refs)
       if (target == commit) removal.refs.push_back(name);
     for (const Digest& link : snapshot.links)
-      if (const auto blob = view.blobs.find(link); blob != view.blobs.end() && linked.insert(link).second) {
+      if (const auto blob = view.blobs.find(link);
+          blob != view.blobs.end() && linked.insert(link).second) {
         cleanup.blobs.push_back(link);
         removal.bytes += blob->second;
       }
@@ -73,7 +76,8 @@ PrunePlan completed_part(const PrunePlan& plan, const PrunePlan& left) {
 
 std::int64_t bytes_of(const PrunePlan& cleanup, const RepoContents& view) {
   std::int64_t bytes = cleanup.pending_bytes;
-  for (const SnapshotRemoval& removal : cleanup.revisions) bytes += view.snapshots.at(removal.commit).bytes;
+  for (const SnapshotRemoval& removal : cleanup.revisions)
+    bytes += view.snapshots.at(removal.commit).bytes;
   for (const Digest& blob : cleanup.blobs) bytes += view.blobs.at(blob);
   for (const Leftover& left : cleanup.leftovers) bytes += left.bytes;
   return bytes;

@@ -23,7 +23,8 @@ std::optional<std::int64_t> parse_rate(std::string_view text) {
   std::int64_t rate = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
   const auto power = power_of(text.substr(static_cast<std::size_t>(rest - text.data())));
-  if (error != std::errc{} || !power || rate < 0 || rate > kHighestRate >> (10 * *power)) return std::nullopt;
+  if (error != std::errc{} || !power || rate < 0 || rate > kHighestRate >> (10 * *power))
+    return std::nullopt;
   rate <<= 10 * *power;
   return rate < kMinRate ? std::nullopt : std::optional(rate);
 }
@@ -35,7 +36,8 @@ bool RateLimiter::take(TransferId id, std::int64_t bytes, TimePoint now) {
   }
   const TimePoint from = paid_off_ == TimePoint::min() ? now : std::max(paid_off_, now - kCredit);
   constexpr std::int64_t kSecond = std::chrono::nanoseconds(std::chrono::seconds(1)).count();
-  paid_off_ = from + std::chrono::nanoseconds(bytes * kSecond / rate_ + 1);  // a piece is no 8 GB: it does not overflow
+  paid_off_ = from + std::chrono::nanoseconds(bytes * kSecond / rate_ +
+                                              1);  // a piece is no 8 GB: it does not overflow
   return true;
 }
 

@@ -31,7 +31,8 @@ bool is_plain(std::string_view text) {
 
 std::optional<WriterTag> WriterTag::parse(std::string_view text) {
   if (text.size() != 2 * kHalf + 1 || text[kHalf] != '-') return std::nullopt;
-  if (!is_lower_hex(text.substr(0, kHalf), kHalf) || !is_lower_hex(text.substr(kHalf + 1), kHalf)) return std::nullopt;
+  if (!is_lower_hex(text.substr(0, kHalf), kHalf) || !is_lower_hex(text.substr(kHalf + 1), kHalf))
+    return std::nullopt;
   return WriterTag(std::string(text));
 }
 
@@ -42,8 +43,8 @@ bool WriterTag::same_machine(const WriterTag& other) const {
 }
 
 std::string serialize_resume(const ResumeRecord& record) {
-  return fmt::format("{} {} {} {} {} {} {}\n", kMark, record.owner, record.writer.text(), record.file.text(),
-                     record.beat, record.size, record.have.text());
+  return fmt::format("{} {} {} {} {} {} {}\n", kMark, record.owner, record.writer.text(),
+                     record.file.text(), record.beat, record.size, record.have.text());
 }
 
 std::optional<ResumeRecord> parse_resume(std::string_view text) {
@@ -61,7 +62,8 @@ std::optional<ResumeRecord> parse_resume(std::string_view text) {
   const auto file = WriterTag::parse(words[3]);
   if (words[0] != kMark || !is_plain(words[1]) || !writer || !file) return std::nullopt;
   ResumeRecord record{std::string(words[1]), *writer, *file, 0, 0, {}};
-  if (!read_number(words[4], record.beat) || !read_number(words[5], record.size)) return std::nullopt;
+  if (!read_number(words[4], record.beat) || !read_number(words[5], record.size))
+    return std::nullopt;
   const auto have = RangeSet::parse(words[6], record.size);
   if (!have) return std::nullopt;
   record.have = *have;
@@ -71,7 +73,8 @@ std::optional<ResumeRecord> parse_resume(std::string_view text) {
 ClaimDecision decide_claim(const StagingClaim& claimed, const WriterTag& mine) {
   const auto& theirs = claimed.theirs;
   if (!theirs && !claimed.torn) return ClaimDecision::begin;
-  if (claimed.lock_excludes && (!theirs || (mine.same_machine(theirs->writer) && mine.same_machine(theirs->file))))
+  if (claimed.lock_excludes &&
+      (!theirs || (mine.same_machine(theirs->writer) && mine.same_machine(theirs->file))))
     return theirs ? ClaimDecision::go_on : ClaimDecision::begin;
   if (!claimed.writer_timed_out) return ClaimDecision::wait;
   return theirs ? ClaimDecision::copy : ClaimDecision::begin;

@@ -18,7 +18,8 @@ std::optional<std::int64_t> parameter(std::string_view header, std::string_view 
     if (last == std::string_view::npos || before[last] != ';') continue;
     const std::string_view digits = header.substr(at + name.size());
     std::int64_t value = 0;
-    if (std::from_chars(digits.data(), digits.data() + digits.size(), value).ec != std::errc{}) return std::nullopt;
+    if (std::from_chars(digits.data(), digits.data() + digits.size(), value).ec != std::errc{})
+      return std::nullopt;
     return value;
   }
   return std::nullopt;
@@ -27,7 +28,8 @@ std::optional<std::int64_t> parameter(std::string_view header, std::string_view 
 }  // namespace
 
 std::chrono::milliseconds backoff(const RetryPolicy& policy, int failures, double jitter) {
-  const double doubled = static_cast<double>(policy.base.count()) * std::pow(2.0, std::clamp(failures, 1, 64) - 1);
+  const double doubled =
+      static_cast<double>(policy.base.count()) * std::pow(2.0, std::clamp(failures, 1, 64) - 1);
   const double bound = std::min(doubled, static_cast<double>(policy.cap.count()));
   return std::chrono::milliseconds(static_cast<std::int64_t>(bound * std::clamp(jitter, 0.0, 1.0)));
 }
@@ -49,7 +51,8 @@ std::optional<RateLimit> parse_rate_limit(std::string_view header) {
   const auto remaining = parameter(header, "r=");
   const auto reset = parameter(header, "t=");
   if (!remaining || !reset || *remaining < 0 || *reset < 0) return std::nullopt;
-  return RateLimit{*remaining, std::chrono::seconds(std::min<std::int64_t>(*reset, kLongestWait.count()))};
+  return RateLimit{*remaining,
+                   std::chrono::seconds(std::min<std::int64_t>(*reset, kLongestWait.count()))};
 }
 
 std::chrono::seconds server_wait(const ResponseHead& head) {

@@ -8,23 +8,27 @@
 namespace model_prep {
 namespace {
 
-constexpr auto kBeatEvery = std::chrono::seconds(2);  // without news: the sign of life of `resume.h`
-constexpr std::int64_t kHashStep = 1024 * 1024;       // one wake-up of the hash thread per MiB
-constexpr std::size_t kMostLockWaits = 64;            // each is looked at four times a second
-constexpr std::size_t kOpenPerConnection = 4;         // files open at once: some move, some wait for the hash thread
+constexpr auto kBeatEvery =
+    std::chrono::seconds(2);                     // without news: the sign of life of `resume.h`
+constexpr std::int64_t kHashStep = 1024 * 1024;  // one wake-up of the hash thread per MiB
+constexpr std::size_t kMostLockWaits = 64;       // each is looked at four times a second
+constexpr std::size_t kOpenPerConnection =
+    4;  // files open at once: some move, some wait for the hash thread
 
 }  // namespace
 
 Scheduler::Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts)
     : settings_(std::move(settings)), hosts_(std::move(hosts)) {
-  for (WorkItem& work : items) items_.emplace_back(std::move(work), FailureBudget(settings_.retry.retries));
+  for (WorkItem& work : items)
+    items_.emplace_back(std::move(work), FailureBudget(settings_.retry.retries));
   open_items_ = items_.size();
 }
 
 std::vector<Action> Scheduler::next(TimePoint now) {
   wake_ = TimePoint::max();
   if (!stopping_ && settings_.deadline && now >= *settings_.deadline)
-    stop({ErrorKind::deadline, "the run's deadline has passed", "allow more with --deadline; the next run resumes"},
+    stop({ErrorKind::deadline, "the run's deadline has passed",
+          "allow more with --deadline; the next run resumes"},
          now);
   if (!stopping_) {
     fill_slots(now);
@@ -37,8 +41,8 @@ std::vector<Action> Scheduler::next(TimePoint now) {
   return std::exchange(actions_, {});
 }
 
-/// A file is opened when a connection has nothing else to do: those that wait for another process's lock or for their
-/// back-off do not count, those that are just being opened do.
+/// A file is opened when a connection has nothing else to do: those that wait for another process's
+/// lock or for their back-off do not count, those that are just being opened do.
 void Scheduler::begin_items(TimePoint now) {
   std::size_t busy = transfers_.size();
   std::size_t open = 0;
@@ -46,8 +50,9 @@ void Scheduler::begin_items(TimePoint now) {
   for (const ItemId id : active_) {
     const Item& item = items_[id];
     const bool lock_wait = item.state == State::locking && item.watch.waiting();
-    const bool opening = !lock_wait && (item.state == State::locking ||
-                                        (item.state == State::moving && !item.work.query && !item.segments));
+    const bool opening =
+        !lock_wait && (item.state == State::locking ||
+                       (item.state == State::moving && !item.work.query && !item.segments));
     ++(lock_wait ? lock_waits : open);
     busy += opening || item.state == State::checking ? 1U : 0U;
   }
@@ -106,14 +111,17 @@ void Scheduler::on_lock(ItemId id, LockResult answer, const std::string& holder,
   actions_.push_back(OpenStaging{id, item.whole, item.watch.silent()});
 }
 
-void Scheduler::wait_for(ItemId id, const std::string& holder, const std::string& sign, TimePoint now) {
+void Scheduler::wait_for(ItemId id, const std::string& holder, const std::string& sign,
+                         TimePoint now) {
   Item& item = items_[id];
   if (item.watch.seen(sign, now))
-    actions_.push_back(Notice{NoticeLevel::info,
-                              fmt::format("{}: waiting for {}, which is fetching it", item.work.asked.object, holder)});
+    actions_.push_back(Notice{
+        NoticeLevel::info,
+        fmt::format("{}: waiting for {}, which is fetching it", item.work.asked.object, holder)});
 }
 
-void Scheduler::on_owned(ItemId id, const std::string& owner, const std::string& sign, TimePoint now) {
+void Scheduler::on_owned(ItemId id, const std::string& owner, const std::string& sign,
+                         TimePoint now) {
   wake_ = TimePoint::min();
   Item& item = items_[id];
   if (item.state != State::moving) return;
@@ -126,17 +134,23 @@ void Scheduler::on_owned(ItemId id, const std::string& owner, const std::string&
 void Scheduler::on_lost(ItemId id, Loss how, TimePoint now) {
   wake_ = TimePoint::min();
   Item& item = items_[id];
-  if (item.state != State::moving && item.state != State::verifying && item.state != State::publishing) return;
+  if (item.state != State::moving && item.state != State::verifying &&
+      item.state != State::publishing)
+    return;
   const std::string what =
       fmt::format("{}: {}", item.work.asked.object,
-                  how == Loss::pruned ? "its staging file has vanished" : "another process has taken its staging over");
+                  how == Loss::pruned ? "its staging file has vanished"
+                                      : "another process has taken its staging over");
   cancel_transfers(id);
   item.segments.reset();
   item.unsaved = false;
   ++item.generation;
   item.budget.failed();
   if (item.budget.spent())
-    return fail(id, {ErrorKind::io, what, "another program prunes the cache: let it wait until this one is done"}, now);
+    return fail(id,
+                {ErrorKind::io, what,
+                 "another program prunes the cache: let it wait until this one is done"},
+                now);
   ++retries_;
   actions_.push_back(Notice{NoticeLevel::warning, what + "; beginning anew"});
   actions_.push_back(Close{id, false});
@@ -150,7 +164,8 @@ void Scheduler::on_staged(ItemId id, RangeSet have, TimePoint now) {
   Item& item = items_[id];
   if (item.state != State::moving) return;
   const std::int64_t size = item.work.size;
-  const std::int64_t segment = item.whole ? std::max<std::int64_t>(size, 1) : segment_size(size, settings_.connections);
+  const std::int64_t segment =
+      item.whole ? std::max<std::int64_t>(size, 1) : segment_size(size, settings_.connections);
   item.came_from.clear();
   if (!have.empty()) item.came_from.insert(kEarlier);
   item.segments.emplace(size, std::move(have), segment, 2 * settings_.connections * segment);
@@ -170,7 +185,8 @@ void Scheduler::fill_slots(TimePoint now) {
 
 bool Scheduler::start_one(ItemId id, TimePoint now) {
   Item& item = items_[id];
-  if (item.state != State::moving || (item.work.query ? item.query_taken : !item.segments)) return false;
+  if (item.state != State::moving || (item.work.query ? item.query_taken : !item.segments))
+    return false;
   if (now < item.not_before) {
     wake(item.not_before);
     return false;
@@ -195,8 +211,9 @@ bool Scheduler::start_one(ItemId id, TimePoint now) {
 }
 
 TimePoint Scheduler::closed_until(ItemId id, const std::string& origin, TimePoint now) const {
-  const auto under_way = std::count_if(transfers_.begin(), transfers_.end(),
-                                       [&](const auto& running) { return running.second.url.origin == origin; });
+  const auto under_way =
+      std::count_if(transfers_.begin(), transfers_.end(),
+                    [&](const auto& running) { return running.second.url.origin == origin; });
   return hosts_.closed_until(origin, counted(id), under_way, now);
 }
 
@@ -227,8 +244,8 @@ void Scheduler::send(TransferId id, Transfer transfer) {
   transfer.ticket = hosts_.asked(transfer.url.origin, counted(transfer.item));
   const PayloadRequest& asked = transfer.asked;
   actions_.push_back(StartTransfer{id, transfer.item, transfer.source,
-                                   items_[transfer.item].sources[transfer.source].endpoint, transfer.url, asked.range,
-                                   asked.asked.with_token});
+                                   items_[transfer.item].sources[transfer.source].endpoint,
+                                   transfer.url, asked.range, asked.asked.with_token});
   transfers_.emplace(id, std::move(transfer));
 }
 
@@ -236,8 +253,10 @@ void Scheduler::save_resumes(TimePoint now) {
   for (const ItemId id : active_) {
     Item& item = items_[id];
     if (!item.segments || (item.state != State::moving && item.state != State::verifying)) continue;
-    if (!item.unsaved && item.work.size < kHashStep) continue;  // a small file without a record has nobody to tell
-    const TimePoint due = item.unsaved ? item.save_again : item.save_again + (kBeatEvery - kSaveEvery);
+    if (!item.unsaved && item.work.size < kHashStep)
+      continue;  // a small file without a record has nobody to tell
+    const TimePoint due =
+        item.unsaved ? item.save_again : item.save_again + (kBeatEvery - kSaveEvery);
     if (now < due) {
       wake(due);
       continue;
@@ -259,11 +278,13 @@ void Scheduler::on_bytes(TransferId id, ByteRange range) {
   item.window_waited = false;
   if (const std::int64_t total = item.segments->have().total(); total > item.best) {
     // What began before the refusal says nothing of the signatures since.
-    if (item.budget.moved(total - item.best) && transfer.generation == item.generation) item.spent_signatures = 0;
+    if (item.budget.moved(total - item.best) && transfer.generation == item.generation)
+      item.spent_signatures = 0;
     item.best = total;
   }
   const std::int64_t mark = item.segments->watermark();
-  // The whole is hashed when the last transfer has ended: an answer that came before would find nobody waiting.
+  // The whole is hashed when the last transfer has ended: an answer that came before would find
+  // nobody waiting.
   if (mark < item.hashed_to + kHashStep || mark == item.work.size) return;
   item.hashed_to = mark;
   actions_.push_back(HashTo{transfer.item, mark});
@@ -274,7 +295,8 @@ void Scheduler::all_on_disk(ItemId id) {
   item.state = State::verifying;
   cancel_transfers(id);  // they have brought all they had: how they end must not matter any more
   item.hashed_to = item.work.size;
-  if (item.work.size >= kHashStep) actions_.push_back(SaveResume{id});  // a small file is sooner fetched than recorded
+  if (item.work.size >= kHashStep)
+    actions_.push_back(SaveResume{id});  // a small file is sooner fetched than recorded
   actions_.push_back(HashTo{id, item.work.size});
 }
 
@@ -284,7 +306,8 @@ void Scheduler::on_hash(ItemId id, const HashResult& answer, TimePoint now) {
   if (item.state != State::checking && item.state != State::verifying) return;
   if (answer.error) return stop(*answer.error, now);
   const WorkItem& work = item.work;
-  const auto wrong = check_digests(answer, {work.asked.object, *work.blob, work.expected_sha256, work.size, work.locked});
+  const auto wrong = check_digests(
+      answer, {work.asked.object, *work.blob, work.expected_sha256, work.size, work.locked});
   item.sha256 = answer.sha256;
   if (item.state == State::checking)
     return wrong ? on_damaged(id, *wrong, now) : finish(id, FileStatus::reused, {}, now);
@@ -301,7 +324,8 @@ void Scheduler::on_damaged(ItemId id, const Error& wrong, TimePoint now) {
                  "run once with the network to repair it"},
                 now);
   actions_.push_back(
-      Notice{NoticeLevel::warning, fmt::format("{}; the cached file is damaged and is fetched anew", wrong.message)});
+      Notice{NoticeLevel::warning,
+             fmt::format("{}; the cached file is damaged and is fetched anew", wrong.message)});
   item.damaged = true;
   item.state = item.lock_held ? State::moving : State::locking;
   if (item.lock_held) actions_.push_back(OpenStaging{id, item.whole, item.watch.silent()});
@@ -315,26 +339,30 @@ void Scheduler::on_published(ItemId id, PublishResult answer, TimePoint now) {
 }
 
 void Scheduler::fail(ItemId id, Error error, TimePoint now) {
-  const bool drop = error.kind == ErrorKind::digest_mismatch || error.kind == ErrorKind::lock_mismatch;
+  const bool drop =
+      error.kind == ErrorKind::digest_mismatch || error.kind == ErrorKind::lock_mismatch;
   const std::vector<std::size_t> models = items_[id].work.models;
   finish(id, FileStatus::failed, error, now, drop);
   if (disposition(error.kind) != Disposition::fail_item) return;
   for (const std::size_t model : models) drop_model(model, error, now);
 }
 
-/// The model cannot succeed any more: what only it wants is not begun. What is under way ends, for the next run.
+/// The model cannot succeed any more: what only it wants is not begun. What is under way ends, for
+/// the next run.
 void Scheduler::drop_model(std::size_t model, const Error& error, TimePoint now) {
   if (!failed_models_.insert(model).second) return;
   for (ItemId id = 0; id < items_.size(); ++id) {
     const auto& models = items_[id].work.models;
-    const bool useless =
-        std::all_of(models.begin(), models.end(), [&](std::size_t other) { return failed_models_.contains(other); });
+    const bool useless = std::all_of(models.begin(), models.end(), [&](std::size_t other) {
+      return failed_models_.contains(other);
+    });
     if (items_[id].state == State::waiting && useless && !models.empty())
       finish(id, FileStatus::cancelled, Error{error.kind, "not begun: " + error.message, {}}, now);
   }
 }
 
-void Scheduler::finish(ItemId id, FileStatus status, std::optional<Error> error, TimePoint now, bool drop_staging) {
+void Scheduler::finish(ItemId id, FileStatus status, std::optional<Error> error, TimePoint now,
+                       bool drop_staging) {
   Item& item = items_[id];
   if (item.state == State::done) return;
   cancel_transfers(id);
@@ -342,12 +370,13 @@ void Scheduler::finish(ItemId id, FileStatus status, std::optional<Error> error,
   if (opened && item.segments && item.unsaved && !drop_staging && status != FileStatus::fetched)
     actions_.push_back(SaveResume{id});
   if (opened) actions_.push_back(Close{id, drop_staging});
-  FileOutcome outcome{.status = status,
-                      .bytes_fetched = item.fetched,
-                      .attempts = item.state == State::waiting ? 0 : 1 + item.budget.total() + item.passed_on,
-                      .took = item.state == State::waiting ? Duration{} : now - item.begun,
-                      .sha256 = {},
-                      .error = std::move(error)};
+  FileOutcome outcome{
+      .status = status,
+      .bytes_fetched = item.fetched,
+      .attempts = item.state == State::waiting ? 0 : 1 + item.budget.total() + item.passed_on,
+      .took = item.state == State::waiting ? Duration{} : now - item.begun,
+      .sha256 = {},
+      .error = std::move(error)};
   if (status == FileStatus::fetched || status == FileStatus::reused) outcome.sha256 = item.sha256;
   item.state = State::done;
   active_.erase(id);
@@ -384,10 +413,12 @@ std::vector<ActiveFile> Scheduler::active_files(TimePoint now) const {
   std::vector<ActiveFile> files;
   for (const ItemId id : active_) {
     const Item& item = items_[id];
-    ActiveFile file{
-        .file = id, .failures = item.budget.total(), .done = item.segments ? item.segments->have().total() : 0};
+    ActiveFile file{.file = id,
+                    .failures = item.budget.total(),
+                    .done = item.segments ? item.segments->have().total() : 0};
     const TimePoint until = std::max(item.not_before, turn_of(id, now).at);
-    if (item.state == State::checking || item.state == State::verifying || item.state == State::publishing) {
+    if (item.state == State::checking || item.state == State::verifying ||
+        item.state == State::publishing) {
       file.activity = Activity::verifying;
     } else if (item.state == State::locking && item.watch.waiting()) {
       file.activity = Activity::elsewhere;

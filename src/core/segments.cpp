@@ -11,9 +11,11 @@ namespace model_prep {
 namespace {
 
 constexpr std::int64_t kMiB = 1024 * 1024;
-constexpr std::int64_t kLargestCount = 128;          // requests per file, see segment_size
-constexpr std::int64_t kUsualSegment = 32 * kMiB;    // at most, below that count: a second or so of a good line
-constexpr std::int64_t kSmallestSegment = 4 * kMiB;  // below this a request costs more than it brings
+constexpr std::int64_t kLargestCount = 128;  // requests per file, see segment_size
+constexpr std::int64_t kUsualSegment =
+    32 * kMiB;  // at most, below that count: a second or so of a good line
+constexpr std::int64_t kSmallestSegment =
+    4 * kMiB;  // below this a request costs more than it brings
 
 /// Reads a non-negative number up to `stop` and leaves `text` behind it.
 std::optional<std::int64_t> take_number(std::string_view& text) {
@@ -69,7 +71,9 @@ bool RangeSet::contains(ByteRange range) const {
   return next != ends_.begin() && std::prev(next)->second >= range.end;
 }
 
-std::int64_t RangeSet::prefix() const { return ends_.empty() || ends_.begin()->first != 0 ? 0 : ends_.begin()->second; }
+std::int64_t RangeSet::prefix() const {
+  return ends_.empty() || ends_.begin()->first != 0 ? 0 : ends_.begin()->second;
+}
 
 std::int64_t RangeSet::total() const {
   std::int64_t sum = 0;
@@ -92,7 +96,8 @@ std::optional<ByteRange> RangeSet::first() const {
 
 std::string RangeSet::text() const {
   std::string text;
-  for (const auto& [begin, end] : ends_) text += fmt::format("{}{}-{}", text.empty() ? "" : ",", begin, end);
+  for (const auto& [begin, end] : ends_)
+    text += fmt::format("{}{}-{}", text.empty() ? "" : ",", begin, end);
   return text;
 }
 

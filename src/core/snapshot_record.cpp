@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "model_prep/core/json_reader.h"
 #include "model_prep/core/file_selection.h"
+#include "model_prep/core/json_reader.h"
 
 namespace model_prep {
 namespace {
@@ -13,7 +13,8 @@ namespace {
 constexpr int kRecordFormat = 1;
 constexpr int kTreeFormat = 1;
 
-constexpr std::string_view kFileFields[] = {"format_version", "size", "blob_id", "lfs_sha256", "lfs_size", "xet_hash"};
+constexpr std::string_view kFileFields[] = {"format_version", "size",     "blob_id",
+                                            "lfs_sha256",     "lfs_size", "xet_hash"};
 constexpr std::string_view kTreeCollections[] = {"files"};
 constexpr std::string_view kRecordFields[] = {"format",   "size",     "blob_id",  "lfs_sha256",
                                               "lfs_size", "xet_hash", "mtime_ns", "sha256"};
@@ -21,7 +22,8 @@ constexpr std::string_view kRecordCollections[] = {"listing", "blobs"};
 
 Status odd() { return Error{ErrorKind::protocol, "not what was written", {}}; }  // nobody reads it
 
-/// Reads one file of a listing; the keys are huggingface_hub's (TreeCache), so that record and tree share them.
+/// Reads one file of a listing; the keys are huggingface_hub's (TreeCache), so that record and tree
+/// share them.
 Status add_file(Listing& listing, const JsonEntry& entry) {
   const bool lfs = entry.fields.has("lfs_sha256");
   const auto name = RepoPath::parse(entry.name);
@@ -29,9 +31,11 @@ Status add_file(Listing& listing, const JsonEntry& entry) {
   const auto blob = lfs ? Digest::parse(entry.fields.text("lfs_sha256").value_or("")) : oid;
   const auto size = entry.fields.integer(lfs ? "lfs_size" : "size");
   if (!name || !oid || !blob || !size || !entry.fields.integer("size")) return odd();
-  if (oid->kind() != DigestKind::git_sha1 || (blob->kind() == DigestKind::sha256) != lfs) return odd();
+  if (oid->kind() != DigestKind::git_sha1 || (blob->kind() == DigestKind::sha256) != lfs)
+    return odd();
   const bool odd_hash = entry.fields.has("xet_hash") && !entry.fields.text("xet_hash");
-  if (entry.fields.has("lfs_size") != lfs || *size < 0 || *size > kMaxFileSize || odd_hash) return odd();
+  if (entry.fields.has("lfs_size") != lfs || *size < 0 || *size > kMaxFileSize || odd_hash)
+    return odd();
   listing.files.push_back({.path = *name,
                            .size = *size,
                            .blob = *blob,
@@ -60,19 +64,23 @@ std::string quoted(const std::string& text, Escape escape) {
   return nlohmann::json(text).dump(-1, ' ', escape == Escape::all_but_ascii);
 }
 
-/// `{…}` of a listing, as a member of the document: in Python's layout with one blank a level. Written by hand because
-/// members must keep their order, and the JSON library's objects that keep it take quadratic time.
+/// `{…}` of a listing, as a member of the document: in Python's layout with one blank a level.
+/// Written by hand because members must keep their order, and the JSON library's objects that keep
+/// it take quadratic time.
 std::optional<std::string> files_text(const std::vector<RemoteFile>& listing, Escape escape) {
   std::map<std::string_view, const RemoteFile*> sorted;
   for (const RemoteFile& file : listing) sorted.emplace(file.path.text(), &file);
   std::string text = "{";
   for (const auto& [path, file] : sorted) {
     if (!file->oid) return std::nullopt;
-    text += fmt::format("{}\n  {}: {{\n   \"size\": {},\n   \"blob_id\": \"{}\"", text.size() > 1 ? "," : "",
-                        quoted(file->path.text(), escape), file->size, file->oid->hex());
+    text += fmt::format("{}\n  {}: {{\n   \"size\": {},\n   \"blob_id\": \"{}\"",
+                        text.size() > 1 ? "," : "", quoted(file->path.text(), escape), file->size,
+                        file->oid->hex());
     if (file->blob.kind() == DigestKind::sha256)
-      text += fmt::format(",\n   \"lfs_sha256\": \"{}\",\n   \"lfs_size\": {}", file->blob.hex(), file->size);
-    if (is_lower_hex(file->xet_hash, 64)) text += fmt::format(",\n   \"xet_hash\": \"{}\"", file->xet_hash);
+      text += fmt::format(",\n   \"lfs_sha256\": \"{}\",\n   \"lfs_size\": {}", file->blob.hex(),
+                          file->size);
+    if (is_lower_hex(file->xet_hash, 64))
+      text += fmt::format(",\n   \"xet_hash\": \"{}\"", file->xet_hash);
     text += "\n  }";
   }
   return text + (sorted.empty() ? "}" : "\n }");
@@ -81,9 +89,10 @@ std::optional<std::string> files_text(const std::vector<RemoteFile>& listing, Es
 std::string blobs_text(const std::map<Digest, VerifiedBlob>& blobs) {
   std::string text = "{";
   for (const auto& [blob, verified] : blobs)
-    text +=
-        fmt::format("{}\n  \"{}\": {{\n   \"size\": {},\n   \"mtime_ns\": {},\n   \"sha256\": \"{}\"\n  }}",
-                    text.size() > 1 ? "," : "", blob.hex(), verified.size, verified.mtime_ns, verified.sha256.hex());
+    text += fmt::format(
+        "{}\n  \"{}\": {{\n   \"size\": {},\n   \"mtime_ns\": {},\n   \"sha256\": \"{}\"\n  }}",
+        text.size() > 1 ? "," : "", blob.hex(), verified.size, verified.mtime_ns,
+        verified.sha256.hex());
   return text + (blobs.empty() ? "}" : "\n }");
 }
 
@@ -91,7 +100,8 @@ std::string blobs_text(const std::map<Digest, VerifiedBlob>& blobs) {
 
 std::string serialize_record(const SnapshotRecord& record) {
   std::string text = fmt::format("{{\n \"format\": {}", kRecordFormat);
-  if (const auto files = files_text(record.listing, Escape::needed); files && !record.listing.empty())
+  if (const auto files = files_text(record.listing, Escape::needed);
+      files && !record.listing.empty())
     text += ",\n \"listing\": " + *files;
   return text + ",\n \"blobs\": " + blobs_text(record.blobs) + "\n}\n";
 }
@@ -99,11 +109,13 @@ std::string serialize_record(const SnapshotRecord& record) {
 std::optional<SnapshotRecord> parse_record(std::string_view text) {
   SnapshotRecord record;
   Listing listing;
-  const auto document =
-      read_json(text, {.collections = kRecordCollections, .fields = kRecordFields}, [&](const JsonEntry& entry) {
+  const auto document = read_json(
+      text, {.collections = kRecordCollections, .fields = kRecordFields},
+      [&](const JsonEntry& entry) {
         return entry.collection == "blobs" ? add_blob(record, entry) : add_file(listing, entry);
       });
-  if (!document || document->fields.integer("format") != kRecordFormat || !document->has("blobs")) return std::nullopt;
+  if (!document || document->fields.integer("format") != kRecordFormat || !document->has("blobs"))
+    return std::nullopt;
   if (!is_possible(listing)) return std::nullopt;
   record.listing = std::move(listing.files);
   return record;
@@ -119,7 +131,8 @@ std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text) {
   Listing listing;
   const auto document = read_json(text, {.collections = kTreeCollections, .fields = kFileFields},
                                   [&](const JsonEntry& entry) { return add_file(listing, entry); });
-  if (!document || document->fields.integer("format_version") != kTreeFormat || !document->has("files"))
+  if (!document || document->fields.integer("format_version") != kTreeFormat ||
+      !document->has("files"))
     return std::nullopt;
   if (!is_possible(listing)) return std::nullopt;
   return std::move(listing.files);

@@ -31,7 +31,8 @@ Error StallDetector::fault() const {
   // A window whose bytes came as good as at once, long ago, is a silence too.
   if (!window_ || *last_ - *window_ < std::chrono::seconds(1))
     return {ErrorKind::timeout, fmt::format("nothing came for {} s", stall_.count()), {}};
-  return {ErrorKind::timeout, fmt::format("only {} bytes came in {} s", bytes_, stall_.count()), {}};
+  return {
+      ErrorKind::timeout, fmt::format("only {} bytes came in {} s", bytes_, stall_.count()), {}};
 }
 
 }  // namespace model_prep

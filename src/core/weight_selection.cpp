@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "model_prep/core/json_reader.h"
-#include "model_prep/core/file_selection.h"
 #include "model_prep/base/text.h"
+#include "model_prep/core/file_selection.h"
+#include "model_prep/core/json_reader.h"
 
 namespace model_prep {
 namespace {
@@ -18,12 +18,13 @@ constexpr std::string_view kSafetensors = ".safetensors";
 constexpr std::string_view kPickles[] = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"};
 constexpr std::string_view kOtherFrameworks[] = {".h5",   ".keras",  ".pb",   ".msgpack", ".ot",
                                                  ".onnx", ".tflite", ".gguf", ".mlmodel", ".pte"};
-constexpr std::string_view kOtherParts[] = {".data-0000", ".onnx_data", ".onnx.data", ".mlpackage/", ".mlmodelc/"};
+constexpr std::string_view kOtherParts[] = {".data-0000", ".onnx_data", ".onnx.data", ".mlpackage/",
+                                            ".mlmodelc/"};
 constexpr std::string_view kOtherFolders[] = {"onnx/", "openvino/", "coreml/"};
 // What a trainer needs to go on, and nobody else.
-constexpr std::string_view kTraining[] = {"training_args.bin", "optimizer*",        "scheduler.pt",
-                                          "scheduler.bin",     "scaler.pt",         "rng_state*.pth",
-                                          "random_states_*",   "*_optim_states.pt", "*_model_states.pt"};
+constexpr std::string_view kTraining[] = {
+    "training_args.bin", "optimizer*",      "scheduler.pt",      "scheduler.bin",    "scaler.pt",
+    "rng_state*.pth",    "random_states_*", "*_optim_states.pt", "*_model_states.pt"};
 constexpr std::string_view kOnnxModels[] = {"onnx/model.onnx", "model.onnx"};
 constexpr std::string_view kOpenVinoInt8 = "openvino/openvino_model_qint8_quantized";
 
@@ -40,9 +41,12 @@ std::string_view folder_of(std::string_view path) {
 std::string_view name_of(std::string_view path) { return path.substr(folder_of(path).size()); }
 std::string_view extension_of(std::string_view path) {
   const std::size_t dot = path.rfind('.');
-  return dot == std::string_view::npos || dot < folder_of(path).size() ? std::string_view() : path.substr(dot);
+  return dot == std::string_view::npos || dot < folder_of(path).size() ? std::string_view()
+                                                                       : path.substr(dot);
 }
-std::string_view stem_of(std::string_view path) { return path.substr(0, path.size() - extension_of(path).size()); }
+std::string_view stem_of(std::string_view path) {
+  return path.substr(0, path.size() - extension_of(path).size());
+}
 
 template <class Texts>
 bool is_one_of(const Texts& texts, std::string_view text) {
@@ -54,23 +58,29 @@ bool is_pickle_name(std::string_view path) { return is_one_of(kPickles, extensio
 bool has_other_name(std::string_view path) {
   return is_one_of(kOtherFrameworks, extension_of(path)) ||
          (name_of(path).starts_with("ggml-") && extension_of(path) == ".bin") ||
-         std::any_of(std::begin(kOtherParts), std::end(kOtherParts),
-                     [&](std::string_view part) { return path.find(part) != std::string_view::npos; });
+         std::any_of(std::begin(kOtherParts), std::end(kOtherParts), [&](std::string_view part) {
+           return path.find(part) != std::string_view::npos;
+         });
 }
 
 bool is_in_other_folder(std::string_view path) {
-  return std::any_of(std::begin(kOtherFolders), std::end(kOtherFolders), [&](std::string_view folder) {
-    std::size_t at = path.find(folder);
-    while (at != std::string_view::npos && at > 0 && path[at - 1] != '/') at = path.find(folder, at + 1);
-    return at != std::string_view::npos;
-  });
+  return std::any_of(std::begin(kOtherFolders), std::end(kOtherFolders),
+                     [&](std::string_view folder) {
+                       std::size_t at = path.find(folder);
+                       while (at != std::string_view::npos && at > 0 && path[at - 1] != '/')
+                         at = path.find(folder, at + 1);
+                       return at != std::string_view::npos;
+                     });
 }
 
 /// `-00001-of-00002` in a name: where it begins and ends.
 std::optional<std::pair<std::size_t, std::size_t>> shard_number(std::string_view name) {
-  const auto digit = [&](std::size_t at) { return at < name.size() && name[at] >= '0' && name[at] <= '9'; };
+  const auto digit = [&](std::size_t at) {
+    return at < name.size() && name[at] >= '0' && name[at] <= '9';
+  };
   const std::size_t of = name.find("-of-");
-  if (of == std::string_view::npos || of == 0 || !digit(of - 1) || !digit(of + 4)) return std::nullopt;
+  if (of == std::string_view::npos || of == 0 || !digit(of - 1) || !digit(of + 4))
+    return std::nullopt;
   std::size_t begin = of;
   while (begin > 0 && digit(begin - 1)) --begin;
   std::size_t end = of + 4;
@@ -82,7 +92,8 @@ std::optional<std::pair<std::size_t, std::size_t>> shard_number(std::string_view
 enum class Part : std::uint8_t { whole, shard, index };
 
 /// A file of weights that PyTorch loads. Files of one `set` are the same weights, or parts of them:
-/// `model.safetensors`, `model-00001-of-00002.safetensors`, `pytorch_model.bin`, `model.safetensors.index.json`.
+/// `model.safetensors`, `model-00001-of-00002.safetensors`, `pytorch_model.bin`,
+/// `model.safetensors.index.json`.
 struct Weights {
   std::string set;
   Part part{Part::whole};
@@ -99,9 +110,11 @@ std::optional<Weights> parse_weights(std::string_view name) {
   for (const std::string_view extension : {kSafetensors, kPickles[0]}) {
     const std::size_t at = name.find(std::string(extension) + ".index.");
     if (at == std::string_view::npos || !name.ends_with(".json")) continue;
-    const std::string_view behind = name.substr(at + extension.size() + std::string_view(".index").size());
+    const std::string_view behind =
+        name.substr(at + extension.size() + std::string_view(".index").size());
     const std::string variant(behind.substr(0, behind.size() - std::string_view(".json").size()));
-    return Weights{set_of(std::string(name.substr(0, at)) + variant), Part::index, extension == kSafetensors};
+    return Weights{set_of(std::string(name.substr(0, at)) + variant), Part::index,
+                   extension == kSafetensors};
   }
   const bool safetensors = extension_of(name) == kSafetensors;
   if (!safetensors && !is_pickle_name(name)) return std::nullopt;
@@ -112,8 +125,9 @@ std::optional<Weights> parse_weights(std::string_view name) {
 }
 
 Error incomplete(std::string_view object, std::string_view what) {
-  return {ErrorKind::not_found, fmt::format("{}: {}", object, what),
-          "the repository is not complete at this revision: name another one, or choose files with --include"};
+  return {
+      ErrorKind::not_found, fmt::format("{}: {}", object, what),
+      "the repository is not complete at this revision: name another one, or choose files with --include"};
 }
 
 /// The weights of one format in one folder.
@@ -133,12 +147,18 @@ struct Directory {
   Format pickles;
 
   Format& format(const Weights& weights) { return weights.safetensors ? safetensors : pickles; }
-  const Format& format(const Weights& weights) const { return weights.safetensors ? safetensors : pickles; }
-  bool has(const std::string& set) const { return safetensors.sets.contains(set) || pickles.sets.contains(set); }
+  const Format& format(const Weights& weights) const {
+    return weights.safetensors ? safetensors : pickles;
+  }
+  bool has(const std::string& set) const {
+    return safetensors.sets.contains(set) || pickles.sets.contains(set);
+  }
   /// `model.fp16` beside `model`; but `model_1.0` is no variant of `model_1`.
   bool is_second_choice(const std::string& set) const {
     const std::size_t dot = set.rfind('.');
-    if (dot == std::string::npos || dot + 1 == set.size() || (set[dot + 1] >= '0' && set[dot + 1] <= '9')) return false;
+    if (dot == std::string::npos || dot + 1 == set.size() ||
+        (set[dot + 1] >= '0' && set[dot + 1] <= '9'))
+      return false;
     return has(set.substr(0, dot));
   }
 };
@@ -146,10 +166,12 @@ struct Directory {
 /// `all` must outlive it.
 class WeightSelector {
  public:
-  WeightSelector(const std::vector<RepoPath>& all, std::string variant, const ShardIndexes& indexes) : variant_(std::move(variant)) {
+  WeightSelector(const std::vector<RepoPath>& all, std::string variant, const ShardIndexes& indexes)
+      : variant_(std::move(variant)) {
     for (const RepoPath& path : all) names_.insert(path.text());
     for (const RepoPath& path : all) note(path.text());
-    pipeline_ = names_.contains("model_index.json") && folders_.size() > (folders_.contains("") ? 1U : 0U);
+    pipeline_ =
+        names_.contains("model_index.json") && folders_.size() > (folders_.contains("") ? 1U : 0U);
     for (const std::string_view model : kOnnxModels)
       if (onnx_.empty() && names_.contains(model)) onnx_ = model;
     const bool int8 = std::any_of(names_.begin(), names_.end(), [](std::string_view name) {
@@ -173,7 +195,8 @@ class WeightSelector {
     const std::string_view text = path.text();
     if (name_of(text) == ".gitattributes") return false;
     if (is_of_variant(text)) return true;
-    if (is_weights(text)) return (variant_ == "fp32" || is_of_later_module(text)) && keeps_weights(path);
+    if (is_weights(text))
+      return (variant_ == "fp32" || is_of_later_module(text)) && keeps_weights(path);
     return !is_in_other_folder(text) || is_beside_variant(text);
   }
 
@@ -183,29 +206,38 @@ class WeightSelector {
     return variant_ == "fp32" && weights && weights->part == Part::index && keeps_weights(path);
   }
 
-  bool is_other_framework(std::string_view path) const { return has_other_name(path) || is_openvino(path); }
+  bool is_other_framework(std::string_view path) const {
+    return has_other_name(path) || is_openvino(path);
+  }
 
  private:
-  static bool is_half(std::string_view path) { return extension_of(path) == ".xml" || extension_of(path) == ".bin"; }
+  static bool is_half(std::string_view path) {
+    return extension_of(path) == ".xml" || extension_of(path) == ".bin";
+  }
   bool is_openvino(std::string_view path) const {
     if (!is_half(path)) return false;
     const std::string_view other = extension_of(path) == ".xml" ? ".bin" : ".xml";
-    return name_of(path).starts_with("openvino_") || has(std::string(stem_of(path)) + std::string(other));
+    return name_of(path).starts_with("openvino_") ||
+           has(std::string(stem_of(path)) + std::string(other));
   }
-  bool is_weights(std::string_view path) const { return parse_weights(name_of(path)) || is_other_framework(path); }
+  bool is_weights(std::string_view path) const {
+    return parse_weights(name_of(path)) || is_other_framework(path);
+  }
 
   /// Weights that PyTorch could load, and some service might.
   std::optional<Weights> candidate(std::string_view path) const {
     auto weights = parse_weights(name_of(path));
-    const bool other = weights && (is_other_framework(path) || is_in_other_folder(path) ||
-                                   (!weights->safetensors && any_matches(kTraining, name_of(path))));
+    const bool other =
+        weights && (is_other_framework(path) || is_in_other_folder(path) ||
+                    (!weights->safetensors && any_matches(kTraining, name_of(path))));
     return other ? std::nullopt : weights;
   }
 
   void note(std::string_view path) {
     const auto weights = candidate(path);
     if (!weights) return;
-    Format::Forms& forms = folders_[std::string(folder_of(path))].format(*weights).sets[weights->set];
+    Format::Forms& forms =
+        folders_[std::string(folder_of(path))].format(*weights).sets[weights->set];
     forms.whole = forms.whole || weights->part == Part::whole;
     forms.index = forms.index || weights->part == Part::index;
     forms.shards = forms.shards || weights->part == Part::shard;
@@ -241,18 +273,20 @@ class WeightSelector {
     return set.starts_with("consolidated") && root != folders_.end() && root->second.has("model");
   }
 
-  /// `2_Dense/model.safetensors`: of sentence-transformers' modules only the first, the model itself, has other builds.
+  /// `2_Dense/model.safetensors`: of sentence-transformers' modules only the first, the model
+  /// itself, has other builds.
   bool is_of_later_module(std::string_view path) const {
     const std::string_view folder = folder_of(path);
     const std::size_t digits = folder.find_first_not_of("0123456789");
-    return has("modules.json") && digits != std::string_view::npos && digits > 0 && folder[digits] == '_' &&
-           folder.front() != '0';
+    return has("modules.json") && digits != std::string_view::npos && digits > 0 &&
+           folder[digits] == '_' && folder.front() != '0';
   }
 
   /// The variant's own, which no other has.
   bool is_of_variant(std::string_view path) const {
     if (variant_ == "onnx" && !onnx_.empty())
-      return path == onnx_ || path.starts_with(onnx_ + "_data") || path.starts_with(onnx_ + ".data");
+      return path == onnx_ || path.starts_with(onnx_ + "_data") ||
+             path.starts_with(onnx_ + ".data");
     if (variant_ != "openvino-int8" || folder_of(path) != openvino_ || !is_half(path)) return false;
     const std::string_view name = name_of(path);
     if (openvino_->empty()) return name.starts_with("openvino_");
@@ -267,7 +301,8 @@ class WeightSelector {
 
   std::string variant_;
   std::unordered_set<std::string_view> names_;
-  std::map<std::string, Directory, std::less<>> folders_;  // those with weights; a path ends in a slash
+  std::map<std::string, Directory, std::less<>>
+      folders_;  // those with weights; a path ends in a slash
   bool pipeline_{false};
   std::string onnx_;                          // its model
   std::optional<std::string_view> openvino_;  // the folder of its model
@@ -275,20 +310,23 @@ class WeightSelector {
 
 }  // namespace
 
-Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPath& path, std::string_view object) {
+Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPath& path,
+                                             std::string_view object) {
   constexpr std::string_view kMap[] = {"weight_map"};
   std::set<RepoPath> shards;
   const auto fault = [&](std::string_view what) {
-    return Error{ErrorKind::protocol, fmt::format("{} {}: {}", object, path.text(), what),
-                 "the index is not as transformers writes it: choose files with --include, or take --variant all"};
+    return Error{
+        ErrorKind::protocol, fmt::format("{} {}: {}", object, path.text(), what),
+        "the index is not as transformers writes it: choose files with --include, or take --variant all"};
   };
   const std::string folder(folder_of(path.text()));
-  const auto document = read_json(text, {.collections = kMap, .of_texts = true}, [&](const JsonEntry& entry) -> Status {
-    auto shard = RepoPath::parse(folder + entry.text);
-    if (!shard) return shard.error();
-    shards.insert(std::move(*shard));
-    return ok();
-  });
+  const auto document = read_json(text, {.collections = kMap, .of_texts = true},
+                                  [&](const JsonEntry& entry) -> Status {
+                                    auto shard = RepoPath::parse(folder + entry.text);
+                                    if (!shard) return shard.error();
+                                    shards.insert(std::move(*shard));
+                                    return ok();
+                                  });
   if (!document) return fault(document.error().message);
   if (shards.empty()) return fault("it names no shard");
   return shards;
@@ -299,7 +337,7 @@ std::string available_variant(const std::vector<RepoPath>& all, const std::strin
 }
 
 Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, const std::string& variant,
-                                      const ShardIndexes& indexes, std::string_view object) {
+                                     const ShardIndexes& indexes, std::string_view object) {
   const WeightSelector rule(all, variant, indexes);
   SelectedFiles ruled;
   bool has_weights = variant != "fp32";
@@ -315,14 +353,15 @@ Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, const std
     if (index == indexes.end()) continue;
     for (const RepoPath& shard : index->second)
       if (!rule.has(shard.text()))
-        return incomplete(object, fmt::format("{} names {}, which is not there", path.text(), shard.text()));
+        return incomplete(
+            object, fmt::format("{} names {}, which is not there", path.text(), shard.text()));
     ruled.files.insert(index->second.begin(), index->second.end());
   }
   if (!has_weights && other != nullptr)
-    return Error{
-        ErrorKind::not_found,
-        fmt::format("{}: there are no weights that PyTorch loads, only {} and the like", object, other->text()),
-        "choose files with --include, or take --variant onnx, openvino-int8 or all"};
+    return Error{ErrorKind::not_found,
+                 fmt::format("{}: there are no weights that PyTorch loads, only {} and the like",
+                             object, other->text()),
+                 "choose files with --include, or take --variant onnx, openvino-int8 or all"};
   return ruled;
 }
 
@@ -332,11 +371,13 @@ Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spe
   for (const RemoteFile& file : files) names.insert(file.path.text());
   for (const std::string_view name : names) {
     const std::string_view extension = extension_of(name);
-    const bool half = extension == ".xml" || (extension == ".bin" && name_of(name).starts_with("openvino_"));
+    const bool half =
+        extension == ".xml" || (extension == ".bin" && name_of(name).starts_with("openvino_"));
     const std::string other = std::string(stem_of(name)) + (extension == ".xml" ? ".bin" : ".xml");
     if (half && !names.contains(other))
-      return incomplete(spec.repo.text(),
-                        fmt::format("{} is chosen without {}, and an OpenVINO model is both", name, other));
+      return incomplete(
+          spec.repo.text(),
+          fmt::format("{} is chosen without {}, and an OpenVINO model is both", name, other));
   }
   return ok();
 }
@@ -354,19 +395,22 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
   bool replaceable = false;
   for (const RemoteFile& file : snapshot.files) {
     const std::string_view path = file.path.text();
-    const bool openvino = name_of(path).starts_with("openvino_") || names.contains(std::string(stem_of(path)) + ".xml");
+    const bool openvino = name_of(path).starts_with("openvino_") ||
+                          names.contains(std::string(stem_of(path)) + ".xml");
     if (!is_pickle_name(path) || openvino || has_other_name(path)) continue;
     pickles.push_back(path);
     replaceable = replaceable || folders.contains(folder_of(path));
   }
   if (pickles.empty() || (replaceable && snapshot.spec.whole_commit)) return std::nullopt;
   const bool one = pickles.size() == 1;
-  const std::string text =
-      fmt::format("{}: {}{} {}, which can run code when loaded", snapshot.spec.key, truncated(pickles.front()),
-                  one ? "" : fmt::format(" and {} more", pickles.size() - 1), one ? "is a pickle" : "are pickles");
+  const std::string text = fmt::format("{}: {}{} {}, which can run code when loaded",
+                                       snapshot.spec.key, truncated(pickles.front()),
+                                       one ? "" : fmt::format(" and {} more", pickles.size() - 1),
+                                       one ? "is a pickle" : "are pickles");
   if (replaceable) return text + "; there are safetensors in the same folder";
   if (!folders.empty() || snapshot.listing.empty()) return text;
-  return text + ", and this revision has no safetensors; its page on the Hub may have a conversion, as refs/pr/N";
+  return text +
+         ", and this revision has no safetensors; its page on the Hub may have a conversion, as refs/pr/N";
 }
 
 }  // namespace model_prep

@@ -41,11 +41,13 @@ bool is_in_place(const CacheLayout& at, const ResolvedSnapshot& snapshot, const 
   return there && there->is_file && there->size == file.size;
 }
 
-/// The record is written after the listing: a listing that is older is what was written then, and need not be read.
+/// The record is written after the listing: a listing that is older is what was written then, and
+/// need not be read.
 bool is_unchanged(const std::string& tree, const std::string& record) {
   const auto listing = lstat_path(tree);
   const auto later = lstat_path(record);
-  return listing && later && listing->is_file && listing->size > 0 && listing->mtime_ns < later->mtime_ns;
+  return listing && later && listing->is_file && listing->size > 0 &&
+         listing->mtime_ns < later->mtime_ns;
 }
 
 }  // namespace
@@ -67,14 +69,17 @@ void Cache::adopt_existing(const RepoId& repo, Writing writing) {
     const std::string there = CacheLayout(view).repo(repo);
     if (!is_real_folder(there) || (leads_somewhere && canonical_path(here) != there)) continue;
     // A link that cannot be made, by a dry run or on a read-only volume, is done without.
-    if (!leads_somewhere && writing == Writing::allowed && home_.folder.create_directories(cache.locks()))
-      static_cast<void>(home_.folder.link_atomically(here, relative_path(there, cache.root()), cache.locks()));
+    if (!leads_somewhere && writing == Writing::allowed &&
+        home_.folder.create_directories(cache.locks()))
+      static_cast<void>(
+          home_.folder.link_atomically(here, relative_path(there, cache.root()), cache.locks()));
     elsewhere_.emplace(repo, Home{CacheLayout(view, cache.root()), Directory(view)});
     return;
   }
 }
 
-Cache::Content Cache::content(const RepoId& repo, const CommitId& commit, const RemoteFile& file) const {
+Cache::Content Cache::content(const RepoId& repo, const CommitId& commit,
+                              const RemoteFile& file) const {
   const CacheLayout& at = layout(repo);
   std::string blob = at.blob(repo, file.blob);
   if (const auto there = lstat_path(blob)) {
@@ -92,7 +97,8 @@ std::optional<SnapshotRecord> Cache::record(const RepoId& repo, const CommitId& 
   return text ? parse_record(*text) : std::nullopt;
 }
 
-std::optional<std::vector<RemoteFile>> Cache::tree(const RepoId& repo, const CommitId& commit) const {
+std::optional<std::vector<RemoteFile>> Cache::tree(const RepoId& repo,
+                                                   const CommitId& commit) const {
   const auto text = read_file(layout(repo).tree(repo, commit), kLargestDocument);
   return text ? parse_tree(*text) : std::nullopt;
 }
@@ -105,22 +111,26 @@ std::optional<CommitId> Cache::ref(const RepoId& repo, const std::string& name) 
 
 bool Cache::refs_correct(const ResolvedSnapshot& snapshot) const {
   const auto refs = refs_to_write(snapshot.spec, snapshot.commit);
-  return std::all_of(refs.begin(), refs.end(),
-                     [&](const std::string& name) { return ref(snapshot.spec.repo, name) == snapshot.commit; });
+  return std::all_of(refs.begin(), refs.end(), [&](const std::string& name) {
+    return ref(snapshot.spec.repo, name) == snapshot.commit;
+  });
 }
 
-SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot, const std::optional<SnapshotRecord>& known) const {
+SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
+                            const std::optional<SnapshotRecord>& known) const {
   const RepoId& repo = snapshot.spec.repo;
   const CacheLayout& at = layout(repo);
   SnapshotView view;
   for (const RemoteFile& file : snapshot.files) {
     FileView one;
-    one.linked = read_link(at.link(repo, snapshot.commit, file.path)) == link_target(file.path, file.blob) ||
-                 is_in_place(at, snapshot, file);
+    one.linked =
+        read_link(at.link(repo, snapshot.commit, file.path)) == link_target(file.path, file.blob) ||
+        is_in_place(at, snapshot, file);
     const auto found = content(repo, snapshot.commit, file).there;
     if (found && found->is_file && found->size == file.size) {
       one.state = BlobState::unverified;
-      const auto verified = known ? known->blobs.find(file.blob) : std::map<Digest, VerifiedBlob>::const_iterator();
+      const auto verified =
+          known ? known->blobs.find(file.blob) : std::map<Digest, VerifiedBlob>::const_iterator();
       if (known && verified != known->blobs.end() && verified->second.size == found->size &&
           verified->second.mtime_ns == found->mtime_ns) {
         one.state = BlobState::trusted;
@@ -132,9 +142,10 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot, const std::optiona
     view.files.push_back(std::move(one));
   }
   view.refs_correct = refs_correct(snapshot);
-  view.tree_correct = !snapshot.spec.whole_commit ||
-                    is_unchanged(at.tree(repo, snapshot.commit), at.record(repo, snapshot.commit)) ||
-                    tree(repo, snapshot.commit) || !serialize_tree(snapshot.listing);
+  view.tree_correct =
+      !snapshot.spec.whole_commit ||
+      is_unchanged(at.tree(repo, snapshot.commit), at.record(repo, snapshot.commit)) ||
+      tree(repo, snapshot.commit) || !serialize_tree(snapshot.listing);
   view.recorded = known && (snapshot.listing.empty() || !known->listing.empty());
   return view;
 }
@@ -166,7 +177,8 @@ Status Cache::create_repo_dirs(const RepoId& repo) const {
   const CacheLayout& at = layout(repo);
   if (Status made = lock_folder().create_directories(at.lock_folder(repo)); !made) return made;
   if (!lstat_path(at.repo(repo))) {
-    // A repository without `snapshots/` is reported as broken by scan_cache_dir: it appears with it, by one rename.
+    // A repository without `snapshots/` is reported as broken by scan_cache_dir: it appears with
+    // it, by one rename.
     const std::string temporary = temporary_name(at.locks(), "repo");
     if (Status made = folder(repo).create_directories(temporary + "/snapshots"); !made) return made;
     if (!folder(repo).rename(temporary, at.repo(repo)))  // another process was faster
@@ -189,21 +201,25 @@ void Cache::sweep(const RepoId& repo) const {
     for (const auto& entry : std::filesystem::directory_iterator(in, error)) {
       const std::string path = entry.path().string();
       if (!path.ends_with(".tmp") || entry.last_write_time(error) > old || error) continue;
-      static_cast<void>(owner.remove(path + "/snapshots"));  // of a repository that did not come to be
-      static_cast<void>(owner.remove(path));                 // another run's business if it cannot be done
+      static_cast<void>(
+          owner.remove(path + "/snapshots"));  // of a repository that did not come to be
+      static_cast<void>(owner.remove(path));   // another run's business if it cannot be done
     }
   }
 }
 
-Result<Publication> Cache::publish(const ResolvedSnapshot& snapshot, const std::map<Digest, Digest>& sha256) const {
+Result<Publication> Cache::publish(const ResolvedSnapshot& snapshot,
+                                   const std::map<Digest, Digest>& sha256) const {
   Publication published;
   if (Status done = publish_links(snapshot, published.warnings); !done) return done.error();
   published.lost = !is_whole(snapshot);
   if (!published.lost)
     if (Status done = publish_tree(snapshot); !done) return done.error();
-  // The record only saves the next run some hashing: a volume that cannot take it is still a good cache.
+  // The record only saves the next run some hashing: a volume that cannot take it is still a good
+  // cache.
   if (Status done = publish_record(snapshot, sha256); !done)
-    published.warnings.push_back("the next run will have to hash this model again: " + done.error().message);
+    published.warnings.push_back("the next run will have to hash this model again: " +
+                                 done.error().message);
   if (published.lost) return published;
   if (Status done = publish_refs(snapshot); !done) return done.error();
   published.lost = !is_whole(snapshot) || !refs_correct(snapshot);
@@ -212,7 +228,9 @@ Result<Publication> Cache::publish(const ResolvedSnapshot& snapshot, const std::
 
 bool Cache::is_whole(const ResolvedSnapshot& snapshot) const {
   return std::all_of(snapshot.files.begin(), snapshot.files.end(), [&](const RemoteFile& file) {
-    return stat_path(layout(snapshot.spec.repo).link(snapshot.spec.repo, snapshot.commit, file.path)).has_value();
+    return stat_path(
+               layout(snapshot.spec.repo).link(snapshot.spec.repo, snapshot.commit, file.path))
+        .has_value();
   });
 }
 
@@ -222,7 +240,8 @@ Status Cache::publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings
   std::vector<const RemoteFile*> wanted;
   std::map<Digest, int> users;
   for (const RemoteFile& file : snapshot.files) {
-    const bool linked = read_link(at.link(repo, snapshot.commit, file.path)) == link_target(file.path, file.blob);
+    const bool linked =
+        read_link(at.link(repo, snapshot.commit, file.path)) == link_target(file.path, file.blob);
     if (linked || is_in_place(at, snapshot, file)) continue;
     wanted.push_back(&file);
     ++users[file.blob];
@@ -234,12 +253,14 @@ Status Cache::publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings
     const std::string blob = at.blob(repo, file->blob);
     for (const std::string& needed : {parent_path(link), at.own_folder(repo)})
       if (Status made = folder(repo).create_directories(needed); !made) return made;
-    const auto linked = folder(repo).link_atomically(link, link_target(file->path, file->blob), at.own_folder(repo));
+    const auto linked = folder(repo).link_atomically(link, link_target(file->path, file->blob),
+                                                     at.own_folder(repo));
     if (!linked && !stat_path(parent_path(link))) return ok();  // removed meanwhile: see `publish`
     if (!linked) return linked.error();
     if (*linked) continue;
     const bool last = --users[file->blob] == 0;
-    Status put = last ? folder(repo).rename(blob, link) : folder(repo).copy_atomically(blob, link, at.own_folder(repo));
+    Status put = last ? folder(repo).rename(blob, link)
+                      : folder(repo).copy_atomically(blob, link, at.own_folder(repo));
     if (!put && !(lstat_path(blob) && stat_path(parent_path(link)))) return ok();
     if (!put) return put;
     moved = true;
@@ -255,16 +276,20 @@ Status Cache::publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings
   return folder(repo).sync(at.snapshots(repo));
 }
 
-/// Names that differ for the Hub can be one name here: where case or Unicode's forms of a letter do not count.
+/// Names that differ for the Hub can be one name here: where case or Unicode's forms of a letter do
+/// not count.
 Status Cache::check_names(const ResolvedSnapshot& snapshot) const {
   for (const RemoteFile& file : snapshot.files) {
-    const std::string link = layout(snapshot.spec.repo).link(snapshot.spec.repo, snapshot.commit, file.path);
-    if (read_link(link) == link_target(file.path, file.blob) || is_in_place(layout(snapshot.spec.repo), snapshot, file))
+    const std::string link =
+        layout(snapshot.spec.repo).link(snapshot.spec.repo, snapshot.commit, file.path);
+    if (read_link(link) == link_target(file.path, file.blob) ||
+        is_in_place(layout(snapshot.spec.repo), snapshot, file))
       continue;
-    return Error{ErrorKind::io,
-                 fmt::format("{} {}: on this file system its name is another file's of that model too",
-                             snapshot.spec.repo.text(), file.path.text()),
-                 "use a volume that tells upper from lower case"};
+    return Error{
+        ErrorKind::io,
+        fmt::format("{} {}: on this file system its name is another file's of that model too",
+                    snapshot.spec.repo.text(), file.path.text()),
+        "use a volume that tells upper from lower case"};
   }
   return ok();
 }
@@ -280,7 +305,8 @@ Status Cache::publish_tree(const ResolvedSnapshot& snapshot) const {
   return folder(repo).write_atomically(path, *text, layout(repo).own_folder(repo));
 }
 
-Status Cache::publish_record(const ResolvedSnapshot& snapshot, const std::map<Digest, Digest>& sha256) const {
+Status Cache::publish_record(const ResolvedSnapshot& snapshot,
+                             const std::map<Digest, Digest>& sha256) const {
   const RepoId& repo = snapshot.spec.repo;
   const CacheLayout& at = layout(repo);
   const auto before = record(repo, snapshot.commit);
@@ -290,7 +316,8 @@ Status Cache::publish_record(const ResolvedSnapshot& snapshot, const std::map<Di
     const auto digest = sha256.find(file.blob);
     const auto found = content(repo, snapshot.commit, file).there;
     if (digest == sha256.end() || !found) continue;
-    record.blobs.insert_or_assign(file.blob, VerifiedBlob{found->size, found->mtime_ns, digest->second});
+    record.blobs.insert_or_assign(file.blob,
+                                  VerifiedBlob{found->size, found->mtime_ns, digest->second});
   }
   const std::string text = serialize_record(record);
   if (before && serialize_record(*before) == text) return ok();
@@ -305,16 +332,19 @@ Status Cache::publish_refs(const ResolvedSnapshot& snapshot) const {
     const std::string path = layout(repo).ref(repo, name);
     for (const std::string& needed : {parent_path(path), layout(repo).own_folder(repo)})
       if (Status made = folder(repo).create_directories(needed); !made) return made;
-    Status done = folder(repo).write_atomically(path, snapshot.commit.hex(), layout(repo).own_folder(repo));
+    Status done =
+        folder(repo).write_atomically(path, snapshot.commit.hex(), layout(repo).own_folder(repo));
     if (!done) return done;
   }
   return ok();
 }
 
-Status Cache::distrust(const RepoId& repo, const CommitId& commit, const std::set<Digest>& blobs) const {
+Status Cache::distrust(const RepoId& repo, const CommitId& commit,
+                       const std::set<Digest>& blobs) const {
   auto known = record(repo, commit);
   if (!known) return ok();
-  const auto forgotten = std::erase_if(known->blobs, [&](const auto& entry) { return blobs.contains(entry.first); });
+  const auto forgotten =
+      std::erase_if(known->blobs, [&](const auto& entry) { return blobs.contains(entry.first); });
   if (forgotten == 0) return ok();
   return folder(repo).write_atomically(layout(repo).record(repo, commit), serialize_record(*known),
                                        layout(repo).own_folder(repo));
@@ -338,16 +368,19 @@ Warnings Cache::link_legacy_dirs(const RepoId& repo) const {
     const auto there = lstat_path(link);
     if (there && canonical_path(link) == real && stat_path(link)) continue;
     if (there && !there->is_link) {
-      warnings.push_back(
-          fmt::format("{} is a folder of its own beside {}: services that look there see an older copy", link, real));
+      warnings.push_back(fmt::format(
+          "{} is a folder of its own beside {}: services that look there see an older copy", link,
+          real));
       continue;
     }
     Status made = create_directories(place);
-    const auto linked = made ? Directory(place).link_atomically(link, relative_path(real, canonical_path(place)), place)
+    const auto linked = made ? Directory(place).link_atomically(
+                                   link, relative_path(real, canonical_path(place)), place)
                              : Result<bool>(made.error());
     if (!linked || !*linked)
-      warnings.push_back(fmt::format("services that look in {} will not find {}: {}", place, repo.text(),
-                                     linked ? "this file system has no symlinks" : linked.error().message));
+      warnings.push_back(
+          fmt::format("services that look in {} will not find {}: {}", place, repo.text(),
+                      linked ? "this file system has no symlinks" : linked.error().message));
   }
   return warnings;
 }

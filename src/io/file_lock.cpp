@@ -24,7 +24,8 @@ bool cannot_lock(int error_number) {
          error_number == EBADF;  // NFS, for a descriptor that may not write
 }
 
-/// Another user's lock file of mode 0644, as older tools make them, can still be locked: flock wants no write access.
+/// Another user's lock file of mode 0644, as older tools make them, can still be locked: flock
+/// wants no write access.
 Result<UniqueFd> open_lock(const Directory& folder, const std::string& path) {
   auto fd = folder.open_file(path, O_RDWR | O_CREAT, kLockMode);
   if (fd || !lstat_path(path)) return fd;
@@ -33,18 +34,21 @@ Result<UniqueFd> open_lock(const Directory& folder, const std::string& path) {
   return found && found->is_file ? std::move(readable) : std::move(fd);
 }
 
-/// So that the next user may lock it too, whatever our umask. Only a file of ours that has no other name: a hard link
-/// to something precious may have been planted here.
+/// So that the next user may lock it too, whatever our umask. Only a file of ours that has no other
+/// name: a hard link to something precious may have been planted here.
 void open_to_all(int fd) {
-  struct stat found {};
-  if (fstat(fd, &found) == 0 && found.st_nlink == 1 && found.st_uid == geteuid() && (found.st_mode & 0777) != kLockMode)
+  struct stat found{};
+  if (fstat(fd, &found) == 0 && found.st_nlink == 1 && found.st_uid == geteuid() &&
+      (found.st_mode & 0777) != kLockMode)
     static_cast<void>(fchmod(fd, kLockMode));
 }
 
 }  // namespace
 
-Result<std::optional<FileLock>> FileLock::try_acquire(const Directory& folder, const std::string& path, LockKind kind) {
-  constexpr int kTries = 10;  // each failing try means that somebody removed the file between open and lock
+Result<std::optional<FileLock>> FileLock::try_acquire(const Directory& folder,
+                                                      const std::string& path, LockKind kind) {
+  constexpr int kTries =
+      10;  // each failing try means that somebody removed the file between open and lock
   for (int i = 0; i < kTries; ++i) {
     auto fd = open_lock(folder, path);
     if (!fd) return fd.error();

@@ -15,7 +15,8 @@ namespace model_prep {
 namespace {
 
 constexpr std::int64_t kStep = 1024 * 1024;  // between two looks at what else there is to do
-constexpr std::size_t kBlock = 128 * 1024;   // stays in the second-level cache, where it is read from then
+constexpr std::size_t kBlock =
+    128 * 1024;  // stays in the second-level cache, where it is read from then
 
 struct FreeContext {
   void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
@@ -26,9 +27,12 @@ class Running {
  public:
   explicit Running(DigestKind kind) : kind_(kind), context_(EVP_MD_CTX_new()) {
     check(context_ &&
-          EVP_DigestInit_ex(context_.get(), kind == DigestKind::sha256 ? EVP_sha256() : EVP_sha1(), nullptr));
+          EVP_DigestInit_ex(context_.get(), kind == DigestKind::sha256 ? EVP_sha256() : EVP_sha1(),
+                            nullptr));
   }
-  void update(std::string_view bytes) { check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size())); }
+  void update(std::string_view bytes) {
+    check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
+  }
   Digest finish() {
     unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned int length = 0;
@@ -38,7 +42,8 @@ class Running {
 
  private:
   static void check(int good) {
-    if (good != 1) throw FatalError({ErrorKind::internal, "the crypto library refuses to hash", {}});
+    if (good != 1)
+      throw FatalError({ErrorKind::internal, "the crypto library refuses to hash", {}});
   }
   DigestKind kind_;
   std::unique_ptr<EVP_MD_CTX, FreeContext> context_;
@@ -146,7 +151,8 @@ void Hasher::advance(HashJobId ticket, std::int64_t watermark) {
 
 void Hasher::cancel(HashJobId ticket) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = tasks_.find(ticket); found != tasks_.end()) found->second->cancelled = true;
+  if (const auto found = tasks_.find(ticket); found != tasks_.end())
+    found->second->cancelled = true;
   work_.notify_one();
 }
 
@@ -190,7 +196,8 @@ void Hasher::run() {
   }
 }
 
-/// Gives the mutex up while it reads. The task stays where it is meanwhile: nobody erases one that is taken.
+/// Gives the mutex up while it reads. The task stays where it is meanwhile: nobody erases one that
+/// is taken.
 void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char> block) {
   const std::int64_t from = task.done;
   const std::int64_t until = std::min(task.watermark, from + kStep);
@@ -203,8 +210,11 @@ void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char
   if (task.cancelled || stopping_ || (!error && task.done < task.size)) return;
   task.taken = true;
   lock.unlock();
-  HashEvent event =
-      error ? HashEvent{.ticket = task.ticket, .sha256 = {}, .git_sha1 = {}, .error = std::move(error)} : task.finish();
+  HashEvent event = error ? HashEvent{.ticket = task.ticket,
+                                      .sha256 = {},
+                                      .git_sha1 = {},
+                                      .error = std::move(error)}
+                          : task.finish();
   lock.lock();
   if (!task.cancelled) events_.push_back(std::move(event));
   tasks_.erase(HashJobId{task.ticket});

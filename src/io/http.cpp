@@ -13,8 +13,8 @@
 #include <fmt/format.h>
 
 #include "model_prep/core/header_limit.h"
-#include "model_prep/core/stall_detector.h"
 #include "model_prep/core/rate_limiter.h"
+#include "model_prep/core/stall_detector.h"
 #include "model_prep/io/owned.h"
 #include "model_prep/io/proxy.h"
 #include "model_prep/io/tls.h"
@@ -29,8 +29,9 @@ using HeaderList = Owned<curl_slist, curl_slist_free_all>;
 
 constexpr long kConnectSeconds = 30;
 constexpr std::chrono::milliseconds kLongestPoll = std::chrono::minutes(10);
-constexpr std::size_t kIgnoredBytes = 64 * 1024;  // of a body nobody wants: beyond, closing is cheaper than reading
-constexpr int kTooLarge = 100;                    // CURLE_TOO_LARGE, which libcurl has since 8.6
+constexpr std::size_t kIgnoredBytes =
+    64 * 1024;                  // of a body nobody wants: beyond, closing is cheaper than reading
+constexpr int kTooLarge = 100;  // CURLE_TOO_LARGE, which libcurl has since 8.6
 
 template <class T>
 void set_option(CURL* handle, CURLoption option, T value) {
@@ -108,8 +109,8 @@ struct Transfer {
       body = sink->on_head(head);
   }
 
-  /// No server says 407. A proxy may also answer 401 to a plain request (tinyproxy does, to a wrong password): the
-  /// Hub's own says why, and asks for a token.
+  /// No server says 407. A proxy may also answer 401 to a plain request (tinyproxy does, to a wrong
+  /// password): the Hub's own says why, and asks for a token.
   bool is_of_proxy() const {
     if (head.status != 401 || !proxy || url.https) return head.status == 407;
     const auto port = info<long>(easy.get(), CURLINFO_PRIMARY_PORT);
@@ -157,16 +158,20 @@ struct Transfer {
   /// What libcurl says, in words that name no secret.
   Error fault(CURLcode code) {
     const auto connect_status = static_cast<int>(info<long>(easy.get(), CURLINFO_HTTP_CONNECTCODE));
-    if (code != CURLE_OPERATION_TIMEDOUT && connect_status >= 300) return proxy_refused(connect_status, proxy);
+    if (code != CURLE_OPERATION_TIMEDOUT && connect_status >= 300)
+      return proxy_refused(connect_status, proxy);
     std::string text = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code);
     if (proxy && text.starts_with("Unsupported proxy")) return proxy_unusable(*proxy);
     if (proxy) text = without_secrets(std::move(text), *proxy);
-    // A signature that does not fit has libcurl's code for any failed handshake: the verdict tells them apart.
+    // A signature that does not fit has libcurl's code for any failed handshake: the verdict tells
+    // them apart.
     const auto verdict = trust->take(id);
     if (code == CURLE_PEER_FAILED_VERIFICATION || (verdict && !verdict->trusted))
-      return {ErrorKind::protocol, "its certificate is not trusted: " + (verdict ? verdict->text : text),
-              "if a proxy inspects TLS here or a mirror has its own authority, name that authority's certificate with "
-              "--ca-file; else install ca-certificates"};
+      return {
+          ErrorKind::protocol,
+          "its certificate is not trusted: " + (verdict ? verdict->text : text),
+          "if a proxy inspects TLS here or a mirror has its own authority, name that authority's certificate with "
+          "--ca-file; else install ca-certificates"};
     // libcurl before 8.6 calls a header line beyond its 100 KB a lack of memory.
     if (!headed && (code == CURLE_OUT_OF_MEMORY || code == kTooLarge))
       text = "a header line of the answer does not end within 100 KB";
@@ -184,7 +189,8 @@ struct Transfer {
   }
 };
 
-/// Nothing may be thrown through libcurl: what goes wrong here ends the transfer, and the loop tells.
+/// Nothing may be thrown through libcurl: what goes wrong here ends the transfer, and the loop
+/// tells.
 template <class Take>
 std::size_t guarded(void* user, Take take) noexcept {
   auto* transfer = static_cast<Transfer*>(user);
@@ -222,53 +228,64 @@ void add_header(HeaderList& list, const std::string& line) {
   list.reset(longer);
 }
 
-/// Where libcurl looks for the system's roots. An image without ca-certificates lacks the file: every handshake would
-/// fail for that, also where --ca-file names all that is needed.
+/// Where libcurl looks for the system's roots. An image without ca-certificates lacks the file:
+/// every handshake would fail for that, also where --ca-file names all that is needed.
 enum class SystemRoots : std::uint8_t { present, missing };
 SystemRoots system_roots() {
   const std::string file = system_authorities();
-  return file.empty() || ::access(file.c_str(), R_OK) == 0 ? SystemRoots::present : SystemRoots::missing;
+  return file.empty() || ::access(file.c_str(), R_OK) == 0 ? SystemRoots::present
+                                                           : SystemRoots::missing;
 }
 
-/// A large buffer: fewer calls per GiB on plain http; TLS gives 16 KiB whatever it says. Under a rate small pieces,
-/// some dozens a second.
+/// A large buffer: fewer calls per GiB on plain http; TLS gives 16 KiB whatever it says. Under a
+/// rate small pieces, some dozens a second.
 long buffer_bytes(std::optional<std::int64_t> rate) {
-  return rate ? static_cast<long>(std::clamp<std::int64_t>(*rate / 64, 1024, 16 * 1024)) : 128 * 1024;
+  return rate ? static_cast<long>(std::clamp<std::int64_t>(*rate / 64, 1024, 16 * 1024))
+              : 128 * 1024;
 }
 
-void configure(Transfer& transfer, const Request& request, const TransportSettings& settings, SystemRoots roots) {
+void configure(Transfer& transfer, const Request& request, const TransportSettings& settings,
+               SystemRoots roots) {
   CURL* easy = transfer.easy.get();
   // whom
   set_option(easy, CURLOPT_URL, request.url.text.c_str());
   set_option(easy, CURLOPT_PATH_AS_IS, 1L);
   set_option(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set_option(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  // Without a folder of certificates beside the file libcurl reads the file once and not for each connection. Debian's
-  // file holds what is in the folder.
-  set_option(easy, roots == SystemRoots::missing ? CURLOPT_CAINFO : CURLOPT_CAPATH, static_cast<char*>(nullptr));
+  // Without a folder of certificates beside the file libcurl reads the file once and not for each
+  // connection. Debian's file holds what is in the folder.
+  set_option(easy, roots == SystemRoots::missing ? CURLOPT_CAINFO : CURLOPT_CAPATH,
+             static_cast<char*>(nullptr));
   set_option(easy, CURLOPT_SSL_CTX_FUNCTION, &on_tls);
   set_option(easy, CURLOPT_SSL_CTX_DATA, static_cast<void*>(&transfer));
-  // libcurl reads `http_proxy` in lower case only, for the sake of CGI programs; this is none. NO_PROXY still counts.
+  // libcurl reads `http_proxy` in lower case only, for the sake of CGI programs; this is none.
+  // NO_PROXY still counts.
   if (transfer.proxy && transfer.proxy->variable == "HTTP_PROXY")
     set_option(easy, CURLOPT_PROXY, transfer.proxy->address.c_str());
   // what
   const bool query = request.kind == RequestKind::query;
-  set_option(easy, CURLOPT_HTTP_VERSION, long{query ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1});
+  set_option(easy, CURLOPT_HTTP_VERSION,
+             long{query ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1});
   set_option(easy, CURLOPT_USERAGENT, settings.user_agent.c_str());
   if (request.range)
-    set_option(easy, CURLOPT_RANGE, fmt::format("{}-{}", request.range->begin, request.range->end - 1).c_str());
-  add_header(transfer.headers, "Accept-Encoding: identity");  // so that ranges and sizes are the file's
-  if (request.token != nullptr) add_header(transfer.headers, "Authorization: Bearer " + request.token->reveal());
+    set_option(easy, CURLOPT_RANGE,
+               fmt::format("{}-{}", request.range->begin, request.range->end - 1).c_str());
+  add_header(transfer.headers,
+             "Accept-Encoding: identity");  // so that ranges and sizes are the file's
+  if (request.token != nullptr)
+    add_header(transfer.headers, "Authorization: Bearer " + request.token->reveal());
   set_option(easy, CURLOPT_HTTPHEADER, transfer.headers.get());
   // how long
-  set_option(easy, CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, static_cast<long>(settings.stall.count())));
+  set_option(easy, CURLOPT_CONNECTTIMEOUT,
+             std::min(kConnectSeconds, static_cast<long>(settings.stall.count())));
   set_option(easy, CURLOPT_PREREQFUNCTION, &on_connected);
   set_option(easy, CURLOPT_PREREQDATA, static_cast<void*>(&transfer));
   set_option(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   set_option(easy, CURLOPT_BUFFERSIZE, buffer_bytes(settings.rate));
   // safety
   set_option(easy, CURLOPT_NOSIGNAL, 1L);
-  set_option(easy, CURLOPT_QUICK_EXIT, 1L);  // a name server that does not answer shall not hold up an end
+  set_option(easy, CURLOPT_QUICK_EXIT,
+             1L);  // a name server that does not answer shall not hold up an end
   set_option(easy, CURLOPT_ERRORBUFFER, transfer.reason.data());
   set_option(easy, CURLOPT_HEADERFUNCTION, &on_header);
   set_option(easy, CURLOPT_HEADERDATA, static_cast<void*>(&transfer));
@@ -285,7 +302,8 @@ ErrorKind kind_of_transfer_error(int code) {
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:  // the handshake; a certificate that is not trusted has a code of its own
+    case CURLE_SSL_CONNECT_ERROR:  // the handshake; a certificate that is not trusted has a code of
+                                   // its own
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_HTTP2:
@@ -318,7 +336,8 @@ struct Transport::State {
 
   using Place = std::map<TransferId, std::unique_ptr<Transfer>>::iterator;
   void remove(Place at) {
-    curl_multi_remove_handle(multi.get(), at->second->easy.get());  // fails only for a handle that is not in it
+    curl_multi_remove_handle(multi.get(),
+                             at->second->easy.get());  // fails only for a handle that is not in it
     trust.forget(at->first);
     if (throttle) throttle->forget(at->first);
     transfers.erase(at);
@@ -334,13 +353,15 @@ struct Transport::State {
     while (const auto id = throttle ? throttle->next(now) : std::nullopt) {
       const auto at = transfers.find(*id);
       at->second->pace.begin(now);
-      const CURLcode code = curl_easy_pause(at->second->easy.get(), CURLPAUSE_CONT);  // takes what was held, too
+      const CURLcode code =
+          curl_easy_pause(at->second->easy.get(), CURLPAUSE_CONT);  // takes what was held, too
       if (code != CURLE_OK) end(at, code, ends);
     }
   }
 
-  /// What has ended by itself, and what has stood still for too long at `now`. That is a time before the bytes that
-  /// were waiting in the sockets were taken: who takes long over one transfer's bytes shall not blame the others.
+  /// What has ended by itself, and what has stood still for too long at `now`. That is a time
+  /// before the bytes that were waiting in the sockets were taken: who takes long over one
+  /// transfer's bytes shall not blame the others.
   std::vector<TransferEnd> move(TimePoint now) {
     int number = 0;
     std::vector<TransferEnd> ends;
@@ -348,7 +369,8 @@ struct Transport::State {
     check(curl_multi_perform(multi.get(), &number));
     while (const CURLMsg* message = curl_multi_info_read(multi.get(), &number)) {
       if (message->msg != CURLMSG_DONE) continue;
-      auto* transfer = static_cast<Transfer*>(static_cast<void*>(info<char*>(message->easy_handle, CURLINFO_PRIVATE)));
+      auto* transfer = static_cast<Transfer*>(
+          static_cast<void*>(info<char*>(message->easy_handle, CURLINFO_PRIVATE)));
       end(transfers.find(transfer->id), message->data.result, ends);
     }
     for (auto at = transfers.begin(); at != transfers.end();) {
@@ -374,13 +396,15 @@ struct Transport::State {
   int wait(std::chrono::milliseconds longest) {
     int ready = 0;
     curl_waitfd wake_fd{settings.wake_fd, CURL_WAIT_POLLIN, 0};
-    check(curl_multi_poll(multi.get(), &wake_fd, wake_fd.fd >= 0 ? 1 : 0, static_cast<int>(longest.count()), &ready));
+    check(curl_multi_poll(multi.get(), &wake_fd, wake_fd.fd >= 0 ? 1 : 0,
+                          static_cast<int>(longest.count()), &ready));
     return ready;
   }
 
   TimePoint due() const {
     TimePoint earliest = throttle ? throttle->due() : TimePoint::max();
-    for (const auto& [id, transfer] : transfers) earliest = std::min(earliest, transfer->pace.due());
+    for (const auto& [id, transfer] : transfers)
+      earliest = std::min(earliest, transfer->pace.due());
     return earliest;
   }
 
@@ -394,7 +418,8 @@ Transport::Transport(TransportSettings settings) {
     throw FatalError({ErrorKind::internal, "libcurl cannot be initialised", {}});
   state_ = std::make_unique<State>(std::move(settings));
   // Hub and payload host in turn for each connection: both stay open.
-  check(curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS, 2L * state_->settings.connections + 2));
+  check(curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS,
+                          2L * state_->settings.connections + 2));
 }
 
 Transport::~Transport() = default;
@@ -409,14 +434,16 @@ void Transport::start(TransferId id, const Request& request, BodySink& sink) {
   transfer->trust = &state_->trust;
   transfer->proxy = proxy_for(request.url);
   transfer->pace = StallDetector(state_->settings.stall);
-  if (state_->throttle && request.kind == RequestKind::payload) transfer->throttle = &*state_->throttle;
+  if (state_->throttle && request.kind == RequestKind::payload)
+    transfer->throttle = &*state_->throttle;
   configure(*transfer, request, state_->settings, state_->roots);
   check(curl_multi_add_handle(state_->multi.get(), transfer->easy.get()));
   state_->transfers.emplace(id, std::move(transfer));
 }
 
 void Transport::cancel(TransferId id) {
-  if (const auto found = state_->transfers.find(id); found != state_->transfers.end()) state_->remove(found);
+  if (const auto found = state_->transfers.find(id); found != state_->transfers.end())
+    state_->remove(found);
 }
 
 std::vector<TransferEnd> Transport::poll(TimePoint until) {
@@ -445,6 +472,8 @@ std::string system_authorities() {
   return file == nullptr ? "" : file;
 }
 
-std::string transport_version() { return fmt::format("libcurl/{}", curl_version_info(CURLVERSION_NOW)->version); }
+std::string transport_version() {
+  return fmt::format("libcurl/{}", curl_version_info(CURLVERSION_NOW)->version);
+}
 
 }  // namespace model_prep

@@ -5,32 +5,38 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/base/text.h"
 #include "model_prep/core/json_reader.h"
 #include "model_prep/io/url.h"
-#include "model_prep/base/text.h"
 
 namespace model_prep {
 namespace {
 
-constexpr std::string_view kTreeFields[] = {"type", "path", "size", "oid", "lfs", "lfs.oid", "lfs.size", "xetHash"};
-constexpr std::string_view kBlobsFields[] = {"rfilename", "size", "blobId", "lfs", "lfs.sha256", "lfs.size"};
+constexpr std::string_view kTreeFields[] = {"type", "path",    "size",     "oid",
+                                            "lfs",  "lfs.oid", "lfs.size", "xetHash"};
+constexpr std::string_view kBlobsFields[] = {"rfilename", "size",       "blobId",
+                                             "lfs",       "lfs.sha256", "lfs.size"};
 constexpr std::string_view kSiblings[] = {"siblings"};
 constexpr std::string_view kInfoFields[] = {"sha"};
 
 Error unreadable(std::string_view object, std::string_view why) {
-  return {ErrorKind::protocol, fmt::format("{}: the hub's answer is not understood: {}", object, why),
+  return {ErrorKind::protocol,
+          fmt::format("{}: the hub's answer is not understood: {}", object, why),
           "a proxy or a mirror may be answering in the Hub's place: check HF_ENDPOINT"};
 }
 
 Error odd_entry(const std::string& name, std::string_view what) {
-  return {ErrorKind::protocol, fmt::format("the listing of '{}' has no usable {}", truncated(name), what), {}};
+  return {ErrorKind::protocol,
+          fmt::format("the listing of '{}' has no usable {}", truncated(name), what),
+          {}};
 }
 
 bool is_masked(const std::string& text) {
   return text.size() == 64 && text.find_first_not_of('*') == std::string::npos;
 }
 
-/// What an entry's members are called: the tree says `oid` where the repo info says `sha256`, for the same digest.
+/// What an entry's members are called: the tree says `oid` where the repo info says `sha256`, for
+/// the same digest.
 struct Names {
   std::string_view path;
   std::string_view git_id;
@@ -50,7 +56,8 @@ Status add_file(Listing& listing, const JsonFields& entry, const Names& names) {
   }
   // Beside `lfs` the size may be the pointer's, but it is always there.
   const auto size = entry.integer(lfs ? "lfs.size" : "size");
-  if (!size || !entry.integer("size") || *size < 0 || *size > kMaxFileSize) return odd_entry(*name, "size");
+  if (!size || !entry.integer("size") || *size < 0 || *size > kMaxFileSize)
+    return odd_entry(*name, "size");
   const auto blob = Digest::parse(digest.value_or(""));
   const auto oid = Digest::parse(entry.text(names.git_id).value_or(""));
   if (!blob || !oid || oid->kind() != DigestKind::git_sha1 ||
@@ -79,10 +86,10 @@ Result<Hub> Hub::parse(std::string_view endpoint) {
   while (endpoint.ends_with('/')) endpoint.remove_suffix(1);
   const auto url = parse_url(endpoint);
   if (!url || endpoint.find_first_of("?#") != std::string_view::npos)
-    return Error{
-        ErrorKind::usage,
-        fmt::format("the endpoint '{}' is not an http or https address", truncated(strip_user_info(std::string(endpoint)))),
-        "it looks like https://huggingface.co, without a query"};
+    return Error{ErrorKind::usage,
+                 fmt::format("the endpoint '{}' is not an http or https address",
+                             truncated(strip_user_info(std::string(endpoint)))),
+                 "it looks like https://huggingface.co, without a query"};
   // The rest of a password with a `/` in it would be taken for a path, and shown.
   if (const std::size_t path = endpoint.find('/', endpoint.find("://") + 3);
       path != std::string_view::npos && endpoint.find('@', path) != std::string_view::npos)
@@ -91,7 +98,9 @@ Result<Hub> Hub::parse(std::string_view endpoint) {
   return Hub(*url);
 }
 
-Url Hub::at(const std::string& path) const { return {endpoint_.text + path, endpoint_.origin, endpoint_.https}; }
+Url Hub::at(const std::string& path) const {
+  return {endpoint_.text + path, endpoint_.origin, endpoint_.https};
+}
 
 Url Hub::api(const RepoId& repo, const std::string& rest) const {
   return at(fmt::format("/api/{}/{}/{}", plural(repo.kind()), repo.name(), rest));
@@ -128,8 +137,9 @@ Result<CommitId> parse_info(std::string_view body, std::string_view object) {
 
 Result<Listing> parse_tree_page(std::string_view body, std::string_view object) {
   Listing listing;
-  const auto document =
-      read_json(body, {.collections = kTopArray, .fields = kTreeFields}, [&](const JsonEntry& entry) -> Status {
+  const auto document = read_json(
+      body, {.collections = kTopArray, .fields = kTreeFields},
+      [&](const JsonEntry& entry) -> Status {
         const auto type = entry.fields.text("type");
         if (!type) return Error{ErrorKind::protocol, "an entry has no type", {}};
         return *type == "file" ? add_file(listing, entry.fields, {"path", "oid", "lfs.oid"}) : ok();
@@ -141,8 +151,8 @@ Result<Listing> parse_tree_page(std::string_view body, std::string_view object) 
 
 Result<Listing> parse_blobs(std::string_view body, std::string_view object) {
   Listing listing;
-  const auto document =
-      read_json(body, {.collections = kSiblings, .fields = kBlobsFields}, [&](const JsonEntry& entry) {
+  const auto document = read_json(
+      body, {.collections = kSiblings, .fields = kBlobsFields}, [&](const JsonEntry& entry) {
         return add_file(listing, entry.fields, {"rfilename", "blobId", "lfs.sha256"});
       });
   if (!document) return unreadable(object, document.error().message);

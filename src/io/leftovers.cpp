@@ -39,11 +39,14 @@ std::optional<Owned> staging_of(const Repository& at, std::string_view name) {
   if (!blob || !tag) return std::nullopt;
   const auto record = read_resume(at.layout, at.repo, *blob);
   if (!record || record->file != *tag) return Owned{.blob = *blob, .writers = {*tag}};
-  return Owned{
-      .blob = *blob, .writers = {*tag, record->writer}, .wanted = true, .twin = at.layout.resume(at.repo, *blob)};
+  return Owned{.blob = *blob,
+               .writers = {*tag, record->writer},
+               .wanted = true,
+               .twin = at.layout.resume(at.repo, *blob)};
 }
 
-/// Of a blob that is published and has no staging, it stayed by a kill between the rename and its removal.
+/// Of a blob that is published and has no staging, it stayed by a kill between the rename and its
+/// removal.
 std::optional<Owned> record_of(const Repository& at, std::string_view name) {
   name.remove_suffix(kResumeSuffix.size());
   const auto blob = Digest::parse(name);
@@ -84,10 +87,12 @@ bool is_lock_free(const Repository& at, const Digest& blob, Asking asking) {
   return lock && *lock && (*lock)->excludes(at.lock_folder, path);
 }
 
-bool is_dead(const Repository& at, const Owned& left, const std::string& path, const WriterIdentity& self, Asking asking) {
+bool is_dead(const Repository& at, const Owned& left, const std::string& path,
+             const WriterIdentity& self, Asking asking) {
   if (is_old(path) && (!left.twin || is_old(*left.twin))) return true;
   const bool of_this_machine =
-      !left.writers.empty() && std::all_of(left.writers.begin(), left.writers.end(), [&](const WriterTag& writer) {
+      !left.writers.empty() &&
+      std::all_of(left.writers.begin(), left.writers.end(), [&](const WriterTag& writer) {
         return self.tag.same_machine(writer) && writer != self.tag;
       });
   return (left.foreign || of_this_machine) && is_lock_free(at, left.blob, asking);
@@ -100,7 +105,9 @@ void sweep_staging(const Repository& at, const WriterIdentity& self) {
   for (const auto& entry : fs::directory_iterator(at.layout.blobs(at.repo), error)) {
     const std::string path = entry.path().string();
     const auto left = owned(at, entry.path().filename().string());
-    if (!left || left->foreign || left->wanted || !is_dead(at, *left, path, self, Asking::may_make_lock)) continue;
+    if (!left || left->foreign || left->wanted ||
+        !is_dead(at, *left, path, self, Asking::may_make_lock))
+      continue;
     static_cast<void>(at.folder.remove(path));  // another run's business if it cannot be done
   }
 }
@@ -120,7 +127,8 @@ std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& s
                      .dead = is_dead(at, *left, path, self, Asking::changes_nothing),
                      .old = is_old(path)});
   }
-  std::sort(found.begin(), found.end(), [](const Leftover& a, const Leftover& b) { return a.path < b.path; });
+  std::sort(found.begin(), found.end(),
+            [](const Leftover& a, const Leftover& b) { return a.path < b.path; });
   return found;
 }
 
@@ -135,7 +143,8 @@ std::optional<std::string> writer_in(const Repository& at, const std::vector<Lef
     if (!*lock) return blob ? staging_owner(at.layout, at.repo, *blob) : "another process";
   }
   for (const Leftover& left : leftovers)
-    if (!left.dead) return fmt::format("{}, which may be alive,", staging_owner(at.layout, at.repo, left.blob));
+    if (!left.dead)
+      return fmt::format("{}, which may be alive,", staging_owner(at.layout, at.repo, left.blob));
   return std::nullopt;
 }
 

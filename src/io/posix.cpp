@@ -28,7 +28,8 @@ constexpr mode_t kFileMode = 0666;
 
 std::string errno_text(int error_number) {
   std::array<char, 256> buffer{};
-  return strerror_r(error_number, buffer.data(), buffer.size());  // the GNU variant: gives the text, wherever it lies
+  return strerror_r(error_number, buffer.data(),
+                    buffer.size());  // the GNU variant: gives the text, wherever it lies
 }
 
 FileInfo facts_of(const struct stat& found) {
@@ -45,9 +46,10 @@ FileInfo facts_of(const struct stat& found) {
 
 /// Who we are and whose the nearest existing folder is: all that is needed to mend it.
 std::string permission_hint(const std::string& path, int error_number) {
-  if (error_number == EROFS) return "the file system is mounted read-only: mount it writable, or choose another folder";
+  if (error_number == EROFS)
+    return "the file system is mounted read-only: mount it writable, or choose another folder";
   std::string at = path;
-  struct stat found {};
+  struct stat found{};
   while (stat(at.c_str(), &found) != 0 && at.size() > 1) at = parent_path(at);
   return fmt::format(
       "this process is uid {} gid {}; {} has mode {:04o} and belongs to uid {} gid {}: let this user "
@@ -77,11 +79,18 @@ UniqueFd::~UniqueFd() {
 }
 
 Error io_error(std::string_view operation, const std::string& path, int error_number) {
-  const std::string message = fmt::format("cannot {} {}: {}", operation, path, errno_text(error_number));
+  const std::string message =
+      fmt::format("cannot {} {}: {}", operation, path, errno_text(error_number));
   switch (error_number) {
-    case ENOSPC: return {ErrorKind::disk_full, message, "free some space on that volume; the next run resumes"};
-    case EDQUOT: return {ErrorKind::disk_full, message, "the quota is used up: raise it; the next run resumes"};
-    case EFBIG: return {ErrorKind::disk_full, message, "the file system or a limit allows no file of that size"};
+    case ENOSPC:
+      return {ErrorKind::disk_full, message,
+              "free some space on that volume; the next run resumes"};
+    case EDQUOT:
+      return {ErrorKind::disk_full, message,
+              "the quota is used up: raise it; the next run resumes"};
+    case EFBIG:
+      return {ErrorKind::disk_full, message,
+              "the file system or a limit allows no file of that size"};
     case EACCES:
     case EPERM:
     case EROFS: return {ErrorKind::permission, message, permission_hint(path, error_number)};
@@ -90,19 +99,19 @@ Error io_error(std::string_view operation, const std::string& path, int error_nu
 }
 
 std::optional<FileInfo> stat_path(const std::string& path) {
-  struct stat found {};
+  struct stat found{};
   if (stat(path.c_str(), &found) != 0) return std::nullopt;
   return facts_of(found);
 }
 
 std::optional<FileInfo> lstat_path(const std::string& path) {
-  struct stat found {};
+  struct stat found{};
   if (lstat(path.c_str(), &found) != 0) return std::nullopt;
   return facts_of(found);
 }
 
 std::optional<FileInfo> stat_path(int fd) {
-  struct stat found {};
+  struct stat found{};
   if (fstat(fd, &found) != 0) return std::nullopt;
   return facts_of(found);
 }
@@ -121,11 +130,13 @@ std::optional<std::string> read_file(const std::string& path, std::size_t most) 
 
 std::optional<std::string> read_file(int fd, std::size_t most) {
   const auto found = stat_path(fd);
-  if (!found || !found->is_file || static_cast<std::size_t>(found->size) > most) return std::nullopt;
+  if (!found || !found->is_file || static_cast<std::size_t>(found->size) > most)
+    return std::nullopt;
   std::string content(static_cast<std::size_t>(found->size), '\0');
   std::size_t done = 0;
   while (done < content.size()) {
-    const ssize_t count = pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(done));
+    const ssize_t count =
+        pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
     done += static_cast<std::size_t>(count);
@@ -138,7 +149,8 @@ Result<UniqueFd> open_for_reading(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return io_error("open", path, errno);
   const auto found = stat_path(fd.get());
-  if (!found || !found->is_file) return Error{ErrorKind::io, fmt::format("{} is not a regular file", path), {}};
+  if (!found || !found->is_file)
+    return Error{ErrorKind::io, fmt::format("{} is not a regular file", path), {}};
   return fd;
 }
 
@@ -149,12 +161,14 @@ Status create_directories(const std::string& path) {
     if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
   }
   const int error_number = errno;
-  if (const auto found = stat_path(path); found && found->is_folder) return ok();  // also where mkdir says EACCES or EROFS
+  if (const auto found = stat_path(path); found && found->is_folder)
+    return ok();  // also where mkdir says EACCES or EROFS
   return io_error("make folder", path, error_number);
 }
 
 Status append_to_file(const std::string& path, std::string_view text) {
-  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, kFileMode));
+  const UniqueFd fd(open(
+      path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, kFileMode));
   if (!fd) return io_error("open", path, errno);
   return write_all(fd.get(), text, path);
 }
@@ -193,13 +207,15 @@ SignalFd::SignalFd() {
 
 std::optional<int> SignalFd::read() const {
   signalfd_siginfo info{};
-  if (::read(fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return std::nullopt;
+  if (::read(fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
+    return std::nullopt;
   return static_cast<int>(info.ssi_signo);
 }
 
 void SignalFd::exit_immediately_on_next_signal() const {
-  struct sigaction action {};
-  // Also as process 1, which ignores default actions. Not by _exit, which a sanitizer makes unsafe in a handler.
+  struct sigaction action{};
+  // Also as process 1, which ignores default actions. Not by _exit, which a sanitizer makes unsafe
+  // in a handler.
   action.sa_handler = [](int number) { syscall(SYS_exit_group, 128 + number); };
   sigset_t signals{};
   sigemptyset(&signals);
@@ -229,12 +245,13 @@ std::optional<int> terminal_columns(int fd) {
 
 std::optional<DiskSpace> disk_space(const std::string& path) {
   std::string at = path;
-  struct statvfs found {};
+  struct statvfs found{};
   while (statvfs(at.c_str(), &found) != 0) {
     if (at.size() <= 1) return std::nullopt;
     at = parent_path(at);
   }
-  DiskSpace space{.bytes = static_cast<std::int64_t>(found.f_bavail * found.f_frsize), .inodes = {}};
+  DiskSpace space{.bytes = static_cast<std::int64_t>(found.f_bavail * found.f_frsize),
+                  .inodes = {}};
   if (found.f_files > 0) space.inodes = static_cast<std::int64_t>(found.f_favail);
   return space;
 }
@@ -277,8 +294,9 @@ std::string machine_name() {
   std::array<char, 8> digits{};
   // Not read_file: the kernel's own files have size 0.
   const UniqueFd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  const bool known = fd && read(fd.get(), digits.data(), digits.size()) == static_cast<ssize_t>(digits.size()) &&
-                     is_lower_hex({digits.data(), digits.size()}, digits.size());
+  const bool known =
+      fd && read(fd.get(), digits.data(), digits.size()) == static_cast<ssize_t>(digits.size()) &&
+      is_lower_hex({digits.data(), digits.size()}, digits.size());
   return known ? std::string(digits.data(), digits.size()) : std::string(digits.size(), '0');
 }
 

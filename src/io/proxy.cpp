@@ -20,10 +20,12 @@ void hide(std::string& text, std::string_view secret) {
 }  // namespace
 
 std::optional<Proxy> proxy_for(const Url& url) {
-  const char* const variables[] = {url.https ? "https_proxy" : "http_proxy", url.https ? "HTTPS_PROXY" : "HTTP_PROXY",
-                                   "all_proxy", "ALL_PROXY"};
+  const char* const variables[] = {url.https ? "https_proxy" : "http_proxy",
+                                   url.https ? "HTTPS_PROXY" : "HTTP_PROXY", "all_proxy",
+                                   "ALL_PROXY"};
   for (const char* variable : variables)
-    if (const char* value = std::getenv(variable); value != nullptr && *value != '\0') return Proxy{variable, value};
+    if (const char* value = std::getenv(variable); value != nullptr && *value != '\0')
+      return Proxy{variable, value};
   return std::nullopt;
 }
 
@@ -36,7 +38,8 @@ std::string without_secrets(std::string text, const Proxy& proxy) {
   const std::size_t begin = scheme == std::string_view::npos || scheme > at ? 0 : scheme + 3;
   const std::string_view login = address.substr(begin, at - begin);
   hide(text, login);
-  if (const std::size_t colon = login.find(':'); colon != std::string_view::npos) hide(text, login.substr(colon + 1));
+  if (const std::size_t colon = login.find(':'); colon != std::string_view::npos)
+    hide(text, login.substr(colon + 1));
   return text;
 }
 
@@ -44,8 +47,11 @@ Error proxy_refused(int status, const std::optional<Proxy>& proxy) {
   const std::string variable = proxy ? proxy->variable : "the environment";
   if (status == 407 || status == 401)
     return {ErrorKind::protocol,
-            fmt::format("the proxy of {} wants a user name and a password, or others (status {})", variable, status),
-            fmt::format("put them into {}: http://user:password@host:port, with special characters as %XX", variable)};
+            fmt::format("the proxy of {} wants a user name and a password, or others (status {})",
+                        variable, status),
+            fmt::format(
+                "put them into {}: http://user:password@host:port, with special characters as %XX",
+                variable)};
   // What may pass by itself: the proxy did not reach the host, or is busy.
   const bool passing = status == 408 || status == 429 || status >= 500;
   return {passing ? ErrorKind::network : ErrorKind::protocol,
@@ -54,8 +60,9 @@ Error proxy_refused(int status, const std::optional<Proxy>& proxy) {
 }
 
 Error proxy_unusable(const Proxy& proxy) {
-  return {ErrorKind::protocol, fmt::format("{} is not the address of a proxy", proxy.variable),
-          "it looks like http://host:port or http://user:password@host:port; also known are https and socks5"};
+  return {
+      ErrorKind::protocol, fmt::format("{} is not the address of a proxy", proxy.variable),
+      "it looks like http://host:port or http://user:password@host:port; also known are https and socks5"};
 }
 
 }  // namespace model_prep

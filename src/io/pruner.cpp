@@ -25,7 +25,8 @@ bool is_folder(const std::string& path) {
 /// The blob that a link leads to, wherever it thinks that the blobs are.
 std::optional<Digest> blob_of(const std::string& link) {
   const auto text = read_link(link);
-  const auto digest = text ? Digest::parse(text->substr(text->find_last_of('/') + 1)) : Result<Digest>(Error{});
+  const auto digest =
+      text ? Digest::parse(text->substr(text->find_last_of('/') + 1)) : Result<Digest>(Error{});
   return digest ? std::optional(*digest) : std::nullopt;
 }
 
@@ -64,7 +65,8 @@ Result<RepoContents> Pruner::look() const {
   for (const auto& entry : fs::directory_iterator(at_.blobs(repo_), error)) {
     const auto blob = Digest::parse(entry.path().filename().string());
     const auto there = lstat_path(entry.path().string());
-    if (blob && there && !there->is_folder) view.blobs.emplace(*blob, there->is_link ? 0 : there->size);
+    if (blob && there && !there->is_folder)
+      view.blobs.emplace(*blob, there->is_link ? 0 : there->size);
   }
   const Repository place{folder_, lock_folder_, at_, repo_};
   view.leftovers = leftovers_in(place, self_);
@@ -90,10 +92,12 @@ Status Pruner::read_links(const std::string& folder, RepoContents::Snapshot& int
     return ok();
   }
   std::error_code error;
-  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
     note(entry->path().string());
-  return error && error != std::errc::no_such_file_or_directory ? Status(io_error("read", folder, error.value()))
-                                                                : ok();
+  return error && error != std::errc::no_such_file_or_directory
+             ? Status(io_error("read", folder, error.value()))
+             : ok();
 }
 
 Result<std::set<Digest>> Pruner::links() const {
@@ -107,11 +111,13 @@ std::map<std::string, CommitId> Pruner::refs() const {
   std::map<std::string, CommitId> refs;
   const std::string folder = at_.refs(repo_);
   std::error_code error;
-  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     const std::string path = entry->path().string();
     const auto text = read_file(path, kLongestRef);
     if (!text) continue;
-    const auto commit = CommitId::parse(std::string_view(*text).substr(0, text->find_last_not_of("\r\n ") + 1));
+    const auto commit =
+        CommitId::parse(std::string_view(*text).substr(0, text->find_last_not_of("\r\n ") + 1));
     if (commit) refs.emplace(path.substr(folder.size() + 1), *commit);
   }
   return refs;
@@ -133,7 +139,9 @@ std::vector<Pruner::PendingRemoval> Pruner::pending_removals() const {
 Status Pruner::remove(PrunePlan& plan, const std::function<bool()>& stop) const {
   if (plan.empty()) return ok();
   for (const std::string& needed : {at_.own_folder(repo_), at_.lock_folder(repo_)})
-    if (Status made = (needed == at_.own_folder(repo_) ? folder_ : lock_folder_).create_directories(needed); !made)
+    if (Status made =
+            (needed == at_.own_folder(repo_) ? folder_ : lock_folder_).create_directories(needed);
+        !made)
       return made;
   const auto alone = FileLock::try_acquire(lock_folder_, at_.repo_lock(repo_));
   if (!alone) return alone.error();
@@ -145,13 +153,14 @@ Status Pruner::remove(PrunePlan& plan, const std::function<bool()>& stop) const 
     const auto removed = stop() ? Result<bool>(false) : remove_snapshot(snapshots[i]);
     if (!removed || !*removed) plan.revisions.push_back(snapshots[i]);
     if (removed) continue;
-    plan.revisions.insert(plan.revisions.end(), snapshots.begin() + static_cast<std::ptrdiff_t>(i) + 1,
-                          snapshots.end());
+    plan.revisions.insert(plan.revisions.end(),
+                          snapshots.begin() + static_cast<std::ptrdiff_t>(i) + 1, snapshots.end());
     return removed.error();
   }
   const std::vector<Digest> blobs = plan.blobs;
   for (std::size_t begin = 0; begin < blobs.size() && !stop(); begin += kLocksAtOnce) {
-    const auto removed = remove_blobs(std::span(blobs).subspan(begin, std::min(kLocksAtOnce, blobs.size() - begin)));
+    const auto removed =
+        remove_blobs(std::span(blobs).subspan(begin, std::min(kLocksAtOnce, blobs.size() - begin)));
     if (!removed) return removed.error();
     std::erase_if(plan.blobs, [&](const Digest& blob) { return removed->contains(blob); });
   }
@@ -160,13 +169,14 @@ Status Pruner::remove(PrunePlan& plan, const std::function<bool()>& stop) const 
     if (stop()) break;
     const auto removed = remove_leftover(left);
     if (!removed) return removed.error();
-    if (*removed) std::erase_if(plan.leftovers, [&](const Leftover& one) { return one.path == left.path; });
+    if (*removed)
+      std::erase_if(plan.leftovers, [&](const Leftover& one) { return one.path == left.path; });
   }
   return ok();
 }
 
-/// What a killed run has taken out of sight. Nobody wants it any more, but for a blob that was linked to in that
-/// moment.
+/// What a killed run has taken out of sight. Nobody wants it any more, but for a blob that was
+/// linked to in that moment.
 Status Pruner::finish_pending() const {
   const auto linked = links();
   if (!linked) return linked.error();
@@ -190,7 +200,8 @@ std::string Pruner::trash_name(std::string_view kind, const std::string& hex) co
 Result<bool> Pruner::remove_snapshot(const SnapshotRemoval& removal) const {
   const auto is_pointed_at = [&] {
     const auto now = refs();
-    return std::any_of(now.begin(), now.end(), [&](const auto& ref) { return ref.second == removal.commit; });
+    return std::any_of(now.begin(), now.end(),
+                       [&](const auto& ref) { return ref.second == removal.commit; });
   };
   std::set<std::string> changed;
   for (const std::string& name : removal.refs) {
@@ -205,7 +216,8 @@ Result<bool> Pruner::remove_snapshot(const SnapshotRemoval& removal) const {
   const std::string snapshot = at_.snapshot(repo_, removal.commit);
   const std::string away = trash_name(kRemovedSnapshot, removal.commit.hex());
   if (Status renamed = folder_.rename(snapshot, away); !renamed)
-    return lstat_path(snapshot) ? Result<bool>(renamed.error()) : true;  // another cleanup was faster
+    return lstat_path(snapshot) ? Result<bool>(renamed.error())
+                                : true;  // another cleanup was faster
   if (is_pointed_at() && folder_.rename(away, snapshot)) return false;
   if (Status synced = folder_.sync(at_.snapshots(repo_)); !synced) return synced.error();
   if (Status removed = remove_metadata(removal.commit); !removed) return removed.error();
@@ -214,7 +226,8 @@ Result<bool> Pruner::remove_snapshot(const SnapshotRemoval& removal) const {
 }
 
 Status Pruner::remove_metadata(const CommitId& commit) const {
-  for (const std::string& path : {at_.tree(repo_, commit), at_.no_exist(repo_, commit), at_.record(repo_, commit)})
+  for (const std::string& path :
+       {at_.tree(repo_, commit), at_.no_exist(repo_, commit), at_.record(repo_, commit)})
     if (Status destroyed = destroy(path); !destroyed) return destroyed;
   return ok();
 }
@@ -258,13 +271,15 @@ Result<bool> Pruner::remove_leftover(const Leftover& left) const {
   const auto lock = FileLock::try_acquire(lock_folder_, at_.lock(repo_, left.blob));
   if (!lock) return lock.error();
   const auto there = lstat_path(left.path);
-  const bool proven = left.old || (*lock && (*lock)->excludes(lock_folder_, at_.lock(repo_, left.blob)));
+  const bool proven =
+      left.old || (*lock && (*lock)->excludes(lock_folder_, at_.lock(repo_, left.blob)));
   if (!*lock || !proven || (there && there->mtime_ns != left.mtime_ns)) return false;
   Status removed = folder_.remove(left.path);
   return removed ? Result<bool>(true) : removed.error();
 }
 
-/// A file, or a folder with all that is in it: also what somebody who had the folder open has put there meanwhile.
+/// A file, or a folder with all that is in it: also what somebody who had the folder open has put
+/// there meanwhile.
 Status Pruner::destroy(const std::string& path) const {
   constexpr int kTries = 10;
   Status destroyed = destroy_once(path);
@@ -277,9 +292,11 @@ Status Pruner::destroy_once(const std::string& path) const {
   if (!is_folder(path)) return folder_.remove(path);
   std::error_code error;
   std::vector<std::string> inside;
-  for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
+  for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error))
     inside.push_back(entry->path().string());
-  for (auto last = inside.rbegin(); last != inside.rend(); ++last)  // what is in a folder came after it
+  for (auto last = inside.rbegin(); last != inside.rend();
+       ++last)  // what is in a folder came after it
     if (Status removed = folder_.remove(*last); !removed) return removed;
   return folder_.remove(path);
 }

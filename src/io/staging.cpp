@@ -18,8 +18,8 @@ namespace {
 constexpr std::size_t kLargestResume = 64 * 1024;
 constexpr std::int64_t kCopyStep = 32 * 1024 * 1024;  // a signal waits for no more
 
-/// What of a staging file can be gone on with. The record may be ahead of a file that was cut: then it is worth
-/// nothing. A file with a second name could be anybody's.
+/// What of a staging file can be gone on with. The record may be ahead of a file that was cut: then
+/// it is worth nothing. A file with a second name could be anybody's.
 RangeSet usable(const ResumeRecord& record, const std::string& staging, std::int64_t size) {
   const auto staged = lstat_path(staging);
   if (!staged || !staged->is_file || staged->link_count != 1 || record.size != size) return {};
@@ -29,20 +29,24 @@ RangeSet usable(const ResumeRecord& record, const std::string& staging, std::int
   return beyond.empty() ? record.have : RangeSet{};
 }
 
-/// A full disk or quota is told before the first byte and not after the thirtieth gigabyte. The file's size stays 0:
-/// only what was written counts. Where there is no fallocate(2) the writes will tell. In memory it would cost as much
-/// as writing, before the first byte, and free space needs no reserving to be known there.
+/// A full disk or quota is told before the first byte and not after the thirtieth gigabyte. The
+/// file's size stays 0: only what was written counts. Where there is no fallocate(2) the writes
+/// will tell. In memory it would cost as much as writing, before the first byte, and free space
+/// needs no reserving to be known there.
 Status reserve(int fd, std::int64_t size, const std::string& path) {
-  struct statfs volume {};
+  struct statfs volume{};
   const bool in_memory = fstatfs(fd, &volume) == 0 && volume.f_type == TMPFS_MAGIC;
-  if (in_memory || size < Staging::kClaimed || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) == 0) return ok();
+  if (in_memory || size < Staging::kClaimed || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) == 0)
+    return ok();
   const bool no_room = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
   return no_room ? Status(io_error("reserve space for", path, errno)) : ok();
 }
 
 }  // namespace
 
-WriterIdentity WriterIdentity::make() { return {host_and_pid(), WriterTag::make(machine_name(), random_hex(8))}; }
+WriterIdentity WriterIdentity::make() {
+  return {host_and_pid(), WriterTag::make(machine_name(), random_hex(8))};
+}
 
 Staging::Staging(Where where, const WriterIdentity& self)
     : where_(std::move(where)),
@@ -53,7 +57,9 @@ Staging::Staging(Where where, const WriterIdentity& self)
   path_ = staging_path();
 }
 
-Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(Where where, const WriterIdentity& self, const OpenRequest& asked) {
+Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(Where where,
+                                                                   const WriterIdentity& self,
+                                                                   const OpenRequest& asked) {
   using Opened = std::variant<Staging, OwnedByOther>;
   Staging staging(std::move(where), self);
   const auto text = read_file(staging.resume_path_, kLargestResume);
@@ -68,10 +74,12 @@ Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(Where where, 
     return Opened(std::move(staging));
   }
   const bool torn = !record && lstat_path(staging.resume_path_);
-  const ClaimDecision claim = decide_claim({record, torn, asked.lock_excludes, asked.writer_timed_out}, self.tag);
+  const ClaimDecision claim =
+      decide_claim({record, torn, asked.lock_excludes, asked.writer_timed_out}, self.tag);
   const bool small = staging.where_.size < kClaimed;
   if (claim == ClaimDecision::wait && !small)
-    return Opened(OwnedByOther{record ? "process " + record->owner : "another process", text.value_or("")});
+    return Opened(
+        OwnedByOther{record ? "process " + record->owner : "another process", text.value_or("")});
   if (claim == ClaimDecision::begin && !small) {
     const auto claimed = staging.claim_new();
     if (!claimed) return claimed.error();
@@ -101,7 +109,8 @@ Status Staging::begin_fresh() {
   fd_ = std::move(*fd);
   if (Status reserved = reserve(fd_.get(), where_.size, path_); !reserved) return reserved;
   if (!claimed_) return ok();
-  const auto saved = save({});  // the ranges of the file that was there before must not be read as this one's
+  const auto saved =
+      save({});  // the ranges of the file that was there before must not be read as this one's
   return saved ? ok() : Status(saved.error());
 }
 
@@ -119,7 +128,8 @@ Status Staging::go_on(const ResumeRecord& theirs) {
   return ok();
 }
 
-/// First the claim, with their file and ranges still in it, so that a kill in the middle of the copy loses nothing.
+/// First the claim, with their file and ranges still in it, so that a kill in the middle of the
+/// copy loses nothing.
 Status Staging::begin_copy(const ResumeRecord& theirs) {
   Source source{{}, where_.layout.staging(where_.repo, where_.blob, theirs.file), record_, {}};
   source.left = usable(theirs, source.path, where_.size);
@@ -127,7 +137,8 @@ Status Staging::begin_copy(const ResumeRecord& theirs) {
   source.record.beat = theirs.beat;
   source.record.have = source.left;
   if (Status claimed = claim_over(source.record); !claimed) return claimed;
-  auto fd = source.left.empty() ? Result<UniqueFd>(Error{}) : where_.folder.open_file(source.path, O_RDONLY);
+  auto fd = source.left.empty() ? Result<UniqueFd>(Error{})
+                                : where_.folder.open_file(source.path, O_RDONLY);
   if (!fd) {
     if (Status removed = where_.folder.remove(source.path); !removed) return removed;
     return begin_fresh();
@@ -146,7 +157,8 @@ Status Staging::copy_some() {
     Status copied = copy_bytes(source_->fd.get(), fd_.get(), range->begin, range->end, path_);
     if (!copied && copied.error().kind != ErrorKind::io) return copied;
     if (copied) record_.have.add(*range);
-    source_->left.remove(copied ? *range : ByteRange{0, where_.size});  // else what was copied so far will do
+    source_->left.remove(
+        copied ? *range : ByteRange{0, where_.size});  // else what was copied so far will do
     const auto beaten = put(source_->record);
     if (!beaten) return beaten.error();
     if (*beaten == Held::yes && !source_->left.empty()) return ok();
@@ -168,7 +180,8 @@ Result<bool> Staging::claim_new() {
   const auto fd = where_.folder.open_file(resume_path_, O_WRONLY | O_CREAT | O_EXCL);
   if (!fd && lstat_path(resume_path_)) return false;
   if (!fd) return fd.error();
-  if (Status written = write_at(fd->get(), serialize_resume(record_), 0, resume_path_); !written) return written.error();
+  if (Status written = write_at(fd->get(), serialize_resume(record_), 0, resume_path_); !written)
+    return written.error();
   claimed_ = true;
   return true;
 }
@@ -176,7 +189,8 @@ Result<bool> Staging::claim_new() {
 /// By a rename: whoever has the old record open writes into a file without a name.
 Status Staging::claim_over(const ResumeRecord& record) {
   claimed_ = true;
-  return where_.folder.write_atomically(resume_path_, serialize_resume(record), where_.layout.own_folder(where_.repo));
+  return where_.folder.write_atomically(resume_path_, serialize_resume(record),
+                                        where_.layout.own_folder(where_.repo));
 }
 
 bool Staging::still_named() const {
@@ -203,7 +217,8 @@ Result<Staging::Held> Staging::put(ResumeRecord& record) {
   const auto text = read_file(fd->get(), kLargestResume);
   const auto there = text ? parse_resume(*text) : std::nullopt;
   if (there && there->writer != tag_) return claimed_ ? Held::taken : Held::yes;
-  if (Status written = write_at(fd->get(), serialize_resume(record), 0, resume_path_); !written) return written.error();
+  if (Status written = write_at(fd->get(), serialize_resume(record), 0, resume_path_); !written)
+    return written.error();
   claimed_ = true;
   return Held::yes;
 }
@@ -220,7 +235,8 @@ Result<bool> Staging::publish() {
     if (!lstat_path(path_)) return false;
     return renamed.error();
   }
-  // Without this a power cut could bring the staging name back: harmless, but the links would dangle.
+  // Without this a power cut could bring the staging name back: harmless, but the links would
+  // dangle.
   if (Status synced = where_.folder.sync(parent_path(blob_path_)); !synced) return synced.error();
   if (claimed_)
     if (Status removed = where_.folder.remove(resume_path_); !removed) return removed.error();
@@ -233,12 +249,14 @@ Status Staging::drop() {
   return where_.folder.remove(path_);
 }
 
-std::optional<ResumeRecord> read_resume(const CacheLayout& layout, const RepoId& repo, const Digest& blob) {
+std::optional<ResumeRecord> read_resume(const CacheLayout& layout, const RepoId& repo,
+                                        const Digest& blob) {
   const auto text = read_file(layout.resume(repo, blob), kLargestResume);
   return text ? parse_resume(*text) : std::nullopt;
 }
 
-std::int64_t staged_bytes(const CacheLayout& layout, const RepoId& repo, const Digest& blob, std::int64_t size) {
+std::int64_t staged_bytes(const CacheLayout& layout, const RepoId& repo, const Digest& blob,
+                          std::int64_t size) {
   const auto record = read_resume(layout, repo, blob);
   return record ? usable(*record, layout.staging(repo, blob, record->file), size).total() : 0;
 }

@@ -24,8 +24,9 @@ using Certificate = Owned<X509, X509_free>;
 using Bio = Owned<BIO, BIO_free_all>;
 using Names = Owned<GENERAL_NAMES, free_names>;
 
-constexpr std::size_t kLongestName = 200;  // of a subject: it comes from the network and goes into one line
-constexpr int kMostHosts = 3;              // named of those that a certificate is for
+constexpr std::size_t kLongestName =
+    200;                       // of a subject: it comes from the network and goes into one line
+constexpr int kMostHosts = 3;  // named of those that a certificate is for
 
 /// OpenSSL keeps its errors in a queue of the thread, where libcurl would find ours.
 Result<std::vector<Certificate>> read_certificates(std::string_view pem) {
@@ -41,7 +42,8 @@ Result<std::vector<Certificate>> read_certificates(std::string_view pem) {
   const auto last = ERR_peek_last_error();
   ERR_clear_error();
   if (ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE) return found;
-  return Error{ErrorKind::usage, fmt::format("certificate {} cannot be read", found.size() + 1), {}};
+  return Error{
+      ErrorKind::usage, fmt::format("certificate {} cannot be read", found.size() + 1), {}};
 }
 
 std::string text_of(const Bio& bio) {
@@ -53,7 +55,8 @@ std::string text_of(const Bio& bio) {
 /// RFC 2253, which escapes control codes too.
 std::string name_text(const X509_NAME* name) {
   const Bio bio(BIO_new(BIO_s_mem()));
-  if (!bio || name == nullptr || X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253) < 0) return "?";
+  if (!bio || name == nullptr || X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253) < 0)
+    return "?";
   std::string text = text_of(bio);
   return text.empty() ? "(empty)" : text;
 }
@@ -65,14 +68,16 @@ std::string time_text(const ASN1_TIME* time) {
 
 /// The hosts that a certificate is for.
 std::string hosts_of(const X509* certificate) {
-  const Names names(static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  const Names names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   std::vector<std::string> hosts;
   const int count = names ? sk_GENERAL_NAME_num(names.get()) : 0;
   for (int i = 0; i < std::min(count, kMostHosts); ++i) {
     const Bio bio(BIO_new(BIO_s_mem()));
     if (!bio || GENERAL_NAME_print(bio.get(), sk_GENERAL_NAME_value(names.get(), i)) != 1) continue;
     std::string host = text_of(bio);
-    host.erase(std::remove_if(host.begin(), host.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }),
+    host.erase(std::remove_if(host.begin(), host.end(),
+                              [](unsigned char c) { return c < 0x20 || c >= 0x7f; }),
                host.end());
     hosts.push_back(std::move(host));
   }
@@ -82,7 +87,8 @@ std::string hosts_of(const X509* certificate) {
 
 std::string reason_text(int code, const X509* certificate) {
   switch (code) {
-    case X509_V_ERR_CERT_HAS_EXPIRED: return "expired on " + time_text(X509_get0_notAfter(certificate));
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return "expired on " + time_text(X509_get0_notAfter(certificate));
     case X509_V_ERR_CERT_NOT_YET_VALID:
       return fmt::format("not valid before {}: is this machine's clock right?",
                          time_text(X509_get0_notBefore(certificate)));
@@ -95,15 +101,16 @@ std::string reason_text(int code, const X509* certificate) {
   }
 }
 
-/// A chain that is trusted can still be refused by libcurl, which alone looks at the host name: so the server's own
-/// certificate is noted in any case.
+/// A chain that is trusted can still be refused by libcurl, which alone looks at the host name: so
+/// the server's own certificate is noted in any case.
 CertificateVerdict verdict_of(bool trusted, X509_STORE_CTX* context) {
   const X509* certificate = X509_STORE_CTX_get_current_cert(context);
   const int code = X509_STORE_CTX_get_error(context);
   if (certificate == nullptr) return {trusted, X509_verify_cert_error_string(code)};
-  const std::string reason =
-      trusted ? "it is made for other hosts: " + hosts_of(certificate) : reason_text(code, certificate);
-  return {trusted, fmt::format("{} (subject {}; issuer {})", reason, name_text(X509_get_subject_name(certificate)),
+  const std::string reason = trusted ? "it is made for other hosts: " + hosts_of(certificate)
+                                     : reason_text(code, certificate);
+  return {trusted, fmt::format("{} (subject {}; issuer {})", reason,
+                               name_text(X509_get_subject_name(certificate)),
                                name_text(X509_get_issuer_name(certificate)))};
 }
 
@@ -114,7 +121,8 @@ struct TlsTrust::State {
   std::vector<Certificate> authorities;  // of it, once there is a connection
   std::map<TransferId, CertificateVerdict> verdicts;
 
-  /// Where a context keeps whom to tell, and under which id: a connection outlives its first transfer.
+  /// Where a context keeps whom to tell, and under which id: a connection outlives its first
+  /// transfer.
   static int owner_index() {
     static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
     return index;
@@ -126,11 +134,14 @@ struct TlsTrust::State {
 
   /// Passes on what OpenSSL found; nothing may be thrown through it.
   static int on_verify(int good, X509_STORE_CTX* context) noexcept {
-    const auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    const auto* ssl = static_cast<SSL*>(
+        X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
     const SSL_CTX* owner = ssl == nullptr ? nullptr : SSL_get_SSL_CTX(ssl);
-    if (owner == nullptr || (good == 1 && X509_STORE_CTX_get_error_depth(context) != 0)) return good;
+    if (owner == nullptr || (good == 1 && X509_STORE_CTX_get_error_depth(context) != 0))
+      return good;
     auto* self = static_cast<State*>(SSL_CTX_get_ex_data(owner, owner_index()));
-    const auto id = static_cast<TransferId>(reinterpret_cast<std::uintptr_t>(SSL_CTX_get_ex_data(owner, id_index())));
+    const auto id = static_cast<TransferId>(
+        reinterpret_cast<std::uintptr_t>(SSL_CTX_get_ex_data(owner, id_index())));
     try {
       self->verdicts.insert_or_assign(id, verdict_of(good == 1, context));
     } catch (const std::exception&) {
@@ -146,7 +157,9 @@ Result<int> count_certificates(std::string_view pem) {
   return static_cast<int>(found->size());
 }
 
-TlsTrust::TlsTrust(std::string pem) : state_(std::make_unique<State>()) { state_->pem = std::move(pem); }
+TlsTrust::TlsTrust(std::string pem) : state_(std::make_unique<State>()) {
+  state_->pem = std::move(pem);
+}
 
 TlsTrust::~TlsTrust() = default;
 
@@ -160,11 +173,13 @@ bool TlsTrust::prepare(void* ssl_context, TransferId id) noexcept try {
   auto* context = static_cast<SSL_CTX*>(ssl_context);
   X509_STORE* store = SSL_CTX_get_cert_store(context);
   for (const Certificate& authority : state_->authorities)
-    if (X509_STORE_add_cert(store, authority.get()) != 1) return false;  // one that is there already is no error
+    if (X509_STORE_add_cert(store, authority.get()) != 1)
+      return false;  // one that is there already is no error
   SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), &State::on_verify);
   return SSL_CTX_set_ex_data(context, State::owner_index(), state_.get()) == 1 &&
          SSL_CTX_set_ex_data(context, State::id_index(),
-                             reinterpret_cast<void*>(static_cast<std::uintptr_t>(id))) == 1;  // NOLINT
+                             reinterpret_cast<void*>(static_cast<std::uintptr_t>(id))) ==
+             1;  // NOLINT
 } catch (const std::bad_alloc&) {
   return false;
 }

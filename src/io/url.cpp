@@ -43,9 +43,10 @@ std::string origin_of(const std::string& text) {
 std::optional<Url> parse_url(std::string_view text) {
   const std::string copy(text);
   const std::string origin = origin_of(copy);
-  // libcurl reads up to a NUL, and we would go on behind it. A host that is written oddly (%2534, %34) may make an
-  // origin that is read as another one.
-  if (origin.empty() || text.find('\0') != std::string_view::npos || origin_of(origin) != origin) return std::nullopt;
+  // libcurl reads up to a NUL, and we would go on behind it. A host that is written oddly (%2534,
+  // %34) may make an origin that is read as another one.
+  if (origin.empty() || text.find('\0') != std::string_view::npos || origin_of(origin) != origin)
+    return std::nullopt;
   return Url{copy, origin, origin.starts_with("https:")};
 }
 
@@ -54,7 +55,8 @@ std::optional<Url> resolve_url(const Url& base, std::string_view reference) {
   if (reference.starts_with('/') && !reference.starts_with("//"))
     return parse_url(base.origin + std::string(reference));
   const std::size_t colon = reference.find("://");
-  if (colon != std::string_view::npos && reference.find_first_of("/?#") > colon) return parse_url(reference);
+  if (colon != std::string_view::npos && reference.find_first_of("/?#") > colon)
+    return parse_url(reference);
   const UrlHandle url(curl_url());
   const std::string copy(reference);
   if (!url || curl_url_set(url.get(), CURLUPART_URL, base.text.c_str(), 0) != CURLUE_OK ||
@@ -68,7 +70,8 @@ std::optional<std::string> take_user(Url& url) {
   const std::size_t at = url.text.rfind('@', url.text.find_first_of("/?#", begin));
   if (at == std::string::npos || at < begin || url.text.find(':', begin) < at) return std::nullopt;
   const UrlHandle parsed(curl_url());
-  if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.text.c_str(), 0) != CURLUE_OK) return std::nullopt;
+  if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.text.c_str(), 0) != CURLUE_OK)
+    return std::nullopt;
   std::string user = url_part(parsed.get(), CURLUPART_USER, CURLU_URLDECODE);
   url.text.erase(begin, at + 1 - begin);
   return user;
@@ -77,7 +80,8 @@ std::optional<std::string> take_user(Url& url) {
 std::string percent_encode(std::string_view text) {
   std::string encoded;
   for (const char c : text) {
-    const bool plain = (std::isalnum(static_cast<unsigned char>(c)) != 0 && static_cast<unsigned char>(c) < 0x80) ||
+    const bool plain = (std::isalnum(static_cast<unsigned char>(c)) != 0 &&
+                        static_cast<unsigned char>(c) < 0x80) ||
                        c == '_' || c == '.' || c == '-' || c == '~';
     if (plain)
       encoded += c;
@@ -93,8 +97,10 @@ std::optional<std::string> next_link(std::string_view header) {
     const std::size_t close = header.find('>', open == std::string_view::npos ? 0 : open);
     if (open == std::string_view::npos || close == std::string_view::npos) return std::nullopt;
     const std::size_t following = header.find(',', close);
-    const std::string parameters = lower(std::string(header.substr(close + 1, following - close - 1)));
-    if (parameters.find("rel=\"next\"") != std::string::npos || parameters.find("rel=next") != std::string::npos)
+    const std::string parameters =
+        lower(std::string(header.substr(close + 1, following - close - 1)));
+    if (parameters.find("rel=\"next\"") != std::string::npos ||
+        parameters.find("rel=next") != std::string::npos)
       return std::string(header.substr(open + 1, close - open - 1));
     if (following == std::string_view::npos) return std::nullopt;
     header.remove_prefix(following);

@@ -11,15 +11,15 @@
 #include <spdlog/sinks/base_sink.h>
 #include <nlohmann/json.hpp>
 
-#include "model_prep/io/posix.h"
 #include "model_prep/base/text.h"
+#include "model_prep/io/posix.h"
 
 namespace model_prep {
 namespace {
 
 constexpr TerminalSize kUsualSize = {80, 24};
-// Deletes all lines from here. Not by `erase below`, which tmux takes at the top of its screen for «clear the screen»,
-// and keeps in its history what was there.
+// Deletes all lines from here. Not by `erase below`, which tmux takes at the top of its screen for
+// «clear the screen», and keeps in its history what was there.
 constexpr std::string_view kDelete = "\r\x1b[999M";
 constexpr std::string_view kEraseRest = "\x1b[K";  // of a line
 constexpr std::string_view kNoWrap = "\x1b[?7l";
@@ -36,8 +36,8 @@ bool is_utf8_locale() {
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"})
     if (locale.empty()) locale = variable(name);
   for (char& c : locale) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return locale.ends_with(".utf-8") || locale.ends_with(".utf8") || locale.find(".utf-8@") != std::string::npos ||
-         locale.find(".utf8@") != std::string::npos;
+  return locale.ends_with(".utf-8") || locale.ends_with(".utf8") ||
+         locale.find(".utf-8@") != std::string::npos || locale.find(".utf8@") != std::string::npos;
 }
 
 void write_stderr(std::string_view text) {
@@ -74,13 +74,15 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    const std::string time =
-        fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(message.time)));
-    // A server's words may be in it: they shall not steer the terminal or a CI runner, nor forge a line.
+    const std::string time = fmt::format(
+        "{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(message.time)));
+    // A server's words may be in it: they shall not steer the terminal or a CI runner, nor forge a
+    // line.
     const std::string text = sanitize_for_log({message.payload.data(), message.payload.size()});
     if (format_ == LogFormat::text)
       return console_.line(fmt::format("{} {:<5} {}", time, level_name(message.level), text));
-    const nlohmann::ordered_json object = {{"time", time}, {"level", level_name(message.level)}, {"message", text}};
+    const nlohmann::ordered_json object = {
+        {"time", time}, {"level", level_name(message.level)}, {"message", text}};
     console_.line(object.dump());
   }
   void flush_() override {}
@@ -93,14 +95,17 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
 }  // namespace
 
 Console::Console()
-    : terminal_(isatty(STDERR_FILENO) == 1 && !variable("TERM").empty() && variable("TERM") != "dumb"),
+    : terminal_(isatty(STDERR_FILENO) == 1 && !variable("TERM").empty() &&
+                variable("TERM") != "dumb"),
       utf8_(is_utf8_locale()),
       colour_(variable("NO_COLOR").empty()) {}
 
 Screen Console::screen() const {
   const TerminalSize size = terminal_size(STDERR_FILENO).value_or(kUsualSize);
-  return {
-      .columns = size.columns, .rows = size.rows > 0 ? size.rows : kUsualSize.rows, .utf8 = utf8_, .colour = colour_};
+  return {.columns = size.columns,
+          .rows = size.rows > 0 ? size.rows : kUsualSize.rows,
+          .utf8 = utf8_,
+          .colour = colour_};
 }
 
 void Console::line(std::string_view text) {
@@ -114,11 +119,13 @@ void Console::live(const std::vector<std::string>& lines) {
   const int columns = screen().columns;
   std::string drawn;
   if (!lines.empty()) {
-    drawn = fmt::format("{}\r{}{}\x1b[J", kNoWrap, fmt::join(lines, std::string(kEraseRest) + "\n"), kEraseRest);
+    drawn = fmt::format("{}\r{}{}\x1b[J", kNoWrap, fmt::join(lines, std::string(kEraseRest) + "\n"),
+                        kEraseRest);
     if (lines.size() > 1) drawn += fmt::format("\x1b[{}A", lines.size() - 1);
     drawn.append("\r").append(kWrap);
   }
-  // Lines are drawn over the old ones, which does not flicker; but what the terminal has broken is erased first.
+  // Lines are drawn over the old ones, which does not flicker; but what the terminal has broken is
+  // erased first.
   const bool erase = drawn.empty() || columns != drawn_columns_;
   drawn_columns_ = columns;
   if (!erase && drawn == live_) return;

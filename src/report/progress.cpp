@@ -26,7 +26,9 @@ class Metered : public Observer {
     meter_.begin(std::move(work), now);
     due_ = now + every_;
   }
-  void file_done(std::size_t file, FileEnd end, int retries) override { meter_.file_done(file, end, retries); }
+  void file_done(std::size_t file, FileEnd end, int retries) override {
+    meter_.file_done(file, end, retries);
+  }
   TimePoint due() const override { return due_; }
   void show(std::span<const ActiveFile> active_files, int retries, TimePoint now) override {
     meter_.sample(active_files, retries, now);
@@ -57,7 +59,9 @@ class Live : public Metered {
   }
 
  protected:
-  void show(const ProgressSnapshot& progress) override { console_.live(block_.lines(progress, console_.screen())); }
+  void show(const ProgressSnapshot& progress) override {
+    console_.live(block_.lines(progress, console_.screen()));
+  }
 
  private:
   Console& console_;

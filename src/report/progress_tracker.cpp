@@ -12,9 +12,11 @@ namespace model_prep {
 namespace {
 
 constexpr double kRateMemory = 5.0;  // seconds: old samples fade with this time constant
-constexpr double kLeftMemory = 3.0;  // the time left counts down, and is led to what the rate says this fast
-constexpr double kStalled = 5.0;     // seconds without a byte
-constexpr auto kHeld = std::chrono::seconds(1);  // small files come and go faster than anybody reads
+constexpr double kLeftMemory =
+    3.0;  // the time left counts down, and is led to what the rate says this fast
+constexpr double kStalled = 5.0;  // seconds without a byte
+constexpr auto kHeld =
+    std::chrono::seconds(1);  // small files come and go faster than anybody reads
 constexpr std::size_t kLongestText = 110;
 
 double in_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -22,7 +24,8 @@ double in_seconds(Duration duration) { return std::chrono::duration<double>(dura
 }  // namespace
 
 bool ProgressTracker::Rate::sample(std::int64_t done, double seconds) {
-  const std::int64_t moved = std::max<std::int64_t>(0, done - seen_);  // back to zero after wrong bytes is no speed
+  const std::int64_t moved =
+      std::max<std::int64_t>(0, done - seen_);  // back to zero after wrong bytes is no speed
   seen_ = done;
   if (weight_ <= 0 && moved == 0) return false;
   const double fade = std::exp(-seconds / kRateMemory);
@@ -62,7 +65,8 @@ void ProgressTracker::file_done(std::size_t index, FileEnd end, int retries) {
   ProgressPlan::File& file = work_.files[index];
   ++files_done_;
   if (end == FileEnd::ready) set_done(index, file.bytes);
-  const std::int64_t missing = file.bytes - file.done;  // of one that is given up: nobody waits for it any more
+  const std::int64_t missing =
+      file.bytes - file.done;  // of one that is given up: nobody waits for it any more
   file.bytes -= missing;
   bytes_ -= missing;
   for (const std::size_t at : file.models) {
@@ -91,7 +95,8 @@ void ProgressTracker::sample_time_left(bool moved, double seconds) {
   if (still_ >= kStalled || rate_.value() < 1) return left_.reset();
   const double by_rate = static_cast<double>(bytes_ - done_) / rate_.value();
   const double counted_down = left_.value_or(by_rate) - seconds;
-  const double led = counted_down + (by_rate - counted_down) * (1 - std::exp(-seconds / kLeftMemory));
+  const double led =
+      counted_down + (by_rate - counted_down) * (1 - std::exp(-seconds / kLeftMemory));
   left_ = std::max(0.1, left_ ? led : by_rate);
 }
 
@@ -124,13 +129,13 @@ void ProgressTracker::sample_activities(std::span<const ActiveFile> active_files
 
 ProgressSnapshot ProgressTracker::progress() const {
   ProgressSnapshot all{.models = {},
-               .bytes = bytes_,
-               .done = done_,
-               .rate = rate_.value(),
-               .files = static_cast<std::int64_t>(work_.files.size()),
-               .files_done = files_done_,
-               .retries = retries_,
-               .left = moved_ ? "stalled" : "waiting for the first bytes"};
+                       .bytes = bytes_,
+                       .done = done_,
+                       .rate = rate_.value(),
+                       .files = static_cast<std::int64_t>(work_.files.size()),
+                       .files_done = files_done_,
+                       .retries = retries_,
+                       .left = moved_ ? "stalled" : "waiting for the first bytes"};
   if (done_ >= bytes_)
     all.left = "verifying";
   else if (left_)
@@ -148,30 +153,35 @@ ProgressSnapshot ProgressTracker::progress() const {
 
 int percent(std::int64_t done, std::int64_t bytes) {
   if (done >= bytes) return 100;
-  return std::min(99, static_cast<int>(static_cast<double>(done) * 100 / static_cast<double>(bytes)));
+  return std::min(99,
+                  static_cast<int>(static_cast<double>(done) * 100 / static_cast<double>(bytes)));
 }
 
 std::string progress_text(const ProgressSnapshot& progress) {
-  std::string text = fmt::format("{} of {}, {}/s, {}, {} of {} files", format_part_of(progress.bytes, progress.done),
-                                 format_bytes(progress.bytes), format_bytes(static_cast<std::int64_t>(progress.rate)),
-                                 progress.left, progress.files_done, progress.files);
+  std::string text = fmt::format(
+      "{} of {}, {}/s, {}, {} of {} files", format_part_of(progress.bytes, progress.done),
+      format_bytes(progress.bytes), format_bytes(static_cast<std::int64_t>(progress.rate)),
+      progress.left, progress.files_done, progress.files);
   if (progress.retries > 0) text += ", " + format_retries(progress.retries);
   if (progress.models.size() < 2) return text;
   std::vector<const ModelProgress*> busy;
   for (const ModelProgress& model : progress.models)
     if (!model.over && model.activity != Activity::waiting) busy.push_back(&model);
   for (std::size_t i = 0; i < busy.size(); ++i) {
-    const std::string one = fmt::format("{}{} {} %", i == 0 ? "; " : ", ", elide_middle(busy[i]->name, 30),
-                                        percent(busy[i]->done, busy[i]->bytes));
+    const std::string one =
+        fmt::format("{}{} {} %", i == 0 ? "; " : ", ", elide_middle(busy[i]->name, 30),
+                    percent(busy[i]->done, busy[i]->bytes));
     if (display_width(text) + display_width(one) > kLongestText)
-      return text + fmt::format("{}{} {}", i == 0 ? "; " : ", ", busy.size() - i, i == 0 ? "models" : "more");
+      return text + fmt::format("{}{} {}", i == 0 ? "; " : ", ", busy.size() - i,
+                                i == 0 ? "models" : "more");
     text += one;
   }
   return text;
 }
 
 std::string time_left(double seconds) {
-  const auto whole = static_cast<std::int64_t>(std::ceil(std::min(seconds, 1e9)));  // never «0 s» while bytes are left
+  const auto whole = static_cast<std::int64_t>(
+      std::ceil(std::min(seconds, 1e9)));  // never «0 s» while bytes are left
   if (whole < 60) return fmt::format("{} s", whole);
   if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
   return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);

@@ -17,7 +17,9 @@ Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json
 
 Json error_json(const std::optional<Error>& error) {
   if (!error) return nullptr;
-  return {{"kind", name(error->kind)}, {"message", error->message}, {"hint", text_or_null(error->hint)}};
+  return {{"kind", name(error->kind)},
+          {"message", error->message},
+          {"hint", text_or_null(error->hint)}};
 }
 
 Json file_json(const FileReport& file) {
@@ -85,7 +87,8 @@ Json model_json(const ModelReport& model, bool of_verify) {
 Json cleaned_json(const PrunedRepository& repository) {
   Json revisions = Json::array();
   for (const PrunedRepository::Revision& revision : repository.revisions)
-    revisions.push_back({{"commit", revision.commit}, {"refs", revision.refs}, {"bytes", revision.bytes}});
+    revisions.push_back(
+        {{"commit", revision.commit}, {"refs", revision.refs}, {"bytes", revision.bytes}});
   return {{"repo", repository.repo},
           {"revisions", std::move(revisions)},
           {"blobs", repository.blobs},
@@ -109,8 +112,10 @@ Json totals_json(const RunReport& report) {
 
 std::string text_of(const Json& json) {
   std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  // The same JSON, but on stdout no command to a CI runner, which looks for `##[…]` anywhere in a line.
-  for (std::size_t at = 0; (at = text.find("##", at)) != std::string::npos;) text.replace(++at, 1, "\\u0023");
+  // The same JSON, but on stdout no command to a CI runner, which looks for `##[…]` anywhere in a
+  // line.
+  for (std::size_t at = 0; (at = text.find("##", at)) != std::string::npos;)
+    text.replace(++at, 1, "\\u0023");
   return text;
 }
 
@@ -151,7 +156,8 @@ std::string list_text(const std::vector<ListedModel>& models, const std::string&
                 {"state", name(model.state)},
                 {"where", text_or_null(model.where)}};
   };
-  return text_of({{"schema_version", 1}, {"cache_dir", cache_dir}, {"models", list_json(models, make)}});
+  return text_of(
+      {{"schema_version", 1}, {"cache_dir", cache_dir}, {"models", list_json(models, make)}});
 }
 
 Totals totals_of(const RunReport& report) {
@@ -171,9 +177,12 @@ bool RunReport::success() const {
   if (error) return false;
   // Models that are complete are not less so if something beside them could not be removed.
   if (models.empty())
-    return cleanup && std::none_of(cleanup->begin(), cleanup->end(),
-                                   [](const PrunedRepository& repository) { return repository.error.has_value(); });
-  return std::all_of(models.begin(), models.end(), [](const ModelReport& model) { return model.success(); });
+    return cleanup &&
+           std::none_of(cleanup->begin(), cleanup->end(), [](const PrunedRepository& repository) {
+             return repository.error.has_value();
+           });
+  return std::all_of(models.begin(), models.end(),
+                     [](const ModelReport& model) { return model.success(); });
 }
 
 int exit_code(const RunReport& report) {
@@ -183,7 +192,8 @@ int exit_code(const RunReport& report) {
 
 std::string serialize_summary(const RunReport& report) {
   Json models = Json::object();
-  for (const ModelReport& model : report.models) models[model.key] = model_json(model, report.services.has_value());
+  for (const ModelReport& model : report.models)
+    models[model.key] = model_json(model, report.services.has_value());
   Json json = {
       {"schema_version", 1},
       {"tool", report.tool},

@@ -28,8 +28,8 @@ std::vector<ReportedError> errors_of(const RunReport& report) {
   return errors;
 }
 
-/// Literal text in Markdown. Every mark that begins something in GitHub's dialect is escaped, the dot and the colon for
-/// its links out of bare addresses.
+/// Literal text in Markdown. Every mark that begins something in GitHub's dialect is escaped, the
+/// dot and the colon for its links out of bare addresses.
 std::string markdown(std::string_view text) {
   constexpr std::string_view kMarks = "\\`*_~[]<>&|#!$@:.{}";
   std::string result;
@@ -40,7 +40,9 @@ std::string markdown(std::string_view text) {
   return result;
 }
 
-std::string size_cell(std::int64_t bytes) { return bytes > 0 ? markdown(format_bytes(bytes)) : "-"; }
+std::string size_cell(std::int64_t bytes) {
+  return bytes > 0 ? markdown(format_bytes(bytes)) : "-";
+}
 
 std::string chosen_by(const ModelReport& model) {
   return model.include.empty() && model.exclude.empty() ? model.variant : "patterns";
@@ -51,8 +53,9 @@ std::string row(const ModelReport& model) {
   if (variant == model.variant && model.variant != model.variant_requested)
     variant += ", no " + model.variant_requested;
   const std::string commit = model.commit.empty() ? "-" : model.commit.substr(0, 12);
-  return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(model.key), markdown(model.repo), commit,
-                     markdown(variant), size_cell(model.bytes), name(model.status), size_cell(model.bytes_downloaded));
+  return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(model.key),
+                     markdown(model.repo), commit, markdown(variant), size_cell(model.bytes),
+                     name(model.status), size_cell(model.bytes_downloaded));
 }
 
 /// GitHub's escapes for what a command says; a property's value must not end there either.
@@ -64,11 +67,13 @@ std::string command_data(std::string_view text) {
 
 std::string command_property(std::string_view text) {
   std::string result;
-  for (const char c : command_data(text)) result += c == ':' ? "%3A" : c == ',' ? "%2C" : std::string(1, c);
+  for (const char c : command_data(text))
+    result += c == ':' ? "%3A" : c == ',' ? "%2C" : std::string(1, c);
   return result;
 }
 
-/// The models that are ready, or that are not, each as `words` says; the rest of a long list is counted.
+/// The models that are ready, or that are not, each as `words` says; the rest of a long list is
+/// counted.
 template <class Words>
 std::string listed(const RunReport& report, bool ready, Words words) {
   std::vector<std::string> names;
@@ -92,21 +97,25 @@ std::string cleanup_words(const std::vector<PrunedRepository>& repositories) {
     revisions += repository.revisions.size();
     bytes += repository.bytes;
   }
-  return fmt::format("{} old revision{} and {} removed", revisions, revisions == 1 ? "" : "s", format_bytes(bytes));
+  return fmt::format("{} old revision{} and {} removed", revisions, revisions == 1 ? "" : "s",
+                     format_bytes(bytes));
 }
 
 }  // namespace
 
 std::string result_line(const RunReport& report) {
   const Totals totals = totals_of(report);
-  const std::string fetched = totals.downloaded > 0 ? format_bytes(totals.downloaded) + " fetched" : "nothing fetched";
-  const std::string hashed = report.bytes_hashed ? format_bytes(*report.bytes_hashed) + " hashed, " : "";
+  const std::string fetched =
+      totals.downloaded > 0 ? format_bytes(totals.downloaded) + " fetched" : "nothing fetched";
+  const std::string hashed =
+      report.bytes_hashed ? format_bytes(*report.bytes_hashed) + " hashed, " : "";
   const char* good = report.dry_run ? "planned" : report.bytes_hashed ? "verified" : "ready";
   const std::string removed = report.cleanup ? ", " + cleanup_words(*report.cleanup) : "";
   if (report.cleanup && report.models.empty()) return cleanup_words(*report.cleanup);
   const std::string retries = report.retries > 0 ? ", " + format_retries(report.retries) : "";
-  return fmt::format("{} of {} models {}, {}{}{}, {} requests{}, {:.1f} s", totals.models - totals.failed,
-                     totals.models, good, hashed, fetched, removed, report.requests, retries, report.duration_s);
+  return fmt::format("{} of {} models {}, {}{}{}, {} requests{}, {:.1f} s",
+                     totals.models - totals.failed, totals.models, good, hashed, fetched, removed,
+                     report.requests, retries, report.duration_s);
 }
 
 std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext& around) {
@@ -116,8 +125,10 @@ std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext
   const auto say = [&](std::string text) { lines.push_back({false, std::move(text)}); };
   if (report.command == "download" && !report.dry_run && !report.signal) {
     const auto name_of = [](const ModelReport& model) {
-      const std::string ref = model.ref.empty() || model.ref == "main" ? "" : ", revision " + model.ref;
-      return fmt::format("{} ({}, {}{})", model.key, chosen_by(model), model.commit.substr(0, 12), ref);
+      const std::string ref =
+          model.ref.empty() || model.ref == "main" ? "" : ", revision " + model.ref;
+      return fmt::format("{} ({}, {}{})", model.key, chosen_by(model), model.commit.substr(0, 12),
+                         ref);
     };
     const auto fault_of = [](const ModelReport& model) {
       return fmt::format("{} ({})", model.key, model.error ? name(model.error->kind) : "failed");
@@ -127,8 +138,10 @@ std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext
     if (const auto failed = listed(report, false, fault_of); !failed.empty())
       lines.push_back({true, "not ready: " + failed});
     if (report.success()) {
-      const std::string free = around.free ? fmt::format("; {} free", format_bytes(*around.free)) : "";
-      say(fmt::format("cache: {}, {} in {} files{}", report.cache_dir, format_bytes(totals.bytes), totals.files, free));
+      const std::string free =
+          around.free ? fmt::format("; {} free", format_bytes(*around.free)) : "";
+      say(fmt::format("cache: {}, {} in {} files{}", report.cache_dir, format_bytes(totals.bytes),
+                      totals.files, free));
       say("services need: " + services_environment(report.cache_dir));
     }
     if (!around.summary.empty()) say("summary: " + around.summary);
@@ -143,7 +156,8 @@ std::string services_environment(const std::string& cache_dir) {
   std::string folder = of_home ? cache_dir.substr(0, cache_dir.size() - kHub.size()) : cache_dir;
   const auto plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("/._-+:@%,").find(c) != std::string_view::npos || static_cast<unsigned char>(c) >= 0x80;
+           std::string_view("/._-+:@%,").find(c) != std::string_view::npos ||
+           static_cast<unsigned char>(c) >= 0x80;
   };
   if (!std::all_of(folder.begin(), folder.end(), plain)) {
     std::string quoted;
@@ -154,7 +168,8 @@ std::string services_environment(const std::string& cache_dir) {
 }
 
 std::string step_summary(const RunReport& report) {
-  std::string text = fmt::format("\n### model-prep {}\n\n", report.success() ? "succeeded" : "failed");
+  std::string text =
+      fmt::format("\n### model-prep {}\n\n", report.success() ? "succeeded" : "failed");
   if (!report.models.empty()) {
     text += "| model | repository | commit | variant | size | status | fetched |\n";
     text += "|---|---|---|---|---:|---|---:|\n";

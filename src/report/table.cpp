@@ -39,7 +39,8 @@ std::string table_text(const Table& raw, std::optional<int> columns) {
   std::vector<std::size_t> widths;
   for (const std::string& cell : table.head) widths.push_back(display_width(cell));
   for (const auto& row : table.rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
+    for (std::size_t i = 0; i < row.size(); ++i)
+      widths[i] = std::max(widths[i], display_width(row[i]));
   if (columns) fit(widths, table, static_cast<std::size_t>(std::max(1, *columns)));
   std::string text;
   const auto add = [&](const std::vector<std::string>& row) {

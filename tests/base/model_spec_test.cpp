@@ -52,21 +52,24 @@ const std::vector<std::string>& bad_paths() {
 }
 
 bool is_presentable(const std::string& message) {
-  return message.size() < 400 && message.find('\n') == std::string::npos && message.find('\x1b') == std::string::npos &&
-         message.find('\0') == std::string::npos && message.back() != '.';
+  return message.size() < 400 && message.find('\n') == std::string::npos &&
+         message.find('\x1b') == std::string::npos && message.find('\0') == std::string::npos &&
+         message.back() != '.';
 }
 
 }  // namespace
 
 TEST_CASE("repository names are taken as they are spelled") {
-  const std::string text = GENERATE(as<std::string>{}, "gpt2", "org/name", "BAAI/bge-reranker-base", "a/b.c_d-e",
-                                    "sentence-transformers/all-MiniLM-L6-v2", "_a/_b", "1/2", "org/name.gitx");
+  const std::string text =
+      GENERATE(as<std::string>{}, "gpt2", "org/name", "BAAI/bge-reranker-base", "a/b.c_d-e",
+               "sentence-transformers/all-MiniLM-L6-v2", "_a/_b", "1/2", "org/name.gitx");
   const auto repo = RepoId::parse(text);
   REQUIRE(repo);
   CHECK(repo->text() == text);
 }
 
-TEST_CASE("a dataset and a space are spelled as in the address of their page, with and without an organisation") {
+TEST_CASE(
+    "a dataset and a space are spelled as in the address of their page, with and without an organisation") {
   const RepoId dataset = *RepoId::parse("datasets/org/name");
   CHECK(dataset.kind() == RepoKind::dataset);
   CHECK(dataset.name() == "org/name");
@@ -83,8 +86,8 @@ TEST_CASE("a dataset and a space are spelled as in the address of their page, wi
 }
 
 TEST_CASE("a word that only looks like a kind is an organisation or a name") {
-  const std::string text =
-      GENERATE(as<std::string>{}, "datasets", "spaces", "org/datasets", "Datasets/a", "dataset/a", "models/a");
+  const std::string text = GENERATE(as<std::string>{}, "datasets", "spaces", "org/datasets",
+                                    "Datasets/a", "dataset/a", "models/a");
   const auto repo = RepoId::parse(text);
   REQUIRE(repo);
   CHECK(repo->kind() == RepoKind::model);
@@ -98,10 +101,11 @@ TEST_CASE("a repository name of 96 characters is the longest") {
 
 TEST_CASE("what is no repository name is refused as usage, with a hint") {
   const std::string text =
-      GENERATE(as<std::string>{}, "", "/", "a/", "/a", "a/b/c", "..", ".", "a/..", "../a", "a..b", "a/b..c", "a--b",
-               "org/a--b", "-a", "a-", ".a", "a.", "a/-b", "a/b.", "a/b.git", "b.git", "a b", "a/b c", "a\\b", "a/b\n",
-               "a:b", "a@b", "a/b?c", "a/b#c", "a/b%2e", "a/\xc3\xa9", "models--a--b", "https://huggingface.co/a/b",
-               "datasets/", "datasets//a", "datasets/a/b/c", "models/a/b", "kernels/a/b", "spaces/a/..");
+      GENERATE(as<std::string>{}, "", "/", "a/", "/a", "a/b/c", "..", ".", "a/..", "../a", "a..b",
+               "a/b..c", "a--b", "org/a--b", "-a", "a-", ".a", "a.", "a/-b", "a/b.", "a/b.git",
+               "b.git", "a b", "a/b c", "a\\b", "a/b\n", "a:b", "a@b", "a/b?c", "a/b#c", "a/b%2e",
+               "a/\xc3\xa9", "models--a--b", "https://huggingface.co/a/b", "datasets/",
+               "datasets//a", "datasets/a/b/c", "models/a/b", "kernels/a/b", "spaces/a/..");
   CAPTURE(text);
   const auto repo = RepoId::parse(text);
   REQUIRE_FALSE(repo);
@@ -118,8 +122,9 @@ TEST_CASE("a repository name with a NUL is refused") {
 TEST_CASE("a commit is 40 lower-case hex digits and nothing else") {
   CHECK(CommitId::parse(kCommit)->hex() == kCommit);
   const std::string bad = GENERATE_COPY(
-      std::string(), std::string("main"), kCommit.substr(1), kCommit + "0", kCommit + "\n", std::string(40, 'F'),
-      std::string(40, 'g'), std::string(64, 'a'), std::string("../") + kCommit.substr(3), std::string(40, '\0'));
+      std::string(), std::string("main"), kCommit.substr(1), kCommit + "0", kCommit + "\n",
+      std::string(40, 'F'), std::string(40, 'g'), std::string(64, 'a'),
+      std::string("../") + kCommit.substr(3), std::string(40, '\0'));
   CAPTURE(bad);
   const auto commit = CommitId::parse(bad);
   REQUIRE_FALSE(commit);
@@ -128,8 +133,9 @@ TEST_CASE("a commit is 40 lower-case hex digits and nothing else") {
 }
 
 TEST_CASE("a revision is a branch, a tag, a pull request or a commit") {
-  const std::string text = GENERATE_COPY(std::string("main"), std::string("v1.0+b"), std::string("refs/pr/1"),
-                                         std::string("feature/x"), std::string("..."), std::string("a..b"), kCommit);
+  const std::string text =
+      GENERATE_COPY(std::string("main"), std::string("v1.0+b"), std::string("refs/pr/1"),
+                    std::string("feature/x"), std::string("..."), std::string("a..b"), kCommit);
   const auto revision = Revision::parse(text);
   REQUIRE(revision);
   CHECK(revision->text() == text);
@@ -152,9 +158,9 @@ TEST_CASE("a revision that could lead out of refs is refused as usage, with a hi
 }
 
 TEST_CASE("a file's path may have folders, blanks, dots and any script") {
-  const std::string text =
-      GENERATE(as<std::string>{}, "config.json", "1_Pooling/config.json", ".gitattributes",
-               "sub dir/we#ird%20 \xc3\xa9.txt", "a/.hidden/b", "...", "a..b/c..", "-", "~", "a:b", "*", "con");
+  const std::string text = GENERATE(as<std::string>{}, "config.json", "1_Pooling/config.json",
+                                    ".gitattributes", "sub dir/we#ird%20 \xc3\xa9.txt",
+                                    "a/.hidden/b", "...", "a..b/c..", "-", "~", "a:b", "*", "con");
   const auto path = RepoPath::parse(text);
   REQUIRE(path);
   CHECK(path->text() == text);

@@ -9,7 +9,8 @@ TEST_CASE("a header's number is digits that fit, and nothing else") {
   CHECK(header_number("0") == 0);
   CHECK(header_number("548105171") == 548105171);
   CHECK(header_number("999999999999999999") == 999999999999999999);
-  for (const char* text : {"", "-1", "+1", " 1", "1 ", "1.0", "0x1", "1000000000000000000", "99999999999999999999"})
+  for (const char* text :
+       {"", "-1", "+1", " 1", "1 ", "1.0", "0x1", "1000000000000000000", "99999999999999999999"})
     CHECK_FALSE(header_number(text));
 }
 
@@ -29,7 +30,8 @@ TEST_CASE("a displayed address has neither query nor user info nor fragment") {
       {"https://mirror.example#secret", "https://mirror.example", "https://mirror.example"},
       {"https://mirror.example/a#secret", "https://mirror.example", "https://mirror.example/a"},
       {"https://mirror.example/a@b?c@d", "https://mirror.example", "https://mirror.example/a@b"},
-      {"https://mirror.example/a?to=http://user:secret@x/", "https://mirror.example", "https://mirror.example/a"},
+      {"https://mirror.example/a?to=http://user:secret@x/", "https://mirror.example",
+       "https://mirror.example/a"},
       {"no address:secret", "", ""},
   }));
   CAPTURE(row.text);

@@ -6,7 +6,8 @@
 namespace model_prep {
 
 TEST_CASE("text of others is shown as it is if it is harmless") {
-  const std::string text = GENERATE("", "plain words", "Zahlen/\xc3\xa9t\xc3\xa9 \xe4\xb8\xad\xf0\x9f\x98\x80.txt");
+  const std::string text =
+      GENERATE("", "plain words", "Zahlen/\xc3\xa9t\xc3\xa9 \xe4\xb8\xad\xf0\x9f\x98\x80.txt");
   CHECK(is_utf8(text));
   CHECK(sanitize(text) == text);
   CHECK(truncated(text) == text);
@@ -15,8 +16,9 @@ TEST_CASE("text of others is shown as it is if it is harmless") {
 TEST_CASE("text of others can neither steer a terminal, nor end a line, nor turn its direction") {
   CHECK(sanitize("a\nb\r\x1b[2Jc\x7f") == "a?b??[2Jc?");
   CHECK(sanitize(std::string("a\0b", 3)) == "a?b");
-  CHECK(sanitize("\xc2\x9b\x32J") == "?2J");                        // CSI as one character
-  CHECK(sanitize("a\xe2\x80\xa8z\xe2\x80\xae.exe") == "a?z?.exe");  // line separator, right-to-left override
+  CHECK(sanitize("\xc2\x9b\x32J") == "?2J");  // CSI as one character
+  CHECK(sanitize("a\xe2\x80\xa8z\xe2\x80\xae.exe") ==
+        "a?z?.exe");  // line separator, right-to-left override
 }
 
 TEST_CASE("text of others gives no command to a CI runner, which looks for it anywhere in a line") {
@@ -26,8 +28,8 @@ TEST_CASE("text of others gives no command to a CI runner, which looks for it an
 }
 
 TEST_CASE("bytes that are not UTF-8 are shown as such") {
-  const std::string bytes =
-      GENERATE("\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xe0\x80\xaf");
+  const std::string bytes = GENERATE("\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                     "\x80", "\xe0\x80\xaf");
   CAPTURE(bytes.size());
   CHECK_FALSE(is_utf8("a" + bytes + "b"));
   CHECK(sanitize("a" + bytes + "b") == "a" + std::string(bytes.size(), '?') + "b");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where files go under every combination of variables, and the older places that lead to them (product.md section 3).
-#include "test_host.h"
+// Where files go under every combination of variables, and the older places that lead to them
+// (product.md section 3).
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -10,7 +11,8 @@ namespace fs = std::filesystem;
 
 const std::string kFolder = "models--org--small";
 
-/// The one real folder behind what lies at `place`, relative to the machine's folder; empty if there is none.
+/// The one real folder behind what lies at `place`, relative to the machine's folder; empty if
+/// there is none.
 std::string real_folder(const TestHost& machine, const fs::path& place) {
   std::error_code error;
   const fs::path real = fs::canonical(place / kFolder, error);
@@ -36,11 +38,19 @@ ProgramEnvironment absolute(const TestHost& machine, ProgramEnvironment variable
 TEST_CASE("the cache lies where the variables say, and the older places lead there") {
   const Place place = GENERATE(
       Place{"HF_HOME", {{"HF_HOME", "m"}}, {}, "m/hub", {"m"}},
-      Place{
-          "HF_HOME and TRANSFORMERS_CACHE alike", {{"HF_HOME", "m"}, {"TRANSFORMERS_CACHE", "m"}}, {}, "m/hub", {"m"}},
-      Place{"TRANSFORMERS_CACHE elsewhere", {{"HF_HOME", "m"}, {"TRANSFORMERS_CACHE", "t"}}, {}, "m/hub", {"m", "t"}},
+      Place{"HF_HOME and TRANSFORMERS_CACHE alike",
+            {{"HF_HOME", "m"}, {"TRANSFORMERS_CACHE", "m"}},
+            {},
+            "m/hub",
+            {"m"}},
+      Place{"TRANSFORMERS_CACHE elsewhere",
+            {{"HF_HOME", "m"}, {"TRANSFORMERS_CACHE", "t"}},
+            {},
+            "m/hub",
+            {"m", "t"}},
       Place{"HF_HUB_CACHE", {{"HF_HOME", "m"}, {"HF_HUB_CACHE", "c"}}, {}, "c", {"m", "m/hub"}},
-      Place{"HUGGINGFACE_HUB_CACHE", {{"HF_HOME", ""}, {"HUGGINGFACE_HUB_CACHE", "c"}}, {}, "c", {}},
+      Place{
+          "HUGGINGFACE_HUB_CACHE", {{"HF_HOME", ""}, {"HUGGINGFACE_HUB_CACHE", "c"}}, {}, "c", {}},
       Place{"the newer of two",
             {{"HF_HUB_CACHE", "c"}, {"HUGGINGFACE_HUB_CACHE", "d"}, {"HF_HOME", "m"}},
             {},
@@ -48,7 +58,11 @@ TEST_CASE("the cache lies where the variables say, and the older places lead the
             {"m"}},
       Place{"--cache-dir", {{"HF_HOME", "m"}, {"HF_HUB_CACHE", "c"}}, {"x"}, "x", {"m", "m/hub"}},
       Place{"a flat cache in HF_HOME", {{"HF_HOME", "m"}}, {"m"}, "m", {"m/hub"}},
-      Place{"XDG_CACHE_HOME", {{"HF_HOME", ""}, {"XDG_CACHE_HOME", "x"}}, {}, "x/huggingface/hub", {}},
+      Place{"XDG_CACHE_HOME",
+            {{"HF_HOME", ""}, {"XDG_CACHE_HOME", "x"}},
+            {},
+            "x/huggingface/hub",
+            {}},
       Place{"HOME", {{"HF_HOME", ""}, {"HOME", "h"}}, {}, "h/.cache/huggingface/hub", {}});
   INFO(place.name);
   FakeHub hub;

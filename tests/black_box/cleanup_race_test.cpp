@@ -7,9 +7,9 @@
 #include <random>
 #include <thread>
 
-#include "test_host.h"
 #include "parallel.h"
 #include "support/catch.h"
+#include "test_host.h"
 #include "tree_check.h"
 
 namespace model_prep::testing {
@@ -27,9 +27,10 @@ HubRepo two_commits(int files) {
   repo.refs = {{"main", kNew}, {"v1", kOld}};
   for (const std::string& commit : {kOld, kNew})
     for (int i = 0; i < files; ++i) {
-      const std::uint64_t seed = static_cast<std::uint64_t>(i) + (i % 2 == 0 || commit == kOld ? 0U : 10'000U);
-      repo.commits[commit].push_back(
-          {"part" + std::to_string(i % 7) + "/" + std::to_string(i), MadeUpBytes{1000 + i, seed}, i % 3 == 0});
+      const std::uint64_t seed =
+          static_cast<std::uint64_t>(i) + (i % 2 == 0 || commit == kOld ? 0U : 10'000U);
+      repo.commits[commit].push_back({"part" + std::to_string(i % 7) + "/" + std::to_string(i),
+                                      MadeUpBytes{1000 + i, seed}, i % 3 == 0});
     }
   return repo;
 }
@@ -41,21 +42,26 @@ struct Moving {
 
   explicit Moving(int files) : repo(two_commits(files)) {
     hub.add(repo);
-    machine.use_manifest(R"({"version":1,"models":{"two":{"repo":"org/two","revision":")" + kNew + "\"}}}");
+    machine.use_manifest(R"({"version":1,"models":{"two":{"repo":"org/two","revision":")" + kNew +
+                         "\"}}}");
     REQUIRE(machine.run({"org/two@" + kOld}).exit_code == 0);
     REQUIRE(machine.run({"two"}).exit_code == 0);
   }
-  fs::path in_repo(const std::string& path) const { return machine.cache() / "models--org--two" / path; }
+  fs::path in_repo(const std::string& path) const {
+    return machine.cache() / "models--org--two" / path;
+  }
 };
 
 bool is_lock(const std::string& path) { return path.starts_with(".locks"); }
 
 }  // namespace
 
-TEST_CASE("cleanup killed or stopped at any instant leaves a valid cache, and the next one goes on") {
+TEST_CASE(
+    "cleanup killed or stopped at any instant leaves a valid cache, and the next one goes on") {
   const Moving moving(300);
   const fs::path copy = moving.machine.folder() / "copy";
-  fs::copy(moving.machine.cache(), copy, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  fs::copy(moving.machine.cache(), copy,
+           fs::copy_options::recursive | fs::copy_options::copy_symlinks);
   HubRepo only = moving.repo;
   only.commits.erase(kOld);
   Tree wanted = published(only);
@@ -66,10 +72,12 @@ TEST_CASE("cleanup killed or stopped at any instant leaves a valid cache, and th
   int kills = 0;
   for (int life = 0; life < (is_long_run() ? 30 : 4); ++life) {
     fs::remove_all(moving.machine.cache());
-    fs::copy(copy, moving.machine.cache(), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    fs::copy(copy, moving.machine.cache(),
+             fs::copy_options::recursive | fs::copy_options::copy_symlinks);
     for (int kill = 0; kill < 5; ++kill) {
       const auto program = moving.machine.start({"cleanup"});
-      std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution(2'000, 60'000)(random)));
+      std::this_thread::sleep_for(
+          std::chrono::microseconds(std::uniform_int_distribution(2'000, 60'000)(random)));
       program->send_signal(kill % 2 == 0 ? SIGKILL : SIGTERM);
       const ProgramResult result = program->wait();
       kills += result.signal || result.exit_code == 128 + SIGTERM ? 1 : 0;

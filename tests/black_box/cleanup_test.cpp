@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// cleanup: what is no longer pinned goes, with its refs and the blobs that nothing else has; all else stays.
+// cleanup: what is no longer pinned goes, with its refs and the blobs that nothing else has; all
+// else stays.
 #include <signal.h>
 #include <sys/file.h>
 
 #include <fstream>
 #include <thread>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 #include "tree_check.h"
 
 namespace model_prep::testing {
@@ -30,7 +31,8 @@ HubRepo two_commits(const std::string& id = "org/two") {
   HubRepo repo;
   repo.id = id;
   repo.refs = {{"main", kNew}, {"v1", kOld}, {"refs/pr/1", kThird}};
-  repo.commits = {{kOld, files(kOldSize, 1)}, {kNew, files(200'000, 2)}, {kThird, files(100'000, 3)}};
+  repo.commits = {
+      {kOld, files(kOldSize, 1)}, {kNew, files(200'000, 2)}, {kThird, files(100'000, 3)}};
   return repo;
 }
 
@@ -43,7 +45,8 @@ HubRepo only(const HubRepo& repo, const std::string& commit) {
 }
 
 std::string manifest_of(const std::string& revision, const std::string& more = "") {
-  return R"({"version":1,"models":{"two":{"repo":"org/two","revision":")" + revision + "\"}" + more + "}}";
+  return R"({"version":1,"models":{"two":{"repo":"org/two","revision":")" + revision + "\"}" +
+         more + "}}";
 }
 
 /// A machine on which the old commit and then the new one were prepared, as the manifest moved on.
@@ -61,7 +64,9 @@ struct Moved {
     REQUIRE(machine.run({"two"}).exit_code == 0);
     hub.clear_requests();
   }
-  fs::path in_repo(const std::string& path) const { return machine.cache() / "models--org--two" / path; }
+  fs::path in_repo(const std::string& path) const {
+    return machine.cache() / "models--org--two" / path;
+  }
   fs::path snapshot(const std::string& commit) const { return in_repo("snapshots/" + commit); }
   fs::path lock(const std::string& blob) const {
     return machine.cache() / ".locks/models--org--two" / (blob + ".lock");
@@ -72,7 +77,9 @@ struct Moved {
     return {};
   }
   /// What a run with only this commit would have left; lock files stay.
-  Tree just(const std::string& commit) const { return without_locks(published(only(repo, commit))); }
+  Tree just(const std::string& commit) const {
+    return without_locks(published(only(repo, commit)));
+  }
   Tree there() const { return without_locks(tree_of(machine.cache())); }
 
   static Tree without_locks(Tree tree) {
@@ -152,7 +159,8 @@ TEST_CASE("another model's or variant's pin of the same repository stays, whatev
   Moved moved;
   const std::string other = GENERATE(
       R"(,"other":{"repo":"org/two","revision":")" + kOld + "\"}",
-      R"(,"other":{"repo":"org/x","variants":{"fp32":{},"onnx":{"repo":"org/two","revision":")" + kOld + "\"}}}",
+      R"(,"other":{"repo":"org/x","variants":{"fp32":{},"onnx":{"repo":"org/two","revision":")" +
+          kOld + "\"}}}",
       R"(,"other":{"repo":"org/two","revision":"v1"})");
   if (contains(other, "v1")) write_text(moved.in_repo("refs/v1"), kOld);
   moved.machine.use_manifest(manifest_of(kNew, other));
@@ -162,7 +170,8 @@ TEST_CASE("another model's or variant's pin of the same repository stays, whatev
   CHECK(fs::exists(moved.snapshot(kOld) / "model.safetensors"));
 }
 
-TEST_CASE("until a download has moved the ref, what it points to stays; what only other refs point to goes") {
+TEST_CASE(
+    "until a download has moved the ref, what it points to stays; what only other refs point to goes") {
   Moved moved;
   REQUIRE(moved.machine.run({"org/two@refs/pr/1", "--cleanup"}).exit_code == 0);
   write_text(moved.in_repo("refs/main"), kNew);
@@ -189,7 +198,8 @@ TEST_CASE("a manifest of which nothing is in the cache removes no revision") {
   CHECK(moved.there() == before);
 }
 
-TEST_CASE("a repository that the manifest does not name is touched only by name, and its refs keep their revisions") {
+TEST_CASE(
+    "a repository that the manifest does not name is touched only by name, and its refs keep their revisions") {
   Moved moved;
   const HubRepo other = two_commits("org/other");
   moved.hub.add(other);
@@ -232,13 +242,15 @@ TEST_CASE("leftovers go when nobody is at them, whoever left them") {
   CHECK_FALSE(fs::exists(moved.in_repo("blobs/" + blob + ".incomplete")));
 }
 
-TEST_CASE("a killed download's staging goes with cleanup, and one that may live elsewhere stays with all of it") {
+TEST_CASE(
+    "a killed download's staging goes with cleanup, and one that may live elsewhere stays with all of it") {
   Moved moved;
   moved.hub.add(large_repo(8'000'000));
   moved.machine.use_manifest(R"({"version":1,"models":{"large":{"repo":"org/large"}}})");
   moved.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Stall{.after = 100'000}});
   const auto program = moved.machine.start({"large"});
-  REQUIRE(moved.hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 0; }));
+  REQUIRE(
+      moved.hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 0; }));
   const fs::path blobs = moved.machine.cache() / "models--org--large/blobs";
   const auto staged = [&] { return leftovers_in(moved.machine.cache()).size(); };
   while (staged() < 2) std::this_thread::yield();
@@ -253,7 +265,8 @@ TEST_CASE("a killed download's staging goes with cleanup, and one that may live 
     for (const fs::path& left : leftovers_in(moved.machine.cache())) {
       std::string name = left.filename();
       const std::string text = read_text(left);
-      if (const std::size_t dot = name.find('.'); name.ends_with(".incomplete")) name.replace(dot + 1, 8, "01234567");
+      if (const std::size_t dot = name.find('.'); name.ends_with(".incomplete"))
+        name.replace(dot + 1, 8, "01234567");
       fs::rename(left, left.parent_path() / name);
       if (!name.ends_with(".resume")) continue;
       std::string record = text;
@@ -268,7 +281,8 @@ TEST_CASE("a killed download's staging goes with cleanup, and one that may live 
   CHECK(contains(after.err, "may be alive") == elsewhere);
 }
 
-TEST_CASE("a repository in which somebody holds a lock is left alone, and cleaned when it is free") {
+TEST_CASE(
+    "a repository in which somebody holds a lock is left alone, and cleaned when it is free") {
   const Moved moved;
   const Tree before = moved.there();
   {
@@ -305,10 +319,12 @@ TEST_CASE("a folder in an older place is cleaned where it is") {
   fs::rename(moved.in_repo(""), moved.machine.home() / "models--org--two.real");
   fs::remove(moved.machine.home() / "models--org--two");
   fs::remove(moved.machine.cache() / "models--org--two");
-  fs::rename(moved.machine.home() / "models--org--two.real", moved.machine.home() / "models--org--two");
+  fs::rename(moved.machine.home() / "models--org--two.real",
+             moved.machine.home() / "models--org--two");
   CHECK(moved.machine.run({"cleanup"}).exit_code == 0);
   CHECK_FALSE(fs::exists(moved.machine.home() / "models--org--two/snapshots" / kOld));
-  CHECK(fs::exists(moved.machine.home() / "models--org--two/snapshots" / kNew / "model.safetensors"));
+  CHECK(
+      fs::exists(moved.machine.home() / "models--org--two/snapshots" / kNew / "model.safetensors"));
 }
 
 TEST_CASE("an empty cache is clean, and an unknown model is an error") {

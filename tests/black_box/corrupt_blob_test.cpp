@@ -23,14 +23,16 @@ TEST_CASE("a truncated blob is fetched anew, and nothing else") {
 TEST_CASE("a flipped byte is found by the blob's new time and fetched anew") {
   Prepared prepared;
   flip_byte(prepared.blob("model.safetensors"), 1234);
-  fs::last_write_time(prepared.blob("model.safetensors"), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  fs::last_write_time(prepared.blob("model.safetensors"),
+                      fs::file_time_type::clock::now() - std::chrono::hours(1));
   CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
   CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
 }
 
 TEST_CASE("a blob with a new time and the right bytes is hashed and not fetched") {
   Prepared prepared;
-  fs::last_write_time(prepared.blob("model.safetensors"), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  fs::last_write_time(prepared.blob("model.safetensors"),
+                      fs::file_time_type::clock::now() - std::chrono::hours(1));
   const Run run = prepared.machine.run({prepared.pinned});
   CHECK(run.exit_code == 0);
   CHECK(prepared.hub.requests().empty());
@@ -41,7 +43,8 @@ TEST_CASE("a flipped byte is healed also where there are no lock folders") {
   Prepared prepared;
   fs::remove_all(prepared.machine.cache() / ".locks");
   flip_byte(prepared.blob("model.safetensors"), 1234);
-  fs::last_write_time(prepared.blob("model.safetensors"), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  fs::last_write_time(prepared.blob("model.safetensors"),
+                      fs::file_time_type::clock::now() - std::chrono::hours(1));
   CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
   CHECK(sha256_hex(read_text(prepared.blob("model.safetensors"))) ==
         digests_of(file_of(prepared.repo, "model.safetensors")).sha256);
@@ -113,7 +116,8 @@ TEST_CASE("a record that is not JSON is as good as none") {
 TEST_CASE("damage is told offline and not hidden") {
   Prepared prepared;
   flip_byte(prepared.blob("model.safetensors"), 5);
-  fs::last_write_time(prepared.blob("model.safetensors"), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  fs::last_write_time(prepared.blob("model.safetensors"),
+                      fs::file_time_type::clock::now() - std::chrono::hours(1));
   const Run run = prepared.machine.run({prepared.pinned, "--offline"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind(prepared.pinned) == "digest_mismatch");
@@ -123,13 +127,16 @@ TEST_CASE(
     "what somebody removes while the run looks at it no more is noticed before it is promised, and fetched again") {
   Prepared prepared;
   fs::remove(prepared.blob("model.safetensors"));
-  prepared.hub.add(
-      Fault{.on = Fault::On::payload, .what = Stall{.after = 0, .lasting = std::chrono::milliseconds(300)}});
+  prepared.hub.add(Fault{.on = Fault::On::payload,
+                         .what = Stall{.after = 0, .lasting = std::chrono::milliseconds(300)}});
   const auto program = prepared.machine.start({prepared.pinned});
-  REQUIRE(prepared.hub.wait_until([](const auto& log) { return !log.empty() && log.back().kind == "payload"; }));
-  const std::string what = GENERATE(as<std::string>{}, "a blob", "the snapshot", "all", "a blob and the record");
+  REQUIRE(prepared.hub.wait_until(
+      [](const auto& log) { return !log.empty() && log.back().kind == "payload"; }));
+  const std::string what =
+      GENERATE(as<std::string>{}, "a blob", "the snapshot", "all", "a blob and the record");
   if (what != "the snapshot") fs::remove(prepared.blob("config.json"));
-  if (what == "the snapshot" || what == "all") fs::remove_all(prepared.link("config.json").parent_path());
+  if (what == "the snapshot" || what == "all")
+    fs::remove_all(prepared.link("config.json").parent_path());
   if (what == "all") fs::remove_all(prepared.in_repo("refs"));
   if (what == "a blob and the record") fs::remove(prepared.record());
   const Run run = prepared.machine.end_of(*program);
@@ -156,7 +163,8 @@ TEST_CASE("a blob in a shared store is read through its link and never written t
   fs::last_write_time(stored, fs::file_time_type::clock::now() - std::chrono::hours(1));
   CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
   CHECK(read_text(stored) == damaged);
-  CHECK(sha256_hex(read_text(blob)) == digests_of(file_of(prepared.repo, "model.safetensors")).sha256);
+  CHECK(sha256_hex(read_text(blob)) ==
+        digests_of(file_of(prepared.repo, "model.safetensors")).sha256);
 }
 
 TEST_CASE("a file that huggingface_hub fetched is taken over after hashing it") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The main job: models come, lie where product.md section 3 says, and are not asked for again.
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -44,7 +44,8 @@ TEST_CASE("bytes that two models share came once and are counted once") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
-  machine.use_manifest(R"({"version":1,"models":{"one":{"repo":"org/small"},"two":{"repo":"org/small"}}})");
+  machine.use_manifest(
+      R"({"version":1,"models":{"one":{"repo":"org/small"},"two":{"repo":"org/small"}}})");
   const Run run = machine.run({"one", "two"});
   const auto& models = run.summary["models"];
   CHECK(models["two"]["bytes_downloaded"] == 0);
@@ -76,8 +77,8 @@ TEST_CASE("modes follow the umask, those of locks do not") {
   const HubRepo repo = small_repo();
   hub.add(repo);
   const TestHost machine(hub);
-  const auto [mask, file, folder] = GENERATE(
-      table<std::string, unsigned, unsigned>({{"022", 0644U, 0755U}, {"077", 0600U, 0700U}, {"002", 0664U, 0775U}}));
+  const auto [mask, file, folder] = GENERATE(table<std::string, unsigned, unsigned>(
+      {{"022", 0644U, 0755U}, {"077", 0600U, 0700U}, {"002", 0664U, 0775U}}));
   const Run run = machine.shell("umask " + mask + "; exec $PROGRAM org/small");
   REQUIRE(run.exit_code == 0);
   const fs::path root = machine.cache() / "models--org--small";
@@ -161,8 +162,8 @@ TEST_CASE("the listing of a commit is written for the variant all") {
   const Run run = machine.run({"org/small", "--variant", "all"});
   REQUIRE(run.exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
-  const auto listing =
-      nlohmann::json::parse(read_text(machine.cache() / "models--org--small/trees" / (main_of(repo) + ".json")));
+  const auto listing = nlohmann::json::parse(
+      read_text(machine.cache() / "models--org--small/trees" / (main_of(repo) + ".json")));
   const FileDigests weights = digests_of(file_of(repo, "model.safetensors"));
   CHECK(listing["files"].size() == 6);
   CHECK(listing["files"]["model.safetensors"]["blob_id"] == weights.pointer_oid);
@@ -192,9 +193,9 @@ TEST_CASE("a branch other than main gets its ref, and main too") {
 
 TEST_CASE("names with blanks, signs and letters beyond ASCII arrive under their own names") {
   FakeHub hub;
-  const HubRepo repo = make_repo(
-      "org/odd",
-      {{"sub dir/we#ird%20 é.txt", "a"}, {"a+b&c=d?e.json", "b"}, {"x[1]'(2)!*:@.bin", MadeUpBytes{1000, 3}, true}});
+  const HubRepo repo = make_repo("org/odd", {{"sub dir/we#ird%20 é.txt", "a"},
+                                             {"a+b&c=d?e.json", "b"},
+                                             {"x[1]'(2)!*:@.bin", MadeUpBytes{1000, 3}, true}});
   hub.add(repo);
   const TestHost machine(hub);
   REQUIRE(machine.run({"org/odd", "--variant", "all"}).exit_code == 0);
@@ -208,7 +209,8 @@ TEST_CASE("several models come in one run, each in its folder") {
   const TestHost machine(hub);
   const Run run = machine.run({"org/one", "other/two"});
   CHECK(run.exit_code == 0);
-  CHECK(tree_of(machine.cache()) == merged(published(small_repo("org/one")), published(small_repo("other/two"))));
+  CHECK(tree_of(machine.cache()) ==
+        merged(published(small_repo("org/one")), published(small_repo("other/two"))));
   CHECK(run.summary["totals"]["models"] == 2);
 }
 
@@ -260,9 +262,9 @@ TEST_CASE("offline opens no socket") {
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   const fs::path trace = machine.folder() / "trace";
   // Sanitizers' own work must not be traced away: the leak check needs ptrace for itself.
-  const Run run = machine.shell(
-      "exec strace -f -e trace=socket,connect,sendto,sendmsg -o " + trace.string() + " $PROGRAM --offline org/small",
-      {{"ASAN_OPTIONS", "detect_leaks=0"}});
+  const Run run = machine.shell("exec strace -f -e trace=socket,connect,sendto,sendmsg -o " +
+                                    trace.string() + " $PROGRAM --offline org/small",
+                                {{"ASAN_OPTIONS", "detect_leaks=0"}});
   CHECK(run.exit_code == 0);
   CHECK_FALSE(contains(read_text(trace), "socket("));
   CHECK_FALSE(contains(read_text(trace), "connect("));

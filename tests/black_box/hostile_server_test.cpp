@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hostile answers: what a hub, a mirror or who stands between may send. The model fails with the right kind, nothing of
-// it is written, few requests are made, memory stays bounded, and the other models of the run arrive.
+// Hostile answers: what a hub, a mirror or who stands between may send. The model fails with the
+// right kind, nothing of it is written, few requests are made, memory stays bounded, and the other
+// models of the run arrive.
 #include <algorithm>
 #include <chrono>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -16,7 +17,8 @@ const std::string kOid(40, 'a');
 constexpr std::size_t kLongestLine = 1'000;
 
 /// An entry of the tree; `path` and `size` as they stand in the JSON.
-std::string entry(const std::string& path, const std::string& size = "1", const std::string& oid = kOid) {
+std::string entry(const std::string& path, const std::string& size = "1",
+                  const std::string& oid = kOid) {
   return R"({"type":"file","oid":")" + oid + R"(","size":)" + size + R"(,"path":")" + path + "\"}";
 }
 
@@ -24,7 +26,8 @@ std::string lfs_entry(const std::string& lfs) {
   return R"([{"type":"file","oid":")" + kOid + R"(","size":1,"path":"a","lfs":)" + lfs + "}]";
 }
 
-std::string one(const std::string& path, const std::string& size = "1", const std::string& oid = kOid) {
+std::string one(const std::string& path, const std::string& size = "1",
+                const std::string& oid = kOid) {
   return "[" + entry(path, size, oid) + "]";
 }
 
@@ -61,8 +64,9 @@ struct Scene {
   }
   std::size_t requests(std::string_view kind) const {
     const auto log = hub.requests(kind);
-    return static_cast<std::size_t>(std::count_if(
-        log.begin(), log.end(), [](const auto& request) { return contains(request.path, "org/hostile"); }));
+    return static_cast<std::size_t>(std::count_if(log.begin(), log.end(), [](const auto& request) {
+      return contains(request.path, "org/hostile");
+    }));
   }
 
   FakeHub hub;
@@ -70,7 +74,8 @@ struct Scene {
 };
 
 bool has_control(const std::string& text) {
-  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return (c < 0x20 && c != '\n') || c == 0x7f; }) ||
+  return std::any_of(text.begin(), text.end(),
+                     [](unsigned char c) { return (c < 0x20 && c != '\n') || c == 0x7f; }) ||
          contains(text, "\xc2\x9b");
 }
 
@@ -123,14 +128,19 @@ TEST_CASE("a listing with an impossible name is refused before anything is fetch
       Hostile{"up", one("../evil"), "'..'"}, Hostile{"up inside", one("a/../../../evil"), "'..'"},
       Hostile{"dot", one("./evil"), "'.'"}, Hostile{"absolute", one("/tmp/evil"), "absolute"},
       Hostile{"empty", one(""), "empty"}, Hostile{"empty part", one("a//b"), "empty part"},
-      Hostile{"folder", one("a/"), "empty part"}, Hostile{"NUL", one("a\\u0000b"), "control character"},
-      Hostile{"raw NUL", one(std::string("a\0b", 3)), "no JSON"}, Hostile{"newline", one("a\\nb"), "control character"},
-      Hostile{"escape", one("\\u001b[2J"), "control character"}, Hostile{"backslash", one("a\\\\b"), "backslash"},
-      Hostile{"not UTF-8", one("a\xff"), "no JSON"}, Hostile{"lone surrogate", one("a\\ud800"), "no JSON"},
+      Hostile{"folder", one("a/"), "empty part"},
+      Hostile{"NUL", one("a\\u0000b"), "control character"},
+      Hostile{"raw NUL", one(std::string("a\0b", 3)), "no JSON"},
+      Hostile{"newline", one("a\\nb"), "control character"},
+      Hostile{"escape", one("\\u001b[2J"), "control character"},
+      Hostile{"backslash", one("a\\\\b"), "backslash"},
+      Hostile{"not UTF-8", one("a\xff"), "no JSON"},
+      Hostile{"lone surrogate", one("a\\ud800"), "no JSON"},
       Hostile{"a long part", one("a/" + std::string(256, 'n')), "255 bytes"},
       Hostile{"a long path", one(long_path), "1024 bytes"},
       Hostile{"twice", "[" + entry("a") + "," + entry("a") + "]", "twice"},
-      Hostile{"file and folder", "[" + entry("a/b/c") + "," + entry("a/b") + "]", "as file and as folder"});
+      Hostile{"file and folder", "[" + entry("a/b/c") + "," + entry("a/b") + "]",
+              "as file and as folder"});
   INFO(hostile.name);
   const Scene scene({at_hostile(Fault::On::tree, BodyOverride{hostile.body})});
   const Run run = scene.run();
@@ -140,25 +150,29 @@ TEST_CASE("a listing with an impossible name is refused before anything is fetch
   CHECK(scene.requests("resolve") == 0);
 }
 
-TEST_CASE("a listing with an impossible digest, size or shape is refused before anything is fetched") {
+TEST_CASE(
+    "a listing with an impossible digest, size or shape is refused before anything is fetched") {
   const Hostile hostile = GENERATE(
       Hostile{"no hex", one("a", "1", std::string(40, 'g')), "digest"},
       Hostile{"upper case", one("a", "1", std::string(40, 'A')), "digest"},
       Hostile{"too short", one("a", "1", std::string(39, 'a')), "digest"},
       Hostile{"a path", one("a", "1", "../../../../../../../../../../../etc/passwd"), "digest"},
       Hostile{"sha256 of a plain file", one("a", "1", std::string(64, 'a')), "digest"},
-      Hostile{"negative size", one("a", "-1"), "size"}, Hostile{"fraction", one("a", "1.5"), "size"},
+      Hostile{"negative size", one("a", "-1"), "size"},
+      Hostile{"fraction", one("a", "1.5"), "size"},
       Hostile{"huge", one("a", "18446744073709551615"), "size"},
-      Hostile{"larger than disks", one("a", "17592186044417"), "size"}, Hostile{"exponent", one("a", "1e300"), "size"},
-      Hostile{"text", one("a", "\"1\""), "size"}, Hostile{"null", one("a", "null"), "size"},
-      Hostile{"lfs a text", lfs_entry("\"x\""), "size"}, Hostile{"lfs a list", lfs_entry("[]"), "size"},
-      Hostile{"lfs empty", lfs_entry("{}"), "size"},
+      Hostile{"larger than disks", one("a", "17592186044417"), "size"},
+      Hostile{"exponent", one("a", "1e300"), "size"}, Hostile{"text", one("a", "\"1\""), "size"},
+      Hostile{"null", one("a", "null"), "size"}, Hostile{"lfs a text", lfs_entry("\"x\""), "size"},
+      Hostile{"lfs a list", lfs_entry("[]"), "size"}, Hostile{"lfs empty", lfs_entry("{}"), "size"},
       Hostile{"lfs with a sha1", lfs_entry(R"({"size":1,"oid":")" + kOid + "\"}"), "digest"},
-      Hostile{"size twice", one("a", "1,\"size\":2"), "twice"}, Hostile{"an object", R"({"error":"no"})", "array"},
-      Hostile{"numbers", "[1,2]", "entry"}, Hostile{"null instead", "null", "array"},
+      Hostile{"size twice", one("a", "1,\"size\":2"), "twice"},
+      Hostile{"an object", R"({"error":"no"})", "array"}, Hostile{"numbers", "[1,2]", "entry"},
+      Hostile{"null instead", "null", "array"},
       Hostile{"deep", "{\"a\":" + std::string(1'000'000, '['), "deeper"},
       Hostile{"deep inside", one("a", "1,\"x\":" + std::string(100'000, '[')), "deeper"},
-      Hostile{"cut", "[" + entry("a"), "no JSON"}, Hostile{"two documents", one("a") + one("b"), "no JSON"});
+      Hostile{"cut", "[" + entry("a"), "no JSON"},
+      Hostile{"two documents", one("a") + one("b"), "no JSON"});
   INFO(hostile.name);
   const Scene scene({at_hostile(Fault::On::tree, BodyOverride{hostile.body})});
   const Run run = scene.run();
@@ -171,7 +185,8 @@ TEST_CASE("a listing with an impossible digest, size or shape is refused before 
 TEST_CASE("a commit that is none is refused before the listing is asked for") {
   const std::string sha =
       GENERATE(R"("main")", R"("../../../../../../../../../../../../../tmp/")", "7", "null", "[]",
-               R"("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")", R"("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")");
+               R"("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")",
+               R"("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")");
   INFO(sha);
   const Scene scene({at_hostile(Fault::On::repo_info, BodyOverride{"{\"sha\":" + sha + "}"})});
   check_refused(scene, scene.run(), "protocol");
@@ -192,17 +207,21 @@ TEST_CASE("names that differ only by case or by Unicode normalization are differ
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("a listing of 100,000 files needs less than 128 MiB and few seconds, in one page or in many") {
-  const std::size_t files = is_sanitized() ? 10'000 : 100'000;  // a sanitizer looks for other things, ten times slower
+TEST_CASE(
+    "a listing of 100,000 files needs less than 128 MiB and few seconds, in one page or in many") {
+  const std::size_t files =
+      is_sanitized() ? 10'000 : 100'000;  // a sanitizer looks for other things, ten times slower
   const std::size_t in_page = GENERATE(true, false) ? files : 1'000;
   const HubRepo repo = small_repo("org/hostile");
   const FileDigests config = digests_of(file_of(repo, "config.json"));
   const std::string wanted =
-      entry("model.safetensors", std::to_string(size_of(file_of(repo, "config.json").content)), config.blob_name());
+      entry("model.safetensors", std::to_string(size_of(file_of(repo, "config.json").content)),
+            config.blob_name());
   std::vector<Fault> faults;
   for (std::size_t at = 0; at < files; at += in_page) {
     const std::string next = at + in_page < files ? std::to_string(at) : "";
-    faults.push_back(at_hostile(Fault::On::tree, page(listing(at, at + in_page, at == 0 ? wanted : ""), next), 1));
+    faults.push_back(at_hostile(Fault::On::tree,
+                                page(listing(at, at + in_page, at == 0 ? wanted : ""), next), 1));
   }
   faults.push_back(at_hostile(Fault::On::resolve, Stall{}));
   const Scene scene(faults);
@@ -210,7 +229,8 @@ TEST_CASE("a listing of 100,000 files needs less than 128 MiB and few seconds, i
   const auto program = scene.machine.start({"org/hostile"});
   REQUIRE(scene.hub.wait_until(
       [](const auto& log) {
-        return std::any_of(log.begin(), log.end(), [](const auto& request) { return request.kind == "resolve"; });
+        return std::any_of(log.begin(), log.end(),
+                           [](const auto& request) { return request.kind == "resolve"; });
       },
       std::chrono::seconds(50)));
   const std::int64_t peak = peak_memory_kib(program->pid());
@@ -223,17 +243,26 @@ TEST_CASE("a listing of 100,000 files needs less than 128 MiB and few seconds, i
 
 TEST_CASE("a listing that does not end is given up, with few requests and little memory") {
   const Endless endless = GENERATE(
-      Endless{"a body of 5 GB", 1, [](std::size_t) { return Fault::What(LongBody{5'000'000'000}); }, 1, "16 MiB"},
-      Endless{"a page that leads to itself", 3, [](std::size_t) { return page("[]", "same"); }, 2, "leads back"},
-      Endless{"pages", 1'100, [](std::size_t i) { return page("[]", std::to_string(i)); }, 1'000, "1,000 pages"},
-      Endless{"files", 6, [](std::size_t i) { return page(listing(i * 80'000, (i + 1) * 80'000), std::to_string(i)); },
+      Endless{"a body of 5 GB", 1, [](std::size_t) { return Fault::What(LongBody{5'000'000'000}); },
+              1, "16 MiB"},
+      Endless{"a page that leads to itself", 3, [](std::size_t) { return page("[]", "same"); }, 2,
+              "leads back"},
+      Endless{"pages", 1'100, [](std::size_t i) { return page("[]", std::to_string(i)); }, 1'000,
+              "1,000 pages"},
+      Endless{"files", 6,
+              [](std::size_t i) {
+                return page(listing(i * 80'000, (i + 1) * 80'000), std::to_string(i));
+              },
               3, "200,000 files"},
       Endless{"text", 6,
-              [](std::size_t i) { return page("[" + std::string(15'000'000, ' ') + "]", std::to_string(i)); }, 5,
-              "64 MiB"});
+              [](std::size_t i) {
+                return page("[" + std::string(15'000'000, ' ') + "]", std::to_string(i));
+              },
+              5, "64 MiB"});
   INFO(endless.name);
   std::vector<Fault> faults;
-  for (std::size_t i = 0; i < endless.pages; ++i) faults.push_back(at_hostile(Fault::On::tree, endless.make(i), 1));
+  for (std::size_t i = 0; i < endless.pages; ++i)
+    faults.push_back(at_hostile(Fault::On::tree, endless.make(i), 1));
   const Scene scene(faults);
   const Run run = scene.machine.shell((is_sanitized() ? "" : "ulimit -v 700000; ") +
                                       std::string("exec $PROGRAM org/hostile org/small"));
@@ -243,12 +272,15 @@ TEST_CASE("a listing that does not end is given up, with few requests and little
   CHECK(scene.requests("resolve") == 0);
 }
 
-TEST_CASE("a server's words can neither forge a line of the log, nor steer a terminal, nor fill it") {
-  const std::string words = GENERATE("\x1b[2J\x1b]0;owned\x07 2026-01-01T00:00:00Z info  all is well", "\xc2\x9b\x32J",
-                                     "\xff\xfe not UTF-8", "\xe2\x80\xae turned");
+TEST_CASE(
+    "a server's words can neither forge a line of the log, nor steer a terminal, nor fill it") {
+  const std::string words =
+      GENERATE("\x1b[2J\x1b]0;owned\x07 2026-01-01T00:00:00Z info  all is well", "\xc2\x9b\x32J",
+               "\xff\xfe not UTF-8", "\xe2\x80\xae turned");
   const std::string format = GENERATE("text", "json");
   const Scene scene({at_hostile(
-      Fault::On::repo_info, Status{.code = 403, .headers = {{"X-Error-Message", words + std::string(50'000, 'x')}}})});
+      Fault::On::repo_info,
+      Status{.code = 403, .headers = {{"X-Error-Message", words + std::string(50'000, 'x')}}})});
   const Run run = scene.run({"--log-format", format});
   check_refused(scene, run, "unauthorized");
   CHECK(run.model("org/hostile")["error"]["message"].get<std::string>().size() < kLongestLine);
@@ -256,16 +288,18 @@ TEST_CASE("a server's words can neither forge a line of the log, nor steer a ter
   CHECK_FALSE(contains(run.err, "\xe2\x80\xae"));
   if (format != "json") return;
   for (std::size_t begin = 0; begin < run.err.size(); begin = run.err.find('\n', begin) + 1)
-    CHECK_NOTHROW(nlohmann::json::parse(run.err.substr(begin, run.err.find('\n', begin) - begin)).at("message"));
+    CHECK_NOTHROW(nlohmann::json::parse(run.err.substr(begin, run.err.find('\n', begin) - begin))
+                      .at("message"));
 }
 
 TEST_CASE("an error's body of megabytes is not read, and headers without end are refused") {
-  const Scene scene({at_hostile(Fault::On::repo_info, Status{.code = 404, .body = std::string(50'000'000, 'x')})});
+  const Scene scene({at_hostile(Fault::On::repo_info,
+                                Status{.code = 404, .body = std::string(50'000'000, 'x')})});
   check_refused(scene, scene.run(), "not_found");
   CHECK(scene.requests("repo_info") == 1);
   CHECK(scene.hub.requests("repo_info").front().body_bytes_sent < 20'000'000);
-  const Scene other(
-      {at_hostile(Fault::On::repo_info, ChangeHeaders{.set = {{"X-Long", std::string(2'000'000, 'x')}}})});
+  const Scene other({at_hostile(Fault::On::repo_info,
+                                ChangeHeaders{.set = {{"X-Long", std::string(2'000'000, 'x')}}})});
   const Run run = other.run({"--retries", "0"});
   CHECK(run.exit_code == 1);
   CHECK(run.model("org/hostile")["status"] == "failed");

@@ -2,8 +2,8 @@
 // What the hub refuses: that model fails with a kind and a hint that helps, and the others go on.
 #include <algorithm>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -42,15 +42,20 @@ struct Refusal {
 TEST_CASE("a refused model fails with its kind and hint while another goes on") {
   const Refusal refusal = GENERATE(
       Refusal{"missing", HubRepo::Access::open, "", "org/nowhere", "not_found", "HF_TOKEN"},
-      Refusal{"missing, with a token", HubRepo::Access::open, kToken, "org/nowhere", "not_found", "spelling"},
+      Refusal{"missing, with a token", HubRepo::Access::open, kToken, "org/nowhere", "not_found",
+              "spelling"},
       Refusal{"private", HubRepo::Access::private_, "", "org/closed", "not_found", "HF_TOKEN"},
-      Refusal{"gated, without a token", HubRepo::Access::gated, "", "org/closed", "gated", "HF_TOKEN"},
-      Refusal{"gated, not granted", HubRepo::Access::gated, "hf_withoutAccess", "org/closed", "gated", "org/closed"},
-      Refusal{"gated and masked", HubRepo::Access::gated_masked, "", "org/closed", "gated", "HF_TOKEN"},
+      Refusal{"gated, without a token", HubRepo::Access::gated, "", "org/closed", "gated",
+              "HF_TOKEN"},
+      Refusal{"gated, not granted", HubRepo::Access::gated, "hf_withoutAccess", "org/closed",
+              "gated", "org/closed"},
+      Refusal{"gated and masked", HubRepo::Access::gated_masked, "", "org/closed", "gated",
+              "HF_TOKEN"},
       Refusal{"disabled", HubRepo::Access::disabled, "", "org/closed", "disabled", "another model"},
-      Refusal{"no such branch", HubRepo::Access::open, "", "org/closed@nowhere", "revision_not_found", "branch"},
-      Refusal{"no such commit", HubRepo::Access::open, "", "org/closed@" + std::string(40, 'e'), "revision_not_found",
-              "commit"});
+      Refusal{"no such branch", HubRepo::Access::open, "", "org/closed@nowhere",
+              "revision_not_found", "branch"},
+      Refusal{"no such commit", HubRepo::Access::open, "", "org/closed@" + std::string(40, 'e'),
+              "revision_not_found", "commit"});
   INFO(refusal.name);
   FakeHub hub(with_tokens());
   hub.add(small_repo());
@@ -104,7 +109,8 @@ TEST_CASE("the token and signatures are nowhere in what the program says or writ
   hub.add(Fault{.on = Fault::On::payload, .what = ExpiredSignature{}});
   hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 10}});
   const TestHost machine(hub);
-  const Run run = machine.run({"org/closed", "org/none", "--log-level", "debug"}, {{"HF_TOKEN", kToken}});
+  const Run run =
+      machine.run({"org/closed", "org/none", "--log-level", "debug"}, {{"HF_TOKEN", kToken}});
   REQUIRE(run.error_kind("org/closed") == "none");
   for (const std::string& secret : {kToken, std::string("Signature=")}) {
     CHECK_FALSE(contains(run.out + run.err, secret));
@@ -119,8 +125,9 @@ TEST_CASE("a token is not sent when implicit tokens are switched off") {
   const ProgramEnvironment changes = {{"HF_TOKEN", kToken}, {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"}};
   CHECK(machine.run({"org/small"}, changes).exit_code == 0);
   const auto requests = hub.requests();
-  CHECK(std::none_of(requests.begin(), requests.end(),
-                     [](const auto& request) { return request.headers.contains("authorization"); }));
+  CHECK(std::none_of(requests.begin(), requests.end(), [](const auto& request) {
+    return request.headers.contains("authorization");
+  }));
 }
 
 TEST_CASE("the token of $HF_HOME/token is used") {
@@ -170,7 +177,8 @@ TEST_CASE("a file that the lock names and the repository has not fails the model
   hub.add(small_repo());
   TestHost machine(hub);
   nlohmann::json manifest = nlohmann::json::parse(hub.manifest());
-  manifest["models"]["small"]["files"]["more.json"] = {{"size", 3}, {"git_sha1", std::string(40, 'd')}};
+  manifest["models"]["small"]["files"]["more.json"] = {{"size", 3},
+                                                       {"git_sha1", std::string(40, 'd')}};
   machine.use_manifest(manifest.dump());
   const Run run = machine.run({});
   CHECK(run.exit_code == 1);

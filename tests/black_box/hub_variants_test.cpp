@@ -2,8 +2,8 @@
 // The Hub's and its mirrors' different shapes, and locks: one job, many ways to be answered.
 #include <set>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -55,11 +55,12 @@ TEST_CASE("a next page at another origin is asked for at the endpoint") {
 }
 
 TEST_CASE("a next page that cannot be asked for is an error and not the end of the listing") {
-  const std::string link =
-      GENERATE("<https://elsewhere.example/listing?page=2>; rel=\"next\"", "<ftp://x/>; rel=\"next\"");
+  const std::string link = GENERATE("<https://elsewhere.example/listing?page=2>; rel=\"next\"",
+                                    "<ftp://x/>; rel=\"next\"");
   FakeHub hub;
   hub.add(small_repo());
-  hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = ChangeHeaders{.set = {{"Link", link}}}});
+  hub.add(
+      Fault{.on = Fault::On::tree, .times = -1, .what = ChangeHeaders{.set = {{"Link", link}}}});
   const TestHost machine(hub);
   const Run run = machine.run({"org/small"});
   CHECK(run.exit_code == 1);
@@ -118,7 +119,8 @@ TEST_CASE("every request asks for the bytes as they are") {
   hub.add(small_repo());
   const TestHost machine(hub);
   machine.run({"org/small"});
-  for (const LoggedRequest& request : hub.requests()) CHECK(request.headers.at("accept-encoding") == "identity");
+  for (const LoggedRequest& request : hub.requests())
+    CHECK(request.headers.at("accept-encoding") == "identity");
 }
 
 TEST_CASE("connections are used again") {
@@ -132,14 +134,16 @@ TEST_CASE("connections are used again") {
 }
 
 TEST_CASE("what differs from the lock is refused before its bytes are fetched") {
-  const Locked locked = GENERATE(Locked{"an LFS file's digest", "model.safetensors", "sha256", std::string(64, 'b')},
-                                 Locked{"an LFS file's size", "model.safetensors", "size", 299'999},
-                                 Locked{"a plain file's digest", "config.json", "git_sha1", std::string(40, 'b')});
+  const Locked locked =
+      GENERATE(Locked{"an LFS file's digest", "model.safetensors", "sha256", std::string(64, 'b')},
+               Locked{"an LFS file's size", "model.safetensors", "size", 299'999},
+               Locked{"a plain file's digest", "config.json", "git_sha1", std::string(40, 'b')});
   INFO(locked.name);
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
-  machine.use_manifest(lock_with(hub, [&](auto& model) { model["files"][locked.file][locked.member] = locked.value; }));
+  machine.use_manifest(lock_with(
+      hub, [&](auto& model) { model["files"][locked.file][locked.member] = locked.value; }));
   const Run run = machine.run({});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("small") == "lock_mismatch");
@@ -152,8 +156,8 @@ TEST_CASE("a plain file's second digest in the lock is held too") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
-  machine.use_manifest(
-      lock_with(hub, [](auto& model) { model["files"]["config.json"]["sha256"] = std::string(64, 'b'); }));
+  machine.use_manifest(lock_with(
+      hub, [](auto& model) { model["files"]["config.json"]["sha256"] = std::string(64, 'b'); }));
   const Run run = machine.run({});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("small") == "lock_mismatch");
@@ -209,7 +213,8 @@ TEST_CASE("safetensors are taken and other weights of the same model are not") {
   hub.add(repo);
   const TestHost machine(hub);
   CHECK(machine.run({"org/weights"}).exit_code == 0);
-  CHECK(tree_of(machine.cache()) == published(repo, {.paths = {"config.json", "model.safetensors"}}));
+  CHECK(tree_of(machine.cache()) ==
+        published(repo, {.paths = {"config.json", "model.safetensors"}}));
 }
 
 TEST_CASE("a second variant of a model joins the first one's snapshot") {

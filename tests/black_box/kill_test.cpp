@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Killed at any instant, again and again: at no moment is anything wrong visible, and nothing that is on disk and
-// recorded is asked for again.
+// Killed at any instant, again and again: at no moment is anything wrong visible, and nothing that
+// is on disk and recorded is asked for again.
 #include <signal.h>
 
 #include <algorithm>
@@ -11,10 +11,10 @@
 #include <sstream>
 #include <thread>
 
-#include "test_host.h"
 #include "model_prep/core/segments.h"
 #include "parallel.h"
 #include "support/catch.h"
+#include "test_host.h"
 #include "tree_check.h"
 
 namespace model_prep::testing {
@@ -35,7 +35,8 @@ HubRepo repo_to_kill() {
   std::vector<HubFile> files = {{kWeights, MadeUpBytes{kWeightsSize, 5}, true}};
   for (int i = 0; i < 30; ++i) {
     const std::string name = "part" + std::to_string(i % 3) + "/" + std::to_string(i) + ".json";
-    files.push_back({name, MadeUpBytes{1000 + 997 * i, static_cast<std::uint64_t>(100 + i)}, i % 2 == 0});
+    files.push_back(
+        {name, MadeUpBytes{1000 + 997 * i, static_cast<std::uint64_t>(100 + i)}, i % 2 == 0});
   }
   return make_repo(kRepo, std::move(files));
 }
@@ -46,7 +47,8 @@ HubOptions slow_line() {
   return options;
 }
 
-/// What need not come again: files that are published, and of the weights the ranges that are recorded.
+/// What need not come again: files that are published, and of the weights the ranges that are
+/// recorded.
 struct Kept {
   std::set<std::string> files;
   RangeSet ranges;
@@ -55,7 +57,8 @@ struct Kept {
 RangeSet recorded_ranges(const fs::path& record) {
   std::istringstream words(read_text(record));
   for (std::string word; words >> word;)
-    if (word.find('-') != std::string::npos && word.find_first_not_of("0123456789-,") == std::string::npos)
+    if (word.find('-') != std::string::npos &&
+        word.find_first_not_of("0123456789-,") == std::string::npos)
       if (const auto ranges = RangeSet::parse(word, kWeightsSize)) return *ranges;
   return {};
 }
@@ -75,7 +78,8 @@ class CrashLoop {
     count(kept);
     for (const std::string& fault : wrong_in(machine_.cache(), {repo_})) tell(fault);
     if (result.signal == SIGKILL) ++kills;
-    if (result.exit_code.value_or(0) != 0) tell("exit code " + std::to_string(*result.exit_code) + result.err);
+    if (result.exit_code.value_or(0) != 0)
+      tell("exit code " + std::to_string(*result.exit_code) + result.err);
     if (result.exit_code == 0) begin_anew();
   }
 
@@ -84,7 +88,8 @@ class CrashLoop {
     hub_.clear_requests();
     const Run run = machine_.run({kRepo});
     count(kept);
-    if (run.exit_code != 0) tell("the last run ended with " + std::to_string(run.exit_code) + run.err);
+    if (run.exit_code != 0)
+      tell("the last run ended with " + std::to_string(run.exit_code) + run.err);
     begin_anew();
   }
 
@@ -96,12 +101,18 @@ class CrashLoop {
  private:
   /// At the beginning, in the middle, or where the links and refs are made.
   void wait_for_the_moment() {
-    const auto upto = [&](int most) { return microseconds(std::uniform_int_distribution(0, most)(random_)); };
-    const auto has = [](std::size_t requests) { return [=](const auto& log) { return log.size() >= requests; }; };
+    const auto upto = [&](int most) {
+      return microseconds(std::uniform_int_distribution(0, most)(random_));
+    };
+    const auto has = [](std::size_t requests) {
+      return [=](const auto& log) { return log.size() >= requests; };
+    };
     switch (std::uniform_int_distribution(0, 4)(random_)) {
       case 0: return std::this_thread::sleep_for(upto(40'000));
       case 1:
-      case 2: hub_.wait_until(has(4), milliseconds(500)); return std::this_thread::sleep_for(upto(350'000));
+      case 2:
+        hub_.wait_until(has(4), milliseconds(500));
+        return std::this_thread::sleep_for(upto(350'000));
       default:
         hub_.wait_until([&](const auto& log) { return ends_soon(log); }, milliseconds(3000));
         return std::this_thread::sleep_for(upto(30'000));
@@ -118,7 +129,8 @@ class CrashLoop {
     Kept kept;
     for (const HubFile& file : repo_.commits.at(main_of(repo_)))
       if (fs::exists(blob_of(machine_, repo_, file.path))) kept.files.insert(file.path);
-    kept.ranges = recorded_ranges(blob_of(machine_, repo_, kWeights).string() + ".model-prep.resume");
+    kept.ranges =
+        recorded_ranges(blob_of(machine_, repo_, kWeights).string() + ".model-prep.resume");
     kept_bytes_ = kept.files.contains(kWeights) ? kWeightsSize : kept.ranges.total();
     return kept;
   }
@@ -126,7 +138,8 @@ class CrashLoop {
   void count(const Kept& kept) {
     for (const LoggedRequest& request : hub_.requests()) {
       if (request.file.empty()) continue;
-      if (kept.files.contains(request.file)) tell(request.file + " was there, and was asked for again");
+      if (kept.files.contains(request.file))
+        tell(request.file + " was there, and was asked for again");
       if (request.file == kWeights && request.range && overlaps(kept.ranges, *request.range))
         tell("of " + kept.ranges.text() + " on disk " + *request.range + " was asked for again");
     }
@@ -146,7 +159,8 @@ class CrashLoop {
 
   void begin_anew() {
     for (const std::string& difference : differences(machine_.cache(), wanted_)) tell(difference);
-    if (fetched_ > kWeightsSize + kills_of_life_ * kJobs * kSegment) tell("fetched " + std::to_string(fetched_));
+    if (fetched_ > kWeightsSize + kills_of_life_ * kJobs * kSegment)
+      tell("fetched " + std::to_string(fetched_));
     most_fetched = std::max(most_fetched, (fetched_ - kWeightsSize) / std::max(1, kills_of_life_));
     fetched_ = 0;
     kills_of_life_ = 0;
@@ -154,7 +168,9 @@ class CrashLoop {
     fs::remove_all(machine_.cache());
   }
 
-  void tell(const std::string& what) { wrong.push_back("kill " + std::to_string(kills) + ": " + what); }
+  void tell(const std::string& what) {
+    wrong.push_back("kill " + std::to_string(kills) + ": " + what);
+  }
 
   std::mt19937 random_;
   FakeHub hub_{slow_line()};
@@ -189,8 +205,9 @@ TEST_CASE("killed at any instant, nothing wrong is ever visible and nothing on d
     most = std::max(most, life->most_fetched);
   }
   CHECK(kills >= 3 * kills_of_lane);  // a kill that comes too late is none
-  std::cout << "kills: seed " << seed << ", " << kills << " survived, " << ends << " trees completed, at most "
-            << most / 1000 << " kB of a life's weights came again per kill\n";
+  std::cout << "kills: seed " << seed << ", " << kills << " survived, " << ends
+            << " trees completed, at most " << most / 1000
+            << " kB of a life's weights came again per kill\n";
 }
 
 }  // namespace model_prep::testing

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// --limit-rate: never faster, hardly slower, whatever the number of connections and files; and what it must not upset.
+// --limit-rate: never faster, hardly slower, whatever the number of connections and files; and what
+// it must not upset.
 #include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 
-#include "test_host.h"
 #include "parallel.h"
 #include "support/catch.h"
 #include "support/hub_tls.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -20,13 +21,15 @@ constexpr double kPiece = 16 * 1024;  // that may come on top
 HubRepo many_files(int count, std::int64_t size) {
   std::vector<HubFile> files;
   for (int i = 0; i < count; ++i)
-    files.push_back({"part/" + std::to_string(i), MadeUpBytes{size, static_cast<std::uint64_t>(i)}, i % 2 == 0});
+    files.push_back({"part/" + std::to_string(i), MadeUpBytes{size, static_cast<std::uint64_t>(i)},
+                     i % 2 == 0});
   return make_repo("org/many", std::move(files));
 }
 
 double total_of(const HubRepo& repo) {
   double bytes = 0;
-  for (const HubFile& file : repo.commits.at(main_of(repo))) bytes += static_cast<double>(size_of(file.content));
+  for (const HubFile& file : repo.commits.at(main_of(repo)))
+    bytes += static_cast<double>(size_of(file.content));
   return bytes;
 }
 
@@ -43,7 +46,8 @@ struct Limited {
 
 }  // namespace
 
-TEST_CASE("a limited run takes as long as its bytes need at that rate, by one connection and by eight") {
+TEST_CASE(
+    "a limited run takes as long as its bytes need at that rate, by one connection and by eight") {
   const HubRepo large = large_repo(3'000'000);
   const HubRepo many = many_files(150, 20'000);
   const std::vector<Limited> cases = {{"one file, one connection", large, "1", false},
@@ -66,7 +70,8 @@ TEST_CASE("a limited run takes as long as its bytes need at that rate, by one co
     const auto ca = machine.folder() / "root.pem";
     write_text(ca, authority.pem());
     const auto begun = steady_clock::now();
-    runs[i] = machine.run({cases[i].repo.id, "--limit-rate", "1M", "--jobs", cases[i].jobs}, {{"SSL_CERT_FILE", ca}});
+    runs[i] = machine.run({cases[i].repo.id, "--limit-rate", "1M", "--jobs", cases[i].jobs},
+                          {{"SSL_CERT_FILE", ca}});
     took[i] = seconds_since(begun);
     whole[i] = tree_of(machine.cache()) == published(cases[i].repo) ? 1 : 0;
   });
@@ -86,8 +91,10 @@ TEST_CASE("who is held back by the limit is not taken for standing still") {
   const HubRepo repo = many_files(8, 2'500);
   hub.add(repo);
   const TestHost machine(hub);
-  // Eight connections get a piece of 1 KiB each every two seconds: longer than a transfer may stand still.
-  const Run run = machine.run({"org/many", "--limit-rate", "4K", "--timeout", "1", "--retries", "0"});
+  // Eight connections get a piece of 1 KiB each every two seconds: longer than a transfer may stand
+  // still.
+  const Run run =
+      machine.run({"org/many", "--limit-rate", "4K", "--timeout", "1", "--retries", "0"});
   INFO(run.err);
   CHECK(run.exit_code == 0);
   CHECK(run.summary["totals"]["retries"] == 0);
@@ -119,7 +126,8 @@ TEST_CASE("the deadline and a signal act at once while the limit holds everythin
   hub.clear_requests();
   const auto program = machine.start({"org/large", "--limit-rate", "4K"});
   REQUIRE(hub.wait_until([](const std::vector<LoggedRequest>& log) {
-    return std::any_of(log.begin(), log.end(), [](const LoggedRequest& one) { return one.kind == "payload"; });
+    return std::any_of(log.begin(), log.end(),
+                       [](const LoggedRequest& one) { return one.kind == "payload"; });
   }));
   const auto begun = steady_clock::now();
   ::kill(program->pid(), SIGTERM);

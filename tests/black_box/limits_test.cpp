@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -16,10 +16,13 @@ constexpr std::int64_t kMB = 1'000'000;
 
 /// Runs the program as a user who owns nothing, if we may become one; else as ourselves.
 std::string as_nobody() {
-  return ::geteuid() == 0 ? "exec setpriv --reuid=65534 --regid=65534 --clear-groups $PROGRAM" : "exec $PROGRAM";
+  return ::geteuid() == 0 ? "exec setpriv --reuid=65534 --regid=65534 --clear-groups $PROGRAM"
+                          : "exec $PROGRAM";
 }
 
-std::string expected_uid() { return "uid " + std::to_string(::geteuid() == 0 ? 65534U : ::geteuid()); }
+std::string expected_uid() {
+  return "uid " + std::to_string(::geteuid() == 0 ? 65534U : ::geteuid());
+}
 
 /// Lets other users into the machine's folder.
 void open_to_all(const TestHost& machine) { fs::permissions(machine.folder(), fs::perms(0755)); }
@@ -32,8 +35,8 @@ std::int64_t peak_memory_kib(pid_t pid) {
 
 Run on_one_megabyte(const TestHost& machine, const std::string& arguments) {
   fs::create_directories(machine.cache());
-  return machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o size=1m none " + machine.cache().string() +
-                       " && exec $PROGRAM " + arguments + "'");
+  return machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o size=1m none " +
+                       machine.cache().string() + " && exec $PROGRAM " + arguments + "'");
 }
 
 }  // namespace
@@ -57,7 +60,8 @@ TEST_CASE("a dry run says that there is too little space, and is no failure") {
   const TestHost machine(hub);
   const Run run = on_one_megabyte(machine, "--dry-run org/large");
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.out, "3.0 MB to fetch into " + machine.cache().string() + ", where only 1.0 MB are free"));
+  CHECK(contains(run.out, "3.0 MB to fetch into " + machine.cache().string() +
+                              ", where only 1.0 MB are free"));
   CHECK(contains(run.err, "warn  not enough space for the cache"));
 }
 
@@ -131,8 +135,9 @@ TEST_CASE("an unsatisfied pin on a read-only volume is said before the first req
   machine.use_manifest(hub.manifest());
   fs::create_directories(machine.cache());
   const std::string home = machine.home();
-  const Run run = machine.shell("exec unshare -m sh -c 'mount --bind " + home + " " + home +
-                                " && mount -o remount,ro,bind " + home + " && exec $PROGRAM --summary -'");
+  const Run run =
+      machine.shell("exec unshare -m sh -c 'mount --bind " + home + " " + home +
+                    " && mount -o remount,ro,bind " + home + " && exec $PROGRAM --summary -'");
   CHECK(run.exit_code == 1);
   CHECK(contains(run.err, "read-only"));
   CHECK(hub.requests().empty());
@@ -143,8 +148,8 @@ TEST_CASE("a fault of the cache that ends the run is told with its object") {
   const HubRepo repo = small_repo();
   hub.add(repo);
   const TestHost machine(hub);
-  const fs::path lock =
-      machine.cache() / ".locks/models--org--small" / (digests_of(file_of(repo, "model.safetensors")).sha256 + ".lock");
+  const fs::path lock = machine.cache() / ".locks/models--org--small" /
+                        (digests_of(file_of(repo, "model.safetensors")).sha256 + ".lock");
   fs::create_directories(lock);
   const Run run = machine.run({"org/small"});
   CHECK(run.exit_code == 1);
@@ -172,7 +177,8 @@ TEST_CASE("ranges of one file share the connections that --jobs allows") {
   const Run run = machine.run({"org/large", "--jobs", "4", "--deadline", "1"});
   CHECK(run.exit_code == 1);
   CHECK(hub.requests("payload").size() <= 4);
-  CHECK(hub.requests("payload").size() >= 3);  // the fourth may be the small file's, which does not stall
+  CHECK(hub.requests("payload").size() >=
+        3);  // the fourth may be the small file's, which does not stall
 }
 
 TEST_CASE("a file of 300 MB needs less than 64 MiB of memory") {

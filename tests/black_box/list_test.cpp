@@ -18,7 +18,9 @@ nlohmann::json listed(const TestHost& machine, const std::string& model) {
   return nlohmann::json::parse(run.out)["models"][0];
 }
 
-std::string state_of(const TestHost& machine, const std::string& model) { return listed(machine, model)["state"]; }
+std::string state_of(const TestHost& machine, const std::string& model) {
+  return listed(machine, model)["state"];
+}
 
 }  // namespace
 
@@ -28,8 +30,10 @@ TEST_CASE("the built-in models are listed with their sizes before anything is th
   const Run run = machine.run({"list"});
   CHECK(run.exit_code == 0);
   CHECK(run.err.empty());
-  CHECK(contains(run.out, "MODEL              REPOSITORY                              REVISION      VARIANT"));
-  CHECK(contains(run.out, "all-MiniLM-L6-v2   sentence-transformers/all-MiniLM-L6-v2  fa97f6e7cb1a  fp32"));
+  CHECK(contains(
+      run.out, "MODEL              REPOSITORY                              REVISION      VARIANT"));
+  CHECK(contains(run.out,
+                 "all-MiniLM-L6-v2   sentence-transformers/all-MiniLM-L6-v2  fa97f6e7cb1a  fp32"));
   CHECK(contains(run.out, " MB  missing  -\n"));
   CHECK(hub.requests().empty());
   CHECK_FALSE(fs::exists(machine.home()));
@@ -70,7 +74,10 @@ TEST_CASE("an interrupted download is partial") {
   FakeHub hub;
   const HubRepo repo = large_repo(3'000'000);
   hub.add(repo);
-  hub.add(Fault{.on = Fault::On::payload, .path = "model.safetensors", .times = -1, .what = Reset{.after = 2'000'000}});
+  hub.add(Fault{.on = Fault::On::payload,
+                .path = "model.safetensors",
+                .times = -1,
+                .what = Reset{.after = 2'000'000}});
   TestHost machine(hub);
   machine.use_manifest(hub.manifest());
   REQUIRE(machine.run({"--retries", "0"}).exit_code == 1);
@@ -94,14 +101,15 @@ TEST_CASE("on a terminal the table fits it") {
     return;
   }
   Prepared prepared;
-  const Run run =
-      prepared.machine.shell("exec script -qefc 'stty cols 90; $PROGRAM list " + prepared.pinned + "' /dev/null");
+  const Run run = prepared.machine.shell("exec script -qefc 'stty cols 90; $PROGRAM list " +
+                                         prepared.pinned + "' /dev/null");
   CHECK(run.exit_code == 0);
   CHECK(contains(run.out, "…"));
   std::istringstream lines(run.out);
   for (std::string line; std::getline(lines, line);) {
-    const auto characters =
-        std::count_if(line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
+    const auto characters = std::count_if(line.begin(), line.end(), [](char c) {
+      return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    });
     CHECK(characters <= 91);  // and a carriage return
   }
 }

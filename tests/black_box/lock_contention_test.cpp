@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mounts on which locks are refused, or let everybody in: right blobs all the same, and no work done twice that a
-// record can prevent.
+// Mounts on which locks are refused, or let everybody in: right blobs all the same, and no work
+// done twice that a record can prevent.
 #include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 #include <set>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kMB = 1'000'000;
 const std::string kWeights = "model.safetensors";
 
-std::vector<std::unique_ptr<RunningProgram>> start_all(const TestHost& machine, int count, const std::string& model) {
+std::vector<std::unique_ptr<RunningProgram>> start_all(const TestHost& machine, int count,
+                                                       const std::string& model) {
   std::vector<std::unique_ptr<RunningProgram>> programs;
   for (int i = 0; i < count; ++i) programs.push_back(machine.start({model}));
   return programs;
@@ -33,7 +34,8 @@ struct Begun {
 
   Begun() {
     hub.add(repo);
-    hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 500'000}});
+    hub.add(
+        Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 500'000}});
     machine.take_away({"flock=0"});
     first = machine.start({"org/large"});
     REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= 4 * kMB; }));
@@ -43,7 +45,9 @@ struct Begun {
   bool has_saved() const {
     return hub.wait_until([&](const auto&) {
       for (const fs::path& leftover : leftovers_in(machine.cache()))
-        if (leftover.extension() == ".resume" && read_text(leftover).find('-', 60) != std::string::npos) return true;
+        if (leftover.extension() == ".resume" &&
+            read_text(leftover).find('-', 60) != std::string::npos)
+          return true;
       return false;
     });
   }
@@ -52,7 +56,8 @@ struct Begun {
 /// A killed writer's small staging files stay for a day where nothing proves its death.
 Tree without_leftovers(const TestHost& machine) {
   Tree tree = tree_of(machine.cache());
-  for (const fs::path& path : leftovers_in(machine.cache())) tree.erase(path.lexically_relative(machine.cache()));
+  for (const fs::path& path : leftovers_in(machine.cache()))
+    tree.erase(path.lexically_relative(machine.cache()));
   return tree;
 }
 
@@ -78,7 +83,8 @@ TEST_CASE("where locks let everybody in, many small files come right for all of 
   FakeHub hub;
   std::vector<HubFile> files;
   for (int i = 0; i < 100; ++i)
-    files.push_back({"part/" + std::to_string(i), MadeUpBytes{5000 + i, static_cast<std::uint64_t>(i)}, i % 2 == 0});
+    files.push_back({"part/" + std::to_string(i),
+                     MadeUpBytes{5000 + i, static_cast<std::uint64_t>(i)}, i % 2 == 0});
   const HubRepo repo = make_repo("org/crowd", files);
   hub.add(repo);
   TestHost machine(hub);
@@ -92,7 +98,8 @@ TEST_CASE("where locks let everybody in, many small files come right for all of 
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("a writer that was killed where locks prove nothing is taken over when it stays silent, with its bytes") {
+TEST_CASE(
+    "a writer that was killed where locks prove nothing is taken over when it stays silent, with its bytes") {
   Begun begun;
   begun.first->send_signal(SIGKILL);
   begun.first->wait();
@@ -108,7 +115,8 @@ TEST_CASE("a writer that was killed where locks prove nothing is taken over when
   CHECK(without_leftovers(begun.machine) == published(begun.repo));
 }
 
-TEST_CASE("a writer that was only asleep where locks prove nothing comes back, finds its file taken, and ends well") {
+TEST_CASE(
+    "a writer that was only asleep where locks prove nothing comes back, finds its file taken, and ends well") {
   Begun begun;
   begun.first->send_signal(SIGSTOP);
   auto second = begun.machine.start({"org/large"});

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// lock: the Hub's answer as a manifest, which then drives a download without a question; and whether a branch moved.
+// lock: the Hub's answer as a manifest, which then drives a download without a question; and
+// whether a branch moved.
 #include <set>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -87,10 +88,12 @@ TEST_CASE("a lock drives a download without a listing, of a variant and of all")
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
   CHECK(kinds(at.hub) == kContent);
-  CHECK(tree_of(at.machine.cache()) == published(at.repo, {.listed = all ? Listed::yes : Listed::no}));
+  CHECK(tree_of(at.machine.cache()) ==
+        published(at.repo, {.listed = all ? Listed::yes : Listed::no}));
 }
 
-TEST_CASE("when a download has seen the bytes a lock has the sha256 of all files, and the same each time") {
+TEST_CASE(
+    "when a download has seen the bytes a lock has the sha256 of all files, and the same each time") {
   Unpinned at;
   at.machine.run({"small"});
   const std::string text = at.lock();
@@ -106,13 +109,15 @@ TEST_CASE("when a download has seen the bytes a lock has the sha256 of all files
   CHECK(at.machine.run({}).exit_code == 0);
 }
 
-TEST_CASE("a hub that serves anything else than the lock is a lock_mismatch, and nothing is published") {
+TEST_CASE(
+    "a hub that serves anything else than the lock is a lock_mismatch, and nothing is published") {
   Unpinned at;
   at.machine.use_manifest(at.lock());
   HubRepo other = at.repo;
   const std::string path = GENERATE(as<std::string>{}, "config.json", "model.safetensors");
   for (HubFile& file : other.commits.at(main_of(at.repo)))
-    if (file.path == path) file.content = file.lfs ? FileContent(MadeUpBytes{300'000, 9}) : "{\"of\":\"org/SMALL\"}";
+    if (file.path == path)
+      file.content = file.lfs ? FileContent(MadeUpBytes{300'000, 9}) : "{\"of\":\"org/SMALL\"}";
   at.hub.add(other);
   const Run run = at.machine.run({"small"});
   CHECK(run.exit_code == 1);
@@ -122,17 +127,19 @@ TEST_CASE("a hub that serves anything else than the lock is a lock_mismatch, and
 
 TEST_CASE("a file's name is locked as it is, also where it looks like a pattern") {
   FakeHub hub;
-  const HubRepo repo =
-      make_repo("org/odd", {{"a[1].json", "1"}, {"a1.json", "2"}, {"b*.json", "3"}, {"\"q\".json", "4"}});
+  const HubRepo repo = make_repo(
+      "org/odd", {{"a[1].json", "1"}, {"a1.json", "2"}, {"b*.json", "3"}, {"\"q\".json", "4"}});
   hub.add(repo);
   TestHost machine(hub);
-  machine.use_manifest(R"({"version":1,"models":{"odd":{"repo":"org/odd","variants":{"fp32":{"include":["[ab\"]*"],
+  machine.use_manifest(
+      R"({"version":1,"models":{"odd":{"repo":"org/odd","variants":{"fp32":{"include":["[ab\"]*"],
                        "exclude":["a1.json"]}}}}})");
   const Run run = machine.run({"lock"});
   REQUIRE(run.exit_code == 0);
   machine.use_manifest(run.out);
   CHECK(machine.run({}).exit_code == 0);
-  CHECK(tree_of(machine.cache()) == published(repo, {.paths = {"a[1].json", "b*.json", "\"q\".json"}}));
+  CHECK(tree_of(machine.cache()) ==
+        published(repo, {.paths = {"a[1].json", "b*.json", "\"q\".json"}}));
 }
 
 TEST_CASE("models stand in the order of their keys, and one that fails leaves no half of a lock") {
@@ -163,10 +170,12 @@ TEST_CASE("lock --check says from where to where a branch has moved, and which f
   const std::string before = main_of(at.repo);
   const std::string variant = GENERATE("fp32", "all");
   at.machine.use_manifest(at.lock({"--variant", variant}));
-  const std::string now = at.move({{"config.json", "{\"new\":1}"}, {"vocab.txt", ""}, {"more.json", "{}"}});
+  const std::string now =
+      at.move({{"config.json", "{\"new\":1}"}, {"vocab.txt", ""}, {"more.json", "{}"}});
   const Run run = at.machine.run({"lock", "--check", "--variant", variant});
   CHECK(run.exit_code == 1);
-  std::string expected = "small: main has moved from " + before + " to " + now + "\n  changed  config.json\n";
+  std::string expected =
+      "small: main has moved from " + before + " to " + now + "\n  changed  config.json\n";
   if (variant == "all") expected += "  added    more.json\n";
   CHECK(run.out == expected + "  removed  vocab.txt\n");
   CHECK_FALSE(fs::exists(at.machine.home()));

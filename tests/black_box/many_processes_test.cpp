@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many at once in one cache, some of them killed: each blob comes once in all, and who lives ends well.
+// Many at once in one cache, some of them killed: each blob comes once in all, and who lives ends
+// well.
 #include <signal.h>
 
 #include <algorithm>
@@ -7,9 +8,9 @@
 #include <iostream>
 #include <random>
 
-#include "test_host.h"
 #include "parallel.h"
 #include "support/catch.h"
+#include "test_host.h"
 #include "tree_check.h"
 
 namespace model_prep::testing {
@@ -23,8 +24,8 @@ const std::string kWeights = "model.safetensors";
 HubRepo repo_of(const std::string& id, std::uint64_t seed) {
   std::vector<HubFile> files = {{kWeights, MadeUpBytes{6 * kMiB, seed}, true}};
   for (int i = 0; i < 20; ++i)
-    files.push_back(
-        {"part/" + std::to_string(i) + ".json", MadeUpBytes{500 + 100 * i, seed + 50 + unsigned(i)}, i % 3 == 0});
+    files.push_back({"part/" + std::to_string(i) + ".json",
+                     MadeUpBytes{500 + 100 * i, seed + 50 + unsigned(i)}, i % 3 == 0});
   return make_repo(id, std::move(files));
 }
 
@@ -36,7 +37,8 @@ HubOptions slow_line() {
 
 struct Crowd {
   FakeHub hub{slow_line()};
-  const std::vector<HubRepo> repos = {repo_of("org/one", 1000), repo_of("org/two", 2000), repo_of("org/three", 3000)};
+  const std::vector<HubRepo> repos = {repo_of("org/one", 1000), repo_of("org/two", 2000),
+                                      repo_of("org/three", 3000)};
   const TestHost machine{hub};
   std::vector<std::unique_ptr<RunningProgram>> programs;
 
@@ -52,7 +54,9 @@ struct Crowd {
     for (std::size_t i = 0; i < count; ++i) tree = merged(tree, published(repos[i]));
     return tree;
   }
-  std::vector<std::string> wrong(std::size_t count) const { return differences(machine.cache(), wanted(count)); }
+  std::vector<std::string> wrong(std::size_t count) const {
+    return differences(machine.cache(), wanted(count));
+  }
   /// Bytes of payload that came more than once, of all files.
   std::int64_t fetched_too_much(std::size_t count) const {
     const auto log = hub.requests();
@@ -61,7 +65,8 @@ struct Crowd {
       if (request.status == 200 || request.status == 206)
         if (!request.file.empty()) bytes += request.body_bytes_sent;
     for (std::size_t i = 0; i < count; ++i)
-      for (const HubFile& file : repos[i].commits.at(main_of(repos[i]))) bytes -= size_of(file.content);
+      for (const HubFile& file : repos[i].commits.at(main_of(repos[i])))
+        bytes -= size_of(file.content);
     return bytes;
   }
 };
@@ -99,7 +104,8 @@ TEST_CASE("processes with different models that overlap share what they share") 
   CHECK(crowd.wrong(3) == std::vector<std::string>());
 }
 
-TEST_CASE("of sixteen processes half are killed, and the others end well with what a kill lost fetched again") {
+TEST_CASE(
+    "of sixteen processes half are killed, and the others end well with what a kill lost fetched again") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
@@ -111,7 +117,8 @@ TEST_CASE("of sixteen processes half are killed, and the others end well with wh
     // Moments of the download: so many bytes after the last kill.
     const std::int64_t more = std::uniform_int_distribution<std::int64_t>(0, 2 * kMiB)(random);
     const std::int64_t from = sent_of(crowd.hub, kWeights);
-    crowd.hub.wait_until([&](const auto& log) { return sent_of(log, kWeights) >= from + more; }, milliseconds(1000));
+    crowd.hub.wait_until([&](const auto& log) { return sent_of(log, kWeights) >= from + more; },
+                         milliseconds(1000));
     crowd.programs[i]->send_signal(SIGKILL);
     if (crowd.programs[i]->wait().signal == SIGKILL) ++kills;
     CHECK(wrong_in(crowd.machine.cache(), crowd.repos) == std::vector<std::string>());
@@ -123,16 +130,19 @@ TEST_CASE("of sixteen processes half are killed, and the others end well with wh
   }
   CHECK(crowd.wrong(2) == std::vector<std::string>());
   const std::int64_t again = crowd.fetched_too_much(2);
-  // A kill loses what its process had in flight and what came since its last record: at most its whole share.
+  // A kill loses what its process had in flight and what came since its last record: at most its
+  // whole share.
   CHECK(again <= kills * 4 * 4 * kMiB);
-  std::cout << "many at once: seed " << seed << ", " << kills << " of " << count << " killed, " << again / 1000
-            << " kB came again\n";
+  std::cout << "many at once: seed " << seed << ", " << kills << " of " << count << " killed, "
+            << again / 1000 << " kB came again\n";
 }
 
-TEST_CASE("whoever waits for others goes no longer than its deadline, and the others do not notice") {
+TEST_CASE(
+    "whoever waits for others goes no longer than its deadline, and the others do not notice") {
   Crowd crowd;
-  crowd.hub.add(
-      Fault{.on = Fault::On::payload, .file = kWeights, .what = Stall{.after = kMiB, .lasting = milliseconds(2500)}});
+  crowd.hub.add(Fault{.on = Fault::On::payload,
+                      .file = kWeights,
+                      .what = Stall{.after = kMiB, .lasting = milliseconds(2500)}});
   crowd.start({"org/one"});
   REQUIRE(crowd.hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= kMiB; }));
   for (int i = 0; i < 3; ++i) crowd.start({"org/one", "--deadline", "1"});

@@ -3,15 +3,17 @@
 #include <chrono>
 #include <memory>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
 
 const std::string kNobody = "http://127.0.0.1:1";  // where nobody listens
 
-std::string list_of(const FakeHub& first, const FakeHub& second) { return first.endpoint() + "," + second.endpoint(); }
+std::string list_of(const FakeHub& first, const FakeHub& second) {
+  return first.endpoint() + "," + second.endpoint();
+}
 
 /// Lines of the log with all of these words.
 int lines_with(const std::string& text, const std::string& one, const std::string& other) {
@@ -48,7 +50,8 @@ struct Pair {
     first.add(repo);
     second.add(repo);
   }
-  Run run(std::vector<std::string> arguments = {"org/small"}, const ProgramEnvironment& changes = {}) const {
+  Run run(std::vector<std::string> arguments = {"org/small"},
+          const ProgramEnvironment& changes = {}) const {
     return machine.run(arguments, changes);
   }
   bool is_whole() const { return tree_of(machine.cache()) == published(repo); }
@@ -81,7 +84,8 @@ TEST_CASE("an endpoint that cannot be reached is told once, and everything comes
   CHECK(lines_with(run.err, "warn", "from here on " + hub.endpoint() + " is asked first") == 1);
   CHECK(lines_with(run.err, "warn", kNobody) == 1);
   CHECK(contains(run.err, " at " + hub.endpoint()));
-  CHECK(run.summary["totals"]["requests"].get<int>() == static_cast<int>(hub.requests().size()) + 1);
+  CHECK(run.summary["totals"]["requests"].get<int>() ==
+        static_cast<int>(hub.requests().size()) + 1);
 }
 
 TEST_CASE("an endpoint that takes connections and says nothing costs one time-out") {
@@ -185,7 +189,8 @@ TEST_CASE("two endpoints whose listings break off are each read from the first p
   for (FakeHub* hub : {&first, &second}) {
     hub->add(repo);
     for (int skip = 1; skip < 20; skip += 2)  // every second page, so that each first one is there
-      hub->add(Fault{.on = Fault::On::tree, .times = 1, .skip = skip, .what = Status{404, {}, "gone"}});
+      hub->add(
+          Fault{.on = Fault::On::tree, .times = 1, .skip = skip, .what = Status{404, {}, "gone"}});
   }
   const TestHost machine(list_of(first, second));
   const Run run = machine.run({"org/small", "--deadline", "20"});
@@ -197,7 +202,8 @@ TEST_CASE("two endpoints whose listings break off are each read from the first p
 }
 
 TEST_CASE("of a branch the first endpoint that answers decides, and its commit is found anywhere") {
-  HubRepo stale = make_repo("org/small", {{"config.json", "{\"old\": true}"}}, std::string(40, 'a'));
+  HubRepo stale =
+      make_repo("org/small", {{"config.json", "{\"old\": true}"}}, std::string(40, 'a'));
   HubRepo both = small_repo();
   both.commits[main_of(stale)] = stale.commits.at(main_of(stale));
   FakeHub first;
@@ -218,7 +224,8 @@ TEST_CASE("wrong bytes of one endpoint are replaced by the right ones of another
   Pair pair;
   const bool both = GENERATE(false, true);
   pair.first.add(Fault{.file = "model.safetensors", .times = -1, .what = FlipByte{1000}});
-  if (both) pair.second.add(Fault{.file = "model.safetensors", .times = -1, .what = FlipByte{2000}});
+  if (both)
+    pair.second.add(Fault{.file = "model.safetensors", .times = -1, .what = FlipByte{2000}});
   const Run run = pair.run();
   INFO(run.err);
   CHECK(lines_with(run.err, "hash to", "from " + pair.first.endpoint()) >= 1);
@@ -228,8 +235,8 @@ TEST_CASE("wrong bytes of one endpoint are replaced by the right ones of another
   CHECK(pair.is_whole() == !both);
   if (!both) return;
   CHECK(run.error_kind("org/small") == "digest_mismatch");
-  CHECK(lines_with(run.err, pair.first.endpoint() + " has other bytes", pair.second.endpoint() + " has other bytes") >=
-        1);
+  CHECK(lines_with(run.err, pair.first.endpoint() + " has other bytes",
+                   pair.second.endpoint() + " has other bytes") >= 1);
   CHECK(leftovers_in(pair.machine.cache()).empty());
 }
 
@@ -244,7 +251,8 @@ TEST_CASE("an endpoint that dies in the middle of a file leaves the rest of it t
   second.add(repo);
   const TestHost machine(list_of(*first, second));
   const auto program = machine.start({"org/large", "--jobs", "2"});
-  REQUIRE(first->wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 6'000'000; }));
+  REQUIRE(first->wait_until(
+      [](const auto& log) { return sent_of(log, "model.safetensors") > 6'000'000; }));
   first.reset();
   const Run run = machine.end_of(*program);
   INFO(run.err);
@@ -261,7 +269,8 @@ TEST_CASE("what no endpoint has is told with the answer of each") {
   const Run run = machine.run({"org/small", "--retries", "1"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "not_found");
-  CHECK(lines_with(run.err, first.endpoint() + " does not have it", second.endpoint() + " does not have it") == 1);
+  CHECK(lines_with(run.err, first.endpoint() + " does not have it",
+                   second.endpoint() + " does not have it") == 1);
 }
 
 TEST_CASE("while one endpoint could not be asked nobody knows that the model is missing") {
@@ -270,7 +279,8 @@ TEST_CASE("while one endpoint could not be asked nobody knows that the model is 
   const Run run = machine.run({"org/small", "--retries", "1"});
   INFO(run.err);
   CHECK(run.error_kind("org/small") == "network");
-  CHECK(lines_with(run.err, kNobody + " cannot be reached", hub.endpoint() + " does not have it") == 1);
+  CHECK(lines_with(run.err, kNobody + " cannot be reached", hub.endpoint() + " does not have it") ==
+        1);
 }
 
 TEST_CASE("the token of the run goes to no endpoint of a list that is not the Hub") {
@@ -281,7 +291,8 @@ TEST_CASE("the token of the run goes to no endpoint of a list that is not the Hu
   first.add(closed);
   second.add(closed);
   const TestHost machine(list_of(first, second));
-  const Run run = machine.run({"org/small", "--log-level", "debug"}, {{"HF_TOKEN", "hf_secretOfTheRun"}});
+  const Run run =
+      machine.run({"org/small", "--log-level", "debug"}, {{"HF_TOKEN", "hf_secretOfTheRun"}});
   INFO(run.err);
   CHECK_FALSE(got_authorization(first));
   CHECK_FALSE(got_authorization(second));
@@ -301,7 +312,8 @@ TEST_CASE("a token that is named with its endpoint goes there and nowhere else")
   const std::string named = "http://" + token + "@" + first.endpoint().substr(7);
   SECTION("though the run has another one") {
     const TestHost machine(named + "," + second.endpoint());
-    const Run run = machine.run({"org/small", "--log-level", "debug"}, {{"HF_TOKEN", "hf_another"}});
+    const Run run =
+        machine.run({"org/small", "--log-level", "debug"}, {{"HF_TOKEN", "hf_another"}});
     INFO(run.err);
     CHECK(run.exit_code == 0);
     CHECK(second.requests().empty());
@@ -314,7 +326,8 @@ TEST_CASE("a token that is named with its endpoint goes there and nowhere else")
   SECTION("though it redirects to the other one") {
     first.add(Fault{.on = Fault::On::resolve,
                     .times = -1,
-                    .what = Redirect{second.endpoint() + "/org/small/resolve/" + main_of(closed) + "/config.json"}});
+                    .what = Redirect{second.endpoint() + "/org/small/resolve/" + main_of(closed) +
+                                     "/config.json"}});
     const TestHost machine(named + "," + second.endpoint());
     static_cast<void>(machine.run({"org/small", "--retries", "1"}));
     CHECK_FALSE(second.requests().empty());
@@ -352,8 +365,8 @@ TEST_CASE("a mirror below a path and a mirror that answers itself take over like
 TEST_CASE("flags beat the variable as a whole list, in their order") {
   Pair pair;
   const TestHost machine(kNobody);
-  const Run run = machine.run(
-      {"org/small", "--endpoint", kNobody, "--endpoint", pair.second.endpoint(), "--endpoint", pair.first.endpoint()});
+  const Run run = machine.run({"org/small", "--endpoint", kNobody, "--endpoint",
+                               pair.second.endpoint(), "--endpoint", pair.first.endpoint()});
   INFO(run.err);
   CHECK(run.exit_code == 0);
   CHECK(pair.first.requests().empty());

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every fault at every place, once and for ever (product.md section 7): the right tree or the right error, never
-// anything else, in bounded time and with a bounded number of requests.
+// Every fault at every place, once and for ever (product.md section 7): the right tree or the right
+// error, never anything else, in bounded time and with a bounded number of requests.
 #include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <mutex>
 #include <sstream>
 
-#include "test_host.h"
 #include "parallel.h"
 #include "support/catch.h"
+#include "test_host.h"
 #include "tree_check.h"
 
 namespace model_prep::testing {
@@ -19,8 +19,10 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMiB = 1024 * 1024;
 constexpr std::int64_t kLarge = 9 * kMiB;  // three ranges for three connections: 4, 4 and 1 MiB
-constexpr int kMostMoreRequests = 36;      // than without a fault: attempts for each of three ranges, and their hops
-// A silence and more: libcurl's speed is a mean over five seconds, so it is seen after six or seven, not after one.
+constexpr int kMostMoreRequests =
+    36;  // than without a fault: attempts for each of three ranges, and their hops
+// A silence and more: libcurl's speed is a mean over five seconds, so it is seen after six or
+// seven, not after one.
 constexpr double kMostSeconds = 30;
 const std::string kWeights = "model.safetensors";
 
@@ -42,10 +44,14 @@ const Place kPlaces[] = {
     {"listing, page 2", 0, Fault::On::tree, "org/small", "", 1, 10, 0},
     {"address of a file", 1, Fault::On::resolve, "org/small", "model.safetensors", 0, 10, 0},
     {"plain file", 2, Fault::On::resolve_cache, "org/small", "config.json", 0, 1, 1},
-    {"file in one piece", 3, Fault::On::payload, "org/small", "model.safetensors", 0, 150'000, 150'000},
-    {"first byte of a large file", 4, Fault::On::payload, "org/large", "model.safetensors", 0, 0, 0},
-    {"middle of a large file", 4, Fault::On::payload, "org/large", "model.safetensors", 1, 2 * kMiB, kLarge / 2},
-    {"last byte of a large file", 4, Fault::On::payload, "org/large", "model.safetensors", 2, kMiB - 1, kLarge - 1},
+    {"file in one piece", 3, Fault::On::payload, "org/small", "model.safetensors", 0, 150'000,
+     150'000},
+    {"first byte of a large file", 4, Fault::On::payload, "org/large", "model.safetensors", 0, 0,
+     0},
+    {"middle of a large file", 4, Fault::On::payload, "org/large", "model.safetensors", 1, 2 * kMiB,
+     kLarge / 2},
+    {"last byte of a large file", 4, Fault::On::payload, "org/large", "model.safetensors", 2,
+     kMiB - 1, kLarge - 1},
 };
 constexpr int kColumns = 5;
 
@@ -74,11 +80,13 @@ Fault::What to_file(const Spot&) { return Redirect{"file:///etc/passwd"}; }
 Fault::What to_ftp(const Spot&) { return Redirect{"ftp://127.0.0.1/model"}; }
 Fault::What to_nowhere(const Spot&) { return Redirect{""}; }
 Fault::What refused(const Spot&) { return Redirect{"http://127.0.0.1:1/"}; }
-// A label longer than DNS allows fails in the resolver of every machine, without a question to anybody.
+// A label longer than DNS allows fails in the resolver of every machine, without a question to
+// anybody.
 Fault::What no_dns(const Spot&) { return Redirect{"http://" + std::string(64, 'x') + ".invalid/"}; }
 
-/// For each column what comes of the fault once, and what of the fault for ever; "-": there is no such fault there;
-/// "a|b": chance decides which of several connections meets the fault, or whether it comes behind the last byte.
+/// For each column what comes of the fault once, and what of the fault for ever; "-": there is no
+/// such fault there; "a|b": chance decides which of several connections meets the fault, or whether
+/// it comes behind the last byte.
 struct Row {
   const char* fault;
   Fault::What (*what)(const Spot&);
@@ -135,11 +143,14 @@ struct Exception {
   const char* outcomes;
 };
 const Exception kExceptions[] = {
-    {"status 404", "listing, page 1", "tree tree"},  // a mirror without this route: the listing comes another way
-    {"reset in the body", "first byte of a large file", "tree network"},  // elsewhere each try brings some bytes
+    {"status 404", "listing, page 1",
+     "tree tree"},  // a mirror without this route: the listing comes another way
+    {"reset in the body", "first byte of a large file",
+     "tree network"},  // elsewhere each try brings some bytes
     {"silence in the body", "first byte of a large file", "tree timeout"},
-    {"a drip", "middle of a large file", "deadline|tree deadline"},  // the second answer may be the shortest
-    {"a drip", "last byte of a large file", "- -"},                  // one byte comes soon enough
+    {"a drip", "middle of a large file",
+     "deadline|tree deadline"},                      // the second answer may be the shortest
+    {"a drip", "last byte of a large file", "- -"},  // one byte comes soon enough
 };
 
 struct Cell {
@@ -158,8 +169,9 @@ struct Outcome {
 };
 
 HubRepo small() {
-  return make_repo("org/small",
-                   {{"config.json", "{}"}, {"vocab.txt", "words"}, {kWeights, MadeUpBytes{300'000, 1}, true}});
+  return make_repo(
+      "org/small",
+      {{"config.json", "{}"}, {"vocab.txt", "words"}, {kWeights, MadeUpBytes{300'000, 1}, true}});
 }
 
 HubOptions two_entries_a_page() {
@@ -186,25 +198,31 @@ class Stage {
     hub_.add(fault_of(cell));
     const TestHost machine(hub_);
     const Run run = machine.run(arguments_of(cell));
-    Outcome outcome{.found = run.error_kind(place.repo), .wrong = wrong_in(machine.cache(), repos_), .log = run.err};
+    Outcome outcome{.found = run.error_kind(place.repo),
+                    .wrong = wrong_in(machine.cache(), repos_),
+                    .log = run.err};
     if (outcome.found == "none") outcome.found = "tree";
     const bool is_tree = outcome.found == "tree";
-    if (is_tree && tree_of(machine.cache()) != wanted_.at(place.repo)) outcome.wrong.emplace_back("another tree");
-    if (run.exit_code != (is_tree ? 0 : 1)) outcome.wrong.push_back("exit code " + std::to_string(run.exit_code));
+    if (is_tree && tree_of(machine.cache()) != wanted_.at(place.repo))
+      outcome.wrong.emplace_back("another tree");
+    if (run.exit_code != (is_tree ? 0 : 1))
+      outcome.wrong.push_back("exit code " + std::to_string(run.exit_code));
     const fs::path folder = machine.cache() / ("models--org--" + std::string(place.repo).substr(4));
-    if (!is_tree && (fs::exists(folder / "refs") || fs::exists(folder / "snapshots" / main_of(repo_of(cell)))))
+    if (!is_tree &&
+        (fs::exists(folder / "refs") || fs::exists(folder / "snapshots" / main_of(repo_of(cell)))))
       outcome.wrong.emplace_back("something is published");
-    outcome.more_requests = static_cast<int>(hub_.requests().size()) - static_cast<int>(clean_.at(place.repo).size());
+    outcome.more_requests =
+        static_cast<int>(hub_.requests().size()) - static_cast<int>(clean_.at(place.repo).size());
     if (run.summary.is_object()) outcome.seconds = run.summary["duration_s"];
     return outcome;
   }
 
  private:
-  /// Two failures in a row where it shall fail, so that there is one back-off; more where a slow machine may add its
-  /// own.
+  /// Two failures in a row where it shall fail, so that there is one back-off; more where a slow
+  /// machine may add its own.
   static std::vector<std::string> arguments_of(const Cell& cell) {
-    const bool is_silence =
-        cell.row->what == stall_inside || cell.row->what == static_cast<decltype(Row::what)>(plainly<Stall>);
+    const bool is_silence = cell.row->what == stall_inside ||
+                            cell.row->what == static_cast<decltype(Row::what)>(plainly<Stall>);
     return {cell.place->repo,
             "--jobs",
             "3",
@@ -225,7 +243,9 @@ class Stage {
     return hub_.requests();
   }
 
-  const HubRepo& repo_of(const Cell& cell) const { return repos_[cell.place->repo == repos_[0].id ? 0 : 1]; }
+  const HubRepo& repo_of(const Cell& cell) const {
+    return repos_[cell.place->repo == repos_[0].id ? 0 : 1];
+  }
 
   Fault fault_of(const Cell& cell) const {
     const Place& place = *cell.place;
@@ -235,9 +255,13 @@ class Stage {
                                                               : "resolve";
     int skip = place.skip;
     for (const LoggedRequest& request : clean_.at(place.repo))
-      if (request.kind == kind && request.file == place.file && skip-- >= 0) spot.self = request.target;
+      if (request.kind == kind && request.file == place.file && skip-- >= 0)
+        spot.self = request.target;
     spot.self = hub_.endpoint() + spot.self;
-    Fault fault{.on = place.on, .file = place.file, .times = cell.for_ever ? -1 : 1, .what = cell.row->what(spot)};
+    Fault fault{.on = place.on,
+                .file = place.file,
+                .times = cell.for_ever ? -1 : 1,
+                .what = cell.row->what(spot)};
     // There is one answer with this byte, whichever comes first.
     if (!std::holds_alternative<FlipByte>(fault.what)) fault.skip = place.skip;
     return fault;
@@ -267,8 +291,8 @@ std::vector<Cell> all_cells() {
   return cells;
 }
 
-/// A third of the cells, so that each fault meets some places and each place some faults; but none of those that take
-/// seven seconds.
+/// A third of the cells, so that each fault meets some places and each place some faults; but none
+/// of those that take seven seconds.
 std::vector<Cell> every_third(const std::vector<Cell>& cells) {
   std::vector<Cell> some;
   for (std::size_t i = 0; i < cells.size(); ++i)
@@ -277,7 +301,8 @@ std::vector<Cell> every_third(const std::vector<Cell>& cells) {
 }
 
 std::string name_of(const Cell& cell) {
-  return std::string(cell.row->fault) + " at the " + cell.place->name + (cell.for_ever ? " for ever" : " once");
+  return std::string(cell.row->fault) + " at the " + cell.place->name +
+         (cell.for_ever ? " for ever" : " once");
 }
 
 }  // namespace
@@ -286,7 +311,8 @@ TEST_CASE("every fault at every place ends in the right tree or in the right err
   std::vector<Cell> cells = all_cells();
   if (!is_long_run()) cells = every_third(cells);
   // What takes long comes first, so that nobody waits for it alone in the end.
-  std::stable_partition(cells.begin(), cells.end(), [](const Cell& cell) { return cell.row->what == stall_inside; });
+  std::stable_partition(cells.begin(), cells.end(),
+                        [](const Cell& cell) { return cell.row->what == stall_inside; });
   std::vector<Outcome> outcomes(cells.size());
   constexpr std::size_t kThreads = 40;  // nearly all of the time is back-off and silence
   std::mutex mutex;
@@ -318,12 +344,15 @@ TEST_CASE("every fault at every place ends in the right tree or in the right err
   }
   std::cout << "fault matrix: " << cells.size() << " cells;";
   for (const auto& [kind, count] : counts) std::cout << ' ' << kind << ' ' << count;
-  const auto most = std::max_element(outcomes.begin(), outcomes.end(),
-                                     [](const auto& a, const auto& b) { return a.more_requests < b.more_requests; });
-  const auto longest = std::max_element(outcomes.begin(), outcomes.end(),
-                                        [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
-  std::cout << "; at most " << most->more_requests << " requests more, " << longest->seconds << " s ("
-            << name_of(cells[static_cast<std::size_t>(longest - outcomes.begin())]) << ")\n";
+  const auto most = std::max_element(
+      outcomes.begin(), outcomes.end(),
+      [](const auto& a, const auto& b) { return a.more_requests < b.more_requests; });
+  const auto longest =
+      std::max_element(outcomes.begin(), outcomes.end(),
+                       [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
+  std::cout << "; at most " << most->more_requests << " requests more, " << longest->seconds
+            << " s (" << name_of(cells[static_cast<std::size_t>(longest - outcomes.begin())])
+            << ")\n";
 }
 
 }  // namespace model_prep::testing

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bad weather (product.md section 7): what is tried again, what is not, and that wrong bytes are never published.
+// Bad weather (product.md section 7): what is tried again, what is not, and that wrong bytes are
+// never published.
 #include <algorithm>
 #include <chrono>
 #include <ctime>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -22,7 +23,9 @@ struct NetworkFaultCase {
   HubRepo repo;
   TestHost machine{hub};
 
-  explicit NetworkFaultCase(HubRepo served = small_repo()) : repo(std::move(served)) { hub.add(repo); }
+  explicit NetworkFaultCase(HubRepo served = small_repo()) : repo(std::move(served)) {
+    hub.add(repo);
+  }
   Run run(const std::vector<std::string>& more = {}) const {
     std::vector<std::string> arguments = {repo.id};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -51,15 +54,16 @@ std::string http_date(std::time_t when) {
 }  // namespace
 
 TEST_CASE("what may pass is tried again, and the tree is right") {
-  const Named named = GENERATE(Named{"a 503 for the payload", {.on = Fault::On::payload, .what = Status{503}}},
-                               Named{"a 500 for the address", {.on = Fault::On::resolve, .what = Status{500}}},
-                               Named{"a 502 for the listing", {.on = Fault::On::tree, .what = Status{502}}},
-                               Named{"a 408 for the commit", {.on = Fault::On::repo_info, .what = Status{408}}},
-                               Named{"a 429 without a time", {.on = Fault::On::resolve_cache, .what = Status{429}}},
-                               Named{"a reset before the answer", {.on = Fault::On::payload, .what = Reset{}}},
-                               Named{"a reset in the body", {.on = Fault::On::payload, .what = Reset{.after = 70'000}}},
-                               Named{"a reset of the listing", {.on = Fault::On::tree, .what = Reset{.after = 100}}},
-                               Named{"a body cut short", {.on = Fault::On::payload, .what = ShortBody{1000}}});
+  const Named named = GENERATE(
+      Named{"a 503 for the payload", {.on = Fault::On::payload, .what = Status{503}}},
+      Named{"a 500 for the address", {.on = Fault::On::resolve, .what = Status{500}}},
+      Named{"a 502 for the listing", {.on = Fault::On::tree, .what = Status{502}}},
+      Named{"a 408 for the commit", {.on = Fault::On::repo_info, .what = Status{408}}},
+      Named{"a 429 without a time", {.on = Fault::On::resolve_cache, .what = Status{429}}},
+      Named{"a reset before the answer", {.on = Fault::On::payload, .what = Reset{}}},
+      Named{"a reset in the body", {.on = Fault::On::payload, .what = Reset{.after = 70'000}}},
+      Named{"a reset of the listing", {.on = Fault::On::tree, .what = Reset{.after = 100}}},
+      Named{"a body cut short", {.on = Fault::On::payload, .what = ShortBody{1000}}});
   NetworkFaultCase weather;
   weather.hub.add(named.fault);
   INFO(named.name);
@@ -128,7 +132,8 @@ TEST_CASE("Retry-After is a floor, as seconds and as a date") {
 
 TEST_CASE("an exhausted RateLimit window is waited out") {
   NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::repo_info, .what = Status{429, {{"RateLimit", "\"api\";r=0;t=1"}}}});
+  weather.hub.add(
+      Fault{.on = Fault::On::repo_info, .what = Status{429, {{"RateLimit", "\"api\";r=0;t=1"}}}});
   const Run run = weather.run();
   CHECK(run.exit_code == 0);
   CHECK(run.summary["duration_s"] >= 2.0);
@@ -145,11 +150,12 @@ TEST_CASE("a host's Retry-After holds back its other requests too") {
 
 TEST_CASE("wrong bytes are fetched once more from the start") {
   NetworkFaultCase weather;
-  const Named named =
-      GENERATE(Named{"a flipped byte", {.on = Fault::On::payload, .what = FlipByte{1000}}},
-               Named{"a flipped byte of a plain file", {.on = Fault::On::resolve_cache, .what = FlipByte{0}}},
-               Named{"an encoding nobody asked for", {.on = Fault::On::payload, .what = ContentEncoding{}}},
-               Named{"a range that cannot be", {.on = Fault::On::payload, .what = Status{416}}});
+  const Named named = GENERATE(
+      Named{"a flipped byte", {.on = Fault::On::payload, .what = FlipByte{1000}}},
+      Named{"a flipped byte of a plain file",
+            {.on = Fault::On::resolve_cache, .what = FlipByte{0}}},
+      Named{"an encoding nobody asked for", {.on = Fault::On::payload, .what = ContentEncoding{}}},
+      Named{"a range that cannot be", {.on = Fault::On::payload, .what = Status{416}}});
   INFO(named.name);
   weather.hub.add(named.fault);
   CHECK(weather.run().exit_code == 0);
@@ -179,7 +185,8 @@ TEST_CASE("a large file comes in ranges, each asked for at the hub") {
   CHECK(weather.run().exit_code == 0);
   const auto payload = weather.hub.requests("payload");
   CHECK(payload.size() >= 4);
-  CHECK(std::all_of(payload.begin(), payload.end(), [](const auto& request) { return request.status == 206; }));
+  CHECK(std::all_of(payload.begin(), payload.end(),
+                    [](const auto& request) { return request.status == 206; }));
   CHECK(sent_of(weather.hub, kWeights) == 20 * kMB);
 }
 
@@ -216,12 +223,14 @@ TEST_CASE("what comes of a portal or a broken mirror is refused at once") {
       Named{"a page for the listing", {.on = Fault::On::tree, .times = -1, .what = Html{}}},
       Named{"a page for weights", {.on = Fault::On::payload, .times = -1, .what = Html{}}},
       Named{"half a listing", {.on = Fault::On::tree, .times = -1, .what = GarbageJson{}}},
-      Named{"a listing that is no list", {.on = Fault::On::tree, .times = -1, .what = BodyOverride{"{}"}}},
+      Named{"a listing that is no list",
+            {.on = Fault::On::tree, .times = -1, .what = BodyOverride{"{}"}}},
       Named{"a redirect in a circle",
             {.on = Fault::On::resolve, .file = kWeights, .times = -1, .what = Redirect{self}}},
       Named{"a redirect to no address",
             {.on = Fault::On::resolve, .file = kWeights, .times = -1, .what = Redirect{""}}},
-      Named{"a redirect to a file", {.on = Fault::On::resolve, .times = -1, .what = Redirect{"file:///etc/passwd"}}},
+      Named{"a redirect to a file",
+            {.on = Fault::On::resolve, .times = -1, .what = Redirect{"file:///etc/passwd"}}},
       Named{"a body too long", {.on = Fault::On::payload, .times = -1, .what = LongBody{100}}});
   INFO(named.name);
   weather.hub.add(named.fault);
@@ -254,7 +263,8 @@ TEST_CASE("signatures that are always spent are not asked for without end") {
 TEST_CASE("a listing with a name that leads out of the cache is refused and nothing is written") {
   const std::string name = GENERATE("../evil", "/etc/evil", "a//b", "./a", "a/../../b", "a\\b");
   NetworkFaultCase weather;
-  const nlohmann::json listing = {{{"type", "file"}, {"oid", std::string(40, 'a')}, {"size", 1}, {"path", name}}};
+  const nlohmann::json listing = {
+      {{"type", "file"}, {"oid", std::string(40, 'a')}, {"size", 1}, {"path", name}}};
   weather.hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{listing.dump()}});
   const Run run = weather.run();
   CHECK(run.exit_code == 1);
@@ -263,10 +273,12 @@ TEST_CASE("a listing with a name that leads out of the cache is refused and noth
 }
 
 TEST_CASE("a listing that names a path twice, or as file and folder, is refused") {
-  const auto [first, second] = GENERATE(table<std::string, std::string>({{"a", "a"}, {"a", "a/b"}}));
+  const auto [first, second] =
+      GENERATE(table<std::string, std::string>({{"a", "a"}, {"a", "a/b"}}));
   NetworkFaultCase weather;
   const auto entry = [](const std::string& path) {
-    return nlohmann::json{{"type", "file"}, {"oid", std::string(40, 'a')}, {"size", 1}, {"path", path}};
+    return nlohmann::json{
+        {"type", "file"}, {"oid", std::string(40, 'a')}, {"size", 1}, {"path", path}};
   };
   const nlohmann::json listing = {entry(first), entry(second)};
   weather.hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{listing.dump()}});
@@ -275,15 +287,19 @@ TEST_CASE("a listing that names a path twice, or as file and folder, is refused"
 
 TEST_CASE("a commit that is not forty hex digits is refused") {
   NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = BodyOverride{R"({"sha":"../../../../etc"})"}});
+  weather.hub.add(Fault{.on = Fault::On::repo_info,
+                        .times = -1,
+                        .what = BodyOverride{R"({"sha":"../../../../etc"})"}});
   CHECK(weather.run().error_kind("org/small") == "protocol");
 }
 
 TEST_CASE("a listing of sizes beyond all disks is told and does not overflow") {
   NetworkFaultCase weather;
   const auto entry = [](const std::string& path, char digit) {
-    return nlohmann::json{
-        {"type", "file"}, {"oid", std::string(40, digit)}, {"size", 9'000'000'000'000'000'000}, {"path", path}};
+    return nlohmann::json{{"type", "file"},
+                          {"oid", std::string(40, digit)},
+                          {"size", 9'000'000'000'000'000'000},
+                          {"path", path}};
   };
   const nlohmann::json listing = {entry("a", 'a'), entry("b", 'b'), entry("c", 'c')};
   weather.hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{listing.dump()}});

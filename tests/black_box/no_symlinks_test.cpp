@@ -2,8 +2,8 @@
 // File systems without symlinks: the files themselves lie in the snapshot (hub-protocol.md 1.4).
 #include <algorithm>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -15,7 +15,8 @@ Tree without_links(const Tree& tree) {
   Tree plain;
   for (const auto& [path, what] : tree) {
     if (path.find("/blobs/") != std::string::npos) continue;
-    const fs::path target = what.starts_with("link ") ? fs::path(path).parent_path() / what.substr(5) : fs::path();
+    const fs::path target =
+        what.starts_with("link ") ? fs::path(path).parent_path() / what.substr(5) : fs::path();
     plain[path] = target.empty() ? what : tree.at(target.lexically_normal());
   }
   return plain;
@@ -29,7 +30,8 @@ struct Plain {
 
   Plain() {
     hub.add(repo);
-    machine.take_away({GENERATE(as<std::string>{}, "symlink=EPERM", "symlink=ENOTSUP", "symlink=ENOSYS")});
+    machine.take_away(
+        {GENERATE(as<std::string>{}, "symlink=EPERM", "symlink=ENOTSUP", "symlink=ENOSYS")});
   }
   Run prepare() {
     const Run run = machine.run({"org/small@" + main_of(repo)});
@@ -69,7 +71,8 @@ TEST_CASE("without symlinks a damaged file is healed, and nothing else is fetche
   CHECK(tree_of(plain.machine.cache()) == before);
 }
 
-TEST_CASE("files that another tool left in a snapshot without links are hashed and kept, also where links would work") {
+TEST_CASE(
+    "files that another tool left in a snapshot without links are hashed and kept, also where links would work") {
   Plain plain;
   plain.prepare();
   fs::remove_all(plain.machine.cache() / "models--org--small/.model-prep");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine that runs the program is told how it ended: the step summary and the annotations of GitHub Actions,
-// Kubernetes' termination message.
+// The machine that runs the program is told how it ended: the step summary and the annotations of
+// GitHub Actions, Kubernetes' termination message.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,8 +8,8 @@
 #include <csignal>
 #include <vector>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find_first_of("\r\n", begin), text.size());  // as the runner reads them
+    const std::size_t end =
+        std::min(text.find_first_of("\r\n", begin), text.size());  // as the runner reads them
     lines.push_back(text.substr(begin, end - begin));
     begin = end + 1;
   }
@@ -40,18 +41,20 @@ std::vector<std::string> commands_in(const std::string& text) {
 const ProgramEnvironment kActions = {{"GITHUB_ACTIONS", "true"}};
 const std::string kMissing =
     "org/missing: no such repository, or it is private (the hub says: Invalid username or password.)";
-const std::string kMissingHint = "check the spelling; for a private or gated repository set HF_TOKEN";
+const std::string kMissingHint =
+    "check the spelling; for a private or gated repository set HF_TOKEN";
 
-/// A container as Kubernetes makes it: somebody has bind-mounted a file at /dev/termination-log. All of it is in a
-/// mount namespace, over a /dev of its own.
+/// A container as Kubernetes makes it: somebody has bind-mounted a file at /dev/termination-log.
+/// All of it is in a mount namespace, over a /dev of its own.
 class Pod {
  public:
   enum class Log { mounted, none, link, pipe };
 
   explicit Pod(Log log = Log::mounted) : log_(log) {
     fs::permissions(machine.folder(), fs::perms(0755));
-    write_text(message_file(),
-               "what an earlier container said, which may well have been longer than this one's message\n");
+    write_text(
+        message_file(),
+        "what an earlier container said, which may well have been longer than this one's message\n");
     fs::permissions(message_file(), fs::perms(0666));
     hub.add(small_repo());
   }
@@ -67,7 +70,9 @@ class Pod {
       make = "mkfifo -m 666 /dev/termination-log";
     return "exec unshare -m sh -c 'mount -t tmpfs none /dev && " + make + " && " + arguments + "'";
   }
-  Run run(const std::string& arguments) const { return machine.shell(command("exec $PROGRAM " + arguments)); }
+  Run run(const std::string& arguments) const {
+    return machine.shell(command("exec $PROGRAM " + arguments));
+  }
   fs::path message_file() const { return machine.folder() / "message"; }
   std::string message() const { return read_text(message_file()); }
 
@@ -82,7 +87,8 @@ class Pod {
 
 TEST_CASE("a step summary gets a table of the models behind what is there already, run by run") {
   FakeHub hub;
-  hub.add(make_repo("org/golden", {{"config.json", "{}"}, {"model.safetensors", std::string(300'000, 'a'), true}},
+  hub.add(make_repo("org/golden",
+                    {{"config.json", "{}"}, {"model.safetensors", std::string(300'000, 'a'), true}},
                     "0123456789abcdef0123456789abcdef01234567"));
   const TestHost machine(hub);
   const fs::path file = machine.folder() / "step_summary";
@@ -94,12 +100,16 @@ TEST_CASE("a step summary gets a table of the models behind what is there alread
   CHECK(run.out.empty());
   CHECK(commands_in(run.err).empty());  // only under GITHUB_ACTIONS
   const std::string text = read_text(file);
-  CHECK(text.starts_with(there ? "of another step\n### model-prep failed\n" : "\n### model-prep failed\n"));
-  CHECK(contains(text, "\n| org/golden | org/golden | 0123456789ab | fp32 | 0\\.3 MB | downloaded | 0\\.3 MB |\n"));
+  CHECK(text.starts_with(there ? "of another step\n### model-prep failed\n"
+                               : "\n### model-prep failed\n"));
+  CHECK(contains(
+      text,
+      "\n| org/golden | org/golden | 0123456789ab | fp32 | 0\\.3 MB | downloaded | 0\\.3 MB |\n"));
   CHECK(contains(text, "\n| org/missing | org/missing | - | fp32 | - | failed | - |\n"));
   CHECK(contains(text, "\n1 of 2 models ready, 0\\.3 MB fetched, 7 requests, "));
   CHECK(contains(text, "\n- **org/missing**: org/missing\\: no such repository"));
-  CHECK(contains(text, "<br>hint: check the spelling; for a private or gated repository set HF\\_TOKEN\n"));
+  CHECK(contains(
+      text, "<br>hint: check the spelling; for a private or gated repository set HF\\_TOKEN\n"));
   CHECK(machine.run({"org/golden"}, variables).exit_code == 0);
   const std::string both = read_text(file);
   REQUIRE(both.starts_with(text));
@@ -127,7 +137,8 @@ TEST_CASE("GitHub Actions gets an annotation for each model that failed, on stde
   CHECK(run.exit_code == 1);
   CHECK(run.out.empty());
   CHECK(commands_in(run.err) ==
-        std::vector<std::string>{"::error title=model-prep%3A org/missing::" + kMissing + "%0Ahint: " + kMissingHint});
+        std::vector<std::string>{"::error title=model-prep%3A org/missing::" + kMissing +
+                                 "%0Ahint: " + kMissingHint});
   CHECK(commands_in(machine.run({"org/small"}, kActions).err).empty());
 }
 
@@ -152,30 +163,37 @@ TEST_CASE("a command line that is wrong is an annotation and a step summary too"
   const Run run = machine.run({"--jobs", "50%,\n::add-mask::x"},
                               {{"GITHUB_ACTIONS", "true"}, {"GITHUB_STEP_SUMMARY", file.string()}});
   CHECK(run.exit_code == 1);
-  CHECK(contains(run.err, "model-prep: --jobs is '50%,?::add-mask::x', but wants a whole number from 1 to 64\n"));
-  CHECK(commands_in(run.err) == std::vector<std::string>{"::error title=model-prep::--jobs is '50%25,?::add-mask::x', "
-                                                         "but wants a whole number from 1 to 64"});
-  CHECK(read_text(file) ==
-        "\n### model-prep failed\n\n- --jobs is '50%,?\\:\\:add-mask\\:\\:x', but wants a whole number from 1 to 64\n");
+  CHECK(contains(
+      run.err,
+      "model-prep: --jobs is '50%,?::add-mask::x', but wants a whole number from 1 to 64\n"));
+  CHECK(commands_in(run.err) ==
+        std::vector<std::string>{"::error title=model-prep::--jobs is '50%25,?::add-mask::x', "
+                                 "but wants a whole number from 1 to 64"});
+  CHECK(
+      read_text(file) ==
+      "\n### model-prep failed\n\n- --jobs is '50%,?\\:\\:add-mask\\:\\:x', but wants a whole number from 1 to 64\n");
 }
 
 TEST_CASE("help tells nobody of an end") {
   FakeHub hub;
   const TestHost machine(hub);
   const fs::path file = machine.folder() / "step_summary";
-  CHECK(machine.run({"--help"}, {{"GITHUB_ACTIONS", "true"}, {"GITHUB_STEP_SUMMARY", file.string()}}).err.empty());
+  CHECK(
+      machine.run({"--help"}, {{"GITHUB_ACTIONS", "true"}, {"GITHUB_STEP_SUMMARY", file.string()}})
+          .err.empty());
   CHECK_FALSE(fs::exists(file));
 }
 
 TEST_CASE("a server's words start no command of GitHub's runner") {
-  const std::string words = GENERATE("##[add-mask]all", "\t##[set-output name=a]b", "::stop-commands::x",
-                                     "%0A::add-mask::all%0D##[add-mask]all");
+  const std::string words = GENERATE("##[add-mask]all", "\t##[set-output name=a]b",
+                                     "::stop-commands::x", "%0A::add-mask::all%0D##[add-mask]all");
   const std::string format = GENERATE("text", "json");
   FakeHub hub;
-  hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Status{403, {{"X-Error-Message", words}}}});
+  hub.add(Fault{
+      .on = Fault::On::repo_info, .times = -1, .what = Status{403, {{"X-Error-Message", words}}}});
   const TestHost machine(hub);
-  const Run run =
-      machine.run({"org/small", "--summary", "-", "--log-format", format, "--log-level", "debug"}, kActions);
+  const Run run = machine.run(
+      {"org/small", "--summary", "-", "--log-format", format, "--log-level", "debug"}, kActions);
   CHECK(contains(run.err, words.substr(words.size() - 3)));
   CHECK(commands_in(run.out).empty());
   const auto commands = commands_in(run.err);
@@ -198,8 +216,9 @@ TEST_CASE("a file's name starts no command of GitHub's runner") {
   CHECK(contains(run.err, "add-mask"));
   CHECK(commands_in(run.out).empty());
   CHECK(commands_in(run.err).size() == 1);
-  CHECK(nlohmann::json::parse(run.out)["models"]["org/named"]["error"]["message"].get<std::string>().find(name) !=
-        std::string::npos);
+  CHECK(nlohmann::json::parse(run.out)["models"]["org/named"]["error"]["message"]
+            .get<std::string>()
+            .find(name) != std::string::npos);
 }
 
 TEST_CASE("Kubernetes gets one line in its termination log, whose earlier text goes") {
@@ -219,8 +238,9 @@ TEST_CASE("Kubernetes is told of a command line that is wrong, and of a manifest
   CHECK(pod.run("--jobs none").exit_code == 1);
   CHECK(pod.message() == "failed: --jobs is 'none', but wants a whole number from 1 to 64\n");
   CHECK(pod.run("--manifest /none").exit_code == 1);
-  CHECK(pod.message() ==
-        "failed: cannot read the manifest /none (hint: check the path given with --manifest or MODEL_PREP_MANIFEST)\n");
+  CHECK(
+      pod.message() ==
+      "failed: cannot read the manifest /none (hint: check the path given with --manifest or MODEL_PREP_MANIFEST)\n");
 }
 
 TEST_CASE("Kubernetes is told of the signal that ended the run") {
@@ -239,8 +259,8 @@ TEST_CASE("Kubernetes is told of the signal that ended the run") {
 TEST_CASE("any user of a container may tell Kubernetes") {
   if (!may_mount() || ::geteuid() != 0) return;
   const Pod pod;
-  const Run run = pod.machine.shell(
-      pod.command("exec setpriv --reuid=4242 --regid=0 --clear-groups $PROGRAM org/small --offline --summary -"));
+  const Run run = pod.machine.shell(pod.command(
+      "exec setpriv --reuid=4242 --regid=0 --clear-groups $PROGRAM org/small --offline --summary -"));
   CHECK(run.exit_code == 1);
   CHECK(pod.message().starts_with("0 of 1 models ready, "));
 }
@@ -249,11 +269,13 @@ TEST_CASE("where Kubernetes has laid no file, nothing is made, followed or waite
   if (!may_mount()) return;
   const Pod pod(GENERATE(Pod::Log::none, Pod::Log::link, Pod::Log::pipe));
   const std::string before = pod.message();
-  const Run run = pod.machine.shell(pod.command("ls -l /dev; $PROGRAM org/small; echo $?; ls -l /dev"));
+  const Run run =
+      pod.machine.shell(pod.command("ls -l /dev; $PROGRAM org/small; echo $?; ls -l /dev"));
   const auto lines = lines_of(run.out);
   const auto code = std::find(lines.begin(), lines.end(), "0");
   REQUIRE(code != lines.end());
-  CHECK(std::vector<std::string>(lines.begin(), code) == std::vector<std::string>(code + 1, lines.end()));
+  CHECK(std::vector<std::string>(lines.begin(), code) ==
+        std::vector<std::string>(code + 1, lines.end()));
   CHECK(pod.message() == before);
   CHECK_FALSE(contains(run.err, "the termination message"));
 }

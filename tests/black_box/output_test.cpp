@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <sstream>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -138,7 +138,8 @@ constexpr const char* kGolden = R"json({
 
 TEST_CASE("the summary is the one of the contract, member by member") {
   FakeHub hub;
-  hub.add(make_repo("org/golden", {{"config.json", "{}"}, {"model.safetensors", std::string(1000, 'a'), true}},
+  hub.add(make_repo("org/golden",
+                    {{"config.json", "{}"}, {"model.safetensors", std::string(1000, 'a'), true}},
                     "0123456789abcdef0123456789abcdef01234567"));
   const TestHost machine(hub);
   machine.run({"org/golden", "org/missing"});
@@ -179,7 +180,8 @@ TEST_CASE("the log as JSON is one object a line") {
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 10}});
   const TestHost machine(hub);
-  const Run run = machine.run({"org/small", "org/missing", "--log-format", "json", "--log-level", "debug"});
+  const Run run =
+      machine.run({"org/small", "org/missing", "--log-format", "json", "--log-level", "debug"});
   const auto lines = lines_of(run.err);
   REQUIRE(lines.size() > 5);
   for (const std::string& line : lines) {
@@ -198,7 +200,8 @@ TEST_CASE("the log level is kept to") {
   const std::string err = machine.run({"org/missing", "--log-level", "error"}).err;
   const auto lines = lines_of(err);
   CHECK_FALSE(lines.empty());
-  CHECK(std::all_of(lines.begin(), lines.end(), [](const auto& line) { return contains(line, " error "); }));
+  CHECK(std::all_of(lines.begin(), lines.end(),
+                    [](const auto& line) { return contains(line, " error "); }));
 }
 
 TEST_CASE("there are no control codes where stderr is no terminal") {
@@ -230,7 +233,8 @@ TEST_CASE("a terminal gets live lines, which are gone at the end") {
   hub.add(large_repo(3'000'000));
   hub.add(Fault{.on = Fault::On::payload, .what = Drip{.bytes_per_second = 4'000'000}});
   const TestHost machine(hub);
-  const Run run = machine.shell("exec script -qefc '$PROGRAM org/large' /dev/null", {{"TERM", "xterm"}});
+  const Run run =
+      machine.shell("exec script -qefc '$PROGRAM org/large' /dev/null", {{"TERM", "xterm"}});
   CHECK(run.exit_code == 0);
   CHECK(contains(run.out, "MB/s"));
   CHECK(contains(run.out, "of 2 files"));
@@ -306,7 +310,8 @@ TEST_CASE("the dry run of several models has a row for each, and its files below
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
-  hub.add(make_repo("org/other", {{"config.json", "{}"}, {"model.safetensors", MadeUpBytes{5'000'000, 1}, true}}));
+  hub.add(make_repo("org/other", {{"config.json", "{}"},
+                                  {"model.safetensors", MadeUpBytes{5'000'000, 1}, true}}));
   const TestHost machine(hub);
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   const Run run = machine.run({"org/small", "org/other", "--dry-run"});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work of tests that is mostly waiting, done by several threads. Catch2's assertions are for one thread: let the work
-// return what it found, and assert on that.
+// Work of tests that is mostly waiting, done by several threads. Catch2's assertions are for one
+// thread: let the work return what it found, and assert on that.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,8 @@ inline bool is_long_run() {
 }
 
 /// Calls `work(i)` once for each i below `count`; which of the threads does it is chance.
-inline void in_parallel(std::size_t threads, std::size_t count, const std::function<void(std::size_t)>& work) {
+inline void in_parallel(std::size_t threads, std::size_t count,
+                        const std::function<void(std::size_t)>& work) {
   std::atomic<std::size_t> next = 0;
   std::vector<std::jthread> workers;
   for (std::size_t i = 0; i < threads; ++i)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // --include and --exclude: the files of this run, in place of the variant's.
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -22,8 +22,8 @@ TEST_CASE("patterns choose the files in the variant's place, and the summary say
   const HubRepo repo = small_repo();
   hub.add(repo);
   const TestHost machine(hub);
-  const Run run = machine.run(
-      {"org/small", "--include", "*.json", "--include", "vocab.*", "--exclude", "1_Pooling/", "--exclude", "x,y"});
+  const Run run = machine.run({"org/small", "--include", "*.json", "--include", "vocab.*",
+                               "--exclude", "1_Pooling/", "--exclude", "x,y"});
   CHECK(run.exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo, {.paths = {"config.json", "vocab.txt"}}));
   CHECK(run.model("org/small")["variant"] == "fp32");
@@ -48,12 +48,14 @@ TEST_CASE("an exclude alone leaves all the others, and include * is the whole co
   const TestHost machine(hub);
   CHECK(machine.run({"org/small", "--exclude", "copy/*", "--exclude", "*.txt"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) ==
-        published(repo, {.paths = {"config.json", "1_Pooling/config.json", "model.safetensors", "tf_model.h5"}}));
+        published(repo, {.paths = {"config.json", "1_Pooling/config.json", "model.safetensors",
+                                   "tf_model.h5"}}));
   CHECK(machine.run({"org/small", "--include", "*"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
 }
 
-TEST_CASE("the same patterns again cost nothing, and others are not fooled by what the first have left") {
+TEST_CASE(
+    "the same patterns again cost nothing, and others are not fooled by what the first have left") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -71,9 +73,11 @@ TEST_CASE("the same patterns again cost nothing, and others are not fooled by wh
   CHECK(other.exit_code == 0);
   CHECK(other.model(pinned)["status"] == "downloaded");
   CHECK(hub.requests("tree").empty());
-  CHECK(tree_of(machine.cache()).contains("models--org--small/snapshots/" + main_of(repo) + "/copy/vocab.txt"));
+  CHECK(tree_of(machine.cache())
+            .contains("models--org--small/snapshots/" + main_of(repo) + "/copy/vocab.txt"));
   CHECK_FALSE(
-      tree_of(machine.cache()).contains("models--org--small/snapshots/" + main_of(repo) + "/model.safetensors"));
+      tree_of(machine.cache())
+          .contains("models--org--small/snapshots/" + main_of(repo) + "/model.safetensors"));
 
   const Run variant = machine.run({pinned});
   CHECK(variant.exit_code == 0);
@@ -131,7 +135,8 @@ TEST_CASE("patterns that match nothing are an error that names them") {
   const Run run = machine.run({"org/small", "--include", "*.JSON", "--exclude", "vocab.txt"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "not_found");
-  CHECK(contains(run.err, "no file of this revision is left by --include '*.JSON' --exclude 'vocab.txt'"));
+  CHECK(contains(run.err,
+                 "no file of this revision is left by --include '*.JSON' --exclude 'vocab.txt'"));
   CHECK(hub.requests("resolve").empty());
 }
 
@@ -157,7 +162,8 @@ TEST_CASE("a lock by patterns holds just those files, and drives a download of t
   machine.use_manifest(lock.out);
   CHECK(machine.run({}).exit_code == 0);
   CHECK(hub.requests("tree").empty());
-  CHECK(tree_of(machine.cache()) == published(repo, {.paths = {"config.json", "1_Pooling/config.json"}}));
+  CHECK(tree_of(machine.cache()) ==
+        published(repo, {.paths = {"config.json", "1_Pooling/config.json"}}));
 }
 
 TEST_CASE("list and verify judge the files that patterns choose") {
@@ -170,7 +176,8 @@ TEST_CASE("list and verify judge the files that patterns choose") {
   const auto state = [&](const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"list", "--json", "org/small"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    return nlohmann::json::parse(machine.run(arguments).out)["models"][0]["state"].get<std::string>();
+    return nlohmann::json::parse(machine.run(arguments).out)["models"][0]["state"]
+        .get<std::string>();
   };
   CHECK(state({"--include", "*.json"}) == "cached");
   CHECK(state({}) == "partial");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a power cut would leave, as far as user space decides it: the order in which the real program writes, syncs and
-// renames, read from a trace of its system calls.
+// What a power cut would leave, as far as user space decides it: the order in which the real
+// program writes, syncs and renames, read from a trace of its system calls.
 #include <algorithm>
 #include <sstream>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -14,8 +14,8 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMiB = 1024 * 1024;
 
-/// A system call of any thread. `begin` and `end` are lines of the trace: one call is behind another if it began when
-/// the other had ended.
+/// A system call of any thread. `begin` and `end` are lines of the trace: one call is behind
+/// another if it began when the other had ended.
 struct Call {
   std::string text;
   std::size_t begin = 0;
@@ -27,8 +27,8 @@ struct Call {
 
 bool behind(const Call& later, const Call& earlier) { return earlier.end < later.begin; }
 
-/// `renameat(7</a>, "b", 8</c>, "d")` as `rename("/a/b", "/c/d")`: by which of the two it is called makes no
-/// difference.
+/// `renameat(7</a>, "b", 8</c>, "d")` as `rename("/a/b", "/c/d")`: by which of the two it is called
+/// makes no difference.
 std::string with_whole_paths(std::string text) {
   for (const std::string name : {"renameat2", "renameat", "symlinkat"})
     if (text.starts_with(name + "(")) text.replace(0, name.size(), name.substr(0, name.find("at")));
@@ -53,7 +53,8 @@ std::vector<Call> calls_of(const std::string& trace) {
     const std::string thread = line.substr(0, blank);
     const std::string text = line.substr(std::min(line.find_first_not_of(' ', blank), line.size()));
     if (text.starts_with("<... ")) {
-      if (const auto begun = unfinished.find(thread); begun != unfinished.end()) calls[begun->second].end = number;
+      if (const auto begun = unfinished.find(thread); begun != unfinished.end())
+        calls[begun->second].end = number;
       continue;
     }
     if (contains(text, "<unfinished ...>")) unfinished[thread] = calls.size();
@@ -63,10 +64,12 @@ std::vector<Call> calls_of(const std::string& trace) {
 }
 
 /// Those calls of a name whose text has all the parts.
-std::vector<Call> find(const std::vector<Call>& calls, const std::string& name, const std::vector<std::string>& parts) {
+std::vector<Call> find(const std::vector<Call>& calls, const std::string& name,
+                       const std::vector<std::string>& parts) {
   std::vector<Call> found;
   for (const Call& call : calls)
-    if (call.is(name) && std::all_of(parts.begin(), parts.end(), [&](const auto& part) { return call.has(part); }))
+    if (call.is(name) &&
+        std::all_of(parts.begin(), parts.end(), [&](const auto& part) { return call.has(part); }))
       found.push_back(call);
   return found;
 }
@@ -83,10 +86,11 @@ std::string open_at(const fs::path& path) { return "<" + path.string() + ">"; }
 /// A first run of two repositories under strace.
 struct Trace {
   FakeHub hub;
-  const HubRepo repo = make_repo("org/cut", {{"config.json", "{}"},
-                                             {"1_Pooling/config.json", "{ }"},
-                                             {"empty.txt", ""},
-                                             {"model.safetensors", MadeUpBytes{9 * kMiB, 3}, true}});
+  const HubRepo repo =
+      make_repo("org/cut", {{"config.json", "{}"},
+                            {"1_Pooling/config.json", "{ }"},
+                            {"empty.txt", ""},
+                            {"model.safetensors", MadeUpBytes{9 * kMiB, 3}, true}});
   TestHost machine{hub};
   fs::path folder;
   std::vector<Call> calls;
@@ -111,7 +115,9 @@ struct Trace {
     REQUIRE(found.size() == 1);
     return found[0];
   }
-  std::vector<Call> syncs_of(const fs::path& path) const { return find(calls, "fsync", {open_at(path)}); }
+  std::vector<Call> syncs_of(const fs::path& path) const {
+    return find(calls, "fsync", {open_at(path)});
+  }
   std::vector<Call> links() const { return find(calls, "rename", {"link.", "/snapshots/"}); }
   std::vector<Call> refs() const { return find(calls, "rename", {"/refs/"}); }
 };
@@ -124,7 +130,8 @@ bool no_strace() {
 
 }  // namespace
 
-TEST_CASE("a blob is written, synced, renamed, and its folder synced, before anything links to it") {
+TEST_CASE(
+    "a blob is written, synced, renamed, and its folder synced, before anything links to it") {
   if (no_strace()) return;
   const Trace trace;
   const auto links = trace.links();
@@ -134,17 +141,22 @@ TEST_CASE("a blob is written, synced, renamed, and its folder synced, before any
     const fs::path blob = trace.folder / "blobs" / digests_of(file).blob_name();
     const Call rename = trace.rename_to(blob);
     CHECK(rename.has(".model-prep.incomplete\""));
-    const auto writes = find(trace.calls, "pwrite64", {"<" + blob.string(), ".model-prep.incomplete>"});
-    const auto syncs = find(trace.calls, "fdatasync", {"<" + blob.string(), ".model-prep.incomplete>"});
+    const auto writes =
+        find(trace.calls, "pwrite64", {"<" + blob.string(), ".model-prep.incomplete>"});
+    const auto syncs =
+        find(trace.calls, "fdatasync", {"<" + blob.string(), ".model-prep.incomplete>"});
     REQUIRE(syncs.size() == 1);
     CHECK(writes.empty() == (size_of(file.content) == 0));
-    CHECK(std::all_of(writes.begin(), writes.end(), [&](const Call& write) { return behind(syncs[0], write); }));
+    CHECK(std::all_of(writes.begin(), writes.end(),
+                      [&](const Call& write) { return behind(syncs[0], write); }));
     CHECK(behind(rename, syncs[0]));
-    for (const Call& link : links) CHECK(one_between(trace.syncs_of(trace.folder / "blobs"), rename, link));
+    for (const Call& link : links)
+      CHECK(one_between(trace.syncs_of(trace.folder / "blobs"), rename, link));
   }
 }
 
-TEST_CASE("links are made beside their place, and their folders are synced before a ref names them") {
+TEST_CASE(
+    "links are made beside their place, and their folders are synced before a ref names them") {
   if (no_strace()) return;
   const Trace trace;
   const fs::path snapshot = trace.folder / "snapshots" / main_of(trace.repo);
@@ -179,9 +191,10 @@ TEST_CASE("refs come last, whole and synced") {
     CHECK(behind(syncs[0], writes[0]));
     CHECK(behind(ref, syncs[0]));
     const auto folder_syncs = trace.syncs_of(trace.folder / "refs");
-    CHECK(std::any_of(folder_syncs.begin(), folder_syncs.end(), [&](const Call& sync) { return behind(sync, ref); }));
-    for (const Call& other :
-         find(trace.calls, "rename", {quoted(trace.folder).substr(0, trace.folder.string().size())}))
+    CHECK(std::any_of(folder_syncs.begin(), folder_syncs.end(),
+                      [&](const Call& sync) { return behind(sync, ref); }));
+    for (const Call& other : find(trace.calls, "rename",
+                                  {quoted(trace.folder).substr(0, trace.folder.string().size())}))
       if (!other.has("/refs/")) CHECK(behind(ref, other));
   }
   for (const fs::path& document : {fs::path(".model-prep"), fs::path("trees")}) {

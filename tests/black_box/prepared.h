@@ -17,7 +17,9 @@ struct Prepared {
     machine.run({pinned});
     hub.clear_requests();
   }
-  std::filesystem::path in_repo(const std::string& path) const { return machine.cache() / "models--org--small" / path; }
+  std::filesystem::path in_repo(const std::string& path) const {
+    return machine.cache() / "models--org--small" / path;
+  }
   std::filesystem::path link(const std::string& path) const {
     return in_repo("snapshots/" + main_of(repo) + "/" + path);
   }

@@ -2,10 +2,10 @@
 // Proxies (product.md section 2), with tinyproxy as Debian has it.
 #include <unistd.h>
 
-#include "test_host.h"
 #include "support/catch.h"
 #include "support/hub_connection.h"
 #include "support/hub_tls.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -31,15 +31,20 @@ class TinyProxy {
     for (int attempt = 0; attempt < 10; ++attempt) {
       port_ = free_port();  // somebody else may take it meanwhile
       const fs::path file = folder_ / "tinyproxy.conf";
-      write_text(file, "Port " + port_ + "\nListen 127.0.0.1\nAllow 127.0.0.1\nLogLevel Info\nTimeout 30\n" + settings);
-      program_ = std::make_unique<RunningProgram>(std::vector<std::string>{"tinyproxy", "-d", "-c", file},
-                                                  ProgramEnvironment{{"PATH", "/usr/bin:/usr/sbin"}});
+      write_text(file, "Port " + port_ +
+                           "\nListen 127.0.0.1\nAllow 127.0.0.1\nLogLevel Info\nTimeout 30\n" +
+                           settings);
+      program_ =
+          std::make_unique<RunningProgram>(std::vector<std::string>{"tinyproxy", "-d", "-c", file},
+                                           ProgramEnvironment{{"PATH", "/usr/bin:/usr/sbin"}});
       if (program_->wait_for_out("Accepting connections")) return;
     }
     throw std::runtime_error("tinyproxy does not start: " + program_->out());
   }
 
-  std::string at(const std::string& login = {}) const { return "http://" + login + "127.0.0.1:" + port_; }
+  std::string at(const std::string& login = {}) const {
+    return "http://" + login + "127.0.0.1:" + port_;
+  }
   bool saw(const std::string& request) const { return contains(program_->out(), "): " + request); }
 
  private:
@@ -64,14 +69,19 @@ struct Site {
     return options;
   }
   Run run(ProgramEnvironment changes) const {
-    if (fs::exists(machine.folder() / "ca.pem")) changes["SSL_CERT_FILE"] = machine.folder() / "ca.pem";
+    if (fs::exists(machine.folder() / "ca.pem"))
+      changes["SSL_CERT_FILE"] = machine.folder() / "ca.pem";
     return machine.run({"org/small", "--retries", "2", "--log-level", "debug"}, changes);
   }
-  std::string everything_said(const Run& run) const { return run.out + run.err + run.summary.dump(); }
+  std::string everything_said(const Run& run) const {
+    return run.out + run.err + run.summary.dump();
+  }
 };
 
 /// Nobody listens there, and a run that goes there fails.
-std::string dead_proxy(const std::string& login = {}) { return "http://" + login + "127.0.0.1:" + free_port(); }
+std::string dead_proxy(const std::string& login = {}) {
+  return "http://" + login + "127.0.0.1:" + free_port();
+}
 
 constexpr const char* kSecret = "s3cr3t-of-the-proxy";
 
@@ -142,7 +152,8 @@ TEST_CASE("a proxy that wants another login is named as such, and not asked agai
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "protocol");
   CHECK(run.summary["totals"]["requests"] == 1);
-  CHECK(contains(run.err, "the proxy of " + variable + " wants a user name and a password, or others (status 4"));
+  CHECK(contains(run.err, "the proxy of " + variable +
+                              " wants a user name and a password, or others (status 4"));
   CHECK(contains(run.err, "hint: put them into " + variable));
   CHECK_FALSE(contains(site->everything_said(run), "wr0ng"));
   CHECK(site->hub.requests().empty());
@@ -175,16 +186,19 @@ TEST_CASE("NO_PROXY keeps hosts, suffixes, addresses and networks from the proxy
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine("http://" + host + hub.endpoint().substr(hub.endpoint().rfind(':')));
-  const Run run = machine.run({"org/small", "--retries", "0"}, {{"HTTP_PROXY", dead_proxy()}, {variable, list}});
+  const Run run = machine.run({"org/small", "--retries", "0"},
+                              {{"HTTP_PROXY", dead_proxy()}, {variable, list}});
   INFO(run.err);
   CHECK(run.exit_code == 0);
 }
 
 TEST_CASE("NO_PROXY keeps nothing else from the proxy") {
-  const std::string list = GENERATE("127.0.0.2", "128.0.0.0/8", "127.0.0.2/32", "localhost", ".0.1", "example");
+  const std::string list =
+      GENERATE("127.0.0.2", "128.0.0.0/8", "127.0.0.2/32", "localhost", ".0.1", "example");
   CAPTURE(list);
   const Site site;
-  const Run run = site.machine.run({"org/small", "--retries", "0"}, {{"HTTP_PROXY", dead_proxy()}, {"NO_PROXY", list}});
+  const Run run = site.machine.run({"org/small", "--retries", "0"},
+                                   {{"HTTP_PROXY", dead_proxy()}, {"NO_PROXY", list}});
   CHECK(run.error_kind("org/small") == "network");
   CHECK(site.hub.requests().empty());
 }
@@ -192,8 +206,9 @@ TEST_CASE("NO_PROXY keeps nothing else from the proxy") {
 TEST_CASE("a proxy that is not there ends in network, without its login in any word") {
   const Site site;
   const std::string login = "user:" + std::string(kSecret) + "@";
-  const std::string address = GENERATE_COPY(dead_proxy(login), "http://" + login + "no-such-proxy.invalid:3128",
-                                            "socks5h://" + login + "127.0.0.1:" + free_port());
+  const std::string address =
+      GENERATE_COPY(dead_proxy(login), "http://" + login + "no-such-proxy.invalid:3128",
+                    "socks5h://" + login + "127.0.0.1:" + free_port());
   const Run run = site.run({{"http_proxy", address}});
   INFO(run.err);
   CHECK(run.error_kind("org/small") == "network");
@@ -203,8 +218,9 @@ TEST_CASE("a proxy that is not there ends in network, without its login in any w
 TEST_CASE("a variable without a proxy's address is told, without what it holds") {
   const Site site;
   const std::string login = "user:" + std::string(kSecret) + "@";
-  const std::string address = GENERATE_COPY("ftp://" + login + "127.0.0.1:3128", "http://" + login + "a b:x",
-                                            "socks9://" + login + "127.0.0.1:1080", "http://" + login + "h:999999");
+  const std::string address =
+      GENERATE_COPY("ftp://" + login + "127.0.0.1:3128", "http://" + login + "a b:x",
+                    "socks9://" + login + "127.0.0.1:1080", "http://" + login + "h:999999");
   const std::string variable = GENERATE("HTTP_PROXY", "ALL_PROXY");
   const Run run = site.run({{variable, address}});
   INFO(run.err);

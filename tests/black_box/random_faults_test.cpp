@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Storms of random faults against the real program: the right tree, or an error that is explained and gone when the
-// storm is over. (In virtual time, with far more faults: tests/core/scheduler_random_faults_test.cpp.)
+// Storms of random faults against the real program: the right tree, or an error that is explained
+// and gone when the storm is over. (In virtual time, with far more faults:
+// tests/core/scheduler_random_faults_test.cpp.)
 #include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <random>
 
-#include "test_host.h"
 #include "parallel.h"
 #include "support/catch.h"
+#include "test_host.h"
 #include "tree_check.h"
 
 namespace model_prep::testing {
@@ -31,14 +32,16 @@ class Storm {
     for (const HubFile& file : repo_.commits.at(main_of(repo_))) {
       const auto on = file.lfs ? Fault::On::payload : Fault::On::resolve_cache;
       if (file.path == kWeights) {
-        for (int i = 0; i < 8; ++i) add({.on = on, .file = file.path, .what = Reset{.after = from(300, 900) * kKiB}});
+        for (int i = 0; i < 8; ++i)
+          add({.on = on, .file = file.path, .what = Reset{.after = from(300, 900) * kKiB}});
         continue;
       }
       if (from(0, 3) == 0) add({.on = Fault::On::resolve, .file = file.path, .what = passing()});
       if (from(0, 2) == 0) add({.on = on, .file = file.path, .what = passing()});
       // A file is fetched anew once, and a signature asked for twice.
       if (from(0, 4) == 0) add({.on = on, .file = file.path, .what = FlipByte{from(0, 300)}});
-      if (from(0, 4) == 0 && file.lfs) add({.on = on, .file = file.path, .what = ExpiredSignature{}});
+      if (from(0, 4) == 0 && file.lfs)
+        add({.on = on, .file = file.path, .what = ExpiredSignature{}});
     }
     add({.on = Fault::On::repo_info, .what = passing()});
     add({.on = Fault::On::tree, .what = passing()});
@@ -46,10 +49,11 @@ class Storm {
 
   /// One that nobody can get over.
   void throw_the_last_straw() {
-    const Fault::What bad[] = {Html{},     Status{400}, Status{418}, FlipByte{1}, Redirect{"ftp://127.0.0.1/"},
-                               LongBody{9}};
+    const Fault::What bad[] = {
+        Html{}, Status{400}, Status{418}, FlipByte{1}, Redirect{"ftp://127.0.0.1/"}, LongBody{9}};
     const auto& files = repo_.commits.at(main_of(repo_));
-    const HubFile& file = files[static_cast<std::size_t>(from(1, static_cast<int>(files.size()) - 1))];
+    const HubFile& file =
+        files[static_cast<std::size_t>(from(1, static_cast<int>(files.size()) - 1))];
     hub_.add(Fault{.on = file.lfs ? Fault::On::payload : Fault::On::resolve_cache,
                    .file = file.path,
                    .times = -1,
@@ -66,8 +70,10 @@ class Storm {
       return wrong;
     }
     const nlohmann::json error = run.model(kRepo)["error"];
-    if (error.is_null() || error["message"].get<std::string>().size() < 20) wrong.emplace_back("nothing is explained");
-    if (std::filesystem::exists(machine_.cache() / "models--org--storm/refs")) wrong.emplace_back("a ref is there");
+    if (error.is_null() || error["message"].get<std::string>().size() < 20)
+      wrong.emplace_back("nothing is explained");
+    if (std::filesystem::exists(machine_.cache() / "models--org--storm/refs"))
+      wrong.emplace_back("a ref is there");
     return wrong;
   }
 
@@ -79,7 +85,8 @@ class Storm {
     std::vector<HubFile> files = {{kWeights, MadeUpBytes{9 * kMiB, 9}, true}};
     for (int i = 0; i < count; ++i) {
       const std::string name = "part" + std::to_string(i % 5) + "/" + std::to_string(i) + ".json";
-      files.push_back({name, MadeUpBytes{400 + 131 * i, static_cast<std::uint64_t>(i)}, i % 2 == 0});
+      files.push_back(
+          {name, MadeUpBytes{400 + 131 * i, static_cast<std::uint64_t>(i)}, i % 2 == 0});
     }
     return make_repo(kRepo, std::move(files));
   }
@@ -119,7 +126,8 @@ struct Lane {
 
 }  // namespace
 
-TEST_CASE("in a storm of faults that pass every file arrives, and one that does not pass is explained") {
+TEST_CASE(
+    "in a storm of faults that pass every file arrives, and one that does not pass is explained") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
   const std::size_t count = is_long_run() ? 24 : 6;
@@ -133,13 +141,15 @@ TEST_CASE("in a storm of faults that pass every file arrives, and one that does 
     storm.throw_faults();
     const Run run = storm.run();
     lane.wrong = storm.wrong_after(run);
-    if (run.exit_code != (hopeless ? 1 : 0)) lane.wrong.push_back("exit code " + std::to_string(run.exit_code));
+    if (run.exit_code != (hopeless ? 1 : 0))
+      lane.wrong.push_back("exit code " + std::to_string(run.exit_code));
     lane.log = run.err;
     lane.faults = storm.faults;
     lane.requests = storm.requests();
     storm.clear_up();
     const Run after = storm.run();
-    for (const std::string& wrong : storm.wrong_after(after)) lane.wrong.push_back("after the storm: " + wrong);
+    for (const std::string& wrong : storm.wrong_after(after))
+      lane.wrong.push_back("after the storm: " + wrong);
     if (after.exit_code != 0) lane.wrong.emplace_back("the storm is over, and still it fails");
   });
   int faults = 0;
@@ -150,11 +160,12 @@ TEST_CASE("in a storm of faults that pass every file arrives, and one that does 
     faults += lane.faults;
     requests += lane.requests;
   }
-  std::cout << "storm: seed " << seed << ", " << faults << " faults in " << count << " runs, " << requests
-            << " requests\n";
+  std::cout << "storm: seed " << seed << ", " << faults << " faults in " << count << " runs, "
+            << requests << " requests\n";
 }
 
-TEST_CASE("a line that breaks again and again delivers, as long as each time some of the file came") {
+TEST_CASE(
+    "a line that breaks again and again delivers, as long as each time some of the file came") {
   const int breaks = is_long_run() ? 60 : 6;
   FakeHub hub;
   const HubRepo repo = large_repo(breaks * 400 * kKiB);

@@ -5,9 +5,9 @@
 #include <ctime>
 #include <optional>
 
-#include "test_host.h"
 #include "parallel.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -19,8 +19,8 @@ using std::chrono::seconds;
 HubRepo crowd(int count) {
   std::vector<HubFile> files = {{"config.json", "{}"}};
   for (int i = 0; i < count; ++i)
-    files.push_back(
-        {"part/" + std::to_string(i) + ".json", MadeUpBytes{3000 + i, static_cast<std::uint64_t>(i)}, true});
+    files.push_back({"part/" + std::to_string(i) + ".json",
+                     MadeUpBytes{3000 + i, static_cast<std::uint64_t>(i)}, true});
   return make_repo("org/crowd", std::move(files));
 }
 
@@ -39,8 +39,8 @@ struct Wish {
 };
 
 std::size_t refused(const std::vector<LoggedRequest>& log) {
-  return static_cast<std::size_t>(
-      std::count_if(log.begin(), log.end(), [](const LoggedRequest& request) { return request.status == 429; }));
+  return static_cast<std::size_t>(std::count_if(
+      log.begin(), log.end(), [](const LoggedRequest& request) { return request.status == 429; }));
 }
 
 struct Seen {
@@ -74,8 +74,9 @@ TEST_CASE("one 429 holds back all requests to that host until its time has passe
   const HubRepo repo = crowd(60);
   std::vector<Seen> seen(wishes.size());
   in_parallel(wishes.size(), wishes.size(), [&](std::size_t i) {
-    seen[i] =
-        run_against(repo, {}, "8", Fault{.on = Fault::On::resolve, .skip = 12, .what = Status{429, wishes[i].headers}});
+    seen[i] = run_against(
+        repo, {}, "8",
+        Fault{.on = Fault::On::resolve, .skip = 12, .what = Status{429, wishes[i].headers}});
   });
   for (std::size_t i = 0; i < wishes.size(); ++i) {
     INFO(wishes[i].name << seen[i].run.err);
@@ -83,8 +84,10 @@ TEST_CASE("one 429 holds back all requests to that host until its time has passe
     CHECK(seen[i].is_whole);
     const auto& log = seen[i].log;
     REQUIRE(refused(log) == 1);
-    const auto no = std::find_if(log.begin(), log.end(), [](const auto& request) { return request.status == 429; });
-    // What was under way when the answer came is nobody's fault; it is there soon, and it is not many.
+    const auto no = std::find_if(log.begin(), log.end(),
+                                 [](const auto& request) { return request.status == 429; });
+    // What was under way when the answer came is nobody's fault; it is there soon, and it is not
+    // many.
     const auto in_flight = milliseconds(700);
     std::size_t under_way = 0;
     for (const LoggedRequest& request : log) {
@@ -104,8 +107,9 @@ TEST_CASE("a run that sees the end of a window waits before it is refused") {
   options.rate_limit = RateLimit{.api = 100, .resolvers = 30, .window = seconds(2)};
   const HubRepo repo = crowd(50);
   std::vector<Seen> seen(cases.size());
-  in_parallel(cases.size(), cases.size(),
-              [&](std::size_t i) { seen[i] = run_against(repo, options, cases[i].first, std::nullopt); });
+  in_parallel(cases.size(), cases.size(), [&](std::size_t i) {
+    seen[i] = run_against(repo, options, cases[i].first, std::nullopt);
+  });
   for (std::size_t i = 0; i < cases.size(); ++i) {
     INFO(cases[i].first << " jobs" << seen[i].run.err);
     CHECK(seen[i].run.exit_code == 0);
@@ -118,13 +122,15 @@ TEST_CASE("a run that sees the end of a window waits before it is refused") {
 TEST_CASE("the deadline bounds every wait that a server asks for") {
   const HeaderList long_window = {{"RateLimit", "\"api\";r=0;t=3600"}};
   const std::string date = http_date(std::time(nullptr) + 3600);
-  const std::vector<Fault> faults = {{.on = Fault::On::repo_info, .what = Status{429, {{"Retry-After", "3600"}}}},
-                                     {.on = Fault::On::repo_info, .what = Status{503, {{"Retry-After", date}}}},
-                                     {.on = Fault::On::repo_info, .what = ChangeHeaders{.set = long_window}},
-                                     {.on = Fault::On::tree, .what = Status{429, long_window}},
-                                     {.on = Fault::On::resolve, .what = ChangeHeaders{.set = long_window}},
-                                     {.on = Fault::On::payload, .what = Status{503, {{"Retry-After", "3600"}}}}};
-  // More files than connections: some are asked for only after the first answers, whatever the machine's pace.
+  const std::vector<Fault> faults = {
+      {.on = Fault::On::repo_info, .what = Status{429, {{"Retry-After", "3600"}}}},
+      {.on = Fault::On::repo_info, .what = Status{503, {{"Retry-After", date}}}},
+      {.on = Fault::On::repo_info, .what = ChangeHeaders{.set = long_window}},
+      {.on = Fault::On::tree, .what = Status{429, long_window}},
+      {.on = Fault::On::resolve, .what = ChangeHeaders{.set = long_window}},
+      {.on = Fault::On::payload, .what = Status{503, {{"Retry-After", "3600"}}}}};
+  // More files than connections: some are asked for only after the first answers, whatever the
+  // machine's pace.
   const HubRepo repo = crowd(40);
   std::vector<Seen> seen(faults.size());
   in_parallel(faults.size(), faults.size(), [&](std::size_t i) {

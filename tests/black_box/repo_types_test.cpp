@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Datasets and spaces: each command does for them what it does for models, in folders of their own.
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 #include "tree_check.h"
 
 namespace model_prep::testing {
@@ -29,13 +29,15 @@ struct Kinds {
   }
   std::string pinned(const HubRepo& repo) const { return repo.id + "@" + main_of(repo); }
   Tree all() const {
-    return merged(merged(published(model, kWhole), published(dataset, kWhole)), published(space, kWhole));
+    return merged(merged(published(model, kWhole), published(dataset, kWhole)),
+                  published(space, kWhole));
   }
 };
 
 }  // namespace
 
-TEST_CASE("a model, a dataset and a space of one name come beside each other, each with its own bytes") {
+TEST_CASE(
+    "a model, a dataset and a space of one name come beside each other, each with its own bytes") {
   Kinds at;
   const Run run = at.run({"org/name", "datasets/org/name", "spaces/org/name"});
   CAPTURE(run.err);
@@ -45,12 +47,15 @@ TEST_CASE("a model, a dataset and a space of one name come beside each other, ea
   CHECK(run.model("datasets/org/name")["repo"] == "datasets/org/name");
 }
 
-TEST_CASE("models to download may name datasets and spaces, which come whole without a word about variants") {
+TEST_CASE(
+    "models to download may name datasets and spaces, which come whole without a word about variants") {
   Kinds at;
-  const Run run = at.machine.run({}, {{"MODELS_TO_DOWNLOAD", "datasets/org/name, spaces/org/name@main"}});
+  const Run run =
+      at.machine.run({}, {{"MODELS_TO_DOWNLOAD", "datasets/org/name, spaces/org/name@main"}});
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
-  CHECK(tree_of(at.machine.cache()) == merged(published(at.dataset, kWhole), published(at.space, kWhole)));
+  CHECK(tree_of(at.machine.cache()) ==
+        merged(published(at.dataset, kWhole), published(at.space, kWhole)));
   CHECK_FALSE(contains(run.err, "variant"));
   CHECK(run.model("datasets/org/name")["variant"] == "all");
   CHECK(run.model("datasets/org/name")["variant_requested"] == "all");
@@ -61,7 +66,8 @@ TEST_CASE("patterns choose from a dataset as from a model") {
   const Run run = at.machine.run({"datasets/org/name", "--include", "*.txt", "--exclude", "copy/"});
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
-  CHECK(tree_of(at.machine.cache()) == published(at.dataset, {.paths = {"empty.txt", "vocab.txt"}}));
+  CHECK(tree_of(at.machine.cache()) ==
+        published(at.dataset, {.paths = {"empty.txt", "vocab.txt"}}));
 }
 
 TEST_CASE("a second run of a pinned dataset makes no request, and offline it is there") {
@@ -132,7 +138,8 @@ TEST_CASE("list says of a dataset what it says of a model") {
   REQUIRE(listed.size() == 2);
   CHECK(listed[0]["repo"] == "datasets/org/name");
   CHECK(listed[0]["state"] == "cached");
-  CHECK(listed[0]["where"] == (at.machine.cache() / "datasets--org--name/snapshots" / main_of(at.dataset)).string());
+  CHECK(listed[0]["where"] ==
+        (at.machine.cache() / "datasets--org--name/snapshots" / main_of(at.dataset)).string());
   CHECK(listed[1]["state"] == "missing");
 }
 
@@ -173,8 +180,9 @@ TEST_CASE("cleanup of a dataset leaves the model of that name alone") {
   at.dataset.commits[next] = {{"config.json", "{}"}};
   at.hub.add(at.dataset);
   const auto pin = [&](const std::string& commit) {
-    at.machine.use_manifest(R"({"version":1,"models":{"rows":{"repo":"datasets/org/name","revision":")" + commit +
-                            "\"}}}");
+    at.machine.use_manifest(
+        R"({"version":1,"models":{"rows":{"repo":"datasets/org/name","revision":")" + commit +
+        "\"}}}");
     REQUIRE(at.run({"rows"}).exit_code == 0);
   };
   REQUIRE(at.run({"org/name"}).exit_code == 0);

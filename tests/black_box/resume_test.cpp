@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Killed, stopped, and more than one at once: nothing half-done is visible, and little is fetched twice.
+// Killed, stopped, and more than one at once: nothing half-done is visible, and little is fetched
+// twice.
 #include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -20,7 +21,8 @@ const std::string kWeights = "model.safetensors";
 
 /// Every answer with payload comes at this rate.
 Fault slow(std::int64_t bytes_per_second) {
-  return {.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = bytes_per_second}};
+  return {
+      .on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = bytes_per_second}};
 }
 
 auto has_sent(std::int64_t bytes) {
@@ -36,7 +38,8 @@ HubRepo crowd() {
   std::vector<HubFile> files;
   for (int i = 0; i < 60; ++i) {
     const std::string number = std::to_string(i);
-    files.push_back({"part/" + number + ".bin", MadeUpBytes{2000 + i, static_cast<std::uint64_t>(i)}, i % 2 == 0});
+    files.push_back({"part/" + number + ".bin",
+                     MadeUpBytes{2000 + i, static_cast<std::uint64_t>(i)}, i % 2 == 0});
   }
   return make_repo("org/crowd", std::move(files));
 }
@@ -90,8 +93,9 @@ TEST_CASE("killed again and again, a download still ends with the right tree") {
   for (const std::int64_t moment : {0 * kMB, 1 * kMB, 5 * kMB, 8 * kMB}) {
     hub.clear_requests();
     const auto program = machine.start({"org/large", "--jobs", "4"});
-    REQUIRE(hub.wait_until([&](const auto& log) { return log.size() >= 3 && has_sent(moment)(log); },
-                           milliseconds(30'000)));
+    REQUIRE(
+        hub.wait_until([&](const auto& log) { return log.size() >= 3 && has_sent(moment)(log); },
+                       milliseconds(30'000)));
     program->send_signal(SIGKILL);
     program->wait();
     CHECK_FALSE(fs::exists(machine.cache() / "models--org--large/refs/main"));
@@ -142,7 +146,8 @@ TEST_CASE("SIGTERM and SIGINT stop within a second, say so, and lose nothing") {
   hub.clear_requests();
   CHECK(machine.run({"org/large"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
-  CHECK(sent_of(hub, kWeights) < 9 * kMB);  // what had come was recorded at once, but for what the kernel held
+  CHECK(sent_of(hub, kWeights) <
+        9 * kMB);  // what had come was recorded at once, but for what the kernel held
 }
 
 TEST_CASE("a signal while the hub is silent ends the run just as well") {
@@ -194,14 +199,16 @@ TEST_CASE("several processes at once fetch each blob once in all, and all succee
   for (const auto& program : programs) CHECK(program->wait().exit_code == 0);
   CHECK(tree_of(machine.cache()) == merged(published(repo), published(many)));
   CHECK(sent_of(hub, kWeights) == 2 * kMB);
-  for (const HubFile& file : many.commits.at(main_of(many))) CHECK(sent_of(hub, file.path) == size_of(file.content));
+  for (const HubFile& file : many.commits.at(main_of(many)))
+    CHECK(sent_of(hub, file.path) == size_of(file.content));
 }
 
 TEST_CASE("a process that waits for another's lock says for whom and takes its result") {
   FakeHub hub;
   const HubRepo repo = large_repo(4 * kMB);
   hub.add(repo);
-  hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 2 * kMB, .lasting = milliseconds(1500)}});
+  hub.add(Fault{.on = Fault::On::payload,
+                .what = Stall{.after = 2 * kMB, .lasting = milliseconds(1500)}});
   const TestHost machine(hub);
   const auto first = machine.start({"org/large", "--jobs", "1"});
   REQUIRE(hub.wait_until(has_sent(2 * kMB), milliseconds(30'000)));

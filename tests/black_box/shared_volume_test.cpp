@@ -2,15 +2,16 @@
 // Other tenants of a shared volume: what they plant leads nothing out of the cache.
 #include <sys/stat.h>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// A machine whose cache somebody was in before us, and a place outside of it that they want written.
+/// A machine whose cache somebody was in before us, and a place outside of it that they want
+/// written.
 struct Shared {
   FakeHub hub;
   HubRepo repo = small_repo();
@@ -29,26 +30,30 @@ struct Shared {
     fs::create_directory_symlink(outside, link);
   }
   bool outside_untouched() const {
-    return tree_of(outside) == Tree{{"precious", "file " + sha256_hex("precious")}, {"sub", "folder"}};
+    return tree_of(outside) ==
+           Tree{{"precious", "file " + sha256_hex("precious")}, {"sub", "folder"}};
   }
 };
 
 }  // namespace
 
-TEST_CASE("a symlink planted for a folder of the cache ends the run, is named, and nothing is written through it") {
+TEST_CASE(
+    "a symlink planted for a folder of the cache ends the run, is named, and nothing is written through it") {
   const Shared shared;
   const std::string commit = main_of(shared.repo);
-  const std::string place =
-      GENERATE_COPY(std::string(".locks"), std::string(".locks/models--org--small"), std::string("models--org--small"),
-                    std::string("models--org--small/blobs"), std::string("models--org--small/snapshots"),
-                    "models--org--small/snapshots/" + commit, "models--org--small/snapshots/" + commit + "/1_Pooling",
-                    std::string("models--org--small/refs"), std::string("models--org--small/.model-prep"));
+  const std::string place = GENERATE_COPY(
+      std::string(".locks"), std::string(".locks/models--org--small"),
+      std::string("models--org--small"), std::string("models--org--small/blobs"),
+      std::string("models--org--small/snapshots"), "models--org--small/snapshots/" + commit,
+      "models--org--small/snapshots/" + commit + "/1_Pooling",
+      std::string("models--org--small/refs"), std::string("models--org--small/.model-prep"));
   CAPTURE(place);
   shared.plant(shared.machine.cache() / place);
   const Run run = shared.machine.run({"org/small"});
   CAPTURE(run.err);
   CHECK(run.exit_code == 1);
-  CHECK(contains(run.err, (shared.machine.cache() / place).string() + " is a symlink, and nothing is written through"));
+  CHECK(contains(run.err, (shared.machine.cache() / place).string() +
+                              " is a symlink, and nothing is written through"));
   CHECK(shared.outside_untouched());
 }
 
@@ -59,14 +64,16 @@ TEST_CASE("a symlink planted for the listing of a whole commit is not written th
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE("a symlink planted for a file of the cache is replaced or refused, and what it leads to stays") {
+TEST_CASE(
+    "a symlink planted for a file of the cache is replaced or refused, and what it leads to stays") {
   const Shared shared;
   const std::string commit = main_of(shared.repo);
   const std::string weights = blob_of(shared.machine, shared.repo, "model.safetensors").filename();
-  const std::string place =
-      GENERATE_COPY("blobs/" + weights, "blobs/" + weights + ".model-prep.resume", std::string("refs/main"),
-                    "snapshots/" + commit + "/config.json", ".model-prep/" + commit + ".json",
-                    "../.locks/models--org--small/" + weights + ".lock", std::string("../../model-prep-summary.json"));
+  const std::string place = GENERATE_COPY(
+      "blobs/" + weights, "blobs/" + weights + ".model-prep.resume", std::string("refs/main"),
+      "snapshots/" + commit + "/config.json", ".model-prep/" + commit + ".json",
+      "../.locks/models--org--small/" + weights + ".lock",
+      std::string("../../model-prep-summary.json"));
   CAPTURE(place);
   const fs::path link = (shared.in_repo / place).lexically_normal();
   fs::create_directories(link.parent_path());
@@ -81,20 +88,23 @@ TEST_CASE("a symlink that is planted while files come does not catch what comes 
   Shared shared;
   shared.hub.add(Fault{.on = Fault::On::payload, .what = Drip{.bytes_per_second = 300'000}});
   auto program = shared.machine.start({"org/small"});
-  REQUIRE(shared.hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 0; }));
+  REQUIRE(
+      shared.hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 0; }));
   fs::rename(shared.in_repo / "blobs", shared.in_repo / "moved");
   shared.plant(shared.in_repo / "blobs");
   CHECK(shared.machine.end_of(*program).exit_code == 1);
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE("pipes and devices planted in files' places are neither waited for nor read without end") {
+TEST_CASE(
+    "pipes and devices planted in files' places are neither waited for nor read without end") {
   const Shared shared;
   const std::string commit = main_of(shared.repo);
   const std::string weights = blob_of(shared.machine, shared.repo, "model.safetensors").filename();
   const std::string place = GENERATE_COPY(
-      "blobs/" + weights, "blobs/" + weights + ".model-prep.resume", std::string("refs/main"), "refs/" + commit,
-      "snapshots/" + commit + "/config.json", ".model-prep/" + commit + ".json", "trees/" + commit + ".json");
+      "blobs/" + weights, "blobs/" + weights + ".model-prep.resume", std::string("refs/main"),
+      "refs/" + commit, "snapshots/" + commit + "/config.json", ".model-prep/" + commit + ".json",
+      "trees/" + commit + ".json");
   CAPTURE(place);
   const fs::path path = shared.in_repo / place;
   fs::create_directories(path.parent_path());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGTERM and SIGINT whatever the program is doing, also as process 1 of a container: an end within a second, with a
-// summary. In the middle of a download: resume_test.cpp.
+// SIGTERM and SIGINT whatever the program is doing, also as process 1 of a container: an end within
+// a second, with a summary. In the middle of a download: resume_test.cpp.
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -11,8 +11,8 @@
 
 #include <chrono>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -36,7 +36,8 @@ bool cannot_be_process_one() {
 /// The program, directly or as process 1 of a PID namespace.
 class Stopped {
  public:
-  Stopped(const TestHost& machine, As as, const std::vector<std::string>& arguments) : machine_(machine), as_(as) {
+  Stopped(const TestHost& machine, As as, const std::vector<std::string>& arguments)
+      : machine_(machine), as_(as) {
     std::vector<std::string> argv;
     if (as == As::process_one) argv = kUnshare;
     argv.push_back(tested_program());
@@ -47,7 +48,8 @@ class Stopped {
     std::vector<std::string> argv;
     if (as == As::process_one) argv = kUnshare;
     argv.insert(argv.end(), {"/bin/sh", "-c", script});
-    program_ = std::make_unique<RunningProgram>(argv, machine.environment({{"PROGRAM", tested_program()}}));
+    program_ = std::make_unique<RunningProgram>(
+        argv, machine.environment({{"PROGRAM", tested_program()}}));
   }
 
   RunningProgram& program() { return *program_; }
@@ -55,7 +57,8 @@ class Stopped {
   void send(int number) const {
     pid_t pid = program_->pid();
     if (as_ == As::process_one) {
-      const std::string task = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children";
+      const std::string task =
+          "/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children";
       pid = static_cast<pid_t>(std::stol(read_text(task)));
     }
     REQUIRE(::kill(pid, number) == 0);
@@ -71,7 +74,8 @@ class Stopped {
     CHECK(run.exit_code == 128 + number);
     REQUIRE(run.summary.is_object());
     CHECK(run.summary["exit_code"] == 128 + number);
-    for (const auto& [key, model] : run.summary["models"].items()) CHECK(model["status"] == "interrupted");
+    for (const auto& [key, model] : run.summary["models"].items())
+      CHECK(model["status"] == "interrupted");
   }
 
  private:
@@ -96,7 +100,8 @@ class BlackHole {
     port_ = ntohs(address.sin_port);
     for (int i = 0; i < 4; ++i) {
       add(SOCK_STREAM | SOCK_NONBLOCK);
-      static_cast<void>(::connect(sockets_.back(), generic, length));  // answered or not: they take up the room
+      static_cast<void>(
+          ::connect(sockets_.back(), generic, length));  // answered or not: they take up the room
     }
   }
   ~BlackHole() {
@@ -132,10 +137,12 @@ TEST_CASE("a signal in the middle of a download ends process 1 as well") {
   const int number = GENERATE(SIGTERM, SIGINT);
   FakeHub hub;
   hub.add(large_repo(4'000'000));
-  hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 1'000'000}});
+  hub.add(
+      Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 1'000'000}});
   const TestHost machine(hub);
   Stopped stopped(machine, As::process_one, std::vector<std::string>{"org/large"});
-  REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 500'000; }));
+  REQUIRE(
+      hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 500'000; }));
   stopped.stop_with(number);
 }
 
@@ -159,7 +166,8 @@ TEST_CASE("a signal while another process holds a lock ends the run") {
   const HubRepo repo = large_repo(1000);
   hub.add(repo);
   const TestHost machine(hub);
-  const std::string name = blob_of(machine, repo, "model.safetensors").filename().string() + ".lock";
+  const std::string name =
+      blob_of(machine, repo, "model.safetensors").filename().string() + ".lock";
   const fs::path lock = machine.cache() / ".locks/models--org--large" / name;
   write_text(lock, "");
   const int fd = ::open(lock.c_str(), O_RDWR | O_CLOEXEC);
@@ -199,7 +207,8 @@ TEST_CASE("a second signal ends the program at once, whatever it still has to do
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::repo_info, .what = Stall{}});
   const TestHost machine(hub);
-  // Standard output is a pipe that nobody empties and that is full, so that the summary cannot be written.
+  // Standard output is a pipe that nobody empties and that is full, so that the summary cannot be
+  // written.
   Stopped stopped(machine, as,
                   "mkfifo " + (machine.folder() / "full").string() + "; exec 3<>" +
                       (machine.folder() / "full").string() +

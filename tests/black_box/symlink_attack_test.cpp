@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hostile things on the disk, where another user of the volume or an accident has put them: the run neither hangs nor
-// reads without end, and ends in the right tree where it can.
+// Hostile things on the disk, where another user of the volume or an accident has put them: the run
+// neither hangs nor reads without end, and ends in the right tree where it can.
 #include <sys/stat.h>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -71,7 +71,8 @@ TEST_CASE("what is planted in place of a ref is replaced, or named") {
   CHECK(fs::is_regular_file(fs::symlink_status(ref)));
 }
 
-TEST_CASE("what is planted where a blob, its lock or its resume record should be is replaced, or named") {
+TEST_CASE(
+    "what is planted where a blob, its lock or its resume record should be is replaced, or named") {
   const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
   const std::string file = GENERATE("empty.txt", "model.safetensors");
   const std::string place = GENERATE("blob", "resume", "lock");
@@ -83,7 +84,8 @@ TEST_CASE("what is planted where a blob, its lock or its resume record should be
   REQUIRE(machine.run({"org/small"}).exit_code == 0);
   const fs::path blob = blob_of(machine, repo, file);
   fs::remove(blob);
-  const fs::path lock = machine.cache() / ".locks/models--org--small" / (blob.filename().string() + ".lock");
+  const fs::path lock =
+      machine.cache() / ".locks/models--org--small" / (blob.filename().string() + ".lock");
   const fs::path path = place == "blob"   ? blob
                         : place == "lock" ? lock
                                           : fs::path(blob.string() + ".model-prep.resume");

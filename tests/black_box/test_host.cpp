@@ -22,7 +22,8 @@ std::string repo_folder(const HubRepo& repo) {
 
 /// An entry and the folders above it.
 void add(Tree& tree, const std::string& path, const std::string& what) {
-  for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+  for (std::size_t slash = path.find('/'); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
     tree[path.substr(0, slash)] = "folder";
   }
   tree[path] = what;
@@ -36,7 +37,8 @@ std::string description(const fs::directory_entry& entry, const std::string& pat
   return "file " + sha256_hex(read_text(entry.path()));
 }
 
-/// Who hangs is killed in the end; a sanitized program has long work at times where the others have little.
+/// Who hangs is killed in the end; a sanitized program has long work at times where the others have
+/// little.
 ProgramOptions options() {
   ProgramOptions options;
   if (is_sanitized()) options.timeout *= 4;
@@ -46,7 +48,8 @@ ProgramOptions options() {
 }  // namespace
 
 nlohmann::json Run::model(const std::string& key) const {
-  return summary.is_object() && summary["models"].contains(key) ? summary["models"][key] : nlohmann::json();
+  return summary.is_object() && summary["models"].contains(key) ? summary["models"][key]
+                                                                : nlohmann::json();
 }
 
 std::string Run::error_kind(const std::string& key) const {
@@ -93,7 +96,7 @@ ProgramEnvironment TestHost::environment(const ProgramEnvironment& changes) cons
 }
 
 std::unique_ptr<RunningProgram> TestHost::start(const std::vector<std::string>& arguments,
-                                               const ProgramEnvironment& changes) const {
+                                                const ProgramEnvironment& changes) const {
   std::vector<std::string> argv = program_;
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   return std::make_unique<RunningProgram>(argv, environment(changes), options());
@@ -101,12 +104,16 @@ std::unique_ptr<RunningProgram> TestHost::start(const std::vector<std::string>& 
 
 Run TestHost::end_of(RunningProgram& program) const {
   ProgramResult result = program.wait();
-  Run run{result.exit_code.value_or(-result.signal.value_or(0)), std::move(result.out), std::move(result.err), {}};
+  Run run{result.exit_code.value_or(-result.signal.value_or(0)),
+          std::move(result.out),
+          std::move(result.err),
+          {}};
   if (fs::exists(summary())) run.summary = nlohmann::json::parse(read_text(summary()));
   return run;
 }
 
-Run TestHost::run(const std::vector<std::string>& arguments, const ProgramEnvironment& changes) const {
+Run TestHost::run(const std::vector<std::string>& arguments,
+                  const ProgramEnvironment& changes) const {
   return end_of(*start(arguments, changes));
 }
 
@@ -146,18 +153,22 @@ Tree published(const HubRepo& repo, const Published& what) {
   const std::string folder = repo_folder(repo);
   Tree tree;
   for (const HubFile& file : repo.commits.at(commit)) {
-    if (!what.paths.empty() && std::find(what.paths.begin(), what.paths.end(), file.path) == what.paths.end()) continue;
+    if (!what.paths.empty() &&
+        std::find(what.paths.begin(), what.paths.end(), file.path) == what.paths.end())
+      continue;
     const FileDigests digests = digests_of(file);
     std::string up = "../../";
     for (const char c : file.path) up += c == '/' ? "../" : "";
-    add(tree, folder + "/snapshots/" + commit + "/" + file.path, "link " + up + "blobs/" + digests.blob_name());
+    add(tree, folder + "/snapshots/" + commit + "/" + file.path,
+        "link " + up + "blobs/" + digests.blob_name());
     add(tree, folder + "/blobs/" + digests.blob_name(), "file " + digests.sha256);
     add(tree, ".locks/" + folder + "/" + digests.blob_name() + ".lock", "file " + sha256_hex(""));
   }
   add(tree, ".locks/" + folder + "/model-prep.lock", "file " + sha256_hex(""));
   std::vector<std::string> refs = what.refs;
   refs.push_back(commit);
-  for (const std::string& ref : refs) add(tree, folder + "/refs/" + ref, "file " + sha256_hex(commit));
+  for (const std::string& ref : refs)
+    add(tree, folder + "/refs/" + ref, "file " + sha256_hex(commit));
   add(tree, folder + "/.model-prep/" + commit + ".json", "record");
   if (what.listed == Listed::yes) add(tree, folder + "/trees/" + commit + ".json", "listing");
   return tree;
@@ -185,11 +196,13 @@ std::string main_of(const HubRepo& repo) { return repo.refs.at("main"); }
 
 HubFile file_of(const HubRepo& repo, const std::string& path) {
   const auto& files = repo.commits.at(main_of(repo));
-  return *std::find_if(files.begin(), files.end(), [&](const HubFile& file) { return file.path == path; });
+  return *std::find_if(files.begin(), files.end(),
+                       [&](const HubFile& file) { return file.path == path; });
 }
 
 fs::path blob_of(const TestHost& machine, const HubRepo& repo, const std::string& path) {
-  return machine.cache() / repo_folder(repo) / "blobs" / digests_of(file_of(repo, path)).blob_name();
+  return machine.cache() / repo_folder(repo) / "blobs" /
+         digests_of(file_of(repo, path)).blob_name();
 }
 
 std::string read_text(const fs::path& file) {
@@ -214,7 +227,7 @@ void flip_byte(const fs::path& file, std::int64_t offset) {
 }
 
 unsigned mode_of(const fs::path& path) {
-  struct stat found {};
+  struct stat found{};
   return ::lstat(path.c_str(), &found) == 0 ? found.st_mode & 07777U : 0;
 }
 
@@ -227,8 +240,12 @@ std::int64_t sent_of(const std::vector<LoggedRequest>& log, const std::string& f
   return sent;
 }
 
-std::int64_t sent_of(const FakeHub& hub, const std::string& file) { return sent_of(hub.requests(), file); }
+std::int64_t sent_of(const FakeHub& hub, const std::string& file) {
+  return sent_of(hub.requests(), file);
+}
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace model_prep::testing

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A machine for one test: folders of its own, an environment that points at a hub, and the real program.
+// A machine for one test: folders of its own, an environment that points at a hub, and the real
+// program.
 //
 //   FakeHub hub;
 //   hub.add(small_repo());
@@ -22,8 +23,8 @@
 
 namespace model_prep::testing {
 
-/// The program of this build, or the one that MODEL_PREP_PROGRAM names: so the tests are compiled once and judge the
-/// sanitized programs too.
+/// The program of this build, or the one that MODEL_PREP_PROGRAM names: so the tests are compiled
+/// once and judge the sanitized programs too.
 const std::string& tested_program();
 /// It is built with a sanitizer: slower by far, and with a great deal of address space.
 bool is_sanitized();
@@ -51,7 +52,8 @@ class TestHost {
 
   /// Writes a manifest, which all runs from now on get through MODEL_PREP_MANIFEST.
   void use_manifest(const std::string& text);
-  /// From now on the program runs where these system calls do not work (support/without_main.cpp): {"flock=0"}.
+  /// From now on the program runs where these system calls do not work (support/without_main.cpp):
+  /// {"flock=0"}.
   void take_away(const std::vector<std::string>& calls);
   /// What the program gets, with `changes` put over it; an empty value takes the variable away.
   ProgramEnvironment environment(const ProgramEnvironment& changes = {}) const;
@@ -70,16 +72,17 @@ class TestHost {
   std::vector<std::string> program_;
 };
 
-/// `unshare -m` gives a shell mounts of its own, which vanish with it; false (and said loudly) where that is not
-/// allowed.
+/// `unshare -m` gives a shell mounts of its own, which vanish with it; false (and said loudly)
+/// where that is not allowed.
 bool may_mount();
 
-/// Relative path → "folder", "link <text>" or "file <sha256>"; our record and huggingface_hub's listing by their names
-/// only. Empty if there is no such folder.
+/// Relative path → "folder", "link <text>" or "file <sha256>"; our record and huggingface_hub's
+/// listing by their names only. Empty if there is no such folder.
 using Tree = std::map<std::string, std::string>;
 Tree tree_of(const std::filesystem::path& folder);
 
-/// What a cache holds with this repository's `main` prepared (product.md section 3): all of it, or only `paths`.
+/// What a cache holds with this repository's `main` prepared (product.md section 3): all of it, or
+/// only `paths`.
 enum class Listed : std::uint8_t { no, yes };
 struct Published {
   std::vector<std::string> paths = {};
@@ -92,13 +95,15 @@ Tree merged(Tree first, const Tree& second);
 /// What only a run that did not end leaves: staging files, resume records, temporary files.
 std::vector<std::filesystem::path> leftovers_in(const std::filesystem::path& cache);
 
-/// Five blobs behind six files: plain, in a folder, empty, two with equal bytes, and an LFS file of 300 kB.
+/// Five blobs behind six files: plain, in a folder, empty, two with equal bytes, and an LFS file of
+/// 300 kB.
 HubRepo small_repo(const std::string& id = "org/small");
 /// A plain file and an LFS file of `size` bytes.
 HubRepo large_repo(std::int64_t size, const std::string& id = "org/large");
 std::string main_of(const HubRepo& repo);
 HubFile file_of(const HubRepo& repo, const std::string& path);
-std::filesystem::path blob_of(const TestHost& machine, const HubRepo& repo, const std::string& path);
+std::filesystem::path blob_of(const TestHost& machine, const HubRepo& repo,
+                              const std::string& path);
 
 std::string read_text(const std::filesystem::path& file);
 void write_text(const std::filesystem::path& file, const std::string& text);

@@ -2,9 +2,9 @@
 // TLS: who is trusted, and what is said of who is not (product.md sections 2 and 7).
 #include <regex>
 
-#include "test_host.h"
 #include "support/catch.h"
 #include "support/hub_tls.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -57,7 +57,8 @@ void check_refused(const Run& run, const FakeHub& hub, const std::vector<std::st
 }  // namespace
 
 TEST_CASE("an authority named by flag or variable is trusted, hub and payload host alike") {
-  const std::string name = GENERATE("--ca-file", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE");
+  const std::string name =
+      GENERATE("--ca-file", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE");
   CAPTURE(name);
   const Secure secure;
   const Run run = name == "--ca-file" ? secure.machine.run({"org/small", "--ca-file", secure.ca})
@@ -72,9 +73,11 @@ TEST_CASE("all variables that are set add up, and the flag takes their place") {
   const TestAuthority other("Other Root");
   const fs::path its = secure.machine.folder() / "other.pem";
   write_text(its, other.pem());
-  CHECK(secure.machine.run({"org/small"}, {{"SSL_CERT_FILE", its}, {"CURL_CA_BUNDLE", secure.ca}}).exit_code == 0);
+  CHECK(secure.machine.run({"org/small"}, {{"SSL_CERT_FILE", its}, {"CURL_CA_BUNDLE", secure.ca}})
+            .exit_code == 0);
   fs::remove_all(secure.machine.home());
-  const Run run = secure.machine.run({"org/small", "--ca-file", its}, {{"CURL_CA_BUNDLE", secure.ca}});
+  const Run run =
+      secure.machine.run({"org/small", "--ca-file", its}, {{"CURL_CA_BUNDLE", secure.ca}});
   CHECK(run.error_kind("org/small") == "protocol");
 }
 
@@ -84,24 +87,29 @@ TEST_CASE("a folder of certificates is taken for a file of them") {
   fs::create_directories(folder);
   fs::copy(secure.ca, folder / "mine.crt");
   write_text(folder / "README", "nothing to see");
-  write_text(folder / "broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+  write_text(folder / "broken.pem",
+             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
   CHECK(secure.machine.run({"org/small"}, {{"REQUESTS_CA_BUNDLE", folder}}).exit_code == 0);
 }
 
-TEST_CASE("a file without a usable certificate is told with its flag or variable before any request") {
+TEST_CASE(
+    "a file without a usable certificate is told with its flag or variable before any request") {
   const Secure secure;
   const auto [content, why] = GENERATE(table<std::string, std::string>({
       {"", "there is no such file"},
       {"no certificate", "there is no certificate in it"},
-      {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 1 cannot be read"},
+      {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+       "certificate 1 cannot be read"},
   }));
   const fs::path file = secure.machine.folder() / "authorities";
   if (!content.empty()) write_text(file, content);
-  for (const std::string name : {"--ca-file", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}) {
+  for (const std::string name :
+       {"--ca-file", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}) {
     const Run run = name == "--ca-file" ? secure.machine.run({"org/small", "--ca-file", file})
                                         : secure.machine.run({"org/small"}, {{name, file}});
     CHECK(run.exit_code == 1);
-    CHECK(contains(run.err, "model-prep: " + name + " is '" + file.string() + "': " + why + "\nhint: "));
+    CHECK(contains(run.err,
+                   "model-prep: " + name + " is '" + file.string() + "': " + why + "\nhint: "));
   }
   CHECK(secure.hub.connections() == 0);
 }
@@ -109,39 +117,45 @@ TEST_CASE("a file without a usable certificate is told with its flag or variable
 TEST_CASE("a stale variable does an offline run no harm") {
   const Secure secure;
   REQUIRE(secure.machine.run({"org/small", "--ca-file", secure.ca}).exit_code == 0);
-  CHECK(secure.machine.run({"org/small", "--offline"}, {{"SSL_CERT_FILE", "/no/such/file"}}).exit_code == 0);
+  CHECK(secure.machine.run({"org/small", "--offline"}, {{"SSL_CERT_FILE", "/no/such/file"}})
+            .exit_code == 0);
 }
 
 TEST_CASE("an unknown authority is named with the certificate, and not tried again") {
   const Secure secure({.subject = "mirror of Test"});
-  check_refused(secure.machine.run({"org/small"}), secure.hub,
-                {"its certificate is not trusted: unknown issuer (subject CN=mirror of Test; issuer CN=Test Root)"});
+  check_refused(
+      secure.machine.run({"org/small"}), secure.hub,
+      {"its certificate is not trusted: unknown issuer (subject CN=mirror of Test; issuer CN=Test Root)"});
 }
 
 TEST_CASE("a root of the same name that signed something else is not enough") {
   const Secure secure;
   const TestAuthority namesake("Test Root");
   write_text(secure.ca, namesake.pem());
-  check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub, {"issuer CN=Test Root)"});
+  check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
+                {"issuer CN=Test Root)"});
 }
 
 TEST_CASE("an expired certificate is named with its date") {
   const Secure secure({.expires = hours(-24)});
   check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
-                {"its certificate is not trusted: expired on ", " GMT (subject CN=test hub; issuer CN=Test Root)"});
+                {"its certificate is not trusted: expired on ",
+                 " GMT (subject CN=test hub; issuer CN=Test Root)"});
 }
 
 TEST_CASE("a certificate of the future is named with its date") {
   const Secure secure({.begins = hours(24)});
   check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
-                {"its certificate is not trusted: not valid before ", " GMT: is this machine's clock right?"});
+                {"its certificate is not trusted: not valid before ",
+                 " GMT: is this machine's clock right?"});
 }
 
 TEST_CASE("a certificate for other hosts is named with those") {
   const Secure secure({.names = "DNS:a.example,DNS:b.example,IP:127.0.0.2,DNS:d.example"});
-  check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
-                {"it is made for other hosts: DNS:a.example, DNS:b.example, IP Address:127.0.0.2, and others "
-                 "(subject CN=test hub; issuer CN=Test Root)"});
+  check_refused(
+      secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
+      {"it is made for other hosts: DNS:a.example, DNS:b.example, IP Address:127.0.0.2, and others "
+       "(subject CN=test hub; issuer CN=Test Root)"});
 }
 
 TEST_CASE("a self-signed certificate is called so, and trusted if it is named itself") {
@@ -149,7 +163,8 @@ TEST_CASE("a self-signed certificate is called so, and trusted if it is named it
   FakeHub hub(with_tls(tls));
   hub.add(small_repo());
   const TestHost machine(hub);
-  check_refused(machine.run({"org/small"}), hub, {"self-signed (subject CN=test hub; issuer CN=test hub)"});
+  check_refused(machine.run({"org/small"}), hub,
+                {"self-signed (subject CN=test hub; issuer CN=test hub)"});
   write_text(machine.folder() / "hub.pem", tls.certificate);
   CHECK(machine.run({"org/small", "--ca-file", machine.folder() / "hub.pem"}).exit_code == 0);
 }
@@ -163,15 +178,17 @@ TEST_CASE("a certificate cannot write lines of its own into the log") {
 }
 
 TEST_CASE("the system's roots stay trusted beside those that are named") {
-  // What libcurl is told to load cannot be asked for from outside, but the program's own reads can be seen.
+  // What libcurl is told to load cannot be asked for from outside, but the program's own reads can
+  // be seen.
   const Secure secure;
   const fs::path trace = secure.machine.folder() / "trace";
-  const Run run = secure.machine.shell(
-      "strace -f -qq -e trace=openat,open -o " + trace.string() + " \"$PROGRAM\" org/small --ca-file " +
-          secure.ca.string(),
-      {{"PATH", "/usr/bin:/bin"}, {"SSL_CERT_DIR", "/nonexistent"}, {"ASAN_OPTIONS", "detect_leaks=0"}}
-      // not under strace
-  );
+  const Run run =
+      secure.machine.shell("strace -f -qq -e trace=openat,open -o " + trace.string() +
+                               " \"$PROGRAM\" org/small --ca-file " + secure.ca.string(),
+                           {{"PATH", "/usr/bin:/bin"},
+                            {"SSL_CERT_DIR", "/nonexistent"},
+                            {"ASAN_OPTIONS", "detect_leaks=0"}}  // not under strace
+      );
   INFO(run.err);
   CHECK(run.exit_code == 0);
   CHECK(contains(read_text(trace), "\"/etc/ssl/certs/ca-certificates.crt\""));
@@ -179,7 +196,8 @@ TEST_CASE("the system's roots stay trusted beside those that are named") {
 
 TEST_CASE("a redirect from https to http is refused, and the token never leaves TLS") {
   const Secure secure({}, HubTls::Where::hub_only);
-  const Run run = secure.machine.run({"org/small", "--ca-file", secure.ca}, {{"HF_TOKEN", "hf_secret"}});
+  const Run run =
+      secure.machine.run({"org/small", "--ca-file", secure.ca}, {{"HF_TOKEN", "hf_secret"}});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "protocol");
   CHECK(contains(run.err, "redirected from https to http, which is refused"));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Secrets: where the token goes, and that neither it nor a password is in anything that the program writes.
+// Secrets: where the token goes, and that neither it nor a password is in anything that the program
+// writes.
 #include <csignal>
 #include <fstream>
 
-#include "test_host.h"
 #include "support/catch.h"
 #include "support/hub_tls.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -14,8 +15,10 @@ namespace fs = std::filesystem;
 
 // A shape of its own, so that it cannot be in anything by chance.
 const std::string kToken = "hf_xyzzyTOKENxyzzy0123456789";
-// What is left of it if somebody cuts it short or writes it in capitals or as base64 would be found too.
-const std::string kTraces[] = {"xyzzyTOKEN", "TOKENxyzzy", "XYZZY", "eHl6enlUT0tFTn", "h5enp5VE9LRU", "4eXp6eVRPS0VO"};
+// What is left of it if somebody cuts it short or writes it in capitals or as base64 would be found
+// too.
+const std::string kTraces[] = {"xyzzyTOKEN",     "TOKENxyzzy",   "XYZZY",
+                               "eHl6enlUT0tFTn", "h5enp5VE9LRU", "4eXp6eVRPS0VO"};
 
 HubOptions with_token(HubOptions options = {}) {
   options.tokens = {kToken};
@@ -39,7 +42,9 @@ std::string everything_in(const fs::path& folder) {
   return all;
 }
 
-std::string command_line_of(pid_t pid) { return read_text("/proc/" + std::to_string(pid) + "/cmdline"); }
+std::string command_line_of(pid_t pid) {
+  return read_text("/proc/" + std::to_string(pid) + "/cmdline");
+}
 
 /// How the token is given: by the variable, or by a file outside of what the program writes.
 enum class Source { variable, file };
@@ -50,7 +55,8 @@ struct Place {
   TemporaryFolder secrets;
   ProgramEnvironment environment;
 
-  Place(Source source, HubOptions options = {}) : hub(with_token(std::move(options))), machine(hub) {
+  Place(Source source, HubOptions options = {})
+      : hub(with_token(std::move(options))), machine(hub) {
     if (source == Source::variable) {
       environment["HF_TOKEN"] = kToken;
     } else {
@@ -68,7 +74,8 @@ struct Place {
     CHECK_FALSE(has_trace(run.summary.dump()));
     CHECK_FALSE(has_trace(everything_in(machine.folder())));
   }
-  /// The hub's origin got the token, which shows that there was one to lose; the payload host did not.
+  /// The hub's origin got the token, which shows that there was one to lose; the payload host did
+  /// not.
   void check_origins() const {
     bool sent = false;
     for (const LoggedRequest& request : hub.requests()) {
@@ -128,11 +135,13 @@ TEST_CASE("the token is in nothing that any run writes, and goes to the hub's or
   }
   SECTION("a redirect to another port of the same host") {
     FakeHub other;
-    place.hub.add(Fault{.on = Fault::On::repo_info, .what = Redirect{other.endpoint() + "/api/models/org/small"}});
+    place.hub.add(Fault{.on = Fault::On::repo_info,
+                        .what = Redirect{other.endpoint() + "/api/models/org/small"}});
     const Run astray = run({"org/small"});
     CHECK(astray.exit_code == 1);
     REQUIRE_FALSE(other.requests().empty());
-    for (const LoggedRequest& request : other.requests()) CHECK_FALSE(request.headers.contains("authorization"));
+    for (const LoggedRequest& request : other.requests())
+      CHECK_FALSE(request.headers.contains("authorization"));
     place.check_silence(astray);
   }
   SECTION("a redirect to itself in other words") {
@@ -151,7 +160,8 @@ TEST_CASE("a killed run leaves no token, neither in its command line nor on disk
   place.hub.add(large_repo(3'000'000));
   place.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Stall{.after = 100'000}});
   const auto program = place.machine.start(debug({"org/large"}), place.environment);
-  REQUIRE(place.hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") >= 100'000; }));
+  REQUIRE(place.hub.wait_until(
+      [](const auto& log) { return sent_of(log, "model.safetensors") >= 100'000; }));
   CHECK_FALSE(has_trace(command_line_of(program->pid())));
   CHECK(contains(command_line_of(program->pid()), "org/large"));
   program->send_signal(GENERATE(SIGKILL, SIGTERM));
@@ -165,7 +175,8 @@ TEST_CASE("the token goes to a hub behind TLS, and not to its payload host") {
   const Place place(Source::variable, options);
   const_cast<Place&>(place).hub.add(small_repo());
   write_text(place.secrets / "ca.pem", options.tls->certificate);
-  const Run run = place.machine.run(debug({"org/small", "--ca-file", place.secrets / "ca.pem"}), place.environment);
+  const Run run = place.machine.run(debug({"org/small", "--ca-file", place.secrets / "ca.pem"}),
+                                    place.environment);
   CHECK(run.exit_code == 0);
   CHECK_FALSE(contains(run.err, "unencrypted"));
   place.check_silence(run);
@@ -187,9 +198,10 @@ TEST_CASE("a password in the endpoint's address is shown nowhere") {
   const std::string port = hub.endpoint().substr(hub.endpoint().rfind(':'));
   const std::string address = GENERATE_COPY(
       "http://user:" + password + "@127.0.0.1" + port, "http://user:" + password + "@127.0.0.1:1",
-      "http://user:" + password + "@no-such-host.invalid", "http://user:" + password + "@127.0.0.1" + port + "/?query",
-      "http://user:" + password + "@a b c", "ftp://user:" + password + "@127.0.0.1", "user:" + password + "@127.0.0.1",
-      "http://user:12/" + password + "@127.0.0.1");
+      "http://user:" + password + "@no-such-host.invalid",
+      "http://user:" + password + "@127.0.0.1" + port + "/?query",
+      "http://user:" + password + "@a b c", "ftp://user:" + password + "@127.0.0.1",
+      "user:" + password + "@127.0.0.1", "http://user:12/" + password + "@127.0.0.1");
   const TestHost machine(address);
   const Run run = machine.run(debug({"org/small"}));
   INFO(address << "\n" << run.err);

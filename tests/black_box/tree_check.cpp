@@ -28,8 +28,8 @@ class Check {
       if (name == "snapshots") snapshots(part.path());
       if (name == "refs") refs(part.path());
       if (name == ".model-prep" || name == "trees") documents(part.path());
-      const bool known = name == "blobs" || name == "snapshots" || name == "refs" || name == ".model-prep" ||
-                         name == "trees" || is_leftover(part.path());
+      const bool known = name == "blobs" || name == "snapshots" || name == "refs" ||
+                         name == ".model-prep" || name == "trees" || is_leftover(part.path());
       if (!known) tell(part.path(), "is unknown");
     }
     // scan_cache_dir calls a repository without it broken.
@@ -37,13 +37,16 @@ class Check {
   }
 
  private:
-  void tell(const fs::path& path, const std::string& what) { wrong_.push_back(path.string() + " " + what); }
+  void tell(const fs::path& path, const std::string& what) {
+    wrong_.push_back(path.string() + " " + what);
+  }
 
   void blobs(const fs::path& blobs) {
     for (const fs::directory_entry& entry : fs::directory_iterator(blobs)) {
       const std::string name = entry.path().filename();
       if (is_leftover(entry.path())) continue;
-      if (!entry.is_regular_file() || entry.is_symlink() || (!is_hex(name, 40) && !is_hex(name, 64)))
+      if (!entry.is_regular_file() || entry.is_symlink() ||
+          (!is_hex(name, 40) && !is_hex(name, 64)))
         tell(entry.path(), "is no blob and no known leftover");
       else if (!is_what_its_name_says(entry.path()))
         tell(entry.path(), "has other bytes than its name says");
@@ -58,7 +61,8 @@ class Check {
       }
       std::error_code error;
       const fs::path target = fs::canonical(entry.path(), error);
-      if (error || target.parent_path() != fs::canonical(folder_) / "blobs") tell(entry.path(), "leads to no blob");
+      if (error || target.parent_path() != fs::canonical(folder_) / "blobs")
+        tell(entry.path(), "leads to no blob");
     }
   }
 
@@ -86,8 +90,9 @@ class Check {
   }
 
   const HubRepo* repo_of(const std::string& commit) const {
-    const auto found =
-        std::find_if(repos_.begin(), repos_.end(), [&](const HubRepo& repo) { return repo.commits.contains(commit); });
+    const auto found = std::find_if(repos_.begin(), repos_.end(), [&](const HubRepo& repo) {
+      return repo.commits.contains(commit);
+    });
     return found == repos_.end() ? nullptr : &*found;
   }
 
@@ -100,7 +105,8 @@ class Check {
 
 bool is_leftover(const fs::path& path) {
   const std::string name = path.filename();
-  return name.ends_with(".model-prep.incomplete") || name.ends_with(".model-prep.resume") || name.ends_with(".tmp");
+  return name.ends_with(".model-prep.incomplete") || name.ends_with(".model-prep.resume") ||
+         name.ends_with(".tmp");
 }
 
 bool is_what_its_name_says(const fs::path& blob) {
@@ -127,9 +133,11 @@ std::vector<std::string> wrong_in(const fs::path& cache, const std::vector<HubRe
   if (!fs::exists(cache)) return wrong;
   for (const fs::directory_entry& entry : fs::directory_iterator(cache)) {
     const std::string name = entry.path().filename();
-    if (name.starts_with("models--") || name.starts_with("datasets--") || name.starts_with("spaces--")) {
+    if (name.starts_with("models--") || name.starts_with("datasets--") ||
+        name.starts_with("spaces--")) {
       Check(entry.path(), repos, wrong).run();
-    } else if (name != ".locks" && name != "model-prep-summary.json" && !is_leftover(entry.path())) {
+    } else if (name != ".locks" && name != "model-prep-summary.json" &&
+               !is_leftover(entry.path())) {
       wrong.push_back(entry.path().string() + " is unknown");
     }
   }

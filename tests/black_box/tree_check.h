@@ -4,9 +4,10 @@
 //   kill …
 //   CHECK(wrong_in(machine.cache(), {repo}).empty());
 //
-// It asks for what product.md section 1 promises at any instant, not for completeness: every blob under a final name is
-// what its name says, every link of a snapshot leads to a blob, every ref names a snapshot with all files of its
-// commit, and what else lies around is a leftover of a kind that is known.
+// It asks for what product.md section 1 promises at any instant, not for completeness: every blob
+// under a final name is what its name says, every link of a snapshot leads to a blob, every ref
+// names a snapshot with all files of its commit, and what else lies around is a leftover of a kind
+// that is known.
 #pragma once
 
 #include <filesystem>
@@ -18,11 +19,14 @@
 
 namespace model_prep::testing {
 
-/// One line for each thing that is wrong. `repos` says which files a commit has; a ref to any other commit is wrong.
-std::vector<std::string> wrong_in(const std::filesystem::path& cache, const std::vector<HubRepo>& repos);
+/// One line for each thing that is wrong. `repos` says which files a commit has; a ref to any other
+/// commit is wrong.
+std::vector<std::string> wrong_in(const std::filesystem::path& cache,
+                                  const std::vector<HubRepo>& repos);
 
-/// What a cache lacks of this tree, and what else is in it. Not told: temporaries, and the resume record of a blob that
-/// is there, which a kill between the rename and the removal of the record leaves.
+/// What a cache lacks of this tree, and what else is in it. Not told: temporaries, and the resume
+/// record of a blob that is there, which a kill between the rename and the removal of the record
+/// leaves.
 std::vector<std::string> differences(const std::filesystem::path& cache,
                                      const std::map<std::string, std::string>& wanted);
 

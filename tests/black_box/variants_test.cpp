@@ -2,9 +2,9 @@
 // The general rule with a real hub: indexes that are read, variants that are found or not.
 #include <algorithm>
 
-#include "test_host.h"
 #include "support/catch.h"
 #include "support/hub_spec.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -12,12 +12,14 @@ namespace {
 const std::string kIndex = "model.safetensors.index.json";
 
 std::string index_of(const std::vector<std::string>& shards) {
-  nlohmann::json index = {{"metadata", {{"total_size", 3000}}}, {"weight_map", nlohmann::json::object()}};
+  nlohmann::json index = {{"metadata", {{"total_size", 3000}}},
+                          {"weight_map", nlohmann::json::object()}};
   for (const std::string& shard : shards) index["weight_map"]["layer of " + shard] = shard;
   return index.dump();
 }
 
-const std::vector<std::string> kShards = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"};
+const std::vector<std::string> kShards = {"model-00001-of-00002.safetensors",
+                                          "model-00002-of-00002.safetensors"};
 const std::vector<std::string> kWanted = {"config.json", kShards[0], kShards[1], kIndex};
 
 /// Two shards and their index, a shard of an earlier cut, and the same weights as pickles.
@@ -31,21 +33,23 @@ HubRepo sharded_repo(const std::string& index = index_of(kShards)) {
 }
 
 HubRepo converted_repo() {
-  return make_repo("org/converted", {{"1_Pooling/config.json", "{}"},
-                                     {"config.json", "{\"a\":1}"},
-                                     {"model.safetensors", MadeUpBytes{3000, 1}, true},
-                                     {"onnx/model.onnx", MadeUpBytes{2000, 2}, true},
-                                     {"onnx/model.onnx_data", MadeUpBytes{2500, 3}, true},
-                                     {"onnx/model_O4.onnx", MadeUpBytes{1500, 4}, true},
-                                     {"openvino/openvino_model_qint8_quantized.bin", MadeUpBytes{1000, 5}, true},
-                                     {"openvino/openvino_model_qint8_quantized.xml", "<net/>"},
-                                     {"tokenizer.json", "{\"b\":1}"}});
+  return make_repo("org/converted",
+                   {{"1_Pooling/config.json", "{}"},
+                    {"config.json", "{\"a\":1}"},
+                    {"model.safetensors", MadeUpBytes{3000, 1}, true},
+                    {"onnx/model.onnx", MadeUpBytes{2000, 2}, true},
+                    {"onnx/model.onnx_data", MadeUpBytes{2500, 3}, true},
+                    {"onnx/model_O4.onnx", MadeUpBytes{1500, 4}, true},
+                    {"openvino/openvino_model_qint8_quantized.bin", MadeUpBytes{1000, 5}, true},
+                    {"openvino/openvino_model_qint8_quantized.xml", "<net/>"},
+                    {"tokenizer.json", "{\"b\":1}"}});
 }
 
-/// The built-in manifest without its locks: the demo's files have their true names, and bytes of their own.
+/// The built-in manifest without its locks: the demo's files have their true names, and bytes of
+/// their own.
 std::string unlocked_manifest() {
-  nlohmann::json manifest =
-      nlohmann::json::parse(read_text(MODEL_PREP_SOURCE_DIR "/src/commands/built_in_manifest.json"));
+  nlohmann::json manifest = nlohmann::json::parse(
+      read_text(MODEL_PREP_SOURCE_DIR "/src/commands/built_in_manifest.json"));
   for (nlohmann::json& model : manifest["models"]) {
     model.erase("locked");
     model.erase("files");
@@ -55,9 +59,10 @@ std::string unlocked_manifest() {
 
 HubRepo reranker_for_openvino() {
   std::vector<HubFile> files;
-  for (const char* name : {".gitattributes", "README.md", "config.json", "openvino_model.bin", "openvino_model.xml",
-                           "openvino_tokenizer.bin", "openvino_tokenizer.xml", "sentencepiece.bpe.model",
-                           "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"})
+  for (const char* name :
+       {".gitattributes", "README.md", "config.json", "openvino_model.bin", "openvino_model.xml",
+        "openvino_tokenizer.bin", "openvino_tokenizer.xml", "sentencepiece.bpe.model",
+        "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"})
     files.push_back({name, std::string("of ") + name, std::string(name).ends_with(".bin")});
   return make_repo("OpenVINO/bge-reranker-base-int8-ov", files);
 }
@@ -80,10 +85,11 @@ const Names kMiniLm = {"1_Pooling/config.json",
                        "tokenizer.json",
                        "tokenizer_config.json",
                        "vocab.txt"};
-const Names kReranker = {"config.json", "sentencepiece.bpe.model", "special_tokens_map.json", "tokenizer.json",
-                         "tokenizer_config.json"};
-const Names kFlan = {"config.json",  "generation_config.json", "model.safetensors",    "special_tokens_map.json",
-                     "spiece.model", "tokenizer.json",         "tokenizer_config.json"};
+const Names kReranker = {"config.json", "sentencepiece.bpe.model", "special_tokens_map.json",
+                         "tokenizer.json", "tokenizer_config.json"};
+const Names kFlan = {
+    "config.json",  "generation_config.json", "model.safetensors",    "special_tokens_map.json",
+    "spiece.model", "tokenizer.json",         "tokenizer_config.json"};
 
 struct BuiltIn {
   const char* variant;
@@ -97,11 +103,11 @@ TEST_CASE("each variant of the built-in manifest brings its true files") {
   const BuiltIn row = GENERATE(
       BuiltIn{"fp32", plus(kMiniLm, {"model.safetensors"}), plus(kReranker, {"model.safetensors"})},
       BuiltIn{"onnx", plus(kMiniLm, {"onnx/model.onnx"}), plus(kReranker, {"onnx/model.onnx"})},
-      BuiltIn{
-          "openvino-int8",
-          plus(kMiniLm, {"openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"}),
-          plus(kReranker,
-               {"openvino_model.bin", "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml"})});
+      BuiltIn{"openvino-int8",
+              plus(kMiniLm, {"openvino/openvino_model_qint8_quantized.bin",
+                             "openvino/openvino_model_qint8_quantized.xml"}),
+              plus(kReranker, {"openvino_model.bin", "openvino_model.xml", "openvino_tokenizer.bin",
+                               "openvino_tokenizer.xml"})});
   INFO(row.variant);
   FakeHub hub;
   for (const HubRepo& repo : demo_spec().repos) hub.add(repo);
@@ -180,7 +186,8 @@ TEST_CASE("an index whose bytes are wrong is asked for once more, and not believ
   FakeHub hub;
   const HubRepo repo = sharded_repo();
   hub.add(repo);
-  hub.add(Fault{.on = Fault::On::resolve_cache, .file = kIndex, .times = times, .what = FlipByte{30}});
+  hub.add(
+      Fault{.on = Fault::On::resolve_cache, .file = kIndex, .times = times, .what = FlipByte{30}});
   const TestHost machine(hub);
   const Run run = machine.run({"org/sharded"});
   if (times == 1) {
@@ -219,12 +226,13 @@ TEST_CASE("onnx and OpenVINO are found in a repository that no manifest names") 
   if (variant == "onnx")
     paths.insert(paths.end(), {"onnx/model.onnx", "onnx/model.onnx_data"});
   else
-    paths.insert(paths.end(),
-                 {"openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"});
+    paths.insert(paths.end(), {"openvino/openvino_model_qint8_quantized.bin",
+                               "openvino/openvino_model_qint8_quantized.xml"});
   CHECK(tree_of(machine.cache()) == published(repo, {.paths = paths}));
 }
 
-TEST_CASE("a repository without the variant gives fp32 and says so, each time and with no more requests") {
+TEST_CASE(
+    "a repository without the variant gives fp32 and says so, each time and with no more requests") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -273,12 +281,14 @@ TEST_CASE("a lock that names half of an OpenVINO model is refused without a requ
 TEST_CASE("a pickle is warned of in one line, with what could be loaded in its place") {
   FakeHub hub;
   hub.add(sharded_repo());
-  hub.add(make_repo("org/old", {{"config.json", "{}"}, {"pytorch_model.bin", MadeUpBytes{1000, 4}, true}}));
+  hub.add(make_repo("org/old",
+                    {{"config.json", "{}"}, {"pytorch_model.bin", MadeUpBytes{1000, 4}, true}}));
   const TestHost machine(hub);
   CHECK_FALSE(contains(machine.run({"org/sharded"}).err, "pickle"));
-  CHECK(contains(machine.run({"org/sharded", "--include", "*.bin"}).err,
-                 "warn  org/sharded: pytorch_model.bin is a pickle, which can run code when loaded; there are "
-                 "safetensors in the same folder"));
+  CHECK(contains(
+      machine.run({"org/sharded", "--include", "*.bin"}).err,
+      "warn  org/sharded: pytorch_model.bin is a pickle, which can run code when loaded; there are "
+      "safetensors in the same folder"));
   CHECK(contains(machine.run({"org/old"}).err,
                  "warn  org/old: pytorch_model.bin is a pickle, which can run code when "
                  "loaded, and this revision has no safetensors"));

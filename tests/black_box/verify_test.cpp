@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// verify: what is wrong in a cache is found and named, and --repair mends it; what is right is left as it is.
+// verify: what is wrong in a cache is found and named, and --repair mends it; what is right is left
+// as it is.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -32,10 +33,11 @@ std::vector<std::string> fault_kinds(const Run& run, const std::string& key) {
 std::map<std::string, std::string> exact(const fs::path& folder) {
   std::map<std::string, std::string> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    struct stat facts {};
+    struct stat facts{};
     ::lstat(entry.path().c_str(), &facts);
-    found[entry.path()] = std::to_string(facts.st_ino) + " " + std::to_string(facts.st_mtim.tv_sec) + "." +
-                          std::to_string(facts.st_mtim.tv_nsec) + " " + std::to_string(facts.st_mode);
+    found[entry.path()] =
+        std::to_string(facts.st_ino) + " " + std::to_string(facts.st_mtim.tv_sec) + "." +
+        std::to_string(facts.st_mtim.tv_nsec) + " " + std::to_string(facts.st_mode);
   }
   return found;
 }
@@ -52,9 +54,18 @@ std::vector<Damage> damages() {
   const std::string weights = "model.safetensors";
   return {
       {"a rotten blob", "damaged", [=](const Prepared& at) { rot(at.blob(weights)); }, {weights}},
-      {"a rotten plain file", "damaged", [](const Prepared& at) { rot(at.blob("config.json")); }, {"config.json"}},
-      {"a truncated blob", "damaged", [=](const Prepared& at) { fs::resize_file(at.blob(weights), 9); }, {weights}},
-      {"a blob that is gone", "dangling", [=](const Prepared& at) { fs::remove(at.blob(weights)); }, {weights}},
+      {"a rotten plain file",
+       "damaged",
+       [](const Prepared& at) { rot(at.blob("config.json")); },
+       {"config.json"}},
+      {"a truncated blob",
+       "damaged",
+       [=](const Prepared& at) { fs::resize_file(at.blob(weights), 9); },
+       {weights}},
+      {"a blob that is gone",
+       "dangling",
+       [=](const Prepared& at) { fs::remove(at.blob(weights)); },
+       {weights}},
       {"a folder in a blob's place",
        "damaged",
        [=](const Prepared& at) {
@@ -62,7 +73,8 @@ std::vector<Damage> damages() {
          fs::create_directory(at.blob(weights));
        },
        {weights}},
-      {"a link that is gone", "missing", [](const Prepared& at) { fs::remove(at.link("config.json")); }},
+      {"a link that is gone", "missing",
+       [](const Prepared& at) { fs::remove(at.link("config.json")); }},
       {"a link elsewhere", "misdirected",
        [](const Prepared& at) {
          fs::remove(at.link("config.json"));
@@ -78,18 +90,22 @@ std::vector<Damage> damages() {
          fs::remove(at.link("config.json"));
          fs::create_directory(at.link("config.json"));
        }},
-      {"a ref that is gone", "ref", [](const Prepared& at) { fs::remove(at.in_repo("refs/main")); }},
+      {"a ref that is gone", "ref",
+       [](const Prepared& at) { fs::remove(at.in_repo("refs/main")); }},
       {"a ref with a newline", "ref",
        [](const Prepared& at) { write_text(at.in_repo("refs/main"), main_of(at.repo) + "\n"); }},
       {"another's ref to nowhere", "ref",
        [](const Prepared& at) { write_text(at.in_repo("refs/v1"), std::string(40, 'a')); }},
-      {"an empty ref of another", "ref", [](const Prepared& at) { write_text(at.in_repo("refs/pr/1"), ""); }},
+      {"an empty ref of another", "ref",
+       [](const Prepared& at) { write_text(at.in_repo("refs/pr/1"), ""); }},
       {"a stranger in the snapshot", "foreign",
        [](const Prepared& at) { write_text(at.link("x/notes.txt"), "hello"); }},
       {"a stranger's link", "foreign",
        [](const Prepared& at) { fs::create_symlink("/etc/passwd", at.link("tokenizer.json")); }},
       {"a stranger's dangling link", "dangling",
-       [](const Prepared& at) { fs::create_symlink("../../blobs/" + std::string(40, 'b'), at.link("gone.json")); }},
+       [](const Prepared& at) {
+         fs::create_symlink("../../blobs/" + std::string(40, 'b'), at.link("gone.json"));
+       }},
       {"a blob that others cannot read", "mode",
        [=](const Prepared& at) { fs::permissions(at.blob(weights), fs::perms(0600)); }},
       {"a folder that others cannot enter", "mode",
@@ -140,13 +156,15 @@ TEST_CASE("every damage is found, named and mended, with no more bytes than it t
       CHECK(repaired.model(prepared.pinned)["status"] == "repaired");
       CHECK(fault_kinds(repaired, prepared.pinned).empty());
       for (const LoggedRequest& request : prepared.hub.requests("resolve"))
-        CHECK(std::find(damage.fetched.begin(), damage.fetched.end(), request.file) != damage.fetched.end());
+        CHECK(std::find(damage.fetched.begin(), damage.fetched.end(), request.file) !=
+              damage.fetched.end());
       for (const std::string& file : damage.fetched)
         CHECK(sent_of(prepared.hub, file) ==
               static_cast<std::int64_t>(content_text(file_of(prepared.repo, file).content).size()));
       Tree tree = tree_of(prepared.machine.cache());
       std::erase_if(tree, [](const auto& entry) {
-        return contains(entry.first, ".model-prep/aside") || entry.first.ends_with(main_of(small_repo()) + "/x") ||
+        return contains(entry.first, ".model-prep/aside") ||
+               entry.first.ends_with(main_of(small_repo()) + "/x") ||
                entry.first.ends_with("refs/pr");
       });
       CHECK(tree == published(prepared.repo));
@@ -164,7 +182,8 @@ TEST_CASE("a bad file is told with its repository, path, expected and found dige
   const std::string expected = digests_of(file_of(prepared.repo, "model.safetensors")).sha256;
   const std::string found = sha256_hex(read_text(prepared.blob("model.safetensors")));
   const Run run = prepared.machine.run({"verify", prepared.pinned});
-  CHECK(contains(run.err, "org/small model.safetensors: its bytes hash to " + found + ", expected " + expected));
+  CHECK(contains(run.err, "org/small model.safetensors: its bytes hash to " + found +
+                              ", expected " + expected));
   const auto fault = run.model(prepared.pinned)["faults"][0];
   CHECK(fault["path"] == prepared.blob("model.safetensors").string());
   CHECK(fault["expected"] == expected);
@@ -188,12 +207,14 @@ TEST_CASE("a repair without a network fails and makes nothing worse") {
   Prepared prepared;
   rot(prepared.blob("model.safetensors"));
   const std::string rotten = read_text(prepared.blob("model.safetensors"));
-  const Run run = prepared.machine.run({"verify", "--repair", prepared.pinned}, {{"HF_HUB_OFFLINE", "1"}});
+  const Run run =
+      prepared.machine.run({"verify", "--repair", prepared.pinned}, {{"HF_HUB_OFFLINE", "1"}});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind(prepared.pinned) == "digest_mismatch");
   CHECK(read_text(prepared.blob("model.safetensors")) == rotten);
   CHECK(prepared.hub.requests().empty());
-  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);  // the record does not vouch for it any more
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code ==
+        0);  // the record does not vouch for it any more
   CHECK(prepared.machine.run({"verify", prepared.pinned}).exit_code == 0);
 }
 
@@ -210,7 +231,8 @@ TEST_CASE("a model that is not cached is a failure, and a repair fetches it") {
   CHECK(tree_of(machine.cache()) == published(small_repo()));
 }
 
-TEST_CASE("without a record nobody knows what belongs to a model; a repair asks for the listing only") {
+TEST_CASE(
+    "without a record nobody knows what belongs to a model; a repair asks for the listing only") {
   Prepared prepared;
   fs::remove(prepared.record());
   const Run run = prepared.machine.run({"verify", prepared.pinned});
@@ -242,8 +264,9 @@ TEST_CASE("one bad model fails the run, and only it is repaired") {
 TEST_CASE("another variant's files are no faults") {
   Prepared prepared;
   REQUIRE(prepared.machine.run({"--variant", "all", prepared.pinned}).exit_code == 0);
-  prepared.machine.use_manifest(R"({"version": 1, "models": {"config": {"repo": "org/small", "revision": ")" +
-                                main_of(prepared.repo) + R"(", "variants": {"fp32": {"include": ["config.json"]}}}}})");
+  prepared.machine.use_manifest(
+      R"({"version": 1, "models": {"config": {"repo": "org/small", "revision": ")" +
+      main_of(prepared.repo) + R"(", "variants": {"fp32": {"include": ["config.json"]}}}}})");
   CHECK(prepared.machine.run({"verify", "config"}).exit_code == 0);
   CHECK(prepared.machine.run({"verify", "--variant", "all", prepared.pinned}).exit_code == 0);
 }
@@ -254,7 +277,9 @@ TEST_CASE("a whole commit's listing belongs to it") {
   fs::remove(prepared.in_repo("trees/" + main_of(prepared.repo) + ".json"));
   const Run run = prepared.machine.run({"verify", "--variant", "all", prepared.pinned});
   CHECK(fault_kinds(run, prepared.pinned) == std::vector<std::string>{"listing"});
-  CHECK(prepared.machine.run({"verify", "--repair", "--variant", "all", prepared.pinned}).exit_code == 0);
+  CHECK(
+      prepared.machine.run({"verify", "--repair", "--variant", "all", prepared.pinned}).exit_code ==
+      0);
 }
 
 TEST_CASE("without symlinks the files themselves are verified") {
@@ -265,7 +290,8 @@ TEST_CASE("without symlinks the files themselves are verified") {
   const std::string pinned = "org/small@" + main_of(small_repo());
   REQUIRE(machine.run({pinned}).exit_code == 0);
   CHECK(machine.run({"verify", pinned}).exit_code == 0);
-  const fs::path file = machine.cache() / "models--org--small/snapshots" / main_of(small_repo()) / "model.safetensors";
+  const fs::path file = machine.cache() / "models--org--small/snapshots" / main_of(small_repo()) /
+                        "model.safetensors";
   REQUIRE_FALSE(fs::is_symlink(file));
   rot(file);
   CHECK(machine.run({"verify", pinned}).exit_code == 1);
@@ -286,23 +312,26 @@ TEST_CASE("a read-only volume can be verified") {
   }
   Prepared prepared;
   const std::string home = prepared.machine.home();
-  const Run run = prepared.machine.shell("exec unshare -m sh -c 'mount --bind " + home + " " + home +
-                                         " && mount -o remount,ro,bind " + home + " && exec $PROGRAM verify " +
-                                         prepared.pinned + " --summary -'");
+  const Run run = prepared.machine.shell(
+      "exec unshare -m sh -c 'mount --bind " + home + " " + home + " && mount -o remount,ro,bind " +
+      home + " && exec $PROGRAM verify " + prepared.pinned + " --summary -'");
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
   CHECK(nlohmann::json::parse(run.out)["success"] == true);
 }
 
-TEST_CASE("each place where a service looks is asked, and told what to set; the exit code is the cache's") {
+TEST_CASE(
+    "each place where a service looks is asked, and told what to set; the exit code is the cache's") {
   Prepared prepared;
   const std::string cache = prepared.machine.cache();
-  const Run run = prepared.machine.run({"verify", prepared.pinned}, {{"SENTENCE_TRANSFORMERS_HOME", "/nowhere"}});
+  const Run run = prepared.machine.run({"verify", prepared.pinned},
+                                       {{"SENTENCE_TRANSFORMERS_HOME", "/nowhere"}});
   CHECK(run.exit_code == 0);
   CHECK(contains(run.out, "huggingface_hub        " + cache + "  1 of 1  -\n"));
   CHECK(contains(run.out, "sentence-transformers  /nowhere"));
   CHECK(contains(run.out, "0 of 1  set SENTENCE_TRANSFORMERS_HOME=" + cache + "\n"));
-  CHECK(contains(run.err, "sentence-transformers looks in /nowhere and will not find " + prepared.pinned));
+  CHECK(contains(run.err,
+                 "sentence-transformers looks in /nowhere and will not find " + prepared.pinned));
   const auto services = run.summary["services"];
   REQUIRE(services.size() == 5);
   CHECK(services[3]["missing"][prepared.pinned] == "there is no models--org--small");
@@ -328,7 +357,8 @@ TEST_CASE("a signal ends the hashing within a second, and the summary says so") 
   TestHost machine(hub);
   const std::string commit(40, 'c');
   const std::string digest(64, 'd');
-  machine.use_manifest(R"({"version": 1, "models": {"huge": {"repo": "org/huge", "revision": ")" + commit +
+  machine.use_manifest(R"({"version": 1, "models": {"huge": {"repo": "org/huge", "revision": ")" +
+                       commit +
                        R"(", "variants": {"fp32": {"include": ["*"]}}, "locked": ["fp32"],
     "files": {"w.bin": {"size": 40000000000, "sha256": ")" +
                        digest + R"("}}}}})");

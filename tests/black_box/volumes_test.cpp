@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "test_host.h"
 #include "support/catch.h"
+#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -43,7 +43,7 @@ template <class Check>
 bool all_below(const fs::path& folder, Check check) {
   const auto entries = fs::recursive_directory_iterator(folder);
   return std::all_of(begin(entries), end(entries), [&](const fs::directory_entry& entry) {
-    struct stat found {};
+    struct stat found{};
     return ::lstat(entry.path().c_str(), &found) == 0 && check(found);
   });
 }
@@ -85,8 +85,9 @@ TEST_CASE("too few inodes are said before the first byte") {
   if (!may_mount()) return;
   const Volume volume;
   fs::create_directories(volume.machine.cache());
-  const Run run = volume.machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o nr_inodes=12 none " +
-                                       volume.machine.cache().string() + " && exec $PROGRAM org/small'");
+  const Run run =
+      volume.machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o nr_inodes=12 none " +
+                           volume.machine.cache().string() + " && exec $PROGRAM org/small'");
   CAPTURE(run.err);
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "disk_full");
@@ -94,7 +95,8 @@ TEST_CASE("too few inodes are said before the first byte") {
   CHECK(volume.hub.requests("resolve").empty());
 }
 
-TEST_CASE("any user of group 0 fills a volume that is group 0's, and the next one goes on and heals it") {
+TEST_CASE(
+    "any user of group 0 fills a volume that is group 0's, and the next one goes on and heals it") {
   const Volume volume;
   if (!volume.may_become_others()) return;
   fs::create_directories(volume.machine.home());
@@ -106,7 +108,8 @@ TEST_CASE("any user of group 0 fills a volume that is group 0's, and the next on
   const Run second = volume.run_as("--reuid=1000940000 --regid=0", "org/small org/large");
   CAPTURE(second.err);
   CHECK(second.exit_code == 0);
-  CHECK(tree_of(volume.machine.cache()) == merged(published(volume.small), published(volume.large)));
+  CHECK(tree_of(volume.machine.cache()) ==
+        merged(published(volume.small), published(volume.large)));
 }
 
 TEST_CASE("below a setgid folder all is the group's, and writable for it where the umask says so") {
@@ -118,7 +121,8 @@ TEST_CASE("below a setgid folder all is the group's, and writable for it where t
   const Run run = volume.run_as("--reuid=65534 --regid=65534", "org/small");
   CAPTURE(run.err);
   REQUIRE(run.exit_code == 0);
-  CHECK(all_below(volume.machine.home(), [](const struct stat& found) { return found.st_gid == 4242; }));
+  CHECK(all_below(volume.machine.home(),
+                  [](const struct stat& found) { return found.st_gid == 4242; }));
   CHECK(all_below(volume.machine.home(), [](const struct stat& found) {
     const unsigned wanted = S_ISDIR(found.st_mode) ? 02775U : 0664U;
     return S_ISLNK(found.st_mode) || (found.st_mode & 07777U) == wanted;
@@ -130,9 +134,11 @@ TEST_CASE("a lock file of another user that may only be read does not stop a run
   if (!volume.may_become_others()) return;
   const fs::path locks = volume.machine.cache() / ".locks/models--org--small";
   fs::create_directories(locks);
-  for (const fs::path& folder : {volume.machine.home(), volume.machine.cache(), locks.parent_path(), locks})
+  for (const fs::path& folder :
+       {volume.machine.home(), volume.machine.cache(), locks.parent_path(), locks})
     fs::permissions(folder, fs::perms(0777));
-  const fs::path lock = locks / (blob_of(volume.machine, volume.small, kWeights).filename().string() + ".lock");
+  const fs::path lock =
+      locks / (blob_of(volume.machine, volume.small, kWeights).filename().string() + ".lock");
   write_text(lock, "");
   fs::permissions(lock, fs::perms(0644));
   const Run run = volume.run_as("--reuid=65534 --regid=65534", "org/small");
@@ -140,12 +146,15 @@ TEST_CASE("a lock file of another user that may only be read does not stop a run
   CHECK(run.exit_code == 0);
 }
 
-TEST_CASE("a staging file or a record that somebody prunes in mid-run is begun anew, and all ends well") {
+TEST_CASE(
+    "a staging file or a record that somebody prunes in mid-run is begun anew, and all ends well") {
   Volume volume;
-  volume.hub.add(Fault{.on = Fault::On::payload, .times = 6, .what = Drip{.bytes_per_second = 1 * kMB}});
+  volume.hub.add(
+      Fault{.on = Fault::On::payload, .times = 6, .what = Drip{.bytes_per_second = 1 * kMB}});
   auto program = volume.machine.start({"org/large"});
   REQUIRE(volume.hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= 3 * kMB; }));
-  const auto [ending, said] = GENERATE(table<std::string, bool>({{".incomplete", true}, {".resume", false}}));
+  const auto [ending, said] =
+      GENERATE(table<std::string, bool>({{".incomplete", true}, {".resume", false}}));
   for (const fs::path& path : leftovers_in(volume.machine.cache()))
     if (path.extension() == ending) fs::remove(path);
   const Run run = volume.machine.end_of(*program);
@@ -160,7 +169,8 @@ TEST_CASE("what other tools left half done is neither used nor touched") {
   const fs::path repo = volume.machine.cache() / "models--org--small";
   const std::string weights = blob_of(volume.machine, volume.small, kWeights).filename();
   Tree leftovers;
-  for (const std::string& name : {weights + ".incomplete", weights + ".0123abcd.incomplete", weights + ".part"}) {
+  for (const std::string& name :
+       {weights + ".incomplete", weights + ".0123abcd.incomplete", weights + ".part"}) {
     fs::create_directories(repo / "blobs");
     write_text(repo / "blobs" / name, "half");
     leftovers["models--org--small/blobs/" + name] = "file " + sha256_hex("half");

@@ -34,7 +34,9 @@ bool belongs(const FileFilter& filter, const std::string& path) {
          std::none_of(filter.exclude.begin(), filter.exclude.end(), matches);
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 struct Wrong {
   std::string text;
@@ -63,7 +65,8 @@ TEST_CASE("a locked variant's size in the built-in manifest is the sum of its fi
     for (const Variant& variant : model.variants) {
       if (!model.locked.contains(variant.name) || !variant.size) continue;
       std::int64_t sum = 0;
-      for (const auto& [path, file] : model.files) sum += belongs(variant.filter, path.text()) ? file.size : 0;
+      for (const auto& [path, file] : model.files)
+        sum += belongs(variant.filter, path.text()) ? file.size : 0;
       INFO(model.key << " " << variant.name);
       CHECK(sum == *variant.size);
       ++checked;
@@ -79,7 +82,9 @@ TEST_CASE("every default model can be selected in every variant") {
   CHECK(specs->size() == 3);
 }
 
-TEST_CASE("comments are allowed") { CHECK(refusal("// mine\n" + with(R"("revision":"main" /* moves */)")).empty()); }
+TEST_CASE("comments are allowed") {
+  CHECK(refusal("// mine\n" + with(R"("revision":"main" /* moves */)")).empty());
+}
 
 TEST_CASE("what is wrong in a manifest is named with its path") {
   const Wrong wrong = GENERATE(
@@ -88,8 +93,10 @@ TEST_CASE("what is wrong in a manifest is named with its path") {
       Wrong{R"({"version":1,"models":{},"extra":1})", "extra"},
       Wrong{R"({"version":1,"models":{"a":{}}})", "models.a.repo"},
       Wrong{R"({"version":1,"models":{"a":{"repo":"../x"}}})", "models.a.repo"},
-      Wrong{with(R"("revision":7)"), "models.a.revision"}, Wrong{with(R"("revision":"a/../b")"), "models.a.revision"},
-      Wrong{with(R"("ref":"../x")"), "models.a.ref"}, Wrong{with(R"("used_by":"x")"), "models.a.used_by"},
+      Wrong{with(R"("revision":7)"), "models.a.revision"},
+      Wrong{with(R"("revision":"a/../b")"), "models.a.revision"},
+      Wrong{with(R"("ref":"../x")"), "models.a.ref"},
+      Wrong{with(R"("used_by":"x")"), "models.a.used_by"},
       Wrong{with(R"("variants":[])"), "models.a.variants"},
       Wrong{with(R"("variants":{"int4":{}})"), "models.a.variants.int4"},
       Wrong{with(R"("variants":{"fp32":{"include":"*"}})"), "models.a.variants.fp32.include"},
@@ -127,18 +134,20 @@ TEST_CASE("a model without variants gets the general rule, or everything for all
 }
 
 TEST_CASE("a variant that a model has not falls back to fp32") {
-  const auto spec = select(with(R"("variants":{"fp32":{"include":["x"]}})"), {"a"}, "openvino-int8").at(0);
+  const auto spec =
+      select(with(R"("variants":{"fp32":{"include":["x"]}})"), {"a"}, "openvino-int8").at(0);
   CHECK(spec.variant == "fp32");
   CHECK(spec.variant_requested == "openvino-int8");
 }
 
 TEST_CASE("a variant may lie in another repository, where the model's lock says nothing") {
-  const auto spec = select(with(R"("revision":")" + kCommit +
-                                R"(","variants":{"onnx":{"repo":"org/b","revision":"v1","include":["*"]}},
+  const auto spec =
+      select(with(R"("revision":")" + kCommit +
+                  R"(","variants":{"onnx":{"repo":"org/b","revision":"v1","include":["*"]}},
                                 "files":{"x":{"size":1,"git_sha1":")" +
-                                kCommit + R"("}},"locked":["onnx"])"),
-                           {"a"}, "onnx")
-                        .at(0);
+                  kCommit + R"("}},"locked":["onnx"])"),
+             {"a"}, "onnx")
+          .at(0);
   CHECK(spec.repo.text() == "org/b");
   CHECK(spec.revision.text() == "v1");
   CHECK(spec.lock.empty());
@@ -147,11 +156,13 @@ TEST_CASE("a variant may lie in another repository, where the model's lock says 
 
 TEST_CASE("a locked variant holds exactly its own files") {
   const std::string file = R"({"size":1,"git_sha1":")" + kCommit + "\"}";
-  const auto spec = select(with(R"("variants":{"fp32":{"include":["*.json"],"exclude":["onnx/*"]}},"locked":["fp32"],
-      "files":{"a.json":)" + file +
-                                R"(,"onnx/b.json":)" + file + R"(,"c.txt":)" + file + "}"),
-                           {"a"})
-                        .at(0);
+  const auto spec =
+      select(
+          with(R"("variants":{"fp32":{"include":["*.json"],"exclude":["onnx/*"]}},"locked":["fp32"],
+      "files":{"a.json":)" +
+               file + R"(,"onnx/b.json":)" + file + R"(,"c.txt":)" + file + "}"),
+          {"a"})
+          .at(0);
   CHECK(spec.fully_locked);
   REQUIRE(spec.lock.size() == 1);
   CHECK(spec.lock.begin()->first.text() == "a.json");
@@ -176,7 +187,8 @@ TEST_CASE("patterns choose from a lock of the whole commit, and not from a lock 
 }
 
 TEST_CASE("a lock without files is refused") {
-  const auto manifest = parse_manifest(with(R"("variants":{"fp32":{}},"locked":["fp32"])"), "m.json");
+  const auto manifest =
+      parse_manifest(with(R"("variants":{"fp32":{}},"locked":["fp32"])"), "m.json");
   REQUIRE(manifest.has_value());
   CHECK_FALSE(select_models(*manifest, {"a"}, "fp32").has_value());
 }

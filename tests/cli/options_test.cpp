@@ -39,7 +39,9 @@ Arguments names_of(const Options& options) {
   return names;
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 struct Numeric {
   std::string flag;
@@ -72,10 +74,11 @@ TEST_CASE("without anything said the defaults are those of the contract") {
 
 TEST_CASE("every flag is heard") {
   const Options found =
-      options({"download",  "a",          "org/b@main", "--manifest",   "m.json", "--variant",   "all",  "--dry-run",
-               "--offline", "--endpoint", "http://h",   "--summary",    "-",      "--jobs",      "3",    "--retries",
-               "0",         "--timeout",  "7",          "--deadline",   "9",      "--log-level", "warn", "--log-format",
-               "json",      "--progress", "none",       "--limit-rate", "10M"});
+      options({"download", "a",          "org/b@main", "--manifest",   "m.json",   "--variant",
+               "all",      "--dry-run",  "--offline",  "--endpoint",   "http://h", "--summary",
+               "-",        "--jobs",     "3",          "--retries",    "0",        "--timeout",
+               "7",        "--deadline", "9",          "--log-level",  "warn",     "--log-format",
+               "json",     "--progress", "none",       "--limit-rate", "10M"});
   CHECK(found.models == Arguments{"a", "org/b@main"});
   CHECK(found.manifest == "m.json");
   CHECK(found.variant == "all");
@@ -94,7 +97,8 @@ TEST_CASE("every flag is heard") {
 }
 
 TEST_CASE("patterns may be repeated, one to a flag, and are taken as they are") {
-  const Options found = options({"--include", "*.json", "a", "--exclude", "x y", "--include", "a,b"});
+  const Options found =
+      options({"--include", "*.json", "a", "--exclude", "x y", "--include", "a,b"});
   CHECK(found.models == Arguments{"a"});
   CHECK(found.patterns.include == Arguments{"*.json", "a,b"});
   CHECK(found.patterns.exclude == Arguments{"x y"});
@@ -131,8 +135,9 @@ TEST_CASE("every variable is heard") {
 
 TEST_CASE("a flag beats its variable") {
   const Options found =
-      options({"--jobs", "2", "--progress", "bar", "named"},
-              {{"MODEL_PREP_JOBS", "rubbish"}, {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}, {"MODELS_TO_DOWNLOAD", "other"}});
+      options({"--jobs", "2", "--progress", "bar", "named"}, {{"MODEL_PREP_JOBS", "rubbish"},
+                                                              {"HF_HUB_DISABLE_PROGRESS_BARS", "1"},
+                                                              {"MODELS_TO_DOWNLOAD", "other"}});
   CHECK(found.jobs == 2);
   CHECK(found.progress == ProgressMode::bar);
   CHECK(found.models == Arguments{"named"});
@@ -153,14 +158,19 @@ TEST_CASE("an empty variable is unset") {
 }
 
 TEST_CASE("a bad value is told with where it stands, what it is and what is wanted") {
-  const Numeric number = GENERATE(
-      Numeric{"--jobs", "MODEL_PREP_JOBS", "0"}, Numeric{"--jobs", "MODEL_PREP_JOBS", "1x"},
-      Numeric{"--jobs", "MODEL_PREP_JOBS", "99999999999"}, Numeric{"--retries", "MODEL_PREP_RETRIES", "-1"},
-      Numeric{"--timeout", "HF_HUB_DOWNLOAD_TIMEOUT", "1.5"}, Numeric{"--timeout", "DOWNLOAD_TIMEOUT", "soon"},
-      Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "0"}, Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "1 MB"},
-      Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "4095"}, Numeric{"--deadline", "MODEL_PREP_DEADLINE", " 5"},
-      Numeric{"--log-level", "MODEL_PREP_LOG_LEVEL", "loud"}, Numeric{"--log-format", "MODEL_PREP_LOG_FORMAT", "xml"},
-      Numeric{"--variant", "MODEL_VARIANT", "fp16"});
+  const Numeric number = GENERATE(Numeric{"--jobs", "MODEL_PREP_JOBS", "0"},
+                                  Numeric{"--jobs", "MODEL_PREP_JOBS", "1x"},
+                                  Numeric{"--jobs", "MODEL_PREP_JOBS", "99999999999"},
+                                  Numeric{"--retries", "MODEL_PREP_RETRIES", "-1"},
+                                  Numeric{"--timeout", "HF_HUB_DOWNLOAD_TIMEOUT", "1.5"},
+                                  Numeric{"--timeout", "DOWNLOAD_TIMEOUT", "soon"},
+                                  Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "0"},
+                                  Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "1 MB"},
+                                  Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "4095"},
+                                  Numeric{"--deadline", "MODEL_PREP_DEADLINE", " 5"},
+                                  Numeric{"--log-level", "MODEL_PREP_LOG_LEVEL", "loud"},
+                                  Numeric{"--log-format", "MODEL_PREP_LOG_FORMAT", "xml"},
+                                  Numeric{"--variant", "MODEL_VARIANT", "fp16"});
   const std::string of_flag = refusal({number.flag + "=" + number.bad});
   CHECK(contains(of_flag, number.flag + " is '" + number.bad + "', but wants "));
   const std::string of_variable = refusal({}, {{number.variable, number.bad}});
@@ -168,7 +178,8 @@ TEST_CASE("a bad value is told with where it stands, what it is and what is want
 }
 
 TEST_CASE("an unknown flag and a missing value are usage") {
-  const Arguments arguments = GENERATE(Arguments{"--nonsense"}, Arguments{"--jobs"}, Arguments{"-x"});
+  const Arguments arguments =
+      GENERATE(Arguments{"--nonsense"}, Arguments{"--jobs"}, Arguments{"-x"});
   const auto parsed = parse_options(arguments, {{"HOME", "/h"}});
   REQUIRE_FALSE(parsed.has_value());
   CHECK(parsed.error().kind == ErrorKind::usage);
@@ -176,7 +187,8 @@ TEST_CASE("an unknown flag and a missing value are usage") {
 
 TEST_CASE("behind a command no word is a command") {
   CHECK(options({"download", "download"}).models == Arguments{"download"});
-  CHECK(options({"--jobs", "3", "download", "a", "--retries", "1", "download"}).models == Arguments{"a", "download"});
+  CHECK(options({"--jobs", "3", "download", "a", "--retries", "1", "download"}).models ==
+        Arguments{"a", "download"});
 }
 
 TEST_CASE("a command behind a model is refused and not guessed at") {
@@ -196,7 +208,8 @@ TEST_CASE("each command has its flags, and is plain about those of others") {
   CHECK(refusal({"--repair"}) == "--repair is of no use to the command download");
   CHECK(refusal({"--check"}) == "--check is of no use to the command download");
   CHECK(refusal({"cleanup", "--cleanup"}) == "--cleanup is of no use to the command cleanup");
-  CHECK(refusal({"cleanup", "--variant", "all"}) == "--variant is of no use to the command cleanup");
+  CHECK(refusal({"cleanup", "--variant", "all"}) ==
+        "--variant is of no use to the command cleanup");
   CHECK(refusal({"lock", "--summary", "-"}) == "--summary is of no use to the command lock");
 }
 
@@ -233,34 +246,41 @@ TEST_CASE("services look where hub-protocol.md 2.1 says") {
   using Folders = std::vector<std::string>;
   const auto folders = [](const Environment& environment) {
     Folders found;
-    for (const Consumer& service : options({"verify"}, environment).services) found.push_back(service.folder);
+    for (const Consumer& service : options({"verify"}, environment).services)
+      found.push_back(service.folder);
     return found;
   };
   CHECK(folders({{"HF_HOME", "/m"}}) == Folders{"/m/hub", "/m/hub", "/m/hub", "/m/hub", "/m/hub"});
-  CHECK(folders({{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}) == Folders{"/c", "/c", "/c", "/c", "/m/hub"});
-  CHECK(folders({{"HF_HOME", "/m"}, {"HUGGINGFACE_HUB_CACHE", "/c"}}) == Folders{"/c", "/c", "/c", "/c", "/m/hub"});
+  CHECK(folders({{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}) ==
+        Folders{"/c", "/c", "/c", "/c", "/m/hub"});
+  CHECK(folders({{"HF_HOME", "/m"}, {"HUGGINGFACE_HUB_CACHE", "/c"}}) ==
+        Folders{"/c", "/c", "/c", "/c", "/m/hub"});
   CHECK(folders({{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/t"}}) ==
         Folders{"/m/hub", "/t", "/m/hub", "/m/hub", "/m/hub"});
   CHECK(folders({{"HF_HOME", "/m"}, {"PYTORCH_PRETRAINED_BERT_CACHE", "/t"}})[1] == "/t");
   CHECK(folders({{"HF_HOME", "/m"}, {"SENTENCE_TRANSFORMERS_HOME", "~/s"}}) ==
         Folders{"/m/hub", "/m/hub", "/m/hub", "/home/of/nobody/s", "/m/hub"});
-  CHECK(folders({{"XDG_CACHE_HOME", "/x"}}) == Folders{"/x/huggingface/hub", "/x/huggingface/hub", "/x/huggingface/hub",
-                                                       "/x/huggingface/hub", "/home/of/nobody/.cache/huggingface/hub"});
+  CHECK(folders({{"XDG_CACHE_HOME", "/x"}}) == Folders{"/x/huggingface/hub", "/x/huggingface/hub",
+                                                       "/x/huggingface/hub", "/x/huggingface/hub",
+                                                       "/home/of/nobody/.cache/huggingface/hub"});
   CHECK(parse_options({"verify", "--cache-dir", "/c"}, {})->options.services[0].folder.empty());
 }
 
-TEST_CASE("offline follows HF_HUB_OFFLINE before TRANSFORMERS_OFFLINE, by huggingface_hub's words for true") {
-  const auto [hub, transformers, offline] = GENERATE(table<std::string, std::string, bool>({{"1", "", true},
-                                                                                            {"yes", "", true},
-                                                                                            {"On", "", true},
-                                                                                            {"TRUE", "", true},
-                                                                                            {"", "1", true},
-                                                                                            {"0", "1", false},
-                                                                                            {"y", "", false},
-                                                                                            {"2", "", false},
-                                                                                            {" 1", "", false},
-                                                                                            {"", "", false}}));
-  CHECK(options({}, {{"HF_HUB_OFFLINE", hub}, {"TRANSFORMERS_OFFLINE", transformers}}).offline == offline);
+TEST_CASE(
+    "offline follows HF_HUB_OFFLINE before TRANSFORMERS_OFFLINE, by huggingface_hub's words for true") {
+  const auto [hub, transformers, offline] =
+      GENERATE(table<std::string, std::string, bool>({{"1", "", true},
+                                                      {"yes", "", true},
+                                                      {"On", "", true},
+                                                      {"TRUE", "", true},
+                                                      {"", "1", true},
+                                                      {"0", "1", false},
+                                                      {"y", "", false},
+                                                      {"2", "", false},
+                                                      {" 1", "", false},
+                                                      {"", "", false}}));
+  CHECK(options({}, {{"HF_HUB_OFFLINE", hub}, {"TRANSFORMERS_OFFLINE", transformers}}).offline ==
+        offline);
 }
 
 TEST_CASE("the newer timeout beats the older") {
@@ -269,12 +289,13 @@ TEST_CASE("the newer timeout beats the older") {
 }
 
 TEST_CASE("a tilde and variables in folders are expanded") {
-  const auto [home, cache] = GENERATE(table<std::string, std::string>({{"~/m", "/home/of/nobody/m/hub"},
-                                                                       {"~", "/home/of/nobody/hub"},
-                                                                       {"$ROOT/m", "/srv/m/hub"},
-                                                                       {"/a/${ROOT}x", "/a/srvx/hub"},
-                                                                       {"/a/$NONE", "/a/$NONE/hub"},
-                                                                       {"/a/~", "/a/~/hub"}}));
+  const auto [home, cache] =
+      GENERATE(table<std::string, std::string>({{"~/m", "/home/of/nobody/m/hub"},
+                                                {"~", "/home/of/nobody/hub"},
+                                                {"$ROOT/m", "/srv/m/hub"},
+                                                {"/a/${ROOT}x", "/a/srvx/hub"},
+                                                {"/a/$NONE", "/a/$NONE/hub"},
+                                                {"/a/~", "/a/~/hub"}}));
   CHECK(options({}, {{"HF_HOME", home}, {"ROOT", "/srv"}}).cache_dir == cache);
 }
 
@@ -282,8 +303,10 @@ TEST_CASE("the older places are those that are set and not the cache") {
   using Views = std::vector<std::string>;
   CHECK(options({}, {{"HF_HOME", "/m"}}).legacy_dirs == Views{"/m"});
   CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/m"}}).legacy_dirs == Views{"/m"});
-  CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/t"}}).legacy_dirs == Views{"/m", "/t"});
-  CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).legacy_dirs == Views{"/m", "/m/hub"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/t"}}).legacy_dirs ==
+        Views{"/m", "/t"});
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).legacy_dirs ==
+        Views{"/m", "/m/hub"});
   CHECK(options({}, {{"HF_HUB_CACHE", "/c"}, {"TRANSFORMERS_CACHE", "/c"}}).legacy_dirs.empty());
   CHECK(options({"--cache-dir", "/m"}, {{"HF_HOME", "/m"}}).legacy_dirs == Views{"/m/hub"});
 }
@@ -301,7 +324,8 @@ TEST_CASE("without HOME and HF_HOME there is no place for the cache") {
 
 TEST_CASE("the summary's place is the flag's, the variable's, or beside the models") {
   CHECK(options({"--summary", "x.json"}, {{"MODEL_PREP_SUMMARY", "y.json"}}).summary == "x.json");
-  CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).summary == "/m/model-prep-summary.json");
+  CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).summary ==
+        "/m/model-prep-summary.json");
   CHECK(options({}, {{"HF_HUB_CACHE", "/c"}}).summary == "/c/model-prep-summary.json");
   CHECK(options({}).summary == "/home/of/nobody/.cache/huggingface/model-prep-summary.json");
 }
@@ -314,9 +338,13 @@ TEST_CASE("the token is the first that is set") {
   CHECK(token_of({}, {{"HF_HOME", home}}) == "hf_ofHome");
   CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/other"}}) == "hf_ofPath");
   CHECK(token_of({}, {{"HF_HOME", home}, {"HUGGING_FACE_HUB_TOKEN", "hf_older"}}) == "hf_older");
-  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN", "hf_new"}, {"HUGGING_FACE_HUB_TOKEN", "hf_older"}}) == "hf_new");
+  CHECK(token_of({}, {{"HF_HOME", home},
+                      {"HF_TOKEN", "hf_new"},
+                      {"HUGGING_FACE_HUB_TOKEN", "hf_older"}}) == "hf_new");
   CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN", " \n"}}) == "hf_ofHome");
-  CHECK(token_of({}, {{"HF_HOME", home}, {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"}, {"HF_TOKEN", "hf_new"}}).empty());
+  CHECK(token_of(
+            {}, {{"HF_HOME", home}, {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"}, {"HF_TOKEN", "hf_new"}})
+            .empty());
 }
 
 TEST_CASE("a file of a token that was named may be absent, but not unreadable") {
@@ -324,10 +352,13 @@ TEST_CASE("a file of a token that was named may be absent, but not unreadable") 
   const std::string home = folder.path();
   CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/nowhere"}}).empty());
   CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", "/dev/null"}}).empty());
-  // Root reads what nobody else may, so a folder stands for it; docker makes one where a file to mount is missing.
-  CHECK(contains(refusal({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home}}), "HF_TOKEN_PATH is '" + home + "'"));
+  // Root reads what nobody else may, so a folder stands for it; docker makes one where a file to
+  // mount is missing.
+  CHECK(contains(refusal({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home}}),
+                 "HF_TOKEN_PATH is '" + home + "'"));
   std::ofstream(folder / "large") << std::string(1'000'000, 'x');
-  CHECK(contains(refusal({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/large"}}), "HF_TOKEN_PATH"));
+  CHECK(contains(refusal({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/large"}}),
+                 "HF_TOKEN_PATH"));
   CHECK(options({"--offline"}, {{"HF_TOKEN_PATH", home}}).offline);
 }
 
@@ -338,15 +369,17 @@ TEST_CASE("a token that could write headers of its own is refused without showin
   CHECK_FALSE(contains(message, bad));
 }
 
-TEST_CASE("a file of authorities that several variables name is read once, and the system's own not at all") {
+TEST_CASE(
+    "a file of authorities that several variables name is read once, and the system's own not at all") {
   const TemporaryFolder folder;
   const testing::TestAuthority authority("Test Root");
   const std::string file = folder / "ca.pem";
   std::ofstream(file) << authority.pem();
   std::filesystem::create_symlink("ca.pem", folder / "again.pem");
   const std::string again = folder / "again.pem";
-  CHECK(options({}, {{"SSL_CERT_FILE", file}, {"CURL_CA_BUNDLE", file}, {"REQUESTS_CA_BUNDLE", again}}).authorities ==
-        authority.pem() + "\n");
+  CHECK(options({},
+                {{"SSL_CERT_FILE", file}, {"CURL_CA_BUNDLE", file}, {"REQUESTS_CA_BUNDLE", again}})
+            .authorities == authority.pem() + "\n");
   REQUIRE(std::filesystem::exists(system_authorities()));
   CHECK(options({}, {{"SSL_CERT_FILE", system_authorities()}}).authorities.empty());
 }
@@ -366,8 +399,8 @@ TEST_CASE("who wants to be told of the end is found without a command line") {
 }
 
 TEST_CASE("several endpoints keep their order, each once") {
-  CHECK(names_of(options({"--endpoint", "https://a/", "--endpoint", "http://b:80/hf//", "--endpoint", "https://A"})) ==
-        Arguments{"https://a", "http://b/hf"});
+  CHECK(names_of(options({"--endpoint", "https://a/", "--endpoint", "http://b:80/hf//",
+                          "--endpoint", "https://A"})) == Arguments{"https://a", "http://b/hf"});
   CHECK(names_of(options({}, {{"HF_ENDPOINT", " https://a , ,https://b/hf/,"}})) ==
         Arguments{"https://a", "https://b/hf"});
   CHECK(names_of(options({"--endpoint", "https://c"}, {{"HF_ENDPOINT", "https://a,https://b"}})) ==
@@ -375,9 +408,11 @@ TEST_CASE("several endpoints keep their order, each once") {
   CHECK(names_of(options({}, {{"HF_ENDPOINT", " , "}})) == Arguments{"https://huggingface.co"});
 }
 
-TEST_CASE("an endpoint that is no address is refused by the name of where it stands, without its password") {
+TEST_CASE(
+    "an endpoint that is no address is refused by the name of where it stands, without its password") {
   CHECK(contains(refusal({"--endpoint", "ftp://a"}), "--endpoint: "));
-  CHECK(contains(refusal({"--endpoint", "https://a,https://b"}), "--endpoint: "));  // the list is the variable's
+  CHECK(contains(refusal({"--endpoint", "https://a,https://b"}),
+                 "--endpoint: "));  // the list is the variable's
   CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,https://b?c"}}), "HF_ENDPOINT: "));
   const std::string told = refusal({}, {{"HF_ENDPOINT", "https://user:pa,ss@a b,https://b"}});
   CHECK(contains(told, "HF_ENDPOINT: "));
@@ -386,31 +421,38 @@ TEST_CASE("an endpoint that is no address is refused by the name of where it sta
 }
 
 TEST_CASE("a list that is mistyped does not become one endpoint that is given the token") {
-  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a/hf,huggingface.co"}}), "HF_ENDPOINT: there is a comma"));
-  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,hf_x@b"}}), "HF_ENDPOINT: there is a comma"));
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a/hf,huggingface.co"}}),
+                 "HF_ENDPOINT: there is a comma"));
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,hf_x@b"}}),
+                 "HF_ENDPOINT: there is a comma"));
   CHECK_FALSE(contains(refusal({}, {{"HF_ENDPOINT", "https://a,hf_x@b"}}), "hf_x"));
   CHECK(contains(refusal({"--endpoint", "https://a,https://b"}), "--endpoint: there is a comma"));
   CHECK(names_of(options({}, {{"HF_ENDPOINT", "https://a,HTTPS://b,Http://c"}})).size() == 3);
 }
 
 TEST_CASE("an endpoint that is named twice keeps its login") {
-  const auto found = options({}, {{"HF_ENDPOINT", "https://m,https://user:pass@m,https://hf_a@n,https://n"}}).endpoints;
+  const auto found =
+      options({}, {{"HF_ENDPOINT", "https://m,https://user:pass@m,https://hf_a@n,https://n"}})
+          .endpoints;
   REQUIRE(found.size() == 2);
   CHECK(found[0].hub.endpoint().text == "https://user:pass@m");
   CHECK(found[1].token->reveal() == "hf_a");
 }
 
 TEST_CASE("a user name without a password is its endpoint's token, and not for a command line") {
-  const auto found = options({}, {{"HF_ENDPOINT", "https://hf_%61bc@a/hf,https://u:p@b,https://c"}}).endpoints;
+  const auto found =
+      options({}, {{"HF_ENDPOINT", "https://hf_%61bc@a/hf,https://u:p@b,https://c"}}).endpoints;
   REQUIRE(found.size() == 3);
   CHECK(found[0].token->reveal() == "hf_abc");
   CHECK(found[0].hub.endpoint().text == "https://a/hf");
   CHECK_FALSE(found[1].token.has_value());
   CHECK(found[1].hub.endpoint().text == "https://u:p@b");
   CHECK_FALSE(found[2].token.has_value());
-  CHECK(contains(refusal({"--endpoint", "https://hf_abc@a"}), "--endpoint: a user name without a password is a token"));
+  CHECK(contains(refusal({"--endpoint", "https://hf_abc@a"}),
+                 "--endpoint: a user name without a password is a token"));
   CHECK_FALSE(contains(refusal({"--endpoint", "https://hf_abc@a"}), "hf_abc"));
-  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://hf_a%0Ab@a"}}), "the token in HF_ENDPOINT has a character"));
+  CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://hf_a%0Ab@a"}}),
+                 "the token in HF_ENDPOINT has a character"));
 }
 
 TEST_CASE("the token of the run is the Hub's, or the only endpoint's") {
@@ -425,8 +467,10 @@ TEST_CASE("the token of the run is the Hub's, or the only endpoint's") {
   CHECK(uses("https://mirror") == "hf_run ");
   CHECK(uses("https://mirror,https://mirror/") == "hf_run ");
   CHECK(uses("https://mirror,https://HuggingFace.co") == "- hf_run ");
-  CHECK(uses("https://hf_own@mirror,https://huggingface.co,https://huggingface.co.example") == "hf_own hf_run - ");
-  CHECK(uses("https://mirror,http://huggingface.co") == "- - ");  // not the Hub: anybody may answer there
+  CHECK(uses("https://hf_own@mirror,https://huggingface.co,https://huggingface.co.example") ==
+        "hf_own hf_run - ");
+  CHECK(uses("https://mirror,http://huggingface.co") ==
+        "- - ");  // not the Hub: anybody may answer there
 }
 
 }  // namespace model_prep

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Short ways to make the values that the tests of the decisions are about. They build, they do not assert.
+// Short ways to make the values that the tests of the decisions are about. They build, they do not
+// assert.
 #pragma once
 
 #include <string>
@@ -33,7 +34,8 @@ inline RemoteFile lfs_file(const std::string& name, std::int64_t size, char digi
   return {path(name), size, sha256(digit), git_sha1(digit), {}, {}, false};
 }
 
-inline ModelSpec spec(const std::string& key, const std::string& name, const std::string& at = "main") {
+inline ModelSpec spec(const std::string& key, const std::string& name,
+                      const std::string& at = "main") {
   return {.key = key,
           .repo = repo(name),
           .revision = revision(at),

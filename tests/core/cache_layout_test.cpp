@@ -13,7 +13,8 @@ TEST_CASE("a repository's folder has its name with two dashes for the slash, cas
   CHECK(repo_folder_name(repo("BAAI/bGe-reRanker-Base")) == "models--BAAI--bGe-reRanker-Base");
 }
 
-TEST_CASE("a dataset's and a space's folder begin with their kind, and so do those of their locks") {
+TEST_CASE(
+    "a dataset's and a space's folder begin with their kind, and so do those of their locks") {
   CHECK(repo_folder_name(repo("datasets/org/name")) == "datasets--org--name");
   CHECK(repo_folder_name(repo("datasets/squad")) == "datasets--squad");
   CHECK(repo_folder_name(repo("spaces/org/name")) == "spaces--org--name");
@@ -29,7 +30,8 @@ TEST_CASE("a snapshot's link climbs out of the snapshot and its folders") {
   CHECK(link_target(path("config.json"), blob) == "../../blobs/" + hex);
   CHECK(link_target(path("1_Pooling/config.json"), blob) == "../../../blobs/" + hex);
   CHECK(link_target(path("sub dir/we#ird%20 \xc3\xa9.txt"), blob) == "../../../blobs/" + hex);
-  CHECK(link_target(path("a/b/c/d"), sha256('d')) == "../../../../../blobs/" + std::string(64, 'd'));
+  CHECK(link_target(path("a/b/c/d"), sha256('d')) ==
+        "../../../../../blobs/" + std::string(64, 'd'));
 }
 
 TEST_CASE("every name on disk is where huggingface_hub looks for it") {
@@ -50,20 +52,24 @@ TEST_CASE("every name on disk is where huggingface_hub looks for it") {
   CHECK(layout.blob(model, blob) == folder + "/blobs/" + hex);
   CHECK(layout.snapshots(model) == folder + "/snapshots");
   CHECK(layout.snapshot(model, at) == folder + "/snapshots/" + at_hex);
-  CHECK(layout.link(model, at, path("1_Pooling/x")) == folder + "/snapshots/" + at_hex + "/1_Pooling/x");
+  CHECK(layout.link(model, at, path("1_Pooling/x")) ==
+        folder + "/snapshots/" + at_hex + "/1_Pooling/x");
   CHECK(layout.ref(model, "refs/pr/1") == folder + "/refs/refs/pr/1");
   CHECK(layout.tree(model, at) == folder + "/trees/" + at_hex + ".json");
 }
 
-TEST_CASE("our own names lie inside the repository's folder and never look like a sequential prefix") {
+TEST_CASE(
+    "our own names lie inside the repository's folder and never look like a sequential prefix") {
   const CacheLayout layout("/cache");
   const RepoId model = repo("org/name");
   const std::string folder = "/cache/models--org--name";
   const std::string blob = folder + "/blobs/" + std::string(64, 'a');
 
   const WriterTag tag = WriterTag::make("0123abcd", "89abcdef");
-  CHECK(layout.staging(model, sha256('a'), tag) == blob + ".0123abcd-89abcdef.model-prep.incomplete");
+  CHECK(layout.staging(model, sha256('a'), tag) ==
+        blob + ".0123abcd-89abcdef.model-prep.incomplete");
   CHECK(layout.resume(model, sha256('a')) == blob + ".model-prep.resume");
   CHECK(layout.own_folder(model) == folder + "/.model-prep");
-  CHECK(layout.record(model, commit('b')) == folder + "/.model-prep/" + std::string(40, 'b') + ".json");
+  CHECK(layout.record(model, commit('b')) ==
+        folder + "/.model-prep/" + std::string(40, 'b') + ".json");
 }

@@ -8,8 +8,10 @@ using namespace model_prep;
 using namespace model_prep::testing;
 
 TEST_CASE("files that came, went or have another digest are changes; equal ones are none") {
-  const std::vector<RemoteFile> before = {plain_file("a", 1, '1'), plain_file("b", 1, '2'), lfs_file("c", 1, '3')};
-  const std::vector<RemoteFile> now = {plain_file("d", 1, '4'), lfs_file("c", 1, '5'), plain_file("a", 1, '1')};
+  const std::vector<RemoteFile> before = {plain_file("a", 1, '1'), plain_file("b", 1, '2'),
+                                          lfs_file("c", 1, '3')};
+  const std::vector<RemoteFile> now = {plain_file("d", 1, '4'), lfs_file("c", 1, '5'),
+                                       plain_file("a", 1, '1')};
   CHECK(changes_between(before, now) == std::vector<Change>{{ChangeKind::removed, path("b")},
                                                             {ChangeKind::changed, path("c")},
                                                             {ChangeKind::added, path("d")}});

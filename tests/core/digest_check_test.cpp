@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bytes on disk hash to, and what a connection without an answer is told as (both in answer.h).
+// What the bytes on disk hash to, and what a connection without an answer is told as (both in
+// answer.h).
 #include "core/builders.h"
 #include "model_prep/core/response_check.h"
 #include "support/catch.h"
@@ -11,7 +12,9 @@ namespace {
 
 ExpectedBlob lfs() { return {"org/name x", sha256('a'), {}, 100, false}; }
 ExpectedBlob plain() { return {"org/name x", git_sha1('1'), {}, 100, false}; }
-HashResult hashes(char sha, char git) { return {.sha256 = sha256(sha), .git_sha1 = git_sha1(git), .error = {}}; }
+HashResult hashes(char sha, char git) {
+  return {.sha256 = sha256(sha), .git_sha1 = git_sha1(git), .error = {}};
+}
 
 }  // namespace
 
@@ -24,9 +27,11 @@ TEST_CASE("a digest that differs is named beside the one that was expected") {
   const auto error = check_digests(hashes('b', '1'), lfs());
   REQUIRE(error);
   CHECK(error->kind == ErrorKind::digest_mismatch);
-  CHECK(error->message == "org/name x: its bytes hash to " + sha256('b').hex() + ", expected " + sha256('a').hex());
+  CHECK(error->message ==
+        "org/name x: its bytes hash to " + sha256('b').hex() + ", expected " + sha256('a').hex());
   CHECK(check_digests(hashes('a', '2'), plain())->message ==
-        "org/name x: its bytes hash to " + git_sha1('2').hex() + ", expected " + git_sha1('1').hex());
+        "org/name x: its bytes hash to " + git_sha1('2').hex() + ", expected " +
+            git_sha1('1').hex());
 }
 
 TEST_CASE("no digest at all means a wrong size") {
@@ -48,13 +53,15 @@ TEST_CASE("a plain git file must have the lock's sha256 too") {
   const auto error = check_digests(hashes('b', '1'), locked);
   REQUIRE(error);
   CHECK(error->kind == ErrorKind::lock_mismatch);
-  CHECK(error->message == "org/name x: its sha256 is " + sha256('b').hex() + ", the lock says " + sha256('a').hex());
+  CHECK(error->message ==
+        "org/name x: its sha256 is " + sha256('b').hex() + ", the lock says " + sha256('a').hex());
 }
 
-TEST_CASE("a fault without an answer names the object and the host, and no path or secret of the address") {
+TEST_CASE(
+    "a fault without an answer names the object and the host, and no path or secret of the address") {
   const RequestContext asked{"org/name x", "org/name", true, false};
-  const Error error =
-      describe_transport_error({ErrorKind::network, "connection reset", {}}, asked, url("https://cdn.example/x?Signature=secret"));
+  const Error error = describe_transport_error({ErrorKind::network, "connection reset", {}}, asked,
+                                               url("https://cdn.example/x?Signature=secret"));
   CHECK(error.kind == ErrorKind::network);
   CHECK(error.message == "cannot fetch org/name x from https://cdn.example: connection reset");
   CHECK(error.hint == "check the network, the proxy variables and HF_ENDPOINT");
@@ -62,7 +69,9 @@ TEST_CASE("a fault without an answer names the object and the host, and no path 
 
 TEST_CASE("a cause that has a hint keeps it") {
   const RequestContext asked{"org/name x", "org/name", true, false};
-  CHECK(describe_transport_error({ErrorKind::protocol, "certificate not trusted", "use --ca-file"}, asked, url("https://a/b")).hint ==
-        "use --ca-file");
-  CHECK(describe_transport_error({ErrorKind::disk_full, "no space", {}}, asked, url("https://a/b")).hint.empty());
+  CHECK(describe_transport_error({ErrorKind::protocol, "certificate not trusted", "use --ca-file"},
+                                 asked, url("https://a/b"))
+            .hint == "use --ca-file");
+  CHECK(describe_transport_error({ErrorKind::disk_full, "no space", {}}, asked, url("https://a/b"))
+            .hint.empty());
 }

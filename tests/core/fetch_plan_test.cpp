@@ -9,7 +9,8 @@ using namespace model_prep::testing;
 
 namespace {
 
-ResolvedSnapshot snapshot(const std::string& repo_name, std::vector<RemoteFile> files, char at = 'c') {
+ResolvedSnapshot snapshot(const std::string& repo_name, std::vector<RemoteFile> files,
+                          char at = 'c') {
   return {spec(repo_name, repo_name), commit(at), std::move(files), {}};
 }
 
@@ -20,7 +21,9 @@ SnapshotView view(const ResolvedSnapshot& of, BlobState state) {
   return view;
 }
 
-SnapshotView satisfied_view() { return {{FileView{BlobState::trusted, sha256('a'), true, 0}}, true, true, true}; }
+SnapshotView satisfied_view() {
+  return {{FileView{BlobState::trusted, sha256('a'), true, 0}}, true, true, true};
+}
 
 }  // namespace
 
@@ -37,11 +40,13 @@ TEST_CASE("jobs run largest first over all models") {
 }
 
 TEST_CASE("a blob that several files and models of a repository share is one job of all of them") {
-  const auto first = snapshot("org/a", {lfs_file("onnx/arm64", 10, '1'), lfs_file("onnx/avx512", 10, '1')});
+  const auto first =
+      snapshot("org/a", {lfs_file("onnx/arm64", 10, '1'), lfs_file("onnx/avx512", 10, '1')});
   const auto second = snapshot("org/a", {lfs_file("onnx/arm64", 10, '1')}, 'd');
   const auto view_first = view(first, BlobState::missing);
   const auto view_second = view(second, BlobState::missing);
-  const FetchPlan plan = make_plan(std::vector<PlannedModel>{{3, &first, &view_first}, {5, &second, &view_second}});
+  const FetchPlan plan =
+      make_plan(std::vector<PlannedModel>{{3, &first, &view_first}, {5, &second, &view_second}});
   REQUIRE(plan.jobs.size() == 1);
   CHECK(plan.jobs[0].models == std::vector<std::size_t>{3, 5});
   CHECK(plan.jobs[0].commit == commit('c'));
@@ -100,7 +105,9 @@ TEST_CASE("a snapshot is satisfied when every part of it is right") {
   SECTION("not without its tree listing") { without.tree_correct = false; }
   SECTION("not without its record") { without.recorded = false; }
   SECTION("not without a link") { without.files[0].linked = false; }
-  SECTION("not with a blob that nobody vouches for") { without.files[0].state = BlobState::unverified; }
+  SECTION("not with a blob that nobody vouches for") {
+    without.files[0].state = BlobState::unverified;
+  }
   SECTION("not without a blob") { without.files[0].state = BlobState::missing; }
   if (without.refs_correct && without.tree_correct && without.recorded && without.files[0].linked &&
       without.files[0].state == BlobState::trusted)
@@ -110,7 +117,8 @@ TEST_CASE("a snapshot is satisfied when every part of it is right") {
 
 TEST_CASE("a snapshot gets the commit, the revision and the manifest's ref, each once") {
   ModelSpec model = spec("m", "org/a", "v1");
-  CHECK(refs_to_write(model, commit('c')) == std::vector<std::string>{std::string(40, 'c'), "v1", "main"});
+  CHECK(refs_to_write(model, commit('c')) ==
+        std::vector<std::string>{std::string(40, 'c'), "v1", "main"});
   model.ref = "v1";
   CHECK(refs_to_write(model, commit('c')) == std::vector<std::string>{std::string(40, 'c'), "v1"});
   CHECK(refs_to_write(spec("m", "org/a", std::string(40, 'c')), commit('c')) ==
@@ -126,7 +134,8 @@ TEST_CASE("two models may share a ref at the same revision, or have refs of thei
 }
 
 TEST_CASE("two models that want one ref at different revisions are a fault of the manifest") {
-  const Status status = check_ref_conflicts(std::vector<ModelSpec>{spec("a", "org/a", "v1"), spec("b", "org/a", "v2")});
+  const Status status = check_ref_conflicts(
+      std::vector<ModelSpec>{spec("a", "org/a", "v1"), spec("b", "org/a", "v2")});
   REQUIRE_FALSE(status);
   CHECK(status.error().kind == ErrorKind::usage);
   CHECK(status.error().message == "a and b both want refs/main of org/a, at different revisions");
@@ -136,7 +145,8 @@ TEST_CASE("two models that want one ref at different revisions are a fault of th
 TEST_CASE("a ref that is another model's revision is claimed by both") {
   ModelSpec branch = spec("a", "org/a", "main");  // sets refs/main and refs/stable
   branch.ref = "stable";
-  const ModelSpec pinned = spec("b", "org/a", std::string(40, 'c'));  // sets refs/main to its own commit
+  const ModelSpec pinned =
+      spec("b", "org/a", std::string(40, 'c'));  // sets refs/main to its own commit
   CHECK_FALSE(check_ref_conflicts(std::vector<ModelSpec>{branch, pinned}));
   CHECK_FALSE(check_ref_conflicts(std::vector<ModelSpec>{pinned, branch}));
 }

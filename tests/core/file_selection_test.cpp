@@ -125,7 +125,8 @@ TEST_CASE("a hostile pattern takes no exponential time") {
 }
 
 TEST_CASE("a file is kept if an include matches and no exclude does") {
-  const Listing listing = listing_of({"config.json", "model.safetensors", "onnx/config.json", "vocab.txt"});
+  const Listing listing =
+      listing_of({"config.json", "model.safetensors", "onnx/config.json", "vocab.txt"});
   CHECK(selected(listing, with_filter({{"*.json", "*.safetensors"}, {"onnx/*"}, false})) ==
         Names{"config.json", "model.safetensors"});
 }
@@ -144,8 +145,9 @@ TEST_CASE("where patterns of the command line leave nothing, the error has all o
   const auto files = select_files(listing_of({"config.json"}), with_filter(filter));
   REQUIRE_FALSE(files);
   CHECK(files.error().kind == ErrorKind::not_found);
-  CHECK(files.error().message ==
-        "org/name: no file of this revision is left by --include '*.onnx' --include 'x/' --exclude '*.json'");
+  CHECK(
+      files.error().message ==
+      "org/name: no file of this revision is left by --include '*.onnx' --include 'x/' --exclude '*.json'");
 }
 
 TEST_CASE("everything is everything") {
@@ -157,27 +159,32 @@ TEST_CASE("the general rule takes safetensors where there are any and no other w
   const Listing listing =
       listing_of({".gitattributes", "1_Pooling/config.json", "README.md", "config.json",
                   "coreml/x/model.mlpackage/weights.bin", "flax_model.msgpack", "model.safetensors",
-                  "model.safetensors.index.json", "onnx/model.onnx", "onnx/config.json", "openvino/openvino_model.bin",
-                  "openvino/openvino_model.xml", "pytorch_model.bin", "pytorch_model.bin.index.json", "rust_model.ot",
-                  "sentencepiece.bpe.model", "tf_model.h5", "tokenizer.json", "vocab.txt"});
-  CHECK(selected(listing, general()) == Names{"1_Pooling/config.json", "README.md", "config.json", "model.safetensors",
-                                              "sentencepiece.bpe.model", "tokenizer.json", "vocab.txt"});
+                  "model.safetensors.index.json", "onnx/model.onnx", "onnx/config.json",
+                  "openvino/openvino_model.bin", "openvino/openvino_model.xml", "pytorch_model.bin",
+                  "pytorch_model.bin.index.json", "rust_model.ot", "sentencepiece.bpe.model",
+                  "tf_model.h5", "tokenizer.json", "vocab.txt"});
+  CHECK(selected(listing, general()) == Names{"1_Pooling/config.json", "README.md", "config.json",
+                                              "model.safetensors", "sentencepiece.bpe.model",
+                                              "tokenizer.json", "vocab.txt"});
 }
 
 TEST_CASE("the general rule takes PyTorch's own weights where there are no safetensors") {
-  const Listing listing = listing_of({"config.json", "pytorch_model.bin", "tf_model.h5", "vocab.txt"});
+  const Listing listing =
+      listing_of({"config.json", "pytorch_model.bin", "tf_model.h5", "vocab.txt"});
   CHECK(selected(listing, general()) == Names{"config.json", "pytorch_model.bin", "vocab.txt"});
 }
 
 TEST_CASE("only the general rule reads indexes, and none that is too large") {
-  Listing listing = listing_of({"model-00001-of-00001.safetensors", "model.safetensors.index.json"});
+  Listing listing =
+      listing_of({"model-00001-of-00001.safetensors", "model.safetensors.index.json"});
   CHECK(names_of(required_indexes(listing, general())) == Names{"model.safetensors.index.json"});
   CHECK(required_indexes(listing, with_filter({{"*"}, {}, false})).empty());
   listing.files[1].size = kMaxIndexSize + 1;
   CHECK(required_indexes(listing, general()).empty());
 }
 
-TEST_CASE("a variant that the general rule does not find is settled as fp32, and one of a manifest stays") {
+TEST_CASE(
+    "a variant that the general rule does not find is settled as fp32, and one of a manifest stays") {
   ModelSpec wanted = general();
   wanted.variant = "onnx";
   CHECK(with_available_variant(wanted, listing_of({"onnx/model.onnx"})).variant == "onnx");
@@ -186,12 +193,14 @@ TEST_CASE("a variant that the general rule does not find is settled as fp32, and
   CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == "onnx");
 }
 
-TEST_CASE("half of an OpenVINO model in a manifest's variant is an error, and the user's own choice is not") {
+TEST_CASE(
+    "half of an OpenVINO model in a manifest's variant is an error, and the user's own choice is not") {
   ModelSpec model = with_filter({{"*.xml", "*.json"}, {}, false});
   model.variant = "openvino-int8";
   const Listing listing = listing_of({"config.json", "openvino_model.bin", "openvino_model.xml"});
-  CHECK(selected(listing, model) == Names{"error: org/name: openvino_model.xml is chosen without openvino_model.bin, "
-                                          "and an OpenVINO model is both"});
+  CHECK(selected(listing, model) ==
+        Names{"error: org/name: openvino_model.xml is chosen without openvino_model.bin, "
+              "and an OpenVINO model is both"});
   model.filter.from_command_line = true;
   CHECK(selected(listing, model) == Names{"config.json", "openvino_model.xml"});
 }
@@ -210,8 +219,9 @@ TEST_CASE("a wanted file whose digest is masked is gated, with the page to visit
   const auto files = select_files(listing, with_filter({{"*"}, {}, false}));
   REQUIRE_FALSE(files);
   CHECK(files.error().kind == ErrorKind::gated);
-  CHECK(files.error().message ==
-        "org/name: access to this repository is restricted: the Hub hides the digest of model.safetensors");
+  CHECK(
+      files.error().message ==
+      "org/name: access to this repository is restricted: the Hub hides the digest of model.safetensors");
   CHECK(files.error().hint.find("https://huggingface.co/org/name,") != std::string::npos);
 }
 
@@ -228,8 +238,12 @@ TEST_CASE("a listing is sorted by path") {
 }
 
 TEST_CASE("a listing that no folder can take is refused") {
-  const Names names = GENERATE(values<Names>(
-      {{"a", "a"}, {"x", "a/b", "a/b"}, {"a", "a/b"}, {"a/b/c", "a"}, {"a/b/c", "a/b"}, {"a/b", "a-b", "a/b/c/d"}}));
+  const Names names = GENERATE(values<Names>({{"a", "a"},
+                                              {"x", "a/b", "a/b"},
+                                              {"a", "a/b"},
+                                              {"a/b/c", "a"},
+                                              {"a/b/c", "a/b"},
+                                              {"a/b", "a-b", "a/b/c/d"}}));
   Listing listing = listing_of(names);
   const Status status = check_listing(listing, "org/name");
   REQUIRE_FALSE(status);

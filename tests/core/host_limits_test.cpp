@@ -22,7 +22,8 @@ TEST_CASE("a host that was never heard of may be asked") {
 TEST_CASE("a refusal holds until its end, for all that this host is asked and for no other") {
   HostLimits book;
   book.embargo(kHub, kNow + seconds(5));
-  for (const auto what : {kFiles, kQueries}) CHECK(book.closed_until(kHub, what, 0, kNow) == kNow + seconds(5));
+  for (const auto what : {kFiles, kQueries})
+    CHECK(book.closed_until(kHub, what, 0, kNow) == kNow + seconds(5));
   CHECK(book.refuses_until(kHub, kNow) == kNow + seconds(5));
   CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(5)) == TimePoint::min());
   CHECK(book.closed_until("https://cdn.example", kFiles, 0, kNow) == TimePoint::min());
@@ -77,7 +78,8 @@ TEST_CASE("the order in which answers come changes nothing") {
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(10));
 }
 
-TEST_CASE("a used-up window stays so to its end, whatever is said meanwhile, and then counts anew") {
+TEST_CASE(
+    "a used-up window stays so to its end, whatever is said meanwhile, and then counts anew") {
   HostLimits book;
   const auto first = book.asked(kHub, kFiles);
   book.heard(kHub, kFiles, book.asked(kHub, kFiles), {0, seconds(9)}, kNow);

@@ -44,9 +44,10 @@ TEST_CASE("a number that is no whole one of 64 bits is not taken for one") {
 }
 
 TEST_CASE("entries come one by one, of a list or of an object") {
-  CHECK(entries_of(R"([{"size": 1}, {"size": 2, "deep": [[{"size": 3}]]}, {}])", kTopArray) == ":1 :2 :-1 ");
-  CHECK(entries_of(R"({"size": 9, "files": {"a": {"size": 1}, "b": {}}, "more": [{"size": 3}]})", kFiles) ==
-        "a:1 b:-1 ");
+  CHECK(entries_of(R"([{"size": 1}, {"size": 2, "deep": [[{"size": 3}]]}, {}])", kTopArray) ==
+        ":1 :2 :-1 ");
+  CHECK(entries_of(R"({"size": 9, "files": {"a": {"size": 1}, "b": {}}, "more": [{"size": 3}]})",
+                   kFiles) == "a:1 b:-1 ");
   CHECK(entries_of(R"({"files": [{"size": 1}]})", kFiles) == ":1 ");
   CHECK(entries_of(R"({"x": {"files": [{"size": 1}]}})", kFiles).empty());
   CHECK(entries_of(R"([[{"size": 1}]])", kFiles).empty());

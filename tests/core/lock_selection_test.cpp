@@ -31,7 +31,8 @@ TEST_CASE("a file that is as the lock says is marked, with the lock's second dig
 
 TEST_CASE("another size than the lock's is a lock mismatch that names both") {
   std::vector<RemoteFile> files = {plain_file("config.json", 5, '1')};
-  const Status status = apply_lock(files, with_lock({{path("config.json"), {6, {}, git_sha1('1')}}}, false));
+  const Status status =
+      apply_lock(files, with_lock({{path("config.json"), {6, {}, git_sha1('1')}}}, false));
   REQUIRE_FALSE(status);
   CHECK(status.error().kind == ErrorKind::lock_mismatch);
   CHECK(status.error().message == "org/name config.json: the hub lists size 5, the lock says 6");
@@ -40,26 +41,30 @@ TEST_CASE("another size than the lock's is a lock mismatch that names both") {
 
 TEST_CASE("another digest than the lock's is a lock mismatch") {
   std::vector<RemoteFile> files = {plain_file("config.json", 5, '1')};
-  const LockedFile lock = GENERATE(LockedFile{5, {}, git_sha1('2')}, LockedFile{5, sha256('1'), {}});
+  const LockedFile lock =
+      GENERATE(LockedFile{5, {}, git_sha1('2')}, LockedFile{5, sha256('1'), {}});
   const Status status = apply_lock(files, with_lock({{path("config.json"), lock}}, false));
   REQUIRE_FALSE(status);
   CHECK(status.error().kind == ErrorKind::lock_mismatch);
 }
 
-TEST_CASE("a locked file that the hub does not list is a mismatch only if the variant is fully locked") {
+TEST_CASE(
+    "a locked file that the hub does not list is a mismatch only if the variant is fully locked") {
   std::vector<RemoteFile> files = {plain_file("config.json", 5, '1')};
   const std::map<RepoPath, LockedFile> lock = {{path("model.bin"), {9, sha256('2'), std::nullopt}}};
   CHECK(apply_lock(files, with_lock(lock, false)));
   const Status status = apply_lock(files, with_lock(lock, true));
   REQUIRE_FALSE(status);
   CHECK(status.error().kind == ErrorKind::lock_mismatch);
-  CHECK(status.error().message == "org/name model.bin: the hub lists no file of that name, the lock says there is one");
+  CHECK(status.error().message ==
+        "org/name model.bin: the hub lists no file of that name, the lock says there is one");
 }
 
 TEST_CASE("a fully locked variant needs no listing") {
-  const auto files = locked_files(with_lock(
-      {{path("model.bin"), {9, sha256('2'), std::nullopt}}, {path("config.json"), {5, sha256('a'), git_sha1('1')}}},
-      true));
+  const auto files =
+      locked_files(with_lock({{path("model.bin"), {9, sha256('2'), std::nullopt}},
+                              {path("config.json"), {5, sha256('a'), git_sha1('1')}}},
+                             true));
   REQUIRE(files.size() == 2);
   CHECK(files[0].path.text() == "config.json");
   CHECK(files[0].blob == git_sha1('1'));
@@ -70,8 +75,11 @@ TEST_CASE("a fully locked variant needs no listing") {
   CHECK(files[1].locked);
 }
 
-// product.md section 3: "an LFS file's `blob_id` is the git sha1 of its canonical pointer, so a locked `all` needs no
-// listing". That sha1 takes a hash function, which this layer does not have: commands/resolve.cpp fills it in.
+// product.md section 3: "an LFS file's `blob_id` is the git sha1 of its canonical pointer, so a
+// locked `all` needs no listing". That sha1 takes a hash function, which this layer does not have:
+// commands/resolve.cpp fills it in.
 TEST_CASE("the git id of a locked LFS file is left open here") {
-  CHECK_FALSE(locked_files(with_lock({{path("model.bin"), {9, sha256('2'), std::nullopt}}}, true)).front().oid);
+  CHECK_FALSE(locked_files(with_lock({{path("model.bin"), {9, sha256('2'), std::nullopt}}}, true))
+                  .front()
+                  .oid);
 }

@@ -14,18 +14,21 @@ const std::vector<Endpoint> kTwo = {{"https://a.example", "https://a.example"},
 
 Error error(ErrorKind kind) { return {kind, "org/name: it failed", "do this"}; }
 
-MirrorSelector two() { return MirrorSelector({{0, url("https://a.example/x")}, {1, url("https://b.example/x")}}); }
+MirrorSelector two() {
+  return MirrorSelector({{0, url("https://a.example/x")}, {1, url("https://b.example/x")}});
+}
 
 /// A mirror that may lack the tree API, and another one.
 MirrorSelector with_substitute() {
   return MirrorSelector({{0, url("https://a.example/tree")},
-                  {0, url("https://a.example/blobs"), true},
-                  {1, url("https://b.example/tree")}});
+                         {0, url("https://a.example/blobs"), true},
+                         {1, url("https://b.example/tree")}});
 }
 
 }  // namespace
 
-TEST_CASE("a round is over when each source that is left has failed, and then all may be asked again") {
+TEST_CASE(
+    "a round is over when each source that is left has failed, and then all may be asked again") {
   MirrorSelector sources = two();
   CHECK_FALSE(sources.failed(0, error(ErrorKind::network)));
   CHECK_FALSE(sources.open(0));
@@ -79,22 +82,22 @@ TEST_CASE("of several answers the one of the most use is told, with those of the
     ErrorKind second;
     ErrorKind told;
   };
-  const Answers answers =
-      GENERATE(Answers{ErrorKind::not_found, ErrorKind::network, ErrorKind::network},
-               Answers{ErrorKind::network, ErrorKind::gated, ErrorKind::network},
-               Answers{ErrorKind::not_found, ErrorKind::gated, ErrorKind::gated},
-               Answers{ErrorKind::not_found, ErrorKind::protocol, ErrorKind::protocol},
-               Answers{ErrorKind::not_found, ErrorKind::revision_not_found, ErrorKind::revision_not_found},
-               Answers{ErrorKind::network, ErrorKind::digest_mismatch, ErrorKind::digest_mismatch},
-               Answers{ErrorKind::server, ErrorKind::timeout, ErrorKind::server});
+  const Answers answers = GENERATE(
+      Answers{ErrorKind::not_found, ErrorKind::network, ErrorKind::network},
+      Answers{ErrorKind::network, ErrorKind::gated, ErrorKind::network},
+      Answers{ErrorKind::not_found, ErrorKind::gated, ErrorKind::gated},
+      Answers{ErrorKind::not_found, ErrorKind::protocol, ErrorKind::protocol},
+      Answers{ErrorKind::not_found, ErrorKind::revision_not_found, ErrorKind::revision_not_found},
+      Answers{ErrorKind::network, ErrorKind::digest_mismatch, ErrorKind::digest_mismatch},
+      Answers{ErrorKind::server, ErrorKind::timeout, ErrorKind::server});
   MirrorSelector sources = two();
   sources.refused(0, error(answers.first), false);
   sources.refused(1, error(answers.second), false);
   const Error told = sources.error(kTwo, error(ErrorKind::internal));
   CHECK(told.kind == answers.told);
   CHECK(told.hint == "do this");
-  CHECK(told.message == "org/name: it failed (https://a.example " + brief(answers.first) + ", https://b.example " +
-                            brief(answers.second) + ")");
+  CHECK(told.message == "org/name: it failed (https://a.example " + brief(answers.first) +
+                            ", https://b.example " + brief(answers.second) + ")");
 }
 
 TEST_CASE("a single endpoint's answer is told as it is") {
@@ -108,6 +111,7 @@ TEST_CASE("of an endpoint that was asked in two ways the last answer is told") {
   sources.refused(0, error(ErrorKind::not_found), true);
   sources.refused(1, error(ErrorKind::protocol), false);
   sources.refused(2, error(ErrorKind::not_found), false);
-  CHECK(sources.error(kTwo, error(ErrorKind::internal)).message ==
-        "org/name: it failed (https://a.example gives no usable answer, https://b.example does not have it)");
+  CHECK(
+      sources.error(kTwo, error(ErrorKind::internal)).message ==
+      "org/name: it failed (https://a.example gives no usable answer, https://b.example does not have it)");
 }

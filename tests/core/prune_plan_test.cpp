@@ -11,11 +11,13 @@ namespace {
 
 constexpr std::int64_t kSize = 100;
 
-/// Snapshots a, b and c with a blob of their own each (1, 2, 3) and one that all have (f); blob 9 has no link.
+/// Snapshots a, b and c with a blob of their own each (1, 2, 3) and one that all have (f); blob 9
+/// has no link.
 RepoContents three() {
   RepoContents view;
   char own = '1';
-  for (const char name : {'a', 'b', 'c'}) view.snapshots[commit(name)].links = {sha256(own++), sha256('f')};
+  for (const char name : {'a', 'b', 'c'})
+    view.snapshots[commit(name)].links = {sha256(own++), sha256('f')};
   for (const char blob : {'1', '2', '3', '9', 'f'}) view.blobs[sha256(blob)] = kSize;
   return view;
 }
@@ -49,10 +51,22 @@ TEST_CASE("what is kept of a repository, and what goes") {
       {"nothing of what is pinned is there", {}, "d", {}, true, "", "9"},
       {"no pin at all", {}, "", {}, true, "", "9"},
       {"a ref that the manifest names", {{"main", a}}, "b", {"main"}, true, "c", "39"},
-      {"a ref that it does not name", {{"refs/pr/1", a}, {a.hex(), a}}, "b", {"main"}, true, "ac", "139"},
+      {"a ref that it does not name",
+       {{"refs/pr/1", a}, {a.hex(), a}},
+       "b",
+       {"main"},
+       true,
+       "ac",
+       "139"},
       {"a name for a revision", {{"v1", a}, {"main", b}}, "", {"v1"}, true, "bc", "239"},
       {"a name that is not known here", {{"main", b}}, "", {"v1"}, true, "", "9"},
-      {"a ref of a repository without a manifest", {{"x", a}, {"y", b}}, "", {"main"}, false, "c", "39"},
+      {"a ref of a repository without a manifest",
+       {{"x", a}, {"y", b}},
+       "",
+       {"main"},
+       false,
+       "c",
+       "39"},
       {"a repository without a manifest that has no refs", {}, "", {"main"}, false, "", "9"},
       {"a pin in a repository without a manifest", {{"x", a}}, "c", {"main"}, false, "b", "29"},
   };
@@ -74,7 +88,8 @@ TEST_CASE("what is kept of a repository, and what goes") {
 
 TEST_CASE("all refs that point to a revision go with it") {
   RepoContents view = three();
-  view.refs = {{"main", commit('b')}, {"v1", commit('a')}, {"refs/pr/1", commit('a')}, {"v0", commit('d')}};
+  view.refs = {
+      {"main", commit('b')}, {"v1", commit('a')}, {"refs/pr/1", commit('a')}, {"v0", commit('d')}};
   const PrunePlan cleanup = make_prune_plan(view, {{commit('b')}, {"main"}, true});
   REQUIRE(cleanup.revisions.size() == 2);
   CHECK(cleanup.revisions[0].refs == std::vector<std::string>{"refs/pr/1", "v1"});
@@ -91,7 +106,8 @@ TEST_CASE("bytes that two removed revisions share are counted once") {
   CHECK(bytes_of(both, shared) == bytes_of(cleanup, shared));
 }
 
-TEST_CASE("files that lie in a snapshot themselves count, and a blob in the shared store does not") {
+TEST_CASE(
+    "files that lie in a snapshot themselves count, and a blob in the shared store does not") {
   RepoContents view = three();
   view.snapshots[commit('a')].bytes = 7;
   view.blobs[sha256('1')] = 0;
@@ -107,7 +123,8 @@ TEST_CASE("a link out of something that is no snapshot keeps its blob") {
 
 TEST_CASE("leftovers go when they are dead") {
   RepoContents view = three();
-  view.leftovers = {{"/x", sha256('1'), 5, 0, true, false}, {"/y", sha256('2'), 6, 0, false, false}};
+  view.leftovers = {{"/x", sha256('1'), 5, 0, true, false},
+                    {"/y", sha256('2'), 6, 0, false, false}};
   const PrunePlan cleanup = make_prune_plan(view, {{commit('b')}, {}, true});
   REQUIRE(cleanup.leftovers.size() == 1);
   CHECK(cleanup.leftovers[0].path == "/x");

@@ -14,7 +14,9 @@ std::string hub_name(std::int64_t number) {
   return number == 0 ? "https://hub.example" : "https://hub" + std::to_string(number) + ".example";
 }
 
-bool transient(int status) { return status == 408 || status == 425 || status == 429 || status >= 500; }
+bool transient(int status) {
+  return status == 408 || status == 425 || status == 429 || status >= 500;
+}
 
 }  // namespace
 
@@ -85,7 +87,8 @@ void Storm::drive() {
     if (rounds > 200'000) return broken("it does not end");
     bool acted = false;
     for (auto actions = scheduler_.next(now_); !actions.empty(); actions = scheduler_.next(now_)) {
-      for (const Action& action : actions) std::visit([&](const auto& one) { execute(one); }, action);
+      for (const Action& action : actions)
+        std::visit([&](const auto& one) { execute(one); }, action);
       acted = true;
     }
     if (scheduler_.finished()) return;
@@ -112,19 +115,22 @@ void Storm::drive() {
 void Storm::deliver(const Event& event) {
   ++events;
   if (event.what == Event::What::hash) {
-    if (tickets_[event.item] != event.ticket || !disks_[event.item].open) return;  // cancelled meanwhile
+    if (tickets_[event.item] != event.ticket || !disks_[event.item].open)
+      return;  // cancelled meanwhile
     disks_[event.item].hashed = event.answer;
     return scheduler_.on_hash(event.item, event.answer, now_);
   }
   const bool known = running_.contains(event.transfer);
   if (event.what == Event::What::end) {
-    if (known || chance(0.5)) on_end(event.end);  // the end of a cancelled transfer may be under way already
+    if (known || chance(0.5))
+      on_end(event.end);  // the end of a cancelled transfer may be under way already
     return;
   }
   if (!known || !scheduler_.running(event.transfer)) return;
   Disk& disk = disks_[running_.at(event.transfer).item];
   const ByteRange allowed = scheduler_.range_of(event.transfer);
-  if (event.range.begin < allowed.begin || event.range.end > allowed.end) broken("bytes beyond a transfer's range");
+  if (event.range.begin < allowed.begin || event.range.end > allowed.end)
+    broken("bytes beyond a transfer's range");
   const auto gap = disk.bytes.gap(event.range.begin, event.range.end);
   if (gap != event.range) broken("a byte is written twice");
   disk.bytes.add(event.range);
@@ -141,13 +147,16 @@ void Storm::on_end(const TransferEnd& end) {
     const auto limit = parse_rate_limit(end.head.rate_limit);
     const bool busy = !end.error && (end.head.status == 429 || end.head.status == 503);
     if (busy || (limit && limit->remaining == 0)) {
-      Embargo& embargo = embargoes_.try_emplace(transfer.url.origin, Embargo{now_, now_, now_}).first->second;
+      Embargo& embargo =
+          embargoes_.try_emplace(transfer.url.origin, Embargo{now_, now_, now_}).first->second;
       embargo.until = std::max(embargo.until, now_ + server_wait(end.head));
-      if (busy) embargo.refused_until = std::max(embargo.refused_until, now_ + server_wait(end.head));
+      if (busy)
+        embargo.refused_until = std::max(embargo.refused_until, now_ + server_wait(end.head));
     }
     Disk& disk = disks_[transfer.item];
     if (!end.error && end.head.redirect && ++disk.windows >= 2) heard_.insert(end.id);
-    const bool complete = !items_[transfer.item].query && disk.bytes.prefix() == items_[transfer.item].size;
+    const bool complete =
+        !items_[transfer.item].query && disk.bytes.prefix() == items_[transfer.item].size;
     if ((end.error || transient(end.head.status)) && !complete)
       disk.not_before = std::max(disk.not_before, now_ + backoff(settings_.retry, 1, jitter));
     running_.erase(found);
@@ -176,8 +185,11 @@ void Storm::execute(const CheckExisting& action) {
 void Storm::execute(const TryLock& action) {
   Disk& disk = disks_[action.item];
   disk.open = true;
-  if (now_ < disk.locked_until) return scheduler_.on_lock(action.item, LockResult::held, "host:1", now_);
-  scheduler_.on_lock(action.item, disk.blob_exists ? LockResult::acquired_blob_exists : LockResult::acquired, {}, now_);
+  if (now_ < disk.locked_until)
+    return scheduler_.on_lock(action.item, LockResult::held, "host:1", now_);
+  scheduler_.on_lock(action.item,
+                     disk.blob_exists ? LockResult::acquired_blob_exists : LockResult::acquired, {},
+                     now_);
 }
 
 void Storm::execute(const OpenStaging& action) {
@@ -203,7 +215,8 @@ void Storm::execute(const StartTransfer& action) {
   if (stopped_) broken("a transfer starts after the stop");
   const auto embargo = embargoes_.find(action.url.origin);
   if (embargo != embargoes_.end() && embargo->second.since < now_ && now_ < embargo->second.until)
-    if (action.url.text.ends_with("/resolve") || !heard_.contains(action.id) || now_ < embargo->second.refused_until)
+    if (action.url.text.ends_with("/resolve") || !heard_.contains(action.id) ||
+        now_ < embargo->second.refused_until)
       broken("a transfer starts under an embargo");
   if (embargo != embargoes_.end() && embargo->second.until <= now_) embargoes_.erase(embargo);
   const Endpoint& endpoint = settings_.endpoints[action.endpoint];
@@ -213,7 +226,8 @@ void Storm::execute(const StartTransfer& action) {
     broken("a transfer starts before its file may be tried again");
   if (action.with_token != (endpoint.token == TokenUse::sent && of_hub)) broken("the token strays");
   running_[action.id] = {action.item, action.url, action.endpoint};
-  if (running_.size() > static_cast<std::size_t>(settings_.connections)) broken("too many connections");
+  if (running_.size() > static_cast<std::size_t>(settings_.connections))
+    broken("too many connections");
   of_hub ? answer_of_hub(action) : answer_of_payload_host(action);
 }
 
@@ -245,12 +259,14 @@ void Storm::execute(const Publish& action) {
   Disk& disk = disks_[action.item];
   const WorkItem& item = items_[action.item];
   if (disk.bytes.prefix() != item.size) broken("published while bytes are missing");
-  const bool equal = disk.hashed && disk.hashed->sha256 == sha256('a') &&
-                     (item.blob->kind() == DigestKind::sha256 || disk.hashed->git_sha1 == item.blob);
+  const bool equal =
+      disk.hashed && disk.hashed->sha256 == sha256('a') &&
+      (item.blob->kind() == DigestKind::sha256 || disk.hashed->git_sha1 == item.blob);
   if (!equal) broken("published with a wrong digest");
   const bool lost = hubs_ == Hubs::any && chance(weather_ / 10);
   if (lost) disk.record = {};
-  scheduler_.on_published(action.item, lost ? PublishResult::staging_lost : PublishResult::done, now_);
+  scheduler_.on_published(action.item, lost ? PublishResult::staging_lost : PublishResult::done,
+                          now_);
 }
 
 void Storm::execute(const Close& action) { disks_[action.item].open = false; }
@@ -264,14 +280,17 @@ void Storm::execute(const Finish& action) {
   cancelled += outcome.status == FileStatus::cancelled ? 1 : 0;
   const bool good = outcome.status == FileStatus::fetched || outcome.status == FileStatus::reused;
   if (good == outcome.error.has_value()) broken("an outcome and its error disagree");
-  if (good && !items_[action.item].query && outcome.sha256 != sha256('a')) broken("a good file without its sha256");
+  if (good && !items_[action.item].query && outcome.sha256 != sha256('a'))
+    broken("a good file without its sha256");
   const std::int64_t slates = 1 + outcome.bytes_fetched / FailureBudget::kProgress;
   const auto hubs = static_cast<std::int64_t>(settings_.endpoints.size());
-  if (outcome.attempts > 1 + (std::max(1, settings_.retry.retries) * slates + 1) * hubs) broken("too many attempts");
+  if (outcome.attempts > 1 + (std::max(1, settings_.retry.retries) * slates + 1) * hubs)
+    broken("too many attempts");
 }
 
 void Storm::execute(const Notice& action) {
-  if (action.text.empty() || action.text.find('\n') != std::string::npos) broken("a notice that is no line");
+  if (action.text.empty() || action.text.find('\n') != std::string::npos)
+    broken("a notice that is no line");
 }
 
 }  // namespace model_prep::testing

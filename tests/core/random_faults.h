@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run of the scheduler in virtual time through a random storm, with everything that it promises watched: the network,
-// the disk, the hash thread and the locks are a few random events, and the first promise that is broken ends the run.
+// A run of the scheduler in virtual time through a random storm, with everything that it promises
+// watched: the network, the disk, the hash thread and the locks are a few random events, and the
+// first promise that is broken ends the run.
 #pragma once
 
 #include <map>
@@ -46,7 +47,7 @@ class Storm {
     bool blob_exists{false};
     TimePoint not_before{TimePoint::min()};
     bool tainted{false};  ///< bytes of a hub that is not good may be in it
-    int windows{0};       ///< used-up rate limits that were met with a redirect, without a byte since
+    int windows{0};  ///< used-up rate limits that were met with a redirect, without a byte since
   };
   struct Event {
     enum class What { bytes, end, hash } what;
@@ -64,11 +65,15 @@ class Storm {
   };
 
   /// A fault of this hub or of its payload host.
-  bool mishap(const StartTransfer& at, double probability) { return !is_good(at.endpoint) && chance(probability); }
+  bool mishap(const StartTransfer& at, double probability) {
+    return !is_good(at.endpoint) && chance(probability);
+  }
   bool is_good(std::size_t endpoint) const {
     return hubs_ == Hubs::last_is_good && endpoint + 1 == settings_.endpoints.size();
   }
-  bool chance(double probability) { return std::uniform_real_distribution<double>(0, 1)(random_) < probability; }
+  bool chance(double probability) {
+    return std::uniform_real_distribution<double>(0, 1)(random_) < probability;
+  }
   std::int64_t pick(std::int64_t low, std::int64_t high) {
     return std::uniform_int_distribution<std::int64_t>(low, high)(random_);
   }

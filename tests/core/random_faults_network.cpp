@@ -20,14 +20,17 @@ ResponseHead redirect(const std::string& to) {
 }
 
 std::string content_range(ByteRange range, std::int64_t total) {
-  return "bytes " + std::to_string(range.begin) + "-" + std::to_string(range.end - 1) + "/" + std::to_string(total);
+  return "bytes " + std::to_string(range.begin) + "-" + std::to_string(range.end - 1) + "/" +
+         std::to_string(total);
 }
 
 }  // namespace
 
-void Storm::end_later(TransferId id, Duration delay, ResponseHead with, std::optional<Error> error) {
-  later(delay,
-        {.what = Event::What::end, .transfer = id, .end = {.id = id, .head = with, .refused = false, .error = error}});
+void Storm::end_later(TransferId id, Duration delay, ResponseHead with,
+                      std::optional<Error> error) {
+  later(delay, {.what = Event::What::end,
+                .transfer = id,
+                .end = {.id = id, .head = with, .refused = false, .error = error}});
 }
 
 ResponseHead Storm::bad_weather(const std::string&) {
@@ -40,9 +43,10 @@ ResponseHead Storm::bad_weather(const std::string&) {
 
 void Storm::unreached(TransferId id, Duration delay) {
   const Error refused{ErrorKind::network, "connection refused", {}};
-  later(delay, {.what = Event::What::end,
-                .transfer = id,
-                .end = {.id = id, .head = {}, .refused = false, .reached = false, .error = refused}});
+  later(delay,
+        {.what = Event::What::end,
+         .transfer = id,
+         .end = {.id = id, .head = {}, .refused = false, .reached = false, .error = refused}});
 }
 
 void Storm::answer_of_hub(const StartTransfer& action) {
@@ -50,28 +54,34 @@ void Storm::answer_of_hub(const StartTransfer& action) {
   const Error network{ErrorKind::network, "connection reset", {}};
   const bool several = settings_.endpoints.size() > 1;
   if (dead_.contains(action.endpoint)) return unreached(action.id, latency);
-  if (mishap(action, weather_ / 3)) return end_later(action.id, latency, bad_weather(action.url.origin));
+  if (mishap(action, weather_ / 3))
+    return end_later(action.id, latency, bad_weather(action.url.origin));
   if (mishap(action, weather_ / 10)) return end_later(action.id, latency, {}, network);
   if (mishap(action, weather_ / 10)) return unreached(action.id, latency);
-  if (mishap(action, weather_ / (several ? 10 : 200))) return end_later(action.id, latency, head(404));
+  if (mishap(action, weather_ / (several ? 10 : 200)))
+    return end_later(action.id, latency, head(404));
   if (hubs_ == Hubs::any && chance(weather_ / 500))
     return end_later(action.id, latency, {}, Error{ErrorKind::disk_full, "no space left", {}});
-  if (mishap(action, weather_ / 100)) return end_later(action.id, latency, redirect("http://cdn.example/x"));
-  if (mishap(action, weather_ / 5)) return end_later(action.id, latency, redirect(action.url.origin + "/other"));
+  if (mishap(action, weather_ / 100))
+    return end_later(action.id, latency, redirect("http://cdn.example/x"));
+  if (mishap(action, weather_ / 5))
+    return end_later(action.id, latency, redirect(action.url.origin + "/other"));
   if (several && mishap(action, weather_ / 5)) {  // to another endpoint, which has its own token
     const auto& other = settings_.endpoints[(action.endpoint + 1) % settings_.endpoints.size()];
     return end_later(action.id, latency, redirect(other.origin + "/of-another"));
   }
   if (items_[action.item].query || chance(0.2)) return send_body(action, !is_good(action.endpoint));
   ResponseHead answer = redirect("https://cdn" + std::to_string(action.endpoint) + ".example/x");
-  if (mishap(action, weather_ / 50)) answer.rate_limit = "\"resolvers\";r=0;t=" + std::to_string(pick(0, 60));
+  if (mishap(action, weather_ / 50))
+    answer.rate_limit = "\"resolvers\";r=0;t=" + std::to_string(pick(0, 60));
   end_later(action.id, latency, answer);
 }
 
 void Storm::answer_of_payload_host(const StartTransfer& action) {
   const Duration latency = milliseconds(1, 300);
   if (mishap(action, weather_ / 10)) return end_later(action.id, latency, head(403));
-  if (mishap(action, weather_ / 5)) return end_later(action.id, latency, bad_weather(action.url.origin));
+  if (mishap(action, weather_ / 5))
+    return end_later(action.id, latency, bad_weather(action.url.origin));
   if (mishap(action, weather_ / 20)) return unreached(action.id, latency);
   if (mishap(action, weather_ / 100)) return end_later(action.id, latency, head(416));
   if (mishap(action, weather_ / 100)) {
@@ -99,8 +109,9 @@ void Storm::send_body(const StartTransfer& action, bool may_break) {
   for (std::int64_t begin = range.begin; begin < range.end;) {
     if (may_break && chance(weather_ / 4)) {
       const bool silent = chance(0.3);  // the connection was closed as if all had come
-      return end_later(action.id, at, with,
-                       silent ? std::nullopt : std::optional(Error{ErrorKind::network, "connection reset", {}}));
+      return end_later(
+          action.id, at, with,
+          silent ? std::nullopt : std::optional(Error{ErrorKind::network, "connection reset", {}}));
     }
     const std::int64_t end = chance(0.5) ? range.end : pick(begin + 1, range.end);
     later(at, {.what = Event::What::bytes, .transfer = action.id, .range = {begin, end}});
@@ -108,7 +119,8 @@ void Storm::send_body(const StartTransfer& action, bool may_break) {
     at += milliseconds(0, 900);
   }
   if (may_break && chance(weather_ / 20))
-    return end_later(action.id, at + milliseconds(0, 400), with, Error{ErrorKind::network, "connection reset", {}});
+    return end_later(action.id, at + milliseconds(0, 400), with,
+                     Error{ErrorKind::network, "connection reset", {}});
   end_later(action.id, at + milliseconds(0, 400), with);
 }
 

@@ -42,9 +42,9 @@ TEST_CASE("a rate is a number with or without K, M or G, which are powers of 102
 }
 
 TEST_CASE("what is no rate, too low or beyond all measure is refused") {
-  const std::string text =
-      GENERATE(as<std::string>{}, "", "0", "0M", "4095", "3K", "-1M", "+1M", " 1M", "1M ", "1.5M", "M", "1MB", "1T",
-               "10 M", "ten", "0x10", "99999999999999999999", "9223372036854775807G");
+  const std::string text = GENERATE(as<std::string>{}, "", "0", "0M", "4095", "3K", "-1M", "+1M",
+                                    " 1M", "1M ", "1.5M", "M", "1MB", "1T", "10 M", "ten", "0x10",
+                                    "99999999999999999999", "9223372036854775807G");
   CAPTURE(text);
   CHECK_FALSE(parse_rate(text));
 }
@@ -56,7 +56,8 @@ TEST_CASE("no moment sees more than the rate allows since the first byte, but fo
   std::int64_t bytes = 0;
   for (int i = 0; i < 20'000; ++i) {
     const auto size = static_cast<std::int64_t>(random() % 16'384 + 1);
-    const std::int64_t allowed = nanoseconds(now - kBegin).count() / (nanoseconds(seconds(1)).count() / kRate);
+    const std::int64_t allowed =
+        nanoseconds(now - kBegin).count() / (nanoseconds(seconds(1)).count() / kRate);
     if (throttle.take(1, size, now)) {
       REQUIRE(bytes <= allowed);
       bytes += size;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a body, a range and a redirect are taken for; errors of the Hub are in answer_errors_test.cpp.
+// What a body, a range and a redirect are taken for; errors of the Hub are in
+// answer_errors_test.cpp.
 #include "model_prep/core/response_check.h"
 
 #include "core/builders.h"
@@ -42,17 +43,18 @@ TEST_CASE("a Content-Range is read") {
   CHECK(range->range == ByteRange{5, 10});
   CHECK(range->total == 2307);
   CHECK(parse_content_range("bytes 0-0/1")->range == ByteRange{0, 1});
-  CHECK(parse_content_range("bytes 9223372036854775805-9223372036854775806/9223372036854775807")->range.end ==
-        9223372036854775807);
+  CHECK(parse_content_range("bytes 9223372036854775805-9223372036854775806/9223372036854775807")
+            ->range.end == 9223372036854775807);
 }
 
 TEST_CASE("a Content-Range that names no bytes of a known total is unreadable") {
   const std::string text = GENERATE(
-      as<std::string>{}, "", "bytes", "bytes ", "bytes */2307", "bytes 0-9/*", "bytes 0-9", "bytes 0-9/", "bytes -9/10",
-      "bytes 0-/10", "bytes 9-0/10", "bytes 0-10/10", "bytes 10-10/10", "bytes 0-9/10 ", "bytes 0-9/10, 20-29/10",
-      "bytes  0-9/10", "bytes 0-9/10\n", "items 0-9/10", "0-9/10", "bytes -1-9/10", "bytes -0-9/10", "bytes 0--9/10",
-      "bytes 0-9/-10", "bytes +0-9/10", "bytes 0x0-9/10", "bytes 0-9/99999999999999999999",
-      "bytes 99999999999999999999-9/10", "bytes 0-9223372036854775807/9223372036854775807", "bytes=0-9/10");
+      as<std::string>{}, "", "bytes", "bytes ", "bytes */2307", "bytes 0-9/*", "bytes 0-9",
+      "bytes 0-9/", "bytes -9/10", "bytes 0-/10", "bytes 9-0/10", "bytes 0-10/10", "bytes 10-10/10",
+      "bytes 0-9/10 ", "bytes 0-9/10, 20-29/10", "bytes  0-9/10", "bytes 0-9/10\n", "items 0-9/10",
+      "0-9/10", "bytes -1-9/10", "bytes -0-9/10", "bytes 0--9/10", "bytes 0-9/-10", "bytes +0-9/10",
+      "bytes 0x0-9/10", "bytes 0-9/99999999999999999999", "bytes 99999999999999999999-9/10",
+      "bytes 0-9223372036854775807/9223372036854775807", "bytes=0-9/10");
   CAPTURE(text);
   CHECK_FALSE(parse_content_range(text));
 }
@@ -85,13 +87,15 @@ TEST_CASE("a 206 that is not what was asked for is refused") {
 TEST_CASE("a 206 of another length than its range is refused") {
   auto answer = partial("bytes 10-19/100");
   answer.content_length = 11;
-  CHECK(check_payload_response(answer, part()).error.message == "org/name model.bin: a range of 10 bytes is announced with 11");
+  CHECK(check_payload_response(answer, part()).error.message ==
+        "org/name model.bin: a range of 10 bytes is announced with 11");
 }
 
 TEST_CASE("a part where the whole was asked for is refused") {
   const ResponseVerdict answer = check_payload_response(partial("bytes 0-99/100"), whole());
   CHECK(answer.kind == VerdictKind::failed);
-  CHECK(answer.error.message == "org/name model.bin: a part came where the whole file was asked for");
+  CHECK(answer.error.message ==
+        "org/name model.bin: a part came where the whole file was asked for");
 }
 
 TEST_CASE("another total in Content-Range restarts the file") {
@@ -124,7 +128,8 @@ TEST_CASE("another length of the whole file restarts it, and is the lock's fault
   const ResponseVerdict listed = check_payload_response(answer, whole());
   CHECK(listed.kind == VerdictKind::restart);
   CHECK(listed.error.kind == ErrorKind::protocol);
-  CHECK(listed.error.message == "org/name model.bin: the server announces 99 bytes, the listing says 100");
+  CHECK(listed.error.message ==
+        "org/name model.bin: the server announces 99 bytes, the listing says 100");
   auto locked = whole();
   locked.locked = true;
   CHECK(check_payload_response(answer, locked).error.kind == ErrorKind::lock_mismatch);
@@ -142,7 +147,8 @@ TEST_CASE("a Content-Encoding that nobody asked for is treated as wrong bytes") 
 
 TEST_CASE("a web page where weights should be is refused, with a hint at captive portals") {
   auto answer = head(GENERATE(200, 206));
-  answer.content_type = GENERATE(as<std::string>{}, "text/html", "text/html; charset=utf-8", "Text/HTML");
+  answer.content_type =
+      GENERATE(as<std::string>{}, "text/html", "text/html; charset=utf-8", "Text/HTML");
   const ResponseVerdict judged = check_payload_response(answer, part());
   CHECK(judged.kind == VerdictKind::failed);
   CHECK(judged.error.kind == ErrorKind::protocol);
@@ -160,13 +166,13 @@ TEST_CASE("a file that is itself a web page may be one") {
 
 TEST_CASE("an announced blob other than the listing's is refused before it is fetched") {
   auto answer = redirect_to("https://cdn.example/x");
-  answer.linked_etag =
-      GENERATE_COPY("\"" + sha256('b').hex() + "\"", "W/\"" + sha256('b').hex() + "\"", sha256('b').hex());
+  answer.linked_etag = GENERATE_COPY("\"" + sha256('b').hex() + "\"",
+                                     "W/\"" + sha256('b').hex() + "\"", sha256('b').hex());
   const ResponseVerdict judged = check_payload_response(answer, whole());
   CHECK(judged.kind == VerdictKind::failed);
   CHECK(judged.error.kind == ErrorKind::protocol);
-  CHECK(judged.error.message ==
-        "org/name model.bin: the hub announces " + sha256('b').hex() + ", its listing says " + sha256('a').hex());
+  CHECK(judged.error.message == "org/name model.bin: the hub announces " + sha256('b').hex() +
+                                    ", its listing says " + sha256('a').hex());
   auto locked = whole();
   locked.locked = true;
   CHECK(check_payload_response(answer, locked).error.kind == ErrorKind::lock_mismatch);
@@ -178,7 +184,8 @@ TEST_CASE("an announced size other than the listing's is refused before it is fe
   answer.linked_size = 99;
   const ResponseVerdict judged = check_payload_response(answer, part());
   CHECK(judged.kind == VerdictKind::failed);
-  CHECK(judged.error.message == "org/name model.bin: the hub announces 99 bytes, its listing says 100 bytes");
+  CHECK(judged.error.message ==
+        "org/name model.bin: the hub announces 99 bytes, its listing says 100 bytes");
 }
 
 TEST_CASE("what the hub announces as it should be is followed") {
@@ -213,7 +220,8 @@ TEST_CASE("a query's answer is a 200 that is neither a web page nor encoded") {
   CHECK(check_api_response(head(200), kAsked).kind == VerdictKind::body);
   auto page = head(200);
   page.content_type = "text/html";
-  CHECK(check_api_response(page, kAsked).error.message == "org/name model.bin: a web page came where JSON should be");
+  CHECK(check_api_response(page, kAsked).error.message ==
+        "org/name model.bin: a web page came where JSON should be");
   auto encoded = head(200);
   encoded.content_encoding = "br";
   CHECK(check_api_response(encoded, kAsked).error.kind == ErrorKind::protocol);
@@ -233,7 +241,8 @@ TEST_CASE("five redirects are followed and the sixth is not") {
 
 TEST_CASE("a redirect from https to http is refused, the other way round it is followed") {
   CHECK_FALSE(follow(redirect_to("http://hub.example/b"), url("https://hub.example/a"), 0, kAsked));
-  const auto up = follow(redirect_to("https://hub.example/b"), url("http://hub.example/a"), 0, kAsked);
+  const auto up =
+      follow(redirect_to("https://hub.example/b"), url("http://hub.example/a"), 0, kAsked);
   REQUIRE(up);
   CHECK(*up == url("https://hub.example/b"));
 }
@@ -241,5 +250,6 @@ TEST_CASE("a redirect from https to http is refused, the other way round it is f
 TEST_CASE("a redirect to nowhere is refused") {
   const auto target = follow(head(302), url("https://hub.example/a"), 0, kAsked);
   REQUIRE_FALSE(target);
-  CHECK(target.error().message == "org/name model.bin: status 302 without an http address to go to");
+  CHECK(target.error().message ==
+        "org/name model.bin: status 302 without an http address to go to");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every situation of hub-protocol.md 4.1 and of product.md section 7: what kind of error, in which words.
+// Every situation of hub-protocol.md 4.1 and of product.md section 7: what kind of error, in which
+// words.
 #include "core/builders.h"
 #include "model_prep/core/response_check.h"
 #include "support/catch.h"
@@ -27,39 +28,46 @@ constexpr const char* kGatedSaid =
     "Access to model X is restricted. You must have access to it and be authenticated to access it. Please log in.";
 
 const Situation kSituations[] = {
-    {"a missing or private repository, anonymous", 401, "", "Invalid username or password.", kAnonymous,
-     ErrorKind::not_found, "no such repository, or it is private (the hub says: Invalid username or password.)",
+    {"a missing or private repository, anonymous", 401, "", "Invalid username or password.",
+     kAnonymous, ErrorKind::not_found,
+     "no such repository, or it is private (the hub says: Invalid username or password.)",
      "set HF_TOKEN"},
-    {"a missing or private repository, with a token", 404, "RepoNotFound", "Repository not found", kToken,
-     ErrorKind::not_found, "no such repository, or it is private (the hub says: Repository not found)",
+    {"a missing or private repository, with a token", 404, "RepoNotFound", "Repository not found",
+     kToken, ErrorKind::not_found,
+     "no such repository, or it is private (the hub says: Repository not found)",
      "check the spelling"},
-    {"an invalid token", 401, "", "Invalid credentials in Authorization header", kToken, ErrorKind::unauthorized,
+    {"an invalid token", 401, "", "Invalid credentials in Authorization header", kToken,
+     ErrorKind::unauthorized,
      "the token was refused with status 401 (the hub says: Invalid credentials in Authorization header)",
      "check HF_TOKEN"},
-    {"an invalid token, in the other words (models.md 6.8)", 401, "", "Invalid username or password.", kToken,
-     ErrorKind::unauthorized, "the token was refused with status 401 (the hub says: Invalid username or password.)",
+    {"an invalid token, in the other words (models.md 6.8)", 401, "",
+     "Invalid username or password.", kToken, ErrorKind::unauthorized,
+     "the token was refused with status 401 (the hub says: Invalid username or password.)",
      "check HF_TOKEN"},
     {"gated, anonymous", 401, "GatedRepo", kGatedSaid, kAnonymous, ErrorKind::gated,
      "access to this repository is restricted", "set HF_TOKEN"},
-    {"gated, with a token that was not granted", 403, "GatedRepo", "you are not in the authorized list.", kToken,
-     ErrorKind::gated, "access to this repository is restricted (the hub says: you are not in the authorized list.)",
+    {"gated, with a token that was not granted", 403, "GatedRepo",
+     "you are not in the authorized list.", kToken, ErrorKind::gated,
+     "access to this repository is restricted (the hub says: you are not in the authorized list.)",
      "open https://huggingface.co/org/name and accept"},
-    {"an unknown revision", 404, "RevisionNotFound", "Invalid rev id: v9", kAnonymous, ErrorKind::revision_not_found,
-     "no such revision (the hub says: Invalid rev id: v9)", "check the branch, tag or commit"},
+    {"an unknown revision", 404, "RevisionNotFound", "Invalid rev id: v9", kAnonymous,
+     ErrorKind::revision_not_found, "no such revision (the hub says: Invalid rev id: v9)",
+     "check the branch, tag or commit"},
     {"an unknown file", 404, "EntryNotFound", "Entry not found", kAnonymous, ErrorKind::not_found,
      "no such file at this revision", "check the revision"},
-    {"a disabled repository", 403, "", "Access to this resource is disabled.", kAnonymous, ErrorKind::disabled,
-     "the Hub has disabled this repository", "another model"},
-    {"the rate limit, anonymous", 429, "", "", kAnonymous, ErrorKind::rate_limited, "the hub answered with status 429",
-     "set HF_TOKEN"},
-    {"the rate limit, with a token", 429, "", "", kToken, ErrorKind::rate_limited, "the hub answered with status 429",
-     ""},
-    {"a 403 without a code, with a token", 403, "", "no read scope", kToken, ErrorKind::unauthorized,
-     "the token was refused with status 403 (the hub says: no read scope)", "check HF_TOKEN"},
+    {"a disabled repository", 403, "", "Access to this resource is disabled.", kAnonymous,
+     ErrorKind::disabled, "the Hub has disabled this repository", "another model"},
+    {"the rate limit, anonymous", 429, "", "", kAnonymous, ErrorKind::rate_limited,
+     "the hub answered with status 429", "set HF_TOKEN"},
+    {"the rate limit, with a token", 429, "", "", kToken, ErrorKind::rate_limited,
+     "the hub answered with status 429", ""},
+    {"a 403 without a code, with a token", 403, "", "no read scope", kToken,
+     ErrorKind::unauthorized, "the token was refused with status 403 (the hub says: no read scope)",
+     "check HF_TOKEN"},
     {"a 403 without a code, anonymous", 403, "", "", kAnonymous, ErrorKind::unauthorized,
      "access was refused with status 403", "HF_TOKEN"},
-    {"a 404 of something that is no hub", 404, "", "", kAnonymous, ErrorKind::not_found, "not found (status 404)",
-     "endpoint"},
+    {"a 404 of something that is no hub", 404, "", "", kAnonymous, ErrorKind::not_found,
+     "not found (status 404)", "endpoint"},
     {"a 410", 410, "", "", kAnonymous, ErrorKind::not_found, "not found (status 410)", "endpoint"},
     {"a 408", 408, "", "", kAnonymous, ErrorKind::timeout, "the hub answered with status 408", ""},
     {"a 425", 425, "", "", kAnonymous, ErrorKind::server, "the hub answered with status 425", ""},
@@ -75,13 +83,18 @@ ResponseHead head_of(const Situation& situation) {
   head.status = situation.status;
   head.error_code = situation.code;
   head.error_message = situation.said;
-  head.content_type = "text/html";  // error bodies may be pages: no reason to take them for a captive portal
+  head.content_type =
+      "text/html";  // error bodies may be pages: no reason to take them for a captive portal
   return head;
 }
 
-RequestContext asked(bool with_token, bool of_hub = true) { return {"org/name x", "org/name", of_hub, with_token}; }
+RequestContext asked(bool with_token, bool of_hub = true) {
+  return {"org/name x", "org/name", of_hub, with_token};
+}
 
-PayloadRequest payload(const RequestContext& who) { return {who, ByteRange{0, 10}, 100, false, sha256('a'), false}; }
+PayloadRequest payload(const RequestContext& who) {
+  return {who, ByteRange{0, 10}, 100, false, sha256('a'), false};
+}
 
 }  // namespace
 
@@ -113,7 +126,8 @@ TEST_CASE("a missing file behind the gate's exceptions stays a missing file") {
   head.status = 404;
   head.error_code = "EntryNotFound";
   head.error_message = "Entry not found";
-  CHECK(check_payload_response(head, payload(asked(kAnonymous))).error.kind == ErrorKind::not_found);
+  CHECK(check_payload_response(head, payload(asked(kAnonymous))).error.kind ==
+        ErrorKind::not_found);
 }
 
 TEST_CASE("a refusal by a payload host means that the signature is spent") {
@@ -124,7 +138,8 @@ TEST_CASE("a refusal by a payload host means that the signature is spent") {
   CHECK(answer.kind == VerdictKind::signature_spent);
   CHECK(answer.error.kind == ErrorKind::protocol);
   CHECK(answer.error.message ==
-        "org/name x: the payload host refuses the hub's signed address (status " + std::to_string(head.status) + ")");
+        "org/name x: the payload host refuses the hub's signed address (status " +
+            std::to_string(head.status) + ")");
   CHECK(answer.error.hint.find("proxy") != std::string::npos);
 }
 

@@ -36,7 +36,8 @@ TEST_CASE("a resume record is one line, and reads back as it was") {
   CHECK(serialize_resume(*read) == line());
 }
 
-TEST_CASE("a record without a byte yet reads back too, and what stands behind its line is nothing") {
+TEST_CASE(
+    "a record without a byte yet reads back too, and what stands behind its line is nothing") {
   const std::string empty = serialize_resume(*record(kMine, kMine));
   REQUIRE(parse_resume(empty).has_value());
   CHECK(parse_resume(empty)->have.empty());
@@ -45,7 +46,8 @@ TEST_CASE("a record without a byte yet reads back too, and what stands behind it
 
 TEST_CASE("a line that is no record is none") {
   const std::string text =
-      GENERATE("", "\n", "model-prep-2\n", "model-prep-1 host:1 aaaaaaaa-11111111 aaaaaaaa-22222222 7 100 0-20\n",
+      GENERATE("", "\n", "model-prep-2\n",
+               "model-prep-1 host:1 aaaaaaaa-11111111 aaaaaaaa-22222222 7 100 0-20\n",
                "model-prep-2 host:1 aaaaaaaa-11111111 aaaaaaaa-22222222 7 100 0-20",
                "model-prep-2 host:1 aaaaaaaa-11111111 ../../../../etc/x 7 100 0-20\n",
                "model-prep-2 host:1 aaaaaaaa/11111111 aaaaaaaa-22222222 7 100 0-20\n",
@@ -69,25 +71,35 @@ TEST_CASE("tags of one kernel share its name, and an unknown kernel shares with 
 TEST_CASE("what nobody has is begun, whatever the lock is worth") {
   const std::optional<ResumeRecord> nobody;
   for (const bool excludes : {false, true})
-    for (const bool silent : {false, true}) CHECK(decide_claim({nobody, false, excludes, silent}, kMine) == ClaimDecision::begin);
+    for (const bool silent : {false, true})
+      CHECK(decide_claim({nobody, false, excludes, silent}, kMine) == ClaimDecision::begin);
 }
 
 TEST_CASE("a lock that excludes proves the death of a process of this machine, and of no other") {
-  CHECK(decide_claim({record(kNeighbour, kNeighbour), false, true, false}, kMine) == ClaimDecision::go_on);
-  CHECK(decide_claim({record(kStranger, kStranger), false, true, false}, kMine) == ClaimDecision::wait);
-  CHECK(decide_claim({record(kNeighbour, kStranger), false, true, false}, kMine) == ClaimDecision::wait);
-  CHECK(decide_claim({record(kStranger, kNeighbour), false, true, false}, kMine) == ClaimDecision::wait);
-  CHECK(decide_claim({record(kUnknown, kUnknown), false, true, false}, kUnknown) == ClaimDecision::wait);
+  CHECK(decide_claim({record(kNeighbour, kNeighbour), false, true, false}, kMine) ==
+        ClaimDecision::go_on);
+  CHECK(decide_claim({record(kStranger, kStranger), false, true, false}, kMine) ==
+        ClaimDecision::wait);
+  CHECK(decide_claim({record(kNeighbour, kStranger), false, true, false}, kMine) ==
+        ClaimDecision::wait);
+  CHECK(decide_claim({record(kStranger, kNeighbour), false, true, false}, kMine) ==
+        ClaimDecision::wait);
+  CHECK(decide_claim({record(kUnknown, kUnknown), false, true, false}, kUnknown) ==
+        ClaimDecision::wait);
 }
 
 TEST_CASE("a lock that does not exclude proves nothing") {
-  CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, false}, kMine) == ClaimDecision::wait);
-  CHECK(decide_claim({record(kStranger, kStranger), false, false, false}, kMine) == ClaimDecision::wait);
+  CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, false}, kMine) ==
+        ClaimDecision::wait);
+  CHECK(decide_claim({record(kStranger, kStranger), false, false, false}, kMine) ==
+        ClaimDecision::wait);
 }
 
 TEST_CASE("a writer that has gone silent is taken over by a copy") {
-  CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, true}, kMine) == ClaimDecision::copy);
-  CHECK(decide_claim({record(kStranger, kStranger), false, true, true}, kMine) == ClaimDecision::copy);
+  CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, true}, kMine) ==
+        ClaimDecision::copy);
+  CHECK(decide_claim({record(kStranger, kStranger), false, true, true}, kMine) ==
+        ClaimDecision::copy);
 }
 
 TEST_CASE("a torn record is begun over where the lock excludes, else when it stays as it is") {

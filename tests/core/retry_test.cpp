@@ -43,7 +43,8 @@ TEST_CASE("a jitter outside of its limits cannot leave those of the back-off") {
 
 TEST_CASE("a huge number of failures stays at the cap") {
   const RetryPolicy policy{5, milliseconds(1000), milliseconds(60'000)};
-  const int failures = GENERATE(30, 31, 32, 63, 64, 65, 1023, 1025, 1'000'000, std::numeric_limits<int>::max());
+  const int failures =
+      GENERATE(30, 31, 32, 63, 64, 65, 1023, 1025, 1'000'000, std::numeric_limits<int>::max());
   CHECK(backoff(policy, failures, 1.0) == milliseconds(60'000));
 }
 
@@ -63,10 +64,10 @@ TEST_CASE("a base above the cap is the cap") {
 }
 
 TEST_CASE("every status from 100 to 599 has its kind") {
-  const std::map<int, ErrorKind> special = {{401, ErrorKind::unauthorized}, {403, ErrorKind::unauthorized},
-                                            {404, ErrorKind::not_found},    {408, ErrorKind::timeout},
-                                            {410, ErrorKind::not_found},    {425, ErrorKind::server},
-                                            {429, ErrorKind::rate_limited}};
+  const std::map<int, ErrorKind> special = {
+      {401, ErrorKind::unauthorized}, {403, ErrorKind::unauthorized}, {404, ErrorKind::not_found},
+      {408, ErrorKind::timeout},      {410, ErrorKind::not_found},    {425, ErrorKind::server},
+      {429, ErrorKind::rate_limited}};
   for (int status = 100; status <= 599; ++status) {
     CAPTURE(status);
     const auto found = special.find(status);
@@ -99,9 +100,10 @@ TEST_CASE("recorded RateLimit headers are read") {
 }
 
 TEST_CASE("a RateLimit header that says nothing usable is ignored") {
-  const char* header = GENERATE("", "\"api\"", "\"fixed window\";\"api\";q=500;w=300", "\"api\";r=0", "\"api\";t=5",
-                                "\"api\";r=;t=5", "\"api\";r=x;t=5", "\"api\";r=-1;t=5", "\"api\";r=0;t=-5", "r=0,t=5",
-                                "\"api\";r=99999999999999999999;t=5", ";r=");
+  const char* header =
+      GENERATE("", "\"api\"", "\"fixed window\";\"api\";q=500;w=300", "\"api\";r=0", "\"api\";t=5",
+               "\"api\";r=;t=5", "\"api\";r=x;t=5", "\"api\";r=-1;t=5", "\"api\";r=0;t=-5",
+               "r=0,t=5", "\"api\";r=99999999999999999999;t=5", ";r=");
   CAPTURE(header);
   CHECK_FALSE(parse_rate_limit(header));
 }
@@ -115,7 +117,9 @@ TEST_CASE("a bucket's name cannot be taken for a parameter") {
 
 TEST_CASE("a server that says nothing is not waited for") { CHECK(server_wait({}) == seconds(0)); }
 
-TEST_CASE("Retry-After is waited for") { CHECK(server_wait(head_with("", seconds(7))) == seconds(7)); }
+TEST_CASE("Retry-After is waited for") {
+  CHECK(server_wait(head_with("", seconds(7))) == seconds(7));
+}
 
 TEST_CASE("the end of a used-up window is waited for, and one second more") {
   CHECK(server_wait(head_with("\"api\";r=0;t=55", seconds(0))) == seconds(56));

@@ -32,14 +32,15 @@ TEST_CASE("a transient failure gives back what is missing and holds the file bac
   play.fault(second.id);
   play.step();
   CHECK_FALSE(play.has<StartTransfer>());
-  CHECK(
-      play.notice("cannot fetch org/name file from https://hub.example: connection reset (failure 1 of 3, next try "
-                  "in 1.0 s)"));
+  CHECK(play.notice(
+      "cannot fetch org/name file from https://hub.example: connection reset (failure 1 of 3, next try "
+      "in 1.0 s)"));
   CHECK(play.scheduler.wake_at() == play.now + seconds(1));
   play.step(milliseconds(999));
   CHECK_FALSE(play.has<StartTransfer>());
   play.step(milliseconds(1));
-  CHECK(play.one<StartTransfer>().range == ByteRange{second.range->begin + 1000, second.range->end});
+  CHECK(play.one<StartTransfer>().range ==
+        ByteRange{second.range->begin + 1000, second.range->end});
   CHECK(play.scheduler.retries() == 1);
 }
 
@@ -69,7 +70,8 @@ TEST_CASE("a connection that breaks behind the last byte is no failure") {
 TEST_CASE("a host that is busy is left alone by all files, for as long as it says") {
   SchedulerHarness play({file(100), file(200, 'b')});
   play.step();
-  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
+  for (const ItemId item : {0U, 1U})
+    play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
   play.step();
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -88,7 +90,8 @@ TEST_CASE("a host stays left alone when the file that it was busy for is given u
   impatient.retry.retries = 1;
   SchedulerHarness play({file(100), file(200, 'b')}, impatient);
   play.step();
-  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
+  for (const ItemId item : {0U, 1U})
+    play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
   play.step();
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -104,7 +107,8 @@ TEST_CASE("a host stays left alone when the file that it was busy for is given u
 TEST_CASE("a network fault holds back its file and not the host") {
   SchedulerHarness play({file(100), file(200, 'b')});
   play.step();
-  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
+  for (const ItemId item : {0U, 1U})
+    play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
   play.step();
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -129,7 +133,8 @@ TEST_CASE("a used-up rate limit on a good answer holds back the host before it s
   CHECK(play.one<StartTransfer>().url.origin == kHub);
 }
 
-TEST_CASE("a redirect to a payload host that wants to be left alone waits, and asks the hub again") {
+TEST_CASE(
+    "a redirect to a payload host that wants to be left alone waits, and asks the hub again") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
@@ -143,7 +148,8 @@ TEST_CASE("a redirect to a payload host that wants to be left alone waits, and a
   CHECK(play.all<StartTransfer>()[0].url.origin == kHub);
 }
 
-TEST_CASE("a hub that calls its limit used up at every answer is waited for once, and then taken at its redirects") {
+TEST_CASE(
+    "a hub that calls its limit used up at every answer is waited for once, and then taken at its redirects") {
   SchedulerHarness play({file(100)});
   play.to_moving(0);
   const auto redirected = [&] {
@@ -233,7 +239,8 @@ TEST_CASE("a refusal by the payload host asks the hub again, at most twice witho
   CHECK(play.one<Finish>().outcome.error->kind == ErrorKind::protocol);
 }
 
-TEST_CASE("neither a byte between refusals nor much of what began before them is progress against them") {
+TEST_CASE(
+    "neither a byte between refusals nor much of what began before them is progress against them") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const std::int64_t chunk = GENERATE(1, 300 * 1024);
@@ -255,7 +262,8 @@ TEST_CASE("a refusal that hits all connections at once counts once") {
   SchedulerHarness play({file(100 * kMiB)}, settings(8));
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
-  for (const StartTransfer& transfer : transfers) play.end(transfer.id, redirect("https://cdn.example/x"));
+  for (const StartTransfer& transfer : transfers)
+    play.end(transfer.id, redirect("https://cdn.example/x"));
   play.step();
   for (const StartTransfer& transfer : transfers) play.end(transfer.id, head(403));
   play.step();
@@ -336,7 +344,8 @@ TEST_CASE("a 416, another total or a wrong encoding forgets what is staged, once
   CHECK(play.one<Finish>().outcome.status == FileStatus::failed);
 }
 
-TEST_CASE("a digest that differs restarts from zero once, then drops the staging as digest_mismatch") {
+TEST_CASE(
+    "a digest that differs restarts from zero once, then drops the staging as digest_mismatch") {
   SchedulerHarness play({file(100)});
   play.to_verifying(0);
   play.hashed(0, 'b');
@@ -350,8 +359,8 @@ TEST_CASE("a digest that differs restarts from zero once, then drops the staging
   const FileOutcome outcome = play.one<Finish>().outcome;
   CHECK(outcome.status == FileStatus::failed);
   CHECK(outcome.error->kind == ErrorKind::digest_mismatch);
-  CHECK(outcome.error->message ==
-        "org/name file: its bytes hash to " + sha256('b').hex() + ", expected " + sha256('a').hex());
+  CHECK(outcome.error->message == "org/name file: its bytes hash to " + sha256('b').hex() +
+                                      ", expected " + sha256('a').hex());
   CHECK_FALSE(outcome.sha256);
   CHECK(play.one<Close>().drop_staging);
 }
@@ -363,13 +372,15 @@ TEST_CASE("the sha256 that a lock gives beside the git id must be equal too") {
   item.locked = true;
   SchedulerHarness play({item});
   play.to_verifying(0);
-  play.scheduler.on_hash(0, {.sha256 = sha256('b'), .git_sha1 = git_sha1('1'), .error = {}}, play.now);
+  play.scheduler.on_hash(0, {.sha256 = sha256('b'), .git_sha1 = git_sha1('1'), .error = {}},
+                         play.now);
   play.step();
   CHECK(play.notice("its sha256 is " + sha256('b').hex() + ", the lock says " + sha256('a').hex()));
   CHECK(play.one<OpenStaging>().fresh);
 }
 
-TEST_CASE("a staging file that is gone when it is to be published is begun anew, and counts as a failure") {
+TEST_CASE(
+    "a staging file that is gone when it is to be published is begun anew, and counts as a failure") {
   SchedulerHarness play({file(100)});
   for (int i = 1; i <= 3; ++i) {
     play.to_verifying(0);
@@ -382,12 +393,13 @@ TEST_CASE("a staging file that is gone when it is to be published is begun anew,
   CHECK(play.one<Finish>().outcome.error->kind == ErrorKind::io);
 }
 
-TEST_CASE("a staging that was pruned or taken on the way lets its lock go, cancels, and is locked again") {
+TEST_CASE(
+    "a staging that was pruned or taken on the way lets its lock go, cancels, and is locked again") {
   SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>().size();
-  const auto [how, words] =
-      GENERATE(table<Loss, std::string>({{Loss::pruned, "has vanished"}, {Loss::taken, "has taken its staging over"}}));
+  const auto [how, words] = GENERATE(table<Loss, std::string>(
+      {{Loss::pruned, "has vanished"}, {Loss::taken, "has taken its staging over"}}));
   play.scheduler.on_lost(0, how, play.now);
   play.step();
   CHECK(play.all<CancelTransfer>().size() == transfers);
@@ -427,7 +439,8 @@ TEST_CASE("a writer that shows no sign of life in sixty looks is taken over") {
   CHECK(play.one<OpenStaging>().take_over);
 }
 
-TEST_CASE("a large file shows a sign of life every two seconds, also while nothing comes and while it is hashed") {
+TEST_CASE(
+    "a large file shows a sign of life every two seconds, also while nothing comes and while it is hashed") {
   SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   const bool verifying = GENERATE(false, true);
@@ -486,7 +499,9 @@ TEST_CASE("a full disk ends the whole run") {
 TEST_CASE("a disk that cannot be read while hashing ends the whole run") {
   SchedulerHarness play({file(100), file(50, 'b')});
   play.to_verifying(0);
-  play.scheduler.on_hash(0, {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}}, play.now);
+  play.scheduler.on_hash(
+      0, {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}},
+      play.now);
   play.step();
   CHECK(play.all<Finish>().size() == 2);
   CHECK_FALSE(play.has<Publish>());

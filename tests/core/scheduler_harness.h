@@ -27,7 +27,8 @@ inline WorkItem file(std::int64_t size, char digit = 'a') {
 }
 
 inline WorkItem query() {
-  WorkItem item{.asked = {.object = "org/name", .repo = "org/name"}, .sources = {{0, url("https://hub.example/api")}}};
+  WorkItem item{.asked = {.object = "org/name", .repo = "org/name"},
+                .sources = {{0, url("https://hub.example/api")}}};
   item.query = true;
   return item;
 }
@@ -57,8 +58,8 @@ inline ResponseHead redirect(const std::string& to) {
 inline ResponseHead right_head(const PayloadRequest& asked) {
   if (!asked.range) return head(200);
   ResponseHead answer = head(206);
-  answer.content_range = "bytes " + std::to_string(asked.range->begin) + "-" + std::to_string(asked.range->end - 1) +
-                         "/" + std::to_string(asked.size);
+  answer.content_range = "bytes " + std::to_string(asked.range->begin) + "-" +
+                         std::to_string(asked.range->end - 1) + "/" + std::to_string(asked.size);
   return answer;
 }
 
@@ -117,8 +118,9 @@ struct SchedulerHarness {
     scheduler.on_end({.id = id, .head = with, .refused = false, .error = {}}, now, jitter);
   }
   void fault(TransferId id, ErrorKind kind = ErrorKind::network, double jitter = 1.0) {
-    scheduler.on_end({.id = id, .head = {}, .refused = false, .error = Error{kind, "connection reset", {}}}, now,
-                     jitter);
+    scheduler.on_end(
+        {.id = id, .head = {}, .refused = false, .error = Error{kind, "connection reset", {}}}, now,
+        jitter);
   }
   void answer(const StartTransfer& transfer) {
     const ResponseHead with = right_head(scheduler.payload_request(transfer.id));

@@ -26,7 +26,8 @@ WorkItem anywhere(WorkItem item) {
 }
 
 struct Two : SchedulerHarness {
-  explicit Two(std::vector<WorkItem> items, int connections = 2) : SchedulerHarness(std::move(items), both(connections)) {}
+  explicit Two(std::vector<WorkItem> items, int connections = 2)
+      : SchedulerHarness(std::move(items), both(connections)) {}
 
   std::string asked() const { return one<StartTransfer>().url.origin; }
   /// The first endpoint gives a piece of the first file, and no more.
@@ -69,7 +70,8 @@ TEST_CASE("a redirect from one endpoint to another takes no token along") {
   CHECK_FALSE(play.one<StartTransfer>().with_token);
 }
 
-TEST_CASE("a fault that may pass is the next endpoint's turn at once, and a pause comes when each was asked") {
+TEST_CASE(
+    "a fault that may pass is the next endpoint's turn at once, and a pause comes when each was asked") {
   Two play({anywhere(query())});
   play.step();
   const ErrorKind kind = GENERATE(ErrorKind::network, ErrorKind::timeout);
@@ -105,7 +107,8 @@ TEST_CASE("a host that cannot be reached is asked last from then on, until it an
   play.step();
   play.unreached(play.one<StartTransfer>().id);
   play.step();
-  CHECK(play.notice("https://mirror.example cannot be reached (connection refused): from here on https://hub.example"));
+  CHECK(play.notice(
+      "https://mirror.example cannot be reached (connection refused): from here on https://hub.example"));
   play.end(play.one<StartTransfer>().id, head(200));
   play.step();  // the second query
   CHECK(play.asked() == kHub);
@@ -163,7 +166,8 @@ TEST_CASE("an endpoint that does not have the file ends nothing while another ma
     play.step();
     const Error error = *play.one<Finish>().outcome.error;
     CHECK(error.kind == ErrorKind::not_found);
-    CHECK(error.message.find("https://mirror.example does not have it, https://hub.example does not have it") !=
+    CHECK(error.message.find(
+              "https://mirror.example does not have it, https://hub.example does not have it") !=
           std::string::npos);
   }
 }
@@ -217,7 +221,8 @@ TEST_CASE("wrong bytes of one endpoint are its fault: the whole file comes from 
   Two play({anywhere(file(100))});
   play.to_verifying(0);
   play.hashed(0, 'b');
-  CHECK(play.notice("from https://mirror.example; it is fetched from the start from https://hub.example"));
+  CHECK(play.notice(
+      "from https://mirror.example; it is fetched from the start from https://hub.example"));
   CHECK(play.one<OpenStaging>().fresh);
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -232,7 +237,8 @@ TEST_CASE("wrong bytes of one endpoint are its fault: the whole file comes from 
     play.hashed(0, 'b');
     const Error error = *play.one<Finish>().outcome.error;
     CHECK(error.kind == ErrorKind::digest_mismatch);
-    CHECK(error.message.find("https://mirror.example has other bytes, https://hub.example has other bytes") !=
+    CHECK(error.message.find(
+              "https://mirror.example has other bytes, https://hub.example has other bytes") !=
           std::string::npos);
   }
 }

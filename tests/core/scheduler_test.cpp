@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every arrow of the state table in scheduler.h that leads to a file on disk; those of faults are in
-// scheduler_faults_test.cpp.
+// Every arrow of the state table in scheduler.h that leads to a file on disk; those of faults are
+// in scheduler_faults_test.cpp.
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
 
@@ -120,7 +120,8 @@ TEST_CASE("locking: a blob that exists now is hashed under the lock") {
   }
 }
 
-TEST_CASE("locking: a damaged blob that another process may have mended meanwhile is looked at again") {
+TEST_CASE(
+    "locking: a damaged blob that another process may have mended meanwhile is looked at again") {
   SchedulerHarness play({existing(100)});
   play.step();
   play.hashed(0, 'b');
@@ -217,7 +218,8 @@ TEST_CASE("moving: a redirect is followed with the same range, and the token sta
   }
 }
 
-TEST_CASE("moving: the token comes back with a redirect back to the hub, and the sixth redirect is refused") {
+TEST_CASE(
+    "moving: the token comes back with a redirect back to the hub, and the sixth redirect is refused") {
   SchedulerHarness play({file(100)});
   play.to_moving(0);
   const TransferId id = play.one<StartTransfer>().id;
@@ -287,7 +289,8 @@ TEST_CASE("moving: all bytes on disk go to the hash, and to the record if they a
   CHECK(play.has<SaveResume>());
 }
 
-TEST_CASE("moving: a transfer that has brought its bytes and not ended yet cannot undo the verifying") {
+TEST_CASE(
+    "moving: a transfer that has brought its bytes and not ended yet cannot undo the verifying") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();

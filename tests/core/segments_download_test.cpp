@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// 20,000 random downloads through a SegmentMap: connections that fail in mid-segment, and crashes that lose what was
-// written since the record was saved.
+// 20,000 random downloads through a SegmentMap: connections that fail in mid-segment, and crashes
+// that lose what was written since the record was saved.
 #include <algorithm>
 #include <random>
 #include <vector>
@@ -44,7 +44,9 @@ class Download {
     return std::uniform_int_distribution<std::size_t>(low, high)(random_);
   }
 
-  void open() { map_.emplace(size_, saved_, segment_, 2 * static_cast<std::int64_t>(connections_) * segment_); }
+  void open() {
+    map_.emplace(size_, saved_, segment_, 2 * static_cast<std::int64_t>(connections_) * segment_);
+  }
 
   void step() {
     const std::size_t chance = pick(0, 999);
@@ -66,13 +68,15 @@ class Download {
 
   void move(std::size_t index) {
     Connection& one = running_[index];
-    const auto count = static_cast<std::int64_t>(pick(0, static_cast<std::size_t>(one.range.end - one.at)));
+    const auto count =
+        static_cast<std::int64_t>(pick(0, static_cast<std::size_t>(one.range.end - one.at)));
     for (std::int64_t i = one.at; i < one.at + count; ++i) ++written_[static_cast<std::size_t>(i)];
     map_->wrote({one.at, one.at + count});
     one.at += count;
     const bool failed = one.at < one.range.end && pick(0, 9) == 0;
     if (failed) map_->give_back(one.range);
-    if (failed || one.at == one.range.end) running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
+    if (failed || one.at == one.range.end)
+      running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
   }
 
   void crash() {
@@ -90,8 +94,10 @@ class Download {
     if (map_->watermark() != mark) fault_ = "the watermark is not where the disk ends";
     const std::string text = map_->have().text();
     const auto count = text.empty() ? 0 : 1 + std::count(text.begin(), text.end(), ',');
-    // Each connection leaves a gap in front of it, and each failure in mid-segment one until the lowest is taken again.
-    if (count > 2 * static_cast<std::ptrdiff_t>(connections_) * 2 + 2) fault_ = "too many ranges: " + text;
+    // Each connection leaves a gap in front of it, and each failure in mid-segment one until the
+    // lowest is taken again.
+    if (count > 2 * static_cast<std::ptrdiff_t>(connections_) * 2 + 2)
+      fault_ = "too many ranges: " + text;
   }
 
   std::mt19937 random_;

@@ -25,7 +25,8 @@ struct Bitmap {
   std::array<bool, kSize> bits{};
 
   void fill(ByteRange range, bool value) {
-    for (std::int64_t at = range.begin; at < range.end; ++at) bits[static_cast<std::size_t>(at)] = value;
+    for (std::int64_t at = range.begin; at < range.end; ++at)
+      bits[static_cast<std::size_t>(at)] = value;
   }
   bool at(std::int64_t index) const { return bits[static_cast<std::size_t>(index)]; }
   std::int64_t prefix() const {
@@ -51,7 +52,8 @@ struct Bitmap {
     for (std::int64_t i = 0; i < kSize; ++i) {
       if (!at(i) || (i > 0 && at(i - 1))) continue;
       const auto next = gap(i, kSize);
-      text += (text.empty() ? "" : ",") + std::to_string(i) + "-" + std::to_string(next ? next->begin : kSize);
+      text += (text.empty() ? "" : ",") + std::to_string(i) + "-" +
+              std::to_string(next ? next->begin : kSize);
     }
     return text;
   }
@@ -78,12 +80,14 @@ TEST_CASE("a set of ranges behaves like a bitmap under random operations") {
       add ? set.add(range) : set.remove(range);
       model.fill(range, add);
       const ByteRange asked = random_range(random);
-      const bool equal = set.text() == model.text() && set.prefix() == model.prefix() && set.total() == model.total() &&
+      const bool equal = set.text() == model.text() && set.prefix() == model.prefix() &&
+                         set.total() == model.total() &&
                          set.contains(asked) == model.contains(asked) &&
                          set.gap(asked.begin, asked.end) == model.gap(asked.begin, asked.end) &&
                          set.empty() == (model.total() == 0);
       if (!equal) FAIL("set " << set.text() << ", model " << model.text() << ", step " << step);
-      if (RangeSet::parse(set.text(), Bitmap::kSize) != set) FAIL("does not come back from its text: " << set.text());
+      if (RangeSet::parse(set.text(), Bitmap::kSize) != set)
+        FAIL("does not come back from its text: " << set.text());
     }
   }
 }
@@ -116,11 +120,11 @@ TEST_CASE("an empty text is the empty set") {
 }
 
 TEST_CASE("a text of ranges that is not sorted, disjoint and within the file is refused") {
-  const std::string text =
-      GENERATE(as<std::string>{}, "5", "5-", "-5", "0-0", "5-5", "6-5", "0-11", "0-5,", ",0-5", "0-5,,6-7", "0-5,5-6",
-               "0-5,4-6", "6-7,0-5", "0-5 ", " 0-5", "0-5,x", "a-b", "0-5;6-7", "0--5", "-0-5", "--1-5", "+0-5", "0-+5",
-               "0x0-5", "0-5\n", "0-99999999999999999999", "18446744073709551616-5", "0-9223372036854775807", "0-5,0-5",
-               "0-5-6", "1e0-5", "0.0-5");
+  const std::string text = GENERATE(
+      as<std::string>{}, "5", "5-", "-5", "0-0", "5-5", "6-5", "0-11", "0-5,", ",0-5", "0-5,,6-7",
+      "0-5,5-6", "0-5,4-6", "6-7,0-5", "0-5 ", " 0-5", "0-5,x", "a-b", "0-5;6-7", "0--5", "-0-5",
+      "--1-5", "+0-5", "0-+5", "0x0-5", "0-5\n", "0-99999999999999999999", "18446744073709551616-5",
+      "0-9223372036854775807", "0-5,0-5", "0-5-6", "1e0-5", "0.0-5");
   CAPTURE(text);
   CHECK_FALSE(RangeSet::parse(text, 10));
 }
@@ -174,13 +178,15 @@ TEST_CASE("an empty file is complete and has nothing to take") {
 TEST_CASE("segments are few, not small, and leave work for every connection") {
   std::mt19937_64 random(7);
   for (int i = 0; i < 20'000; ++i) {
-    const std::int64_t size = static_cast<std::int64_t>(random() >> (24 + random() % 40)) % 1'000'000'000'001;
+    const std::int64_t size =
+        static_cast<std::int64_t>(random() >> (24 + random() % 40)) % 1'000'000'000'001;
     const int connections = 1 + static_cast<int>(random() % 64);
     CAPTURE(size, connections);
     const std::int64_t segment = segment_size(size, connections);
     const std::int64_t requests = (size + segment - 1) / segment;
-    const bool good = segment >= 4 * kMiB && requests <= 129 &&
-                      (segment == 4 * kMiB || requests >= std::min(connections, 16) || size < 4 * kMiB);
+    const bool good =
+        segment >= 4 * kMiB && requests <= 129 &&
+        (segment == 4 * kMiB || requests >= std::min(connections, 16) || size < 4 * kMiB);
     if (!good) FAIL("size " << size << ", connections " << connections << ", segment " << segment);
   }
 }
@@ -191,7 +197,8 @@ TEST_CASE("the last round of segments is as full as the others, and none is larg
       const std::int64_t segment = segment_size(size, connections);
       const std::int64_t requests = (size + segment - 1) / segment;
       const bool good = requests % connections == 0 && segment <= 32 * kMiB + 1;
-      if (!good) FAIL("size " << size << ", connections " << connections << ", segment " << segment);
+      if (!good)
+        FAIL("size " << size << ", connections " << connections << ", segment " << segment);
     }
 }
 

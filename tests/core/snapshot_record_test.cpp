@@ -25,7 +25,8 @@ std::vector<RemoteFile> sample_listing() {
           plain_file(".gitattributes", 0, '2')};
 }
 
-// What Python prints for it: json.dumps({"format_version": 1, "files": …}, indent=1), the files sorted by path.
+// What Python prints for it: json.dumps({"format_version": 1, "files": …}, indent=1), the files
+// sorted by path.
 constexpr const char* kSampleTree = R"({
  "format_version": 1,
  "files": {
@@ -70,7 +71,8 @@ constexpr const char* kSampleTree = R"({
 })";
 
 bool same_file(const RemoteFile& a, const RemoteFile& b) {
-  return a.path == b.path && a.size == b.size && a.blob == b.blob && a.oid == b.oid && a.xet_hash == b.xet_hash;
+  return a.path == b.path && a.size == b.size && a.blob == b.blob && a.oid == b.oid &&
+         a.xet_hash == b.xet_hash;
 }
 
 std::string blob_entry(const std::string& members) {
@@ -86,7 +88,9 @@ const std::string kSha256Text = "\"" + std::string(64, 'b') + "\"";
 
 }  // namespace
 
-TEST_CASE("the tree listing is byte for byte what Python writes") { CHECK(serialize_tree(sample_listing()) == kSampleTree); }
+TEST_CASE("the tree listing is byte for byte what Python writes") {
+  CHECK(serialize_tree(sample_listing()) == kSampleTree);
+}
 
 TEST_CASE("the tree listing of an empty commit is what Python writes") {
   CHECK(serialize_tree({}) == "{\n \"format_version\": 1,\n \"files\": {}\n}");
@@ -99,7 +103,8 @@ TEST_CASE("there is no tree listing while the git id of a file is unknown") {
 }
 
 TEST_CASE("a masked or odd Xet hash is not written into the tree listing") {
-  const std::string hash = GENERATE(as<std::string>{}, "", "x", std::string(64, '*'), std::string(64, 'B'));
+  const std::string hash =
+      GENERATE(as<std::string>{}, "", "x", std::string(64, '*'), std::string(64, 'B'));
   const auto text = serialize_tree({with_xet(lfs_file("model.bin", 5, 'a'), hash)});
   REQUIRE(text);
   CHECK(text->find("xet_hash") == std::string::npos);
@@ -109,12 +114,14 @@ TEST_CASE("a tree listing is read back, sorted by path") {
   const auto files = parse_tree(kSampleTree);
   REQUIRE(files);
   std::vector<RemoteFile> expected = sample_listing();
-  std::sort(expected.begin(), expected.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+  std::sort(expected.begin(), expected.end(),
+            [](const auto& a, const auto& b) { return a.path < b.path; });
   CHECK(std::equal(files->begin(), files->end(), expected.begin(), expected.end(), same_file));
 }
 
 TEST_CASE("the sample of huggingface_hub's format is read") {
-  const auto files = parse_tree(tree_entry("1_Pooling/config.json", R"({"size": 2, "blob_id": )" + kSha1Text + "}"));
+  const auto files = parse_tree(
+      tree_entry("1_Pooling/config.json", R"({"size": 2, "blob_id": )" + kSha1Text + "}"));
   REQUIRE(files);
   REQUIRE(files->size() == 1);
   CHECK(same_file(files->front(), plain_file("1_Pooling/config.json", 2, 'b')));
@@ -122,20 +129,26 @@ TEST_CASE("the sample of huggingface_hub's format is read") {
 
 TEST_CASE("a tree listing that is not as it should be is as good as none") {
   const std::string text = GENERATE_COPY(
-      std::string(), std::string("null"), std::string("[]"), std::string("1"), std::string("\"x\""), std::string("{}"),
-      std::string(R"({"format_version": 2, "files": {}})"), std::string(R"({"format_version": "1", "files": {}})"),
+      std::string(), std::string("null"), std::string("[]"), std::string("1"), std::string("\"x\""),
+      std::string("{}"), std::string(R"({"format_version": 2, "files": {}})"),
+      std::string(R"({"format_version": "1", "files": {}})"),
       std::string(R"({"format_version": 1})"), std::string(R"({"format_version": 1, "files": 7})"),
-      std::string(R"({"format_version": 1, "files": "abc"})"), std::string(R"({"format_version": 1, "files": ["a"]})"),
-      tree_entry("a", "7"), tree_entry("a", "null"), tree_entry("a", "{}"), tree_entry("a", "[]"),
-      tree_entry("a", R"({"size": 1})"), tree_entry("a", R"({"size": "1", "blob_id": )" + kSha1Text + "}"),
+      std::string(R"({"format_version": 1, "files": "abc"})"),
+      std::string(R"({"format_version": 1, "files": ["a"]})"), tree_entry("a", "7"),
+      tree_entry("a", "null"), tree_entry("a", "{}"), tree_entry("a", "[]"),
+      tree_entry("a", R"({"size": 1})"),
+      tree_entry("a", R"({"size": "1", "blob_id": )" + kSha1Text + "}"),
       tree_entry("a", R"({"size": -1, "blob_id": )" + kSha1Text + "}"),
       tree_entry("a", R"({"size": null, "blob_id": )" + kSha1Text + "}"),
       tree_entry("a", R"({"size": 18446744073709551615, "blob_id": )" + kSha1Text + "}"),
       tree_entry("a", R"({"size": 1, "blob_id": )" + kSha256Text + "}"),
-      tree_entry("a", R"({"size": 1, "blob_id": "../../etc/passwd"})"), tree_entry("a", R"({"size": 1, "blob_id": 7})"),
+      tree_entry("a", R"({"size": 1, "blob_id": "../../etc/passwd"})"),
+      tree_entry("a", R"({"size": 1, "blob_id": 7})"),
       tree_entry("a", R"({"size": 1, "xet_hash": 7, "blob_id": )" + kSha1Text + "}"),
-      tree_entry("a", R"({"size": 1, "lfs_sha256": )" + kSha256Text + R"(, "blob_id": )" + kSha1Text + "}"),
-      tree_entry("a", R"({"size": 1, "lfs_size": 1, "lfs_sha256": null, "blob_id": )" + kSha1Text + "}"),
+      tree_entry("a", R"({"size": 1, "lfs_sha256": )" + kSha256Text + R"(, "blob_id": )" +
+                          kSha1Text + "}"),
+      tree_entry("a",
+                 R"({"size": 1, "lfs_size": 1, "lfs_sha256": null, "blob_id": )" + kSha1Text + "}"),
       tree_entry("../a", R"({"size": 1, "blob_id": )" + kSha1Text + "}"),
       tree_entry("/a", R"({"size": 1, "blob_id": )" + kSha1Text + "}"),
       tree_entry("a\\u0000b", R"({"size": 1, "blob_id": )" + kSha1Text + "}"),
@@ -148,7 +161,8 @@ TEST_CASE("a tree listing that is not as it should be is as good as none") {
 TEST_CASE("a tree listing cut anywhere is as good as none") {
   const std::string whole = kSampleTree;
   for (std::size_t length = 0; length < whole.size(); ++length)
-    if (parse_tree(std::string_view(whole).substr(0, length))) FAIL("accepted when cut at " << length);
+    if (parse_tree(std::string_view(whole).substr(0, length)))
+      FAIL("accepted when cut at " << length);
   SUCCEED();
 }
 
@@ -184,17 +198,20 @@ TEST_CASE("a record leaves its listing out when a git id is unknown, and keeps i
 
 TEST_CASE("a record that is not as it should be is as good as none") {
   const std::string text = GENERATE_COPY(
-      std::string(), std::string("{}"), std::string("[1]"), std::string("nonsense"), std::string(R"({"format": 1})"),
-      std::string(R"({"format": 2, "blobs": {}})"), std::string(R"({"format": null, "blobs": {}})"),
-      std::string(R"({"format": 1, "blobs": 7})"), std::string(R"({"format": 1, "blobs": ["a"]})"),
+      std::string(), std::string("{}"), std::string("[1]"), std::string("nonsense"),
+      std::string(R"({"format": 1})"), std::string(R"({"format": 2, "blobs": {}})"),
+      std::string(R"({"format": null, "blobs": {}})"), std::string(R"({"format": 1, "blobs": 7})"),
+      std::string(R"({"format": 1, "blobs": ["a"]})"),
       std::string(R"({"format": 1, "blobs": {}, "listing": 7})"),
       std::string(R"({"format": 1, "blobs": {}, "listing": {"a": 7}})"),
-      std::string(R"({"format": 1, "blobs": {"../x": {"size": 1, "mtime_ns": 1, "sha256": )" + kSha256Text + "}}}"),
+      std::string(R"({"format": 1, "blobs": {"../x": {"size": 1, "mtime_ns": 1, "sha256": )" +
+                  kSha256Text + "}}}"),
       blob_entry("7"), blob_entry("{}"), blob_entry(R"({"size": 1, "mtime_ns": 1})"),
       blob_entry(R"({"size": 1, "mtime_ns": 1, "sha256": )" + kSha1Text + "}"),
       blob_entry(R"({"size": 1, "mtime_ns": 1, "sha256": 7})"),
       blob_entry(R"({"size": "1", "mtime_ns": 1, "sha256": )" + kSha256Text + "}"),
-      blob_entry(R"({"size": 1, "mtime_ns": {}, "sha256": )" + kSha256Text + "}"), std::string(200'000, '['));
+      blob_entry(R"({"size": 1, "mtime_ns": {}, "sha256": )" + kSha256Text + "}"),
+      std::string(200'000, '['));
   CAPTURE(text.substr(0, 200));
   CHECK_FALSE(parse_record(text));
 }
@@ -203,7 +220,9 @@ TEST_CASE("a record cut anywhere is as good as none") {
   SnapshotRecord record{{plain_file("config.json", 2, '1')}, {}};
   record.blobs.emplace(sha256('a'), VerifiedBlob{5, 2, sha256('a')});
   const std::string whole = serialize_record(record);
-  for (std::size_t length = 0; length + 1 < whole.size(); ++length)  // the last byte is the line end
-    if (parse_record(std::string_view(whole).substr(0, length))) FAIL("accepted when cut at " << length);
+  for (std::size_t length = 0; length + 1 < whole.size();
+       ++length)  // the last byte is the line end
+    if (parse_record(std::string_view(whole).substr(0, length)))
+      FAIL("accepted when cut at " << length);
   SUCCEED();
 }

@@ -2,8 +2,8 @@
 // What every HTTP status leads to, as one text: a change of any of them shows here.
 #include <fmt/format.h>
 
-#include "model_prep/core/response_check.h"
 #include "model_prep/base/error.h"
+#include "model_prep/core/response_check.h"
 #include "support/catch.h"
 
 using namespace model_prep;
@@ -26,7 +26,8 @@ ResponseVerdict answer_to(Question question, int status, bool with_token) {
   head.status = status;
   const RequestContext asked = asked_of(question, with_token);
   if (question == Question::query) return check_api_response(head, asked);
-  return check_payload_response(head, {.asked = asked, .range = ByteRange{0, 10}, .size = kSize, .html = false, .blob = {}});
+  return check_payload_response(
+      head, {.asked = asked, .range = ByteRange{0, 10}, .size = kSize, .html = false, .blob = {}});
 }
 
 std::string word(Disposition disposition) {
@@ -147,7 +148,8 @@ TEST_CASE("what every status leads to where a payload host was asked for a part 
 
 TEST_CASE("with a token a 401 is about the token, and nothing else changes") {
   for (int status = 100; status < 600; ++status)
-    for (const Question question : {Question::query, Question::payload_at_hub, Question::payload_elsewhere}) {
+    for (const Question question :
+         {Question::query, Question::payload_at_hub, Question::payload_elsewhere}) {
       const bool is_token = status == 401 && question != Question::payload_elsewhere;
       INFO(status);
       CHECK(word(answer_to(question, status, true)) ==

@@ -24,7 +24,8 @@ ShardIndexes naming(const std::string& index, const Names& shards) {
   return indexes;
 }
 
-Names chosen(const Names& all, const std::string& variant = "fp32", const ShardIndexes& indexes = {}) {
+Names chosen(const Names& all, const std::string& variant = "fp32",
+             const ShardIndexes& indexes = {}) {
   const auto ruled = select_weights(paths(all), variant, indexes, "org/name");
   if (!ruled) return {"error: " + ruled.error().message};
   Names names;
@@ -39,7 +40,9 @@ Names deciding(const Names& all) {
   return names;
 }
 
-std::string variant_of(const Names& all, const std::string& wanted) { return available_variant(paths(all), wanted); }
+std::string variant_of(const Names& all, const std::string& wanted) {
+  return available_variant(paths(all), wanted);
+}
 
 ResolvedSnapshot snapshot(const Names& files, const Names& all) {
   ResolvedSnapshot made{spec("m", "org/name"), commit('c'), {}, {}};
@@ -48,8 +51,9 @@ ResolvedSnapshot snapshot(const Names& files, const Names& all) {
   return made;
 }
 
-const Names kSentences = {"1_Pooling/config.json", "2_Normalize/config.json",   "README.md",      "config.json",
-                          "modules.json",          "sentence_bert_config.json", "tokenizer.json", "vocab.txt"};
+const Names kSentences = {
+    "1_Pooling/config.json", "2_Normalize/config.json",   "README.md",      "config.json",
+    "modules.json",          "sentence_bert_config.json", "tokenizer.json", "vocab.txt"};
 
 Names with(Names more) {
   more.insert(more.end(), kSentences.begin(), kSentences.end());
@@ -59,11 +63,13 @@ Names with(Names more) {
 
 }  // namespace
 
-TEST_CASE("a pickle is replaced by the same weights as safetensors in its own folder, and only there") {
+TEST_CASE(
+    "a pickle is replaced by the same weights as safetensors in its own folder, and only there") {
   CHECK(chosen({"2_Dense/config.json", "2_Dense/pytorch_model.bin", "3_Dense/model.safetensors",
-                "3_Dense/pytorch_model.bin", "config.json", "model.safetensors", "pytorch_model.bin"}) ==
-        Names{"2_Dense/config.json", "2_Dense/pytorch_model.bin", "3_Dense/model.safetensors", "config.json",
-              "model.safetensors"});
+                "3_Dense/pytorch_model.bin", "config.json", "model.safetensors",
+                "pytorch_model.bin"}) == Names{"2_Dense/config.json", "2_Dense/pytorch_model.bin",
+                                               "3_Dense/model.safetensors", "config.json",
+                                               "model.safetensors"});
   CHECK(chosen({"2_Dense/model.safetensors", "config.json", "pytorch_model.bin"}) ==
         Names{"2_Dense/model.safetensors", "config.json", "pytorch_model.bin"});
 }
@@ -77,14 +83,16 @@ TEST_CASE("a pickle of other weights than the safetensors beside it stays") {
 
 TEST_CASE("sharded pickles are replaced by safetensors, however those are cut") {
   CHECK(chosen({"model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors",
-                "model-00003-of-00003.safetensors", "model.safetensors.index.json", "pytorch_model-00001-of-00002.bin",
-                "pytorch_model-00002-of-00002.bin", "pytorch_model.bin.index.json"})
+                "model-00003-of-00003.safetensors", "model.safetensors.index.json",
+                "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin",
+                "pytorch_model.bin.index.json"})
             .size() == 4);
 }
 
 TEST_CASE("of shards exactly those are taken that the index names") {
-  const Names all = {"config.json", "model-00001-of-00002.safetensors", "model-00001-of-00003.safetensors",
-                     "model-00002-of-00002.safetensors", "model.safetensors.index.json"};
+  const Names all = {"config.json", "model-00001-of-00002.safetensors",
+                     "model-00001-of-00003.safetensors", "model-00002-of-00002.safetensors",
+                     "model.safetensors.index.json"};
   CHECK(deciding(all) == Names{"model.safetensors.index.json"});
   CHECK(chosen(all, "fp32",
                naming("model.safetensors.index.json",
@@ -97,21 +105,25 @@ TEST_CASE("an index's shards may have any name") {
   const Names all = {"model-a.safetensors", "model-b.safetensors", "model.safetensors.index.json",
                      "pytorch_model-00001-of-00001.safetensors"};
   CHECK(chosen(all, "fp32",
-               naming("model.safetensors.index.json", {"model-a.safetensors", "model-b.safetensors",
-                                                       "pytorch_model-00001-of-00001.safetensors"})) == all);
+               naming("model.safetensors.index.json",
+                      {"model-a.safetensors", "model-b.safetensors",
+                       "pytorch_model-00001-of-00001.safetensors"})) == all);
 }
 
 TEST_CASE("a shard that the index names and that is not there is an error with both names") {
-  CHECK(chosen({"model-00001-of-00002.safetensors", "model.safetensors.index.json"}, "fp32",
-               naming("model.safetensors.index.json",
-                      {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"})) ==
-        Names{"error: org/name: model.safetensors.index.json names model-00002-of-00002.safetensors, which is not "
-              "there"});
+  CHECK(
+      chosen({"model-00001-of-00002.safetensors", "model.safetensors.index.json"}, "fp32",
+             naming("model.safetensors.index.json",
+                    {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"})) ==
+      Names{
+          "error: org/name: model.safetensors.index.json names model-00002-of-00002.safetensors, which is not "
+          "there"});
 }
 
 TEST_CASE("the index of pickles decides where there are no safetensors") {
-  const Names all = {"config.json", "pytorch_model-00001-of-00002.bin", "pytorch_model-00001-of-00009.bin",
-                     "pytorch_model-00002-of-00002.bin", "pytorch_model.bin.index.json"};
+  const Names all = {"config.json", "pytorch_model-00001-of-00002.bin",
+                     "pytorch_model-00001-of-00009.bin", "pytorch_model-00002-of-00002.bin",
+                     "pytorch_model.bin.index.json"};
   CHECK(deciding(all) == Names{"pytorch_model.bin.index.json"});
   CHECK(chosen(all, "fp32",
                naming("pytorch_model.bin.index.json",
@@ -121,45 +133,53 @@ TEST_CASE("the index of pickles decides where there are no safetensors") {
 }
 
 TEST_CASE("an index that is not read leaves the choice to the names") {
-  CHECK(chosen({"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
-                "other-00001-of-00002.safetensors"}) ==
-        Names{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"});
+  CHECK(chosen({"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+                "model.safetensors.index.json", "other-00001-of-00002.safetensors"}) ==
+        Names{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+              "model.safetensors.index.json"});
   const Names without = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"};
   CHECK(chosen(without) == without);
 }
 
-TEST_CASE("of one file and shards of the same weights the one file is taken, and no index is read") {
-  const Names all = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors",
-                     "model.safetensors.index.json"};
+TEST_CASE(
+    "of one file and shards of the same weights the one file is taken, and no index is read") {
+  const Names all = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+                     "model.safetensors", "model.safetensors.index.json"};
   CHECK(chosen(all) == Names{"model.safetensors"});
   CHECK(deciding(all).empty());
 }
 
-TEST_CASE("a second precision is left out where the plain weights are there, and taken where they are not") {
+TEST_CASE(
+    "a second precision is left out where the plain weights are there, and taken where they are not") {
   CHECK(chosen({"model.fp16.safetensors", "model.safetensors"}) == Names{"model.safetensors"});
   CHECK(chosen({"model.fp16-00001-of-00002.safetensors", "model-00001-of-00002.fp16.safetensors",
-                "model.safetensors.index.fp16.json", "pytorch_model.bin", "pytorch_model.fp16.bin"}) ==
-        Names{"pytorch_model.bin"});
+                "model.safetensors.index.fp16.json", "pytorch_model.bin",
+                "pytorch_model.fp16.bin"}) == Names{"pytorch_model.bin"});
   CHECK(chosen({"model.fp16.safetensors"}) == Names{"model.fp16.safetensors"});
-  CHECK(chosen({"sd_1.0.safetensors", "sd_1.safetensors"}) == Names{"sd_1.0.safetensors", "sd_1.safetensors"});
+  CHECK(chosen({"sd_1.0.safetensors", "sd_1.safetensors"}) ==
+        Names{"sd_1.0.safetensors", "sd_1.safetensors"});
 }
 
 TEST_CASE("a pipeline of diffusers is its folders, each by its own weights") {
   CHECK(chosen({"model_index.json", "sd-v1.ckpt", "sd-v1.safetensors", "text_encoder/config.json",
                 "text_encoder/model.fp16.safetensors", "text_encoder/model.safetensors",
                 "text_encoder/pytorch_model.bin", "unet/diffusion_pytorch_model.bin",
-                "unet/diffusion_pytorch_model.safetensors", "unet/model.onnx", "unet/openvino_model.bin",
-                "unet/openvino_model.xml", "unet/weights.pb", "vae/config.json", "vae/diffusion_pytorch_model.bin"}) ==
+                "unet/diffusion_pytorch_model.safetensors", "unet/model.onnx",
+                "unet/openvino_model.bin", "unet/openvino_model.xml", "unet/weights.pb",
+                "vae/config.json", "vae/diffusion_pytorch_model.bin"}) ==
         Names{"model_index.json", "text_encoder/config.json", "text_encoder/model.safetensors",
-              "unet/diffusion_pytorch_model.safetensors", "vae/config.json", "vae/diffusion_pytorch_model.bin"});
+              "unet/diffusion_pytorch_model.safetensors", "vae/config.json",
+              "vae/diffusion_pytorch_model.bin"});
 }
 
 TEST_CASE("what a trainer left and a maker's own copy are no weights for a service") {
-  CHECK(chosen({"config.json", "model.safetensors", "optimizer.pt", "rng_state_0.pth", "scheduler.pt",
-                "training_args.bin"}) == Names{"config.json", "model.safetensors"});
-  CHECK(chosen({"consolidated.safetensors", "model-00001-of-00001.safetensors", "original/consolidated.00.pth",
-                "original/params.json"}) == Names{"model-00001-of-00001.safetensors", "original/params.json"});
-  CHECK(chosen({"consolidated.safetensors", "params.json"}) == Names{"consolidated.safetensors", "params.json"});
+  CHECK(chosen({"config.json", "model.safetensors", "optimizer.pt", "rng_state_0.pth",
+                "scheduler.pt", "training_args.bin"}) == Names{"config.json", "model.safetensors"});
+  CHECK(chosen({"consolidated.safetensors", "model-00001-of-00001.safetensors",
+                "original/consolidated.00.pth", "original/params.json"}) ==
+        Names{"model-00001-of-00001.safetensors", "original/params.json"});
+  CHECK(chosen({"consolidated.safetensors", "params.json"}) ==
+        Names{"consolidated.safetensors", "params.json"});
 }
 
 TEST_CASE("no other framework's weights are taken") {
@@ -186,21 +206,24 @@ TEST_CASE("no other framework's weights are taken") {
 }
 
 TEST_CASE("a .bin in another framework's folder, or half of OpenVINO's, is no pickle to take") {
-  CHECK(chosen({"config.json", "onnx/pytorch_model.bin", "openvino_model.bin", "pytorch_model.bin"}) ==
-        Names{"config.json", "pytorch_model.bin"});
+  CHECK(chosen({"config.json", "onnx/pytorch_model.bin", "openvino_model.bin",
+                "pytorch_model.bin"}) == Names{"config.json", "pytorch_model.bin"});
 }
 
 TEST_CASE("a repository with other frameworks' weights alone has nothing for PyTorch") {
-  CHECK(chosen({"README.md", "model.Q4_K_M.gguf"}) ==
-        Names{"error: org/name: there are no weights that PyTorch loads, only model.Q4_K_M.gguf and the like"});
+  CHECK(
+      chosen({"README.md", "model.Q4_K_M.gguf"}) ==
+      Names{
+          "error: org/name: there are no weights that PyTorch loads, only model.Q4_K_M.gguf and the like"});
   CHECK(chosen({"tokenizer.json"}) == Names{"tokenizer.json"});
 }
 
 TEST_CASE("onnx is one model with its external data, and the small files") {
-  CHECK(chosen(with({"model.onnx", "model.safetensors", "onnx/config.json", "onnx/model.onnx", "onnx/model.onnx_data",
-                     "onnx/model.onnx_data_1", "onnx/model_O4.onnx", "openvino/config.json", "pytorch_model.bin"}),
-               "onnx") ==
-        with({"onnx/config.json", "onnx/model.onnx", "onnx/model.onnx_data", "onnx/model.onnx_data_1"}));
+  CHECK(chosen(with({"model.onnx", "model.safetensors", "onnx/config.json", "onnx/model.onnx",
+                     "onnx/model.onnx_data", "onnx/model.onnx_data_1", "onnx/model_O4.onnx",
+                     "openvino/config.json", "pytorch_model.bin"}),
+               "onnx") == with({"onnx/config.json", "onnx/model.onnx", "onnx/model.onnx_data",
+                                "onnx/model.onnx_data_1"}));
   CHECK(chosen(with({"model.onnx", "model.onnx.data", "model_fp16.onnx", "tf_model.h5"}), "onnx") ==
         with({"model.onnx", "model.onnx.data"}));
 }
@@ -208,13 +231,15 @@ TEST_CASE("onnx is one model with its external data, and the small files") {
 TEST_CASE("the later modules of sentence-transformers keep their weights in every variant") {
   const Names all =
       with({"0_Model/pytorch_model.bin", "2_Dense/config.json", "2_Dense/model.safetensors",
-            "2_Dense/pytorch_model.bin", "3_Dense/pytorch_model.bin", "model.safetensors", "onnx/model.onnx",
-            "openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"});
-  CHECK(chosen(all, "onnx") ==
-        with({"2_Dense/config.json", "2_Dense/model.safetensors", "3_Dense/pytorch_model.bin", "onnx/model.onnx"}));
+            "2_Dense/pytorch_model.bin", "3_Dense/pytorch_model.bin", "model.safetensors",
+            "onnx/model.onnx", "openvino/openvino_model_qint8_quantized.bin",
+            "openvino/openvino_model_qint8_quantized.xml"});
+  CHECK(chosen(all, "onnx") == with({"2_Dense/config.json", "2_Dense/model.safetensors",
+                                     "3_Dense/pytorch_model.bin", "onnx/model.onnx"}));
   CHECK(chosen(all, "openvino-int8") ==
         with({"2_Dense/config.json", "2_Dense/model.safetensors", "3_Dense/pytorch_model.bin",
-              "openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"}));
+              "openvino/openvino_model_qint8_quantized.bin",
+              "openvino/openvino_model_qint8_quantized.xml"}));
   CHECK(chosen({"2_Dense/model.safetensors", "config.json", "onnx/model.onnx"}, "onnx") ==
         Names{"config.json", "onnx/model.onnx"});
 }
@@ -223,18 +248,21 @@ TEST_CASE("openvino-int8 is the quantized model, or what a repository that is on
   CHECK(chosen(with({"model.safetensors", "onnx/model.onnx", "openvino/openvino_model.bin",
                      "openvino/openvino_model.xml", "openvino/openvino_model_qint8_quantized.bin",
                      "openvino/openvino_model_qint8_quantized.xml", "pytorch_model.bin"}),
+               "openvino-int8") == with({"openvino/openvino_model_qint8_quantized.bin",
+                                         "openvino/openvino_model_qint8_quantized.xml"}));
+  CHECK(chosen(with({"openvino_detokenizer.bin", "openvino_detokenizer.xml", "openvino_model.bin",
+                     "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml",
+                     "pytorch_model.bin"}),
                "openvino-int8") ==
-        with({"openvino/openvino_model_qint8_quantized.bin", "openvino/openvino_model_qint8_quantized.xml"}));
-  CHECK(chosen(with({"openvino_detokenizer.bin", "openvino_detokenizer.xml", "openvino_model.bin", "openvino_model.xml",
-                     "openvino_tokenizer.bin", "openvino_tokenizer.xml", "pytorch_model.bin"}),
-               "openvino-int8") == with({"openvino_detokenizer.bin", "openvino_detokenizer.xml", "openvino_model.bin",
-                                         "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml"}));
+        with({"openvino_detokenizer.bin", "openvino_detokenizer.xml", "openvino_model.bin",
+              "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml"}));
 }
 
 TEST_CASE("a variant that the repository has not is fp32") {
   CHECK(variant_of({"model.safetensors", "onnx/model.onnx"}, "onnx") == "onnx");
   CHECK(variant_of({"model.safetensors", "onnx/model_quantized.onnx"}, "onnx") == "fp32");
-  CHECK(variant_of({"model.safetensors", "openvino/openvino_model.xml"}, "openvino-int8") == "fp32");
+  CHECK(variant_of({"model.safetensors", "openvino/openvino_model.xml"}, "openvino-int8") ==
+        "fp32");
   CHECK(variant_of({"openvino_model.bin"}, "openvino-int8") == "openvino-int8");
   CHECK(variant_of({"model.safetensors"}, "fp32") == "fp32");
 }
@@ -249,23 +277,25 @@ TEST_CASE("half of an OpenVINO model is an error that names the other") {
   CHECK(half({"openvino_model.xml", "openvino_model.bin", "training.bin"}).empty());
   CHECK(half({"config.json", "openvino/a.xml"}) ==
         "org/name: openvino/a.xml is chosen without openvino/a.bin, and an OpenVINO model is both");
-  CHECK(half({"openvino_model.bin"}) ==
-        "org/name: openvino_model.bin is chosen without openvino_model.xml, and an OpenVINO model is both");
+  CHECK(
+      half({"openvino_model.bin"}) ==
+      "org/name: openvino_model.bin is chosen without openvino_model.xml, and an OpenVINO model is both");
 }
 
 TEST_CASE("an index is read as the shards beside it") {
-  const auto shards =
-      parse_shard_index(R"({"metadata":{"total_size":1},"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors",
+  const auto shards = parse_shard_index(
+      R"({"metadata":{"total_size":1},"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors",
                       "c":"m-1.safetensors"}})",
-                  path("unet/m.safetensors.index.json"), "org/name");
+      path("unet/m.safetensors.index.json"), "org/name");
   REQUIRE(shards);
   CHECK(*shards == std::set<RepoPath>{path("unet/m-1.safetensors"), path("unet/m-2.safetensors")});
 }
 
 TEST_CASE("what is no index is refused with its name") {
   const char* text =
-      GENERATE("", "[]", "{}", R"({"weight_map":{}})", R"({"weight_map":[1]})", R"({"weight_map":{"a":{"b":"c"}}})",
-               R"({"weight_map":{"a":"../../x"}})", R"({"weight_map":{"a":7}})", R"({"weight_map":"x"})");
+      GENERATE("", "[]", "{}", R"({"weight_map":{}})", R"({"weight_map":[1]})",
+               R"({"weight_map":{"a":{"b":"c"}}})", R"({"weight_map":{"a":"../../x"}})",
+               R"({"weight_map":{"a":7}})", R"({"weight_map":"x"})");
   INFO(text);
   const auto shards = parse_shard_index(text, path("m.safetensors.index.json"), "org/name");
   REQUIRE_FALSE(shards);
@@ -274,13 +304,16 @@ TEST_CASE("what is no index is refused with its name") {
 }
 
 TEST_CASE("pickles are warned of, one line for a model, with what could be loaded in their place") {
-  CHECK_FALSE(pickle_warning(snapshot({"model.safetensors"}, {"model.safetensors", "pytorch_model.bin"})));
-  CHECK(pickle_warning(snapshot({"config.json", "pytorch_model.bin"},
-                                {"config.json", "model.safetensors", "pytorch_model.bin"})) ==
-        "m: pytorch_model.bin is a pickle, which can run code when loaded; there are safetensors in the same folder");
-  CHECK(pickle_warning(snapshot({"a.pkl", "b.pt", "c.ckpt"}, {"a.pkl", "b.pt", "c.ckpt"})) ==
-        "m: a.pkl and 2 more are pickles, which can run code when loaded, and this revision has no safetensors; its "
-        "page on the Hub may have a conversion, as refs/pr/N");
+  CHECK_FALSE(
+      pickle_warning(snapshot({"model.safetensors"}, {"model.safetensors", "pytorch_model.bin"})));
+  CHECK(
+      pickle_warning(snapshot({"config.json", "pytorch_model.bin"},
+                              {"config.json", "model.safetensors", "pytorch_model.bin"})) ==
+      "m: pytorch_model.bin is a pickle, which can run code when loaded; there are safetensors in the same folder");
+  CHECK(
+      pickle_warning(snapshot({"a.pkl", "b.pt", "c.ckpt"}, {"a.pkl", "b.pt", "c.ckpt"})) ==
+      "m: a.pkl and 2 more are pickles, which can run code when loaded, and this revision has no safetensors; its "
+      "page on the Hub may have a conversion, as refs/pr/N");
   CHECK(pickle_warning(snapshot({"2_Dense/pytorch_model.bin", "model.safetensors"},
                                 {"2_Dense/pytorch_model.bin", "model.safetensors"})) ==
         "m: 2_Dense/pytorch_model.bin is a pickle, which can run code when loaded");
@@ -292,8 +325,8 @@ TEST_CASE("without a listing nothing is said of other files") {
 }
 
 TEST_CASE("who takes everything is warned only where there is nothing else to load") {
-  ResolvedSnapshot both =
-      snapshot({"model.safetensors", "pytorch_model.bin"}, {"model.safetensors", "pytorch_model.bin"});
+  ResolvedSnapshot both = snapshot({"model.safetensors", "pytorch_model.bin"},
+                                   {"model.safetensors", "pytorch_model.bin"});
   both.spec.whole_commit = true;
   CHECK_FALSE(pickle_warning(both));
   ResolvedSnapshot one = snapshot({"pytorch_model.bin"}, {"pytorch_model.bin"});

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "fuzz/targets.h"
-#include "model_prep/core/snapshot_record.h"
 #include "model_prep/core/file_selection.h"
+#include "model_prep/core/snapshot_record.h"
 #include "model_prep/io/hub_api.h"
 
 namespace model_prep::fuzz {
@@ -27,7 +27,9 @@ void check_selection(const Listing& listing, const ModelSpec& spec) {
   check_files(*files);
   for (const RemoteFile& file : *files)
     require(std::any_of(listing.files.begin(), listing.files.end(),
-                        [&](const RemoteFile& listed) { return listed.path == file.path && listed.blob == file.blob; }),
+                        [&](const RemoteFile& listed) {
+                          return listed.path == file.path && listed.blob == file.blob;
+                        }),
             "what is selected is listed");
 }
 
@@ -38,9 +40,11 @@ void check_listing_of(Result<Listing> found) {
   }
   Listing& listing = *found;
   for (const RepoPath& path : listing.masked) check_path(path);
-  if (Status checked = check_listing(listing, "org/name"); !checked) return check_message(checked.error());
+  if (Status checked = check_listing(listing, "org/name"); !checked)
+    return check_message(checked.error());
   check_files(listing.files);
-  check_selection(listing, wanting({.include = {}, .exclude = {}, .select_weights_automatically = true}));
+  check_selection(listing,
+                  wanting({.include = {}, .exclude = {}, .select_weights_automatically = true}));
   check_selection(listing, wanting({.include = {"*"}, .exclude = {}}));
   check_selection(listing, wanting({.include = {"*.json", "*[0-9]*"}, .exclude = {"onnx/"}}));
   const auto tree = serialize_tree(listing.files);
@@ -59,7 +63,8 @@ void hub_json(std::string_view input) {
     require(is_lower_hex(commit->hex(), 40), "a commit has 40 hex digits");
   else
     check_message(commit.error());
-  const auto shards = parse_shard_index(input, *RepoPath::parse("unet/m.safetensors.index.json"), "org/name");
+  const auto shards =
+      parse_shard_index(input, *RepoPath::parse("unet/m.safetensors.index.json"), "org/name");
   if (!shards) check_message(shards.error());
   for (const RepoPath& shard : shards ? *shards : std::set<RepoPath>()) check_path(shard);
   check_listing_of(parse_tree_page(input, "org/name"));

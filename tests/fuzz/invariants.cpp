@@ -17,7 +17,8 @@ std::string Lines::next() {
 std::optional<std::int64_t> number(std::string_view text) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional(value)
+                                                                  : std::nullopt;
 }
 
 void check_message(const Error& error) {
@@ -30,13 +31,15 @@ void check_path(const RepoPath& path) {
   const std::string& text = path.text();
   require(!text.empty() && text.size() <= 1024, "a path has a possible length");
   require(is_utf8(text), "a path is UTF-8");
-  require(std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '\\'; }),
+  require(std::none_of(text.begin(), text.end(),
+                       [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '\\'; }),
           "a path has no NUL, control character or backslash");
   std::size_t parts = 0;
   for (std::size_t begin = 0; begin <= text.size(); ++parts) {
     const std::size_t end = std::min(text.find('/', begin), text.size());
     const std::string part = text.substr(begin, end - begin);
-    require(!part.empty() && part != "." && part != ".." && part.size() <= 255, "a path has usable parts");
+    require(!part.empty() && part != "." && part != ".." && part.size() <= 255,
+            "a path has usable parts");
     begin = end + 1;
   }
   require(parts >= 1, "a path has a part");
@@ -48,7 +51,8 @@ void check_files(const std::vector<RemoteFile>& files) {
     check_path(file.path);
     require(file.size >= 0 && file.size <= kMaxFileSize, "a size is possible");
     require(!file.oid || file.oid->kind() == DigestKind::git_sha1, "an oid is a git id");
-    require(file.blob.kind() == DigestKind::sha256 || !file.oid || file.blob == *file.oid, "a plain file is its oid");
+    require(file.blob.kind() == DigestKind::sha256 || !file.oid || file.blob == *file.oid,
+            "a plain file is its oid");
     if (i == 0) continue;
     const std::string& before = files[i - 1].path.text();
     require(before < file.path.text(), "files are sorted and none is there twice");
@@ -57,11 +61,14 @@ void check_files(const std::vector<RemoteFile>& files) {
 }
 
 bool same_files(const std::vector<RemoteFile>& a, const std::vector<RemoteFile>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const RemoteFile& one, const RemoteFile& other) {
-    const auto hash = [](const RemoteFile& file) { return is_lower_hex(file.xet_hash, 64) ? file.xet_hash : ""; };
-    return one.path == other.path && one.size == other.size && one.blob == other.blob && one.oid == other.oid &&
-           hash(one) == hash(other);
-  });
+  return std::equal(
+      a.begin(), a.end(), b.begin(), b.end(), [](const RemoteFile& one, const RemoteFile& other) {
+        const auto hash = [](const RemoteFile& file) {
+          return is_lower_hex(file.xet_hash, 64) ? file.xet_hash : "";
+        };
+        return one.path == other.path && one.size == other.size && one.blob == other.blob &&
+               one.oid == other.oid && hash(one) == hash(other);
+      });
 }
 
 }  // namespace model_prep::fuzz

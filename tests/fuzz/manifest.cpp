@@ -16,11 +16,14 @@ void check_spec(const ModelSpec& spec) {
   std::vector<RemoteFile> files = locked_files(spec);
   for (const RemoteFile& file : files) {
     check_path(file.path);
-    require(file.locked && file.size >= 0 && file.size <= kMaxFileSize, "a lock has possible sizes");
+    require(file.locked && file.size >= 0 && file.size <= kMaxFileSize,
+            "a lock has possible sizes");
   }
   // The files of a lock fit the lock.
   if (Status locked = apply_lock(files, spec); !locked) check_message(locked.error());
-  require(std::none_of(files.begin(), files.end(), [](const RemoteFile& file) { return !file.locked; }), "all locked");
+  require(
+      std::none_of(files.begin(), files.end(), [](const RemoteFile& file) { return !file.locked; }),
+      "all locked");
 }
 
 }  // namespace

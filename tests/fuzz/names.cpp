@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "fuzz/targets.h"
-#include "model_prep/commands/manifest.h"
 #include "model_prep/base/text.h"
+#include "model_prep/commands/manifest.h"
 
 namespace model_prep::fuzz {
 namespace {
@@ -20,15 +20,17 @@ void check_repo(std::string_view text) {
   if (!repo) return check_refusal(repo, ErrorKind::usage);
   require(repo->text() == text, "a name stays as it was typed");
   const std::string_view name = repo->name();
-  require(name.size() <= 2 * 96 + 1 && std::count(name.begin(), name.end(), '/') <= 1, "a repository has a short name");
-  require(text == name || text == std::string(plural(repo->kind())) + "/" + std::string(name), "after its kind");
+  require(name.size() <= 2 * 96 + 1 && std::count(name.begin(), name.end(), '/') <= 1,
+          "a repository has a short name");
+  require(text == name || text == std::string(plural(repo->kind())) + "/" + std::string(name),
+          "after its kind");
   require(text.find("..") == text.npos && text.find("--") == text.npos && !text.ends_with(".git"),
           "a repository's name makes a folder's");
   require(std::all_of(text.begin(), text.end(),
                       [](unsigned char c) {
-                        return c < 0x80 &&
-                               (std::isalnum(c) != 0 ||
-                                std::string_view("_-./").find(static_cast<char>(c)) != std::string_view::npos);
+                        return c < 0x80 && (std::isalnum(c) != 0 ||
+                                            std::string_view("_-./").find(static_cast<char>(c)) !=
+                                                std::string_view::npos);
                       }),
           "a repository's name is plain");
 }
@@ -41,7 +43,8 @@ void check_free_model(const std::string& text) {
 }
 
 void check_text(std::string_view text) {
-  require(is_utf8(sanitize(text)) && sanitize(sanitize(text)) == sanitize(text), "what is printable stays so");
+  require(is_utf8(sanitize(text)) && sanitize(sanitize(text)) == sanitize(text),
+          "what is printable stays so");
   require(truncated(text, 20).size() <= 20 + 3, "what is shown is short");
   require(is_utf8(truncated(text, 20)), "what is shown is UTF-8");
   require(!is_utf8(text) || sanitize(text).size() <= text.size(), "printing adds nothing");
@@ -67,8 +70,10 @@ void names(std::string_view input) {
   require(commit.has_value() == is_lower_hex(input, 40), "a commit is 40 hex digits");
   const auto revision = Revision::parse(input);
   check_refusal(revision, ErrorKind::usage);
-  require(revision.has_value() == RepoPath::parse(input).has_value(), "a revision is a path below refs");
-  require(!revision || revision->commit().has_value() == commit.has_value(), "a revision may be a commit");
+  require(revision.has_value() == RepoPath::parse(input).has_value(),
+          "a revision is a path below refs");
+  require(!revision || revision->commit().has_value() == commit.has_value(),
+          "a revision may be a commit");
 }
 
 }  // namespace model_prep::fuzz

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "fuzz/targets.h"
-#include "model_prep/core/file_selection.h"
 #include "model_prep/base/text.h"
+#include "model_prep/core/file_selection.h"
 
 namespace model_prep::fuzz {
 namespace {
@@ -30,16 +30,19 @@ struct Element {
 
   bool matches(char32_t c) const {
     if (any) return true;
-    return negated != std::any_of(members.begin(), members.end(),
-                                  [&](const auto& range) { return range.first <= c && c <= range.second; });
+    return negated != std::any_of(members.begin(), members.end(), [&](const auto& range) {
+             return range.first <= c && c <= range.second;
+           });
   }
 };
 
-/// The members of `[set]`, by chunks between the hyphens that make a range, as CPython's fnmatch.py does it.
+/// The members of `[set]`, by chunks between the hyphens that make a range, as CPython's fnmatch.py
+/// does it.
 std::vector<std::pair<char32_t, char32_t>> members_of(const std::u32string& set) {
   std::vector<std::u32string> chunks;
   std::size_t begin = 0;
-  for (std::size_t hyphen = set.find(U'-', 1); hyphen != std::u32string::npos; hyphen = set.find(U'-', hyphen + 3)) {
+  for (std::size_t hyphen = set.find(U'-', 1); hyphen != std::u32string::npos;
+       hyphen = set.find(U'-', hyphen + 3)) {
     chunks.push_back(set.substr(begin, hyphen - begin));
     begin = hyphen + 1;
   }
@@ -88,7 +91,8 @@ std::vector<Element> elements_of(const std::u32string& pattern) {
   return elements;
 }
 
-/// Whether the first elements match the first code points, for all numbers of both: slow, plain and never exponential.
+/// Whether the first elements match the first code points, for all numbers of both: slow, plain and
+/// never exponential.
 bool reference_match(const std::vector<Element>& elements, const std::u32string& text) {
   std::vector<bool> row(text.size() + 1, false);
   row[0] = true;

@@ -37,12 +37,14 @@ void check_text(const std::string& text, std::int64_t size) {
   if (!set) return;
   check_set(*set, size);
   const auto back = RangeSet::parse(set->text(), size);
-  require(back && *back == *set && back->text() == set->text(), "ranges that were printed are parsed again");
+  require(back && *back == *set && back->text() == set->text(),
+          "ranges that were printed are parsed again");
 }
 
 void check_units(const RangeSet& set, const Units& units) {
   for (std::int64_t i = 0; i < kUnits; ++i)
-    require(set.contains({i, i + 1}) == units[static_cast<std::size_t>(i)], "a set of ranges is a set of bytes");
+    require(set.contains({i, i + 1}) == units[static_cast<std::size_t>(i)],
+            "a set of ranges is a set of bytes");
   require(set.total() == std::count(units.begin(), units.end(), true), "and has as many");
   check_set(set, kUnits);
 }
@@ -74,7 +76,8 @@ void check_map(std::string_view program) {
       if (++range.begin == range.end) taken.erase(taken.begin());
     } else if (const auto range = map.take()) {
       require(range->size() > 0 && range->size() <= 5, "at most a segment is taken");
-      require(range->begin >= map.watermark() && range->end <= map.watermark() + 20, "not far ahead of the watermark");
+      require(range->begin >= map.watermark() && range->end <= map.watermark() + 20,
+              "not far ahead of the watermark");
       for (const ByteRange& other : taken)
         require(range->end <= other.begin || range->begin >= other.end, "nothing is taken twice");
       taken.push_back(*range);
@@ -90,7 +93,8 @@ void check_map(std::string_view program) {
 
 void ranges(std::string_view input) {
   Lines lines(input);
-  const std::int64_t size = std::clamp<std::int64_t>(number(lines.next()).value_or(100), 0, INT64_MAX);
+  const std::int64_t size =
+      std::clamp<std::int64_t>(number(lines.next()).value_or(100), 0, INT64_MAX);
   check_text(lines.next(), size);
   check_operations(lines.rest());
   check_map(lines.rest());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every input of the corpora, in every build: seeds of real shapes, and what once broke something. Each is cut at each
-// length too, as a torn file or a dropped connection cuts it.
+// Every input of the corpora, in every build: seeds of real shapes, and what once broke something.
+// Each is cut at each length too, as a torn file or a dropped connection cuts it.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>

@@ -10,19 +10,24 @@ namespace model_prep::fuzz {
 void resume(std::string_view input) {
   if (const auto tag = WriterTag::parse(input)) {
     require(tag->text() == input && input.size() == 17, "a tag is what was written");
-    require(input.find_first_not_of("0123456789abcdef-") == std::string_view::npos, "a tag makes a file's name");
+    require(input.find_first_not_of("0123456789abcdef-") == std::string_view::npos,
+            "a tag makes a file's name");
   }
   const auto found = parse_resume(input);
   if (!found) return;
-  require(std::all_of(found->owner.begin(), found->owner.end(), [](char c) { return c > ' ' && c <= '~'; }),
+  require(std::all_of(found->owner.begin(), found->owner.end(),
+                      [](char c) { return c > ' ' && c <= '~'; }),
           "an owner can be shown");
   require(found->size >= 0 || found->have.empty(), "there are bytes only of a file");
-  require(!found->have.gap(0, found->size) || found->have.total() < found->size, "a gap is missing");
-  require(found->have.total() <= std::max<std::int64_t>(0, found->size), "there are no more bytes than the file has");
+  require(!found->have.gap(0, found->size) || found->have.total() < found->size,
+          "a gap is missing");
+  require(found->have.total() <= std::max<std::int64_t>(0, found->size),
+          "there are no more bytes than the file has");
   const std::string text = serialize_resume(*found);
   const auto back = parse_resume(text);
-  require(back && back->owner == found->owner && back->writer == found->writer && back->file == found->file &&
-              back->beat == found->beat && back->size == found->size && back->have == found->have,
+  require(back && back->owner == found->owner && back->writer == found->writer &&
+              back->file == found->file && back->beat == found->beat && back->size == found->size &&
+              back->have == found->have,
           "a resume record is read again");
   require(serialize_resume(*back) == text, "a resume record is written alike twice");
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the fuzzer is let loose on: one function for each kind of text that comes from the network, the disk or the
-// user.
+// What the fuzzer is let loose on: one function for each kind of text that comes from the network,
+// the disk or the user.
 //
-// Each feeds its input to the parsers and holds what they make of it to what the rest of the program relies on; a
-// broken promise is a std::logic_error. libFuzzer calls them by main.cpp, one program a target; replay_test.cpp calls
-// them with the inputs of corpus/ in every build, so that what once broke stays mended.
+// Each feeds its input to the parsers and holds what they make of it to what the rest of the
+// program relies on; a broken promise is a std::logic_error. libFuzzer calls them by main.cpp, one
+// program a target; replay_test.cpp calls them with the inputs of corpus/ in every build, so that
+// what once broke stays mended.
 #pragma once
 
 #include <optional>
@@ -17,7 +18,8 @@
 
 namespace model_prep::fuzz {
 
-void hub_json(std::string_view input);  ///< info, tree page and blobs, to the files that are selected
+void hub_json(
+    std::string_view input);  ///< info, tree page and blobs, to the files that are selected
 void manifest(std::string_view input);
 void record(std::string_view input);    ///< our record and huggingface_hub's tree listing
 void resume(std::string_view input);    ///< a resume record
@@ -51,7 +53,8 @@ std::optional<std::int64_t> number(std::string_view text);
 void check_message(const Error& error);
 /// A path leads nowhere but below its folder.
 void check_path(const RepoPath& path);
-/// A listing after check_listing, or a selection from one: possible sizes, fitting digests, sorted, no path twice.
+/// A listing after check_listing, or a selection from one: possible sizes, fitting digests, sorted,
+/// no path twice.
 void check_files(const std::vector<RemoteFile>& files);
 bool same_files(const std::vector<RemoteFile>& a, const std::vector<RemoteFile>& b);
 

@@ -14,7 +14,8 @@ void check_url(const Url& url) {
   require(url.https || url.origin.starts_with("http://"), "an address is of http or https");
   require(url.origin.find_first_of("@?#/ \t\r\n", url.https ? 8 : 7) == std::string::npos,
           "an origin is no more than one");
-  require(std::none_of(url.text.begin(), url.text.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; }),
+  require(std::none_of(url.text.begin(), url.text.end(),
+                       [](unsigned char c) { return c <= 0x20 || c == 0x7f; }),
           "an address has no blanks or control characters");
   const auto again = parse_url(url.text);
   require(again && *again == url, "an address is parsed alike twice");
@@ -35,7 +36,8 @@ void check_encoding(const std::string& text) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        std::string_view("_.-~").find(c) != std::string_view::npos;
     require(plain || (c == '%' && i + 2 < encoded.size()), "what is encoded is plain");
-    decoded += plain ? c : static_cast<char>(hex_value(encoded[i + 1]) * 16 + hex_value(encoded[i + 2]));
+    decoded +=
+        plain ? c : static_cast<char>(hex_value(encoded[i + 1]) * 16 + hex_value(encoded[i + 2]));
     if (!plain) i += 2;
   }
   require(decoded == text, "what is encoded can be decoded");
@@ -43,7 +45,8 @@ void check_encoding(const std::string& text) {
 
 void check_stays(const Url& endpoint, const Url& url) {
   const auto parsed = parse_url(url.text);
-  require(parsed && parsed->origin == endpoint.origin && url.origin == endpoint.origin && url.https == endpoint.https,
+  require(parsed && parsed->origin == endpoint.origin && url.origin == endpoint.origin &&
+              url.https == endpoint.https,
           "an address of the hub is at the endpoint");
 }
 
@@ -53,9 +56,12 @@ void check_hub(const Hub& hub, const std::string& link, const std::string& name)
   const CommitId commit = *CommitId::parse("0123456789012345678901234567890123456789");
   check_stays(hub.endpoint(), hub.tree(repo, commit));
   check_stays(hub.endpoint(), hub.blobs(repo, commit));
-  if (const auto path = RepoPath::parse(name)) check_stays(hub.endpoint(), hub.resolve(repo, commit, *path));
-  if (const auto revision = Revision::parse(name)) check_stays(hub.endpoint(), hub.info(repo, *revision));
-  if (const auto next = hub.next_page(link, hub.tree(repo, commit))) check_stays(hub.endpoint(), *next);
+  if (const auto path = RepoPath::parse(name))
+    check_stays(hub.endpoint(), hub.resolve(repo, commit, *path));
+  if (const auto revision = Revision::parse(name))
+    check_stays(hub.endpoint(), hub.info(repo, *revision));
+  if (const auto next = hub.next_page(link, hub.tree(repo, commit)))
+    check_stays(hub.endpoint(), *next);
 }
 
 }  // namespace

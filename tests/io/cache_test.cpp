@@ -69,9 +69,13 @@ struct Filled {
     write_all(blob("{}"), "{}");
     write_all(blob("text"), "text");
   }
-  fs::path blob(const std::string& content) const { return repo / "blobs" / git_sha1_of(content).hex(); }
+  fs::path blob(const std::string& content) const {
+    return repo / "blobs" / git_sha1_of(content).hex();
+  }
   fs::path ref() const { return repo / "refs/main"; }
-  SnapshotView inspect(const ResolvedSnapshot& at) const { return cache.inspect(at, cache.record(kRepo, kCommit)); }
+  SnapshotView inspect(const ResolvedSnapshot& at) const {
+    return cache.inspect(at, cache.record(kRepo, kCommit));
+  }
   fs::path link() const { return repo / "snapshots" / kCommit.hex() / "d/b.txt"; }
 };
 

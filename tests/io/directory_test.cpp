@@ -29,7 +29,8 @@ std::string read_all(const fs::path& path) {
 }
 
 std::size_t entries_in(const fs::path& folder) {
-  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+  return static_cast<std::size_t>(
+      std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
 /// A folder to write in, and beside it one that nothing may get into.
@@ -46,7 +47,8 @@ struct Shared {
     fs::create_directory_symlink(outside, inside / "planted");
   }
   bool outside_untouched() const {
-    return entries_in(outside) == 2 && fs::is_empty(outside / "below") && read_all(outside / "precious") == "precious";
+    return entries_in(outside) == 2 && fs::is_empty(outside / "below") &&
+           read_all(outside / "precious") == "precious";
   }
 };
 
@@ -80,7 +82,8 @@ TEST_CASE("an atomic write that fails leaves the old content and no temporary fi
     const rlimit limit = {1000, 1000};
     ::setrlimit(RLIMIT_FSIZE, &limit);
     const Status written =
-        Directory(folder.path()).write_atomically(folder / "file", std::string(5000, 'x'), folder.path());
+        Directory(folder.path())
+            .write_atomically(folder / "file", std::string(5000, 'x'), folder.path());
     return !written && written.error().kind == ErrorKind::disk_full ? 0 : 1;
   });
   CHECK(answer == 0);
@@ -91,7 +94,9 @@ TEST_CASE("an atomic write that fails leaves the old content and no temporary fi
 TEST_CASE("an atomic write over a folder fails and leaves no temporary file") {
   const TemporaryFolder folder;
   fs::create_directories(folder / "taken/inside");
-  CHECK_FALSE(Directory(folder.path()).write_atomically(folder / "taken", "text", folder.path()).has_value());
+  CHECK_FALSE(Directory(folder.path())
+                  .write_atomically(folder / "taken", "text", folder.path())
+                  .has_value());
   CHECK(entries_in(folder.path()) == 1);
 }
 
@@ -109,7 +114,9 @@ TEST_CASE("a link is made, replaced, and put in a file's place") {
 TEST_CASE("a link that cannot be made leaves no temporary file") {
   const TemporaryFolder folder;
   fs::create_directories(folder / "taken/inside");
-  CHECK_FALSE(Directory(folder.path()).link_atomically(folder / "taken", "text", folder.path()).has_value());
+  CHECK_FALSE(Directory(folder.path())
+                  .link_atomically(folder / "taken", "text", folder.path())
+                  .has_value());
   CHECK(entries_in(folder.path()) == 1);
 }
 
@@ -154,7 +161,9 @@ TEST_CASE("a symlink in the way is named, and what to do about it") {
 TEST_CASE("a symlink in a folder's place is not the folder") {
   const Shared shared;
   CHECK_FALSE(shared.folder.create_directories(shared.inside / "planted").has_value());
-  CHECK_FALSE(Directory(shared.inside / "planted").open_file(shared.inside / "planted/new", O_RDWR | O_CREAT).has_value());
+  CHECK_FALSE(Directory(shared.inside / "planted")
+                  .open_file(shared.inside / "planted/new", O_RDWR | O_CREAT)
+                  .has_value());
   CHECK(shared.outside_untouched());
 }
 
@@ -191,7 +200,8 @@ TEST_CASE("a copy has the same bytes and leaves the original") {
   CHECK(read_all(original) == text);
 }
 
-TEST_CASE("bytes of a range are copied to the same place, and a source that is too short is an error") {
+TEST_CASE(
+    "bytes of a range are copied to the same place, and a source that is too short is an error") {
   const TemporaryFolder place;
   std::ofstream(place / "from") << "0123456789";
   std::ofstream(place / "to") << "----------";
@@ -209,10 +219,11 @@ TEST_CASE("folders and files have what the umask leaves, and the group of a setg
     if (::chown(place.path().c_str(), static_cast<uid_t>(-1), 4242) != 0) return 99;
     ::chmod(place.path().c_str(), 02775);
     const Directory folder(place.path());
-    if (!folder.create_directories(place / "a/b") || !folder.write_atomically(place / "a/b/file", "text", place / "a"))
+    if (!folder.create_directories(place / "a/b") ||
+        !folder.write_atomically(place / "a/b/file", "text", place / "a"))
       return 1;
-    struct stat below {};
-    struct stat file {};
+    struct stat below{};
+    struct stat file{};
     ::stat((place / "a/b").c_str(), &below);
     ::stat((place / "a/b/file").c_str(), &file);
     const bool group = below.st_gid == 4242 && file.st_gid == 4242;

@@ -60,7 +60,9 @@ class Holder {
   int release_ = -1;
 };
 
-bool acquired(const Result<std::optional<FileLock>>& lock) { return lock.has_value() && lock->has_value(); }
+bool acquired(const Result<std::optional<FileLock>>& lock) {
+  return lock.has_value() && lock->has_value();
+}
 
 }  // namespace
 
@@ -100,7 +102,8 @@ TEST_CASE("a lock file that its holder unlinks, as some versions of filelock do,
   CHECK(fs::exists(folder / "lock"));
 }
 
-TEST_CASE("locks are always of the file at the path, while another process unlinks it all the time") {
+TEST_CASE(
+    "locks are always of the file at the path, while another process unlinks it all the time") {
   const TemporaryFolder folder;
   const pid_t remover = ::fork();
   if (remover == 0) {
@@ -122,7 +125,7 @@ TEST_CASE("a lock file has mode 0664 whatever the umask") {
   const int mode = in_child([&] {
     ::umask(077);
     const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
-    struct stat found {};
+    struct stat found{};
     ::stat((folder / "lock").c_str(), &found);
     return (found.st_mode & 0777U) == 0664U ? 0 : 1;
   });
@@ -163,7 +166,8 @@ TEST_CASE("the mode of a file with a second name is left alone") {
   ::chmod((folder / "precious").c_str(), 0600);
   fs::create_hard_link(folder / "precious", folder / "lock");
   static_cast<void>(FileLock::try_acquire(Directory(folder.path()), folder / "lock"));
-  CHECK(fs::status(folder / "precious").permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+  CHECK(fs::status(folder / "precious").permissions() ==
+        (fs::perms::owner_read | fs::perms::owner_write));
 }
 
 }  // namespace model_prep

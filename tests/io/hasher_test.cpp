@@ -47,7 +47,8 @@ class Waker {
   int wakes_ = 0;
 };
 
-UniqueFd file_with(const TemporaryFolder& folder, std::string_view name, const std::string& content) {
+UniqueFd file_with(const TemporaryFolder& folder, std::string_view name,
+                   const std::string& content) {
   UniqueFd fd(::open((folder / name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   static_cast<void>(write_at(fd.get(), content, 0, "file"));
   return fd;
@@ -57,7 +58,8 @@ UniqueFd file_with(const TemporaryFolder& folder, std::string_view name, const s
 
 TEST_CASE("digests of bytes at hand are those of the world") {
   CHECK(sha256_of("").hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  CHECK(sha256_of("abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(sha256_of("abc").hex() ==
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   CHECK(git_sha1_of("").hex() == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
   CHECK(git_sha1_of("{}").hex() == "9e26dfeeb6e641a33dae4961196235bdb965b21b");
 }
@@ -68,7 +70,8 @@ TEST_CASE("a file that grows is hashed behind its watermark") {
   Hasher hasher([&] { waker.wake(); });
   const std::string content = testing::content_text(testing::MadeUpBytes{3'000'000, 1});
   auto writer = file_with(folder, "file", content.substr(0, 1'000'000));
-  const auto ticket = hasher.open(*open_for_reading(folder / "file"), 3'000'000, DigestKind::sha256, AfterHash::sync);
+  const auto ticket = hasher.open(*open_for_reading(folder / "file"), 3'000'000, DigestKind::sha256,
+                                  AfterHash::sync);
   hasher.advance(ticket, 1'000'000);
   CHECK(hasher.take_all().empty());
   REQUIRE(write_at(writer.get(), std::string_view(content).substr(1'000'000), 1'000'000, "file"));
@@ -85,7 +88,8 @@ TEST_CASE("a plain git file gets both digests") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  const auto ticket = hasher.open(file_with(folder, "file", "{}"), 2, DigestKind::git_sha1, AfterHash::nothing);
+  const auto ticket =
+      hasher.open(file_with(folder, "file", "{}"), 2, DigestKind::git_sha1, AfterHash::nothing);
   hasher.advance(ticket, 2);
   const auto events = waker.take(hasher, 1);
   REQUIRE(events.size() == 1);
@@ -97,7 +101,8 @@ TEST_CASE("an empty file is finished as soon as it is said to be whole") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  const auto ticket = hasher.open(file_with(folder, "file", ""), 0, DigestKind::git_sha1, AfterHash::sync);
+  const auto ticket =
+      hasher.open(file_with(folder, "file", ""), 0, DigestKind::git_sha1, AfterHash::sync);
   hasher.advance(ticket, 0);
   const auto events = waker.take(hasher, 1);
   REQUIRE(events.size() == 1);
@@ -112,8 +117,8 @@ TEST_CASE("many files at once each get their own digest") {
   for (int i = 0; i < 50; ++i) {
     const std::string content(static_cast<std::size_t>(i) * 1000, static_cast<char>('a' + i % 26));
     const auto size = static_cast<std::int64_t>(content.size());
-    const auto ticket =
-        hasher.open(file_with(folder, std::to_string(i), content), size, DigestKind::sha256, AfterHash::nothing);
+    const auto ticket = hasher.open(file_with(folder, std::to_string(i), content), size,
+                                    DigestKind::sha256, AfterHash::nothing);
     wanted.emplace(ticket, sha256_of(content));
     hasher.advance(ticket, size);
   }
@@ -128,15 +133,17 @@ TEST_CASE("several threads hash several files, each file once") {
   Hasher hasher([&] { waker.wake(); }, 4);
   std::map<HashJobId, Digest> wanted;
   for (int i = 0; i < 40; ++i) {
-    const std::string content(static_cast<std::size_t>(i) * 100'003, static_cast<char>('a' + i % 26));
+    const std::string content(static_cast<std::size_t>(i) * 100'003,
+                              static_cast<char>('a' + i % 26));
     const auto size = static_cast<std::int64_t>(content.size());
-    const auto ticket =
-        hasher.open(file_with(folder, std::to_string(i), content), size, DigestKind::git_sha1, AfterHash::nothing);
+    const auto ticket = hasher.open(file_with(folder, std::to_string(i), content), size,
+                                    DigestKind::git_sha1, AfterHash::nothing);
     wanted.emplace(ticket, git_sha1_of(content));
     hasher.advance(ticket, size);
   }
   std::map<HashJobId, Digest> found;
-  for (const HashEvent& event : waker.take(hasher, 40)) found.emplace(event.ticket, *event.git_sha1);
+  for (const HashEvent& event : waker.take(hasher, 40))
+    found.emplace(event.ticket, *event.git_sha1);
   CHECK(found == wanted);
 }
 
@@ -145,8 +152,8 @@ TEST_CASE("how far a file is can be asked while it is open") {
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
   const std::string content(3'000'000, 'x');
-  const auto ticket =
-      hasher.open(file_with(folder, "file", content), 3'000'000, DigestKind::sha256, AfterHash::nothing);
+  const auto ticket = hasher.open(file_with(folder, "file", content), 3'000'000, DigestKind::sha256,
+                                  AfterHash::nothing);
   CHECK(hasher.progress(ticket) == 0);
   hasher.advance(ticket, 2'000'000);
   while (hasher.progress(ticket) < 2'000'000) std::this_thread::yield();
@@ -159,10 +166,12 @@ TEST_CASE("a cancelled file gives no event, and others go on") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  const auto cancelled = hasher.open(file_with(folder, "a", "aa"), 2, DigestKind::sha256, AfterHash::nothing);
+  const auto cancelled =
+      hasher.open(file_with(folder, "a", "aa"), 2, DigestKind::sha256, AfterHash::nothing);
   hasher.cancel(cancelled);
   hasher.advance(cancelled, 2);
-  const auto other = hasher.open(file_with(folder, "b", "bb"), 2, DigestKind::sha256, AfterHash::nothing);
+  const auto other =
+      hasher.open(file_with(folder, "b", "bb"), 2, DigestKind::sha256, AfterHash::nothing);
   hasher.advance(other, 2);
   const auto events = waker.take(hasher, 1);
   REQUIRE(events.size() == 1);
@@ -173,7 +182,8 @@ TEST_CASE("a file shorter than its watermark is an error and no digest") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  const auto ticket = hasher.open(file_with(folder, "file", "short"), 100, DigestKind::sha256, AfterHash::nothing);
+  const auto ticket =
+      hasher.open(file_with(folder, "file", "short"), 100, DigestKind::sha256, AfterHash::nothing);
   hasher.advance(ticket, 100);
   const auto events = waker.take(hasher, 1);
   REQUIRE(events.size() == 1);
@@ -197,7 +207,8 @@ TEST_CASE("advancing or cancelling a file that is done does no harm") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  const auto ticket = hasher.open(file_with(folder, "file", "x"), 1, DigestKind::sha256, AfterHash::nothing);
+  const auto ticket =
+      hasher.open(file_with(folder, "file", "x"), 1, DigestKind::sha256, AfterHash::nothing);
   hasher.advance(ticket, 1);
   REQUIRE(waker.take(hasher, 1).size() == 1);
   hasher.advance(ticket, 1);

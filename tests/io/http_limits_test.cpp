@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a transfer does not put up with: headers without end, drips, and what each code of libcurl means.
+// What a transfer does not put up with: headers without end, drips, and what each code of libcurl
+// means.
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -26,7 +27,8 @@ using testing::Fault;
 /// Answers every connection with bytes of any kind, until the client has had enough.
 class RawServer {
  public:
-  /// `piece(n)` is the nth piece to send; an empty one ends the answer, and the connection stays open.
+  /// `piece(n)` is the nth piece to send; an empty one ends the answer, and the connection stays
+  /// open.
   explicit RawServer(std::function<std::string(int)> piece) : piece_(std::move(piece)) {
     thread_ = std::jthread([this] { serve(); });
   }
@@ -78,13 +80,18 @@ struct Counter : BodySink {
 };
 
 TransferEnd end_of(const std::string& url, BodySink& sink, int stall_seconds) {
-  Transport transport(
-      {.user_agent = "test/1", .authorities = {}, .stall = std::chrono::seconds(stall_seconds), .connections = 4});
+  Transport transport({.user_agent = "test/1",
+                       .authorities = {},
+                       .stall = std::chrono::seconds(stall_seconds),
+                       .connections = 4});
   transport.start(1, {.url = *parse_url(url), .range = {}}, sink);
   const TimePoint deadline = Clock::now() + std::chrono::seconds(30);
   while (Clock::now() < deadline)
     for (TransferEnd& end : transport.poll(deadline)) return std::move(end);
-  return {.id = 1, .head = {}, .refused = false, .error = Error{ErrorKind::internal, "no end came", {}}};
+  return {.id = 1,
+          .head = {},
+          .refused = false,
+          .error = Error{ErrorKind::internal, "no end came", {}}};
 }
 
 long peak_kilobytes() {
@@ -93,7 +100,9 @@ long peak_kilobytes() {
   return usage.ru_maxrss;
 }
 
-double seconds_since(TimePoint begun) { return std::chrono::duration<double>(Clock::now() - begun).count(); }
+double seconds_since(TimePoint begun) {
+  return std::chrono::duration<double>(Clock::now() - begun).count();
+}
 
 struct Flood {
   const char* name;
@@ -113,29 +122,39 @@ const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n";
 
 TEST_CASE("headers without end are given up with bounded memory and time") {
   const Flood flood = GENERATE(
-      Flood{"lines", [](int i) { return i == 0 ? kOk : times("X-A: b\r\n", 100); }, "256 KiB or 1000 lines"},
-      Flood{"long lines", [](int i) { return i == 0 ? kOk : "X-A: " + std::string(50'000, 'b') + "\r\n"; },
+      Flood{"lines", [](int i) { return i == 0 ? kOk : times("X-A: b\r\n", 100); },
+            "256 KiB or 1000 lines"},
+      Flood{"long lines",
+            [](int i) { return i == 0 ? kOk : "X-A: " + std::string(50'000, 'b') + "\r\n"; },
             "256 KiB or 1000 lines"},
       Flood{"one line", [](int i) { return i == 0 ? kOk + "X-A: " : std::string(10'000, 'b'); },
             "does not end within 100 KB"},
-      Flood{"a status line", [](int i) { return i == 0 ? std::string("HTTP/1.1 200 ") : std::string(10'000, 'b'); },
+      Flood{"a status line",
+            [](int i) { return i == 0 ? std::string("HTTP/1.1 200 ") : std::string(10'000, 'b'); },
             "100 KB"},
-      Flood{"interim answers", [](int) { return times("HTTP/1.1 103 Early Hints\r\nX-A: b\r\n\r\n", 100); },
+      Flood{"interim answers",
+            [](int) { return times("HTTP/1.1 103 Early Hints\r\nX-A: b\r\n\r\n", 100); },
             "256 KiB or 1000 lines"},
-      Flood{"continues", [](int) { return times("HTTP/1.1 100 Continue\r\n\r\n", 100); }, "256 KiB or 1000 lines"},
+      Flood{"continues", [](int) { return times("HTTP/1.1 100 Continue\r\n\r\n", 100); },
+            "256 KiB or 1000 lines"},
       Flood{"locations",
             [](int i) {
-              return i == 0   ? std::string("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n")
-                     : i == 1 ? times("Location: /a\r\nLink: <http://a/>; rel=\"next\"\r\n", 10'000) + "\r\n"
-                              : std::string();
+              return i == 0 ? std::string("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n")
+                     : i == 1
+                         ? times("Location: /a\r\nLink: <http://a/>; rel=\"next\"\r\n", 10'000) +
+                               "\r\n"
+                         : std::string();
             },
             "256 KiB or 1000 lines"},
-      Flood{"trailers",
-            [](int i) {
-              return i == 0 ? std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n0\r\n")
-                            : times("X-A: b\r\n", 100);
-            },
-            "256 KiB or 1000 lines"});
+      Flood{
+          "trailers",
+          [](int i) {
+            return i == 0
+                       ? std::string(
+                             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n0\r\n")
+                       : times("X-A: b\r\n", 100);
+          },
+          "256 KiB or 1000 lines"});
   CAPTURE(flood.name);
   const RawServer server(flood.piece);
   Counter sink;
@@ -151,7 +170,8 @@ TEST_CASE("headers without end are given up with bounded memory and time") {
 
 TEST_CASE("as many headers as a server may want are taken") {
   const RawServer server([](int i) {
-    return i == 0 ? kOk + times("X-A: " + std::string(300, 'b') + "\r\n", 700) + "\r\nhi" : std::string();
+    return i == 0 ? kOk + times("X-A: " + std::string(300, 'b') + "\r\n", 700) + "\r\nhi"
+                  : std::string();
   });
   Counter sink;
   const TransferEnd end = end_of(server.url(), sink, 20);
@@ -170,8 +190,8 @@ TEST_CASE("silence ends in timeout when its time has come, wherever it begins") 
       testing::make_repo("org/name", {{"config.json", std::string(300'000, 'x')}}).refs.at("main");
   Counter sink;
   const TimePoint begun = Clock::now();
-  const TransferEnd end =
-      end_of(hub.endpoint() + "/api/resolve-cache/models/org/name/" + commit + "/config.json", sink, 1);
+  const TransferEnd end = end_of(
+      hub.endpoint() + "/api/resolve-cache/models/org/name/" + commit + "/config.json", sink, 1);
   REQUIRE(end.error.has_value());
   CHECK(end.error->kind == ErrorKind::timeout);
   CHECK(end.error->message == "nothing came for 1 s");
@@ -188,8 +208,9 @@ TEST_CASE("a drip below 64 bytes a second ends in timeout, and one above does no
   hub.add(Fault{.on = Fault::On::resolve_cache, .what = testing::Drip{.bytes_per_second = rate}});
   Counter sink;
   const TimePoint begun = Clock::now();
-  const TransferEnd end =
-      end_of(hub.endpoint() + "/api/resolve-cache/models/org/name/" + repo.refs.at("main") + "/config.json", sink, 1);
+  const TransferEnd end = end_of(hub.endpoint() + "/api/resolve-cache/models/org/name/" +
+                                     repo.refs.at("main") + "/config.json",
+                                 sink, 1);
   CHECK(end.error.has_value() == ends);
   if (!ends) return;
   CHECK(end.error->kind == ErrorKind::timeout);
@@ -248,10 +269,11 @@ TEST_CASE("what each code of libcurl means for another try") {
       100  // too large
   };
   for (int code = 1; code <= 130; ++code) {
-    const auto* found =
-        std::find_if(std::begin(table), std::end(table), [&](const Meaning& m) { return m.code == code; });
+    const auto* found = std::find_if(std::begin(table), std::end(table),
+                                     [&](const Meaning& m) { return m.code == code; });
     CAPTURE(code, found == std::end(table) ? "" : found->name);
-    CHECK(kind_of_transfer_error(code) == (found == std::end(table) ? ErrorKind::protocol : found->kind));
+    CHECK(kind_of_transfer_error(code) ==
+          (found == std::end(table) ? ErrorKind::protocol : found->kind));
     CHECK((found == std::end(table) || !not_tried_again.contains(code)));
   }
 }

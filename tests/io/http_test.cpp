@@ -43,17 +43,24 @@ struct Recorder : BodySink {
 };
 
 TransportSettings settings(int stall_seconds = 10) {
-  return {.user_agent = "test/1", .authorities = {}, .stall = std::chrono::seconds(stall_seconds), .connections = 4};
+  return {.user_agent = "test/1",
+          .authorities = {},
+          .stall = std::chrono::seconds(stall_seconds),
+          .connections = 4};
 }
 
 /// A request's end; an `internal` error if it does not come within 20 s.
-TransferEnd end_of(Transport& transport, const Request& request, BodySink& sink, TransferId id = 1) {
+TransferEnd end_of(Transport& transport, const Request& request, BodySink& sink,
+                   TransferId id = 1) {
   transport.start(id, request, sink);
   const TimePoint deadline = Clock::now() + std::chrono::seconds(20);
   while (Clock::now() < deadline)
     for (TransferEnd& end : transport.poll(deadline))
       if (end.id == id) return std::move(end);
-  return {.id = id, .head = {}, .refused = false, .error = Error{ErrorKind::internal, "no end came", {}}};
+  return {.id = id,
+          .head = {},
+          .refused = false,
+          .error = Error{ErrorKind::internal, "no end came", {}}};
 }
 
 Request request_for(const std::string& url) { return {.url = *parse_url(url), .range = {}}; }
@@ -63,7 +70,8 @@ struct Site {
   std::string commit;
   Site() {
     const auto repo = testing::make_repo(
-        "org/name", {{"config.json", "0123456789"}, {"model.bin", testing::MadeUpBytes{300'000, 1}, true}});
+        "org/name",
+        {{"config.json", "0123456789"}, {"model.bin", testing::MadeUpBytes{300'000, 1}, true}});
     commit = repo.refs.at("main");
     hub.add(repo);
   }
@@ -161,7 +169,8 @@ TEST_CASE("Retry-After is read as seconds") {
   site.hub.add(Fault{.what = testing::Status{503, {{"Retry-After", "7"}}}});
   Transport transport(settings());
   Recorder sink;
-  CHECK(end_of(transport, request_for(site.api()), sink).head.retry_after == std::chrono::seconds(7));
+  CHECK(end_of(transport, request_for(site.api()), sink).head.retry_after ==
+        std::chrono::seconds(7));
 }
 
 TEST_CASE("a refused body is not taken and is no error") {
@@ -227,7 +236,8 @@ TEST_CASE("a signed address is sent byte for byte") {
   const TransferEnd hop = end_of(transport, request_for(site.file("model.bin")), sink);
   Recorder payload;
   const TransferEnd end =
-      end_of(transport, {.url = *hop.head.redirect, .kind = RequestKind::payload, .range = {}}, payload, 2);
+      end_of(transport, {.url = *hop.head.redirect, .kind = RequestKind::payload, .range = {}},
+             payload, 2);
   CHECK(end.head.status == 200);
   CHECK(payload.bytes.size() == 300'000);
 }
@@ -271,8 +281,9 @@ TEST_CASE("a connection is used again") {
 
 TEST_CASE("what the network does wrong is network") {
   Site site;
-  const Fault fault = GENERATE(Fault{.what = testing::Reset{}}, Fault{.what = testing::Reset{.after = 10}},
-                               Fault{.what = testing::ShortBody{5}});
+  const Fault fault =
+      GENERATE(Fault{.what = testing::Reset{}}, Fault{.what = testing::Reset{.after = 10}},
+               Fault{.what = testing::ShortBody{5}});
   site.hub.add(fault);
   Transport transport(settings());
   Recorder sink;
@@ -338,13 +349,15 @@ TEST_CASE("many transfers run at once, and each end has its own id") {
   const Site site;
   Transport transport(settings());
   std::map<TransferId, Recorder> sinks;
-  for (TransferId id = 1; id <= 20; ++id) transport.start(id, request_for(site.cached("config.json")), sinks[id]);
+  for (TransferId id = 1; id <= 20; ++id)
+    transport.start(id, request_for(site.cached("config.json")), sinks[id]);
   std::set<TransferId> ended;
   const TimePoint deadline = Clock::now() + std::chrono::seconds(20);
   while (ended.size() < 20 && Clock::now() < deadline)
     for (const TransferEnd& end : transport.poll(deadline)) ended.insert(end.id);
   CHECK(ended.size() == 20);
-  CHECK(std::all_of(sinks.begin(), sinks.end(), [](const auto& sink) { return sink.second.bytes == "0123456789"; }));
+  CHECK(std::all_of(sinks.begin(), sinks.end(),
+                    [](const auto& sink) { return sink.second.bytes == "0123456789"; }));
 }
 
 TEST_CASE("another thread can wake a poll that waits") {
@@ -377,16 +390,18 @@ TEST_CASE("an address has one spelling of its origin, and keeps its text") {
 }
 
 TEST_CASE("what is no http address is none") {
-  const std::string text = GENERATE("", "huggingface.co", "ftp://host/", "file:///etc/passwd", "http://", "/path",
-                                    "http://a b/", "javascript:alert(1)");
+  const std::string text = GENERATE("", "huggingface.co", "ftp://host/", "file:///etc/passwd",
+                                    "http://", "/path", "http://a b/", "javascript:alert(1)");
   CHECK_FALSE(parse_url(text).has_value());
 }
 
 TEST_CASE("a Location is read against the address it came from") {
   const Url base = *parse_url("https://host:8443/hf/org/name?x=1");
   const auto [reference, wanted] = GENERATE(table<std::string, std::string>({
-      {"/api/resolve-cache/a%20b?%2Fx=&etag=%22e%22", "https://host:8443/api/resolve-cache/a%20b?%2Fx=&etag=%22e%22"},
-      {"https://cdn.example/f?Signature=a~b%2B&Expires=1", "https://cdn.example/f?Signature=a~b%2B&Expires=1"},
+      {"/api/resolve-cache/a%20b?%2Fx=&etag=%22e%22",
+       "https://host:8443/api/resolve-cache/a%20b?%2Fx=&etag=%22e%22"},
+      {"https://cdn.example/f?Signature=a~b%2B&Expires=1",
+       "https://cdn.example/f?Signature=a~b%2B&Expires=1"},
       {"//cdn.example/f", "https://cdn.example/f"},
       {"other", "https://host:8443/hf/org/other"},
       {"../up", "https://host:8443/hf/up"},

@@ -44,15 +44,18 @@ TEST_CASE("addresses are those of the Hub, with names encoded as it wants") {
   CHECK(hub.blobs(repo("org/name"), commit()).text ==
         "https://huggingface.co/api/models/org/name/revision/" + kCommit + "?blobs=true");
   CHECK(hub.resolve(repo("org/name"), commit(), *RepoPath::parse("sub dir/we#ird%20 é.txt")).text ==
-        "https://huggingface.co/org/name/resolve/" + kCommit + "/sub%20dir/we%23ird%2520%20%C3%A9.txt");
+        "https://huggingface.co/org/name/resolve/" + kCommit +
+            "/sub%20dir/we%23ird%2520%20%C3%A9.txt");
 }
 
-TEST_CASE("a dataset and a space have their own part of the API, and their kind before a file's address") {
+TEST_CASE(
+    "a dataset and a space have their own part of the API, and their kind before a file's address") {
   const Hub hub = hub_at("https://huggingface.co");
   CHECK(hub.info(repo("datasets/org/name"), *Revision::parse("main")).text ==
         "https://huggingface.co/api/datasets/org/name/revision/main");
   CHECK(hub.tree(repo("datasets/squad"), commit()).text ==
-        "https://huggingface.co/api/datasets/squad/tree/" + kCommit + "?recursive=true&expand=false");
+        "https://huggingface.co/api/datasets/squad/tree/" + kCommit +
+            "?recursive=true&expand=false");
   CHECK(hub.blobs(repo("spaces/org/name"), commit()).text ==
         "https://huggingface.co/api/spaces/org/name/revision/" + kCommit + "?blobs=true");
   CHECK(hub.resolve(repo("datasets/org/name"), commit(), *RepoPath::parse("a/b.csv")).text ==
@@ -69,7 +72,8 @@ TEST_CASE("an endpoint may lie below a path") {
 }
 
 TEST_CASE("what cannot be an endpoint is refused") {
-  const std::string text = GENERATE("", "huggingface.co", "ftp://h", "https://h?x=1", "https://h#f", "/");
+  const std::string text =
+      GENERATE("", "huggingface.co", "ftp://h", "https://h?x=1", "https://h#f", "/");
   const auto hub = Hub::parse(text);
   REQUIRE_FALSE(hub.has_value());
   CHECK(hub.error().kind == ErrorKind::usage);
@@ -105,7 +109,8 @@ TEST_CASE("a tree page gives plain and LFS files, and no folders") {
   CHECK(listing->files[0].path.text() == "config.json");
   CHECK(listing->files[0].size == 665);
   CHECK(listing->files[0].blob.hex() == "10c66461e4c109db5a2196bff4bb59be30396ed8");
-  CHECK(listing->files[1].blob.hex() == "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707");
+  CHECK(listing->files[1].blob.hex() ==
+        "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707");
   CHECK(listing->files[1].oid->hex() == "44b36d6e32d13c8fb28b0feab0ac8bfefa7efeda");
   CHECK(listing->files[1].xet_hash.substr(0, 8) == "63bed808");
 }
@@ -128,10 +133,11 @@ TEST_CASE("the blobs of the info say the same as the tree") {
 
 TEST_CASE("a masked digest of a gated repository is known as such") {
   const std::string mask(64, '*');
-  const auto listing = parse_tree_page(R"([{"type":"file","oid":"44b36d6e32d13c8fb28b0feab0ac8bfefa7efeda","size":9,
-      "lfs":{"oid":")" + mask + R"(","size":9,"pointerSize":134},"xetHash":")" +
-                                           mask + R"(","path":"w.bin"}])",
-                                       "gated");
+  const auto listing = parse_tree_page(
+      R"([{"type":"file","oid":"44b36d6e32d13c8fb28b0feab0ac8bfefa7efeda","size":9,
+      "lfs":{"oid":")" +
+          mask + R"(","size":9,"pointerSize":134},"xetHash":")" + mask + R"(","path":"w.bin"}])",
+      "gated");
   REQUIRE(listing.has_value());
   CHECK(listing->files.empty());
   REQUIRE(listing->masked.size() == 1);
@@ -145,8 +151,9 @@ TEST_CASE("an empty page is a page") {
 }
 
 TEST_CASE("an info that is not one is protocol") {
-  const std::string body = GENERATE("", "{", "[]", "null", "{}", R"({"sha":null})", R"({"sha":7})", R"({"sha":"main"})",
-                                    R"({"sha":"607A30D783DFA663CAF39E06633721C8D4CFCD7E"})");
+  const std::string body =
+      GENERATE("", "{", "[]", "null", "{}", R"({"sha":null})", R"({"sha":7})", R"({"sha":"main"})",
+               R"({"sha":"607A30D783DFA663CAF39E06633721C8D4CFCD7E"})");
   const auto found = parse_info(body, "org/name");
   REQUIRE_FALSE(found.has_value());
   CHECK(found.error().kind == ErrorKind::protocol);
@@ -155,13 +162,14 @@ TEST_CASE("an info that is not one is protocol") {
 TEST_CASE("a listing with anything odd in it is refused as a whole") {
   const std::string oid(40, 'a');
   const std::string body = GENERATE_COPY(
-      std::string("{}"), std::string("["), std::string("[1]"), std::string("[{}]"), std::string("\xff\xfe"),
-      tree_with("-1", oid, "\"a\""), tree_with("\"1\"", oid, "\"a\""), tree_with("null", oid, "\"a\""),
-      tree_with("18446744073709551615", oid, "\"a\""), tree_with("9000000000000000000", oid, "\"a\""),
-      tree_with("1", "abc", "\"a\""), tree_with("1", std::string(64, 'a'), "\"a\""), tree_with("1", oid, "null"),
+      std::string("{}"), std::string("["), std::string("[1]"), std::string("[{}]"),
+      std::string("\xff\xfe"), tree_with("-1", oid, "\"a\""), tree_with("\"1\"", oid, "\"a\""),
+      tree_with("null", oid, "\"a\""), tree_with("18446744073709551615", oid, "\"a\""),
+      tree_with("9000000000000000000", oid, "\"a\""), tree_with("1", "abc", "\"a\""),
+      tree_with("1", std::string(64, 'a'), "\"a\""), tree_with("1", oid, "null"),
       tree_with("1", oid, "\"\""), tree_with("1", oid, "\"../a\""), tree_with("1", oid, "\"/a\""),
-      tree_with("1", oid, "\"a/./b\""), tree_with("1", oid, "\"a\\u0000b\""), tree_with("1", oid, "\"a\\\\b\""),
-      tree_with("1", oid, "\"" + std::string(300, 'n') + "\""));
+      tree_with("1", oid, "\"a/./b\""), tree_with("1", oid, "\"a\\u0000b\""),
+      tree_with("1", oid, "\"a\\\\b\""), tree_with("1", oid, "\"" + std::string(300, 'n') + "\""));
   INFO(body.substr(0, 120));
   const auto listing = parse_tree_page(body, "org/name");
   REQUIRE_FALSE(listing.has_value());

@@ -30,7 +30,9 @@ std::string read_all(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-void write_text(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+void write_text(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 
 }  // namespace
 
@@ -64,8 +66,8 @@ TEST_CASE("a permission error says who we are and whose the folder is") {
   const TemporaryFolder folder;
   ::chmod(folder.path().c_str(), 0555);
   const Error error = io_error("open", folder / "a/b", EACCES);
-  CHECK(error.hint.find("uid " + std::to_string(::geteuid()) + " gid " + std::to_string(::getegid())) !=
-        std::string::npos);
+  CHECK(error.hint.find("uid " + std::to_string(::geteuid()) + " gid " +
+                        std::to_string(::getegid())) != std::string::npos);
   CHECK(error.hint.find(folder.path().string() + " has mode 0555") != std::string::npos);
 }
 
@@ -189,7 +191,8 @@ TEST_CASE("a file that is there is filled anew, and nothing else is touched or m
   CHECK(read_all(folder / "file") == "short");
   fs::create_symlink("file", folder / "link");
   fs::create_directory(folder / "folder");
-  for (const char* name : {"none", "link", "folder"}) CHECK(overwrite_existing(folder / name, "other").has_value());
+  for (const char* name : {"none", "link", "folder"})
+    CHECK(overwrite_existing(folder / name, "other").has_value());
   CHECK_FALSE(fs::exists(folder / "none"));
   CHECK(read_all(folder / "file") == "short");
 }
@@ -203,7 +206,8 @@ TEST_CASE("nobody is waited for at the other end of a pipe that is written to") 
   CHECK(overwrite_existing(folder / "pipe", "x").has_value());
   char byte = 0;
   CHECK(::read(reader, &byte, 1) == 0);
-  CHECK_FALSE(append_to_file(folder / "pipe", std::string(1'000'000, 'x')).has_value());  // more than it holds
+  CHECK_FALSE(append_to_file(folder / "pipe", std::string(1'000'000, 'x'))
+                  .has_value());  // more than it holds
   ::close(reader);
 }
 

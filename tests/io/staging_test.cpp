@@ -25,7 +25,9 @@ std::string read_all(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-void write_all(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+void write_all(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 
 RangeSet ranges(std::initializer_list<ByteRange> list) {
   RangeSet set;
@@ -65,7 +67,9 @@ struct Place {
 };
 
 bool is_staging(const Opened& opened) { return opened && std::holds_alternative<Staging>(*opened); }
-bool is_owned(const Opened& opened) { return opened && std::holds_alternative<Staging::OwnedByOther>(*opened); }
+bool is_owned(const Opened& opened) {
+  return opened && std::holds_alternative<Staging::OwnedByOther>(*opened);
+}
 Staging& staging_of(Opened& opened) { return std::get<Staging>(*opened); }
 
 const Staging::OpenRequest kLocked{Staging::Begin::resume, true, false};
@@ -84,7 +88,8 @@ struct Left : Place {
 
 }  // namespace
 
-TEST_CASE("the next process goes on from what the record says, in the same file, where the lock proves a death") {
+TEST_CASE(
+    "the next process goes on from what the record says, in the same file, where the lock proves a death") {
   const Left left;
   auto opened = left.open(kNext, kLocked);
   REQUIRE(is_staging(opened));
@@ -140,16 +145,21 @@ TEST_CASE("a silent writer's bytes are copied, and its own file goes when they a
 
 TEST_CASE("a copy that was killed on its way loses nothing") {
   const Left left;
-  { auto opened = left.open(kElsewhere, kSilent); }
+  {
+    auto opened = left.open(kElsewhere, kSilent);
+  }
   auto again = left.open(writer("bbbbbbbb", "00000009"), kSilent);
   REQUIRE(is_staging(again));
   while (staging_of(again).copying()) REQUIRE(staging_of(again).copy_some());
   CHECK(staging_of(again).have().text() == "0-20,40-60");
 }
 
-TEST_CASE("a copy is never skipped because the one who began it was of this machine: the file's writer may live") {
+TEST_CASE(
+    "a copy is never skipped because the one who began it was of this machine: the file's writer may live") {
   const Left left;
-  { auto opened = left.open(kElsewhere, kSilent); }
+  {
+    auto opened = left.open(kElsewhere, kSilent);
+  }
   auto again = left.open(writer("bbbbbbbb", "00000009"), kLocked);
   CHECK(is_owned(again));
 }
@@ -221,13 +231,15 @@ TEST_CASE("a record that is torn, of another size or ahead of its file is worth 
   const Left left;
   const ResumeRecord good = *parse_resume(read_all(left.record));
   const std::string text = read_all(left.record);
-  const std::string kind = GENERATE("no end of line", "empty", "garbage", "other size", "cut file", "no file",
-                                    "another format", "a second name", "a symlink");
+  const std::string kind = GENERATE("no end of line", "empty", "garbage", "other size", "cut file",
+                                    "no file", "another format", "a second name", "a symlink");
   INFO(kind);
   if (kind == "no end of line") write_all(left.record, text.substr(0, text.size() - 1));
   if (kind == "empty") write_all(left.record, "");
   if (kind == "garbage") write_all(left.record, "\x01\x02\n");
-  if (kind == "other size") write_all(left.record, serialize_resume({good.owner, good.writer, good.file, 1, 99, good.have}));
+  if (kind == "other size")
+    write_all(left.record,
+              serialize_resume({good.owner, good.writer, good.file, 1, 99, good.have}));
   if (kind == "cut file") fs::resize_file(left.file(kDead), 50);
   if (kind == "no file") fs::remove(left.file(kDead));
   if (kind == "another format") write_all(left.record, "model-prep-1 me 100 0-20\n");
@@ -283,7 +295,8 @@ TEST_CASE("a published blob has its name and no staging is left") {
   CHECK(left.blobs() == 1);
 }
 
-TEST_CASE("a staging file that was pruned or replaced is noticed at the next save, and not published") {
+TEST_CASE(
+    "a staging file that was pruned or replaced is noticed at the next save, and not published") {
   const Place place;
   auto opened = place.open(kNext, kLocked);
   REQUIRE(is_staging(opened));
@@ -326,10 +339,13 @@ TEST_CASE("who fetches, and how much is there, is read from the record") {
   CHECK(staging_owner(left.layout, kRepo, left.blob) == "another process");
 }
 
-TEST_CASE("staging files that no record names are swept when their writer is sure to be dead, or a day old") {
+TEST_CASE(
+    "staging files that no record names are swept when their writer is sure to be dead, or a day old") {
   const Place place(kSmall);
   fs::create_directories(place.layout.lock_folder(kRepo));
-  const auto sweep = [&] { sweep_staging({place.folder, place.folder, place.layout, kRepo}, kNext); };
+  const auto sweep = [&] {
+    sweep_staging({place.folder, place.folder, place.layout, kRepo}, kNext);
+  };
   write_all(place.file(kDead), "left");
   write_all(place.file(kElsewhere), "left");
   SECTION("of this machine, and nobody holds the lock") {
@@ -343,7 +359,8 @@ TEST_CASE("staging files that no record names are swept when their writer is sur
     CHECK(fs::exists(place.file(kDead)));
   }
   SECTION("of another machine, and old") {
-    fs::last_write_time(place.file(kElsewhere), fs::file_time_type::clock::now() - std::chrono::hours(25));
+    fs::last_write_time(place.file(kElsewhere),
+                        fs::file_time_type::clock::now() - std::chrono::hours(25));
     sweep();
     CHECK_FALSE(fs::exists(place.file(kElsewhere)));
   }

@@ -15,7 +15,8 @@ const TimePoint kStart = TimePoint{} + seconds(1000);
 TEST_CASE("an observer that has nothing planned is in no hurry") {
   Console console;
   Log log(console, LogLevel::off, LogFormat::text);
-  const ProgressMode mode = GENERATE(ProgressMode::automatic, ProgressMode::log, ProgressMode::none);
+  const ProgressMode mode =
+      GENERATE(ProgressMode::automatic, ProgressMode::log, ProgressMode::none);
   const auto observer = make_progress(mode, console, log);
   CHECK(observer->due() == TimePoint::max());
 }

@@ -34,10 +34,10 @@ ProgressTracker begun(ProgressPlan work) {
 /// 100 MB in four files, 25 MB of it and one file done in ten seconds.
 ProgressTracker quarter_done() {
   ProgressTracker meter = begun({.files = {{.bytes = 20 * kMega, .models = {0}},
-                                 {.bytes = 20 * kMega, .models = {0}},
-                                 {.bytes = 20 * kMega, .models = {0}},
-                                 {.bytes = 40 * kMega, .models = {0}}},
-                       .models = {"one"}});
+                                           {.bytes = 20 * kMega, .models = {0}},
+                                           {.bytes = 20 * kMega, .models = {0}},
+                                           {.bytes = 40 * kMega, .models = {0}}},
+                                 .models = {"one"}});
   meter.file_done(0, FileEnd::ready, 0);
   meter.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(10));
   return meter;
@@ -46,18 +46,21 @@ ProgressTracker quarter_done() {
 }  // namespace
 
 TEST_CASE("a line of the log tells bytes, rate, time left and files") {
-  CHECK(progress_text(quarter_done().progress()) == "25.0 of 100.0 MB, 2.5 MB/s, 30 s left, 1 of 4 files");
+  CHECK(progress_text(quarter_done().progress()) ==
+        "25.0 of 100.0 MB, 2.5 MB/s, 30 s left, 1 of 4 files");
 }
 
 TEST_CASE("before the first bytes the meter says that it waits for them") {
   ProgressTracker meter = begun(two_models());
   meter.sample({}, 0, kStart + seconds(10));
-  CHECK(progress_text(meter.progress()) == "0.0 of 90.0 MB, 0.0 kB/s, waiting for the first bytes, 0 of 3 files");
+  CHECK(progress_text(meter.progress()) ==
+        "0.0 of 90.0 MB, 0.0 kB/s, waiting for the first bytes, 0 of 3 files");
 }
 
 TEST_CASE("several models that are under way are named, with the retries") {
   ProgressTracker meter = begun(two_models());
-  meter.sample(std::vector{fetching(0, 25 * kMega, 2), fetching(1, 3 * kMega)}, 2, kStart + seconds(10));
+  meter.sample(std::vector{fetching(0, 25 * kMega, 2), fetching(1, 3 * kMega)}, 2,
+               kStart + seconds(10));
   CHECK(progress_text(meter.progress()) ==
         "28.0 of 90.0 MB, 2.8 MB/s, 23 s left, 0 of 3 files, 2 retries; first 7 %, second 41 %");
 }
@@ -72,12 +75,14 @@ TEST_CASE("a line of the log does not grow with the models") {
   }
   ProgressTracker meter = begun(work);
   meter.sample(files, 0, kStart + seconds(10));
-  CHECK(progress_text(meter.progress()) ==
-        "20.0 of 40.0 MB, 2.0 MB/s, 10 s left, 0 of 40 files; sentence-transf…-mpnet-base-v0 50 %, 39 more");
+  CHECK(
+      progress_text(meter.progress()) ==
+      "20.0 of 40.0 MB, 2.0 MB/s, 10 s left, 0 of 40 files; sentence-transf…-mpnet-base-v0 50 %, 39 more");
 }
 
 TEST_CASE("what was there when the run began is done, and says nothing of the speed") {
-  ProgressTracker meter = begun({.files = {{.bytes = 100 * kMega, .done = 50 * kMega, .models = {0}}}, .models = {"one"}});
+  ProgressTracker meter = begun(
+      {.files = {{.bytes = 100 * kMega, .done = 50 * kMega, .models = {0}}}, .models = {"one"}});
   meter.sample(std::vector{fetching(0, 60 * kMega)}, 0, kStart + seconds(10));
   CHECK(progress_text(meter.progress()) == "60.0 of 100.0 MB, 1.0 MB/s, 40 s left, 0 of 1 files");
 }
@@ -102,7 +107,8 @@ TEST_CASE("a file that two models want counts for both, and once in the total") 
   CHECK(progress.models[1].done == 10 * kMega);
 }
 
-TEST_CASE("a model is ready when all its files are, and failed when one is given up, which nobody waits for then") {
+TEST_CASE(
+    "a model is ready when all its files are, and failed when one is given up, which nobody waits for then") {
   ProgressTracker meter = begun(two_models());
   meter.file_done(1, FileEnd::ready, 0);
   CHECK(meter.progress().models_ready == 0);
@@ -127,8 +133,10 @@ TEST_CASE("a model counts the retries of its files, of those that are done too")
 }
 
 TEST_CASE("a model is at what says most, and the shortest pause is told") {
-  ProgressTracker meter = begun({.files = {{.bytes = 1, .models = {0}}, {.bytes = 1, .models = {0}}, {.bytes = 1, .models = {0}}},
-                       .models = {"one"}});
+  ProgressTracker meter = begun({.files = {{.bytes = 1, .models = {0}},
+                                           {.bytes = 1, .models = {0}},
+                                           {.bytes = 1, .models = {0}}},
+                                 .models = {"one"}});
   const ActiveFile verifying{.file = 0, .activity = Activity::verifying};
   const ActiveFile long_pause{.file = 1, .activity = Activity::paused, .pause = seconds(9)};
   const ActiveFile short_pause{.file = 2, .activity = Activity::paused, .pause = seconds(4)};
@@ -149,7 +157,8 @@ TEST_CASE("a model that has nothing under way between two small files does not f
 }
 
 TEST_CASE("the time left counts down, and does not jump where the rate does") {
-  ProgressTracker meter = begun({.files = {{.bytes = 1000 * kMega, .models = {0}}}, .models = {"one"}});
+  ProgressTracker meter =
+      begun({.files = {{.bytes = 1000 * kMega, .models = {0}}}, .models = {"one"}});
   std::int64_t done = 0;
   TimePoint now = kStart;
   const auto move = [&](std::int64_t bytes) {
@@ -165,7 +174,8 @@ TEST_CASE("the time left counts down, and does not jump where the rate does") {
   for (int i = 0; i < 25; ++i) {
     move(i % 2 == 0 ? 0 : 4 * kMega);
     const std::string left = meter.progress().left;
-    const int now_left = left.find("min") == std::string::npos ? std::stoi(left) : 60 + std::stoi(left.substr(6));
+    const int now_left =
+        left.find("min") == std::string::npos ? std::stoi(left) : 60 + std::stoi(left.substr(6));
     CHECK(now_left <= before + 1);
     before = now_left;
   }

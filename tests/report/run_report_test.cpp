@@ -205,18 +205,19 @@ constexpr const char* kFailed = R"({
 TEST_CASE("the summary of a good run") { CHECK(serialize_summary(run({good_model()})) == kGood); }
 
 TEST_CASE("the summary of a run that a signal ended, with errors at every level") {
-  ModelReport model{.key = "org/name",
-                    .status = ModelStatus::interrupted,
-                    .repo = "org/name",
-                    .revision = "v1",
-                    .commit = {},
-                    .pinned = false,
-                    .ref = "main",
-                    .variant_requested = "openvino-int8",
-                    .variant = "fp32",
-                    .snapshot = {},
-                    .error = Error{ErrorKind::gated, "org/name: access to this model is restricted", {}},
-                    .files = {}};
+  ModelReport model{
+      .key = "org/name",
+      .status = ModelStatus::interrupted,
+      .repo = "org/name",
+      .revision = "v1",
+      .commit = {},
+      .pinned = false,
+      .ref = "main",
+      .variant_requested = "openvino-int8",
+      .variant = "fp32",
+      .snapshot = {},
+      .error = Error{ErrorKind::gated, "org/name: access to this model is restricted", {}},
+      .files = {}};
   model.files.push_back({.path = "x",
                          .size = 5,
                          .sha256 = {},
@@ -275,7 +276,8 @@ TEST_CASE("verify says besides what is wrong, and which services find what") {
 
 TEST_CASE("every kind of fault has a name and becomes an error with the same message") {
   for (int i = 0; i <= static_cast<int>(CacheFaultKind::foreign); ++i) {
-    const CacheFault fault{.kind = static_cast<CacheFaultKind>(i), .path = {}, .message = "what is wrong"};
+    const CacheFault fault{
+        .kind = static_cast<CacheFaultKind>(i), .path = {}, .message = "what is wrong"};
     CHECK(name(fault.kind) != (i == 0 ? "" : name(CacheFaultKind::missing)));
     CHECK(error_of(fault).message == "what is wrong");
     CHECK(error_of(fault).kind != ErrorKind::internal);
@@ -295,13 +297,15 @@ TEST_CASE("patterns of the command line stand with each model that they chose fo
 TEST_CASE("bytes that are no UTF-8 do not keep the summary from being written") {
   RunReport report = run({good_model()});
   report.cache_dir = "/models/\xff\xfe";
-  CHECK(serialize_summary(report).find("\"cache_dir\": \"/models/\xef\xbf\xbd") != std::string::npos);
+  CHECK(serialize_summary(report).find("\"cache_dir\": \"/models/\xef\xbf\xbd") !=
+        std::string::npos);
 }
 
 TEST_CASE("the summary on stdout gives no command to a CI runner, and holds the same words") {
   RunReport report = run({good_model()});
   report.error = Error{ErrorKind::protocol, "###[add-mask]x##", {}};
-  CHECK(serialize_summary(report).find(R"("message": "#\u0023#[add-mask]x#\u0023",)") != std::string::npos);
+  CHECK(serialize_summary(report).find(R"("message": "#\u0023#[add-mask]x#\u0023",)") !=
+        std::string::npos);
 }
 
 TEST_CASE("the models stand in the order of the run") {
@@ -312,8 +316,9 @@ TEST_CASE("the models stand in the order of the run") {
 }
 
 TEST_CASE("the exit code is 0 when every model is complete") {
-  const ModelStatus status = GENERATE(ModelStatus::downloaded, ModelStatus::cached, ModelStatus::planned,
-                                      ModelStatus::verified, ModelStatus::repaired);
+  const ModelStatus status =
+      GENERATE(ModelStatus::downloaded, ModelStatus::cached, ModelStatus::planned,
+               ModelStatus::verified, ModelStatus::repaired);
   CHECK(exit_code(run({good_model(), with_status(status)})) == 0);
 }
 

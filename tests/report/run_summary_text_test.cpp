@@ -21,7 +21,8 @@ ModelReport good_model() {
   return model;
 }
 
-ModelReport failed_model(const std::string& key, const std::string& message, const std::string& hint = {}) {
+ModelReport failed_model(const std::string& key, const std::string& message,
+                         const std::string& hint = {}) {
   ModelReport model;
   model.key = key;
   model.status = ModelStatus::failed;
@@ -81,12 +82,14 @@ TEST_CASE("the outcome in one line") {
   CHECK(result_line(dry) == "1 of 1 models planned, nothing fetched, 61 requests, 12.3 s");
   RunReport verified = run({good_model()});
   verified.bytes_hashed = 5'000'000;
-  CHECK(result_line(verified) == "1 of 1 models verified, 5.0 MB hashed, 45.4 MB fetched, 61 requests, 12.3 s");
+  CHECK(result_line(verified) ==
+        "1 of 1 models verified, 5.0 MB hashed, 45.4 MB fetched, 61 requests, 12.3 s");
 }
 
 TEST_CASE("the step summary is a table, a line and the errors") {
-  const RunReport report = run(
-      {good_model(), failed_model("mine", "org/name: access is restricted", "ask at https://huggingface.co/org/name")});
+  const RunReport report =
+      run({good_model(), failed_model("mine", "org/name: access is restricted",
+                                      "ask at https://huggingface.co/org/name")});
   CHECK(step_summary(report) == kSummary);
 }
 
@@ -121,31 +124,38 @@ TEST_CASE("words of others are literal text in the step summary") {
 
 TEST_CASE("an error of the whole run is told once") {
   CHECK(annotations(stopped()) ==
-        std::vector<std::string>{"::error title=model-prep::stopped by SIGTERM%0Ahint: run it again"});
+        std::vector<std::string>{
+            "::error title=model-prep::stopped by SIGTERM%0Ahint: run it again"});
   const std::string text = step_summary(stopped());
   CHECK(text.find("SIGTERM") == text.rfind("SIGTERM"));
-  CHECK(termination_message(stopped()) ==
-        "1 of 3 models ready, 45.4 MB fetched, 61 requests, 12.3 s: stopped by SIGTERM (hint: run it again)\n");
+  CHECK(
+      termination_message(stopped()) ==
+      "1 of 3 models ready, 45.4 MB fetched, 61 requests, 12.3 s: stopped by SIGTERM (hint: run it again)\n");
 }
 
 TEST_CASE("each model that failed has an annotation, and a good run has none") {
-  CHECK(annotations(run({failed_model("one", "no luck"), good_model(), failed_model("two", "no net", "plug it in")})) ==
+  CHECK(annotations(run({failed_model("one", "no luck"), good_model(),
+                         failed_model("two", "no net", "plug it in")})) ==
         std::vector<std::string>{"::error title=model-prep%3A one::no luck",
                                  "::error title=model-prep%3A two::no net%0Ahint: plug it in"});
   CHECK(annotations(run({good_model()})).empty());
 }
 
 TEST_CASE("words of others stay inside their annotation") {
-  CHECK(annotations(run({failed_model("a:b,c%3A\r\n::d", "100 %,\r\n::error::e ##[f]", "%0A")})) ==
-        std::vector<std::string>{
-            "::error title=model-prep%3A a%3Ab%2Cc%253A??%3A%3Ad::100 %25,??::error::e #?[f]%0Ahint: %250A"});
+  CHECK(
+      annotations(run({failed_model("a:b,c%3A\r\n::d", "100 %,\r\n::error::e ##[f]", "%0A")})) ==
+      std::vector<std::string>{
+          "::error title=model-prep%3A a%3Ab%2Cc%253A??%3A%3Ad::100 %25,??::error::e #?[f]%0Ahint: %250A"});
 }
 
 TEST_CASE("the termination message is one line with the first error") {
-  CHECK(termination_message(run({good_model()})) == "1 of 1 models ready, 45.4 MB fetched, 61 requests, 12.3 s\n");
-  CHECK(termination_message(run({failed_model("one", "no\nluck"), failed_model("two", "no net")})) ==
-        "0 of 2 models ready, nothing fetched, 61 requests, 12.3 s: no?luck\n");
-  CHECK(termination_message(refused("unknown flag", "see --help")) == "failed: unknown flag (hint: see --help)\n");
+  CHECK(termination_message(run({good_model()})) ==
+        "1 of 1 models ready, 45.4 MB fetched, 61 requests, 12.3 s\n");
+  CHECK(
+      termination_message(run({failed_model("one", "no\nluck"), failed_model("two", "no net")})) ==
+      "0 of 2 models ready, nothing fetched, 61 requests, 12.3 s: no?luck\n");
+  CHECK(termination_message(refused("unknown flag", "see --help")) ==
+        "failed: unknown flag (hint: see --help)\n");
 }
 
 TEST_CASE("the termination message is no longer than what Kubernetes keeps, and whole letters") {
@@ -165,7 +175,8 @@ using Texts = std::vector<std::string>;
 
 Texts texts(const std::vector<SummaryLine>& lines) {
   Texts found;
-  for (const SummaryLine& line : lines) found.push_back(line.is_error ? "error " + line.text : line.text);
+  for (const SummaryLine& line : lines)
+    found.push_back(line.is_error ? "error " + line.text : line.text);
   return found;
 }
 
@@ -179,7 +190,8 @@ RunReport download(std::vector<ModelReport> models) {
 }  // namespace
 
 TEST_CASE("a download that went well ends in five lines, with what services need") {
-  CHECK(texts(closing_lines(download({good_model()}), {.free = 33'100'000'000, .summary = "/app/models/s.json"})) ==
+  CHECK(texts(closing_lines(download({good_model()}),
+                            {.free = 33'100'000'000, .summary = "/app/models/s.json"})) ==
         Texts{"ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a)",
               "cache: /app/models/hub, 90.9 MB in 0 files; 33.1 GB free",
               "services need: HF_HOME=/app/models HF_HUB_OFFLINE=1", "summary: /app/models/s.json",
@@ -196,23 +208,28 @@ TEST_CASE("a service that has to ask for another revision than main is told so")
 TEST_CASE("where patterns chose the files the last lines do not name a variant") {
   ModelReport model = good_model();
   model.include = {"*.json"};
-  CHECK(texts(closing_lines(download({model}), {})).front() == "ready: all-MiniLM-L6-v2 (patterns, fa97f6e7cb1a)");
+  CHECK(texts(closing_lines(download({model}), {})).front() ==
+        "ready: all-MiniLM-L6-v2 (patterns, fa97f6e7cb1a)");
 }
 
-TEST_CASE("a download that failed says what is ready, what is not and why, and nothing to services") {
+TEST_CASE(
+    "a download that failed says what is ready, what is not and why, and nothing to services") {
   RunReport report = download({good_model(), failed_model("secret", "no access")});
   report.retries = 2;
   CHECK(texts(closing_lines(report, {.free = 5, .summary = "/s.json"})) ==
-        Texts{"ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a)", "error not ready: secret (gated)",
-              "summary: /s.json", "error 1 of 2 models ready, 45.4 MB fetched, 61 requests, 2 retries, 12.3 s"});
+        Texts{"ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a)",
+              "error not ready: secret (gated)", "summary: /s.json",
+              "error 1 of 2 models ready, 45.4 MB fetched, 61 requests, 2 retries, 12.3 s"});
 }
 
 TEST_CASE("of many models the last lines name a dozen") {
-  const std::string first = texts(closing_lines(download(std::vector<ModelReport>(40, good_model())), {})).front();
+  const std::string first =
+      texts(closing_lines(download(std::vector<ModelReport>(40, good_model())), {})).front();
   CHECK(first.ends_with("fa97f6e7cb1a) and 28 more"));
 }
 
-TEST_CASE("what is no download, or was stopped, ends in one line, and a dry run's table is enough") {
+TEST_CASE(
+    "what is no download, or was stopped, ends in one line, and a dry run's table is enough") {
   RunReport verified = run({good_model()});
   verified.command = "verify";
   CHECK(closing_lines(verified, {.free = 5, .summary = "/s"}).size() == 1);

@@ -7,9 +7,10 @@
 namespace model_prep {
 namespace {
 
-const Table kTable{.head = {"MODEL", "SIZE", "WHERE"},
-                   .rows = {{"flan", "8.8 MB", "/app/models/hub/snapshots/0123456789"}, {"größer", "1.0 kB", "-"}},
-                   .numbers = {1}};
+const Table kTable{
+    .head = {"MODEL", "SIZE", "WHERE"},
+    .rows = {{"flan", "8.8 MB", "/app/models/hub/snapshots/0123456789"}, {"größer", "1.0 kB", "-"}},
+    .numbers = {1}};
 
 /// The widest line.
 std::size_t widest(const std::string& text) {
@@ -44,7 +45,8 @@ TEST_CASE("some columns give way before others do") {
   CHECK(table_text(table, 20) == "FIRST…LUMN  AND …OND\n");
 }
 
-TEST_CASE("no line is wider than the terminal, down to eight characters a column, and none is broken") {
+TEST_CASE(
+    "no line is wider than the terminal, down to eight characters a column, and none is broken") {
   for (int columns = 28; columns < 80; ++columns) {
     CAPTURE(columns);
     CHECK(widest(table_text(kTable, columns)) <= static_cast<std::size_t>(columns));

@@ -73,7 +73,9 @@ struct FakeHub::State {
   bool is_secret(Origin origin) const {
     return options.tls && (origin == Origin::hub || options.tls->where == HubTls::Where::both);
   }
-  std::string hub_origin() const { return origin_of(hub_listener, is_secret(Origin::hub) ? "https" : "http"); }
+  std::string hub_origin() const {
+    return origin_of(hub_listener, is_secret(Origin::hub) ? "https" : "http");
+  }
   std::string payload_origin() const {
     return origin_of(payload_listener, is_secret(Origin::payload) ? "https" : "http");
   }
@@ -113,8 +115,9 @@ FakeHub::State::~State() { set_event(stop); }
 
 void FakeHub::State::accept_all() {
   while (true) {
-    std::array<pollfd, 3> ready = {
-        {{stop.get(), POLLIN, 0}, {hub_listener.get(), POLLIN, 0}, {payload_listener.get(), POLLIN, 0}}};
+    std::array<pollfd, 3> ready = {{{stop.get(), POLLIN, 0},
+                                    {hub_listener.get(), POLLIN, 0},
+                                    {payload_listener.get(), POLLIN, 0}}};
     workers.remove_if([](const Worker& worker) { return worker.done.load(); });
     const bool is_full = workers.size() >= kMaximumConnections;
     // Full: look again soon whether a worker has ended, and leave new connections where they are.
@@ -145,7 +148,8 @@ void FakeHub::State::serve(Descriptor socket, Origin origin, std::int64_t number
     if (request == nullptr) {
       HttpRequest unknown;
       unknown.keep_alive = false;
-      connection.send(unknown, text_answer(400, "text/plain; charset=utf-8", "Bad Request"), {}, [](std::int64_t) {});
+      connection.send(unknown, text_answer(400, "text/plain; charset=utf-8", "Bad Request"), {},
+                      [](std::int64_t) {});
       break;
     }
     if (serve_request(connection, *request, origin, number) == Connection::After::close) break;
@@ -153,8 +157,8 @@ void FakeHub::State::serve(Descriptor socket, Origin origin, std::int64_t number
   connection.close_gently();
 }
 
-Connection::After FakeHub::State::serve_request(Connection& connection, const HttpRequest& request, Origin origin,
-                                                std::int64_t number) {
+Connection::After FakeHub::State::serve_request(Connection& connection, const HttpRequest& request,
+                                                Origin origin, std::int64_t number) {
   if (origin == Origin::hub && request.path.starts_with(kControl)) {
     return connection.send(request, answer_control(request), {}, [](std::int64_t) {});
   }
@@ -168,8 +172,8 @@ Connection::After FakeHub::State::serve_request(Connection& connection, const Ht
     LoggedRequest entry = make_entry(request, origin, number);
     entry.kind = answer.kind;
     entry.file = answer.file;
-    const bool is_silent =
-        (delivery.reset && delivery.reset->after < 0) || (delivery.stall && delivery.stall->after < 0);
+    const bool is_silent = (delivery.reset && delivery.reset->after < 0) ||
+                           (delivery.stall && delivery.stall->after < 0);
     entry.status = is_silent ? 0 : answer.status;
     entry_number = log.add(std::move(entry));
   }
@@ -182,7 +186,8 @@ Connection::After FakeHub::State::serve_request(Connection& connection, const Ht
   });
 }
 
-void FakeHub::State::change_entry(std::int64_t number, const std::function<void(LoggedRequest&)>& change) {
+void FakeHub::State::change_entry(std::int64_t number,
+                                  const std::function<void(LoggedRequest&)>& change) {
   {
     const std::lock_guard lock(mutex);
     LoggedRequest* entry = log.find(number);
@@ -257,7 +262,8 @@ std::int64_t FakeHub::connections() const { return state_->connections; }
 bool FakeHub::wait_until(const std::function<bool(const std::vector<LoggedRequest>&)>& predicate,
                          std::chrono::milliseconds timeout) const {
   std::unique_lock lock(state_->mutex);
-  return state_->log_changed.wait_for(lock, timeout, [&] { return predicate(state_->log.entries()); });
+  return state_->log_changed.wait_for(lock, timeout,
+                                      [&] { return predicate(state_->log.entries()); });
 }
 
 void FakeHub::expire_signed_urls() {

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// The project's own Hugging Face Hub for tests: a strict HTTP/1.1 server on loopback, in this process.
+// The project's own Hugging Face Hub for tests: a strict HTTP/1.1 server on loopback, in this
+// process.
 //
-// It has two origins, as the real one: the *hub* (API and /resolve/) and the *payload host* (signed URLs of LFS files),
-// so that a token that strays to the second is seen. It serves from construction on and stops in its destructor at
-// once, whatever is stalled. Everything may be called from any thread, also while requests are running.
+// It has two origins, as the real one: the *hub* (API and /resolve/) and the *payload host* (signed
+// URLs of LFS files), so that a token that strays to the second is seen. It serves from
+// construction on and stops in its destructor at once, whatever is stalled. Everything may be
+// called from any thread, also while requests are running.
 //
 //   FakeHub hub;
-//   hub.add(make_repo("org/name", {{"config.json", "{}"}, {"model.bin", MadeUpBytes{1'000'000, 1}, true}}));
-//   hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 70'000}});
-//   … run the thing under test against hub.endpoint() …
-//   CHECK(hub.requests("payload").size() == 2);
+//   hub.add(make_repo("org/name", {{"config.json", "{}"}, {"model.bin", MadeUpBytes{1'000'000, 1},
+//   true}})); hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 70'000}}); … run the
+//   thing under test against hub.endpoint() … CHECK(hub.requests("payload").size() == 2);
 //
-// Strict means: a request line with raw spaces, control or non-ASCII bytes, an HTTP/1.1 request without Host, a head
-// beyond 16 KiB are 400 and a close; a signed URL with another Range than it was made for is 403; Authorization at the
-// payload host is 400; a revision that is not a commit at /api/resolve-cache/ is 400.
+// Strict means: a request line with raw spaces, control or non-ASCII bytes, an HTTP/1.1 request
+// without Host, a head beyond 16 KiB are 400 and a close; a signed URL with another Range than it
+// was made for is 403; Authorization at the payload host is 400; a revision that is not a commit at
+// /api/resolve-cache/ is 400.
 //
-// Outside the log, on the hub's origin: GET and DELETE /_hub/requests, POST (see parse_faults) and DELETE /_hub/faults,
-// GET /_hub/manifest.
+// Outside the log, on the hub's origin: GET and DELETE /_hub/requests, POST (see parse_faults) and
+// DELETE /_hub/faults, GET /_hub/manifest.
 #pragma once
 
 #include <chrono>
@@ -43,10 +45,11 @@ struct LoggedRequest {
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::optional<std::string> range;            ///< the Range header
   int status = 0;                              ///< 0: nothing was sent (yet)
-  std::int64_t body_bytes_sent = 0;            ///< handed to the kernel; never less than the client has read
-  std::string kind;  ///< "repo_info", "tree", "refs", "paths_info", "resolve", "resolve_cache", "payload", "other"
+  std::int64_t body_bytes_sent = 0;  ///< handed to the kernel; never less than the client has read
+  std::string kind;  ///< "repo_info", "tree", "refs", "paths_info", "resolve", "resolve_cache",
+                     ///< "payload", "other"
   std::string file;  ///< path in the repository, if the request is for a file
-  std::int64_t connection = 0;                    ///< requests with the same number came over the same connection
+  std::int64_t connection = 0;  ///< requests with the same number came over the same connection
   std::chrono::steady_clock::time_point at = {};  ///< when its head was read
 };
 
@@ -58,10 +61,12 @@ class FakeHub {
   FakeHub(const FakeHub&) = delete;
   FakeHub& operator=(const FakeHub&) = delete;
 
-  std::string endpoint() const;        ///< "http://127.0.0.1:4711", with the path prefix: the value for HF_ENDPOINT
+  std::string endpoint()
+      const;  ///< "http://127.0.0.1:4711", with the path prefix: the value for HF_ENDPOINT
   std::string payload_origin() const;  ///< "http://127.0.0.1:4712"
 
-  /// Computes the digests of all files, so it takes as long as reading them; replaces a repository of the same id.
+  /// Computes the digests of all files, so it takes as long as reading them; replaces a repository
+  /// of the same id.
   void add(HubRepo repo);
   void add(Fault fault);
   void clear_faults();
@@ -73,7 +78,8 @@ class FakeHub {
   /// TCP connections until now: a client that hangs up in a TLS handshake sends no request.
   std::int64_t connections() const;
 
-  /// Waits until the log satisfies the predicate (it is asked again at every change); false after `timeout`.
+  /// Waits until the log satisfies the predicate (it is asked again at every change); false after
+  /// `timeout`.
   bool wait_until(const std::function<bool(const std::vector<LoggedRequest>&)>& predicate,
                   std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
 

@@ -48,9 +48,10 @@ TEST_CASE("malformed requests are 400 and the connection closes") {
   SampleHub hub;
   const std::string too_long(20'000, 'a');
   for (const std::string& text : std::vector<std::string>{
-           "nonsense\r\n\r\n", "\r\n\r\n", "GET / HTTP/2\r\n\r\n", "GET  / HTTP/1.1\r\nHost: h\r\n\r\n",
-           "GET /\x01 HTTP/1.1\r\nHost: h\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
-           "GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n",
+           "nonsense\r\n\r\n", "\r\n\r\n", "GET / HTTP/2\r\n\r\n",
+           "GET  / HTTP/1.1\r\nHost: h\r\n\r\n", "GET /\x01 HTTP/1.1\r\nHost: h\r\n\r\n",
+           "GET / HTTP/1.1\r\n\r\n", "GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n",
+           "GET / HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", "GET /#f HTTP/1.1\r\nHost: h\r\n\r\n",
            "GET /" + too_long + " HTTP/1.1\r\nHost: h\r\n\r\n", too_long,
            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
@@ -112,11 +113,13 @@ TEST_CASE("the manifest locks every file of main") {
   CHECK(model["revision"] == kSampleCommit);
   CHECK(model["ref"] == "main");
   CHECK(model["locked"] == nlohmann::json::parse(R"(["fp32","all"])"));
-  CHECK(model["variants"]["fp32"]["exclude"] == nlohmann::json::parse(R"(["onnx/*","openvino/*"])"));
+  CHECK(model["variants"]["fp32"]["exclude"] ==
+        nlohmann::json::parse(R"(["onnx/*","openvino/*"])"));
   CHECK(model["variants"]["fp32"]["size"] == 9 + 2);
   CHECK(model["files"].size() == 4);
   const FileDigests digests = digests_of(sample_weights());
-  CHECK(model["files"]["onnx/model.bin"] == nlohmann::json{{"size", kWeightsSize}, {"sha256", digests.sha256}});
+  CHECK(model["files"]["onnx/model.bin"] ==
+        nlohmann::json{{"size", kWeightsSize}, {"sha256", digests.sha256}});
   CHECK(model["files"]["config.json"]["git_sha1"].get<std::string>().size() == 40);
 }
 
@@ -135,7 +138,8 @@ TEST_CASE("the hub stops at once, whatever is stalled or half done") {
   Client slow_reader(hub->payload_origin());
   slow_reader.send("GET " + signed_target(*hub) + " HTTP/1.1\r\nHost: hub\r\n\r\n");
   REQUIRE(hub->wait_until([](const auto& log) {
-    return std::count_if(log.begin(), log.end(), [](const auto& request) { return request.body_bytes_sent > 0; }) >= 5;
+    return std::count_if(log.begin(), log.end(),
+                         [](const auto& request) { return request.body_bytes_sent > 0; }) >= 5;
   }));
   const auto start = steady_clock::now();
   hub.reset();
@@ -160,7 +164,9 @@ TEST_CASE("many clients at once get what they ask for") {
 
 TEST_CASE("waiting for the log ends with the event, or with the time") {
   SampleHub hub;
-  const auto has_tree = [](const std::vector<LoggedRequest>& log) { return !log.empty() && log[0].kind == "tree"; };
+  const auto has_tree = [](const std::vector<LoggedRequest>& log) {
+    return !log.empty() && log[0].kind == "tree";
+  };
   CHECK_FALSE(hub.wait_until(has_tree, milliseconds(10)));
   const std::jthread client([&hub] { Client(hub.endpoint()).ask(kTree); });
   CHECK(hub.wait_until(has_tree));

@@ -52,17 +52,20 @@ bool has_body(const HttpRequest& request, const Answer& answer) {
   return request.method != "HEAD" && answer.status != 204 && answer.status != 304;
 }
 
-std::int64_t bytes_to_send(const HttpRequest& request, const Answer& answer, const Delivery& delivery) {
+std::int64_t bytes_to_send(const HttpRequest& request, const Answer& answer,
+                           const Delivery& delivery) {
   if (!has_body(request, answer)) return 0;
   return std::max<std::int64_t>(0, answer.body_length() + delivery.extra - delivery.cut);
 }
 
 // The body's bytes from `position` on; behind the answer's own come X, for a body that is too long.
-bool fill(const Answer& answer, const Delivery& delivery, std::int64_t position, std::span<char> piece) {
-  const auto own = static_cast<std::size_t>(
-      std::clamp<std::int64_t>(answer.body_length() - position, 0, static_cast<std::int64_t>(piece.size())));
+bool fill(const Answer& answer, const Delivery& delivery, std::int64_t position,
+          std::span<char> piece) {
+  const auto own = static_cast<std::size_t>(std::clamp<std::int64_t>(
+      answer.body_length() - position, 0, static_cast<std::int64_t>(piece.size())));
   if (answer.content == nullptr) {
-    std::copy_n(answer.text.data() + std::min<std::int64_t>(position, answer.body_length()), own, piece.data());
+    std::copy_n(answer.text.data() + std::min<std::int64_t>(position, answer.body_length()), own,
+                piece.data());
   } else if (read_content(*answer.content, answer.first + position, piece.first(own)) != own) {
     return false;
   }
@@ -80,14 +83,16 @@ int poll_through_signals(std::span<pollfd> descriptors, std::chrono::nanoseconds
   const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout);
   const timespec time = {seconds.count(), static_cast<long>((timeout - seconds).count())};
   int count;
-  while ((count = ::ppoll(descriptors.data(), descriptors.size(), &time, nullptr)) < 0 && errno == EINTR) {
+  while ((count = ::ppoll(descriptors.data(), descriptors.size(), &time, nullptr)) < 0 &&
+         errno == EINTR) {
   }
   return count;
 }
 
 std::string hex(std::size_t number) {
   std::array<char, 32> text{};
-  return {text.data(), static_cast<std::size_t>(std::snprintf(text.data(), text.size(), "%zx", number))};
+  return {text.data(),
+          static_cast<std::size_t>(std::snprintf(text.data(), text.size(), "%zx", number))};
 }
 
 // Up to where the body goes before something happens that needs a piece to end there.
@@ -116,10 +121,12 @@ void Descriptor::reset(int number) {
 }
 
 Descriptor listen_on_loopback(std::uint16_t port) {
-  Descriptor listener(require(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+  Descriptor listener(
+      require(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
   set_option(listener.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   const sockaddr_in address = loopback(port);
-  require(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+  require(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+          "bind");
   require(::listen(listener.get(), SOMAXCONN), "listen");
   return listener;
 }
@@ -127,7 +134,8 @@ Descriptor listen_on_loopback(std::uint16_t port) {
 std::string origin_of(const Descriptor& listener, std::string_view scheme) {
   sockaddr_in address{};
   socklen_t length = sizeof address;
-  require(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length), "getsockname");
+  require(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length),
+          "getsockname");
   return std::string(scheme) + "://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
 }
 
@@ -139,7 +147,9 @@ Descriptor accept_connection(const Descriptor& listener) {
   return socket;
 }
 
-Descriptor make_event() { return Descriptor(require(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")); }
+Descriptor make_event() {
+  return Descriptor(require(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd"));
+}
 
 void set_event(const Descriptor& event) { static_cast<void>(::eventfd_write(event.get(), 1)); }
 
@@ -149,8 +159,8 @@ Connection::Connection(Descriptor socket, int stop, std::int64_t bytes_per_secon
 Connection::Wait Connection::wait_for(short events, std::chrono::milliseconds timeout) const {
   std::array<pollfd, 2> descriptors = {{{stop_, POLLIN, 0}, {socket_.get(), events, 0}}};
   // For ever is too much for nanoseconds.
-  const int count =
-      poll_through_signals(descriptors, std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24)));
+  const int count = poll_through_signals(
+      descriptors, std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24)));
   if (count == 0) return Wait::timeout;
   if (count < 0 || descriptors[0].revents != 0) return Wait::gone;
   return (descriptors[1].revents & (POLLERR | POLLNVAL)) != 0 ? Wait::gone : Wait::ready;
@@ -168,7 +178,8 @@ bool Connection::start_tls(const HubTls& tls) {
     const TlsSession::Step step = tls_->handshake();
     if (step == TlsSession::Step::done) return true;
     if (step == TlsSession::Step::failed) return false;
-    if (wait_for(step == TlsSession::Step::wants_read ? POLLIN : POLLOUT, kForEver) != Wait::ready) return false;
+    if (wait_for(step == TlsSession::Step::wants_read ? POLLIN : POLLOUT, kForEver) != Wait::ready)
+      return false;
   }
 }
 
@@ -240,13 +251,15 @@ bool Connection::send_all(std::string_view bytes) const {
   return true;
 }
 
-bool Connection::send_head(const HttpRequest& request, const Answer& answer, const Delivery& delivery) const {
+bool Connection::send_head(const HttpRequest& request, const Answer& answer,
+                           const Delivery& delivery) const {
   std::string head = "HTTP/1.1 " + std::to_string(answer.status) + " ";
   head.append(reason_phrase(answer.status)).append("\r\nDate: ");
   head.append(http_date(std::chrono::system_clock::now())).append("\r\n");
-  for (const auto& [name, value] : answer.headers) head.append(name).append(": ").append(value).append("\r\n");
-  const bool states_length =
-      delivery.framing == Delivery::Framing::content_length && find_header(answer.headers, "Content-Length") == nullptr;
+  for (const auto& [name, value] : answer.headers)
+    head.append(name).append(": ").append(value).append("\r\n");
+  const bool states_length = delivery.framing == Delivery::Framing::content_length &&
+                             find_header(answer.headers, "Content-Length") == nullptr;
   if (states_length && answer.status != 204 && answer.status != 304) {
     head += "Content-Length: " + std::to_string(answer.body_length()) + "\r\n";
   }
@@ -256,7 +269,8 @@ bool Connection::send_head(const HttpRequest& request, const Answer& answer, con
   return send_all(head);
 }
 
-bool Connection::send_piece(std::span<const char> piece, Delivery::Framing framing, const CountBytes& count) const {
+bool Connection::send_piece(std::span<const char> piece, Delivery::Framing framing,
+                            const CountBytes& count) const {
   const auto size = static_cast<std::int64_t>(piece.size());
   const bool is_chunk = framing == Delivery::Framing::chunked;
   count(size);
@@ -274,8 +288,8 @@ std::int64_t Connection::rate_at(std::int64_t position, const Delivery& delivery
   return bytes_per_second_;
 }
 
-bool Connection::send_body(const HttpRequest& request, const Answer& answer, const Delivery& delivery,
-                           const CountBytes& count) {
+bool Connection::send_body(const HttpRequest& request, const Answer& answer,
+                           const Delivery& delivery, const CountBytes& count) {
   std::int64_t end = bytes_to_send(request, answer, delivery);
   if (delivery.reset) end = std::min(end, delivery.reset->after);
   const std::int64_t stall_at = delivery.stall ? std::min(delivery.stall->after, end) : -1;
@@ -284,11 +298,13 @@ bool Connection::send_body(const HttpRequest& request, const Answer& answer, con
     if (position == stall_at && !stall(*delivery.stall)) return false;
     const std::int64_t rate = rate_at(position, delivery);
     const std::int64_t piece_size =
-        rate == 0 ? kPieceSize : std::clamp<std::int64_t>(rate / kSlowPiecesPerSecond, 1, kPieceSize);
+        rate == 0 ? kPieceSize
+                  : std::clamp<std::int64_t>(rate / kSlowPiecesPerSecond, 1, kPieceSize);
     const std::int64_t size = std::min(piece_size, next_mark(position, end, delivery) - position);
     buffer_.resize(static_cast<std::size_t>(kPieceSize));
     const auto piece = std::span(buffer_).first(static_cast<std::size_t>(size));
-    if (!fill(answer, delivery, position, piece) || !send_piece(piece, delivery.framing, count)) return false;
+    if (!fill(answer, delivery, position, piece) || !send_piece(piece, delivery.framing, count))
+      return false;
     position += size;
     if (rate == 0) {
       // No credit for the slow part from a fast one.
@@ -311,10 +327,12 @@ bool Connection::stall(const Stall& stall) const {
 }
 
 void Connection::send_reset() {
-  // The reset throws away what the client's kernel has not got yet, and the promise is that it has all bytes before it.
+  // The reset throws away what the client's kernel has not got yet, and the promise is that it has
+  // all bytes before it.
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   int unsent = 0;
-  while (::ioctl(socket_.get(), SIOCOUTQ, &unsent) == 0 && unsent > 0 && std::chrono::steady_clock::now() < deadline) {
+  while (::ioctl(socket_.get(), SIOCOUTQ, &unsent) == 0 && unsent > 0 &&
+         std::chrono::steady_clock::now() < deadline) {
     if (!sleep_for(std::chrono::milliseconds(1))) break;
   }
   const linger at_once = {1, 0};
@@ -322,23 +340,27 @@ void Connection::send_reset() {
   socket_.reset();
 }
 
-Connection::After Connection::send(const HttpRequest& request, const Answer& answer, const Delivery& delivery,
-                                   const CountBytes& count) {
+Connection::After Connection::send(const HttpRequest& request, const Answer& answer,
+                                   const Delivery& delivery, const CountBytes& count) {
   const bool silent_at_first = delivery.stall && delivery.stall->after < 0;
   if (silent_at_first && !stall(*delivery.stall)) return After::close;
   const bool sends_nothing = delivery.reset && delivery.reset->after < 0;
   if (!sends_nothing) {
     count(0);
-    if (!send_head(request, answer, delivery) || !send_body(request, answer, delivery, count)) return After::close;
+    if (!send_head(request, answer, delivery) || !send_body(request, answer, delivery, count))
+      return After::close;
   }
   if (delivery.reset) {
     send_reset();
     return After::close;
   }
   const bool is_whole = delivery.cut == 0 && has_body(request, answer);
-  if (delivery.framing == Delivery::Framing::chunked && is_whole && !send_all("0\r\n\r\n")) return After::close;
-  // A length that a fault made up leaves the client in doubt where the body ends; the close tells it.
-  const bool says_its_end = delivery.cut == 0 && delivery.framing != Delivery::Framing::until_close &&
+  if (delivery.framing == Delivery::Framing::chunked && is_whole && !send_all("0\r\n\r\n"))
+    return After::close;
+  // A length that a fault made up leaves the client in doubt where the body ends; the close tells
+  // it.
+  const bool says_its_end = delivery.cut == 0 &&
+                            delivery.framing != Delivery::Framing::until_close &&
                             find_header(answer.headers, "Content-Length") == nullptr;
   return says_its_end && request.keep_alive ? After::next_request : After::close;
 }
@@ -349,7 +371,8 @@ void Connection::close_gently() {
   ::shutdown(socket_.get(), SHUT_WR);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   std::array<char, kMaximumHead> ignored;
-  while (std::chrono::steady_clock::now() < deadline && wait_for(POLLIN, kPatience) == Wait::ready) {
+  while (std::chrono::steady_clock::now() < deadline &&
+         wait_for(POLLIN, kPatience) == Wait::ready) {
     const auto count = ::recv(socket_.get(), ignored.data(), ignored.size(), 0);
     if (count == 0 || (count < 0 && errno != EAGAIN)) break;
   }

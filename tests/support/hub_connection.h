@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wire of the test hub: listening sockets, and one connection with requests in and answers out, to the byte.
+// The wire of the test hub: listening sockets, and one connection with requests in and answers out,
+// to the byte.
 //
-// Everything that waits also waits for the hub's stop descriptor, which becomes readable once and stays so: nothing
-// here outlives a stop by more than the work at hand. One thread per connection.
+// Everything that waits also waits for the hub's stop descriptor, which becomes readable once and
+// stays so: nothing here outlives a stop by more than the work at hand. One thread per connection.
 #pragma once
 
 #include <chrono>
@@ -50,7 +51,8 @@ void set_event(const Descriptor& event);
 
 class Connection {
  public:
-  /// Told 0 before the head and n before n bytes of the body go to the kernel, and -n if those did not.
+  /// Told 0 before the head and n before n bytes of the body go to the kernel, and -n if those did
+  /// not.
   using CountBytes = std::function<void(std::int64_t)>;
   enum class After { next_request, close };
   struct Closed {};
@@ -65,9 +67,11 @@ class Connection {
   std::variant<HttpRequest, Malformed, Closed> read_request();
 
   /// Sends the answer, or as much of it as the delivery wants.
-  After send(const HttpRequest& request, const Answer& answer, const Delivery& delivery, const CountBytes& count);
+  After send(const HttpRequest& request, const Answer& answer, const Delivery& delivery,
+             const CountBytes& count);
 
-  /// Closes so that the client still gets all that was sent, which a plain close() with unread input would destroy.
+  /// Closes so that the client still gets all that was sent, which a plain close() with unread
+  /// input would destroy.
   void close_gently();
 
  private:
@@ -81,8 +85,10 @@ class Connection {
   bool receive();
   bool send_all(std::string_view bytes) const;
   bool send_head(const HttpRequest& request, const Answer& answer, const Delivery& delivery) const;
-  bool send_body(const HttpRequest& request, const Answer& answer, const Delivery& delivery, const CountBytes& count);
-  bool send_piece(std::span<const char> piece, Delivery::Framing framing, const CountBytes& count) const;
+  bool send_body(const HttpRequest& request, const Answer& answer, const Delivery& delivery,
+                 const CountBytes& count);
+  bool send_piece(std::span<const char> piece, Delivery::Framing framing,
+                  const CountBytes& count) const;
   bool stall(const Stall& stall) const;
   void send_reset();
   std::int64_t rate_at(std::int64_t position, const Delivery& delivery) const;

@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::size_t kPieceSize = 262'144;
 
-// splitmix64's finalizer: every input bit changes half of the output bits, so neighbouring blocks look unrelated.
+// splitmix64's finalizer: every input bit changes half of the output bits, so neighbouring blocks
+// look unrelated.
 constexpr std::uint64_t mix(std::uint64_t value) {
   value += 0x9e3779b97f4a7c15;
   value = (value ^ (value >> 30U)) * 0xbf58476d1ce4e5b9;
@@ -40,12 +41,14 @@ void make_up(std::uint64_t seed, std::int64_t offset, std::span<char> into) {
   }
 }
 
-std::size_t read_disk(const std::filesystem::path& path, std::int64_t offset, std::span<char> into) {
+std::size_t read_disk(const std::filesystem::path& path, std::int64_t offset,
+                      std::span<char> into) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return 0;
   std::size_t done = 0;
   while (done < into.size()) {
-    const auto count = ::pread(file, into.data() + done, into.size() - done, offset + static_cast<std::int64_t>(done));
+    const auto count = ::pread(file, into.data() + done, into.size() - done,
+                               offset + static_cast<std::int64_t>(done));
     if (count <= 0) break;
     done += static_cast<std::size_t>(count);
   }
@@ -56,10 +59,13 @@ std::size_t read_disk(const std::filesystem::path& path, std::int64_t offset, st
 class Digester {
  public:
   explicit Digester(const EVP_MD* algorithm) : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-    if (context_ == nullptr || EVP_DigestInit_ex(context_.get(), algorithm, nullptr) != 1) throw std::bad_alloc();
+    if (context_ == nullptr || EVP_DigestInit_ex(context_.get(), algorithm, nullptr) != 1)
+      throw std::bad_alloc();
   }
 
-  void update(std::string_view bytes) { EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()); }
+  void update(std::string_view bytes) {
+    EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
+  }
 
   std::string hex() {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
@@ -83,25 +89,32 @@ std::string git_blob_header(std::size_t size) {
   return header += '\0';
 }
 
-// The text git keeps instead of the file, https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
+// The text git keeps instead of the file,
+// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
 std::string lfs_pointer(const std::string& sha256, std::int64_t size) {
-  return "version https://git-lfs.github.com/spec/v1\noid sha256:" + sha256 + "\nsize " + std::to_string(size) + "\n";
+  return "version https://git-lfs.github.com/spec/v1\noid sha256:" + sha256 + "\nsize " +
+         std::to_string(size) + "\n";
 }
 
 }  // namespace
 
 std::int64_t size_of(const FileContent& content) {
-  if (const auto* text = std::get_if<std::string>(&content.source)) return static_cast<std::int64_t>(text->size());
+  if (const auto* text = std::get_if<std::string>(&content.source))
+    return static_cast<std::int64_t>(text->size());
   if (const auto* made_up = std::get_if<MadeUpBytes>(&content.source)) return made_up->size;
-  return static_cast<std::int64_t>(std::filesystem::file_size(std::get<DiskBytes>(content.source).path));
+  return static_cast<std::int64_t>(
+      std::filesystem::file_size(std::get<DiskBytes>(content.source).path));
 }
 
 std::size_t read_content(const FileContent& content, std::int64_t offset, std::span<char> into) {
-  if (const auto* disk = std::get_if<DiskBytes>(&content.source)) return read_disk(disk->path, offset, into);
+  if (const auto* disk = std::get_if<DiskBytes>(&content.source))
+    return read_disk(disk->path, offset, into);
   const std::int64_t left = std::max<std::int64_t>(0, size_of(content) - offset);
-  into = into.first(static_cast<std::size_t>(std::min(left, static_cast<std::int64_t>(into.size()))));
+  into =
+      into.first(static_cast<std::size_t>(std::min(left, static_cast<std::int64_t>(into.size()))));
   if (const auto* text = std::get_if<std::string>(&content.source)) {
-    std::copy_n(text->begin() + std::min<std::int64_t>(offset, size_of(content)), into.size(), into.begin());
+    std::copy_n(text->begin() + std::min<std::int64_t>(offset, size_of(content)), into.size(),
+                into.begin());
   } else {
     make_up(std::get<MadeUpBytes>(content.source).seed, offset, into);
   }
@@ -109,12 +122,16 @@ std::size_t read_content(const FileContent& content, std::int64_t offset, std::s
 }
 
 std::string content_text(const FileContent& content, std::int64_t offset, std::int64_t length) {
-  std::string text(static_cast<std::size_t>(std::min(length, std::max<std::int64_t>(0, size_of(content) - offset))), 0);
+  std::string text(static_cast<std::size_t>(
+                       std::min(length, std::max<std::int64_t>(0, size_of(content) - offset))),
+                   0);
   text.resize(read_content(content, offset, text));
   return text;
 }
 
-std::string content_text(const FileContent& content) { return content_text(content, 0, size_of(content)); }
+std::string content_text(const FileContent& content) {
+  return content_text(content, 0, size_of(content));
+}
 
 FileDigests digests_of(const HubFile& file) {
   FileDigests digests;
@@ -125,7 +142,8 @@ FileDigests digests_of(const HubFile& file) {
   std::string piece(kPieceSize, 0);
   for (std::int64_t offset = 0; offset < digests.size;) {
     const std::string_view bytes(piece.data(), read_content(file.content, offset, piece));
-    if (bytes.empty()) throw std::filesystem::filesystem_error("cannot read", file.path, std::error_code());
+    if (bytes.empty())
+      throw std::filesystem::filesystem_error("cannot read", file.path, std::error_code());
     sha256.update(bytes);
     if (!file.lfs) git.update(bytes);
     offset += static_cast<std::int64_t>(bytes.size());
@@ -147,7 +165,9 @@ std::string_view kind_of(std::string_view id) {
   return "models";
 }
 
-std::string_view name_of(std::string_view id) { return kind_of(id) == "models" ? id : id.substr(id.find('/') + 1); }
+std::string_view name_of(std::string_view id) {
+  return kind_of(id) == "models" ? id : id.substr(id.find('/') + 1);
+}
 
 HubRepo make_repo(std::string id, std::vector<HubFile> files, std::string commit) {
   if (commit.empty()) commit = sha1_hex("the only commit of " + id);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the test hub serves: repositories, their files, and the bytes of those files with their digests.
+// What the test hub serves: repositories, their files, and the bytes of those files with their
+// digests.
 //
-// All of these are plain values: build them in the test, give them to FakeHub, and ask digests_of() for what the
-// downloaded file must be. Bytes may be a text, made up from a seed (any size, no memory), or read from the disk.
+// All of these are plain values: build them in the test, give them to FakeHub, and ask digests_of()
+// for what the downloaded file must be. Bytes may be a text, made up from a seed (any size, no
+// memory), or read from the disk.
 //
 //   HubFile weights{"model.safetensors", MadeUpBytes{100'000'000, 7}, true};
 //   HubRepo repo = make_repo("org/name", {{"config.json", "{}"}, weights});
@@ -22,7 +24,8 @@
 
 namespace model_prep::testing {
 
-/// `size` bytes that are a function of seed and offset alone; two files with equal values have equal bytes.
+/// `size` bytes that are a function of seed and offset alone; two files with equal values have
+/// equal bytes.
 struct MadeUpBytes {
   std::int64_t size = 0;
   std::uint64_t seed = 0;
@@ -47,7 +50,8 @@ struct FileContent {
 /// Throws std::filesystem::filesystem_error if a file on the disk cannot be asked.
 std::int64_t size_of(const FileContent& content);
 
-/// Copies the bytes from `offset` on; returns how many, fewer than asked only at the end (or if the disk fails).
+/// Copies the bytes from `offset` on; returns how many, fewer than asked only at the end (or if the
+/// disk fails).
 std::size_t read_content(const FileContent& content, std::int64_t offset, std::span<char> into);
 
 /// The bytes [offset, offset + length), cut at the end of the file.
@@ -64,8 +68,9 @@ struct HubFile {
 
 struct FileDigests {
   std::int64_t size = 0;
-  std::string sha256;       ///< of the bytes
-  std::string git_sha1;     ///< git blob id of the bytes; empty for LFS files, git has only their pointer
+  std::string sha256;  ///< of the bytes
+  std::string
+      git_sha1;  ///< git blob id of the bytes; empty for LFS files, git has only their pointer
   std::string pointer_oid;  ///< git blob id of the LFS pointer; empty for plain files
   std::int64_t pointer_size = 0;
 
@@ -82,12 +87,14 @@ struct HubRepo {
   enum class Access {
     open,
     gated,         ///< info and tree are public, files need a token with access
-    gated_masked,  ///< the same, and the public tree hides lfs.oid and xetHash behind 64 asterisks (live since 2026)
+    gated_masked,  ///< the same, and the public tree hides lfs.oid and xetHash behind 64 asterisks
+                   ///< (live since 2026)
     private_,      ///< looks missing without a token with access
     disabled,      ///< info is public and says so, all else is 403
   };
 
-  /// "org/name", or "name"; of a dataset "datasets/org/name", or "datasets/name", and "spaces/org/name" of a space.
+  /// "org/name", or "name"; of a dataset "datasets/org/name", or "datasets/name", and
+  /// "spaces/org/name" of a space.
   std::string id;
   std::map<std::string, std::string> refs;              ///< "main", "v1.0", "refs/pr/1" -> commit
   std::map<std::string, std::vector<HubFile>> commits;  ///< 40 hex digits -> files

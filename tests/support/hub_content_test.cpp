@@ -30,7 +30,8 @@ TEST_CASE("digests are those that git and sha256sum compute") {
 TEST_CASE("an LFS file is known to git by its pointer") {
   const FileDigests digests = digests_of(sample_weights());
   const std::string pointer =
-      "version https://git-lfs.github.com/spec/v1\noid sha256:" + digests.sha256 + "\nsize 1000000\n";
+      "version https://git-lfs.github.com/spec/v1\noid sha256:" + digests.sha256 +
+      "\nsize 1000000\n";
   CHECK(digests.pointer_oid == digests_of({"pointer", pointer}).git_sha1);
   CHECK(digests.pointer_size == static_cast<std::int64_t>(pointer.size()));
   CHECK(digests.oid() == digests.pointer_oid);
@@ -41,7 +42,8 @@ TEST_CASE("bytes from the disk are served like any others") {
   const TemporaryFolder folder;
   std::ofstream(folder / "file", std::ios::binary) << "0123456789";
   FakeHub hub;
-  hub.add(make_repo("org/name", {{"onnx/model.bin", DiskBytes{folder / "file"}, true}}, kSampleCommit));
+  hub.add(
+      make_repo("org/name", {{"onnx/model.bin", DiskBytes{folder / "file"}, true}}, kSampleCommit));
   CHECK(fetch(hub, kWeights).body == "0123456789");
   CHECK(fetch(hub, kWeights, "Range: bytes=3-5\r\n").body == "345");
 }

@@ -11,7 +11,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 4> kInclude = {"*.json", "*.txt", "*.model", "model.safetensors"};
+constexpr std::array<std::string_view, 4> kInclude = {"*.json", "*.txt", "*.model",
+                                                      "model.safetensors"};
 constexpr std::array<std::string_view, 2> kExclude = {"onnx/*", "openvino/*"};
 
 // `*` is any run of characters, slashes too. Every star but the last takes as little as it can.
@@ -30,12 +31,15 @@ bool matches_pattern(std::string_view path, std::string_view pattern) {
 }
 
 bool matches_any(std::string_view path, std::span<const std::string_view> patterns) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](auto pattern) { return matches_pattern(path, pattern); });
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](auto pattern) { return matches_pattern(path, pattern); });
 }
 
 Json file_lock(const SiteFile& file) {
   if (file.file.lfs) return {{"size", file.digests.size}, {"sha256", file.digests.sha256}};
-  return {{"size", file.digests.size}, {"git_sha1", file.digests.git_sha1}, {"sha256", file.digests.sha256}};
+  return {{"size", file.digests.size},
+          {"git_sha1", file.digests.git_sha1},
+          {"sha256", file.digests.sha256}};
 }
 
 Json model_lock(const SiteRepo& repo, const std::string& commit) {
@@ -43,7 +47,8 @@ Json model_lock(const SiteRepo& repo, const std::string& commit) {
   std::int64_t size = 0;
   for (const SiteFile& file : repo.commits.at(commit)) {
     files[file.file.path] = file_lock(file);
-    if (matches_any(file.file.path, kInclude) && !matches_any(file.file.path, kExclude)) size += file.digests.size;
+    if (matches_any(file.file.path, kInclude) && !matches_any(file.file.path, kExclude))
+      size += file.digests.size;
   }
   const Json variant = {{"include", kInclude}, {"exclude", kExclude}, {"size", size}};
   return {{"repo", repo.repo.id},

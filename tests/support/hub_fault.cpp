@@ -11,7 +11,8 @@ using nlohmann::json;
 
 HeaderList header_list(const json& object) {
   HeaderList headers;
-  for (const auto& [name, value] : object.items()) headers.emplace_back(name, value.get<std::string>());
+  for (const auto& [name, value] : object.items())
+    headers.emplace_back(name, value.get<std::string>());
   return headers;
 }
 
@@ -23,7 +24,8 @@ std::string text(const json& object, const char* name) { return object.value(nam
 
 Stall parse_stall(const json& object) {
   Stall stall{.after = number(object, "after", kBeforeHeaders)};
-  if (object.contains("lasting")) stall.lasting = std::chrono::milliseconds(object.at("lasting").get<std::int64_t>());
+  if (object.contains("lasting"))
+    stall.lasting = std::chrono::milliseconds(object.at("lasting").get<std::int64_t>());
   return stall;
 }
 
@@ -31,11 +33,13 @@ Fault::What parse_what(const json& object) {
   const std::string name = object.at("what").get<std::string>();
   const json none = json::object();
   if (name == "status") {
-    return Status{object.value("code", 503), header_list(object.value("headers", none)), text(object, "body")};
+    return Status{object.value("code", 503), header_list(object.value("headers", none)),
+                  text(object, "body")};
   }
   if (name == "reset") return Reset{number(object, "after", kBeforeHeaders)};
   if (name == "stall") return parse_stall(object);
-  if (name == "drip") return Drip{number(object, "bytes_per_second", 1000), number(object, "after", 0)};
+  if (name == "drip")
+    return Drip{number(object, "bytes_per_second", 1000), number(object, "after", 0)};
   if (name == "short_body") return ShortBody{number(object, "cut", 1)};
   if (name == "long_body") return LongBody{number(object, "extra", 1)};
   if (name == "flip_byte") return FlipByte{number(object, "offset", 0)};

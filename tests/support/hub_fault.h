@@ -3,10 +3,11 @@
 //
 //   hub.add(Fault{.on = Fault::On::payload, .path = "model.bin", .what = Reset{.after = 70'000}});
 //
-// A request meets at most one fault: the first, in the order they were added, that matches, still has `times` left, has
-// let its `skip` requests pass, and can be applied to this answer (there is no wrong Content-Range without a 206).
-// A request that one fault takes is not counted by the faults behind it. Positions count bytes of *this answer's body*;
-// a position beyond its end means its end. Only FlipByte counts in the file, so it hits whichever segment holds it.
+// A request meets at most one fault: the first, in the order they were added, that matches, still
+// has `times` left, has let its `skip` requests pass, and can be applied to this answer (there is
+// no wrong Content-Range without a 206). A request that one fault takes is not counted by the
+// faults behind it. Positions count bytes of *this answer's body*; a position beyond its end means
+// its end. Only FlipByte counts in the file, so it hits whichever segment holds it.
 //
 // Members have `= {}` so that GCC 12 does not miss them in designated initializers.
 #pragma once
@@ -21,7 +22,8 @@
 
 namespace model_prep::testing {
 
-/// As a position: nothing is sent, not even the status line. As position 0: the head, and no byte of the body.
+/// As a position: nothing is sent, not even the status line. As position 0: the head, and no byte
+/// of the body.
 inline constexpr std::int64_t kBeforeHeaders = -1;
 inline constexpr std::chrono::milliseconds kForEver = std::chrono::milliseconds::max();
 
@@ -37,7 +39,8 @@ struct Status {
 struct Reset {
   std::int64_t after = kBeforeHeaders;
 };
-/// Silence with an open connection; then the answer goes on. A client that leaves, or the end of the hub, ends it.
+/// Silence with an open connection; then the answer goes on. A client that leaves, or the end of
+/// the hub, ends it.
 struct Stall {
   std::int64_t after = kBeforeHeaders;
   std::chrono::milliseconds lasting = kForEver;
@@ -61,11 +64,13 @@ struct FlipByte {
 };
 /// 200 and the whole file for a request that had a 206 coming.
 struct RangeIgnored {};
-/// 206 with bytes `shift` further on, honestly labelled; meets only 206 answers of a part of the file.
+/// 206 with bytes `shift` further on, honestly labelled; meets only 206 answers of a part of the
+/// file.
 struct WrongRange {
   std::int64_t shift = 1;
 };
-/// Content-Range claims another size of the file; on the redirect to the payload host X-Linked-Size does.
+/// Content-Range claims another size of the file; on the redirect to the payload host X-Linked-Size
+/// does.
 struct WrongTotal {
   std::int64_t difference = 1;
 };
@@ -77,7 +82,8 @@ struct Redirect {
 };
 /// 403 with the XML of a payload host.
 struct ExpiredSignature {};
-/// Claims an encoding and leaves Content-Length out, as the Hub does for gzip; the bytes stay as they are.
+/// Claims an encoding and leaves Content-Length out, as the Hub does for gzip; the bytes stay as
+/// they are.
 struct ContentEncoding {
   std::string name = "gzip";
 };
@@ -97,12 +103,13 @@ struct ChangeHeaders {
 
 struct Fault {
   enum class On { any, repo_info, tree, resolve, resolve_cache, payload };
-  using What = std::variant<Status, Reset, Stall, Drip, ShortBody, LongBody, FlipByte, RangeIgnored, WrongRange,
-                            WrongTotal, Html, Redirect, ExpiredSignature, ContentEncoding, Chunked, GarbageJson,
-                            BodyOverride, ChangeHeaders>;
+  using What = std::variant<Status, Reset, Stall, Drip, ShortBody, LongBody, FlipByte, RangeIgnored,
+                            WrongRange, WrongTotal, Html, Redirect, ExpiredSignature,
+                            ContentEncoding, Chunked, GarbageJson, BodyOverride, ChangeHeaders>;
 
   On on = On::any;
-  std::string path = {};  ///< part of the file's path in its repository, or of the decoded path of the URL; empty: all
+  std::string path = {};  ///< part of the file's path in its repository, or of the decoded path of
+                          ///< the URL; empty: all
   std::string file = {};  ///< exactly this file of a repository; empty: all
   std::string method = {};  ///< "GET", "HEAD"; empty: all
   int times = 1;            ///< -1: for ever
@@ -110,9 +117,10 @@ struct Fault {
   What what = {};
 };
 
-/// Reads a JSON array of faults, the members named as above and `what` by its type in snake_case with its members next
-/// to it: [{"on":"payload","path":"model.bin","times":1,"what":"reset","after":70000}]. `lasting` is in milliseconds,
-/// headers are an object. Throws std::invalid_argument with the reason.
+/// Reads a JSON array of faults, the members named as above and `what` by its type in snake_case
+/// with its members next to it:
+/// [{"on":"payload","path":"model.bin","times":1,"what":"reset","after":70000}]. `lasting` is in
+/// milliseconds, headers are an object. Throws std::invalid_argument with the reason.
 std::vector<Fault> parse_faults(std::string_view json);
 
 }  // namespace model_prep::testing

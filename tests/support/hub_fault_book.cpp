@@ -27,7 +27,8 @@ bool matches(const Fault& fault, const HttpRequest& request, const Answer& answe
 }
 
 std::string content_range(std::int64_t first, std::int64_t length, std::int64_t total) {
-  return "bytes " + std::to_string(first) + "-" + std::to_string(first + length - 1) + "/" + std::to_string(total);
+  return "bytes " + std::to_string(first) + "-" + std::to_string(first + length - 1) + "/" +
+         std::to_string(total);
 }
 
 void replace_text(Answer& answer, std::string text) {
@@ -38,7 +39,8 @@ void replace_text(Answer& answer, std::string text) {
 void replace_answer(Answer& answer, int status, HeaderList headers, std::string body) {
   for (const std::string_view name : {"RateLimit", "RateLimit-Policy"}) {
     const std::string* value = find_header(answer.headers, name);
-    if (value != nullptr && find_header(headers, name) == nullptr) headers.emplace_back(name, *value);
+    if (value != nullptr && find_header(headers, name) == nullptr)
+      headers.emplace_back(name, *value);
   }
   answer.status = status;
   answer.headers = std::move(headers);
@@ -106,7 +108,8 @@ struct Applier {
   bool operator()(const WrongTotal& fault) const {
     if (answer.content != nullptr && answer.status == 206) {
       const std::int64_t total = size_of(*answer.content) + fault.difference;
-      set_header(answer.headers, "Content-Range", content_range(answer.first, answer.length, total));
+      set_header(answer.headers, "Content-Range",
+                 content_range(answer.first, answer.length, total));
       return true;
     }
     const std::string* linked = find_header(answer.headers, "X-Linked-Size");
@@ -118,11 +121,14 @@ struct Applier {
   bool operator()(const Html& /*fault*/) const {
     answer.status = 200;
     answer.headers = {{"Content-Type", "text/html; charset=utf-8"}};
-    replace_text(answer, "<!DOCTYPE html><html><body><h1>Welcome to the airport</h1>Please log in.</body></html>\n");
+    replace_text(
+        answer,
+        "<!DOCTYPE html><html><body><h1>Welcome to the airport</h1>Please log in.</body></html>\n");
     return true;
   }
   bool operator()(const Redirect& fault) const {
-    replace_answer(answer, fault.code, {{"Location", fault.location}, {"Content-Type", "text/plain; charset=utf-8"}},
+    replace_answer(answer, fault.code,
+                   {{"Location", fault.location}, {"Content-Type", "text/plain; charset=utf-8"}},
                    "Redirecting to " + fault.location);
     return true;
   }

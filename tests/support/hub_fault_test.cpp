@@ -20,7 +20,8 @@ nlohmann::json json_of(const Response& response) { return nlohmann::json::parse(
 
 TEST_CASE("a fault hits as often as it says, after as many as it skips, where it says") {
   SampleHub hub;
-  hub.add(Fault{.on = Fault::On::tree, .times = 2, .skip = 1, .what = Status{.code = 503, .body = "later"}});
+  hub.add(Fault{
+      .on = Fault::On::tree, .times = 2, .skip = 1, .what = Status{.code = 503, .body = "later"}});
   CHECK(ask(hub, "/api/models/org/name").status == 200);
   CHECK(ask(hub, kTree).status == 200);
   const Response refused = ask(hub, kTree);
@@ -86,7 +87,8 @@ TEST_CASE("a stall sends so many bytes and no more, while the connection stays")
 TEST_CASE("a stall that does not last is followed by the rest") {
   SampleHub hub;
   const auto start = steady_clock::now();
-  hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 1000, .lasting = milliseconds(50)}});
+  hub.add(
+      Fault{.on = Fault::On::payload, .what = Stall{.after = 1000, .lasting = milliseconds(50)}});
   CHECK(sha256_hex(fetch(hub, kWeights).body) == digests_of(sample_weights()).sha256);
   CHECK(steady_clock::now() - start >= milliseconds(50));
   hub.add(Fault{.on = Fault::On::tree, .what = Stall{.lasting = milliseconds(20)}});
@@ -96,7 +98,8 @@ TEST_CASE("a stall that does not last is followed by the rest") {
 
 TEST_CASE("a drip is slow from its position on") {
   SampleHub hub;
-  hub.add(Fault{.on = Fault::On::payload, .what = Drip{.bytes_per_second = 1000, .after = kWeightsSize - 100}});
+  hub.add(Fault{.on = Fault::On::payload,
+                .what = Drip{.bytes_per_second = 1000, .after = kWeightsSize - 100}});
   const auto start = steady_clock::now();
   CHECK(fetch(hub, kWeights).body.size() == static_cast<std::size_t>(kWeightsSize));
   CHECK(steady_clock::now() - start >= milliseconds(75));
@@ -157,13 +160,15 @@ TEST_CASE("a wrong range is honestly labelled") {
   const Response response = fetch(hub, kWeights, "Range: bytes=5-9\r\n");
   CHECK(response.header("content-range") == "bytes 8-12/1000000");
   CHECK(response.body == whole.substr(8, 5));
-  CHECK(fetch(hub, kWeights, "Range: bytes=999990-\r\n").header("content-range") == "bytes 999987-999996/1000000");
+  CHECK(fetch(hub, kWeights, "Range: bytes=999990-\r\n").header("content-range") ==
+        "bytes 999987-999996/1000000");
 }
 
 TEST_CASE("a wrong total is claimed by Content-Range or X-Linked-Size") {
   SampleHub hub;
   hub.add(Fault{.on = Fault::On::payload, .what = WrongTotal{.difference = 5}});
-  CHECK(fetch(hub, kWeights, "Range: bytes=5-9\r\n").header("content-range") == "bytes 5-9/1000005");
+  CHECK(fetch(hub, kWeights, "Range: bytes=5-9\r\n").header("content-range") ==
+        "bytes 5-9/1000005");
   hub.add(Fault{.on = Fault::On::resolve, .what = WrongTotal{.difference = -5}});
   CHECK(ask(hub, kWeights).header("x-linked-size") == "999995");
 }
@@ -182,7 +187,8 @@ TEST_CASE("faults may answer with HTML, a redirect, garbage, another body or oth
   CHECK_THROWS(json_of(ask(hub, kTree)));
   hub.add(Fault{.what = BodyOverride{.body = "[]"}});
   CHECK(ask(hub, kTree).body == "[]");
-  hub.add(Fault{.what = ChangeHeaders{.set = {{"x-repo-commit", "none"}}, .remove = {"X-Linked-Etag"}}});
+  hub.add(Fault{
+      .what = ChangeHeaders{.set = {{"x-repo-commit", "none"}}, .remove = {"X-Linked-Etag"}}});
   const Response changed = ask(hub, kWeights);
   CHECK(changed.header("x-repo-commit") == "none");
   CHECK(changed.header("x-linked-etag").empty());

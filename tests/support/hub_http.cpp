@@ -14,18 +14,24 @@ constexpr std::int64_t kMaximumRequestBody = 1'048'576;
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_token_char(char c) {
-  return is_letter(c) || is_digit(c) || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  return is_letter(c) || is_digit(c) ||
+         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
-bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char); }
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
+}
 
-// What RFC 3986 lets stand in a path or a query. A client that forgot to encode a name is to be found here.
+// What RFC 3986 lets stand in a path or a query. A client that forgot to encode a name is to be
+// found here.
 bool is_target_char(char c) {
-  return is_letter(c) || is_digit(c) || std::string_view("-._~:/?@!$&'()*+,;=%[]").find(c) != std::string_view::npos;
+  return is_letter(c) || is_digit(c) ||
+         std::string_view("-._~:/?@!$&'()*+,;=%[]").find(c) != std::string_view::npos;
 }
 
 bool is_target(std::string_view text) {
-  return text.starts_with('/') && std::all_of(text.begin(), text.end(), is_target_char) && percent_decode(text);
+  return text.starts_with('/') && std::all_of(text.begin(), text.end(), is_target_char) &&
+         percent_decode(text);
 }
 
 int hex_value(char c) {
@@ -58,14 +64,16 @@ bool parse_header_line(std::string_view line, HttpRequest& request) {
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) return false;
   const std::string_view value = trim(line.substr(colon + 1));
-  const bool clean =
-      std::none_of(value.begin(), value.end(), [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 127; });
+  const bool clean = std::none_of(value.begin(), value.end(), [](char c) {
+    return (c >= 0 && c < ' ' && c != '\t') || c == 127;
+  });
   if (!clean) return false;
   const std::string name = to_lower(line.substr(0, colon));
   const auto [place, is_new] = request.headers.try_emplace(name, value);
   if (is_new) return true;
   // Twice the same of these is an attack or a bug; the rest is a list by RFC 9110, 5.3.
-  if (name == "host" || name == "content-length" || name == "range" || name == "authorization") return false;
+  if (name == "host" || name == "content-length" || name == "range" || name == "authorization")
+    return false;
   place->second += ", " + std::string(value);
   return true;
 }
@@ -90,7 +98,8 @@ std::optional<HttpRequest> parse_request_head(std::string_view head) {
   for (std::size_t at = 0; at <= head.size();) {
     const std::size_t end = std::min(head.find("\r\n", at), head.size());
     const std::string_view line = head.substr(at, end - at);
-    if (is_first ? !parse_request_line(line, request) : !parse_header_line(line, request)) return std::nullopt;
+    if (is_first ? !parse_request_line(line, request) : !parse_header_line(line, request))
+      return std::nullopt;
     is_first = false;
     at = end + 2;
   }
@@ -115,12 +124,14 @@ void set_header(HeaderList& headers, std::string_view name, std::string value) {
 }
 
 void remove_header(HeaderList& headers, std::string_view name) {
-  std::erase_if(headers, [&](const auto& header) { return to_lower(header.first) == to_lower(name); });
+  std::erase_if(headers,
+                [&](const auto& header) { return to_lower(header.first) == to_lower(name); });
 }
 
 const std::string* find_header(const HeaderList& headers, std::string_view name) {
-  const auto place = std::find_if(headers.begin(), headers.end(),
-                                  [&](const auto& header) { return to_lower(header.first) == to_lower(name); });
+  const auto place = std::find_if(headers.begin(), headers.end(), [&](const auto& header) {
+    return to_lower(header.first) == to_lower(name);
+  });
   return place == headers.end() ? nullptr : &place->second;
 }
 
@@ -133,8 +144,10 @@ RangeAnswer range_for(const std::optional<std::string>& range_header, std::int64
   const auto first = parse_number(text.substr(0, dash));
   const auto last = parse_number(text.substr(dash + 1));
   if (first && last) return range_between(*first, *last, size);
-  if (first && dash + 1 == text.size()) return range_between(*first, std::max(*first, size - 1), size);
-  if (dash == 0 && last && *last > 0 && size > 0) return ByteRange{std::max<std::int64_t>(0, size - *last), size - 1};
+  if (first && dash + 1 == text.size())
+    return range_between(*first, std::max(*first, size - 1), size);
+  if (dash == 0 && last && *last > 0 && size > 0)
+    return ByteRange{std::max<std::int64_t>(0, size - *last), size - 1};
   if (dash == 0 && last) return Unsatisfiable{};
   return WholeFile{};
 }
@@ -171,7 +184,8 @@ std::string http_date(std::chrono::system_clock::time_point when) {
   ::gmtime_r(&seconds, &parts);
   std::array<char, 64> text{};
   // Day and month names are English because nothing here calls setlocale.
-  const std::size_t length = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  const std::size_t length =
+      std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
   return {text.data(), length};
 }
 
@@ -184,14 +198,16 @@ std::string to_lower(std::string_view text) {
 }
 
 std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
   for (std::size_t at = 0; at < bytes.size(); at += 3) {
     const std::string_view group = bytes.substr(at, 3);
     std::uint32_t bits = 0;
     for (std::size_t i = 0; i < 3; ++i)
       bits = bits << 8U | (i < group.size() ? static_cast<unsigned char>(group[i]) : 0U);
-    for (std::size_t i = 0; i < 4; ++i) text += i <= group.size() ? kDigits[bits >> (18 - 6 * i) & 63U] : '=';
+    for (std::size_t i = 0; i < 4; ++i)
+      text += i <= group.size() ? kDigits[bits >> (18 - 6 * i) & 63U] : '=';
   }
   return text;
 }
@@ -234,9 +250,11 @@ HeaderList parse_query(std::string_view query) {
   for (const std::string_view piece : split(query, '&')) {
     if (piece.empty()) continue;
     const std::size_t equals = piece.find('=');
-    std::string value(equals == std::string_view::npos ? std::string_view() : piece.substr(equals + 1));
+    std::string value(equals == std::string_view::npos ? std::string_view()
+                                                       : piece.substr(equals + 1));
     std::replace(value.begin(), value.end(), '+', ' ');
-    pairs.emplace_back(percent_decode(piece.substr(0, equals)).value_or(""), percent_decode(value).value_or(""));
+    pairs.emplace_back(percent_decode(piece.substr(0, equals)).value_or(""),
+                       percent_decode(value).value_or(""));
   }
   return pairs;
 }
@@ -250,8 +268,9 @@ std::optional<std::int64_t> parse_number(std::string_view digits) {
 }
 
 bool is_commit(std::string_view text) {
-  return text.size() == 40 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return hex_value(c) >= 0 && !(c >= 'A' && c <= 'F'); });
+  return text.size() == 40 && std::all_of(text.begin(), text.end(), [](char c) {
+           return hex_value(c) >= 0 && !(c >= 'A' && c <= 'F');
+         });
 }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

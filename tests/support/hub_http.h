@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP for the test hub without sockets: requests parsed strictly, answers as values, the encodings around them.
-// Pure functions; any thread.
+// HTTP for the test hub without sockets: requests parsed strictly, answers as values, the encodings
+// around them. Pure functions; any thread.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,8 @@ struct HttpRequest {
   std::optional<std::string> header(const std::string& lower_case_name) const;
 };
 
-/// Reads a request line and headers, without the empty line behind them. nullopt for whatever a strict server refuses.
+/// Reads a request line and headers, without the empty line behind them. nullopt for whatever a
+/// strict server refuses.
 std::optional<HttpRequest> parse_request_head(std::string_view head);
 
 /// The body's length; nullopt for what the hub refuses: chunks, not a number, more than 1 MiB.
@@ -46,7 +47,9 @@ struct Answer {
   std::string kind = "other";  ///< for the log and for faults
   std::string file;
 
-  std::int64_t body_length() const { return content == nullptr ? static_cast<std::int64_t>(text.size()) : length; }
+  std::int64_t body_length() const {
+    return content == nullptr ? static_cast<std::int64_t>(text.size()) : length;
+  }
 };
 
 /// Adds a header, or replaces the one of this name (in any case).

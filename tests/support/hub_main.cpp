@@ -23,7 +23,8 @@ using model_prep::testing::HubOptions;
 using model_prep::testing::HubSpec;
 using model_prep::testing::TestAuthority;
 
-constexpr std::string_view kUsage = R"(usage: model-prep-hub [--spec FILE | --demo | --minilm] [options]
+constexpr std::string_view kUsage =
+    R"(usage: model-prep-hub [--spec FILE | --demo | --minilm] [options]
 
 A small Hugging Face Hub on 127.0.0.1, for tests. Prints {"endpoint":…,"payload":…} when it listens, serves until
 SIGTERM or SIGINT, exits 0.
@@ -82,12 +83,16 @@ class Arguments {
 void take_option(Settings& settings, Arguments& arguments) {
   const std::string name = arguments.take();
   HubOptions& options = settings.options;
-  if (name == "--spec") return static_cast<void>(settings.spec = model_prep::testing::read_spec(arguments.take()));
+  if (name == "--spec")
+    return static_cast<void>(settings.spec = model_prep::testing::read_spec(arguments.take()));
   if (name == "--demo") return static_cast<void>(settings.spec = model_prep::testing::demo_spec());
-  if (name == "--minilm") return static_cast<void>(settings.spec = model_prep::testing::minilm_spec());
-  if (name == "--port") return static_cast<void>(options.hub_port = parse_positive<std::uint16_t>(arguments.take()));
+  if (name == "--minilm")
+    return static_cast<void>(settings.spec = model_prep::testing::minilm_spec());
+  if (name == "--port")
+    return static_cast<void>(options.hub_port = parse_positive<std::uint16_t>(arguments.take()));
   if (name == "--payload-port") {
-    return static_cast<void>(options.payload_port = parse_positive<std::uint16_t>(arguments.take()));
+    return static_cast<void>(options.payload_port =
+                                 parse_positive<std::uint16_t>(arguments.take()));
   }
   if (name == "--ready-file") return static_cast<void>(settings.ready_file = arguments.take());
   if (name == "--manifest-out") return static_cast<void>(settings.manifest_file = arguments.take());
@@ -97,7 +102,8 @@ void take_option(Settings& settings, Arguments& arguments) {
   if (name == "--page-size")
     return static_cast<void>(options.page_size = parse_positive<std::size_t>(arguments.take()));
   if (name == "--rate") {
-    return static_cast<void>(options.bytes_per_second_per_connection = parse_positive<std::int64_t>(arguments.take()));
+    return static_cast<void>(options.bytes_per_second_per_connection =
+                                 parse_positive<std::int64_t>(arguments.take()));
   }
   if (name == "--help") return static_cast<void>(settings.wants_help = true);
   if (name == "--tls") return static_cast<void>(settings.authority_file = arguments.take());
@@ -108,7 +114,8 @@ Settings parse_arguments(Arguments arguments) {
   Settings settings;
   while (!arguments.empty()) take_option(settings, arguments);
   for (const std::string& token : settings.spec.tokens) settings.options.tokens.push_back(token);
-  for (auto& repo : settings.spec.repos) repo.has_tree_api = repo.has_tree_api && settings.has_tree_api;
+  for (auto& repo : settings.spec.repos)
+    repo.has_tree_api = repo.has_tree_api && settings.has_tree_api;
   if (settings.spec.repos.empty() && !settings.wants_help) {
     throw std::invalid_argument("one of --spec, --demo, --minilm is needed");
   }
@@ -130,7 +137,8 @@ void serve(Settings settings) {
   sigemptyset(&endings);
   sigaddset(&endings, SIGTERM);
   sigaddset(&endings, SIGINT);
-  // Before the hub starts its threads, which inherit the mask: only sigwait below takes these signals.
+  // Before the hub starts its threads, which inherit the mask: only sigwait below takes these
+  // signals.
   pthread_sigmask(SIG_BLOCK, &endings, nullptr);
 
   if (!settings.authority_file.empty()) {
@@ -141,7 +149,8 @@ void serve(Settings settings) {
   FakeHub hub(settings.options);
   for (auto& repo : settings.spec.repos) hub.add(std::move(repo));
   if (!settings.manifest_file.empty()) write_file(settings.manifest_file, hub.manifest());
-  const std::string line = "{\"endpoint\":\"" + hub.endpoint() + "\",\"payload\":\"" + hub.payload_origin() + "\"}\n";
+  const std::string line =
+      "{\"endpoint\":\"" + hub.endpoint() + "\",\"payload\":\"" + hub.payload_origin() + "\"}\n";
   if (!settings.ready_file.empty()) write_file(settings.ready_file, line);
   std::cout << line << std::flush;
   int signal_number = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two built-in sets of repositories.
 //
-// The raw strings are files of sentence-transformers/all-MiniLM-L6-v2 and google/flan-t5-small, both Apache-2.0, byte
-// for byte: a test compares their git blob ids with the Hub's.
+// The raw strings are files of sentence-transformers/all-MiniLM-L6-v2 and google/flan-t5-small,
+// both Apache-2.0, byte for byte: a test compares their git blob ids with the Hub's.
 #include <algorithm>
 #include <array>
 #include <span>
@@ -191,7 +191,8 @@ struct ListedFile {
   std::string_view path;
   std::int64_t size;
   Kind kind;
-  std::uint64_t seed = 0;  ///< 0: one made from the path; files with the same seed and size have the same bytes
+  std::uint64_t seed =
+      0;  ///< 0: one made from the path; files with the same seed and size have the same bytes
 };
 
 constexpr std::uint64_t kSameBytes = 8;
@@ -313,9 +314,10 @@ HubSpec demo_spec() {
   std::array<ListedFile, kMiniLmFiles.size()> small = kMiniLmFiles;
   std::transform(small.begin(), small.end(), small.begin(), shrink);
   HubSpec spec;
-  spec.repos.push_back(make_repo(std::string(kMiniLmId), make_files(small, kMiniLmTexts), std::string(kMiniLmCommit)));
-  spec.repos.push_back(
-      make_repo("BAAI/bge-reranker-base", make_files(kRerankerFiles, {}), "2cfc18c9415c912f9d8155881c133215df768a70"));
+  spec.repos.push_back(make_repo(std::string(kMiniLmId), make_files(small, kMiniLmTexts),
+                                 std::string(kMiniLmCommit)));
+  spec.repos.push_back(make_repo("BAAI/bge-reranker-base", make_files(kRerankerFiles, {}),
+                                 "2cfc18c9415c912f9d8155881c133215df768a70"));
   spec.repos.push_back(make_repo("google/flan-t5-small", make_files(kFlanFiles, kFlanTexts),
                                  "0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab"));
   return spec;
@@ -323,8 +325,8 @@ HubSpec demo_spec() {
 
 HubSpec minilm_spec() {
   HubSpec spec;
-  spec.repos.push_back(
-      make_repo(std::string(kMiniLmId), make_files(kMiniLmFiles, kMiniLmTexts), std::string(kMiniLmCommit)));
+  spec.repos.push_back(make_repo(std::string(kMiniLmId), make_files(kMiniLmFiles, kMiniLmTexts),
+                                 std::string(kMiniLmCommit)));
   return spec;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the two origins answer to a request: the Hub's routes, access rules and error shapes, without sockets or faults.
+// What the two origins answer to a request: the Hub's routes, access rules and error shapes,
+// without sockets or faults.
 //
 // The shapes are those recorded from the live Hub. Not locked: the FakeHub that owns it does that.
 #pragma once
@@ -36,7 +37,8 @@ class HubSite {
  public:
   HubSite(HubOptions options, std::string hub_origin, std::string payload_origin);
 
-  /// Hides an older repository of the same id, which stays in memory: answers under way point into it.
+  /// Hides an older repository of the same id, which stays in memory: answers under way point into
+  /// it.
   void add(SiteRepo repo);
   void expire_signed_urls() { ++epoch_; }
   const std::deque<SiteRepo>& repos() const { return repos_; }
@@ -77,10 +79,12 @@ class HubSite {
   Answer resolve(const HttpRequest& request, const std::string& id, const std::string& revision,
                  const std::string& path) const;
   Answer resolve_cache(const HttpRequest& request, const Segments& segments) const;
-  Place find_place_of_file(const HttpRequest& request, const std::string& id, const std::string& revision,
-                           const std::string& path) const;
-  Answer redirect_to_cache(const HttpRequest& request, const Place& place, const SiteFile& file) const;
-  Answer redirect_to_payload(const HttpRequest& request, const Place& place, const SiteFile& file) const;
+  Place find_place_of_file(const HttpRequest& request, const std::string& id,
+                           const std::string& revision, const std::string& path) const;
+  Answer redirect_to_cache(const HttpRequest& request, const Place& place,
+                           const SiteFile& file) const;
+  Answer redirect_to_payload(const HttpRequest& request, const Place& place,
+                             const SiteFile& file) const;
   Answer serve_from_hub(const HttpRequest& request, const Place& place, const SiteFile& file) const;
   std::string signature(std::string_view unsigned_target, const HttpRequest& request) const;
   bool is_signed(const HttpRequest& request) const;

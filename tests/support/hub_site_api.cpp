@@ -16,7 +16,8 @@ const std::string kMask(64, '*');
 
 Answer json_answer(const Json& body) {
   // Paths may be any bytes; JSON may not.
-  return text_answer(200, "application/json; charset=utf-8", body.dump(-1, ' ', false, Json::error_handler_t::replace));
+  return text_answer(200, "application/json; charset=utf-8",
+                     body.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 std::string query_value(const HttpRequest& request, std::string_view name) {
@@ -46,7 +47,10 @@ Json file_entry(const SiteFile& file, Hashes hashes) {
 
 Json folder_entry(const std::string& path, const std::string& commit) {
   // Not the id git would compute: nobody can check it without all the trees below.
-  return {{"type", "directory"}, {"oid", sha1_hex("tree " + commit + " " + path)}, {"size", 0}, {"path", path}};
+  return {{"type", "directory"},
+          {"oid", sha1_hex("tree " + commit + " " + path)},
+          {"size", 0},
+          {"path", path}};
 }
 
 Json sibling(const SiteFile& file, Hashes hashes, bool with_blobs) {
@@ -63,15 +67,17 @@ Json sibling(const SiteFile& file, Hashes hashes, bool with_blobs) {
 }
 
 // The folders of a path that lie below `folder` (which is empty or ends in a slash).
-void add_folders(const std::string& path, const std::string& folder, bool recursive, std::set<std::string>& folders) {
-  for (std::size_t at = path.find('/', folder.size()); at != std::string::npos; at = path.find('/', at + 1)) {
+void add_folders(const std::string& path, const std::string& folder, bool recursive,
+                 std::set<std::string>& folders) {
+  for (std::size_t at = path.find('/', folder.size()); at != std::string::npos;
+       at = path.find('/', at + 1)) {
     folders.insert(path.substr(0, at));
     if (!recursive) return;
   }
 }
 
-std::vector<Json> tree_entries(const std::vector<SiteFile>& files, const std::string& commit, const std::string& folder,
-                               bool recursive, Hashes hashes) {
+std::vector<Json> tree_entries(const std::vector<SiteFile>& files, const std::string& commit,
+                               const std::string& folder, bool recursive, Hashes hashes) {
   std::set<std::string> folders;
   std::vector<Json> file_entries;
   for (const SiteFile& file : files) {
@@ -107,7 +113,8 @@ std::size_t page_size(const HttpRequest& request, std::size_t maximum) {
   return std::min(maximum, static_cast<std::size_t>(*limit));
 }
 
-std::string next_link(const HttpRequest& request, const std::string& origin, std::size_t limit, std::size_t offset) {
+std::string next_link(const HttpRequest& request, const std::string& origin, std::size_t limit,
+                      std::size_t offset) {
   std::string query = is_true(query_value(request, "expand")) ? "expand=true" : "expand=false";
   if (is_true(query_value(request, "recursive"))) query += "&recursive=true";
   query += "&limit=" + std::to_string(limit) + "&cursor=" + percent_encode(make_cursor(offset));
@@ -118,7 +125,8 @@ std::vector<std::string> asked_paths(const HttpRequest& request) {
   std::vector<std::string> paths;
   if (request.header("content-type").value_or("").starts_with("application/json")) {
     const auto body = nlohmann::json::parse(request.body, nullptr, false);
-    const auto list = body.is_object() ? body.value("paths", nlohmann::json::array()) : nlohmann::json::array();
+    const auto list =
+        body.is_object() ? body.value("paths", nlohmann::json::array()) : nlohmann::json::array();
     for (const auto& path : list) {
       if (path.is_string()) paths.push_back(path.get<std::string>());
     }
@@ -139,7 +147,8 @@ Json gated_value(HubRepo::Access access) {
 
 Answer HubSite::repo_info(const HttpRequest& request, const Place& place) const {
   const HubRepo& repo = place.repo->repo;
-  const bool is_masked = repo.access == HubRepo::Access::gated_masked && !has_access(*place.repo, caller_of(request));
+  const bool is_masked =
+      repo.access == HubRepo::Access::gated_masked && !has_access(*place.repo, caller_of(request));
   const bool with_blobs = is_true(query_value(request, "blobs"));
   Json siblings = Json::array();
   for (const SiteFile& file : place.repo->commits.at(place.commit)) {
@@ -167,16 +176,19 @@ Answer HubSite::repo_info(const HttpRequest& request, const Place& place) const 
   return json_answer(info);
 }
 
-Answer HubSite::tree(const HttpRequest& request, const Place& place, const std::string& folder) const {
-  if (!place.repo->repo.has_tree_api) return text_answer(404, "application/json", R"({"detail":"Not Found"})");
-  const bool is_masked =
-      place.repo->repo.access == HubRepo::Access::gated_masked && !has_access(*place.repo, caller_of(request));
+Answer HubSite::tree(const HttpRequest& request, const Place& place,
+                     const std::string& folder) const {
+  if (!place.repo->repo.has_tree_api)
+    return text_answer(404, "application/json", R"({"detail":"Not Found"})");
+  const bool is_masked = place.repo->repo.access == HubRepo::Access::gated_masked &&
+                         !has_access(*place.repo, caller_of(request));
   const bool recursive = is_true(query_value(request, "recursive"));
-  const std::vector<Json> entries =
-      tree_entries(place.repo->commits.at(place.commit), place.commit, folder.empty() ? folder : folder + "/",
-                   recursive, is_masked ? Hashes::masked : Hashes::shown);
+  const std::vector<Json> entries = tree_entries(place.repo->commits.at(place.commit), place.commit,
+                                                 folder.empty() ? folder : folder + "/", recursive,
+                                                 is_masked ? Hashes::masked : Hashes::shown);
   if (entries.empty() && !folder.empty()) {
-    return error_answer(404, "EntryNotFound", folder + " does not exist on \"" + place.commit + "\"");
+    return error_answer(404, "EntryNotFound",
+                        folder + " does not exist on \"" + place.commit + "\"");
   }
   const std::size_t limit = page_size(request, options_.page_size);
   const auto begin = read_cursor(query_value(request, "cursor"));
@@ -186,7 +198,8 @@ Answer HubSite::tree(const HttpRequest& request, const Place& place, const std::
   for (std::size_t i = *begin; i < end; ++i) page.push_back(entries[i]);
   Answer answer = json_answer(page);
   const std::string& origin = options_.link_origin.empty() ? hub_origin_ : options_.link_origin;
-  if (end < entries.size()) set_header(answer.headers, "Link", next_link(request, origin, limit, end));
+  if (end < entries.size())
+    set_header(answer.headers, "Link", next_link(request, origin, limit, end));
   return answer;
 }
 
@@ -196,7 +209,8 @@ Answer HubSite::refs(const Place& place) const {
   for (const auto& [name, commit] : place.repo->repo.refs) {
     constexpr std::string_view kPullRequests = "refs/pr/";
     if (name.starts_with(kPullRequests)) {
-      pull_requests.push_back({{"name", name.substr(kPullRequests.size())}, {"ref", name}, {"targetCommit", commit}});
+      pull_requests.push_back(
+          {{"name", name.substr(kPullRequests.size())}, {"ref", name}, {"targetCommit", commit}});
     } else {
       branches.push_back({{"name", name}, {"ref", "refs/heads/" + name}, {"targetCommit", commit}});
     }
@@ -208,8 +222,8 @@ Answer HubSite::refs(const Place& place) const {
 }
 
 Answer HubSite::paths_info(const HttpRequest& request, const Place& place) const {
-  const bool is_masked =
-      place.repo->repo.access == HubRepo::Access::gated_masked && !has_access(*place.repo, caller_of(request));
+  const bool is_masked = place.repo->repo.access == HubRepo::Access::gated_masked &&
+                         !has_access(*place.repo, caller_of(request));
   const auto entries = tree_entries(place.repo->commits.at(place.commit), place.commit, "", true,
                                     is_masked ? Hashes::masked : Hashes::shown);
   const std::vector<std::string> paths = asked_paths(request);

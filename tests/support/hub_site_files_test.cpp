@@ -10,9 +10,9 @@ TEST_CASE("a plain file is a relative 307 and then a 200 named by its git blob i
   const Response redirect = ask(hub, kConfig);
   CHECK(redirect.status == 307);
   const std::string oid = digests_of({"", "{\"a\": 1}\n"}).git_sha1;
-  CHECK(redirect.header("location") == "/api/resolve-cache/models/org/name/" + kSampleCommit +
-                                           "/config.json?%2Forg%2Fname%2Fresolve%2Fmain%2Fconfig.json=&etag=%22" + oid +
-                                           "%22");
+  CHECK(redirect.header("location") ==
+        "/api/resolve-cache/models/org/name/" + kSampleCommit +
+            "/config.json?%2Forg%2Fname%2Fresolve%2Fmain%2Fconfig.json=&etag=%22" + oid + "%22");
   CHECK(redirect.header("x-repo-commit") == kSampleCommit);
   CHECK(redirect.header("etag").empty());
   const Response file = ask(hub, redirect.header("location"));
@@ -72,7 +72,8 @@ TEST_CASE("a range beyond the end is 416 with the size") {
   for (const std::string& target : {kWeights, kConfig}) {
     const Response response = fetch(hub, target, "Range: bytes=1000000-\r\n");
     CHECK(response.status == 416);
-    CHECK(response.header("content-range") == (target == kWeights ? "bytes */1000000" : "bytes */9"));
+    CHECK(response.header("content-range") ==
+          (target == kWeights ? "bytes */1000000" : "bytes */9"));
   }
 }
 
@@ -126,7 +127,8 @@ TEST_CASE("a token at the payload host is refused and seen") {
 
 TEST_CASE("names that need encoding work encoded and are refused raw") {
   FakeHub hub;
-  hub.add(make_repo("org/name", {{"sub dir/we#ird%20 é.txt", "x"}, {"big %.bin", MadeUpBytes{10, 1}, true}},
+  hub.add(make_repo("org/name",
+                    {{"sub dir/we#ird%20 é.txt", "x"}, {"big %.bin", MadeUpBytes{10, 1}, true}},
                     kSampleCommit));
   CHECK(fetch(hub, "/org/name/resolve/main/sub%20dir/we%23ird%2520%20%C3%A9.txt").body == "x");
   CHECK(fetch(hub, "/org/name/resolve/main/big%20%25.bin").body.size() == 10);

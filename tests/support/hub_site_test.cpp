@@ -21,7 +21,8 @@ TEST_CASE("repository info names the commit of any revision, and blobs on reques
   CHECK(info["gated"] == false);
   CHECK(info["siblings"].size() == 4);
   CHECK_FALSE(info["siblings"][0].contains("size"));
-  const auto blobs = json_of(ask(hub, "/api/models/org/name/revision/" + kSampleCommit + "?blobs=true"));
+  const auto blobs =
+      json_of(ask(hub, "/api/models/org/name/revision/" + kSampleCommit + "?blobs=true"));
   const FileDigests digests = digests_of(sample_weights());
   const auto& model = blobs["siblings"][3];
   CHECK(model["rfilename"] == "onnx/model.bin");
@@ -39,14 +40,16 @@ TEST_CASE("a revision with a slash is one encoded segment, and an id needs no or
   CHECK(json_of(ask(hub, "/api/models/gpt2/revision/refs%2Fpr%2F1"))["sha"] == kSampleCommit);
   CHECK(json_of(ask(hub, "/api/models/gpt2/tree/main")).size() == 4);
   CHECK(fetch(hub, "/gpt2/resolve/refs%2Fpr%2F1/config.json").body == "{\"a\": 1}\n");
-  CHECK(json_of(ask(hub, "/api/models/gpt2/refs"))["pullRequests"][0]["targetCommit"] == kSampleCommit);
+  CHECK(json_of(ask(hub, "/api/models/gpt2/refs"))["pullRequests"][0]["targetCommit"] ==
+        kSampleCommit);
 }
 
 TEST_CASE("a dataset and a space are told from a model of the same name, on all routes") {
   SampleHub hub;
   for (const std::string kind : {"datasets", "spaces"}) {
     CAPTURE(kind);
-    hub.add(make_repo(kind + "/org/name", {{"config.json", kind}, {"rows.bin", "of " + kind, true}}));
+    hub.add(
+        make_repo(kind + "/org/name", {{"config.json", kind}, {"rows.bin", "of " + kind, true}}));
     const auto info = json_of(ask(hub, "/api/" + kind + "/org/name"));
     CHECK(info["id"] == "org/name");
     CHECK_FALSE(info.contains("modelId"));
@@ -80,8 +83,8 @@ TEST_CASE("a tree lists directories first, and LFS files with both hashes") {
   const auto tree = json_of(ask(hub, kTree));
   std::vector<std::string> paths;
   for (const auto& entry : tree) paths.push_back(entry["path"]);
-  CHECK(paths == std::vector<std::string>{"1_Pooling", "onnx", "1_Pooling/config.json", "README.md", "config.json",
-                                          "onnx/model.bin"});
+  CHECK(paths == std::vector<std::string>{"1_Pooling", "onnx", "1_Pooling/config.json", "README.md",
+                                          "config.json", "onnx/model.bin"});
   CHECK(tree[0]["type"] == "directory");
   CHECK(tree[4]["oid"] == digests_of({"", "{\"a\": 1}\n"}).git_sha1);
   const FileDigests digests = digests_of(sample_weights());
@@ -111,7 +114,8 @@ TEST_CASE("a long tree comes in pages that its Link headers lead through") {
   const std::string link = first.header("link");
   REQUIRE(link.starts_with("<" + hub.endpoint() + "/api/"));
   REQUIRE(link.ends_with(">; rel=\"next\""));
-  const Response second = ask(hub, link.substr(1 + hub.endpoint().size(), link.find('>') - 1 - hub.endpoint().size()));
+  const Response second =
+      ask(hub, link.substr(1 + hub.endpoint().size(), link.find('>') - 1 - hub.endpoint().size()));
   CHECK(json_of(second).size() == 2);
   CHECK(second.header("link").empty());
   CHECK(ask(hub, kTree + "&cursor=bogus").status == 400);
@@ -123,7 +127,9 @@ TEST_CASE("the Link header may name another origin, as behind a mirror") {
   options.page_size = 1;
   options.link_origin = "https://huggingface.co";
   SampleHub hub(options);
-  CHECK(ask(hub, kTree).header("link").starts_with("<https://huggingface.co/api/models/org/name/tree/main?"));
+  CHECK(ask(hub, kTree)
+            .header("link")
+            .starts_with("<https://huggingface.co/api/models/org/name/tree/main?"));
 }
 
 TEST_CASE("a hub without the tree API answers 404 without an error code") {
@@ -141,8 +147,8 @@ TEST_CASE("paths-info answers for the paths asked, as a form and as JSON") {
   SampleHub hub;
   const std::string target = "/api/models/org/name/paths-info/main";
   CHECK(json_of(ask(hub, target, "", "POST", "paths=config.json&paths=no&paths=onnx")).size() == 2);
-  const auto found =
-      json_of(ask(hub, target, "Content-Type: application/json\r\n", "POST", R"({"paths":["onnx/model.bin"]})"));
+  const auto found = json_of(ask(hub, target, "Content-Type: application/json\r\n", "POST",
+                                 R"({"paths":["onnx/model.bin"]})"));
   REQUIRE(found.size() == 1);
   CHECK(found[0]["lfs"]["size"] == kWeightsSize);
 }
@@ -156,7 +162,8 @@ TEST_CASE("unknown routes are 404 with JSON") {
 TEST_CASE("every answer of the hub says its rate limit, and none of the payload host does") {
   SampleHub hub;
   CHECK(ask(hub, kTree).header("ratelimit").starts_with("\"api\";r=499;t="));
-  CHECK(ask(hub, kConfig).header("ratelimit-policy") == "\"fixed window\";\"resolvers\";q=3000;w=300");
+  CHECK(ask(hub, kConfig).header("ratelimit-policy") ==
+        "\"fixed window\";\"resolvers\";q=3000;w=300");
   CHECK(fetch(hub, kWeights).header("ratelimit").empty());
 }
 
@@ -202,7 +209,8 @@ TEST_CASE("unknown revisions and files have their codes, and files the commit") 
   CHECK(revision.status == 404);
   CHECK(revision.header("x-error-code") == "RevisionNotFound");
   CHECK(revision.header("x-error-message") == "Invalid rev id: nope");
-  CHECK(ask(hub, "/org/name/resolve/nope/config.json").header("x-error-code") == "RevisionNotFound");
+  CHECK(ask(hub, "/org/name/resolve/nope/config.json").header("x-error-code") ==
+        "RevisionNotFound");
   const Response entry = ask(hub, "/org/name/resolve/main/nope");
   CHECK(entry.status == 404);
   CHECK(entry.header("x-error-code") == "EntryNotFound");
@@ -210,7 +218,8 @@ TEST_CASE("unknown revisions and files have their codes, and files the commit") 
   CHECK(entry.header("etag") == "W/\"f-mY2VvLxuxB7KhsoOdQTlMTccuAQ\"");  // the recorded one
 }
 
-TEST_CASE("the gate of a gated repository stands before revision and entry, but not before info and README") {
+TEST_CASE(
+    "the gate of a gated repository stands before revision and entry, but not before info and README") {
   SampleHub hub(with_tokens(), HubRepo::Access::gated);
   CHECK(json_of(ask(hub, "/api/models/org/name"))["gated"] == "manual");
   CHECK(json_of(ask(hub, kTree))[5]["lfs"]["oid"] == digests_of(sample_weights()).sha256);

@@ -31,7 +31,8 @@ HubFile parse_file(const json& object, const std::filesystem::path& folder) {
   } else if (object.contains("from")) {
     file.content = DiskBytes{folder / object.at("from").get<std::string>()};
   } else {
-    file.content = MadeUpBytes{object.at("size").get<std::int64_t>(), object.value("seed", std::uint64_t{0})};
+    file.content =
+        MadeUpBytes{object.at("size").get<std::int64_t>(), object.value("seed", std::uint64_t{0})};
   }
   return file;
 }
@@ -60,7 +61,8 @@ HubSpec read_spec(const std::filesystem::path& file) {
   try {
     const json document = json::parse(text);
     HubSpec spec;
-    for (const json& repo : document.at("repos")) spec.repos.push_back(parse_repo(repo, file.parent_path()));
+    for (const json& repo : document.at("repos"))
+      spec.repos.push_back(parse_repo(repo, file.parent_path()));
     spec.tokens = document.value("tokens", std::vector<std::string>());
     return spec;
   } catch (const json::exception& error) {

@@ -16,15 +16,18 @@ struct HubSpec {
 };
 
 /// {"repos":[{"id","access","renamed_to","has_tree_api","refs":{"main":"<commit>"},
-///   "commits":{"<commit>":[{"path","text"} | {"path","size","seed","lfs"} | {"path","from","lfs"}]}}],"tokens":[…]}
-/// `access` is open, gated, gated_masked, private or disabled; `from` is relative to the spec's folder.
-/// Throws std::invalid_argument with the reason.
+///   "commits":{"<commit>":[{"path","text"} | {"path","size","seed","lfs"} |
+///   {"path","from","lfs"}]}}],"tokens":[…]}
+/// `access` is open, gated, gated_masked, private or disabled; `from` is relative to the spec's
+/// folder. Throws std::invalid_argument with the reason.
 HubSpec read_spec(const std::filesystem::path& file);
 
-/// The three default models: true ids, commits and file names, small true or made-up contents, 44 MB in all.
+/// The three default models: true ids, commits and file names, small true or made-up contents, 44
+/// MB in all.
 HubSpec demo_spec();
 
-/// sentence-transformers/all-MiniLM-L6-v2 with its 30 files in their true sizes (977 MB); files below 2 KB are true.
+/// sentence-transformers/all-MiniLM-L6-v2 with its 30 files in their true sizes (977 MB); files
+/// below 2 KB are true.
 HubSpec minilm_spec();
 
 }  // namespace model_prep::testing

@@ -32,7 +32,8 @@ TEST_CASE("the true small files of the built-in sets have the git blob ids of th
   }
   CHECK(checked == known.size());
   for (const HubFile& file : spec.repos[2].commits.at("0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab")) {
-    if (file.path == "config.json") CHECK(digests_of(file).git_sha1 == "360a0073f29a105ced4a366cda27e668b11bb73b");
+    if (file.path == "config.json")
+      CHECK(digests_of(file).git_sha1 == "360a0073f29a105ced4a366cda27e668b11bb73b");
     if (file.path == "generation_config.json")
       CHECK(digests_of(file).git_sha1 == "d52815623b46b7db1c4b957b5a83a8ad30b0146a");
   }
@@ -56,8 +57,8 @@ TEST_CASE("a spec file makes repositories of texts, made-up bytes and files next
   const TemporaryFolder folder;
   std::ofstream(folder / "data.bin", std::ios::binary) << "from disk";
   std::ofstream(folder / "spec.json")
-      << R"({"tokens":["t"],"repos":[{"id":"a/b","access":"gated_masked","refs":{"main":")" << kSampleCommit
-      << R"("},"commits":{")" << kSampleCommit
+      << R"({"tokens":["t"],"repos":[{"id":"a/b","access":"gated_masked","refs":{"main":")"
+      << kSampleCommit << R"("},"commits":{")" << kSampleCommit
       << R"(":[{"path":"x","text":"hello\n"},{"path":"y","size":5,"seed":9,"lfs":true},{"path":"z","from":"data.bin"}]}},)"
       << R"({"id":"old/b","renamed_to":"a/b","has_tree_api":false}]})";
   const HubSpec spec = read_spec(folder / "spec.json");

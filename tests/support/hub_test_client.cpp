@@ -20,7 +20,8 @@ void read_head(const std::string& head, Response& response) {
   for (std::size_t at = head.find("\r\n") + 2; at < head.size();) {
     const std::size_t end = head.find("\r\n", at);
     const std::size_t colon = head.find(": ", at);
-    response.headers[to_lower(head.substr(at, colon - at))] = head.substr(colon + 2, end - colon - 2);
+    response.headers[to_lower(head.substr(at, colon - at))] =
+        head.substr(colon + 2, end - colon - 2);
     at = end + 2;
   }
 }
@@ -37,7 +38,8 @@ Client::Client(const std::string& origin, std::chrono::milliseconds patience)
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(origin.substr(origin.rfind(':') + 1))));
+  address.sin_port =
+      htons(static_cast<std::uint16_t>(std::stoi(origin.substr(origin.rfind(':') + 1))));
   if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     ::close(socket_);
     throw std::runtime_error("cannot connect to " + origin);
@@ -51,9 +53,10 @@ void Client::send(const std::string& text) const {
   if (count != static_cast<ssize_t>(text.size())) throw std::runtime_error("cannot send");
 }
 
-Response Client::ask(const std::string& target, const std::string& headers, const std::string& method,
-                     const std::string& body) {
-  const std::string length = body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n";
+Response Client::ask(const std::string& target, const std::string& headers,
+                     const std::string& method, const std::string& body) {
+  const std::string length =
+      body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n";
   send(method + " " + target + " HTTP/1.1\r\nHost: hub\r\n" + headers + length + "\r\n" + body);
   return read_response(method == "HEAD" ? Body::none : Body::expected);
 }
@@ -99,15 +102,16 @@ void Client::read_chunks(Response& response) {
       if (response.end != End::open) return;
     }
     const std::size_t size = std::stoul(input_.substr(0, line), nullptr, 16);
-    while (input_.size() < line + 2 + size + 2 && response.end == End::open) response.end = receive();
+    while (input_.size() < line + 2 + size + 2 && response.end == End::open)
+      response.end = receive();
     response.body += input_.substr(line + 2, size);
     input_.erase(0, line + 2 + size + 2);
     if (size == 0 || response.end != End::open) return;
   }
 }
 
-Response ask(const FakeHub& hub, const std::string& target, const std::string& headers, const std::string& method,
-             const std::string& body) {
+Response ask(const FakeHub& hub, const std::string& target, const std::string& headers,
+             const std::string& method, const std::string& body) {
   return Client(origin_of_url(hub.endpoint())).ask(target, headers, method, body);
 }
 
@@ -131,10 +135,12 @@ std::string origin_of_url(const std::string& url) { return url.substr(0, url.fin
 HubFile sample_weights() { return {"onnx/model.bin", MadeUpBytes{kWeightsSize, 7}, true}; }
 
 HubRepo sample_repo(HubRepo::Access access) {
-  HubRepo repo = make_repo(
-      "org/name",
-      {{"config.json", "{\"a\": 1}\n"}, sample_weights(), {"1_Pooling/config.json", "{}"}, {"README.md", "read me\n"}},
-      kSampleCommit);
+  HubRepo repo = make_repo("org/name",
+                           {{"config.json", "{\"a\": 1}\n"},
+                            sample_weights(),
+                            {"1_Pooling/config.json", "{}"},
+                            {"README.md", "read me\n"}},
+                           kSampleCommit);
   repo.access = access;
   return repo;
 }
@@ -152,7 +158,8 @@ SampleHub::SampleHub(HubOptions options, HubRepo::Access access) : FakeHub(std::
 
 std::string signed_target(const FakeHub& hub, const std::string& range_header) {
   const std::string location = ask(hub, kWeights, range_header).header("location");
-  if (!location.starts_with(hub.payload_origin())) throw std::runtime_error("no signed URL: " + location);
+  if (!location.starts_with(hub.payload_origin()))
+    throw std::runtime_error("no signed URL: " + location);
   return location.substr(hub.payload_origin().size());
 }
 

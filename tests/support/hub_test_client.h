@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of the hub share: a client that knows nothing but sockets, and a repository to ask for.
+// What the tests of the hub share: a client that knows nothing but sockets, and a repository to ask
+// for.
 #pragma once
 
 #include <chrono>
@@ -26,8 +27,8 @@ struct Response {
   std::string header(const std::string& lower_case_name) const;
 };
 
-/// One connection. Throws std::runtime_error and does not REQUIRE: clients also run in threads, where Catch2's
-/// assertions may not.
+/// One connection. Throws std::runtime_error and does not REQUIRE: clients also run in threads,
+/// where Catch2's assertions may not.
 class Client {
  public:
   explicit Client(const std::string& origin, std::chrono::milliseconds patience = kPatience);
@@ -36,8 +37,8 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   void send(const std::string& text) const;
-  Response ask(const std::string& target, const std::string& headers = "", const std::string& method = "GET",
-               const std::string& body = "");
+  Response ask(const std::string& target, const std::string& headers = "",
+               const std::string& method = "GET", const std::string& body = "");
   enum class Body { expected, none };
   Response read_response(Body body = Body::expected);
 

@@ -48,7 +48,8 @@ std::string pem_of(X509* certificate) {
 
 std::string pem_of(EVP_PKEY* key) {
   const Bio bio(BIO_new(BIO_s_mem()));
-  must(PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr), "key as PEM");
+  must(PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr),
+       "key as PEM");
   return text_of(bio);
 }
 
@@ -60,18 +61,20 @@ void add_extension(X509* certificate, X509V3_CTX& context, int nid, const std::s
 }
 
 /// `issuer` null: signed with its own key.
-Certificate make_certificate(EVP_PKEY* key, const CertificateWish& wish, bool authority, X509* issuer,
-                             EVP_PKEY* issuer_key) {
+Certificate make_certificate(EVP_PKEY* key, const CertificateWish& wish, bool authority,
+                             X509* issuer, EVP_PKEY* issuer_key) {
   Certificate made(must(X509_new(), "certificate"));
   X509* const x = made.get();
   X509_set_version(x, X509_VERSION_3);
   static_assert(sizeof(long) == 8);
-  ASN1_INTEGER_set(X509_get_serialNumber(x), std::chrono::steady_clock::now().time_since_epoch().count());
+  ASN1_INTEGER_set(X509_get_serialNumber(x),
+                   std::chrono::steady_clock::now().time_since_epoch().count());
   X509_gmtime_adj(X509_getm_notBefore(x), wish.begins.count());
   X509_gmtime_adj(X509_getm_notAfter(x), wish.expires.count());
   must(X509_set_pubkey(x, key), "public key");
   const auto* name = reinterpret_cast<const unsigned char*>(wish.subject.c_str());
-  must(X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8, name, -1, -1, 0), "subject");
+  must(X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8, name, -1, -1, 0),
+       "subject");
   must(X509_set_issuer_name(x, X509_get_subject_name(issuer == nullptr ? x : issuer)), "issuer");
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer == nullptr ? x : issuer, x, nullptr, nullptr, 0);
@@ -117,7 +120,8 @@ const std::string& TestAuthority::pem() const { return state_->pem; }
 
 HubTls TestAuthority::certify(const CertificateWish& wish) const {
   const Key key = make_key();
-  const Certificate made = make_certificate(key.get(), wish, false, state_->certificate.get(), state_->key.get());
+  const Certificate made =
+      make_certificate(key.get(), wish, false, state_->certificate.get(), state_->key.get());
   return {.certificate = pem_of(made.get()), .key = pem_of(key.get())};
 }
 
@@ -134,14 +138,16 @@ struct TlsSession::State {
 
 TlsSession::TlsSession(const HubTls& tls, int socket) : state_(std::make_unique<State>()) {
   block_sigpipe();
-  const Bio certificate(BIO_new_mem_buf(tls.certificate.data(), static_cast<int>(tls.certificate.size())));
+  const Bio certificate(
+      BIO_new_mem_buf(tls.certificate.data(), static_cast<int>(tls.certificate.size())));
   const Bio key(BIO_new_mem_buf(tls.key.data(), static_cast<int>(tls.key.size())));
   const Certificate x509(PEM_read_bio_X509(certificate.get(), nullptr, nullptr, nullptr));
   const Key pkey(PEM_read_bio_PrivateKey(key.get(), nullptr, nullptr, nullptr));
   state_->context.reset(must(SSL_CTX_new(TLS_server_method()), "context"));
   must(SSL_CTX_use_certificate(state_->context.get(), x509.get()), "certificate of the server");
   must(SSL_CTX_use_PrivateKey(state_->context.get(), pkey.get()), "key of the server");
-  SSL_CTX_set_mode(state_->context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_mode(state_->context.get(),
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   state_->session.reset(must(SSL_new(state_->context.get()), "session"));
   must(SSL_set_fd(state_->session.get(), socket), "socket");
 }

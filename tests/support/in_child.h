@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A piece of a test in a process of its own: for users, limits and modes that the test itself must not take on.
+// A piece of a test in a process of its own: for users, limits and modes that the test itself must
+// not take on.
 #pragma once
 
 #include <sys/wait.h>

@@ -22,8 +22,8 @@
 namespace model_prep::testing {
 namespace {
 
-constexpr std::array<const char*, 5> kInherited = {"PATH", "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS",
-                                                   "UBSAN_OPTIONS"};
+constexpr std::array<const char*, 5> kInherited = {"PATH", "ASAN_OPTIONS", "LSAN_OPTIONS",
+                                                   "TSAN_OPTIONS", "UBSAN_OPTIONS"};
 
 void require_zero(int error, const char* what) {
   if (error != 0) throw std::system_error(error, std::generic_category(), what);
@@ -36,17 +36,20 @@ struct Pipe {
 
 Pipe make_pipe() {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "pipe2");
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+    throw std::system_error(errno, std::generic_category(), "pipe2");
   return {Descriptor(ends[0]), Descriptor(ends[1])};
 }
 
-ProgramEnvironment full_environment(const ProgramEnvironment& stated, ProgramOptions::Environment kind) {
+ProgramEnvironment full_environment(const ProgramEnvironment& stated,
+                                    ProgramOptions::Environment kind) {
   ProgramEnvironment full = stated;
   if (kind == ProgramOptions::Environment::inherited) {
     for (char** entry = environ; *entry != nullptr; ++entry) {
       const std::string_view text(*entry);
       const std::size_t equals = text.find('=');
-      if (equals != std::string_view::npos) full.emplace(text.substr(0, equals), text.substr(equals + 1));
+      if (equals != std::string_view::npos)
+        full.emplace(text.substr(0, equals), text.substr(equals + 1));
     }
     return full;
   }
@@ -66,13 +69,19 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 class FileActions {
  public:
-  FileActions() { require_zero(::posix_spawn_file_actions_init(&actions_), "posix_spawn_file_actions_init"); }
+  FileActions() {
+    require_zero(::posix_spawn_file_actions_init(&actions_), "posix_spawn_file_actions_init");
+  }
   ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
   FileActions(const FileActions&) = delete;
   FileActions& operator=(const FileActions&) = delete;
 
-  void duplicate(int from, int to) { require_zero(::posix_spawn_file_actions_adddup2(&actions_, from, to), "dup2"); }
-  void close(int number) { require_zero(::posix_spawn_file_actions_addclose(&actions_, number), "close"); }
+  void duplicate(int from, int to) {
+    require_zero(::posix_spawn_file_actions_adddup2(&actions_, from, to), "dup2");
+  }
+  void close(int number) {
+    require_zero(::posix_spawn_file_actions_addclose(&actions_, number), "close");
+  }
   void open(int number, const char* path) {
     require_zero(::posix_spawn_file_actions_addopen(&actions_, number, path, O_RDONLY, 0), "open");
   }
@@ -85,7 +94,8 @@ class FileActions {
   posix_spawn_file_actions_t actions_;
 };
 
-// A group of its own, nothing blocked, and the default for all signals: a test runner may ignore SIGPIPE or SIGINT.
+// A group of its own, nothing blocked, and the default for all signals: a test runner may ignore
+// SIGPIPE or SIGINT.
 class SpawnAttributes {
  public:
   SpawnAttributes() {
@@ -97,7 +107,8 @@ class SpawnAttributes {
     ::posix_spawnattr_setsigmask(&attributes_, &none);
     ::posix_spawnattr_setsigdefault(&attributes_, &all);
     ::posix_spawnattr_setpgroup(&attributes_, 0);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+    ::posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   }
   ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes_); }
   SpawnAttributes(const SpawnAttributes&) = delete;
@@ -109,8 +120,8 @@ class SpawnAttributes {
   posix_spawnattr_t attributes_;
 };
 
-pid_t spawn(std::vector<std::string> argv, const ProgramEnvironment& env, const ProgramOptions& options, int out,
-            int err) {
+pid_t spawn(std::vector<std::string> argv, const ProgramEnvironment& env,
+            const ProgramOptions& options, int out, int err) {
   FileActions actions;
   if (!options.folder.empty()) actions.change_folder(options.folder.c_str());
   if (options.input == ProgramOptions::Input::closed) {
@@ -127,8 +138,8 @@ pid_t spawn(std::vector<std::string> argv, const ProgramEnvironment& env, const 
   }
   const SpawnAttributes attributes;
   pid_t pid = 0;
-  require_zero(::posix_spawnp(&pid, argv.at(0).c_str(), actions.get(), attributes.get(), pointers(argv).data(),
-                              pointers(variables).data()),
+  require_zero(::posix_spawnp(&pid, argv.at(0).c_str(), actions.get(), attributes.get(),
+                              pointers(argv).data(), pointers(variables).data()),
                argv[0].c_str());
   return pid;
 }
@@ -136,7 +147,8 @@ pid_t spawn(std::vector<std::string> argv, const ProgramEnvironment& env, const 
 // Waits for the end and leaves the zombie, so that the pid stays ours until the lock is held.
 void wait_for_exit(pid_t pid) {
   siginfo_t information{};
-  while (::waitid(P_PID, static_cast<id_t>(pid), &information, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  while (::waitid(P_PID, static_cast<id_t>(pid), &information, WEXITED | WNOWAIT) != 0 &&
+         errno == EINTR) {
   }
 }
 
@@ -148,14 +160,15 @@ bool has_line_with(const std::string& text, const std::string& part) {
 }  // namespace
 
 struct RunningProgram::State {
-  State(const std::vector<std::string>& argv, const ProgramEnvironment& env, const ProgramOptions& program_options);
+  State(const std::vector<std::string>& argv, const ProgramEnvironment& env,
+        const ProgramOptions& program_options);
   ~State();
 
   void read_pipes(const Descriptor& out, const Descriptor& err);
-  bool read_some(int descriptor, std::string ProgramResult::*text);
+  bool read_some(int descriptor, std::string ProgramResult::* text);
   void take_exit();
   void send(int signal_number, pid_t target);
-  bool wait_for_line(std::string ProgramResult::*text, const std::string& part,
+  bool wait_for_line(std::string ProgramResult::* text, const std::string& part,
                      std::chrono::milliseconds timeout) const;
 
   const ProgramOptions options;
@@ -196,7 +209,7 @@ void RunningProgram::State::read_pipes(const Descriptor& out, const Descriptor& 
   }
 }
 
-bool RunningProgram::State::read_some(int descriptor, std::string ProgramResult::*text) {
+bool RunningProgram::State::read_some(int descriptor, std::string ProgramResult::* text) {
   std::array<char, 16'384> bytes;
   const auto count = ::read(descriptor, bytes.data(), bytes.size());
   if (count <= 0) return count < 0 && errno == EINTR;
@@ -220,7 +233,8 @@ void RunningProgram::State::take_exit() {
   changed.notify_all();
 }
 
-bool RunningProgram::State::wait_for_line(std::string ProgramResult::*text, const std::string& part,
+bool RunningProgram::State::wait_for_line(std::string ProgramResult::* text,
+                                          const std::string& part,
                                           std::chrono::milliseconds timeout) const {
   std::unique_lock lock(mutex);
   changed.wait_for(lock, timeout, [&] { return ended || has_line_with(result.*text, part); });
@@ -256,11 +270,13 @@ std::vector<std::string> RunningProgram::err_lines() const {
   return lines;
 }
 
-bool RunningProgram::wait_for_err(const std::string& text, std::chrono::milliseconds timeout) const {
+bool RunningProgram::wait_for_err(const std::string& text,
+                                  std::chrono::milliseconds timeout) const {
   return state_->wait_for_line(&ProgramResult::err, text, timeout);
 }
 
-bool RunningProgram::wait_for_out(const std::string& text, std::chrono::milliseconds timeout) const {
+bool RunningProgram::wait_for_out(const std::string& text,
+                                  std::chrono::milliseconds timeout) const {
   return state_->wait_for_line(&ProgramResult::out, text, timeout);
 }
 

@@ -4,8 +4,9 @@
 //   auto result = run_program({kProgram, "--help"}, {{"HF_HOME", folder.path()}});
 //   CHECK(result.exit_code == 0);
 //
-// The child gets PATH, the sanitizers' options (ASAN_OPTIONS, LSAN_OPTIONS, TSAN_OPTIONS, UBSAN_OPTIONS) and what `env`
-// says, nothing else; no signal is blocked or ignored in it, and it is the leader of a process group of its own.
+// The child gets PATH, the sanitizers' options (ASAN_OPTIONS, LSAN_OPTIONS, TSAN_OPTIONS,
+// UBSAN_OPTIONS) and what `env` says, nothing else; no signal is blocked or ignored in it, and it
+// is the leader of a process group of its own.
 #pragma once
 
 #include <sys/types.h>
@@ -40,11 +41,13 @@ struct ProgramResult {
 
 using ProgramEnvironment = std::map<std::string, std::string>;
 
-/// Runs it to its end. argv[0] is looked up in PATH if it has no slash. Throws std::system_error if it cannot start.
+/// Runs it to its end. argv[0] is looked up in PATH if it has no slash. Throws std::system_error if
+/// it cannot start.
 ProgramResult run_program(const std::vector<std::string>& argv, const ProgramEnvironment& env = {},
                           const ProgramOptions& options = {});
 
-/// A program that runs while the test does something else. Killed, group and all, by the destructor if still there.
+/// A program that runs while the test does something else. Killed, group and all, by the destructor
+/// if still there.
 class RunningProgram {
  public:
   explicit RunningProgram(const std::vector<std::string>& argv, const ProgramEnvironment& env = {},
@@ -61,11 +64,15 @@ class RunningProgram {
 
   std::string out() const;                     ///< so far
   std::vector<std::string> err_lines() const;  ///< whole lines so far
-  /// Waits for a line on standard error (standard output) that contains `text`; false at its end or after `timeout`.
-  bool wait_for_err(const std::string& text, std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
-  bool wait_for_out(const std::string& text, std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
+  /// Waits for a line on standard error (standard output) that contains `text`; false at its end or
+  /// after `timeout`.
+  bool wait_for_err(const std::string& text,
+                    std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
+  bool wait_for_out(const std::string& text,
+                    std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
 
-  /// Waits for the end; after the options' timeout, counted from this call, kills the group. May be called again.
+  /// Waits for the end; after the options' timeout, counted from this call, kills the group. May be
+  /// called again.
   ProgramResult wait();
 
  private:

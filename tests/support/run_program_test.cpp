@@ -18,7 +18,8 @@ std::vector<std::string> shell(const std::string& script) { return {"/bin/sh", "
 }  // namespace
 
 TEST_CASE("a program's exit code and both outputs are kept, however much it writes") {
-  const ProgramResult result = run_program(shell("head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3"));
+  const ProgramResult result =
+      run_program(shell("head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3"));
   CHECK(result.exit_code == 3);
   CHECK_FALSE(result.signal.has_value());
   CHECK(result.out.size() == 300'000);
@@ -27,11 +28,13 @@ TEST_CASE("a program's exit code and both outputs are kept, however much it writ
 
 TEST_CASE("a program gets the stated environment and nothing else") {
   ::setenv("MODEL_PREP_STRAY", "1", 1);
-  const ProgramResult stated = run_program(shell("echo $MODEL_PREP_STRAY-$GIVEN"), {{"GIVEN", "a=b"}});
+  const ProgramResult stated =
+      run_program(shell("echo $MODEL_PREP_STRAY-$GIVEN"), {{"GIVEN", "a=b"}});
   CHECK(stated.out == "-a=b\n");
   ProgramOptions options;
   options.environment = ProgramOptions::Environment::inherited;
-  CHECK(run_program(shell("echo $MODEL_PREP_STRAY-$GIVEN"), {{"GIVEN", "c"}}, options).out == "1-c\n");
+  CHECK(run_program(shell("echo $MODEL_PREP_STRAY-$GIVEN"), {{"GIVEN", "c"}}, options).out ==
+        "1-c\n");
   ::unsetenv("MODEL_PREP_STRAY");
 }
 
@@ -59,8 +62,8 @@ TEST_CASE("a program that is not there cannot be started") {
 }
 
 TEST_CASE("a running program can be watched, signalled and waited for") {
-  RunningProgram program(
-      shell("trap 'echo caught >&2; exit 7' TERM; echo ready >&2; echo out; while :; do sleep 0.01; done"));
+  RunningProgram program(shell(
+      "trap 'echo caught >&2; exit 7' TERM; echo ready >&2; echo out; while :; do sleep 0.01; done"));
   REQUIRE(program.wait_for_err("ready"));
   REQUIRE(program.wait_for_out("out"));
   CHECK(program.running());

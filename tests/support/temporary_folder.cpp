@@ -24,7 +24,8 @@ void make_removable(const fs::path& folder) {
 
 TemporaryFolder::TemporaryFolder() {
   std::string name = fs::temp_directory_path() / "model-prep-test-XXXXXX";
-  if (::mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::generic_category(), name);
+  if (::mkdtemp(name.data()) == nullptr)
+    throw std::system_error(errno, std::generic_category(), name);
   // Its true path: tests compare paths, and a $TMPDIR behind a symlink would spoil that.
   path_ = fs::canonical(name);
 }

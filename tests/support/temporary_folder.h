@@ -7,7 +7,8 @@
 
 namespace model_prep::testing {
 
-/// Made at construction, removed with all that is in it at destruction, also folders without permissions.
+/// Made at construction, removed with all that is in it at destruction, also folders without
+/// permissions.
 class TemporaryFolder {
  public:
   TemporaryFolder();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a program in a world where some system calls do not work: `model-prep-without flock=ENOLCK symlink=EPERM --
-// program …`
+// Runs a program in a world where some system calls do not work: `model-prep-without flock=ENOLCK
+// symlink=EPERM -- program …`
 //
-// `call=ERRNO` makes the call fail at once, `call=0` makes it succeed and do nothing: a lock that everybody gets. The
-// kernel does it (seccomp, SECCOMP_RET_ERRNO), so it is the same for any program, sanitized or static or Python, and
-// for all that it starts. For the file systems that this machine does not have.
+// `call=ERRNO` makes the call fail at once, `call=0` makes it succeed and do nothing: a lock that
+// everybody gets. The kernel does it (seccomp, SECCOMP_RET_ERRNO), so it is the same for any
+// program, sanitized or static or Python, and for all that it starts. For the file systems that
+// this machine does not have.
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -51,14 +52,16 @@ int fail(const std::string& why) {
 }
 
 bool install(const std::vector<std::pair<int, int>>& rules) {
-  std::vector<sock_filter> filter = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+  std::vector<sock_filter> filter = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
   for (const auto& [call, error] : rules) {
     filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(call), 0, 1));
     filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)));
   }
   filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
   const sock_fprog program = {static_cast<unsigned short>(filter.size()), filter.data()};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 }  // namespace
@@ -75,7 +78,8 @@ int main(int argc, char** argv) {
     for (const int number : call->second) rules.emplace_back(number, error->second);
   }
   if (at + 1 >= argc) return fail("no program to run");
-  if (!install(rules)) return fail(std::string("cannot install the filter: ") + std::strerror(errno));
+  if (!install(rules))
+    return fail(std::string("cannot install the filter: ") + std::strerror(errno));
   ::execvp(argv[at + 1], argv + at + 1);
   return fail(std::string(argv[at + 1]) + ": " + std::strerror(errno));
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can go wrong, as values.
 //
-// A fault of the world (network, disk, hub, user) is an `Error`, returned in a `Result<T>`. A broken invariant of this
-// program is an assert, or a `FatalError(internal)` that only `main` catches. The kinds are those of the summary and
-// are spelled the same in code and JSON. Everything here is a value: any thread may use its own.
+// A fault of the world (network, disk, hub, user) is an `Error`, returned in a `Result<T>`. A
+// broken invariant of this program is an assert, or a `FatalError(internal)` that only `main`
+// catches. The kinds are those of the summary and are spelled the same in code and JSON. Everything
+// here is a value: any thread may use its own.
 #pragma once
 
 #include <cstdint>
@@ -41,11 +42,13 @@ enum class ErrorKind : std::uint8_t {
 /// The kind as it stands in the summary.
 std::string_view name(ErrorKind kind);
 
-/// What an error means for the run. Retry is an allow-list: what is not understood is not tried again.
+/// What an error means for the run. Retry is an allow-list: what is not understood is not tried
+/// again.
 enum class Disposition : std::uint8_t { retry, fail_item, abort_run };
 Disposition disposition(ErrorKind kind);
 
-/// `message`: lower case, no final period, names the object, one line. `hint`: what the user can do, or empty.
+/// `message`: lower case, no final period, names the object, one line. `hint`: what the user can
+/// do, or empty.
 struct Error {
   ErrorKind kind{ErrorKind::internal};
   std::string message;

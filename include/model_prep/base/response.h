@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses and answers as plain values: what the decisions need to know of an HTTP exchange. `io/http.h` makes
-// them; no type of libcurl is in them.
+// Addresses and answers as plain values: what the decisions need to know of an HTTP exchange.
+// `io/http.h` makes them; no type of libcurl is in them.
 #pragma once
 
 #include <chrono>
@@ -16,8 +16,9 @@ using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
 
-/// `text` is used byte for byte: a signed URL must not be re-encoded (hub-protocol.md 3.1). `origin` is scheme, host
-/// and port in one spelling, for comparing. A user name or password in the text makes no difference to the origin.
+/// `text` is used byte for byte: a signed URL must not be re-encoded (hub-protocol.md 3.1).
+/// `origin` is scheme, host and port in one spelling, for comparing. A user name or password in the
+/// text makes no difference to the origin.
 struct Url {
   std::string text;
   std::string origin;
@@ -30,7 +31,8 @@ std::string display(const Url& url);
 /// The same of a text that should have been a URL: without what may be a user name and a password.
 std::string strip_user_info(const std::string& text);
 
-/// The part of an answer before its body. Header values as they came, without surrounding blanks; empty if absent.
+/// The part of an answer before its body. Header values as they came, without surrounding blanks;
+/// empty if absent.
 struct ResponseHead {
   int status{0};
   std::optional<std::int64_t> content_length;
@@ -43,8 +45,9 @@ struct ResponseHead {
   std::string error_message;  ///< X-Error-Message
   std::string linked_etag;    ///< X-Linked-Etag: only on the hub's own hop
   std::optional<std::int64_t> linked_size;
-  std::string location;                 ///< as it came
-  std::optional<Url> redirect;          ///< `location` against the request's URL, if it is an http(s) address
+  std::string location;  ///< as it came
+  std::optional<Url>
+      redirect;  ///< `location` against the request's URL, if it is an http(s) address
   std::chrono::seconds retry_after{0};  ///< from seconds or date; 0 if absent
 };
 
@@ -53,8 +56,8 @@ std::optional<std::int64_t> header_number(const std::string& text);
 
 using TransferId = std::uint64_t;
 
-/// How a transfer ended: with an answer (`error` empty; its body went to the sink), refused by its sink (`refused`), or
-/// with a fault of the network (`error`).
+/// How a transfer ended: with an answer (`error` empty; its body went to the sink), refused by its
+/// sink (`refused`), or with a fault of the network (`error`).
 struct TransferEnd {
   TransferId id{0};
   ResponseHead head;

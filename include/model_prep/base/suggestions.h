@@ -9,9 +9,11 @@
 
 namespace model_prep {
 
-/// The first of those with the fewest edits (a letter put in, left out, replaced, or two neighbours swapped; upper and
-/// lower case, and `_`, `-`, `.` are one), if they are few for its length: one, and one more for every four letters.
-std::optional<std::string> closest_word(std::string_view word, const std::vector<std::string>& known);
+/// The first of those with the fewest edits (a letter put in, left out, replaced, or two neighbours
+/// swapped; upper and lower case, and `_`, `-`, `.` are one), if they are few for its length: one,
+/// and one more for every four letters.
+std::optional<std::string> closest_word(std::string_view word,
+                                        const std::vector<std::string>& known);
 
 /// `did you mean '…'? `, to stand before a hint; empty if nothing is near.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known);

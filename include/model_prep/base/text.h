@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text for people. Words of others are made fit to be shown: a server's message or a file's name may hold anything, and
-// shall not steer the terminal, forge a line of the log or fill it.
+// Text for people. Words of others are made fit to be shown: a server's message or a file's name
+// may hold anything, and shall not steer the terminal, forge a line of the log or fill it.
 #pragma once
 
 #include <cstddef>
@@ -12,19 +12,21 @@ namespace model_prep {
 
 bool is_utf8(std::string_view text);
 
-/// `text` with '?' for each control character (C0, DEL, C1), line separator, mark that turns the writing direction, and
-/// byte that is not UTF-8.
+/// `text` with '?' for each control character (C0, DEL, C1), line separator, mark that turns the
+/// writing direction, and byte that is not UTF-8.
 std::string sanitize(std::string_view text);
 
-/// Printable, and nothing in it that a CI runner takes for a command: GitHub's and Azure's look for `##[…]` and
+/// Printable, and nothing in it that a CI runner takes for a command: GitHub's and Azure's look for
+/// `##[…]` and
 /// `##vso[…]` anywhere in a line, so the second of two `#` is a '?' too.
 std::string sanitize_for_log(std::string_view text);
 
 /// Printable, and not much longer than `most` bytes: what was cut is `…`.
 std::string truncated(std::string_view text, std::size_t most = 120);
 
-/// How many columns of a terminal a text takes: two for a wide character (Chinese, Japanese, Korean, most pictures),
-/// none for one that only changes the one before it. A terminal may know better of a few.
+/// How many columns of a terminal a text takes: two for a wide character (Chinese, Japanese,
+/// Korean, most pictures), none for one that only changes the one before it. A terminal may know
+/// better of a few.
 std::size_t display_width(std::string_view text);
 
 /// Not wider than `width`: what was cut from its middle is `…`.

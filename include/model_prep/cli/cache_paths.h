@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where things lie, as flags and environment say (README, "Options"; hub-protocol.md sections 2 and 2.1).
+// Where things lie, as flags and environment say (README, "Options"; hub-protocol.md sections 2
+// and 2.1).
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "model_prep/cli/flag_values.h"
 #include "model_prep/base/error.h"
+#include "model_prep/cli/flag_values.h"
 
 namespace model_prep {
 
@@ -16,12 +17,12 @@ namespace model_prep {
 struct CachePaths {
   std::string cache_dir;
   std::vector<std::string> legacy_dirs;  ///< where older services look besides; never the cache
-  std::string summary;             ///< the summary's default
+  std::string summary;                   ///< the summary's default
 };
 Result<CachePaths> find_cache_paths(const FlagValues& settings);
 
-/// A kind of service, and the folder in which it looks for `models--…` under this environment, which is taken to be
-/// the service's too. What model-prep itself is told by flag does not count.
+/// A kind of service, and the folder in which it looks for `models--…` under this environment,
+/// which is taken to be the service's too. What model-prep itself is told by flag does not count.
 struct Consumer {
   enum class Loads : std::uint8_t { models, anything };
   std::string name;
@@ -31,7 +32,8 @@ struct Consumer {
 };
 std::vector<Consumer> find_consumers(const FlagValues& settings);
 
-/// Hugging Face's own folder, where the token lies: HF_HOME, else its default. Nothing without a home folder.
+/// Hugging Face's own folder, where the token lies: HF_HOME, else its default. Nothing without a
+/// home folder.
 std::optional<std::string> hf_folder(const FlagValues& settings);
 
 }  // namespace model_prep

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line, by CLI11, which reads all values as text: a bad one must be told with the name of where it stands,
-// and that may be a variable (settings.h).
+// The command line, by CLI11, which reads all values as text: a bad one must be told with the name
+// of where it stands, and that may be a variable (settings.h).
 #pragma once
 
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "model_prep/base/error.h"
 #include "model_prep/cli/flag_values.h"
 #include "model_prep/cli/flags.h"
-#include "model_prep/base/error.h"
 
 namespace model_prep {
 
@@ -24,7 +24,8 @@ struct ParsedCommand {
   std::vector<std::string> models;
 };
 
-Result<std::variant<ParsedCommand, TextOutput>> read_command_line(const std::vector<std::string>& arguments, FlagValues& settings);
+Result<std::variant<ParsedCommand, TextOutput>> read_command_line(
+    const std::vector<std::string>& arguments, FlagValues& settings);
 
 std::string program_version();
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a shell completes behind `model-prep`: commands, their flags, the values of flags, and the manifest's keys,
-// which it asks `model-prep list` for when it needs them.
+// What a shell completes behind `model-prep`: commands, their flags, the values of flags, and the
+// manifest's keys, which it asks `model-prep list` for when it needs them.
 #pragma once
 
 #include <optional>

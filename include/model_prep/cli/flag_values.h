@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What flags and variables say, before it is understood: a flag beats its variables, of which the first that is set
-// counts, and an empty variable is unset.
+// What flags and variables say, before it is understood: a flag beats its variables, of which the
+// first that is set counts, and an empty variable is unset.
 //
-// Only the flags that the command uses are known here, so that a variable for another command cannot be wrong.
+// Only the flags that the command uses are known here, so that a variable for another command
+// cannot be wrong.
 #pragma once
 
 #include <map>
@@ -22,9 +23,13 @@ class FlagValues {
   explicit FlagValues(const Environment& environment) : environment_(environment) {}
 
   /// The command uses this flag, which these variables stand for.
-  void register_flag(const std::string& flag, std::vector<std::string> variables) { variables_[flag] = std::move(variables); }
+  void register_flag(const std::string& flag, std::vector<std::string> variables) {
+    variables_[flag] = std::move(variables);
+  }
   /// It stands on the command line, with these values; a switch has the value "1".
-  void set(const std::string& flag, std::vector<std::string> values) { given_[flag] = std::move(values); }
+  void set(const std::string& flag, std::vector<std::string> values) {
+    given_[flag] = std::move(values);
+  }
 
   struct Value {
     std::string name;  ///< of the flag or variable
@@ -35,7 +40,8 @@ class FlagValues {
   std::vector<Value> find_all(const std::string& flag) const;
   bool has(const std::string& flag) const { return given_.contains(flag); }
   std::optional<std::string> get(const std::string& variable) const;
-  /// `~` and `$NAME`, `${NAME}` at any place, as huggingface_hub expands its folders. An unknown name stays as it is.
+  /// `~` and `$NAME`, `${NAME}` at any place, as huggingface_hub expands its folders. An unknown
+  /// name stays as it is.
   std::string expand(const std::string& path) const;
 
  private:

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Hub and its mirrors, as --endpoint and HF_ENDPOINT name them, and which of them gets the token.
+// The Hub and its mirrors, as --endpoint and HF_ENDPOINT name them, and which of them gets the
+// token.
 //
 //   HF_ENDPOINT=https://hf_abc@mirror.internal/hf,https://huggingface.co
 //
-// The token of the run (HF_TOKEN) was given for the Hub, or for the one endpoint that is named. Of several it goes to
-// the Hub's own origin only: who adds a mirror to a list shall not send it a secret by that. Another token is named
-// with its endpoint, as a user name without a password, and goes there instead. That is for the variable alone: a
-// command line can be read by everyone on the machine. A user name with a password is what it is anywhere, Basic
-// authorization.
+// The token of the run (HF_TOKEN) was given for the Hub, or for the one endpoint that is named. Of
+// several it goes to the Hub's own origin only: who adds a mirror to a list shall not send it a
+// secret by that. Another token is named with its endpoint, as a user name without a password, and
+// goes there instead. That is for the variable alone: a command line can be read by everyone on the
+// machine. A user name with a password is what it is anywhere, Basic authorization.
 //
-// A comma ends an address where the next one begins, so that one in a password needs no thought, and is not shown.
+// A comma ends an address where the next one begins, so that one in a password needs no thought,
+// and is not shown.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "model_prep/cli/flag_values.h"
 #include "model_prep/core/mirror_selector.h"
 #include "model_prep/io/http.h"
 #include "model_prep/io/hub_api.h"
-#include "model_prep/cli/flag_values.h"
 
 namespace model_prep {
 
@@ -45,7 +47,8 @@ void give_token(std::vector<HubEndpoint>& endpoints, const std::optional<Token>&
 template <class Address>
 std::vector<Source> sources_at(const std::vector<HubEndpoint>& endpoints, Address address) {
   std::vector<Source> sources;
-  for (std::size_t i = 0; i < endpoints.size(); ++i) sources.push_back({i, address(endpoints[i].hub)});
+  for (std::size_t i = 0; i < endpoints.size(); ++i)
+    sources.push_back({i, address(endpoints[i].hub)});
   return sources;
 }
 

@@ -3,12 +3,13 @@
 //
 //   model-prep [COMMAND] [flags and models in any order]
 //
-// Without a command it is `download`. The first word that is no flag's value decides; behind a command no word is one,
-// so a model whose key is `verify` is reached as `download verify`. A flag that the command does not use is refused; a
-// variable that it does not use is not looked at, since services and other commands have theirs.
+// Without a command it is `download`. The first word that is no flag's value decides; behind a
+// command no word is one, so a model whose key is `verify` is reached as `download verify`. A flag
+// that the command does not use is refused; a variable that it does not use is not looked at, since
+// services and other commands have theirs.
 //
-// A value that does not parse is an error that names the flag or variable, what it held and what it wants. The
-// environment is an argument, so that a test can be one.
+// A value that does not parse is an error that names the flag or variable, what it held and what it
+// wants. The environment is an argument, so that a test can be one.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +17,19 @@
 #include <string>
 #include <vector>
 
+#include "model_prep/base/error.h"
+#include "model_prep/base/model_spec.h"
+#include "model_prep/cli/cache_paths.h"
+#include "model_prep/cli/command_line.h"
+#include "model_prep/cli/hub_endpoints.h"
 #include "model_prep/io/http.h"
 #include "model_prep/report/log.h"
 #include "model_prep/report/progress.h"
-#include "model_prep/cli/command_line.h"
-#include "model_prep/cli/hub_endpoints.h"
-#include "model_prep/cli/cache_paths.h"
-#include "model_prep/base/error.h"
-#include "model_prep/base/model_spec.h"
 
 namespace model_prep {
 
-/// The machine that runs the program, where it wants to be told how that ended. Also for a command line that is wrong.
+/// The machine that runs the program, where it wants to be told how that ended. Also for a command
+/// line that is wrong.
 struct CiEnvironment {
   std::string step_summary;  ///< a file that GitHub Actions shows; empty: none
   bool annotations{false};   ///< GitHub Actions reads stderr
@@ -39,8 +41,9 @@ struct Options {
   std::vector<std::string> models;
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
   std::string cache_dir;                ///< absolute, without links
-  std::vector<std::string> legacy_dirs;       ///< where older services look besides; likewise, and never the cache
-  std::vector<Consumer> services;        ///< who looks where; for verify
+  std::vector<std::string>
+      legacy_dirs;  ///< where older services look besides; likewise, and never the cache
+  std::vector<Consumer> services;  ///< who looks where; for verify
   std::string variant;
   FileFilter patterns;                   ///< in the place of the variant's, if there are any
   std::vector<HubEndpoint> endpoints{};  ///< as they were named; never none
@@ -68,6 +71,7 @@ struct Parsed {
   Options options;
   std::optional<TextOutput> print;  ///< what was asked for instead of a run
 };
-Result<Parsed> parse_options(const std::vector<std::string>& arguments, const Environment& environment);
+Result<Parsed> parse_options(const std::vector<std::string>& arguments,
+                             const Environment& environment);
 
 }  // namespace model_prep

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "model_prep/report/run_report.h"
-#include "model_prep/io/file_lock.h"
 #include "model_prep/commands/hub_client.h"
 #include "model_prep/commands/model_run.h"
 #include "model_prep/commands/session.h"
+#include "model_prep/io/file_lock.h"
+#include "model_prep/report/run_report.h"
 
 namespace model_prep {
 
@@ -26,7 +26,8 @@ class Download {
  private:
   Status work(std::vector<ModelSpec> specs);
   Status prepare(std::vector<ModelSpec> specs);
-  void look(ModelRun& model, ResolvedSnapshot snapshot, const std::optional<SnapshotRecord>& record);
+  void look(ModelRun& model, ResolvedSnapshot snapshot,
+            const std::optional<SnapshotRecord>& record);
   void resolve_from_hub();
   Status check_space(const FetchPlan& plan) const;
   void fetch(const FetchPlan& plan);
@@ -45,7 +46,8 @@ class Download {
   Session& session_;
   std::unique_ptr<HubClient> connection_;  ///< null: it could not be made
   std::vector<ModelRun> models_;
-  std::map<RepoId, FileLock> held_;  ///< so that no cleanup takes away what is found in them, or has come
+  std::map<RepoId, FileLock>
+      held_;  ///< so that no cleanup takes away what is found in them, or has come
   std::optional<Error> error_;
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop: asks the scheduler what to do, does it, and tells it what happened.
 //
-// Two calls drive the same loop with the same limits, embargoes, retries and signals: `query` for the hub's API,
-// `fetch` for files. One thread; the hash thread answers through its mailbox. Nothing here decides.
+// Two calls drive the same loop with the same limits, embargoes, retries and signals: `query` for
+// the hub's API, `fetch` for files. One thread; the hash thread answers through its mailbox.
+// Nothing here decides.
 #pragma once
 
 #include <functional>
@@ -12,15 +13,15 @@
 #include <string>
 #include <vector>
 
+#include "model_prep/cli/hub_endpoints.h"
 #include "model_prep/core/scheduler.h"
 #include "model_prep/io/cache.h"
 #include "model_prep/io/hasher.h"
 #include "model_prep/io/http.h"
-#include "model_prep/report/log.h"
 #include "model_prep/io/posix.h"
-#include "model_prep/report/progress.h"
 #include "model_prep/io/staging.h"
-#include "model_prep/cli/hub_endpoints.h"
+#include "model_prep/report/log.h"
+#include "model_prep/report/progress.h"
 
 namespace model_prep {
 
@@ -53,8 +54,8 @@ class Fetcher {
 
   /// One reply for each query, in order.
   std::vector<Reply> query(const std::vector<Query>& queries);
-  /// Works the plan off, which the observer has been told of. `on_outcome` gets each job's index and outcome as it
-  /// ends, on this thread.
+  /// Works the plan off, which the observer has been told of. `on_outcome` gets each job's index
+  /// and outcome as it ends, on this thread.
   using OnOutcome = std::function<void(std::size_t job, const FileOutcome&)>;
   void fetch(const FetchPlan& plan, const OnOutcome& on_outcome);
 

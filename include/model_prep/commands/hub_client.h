@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run has that asks the Hub: its endpoints, the transport, the hash thread, and the loop over them. Made once
-// for a run, after the signals.
+// What a run has that asks the Hub: its endpoints, the transport, the hash thread, and the loop
+// over them. Made once for a run, after the signals.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "model_prep/io/hasher.h"
-#include "model_prep/io/http.h"
 #include "model_prep/cli/hub_endpoints.h"
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/session.h"
+#include "model_prep/io/hasher.h"
+#include "model_prep/io/http.h"
 
 namespace model_prep {
 

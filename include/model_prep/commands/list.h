@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command `list`: what the manifest names, and what the cache holds of it. Reads names and sizes only, asks nobody,
-// hashes nothing (`verify` does), writes nothing, the summary of an earlier run included.
+// The command `list`: what the manifest names, and what the cache holds of it. Reads names and
+// sizes only, asks nobody, hashes nothing (`verify` does), writes nothing, the summary of an
+// earlier run included.
 //
 //   state           what is there
 //   cached          every file with its size and link, and the refs: a download would fetch nothing

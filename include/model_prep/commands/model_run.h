@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "model_prep/report/progress_tracker.h"
-#include "model_prep/core/fetch_plan.h"
-#include "model_prep/report/run_report.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/base/response.h"
+#include "model_prep/core/fetch_plan.h"
+#include "model_prep/report/progress_tracker.h"
+#include "model_prep/report/run_report.h"
 
 namespace model_prep {
 
@@ -50,7 +50,8 @@ struct DryRunTarget {
   std::optional<std::int64_t> free;  ///< bytes, if known
   std::optional<int> columns;        ///< of a terminal
 };
-/// What a dry run prints: the models, what is to be fetched of each, and what is free when it is there.
+/// What a dry run prints: the models, what is to be fetched of each, and what is free when it is
+/// there.
 std::string plan_table(const std::vector<ModelRun>& models, const DryRunTarget& place);
 
 }  // namespace model_prep

@@ -14,15 +14,15 @@
 #include <string>
 #include <vector>
 
-#include "model_prep/report/run_report.h"
-#include "model_prep/io/cache.h"
-#include "model_prep/report/log.h"
-#include "model_prep/io/posix.h"
-#include "model_prep/report/progress.h"
-#include "model_prep/commands/manifest.h"
-#include "model_prep/cli/options.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/base/response.h"
+#include "model_prep/cli/options.h"
+#include "model_prep/commands/manifest.h"
+#include "model_prep/io/cache.h"
+#include "model_prep/io/posix.h"
+#include "model_prep/report/log.h"
+#include "model_prep/report/progress.h"
+#include "model_prep/report/run_report.h"
 
 namespace model_prep {
 
@@ -57,7 +57,8 @@ class Session {
   RunReport begin_report() const;
   /// A run that cannot begin: tells why and ends it.
   int fail_run(const Error& error);
-  /// Tells all who want to know, the log last; what to exit with. A run that a signal ended ends here.
+  /// Tells all who want to know, the log last; what to exit with. A run that a signal ended ends
+  /// here.
   int finish(const RunReport& report);
 
  private:

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command `verify`: is what the cache holds what record and lock say, byte for byte, and in reach of services?
+// The command `verify`: is what the cache holds what record and lock say, byte for byte, and in
+// reach of services?
 //
-// Reads only, asks nobody, and works on a read-only volume. The record's trust (size and time) counts for nothing here:
-// every byte is hashed. Nor is the record written: what verify finds good without a record is hashed once more by the
-// next download, which then writes it under its locks; a reader has no business there.
+// Reads only, asks nobody, and works on a read-only volume. The record's trust (size and time)
+// counts for nothing here: every byte is hashed. Nor is the record written: what verify finds good
+// without a record is hashed once more by the next download, which then writes it under its locks;
+// a reader has no business there.
 //
-// `--repair` mends with the ordinary download, so under its locks and with its order of writing. Before that, it makes
-// readable what is not, moves away what does not belong there, and lets the record forget what is damaged; so a damaged
-// blob is hashed again by the download, and replaced by one rename when the right bytes are there (a repair without a
-// network makes nothing worse). Then all of it is looked at again; files that were good and have not been touched since
-// are not hashed twice.
+// `--repair` mends with the ordinary download, so under its locks and with its order of writing.
+// Before that, it makes readable what is not, moves away what does not belong there, and lets the
+// record forget what is damaged; so a damaged blob is hashed again by the download, and replaced by
+// one rename when the right bytes are there (a repair without a network makes nothing worse). Then
+// all of it is looked at again; files that were good and have not been touched since are not hashed
+// twice.
 //
-// What counts for the exit code is the cache (`core/cache_faults.h`), not where services look (`commands/consumers.h`).
+// What counts for the exit code is the cache (`core/cache_faults.h`), not where services look
+// (`commands/consumers.h`).
 #pragma once
 
 #include <map>
@@ -20,10 +24,10 @@
 #include <string>
 #include <vector>
 
-#include "model_prep/core/response_check.h"
-#include "model_prep/core/cache_faults.h"
-#include "model_prep/report/run_report.h"
 #include "model_prep/commands/session.h"
+#include "model_prep/core/cache_faults.h"
+#include "model_prep/core/response_check.h"
+#include "model_prep/report/run_report.h"
 
 namespace model_prep {
 

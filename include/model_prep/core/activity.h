@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file in flight is doing at this moment: the scheduler reports it, the progress display shows it. Values only.
+// What a file in flight is doing at this moment: the scheduler reports it, the progress display
+// shows it. Values only.
 #pragma once
 
 #include <cstddef>

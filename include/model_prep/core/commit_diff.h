@@ -20,6 +20,7 @@ struct Change {
 };
 
 /// Sorted by path.
-std::vector<Change> changes_between(const std::vector<RemoteFile>& before, const std::vector<RemoteFile>& now);
+std::vector<Change> changes_between(const std::vector<RemoteFile>& before,
+                                    const std::vector<RemoteFile>& now);
 
 }  // namespace model_prep

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// From what is wanted and what is there to what is to be done: one list of jobs over all models of the run.
+// From what is wanted and what is there to what is to be done: one list of jobs over all models of
+// the run.
 //
-// A blob that several files, revisions or models of a repository share is one job. Jobs run largest first, so that the
-// last minute is not one big file on one connection. Pure.
+// A blob that several files, revisions or models of a repository share is one job. Jobs run largest
+// first, so that the last minute is not one big file on one connection. Pure.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +11,9 @@
 #include <span>
 #include <vector>
 
-#include "model_prep/core/snapshot_record.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/base/response.h"
+#include "model_prep/core/snapshot_record.h"
 
 namespace model_prep {
 
@@ -35,7 +36,7 @@ struct SnapshotView {
   std::vector<FileView> files;
   bool refs_correct{false};
   bool tree_correct{false};  ///< trees/<commit>.json is as it should be: there for a whole commit
-  bool recorded{false};    ///< our record holds all that it should
+  bool recorded{false};      ///< our record holds all that it should
   bool satisfied() const;
 };
 
@@ -74,11 +75,12 @@ struct PlannedModel {
 
 FetchPlan make_plan(std::span<const PlannedModel> wanted);
 
-/// Two models that would set one ref of one repository to different revisions: a fault of the manifest (`usage`).
+/// Two models that would set one ref of one repository to different revisions: a fault of the
+/// manifest (`usage`).
 Status check_ref_conflicts(std::span<const ModelSpec> specs);
 
-/// The refs that a snapshot gets: the manifest's, the revision itself if it is a name, and the commit
-/// (hub-protocol.md 1.5: old Rust hf-hub looks up a commit there too).
+/// The refs that a snapshot gets: the manifest's, the revision itself if it is a name, and the
+/// commit (hub-protocol.md 1.5: old Rust hf-hub looks up a commit there too).
 std::vector<std::string> refs_to_write(const ModelSpec& spec, const CommitId& commit);
 
 }  // namespace model_prep

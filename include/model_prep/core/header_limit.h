@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long an answer's headers may be, interim answers and a proxy's included. The Hub sends 3 KiB in 40 lines; libcurl
-// before 8.3 would keep whatever comes.
+// How long an answer's headers may be, interim answers and a proxy's included. The Hub sends 3 KiB
+// in 40 lines; libcurl before 8.3 would keep whatever comes.
 #pragma once
 
 #include <cstddef>

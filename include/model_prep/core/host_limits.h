@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is known of each host (an origin): when it may be asked again, and which of its faults were told.
+// What is known of each host (an origin): when it may be asked again, and which of its faults were
+// told.
 //
-// A host that says «not now» says it to all requests at once, whichever file they are for. One that says how many
-// requests are left of its window (`RateLimit: …;r=…;t=…`, hub-protocol.md 4.3) is asked that often and no oftener
-// until the window ends, those under way included; the Hub counts its API and its files apart. One that cannot be
-// reached at all is asked after all others. Pure; time is an argument.
+// A host that says «not now» says it to all requests at once, whichever file they are for. One that
+// says how many requests are left of its window (`RateLimit: …;r=…;t=…`, hub-protocol.md 4.3) is
+// asked that often and no oftener until the window ends, those under way included; the Hub counts
+// its API and its files apart. One that cannot be reached at all is asked after all others. Pure;
+// time is an argument.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +15,9 @@
 #include <string>
 #include <utility>
 
-#include "model_prep/core/retry.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
+#include "model_prep/core/retry.h"
 
 namespace model_prep {
 
@@ -29,26 +31,29 @@ class HostLimits {
   using Ticket = std::int64_t;
   Ticket asked(const std::string& origin, Counted what);
   /// It answered that request, and said how many more it would answer.
-  void heard(const std::string& origin, Counted what, Ticket ticket, const RateLimit& limit, TimePoint now);
+  void heard(const std::string& origin, Counted what, Ticket ticket, const RateLimit& limit,
+             TimePoint now);
 
-  /// When it may be asked again, else `TimePoint::min()`: after a refusal, or also after a window of which nothing is
-  /// left. The host may have answered the requests that are under way in another order than they were sent, so that
-  /// many may be less than it seems.
+  /// When it may be asked again, else `TimePoint::min()`: after a refusal, or also after a window
+  /// of which nothing is left. The host may have answered the requests that are under way in
+  /// another order than they were sent, so that many may be less than it seems.
   TimePoint refuses_until(const std::string& origin, TimePoint now) const;
-  TimePoint closed_until(const std::string& origin, Counted what, std::int64_t under_way, TimePoint now) const;
-  /// It cannot be reached, or does not say a word: whoever can asks another host first. Until it answers. Whether that
-  /// is the first time in this run.
+  TimePoint closed_until(const std::string& origin, Counted what, std::int64_t under_way,
+                         TimePoint now) const;
+  /// It cannot be reached, or does not say a word: whoever can asks another host first. Until it
+  /// answers. Whether that is the first time in this run.
   bool silent(const std::string& origin);
   void answered(const std::string& origin) { silent_.erase(origin); }
   bool is_silent(const std::string& origin) const { return silent_.contains(origin); }
-  /// Whether a fault of this kind is news. A dead network hits every file: one of them tells for all, every few
-  /// seconds.
+  /// Whether a fault of this kind is news. A dead network hits every file: one of them tells for
+  /// all, every few seconds.
   bool is_news(const std::string& origin, ErrorKind kind, TimePoint now);
 
  private:
   struct Window {
     Ticket asked{0};
-    Ticket last{0};       ///< that it answers in this window: one that is not counted yet when `r` was said is after it
+    Ticket last{0};  ///< that it answers in this window: one that is not counted yet when `r` was
+                     ///< said is after it
     bool used_up{false};  ///< in its own words
     TimePoint until{TimePoint::min()};
   };

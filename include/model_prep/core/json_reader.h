@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON that others wrote, read as it comes: a server's listing, a file on a shared disk.
 //
-// No tree of the whole is built. A listing is a collection of entries, each of which is given to its reader and
-// forgotten; of everything else only the members that are asked for are kept. So the memory that a document needs does
-// not depend on what is in it, however long it is or deep. What is not JSON (or not UTF-8), nested deeper than anybody
-// writes, or names a wanted member twice, is refused as `protocol`.
+// No tree of the whole is built. A listing is a collection of entries, each of which is given to
+// its reader and forgotten; of everything else only the members that are asked for are kept. So the
+// memory that a document needs does not depend on what is in it, however long it is or deep. What
+// is not JSON (or not UTF-8), nested deeper than anybody writes, or names a wanted member twice, is
+// refused as `protocol`.
 //
 //   constexpr std::string_view kFields[] = {"path", "lfs", "lfs.size"};
-//   read_json(R"([{"path": "a", "lfs": {"size": 1}}])", {.collections = kTopArray, .fields = kFields},
+//   read_json(R"([{"path": "a", "lfs": {"size": 1}}])", {.collections = kTopArray, .fields =
+//   kFields},
 //             [](const JsonEntry& entry) { entry.fields.integer("lfs.size"); return ok(); });
 //
 // Pure.
@@ -57,9 +59,10 @@ struct JsonEntry {
 
 /// Everything here must outlive the reading and its result: literals do.
 struct JsonShape {
-  std::span<const std::string_view> collections{};  ///< members of the document whose elements are entries
-  std::span<const std::string_view> fields{};       ///< what to keep of the document and of each entry
-  bool of_texts{false};                             ///< the entries are texts, not objects
+  std::span<const std::string_view>
+      collections{};  ///< members of the document whose elements are entries
+  std::span<const std::string_view> fields{};  ///< what to keep of the document and of each entry
+  bool of_texts{false};                        ///< the entries are texts, not objects
 };
 /// The document is itself the collection.
 inline constexpr std::string_view kTopArray[] = {""};
@@ -72,10 +75,11 @@ struct JsonDocument {
 
 using OnJsonEntry = std::function<Status(const JsonEntry&)>;  ///< an error ends the reading
 
-Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape, const OnJsonEntry& on_entry = {});
+Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
+                               const OnJsonEntry& on_entry = {});
 
-/// For a reader that must have the whole tree: whether making it would cost more than the text promises. Comments are
-/// allowed for.
+/// For a reader that must have the whole tree: whether making it would cost more than the text
+/// promises. Comments are allowed for.
 bool is_json_too_deep(std::string_view text);
 
 }  // namespace model_prep

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What of a repository in the cache is to be removed.
 //
-// Kept is what the manifest pins in it, over all keys and variants whatever models were asked for: the commits, and
-// what the refs point to that the manifest names (`ref`, and a `revision` that is a name). Such a ref moves with
-// `download`; until then services read what it points to. In a repository that the manifest does not name, kept is what
-// any ref points to.
+// Kept is what the manifest pins in it, over all keys and variants whatever models were asked for:
+// the commits, and what the refs point to that the manifest names (`ref`, and a `revision` that is
+// a name). Such a ref moves with `download`; until then services read what it points to. In a
+// repository that the manifest does not name, kept is what any ref points to.
 //
-// Every other snapshot goes, whoever made it, and with it the refs that point to it, `refs/pr/1` as well as
-// `refs/<commit>`: a ref without its snapshot makes huggingface_hub call the repository broken. Then the blobs that
-// nothing links to any more, and the leftovers of downloads that are dead. All stays if
+// Every other snapshot goes, whoever made it, and with it the refs that point to it, `refs/pr/1` as
+// well as `refs/<commit>`: a ref without its snapshot makes huggingface_hub call the repository
+// broken. Then the blobs that nothing links to any more, and the leftovers of downloads that are
+// dead. All stays if
 //
 //   - somebody is filling the repository: the links of what comes are not made yet;
-//   - nothing of what is kept is there (then only leftovers and blobs without a link go): a cache is not emptied by a
+//   - nothing of what is kept is there (then only leftovers and blobs without a link go): a cache
+//   is not emptied by a
 //     manifest that is ahead of it or mistyped.
 //
 // Pure.
@@ -48,9 +50,10 @@ struct RepoContents {
   std::map<CommitId, Snapshot> snapshots;
   std::set<Digest> other_links;          ///< of what is in `snapshots/` and is no snapshot
   std::map<std::string, CommitId> refs;  ///< `main`, `refs/pr/1`
-  std::map<Digest, std::int64_t> blobs;  ///< and their sizes; 0: a link into the store that repositories share
+  std::map<Digest, std::int64_t>
+      blobs;  ///< and their sizes; 0: a link into the store that repositories share
   std::vector<Leftover> leftovers;
-  std::int64_t pending_bytes{0};        ///< of what a cleanup that was killed had begun to remove
+  std::int64_t pending_bytes{0};      ///< of what a cleanup that was killed had begun to remove
   std::optional<std::string> writer;  ///< who is filling it
 };
 
@@ -64,7 +67,8 @@ struct Pins {
 struct SnapshotRemoval {
   CommitId commit;
   std::vector<std::string> refs;
-  std::int64_t bytes{0};  ///< of its files, and of blobs that neither what is kept nor an earlier removal has
+  std::int64_t bytes{
+      0};  ///< of its files, and of blobs that neither what is kept nor an earlier removal has
 };
 
 struct PrunePlan {
@@ -74,7 +78,9 @@ struct PrunePlan {
   std::vector<Leftover> leftovers;
   std::int64_t pending_bytes{0};
   std::string kept_because;  ///< why more stays than one would think
-  bool empty() const { return revisions.empty() && blobs.empty() && leftovers.empty() && pending_bytes == 0; }
+  bool empty() const {
+    return revisions.empty() && blobs.empty() && leftovers.empty() && pending_bytes == 0;
+  }
 };
 
 PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A limit of bytes per second, over all connections of a run.
 //
-// What has come is paid off at the wanted rate, and nobody takes more before it is: so from the first byte on never
-// more has been taken than the rate allows, but for the piece that is taken last. Time in which nothing came is not
-// saved up, but for a moment (`kCredit`): else every delay of a busy loop would slow the run.
+// What has come is paid off at the wanted rate, and nobody takes more before it is: so from the
+// first byte on never more has been taken than the rate allows, but for the piece that is taken
+// last. Time in which nothing came is not saved up, but for a moment (`kCredit`): else every delay
+// of a busy loop would slow the run.
 //
-// Who may not take yet is held: the transport stops reading its socket until `next` names it (io/http.cpp). They
-// go on in the order in which they were held, so that none starves.
+// Who may not take yet is held: the transport stops reading its socket until `next` names it
+// (io/http.cpp). They go on in the order in which they were held, so that none starves.
 #pragma once
 
 #include <chrono>
@@ -19,11 +20,12 @@
 
 namespace model_prep {
 
-/// 64 bytes a second, below which a transfer counts as standing still (pace.h), for each of the 64 that there may be.
+/// 64 bytes a second, below which a transfer counts as standing still (pace.h), for each of the 64
+/// that there may be.
 inline constexpr std::int64_t kMinRate = 4096;
 
-/// `500K`, `10M`, `1G`, or bytes. As curl's --limit-rate has it, K is 1024. Nothing if it is no rate, or one below
-/// `kMinRate`.
+/// `500K`, `10M`, `1G`, or bytes. As curl's --limit-rate has it, K is 1024. Nothing if it is no
+/// rate, or one below `kMinRate`.
 std::optional<std::int64_t> parse_rate(std::string_view text);
 
 class RateLimiter {

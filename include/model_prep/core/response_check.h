@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an answer means, decided from its head alone, before the first byte of its body is used; and in the end, whether
-// the bytes are the right ones.
+// What an answer means, decided from its head alone, before the first byte of its body is used; and
+// in the end, whether the bytes are the right ones.
 //
-// libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without a word
-// (architecture, section 3.2): so status and `Content-Range` are judged here. The Hub's errors are told apart by
-// `X-Error-Code`, the message and the status, in the order of hub-protocol.md 4.2.
+// libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without a
+// word (architecture, section 3.2): so status and `Content-Range` are judged here. The Hub's errors
+// are told apart by `X-Error-Code`, the message and the status, in the order of
+// hub-protocol.md 4.2.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
-#include "model_prep/core/segments.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
+#include "model_prep/core/segments.h"
 
 namespace model_prep {
 
@@ -23,8 +24,9 @@ enum class VerdictKind : std::uint8_t {
   redirect,         ///< follow `head.redirect`
   signature_spent,  ///< the payload host wants a fresh signed URL: ask the hub again
   range_ignored,    ///< a 200 to a ranged request: this server gives whole files only
-  restart,          ///< 416, another total, or bytes in an encoding nobody asked for: forget what is staged, once
-  failed,           ///< `error` says why, its kind whether to try again
+  restart,  ///< 416, another total, or bytes in an encoding nobody asked for: forget what is
+            ///< staged, once
+  failed,   ///< `error` says why, its kind whether to try again
 };
 
 struct ResponseVerdict {
@@ -54,7 +56,8 @@ ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRe
 /// For the API: anything but a redirect or JSON with status 200 is a failure.
 ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& asked);
 
-/// A transfer that ended without an answer has only a cause so far: this names the object and the host.
+/// A transfer that ended without an answer has only a cause so far: this names the object and the
+/// host.
 Error describe_transport_error(const Error& cause, const RequestContext& asked, const Url& from);
 
 /// What the bytes on disk hash to. No digest at all: they have not even the right size.
@@ -80,7 +83,9 @@ struct ContentRange {
 };
 std::optional<ContentRange> parse_content_range(const std::string& header);
 
-/// The redirect that `head` asks for, if it may be followed: at most five, http or https, never from https to http.
-Result<Url> follow(const ResponseHead& head, const Url& from, int hops, const RequestContext& asked);
+/// The redirect that `head` asks for, if it may be followed: at most five, http or https, never
+/// from https to http.
+Result<Url> follow(const ResponseHead& head, const Url& from, int hops,
+                   const RequestContext& asked);
 
 }  // namespace model_prep

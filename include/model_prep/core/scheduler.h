@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What to do next: events in, actions out. No clock, no socket, no file, no thread; time and chance are arguments.
+// What to do next: events in, actions out. No clock, no socket, no file, no thread; time and chance
+// are arguments.
 //
 // An item is a file to be fetched, or a query of the hub's API. The life of a file:
 //
@@ -7,38 +8,44 @@
 //   waiting     a blob is there that nobody vouches for checking    hash it
 //   waiting     room for another file                   locking     try the lock
 //   checking    digest equals                           done        outcome `reused`
-//   checking    digest differs                          locking     fetch it anew (offline: `digest_mismatch`)
-//   locking     held by another                         locking     look again in 250 ms; say so now and then
-//   locking     got it, the blob exists now             checking    hash it: another program may have put it there
-//   locking     got it                                  moving      open staging, read the resume record
-//   moving      another process is staging it           locking     let the lock go, look again (see `resume.h`)
-//   moving      a connection is free                    moving      ask the hub for the next segment
-//   moving      a redirect                              moving      the same range there, the token only at the hub
-//   moving      segment ended whole                     moving      record ranges
-//   moving      transient failure                       moving      give back what is missing; embargo host or file;
-//                                                                   ask the next endpoint, and wait after the last
+//   checking    digest differs                          locking     fetch it anew (offline:
+//   `digest_mismatch`) locking     held by another                         locking     look again
+//   in 250 ms; say so now and then locking     got it, the blob exists now             checking
+//   hash it: another program may have put it there locking     got it moving      open staging,
+//   read the resume record moving      another process is staging it           locking     let the
+//   lock go, look again (see `resume.h`) moving      a connection is free                    moving
+//   ask the hub for the next segment moving      a redirect                              moving the
+//   same range there, the token only at the hub moving      segment ended whole moving      record
+//   ranges moving      transient failure                       moving      give back what is
+//   missing; embargo host or file;
+//                                                                   ask the next endpoint, and wait
+//                                                                   after the last
 //   moving      the endpoint does not have it           moving      ask the next endpoint
-//   moving      401, 403, … of a payload host           moving      ask the hub again, at most twice without progress
-//   moving      200 to a ranged request                 moving      one stream from byte 0, no ranges any more
-//   moving      416, another total, wrong encoding      moving      forget what is staged, once or for each endpoint
-//   moving      all bytes on disk                       verifying   –
+//   moving      401, 403, … of a payload host           moving      ask the hub again, at most
+//   twice without progress moving      200 to a ranged request                 moving      one
+//   stream from byte 0, no ranges any more moving      416, another total, wrong encoding moving
+//   forget what is staged, once or for each endpoint moving      all bytes on disk verifying   –
 //   verifying   digests equal                           publishing  rename into place
-//   verifying   digest differs                          moving      restart from zero once, or at the next endpoint;
+//   verifying   digest differs                          moving      restart from zero once, or at
+//   the next endpoint;
 //                                                                   then `digest_mismatch`
 //   publishing  renamed                                 done        outcome `fetched`
 //   moving …    the staging file is gone, or claimed    locking     begin anew; counts as a failure
 //   any         out of attempts, or not worth another   done        outcome `failed`
-//   any         deadline, signal, disk full             done        outcome `cancelled`, bytes and record kept
+//   any         deadline, signal, disk full             done        outcome `cancelled`, bytes and
+//   record kept
 //
-// A query goes waiting → moving → done. Every transfer of a file starts at the hub's `/resolve/` with its own range:
-// a signed address is good for that range only (hub-protocol.md, top).
+// A query goes waiting → moving → done. Every transfer of a file starts at the hub's `/resolve/`
+// with its own range: a signed address is good for that range only (hub-protocol.md, top).
 //
-// A failure counts once however many connections of the item it hits: a transfer that was under way when the last
-// failure was counted is part of it. Where there are several endpoints (endpoints.h), one at each counts once in all.
+// A failure counts once however many connections of the item it hits: a transfer that was under way
+// when the last failure was counted is part of it. Where there are several endpoints (endpoints.h),
+// one at each counts once in all.
 //
-// The segments of one file may come from several endpoints. If they turn out wrong together, nobody can be blamed: the
-// file is fetched from zero, and from then on all of it from one endpoint; who takes over begins at zero. Bytes that
-// all came from one endpoint and are wrong are that endpoint's fault: it is not asked for this file again.
+// The segments of one file may come from several endpoints. If they turn out wrong together, nobody
+// can be blamed: the file is fetched from zero, and from then on all of it from one endpoint; who
+// takes over begins at zero. Bytes that all came from one endpoint and are wrong are that
+// endpoint's fault: it is not asked for this file again.
 #pragma once
 
 #include <cstdint>
@@ -49,15 +56,15 @@
 #include <variant>
 #include <vector>
 
-#include "model_prep/core/response_check.h"
-#include "model_prep/core/mirror_selector.h"
-#include "model_prep/core/host_limits.h"
-#include "model_prep/core/lock_waiter.h"
+#include "model_prep/base/response.h"
 #include "model_prep/core/activity.h"
 #include "model_prep/core/fetch_plan.h"
+#include "model_prep/core/host_limits.h"
+#include "model_prep/core/lock_waiter.h"
+#include "model_prep/core/mirror_selector.h"
+#include "model_prep/core/response_check.h"
 #include "model_prep/core/retry.h"
 #include "model_prep/core/segments.h"
-#include "model_prep/base/response.h"
 
 namespace model_prep {
 
@@ -74,7 +81,8 @@ struct WorkItem {
   bool locked{false};
   bool html{false};
   bool check_existing{false};
-  std::vector<std::size_t> models{};  ///< when one of them cannot succeed, items that only it wants are not begun
+  std::vector<std::size_t>
+      models{};  ///< when one of them cannot succeed, items that only it wants are not begun
 };
 
 struct CheckExisting {
@@ -124,8 +132,8 @@ struct Notice {
   std::string text;
 };
 
-using Action = std::variant<CheckExisting, TryLock, OpenStaging, StartTransfer, CancelTransfer, HashTo, SaveResume,
-                            Publish, Close, Finish, Notice>;
+using Action = std::variant<CheckExisting, TryLock, OpenStaging, StartTransfer, CancelTransfer,
+                            HashTo, SaveResume, Publish, Close, Finish, Notice>;
 
 enum class LockResult : std::uint8_t { held, acquired, acquired_blob_exists };
 
@@ -146,7 +154,8 @@ class Scheduler {
   /// `hosts` is what an earlier scheduler of the run has learned of them.
   Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts = {});
 
-  /// What is to be done now. Carry the actions out in order, report each one's result, and call again.
+  /// What is to be done now. Carry the actions out in order, report each one's result, and call
+  /// again.
   std::vector<Action> next(TimePoint now);
   /// When to call `next` at the latest: at once after an event, or when a wait is over.
   TimePoint wake_at() const { return actions_.empty() ? wake_ : TimePoint::min(); }
@@ -163,17 +172,22 @@ class Scheduler {
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
   void on_hash(ItemId item, const HashResult& answer, TimePoint now);
   void on_published(ItemId item, PublishResult answer, TimePoint now);
-  /// Everything that is left ends now, and it is told why: a signal, a full disk, a fault that concerns the whole run.
+  /// Everything that is left ends now, and it is told why: a signal, a full disk, a fault that
+  /// concerns the whole run.
   void stop(const Error& why, TimePoint now);
 
   /// What a running transfer asked for: its sink judges the head with it.
-  const PayloadRequest& payload_request(TransferId transfer) const { return transfers_.at(transfer).asked; }
+  const PayloadRequest& payload_request(TransferId transfer) const {
+    return transfers_.at(transfer).asked;
+  }
   /// The bytes that a running transfer may write.
   ByteRange range_of(TransferId transfer) const { return transfers_.at(transfer).range; }
   /// Whether it was neither ended nor cancelled.
   bool running(TransferId transfer) const { return transfers_.contains(transfer); }
   /// Whether it still wants the staging that it asked for.
-  bool awaits_staging(ItemId item) const { return items_[item].state == State::moving && !items_[item].segments; }
+  bool awaits_staging(ItemId item) const {
+    return items_[item].state == State::moving && !items_[item].segments;
+  }
   /// What of the item is on disk; null while it is not staged.
   const RangeSet* have(ItemId item) const;
   /// What the files are at that are begun and not done; for a fetch, for those who watch.
@@ -186,7 +200,15 @@ class Scheduler {
   static constexpr auto kSaveEvery = std::chrono::seconds(1);  // what a kill may cost
   static constexpr std::size_t kEarlier = SIZE_MAX;            // no source: bytes of an earlier run
 
-  enum class State : std::uint8_t { waiting, checking, locking, moving, verifying, publishing, done };
+  enum class State : std::uint8_t {
+    waiting,
+    checking,
+    locking,
+    moving,
+    verifying,
+    publishing,
+    done
+  };
 
   struct Item {
     Item(WorkItem wanted, FailureBudget failures)
@@ -194,8 +216,9 @@ class Scheduler {
     WorkItem work;
     MirrorSelector sources;
     FailureBudget budget;
-    int passed_on{0};                 // failures that another endpoint was asked for at once
-    std::set<std::size_t> came_from;  // the sources of the staged bytes; `kEarlier`: of an earlier run
+    int passed_on{0};  // failures that another endpoint was asked for at once
+    std::set<std::size_t>
+        came_from;  // the sources of the staged bytes; `kEarlier`: of an earlier run
     std::optional<std::size_t> sole;  // of all bytes, once they were wrong
     State state{State::waiting};
     bool lock_held{false};
@@ -249,14 +272,17 @@ class Scheduler {
   void start(ItemId id, std::size_t source, ByteRange range);
   void send(TransferId id, Transfer transfer);
   void save_resumes(TimePoint now);
-  void hop(TransferId id, Transfer transfer, const ResponseHead& head, TimePoint now, double jitter);
+  void hop(TransferId id, Transfer transfer, const ResponseHead& head, TimePoint now,
+           double jitter);
   void on_body(ItemId id, const Transfer& transfer, TimePoint now, double jitter);
-  void on_spent_signature(ItemId id, const Transfer& transfer, const Error& error, TimePoint now, double jitter);
-  void failure(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head, TimePoint now,
-               double jitter);
-  void refused(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head, TimePoint now,
-               double jitter);
-  void wait_for_round(ItemId id, const std::string& origin, const Error& error, Duration wait, TimePoint now);
+  void on_spent_signature(ItemId id, const Transfer& transfer, const Error& error, TimePoint now,
+                          double jitter);
+  void failure(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head,
+               TimePoint now, double jitter);
+  void refused(ItemId id, const Transfer& transfer, const Error& error, const ResponseHead& head,
+               TimePoint now, double jitter);
+  void wait_for_round(ItemId id, const std::string& origin, const Error& error, Duration wait,
+                      TimePoint now);
   void pass_on(ItemId id, const Transfer& transfer, const Error& error, TimePoint now);
   void note_silence(const Transfer& transfer, const TransferEnd& end);
   void detour(const Transfer& transfer, const Error& why, TimePoint now);
@@ -269,10 +295,12 @@ class Scheduler {
   void give_back(const Transfer& transfer);
   void begin_at_zero(ItemId id);
   void on_damaged(ItemId id, const Error& wrong, TimePoint now);
-  void restart(ItemId id, TimePoint now, const Error& wrong, std::optional<std::size_t> from = std::nullopt);
+  void restart(ItemId id, TimePoint now, const Error& wrong,
+               std::optional<std::size_t> from = std::nullopt);
   void fail(ItemId id, Error error, TimePoint now);
   void drop_model(std::size_t model, const Error& error, TimePoint now);
-  void finish(ItemId id, FileStatus status, std::optional<Error> error, TimePoint now, bool drop_staging = false);
+  void finish(ItemId id, FileStatus status, std::optional<Error> error, TimePoint now,
+              bool drop_staging = false);
   void cancel_transfers(ItemId id);
   void cancel_transfers_at(ItemId id, std::size_t source);
   void all_on_disk(ItemId id);

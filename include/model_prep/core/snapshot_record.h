@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the program remembers of a snapshot, and huggingface_hub's own listing of a commit, as text and back.
+// What the program remembers of a snapshot, and huggingface_hub's own listing of a commit, as text
+// and back.
 //
-// The record (`.model-prep/<commit>.json`) is why a second run costs nothing: it holds the commit's listing, which
-// never changes, and for each blob that was verified its size, modification time and sha256. A blob that still has that
-// size and time is trusted; any other is hashed again. A record that cannot be read is as good as none. Pure.
-// `mtime_ns` is nanoseconds since the epoch, as stat(2) gives it.
+// The record (`.model-prep/<commit>.json`) is why a second run costs nothing: it holds the commit's
+// listing, which never changes, and for each blob that was verified its size, modification time and
+// sha256. A blob that still has that size and time is trusted; any other is hashed again. A record
+// that cannot be read is as good as none. Pure. `mtime_ns` is nanoseconds since the epoch, as
+// stat(2) gives it.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +36,9 @@ struct SnapshotRecord {
 std::string serialize_record(const SnapshotRecord& record);
 std::optional<SnapshotRecord> parse_record(std::string_view text);
 
-/// `trees/<commit>.json`, byte for byte as huggingface_hub >= 1.22 writes it (hub-protocol.md 1.7). For the complete
-/// commit only: huggingface_hub takes it for the whole truth. Nothing if the git id of a file is not known.
+/// `trees/<commit>.json`, byte for byte as huggingface_hub >= 1.22 writes it (hub-protocol.md 1.7).
+/// For the complete commit only: huggingface_hub takes it for the whole truth. Nothing if the git
+/// id of a file is not known.
 std::optional<std::string> serialize_tree(const std::vector<RemoteFile>& listing);
 std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text);
 

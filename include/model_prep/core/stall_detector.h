@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // When a transfer has stood still for too long.
 //
-// Two ways to do so: not a byte for `stall`; or a drip, `stall` seconds that brought fewer than 64 bytes each on
-// average, so that a server cannot hold a run with a byte a minute. A window for the second begins with a byte: an
-// answer that takes long to begin and then comes is none. (libcurl's own low-speed limit is an average over some
-// seconds, which makes 7 s of a limit of 1.)
+// Two ways to do so: not a byte for `stall`; or a drip, `stall` seconds that brought fewer than 64
+// bytes each on average, so that a server cannot hold a run with a byte a minute. A window for the
+// second begins with a byte: an answer that takes long to begin and then comes is none. (libcurl's
+// own low-speed limit is an average over some seconds, which makes 7 s of a limit of 1.)
 #pragma once
 
 #include <chrono>
@@ -18,7 +18,8 @@ namespace model_prep {
 
 class StallDetector {
  public:
-  /// Bytes a second. A modem of 1990 did four times that; over anything slower no model would ever come.
+  /// Bytes a second. A modem of 1990 did four times that; over anything slower no model would ever
+  /// come.
   static constexpr std::int64_t kDrip = 64;
 
   explicit StallDetector(std::chrono::seconds stall = {}) : stall_(stall) {}

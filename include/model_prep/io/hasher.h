@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hash threads: read files back behind their watermark while they still grow, and sync them when they are whole.
+// Hash threads: read files back behind their watermark while they still grow, and sync them when
+// they are whole.
 //
-// The bytes it reads were written a moment ago and are still in the page cache, so the network never waits for the hash
-// and nothing is kept in memory. One owner (the loop thread) calls the functions; the answers lie in a mailbox until it
-// takes them, and `wake` is called from a hash thread when there is one. Cancelling returns at once; the threads look
-// between blocks of 1 MiB. A file is one thread's at a time, whichever takes it next.
+// The bytes it reads were written a moment ago and are still in the page cache, so the network
+// never waits for the hash and nothing is kept in memory. One owner (the loop thread) calls the
+// functions; the answers lie in a mailbox until it takes them, and `wake` is called from a hash
+// thread when there is one. Cancelling returns at once; the threads look between blocks of 1 MiB. A
+// file is one thread's at a time, whichever takes it next.
 #pragma once
 
 #include <condition_variable>
@@ -19,9 +21,9 @@
 #include <thread>
 #include <vector>
 
-#include "model_prep/io/posix.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/base/error.h"
+#include "model_prep/io/posix.h"
 
 namespace model_prep {
 
@@ -42,14 +44,15 @@ struct HashEvent {
 
 class Hasher {
  public:
-  /// One thread is right beside a download: the loop has the other core (`commands/parallel_hash.h` has more).
+  /// One thread is right beside a download: the loop has the other core (`commands/parallel_hash.h`
+  /// has more).
   explicit Hasher(std::function<void()> wake, std::size_t threads = 1);
   ~Hasher();
   Hasher(const Hasher&) = delete;
   Hasher& operator=(const Hasher&) = delete;
 
-  /// Begins a file of `size` bytes. Nothing is read before `advance`. `kind` is the digest that names its blob; sha256
-  /// is computed in any case.
+  /// Begins a file of `size` bytes. Nothing is read before `advance`. `kind` is the digest that
+  /// names its blob; sha256 is computed in any case.
   HashJobId open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after);
   /// Every byte below `watermark` may be read. At `size` the file is finished and its event comes.
   void advance(HashJobId ticket, std::int64_t watermark);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP: the owner of libcurl, with url.h. No type of it is seen here.
 //
-// All calls and all callbacks of sinks happen on the thread that calls `poll`. A transfer follows no redirect, retries
-// nothing and has no total time limit: those are decisions, made elsewhere. What a transfer does do: it verifies TLS,
-// honours the proxy variables of the environment (libcurl's own support and proxy.h), gives up connecting after 30 s,
-// and standing still after `stall`: not a byte, or fewer than 64 a second; and takes no more headers than 256 KiB or
-// 1000 lines. An error's text names no token, no password and no query.
+// All calls and all callbacks of sinks happen on the thread that calls `poll`. A transfer follows
+// no redirect, retries nothing and has no total time limit: those are decisions, made elsewhere.
+// What a transfer does do: it verifies TLS, honours the proxy variables of the environment
+// (libcurl's own support and proxy.h), gives up connecting after 30 s, and standing still after
+// `stall`: not a byte, or fewer than 64 a second; and takes no more headers than 256 KiB or 1000
+// lines. An error's text names no token, no password and no query.
 //
-// With a `rate` the bodies of payloads share it (core/rate_limiter.h): a transfer that may not take its bytes yet is
-// paused, which holds up its sender in the end, and does not count as standing still.
+// With a `rate` the bodies of payloads share it (core/rate_limiter.h): a transfer that may not take
+// its bytes yet is paused, which holds up its sender in the end, and does not count as standing
+// still.
 #pragma once
 
 #include <chrono>
@@ -21,9 +23,9 @@
 #include <string_view>
 #include <vector>
 
-#include "model_prep/core/segments.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
+#include "model_prep/core/segments.h"
 
 namespace model_prep {
 
@@ -54,11 +56,12 @@ class BodySink {
  public:
   virtual ~BodySink() = default;
   enum class Body : std::uint8_t { wanted, ignored, refused };
-  /// Called once, before the first byte: `ignored` lets a small body of no interest pass (a redirect's, an error's),
-  /// `refused` ends the transfer.
+  /// Called once, before the first byte: `ignored` lets a small body of no interest pass (a
+  /// redirect's, an error's), `refused` ends the transfer.
   virtual Body on_head(const ResponseHead& head) = 0;
   virtual std::optional<Error> on_data(std::span<const char> bytes) = 0;
-  /// No more bytes wait to be taken, or the transfer is about to end: what was gathered must not be held back longer.
+  /// No more bytes wait to be taken, or the transfer is about to end: what was gathered must not be
+  /// held back longer.
   virtual std::optional<Error> on_pause() { return std::nullopt; }
 };
 
@@ -92,7 +95,8 @@ class Transport {
 /// What a CURLcode means for whoever decides on another try.
 ErrorKind kind_of_transfer_error(int curl_code);
 
-/// The file with the system's authorities, which every connection trusts; empty if libcurl knows of none.
+/// The file with the system's authorities, which every connection trusts; empty if libcurl knows of
+/// none.
 std::string system_authorities();
 
 /// `libcurl/7.88.1 …`, for the user agent and the log.

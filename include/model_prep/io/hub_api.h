@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Hub's API: its addresses and its JSON (hub-protocol.md section 3). It sends nothing itself.
 //
-// Everything that comes from the network is parsed here into checked values, or refused as `protocol`.
+// Everything that comes from the network is parsed here into checked values, or refused as
+// `protocol`.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "model_prep/core/file_selection.h"
-#include "model_prep/io/url.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/base/response.h"
+#include "model_prep/core/file_selection.h"
+#include "model_prep/io/url.h"
 
 namespace model_prep {
 
 class Hub {
  public:
-  /// `endpoint` may have a path prefix; a trailing slash is dropped. Refused as `usage` if it is not an http(s)
-  /// address.
+  /// `endpoint` may have a path prefix; a trailing slash is dropped. Refused as `usage` if it is
+  /// not an http(s) address.
   static Result<Hub> parse(std::string_view endpoint);
 
   const Url& endpoint() const { return endpoint_; }
@@ -30,8 +31,8 @@ class Hub {
   /// For mirrors without a tree API.
   Url blobs(const RepoId& repo, const CommitId& commit) const;
   Url resolve(const RepoId& repo, const CommitId& commit, const RepoPath& path) const;
-  /// The next page, if `link` names one. Behind a mirror it may lead to another origin: then the same path is asked for
-  /// at the endpoint, so that neither the token nor the request leaves it.
+  /// The next page, if `link` names one. Behind a mirror it may lead to another origin: then the
+  /// same path is asked for at the endpoint, so that neither the token nor the request leaves it.
   std::optional<Url> next_page(std::string_view link, const Url& page) const;
 
  private:

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model in the cache, looked at from outside: everything about it but what its bytes hash to. Changes nothing, and
-// asks nobody.
+// A model in the cache, looked at from outside: everything about it but what its bytes hash to.
+// Changes nothing, and asks nobody.
 //
-// What counts as right is what `io/cache.h` publishes and huggingface_hub leaves (hub-protocol.md section 1), as
-// scan_cache_dir judges it (1.13). Modes are held to the rule by which they were made: a file that this process would
-// make readable for somebody (0666 & ~umask, folders 0777 & ~umask) must be readable for them; others' bits are theirs.
+// What counts as right is what `io/cache.h` publishes and huggingface_hub leaves (hub-protocol.md
+// section 1), as scan_cache_dir judges it (1.13). Modes are held to the rule by which they were
+// made: a file that this process would make readable for somebody (0666 & ~umask, folders 0777 &
+// ~umask) must be readable for them; others' bits are theirs.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "model_prep/base/model_spec.h"
 #include "model_prep/core/cache_faults.h"
 #include "model_prep/io/cache.h"
-#include "model_prep/base/model_spec.h"
 
 namespace model_prep {
 
 struct Inspection {
-  /// Where each file's bytes lie, in the order of the snapshot's files; empty for one that cannot be hashed.
+  /// Where each file's bytes lie, in the order of the snapshot's files; empty for one that cannot
+  /// be hashed.
   std::vector<std::string> contents;
   std::vector<CacheFault> faults;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses, as libcurl reads them: what is parsed here goes to the host that was judged here. Pure.
+// Addresses, as libcurl reads them: what is parsed here goes to the host that was judged here.
+// Pure.
 #pragma once
 
 #include <optional>
@@ -12,9 +13,11 @@ namespace model_prep {
 
 /// An http(s) address, or nothing. The text is kept as it is; the origin is in one spelling.
 std::optional<Url> parse_url(std::string_view text);
-/// `reference` (a Location) against `base`, RFC 3986 section 5; an absolute one is kept byte for byte.
+/// `reference` (a Location) against `base`, RFC 3986 section 5; an absolute one is kept byte for
+/// byte.
 std::optional<Url> resolve_url(const Url& base, std::string_view reference);
-/// Takes a user name that has no password out of an address, decoded: `https://name@host`. Nothing: there is none.
+/// Takes a user name that has no password out of an address, decoded: `https://name@host`. Nothing:
+/// there is none.
 std::optional<std::string> take_user(Url& url);
 /// Everything but `A-Z a-z 0-9 _ . - ~` as %XX (hub-protocol.md 3.1).
 std::string percent_encode(std::string_view text);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // stderr: the log's lines, and the live lines below them.
 //
-// `Console` owns stderr, so that a log line never lands in the middle of the live ones. `Log` owns spdlog. Both are
-// used by the loop thread only.
+// `Console` owns stderr, so that a log line never lands in the middle of the live ones. `Log` owns
+// spdlog. Both are used by the loop thread only.
 //
-// While there are live lines the cursor stands at the beginning of the first: wherever a resized terminal moves them,
-// and in however many rows it breaks them, it takes the cursor along, and all that was ours is below it. (What it
-// pushes off its top meanwhile nobody can take back.) While they are drawn the terminal does not wrap: a line that is
-// too wide for it, since it was resized this instant or counts a character otherwise than we do, is cut, and the rows
-// are as many as the lines. The cursor is not hidden, and nothing else is switched: a process that is killed leaves
+// While there are live lines the cursor stands at the beginning of the first: wherever a resized
+// terminal moves them, and in however many rows it breaks them, it takes the cursor along, and all
+// that was ours is below it. (What it pushes off its top meanwhile nobody can take back.) While
+// they are drawn the terminal does not wrap: a line that is too wide for it, since it was resized
+// this instant or counts a character otherwise than we do, is cut, and the rows are as many as the
+// lines. The cursor is not hidden, and nothing else is switched: a process that is killed leaves
 // lines behind, and no strange terminal.
 #pragma once
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How far it is: live lines on a terminal, a log line every ten seconds elsewhere, or nothing.
 //
-// What is counted is `report/progress_tracker.h`, what the lines look like `report/progress_view.h`, how they stay below
-// the log `report/log.h`. The loop thread calls it; it decides nothing and nothing depends on it:
+// What is counted is `report/progress_tracker.h`, what the lines look like
+// `report/progress_view.h`, how they stay below the log `report/log.h`. The loop thread calls it;
+// it decides nothing and nothing depends on it:
 //
 //   observer.planned(work, now);
 //   if (now >= observer.due()) observer.show(scheduler.at_work(now), retries, now);
@@ -14,9 +15,9 @@
 #include <memory>
 #include <span>
 
-#include "model_prep/report/progress_tracker.h"
-#include "model_prep/report/log.h"
 #include "model_prep/base/response.h"
+#include "model_prep/report/log.h"
+#include "model_prep/report/progress_tracker.h"
 
 namespace model_prep {
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // How far a run is: bytes, rates, time left and what each model is at, for those who watch.
 //
-// A meter is given the work once, hears of each file's end, and takes a sample now and then, five times a second or
-// every ten seconds. Bytes count that are on disk, or read where files are only hashed: what was there when the run
-// began counts as done, what is fetched twice does not count twice. Pure; time is an argument.
+// A meter is given the work once, hears of each file's end, and takes a sample now and then, five
+// times a second or every ten seconds. Bytes count that are on disk, or read where files are only
+// hashed: what was there when the run began counts as done, what is fetched twice does not count
+// twice. Pure; time is an argument.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +34,9 @@ struct ModelProgress {
   std::string name;
   std::int64_t bytes{0};
   std::int64_t done{0};
-  double rate{0};  ///< bytes per second
-  Activity activity{
-      Activity::waiting};  ///< of its files the one that says most; held for a moment, so that it can be read
+  double rate{0};                        ///< bytes per second
+  Activity activity{Activity::waiting};  ///< of its files the one that says most; held for a
+                                         ///< moment, so that it can be read
   Duration pause{};
   int retries{0};
   bool over{false};  ///< all its files have ended
@@ -102,7 +103,8 @@ class ProgressTracker {
 };
 
 /// One line for a log, not longer than 110 characters or so:
-/// `612.3 of 1528.0 MB, 48.2 MB/s, 19 s left, 8 of 24 files, 2 retries; bge-reranker-base 52 %, flan-t5-small 98 %`
+/// `612.3 of 1528.0 MB, 48.2 MB/s, 19 s left, 8 of 24 files, 2 retries; bge-reranker-base 52 %,
+/// flan-t5-small 98 %`
 std::string progress_text(const ProgressSnapshot& progress);
 
 /// `52 %`; 100 only if nothing is missing.

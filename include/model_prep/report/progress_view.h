@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The live lines of a run on a terminal, as text: a line for each model under way, the total, and what is left.
+// The live lines of a run on a terminal, as text: a line for each model under way, the total, and
+// what is left.
 //
 //   bge-reranker-base  ━━━━━━━━━━━╸────────  58%  1112.0 MB   48.2 MB/s  fetching, 2 retries
 //   flan-t5-small      ━━━━━━━━━━━━━━━━━━━━ 100%   308.0 MB              verifying
@@ -7,9 +8,10 @@
 //   total              ━━━━━━━━━╸──────────  47%  3059.6 MB   60.3 MB/s  25 of 39 ready
 //   8 of 24 files, 2 retries, 24 s left
 //
-// Every column has its width for the whole run and the width of the terminal, so that nothing jumps. A narrow terminal
-// loses size, bar, rate and state, in this order; a low one loses models. No line reaches the last column, none is
-// longer, and there are at least two rows less than the terminal has. Colour only repeats what the words say. Pure.
+// Every column has its width for the whole run and the width of the terminal, so that nothing
+// jumps. A narrow terminal loses size, bar, rate and state, in this order; a low one loses models.
+// No line reaches the last column, none is longer, and there are at least two rows less than the
+// terminal has. Colour only repeats what the words say. Pure.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +32,8 @@ struct Screen {
 
 class ProgressView {
  public:
-  /// The lines for now. A model keeps its line as long as it is at work, also where others come and go.
+  /// The lines for now. A model keeps its line as long as it is at work, also where others come and
+  /// go.
   std::vector<std::string> lines(const ProgressSnapshot& progress, const Screen& screen);
 
  private:

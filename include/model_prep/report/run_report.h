@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the run came to, as a value, as JSON and as an exit code.
 //
-// The summary's members stand in a fixed order and are only ever added to; a golden test holds them. Pure: time and
-// durations are given.
+// The summary's members stand in a fixed order and are only ever added to; a golden test holds
+// them. Pure: time and durations are given.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "model_prep/core/cache_faults.h"
 #include "model_prep/base/error.h"
+#include "model_prep/core/cache_faults.h"
 
 namespace model_prep {
 
@@ -27,7 +27,15 @@ struct FileReport {
   std::optional<Error> error;
 };
 
-enum class ModelStatus : std::uint8_t { downloaded, cached, planned, verified, repaired, failed, interrupted };
+enum class ModelStatus : std::uint8_t {
+  downloaded,
+  cached,
+  planned,
+  verified,
+  repaired,
+  failed,
+  interrupted
+};
 /// As it stands in the summary.
 std::string_view name(ModelStatus status);
 
@@ -41,7 +49,8 @@ struct ModelReport {
   std::string ref;
   std::string variant_requested;
   std::string variant;
-  std::vector<std::string> include{};  ///< patterns of the command line, which took the place of the variant's; with
+  std::vector<std::string>
+      include{};  ///< patterns of the command line, which took the place of the variant's; with
   std::vector<std::string> exclude{};  ///< none at all it is the variant that chose the files
   std::string snapshot;
   std::int64_t bytes{0};  ///< of the variant's blobs, each once
@@ -51,7 +60,9 @@ struct ModelReport {
   std::optional<Error> error;
   std::vector<FileReport> files;
   std::vector<CacheFault> faults{};  ///< that `verify` found and nothing has mended
-  bool success() const { return status != ModelStatus::failed && status != ModelStatus::interrupted; }
+  bool success() const {
+    return status != ModelStatus::failed && status != ModelStatus::interrupted;
+  }
 };
 
 /// Whether a kind of service finds the models where it looks (commands/consumers.h).
@@ -99,7 +110,7 @@ struct RunReport {
   std::optional<int> signal;   ///< that ended the run
   std::optional<Error> error;  ///< that concerns the whole run
   std::vector<ModelReport> models;
-  std::optional<std::int64_t> bytes_hashed{};            ///< by `verify`; for the last line of the log
+  std::optional<std::int64_t> bytes_hashed{};  ///< by `verify`; for the last line of the log
   std::optional<std::vector<ConsumerReport>> services{};  ///< of `verify`
   std::optional<std::vector<PrunedRepository>> cleanup{};
   bool success() const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// guard_decisions WORK: a fixed amount of one kind of work of the pure layers, for its instructions to be counted
-// (tests/bench/guard/run). It reads and writes nothing, and does the same in every run.
+// guard_decisions WORK: a fixed amount of one kind of work of the pure layers, for its instructions
+// to be counted (tests/bench/guard/run). It reads and writes nothing, and does the same in every
+// run.
 #include <cstdlib>
 #include <iostream>
 #include <stdexcept>
@@ -12,8 +13,8 @@
 
 #include "core/random_faults.h"
 #include "model_prep/core/fetch_plan.h"
-#include "model_prep/core/snapshot_record.h"
 #include "model_prep/core/file_selection.h"
+#include "model_prep/core/snapshot_record.h"
 #include "model_prep/io/hub_api.h"
 
 namespace {
@@ -31,11 +32,12 @@ void require(bool truth, std::string_view what) {
 std::string tree_page() {
   std::string text = "[";
   for (int i = 0; i < kFiles; ++i) {
-    text += fmt::format(R"({}{{"type":"file","oid":"{:040x}","size":{},"path":"data/part-{:05}.)", i == 0 ? "" : ",",
-                        i * 7919 + 1, 4096 + i, i);
+    text += fmt::format(R"({}{{"type":"file","oid":"{:040x}","size":{},"path":"data/part-{:05}.)",
+                        i == 0 ? "" : ",", i * 7919 + 1, 4096 + i, i);
     if (i % 10 == 0) {
-      text += fmt::format(R"(safetensors","lfs":{{"oid":"{:064x}","size":{},"pointerSize":131}},"xetHash":"{:064x}"}})",
-                          i + 1, 4096 + i, i + 2);
+      text += fmt::format(
+          R"(safetensors","lfs":{{"oid":"{:064x}","size":{},"pointerSize":131}},"xetHash":"{:064x}"}})",
+          i + 1, 4096 + i, i + 2);
     } else {
       text += R"(json"})";
     }
@@ -50,7 +52,8 @@ ModelSpec everything() {
           .ref = "main",
           .variant_requested = "fp32",
           .variant = "fp32",
-          .filter = {.include = {"*.json", "*.txt", "*.safetensors"}, .exclude = {"onnx/*", "openvino/*"}},
+          .filter = {.include = {"*.json", "*.txt", "*.safetensors"},
+                     .exclude = {"onnx/*", "openvino/*"}},
           .lock = {}};
 }
 
@@ -71,11 +74,13 @@ void read_listing() {
 
 void build_plan() {
   const Listing listing = listing_of(tree_page());
-  const ResolvedSnapshot snapshot{everything(), *CommitId::parse(std::string(40, 'c')), listing.files, listing.files};
+  const ResolvedSnapshot snapshot{everything(), *CommitId::parse(std::string(40, 'c')),
+                                  listing.files, listing.files};
   SnapshotView view;
   view.files.assign(snapshot.files.size(), FileView{});
   const std::vector<PlannedModel> wanted{{0, &snapshot, &view}};
-  for (int round = 0; round < kRounds; ++round) require(make_plan(wanted).jobs.size() == kFiles, "each file is a job");
+  for (int round = 0; round < kRounds; ++round)
+    require(make_plan(wanted).jobs.size() == kFiles, "each file is a job");
 }
 
 void keep_record() {
@@ -92,7 +97,8 @@ void keep_record() {
 }
 
 void weather_storms() {
-  for (unsigned seed = 0; seed < 100; ++seed) require(testing::Storm(seed).run().empty(), "the scheduler's promises");
+  for (unsigned seed = 0; seed < 100; ++seed)
+    require(testing::Storm(seed).run().empty(), "the scheduler's promises");
 }
 
 int work(std::string_view kind) {
