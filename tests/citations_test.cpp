@@ -45,8 +45,7 @@ std::string without_indent(const std::string& line) {
 bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
-// ---- comments
-// -------------------------------------------------------------------------------------
+// ---- comments ----
 
 /// Where the string or character literal that begins at `at` ends.
 std::size_t end_of_literal(const std::string& text, std::size_t at) {
@@ -62,8 +61,7 @@ std::size_t end_of_literal(const std::string& text, std::size_t at) {
   return end + 1;
 }
 
-/// The text of all `//` and `/* */` comments, in one line: those of consecutive lines belong
-/// together.
+/// The text of all `//` and `/* */` comments. Those on consecutive lines are joined into one line.
 std::string comments_of_cpp(const std::string& text) {
   std::string comments;
   for (std::size_t at = 0; at < text.size();) {
@@ -115,8 +113,7 @@ std::string comments_of_script(const std::string& text) {
   return comments;
 }
 
-// ---- citations
-// ------------------------------------------------------------------------------------
+// ---- citations ----
 
 struct Citation {
   std::string page;
@@ -176,8 +173,7 @@ std::vector<Citation> citations_in(const std::string& text) {
   return found;
 }
 
-// ---- pages
-// ----------------------------------------------------------------------------------------
+// ---- pages ----
 
 /// The lines of a page that are no code block.
 Lines prose_of(const std::string& page) {
@@ -275,8 +271,7 @@ std::string fault_of_citation(const Citation& citation, const fs::path& in) {
   return "there is no page " + citation.page;
 }
 
-// ---- the tree
-// -------------------------------------------------------------------------------------
+// ---- the tree ----
 
 std::vector<fs::path> files_below(const Lines& folders) {
   std::vector<fs::path> files;
