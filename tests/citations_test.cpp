@@ -136,10 +136,12 @@ bool reads(const std::string& text, std::size_t at, const std::string& words, st
   return true;
 }
 
-/// `1.3` at `at`, without the full stop of the sentence.
+/// `1.3` at `at`, without the full stop of the sentence; empty if a word begins there
+/// (`1_Pooling`).
 std::string number_at(const std::string& text, std::size_t at) {
   std::size_t end = at;
   while (end < text.size() && (is_digit(text[end]) || text[end] == '.')) ++end;
+  if (end < text.size() && is_word(text[end])) return {};
   while (end > at && text[end - 1] == '.') --end;
   return text.substr(at, end - at);
 }
@@ -163,10 +165,10 @@ std::vector<Citation> citations_in(const std::string& text) {
 
     std::size_t number = 0;
     if (reads(text, after, ", section ", number)) citation.section = number_at(text, number);
-    const bool names_a_section = reads(text, after, ", section", number) ||
-                                 reads(text, after, " section", number) ||
-                                 (reads(text, after, " ", number) && is_digit(text[number])) ||
-                                 (reads(text, after, ", ", number) && is_digit(text[number]));
+    const bool names_a_section =
+        reads(text, after, ", section", number) || reads(text, after, " section", number) ||
+        (reads(text, after, " ", number) && !number_at(text, number).empty()) ||
+        (reads(text, after, ", ", number) && !number_at(text, number).empty());
     citation.malformed = names_a_section && citation.section.empty();
     found.push_back(citation);
   }
@@ -353,6 +355,7 @@ TEST_CASE("a citation is a page with a section or without, on one line or on two
   CHECK(written(citations_in("(a/b.md, section 12)")) == Lines{"a/b.md|12"});
   CHECK(written(citations_in("as `../c.md` says. More.")) == Lines{"../c.md|"});
   CHECK(written(citations_in("ends with c.md.")) == Lines{"c.md|"});
+  CHECK(written(citations_in("README.md, 1_Pooling/config.json")) == Lines{"README.md|"});
   CHECK(written(citations_in("https://example.org/d.md, e.mdx, $F.md, .md")).empty());
   CHECK(written(citations_in(comments_of_cpp("/// a.md, section\n/// 2.1 is long\n"))) ==
         Lines{"a.md|2.1"});
