@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run costs the Hub, measured, and what that makes for a fleet: the numbers of docker/fleets.md.
+"""What a run costs the Hub, measured, and what that makes for a fleet: the numbers of docs/fleets.md.
 
 The real program fetches the three built-in models, in their true sizes and cut as it would cut them, from the project's
 own hub. Names, sizes and which files are LFS come from the built-in manifest; the bytes are made up.
@@ -16,7 +16,7 @@ from support import spec_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILT_IN = json.loads((ROOT / "src" / "program" / "built_in_manifest.json").read_text())["models"]
-PAGE = ROOT / "docker" / "fleets.md"
+PAGE = ROOT / "docs" / "fleets.md"
 
 NODES = [10, 100, 1000]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docker/fleets.md: its numbers are those of real runs. A number that is wrong is shown beside what was measured."""
+"""docs/fleets.md: its numbers are those of real runs. A number that is wrong is shown beside what was measured."""
 
 import concurrent.futures
 import json
