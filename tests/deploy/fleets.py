@@ -123,11 +123,11 @@ def facts(run, mirrored):
     fit = [min(limits["api"] // run.api, limits["resolvers"] // run.resolvers) for limits in (ANONYMOUS, FREE_TOKEN)]
     return f"""\
 One run into an empty cache moves {size(run.bytes)} and sends {run.requests} requests, the summary's `requests`.
-Of these {run.resolvers} count against the resolvers' limit and {run.api} against the API's; \
-{run.requests - run.resolvers - run.api} go to the CDN, which has no limit.
-So {fit[0]} nodes behind one address may start in the same five minutes without a token, {fit[1]} with one. \
-A mirror that answers
-for itself is asked {mirrored.requests} times a node. A run that finds everything in place sends 0 requests."""
+Of these, {run.resolvers} count against the resolvers' limit and {run.api} against the API's.
+The other {run.requests - run.resolvers - run.api} go to the CDN, which has no limit.
+So {fit[0]} nodes behind one address can start in the same five minutes without a token, {fit[1]} with one.
+A mirror that serves files itself gets {mirrored.requests} requests from a node.
+A run that finds everything in place sends 0 requests."""
 
 
 def table(run):
