@@ -40,17 +40,17 @@ def run_page(build, demo, tmp_path):
     }
 
     def run(steps):
-        end = "\x1e"
+        status_of, end = "\x1f", "\x1e"  # around each step's exit code
         script = "set -E; trap 'failed=$?' ERR\n"
         for step in steps:
-            script += f"failed=0\n{step}\nprintf '%s{end}' \"$failed\"\n"
+            script += f"failed=0\n{step}\nprintf '{status_of}%s{end}' \"$failed\"\n"
         shell = subprocess.run(
             ["bash", "-c", script.replace("/srv/models", str(models))], cwd=tmp_path, env=environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
         )
         found = []
         for part in shell.stdout.split(end)[:-1]:
-            output, status = re.fullmatch(r"(.*?)(\d+)", part, re.DOTALL).groups()
+            output, status = part.rsplit(status_of, 1)
             found.append((int(status), output.replace(str(models), "/srv/models").replace(demo.endpoint, ENDPOINT)))
         assert len(found) == len(steps), f"the shell ended early:\n{shell.stdout}"
         return found
