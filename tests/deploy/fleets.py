@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run costs the Hub, measured, and what that makes for a fleet: the numbers of docker/fleets.md.
+"""What a run costs the Hub, measured, and what that makes for a fleet: the numbers of docs/fleets.md.
 
 The real program fetches the three built-in models, in their true sizes and cut as it would cut them, from the project's
 own hub. Names, sizes and which files are LFS come from the built-in manifest; the bytes are made up.
@@ -16,7 +16,7 @@ from support import spec_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILT_IN = json.loads((ROOT / "src" / "program" / "built_in_manifest.json").read_text())["models"]
-PAGE = ROOT / "docker" / "fleets.md"
+PAGE = ROOT / "docs" / "fleets.md"
 
 NODES = [10, 100, 1000]
 
@@ -123,11 +123,11 @@ def facts(run, mirrored):
     fit = [min(limits["api"] // run.api, limits["resolvers"] // run.resolvers) for limits in (ANONYMOUS, FREE_TOKEN)]
     return f"""\
 One run into an empty cache moves {size(run.bytes)} and sends {run.requests} requests, the summary's `requests`.
-Of these {run.resolvers} count against the resolvers' limit and {run.api} against the API's; \
-{run.requests - run.resolvers - run.api} go to the CDN, which has no limit.
-So {fit[0]} nodes behind one address may start in the same five minutes without a token, {fit[1]} with one. \
-A mirror that answers
-for itself is asked {mirrored.requests} times a node. A run that finds everything in place sends 0 requests."""
+Of these, {run.resolvers} count against the resolvers' limit and {run.api} against the API's.
+The other {run.requests - run.resolvers - run.api} go to the CDN, which has no limit.
+So {fit[0]} nodes behind one address can start in the same five minutes without a token, {fit[1]} with one.
+A mirror that serves files itself gets {mirrored.requests} requests from a node.
+A run that finds everything in place sends 0 requests."""
 
 
 def table(run):

@@ -164,7 +164,7 @@ def test_no_file_is_left_out_and_every_one_says_what_it_is():
         assert documents(path)
 
 
-def test_the_readme_leads_to_every_file():
-    readme = (DOCKER.parent / "README.md").read_text()
+def test_the_page_on_deployment_leads_to_every_file():
+    page = (DOCKER.parent / "docs" / "deploy.md").read_text()
     for path in ALL:
-        assert f"](docker/{name(path)})" in readme, name(path)
+        assert f"](../docker/{name(path)})" in page, name(path)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docker/fleets.md: its numbers are those of real runs. A number that is wrong is shown beside what was measured."""
+"""docs/fleets.md: its numbers are those of real runs. A number that is wrong is shown beside what was measured."""
 
 import concurrent.futures
 import json
+import re
 import shutil
 
 import fleets
+import pages
 import pytest
 
 
@@ -57,6 +59,15 @@ def test_the_pages_numbers_are_measured(true_sizes):
             continue  # the machine may have been too busy: see RATE
         assert (fleets.block("facts"), fleets.block("table")) == measured
         break
+
+
+def test_the_readme_has_the_pages_numbers():
+    facts = fleets.block("facts")
+    size, requests = re.search(r"moves (\S+ GB) and sends (\d+) requests", facts).groups()
+    resolvers, api = re.search(r"these, (\d+) count against .* and (\d+) against", facts).groups()
+    readme = pages.README.read_text()
+    assert f"| requests | {requests}, of which {int(resolvers) + int(api)} count against" in readme
+    assert f"| {size} |" in readme
 
 
 def test_ten_nodes_at_once_on_one_volume_cost_what_one_does(cost, demo, tmp_path):

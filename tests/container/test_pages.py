@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README, executed: every command of it is run here, and what it says the program prints is what is printed.
+"""README.md and docs/: their commands that need a Docker engine run, and the errors that they quote are printed.
 
-Names of the user's that an engine keeps (image, volume) are replaced by the test's own; the Hub is the project's own.
+The names that an engine keeps for a user (image, volume) are replaced by the test's own; the Hub is the project's own.
+All other commands run in tests/deploy/test_pages.py.
 """
 
 import http.server
@@ -9,38 +10,27 @@ import re
 import shlex
 import threading
 
+import pages
 import pytest
 from conftest import ROOT, told_of
 from engine import Tinyproxy, command, docker, new_name
 
-README = (ROOT / "README.md").read_text()
 IMAGE = "homeiq-model-prep"
 
 
 def commands():
-    """Of the shell blocks every line; of the consoles what follows a prompt; and what begins with docker in a sentence."""
+    """Every line of the blocks that need an engine."""
     found = []
-    for language, block in re.findall(r"^ *```(sh|console)\n(.*?)^ *```$", README, re.MULTILINE | re.DOTALL):
-        for line in block.splitlines():
-            line = line.strip()
-            if language == "console":
-                if not line.startswith("$ "):
-                    continue
-                line = line[2:]
-            found.append(re.split(r"\s{2,}#", line)[0])
-    found += re.findall(r"`(docker (?:build|run) .*?)`", README.replace("\n", " "))
-    found = [words for words in found if "--no-cache" not in words]  # another one's, without what it has kept
+    for page in pages.PAGES:
+        for block in pages.blocks(page):
+            if block.needs_engine:
+                found += block.commands()
     return list(dict.fromkeys(found))
 
 
 @pytest.mark.parametrize("words", commands())
-def test_every_command_of_the_readme_does_what_it_says(words, image, at_home, volume, hub, tmp_path):
-    if words == "tests/run":
-        return  # which runs this
-    if words == "docker/quickstart":
-        shown = command(ROOT / "docker/quickstart", "--demo", timeout=300).stdout
-        assert "requests: 0, bytes downloaded: 0" in shown
-    elif words.startswith("docker build "):
+def test_every_engine_command_of_the_pages_does_what_it_says(words, image, at_home, volume, hub, tmp_path):
+    if words.startswith("docker build "):
         tag = new_name("image")
         words = words.replace(f"-t {IMAGE}", f"--network=host -t {tag}")
         (tmp_path / "services").mkdir()
@@ -52,7 +42,7 @@ def test_every_command_of_the_readme_does_what_it_says(words, image, at_home, vo
         # The file itself is tested beside this; here it is the command.
         text = (ROOT / "docker" / "compose.yaml").read_text().replace("name: homeiq_models", f"name: {volume.name}")
         (tmp_path / "compose.yaml").write_text(text)
-        environment = {"COMPOSE_PROJECT_NAME": new_name("readme"), "MODEL_PREP_IMAGE": at_home.tag, **at_home.environment}
+        environment = {"COMPOSE_PROJECT_NAME": new_name("pages"), "MODEL_PREP_IMAGE": at_home.tag, **at_home.environment}
         try:
             command(*shlex.split(words), cwd=tmp_path, env=environment)
             assert volume.summary()["success"]
@@ -69,12 +59,7 @@ def test_every_command_of_the_readme_does_what_it_says(words, image, at_home, vo
         models = [] if "cleanup" in words else models
         assert sorted(volume.summary()["models"]) == models and volume.summary()["success"]
     else:
-        environment, arguments = re.fullmatch(r"((?:[A-Z_]+=\S+ )*)model-prep\b ?(.*)", words).groups()
-        docker("run", "--rm", "--volume", f"{volume.name}:/app/models", at_home.tag)
-        variables = [word for pair in environment.split() for word in ("--env", pair)]
-        ran = docker("run", "--rm", "--volume", f"{volume.name}:/app/models", *variables, at_home.tag,
-                     *shlex.split(arguments), check=False)
-        assert ran.returncode == (1 if "nosuch" in arguments else 0), ran.stderr
+        raise AssertionError(f"no engine is needed for this; it should stand in a block of its own: {words}")
 
 
 def hand_over_what_the_predecessor_left(words, image, volume, hub):
@@ -166,8 +151,9 @@ def symptoms(image, volume, make_volume, hub, start_hub, overloaded, strict_prox
 
 ROWS = [
     [cell.strip() for cell in row.strip("|").split("|")]
-    for row in README.split("## Troubleshooting")[1].split("\n\n")[1].splitlines()[2:]
-]
+    for row in (ROOT / "docs" / "troubleshooting.md").read_text().splitlines()
+    if row.startswith("|")
+][2:]
 
 
 @pytest.mark.parametrize("symptom, printed", [row[:2] for row in ROWS], ids=[row[0] for row in ROWS])
