@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The layers are real: which header may include what, read from the sources themselves
-// (architecture.md 3.3).
+// (docs/developing/architecture.md, section 2).
 #include <algorithm>
 #include <filesystem>
 #include <fstream>

@@ -28,7 +28,7 @@ bool is_html(const ResponseHead& head) {
          });
 }
 
-/// Etags are quoted and may be weak: hub-protocol.md 3.4.
+/// Etags are quoted and may be weak: docs/developing/hub-protocol.md, section 3.4.
 std::string_view bare_etag(std::string_view etag) {
   if (etag.starts_with("W/")) etag.remove_prefix(2);
   if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"')
@@ -104,8 +104,8 @@ Error hub_error(const ResponseHead& head, const RequestContext& asked) {
             fmt::format("{}: the Hub has disabled this repository", asked.object),
             "choose another model, or ask on the repository's page"};
   if (head.error_code == "RepoNotFound") return missing_repository(head, asked);
-  // With a token that it knows the Hub calls a missing repository 404 (models.md 6.8): a 401 is
-  // about the token.
+  // With a token that it knows the Hub calls a missing repository 404
+  // (docs/developing/hub-protocol.md, section 4.1): a 401 is about the token.
   if (head.status == 401 && asked.with_token) return unauthorized(head, asked);
   if (head.status == 401) return missing_repository(head, asked);
   if (head.status == 403) return unauthorized(head, asked);

@@ -20,8 +20,8 @@ struct Pointer {
   const char* git_id;
 };
 
-// models.md 2.2: the LFS files of all-MiniLM-L6-v2 at fa97f6e7, and of two other repositories (3,
-// 4).
+// docs/developing/hub-protocol.md, section 8.4: LFS files of all-MiniLM-L6-v2 at fa97f6e7, and of
+// two other repositories.
 constexpr Pointer kPointers[] = {
     {"model.safetensors", 90868376,
      "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",

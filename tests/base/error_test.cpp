@@ -13,7 +13,8 @@ struct Row {
   Disposition disposition;
 };
 
-// product.md section 6 for the names and their order, architecture.md 3.9 for what they mean.
+// docs/summary.md for the names and their order, docs/developing/architecture.md, section 8 for
+// what they mean.
 constexpr Row kKinds[] = {
     {ErrorKind::usage, "usage", Disposition::abort_run},
     {ErrorKind::network, "network", Disposition::retry},

@@ -188,7 +188,7 @@ def rust_hub(program: Path, name: str, version: str) -> Rival:
 
 
 def hfdownloader(program: Path) -> Rival:
-    """By its documentation (docs/CLI.md of the pinned commit); it checks the sha256 of LFS files.
+    """By its own documentation of the command line, at the pinned commit; it checks the sha256 of LFS files.
 
     Not tried: no Go registry that was asked gave it. What comes of it is checked as every rival's result is.
     """

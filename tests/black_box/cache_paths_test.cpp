@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where files go under every combination of variables, and the older places that lead to them
-// (product.md section 3).
+// (docs/cache-layout.md).
 #include "support/catch.h"
 #include "test_host.h"
 

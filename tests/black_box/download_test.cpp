@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The main job: models come, lie where product.md section 3 says, and are not asked for again.
+// The main job: models come, lie where docs/cache-layout.md says, and are not asked for again.
 #include "support/catch.h"
 #include "test_host.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every fault at every place, once and for ever (product.md section 7): the right tree or the right
+// Every fault at every place, once and for ever (docs/reliability.md): the right tree or the right
 // error, never anything else, in bounded time and with a bounded number of requests.
 #include <algorithm>
 #include <chrono>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bad weather (product.md section 7): what is tried again, what is not, and that wrong bytes are
+// Bad weather (docs/reliability.md): what is tried again, what is not, and that wrong bytes are
 // never published.
 #include <algorithm>
 #include <chrono>

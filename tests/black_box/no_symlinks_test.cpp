@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// File systems without symlinks: the files themselves lie in the snapshot (hub-protocol.md 1.4).
+// File systems without symlinks: the files themselves lie in the snapshot
+// (docs/developing/hub-protocol.md, section 1.4).
 #include <algorithm>
 
 #include "support/catch.h"

@@ -81,7 +81,7 @@ bool may_mount();
 using Tree = std::map<std::string, std::string>;
 Tree tree_of(const std::filesystem::path& folder);
 
-/// What a cache holds with this repository's `main` prepared (product.md section 3): all of it, or
+/// What a cache holds with this repository's `main` prepared (docs/cache-layout.md): all of it, or
 /// only `paths`.
 enum class Listed : std::uint8_t { no, yes };
 struct Published {

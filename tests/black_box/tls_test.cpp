@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS: who is trusted, and what is said of who is not (product.md sections 2 and 7).
+// TLS: who is trusted, and what is said of who is not (docs/reference.md, docs/security.md).
 #include <regex>
 
 #include "support/catch.h"

@@ -4,7 +4,7 @@
 //   kill …
 //   CHECK(wrong_in(machine.cache(), {repo}).empty());
 //
-// It asks for what product.md section 1 promises at any instant, not for completeness: every blob
+// It asks for what README.md promises at any instant, not for completeness: every blob
 // under a final name is what its name says, every link of a snapshot leads to a blob, every ref
 // names a snapshot with all files of its commit, and what else lies around is a leftover of a kind
 // that is known.

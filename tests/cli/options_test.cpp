@@ -241,7 +241,8 @@ TEST_CASE("the help of a command has its flags and no others") {
   CHECK(contains(all, "  verify  "));
 }
 
-TEST_CASE("services look where hub-protocol.md 2.1 says") {
+TEST_CASE(
+    "(a test name, not a comment) the libraries' directories follow the environment; comment above it: docs/developing/hub-protocol.md, section 2.1") {
   // huggingface_hub, transformers 4, transformers 5, sentence-transformers, hf-hub of Rust
   using Folders = std::vector<std::string>;
   const auto folders = [](const Environment& environment) {

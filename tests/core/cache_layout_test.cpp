@@ -24,7 +24,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a snapshot's link climbs out of the snapshot and its folders") {
-  // hub-protocol.md 1.3.
+  // docs/developing/hub-protocol.md, section 1.3.
   const Digest blob = git_sha1('c');
   const std::string hex(40, 'c');
   CHECK(link_target(path("config.json"), blob) == "../../blobs/" + hex);

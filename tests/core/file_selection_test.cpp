@@ -15,7 +15,7 @@ struct Vector {
   bool matches;
 };
 
-// hub-protocol.md section 6, verbatim.
+// docs/developing/hub-protocol.md, section 6: all of its vectors.
 constexpr Vector kVectors[] = {
     {"*.json", "a/b/config.json", true},
     {"*.json", "config.JSON", false},

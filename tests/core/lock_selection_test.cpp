@@ -75,7 +75,7 @@ TEST_CASE("a fully locked variant needs no listing") {
   CHECK(files[1].locked);
 }
 
-// product.md section 3: "an LFS file's `blob_id` is the git sha1 of its canonical pointer, so a
+// docs/cache-layout.md: "an LFS file's `blob_id` is the git sha1 of its canonical pointer, so a
 // locked `all` needs no listing". That sha1 takes a hash function, which this layer does not have:
 // commands/resolve.cpp fills it in.
 TEST_CASE("the git id of a locked LFS file is left open here") {

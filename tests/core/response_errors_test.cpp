@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every situation of hub-protocol.md 4.1 and of product.md section 7: what kind of error, in which
-// words.
+// Every situation of docs/developing/hub-protocol.md, section 4.1 and of docs/reliability.md: what
+// kind of error, in which words.
 #include "core/builders.h"
 #include "model_prep/core/response_check.h"
 #include "support/catch.h"
@@ -40,8 +40,8 @@ const Situation kSituations[] = {
      ErrorKind::unauthorized,
      "the token was refused with status 401 (the hub says: Invalid credentials in Authorization header)",
      "check HF_TOKEN"},
-    {"an invalid token, in the other words (models.md 6.8)", 401, "",
-     "Invalid username or password.", kToken, ErrorKind::unauthorized,
+    {"an invalid token, in the other words (in a test's text, not a comment) drop it; the section is docs/developing/hub-protocol.md, section 4.1",
+     401, "", "Invalid username or password.", kToken, ErrorKind::unauthorized,
      "the token was refused with status 401 (the hub says: Invalid username or password.)",
      "check HF_TOKEN"},
     {"gated, anonymous", 401, "GatedRepo", kGatedSaid, kAnonymous, ErrorKind::gated,

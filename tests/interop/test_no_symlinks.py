@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""File systems without symlinks: what one leaves in snapshots/, the other finds (hub-protocol.md 1.4)."""
+"""File systems without symlinks: what one leaves in snapshots/, the other finds (docs/developing/hub-protocol.md, section 1.4)."""
 
 import json
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two digests of the Hub: sha256 of the content (LFS and Xet files) and the git blob sha1 (all
-// other files), which is sha1("blob <size>\0" + content). hub-protocol.md 1.2: a blob's file name
-// is its digest, so the length of the hex text tells which one it is.
+// other files), which is sha1("blob <size>\0" + content). docs/developing/hub-protocol.md,
+// section 1.2: a blob's file name is its digest, so the length of the hex text tells which one it
+// is.
 #pragma once
 
 #include <compare>
@@ -40,7 +41,8 @@ bool is_lower_hex(std::string_view text, std::size_t length);
 std::string_view short_hex(const Digest& digest);
 
 /// The canonical pointer that git holds in place of an LFS file; its git blob sha1 is the tree's
-/// `oid` of that file. models.md section 0: checked against recorded blob ids.
+/// `oid` of that file. docs/developing/hub-protocol.md, section 8.1: checked against recorded blob
+/// ids.
 std::string lfs_pointer_text(const Digest& sha256, std::int64_t size);
 
 }  // namespace model_prep

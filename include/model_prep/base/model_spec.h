@@ -53,7 +53,8 @@ class CommitId {
 };
 
 /// A commit, branch, tag or `refs/pr/N`. It becomes a path below `refs/`, so no empty, `.` or `..`
-/// part, no backslash, no control character (hub-protocol.md 1.12). Refused as `usage`.
+/// part, no backslash, no control character (docs/developing/hub-protocol.md, section 1.12).
+/// Refused as `usage`.
 class Revision {
  public:
   static Result<Revision> parse(std::string_view text);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where things lie, as flags and environment say (README, "Options"; hub-protocol.md sections 2
-// and 2.1).
+// Where things lie, as flags and environment say (docs/reference.md;
+// docs/developing/hub-protocol.md, section 2 and docs/developing/hub-protocol.md, section 2.1).
 #pragma once
 
 #include <cstdint>

@@ -52,7 +52,8 @@ class FlagValues {
 
 Error bad_value(const FlagValues::Value& found, std::string_view wants);
 
-/// huggingface_hub's rule (hub-protocol.md section 2): anything but 1, ON, YES and TRUE is false.
+/// huggingface_hub's rule (docs/developing/hub-protocol.md, section 2): anything but 1, ON, YES and
+/// TRUE is false.
 bool is_true(std::optional<std::string> value);
 std::string trimmed(std::string_view text);
 /// At commas, each item trimmed, empty ones left out.

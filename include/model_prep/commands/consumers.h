@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // «Will my service find this offline?»: looks where each kind of service would look
 // (`cli/cache_paths.h`), as it would: refs/<ref> as it stands, then the snapshot's files
-// (hub-protocol.md 5.1). Who loads models only is not asked for datasets and spaces, and left out
-// where there is nothing else.
+// (docs/developing/hub-protocol.md, section 5.1). Who loads models only is not asked for datasets
+// and spaces, and left out where there is nothing else.
 //
 // That a service would look elsewhere is a warning and no failure: what is asked is whether the
 // cache is right, and the environment of an init container is often not that of the services, so

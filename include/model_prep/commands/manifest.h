@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The manifest: which models exist, at which revision, with which variants, held to which digests
-// (the format is in the README). A lock is a manifest. Parsing is strict: an unknown member or a
-// wrong type is `usage`, with its path.
+// (the format is in docs/manifest-and-locks.md). A lock is a manifest. Parsing is strict: an
+// unknown member or a wrong type is `usage`, with its path.
 #pragma once
 
 #include <map>

@@ -3,9 +3,9 @@
 //
 //   <cache>/                                       the hub cache: HF_HUB_CACHE, or $HF_HOME/hub
 //     .locks/<folder>/<blob>.lock                  flock files, shared with huggingface_hub
-//     (hub-protocol.md 1.8) .locks/<folder>/model-prep.lock              who fills the repository
-//     shares it, who cleans it has it alone <folder>/ models--org--name, datasets--org--name,
-//     spaces--org--name
+//     (docs/developing/hub-protocol.md, section 1.8) .locks/<folder>/model-prep.lock who fills the
+//     repository shares it, who cleans it has it alone <folder>/ models--org--name,
+//     datasets--org--name, spaces--org--name
 //       blobs/<blob>                               a file's content under its digest; appears only
 //       when verified blobs/<blob>.<tag>.model-prep.incomplete   staging: bytes in any order, of
 //       the process with this tag blobs/<blob>.model-prep.resume             which staging file
@@ -22,11 +22,12 @@
 //
 // The staging name ends in `.incomplete`, so that huggingface_hub's tools know it as a leftover,
 // and is never
-// `<blob>.incomplete`, which older versions take for a sequential prefix (hub-protocol.md 1.9). Our
-// own files lie inside the repository's folder, where scan_cache_dir tolerates them (1.13).
-// Temporary files never lie in `refs/`, where they would be read as refs.
+// `<blob>.incomplete`, which older versions take for a sequential prefix
+// (docs/developing/hub-protocol.md, section 1.9). Our own files lie inside the repository's folder,
+// where scan_cache_dir tolerates them (docs/developing/hub-protocol.md, section 1.13). Temporary
+// files never lie in `refs/`, where they would be read as refs.
 //
-// A repository may really lie in an older place (product.md section 3); its locks lie in the cache
+// A repository may really lie in an older place (docs/cache-layout.md); its locks lie in the cache
 // all the same.
 //
 // Pure text: nothing here looks at the disk. All paths but `link_target` are absolute.
@@ -45,7 +46,7 @@ namespace model_prep {
 std::string repo_folder_name(const RepoId& repo);
 
 /// What a link at `path` in a snapshot holds: `../../blobs/<hex>` and one `../` more for each
-/// folder in `path` (hub-protocol.md 1.3).
+/// folder in `path` (docs/developing/hub-protocol.md, section 1.3).
 std::string link_target(const RepoPath& path, const Digest& blob);
 
 /// How the names of staging files and of resume records end.

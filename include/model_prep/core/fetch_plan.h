@@ -80,7 +80,8 @@ FetchPlan make_plan(std::span<const PlannedModel> wanted);
 Status check_ref_conflicts(std::span<const ModelSpec> specs);
 
 /// The refs that a snapshot gets: the manifest's, the revision itself if it is a name, and the
-/// commit (hub-protocol.md 1.5: old Rust hf-hub looks up a commit there too).
+/// commit (docs/developing/hub-protocol.md, section 1.5: old Rust hf-hub looks up a commit there
+/// too).
 std::vector<std::string> refs_to_write(const ModelSpec& spec, const CommitId& commit);
 
 }  // namespace model_prep

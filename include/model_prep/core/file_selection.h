@@ -2,7 +2,8 @@
 // Which files of a commit a variant wants.
 //
 // Patterns follow huggingface_hub's `allow_patterns`/`ignore_patterns` to the letter
-// (hub-protocol.md section 6): Python's fnmatch on the whole path, case-sensitive, `*` also matches
+// (docs/developing/hub-protocol.md, section 6): Python's fnmatch on the whole path, case-sensitive,
+// `*` also matches
 // `/`, a pattern that ends in `/` means all below it.
 #pragma once
 
@@ -19,7 +20,7 @@ namespace model_prep {
 bool matches_pattern(std::string_view pattern, std::string_view path);
 
 /// What the Hub lists of a commit. `masked` are the files of a gated repository whose digests are
-/// hidden from this token (64 asterisks, models.md section 6).
+/// hidden from this token (64 asterisks, docs/developing/hub-protocol.md, section 8.2).
 struct Listing {
   std::vector<RemoteFile> files;
   std::vector<RepoPath> masked;

@@ -3,10 +3,10 @@
 // told.
 //
 // A host that says «not now» says it to all requests at once, whichever file they are for. One that
-// says how many requests are left of its window (`RateLimit: …;r=…;t=…`, hub-protocol.md 4.3) is
-// asked that often and no oftener until the window ends, those under way included; the Hub counts
-// its API and its files apart. One that cannot be reached at all is asked after all others. Pure;
-// time is an argument.
+// says how many requests are left of its window (`RateLimit: …;r=…;t=…`,
+// docs/developing/hub-protocol.md, section 4.3) is asked that often and no oftener until the window
+// ends, those under way included; the Hub counts its API and its files apart. One that cannot be
+// reached at all is asked after all others. Pure; time is an argument.
 #pragma once
 
 #include <cstdint>

@@ -3,9 +3,9 @@
 // in the end, whether the bytes are the right ones.
 //
 // libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without a
-// word (architecture, section 3.2): so status and `Content-Range` are judged here. The Hub's errors
-// are told apart by `X-Error-Code`, the message and the status, in the order of
-// hub-protocol.md 4.2.
+// word (docs/developing/architecture.md, section 9.1): so status and `Content-Range` are judged
+// here. The Hub's errors are told apart by `X-Error-Code`, the message and the status, in the order
+// of docs/developing/hub-protocol.md, section 4.2.
 #pragma once
 
 #include <cstdint>

@@ -27,8 +27,8 @@ std::chrono::milliseconds backoff(const RetryPolicy& policy, int failures, doubl
 /// and are not asked for.
 ErrorKind kind_of_status(int status);
 
-/// `RateLimit: "resolvers";r=0;t=55` (hub-protocol.md 4.3): requests left, and seconds until the
-/// window ends.
+/// `RateLimit: "resolvers";r=0;t=55` (docs/developing/hub-protocol.md, section 4.3): requests left,
+/// and seconds until the window ends.
 struct RateLimit {
   std::int64_t remaining{0};
   std::chrono::seconds reset{0};

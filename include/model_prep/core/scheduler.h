@@ -36,7 +36,8 @@
 //   record kept
 //
 // A query goes waiting → moving → done. Every transfer of a file starts at the hub's `/resolve/`
-// with its own range: a signed address is good for that range only (hub-protocol.md, top).
+// with its own range: a signed address is good for that range only
+// (docs/developing/hub-protocol.md, section 3.8).
 //
 // A failure counts once however many connections of the item it hits: a transfer that was under way
 // when the last failure was counted is part of it. Where there are several endpoints (endpoints.h),

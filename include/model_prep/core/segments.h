@@ -77,9 +77,9 @@ class SegmentMap {
 
 /// How much one transfer takes of a file of `size` when `connections` may be used: large enough
 /// that the Hub is asked at most about 128 times per file (it allows 3,000 `/resolve/` requests in
-/// five minutes, hub-protocol.md 4.3), small enough that a single large file still uses all
-/// connections, and such that all of them have the same to do: else the last round would be a few
-/// segments, and most connections idle.
+/// five minutes, docs/developing/hub-protocol.md, section 4.3), small enough that a single large
+/// file still uses all connections, and such that all of them have the same to do: else the last
+/// round would be a few segments, and most connections idle.
 std::int64_t segment_size(std::int64_t size, int connections);
 
 }  // namespace model_prep

@@ -36,9 +36,9 @@ struct SnapshotRecord {
 std::string serialize_record(const SnapshotRecord& record);
 std::optional<SnapshotRecord> parse_record(std::string_view text);
 
-/// `trees/<commit>.json`, byte for byte as huggingface_hub >= 1.22 writes it (hub-protocol.md 1.7).
-/// For the complete commit only: huggingface_hub takes it for the whole truth. Nothing if the git
-/// id of a file is not known.
+/// `trees/<commit>.json`, byte for byte as huggingface_hub >= 1.22 writes it
+/// (docs/developing/hub-protocol.md, section 1.7). For the complete commit only: huggingface_hub
+/// takes it for the whole truth. Nothing if the git id of a file is not known.
 std::optional<std::string> serialize_tree(const std::vector<RemoteFile>& listing);
 std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text);
 

@@ -4,8 +4,8 @@
 // symlink (`io/directory.h`).
 //
 // Where the file system has no symlinks a snapshot holds its files themselves, moved there from
-// `blobs/`, as huggingface_hub leaves them (hub-protocol.md 1.4). Such files are found and verified
-// like blobs, whoever left them.
+// `blobs/`, as huggingface_hub leaves them (docs/developing/hub-protocol.md, section 1.4). Such
+// files are found and verified like blobs, whoever left them.
 //
 // What a crash leaves at any line: blobs are whole and verified, or not there under their name; a
 // snapshot's links lead to blobs that are there; a ref is written when all links of its snapshot
@@ -41,7 +41,7 @@ struct Publication {
 
 class Cache {
  public:
-  /// `legacy_dirs`: folders in which older services look for `models--…` (product.md section 3),
+  /// `legacy_dirs`: folders in which older services look for `models--…` (docs/cache-layout.md),
   /// canonical, none of them the cache itself.
   Cache(const std::string& root, std::vector<std::string> legacy_dirs);
 

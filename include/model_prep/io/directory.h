@@ -9,8 +9,8 @@
 //
 // Paths are absolute and lie below `path()`, as `core/cache_layout.h` makes them; so errors can
 // name them. Modes are 0666 & ~umask for files, 0777 & ~umask for folders: what other users of a
-// shared volume expect (hub-protocol.md 1.10); a setgid folder hands its group down by itself.
-// Blocks as long as the disk does; no state but the path.
+// shared volume expect (docs/developing/hub-protocol.md, section 1.10); a setgid folder hands its
+// group down by itself. Blocks as long as the disk does; no state but the path.
 #pragma once
 
 #include <sys/types.h>

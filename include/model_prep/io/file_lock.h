@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A flock(2) on a file that stays, as huggingface_hub takes it (hub-protocol.md 1.8): mode 0664,
-// never unlinked by us; some versions of filelock do unlink it, so after locking it must still be
-// the file at the path.
+// A flock(2) on a file that stays, as huggingface_hub takes it (docs/developing/hub-protocol.md,
+// section 1.8): mode 0664, never unlinked by us; some versions of filelock do unlink it, so after
+// locking it must still be the file at the path.
 //
 // A lock is a courtesy here and never what keeps the cache right: some file systems have none
 // (ENOSYS, ENOLCK, ENOTSUP: then it counts as taken), some let everybody have it (Lustre, GPFS and

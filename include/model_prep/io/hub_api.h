@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Hub's API: its addresses and its JSON (hub-protocol.md section 3). It sends nothing itself.
+// The Hub's API: its addresses and its JSON (docs/developing/hub-protocol.md, section 3). It sends
+// nothing itself.
 //
 // Everything that comes from the network is parsed here into checked values, or refused as
 // `protocol`.

@@ -2,8 +2,9 @@
 // A model in the cache, looked at from outside: everything about it but what its bytes hash to.
 // Changes nothing, and asks nobody.
 //
-// What counts as right is what `io/cache.h` publishes and huggingface_hub leaves (hub-protocol.md
-// section 1), as scan_cache_dir judges it (1.13). Modes are held to the rule by which they were
+// What counts as right is what `io/cache.h` publishes and huggingface_hub leaves
+// (docs/developing/hub-protocol.md, section 1), as scan_cache_dir judges it
+// (docs/developing/hub-protocol.md, section 1.13). Modes are held to the rule by which they were
 // made: a file that this process would make readable for somebody (0666 & ~umask, folders 0777 &
 // ~umask) must be readable for them; others' bits are theirs.
 #pragma once

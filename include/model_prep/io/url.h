@@ -19,9 +19,10 @@ std::optional<Url> resolve_url(const Url& base, std::string_view reference);
 /// Takes a user name that has no password out of an address, decoded: `https://name@host`. Nothing:
 /// there is none.
 std::optional<std::string> take_user(Url& url);
-/// Everything but `A-Z a-z 0-9 _ . - ~` as %XX (hub-protocol.md 3.1).
+/// Everything but `A-Z a-z 0-9 _ . - ~` as %XX (docs/developing/hub-protocol.md, section 3.1).
 std::string percent_encode(std::string_view text);
-/// `Link: <https://…>; rel="next"`: the address, or nothing (hub-protocol.md 3.3).
+/// `Link: <https://…>; rel="next"`: the address, or nothing (docs/developing/hub-protocol.md,
+/// section 3.3).
 std::optional<std::string> next_link(std::string_view header);
 
 }  // namespace model_prep
