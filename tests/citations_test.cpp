@@ -351,10 +351,8 @@ TEST_CASE("every relative link of a page leads to a file and a heading that exis
 }
 
 TEST_CASE("a citation is a page with a section or without, on one line or on two") {
-  CHECK(written(citations_in("see docs/deploy.md, section 1.3.")) ==
-        Lines{"docs/deploy.md|1.3"});
-  CHECK(written(citations_in("(docs/deploy.md, section 12)")) ==
-        Lines{"docs/deploy.md|12"});
+  CHECK(written(citations_in("see docs/deploy.md, section 1.3.")) == Lines{"docs/deploy.md|1.3"});
+  CHECK(written(citations_in("(docs/deploy.md, section 12)")) == Lines{"docs/deploy.md|12"});
   CHECK(written(citations_in("as `../README.md` says. More.")) == Lines{"../README.md|"});
   CHECK(written(citations_in("ends with README.md.")) == Lines{"README.md|"});
   CHECK(written(citations_in("README.md, 1_Pooling/config.json")) == Lines{"README.md|"});
