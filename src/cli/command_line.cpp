@@ -10,7 +10,6 @@
 #include <CLI/CLI.hpp>
 
 #include "model_prep/base/suggestions.h"
-#include "model_prep/cli/completion.h"
 #include "model_prep/cli/help.h"
 #include "model_prep/io/posix.h"
 
@@ -94,16 +93,6 @@ Result<ParsedCommand> take(const Line& line, FlagValues& settings) {
   return given;
 }
 
-/// A text that was asked for in place of a run, if one was.
-Result<std::optional<TextOutput>> asked_for(const Line& line) {
-  if (line.given("--manual")) return std::optional(TextOutput{manual_page(program_version())});
-  if (!line.given("--completion")) return std::optional<TextOutput>();
-  const std::string shell = line.values("--completion").front();
-  const auto script = completion_script(shell);
-  if (!script) return bad_value({"--completion", shell}, "one of bash, zsh, fish");
-  return std::optional(TextOutput{*script});
-}
-
 }  // namespace
 
 std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
@@ -122,9 +111,6 @@ Result<std::variant<ParsedCommand, TextOutput>> read_command_line(
   } catch (const CLI::ParseError& fault) {
     return refused(line, fault);
   }
-  auto text = asked_for(line);
-  if (!text) return text.error();
-  if (*text) return Read(std::move(**text));
   auto given = take(line, settings);
   if (!given) return given.error();
   return Read(std::move(*given));

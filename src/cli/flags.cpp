@@ -258,12 +258,6 @@ const std::vector<Flag>& flags() {
 const std::vector<InfoFlag>& info_flags() {
   static const std::vector<InfoFlag> all = {
       {"--help", ValueKind::none, "", "Print this and exit; behind a command, that command's"},
-      {"--manual", ValueKind::none, "", "Print the manual page (for man -l -) and exit"},
-      {"--completion",
-       ValueKind::choice,
-       "SHELL",
-       "Print a completion script and exit",
-       {"bash", "zsh", "fish"}},
       {"--version", ValueKind::none, "", "Print the version and exit"},
   };
   return all;

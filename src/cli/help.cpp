@@ -115,39 +115,6 @@ std::string laid_out(const Section& section, std::size_t width) {
   return text;
 }
 
-/// Literal text in roff: its own marks escaped, a dash kept as it is typed, no line taken for a
-/// request.
-std::string roff(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '\\')
-      escaped += "\\e";
-    else if (c == '-')
-      escaped += "\\-";
-    else
-      escaped += c;
-  }
-  return escaped.starts_with('.') || escaped.starts_with('\'') ? "\\&" + escaped : escaped;
-}
-
-std::string roff(const Section& section) {
-  std::string title = section.title.substr(0, section.title.find(','));
-  std::transform(title.begin(), title.end(), title.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
-  std::string text = fmt::format(".SH {}\n", roff(title));
-  for (const Entry& entry : section.entries)
-    text += fmt::format(".TP\n.B {}\n{}.\n", roff(entry.left), roff(entry.right));
-  return text;
-}
-
-Section exit_section() {
-  Section section{"Exit status", {}};
-  for (const CommandText& each : commands())
-    section.entries.push_back({each.name, exit_code_text(each.command)});
-  return section;
-}
-
 }  // namespace
 
 std::string help_text(std::optional<Command> command, std::optional<int> columns) {
@@ -174,25 +141,6 @@ std::string help_text(std::optional<Command> command, std::optional<int> columns
   text += "\n";
   paragraph(fmt::format("Exit code: {}.", exit_code_text(shown)));
   if (!command) paragraph("model-prep COMMAND --help tells the flags of another command.");
-  return text;
-}
-
-std::string manual_page(const std::string& version) {
-  std::string text =
-      fmt::format(".TH MODEL\\-PREP 1 \"\" \"{}\" \"User Commands\"\n", roff(version));
-  text += ".SH NAME\nmodel\\-prep \\- fills a Hugging Face cache with pinned, verified models\n";
-  text += ".SH SYNOPSIS\n";
-  for (const CommandText& each : commands())
-    text += fmt::format("{}.B model\\-prep {}\n[\\fIFLAGS\\fR] [\\fIMODEL\\fR...]\n",
-                        each.command == Command::download ? "" : ".br\n",
-                        each.command == Command::download ? "" : each.name);
-  text += fmt::format(".SH DESCRIPTION\n{}.\n.PP\n.I MODEL\nis: {}.\n", roff(kProgramText),
-                      roff(kModelText));
-  text += roff(command_section());
-  for (const Section& section : flag_sections(std::nullopt)) text += roff(section);
-  for (const Section& section :
-       {asking_section(), variable_section(), exit_section(), example_section(std::nullopt)})
-    text += roff(section);
   return text;
 }
 

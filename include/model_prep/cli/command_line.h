@@ -13,7 +13,7 @@
 
 namespace model_prep {
 
-/// Text that was asked for instead of a run: `--help`, `--version`, `--manual`, `--completion`.
+/// Text that was asked for instead of a run: `--help`, `--version`.
 struct TextOutput {
   std::string text;
 };

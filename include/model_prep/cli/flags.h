@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The words of the command line: commands, flags, variables, examples. Once, for reading them
-// (command_line.h), for
-// --help and the manual (help.h) and for a shell's completion (completion.h).
+// (command_line.h) and for --help (help.h).
 #pragma once
 
 #include <cstdint>
