@@ -4,25 +4,23 @@
 #include <algorithm>
 #include <iterator>
 
-#include <fmt/format.h>
-
 namespace model_prep {
 namespace {
 
 constexpr CommandText kCommands[] = {
-    {Command::download, "download", "Fetch the selected models (the default)",
-     "every model is complete"},
+    {Command::download, "download", "Download the selected models (the default)",
+     "every selected model is complete"},
     {Command::verify, "verify",
-     "Hash what is cached against record and lock, and say which services will find it",
-     "all of it is right"},
-    {Command::list, "list", "Show what the manifest names and what the cache holds of it",
-     "it is shown"},
+     "Hash the cached files, and report which libraries will find the models",
+     "everything is correct"},
+    {Command::list, "list", "List the manifest's models and what the cache holds of each",
+     "the list is printed"},
     {Command::cleanup, "cleanup",
      "Remove revisions that are no longer pinned, and leftovers of interrupted downloads",
-     "what could go is gone"},
+     "everything that could be removed is gone"},
     {Command::lock, "lock",
      "Print a manifest with the commits, sizes and digests that the Hub has now",
-     "it is printed; with --check: no branch has moved"},
+     "the manifest is printed; with --check, no branch has moved"},
 };
 
 constexpr Commands kDownload = of(Command::download);
@@ -33,45 +31,40 @@ constexpr Commands kList = of(Command::list);
 constexpr Commands kCleanup = of(Command::cleanup);
 constexpr Commands kAll = kOnline | kList | kCleanup;
 
-constexpr const char* kModels = "Which models";
-constexpr const char* kWork = "What is done";
-constexpr const char* kPlaces = "Where";
-constexpr const char* kNetwork = "Network";
-constexpr const char* kTelling = "What is told";
-
-constexpr Variable kVariables[] = {
-    {"MODELS_TO_DOWNLOAD", "models, comma-separated, where no MODEL is given"},
+constexpr HelpLine kVariables[] = {
+    {"MODELS_TO_DOWNLOAD", "Models, separated by commas, where no MODEL is given", kAll},
     {"HF_HOME, XDG_CACHE_HOME",
-     "where the cache is if nothing names it: $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else "
-     "~/.cache/huggingface/hub"},
-    {"TRANSFORMERS_CACHE", "gets links to the models too, for older services; as HF_HOME does"},
+     "Where the cache is if nothing else names it: $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub",
+     kAll},
+    {"TRANSFORMERS_CACHE", "Gets links to the models for older services, as HF_HOME does", kAll},
     {"HF_TOKEN",
-     "the token; else HUGGING_FACE_HUB_TOKEN, the file HF_TOKEN_PATH, $HF_HOME/token. For the Hub, or the only "
-     "endpoint; "
-     "another's stands in HF_ENDPOINT: https://TOKEN@host"},
-    {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "send no token"},
-    {"HF_HUB_DISABLE_PROGRESS_BARS", "as --progress none, where that is not given"},
-    {"HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE",
-     "no request at all: lock and verify --repair cannot work then"},
-    {"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY", "in either case, the lower one first"},
-    {"NO_COLOR, TERM", "no colours; TERM=dumb: nothing that moves either"},
+     "The token; else HUGGING_FACE_HUB_TOKEN, else the file named by HF_TOKEN_PATH, else $HF_HOME/token. It goes to the Hub, or to the only endpoint; write another endpoint's token in HF_ENDPOINT: https://TOKEN@host",
+     kOnline},
+    {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "Send no token", kOnline},
+    {"HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE", "Send no request; lock and verify --repair then fail",
+     kOnline},
+    {"HF_HUB_DISABLE_PROGRESS_BARS", "As --progress none, unless that flag is given", kOnline},
+    {"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
+     "Proxies, and hosts to reach without one; lower-case names win", kOnline},
+    {"NO_COLOR, TERM", "No colours; TERM=dumb turns live lines off as well", kAll},
     {"GITHUB_STEP_SUMMARY, GITHUB_ACTIONS",
-     "gets a table of the models; errors are annotations too"},
+     "On GitHub Actions: a table of the models, and errors as annotations", kAll},
 };
 
-constexpr Example kExamples[] = {
-    {"model-prep --dry-run", "What would be fetched, and whether it fits", kDownload},
-    {"HF_HOME=/app/models model-prep", "All of the manifest, for services with the same HF_HOME",
-     kDownload},
+constexpr HelpLine kExamples[] = {
+    {"model-prep --dry-run", "Show what would be downloaded, and whether it fits", kDownload},
+    {"HF_HOME=/app/models model-prep",
+     "Download the whole manifest, for services with the same HF_HOME", kDownload},
     {"model-prep flan-t5-small BAAI/bge-m3@main", "A model of the manifest, and any of the Hub",
      kDownload},
     {"model-prep org/name --include '*.safetensors'", "Some files of a model", kDownload},
-    {"model-prep verify --repair", "Look at every byte, and fetch what is bad", kVerify},
-    {"model-prep list --json", "What is there, for a program", kList},
-    {"model-prep cleanup --dry-run", "What would go, and how many bytes", kCleanup},
-    {"model-prep lock > models.lock.json", "Pin all of the manifest as it is on the Hub now",
-     kLock},
-    {"model-prep lock --check --manifest models.lock.json", "Has a branch moved on since?", kLock},
+    {"model-prep verify --repair", "Check every byte, and download again what is bad", kVerify},
+    {"model-prep list --json", "What the cache holds, for a program to read", kList},
+    {"model-prep cleanup --dry-run", "Show what would be removed, and how many bytes that frees",
+     kCleanup},
+    {"model-prep lock > models.lock.json", "Pin the whole manifest to what the Hub has now", kLock},
+    {"model-prep lock --check --manifest models.lock.json",
+     "Find out whether a branch has moved since", kLock},
 };
 
 }  // namespace
@@ -84,191 +77,68 @@ const CommandText& text_of(Command command) {
 }
 
 const std::vector<Flag>& flags() {
-  using enum ValueKind;
+  // A flag is a line of facts and a line of text.
+  // clang-format off
   static const std::vector<Flag> all = {
-      {kModels,
-       "--manifest",
-       {"MODEL_PREP_MANIFEST"},
-       file,
-       "FILE",
-       "Which models exist; built in: three",
-       kAll},
-      {kModels,
-       "--variant",
-       {"MODEL_VARIANT"},
-       choice,
-       "NAME",
-       "fp32, openvino-int8, onnx or all (default fp32); a model without it gives fp32 and says so",
-       kOnline | kList,
-       {"fp32", "openvino-int8", "onnx", "all"}},
-      {kModels,
-       "--include",
-       {},
-       text,
-       "PATTERN",
-       "Files to take in place of the variant's, such as '*.json'; * also matches /",
-       kOnline | kList,
-       {},
+      {"Models", "--manifest", "FILE", kAll, {"MODEL_PREP_MANIFEST"},
+       "The manifest: which models exist, and their pins (default: built in, three models)"},
+      {"Models", "--variant", "NAME", kOnline | kList, {"MODEL_VARIANT"},
+       "fp32, openvino-int8, onnx or all (default fp32); a model that lacks the variant gives fp32 and says so"},
+      {"Models", "--include", "PATTERN", kOnline | kList, {},
+       "Files to take instead of the variant's, such as '*.json'; * also matches /. May be repeated",
        true},
-      {kModels,
-       "--exclude",
-       {},
-       text,
-       "PATTERN",
-       "Files to leave out of those, or without --include of all",
-       kOnline | kList,
-       {},
+      {"Models", "--exclude", "PATTERN", kOnline | kList, {},
+       "Files to leave out of those, or of all files if there is no --include. May be repeated",
        true},
-      {kWork,
-       "--dry-run",
-       {},
-       none,
-       "",
-       "Print what would be fetched, or removed; change nothing in the cache",
-       kDownload | kCleanup},
-      {kWork,
-       "--cleanup",
-       {},
-       none,
-       "",
-       "After a successful download, do what the command cleanup does",
-       kDownload},
-      {kWork,
-       "--repair",
-       {},
-       none,
-       "",
-       "Fetch what is bad, move away what does not belong there, and look again; all about connections is for this",
-       kVerify},
-      {kWork,
-       "--check",
-       {},
-       none,
-       "",
-       "Print nothing but what has moved since the pinned commits; exit 1 if something has",
-       kLock},
-      {kWork,
-       "--offline",
-       {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"},
-       none,
-       "",
-       "No request at all",
-       kDownload},
-      {kPlaces,
-       "--cache-dir",
-       {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"},
-       folder,
-       "DIR",
-       "The hub cache: the folder that holds models--... (default $HF_HOME/hub)",
-       kAll},
-      {kPlaces,
-       "--summary",
-       {"MODEL_PREP_SUMMARY"},
-       file,
-       "PATH",
-       "Where the JSON summary goes; - is stdout (default $HF_HOME/model-prep-summary.json)",
-       kDownload | kVerify | kCleanup},
-      {kNetwork,
-       "--endpoint",
-       {"HF_ENDPOINT"},
-       text,
-       "URL",
-       "The Hub or a mirror (default https://huggingface.co); the next one is tried when one is down or lacks a file. "
-       "HF_ENDPOINT may be a list, with commas",
-       kOnline,
-       {},
+
+      {"Actions", "--dry-run", "", kDownload | kCleanup, {},
+       "Print what would be downloaded or removed, and change nothing in the cache"},
+      {"Actions", "--cleanup", "", kDownload, {},
+       "After a successful download, do what the command cleanup does"},
+      {"Actions", "--repair", "", kVerify, {},
+       "Download bad files again, quarantine files that do not belong there, and verify again; the network flags are for this"},
+      {"Actions", "--check", "", kLock, {},
+       "Print only what has moved since the pinned commits; exit with 1 if something has"},
+      {"Actions", "--offline", "", kDownload, {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"},
+       "Send no request; succeed if everything is in the cache"},
+
+      {"Paths", "--cache-dir", "DIR", kAll, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"},
+       "The hub cache, the directory that holds models--... (default $HF_HOME/hub)"},
+      {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup, {"MODEL_PREP_SUMMARY"},
+       "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json)"},
+
+      {"Network", "--endpoint", "URL", kOnline, {"HF_ENDPOINT"},
+       "The Hub or a mirror (default https://huggingface.co). May be repeated: the next one is tried when one is down or lacks a file. HF_ENDPOINT may be a list, separated by commas",
        true},
-      {kNetwork,
-       "--jobs",
-       {"MODEL_PREP_JOBS"},
-       text,
-       "N",
-       "Connections at once (default 8)",
-       kOnline},
-      {kNetwork,
-       "--retries",
-       {"MODEL_PREP_RETRIES"},
-       text,
-       "N",
-       "Failures in a row without progress before a file is given up (default 5)",
-       kOnline},
-      {kNetwork,
-       "--timeout",
-       {"HF_HUB_DOWNLOAD_TIMEOUT", "DOWNLOAD_TIMEOUT"},
-       text,
-       "S",
-       "Seconds a transfer may stand still (default 60)",
-       kOnline},
-      {kNetwork,
-       "--deadline",
-       {"MODEL_PREP_DEADLINE"},
-       text,
-       "S",
-       "Seconds for the whole run (default none)",
-       kOnline},
-      {kNetwork,
-       "--limit-rate",
-       {"MODEL_PREP_LIMIT_RATE"},
-       text,
-       "RATE",
-       "Bytes per second over all connections; with K, M or G, which are 1024 (default none)",
-       kDownload | kVerify},
-      {kNetwork,
-       "--ca-file",
+      {"Network", "--jobs", "N", kOnline, {"MODEL_PREP_JOBS"},
+       "Concurrent connections (default 8)"},
+      {"Network", "--retries", "N", kOnline, {"MODEL_PREP_RETRIES"},
+       "Failures in a row without progress before a file fails (default 5)"},
+      {"Network", "--timeout", "S", kOnline, {"HF_HUB_DOWNLOAD_TIMEOUT", "DOWNLOAD_TIMEOUT"},
+       "Seconds that a transfer may stall (default 60)"},
+      {"Network", "--deadline", "S", kOnline, {"MODEL_PREP_DEADLINE"},
+       "Seconds for the whole run (default: no limit)"},
+      {"Network", "--limit-rate", "RATE", kDownload | kVerify, {"MODEL_PREP_LIMIT_RATE"},
+       "Bytes per second over all connections: 500K, 10M, 1G (K is 1024) or a plain number (default: no limit)"},
+      {"Network", "--ca-file", "FILE", kOnline,
        {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"},
-       file,
-       "FILE",
-       "Authorities in PEM form to trust beside the system's; all the variables that are set count",
-       kOnline},
-      {kTelling,
-       "--json",
-       {},
-       none,
-       "",
-       "JSON; else a table, which fits a terminal and is whole elsewhere",
-       kList},
-      {kTelling,
-       "--progress",
-       {},
-       choice,
-       "MODE",
-       "auto, bar, log or none: a live display on a terminal, a line every 10 s elsewhere (default auto)",
-       kOnline,
-       {"auto", "bar", "log", "none"}},
-      {kTelling,
-       "--log-level",
-       {"MODEL_PREP_LOG_LEVEL"},
-       choice,
-       "LEVEL",
-       "debug, info, warn, error or off (default info)",
-       kAll,
-       {"debug", "info", "warn", "error", "off"}},
-      {kTelling,
-       "--log-format",
-       {"MODEL_PREP_LOG_FORMAT"},
-       choice,
-       "FORMAT",
-       "text, or json: one object per line (default text)",
-       kAll,
-       {"text", "json"}},
+       "CA certificates to trust in addition to the system's: a PEM file, or a directory of them; all variables that are set count"},
+
+      {"Output", "--json", "", kList, {},
+       "Print JSON instead of a table"},
+      {"Output", "--progress", "MODE", kOnline, {},
+       "auto, bar, log or none: live lines on a terminal, one line every 10 s elsewhere (default auto)"},
+      {"Output", "--log-level", "LEVEL", kAll, {"MODEL_PREP_LOG_LEVEL"},
+       "debug, info, warn, error or off (default info)"},
+      {"Output", "--log-format", "FORMAT", kAll, {"MODEL_PREP_LOG_FORMAT"},
+       "text, or json: one object per line (default text)"},
   };
+  // clang-format on
   return all;
 }
 
-const std::vector<InfoFlag>& info_flags() {
-  static const std::vector<InfoFlag> all = {
-      {"--help", ValueKind::none, "", "Print this and exit; behind a command, that command's"},
-      {"--version", ValueKind::none, "", "Print the version and exit"},
-  };
-  return all;
-}
+std::span<const HelpLine> variables() { return kVariables; }
 
-std::span<const Variable> variables() { return kVariables; }
-
-std::span<const Example> examples() { return kExamples; }
-
-std::string exit_code_text(Command command) {
-  return fmt::format("0 {}; 1 anything else; 128 + n ended by signal n", text_of(command).success);
-}
+std::span<const HelpLine> examples() { return kExamples; }
 
 }  // namespace model_prep

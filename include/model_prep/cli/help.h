@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// --help, of the words in flags.h, laid out for a terminal.
+// The text of --help, for people and for help2man, from the list in flags.h.
+//
+// It is not CLI11's: that one does not wrap, differs from version to version, and knows neither a
+// command's own flags among those of the program nor several variables for a flag.
 #pragma once
 
 #include <optional>
@@ -9,9 +12,9 @@
 
 namespace model_prep {
 
-/// Of one command, or of the program: then its commands are listed, and the flags of `download`.
-/// `columns` is the terminal's width, if there is one; lines are no longer than that, nor than is
-/// good to read.
+/// The help of one command; without one, that of the program: its commands, and the flags of
+/// `download`. `columns` is the width of the terminal, nothing if stdout is not one. Lines are not
+/// wider than that, except that they are given at least 40 columns and at most 100.
 std::string help_text(std::optional<Command> command, std::optional<int> columns);
 
 }  // namespace model_prep
