@@ -366,8 +366,8 @@ TEST_CASE("a token file that is named may be absent, but not unreadable") {
   const std::string home = folder.path();
   CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/nowhere"}}).empty());
   CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", "/dev/null"}}).empty());
-  // Root reads what nobody else may, so a folder stands for it; docker makes one where a file to
-  // mount is missing.
+  // Root can read every file, so a directory takes the part of an unreadable one. Docker creates
+  // one where the file of a mount is missing.
   CHECK(contains(refusal({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home}}),
                  "HF_TOKEN_PATH is '" + home + "'"));
   std::ofstream(folder / "large") << std::string(1'000'000, 'x');
@@ -427,10 +427,10 @@ TEST_CASE(
   CHECK(contains(refusal({"--endpoint", "https://a,https://b"}),
                  "--endpoint: "));  // the list is the variable's
   CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,https://b?c"}}), "HF_ENDPOINT: "));
-  const std::string told = refusal({}, {{"HF_ENDPOINT", "https://user:pa,ss@a b,https://b"}});
-  CHECK(contains(told, "HF_ENDPOINT: "));
-  CHECK_FALSE(contains(told, "pa,"));
-  CHECK(refusal({"verify"}, {{"HF_ENDPOINT", "ftp://a"}}).empty());  // asks nobody
+  const std::string message = refusal({}, {{"HF_ENDPOINT", "https://user:pa,ss@a b,https://b"}});
+  CHECK(contains(message, "HF_ENDPOINT: "));
+  CHECK_FALSE(contains(message, "pa,"));
+  CHECK(refusal({"verify"}, {{"HF_ENDPOINT", "ftp://a"}}).empty());  // sends no request
 }
 
 TEST_CASE("a list that is mistyped does not become one endpoint that is given the token") {
