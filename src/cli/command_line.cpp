@@ -19,6 +19,8 @@ namespace {
 /// What is accepted, and after `app.parse` what was given.
 struct CommandLine {
   CommandLine() {
+    // The program takes the flags of all commands, so that a flag may also come before its command,
+    // and so that one which the command does not take can be named (take_flags).
     app.add_option("MODEL", models_before);
     app.set_help_flag("-h,--help");
     app.set_version_flag("--version", program_version());
@@ -28,7 +30,7 @@ struct CommandLine {
       else
         app.add_option(flag.name)
             ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-            ->allow_extra_args(false);
+            ->allow_extra_args(false);  // one value a flag; the next word is a model
     }
 
     // At most one, so that `download verify` downloads a model named verify.
@@ -44,7 +46,7 @@ struct CommandLine {
   }
 
   CLI::App app;
-  std::vector<std::string> models_before;  ///< the command, or without one
+  std::vector<std::string> models_before;  ///< the command; all of them if there is none
   std::vector<std::string> models_after;
 };
 

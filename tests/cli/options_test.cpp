@@ -183,7 +183,7 @@ TEST_CASE("an unknown flag, a missing value and a flag given twice are usage err
       {{"verify", "-x"}, "unknown flag -x"},
       {{"--job=3"}, "unknown flag --job"},
       {{"--jobs"}, "--jobs needs a value"},
-      {{"--include="}, "--include needs a value"},
+      {{"verify", "--include"}, "--include needs a value"},
       {{"--jobs", "3", "list", "--jobs", "3"}, "list does not take --jobs"},
       {{"--jobs", "3", "verify", "--jobs", "3"}, "--jobs is given 2 times"},
   }));
