@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One run, from options to exit code: each command has its module.
+// One run of the program, from its options to its exit code. Each command has a module of its own.
 #pragma once
 
 #include <ostream>
@@ -9,8 +9,7 @@
 
 namespace model_prep {
 
-/// Does what the options ask for and gives the exit code. `out` gets the data that was asked for (a
-/// dry run's table,
+/// Runs the command and returns the exit code. `out` gets what was asked for as data (a table,
 /// `--summary -`); the log goes to stderr. `signals` must have been made before any thread.
 int run(const Options& options, const SignalFd& signals, std::ostream& out);
 
