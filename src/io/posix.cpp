@@ -6,7 +6,6 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <random>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -32,7 +31,7 @@ std::string errno_text(int error_number) {
                     buffer.size());  // the GNU variant: gives the text, wherever it lies
 }
 
-FileInfo facts_of(const struct stat& found) {
+FileInfo info_of(const struct stat& found) {
   return {.is_file = S_ISREG(found.st_mode),
           .is_folder = S_ISDIR(found.st_mode),
           .is_link = S_ISLNK(found.st_mode),
@@ -41,7 +40,8 @@ FileInfo facts_of(const struct stat& found) {
           .device = found.st_dev,
           .inode = found.st_ino,
           .link_count = found.st_nlink,
-          .mode = found.st_mode & 07777U};
+          .mode = found.st_mode & 07777U,
+          .owner = found.st_uid};
 }
 
 /// Who we are and whose the nearest existing folder is: all that is needed to mend it.
@@ -101,19 +101,19 @@ Error io_error(std::string_view operation, const std::string& path, int error_nu
 std::optional<FileInfo> stat_path(const std::string& path) {
   struct stat found{};
   if (stat(path.c_str(), &found) != 0) return std::nullopt;
-  return facts_of(found);
+  return info_of(found);
 }
 
 std::optional<FileInfo> lstat_path(const std::string& path) {
   struct stat found{};
   if (lstat(path.c_str(), &found) != 0) return std::nullopt;
-  return facts_of(found);
+  return info_of(found);
 }
 
 std::optional<FileInfo> stat_path(int fd) {
   struct stat found{};
   if (fstat(fd, &found) != 0) return std::nullopt;
-  return facts_of(found);
+  return info_of(found);
 }
 
 std::optional<std::string> read_link(const std::string& path) {
@@ -277,9 +277,13 @@ std::string parent_path(const std::string& path) {
 }
 
 std::string random_hex(std::size_t digits) {
-  std::random_device device;
   std::string text;
-  while (text.size() < digits) text += fmt::format("{:08x}", device());
+  while (text.size() < digits) {
+    std::uint64_t bits = 0;
+    if (getentropy(&bits, sizeof bits) != 0)
+      throw FatalError({ErrorKind::internal, "the system gives no random numbers", {}});
+    text += fmt::format("{:016x}", bits);
+  }
   text.resize(digits);
   return text;
 }

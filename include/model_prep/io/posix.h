@@ -45,6 +45,7 @@ struct FileInfo {
   std::uint64_t inode{0};
   std::uint64_t link_count{0};  ///< hard links
   unsigned mode{0};             ///< permission bits
+  std::uint32_t owner{0};       ///< uid
   /// Two descriptions of one file, under whatever names.
   bool is_same_file(const FileInfo& other) const {
     return device == other.device && inode == other.inode;
