@@ -206,7 +206,7 @@ void Verify::prepare(Model& model) {
       case Remedy::download: break;
       case Remedy::rehash: damaged.insert(model.snapshot->files[*fault.file].blob); break;
       case Remedy::chmod:
-        if (own) warn(cache.folder(repo).allow(fault.path, missing_bits(*own, umask_)));
+        if (own) warn(cache.folder(repo).add_permissions(fault.path, missing_bits(*own, umask_)));
         break;
       case Remedy::quarantine:
         if (!own) break;  // of another model in this repository, and so gone
