@@ -122,16 +122,22 @@ Status Directory::create_directories(const std::string& path) const {
   const bool exists = fstatat(entry->at(), entry->name, &found, AT_SYMLINK_NOFOLLOW) == 0;
   if (exists && S_ISDIR(found.st_mode)) return ok();
   if (exists && S_ISLNK(found.st_mode) && error_number == EEXIST) return symlink_error(path);
-  return io_error("make folder", path, error_number == EEXIST ? ENOTDIR : error_number);
+  return io_error("create directory", path, error_number == EEXIST ? ENOTDIR : error_number);
 }
 
 Status Directory::rename(const std::string& from, const std::string& to) const {
   const auto source = entry_at(from);
-  if (!source) return source.error();
-  const auto target = entry_at(to);
-  if (!target) return target.error();
+  return source ? rename_entry(*source, to) : Status(source.error());
+}
 
-  if (renameat(source->at(), source->name, target->at(), target->name) != 0)
+Status Directory::rename_entry(const Entry& source, const std::string& to) const {
+  const std::string parent = parent_path(to);
+  const auto directory = parent == source.directory->path ? Result<OpenedPtr>(source.directory)
+                                                          : open_directory(parent);
+  if (!directory) return directory.error();
+
+  const char* name = to.c_str() + parent.size() + 1;
+  if (renameat(source.at(), source.name, (*directory)->fd.get(), name) != 0)
     return io_error("rename to", to, errno);
   return ok();
 }
@@ -197,7 +203,7 @@ Status Directory::write_temporary_and_rename(
 
     // Otherwise a power cut after the rename could leave the new name with no content.
     if (fdatasync(fd.get()) != 0) return io_error("sync", path, errno);
-    return rename(temporary, path);
+    return rename_entry(*entry, path);
   };
 
   if (Status done = write(); !done) {
@@ -234,9 +240,9 @@ Result<bool> Directory::link_atomically(const std::string& path, const std::stri
 
   if (symlinkat(text.c_str(), entry->at(), entry->name) != 0) {
     if (has_no_symlinks(errno)) return false;
-    return io_error("make link", path, errno);
+    return io_error("create link", path, errno);
   }
-  if (Status renamed = rename(temporary, path); !renamed) {
+  if (Status renamed = rename_entry(*entry, path); !renamed) {
     static_cast<void>(remove(temporary));  // the first error is the one to report
     return renamed.error();
   }

@@ -75,6 +75,7 @@ class Directory {
 
   Result<OpenedPtr> open_directory(const std::string& path) const;
   Result<Entry> entry_at(const std::string& path) const;
+  Status rename_entry(const Entry& source, const std::string& to) const;
   Status write_temporary_and_rename(const std::string& path, const std::string& temporary_directory,
                                     const std::function<Status(const UniqueFd&)>& fill) const;
 
