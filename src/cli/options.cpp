@@ -146,11 +146,11 @@ Status read_values(const FlagValues& settings, Options& options) {
     options.patterns.include.push_back(std::move(found.value));
   for (FlagValues::Value& found : settings.find_all("--exclude"))
     options.patterns.exclude.push_back(std::move(found.value));
-  options.variant = "fp32";
   if (const auto found = settings.find("--variant")) {
-    options.variant = found->value;
-    if (std::find(std::begin(kVariants), std::end(kVariants), found->value) == std::end(kVariants))
-      return bad_value(*found, fmt::format("one of {}", fmt::join(kVariants, ", ")));
+    const auto variant = parse_variant(found->value);
+    if (!variant)
+      return bad_value(*found, fmt::format("one of {}", fmt::join(kVariantNames, ", ")));
+    options.variant = *variant;
   }
   if (options.models.empty())
     options.models = split_list(settings.get("MODELS_TO_DOWNLOAD").value_or(""));

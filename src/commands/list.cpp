@@ -40,22 +40,14 @@ bool is_begun(const SnapshotView& view) {
   });
 }
 
-std::int64_t size_of(const ResolvedSnapshot& snapshot) {
-  std::set<Digest> counted;
-  std::int64_t size = 0;
-  for (const RemoteFile& file : snapshot.files)
-    size += counted.insert(file.blob).second ? file.size : 0;
-  return size;
-}
-
 ListedModel look(const ModelSpec& spec, Cache& cache) {
   cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
   ListedModel model{.key = spec.key,
                     .repo = spec.repo.text(),
                     .revision = spec.revision.text(),
                     .commit = {},
-                    .variant_requested = spec.variant_requested,
-                    .variant = spec.variant,
+                    .variant_requested = std::string(to_string(spec.variant_requested)),
+                    .variant = std::string(to_string(spec.variant)),
                     .by_patterns = spec.filter.from_command_line,
                     .size = spec.size,
                     .where = {}};
@@ -67,8 +59,8 @@ ListedModel look(const ModelSpec& spec, Cache& cache) {
   if (commit) model.commit = commit->hex();
   SnapshotView view;
   if (local->snapshot) {
-    model.variant = local->snapshot->spec.variant;
-    model.size = size_of(*local->snapshot);
+    model.variant = to_string(local->snapshot->spec.variant);
+    model.size = total_blob_size(local->snapshot->files);
     view = cache.inspect(*local->snapshot, local->record);
   }
   const std::string other = has_folder ? "" : other_snapshot(spec, cache);

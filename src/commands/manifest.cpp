@@ -124,12 +124,14 @@ LockedFile read_file_lock(const Json& json, const std::string& path) {
   return file;
 }
 
-Variant read_variant(const std::string& name, const Json& json, const std::string& path) {
-  if (std::find(std::begin(kVariants), std::end(kVariants), name) == std::end(kVariants))
-    throw Fault{fmt::format("{}: unknown variant; there are {}", path, fmt::join(kVariants, ", "))};
+ManifestVariant read_variant(const std::string& name, const Json& json, const std::string& path) {
+  const auto known = parse_variant(name);
+  if (!known)
+    throw Fault{
+        fmt::format("{}: unknown variant; there are {}", path, fmt::join(kVariantNames, ", "))};
   Object object(json, path);
-  Variant variant{
-      .name = name, .filter = {}, .size = object.size("size"), .repo = {}, .revision = {}};
+  ManifestVariant variant{
+      .name = *known, .filter = {}, .size = object.size("size"), .repo = {}, .revision = {}};
   variant.filter.include = object.texts("include");
   variant.filter.exclude = object.texts("exclude");
   if (object.find("include") == nullptr) variant.filter.include = {"*"};
@@ -164,16 +166,18 @@ ManifestModel read_model(const std::string& key, const Json& json, const std::st
         .each([&](const auto& name, const Json& entry, const auto& at) {
           model.files.emplace(good(RepoPath::parse(name), at), read_file_lock(entry, at));
         });
-  for (const Variant& variant : model.variants)
-    if (model.repo.kind() != RepoKind::model && variant.name != "all")
+  for (const ManifestVariant& variant : model.variants)
+    if (model.repo.kind() != RepoKind::model && variant.name != Variant::all)
       throw Fault{fmt::format(
           "{}: only models have variants; the files of a dataset or space are its variant all",
-          object.at("variants." + variant.name))};
+          object.at("variants." + std::string(to_string(variant.name))))};
   for (const std::string& name : object.texts("locked")) {
-    if (name != "all" && std::none_of(model.variants.begin(), model.variants.end(),
-                                      [&](const Variant& variant) { return variant.name == name; }))
+    const auto locked = parse_variant(name);
+    const auto is_it = [&](const ManifestVariant& variant) { return variant.name == locked; };
+    if (!locked || (*locked != Variant::all &&
+                    std::none_of(model.variants.begin(), model.variants.end(), is_it)))
       throw Fault{fmt::format("{}: the model has no variant {}", object.at("locked"), name)};
-    model.locked.insert(name);
+    model.locked.insert(*locked);
   }
   object.no_more();
   return model;
@@ -196,25 +200,25 @@ bool is_everything(const FileFilter& filter) {
 }
 
 /// The variant to ask for: of a dataset or space there is but one, so that none is missed.
-std::string variant_of(const ManifestModel& model, const std::string& wanted) {
-  return model.repo.kind() == RepoKind::model ? wanted : "all";
+Variant variant_of(const ManifestModel& model, Variant wanted) {
+  return model.repo.kind() == RepoKind::model ? wanted : Variant::all;
 }
 
 /// The variant to take: the one that is wanted, else fp32, else what there is. `all` needs no
 /// description. Where the general rule chooses, the repository's files will tell what there is.
-Variant choose_variant(const ManifestModel& model, const std::string& wanted) {
-  const auto named = [&](const std::string& name) {
+ManifestVariant choose_variant(const ManifestModel& model, Variant wanted) {
+  const auto named = [&](Variant name) {
     return std::find_if(model.variants.begin(), model.variants.end(),
-                        [&](const Variant& v) { return v.name == name; });
+                        [&](const ManifestVariant& v) { return v.name == name; });
   };
   if (const auto found = named(wanted); found != model.variants.end()) return *found;
-  if (wanted == "all")
-    return {.name = "all",
+  if (wanted == Variant::all)
+    return {.name = Variant::all,
             .filter = {.include = {"*"}, .exclude = {}},
             .size = {},
             .repo = {},
             .revision = {}};
-  if (const auto found = named("fp32"); found != model.variants.end()) return *found;
+  if (const auto found = named(Variant::fp32); found != model.variants.end()) return *found;
   if (!model.variants.empty()) return model.variants.front();
   return {.name = wanted,
           .filter = {.include = {}, .exclude = {}, .select_weights_automatically = true},
@@ -225,17 +229,17 @@ Variant choose_variant(const ManifestModel& model, const std::string& wanted) {
 
 /// One of the locked variants is the whole commit, so `files` is its listing.
 bool locks_everything(const ManifestModel& model) {
-  return std::any_of(model.locked.begin(), model.locked.end(), [&](const std::string& name) {
-    const Variant variant = choose_variant(model, name);
+  return std::any_of(model.locked.begin(), model.locked.end(), [&](Variant name) {
+    const ManifestVariant variant = choose_variant(model, name);
     return is_everything(variant.filter) && variant.repo.value_or(model.repo) == model.repo &&
            variant.revision.value_or(model.revision) == model.revision;
   });
 }
 
-Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_run,
+Result<ModelSpec> make_spec(const ManifestModel& model, Variant of_run,
                             const FileFilter& patterns) {
-  const std::string wanted = variant_of(model, of_run);
-  Variant variant = choose_variant(model, wanted);
+  const Variant wanted = variant_of(model, of_run);
+  ManifestVariant variant = choose_variant(model, wanted);
   const bool by_patterns = !patterns.include.empty() || !patterns.exclude.empty();
   bool locked = model.locked.contains(variant.name);
   if (by_patterns) {
@@ -266,7 +270,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const std::string& of_ru
     return Error{
         ErrorKind::usage,
         fmt::format("{}: the variant {} is said to be locked, but no locked file belongs to it",
-                    model.key, variant.name),
+                    model.key, to_string(variant.name)),
         {}};
   return spec;
 }
@@ -301,7 +305,7 @@ Error unknown_model(const Manifest& manifest, const std::string& name) {
           did_you_mean(name, words), keys)};
 }
 
-std::string quoted(const std::string& text) { return Json(text).dump(); }
+std::string json_string(std::string_view text) { return Json(text).dump(); }
 
 /// A pattern that matches this path only.
 std::string literal_pattern(const RepoPath& path) {
@@ -313,7 +317,8 @@ std::string literal_pattern(const RepoPath& path) {
 
 std::string locked_file_text(const RemoteFile& file) {
   const bool plain = file.blob.kind() == DigestKind::git_sha1;
-  std::string text = fmt::format("        {}: {{\"size\": {}", quoted(file.path.text()), file.size);
+  std::string text =
+      fmt::format("        {}: {{\"size\": {}", json_string(file.path.text()), file.size);
   if (plain) text += fmt::format(", \"git_sha1\": \"{}\"", file.blob.hex());
   const auto sha256 = plain ? file.expected_sha256 : std::optional(file.blob);
   if (sha256) text += fmt::format(", \"sha256\": \"{}\"", sha256->hex());
@@ -323,29 +328,24 @@ std::string locked_file_text(const RemoteFile& file) {
 std::string locked_model_text(const ResolvedSnapshot& snapshot) {
   const ModelSpec& spec = snapshot.spec;
   std::map<RepoPath, const RemoteFile*> files;
-  std::map<Digest, std::int64_t> blobs;
-  for (const RemoteFile& file : snapshot.files) {
-    files.emplace(file.path, &file);
-    blobs.emplace(file.blob, file.size);
-  }
-  std::int64_t size = 0;
-  for (const auto& [blob, bytes] : blobs) size += bytes;
+  for (const RemoteFile& file : snapshot.files) files.emplace(file.path, &file);
   std::vector<std::string> include;
   std::vector<std::string> locked;
   for (const auto& [path, file] : files) {
-    include.push_back("            " + quoted(literal_pattern(path)));
+    include.push_back("            " + json_string(literal_pattern(path)));
     locked.push_back(locked_file_text(*file));
   }
   if (spec.whole_commit) include = {"            \"*\""};
-  const std::string variant = quoted(spec.variant);
+  const std::string variant = json_string(to_string(spec.variant));
   return fmt::format(
              "    {}: {{\n      \"repo\": {},\n      \"revision\": \"{}\",\n      \"ref\": {},\n",
-             quoted(spec.key), quoted(spec.repo.text()), snapshot.commit.hex(), quoted(spec.ref)) +
+             json_string(spec.key), json_string(spec.repo.text()), snapshot.commit.hex(),
+             json_string(spec.ref)) +
          fmt::format(
              "      \"variants\": {{\n        {}: {{\n          \"include\": [\n{}\n          ],\n",
              variant, fmt::join(include, ",\n")) +
          fmt::format("          \"size\": {}\n        }}\n      }},\n      \"locked\": [{}],\n",
-                     size, variant) +
+                     total_blob_size(snapshot.files), variant) +
          fmt::format("      \"files\": {{\n{}\n      }}\n    }}", fmt::join(locked, ",\n"));
 }
 
@@ -379,7 +379,7 @@ void add_pins(const ManifestModel& model, std::map<RepoId, Pins>& all) {
       pins.refs.insert(revision.text());
   };
   add(model.repo, model.revision);
-  for (const Variant& variant : model.variants)
+  for (const ManifestVariant& variant : model.variants)
     add(variant.repo.value_or(model.repo), variant.revision.value_or(model.revision));
 }
 
@@ -404,8 +404,7 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
 
 Result<std::vector<ModelSpec>> select_models(const Manifest& manifest,
                                              const std::vector<std::string>& wanted,
-                                             const std::string& variant,
-                                             const FileFilter& patterns) {
+                                             Variant variant, const FileFilter& patterns) {
   const auto models = find_models(manifest, wanted);
   if (!models) return models.error();
   std::vector<ModelSpec> specs;

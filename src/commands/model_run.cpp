@@ -78,8 +78,8 @@ ModelReport report_of(const ModelRun& model, Purpose purpose, const std::string&
                      .commit = model.snapshot ? model.snapshot->commit.hex() : "",
                      .pinned = model.spec.revision.commit().has_value(),
                      .ref = model.spec.ref,
-                     .variant_requested = model.spec.variant_requested,
-                     .variant = model.spec.variant,
+                     .variant_requested = std::string(to_string(model.spec.variant_requested)),
+                     .variant = std::string(to_string(model.spec.variant)),
                      .snapshot = {},
                      .duration_s = seconds(model.took),
                      .error = model.error,
@@ -128,13 +128,12 @@ std::string plan_table(const std::vector<ModelRun>& models, const DryRunTarget& 
   for (const PlannedModel& one : wanted) {
     const ModelRun& model = models[one.model];
     const FetchPlan plan = make_plan({&one, 1});
-    std::map<Digest, std::int64_t> sizes;
-    for (const RemoteFile& file : model.snapshot->files) sizes.emplace(file.blob, file.size);
-    std::int64_t size = 0;
-    for (const auto& [blob, bytes] : sizes) size += bytes;
+    const std::int64_t size = total_blob_size(model.snapshot->files);
     const std::int64_t to_fetch = plan.bytes - plan.staged;
     table.rows.push_back(
-        {model.spec.key, model.spec.filter.from_command_line ? "patterns" : model.spec.variant,
+        {model.spec.key,
+         model.spec.filter.from_command_line ? "patterns"
+                                             : std::string(to_string(model.spec.variant)),
          model.snapshot->commit.hex().substr(0, 12), std::to_string(model.snapshot->files.size()),
          format_bytes(size), format_bytes(to_fetch), format_bytes(size - to_fetch)});
     if (wanted.size() > 1 && !plan.jobs.empty()) files += sanitize_for_log(model.spec.key) + "\n";

@@ -75,8 +75,8 @@ void Session::log_warnings(const std::vector<ModelSpec>& specs) {
 
 void Session::log_variant_warning(const ModelSpec& spec) {
   if (spec.variant != spec.variant_requested && !spec.filter.from_command_line)
-    log.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested,
-                            spec.variant));
+    log.warning(fmt::format("{} has no variant {}: taking {}", spec.key,
+                            to_string(spec.variant_requested), to_string(spec.variant)));
 }
 
 void Session::update_variant(ModelSpec& spec, const ResolvedSnapshot& snapshot) {

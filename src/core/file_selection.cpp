@@ -126,7 +126,7 @@ Error nothing_selected_error(const ModelSpec& spec) {
   if (!spec.filter.from_command_line)
     return {ErrorKind::not_found,
             fmt::format("{}: no file of this revision belongs to the variant {}", spec.repo.text(),
-                        spec.variant),
+                        to_string(spec.variant)),
             "check the variant's include and exclude patterns, or use --variant all"};
   std::string patterns;
   for (const std::string& pattern : spec.filter.include)
@@ -162,7 +162,7 @@ Status check_listing(Listing& listing, std::string_view object) {
 }
 
 ModelSpec with_available_variant(ModelSpec spec, const Listing& listing) {
-  if (spec.filter.select_weights_automatically && spec.variant != "fp32")
+  if (spec.filter.select_weights_automatically && spec.variant != Variant::fp32)
     spec.variant = available_variant(paths_of(listing), spec.variant);
   return spec;
 }

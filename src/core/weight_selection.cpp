@@ -166,8 +166,8 @@ struct Directory {
 /// `all` must outlive it.
 class WeightSelector {
  public:
-  WeightSelector(const std::vector<RepoPath>& all, std::string variant, const ShardIndexes& indexes)
-      : variant_(std::move(variant)) {
+  WeightSelector(const std::vector<RepoPath>& all, Variant variant, const ShardIndexes& indexes)
+      : variant_(variant) {
     for (const RepoPath& path : all) names_.insert(path.text());
     for (const RepoPath& path : all) note(path.text());
     pipeline_ =
@@ -187,8 +187,8 @@ class WeightSelector {
   bool has(std::string_view path) const { return names_.contains(path); }
 
   bool has_variant() const {
-    return variant_ == "fp32" || (variant_ == "onnx" && !onnx_.empty()) ||
-           (variant_ == "openvino-int8" && openvino_.has_value());
+    return variant_ == Variant::fp32 || (variant_ == Variant::onnx && !onnx_.empty()) ||
+           (variant_ == Variant::openvino_int8 && openvino_.has_value());
   }
 
   bool is_selected(const RepoPath& path) const {
@@ -196,14 +196,15 @@ class WeightSelector {
     if (name_of(text) == ".gitattributes") return false;
     if (is_of_variant(text)) return true;
     if (is_weights(text))
-      return (variant_ == "fp32" || is_of_later_module(text)) && keeps_weights(path);
+      return (variant_ == Variant::fp32 || is_of_later_module(text)) && keeps_weights(path);
     return !is_in_other_folder(text) || is_beside_variant(text);
   }
 
   /// An index of which it depends which shards are kept.
   bool decides(const RepoPath& path) const {
     const auto weights = parse_weights(name_of(path.text()));
-    return variant_ == "fp32" && weights && weights->part == Part::index && keeps_weights(path);
+    return variant_ == Variant::fp32 && weights && weights->part == Part::index &&
+           keeps_weights(path);
   }
 
   bool is_other_framework(std::string_view path) const {
@@ -284,10 +285,11 @@ class WeightSelector {
 
   /// The variant's own, which no other has.
   bool is_of_variant(std::string_view path) const {
-    if (variant_ == "onnx" && !onnx_.empty())
+    if (variant_ == Variant::onnx && !onnx_.empty())
       return path == onnx_ || path.starts_with(onnx_ + "_data") ||
              path.starts_with(onnx_ + ".data");
-    if (variant_ != "openvino-int8" || folder_of(path) != openvino_ || !is_half(path)) return false;
+    if (variant_ != Variant::openvino_int8 || folder_of(path) != openvino_ || !is_half(path))
+      return false;
     const std::string_view name = name_of(path);
     if (openvino_->empty()) return name.starts_with("openvino_");
     return stem_of(path) == kOpenVinoInt8 || name.starts_with("openvino_tokenizer.") ||
@@ -295,11 +297,11 @@ class WeightSelector {
   }
   /// `onnx/config.json`
   bool is_beside_variant(std::string_view path) const {
-    if (variant_ == "onnx") return folder_of(path) == folder_of(onnx_);
-    return variant_ == "openvino-int8" && folder_of(path) == openvino_;
+    if (variant_ == Variant::onnx) return folder_of(path) == folder_of(onnx_);
+    return variant_ == Variant::openvino_int8 && folder_of(path) == openvino_;
   }
 
-  std::string variant_;
+  Variant variant_;
   std::unordered_set<std::string_view> names_;
   std::map<std::string, Directory, std::less<>>
       folders_;  // those with weights; a path ends in a slash
@@ -332,15 +334,15 @@ Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPa
   return shards;
 }
 
-std::string available_variant(const std::vector<RepoPath>& all, const std::string& wanted) {
-  return WeightSelector(all, wanted, {}).has_variant() ? wanted : "fp32";
+Variant available_variant(const std::vector<RepoPath>& all, Variant wanted) {
+  return WeightSelector(all, wanted, {}).has_variant() ? wanted : Variant::fp32;
 }
 
-Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, const std::string& variant,
+Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant variant,
                                      const ShardIndexes& indexes, std::string_view object) {
   const WeightSelector rule(all, variant, indexes);
   SelectedFiles ruled;
-  bool has_weights = variant != "fp32";
+  bool has_weights = variant != Variant::fp32;
   const RepoPath* other = nullptr;
   for (const RepoPath& path : all) {
     if (rule.is_other_framework(path.text())) other = &path;
@@ -366,7 +368,7 @@ Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, const std
 }
 
 Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec) {
-  if (spec.variant != "openvino-int8" || spec.filter.from_command_line) return ok();
+  if (spec.variant != Variant::openvino_int8 || spec.filter.from_command_line) return ok();
   std::set<std::string_view> names;
   for (const RemoteFile& file : files) names.insert(file.path.text());
   for (const std::string_view name : names) {

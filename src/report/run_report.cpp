@@ -206,7 +206,7 @@ std::string serialize_summary(const RunReport& report) {
       {"offline", report.offline},
       {"cache_dir", report.cache_dir},
       {"endpoint", report.endpoints.empty() ? "" : report.endpoints.front()},
-      {"openvino", report.variant == "openvino-int8"},
+      {"openvino", report.variant == Variant::openvino_int8},
       {"error", error_json(report.error)},
       {"totals", totals_json(report)},
       {"models", std::move(models)},

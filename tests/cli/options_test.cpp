@@ -55,7 +55,7 @@ TEST_CASE("without anything said the defaults are those of the contract") {
   const Options found = options({});
   CHECK(found.models.empty());
   CHECK_FALSE(found.manifest.has_value());
-  CHECK(found.variant == "fp32");
+  CHECK(found.variant == Variant::fp32);
   CHECK(names_of(found) == Arguments{"https://huggingface.co"});
   CHECK(found.jobs == 8);
   CHECK(found.retries == 5);
@@ -81,7 +81,7 @@ TEST_CASE("every flag is heard") {
                "json",     "--progress", "none",       "--limit-rate", "10M"});
   CHECK(found.models == Arguments{"a", "org/b@main"});
   CHECK(found.manifest == "m.json");
-  CHECK(found.variant == "all");
+  CHECK(found.variant == Variant::all);
   CHECK(found.dry_run);
   CHECK(found.offline);
   CHECK(names_of(found) == Arguments{"http://h"});
@@ -120,7 +120,7 @@ TEST_CASE("every variable is heard") {
                                      {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}});
   CHECK(found.models == Arguments{"a", "org/b"});
   CHECK(found.manifest == "m.json");
-  CHECK(found.variant == "onnx");
+  CHECK(found.variant == Variant::onnx);
   CHECK(names_of(found) == Arguments{"http://h"});
   CHECK(found.summary == "s.json");
   CHECK(found.jobs == 3);

@@ -186,17 +186,17 @@ TEST_CASE("only the general rule reads indexes, and none that is too large") {
 TEST_CASE(
     "a variant that the general rule does not find is settled as fp32, and one of a manifest stays") {
   ModelSpec wanted = general();
-  wanted.variant = "onnx";
-  CHECK(with_available_variant(wanted, listing_of({"onnx/model.onnx"})).variant == "onnx");
-  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == "fp32");
+  wanted.variant = Variant::onnx;
+  CHECK(with_available_variant(wanted, listing_of({"onnx/model.onnx"})).variant == Variant::onnx);
+  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == Variant::fp32);
   wanted.filter = {{"*.onnx"}, {}, false};
-  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == "onnx");
+  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == Variant::onnx);
 }
 
 TEST_CASE(
     "half of an OpenVINO model in a manifest's variant is an error, and the user's own choice is not") {
   ModelSpec model = with_filter({{"*.xml", "*.json"}, {}, false});
-  model.variant = "openvino-int8";
+  model.variant = Variant::openvino_int8;
   const Listing listing = listing_of({"config.json", "openvino_model.bin", "openvino_model.xml"});
   CHECK(selected(listing, model) ==
         Names{"error: org/name: openvino_model.xml is chosen without openvino_model.bin, "

@@ -50,7 +50,7 @@ RunReport run(std::vector<ModelReport> models) {
           .offline = false,
           .cache_dir = "/app/models/hub",
           .endpoints = {"https://huggingface.co"},
-          .variant = "fp32",
+          .variant = Variant::fp32,
           .requests = 61,
           .retries = 1,
           .signal = {},
@@ -228,7 +228,7 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
   RunReport report = run({model});
   report.signal = 15;
   report.offline = true;
-  report.variant = "openvino-int8";
+  report.variant = Variant::openvino_int8;
   report.error = Error{ErrorKind::interrupted, "stopped by SIGTERM", "run it again"};
   CHECK(serialize_summary(report) == kFailed);
 }

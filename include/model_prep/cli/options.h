@@ -44,7 +44,7 @@ struct Options {
   std::vector<std::string>
       legacy_dirs;  ///< where older services look besides; likewise, and never the cache
   std::vector<Consumer> services;  ///< who looks where; for verify
-  std::string variant;
+  Variant variant{Variant::fp32};
   FileFilter patterns;                   ///< in the place of the variant's, if there are any
   std::vector<HubEndpoint> endpoints{};  ///< as they were named; never none
   std::string summary;                   ///< a file, or `-` for stdout

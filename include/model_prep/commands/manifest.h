@@ -17,8 +17,8 @@
 
 namespace model_prep {
 
-struct Variant {
-  std::string name;
+struct ManifestVariant {
+  Variant name{Variant::fp32};
   FileFilter filter;
   std::optional<std::int64_t> size;
   std::optional<RepoId> repo;  ///< where this variant lies, if elsewhere
@@ -30,8 +30,8 @@ struct ManifestModel {
   RepoId repo;
   Revision revision;
   std::string ref;
-  std::vector<Variant> variants;
-  std::set<std::string> locked;
+  std::vector<ManifestVariant> variants;
+  std::set<Variant> locked;
   std::map<RepoPath, LockedFile> files;
 };
 
@@ -51,8 +51,7 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name);
 /// listing is needed.
 Result<std::vector<ModelSpec>> select_models(const Manifest& manifest,
                                              const std::vector<std::string>& wanted,
-                                             const std::string& variant,
-                                             const FileFilter& patterns = {});
+                                             Variant variant, const FileFilter& patterns = {});
 
 /// A manifest of these snapshots, each with the one variant that it is of, locked;
 /// `expected_sha256` of a plain git file is written if it is known. The same snapshots give the

@@ -44,7 +44,7 @@ Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPa
                                              std::string_view object);
 
 /// The variant that a repository with these files has: the one that is wanted, else `fp32`.
-std::string available_variant(const std::vector<RepoPath>& all, const std::string& wanted);
+Variant available_variant(const std::vector<RepoPath>& all, Variant wanted);
 
 struct SelectedFiles {
   std::set<RepoPath> files;
@@ -53,7 +53,7 @@ struct SelectedFiles {
 };
 /// Fails where a variant's half is missing, and where the repository has no weights but other
 /// frameworks': `not_found`.
-Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, const std::string& variant,
+Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant variant,
                                      const ShardIndexes& indexes, std::string_view object);
 
 /// An OpenVINO model is an `.xml` and a `.bin`: where such a variant has only one of them it fails

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "model_prep/base/error.h"
+#include "model_prep/base/model_spec.h"
 #include "model_prep/core/cache_faults.h"
 
 namespace model_prep {
@@ -104,7 +105,7 @@ struct RunReport {
   bool offline{false};
   std::string cache_dir;
   std::vector<std::string> endpoints{};  ///< in order of preference
-  std::string variant;
+  Variant variant{Variant::fp32};
   std::int64_t requests{0};
   int retries{0};
   std::optional<int> signal;   ///< that ended the run
