@@ -2,98 +2,15 @@
 #include "model_prep/core/file_selection.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 
 #include <fmt/format.h>
 
+#include "model_prep/base/glob.h"
 #include "model_prep/base/text.h"
 
 namespace model_prep {
 namespace {
-
-std::string_view next_code_point(std::string_view& text) {
-  std::size_t length = 1;
-  while (length < text.size() && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80)
-    ++length;
-  const std::string_view point = text.substr(0, length);
-  text.remove_prefix(length);
-  return point;
-}
-
-/// Code points in UTF-8 compare as bytes do.
-bool in_set(std::string_view set, std::string_view point) {
-  while (!set.empty()) {
-    const std::string_view low = next_code_point(set);
-    if (set.size() > 1 && set.front() == '-') {
-      set.remove_prefix(1);
-      const std::string_view high = next_code_point(set);
-      if (low <= point && point <= high) return true;
-    } else if (low == point) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/// Where the set that begins at `open` (the index of '[') closes; npos: an unclosed '[' is itself.
-std::size_t set_end(std::string_view pattern, std::size_t open) {
-  std::size_t from = open + 1;
-  if (from < pattern.size() && pattern[from] == '!') ++from;
-  if (from < pattern.size() && pattern[from] == ']') ++from;  // a first ']' is a member
-  return pattern.find(']', from);
-}
-
-/// Matches one code point of `text` against the element of `pattern` at `at`; gives the index
-/// behind that element.
-std::size_t match_one(std::string_view pattern, std::size_t at, std::string_view point) {
-  constexpr std::size_t kNo = std::string_view::npos;
-  if (pattern[at] == '?') return at + 1;
-  if (pattern[at] == '[') {
-    if (const std::size_t end = set_end(pattern, at); end != std::string_view::npos) {
-      std::string_view set = pattern.substr(at + 1, end - at - 1);
-      const bool negated = set.starts_with('!');
-      if (negated) set.remove_prefix(1);
-      return in_set(set, point) != negated ? end + 1 : kNo;
-    }
-  }
-  return pattern.substr(at).starts_with(point) ? at + point.size() : kNo;
-}
-
-/// Greedy with one step back to the last '*': linear for what people write, never exponential.
-bool matches(std::string_view pattern, std::string_view text) {
-  std::size_t at = 0;
-  std::size_t star = std::string_view::npos;
-  std::string_view retry_from;
-  while (!text.empty()) {
-    if (at < pattern.size() && pattern[at] == '*') {
-      star = ++at;
-      retry_from = text;
-      continue;
-    }
-    std::string_view rest = text;
-    const std::string_view point = next_code_point(rest);
-    const std::size_t next =
-        at < pattern.size() ? match_one(pattern, at, point) : std::string_view::npos;
-    if (next != std::string_view::npos) {
-      at = next;
-      text = rest;
-    } else if (star != std::string_view::npos) {
-      next_code_point(retry_from);
-      text = retry_from;
-      at = star;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', at) == std::string_view::npos;
-}
-
-template <class Patterns>
-bool any_matches(const Patterns& patterns, std::string_view path) {
-  return std::any_of(std::begin(patterns), std::end(patterns),
-                     [&](std::string_view pattern) { return matches_pattern(pattern, path); });
-}
 
 std::vector<RepoPath> paths_of(const Listing& listing) {
   std::vector<RepoPath> paths = listing.masked;
@@ -110,13 +27,6 @@ Error lock_error(const ModelSpec& spec, const RepoPath& path, std::string_view w
 }
 
 }  // namespace
-
-bool matches_pattern(std::string_view pattern, std::string_view path) {
-  std::string slashed(pattern);
-  std::replace(slashed.begin(), slashed.end(), '\\', '/');
-  if (slashed.ends_with('/')) slashed += '*';
-  return matches(slashed, path);
-}
 
 bool is_selected(const FileFilter& filter, const RepoPath& path) {
   return any_matches(filter.include, path.text()) && !any_matches(filter.exclude, path.text());
@@ -136,29 +46,6 @@ Error nothing_selected_error(const ModelSpec& spec) {
   return {ErrorKind::not_found,
           fmt::format("{}: no file of this revision is left by{}", spec.repo.text(), patterns),
           "patterns match the whole path, case and all; * also matches /"};
-}
-
-Status check_listing(Listing& listing, std::string_view object) {
-  std::sort(listing.files.begin(), listing.files.end(),
-            [](const RemoteFile& a, const RemoteFile& b) { return a.path < b.path; });
-  std::vector<std::string_view> names;
-  const auto fault = [&](std::string_view path, const char* what) {
-    return Error{ErrorKind::protocol,
-                 fmt::format("{}: the hub lists '{}' {}", object, truncated(path), what),
-                 {}};
-  };
-  names.reserve(listing.files.size() + listing.masked.size());
-  for (const RemoteFile& file : listing.files) names.push_back(file.path.text());
-  for (const RepoPath& path : listing.masked) names.push_back(path.text());
-  std::sort(names.begin(), names.end());
-  const auto twice = std::adjacent_find(names.begin(), names.end());
-  if (twice != names.end()) return fault(*twice, "twice");
-  for (const std::string_view path : names)
-    for (std::size_t slash = path.find('/'); slash != std::string_view::npos;
-         slash = path.find('/', slash + 1))
-      if (std::binary_search(names.begin(), names.end(), path.substr(0, slash)))
-        return fault(path.substr(0, slash), "as file and as folder");
-  return ok();
 }
 
 ModelSpec with_available_variant(ModelSpec spec, const Listing& listing) {

@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/base/glob.h"
 #include "model_prep/base/text.h"
-#include "model_prep/core/file_selection.h"
 #include "model_prep/core/json_reader.h"
 
 namespace model_prep {
@@ -27,12 +27,6 @@ constexpr std::string_view kTraining[] = {
     "rng_state*.pth",    "random_states_*", "*_optim_states.pt", "*_model_states.pt"};
 constexpr std::string_view kOnnxModels[] = {"onnx/model.onnx", "model.onnx"};
 constexpr std::string_view kOpenVinoInt8 = "openvino/openvino_model_qint8_quantized";
-
-template <class Patterns>
-bool any_matches(const Patterns& patterns, std::string_view text) {
-  return std::any_of(std::begin(patterns), std::end(patterns),
-                     [&](std::string_view pattern) { return matches_pattern(pattern, text); });
-}
 
 std::string_view folder_of(std::string_view path) {
   const std::size_t slash = path.rfind('/');

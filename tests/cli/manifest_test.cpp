@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "model_prep/core/file_selection.h"
+#include "model_prep/base/glob.h"
 #include "support/catch.h"
 
 namespace model_prep {

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which files of a commit a variant wants.
 //
-// Patterns follow huggingface_hub's `allow_patterns`/`ignore_patterns` to the letter
-// (docs/developing/hub-protocol.md, section 6): Python's fnmatch on the whole path, case-sensitive,
-// `*` also matches
-// `/`, a pattern that ends in `/` means all below it.
+// Patterns are those of base/glob.h.
 #pragma once
 
 #include <span>
@@ -12,23 +9,11 @@
 #include <vector>
 
 #include "model_prep/base/error.h"
+#include "model_prep/base/listing.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/weight_selection.h"
 
 namespace model_prep {
-
-bool matches_pattern(std::string_view pattern, std::string_view path);
-
-/// What the Hub lists of a commit. `masked` are the files of a gated repository whose digests are
-/// hidden from this token (64 asterisks, docs/developing/hub-protocol.md, section 8.2).
-struct Listing {
-  std::vector<RemoteFile> files;
-  std::vector<RepoPath> masked;
-};
-
-/// Refuses what no repository can hold and no folder can take: a path twice, or one that is file
-/// and folder at once. Sorts the files by path.
-Status check_listing(Listing& listing, std::string_view object);
 
 /// An include matches and no exclude does.
 bool is_selected(const FileFilter& filter, const RepoPath& path);

@@ -11,9 +11,9 @@
 #include <string_view>
 
 #include "model_prep/base/error.h"
+#include "model_prep/base/listing.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/base/response.h"
-#include "model_prep/core/file_selection.h"
 #include "model_prep/io/url.h"
 
 namespace model_prep {
