@@ -113,9 +113,7 @@ class CacheCleaning {
 }  // namespace
 
 Result<PrunedCache> prune_cache(Session& session) {
-  const auto manifest = session.manifest();
-  if (!manifest) return manifest.error();
-  const auto pins = select_pins(*manifest, session.options.models);
+  const auto pins = session.select_pins();
   if (!pins) return pins.error();
   return CacheCleaning(session).run(*pins);
 }

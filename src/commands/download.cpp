@@ -10,6 +10,7 @@
 #include "model_prep/base/text.h"
 #include "model_prep/commands/cleanup.h"
 #include "model_prep/commands/resolve.h"
+#include "model_prep/report/model_report.h"
 
 namespace model_prep {
 namespace {
@@ -52,9 +53,10 @@ Status Download::work(std::vector<ModelSpec> specs) {
   if (session_.options.offline) refuse_offline();
   if (session_.options.dry_run) {
     const auto space = disk_space(session_.options.cache_dir);
-    session_.out << plan_table(models_, {.folder = session_.options.cache_dir,
-                                         .free = space ? std::optional(space->bytes) : std::nullopt,
-                                         .columns = terminal_columns(STDOUT_FILENO)});
+    session_.out << dry_run_text(models_,
+                                 {.folder = session_.options.cache_dir,
+                                  .free = space ? std::optional(space->bytes) : std::nullopt,
+                                  .columns = terminal_columns(STDOUT_FILENO)});
     if (Status fits = check_space(make_plan(models_to_fetch(models_))); !fits)
       session_.log.warning(fits.error().message);
     return ok();
@@ -229,7 +231,7 @@ void Download::fetch(const FetchPlan& plan) {
             ? fmt::format("; {} are there from an earlier run", format_bytes(plan.staged))
             : ""));
   publish_ready();
-  session_.observer->planned(progress_plan_of(models_, plan), Clock::now());
+  session_.observer->planned(make_progress_plan(models_, plan), Clock::now());
   connection_->fetcher.fetch(plan, [&](std::size_t job, const FileOutcome& outcome) {
     on_outcome(plan.jobs[job], outcome);
   });
@@ -295,8 +297,8 @@ RunReport Download::report() {
   for (ModelRun& model : models_) {
     if (!model.error && !model.published && !session_.options.dry_run) model.error = error_;
     result.models.push_back(
-        report_of(model, session_.options.dry_run ? Purpose::dry_run : Purpose::download,
-                  snapshot_folder(model)));
+        make_model_report(model, session_.options.dry_run ? Purpose::dry_run : Purpose::download,
+                          snapshot_folder(model)));
   }
   return result;
 }

@@ -12,9 +12,10 @@
 #include "model_prep/base/text.h"
 #include "model_prep/commands/consumers.h"
 #include "model_prep/commands/download.h"
-#include "model_prep/commands/parallel_hash.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/io/inspection.h"
+#include "model_prep/io/parallel_hash.h"
+#include "model_prep/report/model_report.h"
 
 namespace model_prep {
 namespace {
@@ -46,6 +47,31 @@ Error unjudged(const ModelSpec& spec, const Cache& cache, const Error& error) {
                       commit->hex()),
           "model-prep verify --repair asks the Hub, and hashes what is there"};
 }
+
+/// Shows the progress of hashing as that of a run.
+class HashProgress : public HashObserver {
+ public:
+  HashProgress(Observer& observer, const std::vector<HashRequest>& requests) : observer_(observer) {
+    ProgressPlan plan;
+    for (const HashRequest& request : requests)
+      plan.files.push_back({.bytes = request.size, .models = {}});
+    observer_.planned(std::move(plan), Clock::now());
+  }
+  ~HashProgress() override { observer_.finished(); }
+  HashProgress(const HashProgress&) = delete;
+  HashProgress& operator=(const HashProgress&) = delete;
+
+  void hashed(std::size_t request, bool succeeded) override {
+    observer_.file_done(request, succeeded ? FileEnd::ready : FileEnd::given_up, 0);
+  }
+
+  void progress(std::span<const ActiveFile> active, TimePoint now) override {
+    if (now >= observer_.due()) observer_.show(active, 0, now);
+  }
+
+ private:
+  Observer& observer_;
+};
 
 }  // namespace
 
@@ -122,13 +148,14 @@ void Verify::hash(const std::vector<Model*>& models) {
   const TimePoint deadline = session_.options.deadline
                                  ? session_.begun + std::chrono::seconds(*session_.options.deadline)
                                  : TimePoint::max();
-  HashResults hashed = hash_files(orders, session_.signals, *session_.observer, deadline);
+  HashProgress progress(*session_.observer, orders);
+  HashResults hashed = hash_files(orders, session_.signals, deadline, progress);
   signal_ = hashed.signal;
   for (std::size_t i = 0; i < orders.size(); ++i) {
-    bytes_ += hashed.answers[i].sha256 ? orders[i].size : 0;
-    hashed_.insert_or_assign(orders[i].path, Hashed{facts_then[i], std::move(hashed.answers[i])});
+    bytes_ += hashed.files[i].sha256 ? orders[i].size : 0;
+    hashed_.insert_or_assign(orders[i].path, Hashed{facts_then[i], std::move(hashed.files[i])});
   }
-  if (!signal_ && !hashed.out_of_time) return;
+  if (!signal_ && !hashed.deadline_passed) return;
   const Error stopped = signal_
                             ? Error{ErrorKind::interrupted,
                                     *signal_ == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM",
@@ -261,7 +288,7 @@ ModelReport Verify::report_of(const Model& model) const {
   } else {
     ModelRun run{.spec = model.spec, .begun = session_.begun, .snapshot = model.snapshot};
     if (run.snapshot) run.view.files.resize(run.snapshot->files.size());
-    report = model_prep::report_of(run, Purpose::download, folder_of(model));
+    report = make_model_report(run, Purpose::download, folder_of(model));
   }
   report.status = model.downloaded ? ModelStatus::repaired : ModelStatus::verified;
   if (!model.good()) report.status = ModelStatus::failed;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/commands/manifest.h"
+#include "model_prep/core/manifest.h"
 
 #include <algorithm>
 
 #include "fuzz/targets.h"
 #include "model_prep/core/fetch_plan.h"
 #include "model_prep/core/file_selection.h"
+#include "model_prep/core/model_selection.h"
 
 namespace model_prep::fuzz {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "fuzz/targets.h"
 #include "model_prep/base/text.h"
-#include "model_prep/commands/manifest.h"
+#include "model_prep/core/model_selection.h"
 
 namespace model_prep::fuzz {
 namespace {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "model_prep/commands/hub_client.h"
-#include "model_prep/commands/model_run.h"
 #include "model_prep/commands/session.h"
+#include "model_prep/core/model_run.h"
 #include "model_prep/io/file_lock.h"
 #include "model_prep/report/run_report.h"
 

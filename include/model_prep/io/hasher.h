@@ -44,7 +44,7 @@ struct HashEvent {
 
 class Hasher {
  public:
-  /// One thread is right beside a download: the loop has the other core (`commands/parallel_hash.h`
+  /// One thread is right beside a download: the loop has the other core (`io/parallel_hash.h`
   /// has more).
   explicit Hasher(std::function<void()> wake, std::size_t threads = 1);
   ~Hasher();

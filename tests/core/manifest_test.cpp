@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/commands/manifest.h"
+#include "model_prep/core/manifest.h"
 
 #include <algorithm>
 
 #include "model_prep/base/glob.h"
+#include "model_prep/commands/built_in_manifest.h"
+#include "model_prep/core/model_selection.h"
 #include "support/catch.h"
 
 namespace model_prep {

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hashes complete files, several at a time, as fast as processors and disk allow.
+//
+// The threads are those of io/hasher.h, one for each processor. (A download has a single hash
+// thread, because its loop needs the other core; here nothing else runs.) A digest cannot be
+// computed in parts, so each file is hashed by one thread, and the largest files come first. Only a
+// few files are open at once.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model_prep/base/digest.h"
+#include "model_prep/base/response.h"
+#include "model_prep/core/activity.h"
+#include "model_prep/core/response_check.h"
+#include "model_prep/io/posix.h"
+
+namespace model_prep {
+
+struct HashRequest {
+  std::string path;
+  std::int64_t size{0};
+
+  /// The digest that names the blob. The sha256 is computed in any case.
+  DigestKind kind{DigestKind::sha256};
+};
+
+struct HashResults {
+  /// In the order of the requests. A file that was not reached has neither digest nor error.
+  std::vector<HashResult> files;
+
+  /// The signal that stopped the work, if one did.
+  std::optional<int> signal{};
+  bool deadline_passed{false};
+};
+
+/// Is told how far the work is, on the calling thread.
+class HashObserver {
+ public:
+  virtual ~HashObserver() = default;
+
+  /// The request with this index has its result.
+  virtual void hashed(std::size_t request, bool succeeded) = 0;
+
+  /// At least five times a second: the files that are being read.
+  virtual void progress(std::span<const ActiveFile> active, TimePoint now) = 0;
+};
+
+/// Returns when all files are hashed, a signal came or the deadline passed. After a signal the next
+/// one ends the process.
+HashResults hash_files(std::span<const HashRequest> requests, const SignalFd& signals,
+                       TimePoint deadline, HashObserver& observer);
+
+}  // namespace model_prep
