@@ -18,12 +18,19 @@ std::vector<RepoPath> paths_of(const Listing& listing) {
   return paths;
 }
 
-Error lock_error(const ModelSpec& spec, const RepoPath& path, std::string_view what,
-                 std::string_view found, std::string_view locked) {
-  return {ErrorKind::lock_mismatch,
-          fmt::format("{} {}: the hub lists {} {}, the lock says {}", spec.repo.text(), path.text(),
-                      what, found, locked),
+Error lock_error(const ModelSpec& spec, const RepoPath& path, std::string_view what) {
+  return {ErrorKind::lock_mismatch, fmt::format("{} {}: {}", spec.repo.text(), path.text(), what),
           "the repository is not what the lock describes: check the revision, or make a new lock"};
+}
+
+Error gated_error(const ModelSpec& spec, const RepoPath& path) {
+  return {
+      ErrorKind::gated,
+      fmt::format("{}: access to this repository is restricted: the Hub hides the digest of {}",
+                  spec.repo.text(), path.text()),
+      fmt::format(
+          "accept the conditions on https://huggingface.co/{}, and set HF_TOKEN to a token of that account",
+          spec.repo.text())};
 }
 
 }  // namespace
@@ -38,14 +45,15 @@ Error nothing_selected_error(const ModelSpec& spec) {
             fmt::format("{}: no file of this revision belongs to the variant {}", spec.repo.text(),
                         to_string(spec.variant)),
             "check the variant's include and exclude patterns, or use --variant all"};
+
   std::string patterns;
   for (const std::string& pattern : spec.filter.include)
     patterns += fmt::format(" --include '{}'", truncated(pattern));
   for (const std::string& pattern : spec.filter.exclude)
     patterns += fmt::format(" --exclude '{}'", truncated(pattern));
   return {ErrorKind::not_found,
-          fmt::format("{}: no file of this revision is left by{}", spec.repo.text(), patterns),
-          "patterns match the whole path, case and all; * also matches /"};
+          fmt::format("{}: no file of this revision matches{}", spec.repo.text(), patterns),
+          "patterns are case-sensitive and match the whole path; * also matches /"};
 }
 
 ModelSpec with_available_variant(ModelSpec spec, const Listing& listing) {
@@ -55,69 +63,76 @@ ModelSpec with_available_variant(ModelSpec spec, const Listing& listing) {
 }
 
 std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec& spec) {
-  const bool any = std::any_of(
+  if (!spec.filter.select_weights_automatically) return {};
+
+  // Most repositories have no index at all, and applying the selection costs time.
+  const bool has_index = std::any_of(
       listing.files.begin(), listing.files.end(),
       [](const RemoteFile& file) { return file.path.text().find(".index.") != std::string::npos; });
-  if (!spec.filter.select_weights_automatically || !any) return {};
-  const auto ruled = select_weights(paths_of(listing), spec.variant, {}, spec.repo.text());
+  if (!has_index) return {};
+
+  // An error is not reported here: `select_files` meets it again.
+  const auto selected = select_weights(paths_of(listing), spec.variant, {}, spec.repo.text());
+  if (!selected) return {};
+
   std::vector<RemoteFile> indexes;
-  if (!ruled) return indexes;
   std::copy_if(listing.files.begin(), listing.files.end(), std::back_inserter(indexes),
                [&](const RemoteFile& file) {
-                 return ruled->indexes.contains(file.path) && file.size <= kMaxIndexSize;
+                 return selected->indexes.contains(file.path) && file.size <= kMaxIndexSize;
                });
   return indexes;
 }
 
 Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec,
                                              const ShardIndexes& indexes) {
-  SelectedFiles ruled;
+  SelectedFiles selected;
   if (spec.filter.select_weights_automatically) {
-    auto found = select_weights(paths_of(listing), spec.variant, indexes, spec.repo.text());
-    if (!found) return found.error();
-    ruled = std::move(*found);
+    auto weights = select_weights(paths_of(listing), spec.variant, indexes, spec.repo.text());
+    if (!weights) return weights.error();
+    selected = std::move(*weights);
   }
-  const auto wanted = [&](const RepoPath& path) {
-    return spec.filter.select_weights_automatically ? ruled.files.contains(path)
+  const auto is_wanted = [&](const RepoPath& path) {
+    return spec.filter.select_weights_automatically ? selected.files.contains(path)
                                                     : is_selected(spec.filter, path);
   };
+
   std::vector<RemoteFile> files;
   std::copy_if(listing.files.begin(), listing.files.end(), std::back_inserter(files),
-               [&](const RemoteFile& file) { return wanted(file.path); });
-  const auto masked = std::find_if(listing.masked.begin(), listing.masked.end(), wanted);
-  if (masked != listing.masked.end())
-    return Error{
-        ErrorKind::gated,
-        fmt::format("{}: access to this repository is restricted: the Hub hides the digest of {}",
-                    spec.repo.text(), masked->text()),
-        fmt::format(
-            "accept the conditions on https://huggingface.co/{}, and set HF_TOKEN to a token of that "
-            "account",
-            spec.repo.text())};
+               [&](const RemoteFile& file) { return is_wanted(file.path); });
+
+  const auto masked = std::find_if(listing.masked.begin(), listing.masked.end(), is_wanted);
+  if (masked != listing.masked.end()) return gated_error(spec, *masked);
   if (files.empty()) return nothing_selected_error(spec);
-  if (Status whole = check_openvino(files, spec); !whole) return whole.error();
+
+  if (Status complete = check_openvino(files, spec); !complete) return complete.error();
   return files;
 }
 
 Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec) {
+  const auto differs = [&](const RemoteFile& file, std::string_view what, const auto& listed,
+                           const auto& locked) {
+    return lock_error(spec, file.path,
+                      fmt::format("the hub lists {} {}, the lock says {}", what, listed, locked));
+  };
+
   for (RemoteFile& file : files) {
-    const auto found = spec.lock.find(file.path);
-    if (found == spec.lock.end()) continue;
-    const LockedFile& lock = found->second;
-    if (file.size != lock.size)
-      return lock_error(spec, file.path, "size", std::to_string(file.size),
-                        std::to_string(lock.size));
+    const auto locked = spec.lock.find(file.path);
+    if (locked == spec.lock.end()) continue;
+
+    const LockedFile& lock = locked->second;
+    if (file.size != lock.size) return differs(file, "size", file.size, lock.size);
     if (file.blob != lock.blob())
-      return lock_error(spec, file.path, "digest", file.blob.hex(), lock.blob().hex());
+      return differs(file, "digest", file.blob.hex(), lock.blob().hex());
     file.expected_sha256 = lock.sha256;
     file.locked = true;
   }
+
   if (!spec.fully_locked) return ok();
   for (const auto& entry : spec.lock) {
     const RepoPath& path = entry.first;
     const bool listed = std::any_of(files.begin(), files.end(),
                                     [&](const RemoteFile& file) { return file.path == path; });
-    if (!listed) return lock_error(spec, path, "no file", "of that name", "there is one");
+    if (!listed) return lock_error(spec, path, "the hub does not list this file, the lock does");
   }
   return ok();
 }

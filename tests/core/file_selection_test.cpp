@@ -61,7 +61,7 @@ TEST_CASE("where patterns of the command line leave nothing, the error has all o
   CHECK(files.error().kind == ErrorKind::not_found);
   CHECK(
       files.error().message ==
-      "org/name: no file of this revision is left by --include '*.onnx' --include 'x/' --exclude '*.json'");
+      "org/name: no file of this revision matches --include '*.onnx' --include 'x/' --exclude '*.json'");
 }
 
 TEST_CASE("everything is everything") {
@@ -113,8 +113,8 @@ TEST_CASE(
   model.variant = Variant::openvino_int8;
   const Listing listing = listing_of({"config.json", "openvino_model.bin", "openvino_model.xml"});
   CHECK(selected(listing, model) ==
-        Names{"error: org/name: openvino_model.xml is chosen without openvino_model.bin, "
-              "and an OpenVINO model is both"});
+        Names{"error: org/name: openvino_model.xml is selected without openvino_model.bin, "
+              "but an OpenVINO model needs both"});
   model.filter.from_command_line = true;
   CHECK(selected(listing, model) == Names{"config.json", "openvino_model.xml"});
 }

@@ -213,7 +213,7 @@ TEST_CASE("a repository with other frameworks' weights alone has nothing for PyT
   CHECK(
       chosen({"README.md", "model.Q4_K_M.gguf"}) ==
       Names{
-          "error: org/name: there are no weights that PyTorch loads, only model.Q4_K_M.gguf and the like"});
+          "error: org/name: there are no weights for PyTorch, only files such as model.Q4_K_M.gguf"});
   CHECK(chosen({"tokenizer.json"}) == Names{"tokenizer.json"});
 }
 
@@ -275,11 +275,12 @@ TEST_CASE("half of an OpenVINO model is an error that names the other") {
     return checked ? "" : checked.error().message;
   };
   CHECK(half({"openvino_model.xml", "openvino_model.bin", "training.bin"}).empty());
-  CHECK(half({"config.json", "openvino/a.xml"}) ==
-        "org/name: openvino/a.xml is chosen without openvino/a.bin, and an OpenVINO model is both");
+  CHECK(
+      half({"config.json", "openvino/a.xml"}) ==
+      "org/name: openvino/a.xml is selected without openvino/a.bin, but an OpenVINO model needs both");
   CHECK(
       half({"openvino_model.bin"}) ==
-      "org/name: openvino_model.bin is chosen without openvino_model.xml, and an OpenVINO model is both");
+      "org/name: openvino_model.bin is selected without openvino_model.xml, but an OpenVINO model needs both");
 }
 
 TEST_CASE("an index is read as the shards beside it") {
