@@ -3,6 +3,9 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <iostream>
+
+#include <unistd.h>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -45,6 +48,7 @@ Session::Session(const Options& of_run, const SignalFd& of_process, std::ostream
     : options(of_run),
       signals(of_process),
       out(data),
+      columns(&data == &std::cout ? terminal_columns(STDOUT_FILENO) : std::nullopt),
       begun(Clock::now()),
       log(console, options.log_level, options.log_format),
       observer(make_progress(options.progress, console, log)),

@@ -14,6 +14,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -38,6 +39,9 @@ class Session {
   const Options& options;
   const SignalFd& signals;
   std::ostream& out;
+
+  /// The width of the terminal, if `out` is one: tables are cut to it.
+  const std::optional<int> columns;
   TimePoint begun;
   Console console;
   Log log;
