@@ -6,6 +6,7 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/io/pruner.h"
+#include "model_prep/report/model_report.h"
 #include "model_prep/report/table.h"
 
 namespace model_prep {
@@ -64,9 +65,10 @@ std::string dry_run_text(const std::vector<PrunedRepository>& repositories,
 
 class Cleanup {
  public:
-  explicit Cleanup(Session& session) : session_(session) {}
+  Cleanup(Session& session, RunReport& report) : session_(session), report_(report) {}
 
-  PrunedCache run(const std::map<RepoId, Pins>& selected) {
+  void run(const std::map<RepoId, Pins>& selected) {
+    report_.cleanup.emplace();
     for (const auto& [repo, pins] : selected) {
       if (stopped()) break;
 
@@ -75,16 +77,19 @@ class Cleanup {
         session_.log.info(
             fmt::format("{}: {}; its revisions stay", repository.repo, repository.kept_because));
       if (repository.error) session_.log_error(*repository.error);
-      pruned_.repositories.push_back(std::move(repository));
+      report_.cleanup->push_back(std::move(repository));
     }
-    return std::move(pruned_);
+
+    if (report_.signal)
+      report_.error = Error{ErrorKind::interrupted, "stopped by a signal",
+                            "the next cleanup goes on from there"};
   }
 
  private:
   bool stopped() {
-    if (!pruned_.signal && (pruned_.signal = session_.signals.read()))
+    if (!report_.signal && (report_.signal = session_.signals.read()))
       session_.signals.exit_immediately_on_next_signal();
-    return pruned_.signal.has_value();
+    return report_.signal.has_value();
   }
 
   PrunedRepository prune(const RepoId& repo, const Pins& pins) {
@@ -106,43 +111,35 @@ class Cleanup {
     for (const auto& revision : result.revisions)
       session_.log.info(fmt::format("{}: removed {}, {}", result.repo, revision_name(revision),
                                     format_bytes(revision.bytes)));
-    if (removed && !pruned_.signal && !left.empty())
+    if (removed && !report_.signal && !left.empty())
       session_.log.info(fmt::format("{}: some of it is now in use and stays", result.repo));
     return result;
   }
 
   Session& session_;
-  PrunedCache pruned_;
+  RunReport& report_;
 };
 
 }  // namespace
 
-Result<PrunedCache> prune_cache(Session& session) {
+Status prune_cache(Session& session, RunReport& report) {
   const auto pins = session.select_pins();
   if (!pins) return pins.error();
-  return Cleanup(session).run(*pins);
-}
-
-void add_to(RunReport& report, const PrunedCache& pruned) {
-  report.cleanup = pruned.repositories;
-  report.signal = pruned.signal;
-  if (report.signal)
-    report.error =
-        Error{ErrorKind::interrupted, "stopped by a signal", "the next cleanup goes on from there"};
+  Cleanup(session, report).run(*pins);
+  return ok();
 }
 
 int run_cleanup(Session& session) {
-  const auto pruned = prune_cache(session);
-  if (!pruned) return session.fail_run(pruned.error());
-
   RunReport report = session.begin_report();
   report.offline = true;
-  add_to(report, *pruned);
+  if (Status pruned = prune_cache(session, report); !pruned)
+    return session.fail_run(pruned.error());
+  report.duration_s = seconds(Clock::now() - session.begun);
   if (report.error) session.log_error(*report.error);
 
   // With `--summary -` stdout is the summary and nothing else.
   if (session.options.dry_run && session.options.summary != "-")
-    session.out << dry_run_text(pruned->repositories, session.options.cache_dir, session.columns)
+    session.out << dry_run_text(*report.cleanup, session.options.cache_dir, session.columns)
                 << std::flush;
   return session.finish(report);
 }

@@ -150,11 +150,8 @@ class Download {
       if (missing == model.view.files.end()) continue;
 
       const auto index = static_cast<std::size_t>(missing - model.view.files.begin());
-      model.error =
-          Error{ErrorKind::offline_missing,
-                fmt::format("{} {} is not in the cache, and this run is offline",
-                            model.spec.repo.text(), model.snapshot->files[index].path.text()),
-                "run once without --offline and HF_HUB_OFFLINE"};
+      model.error = offline_missing(
+          fmt::format("{} {}", model.spec.repo.text(), model.snapshot->files[index].path.text()));
       session_.log_error(*model.error);
     }
   }
@@ -377,9 +374,7 @@ int run_download(Session& session) {
     return session.finish(report);
   }
 
-  const auto pruned = prune_cache(session);
-  if (!pruned) session.log_error(pruned.error());
-  if (pruned) add_to(report, *pruned);
+  if (Status pruned = prune_cache(session, report); !pruned) session.log_error(pruned.error());
   report.duration_s = seconds(Clock::now() - session.begun);
   return session.finish(report);
 }

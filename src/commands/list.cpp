@@ -53,8 +53,7 @@ ListedModel inspect(const ModelSpec& spec, Cache& cache) {
                     .size = spec.size,
                     .where = {}};
 
-  const auto commit =
-      spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
+  const auto commit = cached_commit(spec, cache);
   const std::string folder = commit ? cache.layout(spec.repo).snapshot(spec.repo, *commit) : "";
   const bool has_folder = commit && lstat_path(folder);
   if (commit) model.commit = commit->hex();

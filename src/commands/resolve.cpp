@@ -90,13 +90,6 @@ std::optional<LocalResolution> resolve_commit_locally(const ModelSpec& spec, con
                          std::move(record)};
 }
 
-Error offline_missing(const ModelSpec& spec, std::string_view what) {
-  return {
-      ErrorKind::offline_missing,
-      fmt::format("{}: {} is not in the cache, and this run is offline", spec.repo.text(), what),
-      "run once without --offline and HF_HUB_OFFLINE"};
-}
-
 /// A shard index that has to be read.
 struct PendingIndex {
   RemoteFile file;
@@ -154,8 +147,7 @@ class Resolver {
   std::vector<RemoteResolution> run() {
     for (ModelResolution& model : models_)
       if (!model.commit) request_commit(model);
-    while (send([&](ModelResolution& model, const Reply& reply) { use_commit(model, reply); })) {
-    }
+    while (send(&Resolver::use_commit)) continue;
 
     // The commit may turn out to be one whose files are known.
     for (ModelResolution& model : models_) {
@@ -168,10 +160,8 @@ class Resolver {
 
     // A listing from which nothing can be selected is requested from the next endpoint.
     do {
-      while (send([&](ModelResolution& model, const Reply& reply) { use_page(model, reply); })) {
-      }
-      while (read_indexes()) {
-      }
+      while (send(&Resolver::use_page)) continue;
+      while (read_indexes()) continue;
     } while (!select_snapshots());
 
     std::vector<RemoteResolution> results;
@@ -182,8 +172,7 @@ class Resolver {
 
  private:
   /// Sends the requests of all models and calls `use` with each reply. False: there were none.
-  template <class Use>
-  bool send(Use use) {
+  bool send(void (Resolver::*use)(ModelResolution&, const Reply&) const) {
     std::vector<Query> queries;
     std::vector<ModelResolution*> senders;
     for (ModelResolution& model : models_) {
@@ -195,7 +184,7 @@ class Resolver {
     if (queries.empty()) return false;
 
     const std::vector<Reply> replies = fetcher_.query(queries);
-    for (std::size_t i = 0; i < senders.size(); ++i) use(*senders[i], replies[i]);
+    for (std::size_t i = 0; i < senders.size(); ++i) (this->*use)(*senders[i], replies[i]);
     return true;
   }
 
@@ -425,22 +414,28 @@ class Resolver {
 
 }  // namespace
 
+std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache) {
+  const auto pinned = spec.revision.commit();
+  return pinned ? pinned : cache.ref(spec.repo, spec.revision.text());
+}
+
+Error offline_missing(const std::string& object) {
+  return {ErrorKind::offline_missing, object + " is not in the cache, and this run is offline",
+          "run once without --offline and HF_HUB_OFFLINE"};
+}
+
 std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
                                                Network network) {
+  // A ref in the cache may be outdated, so it counts only if the Hub cannot be asked.
   const bool offline = network == Network::forbidden;
-  auto commit = spec.revision.commit();
-
-  // A ref of the cache may be outdated, so it counts only if the Hub cannot be asked.
-  if (!commit && offline) commit = cache.ref(spec.repo, spec.revision.text());
-  if (!commit) {
-    if (!offline) return std::nullopt;
-    return LocalResolution{offline_missing(spec, fmt::format("revision {}", spec.revision.text()))};
-  }
-
-  auto local = resolve_commit_locally(spec, *commit, cache, network);
+  const auto commit = offline ? cached_commit(spec, cache) : spec.revision.commit();
+  auto local = commit ? resolve_commit_locally(spec, *commit, cache, network) : std::nullopt;
   if (local || !offline) return local;
-  return LocalResolution{
-      offline_missing(spec, fmt::format("the list of files at {}", commit->hex().substr(0, 12)))};
+
+  const std::string missing =
+      commit ? fmt::format("the list of files at {}", commit->hex().substr(0, 12))
+             : fmt::format("revision {}", spec.revision.text());
+  return LocalResolution{offline_missing(fmt::format("{}: {}", spec.repo.text(), missing))};
 }
 
 std::vector<RemoteResolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,

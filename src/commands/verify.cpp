@@ -23,40 +23,13 @@
 namespace model_prep {
 namespace {
 
-/// Shows the progress of hashing as that of a run.
-class HashProgress : public HashObserver {
- public:
-  HashProgress(Observer& observer, const std::vector<HashRequest>& requests) : observer_(observer) {
-    ProgressPlan plan;
-    for (const HashRequest& request : requests)
-      plan.files.push_back({.bytes = request.size, .models = {}});
-    observer_.planned(std::move(plan), Clock::now());
-  }
-
-  ~HashProgress() override { observer_.finished(); }
-  HashProgress(const HashProgress&) = delete;
-  HashProgress& operator=(const HashProgress&) = delete;
-
-  void hashed(std::size_t request, bool succeeded) override {
-    observer_.file_done(request, succeeded ? FileEnd::ready : FileEnd::given_up, 0);
-  }
-
-  void progress(std::span<const ActiveFile> active, TimePoint now) override {
-    if (now >= observer_.due()) observer_.show(active, 0, now);
-  }
-
- private:
-  Observer& observer_;
-};
-
 bool is_unchanged(const FileInfo& before, const FileInfo& now) {
   return before.is_same_file(now) && before.size == now.size && before.mtime_ns == now.mtime_ns;
 }
 
 /// The files of the model are not known, or its snapshot is not there.
 Error cannot_verify(const ModelSpec& spec, const Cache& cache) {
-  const auto commit =
-      spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
+  const auto commit = cached_commit(spec, cache);
   if (!commit || !lstat_path(cache.layout(spec.repo).snapshot(spec.repo, *commit)))
     return {ErrorKind::offline_missing,
             fmt::format("{} is not in the cache at revision {}", spec.repo.text(),
@@ -228,8 +201,25 @@ class Verify {
     const TimePoint deadline = seconds_allowed
                                    ? session_.begun + std::chrono::seconds(*seconds_allowed)
                                    : TimePoint::max();
-    HashProgress progress(*session_.observer, requests);
-    return hash_files(requests, session_.signals, deadline, progress);
+
+    ProgressPlan plan;
+    for (const HashRequest& request : requests)
+      plan.files.push_back({.bytes = request.size, .models = {}});
+    Observer& observer = *session_.observer;
+    observer.planned(std::move(plan), Clock::now());
+
+    const HashCallbacks callbacks{
+        .on_result =
+            [&](std::size_t file, bool succeeded) {
+              observer.file_done(file, succeeded ? FileEnd::ready : FileEnd::given_up, 0);
+            },
+        .on_progress =
+            [&](std::span<const ActiveFile> active, TimePoint now) {
+              if (now >= observer.due()) observer.show(active, 0, now);
+            }};
+    HashResults results = hash_files(requests, session_.signals, deadline, callbacks);
+    observer.finished();
+    return results;
   }
 
   /// The hashing was stopped: a model of which a file was not reached cannot be verified.

@@ -148,11 +148,7 @@ ManifestVariant read_variant(const std::string& name, const Json& json, const st
   if (!known)
     object.fail(path, fmt::format("unknown variant; there are {}", fmt::join(kVariantNames, ", ")));
 
-  ManifestVariant variant{.name = known.value_or(Variant::fp32),
-                          .filter = {},
-                          .size = object.size("size"),
-                          .repo = {},
-                          .revision = {}};
+  ManifestVariant variant{.name = known.value_or(Variant::fp32), .size = object.size("size")};
   variant.filter.include = object.texts("include");
   variant.filter.exclude = object.texts("exclude");
 
@@ -189,13 +185,7 @@ std::optional<ManifestModel> read_model(const std::string& key, const Json& json
   const auto ref = object.parsed<Revision>("ref", "main");
   if (!repo || !revision || !ref) return std::nullopt;
 
-  ManifestModel model{.key = key,
-                      .repo = *repo,
-                      .revision = *revision,
-                      .ref = ref->text(),
-                      .variants = {},
-                      .locked = {},
-                      .files = {}};
+  ManifestModel model{.key = key, .repo = *repo, .revision = *revision, .ref = ref->text()};
 
   // For people only; what is checked is the type.
   object.text("purpose");

@@ -23,13 +23,7 @@ Result<ManifestModel> parse_repository_name(const std::string& text) {
       Revision::parse(at == std::string::npos ? "main" : std::string_view(text).substr(at + 1));
   if (!revision) return revision.error();
 
-  return ManifestModel{.key = text,
-                       .repo = *repo,
-                       .revision = *revision,
-                       .ref = "main",
-                       .variants = {},
-                       .locked = {},
-                       .files = {}};
+  return ManifestModel{.key = text, .repo = *repo, .revision = *revision, .ref = "main"};
 }
 
 Error unknown_model(const Manifest& manifest, const std::string& name,
@@ -83,18 +77,13 @@ ManifestVariant choose_variant(const ManifestModel& model, Variant wanted) {
     return std::find_if(model.variants.begin(), model.variants.end(),
                         [&](const ManifestVariant& variant) { return variant.name == name; });
   };
-  const auto undescribed = [&](FileFilter filter) {
-    return ManifestVariant{
-        .name = wanted, .filter = std::move(filter), .size = {}, .repo = {}, .revision = {}};
-  };
-
   if (const auto found = described(wanted); found != model.variants.end()) return *found;
-  if (wanted == Variant::all) return undescribed({.include = {"*"}, .exclude = {}});
+  if (wanted == Variant::all) return {.name = wanted, .filter = {.include = {"*"}}};
   if (const auto found = described(Variant::fp32); found != model.variants.end()) return *found;
   if (!model.variants.empty()) return model.variants.front();
 
   // Which variants the repository has is known when its listing is.
-  return undescribed({.include = {}, .exclude = {}, .select_weights_automatically = true});
+  return {.name = wanted, .filter = {.select_weights_automatically = true}};
 }
 
 const RepoId& repo_of(const ManifestVariant& variant, const ManifestModel& model) {
@@ -140,8 +129,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
                  .filter = variant.filter,
                  .size = variant.size,
                  .whole_commit = selects_everything(variant.filter),
-                 .fully_locked = in_own_repo && locked,
-                 .lock = {}};
+                 .fully_locked = in_own_repo && locked};
 
   // The locked files are those of the model's own repository.
   if (!in_own_repo) return spec;

@@ -16,7 +16,7 @@
 namespace model_prep {
 namespace {
 
-/// The observer is called at least this often.
+/// Progress is reported at least this often.
 constexpr auto kMaxWait = std::chrono::milliseconds(200);
 
 /// Open files for each thread: enough that small files never leave a thread without work while this
@@ -47,9 +47,9 @@ class WakeupFd {
 
 class ParallelHash {
  public:
-  ParallelHash(std::span<const HashRequest> requests, HashObserver& observer)
+  ParallelHash(std::span<const HashRequest> requests, const HashCallbacks& callbacks)
       : requests_(requests),
-        observer_(observer),
+        callbacks_(callbacks),
         queue_(requests.size()),
         results_{.files = std::vector<HashResult>(requests.size())} {
     // Taken from the end: the largest file first.
@@ -104,7 +104,7 @@ class ParallelHash {
   }
 
   void set_result(std::size_t index, HashResult result) {
-    observer_.hashed(index, !result.error);
+    callbacks_.on_result(index, !result.error);
     results_.files[index] = std::move(result);
   }
 
@@ -113,11 +113,11 @@ class ParallelHash {
     for (const auto& [job, index] : open_)
       active.push_back(
           {.file = index, .activity = Activity::verifying, .done = hasher_.progress(job)});
-    observer_.progress(active, now);
+    callbacks_.on_progress(active, now);
   }
 
   const std::span<const HashRequest> requests_;
-  HashObserver& observer_;
+  const HashCallbacks& callbacks_;
   std::vector<std::size_t> queue_;
   std::map<HashJobId, std::size_t> open_;  // to the index of the request
   HashResults results_;
@@ -130,8 +130,8 @@ class ParallelHash {
 }  // namespace
 
 HashResults hash_files(std::span<const HashRequest> requests, const SignalFd& signals,
-                       TimePoint deadline, HashObserver& observer) {
-  return ParallelHash(requests, observer).run(signals, deadline);
+                       TimePoint deadline, const HashCallbacks& callbacks) {
+  return ParallelHash(requests, callbacks).run(signals, deadline);
 }
 
 }  // namespace model_prep

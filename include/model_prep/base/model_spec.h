@@ -119,8 +119,8 @@ std::optional<Variant> parse_variant(std::string_view text);
 /// Which files of a commit to take. The patterns follow huggingface_hub's rules
 /// (core/file_selection.h).
 struct FileFilter {
-  std::vector<std::string> include;
-  std::vector<std::string> exclude;
+  std::vector<std::string> include{};
+  std::vector<std::string> exclude{};
 
   /// No manifest describes this model: its weights are chosen from the listing
   /// (core/weight_selection.h), and the patterns are not used.
@@ -166,7 +166,7 @@ struct ModelSpec {
 
   /// `lock` holds exactly the files that are wanted, so no listing is needed.
   bool fully_locked{false};
-  std::map<RepoPath, LockedFile> lock;
+  std::map<RepoPath, LockedFile> lock{};
 };
 
 /// One file of a commit, as the Hub, a lock or a record lists it.

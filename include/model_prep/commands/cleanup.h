@@ -7,9 +7,6 @@
 // left alone, which is no error: the next cleanup will prune it.
 #pragma once
 
-#include <optional>
-#include <vector>
-
 #include "model_prep/commands/session.h"
 #include "model_prep/report/run_report.h"
 
@@ -18,17 +15,9 @@ namespace model_prep {
 /// Returns the exit code.
 int run_cleanup(Session& session);
 
-struct PrunedCache {
-  std::vector<PrunedRepository> repositories;
-
-  /// The signal that ended the work, between two removals.
-  std::optional<int> signal{};
-};
-
-/// Prunes the cache, or with --dry-run only says what would go. What fails is logged and in the
-/// result of that repository; an error means that nothing was tried.
-Result<PrunedCache> prune_cache(Session& session);
-
-void add_to(RunReport& report, const PrunedCache& pruned);
+/// Prunes the cache, or with --dry-run only finds out what would go, and adds the result to the
+/// report. What fails in a repository is logged and reported there; an error means that nothing was
+/// tried. A signal ends the work between two removals.
+Status prune_cache(Session& session, RunReport& report);
 
 }  // namespace model_prep

@@ -30,6 +30,12 @@ namespace model_prep {
 
 enum class Network : std::uint8_t { allowed, forbidden };
 
+/// The commit that is pinned, else the one that the ref in the cache names.
+std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache);
+
+/// `object` is missing in the cache, and the Hub cannot be asked.
+Error offline_missing(const std::string& object);
+
 struct LocalResolution {
   Result<ResolvedSnapshot> snapshot;
 

@@ -24,12 +24,12 @@ namespace model_prep {
 
 struct ManifestVariant {
   Variant name{Variant::fp32};
-  FileFilter filter;
-  std::optional<std::int64_t> size;
+  FileFilter filter{};
+  std::optional<std::int64_t> size{};
 
   /// Set if this variant is published in another repository, or at another revision.
-  std::optional<RepoId> repo;
-  std::optional<Revision> revision;
+  std::optional<RepoId> repo{};
+  std::optional<Revision> revision{};
 };
 
 struct ManifestModel {
@@ -39,11 +39,11 @@ struct ManifestModel {
 
   /// `refs/<ref>` will point to the commit.
   std::string ref;
-  std::vector<ManifestVariant> variants;
+  std::vector<ManifestVariant> variants{};
 
   /// The variants of which `files` names every file.
-  std::set<Variant> locked;
-  std::map<RepoPath, LockedFile> files;
+  std::set<Variant> locked{};
+  std::map<RepoPath, LockedFile> files{};
 };
 
 struct Manifest {

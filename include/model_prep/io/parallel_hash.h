@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,21 +39,18 @@ struct HashResults {
   bool deadline_passed{false};
 };
 
-/// Is told how far the work is, on the calling thread.
-class HashObserver {
- public:
-  virtual ~HashObserver() = default;
-
+/// Called on the calling thread.
+struct HashCallbacks {
   /// The request with this index has its result.
-  virtual void hashed(std::size_t request, bool succeeded) = 0;
+  std::function<void(std::size_t request, bool succeeded)> on_result;
 
   /// At least five times a second: the files that are being read.
-  virtual void progress(std::span<const ActiveFile> active, TimePoint now) = 0;
+  std::function<void(std::span<const ActiveFile> active, TimePoint now)> on_progress;
 };
 
 /// Returns when all files are hashed, a signal came or the deadline passed. After a signal the next
 /// one ends the process.
 HashResults hash_files(std::span<const HashRequest> requests, const SignalFd& signals,
-                       TimePoint deadline, HashObserver& observer);
+                       TimePoint deadline, const HashCallbacks& callbacks);
 
 }  // namespace model_prep
