@@ -88,8 +88,8 @@ class CacheCleaning {
 
   PrunedRepository clean(const RepoId& repo, const Pins& pins) {
     session_.cache.adopt_existing(repo, Cache::Writing::forbidden);
-    const Pruner cleaner(session_.cache, repo);
-    const auto view = cleaner.look();
+    const Pruner cleaner(session_.cache.repository(repo));
+    const auto view = cleaner.inspect();
     if (!view)
       return {.repo = repo.text(), .revisions = {}, .kept_because = {}, .error = view.error()};
     const PrunePlan plan = make_prune_plan(*view, pins);

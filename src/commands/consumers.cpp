@@ -14,15 +14,14 @@ namespace {
 
 /// Why a service that looks in this folder does not find the model; empty if it does.
 std::string reason_of(const CacheLayout& at, const ResolvedSnapshot& snapshot) {
-  const RepoId& repo = snapshot.spec.repo;
-  if (!stat_path(at.repo(repo))) return "there is no " + repo_folder_name(repo);
-  const auto ref = read_file(at.ref(repo, snapshot.spec.ref), 64);
+  if (!stat_path(at.repo())) return "there is no " + repo_folder_name(snapshot.spec.repo);
+  const auto ref = read_file(at.ref(snapshot.spec.ref), 64);
   if (!ref) return fmt::format("there is no refs/{}", snapshot.spec.ref);
   if (*ref != snapshot.commit.hex())
     return fmt::format("refs/{} is another revision", snapshot.spec.ref);
   const auto missing =
       std::find_if(snapshot.files.begin(), snapshot.files.end(), [&](const RemoteFile& file) {
-        const auto found = stat_path(at.link(repo, snapshot.commit, file.path));
+        const auto found = stat_path(at.link(snapshot.commit, file.path));
         return !found || !found->is_file;
       });
   return missing == snapshot.files.end() ? "" : fmt::format("there is no {}", missing->path.text());
@@ -54,14 +53,14 @@ std::vector<ConsumerReport> check_consumers(const Options& options,
     for (const LocatedModel& model : models) {
       if (!is_for(model)) continue;
       const auto& [snapshot, folder] = model;
-      const CacheLayout at(service.folder);
+      const CacheLayout at(service.folder, snapshot->spec.repo);
       const std::string reason =
           service.folder.empty() ? "it looks nowhere" : reason_of(at, *snapshot);
       if (reason.empty()) {
         report.found.push_back(snapshot->spec.key);
         continue;
       }
-      const bool elsewhere = canonical_path(at.repo(snapshot->spec.repo)) != folder;
+      const bool elsewhere = canonical_path(at.repo()) != folder;
       report.missing.push_back({snapshot->spec.key, reason, elsewhere});
       if (elsewhere)
         report.advice = advice_of(service, options);

@@ -74,10 +74,10 @@ void Download::hold_repositories() {
     const RepoId& repo = model.spec.repo;
     if (!model.snapshot || model.error || model.published || model.view.satisfied()) continue;
     if (session_.options.offline || held_.contains(repo)) continue;
-    const CacheLayout& at = session_.cache.layout(repo);
-    const Directory& folder = session_.cache.lock_folder();
-    if (!folder.create_directories(at.lock_folder(repo))) continue;
-    auto lock = FileLock::try_acquire(folder, at.repo_lock(repo), LockKind::shared);
+    const CacheLayout& at = session_.cache.repository(repo).layout();
+    const Directory& locks = session_.cache.repository(repo).lock_directory();
+    if (!locks.create_directories(at.lock_directory())) continue;
+    auto lock = FileLock::try_acquire(locks, at.repo_lock(), LockKind::shared);
     if (lock && *lock) held_.emplace(repo, std::move(**lock));
   }
 }
@@ -281,7 +281,7 @@ void Download::publish(ModelRun& model) {
 
 std::string Download::snapshot_folder(const ModelRun& model) const {
   if (!model.snapshot) return {};
-  return session_.cache.layout(model.spec.repo).snapshot(model.spec.repo, model.snapshot->commit);
+  return session_.cache.repository(model.spec.repo).layout().snapshot(model.snapshot->commit);
 }
 
 RunReport Download::report() {

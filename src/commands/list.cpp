@@ -16,13 +16,13 @@ namespace {
 
 /// Of another revision: the one that the ref names, else any.
 std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
-  const CacheLayout& at = cache.layout(spec.repo);
+  const CacheLayout& at = cache.repository(spec.repo).layout();
   if (const auto commit = cache.ref(spec.repo, spec.ref);
-      commit && lstat_path(at.snapshot(spec.repo, *commit)))
-    return at.snapshot(spec.repo, *commit);
+      commit && lstat_path(at.snapshot(*commit)))
+    return at.snapshot(*commit);
   std::set<std::string> found;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(at.snapshots(spec.repo), error))
+  for (const auto& entry : std::filesystem::directory_iterator(at.snapshots(), error))
     found.insert(entry.path().string());
   return found.empty() ? "" : *found.begin();
 }
@@ -61,7 +61,7 @@ ListedModel look(const ModelSpec& spec, Cache& cache) {
                     .where = {}};
   const auto commit =
       spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
-  const std::string folder = commit ? cache.layout(spec.repo).snapshot(spec.repo, *commit) : "";
+  const std::string folder = commit ? cache.repository(spec.repo).layout().snapshot(*commit) : "";
   const bool has_folder = commit && lstat_path(folder);
   const auto local = resolve_locally(spec, cache, Network::forbidden);
   if (commit) model.commit = commit->hex();

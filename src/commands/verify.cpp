@@ -36,7 +36,7 @@ Error unjudged(const ModelSpec& spec, const Cache& cache, const Error& error) {
   if (error.kind != ErrorKind::offline_missing) return error;
   const auto commit =
       spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
-  if (!commit || !lstat_path(cache.layout(spec.repo).snapshot(spec.repo, *commit)))
+  if (!commit || !lstat_path(cache.repository(spec.repo).layout().snapshot(*commit)))
     return {error.kind,
             fmt::format("{} is not in the cache at revision {}", spec.repo.text(),
                         spec.revision.text()),
@@ -206,7 +206,9 @@ void Verify::prepare(Model& model) {
       case Remedy::download: break;
       case Remedy::rehash: damaged.insert(model.snapshot->files[*fault.file].blob); break;
       case Remedy::chmod:
-        if (own) warn(cache.folder(repo).allow(fault.path, missing_bits(*own, umask_)));
+        if (own)
+          warn(cache.repository(repo).directory().add_permissions(fault.path,
+                                                                  missing_bits(*own, umask_)));
         break;
       case Remedy::quarantine:
         if (!own) break;  // of another model in this repository, and so gone
@@ -251,7 +253,7 @@ void Verify::repair() {
 
 std::string Verify::folder_of(const Model& model) const {
   if (!model.snapshot) return {};
-  return session_.cache.layout(model.spec.repo).snapshot(model.spec.repo, model.snapshot->commit);
+  return session_.cache.repository(model.spec.repo).layout().snapshot(model.snapshot->commit);
 }
 
 ModelReport Verify::report_of(const Model& model) const {
@@ -295,7 +297,7 @@ std::vector<ConsumerReport> Verify::ask() const {
     if (model.snapshot)
       sought.push_back(
           {&*model.snapshot,
-           canonical_path(session_.cache.layout(model.spec.repo).repo(model.spec.repo))});
+           canonical_path(session_.cache.repository(model.spec.repo).layout().repo())});
   return check_consumers(session_.options, sought);
 }
 
