@@ -61,6 +61,6 @@ std::string CacheLayout::no_exist(const CommitId& commit) const {
 std::string CacheLayout::record(const CommitId& commit) const {
   return own_directory_ + "/" + commit.hex() + ".json";
 }
-std::string CacheLayout::quarantine() const { return own_directory_ + "/aside"; }
+std::string CacheLayout::quarantine() const { return own_directory_ + "/quarantine"; }
 
 }  // namespace model_prep

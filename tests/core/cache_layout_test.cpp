@@ -66,7 +66,7 @@ TEST_CASE(
   CHECK(layout.staging(sha256('a'), tag) == blob + ".0123abcd-89abcdef.model-prep.incomplete");
   CHECK(layout.resume(sha256('a')) == blob + ".model-prep.resume");
   CHECK(layout.own_directory() == folder + "/.model-prep");
-  CHECK(layout.quarantine() == folder + "/.model-prep/aside");
+  CHECK(layout.quarantine() == folder + "/.model-prep/quarantine");
   CHECK(layout.record(commit('b')) == folder + "/.model-prep/" + std::string(40, 'b') + ".json");
 }
 

@@ -17,7 +17,8 @@
 //       trees/<commit>.json                   listing of the whole commit, if all of it is here
 //       .no_exist/<commit>/                   huggingface_hub's: files the commit does not have
 //       .model-prep/<commit>.json             our record of what was verified
-//       .model-prep/aside/<hex>-<name>        what `verify --repair` moved out of readers' sight
+//       .model-prep/quarantine/<hex>-<name>   what `verify --repair` moved out of readers' sight
+//                                             (`aside/` in 0.1.0; nothing reads it back)
 //       .model-prep/snapshot-<commit>.<hex>.tmp, .model-prep/blob-<blob>.<hex>.tmp
 //                                             what `cleanup` has hidden and is about to delete
 //       .model-prep/*.tmp                     files that will be renamed to another name
