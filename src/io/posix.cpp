@@ -22,7 +22,7 @@
 namespace model_prep {
 namespace {
 
-constexpr mode_t kFolderMode = 0777;
+constexpr mode_t kDirectoryMode = 0777;
 constexpr mode_t kFileMode = 0666;
 
 std::string errno_text(int error_number) {
@@ -123,15 +123,14 @@ std::optional<std::string> read_link(const std::string& path) {
   return std::string(buffer.data(), static_cast<std::size_t>(length));
 }
 
-std::optional<std::string> read_file(const std::string& path, std::size_t most) {
+std::optional<std::string> read_file(const std::string& path, std::size_t max) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   return fd ? read_file(fd.get(), most) : std::nullopt;
 }
 
-std::optional<std::string> read_file(int fd, std::size_t most) {
+std::optional<std::string> read_file(int fd, std::size_t max) {
   const auto found = stat_path(fd);
-  if (!found || !found->is_file || static_cast<std::size_t>(found->size) > most)
-    return std::nullopt;
+  if (!found || !found->is_file || static_cast<std::size_t>(found->size) > max) return std::nullopt;
   std::string content(static_cast<std::size_t>(found->size), '\0');
   std::size_t done = 0;
   while (done < content.size()) {
@@ -155,10 +154,10 @@ Result<UniqueFd> open_for_reading(const std::string& path) {
 }
 
 Status create_directories(const std::string& path) {
-  if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
+  if (mkdir(path.c_str(), kDirectoryMode) == 0) return ok();
   if (errno == ENOENT && path.size() > 1) {
     if (Status parent = create_directories(parent_path(path)); !parent) return parent;
-    if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
+    if (mkdir(path.c_str(), kDirectoryMode) == 0) return ok();
   }
   const int error_number = errno;
   if (const auto found = stat_path(path); found && found->is_folder)
@@ -266,8 +265,8 @@ std::string canonical_path(const std::string& path) {
   return text;
 }
 
-std::string relative_path(const std::string& to, const std::string& from_folder) {
-  return std::filesystem::path(to).lexically_relative(from_folder).string();
+std::string relative_path(const std::string& to, const std::string& from_directory) {
+  return std::filesystem::path(to).lexically_relative(from_directory).string();
 }
 
 std::string parent_path(const std::string& path) {
