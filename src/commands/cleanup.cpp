@@ -94,8 +94,8 @@ class Cleanup {
 
   PrunedRepository prune(const RepoId& repo, const Pins& pins) {
     session_.cache.adopt_existing(repo, Cache::Writing::forbidden);
-    const Pruner pruner(session_.cache, repo);
-    const auto contents = pruner.look();
+    const Pruner pruner(session_.cache.repository(repo));
+    const auto contents = pruner.inspect();
     if (!contents)
       return {.repo = repo.text(), .revisions = {}, .kept_because = {}, .error = contents.error()};
 

@@ -14,18 +14,17 @@ namespace {
 
 /// Why a library that looks in this cache does not find the model; empty if it does.
 std::string reason_of(const CacheLayout& at, const ResolvedSnapshot& snapshot) {
-  const RepoId& repo = snapshot.spec.repo;
-  if (!stat_path(at.repo(repo))) return "there is no " + repo_folder_name(repo);
+  if (!stat_path(at.repo())) return "there is no " + repo_folder_name(snapshot.spec.repo);
 
   // A ref that holds anything but the commit, even a line end, does not work for the libraries.
-  const auto ref = read_file(at.ref(repo, snapshot.spec.ref), 64);
+  const auto ref = read_file(at.ref(snapshot.spec.ref), 64);
   if (!ref) return fmt::format("there is no refs/{}", snapshot.spec.ref);
   if (*ref != snapshot.commit.hex())
     return fmt::format("refs/{} is another revision", snapshot.spec.ref);
 
   const auto missing =
       std::find_if(snapshot.files.begin(), snapshot.files.end(), [&](const RemoteFile& file) {
-        const auto found = stat_path(at.link(repo, snapshot.commit, file.path));
+        const auto found = stat_path(at.link(snapshot.commit, file.path));
         return !found || !found->is_file;
       });
   return missing == snapshot.files.end() ? "" : fmt::format("there is no {}", missing->path.text());
@@ -51,7 +50,7 @@ bool loads(const Consumer& consumer, const LocatedModel& model) {
 void check_model(ConsumerReport& report, const Consumer& consumer, const LocatedModel& model,
                  const Options& options) {
   const auto& [snapshot, folder] = model;
-  const CacheLayout at(consumer.folder);
+  const CacheLayout at(consumer.folder, snapshot->spec.repo);
   const std::string reason =
       consumer.folder.empty() ? "it looks nowhere" : reason_of(at, *snapshot);
   if (reason.empty()) {
@@ -59,7 +58,7 @@ void check_model(ConsumerReport& report, const Consumer& consumer, const Located
     return;
   }
 
-  const bool elsewhere = canonical_path(at.repo(snapshot->spec.repo)) != folder;
+  const bool elsewhere = canonical_path(at.repo()) != folder;
   report.missing.push_back({snapshot->spec.key, reason, elsewhere});
 
   // Looking elsewhere has to be solved first: a repaired cache would not help.

@@ -183,10 +183,10 @@ class Download {
       if (!model.snapshot || model.error || model.published || model.view.satisfied()) continue;
       if (session_.options.offline || repo_locks_.contains(repo)) continue;
 
-      const CacheLayout& at = session_.cache.layout(repo);
-      const Directory& folder = session_.cache.lock_folder();
-      if (!folder.create_directories(at.lock_folder(repo))) continue;
-      auto lock = FileLock::try_acquire(folder, at.repo_lock(repo), LockKind::shared);
+      const Repository& repository = session_.cache.repository(repo);
+      const Directory& locks = repository.lock_directory();
+      if (!locks.create_directories(repository.layout().lock_directory())) continue;
+      auto lock = FileLock::try_acquire(locks, repository.layout().repo_lock(), LockKind::shared);
       if (lock && *lock) repo_locks_.emplace(repo, std::move(**lock));
     }
   }
@@ -328,7 +328,7 @@ class Download {
 
   std::string snapshot_folder(const ModelRun& model) const {
     if (!model.snapshot) return {};
-    return session_.cache.layout(model.spec.repo).snapshot(model.spec.repo, model.snapshot->commit);
+    return session_.cache.repository(model.spec.repo).layout().snapshot(model.snapshot->commit);
   }
 
   RunReport make_report() {

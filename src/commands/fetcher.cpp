@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/io/file_lock.h"
 #include "model_prep/io/leftovers.h"
 
 namespace model_prep {
@@ -177,9 +178,7 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
 }
 
 void Fetcher::sweep(const RepoId& repo) const {
-  sweep_staging(
-      {parts_.cache.folder(repo), parts_.cache.lock_folder(), parts_.cache.layout(repo), repo},
-      self_);
+  sweep_staging(parts_.cache.repository(repo), self_);
 }
 
 std::optional<int> Fetcher::signal() {
@@ -252,18 +251,18 @@ void Fetcher::execute(Run& run, const CheckExisting& action) {
 
 void Fetcher::execute(Run& run, const TryLock& action) {
   const FetchJob& job = run.job(action.item);
-  const CacheLayout& layout = parts_.cache.layout(job.repo);
+  const Repository& repository = parts_.cache.repository(job.repo);
   if (run.made.insert(job.repo).second) {
     if (Status made = parts_.cache.create_repo_dirs(job.repo); !made)
       return run.scheduler.stop(made.error(), Clock::now());
     sweep(job.repo);
   }
   auto lock =
-      FileLock::try_acquire(parts_.cache.lock_folder(), layout.lock(job.repo, job.file.blob));
+      FileLock::try_acquire(repository.lock_directory(), repository.layout().lock(job.file.blob));
   if (!lock) return run.scheduler.stop(lock.error(), Clock::now());
   if (!lock->has_value())
     return run.scheduler.on_lock(action.item, LockResult::held,
-                                 staging_owner(layout, job.repo, job.file.blob), Clock::now());
+                                 staging_owner(repository, job.file.blob), Clock::now());
   run.files[action.item].lock = std::move(*lock);
   const bool exists = parts_.cache.content(job.repo, job.commit, job.file).there.has_value();
   run.scheduler.on_lock(action.item,
@@ -274,9 +273,10 @@ void Fetcher::execute(Run& run, const TryLock& action) {
 bool Fetcher::lock_excludes(const Run& run, ItemId item) const {
   const FetchJob& job = run.job(item);
   const auto file = run.files.find(item);
+  const Repository& repository = parts_.cache.repository(job.repo);
   return file != run.files.end() && file->second.lock &&
-         file->second.lock->excludes(parts_.cache.lock_folder(),
-                                     parts_.cache.layout(job.repo).lock(job.repo, job.file.blob));
+         file->second.lock->excludes(repository.lock_directory(),
+                                     repository.layout().lock(job.file.blob));
 }
 
 void Fetcher::execute(Run& run, const OpenStaging& action) {
@@ -288,14 +288,13 @@ void Fetcher::execute(Run& run, const OpenStaging& action) {
   file.ticket.reset();
   file.staging.reset();
   run.copying.erase(action.item);
-  auto opened = Staging::open({parts_.cache.folder(job.repo), parts_.cache.layout(job.repo),
-                               job.repo, job.file.blob, job.file.size},
-                              self_,
-                              {action.fresh ? Staging::Begin::fresh : Staging::Begin::resume,
-                               lock_excludes(run, action.item), action.take_over});
+  auto opened =
+      Staging::open(parts_.cache.repository(job.repo), job.file.blob, job.file.size, self_,
+                    {action.fresh ? Staging::Begin::fresh : Staging::Begin::resume,
+                     [&] { return lock_excludes(run, action.item); }, action.take_over});
   if (!opened) return run.scheduler.stop(opened.error(), Clock::now());
   if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
-    return run.scheduler.on_owned(action.item, owned->owner, owned->sign, Clock::now());
+    return run.scheduler.on_owned(action.item, owned->owner, owned->heartbeat, Clock::now());
   file.staging.emplace(std::move(std::get<Staging>(*opened)));
   if (!file.staging->copying()) return staged(run, action.item);
   parts_.log.warning(

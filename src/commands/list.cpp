@@ -14,15 +14,15 @@ namespace {
 
 /// The snapshot of another revision: the one that the ref names, else the first by name.
 std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
-  const CacheLayout& at = cache.layout(spec.repo);
+  const CacheLayout& at = cache.repository(spec.repo).layout();
   if (const auto commit = cache.ref(spec.repo, spec.ref);
-      commit && lstat_path(at.snapshot(spec.repo, *commit)))
-    return at.snapshot(spec.repo, *commit);
+      commit && lstat_path(at.snapshot(*commit)))
+    return at.snapshot(*commit);
 
   // Sorted, so that the same cache always gives the same answer.
   std::set<std::string> found;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(at.snapshots(spec.repo), error))
+  for (const auto& entry : std::filesystem::directory_iterator(at.snapshots(), error))
     found.insert(entry.path().string());
   return found.empty() ? "" : *found.begin();
 }
@@ -54,7 +54,7 @@ ListedModel inspect(const ModelSpec& spec, Cache& cache) {
                     .where = {}};
 
   const auto commit = cached_commit(spec, cache);
-  const std::string folder = commit ? cache.layout(spec.repo).snapshot(spec.repo, *commit) : "";
+  const std::string folder = commit ? cache.repository(spec.repo).layout().snapshot(*commit) : "";
   const bool has_folder = commit && lstat_path(folder);
   if (commit) model.commit = commit->hex();
 

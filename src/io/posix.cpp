@@ -6,7 +6,6 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <random>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -23,7 +22,7 @@
 namespace model_prep {
 namespace {
 
-constexpr mode_t kFolderMode = 0777;
+constexpr mode_t kDirectoryMode = 0777;
 constexpr mode_t kFileMode = 0666;
 
 std::string errno_text(int error_number) {
@@ -32,7 +31,7 @@ std::string errno_text(int error_number) {
                     buffer.size());  // the GNU variant: gives the text, wherever it lies
 }
 
-FileInfo facts_of(const struct stat& found) {
+FileInfo info_of(const struct stat& found) {
   return {.is_file = S_ISREG(found.st_mode),
           .is_folder = S_ISDIR(found.st_mode),
           .is_link = S_ISLNK(found.st_mode),
@@ -41,7 +40,8 @@ FileInfo facts_of(const struct stat& found) {
           .device = found.st_dev,
           .inode = found.st_ino,
           .link_count = found.st_nlink,
-          .mode = found.st_mode & 07777U};
+          .mode = found.st_mode & 07777U,
+          .owner = found.st_uid};
 }
 
 /// Who we are and whose the nearest existing folder is: all that is needed to mend it.
@@ -101,19 +101,19 @@ Error io_error(std::string_view operation, const std::string& path, int error_nu
 std::optional<FileInfo> stat_path(const std::string& path) {
   struct stat found{};
   if (stat(path.c_str(), &found) != 0) return std::nullopt;
-  return facts_of(found);
+  return info_of(found);
 }
 
 std::optional<FileInfo> lstat_path(const std::string& path) {
   struct stat found{};
   if (lstat(path.c_str(), &found) != 0) return std::nullopt;
-  return facts_of(found);
+  return info_of(found);
 }
 
 std::optional<FileInfo> stat_path(int fd) {
   struct stat found{};
   if (fstat(fd, &found) != 0) return std::nullopt;
-  return facts_of(found);
+  return info_of(found);
 }
 
 std::optional<std::string> read_link(const std::string& path) {
@@ -123,15 +123,14 @@ std::optional<std::string> read_link(const std::string& path) {
   return std::string(buffer.data(), static_cast<std::size_t>(length));
 }
 
-std::optional<std::string> read_file(const std::string& path, std::size_t most) {
+std::optional<std::string> read_file(const std::string& path, std::size_t max) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   return fd ? read_file(fd.get(), most) : std::nullopt;
 }
 
-std::optional<std::string> read_file(int fd, std::size_t most) {
+std::optional<std::string> read_file(int fd, std::size_t max) {
   const auto found = stat_path(fd);
-  if (!found || !found->is_file || static_cast<std::size_t>(found->size) > most)
-    return std::nullopt;
+  if (!found || !found->is_file || static_cast<std::size_t>(found->size) > max) return std::nullopt;
   std::string content(static_cast<std::size_t>(found->size), '\0');
   std::size_t done = 0;
   while (done < content.size()) {
@@ -155,10 +154,10 @@ Result<UniqueFd> open_for_reading(const std::string& path) {
 }
 
 Status create_directories(const std::string& path) {
-  if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
+  if (mkdir(path.c_str(), kDirectoryMode) == 0) return ok();
   if (errno == ENOENT && path.size() > 1) {
     if (Status parent = create_directories(parent_path(path)); !parent) return parent;
-    if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
+    if (mkdir(path.c_str(), kDirectoryMode) == 0) return ok();
   }
   const int error_number = errno;
   if (const auto found = stat_path(path); found && found->is_folder)
@@ -266,8 +265,8 @@ std::string canonical_path(const std::string& path) {
   return text;
 }
 
-std::string relative_path(const std::string& to, const std::string& from_folder) {
-  return std::filesystem::path(to).lexically_relative(from_folder).string();
+std::string relative_path(const std::string& to, const std::string& from_directory) {
+  return std::filesystem::path(to).lexically_relative(from_directory).string();
 }
 
 std::string parent_path(const std::string& path) {
@@ -277,9 +276,13 @@ std::string parent_path(const std::string& path) {
 }
 
 std::string random_hex(std::size_t digits) {
-  std::random_device device;
   std::string text;
-  while (text.size() < digits) text += fmt::format("{:08x}", device());
+  while (text.size() < digits) {
+    std::uint64_t bits = 0;
+    if (getentropy(&bits, sizeof bits) != 0)
+      throw FatalError({ErrorKind::internal, "the system gives no random numbers", {}});
+    text += fmt::format("{:016x}", bits);
+  }
   text.resize(digits);
   return text;
 }
