@@ -12,10 +12,6 @@
 
 namespace model_prep {
 
-using Clock = std::chrono::steady_clock;
-using TimePoint = Clock::time_point;
-using Duration = Clock::duration;
-
 /// `text` is used byte for byte: a signed URL must not be re-encoded
 /// (docs/developing/hub-protocol.md, section 3.8). `origin` is scheme, host and port in one
 /// spelling, for comparing. A user name or password in the text makes no difference to the origin.

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/model_spec.h"
-#include "model_prep/base/response.h"
 #include "model_prep/core/fetch_plan.h"
 #include "model_prep/report/progress_tracker.h"
 #include "model_prep/report/run_report.h"

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string_view>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/response.h"
 
 namespace model_prep {

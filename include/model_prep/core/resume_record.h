@@ -32,27 +32,10 @@
 #include <string>
 #include <string_view>
 
-#include "model_prep/core/segments.h"
+#include "model_prep/base/byte_range.h"
+#include "model_prep/core/writer_tag.h"
 
 namespace model_prep {
-
-/// A process, for the names of its staging files: `<machine>-<random>`, eight hex digits each.
-/// `machine` is the same for all processes of one kernel; all zeros: not known, and then equal to
-/// no other.
-class WriterTag {
- public:
-  static std::optional<WriterTag> parse(std::string_view text);
-  static WriterTag make(const std::string& machine, const std::string& random) {
-    return WriterTag(machine + "-" + random);
-  }
-  const std::string& text() const { return text_; }
-  bool same_machine(const WriterTag& other) const;
-  bool operator==(const WriterTag&) const = default;
-
- private:
-  explicit WriterTag(std::string text) : text_(std::move(text)) {}
-  std::string text_;
-};
 
 struct ResumeRecord {
   std::string owner;  ///< `host:pid`, for those who wait

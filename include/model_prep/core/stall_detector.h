@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"
-#include "model_prep/base/response.h"
 
 namespace model_prep {
 

@@ -23,9 +23,10 @@
 #include <string_view>
 #include <vector>
 
+#include "model_prep/base/byte_range.h"
+#include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
-#include "model_prep/core/segments.h"
 
 namespace model_prep {
 
