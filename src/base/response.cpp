@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/response.h"
 
+#include "model_prep/base/parse_int.h"
+
 namespace model_prep {
 
 std::string display(const Url& url) {
@@ -20,9 +22,7 @@ std::string strip_user_info(const std::string& text) {
 }
 
 std::optional<std::int64_t> header_number(const std::string& text) {
-  const bool is_number = !text.empty() && text.size() <= 18 &&
-                         text.find_first_not_of("0123456789") == std::string::npos;
-  return is_number ? std::optional(std::int64_t{std::stoll(text)}) : std::nullopt;
+  return text.size() <= 18 ? parse_int(text) : std::nullopt;
 }
 
 }  // namespace model_prep

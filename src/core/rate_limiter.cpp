@@ -2,12 +2,13 @@
 #include "model_prep/core/rate_limiter.h"
 
 #include <algorithm>
-#include <charconv>
+
+#include "model_prep/base/parse_int.h"
 
 namespace model_prep {
 namespace {
 
-constexpr std::int64_t kHighestRate = std::int64_t{1} << 50;
+constexpr std::int64_t kMaxRate = std::int64_t{1} << 50;
 
 /// K, M or G.
 std::optional<int> power_of(std::string_view suffix) {
@@ -20,12 +21,11 @@ std::optional<int> power_of(std::string_view suffix) {
 }  // namespace
 
 std::optional<std::int64_t> parse_rate(std::string_view text) {
-  std::int64_t rate = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
-  const auto power = power_of(text.substr(static_cast<std::size_t>(rest - text.data())));
-  if (error != std::errc{} || !power || rate < 0 || rate > kHighestRate >> (10 * *power))
-    return std::nullopt;
-  rate <<= 10 * *power;
+  const auto number = take_int(text);
+  const auto power = power_of(text);
+  if (!number || !power || *number > kMaxRate >> (10 * *power)) return std::nullopt;
+
+  const std::int64_t rate = *number << (10 * *power);
   return rate < kMinRate ? std::nullopt : std::optional(rate);
 }
 

@@ -3,21 +3,16 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include <fmt/format.h>
+
+#include "model_prep/base/parse_int.h"
 
 namespace model_prep {
 namespace {
 
 constexpr std::string_view kMark = "model-prep-2";
 constexpr std::size_t kLongestOwner = 300;
-
-template <class T>
-bool read_number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size();
-}
 
 bool is_plain(std::string_view text) {
   return !text.empty() && text.size() <= kLongestOwner &&
@@ -44,14 +39,13 @@ std::optional<ResumeRecord> parse_resume(std::string_view text) {
   }
   const auto writer = WriterTag::parse(words[2]);
   const auto file = WriterTag::parse(words[3]);
-  if (words[0] != kMark || !is_plain(words[1]) || !writer || !file) return std::nullopt;
-  ResumeRecord record{std::string(words[1]), *writer, *file, 0, 0, {}};
-  if (!read_number(words[4], record.beat) || !read_number(words[5], record.size))
+  const auto beat = parse_int<std::uint64_t>(words[4]);
+  const auto size = parse_int(words[5]);
+  if (words[0] != kMark || !is_plain(words[1]) || !writer || !file || !beat || !size)
     return std::nullopt;
-  const auto have = RangeSet::parse(words[6], record.size);
+  const auto have = RangeSet::parse(words[6], *size);
   if (!have) return std::nullopt;
-  record.have = *have;
-  return record;
+  return ResumeRecord{std::string(words[1]), *writer, *file, *beat, *size, *have};
 }
 
 ClaimDecision decide_claim(const StagingClaim& claimed, const WriterTag& mine) {
