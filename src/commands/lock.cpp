@@ -137,7 +137,7 @@ class Locking {
     const auto both = resolve({spec, moved});
     if (both[0] && both[1])
       for (const Change& change : changes_between(both[0]->files, both[1]->files))
-        session_.out << fmt::format("  {:<7}  {}\n", name(change.kind),
+        session_.out << fmt::format("  {:<7}  {}\n", to_string(change.kind),
                                     sanitize_for_log(change.path.text()));
     session_.out << std::flush;
   }

@@ -45,7 +45,7 @@ TEST_CASE("every kind of error has the name and the disposition that the product
   for (const Row& row : kKinds) {
     CAPTURE(row.name);
     CHECK(static_cast<int>(row.kind) == value++);  // none is left out of the table
-    CHECK(name(row.kind) == row.name);
+    CHECK(to_string(row.kind) == row.name);
     CHECK(disposition(row.kind) == row.disposition);
   }
   CHECK(static_cast<int>(ErrorKind::internal) + 1 == value);

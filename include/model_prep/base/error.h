@@ -40,7 +40,7 @@ enum class ErrorKind : std::uint8_t {
 };
 
 /// The kind as it stands in the summary.
-std::string_view name(ErrorKind kind);
+std::string_view to_string(ErrorKind kind);
 
 /// What an error means for the run. Retry is an allow-list: what is not understood is not tried
 /// again.
