@@ -120,8 +120,8 @@ struct Transfer {
   }
 
   std::size_t take_header(std::size_t size) {
-    pace.moved(static_cast<std::int64_t>(size), Clock::now());
-    if (auto fault = limit.take(size)) error = std::move(fault);
+    pace.on_bytes(static_cast<std::int64_t>(size), Clock::now());
+    if (auto fault = limit.on_line(size)) error = std::move(fault);
     return error ? CURL_WRITEFUNC_ERROR : size;
   }
 
@@ -129,15 +129,15 @@ struct Transfer {
   std::size_t take(std::span<const char> bytes) {
     const TimePoint now = Clock::now();
     const auto size = static_cast<std::int64_t>(bytes.size());
-    pace.moved(size, now);
+    pace.on_bytes(size, now);
     see_head();
     if (error) return CURL_WRITEFUNC_ERROR;
     if (body == BodySink::Body::ignored) {
       ignored += bytes.size();
       if (ignored > kIgnoredBytes) body = BodySink::Body::refused;
     } else if (body == BodySink::Body::wanted) {
-      if (throttle != nullptr && !throttle->take(id, size, now)) {
-        pace.hold();
+      if (throttle != nullptr && !throttle->try_acquire(id, size, now)) {
+        pace.suspend();
         return CURL_WRITEFUNC_PAUSE;
       }
       gathered = true;
@@ -350,7 +350,7 @@ struct Transport::State {
 
   /// Lets those go on that were held and may now; those that cannot have ended.
   void go_on(TimePoint now, std::vector<TransferEnd>& ends) {
-    while (const auto id = throttle ? throttle->next(now) : std::nullopt) {
+    while (const auto id = throttle ? throttle->next_ready(now) : std::nullopt) {
       const auto at = transfers.find(*id);
       at->second->pace.begin(now);
       const CURLcode code =
@@ -376,7 +376,7 @@ struct Transport::State {
     for (auto at = transfers.begin(); at != transfers.end();) {
       const auto here = at++;
       if (here->second->pace.due() > now) continue;
-      here->second->error = here->second->pace.fault();
+      here->second->error = here->second->pace.error();
       end(here, CURLE_OPERATION_TIMEDOUT, ends);
     }
     return ends;
