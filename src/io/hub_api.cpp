@@ -87,14 +87,15 @@ Result<Hub> Hub::parse(std::string_view endpoint) {
   const auto url = parse_url(endpoint);
   if (!url || endpoint.find_first_of("?#") != std::string_view::npos)
     return Error{ErrorKind::usage,
-                 fmt::format("the endpoint '{}' is not an http or https address",
-                             truncated(strip_user_info(std::string(endpoint)))),
-                 "it looks like https://huggingface.co, without a query"};
-  // The rest of a password with a `/` in it would be taken for a path, and shown.
-  if (const std::size_t path = endpoint.find('/', endpoint.find("://") + 3);
-      path != std::string_view::npos && endpoint.find('@', path) != std::string_view::npos)
-    return Error{ErrorKind::usage, "the endpoint has an '@' behind its host",
-                 "write the special characters of a user name or password as %XX"};
+                 fmt::format("the endpoint '{}' is not an http or https URL",
+                             truncated(strip_user_info(endpoint))),
+                 "write it like https://huggingface.co, without a query"};
+
+  // The rest of a password that contains a `/` would be taken for a path, and shown.
+  const auto login = find_user_info(endpoint);
+  if (login && login->find('/') != std::string_view::npos)
+    return Error{ErrorKind::usage, "the endpoint has an '@' after its host",
+                 "write special characters of a user name or password as %XX"};
   return Hub(*url);
 }
 

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/io/url.h"
+
 namespace model_prep {
 namespace {
 
@@ -31,12 +33,7 @@ std::optional<Proxy> proxy_for(const Url& url) {
 
 std::string without_secrets(std::string text, const Proxy& proxy) {
   hide(text, proxy.address);
-  const std::string_view address = proxy.address;
-  const std::size_t at = address.rfind('@');
-  if (at == std::string_view::npos) return text;
-  const std::size_t scheme = address.find("://");
-  const std::size_t begin = scheme == std::string_view::npos || scheme > at ? 0 : scheme + 3;
-  const std::string_view login = address.substr(begin, at - begin);
+  const std::string_view login = find_user_info(proxy.address).value_or("");
   hide(text, login);
   if (const std::size_t colon = login.find(':'); colon != std::string_view::npos)
     hide(text, login.substr(colon + 1));

@@ -37,11 +37,3 @@ TEST_CASE("a displayed address has neither query nor user info nor fragment") {
   CAPTURE(row.text);
   CHECK(display(Url{row.text, row.origin, true}) == row.shown);
 }
-
-TEST_CASE("what may be a login is not shown, also of a text that is no address") {
-  CHECK(strip_user_info("https://user:password@host/path") == "https://host/path");
-  CHECK(strip_user_info("user:p@ss@host") == "host");
-  CHECK(strip_user_info("https://user:p/ss@host") == "https://host");
-  CHECK(strip_user_info("https://host/path") == "https://host/path");
-  CHECK(strip_user_info("").empty());
-}
