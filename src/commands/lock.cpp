@@ -10,6 +10,7 @@
 #include "model_prep/commands/hub_client.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/commit_diff.h"
+#include "model_prep/core/hub_json.h"
 
 namespace model_prep {
 namespace {
