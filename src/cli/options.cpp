@@ -13,6 +13,7 @@
 #include "model_prep/cli/flag_values.h"
 #include "model_prep/core/rate_limiter.h"
 #include "model_prep/io/http.h"
+#include "model_prep/io/libcurl_info.h"
 #include "model_prep/io/posix.h"
 #include "model_prep/io/tls.h"
 
@@ -225,6 +226,7 @@ Result<Parsed> parse_options(const std::vector<std::string>& arguments,
     return parsed;
   }
   parsed.options.audience = detect_ci(environment);
+  parsed.options.proxies = ProxySettings(environment);
   parsed.options.command = std::get<ParsedCommand>(*given).command;
   parsed.options.models = std::move(std::get<ParsedCommand>(*given).models);
   if (Status read = read_values(settings, parsed.options); !read) return read.error();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a transfer does not put up with: headers without end, drips, and what each code of libcurl
-// means.
+// Limits of a transfer: endless headers, stalls and drips, and what the codes of libcurl mean for a
+// retry.
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "model_prep/io/http.h"
+#include "model_prep/io/transfer_error.h"
 #include "model_prep/io/url.h"
 #include "support/catch.h"
 #include "support/fake_hub.h"
