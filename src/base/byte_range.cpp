@@ -21,12 +21,16 @@ bool take_char(std::string_view& text, char c) {
 
 void RangeSet::add(ByteRange range) {
   if (range.empty()) return;
+
+  // Merge with the range that contains or touches its beginning, …
   auto next = ends_.upper_bound(range.begin);
   if (next != ends_.begin() && std::prev(next)->second >= range.begin) {
     --next;
     range = {next->first, std::max(range.end, next->second)};
     next = ends_.erase(next);
   }
+
+  // … and with all that begin before or at its end.
   while (next != ends_.end() && next->first <= range.end) {
     range.end = std::max(range.end, next->second);
     next = ends_.erase(next);
@@ -36,6 +40,7 @@ void RangeSet::add(ByteRange range) {
 
 void RangeSet::remove(ByteRange range) {
   if (range.empty()) return;
+
   auto it = ends_.upper_bound(range.begin);
   if (it != ends_.begin()) --it;
   while (it != ends_.end() && it->first < range.end) {
@@ -44,6 +49,8 @@ void RangeSet::remove(ByteRange range) {
       ++it;
       continue;
     }
+
+    // What lies outside `range` stays.
     it = ends_.erase(it);
     if (old.begin < range.begin) ends_.emplace(old.begin, range.begin);
     if (old.end > range.end) ends_.emplace(range.end, old.end);
@@ -52,6 +59,7 @@ void RangeSet::remove(ByteRange range) {
 
 bool RangeSet::contains(ByteRange range) const {
   if (range.empty()) return true;
+
   const auto next = ends_.upper_bound(range.begin);
   return next != ends_.begin() && std::prev(next)->second >= range.end;
 }
@@ -92,10 +100,13 @@ std::optional<RangeSet> RangeSet::parse(std::string_view text, std::int64_t size
   while (!text.empty()) {
     const auto begin = take_int(text);
     if (!begin || !take_char(text, '-')) return std::nullopt;
+
     const auto end = take_int(text);
     if (!end || *begin <= last || *begin >= *end || *end > size) return std::nullopt;
+
     last = *end;
     set.add({*begin, *end});
+
     if (!text.empty() && (!take_char(text, ',') || text.empty())) return std::nullopt;
   }
   return set;
