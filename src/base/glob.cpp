@@ -17,7 +17,7 @@ std::string_view next_code_point(std::string_view& text) {
   return point;
 }
 
-/// `set` is what stands between the brackets, without a leading '!'. UTF-8 sorts bytewise like the
+/// `set` is the text between the brackets, without a leading '!'. UTF-8 sorts bytewise like the
 /// code points it encodes, so ranges compare as texts.
 bool in_set(std::string_view set, std::string_view point) {
   while (!set.empty()) {

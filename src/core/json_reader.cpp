@@ -219,8 +219,8 @@ bool is_json_too_deep(std::string_view text) {
   constexpr bool kStrict = true;
   constexpr bool kComments = true;
   const JsonShape shape;
-  const OnJsonEntry nobody;
-  Reader reader(shape, nobody);
+  const OnJsonEntry no_entries;
+  Reader reader(shape, no_entries);
   Json::sax_parse(text, &reader, nlohmann::detail::input_format_t::json, kStrict, kComments);
   return reader.too_deep();
 }

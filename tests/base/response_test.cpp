@@ -14,7 +14,7 @@ TEST_CASE("a header's number is digits that fit, and nothing else") {
     CHECK_FALSE(header_number(text));
 }
 
-TEST_CASE("a displayed address has neither query nor user info nor fragment") {
+TEST_CASE("a displayed URL has no query, no user info and no fragment") {
   struct Row {
     const char* text;
     const char* origin;

@@ -36,7 +36,7 @@ TEST_CASE("the commit is read from the repository's info") {
   CHECK(found->hex() == kCommit);
 }
 
-TEST_CASE("a tree page gives plain and LFS files, and no folders") {
+TEST_CASE("a tree page lists plain and LFS files, and no directories") {
   const auto listing = parse_tree_page(kTree, "gpt2");
   REQUIRE(listing.has_value());
   REQUIRE(listing->files.size() == 2);
@@ -49,11 +49,11 @@ TEST_CASE("a tree page gives plain and LFS files, and no folders") {
   CHECK(listing->files[1].xet_hash.substr(0, 8) == "63bed808");
 }
 
-TEST_CASE("an LFS file's size is that of the file, also where the entry says the pointer's") {
+TEST_CASE("the size of an LFS file is that of the file, even if the entry also has the pointer's") {
   CHECK(parse_tree_page(kTree, "gpt2")->files.at(1).size == 548105171);
 }
 
-TEST_CASE("the blobs of the info say the same as the tree") {
+TEST_CASE("the info's blobs give the same listing as the tree") {
   const auto blobs = parse_blobs(kBlobs, "gpt2");
   const auto tree = parse_tree_page(kTree, "gpt2");
   REQUIRE(blobs.has_value());
@@ -65,7 +65,7 @@ TEST_CASE("the blobs of the info say the same as the tree") {
   }
 }
 
-TEST_CASE("a masked digest of a gated repository is known as such") {
+TEST_CASE("a masked digest of a gated repository is recognized") {
   const std::string mask(64, '*');
   const auto listing = parse_tree_page(
       R"([{"type":"file","oid":"44b36d6e32d13c8fb28b0feab0ac8bfefa7efeda","size":9,
@@ -84,7 +84,7 @@ TEST_CASE("an empty page is a page") {
   CHECK(listing->files.empty());
 }
 
-TEST_CASE("an info that is not one is protocol") {
+TEST_CASE("an info that cannot be read fails with protocol") {
   const std::string body =
       GENERATE("", "{", "[]", "null", "{}", R"({"sha":null})", R"({"sha":7})", R"({"sha":"main"})",
                R"({"sha":"607A30D783DFA663CAF39E06633721C8D4CFCD7E"})");

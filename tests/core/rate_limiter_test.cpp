@@ -41,7 +41,7 @@ TEST_CASE("a rate is a number with or without K, M or G, which are powers of 102
   CHECK(parse_rate("2g") == 2'147'483'648);
 }
 
-TEST_CASE("what is no rate, too low or beyond all measure is refused") {
+TEST_CASE("anything but a rate, and a rate that is too low or too high, is refused") {
   const std::string text = GENERATE(as<std::string>{}, "", "0", "0M", "4095", "3K", "-1M", "+1M",
                                     " 1M", "1M ", "1.5M", "M", "1MB", "1T", "10 M", "ten", "0x10",
                                     "99999999999999999999", "9223372036854775807G");
@@ -49,7 +49,7 @@ TEST_CASE("what is no rate, too low or beyond all measure is refused") {
   CHECK_FALSE(parse_rate(text));
 }
 
-TEST_CASE("no moment sees more than the rate allows since the first byte, but for one piece") {
+TEST_CASE("at no moment were more bytes read than the rate allows, except for one read") {
   std::mt19937 random(GENERATE(range(0U, 20U)));
   RateLimiter limiter(kRate);
   TimePoint now = kBegin;
@@ -67,7 +67,7 @@ TEST_CASE("no moment sees more than the rate allows since the first byte, but fo
   }
 }
 
-TEST_CASE("one connection and many get the rate together") {
+TEST_CASE("one connection or many share the rate") {
   const TransferId connections = GENERATE(1U, 8U, 64U);
   RateLimiter limiter(kRate);
   const std::int64_t bytes = taken(limiter, connections, milliseconds(0), kBegin + seconds(10));
@@ -75,14 +75,14 @@ TEST_CASE("one connection and many get the rate together") {
   CHECK(bytes >= 99 * kRate / 10);
 }
 
-TEST_CASE("a loop that is late at times does not slow it") {
+TEST_CASE("a loop that is sometimes late does not lower the rate") {
   RateLimiter limiter(kRate);
   const std::int64_t bytes = taken(limiter, 8, milliseconds(200), kBegin + seconds(10));
   CHECK(bytes <= 10 * kRate + 200 * kRate / 1000 + kPiece);
   CHECK(bytes >= 97 * kRate / 10);
 }
 
-TEST_CASE("a long silence is no credit for more than a moment") {
+TEST_CASE("a long silence gives credit for no more than a moment") {
   RateLimiter limiter(kRate);
   CHECK(limiter.try_acquire(1, kPiece, kBegin));
   const TimePoint later = kBegin + seconds(60);
@@ -91,7 +91,7 @@ TEST_CASE("a long silence is no credit for more than a moment") {
   CHECK(bytes <= kRate / 4 + kPiece);
 }
 
-TEST_CASE("those that are held go on in turn, and who is gone is not named") {
+TEST_CASE("waiting transfers continue in turn, and one that is gone is skipped") {
   RateLimiter limiter(kRate);
   CHECK(limiter.try_acquire(1, kPiece, kBegin));
   for (const TransferId id : {1U, 2U, 3U, 4U}) CHECK_FALSE(limiter.try_acquire(id, kPiece, kBegin));

@@ -16,7 +16,7 @@ CommitId commit() { return *CommitId::parse(kCommit); }
 
 }  // namespace
 
-TEST_CASE("addresses are those of the Hub, with names encoded as it wants") {
+TEST_CASE("URLs are those of the Hub's API, with names encoded as it expects") {
   const Hub hub = hub_at("https://huggingface.co/");
   CHECK(hub.info(repo("org/name"), *Revision::parse("refs/pr/1")).text ==
         "https://huggingface.co/api/models/org/name/revision/refs%2Fpr%2F1");
@@ -30,7 +30,7 @@ TEST_CASE("addresses are those of the Hub, with names encoded as it wants") {
 }
 
 TEST_CASE(
-    "a dataset and a space have their own part of the API, and their kind before a file's address") {
+    "datasets and spaces have their own part of the API, and their kind in the URL of a file") {
   const Hub hub = hub_at("https://huggingface.co");
   CHECK(hub.info(repo("datasets/org/name"), *Revision::parse("main")).text ==
         "https://huggingface.co/api/datasets/org/name/revision/main");
@@ -45,14 +45,14 @@ TEST_CASE(
         "https://huggingface.co/spaces/org/name/resolve/" + kCommit + "/app.py");
 }
 
-TEST_CASE("an endpoint may lie below a path") {
+TEST_CASE("an endpoint may have a path") {
   const Hub hub = hub_at("http://mirror:8090/hf//");
   CHECK(hub.resolve(repo("org/name"), commit(), *RepoPath::parse("a/b")).text ==
         "http://mirror:8090/hf/org/name/resolve/" + kCommit + "/a/b");
   CHECK(hub.endpoint().origin == "http://mirror:8090");
 }
 
-TEST_CASE("what cannot be an endpoint is refused") {
+TEST_CASE("anything that cannot be an endpoint is refused") {
   const std::string text =
       GENERATE("", "huggingface.co", "ftp://h", "https://h?x=1", "https://h#f", "/");
   const auto hub = Hub::parse(text);

@@ -5,7 +5,7 @@
 
 namespace model_prep {
 
-TEST_CASE("an address has one spelling of its origin, and keeps its text") {
+TEST_CASE("the origin of a URL is normalized, and its text is kept") {
   const auto [text, origin] = GENERATE(table<std::string, std::string>({
       {"https://huggingface.co", "https://huggingface.co"},
       {"HTTPS://HuggingFace.co:443/a?b#c", "https://huggingface.co"},
@@ -19,13 +19,13 @@ TEST_CASE("an address has one spelling of its origin, and keeps its text") {
   CHECK(url->https == origin.starts_with("https"));
 }
 
-TEST_CASE("what is no http address is none") {
+TEST_CASE("anything but an http(s) URL is refused") {
   const std::string text = GENERATE("", "huggingface.co", "ftp://host/", "file:///etc/passwd",
                                     "http://", "/path", "http://a b/", "javascript:alert(1)");
   CHECK_FALSE(parse_url(text).has_value());
 }
 
-TEST_CASE("a Location is read against the address it came from") {
+TEST_CASE("a Location is resolved against the URL that it came from") {
   const Url base = *parse_url("https://host:8443/hf/org/name?x=1");
   const auto [reference, wanted] = GENERATE(table<std::string, std::string>({
       {"/api/resolve-cache/a%20b?%2Fx=&etag=%22e%22",
@@ -41,7 +41,7 @@ TEST_CASE("a Location is read against the address it came from") {
   CHECK(url->text == wanted);
 }
 
-TEST_CASE("a Location that leads to no http address leads nowhere") {
+TEST_CASE("a Location that is not an http(s) URL is refused") {
   const Url base = *parse_url("https://host/a");
   CHECK_FALSE(resolve_url(base, "file:///etc/passwd").has_value());
   CHECK_FALSE(resolve_url(base, "ftp://host/").has_value());
@@ -77,7 +77,7 @@ TEST_CASE("the next page is found among links") {
   CHECK(next_link(header).value_or("") == wanted);
 }
 
-TEST_CASE("what may be a login is not shown, also of a text that is no address") {
+TEST_CASE("what might be a login is hidden, even in a text that is not a URL") {
   CHECK(strip_user_info("https://user:password@host/path") == "https://host/path");
   CHECK(strip_user_info("user:p@ss@host") == "host");
   CHECK(strip_user_info("https://user:p/ss@host") == "https://host");
