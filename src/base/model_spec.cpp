@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/base/enum_names.h"
 #include "model_prep/base/text.h"
 
 namespace model_prep {
@@ -125,13 +126,11 @@ Result<RepoPath> RepoPath::parse(std::string_view text) {
 }
 
 std::string_view to_string(Variant variant) {
-  return kVariantNames[static_cast<std::size_t>(variant)];
+  return name_of<Variant::all>(kVariantNames, variant);
 }
 
 std::optional<Variant> parse_variant(std::string_view text) {
-  const auto found = std::find(std::begin(kVariantNames), std::end(kVariantNames), text);
-  if (found == std::end(kVariantNames)) return std::nullopt;
-  return static_cast<Variant>(found - std::begin(kVariantNames));
+  return value_of<Variant::all>(kVariantNames, text);
 }
 
 std::int64_t total_blob_size(const std::vector<RemoteFile>& files) {

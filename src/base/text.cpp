@@ -14,18 +14,21 @@ struct CodePoint {
   std::size_t length{0};  ///< 0: these bytes are not UTF-8
 };
 
-/// The first of `text`, which is not empty. RFC 3629: no overlong form, no surrogate, nothing
-/// beyond U+10FFFF.
+/// The first code point of a text that is not empty, as RFC 3629 defines UTF-8: no overlong form,
+/// no surrogate, nothing beyond U+10FFFF.
 CodePoint first_code_point(std::string_view text) {
   const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
   if (byte(0) < 0x80) return {byte(0), 1};
+
   const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
   if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < length) return {};
+
   char32_t value = byte(0) & (0xffU >> (length + 1));
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xc0) != 0x80) return {};
     value = (value << 6) | (byte(i) & 0x3fU);
   }
+
   constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
   const bool surrogate = value >= 0xd800 && value <= 0xdfff;
   return value < kSmallest[length] || value > 0x10ffff || surrogate ? CodePoint{}
@@ -79,7 +82,7 @@ Unit unit_for(std::int64_t bytes) {
   return {"GB", 1e9};
 }
 
-/// Takes the first character off.
+/// Removes the first character; a byte that is not UTF-8 counts as one.
 CodePoint take_character(std::string_view& text) {
   CodePoint point = first_code_point(text);
   point.length = std::max<std::size_t>(1, point.length);
@@ -132,11 +135,12 @@ std::string sanitize_for_log(std::string_view text) {
   return result;
 }
 
-std::string truncated(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return sanitize(text);
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80)
-    --most;  // not in the middle of a letter
-  return sanitize(text.substr(0, most)) + "…";
+std::string truncated(std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return sanitize(text);
+
+  // Never in the middle of a character.
+  while (max_bytes > 0 && (static_cast<unsigned char>(text[max_bytes]) & 0xc0) == 0x80) --max_bytes;
+  return sanitize(text.substr(0, max_bytes)) + "…";
 }
 
 std::size_t display_width(std::string_view text) {

@@ -2,17 +2,18 @@
 #include "model_prep/cli/options.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "model_prep/base/parse_int.h"
 #include "model_prep/cli/cache_paths.h"
 #include "model_prep/cli/flag_values.h"
 #include "model_prep/core/rate_limiter.h"
 #include "model_prep/io/http.h"
+#include "model_prep/io/libcurl_info.h"
 #include "model_prep/io/posix.h"
 #include "model_prep/io/tls.h"
 
@@ -29,12 +30,10 @@ Status read_number(const FlagValues& settings, const std::string& flag, int low,
                    Into& into) {
   const auto found = settings.find(flag);
   if (!found) return ok();
-  int value = 0;
-  const char* end = found->value.data() + found->value.size();
-  const auto [rest, error] = std::from_chars(found->value.data(), end, value);
-  if (error != std::errc{} || rest != end || value < low || value > high)
+  const auto value = parse_int<int>(found->value);
+  if (!value || *value < low || *value > high)
     return bad_value(*found, fmt::format("a whole number from {} to {}", low, high));
-  into = value;
+  into = *value;
   return ok();
 }
 
@@ -227,6 +226,7 @@ Result<Parsed> parse_options(const std::vector<std::string>& arguments,
     return parsed;
   }
   parsed.options.audience = detect_ci(environment);
+  parsed.options.proxies = ProxySettings(environment);
   parsed.options.command = std::get<ParsedCommand>(*given).command;
   parsed.options.models = std::move(std::get<ParsedCommand>(*given).models);
   if (Status read = read_values(settings, parsed.options); !read) return read.error();

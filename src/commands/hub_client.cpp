@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/io/libcurl_info.h"
+
 namespace model_prep {
 namespace {
 
@@ -10,6 +12,7 @@ TransportSettings transport_settings(const Session& session) {
   const Options& options = session.options;
   return {.user_agent = program_version() + "; " + transport_version(),
           .authorities = options.authorities,
+          .proxies = options.proxies,
           .stall = std::chrono::seconds(options.timeout),
           .rate = options.rate,
           .connections = options.jobs,

@@ -87,7 +87,7 @@ std::string list_table(const std::vector<ListedModel>& models, std::optional<int
         {model.key, model.repo,
          model.revision == model.commit ? model.commit.substr(0, 12) : model.revision,
          model.by_patterns ? "patterns" : model.variant,
-         model.size ? format_bytes(*model.size) : "-", std::string(name(model.state)),
+         model.size ? format_bytes(*model.size) : "-", std::string(to_string(model.state)),
          model.where.empty() ? "-" : model.where});
   return table_text(table, columns);
 }

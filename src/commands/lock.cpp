@@ -10,6 +10,7 @@
 #include "model_prep/commands/hub_client.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/commit_diff.h"
+#include "model_prep/core/hub_json.h"
 #include "model_prep/core/manifest.h"
 
 namespace model_prep {
@@ -152,7 +153,7 @@ class Lock {
     const auto both = resolve({spec, moved});
     if (both[0] && both[1])
       for (const Change& change : changes_between(both[0]->files, both[1]->files))
-        session_.out << fmt::format("  {:<7}  {}\n", name(change.kind),
+        session_.out << fmt::format("  {:<7}  {}\n", to_string(change.kind),
                                     sanitize_for_log(change.path.text()));
     session_.out << std::flush;
   }

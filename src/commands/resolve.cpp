@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/core/hub_json.h"
 #include "model_prep/io/hasher.h"
 #include "model_prep/io/url.h"
 

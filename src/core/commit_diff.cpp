@@ -3,16 +3,16 @@
 
 #include <map>
 
-namespace model_prep {
+#include "model_prep/base/enum_names.h"
 
-std::string_view name(ChangeKind kind) {
-  switch (kind) {
-    case ChangeKind::added: return "added";
-    case ChangeKind::changed: return "changed";
-    case ChangeKind::removed: return "removed";
-  }
-  return "changed";
-}
+namespace model_prep {
+namespace {
+
+constexpr std::string_view kChanges[] = {"added", "changed", "removed"};
+
+}  // namespace
+
+std::string_view to_string(ChangeKind kind) { return name_of<ChangeKind::removed>(kChanges, kind); }
 
 std::vector<Change> changes_between(const std::vector<RemoteFile>& before,
                                     const std::vector<RemoteFile>& after) {

@@ -11,16 +11,14 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
+#include "model_prep/io/owned.h"
+
 namespace model_prep {
 namespace {
 
 constexpr std::int64_t kStep = 1024 * 1024;  // between two looks at what else there is to do
 constexpr std::size_t kBlock =
     128 * 1024;  // stays in the second-level cache, where it is read from then
-
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
-};
 
 /// One running digest.
 class Running {
@@ -46,7 +44,7 @@ class Running {
       throw FatalError({ErrorKind::internal, "the crypto library refuses to hash", {}});
   }
   DigestKind kind_;
-  std::unique_ptr<EVP_MD_CTX, FreeContext> context_;
+  Owned<EVP_MD_CTX, EVP_MD_CTX_free> context_;
 };
 
 std::string git_header(std::int64_t size) { return fmt::format("blob {}", size) + '\0'; }

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "model_prep/base/enum_names.h"
+
 namespace model_prep {
 namespace {
 
@@ -17,7 +19,7 @@ Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json
 
 Json error_json(const std::optional<Error>& error) {
   if (!error) return nullptr;
-  return {{"kind", name(error->kind)},
+  return {{"kind", to_string(error->kind)},
           {"message", error->message},
           {"hint", text_or_null(error->hint)}};
 }
@@ -33,7 +35,7 @@ Json file_json(const FileReport& file) {
 }
 
 Json fault_json(const CacheFault& fault) {
-  return {{"kind", name(fault.kind)},
+  return {{"kind", to_string(fault.kind)},
           {"path", fault.path},
           {"message", fault.message},
           {"expected", text_or_null(fault.expected)},
@@ -60,7 +62,7 @@ Json list_json(const Items& items, Make make) {
 Json model_json(const ModelReport& model, bool of_verify) {
   Json json = {
       {"success", model.success()},
-      {"status", name(model.status)},
+      {"status", to_string(model.status)},
       {"repo", model.repo},
       {"revision", model.revision},
       {"commit", text_or_null(model.commit)},
@@ -119,29 +121,19 @@ std::string text_of(const Json& json) {
   return text;
 }
 
+constexpr std::string_view kStatuses[] = {"downloaded", "cached", "planned",    "verified",
+                                          "repaired",   "failed", "interrupted"};
+
+constexpr std::string_view kStates[] = {"missing", "partial", "cached", "other revision"};
+
 }  // namespace
 
-std::string_view name(ModelStatus status) {
-  switch (status) {
-    case ModelStatus::downloaded: return "downloaded";
-    case ModelStatus::cached: return "cached";
-    case ModelStatus::planned: return "planned";
-    case ModelStatus::verified: return "verified";
-    case ModelStatus::repaired: return "repaired";
-    case ModelStatus::failed: return "failed";
-    case ModelStatus::interrupted: return "interrupted";
-  }
-  return "failed";
+std::string_view to_string(ModelStatus status) {
+  return name_of<ModelStatus::interrupted>(kStatuses, status);
 }
 
-std::string_view name(CacheState state) {
-  switch (state) {
-    case CacheState::missing: return "missing";
-    case CacheState::partial: return "partial";
-    case CacheState::cached: return "cached";
-    case CacheState::other_revision: return "other revision";
-  }
-  return "missing";
+std::string_view to_string(CacheState state) {
+  return name_of<CacheState::other_revision>(kStates, state);
 }
 
 std::string list_text(const std::vector<ListedModel>& models, const std::string& cache_dir) {
@@ -153,7 +145,7 @@ std::string list_text(const std::vector<ListedModel>& models, const std::string&
                 {"variant_requested", model.variant_requested},
                 {"variant", model.variant},
                 {"size", model.size ? Json(*model.size) : Json()},
-                {"state", name(model.state)},
+                {"state", to_string(model.state)},
                 {"where", text_or_null(model.where)}};
   };
   return text_of(

@@ -55,7 +55,7 @@ std::string row(const ModelReport& model) {
   const std::string commit = model.commit.empty() ? "-" : model.commit.substr(0, 12);
   return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(model.key),
                      markdown(model.repo), commit, markdown(variant), size_cell(model.bytes),
-                     name(model.status), size_cell(model.bytes_downloaded));
+                     to_string(model.status), size_cell(model.bytes_downloaded));
 }
 
 /// GitHub's escapes for what a command says; a property's value must not end there either.
@@ -131,7 +131,8 @@ std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext
                          ref);
     };
     const auto fault_of = [](const ModelReport& model) {
-      return fmt::format("{} ({})", model.key, model.error ? name(model.error->kind) : "failed");
+      return fmt::format("{} ({})", model.key,
+                         model.error ? to_string(model.error->kind) : "failed");
     };
     const Totals totals = totals_of(report);
     if (const auto ready = listed(report, true, name_of); !ready.empty()) say("ready: " + ready);

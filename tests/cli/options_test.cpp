@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "model_prep/io/http.h"
+#include "model_prep/io/libcurl_info.h"
 #include "support/catch.h"
 #include "support/hub_tls.h"
 #include "support/temporary_folder.h"

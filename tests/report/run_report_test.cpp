@@ -278,7 +278,7 @@ TEST_CASE("every kind of fault has a name and becomes an error with the same mes
   for (int i = 0; i <= static_cast<int>(CacheFaultKind::foreign); ++i) {
     const CacheFault fault{
         .kind = static_cast<CacheFaultKind>(i), .path = {}, .message = "what is wrong"};
-    CHECK(name(fault.kind) != (i == 0 ? "" : name(CacheFaultKind::missing)));
+    CHECK(to_string(fault.kind) != (i == 0 ? "" : to_string(CacheFaultKind::missing)));
     CHECK(error_of(fault).message == "what is wrong");
     CHECK(error_of(fault).kind != ErrorKind::internal);
   }

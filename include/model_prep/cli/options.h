@@ -65,6 +65,7 @@ struct Options {
   std::optional<Token> token;
   CiEnvironment audience;
   std::string authorities;  ///< PEM: certificates to trust beside the system's
+  ProxySettings proxies{};
 };
 
 struct Parsed {

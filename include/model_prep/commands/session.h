@@ -19,8 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/model_spec.h"
-#include "model_prep/base/response.h"
 #include "model_prep/cli/options.h"
 #include "model_prep/core/model_selection.h"
 #include "model_prep/io/cache.h"

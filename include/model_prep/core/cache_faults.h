@@ -42,8 +42,8 @@ enum class CacheFaultKind : std::uint8_t {
   foreign
 };
 
-/// As written in the summary.
-std::string_view name(CacheFaultKind kind);
+/// As it stands in the summary.
+std::string_view to_string(CacheFaultKind kind);
 
 enum class Remedy : std::uint8_t { download, rehash, chmod, quarantine };
 

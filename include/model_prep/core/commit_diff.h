@@ -11,7 +11,7 @@
 namespace model_prep {
 
 enum class ChangeKind : std::uint8_t { added, changed, removed };
-std::string_view name(ChangeKind kind);
+std::string_view to_string(ChangeKind kind);
 
 struct Change {
   ChangeKind kind{ChangeKind::changed};

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "model_prep/base/model_spec.h"
-#include "model_prep/base/response.h"
+#include "model_prep/base/clock.h"
 #include "model_prep/core/fetch_plan.h"
 
 namespace model_prep {

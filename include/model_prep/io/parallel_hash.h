@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "model_prep/base/digest.h"
-#include "model_prep/base/response.h"
+#include "model_prep/base/clock.h"
 #include "model_prep/core/activity.h"
 #include "model_prep/core/response_check.h"
 #include "model_prep/io/posix.h"

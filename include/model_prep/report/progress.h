@@ -15,7 +15,7 @@
 #include <memory>
 #include <span>
 
-#include "model_prep/base/response.h"
+#include "model_prep/base/clock.h"
 #include "model_prep/report/log.h"
 #include "model_prep/report/progress_tracker.h"
 

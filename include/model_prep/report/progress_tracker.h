@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "model_prep/base/response.h"
+#include "model_prep/base/clock.h"
 #include "model_prep/core/activity.h"
 
 namespace model_prep {

@@ -38,7 +38,7 @@ enum class ModelStatus : std::uint8_t {
   interrupted
 };
 /// As it stands in the summary.
-std::string_view name(ModelStatus status);
+std::string_view to_string(ModelStatus status);
 
 struct ModelReport {
   std::string key;
@@ -120,7 +120,7 @@ struct RunReport {
 /// What `list` says of a model.
 enum class CacheState : std::uint8_t { missing, partial, cached, other_revision };
 /// As it is shown: `other revision`.
-std::string_view name(CacheState state);
+std::string_view to_string(CacheState state);
 
 struct ListedModel {
   std::string key;
