@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/commands/cleanup.h"
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -51,14 +49,14 @@ void add_rows(Table& table, const PrunedRepository& repository) {
 
 /// What a dry run prints.
 std::string table_of(const std::vector<PrunedRepository>& repositories,
-                     const std::string& cache_dir) {
+                     const std::string& cache_dir, std::optional<int> columns) {
   Table table{.head = {"REPOSITORY", "WOULD GO", "SIZE"}, .rows = {}, .numbers = {2}};
   std::int64_t bytes = 0;
   for (const PrunedRepository& repository : repositories) {
     add_rows(table, repository);
     bytes += repository.bytes;
   }
-  return table_text(table, terminal_columns(STDOUT_FILENO)) +
+  return table_text(table, columns) +
          fmt::format("{} to remove from {}\n", format_bytes(bytes), cache_dir);
 }
 
@@ -136,7 +134,8 @@ int run_cleanup(Session& session) {
   add_to(report, *cleaned);
   if (report.error) session.log_error(*report.error);
   if (session.options.dry_run && session.options.summary != "-")
-    session.out << table_of(cleaned->repositories, session.options.cache_dir) << std::flush;
+    session.out << table_of(cleaned->repositories, session.options.cache_dir, session.columns)
+                << std::flush;
   return session.finish(report);
 }
 

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
@@ -54,7 +52,7 @@ Status Download::work(std::vector<ModelSpec> specs) {
     const auto space = disk_space(session_.options.cache_dir);
     session_.out << plan_table(models_, {.folder = session_.options.cache_dir,
                                          .free = space ? std::optional(space->bytes) : std::nullopt,
-                                         .columns = terminal_columns(STDOUT_FILENO)});
+                                         .columns = session_.columns});
     if (Status fits = check_space(make_plan(models_to_fetch(models_))); !fits)
       session_.log.warning(fits.error().message);
     return ok();
@@ -229,7 +227,7 @@ void Download::fetch(const FetchPlan& plan) {
             ? fmt::format("; {} are there from an earlier run", format_bytes(plan.staged))
             : ""));
   publish_ready();
-  session_.observer->planned(progress_plan_of(models_, plan), Clock::now());
+  session_.observer.planned(progress_plan_of(models_, plan), Clock::now());
   connection_->fetcher.fetch(plan, [&](std::size_t job, const FileOutcome& outcome) {
     on_outcome(plan.jobs[job], outcome);
   });

@@ -49,7 +49,7 @@ HubClient::HubClient(Session& session, std::vector<HubEndpoint> of_run)
     : endpoints(std::move(of_run)),
       transport(transport_settings(session)),
       hasher([this] { transport.wake(); }),
-      fetcher({transport, hasher, session.signals, session.log, *session.observer, session.cache,
+      fetcher({transport, hasher, session.signals, session.log, session.observer, session.cache,
                endpoints},
               scheduler_settings(session, endpoints)) {}
 

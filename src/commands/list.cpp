@@ -5,8 +5,6 @@
 #include <filesystem>
 #include <set>
 
-#include <unistd.h>
-
 #include "model_prep/base/text.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/report/table.h"
@@ -108,7 +106,7 @@ int run_list(Session& session) {
   std::vector<ListedModel> models;
   for (const ModelSpec& spec : *specs) models.push_back(look(spec, session.cache));
   session.out << (session.options.json ? list_text(models, session.options.cache_dir)
-                                       : list_table(models, terminal_columns(STDOUT_FILENO)))
+                                       : list_table(models, session.columns))
               << std::flush;
   return 0;
 }

@@ -20,7 +20,7 @@ std::vector<std::string> notify_environment(const RunReport& report, const CiEnv
     if (Status told = append_to_file(audience.step_summary, step_summary(report)); !told)
       warnings.push_back("the step summary is not written: " + told.error().message);
   if (audience.annotations)
-    for (const std::string& line : annotations(report)) console.line(line);
+    for (const std::string& line : annotations(report)) console.write_line(line);
   return warnings;
 }
 

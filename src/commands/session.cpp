@@ -34,13 +34,15 @@ std::string utc_now() {
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
-Session::Session(const Options& of_run, const SignalFd& of_process, std::ostream& data)
+Session::Session(const Options& of_run, const SignalFd& of_process, const Output& output)
     : options(of_run),
       signals(of_process),
-      out(data),
+      out(output.stream),
+      columns(output.columns),
       begun(Clock::now()),
+      console(options.terminal),
       log(console, options.log_level, options.log_format),
-      observer(make_progress(options.progress, console, log)),
+      observer(options.progress, console, log),
       cache(options.cache_dir, options.legacy_dirs) {}
 
 Result<Manifest> Session::manifest() const {

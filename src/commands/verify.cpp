@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <csignal>
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -122,7 +120,7 @@ void Verify::hash(const std::vector<Model*>& models) {
   const TimePoint deadline = session_.options.deadline
                                  ? session_.begun + std::chrono::seconds(*session_.options.deadline)
                                  : TimePoint::max();
-  HashResults hashed = hash_files(orders, session_.signals, *session_.observer, deadline);
+  HashResults hashed = hash_files(orders, session_.signals, session_.observer, deadline);
   signal_ = hashed.signal;
   for (std::size_t i = 0; i < orders.size(); ++i) {
     bytes_ += hashed.answers[i].sha256 ? orders[i].size : 0;
@@ -315,7 +313,7 @@ int run_verify(Session& session) {
                                       service.advice));
   }
   if (session.options.summary != "-")
-    session.out << consumers_table(*report.services, terminal_columns(STDOUT_FILENO)) << std::flush;
+    session.out << consumers_table(*report.services, session.columns) << std::flush;
   const bool unmended = std::any_of(report.models.begin(), report.models.end(),
                                     [](const ModelReport& model) { return !model.faults.empty(); });
   if (unmended && !session.options.repair)

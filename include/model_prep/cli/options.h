@@ -35,6 +35,8 @@ struct CiEnvironment {
   bool annotations{false};   ///< GitHub Actions reads stderr
 };
 CiEnvironment detect_ci(const Environment& environment);
+/// From TERM and NO_COLOR.
+TerminalSettings detect_terminal(const Environment& environment);
 
 struct Options {
   Command command{Command::download};
@@ -62,6 +64,7 @@ struct Options {
   LogLevel log_level{LogLevel::info};
   LogFormat log_format{LogFormat::text};
   ProgressMode progress{ProgressMode::automatic};
+  TerminalSettings terminal;
   std::optional<Token> token;
   CiEnvironment audience;
   std::string authorities;  ///< PEM: certificates to trust beside the system's

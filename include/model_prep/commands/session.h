@@ -9,7 +9,7 @@
 // Made once for a run, after the signals and before any thread. One thread.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -30,15 +30,16 @@ double seconds(Duration duration);
 
 class Session {
  public:
-  Session(const Options& options, const SignalFd& signals, std::ostream& out);
+  Session(const Options& options, const SignalFd& signals, const Output& output);
 
   const Options& options;
   const SignalFd& signals;
-  std::ostream& out;  ///< data that was asked for
+  std::ostream& out;           ///< data that was asked for
+  std::optional<int> columns;  ///< of the terminal that `out` goes to, if it is one
   TimePoint begun;
   Console console;
   Log log;
-  std::unique_ptr<Observer> observer;
+  Observer observer;
   Cache cache;
 
   Result<Manifest> manifest() const;
