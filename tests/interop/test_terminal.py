@@ -65,6 +65,16 @@ class Screen(pyte.HistoryScreen):
             self.cut += self.cursor.x >= self.columns and AUTOWRAP not in self.mode
             super().draw(character)
 
+    def resize(self, lines=None, columns=None):
+        """Like xterm, in which the cursor keeps its row of text: pyte takes rows off the top under it."""
+        row, above = self.cursor.y, max(0, self.cursor.y + 1 - (lines or self.lines))
+        below = self.lines - (lines or self.lines) - above
+        if below > 0:
+            self.cursor_position(0, 0)
+            self.insert_lines(below)  # pushes as many off the bottom
+        super().resize(lines, columns)
+        self.cursor.y = row - above
+
     def rows(self):
         above = ["".join(row[x].data for x in range(self.columns)) for row in self.history.top]
         return [row.rstrip() for row in [*above, *self.display]]
