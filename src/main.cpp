@@ -7,7 +7,7 @@
 #include "model_prep/base/text.h"
 #include "model_prep/cli/options.h"
 #include "model_prep/commands/app.h"
-#include "model_prep/commands/notify_environment.h"
+#include "model_prep/report/notify_environment.h"
 
 namespace {
 

@@ -25,19 +25,19 @@ ModelStatus status_of(const ModelRun& model, Purpose purpose) {
   return fetched ? ModelStatus::downloaded : ModelStatus::cached;
 }
 
-std::string file_status(const ModelRun& model, std::size_t index, Purpose purpose) {
+FileReportStatus file_status(const ModelRun& model, std::size_t index, Purpose purpose) {
   const auto outcome = model.outcomes.find(model.snapshot->files[index].blob);
   if (outcome == model.outcomes.end()) {
-    if (model.view.files[index].state == BlobState::trusted) return "cached";
-    return purpose == Purpose::dry_run ? "planned" : "skipped";
+    if (model.view.files[index].state == BlobState::trusted) return FileReportStatus::cached;
+    return purpose == Purpose::dry_run ? FileReportStatus::planned : FileReportStatus::skipped;
   }
   switch (outcome->second.status) {
-    case FileStatus::reused: return "cached";
-    case FileStatus::fetched: return "downloaded";
-    case FileStatus::failed: return "failed";
-    case FileStatus::cancelled: return "skipped";
+    case FileStatus::reused: return FileReportStatus::cached;
+    case FileStatus::fetched: return FileReportStatus::downloaded;
+    case FileStatus::failed: return FileReportStatus::failed;
+    case FileStatus::cancelled: return FileReportStatus::skipped;
   }
-  return "failed";
+  return FileReportStatus::failed;
 }
 
 }  // namespace
@@ -110,7 +110,7 @@ ModelReport report_of(const ModelRun& model, Purpose purpose, const std::string&
     if (counted.insert(file.blob).second) {
       report.bytes += file.size;
       report.bytes_downloaded += outcome.bytes_fetched;
-      if (entry.status == "cached" || entry.status == "downloaded")
+      if (entry.status == FileReportStatus::cached || entry.status == FileReportStatus::downloaded)
         report.bytes_reused += std::max<std::int64_t>(0, file.size - outcome.bytes_fetched);
     }
     report.files.push_back(std::move(entry));

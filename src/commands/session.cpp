@@ -7,8 +7,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "model_prep/commands/notify_environment.h"
+#include "model_prep/report/notify_environment.h"
 #include "model_prep/report/run_summary_text.h"
+#include "model_prep/report/summary_json.h"
 
 namespace model_prep {
 namespace {

@@ -271,8 +271,8 @@ ModelReport Verify::report_of(const Model& model) const {
   report.faults = model.faults;
   for (std::size_t i = 0; i < report.files.size(); ++i) {
     FileReport& file = report.files[i];
-    if (file.status != "downloaded" && !file.error)
-      file.status = model.error ? "skipped" : "verified";
+    if (file.status != FileReportStatus::downloaded && !file.error)
+      file.status = model.error ? FileReportStatus::skipped : FileReportStatus::verified;
     const auto hashed = i < model.contents.size() ? hashed_.find(model.contents[i]) : hashed_.end();
     if (hashed != hashed_.end() && hashed->second.answer.sha256)
       file.sha256 = hashed->second.answer.sha256->hex();
@@ -280,7 +280,7 @@ ModelReport Verify::report_of(const Model& model) const {
   for (const CacheFault& fault : model.faults) {
     if (!fault.file || *fault.file >= report.files.size()) continue;
     FileReport& file = report.files[*fault.file];
-    file.status = "failed";
+    file.status = FileReportStatus::failed;
     file.sha256.clear();
     file.error = error_of(fault);
   }

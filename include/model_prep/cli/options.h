@@ -24,16 +24,11 @@
 #include "model_prep/cli/hub_endpoints.h"
 #include "model_prep/io/http.h"
 #include "model_prep/report/log.h"
+#include "model_prep/report/notify_environment.h"
 #include "model_prep/report/progress.h"
 
 namespace model_prep {
 
-/// The machine that runs the program, where it wants to be told how that ended. Also for a command
-/// line that is wrong.
-struct CiEnvironment {
-  std::string step_summary;  ///< a file that GitHub Actions shows; empty: none
-  bool annotations{false};   ///< GitHub Actions reads stderr
-};
 CiEnvironment detect_ci(const Environment& environment);
 /// From TERM and NO_COLOR.
 TerminalSettings detect_terminal(const Environment& environment);
