@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the tracker counts, and the log line it becomes.
 #include "model_prep/report/progress_tracker.h"
 
 #include "model_prep/base/text.h"
@@ -45,7 +46,7 @@ ProgressTracker quarter_done() {
 
 }  // namespace
 
-TEST_CASE("a line of the log tells bytes, rate, time left and files") {
+TEST_CASE("a log line has bytes, rate, time left and files") {
   CHECK(progress_text(quarter_done().progress()) ==
         "25.0 of 100.0 MB, 2.5 MB/s, 30 s left, 1 of 4 files");
 }
@@ -57,7 +58,7 @@ TEST_CASE("before the first bytes the time left is not known") {
         "0.0 of 90.0 MB, 0.0 kB/s, waiting for the first bytes, 0 of 3 files");
 }
 
-TEST_CASE("several models that are under way are named, with the retries") {
+TEST_CASE("several models in flight are named, with the retries") {
   ProgressTracker tracker = begun(two_models());
   tracker.sample(std::vector{fetching(0, 25 * kMega, 2), fetching(1, 3 * kMega)}, 2,
                  kStart + seconds(10));
@@ -65,7 +66,7 @@ TEST_CASE("several models that are under way are named, with the retries") {
         "28.0 of 90.0 MB, 2.8 MB/s, 23 s left, 0 of 3 files, 2 retries; first 7 %, second 41 %");
 }
 
-TEST_CASE("a line of the log does not grow with the models") {
+TEST_CASE("a log line does not grow with the number of models") {
   ProgressPlan work;
   std::vector<ActiveFile> files;
   for (std::size_t i = 0; i < 40; ++i) {
@@ -80,14 +81,14 @@ TEST_CASE("a line of the log does not grow with the models") {
       "20.0 of 40.0 MB, 2.0 MB/s, 10 s left, 0 of 40 files; sentence-transf…-mpnet-base-v0 50 %, 39 more");
 }
 
-TEST_CASE("what was there when the run began is done, and says nothing of the speed") {
+TEST_CASE("bytes that were there when the run began are done, and do not count for the rate") {
   ProgressTracker tracker = begun(
       {.files = {{.bytes = 100 * kMega, .done = 50 * kMega, .models = {0}}}, .models = {"one"}});
   tracker.sample(std::vector{fetching(0, 60 * kMega)}, 0, kStart + seconds(10));
   CHECK(progress_text(tracker.progress()) == "60.0 of 100.0 MB, 1.0 MB/s, 40 s left, 0 of 1 files");
 }
 
-TEST_CASE("a file that begins anew takes its bytes back, and the rate does not become negative") {
+TEST_CASE("a file that starts again gives its bytes back, and the rate does not become negative") {
   ProgressTracker tracker = begun(two_models());
   tracker.sample(std::vector{fetching(0, 50 * kMega)}, 0, kStart + seconds(10));
   tracker.sample(std::vector{fetching(0, 0)}, 1, kStart + seconds(11));
@@ -95,7 +96,7 @@ TEST_CASE("a file that begins anew takes its bytes back, and the rate does not b
   CHECK(tracker.progress().rate > 0);
 }
 
-TEST_CASE("a file that two models want counts for both, and once in the total") {
+TEST_CASE("a file that two models need counts for both, and once in the total") {
   ProgressTracker tracker = begun(two_models());
   tracker.file_done(2, FileEnd::ready, 0);
   const ProgressSnapshot progress = tracker.progress();
@@ -108,7 +109,7 @@ TEST_CASE("a file that two models want counts for both, and once in the total") 
 }
 
 TEST_CASE(
-    "a model is ready when all its files are, and failed when one is given up, which nobody waits for then") {
+    "a model is ready when all its files are; a file given up makes it failed and no longer counts") {
   ProgressTracker tracker = begun(two_models());
   tracker.file_done(1, FileEnd::ready, 0);
   CHECK(tracker.progress().models_ready == 0);
@@ -123,7 +124,7 @@ TEST_CASE(
   CHECK(tracker.progress().left == "verifying");
 }
 
-TEST_CASE("a model counts the retries of its files, of those that are done too") {
+TEST_CASE("a model counts the retries of its files, finished ones included") {
   ProgressTracker tracker = begun(two_models());
   tracker.file_done(1, FileEnd::ready, 3);
   tracker.sample(std::vector{fetching(0, 0, 1), fetching(2, 0, 2)}, 6, kStart + seconds(1));
@@ -132,7 +133,7 @@ TEST_CASE("a model counts the retries of its files, of those that are done too")
   CHECK(tracker.progress().retries == 6);
 }
 
-TEST_CASE("a model is at what says most, and the shortest pause is told") {
+TEST_CASE("a model shows the greatest activity of its files, and the shortest pause") {
   ProgressTracker tracker = begun({.files = {{.bytes = 1, .models = {0}},
                                              {.bytes = 1, .models = {0}},
                                              {.bytes = 1, .models = {0}}},
@@ -147,7 +148,7 @@ TEST_CASE("a model is at what says most, and the shortest pause is told") {
   CHECK(tracker.progress().models[0].activity == Activity::fetching);
 }
 
-TEST_CASE("a model that has nothing under way between two small files does not flicker") {
+TEST_CASE("a model with nothing in flight between two small files does not flicker") {
   ProgressTracker tracker = begun(two_models());
   tracker.sample(std::vector{fetching(0, 0)}, 0, kStart + milliseconds(200));
   tracker.sample({}, 0, kStart + milliseconds(1000));
@@ -156,7 +157,7 @@ TEST_CASE("a model that has nothing under way between two small files does not f
   CHECK(tracker.progress().models[1].activity == Activity::waiting);
 }
 
-TEST_CASE("the time left counts down, and does not jump where the rate does") {
+TEST_CASE("the time left counts down, and does not jump with the rate") {
   ProgressTracker tracker =
       begun({.files = {{.bytes = 1000 * kMega, .models = {0}}}, .models = {"one"}});
   std::int64_t done = 0;
@@ -181,7 +182,7 @@ TEST_CASE("the time left counts down, and does not jump where the rate does") {
   }
 }
 
-TEST_CASE("five seconds without a byte are told") {
+TEST_CASE("after five seconds without a byte the run is stalled") {
   ProgressTracker tracker = quarter_done();
   tracker.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(14));
   CHECK(tracker.progress().left.ends_with(" left"));
@@ -189,20 +190,20 @@ TEST_CASE("five seconds without a byte are told") {
   CHECK(tracker.progress().left == "stalled");
 }
 
-TEST_CASE("a model that no file belongs to is not there") {
+TEST_CASE("a model without files is not shown") {
   ProgressPlan work = two_models();
   work.models.push_back("cached");
   CHECK(begun(work).progress().models.size() == 2);
 }
 
-TEST_CASE("100 % are all bytes") {
+TEST_CASE("100 % means all bytes") {
   CHECK(percent(999'999, 1'000'000) == 99);
   CHECK(percent(1'000'000, 1'000'000) == 100);
   CHECK(percent(0, 0) == 100);
   CHECK(percent(0, 1) == 0);
 }
 
-TEST_CASE("time is told in two units at most") {
+TEST_CASE("a time has two units at most") {
   CHECK(time_left(0.2) == "1 s");
   CHECK(time_left(42) == "42 s");
   CHECK(time_left(200) == "3 min 20 s");

@@ -59,7 +59,7 @@ TEST_CASE("the exit code is 128 + n when signal n ended the run") {
   CHECK(exit_code(report) == 128 + *report.signal);
 }
 
-TEST_CASE("a signal that came when all was done changes nothing") {
+TEST_CASE("a signal after the last model is complete changes nothing") {
   RunReport report = run({good_model()});
   report.signal = 15;
   CHECK(exit_code(report) == 0);

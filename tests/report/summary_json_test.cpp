@@ -228,7 +228,7 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
   CHECK(serialize_summary(report) == kFailed);
 }
 
-TEST_CASE("verify says besides what is wrong, and which services find what") {
+TEST_CASE("the summary of verify also has the faults, and which libraries find which models") {
   ModelReport model = good_model();
   model.status = ModelStatus::failed;
   model.faults.push_back({.kind = CacheFaultKind::damaged,
@@ -269,7 +269,7 @@ TEST_CASE("verify says besides what is wrong, and which services find what") {
   ])") != std::string::npos);
 }
 
-TEST_CASE("patterns of the command line stand with each model that they chose for") {
+TEST_CASE("patterns of the command line are members of each model") {
   ModelReport model = good_model();
   model.exclude = {"onnx/*"};
   const std::string text = serialize_summary(run({model}));
@@ -279,21 +279,21 @@ TEST_CASE("patterns of the command line stand with each model that they chose fo
       ],)") != std::string::npos);
 }
 
-TEST_CASE("bytes that are no UTF-8 do not keep the summary from being written") {
+TEST_CASE("bytes that are not UTF-8 do not prevent the summary") {
   RunReport report = run({good_model()});
   report.cache_dir = "/models/\xff\xfe";
   CHECK(serialize_summary(report).find("\"cache_dir\": \"/models/\xef\xbf\xbd") !=
         std::string::npos);
 }
 
-TEST_CASE("the summary on stdout gives no command to a CI runner, and holds the same words") {
+TEST_CASE("the summary on stdout contains no command to a CI runner, and the same text") {
   RunReport report = run({good_model()});
   report.error = Error{ErrorKind::protocol, "###[add-mask]x##", {}};
   CHECK(serialize_summary(report).find(R"("message": "#\u0023#[add-mask]x#\u0023",)") !=
         std::string::npos);
 }
 
-TEST_CASE("the models stand in the order of the run") {
+TEST_CASE("the models have the order of the run") {
   ModelReport second = good_model();
   second.key = "a-model";
   const std::string text = serialize_summary(run({good_model(), second}));
