@@ -14,23 +14,15 @@ namespace model_prep {
 namespace {
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
-  switch (level) {
-    case LogLevel::debug: return spdlog::level::debug;
-    case LogLevel::info: return spdlog::level::info;
-    case LogLevel::warning: return spdlog::level::warn;
-    case LogLevel::error: return spdlog::level::err;
-    case LogLevel::off: return spdlog::level::off;
-  }
-  return spdlog::level::info;
+  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                   spdlog::level::warn, spdlog::level::err,
+                                                   spdlog::level::off};
+  return kLevels[static_cast<std::size_t>(level)];
 }
 
 std::string_view level_name(spdlog::level::level_enum level) {
-  switch (level) {
-    case spdlog::level::debug: return "debug";
-    case spdlog::level::warn: return "warn";
-    case spdlog::level::err: return "error";
-    default: return "info";
-  }
+  constexpr std::string_view kNames[] = {"trace", "debug", "info", "warn", "error"};
+  return kNames[level];
 }
 
 class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {

@@ -13,150 +13,119 @@ namespace {
 
 constexpr std::size_t kMaxModels = 8;  // the default of --jobs
 constexpr int kLogRows = 2;            // rows that are left to the log
-constexpr std::string_view kTotal = "total";
 
 // What the columns take, with the blanks before them.
 constexpr std::size_t kPercentWidth = 5;
 constexpr std::size_t kStateWidth = 22;
 constexpr std::size_t kRateWidth = 12;
-constexpr std::size_t kBarWidth = 12;
-constexpr std::size_t kSizeWidth = 11;
+constexpr std::size_t kBarAndSizeWidth = 23;
 constexpr int kBarCells = 8;
 
-struct Columns {
-  bool state{false};
-  bool rate{false};
-  bool bar_and_size{false};
-  std::size_t name{0};  ///< its width
+/// The columns that there is room for, the same on all lines.
+struct Layout {
+  std::size_t room;  ///< the width of a line
+  bool has_state{room >= 38};
+  bool has_rate{room >= 54};
+  bool has_bar_and_size{room >= 78};
+  std::size_t name_width{0};
 };
 
-struct Row {
-  std::string name;
-  std::int64_t done{0};
-  std::int64_t bytes{0};
-  std::string rate;
-  std::string state;
-  std::string_view colour;  ///< as in `ESC [ colour m`; empty: the terminal's own
-};
-
-Columns columns_for(const ProgressSnapshot& progress, std::size_t room) {
-  Columns columns{.state = room >= 38, .rate = room >= 54, .bar_and_size = room >= 78};
+Layout layout_for(const ProgressSnapshot& progress, const Screen& screen) {
+  Layout layout{.room = static_cast<std::size_t>(std::max(1, screen.columns - 1))};
   std::size_t used = kPercentWidth;
-  if (columns.state) used += kStateWidth;
-  if (columns.rate) used += kRateWidth;
-  if (columns.bar_and_size) used += kBarWidth + kSizeWidth;
+  if (layout.has_state) used += kStateWidth;
+  if (layout.has_rate) used += kRateWidth;
+  if (layout.has_bar_and_size) used += kBarAndSizeWidth;
 
-  std::size_t longest = kTotal.size();
+  std::size_t longest = 5;  // of `total`
   for (const ModelProgress& model : progress.models)
     longest = std::max(longest, display_width(sanitize(model.name)));
-  columns.name = std::min(longest, room - std::min(room, used));
-  return columns;
+  layout.name_width = std::min(longest, layout.room - std::min(layout.room, used));
+  return layout;
 }
 
 std::string name_cell(const std::string& name, std::size_t width) {
-  constexpr std::string_view kElided = "…";
+  constexpr std::string_view kEllipsis = "…";
   std::string cell = elide_middle(sanitize(name), width);
   // All that is drawn here is ASCII, which every terminal shows in one column.
-  if (const std::size_t at = cell.find(kElided); at != std::string::npos)
-    cell.replace(at, kElided.size(), "~");
+  if (const std::size_t at = cell.find(kEllipsis); at != std::string::npos)
+    cell.replace(at, kEllipsis.size(), "~");
   cell.append(width - std::min(width, display_width(cell)), ' ');
   return cell;
 }
 
-std::string render(const Row& row, const Columns& columns, const Screen& screen, std::size_t room) {
-  const int part = percent(row.done, row.bytes);
-  if (columns.name == 0) return fmt::format("{}%", part).substr(0, room);
+std::string state_of(const ModelProgress& model) {
+  if (model.activity == Activity::paused) {
+    const std::string pause = time_left(std::chrono::duration<double>(model.pause).count());
+    return model.retries > 0 ? fmt::format("retry {} in {}", model.retries, pause)
+                             : "paused for " + pause;
+  }
+  std::string state = model.activity == Activity::fetching    ? "fetching"
+                      : model.activity == Activity::verifying ? "verifying"
+                                                              : "waiting for a lock";
+  if (model.retries > 0) state += ", " + format_retries(model.retries);
+  return state;
+}
 
-  std::string text;
-  if (columns.bar_and_size) {
+std::string render(const ModelProgress& line, const std::string& state, const Layout& layout) {
+  const int part = percent(line.done, line.bytes);
+  if (layout.name_width == 0) return fmt::format("{}%", part).substr(0, layout.room);
+
+  std::string text = fmt::format(" {:3}%", part);
+  if (layout.has_bar_and_size) {
     const int full = part * kBarCells / 100;
-    text += fmt::format("  [{:#<{}}{:.<{}}]", "", full, "", kBarCells - full);
+    text = fmt::format("  [{:#<{}}{:.<{}}]{}  {:>9}", "", full, "", kBarCells - full, text,
+                       format_bytes(line.bytes));
   }
-  text += fmt::format(" {:3}%", part);
-  if (columns.bar_and_size) text += fmt::format("  {:>9}", format_bytes(row.bytes));
-  if (columns.rate) text += fmt::format("  {:>10}", row.rate);
-  if (columns.state) text += "  " + row.state;
+  if (layout.has_rate) {
+    const std::string rate = format_bytes(static_cast<std::int64_t>(line.rate)) + "/s";
+    text += fmt::format("  {:>10}", line.activity == Activity::fetching ? rate : "");
+  }
+  if (layout.has_state) text += "  " + state;
 
-  text.resize(std::min(text.size(), room - columns.name));
+  text.resize(std::min(text.size(), layout.room - layout.name_width));
   text.resize(text.find_last_not_of(' ') + 1);
-  text = name_cell(row.name, columns.name) + text;
-  if (!screen.colour || row.colour.empty()) return text;
-  return fmt::format("\x1b[{}m{}\x1b[0m", row.colour, text);
+  return name_cell(line.name, layout.name_width) + text;
 }
 
-std::string rate_text(double rate) { return format_bytes(static_cast<std::int64_t>(rate)) + "/s"; }
-
-/// Short, because it is part of a column.
-std::string pause_text(Duration pause) {
-  const auto seconds = std::chrono::ceil<std::chrono::seconds>(pause).count();
-  if (seconds < 100) return fmt::format("{} s", seconds);
-  return fmt::format("{} min", (seconds + 59) / 60);
-}
-
-Row row_of(const ModelProgress& model) {
-  Row row{.name = model.name,
-          .done = model.done,
-          .bytes = model.bytes,
-          .rate = {},
-          .state = {},
-          .colour = {}};
-  switch (model.activity) {
-    case Activity::waiting: row.state = "waiting"; break;
-    case Activity::elsewhere: row.state = "waiting for a lock"; break;
-    case Activity::verifying: row.state = "verifying"; break;
-    case Activity::fetching:
-      row.state = "fetching";
-      row.rate = rate_text(model.rate);
-      break;
-    case Activity::paused:
-      constexpr std::string_view kYellow = "33";
-      row.colour = kYellow;
-      row.state = model.retries > 0
-                      ? fmt::format("retry {} in {}", model.retries, pause_text(model.pause))
-                      : fmt::format("paused for {}", pause_text(model.pause));
-      return row;
-  }
-  if (model.retries > 0) row.state += ", " + format_retries(model.retries);
-  return row;
-}
-
-Row total_of(const ProgressSnapshot& progress) {
-  constexpr std::string_view kBold = "1";
-  Row row{.name = std::string(kTotal),
-          .done = progress.done,
-          .bytes = progress.bytes,
-          .rate = rate_text(progress.rate),
-          .state = {},
-          .colour = kBold};
-  if (!progress.models.empty())
-    row.state = fmt::format("{} of {} ready", progress.models_ready, progress.models.size());
-  return row;
+std::string render_total(const ProgressSnapshot& progress, const Layout& layout) {
+  const ModelProgress total{.name = "total",
+                            .bytes = progress.bytes,
+                            .done = progress.done,
+                            .rate = progress.rate,
+                            .activity = Activity::fetching};
+  const std::size_t models = progress.models.size();
+  const std::string ready = fmt::format("{} of {} ready", progress.models_ready, models);
+  return render(total, models == 0 ? "" : ready, layout);
 }
 
 }  // namespace
 
 std::vector<std::string> progress_lines(const ProgressSnapshot& progress, const Screen& screen) {
-  const auto room = static_cast<std::size_t>(std::max(1, screen.columns - 1));
+  const Layout layout = layout_for(progress, screen);
   const auto max_lines = static_cast<std::size_t>(std::max(1, screen.rows - kLogRows));
+  const auto coloured = [&](std::string_view code, std::string text) {
+    return screen.colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
+  };
 
   // The total of a single model would only repeat its line.
   const bool has_total = progress.models.size() != 1;
   const std::size_t below = has_total ? 2 : 1;
   const std::size_t max_models = std::min(kMaxModels, max_lines - std::min(max_lines, below));
 
-  const Columns columns = columns_for(progress, room);
   std::vector<std::string> lines;
   for (const ModelProgress& model : progress.models) {
     const bool in_flight = !model.finished && model.activity != Activity::waiting;
-    if (in_flight && lines.size() < max_models)
-      lines.push_back(render(row_of(model), columns, screen, room));
+    if (!in_flight || lines.size() == max_models) continue;
+    const std::string line = render(model, state_of(model), layout);
+    lines.push_back(model.activity == Activity::paused ? coloured("33", line) : line);  // yellow
   }
 
-  if (has_total) lines.push_back(render(total_of(progress), columns, screen, room));
+  if (has_total) lines.push_back(coloured("1", render_total(progress, layout)));  // bold
   if (lines.size() < max_lines) {
     std::string text = remaining_text(progress);
     if (progress.models_failed > 0) text += fmt::format(", {} failed", progress.models_failed);
-    lines.push_back(text.substr(0, room));
+    lines.push_back(text.substr(0, layout.room));
   }
   return lines;
 }

@@ -81,7 +81,7 @@ TEST_CASE(
               "bge-reranker-base  [#.......]  20%   100.0 MB              retry 2 in 12 s",
               "flan-t5-small      [########] 100%   100.0 MB              verifying",
               "whisper-tiny       [#.......]  20%   100.0 MB              waiting for a lock",
-              "nomic-embed        [#.......]  20%   100.0 MB              paused for 5 min",
+              "nomic-embed        [#.......]  20%   100.0 MB              paused for 5 min 0 s",
               "total              [###.....]  46%   700.0 MB   60.3 MB/s  1 of 7 ready",
               "1 min 24 s left, 8 of 24 files, 3 retries"});
 }
