@@ -8,15 +8,13 @@ namespace model_prep {
 Observer::Observer(ProgressMode mode, Console& console, Log& log)
     : console_(console),
       log_(log),
-      display_(mode == ProgressMode::none                       ? Display::none
-               : mode != ProgressMode::log && console.is_live() ? Display::live
-                                                                : Display::log),
-      interval_(display_ == Display::live ? std::chrono::milliseconds(200)
-                                          : std::chrono::seconds(10)) {}
+      enabled_(mode != ProgressMode::none),
+      live_(mode != ProgressMode::log && console.is_live()),
+      interval_(live_ ? std::chrono::milliseconds(200) : std::chrono::seconds(10)) {}
 
 void Observer::planned(ProgressPlan plan, TimePoint now) {
   tracker_.begin(std::move(plan), now);
-  if (display_ != Display::none) due_ = now + interval_;
+  if (enabled_) due_ = now + interval_;
 }
 
 void Observer::file_done(std::size_t file, FileEnd end, int retries) {
@@ -27,7 +25,7 @@ void Observer::show(std::span<const ActiveFile> active_files, int retries, TimeP
   tracker_.sample(active_files, retries, now);
   const ProgressSnapshot progress = tracker_.progress();
 
-  if (display_ == Display::live)
+  if (live_)
     console_.show_live(progress_lines(progress, console_.screen()));
   else
     log_.info(progress_text(progress));

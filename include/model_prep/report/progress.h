@@ -37,11 +37,10 @@ class Observer {
   void finished();
 
  private:
-  enum class Display : std::uint8_t { none, live, log };
-
   Console& console_;
   Log& log_;
-  Display display_;
+  bool enabled_;
+  bool live_;  ///< else in the log
   Duration interval_;
   ProgressTracker tracker_;
   TimePoint due_{TimePoint::max()};

@@ -2,7 +2,7 @@
 // The result of a run, as values, with its totals and its exit code.
 //
 // `report/summary_json.h` writes it as JSON, `report/run_summary_text.h` as text. Sizes are in
-// bytes, durations in seconds; an empty text is null in JSON. Pure.
+// bytes, durations in seconds; a text that is not known is empty. Pure.
 #pragma once
 
 #include <cstdint>
