@@ -7,7 +7,7 @@
 #include "model_prep/base/text.h"
 #include "model_prep/cli/options.h"
 #include "model_prep/commands/app.h"
-#include "model_prep/commands/notify_environment.h"
+#include "model_prep/report/notify_environment.h"
 
 namespace {
 
@@ -25,13 +25,13 @@ model_prep::Environment environment_of_process() {
 /// The end of a run that did not begin, or broke off.
 int tell(const model_prep::Error& error) {
   model_prep::Console console;
-  console.line("model-prep: " + model_prep::sanitize_for_log(error.message));
-  if (!error.hint.empty()) console.line("hint: " + model_prep::sanitize_for_log(error.hint));
+  console.write_line("model-prep: " + model_prep::sanitize_for_log(error.message));
+  if (!error.hint.empty()) console.write_line("hint: " + model_prep::sanitize_for_log(error.hint));
   model_prep::RunReport report;
   report.error = error;
   for (const auto& warning :
        notify_environment(report, model_prep::detect_ci(environment_of_process()), console))
-    console.line("model-prep: " + model_prep::sanitize_for_log(warning));
+    console.write_line("model-prep: " + model_prep::sanitize_for_log(warning));
   return model_prep::exit_code(report);
 }
 
@@ -45,7 +45,8 @@ int main(int argc, char** argv) try {
     return 0;
   }
   const model_prep::SignalFd signals;
-  return model_prep::run(parsed->options, signals, std::cout);
+  return model_prep::run(parsed->options, signals,
+                         {std::cout, model_prep::terminal_columns(STDOUT_FILENO)});
 } catch (const model_prep::FatalError& fatal) {
   return tell(fatal.error());
 } catch (const std::exception& fault) {

@@ -2,7 +2,6 @@
 #include "model_prep/base/text.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
@@ -43,32 +42,12 @@ bool is_unprintable(char32_t c) {
   return control || line_end || direction;
 }
 
-struct Characters {
-  char32_t first;
-  char32_t last;
-};
-
-/// Marks that are set above, below or into the character before them, and what shows nothing at
-/// all.
-constexpr std::array kNarrow = {
-    Characters{0x0300, 0x036f}, Characters{0x0483, 0x0489},  Characters{0x0591, 0x05bd},
-    Characters{0x0610, 0x061a}, Characters{0x064b, 0x065f},  Characters{0x0e31, 0x0e31},
-    Characters{0x0e34, 0x0e3a}, Characters{0x0e47, 0x0e4e},  Characters{0x1ab0, 0x1aff},
-    Characters{0x1dc0, 0x1dff}, Characters{0x200b, 0x200d},  Characters{0x2060, 0x2060},
-    Characters{0x20d0, 0x20ff}, Characters{0xfe00, 0xfe0f},  Characters{0xfe20, 0xfe2f},
-    Characters{0xfeff, 0xfeff}, Characters{0xe0100, 0xe01ef}};
-/// Unicode's East Asian Width W and F, in large pieces.
-constexpr std::array kWide = {
-    Characters{0x1100, 0x115f},   Characters{0x2e80, 0x303e},  Characters{0x3041, 0xa4cf},
-    Characters{0xa960, 0xa97f},   Characters{0xac00, 0xd7a3},  Characters{0xf900, 0xfaff},
-    Characters{0xfe30, 0xfe6f},   Characters{0xff00, 0xff60},  Characters{0xffe0, 0xffe6},
-    Characters{0x1f000, 0x1faff}, Characters{0x20000, 0x3fffd}};
-
+/// Two from the first wide alphabet (Hangul) on, except for Latin and Greek letters, punctuation
+/// and symbols. Marks that only change the character before them count as one: rather too wide than
+/// too narrow.
 std::size_t columns_of(char32_t c) {
-  if (c < 0x300) return 1;
-  const auto holds = [c](const Characters& some) { return c >= some.first && c <= some.last; };
-  if (std::any_of(kNarrow.begin(), kNarrow.end(), holds)) return 0;
-  return std::any_of(kWide.begin(), kWide.end(), holds) ? 2 : 1;
+  const bool symbol = c >= 0x1e00 && c < 0x2e80;
+  return c >= 0x1100 && !symbol ? 2 : 1;
 }
 
 struct Unit {
@@ -90,7 +69,7 @@ CodePoint take_character(std::string_view& text) {
   return point;
 }
 
-/// The beginning that is not wider than `width`, with the marks of its last character.
+/// The beginning that is not wider than `width`.
 std::string_view beginning(std::string_view text, std::size_t width) {
   std::string_view rest = text;
   std::size_t bytes = 0;
@@ -156,11 +135,6 @@ std::string elide_middle(std::string_view text, std::size_t width) {
   const std::size_t room = width - 1 - display_width(front);
   std::string_view back = text.substr(front.size());
   while (display_width(back) > room) take_character(back);
-  while (!back.empty()) {  // a mark that has lost its character
-    std::string_view rest = back;
-    if (columns_of(take_character(rest).value) > 0) break;
-    back = rest;
-  }
   return std::string(front) + "…" + std::string(back);
 }
 

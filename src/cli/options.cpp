@@ -215,6 +215,15 @@ CiEnvironment detect_ci(const Environment& environment) {
           .annotations = actions != environment.end() && is_true(actions->second)};
 }
 
+TerminalSettings detect_terminal(const Environment& environment) {
+  const auto value_of = [&](const char* name) {
+    const auto variable = environment.find(name);
+    return variable == environment.end() ? std::string() : variable->second;
+  };
+  const std::string term = value_of("TERM");
+  return {.live = !term.empty() && term != "dumb", .colour = value_of("NO_COLOR").empty()};
+}
+
 Result<Parsed> parse_options(const std::vector<std::string>& arguments,
                              const Environment& environment) {
   FlagValues settings(environment);
@@ -227,6 +236,7 @@ Result<Parsed> parse_options(const std::vector<std::string>& arguments,
   }
   parsed.options.audience = detect_ci(environment);
   parsed.options.proxies = ProxySettings(environment);
+  parsed.options.terminal = detect_terminal(environment);
   parsed.options.command = std::get<ParsedCommand>(*given).command;
   parsed.options.models = std::move(std::get<ParsedCommand>(*given).models);
   if (Status read = read_values(settings, parsed.options); !read) return read.error();

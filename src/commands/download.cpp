@@ -232,7 +232,7 @@ class Download {
 
     // Models without a pending file are complete now.
     publish_complete_models();
-    session_.observer->planned(make_progress_plan(models_, plan), Clock::now());
+    session_.observer.planned(make_progress_plan(models_, plan), Clock::now());
     client_->fetcher.fetch(plan, [&](std::size_t job, const FileOutcome& outcome) {
       on_outcome(plan.jobs[job], outcome);
     });

@@ -55,7 +55,7 @@ HubClient::HubClient(Session& session, std::vector<HubEndpoint> with_tokens)
     : endpoints(std::move(with_tokens)),
       transport(transport_settings(session)),
       hasher([this] { transport.wake(); }),
-      fetcher({transport, hasher, session.signals, session.log, *session.observer, session.cache,
+      fetcher({transport, hasher, session.signals, session.log, session.observer, session.cache,
                endpoints},
               scheduler_settings(session, endpoints)) {}
 

@@ -7,6 +7,7 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/resolve.h"
+#include "model_prep/report/summary_json.h"
 #include "model_prep/report/table.h"
 
 namespace model_prep {

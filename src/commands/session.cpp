@@ -3,17 +3,15 @@
 
 #include <cstdlib>
 #include <ctime>
-#include <iostream>
-
-#include <unistd.h>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "model_prep/commands/built_in_manifest.h"
-#include "model_prep/commands/notify_environment.h"
 #include "model_prep/report/model_report.h"
+#include "model_prep/report/notify_environment.h"
 #include "model_prep/report/run_summary_text.h"
+#include "model_prep/report/summary_json.h"
 
 namespace model_prep {
 namespace {
@@ -44,14 +42,15 @@ std::vector<std::string> command_names() {
 
 }  // namespace
 
-Session::Session(const Options& of_run, const SignalFd& of_process, std::ostream& data)
+Session::Session(const Options& of_run, const SignalFd& of_process, const Output& output)
     : options(of_run),
       signals(of_process),
-      out(data),
-      columns(&data == &std::cout ? terminal_columns(STDOUT_FILENO) : std::nullopt),
+      out(output.stream),
+      columns(output.columns),
       begun(Clock::now()),
+      console(options.terminal),
       log(console, options.log_level, options.log_format),
-      observer(make_progress(options.progress, console, log)),
+      observer(options.progress, console, log),
       cache(options.cache_dir, options.legacy_dirs) {}
 
 Result<Manifest> Session::manifest() const {

@@ -205,7 +205,7 @@ class Verify {
     ProgressPlan plan;
     for (const HashRequest& request : requests)
       plan.files.push_back({.bytes = request.size, .models = {}});
-    Observer& observer = *session_.observer;
+    Observer& observer = session_.observer;
     observer.planned(std::move(plan), Clock::now());
 
     const HashCallbacks callbacks{
@@ -371,8 +371,8 @@ class Verify {
   void add_file_results(ModelReport& report, const Model& model) const {
     for (std::size_t i = 0; i < report.files.size(); ++i) {
       FileReport& file = report.files[i];
-      if (file.status != "downloaded" && !file.error)
-        file.status = model.error ? "skipped" : "verified";
+      if (file.status != FileReportStatus::downloaded && !file.error)
+        file.status = model.error ? FileReportStatus::skipped : FileReportStatus::verified;
 
       const auto hashed =
           i < model.contents.size() ? hashed_.find(model.contents[i]) : hashed_.end();
@@ -383,7 +383,7 @@ class Verify {
     for (const CacheFault& fault : model.faults) {
       if (!fault.file || *fault.file >= report.files.size()) continue;
       FileReport& file = report.files[*fault.file];
-      file.status = "failed";
+      file.status = FileReportStatus::failed;
       file.sha256.clear();
       file.error = error_of(fault);
     }

@@ -24,19 +24,19 @@ ModelStatus status_of(const ModelRun& model, Purpose purpose) {
   return fetched ? ModelStatus::downloaded : ModelStatus::cached;
 }
 
-std::string file_status(const FileOutcome* outcome, const FileView& view, Purpose purpose) {
+FileReportStatus file_status(const FileOutcome* outcome, const FileView& view, Purpose purpose) {
   if (outcome == nullptr) {
-    if (view.state == BlobState::trusted) return "cached";
-    return purpose == Purpose::dry_run ? "planned" : "skipped";
+    if (view.state == BlobState::trusted) return FileReportStatus::cached;
+    return purpose == Purpose::dry_run ? FileReportStatus::planned : FileReportStatus::skipped;
   }
 
   switch (outcome->status) {
-    case FileStatus::reused: return "cached";
-    case FileStatus::fetched: return "downloaded";
-    case FileStatus::failed: return "failed";
-    case FileStatus::cancelled: return "skipped";
+    case FileStatus::reused: return FileReportStatus::cached;
+    case FileStatus::fetched: return FileReportStatus::downloaded;
+    case FileStatus::failed: return FileReportStatus::failed;
+    case FileStatus::cancelled: return FileReportStatus::skipped;
   }
-  return "failed";
+  return FileReportStatus::failed;
 }
 
 void add_file(ModelReport& report, const RemoteFile& file, const FileView& view,
@@ -58,7 +58,7 @@ void add_file(ModelReport& report, const RemoteFile& file, const FileView& view,
     report.bytes_downloaded += outcome.bytes_fetched;
 
     // A file that was fetched more than once cost more bytes than it has.
-    if (entry.status == "cached" || entry.status == "downloaded")
+    if (entry.status == FileReportStatus::cached || entry.status == FileReportStatus::downloaded)
       report.bytes_reused += std::max<std::int64_t>(0, file.size - outcome.bytes_fetched);
   }
   report.files.push_back(std::move(entry));

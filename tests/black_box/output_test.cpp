@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a person or a pipeline reads: the summary, the log, the live bar.
+// What people and pipelines read: the summary, the log, the live lines.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -27,9 +27,9 @@ std::string sanitize_for_log(std::string_view text);
 /// Sanitized, and cut to `max_bytes`, with `…` in place of the rest.
 std::string truncated(std::string_view text, std::size_t max_bytes = 120);
 
-/// How many columns of a terminal a text takes: two for a wide character (Chinese, Japanese,
-/// Korean, most pictures), none for one that only changes the one before it. A terminal may know
-/// better of a few.
+/// How many columns of a terminal a text takes at most. A simple rule: no character that is
+/// common in names counts too little, a few count too much. Two for each wide character (Chinese,
+/// Japanese, Korean, most emoji), one for each mark that combines with the one before it.
 std::size_t display_width(std::string_view text);
 
 /// Not wider than `width`: what was cut from its middle is `…`.

@@ -24,17 +24,14 @@
 #include "model_prep/cli/hub_endpoints.h"
 #include "model_prep/io/http.h"
 #include "model_prep/report/log.h"
+#include "model_prep/report/notify_environment.h"
 #include "model_prep/report/progress.h"
 
 namespace model_prep {
 
-/// The machine that runs the program, where it wants to be told how that ended. Also for a command
-/// line that is wrong.
-struct CiEnvironment {
-  std::string step_summary;  ///< a file that GitHub Actions shows; empty: none
-  bool annotations{false};   ///< GitHub Actions reads stderr
-};
 CiEnvironment detect_ci(const Environment& environment);
+/// From TERM and NO_COLOR.
+TerminalSettings detect_terminal(const Environment& environment);
 
 struct Options {
   Command command{Command::download};
@@ -62,6 +59,7 @@ struct Options {
   LogLevel log_level{LogLevel::info};
   LogFormat log_format{LogFormat::text};
   ProgressMode progress{ProgressMode::automatic};
+  TerminalSettings terminal;
   std::optional<Token> token;
   CiEnvironment audience;
   std::string authorities;  ///< PEM: certificates to trust beside the system's

@@ -13,7 +13,6 @@
 #pragma once
 
 #include <map>
-#include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -25,6 +24,7 @@
 #include "model_prep/core/model_selection.h"
 #include "model_prep/io/cache.h"
 #include "model_prep/io/posix.h"
+#include "model_prep/report/console.h"
 #include "model_prep/report/log.h"
 #include "model_prep/report/progress.h"
 #include "model_prep/report/run_report.h"
@@ -33,8 +33,8 @@ namespace model_prep {
 
 class Session {
  public:
-  /// `data` receives what the user asked a command to print, normally stdout.
-  Session(const Options& of_run, const SignalFd& of_process, std::ostream& data);
+  /// `output` receives what the user asked a command to print.
+  Session(const Options& of_run, const SignalFd& of_process, const Output& output);
 
   const Options& options;
   const SignalFd& signals;
@@ -45,7 +45,7 @@ class Session {
   TimePoint begun;
   Console console;
   Log log;
-  std::unique_ptr<Observer> observer;
+  Observer observer;
   Cache cache;
 
   /// The models that the user named, from the manifest or directly from the Hub.
