@@ -7,7 +7,7 @@
 #include "model_prep/base/text.h"
 #include "model_prep/cli/options.h"
 #include "model_prep/commands/app.h"
-#include "model_prep/commands/notify_environment.h"
+#include "model_prep/report/notify_environment.h"
 
 namespace {
 
@@ -27,14 +27,14 @@ Environment environment_of_process() {
 /// Reports a run that did not start, or broke off, and gives the exit code.
 int report_failure(const Error& error) {
   Console console;
-  console.line("model-prep: " + sanitize_for_log(error.message));
-  if (!error.hint.empty()) console.line("hint: " + sanitize_for_log(error.hint));
+  console.write_line("model-prep: " + sanitize_for_log(error.message));
+  if (!error.hint.empty()) console.write_line("hint: " + sanitize_for_log(error.hint));
 
   RunReport report;
   report.error = error;
   for (const std::string& warning :
        notify_environment(report, detect_ci(environment_of_process()), console))
-    console.line("model-prep: " + sanitize_for_log(warning));
+    console.write_line("model-prep: " + sanitize_for_log(warning));
   return exit_code(report);
 }
 
@@ -49,7 +49,7 @@ int main(int argc, char** argv) try {
   }
 
   const SignalFd signals;  // before any thread, so that no thread receives a signal
-  return run(parsed->options, signals, std::cout);
+  return run(parsed->options, signals, {std::cout, terminal_columns(STDOUT_FILENO)});
 } catch (const FatalError& fatal) {
   return report_failure(fatal.error());
 } catch (const std::exception& error) {

@@ -2,7 +2,6 @@
 #include "model_prep/cli/options.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <set>
 #include <type_traits>
@@ -10,10 +9,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "model_prep/base/parse_int.h"
 #include "model_prep/cli/cache_paths.h"
 #include "model_prep/cli/flag_values.h"
 #include "model_prep/core/rate_limiter.h"
 #include "model_prep/io/http.h"
+#include "model_prep/io/libcurl_info.h"
 #include "model_prep/io/posix.h"
 #include "model_prep/io/tls.h"
 
@@ -29,13 +30,11 @@ Status read_number(const FlagValues& values, const std::string& flag, int low, i
   const auto found = values.find(flag);
   if (!found) return ok();
 
-  int value = 0;
-  const char* end = found->value.data() + found->value.size();
-  const auto [rest, error] = std::from_chars(found->value.data(), end, value);
-  if (error != std::errc{} || rest != end || value < low || value > high)
+  const auto value = parse_int<int>(found->value);
+  if (!value || *value < low || *value > high)
     return bad_value(*found, fmt::format("a whole number from {} to {}", low, high));
 
-  into = value;
+  into = *value;
   return ok();
 }
 
@@ -73,10 +72,13 @@ Status read_models(const FlagValues& values, Options& options) {
   for (FlagValues::Value& found : values.find_all("--exclude"))
     options.patterns.exclude.push_back(std::move(found.value));
 
-  Choices<std::string> variants;
-  for (const std::string_view variant : kVariants) variants.emplace_back(variant, variant);
-  options.variant = "fp32";
-  return read_choice(values, "--variant", options.variant, variants);
+  const auto variant = values.find("--variant");
+  if (!variant) return ok();
+
+  const auto parsed = parse_variant(variant->value);
+  if (!parsed) return bad_value(*variant, fmt::format("one of {}", fmt::join(kVariantNames, ", ")));
+  options.variant = *parsed;
+  return ok();
 }
 
 Status read_actions(const FlagValues& values, Options& options) {
@@ -236,6 +238,15 @@ CiEnvironment detect_ci(const Environment& environment) {
           .annotations = is_true(values.get("GITHUB_ACTIONS"))};
 }
 
+TerminalSettings detect_terminal(const Environment& environment) {
+  const auto value_of = [&](const char* name) {
+    const auto variable = environment.find(name);
+    return variable == environment.end() ? std::string() : variable->second;
+  };
+  const std::string term = value_of("TERM");
+  return {.live = !term.empty() && term != "dumb", .colour = value_of("NO_COLOR").empty()};
+}
+
 Result<Parsed> parse_options(const std::vector<std::string>& arguments,
                              const Environment& environment) {
   FlagValues values(environment);
@@ -247,6 +258,8 @@ Result<Parsed> parse_options(const std::vector<std::string>& arguments,
   parsed.options.command = command->command;
   parsed.options.models = std::move(command->models);
   parsed.options.ci = detect_ci(environment);
+  parsed.options.terminal = detect_terminal(environment);
+  parsed.options.proxies = ProxySettings(environment);
 
   for (const auto read :
        {read_models, read_actions, read_paths, read_limits, read_output, read_connection})

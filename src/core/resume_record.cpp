@@ -3,24 +3,16 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include <fmt/format.h>
 
-#include "model_prep/base/digest.h"
+#include "model_prep/base/parse_int.h"
 
 namespace model_prep {
 namespace {
 
 constexpr std::string_view kMark = "model-prep-2";
-constexpr std::size_t kTagPart = 8;  // digits on each side of the hyphen
 constexpr std::size_t kMaxOwner = 300;
-
-template <class T>
-bool read_number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size();
-}
 
 bool is_plain(std::string_view text) {
   return !text.empty() && text.size() <= kMaxOwner &&
@@ -28,20 +20,6 @@ bool is_plain(std::string_view text) {
 }
 
 }  // namespace
-
-std::optional<WriterTag> WriterTag::parse(std::string_view text) {
-  if (text.size() != 2 * kTagPart + 1 || text[kTagPart] != '-') return std::nullopt;
-  if (!is_lower_hex(text.substr(0, kTagPart), kTagPart) ||
-      !is_lower_hex(text.substr(kTagPart + 1), kTagPart))
-    return std::nullopt;
-  return WriterTag(std::string(text));
-}
-
-bool WriterTag::same_machine(const WriterTag& other) const {
-  const std::string_view machine = std::string_view(text_).substr(0, kTagPart);
-  return machine == std::string_view(other.text_).substr(0, kTagPart) &&
-         machine.find_first_not_of('0') != std::string_view::npos;
-}
 
 std::string serialize_resume(const ResumeRecord& record) {
   return fmt::format("{} {} {} {} {} {} {}\n", kMark, record.owner, record.writer.text(),
@@ -61,14 +39,13 @@ std::optional<ResumeRecord> parse_resume(std::string_view text) {
   }
   const auto writer = WriterTag::parse(words[2]);
   const auto file = WriterTag::parse(words[3]);
-  if (words[0] != kMark || !is_plain(words[1]) || !writer || !file) return std::nullopt;
-  ResumeRecord record{std::string(words[1]), *writer, *file, 0, 0, {}};
-  if (!read_number(words[4], record.sequence) || !read_number(words[5], record.size))
+  const auto sequence = parse_int<std::uint64_t>(words[4]);
+  const auto size = parse_int(words[5]);
+  if (words[0] != kMark || !is_plain(words[1]) || !writer || !file || !sequence || !size)
     return std::nullopt;
-  const auto have = RangeSet::parse(words[6], record.size);
+  const auto have = RangeSet::parse(words[6], *size);
   if (!have) return std::nullopt;
-  record.have = *have;
-  return record;
+  return ResumeRecord{std::string(words[1]), *writer, *file, *sequence, *size, *have};
 }
 
 ClaimDecision decide_claim(const StagingClaim& claim, const WriterTag& mine) {

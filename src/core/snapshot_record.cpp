@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "model_prep/core/file_selection.h"
+#include "model_prep/base/listing.h"
 #include "model_prep/core/json_reader.h"
 
 namespace model_prep {

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "model_prep/io/http.h"
+#include "model_prep/io/libcurl_info.h"
 #include "support/catch.h"
 #include "support/hub_tls.h"
 #include "support/temporary_folder.h"
@@ -55,7 +56,7 @@ TEST_CASE("without flags and variables the defaults are those of the reference")
   const Options found = options({});
   CHECK(found.models.empty());
   CHECK_FALSE(found.manifest.has_value());
-  CHECK(found.variant == "fp32");
+  CHECK(found.variant == Variant::fp32);
   CHECK(names_of(found) == Arguments{"https://huggingface.co"});
   CHECK(found.jobs == 8);
   CHECK(found.retries == 5);
@@ -81,7 +82,7 @@ TEST_CASE("every flag takes effect") {
                "json",     "--progress", "none",       "--limit-rate", "10M"});
   CHECK(found.models == Arguments{"a", "org/b@main"});
   CHECK(found.manifest == "m.json");
-  CHECK(found.variant == "all");
+  CHECK(found.variant == Variant::all);
   CHECK(found.dry_run);
   CHECK(found.offline);
   CHECK(names_of(found) == Arguments{"http://h"});
@@ -120,7 +121,7 @@ TEST_CASE("every variable takes effect") {
                                      {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}});
   CHECK(found.models == Arguments{"a", "org/b"});
   CHECK(found.manifest == "m.json");
-  CHECK(found.variant == "onnx");
+  CHECK(found.variant == Variant::onnx);
   CHECK(names_of(found) == Arguments{"http://h"});
   CHECK(found.summary == "s.json");
   CHECK(found.jobs == 3);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "fuzz/targets.h"
+#include "model_prep/base/byte_range.h"
 #include "model_prep/core/segments.h"
 
 namespace model_prep::fuzz {

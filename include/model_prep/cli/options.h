@@ -25,23 +25,21 @@
 #include "model_prep/cli/hub_endpoints.h"
 #include "model_prep/io/http.h"
 #include "model_prep/report/log.h"
+#include "model_prep/report/notify_environment.h"
 #include "model_prep/report/progress.h"
 
 namespace model_prep {
 
-/// How a CI system wants to be told the result. Known even if the command line is wrong.
-struct CiEnvironment {
-  std::string step_summary;  ///< a file that GitHub Actions shows, or empty
-  bool annotations{false};   ///< GitHub Actions turns `::error` lines on stderr into annotations
-};
 CiEnvironment detect_ci(const Environment& environment);
+/// From TERM and NO_COLOR.
+TerminalSettings detect_terminal(const Environment& environment);
 
 struct Options {
   Command command{Command::download};
 
   std::vector<std::string> models;      ///< empty: the whole manifest
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
-  std::string variant;
+  Variant variant{Variant::fp32};
   FileFilter patterns;  ///< replace the variant's patterns, unless empty
 
   bool dry_run{false};
@@ -69,6 +67,8 @@ struct Options {
   LogFormat log_format{LogFormat::text};
   ProgressMode progress{ProgressMode::automatic};
   CiEnvironment ci;
+  TerminalSettings terminal;
+  ProxySettings proxies{};
 };
 
 struct Parsed {

@@ -43,7 +43,7 @@ enum class CacheFaultKind : std::uint8_t {
 };
 
 /// As written in the summary.
-std::string_view name(CacheFaultKind kind);
+std::string_view to_string(CacheFaultKind kind);
 
 enum class Remedy : std::uint8_t { download, rehash, chmod, quarantine };
 

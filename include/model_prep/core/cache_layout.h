@@ -41,7 +41,7 @@
 
 #include "model_prep/base/digest.h"
 #include "model_prep/base/model_spec.h"
-#include "model_prep/core/resume_record.h"
+#include "model_prep/core/writer_tag.h"
 
 namespace model_prep {
 

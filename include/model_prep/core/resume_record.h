@@ -29,27 +29,10 @@
 #include <string>
 #include <string_view>
 
-#include "model_prep/core/segments.h"
+#include "model_prep/base/byte_range.h"
+#include "model_prep/core/writer_tag.h"
 
 namespace model_prep {
-
-/// A process, as the names of its staging files show it: `<machine>-<random>`, eight hex digits
-/// each. `machine` is the same for all processes on one kernel; all zeros means unknown, which
-/// equals no other.
-class WriterTag {
- public:
-  static std::optional<WriterTag> parse(std::string_view text);
-  static WriterTag make(const std::string& machine, const std::string& random) {
-    return WriterTag(machine + "-" + random);
-  }
-  const std::string& text() const { return text_; }
-  bool same_machine(const WriterTag& other) const;
-  bool operator==(const WriterTag&) const = default;
-
- private:
-  explicit WriterTag(std::string text) : text_(std::move(text)) {}
-  std::string text_;
-};
 
 struct ResumeRecord {
   std::string owner;  ///< `host:pid`, shown to those who wait

@@ -57,6 +57,7 @@
 #include <variant>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/response.h"
 #include "model_prep/core/activity.h"
 #include "model_prep/core/fetch_plan.h"

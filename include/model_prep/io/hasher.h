@@ -44,7 +44,7 @@ struct HashEvent {
 
 class Hasher {
  public:
-  /// A download uses one thread, since the loop has the other core; `commands/parallel_hash.h` uses
+  /// A download uses one thread, since the loop has the other core; `io/parallel_hash.h` uses
   /// more.
   explicit Hasher(std::function<void()> wake, std::size_t threads = 1);
   ~Hasher();
