@@ -22,8 +22,7 @@ Error describe_failure(const TransferFailure& failure) {
   if (code == CURLE_PEER_FAILED_VERIFICATION || (verdict && !verdict->trusted))
     return {
         ErrorKind::protocol, "its certificate is not trusted: " + (verdict ? verdict->text : shown),
-        "if a proxy inspects TLS or a mirror has its own authority, pass that authority's certificate with "
-        "--ca-file; else install ca-certificates"};
+        "if a proxy inspects TLS or a mirror has its own authority, pass its certificate with --ca-file; else install ca-certificates"};
 
   // libcurl before 8.6 reports a header line beyond its 100 KB as out of memory.
   if (!has_head && (code == CURLE_OUT_OF_MEMORY || code == kTooLarge))

@@ -34,6 +34,17 @@ TEST_CASE("the requested members are kept with their types, and no others") {
   CHECK_FALSE(document->fields.has("other"));
 }
 
+TEST_CASE("members inside an array, or below a member without a name, are not taken for others") {
+  const std::string text = GENERATE(as<std::string>{}, R"([{"id": "a", "lfs": {"size": 1}}])",
+                                    R"({"lfs": [{"size": 1}]})", R"({"lfs": ["size", 1]})",
+                                    R"({"": {"id": "a", "lfs": {"size": 1}}})", R"({"": ["id"]})");
+  CAPTURE(text);
+  const auto document = read_json(text, {.fields = kFields});
+  REQUIRE(document);
+  CHECK_FALSE(document->fields.has("id"));
+  CHECK_FALSE(document->fields.has("lfs.size"));
+}
+
 TEST_CASE("a number that is not an integer of 64 bits is not taken for one") {
   const std::string number =
       GENERATE("1.0", "1e3", "9223372036854775808", "-9223372036854775809", "true", "\"1\"", "[1]");
