@@ -115,7 +115,7 @@ int Session::fail_run(const Error& error) {
 }
 
 int Session::finish(const RunReport& report) {
-  for (const std::string& warning : notify_environment(report, options.audience, console))
+  for (const std::string& warning : notify_environment(report, options.ci, console))
     log.warning(warning);
   const auto space = disk_space(options.cache_dir);
   const RunContext around{.free = space ? std::optional(space->bytes) : std::nullopt,

@@ -165,13 +165,13 @@ TEST_CASE("a usage error is an annotation and a step summary too") {
   CHECK(run.exit_code == 1);
   CHECK(contains(
       run.err,
-      "model-prep: --jobs is '50%,?::add-mask::x', but wants a whole number from 1 to 64\n"));
+      "model-prep: --jobs is '50%,?::add-mask::x', but must be a whole number from 1 to 64\n"));
   CHECK(commands_in(run.err) ==
         std::vector<std::string>{"::error title=model-prep::--jobs is '50%25,?::add-mask::x', "
-                                 "but wants a whole number from 1 to 64"});
+                                 "but must be a whole number from 1 to 64"});
   CHECK(
       read_text(file) ==
-      "\n### model-prep failed\n\n- --jobs is '50%,?\\:\\:add-mask\\:\\:x', but wants a whole number from 1 to 64\n");
+      "\n### model-prep failed\n\n- --jobs is '50%,?\\:\\:add-mask\\:\\:x', but must be a whole number from 1 to 64\n");
 }
 
 TEST_CASE("help is not reported") {
@@ -236,7 +236,7 @@ TEST_CASE("a usage error and a bad manifest are reported to Kubernetes") {
   if (!may_mount()) return;
   const Pod pod;
   CHECK(pod.run("--jobs none").exit_code == 1);
-  CHECK(pod.message() == "failed: --jobs is 'none', but wants a whole number from 1 to 64\n");
+  CHECK(pod.message() == "failed: --jobs is 'none', but must be a whole number from 1 to 64\n");
   CHECK(pod.run("--manifest /none").exit_code == 1);
   CHECK(
       pod.message() ==

@@ -25,7 +25,8 @@ std::string_view plural(RepoKind kind);
 /// A model is `org/name` or `name`; a dataset is `datasets/org/name` or `datasets/name`, and a
 /// space likewise: as in the address of its page on the Hub, where for that reason no organisation
 /// can have the name `datasets` or `spaces`. Spelled as the user did: the cache folder keeps that
-/// spelling even when the Hub redirects. Rules: hub-protocol.md 1.1. Refused as `usage`.
+/// spelling even when the Hub redirects. Rules: docs/developing/hub-protocol.md,
+/// section 1.1. Refused as `usage`.
 class RepoId {
  public:
   static Result<RepoId> parse(std::string_view text);

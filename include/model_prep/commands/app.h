@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One run, from options to exit code: each command has its module.
+// One run of the program, from its options to its exit code. Each command has a module of its own.
 #pragma once
 
 #include "model_prep/cli/options.h"
@@ -8,8 +8,8 @@
 
 namespace model_prep {
 
-/// Does what the options ask for and returns the exit code. Results (a dry run's table,
-/// `--summary -`) go to `output`, the log to stderr. `signals` must be made before any thread.
+/// Runs the command and returns the exit code. `output` gets what was asked for as data (a table,
+/// `--summary -`); the log goes to stderr. `signals` must have been made before any thread.
 int run(const Options& options, const SignalFd& signals, const Output& output);
 
 }  // namespace model_prep
