@@ -239,12 +239,9 @@ CiEnvironment detect_ci(const Environment& environment) {
 }
 
 TerminalSettings detect_terminal(const Environment& environment) {
-  const auto value_of = [&](const char* name) {
-    const auto variable = environment.find(name);
-    return variable == environment.end() ? std::string() : variable->second;
-  };
-  const std::string term = value_of("TERM");
-  return {.live = !term.empty() && term != "dumb", .colour = value_of("NO_COLOR").empty()};
+  const FlagValues values(environment);
+  const std::string term = values.get("TERM").value_or("dumb");
+  return {.live = term != "dumb", .colour = !values.get("NO_COLOR")};
 }
 
 Result<Parsed> parse_options(const std::vector<std::string>& arguments,

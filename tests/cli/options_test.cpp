@@ -412,6 +412,16 @@ TEST_CASE("the CI system is detected without a command line") {
   CHECK(detect_ci({{"GITHUB_STEP_SUMMARY", ""}}).step_summary.empty());
 }
 
+TEST_CASE("TERM allows live lines, and NO_COLOR forbids colours unless it is empty") {
+  CHECK_FALSE(detect_terminal({}).live);
+  CHECK_FALSE(detect_terminal({{"TERM", ""}}).live);
+  CHECK_FALSE(detect_terminal({{"TERM", "dumb"}}).live);
+  CHECK(detect_terminal({{"TERM", "xterm"}}).live);
+  CHECK(detect_terminal({}).colour);
+  CHECK(detect_terminal({{"NO_COLOR", ""}}).colour);
+  CHECK_FALSE(detect_terminal({{"NO_COLOR", "1"}}).colour);
+}
+
 TEST_CASE("several endpoints keep their order, each once") {
   CHECK(names_of(options({"--endpoint", "https://a/", "--endpoint", "http://b:80/hf//",
                           "--endpoint", "https://A"})) == Arguments{"https://a", "http://b/hf"});
