@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The faults a hub still has to commit, and what they make of an answer.
+// The pending faults of a hub, and how they change a response.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace model_prep::testing {
 
-/// How the writer brings an answer to the wire.
+/// How the connection sends a response.
 struct Delivery {
   enum class Framing { content_length, until_close, chunked };
 
@@ -23,13 +23,13 @@ struct Delivery {
   std::optional<Drip> drip;
 };
 
-/// Not locked: the hub that owns it does that.
+/// Not thread-safe: the hub that owns it has the lock.
 class FaultBook {
  public:
   void add(Fault fault);
   void clear() { entries_.clear(); }
 
-  /// Lets the first fault that matches have its way with the answer.
+  /// Applies the first matching fault to the response.
   Delivery apply(const HttpRequest& request, Answer& answer);
 
  private:
