@@ -158,7 +158,7 @@ def test_a_private_authority_is_trusted_when_its_file_is_mounted_and_named_and_o
     assert ran.returncode == 1 and "CN=model-prep-hub" in ran.stderr and "--ca-file" in ran.stderr
     ran = image.run("flan-t5-small", volume=make_volume(), **told_of(hub, *mount, SSL_CERT_FILE="/authority.pem"))
     assert "1 of 1 models ready" in ran.stderr
-    # Beside the system's, which are in the image: what lies in that bundle's place is what counts then.
+    # Or mounted over the image's own CA bundle, which it replaces.
     system = ("--volume", f"{authority}:/etc/ssl/certs/ca-certificates.crt:ro")
     assert "1 of 1 models ready" in image.run("flan-t5-small", volume=make_volume(), **told_of(hub, *system)).stderr
 

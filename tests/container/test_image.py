@@ -153,11 +153,11 @@ def test_the_image_says_what_it_is_and_runs_as_nobody_special(image):
     assert image.run("--version").stdout.split() == ["model-prep", labels["org.opencontainers.image.version"]]
 
 
-ANEW = ["docker/image/assemble"] + (["docker/image/libcurl"] if os.environ.get("MODEL_PREP_LONG") else [])
+REBUILT = ["docker/image/assemble"] + (["docker/image/libcurl"] if os.environ.get("MODEL_PREP_LONG") else [])
 
 
-@pytest.mark.parametrize("anew", ANEW)
-def test_a_second_build_in_a_monorepo_gives_the_same_layers(image, root, tmp_path, anew):
+@pytest.mark.parametrize("rebuilt", REBUILT)
+def test_a_second_build_in_a_monorepo_gives_the_same_layers(image, root, tmp_path, rebuilt):
     """By the monorepo's command, from files with other times; anew from where this file counts, the layout or, in the
     long version, all that is compiled."""
     project = tmp_path / "services" / "model-prep"
@@ -165,7 +165,7 @@ def test_a_second_build_in_a_monorepo_gives_the_same_layers(image, root, tmp_pat
     for name in command("git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, project / name)  # without its time
-    with open(project / anew, "a") as file:
+    with open(project / rebuilt, "a") as file:
         file.write("# A comment, so that nothing from here on is taken from the first build.\n")
     tag = new_name("image")
     arguments = ["--network=host", "--tag", tag, "-f", "services/model-prep/Dockerfile", "services/model-prep"]

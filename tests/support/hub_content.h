@@ -62,7 +62,7 @@ std::string content_text(const FileContent& content);
 struct HubFile {
   std::string path;
   FileContent content;
-  bool lfs = false;  ///< stored behind a Git-LFS pointer and served by the payload host
+  bool lfs = false;  ///< stored as a Git LFS pointer and served by the payload host
 };
 
 struct FileDigests {
@@ -86,7 +86,7 @@ struct HubRepo {
   enum class Access {
     open,
     gated,         ///< info and tree are public, files need a token with access
-    gated_masked,  ///< the same, and the public tree hides lfs.oid and xetHash behind 64 asterisks
+    gated_masked,  ///< the same, and the public tree has 64 asterisks for lfs.oid and xetHash
                    ///< (live since 2026)
     private_,      ///< looks missing without a token with access
     disabled,      ///< info is public and says so, all else is 403

@@ -16,7 +16,7 @@ struct Delivery {
 
   Framing framing = Framing::content_length;
   std::int64_t cut = 0;                 ///< bytes of the body that never come
-  std::int64_t extra = 0;               ///< bytes behind the body
+  std::int64_t extra = 0;               ///< bytes after the body
   std::optional<std::int64_t> flipped;  ///< position in the body
   std::optional<Reset> reset;
   std::optional<Stall> stall;

@@ -21,7 +21,7 @@ struct HttpRequest {
   std::string method;
   std::string target;                          ///< as sent
   std::string path;                            ///< the target without its query, still encoded
-  std::string query;                           ///< behind the question mark, still encoded
+  std::string query;                           ///< after the question mark, still encoded
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::string body;
   bool keep_alive = true;
