@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kUnits = 64;
 
-/// The plain thing that a RangeSet stands for.
+/// A simple model of a RangeSet.
 using Units = std::array<bool, kUnits>;
 
 /// Walks the ranges by the gaps between them.
