@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program behind tests/bench/run: makes the content, starts the server, runs the cases, writes the results."""
+"""Run by tests/bench/run: makes the content, starts the server, runs the cases, writes the results."""
 
 import argparse
 import dataclasses

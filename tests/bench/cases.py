@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cases of the benchmark. Each is a function from the bench to a `Case`: what was run, and which targets it met."""
+"""The cases of the benchmark. Each is a function from the bench to a `Case` with its runs and the targets it met."""
 
 import os
 import random

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the benchmark's hub serves: repositories of random bytes, from a fixed seed, with names and sizes as wanted."""
+"""The content of the benchmark's hub: repositories of random bytes from a fixed seed, with given names and sizes."""
 
 import hashlib
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rivals import File, Repo
 
-#: The files of the three default models' default variant, at their true sizes: `path size`, large ones marked with LFS.
+#: The files of the three default models' default variant, in their real sizes: `path size`, large ones marked with LFS.
 MODELS = {
     (
         "sentence-transformers/all-MiniLM-L6-v2",

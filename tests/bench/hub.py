@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark's hub: Debian's nginx, with the Hub's API as static files and its redirects as configuration.
 
-A large file's /resolve/ is a 302 to the payload server, a small one's a relative 307 to /api/resolve-cache/, as the
-Hub's are. Hub and payload are two servers on two ports, each over http and over https with an authority of its own. A
-`Site` is a hub and where it sends clients for payload; a site behind a link (link.py) is one more pair of ports.
+A large file's /resolve/ is a 302 to the payload server, a small one's a relative 307 to /api/resolve-cache/, as on the
+Hub. Hub and payload are two servers on two ports, each over http and over https with its own CA. A `Site` is a hub with
+its payload server; a site behind a link (link.py) is one more pair of ports.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TCP proxy that is a long or a narrow line: data arrives `--delay` seconds after it was sent, each way, and a new
-connection costs one round trip more, as the handshake would; with `--rate`, no connection carries more than so many
-bytes a second to the client. The kernel's own means (netem) are not there in every machine that runs this.
+"""A TCP proxy that simulates latency and bandwidth: data arrives `--delay` seconds after it was sent, each way, and a
+new connection costs one more round trip, like a handshake; `--rate` limits each connection to that many bytes a second
+towards the client. The kernel's netem does the same but is not available on every machine.
 
     link.py [--delay S] [--rate BYTES] LISTEN:TO...
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one client and measures it: time, CPU, memory; and by nginx's log what it asked for."""
+"""Runs one client and measures it: time, CPU, memory; and its requests, from nginx's log."""
 
 import hashlib
 import os

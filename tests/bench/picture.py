@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The picture of the results: wall time as horizontal bars, one group for each case in which curl took part.
 
-Plain SVG, no font of its own; the colours of text and lines follow the reader's light or dark mode, those of the bars
-stand out on both.
+Plain SVG without a font; text and lines follow the reader's light or dark mode, and the bars are visible on both.
 """
 
 import statistics

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured, as a page. Times are given as ratios, to curl's where it took part: absolute ones say more about
-the machine than about the programs."""
+"""Writes the results as a page. Times are ratios, to curl's time if it took part: absolute times say more about the
+machine than about the programs."""
 
 import dataclasses
 import statistics

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs that the benchmark compares, each as a command for a job: fetch these repositories into this folder.
 
-Every command starts from nothing but its arguments and the few variables it names; configuration files of the user are
-not read where a program can be told so. What a command needs to read (lists of URLs, a manifest) is written beside the
-target folder when the command is asked for, so that writing it is not measured.
+A command gets only its arguments and the few variables that it lists; the user's configuration files are not read, if
+the program has an option for that. Input files of a command (lists of URLs, a manifest) are written next to the target
+directory before the measurement.
 """
 
 import json
@@ -73,8 +73,8 @@ def version_of(*command) -> str:
     return found.group() if found else "?"
 
 
-def beside(job: Job, name: str, text: str) -> Path:
-    """Writes a file that a command needs, beside the target folder."""
+def write_input(job: Job, name: str, text: str) -> Path:
+    """Writes an input file of a command, next to the target directory."""
     path = job.target.parent / f"{job.target.name}.{name}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -112,7 +112,7 @@ def model_prep(program: Path) -> Rival:
     def command(job: Job):
         models = {repo.id.replace("/", "--"): {"repo": repo.id, "revision": repo.commit, "ref": "main",
                                                "variants": {"fp32": {"include": ["*"]}}} for repo in job.repos}
-        manifest = beside(job, "manifest.json", json.dumps({"version": 1, "models": models}))
+        manifest = write_input(job, "manifest.json", json.dumps({"version": 1, "models": models}))
         argv = [str(program), "--manifest", str(manifest), "--jobs", str(job.connections), "--progress", "none"]
         argv += ["--ca-file", str(job.ca)] if job.ca else []
         return argv, {"HF_HOME": str(job.target), "HF_ENDPOINT": job.endpoint}
@@ -127,7 +127,7 @@ def curl_command(job: Job, *options: str) -> list[str]:
         return f'"{text}"'
 
     entries = [f"url = {quoted(url)}\noutput = {quoted(path)}\n" for url, path, _ in places(job)]
-    config = beside(job, "curl", "".join(entries))
+    config = write_input(job, "curl", "".join(entries))
     authority = ["--cacert", str(job.ca)] if job.ca else []
     return ["curl", "-q", "-sS", "-L", "-f", "--create-dirs", *authority, *options, "-K", str(config)]
 
@@ -145,7 +145,7 @@ def curls() -> list[Rival]:
         return curl_parallel(job), {}
 
     def parallel_checked(job: Job):
-        sums = beside(job, "sha256", "".join(f"{sha256}  {path}\n" for _, path, sha256 in places(job)))
+        sums = write_input(job, "sha256", "".join(f"{sha256}  {path}\n" for _, path, sha256 in places(job)))
         script = f"{shlex.join(curl_parallel(job))} && sha256sum -c --quiet {shlex.quote(str(sums))}"
         return ["sh", "-c", script], {}
 
@@ -158,7 +158,7 @@ def aria2() -> Rival:
     """All of its own defaults (5 files at once, pieces of 20 MB or more, space allocated first) but -x8 -s8."""
     def command(job: Job):
         entries = [f"{url}\n dir={path.parent}\n out={path.name}\n" for url, path, _ in places(job)]
-        entries_file = beside(job, "aria2", "".join(entries))
+        entries_file = write_input(job, "aria2", "".join(entries))
         most = str(job.connections)
         argv = ["aria2c", "--no-conf", "--quiet", "-x", most, "-s", most, "-i", str(entries_file)]
         return argv + ([f"--ca-certificate={job.ca}"] if job.ca else []), {}
@@ -180,7 +180,7 @@ def huggingface_hub(venv: Path, name: str, **variables: str) -> Rival:
 
 
 def rust_hub(program: Path, name: str, version: str) -> Rival:
-    """Fetches by Xet whatever names an X-Xet-Hash and cannot be told otherwise: for hubs that name none."""
+    """Fetches by Xet every file with an X-Xet-Hash, which cannot be turned off: for hubs without that header."""
     def command(job: Job):
         return [str(program), str(job.connections), *pins(job)], hub_environment(job)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the benchmark's cases are made of: rounds of first runs, second runs, and the targets they are held to."""
+"""Parts of the benchmark's cases: rounds of first runs, second runs, and the targets."""
 
 import shutil
 import subprocess

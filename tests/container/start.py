@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a satisfied run costs in a container beyond the engine's own start-up, after tests/container/run has been there:
+"""Measures a satisfied run in a container, without the engine's own start-up; run tests/container/run first:
 
     PYTHONPATH=tests/interop build/venv-pytest/bin/python tests/container/start.py [ROUNDS]
 

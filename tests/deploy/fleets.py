@@ -15,7 +15,7 @@ import pathlib
 from support import spec_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILT_IN = json.loads((ROOT / "src" / "program" / "built_in_manifest.json").read_text())["models"]
+BUILT_IN = json.loads((ROOT / "src" / "commands" / "built_in_manifest.json").read_text())["models"]
 PAGE = ROOT / "docs" / "fleets.md"
 
 NODES = [10, 100, 1000]
