@@ -102,13 +102,16 @@ Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Reposit
 Status Staging::create_file() {
   const Directory& directory = repository_->directory();
   fd_ = UniqueFd();
-  if (Status removed = directory.remove(path_); !removed) return removed;
   record_.file = tag_;
   record_.have = {};
-  path_ = path_of(tag_);
-  if (Status removed = directory.remove(path_); !removed) return removed;
+  if (std::string old = std::exchange(path_, path_of(tag_)); old != path_)
+    if (Status removed = directory.remove(old); !removed) return removed;
 
   auto fd = directory.open_file(path_, O_RDWR | O_CREAT | O_EXCL);
+  if (!fd && lstat_path(path_)) {
+    if (Status removed = directory.remove(path_); !removed) return removed;
+    fd = directory.open_file(path_, O_RDWR | O_CREAT | O_EXCL);
+  }
   if (!fd) return fd.error();
   fd_ = std::move(*fd);
   return reserve(fd_.get(), record_.size, path_);
