@@ -225,7 +225,7 @@ class Resolver {
     const Source& source = sources[reply.source];
     if (reply.error) return fail(model, *reply.error);
 
-    // The first endpoint broke off in the middle of its listing. Were it asked again, two such
+    // The first endpoint broke off in the middle of its listing. If it were used again, two such
     // endpoints could take turns for ever.
     if (source.endpoint != sources.front().endpoint && !model.pages_read.empty())
       model.excluded_endpoints.insert(sources.front().endpoint);
@@ -323,7 +323,7 @@ class Resolver {
       return hub.resolve(repo, *model.commit, index.file.path);
     });
 
-    // When all have been wrong, any of them may be asked again.
+    // When all have been wrong, any of them may be used again.
     if (index.wrong_endpoints.size() < sources.size())
       std::erase_if(sources, [&](const Source& source) {
         return index.wrong_endpoints.contains(source.endpoint);
@@ -427,7 +427,7 @@ Error offline_missing(const std::string& object) {
 
 std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
                                                Network network) {
-  // A ref in the cache may be outdated, so it counts only if the Hub cannot be asked.
+  // A ref in the cache may be outdated, so it counts only without a network.
   const bool offline = network == Network::forbidden;
   const auto commit = offline ? cached_commit(spec, cache) : spec.revision.commit();
   auto local = commit ? resolve_commit_locally(spec, *commit, cache, network) : std::nullopt;

@@ -7,7 +7,7 @@
 using namespace model_prep;
 using namespace model_prep::testing;
 
-TEST_CASE("files that came, went or have another digest are changes; equal ones are none") {
+TEST_CASE("added, removed and different files are changes; equal files are not") {
   const std::vector<RemoteFile> before = {plain_file("a", 1, '1'), plain_file("b", 1, '2'),
                                           lfs_file("c", 1, '3')};
   const std::vector<RemoteFile> now = {plain_file("d", 1, '4'), lfs_file("c", 1, '5'),

@@ -45,7 +45,7 @@ TEST_CASE("a file is kept if an include matches and no exclude does") {
         Names{"config.json", "model.safetensors"});
 }
 
-TEST_CASE("an empty include list keeps nothing, and that is not_found with a hint") {
+TEST_CASE("an empty include list selects nothing, which is not_found with a hint") {
   const auto files = select_files(listing_of({"config.json"}), with_filter({{}, {}, false}));
   REQUIRE_FALSE(files);
   CHECK(files.error().kind == ErrorKind::not_found);
@@ -53,7 +53,7 @@ TEST_CASE("an empty include list keeps nothing, and that is not_found with a hin
   CHECK_FALSE(files.error().hint.empty());
 }
 
-TEST_CASE("where patterns of the command line leave nothing, the error has all of them") {
+TEST_CASE("if patterns of the command line select nothing, the error lists all of them") {
   FileFilter filter{{"*.onnx", "x/"}, {"*.json"}, false};
   filter.from_command_line = true;
   const auto files = select_files(listing_of({"config.json"}), with_filter(filter));
@@ -64,12 +64,12 @@ TEST_CASE("where patterns of the command line leave nothing, the error has all o
       "org/name: no file of this revision matches --include '*.onnx' --include 'x/' --exclude '*.json'");
 }
 
-TEST_CASE("everything is everything") {
+TEST_CASE("the filter of everything selects every file") {
   const Names all = {".gitattributes", "a/b/c.onnx", "model.bin", "model.safetensors"};
   CHECK(selected(listing_of(all), with_filter({{"*"}, {}, false})) == all);
 }
 
-TEST_CASE("the general rule takes safetensors where there are any and no other weights") {
+TEST_CASE("automatic selection takes safetensors if there are any, and no other weights") {
   const Listing listing =
       listing_of({".gitattributes", "1_Pooling/config.json", "README.md", "config.json",
                   "coreml/x/model.mlpackage/weights.bin", "flax_model.msgpack", "model.safetensors",
@@ -82,13 +82,13 @@ TEST_CASE("the general rule takes safetensors where there are any and no other w
                                               "tokenizer.json", "vocab.txt"});
 }
 
-TEST_CASE("the general rule takes PyTorch's own weights where there are no safetensors") {
+TEST_CASE("automatic selection takes PyTorch's own weights if there are no safetensors") {
   const Listing listing =
       listing_of({"config.json", "pytorch_model.bin", "tf_model.h5", "vocab.txt"});
   CHECK(selected(listing, general()) == Names{"config.json", "pytorch_model.bin", "vocab.txt"});
 }
 
-TEST_CASE("only the general rule reads indexes, and none that is too large") {
+TEST_CASE("only automatic selection reads indexes, and none that is too large") {
   Listing listing =
       listing_of({"model-00001-of-00001.safetensors", "model.safetensors.index.json"});
   CHECK(names_of(required_indexes(listing, general())) == Names{"model.safetensors.index.json"});
@@ -98,7 +98,7 @@ TEST_CASE("only the general rule reads indexes, and none that is too large") {
 }
 
 TEST_CASE(
-    "a variant that the general rule does not find is settled as fp32, and one of a manifest stays") {
+    "a variant that automatic selection does not find becomes fp32, and that of a manifest stays") {
   ModelSpec wanted = general();
   wanted.variant = Variant::onnx;
   CHECK(with_available_variant(wanted, listing_of({"onnx/model.onnx"})).variant == Variant::onnx);
@@ -108,7 +108,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "half of an OpenVINO model in a manifest's variant is an error, and the user's own choice is not") {
+    "half of an OpenVINO model is an error in a manifest's variant, but not in the user's own choice") {
   ModelSpec model = with_filter({{"*.xml", "*.json"}, {}, false});
   model.variant = Variant::openvino_int8;
   const Listing listing = listing_of({"config.json", "openvino_model.bin", "openvino_model.xml"});
@@ -119,7 +119,7 @@ TEST_CASE(
   CHECK(selected(listing, model) == Names{"config.json", "openvino_model.xml"});
 }
 
-TEST_CASE("a masked safetensors file counts for the general rule") {
+TEST_CASE("a masked safetensors file counts for automatic selection") {
   Listing listing = listing_of({"config.json", "pytorch_model.bin"});
   listing.masked = {path("model.safetensors")};
   const auto files = select_files(listing, general());
@@ -139,7 +139,7 @@ TEST_CASE("a wanted file whose digest is masked is gated, with the page to visit
   CHECK(files.error().hint.find("https://huggingface.co/org/name,") != std::string::npos);
 }
 
-TEST_CASE("a masked file that nobody wants does no harm") {
+TEST_CASE("a masked file that is not wanted does no harm") {
   Listing listing = listing_of({"config.json"});
   listing.masked = {path("model.safetensors")};
   CHECK(selected(listing, with_filter({{"*.json"}, {}, false})) == Names{"config.json"});

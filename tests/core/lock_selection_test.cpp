@@ -17,7 +17,7 @@ ModelSpec with_lock(std::map<RepoPath, LockedFile> lock, bool fully) {
 
 }  // namespace
 
-TEST_CASE("a file that is as the lock says is marked, with the lock's second digest") {
+TEST_CASE("a file that fits the lock is marked, with the lock's second digest") {
   std::vector<RemoteFile> files = {plain_file("config.json", 5, '1'), lfs_file("model.bin", 9, '2'),
                                    plain_file("vocab.txt", 3, '3')};
   REQUIRE(apply_lock(files, with_lock({{path("config.json"), {5, sha256('a'), git_sha1('1')}},
@@ -29,7 +29,7 @@ TEST_CASE("a file that is as the lock says is marked, with the lock's second dig
   CHECK_FALSE(files[2].locked);
 }
 
-TEST_CASE("another size than the lock's is a lock mismatch that names both") {
+TEST_CASE("a size other than the lock's is a lock mismatch that names both") {
   std::vector<RemoteFile> files = {plain_file("config.json", 5, '1')};
   const Status status =
       apply_lock(files, with_lock({{path("config.json"), {6, {}, git_sha1('1')}}}, false));
@@ -39,7 +39,7 @@ TEST_CASE("another size than the lock's is a lock mismatch that names both") {
   CHECK_FALSE(status.error().hint.empty());
 }
 
-TEST_CASE("another digest than the lock's is a lock mismatch") {
+TEST_CASE("a digest other than the lock's is a lock mismatch") {
   std::vector<RemoteFile> files = {plain_file("config.json", 5, '1')};
   const LockedFile lock =
       GENERATE(LockedFile{5, {}, git_sha1('2')}, LockedFile{5, sha256('1'), {}});
@@ -78,7 +78,7 @@ TEST_CASE("a fully locked variant needs no listing") {
 // docs/cache-layout.md: "an LFS file's `blob_id` is the git sha1 of its canonical pointer, so a
 // locked `all` needs no listing". That sha1 takes a hash function, which this layer does not have:
 // commands/resolve.cpp fills it in.
-TEST_CASE("the git id of a locked LFS file is left open here") {
+TEST_CASE("the git id of a locked LFS file is not set here") {
   CHECK_FALSE(locked_files(with_lock({{path("model.bin"), {9, sha256('2'), std::nullopt}}}, true))
                   .front()
                   .oid);

@@ -89,7 +89,7 @@ TEST_CASE("comments are allowed") {
   CHECK(refusal("// mine\n" + with(R"("revision":"main" /* moves */)")).empty());
 }
 
-TEST_CASE("what is wrong in a manifest is named with its path") {
+TEST_CASE("a defect of a manifest is reported with its path") {
   const Wrong wrong = GENERATE(
       Wrong{R"([])", ""}, Wrong{R"({)", ""}, Wrong{R"({"models":{}})", "version"},
       Wrong{R"({"version":2,"models":{}})", "version"}, Wrong{R"({"version":1})", "models"},
@@ -121,29 +121,30 @@ TEST_CASE("what is wrong in a manifest is named with its path") {
   CHECK(contains(message, wrong.path));
 }
 
-TEST_CASE("a size that no number holds is refused and does not wrap") {
+TEST_CASE("a size beyond 64 bits is refused and does not wrap") {
   CHECK_FALSE(refusal(with(R"("variants":{"fp32":{"size":18446744073709551615}})")).empty());
 }
 
-TEST_CASE("without a revision it is main, and not pinned") {
+TEST_CASE("a model without a revision is at main, and not pinned") {
   const auto specs = select(with(R"("purpose":"x")"), {"a"});
   CHECK(specs.at(0).revision.text() == "main");
   CHECK_FALSE(specs.at(0).revision.commit().has_value());
 }
 
-TEST_CASE("a model without variants gets the general rule, or everything for all") {
+TEST_CASE(
+    "a model without variants has its weights selected automatically, or is everything for all") {
   CHECK(select(with(R"("ref":"main")"), {"a"}).at(0).filter.select_weights_automatically);
   CHECK(select(with(R"("ref":"main")"), {"a"}, Variant::all).at(0).whole_commit);
 }
 
-TEST_CASE("a variant that a model has not falls back to fp32") {
+TEST_CASE("a variant that a model does not have falls back to fp32") {
   const auto spec =
       select(with(R"("variants":{"fp32":{"include":["x"]}})"), {"a"}, Variant::openvino_int8).at(0);
   CHECK(spec.variant == Variant::fp32);
   CHECK(spec.variant_requested == Variant::openvino_int8);
 }
 
-TEST_CASE("a variant may lie in another repository, where the model's lock says nothing") {
+TEST_CASE("a variant may be in another repository, to which the model's lock does not apply") {
   const auto spec =
       select(with(R"("revision":")" + kCommit +
                   R"(","variants":{"onnx":{"repo":"org/b","revision":"v1","include":["*"]}},
@@ -205,7 +206,7 @@ TEST_CASE("any repository can be named with and without a revision") {
   CHECK(specs[2].revision.commit()->hex() == kCommit);
 }
 
-TEST_CASE("a dataset or space is taken whole whatever the variant, and none is missed") {
+TEST_CASE("a dataset or space is complete in any variant, so none is reported as missing") {
   const Variant variant = GENERATE(Variant::fp32, Variant::openvino_int8, Variant::all);
   const auto specs = select(R"({"version":1,"models":{"d":{"repo":"datasets/org/d"}}})",
                             {"d", "datasets/squad@v1", "spaces/org/s"}, variant);
@@ -221,7 +222,7 @@ TEST_CASE("a dataset or space is taken whole whatever the variant, and none is m
   }
 }
 
-TEST_CASE("a manifest may take a part of a dataset, as its variant all") {
+TEST_CASE("a manifest may select part of a dataset, as its variant all") {
   const auto spec = select(R"({"version":1,"models":{"d":{"repo":"datasets/org/d",
       "variants":{"all":{"include":["data/train-*"]}}}}})",
                            {"d"})
@@ -230,12 +231,12 @@ TEST_CASE("a manifest may take a part of a dataset, as its variant all") {
   CHECK_FALSE(spec.whole_commit);
 }
 
-TEST_CASE("a model that is named twice is taken once, and all of them if none is named") {
+TEST_CASE("a model named twice is selected once, and all models if none is named") {
   CHECK(select(with(R"("ref":"main")"), {"a", "a"}).size() == 1);
   CHECK(select(with(R"("ref":"main")"), {}).size() == 1);
 }
 
-TEST_CASE("an unknown key is told with the known ones") {
+TEST_CASE("an unknown key is an error that lists the known keys") {
   const auto specs = select_models(built_in(), {"all-MiniLM"}, Variant::fp32);
   REQUIRE_FALSE(specs.has_value());
   CHECK(specs.error().kind == ErrorKind::usage);

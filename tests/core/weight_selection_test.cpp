@@ -63,7 +63,7 @@ Names with(Names more) {
 }  // namespace
 
 TEST_CASE(
-    "a pickle is replaced by the same weights as safetensors in its own folder, and only there") {
+    "a pickle is replaced by the same weights as safetensors in its own directory, and only there") {
   CHECK(chosen({"2_Dense/config.json", "2_Dense/pytorch_model.bin", "3_Dense/model.safetensors",
                 "3_Dense/pytorch_model.bin", "config.json", "model.safetensors",
                 "pytorch_model.bin"}) == Names{"2_Dense/config.json", "2_Dense/pytorch_model.bin",
@@ -73,14 +73,14 @@ TEST_CASE(
         Names{"2_Dense/model.safetensors", "config.json", "pytorch_model.bin"});
 }
 
-TEST_CASE("a pickle of other weights than the safetensors beside it stays") {
+TEST_CASE("a pickle stays if the safetensors next to it hold other weights") {
   CHECK(chosen({"colbert_linear.pt", "model.safetensors", "pytorch_model.bin"}) ==
         Names{"colbert_linear.pt", "model.safetensors"});
   CHECK(chosen({"adapter_model.safetensors", "pytorch_model.bin"}) ==
         Names{"adapter_model.safetensors", "pytorch_model.bin"});
 }
 
-TEST_CASE("sharded pickles are replaced by safetensors, however those are cut") {
+TEST_CASE("sharded pickles are replaced by safetensors, however those are sharded") {
   CHECK(chosen({"model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors",
                 "model-00003-of-00003.safetensors", "model.safetensors.index.json",
                 "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin",
@@ -88,7 +88,7 @@ TEST_CASE("sharded pickles are replaced by safetensors, however those are cut") 
             .size() == 4);
 }
 
-TEST_CASE("of shards exactly those are taken that the index names") {
+TEST_CASE("exactly those shards are selected that the index names") {
   const Names all = {"config.json", "model-00001-of-00002.safetensors",
                      "model-00001-of-00003.safetensors", "model-00002-of-00002.safetensors",
                      "model.safetensors.index.json"};
@@ -109,7 +109,7 @@ TEST_CASE("an index's shards may have any name") {
                        "pytorch_model-00001-of-00001.safetensors"})) == all);
 }
 
-TEST_CASE("a shard that the index names and that is not there is an error with both names") {
+TEST_CASE("a missing shard that the index names is an error with both names") {
   CHECK(
       chosen({"model-00001-of-00002.safetensors", "model.safetensors.index.json"}, Variant::fp32,
              naming("model.safetensors.index.json",
@@ -119,7 +119,7 @@ TEST_CASE("a shard that the index names and that is not there is an error with b
           "there"});
 }
 
-TEST_CASE("the index of pickles decides where there are no safetensors") {
+TEST_CASE("the index of pickles decides if there are no safetensors") {
   const Names all = {"config.json", "pytorch_model-00001-of-00002.bin",
                      "pytorch_model-00001-of-00009.bin", "pytorch_model-00002-of-00002.bin",
                      "pytorch_model.bin.index.json"};
@@ -131,7 +131,7 @@ TEST_CASE("the index of pickles decides where there are no safetensors") {
               "pytorch_model.bin.index.json"});
 }
 
-TEST_CASE("an index that is not read leaves the choice to the names") {
+TEST_CASE("without reading the index the names of the shards decide") {
   CHECK(chosen({"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
                 "model.safetensors.index.json", "other-00001-of-00002.safetensors"}) ==
         Names{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
@@ -140,16 +140,14 @@ TEST_CASE("an index that is not read leaves the choice to the names") {
   CHECK(chosen(without) == without);
 }
 
-TEST_CASE(
-    "of one file and shards of the same weights the one file is taken, and no index is read") {
+TEST_CASE("a single file is preferred to shards of the same weights, and no index is read") {
   const Names all = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
                      "model.safetensors", "model.safetensors.index.json"};
   CHECK(chosen(all) == Names{"model.safetensors"});
   CHECK(deciding(all).empty());
 }
 
-TEST_CASE(
-    "a second precision is left out where the plain weights are there, and taken where they are not") {
+TEST_CASE("a second precision is selected only if the plain weights are not there") {
   CHECK(chosen({"model.fp16.safetensors", "model.safetensors"}) == Names{"model.safetensors"});
   CHECK(chosen({"model.fp16-00001-of-00002.safetensors", "model-00001-of-00002.fp16.safetensors",
                 "model.safetensors.index.fp16.json", "pytorch_model.bin",
@@ -159,7 +157,7 @@ TEST_CASE(
         Names{"sd_1.0.safetensors", "sd_1.safetensors"});
 }
 
-TEST_CASE("a pipeline of diffusers is its folders, each by its own weights") {
+TEST_CASE("a diffusers pipeline is its directories, each with its own weights") {
   CHECK(chosen({"model_index.json", "sd-v1.ckpt", "sd-v1.safetensors", "text_encoder/config.json",
                 "text_encoder/model.fp16.safetensors", "text_encoder/model.safetensors",
                 "text_encoder/pytorch_model.bin", "unet/diffusion_pytorch_model.bin",
@@ -171,7 +169,7 @@ TEST_CASE("a pipeline of diffusers is its folders, each by its own weights") {
               "vae/diffusion_pytorch_model.bin"});
 }
 
-TEST_CASE("what a trainer left and a maker's own copy are no weights for a service") {
+TEST_CASE("a trainer's state and the vendor's duplicate are not selected") {
   CHECK(chosen({"config.json", "model.safetensors", "optimizer.pt", "rng_state_0.pth",
                 "scheduler.pt", "training_args.bin"}) == Names{"config.json", "model.safetensors"});
   CHECK(chosen({"consolidated.safetensors", "model-00001-of-00001.safetensors",
@@ -181,7 +179,7 @@ TEST_CASE("what a trainer left and a maker's own copy are no weights for a servi
         Names{"consolidated.safetensors", "params.json"});
 }
 
-TEST_CASE("no other framework's weights are taken") {
+TEST_CASE("weights of other frameworks are not selected") {
   CHECK(chosen(with({".gitattributes",
                      "bert.ckpt.data-00000-of-00001",
                      "coreml/model.mlpackage/weights.bin",
@@ -204,12 +202,12 @@ TEST_CASE("no other framework's weights are taken") {
                      "tf_model.h5"})) == with({"model.safetensors"}));
 }
 
-TEST_CASE("a .bin in another framework's folder, or half of OpenVINO's, is no pickle to take") {
+TEST_CASE("a .bin in another framework's directory, or of OpenVINO, is not selected as a pickle") {
   CHECK(chosen({"config.json", "onnx/pytorch_model.bin", "openvino_model.bin",
                 "pytorch_model.bin"}) == Names{"config.json", "pytorch_model.bin"});
 }
 
-TEST_CASE("a repository with other frameworks' weights alone has nothing for PyTorch") {
+TEST_CASE("a repository with only other frameworks' weights has nothing for PyTorch") {
   CHECK(
       chosen({"README.md", "model.Q4_K_M.gguf"}) ==
       Names{
@@ -243,7 +241,7 @@ TEST_CASE("the later modules of sentence-transformers keep their weights in ever
         Names{"config.json", "onnx/model.onnx"});
 }
 
-TEST_CASE("openvino-int8 is the quantized model, or what a repository that is one holds") {
+TEST_CASE("openvino-int8 is the quantized model, or the model of a repository for OpenVINO") {
   CHECK(chosen(with({"model.safetensors", "onnx/model.onnx", "openvino/openvino_model.bin",
                      "openvino/openvino_model.xml", "openvino/openvino_model_qint8_quantized.bin",
                      "openvino/openvino_model_qint8_quantized.xml", "pytorch_model.bin"}),
@@ -257,7 +255,7 @@ TEST_CASE("openvino-int8 is the quantized model, or what a repository that is on
               "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml"}));
 }
 
-TEST_CASE("a variant that the repository has not is fp32") {
+TEST_CASE("a variant that the repository does not have becomes fp32") {
   CHECK(variant_of({"model.safetensors", "onnx/model.onnx"}, Variant::onnx) == Variant::onnx);
   CHECK(variant_of({"model.safetensors", "onnx/model_quantized.onnx"}, Variant::onnx) ==
         Variant::fp32);
@@ -267,7 +265,7 @@ TEST_CASE("a variant that the repository has not is fp32") {
   CHECK(variant_of({"model.safetensors"}, Variant::fp32) == Variant::fp32);
 }
 
-TEST_CASE("half of an OpenVINO model is an error that names the other") {
+TEST_CASE("half of an OpenVINO model is an error that names the other half") {
   ModelSpec model = spec("m", "org/name");
   model.variant = Variant::openvino_int8;
   const auto half = [&](const Names& names) {
@@ -283,7 +281,7 @@ TEST_CASE("half of an OpenVINO model is an error that names the other") {
       "org/name: openvino_model.bin is selected without openvino_model.xml, but an OpenVINO model needs both");
 }
 
-TEST_CASE("an index is read as the shards beside it") {
+TEST_CASE("an index names shards relative to itself") {
   const auto shards = parse_shard_index(
       R"({"metadata":{"total_size":1},"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors",
                       "c":"m-1.safetensors"}})",
@@ -292,7 +290,7 @@ TEST_CASE("an index is read as the shards beside it") {
   CHECK(*shards == std::set<RepoPath>{path("unet/m-1.safetensors"), path("unet/m-2.safetensors")});
 }
 
-TEST_CASE("what is no index is refused with its name") {
+TEST_CASE("a file that is not an index is refused by name") {
   const char* text =
       GENERATE("", "[]", "{}", R"({"weight_map":{}})", R"({"weight_map":[1]})",
                R"({"weight_map":{"a":{"b":"c"}}})", R"({"weight_map":{"a":"../../x"}})",
@@ -304,7 +302,7 @@ TEST_CASE("what is no index is refused with its name") {
   CHECK(shards.error().message.starts_with("org/name m.safetensors.index.json: "));
 }
 
-TEST_CASE("pickles are warned of, one line for a model, with what could be loaded in their place") {
+TEST_CASE("the warning of pickles is one line for a model, with what could be loaded instead") {
   CHECK_FALSE(
       pickle_warning(snapshot({"model.safetensors"}, {"model.safetensors", "pytorch_model.bin"})));
   CHECK(
@@ -320,12 +318,12 @@ TEST_CASE("pickles are warned of, one line for a model, with what could be loade
         "m: 2_Dense/pytorch_model.bin is a pickle, which can run code when loaded");
 }
 
-TEST_CASE("without a listing nothing is said of other files") {
+TEST_CASE("without a listing the warning does not mention other files") {
   CHECK(pickle_warning(snapshot({"pytorch_model.bin"}, {})) ==
         "m: pytorch_model.bin is a pickle, which can run code when loaded");
 }
 
-TEST_CASE("who takes everything is warned only where there is nothing else to load") {
+TEST_CASE("the whole commit is warned of only if there is nothing else to load") {
   ResolvedSnapshot both = snapshot({"model.safetensors", "pytorch_model.bin"},
                                    {"model.safetensors", "pytorch_model.bin"});
   both.spec.whole_commit = true;
@@ -335,13 +333,13 @@ TEST_CASE("who takes everything is warned only where there is nothing else to lo
   CHECK(pickle_warning(one));
 }
 
-TEST_CASE("a dataset's .bin is no pickle that anybody knows of") {
+TEST_CASE("a dataset's .bin is not taken for a pickle") {
   ResolvedSnapshot data = snapshot({"tokens.bin"}, {"tokens.bin"});
   data.spec.repo = repo("datasets/org/name");
   CHECK_FALSE(pickle_warning(data));
 }
 
-TEST_CASE("a .bin that belongs to OpenVINO or ggml is no pickle") {
+TEST_CASE("a .bin of OpenVINO or ggml is not taken for a pickle") {
   const Names names = {"a.bin", "a.xml", "ggml-base.bin", "openvino_model.bin"};
   CHECK_FALSE(pickle_warning(snapshot(names, names)));
 }

@@ -11,7 +11,7 @@
 // (core/weight_selection.h), the index is read first, from the cache or from the Hub, and its
 // digest is compared with the listing. The snapshot's spec has the variant that the repository has.
 //
-// If there are several endpoints, the next one is asked when one fails or gives an answer that
+// If there are several endpoints, the next one is used when one fails or gives an answer that
 // cannot be used. A listing always comes from one endpoint as a whole, because the address of its
 // next page is valid only there.
 #pragma once
@@ -33,7 +33,7 @@ enum class Network : std::uint8_t { allowed, forbidden };
 /// The commit that is pinned, else the one that the ref in the cache names.
 std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache);
 
-/// `object` is missing in the cache, and the Hub cannot be asked.
+/// `object` is missing in the cache, and the run is offline.
 Error offline_missing(const std::string& object);
 
 struct LocalResolution {
@@ -43,7 +43,7 @@ struct LocalResolution {
   std::optional<SnapshotRecord> record{};
 };
 
-/// Resolves without a request. Nothing means that the Hub has to be asked; with `forbidden` that is
+/// Resolves without a request. Nothing means that requests are necessary; with `forbidden` that is
 /// an `offline_missing` error instead.
 std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
                                                Network network);

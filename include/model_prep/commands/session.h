@@ -33,7 +33,7 @@ namespace model_prep {
 
 class Session {
  public:
-  /// `output` receives what the user asked a command to print.
+  /// `output` receives the results that a command prints.
   Session(const Options& of_run, const SignalFd& of_process, const Output& output);
 
   const Options& options;

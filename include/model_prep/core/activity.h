@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file in flight is doing at this moment: the scheduler reports it, the progress display
+// What a file in flight is doing at the moment: the scheduler reports it, the progress display
 // shows it. Values only.
 #pragma once
 
@@ -10,12 +10,12 @@
 
 namespace model_prep {
 
-/// What a file or a model is at.
+/// Of a file, or of a model as a whole.
 enum class Activity : std::uint8_t {
-  waiting,    ///< for a connection, or to be begun
-  elsewhere,  ///< another process has its lock
+  waiting,    ///< for a connection, or not started
+  elsewhere,  ///< another process holds its lock
   verifying,
-  paused,  ///< until it is tried again, or until the host may be asked again
+  paused,  ///< until the next attempt, or until its host accepts requests again
   fetching,
 };
 
