@@ -132,9 +132,7 @@ Fetcher::~Fetcher() = default;
 std::vector<Reply> Fetcher::query(const std::vector<Query>& queries) {
   std::vector<WorkItem> items;
   for (const Query& query : queries) {
-    WorkItem item{.asked = query.asked, .sources = query.sources};
-    item.query = true;
-    items.push_back(std::move(item));
+    items.push_back({.context = query.asked, .sources = query.sources});
   }
   std::vector<Reply> replies(queries.size());
   Run run{.scheduler = Scheduler(settings_, std::move(items), hosts_),
@@ -151,14 +149,11 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
   for (const FetchJob& job : plan.jobs) {
     const std::string& path = job.file.path.text();
     items.push_back(
-        {.asked = {.object = job.repo.text() + " " + path, .repo = job.repo.text()},
+        {.context = {.object = job.repo.text() + " " + path, .repo = job.repo.text()},
          .sources = sources_at(
              parts_.endpoints,
              [&](const Hub& hub) { return hub.resolve(job.repo, job.commit, job.file.path); }),
-         .size = job.file.size,
-         .blob = job.file.blob,
-         .expected_sha256 = job.file.expected_sha256,
-         .locked = job.file.locked,
+         .blob = job.file.blob_spec(),
          .html = is_web_page(path),
          .check_existing = job.check_existing,
          .models = job.models});
@@ -222,7 +217,7 @@ void Fetcher::drive(Run& run) {
 }
 
 void Fetcher::show(const Run& run, TimePoint now) {
-  std::vector<ActiveFile> files = run.scheduler.active_files(now);
+  std::vector<ActiveFile> files = run.scheduler.active_files();
   for (ActiveFile& file : files) {
     const auto open = run.files.find(file.file);
     const bool staged = run.scheduler.have(file.file) != nullptr;

@@ -216,7 +216,7 @@ class Resolver {
   Status read_page(ModelResolution& model, const Reply& reply, const Source& source) {
     const std::string& object = model.spec->repo.text();
     auto listing =
-        source.substitute ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
+        source.fallback ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
     if (!listing) return listing.error();
     std::move(listing->files.begin(), listing->files.end(),
               std::back_inserter(model.listing.files));
@@ -225,9 +225,9 @@ class Resolver {
     model.pages.insert(source.url.text);
     model.text += reply.body.size();
     const Hub& hub = endpoints_[source.endpoint].hub;
-    const auto next = source.substitute ? std::nullopt : hub.next_page(reply.head.link, source.url);
+    const auto next = source.fallback ? std::nullopt : hub.next_page(reply.head.link, source.url);
     // Half a listing would look like the whole one, and be recorded as that.
-    const bool cut = !source.substitute && !next && next_link(reply.head.link);
+    const bool cut = !source.fallback && !next && next_link(reply.head.link);
     if (const char* fault = cut ? "the listing goes on at no usable address" : endless(model, next))
       return Error{ErrorKind::protocol, fmt::format("{}: {}", object, fault),
                    "a mirror or a proxy misdirects: check HF_ENDPOINT"};

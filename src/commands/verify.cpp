@@ -161,11 +161,7 @@ void Verify::judge(Model& model) const {
                               .error = answer.error->kind});
       continue;
     }
-    const auto wrong = check_digests(answer, {.object = object,
-                                              .blob = file.blob,
-                                              .expected_sha256 = file.expected_sha256,
-                                              .size = file.size,
-                                              .locked = file.locked});
+    const auto wrong = check_digests(answer, object, file.blob_spec());
     if (!wrong) continue;
     const Digest& found =
         file.blob.kind() == DigestKind::git_sha1 ? *answer.git_sha1 : *answer.sha256;

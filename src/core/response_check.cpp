@@ -144,34 +144,35 @@ ResponseVerdict wrong_bytes(const RequestContext& asked, std::string message) {
 
 ResponseVerdict judge_partial(const ResponseHead& head, const PayloadRequest& request) {
   const auto given = parse_content_range(head.content_range);
-  if (!request.range) return fail(request.asked, "a part came where the whole file was asked for");
+  if (!request.range)
+    return fail(request.context, "a part came where the whole file was asked for");
   if (!given)
-    return fail(request.asked,
+    return fail(request.context,
                 fmt::format("unreadable Content-Range '{}'", truncated(head.content_range)));
-  if (given->total != request.size)
+  if (given->total != request.blob.size)
     return {VerdictKind::restart,
             {ErrorKind::protocol,
-             fmt::format("{}: the server says {} bytes, the listing {}", request.asked.object,
-                         given->total, request.size),
+             fmt::format("{}: the server says {} bytes, the listing {}", request.context.object,
+                         given->total, request.blob.size),
              {}}};
   if (given->range != *request.range)
-    return fail(request.asked,
+    return fail(request.context,
                 fmt::format("asked for bytes {}-{}, offered '{}'", request.range->begin,
                             request.range->end - 1, truncated(head.content_range)));
   if (head.content_length && *head.content_length != request.range->size())
-    return fail(request.asked, fmt::format("a range of {} bytes is announced with {}",
-                                           request.range->size(), *head.content_length));
+    return fail(request.context, fmt::format("a range of {} bytes is announced with {}",
+                                             request.range->size(), *head.content_length));
   return {VerdictKind::body, {}};
 }
 
 ResponseVerdict judge_whole(const ResponseHead& head, const PayloadRequest& request) {
   if (request.range) return {VerdictKind::range_ignored, {}};
-  if (head.content_length && *head.content_length != request.size)
+  if (head.content_length && *head.content_length != request.blob.size)
     return {VerdictKind::restart,
-            {request.locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
-             fmt::format("{}: the server announces {} bytes, {} says {}", request.asked.object,
-                         *head.content_length, request.locked ? "the lock" : "the listing",
-                         request.size),
+            {request.blob.locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
+             fmt::format("{}: the server announces {} bytes, {} says {}", request.context.object,
+                         *head.content_length, request.blob.locked ? "the lock" : "the listing",
+                         request.blob.size),
              {}}};
   return {VerdictKind::body, {}};
 }
@@ -181,17 +182,17 @@ ResponseVerdict judge_whole(const ResponseHead& head, const PayloadRequest& requ
 std::optional<Error> linked_etag_mismatch(const ResponseHead& head, const PayloadRequest& request) {
   const auto linked = Digest::parse(bare_etag(head.linked_etag));
   const bool other_blob =
-      linked && request.blob && linked->kind() == request.blob->kind() && *linked != *request.blob;
-  const bool other_size = head.linked_size && *head.linked_size != request.size;
-  if (!request.asked.of_hub || (!other_blob && !other_size)) return std::nullopt;
+      linked && linked->kind() == request.blob.digest.kind() && *linked != request.blob.digest;
+  const bool other_size = head.linked_size && *head.linked_size != request.blob.size;
+  if (!request.context.of_hub || (!other_blob && !other_size)) return std::nullopt;
   const std::string found = other_blob ? linked->hex() : fmt::format("{} bytes", *head.linked_size);
   const std::string wanted =
-      other_blob ? request.blob->hex() : fmt::format("{} bytes", request.size);
+      other_blob ? request.blob.digest.hex() : fmt::format("{} bytes", request.blob.size);
   return Error{
-      request.locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
-      fmt::format("{}: the hub announces {}, {} says {}", request.asked.object, found,
-                  request.locked ? "the lock" : "its listing", wanted),
-      request.locked
+      request.blob.locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
+      fmt::format("{}: the hub announces {}, {} says {}", request.context.object, found,
+                  request.blob.locked ? "the lock" : "its listing", wanted),
+      request.blob.locked
           ? "the repository is not what the lock describes: check the revision, or make a new lock"
           : ""};
 }
@@ -218,7 +219,7 @@ std::optional<ContentRange> parse_content_range(const std::string& header) {
 }
 
 ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request) {
-  const RequestContext& asked = request.asked;
+  const RequestContext& asked = request.context;
   if (is_redirect(head.status) || head.status == 200 || head.status == 206) {
     if (auto error = linked_etag_mismatch(head, request))
       return {VerdictKind::failed, std::move(*error)};
@@ -269,20 +270,23 @@ Error describe_transport_error(const Error& cause, const RequestContext& asked, 
               : cause.hint};
 }
 
-std::optional<Error> check_digests(const HashResult& answer, const ExpectedBlob& asked) {
-  const bool by_sha256 = asked.blob.kind() == DigestKind::sha256;
-  const auto& found = by_sha256 ? answer.sha256 : answer.git_sha1;
+std::optional<Error> check_digests(const HashResult& found, const std::string& object,
+                                   const BlobSpec& expected) {
   const auto wrong = [&](const std::string& what) {
-    return Error{asked.locked ? ErrorKind::lock_mismatch : ErrorKind::digest_mismatch,
-                 fmt::format("{}: {}", asked.object, what),
+    return Error{expected.locked ? ErrorKind::lock_mismatch : ErrorKind::digest_mismatch,
+                 fmt::format("{}: {}", object, what),
                  {}};
   };
-  if (!found) return wrong(fmt::format("its size is not {} bytes", asked.size));
-  if (found != asked.blob)
-    return wrong(fmt::format("its bytes hash to {}, expected {}", found->hex(), asked.blob.hex()));
-  if (asked.expected_sha256 && asked.expected_sha256 != answer.sha256)
-    return wrong(fmt::format("its sha256 is {}, the lock says {}", answer.sha256->hex(),
-                             asked.expected_sha256->hex()));
+  const bool by_sha256 = expected.digest.kind() == DigestKind::sha256;
+  const auto& digest = by_sha256 ? found.sha256 : found.git_sha1;
+
+  if (!digest) return wrong(fmt::format("its size is not {} bytes", expected.size));
+  if (digest != expected.digest)
+    return wrong(
+        fmt::format("its bytes hash to {}, expected {}", digest->hex(), expected.digest.hex()));
+  if (expected.expected_sha256 && expected.expected_sha256 != found.sha256)
+    return wrong(fmt::format("its sha256 is {}, the lock says {}", found.sha256->hex(),
+                             expected.expected_sha256->hex()));
   return std::nullopt;
 }
 

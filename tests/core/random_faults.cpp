@@ -31,7 +31,7 @@ Storm::Storm(unsigned seed, Hubs hubs)
     Disk disk;
     disk.locked_until = now_ + (chance(0.2) ? milliseconds(0, 15'000) : milliseconds(0, 0));
     disk.blob_exists = chance(0.1);
-    const std::int64_t size = items_[i].size;
+    const std::int64_t size = items_[i].blob ? items_[i].blob->size : 0;
     if (chance(0.2) && size > 0) disk.record.add({0, pick(1, size)});
     if (chance(0.1) && size > 0) disk.record.add({pick(0, size - 1), size});
     disk.bytes = disk.record;
@@ -44,13 +44,14 @@ std::vector<WorkItem> Storm::make_items() {
   std::vector<WorkItem> items;
   const bool queries = chance(0.1);
   for (std::int64_t count = pick(1, 25); count > 0; --count) {
-    WorkItem item{.asked = {.object = "org/name file", .repo = "org/name"}, .sources = {}};
+    WorkItem item{.context = {.object = "org/name file", .repo = "org/name"}, .sources = {}};
     for (std::size_t i = 0; i < settings_.endpoints.size(); ++i)
       item.sources.push_back({i, url(settings_.endpoints[i].origin + "/resolve")});
-    item.query = queries;
-    item.size = queries ? 0 : std::min(pick(0, 60'000'000), pick(0, 1'000'000) * pick(0, 1'000));
-    item.blob = chance(0.5) ? sha256('a') : git_sha1('a');
-    item.locked = chance(0.2);
+    const std::int64_t size =
+        queries ? 0 : std::min(pick(0, 60'000'000), pick(0, 1'000'000) * pick(0, 1'000));
+    const Digest digest = chance(0.5) ? sha256('a') : git_sha1('a');
+    const bool locked = chance(0.2);
+    if (!queries) item.blob = BlobSpec{digest, size, {}, locked};
     item.check_existing = chance(0.1);
     for (std::size_t model = 0; model < 3; ++model)
       if (chance(0.5)) item.models.push_back(model);
@@ -156,7 +157,7 @@ void Storm::on_end(const TransferEnd& end) {
     Disk& disk = disks_[transfer.item];
     if (!end.error && end.head.redirect && ++disk.windows >= 2) heard_.insert(end.id);
     const bool complete =
-        !items_[transfer.item].query && disk.bytes.prefix() == items_[transfer.item].size;
+        items_[transfer.item].blob && disk.bytes.prefix() == items_[transfer.item].blob->size;
     if ((end.error || transient(end.head.status)) && !complete)
       disk.not_before = std::max(disk.not_before, now_ + backoff(settings_.retry, 1, jitter));
     running_.erase(found);
@@ -170,7 +171,7 @@ HashResult Storm::hash_answer(ItemId item, double right) {
   const bool must_be_right = hubs_ == Hubs::last_is_good && !disks_[item].tainted;
   const char digit = must_be_right || chance(right) ? 'a' : 'b';
   HashResult answer{.sha256 = sha256(digit), .git_sha1 = {}, .error = {}};
-  if (items_[item].blob->kind() == DigestKind::git_sha1) answer.git_sha1 = git_sha1(digit);
+  if (items_[item].blob->digest.kind() == DigestKind::git_sha1) answer.git_sha1 = git_sha1(digit);
   return answer;
 }
 
@@ -240,7 +241,7 @@ void Storm::execute(const HashTo& action) {
   if (action.watermark < disk.hash_at) broken("the hash goes back");
   const bool again = action.watermark == disk.hash_at && action.watermark > 0;
   disk.hash_at = action.watermark;
-  if (action.watermark < items_[action.item].size || again) return;
+  if (action.watermark < items_[action.item].blob->size || again) return;
   later(milliseconds(0, 500), {.what = Event::What::hash,
                                .item = action.item,
                                .answer = hash_answer(action.item, 1 - weather_ / 4),
@@ -257,11 +258,11 @@ void Storm::execute(const SaveResume& action) {
 
 void Storm::execute(const Publish& action) {
   Disk& disk = disks_[action.item];
-  const WorkItem& item = items_[action.item];
-  if (disk.bytes.prefix() != item.size) broken("published while bytes are missing");
+  const BlobSpec& blob = *items_[action.item].blob;
+  if (disk.bytes.prefix() != blob.size) broken("published while bytes are missing");
   const bool equal =
       disk.hashed && disk.hashed->sha256 == sha256('a') &&
-      (item.blob->kind() == DigestKind::sha256 || disk.hashed->git_sha1 == item.blob);
+      (blob.digest.kind() == DigestKind::sha256 || disk.hashed->git_sha1 == blob.digest);
   if (!equal) broken("published with a wrong digest");
   const bool lost = hubs_ == Hubs::any && chance(weather_ / 10);
   if (lost) disk.record = {};
@@ -280,7 +281,7 @@ void Storm::execute(const Finish& action) {
   cancelled += outcome.status == FileStatus::cancelled ? 1 : 0;
   const bool good = outcome.status == FileStatus::fetched || outcome.status == FileStatus::reused;
   if (good == outcome.error.has_value()) broken("an outcome and its error disagree");
-  if (good && !items_[action.item].query && outcome.sha256 != sha256('a'))
+  if (good && items_[action.item].blob && outcome.sha256 != sha256('a'))
     broken("a good file without its sha256");
   const std::int64_t slates = 1 + outcome.bytes_fetched / FailureBudget::kProgress;
   const auto hubs = static_cast<std::int64_t>(settings_.endpoints.size());

@@ -70,7 +70,7 @@ void Storm::answer_of_hub(const StartTransfer& action) {
     const auto& other = settings_.endpoints[(action.endpoint + 1) % settings_.endpoints.size()];
     return end_later(action.id, latency, redirect(other.origin + "/of-another"));
   }
-  if (items_[action.item].query || chance(0.2)) return send_body(action, !is_good(action.endpoint));
+  if (!items_[action.item].blob || chance(0.2)) return send_body(action, !is_good(action.endpoint));
   ResponseHead answer = redirect("https://cdn" + std::to_string(action.endpoint) + ".example/x");
   if (mishap(action, weather_ / 50))
     answer.rate_limit = "\"resolvers\";r=0;t=" + std::to_string(pick(0, 60));
@@ -93,7 +93,7 @@ void Storm::answer_of_payload_host(const StartTransfer& action) {
     return end_later(action.id, latency, head(200));  // refused by the sink
   if (action.range && mishap(action, weather_ / 50)) {
     ResponseHead other = head(206);
-    other.content_range = content_range(*action.range, items_[action.item].size + 1);
+    other.content_range = content_range(*action.range, items_[action.item].blob->size + 1);
     return end_later(action.id, latency, other);
   }
   send_body(action, !is_good(action.endpoint));
@@ -103,8 +103,9 @@ void Storm::answer_of_payload_host(const StartTransfer& action) {
 void Storm::send_body(const StartTransfer& action, bool may_break) {
   ResponseHead with = head(action.range ? 206 : 200);
   const ByteRange range = scheduler_.range_of(action.id);
-  if (action.range) with.content_range = content_range(*action.range, items_[action.item].size);
-  if (items_[action.item].query) return end_later(action.id, milliseconds(1, 500), with);
+  if (action.range)
+    with.content_range = content_range(*action.range, items_[action.item].blob->size);
+  if (!items_[action.item].blob) return end_later(action.id, milliseconds(1, 500), with);
   Duration at = milliseconds(1, 300);
   for (std::int64_t begin = range.begin; begin < range.end;) {
     if (may_break && chance(weather_ / 4)) {

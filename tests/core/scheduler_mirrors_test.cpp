@@ -116,7 +116,7 @@ TEST_CASE("a host that cannot be reached is asked last from then on, until it an
   play.step();
   CHECK(play.asked() == kMirror);
   play.end(play.one<StartTransfer>().id, head(200));
-  CHECK_FALSE(play.scheduler.hosts().is_silent(kMirror));
+  CHECK_FALSE(play.scheduler.hosts().is_unreachable(kMirror));
 }
 
 TEST_CASE("a host that wants to be left alone is left alone while another is there") {

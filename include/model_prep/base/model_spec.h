@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model_prep/base/blob_spec.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/base/error.h"
 
@@ -137,6 +138,7 @@ struct RemoteFile {
   std::optional<Digest> expected_sha256;  ///< a lock's second digest of a plain git file
   std::string xet_hash;                   ///< only carried into the tree listing; never an identity
   bool locked{false};                     ///< a mismatch is the lock's: `lock_mismatch`
+  BlobSpec blob_spec() const { return {blob, size, expected_sha256, locked}; }
 };
 
 /// A model with its commit and the files chosen for it.

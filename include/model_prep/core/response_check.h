@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "model_prep/base/blob_spec.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
@@ -43,13 +44,12 @@ struct RequestContext {
   bool token_withheld{false};  ///< one is set, but it is not for this endpoint
 };
 
+/// A request for the content of a file, or for a part of it.
 struct PayloadRequest {
-  RequestContext asked;
+  RequestContext context;
   std::optional<ByteRange> range;  ///< nothing: the whole file
-  std::int64_t size{0};            ///< of the whole file
+  BlobSpec blob;                   ///< what the hub must name in X-Linked-Etag, if it does
   bool html{false};                ///< the file is itself a web page
-  std::optional<Digest> blob;      ///< what the hub must name in X-Linked-Etag, if it does
-  bool locked{false};
 };
 
 ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request);
@@ -66,15 +66,9 @@ struct HashResult {
   std::optional<Digest> git_sha1{};
   std::optional<Error> error{};  ///< reading or syncing failed
 };
-struct ExpectedBlob {
-  std::string object;
-  Digest blob;
-  std::optional<Digest> expected_sha256;  ///< a lock's second digest of a plain git file
-  std::int64_t size{0};
-  bool locked{false};
-};
-/// Why these are not the right bytes, or nothing.
-std::optional<Error> check_digests(const HashResult& answer, const ExpectedBlob& asked);
+/// Why these are not the right bytes, or nothing. `object` begins the message.
+std::optional<Error> check_digests(const HashResult& found, const std::string& object,
+                                   const BlobSpec& expected);
 
 /// `bytes 0-9/100`.
 struct ContentRange {
