@@ -9,18 +9,20 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/commands/payload_sink.h"
 #include "model_prep/io/leftovers.h"
 
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kLargestReply = 16 * 1024 * 1024;
-constexpr std::size_t kBlock = 128 * 1024;       // written at once, while there is more to come
-constexpr std::int64_t kWorthALine = 1'000'000;  // smaller files are told at debug level
+constexpr std::size_t kMaxReply = 16 * 1024 * 1024;
+constexpr std::int64_t kLargeFile = 1'000'000;  // smaller ones are logged at debug level
 
 bool is_web_page(const std::string& path) {
   return path.ends_with(".html") || path.ends_with(".htm");
 }
+
+std::string object_of(const FetchJob& job) { return job.repo.text() + " " + job.file.path.text(); }
 
 Error interrupted(int signal) {
   return {ErrorKind::interrupted, fmt::format("stopped by {}", signal == 2 ? "SIGINT" : "SIGTERM"),
@@ -29,18 +31,20 @@ Error interrupted(int signal) {
 
 }  // namespace
 
-/// A body in memory. Used again for each hop of a redirected query.
+/// Keeps a response to a query in memory.
 class Fetcher::QuerySink : public BodySink {
  public:
   explicit QuerySink(Reply& reply) : reply_(reply) {}
+
   Body on_head(const ResponseHead& head) override {
     reply_.head = head;
     reply_.body.clear();
     return head.status == 200 ? Body::wanted : Body::ignored;
   }
+
   std::optional<Error> on_data(std::span<const char> bytes) override {
-    if (reply_.body.size() + bytes.size() > kLargestReply)
-      return Error{ErrorKind::protocol, "the answer is larger than 16 MiB", {}};
+    if (reply_.body.size() + bytes.size() > kMaxReply)
+      return Error{ErrorKind::protocol, "the response is larger than 16 MiB", {}};
     reply_.body.append(bytes.data(), bytes.size());
     return std::nullopt;
   }
@@ -49,76 +53,31 @@ class Fetcher::QuerySink : public BodySink {
   Reply& reply_;
 };
 
-/// A range of a staging file.
-class Fetcher::PayloadSink : public BodySink {
- public:
-  PayloadSink(Scheduler& scheduler, Staging& staging, TransferId transfer)
-      : scheduler_(scheduler),
-        staging_(staging),
-        transfer_(transfer),
-        range_(scheduler.range_of(transfer)) {
-    held_.reserve(std::min(kBlock, static_cast<std::size_t>(range_.size())));
-  }
-
-  Body on_head(const ResponseHead& head) override {
-    if (check_payload_response(head, scheduler_.payload_request(transfer_)).kind ==
-        VerdictKind::body)
-      return Body::wanted;
-    return head.status == 200 || head.status == 206 ? Body::refused : Body::ignored;
-  }
-
-  std::optional<Error> on_data(std::span<const char> bytes) override {
-    if (static_cast<std::int64_t>(held_.size() + bytes.size()) > range_.size())
-      return Error{ErrorKind::protocol, "the body is longer than announced", {}};
-    while (!bytes.empty()) {
-      const auto begun = static_cast<std::size_t>(range_.begin) % kBlock;
-      const auto piece = bytes.first(std::min(bytes.size(), kBlock - begun - held_.size()));
-      held_.insert(held_.end(), piece.begin(), piece.end());
-      bytes = bytes.subspan(piece.size());
-      if (begun + held_.size() < kBlock) break;
-      if (auto error = on_pause()) return error;
-    }
-    return std::nullopt;
-  }
-
-  std::optional<Error> on_pause() override {
-    if (held_.empty() || !scheduler_.running(transfer_)) return std::nullopt;
-    const auto size = static_cast<std::int64_t>(held_.size());
-    if (Status written = staging_.write(held_, range_.begin); !written) return written.error();
-    held_.clear();
-    scheduler_.on_bytes(transfer_, {range_.begin, range_.begin + size});
-    range_.begin += size;
-    return std::nullopt;
-  }
-
- private:
-  Scheduler& scheduler_;
-  Staging& staging_;
-  TransferId transfer_;
-  ByteRange range_;         // what is still to be written
-  std::vector<char> held_;  // its beginning
-};
-
 struct Fetcher::OpenFile {
   std::optional<FileLock> lock;
   std::optional<Staging> staging;
-  std::optional<HashJobId> ticket;
+  std::optional<HashJobId> hash;
 };
 
-/// One drive of the loop: the scheduler and what is open for its items.
+/// The scheduler of one `query` or `fetch`, and what is open for its items.
 struct Fetcher::Run {
   Scheduler scheduler;
   const FetchPlan* plan{nullptr};        // of a fetch
+  const OnOutcome* on_outcome{nullptr};  // likewise
   std::vector<Reply>* replies{nullptr};  // of a query
-  const OnOutcome* on_outcome{nullptr};
-  std::map<ItemId, OpenFile> files;
-  std::map<HashJobId, ItemId> tickets;
-  std::map<TransferId, std::unique_ptr<BodySink>> sinks;
-  std::set<ItemId> copying{};    // the bytes of a silent writer
-  std::set<RepoId> made{};       // repositories that are sure to have their folders
-  std::set<std::size_t> told{};  // models of which a failed file was told
+  std::map<ItemId, OpenFile> files{};
+  std::map<TransferId, std::unique_ptr<BodySink>> sinks{};
+  std::set<RepoId> prepared{};              // repositories that have their directories
+  std::set<std::size_t> reported_models{};  // an error was logged for a file of theirs
 
   const FetchJob& job(ItemId item) const { return plan->jobs[item]; }
+
+  OpenFile* open_file(ItemId item) {
+    const auto found = files.find(item);
+    return found == files.end() ? nullptr : &found->second;
+  }
+
+  void stop(const Error& why) { scheduler.stop(why, Clock::now()); }
 };
 
 Fetcher::Fetcher(Parts parts, SchedulerSettings settings)
@@ -131,15 +90,11 @@ Fetcher::~Fetcher() = default;
 
 std::vector<Reply> Fetcher::query(const std::vector<Query>& queries) {
   std::vector<WorkItem> items;
-  for (const Query& query : queries) {
+  for (const Query& query : queries)
     items.push_back({.context = query.asked, .sources = query.sources});
-  }
+
   std::vector<Reply> replies(queries.size());
-  Run run{.scheduler = Scheduler(settings_, std::move(items), hosts_),
-          .replies = &replies,
-          .files = {},
-          .tickets = {},
-          .sinks = {}};
+  Run run{.scheduler = Scheduler(settings_, std::move(items), hosts_), .replies = &replies};
   drive(run);
   return replies;
 }
@@ -147,27 +102,25 @@ std::vector<Reply> Fetcher::query(const std::vector<Query>& queries) {
 void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
   std::vector<WorkItem> items;
   for (const FetchJob& job : plan.jobs) {
-    const std::string& path = job.file.path.text();
-    items.push_back(
-        {.context = {.object = job.repo.text() + " " + path, .repo = job.repo.text()},
-         .sources = sources_at(
-             parts_.endpoints,
-             [&](const Hub& hub) { return hub.resolve(job.repo, job.commit, job.file.path); }),
-         .blob = job.file.blob_spec(),
-         .html = is_web_page(path),
-         .check_existing = job.check_existing,
-         .models = job.models});
+    const auto address = [&](const Hub& hub) {
+      return hub.resolve(job.repo, job.commit, job.file.path);
+    };
+    items.push_back({.context = {.object = object_of(job), .repo = job.repo.text()},
+                     .sources = sources_at(parts_.endpoints, address),
+                     .blob = job.file.blob_spec(),
+                     .html = is_web_page(job.file.path.text()),
+                     .check_existing = job.check_existing,
+                     .models = job.models});
   }
+
   Run run{.scheduler = Scheduler(settings_, std::move(items), hosts_),
           .plan = &plan,
-          .on_outcome = &on_outcome,
-          .files = {},
-          .tickets = {},
-          .sinks = {}};
+          .on_outcome = &on_outcome};
   drive(run);
-  // Again: those that were killed beside this run left theirs meanwhile.
+
+  // Once more: processes that were killed during this run have left their files meanwhile.
   if (!signal_)
-    for (const RepoId& repo : run.made) sweep(repo);
+    for (const RepoId& repo : run.prepared) sweep(repo);
   parts_.observer.finished();
 }
 
@@ -181,84 +134,89 @@ std::optional<int> Fetcher::signal() {
   if (signal_) return signal_;
   signal_ = parts_.signals.read();
   if (!signal_) return signal_;
-  parts_.observer.finished();  // a second signal ends the process wherever it is
+
+  // A second signal ends the process wherever it is.
+  parts_.observer.finished();
   parts_.signals.exit_immediately_on_next_signal();
   return signal_;
 }
 
 void Fetcher::drive(Run& run) {
   Scheduler& scheduler = run.scheduler;
-  if (signal()) scheduler.stop(interrupted(*signal_), Clock::now());
+  if (signal()) run.stop(interrupted(*signal_));
+
   while (true) {
+    // Until there are no more: an action that stops the run or loses a staging file leads to
+    // cancels, and a cancelled transfer must not write another byte.
     const TimePoint now = Clock::now();
-    // Until there is no more: an action that stops the run or loses a staging leads to cancels, and
-    // a transfer that is cancelled must not move again.
     for (auto actions = scheduler.next(now); !actions.empty(); actions = scheduler.next(now))
       for (const Action& action : actions)
         std::visit([&](const auto& one) { execute(run, one); }, action);
     if (scheduler.finished()) break;
+
     const bool busy = copy_some(run);
     if (now >= parts_.observer.due()) show(run, now);
+
     const TimePoint wake = busy ? now : std::min(scheduler.wake_at(), parts_.observer.due());
     for (const TransferEnd& end : parts_.transport.poll(wake)) {
       scheduler.on_end(end, Clock::now(), jitter());
-      if (run.plan != nullptr)
-        run.sinks.erase(end.id);  // a redirected transfer starts with a new sink
+      run.sinks.erase(end.id);  // a redirected transfer starts with a new one
     }
-    answer_hashes(run);
+    report_hashes(run);
+
     if (signal_ || !signal()) continue;
-    for (const auto& [id, sink] : run.sinks)
-      static_cast<void>(sink->on_pause());  // so that nothing comes again
-    scheduler.stop(interrupted(*signal_), Clock::now());
+    // What has arrived is written, so that it need not be fetched again.
+    for (const auto& [id, sink] : run.sinks) static_cast<void>(sink->on_pause());
+    run.stop(interrupted(*signal_));
   }
   hosts_ = scheduler.hosts();
   requests_ += scheduler.requests();
   retries_ += scheduler.retries();
 }
 
-void Fetcher::show(const Run& run, TimePoint now) {
+void Fetcher::show(Run& run, TimePoint now) {
   std::vector<ActiveFile> files = run.scheduler.active_files();
   for (ActiveFile& file : files) {
-    const auto open = run.files.find(file.file);
-    const bool staged = run.scheduler.have(file.file) != nullptr;
-    if (!staged && open != run.files.end() && open->second.ticket)
-      file.done =
-          parts_.hasher.progress(*open->second.ticket);  // of a blob that nobody vouches for
+    // Without staging, what is hashed is a blob that exists.
+    const OpenFile* open = run.open_file(file.file);
+    if (open != nullptr && open->hash && !open->staging)
+      file.done = parts_.hasher.progress(*open->hash);
   }
   parts_.observer.show(files, retries_ + run.scheduler.retries(), now);
 }
 
 void Fetcher::execute(Run& run, const CheckExisting& action) {
   const FetchJob& job = run.job(action.item);
+  const auto report = [&](const HashResult& result) {
+    run.scheduler.on_hash(action.item, result, Clock::now());
+  };
   const auto [path, found] = parts_.cache.content(job.repo, job.commit, job.file);
-  if (!found || !found->is_file || found->size != job.file.size)
-    return run.scheduler.on_hash(action.item, {}, Clock::now());
+  if (!found || !found->is_file || found->size != job.file.size) return report({});
+
   auto fd = open_for_reading(path);
-  if (!fd && !lstat_path(path))
-    return run.scheduler.on_hash(action.item, {}, Clock::now());  // removed this instant
-  if (!fd)
-    return run.scheduler.on_hash(action.item, {.sha256 = {}, .git_sha1 = {}, .error = fd.error()},
-                                 Clock::now());
-  parts_.log.debug(fmt::format("{} {}: there is a blob that no record vouches for; hashing it",
-                               job.repo.text(), job.file.path.text()));
+  if (!fd && !lstat_path(path)) return report({});  // it was removed this instant
+  if (!fd) return report({.error = fd.error()});
+
+  parts_.log.debug(object_of(job) + ": a blob exists without a record; hashing it");
   hash(run, action.item, std::move(*fd), AfterHash::nothing);
-  parts_.hasher.advance(*run.files[action.item].ticket, job.file.size);
+  parts_.hasher.advance(*run.files[action.item].hash, job.file.size);
 }
 
 void Fetcher::execute(Run& run, const TryLock& action) {
   const FetchJob& job = run.job(action.item);
   const CacheLayout& layout = parts_.cache.layout(job.repo);
-  if (run.made.insert(job.repo).second) {
-    if (Status made = parts_.cache.create_repo_dirs(job.repo); !made)
-      return run.scheduler.stop(made.error(), Clock::now());
+  if (run.prepared.insert(job.repo).second) {
+    if (Status made = parts_.cache.create_repo_dirs(job.repo); !made) return run.stop(made.error());
     sweep(job.repo);
   }
+
   auto lock =
       FileLock::try_acquire(parts_.cache.lock_folder(), layout.lock(job.repo, job.file.blob));
-  if (!lock) return run.scheduler.stop(lock.error(), Clock::now());
-  if (!lock->has_value())
+  if (!lock) return run.stop(lock.error());
+  if (!*lock)
     return run.scheduler.on_lock(action.item, LockResult::held,
                                  staging_owner(layout, job.repo, job.file.blob), Clock::now());
+
   run.files[action.item].lock = std::move(*lock);
   const bool exists = parts_.cache.content(job.repo, job.commit, job.file).there.has_value();
   run.scheduler.on_lock(action.item,
@@ -266,95 +224,90 @@ void Fetcher::execute(Run& run, const TryLock& action) {
                         Clock::now());
 }
 
-bool Fetcher::lock_excludes(const Run& run, ItemId item) const {
-  const FetchJob& job = run.job(item);
-  const auto file = run.files.find(item);
-  return file != run.files.end() && file->second.lock &&
-         file->second.lock->excludes(parts_.cache.lock_folder(),
-                                     parts_.cache.layout(job.repo).lock(job.repo, job.file.blob));
+bool Fetcher::lock_excludes(const FetchJob& job, const OpenFile& file) const {
+  return file.lock &&
+         file.lock->excludes(parts_.cache.lock_folder(),
+                             parts_.cache.layout(job.repo).lock(job.repo, job.file.blob));
 }
 
 void Fetcher::execute(Run& run, const OpenStaging& action) {
-  if (!run.scheduler.awaits_staging(action.item))
-    return;  // an earlier action of this round lost it
+  // An earlier action of this round may have lost it.
+  if (!run.scheduler.awaits_staging(action.item)) return;
   const FetchJob& job = run.job(action.item);
   OpenFile& file = run.files[action.item];
-  if (file.ticket) parts_.hasher.cancel(*file.ticket);
-  file.ticket.reset();
+  if (file.hash) parts_.hasher.cancel(*file.hash);
+  file.hash.reset();
   file.staging.reset();
-  run.copying.erase(action.item);
+
   auto opened = Staging::open({parts_.cache.folder(job.repo), parts_.cache.layout(job.repo),
                                job.repo, job.file.blob, job.file.size},
                               self_,
                               {action.fresh ? Staging::Begin::fresh : Staging::Begin::resume,
-                               lock_excludes(run, action.item), action.take_over});
-  if (!opened) return run.scheduler.stop(opened.error(), Clock::now());
+                               lock_excludes(job, file), action.take_over});
+  if (!opened) return run.stop(opened.error());
   if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
     return run.scheduler.on_owned(action.item, owned->owner, owned->sign, Clock::now());
+
   file.staging.emplace(std::move(std::get<Staging>(*opened)));
-  if (!file.staging->copying()) return staged(run, action.item);
-  parts_.log.warning(
-      fmt::format("{} {}: its writer has gone silent; going on with a copy of what it left",
-                  job.repo.text(), job.file.path.text()));
-  run.copying.insert(action.item);
+  if (!file.staging->copying()) return on_staged(run, action.item);
+  parts_.log.warning(object_of(job) +
+                     ": its writer has gone silent; going on with a copy of what it left");
 }
 
-/// A piece of each copy that is under way. The loop goes on in between: signals, and the other
-/// files.
+/// Copies a piece of each file that was taken over, and returns whether there is more. The loop
+/// goes on in between, for signals and for the other files.
 bool Fetcher::copy_some(Run& run) {
-  for (auto it = run.copying.begin(); it != run.copying.end();) {
-    const ItemId item = *it++;
-    const auto file = run.files.find(item);
-    if (file == run.files.end() || !file->second.staging) {
-      run.copying.erase(item);
-      continue;
-    }
-    if (Status copied = file->second.staging->copy_some(); !copied) {
-      run.scheduler.stop(copied.error(), Clock::now());
+  bool more = false;
+  for (auto& [item, file] : run.files) {
+    if (!file.staging || !file.staging->copying()) continue;
+    if (Status copied = file.staging->copy_some(); !copied) {
+      run.stop(copied.error());
       return false;
     }
-    if (file->second.staging->copying()) continue;
-    run.copying.erase(item);
-    staged(run, item);
+    if (file.staging->copying())
+      more = true;
+    else
+      on_staged(run, item);
   }
-  return !run.copying.empty();
+  return more;
 }
 
-void Fetcher::staged(Run& run, ItemId item) {
+void Fetcher::on_staged(Run& run, ItemId item) {
   const FetchJob& job = run.job(item);
   const Staging& staging = *run.files[item].staging;
   auto reader = staging.reader();
-  if (!reader) return run.scheduler.stop(reader.error(), Clock::now());
+  if (!reader) return run.stop(reader.error());
   hash(run, item, std::move(*reader), AfterHash::sync);
+
   const RangeSet& have = staging.have();
   if (!have.empty())
-    parts_.log.info(fmt::format("{} {}: going on from {} of {}", job.repo.text(),
-                                job.file.path.text(), format_bytes(have.total()),
-                                format_bytes(job.file.size)));
+    parts_.log.info(fmt::format("{}: going on from {} of {}", object_of(job),
+                                format_bytes(have.total()), format_bytes(job.file.size)));
   run.scheduler.on_staged(item, have, Clock::now());
 }
 
 void Fetcher::hash(Run& run, ItemId item, UniqueFd fd, AfterHash after) {
   const RemoteFile& file = run.job(item).file;
-  const HashJobId ticket = parts_.hasher.open(std::move(fd), file.size, file.blob.kind(), after);
-  run.files[item].ticket = ticket;
-  run.tickets[ticket] = item;
+  run.files[item].hash = parts_.hasher.open(std::move(fd), file.size, file.blob.kind(), after);
 }
 
 void Fetcher::execute(Run& run, const StartTransfer& action) {
-  if (!run.scheduler.running(action.id)) return;  // an earlier action of this round ended the run
-  const bool query = run.replies != nullptr;
+  // An earlier action of this round may have ended the run.
+  if (!run.scheduler.running(action.id)) return;
+
   std::unique_ptr<BodySink>& sink = run.sinks[action.id];
-  if (query) (*run.replies)[action.item].source = action.source;
-  if (query)
-    sink = std::make_unique<QuerySink>((*run.replies)[action.item]);
-  else
-    sink =
-        std::make_unique<PayloadSink>(run.scheduler, *run.files.at(action.item).staging, action.id);
+  if (run.replies != nullptr) {
+    Reply& reply = (*run.replies)[action.item];
+    reply.source = action.source;
+    sink = std::make_unique<QuerySink>(reply);
+  } else {
+    Staging& staging = *run.files.at(action.item).staging;
+    sink = std::make_unique<PayloadSink>(run.scheduler, staging, action.id);
+  }
   parts_.transport.start(
       action.id,
       {.url = action.url,
-       .kind = query ? RequestKind::query : RequestKind::payload,
+       .kind = run.replies != nullptr ? RequestKind::query : RequestKind::payload,
        .range = action.range,
        .token = action.with_token ? &*parts_.endpoints[action.endpoint].token : nullptr},
       *sink);
@@ -366,17 +319,17 @@ void Fetcher::execute(Run& run, const CancelTransfer& action) {
 }
 
 void Fetcher::execute(Run& run, const HashTo& action) {
-  const auto file = run.files.find(action.item);
-  if (file != run.files.end() && file->second.ticket)
-    parts_.hasher.advance(*file->second.ticket, action.watermark);
+  if (const OpenFile* file = run.open_file(action.item); file != nullptr && file->hash)
+    parts_.hasher.advance(*file->hash, action.watermark);
 }
 
 void Fetcher::execute(Run& run, const SaveResume& action) {
-  const auto file = run.files.find(action.item);
+  OpenFile* file = run.open_file(action.item);
   const RangeSet* have = run.scheduler.have(action.item);
-  if (file == run.files.end() || !file->second.staging || have == nullptr) return;
-  const auto saved = file->second.staging->save(*have);
-  if (!saved) return run.scheduler.stop(saved.error(), Clock::now());
+  if (file == nullptr || !file->staging || have == nullptr) return;
+
+  const auto saved = file->staging->save(*have);
+  if (!saved) return run.stop(saved.error());
   if (*saved != Staging::Held::yes)
     run.scheduler.on_lost(action.item, *saved == Staging::Held::pruned ? Loss::pruned : Loss::taken,
                           Clock::now());
@@ -384,59 +337,33 @@ void Fetcher::execute(Run& run, const SaveResume& action) {
 
 void Fetcher::execute(Run& run, const Publish& action) {
   const auto published = run.files.at(action.item).staging->publish();
-  if (!published) return run.scheduler.stop(published.error(), Clock::now());
+  if (!published) return run.stop(published.error());
   run.scheduler.on_published(
       action.item, *published ? PublishResult::done : PublishResult::staging_lost, Clock::now());
 }
 
 void Fetcher::execute(Run& run, const Close& action) {
-  const auto file = run.files.find(action.item);
-  if (file == run.files.end()) return;
-  if (file->second.ticket) parts_.hasher.cancel(*file->second.ticket);
-  if (action.drop_staging && file->second.staging)
-    if (Status dropped = file->second.staging->drop(); !dropped)
+  OpenFile* file = run.open_file(action.item);
+  if (file == nullptr) return;
+
+  if (file->hash) parts_.hasher.cancel(*file->hash);
+  if (action.drop_staging && file->staging)
+    if (Status dropped = file->staging->drop(); !dropped)
       parts_.log.warning(dropped.error().message);
-  run.files.erase(file);
+  run.files.erase(action.item);
 }
 
 void Fetcher::execute(Run& run, const Finish& action) {
+  const FileOutcome& outcome = action.outcome;
   if (run.replies != nullptr) {
-    (*run.replies)[action.item].error = action.outcome.error;
+    (*run.replies)[action.item].error = outcome.error;
     return;
   }
-  const bool ready =
-      action.outcome.status == FileStatus::fetched || action.outcome.status == FileStatus::reused;
+  const bool ready = outcome.status == FileStatus::fetched || outcome.status == FileStatus::reused;
   parts_.observer.file_done(action.item, ready ? FileEnd::ready : FileEnd::given_up,
-                            std::max(0, action.outcome.attempts - 1));
-  say_finished(run, run.job(action.item), action.outcome);
-  (*run.on_outcome)(action.item, action.outcome);
-}
-
-/// The first file of a model that fails is told; the others fail for the same reason more often
-/// than not, and stand in the summary.
-void Fetcher::say_failed(Run& run, const FetchJob& job, const Error& error) {
-  bool first = false;
-  for (const std::size_t model : job.models) first = run.told.insert(model).second || first;
-  const LogLevel level = first ? LogLevel::error : LogLevel::debug;
-  parts_.log.write(level, error.message);
-  if (!error.hint.empty()) parts_.log.write(level, "hint: " + error.hint);
-}
-
-void Fetcher::say_finished(Run& run, const FetchJob& job, const FileOutcome& outcome) {
-  const std::string object = job.repo.text() + " " + job.file.path.text();
-  if (outcome.status == FileStatus::failed) return say_failed(run, job, *outcome.error);
-  if (outcome.status == FileStatus::cancelled)
-    return parts_.log.debug(object + ": " + outcome.error->message);
-  const double seconds = std::chrono::duration<double>(outcome.took).count();
-  const LogLevel level = job.file.size >= kWorthALine ? LogLevel::info : LogLevel::debug;
-  const std::string verified = fmt::format(
-      "{}: verified {} {}", object,
-      job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1", short_hex(job.file.blob));
-  if (outcome.status == FileStatus::reused)
-    return parts_.log.write(
-        level, fmt::format("{}, {}, was there already", verified, format_bytes(job.file.size)));
-  parts_.log.write(
-      level, fmt::format("{}, {} in {:.1f} s", verified, format_bytes(job.file.size), seconds));
+                            std::max(0, outcome.attempts - 1));
+  log_outcome(run, run.job(action.item), outcome);
+  (*run.on_outcome)(action.item, outcome);
 }
 
 void Fetcher::execute(Run&, const Notice& action) {
@@ -448,17 +375,42 @@ void Fetcher::execute(Run&, const Notice& action) {
   }
 }
 
-void Fetcher::answer_hashes(Run& run) {
+void Fetcher::log_outcome(Run& run, const FetchJob& job, const FileOutcome& outcome) {
+  const std::string object = object_of(job);
+  if (outcome.status == FileStatus::failed) return log_failure(run, job, *outcome.error);
+  if (outcome.status == FileStatus::cancelled)
+    return parts_.log.debug(object + ": " + outcome.error->message);
+
+  const double seconds = std::chrono::duration<double>(outcome.took).count();
+  parts_.log.write(
+      job.file.size >= kLargeFile ? LogLevel::info : LogLevel::debug,
+      fmt::format("{}: verified {} {}, {} {}", object,
+                  job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1",
+                  short_hex(job.file.blob), format_bytes(job.file.size),
+                  outcome.status == FileStatus::reused ? "already in the cache"
+                                                       : fmt::format("in {:.1f} s", seconds)));
+}
+
+/// The first failed file of a model is logged as an error. The others most often fail for the same
+/// reason, and are in the summary.
+void Fetcher::log_failure(Run& run, const FetchJob& job, const Error& error) {
+  bool first = false;
+  for (const std::size_t model : job.models)
+    first = run.reported_models.insert(model).second || first;
+
+  const LogLevel level = first ? LogLevel::error : LogLevel::debug;
+  parts_.log.write(level, error.message);
+  if (!error.hint.empty()) parts_.log.write(level, "hint: " + error.hint);
+}
+
+void Fetcher::report_hashes(Run& run) {
   for (HashEvent& event : parts_.hasher.take_all()) {
-    const auto ticket = run.tickets.find(event.ticket);
-    if (ticket == run.tickets.end()) continue;
-    const ItemId item = ticket->second;
-    run.tickets.erase(ticket);
-    const auto file = run.files.find(item);
-    if (file == run.files.end() || file->second.ticket != event.ticket)
-      continue;  // cancelled meanwhile
-    file->second.ticket.reset();
-    run.scheduler.on_hash(item, {event.sha256, event.git_sha1, std::move(event.error)},
+    const auto file = std::find_if(run.files.begin(), run.files.end(), [&](const auto& open) {
+      return open.second.hash == event.ticket;
+    });
+    if (file == run.files.end()) continue;  // it was cancelled meanwhile
+    file->second.hash.reset();
+    run.scheduler.on_hash(file->first, {event.sha256, event.git_sha1, std::move(event.error)},
                           Clock::now());
   }
 }
