@@ -50,7 +50,6 @@ class Fetcher {
     const std::vector<HubEndpoint>& endpoints;
   };
   Fetcher(Parts parts, SchedulerSettings settings);
-  ~Fetcher();
 
   /// One reply for each query, in order.
   std::vector<Reply> query(const std::vector<Query>& queries);
@@ -65,31 +64,9 @@ class Fetcher {
   int retries() const { return retries_; }
 
  private:
-  class QuerySink;
-  struct OpenFile;
-  struct Run;
+  class Loop;
 
-  void drive(Run& run);
-  void show(Run& run, TimePoint now);
-  void execute(Run& run, const CheckExisting& action);
-  void execute(Run& run, const TryLock& action);
-  void execute(Run& run, const OpenStaging& action);
-  void execute(Run& run, const StartTransfer& action);
-  void execute(Run& run, const CancelTransfer& action);
-  void execute(Run& run, const HashTo& action);
-  void execute(Run& run, const SaveResume& action);
-  void execute(Run& run, const Publish& action);
-  void execute(Run& run, const Close& action);
-  void execute(Run& run, const Finish& action);
-  void execute(Run& run, const Notice& action);
   void sweep(const RepoId& repo) const;
-  bool lock_excludes(const FetchJob& job, const OpenFile& file) const;
-  bool copy_some(Run& run);
-  void on_staged(Run& run, ItemId item);
-  void hash(Run& run, ItemId item, UniqueFd fd, AfterHash after);
-  void report_hashes(Run& run);
-  void log_outcome(Run& run, const FetchJob& job, const FileOutcome& outcome);
-  void log_failure(Run& run, const FetchJob& job, const Error& error);
   double jitter() { return std::uniform_real_distribution<double>(0, 1)(random_); }
 
   Parts parts_;
