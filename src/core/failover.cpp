@@ -60,10 +60,8 @@ std::optional<Error> Failover::on_transient_failure(const Transfer& transfer, co
   if (error.kind == ErrorKind::rate_limited || error.kind == ErrorKind::server)
     shared_.hosts.block_until(transfer.url.origin, shared_.now + wait);
 
-  if (counts && !round_over) {
-    try_next_mirror(transfer, error);
-    return std::nullopt;
-  }
+  if (counts && !round_over) return try_next_mirror(transfer, error);
+
   // What this host demands holds for this host: the item may continue at another.
   const bool alone = mirrors_.remaining() == 1;
   if (counts) return wait_for_next_round(transfer, error, alone ? wait : pause);
@@ -79,21 +77,20 @@ std::optional<Error> Failover::on_permanent_failure(const Transfer& transfer, co
   const bool round_over = mirrors_.mark_unavailable(transfer.source, error, unknown_address);
   if (mirrors_.remaining() == 0) return mirrors_.error(shared_.settings.endpoints, error);
 
-  if (!round_over) {
-    try_next_mirror(transfer, error);
-    return std::nullopt;
-  }
+  if (!round_over) return try_next_mirror(transfer, error);
+
   ++shared_.retries;
   budget_.failed();
   return wait_for_next_round(transfer, error,
                              backoff(shared_.settings.retry, budget_.in_a_row(), shared_.jitter));
 }
 
-void Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
+/// The item goes on at another endpoint, now: there is nothing to give up.
+std::optional<Error> Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
   single_stream_ = false;
   spent_signatures_ = 0;
   window_waited_ = false;
-  if (mirrors_.has_fallback(transfer.source)) return;  // the same endpoint
+  if (mirrors_.has_fallback(transfer.source)) return std::nullopt;  // the same endpoint
 
   ++fail_overs_;
   const std::string& origin = transfer.url.origin;
@@ -106,6 +103,7 @@ void Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
       : transient ? NoticeLevel::warning
                   : NoticeLevel::info,
       fmt::format("{}; {} is asked for it", error.message, next.empty() ? "the next" : next));
+  return std::nullopt;
 }
 
 std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, const Error& error,

@@ -50,13 +50,13 @@ std::size_t MirrorSelector::remaining() const {
 MirrorSelector::Choice MirrorSelector::choose(const HostLimits& hosts,
                                               std::optional<std::size_t> only,
                                               const ClosedUntil& closed_until) const {
-  if (only && !is_available(*only)) only.reset();
+  const std::size_t pinned = only && is_available(*only) ? *only : size();
   TimePoint earliest = TimePoint::max();
 
   for (const bool unreachable : {false, true})
     for (std::size_t i = 0; i < size(); ++i) {
       const std::string& origin = sources_[i].source.url.origin;
-      if (!is_available(i) || i != only.value_or(i)) continue;
+      if (!is_available(i) || (pinned < size() && i != pinned)) continue;
       if (hosts.is_unreachable(origin) != unreachable) continue;
 
       const TimePoint until = closed_until(origin);

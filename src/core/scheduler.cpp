@@ -75,35 +75,6 @@ void Scheduler::begin_event(TimePoint now) {
   shared_.wake = TimePoint::min();
 }
 
-template <class... Parameters, class... Arguments>
-void Scheduler::dispatch(TimePoint now, ItemId item, void (FileTask::*event)(Parameters...),
-                         Arguments&&... arguments) {
-  begin_event(now);
-  (tasks_[item].*event)(std::forward<Arguments>(arguments)...);
-  settle(item);
-}
-
-void Scheduler::on_lock(ItemId item, LockResult result, const std::string& holder, TimePoint now) {
-  dispatch(now, item, &FileTask::on_lock, result, holder);
-}
-
-void Scheduler::on_owned(ItemId item, const std::string& owner, const std::string& heartbeat,
-                         TimePoint now) {
-  dispatch(now, item, &FileTask::on_owned, owner, heartbeat);
-}
-
-void Scheduler::on_lost(ItemId item, Loss how, TimePoint now) {
-  dispatch(now, item, &FileTask::on_lost, how);
-}
-
-void Scheduler::on_staged(ItemId item, RangeSet have, TimePoint now) {
-  dispatch(now, item, &FileTask::on_staged, std::move(have));
-}
-
-void Scheduler::on_published(ItemId item, PublishResult result, TimePoint now) {
-  dispatch(now, item, &FileTask::on_published, result);
-}
-
 void Scheduler::on_bytes(TransferId id, ByteRange range) {
   Transfer& transfer = shared_.transfers.at(id);
   tasks_[transfer.item].on_bytes(transfer, range);

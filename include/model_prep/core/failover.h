@@ -65,7 +65,7 @@ class Failover {
                                             const ResponseHead& head);
   std::optional<Error> on_permanent_failure(const Transfer& transfer, const Error& error,
                                             const ResponseHead& head);
-  void try_next_mirror(const Transfer& transfer, const Error& error);
+  std::optional<Error> try_next_mirror(const Transfer& transfer, const Error& error);
   std::optional<Error> wait_for_next_round(const Transfer& transfer, const Error& error,
                                            Duration wait);
   void wait_until(TimePoint when) { not_before_ = std::max(not_before_, when); }

@@ -65,6 +65,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model_prep/core/activity.h"
@@ -153,7 +154,10 @@ class FileTask {
   void on_signature_spent(const Transfer& transfer, const Error& error);
   void on_failure(const Transfer& transfer, const Error& error, const ResponseHead& head = {});
   bool has_bytes_of_others(std::size_t source) const;
-  void emit(Action action) { shared_.actions.push_back(std::move(action)); }
+  template <class AnyAction>
+  void emit(AnyAction action) {
+    shared_.actions.emplace_back(std::move(action));
+  }
 
   ItemId id_;
   SchedulerState& shared_;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an answer means, decided from its head alone, before the first byte of its body is used; and
-// in the end, whether the bytes are the right ones.
+// What a response means, decided from its head alone, before the first byte of its body is used;
+// and whether the bytes on disk are the right ones.
 //
-// libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without a
-// word (docs/developing/architecture.md, section 9.1): so status and `Content-Range` are judged
-// here. The Hub's errors are told apart by `X-Error-Code`, the message and the status, in the order
-// of docs/developing/hub-protocol.md, section 4.2.
+// libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without
+// complaint (docs/developing/architecture.md, section 9.1): status and `Content-Range` are checked
+// here. Errors of the Hub are told apart by `X-Error-Code`, then the message, then the status, as
+// in docs/developing/hub-protocol.md, section 4.2. Pure; sizes and offsets are bytes.
 #pragma once
 
 #include <cstdint>
@@ -21,27 +21,26 @@
 namespace model_prep {
 
 enum class VerdictKind : std::uint8_t {
-  body,             ///< these are the bytes that were asked for
+  body,             ///< these are the bytes that were requested
   redirect,         ///< follow `head.redirect`
-  signature_spent,  ///< the payload host wants a fresh signed URL: ask the hub again
+  signature_spent,  ///< the payload host wants a new signed URL: ask the hub again
   range_ignored,    ///< a 200 to a ranged request: this server gives whole files only
-  restart,  ///< 416, another total, or bytes in an encoding nobody asked for: forget what is
-            ///< staged, once
-  failed,   ///< `error` says why, its kind whether to try again
+  restart,          ///< 416, another total, or an unrequested encoding: discard what is staged
+  failed,           ///< `error` says why; its kind says whether to retry
 };
 
 struct ResponseVerdict {
   VerdictKind kind{VerdictKind::failed};
-  Error error;  ///< for `restart` the error if restarting does not help
+  Error error;  ///< of `restart`: to report if restarting does not help
 };
 
 /// Who is asked for what: enough to compose a message.
 struct RequestContext {
   std::string object;  ///< `org/name model.safetensors`, or `org/name`: begins every message
   std::string repo;    ///< for hints: the page to visit
-  bool of_hub{true};   ///< false: a payload host, behind a redirect
+  bool of_hub{true};   ///< false: a payload host, after a redirect
   bool with_token{false};
-  bool token_withheld{false};  ///< one is set, but it is not for this endpoint
+  bool token_withheld{false};  ///< a token is set, but not for this endpoint
 };
 
 /// A request for the content of a file, or for a part of it.
@@ -53,14 +52,13 @@ struct PayloadRequest {
 };
 
 ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request);
-/// For the API: anything but a redirect or JSON with status 200 is a failure.
-ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& asked);
+/// For the API: anything but a redirect or a 200 with JSON is a failure.
+ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context);
 
-/// A transfer that ended without an answer has only a cause so far: this names the object and the
-/// host.
-Error describe_transport_error(const Error& cause, const RequestContext& asked, const Url& from);
+/// Adds the object and the host to the cause that a transfer without a response ended with.
+Error describe_transport_error(const Error& cause, const RequestContext& context, const Url& from);
 
-/// What the bytes on disk hash to. No digest at all: they have not even the right size.
+/// What the bytes on disk hash to. Without any digest, not even their size is right.
 struct HashResult {
   std::optional<Digest> sha256{};
   std::optional<Digest> git_sha1{};
@@ -79,7 +77,7 @@ std::optional<ContentRange> parse_content_range(const std::string& header);
 
 /// The redirect that `head` asks for, if it may be followed: at most five, http or https, never
 /// from https to http.
-Result<Url> follow(const ResponseHead& head, const Url& from, int hops,
-                   const RequestContext& asked);
+Result<Url> follow(const ResponseHead& head, const Url& from, int redirects,
+                   const RequestContext& context);
 
 }  // namespace model_prep

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model_prep/core/file_task.h"
@@ -30,18 +31,29 @@ class Scheduler {
     return active_.empty() && first_waiting_ == tasks_.size() && shared_.actions.empty();
   }
 
-  void on_lock(ItemId item, LockResult result, const std::string& holder, TimePoint now);
-  void on_staged(ItemId item, RangeSet have, TimePoint now);
+  void on_lock(ItemId item, LockResult result, const std::string& holder, TimePoint now) {
+    dispatch(now, item, &FileTask::on_lock, result, holder);
+  }
+  void on_staged(ItemId item, RangeSet have, TimePoint now) {
+    dispatch(now, item, &FileTask::on_staged, std::move(have));
+  }
   /// Another process writes this blob, whatever the lock says. `heartbeat` changes as long as that
   /// process lives.
-  void on_owned(ItemId item, const std::string& owner, const std::string& heartbeat, TimePoint now);
+  void on_owned(ItemId item, const std::string& owner, const std::string& heartbeat,
+                TimePoint now) {
+    dispatch(now, item, &FileTask::on_owned, owner, heartbeat);
+  }
   /// The staging file is no longer ours.
-  void on_lost(ItemId item, Loss how, TimePoint now);
+  void on_lost(ItemId item, Loss how, TimePoint now) {
+    dispatch(now, item, &FileTask::on_lost, how);
+  }
   /// Bytes of this transfer are on disk.
   void on_bytes(TransferId transfer, ByteRange range);
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
   void on_hash(ItemId item, const HashResult& result, TimePoint now);
-  void on_published(ItemId item, PublishResult result, TimePoint now);
+  void on_published(ItemId item, PublishResult result, TimePoint now) {
+    dispatch(now, item, &FileTask::on_published, result);
+  }
   /// Cancels everything that is left, with this error: a signal, a full disk, or another fault of
   /// the whole run.
   void stop(const Error& why, TimePoint now);
@@ -63,10 +75,13 @@ class Scheduler {
   const HostLimits& hosts() const { return shared_.hosts; }
 
  private:
+  template <class Event, class... Arguments>
+  void dispatch(TimePoint now, ItemId item, Event event, Arguments&&... arguments) {
+    begin_event(now);
+    (tasks_[item].*event)(std::forward<Arguments>(arguments)...);
+    settle(item);
+  }
   void begin_event(TimePoint now);
-  template <class... Parameters, class... Arguments>
-  void dispatch(TimePoint now, ItemId item, void (FileTask::*event)(Parameters...),
-                Arguments&&... arguments);
   void settle(ItemId item);
   void drop_model(std::size_t model, const Error& error);
   void start_items();
