@@ -238,7 +238,7 @@ class Resolver {
   Status read_page(ModelResolution& model, const Reply& reply, const Source& source) const {
     const std::string& object = model.spec->repo.text();
     auto page =
-        source.substitute ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
+        source.fallback ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
     if (!page) return page.error();
 
     std::move(page->files.begin(), page->files.end(), std::back_inserter(model.listing.files));
@@ -247,10 +247,10 @@ class Resolver {
     model.bytes_read += reply.body.size();
 
     const Hub& hub = endpoints_[source.endpoint].hub;
-    const auto next = source.substitute ? std::nullopt : hub.next_page(reply.head.link, source.url);
+    const auto next = source.fallback ? std::nullopt : hub.next_page(reply.head.link, source.url);
 
     // A truncated listing looks like a complete one, and would be recorded as such.
-    const bool truncated_here = !source.substitute && !next && next_link(reply.head.link);
+    const bool truncated_here = !source.fallback && !next && next_link(reply.head.link);
     if (const char* fault = truncated_here ? "the listing goes on at an address that cannot be used"
                                            : endless_listing(model, next))
       return Error{ErrorKind::protocol, fmt::format("{}: {}", object, fault),

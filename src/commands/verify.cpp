@@ -251,11 +251,7 @@ class Verify {
         continue;
       }
 
-      const auto error = check_digests(result, {.object = object,
-                                                .blob = file.blob,
-                                                .expected_sha256 = file.expected_sha256,
-                                                .size = file.size,
-                                                .locked = file.locked});
+      const auto error = check_digests(result, object, file.blob_spec());
       if (error) model.faults.push_back(damaged_fault(hashed->first, i, file, result, *error));
     }
   }

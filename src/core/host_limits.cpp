@@ -6,61 +6,65 @@
 namespace model_prep {
 namespace {
 
-constexpr auto kOldNews = std::chrono::seconds(3);
-constexpr auto kAfterWindow =
-    std::chrono::seconds(1);  // `t` is in whole seconds, as huggingface_hub reckons too
+constexpr auto kLogEvery = std::chrono::seconds(3);
+// `t` is in whole seconds; huggingface_hub adds one too.
+constexpr auto kAfterWindow = std::chrono::seconds(1);
 
 }  // namespace
 
-void HostLimits::embargo(const std::string& origin, TimePoint until) {
-  TimePoint& end = embargoes_.try_emplace(origin, until).first->second;
+void HostLimits::block_until(const std::string& origin, TimePoint until) {
+  TimePoint& end = blocks_.try_emplace(origin, until).first->second;
   end = std::max(end, until);
 }
 
-HostLimits::Ticket HostLimits::asked(const std::string& origin, Counted what) {
-  return ++windows_[{origin, what}].asked;
+HostLimits::RequestNumber HostLimits::on_request(const std::string& origin, Bucket bucket) {
+  return ++windows_[{origin, bucket}].sent;
 }
 
-/// Answers come in any order, so each counts from its own request: those that were sent after it
-/// are not in its `r`.
-void HostLimits::heard(const std::string& origin, Counted what, Ticket ticket,
-                       const RateLimit& limit, TimePoint now) {
-  Window& window = windows_[{origin, what}];
+void HostLimits::on_rate_limit(const std::string& origin, Bucket bucket, RequestNumber number,
+                               const RateLimit& limit, TimePoint now) {
+  Window& window = windows_[{origin, bucket}];
   const TimePoint until = now + limit.reset + kAfterWindow;
+
+  // A window that was used up stays so until it ends, whatever older responses say that arrive
+  // late.
   if (window.used_up && now < window.until) {
-    // What it called used up stays so to the window's end, whatever older answers say that come in
-    // late.
     if (limit.remaining == 0) window.until = std::max(window.until, until);
     return;
   }
-  window.last = ticket + limit.remaining;
+
+  // Responses arrive in any order, so each counts from its own request: its `r` does not include
+  // the requests that were sent after it.
+  window.last = number + limit.remaining;
   window.used_up = limit.remaining == 0;
   window.until = until;
 }
 
-TimePoint HostLimits::refuses_until(const std::string& origin, TimePoint now) const {
-  const auto found = embargoes_.find(origin);
-  return found == embargoes_.end() || found->second <= now ? TimePoint::min() : found->second;
+TimePoint HostLimits::blocked_until(const std::string& origin, TimePoint now) const {
+  const auto found = blocks_.find(origin);
+  return found == blocks_.end() || found->second <= now ? TimePoint::min() : found->second;
 }
 
-TimePoint HostLimits::closed_until(const std::string& origin, Counted what, std::int64_t under_way,
+TimePoint HostLimits::closed_until(const std::string& origin, Bucket bucket, std::int64_t in_flight,
                                    TimePoint now) const {
-  const auto found = windows_.find({origin, what});
-  const bool open =
-      found == windows_.end() || now >= found->second.until ||
-      (!found->second.used_up && found->second.asked + under_way < found->second.last);
-  return std::max(refuses_until(origin, now), open ? TimePoint::min() : found->second.until);
+  const TimePoint blocked = blocked_until(origin, now);
+  const auto found = windows_.find({origin, bucket});
+  if (found == windows_.end()) return blocked;
+
+  const Window& window = found->second;
+  const bool has_room = !window.used_up && window.sent + in_flight < window.last;
+  return now >= window.until || has_room ? blocked : std::max(blocked, window.until);
 }
 
-bool HostLimits::silent(const std::string& origin) {
-  silent_.insert(origin);
-  return were_silent_.insert(origin).second;
+bool HostLimits::mark_unreachable(const std::string& origin) {
+  unreachable_.insert(origin);
+  return ever_unreachable_.insert(origin).second;
 }
 
-bool HostLimits::is_news(const std::string& origin, ErrorKind kind, TimePoint now) {
-  const auto [told, is_first] = told_.try_emplace({origin, kind}, now);
-  if (!is_first && now < told->second + kOldNews) return false;
-  told->second = now;
+bool HostLimits::should_log(const std::string& origin, ErrorKind kind, TimePoint now) {
+  const auto [logged, is_first] = logged_.try_emplace({origin, kind}, now);
+  if (!is_first && now < logged->second + kLogEvery) return false;
+  logged->second = now;
   return true;
 }
 

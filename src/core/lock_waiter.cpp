@@ -4,19 +4,20 @@
 namespace model_prep {
 namespace {
 
-constexpr auto kPoll = std::chrono::milliseconds(250);
-constexpr auto kFirstNotice = std::chrono::seconds(1);  // most are free sooner
-constexpr auto kNotice = std::chrono::seconds(10);
+constexpr auto kPollEvery = std::chrono::milliseconds(250);
+constexpr auto kFirstLogAfter = std::chrono::seconds(1);  // most waits are shorter
+constexpr auto kLogEvery = std::chrono::seconds(10);
 
 }  // namespace
 
-bool LockWaiter::seen(const std::string& sign, TimePoint now) {
-  looks_ = sign.empty() || sign != sign_ ? 0 : looks_ + 1;
-  sign_ = sign;
-  again_ = now + kPoll;
-  if (say_again_ == TimePoint::min()) say_again_ = now + kFirstNotice;
-  if (now < say_again_) return false;
-  say_again_ = now + kNotice;
+bool LockWaiter::on_poll(const std::string& heartbeat, TimePoint now) {
+  silent_polls_ = heartbeat.empty() || heartbeat != heartbeat_ ? 0 : silent_polls_ + 1;
+  heartbeat_ = heartbeat;
+  next_poll_ = now + kPollEvery;
+
+  if (next_log_ == TimePoint::min()) next_log_ = now + kFirstLogAfter;
+  if (now < next_log_) return false;
+  next_log_ = now + kLogEvery;
   return true;
 }
 

@@ -8,9 +8,9 @@
 namespace model_prep {
 namespace {
 
-/// Of several answers the one with the lowest number is told: wrong bytes first, since somebody
-/// should look into that; then what may pass, since as long as an endpoint was not asked nobody
-/// knows that it lacks anything.
+/// Of several errors the one with the lowest number is reported. Wrong bytes come first, because
+/// somebody should look into that. Failures that may pass come before a missing file: an endpoint
+/// that did not answer may well have it.
 int order(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::digest_mismatch:
@@ -29,67 +29,91 @@ int order(ErrorKind kind) {
 
 MirrorSelector::MirrorSelector(std::vector<Source> sources) {
   for (Source& source : sources) {
-    const State state = source.substitute ? State::closed : State::open;
+    const State state = source.fallback ? State::reserved : State::available;
     sources_.push_back({std::move(source), state});
   }
 }
 
-std::size_t MirrorSelector::left() const {
-  return static_cast<std::size_t>(
-      std::count_if(sources_.begin(), sources_.end(), [](const Known& known) {
-        return known.state == State::open || known.state == State::failed;
-      }));
-}
-
-bool MirrorSelector::another(std::size_t source) const {
-  for (std::size_t i = 0; i < sources_.size(); ++i)
-    if (i != source && open(i)) return true;
+bool MirrorSelector::has_alternative(std::size_t source) const {
+  for (std::size_t i = 0; i < size(); ++i)
+    if (i != source && is_available(i)) return true;
   return false;
 }
 
-bool MirrorSelector::failed(std::size_t source, const Error& error) {
-  sources_[source].error = error;
-  if (sources_[source].state == State::open) sources_[source].state = State::failed;
-  return round_over();
+std::size_t MirrorSelector::remaining() const {
+  return static_cast<std::size_t>(
+      std::count_if(sources_.begin(), sources_.end(), [](const Candidate& candidate) {
+        return candidate.state == State::available || candidate.state == State::failed;
+      }));
 }
 
-bool MirrorSelector::refused(std::size_t source, const Error& error, bool unknown_address) {
-  sources_[source].error = error;
-  sources_[source].state = State::refused;
-  const bool has_substitute =
-      source + 1 < sources_.size() && sources_[source + 1].state == State::closed;
-  if (unknown_address && has_substitute) sources_[source + 1].state = State::open;
-  return round_over();
+MirrorSelector::Choice MirrorSelector::choose(const HostLimits& hosts,
+                                              std::optional<std::size_t> only,
+                                              const ClosedUntil& closed_until) const {
+  const std::size_t pinned = only && is_available(*only) ? *only : size();
+  TimePoint earliest = TimePoint::max();
+
+  for (const bool unreachable : {false, true})
+    for (std::size_t i = 0; i < size(); ++i) {
+      const std::string& origin = sources_[i].source.url.origin;
+      if (!is_available(i) || (pinned < size() && i != pinned)) continue;
+      if (hosts.is_unreachable(origin) != unreachable) continue;
+
+      const TimePoint until = closed_until(origin);
+      if (until == TimePoint::min()) return {i};
+      earliest = std::min(earliest, until);
+    }
+  return {std::nullopt, earliest};
 }
 
-bool MirrorSelector::round_over() {
-  if (left() == 0 || std::any_of(sources_.begin(), sources_.end(),
-                                 [](const Known& known) { return known.state == State::open; }))
-    return false;
-  for (Known& known : sources_)
-    if (known.state == State::failed) known.state = State::open;
+const Source* MirrorSelector::alternative(std::size_t source, const HostLimits& hosts) const {
+  for (std::size_t i = 0; i < size(); ++i)
+    if (i != source && is_available(i) && !hosts.is_unreachable(sources_[i].source.url.origin))
+      return &sources_[i].source;
+  return nullptr;
+}
+
+bool MirrorSelector::mark_failed(std::size_t source, const Error& error) {
+  sources_[source].error = error;
+  if (is_available(source)) sources_[source].state = State::failed;
+  return next_round();
+}
+
+bool MirrorSelector::mark_unavailable(std::size_t source, const Error& error,
+                                      bool unknown_address) {
+  sources_[source].error = error;
+  sources_[source].state = State::unavailable;
+  if (unknown_address && source + 1 < size() && sources_[source + 1].state == State::reserved)
+    sources_[source + 1].state = State::available;
+  return next_round();
+}
+
+bool MirrorSelector::next_round() {
+  if (remaining() == 0 || has_alternative(size())) return false;
+
+  for (Candidate& candidate : sources_)
+    if (candidate.state == State::failed) candidate.state = State::available;
   return true;
 }
 
 Error MirrorSelector::error(const std::vector<Endpoint>& endpoints, const Error& last) const {
-  const Known* told = nullptr;
-  std::string others;
-  // Of an endpoint that was asked in two ways the last answer counts.
-  const auto counts = [&](std::size_t i) {
-    const bool again =
-        i + 1 < sources_.size() && sources_[i + 1].source.substitute && sources_[i + 1].error;
-    return sources_[i].error.has_value() && !again;
-  };
-  for (std::size_t i = 0; i < sources_.size(); ++i) {
-    if (!counts(i)) continue;
-    const Known& known = sources_[i];
-    if (told == nullptr || order(known.error->kind) < order(told->error->kind)) told = &known;
-    others += fmt::format("{}{} {}", others.empty() ? "" : ", ",
-                          endpoints[known.source.endpoint].name, brief(known.error->kind));
+  const Error* chosen = nullptr;
+  std::string all;
+  for (std::size_t i = 0; i < size(); ++i) {
+    const auto& [source, state, error] = sources_[i];
+    // An endpoint that was asked at two addresses counts with its last response.
+    const bool asked_again =
+        i + 1 < size() && sources_[i + 1].source.fallback && sources_[i + 1].error;
+    if (!error || asked_again) continue;
+
+    if (chosen == nullptr || order(error->kind) < order(chosen->kind)) chosen = &*error;
+    all += fmt::format("{}{} {}", all.empty() ? "" : ", ", endpoints[source.endpoint].name,
+                       brief(error->kind));
   }
-  if (told == nullptr) return last;
-  Error error = *told->error;
-  if (endpoints.size() > 1) error.message += fmt::format(" ({})", others);
+  if (chosen == nullptr) return last;
+
+  Error error = *chosen;
+  if (endpoints.size() > 1) error.message += fmt::format(" ({})", all);
   return error;
 }
 

@@ -13,7 +13,7 @@
 namespace model_prep {
 namespace {
 
-constexpr int kMostRedirects = 5;
+constexpr int kMaxRedirects = 5;
 
 bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -42,158 +42,156 @@ std::string server_message(const ResponseHead& head) {
              : fmt::format(" (the hub says: {})", truncated(head.error_message, 300));
 }
 
-/// There is a token, and it was not sent.
-constexpr const char* kWithheld =
-    "the token was not sent there, since it is not said to be this endpoint's: write it before the host in "
-    "HF_ENDPOINT, "
-    "https://TOKEN@host";
-
-Error gated(const ResponseHead& head, const RequestContext& asked) {
-  Error error{ErrorKind::gated,
-              fmt::format("{}: access to this repository is restricted{}", asked.object,
-                          server_message(head)),
-              {}};
-  error.hint =
-      asked.with_token
-          ? fmt::format(
-                "the token's account must be granted access: open https://huggingface.co/{} and accept "
-                "its conditions",
-                asked.repo)
-          : fmt::format(
-                "accept the conditions on https://huggingface.co/{}, then set HF_TOKEN to a token of "
-                "that account",
-                asked.repo);
-  if (asked.token_withheld) error.hint = kWithheld;
-  return error;
+Error about(const RequestContext& context, ErrorKind kind, std::string_view what,
+            std::string hint = {}) {
+  return {kind, fmt::format("{}: {}", context.object, what), std::move(hint)};
 }
 
-Error unauthorized(const ResponseHead& head, const RequestContext& asked) {
-  return {
-      ErrorKind::unauthorized,
-      fmt::format("{}: {} was refused with status {}{}", asked.object,
-                  asked.with_token ? "the token" : "access", head.status, server_message(head)),
-      asked.with_token
-          ? "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository"
-      : asked.token_withheld
-          ? kWithheld
-          : "set HF_TOKEN if the repository is private; else a proxy may be refusing the request"};
+/// What to do depends on which token the endpoint got.
+std::string token_hint(const RequestContext& context, std::string with_token,
+                       std::string without_token) {
+  if (context.with_token) return with_token;
+  if (!context.token_withheld) return without_token;
+  return "the token was not sent, because it was not given for this endpoint: write it before the host in HF_ENDPOINT, https://TOKEN@host";
 }
 
-/// A missing repository and a private one look the same to who may not see it.
-Error missing_repository(const ResponseHead& head, const RequestContext& asked) {
-  return {
-      ErrorKind::not_found,
-      fmt::format("{}: no such repository, or it is private{}", asked.object, server_message(head)),
-      asked.with_token ? "check the spelling, and that the token's account may read it"
-      : asked.token_withheld && head.status == 401
-          ? kWithheld
-          : "check the spelling; for a private or gated repository set HF_TOKEN"};
+Error gated(const ResponseHead& head, const RequestContext& context) {
+  const std::string page = "https://huggingface.co/" + context.repo;
+  return about(context, ErrorKind::gated,
+               "access to this repository is restricted" + server_message(head),
+               token_hint(context,
+                          fmt::format("the token's account must be granted access: open {} and "
+                                      "accept its conditions",
+                                      page),
+                          fmt::format("accept the conditions on {}, then set HF_TOKEN to a token "
+                                      "of that account",
+                                      page)));
 }
 
-Error hub_error(const ResponseHead& head, const RequestContext& asked) {
+Error unauthorized(const ResponseHead& head, const RequestContext& context) {
+  return about(
+      context, ErrorKind::unauthorized,
+      fmt::format("{} was refused with status {}{}", context.with_token ? "the token" : "access",
+                  head.status, server_message(head)),
+      token_hint(
+          context,
+          "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository",
+          "set HF_TOKEN if the repository is private; otherwise a proxy may be refusing the request"));
+}
+
+/// A missing repository and a private one look the same to a client that may not see it.
+Error missing_repository(const ResponseHead& head, const RequestContext& context) {
+  const std::string hint = "check the spelling; for a private or gated repository set HF_TOKEN";
+  return about(
+      context, ErrorKind::not_found, "no such repository, or it is private" + server_message(head),
+      head.status == 401 || context.with_token
+          ? token_hint(context, "check the spelling, and that the token's account may read it",
+                       hint)
+          : hint);
+}
+
+/// In the order of docs/developing/hub-protocol.md, section 4.2: code, message, status.
+Error hub_error(const ResponseHead& head, const RequestContext& context) {
   if (head.error_code == "RevisionNotFound")
-    return {ErrorKind::revision_not_found,
-            fmt::format("{}: no such revision{}", asked.object, server_message(head)),
-            "check the branch, tag or commit on the repository's page"};
+    return about(context, ErrorKind::revision_not_found, "no such revision" + server_message(head),
+                 "check the branch, tag or commit on the repository's page");
   if (head.error_code == "EntryNotFound")
-    return {ErrorKind::not_found, fmt::format("{}: no such file at this revision", asked.object),
-            "the manifest and the repository disagree: check the revision"};
-  if (head.error_code == "GatedRepo") return gated(head, asked);
+    return about(context, ErrorKind::not_found, "no such file at this revision",
+                 "the manifest and the repository disagree: check the revision");
+  if (head.error_code == "GatedRepo") return gated(head, context);
   if (head.error_message == "Access to this resource is disabled.")
-    return {ErrorKind::disabled,
-            fmt::format("{}: the Hub has disabled this repository", asked.object),
-            "choose another model, or ask on the repository's page"};
-  if (head.error_code == "RepoNotFound") return missing_repository(head, asked);
-  // With a token that it knows the Hub calls a missing repository 404
+    return about(context, ErrorKind::disabled, "the Hub has disabled this repository",
+                 "choose another model, or ask on the repository's page");
+  if (head.error_code == "RepoNotFound") return missing_repository(head, context);
+
+  // To a token that it knows, the Hub reports a missing repository as 404
   // (docs/developing/hub-protocol.md, section 4.1): a 401 is about the token.
-  if (head.status == 401 && asked.with_token) return unauthorized(head, asked);
-  if (head.status == 401) return missing_repository(head, asked);
-  if (head.status == 403) return unauthorized(head, asked);
+  if (head.status == 401 && !context.with_token) return missing_repository(head, context);
+  if (head.status == 401 || head.status == 403) return unauthorized(head, context);
   if (head.status == 404 || head.status == 410)
-    return {ErrorKind::not_found,
-            fmt::format("{}: not found (status {})", asked.object, head.status),
-            "check the name, and that the endpoint is a Hub or a mirror of it"};
+    return about(context, ErrorKind::not_found, fmt::format("not found (status {})", head.status),
+                 "check the name, and that the endpoint is a Hub or a mirror of it");
+
   const ErrorKind kind = kind_of_status(head.status);
-  std::string hint;
-  if (kind == ErrorKind::rate_limited && asked.token_withheld)
-    hint = kWithheld;
-  else if (kind == ErrorKind::rate_limited && !asked.with_token)
-    hint = "requests without a token are limited per address: set HF_TOKEN";
-  return {kind,
-          fmt::format("{}: the {} answered with status {}{}", asked.object,
-                      asked.of_hub ? "hub" : "payload host", head.status, server_message(head)),
-          hint};
+  return about(
+      context, kind,
+      fmt::format("the {} answered with status {}{}", context.of_hub ? "hub" : "payload host",
+                  head.status, server_message(head)),
+      kind == ErrorKind::rate_limited
+          ? token_hint(context, {},
+                       "requests without a token are limited per address: set HF_TOKEN")
+          : std::string());
 }
 
-Error html_page(const RequestContext& asked, std::string_view wanted) {
-  return {
-      ErrorKind::protocol,
-      fmt::format("{}: a web page came where {} should be", asked.object, wanted),
-      "a captive portal or a proxy answers in the Hub's place: check the network, HTTPS_PROXY and HF_ENDPOINT"};
+Error html_page(const RequestContext& context, std::string_view wanted) {
+  return about(
+      context, ErrorKind::protocol, fmt::format("a web page came where {} should be", wanted),
+      "a captive portal or a proxy answers in the Hub's place: check the network, HTTPS_PROXY and HF_ENDPOINT");
 }
 
-ResponseVerdict fail(const RequestContext& asked, std::string message) {
-  return {VerdictKind::failed,
-          {ErrorKind::protocol, fmt::format("{}: {}", asked.object, message), {}}};
+ResponseVerdict fail(const RequestContext& context, std::string_view what) {
+  return {VerdictKind::failed, about(context, ErrorKind::protocol, what)};
 }
 
-ResponseVerdict wrong_bytes(const RequestContext& asked, std::string message) {
-  return {VerdictKind::restart,
-          {ErrorKind::digest_mismatch, fmt::format("{}: {}", asked.object, message), {}}};
+ResponseVerdict restart(const RequestContext& context, ErrorKind kind, std::string_view what) {
+  return {VerdictKind::restart, about(context, kind, what)};
 }
 
-ResponseVerdict judge_partial(const ResponseHead& head, const PayloadRequest& request) {
+ResponseVerdict check_partial(const ResponseHead& head, const PayloadRequest& request) {
+  const RequestContext& context = request.context;
   const auto given = parse_content_range(head.content_range);
-  if (!request.range) return fail(request.asked, "a part came where the whole file was asked for");
-  if (!given)
-    return fail(request.asked,
-                fmt::format("unreadable Content-Range '{}'", truncated(head.content_range)));
-  if (given->total != request.size)
-    return {VerdictKind::restart,
-            {ErrorKind::protocol,
-             fmt::format("{}: the server says {} bytes, the listing {}", request.asked.object,
-                         given->total, request.size),
-             {}}};
+  const std::string shown = truncated(head.content_range);
+
+  if (!request.range) return fail(context, "a part came where the whole file was asked for");
+  if (!given) return fail(context, fmt::format("unreadable Content-Range '{}'", shown));
+  if (given->total != request.blob.size)
+    return restart(
+        context, ErrorKind::protocol,
+        fmt::format("the server says {} bytes, the listing {}", given->total, request.blob.size));
   if (given->range != *request.range)
-    return fail(request.asked,
-                fmt::format("asked for bytes {}-{}, offered '{}'", request.range->begin,
-                            request.range->end - 1, truncated(head.content_range)));
+    return fail(context, fmt::format("asked for bytes {}-{}, offered '{}'", request.range->begin,
+                                     request.range->end - 1, shown));
   if (head.content_length && *head.content_length != request.range->size())
-    return fail(request.asked, fmt::format("a range of {} bytes is announced with {}",
-                                           request.range->size(), *head.content_length));
+    return fail(context, fmt::format("a range of {} bytes is announced with {}",
+                                     request.range->size(), *head.content_length));
   return {VerdictKind::body, {}};
 }
 
-ResponseVerdict judge_whole(const ResponseHead& head, const PayloadRequest& request) {
+ResponseVerdict check_whole(const ResponseHead& head, const PayloadRequest& request) {
+  const auto& [digest, size, expected_sha256, locked] = request.blob;
   if (request.range) return {VerdictKind::range_ignored, {}};
-  if (head.content_length && *head.content_length != request.size)
-    return {VerdictKind::restart,
-            {request.locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
-             fmt::format("{}: the server announces {} bytes, {} says {}", request.asked.object,
-                         *head.content_length, request.locked ? "the lock" : "the listing",
-                         request.size),
-             {}}};
+  if (head.content_length && *head.content_length != size)
+    return restart(request.context, locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
+                   fmt::format("the server announces {} bytes, {} says {}", *head.content_length,
+                               locked ? "the lock" : "the listing", size));
   return {VerdictKind::body, {}};
 }
 
-/// The hub names the blob before it sends anybody to it: a difference is cheaper found here than
-/// after a gigabyte.
+/// The hub names the blob before it redirects to it. A difference found here is cheaper than one
+/// found after a gigabyte.
 std::optional<Error> linked_etag_mismatch(const ResponseHead& head, const PayloadRequest& request) {
+  if (!request.context.of_hub) return std::nullopt;
+  const auto& [digest, size, expected_sha256, locked] = request.blob;
   const auto linked = Digest::parse(bare_etag(head.linked_etag));
-  const bool other_blob =
-      linked && request.blob && linked->kind() == request.blob->kind() && *linked != *request.blob;
-  const bool other_size = head.linked_size && *head.linked_size != request.size;
-  if (!request.asked.of_hub || (!other_blob && !other_size)) return std::nullopt;
-  const std::string found = other_blob ? linked->hex() : fmt::format("{} bytes", *head.linked_size);
-  const std::string wanted =
-      other_blob ? request.blob->hex() : fmt::format("{} bytes", request.size);
-  return Error{
-      request.locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
-      fmt::format("{}: the hub announces {}, {} says {}", request.asked.object, found,
-                  request.locked ? "the lock" : "its listing", wanted),
-      request.locked
+  const bool other_blob = linked && linked->kind() == digest.kind() && *linked != digest;
+  const bool other_size = head.linked_size && *head.linked_size != size;
+  if (!other_blob && !other_size) return std::nullopt;
+
+  return about(
+      request.context, locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
+      fmt::format("the hub announces {}, {} says {}",
+                  other_blob ? linked->hex() : fmt::format("{} bytes", *head.linked_size),
+                  locked ? "the lock" : "its listing",
+                  other_blob ? digest.hex() : fmt::format("{} bytes", size)),
+      locked
           ? "the repository is not what the lock describes: check the revision, or make a new lock"
-          : ""};
+          : "");
+}
+
+/// How the body is encoded, if we did not ask for that: its bytes are not the file's.
+std::string unrequested_encoding(const ResponseHead& head) {
+  if (head.content_encoding.empty() || head.content_encoding == "identity") return {};
+  return fmt::format("came as '{}', which nobody asked for", truncated(head.content_encoding));
 }
 
 }  // namespace
@@ -218,84 +216,86 @@ std::optional<ContentRange> parse_content_range(const std::string& header) {
 }
 
 ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request) {
-  const RequestContext& asked = request.asked;
-  if (is_redirect(head.status) || head.status == 200 || head.status == 206) {
+  const RequestContext& context = request.context;
+  const bool has_body = head.status == 200 || head.status == 206;
+  if (is_redirect(head.status) || has_body) {
     if (auto error = linked_etag_mismatch(head, request))
       return {VerdictKind::failed, std::move(*error)};
   }
   if (is_redirect(head.status)) return {VerdictKind::redirect, {}};
-  if (head.status == 200 || head.status == 206) {
-    if (is_html(head) && !request.html) return {VerdictKind::failed, html_page(asked, "the file")};
-    if (!head.content_encoding.empty() && head.content_encoding != "identity")
-      return wrong_bytes(asked, fmt::format("the bytes came as '{}', which nobody asked for",
-                                            truncated(head.content_encoding)));
-    return head.status == 206 ? judge_partial(head, request) : judge_whole(head, request);
+
+  if (has_body) {
+    if (is_html(head) && !request.html)
+      return {VerdictKind::failed, html_page(context, "the file")};
+    if (const std::string encoding = unrequested_encoding(head); !encoding.empty())
+      return restart(context, ErrorKind::digest_mismatch, "the bytes " + encoding);
+    return head.status == 206 ? check_partial(head, request) : check_whole(head, request);
   }
+
   if (head.status == 416)
-    return {VerdictKind::restart,
-            {ErrorKind::protocol,
-             fmt::format("{}: the server refuses the range, and again from "
-                         "the start",
-                         asked.object),
-             {}}};
-  // 400 too: S3 says so of a token that has run out.
+    return restart(context, ErrorKind::protocol,
+                   "the server refuses the range, and again from the start");
+  // 400 too: S3 reports an expired token that way.
   const bool refused = head.status == 400 || head.status == 401 || head.status == 403 ||
                        head.status == 404 || head.status == 410;
-  if (!asked.of_hub && refused)
-    return {VerdictKind::signature_spent,
-            {ErrorKind::protocol,
-             fmt::format("{}: the payload host refuses the hub's signed address (status {})",
-                         asked.object, head.status),
-             "a proxy may be changing the address, or the clock of this machine may be wrong"}};
-  return {VerdictKind::failed, hub_error(head, asked)};
+  if (!context.of_hub && refused)
+    return {
+        VerdictKind::signature_spent,
+        about(context, ErrorKind::protocol,
+              fmt::format("the payload host refuses the hub's signed address (status {})",
+                          head.status),
+              "a proxy may be changing the address, or the clock of this machine may be wrong")};
+  return {VerdictKind::failed, hub_error(head, context)};
 }
 
-ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& asked) {
+ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context) {
   if (is_redirect(head.status)) return {VerdictKind::redirect, {}};
-  if (head.status != 200) return {VerdictKind::failed, hub_error(head, asked)};
-  if (is_html(head)) return {VerdictKind::failed, html_page(asked, "JSON")};
-  if (!head.content_encoding.empty() && head.content_encoding != "identity")
-    return fail(asked, fmt::format("the answer came as '{}', which nobody asked for",
-                                   truncated(head.content_encoding)));
+  if (head.status != 200) return {VerdictKind::failed, hub_error(head, context)};
+  if (is_html(head)) return {VerdictKind::failed, html_page(context, "JSON")};
+  if (const std::string encoding = unrequested_encoding(head); !encoding.empty())
+    return fail(context, "the answer " + encoding);
   return {VerdictKind::body, {}};
 }
 
-Error describe_transport_error(const Error& cause, const RequestContext& asked, const Url& from) {
+Error describe_transport_error(const Error& cause, const RequestContext& context, const Url& from) {
   const bool of_network = cause.kind == ErrorKind::network || cause.kind == ErrorKind::timeout;
   return {cause.kind,
-          fmt::format("cannot fetch {} from {}: {}", asked.object, from.origin, cause.message),
+          fmt::format("cannot fetch {} from {}: {}", context.object, from.origin, cause.message),
           of_network && cause.hint.empty()
               ? "check the network, the proxy variables and HF_ENDPOINT"
               : cause.hint};
 }
 
-std::optional<Error> check_digests(const HashResult& answer, const ExpectedBlob& asked) {
-  const bool by_sha256 = asked.blob.kind() == DigestKind::sha256;
-  const auto& found = by_sha256 ? answer.sha256 : answer.git_sha1;
+std::optional<Error> check_digests(const HashResult& found, const std::string& object,
+                                   const BlobSpec& expected) {
   const auto wrong = [&](const std::string& what) {
-    return Error{asked.locked ? ErrorKind::lock_mismatch : ErrorKind::digest_mismatch,
-                 fmt::format("{}: {}", asked.object, what),
+    return Error{expected.locked ? ErrorKind::lock_mismatch : ErrorKind::digest_mismatch,
+                 fmt::format("{}: {}", object, what),
                  {}};
   };
-  if (!found) return wrong(fmt::format("its size is not {} bytes", asked.size));
-  if (found != asked.blob)
-    return wrong(fmt::format("its bytes hash to {}, expected {}", found->hex(), asked.blob.hex()));
-  if (asked.expected_sha256 && asked.expected_sha256 != answer.sha256)
-    return wrong(fmt::format("its sha256 is {}, the lock says {}", answer.sha256->hex(),
-                             asked.expected_sha256->hex()));
+  const bool by_sha256 = expected.digest.kind() == DigestKind::sha256;
+  const auto& digest = by_sha256 ? found.sha256 : found.git_sha1;
+
+  if (!digest) return wrong(fmt::format("its size is not {} bytes", expected.size));
+  if (digest != expected.digest)
+    return wrong(
+        fmt::format("its bytes hash to {}, expected {}", digest->hex(), expected.digest.hex()));
+  if (expected.expected_sha256 && expected.expected_sha256 != found.sha256)
+    return wrong(fmt::format("its sha256 is {}, the lock says {}", found.sha256->hex(),
+                             expected.expected_sha256->hex()));
   return std::nullopt;
 }
 
-Result<Url> follow(const ResponseHead& head, const Url& from, int hops,
-                   const RequestContext& asked) {
-  const auto refuse = [&](std::string why) {
-    return Error{ErrorKind::protocol, fmt::format("{}: {}", asked.object, why),
-                 "a proxy or a mirror misdirects: check the network and HF_ENDPOINT"};
+Result<Url> follow(const ResponseHead& head, const Url& from, int redirects,
+                   const RequestContext& context) {
+  const auto refuse = [&](std::string_view why) {
+    return about(context, ErrorKind::protocol, why,
+                 "a proxy or a mirror misdirects: check the network and HF_ENDPOINT");
   };
   if (!head.redirect)
     return refuse(fmt::format("status {} without an http address to go to", head.status));
-  if (hops >= kMostRedirects)
-    return refuse(fmt::format("redirected more than {} times", kMostRedirects));
+  if (redirects >= kMaxRedirects)
+    return refuse(fmt::format("redirected more than {} times", kMaxRedirects));
   if (from.https && !head.redirect->https)
     return refuse("redirected from https to http, which is refused");
   return *head.redirect;

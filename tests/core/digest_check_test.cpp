@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the bytes on disk hash to, and what a connection without an answer is told as (both in
-// answer.h).
+// response_check.h).
 #include "core/builders.h"
 #include "model_prep/core/response_check.h"
 #include "support/catch.h"
@@ -10,8 +10,10 @@ using namespace model_prep::testing;
 
 namespace {
 
-ExpectedBlob lfs() { return {"org/name x", sha256('a'), {}, 100, false}; }
-ExpectedBlob plain() { return {"org/name x", git_sha1('1'), {}, 100, false}; }
+const std::string kObject = "org/name x";
+
+BlobSpec lfs() { return {sha256('a'), 100}; }
+BlobSpec plain() { return {git_sha1('1'), 100}; }
 HashResult hashes(char sha, char git) {
   return {.sha256 = sha256(sha), .git_sha1 = git_sha1(git), .error = {}};
 }
@@ -19,38 +21,38 @@ HashResult hashes(char sha, char git) {
 }  // namespace
 
 TEST_CASE("the right bytes are right") {
-  CHECK_FALSE(check_digests(hashes('a', '9'), lfs()));
-  CHECK_FALSE(check_digests(hashes('9', '1'), plain()));
+  CHECK_FALSE(check_digests(hashes('a', '9'), kObject, lfs()));
+  CHECK_FALSE(check_digests(hashes('9', '1'), kObject, plain()));
 }
 
 TEST_CASE("a digest that differs is named beside the one that was expected") {
-  const auto error = check_digests(hashes('b', '1'), lfs());
+  const auto error = check_digests(hashes('b', '1'), kObject, lfs());
   REQUIRE(error);
   CHECK(error->kind == ErrorKind::digest_mismatch);
   CHECK(error->message ==
         "org/name x: its bytes hash to " + sha256('b').hex() + ", expected " + sha256('a').hex());
-  CHECK(check_digests(hashes('a', '2'), plain())->message ==
+  CHECK(check_digests(hashes('a', '2'), kObject, plain())->message ==
         "org/name x: its bytes hash to " + git_sha1('2').hex() + ", expected " +
             git_sha1('1').hex());
 }
 
 TEST_CASE("no digest at all means a wrong size") {
-  CHECK(check_digests({}, lfs())->message == "org/name x: its size is not 100 bytes");
+  CHECK(check_digests({}, kObject, lfs())->message == "org/name x: its size is not 100 bytes");
 }
 
 TEST_CASE("a locked file whose bytes differ is a lock mismatch") {
-  ExpectedBlob locked = lfs();
+  BlobSpec locked = lfs();
   locked.locked = true;
-  CHECK(check_digests(hashes('b', '1'), locked)->kind == ErrorKind::lock_mismatch);
-  CHECK(check_digests({}, locked)->kind == ErrorKind::lock_mismatch);
+  CHECK(check_digests(hashes('b', '1'), kObject, locked)->kind == ErrorKind::lock_mismatch);
+  CHECK(check_digests({}, kObject, locked)->kind == ErrorKind::lock_mismatch);
 }
 
 TEST_CASE("a plain git file must have the lock's sha256 too") {
-  ExpectedBlob locked = plain();
+  BlobSpec locked = plain();
   locked.locked = true;
   locked.expected_sha256 = sha256('a');
-  CHECK_FALSE(check_digests(hashes('a', '1'), locked));
-  const auto error = check_digests(hashes('b', '1'), locked);
+  CHECK_FALSE(check_digests(hashes('a', '1'), kObject, locked));
+  const auto error = check_digests(hashes('b', '1'), kObject, locked);
   REQUIRE(error);
   CHECK(error->kind == ErrorKind::lock_mismatch);
   CHECK(error->message ==

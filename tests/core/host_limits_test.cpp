@@ -10,8 +10,8 @@ namespace {
 
 constexpr TimePoint kNow{std::chrono::hours(1)};
 const std::string kHub = "https://hub.example";
-constexpr auto kFiles = HostLimits::Counted::files;
-constexpr auto kQueries = HostLimits::Counted::queries;
+constexpr auto kFiles = HostLimits::Bucket::files;
+constexpr auto kQueries = HostLimits::Bucket::queries;
 
 }  // namespace
 
@@ -21,84 +21,85 @@ TEST_CASE("a host that was never heard of may be asked") {
 
 TEST_CASE("a refusal holds until its end, for all that this host is asked and for no other") {
   HostLimits book;
-  book.embargo(kHub, kNow + seconds(5));
+  book.block_until(kHub, kNow + seconds(5));
   for (const auto what : {kFiles, kQueries})
     CHECK(book.closed_until(kHub, what, 0, kNow) == kNow + seconds(5));
-  CHECK(book.refuses_until(kHub, kNow) == kNow + seconds(5));
+  CHECK(book.blocked_until(kHub, kNow) == kNow + seconds(5));
   CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(5)) == TimePoint::min());
   CHECK(book.closed_until("https://cdn.example", kFiles, 0, kNow) == TimePoint::min());
 }
 
 TEST_CASE("a later word can lengthen a refusal and not shorten it") {
   HostLimits book;
-  book.embargo(kHub, kNow + seconds(5));
-  book.embargo(kHub, kNow + seconds(2));
+  book.block_until(kHub, kNow + seconds(5));
+  book.block_until(kHub, kNow + seconds(2));
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(5));
-  book.embargo(kHub, kNow + seconds(9));
+  book.block_until(kHub, kNow + seconds(9));
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(9));
 }
 
 TEST_CASE("a used-up window is waited out, and a second more, for what it counts") {
   HostLimits book;
-  book.heard(kHub, kFiles, book.asked(kHub, kFiles), {0, seconds(5)}, kNow);
+  book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {0, seconds(5)}, kNow);
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(6));
   CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(6)) == TimePoint::min());
   CHECK(book.closed_until(kHub, kQueries, 0, kNow) == TimePoint::min());
-  CHECK(book.refuses_until(kHub, kNow) == TimePoint::min());
+  CHECK(book.blocked_until(kHub, kNow) == TimePoint::min());
 }
 
 TEST_CASE("a host is asked as often as it said, and what was under way when it said so counts") {
   HostLimits book;
-  const auto first = book.asked(kHub, kFiles);
-  for (int i = 0; i < 3; ++i) book.asked(kHub, kFiles);
-  book.heard(kHub, kFiles, first, {5, seconds(9)}, kNow);
-  book.asked(kHub, kFiles);
+  const auto first = book.on_request(kHub, kFiles);
+  for (int i = 0; i < 3; ++i) book.on_request(kHub, kFiles);
+  book.on_rate_limit(kHub, kFiles, first, {5, seconds(9)}, kNow);
+  book.on_request(kHub, kFiles);
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
-  book.asked(kHub, kFiles);
+  book.on_request(kHub, kFiles);
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(10));
 }
 
 TEST_CASE("as many as are under way may have been counted before the one that was answered") {
   HostLimits book;
-  book.heard(kHub, kFiles, book.asked(kHub, kFiles), {5, seconds(9)}, kNow);
+  book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {5, seconds(9)}, kNow);
   CHECK(book.closed_until(kHub, kFiles, 4, kNow) == TimePoint::min());
   CHECK(book.closed_until(kHub, kFiles, 5, kNow) == kNow + seconds(10));
 }
 
 TEST_CASE("the order in which answers come changes nothing") {
   HostLimits book;
-  const auto first = book.asked(kHub, kFiles);
-  const auto second = book.asked(kHub, kFiles);
+  const auto first = book.on_request(kHub, kFiles);
+  const auto second = book.on_request(kHub, kFiles);
   const bool in_order = GENERATE(true, false);
-  if (in_order) book.heard(kHub, kFiles, first, {2, seconds(9)}, kNow);
-  book.heard(kHub, kFiles, second, {1, seconds(9)}, kNow);
-  if (!in_order) book.heard(kHub, kFiles, first, {2, seconds(9)}, kNow);
+  if (in_order) book.on_rate_limit(kHub, kFiles, first, {2, seconds(9)}, kNow);
+  book.on_rate_limit(kHub, kFiles, second, {1, seconds(9)}, kNow);
+  if (!in_order) book.on_rate_limit(kHub, kFiles, first, {2, seconds(9)}, kNow);
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
-  book.asked(kHub, kFiles);
+  book.on_request(kHub, kFiles);
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(10));
 }
 
 TEST_CASE(
     "a used-up window stays so to its end, whatever is said meanwhile, and then counts anew") {
   HostLimits book;
-  const auto first = book.asked(kHub, kFiles);
-  book.heard(kHub, kFiles, book.asked(kHub, kFiles), {0, seconds(9)}, kNow);
-  book.heard(kHub, kFiles, first, {7, seconds(300)}, kNow + seconds(1));
+  const auto first = book.on_request(kHub, kFiles);
+  book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {0, seconds(9)}, kNow);
+  book.on_rate_limit(kHub, kFiles, first, {7, seconds(300)}, kNow + seconds(1));
   CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(1)) == kNow + seconds(10));
-  book.heard(kHub, kFiles, book.asked(kHub, kFiles), {7, seconds(9)}, kNow + seconds(10));
+  book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {7, seconds(9)},
+                     kNow + seconds(10));
   CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(10)) == TimePoint::min());
 }
 
 TEST_CASE("the same fault of a host is news once in a few seconds") {
   HostLimits book;
-  CHECK(book.is_news("https://hub.example", ErrorKind::network, kNow));
-  CHECK_FALSE(book.is_news("https://hub.example", ErrorKind::network, kNow + seconds(2)));
-  CHECK(book.is_news("https://hub.example", ErrorKind::network, kNow + seconds(3)));
+  CHECK(book.should_log("https://hub.example", ErrorKind::network, kNow));
+  CHECK_FALSE(book.should_log("https://hub.example", ErrorKind::network, kNow + seconds(2)));
+  CHECK(book.should_log("https://hub.example", ErrorKind::network, kNow + seconds(3)));
 }
 
 TEST_CASE("another fault and another host are news of their own") {
   HostLimits book;
-  CHECK(book.is_news("https://hub.example", ErrorKind::network, kNow));
-  CHECK(book.is_news("https://hub.example", ErrorKind::timeout, kNow));
-  CHECK(book.is_news("https://cdn.example", ErrorKind::network, kNow));
+  CHECK(book.should_log("https://hub.example", ErrorKind::network, kNow));
+  CHECK(book.should_log("https://hub.example", ErrorKind::timeout, kNow));
+  CHECK(book.should_log("https://cdn.example", ErrorKind::network, kNow));
 }

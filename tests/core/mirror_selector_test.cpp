@@ -19,7 +19,7 @@ MirrorSelector two() {
 }
 
 /// A mirror that may lack the tree API, and another one.
-MirrorSelector with_substitute() {
+MirrorSelector with_fallback() {
   return MirrorSelector({{0, url("https://a.example/tree")},
                          {0, url("https://a.example/blobs"), true},
                          {1, url("https://b.example/tree")}});
@@ -30,49 +30,49 @@ MirrorSelector with_substitute() {
 TEST_CASE(
     "a round is over when each source that is left has failed, and then all may be asked again") {
   MirrorSelector sources = two();
-  CHECK_FALSE(sources.failed(0, error(ErrorKind::network)));
-  CHECK_FALSE(sources.open(0));
-  CHECK(sources.open(1));
-  CHECK(sources.failed(1, error(ErrorKind::timeout)));
-  CHECK(sources.open(0));
-  CHECK(sources.open(1));
+  CHECK_FALSE(sources.mark_failed(0, error(ErrorKind::network)));
+  CHECK_FALSE(sources.is_available(0));
+  CHECK(sources.is_available(1));
+  CHECK(sources.mark_failed(1, error(ErrorKind::timeout)));
+  CHECK(sources.is_available(0));
+  CHECK(sources.is_available(1));
 }
 
-TEST_CASE("who does not have it is never asked again, and makes no round of its own") {
+TEST_CASE("a source that does not have the item is never asked again, and starts no round") {
   MirrorSelector sources = two();
-  CHECK_FALSE(sources.refused(0, error(ErrorKind::not_found), false));
-  CHECK(sources.left() == 1);
-  CHECK(sources.failed(1, error(ErrorKind::network)));  // the last of the round
-  CHECK_FALSE(sources.open(0));
-  CHECK(sources.open(1));
-  CHECK_FALSE(sources.refused(1, error(ErrorKind::not_found), false));
-  CHECK(sources.left() == 0);
+  CHECK_FALSE(sources.mark_unavailable(0, error(ErrorKind::not_found), false));
+  CHECK(sources.remaining() == 1);
+  CHECK(sources.mark_failed(1, error(ErrorKind::network)));  // the last of the round
+  CHECK_FALSE(sources.is_available(0));
+  CHECK(sources.is_available(1));
+  CHECK_FALSE(sources.mark_unavailable(1, error(ErrorKind::not_found), false));
+  CHECK(sources.remaining() == 0);
 }
 
 TEST_CASE("a refusal by the last that is open ends the round of those that failed before") {
   MirrorSelector sources = two();
-  CHECK_FALSE(sources.failed(0, error(ErrorKind::network)));
-  CHECK(sources.refused(1, error(ErrorKind::not_found), false));
-  CHECK(sources.open(0));
+  CHECK_FALSE(sources.mark_failed(0, error(ErrorKind::network)));
+  CHECK(sources.mark_unavailable(1, error(ErrorKind::not_found), false));
+  CHECK(sources.is_available(0));
 }
 
 TEST_CASE("a second address of an endpoint is asked only where the first one is unknown") {
-  MirrorSelector sources = with_substitute();
-  CHECK_FALSE(sources.open(1));
+  MirrorSelector sources = with_fallback();
+  CHECK_FALSE(sources.is_available(1));
   SECTION("it is") {
-    sources.refused(0, error(ErrorKind::not_found), true);
-    CHECK(sources.open(1));
-    CHECK(sources.another(2));
+    sources.mark_unavailable(0, error(ErrorKind::not_found), true);
+    CHECK(sources.is_available(1));
+    CHECK(sources.has_alternative(2));
   }
   SECTION("the commit is what it does not know") {
-    sources.refused(0, error(ErrorKind::revision_not_found), false);
-    CHECK_FALSE(sources.open(1));
+    sources.mark_unavailable(0, error(ErrorKind::revision_not_found), false);
+    CHECK_FALSE(sources.is_available(1));
   }
   SECTION("it may only be busy") {
-    sources.failed(0, error(ErrorKind::server));
-    CHECK_FALSE(sources.open(1));
-    CHECK(sources.failed(2, error(ErrorKind::server)));
-    CHECK_FALSE(sources.open(1));
+    sources.mark_failed(0, error(ErrorKind::server));
+    CHECK_FALSE(sources.is_available(1));
+    CHECK(sources.mark_failed(2, error(ErrorKind::server)));
+    CHECK_FALSE(sources.is_available(1));
   }
 }
 
@@ -91,8 +91,8 @@ TEST_CASE("of several answers the one of the most use is told, with those of the
       Answers{ErrorKind::network, ErrorKind::digest_mismatch, ErrorKind::digest_mismatch},
       Answers{ErrorKind::server, ErrorKind::timeout, ErrorKind::server});
   MirrorSelector sources = two();
-  sources.refused(0, error(answers.first), false);
-  sources.refused(1, error(answers.second), false);
+  sources.mark_unavailable(0, error(answers.first), false);
+  sources.mark_unavailable(1, error(answers.second), false);
   const Error told = sources.error(kTwo, error(ErrorKind::internal));
   CHECK(told.kind == answers.told);
   CHECK(told.hint == "do this");
@@ -102,15 +102,15 @@ TEST_CASE("of several answers the one of the most use is told, with those of the
 
 TEST_CASE("a single endpoint's answer is told as it is") {
   MirrorSelector sources({{0, url("https://a.example/x")}});
-  sources.refused(0, error(ErrorKind::gated), false);
+  sources.mark_unavailable(0, error(ErrorKind::gated), false);
   CHECK(sources.error({kTwo.front()}, error(ErrorKind::internal)) == error(ErrorKind::gated));
 }
 
 TEST_CASE("of an endpoint that was asked in two ways the last answer is told") {
-  MirrorSelector sources = with_substitute();
-  sources.refused(0, error(ErrorKind::not_found), true);
-  sources.refused(1, error(ErrorKind::protocol), false);
-  sources.refused(2, error(ErrorKind::not_found), false);
+  MirrorSelector sources = with_fallback();
+  sources.mark_unavailable(0, error(ErrorKind::not_found), true);
+  sources.mark_unavailable(1, error(ErrorKind::protocol), false);
+  sources.mark_unavailable(2, error(ErrorKind::not_found), false);
   CHECK(
       sources.error(kTwo, error(ErrorKind::internal)).message ==
       "org/name: it failed (https://a.example gives no usable answer, https://b.example does not have it)");

@@ -20,10 +20,10 @@ bool transient(int status) {
 
 }  // namespace
 
-Storm::Storm(unsigned seed, Hubs hubs)
+RandomFaults::RandomFaults(unsigned seed, Hubs hubs)
     : random_(seed),
       hubs_(hubs),
-      weather_(static_cast<double>(seed % 8) / 10),
+      fault_rate_(static_cast<double>(seed % 8) / 10),
       settings_(make_settings()),
       items_(make_items()),
       scheduler_(settings_, items_) {
@@ -31,7 +31,7 @@ Storm::Storm(unsigned seed, Hubs hubs)
     Disk disk;
     disk.locked_until = now_ + (chance(0.2) ? milliseconds(0, 15'000) : milliseconds(0, 0));
     disk.blob_exists = chance(0.1);
-    const std::int64_t size = items_[i].size;
+    const std::int64_t size = items_[i].blob ? items_[i].blob->size : 0;
     if (chance(0.2) && size > 0) disk.record.add({0, pick(1, size)});
     if (chance(0.1) && size > 0) disk.record.add({pick(0, size - 1), size});
     disk.bytes = disk.record;
@@ -40,17 +40,18 @@ Storm::Storm(unsigned seed, Hubs hubs)
   if (chance(0.15)) stop_at_ = now_ + milliseconds(0, 60'000);
 }
 
-std::vector<WorkItem> Storm::make_items() {
+std::vector<WorkItem> RandomFaults::make_items() {
   std::vector<WorkItem> items;
   const bool queries = chance(0.1);
   for (std::int64_t count = pick(1, 25); count > 0; --count) {
-    WorkItem item{.asked = {.object = "org/name file", .repo = "org/name"}, .sources = {}};
+    WorkItem item{.context = {.object = "org/name file", .repo = "org/name"}, .sources = {}};
     for (std::size_t i = 0; i < settings_.endpoints.size(); ++i)
       item.sources.push_back({i, url(settings_.endpoints[i].origin + "/resolve")});
-    item.query = queries;
-    item.size = queries ? 0 : std::min(pick(0, 60'000'000), pick(0, 1'000'000) * pick(0, 1'000));
-    item.blob = chance(0.5) ? sha256('a') : git_sha1('a');
-    item.locked = chance(0.2);
+    const std::int64_t size =
+        queries ? 0 : std::min(pick(0, 60'000'000), pick(0, 1'000'000) * pick(0, 1'000));
+    const Digest digest = chance(0.5) ? sha256('a') : git_sha1('a');
+    const bool locked = chance(0.2);
+    if (!queries) item.blob = BlobSpec{digest, size, {}, locked};
     item.check_existing = chance(0.1);
     for (std::size_t model = 0; model < 3; ++model)
       if (chance(0.5)) item.models.push_back(model);
@@ -59,7 +60,7 @@ std::vector<WorkItem> Storm::make_items() {
   return items;
 }
 
-SchedulerSettings Storm::make_settings() {
+SchedulerSettings RandomFaults::make_settings() {
   SchedulerSettings made;
   made.connections = static_cast<int>(pick(1, 8));
   made.retry.retries = static_cast<int>(pick(0, 6));
@@ -67,13 +68,13 @@ SchedulerSettings Storm::make_settings() {
   for (std::int64_t i = 0, count = several ? pick(2, 3) : 1; i < count; ++i) {
     constexpr TokenUse kUses[] = {TokenUse::none, TokenUse::sent, TokenUse::withheld};
     made.endpoints.push_back({hub_name(i), hub_name(i), kUses[pick(0, 2)]});
-    if (i + 1 < count && weather_ > 0 && chance(0.2)) dead_.insert(static_cast<std::size_t>(i));
+    if (i + 1 < count && fault_rate_ > 0 && chance(0.2)) dead_.insert(static_cast<std::size_t>(i));
   }
   if (chance(0.1)) made.deadline = now_ + milliseconds(0, 120'000);
   return made;
 }
 
-std::string Storm::run() {
+std::string RandomFaults::run() {
   drive();
   for (const Disk& disk : disks_)
     if (disk.finished != 1) broken("an item has not exactly one outcome");
@@ -81,7 +82,7 @@ std::string Storm::run() {
   return fault_;
 }
 
-void Storm::drive() {
+void RandomFaults::drive() {
   int idle = 0;
   for (std::int64_t rounds = 0; fault_.empty(); ++rounds) {
     if (rounds > 200'000) return broken("it does not end");
@@ -112,7 +113,7 @@ void Storm::drive() {
   }
 }
 
-void Storm::deliver(const Event& event) {
+void RandomFaults::deliver(const Event& event) {
   ++events;
   if (event.what == Event::What::hash) {
     if (tickets_[event.item] != event.ticket || !disks_[event.item].open)
@@ -139,7 +140,7 @@ void Storm::deliver(const Event& event) {
   scheduler_.on_bytes(event.transfer, event.range);
 }
 
-void Storm::on_end(const TransferEnd& end) {
+void RandomFaults::on_end(const TransferEnd& end) {
   const auto found = running_.find(end.id);
   const double jitter = std::uniform_real_distribution<double>(0, 1)(random_);
   if (found != running_.end() && scheduler_.running(end.id)) {
@@ -156,7 +157,7 @@ void Storm::on_end(const TransferEnd& end) {
     Disk& disk = disks_[transfer.item];
     if (!end.error && end.head.redirect && ++disk.windows >= 2) heard_.insert(end.id);
     const bool complete =
-        !items_[transfer.item].query && disk.bytes.prefix() == items_[transfer.item].size;
+        items_[transfer.item].blob && disk.bytes.prefix() == items_[transfer.item].blob->size;
     if ((end.error || transient(end.head.status)) && !complete)
       disk.not_before = std::max(disk.not_before, now_ + backoff(settings_.retry, 1, jitter));
     running_.erase(found);
@@ -164,17 +165,17 @@ void Storm::on_end(const TransferEnd& end) {
   scheduler_.on_end(end, now_, jitter);
 }
 
-HashResult Storm::hash_answer(ItemId item, double right) {
+HashResult RandomFaults::hash_answer(ItemId item, double right) {
   if (hubs_ == Hubs::any && chance(0.001))
     return {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}};
   const bool must_be_right = hubs_ == Hubs::last_is_good && !disks_[item].tainted;
   const char digit = must_be_right || chance(right) ? 'a' : 'b';
   HashResult answer{.sha256 = sha256(digit), .git_sha1 = {}, .error = {}};
-  if (items_[item].blob->kind() == DigestKind::git_sha1) answer.git_sha1 = git_sha1(digit);
+  if (items_[item].blob->digest.kind() == DigestKind::git_sha1) answer.git_sha1 = git_sha1(digit);
   return answer;
 }
 
-void Storm::execute(const CheckExisting& action) {
+void RandomFaults::execute(const CheckExisting& action) {
   disks_[action.item].open = true;
   later(milliseconds(0, 2'000), {.what = Event::What::hash,
                                  .item = action.item,
@@ -182,7 +183,7 @@ void Storm::execute(const CheckExisting& action) {
                                  .ticket = ++tickets_[action.item]});
 }
 
-void Storm::execute(const TryLock& action) {
+void RandomFaults::execute(const TryLock& action) {
   Disk& disk = disks_[action.item];
   disk.open = true;
   if (now_ < disk.locked_until)
@@ -192,11 +193,11 @@ void Storm::execute(const TryLock& action) {
                      now_);
 }
 
-void Storm::execute(const OpenStaging& action) {
+void RandomFaults::execute(const OpenStaging& action) {
   if (!scheduler_.awaits_staging(action.item)) return;
   Disk& disk = disks_[action.item];
   if (disk.finished > 0 && !stopped_ && fault_.empty()) broken("a finished item is opened");
-  if (!action.take_over && chance(weather_ / 10))
+  if (!action.take_over && chance(fault_rate_ / 10))
     return scheduler_.on_owned(action.item, "host:1", chance(0.1) ? "another beat" : "beat", now_);
   for (const auto& [id, transfer] : running_)
     if (transfer.item == action.item) broken("a transfer outlives its staging");
@@ -210,7 +211,7 @@ void Storm::execute(const OpenStaging& action) {
   scheduler_.on_staged(action.item, disk.bytes, now_);
 }
 
-void Storm::execute(const StartTransfer& action) {
+void RandomFaults::execute(const StartTransfer& action) {
   if (!scheduler_.running(action.id)) return;
   if (stopped_) broken("a transfer starts after the stop");
   const auto embargo = embargoes_.find(action.url.origin);
@@ -231,47 +232,47 @@ void Storm::execute(const StartTransfer& action) {
   of_hub ? answer_of_hub(action) : answer_of_payload_host(action);
 }
 
-void Storm::execute(const CancelTransfer& action) { running_.erase(action.id); }
+void RandomFaults::execute(const CancelTransfer& action) { running_.erase(action.id); }
 
-void Storm::execute(const HashTo& action) {
+void RandomFaults::execute(const HashTo& action) {
   Disk& disk = disks_[action.item];
   if (!disk.open) return;
   if (action.watermark > disk.bytes.prefix()) broken("the hash is ahead of the disk");
   if (action.watermark < disk.hash_at) broken("the hash goes back");
   const bool again = action.watermark == disk.hash_at && action.watermark > 0;
   disk.hash_at = action.watermark;
-  if (action.watermark < items_[action.item].size || again) return;
+  if (action.watermark < items_[action.item].blob->size || again) return;
   later(milliseconds(0, 500), {.what = Event::What::hash,
                                .item = action.item,
-                               .answer = hash_answer(action.item, 1 - weather_ / 4),
+                               .answer = hash_answer(action.item, 1 - fault_rate_ / 4),
                                .ticket = ++tickets_[action.item]});
 }
 
-void Storm::execute(const SaveResume& action) {
-  if (hubs_ == Hubs::any && chance(weather_ / 200)) {
+void RandomFaults::execute(const SaveResume& action) {
+  if (hubs_ == Hubs::any && chance(fault_rate_ / 200)) {
     disks_[action.item].record = {};
     return scheduler_.on_lost(action.item, chance(0.5) ? Loss::pruned : Loss::taken, now_);
   }
   if (const RangeSet* have = scheduler_.have(action.item)) disks_[action.item].record = *have;
 }
 
-void Storm::execute(const Publish& action) {
+void RandomFaults::execute(const Publish& action) {
   Disk& disk = disks_[action.item];
-  const WorkItem& item = items_[action.item];
-  if (disk.bytes.prefix() != item.size) broken("published while bytes are missing");
+  const BlobSpec& blob = *items_[action.item].blob;
+  if (disk.bytes.prefix() != blob.size) broken("published while bytes are missing");
   const bool equal =
       disk.hashed && disk.hashed->sha256 == sha256('a') &&
-      (item.blob->kind() == DigestKind::sha256 || disk.hashed->git_sha1 == item.blob);
+      (blob.digest.kind() == DigestKind::sha256 || disk.hashed->git_sha1 == blob.digest);
   if (!equal) broken("published with a wrong digest");
-  const bool lost = hubs_ == Hubs::any && chance(weather_ / 10);
+  const bool lost = hubs_ == Hubs::any && chance(fault_rate_ / 10);
   if (lost) disk.record = {};
   scheduler_.on_published(action.item, lost ? PublishResult::staging_lost : PublishResult::done,
                           now_);
 }
 
-void Storm::execute(const Close& action) { disks_[action.item].open = false; }
+void RandomFaults::execute(const Close& action) { disks_[action.item].open = false; }
 
-void Storm::execute(const Finish& action) {
+void RandomFaults::execute(const Finish& action) {
   const FileOutcome& outcome = action.outcome;
   ++disks_[action.item].finished;
   fetched += outcome.status == FileStatus::fetched ? 1 : 0;
@@ -280,7 +281,7 @@ void Storm::execute(const Finish& action) {
   cancelled += outcome.status == FileStatus::cancelled ? 1 : 0;
   const bool good = outcome.status == FileStatus::fetched || outcome.status == FileStatus::reused;
   if (good == outcome.error.has_value()) broken("an outcome and its error disagree");
-  if (good && !items_[action.item].query && outcome.sha256 != sha256('a'))
+  if (good && items_[action.item].blob && outcome.sha256 != sha256('a'))
     broken("a good file without its sha256");
   const std::int64_t slates = 1 + outcome.bytes_fetched / FailureBudget::kProgress;
   const auto hubs = static_cast<std::int64_t>(settings_.endpoints.size());
@@ -288,7 +289,7 @@ void Storm::execute(const Finish& action) {
     broken("too many attempts");
 }
 
-void Storm::execute(const Notice& action) {
+void RandomFaults::execute(const Notice& action) {
   if (action.text.empty() || action.text.find('\n') != std::string::npos)
     broken("a notice that is no line");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a body, a range and a redirect are taken for; errors of the Hub are in
-// answer_errors_test.cpp.
+// response_errors_test.cpp.
 #include "model_prep/core/response_check.h"
 
 #include "core/builders.h"
@@ -13,8 +13,8 @@ namespace {
 
 const RequestContext kAsked{"org/name model.bin", "org/name", true, false};
 
-PayloadRequest whole() { return {kAsked, std::nullopt, 100, false, sha256('a'), false}; }
-PayloadRequest part() { return {kAsked, ByteRange{10, 20}, 100, false, sha256('a'), false}; }
+PayloadRequest whole() { return {kAsked, std::nullopt, {sha256('a'), 100}}; }
+PayloadRequest part() { return {kAsked, ByteRange{10, 20}, {sha256('a'), 100}}; }
 
 ResponseHead head(int status) {
   ResponseHead head;
@@ -131,7 +131,7 @@ TEST_CASE("another length of the whole file restarts it, and is the lock's fault
   CHECK(listed.error.message ==
         "org/name model.bin: the server announces 99 bytes, the listing says 100");
   auto locked = whole();
-  locked.locked = true;
+  locked.blob.locked = true;
   CHECK(check_payload_response(answer, locked).error.kind == ErrorKind::lock_mismatch);
 }
 
@@ -174,7 +174,7 @@ TEST_CASE("an announced blob other than the listing's is refused before it is fe
   CHECK(judged.error.message == "org/name model.bin: the hub announces " + sha256('b').hex() +
                                     ", its listing says " + sha256('a').hex());
   auto locked = whole();
-  locked.locked = true;
+  locked.blob.locked = true;
   CHECK(check_payload_response(answer, locked).error.kind == ErrorKind::lock_mismatch);
   CHECK_FALSE(check_payload_response(answer, locked).error.hint.empty());
 }
@@ -200,7 +200,7 @@ TEST_CASE("only the hub's own hop announces: a payload host's etag is the xet ha
   answer.linked_etag = "\"" + sha256('b').hex() + "\"";
   answer.linked_size = 99;
   auto behind = whole();
-  behind.asked.of_hub = false;
+  behind.context.of_hub = false;
   CHECK(check_payload_response(answer, behind).kind == VerdictKind::body);
 }
 

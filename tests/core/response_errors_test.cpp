@@ -93,7 +93,7 @@ RequestContext asked(bool with_token, bool of_hub = true) {
 }
 
 PayloadRequest payload(const RequestContext& who) {
-  return {who, ByteRange{0, 10}, 100, false, sha256('a'), false};
+  return {who, ByteRange{0, 10}, {sha256('a'), 100}};
 }
 
 }  // namespace

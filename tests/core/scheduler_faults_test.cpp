@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arrows of the state table in scheduler.h that begin with a fault.
+// The arrows of the state table in file_task.h that begin with a fault.
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
 
@@ -367,9 +367,9 @@ TEST_CASE(
 
 TEST_CASE("the sha256 that a lock gives beside the git id must be equal too") {
   WorkItem item = file(100);
-  item.blob = git_sha1('1');
-  item.expected_sha256 = sha256('a');
-  item.locked = true;
+  item.blob->digest = git_sha1('1');
+  item.blob->expected_sha256 = sha256('a');
+  item.blob->locked = true;
   SchedulerHarness play({item});
   play.to_verifying(0);
   play.scheduler.on_hash(0, {.sha256 = sha256('b'), .git_sha1 = git_sha1('1'), .error = {}},
@@ -426,7 +426,7 @@ TEST_CASE("a writer whose record says that it lives is waited for without the lo
 TEST_CASE("a writer that shows no sign of life in sixty looks is taken over") {
   SchedulerHarness play({file(100)});
   play.step();
-  for (int i = 0; i <= LockWaiter::kSilentLooks; ++i) {
+  for (int i = 0; i <= LockWaiter::kMaxSilentPolls; ++i) {
     play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
     play.step();
     REQUIRE_FALSE(play.one<OpenStaging>().take_over);

@@ -19,18 +19,14 @@ constexpr const char* kHub = "https://hub.example";
 constexpr const char* kCdn = "https://cdn.example";
 
 inline WorkItem file(std::int64_t size, char digit = 'a') {
-  WorkItem item{.asked = {.object = "org/name file", .repo = "org/name"},
-                .sources = {{0, url("https://hub.example/file")}}};
-  item.size = size;
-  item.blob = sha256(digit);
-  return item;
+  return {.context = {.object = "org/name file", .repo = "org/name"},
+          .sources = {{0, url("https://hub.example/file")}},
+          .blob = BlobSpec{sha256(digit), size}};
 }
 
 inline WorkItem query() {
-  WorkItem item{.asked = {.object = "org/name", .repo = "org/name"},
-                .sources = {{0, url("https://hub.example/api")}}};
-  item.query = true;
-  return item;
+  return {.context = {.object = "org/name", .repo = "org/name"},
+          .sources = {{0, url("https://hub.example/api")}}};
 }
 
 inline SchedulerSettings settings(int connections = 2) {
@@ -59,7 +55,8 @@ inline ResponseHead right_head(const PayloadRequest& asked) {
   if (!asked.range) return head(200);
   ResponseHead answer = head(206);
   answer.content_range = "bytes " + std::to_string(asked.range->begin) + "-" +
-                         std::to_string(asked.range->end - 1) + "/" + std::to_string(asked.size);
+                         std::to_string(asked.range->end - 1) + "/" +
+                         std::to_string(asked.blob.size);
   return answer;
 }
 

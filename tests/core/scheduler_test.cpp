@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every arrow of the state table in scheduler.h that leads to a file on disk; those of faults are
+// Every arrow of the state table in file_task.h that leads to a file on disk; those of faults are
 // in scheduler_faults_test.cpp.
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
@@ -208,13 +208,13 @@ TEST_CASE("moving: a redirect is followed with the same range, and the token sta
     CHECK(hop.range == asked.range);
     CHECK(hop.url.text == "https://cdn.example/x?Signature=1");
     CHECK_FALSE(hop.with_token);
-    CHECK_FALSE(play.scheduler.payload_request(hop.id).asked.of_hub);
+    CHECK_FALSE(play.scheduler.payload_request(hop.id).context.of_hub);
   }
   SECTION("to the hub itself with it") {
     play.end(asked.id, redirect("https://hub.example/api/resolve-cache/x"));
     play.step();
     CHECK(play.one<StartTransfer>().with_token);
-    CHECK(play.scheduler.payload_request(asked.id).asked.of_hub);
+    CHECK(play.scheduler.payload_request(asked.id).context.of_hub);
   }
 }
 
@@ -350,14 +350,14 @@ TEST_CASE("a query is redirected and tried again like a file") {
   CHECK(play.one<StartTransfer>().url.text == "https://hub.example/api");
 }
 
-TEST_CASE("those who watch are told what a file is at") {
+TEST_CASE("the progress display gets the activity of each file") {
   SchedulerHarness play({file(100)});
   const auto only = [&] {
-    const auto files = play.scheduler.active_files(play.now);
+    const auto files = play.scheduler.active_files();
     REQUIRE(files.size() == 1);
     return files.front();
   };
-  CHECK(play.scheduler.active_files(play.now).empty());
+  CHECK(play.scheduler.active_files().empty());
   play.to_locking();
   CHECK(only().activity == Activity::waiting);
   play.scheduler.on_lock(0, LockResult::held, "somebody", play.now);
@@ -378,5 +378,5 @@ TEST_CASE("those who watch are told what a file is at") {
   play.step();
   play.hashed(0, 'a');
   play.scheduler.on_published(0, PublishResult::done, play.now);
-  CHECK(play.scheduler.active_files(play.now).empty());
+  CHECK(play.scheduler.active_files().empty());
 }

@@ -2,6 +2,7 @@
 // What every HTTP status leads to, as one text: a change of any of them shows here.
 #include <fmt/format.h>
 
+#include "core/builders.h"
 #include "model_prep/base/error.h"
 #include "model_prep/core/response_check.h"
 #include "support/catch.h"
@@ -27,7 +28,7 @@ ResponseVerdict answer_to(Question question, int status, bool with_token) {
   const RequestContext asked = asked_of(question, with_token);
   if (question == Question::query) return check_api_response(head, asked);
   return check_payload_response(
-      head, {.asked = asked, .range = ByteRange{0, 10}, .size = kSize, .html = false, .blob = {}});
+      head, {.context = asked, .range = ByteRange{0, 10}, .blob = {testing::sha256('a'), kSize}});
 }
 
 std::string word(Disposition disposition) {

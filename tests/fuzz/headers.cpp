@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "fuzz/targets.h"
@@ -52,11 +54,11 @@ void check_payload(const ResponseHead& head, const PayloadRequest& asked) {
                            parse_content_range(head.content_range)->range == *asked.range),
           "bytes are taken only for the range that was asked for");
   require(!head.content_length ||
-              *head.content_length == (asked.range ? asked.range->size() : asked.size),
+              *head.content_length == (asked.range ? asked.range->size() : asked.blob.size),
           "bytes are taken only if as many are announced");
   const auto etag = Digest::parse(head.linked_etag);
-  require(!asked.asked.of_hub || !etag || !asked.blob || etag->kind() != asked.blob->kind() ||
-              *etag == *asked.blob,
+  require(!asked.context.of_hub || !etag || etag->kind() != asked.blob.digest.kind() ||
+              *etag == asked.blob.digest,
           "the hub announces the blob that is wanted");
 }
 
@@ -95,20 +97,19 @@ void headers(std::string_view input) {
   const ResponseHead head = read_head(lines, from);
   const std::int64_t size =
       std::clamp<std::int64_t>(number(lines.next()).value_or(1000), 1, kMaxFileSize);
-  const auto blob = Digest::parse(lines.next());
+  auto blob = Digest::parse(lines.next());
+  if (!blob) blob = Digest::parse(std::string(64, '0'));
   for (const bool of_hub : {true, false})
     for (const bool ranged : {true, false}) {
-      PayloadRequest asked{.asked = {.object = "org/name a",
-                                     .repo = "org/name",
-                                     .of_hub = of_hub,
-                                     .with_token = ranged},
+      PayloadRequest asked{.context = {.object = "org/name a",
+                                       .repo = "org/name",
+                                       .of_hub = of_hub,
+                                       .with_token = ranged},
                            .range = {},
-                           .size = size,
-                           .blob = blob ? std::optional(*blob) : std::nullopt,
-                           .locked = ranged};
+                           .blob = {*blob, size, {}, ranged}};
       if (ranged) asked.range = ByteRange{size / 3, size};
       check_payload(head, asked);
-      check_answer(check_api_response(head, asked.asked), head);
+      check_answer(check_api_response(head, asked.context), head);
     }
   check_follow(head, from);
   check_content_range(head.content_range);

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model_prep/base/blob_spec.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/base/error.h"
 
@@ -188,6 +189,8 @@ struct RemoteFile {
 
   /// The lock requires these values, so a mismatch is reported as `lock_mismatch`.
   bool locked{false};
+
+  BlobSpec blob_spec() const { return {blob, size, expected_sha256, locked}; }
 };
 
 /// The bytes of these files' blobs. Files of equal content share a blob, which counts once.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop: asks the scheduler what to do, does it, and tells it what happened.
+// The event loop: asks the scheduler what to do, does it, and reports what happened.
 //
-// Two calls drive the same loop with the same limits, embargoes, retries and signals: `query` for
-// the hub's API, `fetch` for files. One thread; the hash thread answers through its mailbox.
-// Nothing here decides.
+// `query` (the Hub's API) and `fetch` (files) drive the same loop, with the same limits, blocked
+// hosts, retries and signals. One thread; the hash thread responds through its mailbox. Nothing is
+// decided here.
 #pragma once
 
 #include <functional>
@@ -26,16 +26,16 @@
 namespace model_prep {
 
 struct Query {
-  RequestContext asked;
+  RequestContext context;
   std::vector<Source> sources;
 };
 
-/// The last answer to a query; `body` only if there is no error.
+/// The last response to a query; `body` is set only if there is no error.
 struct Reply {
   ResponseHead head;
   std::string body;
   std::optional<Error> error;
-  std::size_t source{0};  ///< that gave it
+  std::size_t source{0};  ///< it came from
 };
 
 class Fetcher {
@@ -50,47 +50,23 @@ class Fetcher {
     const std::vector<HubEndpoint>& endpoints;
   };
   Fetcher(Parts parts, SchedulerSettings settings);
-  ~Fetcher();
 
   /// One reply for each query, in order.
   std::vector<Reply> query(const std::vector<Query>& queries);
-  /// Works the plan off, which the observer has been told of. `on_outcome` gets each job's index
-  /// and outcome as it ends, on this thread.
+  /// Carries out the plan, which the observer knows already. `on_outcome` gets each job's index and
+  /// outcome when it ends, on this thread.
   using OnOutcome = std::function<void(std::size_t job, const FileOutcome&)>;
   void fetch(const FetchPlan& plan, const OnOutcome& on_outcome);
 
-  /// The signal that ended the run, if one did. Also sees one that came outside of the loop.
+  /// The signal that ended the run, if any, including one that arrived outside of the loop.
   std::optional<int> signal();
   std::int64_t requests() const { return requests_; }
   int retries() const { return retries_; }
 
  private:
-  class QuerySink;
-  class PayloadSink;
-  struct OpenFile;
-  struct Run;
+  class Loop;
 
-  void drive(Run& run);
-  void show(const Run& run, TimePoint now);
-  void execute(Run& run, const CheckExisting& action);
-  void execute(Run& run, const TryLock& action);
-  void execute(Run& run, const OpenStaging& action);
-  void execute(Run& run, const StartTransfer& action);
-  void execute(Run& run, const CancelTransfer& action);
-  void execute(Run& run, const HashTo& action);
-  void execute(Run& run, const SaveResume& action);
-  void execute(Run& run, const Publish& action);
-  void execute(Run& run, const Close& action);
-  void execute(Run& run, const Finish& action);
-  void execute(Run& run, const Notice& action);
   void sweep(const RepoId& repo) const;
-  bool lock_excludes(const Run& run, ItemId item) const;
-  bool copy_some(Run& run);
-  void staged(Run& run, ItemId item);
-  void hash(Run& run, ItemId item, UniqueFd fd, AfterHash after);
-  void answer_hashes(Run& run);
-  void say_finished(Run& run, const FetchJob& job, const FileOutcome& outcome);
-  void say_failed(Run& run, const FetchJob& job, const Error& error);
   double jitter() { return std::uniform_real_distribution<double>(0, 1)(random_); }
 
   Parts parts_;
@@ -100,7 +76,7 @@ class Fetcher {
   std::optional<int> signal_;
   std::int64_t requests_{0};
   int retries_{0};
-  HostLimits hosts_;  ///< what one drive learned, for the next
+  HostLimits hosts_;  ///< what one loop learned, for the next
 };
 
 }  // namespace model_prep

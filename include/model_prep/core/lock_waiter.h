@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waiting for a blob that somebody else has: when to look again, when to say so, and when they have
-// gone silent. Pure.
+// Waiting for a blob that another process is writing: when to poll, when to log it, and when its
+// writer has timed out. Pure; time is an argument.
 #pragma once
 
 #include <string>
@@ -11,22 +11,22 @@ namespace model_prep {
 
 class LockWaiter {
  public:
-  /// Looks in which a living writer must have shown a sign of life: 15 s of them, seven of its
-  /// beats.
-  static constexpr int kSilentLooks = 60;
+  /// Polls in which the heartbeat of a living writer must have changed: 15 s of them, seven of its
+  /// beats. Polls are counted, not seconds: a process that was suspended proves nothing.
+  static constexpr int kMaxSilentPolls = 60;
 
-  bool waiting() const { return again_ != TimePoint::min(); }
-  TimePoint due() const { return again_; }
-  /// Somebody has it. `sign` is what changes as long as they live; empty: the lock itself says that
-  /// they do. Whether it is time to say so.
-  bool seen(const std::string& sign, TimePoint now);
-  bool silent() const { return looks_ >= kSilentLooks; }
+  bool waiting() const { return next_poll_ != TimePoint::min(); }
+  TimePoint next_poll() const { return next_poll_; }
+  /// The blob was busy. `heartbeat` changes as long as its writer lives; it is empty if the lock
+  /// itself proves that. Returns whether it is time to log the wait.
+  bool on_poll(const std::string& heartbeat, TimePoint now);
+  bool writer_timed_out() const { return silent_polls_ >= kMaxSilentPolls; }
 
  private:
-  TimePoint again_{TimePoint::min()};
-  TimePoint say_again_{TimePoint::min()};
-  std::string sign_;
-  int looks_{0};
+  TimePoint next_poll_{TimePoint::min()};
+  TimePoint next_log_{TimePoint::min()};
+  std::string heartbeat_;
+  int silent_polls_{0};
 };
 
 }  // namespace model_prep

@@ -1,87 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several endpoints: which of them is asked next for one thing, and what it comes to if none of
-// them has it.
+// Fail-over between endpoints: which one is asked next for one file or query, and which error to
+// report when none of them has it.
 //
-// Their order is preference. What one endpoint cannot give now (no way to it, a timeout, 5xx, 429)
-// or does not have (404, 401, 403, an answer that is none) the next is asked for at once: digests
-// decide trust, so that any of them may serve any byte. A fault that may pass counts once for all
-// of them: when each has been asked in this round, the item waits and a new round begins with the
-// first. An endpoint that took over keeps an item until it fails in turn: a host that stalls in the
-// middle would else be gone back to with every quarter of a megabyte.
+// Endpoints are in order of preference. When one fails for now (unreachable, time-out, 5xx, 429) or
+// does not have the file (404, 401, 403, no usable response), the next is tried at once: trust
+// comes from digests, so any endpoint may serve any byte. A round ends when every endpoint that is
+// left has failed; it counts as one failure, the item waits, and the next round starts with the
+// first endpoint again. An endpoint that took over keeps the item until it fails in turn: otherwise
+// a host that stalls in mid-file would be tried again after every quarter of a megabyte.
 //
-// A revision that moves is what the first endpoint that answers says; from then on there is a
-// commit, and an endpoint that does not know it lacks it.
+// A moving revision is resolved by the first endpoint that answers. From then on there is a commit,
+// and an endpoint that does not know that commit does not have the file. Pure; not thread-safe.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
+#include "model_prep/core/host_limits.h"
 
 namespace model_prep {
 
-/// The token of the run goes to the Hub's own origin and to an endpoint that is the only one; to
-/// another only what was named with it.
+/// The run's token goes to the Hub's own origin, or to an endpoint that is the only one. Any other
+/// endpoint gets only a token that was given with it: adding a mirror to the list must never leak
+/// the token to it.
 enum class TokenUse : std::uint8_t {
   none,      ///< there is no token
-  sent,      ///< to this endpoint's origin, and nowhere behind it
-  withheld,  ///< there is one, and it is not for this endpoint
+  sent,      ///< to this endpoint's origin, and not to where it redirects
+  withheld,  ///< there is one, but not for this endpoint
 };
 
 struct Endpoint {
-  std::string name;    ///< as it is shown: no user name, no password
-  std::string origin;  ///< how hosts are told apart
+  std::string name;    ///< for messages: no user name, no password
+  std::string origin;  ///< identifies the host
   TokenUse token{TokenUse::none};
 };
 
-/// Where an item can be asked for.
+/// An address at which an item can be requested.
 struct Source {
   std::size_t endpoint;  ///< an index
   Url url;
-  /// RequestContext only if the source before it is nothing that this endpoint knows: 404 or 405,
-  /// and not in the Hub's words.
-  bool substitute{false};
+  /// Requested only if the endpoint does not know the address of the source before this one: 404 or
+  /// 405 without an error code of the Hub.
+  bool fallback{false};
 };
 
-/// The sources of one item, and how each has answered.
+/// The sources of one item, and how each has responded.
 class MirrorSelector {
  public:
   explicit MirrorSelector(std::vector<Source> sources);
 
   std::size_t size() const { return sources_.size(); }
   const Source& operator[](std::size_t source) const { return sources_[source].source; }
-  /// It may be asked in this round.
-  bool open(std::size_t source) const { return sources_[source].state == State::open; }
-  /// How many may be asked at all.
-  std::size_t left() const;
-  /// The others that are open.
-  bool another(std::size_t source) const;
 
-  /// A fault that may pass. True: that was the last of this round, and a new one has begun.
-  bool failed(std::size_t source, const Error& error);
-  /// It will never give this. `unknown_address`: see `Source::substitute`. True: it was the last of
-  /// this round, likewise; never when nothing is left.
-  bool refused(std::size_t source, const Error& error, bool unknown_address);
+  /// Whether this source may be asked in this round.
+  bool is_available(std::size_t source) const {
+    return source < size() && sources_[source].state == State::available;
+  }
+  /// Whether any other source may be.
+  bool has_alternative(std::size_t source) const;
+  /// How many sources may be asked in this round or a later one.
+  std::size_t remaining() const;
 
-  /// The answer of the most use, and in a few words those of the others: where more than one
-  /// endpoint was asked.
+  struct Choice {
+    std::optional<std::size_t> source;  ///< to ask now
+    TimePoint at{TimePoint::min()};     ///< without a source: when there will be one
+  };
+  /// The first available source whose host is reachable and open; an unreachable host only if there
+  /// is no other. While `only` is available, no other source is considered. `closed_until` gives
+  /// for an origin the end of its rate limit or block, `TimePoint::min()` if there is none.
+  using ClosedUntil = std::function<TimePoint(const std::string& origin)>;
+  Choice choose(const HostLimits& hosts, std::optional<std::size_t> only,
+                const ClosedUntil& closed_until) const;
+  /// The first reachable alternative to `source`.
+  const Source* alternative(std::size_t source, const HostLimits& hosts) const;
+  /// Whether the same endpoint is asked next, at its other address.
+  bool has_fallback(std::size_t source) const {
+    return is_available(source + 1) && sources_[source + 1].source.fallback;
+  }
+
+  /// A failure that may pass. True: it ended the round, and a new one has begun.
+  bool mark_failed(std::size_t source, const Error& error);
+  /// This source will never have the item. `unknown_address`: see `Source::fallback`. True: as
+  /// above, but never when no source remains.
+  bool mark_unavailable(std::size_t source, const Error& error, bool unknown_address);
+
+  /// The most useful of the sources' errors. With several endpoints its message lists, in a few
+  /// words each, what all of them responded. `last` if none has failed.
   Error error(const std::vector<Endpoint>& endpoints, const Error& last) const;
 
  private:
-  enum class State : std::uint8_t { open, failed, refused, closed };
-  struct Known {
+  enum class State : std::uint8_t { available, failed, unavailable, reserved };
+  struct Candidate {
     Source source;
     State state;
     std::optional<Error> error{};
   };
-  bool round_over();
-  std::vector<Known> sources_;
+  bool next_round();
+  std::vector<Candidate> sources_;
 };
 
-/// An answer in two or three words: `does not have it`.
+/// An error in a few words that continue an endpoint's name: `does not have it`.
 std::string brief(ErrorKind kind);
 
 }  // namespace model_prep

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an answer means, decided from its head alone, before the first byte of its body is used; and
-// in the end, whether the bytes are the right ones.
+// What a response means, decided from its head alone, before the first byte of its body is used;
+// and whether the bytes on disk are the right ones.
 //
-// libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without a
-// word (docs/developing/architecture.md, section 9.1): so status and `Content-Range` are judged
-// here. The Hub's errors are told apart by `X-Error-Code`, the message and the status, in the order
-// of docs/developing/hub-protocol.md, section 4.2.
+// libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without
+// complaint (docs/developing/architecture.md, section 9.1): status and `Content-Range` are checked
+// here. Errors of the Hub are told apart by `X-Error-Code`, then the message, then the status, as
+// in docs/developing/hub-protocol.md, section 4.2. Pure; sizes and offsets are bytes.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "model_prep/base/blob_spec.h"
 #include "model_prep/base/byte_range.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/base/error.h"
@@ -20,61 +21,52 @@
 namespace model_prep {
 
 enum class VerdictKind : std::uint8_t {
-  body,             ///< these are the bytes that were asked for
+  body,             ///< these are the bytes that were requested
   redirect,         ///< follow `head.redirect`
-  signature_spent,  ///< the payload host wants a fresh signed URL: ask the hub again
+  signature_spent,  ///< the payload host wants a new signed URL: ask the hub again
   range_ignored,    ///< a 200 to a ranged request: this server gives whole files only
-  restart,  ///< 416, another total, or bytes in an encoding nobody asked for: forget what is
-            ///< staged, once
-  failed,   ///< `error` says why, its kind whether to try again
+  restart,          ///< 416, another total, or an unrequested encoding: discard what is staged
+  failed,           ///< `error` says why; its kind says whether to retry
 };
 
 struct ResponseVerdict {
   VerdictKind kind{VerdictKind::failed};
-  Error error;  ///< for `restart` the error if restarting does not help
+  Error error;  ///< of `restart`: to report if restarting does not help
 };
 
 /// Who is asked for what: enough to compose a message.
 struct RequestContext {
   std::string object;  ///< `org/name model.safetensors`, or `org/name`: begins every message
   std::string repo;    ///< for hints: the page to visit
-  bool of_hub{true};   ///< false: a payload host, behind a redirect
+  bool of_hub{true};   ///< false: a payload host, after a redirect
   bool with_token{false};
-  bool token_withheld{false};  ///< one is set, but it is not for this endpoint
+  bool token_withheld{false};  ///< a token is set, but not for this endpoint
 };
 
+/// A request for the content of a file, or for a part of it.
 struct PayloadRequest {
-  RequestContext asked;
+  RequestContext context;
   std::optional<ByteRange> range;  ///< nothing: the whole file
-  std::int64_t size{0};            ///< of the whole file
+  BlobSpec blob;                   ///< what the hub must name in X-Linked-Etag, if it does
   bool html{false};                ///< the file is itself a web page
-  std::optional<Digest> blob;      ///< what the hub must name in X-Linked-Etag, if it does
-  bool locked{false};
 };
 
 ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request);
-/// For the API: anything but a redirect or JSON with status 200 is a failure.
-ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& asked);
+/// For the API: anything but a redirect or a 200 with JSON is a failure.
+ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context);
 
-/// A transfer that ended without an answer has only a cause so far: this names the object and the
-/// host.
-Error describe_transport_error(const Error& cause, const RequestContext& asked, const Url& from);
+/// Adds the object and the host to the cause that a transfer without a response ended with.
+Error describe_transport_error(const Error& cause, const RequestContext& context, const Url& from);
 
-/// What the bytes on disk hash to. No digest at all: they have not even the right size.
+/// What the bytes on disk hash to. Without any digest, not even their size is right.
 struct HashResult {
   std::optional<Digest> sha256{};
   std::optional<Digest> git_sha1{};
   std::optional<Error> error{};  ///< reading or syncing failed
 };
-struct ExpectedBlob {
-  std::string object;
-  Digest blob;
-  std::optional<Digest> expected_sha256;  ///< a lock's second digest of a plain git file
-  std::int64_t size{0};
-  bool locked{false};
-};
-/// Why these are not the right bytes, or nothing.
-std::optional<Error> check_digests(const HashResult& answer, const ExpectedBlob& asked);
+/// Why these are not the right bytes, or nothing. `object` begins the message.
+std::optional<Error> check_digests(const HashResult& found, const std::string& object,
+                                   const BlobSpec& expected);
 
 /// `bytes 0-9/100`.
 struct ContentRange {
@@ -85,7 +77,7 @@ std::optional<ContentRange> parse_content_range(const std::string& header);
 
 /// The redirect that `head` asks for, if it may be followed: at most five, http or https, never
 /// from https to http.
-Result<Url> follow(const ResponseHead& head, const Url& from, int hops,
-                   const RequestContext& asked);
+Result<Url> follow(const ResponseHead& head, const Url& from, int redirects,
+                   const RequestContext& context);
 
 }  // namespace model_prep

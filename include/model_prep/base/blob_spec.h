@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the content of one file must be: carried whole from the listing or the lock to the place
+// where the digests are compared (`check_digests` in core/response_check.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "model_prep/base/digest.h"
+
+namespace model_prep {
+
+struct BlobSpec {
+  Digest digest;                            ///< names the blob in the cache
+  std::int64_t size{0};                     ///< bytes
+  std::optional<Digest> expected_sha256{};  ///< the lock's second digest of a plain git file
+  bool locked{false};                       ///< a mismatch is reported as `lock_mismatch`
+};
+
+}  // namespace model_prep

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scheduler's vocabulary: what it works on, what it wants done, and how the caller answers.
+//
+// Values only. The caller carries out actions in order and reports the result of each through the
+// event that its comment names. Sizes and offsets are bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "model_prep/base/blob_spec.h"
+#include "model_prep/base/response.h"
+#include "model_prep/core/fetch_plan.h"
+#include "model_prep/core/mirror_selector.h"
+#include "model_prep/core/response_check.h"
+#include "model_prep/core/segments.h"
+
+namespace model_prep {
+
+using ItemId = std::size_t;
+
+/// A file to fetch, or a query of the Hub's API.
+struct WorkItem {
+  RequestContext context;
+  std::vector<Source> sources;     ///< at the hub and its mirrors
+  std::optional<BlobSpec> blob{};  ///< of a file; a query has none
+  bool html{false};                ///< the file is itself a web page
+  bool check_existing{false};      ///< a blob exists that no record of ours covers
+  /// Indices of the models that want it. It is not started once none of them can succeed.
+  std::vector<std::size_t> models{};
+};
+
+/// Hash the blob that exists: `on_hash`. An empty result says that its size is wrong.
+struct CheckExisting {
+  ItemId item;
+};
+/// `on_lock`.
+struct TryLock {
+  ItemId item;
+};
+/// `on_staged`, or `on_owned` if another process is writing this blob.
+struct OpenStaging {
+  ItemId item;
+  bool fresh;      ///< discard what is staged
+  bool take_over;  ///< from a writer whose heartbeat has stopped
+};
+/// `on_bytes` after each write, then `on_end`.
+struct StartTransfer {
+  TransferId id;
+  ItemId item;
+  std::size_t source;    ///< of the item, also after redirects
+  std::size_t endpoint;  ///< of that source
+  Url url;
+  std::optional<ByteRange> range;  ///< to request; nothing: the whole file
+  bool with_token;                 ///< the token of that endpoint
+};
+struct CancelTransfer {
+  TransferId id;
+};
+/// Everything below `watermark` may be hashed: `on_hash` once it is the whole file.
+struct HashTo {
+  ItemId item;
+  std::int64_t watermark;
+};
+/// Write the resume record: `on_lost` if the staging file is no longer ours.
+struct SaveResume {
+  ItemId item;
+};
+/// Rename the staging file into place: `on_published`.
+struct Publish {
+  ItemId item;
+};
+/// Release the lock, close the files, stop hashing.
+struct Close {
+  ItemId item;
+  bool drop_staging;
+};
+struct Finish {
+  ItemId item;
+  FileOutcome outcome;
+};
+enum class NoticeLevel : std::uint8_t { debug, info, warning, error };
+struct Notice {
+  NoticeLevel level;
+  std::string text;
+};
+
+using Action = std::variant<CheckExisting, TryLock, OpenStaging, StartTransfer, CancelTransfer,
+                            HashTo, SaveResume, Publish, Close, Finish, Notice>;
+
+enum class LockResult : std::uint8_t { held, acquired, acquired_blob_exists };
+
+enum class PublishResult : std::uint8_t { done, staging_lost };
+
+/// How a staging file was lost: deleted, or claimed by another process.
+enum class Loss : std::uint8_t { pruned, taken };
+
+}  // namespace model_prep

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the failures of one item lead to: which endpoint is asked next, from when on, and when the
+// item is given up.
+//
+// A failure counts once, however many connections of the item it hits: each transfer carries the
+// failure epoch in which it started, and one that ends with an epoch that is over is part of a
+// failure that was counted. With several endpoints, one failure at each counts once in all
+// (mirror_selector.h). Pure; not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model_prep/base/clock.h"
+#include "model_prep/core/scheduler_state.h"
+
+namespace model_prep {
+
+class Failover {
+ public:
+  /// `shared` must outlive it.
+  Failover(std::vector<Source> sources, HostLimits::Bucket bucket, SchedulerState& shared);
+
+  const MirrorSelector& mirrors() const { return mirrors_; }
+  const FailureBudget& budget() const { return budget_; }
+  HostLimits::Bucket bucket() const { return bucket_; }
+  int failure_epoch() const { return failure_epoch_; }
+  int restarts() const { return restarts_; }
+  int attempts() const { return 1 + budget_.total() + fail_overs_; }
+  const Endpoint& endpoint(std::size_t source) const {
+    return shared_.settings.endpoints[mirrors_[source].endpoint];
+  }
+  /// Whether the present source gives no ranges.
+  bool single_stream() const { return single_stream_; }
+  void use_single_stream() { single_stream_ = true; }
+
+  /// The source to ask now, or when there will be one. `only`: see `MirrorSelector::choose`.
+  MirrorSelector::Choice choose(std::optional<std::size_t> only) const;
+
+  /// `transfer` wrote to disk; `gained`: bytes that were never there before.
+  void on_bytes(const Transfer& transfer, std::int64_t gained);
+  /// The transfer failed. Returns an error if the item must be given up with it.
+  std::optional<Error> on_failure(const Transfer& transfer, const Error& error,
+                                  const ResponseHead& head);
+  /// The staged bytes are wrong, all of them from `culprit` if there is one. Returns an error if
+  /// the item must be given up with it; otherwise it is fetched from zero.
+  std::optional<Error> on_wrong_bytes(const Error& wrong, std::optional<std::size_t> culprit);
+  /// The staging file was lost, with the transfers that wrote to it. False: give up.
+  bool on_lost();
+  /// A payload host refused a signed address. False: another one would not help.
+  bool on_signature_spent(const Transfer& transfer);
+  /// The host did not let a transfer come as far as a response.
+  void on_no_response(const Transfer& transfer, const TransferEnd& end);
+
+  /// Whether a redirect may go to this host now.
+  bool may_follow(const Transfer& transfer, const Url& target) const;
+  /// It may not: another endpoint is asked, or the same one later.
+  void avoid_redirect(const Transfer& transfer, const Url& target);
+
+ private:
+  TimePoint closed_until(const std::string& origin) const;
+  TimePoint redirect_closed_until(const std::string& origin) const;
+  std::optional<Error> on_transient_failure(const Transfer& transfer, const Error& error,
+                                            const ResponseHead& head);
+  std::optional<Error> on_permanent_failure(const Transfer& transfer, const Error& error,
+                                            const ResponseHead& head);
+  std::optional<Error> try_next_mirror(const Transfer& transfer, const Error& error);
+  std::optional<Error> wait_for_next_round(const Transfer& transfer, const Error& error,
+                                           Duration wait);
+  void wait_until(TimePoint when) { not_before_ = std::max(not_before_, when); }
+  std::string alternative_to(std::size_t source) const;
+  bool in_current_epoch(const Transfer& transfer) const {
+    return transfer.failure_epoch == failure_epoch_;
+  }
+
+  SchedulerState& shared_;
+  MirrorSelector mirrors_;
+  HostLimits::Bucket bucket_;
+  FailureBudget budget_;
+  TimePoint not_before_{TimePoint::min()};
+  int failure_epoch_{0};
+  int fail_overs_{0};  // to another endpoint, without a pause
+  int restarts_{0};    // from zero
+
+  // What the present source has shown.
+  bool single_stream_{false};
+  int spent_signatures_{0};    // without progress since
+  bool window_waited_{false};  // for the end of a rate limit, without a byte since
+};
+
+}  // namespace model_prep

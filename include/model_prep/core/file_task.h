@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of one file, or of one query of the Hub's API: its state, its bytes, its failures.
+//
+//   state            event                                next         action
+//   waiting          a blob exists without a record       checking     hash it
+//   waiting          room for another file                locking      try the lock
+//   checking         digest equal                         done         outcome `reused`
+//   checking         digest differs                       locking      fetch it again
+//                                                                      (offline: `digest_mismatch`)
+//   locking          time to poll the lock                lock_tried   try the lock
+//   lock_tried       held by another process              locking      poll again in 250 ms; log
+//                                                                      the wait now and then
+//   lock_tried       got it, a blob exists by now         rechecking   hash it: another program may
+//                                                                      have put it there
+//   lock_tried       got it                               opening      open staging, read the
+//                                                                      resume record
+//   rechecking       digest equal                         done         outcome `reused`
+//   rechecking       digest differs                       opening      under the same lock
+//   opening          another process is writing it        locking      release the lock, poll (see
+//                                                                      `resume_record.h`)
+//   opening          staging is open                      moving       hash what it holds
+//   moving           a connection is free                 moving       ask the hub for the next
+//                                                                      segment
+//   moving           a redirect                           moving       the same range there; the
+//                                                                      token only to the hub
+//   moving           segment complete                     moving       save the resume record
+//   moving           transient failure                    moving       give back what is missing;
+//                                                                      block the host; ask the next
+//                                                                      endpoint, or wait
+//   moving           the endpoint does not have it        moving       ask the next endpoint
+//   moving           401, 403, … of a payload host        moving       ask the hub again, at most
+//                                                                      twice without progress
+//   moving           200 to a ranged request              opening      one stream from byte 0, no
+//                                                                      ranges any more
+//   moving           416, another total, wrong encoding   opening      restart from zero, once or
+//                                                                      at each endpoint
+//   moving           all bytes on disk                    verifying    –
+//   verifying        digests equal                        publishing   rename into place
+//   verifying        digest differs                       opening      restart from zero, likewise;
+//                                                                      then `digest_mismatch`
+//   publishing       renamed                              done         outcome `fetched`
+//   opening to publishing, staging file lost              locking      start over; a failure
+//   any              retry budget spent, or hopeless      done         outcome `failed`
+//   any              deadline, signal, disk full          done         outcome `cancelled`; bytes
+//                                                                      and record are kept
+//
+// A query goes waiting → moving → done. Every transfer of a file starts at the hub's `/resolve/`
+// with its own range: a signed address is good for that range only
+// (docs/developing/hub-protocol.md, section 3.8).
+//
+// A failure counts once, however many connections of the item it hits: each transfer carries the
+// failure epoch in which it started, and what ends with a failure of an earlier epoch is part of a
+// failure that was counted. With several endpoints (mirror_selector.h), one failure at each counts
+// once in all.
+//
+// The segments of one file may come from several endpoints. If they turn out wrong together, none
+// of them can be blamed: the file is fetched from zero, and from then on all of it from one
+// endpoint; a successor starts at zero again. Wrong bytes that all came from one endpoint are that
+// endpoint's fault: it is not asked for this file again.
+//
+// Pure: no clock, socket, file or thread. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model_prep/base/clock.h"
+#include "model_prep/core/activity.h"
+#include "model_prep/core/failover.h"
+#include "model_prep/core/lock_waiter.h"
+#include "model_prep/core/scheduler_state.h"
+
+namespace model_prep {
+
+class FileTask {
+ public:
+  /// `shared` must outlive the task.
+  FileTask(ItemId id, WorkItem work, SchedulerState& shared);
+
+  bool waiting() const { return state_ == State::waiting; }
+  bool done() const { return state_ == State::done; }
+  /// Whether another process has its lock.
+  bool waits_for_lock() const { return locking() && waiter_.waiting(); }
+  /// Whether it will need a connection soon and has none.
+  bool starting() const;
+  bool awaits_staging() const { return state_ == State::opening; }
+  bool awaits_hash() const { return checking() || state_ == State::verifying; }
+  /// Why it ended in `failed`.
+  const std::optional<Error>& failure() const { return failure_; }
+  const std::vector<std::size_t>& models() const { return work_.models; }
+  /// The ranges on disk; null while staging is not open.
+  const RangeSet* have() const { return segments_ ? &segments_->have() : nullptr; }
+  ActiveFile progress() const;
+  PayloadRequest payload_request(const Transfer& transfer) const;
+  HostLimits::Bucket bucket() const { return failover_.bucket(); }
+
+  // Steps, which the scheduler offers in each round.
+  void start();
+  void poll_lock();
+  /// False: it needs no connection now.
+  bool start_transfer();
+  void save_record_if_due();
+
+  // Events; each is ignored in a state that does not wait for it.
+  void on_lock(LockResult result, const std::string& holder);
+  void on_owned(const std::string& owner, const std::string& heartbeat);
+  void on_staged(RangeSet have);
+  void on_bytes(Transfer& transfer, ByteRange range);
+  /// `transfer` has left `SchedulerState::transfers`; a redirect puts it back.
+  void on_end(TransferId id, Transfer transfer, const TransferEnd& end);
+  void on_hash(const HashResult& result);
+  void on_published(PublishResult result);
+  void on_lost(Loss how);
+  void finish(FileStatus status, std::optional<Error> error, bool drop_staging = false);
+
+ private:
+  enum class State : std::uint8_t {
+    waiting,
+    checking,
+    locking,
+    lock_tried,
+    rechecking,
+    opening,
+    moving,
+    verifying,
+    publishing,
+    done,
+  };
+
+  bool is_query() const { return !work_.blob; }
+  bool locking() const { return state_ == State::locking || state_ == State::lock_tried; }
+  bool checking() const { return state_ == State::checking || state_ == State::rechecking; }
+  bool transferring() const;
+  void check_existing(State state);
+  void wait_for_writer(const std::string& owner, const std::string& heartbeat);
+  void open_staging(bool fresh, bool take_over = false);
+  void restart_from_zero();
+  void refetch(const Error& wrong, std::optional<std::size_t> culprit = std::nullopt);
+  void on_damaged_blob(const Error& wrong);
+  void all_on_disk();
+  void save_record();
+  void fail(Error error);
+
+  void request(std::size_t source, ByteRange range);
+  void send(TransferId id, Transfer transfer);
+  void give_back(ByteRange range);
+  void cancel_transfers(std::optional<std::size_t> of_source = std::nullopt);
+  void on_body(const Transfer& transfer);
+  void on_range_ignored(const Transfer& transfer);
+  void follow_redirect(TransferId id, Transfer transfer, const ResponseHead& head);
+  void on_signature_spent(const Transfer& transfer, const Error& error);
+  void on_failure(const Transfer& transfer, const Error& error, const ResponseHead& head = {});
+  bool has_bytes_of_others(std::size_t source) const;
+  template <class AnyAction>
+  void emit(AnyAction action) {
+    shared_.actions.emplace_back(std::move(action));
+  }
+
+  ItemId id_;
+  SchedulerState& shared_;
+  WorkItem work_;
+  Failover failover_;
+  State state_{State::waiting};
+  TimePoint started_{};
+  LockWaiter waiter_;
+  bool blob_damaged_{false};  // the existing blob was hashed and is wrong
+  std::optional<Error> failure_;
+
+  std::optional<SegmentMap> segments_;      // while staging is open
+  std::set<std::size_t> byte_sources_;      // that the staged bytes came from
+  std::optional<std::size_t> only_source_;  // of all bytes, once they were wrong
+  std::int64_t max_bytes_{0};               // ever on disk: what exceeds it is progress
+  std::int64_t fetched_{0};
+  std::int64_t hashed_to_{0};
+  std::int64_t unrecorded_{0};  // bytes since the last record
+  TimePoint next_record_{TimePoint::min()};
+  std::optional<Digest> sha256_;
+};
+
+}  // namespace model_prep

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/file_task.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace model_prep {
+namespace {
+
+constexpr auto kRecordEvery = std::chrono::seconds(1);     // what a kill may cost
+constexpr auto kHeartbeatEvery = std::chrono::seconds(2);  // of an unchanged record, for others
+constexpr std::int64_t kHashStep = 1024 * 1024;            // one wake-up of the hash thread per MiB
+constexpr std::size_t kEarlierRun = SIZE_MAX;              // no source: bytes of an earlier run
+
+}  // namespace
+
+FileTask::FileTask(ItemId id, WorkItem work, SchedulerState& shared)
+    : id_(id),
+      shared_(shared),
+      work_(std::move(work)),
+      failover_(std::move(work_.sources),
+                work_.blob ? HostLimits::Bucket::files : HostLimits::Bucket::queries, shared) {}
+
+bool FileTask::starting() const {
+  return checking() || awaits_staging() || (locking() && !waiter_.waiting());
+}
+
+bool FileTask::transferring() const {
+  return std::any_of(shared_.transfers.begin(), shared_.transfers.end(),
+                     [&](const auto& running) { return running.second.item == id_; });
+}
+
+ActiveFile FileTask::progress() const {
+  ActiveFile file{
+      .file = id_, .failures = failover_.budget().total(), .done = segments_ ? have()->total() : 0};
+  const TimePoint until = failover_.choose(only_source_).at;
+  const bool fetching = state_ == State::moving || state_ == State::opening;
+
+  if (awaits_hash() || state_ == State::publishing) {
+    file.activity = Activity::verifying;
+  } else if (waits_for_lock()) {
+    file.activity = Activity::elsewhere;
+  } else if (transferring()) {
+    file.activity = Activity::fetching;
+  } else if (fetching && until > shared_.now) {
+    file.activity = Activity::paused;
+    file.pause = until - shared_.now;
+  }
+  return file;
+}
+
+PayloadRequest FileTask::payload_request(const Transfer& transfer) const {
+  return {transfer.context, transfer.requested, *work_.blob, work_.html};
+}
+
+void FileTask::start() {
+  started_ = shared_.now;
+  if (is_query())
+    state_ = State::moving;
+  else if (work_.check_existing)
+    check_existing(State::checking);
+  else
+    state_ = State::locking;
+}
+
+void FileTask::check_existing(State state) {
+  state_ = state;
+  emit(CheckExisting{id_});
+}
+
+void FileTask::poll_lock() {
+  if (state_ != State::locking) return;
+  if (shared_.now < waiter_.next_poll()) return shared_.wake_by(waiter_.next_poll());
+
+  state_ = State::lock_tried;
+  emit(TryLock{id_});
+}
+
+void FileTask::on_lock(LockResult result, const std::string& holder) {
+  if (state_ != State::lock_tried) return;
+  if (result == LockResult::held) return wait_for_writer(holder, {});
+
+  // A blob that is known to be damaged need not be hashed again, unless the process that held the
+  // lock may have repaired it.
+  if (result == LockResult::acquired_blob_exists && (!blob_damaged_ || waiter_.waiting()))
+    return check_existing(State::rechecking);
+  open_staging(failover_.single_stream(), waiter_.writer_timed_out());
+}
+
+void FileTask::on_owned(const std::string& owner, const std::string& heartbeat) {
+  if (state_ != State::opening) return;
+  emit(Close{id_, false});
+  wait_for_writer(owner, heartbeat);
+}
+
+void FileTask::wait_for_writer(const std::string& owner, const std::string& heartbeat) {
+  state_ = State::locking;
+  if (waiter_.on_poll(heartbeat, shared_.now))
+    shared_.notice(NoticeLevel::info, fmt::format("{}: waiting for {}, which is fetching it",
+                                                  work_.context.object, owner));
+}
+
+void FileTask::open_staging(bool fresh, bool take_over) {
+  state_ = State::opening;
+  segments_.reset();
+  emit(OpenStaging{id_, fresh, take_over});
+}
+
+void FileTask::on_staged(RangeSet have) {
+  if (state_ != State::opening) return;
+  const std::int64_t size = work_.blob->size;
+  const int connections = shared_.settings.connections;
+  const std::int64_t segment =
+      failover_.single_stream() ? std::max<std::int64_t>(size, 1) : segment_size(size, connections);
+
+  state_ = State::moving;
+  byte_sources_.clear();
+  if (!have.empty()) byte_sources_.insert(kEarlierRun);
+  segments_.emplace(size, std::move(have), segment, 2 * connections * segment);
+  max_bytes_ = std::max(max_bytes_, segments_->have().total());
+  hashed_to_ = segments_->watermark();
+  next_record_ = shared_.now + kRecordEvery;
+
+  if (hashed_to_ > 0) emit(HashTo{id_, hashed_to_});
+  if (segments_->complete()) all_on_disk();
+}
+
+bool FileTask::start_transfer() {
+  // A query has one request at a time; a file as many as it has segments.
+  if (state_ != State::moving || (is_query() && transferring())) return false;
+  const auto [source, at] = failover_.choose(only_source_);
+  if (!source) {
+    shared_.wake_by(at);
+    return false;
+  }
+  if (is_query()) {
+    request(*source, {});
+    return true;
+  }
+
+  // The bytes of two sources were wrong together once: they must not meet again.
+  if (only_source_ && only_source_ != source) {
+    restart_from_zero();
+    return false;
+  }
+  const auto range = segments_->take();
+  if (range) request(*source, *range);
+  return range.has_value();
+}
+
+void FileTask::request(std::size_t source, ByteRange range) {
+  if (failover_.restarts() > 0) only_source_ = source;
+  const bool whole =
+      is_query() || failover_.single_stream() || range == ByteRange{0, work_.blob->size};
+  Transfer transfer{.item = id_,
+                    .source = source,
+                    .context = work_.context,
+                    .range = range,
+                    .requested = whole ? std::nullopt : std::optional(range),
+                    .url = failover_.mirrors()[source].url,
+                    .failure_epoch = failover_.failure_epoch()};
+  const TokenUse token = failover_.endpoint(source).token;
+  transfer.context.with_token = token == TokenUse::sent;
+  transfer.context.token_withheld = token == TokenUse::withheld;
+  send(shared_.next_transfer++, std::move(transfer));
+}
+
+void FileTask::send(TransferId id, Transfer transfer) {
+  ++shared_.requests;
+  transfer.number = shared_.hosts.on_request(transfer.url.origin, bucket());
+  emit(StartTransfer{id, id_, transfer.source, failover_.mirrors()[transfer.source].endpoint,
+                     transfer.url, transfer.requested, transfer.context.with_token});
+  shared_.transfers.emplace(id, std::move(transfer));
+}
+
+void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
+  transfer.received += range.size();
+  fetched_ += range.size();
+  unrecorded_ += range.size();
+  segments_->wrote(range);
+  byte_sources_.insert(transfer.source);
+
+  const std::int64_t total = segments_->have().total();
+  failover_.on_bytes(transfer, std::max<std::int64_t>(0, total - max_bytes_));
+  max_bytes_ = std::max(max_bytes_, total);
+
+  // The last step waits until all transfers have ended: the state before `verifying` takes no
+  // result.
+  const std::int64_t watermark = segments_->watermark();
+  if (watermark < hashed_to_ + kHashStep || watermark == work_.blob->size) return;
+  hashed_to_ = watermark;
+  emit(HashTo{id_, watermark});
+}
+
+void FileTask::save_record_if_due() {
+  if (!segments_ || (state_ != State::moving && state_ != State::verifying)) return;
+  // A small file without a record needs no heartbeat.
+  if (unrecorded_ == 0 && work_.blob->size < kHashStep) return;
+
+  const TimePoint due =
+      unrecorded_ > 0 ? next_record_ : next_record_ + (kHeartbeatEvery - kRecordEvery);
+  if (shared_.now < due) return shared_.wake_by(due);
+  save_record();
+}
+
+void FileTask::save_record() {
+  unrecorded_ = 0;
+  next_record_ = shared_.now + kRecordEvery;
+  emit(SaveResume{id_});
+}
+
+void FileTask::all_on_disk() {
+  const std::int64_t size = work_.blob->size;
+  state_ = State::verifying;
+  cancel_transfers();  // they have delivered everything: how they end must not matter
+  hashed_to_ = size;
+  if (size >= kHashStep) emit(SaveResume{id_});  // a smaller file is fetched faster than recorded
+  emit(HashTo{id_, size});
+}
+
+void FileTask::on_hash(const HashResult& result) {
+  const auto wrong = check_digests(result, work_.context.object, *work_.blob);
+  sha256_ = result.sha256;
+
+  if (checking()) return wrong ? on_damaged_blob(*wrong) : finish(FileStatus::reused, std::nullopt);
+  if (wrong) return refetch(*wrong);
+  state_ = State::publishing;
+  emit(Publish{id_});
+}
+
+void FileTask::on_damaged_blob(const Error& wrong) {
+  if (shared_.settings.offline)
+    return fail({ErrorKind::digest_mismatch, wrong.message + ": the cached file is damaged",
+                 "run once with the network to repair it"});
+
+  shared_.notice(NoticeLevel::warning,
+                 fmt::format("{}; the cached file is damaged and is fetched anew", wrong.message));
+  blob_damaged_ = true;
+  if (state_ == State::rechecking)
+    open_staging(failover_.single_stream(), waiter_.writer_timed_out());
+  else
+    state_ = State::locking;
+}
+
+void FileTask::on_published(PublishResult result) {
+  if (state_ != State::publishing) return;
+  if (result == PublishResult::done) return finish(FileStatus::fetched, std::nullopt);
+  on_lost(Loss::pruned);
+}
+
+void FileTask::on_lost(Loss how) {
+  if (state_ < State::opening || state_ > State::publishing) return;
+  const std::string what =
+      fmt::format("{}: {}", work_.context.object,
+                  how == Loss::pruned ? "its staging file has vanished"
+                                      : "another process has taken its staging over");
+  cancel_transfers();
+  segments_.reset();
+  unrecorded_ = 0;
+  if (!failover_.on_lost())
+    return fail({ErrorKind::io, what,
+                 "another program prunes the cache: let it wait until this one is done"});
+
+  shared_.notice(NoticeLevel::warning, what + "; beginning anew");
+  emit(Close{id_, false});
+  waiter_ = {};
+  state_ = State::locking;
+}
+
+/// The staged bytes are wrong, or those of `culprit` will be.
+void FileTask::refetch(const Error& wrong, std::optional<std::size_t> culprit) {
+  if (!culprit && byte_sources_.size() == 1 && !byte_sources_.contains(kEarlierRun))
+    culprit = *byte_sources_.begin();
+  if (auto given_up = failover_.on_wrong_bytes(wrong, culprit)) return fail(std::move(*given_up));
+
+  max_bytes_ = 0;
+  restart_from_zero();
+}
+
+void FileTask::restart_from_zero() {
+  cancel_transfers();
+  byte_sources_.clear();
+  only_source_.reset();
+  open_staging(true);
+}
+
+void FileTask::fail(Error error) {
+  const bool drop_staging =
+      error.kind == ErrorKind::digest_mismatch || error.kind == ErrorKind::lock_mismatch;
+  failure_ = error;
+  finish(FileStatus::failed, std::move(error), drop_staging);
+}
+
+void FileTask::finish(FileStatus status, std::optional<Error> error, bool drop_staging) {
+  if (done()) return;
+  const bool started = !waiting();
+  const bool good = status == FileStatus::fetched || status == FileStatus::reused;
+  cancel_transfers();
+
+  if (started && !is_query()) {
+    if (segments_ && unrecorded_ > 0 && !drop_staging && !good) emit(SaveResume{id_});
+    emit(Close{id_, drop_staging});
+  }
+  emit(Finish{id_,
+              {.status = status,
+               .bytes_fetched = fetched_,
+               .attempts = started ? failover_.attempts() : 0,
+               .took = started ? shared_.now - started_ : Duration{},
+               .sha256 = good ? sha256_ : std::nullopt,
+               .error = std::move(error)}});
+  state_ = State::done;
+}
+
+/// All transfers, or those of one source, whose ranges become free again.
+void FileTask::cancel_transfers(std::optional<std::size_t> of_source) {
+  for (auto it = shared_.transfers.begin(); it != shared_.transfers.end();) {
+    const auto& [id, transfer] = *it;
+    if (transfer.item != id_ || transfer.source != of_source.value_or(transfer.source)) {
+      ++it;
+      continue;
+    }
+    emit(CancelTransfer{id});
+    const ByteRange range = transfer.range;
+    it = shared_.transfers.erase(it);
+    if (of_source) give_back(range);
+  }
+}
+
+void FileTask::give_back(ByteRange range) {
+  if (!segments_) return;
+  segments_->give_back(range);
+  // Without ranges there is no way to continue from the middle.
+  if (failover_.single_stream()) open_staging(true);
+}
+
+void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) {
+  if (end.error) {
+    failover_.on_no_response(transfer, end);
+    return on_failure(
+        transfer, describe_transport_error(*end.error, transfer.context, transfer.url), end.head);
+  }
+  const ResponseVerdict verdict = is_query()
+                                      ? check_api_response(end.head, transfer.context)
+                                      : check_payload_response(end.head, payload_request(transfer));
+  switch (verdict.kind) {
+    case VerdictKind::body: return on_body(transfer);
+    case VerdictKind::redirect: return follow_redirect(id, std::move(transfer), end.head);
+    case VerdictKind::signature_spent: return on_signature_spent(transfer, verdict.error);
+    case VerdictKind::range_ignored: return on_range_ignored(transfer);
+    case VerdictKind::restart:
+      // The others' bytes may be right: ask those endpoints first.
+      if (has_bytes_of_others(transfer.source))
+        return on_failure(transfer, verdict.error, end.head);
+      return refetch(verdict.error, transfer.source);
+    case VerdictKind::failed: return on_failure(transfer, verdict.error, end.head);
+  }
+}
+
+void FileTask::on_body(const Transfer& transfer) {
+  if (is_query()) return finish(FileStatus::fetched, std::nullopt);
+  if (transfer.received < transfer.range.size())
+    return on_failure(transfer,
+                      describe_transport_error({ErrorKind::network, "the body ended early", {}},
+                                               transfer.context, transfer.url));
+  if (segments_->complete()) return all_on_disk();
+  save_record();
+}
+
+void FileTask::on_range_ignored(const Transfer& transfer) {
+  // For a single stream the bytes of other endpoints would have to go: those are asked first, for
+  // this many rounds.
+  constexpr int kRounds = 2;
+  if (has_bytes_of_others(transfer.source) &&
+      failover_.budget().in_a_row() < std::min(kRounds, shared_.settings.retry.retries))
+    return on_failure(transfer, {ErrorKind::network,
+                                 fmt::format("{}: {} gives no ranges", transfer.context.object,
+                                             transfer.url.origin),
+                                 {}});
+
+  failover_.use_single_stream();
+  cancel_transfers();
+  shared_.notice(NoticeLevel::info,
+                 fmt::format("{}: the server gives no ranges, so it is fetched in one piece",
+                             transfer.context.object));
+  open_staging(true);
+}
+
+void FileTask::follow_redirect(TransferId id, Transfer transfer, const ResponseHead& head) {
+  const auto target = follow(head, transfer.url, transfer.redirects, transfer.context);
+  if (!target) return on_failure(transfer, target.error());
+
+  // The signed address may not live until the host is open: the hub is asked again.
+  if (!failover_.may_follow(transfer, *target)) {
+    give_back(transfer.range);
+    return failover_.avoid_redirect(transfer, *target);
+  }
+
+  transfer.url = *target;
+  ++transfer.redirects;
+  const Endpoint& home = failover_.endpoint(transfer.source);
+  transfer.context.of_hub = target->origin == home.origin;
+  transfer.context.with_token = home.token == TokenUse::sent && transfer.context.of_hub;
+  send(id, std::move(transfer));
+}
+
+void FileTask::on_signature_spent(const Transfer& transfer, const Error& error) {
+  if (!failover_.on_signature_spent(transfer)) return on_failure(transfer, error);
+  give_back(transfer.range);
+}
+
+void FileTask::on_failure(const Transfer& transfer, const Error& error, const ResponseHead& head) {
+  const bool transient = disposition(error.kind) == Disposition::retry;
+  if (transient && segments_ && segments_->complete()) return all_on_disk();  // after the last byte
+
+  if (!transient) cancel_transfers(transfer.source);
+  give_back(transfer.range);
+  if (auto given_up = failover_.on_failure(transfer, error, head)) fail(std::move(*given_up));
+}
+
+/// Whether bytes of other sources are on disk that another endpoint could complete.
+bool FileTask::has_bytes_of_others(std::size_t source) const {
+  return failover_.mirrors().remaining() > 1 &&
+         std::any_of(byte_sources_.begin(), byte_sources_.end(),
+                     [&](std::size_t other) { return other != source; });
+}
+
+}  // namespace model_prep
