@@ -14,8 +14,8 @@ ModelSpec wanting(FileFilter filter) {
           .repo = *RepoId::parse("org/name"),
           .revision = *Revision::parse("main"),
           .ref = "main",
-          .variant_requested = "fp32",
-          .variant = "fp32",
+          .variant_requested = Variant::fp32,
+          .variant = Variant::fp32,
           .filter = std::move(filter),
           .lock = {}};
 }

@@ -50,8 +50,8 @@ ModelSpec everything() {
           .repo = *RepoId::parse("org/many"),
           .revision = *Revision::parse("main"),
           .ref = "main",
-          .variant_requested = "fp32",
-          .variant = "fp32",
+          .variant_requested = Variant::fp32,
+          .variant = Variant::fp32,
           .filter = {.include = {"*.json", "*.txt", "*.safetensors"},
                      .exclude = {"onnx/*", "openvino/*"}},
           .lock = {}};
