@@ -59,7 +59,7 @@ std::vector<std::string> refs_to_write(const ModelSpec& spec, const CommitId& co
 Status check_ref_conflicts(std::span<const ModelSpec> specs) {
   std::map<std::pair<RepoId, std::string>, const ModelSpec*> claims;
   for (const ModelSpec& spec : specs) {
-    for (const std::string& ref : {spec.ref, spec.revision.text()}) {  // as in refs_of
+    for (const std::string& ref : {spec.ref, spec.revision.text()}) {  // as in refs_to_write
       const auto [at, is_new] = claims.try_emplace({spec.repo, ref}, &spec);
       if (!is_new && at->second->revision != spec.revision)
         return Error{

@@ -195,7 +195,7 @@ void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
 
 void FileTask::save_record_if_due() {
   if (!segments_ || (state_ != State::moving && state_ != State::verifying)) return;
-  // A small file without a record has nobody to send a heartbeat to.
+  // A small file without a record needs no heartbeat.
   if (unrecorded_ == 0 && work_.blob->size < kHashStep) return;
 
   const TimePoint due =

@@ -8,9 +8,9 @@
 namespace model_prep {
 namespace {
 
-constexpr std::chrono::seconds kLongestWait{3600};
+constexpr std::chrono::seconds kMaxWait{3600};
 
-/// The number behind `;<name>=`.
+/// The number after `;<name>=`.
 std::optional<std::int64_t> parameter(std::string_view header, std::string_view name) {
   for (std::size_t at = 0; (at = header.find(name, at)) != std::string_view::npos; ++at) {
     const std::string_view before = header.substr(0, at);
@@ -52,14 +52,14 @@ std::optional<RateLimit> parse_rate_limit(std::string_view header) {
   const auto reset = parameter(header, "t=");
   if (!remaining || !reset || *remaining < 0 || *reset < 0) return std::nullopt;
   return RateLimit{*remaining,
-                   std::chrono::seconds(std::min<std::int64_t>(*reset, kLongestWait.count()))};
+                   std::chrono::seconds(std::min<std::int64_t>(*reset, kMaxWait.count()))};
 }
 
 std::chrono::seconds server_wait(const ResponseHead& head) {
   std::chrono::seconds wait = std::max(std::chrono::seconds{0}, head.retry_after);
   if (const auto limit = parse_rate_limit(head.rate_limit); limit && limit->remaining == 0)
     wait = std::max(wait, limit->reset + std::chrono::seconds{1});
-  return std::min(wait, kLongestWait);
+  return std::min(wait, kMaxWait);
 }
 
 bool FailureBudget::moved(std::int64_t bytes) {

@@ -11,13 +11,12 @@ namespace model_prep {
 namespace {
 
 constexpr std::int64_t kMiB = 1024 * 1024;
-constexpr std::int64_t kLargestCount = 128;  // requests per file, see segment_size
-constexpr std::int64_t kUsualSegment =
+constexpr std::int64_t kMaxRequests = 128;  // requests per file, see segment_size
+constexpr std::int64_t kMaxUsualSegment =
     32 * kMiB;  // at most, below that count: a second or so of a good line
-constexpr std::int64_t kSmallestSegment =
-    4 * kMiB;  // below this a request costs more than it brings
+constexpr std::int64_t kMinSegment = 4 * kMiB;  // below this a request costs more than it brings
 
-/// Reads a non-negative number up to `stop` and leaves `text` behind it.
+/// Reads a non-negative number up to `stop` and removes it from `text`.
 std::optional<std::int64_t> take_number(std::string_view& text) {
   std::int64_t value = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -136,7 +135,7 @@ void SegmentMap::wrote(ByteRange range) {
 
 void SegmentMap::give_back(ByteRange range) {
   busy_.remove(range);
-  // What is on disk of it stays: only the rest is free again.
+  // Only what is not on disk is free again.
   for (std::int64_t at = range.begin; at < range.end;) {
     const auto missing = have_.gap(at, range.end);
     const std::int64_t have_until = missing ? missing->begin : range.end;
@@ -147,9 +146,9 @@ void SegmentMap::give_back(ByteRange range) {
 
 std::int64_t segment_size(std::int64_t size, int connections) {
   const std::int64_t abreast = std::max(1, connections);
-  const std::int64_t most = std::max<std::int64_t>(1, kLargestCount / abreast);
-  const std::int64_t rounds = std::min(size / (kUsualSegment * abreast) + 1, most);
-  return std::max(size / (rounds * abreast) + 1, kSmallestSegment);
+  const std::int64_t most = std::max<std::int64_t>(1, kMaxRequests / abreast);
+  const std::int64_t rounds = std::min(size / (kMaxUsualSegment * abreast) + 1, most);
+  return std::max(size / (rounds * abreast) + 1, kMinSegment);
 }
 
 }  // namespace model_prep

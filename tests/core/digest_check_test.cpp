@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the bytes on disk hash to, and what a connection without an answer is told as (both in
-// answer.h).
+// response_check.h).
 #include "core/builders.h"
 #include "model_prep/core/response_check.h"
 #include "support/catch.h"

@@ -20,7 +20,7 @@ int look(LockWaiter& watch, int times, const std::string& sign, TimePoint& now) 
 
 }  // namespace
 
-TEST_CASE("a lock is looked at four times a second, and told after one second and then every ten") {
+TEST_CASE("a lock is polled four times a second, and logged after one second and then every ten") {
   LockWaiter watch;
   TimePoint now{};
   CHECK_FALSE(watch.waiting());
@@ -32,7 +32,7 @@ TEST_CASE("a lock is looked at four times a second, and told after one second an
   CHECK(look(watch, 1, "", now) == 1);
 }
 
-TEST_CASE("a writer is silent after sixty looks at the same sign, and not before") {
+TEST_CASE("a writer has timed out after sixty polls of the same heartbeat, and not before") {
   LockWaiter watch;
   TimePoint now{};
   look(watch, LockWaiter::kMaxSilentPolls, "one", now);
@@ -41,7 +41,7 @@ TEST_CASE("a writer is silent after sixty looks at the same sign, and not before
   CHECK(watch.writer_timed_out());
 }
 
-TEST_CASE("a sign of life, or the lock itself, begins the count anew") {
+TEST_CASE("a heartbeat, or the lock itself, resets the count") {
   LockWaiter watch;
   TimePoint now{};
   look(watch, LockWaiter::kMaxSilentPolls, "one", now);
@@ -51,7 +51,7 @@ TEST_CASE("a sign of life, or the lock itself, begins the count anew") {
   CHECK_FALSE(watch.writer_timed_out());
 }
 
-TEST_CASE("a long time without looking proves nothing") {
+TEST_CASE("a long time without a poll proves nothing") {
   LockWaiter watch;
   TimePoint now{};
   look(watch, 5, "one", now);

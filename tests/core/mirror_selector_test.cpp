@@ -38,7 +38,7 @@ TEST_CASE(
   CHECK(sources.is_available(1));
 }
 
-TEST_CASE("who does not have it is never asked again, and makes no round of its own") {
+TEST_CASE("a source that does not have the item is never asked again, and starts no round") {
   MirrorSelector sources = two();
   CHECK_FALSE(sources.mark_unavailable(0, error(ErrorKind::not_found), false));
   CHECK(sources.remaining() == 1);

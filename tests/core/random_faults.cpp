@@ -20,10 +20,10 @@ bool transient(int status) {
 
 }  // namespace
 
-Storm::Storm(unsigned seed, Hubs hubs)
+RandomFaults::RandomFaults(unsigned seed, Hubs hubs)
     : random_(seed),
       hubs_(hubs),
-      weather_(static_cast<double>(seed % 8) / 10),
+      fault_rate_(static_cast<double>(seed % 8) / 10),
       settings_(make_settings()),
       items_(make_items()),
       scheduler_(settings_, items_) {
@@ -40,7 +40,7 @@ Storm::Storm(unsigned seed, Hubs hubs)
   if (chance(0.15)) stop_at_ = now_ + milliseconds(0, 60'000);
 }
 
-std::vector<WorkItem> Storm::make_items() {
+std::vector<WorkItem> RandomFaults::make_items() {
   std::vector<WorkItem> items;
   const bool queries = chance(0.1);
   for (std::int64_t count = pick(1, 25); count > 0; --count) {
@@ -60,7 +60,7 @@ std::vector<WorkItem> Storm::make_items() {
   return items;
 }
 
-SchedulerSettings Storm::make_settings() {
+SchedulerSettings RandomFaults::make_settings() {
   SchedulerSettings made;
   made.connections = static_cast<int>(pick(1, 8));
   made.retry.retries = static_cast<int>(pick(0, 6));
@@ -68,13 +68,13 @@ SchedulerSettings Storm::make_settings() {
   for (std::int64_t i = 0, count = several ? pick(2, 3) : 1; i < count; ++i) {
     constexpr TokenUse kUses[] = {TokenUse::none, TokenUse::sent, TokenUse::withheld};
     made.endpoints.push_back({hub_name(i), hub_name(i), kUses[pick(0, 2)]});
-    if (i + 1 < count && weather_ > 0 && chance(0.2)) dead_.insert(static_cast<std::size_t>(i));
+    if (i + 1 < count && fault_rate_ > 0 && chance(0.2)) dead_.insert(static_cast<std::size_t>(i));
   }
   if (chance(0.1)) made.deadline = now_ + milliseconds(0, 120'000);
   return made;
 }
 
-std::string Storm::run() {
+std::string RandomFaults::run() {
   drive();
   for (const Disk& disk : disks_)
     if (disk.finished != 1) broken("an item has not exactly one outcome");
@@ -82,7 +82,7 @@ std::string Storm::run() {
   return fault_;
 }
 
-void Storm::drive() {
+void RandomFaults::drive() {
   int idle = 0;
   for (std::int64_t rounds = 0; fault_.empty(); ++rounds) {
     if (rounds > 200'000) return broken("it does not end");
@@ -113,7 +113,7 @@ void Storm::drive() {
   }
 }
 
-void Storm::deliver(const Event& event) {
+void RandomFaults::deliver(const Event& event) {
   ++events;
   if (event.what == Event::What::hash) {
     if (tickets_[event.item] != event.ticket || !disks_[event.item].open)
@@ -140,7 +140,7 @@ void Storm::deliver(const Event& event) {
   scheduler_.on_bytes(event.transfer, event.range);
 }
 
-void Storm::on_end(const TransferEnd& end) {
+void RandomFaults::on_end(const TransferEnd& end) {
   const auto found = running_.find(end.id);
   const double jitter = std::uniform_real_distribution<double>(0, 1)(random_);
   if (found != running_.end() && scheduler_.running(end.id)) {
@@ -165,7 +165,7 @@ void Storm::on_end(const TransferEnd& end) {
   scheduler_.on_end(end, now_, jitter);
 }
 
-HashResult Storm::hash_answer(ItemId item, double right) {
+HashResult RandomFaults::hash_answer(ItemId item, double right) {
   if (hubs_ == Hubs::any && chance(0.001))
     return {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}};
   const bool must_be_right = hubs_ == Hubs::last_is_good && !disks_[item].tainted;
@@ -175,7 +175,7 @@ HashResult Storm::hash_answer(ItemId item, double right) {
   return answer;
 }
 
-void Storm::execute(const CheckExisting& action) {
+void RandomFaults::execute(const CheckExisting& action) {
   disks_[action.item].open = true;
   later(milliseconds(0, 2'000), {.what = Event::What::hash,
                                  .item = action.item,
@@ -183,7 +183,7 @@ void Storm::execute(const CheckExisting& action) {
                                  .ticket = ++tickets_[action.item]});
 }
 
-void Storm::execute(const TryLock& action) {
+void RandomFaults::execute(const TryLock& action) {
   Disk& disk = disks_[action.item];
   disk.open = true;
   if (now_ < disk.locked_until)
@@ -193,11 +193,11 @@ void Storm::execute(const TryLock& action) {
                      now_);
 }
 
-void Storm::execute(const OpenStaging& action) {
+void RandomFaults::execute(const OpenStaging& action) {
   if (!scheduler_.awaits_staging(action.item)) return;
   Disk& disk = disks_[action.item];
   if (disk.finished > 0 && !stopped_ && fault_.empty()) broken("a finished item is opened");
-  if (!action.take_over && chance(weather_ / 10))
+  if (!action.take_over && chance(fault_rate_ / 10))
     return scheduler_.on_owned(action.item, "host:1", chance(0.1) ? "another beat" : "beat", now_);
   for (const auto& [id, transfer] : running_)
     if (transfer.item == action.item) broken("a transfer outlives its staging");
@@ -211,7 +211,7 @@ void Storm::execute(const OpenStaging& action) {
   scheduler_.on_staged(action.item, disk.bytes, now_);
 }
 
-void Storm::execute(const StartTransfer& action) {
+void RandomFaults::execute(const StartTransfer& action) {
   if (!scheduler_.running(action.id)) return;
   if (stopped_) broken("a transfer starts after the stop");
   const auto embargo = embargoes_.find(action.url.origin);
@@ -232,9 +232,9 @@ void Storm::execute(const StartTransfer& action) {
   of_hub ? answer_of_hub(action) : answer_of_payload_host(action);
 }
 
-void Storm::execute(const CancelTransfer& action) { running_.erase(action.id); }
+void RandomFaults::execute(const CancelTransfer& action) { running_.erase(action.id); }
 
-void Storm::execute(const HashTo& action) {
+void RandomFaults::execute(const HashTo& action) {
   Disk& disk = disks_[action.item];
   if (!disk.open) return;
   if (action.watermark > disk.bytes.prefix()) broken("the hash is ahead of the disk");
@@ -244,19 +244,19 @@ void Storm::execute(const HashTo& action) {
   if (action.watermark < items_[action.item].blob->size || again) return;
   later(milliseconds(0, 500), {.what = Event::What::hash,
                                .item = action.item,
-                               .answer = hash_answer(action.item, 1 - weather_ / 4),
+                               .answer = hash_answer(action.item, 1 - fault_rate_ / 4),
                                .ticket = ++tickets_[action.item]});
 }
 
-void Storm::execute(const SaveResume& action) {
-  if (hubs_ == Hubs::any && chance(weather_ / 200)) {
+void RandomFaults::execute(const SaveResume& action) {
+  if (hubs_ == Hubs::any && chance(fault_rate_ / 200)) {
     disks_[action.item].record = {};
     return scheduler_.on_lost(action.item, chance(0.5) ? Loss::pruned : Loss::taken, now_);
   }
   if (const RangeSet* have = scheduler_.have(action.item)) disks_[action.item].record = *have;
 }
 
-void Storm::execute(const Publish& action) {
+void RandomFaults::execute(const Publish& action) {
   Disk& disk = disks_[action.item];
   const BlobSpec& blob = *items_[action.item].blob;
   if (disk.bytes.prefix() != blob.size) broken("published while bytes are missing");
@@ -264,15 +264,15 @@ void Storm::execute(const Publish& action) {
       disk.hashed && disk.hashed->sha256 == sha256('a') &&
       (blob.digest.kind() == DigestKind::sha256 || disk.hashed->git_sha1 == blob.digest);
   if (!equal) broken("published with a wrong digest");
-  const bool lost = hubs_ == Hubs::any && chance(weather_ / 10);
+  const bool lost = hubs_ == Hubs::any && chance(fault_rate_ / 10);
   if (lost) disk.record = {};
   scheduler_.on_published(action.item, lost ? PublishResult::staging_lost : PublishResult::done,
                           now_);
 }
 
-void Storm::execute(const Close& action) { disks_[action.item].open = false; }
+void RandomFaults::execute(const Close& action) { disks_[action.item].open = false; }
 
-void Storm::execute(const Finish& action) {
+void RandomFaults::execute(const Finish& action) {
   const FileOutcome& outcome = action.outcome;
   ++disks_[action.item].finished;
   fetched += outcome.status == FileStatus::fetched ? 1 : 0;
@@ -289,7 +289,7 @@ void Storm::execute(const Finish& action) {
     broken("too many attempts");
 }
 
-void Storm::execute(const Notice& action) {
+void RandomFaults::execute(const Notice& action) {
   if (action.text.empty() || action.text.find('\n') != std::string::npos)
     broken("a notice that is no line");
 }

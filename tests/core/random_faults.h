@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run of the scheduler in virtual time through a random storm, with everything that it promises
-// watched: the network, the disk, the hash thread and the locks are a few random events, and the
-// first promise that is broken ends the run.
+// Runs the scheduler in virtual time through random faults of network, disk, hash thread and locks,
+// and checks its invariants. The first violation ends the run.
 #pragma once
 
 #include <map>
@@ -15,15 +14,15 @@
 
 namespace model_prep::testing {
 
-class Storm {
+class RandomFaults {
  public:
   /// Several hubs, of which the last one does nothing wrong.
   enum class Hubs { any, last_is_good };
-  explicit Storm(unsigned seed, Hubs hubs = Hubs::any);
-  /// Empty, or the promise that was broken.
+  explicit RandomFaults(unsigned seed, Hubs hubs = Hubs::any);
+  /// Empty, or the invariant that was violated.
   std::string run();
 
-  // What happened, so that a test can see that the storm is one.
+  // What happened, so that a test can see that the faults occur.
   int fetched{0};
   int reused{0};
   int failed{0};
@@ -65,7 +64,7 @@ class Storm {
   };
 
   /// A fault of this hub or of its payload host.
-  bool mishap(const StartTransfer& at, double probability) {
+  bool fails(const StartTransfer& at, double probability) {
     return !is_good(at.endpoint) && chance(probability);
   }
   bool is_good(std::size_t endpoint) const {
@@ -105,7 +104,7 @@ class Storm {
   void answer_of_hub(const StartTransfer& action);
   void answer_of_payload_host(const StartTransfer& action);
   void send_body(const StartTransfer& action, bool may_break);
-  ResponseHead bad_weather(const std::string& origin);
+  ResponseHead temporary_refusal(const std::string& origin);
   void end_later(TransferId id, Duration delay, ResponseHead head, std::optional<Error> error = {});
   void unreached(TransferId id, Duration delay);
   HashResult hash_answer(ItemId item, double right);
@@ -113,7 +112,7 @@ class Storm {
 
   std::mt19937 random_;
   Hubs hubs_;
-  double weather_;  ///< how much goes wrong, from 0
+  double fault_rate_;  ///< how much goes wrong, from 0
   TimePoint now_{std::chrono::hours(1)};
   std::set<std::size_t> dead_;  ///< endpoints that nobody reaches; made with the settings
   SchedulerSettings settings_;

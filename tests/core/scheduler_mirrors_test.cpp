@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scheduler with several endpoints: who is asked, when the next one is, and who is blamed.
+// The scheduler with several endpoints: which is asked, when the next one is, and which is blamed.
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
 
@@ -119,7 +119,7 @@ TEST_CASE("a host that cannot be reached is asked last from then on, until it an
   CHECK_FALSE(play.scheduler.hosts().is_unreachable(kMirror));
 }
 
-TEST_CASE("a host that wants to be left alone is left alone while another is there") {
+TEST_CASE("a host that asked for a pause gets no request while another endpoint is available") {
   Two play({anywhere(query()), anywhere(query())}, 1);
   play.step();
   ResponseHead busy = head(429);
@@ -132,7 +132,7 @@ TEST_CASE("a host that wants to be left alone is left alone while another is the
   CHECK(play.asked() == kHub);
   play.end(play.one<StartTransfer>().id, head(404));
   play.step();
-  CHECK_FALSE(play.has<StartTransfer>());  // now only who wants to wait is left
+  CHECK_FALSE(play.has<StartTransfer>());  // only the blocked host is left
   CHECK(play.scheduler.wake_at() == play.now + seconds(300));
 }
 
@@ -263,7 +263,7 @@ TEST_CASE("wrong bytes of two endpoints blame none of them, and then all bytes c
   CHECK(play.one<StartTransfer>().range->begin == kMiB);
   play.end(play.one<StartTransfer>().id, head(404));
   play.step(seconds(2));
-  CHECK(play.one<OpenStaging>().fresh);  // who takes over begins at zero
+  CHECK(play.one<OpenStaging>().fresh);  // a successor starts at zero
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
   CHECK(play.asked() == kMirror);

@@ -350,7 +350,7 @@ TEST_CASE("a query is redirected and tried again like a file") {
   CHECK(play.one<StartTransfer>().url.text == "https://hub.example/api");
 }
 
-TEST_CASE("those who watch are told what a file is at") {
+TEST_CASE("the progress display gets the activity of each file") {
   SchedulerHarness play({file(100)});
   const auto only = [&] {
     const auto files = play.scheduler.active_files();

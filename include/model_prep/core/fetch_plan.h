@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// From what is wanted and what is there to what is to be done: one list of jobs over all models of
-// the run.
+// Turns wanted files and the state of the cache into one list of jobs for all models of the run.
 //
-// A blob that several files, revisions or models of a repository share is one job. Jobs run largest
-// first, so that the last minute is not one big file on one connection. Pure.
+// A blob that several files, revisions or models of a repository share is one job. The largest jobs
+// run first: otherwise the last minute would be one large file on few connections. Pure.
 #pragma once
 
 #include <cstdint>
@@ -19,15 +18,15 @@ namespace model_prep {
 
 enum class BlobState : std::uint8_t {
   missing,
-  unverified,  ///< something is there under the name, and nobody of ours vouches for it
-  trusted,     ///< the record vouches for it, by size and modification time
+  unverified,  ///< a blob exists, but our record does not cover it
+  trusted,     ///< our record covers it, with size and modification time
 };
 
 /// What the cache holds of one file of a snapshot.
 struct FileView {
   BlobState state{BlobState::missing};
   std::optional<Digest> sha256;  ///< if trusted
-  bool linked{false};            ///< the snapshot's link leads to this blob
+  bool linked{false};            ///< the snapshot's link points to this blob
   std::int64_t staged{0};        ///< bytes of an interrupted download
 };
 
@@ -35,15 +34,15 @@ struct FileView {
 struct SnapshotView {
   std::vector<FileView> files;
   bool refs_correct{false};
-  bool tree_correct{false};  ///< trees/<commit>.json is as it should be: there for a whole commit
-  bool recorded{false};      ///< our record holds all that it should
+  bool tree_correct{false};  ///< trees/<commit>.json exists exactly for a whole commit
+  bool recorded{false};      ///< our record is complete
   bool satisfied() const;
 };
 
 struct FetchJob {
   RepoId repo;
   CommitId commit;
-  RemoteFile file;  ///< one of the files with this blob: where it is asked for
+  RemoteFile file;  ///< one of the files with this blob, where it is requested
   bool check_existing{false};
   std::int64_t staged{0};
   std::vector<std::size_t> models;  ///< indices of the models that want it
@@ -51,8 +50,8 @@ struct FetchJob {
 
 struct FetchPlan {
   std::vector<FetchJob> jobs;
-  std::int64_t bytes{0};   ///< to come over the network if every unverified blob proves right
-  std::int64_t staged{0};  ///< of those, on disk already
+  std::int64_t bytes{0};   ///< to download, if every unverified blob is right
+  std::int64_t staged{0};  ///< of those, already on disk
 };
 
 enum class FileStatus : std::uint8_t { reused, fetched, failed, cancelled };
@@ -66,7 +65,7 @@ struct FileOutcome {
   std::optional<Error> error;
 };
 
-/// A model that goes on to be fetched; `model` is its index in the run.
+/// A model to fetch; `model` is its index in the run.
 struct PlannedModel {
   std::size_t model;
   const ResolvedSnapshot* snapshot;
@@ -75,13 +74,12 @@ struct PlannedModel {
 
 FetchPlan make_plan(std::span<const PlannedModel> wanted);
 
-/// Two models that would set one ref of one repository to different revisions: a fault of the
-/// manifest (`usage`).
+/// Refuses (`usage`) two models that would set one ref of one repository to different revisions.
 Status check_ref_conflicts(std::span<const ModelSpec> specs);
 
-/// The refs that a snapshot gets: the manifest's, the revision itself if it is a name, and the
-/// commit (docs/developing/hub-protocol.md, section 1.5: old Rust hf-hub looks up a commit there
-/// too).
+/// The refs that a snapshot gets: the manifest's, the revision, and the commit itself, because old
+/// versions of the Rust hf-hub look up a commit as a ref (docs/developing/hub-protocol.md, section
+/// 1.5).
 std::vector<std::string> refs_to_write(const ModelSpec& spec, const CommitId& commit);
 
 }  // namespace model_prep

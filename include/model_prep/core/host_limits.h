@@ -53,7 +53,7 @@ class HostLimits {
  private:
   struct Window {
     RequestNumber sent{0};
-    /// The last request that this window has room for, counted from the one that was told `r`.
+    /// The last request that this window has room for, counted from the one that got `r`.
     RequestNumber last{0};
     bool used_up{false};  ///< `r` was 0
     TimePoint until{TimePoint::min()};

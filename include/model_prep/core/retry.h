@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Is this worth another try, and when: pure functions of their arguments, the random number
-// included.
+// Whether to retry, and when: pure functions of their arguments, the random number included.
 #pragma once
 
 #include <chrono>
@@ -14,17 +13,16 @@
 namespace model_prep {
 
 struct RetryPolicy {
-  int retries{5};  ///< failures in a row without progress before an item is given up
+  int retries{5};                         ///< the retry budget: failures in a row without progress
   std::chrono::milliseconds base{1'000};  ///< the first back-off's upper bound; it doubles
-  std::chrono::milliseconds cap{60'000};  ///< no back-off is longer, floors by the server excepted
+  std::chrono::milliseconds cap{60'000};  ///< no back-off is longer, unless the server demands it
 };
 
 /// Exponential back-off with full jitter: uniformly between 0 and min(cap, base × 2^(failures −
 /// 1)). `failures` counts from 1, `jitter` is in [0, 1].
 std::chrono::milliseconds backoff(const RetryPolicy& policy, int failures, double jitter);
 
-/// What an HTTP status means where no error code of the Hub says more. 200 to 399 are not errors
-/// and are not asked for.
+/// What an HTTP status means without an error code of the Hub. Not to be called for 200 to 399.
 ErrorKind kind_of_status(int status);
 
 /// `RateLimit: "resolvers";r=0;t=55` (docs/developing/hub-protocol.md, section 4.3): requests left,
@@ -35,20 +33,20 @@ struct RateLimit {
 };
 std::optional<RateLimit> parse_rate_limit(std::string_view header);
 
-/// How long a server wants to be left alone after this answer: `Retry-After`, or the `RateLimit`
-/// window's end where nothing is left of it (plus one second, as huggingface_hub does); 0 if it
-/// says nothing. At most an hour: a header is no reason to hang.
+/// How long the server demands to wait: `Retry-After`, or the end of a `RateLimit` window that is
+/// used up (plus one second, as huggingface_hub does); 0 if it says nothing. At most an hour: a
+/// header is no reason to hang.
 std::chrono::seconds server_wait(const ResponseHead& head);
 
-/// Counts failures without progress. A server that gives one byte at a time makes no progress; a 40
+/// Counts failures without progress. A server that sends a byte at a time makes no progress; a 40
 /// GB file over a bad line does, and may fail fifty times.
 class FailureBudget {
  public:
   static constexpr std::int64_t kProgress =
-      256 * 1024;  ///< bytes newly on disk that wipe the slate clean
+      256 * 1024;  ///< bytes newly on disk that reset the count
 
   explicit FailureBudget(int retries) : retries_(retries) {}
-  /// Whether that is progress.
+  /// True if these bytes completed a step of progress.
   bool moved(std::int64_t bytes);
   void failed() { ++in_a_row_, ++total_; }
   bool spent() const { return in_a_row_ >= retries_ && in_a_row_ > 0; }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file as a set of byte ranges: which bytes are on disk, which are on their way, which to ask for
-// next.
+// A file as a set of byte ranges: on disk, in flight, and next.
 //
-// Not thread-safe; pure. Offsets and sizes are bytes.
+// Pure; not thread-safe. Offsets and sizes are bytes.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +12,7 @@
 
 namespace model_prep {
 
-/// Half-open: `begin` is in it, `end` is not.
+/// Half-open: includes `begin`, excludes `end`.
 struct ByteRange {
   std::int64_t begin{0};
   std::int64_t end{0};
@@ -22,13 +21,13 @@ struct ByteRange {
   bool operator==(const ByteRange&) const = default;
 };
 
-/// Disjoint ranges that never touch: what touches is one range.
+/// Disjoint ranges. Ranges that touch are merged.
 class RangeSet {
  public:
   void add(ByteRange range);
   void remove(ByteRange range);
   bool contains(ByteRange range) const;
-  /// The end of the range that begins at 0, else 0.
+  /// The end of the range that begins at 0; 0 if there is none.
   std::int64_t prefix() const;
   std::int64_t total() const;
   /// The first gap at or after `from` and below `limit`.
@@ -40,7 +39,7 @@ class RangeSet {
 
   /// `0-33554432,67108864-70000000`: the resume record's form.
   std::string text() const;
-  /// Nothing for a text that is not sorted, disjoint and within [0, size].
+  /// Refuses a text whose ranges are not sorted, disjoint and within [0, size].
   static std::optional<RangeSet> parse(std::string_view text, std::int64_t size);
 
  private:
@@ -49,16 +48,16 @@ class RangeSet {
 
 class SegmentMap {
  public:
-  /// `segment` is the most that one transfer takes, `window` how far ahead of the watermark taking
-  /// may run.
+  /// `segment` is the most that one transfer takes, `window` how far it may be ahead of the
+  /// watermark.
   SegmentMap(std::int64_t size, RangeSet have, std::int64_t segment, std::int64_t window);
 
-  /// The lowest bytes that nobody has or fetches: at most one segment, none beyond `watermark() +
-  /// window`.
+  /// The lowest bytes that are neither on disk nor in flight: at most one segment, none beyond
+  /// `watermark() + window`. They are in flight until they are on disk or given back.
   std::optional<ByteRange> take();
-  /// These bytes are on disk. Taken bytes stay busy until they are on disk or given back.
+  /// These bytes are on disk.
   void wrote(ByteRange range);
-  /// These were taken and will not come.
+  /// These were taken and will not arrive.
   void give_back(ByteRange range);
 
   std::int64_t size() const { return size_; }
@@ -72,14 +71,13 @@ class SegmentMap {
   std::int64_t segment_;
   std::int64_t window_;
   RangeSet have_;
-  RangeSet busy_;  // have or being fetched
+  RangeSet busy_;  // on disk or in flight
 };
 
-/// How much one transfer takes of a file of `size` when `connections` may be used: large enough
-/// that the Hub is asked at most about 128 times per file (it allows 3,000 `/resolve/` requests in
-/// five minutes, docs/developing/hub-protocol.md, section 4.3), small enough that a single large
-/// file still uses all connections, and such that all of them have the same to do: else the last
-/// round would be a few segments, and most connections idle.
+/// How much of a file of `size` one transfer takes. Large enough that the Hub gets at most about
+/// 128 requests per file: it allows 3,000 `/resolve/` requests in five minutes
+/// (docs/developing/hub-protocol.md, section 4.3). Small enough that a single large file uses all
+/// connections. And an equal share for each of them: otherwise most would idle in the last round.
 std::int64_t segment_size(std::int64_t size, int connections);
 
 }  // namespace model_prep

@@ -96,16 +96,16 @@ void keep_record() {
   }
 }
 
-void weather_storms() {
+void run_scheduler() {
   for (unsigned seed = 0; seed < 100; ++seed)
-    require(testing::Storm(seed).run().empty(), "the scheduler's promises");
+    require(testing::RandomFaults(seed).run().empty(), "the scheduler's promises");
 }
 
 int work(std::string_view kind) {
   if (kind == "listing") return read_listing(), EXIT_SUCCESS;
   if (kind == "plan") return build_plan(), EXIT_SUCCESS;
   if (kind == "record") return keep_record(), EXIT_SUCCESS;
-  if (kind == "scheduler") return weather_storms(), EXIT_SUCCESS;
+  if (kind == "scheduler") return run_scheduler(), EXIT_SUCCESS;
   std::cerr << "usage: guard_decisions listing|plan|record|scheduler\n";
   return 2;
 }
