@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# Shell functions of docker/quickstart and tests/run. Sourced by bash, with `root` set to the repository's folder.
+# Shell functions of docker/quickstart and tests/run. Sourced by bash, with `root` set to the directory of the
+# repository.
 # shellcheck shell=bash disable=SC2154
 
-# Each argument on a line of its own.
+# Prints each argument on its own line.
 say() { printf '%s\n' "$@"; }
 die() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -17,9 +18,11 @@ packages() {
   done <"$root/docker/packages"
 }
 
-# install_packages SECTION...: installs by apt what is missing of these sections, and is silent if nothing is.
+# install_packages SECTION...: prints what is missing of these sections, and installs it by apt unless may_install is no.
+may_install=yes
 install_packages() {
   local missing=() sudo=() name log
+
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     say "This is not Debian: if something is missing below, docker/packages names what is needed."
     return 0
@@ -28,13 +31,20 @@ install_packages() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
+
+  if [ "$may_install" = no ]; then
+    say "Not installed, because of --no-install: ${missing[*]}"
+    return 0
+  fi
+
   if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || die "no root and no sudo here; as root, run: apt-get install ${missing[*]}"
     sudo=(sudo)
   fi
+
   say "Installing ${#missing[@]} Debian packages: ${missing[*]}"
   log=$(mktemp)
-  # A stale list is worth a try where the mirror cannot be asked; the second command says if it is not enough.
+  # Without a mirror the old package lists may still do; if not, the second command fails.
   "${sudo[@]}" apt-get update -qq >"$log" 2>&1 </dev/null || true
   if ! "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >>"$log" 2>&1 </dev/null; then
@@ -45,17 +55,19 @@ install_packages() {
   rm -f "$log"
 }
 
-# build FOLDER TARGETS [CMAKE-OPTION...]: configures if need be and builds; shows output only if it fails.
+# build FOLDER TARGETS [CMAKE-OPTION...]: configures and builds; shows output only if it fails.
 build() {
   local folder=$1 targets cache=$1/CMakeCache.txt log=$1/build.log generator=()
   read -ra targets <<<"$2"
   shift 2
-  # A folder that was configured elsewhere (a copied clone) or only half way cannot be used by cmake.
+
+  # cmake refuses a directory that was configured for another source directory, as in a copied clone.
   if [ -f "$cache" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"; then
     rm -rf "$cache" "$folder/CMakeFiles"
   fi
   [ -f "$cache" ] || generator=(-G Ninja)
   mkdir -p "$folder" || return 1
+
   if ! cmake -S "$root" -B "$folder" "${generator[@]}" "$@" >"$log" 2>&1 </dev/null ||
     ! cmake --build "$folder" --target "${targets[@]}" --parallel "$(nproc)" >>"$log" 2>&1 </dev/null; then
     grep -nE 'error|Error|FAILED' "$log" | head -n 20 >&2

@@ -7,12 +7,14 @@
 #include "model_prep/base/text.h"
 #include "model_prep/cli/options.h"
 #include "model_prep/commands/app.h"
-#include "model_prep/commands/notify_environment.h"
+#include "model_prep/report/notify_environment.h"
 
 namespace {
 
-model_prep::Environment environment_of_process() {
-  model_prep::Environment environment;
+using namespace model_prep;
+
+Environment environment_of_process() {
+  Environment environment;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     const std::size_t equals = text.find('=');
@@ -22,32 +24,34 @@ model_prep::Environment environment_of_process() {
   return environment;
 }
 
-/// The end of a run that did not begin, or broke off.
-int tell(const model_prep::Error& error) {
-  model_prep::Console console;
-  console.line("model-prep: " + model_prep::sanitize_for_log(error.message));
-  if (!error.hint.empty()) console.line("hint: " + model_prep::sanitize_for_log(error.hint));
-  model_prep::RunReport report;
+/// Reports a run that did not start, or broke off, and gives the exit code.
+int report_failure(const Error& error) {
+  Console console;
+  console.write_line("model-prep: " + sanitize_for_log(error.message));
+  if (!error.hint.empty()) console.write_line("hint: " + sanitize_for_log(error.hint));
+
+  RunReport report;
   report.error = error;
-  for (const auto& warning :
-       notify_environment(report, model_prep::detect_ci(environment_of_process()), console))
-    console.line("model-prep: " + model_prep::sanitize_for_log(warning));
-  return model_prep::exit_code(report);
+  for (const std::string& warning :
+       notify_environment(report, detect_ci(environment_of_process()), console))
+    console.write_line("model-prep: " + sanitize_for_log(warning));
+  return exit_code(report);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  const auto parsed = model_prep::parse_options({argv + 1, argv + argc}, environment_of_process());
-  if (!parsed) return tell(parsed.error());
+  const auto parsed = parse_options({argv + 1, argv + argc}, environment_of_process());
+  if (!parsed) return report_failure(parsed.error());
   if (parsed->print) {
-    std::cout << parsed->print->text;
+    std::cout << *parsed->print;
     return 0;
   }
-  const model_prep::SignalFd signals;
-  return model_prep::run(parsed->options, signals, std::cout);
-} catch (const model_prep::FatalError& fatal) {
-  return tell(fatal.error());
-} catch (const std::exception& fault) {
-  return tell({model_prep::ErrorKind::internal, fault.what(), {}});
+
+  const SignalFd signals;  // before any thread, so that no thread receives a signal
+  return run(parsed->options, signals, {std::cout, terminal_columns(STDOUT_FILENO)});
+} catch (const FatalError& fatal) {
+  return report_failure(fatal.error());
+} catch (const std::exception& error) {
+  return report_failure({ErrorKind::internal, error.what(), {}});
 }

@@ -351,33 +351,35 @@ TEST_CASE("every relative link of a page leads to a file and a heading that exis
 }
 
 TEST_CASE("a citation is a page with a section or without, on one line or on two") {
-  CHECK(written(citations_in("see a/b.md, section 1.3.")) == Lines{"a/b.md|1.3"});
-  CHECK(written(citations_in("(a/b.md, section 12)")) == Lines{"a/b.md|12"});
-  CHECK(written(citations_in("as `../c.md` says. More.")) == Lines{"../c.md|"});
-  CHECK(written(citations_in("ends with c.md.")) == Lines{"c.md|"});
+  CHECK(written(citations_in("see docs/deploy.md, section 1.3.")) == Lines{"docs/deploy.md|1.3"});
+  CHECK(written(citations_in("(docs/deploy.md, section 12)")) == Lines{"docs/deploy.md|12"});
+  CHECK(written(citations_in("as `../README.md` says. More.")) == Lines{"../README.md|"});
+  CHECK(written(citations_in("ends with README.md.")) == Lines{"README.md|"});
   CHECK(written(citations_in("README.md, 1_Pooling/config.json")) == Lines{"README.md|"});
-  CHECK(written(citations_in("https://example.org/d.md, e.mdx, $F.md, .md")).empty());
-  CHECK(written(citations_in(comments_of_cpp("/// a.md, section\n/// 2.1 is long\n"))) ==
-        Lines{"a.md|2.1"});
-  CHECK(written(citations_in(comments_of_cpp("int a;  ///< a.md, section\n        ///< 2.1\n"))) ==
-        Lines{"a.md|2.1"});
-  CHECK(written(citations_in(comments_of_script("# a.md, section\n# 2.1\n"))) == Lines{"a.md|2.1"});
+  CHECK(written(citations_in("https://example.org/d.md, e.mdx, $README.md, .md")).empty());
+  CHECK(written(citations_in(comments_of_cpp("/// SECURITY.md, section\n/// 2.1 is long\n"))) ==
+        Lines{"SECURITY.md|2.1"});
+  CHECK(written(citations_in(comments_of_cpp(
+            "int a;  ///< SECURITY.md, section\n        ///< 2.1\n"))) == Lines{"SECURITY.md|2.1"});
+  CHECK(written(citations_in(comments_of_script("# SECURITY.md, section\n# 2.1\n"))) ==
+        Lines{"SECURITY.md|2.1"});
 }
 
 TEST_CASE("a section that is cited in other words is an error") {
-  for (const char* words :
-       {"a.md 1.3", "a.md section 1.3", "a.md, sections 1 and 2", "a.md, 1.3"}) {
+  for (const char* words : {"SECURITY.md 1.3", "SECURITY.md section 1.3",
+                            "SECURITY.md, sections 1 and 2", "SECURITY.md, 1.3"}) {
     CAPTURE(words);
-    CHECK(written(citations_in(words)) == Lines{"a.md||malformed"});
+    CHECK(written(citations_in(words)) == Lines{"SECURITY.md||malformed"});
   }
 }
 
 TEST_CASE("only comments are read") {
-  CHECK(citations_in(comments_of_cpp(R"cpp(f("x.md // y.md", 'a', 1'000, R"(// "z.md)");)cpp"))
+  CHECK(citations_in(comments_of_cpp(R"cpp(f("README.md // SECURITY.md", 'a', 1'000,
+                                             R"(// "CHANGELOG.md)");)cpp"))
             .empty());
-  CHECK(citations_in(comments_of_script("cp x.md ${a#b.md}\n")).empty());
-  CHECK(written(citations_in(comments_of_script("def f():\n    \"\"\"See x.md.\"\"\"\n"))) ==
-        Lines{"x.md|"});
+  CHECK(citations_in(comments_of_script("cp README.md ${a#README.md}\n")).empty());
+  CHECK(written(citations_in(comments_of_script("def f():\n    \"\"\"See README.md.\"\"\"\n"))) ==
+        Lines{"README.md|"});
 }
 
 TEST_CASE("a link may lead to a heading") {
@@ -387,6 +389,6 @@ TEST_CASE("a link may lead to a heading") {
   CHECK_FALSE(has_anchor(page, "not-a-heading"));
   CHECK(has_section(page, "1.2"));
   CHECK_FALSE(has_section(page, "1"));
-  CHECK(relative_links_in("[a](b.md#c), `[no](x)`, [d](https://e), ![f](g.svg)") ==
-        Lines{"b.md#c", "g.svg"});
+  CHECK(relative_links_in("[a](README.md#c), `[no](x)`, [d](https://e), ![f](g.svg)") ==
+        Lines{"README.md#c", "g.svg"});
 }

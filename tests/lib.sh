@@ -1,10 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
 # Shell functions of tests/run and tests/container/run. Sourced by bash after docker/lib.sh, with `root` set to the
-# repository's folder.
+# directory of the repository.
 # shellcheck shell=bash disable=SC2154
 
-python=/usr/bin/python3 # Debian's, which has the venv module that docker/packages names
+python=/usr/bin/python3 # Debian's, whose venv module docker/packages lists
 [ -x $python ] || python=python3
+
+# ---- counting --------------------------------------------------------------------------------------------------------
+
+passed=0 failed=0 skipped=0
+
+# part TITLE ... part_end: a section of the output, with its numbers and its time.
+part() {
+  part_started=$SECONDS
+  part_before=("$passed" "$failed" "$skipped")
+  printf '\n== %s ==\n' "$1"
+}
+
+part_end() {
+  local line="$((passed - part_before[0])) passed, $((failed - part_before[1])) failed"
+  [ "$skipped" = "${part_before[2]}" ] || line="$line, $((skipped - part_before[2])) skipped"
+  say "   $line, $((SECONDS - part_started)) s"
+}
+
+count_failed() {
+  failed=$((failed + 1))
+  say "   FAILED: $1"
+}
+
+# part_skipped REASON: in capitals, so that nobody takes the part for passed.
+part_skipped() {
+  skipped=$((skipped + 1))
+  say "   $1"
+}
+
+# count_report FILE STATUS NAME LOG: adds the cases of a JUnit report, and prints those that failed or were skipped.
+# A sanitizer's report counts as a failed case, and so does an exit code that no failed case explains.
+count_report() {
+  local numbers
+
+  read -ra numbers <<<"$(junit "$1")"
+  passed=$((passed + numbers[0])) failed=$((failed + numbers[1])) skipped=$((skipped + numbers[2]))
+  junit "$1" failures
+
+  if grep -qE 'Sanitizer|runtime error:' "$4"; then
+    sed -nE '/Sanitizer|runtime error:/,$p' "$4" | head -n 40
+    count_failed "$3: a sanitizer's report; all of its output is in $4"
+  elif [ "$2" != 0 ] && [ "${numbers[1]}" = 0 ]; then
+    grep -vE '^[[:space:]]*$' "$4" | tail -n 60
+    count_failed "$3 ended with exit code $2; all of its output is in $4"
+  fi
+}
 
 # junit FILE: "passed failed skipped" of a JUnit report; junit FILE failures: the failed cases' names and messages.
 junit() {
@@ -31,18 +77,21 @@ if len(sys.argv) == 2:
 PYTHON
 }
 
-# make_venv NAME: the virtual environment build/venv-NAME with what the requirements of tests/* list under NAME.
+# ---- virtual environments --------------------------------------------------------------------------------------------
+
+# make_venv NAME: the virtual environment build/venv-NAME, with the packages that tests/*/requirements list under NAME.
 make_venv() {
   local name=$1 venv=$root/build/venv-$1 wanted line log=$root/build/venv-$1.log
   wanted=$(sed -n "s/^$name //p" "$root"/tests/*/requirements)
   if [ "$(cat "$venv/made-from" 2>/dev/null)" = "$wanted" ] && "$venv/bin/python" -c '' 2>/dev/null; then
-    case $wanted in *==*) return 0 ;; esac # pinned: nothing to look for
-    # Not pinned: the newest of today where PyPI answers, what is there where it does not.
+    case $wanted in *==*) return 0 ;; esac # pinned, so it cannot be out of date
+    # Not pinned: today's newest if PyPI answers, else what is installed.
     while read -ra line; do
       "$venv/bin/pip" --disable-pip-version-check --retries 1 install --quiet --upgrade "${line[@]}" >"$log" 2>&1
     done <<<"$wanted"
     return 0
   fi
+
   rm -rf "$venv"
   "$python" -m venv "$venv" >"$log" 2>&1 || return 1
   while read -ra line; do

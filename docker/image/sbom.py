@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what is in the image as SPDX 2.3 JSON, from the packages' own records.
+"""Writes the SBOM of the image as SPDX 2.3 JSON, from the packages' records.
 
-    sbom.py ROOT VERSION OWNERS COMPILED-IN     the image's root folder, model-prep's version, a list of paths with the
-                                                packages that they come from, and one of packages that are only
-                                                inside the program
+    sbom.py ROOT VERSION OWNERS COMPILED-IN     the image's root directory, model-prep's version, a file of paths with
+                                                their packages, and a file of packages that are compiled into the
+                                                program
 
-Every file is named with its sha256 and by the package it comes from; libcurl, which is built here, by the version of
-Debian's source package (/usr/local/share/libcurl.version). SOURCE_DATE_EPOCH is the time of creation.
+It lists every file with its sha256 and its package. libcurl is built here, so it has the version of Debian's source
+package (/usr/local/share/libcurl.version). SOURCE_DATE_EPOCH is the time of creation.
 """
 
 import hashlib
@@ -115,7 +115,7 @@ def main(root: pathlib.Path, version: str, owners: dict[str, str], compiled_in: 
         sums.setdefault(owner, []).append(files[-1]["checksums"][0]["checksumValue"])
     packages = [program, libcurl, *linked_packages, *inner_packages]
     for one in packages:
-        if one["SPDXID"] in sums:  # SPDX 2.3, 7.9: over those of its files that are here
+        if one["SPDXID"] in sums:  # SPDX 2.3, 7.9: over those of its files that are in the image
             code = hashlib.sha1("".join(sorted(sums[one["SPDXID"]])).encode()).hexdigest()
             one |= {"filesAnalyzed": True, "packageVerificationCode": {"packageVerificationCodeValue": code}}
 
@@ -142,7 +142,7 @@ def main(root: pathlib.Path, version: str, owners: dict[str, str], compiled_in: 
 
 
 def owner_of(name: str, owners: dict[str, str], packages: set[str]) -> str:
-    """The package that a file of the image comes from; a package's papers are its own, and the rest is ours."""
+    """The package of a file; documents and records belong to the package they describe, the rest to model-prep."""
     papers = re.match(r"/(?:usr/share/doc|var/lib/dpkg/status\.d)/([^/]+)", name)
     if papers and papers[1] in packages:
         return papers[1]

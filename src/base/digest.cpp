@@ -11,8 +11,9 @@ namespace model_prep {
 
 bool is_lower_hex(std::string_view text, std::size_t length) {
   if (text.size() != length) return false;
-  // Without a branch for each digit: which of them are letters cannot be foreseen, and a record
-  // holds thousands.
+
+  // Without a branch for each digit: the processor cannot predict which ones are letters, and a
+  // record contains thousands.
   unsigned good = 1;
   for (const char c : text)
     good &= static_cast<unsigned>((c >= '0') & (c <= '9')) |
@@ -25,6 +26,7 @@ Result<Digest> Digest::parse(std::string_view hex) {
     return Error{ErrorKind::protocol,
                  fmt::format("'{}' is neither a sha256 nor a git blob sha1", truncated(hex, 80)),
                  {}};
+
   return Digest(std::string(hex));
 }
 

@@ -1,33 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/error.h"
 
-namespace model_prep {
+#include "model_prep/base/enum_names.h"
 
-std::string_view name(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::usage: return "usage";
-    case ErrorKind::network: return "network";
-    case ErrorKind::timeout: return "timeout";
-    case ErrorKind::rate_limited: return "rate_limited";
-    case ErrorKind::server: return "server";
-    case ErrorKind::not_found: return "not_found";
-    case ErrorKind::revision_not_found: return "revision_not_found";
-    case ErrorKind::gated: return "gated";
-    case ErrorKind::unauthorized: return "unauthorized";
-    case ErrorKind::disabled: return "disabled";
-    case ErrorKind::protocol: return "protocol";
-    case ErrorKind::digest_mismatch: return "digest_mismatch";
-    case ErrorKind::lock_mismatch: return "lock_mismatch";
-    case ErrorKind::offline_missing: return "offline_missing";
-    case ErrorKind::disk_full: return "disk_full";
-    case ErrorKind::permission: return "permission";
-    case ErrorKind::io: return "io";
-    case ErrorKind::deadline: return "deadline";
-    case ErrorKind::interrupted: return "interrupted";
-    case ErrorKind::internal: return "internal";
-  }
-  return "internal";
-}
+namespace model_prep {
+namespace {
+
+constexpr std::string_view kKinds[] = {"usage",
+                                       "network",
+                                       "timeout",
+                                       "rate_limited",
+                                       "server",
+                                       "not_found",
+                                       "revision_not_found",
+                                       "gated",
+                                       "unauthorized",
+                                       "disabled",
+                                       "protocol",
+                                       "digest_mismatch",
+                                       "lock_mismatch",
+                                       "offline_missing",
+                                       "disk_full",
+                                       "permission",
+                                       "io",
+                                       "deadline",
+                                       "interrupted",
+                                       "internal"};
+
+}  // namespace
+
+std::string_view to_string(ErrorKind kind) { return name_of<ErrorKind::internal>(kKinds, kind); }
 
 Disposition disposition(ErrorKind kind) {
   switch (kind) {

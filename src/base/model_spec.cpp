@@ -2,17 +2,18 @@
 #include "model_prep/base/model_spec.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
+#include "model_prep/base/enum_names.h"
 #include "model_prep/base/text.h"
 
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kLongestPart = 255;  // NAME_MAX of every file system that is met in practice
-constexpr std::size_t kLongestPath =
-    1024;  // far below PATH_MAX, with room for the cache folder in front
+constexpr std::size_t kMaxPartBytes = 255;   // NAME_MAX of the usual file systems
+constexpr std::size_t kMaxPathBytes = 1024;  // well below PATH_MAX: the cache directory comes first
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
@@ -26,18 +27,20 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   }
 }
 
-/// Why `text` cannot be a relative path below a folder of ours, or nullptr.
-const char* path_fault(std::string_view text) {
+/// Why `text` cannot be a relative path inside a directory, or nullptr if it can.
+const char* path_defect(std::string_view text) {
   if (text.empty()) return "is empty";
-  if (text.size() > kLongestPath) return "is longer than 1024 bytes";
+  if (text.size() > kMaxPathBytes) return "is longer than 1024 bytes";
   if (!is_utf8(text)) return "is not UTF-8";
   if (std::any_of(text.begin(), text.end(), is_control)) return "has a control character";
   if (text.find('\\') != std::string_view::npos) return "has a backslash";
+
   for (const std::string_view part : split(text, '/')) {
     if (part.empty()) return "is absolute or has an empty part";
     if (part == "." || part == "..") return "has a '.' or '..' part";
-    if (part.size() > kLongestPart) return "has a part over 255 bytes";
+    if (part.size() > kMaxPartBytes) return "has a part over 255 bytes";
   }
+
   return nullptr;
 }
 
@@ -66,11 +69,14 @@ std::string_view plural(RepoKind kind) {
 Result<RepoId> RepoId::parse(std::string_view text) {
   RepoId repo{std::string(text)};
   const auto parts = split(repo.name(), '/');
+
+  // `--` separates the parts of a directory name in the cache.
   const bool well_formed = parts.size() <= 2 &&
                            std::all_of(parts.begin(), parts.end(), is_repo_part) &&
                            text.find("--") == std::string_view::npos &&
                            text.find("..") == std::string_view::npos && !text.ends_with(".git");
   if (well_formed) return repo;
+
   return Error{
       ErrorKind::usage, fmt::format("'{}' is not a repository name", truncated(text)),
       "it is spelled org/name, datasets/org/name or spaces/org/name, as in the address of its page on the Hub"};
@@ -78,9 +84,12 @@ Result<RepoId> RepoId::parse(std::string_view text) {
 
 RepoKind RepoId::kind() const {
   const std::string_view first = std::string_view(text_).substr(0, text_.find('/'));
+
+  // A lone `datasets` is a model of that name: a kind is always followed by a slash.
   if (first.size() < text_.size())
     for (const RepoKind kind : {RepoKind::dataset, RepoKind::space})
       if (first == plural(kind)) return kind;
+
   return RepoKind::model;
 }
 
@@ -91,14 +100,15 @@ std::string_view RepoId::name() const {
 
 Result<CommitId> CommitId::parse(std::string_view text) {
   if (is_lower_hex(text, 40)) return CommitId(std::string(text));
+
   return Error{ErrorKind::protocol,
                fmt::format("'{}' is not a commit of 40 hex digits", truncated(text)),
                {}};
 }
 
 Result<Revision> Revision::parse(std::string_view text) {
-  if (const char* fault = path_fault(text))
-    return Error{ErrorKind::usage, fmt::format("revision '{}' {}", truncated(text), fault),
+  if (const char* defect = path_defect(text))
+    return Error{ErrorKind::usage, fmt::format("revision '{}' {}", truncated(text), defect),
                  "a revision is a commit of 40 hex digits, a branch, a tag or refs/pr/N"};
   return Revision(std::string(text));
 }
@@ -109,9 +119,26 @@ std::optional<CommitId> Revision::commit() const {
 }
 
 Result<RepoPath> RepoPath::parse(std::string_view text) {
-  if (const char* fault = path_fault(text))
-    return Error{ErrorKind::protocol, fmt::format("file name '{}' {}", truncated(text), fault), {}};
+  if (const char* defect = path_defect(text))
+    return Error{
+        ErrorKind::protocol, fmt::format("file name '{}' {}", truncated(text), defect), {}};
   return RepoPath(std::string(text));
+}
+
+std::string_view to_string(Variant variant) {
+  return name_of<Variant::all>(kVariantNames, variant);
+}
+
+std::optional<Variant> parse_variant(std::string_view text) {
+  return value_of<Variant::all>(kVariantNames, text);
+}
+
+std::int64_t total_blob_size(const std::vector<RemoteFile>& files) {
+  std::set<Digest> counted;
+  std::int64_t bytes = 0;
+  for (const RemoteFile& file : files)
+    if (counted.insert(file.blob).second) bytes += file.size;
+  return bytes;
 }
 
 }  // namespace model_prep

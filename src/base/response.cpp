@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/response.h"
 
+#include "model_prep/base/parse_int.h"
+
 namespace model_prep {
 
 std::string display(const Url& url) {
@@ -11,18 +13,8 @@ std::string display(const Url& url) {
   return url.origin + url.text.substr(path, url.text.find_first_of("?#", path) - path);
 }
 
-std::string strip_user_info(const std::string& text) {
-  const std::size_t at = text.rfind('@');
-  if (at == std::string::npos) return text;
-  const std::size_t scheme = text.find("://");
-  const std::size_t begin = scheme == std::string::npos || scheme > at ? 0 : scheme + 3;
-  return text.substr(0, begin) + text.substr(at + 1);
-}
-
 std::optional<std::int64_t> header_number(const std::string& text) {
-  const bool is_number = !text.empty() && text.size() <= 18 &&
-                         text.find_first_not_of("0123456789") == std::string::npos;
-  return is_number ? std::optional(std::int64_t{std::stoll(text)}) : std::nullopt;
+  return text.size() <= 18 ? parse_int(text) : std::nullopt;
 }
 
 }  // namespace model_prep

@@ -2,7 +2,6 @@
 #include "model_prep/base/text.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
@@ -14,18 +13,21 @@ struct CodePoint {
   std::size_t length{0};  ///< 0: these bytes are not UTF-8
 };
 
-/// The first of `text`, which is not empty. RFC 3629: no overlong form, no surrogate, nothing
-/// beyond U+10FFFF.
+/// The first code point of a text that is not empty, as RFC 3629 defines UTF-8: no overlong form,
+/// no surrogate, nothing beyond U+10FFFF.
 CodePoint first_code_point(std::string_view text) {
   const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
   if (byte(0) < 0x80) return {byte(0), 1};
+
   const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
   if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < length) return {};
+
   char32_t value = byte(0) & (0xffU >> (length + 1));
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xc0) != 0x80) return {};
     value = (value << 6) | (byte(i) & 0x3fU);
   }
+
   constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
   const bool surrogate = value >= 0xd800 && value <= 0xdfff;
   return value < kSmallest[length] || value > 0x10ffff || surrogate ? CodePoint{}
@@ -40,32 +42,12 @@ bool is_unprintable(char32_t c) {
   return control || line_end || direction;
 }
 
-struct Characters {
-  char32_t first;
-  char32_t last;
-};
-
-/// Marks that are set above, below or into the character before them, and what shows nothing at
-/// all.
-constexpr std::array kNarrow = {
-    Characters{0x0300, 0x036f}, Characters{0x0483, 0x0489},  Characters{0x0591, 0x05bd},
-    Characters{0x0610, 0x061a}, Characters{0x064b, 0x065f},  Characters{0x0e31, 0x0e31},
-    Characters{0x0e34, 0x0e3a}, Characters{0x0e47, 0x0e4e},  Characters{0x1ab0, 0x1aff},
-    Characters{0x1dc0, 0x1dff}, Characters{0x200b, 0x200d},  Characters{0x2060, 0x2060},
-    Characters{0x20d0, 0x20ff}, Characters{0xfe00, 0xfe0f},  Characters{0xfe20, 0xfe2f},
-    Characters{0xfeff, 0xfeff}, Characters{0xe0100, 0xe01ef}};
-/// Unicode's East Asian Width W and F, in large pieces.
-constexpr std::array kWide = {
-    Characters{0x1100, 0x115f},   Characters{0x2e80, 0x303e},  Characters{0x3041, 0xa4cf},
-    Characters{0xa960, 0xa97f},   Characters{0xac00, 0xd7a3},  Characters{0xf900, 0xfaff},
-    Characters{0xfe30, 0xfe6f},   Characters{0xff00, 0xff60},  Characters{0xffe0, 0xffe6},
-    Characters{0x1f000, 0x1faff}, Characters{0x20000, 0x3fffd}};
-
+/// Two from the first wide alphabet (Hangul) on, except for Latin and Greek letters, punctuation
+/// and symbols. Marks that only change the character before them count as one: rather too wide than
+/// too narrow.
 std::size_t columns_of(char32_t c) {
-  if (c < 0x300) return 1;
-  const auto holds = [c](const Characters& some) { return c >= some.first && c <= some.last; };
-  if (std::any_of(kNarrow.begin(), kNarrow.end(), holds)) return 0;
-  return std::any_of(kWide.begin(), kWide.end(), holds) ? 2 : 1;
+  const bool symbol = c >= 0x1e00 && c < 0x2e80;
+  return c >= 0x1100 && !symbol ? 2 : 1;
 }
 
 struct Unit {
@@ -79,7 +61,7 @@ Unit unit_for(std::int64_t bytes) {
   return {"GB", 1e9};
 }
 
-/// Takes the first character off.
+/// Removes the first character; a byte that is not UTF-8 counts as one.
 CodePoint take_character(std::string_view& text) {
   CodePoint point = first_code_point(text);
   point.length = std::max<std::size_t>(1, point.length);
@@ -87,7 +69,7 @@ CodePoint take_character(std::string_view& text) {
   return point;
 }
 
-/// The beginning that is not wider than `width`, with the marks of its last character.
+/// The beginning that is not wider than `width`.
 std::string_view beginning(std::string_view text, std::size_t width) {
   std::string_view rest = text;
   std::size_t bytes = 0;
@@ -132,11 +114,12 @@ std::string sanitize_for_log(std::string_view text) {
   return result;
 }
 
-std::string truncated(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return sanitize(text);
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80)
-    --most;  // not in the middle of a letter
-  return sanitize(text.substr(0, most)) + "…";
+std::string truncated(std::string_view text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return sanitize(text);
+
+  // Never in the middle of a character.
+  while (max_bytes > 0 && (static_cast<unsigned char>(text[max_bytes]) & 0xc0) == 0x80) --max_bytes;
+  return sanitize(text.substr(0, max_bytes)) + "…";
 }
 
 std::size_t display_width(std::string_view text) {
@@ -152,11 +135,6 @@ std::string elide_middle(std::string_view text, std::size_t width) {
   const std::size_t room = width - 1 - display_width(front);
   std::string_view back = text.substr(front.size());
   while (display_width(back) > room) take_character(back);
-  while (!back.empty()) {  // a mark that has lost its character
-    std::string_view rest = back;
-    if (columns_of(take_character(rest).value) > 0) break;
-    back = rest;
-  }
   return std::string(front) + "…" + std::string(back);
 }
 

@@ -8,78 +8,82 @@
 namespace model_prep {
 namespace {
 
-std::optional<std::string> hf_home(const FlagValues& settings) {
-  const auto home = settings.get("HF_HOME");
-  return home ? std::optional(canonical_path(settings.expand(*home))) : std::nullopt;
+std::optional<std::string> hf_home(const FlagValues& values) {
+  const auto home = values.get("HF_HOME");
+  return home ? std::optional(canonical_path(values.expand(*home))) : std::nullopt;
 }
 
-/// The first of these variables that is set, and what it holds.
-std::optional<FlagValues::Value> first_of(const FlagValues& settings,
-                                          std::initializer_list<const char*> variables) {
-  for (const char* variable : variables)
-    if (const auto value = settings.get(variable))
-      return FlagValues::Value{variable, canonical_path(settings.expand(*value))};
-  return std::nullopt;
+/// The directory of the first of these variables that is set; else that of `fallback`.
+Consumer consumer(const FlagValues& values, const char* name, const Consumer& fallback,
+                  std::initializer_list<const char*> variables) {
+  Consumer found{name, fallback.folder, fallback.setting, Consumer::Loads::models};
+  for (const char* variable : variables) {
+    const auto value = values.get(variable);
+    if (!value) continue;
+    found.folder = canonical_path(values.expand(*value));
+    found.setting = variable;
+    break;
+  }
+  return found;
 }
 
 }  // namespace
 
-std::vector<Consumer> find_consumers(const FlagValues& settings) {
-  const auto home = hf_folder(settings);
-  Consumer hub{"huggingface_hub", home ? canonical_path(*home + "/hub") : "", "HF_HUB_CACHE"};
-  if (const auto named = first_of(settings, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}))
-    hub = {hub.name, named->value, named->name};
-  Consumer four{"transformers 4", hub.folder, hub.setting, Consumer::Loads::models};
-  if (const auto named = first_of(settings, {"TRANSFORMERS_CACHE", "PYTORCH_TRANSFORMERS_CACHE",
-                                             "PYTORCH_PRETRAINED_BERT_CACHE"}))
-    four = {four.name, named->value, named->name, Consumer::Loads::models};
-  Consumer sentences{"sentence-transformers", hub.folder, hub.setting, Consumer::Loads::models};
-  if (const auto named = first_of(settings, {"SENTENCE_TRANSFORMERS_HOME"}))
-    sentences = {sentences.name, named->value, named->name, Consumer::Loads::models};
+std::vector<Consumer> find_consumers(const FlagValues& values) {
+  const auto home = hf_folder(values);
+  const Consumer standard{"", home ? canonical_path(*home + "/hub") : "", "HF_HUB_CACHE"};
+  Consumer hub =
+      consumer(values, "huggingface_hub", standard, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"});
+  hub.loads = Consumer::Loads::anything;
+
+  // The Rust library knows only HF_HOME.
   Consumer rust{"hf-hub 0.x (Rust)", "", "HF_HOME"};
-  if (const auto home_of_rust = hf_home(settings))
-    rust.folder = canonical_path(*home_of_rust + "/hub");
-  else if (const auto user = settings.get("HOME"))
+  if (const auto own = hf_home(values))
+    rust.folder = canonical_path(*own + "/hub");
+  else if (const auto user = values.get("HOME"))
     rust.folder = canonical_path(*user + "/.cache/huggingface/hub");
+
   return {hub,
-          four,
-          {"transformers 5", hub.folder, hub.setting, Consumer::Loads::models},
-          sentences,
-          rust};
+          consumer(values, "transformers 4", hub,
+                   {"TRANSFORMERS_CACHE", "PYTORCH_TRANSFORMERS_CACHE",
+                    "PYTORCH_PRETRAINED_BERT_CACHE"}),
+          consumer(values, "transformers 5", hub, {}),
+          consumer(values, "sentence-transformers", hub, {"SENTENCE_TRANSFORMERS_HOME"}), rust};
 }
 
-std::optional<std::string> hf_folder(const FlagValues& settings) {
-  if (auto home = hf_home(settings)) return home;
-  if (const auto xdg = settings.get("XDG_CACHE_HOME"))
-    return canonical_path(settings.expand(*xdg) + "/huggingface");
-  if (const auto home = settings.get("HOME")) return canonical_path(*home + "/.cache/huggingface");
+std::optional<std::string> hf_folder(const FlagValues& values) {
+  if (auto home = hf_home(values)) return home;
+  if (const auto xdg = values.get("XDG_CACHE_HOME"))
+    return canonical_path(values.expand(*xdg) + "/huggingface");
+  if (const auto home = values.get("HOME")) return canonical_path(*home + "/.cache/huggingface");
   return std::nullopt;
 }
 
-Result<CachePaths> find_cache_paths(const FlagValues& settings) {
-  CachePaths places;
-  const auto named = settings.find("--cache-dir");
-  if (named && named->value.empty()) return bad_value(*named, "a folder");
-  const auto folder = hf_folder(settings);
-  if (named)
-    places.cache_dir = canonical_path(settings.expand(named->value));
-  else if (folder)
-    places.cache_dir = canonical_path(*folder + "/hub");
-  else
+Result<CachePaths> find_cache_paths(const FlagValues& values) {
+  CachePaths paths;
+  const auto named = values.find("--cache-dir");
+  const auto folder = hf_folder(values);
+  // An empty path would be the working directory.
+  if (named && named->value.empty()) return bad_value(*named, "a directory");
+  if (!named && !folder)
     return Error{ErrorKind::usage, "no place for the cache: neither HF_HOME nor HOME is set",
                  "set HF_HOME, or give --cache-dir"};
-  const auto home = hf_home(settings);
-  std::vector<std::string> legacy_dirs;
-  if (home) legacy_dirs = {*home, canonical_path(*home + "/hub")};
-  if (const auto older = settings.get("TRANSFORMERS_CACHE"))
-    legacy_dirs.push_back(canonical_path(settings.expand(*older)));
-  for (const std::string& view : legacy_dirs)
-    if (view != places.cache_dir && std::find(places.legacy_dirs.begin(), places.legacy_dirs.end(),
-                                              view) == places.legacy_dirs.end())
-      places.legacy_dirs.push_back(view);
-  // Where only the cache was named, nothing else may be touched.
-  places.summary = (home || !named ? *folder : places.cache_dir) + "/model-prep-summary.json";
-  return places;
+  paths.cache_dir = canonical_path(named ? values.expand(named->value) : *folder + "/hub");
+
+  const auto home = hf_home(values);
+  std::vector<std::string> candidates;
+  if (home) candidates = {*home, canonical_path(*home + "/hub")};
+  if (const auto older = values.get("TRANSFORMERS_CACHE"))
+    candidates.push_back(canonical_path(values.expand(*older)));
+  for (const std::string& path : candidates) {
+    const auto& known = paths.legacy_dirs;
+    if (path != paths.cache_dir && std::find(known.begin(), known.end(), path) == known.end())
+      paths.legacy_dirs.push_back(path);
+  }
+
+  // Where only the cache is named, nothing outside it may be touched.
+  paths.summary = (home || !named ? *folder : paths.cache_dir) + "/model-prep-summary.json";
+  return paths;
 }
 
 }  // namespace model_prep

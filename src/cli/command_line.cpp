@@ -10,124 +10,121 @@
 #include <CLI/CLI.hpp>
 
 #include "model_prep/base/suggestions.h"
-#include "model_prep/cli/completion.h"
 #include "model_prep/cli/help.h"
 #include "model_prep/io/posix.h"
 
 namespace model_prep {
 namespace {
 
-struct Line {
-  Line() {
-    app.add_option("MODEL", models);
+/// What is accepted, and after `app.parse` what was given.
+struct CommandLine {
+  CommandLine() {
+    // The program takes the flags of all commands, so that a flag may also come before its command,
+    // and so that one which the command does not take can be named (take_flags).
+    app.add_option("MODEL", models_before);
     app.set_help_flag("-h,--help");
     app.set_version_flag("--version", program_version());
-    for (const InfoFlag& asking : info_flags()) {
-      if (asking.kind != ValueKind::none)
-        app.add_option(asking.name);
-      else if (app.get_option_no_throw(asking.name) == nullptr)
-        app.add_flag(asking.name);
-    }
     for (const Flag& flag : flags()) {
-      if (flag.kind == ValueKind::none)
+      if (flag.is_switch())
         app.add_flag(flag.name);
-      else if (CLI::Option* option = app.add_option(flag.name); flag.repeats)
-        option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
+      else
+        app.add_option(flag.name)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+            ->allow_extra_args(false);  // one value a flag; the next word is a model
     }
-    // After one command no other word is taken for one: `download verify` fetches a model of that
-    // name.
+
+    // At most one, so that `download verify` downloads a model named verify.
     app.require_subcommand(0, 1);
     for (const CommandText& each : commands())
-      app.add_subcommand(each.name)->fallthrough()->add_option("MODEL", models_of_command);
+      app.add_subcommand(each.name)->fallthrough()->add_option("MODEL", models_after);
   }
+
   std::optional<Command> command() const {
     for (const CommandText& each : commands())
       if (app.got_subcommand(each.name)) return each.command;
     return std::nullopt;
   }
-  bool given(const char* flag) const { return app.count(flag) > 0; }
-  std::vector<std::string> values(const char* flag) const {
-    return app.get_option(flag)->results();
-  }
 
   CLI::App app;
-  std::vector<std::string> models;             ///< before a command, or without one
-  std::vector<std::string> models_of_command;  ///< behind it
+  std::vector<std::string> models_before;  ///< the command; all of them if there is none
+  std::vector<std::string> models_after;
 };
 
-/// What CLI11 says of a word that is no flag leaves out which one was meant.
-Error refused(const Line& line, const CLI::ParseError& fault) {
-  constexpr const char* kHelp = "model-prep --help lists what there is";
-  if (dynamic_cast<const CLI::ExtrasError*>(&fault) == nullptr)
-    return {ErrorKind::usage, fault.what(), kHelp};
-  std::vector<std::string> known;
-  for (const Flag& flag : flags()) known.emplace_back(flag.name);
-  for (const InfoFlag& asking : info_flags()) known.emplace_back(asking.name);
-  const auto left = line.app.remaining(true);
-  const std::string word = left.empty() ? "" : left.front().substr(0, left.front().find('='));
-  return {ErrorKind::usage, fmt::format("unknown flag {}", word),
-          did_you_mean(word, known) + kHelp};
-}
-
-/// The command, its models, and the flags that were given, into `settings`.
-Result<ParsedCommand> take(const Line& line, FlagValues& settings) {
-  ParsedCommand given{.command = line.command().value_or(Command::download),
-                      .models = line.models_of_command};
-  const char* name = text_of(given.command).name;
-  if (!line.command())
-    given.models = line.models;
-  else if (!line.models.empty())
-    return Error{ErrorKind::usage, fmt::format("the command {} comes before the models", name),
-                 fmt::format("if '{}' is the name of a model: model-prep download {} {}", name,
-                             fmt::join(line.models, " "), name)};
-  for (const Flag& flag : flags()) {
-    if (flag.is_for(given.command))
-      settings.register_flag(flag.name, flag.variables);
-    else if (line.given(flag.name))
-      return Error{ErrorKind::usage,
-                   fmt::format("{} is of no use to the command {}", flag.name, name),
-                   fmt::format("model-prep {} --help lists what is", name)};
-    if (line.given(flag.name))
-      settings.set(flag.name, flag.kind == ValueKind::none ? std::vector<std::string>{"1"}
-                                                           : line.values(flag.name));
+/// An error of CLI11, in this program's words.
+Error explain(const CommandLine& line, const CLI::ParseError& error) {
+  constexpr const char* kHelp = "model-prep --help lists the flags";
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    // The only one that is possible here, "--jobs: 1 required N missing".
+    const std::string text = error.what();
+    return {ErrorKind::usage, fmt::format("{} needs a value", text.substr(0, text.find(':'))),
+            kHelp};
   }
-  return given;
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
+    return {ErrorKind::usage, error.what(), kHelp};
+
+  std::vector<std::string> known = {"--help", "--version"};
+  for (const Flag& flag : flags()) known.emplace_back(flag.name);
+
+  const auto extras = line.app.remaining(true);
+  const std::string name = extras.empty() ? "" : extras.front().substr(0, extras.front().find('='));
+  return {ErrorKind::usage, fmt::format("unknown flag {}", name),
+          did_you_mean(name, known) + kHelp};
 }
 
-/// A text that was asked for in place of a run, if one was.
-Result<std::optional<TextOutput>> asked_for(const Line& line) {
-  if (line.given("--manual")) return std::optional(TextOutput{manual_page(program_version())});
-  if (!line.given("--completion")) return std::optional<TextOutput>();
-  const std::string shell = line.values("--completion").front();
-  const auto script = completion_script(shell);
-  if (!script) return bad_value({"--completion", shell}, "one of bash, zsh, fish");
-  return std::optional(TextOutput{*script});
+/// Moves what was given into `values`.
+Status take_flags(const CommandLine& line, Command command, FlagValues& values) {
+  const char* name = text_of(command).name;
+  for (const Flag& flag : flags()) {
+    if (flag.is_for(command)) values.register_flag(flag.name, flag.variables);
+    if (line.app.count(flag.name) == 0) continue;
+
+    auto given = line.app.get_option(flag.name)->results();
+    if (!flag.is_for(command))
+      return Error{ErrorKind::usage, fmt::format("{} does not take {}", name, flag.name),
+                   fmt::format("model-prep {} --help lists the flags that it takes", name)};
+    if (given.size() > 1 && !flag.is_switch() && !flag.repeats)
+      return Error{ErrorKind::usage, fmt::format("{} is given {} times", flag.name, given.size()),
+                   "give it once"};
+
+    values.set(flag.name, std::move(given));
+  }
+  return ok();
 }
 
 }  // namespace
 
 std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
 
-Result<std::variant<ParsedCommand, TextOutput>> read_command_line(
-    const std::vector<std::string>& arguments, FlagValues& settings) {
-  using Read = std::variant<ParsedCommand, TextOutput>;
-  Line line;
+Result<ParsedCommand> parse_command_line(const std::vector<std::string>& arguments,
+                                         FlagValues& values) {
+  CommandLine line;
+  ParsedCommand parsed;
   try {
-    line.app.parse(std::vector<std::string>(arguments.rbegin(),
-                                            arguments.rend()));  // CLI11 takes them from the back
+    // CLI11 takes arguments from the back of the vector.
+    line.app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
-    return Read(TextOutput{help_text(line.command(), terminal_columns(STDOUT_FILENO))});
+    parsed.print = help_text(line.command(), terminal_columns(STDOUT_FILENO));
+    return parsed;
   } catch (const CLI::CallForVersion&) {
-    return Read(TextOutput{program_version() + "\n"});
-  } catch (const CLI::ParseError& fault) {
-    return refused(line, fault);
+    parsed.print = program_version() + "\n";
+    return parsed;
+  } catch (const CLI::ParseError& error) {
+    return explain(line, error);
   }
-  auto text = asked_for(line);
-  if (!text) return text.error();
-  if (*text) return Read(std::move(**text));
-  auto given = take(line, settings);
-  if (!given) return given.error();
-  return Read(std::move(*given));
+
+  const auto command = line.command();
+  parsed.command = command.value_or(Command::download);
+  parsed.models = command ? line.models_after : line.models_before;
+  // `model-prep a download` could mean two models or a command, so it is not guessed.
+  if (command && !line.models_before.empty()) {
+    const char* name = text_of(*command).name;
+    return Error{ErrorKind::usage, fmt::format("the command {} must come before the models", name),
+                 fmt::format("if {} is a model, write: model-prep download {} {}", name,
+                             fmt::join(line.models_before, " "), name)};
+  }
+
+  if (Status taken = take_flags(line, parsed.command, values); !taken) return taken.error();
+  return parsed;
 }
 
 }  // namespace model_prep

@@ -50,9 +50,9 @@ std::string FlagValues::expand(const std::string& path) const {
   return text;
 }
 
-Error bad_value(const FlagValues::Value& found, std::string_view wants) {
+Error bad_value(const FlagValues::Value& found, std::string_view expected) {
   return {ErrorKind::usage,
-          fmt::format("{} is '{}', but wants {}", found.name, found.value, wants),
+          fmt::format("{} is '{}', but must be {}", found.name, found.value, expected),
           {}};
 }
 

@@ -2,198 +2,123 @@
 #include "model_prep/cli/help.h"
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "model_prep/base/text.h"
-
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kNarrowest = 40;
-constexpr std::size_t kUsual = 80;
-constexpr std::size_t kWidest = 100;  // longer lines are hard to read
-constexpr std::size_t kMostLeft =
-    24;  // of the left column; if it is wider, what it explains stands below it,
-constexpr std::size_t kLeastRight = 40;  // and if it leaves less than that
+constexpr int kMinWidth = 40;
+constexpr int kDefaultWidth = 80;
+constexpr int kMaxWidth = 100;               // longer lines are hard to read
+constexpr std::size_t kLeftColumn = 24;      // fits every flag with its placeholder
+constexpr std::size_t kMinRightColumn = 40;  // in a narrower terminal,
+constexpr std::size_t kIndentBelow = 6;      // texts are below their names
 
-struct Entry {
-  std::string left;
-  std::string right;
-};
-struct Section {
-  std::string title;
-  std::vector<Entry> entries;
-};
-
-Entry entry_of(const Flag& flag, bool names_commands) {
-  std::string right = flag.text;
-  if (flag.repeats) right += "; may be given several times";
-  std::vector<std::string> of_commands;
-  for (const CommandText& each : commands())
-    if (flag.is_for(each.command)) of_commands.emplace_back(each.name);
-  if (names_commands && of_commands.size() < commands().size())
-    right += fmt::format(" (of {})", fmt::join(of_commands, ", "));
-  if (!flag.variables.empty()) right += fmt::format(" [{}]", fmt::join(flag.variables, ", "));
-  const std::string left =
-      flag.kind == ValueKind::none ? flag.name : fmt::format("{} {}", flag.name, flag.type);
-  return {left, right};
-}
-
-Entry entry_of(const InfoFlag& asking) {
-  const std::string name = std::string_view(asking.name) == "--help" ? "-h, --help" : asking.name;
-  return {asking.kind == ValueKind::none ? name : fmt::format("{} {}", name, asking.type),
-          asking.text};
-}
-
-/// Of one command; of none: all there is, each with the commands that it is for.
-std::vector<Section> flag_sections(std::optional<Command> command) {
-  std::vector<Section> sections;
-  for (const Flag& flag : flags()) {
-    if (command && !flag.is_for(*command)) continue;
-    if (sections.empty() || sections.back().title != flag.group)
-      sections.push_back({flag.group, {}});
-    sections.back().entries.push_back(entry_of(flag, !command));
-  }
-  return sections;
-}
-
-Section command_section() {
-  Section section{"Commands", {}};
-  for (const CommandText& each : commands()) section.entries.push_back({each.name, each.text});
-  return section;
-}
-
-Section asking_section() {
-  Section section{"Help", {}};
-  for (const InfoFlag& asking : info_flags()) section.entries.push_back(entry_of(asking));
-  return section;
-}
-
-Section variable_section() {
-  Section section{"Environment, besides (a flag beats it; an empty variable is unset)", {}};
-  for (const Variable& variable : variables())
-    section.entries.push_back({variable.names, variable.text});
-  return section;
-}
-
-Section example_section(std::optional<Command> command) {
-  Section section{"Examples", {}};
-  for (const Example& example : examples())
-    if (!command || (example.commands & of(*command)) != 0)
-      section.entries.push_back({example.line, example.text});
-  return section;
-}
-
-std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
+std::vector<std::string> wrap(const std::string& text, std::size_t width) {
   std::vector<std::string> lines(1);
-  while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(text.size(), word.size() + 1));
-    if (!lines.back().empty() && display_width(lines.back()) + 1 + display_width(word) > width)
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (!lines.back().empty() && lines.back().size() + 1 + word.size() > width)
       lines.emplace_back();
-    lines.back() += fmt::format("{}{}", lines.back().empty() ? "" : " ", word);
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
   }
   return lines;
 }
 
-std::string laid_out(const Section& section, std::size_t width) {
-  std::size_t left = 0;
-  for (const Entry& entry : section.entries) left = std::max(left, entry.left.size());
-  const bool beside = left <= kMostLeft && left + 4 + kLeastRight <= width;
-  const std::size_t indent = beside ? left + 4 : 6;
-  std::string text = fmt::format("{}\n", fmt::join(wrapped(section.title + ":", width), "\n"));
-  for (const Entry& entry : section.entries) {
-    std::string head = fmt::format("  {}", entry.left);
-    for (const std::string& line : wrapped(entry.right, width - indent)) {
-      if (!beside && !head.empty()) text += std::exchange(head, "") + "\n";
-      text += fmt::format("{:<{}}{}\n", std::exchange(head, ""), indent, line);
+/// Left and right column.
+using Lines = std::vector<std::pair<std::string, std::string>>;
+
+class HelpText {
+ public:
+  explicit HelpText(std::size_t width) : width_(width) {}
+
+  void paragraph(const std::string& text) {
+    if (!text_.empty()) text_ += "\n";
+    text_ += fmt::format("{}\n", fmt::join(wrap(text, width_), "\n"));
+  }
+
+  void section(std::string_view title, const Lines& lines) {
+    if (lines.empty()) return;
+    text_ += fmt::format("\n{}:\n", title);
+
+    const bool is_below = kLeftColumn + kMinRightColumn > width_ ||
+                          std::any_of(lines.begin(), lines.end(), [](const auto& line) {
+                            return line.first.size() + 4 > kLeftColumn;
+                          });
+    const std::size_t indent = is_below ? kIndentBelow : kLeftColumn;
+    for (const auto& [left, right] : lines) {
+      std::string start = "  " + left;
+      if (is_below) text_ += std::exchange(start, "") + "\n";
+      for (const std::string& part : wrap(right, width_ - indent))
+        text_ += fmt::format("{:<{}}{}\n", std::exchange(start, ""), indent, part);
     }
   }
-  return text;
+
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::size_t width_;
+  std::string text_;
+};
+
+Lines lines_of(std::span<const HelpLine> all, std::optional<Command> command) {
+  Lines lines;
+  for (const HelpLine& each : all)
+    if (!command || (each.commands & of(*command)) != 0) lines.emplace_back(each.left, each.right);
+  return lines;
 }
 
-/// Literal text in roff: its own marks escaped, a dash kept as it is typed, no line taken for a
-/// request.
-std::string roff(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '\\')
-      escaped += "\\e";
-    else if (c == '-')
-      escaped += "\\-";
-    else
-      escaped += c;
+Lines flags_of(std::string_view group, Command command) {
+  Lines lines;
+  for (const Flag& flag : flags()) {
+    if (flag.group != group || !flag.is_for(command)) continue;
+    const std::string left =
+        flag.is_switch() ? flag.name : fmt::format("{} {}", flag.name, flag.type);
+    const std::string variables =
+        flag.variables.empty() ? "" : fmt::format(" [{}]", fmt::join(flag.variables, ", "));
+    lines.emplace_back(left, flag.text + variables);
   }
-  return escaped.starts_with('.') || escaped.starts_with('\'') ? "\\&" + escaped : escaped;
-}
-
-std::string roff(const Section& section) {
-  std::string title = section.title.substr(0, section.title.find(','));
-  std::transform(title.begin(), title.end(), title.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
-  std::string text = fmt::format(".SH {}\n", roff(title));
-  for (const Entry& entry : section.entries)
-    text += fmt::format(".TP\n.B {}\n{}.\n", roff(entry.left), roff(entry.right));
-  return text;
-}
-
-Section exit_section() {
-  Section section{"Exit status", {}};
-  for (const CommandText& each : commands())
-    section.entries.push_back({each.name, exit_code_text(each.command)});
-  return section;
+  return lines;
 }
 
 }  // namespace
 
 std::string help_text(std::optional<Command> command, std::optional<int> columns) {
-  const std::size_t terminal = columns ? static_cast<std::size_t>(std::max(0, *columns)) : kUsual;
-  const std::size_t width = std::clamp(terminal, kNarrowest, kWidest);
-  const Command shown = command.value_or(Command::download);
-  std::string text;
-  const auto paragraph = [&](const std::string& words) {
-    text += fmt::format("{}\n", fmt::join(wrapped(words, width), "\n"));
-  };
-  paragraph(fmt::format("{}.", command ? text_of(shown).text : kProgramText));
-  text += "\n";
-  paragraph(fmt::format("Usage: model-prep {} [FLAGS] [MODEL...]",
-                        command ? text_of(shown).name : "[COMMAND]"));
-  std::vector<Section> sections;
-  if (!command) sections.push_back(command_section());
-  text += "\n";
-  paragraph(fmt::format("MODEL: {}.", kModelText));
-  for (Section& section : flag_sections(shown)) sections.push_back(std::move(section));
-  if (!command) sections.push_back(asking_section());
-  sections.push_back(variable_section());
-  sections.push_back(example_section(command));
-  for (const Section& section : sections) text += "\n" + laid_out(section, width);
-  text += "\n";
-  paragraph(fmt::format("Exit code: {}.", exit_code_text(shown)));
-  if (!command) paragraph("model-prep COMMAND --help tells the flags of another command.");
-  return text;
-}
+  const int terminal = columns.value_or(kDefaultWidth);
+  HelpText help(static_cast<std::size_t>(std::clamp(terminal, kMinWidth, kMaxWidth)));
+  const CommandText& shown = text_of(command.value_or(Command::download));
 
-std::string manual_page(const std::string& version) {
-  std::string text =
-      fmt::format(".TH MODEL\\-PREP 1 \"\" \"{}\" \"User Commands\"\n", roff(version));
-  text += ".SH NAME\nmodel\\-prep \\- fills a Hugging Face cache with pinned, verified models\n";
-  text += ".SH SYNOPSIS\n";
-  for (const CommandText& each : commands())
-    text += fmt::format("{}.B model\\-prep {}\n[\\fIFLAGS\\fR] [\\fIMODEL\\fR...]\n",
-                        each.command == Command::download ? "" : ".br\n",
-                        each.command == Command::download ? "" : each.name);
-  text += fmt::format(".SH DESCRIPTION\n{}.\n.PP\n.I MODEL\nis: {}.\n", roff(kProgramText),
-                      roff(kModelText));
-  text += roff(command_section());
-  for (const Section& section : flag_sections(std::nullopt)) text += roff(section);
-  for (const Section& section :
-       {asking_section(), variable_section(), exit_section(), example_section(std::nullopt)})
-    text += roff(section);
-  return text;
+  help.paragraph(fmt::format("{}.", command ? shown.text : kProgramText));
+  help.paragraph(
+      fmt::format("Usage: model-prep {} [FLAGS] [MODEL...]", command ? shown.name : "[COMMAND]"));
+  if (!command) {
+    Lines lines;
+    for (const CommandText& each : commands()) lines.emplace_back(each.name, each.text);
+    help.section("Commands", lines);
+    help.paragraph(
+        "The command comes first. To download a model whose key is also a command name, write the command: model-prep download verify. The flags below are those of download; model-prep COMMAND --help shows those of another command.");
+  }
+
+  help.paragraph(fmt::format("MODEL is {}.", kModelText));
+  for (const std::string_view group : kFlagGroups)
+    help.section(group, flags_of(group, shown.command));
+  if (!command)
+    help.section("Help", {{"-h, --help", "Print this and exit; after a command, its own help"},
+                          {"--version", "Print the version and exit"}});
+
+  // The help of the program shows what is for any command.
+  help.section("Environment", lines_of(variables(), command));
+  help.paragraph(
+      "A flag beats its variables, which are shown in brackets. An empty variable counts as unset.");
+  help.section("Examples", lines_of(examples(), command));
+  help.section("Exit status",
+               {{"0", shown.success}, {"1", "anything else"}, {"128 + n", "ended by signal n"}});
+  return help.take();
 }
 
 }  // namespace model_prep

@@ -12,68 +12,87 @@ namespace {
 constexpr const char* kHub = "https://huggingface.co";
 constexpr const char* kFlag = "--endpoint";
 
-bool begins_address(std::string text) {
-  text.resize(std::min(text.size(), std::string_view("https://").size()));
-  std::transform(text.begin(), text.end(), text.begin(),
+bool begins_address(std::string_view text) {
+  std::string scheme(text.substr(0, std::string_view("https://").size()));
+  std::transform(scheme.begin(), scheme.end(), scheme.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text.starts_with("http://") || text == "https://";
+  return scheme.starts_with("http://") || scheme == "https://";
 }
 
-/// At commas behind which an address begins, or nothing.
-std::vector<std::string> split_addresses(const std::string& text) {
+/// Splits at each comma after which an address begins, or nothing.
+std::vector<std::string> split_addresses(std::string_view text) {
   std::vector<std::string> addresses;
   std::size_t begin = 0;
   for (std::size_t comma = text.find(','); comma != std::string::npos;
        comma = text.find(',', comma + 1)) {
-    const std::string rest = trimmed(std::string_view(text).substr(comma + 1));
+    const std::string rest = trimmed(text.substr(comma + 1));
     if (!rest.empty() && rest.front() != ',' && !begins_address(rest)) continue;
-    addresses.push_back(trimmed(std::string_view(text).substr(begin, comma - begin)));
+
+    addresses.push_back(trimmed(text.substr(begin, comma - begin)));
     begin = comma + 1;
   }
-  addresses.push_back(trimmed(std::string_view(text).substr(begin)));
+  addresses.push_back(trimmed(text.substr(begin)));
   std::erase(addresses, "");
   return addresses;
 }
 
-/// Outside a password. It would make one endpoint of two, and that one would be given the token.
+/// Whether there is a comma outside the password. Two mistyped endpoints would be taken for one,
+/// which would get the token.
 bool has_comma(const std::string& address) {
-  const std::size_t scheme = address.find("://");
-  const std::size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
-  const std::size_t at = address.rfind('@', address.find_first_of("/?#", begin));
-  const bool has_login = at != std::string::npos && at >= begin;
-  const std::string login = has_login ? address.substr(begin, at - begin) : "";
-  return address.find(',', has_login ? at : 0) != std::string::npos ||
-         login.substr(0, login.find(':')).find(',') != std::string::npos;
+  const std::string_view login = find_user_info(address).value_or("");
+  const std::string_view user = login.substr(0, login.find(':'));
+  return user.find(',') != std::string_view::npos ||
+         strip_user_info(address).find(',') != std::string::npos;
 }
 
+/// `name` is the flag or the variable that holds the address.
 Result<HubEndpoint> parse_endpoint(const std::string& address, const std::string& name) {
   if (has_comma(address))
     return Error{ErrorKind::usage, fmt::format("{}: there is a comma in an address", name),
                  name == kFlag ? "give --endpoint once for each address"
                                : "each address of a list begins with http:// or https://"};
+
   auto hub = Hub::parse(address);
   if (!hub)
     return Error{hub.error().kind, fmt::format("{}: {}", name, hub.error().message),
                  hub.error().hint};
+
   HubEndpoint endpoint{.hub = std::move(*hub)};
   const auto token = endpoint.hub.take_token();
   if (!token) return endpoint;
+
   if (name == kFlag)
-    return Error{
-        ErrorKind::usage, "--endpoint: a user name without a password is a token",
-        "a command line can be read by others: write it in HF_ENDPOINT, https://TOKEN@host"};
-  if (Status good = check_token(*token, name); !good) return good.error();
+    return Error{ErrorKind::usage, "--endpoint: a user name without a password is a token",
+                 "other users can read a command line: set HF_ENDPOINT=https://TOKEN@host instead"};
+  if (Status valid = check_token(*token, name); !valid) return valid.error();
+
   endpoint.token.emplace(*token);
   return endpoint;
+}
+
+/// Adds an endpoint, or completes the one that is already listed with its login or token.
+void add_endpoint(std::vector<HubEndpoint>& endpoints, HubEndpoint endpoint) {
+  const auto same = std::find_if(endpoints.begin(), endpoints.end(), [&](const HubEndpoint& other) {
+    return other.name() == endpoint.name();
+  });
+  if (same == endpoints.end()) {
+    endpoints.push_back(std::move(endpoint));
+    return;
+  }
+
+  const bool has_login = same->hub.endpoint().text != same->name();
+  if (!has_login) same->hub = std::move(endpoint.hub);
+  if (!same->token) same->token = std::move(endpoint.token);
 }
 
 }  // namespace
 
 Status check_token(const std::string& text, const std::string& where) {
-  // A line end inside would let the token write headers of its own.
+  // A line end would let the token add headers of its own.
   if (!text.empty() && std::none_of(text.begin(), text.end(),
                                     [](unsigned char c) { return c <= 0x20 || c >= 0x7f; }))
     return ok();
+
   return Error{ErrorKind::usage,
                fmt::format("the token in {} has a character that no token has", where),
                "copy it again from the Hub's settings page"};
@@ -87,16 +106,7 @@ Result<std::vector<HubEndpoint>> find_endpoints(const FlagValues& settings) {
          is_list ? split_addresses(found.value) : std::vector{found.value}) {
       auto endpoint = parse_endpoint(address, found.name);
       if (!endpoint) return endpoint.error();
-      const auto same =
-          std::find_if(endpoints.begin(), endpoints.end(),
-                       [&](const HubEndpoint& other) { return other.name() == endpoint->name(); });
-      if (same == endpoints.end()) {
-        endpoints.push_back(std::move(*endpoint));
-        continue;
-      }
-      const bool has_login = same->hub.endpoint().text != same->name();
-      if (!has_login) same->hub = std::move(endpoint->hub);
-      if (!same->token) same->token = std::move(endpoint->token);
+      add_endpoint(endpoints, std::move(*endpoint));
     }
   }
   return endpoints.empty() ? default_endpoints() : endpoints;
@@ -108,6 +118,7 @@ void give_token(std::vector<HubEndpoint>& endpoints, const std::optional<Token>&
   for (HubEndpoint& endpoint : endpoints) {
     const bool may_have = endpoints.size() == 1 || endpoint.hub.endpoint().origin == kHub;
     if (!endpoint.token && may_have) endpoint.token = token;
+
     endpoint.use = endpoint.token ? TokenUse::sent : token ? TokenUse::withheld : TokenUse::none;
   }
 }

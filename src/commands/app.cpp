@@ -10,8 +10,8 @@
 
 namespace model_prep {
 
-int run(const Options& options, const SignalFd& signals, std::ostream& out) {
-  Session session(options, signals, out);
+int run(const Options& options, const SignalFd& signals, const Output& output) {
+  Session session(options, signals, output);
   switch (options.command) {
     case Command::download: return run_download(session);
     case Command::verify: return run_verify(session);

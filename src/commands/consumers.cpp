@@ -12,30 +12,60 @@
 namespace model_prep {
 namespace {
 
-/// Why a service that looks in this folder does not find the model; empty if it does.
+/// Why a library that looks in this cache does not find the model; empty if it does.
 std::string reason_of(const CacheLayout& at, const ResolvedSnapshot& snapshot) {
-  const RepoId& repo = snapshot.spec.repo;
-  if (!stat_path(at.repo(repo))) return "there is no " + repo_folder_name(repo);
-  const auto ref = read_file(at.ref(repo, snapshot.spec.ref), 64);
+  if (!stat_path(at.repo())) return "there is no " + repo_folder_name(snapshot.spec.repo);
+
+  // A ref that holds anything but the commit, even a line end, does not work for the libraries.
+  const auto ref = read_file(at.ref(snapshot.spec.ref), 64);
   if (!ref) return fmt::format("there is no refs/{}", snapshot.spec.ref);
   if (*ref != snapshot.commit.hex())
     return fmt::format("refs/{} is another revision", snapshot.spec.ref);
+
   const auto missing =
       std::find_if(snapshot.files.begin(), snapshot.files.end(), [&](const RemoteFile& file) {
-        const auto found = stat_path(at.link(repo, snapshot.commit, file.path));
+        const auto found = stat_path(at.link(snapshot.commit, file.path));
         return !found || !found->is_file;
       });
   return missing == snapshot.files.end() ? "" : fmt::format("there is no {}", missing->path.text());
 }
 
-std::string advice_of(const Consumer& service, const Options& options) {
+std::string advice_of(const Consumer& consumer, const Options& options) {
   const std::string& cache = options.cache_dir;
-  const bool is_view = std::find(options.legacy_dirs.begin(), options.legacy_dirs.end(),
-                                 service.folder) != options.legacy_dirs.end();
-  if (is_view) return "model-prep verify --repair makes a link there";
-  if (service.setting != "HF_HOME") return fmt::format("set {}={}", service.setting, cache);
+  const bool is_legacy_dir = std::find(options.legacy_dirs.begin(), options.legacy_dirs.end(),
+                                       consumer.folder) != options.legacy_dirs.end();
+  if (is_legacy_dir) return "model-prep verify --repair makes a link there";
+  if (consumer.setting != "HF_HOME") return fmt::format("set {}={}", consumer.setting, cache);
+
+  // A library that knows only HF_HOME looks in its directory `hub`.
   if (cache.ends_with("/hub")) return fmt::format("set HF_HOME={}", parent_path(cache));
   return "set HF_HOME, for model-prep too: it makes a link in $HF_HOME/hub";
+}
+
+bool loads(const Consumer& consumer, const LocatedModel& model) {
+  return consumer.loads == Consumer::Loads::anything ||
+         model.snapshot->spec.repo.kind() == RepoKind::model;
+}
+
+void check_model(ConsumerReport& report, const Consumer& consumer, const LocatedModel& model,
+                 const Options& options) {
+  const auto& [snapshot, folder] = model;
+  const CacheLayout at(consumer.folder, snapshot->spec.repo);
+  const std::string reason =
+      consumer.folder.empty() ? "it looks nowhere" : reason_of(at, *snapshot);
+  if (reason.empty()) {
+    report.found.push_back(snapshot->spec.key);
+    return;
+  }
+
+  const bool elsewhere = canonical_path(at.repo()) != folder;
+  report.missing.push_back({snapshot->spec.key, reason, elsewhere});
+
+  // Looking elsewhere has to be solved first: a repaired cache would not help.
+  if (elsewhere)
+    report.advice = advice_of(consumer, options);
+  else if (report.advice.empty())
+    report.advice = "model-prep verify --repair fixes the cache";
 }
 
 }  // namespace
@@ -43,45 +73,31 @@ std::string advice_of(const Consumer& service, const Options& options) {
 std::vector<ConsumerReport> check_consumers(const Options& options,
                                             std::span<const LocatedModel> models) {
   std::vector<ConsumerReport> reports;
-  for (const Consumer& service : options.services) {
-    ConsumerReport report{
-        .name = service.name, .looks_in = service.folder, .found = {}, .missing = {}, .advice = {}};
-    const auto is_for = [&](const LocatedModel& model) {
-      return service.loads == Consumer::Loads::anything ||
-             model.snapshot->spec.repo.kind() == RepoKind::model;
-    };
-    if (!models.empty() && std::none_of(models.begin(), models.end(), is_for)) continue;
-    for (const LocatedModel& model : models) {
-      if (!is_for(model)) continue;
-      const auto& [snapshot, folder] = model;
-      const CacheLayout at(service.folder);
-      const std::string reason =
-          service.folder.empty() ? "it looks nowhere" : reason_of(at, *snapshot);
-      if (reason.empty()) {
-        report.found.push_back(snapshot->spec.key);
-        continue;
-      }
-      const bool elsewhere = canonical_path(at.repo(snapshot->spec.repo)) != folder;
-      report.missing.push_back({snapshot->spec.key, reason, elsewhere});
-      if (elsewhere)
-        report.advice = advice_of(service, options);
-      else if (report.advice.empty())
-        report.advice = "model-prep verify --repair mends the cache";
-    }
-    reports.push_back(std::move(report));
+  for (const Consumer& consumer : options.services) {
+    ConsumerReport report{.name = consumer.name,
+                          .looks_in = consumer.folder,
+                          .found = {},
+                          .missing = {},
+                          .advice = {}};
+    for (const LocatedModel& model : models)
+      if (loads(consumer, model)) check_model(report, consumer, model, options);
+
+    // Left out if it loads none of the models; but without any model every library is listed.
+    if (models.empty() || !report.found.empty() || !report.missing.empty())
+      reports.push_back(std::move(report));
   }
   return reports;
 }
 
-std::string consumers_table(const std::vector<ConsumerReport>& services,
+std::string consumers_table(const std::vector<ConsumerReport>& consumers,
                             std::optional<int> columns) {
   Table table{
       .head = {"SERVICE", "LOOKS IN", "FINDS", "OTHERWISE"}, .rows = {}, .yielding = {1, 3}};
-  for (const ConsumerReport& service : services)
-    table.rows.push_back({service.name, service.looks_in.empty() ? "-" : service.looks_in,
-                          fmt::format("{} of {}", service.found.size(),
-                                      service.found.size() + service.missing.size()),
-                          service.advice.empty() ? "-" : service.advice});
+  for (const ConsumerReport& consumer : consumers)
+    table.rows.push_back({consumer.name, consumer.looks_in.empty() ? "-" : consumer.looks_in,
+                          fmt::format("{} of {}", consumer.found.size(),
+                                      consumer.found.size() + consumer.missing.size()),
+                          consumer.advice.empty() ? "-" : consumer.advice});
   return table_text(table, columns);
 }
 

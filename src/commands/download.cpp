@@ -2,320 +2,380 @@
 #include "model_prep/commands/download.h"
 
 #include <algorithm>
-
-#include <unistd.h>
+#include <map>
+#include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/cleanup.h"
+#include "model_prep/commands/hub_client.h"
 #include "model_prep/commands/resolve.h"
+#include "model_prep/core/model_run.h"
+#include "model_prep/io/file_lock.h"
+#include "model_prep/report/model_report.h"
 
 namespace model_prep {
 namespace {
 
-constexpr int kMostLosses = 10;
+/// How often files of a model may vanish before it fails: beyond that it is no coincidence.
+constexpr int kMaxLosses = 10;
+
+class Download {
+ public:
+  Download(Session& session, std::vector<ModelSpec> specs)
+      : session_(session), client_(HubClient::make(session)) {
+    for (ModelSpec& spec : specs)
+      models_.push_back({.spec = std::move(spec), .begun = session.begun});
+  }
+
+  RunReport run() {
+    if (Status done = download_models(); !done) {
+      error_ = done.error();
+      session_.log_error(*error_);
+    }
+    return make_report();
+  }
+
+ private:
+  /// An error concerns the whole run. Those of a single model are in `models_`.
+  Status download_models() {
+    resolve_from_cache();
+    if (!session_.options.dry_run)
+      if (Status writable = probe_writing(); !writable) return writable;
+    resolve_from_hub();
+
+    for (const ModelRun& model : models_)
+      if (model.error && disposition(model.error->kind) != Disposition::abort_run)
+        session_.log_error(*model.error);
+    if (is_aborted()) return ok();
+
+    if (session_.options.offline) fail_incomplete_models();
+    if (session_.options.dry_run) {
+      print_dry_run();
+      return ok();
+    }
+
+    Status done = ok();
+    do {
+      done = fetch_and_publish();
+    } while (done && !is_aborted() && inspect_lost_models());
+    repo_locks_.clear();
+    return done;
+  }
+
+  void resolve_from_cache() {
+    const auto writing =
+        session_.options.dry_run ? Cache::Writing::forbidden : Cache::Writing::allowed;
+    const Network network = session_.options.offline ? Network::forbidden : Network::allowed;
+    for (ModelRun& model : models_) {
+      session_.cache.adopt_existing(model.spec.repo, writing);
+      auto local = resolve_locally(model.spec, session_.cache, network);
+      if (!local) continue;
+
+      if (local->snapshot)
+        inspect(model, std::move(*local->snapshot), local->record);
+      else
+        model.error = local->snapshot.error();
+    }
+  }
+
+  void inspect(ModelRun& model, ResolvedSnapshot snapshot,
+               const std::optional<SnapshotRecord>& record) {
+    session_.update_variant(model.spec, snapshot);
+    if (const auto warning = pickle_warning(snapshot)) session_.log.warning(*warning);
+    model.view = session_.cache.inspect(snapshot, record);
+    model.snapshot = std::move(snapshot);
+  }
+
+  /// Before anything is fetched: nobody should wait for gigabytes that cannot be written.
+  Status probe_writing() const {
+    for (const ModelRun& model : models_)
+      if (must_write(model))
+        if (Status probed = session_.cache.probe_writing(model.spec.repo); !probed) return probed;
+    return ok();
+  }
+
+  /// Whether a blob, link or ref is missing or not known yet. A missing record is no reason to
+  /// write: it only saves hashing, and a complete cache on a read-only volume must succeed.
+  bool must_write(const ModelRun& model) const {
+    if (session_.options.offline || model.error) return false;
+    if (!model.snapshot || !model.view.refs_correct || !model.view.tree_correct) return true;
+
+    return std::any_of(model.view.files.begin(), model.view.files.end(), [](const FileView& file) {
+      return file.state == BlobState::missing || !file.linked;
+    });
+  }
+
+  void resolve_from_hub() {
+    std::vector<ModelSpec> specs;
+    std::vector<ModelRun*> unresolved;
+    for (ModelRun& model : models_) {
+      if (model.snapshot || model.error) continue;
+      specs.push_back(model.spec);
+      unresolved.push_back(&model);
+    }
+    if (specs.empty()) return;
+
+    session_.log.debug(
+        fmt::format("asking {} about {} models", client_->endpoints.front().name(), specs.size()));
+    auto results = resolve_remotely(specs, session_.cache, client_->endpoints, client_->fetcher);
+    for (std::size_t i = 0; i < unresolved.size(); ++i) {
+      ModelRun& model = *unresolved[i];
+      auto& [snapshot, endpoint] = results[i];
+      if (!snapshot) {
+        model.error = snapshot.error();
+        continue;
+      }
+
+      const auto record = session_.cache.record(snapshot->spec.repo, snapshot->commit);
+      inspect(model, std::move(*snapshot), record);
+      const bool name_endpoint = client_->endpoints.size() > 1 && !endpoint.empty();
+      session_.log.info(
+          fmt::format("{}: {} is {}{}, {} files", model.spec.key, model.spec.revision.text(),
+                      model.snapshot->commit.hex().substr(0, 12),
+                      name_endpoint ? " at " + endpoint : "", model.snapshot->files.size()));
+    }
+  }
+
+  /// Offline, a missing file stays missing.
+  void fail_incomplete_models() {
+    for (ModelRun& model : models_) {
+      if (!model.snapshot || model.error) continue;
+
+      const auto missing =
+          std::find_if(model.view.files.begin(), model.view.files.end(),
+                       [](const FileView& file) { return file.state == BlobState::missing; });
+      if (missing == model.view.files.end()) continue;
+
+      const auto index = static_cast<std::size_t>(missing - model.view.files.begin());
+      model.error = offline_missing(
+          fmt::format("{} {}", model.spec.repo.text(), model.snapshot->files[index].path.text()));
+      session_.log_error(*model.error);
+    }
+  }
+
+  void print_dry_run() {
+    const auto space = disk_space(session_.options.cache_dir);
+    session_.out << dry_run_text(models_,
+                                 {.folder = session_.options.cache_dir,
+                                  .free = space ? std::optional(space->bytes) : std::nullopt,
+                                  .columns = session_.columns});
+    if (Status fits = check_space(make_plan(models_to_fetch(models_))); !fits)
+      session_.log.warning(fits.error().message);
+  }
+
+  Status fetch_and_publish() {
+    lock_repositories();
+    const FetchPlan plan = make_plan(models_to_fetch(models_));
+    if (Status space = check_space(plan); !space) return space;
+    fetch(plan);
+    return ok();
+  }
+
+  /// Shares each repository's lock, so that no cleanup removes files that this run relies on. A
+  /// repository that cannot be locked now, because a cleanup is at work or locks do not work there,
+  /// is tried again with each file that arrives; publishing checks the files in any case.
+  void lock_repositories() {
+    for (const ModelRun& model : models_) {
+      const RepoId& repo = model.spec.repo;
+      if (!model.snapshot || model.error || model.published || model.view.satisfied()) continue;
+      if (session_.options.offline || repo_locks_.contains(repo)) continue;
+
+      const Repository& repository = session_.cache.repository(repo);
+      const Directory& locks = repository.lock_directory();
+      if (!locks.create_directories(repository.layout().lock_directory())) continue;
+      auto lock = FileLock::try_acquire(locks, repository.layout().repo_lock(), LockKind::shared);
+      if (lock && *lock) repo_locks_.emplace(repo, std::move(**lock));
+    }
+  }
+
+  Status check_space(const FetchPlan& plan) const {
+    const std::string& cache = session_.options.cache_dir;
+    const auto space = disk_space(cache);
+    if (!space) return ok();
+
+    const std::int64_t needed = plan.bytes - plan.staged;
+    if (needed > space->bytes)
+      return Error{ErrorKind::disk_full,
+                   fmt::format("not enough space for the cache {}: {} needed, {} free", cache,
+                               format_bytes(needed), format_bytes(space->bytes)),
+                   "free some space, choose another volume with --cache-dir, or fewer models"};
+
+    // Two for each new blob, which has a lock file, and one for each link.
+    std::int64_t inodes = 0;
+    for (const FetchJob& job : plan.jobs) inodes += job.check_existing ? 0 : 2;
+    for (const ModelRun& model : models_)
+      inodes += std::count_if(model.view.files.begin(), model.view.files.end(),
+                              [](const FileView& file) { return !file.linked; });
+    if (space->inodes && inodes > *space->inodes)
+      return Error{ErrorKind::disk_full,
+                   fmt::format("not enough inodes for the cache {}: about {} needed, {} free",
+                               cache, inodes, *space->inodes),
+                   "remove some files, or choose another volume with --cache-dir"};
+    return ok();
+  }
+
+  void fetch(const FetchPlan& plan) {
+    for (const FetchJob& job : plan.jobs)
+      for (const std::size_t model : job.models) models_[model].pending.insert(job.file.blob);
+
+    if (plan.bytes > 0) {
+      const std::string staged = plan.staged > 0 ? fmt::format("; {} are there from an earlier run",
+                                                               format_bytes(plan.staged))
+                                                 : "";
+      session_.log.info(fmt::format("fetching {} in {} files into {}{}",
+                                    format_bytes(plan.bytes - plan.staged), plan.jobs.size(),
+                                    session_.options.cache_dir, staged));
+    }
+
+    // Models without a pending file are complete now.
+    publish_complete_models();
+    session_.observer.planned(make_progress_plan(models_, plan), Clock::now());
+    client_->fetcher.fetch(plan, [&](std::size_t job, const FileOutcome& outcome) {
+      on_outcome(plan.jobs[job], outcome);
+    });
+  }
+
+  void on_outcome(const FetchJob& job, const FileOutcome& outcome) {
+    for (const std::size_t index : job.models) {
+      ModelRun& model = models_[index];
+
+      // The file may have been fetched before and removed by another process.
+      const std::int64_t before = model.outcomes[job.file.blob].bytes_fetched;
+      FileOutcome& kept = model.outcomes.insert_or_assign(job.file.blob, outcome).first->second;
+
+      // The bytes crossed the network once, so only the first model counts them.
+      if (index != job.models.front()) kept.bytes_fetched = 0;
+      kept.bytes_fetched += before;
+      model.pending.erase(job.file.blob);
+
+      // A failure explains more than the cancellation of other files that followed from it.
+      const bool explains = !model.error || outcome.status == FileStatus::failed;
+      if (outcome.error && explains) model.error = outcome.error;
+    }
+
+    lock_repositories();
+    publish_complete_models();
+  }
+
+  void publish_complete_models() {
+    for (ModelRun& model : models_)
+      if (model.snapshot && !model.error && !model.published && !model.lost &&
+          model.pending.empty())
+        publish(model);
+  }
+
+  void publish(ModelRun& model) {
+    model.published = true;
+    model.took = Clock::now() - model.begun;
+
+    const bool has_changed = !model.outcomes.empty() || !model.view.satisfied();
+    if (has_changed) {
+      const auto publication = session_.cache.publish(*model.snapshot, verified_sha256(model));
+      if (!publication) {
+        model.error = publication.error();
+        return session_.log_error(*model.error);
+      }
+      model.lost = publication->lost;
+      model.published = !model.lost;
+      if (model.lost) return;
+
+      for (const std::string& warning : publication->warnings)
+        session_.log.warning(fmt::format("{}: {}", model.spec.key, warning));
+      session_.log.info(fmt::format("{}: ready at {}", model.spec.key, snapshot_folder(model)));
+    }
+
+    for (const std::string& warning : session_.cache.link_legacy_dirs(model.spec.repo))
+      session_.log.warning(warning);
+  }
+
+  /// Whether another process removed files of a model, which then has to be fetched again.
+  bool inspect_lost_models() {
+    bool any = false;
+    for (ModelRun& model : models_) {
+      if (!model.lost) continue;
+
+      model.lost = false;
+      if (model.lost_times++ == kMaxLosses) {
+        model.error = Error{ErrorKind::io,
+                            fmt::format("files of {} vanish from the cache while they are fetched",
+                                        model.spec.repo.text()),
+                            "another process removes them: let it finish first"};
+        session_.log_error(*model.error);
+        continue;
+      }
+
+      session_.log.warning(fmt::format(
+          "{}: some of its files were removed meanwhile; fetching them again", model.spec.key));
+      model.view = session_.cache.inspect(
+          *model.snapshot, session_.cache.record(model.spec.repo, model.snapshot->commit));
+      any = true;
+    }
+
+    if (any && session_.options.offline) fail_incomplete_models();
+    return any;
+  }
+
+  /// Whether an error of a model ended the whole run. It was logged where it happened.
+  bool is_aborted() {
+    for (const ModelRun& model : models_)
+      if (model.error && disposition(model.error->kind) == Disposition::abort_run && !error_)
+        error_ = model.error;
+    return error_.has_value();
+  }
+
+  std::string snapshot_folder(const ModelRun& model) const {
+    if (!model.snapshot) return {};
+    return session_.cache.repository(model.spec.repo).layout().snapshot(model.snapshot->commit);
+  }
+
+  RunReport make_report() {
+    RunReport report = session_.begin_report();
+    report.requests = client_->fetcher.requests();
+    report.retries = client_->fetcher.retries();
+    report.signal = client_->fetcher.signal();
+    report.error = error_;
+
+    const Purpose purpose = session_.options.dry_run ? Purpose::dry_run : Purpose::download;
+    for (ModelRun& model : models_) {
+      if (!model.error && !model.published && purpose == Purpose::download) model.error = error_;
+      report.models.push_back(make_model_report(model, purpose, snapshot_folder(model)));
+    }
+    return report;
+  }
+
+  Session& session_;
+  std::unique_ptr<HubClient> client_;
+  std::vector<ModelRun> models_;
+  std::map<RepoId, FileLock> repo_locks_;
+  std::optional<Error> error_;
+};
 
 }  // namespace
 
-RunReport Download::run(std::vector<ModelSpec> specs) {
-  if (Status done = work(std::move(specs)); !done) {
-    error_ = done.error();
-    session_.log_error(*error_);
-  }
-  return report();
-}
-
-Status Download::work(std::vector<ModelSpec> specs) {
-  if (Status ready = prepare(std::move(specs)); !ready) return ready;
-  const Network network = session_.options.offline ? Network::forbidden : Network::allowed;
-  for (ModelRun& model : models_) {
-    session_.cache.adopt_existing(model.spec.repo, session_.options.dry_run
-                                                       ? Cache::Writing::forbidden
-                                                       : Cache::Writing::allowed);
-    auto local = resolve_locally(model.spec, session_.cache, network);
-    if (!local) continue;
-    if (local->snapshot)
-      look(model, std::move(*local->snapshot), local->record);
-    else
-      model.error = local->snapshot.error();
-  }
-  if (!session_.options.dry_run)
-    for (const ModelRun& model : models_)
-      if (writing_needed(model))
-        if (Status probed = session_.cache.probe_writing(model.spec.repo); !probed) return probed;
-  resolve_from_hub();
-  for (const ModelRun& model : models_)
-    if (model.error && disposition(model.error->kind) != Disposition::abort_run)
-      session_.log_error(*model.error);
-  if (note_abort()) return ok();
-  if (session_.options.offline) refuse_offline();
-  if (session_.options.dry_run) {
-    const auto space = disk_space(session_.options.cache_dir);
-    session_.out << plan_table(models_, {.folder = session_.options.cache_dir,
-                                         .free = space ? std::optional(space->bytes) : std::nullopt,
-                                         .columns = terminal_columns(STDOUT_FILENO)});
-    if (Status fits = check_space(make_plan(models_to_fetch(models_))); !fits)
-      session_.log.warning(fits.error().message);
-    return ok();
-  }
-  Status done = ok();
-  do {
-    done = fetch_and_publish();
-  } while (done && !note_abort() && look_again());
-  held_.clear();
-  return done;
-}
-
-/// Where that cannot be done, publishing sees to it. Where somebody cleans up at this moment, it is
-/// tried again with each file that comes.
-void Download::hold_repositories() {
-  for (const ModelRun& model : models_) {
-    const RepoId& repo = model.spec.repo;
-    if (!model.snapshot || model.error || model.published || model.view.satisfied()) continue;
-    if (session_.options.offline || held_.contains(repo)) continue;
-    const CacheLayout& at = session_.cache.layout(repo);
-    const Directory& folder = session_.cache.lock_folder();
-    if (!folder.create_directories(at.lock_folder(repo))) continue;
-    auto lock = FileLock::try_acquire(folder, at.repo_lock(repo), LockKind::shared);
-    if (lock && *lock) held_.emplace(repo, std::move(**lock));
-  }
-}
-
-Status Download::fetch_and_publish() {
-  hold_repositories();
-  const auto wanted = models_to_fetch(models_);
-  const FetchPlan plan = make_plan(wanted);
-  if (Status space = check_space(plan); !space) return space;
-  fetch(plan);
-  return ok();
-}
-
-/// Whether there are models of which somebody removed a part meanwhile; they are to be fetched once
-/// more. A part that is removed again and again is no accident.
-bool Download::look_again() {
-  bool again = false;
-  for (ModelRun& model : models_) {
-    if (!model.lost) continue;
-    model.lost = false;
-    if (model.lost_times++ == kMostLosses) {
-      model.error = Error{ErrorKind::io,
-                          fmt::format("files of {} vanish from the cache while they are fetched",
-                                      model.spec.repo.text()),
-                          "some other process removes them: let it end first"};
-      session_.log_error(*model.error);
-      continue;
-    }
-    session_.log.warning(fmt::format(
-        "{}: some of its files were removed meanwhile; fetching them again", model.spec.key));
-    model.view = session_.cache.inspect(
-        *model.snapshot, session_.cache.record(model.spec.repo, model.snapshot->commit));
-    again = true;
-  }
-  if (again && session_.options.offline) refuse_offline();
-  return again;
-}
-
-/// What ended the whole run in the loop, which has told it, is the run's error too.
-bool Download::note_abort() {
-  for (const ModelRun& model : models_)
-    if (model.error && disposition(model.error->kind) == Disposition::abort_run && !error_)
-      error_ = model.error;
-  return error_.has_value();
-}
-
-Status Download::prepare(std::vector<ModelSpec> specs) {
-  for (ModelSpec& spec : specs)
-    models_.push_back({.spec = std::move(spec), .begun = session_.begun});
-  connection_ = HubClient::make(session_);
-  return ok();
-}
-
-void Download::look(ModelRun& model, ResolvedSnapshot snapshot,
-                    const std::optional<SnapshotRecord>& record) {
-  session_.update_variant(model.spec, snapshot);
-  if (const auto warning = pickle_warning(snapshot)) session_.log.warning(*warning);
-  model.view = session_.cache.inspect(snapshot, record);
-  model.snapshot = std::move(snapshot);
-}
-
-/// A blob, link or ref is missing, or nobody knows yet. A record alone is no reason: it is a hint,
-/// and a read-only volume with everything on it is a good one.
-bool Download::writing_needed(const ModelRun& model) const {
-  if (session_.options.offline || model.error) return false;
-  if (!model.snapshot || !model.view.refs_correct || !model.view.tree_correct) return true;
-  return std::any_of(model.view.files.begin(), model.view.files.end(), [](const FileView& file) {
-    return file.state == BlobState::missing || !file.linked;
-  });
-}
-
-void Download::resolve_from_hub() {
-  std::vector<ModelSpec> specs;
-  std::vector<ModelRun*> asked;
-  for (ModelRun& model : models_) {
-    if (model.snapshot || model.error) continue;
-    specs.push_back(model.spec);
-    asked.push_back(&model);
-  }
-  if (specs.empty()) return;
-  session_.log.debug(fmt::format("asking {} about {} models", connection_->endpoints.front().name(),
-                                 specs.size()));
-  auto results =
-      resolve_remotely(specs, session_.cache, connection_->endpoints, connection_->fetcher);
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    ModelRun& model = *asked[i];
-    auto& [snapshot, by] = results[i];
-    if (!snapshot) {
-      model.error = snapshot.error();
-      continue;
-    }
-    const auto record = session_.cache.record(snapshot->spec.repo, snapshot->commit);
-    look(model, std::move(*snapshot), record);
-    const bool several = connection_->endpoints.size() > 1 && !by.empty();
-    session_.log.info(fmt::format("{}: {} is {}{}, {} files", model.spec.key,
-                                  model.spec.revision.text(),
-                                  model.snapshot->commit.hex().substr(0, 12),
-                                  several ? " at " + by : "", model.snapshot->files.size()));
-  }
-}
-
-/// Without a network what is missing stays missing.
-void Download::refuse_offline() {
-  for (ModelRun& model : models_) {
-    if (!model.snapshot || model.error) continue;
-    for (std::size_t i = 0; i < model.view.files.size() && !model.error; ++i) {
-      if (model.view.files[i].state != BlobState::missing) continue;
-      model.error = Error{ErrorKind::offline_missing,
-                          fmt::format("{} {} is not in the cache, and this run is offline",
-                                      model.spec.repo.text(), model.snapshot->files[i].path.text()),
-                          "run once without --offline and HF_HUB_OFFLINE"};
-      session_.log_error(*model.error);
-    }
-  }
-}
-
-Status Download::check_space(const FetchPlan& plan) const {
-  const auto space = disk_space(session_.options.cache_dir);
-  if (!space) return ok();
-  const std::int64_t needed = plan.bytes - plan.staged;
-  if (needed > space->bytes)
-    return Error{
-        ErrorKind::disk_full,
-        fmt::format("not enough space for the cache {}: {} needed, {} free",
-                    session_.options.cache_dir, format_bytes(needed), format_bytes(space->bytes)),
-        "free some space, choose another volume with --cache-dir, or fewer models"};
-  std::int64_t inodes = 0;
-  for (const FetchJob& job : plan.jobs)
-    inodes += job.check_existing ? 0 : 2;  // the blob and its lock
-  for (const ModelRun& model : models_)
-    inodes += std::count_if(model.view.files.begin(), model.view.files.end(),
-                            [](const FileView& f) { return !f.linked; });
-  if (space->inodes && inodes > *space->inodes)
-    return Error{ErrorKind::disk_full,
-                 fmt::format("not enough inodes for the cache {}: about {} needed, {} free",
-                             session_.options.cache_dir, inodes, *space->inodes),
-                 "remove some files, or choose another volume with --cache-dir"};
-  return ok();
-}
-
-void Download::fetch(const FetchPlan& plan) {
-  for (const FetchJob& job : plan.jobs)
-    for (const std::size_t model : job.models) models_[model].pending.insert(job.file.blob);
-  if (plan.bytes > 0)
-    session_.log.info(fmt::format(
-        "fetching {} in {} files into {}{}", format_bytes(plan.bytes - plan.staged),
-        plan.jobs.size(), session_.options.cache_dir,
-        plan.staged > 0
-            ? fmt::format("; {} are there from an earlier run", format_bytes(plan.staged))
-            : ""));
-  publish_ready();
-  session_.observer->planned(progress_plan_of(models_, plan), Clock::now());
-  connection_->fetcher.fetch(plan, [&](std::size_t job, const FileOutcome& outcome) {
-    on_outcome(plan.jobs[job], outcome);
-  });
-}
-
-void Download::on_outcome(const FetchJob& job, const FileOutcome& outcome) {
-  for (const std::size_t index : job.models) {
-    ModelRun& model = models_[index];
-    const std::int64_t before =
-        model.outcomes[job.file.blob].bytes_fetched;  // and were removed again
-    FileOutcome& seen = model.outcomes.insert_or_assign(job.file.blob, outcome).first->second;
-    if (index != job.models.front())
-      seen.bytes_fetched = 0;  // they came once, and count for the first that wants them
-    seen.bytes_fetched += before;
-    model.pending.erase(job.file.blob);
-    const bool better = !model.error || outcome.status == FileStatus::failed;  // than «not begun»
-    if (outcome.error && better) model.error = outcome.error;
-  }
-  hold_repositories();
-  publish_ready();
-}
-
-void Download::publish_ready() {
-  for (ModelRun& model : models_)
-    if (model.snapshot && !model.error && !model.published && !model.lost && model.pending.empty())
-      publish(model);
-}
-
-void Download::publish(ModelRun& model) {
-  model.published = true;
-  model.took = Clock::now() - model.begun;
-  const bool touched = !model.outcomes.empty() || !model.view.satisfied();
-  if (touched) {
-    const auto published = session_.cache.publish(*model.snapshot, verified_sha256(model));
-    if (!published) {
-      model.error = published.error();
-      return session_.log_error(*model.error);
-    }
-    model.lost = published->lost;
-    model.published = !model.lost;
-    if (model.lost) return;
-    for (const std::string& warning : published->warnings)
-      session_.log.warning(fmt::format("{}: {}", model.spec.key, warning));
-    session_.log.info(fmt::format("{}: ready at {}", model.spec.key, snapshot_folder(model)));
-  }
-  for (const std::string& warning : session_.cache.link_legacy_dirs(model.spec.repo))
-    session_.log.warning(warning);
-}
-
-std::string Download::snapshot_folder(const ModelRun& model) const {
-  if (!model.snapshot) return {};
-  return session_.cache.layout(model.spec.repo).snapshot(model.spec.repo, model.snapshot->commit);
-}
-
-RunReport Download::report() {
-  RunReport result = session_.begin_report();
-  if (connection_) {
-    result.requests = connection_->fetcher.requests();
-    result.retries = connection_->fetcher.retries();
-    result.signal = connection_->fetcher.signal();
-  }
-  result.error = error_;
-  for (ModelRun& model : models_) {
-    if (!model.error && !model.published && !session_.options.dry_run) model.error = error_;
-    result.models.push_back(
-        report_of(model, session_.options.dry_run ? Purpose::dry_run : Purpose::download,
-                  snapshot_folder(model)));
-  }
-  return result;
+RunReport download(Session& session, std::vector<ModelSpec> specs) {
+  return Download(session, std::move(specs)).run();
 }
 
 int run_download(Session& session) {
   auto specs = session.select();
   if (!specs) return session.fail_run(specs.error());
   session.log_warnings(*specs);
-  Download download(session);
-  RunReport report = download.run(std::move(*specs));
-  if (session.options.cleanup && report.success() && session.options.dry_run)
+  RunReport report = download(session, std::move(*specs));
+
+  // After a failure every old revision may still be needed.
+  if (!session.options.cleanup || !report.success()) return session.finish(report);
+
+  if (session.options.dry_run) {
     session.log.info(
         "what --cleanup removes is known when the models are here: model-prep cleanup --dry-run");
-  if (session.options.cleanup && report.success() && !session.options.dry_run) {
-    const auto cleaned = prune_cache(session);
-    if (!cleaned) session.log_error(cleaned.error());
-    if (cleaned) add_to(report, *cleaned);
-    report.duration_s = seconds(Clock::now() - session.begun);
+    return session.finish(report);
   }
+
+  if (Status pruned = prune_cache(session, report); !pruned) session.log_error(pruned.error());
+  report.duration_s = seconds(Clock::now() - session.begun);
   return session.finish(report);
 }
 

@@ -10,6 +10,7 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/payload_sink.h"
+#include "model_prep/io/file_lock.h"
 #include "model_prep/io/leftovers.h"
 
 namespace model_prep {
@@ -184,18 +185,18 @@ class Fetcher::Loop {
 
   void execute(const TryLock& action) {
     const FetchJob& job = job_of(action.item);
-    const CacheLayout& layout = parts_.cache.layout(job.repo);
+    const Repository& repository = parts_.cache.repository(job.repo);
     if (prepared_.insert(job.repo).second) {
       if (Status made = parts_.cache.create_repo_dirs(job.repo); !made) return stop(made.error());
       fetcher_.sweep(job.repo);
     }
 
     auto lock =
-        FileLock::try_acquire(parts_.cache.lock_folder(), layout.lock(job.repo, job.file.blob));
+        FileLock::try_acquire(repository.lock_directory(), repository.layout().lock(job.file.blob));
     if (!lock) return stop(lock.error());
     if (!*lock)
       return scheduler_.on_lock(action.item, LockResult::held,
-                                staging_owner(layout, job.repo, job.file.blob), Clock::now());
+                                staging_owner(repository, job.file.blob), Clock::now());
 
     files_[action.item].lock = std::move(*lock);
     const bool exists = parts_.cache.content(job.repo, job.commit, job.file).there.has_value();
@@ -205,9 +206,9 @@ class Fetcher::Loop {
   }
 
   bool lock_excludes(const FetchJob& job, const OpenFile& file) const {
-    return file.lock &&
-           file.lock->excludes(parts_.cache.lock_folder(),
-                               parts_.cache.layout(job.repo).lock(job.repo, job.file.blob));
+    const Repository& repository = parts_.cache.repository(job.repo);
+    return file.lock && file.lock->excludes(repository.lock_directory(),
+                                            repository.layout().lock(job.file.blob));
   }
 
   void execute(const OpenStaging& action) {
@@ -219,14 +220,13 @@ class Fetcher::Loop {
     file.hash.reset();
     file.staging.reset();
 
-    auto opened = Staging::open({parts_.cache.folder(job.repo), parts_.cache.layout(job.repo),
-                                 job.repo, job.file.blob, job.file.size},
+    auto opened = Staging::open(parts_.cache.repository(job.repo), job.file.blob, job.file.size,
                                 fetcher_.self_,
                                 {action.fresh ? Staging::Begin::fresh : Staging::Begin::resume,
-                                 lock_excludes(job, file), action.take_over});
+                                 [&] { return lock_excludes(job, file); }, action.take_over});
     if (!opened) return stop(opened.error());
     if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
-      return scheduler_.on_owned(action.item, owned->owner, owned->sign, Clock::now());
+      return scheduler_.on_owned(action.item, owned->owner, owned->heartbeat, Clock::now());
 
     file.staging.emplace(std::move(std::get<Staging>(*opened)));
     if (!file.staging->copying()) return on_staged(action.item);
@@ -387,7 +387,7 @@ Fetcher::Fetcher(Parts parts, SchedulerSettings settings)
 std::vector<Reply> Fetcher::query(const std::vector<Query>& queries) {
   std::vector<WorkItem> items;
   for (const Query& query : queries)
-    items.push_back({.context = query.asked, .sources = query.sources});
+    items.push_back({.context = query.context, .sources = query.sources});
 
   std::vector<Reply> replies(queries.size());
   Loop(*this, std::move(items)).query(replies);
@@ -413,9 +413,7 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
 }
 
 void Fetcher::sweep(const RepoId& repo) const {
-  sweep_staging(
-      {parts_.cache.folder(repo), parts_.cache.lock_folder(), parts_.cache.layout(repo), repo},
-      self_);
+  sweep_staging(parts_.cache.repository(repo), self_);
 }
 
 std::optional<int> Fetcher::signal() {

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/io/libcurl_info.h"
+
 namespace model_prep {
 namespace {
 
@@ -10,6 +12,7 @@ TransportSettings transport_settings(const Session& session) {
   const Options& options = session.options;
   return {.user_agent = program_version() + "; " + transport_version(),
           .authorities = options.authorities,
+          .proxies = options.proxies,
           .stall = std::chrono::seconds(options.timeout),
           .rate = options.rate,
           .connections = options.jobs,
@@ -23,6 +26,7 @@ SchedulerSettings scheduler_settings(const Session& session,
                              .connections = options.jobs,
                              .endpoints = {},
                              .offline = options.offline};
+
   for (const HubEndpoint& endpoint : endpoints)
     settings.endpoints.push_back({endpoint.name(), endpoint.hub.endpoint().origin, endpoint.use});
   if (options.deadline) settings.deadline = session.begun + std::chrono::seconds(*options.deadline);
@@ -34,22 +38,24 @@ SchedulerSettings scheduler_settings(const Session& session,
 std::unique_ptr<HubClient> HubClient::make(Session& session) {
   std::vector<HubEndpoint> endpoints = session.options.endpoints;
   give_token(endpoints, session.options.token);
+
   for (const HubEndpoint& endpoint : endpoints) {
     if (endpoint.use == TokenUse::sent && !endpoint.hub.endpoint().https)
       session.log.warning(
           fmt::format("the token goes to {} unencrypted", endpoint.hub.endpoint().origin));
     if (endpoint.use == TokenUse::withheld)
-      session.log.debug(fmt::format(
-          "{} gets no token: it is not the Hub, and none is named with it", endpoint.name()));
+      session.log.debug(
+          fmt::format("{} gets no token: it is not the Hub, and no token is configured for it",
+                      endpoint.name()));
   }
   return std::make_unique<HubClient>(session, std::move(endpoints));
 }
 
-HubClient::HubClient(Session& session, std::vector<HubEndpoint> of_run)
-    : endpoints(std::move(of_run)),
+HubClient::HubClient(Session& session, std::vector<HubEndpoint> with_tokens)
+    : endpoints(std::move(with_tokens)),
       transport(transport_settings(session)),
       hasher([this] { transport.wake(); }),
-      fetcher({transport, hasher, session.signals, session.log, *session.observer, session.cache,
+      fetcher({transport, hasher, session.signals, session.log, session.observer, session.cache,
                endpoints},
               scheduler_settings(session, endpoints)) {}
 

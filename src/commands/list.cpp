@@ -5,24 +5,25 @@
 #include <filesystem>
 #include <set>
 
-#include <unistd.h>
-
 #include "model_prep/base/text.h"
 #include "model_prep/commands/resolve.h"
+#include "model_prep/report/summary_json.h"
 #include "model_prep/report/table.h"
 
 namespace model_prep {
 namespace {
 
-/// Of another revision: the one that the ref names, else any.
+/// The snapshot of another revision: the one that the ref names, else the first by name.
 std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
-  const CacheLayout& at = cache.layout(spec.repo);
+  const CacheLayout& at = cache.repository(spec.repo).layout();
   if (const auto commit = cache.ref(spec.repo, spec.ref);
-      commit && lstat_path(at.snapshot(spec.repo, *commit)))
-    return at.snapshot(spec.repo, *commit);
+      commit && lstat_path(at.snapshot(*commit)))
+    return at.snapshot(*commit);
+
+  // Sorted, so that the same cache always gives the same answer.
   std::set<std::string> found;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(at.snapshots(spec.repo), error))
+  for (const auto& entry : std::filesystem::directory_iterator(at.snapshots(), error))
     found.insert(entry.path().string());
   return found.empty() ? "" : *found.begin();
 }
@@ -34,49 +35,44 @@ bool is_cached(const SnapshotView& view) {
          });
 }
 
-bool is_begun(const SnapshotView& view) {
+/// Blobs may be there before the snapshot's directory is: it is made when the last blob is whole.
+bool has_begun(const SnapshotView& view) {
   return std::any_of(view.files.begin(), view.files.end(), [](const FileView& file) {
     return file.state != BlobState::missing || file.staged > 0;
   });
 }
 
-std::int64_t size_of(const ResolvedSnapshot& snapshot) {
-  std::set<Digest> counted;
-  std::int64_t size = 0;
-  for (const RemoteFile& file : snapshot.files)
-    size += counted.insert(file.blob).second ? file.size : 0;
-  return size;
-}
-
-ListedModel look(const ModelSpec& spec, Cache& cache) {
+ListedModel inspect(const ModelSpec& spec, Cache& cache) {
   cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
   ListedModel model{.key = spec.key,
                     .repo = spec.repo.text(),
                     .revision = spec.revision.text(),
                     .commit = {},
-                    .variant_requested = spec.variant_requested,
-                    .variant = spec.variant,
+                    .variant_requested = std::string(to_string(spec.variant_requested)),
+                    .variant = std::string(to_string(spec.variant)),
                     .by_patterns = spec.filter.from_command_line,
                     .size = spec.size,
                     .where = {}};
-  const auto commit =
-      spec.revision.commit() ? spec.revision.commit() : cache.ref(spec.repo, spec.revision.text());
-  const std::string folder = commit ? cache.layout(spec.repo).snapshot(spec.repo, *commit) : "";
+
+  const auto commit = cached_commit(spec, cache);
+  const std::string folder = commit ? cache.repository(spec.repo).layout().snapshot(*commit) : "";
   const bool has_folder = commit && lstat_path(folder);
-  const auto local = resolve_locally(spec, cache, Network::forbidden);
   if (commit) model.commit = commit->hex();
+
+  const auto local = resolve_locally(spec, cache, Network::forbidden);
   SnapshotView view;
   if (local->snapshot) {
-    model.variant = local->snapshot->spec.variant;
-    model.size = size_of(*local->snapshot);
+    model.variant = to_string(local->snapshot->spec.variant);
+    model.size = total_blob_size(local->snapshot->files);
     view = cache.inspect(*local->snapshot, local->record);
   }
+
   const std::string other = has_folder ? "" : other_snapshot(spec, cache);
   if (has_folder)
     model.state = local->snapshot && is_cached(view) ? CacheState::cached : CacheState::partial;
   else if (!other.empty())
     model.state = CacheState::other_revision;
-  else if (is_begun(view))
+  else if (has_begun(view))
     model.state = CacheState::partial;
   model.where = has_folder ? folder : other;
   return model;
@@ -92,7 +88,7 @@ std::string list_table(const std::vector<ListedModel>& models, std::optional<int
         {model.key, model.repo,
          model.revision == model.commit ? model.commit.substr(0, 12) : model.revision,
          model.by_patterns ? "patterns" : model.variant,
-         model.size ? format_bytes(*model.size) : "-", std::string(name(model.state)),
+         model.size ? format_bytes(*model.size) : "-", std::string(to_string(model.state)),
          model.where.empty() ? "-" : model.where});
   return table_text(table, columns);
 }
@@ -105,10 +101,11 @@ int run_list(Session& session) {
     session.log_error(specs.error());
     return 1;
   }
+
   std::vector<ListedModel> models;
-  for (const ModelSpec& spec : *specs) models.push_back(look(spec, session.cache));
+  for (const ModelSpec& spec : *specs) models.push_back(inspect(spec, session.cache));
   session.out << (session.options.json ? list_text(models, session.options.cache_dir)
-                                       : list_table(models, terminal_columns(STDOUT_FILENO)))
+                                       : list_table(models, session.columns))
               << std::flush;
   return 0;
 }

@@ -10,80 +10,89 @@
 #include "model_prep/commands/hub_client.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/commit_diff.h"
+#include "model_prep/core/hub_json.h"
+#include "model_prep/core/manifest.h"
 
 namespace model_prep {
 namespace {
 
-class Locking {
+class Lock {
  public:
-  explicit Locking(Session& session) : session_(session) {}
+  explicit Lock(Session& session) : session_(session) {}
 
   int run() {
-    if (Status done = work(); !done) session_.log_error(done.error());
-    const auto signal = connection_ ? connection_->fetcher.signal() : std::nullopt;
+    if (Status done = run_command(); !done) fail(done.error());
+
+    const auto signal = client_ ? client_->fetcher.signal() : std::nullopt;
     if (signal) return 128 + *signal;
-    return good_ ? 0 : 1;
+    return succeeded_ ? 0 : 1;
   }
 
  private:
-  Status work() {
-    auto specs = session_.select();
+  Status run_command() {
+    const auto specs = session_.select();
     if (!specs) return specs.error();
-    connection_ = HubClient::make(session_);
+
+    client_ = HubClient::make(session_);
     for (const ModelSpec& spec : *specs)
       session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
-    good_ = true;
-    return session_.options.check ? check(*specs) : print(*specs);
+    if (session_.options.check) return check(*specs);
+    print(*specs);
+    return ok();
   }
 
-  Network network() const {
-    return session_.options.offline ? Network::forbidden : Network::allowed;
-  }
-
-  /// Tells those that do not resolve; they are nothing in the result.
+  /// One result for each spec. The errors of those that cannot be resolved are logged.
   std::vector<std::optional<ResolvedSnapshot>> resolve(const std::vector<ModelSpec>& specs) {
+    const Network network = session_.options.offline ? Network::forbidden : Network::allowed;
     std::vector<std::optional<ResolvedSnapshot>> resolved(specs.size());
-    std::vector<ModelSpec> asked;
-    std::vector<std::size_t> places;
-    const auto put = [&](std::size_t i, Result<ResolvedSnapshot> result) {
+    const auto keep = [&](std::size_t i, Result<ResolvedSnapshot> result) {
       if (result)
         resolved[i] = std::move(*result);
       else
         fail(result.error());
     };
+
+    std::vector<ModelSpec> unknown;
+    std::vector<std::size_t> indices;
     for (std::size_t i = 0; i < specs.size(); ++i) {
-      if (auto local = resolve_locally(specs[i], session_.cache, network())) {
-        put(i, std::move(local->snapshot));
+      if (auto local = resolve_locally(specs[i], session_.cache, network)) {
+        keep(i, std::move(local->snapshot));
         continue;
       }
-      asked.push_back(specs[i]);
-      places.push_back(i);
+      unknown.push_back(specs[i]);
+      indices.push_back(i);
     }
-    if (asked.empty()) return resolved;
-    auto results =
-        resolve_remotely(asked, session_.cache, connection_->endpoints, connection_->fetcher);
-    for (std::size_t i = 0; i < asked.size(); ++i) put(places[i], std::move(results[i].snapshot));
+    if (unknown.empty()) return resolved;
+
+    auto results = resolve_remotely(unknown, session_.cache, client_->endpoints, client_->fetcher);
+    for (std::size_t i = 0; i < unknown.size(); ++i)
+      keep(indices[i], std::move(results[i].snapshot));
     return resolved;
   }
 
-  Status print(const std::vector<ModelSpec>& specs) {
+  void print(const std::vector<ModelSpec>& specs) {
     for (const ModelSpec& spec : specs) session_.log_variant_warning(spec);
+
     std::vector<ResolvedSnapshot> snapshots;
     for (auto& snapshot : resolve(specs)) {
       if (!snapshot) continue;
+
+      // Only the listing tells whether a model that no manifest describes has the variant.
       if (snapshot->spec.filter.select_weights_automatically)
         session_.log_variant_warning(snapshot->spec);
       add_known_sha256(*snapshot);
       snapshots.push_back(std::move(*snapshot));
     }
-    if (good_) session_.out << lock_text(snapshots) << std::flush;
-    return ok();
+    if (succeeded_) session_.out << lock_text(snapshots) << std::flush;
   }
 
+  /// From the record of a download, where the present lock has none.
   void add_known_sha256(ResolvedSnapshot& snapshot) const {
     const auto record = session_.cache.record(snapshot.spec.repo, snapshot.commit);
+    if (!record) return;
+
     for (RemoteFile& file : snapshot.files) {
-      if (!record || file.expected_sha256 || file.blob.kind() == DigestKind::sha256) continue;
+      if (file.expected_sha256 || file.blob.kind() == DigestKind::sha256) continue;
       if (const auto seen = record->blobs.find(file.blob); seen != record->blobs.end())
         file.expected_sha256 = seen->second.sha256;
     }
@@ -91,10 +100,11 @@ class Locking {
 
   Status check(const std::vector<ModelSpec>& specs) {
     std::vector<Query> queries;
-    std::vector<const ModelSpec*> asked;
+    std::vector<const ModelSpec*> queried;
     for (const ModelSpec& spec : specs) {
       const auto branch = Revision::parse(spec.ref);
       if (!branch) return branch.error();
+
       if (!spec.revision.commit()) {
         fail({ErrorKind::usage, fmt::format("{} is not pinned, so it cannot be compared", spec.key),
               "model-prep lock prints a manifest in which it is"});
@@ -102,58 +112,64 @@ class Locking {
       }
       if (session_.options.offline) {
         fail({ErrorKind::offline_missing,
-              fmt::format("{}: where {} stands now is not known offline", spec.key, spec.ref),
+              fmt::format("{}: which commit {} names now is not known offline", spec.key, spec.ref),
               "run without HF_HUB_OFFLINE"});
         continue;
       }
-      asked.push_back(&spec);
+
+      queried.push_back(&spec);
       queries.push_back({{.object = spec.repo.text(), .repo = spec.repo.text()},
-                         sources_at(connection_->endpoints,
+                         sources_at(client_->endpoints,
                                     [&](const Hub& hub) { return hub.info(spec.repo, *branch); })});
     }
-    const std::vector<Reply> replies = connection_->fetcher.query(queries);
-    for (std::size_t i = 0; i < asked.size(); ++i) {
-      const auto now = replies[i].error ? Result<CommitId>(*replies[i].error)
-                                        : parse_info(replies[i].body, asked[i]->repo.text());
-      if (!now)
-        fail(now.error());
-      else if (*now == asked[i]->revision.commit())
-        session_.log.info(
-            fmt::format("{}: {} is still {}", asked[i]->key, asked[i]->ref, now->hex()));
-      else
-        show_move(*asked[i], *now);
-    }
+
+    const std::vector<Reply> replies = client_->fetcher.query(queries);
+    for (std::size_t i = 0; i < queried.size(); ++i) check_reply(*queried[i], replies[i]);
     return ok();
   }
 
-  void show_move(const ModelSpec& spec, const CommitId& now) {
-    good_ = false;
+  void check_reply(const ModelSpec& spec, const Reply& reply) {
+    if (reply.error) return fail(*reply.error);
+    const auto commit = parse_info(reply.body, spec.repo.text());
+    if (!commit) return fail(commit.error());
+
+    if (*commit == spec.revision.commit())
+      session_.log.info(fmt::format("{}: {} is still {}", spec.key, spec.ref, commit->hex()));
+    else
+      print_changes(spec, *commit);
+  }
+
+  void print_changes(const ModelSpec& spec, const CommitId& commit) {
+    succeeded_ = false;
     session_.out << fmt::format("{}: {} has moved from {} to {}\n", sanitize_for_log(spec.key),
-                                sanitize_for_log(spec.ref), spec.revision.text(), now.hex());
+                                sanitize_for_log(spec.ref), spec.revision.text(), commit.hex());
+
+    // The lock is that of the old commit.
     ModelSpec moved = spec;
-    moved.revision = *Revision::parse(now.hex());
+    moved.revision = *Revision::parse(commit.hex());
     moved.fully_locked = false;
     moved.lock = {};
+
     const auto both = resolve({spec, moved});
     if (both[0] && both[1])
       for (const Change& change : changes_between(both[0]->files, both[1]->files))
-        session_.out << fmt::format("  {:<7}  {}\n", name(change.kind),
+        session_.out << fmt::format("  {:<7}  {}\n", to_string(change.kind),
                                     sanitize_for_log(change.path.text()));
     session_.out << std::flush;
   }
 
   void fail(const Error& error) {
-    good_ = false;
+    succeeded_ = false;
     session_.log_error(error);
   }
 
   Session& session_;
-  std::unique_ptr<HubClient> connection_;
-  bool good_{false};
+  std::unique_ptr<HubClient> client_;
+  bool succeeded_{true};
 };
 
 }  // namespace
 
-int run_lock(Session& session) { return Locking(session).run(); }
+int run_lock(Session& session) { return Lock(session).run(); }
 
 }  // namespace model_prep

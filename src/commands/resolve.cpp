@@ -7,50 +7,56 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/core/hub_json.h"
 #include "model_prep/io/hasher.h"
 #include "model_prep/io/url.h"
 
 namespace model_prep {
 namespace {
 
-// Nobody's repository is larger than this, but the listing of a server that never ends is.
-constexpr std::size_t kMostPages = 1'000;
-constexpr std::size_t kMostFiles = 200'000;
-constexpr std::size_t kMostText = 64 * 1024 * 1024;
-constexpr std::size_t kIndexesAtOnce = 4;  // of 16 MiB at most
+// No repository is larger than this, but a broken server may send a listing without an end.
+constexpr std::size_t kMaxPages = 1'000;
+constexpr std::size_t kMaxFiles = 200'000;
+constexpr std::size_t kMaxListingBytes = 64 * 1024 * 1024;
+
+/// Shard indexes are held in memory, up to 16 MiB each.
+constexpr std::int64_t kMaxIndexBytes = 64 * 1024 * 1024;
+constexpr std::size_t kMaxIndexesInFlight = 4;
 
 Digest digest_of(std::string_view bytes, DigestKind kind) {
   return kind == DigestKind::git_sha1 ? git_sha1_of(bytes) : sha256_of(bytes);
 }
 
-/// Of a listing that `check_listing` has seen: those of the cache have been checked by their
-/// readers.
-Result<ResolvedSnapshot> snapshot_of(const ModelSpec& wanted, const CommitId& commit,
-                                     Listing listing, const ShardIndexes& indexes) {
+/// The listing must have passed `check_listing`. (Those of the cache did when they were read.)
+Result<ResolvedSnapshot> select_snapshot(const ModelSpec& wanted, const CommitId& commit,
+                                         Listing listing, const ShardIndexes& indexes) {
   const ModelSpec spec = with_available_variant(wanted, listing);
   auto files = select_files(listing, spec, indexes);
   if (!files) return files.error();
   if (Status locked = apply_lock(*files, spec); !locked) return locked.error();
+
+  // Without the digests of the masked files it is no listing of the whole commit.
   const bool complete = listing.masked.empty();
   return ResolvedSnapshot{spec, commit, std::move(*files),
                           complete ? std::move(listing.files) : std::vector<RemoteFile>{}};
 }
 
-/// The files of a full lock. Where the lock is the whole commit, it is the listing too: the tree's
-/// id of an LFS file is that of its pointer, whose text is known.
 Result<ResolvedSnapshot> locked_snapshot(const ModelSpec& spec, const CommitId& commit,
                                          std::vector<RemoteFile> listing) {
   if (spec.lock.empty()) return nothing_selected_error(spec);
   ResolvedSnapshot snapshot{spec, commit, locked_files(spec), std::move(listing)};
-  if (Status whole = check_openvino(snapshot.files, spec); !whole) return whole.error();
+  if (Status complete = check_openvino(snapshot.files, spec); !complete) return complete.error();
   if (!spec.whole_commit || !snapshot.listing.empty()) return snapshot;
+
+  // A lock of the whole commit is its listing. What it lacks is the tree's id of an LFS file, which
+  // is the hash of the pointer, whose text is known.
   snapshot.listing = snapshot.files;
   for (RemoteFile& file : snapshot.listing)
     if (!file.oid) file.oid = git_sha1_of(lfs_pointer_text(file.blob, file.size));
   return snapshot;
 }
 
-/// Those indexes that are in the cache, whole.
+/// Those of the wanted indexes that the cache holds with the right content.
 ShardIndexes cached_indexes(const ModelSpec& spec, const CommitId& commit, const Cache& cache,
                             const std::vector<RemoteFile>& wanted) {
   ShardIndexes indexes;
@@ -63,59 +69,67 @@ ShardIndexes cached_indexes(const ModelSpec& spec, const CommitId& commit, const
   return indexes;
 }
 
-std::optional<LocalResolution> with_commit(const ModelSpec& spec, const CommitId& commit,
-                                           const Cache& cache, Network network) {
+std::optional<LocalResolution> resolve_commit_locally(const ModelSpec& spec, const CommitId& commit,
+                                                      const Cache& cache, Network network) {
   auto record = cache.record(spec.repo, commit);
   Listing listing;
   if (record) listing.files = record->listing;
   if (spec.fully_locked)
     return LocalResolution{locked_snapshot(spec, commit, std::move(listing.files)),
                            std::move(record)};
+
   if (listing.files.empty())
     if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);
   if (listing.files.empty()) return std::nullopt;
+
+  // Offline, the names of the shards have to do. An index that is missing or damaged is reported
+  // when the files are inspected.
   const auto wanted = required_indexes(listing, with_available_variant(spec, listing));
   const ShardIndexes indexes = cached_indexes(spec, commit, cache, wanted);
-  // Who may not ask goes by the names; an index that is missing or damaged is found as such.
   if (indexes.size() < wanted.size() && network == Network::allowed) return std::nullopt;
-  return LocalResolution{snapshot_of(spec, commit, std::move(listing), indexes), std::move(record)};
+  return LocalResolution{select_snapshot(spec, commit, std::move(listing), indexes),
+                         std::move(record)};
 }
 
-Error offline_missing(const ModelSpec& spec, std::string_view what) {
-  return {
-      ErrorKind::offline_missing,
-      fmt::format("{}: {} is not in the cache, and this run is offline", spec.repo.text(), what),
-      "run once without --offline and HF_HUB_OFFLINE"};
-}
-
-/// An index that is to be read, and the endpoints that gave wrong bytes for it.
+/// A shard index that has to be read.
 struct PendingIndex {
   RemoteFile file;
-  std::set<std::size_t> wrong{};
-  std::size_t tries{0};
+
+  /// Endpoints that sent wrong bytes for it, and how often that happened.
+  std::set<std::size_t> wrong_endpoints{};
+  std::size_t failures{0};
 };
 
-/// One model on its way through the waves of queries.
+/// One model on its way: its commit, then its listing page by page, then its indexes.
 struct ModelResolution {
   const ModelSpec* spec;
   std::optional<CommitId> commit;
-  std::string by{};
-  std::vector<Source> asked{};    // in this wave
-  std::set<std::string> pages{};  // those that were read
-  std::size_t text{0};            // bytes of them
+
+  /// The name of the endpoint that gave the commit or, for a pinned commit, the listing.
+  std::string endpoint{};
+
+  /// The next request may go to any of these; empty if nothing is to be requested.
+  std::vector<Source> sources{};
+
   Listing listing;
-  std::size_t listed_by{0};            // the endpoint
-  std::vector<PendingIndex> unread{};  // indexes that decide which files are wanted
+  std::set<std::string> pages_read{};
+  std::size_t bytes_read{0};
+  std::size_t listing_endpoint{0};
+
+  std::vector<PendingIndex> pending_indexes{};
   ShardIndexes indexes{};
-  std::set<std::size_t> excluded_endpoints{};  // endpoints whose answers are of no use
-  std::optional<Error> first_fault{};          // of those
+
+  /// Endpoints that gave an unusable answer for this model, and what was wrong with the first.
+  std::set<std::size_t> excluded_endpoints{};
+  std::optional<Error> first_fault{};
+
   std::optional<Result<ResolvedSnapshot>> result;
 
-  void begin_listing() {
-    pages.clear();
-    text = 0;
+  void restart_listing() {
+    pages_read.clear();
+    bytes_read = 0;
     listing = {};
-    unread.clear();
+    pending_indexes.clear();
     indexes.clear();
   }
 };
@@ -130,172 +144,214 @@ class Resolver {
           {.spec = &spec, .commit = spec.revision.commit(), .listing = {}, .result = {}});
   }
 
+  /// In rounds: each sends one request for every model that needs one.
   std::vector<RemoteResolution> run() {
     for (ModelResolution& model : models_)
-      if (!model.commit) ask_commit(model);
-    while (ask([&](ModelResolution& model, const Reply& reply) { use_commit(model, reply); })) {
-    }
+      if (!model.commit) request_commit(model);
+    while (send(&Resolver::use_commit)) continue;
+
+    // The commit may turn out to be one whose files are known.
     for (ModelResolution& model : models_) {
       if (model.result) continue;
-      if (auto local = with_commit(*model.spec, *model.commit, cache_, Network::allowed))
+      if (auto local = resolve_commit_locally(*model.spec, *model.commit, cache_, Network::allowed))
         model.result = std::move(local->snapshot);
       else
-        ask_page(model, std::nullopt);
+        request_page(model, std::nullopt);
     }
+
+    // A listing from which nothing can be selected is requested from the next endpoint.
     do {
-      while (ask([&](ModelResolution& model, const Reply& reply) { use_page(model, reply); })) {
-      }
-      while (read_indexes()) {
-      }
-    } while (!select());
+      while (send(&Resolver::use_page)) continue;
+      while (read_indexes()) continue;
+    } while (!select_snapshots());
+
     std::vector<RemoteResolution> results;
     for (ModelResolution& model : models_)
-      results.push_back({std::move(*model.result), std::move(model.by)});
+      results.push_back({std::move(*model.result), std::move(model.endpoint)});
     return results;
   }
 
  private:
-  /// Asks for all models that want something; `use` gets each reply.
-  template <class Use>
-  bool ask(Use use) {
+  /// Sends the requests of all models and calls `use` with each reply. False: there were none.
+  bool send(void (Resolver::*use)(ModelResolution&, const Reply&) const) {
     std::vector<Query> queries;
-    std::vector<ModelResolution*> asked;
+    std::vector<ModelResolution*> senders;
     for (ModelResolution& model : models_) {
-      if (model.asked.empty()) continue;
+      if (model.sources.empty()) continue;
       const std::string& repo = model.spec->repo.text();
-      queries.push_back({{.object = repo, .repo = repo}, model.asked});
-      asked.push_back(&model);
+      queries.push_back({{.object = repo, .repo = repo}, model.sources});
+      senders.push_back(&model);
     }
     if (queries.empty()) return false;
-    std::vector<Reply> replies = fetcher_.query(queries);
-    for (std::size_t i = 0; i < asked.size(); ++i) use(*asked[i], replies[i]);
+
+    const std::vector<Reply> replies = fetcher_.query(queries);
+    for (std::size_t i = 0; i < senders.size(); ++i) (this->*use)(*senders[i], replies[i]);
     return true;
   }
 
-  void ask_commit(ModelResolution& model) const {
+  void request_commit(ModelResolution& model) const {
     for (std::size_t i = 0; i < endpoints_.size(); ++i)
       if (!model.excluded_endpoints.contains(i))
-        model.asked.push_back({i, endpoints_[i].hub.info(model.spec->repo, model.spec->revision)});
+        model.sources.push_back(
+            {i, endpoints_[i].hub.info(model.spec->repo, model.spec->revision)});
   }
 
-  void use_commit(ModelResolution& model, const Reply& reply) {
-    const Source source = std::exchange(model.asked, {})[reply.source];
+  void use_commit(ModelResolution& model, const Reply& reply) const {
+    const Source source = std::exchange(model.sources, {})[reply.source];
     if (reply.error) return fail(model, *reply.error);
+
     const auto commit = parse_info(reply.body, model.spec->repo.text());
     if (commit) {
       model.commit = *commit;
-      model.by = endpoints_[source.endpoint].name();
+      model.endpoint = endpoints_[source.endpoint].name();
     } else if (exclude_endpoint(model, source.endpoint, commit.error())) {
-      ask_commit(model);
+      request_commit(model);
     }
   }
 
-  /// The next page of a listing, or the first one of any other endpoint; those have two ways to
-  /// ask.
-  void ask_page(ModelResolution& model, const std::optional<Source>& next) const {
-    if (next) model.asked.push_back(*next);
+  /// The next page of the listing, or the first one from any other endpoint. An endpoint without
+  /// `/tree` may still have the older request that lists all blobs.
+  void request_page(ModelResolution& model, const std::optional<Source>& next) const {
+    if (next) model.sources.push_back(*next);
     for (std::size_t i = 0; i < endpoints_.size(); ++i) {
       if (model.excluded_endpoints.contains(i) || (next && next->endpoint == i)) continue;
-      model.asked.push_back({i, endpoints_[i].hub.tree(model.spec->repo, *model.commit)});
-      model.asked.push_back({i, endpoints_[i].hub.blobs(model.spec->repo, *model.commit), true});
+      model.sources.push_back({i, endpoints_[i].hub.tree(model.spec->repo, *model.commit)});
+      model.sources.push_back({i, endpoints_[i].hub.blobs(model.spec->repo, *model.commit), true});
     }
   }
 
-  void use_page(ModelResolution& model, const Reply& reply) {
-    const std::vector<Source> asked = std::exchange(model.asked, {});
-    const Source& source = asked[reply.source];
+  void use_page(ModelResolution& model, const Reply& reply) const {
+    const std::vector<Source> sources = std::exchange(model.sources, {});
+    const Source& source = sources[reply.source];
     if (reply.error) return fail(model, *reply.error);
-    if (source.endpoint != asked.front().endpoint && !model.pages.empty())
-      model.excluded_endpoints.insert(
-          asked.front().endpoint);  // it broke off; else two such would take turns for ever
-    if (reply.source > 0) model.begin_listing();  // of another endpoint
-    if (Status good = read_page(model, reply, source); !good)
-      ask_others(model, source.endpoint, good.error());
+
+    // The first endpoint broke off in the middle of its listing. Were it asked again, two such
+    // endpoints could take turns for ever.
+    if (source.endpoint != sources.front().endpoint && !model.pages_read.empty())
+      model.excluded_endpoints.insert(sources.front().endpoint);
+    if (reply.source > 0) model.restart_listing();
+
+    if (Status usable = read_page(model, reply, source); !usable)
+      request_other_listing(model, source.endpoint, usable.error());
   }
 
-  Status read_page(ModelResolution& model, const Reply& reply, const Source& source) {
+  Status read_page(ModelResolution& model, const Reply& reply, const Source& source) const {
     const std::string& object = model.spec->repo.text();
-    auto listing =
+    auto page =
         source.fallback ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
-    if (!listing) return listing.error();
-    std::move(listing->files.begin(), listing->files.end(),
-              std::back_inserter(model.listing.files));
-    std::move(listing->masked.begin(), listing->masked.end(),
-              std::back_inserter(model.listing.masked));
-    model.pages.insert(source.url.text);
-    model.text += reply.body.size();
+    if (!page) return page.error();
+
+    std::move(page->files.begin(), page->files.end(), std::back_inserter(model.listing.files));
+    std::move(page->masked.begin(), page->masked.end(), std::back_inserter(model.listing.masked));
+    model.pages_read.insert(source.url.text);
+    model.bytes_read += reply.body.size();
+
     const Hub& hub = endpoints_[source.endpoint].hub;
     const auto next = source.fallback ? std::nullopt : hub.next_page(reply.head.link, source.url);
-    // Half a listing would look like the whole one, and be recorded as that.
-    const bool cut = !source.fallback && !next && next_link(reply.head.link);
-    if (const char* fault = cut ? "the listing goes on at no usable address" : endless(model, next))
+
+    // A truncated listing looks like a complete one, and would be recorded as such.
+    const bool truncated_here = !source.fallback && !next && next_link(reply.head.link);
+    if (const char* fault = truncated_here ? "the listing goes on at an address that cannot be used"
+                                           : endless_listing(model, next))
       return Error{ErrorKind::protocol, fmt::format("{}: {}", object, fault),
                    "a mirror or a proxy misdirects: check HF_ENDPOINT"};
     if (next) {
-      ask_page(model, Source{source.endpoint, *next});
+      request_page(model, Source{source.endpoint, *next});
       return ok();
     }
+
     if (Status possible = check_listing(model.listing, object); !possible) return possible;
-    std::int64_t sum = 0;
+    model.listing_endpoint = source.endpoint;
+    return find_indexes(model);
+  }
+
+  /// Why this listing is not read any further, or nullptr.
+  static const char* endless_listing(const ModelResolution& model, const std::optional<Url>& next) {
+    if (model.listing.files.size() + model.listing.masked.size() > kMaxFiles)
+      return "the listing has more than 200,000 files";
+    if (model.bytes_read > kMaxListingBytes) return "the listing is larger than 64 MiB";
+    if (!next) return nullptr;
+
+    if (model.pages_read.contains(next->text))
+      return "a page of the listing leads back to one that was read";
+    return model.pages_read.size() >= kMaxPages ? "the listing has more than 1,000 pages" : nullptr;
+  }
+
+  /// The listing is complete: which indexes does the selection depend on?
+  static Status find_indexes(ModelResolution& model) {
+    std::int64_t bytes = 0;
     for (RemoteFile& file :
          required_indexes(model.listing, with_available_variant(*model.spec, model.listing))) {
-      sum += file.size;
-      model.unread.push_back({std::move(file)});
+      bytes += file.size;
+      model.pending_indexes.push_back({std::move(file)});
     }
-    if (sum > static_cast<std::int64_t>(kMostText))
-      return Error{ErrorKind::protocol,
-                   fmt::format("{}: its indexes of shards are larger than 64 MiB", object),
-                   "choose files with --include, or take --variant all"};
-    model.listed_by = source.endpoint;
+
+    if (bytes > kMaxIndexBytes)
+      return Error{
+          ErrorKind::protocol,
+          fmt::format("{}: its shard indexes are larger than 64 MiB", model.spec->repo.text()),
+          "choose files with --include, or take --variant all"};
     return ok();
   }
 
-  /// A few at a time: they are read into memory. Wrong bytes are asked for once more, and at each
-  /// endpoint.
+  /// Requests a few indexes, of whichever models. False: there are none left.
   bool read_indexes() {
     std::vector<Query> queries;
-    std::vector<std::pair<ModelResolution*, PendingIndex>> asked;
+    std::vector<std::pair<ModelResolution*, PendingIndex>> requested;
     for (ModelResolution& model : models_) {
       if (model.result) continue;
-      const RepoId& repo = model.spec->repo;
-      while (!model.unread.empty() && queries.size() < kIndexesAtOnce) {
-        PendingIndex index = std::move(model.unread.back());
-        model.unread.pop_back();
-        auto sources = sources_at(endpoints_, [&](const Hub& hub) {
-          return hub.resolve(repo, *model.commit, index.file.path);
-        });
-        if (index.wrong.size() < sources.size())
-          std::erase_if(
-              sources, [&](const Source& source) { return index.wrong.contains(source.endpoint); });
-        queries.push_back({{.object = fmt::format("{} {}", repo.text(), index.file.path.text()),
-                            .repo = repo.text()},
-                           std::move(sources)});
-        asked.emplace_back(&model, std::move(index));
+
+      while (!model.pending_indexes.empty() && queries.size() < kMaxIndexesInFlight) {
+        PendingIndex index = std::move(model.pending_indexes.back());
+        model.pending_indexes.pop_back();
+        queries.push_back(index_query(model, index));
+        requested.emplace_back(&model, std::move(index));
       }
     }
     if (queries.empty()) return false;
+
     const std::vector<Reply> replies = fetcher_.query(queries);
-    for (std::size_t i = 0; i < asked.size(); ++i)
-      use_index(*asked[i].first, std::move(asked[i].second), queries[i].sources, replies[i]);
+    for (std::size_t i = 0; i < requested.size(); ++i)
+      use_index(*requested[i].first, std::move(requested[i].second),
+                queries[i].sources[replies[i].source].endpoint, replies[i]);
     return true;
   }
 
-  void use_index(ModelResolution& model, PendingIndex index, const std::vector<Source>& sources,
+  Query index_query(const ModelResolution& model, const PendingIndex& index) const {
+    const RepoId& repo = model.spec->repo;
+    auto sources = sources_at(endpoints_, [&](const Hub& hub) {
+      return hub.resolve(repo, *model.commit, index.file.path);
+    });
+
+    // When all have been wrong, any of them may be asked again.
+    if (index.wrong_endpoints.size() < sources.size())
+      std::erase_if(sources, [&](const Source& source) {
+        return index.wrong_endpoints.contains(source.endpoint);
+      });
+    return {
+        {.object = fmt::format("{} {}", repo.text(), index.file.path.text()), .repo = repo.text()},
+        std::move(sources)};
+  }
+
+  void use_index(ModelResolution& model, PendingIndex index, std::size_t endpoint,
                  const Reply& reply) const {
     if (model.result) return;
     if (reply.error) return fail(model, *reply.error);
+
+    // Wrong bytes are requested once from each endpoint, and twice from a single one.
     const RemoteFile& file = index.file;
     const Digest found = digest_of(reply.body, file.blob.kind());
     if (found != file.blob) {
-      index.wrong.insert(sources[reply.source].endpoint);
-      if (++index.tries < std::max<std::size_t>(2, endpoints_.size()))
-        return model.unread.push_back(std::move(index));
+      index.wrong_endpoints.insert(endpoint);
+      if (++index.failures < std::max<std::size_t>(2, endpoints_.size()))
+        return model.pending_indexes.push_back(std::move(index));
       return fail(model,
                   {ErrorKind::digest_mismatch,
                    fmt::format("{} {}: its bytes hash to {}, expected {}", model.spec->repo.text(),
                                file.path.text(), found.hex(), file.blob.hex()),
                    {}});
     }
+
     auto shards = parse_shard_index(reply.body, file.path, model.spec->repo.text());
     if (shards)
       model.indexes.emplace(file.path, std::move(*shards));
@@ -303,36 +359,27 @@ class Resolver {
       model.result = shards.error();
   }
 
-  /// What the models want of their listings. Whether no endpoint is left to ask for a better one.
-  bool select() {
+  /// Selects the files of all models. False: some listing has to come from another endpoint.
+  bool select_snapshots() {
     bool done = true;
     for (ModelResolution& model : models_) {
       if (model.result) continue;
+
       auto snapshot =
-          snapshot_of(*model.spec, *model.commit, std::move(model.listing), model.indexes);
+          select_snapshot(*model.spec, *model.commit, std::move(model.listing), model.indexes);
       if (!snapshot) {
-        ask_others(model, model.listed_by, snapshot.error());
+        request_other_listing(model, model.listing_endpoint, snapshot.error());
         done = done && model.result;
         continue;
       }
-      if (model.by.empty()) model.by = endpoints_[model.listed_by].name();
+      if (model.endpoint.empty()) model.endpoint = endpoints_[model.listing_endpoint].name();
       model.result = std::move(snapshot);
     }
     return done;
   }
 
-  /// Why this listing is not read any further, or nullptr.
-  static const char* endless(const ModelResolution& model, const std::optional<Url>& next) {
-    if (model.listing.files.size() + model.listing.masked.size() > kMostFiles)
-      return "the listing has more than 200,000 files";
-    if (model.text > kMostText) return "the listing is larger than 64 MiB";
-    if (!next) return nullptr;
-    if (model.pages.contains(next->text))
-      return "a page of the listing leads back to one that was read";
-    return model.pages.size() >= kMostPages ? "the listing has more than 1,000 pages" : nullptr;
-  }
-
-  /// This endpoint's answers are of no use for the model. Whether there are others to ask.
+  /// This endpoint's answer cannot be used for the model. False: no endpoint is left, and the first
+  /// fault is the result.
   bool exclude_endpoint(ModelResolution& model, std::size_t endpoint, const Error& error) const {
     model.excluded_endpoints.insert(endpoint);
     if (!model.first_fault) {
@@ -340,23 +387,24 @@ class Resolver {
       if (endpoints_.size() > 1)
         model.first_fault->message += fmt::format(" (from {})", endpoints_[endpoint].name());
     }
+
     if (model.excluded_endpoints.size() < endpoints_.size()) return true;
     model.result = *model.first_fault;
     return false;
   }
 
-  /// For the listing.
-  void ask_others(ModelResolution& model, std::size_t but, const Error& error) const {
-    if (!exclude_endpoint(model, but, error)) return;
-    model.begin_listing();
-    ask_page(model, std::nullopt);
+  void request_other_listing(ModelResolution& model, std::size_t endpoint,
+                             const Error& error) const {
+    if (!exclude_endpoint(model, endpoint, error)) return;
+    model.restart_listing();
+    request_page(model, std::nullopt);
   }
 
-  /// No endpoint has an answer. One that had one of no use is the better reason, but for a fault
-  /// that may pass.
+  /// No endpoint has an answer. If one of them had an unusable one before, that explains more, but
+  /// not if the run could succeed when it is repeated.
   static void fail(ModelResolution& model, const Error& error) {
-    const bool is_answer = disposition(error.kind) == Disposition::fail_item;
-    model.result = is_answer ? model.first_fault.value_or(error) : error;
+    const bool is_final = disposition(error.kind) == Disposition::fail_item;
+    model.result = is_final ? model.first_fault.value_or(error) : error;
   }
 
   const Cache& cache_;
@@ -367,19 +415,28 @@ class Resolver {
 
 }  // namespace
 
+std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache) {
+  const auto pinned = spec.revision.commit();
+  return pinned ? pinned : cache.ref(spec.repo, spec.revision.text());
+}
+
+Error offline_missing(const std::string& object) {
+  return {ErrorKind::offline_missing, object + " is not in the cache, and this run is offline",
+          "run once without --offline and HF_HUB_OFFLINE"};
+}
+
 std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
                                                Network network) {
+  // A ref in the cache may be outdated, so it counts only if the Hub cannot be asked.
   const bool offline = network == Network::forbidden;
-  auto commit = spec.revision.commit();
-  if (!commit && offline) commit = cache.ref(spec.repo, spec.revision.text());
-  if (commit) {
-    auto local = with_commit(spec, *commit, cache, network);
-    if (local || !offline) return local;
-    return LocalResolution{
-        offline_missing(spec, fmt::format("the list of files at {}", commit->hex().substr(0, 12)))};
-  }
-  if (!offline) return std::nullopt;
-  return LocalResolution{offline_missing(spec, fmt::format("revision {}", spec.revision.text()))};
+  const auto commit = offline ? cached_commit(spec, cache) : spec.revision.commit();
+  auto local = commit ? resolve_commit_locally(spec, *commit, cache, network) : std::nullopt;
+  if (local || !offline) return local;
+
+  const std::string missing =
+      commit ? fmt::format("the list of files at {}", commit->hex().substr(0, 12))
+             : fmt::format("revision {}", spec.revision.text());
+  return LocalResolution{offline_missing(fmt::format("{}: {}", spec.repo.text(), missing))};
 }
 
 std::vector<RemoteResolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,

@@ -7,61 +7,79 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "model_prep/commands/notify_environment.h"
+#include "model_prep/commands/built_in_manifest.h"
+#include "model_prep/report/model_report.h"
+#include "model_prep/report/notify_environment.h"
 #include "model_prep/report/run_summary_text.h"
+#include "model_prep/report/summary_json.h"
 
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kLargestManifest = 64 * 1024 * 1024;
+constexpr std::size_t kMaxManifestBytes = 64 * 1024 * 1024;
 
-/// A file is replaced whole. What is no file is written to: /dev/null shall not become one.
-Status put(const std::string& path, const std::string& text) {
-  const auto there = stat_path(path);
-  if (there && !there->is_file && !there->is_folder) return append_to_file(path, text);
+/// A regular file is replaced as a whole. Anything else, such as /dev/null or a pipe, is written to
+/// and must not be replaced by a file.
+Status write_summary_file(const std::string& path, const std::string& text) {
+  const auto existing = stat_path(path);
+  if (existing && !existing->is_file && !existing->is_folder) return append_to_file(path, text);
+
   const Directory folder(canonical_path(parent_path(path)));
+  if (Status created = create_directories(folder.path()); !created) return created;
   const std::string name = path.substr(path.find_last_of('/') + 1);
-  Status written = create_directories(folder.path());
-  if (written) written = folder.write_atomically(folder.path() + "/" + name, text, folder.path());
-  return written;
+  return folder.write_atomically(folder.path() + "/" + name, text, folder.path());
 }
 
 std::string utc_now() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
+std::vector<std::string> command_names() {
+  std::vector<std::string> names;
+  for (const CommandText& command : commands()) names.emplace_back(command.name);
+  return names;
+}
+
 }  // namespace
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
-Session::Session(const Options& of_run, const SignalFd& of_process, std::ostream& data)
+Session::Session(const Options& of_run, const SignalFd& of_process, const Output& output)
     : options(of_run),
       signals(of_process),
-      out(data),
+      out(output.stream),
+      columns(output.columns),
       begun(Clock::now()),
+      console(options.terminal),
       log(console, options.log_level, options.log_format),
-      observer(make_progress(options.progress, console, log)),
+      observer(options.progress, console, log),
       cache(options.cache_dir, options.legacy_dirs) {}
 
 Result<Manifest> Session::manifest() const {
-  std::string text(built_in_manifest_text());
-  if (options.manifest) {
-    const auto content = read_file(*options.manifest, kLargestManifest);
-    if (!content)
-      return Error{ErrorKind::usage, fmt::format("cannot read the manifest {}", *options.manifest),
-                   "check the path given with --manifest or MODEL_PREP_MANIFEST"};
-    text = *content;
-  }
-  return parse_manifest(text, options.manifest.value_or("(built in)"));
+  if (!options.manifest) return parse_manifest(built_in_manifest_text(), "(built in)");
+
+  const auto text = read_file(*options.manifest, kMaxManifestBytes);
+  if (!text)
+    return Error{ErrorKind::usage, fmt::format("cannot read the manifest {}", *options.manifest),
+                 "check the path given with --manifest or MODEL_PREP_MANIFEST"};
+  return parse_manifest(*text, *options.manifest);
 }
 
 Result<std::vector<ModelSpec>> Session::select() const {
   const auto known = manifest();
   if (!known) return known.error();
-  auto specs = select_models(*known, options.models, options.variant, options.patterns);
+
+  auto specs =
+      select_models(*known, options.models, options.variant, options.patterns, command_names());
   if (!specs) return specs.error();
+
+  // Two models of one repository may not move the same ref to different commits.
   if (Status refs = check_ref_conflicts(*specs); !refs) return refs.error();
   return specs;
+}
+
+Result<std::map<RepoId, Pins>> Session::select_pins() const {
+  const auto known = manifest();
+  if (!known) return known.error();
+  return model_prep::select_pins(*known, options.models, command_names());
 }
 
 void Session::log_warnings(const std::vector<ModelSpec>& specs) {
@@ -74,9 +92,11 @@ void Session::log_warnings(const std::vector<ModelSpec>& specs) {
 }
 
 void Session::log_variant_warning(const ModelSpec& spec) {
-  if (spec.variant != spec.variant_requested && !spec.filter.from_command_line)
-    log.warning(fmt::format("{} has no variant {}: taking {}", spec.key, spec.variant_requested,
-                            spec.variant));
+  // Patterns of the command line choose the files, so the variant does not matter.
+  if (spec.variant == spec.variant_requested || spec.filter.from_command_line) return;
+
+  log.warning(fmt::format("{} has no variant {}: taking {}", spec.key,
+                          to_string(spec.variant_requested), to_string(spec.variant)));
 }
 
 void Session::update_variant(ModelSpec& spec, const ResolvedSnapshot& snapshot) {
@@ -112,15 +132,17 @@ int Session::fail_run(const Error& error) {
 }
 
 int Session::finish(const RunReport& report) {
-  for (const std::string& warning : notify_environment(report, options.audience, console))
+  for (const std::string& warning : notify_environment(report, options.ci, console))
     log.warning(warning);
+
   const auto space = disk_space(options.cache_dir);
-  const RunContext around{.free = space ? std::optional(space->bytes) : std::nullopt,
-                          .summary = write_summary(report)};
-  for (const SummaryLine& line : closing_lines(report, around))
+  const RunContext context{.free = space ? std::optional(space->bytes) : std::nullopt,
+                           .summary = write_summary(report)};
+  for (const SummaryLine& line : closing_lines(report, context))
     line.is_error ? log.error(line.text) : log.info(line.text);
-  // A sync of gigabytes may be under way in a hash thread: whoever asked us to stop shall not wait
-  // for it.
+
+  // A hash thread may be in a sync of gigabytes. Destructors would wait for it, which takes longer
+  // than an orchestrator allows after SIGTERM.
   if (report.signal) std::_Exit(exit_code(report));
   return exit_code(report);
 }
@@ -131,7 +153,8 @@ std::string Session::write_summary(const RunReport& report) {
     out << text << std::flush;
     return {};
   }
-  const Status written = put(options.summary, text);
+
+  const Status written = write_summary_file(options.summary, text);
   if (written) return options.summary;
   log.warning("the summary is not written: " + written.error().message);
   return {};

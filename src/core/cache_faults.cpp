@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/cache_faults.h"
 
+#include "model_prep/base/enum_names.h"
+
 namespace model_prep {
 namespace {
 
@@ -19,21 +21,14 @@ ErrorKind error_kind(CacheFaultKind kind) {
   return ErrorKind::io;
 }
 
+constexpr std::string_view kKinds[] = {"missing", "dangling",   "misdirected",
+                                       "damaged", "unreadable", "ref",
+                                       "listing", "mode",       "foreign"};
+
 }  // namespace
 
-std::string_view name(CacheFaultKind kind) {
-  switch (kind) {
-    case CacheFaultKind::missing: return "missing";
-    case CacheFaultKind::dangling: return "dangling";
-    case CacheFaultKind::misdirected: return "misdirected";
-    case CacheFaultKind::damaged: return "damaged";
-    case CacheFaultKind::unreadable: return "unreadable";
-    case CacheFaultKind::ref: return "ref";
-    case CacheFaultKind::listing: return "listing";
-    case CacheFaultKind::mode: return "mode";
-    case CacheFaultKind::foreign: return "foreign";
-  }
-  return "missing";
+std::string_view to_string(CacheFaultKind kind) {
+  return name_of<CacheFaultKind::foreign>(kKinds, kind);
 }
 
 Error error_of(const CacheFault& fault) {

@@ -3,33 +3,34 @@
 
 #include <map>
 
-namespace model_prep {
+#include "model_prep/base/enum_names.h"
 
-std::string_view name(ChangeKind kind) {
-  switch (kind) {
-    case ChangeKind::added: return "added";
-    case ChangeKind::changed: return "changed";
-    case ChangeKind::removed: return "removed";
-  }
-  return "changed";
-}
+namespace model_prep {
+namespace {
+
+constexpr std::string_view kChanges[] = {"added", "changed", "removed"};
+
+}  // namespace
+
+std::string_view to_string(ChangeKind kind) { return name_of<ChangeKind::removed>(kChanges, kind); }
 
 std::vector<Change> changes_between(const std::vector<RemoteFile>& before,
-                                    const std::vector<RemoteFile>& now) {
+                                    const std::vector<RemoteFile>& after) {
   struct Sides {
     const RemoteFile* before{nullptr};
-    const RemoteFile* now{nullptr};
+    const RemoteFile* after{nullptr};
   };
   std::map<RepoPath, Sides> paths;
   for (const RemoteFile& file : before) paths[file.path].before = &file;
-  for (const RemoteFile& file : now) paths[file.path].now = &file;
+  for (const RemoteFile& file : after) paths[file.path].after = &file;
+
   std::vector<Change> changes;
   for (const auto& [path, sides] : paths) {
     if (sides.before == nullptr)
       changes.push_back({ChangeKind::added, path});
-    else if (sides.now == nullptr)
+    else if (sides.after == nullptr)
       changes.push_back({ChangeKind::removed, path});
-    else if (sides.before->blob != sides.now->blob)
+    else if (sides.before->blob != sides.after->blob)
       changes.push_back({ChangeKind::changed, path});
   }
   return changes;

@@ -5,13 +5,14 @@
 
 namespace model_prep {
 
-std::optional<Error> HeaderLimit::take(std::size_t bytes) {
+std::optional<Error> HeaderLimit::on_line(std::size_t bytes) {
   bytes_ += bytes;
   ++lines_;
-  if (bytes_ <= kBytes && lines_ <= kLines) return std::nullopt;
+  if (bytes_ <= kMaxBytes && lines_ <= kMaxLines) return std::nullopt;
+
   return Error{ErrorKind::protocol,
                fmt::format("the answer's headers do not end within {} KiB or {} lines",
-                           kBytes / 1024, kLines),
+                           kMaxBytes / 1024, kMaxLines),
                {}};
 }
 

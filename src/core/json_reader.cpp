@@ -14,13 +14,11 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kDeepest =
-    64;  // the Hub's deepest answer, a model's info with its config, has about ten
+// The Hub's deepest response, a model's info with its config, has about ten levels.
+constexpr std::size_t kMaxDepth = 64;
 
-Error refused(std::string why) { return {ErrorKind::protocol, std::move(why), {}}; }
-
-/// nlohmann's parser calls this in the order of the text; `false` ends it. The parser itself keeps
-/// one bit a level.
+/// nlohmann's parser calls these functions in the order of the text; returning false ends the
+/// parse. The parser itself keeps one bit for each level of nesting.
 class Reader : public nlohmann::json_sax<Json> {
  public:
   Reader(const JsonShape& shape, const OnJsonEntry& on_entry)
@@ -43,9 +41,10 @@ class Reader : public nlohmann::json_sax<Json> {
   bool number_float(number_float_t, const string_t&) override { return value(JsonFields::Other{}); }
   bool string(string_t& text) override {
     if (!in_collection() || !shape_.of_texts) return value(std::move(text));
-    entry_.name = open_.back().key;
+
+    entry_.name = keys_.back();
     entry_.text = std::move(text);
-    return use_entry();
+    return deliver_entry();
   }
   bool binary(binary_t&) override { return value(JsonFields::Other{}); }
   bool start_object(std::size_t) override { return start(Container::object); }
@@ -53,114 +52,104 @@ class Reader : public nlohmann::json_sax<Json> {
   bool end_object() override { return end(); }
   bool end_array() override { return end(); }
   bool key(string_t& name) override {
-    open_.back().key = std::move(name);
+    keys_.back() = std::move(name);
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const Json::exception&) override {
-    return fail(refused(fmt::format("no JSON at byte {}", position)));
+    return fail(fmt::format("no JSON at byte {}", position));
   }
 
  private:
   enum class Container : std::uint8_t { object, array };
-  struct Open {
-    Container container;
-    std::string key;  // the member that is being read
-  };
 
+  bool fail(std::string why) { return fail(Error{ErrorKind::protocol, std::move(why), {}}); }
   bool fail(Error error) {
     error_ = std::move(error);
     return false;
   }
-  bool in_entry() const { return collection_depth_ != 0 && open_.size() > collection_depth_; }
-  bool in_collection() const { return collection_depth_ != 0 && open_.size() == collection_depth_; }
+
+  bool in_entry() const { return collection_depth_ != 0 && keys_.size() > collection_depth_; }
+  bool in_collection() const { return collection_depth_ != 0 && keys_.size() == collection_depth_; }
+
+  static std::optional<std::string_view> find(std::span<const std::string_view> names,
+                                              std::string_view name) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    return found == names.end() ? std::nullopt : std::optional(*found);
+  }
+
+  /// The collection that a value is which begins here, by its place.
+  std::optional<std::string_view> collection_here() const {
+    if (keys_.empty()) return find(shape_.collections, {});
+    if (keys_.size() > 1 || keys_.back().empty()) return std::nullopt;
+    return find(shape_.collections, keys_.back());
+  }
 
   bool value(JsonFields::Value&& value) {
-    if (in_collection()) return fail(refused(no_entry()));
-    const bool of_document = open_.size() == 1 && open_.back().container == Container::object;
-    if (of_document && is_collection(open_.back().key))
-      return fail(refused(fmt::format("'{}' is neither a list nor an object", open_.back().key)));
-    return note(std::move(value));
+    if (in_collection()) return fail(wrong_entry());
+    if (!keys_.empty() && collection_here())
+      return fail(fmt::format("'{}' is neither a list nor an object", keys_.back()));
+    return keep_if_wanted(std::move(value));
   }
 
-  bool is_collection(std::string_view name) const {
-    return !name.empty() && std::find(shape_.collections.begin(), shape_.collections.end(), name) !=
-                                shape_.collections.end();
-  }
-
-  /// Keeps a member of the document or the entry, or of an object right in it, if it is wanted.
-  bool note(JsonFields::Value&& value) {
+  /// Keeps a requested member: one of the document or the entry, or of an object directly in it.
+  bool keep_if_wanted(JsonFields::Value&& value) {
     const std::size_t base = in_entry() ? collection_depth_ : 0;
-    const std::size_t depth = open_.size() - base;
+    const std::size_t depth = keys_.size() - base;
     if (depth != 1 && depth != 2) return true;
-    const bool in_array =
-        std::any_of(open_.begin() + static_cast<std::ptrdiff_t>(base), open_.end(),
-                    [](const Open& open) { return open.container == Container::array; });
-    if (in_array) return true;
-    const std::string name =
-        depth == 1 ? open_.back().key : open_[base].key + "." + open_.back().key;
-    const auto wanted = std::find(shape_.fields.begin(), shape_.fields.end(), name);
-    if (wanted == shape_.fields.end()) return true;
+
+    // The key of an array is empty, so that no member of it has the name of a field.
+    const std::string name = depth == 1 ? keys_.back() : keys_[base] + "." + keys_.back();
+    const auto wanted = find(shape_.fields, name);
+    if (!wanted) return true;
+
     JsonFields& fields = in_entry() ? entry_.fields : document_.fields;
-    return fields.add(*wanted, std::move(value)) ||
-           fail(refused(fmt::format("'{}' is there twice", name)));
+    return fields.add(*wanted, std::move(value)) || fail(fmt::format("'{}' is there twice", name));
   }
 
   bool start(Container container) {
-    if (open_.size() == kDeepest) {
+    if (keys_.size() == kMaxDepth) {
       too_deep_ = true;
-      return fail(refused(fmt::format("it is nested deeper than {} levels", kDeepest)));
+      return fail(fmt::format("it is nested deeper than {} levels", kMaxDepth));
     }
+
+    const auto collection = collection_here();
     if (in_collection()) {
-      if (container != Container::object || shape_.of_texts) return fail(refused(no_entry()));
-      entry_.name = open_.back().key;
+      if (container != Container::object || shape_.of_texts) return fail(wrong_entry());
+      entry_.name = keys_.back();
       entry_.fields.clear();
-    } else if (const auto collection = collection_here(container)) {
-      if (document_.has(*collection))
-        return fail(refused(fmt::format("'{}' is there twice", *collection)));
+    } else if (collection && (container == Container::array || !keys_.empty())) {
+      if (document_.has(*collection)) return fail(fmt::format("'{}' is there twice", *collection));
       document_.collections.push_back(*collection);
       entry_.collection = *collection;
-      collection_depth_ = open_.size() + 1;
-    } else if (!note(JsonFields::Other{})) {
+      collection_depth_ = keys_.size() + 1;
+    } else if (!keep_if_wanted(JsonFields::Other{})) {
       return false;
     }
-    open_.push_back({container, {}});
-    return true;
-  }
 
-  /// The collection that a container which begins here would be.
-  std::optional<std::string_view> collection_here(Container container) const {
-    if (open_.size() > 1 || (open_.size() == 1 && open_.back().container == Container::array))
-      return std::nullopt;
-    if (open_.empty() && container != Container::array) return std::nullopt;
-    const std::string_view name =
-        open_.empty() ? std::string_view() : std::string_view(open_.back().key);
-    const auto found = std::find(shape_.collections.begin(), shape_.collections.end(), name);
-    if (found == shape_.collections.end() || (!open_.empty() && name.empty())) return std::nullopt;
-    return *found;
+    keys_.emplace_back();
+    return true;
   }
 
   bool end() {
-    open_.pop_back();
-    if (in_collection()) {
-      return use_entry();
-    } else if (open_.size() < collection_depth_) {
-      collection_depth_ = 0;
-    }
+    keys_.pop_back();
+    if (in_collection()) return deliver_entry();
+
+    if (keys_.size() < collection_depth_) collection_depth_ = 0;
     return true;
   }
 
-  bool use_entry() {
+  bool deliver_entry() {
     Status used = on_entry_(entry_);
     return used || fail(used.error());
   }
-  const char* no_entry() const {
+  const char* wrong_entry() const {
     return shape_.of_texts ? "an entry is not a text" : "an entry is not an object";
   }
 
   const JsonShape& shape_;
   const OnJsonEntry& on_entry_;
-  std::vector<Open> open_;
-  std::size_t collection_depth_{0};  // of the containers, the collection included; 0: in none
+  std::vector<std::string> keys_;    // for each open container, of the member that is being read
+  std::size_t collection_depth_{0};  // how many are open, including the collection; 0: in none
   JsonEntry entry_;
   JsonDocument document_;
   std::optional<Error> error_;
@@ -213,8 +202,8 @@ bool is_json_too_deep(std::string_view text) {
   constexpr bool kStrict = true;
   constexpr bool kComments = true;
   const JsonShape shape;
-  const OnJsonEntry nobody;
-  Reader reader(shape, nobody);
+  const OnJsonEntry no_entries;
+  Reader reader(shape, no_entries);
   Json::sax_parse(text, &reader, nlohmann::detail::input_format_t::json, kStrict, kComments);
   return reader.too_deep();
 }

@@ -19,43 +19,50 @@ std::set<CommitId> kept_commits(const RepoContents& view, const Pins& pins) {
 }  // namespace
 
 PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
-  PrunePlan cleanup;
+  PrunePlan plan;
   if (view.writer) {
-    cleanup.kept_because = fmt::format("{} is filling it", *view.writer);
-    return cleanup;
+    plan.kept_because = fmt::format("{} is filling it", *view.writer);
+    return plan;
   }
+
   const std::set<CommitId> kept = kept_commits(view, pins);
   const bool none_there = std::none_of(kept.begin(), kept.end(), [&](const CommitId& commit) {
     return view.snapshots.contains(commit);
   });
   if (none_there && !view.snapshots.empty())
-    cleanup.kept_because = "none of the revisions that are kept is in the cache";
+    plan.kept_because = "none of the revisions that are kept is in the cache";
+
   std::set<Digest> linked = view.other_links;
   for (const auto& [commit, snapshot] : view.snapshots)
     if (none_there || kept.contains(commit))
       linked.insert(snapshot.links.begin(), snapshot.links.end());
+
   for (const auto& [commit, snapshot] : view.snapshots) {
     if (none_there || kept.contains(commit)) continue;
+
     SnapshotRemoval removal{commit, {}, snapshot.bytes};
     for (const auto& [name, target] : view.refs)
       if (target == commit) removal.refs.push_back(name);
+    // A blob counts for the first removal that frees it.
     for (const Digest& link : snapshot.links)
       if (const auto blob = view.blobs.find(link);
           blob != view.blobs.end() && linked.insert(link).second) {
-        cleanup.blobs.push_back(link);
+        plan.blobs.push_back(link);
         removal.bytes += blob->second;
       }
-    cleanup.revisions.push_back(std::move(removal));
+    plan.revisions.push_back(std::move(removal));
   }
+
   for (const auto& [blob, bytes] : view.blobs)
     if (!linked.contains(blob)) {
-      cleanup.blobs.push_back(blob);
-      cleanup.unlinked_bytes += bytes;
+      plan.blobs.push_back(blob);
+      plan.unlinked_bytes += bytes;
     }
-  std::copy_if(view.leftovers.begin(), view.leftovers.end(), std::back_inserter(cleanup.leftovers),
+
+  std::copy_if(view.leftovers.begin(), view.leftovers.end(), std::back_inserter(plan.leftovers),
                [](const Leftover& left) { return left.dead; });
-  cleanup.pending_bytes = view.pending_bytes;
-  return cleanup;
+  plan.pending_bytes = view.pending_bytes;
+  return plan;
 }
 
 PrunePlan completed_part(const PrunePlan& plan, const PrunePlan& left) {
@@ -65,6 +72,7 @@ PrunePlan completed_part(const PrunePlan& plan, const PrunePlan& left) {
     return std::any_of(left.revisions.begin(), left.revisions.end(),
                        [&](const SnapshotRemoval& one) { return one.commit == removal.commit; });
   });
+
   const std::set<Digest> blobs(left.blobs.begin(), left.blobs.end());
   std::erase_if(done.blobs, [&](const Digest& blob) { return blobs.contains(blob); });
   std::erase_if(done.leftovers, [&](const Leftover& leftover) {
@@ -74,12 +82,12 @@ PrunePlan completed_part(const PrunePlan& plan, const PrunePlan& left) {
   return done;
 }
 
-std::int64_t bytes_of(const PrunePlan& cleanup, const RepoContents& view) {
-  std::int64_t bytes = cleanup.pending_bytes;
-  for (const SnapshotRemoval& removal : cleanup.revisions)
+std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& view) {
+  std::int64_t bytes = plan.pending_bytes;
+  for (const SnapshotRemoval& removal : plan.revisions)
     bytes += view.snapshots.at(removal.commit).bytes;
-  for (const Digest& blob : cleanup.blobs) bytes += view.blobs.at(blob);
-  for (const Leftover& left : cleanup.leftovers) bytes += left.bytes;
+  for (const Digest& blob : plan.blobs) bytes += view.blobs.at(blob);
+  for (const Leftover& left : plan.leftovers) bytes += left.bytes;
   return bytes;
 }
 

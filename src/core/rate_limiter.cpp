@@ -2,16 +2,18 @@
 #include "model_prep/core/rate_limiter.h"
 
 #include <algorithm>
-#include <charconv>
+
+#include "model_prep/base/parse_int.h"
 
 namespace model_prep {
 namespace {
 
-constexpr std::int64_t kHighestRate = std::int64_t{1} << 50;
+constexpr std::int64_t kMaxRate = std::int64_t{1} << 50;
 
-/// K, M or G.
+/// The power of 1024 that K, M or G stands for.
 std::optional<int> power_of(std::string_view suffix) {
   if (suffix.empty()) return 0;
+
   const auto found = std::string_view("KMGkmg").find(suffix.front());
   if (suffix.size() > 1 || found == std::string_view::npos) return std::nullopt;
   return static_cast<int>(found % 3) + 1;
@@ -20,31 +22,33 @@ std::optional<int> power_of(std::string_view suffix) {
 }  // namespace
 
 std::optional<std::int64_t> parse_rate(std::string_view text) {
-  std::int64_t rate = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
-  const auto power = power_of(text.substr(static_cast<std::size_t>(rest - text.data())));
-  if (error != std::errc{} || !power || rate < 0 || rate > kHighestRate >> (10 * *power))
-    return std::nullopt;
-  rate <<= 10 * *power;
+  const auto number = take_int(text);
+  const auto power = power_of(text);
+  if (!number || !power || *number > kMaxRate >> (10 * *power)) return std::nullopt;
+
+  const std::int64_t rate = *number << (10 * *power);
   return rate < kMinRate ? std::nullopt : std::optional(rate);
 }
 
-bool RateLimiter::take(TransferId id, std::int64_t bytes, TimePoint now) {
+bool RateLimiter::try_acquire(TransferId id, std::int64_t bytes, TimePoint now) {
   if (now < paid_off_) {
-    held_.push_back(id);
+    waiting_.push_back(id);
     return false;
   }
-  const TimePoint from = paid_off_ == TimePoint::min() ? now : std::max(paid_off_, now - kCredit);
+
+  // One read is far below 8 GB, so the product does not overflow.
   constexpr std::int64_t kSecond = std::chrono::nanoseconds(std::chrono::seconds(1)).count();
-  paid_off_ = from + std::chrono::nanoseconds(bytes * kSecond / rate_ +
-                                              1);  // a piece is no 8 GB: it does not overflow
+  const std::chrono::nanoseconds charge(bytes * kSecond / rate_ + 1);
+  const bool is_first = paid_off_ == TimePoint::min();
+  paid_off_ = (is_first ? now : std::max(paid_off_, now - kCredit)) + charge;
   return true;
 }
 
-std::optional<TransferId> RateLimiter::next(TimePoint now) {
+std::optional<TransferId> RateLimiter::next_ready(TimePoint now) {
   if (due() > now) return std::nullopt;
-  const TransferId id = held_.front();
-  held_.pop_front();
+
+  const TransferId id = waiting_.front();
+  waiting_.pop_front();
   return id;
 }
 

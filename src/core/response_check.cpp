@@ -2,11 +2,11 @@
 #include "model_prep/core/response_check.h"
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 
 #include <fmt/format.h>
 
+#include "model_prep/base/parse_int.h"
 #include "model_prep/base/text.h"
 #include "model_prep/core/retry.h"
 
@@ -203,9 +203,9 @@ std::optional<ContentRange> parse_content_range(const std::string& header) {
   std::int64_t values[3] = {};
   constexpr std::string_view kAfter = "-/";
   for (std::size_t i = 0; i < 3; ++i) {
-    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), values[i]);
-    if (error != std::errc{} || text.front() == '-') return std::nullopt;  // "-0" too
-    text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
+    const auto value = take_int(text);
+    if (!value) return std::nullopt;
+    values[i] = *value;
     if (i < kAfter.size()) {
       if (text.empty() || text.front() != kAfter[i]) return std::nullopt;
       text.remove_prefix(1);

@@ -3,48 +3,27 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include <fmt/format.h>
 
-#include "model_prep/base/digest.h"
+#include "model_prep/base/parse_int.h"
 
 namespace model_prep {
 namespace {
 
 constexpr std::string_view kMark = "model-prep-2";
-constexpr std::size_t kHalf = 8;  // digits of a tag on each side of its hyphen
-constexpr std::size_t kLongestOwner = 300;
-
-template <class T>
-bool read_number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size();
-}
+constexpr std::size_t kMaxOwner = 300;
 
 bool is_plain(std::string_view text) {
-  return !text.empty() && text.size() <= kLongestOwner &&
+  return !text.empty() && text.size() <= kMaxOwner &&
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
 }  // namespace
 
-std::optional<WriterTag> WriterTag::parse(std::string_view text) {
-  if (text.size() != 2 * kHalf + 1 || text[kHalf] != '-') return std::nullopt;
-  if (!is_lower_hex(text.substr(0, kHalf), kHalf) || !is_lower_hex(text.substr(kHalf + 1), kHalf))
-    return std::nullopt;
-  return WriterTag(std::string(text));
-}
-
-bool WriterTag::same_machine(const WriterTag& other) const {
-  const std::string_view machine = std::string_view(text_).substr(0, kHalf);
-  return machine == std::string_view(other.text_).substr(0, kHalf) &&
-         machine.find_first_not_of('0') != std::string_view::npos;
-}
-
 std::string serialize_resume(const ResumeRecord& record) {
   return fmt::format("{} {} {} {} {} {} {}\n", kMark, record.owner, record.writer.text(),
-                     record.file.text(), record.beat, record.size, record.have.text());
+                     record.file.text(), record.sequence, record.size, record.have.text());
 }
 
 std::optional<ResumeRecord> parse_resume(std::string_view text) {
@@ -60,24 +39,27 @@ std::optional<ResumeRecord> parse_resume(std::string_view text) {
   }
   const auto writer = WriterTag::parse(words[2]);
   const auto file = WriterTag::parse(words[3]);
-  if (words[0] != kMark || !is_plain(words[1]) || !writer || !file) return std::nullopt;
-  ResumeRecord record{std::string(words[1]), *writer, *file, 0, 0, {}};
-  if (!read_number(words[4], record.beat) || !read_number(words[5], record.size))
+  const auto sequence = parse_int<std::uint64_t>(words[4]);
+  const auto size = parse_int(words[5]);
+  if (words[0] != kMark || !is_plain(words[1]) || !writer || !file || !sequence || !size)
     return std::nullopt;
-  const auto have = RangeSet::parse(words[6], record.size);
+  const auto have = RangeSet::parse(words[6], *size);
   if (!have) return std::nullopt;
-  record.have = *have;
-  return record;
+  return ResumeRecord{std::string(words[1]), *writer, *file, *sequence, *size, *have};
 }
 
-ClaimDecision decide_claim(const StagingClaim& claimed, const WriterTag& mine) {
-  const auto& theirs = claimed.theirs;
-  if (!theirs && !claimed.torn) return ClaimDecision::begin;
-  if (claimed.lock_excludes &&
-      (!theirs || (mine.same_machine(theirs->writer) && mine.same_machine(theirs->file))))
-    return theirs ? ClaimDecision::go_on : ClaimDecision::begin;
-  if (!claimed.writer_timed_out) return ClaimDecision::wait;
-  return theirs ? ClaimDecision::copy : ClaimDecision::begin;
+ClaimDecision decide_claim(const StagingClaim& claim, const WriterTag& mine) {
+  const auto& theirs = claim.theirs;
+  if (!theirs && !claim.torn) return ClaimDecision::create;
+
+  // Who holds the lock proves that a writer on this machine is dead.
+  const bool ran_here =
+      !theirs || (mine.same_machine(theirs->writer) && mine.same_machine(theirs->file));
+  if (claim.lock_excludes && ran_here)
+    return theirs ? ClaimDecision::resume : ClaimDecision::create;
+
+  if (!claim.writer_timed_out) return ClaimDecision::wait;
+  return theirs ? ClaimDecision::take_over : ClaimDecision::create;
 }
 
 }  // namespace model_prep

@@ -2,8 +2,9 @@
 #include "model_prep/core/retry.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+
+#include "model_prep/base/parse_int.h"
 
 namespace model_prep {
 namespace {
@@ -16,11 +17,8 @@ std::optional<std::int64_t> parameter(std::string_view header, std::string_view 
     const std::string_view before = header.substr(0, at);
     const std::size_t last = before.find_last_not_of(' ');
     if (last == std::string_view::npos || before[last] != ';') continue;
-    const std::string_view digits = header.substr(at + name.size());
-    std::int64_t value = 0;
-    if (std::from_chars(digits.data(), digits.data() + digits.size(), value).ec != std::errc{})
-      return std::nullopt;
-    return value;
+    std::string_view digits = header.substr(at + name.size());
+    return take_int(digits);
   }
   return std::nullopt;
 }
@@ -50,7 +48,7 @@ ErrorKind kind_of_status(int status) {
 std::optional<RateLimit> parse_rate_limit(std::string_view header) {
   const auto remaining = parameter(header, "r=");
   const auto reset = parameter(header, "t=");
-  if (!remaining || !reset || *remaining < 0 || *reset < 0) return std::nullopt;
+  if (!remaining || !reset) return std::nullopt;
   return RateLimit{*remaining,
                    std::chrono::seconds(std::min<std::int64_t>(*reset, kMaxWait.count()))};
 }

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "model_prep/core/file_selection.h"
+#include "model_prep/base/listing.h"
 #include "model_prep/core/json_reader.h"
 
 namespace model_prep {
@@ -20,22 +20,25 @@ constexpr std::string_view kRecordFields[] = {"format",   "size",     "blob_id",
                                               "lfs_size", "xet_hash", "mtime_ns", "sha256"};
 constexpr std::string_view kRecordCollections[] = {"listing", "blobs"};
 
-Status odd() { return Error{ErrorKind::protocol, "not what was written", {}}; }  // nobody reads it
+/// Nobody reads the message: a record that cannot be parsed counts as missing.
+Status invalid() { return Error{ErrorKind::protocol, "invalid", {}}; }
 
-/// Reads one file of a listing; the keys are huggingface_hub's (TreeCache), so that record and tree
-/// share them.
+/// Reads one file of a listing. The keys are those of huggingface_hub's TreeCache, so that record
+/// and tree share this function.
 Status add_file(Listing& listing, const JsonEntry& entry) {
   const bool lfs = entry.fields.has("lfs_sha256");
   const auto name = RepoPath::parse(entry.name);
   const auto oid = Digest::parse(entry.fields.text("blob_id").value_or(""));
   const auto blob = lfs ? Digest::parse(entry.fields.text("lfs_sha256").value_or("")) : oid;
   const auto size = entry.fields.integer(lfs ? "lfs_size" : "size");
-  if (!name || !oid || !blob || !size || !entry.fields.integer("size")) return odd();
+  if (!name || !oid || !blob || !size || !entry.fields.integer("size")) return invalid();
+
   if (oid->kind() != DigestKind::git_sha1 || (blob->kind() == DigestKind::sha256) != lfs)
-    return odd();
-  const bool odd_hash = entry.fields.has("xet_hash") && !entry.fields.text("xet_hash");
-  if (entry.fields.has("lfs_size") != lfs || *size < 0 || *size > kMaxFileSize || odd_hash)
-    return odd();
+    return invalid();
+  const bool bad_hash = entry.fields.has("xet_hash") && !entry.fields.text("xet_hash");
+  if (entry.fields.has("lfs_size") != lfs || *size < 0 || *size > kMaxFileSize || bad_hash)
+    return invalid();
+
   listing.files.push_back({.path = *name,
                            .size = *size,
                            .blob = *blob,
@@ -51,11 +54,13 @@ Status add_blob(SnapshotRecord& record, const JsonEntry& entry) {
   const auto sha256 = Digest::parse(entry.fields.text("sha256").value_or(""));
   const auto size = entry.fields.integer("size");
   const auto mtime_ns = entry.fields.integer("mtime_ns");
-  if (!blob || !sha256 || sha256->kind() != DigestKind::sha256 || !size || !mtime_ns) return odd();
-  return record.blobs.emplace(*blob, VerifiedBlob{*size, *mtime_ns, *sha256}).second ? ok() : odd();
+  if (!blob || !sha256 || sha256->kind() != DigestKind::sha256 || !size || !mtime_ns)
+    return invalid();
+  return record.blobs.emplace(*blob, VerifiedBlob{*size, *mtime_ns, *sha256}).second ? ok()
+                                                                                     : invalid();
 }
 
-/// What somebody planted shall not fail later in the hub's name.
+/// A planted listing must fail here, and not later as if the Hub had sent it.
 bool is_possible(Listing& listing) { return check_listing(listing, {}).has_value(); }
 
 enum class Escape : std::uint8_t { needed, all_but_ascii };
@@ -64,21 +69,23 @@ std::string quoted(const std::string& text, Escape escape) {
   return nlohmann::json(text).dump(-1, ' ', escape == Escape::all_but_ascii);
 }
 
-/// `{…}` of a listing, as a member of the document: in Python's layout with one blank a level.
-/// Written by hand because members must keep their order, and the JSON library's objects that keep
-/// it take quadratic time.
+/// The object of a listing's files, in the layout of Python's `json.dumps(indent=1)`. Written by
+/// hand because members must keep their order, and the JSON library's ordered objects take
+/// quadratic time.
 std::optional<std::string> files_text(const std::vector<RemoteFile>& listing, Escape escape) {
   std::map<std::string_view, const RemoteFile*> sorted;
   for (const RemoteFile& file : listing) sorted.emplace(file.path.text(), &file);
   std::string text = "{";
   for (const auto& [path, file] : sorted) {
     if (!file->oid) return std::nullopt;
+
     text += fmt::format("{}\n  {}: {{\n   \"size\": {},\n   \"blob_id\": \"{}\"",
                         text.size() > 1 ? "," : "", quoted(file->path.text(), escape), file->size,
                         file->oid->hex());
     if (file->blob.kind() == DigestKind::sha256)
       text += fmt::format(",\n   \"lfs_sha256\": \"{}\",\n   \"lfs_size\": {}", file->blob.hex(),
                           file->size);
+
     if (is_lower_hex(file->xet_hash, 64))
       text += fmt::format(",\n   \"xet_hash\": \"{}\"", file->xet_hash);
     text += "\n  }";
@@ -103,6 +110,7 @@ std::string serialize_record(const SnapshotRecord& record) {
   if (const auto files = files_text(record.listing, Escape::needed);
       files && !record.listing.empty())
     text += ",\n \"listing\": " + *files;
+
   return text + ",\n \"blobs\": " + blobs_text(record.blobs) + "\n}\n";
 }
 

@@ -7,16 +7,17 @@
 
 namespace model_prep {
 
-void StallDetector::moved(std::int64_t bytes, TimePoint now) {
+void StallDetector::on_bytes(std::int64_t bytes, TimePoint now) {
   last_ = now;
   if (!window_) window_ = now;
   bytes_ += bytes;
-  if (bytes_ < kDrip * stall_.count()) return;
+  if (bytes_ < kMinRate * stall_.count()) return;
+
   bytes_ = 0;
   window_.reset();
 }
 
-void StallDetector::hold() {
+void StallDetector::suspend() {
   last_.reset();
   window_.reset();
   bytes_ = 0;
@@ -27,12 +28,13 @@ TimePoint StallDetector::due() const {
   return std::min(*last_, window_.value_or(*last_)) + stall_;
 }
 
-Error StallDetector::fault() const {
-  // A window whose bytes came as good as at once, long ago, is a silence too.
-  if (!window_ || *last_ - *window_ < std::chrono::seconds(1))
-    return {ErrorKind::timeout, fmt::format("nothing came for {} s", stall_.count()), {}};
-  return {
-      ErrorKind::timeout, fmt::format("only {} bytes came in {} s", bytes_, stall_.count()), {}};
+Error StallDetector::error() const {
+  // If all bytes of the window arrived at once, long ago, the transfer is silent rather than slow.
+  const bool silent = !window_ || *last_ - *window_ < std::chrono::seconds(1);
+  return {ErrorKind::timeout,
+          silent ? fmt::format("nothing came for {} s", stall_.count())
+                 : fmt::format("only {} bytes came in {} s", bytes_, stall_.count()),
+          {}};
 }
 
 }  // namespace model_prep

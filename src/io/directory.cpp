@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/directory.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cerrno>
@@ -16,14 +17,14 @@
 namespace model_prep {
 namespace {
 
-constexpr mode_t kFolderMode = 0777;
+constexpr mode_t kDirectoryMode = 0777;
 
 bool has_no_symlinks(int error_number) {
   return error_number == EPERM || error_number == EOPNOTSUPP ||
          error_number == ENOSYS;  // symlink(2)
 }
 
-Error through_link(const std::string& path) {
+Error symlink_error(const std::string& path) {
   return {
       ErrorKind::permission,
       fmt::format("{} is a symlink, and nothing is written through a symlink inside the cache",
@@ -32,197 +33,247 @@ Error through_link(const std::string& path) {
       "TRANSFORMERS_CACHE"};
 }
 
-Error folder_error(std::string_view operation, const std::string& path, int error_number) {
+Error open_error(const std::string& path, int error_number) {
   const auto found = lstat_path(path);
   if ((error_number == ELOOP || error_number == ENOTDIR) && found && found->is_link)
-    return through_link(path);
-  return io_error(operation, path, error_number);
+    return symlink_error(path);
+
+  return io_error("open", path, error_number);
 }
 
 }  // namespace
 
-/// A name in a folder that is open.
-struct Directory::Place {
-  UniqueFd folder;
-  std::string name;
+struct Directory::Opened {
+  std::string path;
+  UniqueFd fd;
+  FileInfo info;
 };
 
-Result<UniqueFd> Directory::open_directory(const std::string& folder, int flags) const {
-  constexpr int kEnter = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  assert(folder == path_ || folder.starts_with(path_ + "/"));
-  std::size_t end = path_.size();
-  UniqueFd at(open(path_.c_str(), kEnter | (end == folder.size() ? flags : O_PATH)));
-  if (!at) return folder_error("open", path_, errno);
-  while (end < folder.size()) {
-    const std::size_t begin = end + 1;
-    end = std::min(folder.find('/', begin), folder.size());
-    const std::string name = folder.substr(begin, end - begin);
-    UniqueFd next(openat(at.get(), name.c_str(), kEnter | (end == folder.size() ? flags : O_PATH)));
-    if (!next) return folder_error("open", folder.substr(0, end), errno);
-    at = std::move(next);
+/// `name` points into the path that was asked for.
+struct Directory::Entry {
+  OpenedPtr directory;
+  const char* name;
+
+  int at() const { return directory->fd.get(); }
+};
+
+Result<Directory::OpenedPtr> Directory::open_directory(const std::string& path) const {
+  assert(path == path_ || path.starts_with(path_ + "/"));
+
+  const auto known = std::find_if(opened_.begin(), opened_.end(),
+                                  [&](const OpenedPtr& one) { return one->path == path; });
+  if (known != opened_.end()) {
+    std::rotate(known, known + 1, opened_.end());
+
+    // Somebody may have renamed or replaced it since it was opened.
+    const auto now = lstat_path(path);
+    if (now && now->is_same_file(opened_.back()->info)) return opened_.back();
+    opened_.pop_back();
   }
-  return at;
+
+  // O_PATH, since a directory that we may write to but not read can be entered all the same.
+  constexpr int kEnter = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  UniqueFd fd;
+  if (path == path_) {
+    fd = UniqueFd(open(path.c_str(), kEnter));
+  } else {
+    const auto entry = entry_at(path);
+    if (!entry) return entry.error();
+    fd = UniqueFd(openat(entry->at(), entry->name, kEnter));
+  }
+  if (!fd) return open_error(path, errno);
+
+  const auto info = stat_path(fd.get());
+  if (!info) return io_error("inspect", path, errno);
+  if (opened_.size() == kMaxOpen) opened_.erase(opened_.begin());
+  opened_.push_back(std::make_shared<const Opened>(Opened{path, std::move(fd), *info}));
+  return opened_.back();
 }
 
-Result<Directory::Place> Directory::find(const std::string& path) const {
-  auto folder = open_directory(parent_path(path), O_PATH);
-  if (!folder) return folder.error();
-  return Place{std::move(*folder), path.substr(path.find_last_of('/') + 1)};
+Result<Directory::Entry> Directory::entry_at(const std::string& path) const {
+  auto directory = open_directory(parent_path(path));
+  if (!directory) return directory.error();
+  return Entry{std::move(*directory), path.c_str() + path.find_last_of('/') + 1};
 }
 
 Result<UniqueFd> Directory::open_file(const std::string& path, int flags, mode_t mode) const {
-  const auto place = find(path);
-  if (!place) return place.error();
-  UniqueFd fd(
-      openat(place->folder.get(), place->name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode));
-  if (!fd) return folder_error("open", path, errno);
+  const auto entry = entry_at(path);
+  if (!entry) return entry.error();
+
+  UniqueFd fd(openat(entry->at(), entry->name, flags | O_NOFOLLOW | O_CLOEXEC, mode));
+  if (!fd) return open_error(path, errno);
   return fd;
 }
 
 Status Directory::create_directories(const std::string& path) const {
   if (path.size() <= path_.size()) return model_prep::create_directories(path_);
-  auto parent = open_directory(parent_path(path), O_PATH);
-  if (!parent) {
+
+  auto entry = entry_at(path);
+  if (!entry) {
     if (Status made = create_directories(parent_path(path)); !made) return made;
-    parent = open_directory(parent_path(path), O_PATH);
-    if (!parent) return parent.error();
+    entry = entry_at(path);
+    if (!entry) return entry.error();
   }
-  const std::string name = path.substr(path.find_last_of('/') + 1);
-  if (mkdirat(parent->get(), name.c_str(), kFolderMode) == 0) return ok();
+  if (mkdirat(entry->at(), entry->name, kDirectoryMode) == 0) return ok();
+
+  // It may exist even where mkdir says EACCES or EROFS.
   const int error_number = errno;
-  struct stat found{};  // also where mkdir says EACCES or EROFS it may be there
-  if (fstatat(parent->get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0 ||
-      !S_ISDIR(found.st_mode))
-    return error_number == EEXIST
-               ? folder_error("make folder", path, S_ISLNK(found.st_mode) ? ELOOP : ENOTDIR)
-               : io_error("make folder", path, error_number);
-  return ok();
+  struct stat found{};
+  const bool exists = fstatat(entry->at(), entry->name, &found, AT_SYMLINK_NOFOLLOW) == 0;
+  if (exists && S_ISDIR(found.st_mode)) return ok();
+  if (exists && S_ISLNK(found.st_mode) && error_number == EEXIST) return symlink_error(path);
+  return io_error("create directory", path, error_number == EEXIST ? ENOTDIR : error_number);
 }
 
 Status Directory::rename(const std::string& from, const std::string& to) const {
-  const auto source = find(from);
-  if (!source) return source.error();
-  const auto target = find(to);
-  if (!target) return target.error();
-  if (renameat(source->folder.get(), source->name.c_str(), target->folder.get(),
-               target->name.c_str()) != 0)
+  const auto source = entry_at(from);
+  return source ? rename_entry(*source, to) : Status(source.error());
+}
+
+Status Directory::rename_entry(const Entry& source, const std::string& to) const {
+  const std::string parent = parent_path(to);
+  const auto directory = parent == source.directory->path ? Result<OpenedPtr>(source.directory)
+                                                          : open_directory(parent);
+  if (!directory) return directory.error();
+
+  const char* name = to.c_str() + parent.size() + 1;
+  if (renameat(source.at(), source.name, (*directory)->fd.get(), name) != 0)
     return io_error("rename to", to, errno);
   return ok();
 }
 
 Status Directory::remove(const std::string& path) const {
   if (!lstat_path(path)) return ok();
-  const auto place = find(path);
-  if (!place) return place.error();
-  if (unlinkat(place->folder.get(), place->name.c_str(), 0) == 0 || errno == ENOENT) return ok();
-  if (errno == EISDIR && unlinkat(place->folder.get(), place->name.c_str(), AT_REMOVEDIR) == 0)
-    return ok();
+  const auto entry = entry_at(path);
+  if (!entry) return entry.error();
+
+  if (unlinkat(entry->at(), entry->name, 0) == 0 || errno == ENOENT) return ok();
+  if (errno == EISDIR && unlinkat(entry->at(), entry->name, AT_REMOVEDIR) == 0) return ok();
   return io_error("remove", path, errno);
 }
 
-Status Directory::allow(const std::string& path, unsigned bits) const {
-  // By way of /proc, since a file without any permission can be opened as a path only, and fchmod
-  // wants more.
-  const auto fd = path == path_ ? open_directory(path, O_PATH) : open_file(path, O_PATH);
-  if (!fd) return fd.error();
-  struct stat found{};
-  if (fstat(fd->get(), &found) != 0) return io_error("look at", path, errno);
-  if (S_ISLNK(found.st_mode)) return through_link(path);
-  const std::string self = fmt::format("/proc/self/fd/{}", fd->get());
-  if (chmod(self.c_str(), (found.st_mode & 07777U) | bits) != 0)
+Status Directory::add_permissions(const std::string& path, unsigned bits) const {
+  // By way of /proc: fchmod(2) needs more than O_PATH, and a file without any permission cannot be
+  // opened otherwise.
+  UniqueFd file;
+  OpenedPtr root;
+  if (path == path_) {
+    auto opened = open_directory(path);
+    if (!opened) return opened.error();
+    root = std::move(*opened);
+  } else {
+    auto opened = open_file(path, O_PATH);
+    if (!opened) return opened.error();
+    file = std::move(*opened);
+  }
+
+  const int fd = root ? root->fd.get() : file.get();
+  const auto found = stat_path(fd);
+  if (!found) return io_error("inspect", path, errno);
+  if (found->is_link) return symlink_error(path);
+  if (chmod(fmt::format("/proc/self/fd/{}", fd).c_str(), found->mode | bits) != 0)
     return io_error("change the mode of", path, errno);
   return ok();
 }
 
-Status Directory::sync(const std::string& folder) const {
-  const auto fd = open_directory(folder, O_RDONLY);
-  if (!fd) return fd.error();
-  if (fsync(fd->get()) != 0 && errno != EINVAL && errno != EROFS)
-    return io_error("sync", folder, errno);
+Status Directory::sync(const std::string& directory) const {
+  const auto opened = open_directory(directory);
+  if (!opened) return opened.error();
+
+  const UniqueFd fd(openat((*opened)->fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return open_error(directory, errno);
+  if (fsync(fd.get()) != 0 && errno != EINVAL && errno != EROFS)
+    return io_error("sync", directory, errno);
   return ok();
 }
 
 Status Directory::write_temporary_and_rename(
-    const std::string& path, const std::string& temporary_folder,
+    const std::string& path, const std::string& temporary_directory,
     const std::function<Status(const UniqueFd&)>& fill) const {
-  const std::string temporary = temporary_name(temporary_folder, "write");
+  const std::string temporary = temporary_name(temporary_directory, "write");
   const auto write = [&]() -> Status {
-    const auto place = find(temporary);
-    if (!place) return place.error();
-    // Errors name the file that was wanted: nobody knows the temporary one.
-    const UniqueFd fd(openat(place->folder.get(), place->name.c_str(),
-                             O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
+    const auto entry = entry_at(temporary);
+    if (!entry) return entry.error();
+
+    // Errors name the file that was wanted: the temporary name means nothing to a reader.
+    const UniqueFd fd(
+        openat(entry->at(), entry->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
     if (!fd) return io_error("write", path, errno);
     if (Status filled = fill(fd); !filled) return filled;
-    // Without this a power cut after the rename could leave the new name with no content.
+
+    // Otherwise a power cut after the rename could leave the new name with no content.
     if (fdatasync(fd.get()) != 0) return io_error("sync", path, errno);
-    return rename(temporary, path);
+    return rename_entry(*entry, path);
   };
+
   if (Status done = write(); !done) {
-    static_cast<void>(remove(temporary));  // the first error is the one to tell
+    static_cast<void>(remove(temporary));  // the first error is the one to report
     return done;
   }
   return sync(parent_path(path));
 }
 
 Status Directory::write_atomically(const std::string& path, std::string_view content,
-                                   const std::string& temporary_folder) const {
-  return write_temporary_and_rename(path, temporary_folder, [&](const UniqueFd& fd) {
+                                   const std::string& temporary_directory) const {
+  return write_temporary_and_rename(path, temporary_directory, [&](const UniqueFd& fd) {
     return write_at(fd.get(), content, 0, path);
   });
 }
 
 Status Directory::copy_atomically(const std::string& from, const std::string& to,
-                                  const std::string& temporary_folder) const {
+                                  const std::string& temporary_directory) const {
   const auto source = open_file(from, O_RDONLY);
   if (!source) return source.error();
   const auto found = stat_path(source->get());
-  if (!found) return io_error("open", from, errno);
-  return write_temporary_and_rename(to, temporary_folder, [&](const UniqueFd& fd) {
+  if (!found) return io_error("inspect", from, errno);
+
+  return write_temporary_and_rename(to, temporary_directory, [&](const UniqueFd& fd) {
     return copy_bytes(source->get(), fd.get(), 0, found->size, to);
   });
 }
 
 Result<bool> Directory::link_atomically(const std::string& path, const std::string& text,
-                                        const std::string& temporary_folder) const {
-  const std::string temporary = temporary_name(temporary_folder, "link");
-  const auto place = find(temporary);
-  if (!place) return place.error();
-  if (symlinkat(text.c_str(), place->folder.get(), place->name.c_str()) != 0) {
+                                        const std::string& temporary_directory) const {
+  const std::string temporary = temporary_name(temporary_directory, "link");
+  const auto entry = entry_at(temporary);
+  if (!entry) return entry.error();
+
+  if (symlinkat(text.c_str(), entry->at(), entry->name) != 0) {
     if (has_no_symlinks(errno)) return false;
-    return io_error("make link", path, errno);
+    return io_error("create link", path, errno);
   }
-  if (Status renamed = rename(temporary, path); !renamed) {
-    static_cast<void>(remove(temporary));  // the first error is the one to tell
+  if (Status renamed = rename_entry(*entry, path); !renamed) {
+    static_cast<void>(remove(temporary));  // the first error is the one to report
     return renamed.error();
   }
   return true;
 }
 
-std::string temporary_name(const std::string& folder, std::string_view stem) {
-  return fmt::format("{}/{}.{}.tmp", folder, stem, random_hex(16));
+std::string temporary_name(const std::string& directory, std::string_view stem) {
+  return fmt::format("{}/{}.{}.tmp", directory, stem, random_hex(16));
 }
 
 Status copy_bytes(int from, int to, std::int64_t begin, std::int64_t end, const std::string& path) {
   while (begin < end) {
     off_t in = begin;
     off_t out = begin;
-    ssize_t count = copy_file_range(from, &in, to, &out, static_cast<std::size_t>(end - begin), 0);
+    const auto wanted = static_cast<std::size_t>(end - begin);
+    ssize_t count = copy_file_range(from, &in, to, &out, wanted, 0);
     if (count < 0 && errno == EINTR) continue;
+
+    // Between two file systems, or on one that cannot do it.
     if (count < 0 &&
         (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
       std::array<char, 256 * 1024> block;
-      const std::size_t most =
-          std::min<std::size_t>(block.size(), static_cast<std::size_t>(end - begin));
-      count = pread(from, block.data(), most, begin);
-      if (count > 0)
-        if (Status written =
-                write_at(to, {block.data(), static_cast<std::size_t>(count)}, begin, path);
-            !written)
-          return written;
+      count = pread(from, block.data(), std::min(block.size(), wanted), begin);
+      if (count > 0) {
+        const std::span bytes(block.data(), static_cast<std::size_t>(count));
+        if (Status written = write_at(to, bytes, begin, path); !written) return written;
+      }
     }
+
     if (count < 0) return io_error("copy to", path, errno);
-    if (count == 0) return io_error("copy to", path, ENODATA);  // somebody cut the source
+    if (count == 0) return io_error("copy to", path, ENODATA);  // the source became shorter
     begin += count;
   }
   return ok();

@@ -11,28 +11,27 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
+#include "model_prep/io/owned.h"
+
 namespace model_prep {
 namespace {
 
-constexpr std::int64_t kStep = 1024 * 1024;  // between two looks at what else there is to do
-constexpr std::size_t kBlock =
-    128 * 1024;  // stays in the second-level cache, where it is read from then
-
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
-};
+constexpr std::int64_t kStep = 1024 * 1024;  // read between two checks for other work
+constexpr std::size_t kBlock = 128 * 1024;   // fits into the second-level cache
 
 /// One running digest.
-class Running {
+class RunningDigest {
  public:
-  explicit Running(DigestKind kind) : kind_(kind), context_(EVP_MD_CTX_new()) {
+  explicit RunningDigest(DigestKind kind) : kind_(kind), context_(EVP_MD_CTX_new()) {
     check(context_ &&
           EVP_DigestInit_ex(context_.get(), kind == DigestKind::sha256 ? EVP_sha256() : EVP_sha1(),
                             nullptr));
   }
+
   void update(std::string_view bytes) {
     check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
   }
+
   Digest finish() {
     unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned int length = 0;
@@ -43,10 +42,11 @@ class Running {
  private:
   static void check(int good) {
     if (good != 1)
-      throw FatalError({ErrorKind::internal, "the crypto library refuses to hash", {}});
+      throw FatalError({ErrorKind::internal, "the crypto library cannot compute a digest", {}});
   }
+
   DigestKind kind_;
-  std::unique_ptr<EVP_MD_CTX, FreeContext> context_;
+  Owned<EVP_MD_CTX, EVP_MD_CTX_free> context_;
 };
 
 std::string git_header(std::int64_t size) { return fmt::format("blob {}", size) + '\0'; }
@@ -54,13 +54,13 @@ std::string git_header(std::int64_t size) { return fmt::format("blob {}", size) 
 }  // namespace
 
 Digest sha256_of(std::string_view bytes) {
-  Running digest(DigestKind::sha256);
+  RunningDigest digest(DigestKind::sha256);
   digest.update(bytes);
   return digest.finish();
 }
 
 Digest git_sha1_of(std::string_view bytes) {
-  Running digest(DigestKind::git_sha1);
+  RunningDigest digest(DigestKind::git_sha1);
   digest.update(git_header(static_cast<std::int64_t>(bytes.size())));
   digest.update(bytes);
   return digest.finish();
@@ -80,13 +80,15 @@ struct Hasher::Task {
   UniqueFd fd;
   std::int64_t size;
   AfterHash after;
-  Running sha256;
-  std::optional<Running> git_sha1;
-  std::int64_t done{0};        // of the thread that has taken it
-  std::int64_t told{0};        // the same, for the others
-  std::int64_t watermark{-1};  // guarded by the hasher's mutex, as are these two
+  RunningDigest sha256;
+  std::optional<RunningDigest> git_sha1;
+  std::int64_t done{0};  // written by the thread that has taken it
+
+  // Guarded by the hasher's mutex:
+  std::int64_t progress{0};  // a copy of `done` for others to read
+  std::int64_t watermark{-1};
   bool cancelled{false};
-  bool taken{false};  // by a thread, to which all above belongs meanwhile
+  bool taken{false};  // by a thread, which owns everything above meanwhile
 };
 
 std::optional<Error> Hasher::Task::read_until(std::int64_t until, std::span<char> block) {
@@ -96,6 +98,7 @@ std::optional<Error> Hasher::Task::read_until(std::int64_t until, std::span<char
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return io_error("read back", "a file being verified", errno);
     if (count == 0) return Error{ErrorKind::io, "a file being verified became shorter", {}};
+
     const std::string_view bytes(block.data(), static_cast<std::size_t>(count));
     sha256.update(bytes);
     if (git_sha1) git_sha1->update(bytes);
@@ -119,7 +122,7 @@ Hasher::Hasher(std::function<void()> wake, std::size_t threads) : wake_(std::mov
   try {
     while (threads_.size() < threads) threads_.emplace_back([this] { run(); });
   } catch (const std::system_error&) {
-    if (threads_.empty()) throw;  // a limit of processes: fewer will do
+    if (threads_.empty()) throw;  // a process limit: fewer threads will do
   }
 }
 
@@ -164,22 +167,18 @@ std::vector<HashEvent> Hasher::take_all() {
 std::int64_t Hasher::progress(HashJobId ticket) {
   const std::lock_guard lock(mutex_);
   const auto found = tasks_.find(ticket);
-  return found == tasks_.end() ? 0 : found->second->told;
+  return found == tasks_.end() ? 0 : found->second->progress;
 }
 
-/// The first task with something to read, or that is whole. Drops cancelled ones on the way.
+/// The first task that has something to read or is complete. Removes cancelled ones on the way.
 Hasher::Task* Hasher::ready() {
   for (auto it = tasks_.begin(); it != tasks_.end();) {
     Task& task = *it->second;
-    if (task.taken) {
-      ++it;
-      continue;
-    }
-    if (task.cancelled) {
+    if (task.cancelled && !task.taken) {
       it = tasks_.erase(it);
       continue;
     }
-    if (task.watermark > task.done || task.watermark == task.size) return &task;
+    if (!task.taken && (task.watermark > task.done || task.watermark == task.size)) return &task;
     ++it;
   }
   return nullptr;
@@ -196,7 +195,7 @@ void Hasher::run() {
   }
 }
 
-/// Gives the mutex up while it reads. The task stays where it is meanwhile: nobody erases one that
+/// Releases the mutex while it reads. The task stays where it is meanwhile: nobody erases one that
 /// is taken.
 void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char> block) {
   const std::int64_t from = task.done;
@@ -206,8 +205,10 @@ void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char
   std::optional<Error> error = task.read_until(until, block);
   lock.lock();
   task.taken = false;
-  task.told = task.done;
+
+  task.progress = task.done;
   if (task.cancelled || stopping_ || (!error && task.done < task.size)) return;
+
   task.taken = true;
   lock.unlock();
   HashEvent event = error ? HashEvent{.ticket = task.ticket,
@@ -216,6 +217,7 @@ void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char
                                       .error = std::move(error)}
                           : task.finish();
   lock.lock();
+
   if (!task.cancelled) events_.push_back(std::move(event));
   tasks_.erase(HashJobId{task.ticket});
   lock.unlock();

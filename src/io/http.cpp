@@ -7,17 +7,17 @@
 #include <map>
 #include <type_traits>
 
-#include <unistd.h>
-
 #include <curl/curl.h>
 #include <fmt/format.h>
 
 #include "model_prep/core/header_limit.h"
 #include "model_prep/core/rate_limiter.h"
 #include "model_prep/core/stall_detector.h"
+#include "model_prep/io/libcurl_info.h"
 #include "model_prep/io/owned.h"
 #include "model_prep/io/proxy.h"
 #include "model_prep/io/tls.h"
+#include "model_prep/io/transfer_error.h"
 #include "model_prep/io/url.h"
 
 namespace model_prep {
@@ -28,17 +28,16 @@ using MultiHandle = Owned<CURLM, curl_multi_cleanup>;
 using HeaderList = Owned<curl_slist, curl_slist_free_all>;
 
 constexpr long kConnectSeconds = 30;
-constexpr std::chrono::milliseconds kLongestPoll = std::chrono::minutes(10);
-constexpr std::size_t kIgnoredBytes =
-    64 * 1024;                  // of a body nobody wants: beyond, closing is cheaper than reading
-constexpr int kTooLarge = 100;  // CURLE_TOO_LARGE, which libcurl has since 8.6
+constexpr std::chrono::milliseconds kMaxPoll = std::chrono::minutes(10);
+// Of a body that is ignored: beyond this, closing the connection is cheaper than reading on.
+constexpr std::size_t kMaxIgnoredBytes = 64 * 1024;
 
 template <class T>
 void set_option(CURL* handle, CURLoption option, T value) {
   static_assert(std::is_same_v<T, long> || std::is_same_v<T, curl_off_t> || std::is_pointer_v<T>,
                 "curl_easy_setopt is variadic: pass long, curl_off_t or a pointer");
   if (curl_easy_setopt(handle, option, value) != CURLE_OK)
-    throw FatalError({ErrorKind::internal, "libcurl refuses an option", {}});
+    throw FatalError({ErrorKind::internal, "libcurl rejects an option", {}});
 }
 
 void check(CURLMcode code) {
@@ -58,7 +57,7 @@ T info(CURL* easy, CURLINFO what) {
   return value;
 }
 
-ResponseHead read_head(CURL* easy, const Url& asked) {
+ResponseHead read_head(CURL* easy, const Url& request_url) {
   ResponseHead head;
   head.status = static_cast<int>(info<long>(easy, CURLINFO_RESPONSE_CODE));
   if (const auto length = info<curl_off_t>(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T); length >= 0)
@@ -73,12 +72,12 @@ ResponseHead read_head(CURL* easy, const Url& asked) {
   head.linked_etag = header(easy, "X-Linked-Etag");
   head.linked_size = header_number(header(easy, "X-Linked-Size"));
   head.location = header(easy, "Location");
-  if (!head.location.empty()) head.redirect = resolve_url(asked, head.location);
+  if (!head.location.empty()) head.redirect = resolve_url(request_url, head.location);
   head.retry_after = std::chrono::seconds(info<curl_off_t>(easy, CURLINFO_RETRY_AFTER));
   return head;
 }
 
-/// A node that never moves: libcurl keeps pointers into it.
+/// One exchange. It never moves: libcurl keeps pointers into it.
 struct Transfer {
   TransferId id{0};
   Url url;
@@ -88,131 +87,120 @@ struct Transfer {
   std::array<char, CURL_ERROR_SIZE> reason{};
   ResponseHead head;
   BodySink::Body body{BodySink::Body::ignored};
-  bool headed{false};
+  bool has_head{false};
   bool reached{false};
-  bool gathered{false};  // the sink has bytes since its last pause
-  std::size_t ignored{0};
-  HeaderLimit limit;
-  StallDetector pace;
-  RateLimiter* throttle{nullptr};  // of a payload, if there is a rate
+  bool sink_has_bytes{false};  // since its last `on_pause`
+  std::size_t ignored_bytes{0};
+  HeaderLimit header_limit;
+  StallDetector stall;
+  RateLimiter* limiter{nullptr};  // only of a payload, and only if there is a rate
   TlsTrust* trust{nullptr};
   std::optional<Proxy> proxy;
-  std::optional<Error> error;  // of the sink, or ours
+  std::optional<Error> error;  // of the sink, or found here
 
-  void see_head() {
-    if (headed) return;
-    headed = true;
+  void complete_head() {
+    if (has_head) return;
+
+    has_head = true;
     head = read_head(easy.get(), url);
-    if (is_of_proxy())  // so that the sink does not take it for the hub's
-      error = proxy_refused(head.status, proxy);
+    if (is_from_proxy(head, url,
+                      {proxy, info<long>(easy.get(), CURLINFO_PRIMARY_PORT),
+                       header(easy.get(), "WWW-Authenticate")}))
+      error = proxy_refused(head.status, proxy);  // the sink would take it for the Hub's answer
     else
       body = sink->on_head(head);
   }
 
-  /// No server says 407. A proxy may also answer 401 to a plain request (tinyproxy does, to a wrong
-  /// password): the Hub's own says why, and asks for a token.
-  bool is_of_proxy() const {
-    if (head.status != 401 || !proxy || url.https) return head.status == 407;
-    const auto port = info<long>(easy.get(), CURLINFO_PRIMARY_PORT);
-    const bool direct = url.origin.ends_with(fmt::format(":{}", port)) || port == 80;  // NO_PROXY
-    return !direct && head.error_code.empty() && head.error_message.empty() &&
-           header(easy.get(), "WWW-Authenticate").starts_with("Basic");
-  }
-
-  std::size_t take_header(std::size_t size) {
-    pace.moved(static_cast<std::int64_t>(size), Clock::now());
-    if (auto fault = limit.take(size)) error = std::move(fault);
+  std::size_t on_header_line(std::size_t size) {
+    stall.on_bytes(static_cast<std::int64_t>(size), Clock::now());
+    if (auto fault = header_limit.on_line(size)) error = std::move(fault);
     return error ? CURL_WRITEFUNC_ERROR : size;
   }
 
-  /// What libcurl wants to hear: all of it, none of it, or not yet: then the same bytes come again.
-  std::size_t take(std::span<const char> bytes) {
+  /// Returns what libcurl expects: the number of bytes, an error, or a pause, after which libcurl
+  /// passes the same bytes again.
+  std::size_t on_body(std::span<const char> bytes) {
     const TimePoint now = Clock::now();
     const auto size = static_cast<std::int64_t>(bytes.size());
-    pace.moved(size, now);
-    see_head();
-    if (error) return CURL_WRITEFUNC_ERROR;
+    stall.on_bytes(size, now);
+
+    complete_head();
+    if (error || body == BodySink::Body::refused) return CURL_WRITEFUNC_ERROR;
+
     if (body == BodySink::Body::ignored) {
-      ignored += bytes.size();
-      if (ignored > kIgnoredBytes) body = BodySink::Body::refused;
-    } else if (body == BodySink::Body::wanted) {
-      if (throttle != nullptr && !throttle->take(id, size, now)) {
-        pace.hold();
-        return CURL_WRITEFUNC_PAUSE;
-      }
-      gathered = true;
-      error = sink->on_data(bytes);
+      ignored_bytes += bytes.size();
+      if (ignored_bytes <= kMaxIgnoredBytes) return bytes.size();
+      body = BodySink::Body::refused;
+      return CURL_WRITEFUNC_ERROR;
     }
-    return body != BodySink::Body::refused && !error ? bytes.size() : CURL_WRITEFUNC_ERROR;
+
+    if (limiter != nullptr && !limiter->try_acquire(id, size, now)) {
+      stall.suspend();
+      return CURL_WRITEFUNC_PAUSE;
+    }
+
+    sink_has_bytes = true;
+    error = sink->on_data(bytes);
+    return error ? CURL_WRITEFUNC_ERROR : bytes.size();
   }
 
-  /// Whether the transfer can go on.
-  bool pause() {
-    if (!gathered) return true;
-    gathered = false;
+  /// Lets the sink flush what it has gathered. False: it failed, and the transfer must end.
+  bool flush() {
+    if (!sink_has_bytes) return true;
+
+    sink_has_bytes = false;
     auto fault = sink->on_pause();
     if (fault && !error) error = std::move(fault);
     return !error;
   }
 
-  /// What libcurl says, in words that name no secret.
-  Error fault(CURLcode code) {
-    const auto connect_status = static_cast<int>(info<long>(easy.get(), CURLINFO_HTTP_CONNECTCODE));
-    if (code != CURLE_OPERATION_TIMEDOUT && connect_status >= 300)
-      return proxy_refused(connect_status, proxy);
-    std::string text = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code);
-    if (proxy && text.starts_with("Unsupported proxy")) return proxy_unusable(*proxy);
-    if (proxy) text = without_secrets(std::move(text), *proxy);
-    // A signature that does not fit has libcurl's code for any failed handshake: the verdict tells
-    // them apart.
-    const auto verdict = trust->take(id);
-    if (code == CURLE_PEER_FAILED_VERIFICATION || (verdict && !verdict->trusted))
-      return {
-          ErrorKind::protocol,
-          "its certificate is not trusted: " + (verdict ? verdict->text : text),
-          "if a proxy inspects TLS here or a mirror has its own authority, name that authority's certificate with "
-          "--ca-file; else install ca-certificates"};
-    // libcurl before 8.6 calls a header line beyond its 100 KB a lack of memory.
-    if (!headed && (code == CURLE_OUT_OF_MEMORY || code == kTooLarge))
-      text = "a header line of the answer does not end within 100 KB";
-    return {kind_of_transfer_error(code), text, {}};
+  Error failure(CURLcode code) {
+    return describe_failure(
+        {.code = code,
+         .text = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code),
+         .connect_status = static_cast<int>(info<long>(easy.get(), CURLINFO_HTTP_CONNECTCODE)),
+         .has_head = has_head,
+         .proxy = proxy,
+         .verdict = trust->take(id)});
   }
 
   TransferEnd end(CURLcode code) {
-    if (code == CURLE_OK && !error) see_head();  // of an answer without a body
-    pause();
+    if (code == CURLE_OK && !error) complete_head();  // of a response without a body
+    flush();
+
     const bool refused = body == BodySink::Body::refused;
-    TransferEnd result{id, {}, refused, reached || headed, std::move(error)};
-    if (!result.error && code != CURLE_OK && !result.refused) result.error = fault(code);
+    TransferEnd result{id, {}, refused, reached || has_head, std::move(error)};
+    if (!result.error && code != CURLE_OK && !refused) result.error = failure(code);
     result.head = std::move(head);
     return result;
   }
 };
 
-/// Nothing may be thrown through libcurl: what goes wrong here ends the transfer, and the loop
-/// tells.
-template <class Take>
-std::size_t guarded(void* user, Take take) noexcept {
+/// No exception may pass through libcurl: it becomes the error of the transfer, which ends.
+template <class Callback>
+std::size_t guarded(void* user, Callback callback) noexcept {
   auto* transfer = static_cast<Transfer*>(user);
   try {
-    return take(*transfer);
-  } catch (const std::exception& fault) {
-    transfer->error = Error{ErrorKind::internal, fault.what(), {}};
+    return callback(*transfer);
+  } catch (const std::exception& exception) {
+    transfer->error = Error{ErrorKind::internal, exception.what(), {}};
     return CURL_WRITEFUNC_ERROR;
   }
 }
 
 std::size_t on_write(char* data, std::size_t size, std::size_t count, void* user) noexcept {
-  return guarded(user, [&](Transfer& transfer) { return transfer.take({data, size * count}); });
-}
-std::size_t on_header(char*, std::size_t size, std::size_t count, void* user) noexcept {
-  return guarded(user, [&](Transfer& transfer) { return transfer.take_header(size * count); });
+  return guarded(user, [&](Transfer& transfer) { return transfer.on_body({data, size * count}); });
 }
 
-/// The connection stands: from here on silence counts, before it libcurl's limit for connecting.
+std::size_t on_header(char*, std::size_t size, std::size_t count, void* user) noexcept {
+  return guarded(user, [&](Transfer& transfer) { return transfer.on_header_line(size * count); });
+}
+
+/// Connected: from here on silence counts. Before, CURLOPT_CONNECTTIMEOUT applies.
 int on_connected(void* user, char*, char*, int, int) noexcept {
-  static_cast<Transfer*>(user)->reached = true;
-  static_cast<Transfer*>(user)->pace.begin(Clock::now());
+  auto* transfer = static_cast<Transfer*>(user);
+  transfer->reached = true;
+  transfer->stall.begin(Clock::now());
   return CURL_PREREQFUNC_OK;
 }
 
@@ -228,188 +216,166 @@ void add_header(HeaderList& list, const std::string& line) {
   list.reset(longer);
 }
 
-/// Where libcurl looks for the system's roots. An image without ca-certificates lacks the file:
-/// every handshake would fail for that, also where --ca-file names all that is needed.
-enum class SystemRoots : std::uint8_t { present, missing };
-SystemRoots system_roots() {
-  const std::string file = system_authorities();
-  return file.empty() || ::access(file.c_str(), R_OK) == 0 ? SystemRoots::present
-                                                           : SystemRoots::missing;
-}
-
-/// A large buffer: fewer calls per GiB on plain http; TLS gives 16 KiB whatever it says. Under a
-/// rate small pieces, some dozens a second.
+/// A large buffer means fewer calls per GiB over plain http; TLS delivers at most 16 KiB anyway.
+/// Under a rate limit the reads are small, some dozens a second.
 long buffer_bytes(std::optional<std::int64_t> rate) {
   return rate ? static_cast<long>(std::clamp<std::int64_t>(*rate / 64, 1024, 16 * 1024))
               : 128 * 1024;
 }
 
-void configure(Transfer& transfer, const Request& request, const TransportSettings& settings,
-               SystemRoots roots) {
+/// Where the request goes, and through what.
+void set_target(Transfer& transfer, bool system_roots) {
   CURL* easy = transfer.easy.get();
-  // whom
-  set_option(easy, CURLOPT_URL, request.url.text.c_str());
+  set_option(easy, CURLOPT_URL, transfer.url.text.c_str());
   set_option(easy, CURLOPT_PATH_AS_IS, 1L);
   set_option(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set_option(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  // Without a folder of certificates beside the file libcurl reads the file once and not for each
-  // connection. Debian's file holds what is in the folder.
-  set_option(easy, roots == SystemRoots::missing ? CURLOPT_CAINFO : CURLOPT_CAPATH,
-             static_cast<char*>(nullptr));
+
+  // Without CAPATH libcurl reads the certificate file once, not for each connection. On Debian the
+  // file contains everything that is in the directory.
+  set_option(easy, system_roots ? CURLOPT_CAPATH : CURLOPT_CAINFO, static_cast<char*>(nullptr));
   set_option(easy, CURLOPT_SSL_CTX_FUNCTION, &on_tls);
   set_option(easy, CURLOPT_SSL_CTX_DATA, static_cast<void*>(&transfer));
-  // libcurl reads `http_proxy` in lower case only, for the sake of CGI programs; this is none.
-  // NO_PROXY still counts.
+
+  // libcurl reads only the lower-case `http_proxy`, for the sake of CGI programs. NO_PROXY still
+  // applies.
   if (transfer.proxy && transfer.proxy->variable == "HTTP_PROXY")
     set_option(easy, CURLOPT_PROXY, transfer.proxy->address.c_str());
-  // what
+}
+
+void set_request(Transfer& transfer, const Request& request, const std::string& user_agent) {
+  CURL* easy = transfer.easy.get();
   const bool query = request.kind == RequestKind::query;
   set_option(easy, CURLOPT_HTTP_VERSION,
              long{query ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1});
-  set_option(easy, CURLOPT_USERAGENT, settings.user_agent.c_str());
+  set_option(easy, CURLOPT_USERAGENT, user_agent.c_str());
   if (request.range)
     set_option(easy, CURLOPT_RANGE,
                fmt::format("{}-{}", request.range->begin, request.range->end - 1).c_str());
-  add_header(transfer.headers,
-             "Accept-Encoding: identity");  // so that ranges and sizes are the file's
+
+  // Ranges and sizes are those of the file only if it is not compressed.
+  add_header(transfer.headers, "Accept-Encoding: identity");
   if (request.token != nullptr)
     add_header(transfer.headers, "Authorization: Bearer " + request.token->reveal());
   set_option(easy, CURLOPT_HTTPHEADER, transfer.headers.get());
-  // how long
+}
+
+void set_limits_and_callbacks(Transfer& transfer, const TransportSettings& settings) {
+  CURL* easy = transfer.easy.get();
   set_option(easy, CURLOPT_CONNECTTIMEOUT,
              std::min(kConnectSeconds, static_cast<long>(settings.stall.count())));
-  set_option(easy, CURLOPT_PREREQFUNCTION, &on_connected);
-  set_option(easy, CURLOPT_PREREQDATA, static_cast<void*>(&transfer));
   set_option(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   set_option(easy, CURLOPT_BUFFERSIZE, buffer_bytes(settings.rate));
-  // safety
   set_option(easy, CURLOPT_NOSIGNAL, 1L);
-  set_option(easy, CURLOPT_QUICK_EXIT,
-             1L);  // a name server that does not answer shall not hold up an end
-  set_option(easy, CURLOPT_ERRORBUFFER, transfer.reason.data());
+  set_option(easy, CURLOPT_QUICK_EXIT, 1L);  // do not wait at exit for an unresponsive name server
+
+  void* const user = &transfer;
+  set_option(easy, CURLOPT_PREREQFUNCTION, &on_connected);
+  set_option(easy, CURLOPT_PREREQDATA, user);
   set_option(easy, CURLOPT_HEADERFUNCTION, &on_header);
-  set_option(easy, CURLOPT_HEADERDATA, static_cast<void*>(&transfer));
+  set_option(easy, CURLOPT_HEADERDATA, user);
   set_option(easy, CURLOPT_WRITEFUNCTION, &on_write);
-  set_option(easy, CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
-  set_option(easy, CURLOPT_PRIVATE, static_cast<void*>(&transfer));
+  set_option(easy, CURLOPT_WRITEDATA, user);
+  set_option(easy, CURLOPT_ERRORBUFFER, transfer.reason.data());
+  set_option(easy, CURLOPT_PRIVATE, user);
 }
 
 }  // namespace
-
-/// Transient is an allow-list: what is not named here is not tried again.
-ErrorKind kind_of_transfer_error(int code) {
-  switch (code) {
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:  // the handshake; a certificate that is not trusted has a code of
-                                   // its own
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-    case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
-    case CURLE_GOT_NOTHING:
-    case CURLE_PARTIAL_FILE:
-    case CURLE_PROXY: return ErrorKind::network;  // a SOCKS proxy that did not get through
-    case CURLE_OPERATION_TIMEDOUT: return ErrorKind::timeout;
-    default: return ErrorKind::protocol;
-  }
-}
 
 struct Transport::State {
   explicit State(TransportSettings wanted)
       : settings(std::move(wanted)), trust(settings.authorities), multi(curl_multi_init()) {
     if (!multi) throw std::bad_alloc();
-    if (settings.rate) throttle.emplace(*settings.rate);
+    if (settings.rate) limiter.emplace(*settings.rate);
   }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
+  ~State() {
+    while (!transfers.empty()) remove(transfers.begin());
+  }
+
+  using Transfers = std::map<TransferId, std::unique_ptr<Transfer>>;
 
   TransportSettings settings;
   TlsTrust trust;
-  SystemRoots roots{system_roots()};
-  std::optional<RateLimiter> throttle;
-  // Transfers after the multi handle would leave it first; removing them needs it.
+  bool system_roots{has_system_authorities()};
+  std::optional<RateLimiter> limiter;
   MultiHandle multi;
-  std::map<TransferId, std::unique_ptr<Transfer>> transfers;
+  Transfers transfers;  // destroyed before `multi`, which they are removed from
   std::atomic<bool> woken{false};
 
-  using Place = std::map<TransferId, std::unique_ptr<Transfer>>::iterator;
-  void remove(Place at) {
-    curl_multi_remove_handle(multi.get(),
-                             at->second->easy.get());  // fails only for a handle that is not in it
+  void remove(Transfers::iterator at) {
+    // Fails only for a handle that was never added.
+    curl_multi_remove_handle(multi.get(), at->second->easy.get());
     trust.forget(at->first);
-    if (throttle) throttle->forget(at->first);
+    if (limiter) limiter->forget(at->first);
     transfers.erase(at);
   }
 
-  void end(Place at, CURLcode code, std::vector<TransferEnd>& ends) {
+  void end(Transfers::iterator at, CURLcode code, std::vector<TransferEnd>& ends) {
     ends.push_back(at->second->end(code));
     remove(at);
   }
 
-  /// Lets those go on that were held and may now; those that cannot have ended.
-  void go_on(TimePoint now, std::vector<TransferEnd>& ends) {
-    while (const auto id = throttle ? throttle->next(now) : std::nullopt) {
+  /// Continues the transfers that waited for the rate limiter and may read again.
+  void resume_ready(TimePoint now, std::vector<TransferEnd>& ends) {
+    while (const auto id = limiter ? limiter->next_ready(now) : std::nullopt) {
       const auto at = transfers.find(*id);
-      at->second->pace.begin(now);
-      const CURLcode code =
-          curl_easy_pause(at->second->easy.get(), CURLPAUSE_CONT);  // takes what was held, too
+      at->second->stall.begin(now);
+      // Passes the bytes that were held back to the sink at once, so it can fail.
+      const CURLcode code = curl_easy_pause(at->second->easy.get(), CURLPAUSE_CONT);
       if (code != CURLE_OK) end(at, code, ends);
     }
   }
 
-  /// What has ended by itself, and what has stood still for too long at `now`. That is a time
-  /// before the bytes that were waiting in the sockets were taken: who takes long over one
-  /// transfer's bytes shall not blame the others.
-  std::vector<TransferEnd> move(TimePoint now) {
+  /// Moves bytes, and returns the transfers that ended or had stalled at `now`. That is a time
+  /// before the bytes that wait in the sockets are read: a sink that is slow with one transfer's
+  /// bytes must not make the others look stalled.
+  std::vector<TransferEnd> perform(TimePoint now) {
     int number = 0;
     std::vector<TransferEnd> ends;
-    go_on(now, ends);
+    resume_ready(now, ends);
     check(curl_multi_perform(multi.get(), &number));
+
     while (const CURLMsg* message = curl_multi_info_read(multi.get(), &number)) {
       if (message->msg != CURLMSG_DONE) continue;
       auto* transfer = static_cast<Transfer*>(
           static_cast<void*>(info<char*>(message->easy_handle, CURLINFO_PRIVATE)));
       end(transfers.find(transfer->id), message->data.result, ends);
     }
+
     for (auto at = transfers.begin(); at != transfers.end();) {
       const auto here = at++;
-      if (here->second->pace.due() > now) continue;
-      here->second->error = here->second->pace.fault();
+      if (here->second->stall.due() > now) continue;
+      here->second->error = here->second->stall.error();
       end(here, CURLE_OPERATION_TIMEDOUT, ends);
     }
     return ends;
   }
 
-  /// Lets all sinks finish with what they have; those that cannot have ended.
-  std::vector<TransferEnd> pause() {
+  /// Lets all sinks flush, and ends the transfers whose sink failed.
+  std::vector<TransferEnd> flush() {
     std::vector<TransferEnd> ends;
     for (auto at = transfers.begin(); at != transfers.end();) {
       const auto here = at++;
-      if (!here->second->pause()) end(here, CURLE_WRITE_ERROR, ends);
+      if (!here->second->flush()) end(here, CURLE_WRITE_ERROR, ends);
     }
     return ends;
   }
 
-  /// How many sockets are ready.
-  int wait(std::chrono::milliseconds longest) {
+  /// Waits for a socket, at most this long. Returns how many are ready.
+  int wait(std::chrono::milliseconds timeout) {
     int ready = 0;
     curl_waitfd wake_fd{settings.wake_fd, CURL_WAIT_POLLIN, 0};
     check(curl_multi_poll(multi.get(), &wake_fd, wake_fd.fd >= 0 ? 1 : 0,
-                          static_cast<int>(longest.count()), &ready));
+                          static_cast<int>(timeout.count()), &ready));
     return ready;
   }
 
+  /// When the next transfer stalls or may read again.
   TimePoint due() const {
-    TimePoint earliest = throttle ? throttle->due() : TimePoint::max();
+    TimePoint earliest = limiter ? limiter->due() : TimePoint::max();
     for (const auto& [id, transfer] : transfers)
-      earliest = std::min(earliest, transfer->pace.due());
+      earliest = std::min(earliest, transfer->stall.due());
     return earliest;
-  }
-
-  ~State() {
-    while (!transfers.empty()) remove(transfers.begin());
   }
 };
 
@@ -417,7 +383,8 @@ Transport::Transport(TransportSettings settings) {
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
     throw FatalError({ErrorKind::internal, "libcurl cannot be initialised", {}});
   state_ = std::make_unique<State>(std::move(settings));
-  // Hub and payload host in turn for each connection: both stay open.
+
+  // Each connection's turns alternate between the Hub and the payload host: keep both open.
   check(curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS,
                           2L * state_->settings.connections + 2));
 }
@@ -432,11 +399,14 @@ void Transport::start(TransferId id, const Request& request, BodySink& sink) {
   transfer->easy.reset(curl_easy_init());
   if (!transfer->easy) throw std::bad_alloc();
   transfer->trust = &state_->trust;
-  transfer->proxy = proxy_for(request.url);
-  transfer->pace = StallDetector(state_->settings.stall);
-  if (state_->throttle && request.kind == RequestKind::payload)
-    transfer->throttle = &*state_->throttle;
-  configure(*transfer, request, state_->settings, state_->roots);
+  transfer->proxy = state_->settings.proxies.proxy_for(request.url);
+  transfer->stall = StallDetector(state_->settings.stall);
+  if (state_->limiter && request.kind == RequestKind::payload)
+    transfer->limiter = &*state_->limiter;
+
+  set_target(*transfer, state_->system_roots);
+  set_request(*transfer, request, state_->settings.user_agent);
+  set_limits_and_callbacks(*transfer, state_->settings);
   check(curl_multi_add_handle(state_->multi.get(), transfer->easy.get()));
   state_->transfers.emplace(id, std::move(transfer));
 }
@@ -449,31 +419,25 @@ void Transport::cancel(TransferId id) {
 std::vector<TransferEnd> Transport::poll(TimePoint until) {
   using Milliseconds = std::chrono::milliseconds;
   const TimePoint now = Clock::now();
-  std::vector<TransferEnd> ends = state_->move(now);
+  std::vector<TransferEnd> ends = state_->perform(now);
   if (!ends.empty()) return ends;
+
+  // Nothing more to read at the moment: the sinks must not hold bytes back while we wait.
   if (state_->wait(Milliseconds(0)) == 0) {
-    ends = state_->pause();
+    ends = state_->flush();
     if (!ends.empty()) return ends;
+
+    // That first wait may have consumed the wakeup that `wake` sent.
     until = std::min(until, state_->due());
-    // The first wait may have swallowed what `wake` sent.
     if (until > now && !state_->woken.exchange(false))
-      state_->wait(std::min(std::chrono::ceil<Milliseconds>(until - now), kLongestPoll));
+      state_->wait(std::min(std::chrono::ceil<Milliseconds>(until - now), kMaxPoll));
   }
-  return state_->move(Clock::now());
+  return state_->perform(Clock::now());
 }
 
 void Transport::wake() {
   state_->woken = true;
   check(curl_multi_wakeup(state_->multi.get()));
-}
-
-std::string system_authorities() {
-  const char* file = curl_version_info(CURLVERSION_NOW)->cainfo;
-  return file == nullptr ? "" : file;
-}
-
-std::string transport_version() {
-  return fmt::format("libcurl/{}", curl_version_info(CURLVERSION_NOW)->version);
 }
 
 }  // namespace model_prep

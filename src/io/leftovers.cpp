@@ -14,17 +14,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::hours kDead{24};
+constexpr std::chrono::hours kMaxAge{24};
 constexpr std::string_view kForeignSuffix = ".incomplete";
 constexpr std::string_view kLockSuffix = ".lock";
 
-/// A file in `blobs/` that is no blob, and whose it is.
-struct Owned {
+/// A file in `blobs/` that is not a blob.
+struct UnfinishedFile {
   Digest blob;
-  std::vector<WriterTag> writers{};   ///< all that may write it; none: not known
+  std::vector<WriterTag> writers{};   ///< all that may write it; empty if unknown
   bool foreign{false};                ///< huggingface_hub's
-  bool wanted{false};                 ///< a run could go on with it
-  std::optional<std::string> twin{};  ///< is as alive as this
+  bool wanted{false};                 ///< a run could resume from it
+  std::optional<std::string> twin{};  ///< record or staging file: as alive as this one
 };
 
 std::optional<Digest> leading_digest(std::string_view name) {
@@ -32,101 +32,108 @@ std::optional<Digest> leading_digest(std::string_view name) {
   return digest ? std::optional(*digest) : std::nullopt;
 }
 
-std::optional<Owned> staging_of(const Repository& at, std::string_view name) {
+std::optional<UnfinishedFile> parse_staging(const Repository& at, std::string_view name) {
   name.remove_suffix(kStagingSuffix.size());
   const auto blob = leading_digest(name);
   const auto tag = WriterTag::parse(name.substr(std::min(name.find('.'), name.size() - 1) + 1));
   if (!blob || !tag) return std::nullopt;
-  const auto record = read_resume(at.layout, at.repo, *blob);
-  if (!record || record->file != *tag) return Owned{.blob = *blob, .writers = {*tag}};
-  return Owned{.blob = *blob,
-               .writers = {*tag, record->writer},
-               .wanted = true,
-               .twin = at.layout.resume(at.repo, *blob)};
+
+  const auto record = read_resume(at, *blob);
+  if (!record || record->file != *tag) return UnfinishedFile{.blob = *blob, .writers = {*tag}};
+  return UnfinishedFile{.blob = *blob,
+                        .writers = {*tag, record->writer},
+                        .wanted = true,
+                        .twin = at.layout().resume(*blob)};
 }
 
-/// Of a blob that is published and has no staging, it stayed by a kill between the rename and its
-/// removal.
-std::optional<Owned> record_of(const Repository& at, std::string_view name) {
+std::optional<UnfinishedFile> parse_resume_name(const Repository& at, std::string_view name) {
   name.remove_suffix(kResumeSuffix.size());
   const auto blob = Digest::parse(name);
   if (!blob) return std::nullopt;
-  Owned owned{.blob = *blob, .wanted = !lstat_path(at.layout.blob(at.repo, *blob))};
-  const auto record = read_resume(at.layout, at.repo, *blob);
-  if (!record) return owned;
-  owned.writers = {record->writer, record->file};
-  const std::string staging = at.layout.staging(at.repo, *blob, record->file);
+
+  // The record of a published blob without a staging file was left by a kill between the rename and
+  // the removal of the record.
+  UnfinishedFile file{.blob = *blob, .wanted = !lstat_path(at.layout().blob(*blob))};
+  const auto record = read_resume(at, *blob);
+  if (!record) return file;
+  file.writers = {record->writer, record->file};
+  const std::string staging = at.layout().staging(*blob, record->file);
   if (lstat_path(staging)) {
-    owned.twin = staging;
-    owned.wanted = true;
+    file.twin = staging;
+    file.wanted = true;
   }
-  return owned;
+  return file;
 }
 
-std::optional<Owned> owned(const Repository& at, std::string_view name) {
-  if (name.ends_with(kStagingSuffix)) return staging_of(at, name);
-  if (name.ends_with(kResumeSuffix)) return record_of(at, name);
+std::optional<UnfinishedFile> parse_name(const Repository& at, std::string_view name) {
+  if (name.ends_with(kStagingSuffix)) return parse_staging(at, name);
+  if (name.ends_with(kResumeSuffix)) return parse_resume_name(at, name);
+
   const auto blob = leading_digest(name);
   if (!blob || !name.ends_with(kForeignSuffix)) return std::nullopt;
-  return Owned{.blob = *blob, .foreign = true};
+  return UnfinishedFile{.blob = *blob, .foreign = true};
 }
 
 bool is_old(const std::string& path) {
   std::error_code error;
   const auto time = fs::last_write_time(path, error);
-  return !error && fs::file_time_type::clock::now() - time > kDead;
+  return !error && fs::file_time_type::clock::now() - time > kMaxAge;
 }
 
-enum class Asking : std::uint8_t { may_make_lock, changes_nothing };
+enum class LockCheck : std::uint8_t { may_create_lock, writes_nothing };
 
-/// Nobody whom a lock of this machine could tell of is at this blob.
-bool is_lock_free(const Repository& at, const Digest& blob, Asking asking) {
-  const std::string path = at.layout.lock(at.repo, blob);
-  if (asking == Asking::changes_nothing && !lstat_path(path)) return true;
-  const auto lock = FileLock::try_acquire(at.lock_folder, path);
-  return lock && *lock && (*lock)->excludes(at.lock_folder, path);
+/// No process that this machine's locks can show is writing this blob.
+bool is_lock_free(const Repository& at, const Digest& blob, LockCheck check) {
+  const std::string path = at.layout().lock(blob);
+  if (check == LockCheck::writes_nothing && !lstat_path(path)) return true;
+
+  const auto lock = FileLock::try_acquire(at.lock_directory(), path);
+  return lock && *lock && (*lock)->excludes(at.lock_directory(), path);
 }
 
-bool is_dead(const Repository& at, const Owned& left, const std::string& path,
-             const WriterIdentity& self, Asking asking) {
-  if (is_old(path) && (!left.twin || is_old(*left.twin))) return true;
+bool is_dead(const Repository& at, const UnfinishedFile& file, const std::string& path,
+             const WriterIdentity& self, LockCheck check) {
+  if (is_old(path) && (!file.twin || is_old(*file.twin))) return true;
+
   const bool of_this_machine =
-      !left.writers.empty() &&
-      std::all_of(left.writers.begin(), left.writers.end(), [&](const WriterTag& writer) {
+      !file.writers.empty() &&
+      std::all_of(file.writers.begin(), file.writers.end(), [&](const WriterTag& writer) {
         return self.tag.same_machine(writer) && writer != self.tag;
       });
-  return (left.foreign || of_this_machine) && is_lock_free(at, left.blob, asking);
+  return (file.foreign || of_this_machine) && is_lock_free(at, file.blob, check);
 }
 
 }  // namespace
 
 void sweep_staging(const Repository& at, const WriterIdentity& self) {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(at.layout.blobs(at.repo), error)) {
+  for (const auto& entry : fs::directory_iterator(at.layout().blobs(), error)) {
     const std::string path = entry.path().string();
-    const auto left = owned(at, entry.path().filename().string());
-    if (!left || left->foreign || left->wanted ||
-        !is_dead(at, *left, path, self, Asking::may_make_lock))
-      continue;
-    static_cast<void>(at.folder.remove(path));  // another run's business if it cannot be done
+    const auto file = parse_name(at, entry.path().filename().string());
+    if (!file || file->foreign || file->wanted) continue;
+    if (!is_dead(at, *file, path, self, LockCheck::may_create_lock)) continue;
+
+    static_cast<void>(at.directory().remove(path));  // else another run will remove it
   }
 }
 
 std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& self) {
   std::vector<Leftover> found;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(at.layout.blobs(at.repo), error)) {
+  for (const auto& entry : fs::directory_iterator(at.layout().blobs(), error)) {
     const std::string path = entry.path().string();
     const auto there = lstat_path(path);
-    const auto left = owned(at, entry.path().filename().string());
-    if (!left || !there || there->is_folder) continue;
+    const auto file = parse_name(at, entry.path().filename().string());
+    if (!file || !there || there->is_folder) continue;
+
     found.push_back({.path = path,
-                     .blob = left->blob,
+                     .blob = file->blob,
                      .bytes = there->size,
                      .mtime_ns = there->mtime_ns,
-                     .dead = is_dead(at, *left, path, self, Asking::changes_nothing),
+                     .dead = is_dead(at, *file, path, self, LockCheck::writes_nothing),
                      .old = is_old(path)});
   }
+
   std::sort(found.begin(), found.end(),
             [](const Leftover& a, const Leftover& b) { return a.path < b.path; });
   return found;
@@ -134,17 +141,18 @@ std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& s
 
 std::optional<std::string> writer_in(const Repository& at, const std::vector<Leftover>& leftovers) {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(at.layout.lock_folder(at.repo), error)) {
+  for (const auto& entry : fs::directory_iterator(at.layout().lock_directory(), error)) {
     const std::string path = entry.path().string();
     if (!path.ends_with(kLockSuffix)) continue;
-    const auto lock = FileLock::try_acquire(at.lock_folder, path);
+
+    const auto lock = FileLock::try_acquire(at.lock_directory(), path);
     if (!lock) return fmt::format("somebody ({})", lock.error().message);
     const auto blob = leading_digest(entry.path().filename().string());
-    if (!*lock) return blob ? staging_owner(at.layout, at.repo, *blob) : "another process";
+    if (!*lock) return blob ? staging_owner(at, *blob) : "another process";
   }
+
   for (const Leftover& left : leftovers)
-    if (!left.dead)
-      return fmt::format("{}, which may be alive,", staging_owner(at.layout, at.repo, left.blob));
+    if (!left.dead) return fmt::format("{}, which may be alive,", staging_owner(at, left.blob));
   return std::nullopt;
 }
 

@@ -6,7 +6,6 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <random>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -23,16 +22,16 @@
 namespace model_prep {
 namespace {
 
-constexpr mode_t kFolderMode = 0777;
+constexpr mode_t kDirectoryMode = 0777;
 constexpr mode_t kFileMode = 0666;
 
 std::string errno_text(int error_number) {
   std::array<char, 256> buffer{};
-  return strerror_r(error_number, buffer.data(),
-                    buffer.size());  // the GNU variant: gives the text, wherever it lies
+  // The GNU variant, which returns the text, wherever it is.
+  return strerror_r(error_number, buffer.data(), buffer.size());
 }
 
-FileInfo facts_of(const struct stat& found) {
+FileInfo info_of(const struct stat& found) {
   return {.is_file = S_ISREG(found.st_mode),
           .is_folder = S_ISDIR(found.st_mode),
           .is_link = S_ISLNK(found.st_mode),
@@ -41,13 +40,15 @@ FileInfo facts_of(const struct stat& found) {
           .device = found.st_dev,
           .inode = found.st_ino,
           .link_count = found.st_nlink,
-          .mode = found.st_mode & 07777U};
+          .mode = found.st_mode & 07777U,
+          .owner = found.st_uid};
 }
 
-/// Who we are and whose the nearest existing folder is: all that is needed to mend it.
+/// Our ids and the owner of the nearest existing parent: all that is needed to fix it.
 std::string permission_hint(const std::string& path, int error_number) {
   if (error_number == EROFS)
     return "the file system is mounted read-only: mount it writable, or choose another folder";
+
   std::string at = path;
   struct stat found{};
   while (stat(at.c_str(), &found) != 0 && at.size() > 1) at = parent_path(at);
@@ -101,19 +102,19 @@ Error io_error(std::string_view operation, const std::string& path, int error_nu
 std::optional<FileInfo> stat_path(const std::string& path) {
   struct stat found{};
   if (stat(path.c_str(), &found) != 0) return std::nullopt;
-  return facts_of(found);
+  return info_of(found);
 }
 
 std::optional<FileInfo> lstat_path(const std::string& path) {
   struct stat found{};
   if (lstat(path.c_str(), &found) != 0) return std::nullopt;
-  return facts_of(found);
+  return info_of(found);
 }
 
 std::optional<FileInfo> stat_path(int fd) {
   struct stat found{};
   if (fstat(fd, &found) != 0) return std::nullopt;
-  return facts_of(found);
+  return info_of(found);
 }
 
 std::optional<std::string> read_link(const std::string& path) {
@@ -123,15 +124,14 @@ std::optional<std::string> read_link(const std::string& path) {
   return std::string(buffer.data(), static_cast<std::size_t>(length));
 }
 
-std::optional<std::string> read_file(const std::string& path, std::size_t most) {
+std::optional<std::string> read_file(const std::string& path, std::size_t max) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  return fd ? read_file(fd.get(), most) : std::nullopt;
+  return fd ? read_file(fd.get(), max) : std::nullopt;
 }
 
-std::optional<std::string> read_file(int fd, std::size_t most) {
+std::optional<std::string> read_file(int fd, std::size_t max) {
   const auto found = stat_path(fd);
-  if (!found || !found->is_file || static_cast<std::size_t>(found->size) > most)
-    return std::nullopt;
+  if (!found || !found->is_file || static_cast<std::size_t>(found->size) > max) return std::nullopt;
   std::string content(static_cast<std::size_t>(found->size), '\0');
   std::size_t done = 0;
   while (done < content.size()) {
@@ -141,7 +141,7 @@ std::optional<std::string> read_file(int fd, std::size_t most) {
     if (count <= 0) break;
     done += static_cast<std::size_t>(count);
   }
-  content.resize(done);
+  content.resize(done);  // it may have become shorter
   return content;
 }
 
@@ -155,15 +155,17 @@ Result<UniqueFd> open_for_reading(const std::string& path) {
 }
 
 Status create_directories(const std::string& path) {
-  if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
+  if (mkdir(path.c_str(), kDirectoryMode) == 0) return ok();
+
   if (errno == ENOENT && path.size() > 1) {
     if (Status parent = create_directories(parent_path(path)); !parent) return parent;
-    if (mkdir(path.c_str(), kFolderMode) == 0) return ok();
+    if (mkdir(path.c_str(), kDirectoryMode) == 0) return ok();
   }
+
+  // It may exist even where mkdir says EACCES or EROFS.
   const int error_number = errno;
-  if (const auto found = stat_path(path); found && found->is_folder)
-    return ok();  // also where mkdir says EACCES or EROFS
-  return io_error("make folder", path, error_number);
+  const auto found = stat_path(path);
+  return found && found->is_folder ? ok() : io_error("create directory", path, error_number);
 }
 
 Status append_to_file(const std::string& path, std::string_view text) {
@@ -178,6 +180,7 @@ Status overwrite_existing(const std::string& path, std::string_view text) {
   if (!fd) return ok();
   const auto found = stat_path(fd.get());
   if (!found || !found->is_file) return ok();
+
   if (ftruncate(fd.get(), 0) != 0) return io_error("empty", path, errno);
   return write_all(fd.get(), text, path);
 }
@@ -199,7 +202,8 @@ SignalFd::SignalFd() {
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file size: the write's EFBIG says it better
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit: the write fails with EFBIG instead
+
   if (pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0)
     fd_ = UniqueFd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!fd_) throw FatalError({ErrorKind::internal, "cannot receive signals", {}});
@@ -214,8 +218,8 @@ std::optional<int> SignalFd::read() const {
 
 void SignalFd::exit_immediately_on_next_signal() const {
   struct sigaction action{};
-  // Also as process 1, which ignores default actions. Not by _exit, which a sanitizer makes unsafe
-  // in a handler.
+  // A handler, because process 1 ignores default actions; and no _exit in it, which a sanitizer
+  // makes unsafe there.
   action.sa_handler = [](int number) { syscall(SYS_exit_group, 128 + number); };
   sigset_t signals{};
   sigemptyset(&signals);
@@ -266,8 +270,8 @@ std::string canonical_path(const std::string& path) {
   return text;
 }
 
-std::string relative_path(const std::string& to, const std::string& from_folder) {
-  return std::filesystem::path(to).lexically_relative(from_folder).string();
+std::string relative_path(const std::string& to, const std::string& from_directory) {
+  return std::filesystem::path(to).lexically_relative(from_directory).string();
 }
 
 std::string parent_path(const std::string& path) {
@@ -277,9 +281,13 @@ std::string parent_path(const std::string& path) {
 }
 
 std::string random_hex(std::size_t digits) {
-  std::random_device device;
   std::string text;
-  while (text.size() < digits) text += fmt::format("{:08x}", device());
+  while (text.size() < digits) {
+    std::uint64_t bits = 0;
+    if (getentropy(&bits, sizeof bits) != 0)
+      throw FatalError({ErrorKind::internal, "the system gives no random numbers", {}});
+    text += fmt::format("{:016x}", bits);
+  }
   text.resize(digits);
   return text;
 }

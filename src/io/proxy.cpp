@@ -1,68 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/proxy.h"
 
-#include <cstdlib>
+#include <array>
 #include <string_view>
-#include <vector>
 
 #include <fmt/format.h>
+
+#include "model_prep/io/url.h"
 
 namespace model_prep {
 namespace {
 
+using Environment = std::map<std::string, std::string>;
+
+std::optional<Proxy> first_set(const Environment& environment,
+                               const std::array<const char*, 4>& variables) {
+  for (const char* variable : variables) {
+    const auto found = environment.find(variable);
+    if (found != environment.end() && !found->second.empty()) return Proxy{variable, found->second};
+  }
+  return std::nullopt;
+}
+
 void hide(std::string& text, std::string_view secret) {
   constexpr std::string_view kHidden = "***";
   if (secret.empty()) return;
+
   for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos; at += kHidden.size())
     text.replace(at, secret.size(), kHidden);
 }
 
 }  // namespace
 
-std::optional<Proxy> proxy_for(const Url& url) {
-  const char* const variables[] = {url.https ? "https_proxy" : "http_proxy",
-                                   url.https ? "HTTPS_PROXY" : "HTTP_PROXY", "all_proxy",
-                                   "ALL_PROXY"};
-  for (const char* variable : variables)
-    if (const char* value = std::getenv(variable); value != nullptr && *value != '\0')
-      return Proxy{variable, value};
-  return std::nullopt;
-}
+ProxySettings::ProxySettings(const Environment& environment)
+    : http_(first_set(environment, {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"})),
+      https_(first_set(environment, {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})) {}
 
-std::string without_secrets(std::string text, const Proxy& proxy) {
+std::string redact(std::string text, const Proxy& proxy) {
   hide(text, proxy.address);
-  const std::string_view address = proxy.address;
-  const std::size_t at = address.rfind('@');
-  if (at == std::string_view::npos) return text;
-  const std::size_t scheme = address.find("://");
-  const std::size_t begin = scheme == std::string_view::npos || scheme > at ? 0 : scheme + 3;
-  const std::string_view login = address.substr(begin, at - begin);
+
+  const std::string_view login = find_user_info(proxy.address).value_or("");
   hide(text, login);
   if (const std::size_t colon = login.find(':'); colon != std::string_view::npos)
     hide(text, login.substr(colon + 1));
   return text;
 }
 
+bool is_from_proxy(const ResponseHead& head, const Url& url, const Route& route) {
+  if (head.status != 401 || !route.proxy || url.https) return head.status == 407;
+
+  // Connected to the port of the URL itself: NO_PROXY excluded this host.
+  const bool direct = url.origin.ends_with(fmt::format(":{}", route.port)) || route.port == 80;
+  return !direct && head.error_code.empty() && head.error_message.empty() &&
+         route.challenge.starts_with("Basic");
+}
+
 Error proxy_refused(int status, const std::optional<Proxy>& proxy) {
   const std::string variable = proxy ? proxy->variable : "the environment";
   if (status == 407 || status == 401)
     return {ErrorKind::protocol,
-            fmt::format("the proxy of {} wants a user name and a password, or others (status {})",
-                        variable, status),
-            fmt::format(
-                "put them into {}: http://user:password@host:port, with special characters as %XX",
-                variable)};
-  // What may pass by itself: the proxy did not reach the host, or is busy.
-  const bool passing = status == 408 || status == 429 || status >= 500;
-  return {passing ? ErrorKind::network : ErrorKind::protocol,
-          fmt::format("the proxy of {} refused the connection (status {})", variable, status),
-          passing ? "" : "ask whoever runs the proxy to allow this host, or name it in NO_PROXY"};
+            fmt::format("the proxy in {} requires a user name and password (status {})", variable,
+                        status),
+            fmt::format("set {} to http://user:password@host:port, special characters as %XX",
+                        variable)};
+
+  // These may pass: the proxy did not reach the host, or is busy.
+  const bool transient = status == 408 || status == 429 || status >= 500;
+  return {
+      transient ? ErrorKind::network : ErrorKind::protocol,
+      fmt::format("the proxy in {} refused the connection (status {})", variable, status),
+      transient ? "" : "ask the proxy's administrator to allow this host, or add it to NO_PROXY"};
 }
 
 Error proxy_unusable(const Proxy& proxy) {
-  return {
-      ErrorKind::protocol, fmt::format("{} is not the address of a proxy", proxy.variable),
-      "it looks like http://host:port or http://user:password@host:port; also known are https and socks5"};
+  return {ErrorKind::protocol, fmt::format("{} is not a proxy address", proxy.variable),
+          "write http://host:port or http://user:password@host:port; https and socks5 work too"};
 }
 
 }  // namespace model_prep

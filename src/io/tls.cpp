@@ -24,11 +24,10 @@ using Certificate = Owned<X509, X509_free>;
 using Bio = Owned<BIO, BIO_free_all>;
 using Names = Owned<GENERAL_NAMES, free_names>;
 
-constexpr std::size_t kLongestName =
-    200;                       // of a subject: it comes from the network and goes into one line
-constexpr int kMostHosts = 3;  // named of those that a certificate is for
+constexpr std::size_t kMaxName = 200;  // it comes from the network and goes into one line
+constexpr int kMaxHosts = 3;           // that a message lists
 
-/// OpenSSL keeps its errors in a queue of the thread, where libcurl would find ours.
+/// Leaves OpenSSL's error queue empty: it belongs to the thread, and libcurl would find our errors.
 Result<std::vector<Certificate>> read_certificates(std::string_view pem) {
   std::vector<Certificate> found;
   const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
@@ -39,9 +38,12 @@ Result<std::vector<Certificate>> read_certificates(std::string_view pem) {
     if (!one) break;
     found.push_back(std::move(one));
   }
+
+  // The end of the text is an error too: no further certificate begins.
   const auto last = ERR_peek_last_error();
   ERR_clear_error();
   if (ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE) return found;
+
   return Error{
       ErrorKind::usage, fmt::format("certificate {} cannot be read", found.size() + 1), {}};
 }
@@ -49,10 +51,10 @@ Result<std::vector<Certificate>> read_certificates(std::string_view pem) {
 std::string text_of(const Bio& bio) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
-  return {data, std::min(static_cast<std::size_t>(std::max(size, 0L)), kLongestName)};
+  return {data, std::min(static_cast<std::size_t>(std::max(size, 0L)), kMaxName)};
 }
 
-/// RFC 2253, which escapes control codes too.
+/// As in RFC 2253, which escapes control characters too.
 std::string name_text(const X509_NAME* name) {
   const Bio bio(BIO_new(BIO_s_mem()));
   if (!bio || name == nullptr || X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253) < 0)
@@ -66,23 +68,26 @@ std::string time_text(const ASN1_TIME* time) {
   return bio && ASN1_TIME_print(bio.get(), time) == 1 ? text_of(bio) : "?";
 }
 
-/// The hosts that a certificate is for.
+/// The hosts that a certificate is valid for.
 std::string hosts_of(const X509* certificate) {
   const Names names(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+
   std::vector<std::string> hosts;
   const int count = names ? sk_GENERAL_NAME_num(names.get()) : 0;
-  for (int i = 0; i < std::min(count, kMostHosts); ++i) {
+  for (int i = 0; i < std::min(count, kMaxHosts); ++i) {
     const Bio bio(BIO_new(BIO_s_mem()));
     if (!bio || GENERAL_NAME_print(bio.get(), sk_GENERAL_NAME_value(names.get(), i)) != 1) continue;
+
     std::string host = text_of(bio);
     host.erase(std::remove_if(host.begin(), host.end(),
                               [](unsigned char c) { return c < 0x20 || c >= 0x7f; }),
                host.end());
     hosts.push_back(std::move(host));
   }
+
   if (hosts.empty()) return "no host";
-  return fmt::format("{}{}", fmt::join(hosts, ", "), count > kMostHosts ? ", and others" : "");
+  return fmt::format("{}{}", fmt::join(hosts, ", "), count > kMaxHosts ? ", and others" : "");
 }
 
 std::string reason_text(int code, const X509* certificate) {
@@ -101,12 +106,13 @@ std::string reason_text(int code, const X509* certificate) {
   }
 }
 
-/// A chain that is trusted can still be refused by libcurl, which alone looks at the host name: so
-/// the server's own certificate is noted in any case.
+/// A trusted chain can still be refused by libcurl, which alone checks the host name. So the
+/// server's own certificate is recorded in any case.
 CertificateVerdict verdict_of(bool trusted, X509_STORE_CTX* context) {
   const X509* certificate = X509_STORE_CTX_get_current_cert(context);
   const int code = X509_STORE_CTX_get_error(context);
   if (certificate == nullptr) return {trusted, X509_verify_cert_error_string(code)};
+
   const std::string reason = trusted ? "it is made for other hosts: " + hosts_of(certificate)
                                      : reason_text(code, certificate);
   return {trusted, fmt::format("{} (subject {}; issuer {})", reason,
@@ -118,11 +124,11 @@ CertificateVerdict verdict_of(bool trusted, X509_STORE_CTX* context) {
 
 struct TlsTrust::State {
   std::string pem;
-  std::vector<Certificate> authorities;  // of it, once there is a connection
+  std::vector<Certificate> authorities;  // parsed from `pem` at the first connection
   std::map<TransferId, CertificateVerdict> verdicts;
 
-  /// Where a context keeps whom to tell, and under which id: a connection outlives its first
-  /// transfer.
+  /// Where a context stores this state and the transfer's id: OpenSSL's callback has no argument of
+  /// ours.
   static int owner_index() {
     static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
     return index;
@@ -132,20 +138,22 @@ struct TlsTrust::State {
     return index;
   }
 
-  /// Passes on what OpenSSL found; nothing may be thrown through it.
+  /// Returns OpenSSL's own verdict unchanged. No exception may pass through OpenSSL.
   static int on_verify(int good, X509_STORE_CTX* context) noexcept {
     const auto* ssl = static_cast<SSL*>(
         X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
     const SSL_CTX* owner = ssl == nullptr ? nullptr : SSL_get_SSL_CTX(ssl);
     if (owner == nullptr || (good == 1 && X509_STORE_CTX_get_error_depth(context) != 0))
       return good;
+
     auto* self = static_cast<State*>(SSL_CTX_get_ex_data(owner, owner_index()));
     const auto id = static_cast<TransferId>(
         reinterpret_cast<std::uintptr_t>(SSL_CTX_get_ex_data(owner, id_index())));
+
     try {
       self->verdicts.insert_or_assign(id, verdict_of(good == 1, context));
     } catch (const std::exception&) {
-      self->verdicts.erase(id);  // the message will be poorer
+      self->verdicts.erase(id);  // the message will be less precise
     }
     return good;
   }
@@ -170,16 +178,17 @@ bool TlsTrust::prepare(void* ssl_context, TransferId id) noexcept try {
     state_->authorities = std::move(*found);
     state_->pem.clear();
   }
+
   auto* context = static_cast<SSL_CTX*>(ssl_context);
   X509_STORE* store = SSL_CTX_get_cert_store(context);
+  // Adding a certificate that is already in the store succeeds.
   for (const Certificate& authority : state_->authorities)
-    if (X509_STORE_add_cert(store, authority.get()) != 1)
-      return false;  // one that is there already is no error
+    if (X509_STORE_add_cert(store, authority.get()) != 1) return false;
+
+  void* stored_id = reinterpret_cast<void*>(static_cast<std::uintptr_t>(id));  // NOLINT
   SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), &State::on_verify);
   return SSL_CTX_set_ex_data(context, State::owner_index(), state_.get()) == 1 &&
-         SSL_CTX_set_ex_data(context, State::id_index(),
-                             reinterpret_cast<void*>(static_cast<std::uintptr_t>(id))) ==
-             1;  // NOLINT
+         SSL_CTX_set_ex_data(context, State::id_index(), stored_id) == 1;
 } catch (const std::bad_alloc&) {
   return false;
 }
@@ -187,6 +196,7 @@ bool TlsTrust::prepare(void* ssl_context, TransferId id) noexcept try {
 std::optional<CertificateVerdict> TlsTrust::take(TransferId id) {
   const auto found = state_->verdicts.find(id);
   if (found == state_->verdicts.end()) return std::nullopt;
+
   CertificateVerdict verdict = std::move(found->second);
   state_->verdicts.erase(found);
   return verdict;

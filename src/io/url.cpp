@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <new>
 
 #include <curl/curl.h>
 #include <fmt/format.h>
@@ -27,12 +28,22 @@ std::string url_part(CURLU* url, CURLUPart part, unsigned int flags) {
   return text;
 }
 
-/// Scheme, host and port of an http(s) address in one spelling; empty if it is none.
+/// Null for a text that is not a URL.
+UrlHandle parsed(const std::string& text) {
+  UrlHandle url(curl_url());
+  if (!url) throw std::bad_alloc();
+  if (curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) url.reset();
+  return url;
+}
+
+/// The normalized scheme, host and port of an http(s) URL; empty for anything else.
 std::string origin_of(const std::string& text) {
-  const UrlHandle url(curl_url());
-  if (!url || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) return {};
+  const UrlHandle url = parsed(text);
+  if (!url) return {};
+
   const std::string scheme = lower(url_part(url.get(), CURLUPART_SCHEME, 0));
   if (scheme != "http" && scheme != "https") return {};
+
   const std::string host = lower(url_part(url.get(), CURLUPART_HOST, 0));
   const std::string port = url_part(url.get(), CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
   return fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port);
@@ -41,39 +52,59 @@ std::string origin_of(const std::string& text) {
 }  // namespace
 
 std::optional<Url> parse_url(std::string_view text) {
+  // libcurl would stop reading at a NUL, and we would not.
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
+
+  // An oddly encoded host (%2534, %34) can give an origin that itself parses as another one.
   const std::string copy(text);
   const std::string origin = origin_of(copy);
-  // libcurl reads up to a NUL, and we would go on behind it. A host that is written oddly (%2534,
-  // %34) may make an origin that is read as another one.
-  if (origin.empty() || text.find('\0') != std::string_view::npos || origin_of(origin) != origin)
-    return std::nullopt;
+  if (origin.empty() || origin_of(origin) != origin) return std::nullopt;
+
   return Url{copy, origin, origin.starts_with("https:")};
 }
 
 std::optional<Url> resolve_url(const Url& base, std::string_view reference) {
   if (reference.find('\0') != std::string_view::npos) return std::nullopt;
+
+  // Absolute paths and absolute URLs are not sent through libcurl, which would re-encode them.
   if (reference.starts_with('/') && !reference.starts_with("//"))
     return parse_url(base.origin + std::string(reference));
   const std::size_t colon = reference.find("://");
   if (colon != std::string_view::npos && reference.find_first_of("/?#") > colon)
     return parse_url(reference);
-  const UrlHandle url(curl_url());
-  const std::string copy(reference);
-  if (!url || curl_url_set(url.get(), CURLUPART_URL, base.text.c_str(), 0) != CURLUE_OK ||
-      curl_url_set(url.get(), CURLUPART_URL, copy.c_str(), 0) != CURLUE_OK)
+
+  const UrlHandle url = parsed(base.text);
+  if (!url ||
+      curl_url_set(url.get(), CURLUPART_URL, std::string(reference).c_str(), 0) != CURLUE_OK)
     return std::nullopt;
   return parse_url(url_part(url.get(), CURLUPART_URL, 0));
 }
 
+std::optional<std::string_view> find_user_info(std::string_view text) {
+  const std::size_t at = text.rfind('@');
+  if (at == std::string_view::npos) return std::nullopt;
+
+  const std::size_t scheme = text.find("://");
+  const std::size_t begin = scheme == std::string_view::npos || scheme > at ? 0 : scheme + 3;
+  return text.substr(begin, at - begin);
+}
+
+std::string strip_user_info(std::string_view text) {
+  std::string stripped(text);
+  if (const auto login = find_user_info(text))
+    stripped.erase(static_cast<std::size_t>(login->data() - text.data()), login->size() + 1);
+  return stripped;
+}
+
 std::optional<std::string> take_user(Url& url) {
-  const std::size_t begin = url.text.find("://") + 3;
-  const std::size_t at = url.text.rfind('@', url.text.find_first_of("/?#", begin));
-  if (at == std::string::npos || at < begin || url.text.find(':', begin) < at) return std::nullopt;
-  const UrlHandle parsed(curl_url());
-  if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.text.c_str(), 0) != CURLUE_OK)
+  const auto login = find_user_info(url.text);
+  const UrlHandle parsed_url = parsed(url.text);
+  // An `@` in the path or the query does not end a user name.
+  if (!login || login->find_first_of(":/?#") != std::string_view::npos || !parsed_url)
     return std::nullopt;
-  std::string user = url_part(parsed.get(), CURLUPART_USER, CURLU_URLDECODE);
-  url.text.erase(begin, at + 1 - begin);
+
+  std::string user = url_part(parsed_url.get(), CURLUPART_USER, CURLU_URLDECODE);
+  url.text = strip_user_info(url.text);
   return user;
 }
 
@@ -96,12 +127,14 @@ std::optional<std::string> next_link(std::string_view header) {
     const std::size_t open = header.find('<');
     const std::size_t close = header.find('>', open == std::string_view::npos ? 0 : open);
     if (open == std::string_view::npos || close == std::string_view::npos) return std::nullopt;
+
     const std::size_t following = header.find(',', close);
     const std::string parameters =
         lower(std::string(header.substr(close + 1, following - close - 1)));
     if (parameters.find("rel=\"next\"") != std::string::npos ||
         parameters.find("rel=next") != std::string::npos)
       return std::string(header.substr(open + 1, close - open - 1));
+
     if (following == std::string_view::npos) return std::nullopt;
     header.remove_prefix(following);
   }

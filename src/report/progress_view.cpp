@@ -2,8 +2,6 @@
 #include "model_prep/report/progress_view.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -13,276 +11,123 @@
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kMostModels =
-    8;                    // as many as there are connections, unless somebody asks for more
-constexpr int kKept = 2;  // rows that stay the log's
-constexpr std::size_t kGap = 2;
-constexpr std::size_t kState = 20;  // `fetching, 12 retries`
-constexpr std::size_t kRate = 10;   // `123.4 MB/s`
-constexpr std::size_t kPercent = 4;
-constexpr std::size_t kBar = 8;
-constexpr std::size_t kWidestBar = 40;
-constexpr std::string_view kTotal = "total";
-constexpr std::string_view kCut = "…";  // of `elide_middle`
+constexpr std::size_t kMaxModels = 8;  // the default of --jobs
+constexpr int kLogRows = 2;            // rows that are left to the log
 
-enum class Style : std::uint8_t { plain, green, yellow, dim };
+// What the columns take, with the blanks before them.
+constexpr std::size_t kPercentWidth = 5;
+constexpr std::size_t kStateWidth = 22;
+constexpr std::size_t kRateWidth = 12;
+constexpr std::size_t kBarAndSizeWidth = 23;
+constexpr int kBarCells = 8;
 
-/// Widths of the columns; 0: it is not there.
-struct Columns {
-  std::size_t name{0};
-  std::size_t bar{0};
-  std::size_t done{0};
-  std::size_t size{0};
-  std::size_t rate{0};
-  std::size_t state{0};
+/// The columns that there is room for, the same on all lines.
+struct Layout {
+  std::size_t room;  ///< the width of a line
+  bool has_state{room >= 38};
+  bool has_rate{room >= 54};
+  bool has_bar_and_size{room >= 78};
+  std::size_t name_width{0};
 };
 
-struct Row {
-  std::string name;
-  std::int64_t done{0};
-  std::int64_t bytes{0};
-  std::string rate;
-  std::string state;
-  Style ink{Style::plain};  // of the state
-};
+Layout layout_for(const ProgressSnapshot& progress, const Screen& screen) {
+  Layout layout{.room = static_cast<std::size_t>(std::max(1, screen.columns - 1))};
+  std::size_t used = kPercentWidth;
+  if (layout.has_state) used += kStateWidth;
+  if (layout.has_rate) used += kRateWidth;
+  if (layout.has_bar_and_size) used += kBarAndSizeWidth;
 
-std::string ascii(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) result += c;
-    if (byte >= 0xc0) result += '?';
-  }
-  return result;
+  std::size_t longest = 5;  // of `total`
+  for (const ModelProgress& model : progress.models)
+    longest = std::max(longest, display_width(sanitize(model.name)));
+  layout.name_width = std::min(longest, layout.room - std::min(layout.room, used));
+  return layout;
 }
 
-class LineRenderer {
- public:
-  explicit LineRenderer(const Screen& screen)
-      : screen_(screen), room_(static_cast<std::size_t>(std::max(1, screen.columns - 1))) {}
-
-  std::size_t room() const { return room_; }
-
-  /// Not wider than `width`.
-  std::string fit(std::string_view text, std::size_t width) const {
-    if (screen_.utf8) return elide_middle(sanitize(text), width);
-    std::string fits = elide_middle(ascii(sanitize(text)), width);
-    if (const std::size_t cut = fits.find(kCut); cut != std::string::npos)
-      fits.replace(cut, kCut.size(), "~");
-    return fits;
-  }
-  std::string left(std::string_view text, std::size_t width) const {
-    const std::string fits = fit(text, width);
-    return fits + std::string(width - std::min(width, display_width(fits)), ' ');
-  }
-  std::string right(std::string_view text, std::size_t width) const {
-    const std::string fits = fit(text, width);
-    return std::string(width - std::min(width, display_width(fits)), ' ') + fits;
-  }
-  std::string ink(Style ink, const std::string& text) const {
-    if (!screen_.colour || ink == Style::plain || text.empty()) return text;
-    constexpr std::string_view codes[] = {"0", "32", "33", "2"};
-    return fmt::format("\x1b[{}m{}\x1b[0m", codes[static_cast<std::size_t>(ink)], text);
-  }
-  std::string bar(std::int64_t done, std::int64_t bytes, std::size_t width) const {
-    const double part =
-        bytes <= 0 ? 1.0
-                   : std::clamp(static_cast<double>(done) / static_cast<double>(bytes), 0.0, 1.0);
-    const std::size_t cells = screen_.utf8 ? width : width - 2;
-    const auto halves = static_cast<std::size_t>(part * static_cast<double>(2 * cells));
-    const std::size_t full = halves / 2;
-    if (!screen_.utf8)
-      return "[" + ink(Style::green, std::string(full, '#')) +
-             ink(Style::dim, std::string(cells - full, '.')) + "]";
-    const std::size_t half = halves % 2;
-    return ink(Style::green, repeated("━", full) + repeated("╸", half)) +
-           ink(Style::dim, repeated("─", cells - full - half));
-  }
-
- private:
-  static std::string repeated(std::string_view what, std::size_t times) {
-    std::string text;
-    while (times-- > 0) text += what;
-    return text;
-  }
-
-  const Screen& screen_;
-  std::size_t room_;
-};
-
-/// What there is room for, the most telling first; the name and then the bar get what is left.
-Columns columns_for(const ProgressSnapshot& progress, std::size_t room) {
-  std::size_t name = kTotal.size();
-  std::size_t size = format_bytes(progress.bytes).size();
-  for (const ModelProgress& model : progress.models) {
-    name = std::max(name, display_width(sanitize(model.name)));
-    size = std::max(size, format_bytes(model.bytes).size());
-  }
-  Columns columns;
-  std::size_t rest = room - std::min(room, kGap + kPercent);
-  const auto admit = [&](std::size_t& column, std::size_t width, std::size_t name_needs) {
-    if (rest < width + kGap + std::min(name, name_needs)) return false;
-    column = width;
-    rest -= width + kGap;
-    return true;
-  };
-  const bool has_state = progress.models.empty() || admit(columns.state, kState, 10);
-  const bool is_wide = has_state && admit(columns.rate, kRate, 14) &&
-                       admit(columns.bar, kBar, 16) && admit(columns.size, size, 16);
-  columns.name = std::min(name, rest);
-  rest -= columns.name;
-  if (is_wide && rest > size + kBar + 4) {  // `  58.2 of   91.6 MB`
-    columns.done = size - 3;
-    rest -= size + 1;
-  }
-  if (columns.bar > 0) columns.bar = std::min(kWidestBar, columns.bar + rest);
-  return columns;
+std::string name_cell(const std::string& name, std::size_t width) {
+  constexpr std::string_view kEllipsis = "…";
+  std::string cell = elide_middle(sanitize(name), width);
+  // All that is drawn here is ASCII, which every terminal shows in one column.
+  if (const std::size_t at = cell.find(kEllipsis); at != std::string::npos)
+    cell.replace(at, kEllipsis.size(), "~");
+  cell.append(width - std::min(width, display_width(cell)), ' ');
+  return cell;
 }
 
-std::string line(const Row& cells, const Columns& columns, const LineRenderer& painter) {
-  if (columns.name == 0)
-    return painter.fit(fmt::format("{}%", percent(cells.done, cells.bytes)), painter.room());
-  const std::string gap(kGap, ' ');
-  std::string text = painter.left(cells.name, columns.name);
-  if (columns.bar > 0) text += gap + painter.bar(cells.done, cells.bytes, columns.bar);
-  text += fmt::format("{}{:3}%", columns.bar > 0 ? " " : gap, percent(cells.done, cells.bytes));
-  if (columns.done > 0)
-    text += gap + painter.right(format_part_of(cells.bytes, cells.done), columns.done) + " of";
-  if (columns.size > 0)
-    text += (columns.done > 0 ? " " : gap) + painter.right(format_bytes(cells.bytes), columns.size);
-  if (columns.rate > 0) text += gap + painter.right(cells.rate, columns.rate);
-  if (columns.state > 0)
-    text += gap + painter.ink(cells.ink, painter.fit(cells.state, columns.state));
-  return text.substr(0, text.find_last_not_of(' ') + 1);
-}
-
-std::string rate_text(double rate) { return format_bytes(static_cast<std::int64_t>(rate)) + "/s"; }
-
-/// In one unit: it stands in a column.
-std::string pause_text(Duration pause) {
-  const auto seconds = std::chrono::ceil<std::chrono::seconds>(pause).count();
-  if (seconds < 100) return fmt::format("{} s", seconds);
-  return fmt::format("{} min", (seconds + 59) / 60);
-}
-
-Row cells_of(const ModelProgress& model) {
-  Row cells{.name = model.name, .done = model.done, .bytes = model.bytes, .rate = {}, .state = {}};
-  switch (model.activity) {
-    case Activity::waiting: cells.state = "waiting"; break;
-    case Activity::elsewhere: cells.state = "waiting for a lock"; break;
-    case Activity::verifying: cells.state = "verifying"; break;
-    case Activity::fetching:
-      cells.state = "fetching";
-      cells.rate = rate_text(model.rate);
-      break;
-    case Activity::paused:
-      cells.ink = Style::yellow;
-      cells.state = model.retries > 0
-                        ? fmt::format("retry {} in {}", model.retries, pause_text(model.pause))
-                        : fmt::format("told to wait {}", pause_text(model.pause));
-      return cells;
+std::string state_of(const ModelProgress& model) {
+  if (model.activity == Activity::paused) {
+    const std::string pause = time_left(std::chrono::duration<double>(model.pause).count());
+    return model.retries > 0 ? fmt::format("retry {} in {}", model.retries, pause)
+                             : "paused for " + pause;
   }
-  if (model.activity == Activity::waiting || model.activity == Activity::elsewhere)
-    cells.ink = Style::dim;
-  if (model.retries > 0) cells.state += ", " + format_retries(model.retries);
-  return cells;
+  std::string state = model.activity == Activity::fetching    ? "fetching"
+                      : model.activity == Activity::verifying ? "verifying"
+                                                              : "waiting for a lock";
+  if (model.retries > 0) state += ", " + format_retries(model.retries);
+  return state;
 }
 
-Row cells_of_total(const ProgressSnapshot& progress) {
-  Row cells{.name = std::string(kTotal),
-            .done = progress.done,
-            .bytes = progress.bytes,
-            .rate = rate_text(progress.rate),
-            .state = {}};
-  if (!progress.models.empty())
-    cells.state = fmt::format("{} of {} ready", progress.models_ready, progress.models.size());
-  return cells;
-}
+std::string render(const ModelProgress& line, const std::string& state, const Layout& layout) {
+  const int part = percent(line.done, line.bytes);
+  if (layout.name_width == 0) return fmt::format("{}%", part).substr(0, layout.room);
 
-/// Where there is no room for all, the time left stays.
-std::string words(const ProgressSnapshot& progress, std::size_t room) {
-  std::vector<std::string> parts;
-  const int width = static_cast<int>(fmt::formatted_size("{}", progress.files));
-  parts.push_back(fmt::format("{:{}} of {} files", progress.files_done, width, progress.files));
-  if (progress.retries > 0) parts.push_back(format_retries(progress.retries));
-  if (progress.models_failed > 0) parts.push_back(fmt::format("{} failed", progress.models_failed));
-  parts.push_back(progress.left);
-  for (auto first = parts.begin(); first != parts.end(); ++first) {
-    std::string text = fmt::format("{}", fmt::join(first, parts.end(), ", "));
-    if (text.size() <= room) return text;
+  std::string text = fmt::format(" {:3}%", part);
+  if (layout.has_bar_and_size) {
+    const int full = part * kBarCells / 100;
+    text = fmt::format("  [{:#<{}}{:.<{}}]{}  {:>9}", "", full, "", kBarCells - full, text,
+                       format_bytes(line.bytes));
   }
-  return progress.left;
+  if (layout.has_rate) {
+    const std::string rate = format_bytes(static_cast<std::int64_t>(line.rate)) + "/s";
+    text += fmt::format("  {:>10}", line.activity == Activity::fetching ? rate : "");
+  }
+  if (layout.has_state) text += "  " + state;
+
+  text.resize(std::min(text.size(), layout.room - layout.name_width));
+  text.resize(text.find_last_not_of(' ') + 1);
+  return name_cell(line.name, layout.name_width) + text;
 }
 
-int rank(Activity activity) {
-  if (activity == Activity::waiting) return 0;
-  return activity == Activity::elsewhere ? 1 : 2;
+std::string render_total(const ProgressSnapshot& progress, const Layout& layout) {
+  const ModelProgress total{.name = "total",
+                            .bytes = progress.bytes,
+                            .done = progress.done,
+                            .rate = progress.rate,
+                            .activity = Activity::fetching};
+  const std::size_t models = progress.models.size();
+  const std::string ready = fmt::format("{} of {} ready", progress.models_ready, models);
+  return render(total, models == 0 ? "" : ready, layout);
 }
 
 }  // namespace
 
-/// Those at work come before those that wait, and those that have a line keep it if they may.
-void ProgressView::choose(const std::vector<ModelProgress>& models, std::size_t room) {
-  const auto rank_of = [&](std::size_t index) { return rank(models[index].activity); };
-  const auto less = [&](std::size_t a, std::size_t b) { return rank_of(a) < rank_of(b); };
-  const auto least = [&] {
-    return std::prev(std::min_element(shown_.rbegin(), shown_.rend(), less).base());
+std::vector<std::string> progress_lines(const ProgressSnapshot& progress, const Screen& screen) {
+  const Layout layout = layout_for(progress, screen);
+  const auto max_lines = static_cast<std::size_t>(std::max(1, screen.rows - kLogRows));
+  const auto coloured = [&](std::string_view code, std::string text) {
+    return screen.colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
   };
-  std::erase_if(shown_,
-                [&](std::size_t index) { return index >= models.size() || models[index].over; });
-  while (shown_.size() > room) shown_.erase(least());
-  std::vector<std::size_t> others;
-  for (std::size_t i = 0; i < models.size(); ++i)
-    if (!models[i].over && std::find(shown_.begin(), shown_.end(), i) == shown_.end())
-      others.push_back(i);
-  if (shown_.size() + others.size() > room)
-    std::stable_sort(others.begin(), others.end(),
-                     [&](std::size_t a, std::size_t b) { return less(b, a); });
-  for (const std::size_t index : others) {
-    if (shown_.size() < room) {
-      shown_.push_back(index);
-    } else if (!shown_.empty() && less(*least(), index)) {
-      *least() = index;
-    }
-  }
-}
 
-std::vector<std::string> ProgressView::lines(const ProgressSnapshot& progress,
-                                             const Screen& screen) {
-  const auto most = static_cast<std::size_t>(std::max(1, screen.rows - kKept));
-  const auto undone = static_cast<std::size_t>(
-      std::count_if(progress.models.begin(), progress.models.end(),
-                    [](const ModelProgress& model) { return !model.over; }));
+  // The total of a single model would only repeat its line.
   const bool has_total = progress.models.size() != 1;
-  const std::size_t below = (has_total ? 1U : 0U) + 1U;
-  std::size_t room = std::min(kMostModels, most - std::min(most, below));
-  const bool has_more = undone > room && room > 1;
-  choose(progress.models, has_more && room == most - below ? room - 1 : room);
+  const std::size_t below = has_total ? 2 : 1;
+  const std::size_t max_models = std::min(kMaxModels, max_lines - std::min(max_lines, below));
 
-  const LineRenderer painter(screen);
-  const Columns columns = columns_for(progress, painter.room());
-  std::vector<std::string> text;
-  for (const std::size_t index : shown_)
-    text.push_back(line(cells_of(progress.models[index]), columns, painter));
-  if (has_more) {
-    const auto waits = [](const ModelProgress& model) {
-      return !model.over && model.activity == Activity::waiting;
-    };
-    const auto shown_waits = std::count_if(shown_.begin(), shown_.end(), [&](std::size_t index) {
-      return waits(progress.models[index]);
-    });
-    const auto waiting =
-        std::count_if(progress.models.begin(), progress.models.end(), waits) - shown_waits;
-    const std::size_t hidden = undone - shown_.size();
-    const bool all_wait = static_cast<std::size_t>(waiting) == hidden;
-    const std::string more = fmt::format("{} and {} more{}", screen.utf8 ? "…" : "...", hidden,
-                                         all_wait ? " waiting" : "");
-    text.push_back(painter.ink(Style::dim, painter.fit(more, painter.room())));
+  std::vector<std::string> lines;
+  for (const ModelProgress& model : progress.models) {
+    const bool in_flight = !model.finished && model.activity != Activity::waiting;
+    if (!in_flight || lines.size() == max_models) continue;
+    const std::string line = render(model, state_of(model), layout);
+    lines.push_back(model.activity == Activity::paused ? coloured("33", line) : line);  // yellow
   }
-  if (has_total) text.push_back(line(cells_of_total(progress), columns, painter));
-  if (text.size() < most)
-    text.push_back(painter.fit(words(progress, painter.room()), painter.room()));
-  return text;
+
+  if (has_total) lines.push_back(coloured("1", render_total(progress, layout)));  // bold
+  if (lines.size() < max_lines) {
+    std::string text = remaining_text(progress);
+    if (progress.models_failed > 0) text += fmt::format(", {} failed", progress.models_failed);
+    lines.push_back(text.substr(0, layout.room));
+  }
+  return lines;
 }
 
 }  // namespace model_prep

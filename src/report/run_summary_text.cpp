@@ -11,15 +11,15 @@
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kKubernetesKeeps = 4096;
-constexpr std::size_t kMostNames = 12;  // in a line; all of them are in the summary
+constexpr std::size_t kMaxTerminationMessage = 4096;  // bytes; Kubernetes cuts the rest off
+constexpr std::size_t kMaxNames = 12;                 // in a line; the summary has all of them
 
 struct ReportedError {
-  std::string who;  ///< a model's key; empty: the whole run
+  std::string model;  ///< its key; empty: the whole run
   Error error;
 };
 
-/// The run's error first: it is why the others are there.
+/// The run's error first: it is the cause of the others.
 std::vector<ReportedError> errors_of(const RunReport& report) {
   std::vector<ReportedError> errors;
   if (report.error) errors.push_back({{}, *report.error});
@@ -28,13 +28,13 @@ std::vector<ReportedError> errors_of(const RunReport& report) {
   return errors;
 }
 
-/// Literal text in Markdown. Every mark that begins something in GitHub's dialect is escaped, the
-/// dot and the colon for its links out of bare addresses.
+/// Literal text in Markdown. Every character that starts something in GitHub's dialect is escaped;
+/// the dot and the colon because GitHub turns bare URLs into links.
 std::string markdown(std::string_view text) {
-  constexpr std::string_view kMarks = "\\`*_~[]<>&|#!$@:.{}";
+  constexpr std::string_view kSpecial = "\\`*_~[]<>&|#!$@:.{}";
   std::string result;
   for (const char c : sanitize(text)) {
-    if (kMarks.find(c) != std::string_view::npos) result += '\\';
+    if (kSpecial.find(c) != std::string_view::npos) result += '\\';
     result += c;
   }
   return result;
@@ -44,27 +44,28 @@ std::string size_cell(std::int64_t bytes) {
   return bytes > 0 ? markdown(format_bytes(bytes)) : "-";
 }
 
-std::string chosen_by(const ModelReport& model) {
+std::string selected_by(const ModelReport& model) {
   return model.include.empty() && model.exclude.empty() ? model.variant : "patterns";
 }
 
-std::string row(const ModelReport& model) {
-  std::string variant = chosen_by(model);
+std::string table_row(const ModelReport& model) {
+  std::string variant = selected_by(model);
   if (variant == model.variant && model.variant != model.variant_requested)
     variant += ", no " + model.variant_requested;
   const std::string commit = model.commit.empty() ? "-" : model.commit.substr(0, 12);
   return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(model.key),
                      markdown(model.repo), commit, markdown(variant), size_cell(model.bytes),
-                     name(model.status), size_cell(model.bytes_downloaded));
+                     to_string(model.status), size_cell(model.bytes_downloaded));
 }
 
-/// GitHub's escapes for what a command says; a property's value must not end there either.
+/// Escaped as GitHub Actions reads the message of a command.
 std::string command_data(std::string_view text) {
   std::string result;
   for (const char c : sanitize_for_log(text)) result += c == '%' ? "%25" : std::string(1, c);
   return result;
 }
 
+/// In a property's value, `:` and `,` would end it.
 std::string command_property(std::string_view text) {
   std::string result;
   for (const char c : command_data(text))
@@ -72,25 +73,33 @@ std::string command_property(std::string_view text) {
   return result;
 }
 
-/// The models that are ready, or that are not, each as `words` says; the rest of a long list is
-/// counted.
-template <class Words>
-std::string listed(const RunReport& report, bool ready, Words words) {
+/// The models that are ready, or those that are not, each with `describe`; empty if there are none.
+template <class Describe>
+std::string list_models(const RunReport& report, bool ready, Describe describe) {
   std::vector<std::string> names;
-  std::size_t more = 0;
-  for (const ModelReport& model : report.models) {
-    if (model.success() != ready) continue;
-    if (names.size() < kMostNames)
-      names.push_back(words(model));
-    else
-      ++more;
-  }
+  for (const ModelReport& model : report.models)
+    if (model.success() == ready) names.push_back(describe(model));
+
+  const std::size_t hidden = names.size() - std::min(names.size(), kMaxNames);
+  names.resize(names.size() - hidden);
   std::string text = fmt::format("{}", fmt::join(names, ", "));
-  if (more > 0) text += fmt::format(" and {} more", more);
+  if (hidden > 0) text += fmt::format(" and {} more", hidden);
   return text;
 }
 
-std::string cleanup_words(const std::vector<PrunedRepository>& repositories) {
+std::string describe_ready(const ModelReport& model) {
+  // A service that asks for the default revision would not find this one.
+  const bool is_default = model.ref.empty() || model.ref == "main";
+  const std::string ref = is_default ? "" : ", revision " + model.ref;
+  return fmt::format("{} ({}, {}{})", model.key, selected_by(model), model.commit.substr(0, 12),
+                     ref);
+}
+
+std::string describe_failed(const ModelReport& model) {
+  return fmt::format("{} ({})", model.key, model.error ? to_string(model.error->kind) : "failed");
+}
+
+std::string cleanup_text(const std::vector<PrunedRepository>& repositories) {
   std::size_t revisions = 0;
   std::int64_t bytes = 0;
   for (const PrunedRepository& repository : repositories) {
@@ -104,67 +113,65 @@ std::string cleanup_words(const std::vector<PrunedRepository>& repositories) {
 }  // namespace
 
 std::string result_line(const RunReport& report) {
+  if (report.cleanup && report.models.empty()) return cleanup_text(*report.cleanup);
+
   const Totals totals = totals_of(report);
-  const std::string fetched =
-      totals.downloaded > 0 ? format_bytes(totals.downloaded) + " fetched" : "nothing fetched";
-  const std::string hashed =
-      report.bytes_hashed ? format_bytes(*report.bytes_hashed) + " hashed, " : "";
-  const char* good = report.dry_run ? "planned" : report.bytes_hashed ? "verified" : "ready";
-  const std::string removed = report.cleanup ? ", " + cleanup_words(*report.cleanup) : "";
-  if (report.cleanup && report.models.empty()) return cleanup_words(*report.cleanup);
-  const std::string retries = report.retries > 0 ? ", " + format_retries(report.retries) : "";
-  return fmt::format("{} of {} models {}, {}{}{}, {} requests{}, {:.1f} s",
-                     totals.models - totals.failed, totals.models, good, hashed, fetched, removed,
-                     report.requests, retries, report.duration_s);
+  const char* success = report.dry_run ? "planned" : report.bytes_hashed ? "verified" : "ready";
+  std::string line =
+      fmt::format("{} of {} models {}", totals.models - totals.failed, totals.models, success);
+  if (report.bytes_hashed) line += fmt::format(", {} hashed", format_bytes(*report.bytes_hashed));
+  line += totals.downloaded > 0 ? fmt::format(", {} fetched", format_bytes(totals.downloaded))
+                                : ", nothing fetched";
+  if (report.cleanup) line += ", " + cleanup_text(*report.cleanup);
+  line += fmt::format(", {} requests", report.requests);
+  if (report.retries > 0) line += ", " + format_retries(report.retries);
+  return line + fmt::format(", {:.1f} s", report.duration_s);
 }
 
-std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext& around) {
+std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext& context) {
+  // A usage error has been logged already, and so has the table of a dry run.
   if (report.models.empty() && !report.cleanup) return {};
   if (report.dry_run && report.success()) return {};
+
   std::vector<SummaryLine> lines;
-  const auto say = [&](std::string text) { lines.push_back({false, std::move(text)}); };
+  const auto add = [&](std::string text) { lines.push_back({false, std::move(text)}); };
   if (report.command == "download" && !report.dry_run && !report.signal) {
-    const auto name_of = [](const ModelReport& model) {
-      const std::string ref =
-          model.ref.empty() || model.ref == "main" ? "" : ", revision " + model.ref;
-      return fmt::format("{} ({}, {}{})", model.key, chosen_by(model), model.commit.substr(0, 12),
-                         ref);
-    };
-    const auto fault_of = [](const ModelReport& model) {
-      return fmt::format("{} ({})", model.key, model.error ? name(model.error->kind) : "failed");
-    };
-    const Totals totals = totals_of(report);
-    if (const auto ready = listed(report, true, name_of); !ready.empty()) say("ready: " + ready);
-    if (const auto failed = listed(report, false, fault_of); !failed.empty())
+    if (const auto ready = list_models(report, true, describe_ready); !ready.empty())
+      add("ready: " + ready);
+    if (const auto failed = list_models(report, false, describe_failed); !failed.empty())
       lines.push_back({true, "not ready: " + failed});
+
     if (report.success()) {
+      const Totals totals = totals_of(report);
       const std::string free =
-          around.free ? fmt::format("; {} free", format_bytes(*around.free)) : "";
-      say(fmt::format("cache: {}, {} in {} files{}", report.cache_dir, format_bytes(totals.bytes),
+          context.free ? fmt::format("; {} free", format_bytes(*context.free)) : "";
+      add(fmt::format("cache: {}, {} in {} files{}", report.cache_dir, format_bytes(totals.bytes),
                       totals.files, free));
-      say("services need: " + services_environment(report.cache_dir));
+      add("services need: " + services_environment(report.cache_dir));
     }
-    if (!around.summary.empty()) say("summary: " + around.summary);
+    if (!context.summary.empty()) add("summary: " + context.summary);
   }
   lines.push_back({!report.success(), result_line(report)});
   return lines;
 }
 
 std::string services_environment(const std::string& cache_dir) {
+  // HF_HOME is the variable that every library reads; it cannot name a cache that is not `hub`.
   constexpr std::string_view kHub = "/hub";
-  const bool of_home = cache_dir.ends_with(kHub) && cache_dir.size() > kHub.size();
-  std::string folder = of_home ? cache_dir.substr(0, cache_dir.size() - kHub.size()) : cache_dir;
-  const auto plain = [](char c) {
+  const bool in_home = cache_dir.ends_with(kHub) && cache_dir.size() > kHub.size();
+  std::string path = in_home ? cache_dir.substr(0, cache_dir.size() - kHub.size()) : cache_dir;
+
+  const auto is_plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            std::string_view("/._-+:@%,").find(c) != std::string_view::npos ||
            static_cast<unsigned char>(c) >= 0x80;
   };
-  if (!std::all_of(folder.begin(), folder.end(), plain)) {
+  if (!std::all_of(path.begin(), path.end(), is_plain)) {
     std::string quoted;
-    for (const char c : folder) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-    folder = "'" + quoted + "'";
+    for (const char c : path) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+    path = "'" + quoted + "'";
   }
-  return fmt::format("{}={} HF_HUB_OFFLINE=1", of_home ? "HF_HOME" : "HF_HUB_CACHE", folder);
+  return fmt::format("{}={} HF_HUB_OFFLINE=1", in_home ? "HF_HOME" : "HF_HUB_CACHE", path);
 }
 
 std::string step_summary(const RunReport& report) {
@@ -173,14 +180,15 @@ std::string step_summary(const RunReport& report) {
   if (!report.models.empty()) {
     text += "| model | repository | commit | variant | size | status | fetched |\n";
     text += "|---|---|---|---|---:|---|---:|\n";
-    for (const ModelReport& model : report.models) text += row(model);
+    for (const ModelReport& model : report.models) text += table_row(model);
     text += "\n" + markdown(result_line(report)) + "\n\n";
   }
-  for (const ReportedError& told : errors_of(report)) {
+
+  for (const ReportedError& reported : errors_of(report)) {
     text += "- ";
-    if (!told.who.empty()) text += fmt::format("**{}**: ", markdown(told.who));
-    text += markdown(told.error.message);
-    if (!told.error.hint.empty()) text += "<br>hint: " + markdown(told.error.hint);
+    if (!reported.model.empty()) text += fmt::format("**{}**: ", markdown(reported.model));
+    text += markdown(reported.error.message);
+    if (!reported.error.hint.empty()) text += "<br>hint: " + markdown(reported.error.hint);
     text += "\n";
   }
   return text;
@@ -188,11 +196,12 @@ std::string step_summary(const RunReport& report) {
 
 std::vector<std::string> annotations(const RunReport& report) {
   std::vector<std::string> lines;
-  for (const ReportedError& told : errors_of(report)) {
-    const std::string title = told.who.empty() ? "model-prep" : "model-prep: " + told.who;
-    std::string said = command_data(told.error.message);
-    if (!told.error.hint.empty()) said += "%0Ahint: " + command_data(told.error.hint);
-    lines.push_back(fmt::format("::error title={}::{}", command_property(title), said));
+  for (const ReportedError& reported : errors_of(report)) {
+    const std::string title =
+        reported.model.empty() ? "model-prep" : "model-prep: " + reported.model;
+    std::string message = command_data(reported.error.message);
+    if (!reported.error.hint.empty()) message += "%0Ahint: " + command_data(reported.error.hint);
+    lines.push_back(fmt::format("::error title={}::{}", command_property(title), message));
   }
   return lines;
 }
@@ -204,8 +213,9 @@ std::string termination_message(const RunReport& report) {
     line += ": " + first.message;
     if (!first.hint.empty()) line += " (hint: " + first.hint + ")";
   }
-  constexpr std::size_t kMark = std::string_view("…").size();
-  return truncated(line, kKubernetesKeeps - kMark - 1) + "\n";
+
+  constexpr std::size_t kEllipsis = std::string_view("…").size();
+  return truncated(line, kMaxTerminationMessage - kEllipsis - 1) + "\n";
 }
 
 }  // namespace model_prep

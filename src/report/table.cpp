@@ -10,14 +10,14 @@ namespace model_prep {
 namespace {
 
 constexpr std::size_t kGap = 2;
-constexpr std::size_t kNarrowest = 8;  // no column gives way further
+constexpr std::size_t kMinWidth = 8;
 
-/// False: none of these columns can give way any further.
-bool narrow(std::vector<std::size_t>& widths, const std::set<std::size_t>& which) {
+/// Takes one character off the widest of these columns; false if none can shrink further.
+bool shrink(std::vector<std::size_t>& widths, const std::set<std::size_t>& candidates) {
   std::size_t* widest = nullptr;
-  for (const std::size_t column : which)
+  for (const std::size_t column : candidates)
     if (widest == nullptr || widths[column] > *widest) widest = &widths[column];
-  if (widest == nullptr || *widest <= kNarrowest) return false;
+  if (widest == nullptr || *widest <= kMinWidth) return false;
   --*widest;
   return true;
 }
@@ -27,7 +27,7 @@ void fit(std::vector<std::size_t>& widths, const Table& table, std::size_t colum
   for (std::size_t i = 0; i < widths.size(); ++i) all.insert(i);
   const std::size_t gaps = kGap * (widths.size() - 1);
   while (std::accumulate(widths.begin(), widths.end(), gaps) > columns)
-    if (!narrow(widths, table.yielding) && !narrow(widths, all)) return;
+    if (!shrink(widths, table.yielding) && !shrink(widths, all)) return;
 }
 
 }  // namespace
@@ -36,12 +36,14 @@ std::string table_text(const Table& raw, std::optional<int> columns) {
   Table table = raw;
   for (auto& row : table.rows)
     for (std::string& cell : row) cell = sanitize_for_log(cell);
+
   std::vector<std::size_t> widths;
   for (const std::string& cell : table.head) widths.push_back(display_width(cell));
   for (const auto& row : table.rows)
     for (std::size_t i = 0; i < row.size(); ++i)
       widths[i] = std::max(widths[i], display_width(row[i]));
   if (columns) fit(widths, table, static_cast<std::size_t>(std::max(1, *columns)));
+
   std::string text;
   const auto add = [&](const std::vector<std::string>& row) {
     std::string line;
@@ -53,6 +55,7 @@ std::string table_text(const Table& raw, std::optional<int> columns) {
     }
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   };
+
   add(table.head);
   for (const auto& row : table.rows) add(row);
   return text;

@@ -81,7 +81,7 @@ TEST_CASE("64 hex digits are a sha256 and 40 a git blob sha1") {
   CHECK(sha1->hex() == kSha1);
 }
 
-TEST_CASE("what is not lower-case hex of either length is no digest") {
+TEST_CASE("anything but lower-case hex of either length is refused") {
   const std::string bad = GENERATE_COPY(
       std::string(), kSha1.substr(1), kSha1 + "0", kSha256.substr(1), kSha256 + "0",
       std::string(40, 'A'), std::string(64, 'F'), std::string(64, '*'), std::string(40, 'g'),
@@ -100,7 +100,7 @@ TEST_CASE("a refused digest is shown on one line without control characters") {
   CHECK(digest.error().message.find('\x1b') == std::string::npos);
 }
 
-TEST_CASE("a very long text that is no digest is cut in the message") {
+TEST_CASE("a very long text that is not a digest is cut in the message") {
   const auto digest = Digest::parse(std::string(1'000'000, 'a'));
   REQUIRE_FALSE(digest);
   CHECK(digest.error().message.size() < 200);
@@ -115,7 +115,7 @@ TEST_CASE("bytes become lower-case hex") {
         "070f171f272f373f474f575f676f777f878f979f");
 }
 
-TEST_CASE("the first twelve digits stand for a digest where a person reads it") {
+TEST_CASE("messages show the first twelve digits of a digest") {
   CHECK(short_hex(*Digest::parse(kSha256)) == "53aa51172d14");
 }
 

@@ -45,7 +45,7 @@ TEST_CASE("every kind of error has the name and the disposition that the product
   for (const Row& row : kKinds) {
     CAPTURE(row.name);
     CHECK(static_cast<int>(row.kind) == value++);  // none is left out of the table
-    CHECK(name(row.kind) == row.name);
+    CHECK(to_string(row.kind) == row.name);
     CHECK(disposition(row.kind) == row.disposition);
   }
   CHECK(static_cast<int>(ErrorKind::internal) + 1 == value);
@@ -62,7 +62,7 @@ TEST_CASE("a result holds a value or an error") {
   CHECK(bad.error() == Error{ErrorKind::io, "cannot read x", "try again"});
 }
 
-TEST_CASE("a result gives its value away") {
+TEST_CASE("a value can be moved out of a result") {
   Result<std::string> result = std::string("content");
   const std::string taken = *std::move(result);
   CHECK(taken == "content");
@@ -70,7 +70,7 @@ TEST_CASE("a result gives its value away") {
 
 TEST_CASE("a status that is ok holds no error") { CHECK(ok()); }
 
-TEST_CASE("a fatal error says its message") {
+TEST_CASE("a fatal error shows its message") {
   const FatalError fatal({ErrorKind::internal, "the map is upside down", {}});
   CHECK(std::string(fatal.what()) == "the map is upside down");
   CHECK(fatal.error().kind == ErrorKind::internal);

@@ -17,7 +17,7 @@ TEST_CASE("a mistyped word leads to the one that was meant") {
   CHECK(closest_word("verfiy", {"download", "verify", "list"}) == "verify");
 }
 
-TEST_CASE("a word that is near nothing leads nowhere") {
+TEST_CASE("for a word that is close to nothing there is no suggestion") {
   CHECK_FALSE(closest_word("gpt2", {"all-MiniLM-L6-v2", "flan-t5-small"}));
   CHECK_FALSE(closest_word("x", {"y"}));
   CHECK_FALSE(closest_word("", {"list"}));
@@ -25,12 +25,12 @@ TEST_CASE("a word that is near nothing leads nowhere") {
   CHECK_FALSE(closest_word(std::string(100'000, 'a'), {std::string(100'000, 'a')}));
 }
 
-TEST_CASE("of two that are equally near the first counts, and the nearer before both") {
+TEST_CASE("the closest word wins, and of two that are equally close the first") {
   CHECK(closest_word("modl", {"modal", "model"}) == "modal");
   CHECK(closest_word("model", {"modal", "models", "model"}) == "model");
 }
 
-TEST_CASE("what is suggested stands before the hint") {
+TEST_CASE("the suggestion is the beginning of a hint") {
   CHECK(did_you_mean("lst", {"list"}) == "did you mean 'list'? ");
   CHECK(did_you_mean("entirely", {"list"}).empty());
 }

@@ -85,7 +85,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--publish", action="store_true", help="write tests/bench/results.md and results.svg")
     parser.add_argument("--program", type=Path, default=BUILD / "model-prep", help="the model-prep to measure")
     parser.add_argument("--compare", type=Path, metavar="PROGRAM", help="another build of it, measured in the same run")
-    parser.add_argument("--rivals", metavar="NAME,...", help="only these rivals, beside model-prep")
+    parser.add_argument("--rivals", metavar="NAME,...", help="only these rivals, in addition to model-prep")
     parser.add_argument(
         "--sparse", type=float, metavar="GB", help="size of the sparse file (default: 60 if there is room for 65)"
     )

@@ -210,6 +210,9 @@ def many(bench: Bench) -> Case:
             )
         )
         case.notes.append("huggingface_hub was run once here.")
+    compared = f"{OURS} (compared)"  # --compare PROGRAM
+    if any(rival.name == compared and rival.version == "0.1.0" for rival in bench.rivals):
+        case.ratio(case.title, compared, 0.60)
     asked = max(sample.requests for sample in case.rows[OURS])
     redirects = max(sample.redirects for sample in case.rows[OURS])
     limit = count + listing_pages(repo) + 1

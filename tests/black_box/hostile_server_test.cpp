@@ -195,8 +195,8 @@ TEST_CASE("a commit that is none is refused before the listing is asked for") {
 
 TEST_CASE("names that differ only by case or by Unicode normalization are different files") {
   FakeHub hub;
-  const HubRepo repo = make_repo("org/twins", {{"README.md", "one"},
-                                               {"readme.md", "two"},
+  const HubRepo repo = make_repo("org/twins", {{"README.txt", "one"},
+                                               {"readme.txt", "two"},
                                                {"caf\xc3\xa9.txt", "composed"},
                                                {"cafe\xcc\x81.txt", "decomposed"},
                                                {"Dir/a.txt", "three"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine that runs the program is told how it ended: the step summary and the annotations of
-// GitHub Actions, Kubernetes' termination message.
+// The result of a run is reported to the CI system or orchestrator: GitHub's step summary and
+// annotations, Kubernetes' termination message.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,7 +85,7 @@ class Pod {
 
 }  // namespace
 
-TEST_CASE("a step summary gets a table of the models behind what is there already, run by run") {
+TEST_CASE("each run appends a table of the models to the step summary") {
   FakeHub hub;
   hub.add(make_repo("org/golden",
                     {{"config.json", "{}"}, {"model.safetensors", std::string(300'000, 'a'), true}},
@@ -156,7 +156,7 @@ TEST_CASE("an error of the whole run is one annotation") {
   CHECK(contains(commands.front(), "deadline"));
 }
 
-TEST_CASE("a command line that is wrong is an annotation and a step summary too") {
+TEST_CASE("a usage error is an annotation and a step summary too") {
   FakeHub hub;
   const TestHost machine(hub);
   const fs::path file = machine.folder() / "step_summary";
@@ -165,16 +165,16 @@ TEST_CASE("a command line that is wrong is an annotation and a step summary too"
   CHECK(run.exit_code == 1);
   CHECK(contains(
       run.err,
-      "model-prep: --jobs is '50%,?::add-mask::x', but wants a whole number from 1 to 64\n"));
+      "model-prep: --jobs is '50%,?::add-mask::x', but must be a whole number from 1 to 64\n"));
   CHECK(commands_in(run.err) ==
         std::vector<std::string>{"::error title=model-prep::--jobs is '50%25,?::add-mask::x', "
-                                 "but wants a whole number from 1 to 64"});
+                                 "but must be a whole number from 1 to 64"});
   CHECK(
       read_text(file) ==
-      "\n### model-prep failed\n\n- --jobs is '50%,?\\:\\:add-mask\\:\\:x', but wants a whole number from 1 to 64\n");
+      "\n### model-prep failed\n\n- --jobs is '50%,?\\:\\:add-mask\\:\\:x', but must be a whole number from 1 to 64\n");
 }
 
-TEST_CASE("help tells nobody of an end") {
+TEST_CASE("help is not reported") {
   FakeHub hub;
   const TestHost machine(hub);
   const fs::path file = machine.folder() / "step_summary";
@@ -221,7 +221,7 @@ TEST_CASE("a file's name starts no command of GitHub's runner") {
             .find(name) != std::string::npos);
 }
 
-TEST_CASE("Kubernetes gets one line in its termination log, whose earlier text goes") {
+TEST_CASE("one line replaces the text of the termination log") {
   if (!may_mount()) return;
   const Pod pod;
   CHECK(pod.run("org/small").exit_code == 0);
@@ -232,18 +232,18 @@ TEST_CASE("Kubernetes gets one line in its termination log, whose earlier text g
   CHECK(pod.message().ends_with(" s: " + kMissing + " (hint: " + kMissingHint + ")\n"));
 }
 
-TEST_CASE("Kubernetes is told of a command line that is wrong, and of a manifest that is") {
+TEST_CASE("a usage error and a bad manifest are reported to Kubernetes") {
   if (!may_mount()) return;
   const Pod pod;
   CHECK(pod.run("--jobs none").exit_code == 1);
-  CHECK(pod.message() == "failed: --jobs is 'none', but wants a whole number from 1 to 64\n");
+  CHECK(pod.message() == "failed: --jobs is 'none', but must be a whole number from 1 to 64\n");
   CHECK(pod.run("--manifest /none").exit_code == 1);
   CHECK(
       pod.message() ==
       "failed: cannot read the manifest /none (hint: check the path given with --manifest or MODEL_PREP_MANIFEST)\n");
 }
 
-TEST_CASE("Kubernetes is told of the signal that ended the run") {
+TEST_CASE("the signal that ended the run is reported to Kubernetes") {
   if (!may_mount()) return;
   Pod pod;
   pod.hub.add(Fault{.on = Fault::On::repo_info, .what = Stall{}});
@@ -256,7 +256,7 @@ TEST_CASE("Kubernetes is told of the signal that ended the run") {
   CHECK(contains(pod.message(), " s: stopped by SIGTERM"));
 }
 
-TEST_CASE("any user of a container may tell Kubernetes") {
+TEST_CASE("any user of a container can report to Kubernetes") {
   if (!may_mount() || ::geteuid() != 0) return;
   const Pod pod;
   const Run run = pod.machine.shell(pod.command(
@@ -265,7 +265,7 @@ TEST_CASE("any user of a container may tell Kubernetes") {
   CHECK(pod.message().starts_with("0 of 1 models ready, "));
 }
 
-TEST_CASE("where Kubernetes has laid no file, nothing is made, followed or waited for") {
+TEST_CASE("without a termination log nothing is created, followed or waited for") {
   if (!may_mount()) return;
   const Pod pod(GENERATE(Pod::Log::none, Pod::Log::link, Pod::Log::pipe));
   const std::string before = pod.message();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a person or a pipeline reads: the summary, the log, the live bar.
+// What people and pipelines read: the summary, the log, the live lines.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -302,7 +302,7 @@ TEST_CASE("the dry run's table names sizes and what is there already") {
   const auto lines = lines_of(run.out);
   REQUIRE(lines.size() == 8);  // head, model, five blobs, sum
   CHECK(contains(lines[1], "org/small"));
-  CHECK(contains(run.out, "(there, to be verified)"));
+  CHECK(contains(run.out, "(in the cache, to be verified)"));
   CHECK(contains(lines[7], "to fetch into " + machine.cache().string() + ", which leaves "));
 }
 

@@ -136,7 +136,7 @@ TEST_CASE("patterns that match nothing are an error that names them") {
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "not_found");
   CHECK(contains(run.err,
-                 "no file of this revision is left by --include '*.JSON' --exclude 'vocab.txt'"));
+                 "no file of this revision matches --include '*.JSON' --exclude 'vocab.txt'"));
   CHECK(hub.requests("resolve").empty());
 }
 

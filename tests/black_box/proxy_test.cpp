@@ -152,9 +152,9 @@ TEST_CASE("a proxy that wants another login is named as such, and not asked agai
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "protocol");
   CHECK(run.summary["totals"]["requests"] == 1);
-  CHECK(contains(run.err, "the proxy of " + variable +
-                              " wants a user name and a password, or others (status 4"));
-  CHECK(contains(run.err, "hint: put them into " + variable));
+  CHECK(contains(run.err,
+                 "the proxy in " + variable + " requires a user name and password (status 4"));
+  CHECK(contains(run.err, "hint: set " + variable));
   CHECK_FALSE(contains(site->everything_said(run), "wr0ng"));
   CHECK(site->hub.requests().empty());
 }
@@ -167,7 +167,7 @@ TEST_CASE("a proxy that forbids the tunnel is named as such, and not asked again
   INFO(run.err);
   CHECK(run.error_kind("org/small") == "protocol");
   CHECK(run.summary["totals"]["requests"] == 1);
-  CHECK(contains(run.err, "the proxy of HTTPS_PROXY refused the connection (status 403)"));
+  CHECK(contains(run.err, "the proxy in HTTPS_PROXY refused the connection (status 403)"));
 }
 
 TEST_CASE("NO_PROXY keeps hosts, suffixes, addresses and networks from the proxy") {
@@ -226,7 +226,7 @@ TEST_CASE("a variable without a proxy's address is told, without what it holds")
   INFO(run.err);
   CHECK(run.error_kind("org/small") == "protocol");
   CHECK(run.summary["totals"]["requests"] == 1);
-  CHECK(contains(run.err, variable + " is not the address of a proxy"));
+  CHECK(contains(run.err, variable + " is not a proxy address"));
   CHECK_FALSE(contains(site.everything_said(run), kSecret));
 }
 

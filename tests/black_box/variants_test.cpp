@@ -260,7 +260,7 @@ TEST_CASE("half of an OpenVINO model is an error before any file is asked for") 
   const TestHost machine(hub);
   const Run run = machine.run({"org/half", "--variant", "openvino-int8"});
   CHECK(run.error_kind("org/half") == "not_found");
-  CHECK(contains(run.err, "openvino_model.xml is chosen without openvino_model.bin"));
+  CHECK(contains(run.err, "openvino_model.xml is selected without openvino_model.bin"));
   CHECK(hub.requests("resolve").empty());
 }
 

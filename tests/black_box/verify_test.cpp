@@ -163,7 +163,7 @@ TEST_CASE("every damage is found, named and mended, with no more bytes than it t
               static_cast<std::int64_t>(content_text(file_of(prepared.repo, file).content).size()));
       Tree tree = tree_of(prepared.machine.cache());
       std::erase_if(tree, [](const auto& entry) {
-        return contains(entry.first, ".model-prep/aside") ||
+        return contains(entry.first, ".model-prep/quarantine") ||
                entry.first.ends_with(main_of(small_repo()) + "/x") ||
                entry.first.ends_with("refs/pr");
       });
@@ -196,7 +196,7 @@ TEST_CASE("what a repair takes away is kept") {
   write_text(prepared.link("notes.txt"), "weeks of work");
   REQUIRE(prepared.machine.run({"verify", "--repair", prepared.pinned}).exit_code == 0);
   std::vector<std::pair<std::string, std::string>> kept;  // what is before the name is made up
-  for (const auto& entry : fs::directory_iterator(prepared.in_repo(".model-prep/aside"))) {
+  for (const auto& entry : fs::directory_iterator(prepared.in_repo(".model-prep/quarantine"))) {
     const std::string name = entry.path().filename().string();
     kept.emplace_back(name.substr(name.find('-') + 1), read_text(entry.path()));
   }

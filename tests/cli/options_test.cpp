@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "model_prep/io/http.h"
+#include "model_prep/io/libcurl_info.h"
 #include "support/catch.h"
 #include "support/hub_tls.h"
 #include "support/temporary_folder.h"
@@ -51,11 +52,11 @@ struct Numeric {
 
 }  // namespace
 
-TEST_CASE("without anything said the defaults are those of the contract") {
+TEST_CASE("without flags and variables the defaults are those of the reference") {
   const Options found = options({});
   CHECK(found.models.empty());
   CHECK_FALSE(found.manifest.has_value());
-  CHECK(found.variant == "fp32");
+  CHECK(found.variant == Variant::fp32);
   CHECK(names_of(found) == Arguments{"https://huggingface.co"});
   CHECK(found.jobs == 8);
   CHECK(found.retries == 5);
@@ -72,7 +73,7 @@ TEST_CASE("without anything said the defaults are those of the contract") {
   CHECK(found.legacy_dirs.empty());
 }
 
-TEST_CASE("every flag is heard") {
+TEST_CASE("every flag takes effect") {
   const Options found =
       options({"download", "a",          "org/b@main", "--manifest",   "m.json",   "--variant",
                "all",      "--dry-run",  "--offline",  "--endpoint",   "http://h", "--summary",
@@ -81,7 +82,7 @@ TEST_CASE("every flag is heard") {
                "json",     "--progress", "none",       "--limit-rate", "10M"});
   CHECK(found.models == Arguments{"a", "org/b@main"});
   CHECK(found.manifest == "m.json");
-  CHECK(found.variant == "all");
+  CHECK(found.variant == Variant::all);
   CHECK(found.dry_run);
   CHECK(found.offline);
   CHECK(names_of(found) == Arguments{"http://h"});
@@ -96,7 +97,7 @@ TEST_CASE("every flag is heard") {
   CHECK(found.progress == ProgressMode::none);
 }
 
-TEST_CASE("patterns may be repeated, one to a flag, and are taken as they are") {
+TEST_CASE("patterns may be repeated, one a flag, and are taken literally") {
   const Options found =
       options({"--include", "*.json", "a", "--exclude", "x y", "--include", "a,b"});
   CHECK(found.models == Arguments{"a"});
@@ -104,7 +105,7 @@ TEST_CASE("patterns may be repeated, one to a flag, and are taken as they are") 
   CHECK(found.patterns.exclude == Arguments{"x y"});
 }
 
-TEST_CASE("every variable is heard") {
+TEST_CASE("every variable takes effect") {
   const Options found = options({}, {{"MODELS_TO_DOWNLOAD", " a , org/b ,, "},
                                      {"MODEL_PREP_MANIFEST", "m.json"},
                                      {"MODEL_VARIANT", "onnx"},
@@ -120,7 +121,7 @@ TEST_CASE("every variable is heard") {
                                      {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}});
   CHECK(found.models == Arguments{"a", "org/b"});
   CHECK(found.manifest == "m.json");
-  CHECK(found.variant == "onnx");
+  CHECK(found.variant == Variant::onnx);
   CHECK(names_of(found) == Arguments{"http://h"});
   CHECK(found.summary == "s.json");
   CHECK(found.jobs == 3);
@@ -157,7 +158,7 @@ TEST_CASE("an empty variable is unset") {
   CHECK(found.models.empty());
 }
 
-TEST_CASE("a bad value is told with where it stands, what it is and what is wanted") {
+TEST_CASE("a bad value is reported with its flag or variable, the value, and what it must be") {
   const Numeric number = GENERATE(Numeric{"--jobs", "MODEL_PREP_JOBS", "0"},
                                   Numeric{"--jobs", "MODEL_PREP_JOBS", "1x"},
                                   Numeric{"--jobs", "MODEL_PREP_JOBS", "99999999999"},
@@ -172,48 +173,61 @@ TEST_CASE("a bad value is told with where it stands, what it is and what is want
                                   Numeric{"--log-format", "MODEL_PREP_LOG_FORMAT", "xml"},
                                   Numeric{"--variant", "MODEL_VARIANT", "fp16"});
   const std::string of_flag = refusal({number.flag + "=" + number.bad});
-  CHECK(contains(of_flag, number.flag + " is '" + number.bad + "', but wants "));
+  CHECK(contains(of_flag, number.flag + " is '" + number.bad + "', but must be "));
   const std::string of_variable = refusal({}, {{number.variable, number.bad}});
-  CHECK(contains(of_variable, number.variable + " is '" + number.bad + "', but wants "));
+  CHECK(contains(of_variable, number.variable + " is '" + number.bad + "', but must be "));
 }
 
-TEST_CASE("an unknown flag and a missing value are usage") {
-  const Arguments arguments =
-      GENERATE(Arguments{"--nonsense"}, Arguments{"--jobs"}, Arguments{"-x"});
+TEST_CASE("an unknown flag, a missing value and a flag given twice are usage errors") {
+  const auto [arguments, message] = GENERATE(table<Arguments, std::string>({
+      {{"--nonsense"}, "unknown flag --nonsense"},
+      {{"verify", "-x"}, "unknown flag -x"},
+      {{"--job=3"}, "unknown flag --job"},
+      {{"--jobs"}, "--jobs needs a value"},
+      {{"verify", "--include"}, "--include needs a value"},
+      {{"--jobs", "3", "list", "--jobs", "3"}, "list does not take --jobs"},
+      {{"--jobs", "3", "verify", "--jobs", "3"}, "--jobs is given 2 times"},
+  }));
   const auto parsed = parse_options(arguments, {{"HOME", "/h"}});
   REQUIRE_FALSE(parsed.has_value());
   CHECK(parsed.error().kind == ErrorKind::usage);
+  CHECK(parsed.error().message == message);
 }
 
-TEST_CASE("behind a command no word is a command") {
+TEST_CASE("a mistyped flag is corrected, and the help is named") {
+  const auto parsed = parse_options({"--jbos", "3"}, {{"HOME", "/h"}});
+  REQUIRE_FALSE(parsed.has_value());
+  CHECK(parsed.error().hint == "did you mean '--jobs'? model-prep --help lists the flags");
+}
+
+TEST_CASE("after a command no word is a command") {
   CHECK(options({"download", "download"}).models == Arguments{"download"});
   CHECK(options({"--jobs", "3", "download", "a", "--retries", "1", "download"}).models ==
         Arguments{"a", "download"});
 }
 
-TEST_CASE("a command behind a model is refused and not guessed at") {
-  CHECK(contains(refusal({"a", "download"}), "comes before the models"));
+TEST_CASE("a command after a model is refused, not guessed at") {
+  CHECK(contains(refusal({"a", "download"}), "must come before the models"));
 }
 
-TEST_CASE("each command has its flags, and is plain about those of others") {
+TEST_CASE("each command takes its own flags and refuses those of others") {
   const Options found = options({"verify", "a", "--repair", "--summary", "-"});
   CHECK(found.command == Command::verify);
   CHECK(found.repair);
   CHECK(found.models == Arguments{"a"});
   CHECK(options({"list", "--json"}).json);
-  CHECK(refusal({"list", "--jobs", "3"}) == "--jobs is of no use to the command list");
+  CHECK(refusal({"list", "--jobs", "3"}) == "list does not take --jobs");
   CHECK(options({"list"}, {{"MODEL_PREP_JOBS", "rubbish"}}).command == Command::list);
-  CHECK(refusal({"verify", "--dry-run"}) == "--dry-run is of no use to the command verify");
-  CHECK(refusal({"--offline", "verify"}) == "--offline is of no use to the command verify");
-  CHECK(refusal({"--repair"}) == "--repair is of no use to the command download");
-  CHECK(refusal({"--check"}) == "--check is of no use to the command download");
-  CHECK(refusal({"cleanup", "--cleanup"}) == "--cleanup is of no use to the command cleanup");
-  CHECK(refusal({"cleanup", "--variant", "all"}) ==
-        "--variant is of no use to the command cleanup");
-  CHECK(refusal({"lock", "--summary", "-"}) == "--summary is of no use to the command lock");
+  CHECK(refusal({"verify", "--dry-run"}) == "verify does not take --dry-run");
+  CHECK(refusal({"--offline", "verify"}) == "verify does not take --offline");
+  CHECK(refusal({"--repair"}) == "download does not take --repair");
+  CHECK(refusal({"--check"}) == "download does not take --check");
+  CHECK(refusal({"cleanup", "--cleanup"}) == "cleanup does not take --cleanup");
+  CHECK(refusal({"cleanup", "--variant", "all"}) == "cleanup does not take --variant");
+  CHECK(refusal({"lock", "--summary", "-"}) == "lock does not take --summary");
 }
 
-TEST_CASE("a model may be called as a command is") {
+TEST_CASE("a model may have the name of a command") {
   const Options found = options({"download", "verify"});
   CHECK(found.command == Command::download);
   CHECK(found.models == Arguments{"verify"});
@@ -221,7 +235,7 @@ TEST_CASE("a model may be called as a command is") {
   CHECK(options({}, {{"MODELS_TO_DOWNLOAD", "verify"}}).command == Command::download);
 }
 
-TEST_CASE("who asks nobody stumbles over no token and no authorities") {
+TEST_CASE("a run without requests ignores a bad token and bad CA files") {
   const Environment stale = {{"SSL_CERT_FILE", "/no/such/file"}, {"HF_TOKEN", "hf_a b"}};
   CHECK(refusal({"verify"}, stale).empty());
   CHECK(refusal({"cleanup"}, stale).empty());
@@ -231,18 +245,18 @@ TEST_CASE("who asks nobody stumbles over no token and no authorities") {
 }
 
 TEST_CASE("the help of a command has its flags and no others") {
-  const std::string verify = parse_options({"verify", "--help"}, {})->print->text;
+  const std::string verify = parse_options({"verify", "--help"}, {})->print.value();
   CHECK(contains(verify, "Usage: model-prep verify"));
   CHECK(contains(verify, "\n  --repair"));
   CHECK_FALSE(contains(verify, "--dry-run"));
-  const std::string all = parse_options({"--help"}, {})->print->text;
+  const std::string all = parse_options({"--help"}, {})->print.value();
   CHECK(contains(all, "\n  --dry-run"));
   CHECK_FALSE(contains(all, "\n  --repair"));
   CHECK(contains(all, "  verify  "));
 }
 
-TEST_CASE(
-    "(a test name, not a comment) the libraries' directories follow the environment; comment above it: docs/developing/hub-protocol.md, section 2.1") {
+// docs/developing/hub-protocol.md, section 2.1
+TEST_CASE("the libraries' directories follow the environment") {
   // huggingface_hub, transformers 4, transformers 5, sentence-transformers, hf-hub of Rust
   using Folders = std::vector<std::string>;
   const auto folders = [](const Environment& environment) {
@@ -300,7 +314,7 @@ TEST_CASE("a tilde and variables in folders are expanded") {
   CHECK(options({}, {{"HF_HOME", home}, {"ROOT", "/srv"}}).cache_dir == cache);
 }
 
-TEST_CASE("the older places are those that are set and not the cache") {
+TEST_CASE("the legacy directories are those that are set and are not the cache") {
   using Views = std::vector<std::string>;
   CHECK(options({}, {{"HF_HOME", "/m"}}).legacy_dirs == Views{"/m"});
   CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/m"}}).legacy_dirs == Views{"/m"});
@@ -312,7 +326,7 @@ TEST_CASE("the older places are those that are set and not the cache") {
   CHECK(options({"--cache-dir", "/m"}, {{"HF_HOME", "/m"}}).legacy_dirs == Views{"/m/hub"});
 }
 
-TEST_CASE("an empty place for the cache is refused and not the working folder") {
+TEST_CASE("an empty --cache-dir is refused, rather than taken for the working directory") {
   CHECK_FALSE(refusal({"--cache-dir", ""}).empty());
 }
 
@@ -323,7 +337,7 @@ TEST_CASE("without HOME and HF_HOME there is no place for the cache") {
   CHECK(contains(parsed.error().hint, "HF_HOME"));
 }
 
-TEST_CASE("the summary's place is the flag's, the variable's, or beside the models") {
+TEST_CASE("the summary goes where the flag says, else the variable, else next to the models") {
   CHECK(options({"--summary", "x.json"}, {{"MODEL_PREP_SUMMARY", "y.json"}}).summary == "x.json");
   CHECK(options({}, {{"HF_HOME", "/m"}, {"HF_HUB_CACHE", "/c"}}).summary ==
         "/m/model-prep-summary.json");
@@ -348,13 +362,13 @@ TEST_CASE("the token is the first that is set") {
             .empty());
 }
 
-TEST_CASE("a file of a token that was named may be absent, but not unreadable") {
+TEST_CASE("a token file that is named may be absent, but not unreadable") {
   const TemporaryFolder folder;
   const std::string home = folder.path();
   CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home + "/nowhere"}}).empty());
   CHECK(token_of({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", "/dev/null"}}).empty());
-  // Root reads what nobody else may, so a folder stands for it; docker makes one where a file to
-  // mount is missing.
+  // Root can read every file, so a directory takes the part of an unreadable one. Docker creates
+  // one where the file of a mount is missing.
   CHECK(contains(refusal({}, {{"HF_HOME", home}, {"HF_TOKEN_PATH", home}}),
                  "HF_TOKEN_PATH is '" + home + "'"));
   std::ofstream(folder / "large") << std::string(1'000'000, 'x');
@@ -370,8 +384,7 @@ TEST_CASE("a token that could write headers of its own is refused without showin
   CHECK_FALSE(contains(message, bad));
 }
 
-TEST_CASE(
-    "a file of authorities that several variables name is read once, and the system's own not at all") {
+TEST_CASE("a CA file that several variables name is read once, and the system's own not at all") {
   const TemporaryFolder folder;
   const testing::TestAuthority authority("Test Root");
   const std::string file = folder / "ca.pem";
@@ -385,18 +398,28 @@ TEST_CASE(
   CHECK(options({}, {{"SSL_CERT_FILE", system_authorities()}}).authorities.empty());
 }
 
-TEST_CASE("help and version are texts and no run") {
+TEST_CASE("help and version print and do not run") {
   CHECK(parse_options({"--help"}, {})->print.has_value());
-  CHECK(parse_options({"--version"}, {})->print->text == program_version() + "\n");
+  CHECK(parse_options({"--version"}, {})->print == program_version() + "\n");
 }
 
-TEST_CASE("who wants to be told of the end is found without a command line") {
+TEST_CASE("the CI system is detected without a command line") {
   CHECK_FALSE(detect_ci({}).annotations);
   CHECK_FALSE(detect_ci({{"GITHUB_ACTIONS", ""}}).annotations);
   CHECK_FALSE(detect_ci({{"GITHUB_ACTIONS", "false"}}).annotations);
   CHECK(detect_ci({{"GITHUB_ACTIONS", "true"}}).annotations);
   CHECK(detect_ci({{"GITHUB_STEP_SUMMARY", "/x"}}).step_summary == "/x");
   CHECK(detect_ci({{"GITHUB_STEP_SUMMARY", ""}}).step_summary.empty());
+}
+
+TEST_CASE("TERM allows live lines, and NO_COLOR forbids colours unless it is empty") {
+  CHECK_FALSE(detect_terminal({}).live);
+  CHECK_FALSE(detect_terminal({{"TERM", ""}}).live);
+  CHECK_FALSE(detect_terminal({{"TERM", "dumb"}}).live);
+  CHECK(detect_terminal({{"TERM", "xterm"}}).live);
+  CHECK(detect_terminal({}).colour);
+  CHECK(detect_terminal({{"NO_COLOR", ""}}).colour);
+  CHECK_FALSE(detect_terminal({{"NO_COLOR", "1"}}).colour);
 }
 
 TEST_CASE("several endpoints keep their order, each once") {
@@ -410,15 +433,15 @@ TEST_CASE("several endpoints keep their order, each once") {
 }
 
 TEST_CASE(
-    "an endpoint that is no address is refused by the name of where it stands, without its password") {
+    "an endpoint that is not a URL is refused with its flag or variable, and without its password") {
   CHECK(contains(refusal({"--endpoint", "ftp://a"}), "--endpoint: "));
   CHECK(contains(refusal({"--endpoint", "https://a,https://b"}),
                  "--endpoint: "));  // the list is the variable's
   CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,https://b?c"}}), "HF_ENDPOINT: "));
-  const std::string told = refusal({}, {{"HF_ENDPOINT", "https://user:pa,ss@a b,https://b"}});
-  CHECK(contains(told, "HF_ENDPOINT: "));
-  CHECK_FALSE(contains(told, "pa,"));
-  CHECK(refusal({"verify"}, {{"HF_ENDPOINT", "ftp://a"}}).empty());  // asks nobody
+  const std::string message = refusal({}, {{"HF_ENDPOINT", "https://user:pa,ss@a b,https://b"}});
+  CHECK(contains(message, "HF_ENDPOINT: "));
+  CHECK_FALSE(contains(message, "pa,"));
+  CHECK(refusal({"verify"}, {{"HF_ENDPOINT", "ftp://a"}}).empty());  // sends no request
 }
 
 TEST_CASE("a list that is mistyped does not become one endpoint that is given the token") {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image, the hub and the engine's things that the tests use. tests/container/run makes the image and calls pytest."""
+"""Fixtures: image, hub, volumes, proxy. tests/container/run builds the image and runs pytest."""
 
 import ipaddress
 import json
@@ -29,7 +29,7 @@ def image(pytestconfig):
 
 @pytest.fixture(scope="session")
 def start_hub(start_hub, tmp_path_factory):
-    """Each hub with a manifest that locks what it has."""
+    """Starts hubs that write a manifest with locks of all their files."""
 
     def start(*arguments, spec=None):
         manifest = tmp_path_factory.mktemp("manifest") / "manifest.json"
@@ -46,8 +46,8 @@ def hub(start_hub):
     return start_hub("--demo")
 
 
-def told_of(hub, *options, **env):
-    """What a container is told to find a hub: its environment, and the manifest as a mounted file."""
+def hub_settings(hub, *options, **env):
+    """Arguments that connect a container to a hub: environment, and the manifest as a mounted file."""
     return {
         "env": {"HF_ENDPOINT": hub.endpoint, "MODEL_PREP_MANIFEST": "/manifest.json", **env},
         "options": ("--volume", f"{hub.manifest_file}:/manifest.json:ro", *options),
@@ -56,7 +56,7 @@ def told_of(hub, *options, **env):
 
 @pytest.fixture
 def at_hub(hub):
-    return told_of(hub)
+    return hub_settings(hub)
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ def proxy(tmp_path):
 
 @pytest.fixture(scope="session")
 def at_home(image, hub, tmp_path_factory):
-    """The image as a user has it, who gives no argument but the command's own: the hub's address is inside, and a proxy
-    on the engine's bridge leads there, where a container on its own network finds it."""
+    """The image with the hub's address inside, so that commands of the pages run unchanged. A container on its own network
+    reaches the hub through a proxy on the engine's bridge."""
     folder = tmp_path_factory.mktemp("at-home")
     subnet = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", "bridge").stdout.strip()
     gateway = str(next(ipaddress.ip_network(subnet).hosts()))  # the engine takes the first one for the machine itself

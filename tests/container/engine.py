@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Docker engine, as these tests use it: every name that they make in it is their own and is removed again."""
+"""A real Docker engine. Everything that the tests create in it has a name of their own and is removed again."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 
-#: Before every name in the engine that is ours.
+#: The prefix of every name that the tests create in the engine.
 PREFIX = f"model-prep-test-{os.getpid()}x"
 _numbers = itertools.count(1)
 
@@ -41,7 +41,7 @@ def inspect(name, what):
 
 
 class Volume:
-    """A named volume; what is in it is read from where the engine keeps it."""
+    """A named volume; its content is read from the engine's directory."""
 
     def __init__(self, *options):
         self.name = new_name("volume")
@@ -84,7 +84,7 @@ class Image:
 
 
 def end_all():
-    """Removes what a test that failed may have left."""
+    """Removes what a failed test may have left."""
     for container in docker("ps", "--all", "--quiet", "--filter", f"name={PREFIX}").stdout.split():
         docker("rm", "--force", "--volumes", container)
     for volume in docker("volume", "ls", "--quiet", "--filter", f"name={PREFIX}").stdout.split():
@@ -96,7 +96,7 @@ def end_all():
 
 
 class Tinyproxy:
-    """A real proxy on an address of this machine, with a log of what went through it."""
+    """A real proxy on an address of this machine, with a log."""
 
     def __init__(self, folder, address, *settings):
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ class Tinyproxy:
             time.sleep(0.05)
 
     def tunnels(self):
-        """Where it was asked to connect to."""
+        """The hosts of all CONNECT requests."""
         return set(re.findall(r": CONNECT (\S+) HTTP", self.log.read_text()))
 
     def close(self):

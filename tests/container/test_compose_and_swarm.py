@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files under docker/ that users paste, on a real engine; their names for image and volume are replaced by ours."""
+"""The files under docker/ that users paste, on a real engine, with image and volume names of the test."""
 
 import json
 
@@ -10,7 +10,7 @@ from support import wait_until
 
 @pytest.fixture
 def paste(root, make_volume, tmp_path):
-    """Copies a file of docker/ with a volume of ours in it."""
+    """Copies a file of docker/ and replaces its volume with one of the test."""
 
     def copy(name):
         volume = make_volume()
@@ -25,7 +25,7 @@ def paste(root, make_volume, tmp_path):
 
 @pytest.fixture
 def compose(paste, at_home, tmp_path):
-    """docker-compose on compose.yaml, as a project of its own."""
+    """docker-compose on compose.yaml, as a separate project."""
     file, volume = paste("compose.yaml")
     project = new_name("compose")
 
@@ -38,7 +38,7 @@ def compose(paste, at_home, tmp_path):
     run("--profile", "services", "down")
 
 
-def test_compose_fills_the_volume_with_the_setup_profile_alone(compose):
+def test_the_setup_profile_of_compose_fills_the_volume(compose):
     compose("--profile", "setup", "up", "model-prep")
     assert compose.volume.summary()["success"]
     assert len(compose("--profile", "services", "ps", "--all", "--quiet").stdout.split()) == 1
@@ -46,13 +46,13 @@ def test_compose_fills_the_volume_with_the_setup_profile_alone(compose):
     assert "nothing fetched, 0 requests" in ran.stdout
 
 
-def test_compose_gives_the_exit_code_of_a_failure(compose):
+def test_compose_passes_on_the_exit_code_of_a_failure(compose):
     ran = compose("--profile", "setup", "up", "--exit-code-from", "model-prep", "model-prep",
                   MODELS_TO_DOWNLOAD="no-such-key", check=False)
     assert ran.returncode == 1 and "no-such-key" in ran.stdout + ran.stderr
 
 
-def test_compose_starts_the_service_when_the_models_are_there_and_only_then(compose, at_home):
+def test_compose_starts_the_service_only_when_the_models_are_ready(compose, at_home):
     # The program stands in for a service: under a service's environment it exits 0 only if it finds everything offline.
     services = {"SERVICE_IMAGE": at_home.tag}
     compose("--profile", "services", "up", MODELS_TO_DOWNLOAD="no-such-key", check=False, **services)
@@ -62,7 +62,7 @@ def test_compose_starts_the_service_when_the_models_are_there_and_only_then(comp
 
 
 def exit_codes(compose):
-    """Of the services whose containers were started."""
+    """The names of the services with a started container."""
     containers = compose("--profile", "services", "ps", "--all", "--quiet").stdout.split()
     found = [json.loads(docker("inspect", container).stdout)[0] for container in containers]
     return {
@@ -74,7 +74,7 @@ def exit_codes(compose):
 
 @pytest.fixture
 def swarm():
-    """A swarm of this one node."""
+    """A swarm of one node."""
     state = docker("info", "--format", "{{.Swarm.LocalNodeState}}").stdout.strip()
     if state != "inactive":
         pytest.skip(f"THIS ENGINE IS PART OF A SWARM ALREADY ({state}), WHICH IS NOT OURS TO TEST ON")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image in a real engine: users, limits, exit codes, signals, shared and full volumes, proxies, authorities, tokens."""
+"""The image in a real engine: users, limits, exit codes, signals, shared and full volumes, proxies, CAs, tokens."""
 
 import datetime
 import json
@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from conftest import told_of
+from conftest import hub_settings
 from engine import docker, inspect
 from support import SMALL_COMMIT, SMALL_FILES, spec_of, wait_until
 
@@ -35,7 +35,7 @@ def test_any_user_of_group_0_fills_a_fresh_volume_under_every_restriction(image,
     assert "3 of 3 models ready, nothing fetched, 0 requests" in ran.stderr
 
 
-def test_64_mib_of_memory_and_no_swap_are_enough_for_a_model_in_its_true_size(image, volume, start_hub):
+def test_64_mib_of_memory_without_swap_are_enough_for_a_model_in_its_real_size(image, volume, start_hub):
     hub = start_hub("--minilm")
     container = image.start(
         "sentence-transformers/all-MiniLM-L6-v2", volume=volume, env={"HF_ENDPOINT": hub.endpoint},
@@ -49,30 +49,30 @@ def test_64_mib_of_memory_and_no_swap_are_enough_for_a_model_in_its_true_size(im
         docker("rm", "--force", container)
 
 
-def test_a_read_only_volume_that_has_everything_is_good_enough(image, volume, at_hub):
+def test_a_complete_read_only_volume_is_enough(image, volume, at_hub):
     image.run(volume=volume, **at_hub)
     at_hub["options"] += (*RESTRICTED, "--volume", f"{volume.name}:/app/models:ro", "--user", "4242:4242")
     ran = image.run(**at_hub)
     assert "3 of 3 models ready, nothing fetched, 0 requests" in ran.stderr
 
 
-def test_a_user_who_may_not_write_is_told_who_and_whose(image, volume, at_hub):
+def test_a_user_without_write_permission_gets_both_user_ids_and_a_hint(image, volume, at_hub):
     at_hub["options"] += ("--user", "4242:4242")
     ran = image.run(volume=volume, check=False, **at_hub)
     assert ran.returncode == 1
     assert "4242" in ran.stderr and "10001" in ran.stderr and "hint: " in ran.stderr
 
 
-def test_the_exit_code_comes_through_the_engine(image, volume, at_hub):
+def test_the_engine_passes_on_the_exit_code(image, volume, at_hub):
     assert image.run("--dry-run", volume=volume, **at_hub).returncode == 0
     assert image.run("--help").stdout.startswith("Downloads models")
     ran = image.run("no-such-key", volume=volume, check=False, **at_hub)
     assert ran.returncode == 1 and "no-such-key" in ran.stderr and "flan-t5-small" in ran.stderr
 
 
-def test_docker_stop_ends_process_1_within_a_second_and_the_next_run_goes_on(image, volume, start_hub):
+def test_docker_stop_ends_process_1_within_a_second_and_the_next_run_resumes(image, volume, start_hub):
     hub = start_hub("--demo", "--rate", "2000000")
-    container = image.start(volume=volume, **told_of(hub))
+    container = image.start(volume=volume, **hub_settings(hub))
     try:
         wait_until(lambda: "fetching" in docker("logs", container).stderr, "the beginning")
         wait_until(lambda: sum(f.stat().st_blocks for f in volume.folder.rglob("*.incomplete")) > 2000, "a megabyte")
@@ -84,13 +84,13 @@ def test_docker_stop_ends_process_1_within_a_second_and_the_next_run_goes_on(ima
         assert ended - asked <= 1
     finally:
         docker("rm", "--force", container)
-    image.run(volume=volume, **told_of(hub))
+    image.run(volume=volume, **hub_settings(hub))
     assert volume.summary()["totals"]["bytes_reused"] > 0
 
 
-def test_two_containers_at_once_fetch_each_blob_once_and_both_end_well(image, volume, start_hub):
+def test_two_containers_at_once_fetch_each_blob_once_and_both_succeed(image, volume, start_hub):
     hub = start_hub("--demo", "--rate", "4000000")
-    containers = [image.start("--summary", f"/app/models/{n}.json", volume=volume, **told_of(hub)) for n in (1, 2)]
+    containers = [image.start("--summary", f"/app/models/{n}.json", volume=volume, **hub_settings(hub)) for n in (1, 2)]
     try:
         assert [wait_for_end(container, 60) for container in containers] == [0, 0]
     finally:
@@ -130,7 +130,7 @@ def test_another_user_in_another_container_reads_it_offline_with_the_real_huggin
     assert found == {f"{m['repo']}/{file['path']}": file["size"] for m in models for file in m["files"]}
 
 
-def test_a_volume_that_is_too_small_is_said_before_the_first_byte(image, make_volume, at_hub):
+def test_a_volume_that_is_too_small_is_reported_before_the_first_byte(image, make_volume, at_hub):
     small = make_volume("--driver=local", "--opt=type=tmpfs", "--opt=device=tmpfs", "--opt=o=size=8m,uid=10001")
     ran = image.run("--summary=-", volume=small, check=False, **at_hub)
     summary = json.loads(ran.stdout)
@@ -139,31 +139,31 @@ def test_a_volume_that_is_too_small_is_said_before_the_first_byte(image, make_vo
     assert "8.4 MB free" in ran.stderr
 
 
-def test_a_proxy_is_given_as_a_variable(image, volume, start_hub, proxy, tmp_path):
+def test_a_proxy_is_read_from_the_environment(image, volume, start_hub, proxy, tmp_path):
     authority = tmp_path / "authority.pem"
     hub = start_hub("--demo", "--tls", authority)
     mount = ("--volume", f"{authority}:/authority.pem:ro")
-    ran = image.run(volume=volume, **told_of(hub, *mount, HTTPS_PROXY=proxy.url, SSL_CERT_FILE="/authority.pem"))
+    ran = image.run(volume=volume, **hub_settings(hub, *mount, HTTPS_PROXY=proxy.url, SSL_CERT_FILE="/authority.pem"))
     assert "3 of 3 models ready" in ran.stderr
     assert proxy.tunnels() == {url.removeprefix("https://") for url in (hub.endpoint, hub.payload)}
 
 
-def test_a_private_authority_is_trusted_when_its_file_is_mounted_and_named_and_only_then(
+def test_a_private_ca_is_trusted_only_if_its_file_is_mounted_and_named(
     image, make_volume, start_hub, tmp_path
 ):
     authority = tmp_path / "authority.pem"
     hub = start_hub("--demo", "--tls", authority)
     mount = ("--volume", f"{authority}:/authority.pem:ro")
-    ran = image.run("flan-t5-small", volume=make_volume(), check=False, **told_of(hub, *mount))
+    ran = image.run("flan-t5-small", volume=make_volume(), check=False, **hub_settings(hub, *mount))
     assert ran.returncode == 1 and "CN=model-prep-hub" in ran.stderr and "--ca-file" in ran.stderr
-    ran = image.run("flan-t5-small", volume=make_volume(), **told_of(hub, *mount, SSL_CERT_FILE="/authority.pem"))
+    ran = image.run("flan-t5-small", volume=make_volume(), **hub_settings(hub, *mount, SSL_CERT_FILE="/authority.pem"))
     assert "1 of 1 models ready" in ran.stderr
-    # Beside the system's, which are in the image: what lies in that bundle's place is what counts then.
+    # Or mounted over the image's own CA bundle, which it replaces.
     system = ("--volume", f"{authority}:/etc/ssl/certs/ca-certificates.crt:ro")
-    assert "1 of 1 models ready" in image.run("flan-t5-small", volume=make_volume(), **told_of(hub, *system)).stderr
+    assert "1 of 1 models ready" in image.run("flan-t5-small", volume=make_volume(), **hub_settings(hub, *system)).stderr
 
 
-def test_the_token_comes_as_a_secret_file_and_is_shown_nowhere(image, volume, start_hub, tmp_path):
+def test_the_token_is_read_from_a_secret_file_and_printed_nowhere(image, volume, start_hub, tmp_path):
     spec = spec_of(("org/small", SMALL_COMMIT, SMALL_FILES))
     spec["repos"][0]["access"] = "private"
     spec["tokens"] = ["hf_correct"]
@@ -186,14 +186,14 @@ def test_the_token_comes_as_a_secret_file_and_is_shown_nowhere(image, volume, st
         docker("rm", "--force", container)
 
 
-def test_names_of_the_hosts_file_are_found(image, volume, hub, at_hub):
-    """--add-host writes there; a C library without its configuration asks only the name server."""
+def test_names_in_the_hosts_file_resolve(image, volume, hub, at_hub):
+    """--add-host writes there; without /etc/nsswitch.conf the C library asks only the name server."""
     at_hub["env"]["HF_ENDPOINT"] = hub.endpoint.replace("127.0.0.1", "the-hub.test")
     at_hub["options"] += ("--add-host", "the-hub.test:127.0.0.1")
     assert "3 of 3 models ready" in image.run(volume=volume, **at_hub).stderr
 
 
-def test_the_outcome_is_where_kubernetes_looks_for_it(image, volume, at_hub, tmp_path):
+def test_the_result_is_written_where_kubernetes_reads_it(image, volume, at_hub, tmp_path):
     message = tmp_path / "termination-log"
     message.touch()
     message.chmod(0o666)

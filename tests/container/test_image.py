@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in the image, by its own list, by the engine and byte by byte."""
+"""The content of the image: its SBOM, its configuration, and its files byte by byte."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ ENGINE_MADE = {".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/re
 
 @pytest.fixture(scope="module")
 def content(image, tmp_path_factory):
-    """Every member of the image's file system, and a folder with its files."""
+    """Every entry of the image's file system, and a directory with its files."""
     folder = tmp_path_factory.mktemp("content")
     container = new_name("container")
     docker("create", "--name", container, image.tag)
@@ -48,7 +48,7 @@ def test_the_image_has_one_program_and_neither_shell_nor_package_manager(content
     assert runnable == {"usr/bin/model-prep"}
 
 
-def test_nothing_in_the_image_is_setuid_or_writable_for_others_but_the_models_folder(content):
+def test_nothing_in_the_image_is_setuid_or_writable_for_others_except_the_models_directory(content):
     assert [member.name for member in content["members"] if member.mode & 0o6000] == []
     writable = [member.name for member in content["members"] if member.mode & 0o022 and not member.issym()]
     assert writable == ["app/models"]
@@ -120,12 +120,12 @@ def test_the_sbom_names_every_file_with_its_digest_and_its_package(content, sbom
     assert by_file["ca-certificates.crt"] == "SPDXRef-Package-ca-certificates"
 
 
-def test_scanners_learn_which_distribution_the_packages_are_of(content):
+def test_scanners_can_identify_the_distribution(content):
     release = (content["root"] / "etc/os-release").read_text()
     assert re.search(r"^ID=debian$", release, re.MULTILINE) and re.search(r'^VERSION_ID="\d+"$', release, re.MULTILINE)
 
 
-def test_scanners_find_each_package_with_its_version_and_lawyers_its_licence(content, sbom):
+def test_every_package_has_a_record_for_scanners_and_its_licence(content, sbom):
     packages = {package["name"]: package for package in json.loads(sbom.read_text())["packages"]}
     records = content["root"] / "var/lib/dpkg/status.d"
     for record in records.iterdir():
@@ -135,13 +135,13 @@ def test_scanners_find_each_package_with_its_version_and_lawyers_its_licence(con
         assert f"@{fields['Version']}?" in packages[record.name]["externalRefs"][0]["referenceLocator"]
     assert {"curl", "libc6", "libssl3t64", "ca-certificates"} <= {record.name for record in records.iterdir()}
     for name in packages.keys() - {"model-prep"}:
-        papers = (content["root"] / "usr/share/doc" / name / "copyright").read_text(errors="replace")
-        assert len(papers) > 500, name
-        for licence in re.findall(r"/usr/share/common-licenses/[\w.-]*\w", papers):
+        copyright_file = (content["root"] / "usr/share/doc" / name / "copyright").read_text(errors="replace")
+        assert len(copyright_file) > 500, name
+        for licence in re.findall(r"/usr/share/common-licenses/[\w.-]*\w", copyright_file):
             assert (content["root"] / licence.lstrip("/")).exists() or licence.endswith("/Artistic"), (name, licence)
 
 
-def test_the_image_says_what_it_is_and_runs_as_nobody_special(image):
+def test_the_image_has_labels_and_runs_as_a_user_without_privileges(image):
     config = inspect(image.tag, ".Config")
     assert config["User"] == "10001:0"
     assert config["Entrypoint"] == ["model-prep"] and not config.get("Cmd")
@@ -153,20 +153,20 @@ def test_the_image_says_what_it_is_and_runs_as_nobody_special(image):
     assert image.run("--version").stdout.split() == ["model-prep", labels["org.opencontainers.image.version"]]
 
 
-ANEW = ["docker/image/assemble"] + (["docker/image/libcurl"] if os.environ.get("MODEL_PREP_LONG") else [])
+REBUILT = ["docker/image/assemble"] + (["docker/image/libcurl"] if os.environ.get("MODEL_PREP_LONG") else [])
 
 
-@pytest.mark.parametrize("anew", ANEW)
-def test_a_second_build_in_a_monorepo_gives_the_same_layers(image, root, tmp_path, anew):
-    """By the monorepo's command, from files with other times; anew from where this file counts, the layout or, in the
-    long version, all that is compiled."""
+@pytest.mark.parametrize("rebuilt", REBUILT)
+def test_a_second_build_in_a_monorepo_gives_the_same_layers(image, root, tmp_path, rebuilt):
+    """With the monorepo's command and other file times. A change to `rebuilt` invalidates the build's cache from there on:
+    from the layout or, in the long version, from the first compilation."""
     project = tmp_path / "services" / "model-prep"
     project.mkdir(parents=True)
     for name in command("git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(root / name, project / name)  # without its time
-    with open(project / anew, "a") as file:
-        file.write("# A comment, so that nothing from here on is taken from the first build.\n")
+        shutil.copy(root / name, project / name)  # without its time stamp
+    with open(project / rebuilt, "a") as file:
+        file.write("# A comment, so that no later layer comes from the cache.\n")
     tag = new_name("image")
     arguments = ["--network=host", "--tag", tag, "-f", "services/model-prep/Dockerfile", "services/model-prep"]
     docker("build", *arguments, cwd=tmp_path, timeout=900)
@@ -176,6 +176,6 @@ def test_a_second_build_in_a_monorepo_gives_the_same_layers(image, root, tmp_pat
         docker("image", "rm", tag)
 
 
-def test_no_architecture_is_named_in_what_makes_the_image(root):
+def test_nothing_that_builds_the_image_names_an_architecture(root):
     for file in [root / "Dockerfile", root / "docker/packages", *(root / "docker/image").glob("*[!_]")]:
         assert not re.search(r"x86|amd64|aarch64|arm64|linux-gnu", file.read_text()), file

@@ -12,7 +12,7 @@ import threading
 
 import pages
 import pytest
-from conftest import ROOT, told_of
+from conftest import ROOT, hub_settings
 from engine import Tinyproxy, command, docker, new_name
 
 IMAGE = "homeiq-model-prep"
@@ -49,7 +49,7 @@ def test_every_engine_command_of_the_pages_does_what_it_says(words, image, at_ho
         finally:
             command("docker-compose", "--profile", "services", "down", cwd=tmp_path, env=environment)
     elif "chown" in words:
-        hand_over_what_the_predecessor_left(words, image, volume, hub)
+        take_over_the_cache_of_the_predecessor(words, image, volume, hub)
     elif words.startswith("docker run "):
         if "cleanup" in words:
             docker("run", "--rm", "--volume", f"{volume.name}:/app/models", at_home.tag)
@@ -59,19 +59,19 @@ def test_every_engine_command_of_the_pages_does_what_it_says(words, image, at_ho
         models = [] if "cleanup" in words else models
         assert sorted(volume.summary()["models"]) == models and volume.summary()["success"]
     else:
-        raise AssertionError(f"no engine is needed for this; it should stand in a block of its own: {words}")
+        raise AssertionError(f"no engine is needed for this; put it into a block of its own: {words}")
 
 
-def hand_over_what_the_predecessor_left(words, image, volume, hub):
-    """A script with huggingface_hub, run as root, has filled the folder above the cache."""
+def take_over_the_cache_of_the_predecessor(words, image, volume, hub):
+    """A Python script with huggingface_hub, run as root, has filled the directory above the cache."""
     repos = [model["repo"] for model in hub.manifest()["models"].values()]
     fetch = "import sys, huggingface_hub\nfor repo in sys.argv[2:]: huggingface_hub.snapshot_download(repo, cache_dir=sys.argv[1])"
     command(ROOT / "build/venv-hub-newest/bin/python", "-B", "-c", fetch, volume.folder, *repos,
             env={"HF_ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_SHARED_BLOBS": "1", "HF_HUB_DISABLE_XET": "1"})
-    refused = image.run(volume=volume, check=False, **told_of(hub))
+    refused = image.run(volume=volume, check=False, **hub_settings(hub))
     assert refused.returncode == 1 and "not writable" in refused.stderr
     command(*shlex.split(words.replace("homeiq_models:", f"{volume.name}:")))
-    image.run(volume=volume, **told_of(hub))
+    image.run(volume=volume, **hub_settings(hub))
     assert volume.summary()["totals"]["bytes_downloaded"] == 0
     for repo in repos:
         folder = "models--" + repo.replace("/", "--")
@@ -82,7 +82,7 @@ def hand_over_what_the_predecessor_left(words, image, volume, hub):
 
 
 class Overloaded(http.server.BaseHTTPRequestHandler):
-    """The Hub when the window is used up."""
+    """The Hub when the rate limit is used up."""
 
     def do_GET(self):
         self.send_response(429)
@@ -106,7 +106,7 @@ def overloaded():
 
 @pytest.fixture
 def strict_proxy(tmp_path):
-    """A proxy that wants a login."""
+    """A proxy that requires user name and password."""
     proxy = Tinyproxy(tmp_path, "127.0.0.1", "BasicAuth user password")
     yield proxy.url
     proxy.close()
@@ -116,21 +116,21 @@ def strict_proxy(tmp_path):
 def symptoms(image, volume, make_volume, hub, start_hub, overloaded, strict_proxy, tmp_path):
     def full():
         small = make_volume("--driver=local", "--opt=type=tmpfs", "--opt=device=tmpfs", "--opt=o=size=8m,uid=10001")
-        return image.run(volume=small, check=False, **told_of(hub))
+        return image.run(volume=small, check=False, **hub_settings(hub))
 
     def unknown_authority():
         tls = start_hub("--demo", "--tls", tmp_path / "authority.pem")
-        return image.run("flan-t5-small", volume=volume, check=False, **told_of(tls))
+        return image.run("flan-t5-small", volume=volume, check=False, **hub_settings(tls))
 
     def other_user():
-        image.run(volume=volume, **told_of(hub))
-        told = told_of(hub, "--user", "4242:4242", MODEL_VARIANT="all", MODEL_PREP_MANIFEST="")
-        return image.run("flan-t5-small", volume=volume, check=False, **told)
+        image.run(volume=volume, **hub_settings(hub))
+        settings = hub_settings(hub, "--user", "4242:4242", MODEL_VARIANT="all", MODEL_PREP_MANIFEST="")
+        return image.run("flan-t5-small", volume=volume, check=False, **settings)
 
     def other_place():
-        image.run(volume=volume, **told_of(hub))
-        told = told_of(hub, SENTENCE_TRANSFORMERS_HOME="/elsewhere")
-        return image.run("verify", "all-MiniLM-L6-v2", volume=volume, **told)
+        image.run(volume=volume, **hub_settings(hub))
+        settings = hub_settings(hub, SENTENCE_TRANSFORMERS_HOME="/elsewhere")
+        return image.run("verify", "all-MiniLM-L6-v2", volume=volume, **settings)
 
     def plain(*arguments, **env):
         return lambda: image.run("--retries=0", "--timeout=5", *arguments, volume=volume, check=False, env=env)

@@ -40,8 +40,8 @@ inline ModelSpec spec(const std::string& key, const std::string& name,
           .repo = repo(name),
           .revision = revision(at),
           .ref = "main",
-          .variant_requested = "fp32",
-          .variant = "fp32",
+          .variant_requested = Variant::fp32,
+          .variant = Variant::fp32,
           .filter = {},
           .lock = {}};
 }

@@ -18,9 +18,9 @@ TEST_CASE(
   CHECK(repo_folder_name(repo("datasets/org/name")) == "datasets--org--name");
   CHECK(repo_folder_name(repo("datasets/squad")) == "datasets--squad");
   CHECK(repo_folder_name(repo("spaces/org/name")) == "spaces--org--name");
-  const CacheLayout layout("/cache");
-  CHECK(layout.repo(repo("datasets/org/name")) == "/cache/datasets--org--name");
-  CHECK(layout.lock_folder(repo("spaces/org/name")) == "/cache/.locks/spaces--org--name");
+  CHECK(CacheLayout("/cache", repo("datasets/org/name")).repo() == "/cache/datasets--org--name");
+  CHECK(CacheLayout("/cache", repo("spaces/org/name")).lock_directory() ==
+        "/cache/.locks/spaces--org--name");
 }
 
 TEST_CASE("a snapshot's link climbs out of the snapshot and its folders") {
@@ -35,8 +35,7 @@ TEST_CASE("a snapshot's link climbs out of the snapshot and its folders") {
 }
 
 TEST_CASE("every name on disk is where huggingface_hub looks for it") {
-  const CacheLayout layout("/cache");
-  const RepoId model = repo("org/name");
+  const CacheLayout layout("/cache", repo("org/name"));
   const Digest blob = sha256('a');
   const std::string hex(64, 'a');
   const CommitId at = commit('b');
@@ -45,31 +44,34 @@ TEST_CASE("every name on disk is where huggingface_hub looks for it") {
 
   CHECK(layout.root() == "/cache");
   CHECK(layout.locks() == "/cache/.locks");
-  CHECK(layout.lock_folder(model) == "/cache/.locks/models--org--name");
-  CHECK(layout.lock(model, blob) == "/cache/.locks/models--org--name/" + hex + ".lock");
-  CHECK(layout.repo(model) == folder);
-  CHECK(layout.blobs(model) == folder + "/blobs");
-  CHECK(layout.blob(model, blob) == folder + "/blobs/" + hex);
-  CHECK(layout.snapshots(model) == folder + "/snapshots");
-  CHECK(layout.snapshot(model, at) == folder + "/snapshots/" + at_hex);
-  CHECK(layout.link(model, at, path("1_Pooling/x")) ==
-        folder + "/snapshots/" + at_hex + "/1_Pooling/x");
-  CHECK(layout.ref(model, "refs/pr/1") == folder + "/refs/refs/pr/1");
-  CHECK(layout.tree(model, at) == folder + "/trees/" + at_hex + ".json");
+  CHECK(layout.lock_directory() == "/cache/.locks/models--org--name");
+  CHECK(layout.lock(blob) == "/cache/.locks/models--org--name/" + hex + ".lock");
+  CHECK(layout.repo() == folder);
+  CHECK(layout.blobs() == folder + "/blobs");
+  CHECK(layout.blob(blob) == folder + "/blobs/" + hex);
+  CHECK(layout.snapshots() == folder + "/snapshots");
+  CHECK(layout.snapshot(at) == folder + "/snapshots/" + at_hex);
+  CHECK(layout.link(at, path("1_Pooling/x")) == folder + "/snapshots/" + at_hex + "/1_Pooling/x");
+  CHECK(layout.ref("refs/pr/1") == folder + "/refs/refs/pr/1");
+  CHECK(layout.tree(at) == folder + "/trees/" + at_hex + ".json");
 }
 
 TEST_CASE(
     "our own names lie inside the repository's folder and never look like a sequential prefix") {
-  const CacheLayout layout("/cache");
-  const RepoId model = repo("org/name");
+  const CacheLayout layout("/cache", repo("org/name"));
   const std::string folder = "/cache/models--org--name";
   const std::string blob = folder + "/blobs/" + std::string(64, 'a');
 
   const WriterTag tag = WriterTag::make("0123abcd", "89abcdef");
-  CHECK(layout.staging(model, sha256('a'), tag) ==
-        blob + ".0123abcd-89abcdef.model-prep.incomplete");
-  CHECK(layout.resume(model, sha256('a')) == blob + ".model-prep.resume");
-  CHECK(layout.own_folder(model) == folder + "/.model-prep");
-  CHECK(layout.record(model, commit('b')) ==
-        folder + "/.model-prep/" + std::string(40, 'b') + ".json");
+  CHECK(layout.staging(sha256('a'), tag) == blob + ".0123abcd-89abcdef.model-prep.incomplete");
+  CHECK(layout.resume(sha256('a')) == blob + ".model-prep.resume");
+  CHECK(layout.own_directory() == folder + "/.model-prep");
+  CHECK(layout.quarantine() == folder + "/.model-prep/quarantine");
+  CHECK(layout.record(commit('b')) == folder + "/.model-prep/" + std::string(40, 'b') + ".json");
+}
+
+TEST_CASE("a repository in an older place has its locks in the cache all the same") {
+  const CacheLayout layout("/older", "/cache", repo("org/name"));
+  CHECK(layout.repo() == "/older/models--org--name");
+  CHECK(layout.lock_directory() == "/cache/.locks/models--org--name");
 }

@@ -7,8 +7,8 @@ namespace model_prep {
 
 TEST_CASE("headers may have 1000 lines, and not one more") {
   HeaderLimit limit;
-  for (int i = 0; i < 1000; ++i) REQUIRE_FALSE(limit.take(100));
-  const auto fault = limit.take(1);
+  for (int i = 0; i < 1000; ++i) REQUIRE_FALSE(limit.on_line(100));
+  const auto fault = limit.on_line(1);
   REQUIRE(fault);
   CHECK(fault->kind == ErrorKind::protocol);
   CHECK(fault->message == "the answer's headers do not end within 256 KiB or 1000 lines");
@@ -16,9 +16,9 @@ TEST_CASE("headers may have 1000 lines, and not one more") {
 
 TEST_CASE("headers may have 256 KiB, and not a byte more") {
   HeaderLimit limit;
-  CHECK_FALSE(limit.take(100 * 1024));
-  CHECK_FALSE(limit.take(156 * 1024));
-  CHECK(limit.take(1));
+  CHECK_FALSE(limit.on_line(100 * 1024));
+  CHECK_FALSE(limit.on_line(156 * 1024));
+  CHECK(limit.on_line(1));
 }
 
 }  // namespace model_prep

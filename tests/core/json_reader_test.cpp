@@ -21,7 +21,7 @@ std::string entries_of(const std::string& text, std::span<const std::string_view
 
 }  // namespace
 
-TEST_CASE("the members that are wanted are kept, by type, and no other") {
+TEST_CASE("the requested members are kept with their types, and no others") {
   const auto document = read_json(
       R"({"id": "a", "other": "b", "size": null, "lfs": {"size": 7, "oid": [1, {"size": 2}]}, "x": [{"id": 1}]})",
       {.fields = kFields});
@@ -34,7 +34,18 @@ TEST_CASE("the members that are wanted are kept, by type, and no other") {
   CHECK_FALSE(document->fields.has("other"));
 }
 
-TEST_CASE("a number that is no whole one of 64 bits is not taken for one") {
+TEST_CASE("members inside an array, or below a member without a name, are not taken for others") {
+  const std::string text = GENERATE(as<std::string>{}, R"([{"id": "a", "lfs": {"size": 1}}])",
+                                    R"({"lfs": [{"size": 1}]})", R"({"lfs": ["size", 1]})",
+                                    R"({"": {"id": "a", "lfs": {"size": 1}}})", R"({"": ["id"]})");
+  CAPTURE(text);
+  const auto document = read_json(text, {.fields = kFields});
+  REQUIRE(document);
+  CHECK_FALSE(document->fields.has("id"));
+  CHECK_FALSE(document->fields.has("lfs.size"));
+}
+
+TEST_CASE("a number that is not an integer of 64 bits is not taken for one") {
   const std::string number =
       GENERATE("1.0", "1e3", "9223372036854775808", "-9223372036854775809", "true", "\"1\"", "[1]");
   const auto document = read_json("{\"size\":" + number + "}", {.fields = kFields});
@@ -43,7 +54,7 @@ TEST_CASE("a number that is no whole one of 64 bits is not taken for one") {
   CHECK_FALSE(document->fields.integer("size"));
 }
 
-TEST_CASE("entries come one by one, of a list or of an object") {
+TEST_CASE("entries of a list or of an object arrive one by one") {
   CHECK(entries_of(R"([{"size": 1}, {"size": 2, "deep": [[{"size": 3}]]}, {}])", kTopArray) ==
         ":1 :2 :-1 ");
   CHECK(entries_of(R"({"size": 9, "files": {"a": {"size": 1}, "b": {}}, "more": [{"size": 3}]})",
@@ -53,7 +64,7 @@ TEST_CASE("entries come one by one, of a list or of an object") {
   CHECK(entries_of(R"([[{"size": 1}]])", kFiles).empty());
 }
 
-TEST_CASE("what is ambiguous, no JSON, or no list where one should be is refused") {
+TEST_CASE("ambiguous members, text that is not JSON and a missing list are refused") {
   CHECK(entries_of("[1]", kTopArray) == "an entry is not an object");
   CHECK(entries_of("[[]]", kTopArray) == "an entry is not an object");
   CHECK(entries_of(R"([{"size": 1, "size": 2}])", kTopArray) == "'size' is there twice");
@@ -64,7 +75,7 @@ TEST_CASE("what is ambiguous, no JSON, or no list where one should be is refused
   CHECK(entries_of(std::string(1'000'000, '['), kFiles) == "it is nested deeper than 64 levels");
 }
 
-TEST_CASE("an entry's reader ends the reading with its own words") {
+TEST_CASE("a callback ends the reading with its own error") {
   const auto document = read_json("[{}, {}]", {.collections = kTopArray}, [](const JsonEntry&) {
     return Error{ErrorKind::protocol, "enough", {}};
   });
@@ -72,7 +83,7 @@ TEST_CASE("an entry's reader ends the reading with its own words") {
   CHECK(document.error().message == "enough");
 }
 
-TEST_CASE("depth is judged with comments left out") {
+TEST_CASE("the depth is that of the text without its comments") {
   CHECK_FALSE(is_json_too_deep("/* [[ \" */ {\"a\": [1]} // \""));
   CHECK(is_json_too_deep("/* \" */" + std::string(65, '[')));
   CHECK_FALSE(is_json_too_deep("\"" + std::string(100, '[') + "\""));

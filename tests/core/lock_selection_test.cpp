@@ -57,7 +57,7 @@ TEST_CASE(
   REQUIRE_FALSE(status);
   CHECK(status.error().kind == ErrorKind::lock_mismatch);
   CHECK(status.error().message ==
-        "org/name model.bin: the hub lists no file of that name, the lock says there is one");
+        "org/name model.bin: the hub does not list this file, the lock does");
 }
 
 TEST_CASE("a fully locked variant needs no listing") {

@@ -17,16 +17,16 @@ constexpr std::int64_t kRate = 1'000'000;
 constexpr std::int64_t kPiece = 10'000;
 
 /// What `connections` take until `end`, each whenever it may, with a loop that is `late` each time.
-std::int64_t taken(RateLimiter& throttle, TransferId connections, Duration late, TimePoint end) {
+std::int64_t taken(RateLimiter& limiter, TransferId connections, Duration late, TimePoint end) {
   std::int64_t bytes = 0;
   TimePoint now = kBegin;
   const auto drain = [&](TransferId id) {
-    while (throttle.take(id, kPiece, now)) bytes += kPiece;
+    while (limiter.try_acquire(id, kPiece, now)) bytes += kPiece;
   };
   for (TransferId id = 0; id < connections; ++id) drain(id);
-  while (throttle.due() < end) {
-    now = throttle.due() + late;
-    while (const auto id = throttle.next(now)) drain(*id);
+  while (limiter.due() < end) {
+    now = limiter.due() + late;
+    while (const auto id = limiter.next_ready(now)) drain(*id);
   }
   return bytes;
 }
@@ -41,7 +41,7 @@ TEST_CASE("a rate is a number with or without K, M or G, which are powers of 102
   CHECK(parse_rate("2g") == 2'147'483'648);
 }
 
-TEST_CASE("what is no rate, too low or beyond all measure is refused") {
+TEST_CASE("anything but a rate, and a rate that is too low or too high, is refused") {
   const std::string text = GENERATE(as<std::string>{}, "", "0", "0M", "4095", "3K", "-1M", "+1M",
                                     " 1M", "1M ", "1.5M", "M", "1MB", "1T", "10 M", "ten", "0x10",
                                     "99999999999999999999", "9223372036854775807G");
@@ -49,16 +49,16 @@ TEST_CASE("what is no rate, too low or beyond all measure is refused") {
   CHECK_FALSE(parse_rate(text));
 }
 
-TEST_CASE("no moment sees more than the rate allows since the first byte, but for one piece") {
+TEST_CASE("at no moment were more bytes read than the rate allows, except for one read") {
   std::mt19937 random(GENERATE(range(0U, 20U)));
-  RateLimiter throttle(kRate);
+  RateLimiter limiter(kRate);
   TimePoint now = kBegin;
   std::int64_t bytes = 0;
   for (int i = 0; i < 20'000; ++i) {
     const auto size = static_cast<std::int64_t>(random() % 16'384 + 1);
     const std::int64_t allowed =
         nanoseconds(now - kBegin).count() / (nanoseconds(seconds(1)).count() / kRate);
-    if (throttle.take(1, size, now)) {
+    if (limiter.try_acquire(1, size, now)) {
       REQUIRE(bytes <= allowed);
       bytes += size;
     }
@@ -67,45 +67,45 @@ TEST_CASE("no moment sees more than the rate allows since the first byte, but fo
   }
 }
 
-TEST_CASE("one connection and many get the rate together") {
+TEST_CASE("one connection or many share the rate") {
   const TransferId connections = GENERATE(1U, 8U, 64U);
-  RateLimiter throttle(kRate);
-  const std::int64_t bytes = taken(throttle, connections, milliseconds(0), kBegin + seconds(10));
+  RateLimiter limiter(kRate);
+  const std::int64_t bytes = taken(limiter, connections, milliseconds(0), kBegin + seconds(10));
   CHECK(bytes <= 10 * kRate + kPiece);
   CHECK(bytes >= 99 * kRate / 10);
 }
 
-TEST_CASE("a loop that is late at times does not slow it") {
-  RateLimiter throttle(kRate);
-  const std::int64_t bytes = taken(throttle, 8, milliseconds(200), kBegin + seconds(10));
+TEST_CASE("a loop that is sometimes late does not lower the rate") {
+  RateLimiter limiter(kRate);
+  const std::int64_t bytes = taken(limiter, 8, milliseconds(200), kBegin + seconds(10));
   CHECK(bytes <= 10 * kRate + 200 * kRate / 1000 + kPiece);
   CHECK(bytes >= 97 * kRate / 10);
 }
 
-TEST_CASE("a long silence is no credit for more than a moment") {
-  RateLimiter throttle(kRate);
-  CHECK(throttle.take(1, kPiece, kBegin));
+TEST_CASE("a long silence gives credit for no more than a moment") {
+  RateLimiter limiter(kRate);
+  CHECK(limiter.try_acquire(1, kPiece, kBegin));
   const TimePoint later = kBegin + seconds(60);
   std::int64_t bytes = 0;
-  while (throttle.take(1, kPiece, later)) bytes += kPiece;
+  while (limiter.try_acquire(1, kPiece, later)) bytes += kPiece;
   CHECK(bytes <= kRate / 4 + kPiece);
 }
 
-TEST_CASE("those that are held go on in turn, and who is gone is not named") {
-  RateLimiter throttle(kRate);
-  CHECK(throttle.take(1, kPiece, kBegin));
-  for (const TransferId id : {1U, 2U, 3U, 4U}) CHECK_FALSE(throttle.take(id, kPiece, kBegin));
-  CHECK_FALSE(throttle.next(kBegin));
-  throttle.forget(2);
-  const TimePoint due = throttle.due();
+TEST_CASE("waiting transfers continue in turn, and one that is gone is skipped") {
+  RateLimiter limiter(kRate);
+  CHECK(limiter.try_acquire(1, kPiece, kBegin));
+  for (const TransferId id : {1U, 2U, 3U, 4U}) CHECK_FALSE(limiter.try_acquire(id, kPiece, kBegin));
+  CHECK_FALSE(limiter.next_ready(kBegin));
+  limiter.forget(2);
+  const TimePoint due = limiter.due();
   CHECK(due > kBegin);
-  CHECK(throttle.next(due) == 1U);
-  CHECK(throttle.take(1, kPiece, due));
-  CHECK_FALSE(throttle.take(1, kPiece, due));
-  CHECK(throttle.next(due + seconds(1)) == 3U);
-  CHECK(throttle.next(due + seconds(1)) == 4U);
-  CHECK(throttle.next(due + seconds(1)) == 1U);
-  CHECK(throttle.due() == TimePoint::max());
+  CHECK(limiter.next_ready(due) == 1U);
+  CHECK(limiter.try_acquire(1, kPiece, due));
+  CHECK_FALSE(limiter.try_acquire(1, kPiece, due));
+  CHECK(limiter.next_ready(due + seconds(1)) == 3U);
+  CHECK(limiter.next_ready(due + seconds(1)) == 4U);
+  CHECK(limiter.next_ready(due + seconds(1)) == 1U);
+  CHECK(limiter.due() == TimePoint::max());
 }
 
 }  // namespace model_prep

@@ -106,7 +106,7 @@ TEST_CASE("what the Hub says is wrong comes out as the right kind, in words with
     const ResponseVerdict of_payload = check_payload_response(head_of(situation), payload(who));
     for (const ResponseVerdict& answer : {of_query, of_payload}) {
       CHECK(answer.kind == VerdictKind::failed);
-      CHECK(name(answer.error.kind) == name(situation.kind));
+      CHECK(to_string(answer.error.kind) == to_string(situation.kind));
       CHECK(answer.error.message.starts_with(std::string("org/name x: ") + situation.message));
       CHECK(answer.error.hint.find(situation.in_hint) != std::string::npos);
       CHECK((situation.in_hint[0] != '\0' || answer.error.hint.empty()));

@@ -31,7 +31,7 @@ TEST_CASE("a resume record is one line, and reads back as it was") {
   CHECK(read->owner == "host:1");
   CHECK(read->writer == kMine);
   CHECK(read->file == kNeighbour);
-  CHECK(read->beat == 7);
+  CHECK(read->sequence == 7);
   CHECK(read->size == 100);
   CHECK(serialize_resume(*read) == line());
 }
@@ -72,12 +72,12 @@ TEST_CASE("what nobody has is begun, whatever the lock is worth") {
   const std::optional<ResumeRecord> nobody;
   for (const bool excludes : {false, true})
     for (const bool silent : {false, true})
-      CHECK(decide_claim({nobody, false, excludes, silent}, kMine) == ClaimDecision::begin);
+      CHECK(decide_claim({nobody, false, excludes, silent}, kMine) == ClaimDecision::create);
 }
 
 TEST_CASE("a lock that excludes proves the death of a process of this machine, and of no other") {
   CHECK(decide_claim({record(kNeighbour, kNeighbour), false, true, false}, kMine) ==
-        ClaimDecision::go_on);
+        ClaimDecision::resume);
   CHECK(decide_claim({record(kStranger, kStranger), false, true, false}, kMine) ==
         ClaimDecision::wait);
   CHECK(decide_claim({record(kNeighbour, kStranger), false, true, false}, kMine) ==
@@ -97,16 +97,16 @@ TEST_CASE("a lock that does not exclude proves nothing") {
 
 TEST_CASE("a writer that has gone silent is taken over by a copy") {
   CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, true}, kMine) ==
-        ClaimDecision::copy);
+        ClaimDecision::take_over);
   CHECK(decide_claim({record(kStranger, kStranger), false, true, true}, kMine) ==
-        ClaimDecision::copy);
+        ClaimDecision::take_over);
 }
 
 TEST_CASE("a torn record is begun over where the lock excludes, else when it stays as it is") {
   const std::optional<ResumeRecord> nobody;
-  CHECK(decide_claim({nobody, true, true, false}, kMine) == ClaimDecision::begin);
+  CHECK(decide_claim({nobody, true, true, false}, kMine) == ClaimDecision::create);
   CHECK(decide_claim({nobody, true, false, false}, kMine) == ClaimDecision::wait);
-  CHECK(decide_claim({nobody, true, false, true}, kMine) == ClaimDecision::begin);
+  CHECK(decide_claim({nobody, true, false, true}, kMine) == ClaimDecision::create);
 }
 
 }  // namespace model_prep

@@ -13,64 +13,65 @@ const TimePoint kBegin = TimePoint() + std::chrono::hours(1);
 
 }  // namespace
 
-TEST_CASE("before the connection stands nothing is due") {
-  const StallDetector pace(seconds(60));
-  CHECK(pace.due() == TimePoint::max());
+TEST_CASE("nothing is due before there is a connection") {
+  const StallDetector detector(seconds(60));
+  CHECK(detector.due() == TimePoint::max());
 }
 
-TEST_CASE("silence is due a stall after the last byte, or after the connection") {
-  StallDetector pace(seconds(60));
-  pace.begin(kBegin);
-  CHECK(pace.due() == kBegin + seconds(60));
-  pace.moved(1'000'000, kBegin + seconds(59));
-  CHECK(pace.due() == kBegin + seconds(119));
-  CHECK(pace.fault() == Error{ErrorKind::timeout, "nothing came for 60 s", {}});
+TEST_CASE("silence is a stall when its time has passed since the last byte or the connection") {
+  StallDetector detector(seconds(60));
+  detector.begin(kBegin);
+  CHECK(detector.due() == kBegin + seconds(60));
+  detector.on_bytes(1'000'000, kBegin + seconds(59));
+  CHECK(detector.due() == kBegin + seconds(119));
+  CHECK(detector.error() == Error{ErrorKind::timeout, "nothing came for 60 s", {}});
 }
 
-TEST_CASE("an answer that takes long to begin and then comes is no drip") {
-  StallDetector pace(seconds(60));
-  pace.begin(kBegin);
-  pace.moved(10, kBegin + seconds(59));
-  CHECK(pace.due() == kBegin + seconds(119));
+TEST_CASE("a response that is slow to begin and then arrives is not a drip") {
+  StallDetector detector(seconds(60));
+  detector.begin(kBegin);
+  detector.on_bytes(10, kBegin + seconds(59));
+  CHECK(detector.due() == kBegin + seconds(119));
 }
 
-TEST_CASE("a byte a minute is due a stall after its first") {
-  StallDetector pace(seconds(60));
-  pace.begin(kBegin);
-  pace.moved(1, kBegin + seconds(5));
-  pace.moved(1, kBegin + seconds(50));
-  CHECK(pace.due() == kBegin + seconds(65));
-  CHECK(pace.fault() == Error{ErrorKind::timeout, "only 2 bytes came in 60 s", {}});
+TEST_CASE("a byte a minute stalls, counted from its first byte") {
+  StallDetector detector(seconds(60));
+  detector.begin(kBegin);
+  detector.on_bytes(1, kBegin + seconds(5));
+  detector.on_bytes(1, kBegin + seconds(50));
+  CHECK(detector.due() == kBegin + seconds(65));
+  CHECK(detector.error() == Error{ErrorKind::timeout, "only 2 bytes came in 60 s", {}});
 }
 
-TEST_CASE("a fast beginning is no credit for a drip") {
-  StallDetector pace(seconds(60));
-  pace.begin(kBegin);
-  for (int i = 0; i < 1000; ++i) pace.moved(100'000, kBegin + milliseconds(i));
+TEST_CASE("a fast beginning gives a later drip no credit") {
+  StallDetector detector(seconds(60));
+  detector.begin(kBegin);
+  for (int i = 0; i < 1000; ++i) detector.on_bytes(100'000, kBegin + milliseconds(i));
   TimePoint now = kBegin + seconds(1);
-  while (pace.due() > now) pace.moved(1, now += seconds(1));
+  while (detector.due() > now) detector.on_bytes(1, now += seconds(1));
   CHECK(now <= kBegin + seconds(62));
 }
 
-TEST_CASE("while it is held nothing is due, and afterwards it counts anew") {
-  StallDetector pace(seconds(60));
-  pace.begin(kBegin);
-  pace.moved(1, kBegin + seconds(5));
-  pace.hold();
-  CHECK(pace.due() == TimePoint::max());
-  pace.begin(kBegin + seconds(500));
-  CHECK(pace.due() == kBegin + seconds(560));
-  pace.moved(1, kBegin + seconds(559));
-  CHECK(pace.due() == kBegin + seconds(619));
+TEST_CASE("while it is suspended nothing is due, and afterwards counting starts over") {
+  StallDetector detector(seconds(60));
+  detector.begin(kBegin);
+  detector.on_bytes(1, kBegin + seconds(5));
+  detector.suspend();
+  CHECK(detector.due() == TimePoint::max());
+  detector.begin(kBegin + seconds(500));
+  CHECK(detector.due() == kBegin + seconds(560));
+  detector.on_bytes(1, kBegin + seconds(559));
+  CHECK(detector.due() == kBegin + seconds(619));
 }
 
-TEST_CASE("the floor is 64 bytes a second") {
+TEST_CASE("the minimum rate is 64 bytes a second") {
   const auto [rate, ends] = GENERATE(table<int, bool>({{55, true}, {65, false}}));
-  StallDetector pace(seconds(10));
-  pace.begin(kBegin);
+  StallDetector detector(seconds(10));
+  detector.begin(kBegin);
   TimePoint now = kBegin;
-  while (pace.due() > now && now < kBegin + seconds(100)) pace.moved(rate, now += seconds(1));
-  CHECK((pace.due() <= now) == ends);
+  while (detector.due() > now && now < kBegin + seconds(100))
+    detector.on_bytes(rate, now += seconds(1));
+  CHECK((detector.due() <= now) == ends);
 }
 
 }  // namespace model_prep

@@ -48,7 +48,8 @@ std::string word(const ResponseVerdict& answer) {
     case VerdictKind::range_ignored: return "whole file";
     case VerdictKind::restart: return "restart, once";
     case VerdictKind::failed:
-      return fmt::format("{}, {}", name(answer.error.kind), word(disposition(answer.error.kind)));
+      return fmt::format("{}, {}", to_string(answer.error.kind),
+                         word(disposition(answer.error.kind)));
   }
   return "?";
 }

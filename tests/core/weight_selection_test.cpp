@@ -24,8 +24,7 @@ ShardIndexes naming(const std::string& index, const Names& shards) {
   return indexes;
 }
 
-Names chosen(const Names& all, const std::string& variant = "fp32",
-             const ShardIndexes& indexes = {}) {
+Names chosen(const Names& all, Variant variant = Variant::fp32, const ShardIndexes& indexes = {}) {
   const auto ruled = select_weights(paths(all), variant, indexes, "org/name");
   if (!ruled) return {"error: " + ruled.error().message};
   Names names;
@@ -34,13 +33,13 @@ Names chosen(const Names& all, const std::string& variant = "fp32",
 }
 
 Names deciding(const Names& all) {
-  const auto ruled = select_weights(paths(all), "fp32", {}, "org/name");
+  const auto ruled = select_weights(paths(all), Variant::fp32, {}, "org/name");
   Names names;
   for (const RepoPath& one : ruled->indexes) names.push_back(one.text());
   return names;
 }
 
-std::string variant_of(const Names& all, const std::string& wanted) {
+Variant variant_of(const Names& all, Variant wanted) {
   return available_variant(paths(all), wanted);
 }
 
@@ -94,7 +93,7 @@ TEST_CASE("of shards exactly those are taken that the index names") {
                      "model-00001-of-00003.safetensors", "model-00002-of-00002.safetensors",
                      "model.safetensors.index.json"};
   CHECK(deciding(all) == Names{"model.safetensors.index.json"});
-  CHECK(chosen(all, "fp32",
+  CHECK(chosen(all, Variant::fp32,
                naming("model.safetensors.index.json",
                       {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"})) ==
         Names{"config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
@@ -104,7 +103,7 @@ TEST_CASE("of shards exactly those are taken that the index names") {
 TEST_CASE("an index's shards may have any name") {
   const Names all = {"model-a.safetensors", "model-b.safetensors", "model.safetensors.index.json",
                      "pytorch_model-00001-of-00001.safetensors"};
-  CHECK(chosen(all, "fp32",
+  CHECK(chosen(all, Variant::fp32,
                naming("model.safetensors.index.json",
                       {"model-a.safetensors", "model-b.safetensors",
                        "pytorch_model-00001-of-00001.safetensors"})) == all);
@@ -112,7 +111,7 @@ TEST_CASE("an index's shards may have any name") {
 
 TEST_CASE("a shard that the index names and that is not there is an error with both names") {
   CHECK(
-      chosen({"model-00001-of-00002.safetensors", "model.safetensors.index.json"}, "fp32",
+      chosen({"model-00001-of-00002.safetensors", "model.safetensors.index.json"}, Variant::fp32,
              naming("model.safetensors.index.json",
                     {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"})) ==
       Names{
@@ -125,7 +124,7 @@ TEST_CASE("the index of pickles decides where there are no safetensors") {
                      "pytorch_model-00001-of-00009.bin", "pytorch_model-00002-of-00002.bin",
                      "pytorch_model.bin.index.json"};
   CHECK(deciding(all) == Names{"pytorch_model.bin.index.json"});
-  CHECK(chosen(all, "fp32",
+  CHECK(chosen(all, Variant::fp32,
                naming("pytorch_model.bin.index.json",
                       {"pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"})) ==
         Names{"config.json", "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin",
@@ -214,7 +213,7 @@ TEST_CASE("a repository with other frameworks' weights alone has nothing for PyT
   CHECK(
       chosen({"README.md", "model.Q4_K_M.gguf"}) ==
       Names{
-          "error: org/name: there are no weights that PyTorch loads, only model.Q4_K_M.gguf and the like"});
+          "error: org/name: there are no weights for PyTorch, only files such as model.Q4_K_M.gguf"});
   CHECK(chosen({"tokenizer.json"}) == Names{"tokenizer.json"});
 }
 
@@ -222,10 +221,10 @@ TEST_CASE("onnx is one model with its external data, and the small files") {
   CHECK(chosen(with({"model.onnx", "model.safetensors", "onnx/config.json", "onnx/model.onnx",
                      "onnx/model.onnx_data", "onnx/model.onnx_data_1", "onnx/model_O4.onnx",
                      "openvino/config.json", "pytorch_model.bin"}),
-               "onnx") == with({"onnx/config.json", "onnx/model.onnx", "onnx/model.onnx_data",
-                                "onnx/model.onnx_data_1"}));
-  CHECK(chosen(with({"model.onnx", "model.onnx.data", "model_fp16.onnx", "tf_model.h5"}), "onnx") ==
-        with({"model.onnx", "model.onnx.data"}));
+               Variant::onnx) == with({"onnx/config.json", "onnx/model.onnx",
+                                       "onnx/model.onnx_data", "onnx/model.onnx_data_1"}));
+  CHECK(chosen(with({"model.onnx", "model.onnx.data", "model_fp16.onnx", "tf_model.h5"}),
+               Variant::onnx) == with({"model.onnx", "model.onnx.data"}));
 }
 
 TEST_CASE("the later modules of sentence-transformers keep their weights in every variant") {
@@ -234,13 +233,13 @@ TEST_CASE("the later modules of sentence-transformers keep their weights in ever
             "2_Dense/pytorch_model.bin", "3_Dense/pytorch_model.bin", "model.safetensors",
             "onnx/model.onnx", "openvino/openvino_model_qint8_quantized.bin",
             "openvino/openvino_model_qint8_quantized.xml"});
-  CHECK(chosen(all, "onnx") == with({"2_Dense/config.json", "2_Dense/model.safetensors",
-                                     "3_Dense/pytorch_model.bin", "onnx/model.onnx"}));
-  CHECK(chosen(all, "openvino-int8") ==
+  CHECK(chosen(all, Variant::onnx) == with({"2_Dense/config.json", "2_Dense/model.safetensors",
+                                            "3_Dense/pytorch_model.bin", "onnx/model.onnx"}));
+  CHECK(chosen(all, Variant::openvino_int8) ==
         with({"2_Dense/config.json", "2_Dense/model.safetensors", "3_Dense/pytorch_model.bin",
               "openvino/openvino_model_qint8_quantized.bin",
               "openvino/openvino_model_qint8_quantized.xml"}));
-  CHECK(chosen({"2_Dense/model.safetensors", "config.json", "onnx/model.onnx"}, "onnx") ==
+  CHECK(chosen({"2_Dense/model.safetensors", "config.json", "onnx/model.onnx"}, Variant::onnx) ==
         Names{"config.json", "onnx/model.onnx"});
 }
 
@@ -248,38 +247,40 @@ TEST_CASE("openvino-int8 is the quantized model, or what a repository that is on
   CHECK(chosen(with({"model.safetensors", "onnx/model.onnx", "openvino/openvino_model.bin",
                      "openvino/openvino_model.xml", "openvino/openvino_model_qint8_quantized.bin",
                      "openvino/openvino_model_qint8_quantized.xml", "pytorch_model.bin"}),
-               "openvino-int8") == with({"openvino/openvino_model_qint8_quantized.bin",
-                                         "openvino/openvino_model_qint8_quantized.xml"}));
+               Variant::openvino_int8) == with({"openvino/openvino_model_qint8_quantized.bin",
+                                                "openvino/openvino_model_qint8_quantized.xml"}));
   CHECK(chosen(with({"openvino_detokenizer.bin", "openvino_detokenizer.xml", "openvino_model.bin",
                      "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml",
                      "pytorch_model.bin"}),
-               "openvino-int8") ==
+               Variant::openvino_int8) ==
         with({"openvino_detokenizer.bin", "openvino_detokenizer.xml", "openvino_model.bin",
               "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml"}));
 }
 
 TEST_CASE("a variant that the repository has not is fp32") {
-  CHECK(variant_of({"model.safetensors", "onnx/model.onnx"}, "onnx") == "onnx");
-  CHECK(variant_of({"model.safetensors", "onnx/model_quantized.onnx"}, "onnx") == "fp32");
-  CHECK(variant_of({"model.safetensors", "openvino/openvino_model.xml"}, "openvino-int8") ==
-        "fp32");
-  CHECK(variant_of({"openvino_model.bin"}, "openvino-int8") == "openvino-int8");
-  CHECK(variant_of({"model.safetensors"}, "fp32") == "fp32");
+  CHECK(variant_of({"model.safetensors", "onnx/model.onnx"}, Variant::onnx) == Variant::onnx);
+  CHECK(variant_of({"model.safetensors", "onnx/model_quantized.onnx"}, Variant::onnx) ==
+        Variant::fp32);
+  CHECK(variant_of({"model.safetensors", "openvino/openvino_model.xml"}, Variant::openvino_int8) ==
+        Variant::fp32);
+  CHECK(variant_of({"openvino_model.bin"}, Variant::openvino_int8) == Variant::openvino_int8);
+  CHECK(variant_of({"model.safetensors"}, Variant::fp32) == Variant::fp32);
 }
 
 TEST_CASE("half of an OpenVINO model is an error that names the other") {
   ModelSpec model = spec("m", "org/name");
-  model.variant = "openvino-int8";
+  model.variant = Variant::openvino_int8;
   const auto half = [&](const Names& names) {
     const Status checked = check_openvino(snapshot(names, {}).files, model);
     return checked ? "" : checked.error().message;
   };
   CHECK(half({"openvino_model.xml", "openvino_model.bin", "training.bin"}).empty());
-  CHECK(half({"config.json", "openvino/a.xml"}) ==
-        "org/name: openvino/a.xml is chosen without openvino/a.bin, and an OpenVINO model is both");
+  CHECK(
+      half({"config.json", "openvino/a.xml"}) ==
+      "org/name: openvino/a.xml is selected without openvino/a.bin, but an OpenVINO model needs both");
   CHECK(
       half({"openvino_model.bin"}) ==
-      "org/name: openvino_model.bin is chosen without openvino_model.xml, and an OpenVINO model is both");
+      "org/name: openvino_model.bin is selected without openvino_model.xml, but an OpenVINO model needs both");
 }
 
 TEST_CASE("an index is read as the shards beside it") {

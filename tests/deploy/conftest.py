@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files under docker/ that users paste, and the hub that the program meets when it runs as they say."""
+"""Fixtures for the tests of the files under docker/ that users paste."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def pytest_addoption(parser):
 
 
 def pytest_generate_tests(metafunc):
-    """`means`: how a CI step gets the program, by path or, where --image is given, by docker. `image`: only then."""
+    """`means`: whether a CI step runs the program by path or, only with --image, by docker."""
     image = metafunc.config.getoption("--image")
     if "means" in metafunc.fixturenames:
         metafunc.parametrize("means", ["program", "image"] if image else ["program"], indirect=True)
@@ -39,7 +39,7 @@ def means(request, build, pytestconfig):
 
 
 class Demo:
-    """The project's hub with its small set of models, and a manifest that locks them."""
+    """The test hub with its small demo models, and a manifest that locks them."""
 
     def __init__(self, hub, manifest):
         self.hub, self.endpoint, self.manifest = hub, hub.endpoint, manifest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the files under docker/: all of them, their shell scripts, and what they set for the program."""
+"""Reads the files under docker/, their shell scripts, and the variables that they set."""
 
 import pathlib
 import re
@@ -34,7 +34,7 @@ def by_kind(path, kind):
 
 
 def pod_templates(path):
-    """The `spec` of every pod that the file makes."""
+    """The `spec` of every pod in the file."""
     return [document["spec"]["template"]["spec"] for document in documents(path) if "template" in document["spec"]]
 
 
@@ -47,7 +47,7 @@ def container_environment(container):
 
 
 def defaults(environment):
-    """What a compose file's environment is when nothing is set outside: `${NAME:-default}` and `NAME:` alone."""
+    """A compose file's environment if the shell sets nothing: resolves `${NAME:-default}` and drops `NAME:`."""
     given = {key: str(value) for key, value in environment.items() if value is not None}
     return {key: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for key, value in given.items()}
 

@@ -2,7 +2,7 @@
 """As much of a GitHub runner as docker/ci/action.yml needs: inputs, steps in real bash, their files, and the cache.
 
 The one step that is not run but imitated is actions/cache: with tar as it calls it, and its rules: saved only after a
-miss and a job that went well, restored only by the exact key and to the path that was saved.
+miss and a job that succeeded, restored only by the exact key and to the path that was saved.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from support import SYSTEM_PATH
 
 
 class Cache:
-    """What the service behind actions/cache keeps: key -> archive."""
+    """The storage of actions/cache: key -> archive."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -39,7 +39,7 @@ class Cache:
 
 
 class Runner:
-    """A fresh machine each: nothing but the checkout, the cache service and the variables that the test gives."""
+    """A fresh machine: only the checkout, the cache service and the variables of the test."""
 
     def __init__(self, folder, cache, variables):
         self.folder, self.cache = folder, cache
@@ -69,7 +69,7 @@ class Runner:
         return dict(line.split("=", 1) for line in path.read_text().splitlines())
 
     def run(self, **inputs):
-        """Runs the action; returns whether it went well, and its outputs."""
+        """Runs the action; returns whether it succeeded, and its outputs."""
         action = read(ACTION)
         unknown = {key.replace("_", "-") for key in inputs} - action["inputs"].keys()
         assert not unknown, unknown
@@ -117,6 +117,6 @@ class Runner:
         return True, {name: self._value(rule["value"], given, outputs) for name, rule in action["outputs"].items()}
 
     def leave(self):
-        """The machine is taken away, its disk with it."""
+        """Removes the machine and its disk."""
         shutil.rmtree(self.folder)
         assert not os.path.exists(self.folder)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docker/ci: the steps run for real, with the real program; the cache is filled once and is enough offline."""
+"""docker/ci: runs the steps with the real program; the cache is filled once and is enough offline."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def cache(tmp_path):
 
 @pytest.fixture
 def machine(tmp_path, cache, demo):
-    """Makes a fresh runner, with the manifest in its checkout, in the place where the last one was."""
+    """Replaces the runner with a fresh one that has the manifest in its checkout."""
 
     def make():
         runner = Runner(tmp_path / "runner", cache, {"HF_ENDPOINT": demo.endpoint})
@@ -65,14 +65,14 @@ def test_the_key_changes_with_the_manifest_the_models_and_the_variant_and_with_n
     assert len(cache.keys()) == 4
 
 
-def test_a_model_that_fails_fails_the_step_and_nothing_is_cached(machine, cache, means):
+def test_a_failing_model_fails_the_step_and_nothing_is_cached(machine, cache, means):
     runner = machine()
     good, _ = runner.run(manifest="models.lock.json", models="no-such-model", **means)
     assert not good and "no-such-model" in runner.log and "::error" in runner.log
     assert cache.keys() == set() and runner.later == {}
 
 
-def test_a_manifest_that_is_not_there_is_said_at_once(machine, demo):
+def test_a_missing_manifest_is_reported_at_once(machine, demo):
     runner = machine()
     good, _ = runner.run(manifest="nowhere.json")
     assert not good and "::error title=model-prep::there is no manifest at nowhere.json" in runner.log
@@ -88,25 +88,25 @@ def test_an_input_is_never_a_command(machine, build, name):
     assert not (runner.folder / "owned").exists()
 
 
-def test_expressions_stand_beside_the_scripts_and_never_in_them():
+def test_scripts_contain_no_expressions():
     for path in (ACTION, WORKFLOW):
         assert scripts(path)
         for _, text in scripts(path):
             assert "${{" not in text
 
 
-def test_the_token_reaches_the_one_step_that_needs_it():
+def test_only_the_step_that_needs_the_token_gets_it():
     with_token = [step["name"] for step in read(ACTION)["runs"]["steps"] if "inputs.token" in str(step)]
     assert with_token == ["Prepare the models"]
 
 
-def test_actions_of_others_are_pinned_to_a_commit():
+def test_third_party_actions_are_pinned_to_a_commit():
     steps = read(ACTION)["runs"]["steps"] + [step for job in read(WORKFLOW)["jobs"].values() for step in job["steps"]]
     used = [step["uses"] for step in steps if "uses" in step and not step["uses"].startswith("./")]
     assert len(used) == 2 and all(re.fullmatch(r"actions/\w+@[0-9a-f]{40}", name) for name in used)
 
 
-def test_the_workflow_uses_the_action_with_inputs_that_it_has():
+def test_the_workflow_uses_the_action_with_inputs_that_exist():
     (step,) = [s for job in read(WORKFLOW)["jobs"].values() for s in job["steps"] if s.get("uses", "").startswith("./")]
     inputs = read(ACTION)["inputs"]
     assert step["uses"].endswith("docker/ci") and step["with"].keys() <= inputs.keys()

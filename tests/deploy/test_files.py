@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docker/: every file against its schema, every variable against the program, and the program with what they set."""
+"""docker/: every file against its schema, every variable against the program, and the program with these variables."""
 
 import re
 import shutil
@@ -54,7 +54,7 @@ def test_a_misspelt_member_does_not_follow_the_schema(path, tmp_path):
 
 
 def known_variables(build):
-    """What `model-prep --help` names."""
+    """The variables that `model-prep --help` names."""
     return set(re.findall(r"\b[A-Z]+_[A-Z_]+\b", run([build / "model-prep", "--help"], {}).stdout))
 
 
@@ -101,7 +101,7 @@ def test_the_program_does_its_job_with_what_the_file_sets(path, demo, model_prep
 
 
 @pytest.mark.parametrize("path", [ACTION, WORKFLOW, GITLAB], ids=name)
-def test_shellcheck_has_nothing_to_say_about_the_scripts(path):
+def test_shellcheck_finds_nothing_in_the_scripts(path):
     assert shutil.which("shellcheck"), "docker/packages names it"
     assert scripts(path)
     for shell, text in scripts(path):
@@ -149,13 +149,13 @@ def test_swarm_runs_it_as_a_job_in_the_stack_as_by_command():
     assert modes == {"per-node": "global-job", "shared": "replicated-job"}
 
 
-def test_the_catalogue_knows_that_there_is_nothing_to_ask_for_its_health():
+def test_the_catalogue_has_no_health_check():
     (entry,) = read(CATALOGUE)
     assert entry["name"] == "model-prep" and entry["kind"] == "init-container"
     assert entry["health_check"] is None and "port" not in entry
 
 
-def test_no_file_is_left_out_and_every_one_says_what_it_is():
+def test_every_file_is_tested_and_begins_with_licence_and_purpose():
     folders = [DOCKER, *(DOCKER / folder for folder in ("swarm", "kubernetes", "ci"))]
     assert sorted(ALL) == sorted(path for folder in folders for path in folder.glob("*.y*ml"))
     for path in ALL:
@@ -164,7 +164,7 @@ def test_no_file_is_left_out_and_every_one_says_what_it_is():
         assert documents(path)
 
 
-def test_the_page_on_deployment_leads_to_every_file():
+def test_the_deployment_page_links_every_file():
     page = (DOCKER.parent / "docs" / "deploy.md").read_text()
     for path in ALL:
         assert f"](../docker/{name(path)})" in page, name(path)

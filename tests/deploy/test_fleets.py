@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/fleets.md: its numbers are those of real runs. A number that is wrong is shown beside what was measured."""
+"""docs/fleets.md: its numbers are measured. A wrong number is printed with the measured one."""
 
 import concurrent.futures
 import json
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def cost(model_prep, tmp_path_factory):
-    """Runs model-prep on that many nodes at once, and says what the hub was asked for."""
+    """Runs model-prep on that many nodes at once and returns the requests that the hub received."""
 
     def run(hub, home, manifest, nodes=1):
         hub.forget_requests()
@@ -33,7 +33,7 @@ RATE = ("--rate", "25000000")
 
 @pytest.fixture(scope="module")
 def true_sizes(start_hub, cost, tmp_path_factory):
-    """Costs of the built-in models in their true sizes: into an empty cache, on the full one, from a mirror."""
+    """Costs of the built-in models in their real sizes: with an empty cache, with a full one, from a mirror."""
     folder = tmp_path_factory.mktemp("fleet")
     hubs = {"run": start_hub(*RATE, spec=fleets.spec()), "mirror": start_hub(*RATE, "--mirror", spec=fleets.spec())}
     manifest = folder / "models.json"
@@ -41,8 +41,8 @@ def true_sizes(start_hub, cost, tmp_path_factory):
 
     def measure():
         shutil.rmtree(folder / "caches", ignore_errors=True)
-        with concurrent.futures.ThreadPoolExecutor() as beside:
-            runs = {name: beside.submit(cost, hub, folder / "caches" / name, manifest) for name, hub in hubs.items()}
+        with concurrent.futures.ThreadPoolExecutor() as executor:
+            runs = {name: executor.submit(cost, hub, folder / "caches" / name, manifest) for name, hub in hubs.items()}
         found = {name: run.result() for name, run in runs.items()}
         return {**found, "again": cost(hubs["run"], folder / "caches" / "run", manifest)}
 

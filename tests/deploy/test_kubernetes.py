@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docker/kubernetes: valid for the API server, allowed in a restricted namespace, and consistent in themselves."""
+"""docker/kubernetes: valid for the API server, allowed in a restricted namespace, and consistent."""
 
 import copy
 
@@ -25,7 +25,7 @@ ALLOWED_VOLUMES = {
 
 
 def restricted(pod):
-    """Where a pod breaks the restricted pod security standard, as far as Linux containers go."""
+    """A pod's violations of the restricted pod security standard, as far as it concerns Linux containers."""
     broken = [f"{key} is the host's" for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key)]
     for volume in pod.get("volumes", []):
         broken += [f"volume type {key}" for key in volume.keys() - {"name"} - ALLOWED_VOLUMES]
@@ -86,7 +86,7 @@ def test_every_pod_is_within_the_restricted_standard(file):
         assert restricted(pod) == []
 
 
-def test_the_restricted_standard_is_broken_by_each_line_that_is_taken_away(file):
+def test_removing_any_line_of_the_security_context_violates_the_standard(file):
     for pod in pods(file):
         for key in ("runAsNonRoot", "seccompProfile"):
             worse = copy.deepcopy(pod)
@@ -120,7 +120,7 @@ def test_the_token_is_a_file_of_an_optional_secret_that_only_model_prep_sees(fil
     (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == secret["name"]]
     assert secret["secret"]["optional"] is True
     assert container_environment(container)["HF_TOKEN_PATH"] == mount["mountPath"] + "/token"
-    # Readable for the pod's group, where it has one of its own, else for everybody; writable for nobody.
+    # Readable for the pod's group if it has one, else for all users; not writable.
     assert secret["secret"]["defaultMode"] == (0o440 if "fsGroup" in pod["securityContext"] else 0o444)
     for other in containers(pod):
         if other is not container:

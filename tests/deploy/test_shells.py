@@ -1,182 +1,109 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the program prints for shells and for man, read by the real ones."""
+"""The bash completion and --help: bash completes what the help lists, and the help fits the terminal."""
 
 import json
-import os
-import pty
 import re
-import select
 import shlex
 import subprocess
-import time
 
+import pages
 import pytest
 from support import run
 
+COMPLETION = pages.ROOT / "packaging" / "completion" / "model-prep.bash"
 COMMANDS = {"download", "verify", "list", "cleanup", "lock"}
 KEYS = {"all-MiniLM-L6-v2", "bge-reranker-base", "flan-t5-small"}
 OTHER = '{"version": 1, "models": {"only-this": {"repo": "org/name"}}}'
 
 
 @pytest.fixture
-def home(build, tmp_path):
-    """A folder with the three scripts, a manifest and something to complete, and the program on the PATH."""
-    for shell in ["bash", "zsh", "fish"]:
-        script = run([build / "model-prep", "--completion", shell], {}).stdout
-        (tmp_path / f"completion.{shell}").write_text(script)
+def home(tmp_path):
+    """A folder with a manifest and something else to complete."""
     (tmp_path / "models.json").write_text(OTHER)
     (tmp_path / "folder").mkdir()
     return tmp_path
 
 
-def in_bash(line):
-    """What readline would be offered, from the function that `complete` names; words are split as readline does."""
+def offered(line, home, build):
+    """What readline would offer, from the function that `complete` names; words are split as readline does."""
     words = [part for word in shlex.split(line) for part in re.split(r"(=)", word) if part]
     if line.endswith(" ") or line.endswith("="):
         words.append("" if line.endswith(" ") else words.pop())
     array = " ".join(shlex.quote(word) for word in words)
-    return [
-        "bash",
-        "--norc",
-        "-c",
-        f"compopt() {{ :; }}; . ./completion.bash; COMP_WORDS=({array}); COMP_CWORD={len(words) - 1}; COMPREPLY=(); "
-        f'_model_prep model-prep; printf "%s\\n" "${{COMPREPLY[@]}}"',
-    ]
-
-
-def in_fish(line):
-    return ["fish", "--no-config", "-c", f"source completion.fish; complete -C {shlex.quote(line)}"]
-
-
-# zsh only completes for its line editor, which wants a terminal. What it is given to offer goes into a file.
-ZSH = r"""
-unsetopt zle_bracketed_paste
-autoload -Uz compinit && compinit -D -u
-source ./completion.zsh
-compadd() {
-  local -a hits
-  [[ ${@[1,(i)(-|--)]} == *-(O|A|D)\ * ]] && { builtin compadd "$@"; return }
-  builtin compadd -A hits "$@"
-  print -rl -- $hits >>offered.zsh
-  builtin compadd "$@"
-}
-show() { : >offered.zsh; zle list-choices; : >done.zsh }
-zle -N show
-bindkey "^I" show
-: >ready.zsh
-"""
-
-
-def in_zsh(line, home, environment):
-    (home / "harness.zsh").write_text(ZSH)
-    master, terminal = pty.openpty()
-    shell = subprocess.Popen(
-        ["zsh", "-f", "-i"], env=environment, cwd=home, stdin=terminal, stdout=terminal, stderr=terminal
+    script = (
+        f"compopt() {{ :; }}; . {COMPLETION}; COMP_WORDS=({array}); COMP_CWORD={len(words) - 1}; COMPREPLY=(); "
+        f'_model_prep model-prep; printf "%s\\n" "${{COMPREPLY[@]}}"'
     )
-    os.close(terminal)
-    try:
-        os.write(master, b"source ./harness.zsh\n")
-        wait_for(home / "ready.zsh", master)
-        os.write(master, line.encode() + b"\t")
-        wait_for(home / "done.zsh", master)
-    finally:
-        shell.kill()
-        shell.wait()
-        os.close(master)
-    return (home / "offered.zsh").read_text()
-
-
-def wait_for(file, terminal):
-    """Reads what the shell writes meanwhile: else it would wait for that."""
-    until = time.monotonic() + 30
-    while not file.exists():
-        assert time.monotonic() < until
-        if select.select([terminal], [], [], 0.05)[0]:
-            os.read(terminal, 65536)
-
-
-def offered(shell, line, home, build):
     environment = {"PATH": f"{build}:/usr/bin:/bin", "HOME": str(home), "HF_HOME": str(home / "hf"), "TERM": "xterm"}
-    if shell == "zsh":
-        words = in_zsh(line, home, environment)
-    else:
-        words = run(["env", "-C", home, *{"bash": in_bash, "fish": in_fish}[shell](line)], environment).stdout
-    return {word.split("\t")[0].rstrip("/") for word in words.splitlines() if word}
+    found = run(["env", "-C", home, "bash", "--norc", "-c", script], environment).stdout
+    return {word for word in found.splitlines() if word}
 
 
 CASES = {
     "commands and keys come first": ("model-prep ", COMMANDS | KEYS, {"--jobs"}),
     "a key is found by its beginning": ("model-prep fl", {"flan-t5-small"}, KEYS - {"flan-t5-small"} | COMMANDS),
-    "behind a command come keys only": ("model-prep verify ", KEYS, COMMANDS),
+    "after a command come keys only": ("model-prep verify ", KEYS, COMMANDS),
     "the value of a flag is no command": ("model-prep --summary verify ", COMMANDS | KEYS, set()),
     "flags are those of download": ("model-prep --d", {"--dry-run", "--deadline"}, {"--repair"}),
     "flags are those of the command": ("model-prep verify --re", {"--repair", "--retries"}, {"--dry-run"}),
     "a choice is completed": ("model-prep --variant o", {"openvino-int8", "onnx"}, {"fp32"} | KEYS),
-    "a choice behind an equals sign too": ("model-prep --log-level=w", {"warn"}, {"debug"} | KEYS),
-    "shells are a choice": ("model-prep --completion ", {"bash", "zsh", "fish"}, KEYS),
+    "a choice after an equals sign too": ("model-prep --log-level=w", {"warn"}, {"debug"} | KEYS),
     "a file is completed": ("model-prep --manifest mo", {"models.json"}, {"folder"} | KEYS),
     "a folder is completed": ("model-prep --cache-dir ", {"folder"}, {"models.json"} | KEYS),
     "keys are those of the manifest": ("model-prep --manifest models.json ", {"only-this"}, KEYS),
+    "the value of a number is not completed": ("model-prep --jobs ", set(), COMMANDS | KEYS),
 }
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize("case", CASES)
-def test_the_shell_completes(shell, case, home, build):
+def test_bash_completes(case, home, build):
     line, wanted, unwanted = CASES[case]
-    found = offered(shell, line, home, build)
-    ends = {word.split("=")[-1] for word in found}  # fish offers --flag=value whole
-    assert wanted <= ends
-    assert not unwanted & ends
+    found = offered(line, home, build)
+    assert wanted <= found
+    assert not unwanted & found
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_key_of_a_manifest_is_a_word_and_no_command(shell, home, build):
+def help_of(command, build):
+    return run([build / "model-prep", command, "--help"], {}).stdout
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_bash_offers_the_flags_that_the_help_of_the_command_lists(command, home, build):
+    listed = re.findall(r"^  (?:-h, )?(--[a-z-]+)", help_of(command, build), re.MULTILINE)
+    assert offered(f"model-prep {command} --", home, build) == {*listed, "--help", "--version"}
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_bash_offers_the_values_that_a_flag_takes_and_no_word_after_one_that_takes_another(command, home, build):
+    # Nothing may run here where the value is good: the endpoint is bad, and the cache is empty and offline.
+    environment = {"HOME": str(home), "HF_ENDPOINT": "ftp://none", "HF_HUB_OFFLINE": "1"}
+    for flag in re.findall(r"^  (--[a-z-]+) [A-Z]+", help_of(command, build), re.MULTILINE):
+        line = ["env", "-C", home, build / "model-prep", command, flag, "?"]
+        refused = run(line, environment, check=False).stderr
+        choices = re.search(rf"{flag} is '\?', but .* one of (.*)", refused)
+        found = offered(f"model-prep {command} {flag} ", home, build)
+        if choices:
+            assert found == set(choices[1].split(", ")), flag
+        else:
+            assert not found & (COMMANDS | KEYS), flag
+
+
+def test_a_key_of_a_manifest_is_a_word_and_no_command(home, build):
     key = "$(touch${IFS}ran);`touch\tran`"
     models = {name: {"repo": "org/name"} for name in [key, "good"]}
     (home / "evil.json").write_text(json.dumps({"version": 1, "models": models}))
-    assert "good" in offered(shell, "model-prep --manifest evil.json ", home, build)
+    assert "good" in offered("model-prep --manifest evil.json ", home, build)
     assert not (home / "ran").exists()
 
 
-def test_the_script_for_bash_is_clean(home):
-    run(["shellcheck", "--shell=bash", home / "completion.bash"], {})
+def test_the_script_for_bash_is_clean():
+    run(["shellcheck", "--shell=bash", COMPLETION], {})
 
 
-def test_another_shell_is_refused_with_those_that_there_are(build):
-    done = run([build / "model-prep", "--completion", "tcsh"], {}, check=False)
-    assert done.returncode == 1
-    assert "--completion is 'tcsh', but wants one of bash, zsh, fish" in done.stderr
-
-
-def test_the_manual_page_is_clean_and_names_every_flag_of_every_command(build, tmp_path):
-    page = tmp_path / "model-prep.1"
-    page.write_text(run([build / "model-prep", "--manual"], {}).stdout)
-    lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True, check=False)
-    # It has no date, so that two builds give the same page.
-    assert [line for line in lint.stdout.splitlines() if "missing date" not in line] == []
-    shown = run(["mandoc", "-T", "ascii", "-O", "width=100", page], {}).stdout
-    shown = re.sub(".\b", "", shown)
-    for command in ["download", "verify", "list", "cleanup", "lock"]:
-        assert re.search(rf"^ +{command}( |$)", shown, re.MULTILINE)
-        for line in run([build / "model-prep", command, "--help"], {}).stdout.splitlines():
-            if flag := re.match(r" +(?:-h, )?(--[a-z-]+)", line):
-                assert flag[1] in shown
-    assert "-1 " not in shown.split("EXIT STATUS")[0][:200]  # the title's own marks are not shown
-
-
-def test_an_installation_brings_what_shells_and_man_look_for(build, tmp_path):
+def test_an_installation_brings_the_program_and_its_completion(build, tmp_path):
     run(["cmake", "--install", build, "--prefix", tmp_path], {})
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert files == {
-        "bin/model-prep",
-        "share/man/man1/model-prep.1",
-        "share/bash-completion/completions/model-prep",
-        "share/zsh/site-functions/_model-prep",
-        "share/fish/vendor_completions.d/model-prep.fish",
-    }
-    manual = run([build / "model-prep", "--manual"], {}).stdout
-    assert (tmp_path / "share/man/man1/model-prep.1").read_text() == manual
+    assert files == {"bin/model-prep", "share/bash-completion/completions/model-prep"}
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 100, 200])

@@ -3,8 +3,8 @@
 
 #include "fuzz/targets.h"
 #include "model_prep/core/file_selection.h"
+#include "model_prep/core/hub_json.h"
 #include "model_prep/core/snapshot_record.h"
-#include "model_prep/io/hub_api.h"
 
 namespace model_prep::fuzz {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// libFuzzer's entry: MODEL_PREP_FUZZ_TARGET is the target of this program.
+// libFuzzer's entry point; MODEL_PREP_FUZZ_TARGET names the target.
 #include <cstddef>
 #include <cstdint>
 

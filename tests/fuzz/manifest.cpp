@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/commands/manifest.h"
+#include "model_prep/core/manifest.h"
 
 #include <algorithm>
 
 #include "fuzz/targets.h"
 #include "model_prep/core/fetch_plan.h"
 #include "model_prep/core/file_selection.h"
+#include "model_prep/core/model_selection.h"
 
 namespace model_prep::fuzz {
 namespace {
@@ -39,8 +40,8 @@ void manifest(std::string_view input) {
       check_path(path);
       require(file.sha256 || file.git_sha1, "a locked file has a digest");
     }
-  for (const std::string_view variant : kVariants) {
-    const auto specs = select_models(*found, {}, std::string(variant));
+  for (const std::string_view variant : kVariantNames) {
+    const auto specs = select_models(*found, {}, *parse_variant(variant));
     if (!specs) continue;  // a key may be of any length, and is named
     for (const ModelSpec& spec : *specs) check_spec(spec);
     static_cast<void>(check_ref_conflicts(*specs).has_value());

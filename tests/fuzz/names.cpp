@@ -3,7 +3,7 @@
 
 #include "fuzz/targets.h"
 #include "model_prep/base/text.h"
-#include "model_prep/commands/manifest.h"
+#include "model_prep/core/model_selection.h"
 
 namespace model_prep::fuzz {
 namespace {
@@ -36,7 +36,7 @@ void check_repo(std::string_view text) {
 }
 
 void check_free_model(const std::string& text) {
-  const auto specs = select_models({}, {text}, "fp32");
+  const auto specs = select_models({}, {text}, Variant::fp32);
   if (!specs) return;
   require(specs->size() == 1 && specs->front().key == text, "one name is one model");
   require(text.starts_with(specs->front().repo.text()), "and its repository's name comes first");

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "fuzz/targets.h"
+#include "model_prep/base/glob.h"
 #include "model_prep/base/text.h"
-#include "model_prep/core/file_selection.h"
 
 namespace model_prep::fuzz {
 namespace {

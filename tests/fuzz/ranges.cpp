@@ -3,6 +3,7 @@
 #include <array>
 
 #include "fuzz/targets.h"
+#include "model_prep/base/byte_range.h"
 #include "model_prep/core/segments.h"
 
 namespace model_prep::fuzz {
@@ -10,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kUnits = 64;
 
-/// The plain thing that a RangeSet stands for.
+/// A simple model of a RangeSet.
 using Units = std::array<bool, kUnits>;
 
 /// Walks the ranges by the gaps between them.

@@ -47,14 +47,14 @@ void replay(const std::string& target, void (*run)(std::string_view)) {
 
 }  // namespace
 
-TEST_CASE("the corpus of the hub's JSON breaks no promise") { replay("hub_json", hub_json); }
-TEST_CASE("the corpus of manifests breaks no promise") { replay("manifest", manifest); }
-TEST_CASE("the corpus of records breaks no promise") { replay("record", record); }
-TEST_CASE("the corpus of resume records breaks no promise") { replay("resume", resume); }
-TEST_CASE("the corpus of ranges breaks no promise") { replay("ranges", ranges); }
-TEST_CASE("the corpus of headers breaks no promise") { replay("headers", headers); }
-TEST_CASE("the corpus of URLs breaks no promise") { replay("urls", urls); }
-TEST_CASE("the corpus of patterns breaks no promise") { replay("patterns", patterns); }
-TEST_CASE("the corpus of names breaks no promise") { replay("names", names); }
+TEST_CASE("the corpus of the hub's JSON violates no invariant") { replay("hub_json", hub_json); }
+TEST_CASE("the corpus of manifests violates no invariant") { replay("manifest", manifest); }
+TEST_CASE("the corpus of records violates no invariant") { replay("record", record); }
+TEST_CASE("the corpus of resume records violates no invariant") { replay("resume", resume); }
+TEST_CASE("the corpus of ranges violates no invariant") { replay("ranges", ranges); }
+TEST_CASE("the corpus of headers violates no invariant") { replay("headers", headers); }
+TEST_CASE("the corpus of URLs violates no invariant") { replay("urls", urls); }
+TEST_CASE("the corpus of patterns violates no invariant") { replay("patterns", patterns); }
+TEST_CASE("the corpus of names violates no invariant") { replay("names", names); }
 
 }  // namespace model_prep::fuzz

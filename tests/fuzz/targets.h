@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the fuzzer is let loose on: one function for each kind of text that comes from the network,
-// the disk or the user.
+// The fuzz targets: one function for each kind of text from network, disk or user.
 //
-// Each feeds its input to the parsers and holds what they make of it to what the rest of the
-// program relies on; a broken promise is a std::logic_error. libFuzzer calls them by main.cpp, one
-// program a target; replay_test.cpp calls them with the inputs of corpus/ in every build, so that
-// what once broke stays mended.
+// Each passes its input to the parsers and checks that the results keep the invariants on which the
+// rest of the program relies; a violation is a std::logic_error. libFuzzer calls them through
+// main.cpp, one program for each target. replay_test.cpp calls them with the corpus in every build,
+// so that a fixed bug stays fixed.
 #pragma once
 
 #include <optional>
@@ -29,13 +28,13 @@ void urls(std::string_view input);      ///< base, reference, Link, endpoint
 void patterns(std::string_view input);  ///< pattern, path
 void names(std::string_view input);     ///< repositories, revisions, commits, digests, paths
 
-// ---- for the targets ----
+// ---- helpers ----
 
 inline void require(bool kept, std::string_view promise) {
   if (!kept) throw std::logic_error(std::string(promise));
 }
 
-/// The input, a line at a time; empty at its end.
+/// The next line of the input; empty at its end.
 class Lines {
  public:
   explicit Lines(std::string_view text) : rest_(text) {}
@@ -46,15 +45,15 @@ class Lines {
   std::string_view rest_;
 };
 
-/// A number for a field of the input: what is none is nothing.
+/// A field of the input as a number; nullopt if it is not one.
 std::optional<std::int64_t> number(std::string_view text);
 
-/// A message is one line of a bearable length, which steers no terminal.
+/// A message must be one line of limited length without control characters.
 void check_message(const Error& error);
-/// A path leads nowhere but below its folder.
+/// A path must stay below its directory.
 void check_path(const RepoPath& path);
-/// A listing after check_listing, or a selection from one: possible sizes, fitting digests, sorted,
-/// no path twice.
+/// A listing after check_listing, or a selection from one, must have possible sizes, digests of the
+/// right kind, sorted and unique paths.
 void check_files(const std::vector<RemoteFile>& files);
 bool same_files(const std::vector<RemoteFile>& a, const std::vector<RemoteFile>& b);
 

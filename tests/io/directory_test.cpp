@@ -167,6 +167,58 @@ TEST_CASE("a symlink in a folder's place is not the folder") {
   CHECK(shared.outside_untouched());
 }
 
+TEST_CASE("a directory that becomes a symlink while it is in use is not written through") {
+  const Shared shared;
+  const fs::path real = shared.inside / "real";
+  REQUIRE(shared.folder.write_atomically(real / "file", "text", real));
+  fs::rename(real, shared.inside / "moved");
+  fs::create_directory_symlink(shared.outside, real);
+  const auto opened = shared.folder.open_file(real / "new", O_RDWR | O_CREAT);
+  REQUIRE_FALSE(opened.has_value());
+  CHECK(opened.error().message.starts_with(real.string() + " is a symlink"));
+  CHECK_FALSE(shared.folder.remove(real / "precious").has_value());
+  CHECK_FALSE(shared.folder.sync(real).has_value());
+  CHECK_FALSE(shared.folder.create_directories(real / "new").has_value());
+  CHECK(shared.outside_untouched());
+  CHECK(entries_in(shared.inside / "moved") == 1);
+}
+
+TEST_CASE("a parent that becomes a symlink while it is in use is not written through") {
+  const Shared shared;
+  fs::create_directories(shared.inside / "real/below");
+  REQUIRE(shared.folder.open_file(shared.inside / "real/below/file", O_RDWR | O_CREAT));
+  fs::rename(shared.inside / "real", shared.inside / "moved");
+  fs::create_directory_symlink(shared.outside, shared.inside / "real");
+  const auto opened = shared.folder.open_file(shared.inside / "real/below/new", O_RDWR | O_CREAT);
+  REQUIRE_FALSE(opened.has_value());
+  CHECK(opened.error().message.starts_with((shared.inside / "real").string() + " is a symlink"));
+  CHECK(shared.outside_untouched());
+}
+
+TEST_CASE("a directory that another one has replaced is entered again") {
+  const Shared shared;
+  const fs::path real = shared.inside / "real";
+  REQUIRE(shared.folder.open_file(real / "old", O_RDWR | O_CREAT));
+  fs::rename(real, shared.inside / "moved");
+  CHECK_FALSE(shared.folder.open_file(real / "new", O_RDWR | O_CREAT).has_value());
+  fs::create_directories(real);
+  REQUIRE(shared.folder.open_file(real / "new", O_RDWR | O_CREAT));
+  CHECK(fs::exists(real / "new"));
+  CHECK(entries_in(shared.inside / "moved") == 1);
+}
+
+TEST_CASE("however many directories are used, only some of them stay open") {
+  const Shared shared;
+  const auto open_files = [] { return entries_in("/proc/self/fd"); };
+  const std::size_t before = open_files();
+  for (int i = 0; i < 200; ++i) {
+    const fs::path one = shared.inside / std::to_string(i) / "below";
+    REQUIRE(shared.folder.create_directories(one));
+    REQUIRE(shared.folder.write_atomically(one / "file", "text", shared.inside / "real"));
+  }
+  CHECK(open_files() <= before + 32);
+}
+
 TEST_CASE("a symlink at the end is not followed, but replaced or removed itself") {
   const Shared shared;
   const fs::path link = shared.inside / "real/link";

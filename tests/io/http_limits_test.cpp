@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a transfer does not put up with: headers without end, drips, and what each code of libcurl
-// means.
+// Limits of a transfer: endless headers, stalls and drips, and what the codes of libcurl mean for a
+// retry.
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "model_prep/io/http.h"
+#include "model_prep/io/transfer_error.h"
 #include "model_prep/io/url.h"
 #include "support/catch.h"
 #include "support/fake_hub.h"
@@ -120,7 +121,7 @@ const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n";
 
 }  // namespace
 
-TEST_CASE("headers without end are given up with bounded memory and time") {
+TEST_CASE("endless headers are refused within bounded memory and time") {
   const Flood flood = GENERATE(
       Flood{"lines", [](int i) { return i == 0 ? kOk : times("X-A: b\r\n", 100); },
             "256 KiB or 1000 lines"},
@@ -168,7 +169,7 @@ TEST_CASE("headers without end are given up with bounded memory and time") {
   CHECK(peak_kilobytes() - before < 8 * 1024);
 }
 
-TEST_CASE("as many headers as a server may want are taken") {
+TEST_CASE("as many headers as a server may reasonably send are accepted") {
   const RawServer server([](int i) {
     return i == 0 ? kOk + times("X-A: " + std::string(300, 'b') + "\r\n", 700) + "\r\nhi"
                   : std::string();
@@ -180,7 +181,7 @@ TEST_CASE("as many headers as a server may want are taken") {
   CHECK(sink.bytes == 2);
 }
 
-TEST_CASE("silence ends in timeout when its time has come, wherever it begins") {
+TEST_CASE("silence ends in timeout after the stall time, wherever it begins") {
   const std::int64_t after = GENERATE(-1, 0, 5, 200'000);
   CAPTURE(after);
   FakeHub hub;
@@ -218,7 +219,7 @@ TEST_CASE("a drip below 64 bytes a second ends in timeout, and one above does no
   CHECK(seconds_since(begun) < 4);
 }
 
-TEST_CASE("what each code of libcurl means for another try") {
+TEST_CASE("each code of libcurl has the kind of error that decides about a retry") {
   struct Meaning {
     int code;
     const char* name;

@@ -19,7 +19,7 @@ using testing::FakeHub;
 using testing::Fault;
 using Body = BodySink::Body;
 
-/// Keeps what comes; answers to a head what the test wants.
+/// Keeps everything it gets; `answer` is what it returns for the head.
 struct Recorder : BodySink {
   Body answer = Body::wanted;
   std::optional<Error> refuse_data;
@@ -86,7 +86,7 @@ struct Site {
 
 }  // namespace
 
-TEST_CASE("an answer's head is read, and its body comes") {
+TEST_CASE("a response's head is read, and its body reaches the sink") {
   const Site site;
   Transport transport(settings());
   Recorder sink;
@@ -100,7 +100,7 @@ TEST_CASE("an answer's head is read, and its body comes") {
   CHECK(sink.bytes.find(site.commit) != std::string::npos);
 }
 
-TEST_CASE("a redirect is not followed but told, with what the hub says of the file") {
+TEST_CASE("a redirect is reported and not followed, with the hub's size and digest of the file") {
   const Site site;
   Transport transport(settings());
   Recorder sink;
@@ -115,7 +115,7 @@ TEST_CASE("a redirect is not followed but told, with what the hub says of the fi
   CHECK(sink.bytes.empty());
 }
 
-TEST_CASE("a sink lets go of its bytes when no more wait, and before the end") {
+TEST_CASE("a sink is told to flush when no more bytes are ready, and before the end") {
   Site site;
   Transport transport(settings());
   Recorder whole;
@@ -131,7 +131,7 @@ TEST_CASE("a sink lets go of its bytes when no more wait, and before the end") {
   CHECK(stalled.let_go == std::vector<std::size_t>{4});
 }
 
-TEST_CASE("a sink that cannot let go of its bytes ends the transfer") {
+TEST_CASE("a sink that cannot flush ends the transfer") {
   const Site site;
   Transport transport(settings());
   Recorder sink;
@@ -173,7 +173,7 @@ TEST_CASE("Retry-After is read as seconds") {
         std::chrono::seconds(7));
 }
 
-TEST_CASE("a refused body is not taken and is no error") {
+TEST_CASE("a body that the sink refuses is not read, and is not an error") {
   const Site site;
   Transport transport(settings());
   Recorder sink;
@@ -185,7 +185,7 @@ TEST_CASE("a refused body is not taken and is no error") {
   CHECK(sink.bytes.empty());
 }
 
-TEST_CASE("a large body that nobody wants is not read to its end") {
+TEST_CASE("a large body that the sink ignores is not read to its end") {
   Site site;
   site.hub.add(Fault{.what = testing::Status{404, {}, std::string(5'000'000, 'x')}});
   Transport transport(settings());
@@ -205,7 +205,7 @@ TEST_CASE("a sink's error ends the transfer with that error") {
   CHECK(end.error == sink.refuse_data);
 }
 
-TEST_CASE("an answer without a body still shows its head to the sink") {
+TEST_CASE("the sink sees the head of a response without a body") {
   Site site;
   site.hub.add(Fault{.what = testing::Status{200, {}, ""}});
   Transport transport(settings());
@@ -214,7 +214,7 @@ TEST_CASE("an answer without a body still shows its head to the sink") {
   CHECK(sink.heads.size() == 1);
 }
 
-TEST_CASE("a range is asked for exactly, and its bytes are the range's") {
+TEST_CASE("a range is requested exactly, and its bytes are those of the range") {
   const Site site;
   Transport transport(settings());
   Recorder sink;
@@ -228,7 +228,7 @@ TEST_CASE("a range is asked for exactly, and its bytes are the range's") {
   CHECK(sink.bytes == "2345");
 }
 
-TEST_CASE("a signed address is sent byte for byte") {
+TEST_CASE("a signed URL is sent byte for byte") {
   const Site site;
   Transport transport(settings());
   Recorder sink;
@@ -242,7 +242,7 @@ TEST_CASE("a signed address is sent byte for byte") {
   CHECK(payload.bytes.size() == 300'000);
 }
 
-TEST_CASE("the token goes only where it is asked for") {
+TEST_CASE("the token is sent only with the requests that carry it") {
   const Site site;
   const Token token("hf_secret");
   Transport transport(settings());
@@ -257,7 +257,7 @@ TEST_CASE("the token goes only where it is asked for") {
   CHECK(requests[1].headers.at("authorization") == "Bearer hf_secret");
 }
 
-TEST_CASE("bytes are asked for as they are, under our name") {
+TEST_CASE("files are requested uncompressed, with our user agent") {
   const Site site;
   Transport transport(settings());
   Recorder sink;
@@ -267,7 +267,7 @@ TEST_CASE("bytes are asked for as they are, under our name") {
   CHECK(headers.at("user-agent") == "test/1");
 }
 
-TEST_CASE("a connection is used again") {
+TEST_CASE("a connection is reused") {
   const Site site;
   Transport transport(settings());
   for (TransferId id = 1; id <= 5; ++id) {
@@ -279,7 +279,7 @@ TEST_CASE("a connection is used again") {
   CHECK(connections.size() == 1);
 }
 
-TEST_CASE("what the network does wrong is network") {
+TEST_CASE("a fault of the network is of the kind network") {
   Site site;
   const Fault fault =
       GENERATE(Fault{.what = testing::Reset{}}, Fault{.what = testing::Reset{.after = 10}},
@@ -293,7 +293,7 @@ TEST_CASE("what the network does wrong is network") {
   CHECK_FALSE(end.error->message.empty());
 }
 
-TEST_CASE("a transfer that stands still ends in timeout") {
+TEST_CASE("a transfer that stalls ends in timeout") {
   Site site;
   const std::int64_t after = GENERATE(std::int64_t{-1}, std::int64_t{5});
   INFO(after);
@@ -305,7 +305,7 @@ TEST_CASE("a transfer that stands still ends in timeout") {
   CHECK(end.error->kind == ErrorKind::timeout);
 }
 
-TEST_CASE("nobody at the address is network, as is an unknown host") {
+TEST_CASE("a refused connection and an unknown host are of the kind network") {
   const std::string gone = [] { return FakeHub().endpoint(); }();
   const std::string url = GENERATE_COPY(gone + "/x", std::string("http://no-such-host.invalid/"));
   Transport transport(settings());
@@ -316,7 +316,7 @@ TEST_CASE("nobody at the address is network, as is an unknown host") {
   CHECK(sink.heads.empty());
 }
 
-TEST_CASE("TLS with a port that never shakes hands ends in timeout, and nothing is sent") {
+TEST_CASE("a TLS handshake that is never answered ends in timeout, and nothing is sent") {
   Site site;
   std::string url = site.api();
   url.replace(0, 4, "https");
@@ -329,7 +329,7 @@ TEST_CASE("TLS with a port that never shakes hands ends in timeout, and nothing 
   CHECK(site.hub.requests().empty());
 }
 
-TEST_CASE("a cancelled transfer neither calls nor ends") {
+TEST_CASE("a cancelled transfer has neither callbacks nor an end") {
   Site site;
   site.hub.add(Fault{.what = testing::Stall{}});
   Transport transport(settings());
@@ -345,7 +345,7 @@ TEST_CASE("a cancelled transfer neither calls nor ends") {
   CHECK(cancelled.heads.empty());
 }
 
-TEST_CASE("many transfers run at once, and each end has its own id") {
+TEST_CASE("many transfers run at once, and each ends under its own id") {
   const Site site;
   Transport transport(settings());
   std::map<TransferId, Recorder> sinks;
@@ -360,7 +360,7 @@ TEST_CASE("many transfers run at once, and each end has its own id") {
                     [](const auto& sink) { return sink.second.bytes == "0123456789"; }));
 }
 
-TEST_CASE("another thread can wake a poll that waits") {
+TEST_CASE("another thread can wake a waiting poll") {
   Transport transport(settings());
   std::jthread waker([&] { transport.wake(); });
   const TimePoint begun = Clock::now();
@@ -373,78 +373,6 @@ TEST_CASE("a poll ends when its time has come") {
   Transport transport(settings());
   CHECK(transport.poll(Clock::now() + std::chrono::milliseconds(20)).empty());
   CHECK(transport.poll(TimePoint::min()).empty());
-}
-
-TEST_CASE("an address has one spelling of its origin, and keeps its text") {
-  const auto [text, origin] = GENERATE(table<std::string, std::string>({
-      {"https://huggingface.co", "https://huggingface.co"},
-      {"HTTPS://HuggingFace.co:443/a?b#c", "https://huggingface.co"},
-      {"http://user:secret@host:8080/x", "http://host:8080"},
-      {"http://[::1]:80/x", "http://[::1]"},
-  }));
-  const auto url = parse_url(text);
-  REQUIRE(url.has_value());
-  CHECK(url->text == text);
-  CHECK(url->origin == origin);
-  CHECK(url->https == origin.starts_with("https"));
-}
-
-TEST_CASE("what is no http address is none") {
-  const std::string text = GENERATE("", "huggingface.co", "ftp://host/", "file:///etc/passwd",
-                                    "http://", "/path", "http://a b/", "javascript:alert(1)");
-  CHECK_FALSE(parse_url(text).has_value());
-}
-
-TEST_CASE("a Location is read against the address it came from") {
-  const Url base = *parse_url("https://host:8443/hf/org/name?x=1");
-  const auto [reference, wanted] = GENERATE(table<std::string, std::string>({
-      {"/api/resolve-cache/a%20b?%2Fx=&etag=%22e%22",
-       "https://host:8443/api/resolve-cache/a%20b?%2Fx=&etag=%22e%22"},
-      {"https://cdn.example/f?Signature=a~b%2B&Expires=1",
-       "https://cdn.example/f?Signature=a~b%2B&Expires=1"},
-      {"//cdn.example/f", "https://cdn.example/f"},
-      {"other", "https://host:8443/hf/org/other"},
-      {"../up", "https://host:8443/hf/up"},
-  }));
-  const auto url = resolve_url(base, reference);
-  REQUIRE(url.has_value());
-  CHECK(url->text == wanted);
-}
-
-TEST_CASE("a Location that leads to no http address leads nowhere") {
-  const Url base = *parse_url("https://host/a");
-  CHECK_FALSE(resolve_url(base, "file:///etc/passwd").has_value());
-  CHECK_FALSE(resolve_url(base, "ftp://host/").has_value());
-}
-
-TEST_CASE("everything but letters, digits and four signs is percent-encoded") {
-  const auto [text, encoded] = GENERATE(table<std::string, std::string>({
-      {"refs/pr/1", "refs%2Fpr%2F1"},
-      {"v1.0+b", "v1.0%2Bb"},
-      {"we#ird%20 é.txt", "we%23ird%2520%20%C3%A9.txt"},
-      {"a&b=c", "a%26b%3Dc"},
-      {"a?b", "a%3Fb"},
-      {"a:b@c", "a%3Ab%40c"},
-      {"a[1]", "a%5B1%5D"},
-      {"a'b", "a%27b"},
-      {"a(1)!*", "a%281%29%21%2A"},
-      {"Az09_.-~", "Az09_.-~"},
-  }));
-  CHECK(percent_encode(text) == encoded);
-}
-
-TEST_CASE("the next page is found among links") {
-  const auto [header, wanted] = GENERATE(table<std::string, std::string>({
-      {"<https://h/a?cursor=x%3D%3D>; rel=\"next\"", "https://h/a?cursor=x%3D%3D"},
-      {"<https://h/1>; rel=\"prev\", <https://h/3>; rel=\"next\"", "https://h/3"},
-      {"<https://h/1>; title=\"t\"; rel=next", "https://h/1"},
-      {"<https://h/1>; REL=\"NEXT\"", "https://h/1"},
-      {"<https://h/1>; rel=\"last\"", ""},
-      {"<https://h/1", ""},
-      {"", ""},
-      {"garbage >;< rel=\"next\"", ""},
-  }));
-  CHECK(next_link(header).value_or("") == wanted);
 }
 
 }  // namespace model_prep

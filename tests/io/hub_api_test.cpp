@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Hub's addresses and its JSON, in the shapes recorded from the live one.
+// The URLs of the Hub's API.
 #include "model_prep/io/hub_api.h"
 
 #include "model_prep/io/url.h"
@@ -14,28 +14,9 @@ Hub hub_at(const std::string& endpoint) { return *Hub::parse(endpoint); }
 RepoId repo(const std::string& text) { return *RepoId::parse(text); }
 CommitId commit() { return *CommitId::parse(kCommit); }
 
-// Two entries of openai-community/gpt2, and a folder.
-constexpr const char* kTree =
-    R"([{"type":"directory","oid":"d03ec5ec179df58241d27d55f92a674f5f44197f","size":0,"path":"onnx"},
- {"type":"file","oid":"10c66461e4c109db5a2196bff4bb59be30396ed8","size":665,"path":"config.json"},
- {"type":"file","oid":"44b36d6e32d13c8fb28b0feab0ac8bfefa7efeda","size":134,
-  "lfs":{"oid":"248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707","size":548105171,"pointerSize":134},
-  "xetHash":"63bed80836ee0758c8fd4f8975d59bb0b864263ee2753547c358e8a37cde8758","path":"model.safetensors"}])";
-
-constexpr const char* kBlobs =
-    R"({"id":"openai-community/gpt2","sha":"607a30d783dfa663caf39e06633721c8d4cfcd7e","siblings":[
- {"rfilename":"config.json","blobId":"10c66461e4c109db5a2196bff4bb59be30396ed8","size":665},
- {"rfilename":"model.safetensors","blobId":"44b36d6e32d13c8fb28b0feab0ac8bfefa7efeda","size":548105171,
-  "lfs":{"sha256":"248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707","size":548105171,"pointerSize":134}}]})";
-
-/// One plain file of the tree, with one member changed.
-std::string tree_with(const std::string& size, const std::string& oid, const std::string& path) {
-  return R"([{"type":"file","oid":")" + oid + R"(","size":)" + size + R"(,"path":)" + path + "}]";
-}
-
 }  // namespace
 
-TEST_CASE("addresses are those of the Hub, with names encoded as it wants") {
+TEST_CASE("URLs are those of the Hub's API, with names encoded as it expects") {
   const Hub hub = hub_at("https://huggingface.co/");
   CHECK(hub.info(repo("org/name"), *Revision::parse("refs/pr/1")).text ==
         "https://huggingface.co/api/models/org/name/revision/refs%2Fpr%2F1");
@@ -49,7 +30,7 @@ TEST_CASE("addresses are those of the Hub, with names encoded as it wants") {
 }
 
 TEST_CASE(
-    "a dataset and a space have their own part of the API, and their kind before a file's address") {
+    "datasets and spaces have their own part of the API, and their kind in the URL of a file") {
   const Hub hub = hub_at("https://huggingface.co");
   CHECK(hub.info(repo("datasets/org/name"), *Revision::parse("main")).text ==
         "https://huggingface.co/api/datasets/org/name/revision/main");
@@ -64,14 +45,14 @@ TEST_CASE(
         "https://huggingface.co/spaces/org/name/resolve/" + kCommit + "/app.py");
 }
 
-TEST_CASE("an endpoint may lie below a path") {
+TEST_CASE("an endpoint may have a path") {
   const Hub hub = hub_at("http://mirror:8090/hf//");
   CHECK(hub.resolve(repo("org/name"), commit(), *RepoPath::parse("a/b")).text ==
         "http://mirror:8090/hf/org/name/resolve/" + kCommit + "/a/b");
   CHECK(hub.endpoint().origin == "http://mirror:8090");
 }
 
-TEST_CASE("what cannot be an endpoint is refused") {
+TEST_CASE("anything that cannot be an endpoint is refused") {
   const std::string text =
       GENERATE("", "huggingface.co", "ftp://h", "https://h?x=1", "https://h#f", "/");
   const auto hub = Hub::parse(text);
@@ -94,92 +75,6 @@ TEST_CASE("the next page stays at the endpoint whatever the link says") {
         "http://mirror/hf/api/models/a/b/tree/x?cursor=2");
   CHECK(next("<https://evil.example/x>; rel=\"next\"").empty());
   CHECK(next("").empty());
-}
-
-TEST_CASE("the commit is read from the repository's info") {
-  const auto found = parse_info(kBlobs, "gpt2");
-  REQUIRE(found.has_value());
-  CHECK(found->hex() == kCommit);
-}
-
-TEST_CASE("a tree page gives plain and LFS files, and no folders") {
-  const auto listing = parse_tree_page(kTree, "gpt2");
-  REQUIRE(listing.has_value());
-  REQUIRE(listing->files.size() == 2);
-  CHECK(listing->files[0].path.text() == "config.json");
-  CHECK(listing->files[0].size == 665);
-  CHECK(listing->files[0].blob.hex() == "10c66461e4c109db5a2196bff4bb59be30396ed8");
-  CHECK(listing->files[1].blob.hex() ==
-        "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707");
-  CHECK(listing->files[1].oid->hex() == "44b36d6e32d13c8fb28b0feab0ac8bfefa7efeda");
-  CHECK(listing->files[1].xet_hash.substr(0, 8) == "63bed808");
-}
-
-TEST_CASE("an LFS file's size is that of the file, also where the entry says the pointer's") {
-  CHECK(parse_tree_page(kTree, "gpt2")->files.at(1).size == 548105171);
-}
-
-TEST_CASE("the blobs of the info say the same as the tree") {
-  const auto blobs = parse_blobs(kBlobs, "gpt2");
-  const auto tree = parse_tree_page(kTree, "gpt2");
-  REQUIRE(blobs.has_value());
-  REQUIRE(blobs->files.size() == tree->files.size());
-  for (std::size_t i = 0; i < blobs->files.size(); ++i) {
-    CHECK(blobs->files[i].path == tree->files[i].path);
-    CHECK(blobs->files[i].blob == tree->files[i].blob);
-    CHECK(blobs->files[i].size == tree->files[i].size);
-  }
-}
-
-TEST_CASE("a masked digest of a gated repository is known as such") {
-  const std::string mask(64, '*');
-  const auto listing = parse_tree_page(
-      R"([{"type":"file","oid":"44b36d6e32d13c8fb28b0feab0ac8bfefa7efeda","size":9,
-      "lfs":{"oid":")" +
-          mask + R"(","size":9,"pointerSize":134},"xetHash":")" + mask + R"(","path":"w.bin"}])",
-      "gated");
-  REQUIRE(listing.has_value());
-  CHECK(listing->files.empty());
-  REQUIRE(listing->masked.size() == 1);
-  CHECK(listing->masked[0].text() == "w.bin");
-}
-
-TEST_CASE("an empty page is a page") {
-  const auto listing = parse_tree_page("[]", "x");
-  REQUIRE(listing.has_value());
-  CHECK(listing->files.empty());
-}
-
-TEST_CASE("an info that is not one is protocol") {
-  const std::string body =
-      GENERATE("", "{", "[]", "null", "{}", R"({"sha":null})", R"({"sha":7})", R"({"sha":"main"})",
-               R"({"sha":"607A30D783DFA663CAF39E06633721C8D4CFCD7E"})");
-  const auto found = parse_info(body, "org/name");
-  REQUIRE_FALSE(found.has_value());
-  CHECK(found.error().kind == ErrorKind::protocol);
-}
-
-TEST_CASE("a listing with anything odd in it is refused as a whole") {
-  const std::string oid(40, 'a');
-  const std::string body = GENERATE_COPY(
-      std::string("{}"), std::string("["), std::string("[1]"), std::string("[{}]"),
-      std::string("\xff\xfe"), tree_with("-1", oid, "\"a\""), tree_with("\"1\"", oid, "\"a\""),
-      tree_with("null", oid, "\"a\""), tree_with("18446744073709551615", oid, "\"a\""),
-      tree_with("9000000000000000000", oid, "\"a\""), tree_with("1", "abc", "\"a\""),
-      tree_with("1", std::string(64, 'a'), "\"a\""), tree_with("1", oid, "null"),
-      tree_with("1", oid, "\"\""), tree_with("1", oid, "\"../a\""), tree_with("1", oid, "\"/a\""),
-      tree_with("1", oid, "\"a/./b\""), tree_with("1", oid, "\"a\\u0000b\""),
-      tree_with("1", oid, "\"a\\\\b\""), tree_with("1", oid, "\"" + std::string(300, 'n') + "\""));
-  INFO(body.substr(0, 120));
-  const auto listing = parse_tree_page(body, "org/name");
-  REQUIRE_FALSE(listing.has_value());
-  CHECK(listing.error().kind == ErrorKind::protocol);
-}
-
-TEST_CASE("a body that is nested without end is refused and does not crash") {
-  const std::string deep(1'000'000, '[');
-  CHECK_FALSE(parse_tree_page(deep, "x").has_value());
-  CHECK_FALSE(parse_info(deep + std::string(1'000'000, ']'), "x").has_value());
 }
 
 }  // namespace model_prep

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "model_prep/io/file_lock.h"
 #include "model_prep/io/hasher.h"
 #include "support/catch.h"
 #include "support/temporary_folder.h"
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 using testing::TemporaryFolder;
 
 const RepoId kRepo = *RepoId::parse("org/name");
-constexpr std::int64_t kSize = 2 * Staging::kClaimed;
+constexpr std::int64_t kSize = 2 * Staging::kMinClaimed;
 constexpr std::int64_t kSmall = 100;
 
 std::string read_all(const fs::path& path) {
@@ -44,25 +45,33 @@ const WriterIdentity kElsewhere = writer("bbbbbbbb", "00000003");  // of another
 
 using Opened = Result<std::variant<Staging, Staging::OwnedByOther>>;
 
+bool locked() { return true; }
+bool not_locked() { return false; }
+
+const Staging::OpenRequest kLocked{Staging::Begin::resume, locked, false};
+const Staging::OpenRequest kDoubtful{Staging::Begin::resume, not_locked, false};
+const Staging::OpenRequest kSilent{Staging::Begin::resume, not_locked, true};
+
 /// A repository's folders, and what was asked of staging in them.
 struct Place {
   TemporaryFolder top;
-  CacheLayout layout{top.path().string()};
   Directory folder{top.path().string()};
+  Repository repository{folder, folder, kRepo};
+  const CacheLayout& layout = repository.layout();
   Digest blob = sha256_of("big");
   std::int64_t size = kSize;
-  fs::path record = layout.resume(kRepo, blob);
+  fs::path record = layout.resume(blob);
 
   explicit Place(std::int64_t of_size = kSize) : size(of_size) {
-    fs::create_directories(layout.blobs(kRepo));
-    fs::create_directories(layout.own_folder(kRepo));
+    fs::create_directories(layout.blobs());
+    fs::create_directories(layout.own_directory());
   }
-  Opened open(const WriterIdentity& self, Staging::OpenRequest asked = {}) const {
-    return Staging::open({folder, layout, kRepo, blob, size}, self, asked);
+  Opened open(const WriterIdentity& self, const Staging::OpenRequest& asked = kDoubtful) const {
+    return Staging::open(repository, blob, size, self, asked);
   }
-  fs::path file(const WriterIdentity& of) const { return layout.staging(kRepo, blob, of.tag); }
+  fs::path file(const WriterIdentity& of) const { return layout.staging(blob, of.tag); }
   std::size_t blobs() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(layout.blobs(kRepo)), {}));
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(layout.blobs()), {}));
   }
 };
 
@@ -71,10 +80,6 @@ bool is_owned(const Opened& opened) {
   return opened && std::holds_alternative<Staging::OwnedByOther>(*opened);
 }
 Staging& staging_of(Opened& opened) { return std::get<Staging>(*opened); }
-
-const Staging::OpenRequest kLocked{Staging::Begin::resume, true, false};
-const Staging::OpenRequest kDoubtful{Staging::Begin::resume, false, false};
-const Staging::OpenRequest kSilent{Staging::Begin::resume, false, true};
 
 /// A writer that died after it had saved bytes 0-20 and 40-60.
 struct Left : Place {
@@ -114,7 +119,7 @@ TEST_CASE("without that proof a record is somebody's who may live, and nothing i
   auto opened = other_machine ? left.open(kElsewhere, kLocked) : left.open(kNext, kDoubtful);
   REQUIRE(is_owned(opened));
   CHECK(std::get<Staging::OwnedByOther>(*opened).owner == "process host:42");
-  CHECK(std::get<Staging::OwnedByOther>(*opened).sign == record);
+  CHECK(std::get<Staging::OwnedByOther>(*opened).heartbeat == record);
   CHECK(read_all(left.record) == record);
   CHECK(left.blobs() == 2);
 }
@@ -200,9 +205,9 @@ TEST_CASE("small files are not claimed: two writers have a file each, and both p
   REQUIRE(staging_of(first).write(std::string("text"), 0));
   REQUIRE(staging_of(second).write(std::string("text"), 0));
   CHECK(*staging_of(first).publish());
-  CHECK(read_all(place.layout.blob(kRepo, place.blob)) == "text");
+  CHECK(read_all(place.layout.blob(place.blob)) == "text");
   CHECK(*staging_of(second).publish());
-  CHECK(read_all(place.layout.blob(kRepo, place.blob)) == "text");
+  CHECK(read_all(place.layout.blob(place.blob)) == "text");
   CHECK(place.blobs() == 1);
 }
 
@@ -218,7 +223,7 @@ TEST_CASE("the record of a small file that takes its time is the first's who wri
 TEST_CASE("staging begins anew when asked to, in a new file") {
   const Left left;
   auto opened = left.open(kNext, kLocked);
-  auto again = left.open(kNext, {Staging::Begin::fresh, true, false});
+  auto again = left.open(kNext, {Staging::Begin::fresh, locked, false});
   REQUIRE(is_staging(again));
   CHECK(staging_of(again).have().empty());
   CHECK(fs::file_size(left.file(kNext)) == 0);
@@ -291,7 +296,7 @@ TEST_CASE("a published blob has its name and no staging is left") {
   const auto published = staging_of(opened).publish();
   REQUIRE(published.has_value());
   CHECK(*published);
-  CHECK(fs::exists(left.layout.blob(kRepo, left.blob)));
+  CHECK(fs::exists(left.layout.blob(left.blob)));
   CHECK(left.blobs() == 1);
 }
 
@@ -307,7 +312,7 @@ TEST_CASE(
   const auto published = staging_of(opened).publish();
   REQUIRE(published.has_value());
   CHECK_FALSE(*published);
-  CHECK_FALSE(fs::exists(place.layout.blob(kRepo, place.blob)));
+  CHECK_FALSE(fs::exists(place.layout.blob(place.blob)));
 }
 
 TEST_CASE("a record that was pruned comes back") {
@@ -320,7 +325,7 @@ TEST_CASE("a record that was pruned comes back") {
 
 TEST_CASE("a blob that is a link into a shared store is replaced and not written through") {
   const Place place;
-  const fs::path blob = place.layout.blob(kRepo, place.blob);
+  const fs::path blob = place.layout.blob(place.blob);
   fs::create_directories(place.top / "blobs/ab");
   write_all(place.top / "blobs/ab/store", "damaged");
   fs::create_symlink("../../blobs/ab/store", blob);
@@ -332,20 +337,18 @@ TEST_CASE("a blob that is a link into a shared store is replaced and not written
 
 TEST_CASE("who fetches, and how much is there, is read from the record") {
   const Left left;
-  CHECK(staging_owner(left.layout, kRepo, left.blob) == "process host:42");
-  CHECK(staged_bytes(left.layout, kRepo, left.blob, kSize) == 40);
-  CHECK(staged_bytes(left.layout, kRepo, left.blob, kSize + 1) == 0);
+  CHECK(staging_owner(left.repository, left.blob) == "process host:42");
+  CHECK(staged_bytes(left.repository, left.blob, kSize) == 40);
+  CHECK(staged_bytes(left.repository, left.blob, kSize + 1) == 0);
   fs::remove(left.record);
-  CHECK(staging_owner(left.layout, kRepo, left.blob) == "another process");
+  CHECK(staging_owner(left.repository, left.blob) == "another process");
 }
 
 TEST_CASE(
     "staging files that no record names are swept when their writer is sure to be dead, or a day old") {
   const Place place(kSmall);
-  fs::create_directories(place.layout.lock_folder(kRepo));
-  const auto sweep = [&] {
-    sweep_staging({place.folder, place.folder, place.layout, kRepo}, kNext);
-  };
+  fs::create_directories(place.layout.lock_directory());
+  const auto sweep = [&] { sweep_staging(place.repository, kNext); };
   write_all(place.file(kDead), "left");
   write_all(place.file(kElsewhere), "left");
   SECTION("of this machine, and nobody holds the lock") {
@@ -354,7 +357,7 @@ TEST_CASE(
     CHECK(fs::exists(place.file(kElsewhere)));
   }
   SECTION("its lock is held: it lives") {
-    const auto lock = FileLock::try_acquire(place.folder, place.layout.lock(kRepo, place.blob));
+    const auto lock = FileLock::try_acquire(place.folder, place.layout.lock(place.blob));
     sweep();
     CHECK(fs::exists(place.file(kDead)));
   }
@@ -365,12 +368,12 @@ TEST_CASE(
     CHECK_FALSE(fs::exists(place.file(kElsewhere)));
   }
   SECTION("a record that stayed when its blob was published") {
-    write_all(place.layout.blob(kRepo, place.blob), "text");
+    write_all(place.layout.blob(place.blob), "text");
     write_all(place.record, serialize_resume({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
     fs::remove(place.file(kDead));
     sweep();
     CHECK_FALSE(fs::exists(place.record));
-    CHECK(fs::exists(place.layout.blob(kRepo, place.blob)));
+    CHECK(fs::exists(place.layout.blob(place.blob)));
   }
   SECTION("a record names it") {
     write_all(place.record, serialize_resume({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the tracker counts, and the log line it becomes.
 #include "model_prep/report/progress_tracker.h"
 
 #include "model_prep/base/text.h"
@@ -26,46 +27,46 @@ ActiveFile fetching(std::size_t file, std::int64_t done, int failures = 0) {
 }
 
 ProgressTracker begun(ProgressPlan work) {
-  ProgressTracker meter;
-  meter.begin(std::move(work), kStart);
-  return meter;
+  ProgressTracker tracker;
+  tracker.begin(std::move(work), kStart);
+  return tracker;
 }
 
 /// 100 MB in four files, 25 MB of it and one file done in ten seconds.
 ProgressTracker quarter_done() {
-  ProgressTracker meter = begun({.files = {{.bytes = 20 * kMega, .models = {0}},
-                                           {.bytes = 20 * kMega, .models = {0}},
-                                           {.bytes = 20 * kMega, .models = {0}},
-                                           {.bytes = 40 * kMega, .models = {0}}},
-                                 .models = {"one"}});
-  meter.file_done(0, FileEnd::ready, 0);
-  meter.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(10));
-  return meter;
+  ProgressTracker tracker = begun({.files = {{.bytes = 20 * kMega, .models = {0}},
+                                             {.bytes = 20 * kMega, .models = {0}},
+                                             {.bytes = 20 * kMega, .models = {0}},
+                                             {.bytes = 40 * kMega, .models = {0}}},
+                                   .models = {"one"}});
+  tracker.file_done(0, FileEnd::ready, 0);
+  tracker.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(10));
+  return tracker;
 }
 
 }  // namespace
 
-TEST_CASE("a line of the log tells bytes, rate, time left and files") {
+TEST_CASE("a log line has bytes, rate, time left and files") {
   CHECK(progress_text(quarter_done().progress()) ==
         "25.0 of 100.0 MB, 2.5 MB/s, 30 s left, 1 of 4 files");
 }
 
-TEST_CASE("before the first bytes the meter says that it waits for them") {
-  ProgressTracker meter = begun(two_models());
-  meter.sample({}, 0, kStart + seconds(10));
-  CHECK(progress_text(meter.progress()) ==
+TEST_CASE("before the first bytes the time left is not known") {
+  ProgressTracker tracker = begun(two_models());
+  tracker.sample({}, 0, kStart + seconds(10));
+  CHECK(progress_text(tracker.progress()) ==
         "0.0 of 90.0 MB, 0.0 kB/s, waiting for the first bytes, 0 of 3 files");
 }
 
-TEST_CASE("several models that are under way are named, with the retries") {
-  ProgressTracker meter = begun(two_models());
-  meter.sample(std::vector{fetching(0, 25 * kMega, 2), fetching(1, 3 * kMega)}, 2,
-               kStart + seconds(10));
-  CHECK(progress_text(meter.progress()) ==
+TEST_CASE("several models in flight are named, with the retries") {
+  ProgressTracker tracker = begun(two_models());
+  tracker.sample(std::vector{fetching(0, 25 * kMega, 2), fetching(1, 3 * kMega)}, 2,
+                 kStart + seconds(10));
+  CHECK(progress_text(tracker.progress()) ==
         "28.0 of 90.0 MB, 2.8 MB/s, 23 s left, 0 of 3 files, 2 retries; first 7 %, second 41 %");
 }
 
-TEST_CASE("a line of the log does not grow with the models") {
+TEST_CASE("a log line does not grow with the number of models") {
   ProgressPlan work;
   std::vector<ActiveFile> files;
   for (std::size_t i = 0; i < 40; ++i) {
@@ -73,32 +74,32 @@ TEST_CASE("a line of the log does not grow with the models") {
     work.files.push_back({.bytes = kMega, .models = {i}});
     files.push_back(fetching(i, 500'000));
   }
-  ProgressTracker meter = begun(work);
-  meter.sample(files, 0, kStart + seconds(10));
+  ProgressTracker tracker = begun(work);
+  tracker.sample(files, 0, kStart + seconds(10));
   CHECK(
-      progress_text(meter.progress()) ==
+      progress_text(tracker.progress()) ==
       "20.0 of 40.0 MB, 2.0 MB/s, 10 s left, 0 of 40 files; sentence-transf…-mpnet-base-v0 50 %, 39 more");
 }
 
-TEST_CASE("what was there when the run began is done, and says nothing of the speed") {
-  ProgressTracker meter = begun(
+TEST_CASE("bytes that were there when the run began are done, and do not count for the rate") {
+  ProgressTracker tracker = begun(
       {.files = {{.bytes = 100 * kMega, .done = 50 * kMega, .models = {0}}}, .models = {"one"}});
-  meter.sample(std::vector{fetching(0, 60 * kMega)}, 0, kStart + seconds(10));
-  CHECK(progress_text(meter.progress()) == "60.0 of 100.0 MB, 1.0 MB/s, 40 s left, 0 of 1 files");
+  tracker.sample(std::vector{fetching(0, 60 * kMega)}, 0, kStart + seconds(10));
+  CHECK(progress_text(tracker.progress()) == "60.0 of 100.0 MB, 1.0 MB/s, 40 s left, 0 of 1 files");
 }
 
-TEST_CASE("a file that begins anew takes its bytes back, and the rate does not become negative") {
-  ProgressTracker meter = begun(two_models());
-  meter.sample(std::vector{fetching(0, 50 * kMega)}, 0, kStart + seconds(10));
-  meter.sample(std::vector{fetching(0, 0)}, 1, kStart + seconds(11));
-  CHECK(meter.progress().done == 0);
-  CHECK(meter.progress().rate > 0);
+TEST_CASE("a file that starts again gives its bytes back, and the rate does not become negative") {
+  ProgressTracker tracker = begun(two_models());
+  tracker.sample(std::vector{fetching(0, 50 * kMega)}, 0, kStart + seconds(10));
+  tracker.sample(std::vector{fetching(0, 0)}, 1, kStart + seconds(11));
+  CHECK(tracker.progress().done == 0);
+  CHECK(tracker.progress().rate > 0);
 }
 
-TEST_CASE("a file that two models want counts for both, and once in the total") {
-  ProgressTracker meter = begun(two_models());
-  meter.file_done(2, FileEnd::ready, 0);
-  const ProgressSnapshot progress = meter.progress();
+TEST_CASE("a file that two models need counts for both, and once in the total") {
+  ProgressTracker tracker = begun(two_models());
+  tracker.file_done(2, FileEnd::ready, 0);
+  const ProgressSnapshot progress = tracker.progress();
   CHECK(progress.bytes == 90 * kMega);
   CHECK(progress.done == 10 * kMega);
   CHECK(progress.models[0].bytes == 40 * kMega);
@@ -108,72 +109,72 @@ TEST_CASE("a file that two models want counts for both, and once in the total") 
 }
 
 TEST_CASE(
-    "a model is ready when all its files are, and failed when one is given up, which nobody waits for then") {
-  ProgressTracker meter = begun(two_models());
-  meter.file_done(1, FileEnd::ready, 0);
-  CHECK(meter.progress().models_ready == 0);
-  meter.file_done(2, FileEnd::ready, 0);
-  CHECK(meter.progress().models_ready == 1);
-  CHECK(meter.progress().models[0].over);
-  CHECK_FALSE(meter.progress().models[1].over);
-  meter.file_done(0, FileEnd::given_up, 4);
-  CHECK(meter.progress().models_ready == 1);
-  CHECK(meter.progress().models_failed == 1);
-  CHECK(meter.progress().bytes == 40 * kMega);
-  CHECK(meter.progress().left == "verifying");
+    "a model is ready when all its files are; a file given up makes it failed and no longer counts") {
+  ProgressTracker tracker = begun(two_models());
+  tracker.file_done(1, FileEnd::ready, 0);
+  CHECK(tracker.progress().models_ready == 0);
+  tracker.file_done(2, FileEnd::ready, 0);
+  CHECK(tracker.progress().models_ready == 1);
+  CHECK(tracker.progress().models[0].finished);
+  CHECK_FALSE(tracker.progress().models[1].finished);
+  tracker.file_done(0, FileEnd::given_up, 4);
+  CHECK(tracker.progress().models_ready == 1);
+  CHECK(tracker.progress().models_failed == 1);
+  CHECK(tracker.progress().bytes == 40 * kMega);
+  CHECK(tracker.progress().left == "verifying");
 }
 
-TEST_CASE("a model counts the retries of its files, of those that are done too") {
-  ProgressTracker meter = begun(two_models());
-  meter.file_done(1, FileEnd::ready, 3);
-  meter.sample(std::vector{fetching(0, 0, 1), fetching(2, 0, 2)}, 6, kStart + seconds(1));
-  CHECK(meter.progress().models[0].retries == 5);
-  CHECK(meter.progress().models[1].retries == 3);
-  CHECK(meter.progress().retries == 6);
+TEST_CASE("a model counts the retries of its files, finished ones included") {
+  ProgressTracker tracker = begun(two_models());
+  tracker.file_done(1, FileEnd::ready, 3);
+  tracker.sample(std::vector{fetching(0, 0, 1), fetching(2, 0, 2)}, 6, kStart + seconds(1));
+  CHECK(tracker.progress().models[0].retries == 5);
+  CHECK(tracker.progress().models[1].retries == 3);
+  CHECK(tracker.progress().retries == 6);
 }
 
-TEST_CASE("a model is at what says most, and the shortest pause is told") {
-  ProgressTracker meter = begun({.files = {{.bytes = 1, .models = {0}},
-                                           {.bytes = 1, .models = {0}},
-                                           {.bytes = 1, .models = {0}}},
-                                 .models = {"one"}});
+TEST_CASE("a model shows the greatest activity of its files, and the shortest pause") {
+  ProgressTracker tracker = begun({.files = {{.bytes = 1, .models = {0}},
+                                             {.bytes = 1, .models = {0}},
+                                             {.bytes = 1, .models = {0}}},
+                                   .models = {"one"}});
   const ActiveFile verifying{.file = 0, .activity = Activity::verifying};
   const ActiveFile long_pause{.file = 1, .activity = Activity::paused, .pause = seconds(9)};
   const ActiveFile short_pause{.file = 2, .activity = Activity::paused, .pause = seconds(4)};
-  meter.sample(std::vector{verifying, short_pause, long_pause}, 0, kStart + seconds(1));
-  CHECK(meter.progress().models[0].activity == Activity::paused);
-  CHECK(meter.progress().models[0].pause == seconds(4));
-  meter.sample(std::vector{fetching(0, 0), short_pause}, 0, kStart + seconds(2));
-  CHECK(meter.progress().models[0].activity == Activity::fetching);
+  tracker.sample(std::vector{verifying, short_pause, long_pause}, 0, kStart + seconds(1));
+  CHECK(tracker.progress().models[0].activity == Activity::paused);
+  CHECK(tracker.progress().models[0].pause == seconds(4));
+  tracker.sample(std::vector{fetching(0, 0), short_pause}, 0, kStart + seconds(2));
+  CHECK(tracker.progress().models[0].activity == Activity::fetching);
 }
 
-TEST_CASE("a model that has nothing under way between two small files does not flicker") {
-  ProgressTracker meter = begun(two_models());
-  meter.sample(std::vector{fetching(0, 0)}, 0, kStart + milliseconds(200));
-  meter.sample({}, 0, kStart + milliseconds(1000));
-  CHECK(meter.progress().models[1].activity == Activity::fetching);
-  meter.sample({}, 0, kStart + milliseconds(1200));
-  CHECK(meter.progress().models[1].activity == Activity::waiting);
+TEST_CASE("a model with nothing in flight between two small files does not flicker") {
+  ProgressTracker tracker = begun(two_models());
+  tracker.sample(std::vector{fetching(0, 0)}, 0, kStart + milliseconds(200));
+  tracker.sample({}, 0, kStart + milliseconds(1000));
+  CHECK(tracker.progress().models[1].activity == Activity::fetching);
+  tracker.sample({}, 0, kStart + milliseconds(1200));
+  CHECK(tracker.progress().models[1].activity == Activity::waiting);
 }
 
-TEST_CASE("the time left counts down, and does not jump where the rate does") {
-  ProgressTracker meter =
+TEST_CASE("the time left counts down, and does not jump with the rate") {
+  ProgressTracker tracker =
       begun({.files = {{.bytes = 1000 * kMega, .models = {0}}}, .models = {"one"}});
   std::int64_t done = 0;
   TimePoint now = kStart;
   const auto move = [&](std::int64_t bytes) {
     done += bytes;
     now += milliseconds(200);
-    meter.sample(std::vector{fetching(0, done)}, 0, now);
-    return std::stoi(meter.progress().left);
+    tracker.sample(std::vector{fetching(0, done)}, 0, now);
+    return std::stoi(tracker.progress().left);
   };
   for (int i = 0; i < 100; ++i) move(2 * kMega);  // 10 MB/s
-  CHECK(meter.progress().left == "1 min 20 s left");
+  CHECK(tracker.progress().left == "1 min 20 s left");
   int before = 80;
   for (int i = 0; i < 25; ++i) move(i % 2 == 0 ? 0 : 4 * kMega);  // the same, in gulps
   for (int i = 0; i < 25; ++i) {
     move(i % 2 == 0 ? 0 : 4 * kMega);
-    const std::string left = meter.progress().left;
+    const std::string left = tracker.progress().left;
     const int now_left =
         left.find("min") == std::string::npos ? std::stoi(left) : 60 + std::stoi(left.substr(6));
     CHECK(now_left <= before + 1);
@@ -181,28 +182,28 @@ TEST_CASE("the time left counts down, and does not jump where the rate does") {
   }
 }
 
-TEST_CASE("five seconds without a byte are told") {
-  ProgressTracker meter = quarter_done();
-  meter.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(14));
-  CHECK(meter.progress().left.ends_with(" left"));
-  meter.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(15));
-  CHECK(meter.progress().left == "stalled");
+TEST_CASE("after five seconds without a byte the run is stalled") {
+  ProgressTracker tracker = quarter_done();
+  tracker.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(14));
+  CHECK(tracker.progress().left.ends_with(" left"));
+  tracker.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(15));
+  CHECK(tracker.progress().left == "stalled");
 }
 
-TEST_CASE("a model that no file belongs to is not there") {
+TEST_CASE("a model without files is not shown") {
   ProgressPlan work = two_models();
   work.models.push_back("cached");
   CHECK(begun(work).progress().models.size() == 2);
 }
 
-TEST_CASE("100 % are all bytes") {
+TEST_CASE("100 % means all bytes") {
   CHECK(percent(999'999, 1'000'000) == 99);
   CHECK(percent(1'000'000, 1'000'000) == 100);
   CHECK(percent(0, 0) == 100);
   CHECK(percent(0, 1) == 0);
 }
 
-TEST_CASE("time is told in two units at most") {
+TEST_CASE("a time has two units at most") {
   CHECK(time_left(0.2) == "1 s");
   CHECK(time_left(42) == "42 s");
   CHECK(time_left(200) == "3 min 20 s");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The texts about a run, and that no quoted text escapes from them.
 #include "model_prep/report/run_summary_text.h"
 
 #include "model_prep/base/text.h"
@@ -41,7 +42,7 @@ RunReport run(std::vector<ModelReport> models) {
   return report;
 }
 
-/// What each model that did not get its turn has too.
+/// Each model that was not begun has the run's error too.
 RunReport stopped() {
   RunReport report = run({good_model(), failed_model("late", {}), failed_model("later", {})});
   report.error = Error{ErrorKind::interrupted, "stopped by SIGTERM", "run it again"};
@@ -73,7 +74,7 @@ constexpr const char* kHostile =
 
 }  // namespace
 
-TEST_CASE("the outcome in one line") {
+TEST_CASE("the result is one line") {
   CHECK(result_line(run({good_model(), failed_model("x", "y")})) ==
         "1 of 2 models ready, 45.4 MB fetched, 61 requests, 12.3 s");
   RunReport dry = run({good_model()});
@@ -86,14 +87,14 @@ TEST_CASE("the outcome in one line") {
         "1 of 1 models verified, 5.0 MB hashed, 45.4 MB fetched, 61 requests, 12.3 s");
 }
 
-TEST_CASE("the step summary is a table, a line and the errors") {
+TEST_CASE("the step summary is a table, the result line and the errors") {
   const RunReport report =
       run({good_model(), failed_model("mine", "org/name: access is restricted",
                                       "ask at https://huggingface.co/org/name")});
   CHECK(step_summary(report) == kSummary);
 }
 
-TEST_CASE("where patterns chose the files, the table names no variant") {
+TEST_CASE("if patterns selected the files, the table names no variant") {
   RunReport report;
   ModelReport& model = report.models.emplace_back();
   model.variant = "fp32";
@@ -101,7 +102,7 @@ TEST_CASE("where patterns chose the files, the table names no variant") {
   CHECK(step_summary(report).find("| patterns |") != std::string::npos);
 }
 
-TEST_CASE("a good run's step summary ends with its line") {
+TEST_CASE("a good run's step summary ends with the result line") {
   const std::string text = step_summary(run({good_model()}));
   CHECK(text.starts_with("\n### model-prep succeeded\n\n| model |"));
   CHECK(text.ends_with("|\n\n1 of 1 models ready, 45\\.4 MB fetched, 61 requests, 12\\.3 s\n\n"));
@@ -112,7 +113,7 @@ TEST_CASE("a run without models has a step summary without a table") {
         "\n### model-prep failed\n\n- --jobs is 'x', but wants a number<br>hint: look again\n");
 }
 
-TEST_CASE("words of others are literal text in the step summary") {
+TEST_CASE("quoted text is literal in the step summary") {
   const RunReport report = run({failed_model(kHostile, kHostile, kHostile)});
   const std::string text = step_summary(report);
   const std::string literal =
@@ -122,7 +123,7 @@ TEST_CASE("words of others are literal text in the step summary") {
   CHECK(text.ends_with("\n- **" + literal + "**: " + literal + "<br>hint: " + literal + "\n"));
 }
 
-TEST_CASE("an error of the whole run is told once") {
+TEST_CASE("an error of the whole run is reported once") {
   CHECK(annotations(stopped()) ==
         std::vector<std::string>{
             "::error title=model-prep::stopped by SIGTERM%0Ahint: run it again"});
@@ -141,7 +142,7 @@ TEST_CASE("each model that failed has an annotation, and a good run has none") {
   CHECK(annotations(run({good_model()})).empty());
 }
 
-TEST_CASE("words of others stay inside their annotation") {
+TEST_CASE("quoted text stays inside its annotation") {
   CHECK(
       annotations(run({failed_model("a:b,c%3A\r\n::d", "100 %,\r\n::error::e ##[f]", "%0A")})) ==
       std::vector<std::string>{
@@ -158,7 +159,8 @@ TEST_CASE("the termination message is one line with the first error") {
         "failed: unknown flag (hint: see --help)\n");
 }
 
-TEST_CASE("the termination message is no longer than what Kubernetes keeps, and whole letters") {
+TEST_CASE(
+    "the termination message is no longer than what Kubernetes keeps, and cuts no character") {
   const std::string letter = GENERATE("x", "\xc3\xa9", "\xe4\xb8\xad", "\xf0\x9f\x98\x80");
   std::string words;
   while (words.size() < 10'000) words += letter;
@@ -198,14 +200,14 @@ TEST_CASE("a download that went well ends in five lines, with what services need
               "1 of 1 models ready, 45.4 MB fetched, 61 requests, 12.3 s"});
 }
 
-TEST_CASE("a service that has to ask for another revision than main is told so") {
+TEST_CASE("a model that is not of main is listed with its revision") {
   ModelReport model = good_model();
   model.ref = "v1.0";
   CHECK(texts(closing_lines(download({model}), {})).front() ==
         "ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a, revision v1.0)");
 }
 
-TEST_CASE("where patterns chose the files the last lines do not name a variant") {
+TEST_CASE("if patterns selected the files, the last lines name no variant") {
   ModelReport model = good_model();
   model.include = {"*.json"};
   CHECK(texts(closing_lines(download({model}), {})).front() ==
@@ -213,7 +215,7 @@ TEST_CASE("where patterns chose the files the last lines do not name a variant")
 }
 
 TEST_CASE(
-    "a download that failed says what is ready, what is not and why, and nothing to services") {
+    "a failed download lists what is ready, what is not and why, and no environment for services") {
   RunReport report = download({good_model(), failed_model("secret", "no access")});
   report.retries = 2;
   CHECK(texts(closing_lines(report, {.free = 5, .summary = "/s.json"})) ==
@@ -222,14 +224,13 @@ TEST_CASE(
               "error 1 of 2 models ready, 45.4 MB fetched, 61 requests, 2 retries, 12.3 s"});
 }
 
-TEST_CASE("of many models the last lines name a dozen") {
+TEST_CASE("the last lines name a dozen models at most") {
   const std::string first =
       texts(closing_lines(download(std::vector<ModelReport>(40, good_model())), {})).front();
   CHECK(first.ends_with("fa97f6e7cb1a) and 28 more"));
 }
 
-TEST_CASE(
-    "what is no download, or was stopped, ends in one line, and a dry run's table is enough") {
+TEST_CASE("other commands and stopped runs end in one line, a good dry run in none") {
   RunReport verified = run({good_model()});
   verified.command = "verify";
   CHECK(closing_lines(verified, {.free = 5, .summary = "/s"}).size() == 1);
@@ -243,7 +244,7 @@ TEST_CASE(
   CHECK(closing_lines(refused("no"), {}).empty());
 }
 
-TEST_CASE("services get the home that the cache belongs to, else the cache, as a shell reads it") {
+TEST_CASE("services get HF_HOME if the cache is its hub, else HF_HUB_CACHE, quoted for a shell") {
   CHECK(services_environment("/app/models/hub") == "HF_HOME=/app/models HF_HUB_OFFLINE=1");
   CHECK(services_environment("/srv/cache") == "HF_HUB_CACHE=/srv/cache HF_HUB_OFFLINE=1");
   CHECK(services_environment("/hub") == "HF_HUB_CACHE=/hub HF_HUB_OFFLINE=1");

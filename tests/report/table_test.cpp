@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// How a table is laid out, and how it fits a narrow terminal.
 #include "model_prep/report/table.h"
 
 #include "model_prep/base/text.h"
@@ -25,21 +26,21 @@ std::size_t widest(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("columns are as wide as what is in them, in characters, and no line ends in blanks") {
+TEST_CASE("columns are as wide as their widest cell, and no line ends in blanks") {
   CHECK(table_text(kTable, {}) ==
         "MODEL     SIZE  WHERE\n"
         "flan    8.8 MB  /app/models/hub/snapshots/0123456789\n"
         "größer  1.0 kB  -\n");
 }
 
-TEST_CASE("a narrow terminal takes from the middle of the widest cells") {
+TEST_CASE("on a narrow terminal the middle of the widest cells is cut") {
   CHECK(table_text(kTable, 40) ==
         "MODEL     SIZE  WHERE\n"
         "flan    8.8 MB  /app/models/…/0123456789\n"
         "größer  1.0 kB  -\n");
 }
 
-TEST_CASE("some columns give way before others do") {
+TEST_CASE("some columns shrink before others do") {
   const Table table{.head = {"FIRST COLUMN", "AND SECOND"}, .rows = {}, .yielding = {1}};
   CHECK(table_text(table, 22) == "FIRST COLUMN  AND …OND\n");
   CHECK(table_text(table, 20) == "FIRST…LUMN  AND …OND\n");

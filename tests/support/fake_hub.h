@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// The project's own Hugging Face Hub for tests: a strict HTTP/1.1 server on loopback, in this
-// process.
+// A Hugging Face Hub for tests: a strict HTTP/1.1 server on loopback, in this process.
 //
-// It has two origins, as the real one: the *hub* (API and /resolve/) and the *payload host* (signed
-// URLs of LFS files), so that a token that strays to the second is seen. It serves from
-// construction on and stops in its destructor at once, whatever is stalled. Everything may be
-// called from any thread, also while requests are running.
+// It has two origins, like the real one: the *hub* (API and /resolve/) and the *payload host*
+// (signed URLs of LFS files), so that a token sent to the second is noticed. It serves as soon as
+// it is constructed. The destructor stops it at once, even if a response is stalled. All functions
+// may be called from any thread, also during requests.
 //
 //   FakeHub hub;
-//   hub.add(make_repo("org/name", {{"config.json", "{}"}, {"model.bin", MadeUpBytes{1'000'000, 1},
-//   true}})); hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 70'000}}); … run the
-//   thing under test against hub.endpoint() … CHECK(hub.requests("payload").size() == 2);
+//   hub.add(make_repo("org/name", {{"config.json", "{}"},
+//                                  {"model.bin", MadeUpBytes{1'000'000, 1}, true}}));
+//   hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 70'000}});
+//   … run the program against hub.endpoint() …
+//   CHECK(hub.requests("payload").size() == 2);
 //
-// Strict means: a request line with raw spaces, control or non-ASCII bytes, an HTTP/1.1 request
-// without Host, a head beyond 16 KiB are 400 and a close; a signed URL with another Range than it
-// was made for is 403; Authorization at the payload host is 400; a revision that is not a commit at
-// /api/resolve-cache/ is 400.
+// Strict means:
+//   400 and a close   raw spaces, control or non-ASCII bytes in the request line; HTTP/1.1 without
+//                     Host; a head above 16 KiB
+//   400               Authorization at the payload host; a revision that is not a commit at
+//                     /api/resolve-cache/
+//   403               a signed URL with another Range than it was made for
 //
-// Outside the log, on the hub's origin: GET and DELETE /_hub/requests, POST (see parse_faults) and
+// On the hub's origin, and not logged: GET and DELETE /_hub/requests, POST (see parse_faults) and
 // DELETE /_hub/faults, GET /_hub/manifest.
 #pragma once
 
@@ -71,22 +74,22 @@ class FakeHub {
   void add(Fault fault);
   void clear_faults();
 
-  /// In the order of their arrival, those still being answered included.
+  /// In order of arrival, including those still in progress.
   std::vector<LoggedRequest> requests() const;
   std::vector<LoggedRequest> requests(std::string_view kind) const;
   void clear_requests();
-  /// TCP connections until now: a client that hangs up in a TLS handshake sends no request.
+  /// TCP connections so far: a client that closes during the TLS handshake sends no request.
   std::int64_t connections() const;
 
-  /// Waits until the log satisfies the predicate (it is asked again at every change); false after
+  /// Waits until the log satisfies the predicate, which is called after every change; false after
   /// `timeout`.
   bool wait_until(const std::function<bool(const std::vector<LoggedRequest>&)>& predicate,
                   std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
 
-  /// Every signed URL handed out until now becomes 403.
+  /// From now on, every signed URL handed out so far gets a 403.
   void expire_signed_urls();
 
-  /// A manifest of model-prep that locks every file of every repository's main.
+  /// A model-prep manifest that locks every file of main in every repository.
   std::string manifest() const;
 
  private:

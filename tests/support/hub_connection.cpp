@@ -58,7 +58,7 @@ std::int64_t bytes_to_send(const HttpRequest& request, const Answer& answer,
   return std::max<std::int64_t>(0, answer.body_length() + delivery.extra - delivery.cut);
 }
 
-// The body's bytes from `position` on; behind the answer's own come X, for a body that is too long.
+// The body's bytes from `position` on; after the real body come X's, for a body that is too long.
 bool fill(const Answer& answer, const Delivery& delivery, std::int64_t position,
           std::span<char> piece) {
   const auto own = static_cast<std::size_t>(std::clamp<std::int64_t>(
@@ -78,7 +78,7 @@ bool fill(const Answer& answer, const Delivery& delivery, std::int64_t position,
   return true;
 }
 
-// A signal is no reason to give up waiting; that it starts the time anew harms no test.
+// A signal restarts the wait with the full time, which no test minds.
 int poll_through_signals(std::span<pollfd> descriptors, std::chrono::nanoseconds timeout) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout);
   const timespec time = {seconds.count(), static_cast<long>((timeout - seconds).count())};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wire of the test hub: listening sockets, and one connection with requests in and answers out,
-// to the byte.
+// The test hub's sockets: listening, and one connection that reads requests and writes responses,
+// with control over every byte.
 //
-// Everything that waits also waits for the hub's stop descriptor, which becomes readable once and
-// stays so: nothing here outlives a stop by more than the work at hand. One thread per connection.
+// Whatever waits also waits for the hub's stop descriptor, which becomes readable once and stays
+// readable, so a stop ends every wait. One thread per connection.
 #pragma once
 
 #include <chrono>
@@ -45,14 +45,14 @@ Descriptor listen_on_loopback(std::uint16_t port);
 /// "http://127.0.0.1:<port>"
 std::string origin_of(const Descriptor& listener, std::string_view scheme = "http");
 Descriptor accept_connection(const Descriptor& listener);
-/// An eventfd, for stopping.
+/// An eventfd, used as stop descriptor.
 Descriptor make_event();
 void set_event(const Descriptor& event);
 
 class Connection {
  public:
-  /// Told 0 before the head and n before n bytes of the body go to the kernel, and -n if those did
-  /// not.
+  /// Called with 0 before the head and with n before n bytes of the body are passed to the kernel,
+  /// and with -n if the kernel did not take them.
   using CountBytes = std::function<void(std::int64_t)>;
   enum class After { next_request, close };
   struct Closed {};
@@ -61,24 +61,24 @@ class Connection {
   /// `bytes_per_second` 0: no limit.
   Connection(Descriptor socket, int stop, std::int64_t bytes_per_second);
 
-  /// From here on everything is encrypted; false if the client does not agree.
+  /// Starts TLS; false if the handshake fails.
   bool start_tls(const HubTls& tls);
 
   std::variant<HttpRequest, Malformed, Closed> read_request();
 
-  /// Sends the answer, or as much of it as the delivery wants.
+  /// Sends the response, or the part of it that the delivery allows.
   After send(const HttpRequest& request, const Answer& answer, const Delivery& delivery,
              const CountBytes& count);
 
-  /// Closes so that the client still gets all that was sent, which a plain close() with unread
-  /// input would destroy.
+  /// Closes so that the client still receives everything sent. A plain close() with unread input
+  /// would reset the connection.
   void close_gently();
 
  private:
   enum class Wait { ready, gone, timeout };
 
   Wait wait_for(short events, std::chrono::milliseconds timeout) const;
-  /// What moved; 0: not now, `wanted` says what to wait for; -1: the end.
+  /// The number of bytes; 0: would block, `wanted` says on what; -1: end or error.
   std::int64_t receive_some(std::span<char> bytes, short& wanted) const;
   std::int64_t send_some(std::string_view bytes, short& wanted) const;
   bool sleep_for(std::chrono::nanoseconds duration) const;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the test hub serves: repositories, their files, and the bytes of those files with their
-// digests.
+// The content of the test hub: repositories, files, bytes and digests.
 //
-// All of these are plain values: build them in the test, give them to FakeHub, and ask digests_of()
-// for what the downloaded file must be. Bytes may be a text, made up from a seed (any size, no
-// memory), or read from the disk.
+// All are plain values: build them in the test, add them to FakeHub, and compare a downloaded file
+// with digests_of(). The bytes may be a text, generated from a seed (any size, no memory), or read
+// from disk.
 //
 //   HubFile weights{"model.safetensors", MadeUpBytes{100'000'000, 7}, true};
 //   HubRepo repo = make_repo("org/name", {{"config.json", "{}"}, weights});
@@ -31,7 +30,7 @@ struct MadeUpBytes {
   std::uint64_t seed = 0;
 };
 
-/// The bytes of a file on the disk, read when asked for. It must not change while a hub serves it.
+/// The bytes of a file on disk, read on demand. It must not change while a hub serves it.
 struct DiskBytes {
   std::filesystem::path path;
 };
@@ -47,23 +46,23 @@ struct FileContent {
   std::variant<std::string, MadeUpBytes, DiskBytes> source;
 };
 
-/// Throws std::filesystem::filesystem_error if a file on the disk cannot be asked.
+/// Throws std::filesystem::filesystem_error if a file on disk cannot be read.
 std::int64_t size_of(const FileContent& content);
 
-/// Copies the bytes from `offset` on; returns how many, fewer than asked only at the end (or if the
-/// disk fails).
+/// Copies the bytes from `offset` on and returns how many: fewer than requested only at the end (or
+/// if reading fails).
 std::size_t read_content(const FileContent& content, std::int64_t offset, std::span<char> into);
 
 /// The bytes [offset, offset + length), cut at the end of the file.
 std::string content_text(const FileContent& content, std::int64_t offset, std::int64_t length);
 
-/// All bytes. For comparing small files.
+/// All bytes, to compare small files.
 std::string content_text(const FileContent& content);
 
 struct HubFile {
   std::string path;
   FileContent content;
-  bool lfs = false;  ///< stored behind a Git-LFS pointer and served by the payload host
+  bool lfs = false;  ///< stored as a Git LFS pointer and served by the payload host
 };
 
 struct FileDigests {
@@ -74,9 +73,9 @@ struct FileDigests {
   std::string pointer_oid;  ///< git blob id of the LFS pointer; empty for plain files
   std::int64_t pointer_size = 0;
 
-  /// What the tree calls `oid`.
+  /// `oid` in the tree API.
   const std::string& oid() const { return pointer_oid.empty() ? git_sha1 : pointer_oid; }
-  /// The name of the blob in the cache: sha256 of LFS files, git blob id of plain ones.
+  /// The name of the blob in the cache: sha256 of an LFS file, git blob id of any other.
   const std::string& blob_name() const { return pointer_oid.empty() ? git_sha1 : sha256; }
 };
 
@@ -87,14 +86,14 @@ struct HubRepo {
   enum class Access {
     open,
     gated,         ///< info and tree are public, files need a token with access
-    gated_masked,  ///< the same, and the public tree hides lfs.oid and xetHash behind 64 asterisks
+    gated_masked,  ///< the same, and the public tree has 64 asterisks for lfs.oid and xetHash
                    ///< (live since 2026)
     private_,      ///< looks missing without a token with access
     disabled,      ///< info is public and says so, all else is 403
   };
 
-  /// "org/name", or "name"; of a dataset "datasets/org/name", or "datasets/name", and
-  /// "spaces/org/name" of a space.
+  /// "org/name" or "name"; of a dataset "datasets/org/name" or "datasets/name"; of a space
+  /// "spaces/org/name".
   std::string id;
   std::map<std::string, std::string> refs;              ///< "main", "v1.0", "refs/pr/1" -> commit
   std::map<std::string, std::vector<HubFile>> commits;  ///< 40 hex digits -> files
@@ -103,12 +102,12 @@ struct HubRepo {
   bool has_tree_api = true;  ///< false: a mirror that answers 404 to /tree/
 };
 
-/// What `id` begins with: "models" (which it leaves out), "datasets" or "spaces".
+/// "models" (which `id` leaves out), "datasets" or "spaces".
 std::string_view kind_of(std::string_view id);
 /// The id without it.
 std::string_view name_of(std::string_view id);
 
-/// A repository with one commit under `main`; without `commit` it gets one made from its id.
+/// A repository with one commit under `main`; by default the commit is derived from the id.
 HubRepo make_repo(std::string id, std::vector<HubFile> files, std::string commit = {});
 
 std::string sha1_hex(std::string_view bytes);

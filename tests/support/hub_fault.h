@@ -3,13 +3,13 @@
 //
 //   hub.add(Fault{.on = Fault::On::payload, .path = "model.bin", .what = Reset{.after = 70'000}});
 //
-// A request meets at most one fault: the first, in the order they were added, that matches, still
-// has `times` left, has let its `skip` requests pass, and can be applied to this answer (there is
-// no wrong Content-Range without a 206). A request that one fault takes is not counted by the
-// faults behind it. Positions count bytes of *this answer's body*; a position beyond its end means
-// its end. Only FlipByte counts in the file, so it hits whichever segment holds it.
+// At most one fault applies to a request: the first, in the order of adding, that matches, has
+// `times` left, has let `skip` requests pass, and makes sense for this response (a wrong
+// Content-Range needs a 206). Later faults do not count that request. Positions are offsets in
+// *this response's body*; a position beyond its end means its end. Only FlipByte is an offset in
+// the file, so it applies to the segment that contains it.
 //
-// Members have `= {}` so that GCC 12 does not miss them in designated initializers.
+// Members have `= {}` because GCC 12 warns if a designated initializer leaves them out.
 #pragma once
 
 #include <chrono>
@@ -22,35 +22,35 @@
 
 namespace model_prep::testing {
 
-/// As a position: nothing is sent, not even the status line. As position 0: the head, and no byte
+/// As a position: nothing is sent, not even the status line. Position 0 sends the head, but no byte
 /// of the body.
 inline constexpr std::int64_t kBeforeHeaders = -1;
 inline constexpr std::chrono::milliseconds kForEver = std::chrono::milliseconds::max();
 
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
-/// Another answer altogether; RateLimit headers are added unless named here.
+/// Another response instead; RateLimit headers are added unless given here.
 struct Status {
   int code = 503;
   HeaderList headers = {};
   std::string body = {};
 };
-/// TCP reset, once the bytes before it have reached the client.
+/// TCP reset, after the bytes before it have reached the client.
 struct Reset {
   std::int64_t after = kBeforeHeaders;
 };
-/// Silence with an open connection; then the answer goes on. A client that leaves, or the end of
-/// the hub, ends it.
+/// Sends nothing for a while on an open connection, then continues. Ends early if the client
+/// closes or the hub stops.
 struct Stall {
   std::int64_t after = kBeforeHeaders;
   std::chrono::milliseconds lasting = kForEver;
 };
-/// The body slows down to this rate from `after` on.
+/// From `after` on, the body is sent at this rate.
 struct Drip {
   std::int64_t bytes_per_second = 1000;
   std::int64_t after = 0;
 };
-/// The full Content-Length, and an orderly close `cut` bytes too early.
+/// The full Content-Length, but an orderly close `cut` bytes too early.
 struct ShortBody {
   std::int64_t cut = 1;
 };
@@ -58,32 +58,30 @@ struct ShortBody {
 struct LongBody {
   std::int64_t extra = 1;
 };
-/// One byte of the file is wrong; meets only answers that contain this offset of a file.
+/// One byte of the file is wrong; applies only to responses that contain this offset.
 struct FlipByte {
   std::int64_t offset = 0;
 };
-/// 200 and the whole file for a request that had a 206 coming.
+/// 200 and the whole file where 206 would be right.
 struct RangeIgnored {};
-/// 206 with bytes `shift` further on, honestly labelled; meets only 206 answers of a part of the
-/// file.
+/// 206 with a range moved by `shift` and a matching Content-Range; applies only to 206 responses
+/// with a part of the file.
 struct WrongRange {
   std::int64_t shift = 1;
 };
-/// Content-Range claims another size of the file; on the redirect to the payload host X-Linked-Size
-/// does.
+/// Another file size in Content-Range, and in X-Linked-Size of the redirect to the payload host.
 struct WrongTotal {
   std::int64_t difference = 1;
 };
-/// 200 text/html, as a captive portal answers.
+/// 200 text/html, like a captive portal.
 struct Html {};
 struct Redirect {
   std::string location = {};
   int code = 302;
 };
-/// 403 with the XML of a payload host.
+/// 403 with the payload host's XML.
 struct ExpiredSignature {};
-/// Claims an encoding and leaves Content-Length out, as the Hub does for gzip; the bytes stay as
-/// they are.
+/// Claims an encoding and has no Content-Length, as the Hub does for gzip; the bytes are unchanged.
 struct ContentEncoding {
   std::string name = "gzip";
 };
@@ -91,11 +89,11 @@ struct ContentEncoding {
 struct Chunked {};
 /// 200 application/json that ends in the middle of a string.
 struct GarbageJson {};
-/// Status and headers stay, the body is this.
+/// The same status and headers, but this body.
 struct BodyOverride {
   std::string body = {};
 };
-/// The answer stays, but for these headers.
+/// The same response, with these headers changed.
 struct ChangeHeaders {
   HeaderList set = {};
   std::vector<std::string> remove = {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The faults a hub still has to commit, and what they make of an answer.
+// The pending faults of a hub, and how they change a response.
 #pragma once
 
 #include <optional>
@@ -10,26 +10,26 @@
 
 namespace model_prep::testing {
 
-/// How the writer brings an answer to the wire.
+/// How the connection sends a response.
 struct Delivery {
   enum class Framing { content_length, until_close, chunked };
 
   Framing framing = Framing::content_length;
   std::int64_t cut = 0;                 ///< bytes of the body that never come
-  std::int64_t extra = 0;               ///< bytes behind the body
+  std::int64_t extra = 0;               ///< bytes after the body
   std::optional<std::int64_t> flipped;  ///< position in the body
   std::optional<Reset> reset;
   std::optional<Stall> stall;
   std::optional<Drip> drip;
 };
 
-/// Not locked: the hub that owns it does that.
+/// Not thread-safe: the hub that owns it has the lock.
 class FaultBook {
  public:
   void add(Fault fault);
   void clear() { entries_.clear(); }
 
-  /// Lets the first fault that matches have its way with the answer.
+  /// Applies the first matching fault to the response.
   Delivery apply(const HttpRequest& request, Answer& answer);
 
  private:

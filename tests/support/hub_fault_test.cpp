@@ -114,7 +114,7 @@ TEST_CASE("a limited hub sends at its rate") {
   CHECK(steady_clock::now() - start >= milliseconds(150));
 }
 
-TEST_CASE("a short body promises all and closes early") {
+TEST_CASE("a short body has the full Content-Length and closes early") {
   SampleHub hub;
   hub.add(Fault{.on = Fault::On::payload, .what = ShortBody{.cut = 10}});
   const Response response = fetch(hub, kWeights);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP for the test hub without sockets: requests parsed strictly, answers as values, the encodings
-// around them. Pure functions; any thread.
+// HTTP for the test hub, without sockets: strict request parsing, responses as values, URL and form
+// encoding. Pure functions; any thread.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,7 @@ struct HttpRequest {
   std::string method;
   std::string target;                          ///< as sent
   std::string path;                            ///< the target without its query, still encoded
-  std::string query;                           ///< behind the question mark, still encoded
+  std::string query;                           ///< after the question mark, still encoded
   std::map<std::string, std::string> headers;  ///< names in lower case
   std::string body;
   bool keep_alive = true;
@@ -29,14 +29,14 @@ struct HttpRequest {
   std::optional<std::string> header(const std::string& lower_case_name) const;
 };
 
-/// Reads a request line and headers, without the empty line behind them. nullopt for whatever a
-/// strict server refuses.
+/// Parses a request line and headers, without the empty line after them. nullopt for what a strict
+/// server rejects.
 std::optional<HttpRequest> parse_request_head(std::string_view head);
 
-/// The body's length; nullopt for what the hub refuses: chunks, not a number, more than 1 MiB.
+/// The body's length; nullopt for what the hub rejects: chunks, no number, more than 1 MiB.
 std::optional<std::int64_t> request_body_length(const HttpRequest& request);
 
-/// An answer before faults and the wire: the writer adds Content-Length, Connection and Date.
+/// A response before faults; the connection adds Content-Length, Connection and Date.
 struct Answer {
   int status = 200;
   HeaderList headers;
@@ -52,12 +52,12 @@ struct Answer {
   }
 };
 
-/// Adds a header, or replaces the one of this name (in any case).
+/// Adds a header, or replaces the one with this name, whose case does not matter.
 void set_header(HeaderList& headers, std::string_view name, std::string value);
 void remove_header(HeaderList& headers, std::string_view name);
 const std::string* find_header(const HeaderList& headers, std::string_view name);
 
-/// Bytes `first` to `last`, both included.
+/// Bytes `first` to `last`, inclusive.
 struct ByteRange {
   std::int64_t first = 0;
   std::int64_t last = 0;
@@ -74,7 +74,7 @@ std::string http_date(std::chrono::system_clock::time_point when);
 std::string to_lower(std::string_view text);
 std::string base64(std::string_view bytes);
 
-/// Keeps letters, digits, `-._~` and what `keep` names.
+/// Leaves letters, digits, `-._~` and the characters of `keep` unencoded.
 std::string percent_encode(std::string_view text, std::string_view keep = {});
 /// nullopt if a % is not followed by two hex digits.
 std::optional<std::string> percent_decode(std::string_view text);

@@ -41,7 +41,7 @@ SIGTERM or SIGINT, exits 0.
   --no-tree-api        /tree/ is 404
   --page-size N        entries of one page of /tree/ (default: 1000)
   --rate N             bytes per second and connection (default: no limit)
-  --tls FILE           https, by an authority that is made anew and written to FILE
+  --tls FILE           https, with a new CA whose certificate is written to FILE
   --help
 )";
 

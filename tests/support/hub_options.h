@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a test hub is set up. Everything has a default that behaves like huggingface.co.
+// Options of a test hub. The defaults behave like huggingface.co.
 #pragma once
 
 #include <chrono>
@@ -11,14 +11,14 @@
 
 namespace model_prep::testing {
 
-/// Requests per window, then 429; the hub counts two buckets. All windows start with the hub.
+/// Requests per window, then 429, for each of two buckets. All windows start with the hub.
 struct RateLimit {
   std::int64_t api = 500;
   std::int64_t resolvers = 3000;
   std::chrono::seconds window{300};
 };
 
-/// A server's certificate and key, as PEM; hub_tls.h makes them.
+/// A server's certificate and key, as PEM, from hub_tls.h.
 struct HubTls {
   enum class Where { both, hub_only };  ///< hub_only: the payload host speaks plain http
 

@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
 constexpr std::string_view kJsonText = "application/json; charset=utf-8";
 
-// A repository cannot have these names, so an id without an organisation is told from one with.
+// No repository can have these names, so an id with and one without an organisation are distinct.
 constexpr std::array<std::string_view, 5> kVerbs = {"revision", "tree", "refs", "paths-info",
                                                     "xet-read-token"};
 
@@ -36,7 +36,7 @@ std::string join(std::span<const std::string> segments) {
   return path;
 }
 
-/// Of the kind and the name behind it.
+/// From the type and the name after it.
 std::string id_of(std::span<const std::string> segments) {
   return join(segments[0] == "models" ? segments.subspan(1) : segments);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the two origins answer to a request: the Hub's routes, access rules and error shapes,
-// without sockets or faults.
+// The responses of the two origins: the Hub's routes, access rules and errors, without sockets or
+// faults.
 //
-// The shapes are those recorded from the live Hub. Not locked: the FakeHub that owns it does that.
+// Responses have the form recorded from the live Hub. Not thread-safe: FakeHub, which owns it, has
+// the lock.
 #pragma once
 
 #include <chrono>
@@ -18,7 +19,7 @@
 
 namespace model_prep::testing {
 
-/// A file with what is known of it.
+/// A file and its metadata.
 struct SiteFile {
   HubFile file;
   FileDigests digests;
@@ -37,8 +38,8 @@ class HubSite {
  public:
   HubSite(HubOptions options, std::string hub_origin, std::string payload_origin);
 
-  /// Hides an older repository of the same id, which stays in memory: answers under way point into
-  /// it.
+  /// Replaces a repository with the same id. The old one stays in memory, because responses in
+  /// progress point into it.
   void add(SiteRepo repo);
   void expire_signed_urls() { ++epoch_; }
   const std::deque<SiteRepo>& repos() const { return repos_; }
@@ -100,10 +101,10 @@ class HubSite {
   std::map<std::string, Window> windows_;
 };
 
-/// A text answer with the weak ETag that Express gives it: never the digest of a file.
+/// A text response with a weak ETag, as the Hub's web framework adds it: never a file's digest.
 Answer text_answer(int status, std::string_view content_type, std::string body);
 
-/// The Hub's error: X-Error-Code unless empty, X-Error-Message, and the message as body.
+/// An error of the Hub: X-Error-Code unless empty, X-Error-Message, and the message as body.
 Answer error_answer(int status, std::string_view code, const std::string& message);
 
 /// The same error with the body of the API: {"error": message}.

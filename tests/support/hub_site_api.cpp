@@ -46,7 +46,7 @@ Json file_entry(const SiteFile& file, Hashes hashes) {
 }
 
 Json folder_entry(const std::string& path, const std::string& commit) {
-  // Not the id git would compute: nobody can check it without all the trees below.
+  // Not the id git would compute: it cannot be checked without all the trees below.
   return {{"type", "directory"},
           {"oid", sha1_hex("tree " + commit + " " + path)},
           {"size", 0},

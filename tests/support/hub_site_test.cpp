@@ -44,7 +44,7 @@ TEST_CASE("a revision with a slash is one encoded segment, and an id needs no or
         kSampleCommit);
 }
 
-TEST_CASE("a dataset and a space are told from a model of the same name, on all routes") {
+TEST_CASE("a dataset and a space are distinct from a model of the same name, on all routes") {
   SampleHub hub;
   for (const std::string kind : {"datasets", "spaces"}) {
     CAPTURE(kind);
@@ -122,7 +122,7 @@ TEST_CASE("a long tree comes in pages that its Link headers lead through") {
   CHECK(json_of(ask(hub, kTree + "&limit=1")).size() == 1);
 }
 
-TEST_CASE("the Link header may name another origin, as behind a mirror") {
+TEST_CASE("the Link header may name another origin, as a mirror does") {
   HubOptions options;
   options.page_size = 1;
   options.link_origin = "https://huggingface.co";
@@ -159,7 +159,7 @@ TEST_CASE("unknown routes are 404 with JSON") {
   CHECK(json_of(ask(hub, "/api/models/org/name/xet-read-token/main")).contains("error"));
 }
 
-TEST_CASE("every answer of the hub says its rate limit, and none of the payload host does") {
+TEST_CASE("every response of the hub has rate limit headers, and none of the payload host does") {
   SampleHub hub;
   CHECK(ask(hub, kTree).header("ratelimit").starts_with("\"api\";r=499;t="));
   CHECK(ask(hub, kConfig).header("ratelimit-policy") ==
@@ -219,7 +219,7 @@ TEST_CASE("unknown revisions and files have their codes, and files the commit") 
 }
 
 TEST_CASE(
-    "the gate of a gated repository stands before revision and entry, but not before info and README") {
+    "a gated repository checks access before revision and entry, but not for info and README") {
   SampleHub hub(with_tokens(), HubRepo::Access::gated);
   CHECK(json_of(ask(hub, "/api/models/org/name"))["gated"] == "manual");
   CHECK(json_of(ask(hub, kTree))[5]["lfs"]["oid"] == digests_of(sample_weights()).sha256);

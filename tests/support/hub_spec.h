@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Repositories from a JSON file, the two built-in sets, and the manifest that locks them.
+// Repositories from a JSON file, and the two built-in sets.
 #pragma once
 
 #include <filesystem>
@@ -22,12 +22,12 @@ struct HubSpec {
 /// folder. Throws std::invalid_argument with the reason.
 HubSpec read_spec(const std::filesystem::path& file);
 
-/// The three default models: true ids, commits and file names, small true or made-up contents, 44
+/// The three default models: real ids, commits and file names; small real or generated content, 44
 /// MB in all.
 HubSpec demo_spec();
 
-/// sentence-transformers/all-MiniLM-L6-v2 with its 30 files in their true sizes (977 MB); files
-/// below 2 KB are true.
+/// sentence-transformers/all-MiniLM-L6-v2, its 30 files in their real sizes (977 MB); files below
+/// 2 KB have the real content.
 HubSpec minilm_spec();
 
 }  // namespace model_prep::testing

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of the hub share: a client that knows nothing but sockets, and a repository to ask
-// for.
+// Shared by the hub's own tests: a client on plain sockets, and a sample repository.
 #pragma once
 
 #include <chrono>
@@ -12,7 +11,7 @@
 
 namespace model_prep::testing {
 
-// For answers that come, and for silences, which must outlast the pauses of a loaded machine.
+// To wait for a response, and to find that none comes, also on a loaded machine.
 inline constexpr std::chrono::milliseconds kPatience{20'000};
 inline constexpr std::chrono::milliseconds kSilence{500};
 
@@ -27,8 +26,8 @@ struct Response {
   std::string header(const std::string& lower_case_name) const;
 };
 
-/// One connection. Throws std::runtime_error and does not REQUIRE: clients also run in threads,
-/// where Catch2's assertions may not.
+/// One connection. Throws std::runtime_error instead of using REQUIRE, because Catch2's assertions
+/// are not thread-safe.
 class Client {
  public:
   explicit Client(const std::string& origin, std::chrono::milliseconds patience = kPatience);
@@ -52,7 +51,7 @@ class Client {
   std::string input_;
 };
 
-/// Asks the hub once, over a connection of its own.
+/// Sends one request on a new connection.
 Response ask(const FakeHub& hub, const std::string& target, const std::string& headers = "",
              const std::string& method = "GET", const std::string& body = "");
 
@@ -74,7 +73,7 @@ inline const std::string kBearer = "Authorization: Bearer secret\r\n";
 HubFile sample_weights();
 HubRepo sample_repo(HubRepo::Access access = HubRepo::Access::open);
 
-/// "secret" has access, "stranger" has not.
+/// The token "secret" has access, "stranger" has not.
 HubOptions with_tokens();
 
 struct SampleHub : FakeHub {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS for tests: certificates made on the spot, and the server's end of a connection.
+// TLS for tests: generated certificates, and the server side of a connection.
 //
 //   const TestAuthority authority("Test Root");
 //   HubOptions options;
@@ -25,7 +25,7 @@ struct CertificateWish {
   std::chrono::seconds expires = std::chrono::hours(48);
 };
 
-/// Certifies servers. Made anew for each object; nothing else trusts it.
+/// A CA with a new key for each object; nothing trusts it by default.
 class TestAuthority {
  public:
   explicit TestAuthority(const std::string& name);
@@ -43,12 +43,12 @@ class TestAuthority {
 
 HubTls self_signed(const CertificateWish& wish = {});
 
-/// The server's end of TLS on a socket that does not block.
+/// The server side of TLS on a non-blocking socket.
 class TlsSession {
  public:
   enum class Step { done, wants_read, wants_write, failed };
 
-  /// Throws std::runtime_error if certificate and key are of no use.
+  /// Throws std::runtime_error if certificate or key cannot be used.
   TlsSession(const HubTls& tls, int socket);
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A piece of a test in a process of its own: for users, limits and modes that the test itself must
-// not take on.
+// Runs part of a test in a child process, to change user, limits or umask there only.
 #pragma once
 
 #include <sys/wait.h>
@@ -10,7 +9,7 @@
 
 namespace model_prep::testing {
 
-/// Runs `work` in a child and gives its answer, a small number.
+/// Runs `work` in a child process and returns its result, a small number.
 inline int in_child(const std::function<int()>& work) {
   const pid_t child = ::fork();
   if (child == 0) ::_exit(work());

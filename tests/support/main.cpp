@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Catch2 2.13 wants its main in one source file; Catch2 3 brings it in a library and this file is
-// left out.
+// main() for Catch2 2.13, which is header-only. Catch2 3 has a library for it, so it does not use
+// this file.
 #define CATCH_CONFIG_MAIN
 #include <catch2/catch.hpp>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a program for a test, with an environment that the test states in full.
+// Runs a program for a test, in an environment that the test defines completely.
 //
 //   auto result = run_program({kProgram, "--help"}, {{"HF_HOME", folder.path()}});
 //   CHECK(result.exit_code == 0);
 //
-// The child gets PATH, the sanitizers' options (ASAN_OPTIONS, LSAN_OPTIONS, TSAN_OPTIONS,
-// UBSAN_OPTIONS) and what `env` says, nothing else; no signal is blocked or ignored in it, and it
-// is the leader of a process group of its own.
+// The child gets PATH, the sanitizer options (ASAN_OPTIONS, LSAN_OPTIONS, TSAN_OPTIONS,
+// UBSAN_OPTIONS) and `env`, nothing else. It blocks and ignores no signal and leads its own process
+// group.
 #pragma once
 
 #include <sys/types.h>
@@ -46,8 +46,7 @@ using ProgramEnvironment = std::map<std::string, std::string>;
 ProgramResult run_program(const std::vector<std::string>& argv, const ProgramEnvironment& env = {},
                           const ProgramOptions& options = {});
 
-/// A program that runs while the test does something else. Killed, group and all, by the destructor
-/// if still there.
+/// A program that runs in parallel with the test. The destructor kills it with its process group.
 class RunningProgram {
  public:
   explicit RunningProgram(const std::vector<std::string>& argv, const ProgramEnvironment& env = {},
@@ -59,13 +58,13 @@ class RunningProgram {
   pid_t pid() const;
   bool running() const;
 
-  /// Nothing happens if it has ended.
+  /// Does nothing if it has ended.
   void send_signal(int number);
 
   std::string out() const;                     ///< so far
   std::vector<std::string> err_lines() const;  ///< whole lines so far
-  /// Waits for a line on standard error (standard output) that contains `text`; false at its end or
-  /// after `timeout`.
+  /// Waits for a line on standard error (standard output) that contains `text`; false at the end of
+  /// the program or after `timeout`.
   bool wait_for_err(const std::string& text,
                     std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
   bool wait_for_out(const std::string& text,

@@ -26,7 +26,7 @@ TemporaryFolder::TemporaryFolder() {
   std::string name = fs::temp_directory_path() / "model-prep-test-XXXXXX";
   if (::mkdtemp(name.data()) == nullptr)
     throw std::system_error(errno, std::generic_category(), name);
-  // Its true path: tests compare paths, and a $TMPDIR behind a symlink would spoil that.
+  // The real path: tests compare paths, and $TMPDIR may contain a symlink.
   path_ = fs::canonical(name);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A folder of its own for one test, below $TMPDIR.
+// A temporary directory for one test, below $TMPDIR.
 #pragma once
 
 #include <filesystem>
@@ -7,8 +7,8 @@
 
 namespace model_prep::testing {
 
-/// Made at construction, removed with all that is in it at destruction, also folders without
-/// permissions.
+/// Created by the constructor. The destructor removes it with all its content, including
+/// directories without permissions.
 class TemporaryFolder {
  public:
   TemporaryFolder();

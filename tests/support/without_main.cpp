@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a program in a world where some system calls do not work: `model-prep-without flock=ENOLCK
-// symlink=EPERM -- program …`
+// Runs a program in which chosen system calls fail:
+// `model-prep-without flock=ENOLCK symlink=EPERM -- program …`
 //
-// `call=ERRNO` makes the call fail at once, `call=0` makes it succeed and do nothing: a lock that
-// everybody gets. The kernel does it (seccomp, SECCOMP_RET_ERRNO), so it is the same for any
-// program, sanitized or static or Python, and for all that it starts. For the file systems that
-// this machine does not have.
+// `call=ERRNO` makes the call fail; `call=0` makes it succeed without doing anything, for instance
+// a lock that every process gets. This simulates file systems that the test machine does not have.
+// The kernel does it (seccomp, SECCOMP_RET_ERRNO), so it works for any program, sanitized, static
+// or Python, and for its child processes.
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -25,7 +25,7 @@
 namespace {
 
 const std::map<std::string, std::vector<int>> kCalls = {
-#ifdef SYS_symlink  // newer machines have the call with `at` alone
+#ifdef SYS_symlink  // newer architectures have only the call with `at`
     {"symlink", {SYS_symlink, SYS_symlinkat}},
     {"link", {SYS_link, SYS_linkat}},
 #else

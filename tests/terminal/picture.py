@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes progress.svg beside it: what a terminal shows in the middle of a run, captured from a real tmux.
+"""Makes progress.svg in this directory: what a terminal shows in the middle of a run, captured from a real tmux.
 
   tests/terminal/picture.py [BUILD]
 
-BUILD is the folder with the programs, `build` if it is not given; tmux and nothing else is needed. The hub serves
-slowly and resets some connections; the picture is taken when what WANTED names is on the screen at once.
+BUILD is the build directory, by default `build`. It needs tmux. The hub serves slowly and resets some connections; the
+picture is taken as soon as all that WANTED lists is on the screen at once.
 """
 
 import html
@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import time
-import unicodedata
 import urllib.request
 
 FOLDER = pathlib.Path(__file__).resolve().parent
@@ -27,53 +26,45 @@ MODELS = [("all-MiniLM-L6-v2", 11), ("bge-reranker-base", 14), ("flan-t5-small",
           *((f"ranker-{at}", 6) for at in range(1, 6))]
 FAULTS = [{"on": "resolve", "path": f"org/{name}/", "skip": skip, "times": times, "what": "reset"}
           for name, skip, times in (("nomic-embed-text", 1, 1), ("clip-vit-base-patch32", 0, 9))]
-WANTED = [r"fetching$", r"fetching, \d retr", r"retry \d in \d+ s$", r"more waiting", r" [23]\d% .*fetching"]
+WANTED = [r"fetching$", r"fetching, \d retr", r"retry \d in \d+ s$", r" [23]\d% .*fetching"]
 
 CELL, LINE, EDGE = 8.0, 18, 14
 STYLE = """
   .screen { fill: #f6f8fa; stroke: #d0d7de; }
   text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #24292f;
          white-space: pre; }
-  .green { fill: #1a7f37; } .yellow { fill: #9a6700; } .dim { fill: #8c959f; }
+  .bold { font-weight: bold; } .yellow { fill: #9a6700; }
   @media (prefers-color-scheme: dark) {
     .screen { fill: #0d1117; stroke: #30363d; } text { fill: #e6edf3; }
-    .green { fill: #3fb950; } .yellow { fill: #d29922; } .dim { fill: #7d8590; }
+    .yellow { fill: #d29922; }
   }
 """
-INKS = {"32": "green", "33": "yellow", "39": None}
-
-
-def width(text):
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
+STYLES = {"1": "bold", "33": "yellow"}  # other codes end a style
 
 
 def pieces(row):
-    """A row of capture-pane -e as (ink, text)."""
-    ink, dim = None, False
+    """A row of capture-pane -e as (style, text)."""
+    style = None
     for part in re.split(r"(\x1b\[[\d;]*m)", row):
-        if not part.startswith("\x1b"):
-            if part:
-                yield "dim" if dim else ink, part
-            continue
-        for code in part[2:-1].split(";"):
-            if code in ("", "0"):
-                ink, dim = None, False
-            ink, dim = INKS.get(code, ink), code == "2" or (dim and code != "22")
+        if part.startswith("\x1b"):
+            style = STYLES.get(part[2:-1].split(";")[-1])
+        elif part:
+            yield style, part
 
 
 def svg(rows):
-    """Every piece has its place and length, so that columns stand below each other in any font."""
+    """Every piece has its place and length, so that columns are aligned in any font."""
     high, wide = LINE * len(rows) + 2 * EDGE, CELL * COLUMNS + 2 * EDGE
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:g} {high}" width="{wide:g}" height="{high}"'
            ' role="img">', f"<style>{STYLE}</style>",
            f'<rect class="screen" x="0.5" y="0.5" width="{wide - 1:g}" height="{high - 1}" rx="6"/>']
     for number, row in enumerate(rows):
         column = 0
-        for ink, text in pieces(row):
+        for style, text in pieces(row):
             for piece in re.findall(r" +|[^ ]+(?: [^ ]+)*", text):
-                cells = width(piece)
+                cells = len(piece)  # all of it is ASCII
                 if piece.strip():
-                    kind = f' class="{ink}"' if ink else ""
+                    kind = f' class="{style}"' if style else ""
                     out.append(f'<text{kind} x="{EDGE + CELL * column:g}" y="{EDGE + LINE * number + 13}" textLength='
                                f'"{CELL * cells:g}" lengthAdjust="spacingAndGlyphs">{html.escape(piece)}</text>')
                 column += cells

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two digests of the Hub: sha256 of the content (LFS and Xet files) and the git blob sha1 (all
-// other files), which is sha1("blob <size>\0" + content). docs/developing/hub-protocol.md,
-// section 1.2: a blob's file name is its digest, so the length of the hex text tells which one it
-// is.
+// The two digests that the Hub uses: sha256 of the content for LFS and Xet files, and for all other
+// files the git blob sha1, which is sha1("blob <size>\0" + content).
+//
+// A blob in the cache is named by its digest, so the length of the hex text tells which kind it is
+// (docs/developing/hub-protocol.md, section 1.2).
 #pragma once
 
 #include <compare>
@@ -20,8 +21,8 @@ enum class DigestKind : std::uint8_t { sha256, git_sha1 };
 
 class Digest {
  public:
-  /// 64 lower-case hex digits make a sha256, 40 a git blob sha1; anything else is refused
-  /// (`protocol`): what comes here becomes a file name.
+  /// 64 lower-case hex digits are a sha256, 40 a git blob sha1. Anything else fails with
+  /// `protocol`: the text becomes a file name.
   static Result<Digest> parse(std::string_view hex);
   static Digest from_bytes(DigestKind kind, std::span<const unsigned char> bytes);
 
@@ -37,12 +38,11 @@ class Digest {
 /// Only lower-case hex digits, and exactly `length` of them.
 bool is_lower_hex(std::string_view text, std::size_t length);
 
-/// What is shown of a digest where a person reads it: the first twelve digits.
+/// The first twelve digits, for messages.
 std::string_view short_hex(const Digest& digest);
 
-/// The canonical pointer that git holds in place of an LFS file; its git blob sha1 is the tree's
-/// `oid` of that file. docs/developing/hub-protocol.md, section 8.1: checked against recorded blob
-/// ids.
+/// The canonical pointer that git stores in place of an LFS file. Its git blob sha1 is the `oid`
+/// that the tree lists for the file (docs/developing/hub-protocol.md, section 8.1).
 std::string lfs_pointer_text(const Digest& sha256, std::int64_t size);
 
 }  // namespace model_prep

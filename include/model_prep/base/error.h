@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can go wrong, as values.
+// Errors as values.
 //
-// A fault of the world (network, disk, hub, user) is an `Error`, returned in a `Result<T>`. A
-// broken invariant of this program is an assert, or a `FatalError(internal)` that only `main`
-// catches. The kinds are those of the summary and are spelled the same in code and JSON. Everything
-// here is a value: any thread may use its own.
+// Whatever the network, the disk, the Hub or the user can cause is an `Error`, returned in a
+// `Result<T>`. A broken invariant of this program is an assert, or a `FatalError(internal)` that
+// only `main` catches. The kinds are those of the summary and are spelled the same in code and
+// JSON.
 #pragma once
 
 #include <cstdint>
@@ -39,16 +39,16 @@ enum class ErrorKind : std::uint8_t {
   internal,
 };
 
-/// The kind as it stands in the summary.
-std::string_view name(ErrorKind kind);
+/// As the summary spells it.
+std::string_view to_string(ErrorKind kind);
 
-/// What an error means for the run. Retry is an allow-list: what is not understood is not tried
-/// again.
+/// What an error means for the run. Retrying is an allow-list: an error that is not understood is
+/// not retried.
 enum class Disposition : std::uint8_t { retry, fail_item, abort_run };
 Disposition disposition(ErrorKind kind);
 
-/// `message`: lower case, no final period, names the object, one line. `hint`: what the user can
-/// do, or empty.
+/// `message`: one line in lower case that names the object, without a final period. `hint`: what
+/// the user can do about it, or empty.
 struct Error {
   ErrorKind kind{ErrorKind::internal};
   std::string message;
@@ -56,8 +56,8 @@ struct Error {
   bool operator==(const Error&) const = default;
 };
 
-/// A value or an Error, with the interface of `std::expected`, which it becomes in C++23.
-/// No monadic chains: `if (!x) return x.error();`.
+/// A value or an Error, with the interface of C++23's `std::expected`. Check it and return early:
+/// `if (!x) return x.error();`.
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -81,7 +81,7 @@ class [[nodiscard]] Result {
 using Status = Result<std::monostate>;
 inline Status ok() { return std::monostate{}; }
 
-/// The run cannot go on. Thrown rarely, caught only in `main`.
+/// The run cannot continue. Thrown rarely, caught only in `main`.
 class FatalError : public std::exception {
  public:
   explicit FatalError(Error error) : error_(std::move(error)) {}

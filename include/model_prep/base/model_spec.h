@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is asked for, and what the Hub says there is: the names, parsed once and then trusted.
+// What the user wants and what the Hub lists: repositories, revisions, paths, variants, files.
 //
-// `RepoId`, `Revision`, `CommitId` and `RepoPath` can only be made by functions that refuse what
-// could lead out of the cache folder or the URL it is put in. After that no code checks again.
+// `RepoId`, `Revision`, `CommitId` and `RepoPath` are parsed once and trusted afterwards. Their
+// only constructors are functions that refuse every text that could lead out of the cache directory
+// or out of the URL that it becomes part of, so no later code checks again.
+//
+// Sizes are in bytes. Values only: any thread may use its own.
 #pragma once
 
 #include <compare>
@@ -20,24 +23,31 @@
 namespace model_prep {
 
 enum class RepoKind : std::uint8_t { model, dataset, space };
-/// As paths and folders have it: `models`, `datasets`, `spaces`.
+
+/// `models`, `datasets` or `spaces`, as in URLs and in directory names of the cache.
 std::string_view plural(RepoKind kind);
 
-/// A model is `org/name` or `name`; a dataset is `datasets/org/name` or `datasets/name`, and a
-/// space likewise: as in the address of its page on the Hub, where for that reason no organisation
-/// can have the name `datasets` or `spaces`. Spelled as the user did: the cache folder keeps that
-/// spelling even when the Hub redirects. Rules: hub-protocol.md 1.1. Refused as `usage`.
+/// A repository of the Hub: `org/name` or `name` for a model, and the same after `datasets/` or
+/// `spaces/` for the other kinds, as in the address of the repository's page. (The Hub reserves
+/// these two words, so no organisation has such a name.)
+///
+/// The spelling is the user's: it names the cache directory even if the Hub redirects to another
+/// one. Rules: docs/developing/hub-protocol.md, section 1.1. Refused as `usage`.
 class RepoId {
  public:
   static Result<RepoId> parse(std::string_view text);
+
   const std::string& text() const { return text_; }
   RepoKind kind() const;
-  /// Without its kind: `org/name`.
+
+  /// Without the kind: `org/name`.
   std::string_view name() const;
+
   auto operator<=>(const RepoId&) const = default;
 
  private:
   explicit RepoId(std::string text) : text_(std::move(text)) {}
+
   std::string text_;
 };
 
@@ -45,108 +55,157 @@ class RepoId {
 class CommitId {
  public:
   static Result<CommitId> parse(std::string_view text);
+
   const std::string& hex() const { return hex_; }
+
   auto operator<=>(const CommitId&) const = default;
 
  private:
   explicit CommitId(std::string hex) : hex_(std::move(hex)) {}
+
   std::string hex_;
 };
 
-/// A commit, branch, tag or `refs/pr/N`. It becomes a path below `refs/`, so no empty, `.` or `..`
-/// part, no backslash, no control character (docs/developing/hub-protocol.md, section 1.12).
-/// Refused as `usage`.
+/// A commit, a branch, a tag or `refs/pr/N`. It becomes a path below `refs/`, so an empty part,
+/// `.`,
+/// `..`, a backslash or a control character is refused as `usage`
+/// (docs/developing/hub-protocol.md, section 1.12).
 class Revision {
  public:
   static Result<Revision> parse(std::string_view text);
+
   const std::string& text() const { return text_; }
-  /// Set if the revision is itself a commit: a pin.
+
+  /// The commit, if this revision is one: then it is pinned and never changes.
   std::optional<CommitId> commit() const;
+
   auto operator<=>(const Revision&) const = default;
 
  private:
   explicit Revision(std::string text) : text_(std::move(text)) {}
+
   std::string text_;
 };
 
-/// A file's path inside its repository. Refused as `protocol`: absolute, an empty, `.` or `..`
-/// part, NUL or another control character, backslash, what is not UTF-8, a part over 255 bytes, a
-/// path over 1,024.
+/// The path of a file inside its repository. Refused as `protocol`: an absolute path, an empty
+/// part,
+/// `.`, `..`, NUL or another control character, a backslash, invalid UTF-8, a part of more than 255
+/// bytes, a path of more than 1,024.
 class RepoPath {
  public:
   static Result<RepoPath> parse(std::string_view text);
+
   const std::string& text() const { return text_; }
+
   auto operator<=>(const RepoPath&) const = default;
 
  private:
   explicit RepoPath(std::string text) : text_(std::move(text)) {}
+
   std::string text_;
 };
 
-/// 16 TiB. A size beyond is refused where it is read, so that no sum of sizes overflows.
+/// 16 TiB. A larger size is refused where it is read, so no sum of sizes can overflow.
 inline constexpr std::int64_t kMaxFileSize = std::int64_t{1} << 44;
 
-/// The variants that a user can ask for.
-inline constexpr std::string_view kVariants[] = {"fp32", "openvino-int8", "onnx", "all"};
+/// Which build of a model to fetch. A closed set: manifest, command line and summary spell it alike
+/// (docs/variants.md). Datasets and spaces have only `all`.
+enum class Variant : std::uint8_t { fp32, openvino_int8, onnx, all };
 
-/// `include` and `exclude` follow snapshot_download's rules (core/file_selection.h).
-/// `select_weights_automatically` stands for a model that no manifest describes: the files are
-/// chosen from the listing. `from_command_line`: they stood on the command line, and take the place
-/// of the variant's.
+/// In the order of the enumeration.
+inline constexpr std::string_view kVariantNames[] = {"fp32", "openvino-int8", "onnx", "all"};
+std::string_view to_string(Variant variant);
+std::optional<Variant> parse_variant(std::string_view text);
+
+/// Which files of a commit to take. The patterns follow huggingface_hub's rules
+/// (core/file_selection.h).
 struct FileFilter {
-  std::vector<std::string> include;
-  std::vector<std::string> exclude;
+  std::vector<std::string> include{};
+  std::vector<std::string> exclude{};
+
+  /// No manifest describes this model: its weights are chosen from the listing
+  /// (core/weight_selection.h), and the patterns are not used.
   bool select_weights_automatically{false};
+
+  /// The patterns were given on the command line and replace those of the variant.
   bool from_command_line{false};
+
   bool operator==(const FileFilter&) const = default;
 };
 
-/// One file that the manifest holds to a size and digest. With `git_sha1` it is a plain git file
-/// and its blob has that name; without, it is an LFS file and its blob is named by its `sha256`.
+/// The size and digests that a manifest requires of one file. A plain git file has a `git_sha1`,
+/// which names its blob; the blob of an LFS file is named by its `sha256`. At least one is set.
 struct LockedFile {
   std::int64_t size{0};
   std::optional<Digest> sha256;
   std::optional<Digest> git_sha1;
+
   const Digest& blob() const { return git_sha1 ? *git_sha1 : *sha256; }
+
   bool operator==(const LockedFile&) const = default;
 };
 
-/// One model of the run, with its variant chosen.
+/// One model of the run, and which of its files are wanted.
 struct ModelSpec {
-  std::string key;  ///< its name in the summary: the manifest's key, or what the user typed
+  /// Its name in the summary: the key in the manifest, or what the user typed.
+  std::string key;
   RepoId repo;
   Revision revision;
-  std::string ref;  ///< what `refs/<ref>` will point to the commit: `main` unless the manifest says
-                    ///< otherwise
-  std::string variant_requested;
-  std::string variant;
+
+  /// `refs/<ref>` will point to the commit. `main` unless the manifest says otherwise.
+  std::string ref;
+
+  Variant variant_requested{Variant::fp32};
+  Variant variant{Variant::fp32};
   FileFilter filter;
-  std::optional<std::int64_t> size{};  ///< as the manifest says, for who cannot know better
-  bool whole_commit{
-      false};  ///< the variant is everything there is: the tree listing may be written
-  bool fully_locked{false};  ///< `lock` names every file of the variant: no listing is needed
-  std::map<RepoPath, LockedFile> lock;  ///< for a fully locked variant exactly its files
+
+  /// As the manifest declares it; used only where the files are not known.
+  std::optional<std::int64_t> size{};
+
+  /// The filter keeps every file, so the files are also the commit's listing.
+  bool whole_commit{false};
+
+  /// `lock` holds exactly the files that are wanted, so no listing is needed.
+  bool fully_locked{false};
+  std::map<RepoPath, LockedFile> lock{};
 };
 
-/// One file as the Hub lists it (or as lock or record remember the listing). `oid` is the tree's
-/// own id: the blob sha1 of a plain file, of the pointer for an LFS file.
+/// One file of a commit, as the Hub, a lock or a record lists it.
 struct RemoteFile {
   RepoPath path;
   std::int64_t size{0};
-  Digest blob;  ///< the blob's name and the digest that is verified
+
+  /// Names the blob; the content is verified against it.
+  Digest blob;
+
+  /// The id in the git tree: of the content for a plain file, of the pointer for an LFS file.
   std::optional<Digest> oid;
-  std::optional<Digest> expected_sha256;  ///< a lock's second digest of a plain git file
-  std::string xet_hash;                   ///< only carried into the tree listing; never an identity
-  bool locked{false};                     ///< a mismatch is the lock's: `lock_mismatch`
+
+  /// A lock's second digest of a plain git file.
+  std::optional<Digest> expected_sha256;
+
+  /// Copied into the tree listing; never identifies the content.
+  std::string xet_hash;
+
+  /// The lock requires these values, so a mismatch is reported as `lock_mismatch`.
+  bool locked{false};
+
   BlobSpec blob_spec() const { return {blob, size, expected_sha256, locked}; }
 };
 
-/// A model with its commit and the files chosen for it.
+/// The bytes of these files' blobs. Files of equal content share a blob, which counts once.
+std::int64_t total_blob_size(const std::vector<RemoteFile>& files);
+
+/// A model whose commit and files are known.
 struct ResolvedSnapshot {
   ModelSpec spec;
   CommitId commit;
-  std::vector<RemoteFile> files;    ///< what the variant wants, sorted by path
-  std::vector<RemoteFile> listing;  ///< the whole commit, if it is known; else empty
+
+  /// The files that are wanted, sorted by path.
+  std::vector<RemoteFile> files;
+
+  /// All files of the commit; empty if they are not known.
+  std::vector<RemoteFile> listing;
 };
 
 }  // namespace model_prep

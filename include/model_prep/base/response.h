@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses and answers as plain values: what the decisions need to know of an HTTP exchange.
-// `io/http.h` makes them; no type of libcurl is in them.
+// URLs and HTTP responses as plain values: what the decisions in core/ need to know of an exchange.
+// `io/http.h` produces them; no type of libcurl appears here.
 #pragma once
 
 #include <chrono>
@@ -12,13 +12,9 @@
 
 namespace model_prep {
 
-using Clock = std::chrono::steady_clock;
-using TimePoint = Clock::time_point;
-using Duration = Clock::duration;
-
-/// `text` is used byte for byte: a signed URL must not be re-encoded
-/// (docs/developing/hub-protocol.md, section 3.8). `origin` is scheme, host and port in one
-/// spelling, for comparing. A user name or password in the text makes no difference to the origin.
+/// `text` is sent byte for byte: a signed URL must not be re-encoded
+/// (docs/developing/hub-protocol.md, section 3.8). `origin` is the normalized scheme, host and
+/// port, for comparisons; a user name or password in `text` does not affect it.
 struct Url {
   std::string text;
   std::string origin;
@@ -26,13 +22,11 @@ struct Url {
   bool operator==(const Url&) const = default;
 };
 
-/// What may be shown of a URL: no query, no user name (signatures and passwords live there).
+/// The URL without query, user name and password, for messages: signatures and secrets live there.
 std::string display(const Url& url);
-/// The same of a text that should have been a URL: without what may be a user name and a password.
-std::string strip_user_info(const std::string& text);
 
-/// The part of an answer before its body. Header values as they came, without surrounding blanks;
-/// empty if absent.
+/// A response without its body. Header values are as received, without surrounding blanks; empty if
+/// absent.
 struct ResponseHead {
   int status{0};
   std::optional<std::int64_t> content_length;
@@ -43,26 +37,26 @@ struct ResponseHead {
   std::string rate_limit;
   std::string error_code;     ///< X-Error-Code
   std::string error_message;  ///< X-Error-Message
-  std::string linked_etag;    ///< X-Linked-Etag: only on the hub's own hop
+  std::string linked_etag;    ///< X-Linked-Etag: only in the Hub's own response, not the CDN's
   std::optional<std::int64_t> linked_size;
-  std::string location;  ///< as it came
+  std::string location;  ///< as received
   std::optional<Url>
-      redirect;  ///< `location` against the request's URL, if it is an http(s) address
-  std::chrono::seconds retry_after{0};  ///< from seconds or date; 0 if absent
+      redirect;  ///< `location`, resolved against the request, if it is an http(s) URL
+  std::chrono::seconds retry_after{0};  ///< from seconds or a date; 0 if absent
 };
 
-/// A header that is a count: digits and nothing else.
+/// A header that is a count: at most 18 digits and nothing else.
 std::optional<std::int64_t> header_number(const std::string& text);
 
 using TransferId = std::uint64_t;
 
-/// How a transfer ended: with an answer (`error` empty; its body went to the sink), refused by its
-/// sink (`refused`), or with a fault of the network (`error`).
+/// How a transfer ended: with a response whose body went to the sink (neither `refused` nor
+/// `error`), refused by its sink (`refused`), or with an error.
 struct TransferEnd {
   TransferId id{0};
   ResponseHead head;
   bool refused{false};
-  bool reached{true};  ///< there was a connection, with TLS where that is asked for
+  bool reached{true};  ///< a connection was made, including its TLS handshake
   std::optional<Error> error;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// "Did you mean": the known word that a mistyped one is closest to.
+// "Did you mean …?": the known word that is closest to a mistyped one.
 #pragma once
 
 #include <optional>
@@ -9,13 +9,13 @@
 
 namespace model_prep {
 
-/// The first of those with the fewest edits (a letter put in, left out, replaced, or two neighbours
-/// swapped; upper and lower case, and `_`, `-`, `.` are one), if they are few for its length: one,
-/// and one more for every four letters.
+/// The known word with the fewest edits; of several, the first. An edit inserts, deletes or
+/// replaces a letter, or swaps two neighbours. Case is ignored, and `_`, `-` and `.` are equal.
+/// Empty if that takes more than one edit, plus one for every four letters.
 std::optional<std::string> closest_word(std::string_view word,
                                         const std::vector<std::string>& known);
 
-/// `did you mean '…'? `, to stand before a hint; empty if nothing is near.
+/// `did you mean '…'? `, the beginning of a hint; empty if no word is close.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace model_prep

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where things lie, as flags and environment say (docs/reference.md;
-// docs/developing/hub-protocol.md, section 2 and docs/developing/hub-protocol.md, section 2.1).
+// Where the cache and the summary are, by flags and environment (docs/developing/hub-protocol.md,
+// section 2), and where libraries will look for the models (docs/developing/hub-protocol.md,
+// section 2.1). Every path is absolute and has its symbolic links resolved.
 #pragma once
 
 #include <cstdint>
@@ -13,27 +14,27 @@
 
 namespace model_prep {
 
-/// All absolute and without links.
 struct CachePaths {
   std::string cache_dir;
-  std::vector<std::string> legacy_dirs;  ///< where older services look besides; never the cache
-  std::string summary;                   ///< the summary's default
+  std::vector<std::string> legacy_dirs;  ///< where older services look; never the cache itself
+  std::string summary;                   ///< the default place of the summary
 };
-Result<CachePaths> find_cache_paths(const FlagValues& settings);
+/// An error of kind usage if neither --cache-dir nor HF_HOME nor HOME names a place.
+Result<CachePaths> find_cache_paths(const FlagValues& values);
 
-/// A kind of service, and the folder in which it looks for `models--…` under this environment,
-/// which is taken to be the service's too. What model-prep itself is told by flag does not count.
+/// A library, and the directory in which it looks for `models--…` if it runs with this environment.
+/// The flags of model-prep play no part, because a service does not get them.
 struct Consumer {
   enum class Loads : std::uint8_t { models, anything };
   std::string name;
-  std::string folder;   ///< absolute, without links; empty: nowhere
-  std::string setting;  ///< the variable that would send it to another hub cache
+  std::string folder;   ///< empty if it looks nowhere
+  std::string setting;  ///< the variable that sets its hub cache
   Loads loads{Loads::anything};
 };
-std::vector<Consumer> find_consumers(const FlagValues& settings);
+std::vector<Consumer> find_consumers(const FlagValues& values);
 
-/// Hugging Face's own folder, where the token lies: HF_HOME, else its default. Nothing without a
-/// home folder.
-std::optional<std::string> hf_folder(const FlagValues& settings);
+/// Hugging Face's own directory, which holds the token: HF_HOME, else the default. Nothing without
+/// a home directory.
+std::optional<std::string> hf_folder(const FlagValues& values);
 
 }  // namespace model_prep

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line, by CLI11, which reads all values as text: a bad one must be told with the name
-// of where it stands, and that may be a variable (settings.h).
+// Splits the arguments into a command, models and flags, with CLI11.
+//
+// CLI11 sees every value as text. Values are parsed in options.h, because a bad one is reported
+// with the name of its flag or of its variable (flag_values.h), and CLI11 silently drops a variable
+// whose value does not pass its validator.
 #pragma once
 
+#include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "model_prep/base/error.h"
@@ -13,20 +16,19 @@
 
 namespace model_prep {
 
-/// Text that was asked for instead of a run: `--help`, `--version`, `--manual`, `--completion`.
-struct TextOutput {
-  std::string text;
-};
-
-/// What is to be done with what; the flags are in the settings.
 struct ParsedCommand {
   Command command{Command::download};
   std::vector<std::string> models;
+  std::optional<std::string> print;  ///< --help or --version: print this instead of a run
 };
 
-Result<std::variant<ParsedCommand, TextOutput>> read_command_line(
-    const std::vector<std::string>& arguments, FlagValues& settings);
+/// Gives `values` the flags of the command: their variables, and what the arguments set. An unknown
+/// flag, one that the command does not take, a missing value and a model before the command are
+/// errors of kind usage.
+Result<ParsedCommand> parse_command_line(const std::vector<std::string>& arguments,
+                                         FlagValues& values);
 
+/// As `model-prep 1.2.3`.
 std::string program_version();
 
 }  // namespace model_prep

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What flags and variables say, before it is understood: a flag beats its variables, of which the
-// first that is set counts, and an empty variable is unset.
+// The text of each flag's value, from the command line or from an environment variable.
 //
-// Only the flags that the command uses are known here, so that a variable for another command
-// cannot be wrong.
+// A flag beats its variables, of which the first that is set wins; an empty variable counts as
+// unset. Only flags that the command takes are registered, so a variable that is meant for another
+// command or service cannot be an error. Nothing is parsed here. Refers to the environment, which
+// must outlive it; not for several threads.
 #pragma once
 
 #include <map>
@@ -22,26 +23,29 @@ class FlagValues {
  public:
   explicit FlagValues(const Environment& environment) : environment_(environment) {}
 
-  /// The command uses this flag, which these variables stand for.
+  /// The command takes this flag; these variables count where the flag is not given.
   void register_flag(const std::string& flag, std::vector<std::string> variables) {
     variables_[flag] = std::move(variables);
   }
-  /// It stands on the command line, with these values; a switch has the value "1".
+  /// The flag is on the command line, with these values.
   void set(const std::string& flag, std::vector<std::string> values) {
     given_[flag] = std::move(values);
   }
 
   struct Value {
-    std::string name;  ///< of the flag or variable
+    std::string name;  ///< the flag or variable that it comes from, for messages
     std::string value;
   };
   std::optional<Value> find(const std::string& flag) const;
-  /// Like `find`, but each value that was given, or all of the variables that are set.
+  /// Every value on the command line; without one, every variable that is set.
   std::vector<Value> find_all(const std::string& flag) const;
+  /// Whether the flag is on the command line.
   bool has(const std::string& flag) const { return given_.contains(flag); }
+  /// A variable that may have no flag; nothing if it is unset or empty.
   std::optional<std::string> get(const std::string& variable) const;
-  /// `~` and `$NAME`, `${NAME}` at any place, as huggingface_hub expands its folders. An unknown
-  /// name stays as it is.
+
+  /// Expands `~` at the beginning, and `$NAME` and `${NAME}` anywhere, as huggingface_hub does in
+  /// the directories of its environment. An unknown name stays as it is.
   std::string expand(const std::string& path) const;
 
  private:
@@ -50,13 +54,16 @@ class FlagValues {
   std::map<std::string, std::vector<std::string>> given_;
 };
 
-Error bad_value(const FlagValues::Value& found, std::string_view wants);
+/// `expected` completes the sentence "--jobs is 'x', but must be …".
+Error bad_value(const FlagValues::Value& found, std::string_view expected);
 
-/// huggingface_hub's rule (docs/developing/hub-protocol.md, section 2): anything but 1, ON, YES and
-/// TRUE is false.
+/// huggingface_hub's rule: 1, ON, YES and TRUE in any case are true, anything else is false
+/// (docs/developing/hub-protocol.md, section 2).
 bool is_true(std::optional<std::string> value);
+
 std::string trimmed(std::string_view text);
-/// At commas, each item trimmed, empty ones left out.
+
+/// The items between commas, trimmed, without empty ones.
 std::vector<std::string> split_list(std::string_view text);
 
 }  // namespace model_prep

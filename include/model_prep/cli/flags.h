@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The words of the command line: commands, flags, variables, examples. Once, for reading them
-// (command_line.h), for
-// --help and the manual (help.h) and for a shell's completion (completion.h).
+// The list of what the command line accepts: commands, flags, environment variables, examples.
+//
+// Data only. command_line.h parses by it and help.h prints it; docs/reference.md and the bash
+// completion are held to it by tests. To add a flag: docs/developing/architecture.md, section 10.1.
+// Everything here is constant, so any thread may read it.
 #pragma once
 
 #include <cstdint>
@@ -14,68 +16,50 @@ namespace model_prep {
 
 enum class Command : std::uint8_t { download, verify, list, cleanup, lock };
 
+/// A set of commands, one bit for each.
+using Commands = unsigned;
+constexpr Commands of(Command command) { return 1U << static_cast<unsigned>(command); }
+
 struct CommandText {
   Command command;
   const char* name;
   const char* text;
-  const char* success;  ///< what exit code 0 means
+  const char* success;  ///< what exit status 0 means
 };
 std::span<const CommandText> commands();
 const CommandText& text_of(Command command);
 
-/// A set of commands, a bit for each.
-using Commands = unsigned;
-constexpr Commands of(Command command) { return 1U << static_cast<unsigned>(command); }
-
-/// What a flag's value is, for a shell that completes it.
-enum class ValueKind : std::uint8_t { none, text, file, folder, choice };
+/// The headings of --help, in order.
+inline constexpr std::string_view kFlagGroups[] = {"Models", "Actions", "Paths", "Network",
+                                                   "Output"};
 
 struct Flag {
-  const char* group;  ///< the heading that it stands under
-  const char* name;
-  std::vector<std::string> variables;  ///< that stand for it; the first that is set counts
-  ValueKind kind;                      ///< none: a switch
-  const char* type;                    ///< what the value is called
+  std::string_view group;
+  const char* name;   ///< with its dashes
+  const char* type;   ///< the placeholder for its value; empty for a switch, which takes none
+  Commands commands;  ///< that accept it
+  std::vector<std::string> variables;  ///< environment variables, the first that is set wins
   const char* text;
-  Commands commands;
-  std::vector<std::string> choices{};  ///< all the values that there are, of a choice
-  bool repeats{false};                 ///< may be given several times
+  bool repeats{false};  ///< may be given more than once
+
+  bool is_switch() const { return *type == '\0'; }
   bool is_for(Command command) const { return (commands & of(command)) != 0; }
 };
-/// In the order in which they are shown; a group's flags stand together.
+/// In the order of --help.
 const std::vector<Flag>& flags();
 
-/// A flag that prints something and ends.
-struct InfoFlag {
-  const char* name;
-  ValueKind kind;
-  const char* type;
-  const char* text;
-  std::vector<std::string> choices{};
+/// Environment variables without a flag, or an example: what is shown left and right of the gap.
+struct HelpLine {
+  const char* left;
+  const char* right;
+  Commands commands;  ///< whose help shows it
 };
-const std::vector<InfoFlag>& info_flags();
-
-/// A variable that no flag stands for.
-struct Variable {
-  const char* names;
-  const char* text;
-};
-std::span<const Variable> variables();
-
-struct Example {
-  const char* line;
-  const char* text;
-  Commands commands;
-};
-std::span<const Example> examples();
+std::span<const HelpLine> variables();
+std::span<const HelpLine> examples();
 
 inline constexpr const char* kProgramText =
-    "Downloads models from the Hugging Face Hub, verified, into the cache that Python services read offline";
+    "Downloads models from the Hugging Face Hub, verifies every byte, and leaves them in the cache that Python services read offline";
 inline constexpr const char* kModelText =
-    "A key of the manifest, or org/name[@revision] for any model of the Hub, datasets/org/name for a dataset, "
-    "spaces/org/name for a space; without any, what MODELS_TO_DOWNLOAD lists, else all of the manifest";
-
-/// `128 + n` and all that; what 0 means depends on the command.
-std::string exit_code_text(Command command);
+    "a key of the manifest, or org/name[@revision] for any model on the Hub, datasets/org/name for a dataset, spaces/org/name for a space. Without a MODEL, MODELS_TO_DOWNLOAD decides, else the whole manifest is taken";
 
 }  // namespace model_prep

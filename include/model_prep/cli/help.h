@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// --help and the manual page: one text, of the words in vocabulary.h, laid out for a terminal or as
-// roff (man(7)).
+// The text of --help, for people and for help2man, from the list in flags.h.
+//
+// It is not CLI11's: that one does not wrap, differs from version to version, and knows neither a
+// command's own flags among those of the program nor several variables for a flag.
 #pragma once
 
 #include <optional>
@@ -10,12 +12,9 @@
 
 namespace model_prep {
 
-/// Of one command, or of the program: then its commands are listed, and the flags of `download`.
-/// `columns` is the terminal's width, if there is one; lines are no longer than that, nor than is
-/// good to read.
+/// The help of one command; without one, that of the program: its commands, and the flags of
+/// `download`. `columns` is the width of the terminal, nothing if stdout is not one. Lines are not
+/// wider than that, except that they are given at least 40 columns and at most 100.
 std::string help_text(std::optional<Command> command, std::optional<int> columns);
-
-/// For man(1): all commands and all flags.
-std::string manual_page(const std::string& version);
 
 }  // namespace model_prep

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Hub and its mirrors, as --endpoint and HF_ENDPOINT name them, and which of them gets the
-// token.
+// The Hub and its mirrors, as --endpoint and HF_ENDPOINT name them, and which of them gets a token.
 //
 //   HF_ENDPOINT=https://hf_abc@mirror.internal/hf,https://huggingface.co
 //
-// The token of the run (HF_TOKEN) was given for the Hub, or for the one endpoint that is named. Of
-// several it goes to the Hub's own origin only: who adds a mirror to a list shall not send it a
-// secret by that. Another token is named with its endpoint, as a user name without a password, and
-// goes there instead. That is for the variable alone: a command line can be read by everyone on the
-// machine. A user name with a password is what it is anywhere, Basic authorization.
+// The token of the run (HF_TOKEN) goes to the Hub, or to the endpoint if only one is named. With
+// several endpoints it goes to the Hub's own origin only: adding a mirror to the list must never
+// leak the token to it. A user name without a password is another token, for that endpoint alone.
+// It is accepted in the variable only, because other users can read a command line. A user name
+// with a password is Basic authentication.
 //
-// A comma ends an address where the next one begins, so that one in a password needs no thought,
-// and is not shown.
+// A comma separates two addresses only where the next one begins, so a password may contain commas.
 #pragma once
 
 #include <optional>
@@ -29,21 +27,22 @@ struct HubEndpoint {
   Hub hub;
   std::optional<Token> token{};
   TokenUse use{TokenUse::none};
-  /// As it may be shown.
+  /// The URL without its login, for messages.
   std::string name() const { return display(hub.endpoint()); }
 };
 
-/// In order of preference, each once; the Hub if none is named.
+/// In order of preference, each once; the Hub if none is named. Fails with `usage`.
 Result<std::vector<HubEndpoint>> find_endpoints(const FlagValues& settings);
-/// The Hub alone.
+/// Only the Hub.
 std::vector<HubEndpoint> default_endpoints();
 
-/// `where` it stands is told, the token is not.
+/// Fails with `usage` for a token with a blank or a control character. The message names `where` it
+/// was set, and never the token.
 Status check_token(const std::string& text, const std::string& where);
-/// Says for each whether it gets this token, its own, or none.
+/// Decides for each endpoint whether it gets the token of the run, its own, or none.
 void give_token(std::vector<HubEndpoint>& endpoints, const std::optional<Token>& token);
 
-/// What `address` makes of each of them.
+/// One source for each endpoint, with the URL that `address` returns for its Hub.
 template <class Address>
 std::vector<Source> sources_at(const std::vector<HubEndpoint>& endpoints, Address address) {
   std::vector<Source> sources;

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line and the environment, as one value.
+// The command line and the environment as one value.
 //
 //   model-prep [COMMAND] [flags and models in any order]
 //
-// Without a command it is `download`. The first word that is no flag's value decides; behind a
-// command no word is one, so a model whose key is `verify` is reached as `download verify`. A flag
-// that the command does not use is refused; a variable that it does not use is not looked at, since
-// services and other commands have theirs.
+// Without a command it is `download`. The first word that is not a flag's value decides; after a
+// command no word is one, so `download verify` downloads a model whose key is `verify`. A flag that
+// the command does not take is refused. A variable that it does not use is not looked at, because
+// other services and commands have theirs in the same environment.
 //
-// A value that does not parse is an error that names the flag or variable, what it held and what it
-// wants. The environment is an argument, so that a test can be one.
+// A value that does not parse is an error of kind usage: the flag or variable, its value, and what
+// it must be. The environment is an argument, so that a test can pass its own. `Options` is a value
+// that does not change during the run; any thread may read it.
 #pragma once
 
 #include <cstdint>
@@ -24,52 +25,55 @@
 #include "model_prep/cli/hub_endpoints.h"
 #include "model_prep/io/http.h"
 #include "model_prep/report/log.h"
+#include "model_prep/report/notify_environment.h"
 #include "model_prep/report/progress.h"
 
 namespace model_prep {
 
-/// The machine that runs the program, where it wants to be told how that ended. Also for a command
-/// line that is wrong.
-struct CiEnvironment {
-  std::string step_summary;  ///< a file that GitHub Actions shows; empty: none
-  bool annotations{false};   ///< GitHub Actions reads stderr
-};
 CiEnvironment detect_ci(const Environment& environment);
+/// From TERM and NO_COLOR.
+TerminalSettings detect_terminal(const Environment& environment);
 
 struct Options {
   Command command{Command::download};
-  std::vector<std::string> models;
+
+  std::vector<std::string> models;      ///< empty: the whole manifest
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
-  std::string cache_dir;                ///< absolute, without links
-  std::vector<std::string>
-      legacy_dirs;  ///< where older services look besides; likewise, and never the cache
-  std::vector<Consumer> services;  ///< who looks where; for verify
-  std::string variant;
-  FileFilter patterns;                   ///< in the place of the variant's, if there are any
-  std::vector<HubEndpoint> endpoints{};  ///< as they were named; never none
-  std::string summary;                   ///< a file, or `-` for stdout
-  bool offline{false};
+  Variant variant{Variant::fp32};
+  FileFilter patterns;  ///< replace the variant's patterns, unless empty
+
   bool dry_run{false};
-  bool repair{false};
-  bool json{false};
   bool cleanup{false};  ///< after a download
-  bool check{false};    ///< of `lock`
+  bool repair{false};
+  bool check{false};  ///< of `lock`
+  bool offline{false};
+
+  std::string cache_dir;                 ///< absolute, without links
+  std::vector<std::string> legacy_dirs;  ///< where older services look; never the cache itself
+  std::vector<Consumer> services;        ///< for `verify`: the libraries, and where each looks
+  std::string summary;                   ///< a file, or `-` for stdout
+
+  std::vector<HubEndpoint> endpoints{};  ///< in order of preference, never empty
+  std::optional<Token> token;
+  std::string authorities;  ///< CA certificates in PEM form, trusted in addition to the system's
   int jobs{8};
   int retries{5};
   int timeout{60};                   ///< seconds
   std::optional<int> deadline;       ///< seconds
   std::optional<std::int64_t> rate;  ///< bytes per second
+
+  bool json{false};
   LogLevel log_level{LogLevel::info};
   LogFormat log_format{LogFormat::text};
   ProgressMode progress{ProgressMode::automatic};
-  std::optional<Token> token;
-  CiEnvironment audience;
-  std::string authorities;  ///< PEM: certificates to trust beside the system's
+  CiEnvironment ci;
+  TerminalSettings terminal;
+  ProxySettings proxies{};
 };
 
 struct Parsed {
   Options options;
-  std::optional<TextOutput> print;  ///< what was asked for instead of a run
+  std::optional<std::string> print;  ///< --help or --version: print this instead of a run
 };
 Result<Parsed> parse_options(const std::vector<std::string>& arguments,
                              const Environment& environment);

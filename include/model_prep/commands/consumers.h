@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// «Will my service find this offline?»: looks where each kind of service would look
-// (`cli/cache_paths.h`), as it would: refs/<ref> as it stands, then the snapshot's files
-// (docs/developing/hub-protocol.md, section 5.1). Who loads models only is not asked for datasets
-// and spaces, and left out where there is nothing else.
+// Will my service find the models offline?
 //
-// That a service would look elsewhere is a warning and no failure: what is asked is whether the
-// cache is right, and the environment of an init container is often not that of the services, so
-// nobody but the user can say which of them counts.
+// For each kind of library, this looks where that library would look under the current environment
+// (cli/cache_paths.h) and in the way it would: `refs/<ref>` as it is written, then the files of the
+// snapshot (docs/developing/hub-protocol.md, section 5.1). Libraries that load only models are not
+// checked for datasets and spaces, and are left out if there is nothing else.
+//
+// A library that looks elsewhere is a warning, not an error. `verify` checks the cache, and the
+// environment of an init container is often not that of the services, so only the user can tell
+// which of them matter.
 #pragma once
 
 #include <optional>
@@ -20,7 +22,7 @@
 
 namespace model_prep {
 
-/// A model that is known, and the folder in which it really lies.
+/// A resolved model, and the canonical path of its repository's directory.
 struct LocatedModel {
   const ResolvedSnapshot* snapshot;
   std::string folder;
@@ -28,8 +30,9 @@ struct LocatedModel {
 
 std::vector<ConsumerReport> check_consumers(const Options& options,
                                             std::span<const LocatedModel> models);
-/// A line each.
-std::string consumers_table(const std::vector<ConsumerReport>& services,
+
+/// One line for each library.
+std::string consumers_table(const std::vector<ConsumerReport>& consumers,
                             std::optional<int> columns);
 
 }  // namespace model_prep

@@ -26,7 +26,7 @@
 namespace model_prep {
 
 struct Query {
-  RequestContext asked;
+  RequestContext context;
   std::vector<Source> sources;
 };
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run has that asks the Hub: its endpoints, the transport, the hash thread, and the loop
-// over them. Made once for a run, after the signals.
+// Everything that a run needs to talk to the Hub: the endpoints with their tokens, the HTTP
+// transport, the hash thread, and the fetch loop over them.
+//
+// Made once per run, after signals are blocked, since it starts a thread. Making it sends no
+// request.
 #pragma once
 
 #include <memory>
@@ -16,11 +19,13 @@ namespace model_prep {
 
 class HubClient {
  public:
-  /// Nothing is asked yet.
+  /// Decides which endpoints get the token, and warns if it goes over an unencrypted connection.
   static std::unique_ptr<HubClient> make(Session& session);
-  HubClient(Session& session, std::vector<HubEndpoint> of_run);
 
-  const std::vector<HubEndpoint> endpoints;  ///< each with the token that it gets
+  HubClient(Session& session, std::vector<HubEndpoint> with_tokens);
+
+  /// In order of preference.
+  const std::vector<HubEndpoint> endpoints;
   Transport transport;
   Hasher hasher;
   Fetcher fetcher;

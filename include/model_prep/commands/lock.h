@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command `lock`: the models as they are on the Hub at this moment, as a manifest on stdout.
+// The command `lock`: prints the models as they are on the Hub now, as a manifest on stdout.
 //
-// A name becomes the commit that it stands for; a commit stays. What the cache or a lock knows of a
-// commit is not asked for. The listing says sizes and digests; the sha256 of a plain git file,
-// which no listing has, comes from the lock that was there before, or from the record of a
-// download. Nothing is written, neither cache nor summary; if one model cannot be locked, nothing
-// is printed: half a lock would look like a whole one.
+// A branch or tag becomes the commit that it points to; a commit stays. The listing has sizes and
+// digests, but no sha256 of a plain git file: that one comes from the present lock or from the
+// record of a download. What the cache or the lock knows about a commit is not requested again.
+// Neither the cache nor the summary is written. If one model cannot be locked, nothing is printed,
+// because half a lock looks like a complete one.
 //
-// `lock --check` asks for the branch that `ref` names, one request for each model, and prints what
-// has changed in the variant's files since the pinned commit. A lock's variant names its files, so
-// of a branch that moved those are compared; files that came since are seen by `all` only.
+// `lock --check` looks up the branch that `ref` names, with one request for each model, and prints
+// which files changed since the pinned commit. A lock names the files of its variant, so only those
+// are compared; files that are new on the branch appear only for a lock of the variant `all`.
 #pragma once
 
 #include "model_prep/commands/session.h"
 
 namespace model_prep {
 
-/// 0: printed; with --check: no branch has moved.
+/// Returns the exit code: 0 if the lock was printed; with --check, if no branch has moved.
 int run_lock(Session& session);
 
 }  // namespace model_prep

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// From what is asked for to the files of a commit, with as few questions as possible.
+// From a model's name to a commit and its files, with as few requests as possible.
 //
-// A pinned commit whose files a lock, our record or huggingface_hub's tree listing names needs no
-// question at all. Else: a name costs one request for the commit, an unknown listing one for each
-// page of the tree. All models are asked for at once. Where the general rule
-// (core/weight_selection.h) chooses among shards, their index is read first, from the cache or the
-// hub; its digest is held to the listing. The snapshot's spec has the variant that was found.
+//   known                                             requests
+//   a pinned commit, and its files from a lock, a
+//   record or huggingface_hub's tree listing          none
+//   a pinned commit                                   the listing, one request for each page
+//   a branch or tag                                   one for the commit, then as above
 //
-// Of several endpoints one is asked, and the next where that one fails or its answer is of no use:
-// a listing comes from one endpoint as a whole, since the address of its next page is that
-// endpoint's own.
+// All models are resolved at once. If the selection of weights depends on a shard index
+// (core/weight_selection.h), the index is read first, from the cache or from the Hub, and its
+// digest is compared with the listing. The snapshot's spec has the variant that the repository has.
+//
+// If there are several endpoints, the next one is asked when one fails or gives an answer that
+// cannot be used. A listing always comes from one endpoint as a whole, because the address of its
+// next page is valid only there.
 #pragma once
 
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "model_prep/cli/hub_endpoints.h"
@@ -25,21 +30,33 @@ namespace model_prep {
 
 enum class Network : std::uint8_t { allowed, forbidden };
 
+/// The commit that is pinned, else the one that the ref in the cache names.
+std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache);
+
+/// `object` is missing in the cache, and the Hub cannot be asked.
+Error offline_missing(const std::string& object);
+
 struct LocalResolution {
   Result<ResolvedSnapshot> snapshot;
-  std::optional<SnapshotRecord> record{};  ///< the cache's, of that commit
+
+  /// The record of that commit, if the cache has one.
+  std::optional<SnapshotRecord> record{};
 };
-/// What can be known without asking. Nothing: the hub must be asked (never with `forbidden`: then
-/// it is an error).
+
+/// Resolves without a request. Nothing means that the Hub has to be asked; with `forbidden` that is
+/// an `offline_missing` error instead.
 std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
                                                Network network);
 
 struct RemoteResolution {
   Result<ResolvedSnapshot> snapshot;
-  std::string by;  ///< the endpoint that said which commit a name is, or else gave the listing;
-                   ///< empty: none was asked
+
+  /// The endpoint that gave the commit, or for a pinned commit the listing. Empty if no request was
+  /// necessary.
+  std::string endpoint;
 };
-/// Asks the hub; one result for each spec, in order.
+
+/// Resolves with requests; one result for each spec, in order.
 std::vector<RemoteResolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
                                                const std::vector<HubEndpoint>& endpoints,
                                                Fetcher& fetcher);

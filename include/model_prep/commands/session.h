@@ -1,68 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all commands share: the cache, the log, which models were asked for, and how a run ends.
+// What every command needs: the cache, the log, the models that the user named, and the end of a
+// run, where the summary is written and the exit code decided.
 //
 //   Session session(options, signals, out);
 //   auto specs = session.select();
+//   if (!specs) return session.fail_run(specs.error());
 //   RunReport report = session.begin_report();
 //   return session.finish(report);
 //
-// Made once for a run, after the signals and before any thread. One thread.
+// One session per run. It is made after signals are blocked and before any thread starts, and used
+// by one thread.
 #pragma once
 
-#include <memory>
+#include <map>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/model_spec.h"
-#include "model_prep/base/response.h"
 #include "model_prep/cli/options.h"
-#include "model_prep/commands/manifest.h"
+#include "model_prep/core/model_selection.h"
 #include "model_prep/io/cache.h"
 #include "model_prep/io/posix.h"
+#include "model_prep/report/console.h"
 #include "model_prep/report/log.h"
 #include "model_prep/report/progress.h"
 #include "model_prep/report/run_report.h"
 
 namespace model_prep {
 
-double seconds(Duration duration);
-
 class Session {
  public:
-  Session(const Options& options, const SignalFd& signals, std::ostream& out);
+  /// `output` receives what the user asked a command to print.
+  Session(const Options& of_run, const SignalFd& of_process, const Output& output);
 
   const Options& options;
   const SignalFd& signals;
-  std::ostream& out;  ///< data that was asked for
+  std::ostream& out;
+
+  /// The width of the terminal, if `out` is one: tables are cut to it.
+  const std::optional<int> columns;
   TimePoint begun;
   Console console;
   Log log;
-  std::unique_ptr<Observer> observer;
+  Observer observer;
   Cache cache;
 
-  Result<Manifest> manifest() const;
-  /// The models that were asked for: of the manifest, or of the Hub by name.
+  /// The models that the user named, from the manifest or directly from the Hub.
   Result<std::vector<ModelSpec>> select() const;
-  /// Says which of them are not quite what was asked for, or may change.
+
+  /// The commits and refs that `cleanup` must keep, for each repository of the named models.
+  Result<std::map<RepoId, Pins>> select_pins() const;
+
+  /// Warns of models that are not in the wanted variant, and of those that are not pinned.
   void log_warnings(const std::vector<ModelSpec>& specs);
-  /// Only if it has another variant than the one that was asked for.
+
+  /// Warns only if the model is not in the variant that was requested.
   void log_variant_warning(const ModelSpec& spec);
-  /// Takes over the variant that resolving has found.
+
+  /// Sets the variant that the repository turned out to have, and warns if it changed.
   void update_variant(ModelSpec& spec, const ResolvedSnapshot& snapshot);
-  /// An error and its hint, on the log.
+
+  /// The error and its hint.
   void log_error(const Error& error);
 
-  /// What every report says; the rest is the command's.
+  /// A report with the members that do not depend on the command.
   RunReport begin_report() const;
-  /// A run that cannot begin: tells why and ends it.
+
+  /// Ends a run that could not start. Returns the exit code.
   int fail_run(const Error& error);
-  /// Tells all who want to know, the log last; what to exit with. A run that a signal ended ends
-  /// here.
+
+  /// Reports the result everywhere: to the CI system, in the summary, on the log. Returns the exit
+  /// code, except after a signal: then it exits the process.
   int finish(const RunReport& report);
 
  private:
-  /// Where it is now; empty: on stdout, or nowhere.
+  Result<Manifest> manifest() const;
+
+  /// The path of the summary; empty if it went to stdout or could not be written.
   std::string write_summary(const RunReport& report);
 };
 

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "model_prep/base/response.h"
+#include "model_prep/base/clock.h"
 
 namespace model_prep {
 

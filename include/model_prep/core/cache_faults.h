@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be wrong with a model that is in the cache, and what mends it. Values; found by
+// What can be wrong with a model in the cache, and what repairs it. Values; found by
 // `io/inspection.h`.
 //
-//   fault        what it is                                              what mends it
-//   missing      a file or its link is not there                         download
-//   dangling     a link leads to a blob that is not there                download; a link that is
-//   not ours: aside misdirected  something else is where a link into blobs/ should be    download
-//   damaged      the bytes are not those of the digest                   forgotten by the record,
-//   then download unreadable   this process may not read it, or the disk cannot        readable,
-//   then download ref          holds no commit, or one that is not here                ours:
-//   download; others': aside listing      trees/<commit>.json of a whole commit is missing download
-//   mode         a reader whom the umask allows may not read it          readable
-//   foreign      neither of this commit nor a link into blobs/           aside
+//   fault        meaning                                            repaired by
+//   missing      a file or its link does not exist                  download
+//   dangling     a link leads to a blob that does not exist         download; quarantine if the
+//                                                                   link is not ours
+//   misdirected  something else is where a link into blobs/ should  download; quarantine if it is a
+//                be                                                 directory
+//   damaged      the bytes are not those of the digest              rehash (the record no longer
+//                                                                   vouches for it), then download
+//   unreadable   this process may not read it, or the disk cannot   chmod, then download
+//   ref          holds no commit, or one that is not here           download; quarantine if the ref
+//                                                                   is not ours
+//   listing      trees/<commit>.json of a whole commit is missing   download
+//   mode         a reader whom the umask allows may not read it     chmod
+//   foreign      not of this commit, and not a link into blobs/     quarantine
 //
-// `aside` is a move into our own folder of that repository (core/cache_layout.h): no reader looks
+// Quarantine is a directory of ours in that repository (`core/cache_layout.h`). No reader looks
 // there, and nothing that somebody may want is destroyed.
 #pragma once
 
@@ -38,8 +42,8 @@ enum class CacheFaultKind : std::uint8_t {
   foreign
 };
 
-/// As it stands in the summary.
-std::string_view name(CacheFaultKind kind);
+/// As written in the summary.
+std::string_view to_string(CacheFaultKind kind);
 
 enum class Remedy : std::uint8_t { download, rehash, chmod, quarantine };
 
@@ -47,14 +51,14 @@ struct CacheFault {
   CacheFaultKind kind{CacheFaultKind::missing};
   Remedy remedy{Remedy::download};
   std::string path;     ///< on disk
-  std::string message;  ///< names model and file
+  std::string message;  ///< names the model and the file
   std::string expected{};
   std::string found{};
-  std::optional<std::size_t> file{};  ///< of the snapshot's, if it is about one
-  std::optional<ErrorKind> error{};   ///< where the kind does not say it
+  std::optional<std::size_t> file{};  ///< index into the snapshot's files, if it is about one
+  std::optional<ErrorKind> error{};   ///< if the kind of fault does not imply it
 };
 
-/// A fault as the error of its file or model.
+/// The fault as the error of its file or model.
 Error error_of(const CacheFault& fault);
 
 }  // namespace model_prep

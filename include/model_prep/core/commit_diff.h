@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What differs between two commits, by the digests of their files. Pure.
+// What changed between the files of two commits, by path and digest. Pure.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +11,17 @@
 namespace model_prep {
 
 enum class ChangeKind : std::uint8_t { added, changed, removed };
-std::string_view name(ChangeKind kind);
+std::string_view to_string(ChangeKind kind);
 
 struct Change {
   ChangeKind kind{ChangeKind::changed};
   RepoPath path;
+
   bool operator==(const Change&) const = default;
 };
 
 /// Sorted by path.
 std::vector<Change> changes_between(const std::vector<RemoteFile>& before,
-                                    const std::vector<RemoteFile>& now);
+                                    const std::vector<RemoteFile>& after);
 
 }  // namespace model_prep

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/core/scheduler_state.h"
 
 namespace model_prep {

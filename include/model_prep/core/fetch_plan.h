@@ -10,8 +10,8 @@
 #include <span>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/model_spec.h"
-#include "model_prep/base/response.h"
 #include "model_prep/core/snapshot_record.h"
 
 namespace model_prep {

@@ -1,61 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which files of a commit a variant wants.
+// From the listing of a commit to the files that the user wants, held to the manifest's lock.
 //
-// Patterns follow huggingface_hub's `allow_patterns`/`ignore_patterns` to the letter
-// (docs/developing/hub-protocol.md, section 6): Python's fnmatch on the whole path, case-sensitive,
-// `*` also matches
-// `/`, a pattern that ends in `/` means all below it.
+// The patterns of the manifest or of the command line decide (base/glob.h); without any, the names
+// of the files do (core/weight_selection.h). Errors name the repository and the file. Pure.
 #pragma once
 
-#include <span>
-#include <string_view>
 #include <vector>
 
 #include "model_prep/base/error.h"
+#include "model_prep/base/listing.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/weight_selection.h"
 
 namespace model_prep {
 
-bool matches_pattern(std::string_view pattern, std::string_view path);
-
-/// What the Hub lists of a commit. `masked` are the files of a gated repository whose digests are
-/// hidden from this token (64 asterisks, docs/developing/hub-protocol.md, section 8.2).
-struct Listing {
-  std::vector<RemoteFile> files;
-  std::vector<RepoPath> masked;
-};
-
-/// Refuses what no repository can hold and no folder can take: a path twice, or one that is file
-/// and folder at once. Sorts the files by path.
-Status check_listing(Listing& listing, std::string_view object);
-
-/// An include matches and no exclude does.
+/// Whether an include pattern matches and no exclude pattern does.
 bool is_selected(const FileFilter& filter, const RepoPath& path);
 
-/// What to say where the filter keeps nothing at all.
+/// `not_found`: the filter keeps no file at all.
 Error nothing_selected_error(const ModelSpec& spec);
 
-/// With the variant that the repository has, where the general rule (core/weight_selection.h)
-/// chooses its files.
+/// The spec with a variant that the repository has. It changes only if the files are selected
+/// automatically: what a manifest describes is not second-guessed.
 ModelSpec with_available_variant(ModelSpec spec, const Listing& listing);
 
-/// An index that is larger is not read.
+/// A larger shard index is not read, since it is held in memory. Bytes.
 inline constexpr std::int64_t kMaxIndexSize = std::int64_t{16} * 1024 * 1024;
-/// The files that have to be read before the general rule knows what a settled variant wants.
+
+/// The shard indexes that must be read before `select_files` can tell which shards are wanted.
 std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec& spec);
 
-/// The files that the filter, or the general rule, keeps, in the order of the listing. Fails with
-/// `gated` if one of them is masked, with `not_found` if nothing is left, or half of an OpenVINO
-/// model or of a sharded one.
+/// The files to fetch, in the order of the listing. Fails with `gated` if the Hub hides the digest
+/// of one of them, and with `not_found` if no file is left, or only half of an OpenVINO model or of
+/// a sharded one.
 Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec,
                                              const ShardIndexes& indexes = {});
 
-/// Holds what was selected to the lock: equal size and digest for each locked file, and every fully
-/// locked file there. Marks the locked files. Fails with `lock_mismatch`.
+/// Compares the selected files with the lock, and marks those that it names. Fails with
+/// `lock_mismatch` if a size or digest differs, or if a file of a fully locked variant is missing.
 Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec);
 
-/// The files of a fully locked variant, without asking anybody.
+/// The files that the lock names, which needs no listing.
 std::vector<RemoteFile> locked_files(const ModelSpec& spec);
 
 }  // namespace model_prep

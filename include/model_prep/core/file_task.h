@@ -68,6 +68,7 @@
 #include <utility>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/core/activity.h"
 #include "model_prep/core/failover.h"
 #include "model_prep/core/lock_waiter.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long an answer's headers may be, interim answers and a proxy's included. The Hub sends 3 KiB
-// in 40 lines; libcurl before 8.3 would keep whatever comes.
+// How long the headers of a response may be, including interim responses and a proxy's. The Hub
+// sends 3 KiB in 40 lines. libcurl has a limit of its own only since 8.3.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +12,11 @@ namespace model_prep {
 
 class HeaderLimit {
  public:
-  static constexpr std::size_t kBytes = 256 * 1024;
-  static constexpr int kLines = 1000;
+  static constexpr std::size_t kMaxBytes = 256 * 1024;
+  static constexpr int kMaxLines = 1000;
 
-  /// One more line; why the answer is not read any further, or nothing.
-  std::optional<Error> take(std::size_t bytes);
+  /// Counts one more line. An error if the response must not be read any further.
+  std::optional<Error> on_line(std::size_t bytes);
 
  private:
   std::size_t bytes_{0};

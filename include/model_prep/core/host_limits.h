@@ -15,8 +15,8 @@
 #include <string>
 #include <utility>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"
-#include "model_prep/base/response.h"
 #include "model_prep/core/retry.h"
 
 namespace model_prep {

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON that others wrote, read as it comes: a server's listing, a file on a shared disk.
+// A streaming reader for JSON from outside: a server's listing, a file on a shared disk.
 //
-// No tree of the whole is built. A listing is a collection of entries, each of which is given to
-// its reader and forgotten; of everything else only the members that are asked for are kept. So the
-// memory that a document needs does not depend on what is in it, however long it is or deep. What
-// is not JSON (or not UTF-8), nested deeper than anybody writes, or names a wanted member twice, is
-// refused as `protocol`.
+// No tree of the document is built. A listing is a collection of entries, each of which is passed
+// to a callback and dropped; of everything else only the requested members are kept. So the memory
+// that a document takes does not depend on its contents, however long or deeply nested it is. Text
+// that is not JSON or not UTF-8, is nested too deeply, or has a requested member twice fails with
+// `protocol`.
 //
 //   constexpr std::string_view kFields[] = {"path", "lfs", "lfs.size"};
-//   read_json(R"([{"path": "a", "lfs": {"size": 1}}])", {.collections = kTopArray, .fields =
-//   kFields},
+//   read_json(R"([{"path": "a", "lfs": {"size": 1}}])",
+//             {.collections = kTopArray, .fields = kFields},
 //             [](const JsonEntry& entry) { entry.fields.integer("lfs.size"); return ok(); });
 //
-// Pure.
+// This uses nlohmann's SAX interface. `parse` with a callback would not do: it keeps a pointer and
+// a key for each level of nesting, and its callback can neither end the parse nor return an error.
 #pragma once
 
 #include <cstdint>
@@ -29,19 +30,19 @@
 
 namespace model_prep {
 
-/// Members of an object by name; `lfs.size` is a member of the object that is the member `lfs`.
+/// Members of an object by name; `lfs.size` is the member `size` of the member `lfs`.
 class JsonFields {
  public:
-  struct Other {};  ///< true, false, a fraction, a number beyond 64 bits, an object or array
+  struct Other {};  ///< a boolean, a fraction, an integer beyond 64 bits, an object or an array
   using Value = std::variant<std::nullptr_t, std::int64_t, std::string, Other>;
 
-  /// Nothing if there is no such member or it is of another type.
+  /// Empty if there is no such member, or if it is of another type.
   std::optional<std::string> text(std::string_view name) const;
   std::optional<std::int64_t> integer(std::string_view name) const;
-  /// There, and not null.
+  /// Whether it is present and not null.
   bool has(std::string_view name) const;
 
-  /// False if it is there already.
+  /// False if it is present already.
   bool add(std::string_view name, Value value);
   void clear() { values_.clear(); }
 
@@ -51,35 +52,36 @@ class JsonFields {
 };
 
 struct JsonEntry {
-  std::string_view collection;  ///< as the shape spells it
+  std::string_view collection;  ///< one of the shape's
   std::string name;             ///< its key, if the collection is an object
-  std::string text;             ///< the entry itself, in a collection of texts
+  std::string text;             ///< the entry itself, in a collection of strings
   JsonFields fields;
 };
 
-/// Everything here must outlive the reading and its result: literals do.
+/// What to read. The spans and their strings must outlive the result; use literals.
 struct JsonShape {
   std::span<const std::string_view>
       collections{};  ///< members of the document whose elements are entries
   std::span<const std::string_view> fields{};  ///< what to keep of the document and of each entry
-  bool of_texts{false};                        ///< the entries are texts, not objects
+  bool of_texts{false};                        ///< the entries are strings, not objects
 };
-/// The document is itself the collection.
+/// The document itself is the collection, an array.
 inline constexpr std::string_view kTopArray[] = {""};
 
 struct JsonDocument {
   JsonFields fields;
-  std::vector<std::string_view> collections;  ///< those that were there
+  std::vector<std::string_view> collections;  ///< those that were present
   bool has(std::string_view collection) const;
 };
 
-using OnJsonEntry = std::function<Status(const JsonEntry&)>;  ///< an error ends the reading
+/// An error ends the reading and is its result.
+using OnJsonEntry = std::function<Status(const JsonEntry&)>;
 
 Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
                                const OnJsonEntry& on_entry = {});
 
-/// For a reader that must have the whole tree: whether making it would cost more than the text
-/// promises. Comments are allowed for.
+/// For those who build a tree of a text after all: whether it is nested more deeply than
+/// `read_json` accepts. The text may contain comments.
 bool is_json_too_deep(std::string_view text);
 
 }  // namespace model_prep

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "model_prep/base/response.h"
+#include "model_prep/base/clock.h"
 
 namespace model_prep {
 

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
 #include "model_prep/core/host_limits.h"

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of a repository in the cache is to be removed.
+// Decides what `cleanup` removes from a repository in the cache.
 //
-// Kept is what the manifest pins in it, over all keys and variants whatever models were asked for:
-// the commits, and what the refs point to that the manifest names (`ref`, and a `revision` that is
-// a name). Such a ref moves with `download`; until then services read what it points to. In a
-// repository that the manifest does not name, kept is what any ref points to.
+// Kept is what the manifest pins in it, over all its keys and variants, whatever models were named
+// on the command line: the commits, and what the refs that the manifest names point to (`ref`, and
+// a `revision` that is a name). Such a ref moves with `download`; until then services read what it
+// points to. In a repository that the manifest does not name, whatever any ref points to is kept.
 //
 // Every other snapshot goes, whoever made it, and with it the refs that point to it, `refs/pr/1` as
 // well as `refs/<commit>`: a ref without its snapshot makes huggingface_hub call the repository
-// broken. Then the blobs that nothing links to any more, and the leftovers of downloads that are
-// dead. All stays if
+// broken. Then the blobs that nothing links to any more go, and the leftovers of dead downloads.
+// There are two exceptions:
 //
-//   - somebody is filling the repository: the links of what comes are not made yet;
-//   - nothing of what is kept is there (then only leftovers and blobs without a link go): a cache
-//   is not emptied by a
-//     manifest that is ahead of it or mistyped.
+//   - While somebody is filling the repository nothing goes: the links to what arrives are not made
+//     yet.
+//   - If nothing of what is kept exists, only leftovers and blobs without a link go: a manifest
+//   that
+//     is ahead of the cache, or mistyped, must not empty it.
 //
 // Pure.
 #pragma once
@@ -31,33 +32,33 @@
 
 namespace model_prep {
 
-/// A file of a download that did not end (io/leftovers.h).
+/// A file of an unfinished download (`io/leftovers.h`).
 struct Leftover {
   std::string path;
   Digest blob;
   std::int64_t bytes{0};
   std::int64_t mtime_ns{0};
   bool dead{false};
-  bool old{false};  ///< and so dead whatever locks say
+  bool old{false};  ///< so old that it is dead whatever the locks say
 };
 
 /// What the cache holds of a repository.
 struct RepoContents {
   struct Snapshot {
     std::set<Digest> links;
-    std::int64_t bytes{0};  ///< of files that lie in it themselves
+    std::int64_t bytes{0};  ///< of regular files in it
   };
   std::map<CommitId, Snapshot> snapshots;
-  std::set<Digest> other_links;          ///< of what is in `snapshots/` and is no snapshot
+  std::set<Digest> other_links;          ///< of anything in `snapshots/` that is not a snapshot
   std::map<std::string, CommitId> refs;  ///< `main`, `refs/pr/1`
-  std::map<Digest, std::int64_t>
-      blobs;  ///< and their sizes; 0: a link into the store that repositories share
+  /// With their sizes; 0 for a link into the store that repositories share.
+  std::map<Digest, std::int64_t> blobs;
   std::vector<Leftover> leftovers;
-  std::int64_t pending_bytes{0};      ///< of what a cleanup that was killed had begun to remove
+  std::int64_t pending_bytes{0};      ///< of what a killed cleanup had begun to remove
   std::optional<std::string> writer;  ///< who is filling it
 };
 
-/// What is to be kept of it.
+/// What must be kept of it.
 struct Pins {
   std::set<CommitId> commits;
   std::set<std::string> refs;
@@ -67,17 +68,17 @@ struct Pins {
 struct SnapshotRemoval {
   CommitId commit;
   std::vector<std::string> refs;
-  std::int64_t bytes{
-      0};  ///< of its files, and of blobs that neither what is kept nor an earlier removal has
+  /// Of its files, and of blobs that nothing kept and no earlier removal uses.
+  std::int64_t bytes{0};
 };
 
 struct PrunePlan {
   std::vector<SnapshotRemoval> revisions;
-  std::vector<Digest> blobs;       ///< nothing that stays links to them
-  std::int64_t unlinked_bytes{0};  ///< of those that nothing linked to in the first place
+  std::vector<Digest> blobs;       ///< those that nothing kept links to
+  std::int64_t unlinked_bytes{0};  ///< of those that no snapshot linked to in the first place
   std::vector<Leftover> leftovers;
   std::int64_t pending_bytes{0};
-  std::string kept_because;  ///< why more stays than one would think
+  std::string kept_because;  ///< why more stays than expected; for a message
   bool empty() const {
     return revisions.empty() && blobs.empty() && leftovers.empty() && pending_bytes == 0;
   }
@@ -85,8 +86,8 @@ struct PrunePlan {
 
 PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins);
 
-/// What of the plan was done, if this is left of it.
+/// The part of `plan` that was done, given what is `left` of it.
 PrunePlan completed_part(const PrunePlan& plan, const PrunePlan& left);
-std::int64_t bytes_of(const PrunePlan& cleanup, const RepoContents& view);
+std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& view);
 
 }  // namespace model_prep

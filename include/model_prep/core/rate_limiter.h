@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A limit of bytes per second, over all connections of a run.
+// A limit of bytes per second, shared by all connections of a run.
 //
-// What has come is paid off at the wanted rate, and nobody takes more before it is: so from the
-// first byte on never more has been taken than the rate allows, but for the piece that is taken
-// last. Time in which nothing came is not saved up, but for a moment (`kCredit`): else every delay
-// of a busy loop would slow the run.
+// A token bucket almost without bursts: a read is charged against the rate, and no transfer may
+// read again until the charge is paid. So at any moment the bytes taken exceed what the rate allows
+// since the first byte by at most one read. Idle time is not saved up, except for `kCredit`,
+// without which every delay of a busy loop would slow the run.
 //
-// Who may not take yet is held: the transport stops reading its socket until `next` names it
-// (io/http.cpp). They go on in the order in which they were held, so that none starves.
+// A transfer that may not read yet waits: the transport stops reading its socket until `next_ready`
+// returns it (io/http.cpp). Transfers continue in the order in which they began to wait.
 #pragma once
 
 #include <chrono>
@@ -16,16 +16,17 @@
 #include <optional>
 #include <string_view>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/response.h"
 
 namespace model_prep {
 
-/// 64 bytes a second, below which a transfer counts as standing still (pace.h), for each of the 64
-/// that there may be.
+/// 64 bytes a second, below which a transfer counts as stalled (core/stall_detector.h), for each of
+/// at most 64 connections.
 inline constexpr std::int64_t kMinRate = 4096;
 
-/// `500K`, `10M`, `1G`, or bytes. As curl's --limit-rate has it, K is 1024. Nothing if it is no
-/// rate, or one below `kMinRate`.
+/// `500K`, `10M`, `1G`, or bytes. K is 1024, as for curl's --limit-rate. Empty for anything else,
+/// and for a rate below `kMinRate`.
 std::optional<std::int64_t> parse_rate(std::string_view text);
 
 class RateLimiter {
@@ -34,18 +35,18 @@ class RateLimiter {
 
   explicit RateLimiter(std::int64_t bytes_per_second) : rate_(bytes_per_second) {}
 
-  /// Whether `id` may take these bytes now. If not, it is held.
-  bool take(TransferId id, std::int64_t bytes, TimePoint now);
-  /// One of those that are held, if it may go on; it is held no longer.
-  std::optional<TransferId> next(TimePoint now);
-  /// When there will be one; `max` if none is held.
-  TimePoint due() const { return held_.empty() ? TimePoint::max() : paid_off_; }
-  void forget(TransferId id) { std::erase(held_, id); }
+  /// Whether `id` may read these bytes now. If not, it waits.
+  bool try_acquire(TransferId id, std::int64_t bytes, TimePoint now);
+  /// The next waiting transfer, if it may continue; it no longer waits then.
+  std::optional<TransferId> next_ready(TimePoint now);
+  /// When `next_ready` will return one; `max` if none waits.
+  TimePoint due() const { return waiting_.empty() ? TimePoint::max() : paid_off_; }
+  void forget(TransferId id) { std::erase(waiting_, id); }
 
  private:
   std::int64_t rate_;
   TimePoint paid_off_{TimePoint::min()};
-  std::deque<TransferId> held_;
+  std::deque<TransferId> waiting_;
 };
 
 }  // namespace model_prep

@@ -13,10 +13,10 @@
 #include <string>
 
 #include "model_prep/base/blob_spec.h"
+#include "model_prep/base/byte_range.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
-#include "model_prep/core/segments.h"
 
 namespace model_prep {
 

@@ -1,30 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The resume record: which bytes of a staging file are on disk, and who is writing it.
+// The resume record: which bytes of a staging file are on disk, and who writes it.
 //
-//   model-prep-2 <host:pid> <writer> <file> <beat> <size> <ranges>\n
+//   model-prep-2 <host:pid> <writer> <file> <sequence> <size> <ranges>\n
 //
 // `writer` is the tag of the process that owns the staging, `file` the tag in the staging file's
-// name: the process that made it. A living writer saves the record every two seconds with a higher
-// `beat`, whether bytes come or not. The line is a hint and nothing more: what is published is what
-// the digest says.
+// name, which is the process that created it. A living writer saves the record every two seconds
+// with a higher `sequence`, whether bytes arrive or not. The line is only a hint: what is published
+// is what the digest confirms.
 //
-// Who may write a staging file? The lock says so where locks work. They do not everywhere
+// Who may write a staging file? The lock decides where locks work. They do not everywhere
 // (`io/file_lock.h`), and two writers in one file could change a blob after it was verified. So:
 //
-//   the record names      and                                     then
-//   nobody                                                        it is ours, under a tag of our
-//   own another process       of this kernel, and locks exclude here  it is dead, else it would
-//   hold the lock: go on in
-//                                                                 its file
-//   another process       anything else, and the record changes   it lives: wait
-//   another process       anything else, and 60 looks show no     take over: claim the record, and
-//   go on in a copy of
-//                         change                                  its bytes, so that it can come
-//                         back to life and
-//                                                                 spoil nothing
+//   the record names   and                               decision
+//   nobody                                               create: a file with our own tag
+//   another process    it ran on this kernel, and locks  resume: it is dead, or it would hold the
+//                      exclude here                      lock; continue in its file
+//   another process    anything else, record changes     wait: it lives
+//   another process    anything else, no change in       take_over: claim the record and continue
+//                      60 polls                          in a copy of its bytes, so that it spoils
+//                                                        nothing if it comes back to life
 //
-// Looks are counted and not seconds, so that a file server that was away for a minute, for both of
-// them, proves nothing. Pure.
+// Polls are counted and not seconds: a file server that was away for a minute, for both of them,
+// proves nothing. Pure.
 #pragma once
 
 #include <cstdint>
@@ -32,51 +29,33 @@
 #include <string>
 #include <string_view>
 
-#include "model_prep/core/segments.h"
+#include "model_prep/base/byte_range.h"
+#include "model_prep/core/writer_tag.h"
 
 namespace model_prep {
 
-/// A process, for the names of its staging files: `<machine>-<random>`, eight hex digits each.
-/// `machine` is the same for all processes of one kernel; all zeros: not known, and then equal to
-/// no other.
-class WriterTag {
- public:
-  static std::optional<WriterTag> parse(std::string_view text);
-  static WriterTag make(const std::string& machine, const std::string& random) {
-    return WriterTag(machine + "-" + random);
-  }
-  const std::string& text() const { return text_; }
-  bool same_machine(const WriterTag& other) const;
-  bool operator==(const WriterTag&) const = default;
-
- private:
-  explicit WriterTag(std::string text) : text_(std::move(text)) {}
-  std::string text_;
-};
-
 struct ResumeRecord {
-  std::string owner;  ///< `host:pid`, for those who wait
+  std::string owner;  ///< `host:pid`, shown to those who wait
   WriterTag writer;
   WriterTag file;
-  std::uint64_t beat{0};
+  std::uint64_t sequence{0};
   std::int64_t size{0};
   RangeSet have;
 };
 
-/// One line, its end included.
+/// One line, with its newline.
 std::string serialize_resume(const ResumeRecord& record);
-/// Nothing for a line that is torn, of another format or not possible.
+/// Nothing for a line that is torn, impossible or in another format.
 std::optional<ResumeRecord> parse_resume(std::string_view text);
 
-/// What the table above says. A record that cannot be read (`theirs` is nothing, `torn`) is
-/// somebody's who may live.
-enum class ClaimDecision : std::uint8_t { begin, go_on, wait, copy };
+enum class ClaimDecision : std::uint8_t { create, resume, wait, take_over };
 struct StagingClaim {
   const std::optional<ResumeRecord>& theirs;
-  bool torn;
+  bool torn;  ///< there is a record, but it cannot be read: its writer may live
   bool lock_excludes;
   bool writer_timed_out;
 };
-ClaimDecision decide_claim(const StagingClaim& claimed, const WriterTag& mine);
+/// The table above.
+ClaimDecision decide_claim(const StagingClaim& claim, const WriterTag& mine);
 
 }  // namespace model_prep

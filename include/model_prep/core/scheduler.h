@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/core/file_task.h"
 
 namespace model_prep {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/core/actions.h"
 #include "model_prep/core/host_limits.h"
 #include "model_prep/core/mirror_selector.h"

@@ -5,46 +5,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <string>
-#include <string_view>
+
+#include "model_prep/base/byte_range.h"
 
 namespace model_prep {
-
-/// Half-open: includes `begin`, excludes `end`.
-struct ByteRange {
-  std::int64_t begin{0};
-  std::int64_t end{0};
-  std::int64_t size() const { return end - begin; }
-  bool empty() const { return begin >= end; }
-  bool operator==(const ByteRange&) const = default;
-};
-
-/// Disjoint ranges. Ranges that touch are merged.
-class RangeSet {
- public:
-  void add(ByteRange range);
-  void remove(ByteRange range);
-  bool contains(ByteRange range) const;
-  /// The end of the range that begins at 0; 0 if there is none.
-  std::int64_t prefix() const;
-  std::int64_t total() const;
-  /// The first gap at or after `from` and below `limit`.
-  std::optional<ByteRange> gap(std::int64_t from, std::int64_t limit) const;
-  bool empty() const { return ends_.empty(); }
-  /// The lowest range.
-  std::optional<ByteRange> first() const;
-  bool operator==(const RangeSet&) const = default;
-
-  /// `0-33554432,67108864-70000000`: the resume record's form.
-  std::string text() const;
-  /// Refuses a text whose ranges are not sorted, disjoint and within [0, size].
-  static std::optional<RangeSet> parse(std::string_view text, std::int64_t size);
-
- private:
-  std::map<std::int64_t, std::int64_t> ends_;  // begin → end
-};
 
 class SegmentMap {
  public:

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the program remembers of a snapshot, and huggingface_hub's own listing of a commit, as text
-// and back.
+// What the program remembers of a snapshot, and huggingface_hub's own listing of a commit, to and
+// from text.
 //
-// The record (`.model-prep/<commit>.json`) is why a second run costs nothing: it holds the commit's
+// The record (`.model-prep/<commit>.json`) is why a second run costs nothing. It holds the commit's
 // listing, which never changes, and for each blob that was verified its size, modification time and
 // sha256. A blob that still has that size and time is trusted; any other is hashed again. A record
-// that cannot be read is as good as none. Pure. `mtime_ns` is nanoseconds since the epoch, as
-// stat(2) gives it.
+// that cannot be read counts as missing. `mtime_ns` is in nanoseconds since the epoch, as stat(2)
+// reports it. Pure.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,9 @@ std::string serialize_record(const SnapshotRecord& record);
 std::optional<SnapshotRecord> parse_record(std::string_view text);
 
 /// `trees/<commit>.json`, byte for byte as huggingface_hub >= 1.22 writes it
-/// (docs/developing/hub-protocol.md, section 1.7). For the complete commit only: huggingface_hub
-/// takes it for the whole truth. Nothing if the git id of a file is not known.
+/// (docs/developing/hub-protocol.md, section 1.7). Only for a complete commit: huggingface_hub
+/// takes a file that is not listed for one that does not exist. Nothing if the git id of a file is
+/// unknown.
 std::optional<std::string> serialize_tree(const std::vector<RemoteFile>& listing);
 std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text);
 

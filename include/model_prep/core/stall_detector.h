@@ -1,43 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-// When a transfer has stood still for too long.
+// When a transfer has stalled.
 //
-// Two ways to do so: not a byte for `stall`; or a drip, `stall` seconds that brought fewer than 64
-// bytes each on average, so that a server cannot hold a run with a byte a minute. A window for the
-// second begins with a byte: an answer that takes long to begin and then comes is none. (libcurl's
-// own low-speed limit is an average over some seconds, which makes 7 s of a limit of 1.)
+// There are two ways to stall: not a byte for `stall` seconds, or a drip, `stall` seconds with
+// fewer than 64 bytes each on average, so that a server cannot hold up a run with a byte a minute.
+// The window for a drip begins with a byte, so a response that is slow to begin and then arrives is
+// not one. The first rule is exact, the second late by one window at most.
+//
+// CURLOPT_LOW_SPEED_LIMIT and _TIME do not replace this: libcurl averages over five seconds, so
+// that a limit of 1 s takes 7 s, and a burst of 320 bytes a minute would never be too slow for it.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"
-#include "model_prep/base/response.h"
 
 namespace model_prep {
 
 class StallDetector {
  public:
-  /// Bytes a second. A modem of 1990 did four times that; over anything slower no model would ever
-  /// come.
-  static constexpr std::int64_t kDrip = 64;
+  /// Bytes a second. A modem of 1990 was four times as fast; at less no model would ever arrive.
+  static constexpr std::int64_t kMinRate = 64;
 
   explicit StallDetector(std::chrono::seconds stall = {}) : stall_(stall) {}
 
-  /// Connected: from now on silence counts.
+  /// Connected, or no longer suspended: from now on silence counts.
   void begin(TimePoint now) { last_ = now; }
-  /// It is us who do not read: until `begin` nothing counts.
-  void hold();
-  void moved(std::int64_t bytes, TimePoint now);
-  /// When it will have stood still, if nothing comes; `max` before `begin`.
+  /// We do not read at the moment: nothing counts until `begin`.
+  void suspend();
+  void on_bytes(std::int64_t bytes, TimePoint now);
+
+  /// When it will have stalled if nothing more arrives; `max` if silence does not count.
   TimePoint due() const;
-  /// What to say at `due`.
-  Error fault() const;
+  /// The error of a transfer that is past `due`.
+  Error error() const;
 
  private:
   std::chrono::seconds stall_;
-  std::optional<TimePoint> last_;    // byte, or the beginning
-  std::optional<TimePoint> window_;  // the first of bytes_
+  std::optional<TimePoint> last_;    // the last byte, or the beginning
+  std::optional<TimePoint> window_;  // when the first of `bytes_` arrived
   std::int64_t bytes_{0};
 };
 

@@ -1,26 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// The general rule: which files of a repository that no manifest describes a service needs, told by
-// their names.
+// Which files of a repository a service needs if no manifest describes it, judged by their names
+// (docs/variants.md).
 //
-// Small files (configs, tokenizers, `1_Pooling/`, `modules.json`) belong to every variant. Of the
-// weights
+// Small files (configuration, tokenizer, `1_Pooling/`, `modules.json`) belong to every variant. The
+// weights depend on it:
 //
-// - `fp32` takes PyTorch's, never another framework's. Directory by folder: a pickle
-// (`pytorch_model.bin`) is left out
-//   where the same folder has the same weights as safetensors (`model.safetensors`), and stays
-//   where it has not
-//   (`2_Dense/pytorch_model.bin`). Of one file and shards of the same weights it takes the one
-//   file, as transformers does; of shards exactly those that the index names; of
-//   `model.safetensors` and `model.fp16.safetensors` the first. Left out are a trainer's leftovers
-//   (`optimizer.pt`), a maker's own copy (`consolidated.*` beside `model.*`), and what lies at the
-//   root of a pipeline of diffusers, whose parts have folders of their own.
-// - `onnx` takes `onnx/model.onnx`, else `model.onnx`, with its external data;
-// - `onnx` and `openvino-int8` take the weights of sentence-transformers' later modules
-// (`2_Dense/`) as `fp32` does:
-//   only the first module has other builds;
-// - `openvino-int8` takes `openvino/openvino_model_qint8_quantized.xml` and `.bin`, or what a
-// repository holds that is
-//   an OpenVINO model itself (`openvino_*.xml` and `.bin` at its root).
+// - `fp32` takes the weights of PyTorch and never those of another framework. In each directory,
+//   a pickle (`pytorch_model.bin`) is left out if the same weights are there as safetensors
+//   (`model.safetensors`), and taken if they are not (`2_Dense/pytorch_model.bin`). Of a single
+//   file and shards of the same weights it takes the single file, as transformers does; of shards
+//   exactly those that the index names; of `model.safetensors` and `model.fp16.safetensors` the
+//   first. Left out are the state of a trainer (`optimizer.pt`), the vendor's duplicate
+//   (`consolidated.*` next to `model.*`), and weights in the root of a diffusers pipeline, whose
+//   parts have their own directories.
+// - `onnx` takes `onnx/model.onnx`, else `model.onnx`, with its external data.
+// - `openvino-int8` takes `openvino/openvino_model_qint8_quantized.xml` and `.bin`. If the
+//   repository is an OpenVINO model itself, it takes `openvino_*.xml` and `.bin` from the root.
+// - `onnx` and `openvino-int8` take the weights of the later modules of sentence-transformers
+//   (`2_Dense/`) as `fp32` does, because only the first module is published in other builds.
 //
 // Pure.
 #pragma once
@@ -37,30 +34,35 @@
 
 namespace model_prep {
 
-/// What each index that has been read names.
+/// The shards that each index names, for the indexes that have been read.
 using ShardIndexes = std::map<RepoPath, std::set<RepoPath>>;
-/// The shards that an index (`model.safetensors.index.json`) names, as paths of the repository.
+
+/// Reads an index such as `model.safetensors.index.json`. Its shards are returned as paths in the
+/// repository. Fails with `protocol`, and names `object` in the message.
 Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPath& path,
                                              std::string_view object);
 
-/// The variant that a repository with these files has: the one that is wanted, else `fp32`.
-std::string available_variant(const std::vector<RepoPath>& all, const std::string& wanted);
+/// The wanted variant if a repository with these files has it, else `fp32`.
+Variant available_variant(const std::vector<RepoPath>& all, Variant wanted);
 
 struct SelectedFiles {
   std::set<RepoPath> files;
-  std::set<RepoPath>
-      indexes;  ///< those of `files` whose contents decide about others; not read, names have to do
+
+  /// Those of `files` that are shard indexes. For an index that is not in `ShardIndexes` the names
+  /// of the shards decide.
+  std::set<RepoPath> indexes;
 };
-/// Fails where a variant's half is missing, and where the repository has no weights but other
-/// frameworks': `not_found`.
-Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, const std::string& variant,
+
+/// Fails with `not_found` if an index names a shard that is not there, and if the repository has
+/// weights of other frameworks only.
+Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant variant,
                                      const ShardIndexes& indexes, std::string_view object);
 
-/// An OpenVINO model is an `.xml` and a `.bin`: where such a variant has only one of them it fails
-/// with `not_found`. What the user's patterns choose is the user's business.
+/// Fails with `not_found` if an OpenVINO variant has an `.xml` without its `.bin`, or the reverse.
+/// Patterns of the command line are the user's own choice and are not checked.
 Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec);
 
-/// What to say of files that run code when they are loaded, if there are such: one line.
+/// One line about files that can run code when they are loaded; nothing if there are none.
 std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot);
 
 }  // namespace model_prep

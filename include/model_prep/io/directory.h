@@ -1,23 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing below a folder without ever leaving it.
+// Writes below one directory and never outside of it.
 //
-// A cache on a shared volume has other tenants, and one of them may plant a symlink where we are
-// about to write. So what is written is reached from one folder by its names, one `openat` with
-// O_NOFOLLOW each, and the last step is an `…at` call in the folder that was found: a link on the
-// way, whenever it is planted, ends the call with an error that names it. The folder itself is the
-// user's word, and its own path may lead through links when it is made.
+// A cache on a shared volume has other users, and any of them may plant a symlink where we are
+// about to write. So every directory below the root is entered name by name, with O_NOFOLLOW, and
+// the last step is an `…at` call in the directory that was reached. A symlink on the way ends the
+// call with an error that names it. The root itself is the user's choice: its own path may lead
+// through links when it is created.
 //
-// Paths are absolute and lie below `path()`, as `core/cache_layout.h` makes them; so errors can
-// name them. Modes are 0666 & ~umask for files, 0777 & ~umask for folders: what other users of a
-// shared volume expect (docs/developing/hub-protocol.md, section 1.10); a setgid folder hands its
-// group down by itself. Blocks as long as the disk does; no state but the path.
+// Entered directories stay open (at most `kMaxOpen`), so that the usual operation is one `…at`
+// call. Before each use one lstat(2) checks that the path still names the directory that is open.
+// If it was renamed, removed or replaced meanwhile, by a cleanup or by an attacker, it is entered
+// again from the root and the rules above apply. So whatever is planted at whatever moment, bytes
+// end up in a directory that was reached without following a link, or nowhere.
+//
+// Paths are absolute and lie below `path()`, as `core/cache_layout.h` makes them, so that errors
+// can name them. Modes are 0666 & ~umask for files and 0777 & ~umask for directories, which is what
+// other users of a shared volume expect (docs/developing/hub-protocol.md, section 1.10); a setgid
+// directory passes on its group by itself. Calls block as long as the disk does. One thread.
 #pragma once
 
 #include <sys/types.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model_prep/base/error.h"
 #include "model_prep/io/posix.h"
@@ -34,45 +42,52 @@ class Directory {
 
   /// A symlink at the end of `path` is not followed either.
   Result<UniqueFd> open_file(const std::string& path, int flags, mode_t mode = kFileMode) const;
-  /// The folder itself and all above it too.
+  /// Creates the directory and all its parents.
   Status create_directories(const std::string& path) const;
   Status rename(const std::string& from, const std::string& to) const;
-  /// A file, a link or an empty folder. Removing what is not there is no error.
+  /// A file, a link or an empty directory. Removing what does not exist is not an error.
   Status remove(const std::string& path) const;
-  /// Adds permission bits to a file or folder.
-  Status allow(const std::string& path, unsigned bits) const;
-  /// Makes a rename in this folder survive a power cut. File systems that cannot sync a folder are
-  /// taken at their word.
-  Status sync(const std::string& folder) const;
+  /// Adds permission bits to a file or directory.
+  Status add_permissions(const std::string& path, unsigned bits) const;
+  /// Makes renames into this directory survive a power cut. Does nothing on a file system that
+  /// cannot sync a directory.
+  Status sync(const std::string& directory) const;
 
   /// Replaces `path` by a file with this content, or leaves it untouched: written and synced under
-  /// a temporary name in `temporary_folder` (on the same file system), then renamed, then the
-  /// folder synced. A crash leaves the old content or the new, and at worst a `*.tmp` that means
-  /// nothing.
+  /// a temporary name in `temporary_directory` (same file system), renamed, its directory synced. A
+  /// crash leaves the old content or the new, and at worst a `*.tmp` that nobody reads.
   Status write_atomically(const std::string& path, std::string_view content,
-                          const std::string& temporary_folder) const;
-  /// Makes `path` a symlink with this text, replacing what is there, likewise through a temporary
-  /// name. False: this file system has no symlinks.
+                          const std::string& temporary_directory) const;
+  /// Makes `path` a symlink with this text, replacing what was there, by way of a temporary name
+  /// too. False: this file system has no symlinks.
   Result<bool> link_atomically(const std::string& path, const std::string& text,
-                               const std::string& temporary_folder) const;
-  /// Makes `to` a copy of the file at `from`, likewise.
+                               const std::string& temporary_directory) const;
+  /// Makes `to` a copy of the file at `from`, by way of a temporary name too.
   Status copy_atomically(const std::string& from, const std::string& to,
-                         const std::string& temporary_folder) const;
+                         const std::string& temporary_directory) const;
 
  private:
-  struct Place;
-  Result<Place> find(const std::string& path) const;
-  Result<UniqueFd> open_directory(const std::string& folder, int flags) const;
-  Status write_temporary_and_rename(const std::string& path, const std::string& temporary_folder,
+  static constexpr std::size_t kMaxOpen = 32;
+
+  struct Opened;  // a directory that is open
+  struct Entry;   // a name in it
+  using OpenedPtr = std::shared_ptr<const Opened>;
+
+  Result<OpenedPtr> open_directory(const std::string& path) const;
+  Result<Entry> entry_at(const std::string& path) const;
+  Status rename_entry(const Entry& source, const std::string& to) const;
+  Status write_temporary_and_rename(const std::string& path, const std::string& temporary_directory,
                                     const std::function<Status(const UniqueFd&)>& fill) const;
 
   std::string path_;
+  mutable std::vector<OpenedPtr> opened_;  // the last one used is at the end
 };
 
-/// A name that no other process uses: `<folder>/<stem>.<16 hex>.tmp`.
-std::string temporary_name(const std::string& folder, std::string_view stem);
+/// A name that no other process uses: `<directory>/<stem>.<16 hex>.tmp`.
+std::string temporary_name(const std::string& directory, std::string_view stem);
 
-/// The bytes of `range` from one file to the same place in another, by the kernel where it can.
+/// Copies bytes `begin` to `end` of one file to the same offset in another, inside the kernel where
+/// it can. `path` names the target in errors.
 Status copy_bytes(int from, int to, std::int64_t begin, std::int64_t end, const std::string& path);
 
 }  // namespace model_prep

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hash threads: read files back behind their watermark while they still grow, and sync them when
-// they are whole.
+// Hash threads: read files back below their watermark while they still grow, and sync them when
+// they are complete.
 //
-// The bytes it reads were written a moment ago and are still in the page cache, so the network
-// never waits for the hash and nothing is kept in memory. One owner (the loop thread) calls the
-// functions; the answers lie in a mailbox until it takes them, and `wake` is called from a hash
-// thread when there is one. Cancelling returns at once; the threads look between blocks of 1 MiB. A
-// file is one thread's at a time, whichever takes it next.
+// The bytes were written a moment ago and are still in the page cache, so that the network never
+// waits for the hash and nothing is buffered in memory. One owner (the loop thread) calls the
+// functions. Events wait in a mailbox until it takes them; `wake` is called on a hash thread when
+// there is one. `cancel` returns at once, because the threads check for it between blocks of 1 MiB.
+// Only one thread at a time works on a file.
 #pragma once
 
 #include <condition_variable>
@@ -27,7 +27,7 @@
 
 namespace model_prep {
 
-/// The digests of bytes that are at hand.
+/// Digests of bytes in memory.
 Digest sha256_of(std::string_view bytes);
 Digest git_sha1_of(std::string_view bytes);
 
@@ -38,28 +38,28 @@ enum class AfterHash : std::uint8_t { nothing, sync };
 struct HashEvent {
   HashJobId ticket{0};
   std::optional<Digest> sha256;
-  std::optional<Digest> git_sha1;  ///< only if it was asked for
+  std::optional<Digest> git_sha1;  ///< only if that kind was requested
   std::optional<Error> error;
 };
 
 class Hasher {
  public:
-  /// One thread is right beside a download: the loop has the other core (`commands/parallel_hash.h`
-  /// has more).
+  /// A download uses one thread, since the loop has the other core; `io/parallel_hash.h` uses
+  /// more.
   explicit Hasher(std::function<void()> wake, std::size_t threads = 1);
   ~Hasher();
   Hasher(const Hasher&) = delete;
   Hasher& operator=(const Hasher&) = delete;
 
-  /// Begins a file of `size` bytes. Nothing is read before `advance`. `kind` is the digest that
-  /// names its blob; sha256 is computed in any case.
+  /// Starts a file of `size` bytes; nothing is read before `advance`. `kind` is the digest that
+  /// names its blob; sha256 is always computed.
   HashJobId open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after);
-  /// Every byte below `watermark` may be read. At `size` the file is finished and its event comes.
+  /// Bytes below `watermark` may be read. At `size` the file is finished and its event follows.
   void advance(HashJobId ticket, std::int64_t watermark);
-  /// No event comes any more.
+  /// No event will follow.
   void cancel(HashJobId ticket);
   std::vector<HashEvent> take_all();
-  /// Bytes read so far of a file that is open, for those who show it.
+  /// Bytes read so far of an open file, for the display.
   std::int64_t progress(HashJobId ticket);
 
  private:
@@ -69,13 +69,13 @@ class Hasher {
   void step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char> block);
 
   std::function<void()> wake_;
-  std::mutex mutex_;  // guards all below
+  std::mutex mutex_;  // guards everything below
   std::condition_variable work_;
   std::map<HashJobId, std::unique_ptr<Task>> tasks_;
   std::vector<HashEvent> events_;
   HashJobId next_{1};
   bool stopping_{false};
-  std::vector<std::thread> threads_;  // last: they use all above
+  std::vector<std::thread> threads_;  // last: they use everything above
 };
 
 }  // namespace model_prep

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model in the cache, looked at from outside: everything about it but what its bytes hash to.
-// Changes nothing, and asks nobody.
+// Inspects a model in the cache from outside: everything about it except what its bytes hash to.
+// Writes nothing and sends no request.
 //
-// What counts as right is what `io/cache.h` publishes and huggingface_hub leaves
+// Correct is what `io/cache.h` publishes and what huggingface_hub leaves
 // (docs/developing/hub-protocol.md, section 1), as scan_cache_dir judges it
 // (docs/developing/hub-protocol.md, section 1.13). Modes are held to the rule by which they were
-// made: a file that this process would make readable for somebody (0666 & ~umask, folders 0777 &
-// ~umask) must be readable for them; others' bits are theirs.
+// made: whoever this process would let read a new file (0666 & ~umask, directories 0777 & ~umask)
+// must be able to read this one; further bits are the owner's business.
 #pragma once
 
 #include <string>
@@ -19,8 +19,8 @@
 namespace model_prep {
 
 struct Inspection {
-  /// Where each file's bytes lie, in the order of the snapshot's files; empty for one that cannot
-  /// be hashed.
+  /// The path of each file's bytes, in the order of the snapshot's files; empty if they cannot be
+  /// hashed.
   std::vector<std::string> contents;
   std::vector<CacheFault> faults;
 };
@@ -28,7 +28,7 @@ struct Inspection {
 /// `umask`: of this process.
 Inspection inspect(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask);
 
-/// The bits that a file or folder lacks by that rule.
-unsigned missing_bits(const FileInfo& facts, unsigned umask);
+/// The bits that a file or directory lacks by that rule.
+unsigned missing_bits(const FileInfo& info, unsigned umask);
 
 }  // namespace model_prep

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What downloads that did not end have left in a repository, and whether somebody may still be at
-// it.
+// What unfinished downloads left in a repository, and whether somebody may still be writing it.
 //
-//   in blobs/                                     whose it is                  it is dead if
-//   <blob>.<tag>.model-prep.incomplete            a process of this program's  that process is of
-//   this kernel, and its <blob>.model-prep.resume blob's lock is free; or a day is gone by
-//   <blob>.incomplete, <blob>.<8 hex>.incomplete  huggingface_hub's            its blob's lock is
-//   free, where locks
-//                                                                              exclude; or a day is
-//                                                                              gone by
+//   in blobs/                                     written by        dead if
+//   <blob>.<tag>.model-prep.incomplete and its    this program      that process ran on this kernel
+//   <blob>.model-prep.resume                                        and the blob's lock is free; or
+//                                                                   it is a day old
+//   <blob>.incomplete, <blob>.<8 hex>.incomplete  huggingface_hub   the blob's lock is free, where
+//                                                                   locks exclude; or it is a day
+//                                                                   old
 //
-// A living writer of ours saves its record every two seconds, so a day without is its death
-// wherever it ran. A name that is none of these is nobody's leftover. One thread.
+// A living writer of ours saves its record every two seconds, so that after a day without it is
+// dead wherever it ran. Files with other names are not leftovers. One thread.
 #pragma once
 
 #include <optional>
@@ -19,26 +18,20 @@
 #include <vector>
 
 #include "model_prep/core/prune_plan.h"
+#include "model_prep/io/repository.h"
 #include "model_prep/io/staging.h"
 
 namespace model_prep {
 
-struct Repository {
-  const Directory& folder;
-  const Directory& lock_folder;
-  const CacheLayout& layout;
-  RepoId repo;
-};
-
-/// Removes staging files that no record names, and records whose blob is published, if they are
-/// dead. What a record names is left for the next run to go on with.
+/// Removes dead staging files that no record names, and dead records whose blob is published. What
+/// a record names is left for the next run to resume.
 void sweep_staging(const Repository& repository, const WriterIdentity& self);
 
 /// All of them. Writes nothing.
 std::vector<Leftover> leftovers_in(const Repository& repository, const WriterIdentity& self);
 
 /// Who is filling this repository, for a message: a lock is held, or a leftover may be alive.
-/// Nothing: nobody.
+/// Nothing if nobody is.
 std::optional<std::string> writer_in(const Repository& repository,
                                      const std::vector<Leftover>& leftovers);
 

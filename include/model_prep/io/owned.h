@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owners for what C libraries hand out: `Owned<CURL, curl_easy_cleanup>` calls that function when
-// it goes.
+// Owners for what C libraries allocate: `Owned<CURL, curl_easy_cleanup>` calls that function when
+// it is destroyed.
 #pragma once
 
 #include <memory>

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which proxy the environment names for an address, and how to speak of it without its password.
+// The proxies that the environment names, and errors about them that reveal no password.
 //
-// libcurl connects through proxies and decides by NO_PROXY (hosts, suffixes, addresses, CIDR, `*`).
-// Two things are done here: HTTP_PROXY in capitals, which libcurl leaves aside for the sake of CGI
-// programs, and messages, which name the variable and never what it holds.
+// libcurl reads the proxy variables itself, connects through the proxy, and applies NO_PROXY
+// (CURLOPT_PROXY, CURLOPT_NOPROXY). Two things are left to do: HTTP_PROXY in capitals, which
+// libcurl ignores for the sake of CGI programs, and error messages, which name the variable and
+// never its value.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -16,21 +18,42 @@ namespace model_prep {
 
 struct Proxy {
   std::string variable;  ///< HTTPS_PROXY
-  std::string address;   ///< may hold a user name and a password
+  std::string address;   ///< may contain a user name and a password
 };
 
-/// What libcurl takes for this address, unless NO_PROXY forbids: the scheme's variable, else
-/// ALL_PROXY; each in lower case first; an empty one is unset.
-std::optional<Proxy> proxy_for(const Url& url);
+class ProxySettings {
+ public:
+  ProxySettings() = default;
+  /// As libcurl reads them: the variable of the scheme, else ALL_PROXY; each in lower case first.
+  /// An empty variable counts as unset.
+  explicit ProxySettings(const std::map<std::string, std::string>& environment);
 
-/// A text of libcurl's in which the proxy's address, its user name and its password are not to be
-/// read.
-std::string without_secrets(std::string text, const Proxy& proxy);
+  /// The proxy for this URL, unless NO_PROXY excludes its host, which only libcurl knows.
+  const std::optional<Proxy>& proxy_for(const Url& url) const { return url.https ? https_ : http_; }
 
-/// The proxy answered `status` to a CONNECT, or 407 to a request.
+ private:
+  std::optional<Proxy> http_;
+  std::optional<Proxy> https_;
+};
+
+/// A message of libcurl's without the proxy's address, user name and password.
+std::string redact(std::string text, const Proxy& proxy);
+
+/// How a response arrived.
+struct Route {
+  const std::optional<Proxy>& proxy;
+  long port{0};           ///< that we are connected to
+  std::string challenge;  ///< the header WWW-Authenticate
+};
+/// Whether the response is the proxy's own, and not the server's. Servers do not send 407. A proxy
+/// may also answer a plain request with 401 (tinyproxy does, for a wrong password); the Hub's own
+/// 401 gives a reason and asks for a token.
+bool is_from_proxy(const ResponseHead& head, const Url& url, const Route& route);
+
+/// The proxy answered `status` to a CONNECT, or rejected the login of a plain request (401 or 407).
 Error proxy_refused(int status, const std::optional<Proxy>& proxy);
 
-/// The variable holds no address of a proxy.
+/// The variable does not hold a proxy address.
 Error proxy_unusable(const Proxy& proxy);
 
 }  // namespace model_prep

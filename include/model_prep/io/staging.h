@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// A blob on its way: the staging file, the record of what is in it and who writes it, and the
-// rename that makes it a blob.
+// A blob that is being fetched: the staging file, the record of what is in it and who writes it
+// (`io/resume_file.h`), and the rename that makes it a blob.
 //
-// Each writer writes into a file of its own (its tag is in the name), so that two of them, where
-// locks lie, cannot spoil each other's bytes; the rules of `core/resume_record.h` keep that from
-// happening in the first place, and let the next run go on where a dead one stopped. What a kill
-// leaves at any line: a staging file and a record that is true of it or behind it, or a staging
-// file without a record, which the next run sweeps away. One thread.
+// Each writer writes a file of its own (its tag is in the name), so that two of them cannot spoil
+// each other's bytes where locks do not work. The rules of `core/resume_record.h` keep that from
+// happening in the first place, and let the next run continue where a dead one stopped. A kill at
+// any line leaves a staging file and a record that claims no byte the file does not hold, or a
+// staging file without a record, which the next run removes. One thread.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <variant>
 
-#include "model_prep/core/cache_layout.h"
 #include "model_prep/core/resume_record.h"
-#include "model_prep/io/directory.h"
-#include "model_prep/io/file_lock.h"
+#include "model_prep/io/repository.h"
+#include "model_prep/io/resume_file.h"
 
 namespace model_prep {
 
-/// This process, to other processes.
+/// This process, as other processes see it.
 struct WriterIdentity {
   std::string name;  ///< `host:pid`
   WriterTag tag;
@@ -31,35 +31,30 @@ struct WriterIdentity {
 
 class Staging {
  public:
-  /// Smaller files are fetched again sooner than claimed: they get a record only if they take
-  /// longer than a second.
-  static constexpr std::int64_t kClaimed = 1024 * 1024;
+  /// Files below this size are fetched again sooner than claimed: they get a record only if they
+  /// take longer than a second.
+  static constexpr std::int64_t kMinClaimed = 1024 * 1024;
 
-  struct Where {
-    const Directory& folder;  ///< where the repositories lie
-    const CacheLayout& layout;
-    RepoId repo;
-    Digest blob;
-    std::int64_t size;
-  };
   enum class Begin : std::uint8_t { resume, fresh };
   struct OpenRequest {
     Begin begin{Begin::resume};
-    bool lock_excludes{false};  ///< `FileLock::excludes`
-    bool writer_timed_out{
-        false};  ///< whoever the record names has been seen not to change it any more
+    /// `FileLock::excludes` of the blob's lock. Called only if there is a record.
+    std::function<bool()> lock_excludes;
+    bool writer_timed_out{false};  ///< the record was polled long enough and did not change
   };
-  /// Somebody else who lives, or may.
+  /// Another process that is alive, or may be.
   struct OwnedByOther {
     std::string owner;
-    std::string sign;  ///< changes as long as they live
+    std::string heartbeat;  ///< changes as long as it lives
   };
-  /// The repository's folders must be there.
-  static Result<std::variant<Staging, OwnedByOther>> open(Where where, const WriterIdentity& self,
-                                                          const OpenRequest& asked);
+  /// The repository's directories must exist, and `repository` must outlive the staging.
+  static Result<std::variant<Staging, OwnedByOther>> open(const Repository& repository,
+                                                          const Digest& blob, std::int64_t size,
+                                                          const WriterIdentity& self,
+                                                          const OpenRequest& request);
 
-  const RangeSet& have() const { return record_.have; }  ///< what was there when it was opened
-  /// Bytes of a silent writer are still to be copied: `copy_some` until not.
+  const RangeSet& have() const { return record_.have; }  ///< what it held when it was opened
+  /// Bytes of a writer that timed out are still to be copied: call `copy_some` until they are not.
   bool copying() const { return source_.has_value(); }
   Status copy_some();
   Status write(std::span<const char> bytes, std::int64_t offset) {
@@ -68,54 +63,52 @@ class Staging {
 
   enum class Held : std::uint8_t {
     yes,
-    pruned,  ///< somebody removed the staging file
+    pruned,  ///< the staging file was removed
     taken,   ///< another process has claimed it
   };
-  /// One line, one pwrite, in the file that was just read: never over another's claim. A hint: if
-  /// it is torn, the digest decides.
+  /// Records what the file holds. The record is a hint: if it is torn, the digest decides.
   Result<Held> save(const RangeSet& have);
+  /// A descriptor of its own for the hash thread.
   Result<UniqueFd> reader() const;
-  /// The bytes are verified and synced: gives them the blob's name. False: somebody removed the
-  /// staging file.
+  /// The bytes are verified and synced: gives them the blob's name. False: the staging file was
+  /// removed. `Cache::publish` syncs the directory before anything links to the blob.
   Result<bool> publish();
   Status drop();
 
  private:
-  Staging(Where where, const WriterIdentity& self);
-  std::string staging_path() const {
-    return where_.layout.staging(where_.repo, where_.blob, record_.file);
+  Staging(const Repository& repository, const Digest& blob, std::int64_t size,
+          const WriterIdentity& self);
+  std::string path_of(const WriterTag& file) const {
+    return repository_->layout().staging(blob_, file);
   }
-  bool still_named() const;
+  bool is_small() const { return record_.size < kMinClaimed; }
+  bool is_still_named() const;
+  Status create_file();
   Status begin_fresh();
-  Status go_on(const ResumeRecord& theirs);
-  Status begin_copy(const ResumeRecord& theirs);
-  Result<bool> claim_new();
-  Result<Held> put(ResumeRecord& record);
-  Status claim_over(const ResumeRecord& record);
+  Status resume(const ResumeRecord& theirs);
+  Status take_over(const ResumeRecord& theirs);
+  Result<Held> save_record(ResumeRecord& record);
 
-  Where where_;
-  std::string path_;
-  std::string resume_path_;
-  std::string blob_path_;
+  const Repository* repository_;
+  Digest blob_;
   WriterTag tag_;
+  ResumeFile resume_;
   ResumeRecord record_;
-  bool claimed_{false};  // the record on disk is ours
+  std::string path_;
   UniqueFd fd_;
+
   struct Source {
     UniqueFd fd;
     std::string path;
-    ResumeRecord record;  // what stands on disk until all is copied
+    ResumeRecord record;  // what the disk says until everything is copied
     RangeSet left;
   };
   std::optional<Source> source_;
 };
 
-std::optional<ResumeRecord> read_resume(const CacheLayout& layout, const RepoId& repo,
-                                        const Digest& blob);
-/// Bytes of this blob that a run could go on with.
-std::int64_t staged_bytes(const CacheLayout& layout, const RepoId& repo, const Digest& blob,
-                          std::int64_t size);
-/// Who is writing a blob, as its record says; for those who wait.
-std::string staging_owner(const CacheLayout& layout, const RepoId& repo, const Digest& blob);
+/// How many bytes of this blob a run could continue with.
+std::int64_t staged_bytes(const Repository& repository, const Digest& blob, std::int64_t size);
+/// Who writes a blob, according to its record; shown to those who wait.
+std::string staging_owner(const Repository& repository, const Digest& blob);
 
 }  // namespace model_prep

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is trusted, and why somebody was not: what libcurl does not tell of a certificate.
+// Additional CA certificates, and the reason why a server's certificate was refused, which libcurl
+// does not report.
 //
 // libcurl does TLS, verifies chain and host name, and loads the system's roots. Before each
-// handshake it lends us the context (`SSL_CTX*`, a `void*` here): further authorities are added to
-// the roots, never put in their place, and the verdict on the server's certificate is written down
-// for the message. The verdict itself is never changed: nothing here can make an untrusted
-// certificate trusted.
+// handshake it passes us its context (CURLOPT_SSL_CTX_FUNCTION; an `SSL_CTX*`, here a `void*`). The
+// additional authorities are added to the roots, never put in their place, and OpenSSL's verdict on
+// the certificate is recorded for the error message. The verdict itself is never changed: nothing
+// here can make an untrusted certificate trusted.
 //
 // One thread. A `TlsTrust` must outlive the connections whose contexts it prepared.
 #pragma once
@@ -20,31 +21,31 @@
 
 namespace model_prep {
 
-/// How many certificates a PEM text holds; an error if one of them cannot be read.
+/// How many certificates a PEM text contains. Fails with `usage` if one of them cannot be read.
 Result<int> count_certificates(std::string_view pem);
 
 struct CertificateVerdict {
-  /// By its chain. libcurl, which alone looks at the host name, may have refused it all the same.
+  /// By its chain. libcurl, which alone checks the host name, may still have refused it.
   bool trusted{true};
-  std::string text;  ///< `unknown issuer (subject CN=a; issuer CN=b)`; of a trusted one, the hosts
-                     ///< that it is for
+  /// `unknown issuer (subject CN=a; issuer CN=b)`; for a trusted one, the hosts it is valid for.
+  std::string text;
 };
 
 class TlsTrust {
  public:
-  /// `pem`: authorities that are trusted beside the system's, as `count_certificates` has seen
-  /// them. They are not read before there is a connection: a run that asks nobody shall not pay for
+  /// `pem`: authorities to trust in addition to the system's, as `count_certificates` accepted
+  /// them. They are parsed at the first connection, so that a run without one does not pay for
   /// them.
   explicit TlsTrust(std::string pem);
   ~TlsTrust();
   TlsTrust(const TlsTrust&) = delete;
   TlsTrust& operator=(const TlsTrust&) = delete;
 
-  /// Adds the authorities to this context, and listens for what becomes of it under `id`. False:
-  /// out of memory, or an authority cannot be read.
+  /// Adds the authorities to this context, and records verdicts on its connections under `id`.
+  /// False: out of memory, or an authority cannot be read.
   bool prepare(void* ssl_context, TransferId id) noexcept;
 
-  /// What was found of the server's certificate; nothing if none was seen. Forgets it.
+  /// Removes and returns the verdict on the server's certificate; empty if there was none.
   std::optional<CertificateVerdict> take(TransferId id);
   void forget(TransferId id);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses, as libcurl reads them: what is parsed here goes to the host that was judged here.
-// Pure.
+// URLs as libcurl parses them (CURLU), so that the host that is checked here is the host that
+// libcurl connects to. Pure.
 #pragma once
 
 #include <optional>
@@ -11,18 +11,25 @@
 
 namespace model_prep {
 
-/// An http(s) address, or nothing. The text is kept as it is; the origin is in one spelling.
+/// Empty for anything but an http(s) URL. The text is kept as it is; the origin is normalized.
 std::optional<Url> parse_url(std::string_view text);
-/// `reference` (a Location) against `base`, RFC 3986 section 5; an absolute one is kept byte for
-/// byte.
+/// Resolves `reference` (a Location) against `base` (RFC 3986, section 5). An absolute URL is kept
+/// byte for byte.
 std::optional<Url> resolve_url(const Url& base, std::string_view reference);
-/// Takes a user name that has no password out of an address, decoded: `https://name@host`. Nothing:
-/// there is none.
+
+/// `user:password` of an address: all between its scheme, if any, and its last '@'. The text need
+/// not be a valid URL: whatever might be a password is included, so that it can be hidden. Empty
+/// optional: there is no '@'.
+std::optional<std::string_view> find_user_info(std::string_view text);
+/// The text without its user info and '@'.
+std::string strip_user_info(std::string_view text);
+/// Removes a user name without a password, as in `https://name@host`, and returns it decoded.
 std::optional<std::string> take_user(Url& url);
-/// Everything but `A-Z a-z 0-9 _ . - ~` as %XX (docs/developing/hub-protocol.md, section 3.1).
+
+/// Encodes everything but `A-Z a-z 0-9 _ . - ~` as %XX (docs/developing/hub-protocol.md,
+/// section 3.1).
 std::string percent_encode(std::string_view text);
-/// `Link: <https://…>; rel="next"`: the address, or nothing (docs/developing/hub-protocol.md,
-/// section 3.3).
+/// The URL of `Link: <https://…>; rel="next"` (docs/developing/hub-protocol.md, section 3.3).
 std::optional<std::string> next_link(std::string_view header);
 
 }  // namespace model_prep

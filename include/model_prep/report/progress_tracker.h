@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far a run is: bytes, rates, time left and what each model is at, for those who watch.
+// The progress of a run in numbers: bytes, rates, time left, and what each model is doing.
 //
-// A meter is given the work once, hears of each file's end, and takes a sample now and then, five
-// times a second or every ten seconds. Bytes count that are on disk, or read where files are only
-// hashed: what was there when the run began counts as done, what is fetched twice does not count
-// twice. Pure; time is an argument.
+// A tracker gets the plan once, each file's end, and a sample of the files in flight now and then:
+// five times a second or every ten seconds. It counts bytes on disk, or bytes read where files are
+// only hashed. Bytes that were there when the run began count as done, and bytes that are fetched
+// twice count once. Pure; time is an argument.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "model_prep/base/response.h"
+#include "model_prep/base/clock.h"
 #include "model_prep/core/activity.h"
 
 namespace model_prep {
@@ -22,10 +22,10 @@ struct ProgressPlan {
   struct File {
     std::int64_t bytes{0};
     std::int64_t done{0};
-    std::vector<std::size_t> models;  ///< that want it
+    std::vector<std::size_t> models;  ///< those that need it, as indices
   };
   std::vector<File> files;
-  std::vector<std::string> models;  ///< their names; those that no file belongs to are not shown
+  std::vector<std::string> models;  ///< their names; a model without files is not shown
 };
 
 enum class FileEnd : std::uint8_t { ready, given_up };
@@ -35,11 +35,11 @@ struct ModelProgress {
   std::int64_t bytes{0};
   std::int64_t done{0};
   double rate{0};                        ///< bytes per second
-  Activity activity{Activity::waiting};  ///< of its files the one that says most; held for a
-                                         ///< moment, so that it can be read
+  Activity activity{Activity::waiting};  ///< the greatest of its files' activities; kept for a
+                                         ///< second, so that it can be read
   Duration pause{};
   int retries{0};
-  bool over{false};  ///< all its files have ended
+  bool finished{false};  ///< all its files have ended
 };
 
 struct ProgressSnapshot {
@@ -57,39 +57,39 @@ struct ProgressSnapshot {
 
 class ProgressTracker {
  public:
-  void begin(ProgressPlan work, TimePoint now);
+  void begin(ProgressPlan plan, TimePoint now);
   void file_done(std::size_t file, FileEnd end, int retries);
   void sample(std::span<const ActiveFile> active_files, int retries, TimePoint now);
   ProgressSnapshot progress() const;
 
  private:
-  /// Bytes per second over the last five seconds or so, from the first byte on.
+  /// Bytes per second over about the last five seconds, from the first byte on.
   class Rate {
    public:
-    void begin(std::int64_t done) { *this = {}, seen_ = done; }
-    /// Whether anything moved.
+    void begin(std::int64_t done) { *this = {}, last_ = done; }
+    /// Whether bytes have arrived since the last sample.
     bool sample(std::int64_t done, double seconds);
     double value() const { return weight_ > 0 ? sum_ / weight_ : 0; }
 
    private:
-    std::int64_t seen_{0};
+    std::int64_t last_{0};
     double sum_{0};
     double weight_{0};
   };
   struct Model {
     ModelProgress progress;
-    std::int64_t files{0};  // that have not ended
-    int failures{0};        // of those
+    std::int64_t unfinished_files{0};
+    int active_retries{0};  ///< of the files in flight
     bool failed{false};
     Rate rate{};
-    TimePoint active{TimePoint::min()};
+    TimePoint last_active{TimePoint::min()};
   };
 
   void set_done(std::size_t file, std::int64_t done);
   void sample_activities(std::span<const ActiveFile> active_files, TimePoint now);
   void sample_time_left(bool moved, double seconds);
 
-  ProgressPlan work_;
+  ProgressPlan plan_;
   std::vector<Model> models_;
   std::int64_t bytes_{0};
   std::int64_t done_{0};
@@ -97,17 +97,20 @@ class ProgressTracker {
   int retries_{0};
   Rate rate_;
   TimePoint sampled_at_{};
-  bool moved_{false};           // ever
-  double still_{0};             // seconds without a byte
-  std::optional<double> left_;  // seconds
+  bool has_moved_{false};   ///< a byte has arrived in this run
+  double idle_seconds_{0};  ///< since the last byte
+  std::optional<double> seconds_left_;
 };
 
-/// One line for a log, not longer than 110 characters or so:
+/// A log line of at most about 110 characters:
 /// `612.3 of 1528.0 MB, 48.2 MB/s, 19 s left, 8 of 24 files, 2 retries; bge-reranker-base 52 %,
 /// flan-t5-small 98 %`
 std::string progress_text(const ProgressSnapshot& progress);
 
-/// `52 %`; 100 only if nothing is missing.
+/// The part of it that live lines need: `19 s left, 8 of 24 files, 2 retries`.
+std::string remaining_text(const ProgressSnapshot& progress);
+
+/// `52`; 100 only if no byte is missing.
 int percent(std::int64_t done, std::int64_t bytes);
 
 /// `42 s`, `3 min 20 s`, `2 h 5 min`.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the run came to, as a value, as JSON and as an exit code.
+// The result of a run, as values, with its totals and its exit code.
 //
-// The summary's members stand in a fixed order and are only ever added to; a golden test holds
-// them. Pure: time and durations are given.
+// `report/summary_json.h` writes it as JSON, `report/run_summary_text.h` as text. Sizes are in
+// bytes, durations in seconds; a text that is not known is empty. Pure.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,28 @@
 #include <vector>
 
 #include "model_prep/base/error.h"
+#include "model_prep/base/model_spec.h"
 #include "model_prep/core/cache_faults.h"
 
 namespace model_prep {
 
+enum class FileReportStatus : std::uint8_t {
+  downloaded,
+  cached,
+  planned,
+  verified,
+  failed,
+  skipped  ///< not begun
+};
+/// As in the summary.
+std::string_view to_string(FileReportStatus status);
+
 struct FileReport {
   std::string path;
   std::int64_t size{0};
-  std::string sha256;    ///< empty where it is not known: a dry run, a file that failed
-  std::string git_sha1;  ///< of a plain git file
-  std::string status;    ///< downloaded, cached, planned, failed, skipped; verified
+  std::string sha256;    ///< empty if it is not known: in a dry run, of a file that failed
+  std::string git_sha1;  ///< of a plain git file only
+  FileReportStatus status{FileReportStatus::failed};
   int attempts{0};
   double duration_s{0};
   std::optional<Error> error;
@@ -36,8 +48,8 @@ enum class ModelStatus : std::uint8_t {
   failed,
   interrupted
 };
-/// As it stands in the summary.
-std::string_view name(ModelStatus status);
+/// As in the summary.
+std::string_view to_string(ModelStatus status);
 
 struct ModelReport {
   std::string key;
@@ -49,37 +61,37 @@ struct ModelReport {
   std::string ref;
   std::string variant_requested;
   std::string variant;
-  std::vector<std::string>
-      include{};  ///< patterns of the command line, which took the place of the variant's; with
-  std::vector<std::string> exclude{};  ///< none at all it is the variant that chose the files
+  // Patterns of the command line. Without any, the variant selected the files.
+  std::vector<std::string> include{};
+  std::vector<std::string> exclude{};
   std::string snapshot;
-  std::int64_t bytes{0};  ///< of the variant's blobs, each once
+  std::int64_t bytes{0};  ///< of the selected blobs, each counted once
   std::int64_t bytes_downloaded{0};
   std::int64_t bytes_reused{0};
   double duration_s{0};
   std::optional<Error> error;
   std::vector<FileReport> files;
-  std::vector<CacheFault> faults{};  ///< that `verify` found and nothing has mended
+  std::vector<CacheFault> faults{};  ///< found by `verify` and not repaired
   bool success() const {
     return status != ModelStatus::failed && status != ModelStatus::interrupted;
   }
 };
 
-/// Whether a kind of service finds the models where it looks (commands/consumers.h).
+/// Whether a library that loads models finds them (commands/consumers.h).
 struct ConsumerReport {
   struct Missing {
     std::string key;
     std::string reason;
-    bool elsewhere;  ///< it looks in another place than where the model lies
+    bool elsewhere;  ///< the library reads a directory that does not hold the model
   };
   std::string name;
-  std::string looks_in;  ///< empty: nowhere under this environment
+  std::string looks_in;  ///< a directory; empty: none in this environment
   std::vector<std::string> found;
   std::vector<Missing> missing;
-  std::string advice;  ///< what to do if something is missing
+  std::string advice;  ///< what to do about a missing model
 };
 
-/// What `cleanup` has removed of a repository, or would.
+/// What `cleanup` removed from a repository, or would remove.
 struct PrunedRepository {
   struct Revision {
     std::string commit;
@@ -89,7 +101,7 @@ struct PrunedRepository {
   std::string repo;
   std::vector<Revision> revisions;
   std::int64_t blobs{0};
-  std::int64_t unfinished{0};  ///< files of downloads that did not end
+  std::int64_t unfinished{0};  ///< files of unfinished downloads
   std::int64_t bytes{0};
   std::string kept_because;
   std::optional<Error> error;
@@ -104,39 +116,37 @@ struct RunReport {
   bool offline{false};
   std::string cache_dir;
   std::vector<std::string> endpoints{};  ///< in order of preference
-  std::string variant;
+  Variant variant{Variant::fp32};
   std::int64_t requests{0};
   int retries{0};
-  std::optional<int> signal;   ///< that ended the run
-  std::optional<Error> error;  ///< that concerns the whole run
+  std::optional<int> signal;   ///< the one that ended the run
+  std::optional<Error> error;  ///< of the whole run
   std::vector<ModelReport> models;
-  std::optional<std::int64_t> bytes_hashed{};  ///< by `verify`; for the last line of the log
-  std::optional<std::vector<ConsumerReport>> services{};  ///< of `verify`
-  std::optional<std::vector<PrunedRepository>> cleanup{};
+  std::optional<std::int64_t> bytes_hashed{};              ///< by `verify`; not in the JSON
+  std::optional<std::vector<ConsumerReport>> services{};   ///< of `verify`
+  std::optional<std::vector<PrunedRepository>> cleanup{};  ///< of `cleanup` and --cleanup
   bool success() const;
 };
 
-/// What `list` says of a model.
+/// A model's state in the cache, as `list` reports it.
 enum class CacheState : std::uint8_t { missing, partial, cached, other_revision };
-/// As it is shown: `other revision`.
-std::string_view name(CacheState state);
+/// As in the listing: `other revision`.
+std::string_view to_string(CacheState state);
 
 struct ListedModel {
   std::string key;
   std::string repo;
   std::string revision;
-  std::string commit;  ///< empty: not known
+  std::string commit;  ///< empty: unknown
   std::string variant_requested;
   std::string variant;
-  bool by_patterns{false};  ///< of the command line: it is not the variant that chose the files
+  bool by_patterns{false};  ///< patterns of the command line selected the files, not the variant
   std::optional<std::int64_t> size;
   CacheState state{CacheState::missing};
-  std::string where;  ///< a snapshot's folder; empty: nowhere
+  std::string where;  ///< the snapshot's directory; empty: none
 };
-/// As JSON, with a line end.
-std::string list_text(const std::vector<ListedModel>& models, const std::string& cache_dir);
 
-/// Over all models.
+/// Sums over all models.
 struct Totals {
   std::int64_t models{0};
   std::int64_t failed{0};
@@ -147,9 +157,7 @@ struct Totals {
 };
 Totals totals_of(const RunReport& report);
 
-/// 0 when every model is complete, 128 + n when signal n ended the run, else 1.
+/// 0 if every model is complete, 128 + n if signal n ended the run, else 1.
 int exit_code(const RunReport& report);
-/// With a line end.
-std::string serialize_summary(const RunReport& report);
 
 }  // namespace model_prep

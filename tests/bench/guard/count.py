@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts instructions and compares them with the record beside this file; tests/bench/guard/run calls it.
+"""Counts instructions and compares them with the file `counts` in this directory; tests/bench/guard/run calls it.
 
-Counted by valgrind's callgrind, in what is compiled from here and in the libraries that it leans on, but not in libc,
-which chooses its code by the processor it finds, so that its numbers hold for one machine only. libcrypto can be told
-to use none of the processor's own. The loader is counted where nothing else is done. No clock plays a part.
+valgrind's callgrind counts them in the program and in its libraries, but not in libc, which selects code by processor,
+so that its numbers would hold for one machine only. libcrypto has an option to use no processor-specific code. The
+loader is counted only in `start`. Clocks play no part.
 """
 
 import argparse
@@ -22,30 +22,30 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 COMMIT = "c0" * 20
 
-#: Parts of the names of what is not counted.
+#: Objects that are not counted, by parts of their names.
 LOADER = "/ld-linux"
 CRYPTO = "/libcrypto.so"
 LEFT_OUT = ("/libc.so", "/libm.so", "/valgrind/", "[vdso]", "???")
-#: What a record holds for, by the first two numbers of the version: security updates change only what comes after.
+#: The record depends on these packages, by the first two numbers of the version: security updates change only the rest.
 LIBRARIES = ("libc6", "libcurl4", "libcurl4t64", "libfmt9", "libssl3", "libstdc++6", "nlohmann-json3-dev", "valgrind")
 
-#: What is given to a count when it is first recorded, in percent; what waits for a network varies.
+#: The tolerance of a new count, in percent; a download varies with its timing.
 TOLERANCES = collections.defaultdict(lambda: 3, download=10)
 
 
 def instructions(profile):
-    """Object -> instructions executed in it, from callgrind's file: without those of what it calls."""
+    """Object -> instructions executed in it, without its callees, from a callgrind file."""
     names, counts, current, skip = {}, collections.Counter(), "???", False
     with open(profile, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if line.startswith("ob="):
                 number, _, name = line[3:].strip().partition(" ")
                 current = names.setdefault(number, name or number)
-            elif line.startswith("cob="):  # may be the first to spell out a name
+            elif line.startswith("cob="):  # may be the first line with the full name
                 number, _, name = line[4:].strip().partition(" ")
                 names.setdefault(number, name or number)
             elif line.startswith("calls="):
-                skip = True  # the next line is the callee's
+                skip = True  # the next line counts for the callee
             elif line[0] in "0123456789+-*":
                 if not skip:
                     counts[current] += int(line.split()[1])
@@ -74,7 +74,7 @@ def environment(**variables):
 
 
 def under_callgrind(folder, command, env, count=counted):
-    """Runs a command, which must succeed, and counts its instructions in all its threads."""
+    """Runs a command, which must succeed, and counts the instructions of all its threads."""
     profile = folder / "callgrind.out"
     valgrind = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={profile}"]
     plain = {"OPENSSL_ia32cap": "0:0"}  # no SHA, AVX and so on
@@ -87,7 +87,7 @@ def under_callgrind(folder, command, env, count=counted):
 
 @contextlib.contextmanager
 def hub(build, folder, files):
-    """The project's own hub with one repository, as a process; gives its address."""
+    """Runs the test hub with one repository and yields its URL."""
     spec = folder / "spec.json"
     spec.write_text(json.dumps({"repos": [{"id": "org/guard", "refs": {"main": COMMIT}, "commits": {COMMIT: files}}],
                                 "tokens": []}))
@@ -100,7 +100,7 @@ def hub(build, folder, files):
 
 
 def job(build, folder, *options):
-    """The program's command and environment for the whole of the repository."""
+    """Command and environment to download the whole repository."""
     manifest = folder / "manifest.json"
     model = {"repo": "org/guard", "revision": COMMIT, "variants": {"fp32": {"include": ["*"]}}}
     manifest.write_text(json.dumps({"version": 1, "models": {"guard": model}}))
@@ -123,7 +123,7 @@ def download(count):
 
 
 def second_run(build, folder):
-    """A snapshot of 1,000 files that is there already. The hub is gone by then: a request would fail the run."""
+    """A satisfied snapshot of 1,000 files. The hub has stopped, so a request would fail the run."""
     with hub(build, folder, small_files(1000, 100)) as endpoint:
         command, env = job(build, folder, "--endpoint", endpoint)
         subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=120)
@@ -153,7 +153,7 @@ MEASURES = {
 
 
 def here():
-    """What the counts depend on: names and versions."""
+    """The versions on which the counts depend."""
     versions = {"machine": platform.machine()}
     versions["compiler"] = "g++ " + subprocess.run(["c++", "-dumpfullversion"], stdout=subprocess.PIPE, text=True,
                                                    check=True).stdout.split(".")[0]
@@ -183,8 +183,8 @@ def write_record(file, versions, counts, recorded):
     file.write_text("\n".join(head + lines) + "\n")
 
 
-def judge(name, count, recorded):
-    """True if the count is within the record; prints the two."""
+def check(name, count, recorded):
+    """Prints the count and the record; True if the count is within the tolerance."""
     if name not in recorded:
         print(f"   {name:12} {count:13,}   not recorded", flush=True)
         return False
@@ -221,7 +221,7 @@ def main():
             except (RuntimeError, OSError, ValueError, subprocess.SubprocessError) as error:
                 print(f"   {name:12} FAILED: {error}", flush=True)
                 continue
-        good += judge(name, counts[name], recorded)
+        good += check(name, counts[name], recorded)
     if arguments.record:
         if len(counts) < len(MEASURES):
             sys.exit("Nothing is recorded: not everything could be counted.")

@@ -14,8 +14,8 @@
 #include "core/random_faults.h"
 #include "model_prep/core/fetch_plan.h"
 #include "model_prep/core/file_selection.h"
+#include "model_prep/core/hub_json.h"
 #include "model_prep/core/snapshot_record.h"
-#include "model_prep/io/hub_api.h"
 
 namespace {
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/commands/manifest.h"
+#include "model_prep/core/manifest.h"
 
 #include <algorithm>
 
-#include "model_prep/core/file_selection.h"
+#include "model_prep/base/glob.h"
+#include "model_prep/commands/built_in_manifest.h"
+#include "model_prep/core/model_selection.h"
 #include "support/catch.h"
 
 namespace model_prep {
@@ -24,7 +26,7 @@ std::string refusal(const std::string& text) {
 }
 
 std::vector<ModelSpec> select(const std::string& text, const std::vector<std::string>& wanted,
-                              const std::string& variant = "fp32") {
+                              Variant variant = Variant::fp32) {
   return *select_models(*parse_manifest(text, "m.json"), wanted, variant);
 }
 
@@ -62,12 +64,12 @@ TEST_CASE("the built-in manifest pins the three models of the contract") {
 TEST_CASE("a locked variant's size in the built-in manifest is the sum of its files") {
   int checked = 0;
   for (const ManifestModel& model : built_in().models) {
-    for (const Variant& variant : model.variants) {
+    for (const ManifestVariant& variant : model.variants) {
       if (!model.locked.contains(variant.name) || !variant.size) continue;
       std::int64_t sum = 0;
       for (const auto& [path, file] : model.files)
         sum += belongs(variant.filter, path.text()) ? file.size : 0;
-      INFO(model.key << " " << variant.name);
+      INFO(model.key << " " << to_string(variant.name));
       CHECK(sum == *variant.size);
       ++checked;
     }
@@ -76,7 +78,8 @@ TEST_CASE("a locked variant's size in the built-in manifest is the sum of its fi
 }
 
 TEST_CASE("every default model can be selected in every variant") {
-  const std::string variant = GENERATE("fp32", "openvino-int8", "onnx", "all");
+  const Variant variant =
+      GENERATE(Variant::fp32, Variant::openvino_int8, Variant::onnx, Variant::all);
   const auto specs = select_models(built_in(), {}, variant);
   REQUIRE(specs.has_value());
   CHECK(specs->size() == 3);
@@ -130,14 +133,14 @@ TEST_CASE("without a revision it is main, and not pinned") {
 
 TEST_CASE("a model without variants gets the general rule, or everything for all") {
   CHECK(select(with(R"("ref":"main")"), {"a"}).at(0).filter.select_weights_automatically);
-  CHECK(select(with(R"("ref":"main")"), {"a"}, "all").at(0).whole_commit);
+  CHECK(select(with(R"("ref":"main")"), {"a"}, Variant::all).at(0).whole_commit);
 }
 
 TEST_CASE("a variant that a model has not falls back to fp32") {
   const auto spec =
-      select(with(R"("variants":{"fp32":{"include":["x"]}})"), {"a"}, "openvino-int8").at(0);
-  CHECK(spec.variant == "fp32");
-  CHECK(spec.variant_requested == "openvino-int8");
+      select(with(R"("variants":{"fp32":{"include":["x"]}})"), {"a"}, Variant::openvino_int8).at(0);
+  CHECK(spec.variant == Variant::fp32);
+  CHECK(spec.variant_requested == Variant::openvino_int8);
 }
 
 TEST_CASE("a variant may lie in another repository, where the model's lock says nothing") {
@@ -146,7 +149,7 @@ TEST_CASE("a variant may lie in another repository, where the model's lock says 
                   R"(","variants":{"onnx":{"repo":"org/b","revision":"v1","include":["*"]}},
                                 "files":{"x":{"size":1,"git_sha1":")" +
                   kCommit + R"("}},"locked":["onnx"])"),
-             {"a"}, "onnx")
+             {"a"}, Variant::onnx)
           .at(0);
   CHECK(spec.repo.text() == "org/b");
   CHECK(spec.revision.text() == "v1");
@@ -174,7 +177,7 @@ TEST_CASE("patterns choose from a lock of the whole commit, and not from a lock 
     const std::string text = with(R"("variants":{)" + variants + R"(},"locked":[")" + locked +
                                   R"("],"files":{"a.json":)" + file + R"(,"b.txt":)" + file + "}");
     const FileFilter patterns{.include = {"*.json"}, .exclude = {}};
-    return select_models(*parse_manifest(text, "m.json"), {}, "fp32", patterns)->at(0);
+    return select_models(*parse_manifest(text, "m.json"), {}, Variant::fp32, patterns)->at(0);
   };
   const ModelSpec whole = chosen(R"("fp32":{"include":["b.txt"]})", "all");
   CHECK(whole.fully_locked);
@@ -190,7 +193,7 @@ TEST_CASE("a lock without files is refused") {
   const auto manifest =
       parse_manifest(with(R"("variants":{"fp32":{}},"locked":["fp32"])"), "m.json");
   REQUIRE(manifest.has_value());
-  CHECK_FALSE(select_models(*manifest, {"a"}, "fp32").has_value());
+  CHECK_FALSE(select_models(*manifest, {"a"}, Variant::fp32).has_value());
 }
 
 TEST_CASE("any repository can be named with and without a revision") {
@@ -203,7 +206,7 @@ TEST_CASE("any repository can be named with and without a revision") {
 }
 
 TEST_CASE("a dataset or space is taken whole whatever the variant, and none is missed") {
-  const std::string variant = GENERATE("fp32", "openvino-int8", "all");
+  const Variant variant = GENERATE(Variant::fp32, Variant::openvino_int8, Variant::all);
   const auto specs = select(R"({"version":1,"models":{"d":{"repo":"datasets/org/d"}}})",
                             {"d", "datasets/squad@v1", "spaces/org/s"}, variant);
   REQUIRE(specs.size() == 3);
@@ -212,8 +215,8 @@ TEST_CASE("a dataset or space is taken whole whatever the variant, and none is m
   CHECK(specs[1].revision.text() == "v1");
   CHECK(specs[2].repo.kind() == RepoKind::space);
   for (const ModelSpec& spec : specs) {
-    CHECK(spec.variant == "all");
-    CHECK(spec.variant_requested == "all");
+    CHECK(spec.variant == Variant::all);
+    CHECK(spec.variant_requested == Variant::all);
     CHECK(spec.whole_commit);
   }
 }
@@ -233,7 +236,7 @@ TEST_CASE("a model that is named twice is taken once, and all of them if none is
 }
 
 TEST_CASE("an unknown key is told with the known ones") {
-  const auto specs = select_models(built_in(), {"all-MiniLM"}, "fp32");
+  const auto specs = select_models(built_in(), {"all-MiniLM"}, Variant::fp32);
   REQUIRE_FALSE(specs.has_value());
   CHECK(specs.error().kind == ErrorKind::usage);
   CHECK(contains(specs.error().message, "'all-MiniLM'"));
@@ -243,7 +246,7 @@ TEST_CASE("an unknown key is told with the known ones") {
 TEST_CASE("a name that cannot be a repository is refused") {
   const std::string name =
       GENERATE("org/", "/name", "a/b/c", "org/na..me", "org/x@", "org/x@a//b", "-a/b", "org/x.git");
-  const auto specs = select_models(built_in(), {name}, "fp32");
+  const auto specs = select_models(built_in(), {name}, Variant::fp32);
   REQUIRE_FALSE(specs.has_value());
   CHECK(specs.error().kind == ErrorKind::usage);
 }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manifest file: which models there are, at which revision, in which variants, and the sizes
+// and digests that their files must have. A lock is a manifest too. docs/manifest-and-locks.md
+// describes the format.
+//
+// Reading is strict: an unknown member, a wrong type or an impossible value is refused as `usage`,
+// and the message names the member by its path (`models.a.variants.fp32.size`). Comments are
+// allowed. Which models of a manifest a run takes is decided in core/model_selection.h.
+//
+// Sizes are in bytes. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model_prep/base/error.h"
+#include "model_prep/base/model_spec.h"
+
+namespace model_prep {
+
+struct ManifestVariant {
+  Variant name{Variant::fp32};
+  FileFilter filter{};
+  std::optional<std::int64_t> size{};
+
+  /// Set if this variant is published in another repository, or at another revision.
+  std::optional<RepoId> repo{};
+  std::optional<Revision> revision{};
+};
+
+struct ManifestModel {
+  std::string key;
+  RepoId repo;
+  Revision revision;
+
+  /// `refs/<ref>` will point to the commit.
+  std::string ref;
+  std::vector<ManifestVariant> variants{};
+
+  /// The variants of which `files` names every file.
+  std::set<Variant> locked{};
+  std::map<RepoPath, LockedFile> files{};
+};
+
+struct Manifest {
+  std::vector<ManifestModel> models;  ///< in the order of the file
+};
+
+/// `name` is the file's, for messages.
+Result<Manifest> parse_manifest(std::string_view text, std::string_view name);
+
+/// A manifest of these snapshots, each with the one variant that was resolved, and that variant
+/// locked. The sha256 of a plain git file is written if `expected_sha256` has it. The text does not
+/// depend on the order of the snapshots.
+std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots);
+
+}  // namespace model_prep

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of one model while `download` works on it.
+//
+// The command fills it in: the spec, then the snapshot and what the cache holds of it, then an
+// outcome for each blob that was fetched, and at last the publication or an error. The functions
+// here only read it. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "model_prep/base/model_spec.h"
+#include "model_prep/base/clock.h"
+#include "model_prep/core/fetch_plan.h"
+
+namespace model_prep {
+
+struct ModelRun {
+  ModelSpec spec;
+  TimePoint begun;
+
+  /// Set when commit and files are known; `view` says what the cache holds of them.
+  std::optional<ResolvedSnapshot> snapshot{};
+  SnapshotView view{};
+  std::optional<Error> error{};
+
+  /// Blobs that are planned and have no outcome yet.
+  std::set<Digest> pending{};
+  std::map<Digest, FileOutcome> outcomes{};
+
+  bool published{false};
+  Duration took{};
+
+  /// Another process removed files of the model before it was published, so it is fetched again.
+  bool lost{false};
+  int lost_times{0};
+};
+
+/// The models that have to be fetched: neither published nor failed.
+std::vector<PlannedModel> models_to_fetch(const std::vector<ModelRun>& models);
+
+/// The sha256 of each blob of the snapshot that has been verified, now or in an earlier run.
+std::map<Digest, Digest> verified_sha256(const ModelRun& model);
+
+}  // namespace model_prep

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the name of a file says about the weights in it: which framework, which format, and which
+// part of the model. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace model_prep {
+
+inline constexpr std::string_view kSafetensors = ".safetensors";
+
+/// `a/b/` of `a/b/c.bin`; empty for a file in the root of the repository.
+std::string_view folder_of(std::string_view path);
+/// `c.bin`
+std::string_view name_of(std::string_view path);
+/// `.bin`
+std::string_view extension_of(std::string_view path);
+/// `a/b/c`
+std::string_view stem_of(std::string_view path);
+
+/// Python can load it only by running what it says (`.bin`, `.pt`, `.ckpt` …).
+bool is_pickle_name(std::string_view path);
+
+/// The name alone shows that it belongs to another framework than PyTorch (`.h5`, `.onnx` …).
+bool has_other_name(std::string_view path);
+
+/// It is in a directory for another framework (`onnx/`, `openvino/` …).
+bool is_in_other_folder(std::string_view path);
+
+enum class Part : std::uint8_t { whole, shard, index };
+
+/// A file of weights that PyTorch loads. Files with the same `set` hold the same weights or parts of
+/// them: `model.safetensors`, `model-00001-of-00002.safetensors`, `pytorch_model.bin`,
+/// `model.safetensors.index.json`.
+struct Weights {
+  std::string set;
+  Part part{Part::whole};
+  bool safetensors{false};
+};
+
+/// `name` without directories. Nothing if it is no such file.
+std::optional<Weights> parse_weights(std::string_view name);
+
+}  // namespace model_prep

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model's part of the run, as the summary, the live progress and a dry run show it. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model_prep/core/model_run.h"
+#include "model_prep/report/progress_tracker.h"
+#include "model_prep/report/run_report.h"
+
+namespace model_prep {
+
+/// As the summary counts time.
+double seconds(Duration duration);
+
+enum class Purpose : std::uint8_t { download, dry_run };
+
+/// `snapshot` is the path of the snapshot's directory; it is used only if the files are known.
+ModelReport make_model_report(const ModelRun& model, Purpose purpose, const std::string& snapshot);
+
+/// What the progress display needs. Files have the index of their job in the plan, models that of
+/// the run.
+ProgressPlan make_progress_plan(const std::vector<ModelRun>& models, const FetchPlan& plan);
+
+/// Where a dry run's files would go.
+struct DryRunTarget {
+  std::string folder;
+
+  /// Bytes, if the file system tells.
+  std::optional<std::int64_t> free;
+
+  /// The width of the terminal, if the table is printed on one.
+  std::optional<int> columns;
+};
+
+/// What a dry run prints: a table of the models, the files to fetch, and the space that is left.
+std::string dry_run_text(const std::vector<ModelRun>& models, const DryRunTarget& target);
+
+}  // namespace model_prep

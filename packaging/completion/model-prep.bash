@@ -1,0 +1,81 @@
+# bash completion for model-prep: commands, the flags of each command, their values, and the
+# manifest's keys. tests/deploy/test_shells.py holds it to what `model-prep --help` lists.
+
+_model_prep() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local command='' words='' key i
+  local manifest=()
+
+  # Readline splits --flag=value into three words.
+  if [[ $current == = ]]; then
+    current=
+  elif [[ $previous == = ]]; then
+    previous=${COMP_WORDS[COMP_CWORD - 2]}
+  fi
+
+  # The command is the first of these words that is not a flag's value.
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      download | verify | list | cleanup | lock)
+        [[ -n $command ]] || command=${COMP_WORDS[i]}
+        ;;
+      --manifest | --variant | --include | --exclude | --cache-dir | --summary | --endpoint | \
+        --jobs | --retries | --timeout | --deadline | --limit-rate | --ca-file | --progress | \
+        --log-level | --log-format)
+        [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
+        ((i++))
+        ;;
+    esac
+  done
+
+  case $previous in
+    --variant) words='fp32 openvino-int8 onnx all' ;;
+    --progress) words='auto bar log none' ;;
+    --log-level) words='debug info warn error off' ;;
+    --log-format) words='text json' ;;
+    --manifest | --summary | --ca-file)
+      compopt -o filenames
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      return
+      ;;
+    --cache-dir)
+      compopt -o filenames
+      mapfile -t COMPREPLY < <(compgen -d -- "$current")
+      return
+      ;;
+    --include | --exclude | --endpoint | --jobs | --retries | --timeout | --deadline | --limit-rate)
+      return
+      ;;
+  esac
+  if [[ -n $words ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+    return
+  fi
+
+  if [[ $current == -* ]]; then
+    local all='--manifest --cache-dir --log-level --log-format --help --version'
+    local selection='--variant --include --exclude'
+    local network='--endpoint --jobs --retries --timeout --deadline --ca-file --progress'
+    case ${command:-download} in
+      download)
+        words="$all $selection $network --dry-run --cleanup --offline --summary --limit-rate"
+        ;;
+      verify) words="$all $selection $network --repair --summary --limit-rate" ;;
+      list) words="$all $selection --json" ;;
+      cleanup) words="$all --dry-run --summary" ;;
+      lock) words="$all $selection $network --check" ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+    return
+  fi
+
+  if [[ -z $command ]]; then
+    mapfile -t COMPREPLY < <(compgen -W 'download verify list cleanup lock' -- "$current")
+  fi
+  # A key may contain anything, and compgen -W would expand $(...) in it: compare it as text.
+  while IFS= read -r key; do
+    [[ $key != "$current"* ]] || COMPREPLY+=("$(printf %q "$key")")
+  done < <("$1" list "${manifest[@]}" 2>/dev/null | awk 'NR > 1 { print $1 }')
+}
+
+complete -F _model_prep model-prep

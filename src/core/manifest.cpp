@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/manifest.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "model_prep/base/suggestions.h"
+#include "model_prep/base/text.h"
+#include "model_prep/core/json_reader.h"
+
+namespace model_prep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// A defect may quote a key or a string of the file, which may be of any length.
+constexpr std::size_t kMaxDefectLength = 400;
+
+/// The first defect of a manifest. Reading goes on after it with empty values, so only
+/// `parse_manifest` has to check.
+using Defect = std::optional<std::string>;
+
+/// Reads the members of one JSON object. Anything else reads as an object without members.
+class ObjectReader {
+ public:
+  ObjectReader(const Json& json, std::string path, Defect& defect)
+      : json_(json), path_(std::move(path)), defect_(defect) {
+    if (!json_.is_object()) fail(path_, "should be an object");
+  }
+
+  void fail(const std::string& path, std::string_view what) {
+    if (!defect_) defect_ = fmt::format("{}: {}", path, what);
+  }
+
+  std::string path_of(const std::string& name) const {
+    return path_.empty() ? name : path_ + "." + name;
+  }
+
+  const Json* find(const std::string& name) {
+    known_.insert(name);
+    const auto found = json_.find(name);
+    return found == json_.end() ? nullptr : &*found;
+  }
+
+  void require(const std::string& name) {
+    if (find(name) == nullptr) fail(path_of(name), "is missing");
+  }
+
+  std::optional<std::string> text(const std::string& name) {
+    const Json* found = find(name);
+    if (found == nullptr) return std::nullopt;
+
+    if (found->is_string()) return found->get<std::string>();
+    fail(path_of(name), "should be a string");
+    return std::nullopt;
+  }
+
+  std::vector<std::string> texts(const std::string& name) {
+    const Json* found = find(name);
+    if (found == nullptr) return {};
+
+    const auto is_text = [](const Json& entry) { return entry.is_string(); };
+    if (found->is_array() && std::all_of(found->begin(), found->end(), is_text))
+      return found->get<std::vector<std::string>>();
+    fail(path_of(name), "should be a list of strings");
+    return {};
+  }
+
+  std::optional<std::int64_t> size(const std::string& name) {
+    const Json* found = find(name);
+    if (found == nullptr) return std::nullopt;
+
+    if (found->is_number_unsigned() && found->get<std::uint64_t>() <= std::uint64_t{kMaxFileSize})
+      return found->get<std::int64_t>();
+    fail(path_of(name), "should be a size in bytes");
+    return std::nullopt;
+  }
+
+  /// A text that `T::parse` reads.
+  template <class T>
+  std::optional<T> parsed(const std::string& name, std::optional<std::string> fallback = {}) {
+    const auto found = text(name);
+    if (!found && !fallback) return std::nullopt;
+
+    const auto value = T::parse(found ? *found : *fallback);
+    if (value) return *value;
+    fail(path_of(name), value.error().message);
+    return std::nullopt;
+  }
+
+  /// Calls `use(key, json, path)` for each member of the object `name`, whose keys are the user's.
+  template <class Use>
+  void each(const std::string& name, Use use) {
+    const Json* found = find(name);
+    if (found == nullptr) return;
+
+    const ObjectReader object(*found, path_of(name), defect_);
+    if (found->is_object())
+      for (const auto& [key, entry] : found->items()) use(key, entry, object.path_of(key));
+  }
+
+  /// To be called when every known member has been read.
+  void refuse_unknown_members() {
+    if (!json_.is_object()) return;
+
+    for (const auto& [name, entry] : json_.items()) {
+      if (known_.contains(name)) continue;
+      const auto meant = closest_word(name, {known_.begin(), known_.end()});
+      fail(path_of(name), "unknown member" + (meant ? "; is it " + *meant + "?" : ""));
+    }
+  }
+
+ private:
+  const Json& json_;
+  std::string path_;
+  Defect& defect_;
+  std::set<std::string> known_;
+};
+
+std::optional<Digest> read_digest(ObjectReader& object, const std::string& name, DigestKind kind) {
+  const auto digest = object.parsed<Digest>(name);
+  if (digest && digest->kind() != kind)
+    object.fail(object.path_of(name),
+                fmt::format("should have {} hex digits", kind == DigestKind::sha256 ? 64 : 40));
+  return digest;
+}
+
+LockedFile read_locked_file(const Json& json, const std::string& path, Defect& defect) {
+  ObjectReader object(json, path, defect);
+  object.require("size");
+
+  const LockedFile file{.size = object.size("size").value_or(0),
+                        .sha256 = read_digest(object, "sha256", DigestKind::sha256),
+                        .git_sha1 = read_digest(object, "git_sha1", DigestKind::git_sha1)};
+  if (!file.sha256 && !file.git_sha1) object.fail(path, "needs a sha256 or a git_sha1");
+
+  object.refuse_unknown_members();
+  return file;
+}
+
+ManifestVariant read_variant(const std::string& name, const Json& json, const std::string& path,
+                             Defect& defect) {
+  const auto known = parse_variant(name);
+  ObjectReader object(json, path, defect);
+  if (!known)
+    object.fail(path, fmt::format("unknown variant; there are {}", fmt::join(kVariantNames, ", ")));
+
+  ManifestVariant variant{.name = known.value_or(Variant::fp32), .size = object.size("size")};
+  variant.filter.include = object.texts("include");
+  variant.filter.exclude = object.texts("exclude");
+
+  // An empty list of patterns selects nothing; no list selects everything.
+  if (object.find("include") == nullptr) variant.filter.include = {"*"};
+
+  variant.repo = object.parsed<RepoId>("repo");
+  variant.revision = object.parsed<Revision>("revision");
+  object.refuse_unknown_members();
+  return variant;
+}
+
+void read_locked_variants(ObjectReader& object, ManifestModel& model) {
+  for (const std::string& name : object.texts("locked")) {
+    const auto variant = parse_variant(name);
+    const bool described =
+        variant && std::any_of(model.variants.begin(), model.variants.end(),
+                               [&](const ManifestVariant& each) { return each.name == *variant; });
+
+    // `all` needs no description: it is every file of the commit.
+    if (described || variant == Variant::all)
+      model.locked.insert(*variant);
+    else
+      object.fail(object.path_of("locked"), fmt::format("the model has no variant {}", name));
+  }
+}
+
+std::optional<ManifestModel> read_model(const std::string& key, const Json& json,
+                                        const std::string& path, Defect& defect) {
+  ObjectReader object(json, path, defect);
+  object.require("repo");
+  const auto repo = object.parsed<RepoId>("repo");
+  const auto revision = object.parsed<Revision>("revision", "main");
+  const auto ref = object.parsed<Revision>("ref", "main");
+  if (!repo || !revision || !ref) return std::nullopt;
+
+  ManifestModel model{.key = key, .repo = *repo, .revision = *revision, .ref = ref->text()};
+
+  // For people only; what is checked is the type.
+  object.text("purpose");
+  object.texts("used_by");
+
+  object.each("variants", [&](const auto& name, const Json& entry, const auto& at) {
+    model.variants.push_back(read_variant(name, entry, at, defect));
+  });
+  object.each("files", [&](const auto& name, const Json& entry, const auto& at) {
+    LockedFile file = read_locked_file(entry, at, defect);
+    if (const auto file_path = RepoPath::parse(name))
+      model.files.emplace(*file_path, std::move(file));
+    else
+      object.fail(at, file_path.error().message);
+  });
+
+  for (const ManifestVariant& variant : model.variants)
+    if (model.repo.kind() != RepoKind::model && variant.name != Variant::all)
+      object.fail(object.path_of(fmt::format("variants.{}", to_string(variant.name))),
+                  "only models have variants; the files of a dataset or space are its variant all");
+
+  read_locked_variants(object, model);
+  object.refuse_unknown_members();
+  return model;
+}
+
+Manifest read_manifest(const Json& json, Defect& defect) {
+  ObjectReader object(json, "", defect);
+  object.require("version");
+  if (const Json* version = object.find("version"); version != nullptr && *version != 1)
+    object.fail("version", "should be 1");
+
+  Manifest manifest;
+  object.require("models");
+  object.each("models", [&](const auto& key, const Json& entry, const auto& path) {
+    if (auto model = read_model(key, entry, path, defect))
+      manifest.models.push_back(std::move(*model));
+  });
+  object.refuse_unknown_members();
+  return manifest;
+}
+
+/// As JSON writes it. (Not `quoted`: the standard library has a function of that name for strings.)
+std::string json_string(std::string_view text) { return Json(text).dump(); }
+
+/// A pattern that matches only this path.
+std::string literal_pattern(const RepoPath& path) {
+  std::string pattern;
+  for (const char c : path.text())
+    pattern += c == '*' || c == '?' || c == '[' ? fmt::format("[{}]", c) : std::string(1, c);
+  return pattern;
+}
+
+std::string locked_file_text(const RemoteFile& file) {
+  const bool is_plain = file.blob.kind() == DigestKind::git_sha1;
+  std::string text =
+      fmt::format("        {}: {{\"size\": {}", json_string(file.path.text()), file.size);
+
+  if (is_plain) text += fmt::format(", \"git_sha1\": \"{}\"", file.blob.hex());
+  const auto sha256 = is_plain ? file.expected_sha256 : std::optional(file.blob);
+  if (sha256) text += fmt::format(", \"sha256\": \"{}\"", sha256->hex());
+  return text + "}";
+}
+
+/// Laid out by hand rather than by nlohmann: one line for each file, so that a change of one file
+/// is one line in a diff.
+std::string locked_model_text(const ResolvedSnapshot& snapshot) {
+  const ModelSpec& spec = snapshot.spec;
+  std::map<RepoPath, const RemoteFile*> files;
+  for (const RemoteFile& file : snapshot.files) files.emplace(file.path, &file);
+
+  std::vector<std::string> include;
+  std::vector<std::string> locked;
+  for (const auto& [path, file] : files) {
+    include.push_back("            " + json_string(literal_pattern(path)));
+    locked.push_back(locked_file_text(*file));
+  }
+  if (spec.whole_commit) include = {"            \"*\""};
+
+  constexpr const char* kFormat = R"(    {key}: {{
+      "repo": {repo},
+      "revision": "{commit}",
+      "ref": {ref},
+      "variants": {{
+        {variant}: {{
+          "include": [
+{include}
+          ],
+          "size": {size}
+        }}
+      }},
+      "locked": [{variant}],
+      "files": {{
+{files}
+      }}
+    }})";
+  return fmt::format(kFormat, fmt::arg("key", json_string(spec.key)),
+                     fmt::arg("repo", json_string(spec.repo.text())),
+                     fmt::arg("commit", snapshot.commit.hex()),
+                     fmt::arg("ref", json_string(spec.ref)),
+                     fmt::arg("variant", json_string(to_string(spec.variant))),
+                     fmt::arg("include", fmt::join(include, ",\n")),
+                     fmt::arg("size", total_blob_size(snapshot.files)),
+                     fmt::arg("files", fmt::join(locked, ",\n")));
+}
+
+}  // namespace
+
+Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
+  const auto refuse = [&](std::string_view defect) {
+    return Error{ErrorKind::usage,
+                 fmt::format("manifest {}: {}", name, truncated(defect, kMaxDefectLength)),
+                 "docs/manifest-and-locks.md describes the format"};
+  };
+
+  // Before parsing: nlohmann's tree of a few deep megabytes would take gigabytes.
+  if (is_json_too_deep(text)) return refuse("it is nested too deeply");
+
+  Json json;
+  try {
+    constexpr bool kMayThrow = true;
+    constexpr bool kIgnoreComments = true;
+    json = Json::parse(text, nullptr, kMayThrow, kIgnoreComments);
+  } catch (const nlohmann::json::exception& exception) {
+    // Only the exception says at which line and column the text is not JSON.
+    return refuse(exception.what());
+  }
+
+  Defect defect;
+  Manifest manifest = read_manifest(json, defect);
+  if (defect) return refuse(*defect);
+  return manifest;
+}
+
+std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots) {
+  std::map<std::string, std::string> models;
+  for (const ResolvedSnapshot& snapshot : snapshots)
+    models.emplace(snapshot.spec.key, locked_model_text(snapshot));
+
+  std::string text;
+  for (const auto& [key, model] : models) text += (text.empty() ? "" : ",\n") + model;
+  return fmt::format("{{\n  \"version\": 1,\n  \"models\": {{\n{}\n  }}\n}}\n", text);
+}
+
+}  // namespace model_prep

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/model_selection.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "model_prep/base/suggestions.h"
+#include "model_prep/core/file_selection.h"
+
+namespace model_prep {
+namespace {
+
+/// `org/name[@revision]`, also after `datasets/` or `spaces/`.
+Result<ManifestModel> parse_repository_name(const std::string& text) {
+  const std::size_t at = text.find('@');
+  const auto repo = RepoId::parse(std::string_view(text).substr(0, at));
+  if (!repo) return repo.error();
+
+  const auto revision =
+      Revision::parse(at == std::string::npos ? "main" : std::string_view(text).substr(at + 1));
+  if (!revision) return revision.error();
+
+  return ManifestModel{.key = text, .repo = *repo, .revision = *revision, .ref = "main"};
+}
+
+Error unknown_model(const Manifest& manifest, const std::string& name,
+                    std::vector<std::string> other_words) {
+  std::vector<std::string> words;
+  for (const ManifestModel& model : manifest.models) words.push_back(model.key);
+  const std::string keys = fmt::format("{}", fmt::join(words, ", "));
+
+  words.insert(words.end(), other_words.begin(), other_words.end());
+  return {
+      ErrorKind::usage, fmt::format("unknown model '{}'", name),
+      fmt::format(
+          "{}the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
+          did_you_mean(name, words), keys)};
+}
+
+Result<std::vector<ManifestModel>> find_models(const Manifest& manifest,
+                                               const std::vector<std::string>& names,
+                                               const std::vector<std::string>& other_words) {
+  if (names.empty()) return manifest.models;
+
+  std::vector<ManifestModel> models;
+  std::set<std::string> seen;
+  for (const std::string& name : names) {
+    if (!seen.insert(name).second) continue;
+
+    const auto known = std::find_if(manifest.models.begin(), manifest.models.end(),
+                                    [&](const ManifestModel& model) { return model.key == name; });
+    if (known != manifest.models.end()) {
+      models.push_back(*known);
+      continue;
+    }
+
+    // A few repositories have names without a slash, but a mistyped key is much more likely.
+    if (name.find('/') == std::string::npos) return unknown_model(manifest, name, other_words);
+
+    auto model = parse_repository_name(name);
+    if (!model) return model.error();
+    models.push_back(std::move(*model));
+  }
+  return models;
+}
+
+bool selects_everything(const FileFilter& filter) {
+  return filter.exclude.empty() && filter.include == std::vector<std::string>{"*"};
+}
+
+/// What to fetch of a model: the wanted variant, else fp32, else the first one described.
+ManifestVariant choose_variant(const ManifestModel& model, Variant wanted) {
+  const auto described = [&](Variant name) {
+    return std::find_if(model.variants.begin(), model.variants.end(),
+                        [&](const ManifestVariant& variant) { return variant.name == name; });
+  };
+  if (const auto found = described(wanted); found != model.variants.end()) return *found;
+  if (wanted == Variant::all) return {.name = wanted, .filter = {.include = {"*"}}};
+  if (const auto found = described(Variant::fp32); found != model.variants.end()) return *found;
+  if (!model.variants.empty()) return model.variants.front();
+
+  // Which variants the repository has is known when its listing is.
+  return {.name = wanted, .filter = {.select_weights_automatically = true}};
+}
+
+const RepoId& repo_of(const ManifestVariant& variant, const ManifestModel& model) {
+  return variant.repo ? *variant.repo : model.repo;
+}
+
+const Revision& revision_of(const ManifestVariant& variant, const ManifestModel& model) {
+  return variant.revision ? *variant.revision : model.revision;
+}
+
+/// Whether one of the locked variants is the whole commit, so that `files` is its listing.
+bool locks_whole_commit(const ManifestModel& model) {
+  return std::any_of(model.locked.begin(), model.locked.end(), [&](Variant name) {
+    const ManifestVariant variant = choose_variant(model, name);
+    return selects_everything(variant.filter) && repo_of(variant, model) == model.repo &&
+           revision_of(variant, model) == model.revision;
+  });
+}
+
+Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
+                            const FileFilter& patterns) {
+  // Datasets and spaces have one variant only, so asking for another is no reason for a warning.
+  const Variant wanted = model.repo.kind() == RepoKind::model ? variant_of_run : Variant::all;
+  ManifestVariant variant = choose_variant(model, wanted);
+  bool locked = model.locked.contains(variant.name);
+
+  const bool has_patterns = !patterns.include.empty() || !patterns.exclude.empty();
+  if (has_patterns) {
+    locked = locks_whole_commit(model) && revision_of(variant, model) == model.revision;
+    variant.size.reset();
+    variant.filter = {
+        .include = patterns.include, .exclude = patterns.exclude, .from_command_line = true};
+    if (patterns.include.empty()) variant.filter.include = {"*"};
+  }
+
+  const bool in_own_repo = repo_of(variant, model) == model.repo;
+  ModelSpec spec{.key = model.key,
+                 .repo = repo_of(variant, model),
+                 .revision = revision_of(variant, model),
+                 .ref = model.ref,
+                 .variant_requested = wanted,
+                 .variant = variant.name,
+                 .filter = variant.filter,
+                 .size = variant.size,
+                 .whole_commit = selects_everything(variant.filter),
+                 .fully_locked = in_own_repo && locked};
+
+  // The locked files are those of the model's own repository.
+  if (!in_own_repo) return spec;
+  spec.lock = model.files;
+  if (!spec.fully_locked) return spec;
+
+  std::erase_if(spec.lock,
+                [&](const auto& entry) { return !is_selected(spec.filter, entry.first); });
+  if (spec.lock.empty() && !has_patterns)
+    return Error{
+        ErrorKind::usage,
+        fmt::format("{}: the manifest locks the variant {}, but no locked file belongs to it",
+                    model.key, to_string(variant.name)),
+        {}};
+  return spec;
+}
+
+void add_pins(const ManifestModel& model, std::map<RepoId, Pins>& all) {
+  const auto add = [&](const RepoId& repo, const Revision& revision) {
+    Pins& pins = all[repo];
+    pins.refs.insert(model.ref);
+    if (const auto commit = revision.commit())
+      pins.commits.insert(*commit);
+    else
+      pins.refs.insert(revision.text());
+  };
+
+  add(model.repo, model.revision);
+  for (const ManifestVariant& variant : model.variants)
+    add(repo_of(variant, model), revision_of(variant, model));
+}
+
+}  // namespace
+
+Result<std::vector<ModelSpec>> select_models(const Manifest& manifest,
+                                             const std::vector<std::string>& names, Variant variant,
+                                             const FileFilter& patterns,
+                                             const std::vector<std::string>& other_words) {
+  const auto models = find_models(manifest, names, other_words);
+  if (!models) return models.error();
+
+  std::vector<ModelSpec> specs;
+  for (const ManifestModel& model : *models) {
+    auto spec = make_spec(model, variant, patterns);
+    if (!spec) return spec.error();
+    specs.push_back(std::move(*spec));
+  }
+
+  if (specs.empty()) return Error{ErrorKind::usage, "the manifest names no model", {}};
+  return specs;
+}
+
+Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest,
+                                           const std::vector<std::string>& names,
+                                           const std::vector<std::string>& other_words) {
+  const auto models = find_models(manifest, names, other_words);
+  if (!models) return models.error();
+
+  std::map<RepoId, Pins> of_manifest;
+  for (const ManifestModel& model : manifest.models) add_pins(model, of_manifest);
+  std::map<RepoId, Pins> selected;
+  for (const ManifestModel& model : *models) add_pins(model, selected);
+
+  // A repository that the manifest pins keeps those commits whatever the user named.
+  for (auto& [repo, pins] : selected) {
+    const auto pinned = of_manifest.find(repo);
+    if (pinned == of_manifest.end()) continue;
+    pins.of_manifest = true;
+    pins.commits.insert(pinned->second.commits.begin(), pinned->second.commits.end());
+    pins.refs.insert(pinned->second.refs.begin(), pinned->second.refs.end());
+  }
+  return selected;
+}
+
+}  // namespace model_prep

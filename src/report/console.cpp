@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/report/console.h"
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "model_prep/io/posix.h"
+
+namespace model_prep {
+namespace {
+
+constexpr TerminalSize kDefaultSize = {80, 24};
+// Deletes all lines from the cursor's on. `Erase below` would not do: at the top of the screen tmux
+// takes it for "clear the screen" and keeps what was there in its history.
+constexpr std::string_view kDeleteBelow = "\r\x1b[999M";
+constexpr std::string_view kEraseRestOfLine = "\x1b[K";
+constexpr std::string_view kEraseBelow = "\x1b[J";
+constexpr std::string_view kWrapOff = "\x1b[?7l";
+constexpr std::string_view kWrapOn = "\x1b[?7h";
+
+void write_stderr(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = write(STDERR_FILENO, text.data(), text.size());
+    if (count <= 0) return;  // stderr is closed, and there is no other place to report it
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+}  // namespace
+
+Console::Console(TerminalSettings settings)
+    : live_(settings.live && isatty(STDERR_FILENO) == 1), colour_(settings.colour) {}
+
+Screen Console::screen() const {
+  const TerminalSize size = terminal_size(STDERR_FILENO).value_or(kDefaultSize);
+  return {.columns = size.columns,
+          .rows = size.rows > 0 ? size.rows : kDefaultSize.rows,
+          .colour = colour_};
+}
+
+void Console::write_line(std::string_view text) {
+  std::string out(drawn_.empty() ? "" : kDeleteBelow);
+  out.append(text).append("\n").append(drawn_);
+  write_stderr(out);
+}
+
+void Console::show_live(const std::vector<std::string>& lines) {
+  if (!live_ || (drawn_.empty() && lines.empty())) return;
+
+  std::string drawing;
+  if (!lines.empty()) {
+    drawing =
+        fmt::format("{}\r{}{}{}", kWrapOff, fmt::join(lines, std::string(kEraseRestOfLine) + "\n"),
+                    kEraseRestOfLine, kEraseBelow);
+    if (lines.size() > 1) drawing += fmt::format("\x1b[{}A", lines.size() - 1);
+    drawing.append("\r").append(kWrapOn);
+  }
+
+  // Drawing over the old lines does not flicker, but only works as long as the terminal has not
+  // rewrapped them.
+  const int columns = screen().columns;
+  const bool must_delete = drawing.empty() || columns != drawn_columns_;
+  drawn_columns_ = columns;
+  if (!must_delete && drawing == drawn_) return;
+
+  drawn_ = drawing;
+  write_stderr(std::string(must_delete ? kDeleteBelow : "") + drawn_);
+}
+
+}  // namespace model_prep

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/report/summary_json.h"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace model_prep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double rounded(double value, double steps) { return std::round(value * steps) / steps; }
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+Json error_json(const std::optional<Error>& error) {
+  if (!error) return nullptr;
+  return {{"kind", to_string(error->kind)},
+          {"message", error->message},
+          {"hint", text_or_null(error->hint)}};
+}
+
+Json file_json(const FileReport& file) {
+  Json json = {{"path", file.path}, {"size", file.size}, {"sha256", text_or_null(file.sha256)}};
+  if (!file.git_sha1.empty()) json["git_sha1"] = file.git_sha1;
+  json["status"] = to_string(file.status);
+  json["attempts"] = file.attempts;
+  json["duration_s"] = rounded(file.duration_s, 1000);
+  json["error"] = error_json(file.error);
+  return json;
+}
+
+Json fault_json(const CacheFault& fault) {
+  return {{"kind", to_string(fault.kind)},
+          {"path", fault.path},
+          {"message", fault.message},
+          {"expected", text_or_null(fault.expected)},
+          {"found", text_or_null(fault.found)}};
+}
+
+Json consumer_json(const ConsumerReport& consumer) {
+  Json missing = Json::object();
+  for (const ConsumerReport::Missing& each : consumer.missing) missing[each.key] = each.reason;
+  return {{"name", consumer.name},
+          {"looks_in", text_or_null(consumer.looks_in)},
+          {"found", consumer.found},
+          {"missing", std::move(missing)},
+          {"advice", text_or_null(consumer.advice)}};
+}
+
+template <class Items, class Make>
+Json list_json(const Items& items, Make make) {
+  Json list = Json::array();
+  for (const auto& item : items) list.push_back(make(item));
+  return list;
+}
+
+Json model_json(const ModelReport& model, bool with_faults) {
+  Json json = {
+      {"success", model.success()},
+      {"status", to_string(model.status)},
+      {"repo", model.repo},
+      {"revision", model.revision},
+      {"commit", text_or_null(model.commit)},
+      {"pinned", model.pinned},
+      {"ref", model.ref},
+      {"variant_requested", model.variant_requested},
+      {"variant", model.variant},
+      {"snapshot", text_or_null(model.snapshot)},
+      {"size_mb", rounded(static_cast<double>(model.bytes) / 1e6, 10)},
+      {"bytes_downloaded", model.bytes_downloaded},
+      {"bytes_reused", model.bytes_reused},
+      {"duration_s", rounded(model.duration_s, 1000)},
+      {"error", error_json(model.error)},
+  };
+  if (!model.include.empty() || !model.exclude.empty()) {
+    json["include"] = model.include;
+    json["exclude"] = model.exclude;
+  }
+  json["files"] = list_json(model.files, file_json);
+  if (with_faults) json["faults"] = list_json(model.faults, fault_json);
+  return json;
+}
+
+Json pruned_json(const PrunedRepository& repository) {
+  Json revisions = Json::array();
+  for (const PrunedRepository::Revision& revision : repository.revisions)
+    revisions.push_back(
+        {{"commit", revision.commit}, {"refs", revision.refs}, {"bytes", revision.bytes}});
+  return {{"repo", repository.repo},
+          {"revisions", std::move(revisions)},
+          {"blobs", repository.blobs},
+          {"unfinished", repository.unfinished},
+          {"bytes", repository.bytes},
+          {"kept_because", text_or_null(repository.kept_because)},
+          {"error", error_json(repository.error)}};
+}
+
+Json totals_json(const RunReport& report) {
+  const Totals totals = totals_of(report);
+  return {{"models", totals.models},
+          {"failed", totals.failed},
+          {"files", totals.files},
+          {"bytes", totals.bytes},
+          {"bytes_downloaded", totals.downloaded},
+          {"bytes_reused", totals.reused},
+          {"requests", report.requests},
+          {"retries", report.retries}};
+}
+
+std::string text_of(const Json& json) {
+  std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  // A CI runner looks for commands (`##[…]`) anywhere in a line of stdout: an escape keeps the JSON
+  // the same and is no command.
+  for (std::size_t at = 0; (at = text.find("##", at)) != std::string::npos;)
+    text.replace(++at, 1, "\\u0023");
+  return text;
+}
+
+}  // namespace
+
+std::string serialize_summary(const RunReport& report) {
+  Json models = Json::object();
+  for (const ModelReport& model : report.models)
+    models[model.key] = model_json(model, report.services.has_value());
+  Json json = {
+      {"schema_version", 1},
+      {"tool", report.tool},
+      {"command", report.command},
+      {"timestamp", report.timestamp},
+      {"duration_s", rounded(report.duration_s, 1000)},
+      {"success", report.success()},
+      {"exit_code", exit_code(report)},
+      {"dry_run", report.dry_run},
+      {"offline", report.offline},
+      {"cache_dir", report.cache_dir},
+      {"endpoint", report.endpoints.empty() ? "" : report.endpoints.front()},
+      {"openvino", report.variant == Variant::openvino_int8},
+      {"error", error_json(report.error)},
+      {"totals", totals_json(report)},
+      {"models", std::move(models)},
+  };
+  if (report.endpoints.size() > 1) json["endpoints"] = report.endpoints;
+  if (report.cleanup) json["cleanup"] = list_json(*report.cleanup, pruned_json);
+  if (report.services) json["services"] = list_json(*report.services, consumer_json);
+  return text_of(json);
+}
+
+std::string list_text(const std::vector<ListedModel>& models, const std::string& cache_dir) {
+  const auto make = [](const ListedModel& model) {
+    return Json{{"key", model.key},
+                {"repo", model.repo},
+                {"revision", model.revision},
+                {"commit", text_or_null(model.commit)},
+                {"variant_requested", model.variant_requested},
+                {"variant", model.variant},
+                {"size", model.size ? Json(*model.size) : Json()},
+                {"state", to_string(model.state)},
+                {"where", text_or_null(model.where)}};
+  };
+  return text_of(
+      {{"schema_version", 1}, {"cache_dir", cache_dir}, {"models", list_json(models, make)}});
+}
+
+}  // namespace model_prep

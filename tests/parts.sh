@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+# The parts of tests/run. Sourced by bash after docker/lib.sh and tests/lib.sh, with `root`, `filter` and
+# `program_timeout` set. Each part prints its title, adds to the counters of tests/lib.sh, and ends with its numbers.
+# shellcheck shell=bash disable=SC2154
+
+# install_for MODE: the Debian packages of a mode of tests/run.
+install_for() {
+  local status=0
+
+  part packages
+  if [ "$1" = fuzz ]; then
+    (install_packages build fuzz) && (install_packages "fuzz-$(clang -dumpversion | cut -d. -f1)") || status=$?
+  else
+    (install_packages build run test) || status=$?
+  fi
+
+  [ $status = 0 ] || count_failed 'installing the packages'
+  part_end
+  return $status
+}
+
+# ---- builds ----------------------------------------------------------------------------------------------------------
+
+# preset_directory PRESET: where CMakePresets.json puts a build.
+preset_directory() {
+  if [ "$1" = dev ]; then say "$root/build"; else say "$root/build-$1"; fi
+}
+
+build_dev() {
+  local status=0
+
+  part 'build'
+  build "$root/build" all --preset dev || status=$?
+
+  [ $status = 0 ] || count_failed 'the build'
+  part_end
+  return $status
+}
+
+# Builds ahead run one after the other, with low priority, while tests run in the foreground. Each leaves its exit code
+# in build/ahead/NAME.
+build_queue=()
+builds_ahead_pid=
+
+# build_ahead lint | build_ahead PRESET TARGETS: adds to the queue.
+build_ahead() { build_queue+=("$1:${2:-}"); }
+
+run_builds_ahead() {
+  rm -rf "$root/build/ahead"
+  mkdir -p "$root/build/ahead"
+
+  # A process group of its own, so that stopping it also stops the compilers.
+  set -m
+  (
+    renice -n 15 -p "$BASHPID" >/dev/null
+    for entry in "${build_queue[@]}"; do
+      name=${entry%%:*} status=0
+      if [ "$name" = lint ]; then
+        build_lint || status=$?
+      else
+        build "$(preset_directory "$name")" "${entry#*:}" --preset "$name" || status=$?
+      fi 2>"$root/build/ahead/$name.errors"
+      say $status >"$root/build/ahead/$name.part" && mv "$root/build/ahead/$name.part" "$root/build/ahead/$name"
+    done
+  ) &
+  builds_ahead_pid=$!
+  disown # so that `wait` means the test programs
+  set +m
+}
+
+# built_ahead NAME: waits for a build of the queue; fails as it did.
+built_ahead() {
+  while [ ! -e "$root/build/ahead/$1" ] && kill -0 "$builds_ahead_pid" 2>/dev/null; do sleep 0.5; done
+  cat "$root/build/ahead/$1.errors" >&2
+  [ "$(cat "$root/build/ahead/$1" 2>/dev/null)" = 0 ]
+}
+
+stop_background_jobs() {
+  [ -z "$builds_ahead_pid" ] || kill -- "-$builds_ahead_pid" 2>/dev/null
+  [ -z "$container_pid" ] || kill "$container_pid" 2>/dev/null
+}
+
+# ---- C++ tests -------------------------------------------------------------------------------------------------------
+
+# These run the program from outside, so they are compiled once, in build/, and given the program of each build.
+black_box_tests=(black_box_stress_tests black_box_tests)
+
+# All other test programs of build/.
+dev_tests() {
+  ctest --test-dir "$root/build" --show-only=json-v1 | "$python" -c 'import json, sys
+print(*sorted({test["name"] for test in json.load(sys.stdin)["tests"]} - set(sys.argv)))' "${black_box_tests[@]}"
+}
+
+# cpp_tests TITLE PRESET TESTS: runs these test programs and the black-box tests.
+cpp_tests() {
+  local title=$1 preset=$2 directory name names prefix=()
+  directory=$(preset_directory "$preset")
+  read -ra names <<<"${black_box_tests[*]} $3"
+
+  part "$title"
+  if [ "$preset" != dev ] && ! built_ahead "$preset"; then
+    count_failed "the build in $directory"
+    part_end
+    return
+  fi
+
+  if [ "$preset" = tsan ]; then
+    # Older compilers' ThreadSanitizer cannot place its memory under the address randomization of newer kernels.
+    setarch --addr-no-randomize true 2>/dev/null && prefix=(setarch --addr-no-randomize)
+    # Otherwise every process waits a second at its end for late reports.
+    export TSAN_OPTIONS="atexit_sleep_ms=0 ${TSAN_OPTIONS:-}"
+  fi
+
+  # Most of a test's time is waiting, so one more than there are processors.
+  for name in "${names[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -gt "$(nproc)" ]; do wait -n; done
+    run_test_program "$directory" "$name" "${prefix[@]}" &
+  done
+  wait
+
+  for name in "${names[@]}"; do
+    local output=$directory/tests/$name
+    count_report "$output.junit.xml" "$(cat "$output.status")" "$name" "$output.log"
+  done
+  part_end
+}
+
+# run_test_program BUILD NAME [PREFIX...]: leaves report, log and exit code in the build's directory.
+run_test_program() {
+  local directory=$1 test_program=$1/tests/$2 output=$1/tests/$2 status=0 started=$SECONDS
+  case " ${black_box_tests[*]} " in *" $2 "*) test_program=$root/build/tests/$2 ;; esac
+  shift 2
+
+  rm -f "$output.junit.xml"
+  (cd "$directory" && MODEL_PREP_PROGRAM=$directory/model-prep timeout --kill-after=10 "$program_timeout" "$@" \
+    "$test_program" -r junit -o "$output.junit.xml" ${filter:+"*$filter*"}) >"$output.log" 2>&1 || status=$?
+
+  # Catch2 3 calls it a failure if a filter matches nothing.
+  if [ "$status" != 0 ] && [ -n "$filter" ] && grep -qsF 'No test cases matched' "$output.log"; then status=0; fi
+  say $status >"$output.status"
+  say $((SECONDS - started)) >"$output.seconds"
+}
+
+# ---- lint ------------------------------------------------------------------------------------------------------------
+
+# Exit code 3: the tools could not be installed.
+build_lint() {
+  cmake --build "$root/build" --target lint-tools >"$root/build/lint-tools.log" 2>&1 || return 3
+  cmake --build "$root/build" --target lint --parallel "$(nproc)" -- -k 0 >"$root/build/lint.log" 2>&1
+}
+
+lint() {
+  local log=$root/build/lint.log
+
+  part lint
+  if built_ahead lint; then
+    passed=$((passed + 1))
+  elif [ "$(cat "$root/build/ahead/lint" 2>/dev/null)" = 3 ]; then
+    part_skipped 'LINT SKIPPED: clang-format AND clang-tidy COME FROM PyPI, WHICH CANNOT BE REACHED FROM HERE.'
+  else
+    grep -E 'error|warning:' "$log" | sort -u | head -n 30
+    count_failed "lint; all of its output is in $log"
+  fi
+  part_end
+}
+
+# ---- instruction counts ----------------------------------------------------------------------------------------------
+
+instruction_counts() {
+  local numbers log=$root/build/instruction-counts.log
+
+  part 'instruction counts'
+  "$root/tests/bench/guard/run" --built >"$log" 2>&1
+  grep '^   ' "$log"
+
+  read -ra numbers <<<"$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' "$log" | tail -n 1)"
+  if [ ${#numbers[@]} = 3 ]; then
+    passed=$((passed + numbers[0])) failed=$((failed + numbers[1])) skipped=$((skipped + numbers[2]))
+  else
+    tail -n 20 "$log"
+    count_failed "counting instructions; all of its output is in $log"
+  fi
+  part_end
+}
+
+# ---- Python tests ----------------------------------------------------------------------------------------------------
+
+# python_tests TITLE NAME: the tests in tests/NAME. pytest runs in the first virtual environment of their requirements.
+python_tests() {
+  local names name status=0 tests=$root/tests/$2 report=$root/build/$2.junit.xml log=$root/build/$2.log
+
+  part "$1"
+  read -ra names <<<"$(sed -n 's/^\([a-z][^ ]*\) .*/\1/p' "$tests/requirements" | uniq | tr '\n' ' ')"
+  for name in "${names[@]}"; do
+    make_venv "$name" && continue
+    if [ "$name" = "${names[0]}" ]; then
+      grep -iE 'error' "$root/build/venv-$name.log" | tail -n 2
+      part_skipped "${2^^} TESTS SKIPPED: THEY NEED PACKAGES FROM PyPI, WHICH CANNOT BE REACHED FROM HERE."
+      part_end
+      return
+    fi
+    tail -n 3 "$root/build/venv-$name.log"
+    count_failed "the virtual environment $name could not be made; see build/venv-$name.log"
+  done
+  say "   virtual environments ready after $((SECONDS - part_started)) s"
+
+  rm -f "$report"
+  PYTHONDONTWRITEBYTECODE=1 "$root/build/venv-${names[0]}/bin/python" -m pytest "$tests" --quiet --tb=short --color=no \
+    -p no:cacheprovider --basetemp="$root/build/$2" --junitxml="$report" --name="$filter" >"$log" 2>&1 || status=$?
+  [ $status != 5 ] || status=0 # pytest's exit code if the filter matches nothing
+
+  grep -E '^NOTE: ' "$log"
+  count_report "$report" "$status" "$2" "$log"
+  part_end
+}
+
+# ---- the image -------------------------------------------------------------------------------------------------------
+
+# The image is built while the other parts run, and tested after them.
+container_pid=
+begin_container() {
+  # Building takes minutes: only for a test that will run.
+  grep -qi "def test_.*${filter// /_}" "$root"/tests/container/test_*.py || return 0
+
+  container_log=$root/build/container.log
+  container_go=$root/build/container.go
+  rm -f "$container_go" "$root/build/container.junit.xml"
+
+  local options=(--after "$container_go")
+  [ "$may_install" = yes ] || options+=(--no-install)
+  # timeout makes a process group of it, and passes a signal on to all of it.
+  timeout --kill-after=60 3000 "$root/tests/container/run" "${options[@]}" "$filter" >"$container_log" 2>&1 &
+  container_pid=$!
+  disown # so that `wait` means the test programs
+}
+
+container() {
+  local status=1
+  [ -n "$container_pid" ] || return 0
+
+  part 'the image in a real engine'
+  : >"$container_go"
+  while kill -0 "$container_pid" 2>/dev/null; do sleep 0.5; done
+  container_pid=
+
+  grep '^   [^ ]' "$container_log"
+  if grep -q 'CONTAINER TESTS SKIPPED' "$container_log"; then
+    skipped=$((skipped + 1))
+  else
+    ! tail -n 1 "$container_log" | grep -q ' 0 failed,' || status=0
+    count_report "$root/build/container.junit.xml" "$status" container "$container_log"
+  fi
+  part_end
+}
+
+# ---- fuzzing ---------------------------------------------------------------------------------------------------------
+
+# fuzz_target NAME: one minute of one target. The corpus is only read; new inputs stay in build-fuzz/interesting.
+fuzz_target() {
+  local name=$1 directory=$root/build-fuzz max_length=4096 dictionary=json
+  case $name in
+    resume | urls | headers | names | patterns) max_length=2048 dictionary=http ;;
+    ranges) max_length=512 ;;
+  esac
+
+  mkdir -p "$directory/interesting/$name" "$directory/findings"
+  timeout --kill-after=10 300 "$directory/tests/fuzz_$name" -max_total_time=60 -max_len=$max_length -rss_limit_mb=512 \
+    -timeout=5 -verbosity=0 -print_final_stats=1 -artifact_prefix="$directory/findings/$name-" \
+    -dict="$root/tests/fuzz/dictionaries/$dictionary.dict" \
+    "$directory/interesting/$name" "$root/tests/fuzz/corpus/$name" >"$directory/$name.log" 2>&1
+}
+
+fuzzing() {
+  local names=() name executions sum=0 directory=$root/build-fuzz
+
+  part 'fuzz targets'
+  if ! build "$directory" fuzzers --preset fuzz; then
+    count_failed 'the build with clang'
+    part_end
+    return
+  fi
+  say "   built in $((SECONDS - part_started)) s"
+
+  for name in "$root"/tests/fuzz/corpus/*"$filter"*/; do [ -d "$name" ] && names+=("$(basename "$name")"); done
+  for name in "${names[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+    rm -f "$directory/$name.good"
+    { fuzz_target "$name" && touch "$directory/$name.good"; } &
+  done
+  wait
+
+  for name in "${names[@]}"; do
+    executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$directory/$name.log")
+    sum=$((sum + ${executions:-0}))
+    printf '   %-10s %10d executions\n' "$name" "${executions:-0}"
+    if [ -f "$directory/$name.good" ]; then
+      passed=$((passed + 1))
+    else
+      grep -E 'what\(\)|runtime error|ERROR|SUMMARY|Test unit written' "$directory/$name.log" | head -n 10
+      count_failed "fuzz target $name; add its input to tests/fuzz/corpus/$name; see $directory/$name.log"
+    fi
+  done
+  say "   $sum executions in all"
+  part_end
+}

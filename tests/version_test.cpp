@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// CMakeLists.txt is the one place of the version; the files that repeat it for users agree with it.
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <string>
+
+#include "support/catch.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kRoot = MODEL_PREP_SOURCE_DIR;
+
+std::string read_file(const fs::path& file) {
+  std::ifstream stream(file);
+  REQUIRE(stream);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+std::string first_match(const std::string& text, const std::string& pattern) {
+  std::smatch match;
+  REQUIRE(std::regex_search(text, match, std::regex(pattern)));
+  return match[1];
+}
+
+std::string project_version() {
+  return first_match(read_file(kRoot / "CMakeLists.txt"), R"(project\(model-prep VERSION (\S+))");
+}
+
+}  // namespace
+
+TEST_CASE("the Dockerfile builds the version of the project") {
+  CHECK(first_match(read_file(kRoot / "Dockerfile"), R"(ARG VERSION=(\S+))") == project_version());
+}
+
+TEST_CASE("the Kubernetes files name the image of this version") {
+  for (const fs::directory_entry& entry : fs::directory_iterator(kRoot / "docker/kubernetes")) {
+    CAPTURE(entry.path());
+    CHECK(first_match(read_file(entry.path()), R"(homeiq-model-prep:(\S+))") == project_version());
+  }
+}
