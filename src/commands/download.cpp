@@ -89,7 +89,8 @@ class Download {
     model.snapshot = std::move(snapshot);
   }
 
-  /// Before anything is fetched: a cache that cannot be written should not cost gigabytes of traffic.
+  /// Before anything is fetched: a cache that cannot be written should not cost gigabytes of
+  /// traffic.
   Status probe_writing() const {
     for (const ModelRun& model : models_)
       if (must_write(model))

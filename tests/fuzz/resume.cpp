@@ -26,8 +26,8 @@ void resume(std::string_view input) {
   const std::string text = serialize_resume(*found);
   const auto back = parse_resume(text);
   require(back && back->owner == found->owner && back->writer == found->writer &&
-              back->file == found->file && back->sequence == found->sequence && back->size == found->size &&
-              back->have == found->have,
+              back->file == found->file && back->sequence == found->sequence &&
+              back->size == found->size && back->have == found->have,
           "a resume record is read again");
   require(serialize_resume(*back) == text, "a resume record is written alike twice");
 }

@@ -11,8 +11,8 @@
 #include <set>
 #include <vector>
 
-#include "model_prep/base/model_spec.h"
 #include "model_prep/base/clock.h"
+#include "model_prep/base/model_spec.h"
 #include "model_prep/core/fetch_plan.h"
 
 namespace model_prep {

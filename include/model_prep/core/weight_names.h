@@ -32,8 +32,8 @@ bool is_in_other_folder(std::string_view path);
 
 enum class Part : std::uint8_t { whole, shard, index };
 
-/// A file of weights that PyTorch loads. Files with the same `set` hold the same weights or parts of
-/// them: `model.safetensors`, `model-00001-of-00002.safetensors`, `pytorch_model.bin`,
+/// A file of weights that PyTorch loads. Files with the same `set` hold the same weights or parts
+/// of them: `model.safetensors`, `model-00001-of-00002.safetensors`, `pytorch_model.bin`,
 /// `model.safetensors.index.json`.
 struct Weights {
   std::string set;

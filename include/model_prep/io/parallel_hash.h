@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "model_prep/base/digest.h"
 #include "model_prep/base/clock.h"
+#include "model_prep/base/digest.h"
 #include "model_prep/core/activity.h"
 #include "model_prep/core/response_check.h"
 #include "model_prep/io/posix.h"
