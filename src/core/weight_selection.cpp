@@ -352,10 +352,10 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
   if (pickles.empty() || (replaceable && snapshot.spec.whole_commit)) return std::nullopt;
 
   const bool one = pickles.size() == 1;
-  const std::string text = fmt::format("{}: {}{} {}, which can run code when loaded",
-                                       snapshot.spec.key, truncated(pickles.front()),
-                                       one ? "" : fmt::format(" and {} more", pickles.size() - 1),
-                                       one ? "is a pickle" : "are pickles");
+  std::string text = fmt::format("{}: {}{} {}, which can run code when loaded", snapshot.spec.key,
+                                 truncated(pickles.front()),
+                                 one ? "" : fmt::format(" and {} more", pickles.size() - 1),
+                                 one ? "is a pickle" : "are pickles");
   if (replaceable) return text + "; there are safetensors in the same folder";
 
   // Without the listing it is not known whether the repository has safetensors.
