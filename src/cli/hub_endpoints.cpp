@@ -49,7 +49,7 @@ bool has_comma(const std::string& address) {
 Result<HubEndpoint> parse_endpoint(const std::string& address, const std::string& name) {
   if (has_comma(address))
     return Error{ErrorKind::usage, fmt::format("{}: there is a comma in an address", name),
-                 name == kFlag ? "give --endpoint once for each address"
+                 name == kFlag ? "pass --endpoint once for each address"
                                : "each address of a list begins with http:// or https://"};
 
   auto hub = Hub::parse(address);

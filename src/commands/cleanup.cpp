@@ -81,8 +81,8 @@ class Cleanup {
     }
 
     if (report_.signal)
-      report_.error = Error{ErrorKind::interrupted, "stopped by a signal",
-                            "the next cleanup goes on from there"};
+      report_.error =
+          Error{ErrorKind::interrupted, "stopped by a signal", "the next cleanup continues there"};
   }
 
  private:

@@ -308,8 +308,9 @@ class Download {
         continue;
       }
 
-      session_.log.warning(fmt::format(
-          "{}: some of its files were removed meanwhile; fetching them again", model.spec.key));
+      session_.log.warning(
+          fmt::format("{}: some of its files were removed during the run; fetching them again",
+                      model.spec.key));
       model.view = session_.cache.inspect(
           *model.snapshot, session_.cache.record(model.spec.repo, model.snapshot->commit));
       any = true;

@@ -27,7 +27,7 @@ std::string object_of(const FetchJob& job) { return job.repo.text() + " " + job.
 
 Error interrupted(int signal) {
   return {ErrorKind::interrupted, fmt::format("stopped by {}", signal == 2 ? "SIGINT" : "SIGTERM"),
-          "what was fetched is kept: the next run goes on from there"};
+          "what was fetched is kept: the next run resumes there"};
 }
 
 /// Keeps a response to a query in memory.
@@ -231,7 +231,7 @@ class Fetcher::Loop {
     file.staging.emplace(std::move(std::get<Staging>(*opened)));
     if (!file.staging->copying()) return on_staged(action.item);
     parts_.log.warning(object_of(job) +
-                       ": its writer has gone silent; going on with a copy of what it left");
+                       ": its writer stopped responding; continuing with a copy of its bytes");
   }
 
   void on_staged(ItemId item) {
@@ -243,7 +243,7 @@ class Fetcher::Loop {
 
     const RangeSet& have = staging.have();
     if (!have.empty())
-      parts_.log.info(fmt::format("{}: going on from {} of {}", object_of(job),
+      parts_.log.info(fmt::format("{}: resuming at {} of {}", object_of(job),
                                   format_bytes(have.total()), format_bytes(job.file.size)));
     scheduler_.on_staged(item, have, Clock::now());
   }

@@ -251,8 +251,9 @@ class Resolver {
 
     // A truncated listing looks like a complete one, and would be recorded as such.
     const bool truncated_here = !source.fallback && !next && next_link(reply.head.link);
-    if (const char* fault = truncated_here ? "the listing goes on at an address that cannot be used"
-                                           : endless_listing(model, next))
+    if (const char* fault = truncated_here
+                                ? "the listing continues at an address that cannot be used"
+                                : endless_listing(model, next))
       return Error{ErrorKind::protocol, fmt::format("{}: {}", object, fault),
                    "a mirror or a proxy misdirects: check HF_ENDPOINT"};
     if (next) {

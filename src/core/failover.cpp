@@ -203,8 +203,8 @@ void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
 
   const bool unreachable = shared_.hosts.is_unreachable(target.origin);
   const Error why = describe_transport_error(
-      unreachable ? Error{ErrorKind::network, "it was silent before", {}}
-                  : Error{ErrorKind::rate_limited, "it wants to be left alone", {}},
+      unreachable ? Error{ErrorKind::network, "it did not respond earlier", {}}
+                  : Error{ErrorKind::rate_limited, "it is rate limiting", {}},
       transfer.context, target);
   ++failure_epoch_;
   static_cast<void>(mirrors_.mark_failed(transfer.source, why));

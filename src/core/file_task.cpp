@@ -234,8 +234,9 @@ void FileTask::on_damaged_blob(const Error& wrong) {
     return fail({ErrorKind::digest_mismatch, wrong.message + ": the cached file is damaged",
                  "run once with the network to repair it"});
 
-  shared_.notice(NoticeLevel::warning,
-                 fmt::format("{}; the cached file is damaged and is fetched anew", wrong.message));
+  shared_.notice(
+      NoticeLevel::warning,
+      fmt::format("{}; the cached file is damaged and will be fetched again", wrong.message));
   blob_damaged_ = true;
   if (state_ == State::rechecking)
     open_staging(failover_.single_stream(), waiter_.writer_timed_out());
@@ -262,7 +263,7 @@ void FileTask::on_lost(Loss how) {
     return fail({ErrorKind::io, what,
                  "another program prunes the cache: let it wait until this one is done"});
 
-  shared_.notice(NoticeLevel::warning, what + "; beginning anew");
+  shared_.notice(NoticeLevel::warning, what + "; starting over");
   emit(Close{id_, false});
   waiter_ = {};
   state_ = State::locking;
@@ -374,14 +375,14 @@ void FileTask::on_range_ignored(const Transfer& transfer) {
   if (has_bytes_of_others(transfer.source) &&
       failover_.budget().in_a_row() < std::min(kRounds, shared_.settings.retry.retries))
     return on_failure(transfer, {ErrorKind::network,
-                                 fmt::format("{}: {} gives no ranges", transfer.context.object,
-                                             transfer.url.origin),
+                                 fmt::format("{}: {} does not support ranges",
+                                             transfer.context.object, transfer.url.origin),
                                  {}});
 
   failover_.use_single_stream();
   cancel_transfers();
   shared_.notice(NoticeLevel::info,
-                 fmt::format("{}: the server gives no ranges, so it is fetched in one piece",
+                 fmt::format("{}: the server does not support ranges; fetching the whole file",
                              transfer.context.object));
   open_staging(true);
 }

@@ -121,7 +121,7 @@ std::string brief(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::network: return "cannot be reached";
     case ErrorKind::timeout: return "does not answer in time";
-    case ErrorKind::rate_limited: return "wants to be asked later";
+    case ErrorKind::rate_limited: return "is rate limiting";
     case ErrorKind::server: return "is out of order";
     case ErrorKind::not_found: return "does not have it";
     case ErrorKind::revision_not_found: return "does not have this revision";
@@ -130,7 +130,7 @@ std::string brief(ErrorKind kind) {
     case ErrorKind::disabled: return "has disabled it";
     case ErrorKind::digest_mismatch:
     case ErrorKind::lock_mismatch: return "has other bytes";
-    default: return "gives no usable answer";
+    default: return "gave no usable answer";
   }
 }
 

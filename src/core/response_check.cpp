@@ -125,7 +125,7 @@ Error hub_error(const ResponseHead& head, const RequestContext& context) {
 
 Error html_page(const RequestContext& context, std::string_view wanted) {
   return about(
-      context, ErrorKind::protocol, fmt::format("a web page came where {} should be", wanted),
+      context, ErrorKind::protocol, fmt::format("got a web page instead of {}", wanted),
       "a captive portal or a proxy answers in the Hub's place: check the network, HTTPS_PROXY and HF_ENDPOINT");
 }
 
@@ -142,7 +142,7 @@ ResponseVerdict check_partial(const ResponseHead& head, const PayloadRequest& re
   const auto given = parse_content_range(head.content_range);
   const std::string shown = truncated(head.content_range);
 
-  if (!request.range) return fail(context, "a part came where the whole file was asked for");
+  if (!request.range) return fail(context, "got a part although the whole file was requested");
   if (!given) return fail(context, fmt::format("unreadable Content-Range '{}'", shown));
   if (given->total != request.blob.size)
     return restart(
@@ -191,7 +191,8 @@ std::optional<Error> linked_etag_mismatch(const ResponseHead& head, const Payloa
 /// How the body is encoded, if we did not ask for that: its bytes are not the file's.
 std::string unrequested_encoding(const ResponseHead& head) {
   if (head.content_encoding.empty() || head.content_encoding == "identity") return {};
-  return fmt::format("came as '{}', which nobody asked for", truncated(head.content_encoding));
+  return fmt::format("arrived encoded as '{}', which was not requested",
+                     truncated(head.content_encoding));
 }
 
 }  // namespace

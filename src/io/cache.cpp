@@ -384,9 +384,9 @@ Warnings Cache::link_legacy_dirs(const RepoId& repo) const {
     const auto there = lstat_path(link);
     if (there && canonical_path(link) == real && stat_path(link)) continue;
     if (there && !there->is_link) {
-      warnings.push_back(fmt::format(
-          "{} is a folder of its own beside {}: services that look there see an older copy", link,
-          real));
+      warnings.push_back(
+          fmt::format("{} is a separate directory from {}: services that read it see an older copy",
+                      link, real));
       continue;
     }
 

@@ -29,7 +29,7 @@ Error symlink_error(const std::string& path) {
       ErrorKind::permission,
       fmt::format("{} is a symlink, and nothing is written through a symlink inside the cache",
                   path),
-      "remove it, if nobody put it there on purpose; to keep models elsewhere, name that place as HF_HUB_CACHE or "
+      "remove it unless it was put there on purpose; to keep models elsewhere, set HF_HUB_CACHE or "
       "TRANSFORMERS_CACHE"};
 }
 

@@ -285,7 +285,7 @@ std::string random_hex(std::size_t digits) {
   while (text.size() < digits) {
     std::uint64_t bits = 0;
     if (getentropy(&bits, sizeof bits) != 0)
-      throw FatalError({ErrorKind::internal, "the system gives no random numbers", {}});
+      throw FatalError({ErrorKind::internal, "cannot get random numbers from the system", {}});
     text += fmt::format("{:016x}", bits);
   }
   text.resize(digits);

@@ -57,7 +57,7 @@ bool is_lock(const std::string& path) { return path.starts_with(".locks"); }
 }  // namespace
 
 TEST_CASE(
-    "cleanup killed or stopped at any instant leaves a valid cache, and the next one goes on") {
+    "cleanup killed or stopped at any instant leaves a valid cache, and the next one resumes") {
   const Moving moving(300);
   const fs::path copy = moving.machine.folder() / "copy";
   fs::copy(moving.machine.cache(), copy,

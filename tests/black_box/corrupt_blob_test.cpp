@@ -10,7 +10,7 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
-TEST_CASE("a truncated blob is fetched anew, and nothing else") {
+TEST_CASE("a truncated blob is fetched again, and nothing else") {
   Prepared prepared;
   fs::resize_file(prepared.blob("model.safetensors"), 100'000);
   const Run run = prepared.machine.run({prepared.pinned});
@@ -20,7 +20,7 @@ TEST_CASE("a truncated blob is fetched anew, and nothing else") {
   CHECK(run.summary["totals"]["bytes_downloaded"] == 300'000);
 }
 
-TEST_CASE("a flipped byte is found by the blob's new time and fetched anew") {
+TEST_CASE("a flipped byte is found by the blob's new time and fetched again") {
   Prepared prepared;
   flip_byte(prepared.blob("model.safetensors"), 1234);
   fs::last_write_time(prepared.blob("model.safetensors"),
@@ -50,7 +50,7 @@ TEST_CASE("a flipped byte is healed also where there are no lock folders") {
         digests_of(file_of(prepared.repo, "model.safetensors")).sha256);
 }
 
-TEST_CASE("a missing blob behind a dangling link is fetched anew") {
+TEST_CASE("a missing blob behind a dangling link is fetched again") {
   Prepared prepared;
   fs::remove(prepared.blob("1_Pooling/config.json"));
   CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);

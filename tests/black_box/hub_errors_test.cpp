@@ -39,7 +39,7 @@ struct Refusal {
 
 }  // namespace
 
-TEST_CASE("a refused model fails with its kind and hint while another goes on") {
+TEST_CASE("a refused model fails with its kind and hint while another continues") {
   const Refusal refusal = GENERATE(
       Refusal{"missing", HubRepo::Access::open, "", "org/nowhere", "not_found", "HF_TOKEN"},
       Refusal{"missing, with a token", HubRepo::Access::open, kToken, "org/nowhere", "not_found",

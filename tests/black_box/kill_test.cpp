@@ -80,7 +80,7 @@ class CrashLoop {
     if (result.signal == SIGKILL) ++kills;
     if (result.exit_code.value_or(0) != 0)
       tell("exit code " + std::to_string(*result.exit_code) + result.err);
-    if (result.exit_code == 0) begin_anew();
+    if (result.exit_code == 0) start_over();
   }
 
   void complete() {
@@ -90,7 +90,7 @@ class CrashLoop {
     count(kept);
     if (run.exit_code != 0)
       tell("the last run ended with " + std::to_string(run.exit_code) + run.err);
-    begin_anew();
+    start_over();
   }
 
   int kills = 0;
@@ -157,7 +157,7 @@ class CrashLoop {
     return rest.total() != kept.total();
   }
 
-  void begin_anew() {
+  void start_over() {
     for (const std::string& difference : differences(machine_.cache(), wanted_)) tell(difference);
     if (fetched_ > kWeightsSize + kills_of_life_ * kJobs * kSegment)
       tell("fetched " + std::to_string(fetched_));

@@ -65,7 +65,7 @@ TEST_CASE("a dry run says that there is too little space, and is no failure") {
   CHECK(contains(run.err, "warn  not enough space for the cache"));
 }
 
-TEST_CASE("a disk that fills up later ends the run, says so, and the next run goes on") {
+TEST_CASE("a disk that fills up later ends the run, says so, and the next run resumes") {
   FakeHub hub;
   hub.add(large_repo(3 * kMB));
   const TestHost machine(hub);

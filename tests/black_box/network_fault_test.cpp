@@ -96,7 +96,7 @@ TEST_CASE("a hub that never answers ends in timeout") {
   CHECK(run.error_kind("org/small") == "timeout");
 }
 
-TEST_CASE("a file goes on from where its connection was lost") {
+TEST_CASE("a file resumes where its connection was lost") {
   NetworkFaultCase weather(large_repo(6 * kMB));
   weather.hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 3 * kMB}});
   CHECK(weather.run({"--jobs", "1"}).exit_code == 0);
@@ -206,7 +206,7 @@ TEST_CASE("another range than the one asked for is refused before its first byte
   CHECK(weather.nothing_is_published());
 }
 
-TEST_CASE("another total size starts the file anew, once") {
+TEST_CASE("another total size starts the file over, once") {
   NetworkFaultCase weather(large_repo(20 * kMB));
   const int times = GENERATE(1, -1);
   weather.hub.add(Fault{.on = Fault::On::payload, .times = times, .what = WrongTotal{1}});

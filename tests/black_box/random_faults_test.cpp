@@ -38,7 +38,7 @@ class Storm {
       }
       if (from(0, 3) == 0) add({.on = Fault::On::resolve, .file = file.path, .what = passing()});
       if (from(0, 2) == 0) add({.on = on, .file = file.path, .what = passing()});
-      // A file is fetched anew once, and a signature asked for twice.
+      // A file is fetched again once, and a signature asked for twice.
       if (from(0, 4) == 0) add({.on = on, .file = file.path, .what = FlipByte{from(0, 300)}});
       if (from(0, 4) == 0 && file.lfs)
         add({.on = on, .file = file.path, .what = ExpiredSignature{}});

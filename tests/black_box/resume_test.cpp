@@ -62,7 +62,7 @@ bool is_what_its_name_says(const fs::path& blob) {
 
 }  // namespace
 
-TEST_CASE("after SIGKILL in the middle of a file the next run goes on from there") {
+TEST_CASE("after SIGKILL in the middle of a file the next run resumes there") {
   FakeHub hub;
   const HubRepo repo = large_repo(12 * kMB);
   hub.add(repo);
@@ -233,7 +233,7 @@ TEST_CASE("waiting for a lock ends at the deadline") {
   CHECK(second.error_kind("org/large") == "deadline");
 }
 
-TEST_CASE("the deadline ends a run that goes on too long, and the next one resumes") {
+TEST_CASE("the deadline ends a run that takes too long, and the next one resumes") {
   FakeHub hub;
   const HubRepo repo = large_repo(12 * kMB);
   hub.add(repo);

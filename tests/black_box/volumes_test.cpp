@@ -96,7 +96,7 @@ TEST_CASE("too few inodes are said before the first byte") {
 }
 
 TEST_CASE(
-    "any user of group 0 fills a volume that is group 0's, and the next one goes on and heals it") {
+    "any user of group 0 fills a volume that is group 0's, and the next one resumes and heals it") {
   const Volume volume;
   if (!volume.may_become_others()) return;
   fs::create_directories(volume.machine.home());
@@ -147,7 +147,7 @@ TEST_CASE("a lock file of another user that may only be read does not stop a run
 }
 
 TEST_CASE(
-    "a staging file or a record that somebody prunes in mid-run is begun anew, and all ends well") {
+    "a staging file or a record that another process prunes mid-run is started over, and all ends well") {
   Volume volume;
   volume.hub.add(
       Fault{.on = Fault::On::payload, .times = 6, .what = Drip{.bytes_per_second = 1 * kMB}});
@@ -160,7 +160,7 @@ TEST_CASE(
   const Run run = volume.machine.end_of(*program);
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.err, "its staging file has vanished; beginning anew") == said);
+  CHECK(contains(run.err, "its staging file has vanished; starting over") == said);
   CHECK(tree_of(volume.machine.cache()) == published(volume.large));
 }
 

@@ -79,7 +79,7 @@ TEST_CASE("the order in which answers come changes nothing") {
 }
 
 TEST_CASE(
-    "a used-up window stays so to its end, whatever is said meanwhile, and then counts anew") {
+    "a used-up window stays so to its end, whatever arrives meanwhile, and then starts again") {
   HostLimits book;
   const auto first = book.on_request(kHub, kFiles);
   book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {0, seconds(9)}, kNow);

@@ -95,7 +95,7 @@ TEST_CASE("a part where the whole was asked for is refused") {
   const ResponseVerdict answer = check_payload_response(partial("bytes 0-99/100"), whole());
   CHECK(answer.kind == VerdictKind::failed);
   CHECK(answer.error.message ==
-        "org/name model.bin: a part came where the whole file was asked for");
+        "org/name model.bin: got a part although the whole file was requested");
 }
 
 TEST_CASE("another total in Content-Range restarts the file") {
@@ -111,7 +111,7 @@ TEST_CASE("a 416 restarts the file") {
   CHECK(answer.error.kind == ErrorKind::protocol);
 }
 
-TEST_CASE("a 200 to a ranged request means that this server gives no ranges") {
+TEST_CASE("a 200 to a ranged request means that this server does not support ranges") {
   CHECK(check_payload_response(head(200), part()).kind == VerdictKind::range_ignored);
 }
 
@@ -152,7 +152,7 @@ TEST_CASE("a web page where weights should be is refused, with a hint at captive
   const ResponseVerdict judged = check_payload_response(answer, part());
   CHECK(judged.kind == VerdictKind::failed);
   CHECK(judged.error.kind == ErrorKind::protocol);
-  CHECK(judged.error.message == "org/name model.bin: a web page came where the file should be");
+  CHECK(judged.error.message == "org/name model.bin: got a web page instead of the file");
   CHECK(judged.error.hint.find("captive portal") != std::string::npos);
 }
 
@@ -221,7 +221,7 @@ TEST_CASE("a query's answer is a 200 that is neither a web page nor encoded") {
   auto page = head(200);
   page.content_type = "text/html";
   CHECK(check_api_response(page, kAsked).error.message ==
-        "org/name model.bin: a web page came where JSON should be");
+        "org/name model.bin: got a web page instead of JSON");
   auto encoded = head(200);
   encoded.content_encoding = "br";
   CHECK(check_api_response(encoded, kAsked).error.kind == ErrorKind::protocol);

@@ -95,7 +95,7 @@ TEST_CASE("a lock that does not exclude proves nothing") {
         ClaimDecision::wait);
 }
 
-TEST_CASE("a writer that has gone silent is taken over by a copy") {
+TEST_CASE("a writer that stopped responding is taken over by a copy") {
   CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, true}, kMine) ==
         ClaimDecision::take_over);
   CHECK(decide_claim({record(kStranger, kStranger), false, true, true}, kMine) ==

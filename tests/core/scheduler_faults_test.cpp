@@ -380,7 +380,7 @@ TEST_CASE("the sha256 that a lock gives beside the git id must be equal too") {
 }
 
 TEST_CASE(
-    "a staging file that is gone when it is to be published is begun anew, and counts as a failure") {
+    "a staging file that is gone when it is to be published is started over, and counts as a failure") {
   SchedulerHarness play({file(100)});
   for (int i = 1; i <= 3; ++i) {
     play.to_verifying(0);
@@ -388,7 +388,7 @@ TEST_CASE(
     play.scheduler.on_published(0, PublishResult::staging_lost, play.now);
     play.step();
     CHECK(play.has<Close>());
-    CHECK(play.notice("its staging file has vanished; beginning anew") == (i < 3));
+    CHECK(play.notice("its staging file has vanished; starting over") == (i < 3));
   }
   CHECK(play.one<Finish>().outcome.error->kind == ErrorKind::io);
 }

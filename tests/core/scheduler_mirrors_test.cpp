@@ -172,7 +172,7 @@ TEST_CASE("an endpoint that does not have the file ends nothing while another ma
   }
 }
 
-TEST_CASE("a file goes on at the next endpoint from where the first one left it") {
+TEST_CASE("a file continues at the next endpoint where the first one stopped") {
   Two play({anywhere(file(12 * kMiB))}, 1);
   play.break_off();
   CHECK(play.asked() == kHub);

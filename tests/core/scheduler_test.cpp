@@ -54,12 +54,12 @@ TEST_CASE("checking: an equal digest is a reused file, with its sha256 and witho
   CHECK(play.scheduler.finished());
 }
 
-TEST_CASE("checking: a different digest fetches the file anew") {
+TEST_CASE("checking: a different digest fetches the file again") {
   SchedulerHarness play({existing(100)});
   play.step();
   play.hashed(0, 'b');
   CHECK(play.has<TryLock>());
-  CHECK(play.notice("the cached file is damaged and is fetched anew"));
+  CHECK(play.notice("the cached file is damaged and will be fetched again"));
   play.scheduler.on_lock(0, LockResult::acquired_blob_exists, {}, play.now);
   play.step();
   CHECK(play.has<OpenStaging>());
@@ -113,7 +113,7 @@ TEST_CASE("locking: a blob that exists now is hashed under the lock") {
     CHECK(play.one<Finish>().outcome.status == FileStatus::reused);
     CHECK(play.has<Close>());
   }
-  SECTION("and fetched anew under the same lock if it is wrong") {
+  SECTION("and fetched again under the same lock if it is wrong") {
     play.hashed(0, 'b');
     CHECK(play.has<OpenStaging>());
     CHECK_FALSE(play.has<TryLock>());

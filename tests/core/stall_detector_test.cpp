@@ -24,7 +24,7 @@ TEST_CASE("silence is a stall when its time has passed since the last byte or th
   CHECK(detector.due() == kBegin + seconds(60));
   detector.on_bytes(1'000'000, kBegin + seconds(59));
   CHECK(detector.due() == kBegin + seconds(119));
-  CHECK(detector.error() == Error{ErrorKind::timeout, "nothing came for 60 s", {}});
+  CHECK(detector.error() == Error{ErrorKind::timeout, "no data for 60 s", {}});
 }
 
 TEST_CASE("a response that is slow to begin and then arrives is not a drip") {
@@ -40,7 +40,7 @@ TEST_CASE("a byte a minute stalls, counted from its first byte") {
   detector.on_bytes(1, kBegin + seconds(5));
   detector.on_bytes(1, kBegin + seconds(50));
   CHECK(detector.due() == kBegin + seconds(65));
-  CHECK(detector.error() == Error{ErrorKind::timeout, "only 2 bytes came in 60 s", {}});
+  CHECK(detector.error() == Error{ErrorKind::timeout, "only 2 bytes in 60 s", {}});
 }
 
 TEST_CASE("a fast beginning gives a later drip no credit") {
