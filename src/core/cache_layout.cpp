@@ -29,38 +29,12 @@ CacheLayout::CacheLayout(std::string root, const std::string& lock_root, const R
       blobs_(repo_ + "/blobs"),
       own_directory_(repo_ + "/.model-prep") {}
 
-std::string CacheLayout::lock(const Digest& blob) const {
-  return lock_directory_ + "/" + blob.hex() + ".lock";
-}
-std::string CacheLayout::repo_lock() const { return lock_directory_ + "/model-prep.lock"; }
-
-std::string CacheLayout::blob(const Digest& blob) const { return blobs_ + "/" + blob.hex(); }
 std::string CacheLayout::staging(const Digest& blob, const WriterTag& tag) const {
   return fmt::format("{}.{}{}", this->blob(blob), tag.text(), kStagingSuffix);
 }
+
 std::string CacheLayout::resume(const Digest& blob) const {
   return fmt::format("{}{}", this->blob(blob), kResumeSuffix);
 }
-
-std::string CacheLayout::snapshots() const { return repo_ + "/snapshots"; }
-std::string CacheLayout::snapshot(const CommitId& commit) const {
-  return snapshots() + "/" + commit.hex();
-}
-std::string CacheLayout::link(const CommitId& commit, const RepoPath& path) const {
-  return snapshot(commit) + "/" + path.text();
-}
-std::string CacheLayout::refs() const { return repo_ + "/refs"; }
-std::string CacheLayout::ref(const std::string& name) const { return refs() + "/" + name; }
-std::string CacheLayout::tree(const CommitId& commit) const {
-  return repo_ + "/trees/" + commit.hex() + ".json";
-}
-std::string CacheLayout::no_exist(const CommitId& commit) const {
-  return repo_ + "/.no_exist/" + commit.hex();
-}
-
-std::string CacheLayout::record(const CommitId& commit) const {
-  return own_directory_ + "/" + commit.hex() + ".json";
-}
-std::string CacheLayout::quarantine() const { return own_directory_ + "/quarantine"; }
 
 }  // namespace model_prep

@@ -70,25 +70,35 @@ class CacheLayout {
 
   const std::string& locks() const { return locks_; }
   const std::string& lock_directory() const { return lock_directory_; }
-  std::string lock(const Digest& blob) const;
-  std::string repo_lock() const;
+  std::string lock(const Digest& blob) const {
+    return lock_directory_ + "/" + blob.hex() + ".lock";
+  }
+  std::string repo_lock() const { return lock_directory_ + "/model-prep.lock"; }
 
   const std::string& blobs() const { return blobs_; }
-  std::string blob(const Digest& blob) const;
+  std::string blob(const Digest& blob) const { return blobs_ + "/" + blob.hex(); }
   std::string staging(const Digest& blob, const WriterTag& tag) const;
   std::string resume(const Digest& blob) const;
 
-  std::string snapshots() const;
-  std::string snapshot(const CommitId& commit) const;
-  std::string link(const CommitId& commit, const RepoPath& path) const;
-  std::string refs() const;
-  std::string ref(const std::string& name) const;
-  std::string tree(const CommitId& commit) const;
-  std::string no_exist(const CommitId& commit) const;
+  std::string snapshots() const { return repo_ + "/snapshots"; }
+  std::string snapshot(const CommitId& commit) const { return snapshots() + "/" + commit.hex(); }
+  std::string link(const CommitId& commit, const RepoPath& path) const {
+    return snapshot(commit) + "/" + path.text();
+  }
+  std::string refs() const { return repo_ + "/refs"; }
+  std::string ref(const std::string& name) const { return refs() + "/" + name; }
+  std::string tree(const CommitId& commit) const {
+    return repo_ + "/trees/" + commit.hex() + ".json";
+  }
+  std::string no_exist(const CommitId& commit) const {
+    return repo_ + "/.no_exist/" + commit.hex();
+  }
 
   const std::string& own_directory() const { return own_directory_; }
-  std::string record(const CommitId& commit) const;
-  std::string quarantine() const;
+  std::string record(const CommitId& commit) const {
+    return own_directory_ + "/" + commit.hex() + ".json";
+  }
+  std::string quarantine() const { return own_directory_ + "/quarantine"; }
 
  private:
   std::string root_;
