@@ -2,8 +2,6 @@
 #include "model_prep/io/cache.h"
 
 #include <algorithm>
-#include <chrono>
-#include <filesystem>
 #include <set>
 
 #include <fcntl.h>
@@ -50,11 +48,8 @@ Status write_document(const Repository& repository, const std::string& path,
 
 /// Removes temporary files that a SIGKILL left. Those of a running process are not a day old.
 void sweep_temporary_files(const Directory& owner, const std::string& directory) {
-  const auto oldest = std::filesystem::file_time_type::clock::now() - kTemporaryFileLife;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    const std::string path = entry.path().string();
-    if (!path.ends_with(".tmp") || entry.last_write_time(error) > oldest || error) continue;
+  for (const std::string& path : list_directory(directory)) {
+    if (!path.ends_with(".tmp") || !is_older_than(path, kTemporaryFileLife)) continue;
 
     // What cannot be removed is left to another run. `snapshots`: see `create_repo_dirs`.
     static_cast<void>(owner.remove(path + "/snapshots"));
@@ -366,7 +361,7 @@ Result<std::string> Cache::quarantine(const RepoId& repo, const std::string& pat
   const std::string to = at.layout().quarantine();
   if (Status made = at.directory().create_directories(to); !made) return made.error();
 
-  std::string name = to + "/" + random_hex(8) + "-" + path.substr(path.find_last_of('/') + 1);
+  std::string name = to + "/" + random_hex(8) + "-" + file_name(path);
   if (Status moved = at.directory().rename(path, name); !moved) return moved.error();
   return name;
 }

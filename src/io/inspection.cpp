@@ -14,19 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Everything below a directory, sorted; links are not followed, and a directory that cannot be
-/// read counts as empty.
-std::vector<std::string> all_below(const std::string& directory) {
-  std::vector<std::string> paths;
-  std::error_code error;
-  const auto options = fs::directory_options::skip_permission_denied;
-  for (fs::recursive_directory_iterator at(directory, options, error), end; !error && at != end;
-       at.increment(error))
-    paths.push_back(at->path().string());
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
 class Inspector {
  public:
   Inspector(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask)
@@ -118,7 +105,7 @@ class Inspector {
   /// Files in the snapshot that this variant does not want. Those of another variant belong to this
   /// commit too and lead into blobs/.
   void check_unexpected_files() {
-    for (const std::string& path : all_below(directory_)) {
+    for (const std::string& path : list_recursively(directory_)) {
       const auto own = lstat_path(path);
       if (!own || own->is_folder || expected_.contains(path)) continue;
 
@@ -169,7 +156,7 @@ class Inspector {
   }
 
   void check_foreign_refs() {
-    for (const std::string& path : all_below(at_.refs())) {
+    for (const std::string& path : list_recursively(at_.refs())) {
       const auto own = lstat_path(path);
       if (!own || own->is_folder || expected_.contains(path)) continue;
 

@@ -2,8 +2,6 @@
 #include "model_prep/io/leftovers.h"
 
 #include <algorithm>
-#include <chrono>
-#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -11,8 +9,6 @@
 
 namespace model_prep {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::chrono::hours kMaxAge{24};
 constexpr std::string_view kForeignSuffix = ".incomplete";
@@ -74,12 +70,6 @@ std::optional<UnfinishedFile> parse_name(const Repository& at, std::string_view 
   return UnfinishedFile{.blob = *blob, .foreign = true};
 }
 
-bool is_old(const std::string& path) {
-  std::error_code error;
-  const auto time = fs::last_write_time(path, error);
-  return !error && fs::file_time_type::clock::now() - time > kMaxAge;
-}
-
 enum class LockCheck : std::uint8_t { may_create_lock, writes_nothing };
 
 /// No process that this machine's locks can show is writing this blob.
@@ -93,7 +83,8 @@ bool is_lock_free(const Repository& at, const Digest& blob, LockCheck check) {
 
 bool is_dead(const Repository& at, const UnfinishedFile& file, const std::string& path,
              const WriterIdentity& self, LockCheck check) {
-  if (is_old(path) && (!file.twin || is_old(*file.twin))) return true;
+  if (is_older_than(path, kMaxAge) && (!file.twin || is_older_than(*file.twin, kMaxAge)))
+    return true;
 
   const bool of_this_machine =
       !file.writers.empty() &&
@@ -106,10 +97,8 @@ bool is_dead(const Repository& at, const UnfinishedFile& file, const std::string
 }  // namespace
 
 void sweep_staging(const Repository& at, const WriterIdentity& self) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(at.layout().blobs(), error)) {
-    const std::string path = entry.path().string();
-    const auto file = parse_name(at, entry.path().filename().string());
+  for (const std::string& path : list_directory(at.layout().blobs())) {
+    const auto file = parse_name(at, file_name(path));
     if (!file || file->foreign || file->wanted) continue;
     if (!is_dead(at, *file, path, self, LockCheck::may_create_lock)) continue;
 
@@ -119,11 +108,9 @@ void sweep_staging(const Repository& at, const WriterIdentity& self) {
 
 std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& self) {
   std::vector<Leftover> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(at.layout().blobs(), error)) {
-    const std::string path = entry.path().string();
+  for (const std::string& path : list_directory(at.layout().blobs())) {
     const auto there = lstat_path(path);
-    const auto file = parse_name(at, entry.path().filename().string());
+    const auto file = parse_name(at, file_name(path));
     if (!file || !there || there->is_folder) continue;
 
     found.push_back({.path = path,
@@ -131,23 +118,18 @@ std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& s
                      .bytes = there->size,
                      .mtime_ns = there->mtime_ns,
                      .dead = is_dead(at, *file, path, self, LockCheck::writes_nothing),
-                     .old = is_old(path)});
+                     .old = is_older_than(path, kMaxAge)});
   }
-
-  std::sort(found.begin(), found.end(),
-            [](const Leftover& a, const Leftover& b) { return a.path < b.path; });
   return found;
 }
 
 std::optional<std::string> writer_in(const Repository& at, const std::vector<Leftover>& leftovers) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(at.layout().lock_directory(), error)) {
-    const std::string path = entry.path().string();
+  for (const std::string& path : list_directory(at.layout().lock_directory())) {
     if (!path.ends_with(kLockSuffix)) continue;
 
     const auto lock = FileLock::try_acquire(at.lock_directory(), path);
     if (!lock) return fmt::format("somebody ({})", lock.error().message);
-    const auto blob = leading_digest(entry.path().filename().string());
+    const auto blob = leading_digest(file_name(path));
     if (!*lock) return blob ? staging_owner(at, *blob) : "another process";
   }
 

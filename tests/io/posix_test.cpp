@@ -211,6 +211,30 @@ TEST_CASE("nobody is waited for at the other end of a pipe that is written to") 
   ::close(reader);
 }
 
+TEST_CASE("a directory is listed sorted, one level or all of them, and no link is followed") {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "b/c");
+  write_text(folder / "b/file", "x");
+  write_text(folder / "a", "x");
+  fs::create_directory_symlink("b", folder / "link");
+  CHECK(list_directory(folder.path()) ==
+        std::vector<std::string>{folder / "a", folder / "b", folder / "link"});
+  CHECK(list_recursively(folder.path()) ==
+        std::vector<std::string>{folder / "a", folder / "b", folder / "b/c", folder / "b/file",
+                                 folder / "link"});
+}
+
+TEST_CASE("a directory that does not exist is empty, and one that cannot be listed is an error") {
+  const TemporaryFolder folder;
+  write_text(folder / "file", "x");
+  Status status = ok();
+  CHECK(list_recursively(folder / "missing", &status).empty());
+  CHECK(status.has_value());
+  CHECK(list_directory(folder / "file").empty());
+  CHECK(list_directory(folder / "file", &status).empty());
+  CHECK_FALSE(status.has_value());
+}
+
 TEST_CASE("a process has a name, and all of a machine share the machine's") {
   CHECK(host_and_pid().ends_with(":" + std::to_string(::getpid())));
   CHECK(machine_name().size() == 8);
