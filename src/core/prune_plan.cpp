@@ -54,32 +54,12 @@ PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
   }
 
   for (const auto& [blob, bytes] : view.blobs)
-    if (!linked.contains(blob)) {
-      plan.blobs.push_back(blob);
-      plan.unlinked_bytes += bytes;
-    }
+    if (!linked.contains(blob)) plan.blobs.push_back(blob);
 
   std::copy_if(view.leftovers.begin(), view.leftovers.end(), std::back_inserter(plan.leftovers),
                [](const Leftover& left) { return left.dead; });
   plan.pending_bytes = view.pending_bytes;
   return plan;
-}
-
-PrunePlan completed_part(const PrunePlan& plan, const PrunePlan& left) {
-  PrunePlan done = plan;
-  done.pending_bytes = plan.pending_bytes - left.pending_bytes;
-  std::erase_if(done.revisions, [&](const SnapshotRemoval& removal) {
-    return std::any_of(left.revisions.begin(), left.revisions.end(),
-                       [&](const SnapshotRemoval& one) { return one.commit == removal.commit; });
-  });
-
-  const std::set<Digest> blobs(left.blobs.begin(), left.blobs.end());
-  std::erase_if(done.blobs, [&](const Digest& blob) { return blobs.contains(blob); });
-  std::erase_if(done.leftovers, [&](const Leftover& leftover) {
-    return std::any_of(left.leftovers.begin(), left.leftovers.end(),
-                       [&](const Leftover& one) { return one.path == leftover.path; });
-  });
-  return done;
 }
 
 std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& view) {
