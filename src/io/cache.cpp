@@ -22,10 +22,22 @@ bool is_real_directory(const std::string& path) {
   return found && found->is_folder;
 }
 
-/// A regular file in place of the link, where no blob exists.
-bool is_in_place(const CacheLayout& at, const CommitId& commit, const RemoteFile& file) {
-  const auto there = lstat_path(at.link(commit, file.path));
+/// A link to its blob, or a regular file in place of the link, where no blob exists.
+bool is_linked(const CacheLayout& at, const CommitId& commit, const RemoteFile& file) {
+  const std::string link = at.link(commit, file.path);
+  if (read_link(link) == link_target(file.path, file.blob)) return true;
+
+  const auto there = lstat_path(link);
   return there && there->is_file && there->size == file.size && !lstat_path(at.blob(file.blob));
+}
+
+/// The refs of the snapshot that do not hold its commit.
+std::vector<std::string> wrong_refs(const Cache& cache, const ResolvedSnapshot& snapshot) {
+  auto refs = refs_to_write(snapshot.spec, snapshot.commit);
+  std::erase_if(refs, [&](const std::string& name) {
+    return cache.ref(snapshot.spec.repo, name) == snapshot.commit;
+  });
+  return refs;
 }
 
 /// The record is written after the listing. A listing older than the record is the one that was
@@ -56,6 +68,153 @@ void sweep_temporary_files(const Directory& owner, const std::string& directory)
     static_cast<void>(owner.remove(path));
   }
 }
+
+Status probe(const Directory& in, const std::string& directory) {
+  const std::string file = temporary_name(directory, "probe");
+  Status written = in.create_directories(directory);
+  if (written) {
+    const auto fd = in.open_file(file, O_WRONLY | O_CREAT | O_EXCL);
+    written = fd ? in.remove(file) : fd.error();
+  }
+
+  if (written) return ok();
+  return Error{written.error().kind,
+               fmt::format("the cache {} is not writable: {}", in.path(), written.error().message),
+               written.error().hint};
+}
+
+class Publisher {
+ public:
+  Publisher(const Cache& cache, const ResolvedSnapshot& snapshot)
+      : cache_(cache),
+        snapshot_(snapshot),
+        commit_(snapshot.commit),
+        repository_(cache.repository(snapshot.spec.repo)),
+        directory_(repository_.directory()),
+        at_(repository_.layout()) {}
+
+  Result<Publication> run(const std::map<Digest, Digest>& sha256) {
+    if (Status done = publish_links(); !done) return done.error();
+
+    published_.lost = !is_complete();
+    if (!published_.lost)
+      if (Status done = publish_tree(); !done) return done.error();
+
+    // The record only saves hashing in the next run: without it the cache is still a good one.
+    if (Status done = publish_record(sha256); !done)
+      published_.warnings.push_back("the next run will have to hash this model again: " +
+                                    done.error().message);
+    if (published_.lost) return std::move(published_);
+
+    for (const std::string& name : wrong_refs(cache_, snapshot_))
+      if (Status done = write_document(repository_, at_.ref(name), commit_.hex()); !done)
+        return done.error();
+    published_.lost = !is_complete() || !wrong_refs(cache_, snapshot_).empty();
+    return std::move(published_);
+  }
+
+ private:
+  bool is_complete() const {
+    return std::all_of(snapshot_.files.begin(), snapshot_.files.end(), [&](const RemoteFile& file) {
+      return stat_path(at_.link(commit_, file.path)).has_value();
+    });
+  }
+
+  Status publish_links() {
+    std::vector<const RemoteFile*> wanted;
+    std::map<Digest, int> users;
+    std::set<std::string> parents;
+    for (const RemoteFile& file : snapshot_.files) {
+      parents.insert(parent_path(at_.link(commit_, file.path)));
+      if (is_linked(at_, commit_, file)) continue;
+      wanted.push_back(&file);
+      ++users[file.blob];
+    }
+    if (wanted.empty()) return ok();
+
+    // Otherwise a power cut could give a blob its staging name back, and the link would dangle.
+    if (Status synced = directory_.sync(at_.blobs()); !synced && stat_path(at_.blobs()))
+      return synced;
+
+    for (const std::string& parent : parents)
+      if (Status made = directory_.create_directories(parent); !made) return made;
+    if (Status made = directory_.create_directories(at_.own_directory()); !made) return made;
+
+    bool moved = false;
+    for (const RemoteFile* file : wanted) {
+      const std::string link = at_.link(commit_, file->path);
+      const std::string blob = at_.blob(file->blob);
+      const auto linked = directory_.link_atomically(link, link_target(file->path, file->blob),
+                                                     at_.own_directory());
+      if (!linked && !stat_path(parent_path(link))) return ok();  // removed meanwhile: see `run`
+      if (!linked) return linked.error();
+      if (*linked) continue;
+
+      // No symlinks here: the last user of the blob gets the file itself.
+      const bool last = --users[file->blob] == 0;
+      Status put = last ? directory_.rename(blob, link)
+                        : directory_.copy_atomically(blob, link, at_.own_directory());
+      if (!put && !(lstat_path(blob) && stat_path(parent_path(link)))) return ok();
+      if (!put) return put;
+      moved = true;
+    }
+    if (moved)
+      published_.warnings.push_back(
+          "this file system has no symlinks: the files lie in the snapshot itself, so revisions share none");
+    else if (Status right = check_names(); !right && is_complete())
+      return right;
+
+    // The ref comes after this: it must not survive a power cut that the links did not.
+    for (const std::string& parent : parents)
+      if (Status synced = directory_.sync(parent); !synced && stat_path(parent)) return synced;
+    return directory_.sync(at_.snapshots());
+  }
+
+  /// Two names that differ on the Hub can be one here, on a file system that ignores case or the
+  /// Unicode form of a letter.
+  Status check_names() const {
+    for (const RemoteFile& file : snapshot_.files)
+      if (!is_linked(at_, commit_, file))
+        return Error{
+            ErrorKind::io,
+            fmt::format("{} {}: on this file system its name is another file's of that model too",
+                        repository_.id().text(), file.path.text()),
+            "use a volume that tells upper from lower case"};
+    return ok();
+  }
+
+  Status publish_tree() const {
+    if (!snapshot_.spec.whole_commit || cache_.tree(repository_.id(), commit_)) return ok();
+
+    const auto text = serialize_tree(snapshot_.listing);
+    return text ? write_document(repository_, at_.tree(commit_), *text) : ok();
+  }
+
+  Status publish_record(const std::map<Digest, Digest>& sha256) const {
+    const auto before = cache_.record(repository_.id(), commit_);
+    SnapshotRecord record = before.value_or(SnapshotRecord{});
+    if (!snapshot_.listing.empty()) record.listing = snapshot_.listing;
+    for (const RemoteFile& file : snapshot_.files) {
+      const auto digest = sha256.find(file.blob);
+      const auto found = cache_.content(repository_.id(), commit_, file).there;
+      if (digest != sha256.end() && found)
+        record.blobs.insert_or_assign(file.blob,
+                                      VerifiedBlob{found->size, found->mtime_ns, digest->second});
+    }
+
+    const std::string text = serialize_record(record);
+    if (before && serialize_record(*before) == text) return ok();
+    return write_document(repository_, at_.record(commit_), text);
+  }
+
+  const Cache& cache_;
+  const ResolvedSnapshot& snapshot_;
+  const CommitId& commit_;
+  const Repository& repository_;
+  const Directory& directory_;
+  const CacheLayout& at_;
+  Publication published_;
+};
 
 }  // namespace
 
@@ -120,33 +279,21 @@ std::optional<CommitId> Cache::ref(const RepoId& repo, const std::string& name) 
   return commit ? std::optional(*commit) : std::nullopt;
 }
 
-bool Cache::refs_correct(const ResolvedSnapshot& snapshot) const {
-  const auto refs = refs_to_write(snapshot.spec, snapshot.commit);
-  return std::all_of(refs.begin(), refs.end(), [&](const std::string& name) {
-    return ref(snapshot.spec.repo, name) == snapshot.commit;
-  });
-}
-
-bool Cache::is_linked(const ResolvedSnapshot& snapshot, const RemoteFile& file) const {
-  const CacheLayout& at = repository(snapshot.spec.repo).layout();
-  return read_link(at.link(snapshot.commit, file.path)) == link_target(file.path, file.blob) ||
-         is_in_place(at, snapshot.commit, file);
-}
-
 SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
                             const std::optional<SnapshotRecord>& known) const {
   const RepoId& repo = snapshot.spec.repo;
   const Repository& at = repository(repo);
+  const std::map<Digest, VerifiedBlob> none;
+  const auto& verified_blobs = known ? known->blobs : none;
   SnapshotView view;
   for (const RemoteFile& file : snapshot.files) {
     FileView one;
-    one.linked = is_linked(snapshot, file);
+    one.linked = is_linked(at.layout(), snapshot.commit, file);
     const auto found = content(repo, snapshot.commit, file).there;
     if (found && found->is_file && found->size == file.size) {
       one.state = BlobState::unverified;
-      const auto verified =
-          known ? known->blobs.find(file.blob) : std::map<Digest, VerifiedBlob>::const_iterator();
-      if (known && verified != known->blobs.end() && verified->second.size == found->size &&
+      const auto verified = verified_blobs.find(file.blob);
+      if (verified != verified_blobs.end() && verified->second.size == found->size &&
           verified->second.mtime_ns == found->mtime_ns) {
         one.state = BlobState::trusted;
         one.sha256 = verified->second.sha256;
@@ -157,28 +304,13 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
     view.files.push_back(std::move(one));
   }
 
-  view.refs_correct = refs_correct(snapshot);
+  view.refs_correct = wrong_refs(*this, snapshot).empty();
   view.tree_correct =
       !snapshot.spec.whole_commit ||
       is_older(at.layout().tree(snapshot.commit), at.layout().record(snapshot.commit)) ||
       tree(repo, snapshot.commit) || !serialize_tree(snapshot.listing);
   view.recorded = known && (snapshot.listing.empty() || !known->listing.empty());
   return view;
-}
-
-Status Cache::probe(const Directory& in, const std::string& directory) const {
-  const auto write = [&]() -> Status {
-    if (Status made = in.create_directories(directory); !made) return made;
-    const std::string probe = temporary_name(directory, "probe");
-    const auto fd = in.open_file(probe, O_WRONLY | O_CREAT | O_EXCL);
-    return fd ? in.remove(probe) : Status(fd.error());
-  };
-
-  Status written = write();
-  if (written) return ok();
-  return Error{written.error().kind,
-               fmt::format("the cache {} is not writable: {}", in.path(), written.error().message),
-               written.error().hint};
 }
 
 Status Cache::probe_writing(const RepoId& repo) const {
@@ -217,131 +349,7 @@ Status Cache::create_repo_dirs(const RepoId& repo) const {
 
 Result<Publication> Cache::publish(const ResolvedSnapshot& snapshot,
                                    const std::map<Digest, Digest>& sha256) const {
-  Publication published;
-  if (Status done = publish_links(snapshot, published.warnings); !done) return done.error();
-
-  published.lost = !is_complete(snapshot);
-  if (!published.lost)
-    if (Status done = publish_tree(snapshot); !done) return done.error();
-
-  // The record only saves hashing in the next run: without it the cache is still a good one.
-  if (Status done = publish_record(snapshot, sha256); !done)
-    published.warnings.push_back("the next run will have to hash this model again: " +
-                                 done.error().message);
-  if (published.lost) return published;
-
-  if (Status done = publish_refs(snapshot); !done) return done.error();
-  published.lost = !is_complete(snapshot) || !refs_correct(snapshot);
-  return published;
-}
-
-bool Cache::is_complete(const ResolvedSnapshot& snapshot) const {
-  const CacheLayout& at = repository(snapshot.spec.repo).layout();
-  return std::all_of(snapshot.files.begin(), snapshot.files.end(), [&](const RemoteFile& file) {
-    return stat_path(at.link(snapshot.commit, file.path)).has_value();
-  });
-}
-
-Status Cache::publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings) const {
-  const Directory& directory = repository(snapshot.spec.repo).directory();
-  const CacheLayout& at = repository(snapshot.spec.repo).layout();
-  std::vector<const RemoteFile*> wanted;
-  std::map<Digest, int> users;
-  std::set<std::string> parents;
-  for (const RemoteFile& file : snapshot.files) {
-    parents.insert(parent_path(at.link(snapshot.commit, file.path)));
-    if (is_linked(snapshot, file)) continue;
-    wanted.push_back(&file);
-    ++users[file.blob];
-  }
-  if (wanted.empty()) return ok();
-
-  // Otherwise a power cut could give a blob its staging name back, and the link would dangle.
-  if (Status synced = directory.sync(at.blobs()); !synced && stat_path(at.blobs())) return synced;
-
-  for (const std::string& parent : parents)
-    if (Status made = directory.create_directories(parent); !made) return made;
-  if (Status made = directory.create_directories(at.own_directory()); !made) return made;
-
-  bool moved = false;
-  for (const RemoteFile* file : wanted) {
-    const std::string link = at.link(snapshot.commit, file->path);
-    const std::string blob = at.blob(file->blob);
-    const auto linked =
-        directory.link_atomically(link, link_target(file->path, file->blob), at.own_directory());
-    if (!linked && !stat_path(parent_path(link))) return ok();  // removed meanwhile: see `publish`
-    if (!linked) return linked.error();
-    if (*linked) continue;
-
-    // No symlinks here: the last user of the blob gets the file itself.
-    const bool last = --users[file->blob] == 0;
-    Status put = last ? directory.rename(blob, link)
-                      : directory.copy_atomically(blob, link, at.own_directory());
-    if (!put && !(lstat_path(blob) && stat_path(parent_path(link)))) return ok();
-    if (!put) return put;
-    moved = true;
-  }
-  if (moved)
-    warnings.push_back(
-        "this file system has no symlinks: the files lie in the snapshot itself, so revisions share none");
-  else if (Status right = check_names(snapshot); !right && is_complete(snapshot))
-    return right;
-
-  // The ref comes after this: it must not survive a power cut that the links did not.
-  for (const std::string& parent : parents)
-    if (Status synced = directory.sync(parent); !synced && stat_path(parent)) return synced;
-  return directory.sync(at.snapshots());
-}
-
-/// Two names that differ on the Hub can be one here, on a file system that ignores case or the
-/// Unicode form of a letter.
-Status Cache::check_names(const ResolvedSnapshot& snapshot) const {
-  for (const RemoteFile& file : snapshot.files) {
-    if (is_linked(snapshot, file)) continue;
-    return Error{
-        ErrorKind::io,
-        fmt::format("{} {}: on this file system its name is another file's of that model too",
-                    snapshot.spec.repo.text(), file.path.text()),
-        "use a volume that tells upper from lower case"};
-  }
-  return ok();
-}
-
-Status Cache::publish_tree(const ResolvedSnapshot& snapshot) const {
-  const Repository& at = repository(snapshot.spec.repo);
-  if (!snapshot.spec.whole_commit || tree(at.id(), snapshot.commit)) return ok();
-
-  const auto text = serialize_tree(snapshot.listing);
-  return text ? write_document(at, at.layout().tree(snapshot.commit), *text) : ok();
-}
-
-Status Cache::publish_record(const ResolvedSnapshot& snapshot,
-                             const std::map<Digest, Digest>& sha256) const {
-  const Repository& at = repository(snapshot.spec.repo);
-  const auto before = record(at.id(), snapshot.commit);
-  SnapshotRecord record = before.value_or(SnapshotRecord{});
-  if (!snapshot.listing.empty()) record.listing = snapshot.listing;
-  for (const RemoteFile& file : snapshot.files) {
-    const auto digest = sha256.find(file.blob);
-    const auto found = content(at.id(), snapshot.commit, file).there;
-    if (digest == sha256.end() || !found) continue;
-    record.blobs.insert_or_assign(file.blob,
-                                  VerifiedBlob{found->size, found->mtime_ns, digest->second});
-  }
-
-  const std::string text = serialize_record(record);
-  if (before && serialize_record(*before) == text) return ok();
-  return write_document(at, at.layout().record(snapshot.commit), text);
-}
-
-Status Cache::publish_refs(const ResolvedSnapshot& snapshot) const {
-  const Repository& at = repository(snapshot.spec.repo);
-  for (const std::string& name : refs_to_write(snapshot.spec, snapshot.commit)) {
-    if (ref(at.id(), name) == snapshot.commit) continue;
-    Status done = write_document(at, at.layout().ref(name), snapshot.commit.hex());
-    if (!done) return done;
-  }
-  return ok();
+  return Publisher(*this, snapshot).run(sha256);
 }
 
 Status Cache::distrust(const RepoId& repo, const CommitId& commit,
