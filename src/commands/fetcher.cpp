@@ -220,10 +220,9 @@ class Fetcher::Loop {
     file.hash.reset();
     file.staging.reset();
 
-    auto opened = Staging::open(parts_.cache.repository(job.repo), job.file.blob, job.file.size,
-                                fetcher_.self_,
-                                {action.fresh ? Staging::Begin::fresh : Staging::Begin::resume,
-                                 [&] { return lock_excludes(job, file); }, action.take_over});
+    auto opened = Staging::open(
+        parts_.cache.repository(job.repo), job.file.blob, job.file.size, fetcher_.self_,
+        {action.fresh, [&] { return lock_excludes(job, file); }, action.take_over});
     if (!opened) return stop(opened.error());
     if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
       return scheduler_.on_owned(action.item, owned->owner, owned->heartbeat, Clock::now());

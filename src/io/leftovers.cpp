@@ -34,7 +34,7 @@ std::optional<UnfinishedFile> parse_staging(const Repository& at, std::string_vi
   const auto tag = WriterTag::parse(name.substr(std::min(name.find('.'), name.size() - 1) + 1));
   if (!blob || !tag) return std::nullopt;
 
-  const auto record = read_resume(at, *blob);
+  const auto record = read_resume(at, *blob).record;
   if (!record || record->file != *tag) return UnfinishedFile{.blob = *blob, .writers = {*tag}};
   return UnfinishedFile{.blob = *blob,
                         .writers = {*tag, record->writer},
@@ -50,7 +50,7 @@ std::optional<UnfinishedFile> parse_resume_name(const Repository& at, std::strin
   // The record of a published blob without a staging file was left by a kill between the rename and
   // the removal of the record.
   UnfinishedFile file{.blob = *blob, .wanted = !lstat_path(at.layout().blob(*blob))};
-  const auto record = read_resume(at, *blob);
+  const auto record = read_resume(at, *blob).record;
   if (!record) return file;
   file.writers = {record->writer, record->file};
   const std::string staging = at.layout().staging(*blob, record->file);

@@ -68,21 +68,14 @@ Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Reposit
                                                                    const OpenRequest& request) {
   using Opened = std::variant<Staging, OwnedByOther>;
   Staging staging(repository, blob, size, self);
-  auto [text, record, torn] = staging.resume_.read();
-  if (record && request.begin == Begin::fresh) record->have = {};
+  auto [text, record, torn] = read_resume(repository, blob);
+  if (record && request.fresh) record->have = {};
 
-  // This process had it open before.
-  if (record && record->writer == self.tag) {
-    staging.resume_.reclaim();
-    staging.record_ = *record;
-    staging.path_ = staging.path_of(record->file);
-    Status begun = staging.resume(*record);
-    return begun ? Result<Opened>(Opened(std::move(staging))) : begun.error();
-  }
-
-  const bool lock_excludes = (record || torn) && request.lock_excludes();
+  const bool had_it_open = record && record->writer == self.tag;
+  const bool lock_excludes = (record || torn) && !had_it_open && request.lock_excludes();
   const ClaimDecision decision =
-      decide_claim({record, torn, lock_excludes, request.writer_timed_out}, self.tag);
+      had_it_open ? ClaimDecision::resume
+                  : decide_claim({record, torn, lock_excludes, request.writer_timed_out}, self.tag);
   if (decision == ClaimDecision::wait && !staging.is_small())
     return Opened(OwnedByOther{owner_name(record), std::move(text)});
 
@@ -175,9 +168,9 @@ Status Staging::copy_some() {
     if (copied) record_.have.add(*range);
     source_->left.remove(copied ? *range : ByteRange{0, record_.size});
 
-    const auto saved = save_record(source_->record);
+    const auto saved = resume_.save(source_->record);
     if (!saved) return saved.error();
-    if (*saved == Held::yes && !source_->left.empty()) return ok();
+    if (*saved && !source_->left.empty()) return ok();
   }
 
   const std::string copied = source_->path;
@@ -196,22 +189,9 @@ bool Staging::is_still_named() const {
 Result<Staging::Held> Staging::save(const RangeSet& have) {
   if (!is_still_named()) return Held::pruned;
   record_.have = have;
-  return save_record(record_);
-}
-
-Result<Staging::Held> Staging::save_record(ResumeRecord& record) {
-  const bool ours = resume_.is_ours();
-  const auto saved = resume_.save(record);
+  const auto saved = resume_.save(record_);
   if (!saved) return saved.error();
-  switch (*saved) {
-    case ResumeFile::Saved::yes: return Held::yes;
-    case ResumeFile::Saved::claimed_by_other: return ours ? Held::taken : Held::yes;
-    case ResumeFile::Saved::absent: break;
-  }
-
-  const auto created = resume_.create(record);
-  if (!created) return created.error();
-  return *created || is_small() ? Held::yes : Held::taken;
+  return *saved ? Held::yes : Held::taken;
 }
 
 Result<UniqueFd> Staging::reader() const {
@@ -242,13 +222,13 @@ Status Staging::drop() {
 }
 
 std::int64_t staged_bytes(const Repository& repository, const Digest& blob, std::int64_t size) {
-  const auto record = read_resume(repository, blob);
+  const auto record = read_resume(repository, blob).record;
   if (!record) return 0;
   return usable(*record, repository.layout().staging(blob, record->file), size).total();
 }
 
 std::string staging_owner(const Repository& repository, const Digest& blob) {
-  return owner_name(read_resume(repository, blob));
+  return owner_name(read_resume(repository, blob).record);
 }
 
 }  // namespace model_prep

@@ -48,9 +48,9 @@ using Opened = Result<std::variant<Staging, Staging::OwnedByOther>>;
 bool locked() { return true; }
 bool not_locked() { return false; }
 
-const Staging::OpenRequest kLocked{Staging::Begin::resume, locked, false};
-const Staging::OpenRequest kDoubtful{Staging::Begin::resume, not_locked, false};
-const Staging::OpenRequest kSilent{Staging::Begin::resume, not_locked, true};
+const Staging::OpenRequest kLocked{false, locked, false};
+const Staging::OpenRequest kDoubtful{false, not_locked, false};
+const Staging::OpenRequest kSilent{false, not_locked, true};
 
 /// A repository's folders, and what was asked of staging in them.
 struct Place {
@@ -223,7 +223,7 @@ TEST_CASE("the record of a small file that takes its time is the first's who wri
 TEST_CASE("staging begins anew when asked to, in a new file") {
   const Left left;
   auto opened = left.open(kNext, kLocked);
-  auto again = left.open(kNext, {Staging::Begin::fresh, locked, false});
+  auto again = left.open(kNext, {true, locked, false});
   REQUIRE(is_staging(again));
   CHECK(staging_of(again).have().empty());
   CHECK(fs::file_size(left.file(kNext)) == 0);

@@ -35,9 +35,8 @@ class Staging {
   /// take longer than a second.
   static constexpr std::int64_t kMinClaimed = 1024 * 1024;
 
-  enum class Begin : std::uint8_t { resume, fresh };
   struct OpenRequest {
-    Begin begin{Begin::resume};
+    bool fresh{false};  ///< does not use the bytes that are there
     /// `FileLock::excludes` of the blob's lock. Called only if there is a record.
     std::function<bool()> lock_excludes;
     bool writer_timed_out{false};  ///< the record was polled long enough and did not change
@@ -87,7 +86,6 @@ class Staging {
   Status begin_fresh();
   Status resume(const ResumeRecord& theirs);
   Status take_over(const ResumeRecord& theirs);
-  Result<Held> save_record(ResumeRecord& record);
 
   const Repository* repository_;
   Digest blob_;
