@@ -155,14 +155,13 @@ class Fetcher::Loop {
   }
 
   void report_hashes() {
-    for (HashEvent& event : parts_.hasher.take_all()) {
+    for (const HashEvent& event : parts_.hasher.take_all()) {
       const auto file = std::find_if(files_.begin(), files_.end(), [&](const auto& open) {
         return open.second.hash == event.ticket;
       });
       if (file == files_.end()) continue;  // it was cancelled meanwhile
       file->second.hash.reset();
-      scheduler_.on_hash(file->first, {event.sha256, event.git_sha1, std::move(event.error)},
-                         Clock::now());
+      scheduler_.on_hash(file->first, event, Clock::now());
     }
   }
 

@@ -97,8 +97,7 @@ class ParallelHash {
   void take_results() {
     for (const HashEvent& event : hasher_.take_all()) {
       const auto request = open_.find(event.ticket);
-      set_result(request->second,
-                 {.sha256 = event.sha256, .git_sha1 = event.git_sha1, .error = event.error});
+      set_result(request->second, event);
       open_.erase(request);
     }
   }
