@@ -2,10 +2,8 @@
 #include "model_prep/io/cache.h"
 
 #include <algorithm>
-#include <set>
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 

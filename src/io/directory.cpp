@@ -46,7 +46,6 @@ Error open_error(const std::string& path, int error_number) {
 struct Directory::Opened {
   std::string path;
   UniqueFd fd;
-  FileInfo info;
 };
 
 /// `name` points into the path that was asked for.
@@ -66,8 +65,7 @@ Result<Directory::OpenedPtr> Directory::open_directory(const std::string& path) 
     std::rotate(known, known + 1, opened_.end());
 
     // Somebody may have renamed or replaced it since it was opened.
-    const auto now = lstat_path(path);
-    if (now && now->is_same_file(opened_.back()->info)) return opened_.back();
+    if (is_still_at(opened_.back()->fd, path)) return opened_.back();
     opened_.pop_back();
   }
 
@@ -83,10 +81,8 @@ Result<Directory::OpenedPtr> Directory::open_directory(const std::string& path) 
   }
   if (!fd) return open_error(path, errno);
 
-  const auto info = stat_path(fd.get());
-  if (!info) return io_error("inspect", path, errno);
   if (opened_.size() == kMaxOpen) opened_.erase(opened_.begin());
-  opened_.push_back(std::make_shared<const Opened>(Opened{path, std::move(fd), *info}));
+  opened_.push_back(std::make_shared<const Opened>(Opened{path, std::move(fd)}));
   return opened_.back();
 }
 
@@ -118,10 +114,9 @@ Status Directory::create_directories(const std::string& path) const {
 
   // It may exist even where mkdir says EACCES or EROFS.
   const int error_number = errno;
-  struct stat found{};
-  const bool exists = fstatat(entry->at(), entry->name, &found, AT_SYMLINK_NOFOLLOW) == 0;
-  if (exists && S_ISDIR(found.st_mode)) return ok();
-  if (exists && S_ISLNK(found.st_mode) && error_number == EEXIST) return symlink_error(path);
+  const auto found = lstat_path(path);
+  if (found && found->is_folder) return ok();
+  if (found && found->is_link && error_number == EEXIST) return symlink_error(path);
   return io_error("create directory", path, error_number == EEXIST ? ENOTDIR : error_number);
 }
 
@@ -131,13 +126,10 @@ Status Directory::rename(const std::string& from, const std::string& to) const {
 }
 
 Status Directory::rename_entry(const Entry& source, const std::string& to) const {
-  const std::string parent = parent_path(to);
-  const auto directory = parent == source.directory->path ? Result<OpenedPtr>(source.directory)
-                                                          : open_directory(parent);
-  if (!directory) return directory.error();
+  const auto target = entry_at(to);
+  if (!target) return target.error();
 
-  const char* name = to.c_str() + parent.size() + 1;
-  if (renameat(source.at(), source.name, (*directory)->fd.get(), name) != 0)
+  if (renameat(source.at(), source.name, target->at(), target->name) != 0)
     return io_error("rename to", to, errno);
   return ok();
 }
@@ -155,19 +147,12 @@ Status Directory::remove(const std::string& path) const {
 Status Directory::add_permissions(const std::string& path, unsigned bits) const {
   // By way of /proc: fchmod(2) needs more than O_PATH, and a file without any permission cannot be
   // opened otherwise.
-  UniqueFd file;
-  OpenedPtr root;
-  if (path == path_) {
-    auto opened = open_directory(path);
-    if (!opened) return opened.error();
-    root = std::move(*opened);
-  } else {
-    auto opened = open_file(path, O_PATH);
-    if (!opened) return opened.error();
-    file = std::move(*opened);
-  }
+  constexpr int kEnter = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+  const auto file =
+      path == path_ ? Result(UniqueFd(open(path.c_str(), kEnter))) : open_file(path, O_PATH);
+  if (!file) return file.error();
 
-  const int fd = root ? root->fd.get() : file.get();
+  const int fd = (*file).get();
   const auto found = stat_path(fd);
   if (!found) return io_error("inspect", path, errno);
   if (found->is_link) return symlink_error(path);

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
-#include "model_prep/io/url.h"
 
 namespace model_prep {
 namespace {

@@ -119,6 +119,12 @@ std::optional<FileInfo> stat_path(int fd) {
   return info_of(fstat(fd, &found), found);
 }
 
+bool is_still_at(const UniqueFd& fd, const std::string& path) {
+  const auto held = stat_path(fd.get());
+  const auto there = lstat_path(path);
+  return held && there && held->is_same_file(*there);
+}
+
 bool is_older_than(const std::string& path, std::chrono::hours age) {
   std::error_code error;
   const auto time = fs::last_write_time(path, error);

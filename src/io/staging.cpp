@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 #include <linux/magic.h>
 
@@ -180,14 +179,8 @@ Status Staging::copy_some() {
   return saved ? repository_->directory().remove(copied) : Status(saved.error());
 }
 
-bool Staging::is_still_named() const {
-  const auto named = lstat_path(path_);
-  const auto held = stat_path(fd_.get());
-  return named && held && held->is_same_file(*named);
-}
-
 Result<Staging::Held> Staging::save(const RangeSet& have) {
-  if (!is_still_named()) return Held::pruned;
+  if (!is_still_at(fd_, path_)) return Held::pruned;
   record_.have = have;
   const auto saved = resume_.save(record_);
   if (!saved) return saved.error();
@@ -201,7 +194,7 @@ Result<UniqueFd> Staging::reader() const {
 }
 
 Result<bool> Staging::publish() {
-  if (!is_still_named()) return false;
+  if (!is_still_at(fd_, path_)) return false;
   if (Status renamed = repository_->directory().rename(path_, repository_->layout().blob(blob_));
       !renamed) {
     if (!lstat_path(path_)) return false;

@@ -81,7 +81,6 @@ class Staging {
     return repository_->layout().staging(blob_, file);
   }
   bool is_small() const { return record_.size < kMinClaimed; }
-  bool is_still_named() const;
   Status create_file();
   Status begin_fresh();
   Status resume(const ResumeRecord& theirs);
