@@ -272,8 +272,8 @@ std::optional<std::vector<RemoteFile>> Cache::tree(const RepoId& repo,
 }
 
 std::optional<CommitId> Cache::ref(const RepoId& repo, const std::string& name) const {
-  const auto text = read_file(repository(repo).layout().ref(name), 64);
-  const auto commit = text ? CommitId::parse(*text) : Result<CommitId>(Error{});
+  const auto commit =
+      CommitId::parse(read_file(repository(repo).layout().ref(name), 64).value_or(""));
   return commit ? std::optional(*commit) : std::nullopt;
 }
 

@@ -23,9 +23,8 @@ struct UnfinishedFile {
   std::optional<std::string> twin{};  ///< record or staging file: as alive as this one
 };
 
-std::optional<Digest> leading_digest(std::string_view name) {
-  const auto digest = Digest::parse(name.substr(0, name.find('.')));
-  return digest ? std::optional(*digest) : std::nullopt;
+Result<Digest> leading_digest(std::string_view name) {
+  return Digest::parse(name.substr(0, name.find('.')));
 }
 
 std::optional<UnfinishedFile> parse_staging(const Repository& at, std::string_view name) {
