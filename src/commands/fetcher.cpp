@@ -191,7 +191,7 @@ class Fetcher::Loop {
     }
 
     auto lock =
-        FileLock::try_acquire(repository.lock_directory(), repository.layout().lock(job.file.blob));
+        FileLock::try_acquire(*repository.lock_directory, repository.layout.lock(job.file.blob));
     if (!lock) return stop(lock.error());
     if (!*lock)
       return scheduler_.on_lock(action.item, LockResult::held,
@@ -206,8 +206,8 @@ class Fetcher::Loop {
 
   bool lock_excludes(const FetchJob& job, const OpenFile& file) const {
     const Repository& repository = parts_.cache.repository(job.repo);
-    return file.lock && file.lock->excludes(repository.lock_directory(),
-                                            repository.layout().lock(job.file.blob));
+    return file.lock &&
+           file.lock->excludes(*repository.lock_directory, repository.layout.lock(job.file.blob));
   }
 
   void execute(const OpenStaging& action) {

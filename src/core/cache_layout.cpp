@@ -21,13 +21,11 @@ std::string link_target(const RepoPath& path, const Digest& blob) {
   return target + "blobs/" + blob.hex();
 }
 
-CacheLayout::CacheLayout(std::string root, const std::string& lock_root, const RepoId& repo)
-    : root_(std::move(root)),
-      repo_(root_ + "/" + repo_folder_name(repo)),
-      locks_(lock_root + "/.locks"),
-      lock_directory_(locks_ + "/" + repo_folder_name(repo)),
-      blobs_(repo_ + "/blobs"),
-      own_directory_(repo_ + "/.model-prep") {}
+CacheLayout::CacheLayout(const std::string& cache, const std::string& lock_cache, const RepoId& id)
+    : root(cache),
+      repo(cache + "/" + repo_folder_name(id)),
+      locks(lock_cache + "/.locks"),
+      lock_directory(locks + "/" + repo_folder_name(id)) {}
 
 std::string CacheLayout::staging(const Digest& blob, const WriterTag& tag) const {
   return fmt::format("{}.{}{}", this->blob(blob), tag.text(), kStagingSuffix);

@@ -49,11 +49,11 @@ bool is_older(const std::string& listing, const std::string& record) {
 /// Writes a small file by way of a temporary name in our own directory.
 Status write_document(const Repository& repository, const std::string& path,
                       std::string_view text) {
-  const std::string& temporary = repository.layout().own_directory();
+  const std::string& temporary = repository.layout.own_directory;
   for (const std::string& needed : {parent_path(path), temporary})
-    if (Status made = repository.directory().create_directories(needed); !made) return made;
+    if (Status made = repository.directory->create_directories(needed); !made) return made;
 
-  return repository.directory().write_atomically(path, text, temporary);
+  return repository.directory->write_atomically(path, text, temporary);
 }
 
 /// Removes temporary files that a SIGKILL left. Those of a running process are not a day old.
@@ -88,8 +88,8 @@ class Publisher {
         snapshot_(snapshot),
         commit_(snapshot.commit),
         repository_(cache.repository(snapshot.spec.repo)),
-        directory_(repository_.directory()),
-        at_(repository_.layout()) {}
+        directory_(*repository_.directory),
+        at_(repository_.layout) {}
 
   Result<Publication> run(const std::map<Digest, Digest>& sha256) {
     if (Status done = publish_links(); !done) return done.error();
@@ -131,19 +131,18 @@ class Publisher {
     if (wanted.empty()) return ok();
 
     // Otherwise a power cut could give a blob its staging name back, and the link would dangle.
-    if (Status synced = directory_.sync(at_.blobs()); !synced && stat_path(at_.blobs()))
-      return synced;
+    if (Status synced = directory_.sync(at_.blobs); !synced && stat_path(at_.blobs)) return synced;
 
     for (const std::string& parent : parents)
       if (Status made = directory_.create_directories(parent); !made) return made;
-    if (Status made = directory_.create_directories(at_.own_directory()); !made) return made;
+    if (Status made = directory_.create_directories(at_.own_directory); !made) return made;
 
     bool moved = false;
     for (const RemoteFile* file : wanted) {
       const std::string link = at_.link(commit_, file->path);
       const std::string blob = at_.blob(file->blob);
-      const auto linked = directory_.link_atomically(link, link_target(file->path, file->blob),
-                                                     at_.own_directory());
+      const auto linked =
+          directory_.link_atomically(link, link_target(file->path, file->blob), at_.own_directory);
       if (!linked && !stat_path(parent_path(link))) return ok();  // removed meanwhile: see `run`
       if (!linked) return linked.error();
       if (*linked) continue;
@@ -151,7 +150,7 @@ class Publisher {
       // No symlinks here: the last user of the blob gets the file itself.
       const bool last = --users[file->blob] == 0;
       Status put = last ? directory_.rename(blob, link)
-                        : directory_.copy_atomically(blob, link, at_.own_directory());
+                        : directory_.copy_atomically(blob, link, at_.own_directory);
       if (!put && !(lstat_path(blob) && stat_path(parent_path(link)))) return ok();
       if (!put) return put;
       moved = true;
@@ -165,7 +164,7 @@ class Publisher {
     // The ref comes after this: it must not survive a power cut that the links did not.
     for (const std::string& parent : parents)
       if (Status synced = directory_.sync(parent); !synced && stat_path(parent)) return synced;
-    return directory_.sync(at_.snapshots());
+    return directory_.sync(at_.snapshots);
   }
 
   /// Two names that differ on the Hub can be one here, on a file system that ignores case or the
@@ -176,25 +175,25 @@ class Publisher {
         return Error{
             ErrorKind::io,
             fmt::format("{} {}: on this file system its name is another file's of that model too",
-                        repository_.id().text(), file.path.text()),
+                        repository_.id.text(), file.path.text()),
             "use a volume that tells upper from lower case"};
     return ok();
   }
 
   Status publish_tree() const {
-    if (!snapshot_.spec.whole_commit || cache_.tree(repository_.id(), commit_)) return ok();
+    if (!snapshot_.spec.whole_commit || cache_.tree(repository_.id, commit_)) return ok();
 
     const auto text = serialize_tree(snapshot_.listing);
     return text ? write_document(repository_, at_.tree(commit_), *text) : ok();
   }
 
   Status publish_record(const std::map<Digest, Digest>& sha256) const {
-    const auto before = cache_.record(repository_.id(), commit_);
+    const auto before = cache_.record(repository_.id, commit_);
     SnapshotRecord record = before.value_or(SnapshotRecord{});
     if (!snapshot_.listing.empty()) record.listing = snapshot_.listing;
     for (const RemoteFile& file : snapshot_.files) {
       const auto digest = sha256.find(file.blob);
-      const auto found = cache_.content(repository_.id(), commit_, file).there;
+      const auto found = cache_.content(repository_.id, commit_, file).there;
       if (digest != sha256.end() && found)
         record.blobs.insert_or_assign(file.blob,
                                       VerifiedBlob{found->size, found->mtime_ns, digest->second});
@@ -228,18 +227,18 @@ const Repository& Cache::repository(const RepoId& repo) const {
 
 void Cache::adopt_existing(const RepoId& repo, Writing writing) {
   const CacheLayout cache(root_.path(), repo);
-  if (is_real_directory(cache.repo())) return;
+  if (is_real_directory(cache.repo)) return;
 
-  const bool leads_somewhere = stat_path(cache.repo()).has_value();
+  const bool leads_somewhere = stat_path(cache.repo).has_value();
   for (const Directory& legacy : legacy_dirs_) {
-    const std::string there = CacheLayout(legacy.path(), repo).repo();
+    const std::string there = CacheLayout(legacy.path(), repo).repo;
     if (!is_real_directory(there)) continue;
-    if (leads_somewhere && canonical_path(cache.repo()) != there) continue;
+    if (leads_somewhere && canonical_path(cache.repo) != there) continue;
 
     // The link is optional: a dry run or a read-only volume does without it.
-    if (!leads_somewhere && writing == Writing::allowed && root_.create_directories(cache.locks()))
+    if (!leads_somewhere && writing == Writing::allowed && root_.create_directories(cache.locks))
       static_cast<void>(
-          root_.link_atomically(cache.repo(), relative_path(there, root_.path()), cache.locks()));
+          root_.link_atomically(cache.repo, relative_path(there, root_.path()), cache.locks));
     repositories_.insert_or_assign(repo, Repository(legacy, root_, repo));
     return;
   }
@@ -247,7 +246,7 @@ void Cache::adopt_existing(const RepoId& repo, Writing writing) {
 
 Cache::Content Cache::content(const RepoId& repo, const CommitId& commit,
                               const RemoteFile& file) const {
-  const CacheLayout& at = repository(repo).layout();
+  const CacheLayout& at = repository(repo).layout;
   std::string blob = at.blob(file.blob);
   if (const auto there = lstat_path(blob)) {
     const auto followed = there->is_file ? there : stat_path(blob);
@@ -261,19 +260,19 @@ Cache::Content Cache::content(const RepoId& repo, const CommitId& commit,
 }
 
 std::optional<SnapshotRecord> Cache::record(const RepoId& repo, const CommitId& commit) const {
-  const auto text = read_file(repository(repo).layout().record(commit), kMaxDocument);
+  const auto text = read_file(repository(repo).layout.record(commit), kMaxDocument);
   return text ? parse_record(*text) : std::nullopt;
 }
 
 std::optional<std::vector<RemoteFile>> Cache::tree(const RepoId& repo,
                                                    const CommitId& commit) const {
-  const auto text = read_file(repository(repo).layout().tree(commit), kMaxDocument);
+  const auto text = read_file(repository(repo).layout.tree(commit), kMaxDocument);
   return text ? parse_tree(*text) : std::nullopt;
 }
 
 std::optional<CommitId> Cache::ref(const RepoId& repo, const std::string& name) const {
   const auto commit =
-      CommitId::parse(read_file(repository(repo).layout().ref(name), 64).value_or(""));
+      CommitId::parse(read_file(repository(repo).layout.ref(name), 64).value_or(""));
   return commit ? std::optional(*commit) : std::nullopt;
 }
 
@@ -286,7 +285,7 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
   SnapshotView view;
   for (const RemoteFile& file : snapshot.files) {
     FileView one;
-    one.linked = is_linked(at.layout(), snapshot.commit, file);
+    one.linked = is_linked(at.layout, snapshot.commit, file);
     const auto found = content(repo, snapshot.commit, file).there;
     if (found && found->is_file && found->size == file.size) {
       one.state = BlobState::unverified;
@@ -305,7 +304,7 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
   view.refs_correct = wrong_refs(*this, snapshot).empty();
   view.tree_correct =
       !snapshot.spec.whole_commit ||
-      is_older(at.layout().tree(snapshot.commit), at.layout().record(snapshot.commit)) ||
+      is_older(at.layout.tree(snapshot.commit), at.layout.record(snapshot.commit)) ||
       tree(repo, snapshot.commit) || !serialize_tree(snapshot.listing);
   view.recorded = known && (snapshot.listing.empty() || !known->listing.empty());
   return view;
@@ -313,35 +312,35 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
 
 Status Cache::probe_writing(const RepoId& repo) const {
   const Repository& repository = this->repository(repo);
-  const CacheLayout& at = repository.layout();
-  const bool has_locks = stat_path(at.lock_directory()).has_value();
-  if (Status probed = probe(root_, has_locks ? at.lock_directory() : at.locks()); !probed)
+  const CacheLayout& at = repository.layout;
+  const bool has_locks = stat_path(at.lock_directory).has_value();
+  if (Status probed = probe(root_, has_locks ? at.lock_directory : at.locks); !probed)
     return probed;
 
-  if (lstat_path(at.repo()))
-    if (Status probed = probe(repository.directory(), at.own_directory()); !probed) return probed;
-  return lstat_path(at.blobs()) ? probe(repository.directory(), at.blobs()) : ok();
+  if (lstat_path(at.repo))
+    if (Status probed = probe(*repository.directory, at.own_directory); !probed) return probed;
+  return lstat_path(at.blobs) ? probe(*repository.directory, at.blobs) : ok();
 }
 
 Status Cache::create_repo_dirs(const RepoId& repo) const {
-  const Directory& directory = repository(repo).directory();
-  const CacheLayout& at = repository(repo).layout();
-  if (Status made = root_.create_directories(at.lock_directory()); !made) return made;
+  const Directory& directory = *repository(repo).directory;
+  const CacheLayout& at = repository(repo).layout;
+  if (Status made = root_.create_directories(at.lock_directory); !made) return made;
 
-  if (!lstat_path(at.repo())) {
+  if (!lstat_path(at.repo)) {
     // scan_cache_dir reports a repository without `snapshots/` as broken, so that the directory
     // appears together with it, by one rename.
-    const std::string temporary = temporary_name(at.locks(), "repo");
+    const std::string temporary = temporary_name(at.locks, "repo");
     if (Status made = directory.create_directories(temporary + "/snapshots"); !made) return made;
-    if (!directory.rename(temporary, at.repo()))  // another process was faster
+    if (!directory.rename(temporary, at.repo))  // another process was faster
       for (const std::string& made : {temporary + "/snapshots", temporary})
         if (Status removed = directory.remove(made); !removed) return removed;
   }
-  for (const std::string& needed : {at.snapshots(), at.blobs(), at.own_directory()})
+  for (const std::string& needed : {at.snapshots, at.blobs, at.own_directory})
     if (Status made = directory.create_directories(needed); !made) return made;
 
-  sweep_temporary_files(directory, at.own_directory());
-  sweep_temporary_files(root_, at.locks());
+  sweep_temporary_files(directory, at.own_directory);
+  sweep_temporary_files(root_, at.locks);
   return ok();
 }
 
@@ -359,29 +358,29 @@ Status Cache::distrust(const RepoId& repo, const CommitId& commit,
       std::erase_if(known->blobs, [&](const auto& entry) { return blobs.contains(entry.first); });
   if (dropped == 0) return ok();
   const Repository& at = repository(repo);
-  return write_document(at, at.layout().record(commit), serialize_record(*known));
+  return write_document(at, at.layout.record(commit), serialize_record(*known));
 }
 
 Result<std::string> Cache::quarantine(const RepoId& repo, const std::string& path) const {
   const Repository& at = repository(repo);
-  const std::string to = at.layout().quarantine();
-  if (Status made = at.directory().create_directories(to); !made) return made.error();
+  const std::string to = at.layout.quarantine;
+  if (Status made = at.directory->create_directories(to); !made) return made.error();
 
   std::string name = to + "/" + random_hex(8) + "-" + file_name(path);
-  if (Status moved = at.directory().rename(path, name); !moved) return moved.error();
+  if (Status moved = at.directory->rename(path, name); !moved) return moved.error();
   return name;
 }
 
 Warnings Cache::link_legacy_dirs(const RepoId& repo) const {
   const Repository& at = repository(repo);
-  const std::string real = canonical_path(at.layout().repo());
+  const std::string real = canonical_path(at.layout.repo);
   std::vector<const Directory*> places;
   for (const Directory& legacy : legacy_dirs_) places.push_back(&legacy);
-  if (&at.directory() != &root_) places.push_back(&root_);
+  if (&*at.directory != &root_) places.push_back(&root_);
 
   Warnings warnings;
   for (const Directory* place : places) {
-    const std::string link = CacheLayout(place->path(), repo).repo();
+    const std::string link = CacheLayout(place->path(), repo).repo;
     const auto there = lstat_path(link);
     if (there && canonical_path(link) == real && stat_path(link)) continue;
     if (there && !there->is_link) {

@@ -21,7 +21,7 @@ class Inspector {
         snapshot_(snapshot),
         umask_(umask),
         repo_(snapshot.spec.repo),
-        at_(cache.repository(repo_).layout()),
+        at_(cache.repository(repo_).layout),
         directory_(at_.snapshot(snapshot.commit)) {}
 
   Inspection run() {
@@ -46,7 +46,7 @@ class Inspector {
                   std::optional<std::size_t> file = {}) {
     // A file of the snapshot is shown with its path on the Hub, anything else with its path below
     // the repository's directory.
-    const std::string below = path.starts_with(directory_ + "/") ? directory_ : at_.repo();
+    const std::string below = path.starts_with(directory_ + "/") ? directory_ : at_.repo;
     const std::string shown = path.size() > below.size() ? path.substr(below.size() + 1) : path;
     std::string message = fmt::format("{} {}: {}", repo_.text(), truncated(shown), what);
     found_.faults.push_back({.kind = kind,
@@ -129,7 +129,7 @@ class Inspector {
     const auto text = read_link(path);
     return text &&
            (fs::path(parent_path(path)) / *text).lexically_normal().parent_path().string() ==
-               at_.blobs();
+               at_.blobs;
   }
 
   /// Without symlinks, other variants' files lie in the snapshot themselves.
@@ -160,7 +160,7 @@ class Inspector {
   }
 
   void check_foreign_refs() {
-    for (const std::string& path : unexpected_below(at_.refs())) {
+    for (const std::string& path : unexpected_below(at_.refs)) {
       const std::string text = read_file(path, 64).value_or("");
       const auto commit = CommitId::parse(text);
       if (commit && lstat_path(at_.snapshot(*commit))) continue;
@@ -172,12 +172,12 @@ class Inspector {
   }
 
   void check_modes() {
-    std::set<std::string> paths = {at_.root(),      at_.repo(), at_.blobs(),
-                                   at_.snapshots(), directory_, at_.refs()};
+    std::set<std::string> paths = {at_.root,      at_.repo,   at_.blobs,
+                                   at_.snapshots, directory_, at_.refs};
     for (std::size_t i = 0; i < snapshot_.files.size(); ++i)
       if (!found_.contents[i].empty()) paths.insert(found_.contents[i]);
     for (const std::string& path : expected_)
-      for (std::string at = path; at.size() > at_.repo().size(); at = parent_path(at))
+      for (std::string at = path; at.size() > at_.repo.size(); at = parent_path(at))
         paths.insert(at);
 
     for (const std::string& path : paths) {

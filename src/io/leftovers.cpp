@@ -38,7 +38,7 @@ std::optional<UnfinishedFile> parse_staging(const Repository& at, std::string_vi
   return UnfinishedFile{.blob = *blob,
                         .writers = {*tag, record->writer},
                         .wanted = true,
-                        .twin = at.layout().resume(*blob)};
+                        .twin = at.layout.resume(*blob)};
 }
 
 std::optional<UnfinishedFile> parse_resume_name(const Repository& at, std::string_view name) {
@@ -48,11 +48,11 @@ std::optional<UnfinishedFile> parse_resume_name(const Repository& at, std::strin
 
   // The record of a published blob without a staging file was left by a kill between the rename and
   // the removal of the record.
-  UnfinishedFile file{.blob = *blob, .wanted = !lstat_path(at.layout().blob(*blob))};
+  UnfinishedFile file{.blob = *blob, .wanted = !lstat_path(at.layout.blob(*blob))};
   const auto record = read_resume(at, *blob).record;
   if (!record) return file;
   file.writers = {record->writer, record->file};
-  const std::string staging = at.layout().staging(*blob, record->file);
+  const std::string staging = at.layout.staging(*blob, record->file);
   if (lstat_path(staging)) {
     file.twin = staging;
     file.wanted = true;
@@ -73,11 +73,11 @@ enum class LockCheck : std::uint8_t { may_create_lock, writes_nothing };
 
 /// No process that this machine's locks can show is writing this blob.
 bool is_lock_free(const Repository& at, const Digest& blob, LockCheck check) {
-  const std::string path = at.layout().lock(blob);
+  const std::string path = at.layout.lock(blob);
   if (check == LockCheck::writes_nothing && !lstat_path(path)) return true;
 
-  const auto lock = FileLock::try_acquire(at.lock_directory(), path);
-  return lock && *lock && (*lock)->excludes(at.lock_directory(), path);
+  const auto lock = FileLock::try_acquire(*at.lock_directory, path);
+  return lock && *lock && (*lock)->excludes(*at.lock_directory, path);
 }
 
 bool is_dead(const Repository& at, const UnfinishedFile& file, const std::string& path,
@@ -96,18 +96,18 @@ bool is_dead(const Repository& at, const UnfinishedFile& file, const std::string
 }  // namespace
 
 void sweep_staging(const Repository& at, const WriterIdentity& self) {
-  for (const std::string& path : list_directory(at.layout().blobs())) {
+  for (const std::string& path : list_directory(at.layout.blobs)) {
     const auto file = parse_name(at, file_name(path));
     if (!file || file->foreign || file->wanted) continue;
     if (!is_dead(at, *file, path, self, LockCheck::may_create_lock)) continue;
 
-    static_cast<void>(at.directory().remove(path));  // else another run will remove it
+    static_cast<void>(at.directory->remove(path));  // else another run will remove it
   }
 }
 
 std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& self) {
   std::vector<Leftover> found;
-  for (const std::string& path : list_directory(at.layout().blobs())) {
+  for (const std::string& path : list_directory(at.layout.blobs)) {
     const auto there = lstat_path(path);
     const auto file = parse_name(at, file_name(path));
     if (!file || !there || there->is_folder) continue;
@@ -123,10 +123,10 @@ std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& s
 }
 
 std::optional<std::string> writer_in(const Repository& at, const std::vector<Leftover>& leftovers) {
-  for (const std::string& path : list_directory(at.layout().lock_directory())) {
+  for (const std::string& path : list_directory(at.layout.lock_directory)) {
     if (!path.ends_with(kLockSuffix)) continue;
 
-    const auto lock = FileLock::try_acquire(at.lock_directory(), path);
+    const auto lock = FileLock::try_acquire(*at.lock_directory, path);
     if (!lock) return fmt::format("somebody ({})", lock.error().message);
     const auto blob = leading_digest(file_name(path));
     if (!*lock) return blob ? staging_owner(at, *blob) : "another process";

@@ -44,11 +44,11 @@ Result<RepoContents::Snapshot> read_links(const std::string& path) {
 /// Also those with a newline, which huggingface_hub does not strip.
 std::map<std::string, CommitId> read_refs(const CacheLayout& at) {
   std::map<std::string, CommitId> refs;
-  for (const std::string& path : list_recursively(at.refs())) {
+  for (const std::string& path : list_recursively(at.refs)) {
     std::string text = read_file(path, kMaxRef).value_or("");
     text.erase(text.find_last_not_of("\r\n ") + 1);
     if (const auto commit = CommitId::parse(text))
-      refs.emplace(path.substr(at.refs().size() + 1), *commit);
+      refs.emplace(path.substr(at.refs.size() + 1), *commit);
   }
   return refs;
 }
@@ -56,7 +56,7 @@ std::map<std::string, CommitId> read_refs(const CacheLayout& at) {
 /// What a killed run has hidden and not yet deleted.
 std::vector<PendingRemoval> pending_removals(const CacheLayout& at) {
   std::vector<PendingRemoval> found;
-  for (const std::string& path : list_directory(at.own_directory())) {
+  for (const std::string& path : list_directory(at.own_directory)) {
     const std::string name = file_name(path);
     if (!name.ends_with(".tmp")) continue;
 
@@ -74,13 +74,13 @@ std::vector<PendingRemoval> pending_removals(const CacheLayout& at) {
 class Pruner {
  public:
   explicit Pruner(const Repository& repository)
-      : locks_(repository.lock_directory()),
-        at_(repository.layout()),
-        directory_(repository.directory()) {}
+      : locks_(*repository.lock_directory),
+        at_(repository.layout),
+        directory_(*repository.directory) {}
 
   Status run(const PrunePlan& plan, PrunePlan& done, const std::function<bool()>& stop) const {
-    if (Status made = directory_.create_directories(at_.own_directory()); !made) return made;
-    if (Status made = locks_.create_directories(at_.lock_directory()); !made) return made;
+    if (Status made = directory_.create_directories(at_.own_directory); !made) return made;
+    if (Status made = locks_.create_directories(at_.lock_directory); !made) return made;
 
     const auto alone = FileLock::try_acquire(locks_, at_.repo_lock());
     if (!alone) return alone.error();
@@ -122,7 +122,7 @@ class Pruner {
   /// Nobody wants what a killed run has hidden any more, except a blob that somebody linked to at
   /// that moment.
   Status finish_pending() const {
-    const auto linked = read_links(at_.snapshots());
+    const auto linked = read_links(at_.snapshots);
     if (!linked) return linked.error();
 
     for (const PendingRemoval& left : pending_removals(at_)) {
@@ -138,7 +138,7 @@ class Pruner {
   }
 
   std::string trash_name(std::string_view kind, const std::string& hex) const {
-    return temporary_name(at_.own_directory(), std::string(kind) + hex);
+    return temporary_name(at_.own_directory, std::string(kind) + hex);
   }
 
   Status remove_refs(const SnapshotRemoval& removal) const {
@@ -172,7 +172,7 @@ class Pruner {
     // A download that wrote its ref before the rename may not have seen it: put the snapshot back.
     if (has_ref(removal.commit) && directory_.rename(hidden, snapshot)) return false;
 
-    if (Status synced = directory_.sync(at_.snapshots()); !synced) return synced.error();
+    if (Status synced = directory_.sync(at_.snapshots); !synced) return synced.error();
     if (Status removed = remove_metadata(removal.commit); !removed) return removed.error();
     if (Status destroyed = destroy(hidden); !destroyed) return destroyed.error();
     return true;
@@ -196,7 +196,7 @@ class Pruner {
       locked.push_back(blob);
     }
 
-    const auto before = read_links(at_.snapshots());
+    const auto before = read_links(at_.snapshots);
     if (!before) return before.error();
     std::vector<std::pair<Digest, std::string>> hidden;
     for (const Digest& blob : locked) {
@@ -210,7 +210,7 @@ class Pruner {
     }
 
     // Put back what somebody linked to meanwhile, and everything if that cannot be known.
-    const auto after = read_links(at_.snapshots());
+    const auto after = read_links(at_.snapshots);
     for (const auto& [blob, path] : hidden) {
       const std::string home = at_.blob(blob);
       const bool wanted = !after || after->links.contains(blob);
@@ -264,10 +264,10 @@ class Pruner {
 }  // namespace
 
 Result<RepoContents> read_contents(const Repository& repository) {
-  const CacheLayout& at = repository.layout();
+  const CacheLayout& at = repository.layout;
   RepoContents view;
   Status listed = ok();
-  for (const std::string& path : list_directory(at.snapshots(), &listed)) {
+  for (const std::string& path : list_directory(at.snapshots, &listed)) {
     const auto commit = CommitId::parse(file_name(path));
     auto snapshot = read_links(path);
     if (!snapshot) return snapshot.error();
@@ -279,7 +279,7 @@ Result<RepoContents> read_contents(const Repository& repository) {
   if (!listed) return listed.error();
 
   view.refs = read_refs(at);
-  for (const std::string& path : list_directory(at.blobs())) {
+  for (const std::string& path : list_directory(at.blobs)) {
     const auto blob = Digest::parse(file_name(path));
     const auto there = lstat_path(path);
     if (blob && there && !there->is_folder)

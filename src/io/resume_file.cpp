@@ -11,9 +11,9 @@ constexpr std::size_t kMaxRecord = 64 * 1024;
 }  // namespace
 
 ResumeFile::ResumeFile(const Repository& repository, const Digest& blob, const WriterTag& self)
-    : directory_(repository.directory()),
-      path_(repository.layout().resume(blob)),
-      temporary_directory_(repository.layout().own_directory()),
+    : directory_(*repository.directory),
+      path_(repository.layout.resume(blob)),
+      temporary_directory_(repository.layout.own_directory),
       self_(self) {}
 
 Result<bool> ResumeFile::write(const UniqueFd& fd, const ResumeRecord& record) {
@@ -58,7 +58,7 @@ Result<bool> ResumeFile::save(ResumeRecord& record) {
 Status ResumeFile::remove() { return ours_ ? directory_.remove(path_) : ok(); }
 
 ResumeContent read_resume(const Repository& repository, const Digest& blob) {
-  const std::string path = repository.layout().resume(blob);
+  const std::string path = repository.layout.resume(blob);
   ResumeContent content{read_file(path, kMaxRecord).value_or(""), {}};
   content.record = parse_resume(content.text);
   content.torn = !content.record && lstat_path(path);

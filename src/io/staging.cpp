@@ -92,7 +92,7 @@ Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Reposit
 
 /// Always a new file: the old one could be published by now, or somebody else's.
 Status Staging::create_file() {
-  const Directory& directory = repository_->directory();
+  const Directory& directory = *repository_->directory;
   fd_ = UniqueFd();
   record_.file = tag_;
   record_.have = {};
@@ -127,7 +127,7 @@ Status Staging::resume(const ResumeRecord& theirs) {
 
   path_ = path;  // which begin_fresh removes
   if (record_.have.empty()) return begin_fresh();
-  auto fd = repository_->directory().open_file(path, O_RDWR);
+  auto fd = repository_->directory->open_file(path, O_RDWR);
   if (!fd) return begin_fresh();
   fd_ = std::move(*fd);
   return ok();
@@ -144,9 +144,9 @@ Status Staging::take_over(const ResumeRecord& theirs) {
   if (Status claimed = resume_.replace(source.record); !claimed) return claimed;
 
   auto fd = source.left.empty() ? Result<UniqueFd>(Error{})
-                                : repository_->directory().open_file(source.path, O_RDONLY);
+                                : repository_->directory->open_file(source.path, O_RDONLY);
   if (!fd) {
-    if (Status removed = repository_->directory().remove(source.path); !removed) return removed;
+    if (Status removed = repository_->directory->remove(source.path); !removed) return removed;
     return begin_fresh();
   }
 
@@ -176,7 +176,7 @@ Status Staging::copy_some() {
   record_.sequence = source_->record.sequence;
   source_.reset();
   const auto saved = save(record_.have);
-  return saved ? repository_->directory().remove(copied) : Status(saved.error());
+  return saved ? repository_->directory->remove(copied) : Status(saved.error());
 }
 
 Result<Staging::Held> Staging::save(const RangeSet& have) {
@@ -195,7 +195,7 @@ Result<UniqueFd> Staging::reader() const {
 
 Result<bool> Staging::publish() {
   if (!is_still_at(fd_, path_)) return false;
-  if (Status renamed = repository_->directory().rename(path_, repository_->layout().blob(blob_));
+  if (Status renamed = repository_->directory->rename(path_, repository_->layout.blob(blob_));
       !renamed) {
     if (!lstat_path(path_)) return false;
     return renamed.error();
@@ -203,7 +203,7 @@ Result<bool> Staging::publish() {
   if (!resume_.is_ours()) return true;
 
   // The record must not be gone after a power cut that gives the bytes their staging name back.
-  if (Status synced = repository_->directory().sync(repository_->layout().blobs()); !synced)
+  if (Status synced = repository_->directory->sync(repository_->layout.blobs); !synced)
     return synced.error();
   Status removed = resume_.remove();
   return removed ? Result<bool>(true) : removed.error();
@@ -211,13 +211,13 @@ Result<bool> Staging::publish() {
 
 Status Staging::drop() {
   if (Status removed = resume_.remove(); !removed) return removed;
-  return repository_->directory().remove(path_);
+  return repository_->directory->remove(path_);
 }
 
 std::int64_t staged_bytes(const Repository& repository, const Digest& blob, std::int64_t size) {
   const auto record = read_resume(repository, blob).record;
   if (!record) return 0;
-  return usable(*record, repository.layout().staging(blob, record->file), size).total();
+  return usable(*record, repository.layout.staging(blob, record->file), size).total();
 }
 
 std::string staging_owner(const Repository& repository, const Digest& blob) {

@@ -57,21 +57,21 @@ struct Place {
   TemporaryFolder top;
   Directory folder{top.path().string()};
   Repository repository{folder, folder, kRepo};
-  const CacheLayout& layout = repository.layout();
+  const CacheLayout& layout = repository.layout;
   Digest blob = sha256_of("big");
   std::int64_t size = kSize;
   fs::path record = layout.resume(blob);
 
   explicit Place(std::int64_t of_size = kSize) : size(of_size) {
-    fs::create_directories(layout.blobs());
-    fs::create_directories(layout.own_directory());
+    fs::create_directories(layout.blobs);
+    fs::create_directories(layout.own_directory);
   }
   Opened open(const WriterIdentity& self, const Staging::OpenRequest& asked = kDoubtful) const {
     return Staging::open(repository, blob, size, self, asked);
   }
   fs::path file(const WriterIdentity& of) const { return layout.staging(blob, of.tag); }
   std::size_t blobs() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(layout.blobs()), {}));
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(layout.blobs), {}));
   }
 };
 
@@ -347,7 +347,7 @@ TEST_CASE("who fetches, and how much is there, is read from the record") {
 TEST_CASE(
     "staging files that no record names are swept when their writer is sure to be dead, or a day old") {
   const Place place(kSmall);
-  fs::create_directories(place.layout.lock_directory());
+  fs::create_directories(place.layout.lock_directory);
   const auto sweep = [&] { sweep_staging(place.repository, kNext); };
   write_all(place.file(kDead), "left");
   write_all(place.file(kElsewhere), "left");

@@ -78,7 +78,7 @@ class Staging {
   Staging(const Repository& repository, const Digest& blob, std::int64_t size,
           const WriterIdentity& self);
   std::string path_of(const WriterTag& file) const {
-    return repository_->layout().staging(blob_, file);
+    return repository_->layout.staging(blob_, file);
   }
   bool is_small() const { return record_.size < kMinClaimed; }
   Status create_file();
