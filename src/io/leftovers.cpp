@@ -27,32 +27,24 @@ Result<Digest> leading_digest(std::string_view name) {
   return Digest::parse(name.substr(0, name.find('.')));
 }
 
-std::optional<UnfinishedFile> parse_staging(const Repository& at, std::string_view name) {
-  name.remove_suffix(kStagingSuffix.size());
-  const auto blob = leading_digest(name);
-  const auto tag = WriterTag::parse(name.substr(std::min(name.find('.'), name.size() - 1) + 1));
-  if (!blob || !tag) return std::nullopt;
-
-  const auto record = read_resume(at, *blob).record;
-  if (!record || record->file != *tag) return UnfinishedFile{.blob = *blob, .writers = {*tag}};
-  return UnfinishedFile{.blob = *blob,
-                        .writers = {*tag, record->writer},
-                        .wanted = true,
-                        .twin = at.layout.resume(*blob)};
+UnfinishedFile staging_file(const Repository& at, const Digest& blob, const WriterTag& tag) {
+  const auto record = read_resume(at, blob).record;
+  if (!record || record->file != tag) return {.blob = blob, .writers = {tag}};
+  return {.blob = blob,
+          .writers = {tag, record->writer},
+          .wanted = true,
+          .twin = at.layout.resume(blob)};
 }
 
-std::optional<UnfinishedFile> parse_resume_name(const Repository& at, std::string_view name) {
-  name.remove_suffix(kResumeSuffix.size());
-  const auto blob = Digest::parse(name);
-  if (!blob) return std::nullopt;
-
+UnfinishedFile resume_file(const Repository& at, const Digest& blob) {
   // The record of a published blob without a staging file was left by a kill between the rename and
   // the removal of the record.
-  UnfinishedFile file{.blob = *blob, .wanted = !lstat_path(at.layout.blob(*blob))};
-  const auto record = read_resume(at, *blob).record;
+  UnfinishedFile file{.blob = blob, .wanted = !lstat_path(at.layout.blob(blob))};
+  const auto record = read_resume(at, blob).record;
   if (!record) return file;
+
   file.writers = {record->writer, record->file};
-  const std::string staging = at.layout.staging(*blob, record->file);
+  const std::string staging = at.layout.staging(blob, record->file);
   if (lstat_path(staging)) {
     file.twin = staging;
     file.wanted = true;
@@ -61,11 +53,17 @@ std::optional<UnfinishedFile> parse_resume_name(const Repository& at, std::strin
 }
 
 std::optional<UnfinishedFile> parse_name(const Repository& at, std::string_view name) {
-  if (name.ends_with(kStagingSuffix)) return parse_staging(at, name);
-  if (name.ends_with(kResumeSuffix)) return parse_resume_name(at, name);
-
   const auto blob = leading_digest(name);
-  if (!blob || !name.ends_with(kForeignSuffix)) return std::nullopt;
+  if (!blob) return std::nullopt;
+
+  name.remove_prefix(blob->hex().size());
+  if (name == kResumeSuffix) return resume_file(at, *blob);
+  if (name.ends_with(kStagingSuffix)) {
+    name.remove_suffix(kStagingSuffix.size());
+    const auto tag = WriterTag::parse(name.substr(std::min<std::size_t>(name.size(), 1)));
+    return tag ? std::optional(staging_file(at, *blob, *tag)) : std::nullopt;
+  }
+  if (!name.ends_with(kForeignSuffix)) return std::nullopt;
   return UnfinishedFile{.blob = *blob, .foreign = true};
 }
 
