@@ -152,11 +152,10 @@ Status Directory::add_permissions(const std::string& path, unsigned bits) const 
       path == path_ ? Result(UniqueFd(open(path.c_str(), kEnter))) : open_file(path, O_PATH);
   if (!file) return file.error();
 
-  const int fd = (*file).get();
-  const auto found = stat_path(fd);
+  const auto found = stat_path(*file);
   if (!found) return io_error("inspect", path, errno);
   if (found->is_link) return symlink_error(path);
-  if (chmod(fmt::format("/proc/self/fd/{}", fd).c_str(), found->mode | bits) != 0)
+  if (chmod(fmt::format("/proc/self/fd/{}", file->get()).c_str(), found->mode | bits) != 0)
     return io_error("change the mode of", path, errno);
   return ok();
 }
@@ -201,7 +200,7 @@ Status Directory::write_temporary_and_rename(
 Status Directory::write_atomically(const std::string& path, std::string_view content,
                                    const std::string& temporary_directory) const {
   return write_temporary_and_rename(path, temporary_directory, [&](const UniqueFd& fd) {
-    return write_at(fd.get(), content, 0, path);
+    return write_at(fd, content, 0, path);
   });
 }
 
@@ -209,11 +208,11 @@ Status Directory::copy_atomically(const std::string& from, const std::string& to
                                   const std::string& temporary_directory) const {
   const auto source = open_file(from, O_RDONLY);
   if (!source) return source.error();
-  const auto found = stat_path(source->get());
+  const auto found = stat_path(*source);
   if (!found) return io_error("inspect", from, errno);
 
   return write_temporary_and_rename(to, temporary_directory, [&](const UniqueFd& fd) {
-    return copy_bytes(source->get(), fd.get(), 0, found->size, to);
+    return copy_bytes(*source, fd, 0, found->size, to);
   });
 }
 
@@ -238,19 +237,20 @@ std::string temporary_name(const std::string& directory, std::string_view stem) 
   return fmt::format("{}/{}.{}.tmp", directory, stem, random_hex(16));
 }
 
-Status copy_bytes(int from, int to, std::int64_t begin, std::int64_t end, const std::string& path) {
+Status copy_bytes(const UniqueFd& from, const UniqueFd& to, std::int64_t begin, std::int64_t end,
+                  const std::string& path) {
   while (begin < end) {
     off_t in = begin;
     off_t out = begin;
     const auto wanted = static_cast<std::size_t>(end - begin);
-    ssize_t count = copy_file_range(from, &in, to, &out, wanted, 0);
+    ssize_t count = copy_file_range(from.get(), &in, to.get(), &out, wanted, 0);
     if (count < 0 && errno == EINTR) continue;
 
     // Between two file systems, or on one that cannot do it.
     if (count < 0 &&
         (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
       std::array<char, 256 * 1024> block;
-      count = pread(from, block.data(), std::min(block.size(), wanted), begin);
+      count = pread(from.get(), block.data(), std::min(block.size(), wanted), begin);
       if (count > 0) {
         const std::span bytes(block.data(), static_cast<std::size_t>(count));
         if (Status written = write_at(to, bytes, begin, path); !written) return written;

@@ -25,17 +25,17 @@ Result<UniqueFd> open_lock(const Directory& root, const std::string& path) {
   if (fd || !lstat_path(path)) return fd;
 
   auto readable = root.open_file(path, O_RDONLY | O_NONBLOCK);
-  const auto found = readable ? stat_path(readable->get()) : std::nullopt;
+  const auto found = readable ? stat_path(*readable) : std::nullopt;
   return found && found->is_file ? std::move(readable) : std::move(fd);
 }
 
 /// Lets the next user lock it too, whatever our umask. Only for a file of ours that has no other
 /// name: a hard link to something precious may have been planted here.
-void open_to_all(int fd) {
+void open_to_all(const UniqueFd& fd) {
   const auto found = stat_path(fd);
   if (found && found->link_count == 1 && found->owner == geteuid() &&
       (found->mode & 0777U) != kLockMode)
-    static_cast<void>(fchmod(fd, kLockMode));
+    static_cast<void>(fchmod(fd.get(), kLockMode));
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ Result<std::optional<FileLock>> FileLock::try_acquire(const Directory& root,
     }
 
     if (!is_still_at(*fd, path)) continue;
-    open_to_all(fd->get());
+    open_to_all(*fd);
     return std::optional(FileLock(std::move(*fd)));
   }
   return std::optional<FileLock>();

@@ -114,13 +114,13 @@ std::optional<FileInfo> lstat_path(const std::string& path) {
   return info_of(lstat(path.c_str(), &found), found);
 }
 
-std::optional<FileInfo> stat_path(int fd) {
+std::optional<FileInfo> stat_path(const UniqueFd& fd) {
   struct stat found{};
-  return info_of(fstat(fd, &found), found);
+  return info_of(fstat(fd.get(), &found), found);
 }
 
 bool is_still_at(const UniqueFd& fd, const std::string& path) {
-  const auto held = stat_path(fd.get());
+  const auto held = stat_path(fd);
   const auto there = lstat_path(path);
   return held && there && held->is_same_file(*there);
 }
@@ -147,17 +147,17 @@ std::vector<std::string> list_recursively(const std::string& path, Status* statu
 
 std::optional<std::string> read_file(const std::string& path, std::size_t max) {
   const auto fd = open_for_reading(path);
-  return fd ? read_file(fd->get(), max) : std::nullopt;
+  return fd ? read_file(*fd, max) : std::nullopt;
 }
 
-std::optional<std::string> read_file(int fd, std::size_t max) {
+std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max) {
   const auto found = stat_path(fd);
   if (!found || !found->is_file || static_cast<std::size_t>(found->size) > max) return std::nullopt;
   std::string content(static_cast<std::size_t>(found->size), '\0');
   std::size_t done = 0;
   while (done < content.size()) {
     const ssize_t count =
-        pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(done));
+        pread(fd.get(), content.data() + done, content.size() - done, static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
     done += static_cast<std::size_t>(count);
@@ -169,7 +169,7 @@ std::optional<std::string> read_file(int fd, std::size_t max) {
 Result<UniqueFd> open_for_reading(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return io_error("open", path, errno);
-  const auto found = stat_path(fd.get());
+  const auto found = stat_path(fd);
   if (!found || !found->is_file)
     return Error{ErrorKind::io, fmt::format("{} is not a regular file", path), {}};
   return fd;
@@ -193,24 +193,24 @@ Status append_to_file(const std::string& path, std::string_view text) {
   const UniqueFd fd(open(
       path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, kFileMode));
   if (!fd) return io_error("open", path, errno);
-  return write_at(fd.get(), text, std::nullopt, path);
+  return write_at(fd, text, std::nullopt, path);
 }
 
 Status overwrite_existing(const std::string& path, std::string_view text) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!fd) return ok();
-  const auto found = stat_path(fd.get());
+  const auto found = stat_path(fd);
   if (!found || !found->is_file) return ok();
 
   if (ftruncate(fd.get(), 0) != 0) return io_error("empty", path, errno);
-  return write_at(fd.get(), text, 0, path);
+  return write_at(fd, text, 0, path);
 }
 
-Status write_at(int fd, std::span<const char> bytes, std::optional<std::int64_t> offset,
+Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<std::int64_t> offset,
                 const std::string& path) {
   while (!bytes.empty()) {
-    const ssize_t count = offset ? pwrite(fd, bytes.data(), bytes.size(), *offset)
-                                 : write(fd, bytes.data(), bytes.size());
+    const ssize_t count = offset ? pwrite(fd.get(), bytes.data(), bytes.size(), *offset)
+                                 : write(fd.get(), bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return io_error("write", path, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(count));

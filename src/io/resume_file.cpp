@@ -17,7 +17,7 @@ ResumeFile::ResumeFile(const Repository& repository, const Digest& blob, const W
       self_(self) {}
 
 Result<bool> ResumeFile::write(const UniqueFd& fd, const ResumeRecord& record) {
-  if (Status written = write_at(fd.get(), serialize_resume(record), 0, path_); !written)
+  if (Status written = write_at(fd, serialize_resume(record), 0, path_); !written)
     return written.error();
 
   ours_ = true;
@@ -46,7 +46,7 @@ Result<bool> ResumeFile::save(ResumeRecord& record) {
   if (!fd && lstat_path(path_)) return fd.error();
 
   if (fd) {
-    const auto there = parse_resume(read_file(fd->get(), kMaxRecord).value_or(""));
+    const auto there = parse_resume(read_file(*fd, kMaxRecord).value_or(""));
     if (!there || there->writer == self_) return write(*fd, record);
   } else {
     const auto created = create(record);

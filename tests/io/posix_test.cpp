@@ -73,7 +73,7 @@ TEST_CASE("a permission error says who we are and whose the folder is") {
 
 TEST_CASE("writing to a full device is disk_full") {
   const UniqueFd fd(::open("/dev/full", O_WRONLY));
-  const Status written = write_at(fd.get(), std::string("x"), 0, "/dev/full");
+  const Status written = write_at(fd, std::string("x"), 0, "/dev/full");
   REQUIRE_FALSE(written.has_value());
   CHECK(written.error().kind == ErrorKind::disk_full);
 }
@@ -81,8 +81,8 @@ TEST_CASE("writing to a full device is disk_full") {
 TEST_CASE("bytes are written at their offset, whatever the order") {
   const TemporaryFolder folder;
   const UniqueFd fd(::open((folder / "file").c_str(), O_RDWR | O_CREAT, 0600));
-  REQUIRE(write_at(fd.get(), std::string("cd"), 2, "file"));
-  REQUIRE(write_at(fd.get(), std::string("ab"), 0, "file"));
+  REQUIRE(write_at(fd, std::string("cd"), 2, "file"));
+  REQUIRE(write_at(fd, std::string("ab"), 0, "file"));
   CHECK(read_all(folder / "file") == "abcd");
 }
 

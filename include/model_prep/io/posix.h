@@ -56,7 +56,7 @@ struct FileInfo {
 std::optional<FileInfo> stat_path(const std::string& path);
 /// The same, but a link at the end of the path is not followed.
 std::optional<FileInfo> lstat_path(const std::string& path);
-std::optional<FileInfo> stat_path(int fd);
+std::optional<FileInfo> stat_path(const UniqueFd& fd);
 /// Whether the path itself, and no link in its place, still names what is open.
 bool is_still_at(const UniqueFd& fd, const std::string& path);
 /// Whether it was modified longer ago than that; links followed. Not if it does not exist.
@@ -70,7 +70,7 @@ std::vector<std::string> list_recursively(const std::string& path, Status* statu
 /// The whole of a regular file of at most `max` bytes. Nothing if it is larger, not a regular file,
 /// or cannot be read.
 std::optional<std::string> read_file(const std::string& path, std::size_t max);
-std::optional<std::string> read_file(int fd, std::size_t max);
+std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max);
 /// Opens a regular file, links followed. A pipe or a device in its place is an error, and is not
 /// waited for.
 Result<UniqueFd> open_for_reading(const std::string& path);
@@ -85,7 +85,7 @@ Status append_to_file(const std::string& path, std::string_view text);
 Status overwrite_existing(const std::string& path, std::string_view text);
 /// Without an offset, where the descriptor is: a pipe has no other place. `path` names the file in
 /// errors.
-Status write_at(int fd, std::span<const char> bytes, std::optional<std::int64_t> offset,
+Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<std::int64_t> offset,
                 const std::string& path);
 
 /// SIGINT and SIGTERM as a descriptor to poll. Create it before any thread: it blocks both signals

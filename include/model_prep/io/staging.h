@@ -57,7 +57,7 @@ class Staging {
   bool copying() const { return source_.has_value(); }
   Status copy_some();
   Status write(std::span<const char> bytes, std::int64_t offset) {
-    return write_at(fd_.get(), bytes, offset, path_);
+    return write_at(fd_, bytes, offset, path_);
   }
 
   enum class Held : std::uint8_t {
