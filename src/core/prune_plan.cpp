@@ -7,16 +7,6 @@
 #include <fmt/format.h>
 
 namespace model_prep {
-namespace {
-
-std::set<CommitId> kept_commits(const RepoContents& view, const Pins& pins) {
-  std::set<CommitId> kept = pins.commits;
-  for (const auto& [name, commit] : view.refs)
-    if (!pins.of_manifest || pins.refs.contains(name)) kept.insert(commit);
-  return kept;
-}
-
-}  // namespace
 
 PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
   PrunePlan plan;
@@ -25,7 +15,10 @@ PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
     return plan;
   }
 
-  const std::set<CommitId> kept = kept_commits(view, pins);
+  std::set<CommitId> kept = pins.commits;
+  for (const auto& [name, commit] : view.refs)
+    if (!pins.of_manifest || pins.refs.contains(name)) kept.insert(commit);
+
   const bool none_there = std::none_of(kept.begin(), kept.end(), [&](const CommitId& commit) {
     return view.snapshots.contains(commit);
   });

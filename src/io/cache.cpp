@@ -15,11 +15,6 @@ namespace {
 constexpr std::size_t kMaxDocument = 256 * 1024 * 1024;  // a record of a million files
 constexpr std::chrono::hours kTemporaryFileLife{24};
 
-bool is_real_directory(const std::string& path) {
-  const auto found = lstat_path(path);
-  return found && found->is_folder;
-}
-
 /// A link to its blob, or a regular file in place of the link, where no blob exists.
 bool is_linked(const CacheLayout& at, const CommitId& commit, const RemoteFile& file) {
   const std::string link = at.link(commit, file.path);
@@ -227,12 +222,12 @@ const Repository& Cache::repository(const RepoId& repo) const {
 
 void Cache::adopt_existing(const RepoId& repo, Writing writing) {
   const CacheLayout cache(root_.path(), repo);
-  if (is_real_directory(cache.repo)) return;
+  if (is_directory(cache.repo)) return;
 
   const bool leads_somewhere = stat_path(cache.repo).has_value();
   for (const Directory& legacy : legacy_dirs_) {
     const std::string there = CacheLayout(legacy.path(), repo).repo;
-    if (!is_real_directory(there)) continue;
+    if (!is_directory(there)) continue;
     if (leads_somewhere && canonical_path(cache.repo) != there) continue;
 
     // The link is optional: a dry run or a read-only volume does without it.
@@ -260,14 +255,12 @@ Cache::Content Cache::content(const RepoId& repo, const CommitId& commit,
 }
 
 std::optional<SnapshotRecord> Cache::record(const RepoId& repo, const CommitId& commit) const {
-  const auto text = read_file(repository(repo).layout.record(commit), kMaxDocument);
-  return text ? parse_record(*text) : std::nullopt;
+  return parse_record(read_file(repository(repo).layout.record(commit), kMaxDocument).value_or(""));
 }
 
 std::optional<std::vector<RemoteFile>> Cache::tree(const RepoId& repo,
                                                    const CommitId& commit) const {
-  const auto text = read_file(repository(repo).layout.tree(commit), kMaxDocument);
-  return text ? parse_tree(*text) : std::nullopt;
+  return parse_tree(read_file(repository(repo).layout.tree(commit), kMaxDocument).value_or(""));
 }
 
 std::optional<CommitId> Cache::ref(const RepoId& repo, const std::string& name) const {

@@ -34,8 +34,7 @@ Error symlink_error(const std::string& path) {
 }
 
 Error open_error(const std::string& path, int error_number) {
-  const auto found = lstat_path(path);
-  if ((error_number == ELOOP || error_number == ENOTDIR) && found && found->is_link)
+  if ((error_number == ELOOP || error_number == ENOTDIR) && read_link(path))
     return symlink_error(path);
 
   return io_error("open", path, error_number);
@@ -114,9 +113,8 @@ Status Directory::create_directories(const std::string& path) const {
 
   // It may exist even where mkdir says EACCES or EROFS.
   const int error_number = errno;
-  const auto found = lstat_path(path);
-  if (found && found->is_folder) return ok();
-  if (found && found->is_link && error_number == EEXIST) return symlink_error(path);
+  if (is_directory(path)) return ok();
+  if (error_number == EEXIST && read_link(path)) return symlink_error(path);
   return io_error("create directory", path, error_number == EEXIST ? ENOTDIR : error_number);
 }
 

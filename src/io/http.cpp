@@ -43,10 +43,11 @@ std::string header(CURL* easy, const char* name) {
   return found->value;
 }
 
+/// Zero if libcurl does not know it.
 template <class T>
 T info(CURL* easy, CURLINFO what) {
   T value{};
-  if (curl_easy_getinfo(easy, what, &value) != CURLE_OK) return T{};
+  curl_easy_getinfo(easy, what, &value);
   return value;
 }
 
@@ -106,9 +107,8 @@ struct Transfer {
 
     has_head = true;
     head = read_head(easy.get(), url);
-    if (is_from_proxy(head, url,
-                      {proxy, info<long>(easy.get(), CURLINFO_PRIMARY_PORT),
-                       header(easy.get(), "WWW-Authenticate")}))
+    if (is_from_proxy(head, url, proxy, info<long>(easy.get(), CURLINFO_PRIMARY_PORT),
+                      header(easy.get(), "WWW-Authenticate")))
       error = proxy_refused(head.status, proxy);  // the sink would take it for the Hub's answer
     else
       body = sink->on_head(head);

@@ -119,6 +119,11 @@ std::optional<FileInfo> stat_path(const UniqueFd& fd) {
   return info_of(fstat(fd.get(), &found), found);
 }
 
+bool is_directory(const std::string& path) {
+  const auto found = lstat_path(path);
+  return found && found->is_folder;
+}
+
 bool is_still_at(const UniqueFd& fd, const std::string& path) {
   const auto held = stat_path(fd);
   const auto there = lstat_path(path);

@@ -19,11 +19,6 @@ struct PendingRemoval {
   std::optional<Digest> blob{};
 };
 
-bool is_directory(const std::string& path) {
-  const auto found = lstat_path(path);
-  return found && found->is_folder;
-}
-
 /// What links and regular files there are: below a directory, or `path` itself.
 Result<RepoContents::Snapshot> read_links(const std::string& path) {
   Status read = ok();

@@ -57,6 +57,8 @@ std::optional<FileInfo> stat_path(const std::string& path);
 /// The same, but a link at the end of the path is not followed.
 std::optional<FileInfo> lstat_path(const std::string& path);
 std::optional<FileInfo> stat_path(const UniqueFd& fd);
+/// A link to a directory is not one.
+bool is_directory(const std::string& path);
 /// Whether the path itself, and no link in its place, still names what is open.
 bool is_still_at(const UniqueFd& fd, const std::string& path);
 /// Whether it was modified longer ago than that; links followed. Not if it does not exist.
