@@ -96,24 +96,24 @@ class Cleanup {
 
   PrunedRepository prune(const RepoId& repo, const Pins& pins) {
     session_.cache.adopt_existing(repo, Cache::Writing::forbidden);
-    const Pruner pruner(session_.cache.repository(repo));
-    const auto contents = pruner.inspect();
+    const Repository& repository = session_.cache.repository(repo);
+    const auto contents = read_contents(repository);
     if (!contents)
       return {.repo = repo.text(), .revisions = {}, .kept_because = {}, .error = contents.error()};
 
     const PrunePlan plan = make_prune_plan(*contents, pins);
     if (session_.options.dry_run) return summarize(repo, plan, *contents);
 
-    // `left` ends as the part of the plan that was not done.
-    PrunePlan left = plan;
-    const Status removed = pruner.remove(left, [&] { return stopped(); });
-    PrunedRepository result = summarize(repo, completed_part(plan, left), *contents);
+    PrunePlan done;
+    done.kept_because = plan.kept_because;
+    const Status removed = remove_planned(repository, plan, done, [&] { return stopped(); });
+    PrunedRepository result = summarize(repo, done, *contents);
     if (!removed) result.error = removed.error();
 
     for (const auto& revision : result.revisions)
       session_.log.info(fmt::format("{}: removed {}, {}", result.repo, revision_name(revision),
                                     format_bytes(revision.bytes)));
-    if (removed && !report_.signal && !left.empty())
+    if (removed && !report_.signal && done.items() < plan.items())
       session_.log.info(fmt::format("{}: some of it is now in use and stays", result.repo));
     return result;
   }

@@ -14,7 +14,7 @@ namespace {
 
 /// Why a library that looks in this cache does not find the model; empty if it does.
 std::string reason_of(const CacheLayout& at, const ResolvedSnapshot& snapshot) {
-  if (!stat_path(at.repo())) return "there is no " + repo_folder_name(snapshot.spec.repo);
+  if (!stat_path(at.repo)) return "there is no " + repo_folder_name(snapshot.spec.repo);
 
   // A ref that holds anything but the commit, even a line end, does not work for the libraries.
   const auto ref = read_file(at.ref(snapshot.spec.ref), 64);
@@ -58,7 +58,7 @@ void check_model(ConsumerReport& report, const Consumer& consumer, const Located
     return;
   }
 
-  const bool elsewhere = canonical_path(at.repo()) != folder;
+  const bool elsewhere = canonical_path(at.repo) != folder;
   report.missing.push_back({snapshot->spec.key, reason, elsewhere});
 
   // Looking elsewhere has to be solved first: a repaired cache would not help.

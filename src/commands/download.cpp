@@ -185,9 +185,9 @@ class Download {
       if (session_.options.offline || repo_locks_.contains(repo)) continue;
 
       const Repository& repository = session_.cache.repository(repo);
-      const Directory& locks = repository.lock_directory();
-      if (!locks.create_directories(repository.layout().lock_directory())) continue;
-      auto lock = FileLock::try_acquire(locks, repository.layout().repo_lock(), LockKind::shared);
+      const Directory& locks = *repository.lock_directory;
+      if (!locks.create_directories(repository.layout.lock_directory)) continue;
+      auto lock = FileLock::try_acquire(locks, repository.layout.repo_lock(), LockKind::shared);
       if (lock && *lock) repo_locks_.emplace(repo, std::move(**lock));
     }
   }
@@ -330,7 +330,7 @@ class Download {
 
   std::string snapshot_folder(const ModelRun& model) const {
     if (!model.snapshot) return {};
-    return session_.cache.repository(model.spec.repo).layout().snapshot(model.snapshot->commit);
+    return session_.cache.repository(model.spec.repo).layout.snapshot(model.snapshot->commit);
   }
 
   RunReport make_report() {

@@ -155,14 +155,13 @@ class Fetcher::Loop {
   }
 
   void report_hashes() {
-    for (HashEvent& event : parts_.hasher.take_all()) {
+    for (const HashEvent& event : parts_.hasher.take_all()) {
       const auto file = std::find_if(files_.begin(), files_.end(), [&](const auto& open) {
         return open.second.hash == event.ticket;
       });
       if (file == files_.end()) continue;  // it was cancelled meanwhile
       file->second.hash.reset();
-      scheduler_.on_hash(file->first, {event.sha256, event.git_sha1, std::move(event.error)},
-                         Clock::now());
+      scheduler_.on_hash(file->first, event, Clock::now());
     }
   }
 
@@ -192,7 +191,7 @@ class Fetcher::Loop {
     }
 
     auto lock =
-        FileLock::try_acquire(repository.lock_directory(), repository.layout().lock(job.file.blob));
+        FileLock::try_acquire(*repository.lock_directory, repository.layout.lock(job.file.blob));
     if (!lock) return stop(lock.error());
     if (!*lock)
       return scheduler_.on_lock(action.item, LockResult::held,
@@ -207,8 +206,8 @@ class Fetcher::Loop {
 
   bool lock_excludes(const FetchJob& job, const OpenFile& file) const {
     const Repository& repository = parts_.cache.repository(job.repo);
-    return file.lock && file.lock->excludes(repository.lock_directory(),
-                                            repository.layout().lock(job.file.blob));
+    return file.lock &&
+           file.lock->excludes(*repository.lock_directory, repository.layout.lock(job.file.blob));
   }
 
   void execute(const OpenStaging& action) {
@@ -220,10 +219,9 @@ class Fetcher::Loop {
     file.hash.reset();
     file.staging.reset();
 
-    auto opened = Staging::open(parts_.cache.repository(job.repo), job.file.blob, job.file.size,
-                                fetcher_.self_,
-                                {action.fresh ? Staging::Begin::fresh : Staging::Begin::resume,
-                                 [&] { return lock_excludes(job, file); }, action.take_over});
+    auto opened = Staging::open(
+        parts_.cache.repository(job.repo), job.file.blob, job.file.size, fetcher_.self_,
+        {action.fresh, [&] { return lock_excludes(job, file); }, action.take_over});
     if (!opened) return stop(opened.error());
     if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
       return scheduler_.on_owned(action.item, owned->owner, owned->heartbeat, Clock::now());

@@ -15,7 +15,7 @@ namespace {
 
 /// The snapshot of another revision: the one that the ref names, else the first by name.
 std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
-  const CacheLayout& at = cache.repository(spec.repo).layout();
+  const CacheLayout& at = cache.repository(spec.repo).layout;
   if (const auto commit = cache.ref(spec.repo, spec.ref);
       commit && lstat_path(at.snapshot(*commit)))
     return at.snapshot(*commit);
@@ -23,7 +23,7 @@ std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
   // Sorted, so that the same cache always gives the same answer.
   std::set<std::string> found;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(at.snapshots(), error))
+  for (const auto& entry : std::filesystem::directory_iterator(at.snapshots, error))
     found.insert(entry.path().string());
   return found.empty() ? "" : *found.begin();
 }
@@ -55,7 +55,7 @@ ListedModel inspect(const ModelSpec& spec, Cache& cache) {
                     .where = {}};
 
   const auto commit = cached_commit(spec, cache);
-  const std::string folder = commit ? cache.repository(spec.repo).layout().snapshot(*commit) : "";
+  const std::string folder = commit ? cache.repository(spec.repo).layout.snapshot(*commit) : "";
   const bool has_folder = commit && lstat_path(folder);
   if (commit) model.commit = commit->hex();
 

@@ -30,7 +30,7 @@ bool is_unchanged(const FileInfo& before, const FileInfo& now) {
 /// The files of the model are not known, or its snapshot is not there.
 Error cannot_verify(const ModelSpec& spec, const Cache& cache) {
   const auto commit = cached_commit(spec, cache);
-  if (!commit || !lstat_path(cache.repository(spec.repo).layout().snapshot(*commit)))
+  if (!commit || !lstat_path(cache.repository(spec.repo).layout.snapshot(*commit)))
     return {ErrorKind::offline_missing,
             fmt::format("{} is not in the cache at revision {}", spec.repo.text(),
                         spec.revision.text()),
@@ -311,8 +311,8 @@ class Verify {
         case Remedy::rehash: damaged.insert(model.snapshot->files[*fault.file].blob); break;
         case Remedy::chmod:
           if (own)
-            warn(cache.repository(repo).directory().add_permissions(fault.path,
-                                                                    missing_bits(*own, umask_)));
+            warn(cache.repository(repo).directory->add_permissions(fault.path,
+                                                                   missing_bits(*own, umask_)));
           break;
         case Remedy::quarantine:
           // Another model of this repository had the same fault, and it has been moved.
@@ -339,7 +339,7 @@ class Verify {
 
   std::string snapshot_folder(const Model& model) const {
     if (!model.snapshot) return {};
-    return session_.cache.repository(model.spec.repo).layout().snapshot(model.snapshot->commit);
+    return session_.cache.repository(model.spec.repo).layout.snapshot(model.snapshot->commit);
   }
 
   ModelReport make_report(const Model& model) const {
@@ -389,9 +389,8 @@ class Verify {
     std::vector<LocatedModel> located;
     for (const Model& model : models_)
       if (model.snapshot)
-        located.push_back(
-            {&*model.snapshot,
-             canonical_path(session_.cache.repository(model.spec.repo).layout().repo())});
+        located.push_back({&*model.snapshot,
+                           canonical_path(session_.cache.repository(model.spec.repo).layout.repo)});
     return check_consumers(session_.options, located);
   }
 

@@ -21,46 +21,18 @@ std::string link_target(const RepoPath& path, const Digest& blob) {
   return target + "blobs/" + blob.hex();
 }
 
-CacheLayout::CacheLayout(std::string root, const std::string& lock_root, const RepoId& repo)
-    : root_(std::move(root)),
-      repo_(root_ + "/" + repo_folder_name(repo)),
-      locks_(lock_root + "/.locks"),
-      lock_directory_(locks_ + "/" + repo_folder_name(repo)),
-      blobs_(repo_ + "/blobs"),
-      own_directory_(repo_ + "/.model-prep") {}
+CacheLayout::CacheLayout(const std::string& cache, const std::string& lock_cache, const RepoId& id)
+    : root(cache),
+      repo(cache + "/" + repo_folder_name(id)),
+      locks(lock_cache + "/.locks"),
+      lock_directory(locks + "/" + repo_folder_name(id)) {}
 
-std::string CacheLayout::lock(const Digest& blob) const {
-  return lock_directory_ + "/" + blob.hex() + ".lock";
-}
-std::string CacheLayout::repo_lock() const { return lock_directory_ + "/model-prep.lock"; }
-
-std::string CacheLayout::blob(const Digest& blob) const { return blobs_ + "/" + blob.hex(); }
 std::string CacheLayout::staging(const Digest& blob, const WriterTag& tag) const {
   return fmt::format("{}.{}{}", this->blob(blob), tag.text(), kStagingSuffix);
 }
+
 std::string CacheLayout::resume(const Digest& blob) const {
   return fmt::format("{}{}", this->blob(blob), kResumeSuffix);
 }
-
-std::string CacheLayout::snapshots() const { return repo_ + "/snapshots"; }
-std::string CacheLayout::snapshot(const CommitId& commit) const {
-  return snapshots() + "/" + commit.hex();
-}
-std::string CacheLayout::link(const CommitId& commit, const RepoPath& path) const {
-  return snapshot(commit) + "/" + path.text();
-}
-std::string CacheLayout::refs() const { return repo_ + "/refs"; }
-std::string CacheLayout::ref(const std::string& name) const { return refs() + "/" + name; }
-std::string CacheLayout::tree(const CommitId& commit) const {
-  return repo_ + "/trees/" + commit.hex() + ".json";
-}
-std::string CacheLayout::no_exist(const CommitId& commit) const {
-  return repo_ + "/.no_exist/" + commit.hex();
-}
-
-std::string CacheLayout::record(const CommitId& commit) const {
-  return own_directory_ + "/" + commit.hex() + ".json";
-}
-std::string CacheLayout::quarantine() const { return own_directory_ + "/quarantine"; }
 
 }  // namespace model_prep

@@ -7,16 +7,6 @@
 #include <fmt/format.h>
 
 namespace model_prep {
-namespace {
-
-std::set<CommitId> kept_commits(const RepoContents& view, const Pins& pins) {
-  std::set<CommitId> kept = pins.commits;
-  for (const auto& [name, commit] : view.refs)
-    if (!pins.of_manifest || pins.refs.contains(name)) kept.insert(commit);
-  return kept;
-}
-
-}  // namespace
 
 PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
   PrunePlan plan;
@@ -25,7 +15,10 @@ PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
     return plan;
   }
 
-  const std::set<CommitId> kept = kept_commits(view, pins);
+  std::set<CommitId> kept = pins.commits;
+  for (const auto& [name, commit] : view.refs)
+    if (!pins.of_manifest || pins.refs.contains(name)) kept.insert(commit);
+
   const bool none_there = std::none_of(kept.begin(), kept.end(), [&](const CommitId& commit) {
     return view.snapshots.contains(commit);
   });
@@ -54,32 +47,12 @@ PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
   }
 
   for (const auto& [blob, bytes] : view.blobs)
-    if (!linked.contains(blob)) {
-      plan.blobs.push_back(blob);
-      plan.unlinked_bytes += bytes;
-    }
+    if (!linked.contains(blob)) plan.blobs.push_back(blob);
 
   std::copy_if(view.leftovers.begin(), view.leftovers.end(), std::back_inserter(plan.leftovers),
                [](const Leftover& left) { return left.dead; });
   plan.pending_bytes = view.pending_bytes;
   return plan;
-}
-
-PrunePlan completed_part(const PrunePlan& plan, const PrunePlan& left) {
-  PrunePlan done = plan;
-  done.pending_bytes = plan.pending_bytes - left.pending_bytes;
-  std::erase_if(done.revisions, [&](const SnapshotRemoval& removal) {
-    return std::any_of(left.revisions.begin(), left.revisions.end(),
-                       [&](const SnapshotRemoval& one) { return one.commit == removal.commit; });
-  });
-
-  const std::set<Digest> blobs(left.blobs.begin(), left.blobs.end());
-  std::erase_if(done.blobs, [&](const Digest& blob) { return blobs.contains(blob); });
-  std::erase_if(done.leftovers, [&](const Leftover& leftover) {
-    return std::any_of(left.leftovers.begin(), left.leftovers.end(),
-                       [&](const Leftover& one) { return one.path == leftover.path; });
-  });
-  return done;
 }
 
 std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& view) {

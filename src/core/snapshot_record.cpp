@@ -60,9 +60,6 @@ Status add_blob(SnapshotRecord& record, const JsonEntry& entry) {
                                                                                      : invalid();
 }
 
-/// A planted listing must fail here, and not later as if the Hub had sent it.
-bool is_possible(Listing& listing) { return check_listing(listing, {}).has_value(); }
-
 enum class Escape : std::uint8_t { needed, all_but_ascii };
 
 std::string quoted(const std::string& text, Escape escape) {
@@ -124,7 +121,9 @@ std::optional<SnapshotRecord> parse_record(std::string_view text) {
       });
   if (!document || document->fields.integer("format") != kRecordFormat || !document->has("blobs"))
     return std::nullopt;
-  if (!is_possible(listing)) return std::nullopt;
+
+  // A planted listing must fail here, and not later as if the Hub had sent it.
+  if (!check_listing(listing, {})) return std::nullopt;
   record.listing = std::move(listing.files);
   return record;
 }
@@ -142,7 +141,9 @@ std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text) {
   if (!document || document->fields.integer("format_version") != kTreeFormat ||
       !document->has("files"))
     return std::nullopt;
-  if (!is_possible(listing)) return std::nullopt;
+
+  // A planted listing must fail here, and not later as if the Hub had sent it.
+  if (!check_listing(listing, {})) return std::nullopt;
   return std::move(listing.files);
 }
 

@@ -34,8 +34,7 @@ Error symlink_error(const std::string& path) {
 }
 
 Error open_error(const std::string& path, int error_number) {
-  const auto found = lstat_path(path);
-  if ((error_number == ELOOP || error_number == ENOTDIR) && found && found->is_link)
+  if ((error_number == ELOOP || error_number == ENOTDIR) && read_link(path))
     return symlink_error(path);
 
   return io_error("open", path, error_number);
@@ -46,7 +45,6 @@ Error open_error(const std::string& path, int error_number) {
 struct Directory::Opened {
   std::string path;
   UniqueFd fd;
-  FileInfo info;
 };
 
 /// `name` points into the path that was asked for.
@@ -66,8 +64,7 @@ Result<Directory::OpenedPtr> Directory::open_directory(const std::string& path) 
     std::rotate(known, known + 1, opened_.end());
 
     // Somebody may have renamed or replaced it since it was opened.
-    const auto now = lstat_path(path);
-    if (now && now->is_same_file(opened_.back()->info)) return opened_.back();
+    if (is_still_at(opened_.back()->fd, path)) return opened_.back();
     opened_.pop_back();
   }
 
@@ -83,10 +80,8 @@ Result<Directory::OpenedPtr> Directory::open_directory(const std::string& path) 
   }
   if (!fd) return open_error(path, errno);
 
-  const auto info = stat_path(fd.get());
-  if (!info) return io_error("inspect", path, errno);
   if (opened_.size() == kMaxOpen) opened_.erase(opened_.begin());
-  opened_.push_back(std::make_shared<const Opened>(Opened{path, std::move(fd), *info}));
+  opened_.push_back(std::make_shared<const Opened>(Opened{path, std::move(fd)}));
   return opened_.back();
 }
 
@@ -118,10 +113,8 @@ Status Directory::create_directories(const std::string& path) const {
 
   // It may exist even where mkdir says EACCES or EROFS.
   const int error_number = errno;
-  struct stat found{};
-  const bool exists = fstatat(entry->at(), entry->name, &found, AT_SYMLINK_NOFOLLOW) == 0;
-  if (exists && S_ISDIR(found.st_mode)) return ok();
-  if (exists && S_ISLNK(found.st_mode) && error_number == EEXIST) return symlink_error(path);
+  if (is_directory(path)) return ok();
+  if (error_number == EEXIST && read_link(path)) return symlink_error(path);
   return io_error("create directory", path, error_number == EEXIST ? ENOTDIR : error_number);
 }
 
@@ -131,13 +124,10 @@ Status Directory::rename(const std::string& from, const std::string& to) const {
 }
 
 Status Directory::rename_entry(const Entry& source, const std::string& to) const {
-  const std::string parent = parent_path(to);
-  const auto directory = parent == source.directory->path ? Result<OpenedPtr>(source.directory)
-                                                          : open_directory(parent);
-  if (!directory) return directory.error();
+  const auto target = entry_at(to);
+  if (!target) return target.error();
 
-  const char* name = to.c_str() + parent.size() + 1;
-  if (renameat(source.at(), source.name, (*directory)->fd.get(), name) != 0)
+  if (renameat(source.at(), source.name, target->at(), target->name) != 0)
     return io_error("rename to", to, errno);
   return ok();
 }
@@ -155,23 +145,15 @@ Status Directory::remove(const std::string& path) const {
 Status Directory::add_permissions(const std::string& path, unsigned bits) const {
   // By way of /proc: fchmod(2) needs more than O_PATH, and a file without any permission cannot be
   // opened otherwise.
-  UniqueFd file;
-  OpenedPtr root;
-  if (path == path_) {
-    auto opened = open_directory(path);
-    if (!opened) return opened.error();
-    root = std::move(*opened);
-  } else {
-    auto opened = open_file(path, O_PATH);
-    if (!opened) return opened.error();
-    file = std::move(*opened);
-  }
+  constexpr int kEnter = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+  const auto file =
+      path == path_ ? Result(UniqueFd(open(path.c_str(), kEnter))) : open_file(path, O_PATH);
+  if (!file) return file.error();
 
-  const int fd = root ? root->fd.get() : file.get();
-  const auto found = stat_path(fd);
+  const auto found = stat_path(*file);
   if (!found) return io_error("inspect", path, errno);
   if (found->is_link) return symlink_error(path);
-  if (chmod(fmt::format("/proc/self/fd/{}", fd).c_str(), found->mode | bits) != 0)
+  if (chmod(fmt::format("/proc/self/fd/{}", file->get()).c_str(), found->mode | bits) != 0)
     return io_error("change the mode of", path, errno);
   return ok();
 }
@@ -216,7 +198,7 @@ Status Directory::write_temporary_and_rename(
 Status Directory::write_atomically(const std::string& path, std::string_view content,
                                    const std::string& temporary_directory) const {
   return write_temporary_and_rename(path, temporary_directory, [&](const UniqueFd& fd) {
-    return write_at(fd.get(), content, 0, path);
+    return write_at(fd, content, 0, path);
   });
 }
 
@@ -224,11 +206,11 @@ Status Directory::copy_atomically(const std::string& from, const std::string& to
                                   const std::string& temporary_directory) const {
   const auto source = open_file(from, O_RDONLY);
   if (!source) return source.error();
-  const auto found = stat_path(source->get());
+  const auto found = stat_path(*source);
   if (!found) return io_error("inspect", from, errno);
 
   return write_temporary_and_rename(to, temporary_directory, [&](const UniqueFd& fd) {
-    return copy_bytes(source->get(), fd.get(), 0, found->size, to);
+    return copy_bytes(*source, fd, 0, found->size, to);
   });
 }
 
@@ -253,19 +235,20 @@ std::string temporary_name(const std::string& directory, std::string_view stem) 
   return fmt::format("{}/{}.{}.tmp", directory, stem, random_hex(16));
 }
 
-Status copy_bytes(int from, int to, std::int64_t begin, std::int64_t end, const std::string& path) {
+Status copy_bytes(const UniqueFd& from, const UniqueFd& to, std::int64_t begin, std::int64_t end,
+                  const std::string& path) {
   while (begin < end) {
     off_t in = begin;
     off_t out = begin;
     const auto wanted = static_cast<std::size_t>(end - begin);
-    ssize_t count = copy_file_range(from, &in, to, &out, wanted, 0);
+    ssize_t count = copy_file_range(from.get(), &in, to.get(), &out, wanted, 0);
     if (count < 0 && errno == EINTR) continue;
 
     // Between two file systems, or on one that cannot do it.
     if (count < 0 &&
         (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
       std::array<char, 256 * 1024> block;
-      count = pread(from, block.data(), std::min(block.size(), wanted), begin);
+      count = pread(from.get(), block.data(), std::min(block.size(), wanted), begin);
       if (count > 0) {
         const std::span bytes(block.data(), static_cast<std::size_t>(count));
         if (Status written = write_at(to, bytes, begin, path); !written) return written;

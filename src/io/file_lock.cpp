@@ -13,12 +13,6 @@ namespace {
 
 constexpr mode_t kLockMode = 0664;
 
-/// The file that is locked is still the one at the path.
-bool is_lock_at(const FileInfo& locked, const std::string& path) {
-  const auto there = lstat_path(path);
-  return there && locked.link_count > 0 && locked.is_same_file(*there);
-}
-
 bool cannot_lock(int error_number) {
   return error_number == ENOSYS || error_number == ENOLCK || error_number == EOPNOTSUPP ||
          error_number == EBADF;  // NFS, for a descriptor that may not write
@@ -31,15 +25,17 @@ Result<UniqueFd> open_lock(const Directory& root, const std::string& path) {
   if (fd || !lstat_path(path)) return fd;
 
   auto readable = root.open_file(path, O_RDONLY | O_NONBLOCK);
-  const auto found = readable ? stat_path(readable->get()) : std::nullopt;
+  const auto found = readable ? stat_path(*readable) : std::nullopt;
   return found && found->is_file ? std::move(readable) : std::move(fd);
 }
 
 /// Lets the next user lock it too, whatever our umask. Only for a file of ours that has no other
 /// name: a hard link to something precious may have been planted here.
-void open_to_all(int fd, const FileInfo& found) {
-  if (found.link_count == 1 && found.owner == geteuid() && (found.mode & 0777U) != kLockMode)
-    static_cast<void>(fchmod(fd, kLockMode));
+void open_to_all(const UniqueFd& fd) {
+  const auto found = stat_path(fd);
+  if (found && found->link_count == 1 && found->owner == geteuid() &&
+      (found->mode & 0777U) != kLockMode)
+    static_cast<void>(fchmod(fd.get(), kLockMode));
 }
 
 }  // namespace
@@ -58,9 +54,8 @@ Result<std::optional<FileLock>> FileLock::try_acquire(const Directory& root,
       return std::optional(FileLock(std::move(*fd)));
     }
 
-    const auto locked = stat_path(fd->get());
-    if (!locked || !is_lock_at(*locked, path)) continue;
-    open_to_all(fd->get(), *locked);
+    if (!is_still_at(*fd, path)) continue;
+    open_to_all(*fd);
     return std::optional(FileLock(std::move(*fd)));
   }
   return std::optional<FileLock>();

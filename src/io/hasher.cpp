@@ -49,7 +49,12 @@ class RunningDigest {
   Owned<EVP_MD_CTX, EVP_MD_CTX_free> context_;
 };
 
-std::string git_header(std::int64_t size) { return fmt::format("blob {}", size) + '\0'; }
+/// Of `size` bytes that follow.
+RunningDigest begin_git_sha1(std::int64_t size) {
+  RunningDigest digest(DigestKind::git_sha1);
+  digest.update(fmt::format("blob {}", size) + '\0');
+  return digest;
+}
 
 }  // namespace
 
@@ -60,27 +65,20 @@ Digest sha256_of(std::string_view bytes) {
 }
 
 Digest git_sha1_of(std::string_view bytes) {
-  RunningDigest digest(DigestKind::git_sha1);
-  digest.update(git_header(static_cast<std::int64_t>(bytes.size())));
+  RunningDigest digest = begin_git_sha1(static_cast<std::int64_t>(bytes.size()));
   digest.update(bytes);
   return digest.finish();
 }
 
 struct Hasher::Task {
-  Task(HashJobId number, UniqueFd file, std::int64_t length, DigestKind kind, AfterHash then)
-      : ticket(number), fd(std::move(file)), size(length), after(then), sha256(DigestKind::sha256) {
-    if (kind != DigestKind::git_sha1) return;
-    git_sha1.emplace(DigestKind::git_sha1);
-    git_sha1->update(git_header(size));
-  }
-  std::optional<Error> read_until(std::int64_t until, std::span<char> block);
-  HashEvent finish();
+  /// Nothing as long as bytes are missing.
+  std::optional<HashEvent> read_until(std::int64_t until, std::span<char> block);
 
-  HashJobId ticket;
+  HashJobId ticket{0};
   UniqueFd fd;
-  std::int64_t size;
-  AfterHash after;
-  RunningDigest sha256;
+  std::int64_t size{0};
+  AfterHash after{AfterHash::nothing};
+  RunningDigest sha256{DigestKind::sha256};
   std::optional<RunningDigest> git_sha1;
   std::int64_t done{0};  // written by the thread that has taken it
 
@@ -91,29 +89,25 @@ struct Hasher::Task {
   bool taken{false};  // by a thread, which owns everything above meanwhile
 };
 
-std::optional<Error> Hasher::Task::read_until(std::int64_t until, std::span<char> block) {
+std::optional<HashEvent> Hasher::Task::read_until(std::int64_t until, std::span<char> block) {
+  const auto failed = [&](Error error) { return HashEvent{{.error = std::move(error)}, ticket}; };
   while (done < until) {
     const auto wanted = std::min(block.size(), static_cast<std::size_t>(until - done));
     const ssize_t count = pread(fd.get(), block.data(), wanted, done);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return io_error("read back", "a file being verified", errno);
-    if (count == 0) return Error{ErrorKind::io, "a file being verified became shorter", {}};
+    if (count < 0) return failed(io_error("read back", "a file being verified", errno));
+    if (count == 0) return failed({ErrorKind::io, "a file being verified became shorter", {}});
 
     const std::string_view bytes(block.data(), static_cast<std::size_t>(count));
     sha256.update(bytes);
     if (git_sha1) git_sha1->update(bytes);
     done += count;
   }
-  return std::nullopt;
-}
+  if (done < size) return std::nullopt;
 
-HashEvent Hasher::Task::finish() {
-  HashEvent event{.ticket = ticket, .sha256 = {}, .git_sha1 = {}, .error = {}};
-  if (after == AfterHash::sync && fdatasync(fd.get()) != 0) {
-    event.error = io_error("sync", "a verified file", errno);
-    return event;
-  }
-  event.sha256 = sha256.finish();
+  if (after == AfterHash::sync && fdatasync(fd.get()) != 0)
+    return failed(io_error("sync", "a verified file", errno));
+  HashEvent event{{.sha256 = sha256.finish()}, ticket};
   if (git_sha1) event.git_sha1 = git_sha1->finish();
   return event;
 }
@@ -137,18 +131,20 @@ Hasher::~Hasher() {
 
 HashJobId Hasher::open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after) {
   const std::lock_guard lock(mutex_);
-  const HashJobId ticket = next_++;
-  tasks_.emplace(ticket, std::make_unique<Task>(ticket, std::move(fd), size, kind, after));
-  return ticket;
+  auto task = std::make_unique<Task>();
+  task->ticket = next_;
+  task->fd = std::move(fd);
+  task->size = size;
+  task->after = after;
+  if (kind == DigestKind::git_sha1) task->git_sha1 = begin_git_sha1(size);
+  tasks_.emplace(next_, std::move(task));
+  return next_++;
 }
 
 void Hasher::advance(HashJobId ticket, std::int64_t watermark) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = tasks_.find(ticket);
-    if (found == tasks_.end()) return;
+  const std::lock_guard lock(mutex_);
+  if (const auto found = tasks_.find(ticket); found != tasks_.end())
     found->second->watermark = std::max(found->second->watermark, watermark);
-  }
   work_.notify_one();
 }
 
@@ -198,27 +194,17 @@ void Hasher::run() {
 /// Releases the mutex while it reads. The task stays where it is meanwhile: nobody erases one that
 /// is taken.
 void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char> block) {
-  const std::int64_t from = task.done;
-  const std::int64_t until = std::min(task.watermark, from + kStep);
+  const std::int64_t until = std::min(task.watermark, task.done + kStep);
   task.taken = true;
   lock.unlock();
-  std::optional<Error> error = task.read_until(until, block);
+  std::optional<HashEvent> event = task.read_until(until, block);
   lock.lock();
   task.taken = false;
 
   task.progress = task.done;
-  if (task.cancelled || stopping_ || (!error && task.done < task.size)) return;
+  if (!event) return;
 
-  task.taken = true;
-  lock.unlock();
-  HashEvent event = error ? HashEvent{.ticket = task.ticket,
-                                      .sha256 = {},
-                                      .git_sha1 = {},
-                                      .error = std::move(error)}
-                          : task.finish();
-  lock.lock();
-
-  if (!task.cancelled) events_.push_back(std::move(event));
+  if (!task.cancelled) events_.push_back(std::move(*event));
   tasks_.erase(HashJobId{task.ticket});
   lock.unlock();
   wake_();

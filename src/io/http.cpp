@@ -28,17 +28,10 @@ using MultiHandle = Owned<CURLM, curl_multi_cleanup>;
 using HeaderList = Owned<curl_slist, curl_slist_free_all>;
 
 constexpr long kConnectSeconds = 30;
+constexpr int kTooLarge = 100;  // CURLE_TOO_LARGE, which libcurl has since 8.6
 constexpr std::chrono::milliseconds kMaxPoll = std::chrono::minutes(10);
 // Of a body that is ignored: beyond this, closing the connection is cheaper than reading on.
 constexpr std::size_t kMaxIgnoredBytes = 64 * 1024;
-
-template <class T>
-void set_option(CURL* handle, CURLoption option, T value) {
-  static_assert(std::is_same_v<T, long> || std::is_same_v<T, curl_off_t> || std::is_pointer_v<T>,
-                "curl_easy_setopt is variadic: pass long, curl_off_t or a pointer");
-  if (curl_easy_setopt(handle, option, value) != CURLE_OK)
-    throw FatalError({ErrorKind::internal, "libcurl rejects an option", {}});
-}
 
 void check(CURLMcode code) {
   if (code != CURLM_OK) throw FatalError({ErrorKind::internal, curl_multi_strerror(code), {}});
@@ -50,10 +43,11 @@ std::string header(CURL* easy, const char* name) {
   return found->value;
 }
 
+/// Zero if libcurl does not know it.
 template <class T>
 T info(CURL* easy, CURLINFO what) {
   T value{};
-  if (curl_easy_getinfo(easy, what, &value) != CURLE_OK) return T{};
+  curl_easy_getinfo(easy, what, &value);
   return value;
 }
 
@@ -98,14 +92,23 @@ struct Transfer {
   std::optional<Proxy> proxy;
   std::optional<Error> error;  // of the sink, or found here
 
+  void set_up(const Request& request, const TransportSettings& settings, bool system_roots);
+
+  template <class T>
+  void set(CURLoption option, T value) {
+    static_assert(std::is_same_v<T, long> || std::is_pointer_v<T>,
+                  "curl_easy_setopt is variadic: pass long or a pointer");
+    if (curl_easy_setopt(easy.get(), option, value) != CURLE_OK)
+      throw FatalError({ErrorKind::internal, "libcurl rejects an option", {}});
+  }
+
   void complete_head() {
     if (has_head) return;
 
     has_head = true;
     head = read_head(easy.get(), url);
-    if (is_from_proxy(head, url,
-                      {proxy, info<long>(easy.get(), CURLINFO_PRIMARY_PORT),
-                       header(easy.get(), "WWW-Authenticate")}))
+    if (is_from_proxy(head, url, proxy, info<long>(easy.get(), CURLINFO_PRIMARY_PORT),
+                      header(easy.get(), "WWW-Authenticate")))
       error = proxy_refused(head.status, proxy);  // the sink would take it for the Hub's answer
     else
       body = sink->on_head(head);
@@ -154,14 +157,31 @@ struct Transfer {
     return !error;
   }
 
+  /// What a failed transfer means. The message contains no secret.
   Error failure(CURLcode code) {
-    return describe_failure(
-        {.code = code,
-         .text = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code),
-         .connect_status = static_cast<int>(info<long>(easy.get(), CURLINFO_HTTP_CONNECTCODE)),
-         .has_head = has_head,
-         .proxy = proxy,
-         .verdict = trust->take(id)});
+    const auto verdict = trust->take(id);
+    const std::string text = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code);
+    const auto connect_status = static_cast<int>(info<long>(easy.get(), CURLINFO_HTTP_CONNECTCODE));
+    if (code != CURLE_OPERATION_TIMEDOUT && connect_status >= 300)
+      return proxy_refused(connect_status, proxy);
+    if (proxy && text.starts_with("Unsupported proxy")) return proxy_unusable(*proxy);
+
+    const std::string shown = proxy ? redact(text, *proxy) : text;
+
+    // libcurl has one code for every failed handshake; the verdict tells a bad signature apart.
+    if (code == CURLE_PEER_FAILED_VERIFICATION || (verdict && !verdict->trusted))
+      return {
+          ErrorKind::protocol,
+          "its certificate is not trusted: " + (verdict ? verdict->text : shown),
+          "if a proxy inspects TLS or a mirror has its own authority, pass its certificate with --ca-file; else install ca-certificates"};
+
+    // libcurl before 8.6 reports a header line beyond its 100 KB as out of memory.
+    if (!has_head && (code == CURLE_OUT_OF_MEMORY || code == kTooLarge))
+      return {kind_of_transfer_error(code),
+              "a header line of the answer does not end within 100 KB",
+              {}};
+
+    return {kind_of_transfer_error(code), shown, {}};
   }
 
   TransferEnd end(CURLcode code) {
@@ -216,68 +236,53 @@ void add_header(HeaderList& list, const std::string& line) {
   list.reset(longer);
 }
 
-/// A large buffer means fewer calls per GiB over plain http; TLS delivers at most 16 KiB anyway.
-/// Under a rate limit the reads are small, some dozens a second.
-long buffer_bytes(std::optional<std::int64_t> rate) {
-  return rate ? static_cast<long>(std::clamp<std::int64_t>(*rate / 64, 1024, 16 * 1024))
-              : 128 * 1024;
-}
+void Transfer::set_up(const Request& request, const TransportSettings& settings,
+                      bool system_roots) {
+  const bool query = request.kind == RequestKind::query;
+  set(CURLOPT_URL, url.text.c_str());
+  set(CURLOPT_PATH_AS_IS, 1L);
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTP_VERSION, long{query ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1});
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_USERAGENT, settings.user_agent.c_str());
+  if (request.range)
+    set(CURLOPT_RANGE, fmt::format("{}-{}", request.range->begin, request.range->end - 1).c_str());
 
-/// Where the request goes, and through what.
-void set_target(Transfer& transfer, bool system_roots) {
-  CURL* easy = transfer.easy.get();
-  set_option(easy, CURLOPT_URL, transfer.url.text.c_str());
-  set_option(easy, CURLOPT_PATH_AS_IS, 1L);
-  set_option(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  set_option(easy, CURLOPT_FOLLOWLOCATION, 0L);
-
-  // Without CAPATH libcurl reads the certificate file once, not for each connection. On Debian the
-  // file contains everything that is in the directory.
-  set_option(easy, system_roots ? CURLOPT_CAPATH : CURLOPT_CAINFO, static_cast<char*>(nullptr));
-  set_option(easy, CURLOPT_SSL_CTX_FUNCTION, &on_tls);
-  set_option(easy, CURLOPT_SSL_CTX_DATA, static_cast<void*>(&transfer));
+  // Ranges and sizes are those of the file only if it is not compressed.
+  add_header(headers, "Accept-Encoding: identity");
+  if (request.token != nullptr)
+    add_header(headers, "Authorization: Bearer " + request.token->reveal());
+  set(CURLOPT_HTTPHEADER, headers.get());
 
   // libcurl reads only the lower-case `http_proxy`, for the sake of CGI programs. NO_PROXY still
   // applies.
-  if (transfer.proxy && transfer.proxy->variable == "HTTP_PROXY")
-    set_option(easy, CURLOPT_PROXY, transfer.proxy->address.c_str());
-}
+  if (proxy && proxy->variable == "HTTP_PROXY") set(CURLOPT_PROXY, proxy->address.c_str());
 
-void set_request(Transfer& transfer, const Request& request, const std::string& user_agent) {
-  CURL* easy = transfer.easy.get();
-  const bool query = request.kind == RequestKind::query;
-  set_option(easy, CURLOPT_HTTP_VERSION,
-             long{query ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1});
-  set_option(easy, CURLOPT_USERAGENT, user_agent.c_str());
-  if (request.range)
-    set_option(easy, CURLOPT_RANGE,
-               fmt::format("{}-{}", request.range->begin, request.range->end - 1).c_str());
+  // Without CAPATH libcurl reads the certificate file once, not for each connection. On Debian the
+  // file contains everything that is in the directory.
+  set(system_roots ? CURLOPT_CAPATH : CURLOPT_CAINFO, static_cast<char*>(nullptr));
 
-  // Ranges and sizes are those of the file only if it is not compressed.
-  add_header(transfer.headers, "Accept-Encoding: identity");
-  if (request.token != nullptr)
-    add_header(transfer.headers, "Authorization: Bearer " + request.token->reveal());
-  set_option(easy, CURLOPT_HTTPHEADER, transfer.headers.get());
-}
+  // A large buffer means fewer calls per GiB over plain http; TLS delivers at most 16 KiB anyway.
+  // Under a rate limit the reads are small, some dozens a second.
+  const std::int64_t buffer =
+      settings.rate ? std::clamp<std::int64_t>(*settings.rate / 64, 1024, 16 * 1024) : 128 * 1024;
+  set(CURLOPT_BUFFERSIZE, static_cast<long>(buffer));
+  set(CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, static_cast<long>(settings.stall.count())));
+  set(CURLOPT_TCP_KEEPALIVE, 1L);
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_QUICK_EXIT, 1L);  // do not wait at exit for an unresponsive name server
 
-void set_limits_and_callbacks(Transfer& transfer, const TransportSettings& settings) {
-  CURL* easy = transfer.easy.get();
-  set_option(easy, CURLOPT_CONNECTTIMEOUT,
-             std::min(kConnectSeconds, static_cast<long>(settings.stall.count())));
-  set_option(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  set_option(easy, CURLOPT_BUFFERSIZE, buffer_bytes(settings.rate));
-  set_option(easy, CURLOPT_NOSIGNAL, 1L);
-  set_option(easy, CURLOPT_QUICK_EXIT, 1L);  // do not wait at exit for an unresponsive name server
-
-  void* const user = &transfer;
-  set_option(easy, CURLOPT_PREREQFUNCTION, &on_connected);
-  set_option(easy, CURLOPT_PREREQDATA, user);
-  set_option(easy, CURLOPT_HEADERFUNCTION, &on_header);
-  set_option(easy, CURLOPT_HEADERDATA, user);
-  set_option(easy, CURLOPT_WRITEFUNCTION, &on_write);
-  set_option(easy, CURLOPT_WRITEDATA, user);
-  set_option(easy, CURLOPT_ERRORBUFFER, transfer.reason.data());
-  set_option(easy, CURLOPT_PRIVATE, user);
+  void* const user = this;
+  set(CURLOPT_SSL_CTX_FUNCTION, &on_tls);
+  set(CURLOPT_SSL_CTX_DATA, user);
+  set(CURLOPT_PREREQFUNCTION, &on_connected);
+  set(CURLOPT_PREREQDATA, user);
+  set(CURLOPT_HEADERFUNCTION, &on_header);
+  set(CURLOPT_HEADERDATA, user);
+  set(CURLOPT_WRITEFUNCTION, &on_write);
+  set(CURLOPT_WRITEDATA, user);
+  set(CURLOPT_ERRORBUFFER, reason.data());
+  set(CURLOPT_PRIVATE, user);
 }
 
 }  // namespace
@@ -404,9 +409,7 @@ void Transport::start(TransferId id, const Request& request, BodySink& sink) {
   if (state_->limiter && request.kind == RequestKind::payload)
     transfer->limiter = &*state_->limiter;
 
-  set_target(*transfer, state_->system_roots);
-  set_request(*transfer, request, state_->settings.user_agent);
-  set_limits_and_callbacks(*transfer, state_->settings);
+  transfer->set_up(request, state_->settings, state_->system_roots);
   check(curl_multi_add_handle(state_->multi.get(), transfer->easy.get()));
   state_->transfers.emplace(id, std::move(transfer));
 }

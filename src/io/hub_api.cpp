@@ -4,24 +4,8 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
-#include "model_prep/io/url.h"
 
 namespace model_prep {
-namespace {
-
-std::string encode_path(const RepoPath& path) {
-  std::string encoded;
-  for (std::size_t begin = 0;;) {
-    const std::size_t end = path.text().find('/', begin);
-    encoded += percent_encode(std::string_view(path.text()).substr(begin, end - begin));
-    if (end == std::string::npos) return encoded;
-    encoded += '/';
-    begin = end + 1;
-  }
-}
-
-}  // namespace
-
 Result<Hub> Hub::parse(std::string_view endpoint) {
   while (endpoint.ends_with('/')) endpoint.remove_suffix(1);
   const auto url = parse_url(endpoint);
@@ -56,7 +40,8 @@ Url Hub::blobs(const RepoId& repo, const CommitId& commit) const {
   return api(repo, fmt::format("revision/{}?blobs=true", commit.hex()));
 }
 Url Hub::resolve(const RepoId& repo, const CommitId& commit, const RepoPath& path) const {
-  return at(fmt::format("/{}/resolve/{}/{}", repo.text(), commit.hex(), encode_path(path)));
+  return at(fmt::format("/{}/resolve/{}/{}", repo.text(), commit.hex(),
+                        percent_encode(path.text(), "/")));
 }
 
 std::optional<Url> Hub::next_page(std::string_view link, const Url& page) const {

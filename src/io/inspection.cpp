@@ -14,19 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Everything below a directory, sorted; links are not followed, and a directory that cannot be
-/// read counts as empty.
-std::vector<std::string> all_below(const std::string& directory) {
-  std::vector<std::string> paths;
-  std::error_code error;
-  const auto options = fs::directory_options::skip_permission_denied;
-  for (fs::recursive_directory_iterator at(directory, options, error), end; !error && at != end;
-       at.increment(error))
-    paths.push_back(at->path().string());
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
 class Inspector {
  public:
   Inspector(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask)
@@ -34,12 +21,15 @@ class Inspector {
         snapshot_(snapshot),
         umask_(umask),
         repo_(snapshot.spec.repo),
-        at_(cache.repository(repo_).layout()),
+        at_(cache.repository(repo_).layout),
         directory_(at_.snapshot(snapshot.commit)) {}
 
   Inspection run() {
     const SnapshotView view = cache_.inspect(snapshot_, {});
-    for (std::size_t i = 0; i < snapshot_.files.size(); ++i) check_file(i, view.files[i].linked);
+    for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
+      check_link(i, view.files[i].linked);
+      check_content(i);
+    }
     check_unexpected_files();
     check_own_refs();
     check_foreign_refs();
@@ -52,26 +42,29 @@ class Inspector {
   }
 
  private:
-  CacheFault& add(CacheFaultKind kind, Remedy remedy, std::string path, std::string_view what) {
+  CacheFault& add(CacheFaultKind kind, Remedy remedy, std::string path, std::string_view what,
+                  std::optional<std::size_t> file = {}) {
     // A file of the snapshot is shown with its path on the Hub, anything else with its path below
     // the repository's directory.
-    const std::string below = path.starts_with(directory_ + "/") ? directory_ : at_.repo();
+    const std::string below = path.starts_with(directory_ + "/") ? directory_ : at_.repo;
     const std::string shown = path.size() > below.size() ? path.substr(below.size() + 1) : path;
     std::string message = fmt::format("{} {}: {}", repo_.text(), truncated(shown), what);
-    found_.faults.push_back(
-        {.kind = kind, .remedy = remedy, .path = std::move(path), .message = std::move(message)});
+    found_.faults.push_back({.kind = kind,
+                             .remedy = remedy,
+                             .path = std::move(path),
+                             .message = std::move(message),
+                             .file = file});
     return found_.faults.back();
   }
-  CacheFault& add_of(std::size_t index, CacheFaultKind kind, Remedy remedy, std::string path,
-                     std::string_view what) {
-    CacheFault& fault = add(kind, remedy, std::move(path), what);
-    fault.file = index;
-    return fault;
-  }
 
-  void check_file(std::size_t index, bool linked) {
-    check_link(index, linked);
-    check_content(index);
+  /// What lies below a directory and is not a link or ref of ours.
+  std::vector<std::string> unexpected_below(const std::string& directory) const {
+    std::vector<std::string> paths = list_recursively(directory);
+    std::erase_if(paths, [&](const std::string& path) {
+      const auto own = lstat_path(path);
+      return !own || own->is_folder || expected_.contains(path);
+    });
+    return paths;
   }
 
   void check_link(std::size_t index, bool linked) {
@@ -82,16 +75,15 @@ class Inspector {
     expected_.insert(link);
 
     if (!own) {
-      add_of(index, CacheFaultKind::missing, Remedy::download, link,
-             has_content ? "its link is missing" : "is missing");
+      add(CacheFaultKind::missing, Remedy::download, link,
+          has_content ? "its link is missing" : "is missing", index);
     } else if (own->is_link && linked && !has_content) {
-      add_of(index, CacheFaultKind::dangling, Remedy::download, link,
-             "its link leads to a blob that is not there");
+      add(CacheFaultKind::dangling, Remedy::download, link,
+          "its link leads to a blob that is not there", index);
     } else if (!linked) {
       CacheFault& fault =
-          add_of(index, CacheFaultKind::misdirected,
-                 own->is_folder ? Remedy::quarantine : Remedy::download, link,
-                 own->is_link ? "its link leads elsewhere" : "is not a link to its blob");
+          add(CacheFaultKind::misdirected, own->is_folder ? Remedy::quarantine : Remedy::download,
+              link, own->is_link ? "its link leads elsewhere" : "is not a link to its blob", index);
       fault.expected = link_target(file.path, file.blob);
       fault.found = read_link(link).value_or("");
     }
@@ -104,10 +96,11 @@ class Inspector {
     if (!there) return;
 
     if (!there->is_file) {
-      add_of(index, CacheFaultKind::damaged, Remedy::quarantine, path, "its blob is no file");
+      add(CacheFaultKind::damaged, Remedy::quarantine, path, "its blob is no file", index);
     } else if (there->size != file.size) {
-      CacheFault& fault = add_of(index, CacheFaultKind::damaged, Remedy::rehash, path,
-                                 fmt::format("has {} bytes, expected {}", there->size, file.size));
+      CacheFault& fault =
+          add(CacheFaultKind::damaged, Remedy::rehash, path,
+              fmt::format("has {} bytes, expected {}", there->size, file.size), index);
       fault.expected = std::to_string(file.size);
       fault.found = std::to_string(there->size);
     } else {
@@ -118,18 +111,15 @@ class Inspector {
   /// Files in the snapshot that this variant does not want. Those of another variant belong to this
   /// commit too and lead into blobs/.
   void check_unexpected_files() {
-    for (const std::string& path : all_below(directory_)) {
-      const auto own = lstat_path(path);
-      if (!own || own->is_folder || expected_.contains(path)) continue;
-
+    for (const std::string& path : unexpected_below(directory_)) {
       if (leads_into_blobs(path)) {
         if (!stat_path(path))
           add(CacheFaultKind::dangling, Remedy::quarantine, path,
               "leads to a blob that is not there");
-      } else if (!is_of_commit(path, *own)) {
+      } else if (!is_of_commit(path)) {
         add(CacheFaultKind::foreign, Remedy::quarantine, path,
-            own->is_link ? "a link that does not lead into blobs/"
-                         : "does not belong to this model");
+            read_link(path) ? "a link that does not lead into blobs/"
+                            : "does not belong to this model");
       }
     }
   }
@@ -139,18 +129,19 @@ class Inspector {
     const auto text = read_link(path);
     return text &&
            (fs::path(parent_path(path)) / *text).lexically_normal().parent_path().string() ==
-               at_.blobs();
+               at_.blobs;
   }
 
   /// Without symlinks, other variants' files lie in the snapshot themselves.
-  bool is_of_commit(const std::string& path, const FileInfo& own) const {
-    const std::string name = path.substr(directory_.size() + 1);
-    return own.is_file && std::any_of(snapshot_.listing.begin(), snapshot_.listing.end(),
-                                      [&](const RemoteFile& listed) {
-                                        return listed.path.text() == name &&
-                                               listed.size == own.size &&
-                                               !lstat_path(at_.blob(listed.blob));
-                                      });
+  bool is_of_commit(const std::string& path) const {
+    const auto own = lstat_path(path);
+    return own && own->is_file &&
+           std::any_of(snapshot_.listing.begin(), snapshot_.listing.end(),
+                       [&](const RemoteFile& listed) {
+                         return listed.size == own->size &&
+                                path == at_.link(snapshot_.commit, listed.path) &&
+                                !lstat_path(at_.blob(listed.blob));
+                       });
   }
 
   void check_own_refs() {
@@ -169,27 +160,24 @@ class Inspector {
   }
 
   void check_foreign_refs() {
-    for (const std::string& path : all_below(at_.refs())) {
-      const auto own = lstat_path(path);
-      if (!own || own->is_folder || expected_.contains(path)) continue;
-
-      const auto text = read_file(path, 64);
-      const auto commit = text ? CommitId::parse(*text) : Result<CommitId>(Error{});
+    for (const std::string& path : unexpected_below(at_.refs)) {
+      const std::string text = read_file(path, 64).value_or("");
+      const auto commit = CommitId::parse(text);
       if (commit && lstat_path(at_.snapshot(*commit))) continue;
 
       CacheFault& fault = add(CacheFaultKind::ref, Remedy::quarantine, path,
                               commit ? "leads to a revision that is not here" : "holds no commit");
-      fault.found = truncated(text.value_or(""));
+      fault.found = truncated(text);
     }
   }
 
   void check_modes() {
-    std::set<std::string> paths = {at_.root(),      at_.repo(), at_.blobs(),
-                                   at_.snapshots(), directory_, at_.refs()};
+    std::set<std::string> paths = {at_.root,      at_.repo,   at_.blobs,
+                                   at_.snapshots, directory_, at_.refs};
     for (std::size_t i = 0; i < snapshot_.files.size(); ++i)
       if (!found_.contents[i].empty()) paths.insert(found_.contents[i]);
     for (const std::string& path : expected_)
-      for (std::string at = path; at.size() > at_.repo().size(); at = parent_path(at))
+      for (std::string at = path; at.size() > at_.repo.size(); at = parent_path(at))
         paths.insert(at);
 
     for (const std::string& path : paths) {

@@ -2,8 +2,6 @@
 #include "model_prep/io/leftovers.h"
 
 #include <algorithm>
-#include <chrono>
-#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -11,8 +9,6 @@
 
 namespace model_prep {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::chrono::hours kMaxAge{24};
 constexpr std::string_view kForeignSuffix = ".incomplete";
@@ -27,37 +23,28 @@ struct UnfinishedFile {
   std::optional<std::string> twin{};  ///< record or staging file: as alive as this one
 };
 
-std::optional<Digest> leading_digest(std::string_view name) {
-  const auto digest = Digest::parse(name.substr(0, name.find('.')));
-  return digest ? std::optional(*digest) : std::nullopt;
+Result<Digest> leading_digest(std::string_view name) {
+  return Digest::parse(name.substr(0, name.find('.')));
 }
 
-std::optional<UnfinishedFile> parse_staging(const Repository& at, std::string_view name) {
-  name.remove_suffix(kStagingSuffix.size());
-  const auto blob = leading_digest(name);
-  const auto tag = WriterTag::parse(name.substr(std::min(name.find('.'), name.size() - 1) + 1));
-  if (!blob || !tag) return std::nullopt;
-
-  const auto record = read_resume(at, *blob);
-  if (!record || record->file != *tag) return UnfinishedFile{.blob = *blob, .writers = {*tag}};
-  return UnfinishedFile{.blob = *blob,
-                        .writers = {*tag, record->writer},
-                        .wanted = true,
-                        .twin = at.layout().resume(*blob)};
+UnfinishedFile staging_file(const Repository& at, const Digest& blob, const WriterTag& tag) {
+  const auto record = read_resume(at, blob).record;
+  if (!record || record->file != tag) return {.blob = blob, .writers = {tag}};
+  return {.blob = blob,
+          .writers = {tag, record->writer},
+          .wanted = true,
+          .twin = at.layout.resume(blob)};
 }
 
-std::optional<UnfinishedFile> parse_resume_name(const Repository& at, std::string_view name) {
-  name.remove_suffix(kResumeSuffix.size());
-  const auto blob = Digest::parse(name);
-  if (!blob) return std::nullopt;
-
+UnfinishedFile resume_file(const Repository& at, const Digest& blob) {
   // The record of a published blob without a staging file was left by a kill between the rename and
   // the removal of the record.
-  UnfinishedFile file{.blob = *blob, .wanted = !lstat_path(at.layout().blob(*blob))};
-  const auto record = read_resume(at, *blob);
+  UnfinishedFile file{.blob = blob, .wanted = !lstat_path(at.layout.blob(blob))};
+  const auto record = read_resume(at, blob).record;
   if (!record) return file;
+
   file.writers = {record->writer, record->file};
-  const std::string staging = at.layout().staging(*blob, record->file);
+  const std::string staging = at.layout.staging(blob, record->file);
   if (lstat_path(staging)) {
     file.twin = staging;
     file.wanted = true;
@@ -66,34 +53,35 @@ std::optional<UnfinishedFile> parse_resume_name(const Repository& at, std::strin
 }
 
 std::optional<UnfinishedFile> parse_name(const Repository& at, std::string_view name) {
-  if (name.ends_with(kStagingSuffix)) return parse_staging(at, name);
-  if (name.ends_with(kResumeSuffix)) return parse_resume_name(at, name);
-
   const auto blob = leading_digest(name);
-  if (!blob || !name.ends_with(kForeignSuffix)) return std::nullopt;
-  return UnfinishedFile{.blob = *blob, .foreign = true};
-}
+  if (!blob) return std::nullopt;
 
-bool is_old(const std::string& path) {
-  std::error_code error;
-  const auto time = fs::last_write_time(path, error);
-  return !error && fs::file_time_type::clock::now() - time > kMaxAge;
+  name.remove_prefix(blob->hex().size());
+  if (name == kResumeSuffix) return resume_file(at, *blob);
+  if (name.ends_with(kStagingSuffix)) {
+    name.remove_suffix(kStagingSuffix.size());
+    const auto tag = WriterTag::parse(name.substr(std::min<std::size_t>(name.size(), 1)));
+    return tag ? std::optional(staging_file(at, *blob, *tag)) : std::nullopt;
+  }
+  if (!name.ends_with(kForeignSuffix)) return std::nullopt;
+  return UnfinishedFile{.blob = *blob, .foreign = true};
 }
 
 enum class LockCheck : std::uint8_t { may_create_lock, writes_nothing };
 
 /// No process that this machine's locks can show is writing this blob.
 bool is_lock_free(const Repository& at, const Digest& blob, LockCheck check) {
-  const std::string path = at.layout().lock(blob);
+  const std::string path = at.layout.lock(blob);
   if (check == LockCheck::writes_nothing && !lstat_path(path)) return true;
 
-  const auto lock = FileLock::try_acquire(at.lock_directory(), path);
-  return lock && *lock && (*lock)->excludes(at.lock_directory(), path);
+  const auto lock = FileLock::try_acquire(*at.lock_directory, path);
+  return lock && *lock && (*lock)->excludes(*at.lock_directory, path);
 }
 
 bool is_dead(const Repository& at, const UnfinishedFile& file, const std::string& path,
              const WriterIdentity& self, LockCheck check) {
-  if (is_old(path) && (!file.twin || is_old(*file.twin))) return true;
+  if (is_older_than(path, kMaxAge) && (!file.twin || is_older_than(*file.twin, kMaxAge)))
+    return true;
 
   const bool of_this_machine =
       !file.writers.empty() &&
@@ -106,24 +94,20 @@ bool is_dead(const Repository& at, const UnfinishedFile& file, const std::string
 }  // namespace
 
 void sweep_staging(const Repository& at, const WriterIdentity& self) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(at.layout().blobs(), error)) {
-    const std::string path = entry.path().string();
-    const auto file = parse_name(at, entry.path().filename().string());
+  for (const std::string& path : list_directory(at.layout.blobs)) {
+    const auto file = parse_name(at, file_name(path));
     if (!file || file->foreign || file->wanted) continue;
     if (!is_dead(at, *file, path, self, LockCheck::may_create_lock)) continue;
 
-    static_cast<void>(at.directory().remove(path));  // else another run will remove it
+    static_cast<void>(at.directory->remove(path));  // else another run will remove it
   }
 }
 
 std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& self) {
   std::vector<Leftover> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(at.layout().blobs(), error)) {
-    const std::string path = entry.path().string();
+  for (const std::string& path : list_directory(at.layout.blobs)) {
     const auto there = lstat_path(path);
-    const auto file = parse_name(at, entry.path().filename().string());
+    const auto file = parse_name(at, file_name(path));
     if (!file || !there || there->is_folder) continue;
 
     found.push_back({.path = path,
@@ -131,23 +115,18 @@ std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& s
                      .bytes = there->size,
                      .mtime_ns = there->mtime_ns,
                      .dead = is_dead(at, *file, path, self, LockCheck::writes_nothing),
-                     .old = is_old(path)});
+                     .old = is_older_than(path, kMaxAge)});
   }
-
-  std::sort(found.begin(), found.end(),
-            [](const Leftover& a, const Leftover& b) { return a.path < b.path; });
   return found;
 }
 
 std::optional<std::string> writer_in(const Repository& at, const std::vector<Leftover>& leftovers) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(at.layout().lock_directory(), error)) {
-    const std::string path = entry.path().string();
+  for (const std::string& path : list_directory(at.layout.lock_directory)) {
     if (!path.ends_with(kLockSuffix)) continue;
 
-    const auto lock = FileLock::try_acquire(at.lock_directory(), path);
+    const auto lock = FileLock::try_acquire(*at.lock_directory, path);
     if (!lock) return fmt::format("somebody ({})", lock.error().message);
-    const auto blob = leading_digest(entry.path().filename().string());
+    const auto blob = leading_digest(file_name(path));
     if (!*lock) return blob ? staging_owner(at, *blob) : "another process";
   }
 

@@ -23,28 +23,6 @@ constexpr auto kMaxWait = std::chrono::milliseconds(200);
 /// loop opens the next ones.
 constexpr std::size_t kOpenFilesPerThread = 4;
 
-/// Lets the hash threads wake the waiting thread.
-class WakeupFd {
- public:
-  WakeupFd() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-    if (!fd_) throw FatalError(io_error("make", "an eventfd", errno));
-  }
-
-  void notify() const { eventfd_write(fd_.get(), 1); }
-
-  /// Returns after a notification, a signal or `kMaxWait`.
-  void wait(const SignalFd& signals) const {
-    std::array<pollfd, 2> events = {pollfd{fd_.get(), POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
-    poll(events.data(), events.size(), static_cast<int>(kMaxWait.count()));
-
-    eventfd_t count = 0;
-    eventfd_read(fd_.get(), &count);
-  }
-
- private:
-  UniqueFd fd_;
-};
-
 class ParallelHash {
  public:
   ParallelHash(std::span<const HashRequest> requests, const HashCallbacks& callbacks)
@@ -52,6 +30,8 @@ class ParallelHash {
         callbacks_(callbacks),
         queue_(requests.size()),
         results_{.files = std::vector<HashResult>(requests.size())} {
+    if (!wakeup_) throw FatalError(io_error("make", "an eventfd", errno));
+
     // Taken from the end: the largest file first.
     std::iota(queue_.begin(), queue_.end(), std::size_t{0});
     std::stable_sort(queue_.begin(), queue_.end(), [&](std::size_t a, std::size_t b) {
@@ -61,7 +41,7 @@ class ParallelHash {
 
   HashResults run(const SignalFd& signals, TimePoint deadline) {
     for (open_files(); !open_.empty(); open_files()) {
-      wakeup_.wait(signals);
+      wait(signals);
       take_results();
 
       const TimePoint now = Clock::now();
@@ -75,6 +55,16 @@ class ParallelHash {
   }
 
  private:
+  /// Returns after a hash event, a signal or `kMaxWait`.
+  void wait(const SignalFd& signals) const {
+    std::array<pollfd, 2> events = {pollfd{wakeup_.get(), POLLIN, 0},
+                                    pollfd{signals.get(), POLLIN, 0}};
+    poll(events.data(), events.size(), static_cast<int>(kMaxWait.count()));
+
+    eventfd_t count = 0;
+    eventfd_read(wakeup_.get(), &count);
+  }
+
   void open_files() {
     while (!queue_.empty() && open_.size() < kOpenFilesPerThread * threads_) {
       const std::size_t index = queue_.back();
@@ -97,8 +87,7 @@ class ParallelHash {
   void take_results() {
     for (const HashEvent& event : hasher_.take_all()) {
       const auto request = open_.find(event.ticket);
-      set_result(request->second,
-                 {.sha256 = event.sha256, .git_sha1 = event.git_sha1, .error = event.error});
+      set_result(request->second, event);
       open_.erase(request);
     }
   }
@@ -123,8 +112,9 @@ class ParallelHash {
   HashResults results_;
 
   const std::size_t threads_ = std::max(1U, std::thread::hardware_concurrency());
-  const WakeupFd wakeup_;
-  Hasher hasher_{[this] { wakeup_.notify(); }, threads_};  // last: its threads use the wakeup
+  const UniqueFd wakeup_{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  Hasher hasher_{[this] { eventfd_write(wakeup_.get(), 1); },
+                 threads_};  // last: its threads use the wakeup
 };
 
 }  // namespace

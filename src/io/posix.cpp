@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/posix.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -22,26 +23,40 @@
 namespace model_prep {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr mode_t kDirectoryMode = 0777;
 constexpr mode_t kFileMode = 0666;
 
-std::string errno_text(int error_number) {
-  std::array<char, 256> buffer{};
-  // The GNU variant, which returns the text, wherever it is.
-  return strerror_r(error_number, buffer.data(), buffer.size());
+/// `result` of the stat(2) that has filled in `found`.
+std::optional<FileInfo> info_of(int result, const struct stat& found) {
+  if (result != 0) return std::nullopt;
+  return FileInfo{
+      .is_file = S_ISREG(found.st_mode),
+      .is_folder = S_ISDIR(found.st_mode),
+      .is_link = S_ISLNK(found.st_mode),
+      .size = found.st_size,
+      .mtime_ns = std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec,
+      .device = found.st_dev,
+      .inode = found.st_ino,
+      .link_count = found.st_nlink,
+      .mode = found.st_mode & 07777U,
+      .owner = found.st_uid};
 }
 
-FileInfo info_of(const struct stat& found) {
-  return {.is_file = S_ISREG(found.st_mode),
-          .is_folder = S_ISDIR(found.st_mode),
-          .is_link = S_ISLNK(found.st_mode),
-          .size = found.st_size,
-          .mtime_ns = std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec,
-          .device = found.st_dev,
-          .inode = found.st_ino,
-          .link_count = found.st_nlink,
-          .mode = found.st_mode & 07777U,
-          .owner = found.st_uid};
+template <class Iterator>
+std::vector<std::string> list_with(const std::string& directory, Status* status) {
+  const auto options = status == nullptr ? fs::directory_options::skip_permission_denied
+                                         : fs::directory_options::none;
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (Iterator at(directory, options, error), end; !error && at != end; at.increment(error))
+    paths.push_back(at->path().string());
+  if (status != nullptr && error && error != std::errc::no_such_file_or_directory)
+    *status = io_error("read", directory, error.value());
+
+  std::sort(paths.begin(), paths.end());
+  return paths;
 }
 
 /// Our ids and the owner of the nearest existing parent: all that is needed to fix it.
@@ -58,16 +73,6 @@ std::string permission_hint(const std::string& path, int error_number) {
       geteuid(), getegid(), at, found.st_mode & 07777, found.st_uid, found.st_gid);
 }
 
-Status write_all(int fd, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const ssize_t count = write(fd, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return io_error("write", path, errno);
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return ok();
-}
-
 }  // namespace
 
 UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
@@ -80,8 +85,8 @@ UniqueFd::~UniqueFd() {
 }
 
 Error io_error(std::string_view operation, const std::string& path, int error_number) {
-  const std::string message =
-      fmt::format("cannot {} {}: {}", operation, path, errno_text(error_number));
+  const std::string message = fmt::format("cannot {} {}: {}", operation, path,
+                                          std::generic_category().message(error_number));
   switch (error_number) {
     case ENOSPC:
       return {ErrorKind::disk_full, message,
@@ -101,42 +106,63 @@ Error io_error(std::string_view operation, const std::string& path, int error_nu
 
 std::optional<FileInfo> stat_path(const std::string& path) {
   struct stat found{};
-  if (stat(path.c_str(), &found) != 0) return std::nullopt;
-  return info_of(found);
+  return info_of(stat(path.c_str(), &found), found);
 }
 
 std::optional<FileInfo> lstat_path(const std::string& path) {
   struct stat found{};
-  if (lstat(path.c_str(), &found) != 0) return std::nullopt;
-  return info_of(found);
+  return info_of(lstat(path.c_str(), &found), found);
 }
 
-std::optional<FileInfo> stat_path(int fd) {
+std::optional<FileInfo> stat_path(const UniqueFd& fd) {
   struct stat found{};
-  if (fstat(fd, &found) != 0) return std::nullopt;
-  return info_of(found);
+  return info_of(fstat(fd.get(), &found), found);
+}
+
+bool is_directory(const std::string& path) {
+  const auto found = lstat_path(path);
+  return found && found->is_folder;
+}
+
+bool is_still_at(const UniqueFd& fd, const std::string& path) {
+  const auto held = stat_path(fd);
+  const auto there = lstat_path(path);
+  return held && there && held->is_same_file(*there);
+}
+
+bool is_older_than(const std::string& path, std::chrono::hours age) {
+  std::error_code error;
+  const auto time = fs::last_write_time(path, error);
+  return !error && fs::file_time_type::clock::now() - time > age;
 }
 
 std::optional<std::string> read_link(const std::string& path) {
-  std::array<char, 4096> buffer{};
-  const ssize_t length = readlink(path.c_str(), buffer.data(), buffer.size());
-  if (length < 0 || static_cast<std::size_t>(length) == buffer.size()) return std::nullopt;
-  return std::string(buffer.data(), static_cast<std::size_t>(length));
+  std::error_code error;
+  const fs::path text = fs::read_symlink(path, error);
+  return error ? std::nullopt : std::optional(text.string());
+}
+
+std::vector<std::string> list_directory(const std::string& path, Status* status) {
+  return list_with<fs::directory_iterator>(path, status);
+}
+
+std::vector<std::string> list_recursively(const std::string& path, Status* status) {
+  return list_with<fs::recursive_directory_iterator>(path, status);
 }
 
 std::optional<std::string> read_file(const std::string& path, std::size_t max) {
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  return fd ? read_file(fd.get(), max) : std::nullopt;
+  const auto fd = open_for_reading(path);
+  return fd ? read_file(*fd, max) : std::nullopt;
 }
 
-std::optional<std::string> read_file(int fd, std::size_t max) {
+std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max) {
   const auto found = stat_path(fd);
   if (!found || !found->is_file || static_cast<std::size_t>(found->size) > max) return std::nullopt;
   std::string content(static_cast<std::size_t>(found->size), '\0');
   std::size_t done = 0;
   while (done < content.size()) {
     const ssize_t count =
-        pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(done));
+        pread(fd.get(), content.data() + done, content.size() - done, static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
     done += static_cast<std::size_t>(count);
@@ -148,7 +174,7 @@ std::optional<std::string> read_file(int fd, std::size_t max) {
 Result<UniqueFd> open_for_reading(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return io_error("open", path, errno);
-  const auto found = stat_path(fd.get());
+  const auto found = stat_path(fd);
   if (!found || !found->is_file)
     return Error{ErrorKind::io, fmt::format("{} is not a regular file", path), {}};
   return fd;
@@ -172,26 +198,28 @@ Status append_to_file(const std::string& path, std::string_view text) {
   const UniqueFd fd(open(
       path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, kFileMode));
   if (!fd) return io_error("open", path, errno);
-  return write_all(fd.get(), text, path);
+  return write_at(fd, text, std::nullopt, path);
 }
 
 Status overwrite_existing(const std::string& path, std::string_view text) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!fd) return ok();
-  const auto found = stat_path(fd.get());
+  const auto found = stat_path(fd);
   if (!found || !found->is_file) return ok();
 
   if (ftruncate(fd.get(), 0) != 0) return io_error("empty", path, errno);
-  return write_all(fd.get(), text, path);
+  return write_at(fd, text, 0, path);
 }
 
-Status write_at(int fd, std::span<const char> bytes, std::int64_t offset, const std::string& path) {
+Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<std::int64_t> offset,
+                const std::string& path) {
   while (!bytes.empty()) {
-    const ssize_t count = pwrite(fd, bytes.data(), bytes.size(), offset);
+    const ssize_t count = offset ? pwrite(fd.get(), bytes.data(), bytes.size(), *offset)
+                                 : write(fd.get(), bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return io_error("write", path, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
-    offset += count;
+    if (offset) *offset += count;
   }
   return ok();
 }
@@ -262,16 +290,16 @@ std::optional<DiskSpace> disk_space(const std::string& path) {
 
 std::string canonical_path(const std::string& path) {
   std::error_code error;
-  const auto absolute = std::filesystem::absolute(path, error);
+  const auto absolute = fs::absolute(path, error);
   if (error) return path;
-  const auto canonical = std::filesystem::weakly_canonical(absolute, error);
+  const auto canonical = fs::weakly_canonical(absolute, error);
   std::string text = (error ? absolute.lexically_normal() : canonical).string();
   while (text.size() > 1 && text.ends_with('/')) text.pop_back();
   return text;
 }
 
 std::string relative_path(const std::string& to, const std::string& from_directory) {
-  return std::filesystem::path(to).lexically_relative(from_directory).string();
+  return fs::path(to).lexically_relative(from_directory).string();
 }
 
 std::string parent_path(const std::string& path) {
@@ -280,16 +308,13 @@ std::string parent_path(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+std::string file_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+
 std::string random_hex(std::size_t digits) {
-  std::string text;
-  while (text.size() < digits) {
-    std::uint64_t bits = 0;
-    if (getentropy(&bits, sizeof bits) != 0)
-      throw FatalError({ErrorKind::internal, "cannot get random numbers from the system", {}});
-    text += fmt::format("{:016x}", bits);
-  }
-  text.resize(digits);
-  return text;
+  std::uint64_t bits = 0;
+  if (getentropy(&bits, sizeof bits) != 0)
+    throw FatalError({ErrorKind::internal, "cannot get random numbers from the system", {}});
+  return fmt::format("{:016x}", bits).substr(0, digits);
 }
 
 std::string host_and_pid() {
@@ -299,13 +324,11 @@ std::string host_and_pid() {
 }
 
 std::string machine_name() {
-  std::array<char, 8> digits{};
+  constexpr std::size_t kDigits = 8;
+  std::string digits(kDigits, '?');
   // Not read_file: the kernel's own files have size 0.
-  const UniqueFd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  const bool known =
-      fd && read(fd.get(), digits.data(), digits.size()) == static_cast<ssize_t>(digits.size()) &&
-      is_lower_hex({digits.data(), digits.size()}, digits.size());
-  return known ? std::string(digits.data(), digits.size()) : std::string(digits.size(), '0');
+  std::ifstream("/proc/sys/kernel/random/boot_id").read(digits.data(), kDigits);
+  return is_lower_hex(digits, kDigits) ? digits : std::string(kDigits, '0');
 }
 
 }  // namespace model_prep

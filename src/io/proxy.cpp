@@ -2,7 +2,6 @@
 #include "model_prep/io/proxy.h"
 
 #include <array>
-#include <string_view>
 
 #include <fmt/format.h>
 
@@ -46,13 +45,14 @@ std::string redact(std::string text, const Proxy& proxy) {
   return text;
 }
 
-bool is_from_proxy(const ResponseHead& head, const Url& url, const Route& route) {
-  if (head.status != 401 || !route.proxy || url.https) return head.status == 407;
+bool is_from_proxy(const ResponseHead& head, const Url& url, const std::optional<Proxy>& proxy,
+                   long port, std::string_view challenge) {
+  if (head.status != 401 || !proxy || url.https) return head.status == 407;
 
   // Connected to the port of the URL itself: NO_PROXY excluded this host.
-  const bool direct = url.origin.ends_with(fmt::format(":{}", route.port)) || route.port == 80;
+  const bool direct = url.origin.ends_with(fmt::format(":{}", port)) || port == 80;
   return !direct && head.error_code.empty() && head.error_message.empty() &&
-         route.challenge.starts_with("Basic");
+         challenge.starts_with("Basic");
 }
 
 Error proxy_refused(int status, const std::optional<Proxy>& proxy) {

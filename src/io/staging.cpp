@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 #include <linux/magic.h>
 
@@ -68,21 +67,14 @@ Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Reposit
                                                                    const OpenRequest& request) {
   using Opened = std::variant<Staging, OwnedByOther>;
   Staging staging(repository, blob, size, self);
-  auto [text, record, torn] = staging.resume_.read();
-  if (record && request.begin == Begin::fresh) record->have = {};
+  auto [text, record, torn] = read_resume(repository, blob);
+  if (record && request.fresh) record->have = {};
 
-  // This process had it open before.
-  if (record && record->writer == self.tag) {
-    staging.resume_.reclaim();
-    staging.record_ = *record;
-    staging.path_ = staging.path_of(record->file);
-    Status begun = staging.resume(*record);
-    return begun ? Result<Opened>(Opened(std::move(staging))) : begun.error();
-  }
-
-  const bool lock_excludes = (record || torn) && request.lock_excludes();
+  const bool had_it_open = record && record->writer == self.tag;
+  const bool lock_excludes = (record || torn) && !had_it_open && request.lock_excludes();
   const ClaimDecision decision =
-      decide_claim({record, torn, lock_excludes, request.writer_timed_out}, self.tag);
+      had_it_open ? ClaimDecision::resume
+                  : decide_claim({record, torn, lock_excludes, request.writer_timed_out}, self.tag);
   if (decision == ClaimDecision::wait && !staging.is_small())
     return Opened(OwnedByOther{owner_name(record), std::move(text)});
 
@@ -100,7 +92,7 @@ Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Reposit
 
 /// Always a new file: the old one could be published by now, or somebody else's.
 Status Staging::create_file() {
-  const Directory& directory = repository_->directory();
+  const Directory& directory = *repository_->directory;
   fd_ = UniqueFd();
   record_.file = tag_;
   record_.have = {};
@@ -135,7 +127,7 @@ Status Staging::resume(const ResumeRecord& theirs) {
 
   path_ = path;  // which begin_fresh removes
   if (record_.have.empty()) return begin_fresh();
-  auto fd = repository_->directory().open_file(path, O_RDWR);
+  auto fd = repository_->directory->open_file(path, O_RDWR);
   if (!fd) return begin_fresh();
   fd_ = std::move(*fd);
   return ok();
@@ -152,9 +144,9 @@ Status Staging::take_over(const ResumeRecord& theirs) {
   if (Status claimed = resume_.replace(source.record); !claimed) return claimed;
 
   auto fd = source.left.empty() ? Result<UniqueFd>(Error{})
-                                : repository_->directory().open_file(source.path, O_RDONLY);
+                                : repository_->directory->open_file(source.path, O_RDONLY);
   if (!fd) {
-    if (Status removed = repository_->directory().remove(source.path); !removed) return removed;
+    if (Status removed = repository_->directory->remove(source.path); !removed) return removed;
     return begin_fresh();
   }
 
@@ -168,50 +160,31 @@ Status Staging::take_over(const ResumeRecord& theirs) {
 Status Staging::copy_some() {
   if (auto range = source_->left.first()) {
     range->end = std::min(range->end, range->begin + kCopyStep);
-    Status copied = copy_bytes(source_->fd.get(), fd_.get(), range->begin, range->end, path_);
+    Status copied = copy_bytes(source_->fd, fd_, range->begin, range->end, path_);
     if (!copied && copied.error().kind != ErrorKind::io) return copied;
 
     // A source that cannot be read ends the copy; what was copied so far is used.
     if (copied) record_.have.add(*range);
     source_->left.remove(copied ? *range : ByteRange{0, record_.size});
 
-    const auto saved = save_record(source_->record);
+    const auto saved = resume_.save(source_->record);
     if (!saved) return saved.error();
-    if (*saved == Held::yes && !source_->left.empty()) return ok();
+    if (*saved && !source_->left.empty()) return ok();
   }
 
   const std::string copied = source_->path;
   record_.sequence = source_->record.sequence;
   source_.reset();
   const auto saved = save(record_.have);
-  return saved ? repository_->directory().remove(copied) : Status(saved.error());
-}
-
-bool Staging::is_still_named() const {
-  const auto named = lstat_path(path_);
-  const auto held = stat_path(fd_.get());
-  return named && held && held->is_same_file(*named);
+  return saved ? repository_->directory->remove(copied) : Status(saved.error());
 }
 
 Result<Staging::Held> Staging::save(const RangeSet& have) {
-  if (!is_still_named()) return Held::pruned;
+  if (!is_still_at(fd_, path_)) return Held::pruned;
   record_.have = have;
-  return save_record(record_);
-}
-
-Result<Staging::Held> Staging::save_record(ResumeRecord& record) {
-  const bool ours = resume_.is_ours();
-  const auto saved = resume_.save(record);
+  const auto saved = resume_.save(record_);
   if (!saved) return saved.error();
-  switch (*saved) {
-    case ResumeFile::Saved::yes: return Held::yes;
-    case ResumeFile::Saved::claimed_by_other: return ours ? Held::taken : Held::yes;
-    case ResumeFile::Saved::absent: break;
-  }
-
-  const auto created = resume_.create(record);
-  if (!created) return created.error();
-  return *created || is_small() ? Held::yes : Held::taken;
+  return *saved ? Held::yes : Held::taken;
 }
 
 Result<UniqueFd> Staging::reader() const {
@@ -221,8 +194,8 @@ Result<UniqueFd> Staging::reader() const {
 }
 
 Result<bool> Staging::publish() {
-  if (!is_still_named()) return false;
-  if (Status renamed = repository_->directory().rename(path_, repository_->layout().blob(blob_));
+  if (!is_still_at(fd_, path_)) return false;
+  if (Status renamed = repository_->directory->rename(path_, repository_->layout.blob(blob_));
       !renamed) {
     if (!lstat_path(path_)) return false;
     return renamed.error();
@@ -230,7 +203,7 @@ Result<bool> Staging::publish() {
   if (!resume_.is_ours()) return true;
 
   // The record must not be gone after a power cut that gives the bytes their staging name back.
-  if (Status synced = repository_->directory().sync(repository_->layout().blobs()); !synced)
+  if (Status synced = repository_->directory->sync(repository_->layout.blobs); !synced)
     return synced.error();
   Status removed = resume_.remove();
   return removed ? Result<bool>(true) : removed.error();
@@ -238,17 +211,17 @@ Result<bool> Staging::publish() {
 
 Status Staging::drop() {
   if (Status removed = resume_.remove(); !removed) return removed;
-  return repository_->directory().remove(path_);
+  return repository_->directory->remove(path_);
 }
 
 std::int64_t staged_bytes(const Repository& repository, const Digest& blob, std::int64_t size) {
-  const auto record = read_resume(repository, blob);
+  const auto record = read_resume(repository, blob).record;
   if (!record) return 0;
-  return usable(*record, repository.layout().staging(blob, record->file), size).total();
+  return usable(*record, repository.layout.staging(blob, record->file), size).total();
 }
 
 std::string staging_owner(const Repository& repository, const Digest& blob) {
-  return owner_name(read_resume(repository, blob));
+  return owner_name(read_resume(repository, blob).record);
 }
 
 }  // namespace model_prep

@@ -108,35 +108,30 @@ std::optional<std::string> take_user(Url& url) {
   return user;
 }
 
-std::string percent_encode(std::string_view text) {
+std::string percent_encode(std::string_view text, std::string_view also_plain) {
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~";
   std::string encoded;
-  for (const char c : text) {
-    const bool plain = (std::isalnum(static_cast<unsigned char>(c)) != 0 &&
-                        static_cast<unsigned char>(c) < 0x80) ||
-                       c == '_' || c == '.' || c == '-' || c == '~';
-    if (plain)
+  for (const char c : text)
+    if (kPlain.find(c) != std::string_view::npos || also_plain.find(c) != std::string_view::npos)
       encoded += c;
     else
       encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
   return encoded;
 }
 
 std::optional<std::string> next_link(std::string_view header) {
   while (true) {
-    const std::size_t open = header.find('<');
-    const std::size_t close = header.find('>', open == std::string_view::npos ? 0 : open);
-    if (open == std::string_view::npos || close == std::string_view::npos) return std::nullopt;
+    header.remove_prefix(std::min(header.find('<'), header.size()));
+    const std::size_t close = header.find('>');
+    if (close == std::string_view::npos) return std::nullopt;
 
-    const std::size_t following = header.find(',', close);
-    const std::string parameters =
-        lower(std::string(header.substr(close + 1, following - close - 1)));
+    const std::size_t end = std::min(header.find(',', close), header.size());
+    const std::string parameters = lower(std::string(header.substr(close, end - close)));
     if (parameters.find("rel=\"next\"") != std::string::npos ||
         parameters.find("rel=next") != std::string::npos)
-      return std::string(header.substr(open + 1, close - open - 1));
-
-    if (following == std::string_view::npos) return std::nullopt;
-    header.remove_prefix(following);
+      return std::string(header.substr(1, close - 1));
+    header.remove_prefix(end);
   }
 }
 

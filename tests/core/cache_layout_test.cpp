@@ -18,8 +18,8 @@ TEST_CASE(
   CHECK(repo_folder_name(repo("datasets/org/name")) == "datasets--org--name");
   CHECK(repo_folder_name(repo("datasets/squad")) == "datasets--squad");
   CHECK(repo_folder_name(repo("spaces/org/name")) == "spaces--org--name");
-  CHECK(CacheLayout("/cache", repo("datasets/org/name")).repo() == "/cache/datasets--org--name");
-  CHECK(CacheLayout("/cache", repo("spaces/org/name")).lock_directory() ==
+  CHECK(CacheLayout("/cache", repo("datasets/org/name")).repo == "/cache/datasets--org--name");
+  CHECK(CacheLayout("/cache", repo("spaces/org/name")).lock_directory ==
         "/cache/.locks/spaces--org--name");
 }
 
@@ -42,14 +42,14 @@ TEST_CASE("every name on disk is where huggingface_hub looks for it") {
   const std::string at_hex(40, 'b');
   const std::string folder = "/cache/models--org--name";
 
-  CHECK(layout.root() == "/cache");
-  CHECK(layout.locks() == "/cache/.locks");
-  CHECK(layout.lock_directory() == "/cache/.locks/models--org--name");
+  CHECK(layout.root == "/cache");
+  CHECK(layout.locks == "/cache/.locks");
+  CHECK(layout.lock_directory == "/cache/.locks/models--org--name");
   CHECK(layout.lock(blob) == "/cache/.locks/models--org--name/" + hex + ".lock");
-  CHECK(layout.repo() == folder);
-  CHECK(layout.blobs() == folder + "/blobs");
+  CHECK(layout.repo == folder);
+  CHECK(layout.blobs == folder + "/blobs");
   CHECK(layout.blob(blob) == folder + "/blobs/" + hex);
-  CHECK(layout.snapshots() == folder + "/snapshots");
+  CHECK(layout.snapshots == folder + "/snapshots");
   CHECK(layout.snapshot(at) == folder + "/snapshots/" + at_hex);
   CHECK(layout.link(at, path("1_Pooling/x")) == folder + "/snapshots/" + at_hex + "/1_Pooling/x");
   CHECK(layout.ref("refs/pr/1") == folder + "/refs/refs/pr/1");
@@ -65,13 +65,13 @@ TEST_CASE(
   const WriterTag tag = WriterTag::make("0123abcd", "89abcdef");
   CHECK(layout.staging(sha256('a'), tag) == blob + ".0123abcd-89abcdef.model-prep.incomplete");
   CHECK(layout.resume(sha256('a')) == blob + ".model-prep.resume");
-  CHECK(layout.own_directory() == folder + "/.model-prep");
-  CHECK(layout.quarantine() == folder + "/.model-prep/quarantine");
+  CHECK(layout.own_directory == folder + "/.model-prep");
+  CHECK(layout.quarantine == folder + "/.model-prep/quarantine");
   CHECK(layout.record(commit('b')) == folder + "/.model-prep/" + std::string(40, 'b') + ".json");
 }
 
 TEST_CASE("a repository in an older place has its locks in the cache all the same") {
   const CacheLayout layout("/older", "/cache", repo("org/name"));
-  CHECK(layout.repo() == "/older/models--org--name");
-  CHECK(layout.lock_directory() == "/cache/.locks/models--org--name");
+  CHECK(layout.repo == "/older/models--org--name");
+  CHECK(layout.lock_directory == "/cache/.locks/models--org--name");
 }

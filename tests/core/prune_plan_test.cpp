@@ -138,17 +138,10 @@ TEST_CASE("nothing goes while somebody fills the repository") {
   CHECK(cleanup.kept_because == "process host:1 is filling it");
 }
 
-TEST_CASE("what was done is the plan without what is left of it") {
+TEST_CASE("what a killed cleanup had begun to remove counts as an item, with its bytes") {
   RepoContents view = three();
   view.pending_bytes = 3;
-  const PrunePlan plan = make_prune_plan(view, {{commit('c')}, {}, true});
-  PrunePlan left = plan;
-  left.revisions.erase(left.revisions.begin());
-  left.blobs = {sha256('2')};
-  left.pending_bytes = 0;
-  const PrunePlan done = completed_part(plan, left);
-  REQUIRE(done.revisions.size() == 1);
-  CHECK(done.revisions[0].commit == commit('a'));
-  CHECK(digits(done.blobs) == "19");
-  CHECK(bytes_of(done, view) == 2 * kSize + 3);
+  const PrunePlan plan = make_prune_plan(view, {{commit('a'), commit('b'), commit('c')}, {}, true});
+  CHECK(plan.items() == 1);
+  CHECK(bytes_of(plan, view) == 3);
 }

@@ -127,7 +127,7 @@ TEST_CASE("the ref comes last: without links there is none") {
 
 TEST_CASE("a blob that somebody has removed is told as lost, and no ref is written") {
   const Filled filled;
-  fs::remove(filled.cache.repository(kRepo).layout().blob(git_sha1_of("text")));
+  fs::remove(filled.cache.repository(kRepo).layout.blob(git_sha1_of("text")));
   const auto published = filled.cache.publish(snapshot(), digests());
   REQUIRE(published.has_value());
   CHECK(published->lost);
@@ -211,7 +211,7 @@ TEST_CASE("without writing a real folder in an older place is used where it is")
   Cache cache((folder / "hub").string(), {folder.path().string()});
   cache.adopt_existing(kRepo, Cache::Writing::forbidden);
   CHECK_FALSE(fs::exists(folder / "hub"));
-  CHECK(cache.repository(kRepo).layout().root() == folder.path().string());
+  CHECK(cache.repository(kRepo).layout.root == folder.path().string());
   CHECK(cache.ref(kRepo, "main") == kCommit);
 }
 

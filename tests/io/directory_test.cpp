@@ -259,9 +259,9 @@ TEST_CASE(
   std::ofstream(place / "to") << "----------";
   const UniqueFd from(::open((place / "from").c_str(), O_RDONLY));
   const UniqueFd to(::open((place / "to").c_str(), O_RDWR));
-  REQUIRE(copy_bytes(from.get(), to.get(), 3, 7, "to"));
+  REQUIRE(copy_bytes(from, to, 3, 7, "to"));
   CHECK(read_all(place / "to") == "---3456---");
-  CHECK_FALSE(copy_bytes(from.get(), to.get(), 5, 20, "to").has_value());
+  CHECK_FALSE(copy_bytes(from, to, 5, 20, "to").has_value());
 }
 
 TEST_CASE("folders and files have what the umask leaves, and the group of a setgid folder") {

@@ -50,7 +50,7 @@ class Waker {
 UniqueFd file_with(const TemporaryFolder& folder, std::string_view name,
                    const std::string& content) {
   UniqueFd fd(::open((folder / name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  static_cast<void>(write_at(fd.get(), content, 0, "file"));
+  static_cast<void>(write_at(fd, content, 0, "file"));
   return fd;
 }
 
@@ -74,7 +74,7 @@ TEST_CASE("a file that grows is hashed behind its watermark") {
                                   AfterHash::sync);
   hasher.advance(ticket, 1'000'000);
   CHECK(hasher.take_all().empty());
-  REQUIRE(write_at(writer.get(), std::string_view(content).substr(1'000'000), 1'000'000, "file"));
+  REQUIRE(write_at(writer, std::string_view(content).substr(1'000'000), 1'000'000, "file"));
   hasher.advance(ticket, 2'000'000);
   hasher.advance(ticket, 3'000'000);
   const auto events = waker.take(hasher, 1);

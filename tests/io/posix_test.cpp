@@ -73,7 +73,7 @@ TEST_CASE("a permission error says who we are and whose the folder is") {
 
 TEST_CASE("writing to a full device is disk_full") {
   const UniqueFd fd(::open("/dev/full", O_WRONLY));
-  const Status written = write_at(fd.get(), std::string("x"), 0, "/dev/full");
+  const Status written = write_at(fd, std::string("x"), 0, "/dev/full");
   REQUIRE_FALSE(written.has_value());
   CHECK(written.error().kind == ErrorKind::disk_full);
 }
@@ -81,8 +81,8 @@ TEST_CASE("writing to a full device is disk_full") {
 TEST_CASE("bytes are written at their offset, whatever the order") {
   const TemporaryFolder folder;
   const UniqueFd fd(::open((folder / "file").c_str(), O_RDWR | O_CREAT, 0600));
-  REQUIRE(write_at(fd.get(), std::string("cd"), 2, "file"));
-  REQUIRE(write_at(fd.get(), std::string("ab"), 0, "file"));
+  REQUIRE(write_at(fd, std::string("cd"), 2, "file"));
+  REQUIRE(write_at(fd, std::string("ab"), 0, "file"));
   CHECK(read_all(folder / "file") == "abcd");
 }
 
@@ -209,6 +209,30 @@ TEST_CASE("nobody is waited for at the other end of a pipe that is written to") 
   CHECK_FALSE(append_to_file(folder / "pipe", std::string(1'000'000, 'x'))
                   .has_value());  // more than it holds
   ::close(reader);
+}
+
+TEST_CASE("a directory is listed sorted, one level or all of them, and no link is followed") {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "b/c");
+  write_text(folder / "b/file", "x");
+  write_text(folder / "a", "x");
+  fs::create_directory_symlink("b", folder / "link");
+  CHECK(list_directory(folder.path()) ==
+        std::vector<std::string>{folder / "a", folder / "b", folder / "link"});
+  CHECK(list_recursively(folder.path()) ==
+        std::vector<std::string>{folder / "a", folder / "b", folder / "b/c", folder / "b/file",
+                                 folder / "link"});
+}
+
+TEST_CASE("a directory that does not exist is empty, and one that cannot be listed is an error") {
+  const TemporaryFolder folder;
+  write_text(folder / "file", "x");
+  Status status = ok();
+  CHECK(list_recursively(folder / "missing", &status).empty());
+  CHECK(status.has_value());
+  CHECK(list_directory(folder / "file").empty());
+  CHECK(list_directory(folder / "file", &status).empty());
+  CHECK_FALSE(status.has_value());
 }
 
 TEST_CASE("a process has a name, and all of a machine share the machine's") {

@@ -48,30 +48,30 @@ using Opened = Result<std::variant<Staging, Staging::OwnedByOther>>;
 bool locked() { return true; }
 bool not_locked() { return false; }
 
-const Staging::OpenRequest kLocked{Staging::Begin::resume, locked, false};
-const Staging::OpenRequest kDoubtful{Staging::Begin::resume, not_locked, false};
-const Staging::OpenRequest kSilent{Staging::Begin::resume, not_locked, true};
+const Staging::OpenRequest kLocked{false, locked, false};
+const Staging::OpenRequest kDoubtful{false, not_locked, false};
+const Staging::OpenRequest kSilent{false, not_locked, true};
 
 /// A repository's folders, and what was asked of staging in them.
 struct Place {
   TemporaryFolder top;
   Directory folder{top.path().string()};
   Repository repository{folder, folder, kRepo};
-  const CacheLayout& layout = repository.layout();
+  const CacheLayout& layout = repository.layout;
   Digest blob = sha256_of("big");
   std::int64_t size = kSize;
   fs::path record = layout.resume(blob);
 
   explicit Place(std::int64_t of_size = kSize) : size(of_size) {
-    fs::create_directories(layout.blobs());
-    fs::create_directories(layout.own_directory());
+    fs::create_directories(layout.blobs);
+    fs::create_directories(layout.own_directory);
   }
   Opened open(const WriterIdentity& self, const Staging::OpenRequest& asked = kDoubtful) const {
     return Staging::open(repository, blob, size, self, asked);
   }
   fs::path file(const WriterIdentity& of) const { return layout.staging(blob, of.tag); }
   std::size_t blobs() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(layout.blobs()), {}));
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(layout.blobs), {}));
   }
 };
 
@@ -223,7 +223,7 @@ TEST_CASE("the record of a small file that takes its time is the first's who wri
 TEST_CASE("staging begins anew when asked to, in a new file") {
   const Left left;
   auto opened = left.open(kNext, kLocked);
-  auto again = left.open(kNext, {Staging::Begin::fresh, locked, false});
+  auto again = left.open(kNext, {true, locked, false});
   REQUIRE(is_staging(again));
   CHECK(staging_of(again).have().empty());
   CHECK(fs::file_size(left.file(kNext)) == 0);
@@ -347,7 +347,7 @@ TEST_CASE("who fetches, and how much is there, is read from the record") {
 TEST_CASE(
     "staging files that no record names are swept when their writer is sure to be dead, or a day old") {
   const Place place(kSmall);
-  fs::create_directories(place.layout.lock_directory());
+  fs::create_directories(place.layout.lock_directory);
   const auto sweep = [&] { sweep_staging(place.repository, kNext); };
   write_all(place.file(kDead), "left");
   write_all(place.file(kElsewhere), "left");

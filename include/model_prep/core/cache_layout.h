@@ -60,43 +60,39 @@ inline constexpr std::string_view kResumeSuffix = ".model-prep.resume";
 inline constexpr std::string_view kRemovedSnapshot = "snapshot-";
 inline constexpr std::string_view kRemovedBlob = "blob-";
 
-class CacheLayout {
- public:
-  CacheLayout(const std::string& root, const RepoId& repo) : CacheLayout(root, root, repo) {}
-  CacheLayout(std::string root, const std::string& lock_root, const RepoId& repo);
+struct CacheLayout {
+  CacheLayout(const std::string& cache, const RepoId& id) : CacheLayout(cache, cache, id) {}
+  CacheLayout(const std::string& cache, const std::string& lock_cache, const RepoId& id);
 
-  const std::string& root() const { return root_; }
-  const std::string& repo() const { return repo_; }
+  std::string lock(const Digest& blob) const { return lock_directory + "/" + blob.hex() + ".lock"; }
+  std::string repo_lock() const { return lock_directory + "/model-prep.lock"; }
 
-  const std::string& locks() const { return locks_; }
-  const std::string& lock_directory() const { return lock_directory_; }
-  std::string lock(const Digest& blob) const;
-  std::string repo_lock() const;
-
-  const std::string& blobs() const { return blobs_; }
-  std::string blob(const Digest& blob) const;
+  std::string blob(const Digest& blob) const { return blobs + "/" + blob.hex(); }
   std::string staging(const Digest& blob, const WriterTag& tag) const;
   std::string resume(const Digest& blob) const;
 
-  std::string snapshots() const;
-  std::string snapshot(const CommitId& commit) const;
-  std::string link(const CommitId& commit, const RepoPath& path) const;
-  std::string refs() const;
-  std::string ref(const std::string& name) const;
-  std::string tree(const CommitId& commit) const;
-  std::string no_exist(const CommitId& commit) const;
+  std::string snapshot(const CommitId& commit) const { return snapshots + "/" + commit.hex(); }
+  std::string link(const CommitId& commit, const RepoPath& path) const {
+    return snapshot(commit) + "/" + path.text();
+  }
+  std::string ref(const std::string& name) const { return refs + "/" + name; }
+  std::string tree(const CommitId& commit) const {
+    return repo + "/trees/" + commit.hex() + ".json";
+  }
+  std::string no_exist(const CommitId& commit) const { return repo + "/.no_exist/" + commit.hex(); }
+  std::string record(const CommitId& commit) const {
+    return own_directory + "/" + commit.hex() + ".json";
+  }
 
-  const std::string& own_directory() const { return own_directory_; }
-  std::string record(const CommitId& commit) const;
-  std::string quarantine() const;
-
- private:
-  std::string root_;
-  std::string repo_;
-  std::string locks_;
-  std::string lock_directory_;
-  std::string blobs_;
-  std::string own_directory_;
+  std::string root;
+  std::string repo;
+  std::string locks;
+  std::string lock_directory;
+  std::string blobs = repo + "/blobs";
+  std::string snapshots = repo + "/snapshots";
+  std::string refs = repo + "/refs";
+  std::string own_directory = repo + "/.model-prep";
+  std::string quarantine = own_directory + "/quarantine";
 };
 
 }  // namespace model_prep

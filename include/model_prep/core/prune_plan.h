@@ -74,20 +74,19 @@ struct SnapshotRemoval {
 
 struct PrunePlan {
   std::vector<SnapshotRemoval> revisions;
-  std::vector<Digest> blobs;       ///< those that nothing kept links to
-  std::int64_t unlinked_bytes{0};  ///< of those that no snapshot linked to in the first place
+  std::vector<Digest> blobs;  ///< those that nothing kept links to
   std::vector<Leftover> leftovers;
   std::int64_t pending_bytes{0};
   std::string kept_because;  ///< why more stays than expected; for a message
-  bool empty() const {
-    return revisions.empty() && blobs.empty() && leftovers.empty() && pending_bytes == 0;
+  /// What was begun before counts as one.
+  std::size_t items() const {
+    return revisions.size() + blobs.size() + leftovers.size() + (pending_bytes > 0 ? 1 : 0);
   }
+  bool empty() const { return items() == 0; }
 };
 
 PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins);
 
-/// The part of `plan` that was done, given what is `left` of it.
-PrunePlan completed_part(const PrunePlan& plan, const PrunePlan& left);
 std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& view);
 
 }  // namespace model_prep

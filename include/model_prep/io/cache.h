@@ -94,17 +94,6 @@ class Cache {
   Warnings link_legacy_dirs(const RepoId& repo) const;
 
  private:
-  Status probe(const Directory& in, const std::string& directory) const;
-  bool is_complete(const ResolvedSnapshot& snapshot) const;
-  bool is_linked(const ResolvedSnapshot& snapshot, const RemoteFile& file) const;
-  bool refs_correct(const ResolvedSnapshot& snapshot) const;
-  Status publish_links(const ResolvedSnapshot& snapshot, Warnings& warnings) const;
-  Status check_names(const ResolvedSnapshot& snapshot) const;
-  Status publish_tree(const ResolvedSnapshot& snapshot) const;
-  Status publish_record(const ResolvedSnapshot& snapshot,
-                        const std::map<Digest, Digest>& sha256) const;
-  Status publish_refs(const ResolvedSnapshot& snapshot) const;
-
   Directory root_;
   std::vector<Directory> legacy_dirs_;
   mutable std::map<RepoId, Repository> repositories_;  // those that were asked for

@@ -15,14 +15,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <thread>
 #include <vector>
 
-#include "model_prep/base/digest.h"
-#include "model_prep/base/error.h"
+#include "model_prep/core/response_check.h"
 #include "model_prep/io/posix.h"
 
 namespace model_prep {
@@ -35,11 +33,9 @@ using HashJobId = std::uint64_t;
 
 enum class AfterHash : std::uint8_t { nothing, sync };
 
-struct HashEvent {
+/// `git_sha1` only if that kind was requested.
+struct HashEvent : HashResult {
   HashJobId ticket{0};
-  std::optional<Digest> sha256;
-  std::optional<Digest> git_sha1;  ///< only if that kind was requested
-  std::optional<Error> error;
 };
 
 class Hasher {

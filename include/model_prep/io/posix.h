@@ -4,12 +4,14 @@
 // Paths are UTF-8. Functions block only as long as the disk does. One thread at a time per object.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "model_prep/base/error.h"
 
@@ -54,12 +56,23 @@ struct FileInfo {
 std::optional<FileInfo> stat_path(const std::string& path);
 /// The same, but a link at the end of the path is not followed.
 std::optional<FileInfo> lstat_path(const std::string& path);
-std::optional<FileInfo> stat_path(int fd);
+std::optional<FileInfo> stat_path(const UniqueFd& fd);
+/// A link to a directory is not one.
+bool is_directory(const std::string& path);
+/// Whether the path itself, and no link in its place, still names what is open.
+bool is_still_at(const UniqueFd& fd, const std::string& path);
+/// Whether it was modified longer ago than that; links followed. Not if it does not exist.
+bool is_older_than(const std::string& path, std::chrono::hours age);
 std::optional<std::string> read_link(const std::string& path);
+/// The paths of what is in a directory, sorted. It is empty if it does not exist. A directory that
+/// cannot be read is skipped, unless `status` is given to receive the error.
+std::vector<std::string> list_directory(const std::string& path, Status* status = nullptr);
+/// The same at any depth. Links below `path` are not followed.
+std::vector<std::string> list_recursively(const std::string& path, Status* status = nullptr);
 /// The whole of a regular file of at most `max` bytes. Nothing if it is larger, not a regular file,
 /// or cannot be read.
 std::optional<std::string> read_file(const std::string& path, std::size_t max);
-std::optional<std::string> read_file(int fd, std::size_t max);
+std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max);
 /// Opens a regular file, links followed. A pipe or a device in its place is an error, and is not
 /// waited for.
 Result<UniqueFd> open_for_reading(const std::string& path);
@@ -72,7 +85,10 @@ Status append_to_file(const std::string& path, std::string_view text);
 /// Overwrites a regular file that somebody has provided for us. No link is followed. Does nothing
 /// if there is no such file or we may not write it.
 Status overwrite_existing(const std::string& path, std::string_view text);
-Status write_at(int fd, std::span<const char> bytes, std::int64_t offset, const std::string& path);
+/// Without an offset, where the descriptor is: a pipe has no other place. `path` names the file in
+/// errors.
+Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<std::int64_t> offset,
+                const std::string& path);
 
 /// SIGINT and SIGTERM as a descriptor to poll. Create it before any thread: it blocks both signals
 /// for the whole process. That also works as process 1 of a container, where an unhandled SIGTERM
@@ -116,12 +132,15 @@ std::string canonical_path(const std::string& path);
 /// The text of a link in `from_directory` that leads to `to`; both canonical.
 std::string relative_path(const std::string& to, const std::string& from_directory);
 std::string parent_path(const std::string& path);
+/// The last component.
+std::string file_name(const std::string& path);
 
 /// `host:pid`, which tells those who wait who is fetching.
 std::string host_and_pid();
 /// Eight hex digits that all processes on this kernel share since it booted, in whatever container,
 /// and that other kernels do not have. All zeros if unknown.
 std::string machine_name();
+/// At most 16 digits.
 std::string random_hex(std::size_t digits);
 
 }  // namespace model_prep

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
@@ -39,16 +40,12 @@ class ProxySettings {
 /// A message of libcurl's without the proxy's address, user name and password.
 std::string redact(std::string text, const Proxy& proxy);
 
-/// How a response arrived.
-struct Route {
-  const std::optional<Proxy>& proxy;
-  long port{0};           ///< that we are connected to
-  std::string challenge;  ///< the header WWW-Authenticate
-};
 /// Whether the response is the proxy's own, and not the server's. Servers do not send 407. A proxy
 /// may also answer a plain request with 401 (tinyproxy does, for a wrong password); the Hub's own
-/// 401 gives a reason and asks for a token.
-bool is_from_proxy(const ResponseHead& head, const Url& url, const Route& route);
+/// 401 gives a reason and asks for a token. `port` is the one that we are connected to, `challenge`
+/// the header WWW-Authenticate.
+bool is_from_proxy(const ResponseHead& head, const Url& url, const std::optional<Proxy>& proxy,
+                   long port, std::string_view challenge);
 
 /// The proxy answered `status` to a CONNECT, or rejected the login of a plain request (401 or 407).
 Error proxy_refused(int status, const std::optional<Proxy>& proxy);

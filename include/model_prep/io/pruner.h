@@ -27,55 +27,19 @@
 #pragma once
 
 #include <functional>
-#include <set>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "model_prep/core/prune_plan.h"
 #include "model_prep/io/repository.h"
-#include "model_prep/io/staging.h"
 
 namespace model_prep {
 
-class Pruner {
- public:
-  /// `repository` must outlive it.
-  explicit Pruner(const Repository& repository);
+/// Changes nothing. An error means that it cannot be known what links where.
+Result<RepoContents> read_contents(const Repository& repository);
 
-  /// Changes nothing. An error means that it cannot be known what links where.
-  Result<RepoContents> inspect() const;
-
-  /// Takes the items off the plan as they are removed, so that what stays in it was not: because of
-  /// an error or `stop`, or because somebody wants it by now. `stop` is called between steps.
-  Status remove(PrunePlan& plan, const std::function<bool()>& stop) const;
-
- private:
-  struct PendingRemoval {
-    std::string path;
-    std::optional<CommitId> snapshot{};
-    std::optional<Digest> blob{};
-  };
-  std::vector<PendingRemoval> pending_removals() const;
-  std::map<std::string, CommitId> refs() const;
-  bool has_ref(const CommitId& commit) const;
-  Result<std::set<Digest>> links() const;
-
-  Status finish_pending() const;
-  Status remove_snapshots(PrunePlan& plan, const std::function<bool()>& stop) const;
-  Status remove_refs(const SnapshotRemoval& removal) const;
-  Result<bool> remove_snapshot(const SnapshotRemoval& removal) const;
-  Status remove_metadata(const CommitId& commit) const;
-  Result<std::set<Digest>> remove_blobs(std::span<const Digest> blobs) const;
-  Result<bool> remove_leftover(const Leftover& left) const;
-  Status destroy(const std::string& path) const;
-  Status destroy_once(const std::string& path) const;
-  std::string trash_name(std::string_view kind, const std::string& hex) const;
-
-  const Repository& repository_;
-  const CacheLayout& at_;
-  const Directory& directory_;
-  WriterIdentity self_;
-};
+/// Adds the items of the plan to `done` as they are removed. What is not in it at the end stayed:
+/// because of an error or `stop`, or because somebody wants it by now. `stop` is called between
+/// steps.
+Status remove_planned(const Repository& repository, const PrunePlan& plan, PrunePlan& done,
+                      const std::function<bool()>& stop);
 
 }  // namespace model_prep

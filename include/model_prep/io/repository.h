@@ -6,34 +6,22 @@
 // repository lives in an older place (docs/cache-layout.md). One thread.
 #pragma once
 
-#include <utility>
-
 #include "model_prep/core/cache_layout.h"
 #include "model_prep/io/directory.h"
 
 namespace model_prep {
 
-class Repository {
- public:
-  Repository(const Directory& directory, const Directory& lock_directory, RepoId id)
-      : id_(std::move(id)),
-        directory_(&directory),
-        lock_directory_(&lock_directory),
-        layout_(directory.path(), lock_directory.path(), id_) {}
+struct Repository {
+  Repository(const Directory& in, const Directory& locks_in, const RepoId& repo)
+      : id(repo),
+        layout(in.path(), locks_in.path(), repo),
+        directory(&in),
+        lock_directory(&locks_in) {}
 
-  const RepoId& id() const { return id_; }
-  const CacheLayout& layout() const { return layout_; }
-
-  /// The directory that holds the repository's own: everything but locks is written through it.
-  const Directory& directory() const { return *directory_; }
-  /// The cache: locks are made through it.
-  const Directory& lock_directory() const { return *lock_directory_; }
-
- private:
-  RepoId id_;
-  const Directory* directory_;
-  const Directory* lock_directory_;
-  CacheLayout layout_;
+  RepoId id;
+  CacheLayout layout;
+  const Directory* directory;       ///< everything but locks is written through it
+  const Directory* lock_directory;  ///< the cache: locks are made through it
 };
 
 }  // namespace model_prep

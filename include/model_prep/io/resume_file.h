@@ -6,7 +6,6 @@
 // open writes into a file without a name. One thread.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -19,31 +18,22 @@ class ResumeFile {
  public:
   ResumeFile(const Repository& repository, const Digest& blob, const WriterTag& self);
 
-  struct Content {
-    std::string text;  ///< as it is on disk; empty if it cannot be read
-    std::optional<ResumeRecord> record;
-    bool torn{false};  ///< something is there, but it is not a record
-  };
-  Content read() const;
-
   /// Whether the record on disk is ours, as far as we know.
   bool is_ours() const { return ours_; }
-  /// Continues a claim that this process made before.
-  void reclaim() { ours_ = true; }
 
   /// Claims a blob that has no record, or an unreadable one. False: another process was faster.
   Result<bool> create(const ResumeRecord& record);
   /// Claims the blob whoever had it.
   Status replace(const ResumeRecord& record);
 
-  enum class Saved : std::uint8_t { yes, absent, claimed_by_other };
   /// Writes the record with the next sequence number: one line, one pwrite, in the file that was
-  /// just read, and never over another's claim. `absent`: there is no record to write to.
-  Result<Saved> save(ResumeRecord& record);
+  /// just read, and never over another's claim. Creates the record if there is none. False: the
+  /// blob was ours, and another process has claimed it.
+  Result<bool> save(ResumeRecord& record);
   Status remove();
 
  private:
-  Status write(const UniqueFd& fd, const ResumeRecord& record);
+  Result<bool> write(const UniqueFd& fd, const ResumeRecord& record);
 
   const Directory& directory_;
   std::string path_;
@@ -52,6 +42,11 @@ class ResumeFile {
   bool ours_{false};
 };
 
-std::optional<ResumeRecord> read_resume(const Repository& repository, const Digest& blob);
+struct ResumeContent {
+  std::string text;  ///< as it is on disk; empty if it cannot be read
+  std::optional<ResumeRecord> record;
+  bool torn{false};  ///< something is there, but it is not a record
+};
+ResumeContent read_resume(const Repository& repository, const Digest& blob);
 
 }  // namespace model_prep

@@ -35,9 +35,8 @@ class Staging {
   /// take longer than a second.
   static constexpr std::int64_t kMinClaimed = 1024 * 1024;
 
-  enum class Begin : std::uint8_t { resume, fresh };
   struct OpenRequest {
-    Begin begin{Begin::resume};
+    bool fresh{false};  ///< does not use the bytes that are there
     /// `FileLock::excludes` of the blob's lock. Called only if there is a record.
     std::function<bool()> lock_excludes;
     bool writer_timed_out{false};  ///< the record was polled long enough and did not change
@@ -58,7 +57,7 @@ class Staging {
   bool copying() const { return source_.has_value(); }
   Status copy_some();
   Status write(std::span<const char> bytes, std::int64_t offset) {
-    return write_at(fd_.get(), bytes, offset, path_);
+    return write_at(fd_, bytes, offset, path_);
   }
 
   enum class Held : std::uint8_t {
@@ -79,15 +78,13 @@ class Staging {
   Staging(const Repository& repository, const Digest& blob, std::int64_t size,
           const WriterIdentity& self);
   std::string path_of(const WriterTag& file) const {
-    return repository_->layout().staging(blob_, file);
+    return repository_->layout.staging(blob_, file);
   }
   bool is_small() const { return record_.size < kMinClaimed; }
-  bool is_still_named() const;
   Status create_file();
   Status begin_fresh();
   Status resume(const ResumeRecord& theirs);
   Status take_over(const ResumeRecord& theirs);
-  Result<Held> save_record(ResumeRecord& record);
 
   const Repository* repository_;
   Digest blob_;

@@ -26,9 +26,9 @@ std::string strip_user_info(std::string_view text);
 /// Removes a user name without a password, as in `https://name@host`, and returns it decoded.
 std::optional<std::string> take_user(Url& url);
 
-/// Encodes everything but `A-Z a-z 0-9 _ . - ~` as %XX (docs/developing/hub-protocol.md,
-/// section 3.1).
-std::string percent_encode(std::string_view text);
+/// Encodes everything but `A-Z a-z 0-9 _ . - ~` and what is in `also_plain` as %XX
+/// (docs/developing/hub-protocol.md, section 3.1).
+std::string percent_encode(std::string_view text, std::string_view also_plain = "");
 /// The URL of `Link: <https://…>; rel="next"` (docs/developing/hub-protocol.md, section 3.3).
 std::optional<std::string> next_link(std::string_view header);
 
