@@ -43,7 +43,7 @@ class QuerySink : public BodySink {
 
   std::optional<Error> on_data(std::span<const char> bytes) override {
     if (reply_.body.size() + bytes.size() > kMaxReply)
-      return Error{ErrorKind::protocol, "the response is larger than 16 MiB", {}};
+      return Error{ErrorKind::protocol, "the response is larger than 16 MiB"};
     reply_.body.append(bytes.data(), bytes.size());
     return std::nullopt;
   }
@@ -329,14 +329,7 @@ class Fetcher::Loop {
     (*on_outcome_)(action.item, outcome);
   }
 
-  void execute(const Notice& action) {
-    switch (action.level) {
-      case NoticeLevel::debug: return parts_.log.debug(action.text);
-      case NoticeLevel::info: return parts_.log.info(action.text);
-      case NoticeLevel::warning: return parts_.log.warning(action.text);
-      case NoticeLevel::error: return parts_.log.error(action.text);
-    }
-  }
+  void execute(const Notice& action) { parts_.log.write(action.level, action.text); }
 
   void log_outcome(const FetchJob& job, const FileOutcome& outcome) {
     const std::string object = object_of(job);

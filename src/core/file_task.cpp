@@ -27,8 +27,8 @@ bool FileTask::starting() const {
 }
 
 bool FileTask::transferring() const {
-  return std::any_of(shared_.transfers.begin(), shared_.transfers.end(),
-                     [&](const auto& running) { return running.second.item == id_; });
+  return std::ranges::any_of(shared_.transfers,
+                             [&](const auto& running) { return running.second.item == id_; });
 }
 
 ActiveFile FileTask::progress() const {
@@ -97,8 +97,8 @@ void FileTask::on_owned(const std::string& owner, const std::string& heartbeat) 
 void FileTask::wait_for_writer(const std::string& owner, const std::string& heartbeat) {
   state_ = State::locking;
   if (waiter_.on_poll(heartbeat, shared_.now))
-    shared_.notice(NoticeLevel::info, fmt::format("{}: waiting for {}, which is fetching it",
-                                                  work_.context.object, owner));
+    shared_.notice(LogLevel::info, fmt::format("{}: waiting for {}, which is fetching it",
+                                               work_.context.object, owner));
 }
 
 void FileTask::open_staging(bool fresh, bool take_over) {
@@ -223,7 +223,7 @@ void FileTask::on_hash(const HashResult& result) {
   const auto wrong = check_digests(result, work_.context.object, *work_.blob);
   sha256_ = result.sha256;
 
-  if (checking()) return wrong ? on_damaged_blob(*wrong) : finish(FileStatus::reused, std::nullopt);
+  if (checking()) return wrong ? on_damaged_blob(*wrong) : finish(FileStatus::reused);
   if (wrong) return refetch(*wrong);
   state_ = State::publishing;
   emit(Publish{id_});
@@ -234,7 +234,7 @@ void FileTask::on_damaged_blob(const Error& wrong) {
     return fail({ErrorKind::digest_mismatch, wrong.message + ": the cached file is damaged",
                  "run once with the network to repair it"});
 
-  shared_.notice(NoticeLevel::warning,
+  shared_.notice(LogLevel::warning,
                  fmt::format("{}; the cached file is damaged and is fetched anew", wrong.message));
   blob_damaged_ = true;
   if (state_ == State::rechecking)
@@ -245,7 +245,7 @@ void FileTask::on_damaged_blob(const Error& wrong) {
 
 void FileTask::on_published(PublishResult result) {
   if (state_ != State::publishing) return;
-  if (result == PublishResult::done) return finish(FileStatus::fetched, std::nullopt);
+  if (result == PublishResult::done) return finish(FileStatus::fetched);
   on_lost(Loss::pruned);
 }
 
@@ -262,7 +262,7 @@ void FileTask::on_lost(Loss how) {
     return fail({ErrorKind::io, what,
                  "another program prunes the cache: let it wait until this one is done"});
 
-  shared_.notice(NoticeLevel::warning, what + "; beginning anew");
+  shared_.notice(LogLevel::warning, what + "; beginning anew");
   emit(Close{id_, false});
   waiter_ = {};
   state_ = State::locking;
@@ -358,10 +358,10 @@ void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) 
 }
 
 void FileTask::on_body(const Transfer& transfer) {
-  if (is_query()) return finish(FileStatus::fetched, std::nullopt);
+  if (is_query()) return finish(FileStatus::fetched);
   if (transfer.received < transfer.range.size())
     return on_failure(transfer,
-                      describe_transport_error({ErrorKind::network, "the body ended early", {}},
+                      describe_transport_error({ErrorKind::network, "the body ended early"},
                                                transfer.context, transfer.url));
   if (segments_->complete()) return all_on_disk();
   save_record();
@@ -373,14 +373,13 @@ void FileTask::on_range_ignored(const Transfer& transfer) {
   constexpr int kRounds = 2;
   if (has_bytes_of_others(transfer.source) &&
       failover_.budget().in_a_row() < std::min(kRounds, shared_.settings.retry.retries))
-    return on_failure(transfer, {ErrorKind::network,
-                                 fmt::format("{}: {} gives no ranges", transfer.context.object,
-                                             transfer.url.origin),
-                                 {}});
+    return on_failure(
+        transfer, {ErrorKind::network, fmt::format("{}: {} gives no ranges",
+                                                   transfer.context.object, transfer.url.origin)});
 
   failover_.use_single_stream();
   cancel_transfers();
-  shared_.notice(NoticeLevel::info,
+  shared_.notice(LogLevel::info,
                  fmt::format("{}: the server gives no ranges, so it is fetched in one piece",
                              transfer.context.object));
   open_staging(true);
@@ -421,8 +420,7 @@ void FileTask::on_failure(const Transfer& transfer, const Error& error, const Re
 /// Whether bytes of other sources are on disk that another endpoint could complete.
 bool FileTask::has_bytes_of_others(std::size_t source) const {
   return failover_.mirrors().remaining() > 1 &&
-         std::any_of(byte_sources_.begin(), byte_sources_.end(),
-                     [&](std::size_t other) { return other != source; });
+         std::ranges::any_of(byte_sources_, [&](std::size_t other) { return other != source; });
 }
 
 }  // namespace model_prep

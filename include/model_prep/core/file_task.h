@@ -115,7 +115,7 @@ class FileTask {
   void on_hash(const HashResult& result);
   void on_published(PublishResult result);
   void on_lost(Loss how);
-  void finish(FileStatus status, std::optional<Error> error, bool drop_staging = false);
+  void finish(FileStatus status, std::optional<Error> error = {}, bool drop_staging = false);
 
  private:
   enum class State : std::uint8_t {
