@@ -28,7 +28,7 @@ BodySink::Body PayloadSink::on_head(const ResponseHead& head) {
 
 std::optional<Error> PayloadSink::on_data(std::span<const char> bytes) {
   if (static_cast<std::int64_t>(buffer_.size() + bytes.size()) > range_.size())
-    return Error{ErrorKind::protocol, "the body is longer than announced", {}};
+    return Error{ErrorKind::protocol, "the body is longer than announced"};
 
   while (!bytes.empty()) {
     const auto offset = static_cast<std::size_t>(range_.begin) % kBlock;

@@ -348,8 +348,7 @@ class Resolver {
       return fail(model,
                   {ErrorKind::digest_mismatch,
                    fmt::format("{} {}: its bytes hash to {}, expected {}", model.spec->repo.text(),
-                               file.path.text(), found.hex(), file.blob.hex()),
-                   {}});
+                               file.path.text(), found.hex(), file.blob.hex())});
     }
 
     auto shards = parse_shard_index(reply.body, file.path, model.spec->repo.text());

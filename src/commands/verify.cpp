@@ -42,9 +42,8 @@ Error cannot_verify(const ModelSpec& spec, const Cache& cache) {
 }
 
 Error stopped_error(std::optional<int> signal) {
-  if (!signal) return {ErrorKind::deadline, "the deadline has passed", {}};
-  return {
-      ErrorKind::interrupted, *signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM", {}};
+  if (!signal) return {ErrorKind::deadline, "the deadline has passed"};
+  return {ErrorKind::interrupted, *signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM"};
 }
 
 CacheFault unreadable_fault(const std::string& path, std::size_t file, const std::string& object,

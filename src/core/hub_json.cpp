@@ -24,8 +24,7 @@ Error unreadable(std::string_view object, std::string_view why) {
 
 Error bad_entry(const std::string& name, std::string_view what) {
   return {ErrorKind::protocol,
-          fmt::format("'{}' is listed without a valid {}", truncated(name), what),
-          {}};
+          fmt::format("'{}' is listed without a valid {}", truncated(name), what)};
 }
 
 bool is_masked(const std::string& text) {
@@ -42,7 +41,7 @@ struct MemberNames {
 
 Status add_file(Listing& listing, const JsonFields& entry, const MemberNames& names) {
   const auto name = entry.text(names.path);
-  if (!name) return Error{ErrorKind::protocol, "an entry has no name", {}};
+  if (!name) return Error{ErrorKind::protocol, "an entry has no name"};
   const auto path = RepoPath::parse(*name);
   if (!path) return path.error();
 
@@ -87,12 +86,12 @@ Result<Listing> parse_tree_page(std::string_view body, std::string_view object) 
       body, {.collections = kTopArray, .fields = kTreeFields},
       [&](const JsonEntry& entry) -> Status {
         const auto type = entry.fields.text("type");
-        if (!type) return Error{ErrorKind::protocol, "an entry has no type", {}};
+        if (!type) return Error{ErrorKind::protocol, "an entry has no type"};
         return *type == "file" ? add_file(listing, entry.fields, {"path", "oid", "lfs.oid"}) : ok();
       });
 
   if (!document) return unreadable(object, document.error().message);
-  if (!document->has(kTopArray[0])) return unreadable(object, "a listing should be an array");
+  if (document->collections.empty()) return unreadable(object, "a listing should be an array");
   return listing;
 }
 
@@ -104,7 +103,7 @@ Result<Listing> parse_blobs(std::string_view body, std::string_view object) {
       });
 
   if (!document) return unreadable(object, document.error().message);
-  if (!document->has(kSiblings[0])) return unreadable(object, "it has no siblings");
+  if (document->collections.empty()) return unreadable(object, "it has no siblings");
   return listing;
 }
 

@@ -142,8 +142,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
     return Error{
         ErrorKind::usage,
         fmt::format("{}: the manifest locks the variant {}, but no locked file belongs to it",
-                    model.key, to_string(variant.name)),
-        {}};
+                    model.key, to_string(variant.name))};
   return spec;
 }
 
@@ -178,7 +177,7 @@ Result<std::vector<ModelSpec>> select_models(const Manifest& manifest,
     specs.push_back(std::move(*spec));
   }
 
-  if (specs.empty()) return Error{ErrorKind::usage, "the manifest names no model", {}};
+  if (specs.empty()) return Error{ErrorKind::usage, "the manifest names no model"};
   return specs;
 }
 
