@@ -23,7 +23,7 @@ std::string reason_of(const CacheLayout& at, const ResolvedSnapshot& snapshot) {
     return fmt::format("refs/{} is another revision", snapshot.spec.ref);
 
   const auto missing =
-      std::find_if(snapshot.files.begin(), snapshot.files.end(), [&](const RemoteFile& file) {
+      std::ranges::find_if(snapshot.files, [&](const RemoteFile& file) {
         const auto found = stat_path(at.link(snapshot.commit, file.path));
         return !found || !found->is_file;
       });
@@ -32,7 +32,7 @@ std::string reason_of(const CacheLayout& at, const ResolvedSnapshot& snapshot) {
 
 std::string advice_of(const Consumer& consumer, const Options& options) {
   const std::string& cache = options.cache_dir;
-  const bool is_legacy_dir = std::find(options.legacy_dirs.begin(), options.legacy_dirs.end(),
+  const bool is_legacy_dir = std::ranges::find(options.legacy_dirs,
                                        consumer.folder) != options.legacy_dirs.end();
   if (is_legacy_dir) return "model-prep verify --repair makes a link there";
   if (consumer.setting != "HF_HOME") return fmt::format("set {}={}", consumer.setting, cache);

@@ -104,7 +104,7 @@ class Download {
     if (session_.options.offline || model.error) return false;
     if (!model.snapshot || !model.view.refs_correct || !model.view.tree_correct) return true;
 
-    return std::any_of(model.view.files.begin(), model.view.files.end(), [](const FileView& file) {
+    return std::ranges::any_of(model.view.files, [](const FileView& file) {
       return file.state == BlobState::missing || !file.linked;
     });
   }
@@ -146,7 +146,7 @@ class Download {
       if (!model.snapshot || model.error) continue;
 
       const auto missing =
-          std::find_if(model.view.files.begin(), model.view.files.end(),
+          std::ranges::find_if(model.view.files,
                        [](const FileView& file) { return file.state == BlobState::missing; });
       if (missing == model.view.files.end()) continue;
 
@@ -208,7 +208,7 @@ class Download {
     std::int64_t inodes = 0;
     for (const FetchJob& job : plan.jobs) inodes += job.check_existing ? 0 : 2;
     for (const ModelRun& model : models_)
-      inodes += std::count_if(model.view.files.begin(), model.view.files.end(),
+      inodes += std::ranges::count_if(model.view.files,
                               [](const FileView& file) { return !file.linked; });
     if (space->inodes && inodes > *space->inodes)
       return Error{ErrorKind::disk_full,

@@ -156,7 +156,7 @@ class Fetcher::Loop {
 
   void report_hashes() {
     for (HashEvent& event : parts_.hasher.take_all()) {
-      const auto file = std::find_if(files_.begin(), files_.end(), [&](const auto& open) {
+      const auto file = std::ranges::find_if(files_, [&](const auto& open) {
         return open.second.hash == event.ticket;
       });
       if (file == files_.end()) continue;  // it was cancelled meanwhile

@@ -30,14 +30,14 @@ std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
 
 bool is_cached(const SnapshotView& view) {
   return view.refs_correct &&
-         std::all_of(view.files.begin(), view.files.end(), [](const FileView& file) {
+         std::ranges::all_of(view.files, [](const FileView& file) {
            return file.state != BlobState::missing && file.linked;
          });
 }
 
 /// Blobs may be there before the snapshot's directory is: it is made when the last blob is whole.
 bool has_begun(const SnapshotView& view) {
-  return std::any_of(view.files.begin(), view.files.end(), [](const FileView& file) {
+  return std::ranges::any_of(view.files, [](const FileView& file) {
     return file.state != BlobState::missing || file.staged > 0;
   });
 }

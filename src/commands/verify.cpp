@@ -232,7 +232,7 @@ class Verify {
     };
     for (Model* model : models)
       if (!model->error &&
-          !std::all_of(model->contents.begin(), model->contents.end(), was_reached))
+          !std::ranges::all_of(model->contents, was_reached))
         model->error = error;
   }
 
@@ -434,7 +434,7 @@ int run_verify(Session& session) {
     session.out << consumers_table(*report.services, session.columns) << std::flush;
 
   const bool has_faults =
-      std::any_of(report.models.begin(), report.models.end(),
+      std::ranges::any_of(report.models,
                   [](const ModelReport& model) { return !model.faults.empty(); });
   if (has_faults && !session.options.repair)
     session.log.error("hint: model-prep verify --repair fixes what is wrong");

@@ -10,7 +10,7 @@ namespace model_prep {
 
 bool SnapshotView::satisfied() const {
   return refs_correct && tree_correct && recorded &&
-         std::all_of(files.begin(), files.end(), [](const FileView& file) {
+         std::ranges::all_of(files, [](const FileView& file) {
            return file.state == BlobState::trusted && file.linked;
          });
 }
@@ -36,8 +36,8 @@ FetchPlan make_plan(std::span<const PlannedModel> wanted) {
       if (models.empty() || models.back() != one.model) models.push_back(one.model);
     }
   }
-  std::stable_sort(plan.jobs.begin(), plan.jobs.end(),
-                   [](const FetchJob& a, const FetchJob& b) { return a.file.size > b.file.size; });
+  std::ranges::stable_sort(
+      plan.jobs, [](const FetchJob& a, const FetchJob& b) { return a.file.size > b.file.size; });
   for (const FetchJob& job : plan.jobs) {
     if (job.check_existing) continue;
     plan.bytes += job.file.size;
@@ -49,7 +49,7 @@ FetchPlan make_plan(std::span<const PlannedModel> wanted) {
 std::vector<std::string> refs_to_write(const ModelSpec& spec, const CommitId& commit) {
   std::vector<std::string> refs = {commit.hex()};
   const auto add = [&](const std::string& name) {
-    if (std::find(refs.begin(), refs.end(), name) == refs.end()) refs.push_back(name);
+    if (std::ranges::find(refs, name) == refs.end()) refs.push_back(name);
   };
   add(spec.revision.text());
   add(spec.ref);

@@ -66,9 +66,9 @@ std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec
   if (!spec.filter.select_weights_automatically) return {};
 
   // Most repositories have no index at all, and applying the selection costs time.
-  const bool has_index = std::any_of(
-      listing.files.begin(), listing.files.end(),
-      [](const RemoteFile& file) { return file.path.text().find(".index.") != std::string::npos; });
+  const bool has_index = std::ranges::any_of(listing.files, [](const RemoteFile& file) {
+    return file.path.text().find(".index.") != std::string::npos;
+  });
   if (!has_index) return {};
 
   // An error is not reported here: `select_files` meets it again.
@@ -76,10 +76,9 @@ std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec
   if (!selected) return {};
 
   std::vector<RemoteFile> indexes;
-  std::copy_if(listing.files.begin(), listing.files.end(), std::back_inserter(indexes),
-               [&](const RemoteFile& file) {
-                 return selected->indexes.contains(file.path) && file.size <= kMaxIndexSize;
-               });
+  std::ranges::copy_if(listing.files, std::back_inserter(indexes), [&](const RemoteFile& file) {
+    return selected->indexes.contains(file.path) && file.size <= kMaxIndexSize;
+  });
   return indexes;
 }
 
@@ -97,10 +96,10 @@ Result<std::vector<RemoteFile>> select_files(const Listing& listing, const Model
   };
 
   std::vector<RemoteFile> files;
-  std::copy_if(listing.files.begin(), listing.files.end(), std::back_inserter(files),
-               [&](const RemoteFile& file) { return is_wanted(file.path); });
+  std::ranges::copy_if(listing.files, std::back_inserter(files),
+                       [&](const RemoteFile& file) { return is_wanted(file.path); });
 
-  const auto masked = std::find_if(listing.masked.begin(), listing.masked.end(), is_wanted);
+  const auto masked = std::ranges::find_if(listing.masked, is_wanted);
   if (masked != listing.masked.end()) return gated_error(spec, *masked);
   if (files.empty()) return nothing_selected_error(spec);
 
@@ -130,8 +129,8 @@ Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec) {
   if (!spec.fully_locked) return ok();
   for (const auto& entry : spec.lock) {
     const RepoPath& path = entry.first;
-    const bool listed = std::any_of(files.begin(), files.end(),
-                                    [&](const RemoteFile& file) { return file.path == path; });
+    const bool listed =
+        std::ranges::any_of(files, [&](const RemoteFile& file) { return file.path == path; });
     if (!listed) return lock_error(spec, path, "the hub does not list this file, the lock does");
   }
   return ok();

@@ -50,8 +50,8 @@ Result<std::vector<ManifestModel>> find_models(const Manifest& manifest,
   for (const std::string& name : names) {
     if (!seen.insert(name).second) continue;
 
-    const auto known = std::find_if(manifest.models.begin(), manifest.models.end(),
-                                    [&](const ManifestModel& model) { return model.key == name; });
+    const auto known = std::ranges::find_if(
+        manifest.models, [&](const ManifestModel& model) { return model.key == name; });
     if (known != manifest.models.end()) {
       models.push_back(*known);
       continue;
@@ -71,35 +71,35 @@ bool selects_everything(const FileFilter& filter) {
   return filter.exclude.empty() && filter.include == std::vector<std::string>{"*"};
 }
 
-/// What to fetch of a model: the wanted variant, else fp32, else the first one described.
+/// What to fetch of a model: the wanted variant, else fp32, else the first one described. Its
+/// repository and revision are set.
 ManifestVariant choose_variant(const ManifestModel& model, Variant wanted) {
-  const auto described = [&](Variant name) {
-    return std::find_if(model.variants.begin(), model.variants.end(),
-                        [&](const ManifestVariant& variant) { return variant.name == name; });
-  };
-  if (const auto found = described(wanted); found != model.variants.end()) return *found;
-  if (wanted == Variant::all) return {.name = wanted, .filter = {.include = {"*"}}};
-  if (const auto found = described(Variant::fp32); found != model.variants.end()) return *found;
-  if (!model.variants.empty()) return model.variants.front();
+  const auto& variants = model.variants;
+  auto found = std::ranges::find(variants, wanted, &ManifestVariant::name);
+  if (found == variants.end() && wanted != Variant::all) {
+    found = std::ranges::find(variants, Variant::fp32, &ManifestVariant::name);
+    if (found == variants.end()) found = variants.begin();
+  }
 
-  // Which variants the repository has is known when its listing is.
-  return {.name = wanted, .filter = {.select_weights_automatically = true}};
-}
+  ManifestVariant variant{.name = wanted};
+  if (found != variants.end())
+    variant = *found;
+  else if (wanted == Variant::all)
+    variant.filter.include = {"*"};
+  else  // which variants the repository has is known when its listing is
+    variant.filter.select_weights_automatically = true;
 
-const RepoId& repo_of(const ManifestVariant& variant, const ManifestModel& model) {
-  return variant.repo ? *variant.repo : model.repo;
-}
-
-const Revision& revision_of(const ManifestVariant& variant, const ManifestModel& model) {
-  return variant.revision ? *variant.revision : model.revision;
+  variant.repo = variant.repo.value_or(model.repo);
+  variant.revision = variant.revision.value_or(model.revision);
+  return variant;
 }
 
 /// Whether one of the locked variants is the whole commit, so that `files` is its listing.
 bool locks_whole_commit(const ManifestModel& model) {
-  return std::any_of(model.locked.begin(), model.locked.end(), [&](Variant name) {
+  return std::ranges::any_of(model.locked, [&](Variant name) {
     const ManifestVariant variant = choose_variant(model, name);
-    return selects_everything(variant.filter) && repo_of(variant, model) == model.repo &&
-           revision_of(variant, model) == model.revision;
+    return selects_everything(variant.filter) && variant.repo == model.repo &&
+           variant.revision == model.revision;
   });
 }
 
@@ -112,17 +112,17 @@ Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
 
   const bool has_patterns = !patterns.include.empty() || !patterns.exclude.empty();
   if (has_patterns) {
-    locked = locks_whole_commit(model) && revision_of(variant, model) == model.revision;
+    locked = locks_whole_commit(model) && variant.revision == model.revision;
     variant.size.reset();
     variant.filter = {
         .include = patterns.include, .exclude = patterns.exclude, .from_command_line = true};
     if (patterns.include.empty()) variant.filter.include = {"*"};
   }
 
-  const bool in_own_repo = repo_of(variant, model) == model.repo;
+  const bool in_own_repo = variant.repo == model.repo;
   ModelSpec spec{.key = model.key,
-                 .repo = repo_of(variant, model),
-                 .revision = revision_of(variant, model),
+                 .repo = *variant.repo,
+                 .revision = *variant.revision,
                  .ref = model.ref,
                  .variant_requested = wanted,
                  .variant = variant.name,
@@ -158,7 +158,7 @@ void add_pins(const ManifestModel& model, std::map<RepoId, Pins>& all) {
 
   add(model.repo, model.revision);
   for (const ManifestVariant& variant : model.variants)
-    add(repo_of(variant, model), revision_of(variant, model));
+    add(variant.repo.value_or(model.repo), variant.revision.value_or(model.revision));
 }
 
 }  // namespace

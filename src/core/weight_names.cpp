@@ -17,7 +17,7 @@ constexpr std::string_view kOtherFolders[] = {"/onnx/", "/openvino/", "/coreml/"
 
 template <class Texts>
 bool is_one_of(const Texts& texts, std::string_view text) {
-  return std::find(std::begin(texts), std::end(texts), text) != std::end(texts);
+  return std::ranges::find(texts, text) != std::end(texts);
 }
 
 /// The position of `-00001-of-00002` in a name: first character and one past the last.
@@ -68,15 +68,15 @@ bool is_pickle_name(std::string_view path) { return is_one_of(kPickles, extensio
 bool has_other_name(std::string_view path) {
   return is_one_of(kOtherFrameworks, extension_of(path)) ||
          (name_of(path).starts_with("ggml-") && extension_of(path) == ".bin") ||
-         std::any_of(std::begin(kOtherParts), std::end(kOtherParts), [&](std::string_view part) {
+         std::ranges::any_of(kOtherParts, [&](std::string_view part) {
            return path.find(part) != std::string_view::npos;
          });
 }
 
 bool is_in_other_folder(std::string_view path) {
   const std::string rooted = "/" + std::string(path);
-  return std::any_of(std::begin(kOtherFolders), std::end(kOtherFolders),
-                     [&](std::string_view folder) { return rooted.find(folder) != rooted.npos; });
+  return std::ranges::any_of(
+      kOtherFolders, [&](std::string_view folder) { return rooted.find(folder) != rooted.npos; });
 }
 
 std::optional<Weights> parse_weights(std::string_view name) {

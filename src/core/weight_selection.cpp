@@ -129,14 +129,13 @@ class WeightSelector {
   }
 
   void find_openvino() {
-    const bool has_int8 = std::any_of(names_.begin(), names_.end(), [](std::string_view name) {
+    const bool has_int8 = std::ranges::any_of(names_, [](std::string_view name) {
       return is_xml_or_bin(name) && stem_of(name) == kOpenVinoInt8;
     });
-    const bool has_root_model =
-        std::any_of(names_.begin(), names_.end(), [](std::string_view name) {
-          return is_xml_or_bin(name) && folder_of(name).empty() &&
-                 matches_pattern("openvino_*model*", name);
-        });
+    const bool has_root_model = std::ranges::any_of(names_, [](std::string_view name) {
+      return is_xml_or_bin(name) && folder_of(name).empty() &&
+             matches_pattern("openvino_*model*", name);
+    });
     if (has_int8 || has_root_model) openvino_folder_ = has_int8 ? folder_of(kOpenVinoInt8) : "";
   }
 
