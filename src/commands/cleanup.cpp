@@ -25,12 +25,10 @@ std::string revision_name(const PrunedRepository::Revision& revision) {
 PrunedRepository summarize(const RepoId& repo, const PrunePlan& plan,
                            const RepoContents& contents) {
   PrunedRepository result{.repo = repo.text(),
-                          .revisions = {},
                           .blobs = static_cast<std::int64_t>(plan.blobs.size()),
                           .unfinished = static_cast<std::int64_t>(plan.leftovers.size()),
                           .bytes = bytes_of(plan, contents),
-                          .kept_because = plan.kept_because,
-                          .error = {}};
+                          .kept_because = plan.kept_because};
   for (const SnapshotRemoval& removal : plan.revisions)
     result.revisions.push_back({removal.commit.hex(), removal.refs, removal.bytes});
   return result;
@@ -53,7 +51,7 @@ void add_rows(Table& table, const PrunedRepository& repository) {
 
 std::string dry_run_text(const std::vector<PrunedRepository>& repositories,
                          const std::string& cache_dir, std::optional<int> columns) {
-  Table table{.head = {"REPOSITORY", "WOULD GO", "SIZE"}, .rows = {}, .numbers = {2}};
+  Table table{.head = {"REPOSITORY", "WOULD GO", "SIZE"}, .numbers = {2}};
   std::int64_t bytes = 0;
   for (const PrunedRepository& repository : repositories) {
     add_rows(table, repository);
@@ -98,8 +96,7 @@ class Cleanup {
     session_.cache.adopt_existing(repo, Cache::Writing::forbidden);
     const Pruner pruner(session_.cache.repository(repo));
     const auto contents = pruner.inspect();
-    if (!contents)
-      return {.repo = repo.text(), .revisions = {}, .kept_because = {}, .error = contents.error()};
+    if (!contents) return {.repo = repo.text(), .error = contents.error()};
 
     const PrunePlan plan = make_prune_plan(*contents, pins);
     if (session_.options.dry_run) return summarize(repo, plan, *contents);
@@ -139,10 +136,8 @@ int run_cleanup(Session& session) {
   report.duration_s = seconds(Clock::now() - session.begun);
   if (report.error) session.log_error(*report.error);
 
-  // With `--summary -` stdout is the summary and nothing else.
-  if (session.options.dry_run && session.options.summary != "-")
-    session.out << dry_run_text(*report.cleanup, session.options.cache_dir, session.columns)
-                << std::flush;
+  if (session.options.dry_run)
+    session.print_result(dry_run_text(*report.cleanup, session.options.cache_dir, session.columns));
   return session.finish(report);
 }
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/commands/lock.h"
 
-#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
-#include "model_prep/commands/hub_client.h"
+#include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/commit_diff.h"
 #include "model_prep/core/hub_json.h"
@@ -23,7 +22,7 @@ class Lock {
   int run() {
     if (Status done = run_command(); !done) fail(done.error());
 
-    const auto signal = client_ ? client_->fetcher.signal() : std::nullopt;
+    const auto signal = fetcher_ ? fetcher_->signal() : std::nullopt;
     if (signal) return 128 + *signal;
     return succeeded_ ? 0 : 1;
   }
@@ -33,7 +32,7 @@ class Lock {
     const auto specs = session_.select();
     if (!specs) return specs.error();
 
-    client_ = HubClient::make(session_);
+    fetcher_.emplace(session_);
     for (const ModelSpec& spec : *specs)
       session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
     if (session_.options.check) return check(*specs);
@@ -64,7 +63,7 @@ class Lock {
     }
     if (unknown.empty()) return resolved;
 
-    auto results = resolve_remotely(unknown, session_.cache, client_->endpoints, client_->fetcher);
+    auto results = resolve_remotely(unknown, session_.cache, *fetcher_);
     for (std::size_t i = 0; i < unknown.size(); ++i)
       keep(indices[i], std::move(results[i].snapshot));
     return resolved;
@@ -119,11 +118,11 @@ class Lock {
 
       queried.push_back(&spec);
       queries.push_back({{.object = spec.repo.text(), .repo = spec.repo.text()},
-                         sources_at(client_->endpoints,
+                         sources_at(fetcher_->endpoints,
                                     [&](const Hub& hub) { return hub.info(spec.repo, *branch); })});
     }
 
-    const std::vector<Reply> replies = client_->fetcher.query(queries);
+    const std::vector<Reply> replies = fetcher_->query(queries);
     for (std::size_t i = 0; i < queried.size(); ++i) check_reply(*queried[i], replies[i]);
     return ok();
   }
@@ -164,7 +163,7 @@ class Lock {
   }
 
   Session& session_;
-  std::unique_ptr<HubClient> client_;
+  std::optional<Fetcher> fetcher_;
   bool succeeded_{true};
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/commands/session.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <ctime>
 
@@ -110,6 +111,24 @@ void Session::log_error(const Error& error) {
   if (!error.hint.empty()) log.error("hint: " + error.hint);
 }
 
+std::optional<TimePoint> Session::deadline() const {
+  if (!options.deadline) return std::nullopt;
+  return begun + std::chrono::seconds(*options.deadline);
+}
+
+std::string Session::snapshot_folder(const std::optional<ResolvedSnapshot>& snapshot) const {
+  if (!snapshot) return {};
+  return cache.repository(snapshot->spec.repo).layout().snapshot(snapshot->commit);
+}
+
+void Session::link_legacy_dirs(const RepoId& repo) {
+  for (const std::string& warning : cache.link_legacy_dirs(repo)) log.warning(warning);
+}
+
+void Session::print_result(const std::string& text) {
+  if (options.summary != "-") out << text << std::flush;
+}
+
 RunReport Session::begin_report() const {
   RunReport report;
   report.tool = program_version();
@@ -158,6 +177,11 @@ std::string Session::write_summary(const RunReport& report) {
   if (written) return options.summary;
   log.warning("the summary is not written: " + written.error().message);
   return {};
+}
+
+Error stopped_by(int signal, std::string hint) {
+  return {ErrorKind::interrupted, signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM",
+          std::move(hint)};
 }
 
 }  // namespace model_prep

@@ -27,17 +27,16 @@ Result<ManifestModel> parse_repository_name(const std::string& text) {
 }
 
 Error unknown_model(const Manifest& manifest, const std::string& name,
-                    std::vector<std::string> other_words) {
-  std::vector<std::string> words;
-  for (const ManifestModel& model : manifest.models) words.push_back(model.key);
-  const std::string keys = fmt::format("{}", fmt::join(words, ", "));
-
+                    const std::vector<std::string>& other_words) {
+  std::vector<std::string> keys;
+  for (const ManifestModel& model : manifest.models) keys.push_back(model.key);
+  std::vector<std::string> words = keys;
   words.insert(words.end(), other_words.begin(), other_words.end());
   return {
       ErrorKind::usage, fmt::format("unknown model '{}'", name),
       fmt::format(
           "{}the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
-          did_you_mean(name, words), keys)};
+          did_you_mean(name, words), fmt::join(keys, ", "))};
 }
 
 Result<std::vector<ManifestModel>> find_models(const Manifest& manifest,
@@ -187,18 +186,18 @@ Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest,
   const auto models = find_models(manifest, names, other_words);
   if (!models) return models.error();
 
-  std::map<RepoId, Pins> of_manifest;
-  for (const ManifestModel& model : manifest.models) add_pins(model, of_manifest);
   std::map<RepoId, Pins> selected;
   for (const ManifestModel& model : *models) add_pins(model, selected);
 
   // A repository that the manifest pins keeps those commits whatever the user named.
-  for (auto& [repo, pins] : selected) {
-    const auto pinned = of_manifest.find(repo);
-    if (pinned == of_manifest.end()) continue;
-    pins.of_manifest = true;
-    pins.commits.insert(pinned->second.commits.begin(), pinned->second.commits.end());
-    pins.refs.insert(pinned->second.refs.begin(), pinned->second.refs.end());
+  std::map<RepoId, Pins> of_manifest;
+  for (const ManifestModel& model : manifest.models) add_pins(model, of_manifest);
+  for (auto& [repo, pins] : of_manifest) {
+    const auto named = selected.find(repo);
+    if (named == selected.end()) continue;
+    named->second.of_manifest = true;
+    named->second.commits.merge(pins.commits);
+    named->second.refs.merge(pins.refs);
   }
   return selected;
 }
