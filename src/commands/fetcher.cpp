@@ -264,7 +264,7 @@ class Fetcher::Loop {
       sink = std::make_unique<QuerySink>(reply);
     } else {
       request.kind = RequestKind::payload;
-      sink = std::make_unique<PayloadSink>(scheduler_, *files_.at(action.item).staging, action.id);
+      sink = make_payload_sink(scheduler_, *files_.at(action.item).staging, action.id);
     }
     fetcher_.transport_.start(action.id, request, *sink);
   }

@@ -44,28 +44,26 @@ class Lock {
   std::vector<std::optional<ResolvedSnapshot>> resolve(const std::vector<ModelSpec>& specs) {
     const Network network = session_.options.offline ? Network::forbidden : Network::allowed;
     std::vector<std::optional<ResolvedSnapshot>> resolved(specs.size());
-    const auto keep = [&](std::size_t i, Result<ResolvedSnapshot> result) {
-      if (result)
-        resolved[i] = std::move(*result);
+    const auto keep = [&](std::size_t i, const Resolution& result) {
+      if (result.snapshot)
+        resolved[i] = *result.snapshot;
       else
-        fail(result.error());
+        fail(result.snapshot.error());
     };
 
     std::vector<ModelSpec> unknown;
     std::vector<std::size_t> indices;
     for (std::size_t i = 0; i < specs.size(); ++i) {
-      if (auto local = resolve_locally(specs[i], session_.cache, network)) {
-        keep(i, std::move(local->snapshot));
+      if (const auto local = resolve_locally(specs[i], session_.cache, network)) {
+        keep(i, *local);
         continue;
       }
       unknown.push_back(specs[i]);
       indices.push_back(i);
     }
-    if (unknown.empty()) return resolved;
 
-    auto results = resolve_remotely(unknown, session_.cache, *fetcher_);
-    for (std::size_t i = 0; i < unknown.size(); ++i)
-      keep(indices[i], std::move(results[i].snapshot));
+    const auto results = resolve_remotely(unknown, session_.cache, *fetcher_);
+    for (std::size_t i = 0; i < unknown.size(); ++i) keep(indices[i], results[i]);
     return resolved;
   }
 

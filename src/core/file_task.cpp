@@ -64,11 +64,6 @@ void FileTask::start() {
     state_ = State::locking;
 }
 
-void FileTask::check_existing(State state) {
-  state_ = state;
-  emit(CheckExisting{id_});
-}
-
 void FileTask::poll_lock() {
   if (state_ != State::locking) return;
   if (shared_.now < waiter_.next_poll()) return shared_.wake_by(waiter_.next_poll());
@@ -346,7 +341,9 @@ void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) 
   switch (verdict.kind) {
     case VerdictKind::body: return on_body(transfer);
     case VerdictKind::redirect: return follow_redirect(id, std::move(transfer), end.head);
-    case VerdictKind::signature_spent: return on_signature_spent(transfer, verdict.error);
+    case VerdictKind::signature_spent:
+      if (!failover_.on_signature_spent(transfer)) return on_failure(transfer, verdict.error);
+      return give_back(transfer.range);
     case VerdictKind::range_ignored: return on_range_ignored(transfer);
     case VerdictKind::restart:
       // The others' bytes may be right: ask those endpoints first.
@@ -401,11 +398,6 @@ void FileTask::follow_redirect(TransferId id, Transfer transfer, const ResponseH
   transfer.context.of_hub = target->origin == home.origin;
   transfer.context.with_token = home.token == TokenUse::sent && transfer.context.of_hub;
   send(id, std::move(transfer));
-}
-
-void FileTask::on_signature_spent(const Transfer& transfer, const Error& error) {
-  if (!failover_.on_signature_spent(transfer)) return on_failure(transfer, error);
-  give_back(transfer.range);
 }
 
 void FileTask::on_failure(const Transfer& transfer, const Error& error, const ResponseHead& head) {
