@@ -72,8 +72,8 @@ class Cleanup {
 
       PrunedRepository repository = prune(repo, pins);
       if (!repository.kept_because.empty())
-        session_.log.info(
-            fmt::format("{}: {}; its revisions stay", repository.repo, repository.kept_because));
+        session_.log.info(repository.repo + ": " + repository.kept_because +
+                          "; its revisions stay");
       if (repository.error) session_.log_error(*repository.error);
       report_.cleanup->push_back(std::move(repository));
     }
@@ -111,7 +111,7 @@ class Cleanup {
       session_.log.info(fmt::format("{}: removed {}, {}", result.repo, revision_name(revision),
                                     format_bytes(revision.bytes)));
     if (removed && !report_.signal && !left.empty())
-      session_.log.info(fmt::format("{}: some of it is now in use and stays", result.repo));
+      session_.log.info(result.repo + ": some of it is now in use and stays");
     return result;
   }
 

@@ -18,15 +18,14 @@ std::string reason_of(const CacheLayout& at, const ResolvedSnapshot& snapshot) {
 
   // A ref that holds anything but the commit, even a line end, does not work for the libraries.
   const auto ref = read_file(at.ref(snapshot.spec.ref), 64);
-  if (!ref) return fmt::format("there is no refs/{}", snapshot.spec.ref);
-  if (*ref != snapshot.commit.hex())
-    return fmt::format("refs/{} is another revision", snapshot.spec.ref);
+  if (!ref) return "there is no refs/" + snapshot.spec.ref;
+  if (*ref != snapshot.commit.hex()) return "refs/" + snapshot.spec.ref + " is another revision";
 
   const auto missing = std::ranges::find_if(snapshot.files, [&](const RemoteFile& file) {
     const auto found = stat_path(at.link(snapshot.commit, file.path));
     return !found || !found->is_file;
   });
-  return missing == snapshot.files.end() ? "" : fmt::format("there is no {}", missing->path.text());
+  return missing == snapshot.files.end() ? "" : "there is no " + missing->path.text();
 }
 
 std::string advice_of(const Consumer& consumer, const Options& options) {
@@ -37,7 +36,7 @@ std::string advice_of(const Consumer& consumer, const Options& options) {
   if (consumer.setting != "HF_HOME") return fmt::format("set {}={}", consumer.setting, cache);
 
   // A library that knows only HF_HOME looks in its directory `hub`.
-  if (cache.ends_with("/hub")) return fmt::format("set HF_HOME={}", parent_path(cache));
+  if (cache.ends_with("/hub")) return "set HF_HOME=" + parent_path(cache);
   return "set HF_HOME, for model-prep too: it makes a link in $HF_HOME/hub";
 }
 

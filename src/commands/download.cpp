@@ -144,8 +144,8 @@ class Download {
       if (missing == model.view.files.end()) continue;
 
       const auto index = static_cast<std::size_t>(missing - model.view.files.begin());
-      model.error = offline_missing(
-          fmt::format("{} {}", model.spec.repo.text(), model.snapshot->files[index].path.text()));
+      model.error =
+          offline_missing(model.spec.repo.text() + " " + model.snapshot->files[index].path.text());
       session_.log_error(*model.error);
     }
   }
@@ -276,9 +276,8 @@ class Download {
       if (model.lost) return;
 
       for (const std::string& warning : publication->warnings)
-        session_.log.warning(fmt::format("{}: {}", model.spec.key, warning));
-      session_.log.info(
-          fmt::format("{}: ready at {}", model.spec.key, session_.snapshot_folder(model.snapshot)));
+        session_.log.warning(model.spec.key + ": " + warning);
+      session_.log.info(model.spec.key + ": ready at " + session_.snapshot_folder(model.snapshot));
     }
 
     session_.link_legacy_dirs(model.spec.repo);
@@ -292,10 +291,10 @@ class Download {
 
       model.lost = false;
       if (model.lost_times++ == kMaxLosses) {
-        model.error = Error{ErrorKind::io,
-                            fmt::format("files of {} vanish from the cache while they are fetched",
-                                        model.spec.repo.text()),
-                            "another process removes them: let it finish first"};
+        model.error = Error{
+            ErrorKind::io,
+            "files of " + model.spec.repo.text() + " vanish from the cache while they are fetched",
+            "another process removes them: let it finish first"};
         session_.log_error(*model.error);
         continue;
       }

@@ -37,12 +37,10 @@ std::vector<HubEndpoint> endpoints_with_tokens(Session& session) {
 
   for (const HubEndpoint& endpoint : endpoints) {
     if (endpoint.use == TokenUse::sent && !endpoint.hub.endpoint().https)
-      session.log.warning(
-          fmt::format("the token goes to {} unencrypted", endpoint.hub.endpoint().origin));
+      session.log.warning("the token goes to " + endpoint.hub.endpoint().origin + " unencrypted");
     if (endpoint.use == TokenUse::withheld)
-      session.log.debug(
-          fmt::format("{} gets no token: it is not the Hub, and no token is configured for it",
-                      endpoint.name()));
+      session.log.debug(endpoint.name() +
+                        " gets no token: it is not the Hub, and no token is configured for it");
   }
   return endpoints;
 }

@@ -103,13 +103,13 @@ class Lock {
       if (!branch) return branch.error();
 
       if (!spec.revision.commit()) {
-        fail({ErrorKind::usage, fmt::format("{} is not pinned, so it cannot be compared", spec.key),
+        fail({ErrorKind::usage, spec.key + " is not pinned, so it cannot be compared",
               "model-prep lock prints a manifest in which it is"});
         continue;
       }
       if (session_.options.offline) {
         fail({ErrorKind::offline_missing,
-              fmt::format("{}: which commit {} names now is not known offline", spec.key, spec.ref),
+              spec.key + ": which commit " + spec.ref + " names now is not known offline",
               "run without HF_HUB_OFFLINE"});
         continue;
       }

@@ -253,7 +253,7 @@ class Resolver {
     const bool truncated_here = !source.fallback && !next && next_link(reply.head.link);
     if (const char* fault = truncated_here ? "the listing goes on at an address that cannot be used"
                                            : endless_listing(model, next))
-      return Error{ErrorKind::protocol, fmt::format("{}: {}", object, fault),
+      return Error{ErrorKind::protocol, object + ": " + fault,
                    "a mirror or a proxy misdirects: check HF_ENDPOINT"};
     if (next) {
       request_page(model, Source{source.endpoint, *next});
@@ -283,13 +283,13 @@ class Resolver {
     for (RemoteFile& file :
          required_indexes(model.listing, with_available_variant(*model.spec, model.listing))) {
       bytes += file.size;
-      const std::string object = fmt::format("{} {}", model.object(), file.path.text());
+      const std::string object = model.object() + " " + file.path.text();
       model.pending_indexes.push_back({std::move(file), object});
     }
 
     if (bytes > kMaxIndexBytes)
       return Error{ErrorKind::protocol,
-                   fmt::format("{}: its shard indexes are larger than 64 MiB", model.object()),
+                   model.object() + ": its shard indexes are larger than 64 MiB",
                    "choose files with --include, or take --variant all"};
     return ok();
   }
@@ -380,7 +380,7 @@ class Resolver {
     if (!model.first_fault) {
       model.first_fault = error;
       if (endpoints_.size() > 1)
-        model.first_fault->message += fmt::format(" (from {})", endpoints_[endpoint].name());
+        model.first_fault->message += " (from " + endpoints_[endpoint].name() + ")";
     }
 
     if (model.excluded_endpoints.size() < endpoints_.size()) return true;
@@ -430,8 +430,8 @@ std::optional<Resolution> resolve_locally(const ModelSpec& spec, const Cache& ca
 
   const std::string missing =
       commit ? fmt::format("the list of files at {}", commit->hex().substr(0, 12))
-             : fmt::format("revision {}", spec.revision.text());
-  return Resolution{offline_missing(fmt::format("{}: {}", spec.repo.text(), missing))};
+             : "revision " + spec.revision.text();
+  return Resolution{offline_missing(spec.repo.text() + ": " + missing)};
 }
 
 std::vector<Resolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,

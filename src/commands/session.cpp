@@ -59,7 +59,7 @@ Result<Manifest> Session::manifest() const {
 
   const auto text = read_file(*options.manifest, kMaxManifestBytes);
   if (!text)
-    return Error{ErrorKind::usage, fmt::format("cannot read the manifest {}", *options.manifest),
+    return Error{ErrorKind::usage, "cannot read the manifest " + *options.manifest,
                  "check the path given with --manifest or MODEL_PREP_MANIFEST"};
   return parse_manifest(*text, *options.manifest);
 }
@@ -87,8 +87,8 @@ void Session::log_warnings(const std::vector<ModelSpec>& specs) {
   for (const ModelSpec& spec : specs) {
     log_variant_warning(spec);
     if (!spec.revision.commit())
-      log.warning(fmt::format("{} is not pinned: revision {} may change from run to run", spec.key,
-                              spec.revision.text()));
+      log.warning(spec.key + " is not pinned: revision " + spec.revision.text() +
+                  " may change from run to run");
   }
 }
 

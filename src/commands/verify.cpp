@@ -27,12 +27,10 @@ Error cannot_verify(const ModelSpec& spec, const Cache& cache) {
   const auto commit = cached_commit(spec, cache);
   if (!commit || !lstat_path(cache.repository(spec.repo).layout().snapshot(*commit)))
     return {ErrorKind::offline_missing,
-            fmt::format("{} is not in the cache at revision {}", spec.repo.text(),
-                        spec.revision.text()),
+            spec.repo.text() + " is not in the cache at revision " + spec.revision.text(),
             "model-prep verify --repair fetches it"};
   return {ErrorKind::offline_missing,
-          fmt::format("{}: nothing in the cache says which files belong to {}", spec.repo.text(),
-                      commit->hex()),
+          spec.repo.text() + ": nothing in the cache says which files belong to " + commit->hex(),
           "model-prep verify --repair asks the Hub, and hashes what is there"};
 }
 
@@ -218,11 +216,11 @@ class Verify {
 
       const RemoteFile& file = model.snapshot->files[i];
       const HashResult& result = hashed->second.result;
-      const std::string object = fmt::format("{} {}", model.spec.repo.text(), file.path.text());
+      const std::string object = model.spec.repo.text() + " " + file.path.text();
       if (result.error)
         model.faults.push_back({.kind = CacheFaultKind::unreadable,
                                 .path = hashed->first,
-                                .message = fmt::format("{}: {}", object, result.error->message),
+                                .message = object + ": " + result.error->message,
                                 .file = i,
                                 .error = result.error->kind});
       else if (const auto error = check_digests(result, object, file.blob_spec()))
@@ -291,9 +289,8 @@ class Verify {
           // Another model of this repository had the same fault, and it has been moved.
           if (!own) break;
           const auto moved = cache.quarantine(repo, fault.path);
-          session_.log.warning(
-              moved ? fmt::format("{} is out of the way now, as {}", fault.path, *moved)
-                    : moved.error().message);
+          session_.log.warning(moved ? fault.path + " is out of the way now, as " + *moved
+                                     : moved.error().message);
       }
     }
     if (!damaged.empty()) warn(cache.distrust(repo, model.snapshot->commit, damaged));

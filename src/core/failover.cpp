@@ -153,10 +153,9 @@ std::optional<Error> Failover::on_wrong_bytes(const Error& wrong,
   if (elsewhere) single_stream_ = false;
   const std::string next = elsewhere ? alternative_to(*culprit) : std::string();
   shared_.notice(LogLevel::warning,
-                 next.empty()
-                     ? fmt::format("{}; it is fetched once more from the start", wrong.message)
-                     : fmt::format("{}, from {}; it is fetched from the start from {}",
-                                   wrong.message, endpoint(*culprit).name, next));
+                 next.empty() ? wrong.message + "; it is fetched once more from the start"
+                              : fmt::format("{}, from {}; it is fetched from the start from {}",
+                                            wrong.message, endpoint(*culprit).name, next));
   return std::nullopt;
 }
 

@@ -26,8 +26,8 @@ Error lock_error(const ModelSpec& spec, const RepoPath& path, std::string_view w
 Error gated_error(const ModelSpec& spec, const RepoPath& path) {
   return {
       ErrorKind::gated,
-      fmt::format("{}: access to this repository is restricted: the Hub hides the digest of {}",
-                  spec.repo.text(), path.text()),
+      spec.repo.text() + ": access to this repository is restricted: the Hub hides the digest of " +
+          path.text(),
       fmt::format(
           "accept the conditions on https://huggingface.co/{}, and set HF_TOKEN to a token of that account",
           spec.repo.text())};
@@ -48,11 +48,10 @@ Error nothing_selected_error(const ModelSpec& spec) {
 
   std::string patterns;
   for (const std::string& pattern : spec.filter.include)
-    patterns += fmt::format(" --include '{}'", truncated(pattern));
+    patterns += " --include '" + truncated(pattern) + "'";
   for (const std::string& pattern : spec.filter.exclude)
-    patterns += fmt::format(" --exclude '{}'", truncated(pattern));
-  return {ErrorKind::not_found,
-          fmt::format("{}: no file of this revision matches{}", spec.repo.text(), patterns),
+    patterns += " --exclude '" + truncated(pattern) + "'";
+  return {ErrorKind::not_found, spec.repo.text() + ": no file of this revision matches" + patterns,
           "patterns are case-sensitive and match the whole path; * also matches /"};
 }
 

@@ -92,8 +92,8 @@ void FileTask::on_owned(const std::string& owner, const std::string& heartbeat) 
 void FileTask::wait_for_writer(const std::string& owner, const std::string& heartbeat) {
   state_ = State::locking;
   if (waiter_.on_poll(heartbeat, shared_.now))
-    shared_.notice(LogLevel::info, fmt::format("{}: waiting for {}, which is fetching it",
-                                               work_.context.object, owner));
+    shared_.notice(LogLevel::info,
+                   work_.context.object + ": waiting for " + owner + ", which is fetching it");
 }
 
 void FileTask::open_staging(bool fresh, bool take_over) {
@@ -230,7 +230,7 @@ void FileTask::on_damaged_blob(const Error& wrong) {
                  "run once with the network to repair it"});
 
   shared_.notice(LogLevel::warning,
-                 fmt::format("{}; the cached file is damaged and is fetched anew", wrong.message));
+                 wrong.message + "; the cached file is damaged and is fetched anew");
   blob_damaged_ = true;
   if (state_ == State::rechecking)
     open_staging(failover_.single_stream(), waiter_.writer_timed_out());
@@ -246,10 +246,9 @@ void FileTask::on_published(PublishResult result) {
 
 void FileTask::on_lost(Loss how) {
   if (state_ < State::opening || state_ > State::publishing) return;
-  const std::string what =
-      fmt::format("{}: {}", work_.context.object,
-                  how == Loss::pruned ? "its staging file has vanished"
-                                      : "another process has taken its staging over");
+  const std::string what = work_.context.object + ": " +
+                           (how == Loss::pruned ? "its staging file has vanished"
+                                                : "another process has taken its staging over");
   cancel_transfers();
   segments_.reset();
   unrecorded_ = 0;
@@ -370,15 +369,13 @@ void FileTask::on_range_ignored(const Transfer& transfer) {
   constexpr int kRounds = 2;
   if (has_bytes_of_others(transfer.source) &&
       failover_.budget().in_a_row() < std::min(kRounds, shared_.settings.retry.retries))
-    return on_failure(
-        transfer, {ErrorKind::network, fmt::format("{}: {} gives no ranges",
-                                                   transfer.context.object, transfer.url.origin)});
+    return on_failure(transfer, {ErrorKind::network, transfer.context.object + ": " +
+                                                         transfer.url.origin + " gives no ranges"});
 
   failover_.use_single_stream();
   cancel_transfers();
-  shared_.notice(LogLevel::info,
-                 fmt::format("{}: the server gives no ranges, so it is fetched in one piece",
-                             transfer.context.object));
+  shared_.notice(LogLevel::info, transfer.context.object +
+                                     ": the server gives no ranges, so it is fetched in one piece");
   open_staging(true);
 }
 

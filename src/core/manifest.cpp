@@ -169,7 +169,7 @@ void read_locked_variants(ObjectReader& object, ManifestModel& model) {
     if (described || variant == Variant::all)
       model.locked.insert(*variant);
     else
-      object.fail("locked", fmt::format("the model has no variant {}", name));
+      object.fail("locked", "the model has no variant " + name);
   }
 }
 
@@ -237,9 +237,9 @@ std::string locked_file_text(const RemoteFile& file) {
   std::string text =
       fmt::format("        {}: {{\"size\": {}", json_string(file.path.text()), file.size);
 
-  if (is_plain) text += fmt::format(", \"git_sha1\": \"{}\"", file.blob.hex());
+  if (is_plain) text += ", \"git_sha1\": \"" + file.blob.hex() + "\"";
   const auto sha256 = is_plain ? file.expected_sha256 : std::optional(file.blob);
-  if (sha256) text += fmt::format(", \"sha256\": \"{}\"", sha256->hex());
+  if (sha256) text += ", \"sha256\": \"" + sha256->hex() + "\"";
   return text + "}";
 }
 

@@ -85,7 +85,7 @@ Error MirrorSelector::error(const std::vector<Endpoint>& endpoints, const Error&
   if (chosen == nullptr) return last;
 
   Error error = *chosen;
-  if (endpoints.size() > 1) error.message += fmt::format(" ({})", all);
+  if (endpoints.size() > 1) error.message += " (" + all + ")";
   return error;
 }
 

@@ -33,7 +33,7 @@ Error unknown_model(const Manifest& manifest, const std::string& name,
   std::vector<std::string> words = keys;
   words.insert(words.end(), other_words.begin(), other_words.end());
   return {
-      ErrorKind::usage, fmt::format("unknown model '{}'", name),
+      ErrorKind::usage, "unknown model '" + name + "'",
       fmt::format(
           "{}the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
           did_you_mean(name, words), fmt::join(keys, ", "))};

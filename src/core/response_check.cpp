@@ -38,7 +38,7 @@ std::string_view bare_etag(std::string_view etag) {
 
 std::string server_message(const ResponseHead& head) {
   if (head.error_message.empty()) return {};
-  return fmt::format(" (the hub says: {})", truncated(head.error_message, 300));
+  return " (the hub says: " + truncated(head.error_message, 300) + ")";
 }
 
 Error about(const RequestContext& context, ErrorKind kind, std::string_view what,
@@ -136,7 +136,7 @@ ResponseVerdict check_partial(const ResponseHead& head, const PayloadRequest& re
   const std::string shown = truncated(head.content_range);
 
   if (!request.range) return fail(context, "a part came where the whole file was asked for");
-  if (!given) return fail(context, fmt::format("unreadable Content-Range '{}'", shown));
+  if (!given) return fail(context, "unreadable Content-Range '" + shown + "'");
   if (given->total != request.blob.size)
     return restart(
         context, ErrorKind::protocol,
@@ -184,7 +184,7 @@ std::optional<Error> linked_etag_mismatch(const ResponseHead& head, const Payloa
 /// How the body is encoded, if we did not ask for that: its bytes are not the file's.
 std::string unrequested_encoding(const ResponseHead& head) {
   if (head.content_encoding.empty() || head.content_encoding == "identity") return {};
-  return fmt::format("came as '{}', which nobody asked for", truncated(head.content_encoding));
+  return "came as '" + truncated(head.content_encoding) + "', which nobody asked for";
 }
 
 }  // namespace
@@ -258,7 +258,7 @@ std::optional<Error> check_digests(const HashResult& found, const std::string& o
                                    const BlobSpec& expected) {
   const auto wrong = [&](const std::string& what) {
     return Error{expected.locked ? ErrorKind::lock_mismatch : ErrorKind::digest_mismatch,
-                 fmt::format("{}: {}", object, what)};
+                 object + ": " + what};
   };
   const bool by_sha256 = expected.digest.kind() == DigestKind::sha256;
   const auto& digest = by_sha256 ? found.sha256 : found.git_sha1;

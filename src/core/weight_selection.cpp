@@ -276,8 +276,7 @@ Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant v
     if (index == indexes.end()) continue;
     for (const RepoPath& shard : index->second)
       if (!selector.has(shard.text()))
-        return incomplete(
-            object, fmt::format("{} names {}, which is not there", path.text(), shard.text()));
+        return incomplete(object, path.text() + " names " + shard.text() + ", which is not there");
     selected.files.insert(index->second.begin(), index->second.end());
   }
 
