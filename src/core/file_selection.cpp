@@ -83,20 +83,17 @@ std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec
 
 Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec,
                                              const ShardIndexes& indexes) {
-  SelectedFiles selected;
-  if (spec.filter.select_weights_automatically) {
-    auto weights = select_weights(paths_of(listing), spec.variant, indexes, spec.repo.text());
-    if (!weights) return weights.error();
-    selected = std::move(*weights);
-  }
-  const auto is_wanted = [&](const RepoPath& path) {
-    return spec.filter.select_weights_automatically ? selected.files.contains(path)
-                                                    : is_selected(spec.filter, path);
-  };
+  const bool automatic = spec.filter.select_weights_automatically;
+  Result<SelectedFiles> selected = SelectedFiles{};
+  if (automatic)
+    selected = select_weights(paths_of(listing), spec.variant, indexes, spec.repo.text());
+  if (!selected) return selected.error();
 
+  const auto is_wanted = [&](const RepoPath& path) {
+    return automatic ? selected->files.contains(path) : is_selected(spec.filter, path);
+  };
   std::vector<RemoteFile> files;
-  std::ranges::copy_if(listing.files, std::back_inserter(files),
-                       [&](const RemoteFile& file) { return is_wanted(file.path); });
+  std::ranges::copy_if(listing.files, std::back_inserter(files), is_wanted, &RemoteFile::path);
 
   const auto masked = std::ranges::find_if(listing.masked, is_wanted);
   if (masked != listing.masked.end()) return gated_error(spec, *masked);
@@ -126,12 +123,9 @@ Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec) {
   }
 
   if (!spec.fully_locked) return ok();
-  for (const auto& entry : spec.lock) {
-    const RepoPath& path = entry.first;
-    const bool listed =
-        std::ranges::any_of(files, [&](const RemoteFile& file) { return file.path == path; });
-    if (!listed) return lock_error(spec, path, "the hub does not list this file, the lock does");
-  }
+  for (const auto& entry : spec.lock)
+    if (std::ranges::find(files, entry.first, &RemoteFile::path) == files.end())
+      return lock_error(spec, entry.first, "the hub does not list this file, the lock does");
   return ok();
 }
 

@@ -22,10 +22,9 @@ bool is_redirect(int status) {
 /// Media types are case-insensitive.
 bool is_html(const ResponseHead& head) {
   constexpr std::string_view kHtml = "text/html";
-  return head.content_type.size() >= kHtml.size() &&
-         std::equal(kHtml.begin(), kHtml.end(), head.content_type.begin(), [](char a, char b) {
-           return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b | 0x20) : b);
-         });
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  return std::ranges::equal(kHtml, std::string_view(head.content_type).substr(0, kHtml.size()), {},
+                            {}, lower);
 }
 
 /// Etags are quoted and may be weak: docs/developing/hub-protocol.md, section 3.4.
