@@ -5,7 +5,6 @@
 #include <set>
 #include <utility>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/commands/hub_settings.h"
 
-#include <fmt/format.h>
-
 #include "model_prep/io/libcurl_info.h"
 
 namespace model_prep {
