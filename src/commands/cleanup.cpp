@@ -25,12 +25,10 @@ std::string revision_name(const PrunedRepository::Revision& revision) {
 PrunedRepository summarize(const RepoId& repo, const PrunePlan& plan,
                            const RepoContents& contents) {
   PrunedRepository result{.repo = repo.text(),
-                          .revisions = {},
                           .blobs = static_cast<std::int64_t>(plan.blobs.size()),
                           .unfinished = static_cast<std::int64_t>(plan.leftovers.size()),
                           .bytes = bytes_of(plan, contents),
-                          .kept_because = plan.kept_because,
-                          .error = {}};
+                          .kept_because = plan.kept_because};
   for (const SnapshotRemoval& removal : plan.revisions)
     result.revisions.push_back({removal.commit.hex(), removal.refs, removal.bytes});
   return result;
@@ -53,7 +51,7 @@ void add_rows(Table& table, const PrunedRepository& repository) {
 
 std::string dry_run_text(const std::vector<PrunedRepository>& repositories,
                          const std::string& cache_dir, std::optional<int> columns) {
-  Table table{.head = {"REPOSITORY", "WOULD GO", "SIZE"}, .rows = {}, .numbers = {2}};
+  Table table{.head = {"REPOSITORY", "WOULD GO", "SIZE"}, .numbers = {2}};
   std::int64_t bytes = 0;
   for (const PrunedRepository& repository : repositories) {
     add_rows(table, repository);
@@ -74,8 +72,8 @@ class Cleanup {
 
       PrunedRepository repository = prune(repo, pins);
       if (!repository.kept_because.empty())
-        session_.log.info(
-            fmt::format("{}: {}; its revisions stay", repository.repo, repository.kept_because));
+        session_.log.info(repository.repo + ": " + repository.kept_because +
+                          "; its revisions stay");
       if (repository.error) session_.log_error(*repository.error);
       report_.cleanup->push_back(std::move(repository));
     }
@@ -139,10 +137,8 @@ int run_cleanup(Session& session) {
   report.duration_s = seconds(Clock::now() - session.begun);
   if (report.error) session.log_error(*report.error);
 
-  // With `--summary -` stdout is the summary and nothing else.
-  if (session.options.dry_run && session.options.summary != "-")
-    session.out << dry_run_text(*report.cleanup, session.options.cache_dir, session.columns)
-                << std::flush;
+  if (session.options.dry_run)
+    session.print_result(dry_run_text(*report.cleanup, session.options.cache_dir, session.columns));
   return session.finish(report);
 }
 

@@ -18,48 +18,38 @@ std::string reason_of(const CacheLayout& at, const ResolvedSnapshot& snapshot) {
 
   // A ref that holds anything but the commit, even a line end, does not work for the libraries.
   const auto ref = read_file(at.ref(snapshot.spec.ref), 64);
-  if (!ref) return fmt::format("there is no refs/{}", snapshot.spec.ref);
-  if (*ref != snapshot.commit.hex())
-    return fmt::format("refs/{} is another revision", snapshot.spec.ref);
+  if (!ref) return "there is no refs/" + snapshot.spec.ref;
+  if (*ref != snapshot.commit.hex()) return "refs/" + snapshot.spec.ref + " is another revision";
 
-  const auto missing =
-      std::find_if(snapshot.files.begin(), snapshot.files.end(), [&](const RemoteFile& file) {
-        const auto found = stat_path(at.link(snapshot.commit, file.path));
-        return !found || !found->is_file;
-      });
-  return missing == snapshot.files.end() ? "" : fmt::format("there is no {}", missing->path.text());
+  const auto missing = std::ranges::find_if(snapshot.files, [&](const RemoteFile& file) {
+    const auto found = stat_path(at.link(snapshot.commit, file.path));
+    return !found || !found->is_file;
+  });
+  return missing == snapshot.files.end() ? "" : "there is no " + missing->path.text();
 }
 
 std::string advice_of(const Consumer& consumer, const Options& options) {
   const std::string& cache = options.cache_dir;
-  const bool is_legacy_dir = std::find(options.legacy_dirs.begin(), options.legacy_dirs.end(),
-                                       consumer.folder) != options.legacy_dirs.end();
-  if (is_legacy_dir) return "model-prep verify --repair makes a link there";
+  const auto& legacy_dirs = options.legacy_dirs;
+  if (std::ranges::find(legacy_dirs, consumer.folder) != legacy_dirs.end())
+    return "model-prep verify --repair makes a link there";
   if (consumer.setting != "HF_HOME") return fmt::format("set {}={}", consumer.setting, cache);
 
   // A library that knows only HF_HOME looks in its directory `hub`.
-  if (cache.ends_with("/hub")) return fmt::format("set HF_HOME={}", parent_path(cache));
+  if (cache.ends_with("/hub")) return "set HF_HOME=" + parent_path(cache);
   return "set HF_HOME, for model-prep too: it makes a link in $HF_HOME/hub";
 }
 
-bool loads(const Consumer& consumer, const LocatedModel& model) {
-  return consumer.loads == Consumer::Loads::anything ||
-         model.snapshot->spec.repo.kind() == RepoKind::model;
-}
+void check_model(ConsumerReport& report, const Consumer& consumer, const Cache& cache,
+                 const ResolvedSnapshot& snapshot, const Options& options) {
+  const ModelSpec& spec = snapshot.spec;
+  const CacheLayout at(consumer.folder, spec.repo);
+  const std::string reason = consumer.folder.empty() ? "it looks nowhere" : reason_of(at, snapshot);
+  if (reason.empty()) return report.found.push_back(spec.key);
 
-void check_model(ConsumerReport& report, const Consumer& consumer, const LocatedModel& model,
-                 const Options& options) {
-  const auto& [snapshot, folder] = model;
-  const CacheLayout at(consumer.folder, snapshot->spec.repo);
-  const std::string reason =
-      consumer.folder.empty() ? "it looks nowhere" : reason_of(at, *snapshot);
-  if (reason.empty()) {
-    report.found.push_back(snapshot->spec.key);
-    return;
-  }
-
-  const bool elsewhere = canonical_path(at.repo) != folder;
-  report.missing.push_back({snapshot->spec.key, reason, elsewhere});
+  const bool elsewhere =
+      canonical_path(at.repo()) != canonical_path(cache.repository(spec.repo).layout.repo());
+  report.missing.push_back({spec.key, reason, elsewhere});
 
   // Looking elsewhere has to be solved first: a repaired cache would not help.
   if (elsewhere)
@@ -70,17 +60,14 @@ void check_model(ConsumerReport& report, const Consumer& consumer, const Located
 
 }  // namespace
 
-std::vector<ConsumerReport> check_consumers(const Options& options,
-                                            std::span<const LocatedModel> models) {
+std::vector<ConsumerReport> check_consumers(const Options& options, const Cache& cache,
+                                            std::span<const ResolvedSnapshot* const> models) {
   std::vector<ConsumerReport> reports;
   for (const Consumer& consumer : options.services) {
-    ConsumerReport report{.name = consumer.name,
-                          .looks_in = consumer.folder,
-                          .found = {},
-                          .missing = {},
-                          .advice = {}};
-    for (const LocatedModel& model : models)
-      if (loads(consumer, model)) check_model(report, consumer, model, options);
+    ConsumerReport report{.name = consumer.name, .looks_in = consumer.folder};
+    for (const ResolvedSnapshot* model : models)
+      if (consumer.loads == Consumer::Loads::anything || model->spec.repo.kind() == RepoKind::model)
+        check_model(report, consumer, cache, *model, options);
 
     // Left out if it loads none of the models; but without any model every library is listed.
     if (models.empty() || !report.found.empty() || !report.missing.empty())
@@ -91,8 +78,7 @@ std::vector<ConsumerReport> check_consumers(const Options& options,
 
 std::string consumers_table(const std::vector<ConsumerReport>& consumers,
                             std::optional<int> columns) {
-  Table table{
-      .head = {"SERVICE", "LOOKS IN", "FINDS", "OTHERWISE"}, .rows = {}, .yielding = {1, 3}};
+  Table table{.head = {"SERVICE", "LOOKS IN", "FINDS", "OTHERWISE"}, .yielding = {1, 3}};
   for (const ConsumerReport& consumer : consumers)
     table.rows.push_back({consumer.name, consumer.looks_in.empty() ? "-" : consumer.looks_in,
                           fmt::format("{} of {}", consumer.found.size(),

@@ -3,14 +3,13 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/cleanup.h"
-#include "model_prep/commands/hub_client.h"
+#include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/model_run.h"
 #include "model_prep/io/file_lock.h"
@@ -24,8 +23,7 @@ constexpr int kMaxLosses = 10;
 
 class Download {
  public:
-  Download(Session& session, std::vector<ModelSpec> specs)
-      : session_(session), client_(HubClient::make(session)) {
+  Download(Session& session, std::vector<ModelSpec> specs) : session_(session), fetcher_(session) {
     for (ModelSpec& spec : specs)
       models_.push_back({.spec = std::move(spec), .begun = session.begun});
   }
@@ -104,9 +102,7 @@ class Download {
     if (session_.options.offline || model.error) return false;
     if (!model.snapshot || !model.view.refs_correct || !model.view.tree_correct) return true;
 
-    return std::any_of(model.view.files.begin(), model.view.files.end(), [](const FileView& file) {
-      return file.state == BlobState::missing || !file.linked;
-    });
+    return !model.view.has_every_file();
   }
 
   void resolve_from_hub() {
@@ -119,24 +115,22 @@ class Download {
     }
     if (specs.empty()) return;
 
-    session_.log.debug(
-        fmt::format("asking {} about {} models", client_->endpoints.front().name(), specs.size()));
-    auto results = resolve_remotely(specs, session_.cache, client_->endpoints, client_->fetcher);
+    auto results = resolve_remotely(specs, session_.cache, fetcher_);
     for (std::size_t i = 0; i < unresolved.size(); ++i) {
       ModelRun& model = *unresolved[i];
-      auto& [snapshot, endpoint] = results[i];
+      auto& [snapshot, record, endpoint] = results[i];
       if (!snapshot) {
         model.error = snapshot.error();
         continue;
       }
 
-      const auto record = session_.cache.record(snapshot->spec.repo, snapshot->commit);
+      record = session_.cache.record(snapshot->spec.repo, snapshot->commit);
       inspect(model, std::move(*snapshot), record);
-      const bool name_endpoint = client_->endpoints.size() > 1 && !endpoint.empty();
+      if (fetcher_.endpoints.size() < 2) endpoint.clear();
       session_.log.info(
           fmt::format("{}: {} is {}{}, {} files", model.spec.key, model.spec.revision.text(),
                       model.snapshot->commit.hex().substr(0, 12),
-                      name_endpoint ? " at " + endpoint : "", model.snapshot->files.size()));
+                      endpoint.empty() ? "" : " at " + endpoint, model.snapshot->files.size()));
     }
   }
 
@@ -146,13 +140,12 @@ class Download {
       if (!model.snapshot || model.error) continue;
 
       const auto missing =
-          std::find_if(model.view.files.begin(), model.view.files.end(),
-                       [](const FileView& file) { return file.state == BlobState::missing; });
+          std::ranges::find(model.view.files, BlobState::missing, &FileView::state);
       if (missing == model.view.files.end()) continue;
 
       const auto index = static_cast<std::size_t>(missing - model.view.files.begin());
-      model.error = offline_missing(
-          fmt::format("{} {}", model.spec.repo.text(), model.snapshot->files[index].path.text()));
+      model.error =
+          offline_missing(model.spec.repo.text() + " " + model.snapshot->files[index].path.text());
       session_.log_error(*model.error);
     }
   }
@@ -208,8 +201,7 @@ class Download {
     std::int64_t inodes = 0;
     for (const FetchJob& job : plan.jobs) inodes += job.check_existing ? 0 : 2;
     for (const ModelRun& model : models_)
-      inodes += std::count_if(model.view.files.begin(), model.view.files.end(),
-                              [](const FileView& file) { return !file.linked; });
+      inodes += std::ranges::count(model.view.files, false, &FileView::linked);
     if (space->inodes && inodes > *space->inodes)
       return Error{ErrorKind::disk_full,
                    fmt::format("not enough inodes for the cache {}: about {} needed, {} free",
@@ -234,7 +226,7 @@ class Download {
     // Models without a pending file are complete now.
     publish_complete_models();
     session_.observer.planned(make_progress_plan(models_, plan), Clock::now());
-    client_->fetcher.fetch(plan, [&](std::size_t job, const FileOutcome& outcome) {
+    fetcher_.fetch(plan, [&](std::size_t job, const FileOutcome& outcome) {
       on_outcome(plan.jobs[job], outcome);
     });
   }
@@ -284,12 +276,11 @@ class Download {
       if (model.lost) return;
 
       for (const std::string& warning : publication->warnings)
-        session_.log.warning(fmt::format("{}: {}", model.spec.key, warning));
-      session_.log.info(fmt::format("{}: ready at {}", model.spec.key, snapshot_folder(model)));
+        session_.log.warning(model.spec.key + ": " + warning);
+      session_.log.info(model.spec.key + ": ready at " + session_.snapshot_folder(model.snapshot));
     }
 
-    for (const std::string& warning : session_.cache.link_legacy_dirs(model.spec.repo))
-      session_.log.warning(warning);
+    session_.link_legacy_dirs(model.spec.repo);
   }
 
   /// Whether another process removed files of a model, which then has to be fetched again.
@@ -300,10 +291,10 @@ class Download {
 
       model.lost = false;
       if (model.lost_times++ == kMaxLosses) {
-        model.error = Error{ErrorKind::io,
-                            fmt::format("files of {} vanish from the cache while they are fetched",
-                                        model.spec.repo.text()),
-                            "another process removes them: let it finish first"};
+        model.error = Error{
+            ErrorKind::io,
+            "files of " + model.spec.repo.text() + " vanish from the cache while they are fetched",
+            "another process removes them: let it finish first"};
         session_.log_error(*model.error);
         continue;
       }
@@ -328,28 +319,24 @@ class Download {
     return error_.has_value();
   }
 
-  std::string snapshot_folder(const ModelRun& model) const {
-    if (!model.snapshot) return {};
-    return session_.cache.repository(model.spec.repo).layout.snapshot(model.snapshot->commit);
-  }
-
   RunReport make_report() {
     RunReport report = session_.begin_report();
-    report.requests = client_->fetcher.requests();
-    report.retries = client_->fetcher.retries();
-    report.signal = client_->fetcher.signal();
+    report.requests = fetcher_.requests();
+    report.retries = fetcher_.retries();
+    report.signal = fetcher_.signal();
     report.error = error_;
 
     const Purpose purpose = session_.options.dry_run ? Purpose::dry_run : Purpose::download;
     for (ModelRun& model : models_) {
       if (!model.error && !model.published && purpose == Purpose::download) model.error = error_;
-      report.models.push_back(make_model_report(model, purpose, snapshot_folder(model)));
+      report.models.push_back(
+          make_model_report(model, purpose, session_.snapshot_folder(model.snapshot)));
     }
     return report;
   }
 
   Session& session_;
-  std::unique_ptr<HubClient> client_;
+  Fetcher fetcher_;
   std::vector<ModelRun> models_;
   std::map<RepoId, FileLock> repo_locks_;
   std::optional<Error> error_;

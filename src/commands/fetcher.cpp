@@ -5,10 +5,10 @@
 #include <set>
 #include <utility>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/commands/hub_settings.h"
 #include "model_prep/commands/payload_sink.h"
 #include "model_prep/io/file_lock.h"
 #include "model_prep/io/leftovers.h"
@@ -25,11 +25,6 @@ bool is_web_page(const std::string& path) {
 
 std::string object_of(const FetchJob& job) { return job.repo.text() + " " + job.file.path.text(); }
 
-Error interrupted(int signal) {
-  return {ErrorKind::interrupted, fmt::format("stopped by {}", signal == 2 ? "SIGINT" : "SIGTERM"),
-          "what was fetched is kept: the next run resumes there"};
-}
-
 /// Keeps a response to a query in memory.
 class QuerySink : public BodySink {
  public:
@@ -43,7 +38,7 @@ class QuerySink : public BodySink {
 
   std::optional<Error> on_data(std::span<const char> bytes) override {
     if (reply_.body.size() + bytes.size() > kMaxReply)
-      return Error{ErrorKind::protocol, "the response is larger than 16 MiB", {}};
+      return Error{ErrorKind::protocol, "the response is larger than 16 MiB"};
     reply_.body.append(bytes.data(), bytes.size());
     return std::nullopt;
   }
@@ -59,7 +54,7 @@ class Fetcher::Loop {
  public:
   Loop(Fetcher& fetcher, std::vector<WorkItem> items)
       : fetcher_(fetcher),
-        parts_(fetcher.parts_),
+        session_(fetcher.session_),
         scheduler_(fetcher.settings_, std::move(items), fetcher.hosts_) {}
 
   void query(std::vector<Reply>& replies) {
@@ -74,7 +69,7 @@ class Fetcher::Loop {
 
     // Once more: processes that were killed during this run have left their files meanwhile.
     if (!fetcher_.signal_)
-      for (const RepoId& repo : prepared_) fetcher_.sweep(repo);
+      for (const RepoId& repo : prepared_) sweep(repo);
   }
 
  private:
@@ -86,15 +81,18 @@ class Fetcher::Loop {
 
   const FetchJob& job_of(ItemId item) const { return plan_->jobs[item]; }
 
-  OpenFile* open_file(ItemId item) {
-    const auto found = files_.find(item);
-    return found == files_.end() ? nullptr : &found->second;
-  }
-
   void stop(const Error& why) { scheduler_.stop(why, Clock::now()); }
 
+  void sweep(const RepoId& repo) const {
+    sweep_staging(session_.cache.repository(repo), fetcher_.self_);
+  }
+
+  void interrupt() {
+    stop(stopped_by(*fetcher_.signal_, "what was fetched is kept: the next run resumes there"));
+  }
+
   void run() {
-    if (fetcher_.signal()) stop(interrupted(*fetcher_.signal_));
+    if (fetcher_.signal()) interrupt();
 
     while (true) {
       // Until there are no more: an action that stops the run or loses a staging file leads to
@@ -106,10 +104,10 @@ class Fetcher::Loop {
       if (scheduler_.finished()) break;
 
       const bool busy = copy_some();
-      if (now >= parts_.observer.due()) show(now);
+      if (now >= session_.observer.due()) show(now);
 
-      const TimePoint wake = busy ? now : std::min(scheduler_.wake_at(), parts_.observer.due());
-      for (const TransferEnd& end : parts_.transport.poll(wake)) {
+      const TimePoint wake = busy ? now : std::min(scheduler_.wake_at(), session_.observer.due());
+      for (const TransferEnd& end : fetcher_.transport_.poll(wake)) {
         scheduler_.on_end(end, Clock::now(), fetcher_.jitter());
         sinks_.erase(end.id);  // a redirected transfer starts with a new one
       }
@@ -118,7 +116,7 @@ class Fetcher::Loop {
       if (fetcher_.signal_ || !fetcher_.signal()) continue;
       // What has arrived is written, so that it need not be fetched again.
       for (const auto& [id, sink] : sinks_) static_cast<void>(sink->on_pause());
-      stop(interrupted(*fetcher_.signal_));
+      interrupt();
     }
     fetcher_.hosts_ = scheduler_.hosts();
     fetcher_.requests_ += scheduler_.requests();
@@ -129,11 +127,11 @@ class Fetcher::Loop {
     std::vector<ActiveFile> files = scheduler_.active_files();
     for (ActiveFile& file : files) {
       // Without staging, what is hashed is a blob that exists.
-      const OpenFile* open = open_file(file.file);
-      if (open != nullptr && open->hash && !open->staging)
-        file.done = parts_.hasher.progress(*open->hash);
+      const auto open = files_.find(file.file);
+      if (open != files_.end() && open->second.hash && !open->second.staging)
+        file.done = fetcher_.hasher_.progress(*open->second.hash);
     }
-    parts_.observer.show(files, fetcher_.retries_ + scheduler_.retries(), now);
+    session_.observer.show(files, fetcher_.retries_ + scheduler_.retries(), now);
   }
 
   /// Copies a piece of each file that was taken over, and returns whether there is more. The loop
@@ -155,10 +153,9 @@ class Fetcher::Loop {
   }
 
   void report_hashes() {
-    for (const HashEvent& event : parts_.hasher.take_all()) {
-      const auto file = std::find_if(files_.begin(), files_.end(), [&](const auto& open) {
-        return open.second.hash == event.ticket;
-      });
+    for (const HashEvent& event : fetcher_.hasher_.take_all()) {
+      const auto file = std::ranges::find_if(
+          files_, [&](const auto& open) { return open.second.hash == event.ticket; });
       if (file == files_.end()) continue;  // it was cancelled meanwhile
       file->second.hash.reset();
       scheduler_.on_hash(file->first, event, Clock::now());
@@ -170,24 +167,23 @@ class Fetcher::Loop {
     const auto report = [&](const HashResult& result) {
       scheduler_.on_hash(action.item, result, Clock::now());
     };
-    const auto [path, found] = parts_.cache.content(job.repo, job.commit, job.file);
+    const auto [path, found] = session_.cache.content(job.repo, job.commit, job.file);
     if (!found || !found->is_file || found->size != job.file.size) return report({});
 
     auto fd = open_for_reading(path);
     if (!fd && !lstat_path(path)) return report({});  // it was removed this instant
     if (!fd) return report({.error = fd.error()});
 
-    parts_.log.debug(object_of(job) + ": a blob exists without a record; hashing it");
     hash(action.item, std::move(*fd), AfterHash::nothing);
-    parts_.hasher.advance(*files_[action.item].hash, job.file.size);
+    fetcher_.hasher_.advance(*files_[action.item].hash, job.file.size);
   }
 
   void execute(const TryLock& action) {
     const FetchJob& job = job_of(action.item);
-    const Repository& repository = parts_.cache.repository(job.repo);
+    const Repository& repository = session_.cache.repository(job.repo);
     if (prepared_.insert(job.repo).second) {
-      if (Status made = parts_.cache.create_repo_dirs(job.repo); !made) return stop(made.error());
-      fetcher_.sweep(job.repo);
+      if (Status made = session_.cache.create_repo_dirs(job.repo); !made) return stop(made.error());
+      sweep(job.repo);
     }
 
     auto lock =
@@ -198,16 +194,10 @@ class Fetcher::Loop {
                                 staging_owner(repository, job.file.blob), Clock::now());
 
     files_[action.item].lock = std::move(*lock);
-    const bool exists = parts_.cache.content(job.repo, job.commit, job.file).there.has_value();
+    const bool exists = session_.cache.content(job.repo, job.commit, job.file).there.has_value();
     scheduler_.on_lock(action.item,
                        exists ? LockResult::acquired_blob_exists : LockResult::acquired, {},
                        Clock::now());
-  }
-
-  bool lock_excludes(const FetchJob& job, const OpenFile& file) const {
-    const Repository& repository = parts_.cache.repository(job.repo);
-    return file.lock &&
-           file.lock->excludes(*repository.lock_directory, repository.layout.lock(job.file.blob));
   }
 
   void execute(const OpenStaging& action) {
@@ -215,21 +205,25 @@ class Fetcher::Loop {
     if (!scheduler_.awaits_staging(action.item)) return;
     const FetchJob& job = job_of(action.item);
     OpenFile& file = files_[action.item];
-    if (file.hash) parts_.hasher.cancel(*file.hash);
+    if (file.hash) fetcher_.hasher_.cancel(*file.hash);
     file.hash.reset();
     file.staging.reset();
 
-    auto opened = Staging::open(
-        parts_.cache.repository(job.repo), job.file.blob, job.file.size, fetcher_.self_,
-        {action.fresh, [&] { return lock_excludes(job, file); }, action.take_over});
+    const Repository& repository = session_.cache.repository(job.repo);
+    const auto lock_excludes = [&] {
+      return file.lock &&
+             file.lock->excludes(*repository.lock_directory, repository.layout.lock(job.file.blob));
+    };
+    auto opened = Staging::open(repository, job.file.blob, job.file.size, fetcher_.self_,
+                                {action.fresh, lock_excludes, action.take_over});
     if (!opened) return stop(opened.error());
     if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
       return scheduler_.on_owned(action.item, owned->owner, owned->heartbeat, Clock::now());
 
     file.staging.emplace(std::move(std::get<Staging>(*opened)));
     if (!file.staging->copying()) return on_staged(action.item);
-    parts_.log.warning(object_of(job) +
-                       ": its writer stopped responding; continuing with a copy of its bytes");
+    session_.log.warning(object_of(job) +
+                         ": its writer stopped responding; continuing with a copy of its bytes");
   }
 
   void on_staged(ItemId item) {
@@ -241,54 +235,52 @@ class Fetcher::Loop {
 
     const RangeSet& have = staging.have();
     if (!have.empty())
-      parts_.log.info(fmt::format("{}: resuming at {} of {}", object_of(job),
-                                  format_bytes(have.total()), format_bytes(job.file.size)));
+      session_.log.info(fmt::format("{}: resuming at {} of {}", object_of(job),
+                                    format_bytes(have.total()), format_bytes(job.file.size)));
     scheduler_.on_staged(item, have, Clock::now());
   }
 
   void hash(ItemId item, UniqueFd fd, AfterHash after) {
     const RemoteFile& file = job_of(item).file;
-    files_[item].hash = parts_.hasher.open(std::move(fd), file.size, file.blob.kind(), after);
+    files_[item].hash = fetcher_.hasher_.open(std::move(fd), file.size, file.blob.kind(), after);
   }
 
   void execute(const StartTransfer& action) {
     // An earlier action of this round may have ended the run.
     if (!scheduler_.running(action.id)) return;
 
+    Request request{
+        .url = action.url,
+        .range = action.range,
+        .token = action.with_token ? &*fetcher_.endpoints[action.endpoint].token : nullptr};
     std::unique_ptr<BodySink>& sink = sinks_[action.id];
     if (replies_ != nullptr) {
       Reply& reply = (*replies_)[action.item];
       reply.source = action.source;
       sink = std::make_unique<QuerySink>(reply);
     } else {
-      Staging& staging = *files_.at(action.item).staging;
-      sink = std::make_unique<PayloadSink>(scheduler_, staging, action.id);
+      request.kind = RequestKind::payload;
+      sink = make_payload_sink(scheduler_, *files_.at(action.item).staging, action.id);
     }
-    parts_.transport.start(
-        action.id,
-        {.url = action.url,
-         .kind = replies_ != nullptr ? RequestKind::query : RequestKind::payload,
-         .range = action.range,
-         .token = action.with_token ? &*parts_.endpoints[action.endpoint].token : nullptr},
-        *sink);
+    fetcher_.transport_.start(action.id, request, *sink);
   }
 
   void execute(const CancelTransfer& action) {
-    parts_.transport.cancel(action.id);
+    fetcher_.transport_.cancel(action.id);
     sinks_.erase(action.id);
   }
 
   void execute(const HashTo& action) {
-    if (const OpenFile* file = open_file(action.item); file != nullptr && file->hash)
-      parts_.hasher.advance(*file->hash, action.watermark);
+    if (const auto& hash = files_[action.item].hash)
+      fetcher_.hasher_.advance(*hash, action.watermark);
   }
 
   void execute(const SaveResume& action) {
-    OpenFile* file = open_file(action.item);
+    auto& staging = files_[action.item].staging;
     const RangeSet* have = scheduler_.have(action.item);
-    if (file == nullptr || !file->staging || have == nullptr) return;
+    if (!staging || have == nullptr) return;
 
-    const auto saved = file->staging->save(*have);
+    const auto saved = staging->save(*have);
     if (!saved) return stop(saved.error());
     if (*saved != Staging::Held::yes)
       scheduler_.on_lost(action.item, *saved == Staging::Held::pruned ? Loss::pruned : Loss::taken,
@@ -303,13 +295,11 @@ class Fetcher::Loop {
   }
 
   void execute(const Close& action) {
-    OpenFile* file = open_file(action.item);
-    if (file == nullptr) return;
-
-    if (file->hash) parts_.hasher.cancel(*file->hash);
-    if (action.drop_staging && file->staging)
-      if (Status dropped = file->staging->drop(); !dropped)
-        parts_.log.warning(dropped.error().message);
+    OpenFile& file = files_[action.item];
+    if (file.hash) fetcher_.hasher_.cancel(*file.hash);
+    if (action.drop_staging && file.staging)
+      if (Status dropped = file.staging->drop(); !dropped)
+        session_.log.warning(dropped.error().message);
     files_.erase(action.item);
   }
 
@@ -321,31 +311,22 @@ class Fetcher::Loop {
     }
     const bool ready =
         outcome.status == FileStatus::fetched || outcome.status == FileStatus::reused;
-    parts_.observer.file_done(action.item, ready ? FileEnd::ready : FileEnd::given_up,
-                              std::max(0, outcome.attempts - 1));
+    session_.observer.file_done(action.item, ready ? FileEnd::ready : FileEnd::given_up,
+                                std::max(0, outcome.attempts - 1));
     log_outcome(job_of(action.item), outcome);
     (*on_outcome_)(action.item, outcome);
   }
 
-  void execute(const Notice& action) {
-    switch (action.level) {
-      case NoticeLevel::debug: return parts_.log.debug(action.text);
-      case NoticeLevel::info: return parts_.log.info(action.text);
-      case NoticeLevel::warning: return parts_.log.warning(action.text);
-      case NoticeLevel::error: return parts_.log.error(action.text);
-    }
-  }
+  void execute(const Notice& action) { session_.log.write(action.level, action.text); }
 
   void log_outcome(const FetchJob& job, const FileOutcome& outcome) {
-    const std::string object = object_of(job);
     if (outcome.status == FileStatus::failed) return log_failure(job, *outcome.error);
-    if (outcome.status == FileStatus::cancelled)
-      return parts_.log.debug(object + ": " + outcome.error->message);
+    if (outcome.status == FileStatus::cancelled) return;
 
     const double seconds = std::chrono::duration<double>(outcome.took).count();
-    parts_.log.write(
+    session_.log.write(
         job.file.size >= kLargeFile ? LogLevel::info : LogLevel::debug,
-        fmt::format("{}: verified {} {}, {} {}", object,
+        fmt::format("{}: verified {} {}, {} {}", object_of(job),
                     job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1",
                     short_hex(job.file.blob), format_bytes(job.file.size),
                     outcome.status == FileStatus::reused ? "already in the cache"
@@ -359,13 +340,11 @@ class Fetcher::Loop {
     for (const std::size_t model : job.models)
       first = reported_models_.insert(model).second || first;
 
-    const LogLevel level = first ? LogLevel::error : LogLevel::debug;
-    parts_.log.write(level, error.message);
-    if (!error.hint.empty()) parts_.log.write(level, "hint: " + error.hint);
+    if (first) session_.log_error(error);
   }
 
   Fetcher& fetcher_;
-  const Parts& parts_;
+  Session& session_;
   Scheduler scheduler_;
   const FetchPlan* plan_{nullptr};        // of a fetch
   const OnOutcome* on_outcome_{nullptr};  // likewise
@@ -376,9 +355,12 @@ class Fetcher::Loop {
   std::set<std::size_t> reported_models_;  // an error was logged for a file of theirs
 };
 
-Fetcher::Fetcher(Parts parts, SchedulerSettings settings)
-    : parts_(parts),
-      settings_(std::move(settings)),
+Fetcher::Fetcher(Session& session)
+    : endpoints(endpoints_with_tokens(session)),
+      session_(session),
+      transport_(transport_settings(session)),
+      hasher_([this] { transport_.wake(); }),
+      settings_(scheduler_settings(session, endpoints)),
       self_(WriterIdentity::make()),
       random_(std::random_device{}()) {}
 
@@ -399,7 +381,7 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
       return hub.resolve(job.repo, job.commit, job.file.path);
     };
     items.push_back({.context = {.object = object_of(job), .repo = job.repo.text()},
-                     .sources = sources_at(parts_.endpoints, address),
+                     .sources = sources_at(endpoints, address),
                      .blob = job.file.blob_spec(),
                      .html = is_web_page(job.file.path.text()),
                      .check_existing = job.check_existing,
@@ -407,21 +389,17 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
   }
 
   Loop(*this, std::move(items)).fetch(plan, on_outcome);
-  parts_.observer.finished();
-}
-
-void Fetcher::sweep(const RepoId& repo) const {
-  sweep_staging(parts_.cache.repository(repo), self_);
+  session_.observer.finished();
 }
 
 std::optional<int> Fetcher::signal() {
   if (signal_) return signal_;
-  signal_ = parts_.signals.read();
-  if (!signal_) return signal_;
-
-  // A second signal ends the process wherever it is.
-  parts_.observer.finished();
-  parts_.signals.exit_immediately_on_next_signal();
+  signal_ = session_.signals.read();
+  if (signal_) {
+    // A second signal ends the process wherever it is.
+    session_.observer.finished();
+    session_.signals.exit_immediately_on_next_signal();
+  }
   return signal_;
 }
 

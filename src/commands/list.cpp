@@ -28,16 +28,9 @@ std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
   return found.empty() ? "" : *found.begin();
 }
 
-bool is_cached(const SnapshotView& view) {
-  return view.refs_correct &&
-         std::all_of(view.files.begin(), view.files.end(), [](const FileView& file) {
-           return file.state != BlobState::missing && file.linked;
-         });
-}
-
 /// Blobs may be there before the snapshot's directory is: it is made when the last blob is whole.
 bool has_begun(const SnapshotView& view) {
-  return std::any_of(view.files.begin(), view.files.end(), [](const FileView& file) {
+  return std::ranges::any_of(view.files, [](const FileView& file) {
     return file.state != BlobState::missing || file.staged > 0;
   });
 }
@@ -47,12 +40,10 @@ ListedModel inspect(const ModelSpec& spec, Cache& cache) {
   ListedModel model{.key = spec.key,
                     .repo = spec.repo.text(),
                     .revision = spec.revision.text(),
-                    .commit = {},
                     .variant_requested = std::string(to_string(spec.variant_requested)),
                     .variant = std::string(to_string(spec.variant)),
                     .by_patterns = spec.filter.from_command_line,
-                    .size = spec.size,
-                    .where = {}};
+                    .size = spec.size};
 
   const auto commit = cached_commit(spec, cache);
   const std::string folder = commit ? cache.repository(spec.repo).layout.snapshot(*commit) : "";
@@ -69,7 +60,9 @@ ListedModel inspect(const ModelSpec& spec, Cache& cache) {
 
   const std::string other = has_folder ? "" : other_snapshot(spec, cache);
   if (has_folder)
-    model.state = local->snapshot && is_cached(view) ? CacheState::cached : CacheState::partial;
+    model.state = local->snapshot && view.refs_correct && view.has_every_file()
+                      ? CacheState::cached
+                      : CacheState::partial;
   else if (!other.empty())
     model.state = CacheState::other_revision;
   else if (has_begun(view))
@@ -80,7 +73,6 @@ ListedModel inspect(const ModelSpec& spec, Cache& cache) {
 
 std::string list_table(const std::vector<ListedModel>& models, std::optional<int> columns) {
   Table table{.head = {"MODEL", "REPOSITORY", "REVISION", "VARIANT", "SIZE", "STATE", "WHERE"},
-              .rows = {},
               .numbers = {4},
               .yielding = {1, 2, 6}};
   for (const ListedModel& model : models)

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/commands/lock.h"
 
-#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
-#include "model_prep/commands/hub_client.h"
+#include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/commit_diff.h"
 #include "model_prep/core/hub_json.h"
@@ -23,7 +22,7 @@ class Lock {
   int run() {
     if (Status done = run_command(); !done) fail(done.error());
 
-    const auto signal = client_ ? client_->fetcher.signal() : std::nullopt;
+    const auto signal = fetcher_ ? fetcher_->signal() : std::nullopt;
     if (signal) return 128 + *signal;
     return succeeded_ ? 0 : 1;
   }
@@ -33,7 +32,7 @@ class Lock {
     const auto specs = session_.select();
     if (!specs) return specs.error();
 
-    client_ = HubClient::make(session_);
+    fetcher_.emplace(session_);
     for (const ModelSpec& spec : *specs)
       session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
     if (session_.options.check) return check(*specs);
@@ -45,28 +44,26 @@ class Lock {
   std::vector<std::optional<ResolvedSnapshot>> resolve(const std::vector<ModelSpec>& specs) {
     const Network network = session_.options.offline ? Network::forbidden : Network::allowed;
     std::vector<std::optional<ResolvedSnapshot>> resolved(specs.size());
-    const auto keep = [&](std::size_t i, Result<ResolvedSnapshot> result) {
-      if (result)
-        resolved[i] = std::move(*result);
+    const auto keep = [&](std::size_t i, const Resolution& result) {
+      if (result.snapshot)
+        resolved[i] = *result.snapshot;
       else
-        fail(result.error());
+        fail(result.snapshot.error());
     };
 
     std::vector<ModelSpec> unknown;
     std::vector<std::size_t> indices;
     for (std::size_t i = 0; i < specs.size(); ++i) {
-      if (auto local = resolve_locally(specs[i], session_.cache, network)) {
-        keep(i, std::move(local->snapshot));
+      if (const auto local = resolve_locally(specs[i], session_.cache, network)) {
+        keep(i, *local);
         continue;
       }
       unknown.push_back(specs[i]);
       indices.push_back(i);
     }
-    if (unknown.empty()) return resolved;
 
-    auto results = resolve_remotely(unknown, session_.cache, client_->endpoints, client_->fetcher);
-    for (std::size_t i = 0; i < unknown.size(); ++i)
-      keep(indices[i], std::move(results[i].snapshot));
+    const auto results = resolve_remotely(unknown, session_.cache, *fetcher_);
+    for (std::size_t i = 0; i < unknown.size(); ++i) keep(indices[i], results[i]);
     return resolved;
   }
 
@@ -106,24 +103,24 @@ class Lock {
       if (!branch) return branch.error();
 
       if (!spec.revision.commit()) {
-        fail({ErrorKind::usage, fmt::format("{} is not pinned, so it cannot be compared", spec.key),
+        fail({ErrorKind::usage, spec.key + " is not pinned, so it cannot be compared",
               "model-prep lock prints a manifest in which it is"});
         continue;
       }
       if (session_.options.offline) {
         fail({ErrorKind::offline_missing,
-              fmt::format("{}: which commit {} names now is not known offline", spec.key, spec.ref),
+              spec.key + ": which commit " + spec.ref + " names now is not known offline",
               "run without HF_HUB_OFFLINE"});
         continue;
       }
 
       queried.push_back(&spec);
       queries.push_back({{.object = spec.repo.text(), .repo = spec.repo.text()},
-                         sources_at(client_->endpoints,
+                         sources_at(fetcher_->endpoints,
                                     [&](const Hub& hub) { return hub.info(spec.repo, *branch); })});
     }
 
-    const std::vector<Reply> replies = client_->fetcher.query(queries);
+    const std::vector<Reply> replies = fetcher_->query(queries);
     for (std::size_t i = 0; i < queried.size(); ++i) check_reply(*queried[i], replies[i]);
     return ok();
   }
@@ -164,7 +161,7 @@ class Lock {
   }
 
   Session& session_;
-  std::unique_ptr<HubClient> client_;
+  std::optional<Fetcher> fetcher_;
   bool succeeded_{true};
 };
 

@@ -69,14 +69,13 @@ ShardIndexes cached_indexes(const ModelSpec& spec, const CommitId& commit, const
   return indexes;
 }
 
-std::optional<LocalResolution> resolve_commit_locally(const ModelSpec& spec, const CommitId& commit,
-                                                      const Cache& cache, Network network) {
+std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const CommitId& commit,
+                                                 const Cache& cache, Network network) {
   auto record = cache.record(spec.repo, commit);
   Listing listing;
   if (record) listing.files = record->listing;
   if (spec.fully_locked)
-    return LocalResolution{locked_snapshot(spec, commit, std::move(listing.files)),
-                           std::move(record)};
+    return Resolution{locked_snapshot(spec, commit, std::move(listing.files)), std::move(record)};
 
   if (listing.files.empty())
     if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);
@@ -87,13 +86,15 @@ std::optional<LocalResolution> resolve_commit_locally(const ModelSpec& spec, con
   const auto wanted = required_indexes(listing, with_available_variant(spec, listing));
   const ShardIndexes indexes = cached_indexes(spec, commit, cache, wanted);
   if (indexes.size() < wanted.size() && network == Network::allowed) return std::nullopt;
-  return LocalResolution{select_snapshot(spec, commit, std::move(listing), indexes),
-                         std::move(record)};
+  return Resolution{select_snapshot(spec, commit, std::move(listing), indexes), std::move(record)};
 }
 
 /// A shard index that has to be read.
 struct PendingIndex {
   RemoteFile file;
+
+  /// How to name it in messages.
+  std::string object;
 
   /// Endpoints that sent wrong bytes for it, and how often that happened.
   std::set<std::size_t> wrong_endpoints{};
@@ -111,7 +112,7 @@ struct ModelResolution {
   /// The next request may go to any of these; empty if nothing is to be requested.
   std::vector<Source> sources{};
 
-  Listing listing;
+  Listing listing{};
   std::set<std::string> pages_read{};
   std::size_t bytes_read{0};
   std::size_t listing_endpoint{0};
@@ -123,7 +124,9 @@ struct ModelResolution {
   std::set<std::size_t> excluded_endpoints{};
   std::optional<Error> first_fault{};
 
-  std::optional<Result<ResolvedSnapshot>> result;
+  std::optional<Result<ResolvedSnapshot>> result{};
+
+  const std::string& object() const { return spec->repo.text(); }
 
   void restart_listing() {
     pages_read.clear();
@@ -136,16 +139,14 @@ struct ModelResolution {
 
 class Resolver {
  public:
-  Resolver(std::span<const ModelSpec> specs, const Cache& cache,
-           const std::vector<HubEndpoint>& endpoints, Fetcher& fetcher)
-      : cache_(cache), endpoints_(endpoints), fetcher_(fetcher) {
+  Resolver(std::span<const ModelSpec> specs, const Cache& cache, Fetcher& fetcher)
+      : cache_(cache), endpoints_(fetcher.endpoints), fetcher_(fetcher) {
     for (const ModelSpec& spec : specs)
-      models_.push_back(
-          {.spec = &spec, .commit = spec.revision.commit(), .listing = {}, .result = {}});
+      models_.push_back({.spec = &spec, .commit = spec.revision.commit()});
   }
 
   /// In rounds: each sends one request for every model that needs one.
-  std::vector<RemoteResolution> run() {
+  std::vector<Resolution> run() {
     for (ModelResolution& model : models_)
       if (!model.commit) request_commit(model);
     while (send(&Resolver::use_commit)) continue;
@@ -165,9 +166,9 @@ class Resolver {
       while (read_indexes()) continue;
     } while (!select_snapshots());
 
-    std::vector<RemoteResolution> results;
+    std::vector<Resolution> results;
     for (ModelResolution& model : models_)
-      results.push_back({std::move(*model.result), std::move(model.endpoint)});
+      results.push_back({std::move(*model.result), std::nullopt, std::move(model.endpoint)});
     return results;
   }
 
@@ -178,8 +179,7 @@ class Resolver {
     std::vector<ModelResolution*> senders;
     for (ModelResolution& model : models_) {
       if (model.sources.empty()) continue;
-      const std::string& repo = model.spec->repo.text();
-      queries.push_back({{.object = repo, .repo = repo}, model.sources});
+      queries.push_back({{.object = model.object(), .repo = model.object()}, model.sources});
       senders.push_back(&model);
     }
     if (queries.empty()) return false;
@@ -200,7 +200,7 @@ class Resolver {
     const Source source = std::exchange(model.sources, {})[reply.source];
     if (reply.error) return fail(model, *reply.error);
 
-    const auto commit = parse_info(reply.body, model.spec->repo.text());
+    const auto commit = parse_info(reply.body, model.object());
     if (commit) {
       model.commit = *commit;
       model.endpoint = endpoints_[source.endpoint].name();
@@ -236,7 +236,7 @@ class Resolver {
   }
 
   Status read_page(ModelResolution& model, const Reply& reply, const Source& source) const {
-    const std::string& object = model.spec->repo.text();
+    const std::string& object = model.object();
     auto page =
         source.fallback ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
     if (!page) return page.error();
@@ -254,7 +254,7 @@ class Resolver {
     if (const char* fault = truncated_here
                                 ? "the listing continues at an address that cannot be used"
                                 : endless_listing(model, next))
-      return Error{ErrorKind::protocol, fmt::format("{}: {}", object, fault),
+      return Error{ErrorKind::protocol, object + ": " + fault,
                    "a mirror or a proxy misdirects: check HF_ENDPOINT"};
     if (next) {
       request_page(model, Source{source.endpoint, *next});
@@ -284,14 +284,14 @@ class Resolver {
     for (RemoteFile& file :
          required_indexes(model.listing, with_available_variant(*model.spec, model.listing))) {
       bytes += file.size;
-      model.pending_indexes.push_back({std::move(file)});
+      const std::string object = model.object() + " " + file.path.text();
+      model.pending_indexes.push_back({std::move(file), object});
     }
 
     if (bytes > kMaxIndexBytes)
-      return Error{
-          ErrorKind::protocol,
-          fmt::format("{}: its shard indexes are larger than 64 MiB", model.spec->repo.text()),
-          "choose files with --include, or take --variant all"};
+      return Error{ErrorKind::protocol,
+                   model.object() + ": its shard indexes are larger than 64 MiB",
+                   "choose files with --include, or take --variant all"};
     return ok();
   }
 
@@ -319,9 +319,8 @@ class Resolver {
   }
 
   Query index_query(const ModelResolution& model, const PendingIndex& index) const {
-    const RepoId& repo = model.spec->repo;
     auto sources = sources_at(endpoints_, [&](const Hub& hub) {
-      return hub.resolve(repo, *model.commit, index.file.path);
+      return hub.resolve(model.spec->repo, *model.commit, index.file.path);
     });
 
     // When all have been wrong, any of them may be used again.
@@ -329,9 +328,7 @@ class Resolver {
       std::erase_if(sources, [&](const Source& source) {
         return index.wrong_endpoints.contains(source.endpoint);
       });
-    return {
-        {.object = fmt::format("{} {}", repo.text(), index.file.path.text()), .repo = repo.text()},
-        std::move(sources)};
+    return {{.object = index.object, .repo = model.object()}, std::move(sources)};
   }
 
   void use_index(ModelResolution& model, PendingIndex index, std::size_t endpoint,
@@ -346,14 +343,12 @@ class Resolver {
       index.wrong_endpoints.insert(endpoint);
       if (++index.failures < std::max<std::size_t>(2, endpoints_.size()))
         return model.pending_indexes.push_back(std::move(index));
-      return fail(model,
-                  {ErrorKind::digest_mismatch,
-                   fmt::format("{} {}: its bytes hash to {}, expected {}", model.spec->repo.text(),
-                               file.path.text(), found.hex(), file.blob.hex()),
-                   {}});
+      return fail(model, {ErrorKind::digest_mismatch,
+                          fmt::format("{}: its bytes hash to {}, expected {}", index.object,
+                                      found.hex(), file.blob.hex())});
     }
 
-    auto shards = parse_shard_index(reply.body, file.path, model.spec->repo.text());
+    auto shards = parse_shard_index(reply.body, file.path, model.object());
     if (shards)
       model.indexes.emplace(file.path, std::move(*shards));
     else
@@ -386,7 +381,7 @@ class Resolver {
     if (!model.first_fault) {
       model.first_fault = error;
       if (endpoints_.size() > 1)
-        model.first_fault->message += fmt::format(" (from {})", endpoints_[endpoint].name());
+        model.first_fault->message += " (from " + endpoints_[endpoint].name() + ")";
     }
 
     if (model.excluded_endpoints.size() < endpoints_.size()) return true;
@@ -426,8 +421,8 @@ Error offline_missing(const std::string& object) {
           "run once without --offline and HF_HUB_OFFLINE"};
 }
 
-std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
-                                               Network network) {
+std::optional<Resolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
+                                          Network network) {
   // A ref in the cache may be outdated, so it counts only without a network.
   const bool offline = network == Network::forbidden;
   const auto commit = offline ? cached_commit(spec, cache) : spec.revision.commit();
@@ -436,14 +431,13 @@ std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cach
 
   const std::string missing =
       commit ? fmt::format("the list of files at {}", commit->hex().substr(0, 12))
-             : fmt::format("revision {}", spec.revision.text());
-  return LocalResolution{offline_missing(fmt::format("{}: {}", spec.repo.text(), missing))};
+             : "revision " + spec.revision.text();
+  return Resolution{offline_missing(spec.repo.text() + ": " + missing)};
 }
 
-std::vector<RemoteResolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
-                                               const std::vector<HubEndpoint>& endpoints,
-                                               Fetcher& fetcher) {
-  return Resolver(specs, cache, endpoints, fetcher).run();
+std::vector<Resolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
+                                         Fetcher& fetcher) {
+  return Resolver(specs, cache, fetcher).run();
 }
 
 }  // namespace model_prep

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/commands/session.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <ctime>
 
@@ -58,7 +59,7 @@ Result<Manifest> Session::manifest() const {
 
   const auto text = read_file(*options.manifest, kMaxManifestBytes);
   if (!text)
-    return Error{ErrorKind::usage, fmt::format("cannot read the manifest {}", *options.manifest),
+    return Error{ErrorKind::usage, "cannot read the manifest " + *options.manifest,
                  "check the path given with --manifest or MODEL_PREP_MANIFEST"};
   return parse_manifest(*text, *options.manifest);
 }
@@ -86,8 +87,8 @@ void Session::log_warnings(const std::vector<ModelSpec>& specs) {
   for (const ModelSpec& spec : specs) {
     log_variant_warning(spec);
     if (!spec.revision.commit())
-      log.warning(fmt::format("{} is not pinned: revision {} may change from run to run", spec.key,
-                              spec.revision.text()));
+      log.warning(spec.key + " is not pinned: revision " + spec.revision.text() +
+                  " may change from run to run");
   }
 }
 
@@ -108,6 +109,24 @@ void Session::update_variant(ModelSpec& spec, const ResolvedSnapshot& snapshot) 
 void Session::log_error(const Error& error) {
   log.error(error.message);
   if (!error.hint.empty()) log.error("hint: " + error.hint);
+}
+
+std::optional<TimePoint> Session::deadline() const {
+  if (!options.deadline) return std::nullopt;
+  return begun + std::chrono::seconds(*options.deadline);
+}
+
+std::string Session::snapshot_folder(const std::optional<ResolvedSnapshot>& snapshot) const {
+  if (!snapshot) return {};
+  return cache.repository(snapshot->spec.repo).layout.snapshot(snapshot->commit);
+}
+
+void Session::link_legacy_dirs(const RepoId& repo) {
+  for (const std::string& warning : cache.link_legacy_dirs(repo)) log.warning(warning);
+}
+
+void Session::print_result(const std::string& text) {
+  if (options.summary != "-") out << text << std::flush;
 }
 
 RunReport Session::begin_report() const {
@@ -158,6 +177,11 @@ std::string Session::write_summary(const RunReport& report) {
   if (written) return options.summary;
   log.warning("the summary is not written: " + written.error().message);
   return {};
+}
+
+Error stopped_by(int signal, std::string hint) {
+  return {ErrorKind::interrupted, signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM",
+          std::move(hint)};
 }
 
 }  // namespace model_prep

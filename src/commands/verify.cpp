@@ -2,7 +2,6 @@
 #include "model_prep/commands/verify.h"
 
 #include <algorithm>
-#include <csignal>
 #include <map>
 #include <optional>
 #include <set>
@@ -23,37 +22,16 @@
 namespace model_prep {
 namespace {
 
-bool is_unchanged(const FileInfo& before, const FileInfo& now) {
-  return before.is_same_file(now) && before.size == now.size && before.mtime_ns == now.mtime_ns;
-}
-
 /// The files of the model are not known, or its snapshot is not there.
 Error cannot_verify(const ModelSpec& spec, const Cache& cache) {
   const auto commit = cached_commit(spec, cache);
   if (!commit || !lstat_path(cache.repository(spec.repo).layout.snapshot(*commit)))
     return {ErrorKind::offline_missing,
-            fmt::format("{} is not in the cache at revision {}", spec.repo.text(),
-                        spec.revision.text()),
+            spec.repo.text() + " is not in the cache at revision " + spec.revision.text(),
             "model-prep verify --repair fetches it"};
   return {ErrorKind::offline_missing,
-          fmt::format("{}: nothing in the cache says which files belong to {}", spec.repo.text(),
-                      commit->hex()),
+          spec.repo.text() + ": nothing in the cache says which files belong to " + commit->hex(),
           "model-prep verify --repair asks the Hub, and hashes what is there"};
-}
-
-Error stopped_error(std::optional<int> signal) {
-  if (!signal) return {ErrorKind::deadline, "the deadline has passed", {}};
-  return {
-      ErrorKind::interrupted, *signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM", {}};
-}
-
-CacheFault unreadable_fault(const std::string& path, std::size_t file, const std::string& object,
-                            const Error& error) {
-  return {.kind = CacheFaultKind::unreadable,
-          .path = path,
-          .message = fmt::format("{}: {}", object, error.message),
-          .file = file,
-          .error = error.kind};
 }
 
 CacheFault damaged_fault(const std::string& path, std::size_t index, const RemoteFile& file,
@@ -117,8 +95,13 @@ class Verify {
 
   struct HashedFile {
     /// The file as it was before it was hashed.
-    FileInfo info;
-    HashResult result;
+    FileInfo info{};
+    HashResult result{};
+
+    bool is_right_for(const FileInfo& now) const {
+      return !result.error && info.is_same_file(now) && info.size == now.size &&
+             info.mtime_ns == now.mtime_ns;
+    }
   };
 
   void check(const std::vector<Model*>& models) {
@@ -151,7 +134,7 @@ class Verify {
     session_.update_variant(model.spec, *model.snapshot);
 
     // A lock names the files even if there is no cache at all.
-    if (!lstat_path(snapshot_folder(model))) {
+    if (!lstat_path(session_.snapshot_folder(model.snapshot))) {
       model.error = cannot_verify(model.spec, session_.cache);
       return;
     }
@@ -164,23 +147,16 @@ class Verify {
   /// were found readable in this run.
   void hash(const std::vector<Model*>& models) {
     std::vector<HashRequest> requests;
-    std::vector<FileInfo> infos;
-    std::set<std::string> requested;
     std::int64_t bytes = 0;
     for (const Model* model : models) {
       for (std::size_t i = 0; !model->error && i < model->contents.size(); ++i) {
         const std::string& path = model->contents[i];
         const auto info = path.empty() ? std::nullopt : stat_path(path);
-        if (!info || !requested.insert(path).second) continue;
-
-        const auto known = hashed_.find(path);
-        if (known != hashed_.end() && !known->second.result.error &&
-            is_unchanged(known->second.info, *info))
-          continue;
+        if (!info || hashed_[path].is_right_for(*info)) continue;
 
         const RemoteFile& file = model->snapshot->files[i];
         requests.push_back({path, file.size, file.blob.kind()});
-        infos.push_back(*info);
+        hashed_[path] = {*info};
         bytes += file.size;
       }
     }
@@ -191,17 +167,12 @@ class Verify {
     signal_ = results.signal;
     for (std::size_t i = 0; i < requests.size(); ++i) {
       bytes_hashed_ += results.files[i].sha256 ? requests[i].size : 0;
-      hashed_.insert_or_assign(requests[i].path, HashedFile{infos[i], std::move(results.files[i])});
+      hashed_[requests[i].path].result = std::move(results.files[i]);
     }
     if (signal_ || results.deadline_passed) fail_unhashed(models);
   }
 
   HashResults hash_all(const std::vector<HashRequest>& requests) {
-    const auto& seconds_allowed = session_.options.deadline;
-    const TimePoint deadline = seconds_allowed
-                                   ? session_.begun + std::chrono::seconds(*seconds_allowed)
-                                   : TimePoint::max();
-
     ProgressPlan plan;
     for (const HashRequest& request : requests)
       plan.files.push_back({.bytes = request.size, .models = {}});
@@ -217,14 +188,16 @@ class Verify {
             [&](std::span<const ActiveFile> active, TimePoint now) {
               if (now >= observer.due()) observer.show(active, 0, now);
             }};
-    HashResults results = hash_files(requests, session_.signals, deadline, callbacks);
+    HashResults results = hash_files(requests, session_.signals,
+                                     session_.deadline().value_or(TimePoint::max()), callbacks);
     observer.finished();
     return results;
   }
 
   /// The hashing was stopped: a model of which a file was not reached cannot be verified.
   void fail_unhashed(const std::vector<Model*>& models) {
-    const Error error = stopped_error(signal_);
+    const Error error =
+        signal_ ? stopped_by(*signal_, "") : Error{ErrorKind::deadline, "the deadline has passed"};
     session_.log_error(error);
     const auto was_reached = [&](const std::string& path) {
       const auto hashed = hashed_.find(path);
@@ -232,9 +205,7 @@ class Verify {
                               (hashed->second.result.sha256 || hashed->second.result.error));
     };
     for (Model* model : models)
-      if (!model->error &&
-          !std::all_of(model->contents.begin(), model->contents.end(), was_reached))
-        model->error = error;
+      if (!model->error && !std::ranges::all_of(model->contents, was_reached)) model->error = error;
   }
 
   /// Compares the digests.
@@ -245,14 +216,15 @@ class Verify {
 
       const RemoteFile& file = model.snapshot->files[i];
       const HashResult& result = hashed->second.result;
-      const std::string object = fmt::format("{} {}", model.spec.repo.text(), file.path.text());
-      if (result.error) {
-        model.faults.push_back(unreadable_fault(hashed->first, i, object, *result.error));
-        continue;
-      }
-
-      const auto error = check_digests(result, object, file.blob_spec());
-      if (error) model.faults.push_back(damaged_fault(hashed->first, i, file, result, *error));
+      const std::string object = model.spec.repo.text() + " " + file.path.text();
+      if (result.error)
+        model.faults.push_back({.kind = CacheFaultKind::unreadable,
+                                .path = hashed->first,
+                                .message = object + ": " + result.error->message,
+                                .file = i,
+                                .error = result.error->kind});
+      else if (const auto error = check_digests(result, object, file.blob_spec()))
+        model.faults.push_back(damaged_fault(hashed->first, i, file, result, *error));
     }
   }
 
@@ -266,7 +238,8 @@ class Verify {
       if (logged_.insert(fault.message).second) session_.log.error(fault.message);
     if (model.is_good())
       session_.log.info(fmt::format("{}: verified, {} files at {}", model.spec.key,
-                                    model.snapshot->files.size(), snapshot_folder(model)));
+                                    model.snapshot->files.size(),
+                                    session_.snapshot_folder(model.snapshot)));
   }
 
   void repair() {
@@ -290,9 +263,7 @@ class Verify {
     }
 
     for (const Model& model : models_)
-      if (model.is_good())
-        for (const std::string& warning : session_.cache.link_legacy_dirs(model.spec.repo))
-          session_.log.warning(warning);
+      if (model.is_good()) session_.link_legacy_dirs(model.spec.repo);
   }
 
   /// Repairs what a download does not repair by itself.
@@ -318,11 +289,8 @@ class Verify {
           // Another model of this repository had the same fault, and it has been moved.
           if (!own) break;
           const auto moved = cache.quarantine(repo, fault.path);
-          if (moved)
-            session_.log.warning(
-                fmt::format("{} is out of the way now, as {}", fault.path, *moved));
-          else
-            session_.log.warning(moved.error().message);
+          session_.log.warning(moved ? fault.path + " is out of the way now, as " + *moved
+                                     : moved.error().message);
       }
     }
     if (!damaged.empty()) warn(cache.distrust(repo, model.snapshot->commit, damaged));
@@ -337,11 +305,6 @@ class Verify {
     if (report.error && !model.is_good()) model.error = report.error;
   }
 
-  std::string snapshot_folder(const Model& model) const {
-    if (!model.snapshot) return {};
-    return session_.cache.repository(model.spec.repo).layout.snapshot(model.snapshot->commit);
-  }
-
   ModelReport make_report(const Model& model) const {
     ModelReport report;
     if (model.downloaded) {
@@ -349,7 +312,7 @@ class Verify {
     } else {
       ModelRun run{.spec = model.spec, .begun = session_.begun, .snapshot = model.snapshot};
       if (run.snapshot) run.view.files.resize(run.snapshot->files.size());
-      report = make_model_report(run, Purpose::download, snapshot_folder(model));
+      report = make_model_report(run, Purpose::download, session_.snapshot_folder(model.snapshot));
     }
 
     report.status = model.downloaded ? ModelStatus::repaired : ModelStatus::verified;
@@ -386,12 +349,10 @@ class Verify {
   }
 
   std::vector<ConsumerReport> find_consumers() const {
-    std::vector<LocatedModel> located;
+    std::vector<const ResolvedSnapshot*> snapshots;
     for (const Model& model : models_)
-      if (model.snapshot)
-        located.push_back({&*model.snapshot,
-                           canonical_path(session_.cache.repository(model.spec.repo).layout.repo)});
-    return check_consumers(session_.options, located);
+      if (model.snapshot) snapshots.push_back(&*model.snapshot);
+    return check_consumers(session_.options, session_.cache, snapshots);
   }
 
   Session& session_;
@@ -429,13 +390,10 @@ int run_verify(Session& session) {
   const RunReport report = Verify(session, std::move(*specs)).run();
   warn_of_consumers(session, *report.services);
 
-  // With `--summary -` stdout is the summary and nothing else.
-  if (session.options.summary != "-")
-    session.out << consumers_table(*report.services, session.columns) << std::flush;
+  session.print_result(consumers_table(*report.services, session.columns));
 
-  const bool has_faults =
-      std::any_of(report.models.begin(), report.models.end(),
-                  [](const ModelReport& model) { return !model.faults.empty(); });
+  const bool has_faults = std::ranges::any_of(
+      report.models, [](const ModelReport& model) { return !model.faults.empty(); });
   if (has_faults && !session.options.repair)
     session.log.error("hint: model-prep verify --repair fixes what is wrong");
   return session.finish(report);

@@ -17,17 +17,26 @@ Failover::Failover(std::vector<Source> sources, HostLimits::Bucket bucket, Sched
       budget_(shared.settings.retry.retries) {}
 
 TimePoint Failover::closed_until(const std::string& origin) const {
-  const auto in_flight =
-      std::count_if(shared_.transfers.begin(), shared_.transfers.end(),
-                    [&](const auto& running) { return running.second.url.origin == origin; });
+  const auto in_flight = std::ranges::count_if(
+      shared_.transfers, [&](const auto& running) { return running.second.url.origin == origin; });
   return shared_.hosts.closed_until(origin, bucket_, in_flight, shared_.now);
 }
 
-MirrorSelector::Choice Failover::choose(std::optional<std::size_t> only) const {
-  const auto choice = mirrors_.choose(
-      shared_.hosts, only, [this](const std::string& origin) { return closed_until(origin); });
-  if (shared_.now >= not_before_) return choice;
-  return {std::nullopt, std::max(not_before_, choice.at)};
+Failover::Choice Failover::choose(std::optional<std::size_t> only) const {
+  if (only && !mirrors_.is_available(*only)) only.reset();
+  TimePoint earliest = TimePoint::max();
+
+  for (const bool unreachable : {false, true})
+    for (std::size_t i = 0; i < mirrors_.size(); ++i) {
+      const std::string& origin = mirrors_[i].url.origin;
+      if (!mirrors_.is_available(i) || i != only.value_or(i)) continue;
+      if (shared_.hosts.is_unreachable(origin) != unreachable) continue;
+
+      const TimePoint until = std::max(not_before_, closed_until(origin));
+      if (until <= shared_.now) return {i};
+      earliest = std::min(earliest, until);
+    }
+  return {std::nullopt, earliest};
 }
 
 void Failover::on_bytes(const Transfer& transfer, std::int64_t gained) {
@@ -46,12 +55,11 @@ std::optional<Error> Failover::on_failure(const Transfer& transfer, const Error&
 std::optional<Error> Failover::on_transient_failure(const Transfer& transfer, const Error& error,
                                                     const ResponseHead& head) {
   const bool counts = in_current_epoch(transfer);
-  bool round_over = false;
+  const bool round_over = counts && mirrors_.mark_failed(transfer.source, error);
+  if (round_over) budget_.failed();
   if (counts) {
     ++failure_epoch_;
     ++shared_.retries;
-    round_over = mirrors_.mark_failed(transfer.source, error);
-    if (round_over) budget_.failed();
   }
 
   // The host is blocked for all items, also if this one is given up.
@@ -60,12 +68,14 @@ std::optional<Error> Failover::on_transient_failure(const Transfer& transfer, co
   if (error.kind == ErrorKind::rate_limited || error.kind == ErrorKind::server)
     shared_.hosts.block_until(transfer.url.origin, shared_.now + wait);
 
-  if (counts && !round_over) return try_next_mirror(transfer, error);
-
   // What this host demands holds for this host: the item may continue at another.
   const bool alone = mirrors_.remaining() == 1;
-  if (counts) return wait_for_next_round(transfer, error, alone ? wait : pause);
-  if (alone) wait_until(shared_.now + wait);
+  if (round_over) return wait_for_next_round(transfer, error, alone ? wait : pause);
+
+  if (counts)
+    try_next_mirror(transfer, error);
+  else if (alone)
+    wait_until(shared_.now + wait);
   return std::nullopt;
 }
 
@@ -77,7 +87,10 @@ std::optional<Error> Failover::on_permanent_failure(const Transfer& transfer, co
   const bool round_over = mirrors_.mark_unavailable(transfer.source, error, unknown_address);
   if (mirrors_.remaining() == 0) return mirrors_.error(shared_.settings.endpoints, error);
 
-  if (!round_over) return try_next_mirror(transfer, error);
+  if (!round_over) {
+    try_next_mirror(transfer, error);
+    return std::nullopt;
+  }
 
   ++shared_.retries;
   budget_.failed();
@@ -86,24 +99,23 @@ std::optional<Error> Failover::on_permanent_failure(const Transfer& transfer, co
 }
 
 /// The item goes on at another endpoint, now: there is nothing to give up.
-std::optional<Error> Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
+void Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
   single_stream_ = false;
   spent_signatures_ = 0;
   window_waited_ = false;
-  if (mirrors_.has_fallback(transfer.source)) return std::nullopt;  // the same endpoint
+  if (mirrors_.has_fallback(transfer.source)) return;  // the same endpoint
 
   ++fail_overs_;
   const std::string& origin = transfer.url.origin;
-  const bool news = !shared_.hosts.is_unreachable(origin) &&
-                    shared_.hosts.should_log(origin, error.kind, shared_.now);
+  if (shared_.hosts.is_unreachable(origin) ||
+      !shared_.hosts.should_log(origin, error.kind, shared_.now))
+    return;
+
   const bool transient = disposition(error.kind) == Disposition::retry;
   const std::string next = alternative_to(transfer.source);
   shared_.notice(
-      !news       ? NoticeLevel::debug
-      : transient ? NoticeLevel::warning
-                  : NoticeLevel::info,
+      transient ? LogLevel::warning : LogLevel::info,
       fmt::format("{}; {} is asked for it", error.message, next.empty() ? "the next" : next));
-  return std::nullopt;
 }
 
 std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, const Error& error,
@@ -120,7 +132,7 @@ std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, con
   }
   const bool news = shared_.hosts.should_log(transfer.url.origin, error.kind, shared_.now);
   shared_.notice(
-      news ? NoticeLevel::warning : NoticeLevel::debug,
+      news ? LogLevel::warning : LogLevel::debug,
       fmt::format("{} (failure {} of {}, next try in {:.1f} s)", error.message, budget_.in_a_row(),
                   shared_.settings.retry.retries, std::chrono::duration<double>(wait).count()));
   return std::nullopt;
@@ -140,11 +152,10 @@ std::optional<Error> Failover::on_wrong_bytes(const Error& wrong,
   ++restarts_;
   if (elsewhere) single_stream_ = false;
   const std::string next = elsewhere ? alternative_to(*culprit) : std::string();
-  shared_.notice(NoticeLevel::warning,
-                 next.empty()
-                     ? fmt::format("{}; it is fetched once more from the start", wrong.message)
-                     : fmt::format("{}, from {}; it is fetched from the start from {}",
-                                   wrong.message, endpoint(*culprit).name, next));
+  shared_.notice(LogLevel::warning,
+                 next.empty() ? wrong.message + "; it is fetched once more from the start"
+                              : fmt::format("{}, from {}; it is fetched from the start from {}",
+                                            wrong.message, endpoint(*culprit).name, next));
   return std::nullopt;
 }
 
@@ -160,12 +171,7 @@ bool Failover::on_signature_spent(const Transfer& transfer) {
   // Segments that were signed together are refused together: that counts once.
   if (!in_current_epoch(transfer)) return true;
   ++failure_epoch_;
-  if (++spent_signatures_ > kMaxSpentSignatures) return false;
-
-  shared_.notice(NoticeLevel::debug,
-                 fmt::format("{}: the signed address was refused, asking the hub again",
-                             transfer.context.object));
-  return true;
+  return ++spent_signatures_ <= kMaxSpentSignatures;
 }
 
 void Failover::on_no_response(const Transfer& transfer, const TransferEnd& end) {
@@ -176,7 +182,7 @@ void Failover::on_no_response(const Transfer& transfer, const TransferEnd& end) 
   const bool first = shared_.hosts.mark_unreachable(transfer.url.origin);
   const std::string next = alternative_to(transfer.source);
   if (first && !next.empty())
-    shared_.notice(NoticeLevel::warning,
+    shared_.notice(LogLevel::warning,
                    fmt::format("{} {} ({}): from here on {} is asked first", transfer.url.origin,
                                brief(end.error->kind), end.error->message, next));
 }
@@ -201,11 +207,10 @@ void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
   }
   if (!in_current_epoch(transfer)) return;
 
-  const bool unreachable = shared_.hosts.is_unreachable(target.origin);
-  const Error why = describe_transport_error(
-      unreachable ? Error{ErrorKind::network, "it did not respond earlier", {}}
-                  : Error{ErrorKind::rate_limited, "it is rate limiting", {}},
-      transfer.context, target);
+  const Error cause = shared_.hosts.is_unreachable(target.origin)
+                          ? Error{ErrorKind::network, "it did not respond earlier"}
+                          : Error{ErrorKind::rate_limited, "it is rate limiting"};
+  const Error why = describe_transport_error(cause, transfer.context, target);
   ++failure_epoch_;
   static_cast<void>(mirrors_.mark_failed(transfer.source, why));
   try_next_mirror(transfer, why);
@@ -214,8 +219,11 @@ void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
 /// The name of the endpoint that is asked instead; empty if the others were asked or are
 /// unreachable.
 std::string Failover::alternative_to(std::size_t source) const {
-  const Source* next = mirrors_.alternative(source, shared_.hosts);
-  return next == nullptr ? std::string() : shared_.settings.endpoints[next->endpoint].name;
+  for (std::size_t i = 0; i < mirrors_.size(); ++i)
+    if (i != source && mirrors_.is_available(i) &&
+        !shared_.hosts.is_unreachable(mirrors_[i].url.origin))
+      return endpoint(i).name;
+  return {};
 }
 
 }  // namespace model_prep

@@ -8,36 +8,36 @@
 
 namespace model_prep {
 
+bool SnapshotView::has_every_file() const {
+  return std::ranges::all_of(
+      files, [](const FileView& file) { return file.state != BlobState::missing && file.linked; });
+}
+
 bool SnapshotView::satisfied() const {
-  return refs_correct && tree_correct && recorded &&
-         std::all_of(files.begin(), files.end(), [](const FileView& file) {
-           return file.state == BlobState::trusted && file.linked;
-         });
+  return refs_correct && tree_correct && recorded && has_every_file() &&
+         std::ranges::count(files, BlobState::unverified, &FileView::state) == 0;
 }
 
 FetchPlan make_plan(std::span<const PlannedModel> wanted) {
   FetchPlan plan;
   std::map<std::pair<RepoId, Digest>, std::size_t> seen;
   for (const PlannedModel& one : wanted) {
+    const RepoId& repo = one.snapshot->spec.repo;
     for (std::size_t i = 0; i < one.snapshot->files.size(); ++i) {
       const RemoteFile& file = one.snapshot->files[i];
       const FileView& view = one.view->files[i];
       if (view.state == BlobState::trusted) continue;
-      const auto [at, is_new] =
-          seen.try_emplace({one.snapshot->spec.repo, file.blob}, plan.jobs.size());
+
+      const auto [at, is_new] = seen.try_emplace({repo, file.blob}, plan.jobs.size());
       if (is_new)
-        plan.jobs.push_back({one.snapshot->spec.repo,
-                             one.snapshot->commit,
-                             file,
-                             view.state == BlobState::unverified,
-                             view.staged,
-                             {}});
+        plan.jobs.push_back(
+            {repo, one.snapshot->commit, file, view.state == BlobState::unverified, view.staged});
       std::vector<std::size_t>& models = plan.jobs[at->second].models;
       if (models.empty() || models.back() != one.model) models.push_back(one.model);
     }
   }
-  std::stable_sort(plan.jobs.begin(), plan.jobs.end(),
-                   [](const FetchJob& a, const FetchJob& b) { return a.file.size > b.file.size; });
+  std::ranges::stable_sort(
+      plan.jobs, [](const FetchJob& a, const FetchJob& b) { return a.file.size > b.file.size; });
   for (const FetchJob& job : plan.jobs) {
     if (job.check_existing) continue;
     plan.bytes += job.file.size;
@@ -48,11 +48,8 @@ FetchPlan make_plan(std::span<const PlannedModel> wanted) {
 
 std::vector<std::string> refs_to_write(const ModelSpec& spec, const CommitId& commit) {
   std::vector<std::string> refs = {commit.hex()};
-  const auto add = [&](const std::string& name) {
-    if (std::find(refs.begin(), refs.end(), name) == refs.end()) refs.push_back(name);
-  };
-  add(spec.revision.text());
-  add(spec.ref);
+  for (const std::string& name : {spec.revision.text(), spec.ref})
+    if (std::ranges::find(refs, name) == refs.end()) refs.push_back(name);
   return refs;
 }
 

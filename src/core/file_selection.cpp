@@ -26,8 +26,8 @@ Error lock_error(const ModelSpec& spec, const RepoPath& path, std::string_view w
 Error gated_error(const ModelSpec& spec, const RepoPath& path) {
   return {
       ErrorKind::gated,
-      fmt::format("{}: access to this repository is restricted: the Hub hides the digest of {}",
-                  spec.repo.text(), path.text()),
+      spec.repo.text() + ": access to this repository is restricted: the Hub hides the digest of " +
+          path.text(),
       fmt::format(
           "accept the conditions on https://huggingface.co/{}, and set HF_TOKEN to a token of that account",
           spec.repo.text())};
@@ -48,11 +48,10 @@ Error nothing_selected_error(const ModelSpec& spec) {
 
   std::string patterns;
   for (const std::string& pattern : spec.filter.include)
-    patterns += fmt::format(" --include '{}'", truncated(pattern));
+    patterns += " --include '" + truncated(pattern) + "'";
   for (const std::string& pattern : spec.filter.exclude)
-    patterns += fmt::format(" --exclude '{}'", truncated(pattern));
-  return {ErrorKind::not_found,
-          fmt::format("{}: no file of this revision matches{}", spec.repo.text(), patterns),
+    patterns += " --exclude '" + truncated(pattern) + "'";
+  return {ErrorKind::not_found, spec.repo.text() + ": no file of this revision matches" + patterns,
           "patterns are case-sensitive and match the whole path; * also matches /"};
 }
 
@@ -66,9 +65,9 @@ std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec
   if (!spec.filter.select_weights_automatically) return {};
 
   // Most repositories have no index at all, and applying the selection costs time.
-  const bool has_index = std::any_of(
-      listing.files.begin(), listing.files.end(),
-      [](const RemoteFile& file) { return file.path.text().find(".index.") != std::string::npos; });
+  const bool has_index = std::ranges::any_of(listing.files, [](const RemoteFile& file) {
+    return file.path.text().find(".index.") != std::string::npos;
+  });
   if (!has_index) return {};
 
   // An error is not reported here: `select_files` meets it again.
@@ -76,31 +75,27 @@ std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec
   if (!selected) return {};
 
   std::vector<RemoteFile> indexes;
-  std::copy_if(listing.files.begin(), listing.files.end(), std::back_inserter(indexes),
-               [&](const RemoteFile& file) {
-                 return selected->indexes.contains(file.path) && file.size <= kMaxIndexSize;
-               });
+  std::ranges::copy_if(listing.files, std::back_inserter(indexes), [&](const RemoteFile& file) {
+    return selected->indexes.contains(file.path) && file.size <= kMaxIndexSize;
+  });
   return indexes;
 }
 
 Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec,
                                              const ShardIndexes& indexes) {
-  SelectedFiles selected;
-  if (spec.filter.select_weights_automatically) {
-    auto weights = select_weights(paths_of(listing), spec.variant, indexes, spec.repo.text());
-    if (!weights) return weights.error();
-    selected = std::move(*weights);
-  }
+  const bool automatic = spec.filter.select_weights_automatically;
+  Result<SelectedFiles> selected = SelectedFiles{};
+  if (automatic)
+    selected = select_weights(paths_of(listing), spec.variant, indexes, spec.repo.text());
+  if (!selected) return selected.error();
+
   const auto is_wanted = [&](const RepoPath& path) {
-    return spec.filter.select_weights_automatically ? selected.files.contains(path)
-                                                    : is_selected(spec.filter, path);
+    return automatic ? selected->files.contains(path) : is_selected(spec.filter, path);
   };
-
   std::vector<RemoteFile> files;
-  std::copy_if(listing.files.begin(), listing.files.end(), std::back_inserter(files),
-               [&](const RemoteFile& file) { return is_wanted(file.path); });
+  std::ranges::copy_if(listing.files, std::back_inserter(files), is_wanted, &RemoteFile::path);
 
-  const auto masked = std::find_if(listing.masked.begin(), listing.masked.end(), is_wanted);
+  const auto masked = std::ranges::find_if(listing.masked, is_wanted);
   if (masked != listing.masked.end()) return gated_error(spec, *masked);
   if (files.empty()) return nothing_selected_error(spec);
 
@@ -128,12 +123,9 @@ Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec) {
   }
 
   if (!spec.fully_locked) return ok();
-  for (const auto& entry : spec.lock) {
-    const RepoPath& path = entry.first;
-    const bool listed = std::any_of(files.begin(), files.end(),
-                                    [&](const RemoteFile& file) { return file.path == path; });
-    if (!listed) return lock_error(spec, path, "the hub does not list this file, the lock does");
-  }
+  for (const auto& entry : spec.lock)
+    if (std::ranges::find(files, entry.first, &RemoteFile::path) == files.end())
+      return lock_error(spec, entry.first, "the hub does not list this file, the lock does");
   return ok();
 }
 

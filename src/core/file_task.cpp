@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 namespace model_prep {
 namespace {
 
@@ -27,8 +25,8 @@ bool FileTask::starting() const {
 }
 
 bool FileTask::transferring() const {
-  return std::any_of(shared_.transfers.begin(), shared_.transfers.end(),
-                     [&](const auto& running) { return running.second.item == id_; });
+  return std::ranges::any_of(shared_.transfers,
+                             [&](const auto& running) { return running.second.item == id_; });
 }
 
 ActiveFile FileTask::progress() const {
@@ -64,11 +62,6 @@ void FileTask::start() {
     state_ = State::locking;
 }
 
-void FileTask::check_existing(State state) {
-  state_ = state;
-  emit(CheckExisting{id_});
-}
-
 void FileTask::poll_lock() {
   if (state_ != State::locking) return;
   if (shared_.now < waiter_.next_poll()) return shared_.wake_by(waiter_.next_poll());
@@ -97,8 +90,8 @@ void FileTask::on_owned(const std::string& owner, const std::string& heartbeat) 
 void FileTask::wait_for_writer(const std::string& owner, const std::string& heartbeat) {
   state_ = State::locking;
   if (waiter_.on_poll(heartbeat, shared_.now))
-    shared_.notice(NoticeLevel::info, fmt::format("{}: waiting for {}, which is fetching it",
-                                                  work_.context.object, owner));
+    shared_.notice(LogLevel::info,
+                   work_.context.object + ": waiting for " + owner + ", which is fetching it");
 }
 
 void FileTask::open_staging(bool fresh, bool take_over) {
@@ -223,7 +216,7 @@ void FileTask::on_hash(const HashResult& result) {
   const auto wrong = check_digests(result, work_.context.object, *work_.blob);
   sha256_ = result.sha256;
 
-  if (checking()) return wrong ? on_damaged_blob(*wrong) : finish(FileStatus::reused, std::nullopt);
+  if (checking()) return wrong ? on_damaged_blob(*wrong) : finish(FileStatus::reused);
   if (wrong) return refetch(*wrong);
   state_ = State::publishing;
   emit(Publish{id_});
@@ -234,9 +227,8 @@ void FileTask::on_damaged_blob(const Error& wrong) {
     return fail({ErrorKind::digest_mismatch, wrong.message + ": the cached file is damaged",
                  "run once with the network to repair it"});
 
-  shared_.notice(
-      NoticeLevel::warning,
-      fmt::format("{}; the cached file is damaged and will be fetched again", wrong.message));
+  shared_.notice(LogLevel::warning,
+                 wrong.message + "; the cached file is damaged and will be fetched again");
   blob_damaged_ = true;
   if (state_ == State::rechecking)
     open_staging(failover_.single_stream(), waiter_.writer_timed_out());
@@ -246,16 +238,15 @@ void FileTask::on_damaged_blob(const Error& wrong) {
 
 void FileTask::on_published(PublishResult result) {
   if (state_ != State::publishing) return;
-  if (result == PublishResult::done) return finish(FileStatus::fetched, std::nullopt);
+  if (result == PublishResult::done) return finish(FileStatus::fetched);
   on_lost(Loss::pruned);
 }
 
 void FileTask::on_lost(Loss how) {
   if (state_ < State::opening || state_ > State::publishing) return;
-  const std::string what =
-      fmt::format("{}: {}", work_.context.object,
-                  how == Loss::pruned ? "its staging file has vanished"
-                                      : "another process has taken its staging over");
+  const std::string what = work_.context.object + ": " +
+                           (how == Loss::pruned ? "its staging file has vanished"
+                                                : "another process has taken its staging over");
   cancel_transfers();
   segments_.reset();
   unrecorded_ = 0;
@@ -263,7 +254,7 @@ void FileTask::on_lost(Loss how) {
     return fail({ErrorKind::io, what,
                  "another program prunes the cache: let it wait until this one is done"});
 
-  shared_.notice(NoticeLevel::warning, what + "; starting over");
+  shared_.notice(LogLevel::warning, what + "; starting over");
   emit(Close{id_, false});
   waiter_ = {};
   state_ = State::locking;
@@ -347,7 +338,9 @@ void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) 
   switch (verdict.kind) {
     case VerdictKind::body: return on_body(transfer);
     case VerdictKind::redirect: return follow_redirect(id, std::move(transfer), end.head);
-    case VerdictKind::signature_spent: return on_signature_spent(transfer, verdict.error);
+    case VerdictKind::signature_spent:
+      if (!failover_.on_signature_spent(transfer)) return on_failure(transfer, verdict.error);
+      return give_back(transfer.range);
     case VerdictKind::range_ignored: return on_range_ignored(transfer);
     case VerdictKind::restart:
       // The others' bytes may be right: ask those endpoints first.
@@ -359,10 +352,10 @@ void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) 
 }
 
 void FileTask::on_body(const Transfer& transfer) {
-  if (is_query()) return finish(FileStatus::fetched, std::nullopt);
+  if (is_query()) return finish(FileStatus::fetched);
   if (transfer.received < transfer.range.size())
     return on_failure(transfer,
-                      describe_transport_error({ErrorKind::network, "the body ended early", {}},
+                      describe_transport_error({ErrorKind::network, "the body ended early"},
                                                transfer.context, transfer.url));
   if (segments_->complete()) return all_on_disk();
   save_record();
@@ -374,16 +367,15 @@ void FileTask::on_range_ignored(const Transfer& transfer) {
   constexpr int kRounds = 2;
   if (has_bytes_of_others(transfer.source) &&
       failover_.budget().in_a_row() < std::min(kRounds, shared_.settings.retry.retries))
-    return on_failure(transfer, {ErrorKind::network,
-                                 fmt::format("{}: {} does not support ranges",
-                                             transfer.context.object, transfer.url.origin),
-                                 {}});
+    return on_failure(transfer,
+                      {ErrorKind::network, transfer.context.object + ": " + transfer.url.origin +
+                                               " does not support ranges"});
 
   failover_.use_single_stream();
   cancel_transfers();
-  shared_.notice(NoticeLevel::info,
-                 fmt::format("{}: the server does not support ranges; fetching the whole file",
-                             transfer.context.object));
+  shared_.notice(
+      LogLevel::info,
+      transfer.context.object + ": the server does not support ranges; fetching the whole file");
   open_staging(true);
 }
 
@@ -405,11 +397,6 @@ void FileTask::follow_redirect(TransferId id, Transfer transfer, const ResponseH
   send(id, std::move(transfer));
 }
 
-void FileTask::on_signature_spent(const Transfer& transfer, const Error& error) {
-  if (!failover_.on_signature_spent(transfer)) return on_failure(transfer, error);
-  give_back(transfer.range);
-}
-
 void FileTask::on_failure(const Transfer& transfer, const Error& error, const ResponseHead& head) {
   const bool transient = disposition(error.kind) == Disposition::retry;
   if (transient && segments_ && segments_->complete()) return all_on_disk();  // after the last byte
@@ -422,8 +409,7 @@ void FileTask::on_failure(const Transfer& transfer, const Error& error, const Re
 /// Whether bytes of other sources are on disk that another endpoint could complete.
 bool FileTask::has_bytes_of_others(std::size_t source) const {
   return failover_.mirrors().remaining() > 1 &&
-         std::any_of(byte_sources_.begin(), byte_sources_.end(),
-                     [&](std::size_t other) { return other != source; });
+         std::ranges::any_of(byte_sources_, [&](std::size_t other) { return other != source; });
 }
 
 }  // namespace model_prep

@@ -24,8 +24,7 @@ Error unreadable(std::string_view object, std::string_view why) {
 
 Error bad_entry(const std::string& name, std::string_view what) {
   return {ErrorKind::protocol,
-          fmt::format("'{}' is listed without a valid {}", truncated(name), what),
-          {}};
+          fmt::format("'{}' is listed without a valid {}", truncated(name), what)};
 }
 
 bool is_masked(const std::string& text) {
@@ -38,11 +37,16 @@ struct MemberNames {
   std::string_view path;
   std::string_view git_id;
   std::string_view lfs_digest;
+  bool has_type;  ///< directories are listed too
 };
 
 Status add_file(Listing& listing, const JsonFields& entry, const MemberNames& names) {
+  const auto type = entry.text("type");
+  if (names.has_type && !type) return Error{ErrorKind::protocol, "an entry has no type"};
+  if (names.has_type && *type != "file") return ok();
+
   const auto name = entry.text(names.path);
-  if (!name) return Error{ErrorKind::protocol, "an entry has no name", {}};
+  if (!name) return Error{ErrorKind::protocol, "an entry has no name"};
   const auto path = RepoPath::parse(*name);
   if (!path) return path.error();
 
@@ -70,6 +74,17 @@ Status add_file(Listing& listing, const JsonFields& entry, const MemberNames& na
   return ok();
 }
 
+Result<Listing> parse_listing(std::string_view body, std::string_view object,
+                              const JsonShape& shape, const MemberNames& names,
+                              std::string_view if_missing) {
+  Listing listing;
+  const auto document = read_json(
+      body, shape, [&](const JsonEntry& entry) { return add_file(listing, entry.fields, names); });
+  if (!document) return unreadable(object, document.error().message);
+  if (document->collections.empty()) return unreadable(object, if_missing);
+  return listing;
+}
+
 }  // namespace
 
 Result<CommitId> parse_info(std::string_view body, std::string_view object) {
@@ -82,30 +97,13 @@ Result<CommitId> parse_info(std::string_view body, std::string_view object) {
 }
 
 Result<Listing> parse_tree_page(std::string_view body, std::string_view object) {
-  Listing listing;
-  const auto document = read_json(
-      body, {.collections = kTopArray, .fields = kTreeFields},
-      [&](const JsonEntry& entry) -> Status {
-        const auto type = entry.fields.text("type");
-        if (!type) return Error{ErrorKind::protocol, "an entry has no type", {}};
-        return *type == "file" ? add_file(listing, entry.fields, {"path", "oid", "lfs.oid"}) : ok();
-      });
-
-  if (!document) return unreadable(object, document.error().message);
-  if (!document->has(kTopArray[0])) return unreadable(object, "a listing should be an array");
-  return listing;
+  return parse_listing(body, object, {.collections = kTopArray, .fields = kTreeFields},
+                       {"path", "oid", "lfs.oid", true}, "a listing should be an array");
 }
 
 Result<Listing> parse_blobs(std::string_view body, std::string_view object) {
-  Listing listing;
-  const auto document = read_json(
-      body, {.collections = kSiblings, .fields = kBlobsFields}, [&](const JsonEntry& entry) {
-        return add_file(listing, entry.fields, {"rfilename", "blobId", "lfs.sha256"});
-      });
-
-  if (!document) return unreadable(object, document.error().message);
-  if (!document->has(kSiblings[0])) return unreadable(object, "it has no siblings");
-  return listing;
+  return parse_listing(body, object, {.collections = kSiblings, .fields = kBlobsFields},
+                       {"rfilename", "blobId", "lfs.sha256", false}, "it has no siblings");
 }
 
 }  // namespace model_prep

@@ -21,8 +21,8 @@ constexpr std::size_t kMaxDepth = 64;
 /// parse. The parser itself keeps one bit for each level of nesting.
 class Reader : public nlohmann::json_sax<Json> {
  public:
-  Reader(const JsonShape& shape, const OnJsonEntry& on_entry)
-      : shape_(shape), on_entry_(on_entry) {}
+  Reader(const JsonShape& shape, OnJsonEntry on_entry)
+      : shape_(shape), on_entry_(std::move(on_entry)) {}
 
   Result<JsonDocument> result() && {
     if (error_) return *error_;
@@ -47,8 +47,8 @@ class Reader : public nlohmann::json_sax<Json> {
     return deliver_entry();
   }
   bool binary(binary_t&) override { return value(JsonFields::Other{}); }
-  bool start_object(std::size_t) override { return start(Container::object); }
-  bool start_array(std::size_t) override { return start(Container::array); }
+  bool start_object(std::size_t) override { return start(false); }
+  bool start_array(std::size_t) override { return start(true); }
   bool end_object() override { return end(); }
   bool end_array() override { return end(); }
   bool key(string_t& name) override {
@@ -60,9 +60,7 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
  private:
-  enum class Container : std::uint8_t { object, array };
-
-  bool fail(std::string why) { return fail(Error{ErrorKind::protocol, std::move(why), {}}); }
+  bool fail(std::string why) { return fail(Error{ErrorKind::protocol, std::move(why)}); }
   bool fail(Error error) {
     error_ = std::move(error);
     return false;
@@ -71,22 +69,22 @@ class Reader : public nlohmann::json_sax<Json> {
   bool in_entry() const { return collection_depth_ != 0 && keys_.size() > collection_depth_; }
   bool in_collection() const { return collection_depth_ != 0 && keys_.size() == collection_depth_; }
 
-  static std::optional<std::string_view> find(std::span<const std::string_view> names,
-                                              std::string_view name) {
-    const auto found = std::find(names.begin(), names.end(), name);
-    return found == names.end() ? std::nullopt : std::optional(*found);
+  static const std::string_view* find(std::span<const std::string_view> names,
+                                      std::string_view name) {
+    const auto found = std::ranges::find(names, name);
+    return found == names.end() ? nullptr : &*found;
   }
 
   /// The collection that a value is which begins here, by its place.
-  std::optional<std::string_view> collection_here() const {
+  const std::string_view* collection_here() const {
     if (keys_.empty()) return find(shape_.collections, {});
-    if (keys_.size() > 1 || keys_.back().empty()) return std::nullopt;
+    if (keys_.size() > 1 || keys_.back().empty()) return nullptr;
     return find(shape_.collections, keys_.back());
   }
 
   bool value(JsonFields::Value&& value) {
     if (in_collection()) return fail(wrong_entry());
-    if (!keys_.empty() && collection_here())
+    if (!keys_.empty() && collection_here() != nullptr)
       return fail(fmt::format("'{}' is neither a list nor an object", keys_.back()));
     return keep_if_wanted(std::move(value));
   }
@@ -99,25 +97,25 @@ class Reader : public nlohmann::json_sax<Json> {
 
     // The key of an array is empty, so that no member of it has the name of a field.
     const std::string name = depth == 1 ? keys_.back() : keys_[base] + "." + keys_.back();
-    const auto wanted = find(shape_.fields, name);
-    if (!wanted) return true;
+    const auto* wanted = find(shape_.fields, name);
+    if (wanted == nullptr) return true;
 
     JsonFields& fields = in_entry() ? entry_.fields : document_.fields;
     return fields.add(*wanted, std::move(value)) || fail(fmt::format("'{}' is there twice", name));
   }
 
-  bool start(Container container) {
+  bool start(bool is_array) {
     if (keys_.size() == kMaxDepth) {
       too_deep_ = true;
       return fail(fmt::format("it is nested deeper than {} levels", kMaxDepth));
     }
 
-    const auto collection = collection_here();
+    const auto* collection = collection_here();
     if (in_collection()) {
-      if (container != Container::object || shape_.of_texts) return fail(wrong_entry());
+      if (is_array || shape_.of_texts) return fail(wrong_entry());
       entry_.name = keys_.back();
       entry_.fields.clear();
-    } else if (collection && (container == Container::array || !keys_.empty())) {
+    } else if (collection != nullptr && (is_array || !keys_.empty())) {
       if (document_.has(*collection)) return fail(fmt::format("'{}' is there twice", *collection));
       document_.collections.push_back(*collection);
       entry_.collection = *collection;
@@ -139,15 +137,16 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
   bool deliver_entry() {
-    Status used = on_entry_(entry_);
+    const Status used = on_entry_(entry_);
     return used || fail(used.error());
   }
+
   const char* wrong_entry() const {
     return shape_.of_texts ? "an entry is not a text" : "an entry is not an object";
   }
 
-  const JsonShape& shape_;
-  const OnJsonEntry& on_entry_;
+  JsonShape shape_;
+  OnJsonEntry on_entry_;
   std::vector<std::string> keys_;    // for each open container, of the member that is being read
   std::size_t collection_depth_{0};  // how many are open, including the collection; 0: in none
   JsonEntry entry_;
@@ -159,21 +158,18 @@ class Reader : public nlohmann::json_sax<Json> {
 }  // namespace
 
 const JsonFields::Value* JsonFields::find(std::string_view name) const {
-  const auto found = std::find_if(values_.begin(), values_.end(),
-                                  [&](const auto& member) { return member.first == name; });
+  const auto found = std::ranges::find(values_, name, &std::pair<std::string_view, Value>::first);
   return found == values_.end() ? nullptr : &found->second;
 }
 
 std::optional<std::string> JsonFields::text(std::string_view name) const {
-  const Value* found = find(name);
-  if (found == nullptr || !std::holds_alternative<std::string>(*found)) return std::nullopt;
-  return std::get<std::string>(*found);
+  const auto* found = std::get_if<std::string>(find(name));
+  return found == nullptr ? std::nullopt : std::optional(*found);
 }
 
 std::optional<std::int64_t> JsonFields::integer(std::string_view name) const {
-  const Value* found = find(name);
-  if (found == nullptr || !std::holds_alternative<std::int64_t>(*found)) return std::nullopt;
-  return std::get<std::int64_t>(*found);
+  const auto* found = std::get_if<std::int64_t>(find(name));
+  return found == nullptr ? std::nullopt : std::optional(*found);
 }
 
 bool JsonFields::has(std::string_view name) const {
@@ -188,7 +184,7 @@ bool JsonFields::add(std::string_view name, Value value) {
 }
 
 bool JsonDocument::has(std::string_view collection) const {
-  return std::find(collections.begin(), collections.end(), collection) != collections.end();
+  return std::ranges::find(collections, collection) != collections.end();
 }
 
 Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
@@ -201,9 +197,7 @@ Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
 bool is_json_too_deep(std::string_view text) {
   constexpr bool kStrict = true;
   constexpr bool kComments = true;
-  const JsonShape shape;
-  const OnJsonEntry no_entries;
-  Reader reader(shape, no_entries);
+  Reader reader({}, {});
   Json::sax_parse(text, &reader, nlohmann::detail::input_format_t::json, kStrict, kComments);
   return reader.too_deep();
 }

@@ -28,15 +28,12 @@ class ObjectReader {
  public:
   ObjectReader(const Json& json, std::string path, Defect& defect)
       : json_(json), path_(std::move(path)), defect_(defect) {
-    if (!json_.is_object()) fail(path_, "should be an object");
+    if (!json_.is_object()) fail("", "should be an object");
   }
 
-  void fail(const std::string& path, std::string_view what) {
-    if (!defect_) defect_ = fmt::format("{}: {}", path, what);
-  }
-
-  std::string path_of(const std::string& name) const {
-    return path_.empty() ? name : path_ + "." + name;
+  /// About a member, or about the object itself if `name` is empty.
+  void fail(const std::string& name, std::string_view what) {
+    if (!defect_) defect_ = fmt::format("{}: {}", path_of(name), what);
   }
 
   const Json* find(const std::string& name) {
@@ -46,37 +43,27 @@ class ObjectReader {
   }
 
   void require(const std::string& name) {
-    if (find(name) == nullptr) fail(path_of(name), "is missing");
+    if (find(name) == nullptr) fail(name, "is missing");
   }
 
   std::optional<std::string> text(const std::string& name) {
-    const Json* found = find(name);
-    if (found == nullptr) return std::nullopt;
-
-    if (found->is_string()) return found->get<std::string>();
-    fail(path_of(name), "should be a string");
-    return std::nullopt;
+    const auto is_text = [](const Json& json) { return json.is_string(); };
+    return read<std::string>(name, is_text, "should be a string");
   }
 
   std::vector<std::string> texts(const std::string& name) {
-    const Json* found = find(name);
-    if (found == nullptr) return {};
-
-    const auto is_text = [](const Json& entry) { return entry.is_string(); };
-    if (found->is_array() && std::all_of(found->begin(), found->end(), is_text))
-      return found->get<std::vector<std::string>>();
-    fail(path_of(name), "should be a list of strings");
-    return {};
+    const auto is_list = [](const Json& json) {
+      return json.is_array() && std::ranges::all_of(json, &Json::is_string);
+    };
+    return read<std::vector<std::string>>(name, is_list, "should be a list of strings")
+        .value_or(std::vector<std::string>());
   }
 
   std::optional<std::int64_t> size(const std::string& name) {
-    const Json* found = find(name);
-    if (found == nullptr) return std::nullopt;
-
-    if (found->is_number_unsigned() && found->get<std::uint64_t>() <= std::uint64_t{kMaxFileSize})
-      return found->get<std::int64_t>();
-    fail(path_of(name), "should be a size in bytes");
-    return std::nullopt;
+    const auto is_size = [](const Json& json) {
+      return json.is_number_unsigned() && json.get<std::uint64_t>() <= std::uint64_t{kMaxFileSize};
+    };
+    return read<std::int64_t>(name, is_size, "should be a size in bytes");
   }
 
   /// A text that `T::parse` reads.
@@ -87,19 +74,22 @@ class ObjectReader {
 
     const auto value = T::parse(found ? *found : *fallback);
     if (value) return *value;
-    fail(path_of(name), value.error().message);
+    fail(name, value.error().message);
     return std::nullopt;
   }
 
-  /// Calls `use(key, json, path)` for each member of the object `name`, whose keys are the user's.
+  /// Calls `use(key, member)` for each member of the object `name`, whose keys are the user's.
   template <class Use>
   void each(const std::string& name, Use use) {
     const Json* found = find(name);
     if (found == nullptr) return;
+    if (!found->is_object()) return fail(name, "should be an object");
 
-    const ObjectReader object(*found, path_of(name), defect_);
-    if (found->is_object())
-      for (const auto& [key, entry] : found->items()) use(key, entry, object.path_of(key));
+    for (const auto& [key, entry] : found->items()) {
+      ObjectReader member(entry, path_of(name) + "." + key, defect_);
+      use(key, member);
+      member.refuse_unknown_members();
+    }
   }
 
   /// To be called when every known member has been read.
@@ -109,11 +99,25 @@ class ObjectReader {
     for (const auto& [name, entry] : json_.items()) {
       if (known_.contains(name)) continue;
       const auto meant = closest_word(name, {known_.begin(), known_.end()});
-      fail(path_of(name), "unknown member" + (meant ? "; is it " + *meant + "?" : ""));
+      fail(name, "unknown member" + (meant ? "; is it " + *meant + "?" : ""));
     }
   }
 
  private:
+  std::string path_of(const std::string& name) const {
+    return path_ + (path_.empty() || name.empty() ? "" : ".") + name;
+  }
+
+  template <class T, class Check>
+  std::optional<T> read(const std::string& name, Check is_right, std::string_view complaint) {
+    const Json* found = find(name);
+    if (found == nullptr) return std::nullopt;
+
+    if (is_right(*found)) return found->get<T>();
+    fail(name, complaint);
+    return std::nullopt;
+  }
+
   const Json& json_;
   std::string path_;
   Defect& defect_;
@@ -123,30 +127,24 @@ class ObjectReader {
 std::optional<Digest> read_digest(ObjectReader& object, const std::string& name, DigestKind kind) {
   const auto digest = object.parsed<Digest>(name);
   if (digest && digest->kind() != kind)
-    object.fail(object.path_of(name),
+    object.fail(name,
                 fmt::format("should have {} hex digits", kind == DigestKind::sha256 ? 64 : 40));
   return digest;
 }
 
-LockedFile read_locked_file(const Json& json, const std::string& path, Defect& defect) {
-  ObjectReader object(json, path, defect);
+LockedFile read_locked_file(ObjectReader& object) {
   object.require("size");
-
   const LockedFile file{.size = object.size("size").value_or(0),
                         .sha256 = read_digest(object, "sha256", DigestKind::sha256),
                         .git_sha1 = read_digest(object, "git_sha1", DigestKind::git_sha1)};
-  if (!file.sha256 && !file.git_sha1) object.fail(path, "needs a sha256 or a git_sha1");
-
-  object.refuse_unknown_members();
+  if (!file.sha256 && !file.git_sha1) object.fail("", "needs a sha256 or a git_sha1");
   return file;
 }
 
-ManifestVariant read_variant(const std::string& name, const Json& json, const std::string& path,
-                             Defect& defect) {
+ManifestVariant read_variant(const std::string& name, ObjectReader& object) {
   const auto known = parse_variant(name);
-  ObjectReader object(json, path, defect);
   if (!known)
-    object.fail(path, fmt::format("unknown variant; there are {}", fmt::join(kVariantNames, ", ")));
+    object.fail("", fmt::format("unknown variant; there are {}", fmt::join(kVariantNames, ", ")));
 
   ManifestVariant variant{.name = known.value_or(Variant::fp32), .size = object.size("size")};
   variant.filter.include = object.texts("include");
@@ -157,7 +155,6 @@ ManifestVariant read_variant(const std::string& name, const Json& json, const st
 
   variant.repo = object.parsed<RepoId>("repo");
   variant.revision = object.parsed<Revision>("revision");
-  object.refuse_unknown_members();
   return variant;
 }
 
@@ -165,20 +162,18 @@ void read_locked_variants(ObjectReader& object, ManifestModel& model) {
   for (const std::string& name : object.texts("locked")) {
     const auto variant = parse_variant(name);
     const bool described =
-        variant && std::any_of(model.variants.begin(), model.variants.end(),
-                               [&](const ManifestVariant& each) { return each.name == *variant; });
+        variant &&
+        std::ranges::find(model.variants, *variant, &ManifestVariant::name) != model.variants.end();
 
     // `all` needs no description: it is every file of the commit.
     if (described || variant == Variant::all)
       model.locked.insert(*variant);
     else
-      object.fail(object.path_of("locked"), fmt::format("the model has no variant {}", name));
+      object.fail("locked", "the model has no variant " + name);
   }
 }
 
-std::optional<ManifestModel> read_model(const std::string& key, const Json& json,
-                                        const std::string& path, Defect& defect) {
-  ObjectReader object(json, path, defect);
+std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& object) {
   object.require("repo");
   const auto repo = object.parsed<RepoId>("repo");
   const auto revision = object.parsed<Revision>("revision", "main");
@@ -191,24 +186,23 @@ std::optional<ManifestModel> read_model(const std::string& key, const Json& json
   object.text("purpose");
   object.texts("used_by");
 
-  object.each("variants", [&](const auto& name, const Json& entry, const auto& at) {
-    model.variants.push_back(read_variant(name, entry, at, defect));
+  object.each("variants", [&](const auto& name, ObjectReader& variant) {
+    model.variants.push_back(read_variant(name, variant));
   });
-  object.each("files", [&](const auto& name, const Json& entry, const auto& at) {
-    LockedFile file = read_locked_file(entry, at, defect);
-    if (const auto file_path = RepoPath::parse(name))
-      model.files.emplace(*file_path, std::move(file));
+  object.each("files", [&](const auto& name, ObjectReader& entry) {
+    LockedFile file = read_locked_file(entry);
+    if (const auto path = RepoPath::parse(name))
+      model.files.emplace(*path, std::move(file));
     else
-      object.fail(at, file_path.error().message);
+      entry.fail("", path.error().message);
   });
 
   for (const ManifestVariant& variant : model.variants)
     if (model.repo.kind() != RepoKind::model && variant.name != Variant::all)
-      object.fail(object.path_of(fmt::format("variants.{}", to_string(variant.name))),
+      object.fail(fmt::format("variants.{}", to_string(variant.name)),
                   "only models have variants; the files of a dataset or space are its variant all");
 
   read_locked_variants(object, model);
-  object.refuse_unknown_members();
   return model;
 }
 
@@ -220,9 +214,8 @@ Manifest read_manifest(const Json& json, Defect& defect) {
 
   Manifest manifest;
   object.require("models");
-  object.each("models", [&](const auto& key, const Json& entry, const auto& path) {
-    if (auto model = read_model(key, entry, path, defect))
-      manifest.models.push_back(std::move(*model));
+  object.each("models", [&](const auto& key, ObjectReader& member) {
+    if (auto model = read_model(key, member)) manifest.models.push_back(std::move(*model));
   });
   object.refuse_unknown_members();
   return manifest;
@@ -244,9 +237,9 @@ std::string locked_file_text(const RemoteFile& file) {
   std::string text =
       fmt::format("        {}: {{\"size\": {}", json_string(file.path.text()), file.size);
 
-  if (is_plain) text += fmt::format(", \"git_sha1\": \"{}\"", file.blob.hex());
+  if (is_plain) text += ", \"git_sha1\": \"" + file.blob.hex() + "\"";
   const auto sha256 = is_plain ? file.expected_sha256 : std::optional(file.blob);
-  if (sha256) text += fmt::format(", \"sha256\": \"{}\"", sha256->hex());
+  if (sha256) text += ", \"sha256\": \"" + sha256->hex() + "\"";
   return text + "}";
 }
 

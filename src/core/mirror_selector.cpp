@@ -12,15 +12,14 @@ namespace {
 /// somebody should look into that. Failures that may pass come before a missing file: an endpoint
 /// that did not answer may well have it.
 int order(ErrorKind kind) {
+  using enum ErrorKind;
   switch (kind) {
-    case ErrorKind::digest_mismatch:
-    case ErrorKind::lock_mismatch: return 0;
-    case ErrorKind::gated:
-    case ErrorKind::unauthorized:
-    case ErrorKind::disabled: return 2;
-    case ErrorKind::protocol: return 3;
-    case ErrorKind::revision_not_found: return 4;
-    case ErrorKind::not_found: return 5;
+    case gated:
+    case unauthorized:
+    case disabled: return 2;
+    case protocol: return 3;
+    case revision_not_found: return 4;
+    case not_found: return 5;
     default: return disposition(kind) == Disposition::retry ? 1 : 0;
   }
 }
@@ -41,36 +40,9 @@ bool MirrorSelector::has_alternative(std::size_t source) const {
 }
 
 std::size_t MirrorSelector::remaining() const {
-  return static_cast<std::size_t>(
-      std::count_if(sources_.begin(), sources_.end(), [](const Candidate& candidate) {
-        return candidate.state == State::available || candidate.state == State::failed;
-      }));
-}
-
-MirrorSelector::Choice MirrorSelector::choose(const HostLimits& hosts,
-                                              std::optional<std::size_t> only,
-                                              const ClosedUntil& closed_until) const {
-  const std::size_t pinned = only && is_available(*only) ? *only : size();
-  TimePoint earliest = TimePoint::max();
-
-  for (const bool unreachable : {false, true})
-    for (std::size_t i = 0; i < size(); ++i) {
-      const std::string& origin = sources_[i].source.url.origin;
-      if (!is_available(i) || (pinned < size() && i != pinned)) continue;
-      if (hosts.is_unreachable(origin) != unreachable) continue;
-
-      const TimePoint until = closed_until(origin);
-      if (until == TimePoint::min()) return {i};
-      earliest = std::min(earliest, until);
-    }
-  return {std::nullopt, earliest};
-}
-
-const Source* MirrorSelector::alternative(std::size_t source, const HostLimits& hosts) const {
-  for (std::size_t i = 0; i < size(); ++i)
-    if (i != source && is_available(i) && !hosts.is_unreachable(sources_[i].source.url.origin))
-      return &sources_[i].source;
-  return nullptr;
+  return static_cast<std::size_t>(std::ranges::count_if(sources_, [](const Candidate& candidate) {
+    return candidate.state == State::available || candidate.state == State::failed;
+  }));
 }
 
 bool MirrorSelector::mark_failed(std::size_t source, const Error& error) {
@@ -113,23 +85,24 @@ Error MirrorSelector::error(const std::vector<Endpoint>& endpoints, const Error&
   if (chosen == nullptr) return last;
 
   Error error = *chosen;
-  if (endpoints.size() > 1) error.message += fmt::format(" ({})", all);
+  if (endpoints.size() > 1) error.message += " (" + all + ")";
   return error;
 }
 
 std::string brief(ErrorKind kind) {
+  using enum ErrorKind;
   switch (kind) {
-    case ErrorKind::network: return "cannot be reached";
-    case ErrorKind::timeout: return "does not answer in time";
-    case ErrorKind::rate_limited: return "is rate limiting";
-    case ErrorKind::server: return "is out of order";
-    case ErrorKind::not_found: return "does not have it";
-    case ErrorKind::revision_not_found: return "does not have this revision";
-    case ErrorKind::gated:
-    case ErrorKind::unauthorized: return "refuses access";
-    case ErrorKind::disabled: return "has disabled it";
-    case ErrorKind::digest_mismatch:
-    case ErrorKind::lock_mismatch: return "has other bytes";
+    case network: return "cannot be reached";
+    case timeout: return "does not answer in time";
+    case rate_limited: return "is rate limiting";
+    case server: return "is out of order";
+    case not_found: return "does not have it";
+    case revision_not_found: return "does not have this revision";
+    case gated:
+    case unauthorized: return "refuses access";
+    case disabled: return "has disabled it";
+    case digest_mismatch:
+    case lock_mismatch: return "has other bytes";
     default: return "gave no usable answer";
   }
 }

@@ -27,17 +27,16 @@ Result<ManifestModel> parse_repository_name(const std::string& text) {
 }
 
 Error unknown_model(const Manifest& manifest, const std::string& name,
-                    std::vector<std::string> other_words) {
-  std::vector<std::string> words;
-  for (const ManifestModel& model : manifest.models) words.push_back(model.key);
-  const std::string keys = fmt::format("{}", fmt::join(words, ", "));
-
+                    const std::vector<std::string>& other_words) {
+  std::vector<std::string> keys;
+  for (const ManifestModel& model : manifest.models) keys.push_back(model.key);
+  std::vector<std::string> words = keys;
   words.insert(words.end(), other_words.begin(), other_words.end());
   return {
-      ErrorKind::usage, fmt::format("unknown model '{}'", name),
+      ErrorKind::usage, "unknown model '" + name + "'",
       fmt::format(
           "{}the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
-          did_you_mean(name, words), keys)};
+          did_you_mean(name, words), fmt::join(keys, ", "))};
 }
 
 Result<std::vector<ManifestModel>> find_models(const Manifest& manifest,
@@ -50,8 +49,8 @@ Result<std::vector<ManifestModel>> find_models(const Manifest& manifest,
   for (const std::string& name : names) {
     if (!seen.insert(name).second) continue;
 
-    const auto known = std::find_if(manifest.models.begin(), manifest.models.end(),
-                                    [&](const ManifestModel& model) { return model.key == name; });
+    const auto known = std::ranges::find_if(
+        manifest.models, [&](const ManifestModel& model) { return model.key == name; });
     if (known != manifest.models.end()) {
       models.push_back(*known);
       continue;
@@ -71,35 +70,35 @@ bool selects_everything(const FileFilter& filter) {
   return filter.exclude.empty() && filter.include == std::vector<std::string>{"*"};
 }
 
-/// What to fetch of a model: the wanted variant, else fp32, else the first one described.
+/// What to fetch of a model: the wanted variant, else fp32, else the first one described. Its
+/// repository and revision are set.
 ManifestVariant choose_variant(const ManifestModel& model, Variant wanted) {
-  const auto described = [&](Variant name) {
-    return std::find_if(model.variants.begin(), model.variants.end(),
-                        [&](const ManifestVariant& variant) { return variant.name == name; });
-  };
-  if (const auto found = described(wanted); found != model.variants.end()) return *found;
-  if (wanted == Variant::all) return {.name = wanted, .filter = {.include = {"*"}}};
-  if (const auto found = described(Variant::fp32); found != model.variants.end()) return *found;
-  if (!model.variants.empty()) return model.variants.front();
+  const auto& variants = model.variants;
+  auto found = std::ranges::find(variants, wanted, &ManifestVariant::name);
+  if (found == variants.end() && wanted != Variant::all) {
+    found = std::ranges::find(variants, Variant::fp32, &ManifestVariant::name);
+    if (found == variants.end()) found = variants.begin();
+  }
 
-  // Which variants the repository has is known when its listing is.
-  return {.name = wanted, .filter = {.select_weights_automatically = true}};
-}
+  ManifestVariant variant{.name = wanted};
+  if (found != variants.end())
+    variant = *found;
+  else if (wanted == Variant::all)
+    variant.filter.include = {"*"};
+  else  // which variants the repository has is known when its listing is
+    variant.filter.select_weights_automatically = true;
 
-const RepoId& repo_of(const ManifestVariant& variant, const ManifestModel& model) {
-  return variant.repo ? *variant.repo : model.repo;
-}
-
-const Revision& revision_of(const ManifestVariant& variant, const ManifestModel& model) {
-  return variant.revision ? *variant.revision : model.revision;
+  variant.repo = variant.repo.value_or(model.repo);
+  variant.revision = variant.revision.value_or(model.revision);
+  return variant;
 }
 
 /// Whether one of the locked variants is the whole commit, so that `files` is its listing.
 bool locks_whole_commit(const ManifestModel& model) {
-  return std::any_of(model.locked.begin(), model.locked.end(), [&](Variant name) {
+  return std::ranges::any_of(model.locked, [&](Variant name) {
     const ManifestVariant variant = choose_variant(model, name);
-    return selects_everything(variant.filter) && repo_of(variant, model) == model.repo &&
-           revision_of(variant, model) == model.revision;
+    return selects_everything(variant.filter) && variant.repo == model.repo &&
+           variant.revision == model.revision;
   });
 }
 
@@ -112,17 +111,17 @@ Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
 
   const bool has_patterns = !patterns.include.empty() || !patterns.exclude.empty();
   if (has_patterns) {
-    locked = locks_whole_commit(model) && revision_of(variant, model) == model.revision;
+    locked = locks_whole_commit(model) && variant.revision == model.revision;
     variant.size.reset();
     variant.filter = {
         .include = patterns.include, .exclude = patterns.exclude, .from_command_line = true};
     if (patterns.include.empty()) variant.filter.include = {"*"};
   }
 
-  const bool in_own_repo = repo_of(variant, model) == model.repo;
+  const bool in_own_repo = variant.repo == model.repo;
   ModelSpec spec{.key = model.key,
-                 .repo = repo_of(variant, model),
-                 .revision = revision_of(variant, model),
+                 .repo = *variant.repo,
+                 .revision = *variant.revision,
                  .ref = model.ref,
                  .variant_requested = wanted,
                  .variant = variant.name,
@@ -142,8 +141,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
     return Error{
         ErrorKind::usage,
         fmt::format("{}: the manifest locks the variant {}, but no locked file belongs to it",
-                    model.key, to_string(variant.name)),
-        {}};
+                    model.key, to_string(variant.name))};
   return spec;
 }
 
@@ -159,7 +157,7 @@ void add_pins(const ManifestModel& model, std::map<RepoId, Pins>& all) {
 
   add(model.repo, model.revision);
   for (const ManifestVariant& variant : model.variants)
-    add(repo_of(variant, model), revision_of(variant, model));
+    add(variant.repo.value_or(model.repo), variant.revision.value_or(model.revision));
 }
 
 }  // namespace
@@ -178,7 +176,7 @@ Result<std::vector<ModelSpec>> select_models(const Manifest& manifest,
     specs.push_back(std::move(*spec));
   }
 
-  if (specs.empty()) return Error{ErrorKind::usage, "the manifest names no model", {}};
+  if (specs.empty()) return Error{ErrorKind::usage, "the manifest names no model"};
   return specs;
 }
 
@@ -188,18 +186,18 @@ Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest,
   const auto models = find_models(manifest, names, other_words);
   if (!models) return models.error();
 
-  std::map<RepoId, Pins> of_manifest;
-  for (const ManifestModel& model : manifest.models) add_pins(model, of_manifest);
   std::map<RepoId, Pins> selected;
   for (const ManifestModel& model : *models) add_pins(model, selected);
 
   // A repository that the manifest pins keeps those commits whatever the user named.
-  for (auto& [repo, pins] : selected) {
-    const auto pinned = of_manifest.find(repo);
-    if (pinned == of_manifest.end()) continue;
-    pins.of_manifest = true;
-    pins.commits.insert(pinned->second.commits.begin(), pinned->second.commits.end());
-    pins.refs.insert(pinned->second.refs.begin(), pinned->second.refs.end());
+  std::map<RepoId, Pins> of_manifest;
+  for (const ManifestModel& model : manifest.models) add_pins(model, of_manifest);
+  for (auto& [repo, pins] : of_manifest) {
+    const auto named = selected.find(repo);
+    if (named == selected.end()) continue;
+    named->second.of_manifest = true;
+    named->second.commits.merge(pins.commits);
+    named->second.refs.merge(pins.refs);
   }
   return selected;
 }

@@ -22,10 +22,9 @@ bool is_redirect(int status) {
 /// Media types are case-insensitive.
 bool is_html(const ResponseHead& head) {
   constexpr std::string_view kHtml = "text/html";
-  return head.content_type.size() >= kHtml.size() &&
-         std::equal(kHtml.begin(), kHtml.end(), head.content_type.begin(), [](char a, char b) {
-           return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b | 0x20) : b);
-         });
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  return std::ranges::equal(kHtml, std::string_view(head.content_type).substr(0, kHtml.size()), {},
+                            {}, lower);
 }
 
 /// Etags are quoted and may be weak: docs/developing/hub-protocol.md, section 3.4.
@@ -37,9 +36,8 @@ std::string_view bare_etag(std::string_view etag) {
 }
 
 std::string server_message(const ResponseHead& head) {
-  return head.error_message.empty()
-             ? std::string()
-             : fmt::format(" (the hub says: {})", truncated(head.error_message, 300));
+  if (head.error_message.empty()) return {};
+  return " (the hub says: " + truncated(head.error_message, 300) + ")";
 }
 
 Error about(const RequestContext& context, ErrorKind kind, std::string_view what,
@@ -55,72 +53,66 @@ std::string token_hint(const RequestContext& context, std::string with_token,
   return "the token was not sent, because it was not given for this endpoint: write it before the host in HF_ENDPOINT, https://TOKEN@host";
 }
 
-Error gated(const ResponseHead& head, const RequestContext& context) {
-  const std::string page = "https://huggingface.co/" + context.repo;
-  return about(context, ErrorKind::gated,
-               "access to this repository is restricted" + server_message(head),
-               token_hint(context,
-                          fmt::format("the token's account must be granted access: open {} and "
-                                      "accept its conditions",
-                                      page),
-                          fmt::format("accept the conditions on {}, then set HF_TOKEN to a token "
-                                      "of that account",
-                                      page)));
-}
-
-Error unauthorized(const ResponseHead& head, const RequestContext& context) {
-  return about(
-      context, ErrorKind::unauthorized,
-      fmt::format("{} was refused with status {}{}", context.with_token ? "the token" : "access",
-                  head.status, server_message(head)),
-      token_hint(
-          context,
-          "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository",
-          "set HF_TOKEN if the repository is private; otherwise a proxy may be refusing the request"));
-}
-
-/// A missing repository and a private one look the same to a client that may not see it.
-Error missing_repository(const ResponseHead& head, const RequestContext& context) {
-  const std::string hint = "check the spelling; for a private or gated repository set HF_TOKEN";
-  return about(
-      context, ErrorKind::not_found, "no such repository, or it is private" + server_message(head),
-      head.status == 401 || context.with_token
-          ? token_hint(context, "check the spelling, and that the token's account may read it",
-                       hint)
-          : hint);
-}
-
 /// In the order of docs/developing/hub-protocol.md, section 4.2: code, message, status.
 Error hub_error(const ResponseHead& head, const RequestContext& context) {
-  if (head.error_code == "RevisionNotFound")
-    return about(context, ErrorKind::revision_not_found, "no such revision" + server_message(head),
+  const std::string& code = head.error_code;
+  const int status = head.status;
+  const std::string detail = server_message(head);
+
+  if (code == "RevisionNotFound")
+    return about(context, ErrorKind::revision_not_found, "no such revision" + detail,
                  "check the branch, tag or commit on the repository's page");
-  if (head.error_code == "EntryNotFound")
+  if (code == "EntryNotFound")
     return about(context, ErrorKind::not_found, "no such file at this revision",
                  "the manifest and the repository disagree: check the revision");
-  if (head.error_code == "GatedRepo") return gated(head, context);
+  if (code == "GatedRepo") {
+    const std::string page = "https://huggingface.co/" + context.repo;
+    return about(context, ErrorKind::gated, "access to this repository is restricted" + detail,
+                 token_hint(context,
+                            "the token's account must be granted access: open " + page +
+                                " and accept its conditions",
+                            "accept the conditions on " + page +
+                                ", then set HF_TOKEN to a token of that account"));
+  }
   if (head.error_message == "Access to this resource is disabled.")
     return about(context, ErrorKind::disabled, "the Hub has disabled this repository",
                  "choose another model, or ask on the repository's page");
-  if (head.error_code == "RepoNotFound") return missing_repository(head, context);
 
-  // To a token that it knows, the Hub reports a missing repository as 404
+  // A missing repository and a private one look the same to a client that may not see it. To a
+  // token that it knows, the Hub reports a missing repository as 404
   // (docs/developing/hub-protocol.md, section 4.1): a 401 is about the token.
-  if (head.status == 401 && !context.with_token) return missing_repository(head, context);
-  if (head.status == 401 || head.status == 403) return unauthorized(head, context);
-  if (head.status == 404 || head.status == 410)
-    return about(context, ErrorKind::not_found, fmt::format("not found (status {})", head.status),
+  if (code == "RepoNotFound" || (status == 401 && !context.with_token)) {
+    const std::string hint = "check the spelling; for a private or gated repository set HF_TOKEN";
+    return about(
+        context, ErrorKind::not_found, "no such repository, or it is private" + detail,
+        status == 401 || context.with_token
+            ? token_hint(context, "check the spelling, and that the token's account may read it",
+                         hint)
+            : hint);
+  }
+
+  if (status == 401 || status == 403)
+    return about(
+        context, ErrorKind::unauthorized,
+        fmt::format("{} was refused with status {}{}", context.with_token ? "the token" : "access",
+                    status, detail),
+        token_hint(
+            context,
+            "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository",
+            "set HF_TOKEN if the repository is private; otherwise a proxy may be refusing the request"));
+  if (status == 404 || status == 410)
+    return about(context, ErrorKind::not_found, fmt::format("not found (status {})", status),
                  "check the name, and that the endpoint is a Hub or a mirror of it");
 
-  const ErrorKind kind = kind_of_status(head.status);
-  return about(
-      context, kind,
-      fmt::format("the {} answered with status {}{}", context.of_hub ? "hub" : "payload host",
-                  head.status, server_message(head)),
-      kind == ErrorKind::rate_limited
-          ? token_hint(context, {},
-                       "requests without a token are limited per address: set HF_TOKEN")
-          : std::string());
+  const ErrorKind kind = kind_of_status(status);
+  std::string hint;
+  if (kind == ErrorKind::rate_limited)
+    hint =
+        token_hint(context, {}, "requests without a token are limited per address: set HF_TOKEN");
+  return about(context, kind,
+               fmt::format("the {} answered with status {}{}",
+                           context.of_hub ? "hub" : "payload host", status, detail),
+               hint);
 }
 
 Error html_page(const RequestContext& context, std::string_view wanted) {
@@ -143,7 +135,7 @@ ResponseVerdict check_partial(const ResponseHead& head, const PayloadRequest& re
   const std::string shown = truncated(head.content_range);
 
   if (!request.range) return fail(context, "got a part although the whole file was requested");
-  if (!given) return fail(context, fmt::format("unreadable Content-Range '{}'", shown));
+  if (!given) return fail(context, "unreadable Content-Range '" + shown + "'");
   if (given->total != request.blob.size)
     return restart(
         context, ErrorKind::protocol,
@@ -154,17 +146,17 @@ ResponseVerdict check_partial(const ResponseHead& head, const PayloadRequest& re
   if (head.content_length && *head.content_length != request.range->size())
     return fail(context, fmt::format("a range of {} bytes is announced with {}",
                                      request.range->size(), *head.content_length));
-  return {VerdictKind::body, {}};
+  return {VerdictKind::body};
 }
 
 ResponseVerdict check_whole(const ResponseHead& head, const PayloadRequest& request) {
-  const auto& [digest, size, expected_sha256, locked] = request.blob;
-  if (request.range) return {VerdictKind::range_ignored, {}};
-  if (head.content_length && *head.content_length != size)
-    return restart(request.context, locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
+  const BlobSpec& blob = request.blob;
+  if (request.range) return {VerdictKind::range_ignored};
+  if (head.content_length && *head.content_length != blob.size)
+    return restart(request.context, blob.locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
                    fmt::format("the server announces {} bytes, {} says {}", *head.content_length,
-                               locked ? "the lock" : "the listing", size));
-  return {VerdictKind::body, {}};
+                               blob.locked ? "the lock" : "the listing", blob.size));
+  return {VerdictKind::body};
 }
 
 /// The hub names the blob before it redirects to it. A difference found here is cheaper than one
@@ -191,39 +183,33 @@ std::optional<Error> linked_etag_mismatch(const ResponseHead& head, const Payloa
 /// How the body is encoded, if we did not ask for that: its bytes are not the file's.
 std::string unrequested_encoding(const ResponseHead& head) {
   if (head.content_encoding.empty() || head.content_encoding == "identity") return {};
-  return fmt::format("arrived encoded as '{}', which was not requested",
-                     truncated(head.content_encoding));
+  return "arrived encoded as '" + truncated(head.content_encoding) + "', which was not requested";
 }
 
 }  // namespace
 
 std::optional<ContentRange> parse_content_range(const std::string& header) {
   std::string_view text = header;
-  if (!text.starts_with("bytes ")) return std::nullopt;
-  text.remove_prefix(6);
-  std::int64_t values[3] = {};
-  constexpr std::string_view kAfter = "-/";
-  for (std::size_t i = 0; i < 3; ++i) {
-    const auto value = take_int(text);
-    if (!value) return std::nullopt;
-    values[i] = *value;
-    if (i < kAfter.size()) {
-      if (text.empty() || text.front() != kAfter[i]) return std::nullopt;
-      text.remove_prefix(1);
-    }
-  }
-  if (!text.empty() || values[0] > values[1] || values[1] >= values[2]) return std::nullopt;
-  return ContentRange{{values[0], values[1] + 1}, values[2]};
+  const auto take_after = [&](std::string_view prefix) -> std::optional<std::int64_t> {
+    if (!text.starts_with(prefix)) return std::nullopt;
+    text.remove_prefix(prefix.size());
+    return take_int(text);
+  };
+
+  const auto first = take_after("bytes ");
+  const auto last = take_after("-");
+  const auto total = take_after("/");
+  if (!first || !last || !total || !text.empty()) return std::nullopt;
+  if (*first > *last || *last >= *total) return std::nullopt;
+  return ContentRange{{*first, *last + 1}, *total};
 }
 
 ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request) {
   const RequestContext& context = request.context;
   const bool has_body = head.status == 200 || head.status == 206;
-  if (is_redirect(head.status) || has_body) {
-    if (auto error = linked_etag_mismatch(head, request))
-      return {VerdictKind::failed, std::move(*error)};
-  }
-  if (is_redirect(head.status)) return {VerdictKind::redirect, {}};
+  if (is_redirect(head.status) || has_body)
+    if (auto error = linked_etag_mismatch(head, request)) return {VerdictKind::failed, *error};
+  if (is_redirect(head.status)) return {VerdictKind::redirect};
 
   if (has_body) {
     if (is_html(head) && !request.html)
@@ -250,12 +236,12 @@ ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRe
 }
 
 ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context) {
-  if (is_redirect(head.status)) return {VerdictKind::redirect, {}};
+  if (is_redirect(head.status)) return {VerdictKind::redirect};
   if (head.status != 200) return {VerdictKind::failed, hub_error(head, context)};
   if (is_html(head)) return {VerdictKind::failed, html_page(context, "JSON")};
   if (const std::string encoding = unrequested_encoding(head); !encoding.empty())
     return fail(context, "the answer " + encoding);
-  return {VerdictKind::body, {}};
+  return {VerdictKind::body};
 }
 
 Error describe_transport_error(const Error& cause, const RequestContext& context, const Url& from) {
@@ -271,8 +257,7 @@ std::optional<Error> check_digests(const HashResult& found, const std::string& o
                                    const BlobSpec& expected) {
   const auto wrong = [&](const std::string& what) {
     return Error{expected.locked ? ErrorKind::lock_mismatch : ErrorKind::digest_mismatch,
-                 fmt::format("{}: {}", object, what),
-                 {}};
+                 object + ": " + what};
   };
   const bool by_sha256 = expected.digest.kind() == DigestKind::sha256;
   const auto& digest = by_sha256 ? found.sha256 : found.git_sha1;

@@ -126,11 +126,10 @@ void Scheduler::drop_model(std::size_t model, const Error& error) {
   if (!failed_models_.insert(model).second) return;
   for (FileTask& task : tasks_) {
     const auto& models = task.models();
-    const bool useless = std::all_of(models.begin(), models.end(), [&](std::size_t other) {
-      return failed_models_.contains(other);
-    });
+    const bool useless = std::ranges::all_of(
+        models, [&](std::size_t other) { return failed_models_.contains(other); });
     if (task.waiting() && useless && !models.empty())
-      task.finish(FileStatus::cancelled, Error{error.kind, "not begun: " + error.message, {}});
+      task.finish(FileStatus::cancelled, Error{error.kind, "not begun: " + error.message});
   }
 }
 
@@ -138,8 +137,8 @@ void Scheduler::stop(const Error& why, TimePoint now) {
   if (stopping_) return;
   stopping_ = true;
   shared_.now = now;
-  shared_.notice(NoticeLevel::error, why.message);
-  if (!why.hint.empty()) shared_.notice(NoticeLevel::error, "hint: " + why.hint);
+  shared_.notice(LogLevel::error, why.message);
+  if (!why.hint.empty()) shared_.notice(LogLevel::error, "hint: " + why.hint);
   for (FileTask& task : tasks_) task.finish(FileStatus::cancelled, why);
   active_.clear();
   first_waiting_ = tasks_.size();

@@ -2,7 +2,7 @@
 #include "model_prep/core/weight_names.h"
 
 #include <algorithm>
-#include <iterator>
+#include <span>
 #include <utility>
 
 namespace model_prep {
@@ -15,27 +15,28 @@ constexpr std::string_view kOtherParts[] = {".data-0000", ".onnx_data", ".onnx.d
                                             ".mlmodelc/"};
 constexpr std::string_view kOtherFolders[] = {"/onnx/", "/openvino/", "/coreml/"};
 
-template <class Texts>
-bool is_one_of(const Texts& texts, std::string_view text) {
-  return std::find(std::begin(texts), std::end(texts), text) != std::end(texts);
+bool is_one_of(std::span<const std::string_view> texts, std::string_view text) {
+  return std::ranges::find(texts, text) != texts.end();
+}
+
+bool contains_any(std::string_view text, std::span<const std::string_view> parts) {
+  return std::ranges::any_of(
+      parts, [&](std::string_view part) { return text.find(part) != std::string_view::npos; });
 }
 
 /// The position of `-00001-of-00002` in a name: first character and one past the last.
 std::optional<std::pair<std::size_t, std::size_t>> shard_number(std::string_view name) {
-  const auto digit = [&](std::size_t at) {
-    return at < name.size() && name[at] >= '0' && name[at] <= '9';
-  };
+  constexpr std::string_view kOf = "-of-";
+  constexpr std::string_view kDigits = "0123456789";
+  const std::size_t of = name.find(kOf);
+  if (of == std::string_view::npos) return std::nullopt;
 
-  const std::size_t of = name.find("-of-");
-  if (of == std::string_view::npos || of == 0 || !digit(of - 1) || !digit(of + 4))
+  const std::size_t dash = name.substr(0, of).find_last_not_of(kDigits);
+  const std::size_t total = of + kOf.size();
+  const std::size_t end = std::min(name.find_first_not_of(kDigits, total), name.size());
+  if (dash == std::string_view::npos || name[dash] != '-' || dash + 1 == of || end == total)
     return std::nullopt;
-
-  std::size_t begin = of;
-  while (begin > 0 && digit(begin - 1)) --begin;
-  std::size_t end = of + 4;
-  while (digit(end)) ++end;
-  if (begin == 0 || name[begin - 1] != '-') return std::nullopt;
-  return std::pair{begin - 1, end};
+  return std::pair{dash, end};
 }
 
 /// `model.fp16` for both `model.fp16-00001-of-00002` and `model-00001-of-00002.fp16`.
@@ -68,15 +69,11 @@ bool is_pickle_name(std::string_view path) { return is_one_of(kPickles, extensio
 bool has_other_name(std::string_view path) {
   return is_one_of(kOtherFrameworks, extension_of(path)) ||
          (name_of(path).starts_with("ggml-") && extension_of(path) == ".bin") ||
-         std::any_of(std::begin(kOtherParts), std::end(kOtherParts), [&](std::string_view part) {
-           return path.find(part) != std::string_view::npos;
-         });
+         contains_any(path, kOtherParts);
 }
 
 bool is_in_other_folder(std::string_view path) {
-  const std::string rooted = "/" + std::string(path);
-  return std::any_of(std::begin(kOtherFolders), std::end(kOtherFolders),
-                     [&](std::string_view folder) { return rooted.find(folder) != rooted.npos; });
+  return contains_any("/" + std::string(path), kOtherFolders);
 }
 
 std::optional<Weights> parse_weights(std::string_view name) {

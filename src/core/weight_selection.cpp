@@ -31,12 +31,8 @@ Error incomplete(std::string_view object, std::string_view what) {
 
 /// The weights of one format in one directory.
 struct Format {
-  struct Parts {
-    bool whole{false};
-    bool index{false};
-    bool shards{false};
-  };
-  std::map<std::string, Parts> sets;
+  /// Whether each set has a file that holds all of it.
+  std::map<std::string, bool> sets;
 
   /// The shards that the indexes name, and the sets whose index has not been read.
   std::set<RepoPath> indexed;
@@ -45,17 +41,10 @@ struct Format {
 
 /// The weights in one directory of the repository.
 struct FolderWeights {
-  Format safetensors;
-  Format pickles;
-
-  Format& format(const Weights& weights) { return weights.safetensors ? safetensors : pickles; }
-
-  const Format& format(const Weights& weights) const {
-    return weights.safetensors ? safetensors : pickles;
-  }
+  std::map<bool, Format> formats{{false, {}}, {true, {}}};  // true: safetensors
 
   bool has(const std::string& set) const {
-    return safetensors.sets.contains(set) || pickles.sets.contains(set);
+    return formats.at(true).sets.contains(set) || formats.at(false).sets.contains(set);
   }
 
   /// `model.fp16` if there is `model`. But `model_1.0` is a name of its own, not a build of
@@ -129,15 +118,14 @@ class WeightSelector {
   }
 
   void find_openvino() {
-    const bool has_int8 = std::any_of(names_.begin(), names_.end(), [](std::string_view name) {
-      return is_xml_or_bin(name) && stem_of(name) == kOpenVinoInt8;
-    });
-    const bool has_root_model =
-        std::any_of(names_.begin(), names_.end(), [](std::string_view name) {
-          return is_xml_or_bin(name) && folder_of(name).empty() &&
-                 matches_pattern("openvino_*model*", name);
-        });
-    if (has_int8 || has_root_model) openvino_folder_ = has_int8 ? folder_of(kOpenVinoInt8) : "";
+    for (const std::string_view name : names_) {
+      if (!is_xml_or_bin(name)) continue;
+      if (stem_of(name) == kOpenVinoInt8) openvino_folder_ = folder_of(kOpenVinoInt8);
+
+      const bool is_root_model =
+          folder_of(name).empty() && matches_pattern("openvino_*model*", name);
+      if (is_root_model && !openvino_folder_) openvino_folder_ = "";
+    }
   }
 
   bool is_weights(std::string_view path) const {
@@ -157,18 +145,16 @@ class WeightSelector {
     const auto weights = candidate(path);
     if (!weights) return;
 
-    Format::Parts& parts =
-        folders_[std::string(folder_of(path))].format(*weights).sets[weights->set];
-    parts.whole = parts.whole || weights->part == Part::whole;
-    parts.index = parts.index || weights->part == Part::index;
-    parts.shards = parts.shards || weights->part == Part::shard;
+    FolderWeights& folder = folders_[std::string(folder_of(path))];
+    bool& has_whole = folder.formats[weights->safetensors].sets[weights->set];
+    has_whole = has_whole || weights->part == Part::whole;
   }
 
   void add_index(const RepoPath& path, const ShardIndexes& indexes) {
     if (!decides_shards(path)) return;
 
     const Weights weights = *candidate(path.text());
-    Format& format = folders_.find(folder_of(path.text()))->second.format(weights);
+    Format& format = folders_.find(folder_of(path.text()))->second.formats[weights.safetensors];
     if (const auto found = indexes.find(path); found != indexes.end())
       format.indexed.insert(found->second.begin(), found->second.end());
     else
@@ -181,11 +167,11 @@ class WeightSelector {
 
     const FolderWeights& folder = folders_.find(folder_of(path.text()))->second;
     if (folder.is_second_choice(weights->set) || is_vendor_duplicate(weights->set)) return false;
-    if (!weights->safetensors && folder.safetensors.sets.contains(weights->set)) return false;
+    if (!weights->safetensors && folder.formats.at(true).sets.contains(weights->set)) return false;
 
-    const Format& format = folder.format(*weights);
+    const Format& format = folder.formats.at(weights->safetensors);
     if (weights->part == Part::whole) return true;
-    if (format.sets.at(weights->set).whole) return false;
+    if (format.sets.at(weights->set)) return false;
     if (weights->part == Part::index || format.indexed.contains(path)) return true;
 
     // If the index was not read, the name of the shard has to do. If there is no index at all,
@@ -290,8 +276,7 @@ Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant v
     if (index == indexes.end()) continue;
     for (const RepoPath& shard : index->second)
       if (!selector.has(shard.text()))
-        return incomplete(
-            object, fmt::format("{} names {}, which is not there", path.text(), shard.text()));
+        return incomplete(object, path.text() + " names " + shard.text() + ", which is not there");
     selected.files.insert(index->second.begin(), index->second.end());
   }
 

@@ -18,18 +18,13 @@
 
 #include "model_prep/base/model_spec.h"
 #include "model_prep/cli/options.h"
+#include "model_prep/io/cache.h"
 #include "model_prep/report/run_report.h"
 
 namespace model_prep {
 
-/// A resolved model, and the canonical path of its repository's directory.
-struct LocatedModel {
-  const ResolvedSnapshot* snapshot;
-  std::string folder;
-};
-
-std::vector<ConsumerReport> check_consumers(const Options& options,
-                                            std::span<const LocatedModel> models);
+std::vector<ConsumerReport> check_consumers(const Options& options, const Cache& cache,
+                                            std::span<const ResolvedSnapshot* const> models);
 
 /// One line for each library.
 std::string consumers_table(const std::vector<ConsumerReport>& consumers,

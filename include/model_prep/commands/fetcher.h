@@ -4,24 +4,23 @@
 // `query` (the Hub's API) and `fetch` (files) drive the same loop, with the same limits, blocked
 // hosts, retries and signals. One thread; the hash thread responds through its mailbox. Nothing is
 // decided here.
+//
+// Made once per run, after signals are blocked, since it starts a thread. Making it sends no
+// request.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "model_prep/cli/hub_endpoints.h"
+#include "model_prep/commands/session.h"
 #include "model_prep/core/scheduler.h"
-#include "model_prep/io/cache.h"
 #include "model_prep/io/hasher.h"
 #include "model_prep/io/http.h"
-#include "model_prep/io/posix.h"
 #include "model_prep/io/staging.h"
-#include "model_prep/report/log.h"
-#include "model_prep/report/progress.h"
 
 namespace model_prep {
 
@@ -40,16 +39,10 @@ struct Reply {
 
 class Fetcher {
  public:
-  struct Parts {
-    Transport& transport;
-    Hasher& hasher;
-    const SignalFd& signals;
-    Log& log;
-    Observer& observer;
-    const Cache& cache;
-    const std::vector<HubEndpoint>& endpoints;
-  };
-  Fetcher(Parts parts, SchedulerSettings settings);
+  explicit Fetcher(Session& session);
+
+  /// In order of preference, with their tokens.
+  const std::vector<HubEndpoint> endpoints;
 
   /// One reply for each query, in order.
   std::vector<Reply> query(const std::vector<Query>& queries);
@@ -66,10 +59,11 @@ class Fetcher {
  private:
   class Loop;
 
-  void sweep(const RepoId& repo) const;
   double jitter() { return std::uniform_real_distribution<double>(0, 1)(random_); }
 
-  Parts parts_;
+  Session& session_;
+  Transport transport_;
+  Hasher hasher_;
   SchedulerSettings settings_;
   WriterIdentity self_;
   std::mt19937_64 random_;

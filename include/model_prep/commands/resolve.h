@@ -21,7 +21,6 @@
 #include <string>
 #include <vector>
 
-#include "model_prep/cli/hub_endpoints.h"
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/core/file_selection.h"
 #include "model_prep/io/cache.h"
@@ -36,29 +35,24 @@ std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache)
 /// `object` is missing in the cache, and the run is offline.
 Error offline_missing(const std::string& object);
 
-struct LocalResolution {
+struct Resolution {
   Result<ResolvedSnapshot> snapshot;
 
-  /// The record of that commit, if the cache has one.
+  /// The record of that commit, if it was read.
   std::optional<SnapshotRecord> record{};
+
+  /// The endpoint that gave the commit, or for a pinned commit the listing. Empty if no request was
+  /// necessary.
+  std::string endpoint{};
 };
 
 /// Resolves without a request. Nothing means that requests are necessary; with `forbidden` that is
 /// an `offline_missing` error instead.
-std::optional<LocalResolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
-                                               Network network);
-
-struct RemoteResolution {
-  Result<ResolvedSnapshot> snapshot;
-
-  /// The endpoint that gave the commit, or for a pinned commit the listing. Empty if no request was
-  /// necessary.
-  std::string endpoint;
-};
+std::optional<Resolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
+                                          Network network);
 
 /// Resolves with requests; one result for each spec, in order.
-std::vector<RemoteResolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
-                                               const std::vector<HubEndpoint>& endpoints,
-                                               Fetcher& fetcher);
+std::vector<Resolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
+                                         Fetcher& fetcher);
 
 }  // namespace model_prep

@@ -66,6 +66,18 @@ class Session {
   /// The error and its hint.
   void log_error(const Error& error);
 
+  /// Where the run has to end, if --deadline is given.
+  std::optional<TimePoint> deadline() const;
+
+  /// The path of the snapshot's directory; empty if the snapshot is not known.
+  std::string snapshot_folder(const std::optional<ResolvedSnapshot>& snapshot) const;
+
+  /// See `Cache::link_legacy_dirs`; logs its warnings.
+  void link_legacy_dirs(const RepoId& repo);
+
+  /// Writes a result to stdout, unless the summary goes there (`--summary -`) and must be alone.
+  void print_result(const std::string& text);
+
   /// A report with the members that do not depend on the command.
   RunReport begin_report() const;
 
@@ -82,5 +94,8 @@ class Session {
   /// The path of the summary; empty if it went to stdout or could not be written.
   std::string write_summary(const RunReport& report);
 };
+
+/// The error of a run that SIGINT or SIGTERM ended.
+Error stopped_by(int signal, std::string hint);
 
 }  // namespace model_prep

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "model_prep/base/blob_spec.h"
+#include "model_prep/base/log_level.h"
 #include "model_prep/base/response.h"
 #include "model_prep/core/fetch_plan.h"
 #include "model_prep/core/mirror_selector.h"
@@ -82,9 +83,8 @@ struct Finish {
   ItemId item;
   FileOutcome outcome;
 };
-enum class NoticeLevel : std::uint8_t { debug, info, warning, error };
 struct Notice {
-  NoticeLevel level;
+  LogLevel level;
   std::string text;
 };
 

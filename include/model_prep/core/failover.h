@@ -36,8 +36,13 @@ class Failover {
   bool single_stream() const { return single_stream_; }
   void use_single_stream() { single_stream_ = true; }
 
-  /// The source to ask now, or when there will be one. `only`: see `MirrorSelector::choose`.
-  MirrorSelector::Choice choose(std::optional<std::size_t> only) const;
+  struct Choice {
+    std::optional<std::size_t> source;  ///< to ask now
+    TimePoint at{TimePoint::min()};     ///< without a source: when there will be one
+  };
+  /// The first available source whose host is reachable and open; an unreachable host only if there
+  /// is no other. While `only` is available, no other source is considered.
+  Choice choose(std::optional<std::size_t> only) const;
 
   /// `transfer` wrote to disk; `gained`: bytes that were never there before.
   void on_bytes(const Transfer& transfer, std::int64_t gained);
@@ -66,7 +71,7 @@ class Failover {
                                             const ResponseHead& head);
   std::optional<Error> on_permanent_failure(const Transfer& transfer, const Error& error,
                                             const ResponseHead& head);
-  std::optional<Error> try_next_mirror(const Transfer& transfer, const Error& error);
+  void try_next_mirror(const Transfer& transfer, const Error& error);
   std::optional<Error> wait_for_next_round(const Transfer& transfer, const Error& error,
                                            Duration wait);
   void wait_until(TimePoint when) { not_before_ = std::max(not_before_, when); }

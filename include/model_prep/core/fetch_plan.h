@@ -36,6 +36,8 @@ struct SnapshotView {
   bool refs_correct{false};
   bool tree_correct{false};  ///< trees/<commit>.json exists exactly for a whole commit
   bool recorded{false};      ///< our record is complete
+  /// Whether each file has its blob and its link, verified or not.
+  bool has_every_file() const;
   bool satisfied() const;
 };
 
@@ -45,7 +47,7 @@ struct FetchJob {
   RemoteFile file;  ///< one of the files with this blob, where it is requested
   bool check_existing{false};
   std::int64_t staged{0};
-  std::vector<std::size_t> models;  ///< indices of the models that want it
+  std::vector<std::size_t> models{};  ///< indices of the models that want it
 };
 
 struct FetchPlan {

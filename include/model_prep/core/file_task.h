@@ -115,7 +115,7 @@ class FileTask {
   void on_hash(const HashResult& result);
   void on_published(PublishResult result);
   void on_lost(Loss how);
-  void finish(FileStatus status, std::optional<Error> error, bool drop_staging = false);
+  void finish(FileStatus status, std::optional<Error> error = {}, bool drop_staging = false);
 
  private:
   enum class State : std::uint8_t {
@@ -135,7 +135,10 @@ class FileTask {
   bool locking() const { return state_ == State::locking || state_ == State::lock_tried; }
   bool checking() const { return state_ == State::checking || state_ == State::rechecking; }
   bool transferring() const;
-  void check_existing(State state);
+  void check_existing(State state) {
+    state_ = state;
+    emit(CheckExisting{id_});
+  }
   void wait_for_writer(const std::string& owner, const std::string& heartbeat);
   void open_staging(bool fresh, bool take_over = false);
   void restart_from_zero();
@@ -152,7 +155,6 @@ class FileTask {
   void on_body(const Transfer& transfer);
   void on_range_ignored(const Transfer& transfer);
   void follow_redirect(TransferId id, Transfer transfer, const ResponseHead& head);
-  void on_signature_spent(const Transfer& transfer, const Error& error);
   void on_failure(const Transfer& transfer, const Error& error, const ResponseHead& head = {});
   bool has_bytes_of_others(std::size_t source) const;
   template <class AnyAction>

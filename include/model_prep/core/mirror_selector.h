@@ -14,15 +14,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
-#include "model_prep/core/host_limits.h"
 
 namespace model_prep {
 
@@ -67,18 +64,6 @@ class MirrorSelector {
   /// How many sources may be asked in this round or a later one.
   std::size_t remaining() const;
 
-  struct Choice {
-    std::optional<std::size_t> source;  ///< to ask now
-    TimePoint at{TimePoint::min()};     ///< without a source: when there will be one
-  };
-  /// The first available source whose host is reachable and open; an unreachable host only if there
-  /// is no other. While `only` is available, no other source is considered. `closed_until` gives
-  /// for an origin the end of its rate limit or block, `TimePoint::min()` if there is none.
-  using ClosedUntil = std::function<TimePoint(const std::string& origin)>;
-  Choice choose(const HostLimits& hosts, std::optional<std::size_t> only,
-                const ClosedUntil& closed_until) const;
-  /// The first reachable alternative to `source`.
-  const Source* alternative(std::size_t source, const HostLimits& hosts) const;
   /// Whether the same endpoint is asked next, at its other address.
   bool has_fallback(std::size_t source) const {
     return is_available(source + 1) && sources_[source + 1].source.fallback;

@@ -31,7 +31,7 @@ enum class VerdictKind : std::uint8_t {
 
 struct ResponseVerdict {
   VerdictKind kind{VerdictKind::failed};
-  Error error;  ///< of `restart`: to report if restarting does not help
+  Error error{};  ///< of `restart`: to report if restarting does not help
 };
 
 /// Who is asked for what: enough to compose a message.

@@ -54,7 +54,7 @@ struct SchedulerState {
   std::int64_t requests{0};
 
   void wake_by(TimePoint when) { wake = std::min(wake, when); }
-  void notice(NoticeLevel level, std::string text) {
+  void notice(LogLevel level, std::string text) {
     actions.push_back(Notice{level, std::move(text)});
   }
 };

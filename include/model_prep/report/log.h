@@ -9,11 +9,11 @@
 #include <memory>
 #include <string_view>
 
+#include "model_prep/base/log_level.h"
 #include "model_prep/report/console.h"
 
 namespace model_prep {
 
-enum class LogLevel : std::uint8_t { debug, info, warning, error, off };
 enum class LogFormat : std::uint8_t { text, json };
 
 class Log {

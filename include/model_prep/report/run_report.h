@@ -86,9 +86,9 @@ struct ConsumerReport {
   };
   std::string name;
   std::string looks_in;  ///< a directory; empty: none in this environment
-  std::vector<std::string> found;
-  std::vector<Missing> missing;
-  std::string advice;  ///< what to do about a missing model
+  std::vector<std::string> found{};
+  std::vector<Missing> missing{};
+  std::string advice{};  ///< what to do about a missing model
 };
 
 /// What `cleanup` removed from a repository, or would remove.
@@ -99,12 +99,12 @@ struct PrunedRepository {
     std::int64_t bytes{0};
   };
   std::string repo;
-  std::vector<Revision> revisions;
+  std::vector<Revision> revisions{};
   std::int64_t blobs{0};
   std::int64_t unfinished{0};  ///< files of unfinished downloads
   std::int64_t bytes{0};
-  std::string kept_because;
-  std::optional<Error> error;
+  std::string kept_because{};
+  std::optional<Error> error{};
 };
 
 struct RunReport {
@@ -137,13 +137,13 @@ struct ListedModel {
   std::string key;
   std::string repo;
   std::string revision;
-  std::string commit;  ///< empty: unknown
+  std::string commit{};  ///< empty: unknown
   std::string variant_requested;
   std::string variant;
   bool by_patterns{false};  ///< patterns of the command line selected the files, not the variant
   std::optional<std::int64_t> size;
   CacheState state{CacheState::missing};
-  std::string where;  ///< the snapshot's directory; empty: none
+  std::string where{};  ///< the snapshot's directory; empty: none
 };
 
 /// Sums over all models.

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/commands/hub_client.h"
-
-#include <fmt/format.h>
+#include "model_prep/commands/hub_settings.h"
 
 #include "model_prep/io/libcurl_info.h"
 
 namespace model_prep {
-namespace {
 
 TransportSettings transport_settings(const Session& session) {
   const Options& options = session.options;
@@ -24,7 +21,6 @@ SchedulerSettings scheduler_settings(const Session& session,
   const Options& options = session.options;
   SchedulerSettings settings{.retry = {.retries = options.retries},
                              .connections = options.jobs,
-                             .endpoints = {},
                              .offline = options.offline};
 
   for (const HubEndpoint& endpoint : endpoints)
@@ -33,30 +29,18 @@ SchedulerSettings scheduler_settings(const Session& session,
   return settings;
 }
 
-}  // namespace
-
-std::unique_ptr<HubClient> HubClient::make(Session& session) {
+std::vector<HubEndpoint> endpoints_with_tokens(Session& session) {
   std::vector<HubEndpoint> endpoints = session.options.endpoints;
   give_token(endpoints, session.options.token);
 
   for (const HubEndpoint& endpoint : endpoints) {
     if (endpoint.use == TokenUse::sent && !endpoint.hub.endpoint().https)
-      session.log.warning(
-          fmt::format("the token goes to {} unencrypted", endpoint.hub.endpoint().origin));
+      session.log.warning("the token goes to " + endpoint.hub.endpoint().origin + " unencrypted");
     if (endpoint.use == TokenUse::withheld)
-      session.log.debug(
-          fmt::format("{} gets no token: it is not the Hub, and no token is configured for it",
-                      endpoint.name()));
+      session.log.debug(endpoint.name() +
+                        " gets no token: it is not the Hub, and no token is configured for it");
   }
-  return std::make_unique<HubClient>(session, std::move(endpoints));
+  return endpoints;
 }
-
-HubClient::HubClient(Session& session, std::vector<HubEndpoint> with_tokens)
-    : endpoints(std::move(with_tokens)),
-      transport(transport_settings(session)),
-      hasher([this] { transport.wake(); }),
-      fetcher({transport, hasher, session.signals, session.log, session.observer, session.cache,
-               endpoints},
-              scheduler_settings(session, endpoints)) {}
 
 }  // namespace model_prep
