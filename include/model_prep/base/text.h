@@ -15,6 +15,9 @@ namespace model_prep {
 
 bool is_utf8(std::string_view text);
 
+/// Of ASCII letters only.
+std::string lower_case(std::string_view text);
+
 /// Replaces each control character (C0, DEL, C1), line separator, mark that changes the writing
 /// direction, and byte that is not UTF-8 by '?'.
 std::string sanitize(std::string_view text);
