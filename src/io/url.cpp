@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/url.h"
 
+#include <cctype>
 #include <new>
 
 #include <curl/curl.h>

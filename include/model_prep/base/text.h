@@ -10,10 +10,14 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace model_prep {
 
 bool is_utf8(std::string_view text);
+
+/// At least one part; `a,,` has an empty one in the middle and one at the end.
+std::vector<std::string_view> split(std::string_view text, char separator);
 
 /// Of ASCII letters only.
 std::string lower_case(std::string_view text);
