@@ -13,16 +13,9 @@
 namespace model_prep {
 namespace {
 
+/// spdlog has one level below ours. `off` becomes one that no message has.
 spdlog::level::level_enum spdlog_level(LogLevel level) {
-  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                   spdlog::level::warn, spdlog::level::err,
-                                                   spdlog::level::off};
-  return kLevels[static_cast<std::size_t>(level)];
-}
-
-std::string_view level_name(spdlog::level::level_enum level) {
-  constexpr std::string_view kNames[] = {"trace", "debug", "info", "warn", "error"};
-  return kNames[level];
+  return static_cast<spdlog::level::level_enum>(static_cast<int>(level) + 1);
 }
 
 class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
@@ -37,11 +30,11 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
     // The message may quote a server: it must not steer the terminal or a CI runner, nor forge a
     // line.
     const std::string text = sanitize_for_log({message.payload.data(), message.payload.size()});
+    const std::string_view level = kLogLevelNames[message.level - 1];
 
     if (format_ == LogFormat::text)
-      return console_.write_line(fmt::format("{} {:<5} {}", time, level_name(message.level), text));
-    const nlohmann::ordered_json object = {
-        {"time", time}, {"level", level_name(message.level)}, {"message", text}};
+      return console_.write_line(fmt::format("{} {:<5} {}", time, level, text));
+    const nlohmann::ordered_json object = {{"time", time}, {"level", level}, {"message", text}};
     console_.write_line(object.dump());
   }
   void flush_() override {}

@@ -36,6 +36,7 @@ TerminalSettings detect_terminal(const Environment& environment);
 
 struct Options {
   Command command{Command::download};
+  std::optional<std::string> print;  ///< --help or --version: print this instead of a run
 
   std::vector<std::string> models;      ///< empty: the whole manifest
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
@@ -71,11 +72,7 @@ struct Options {
   ProxySettings proxies{};
 };
 
-struct Parsed {
-  Options options;
-  std::optional<std::string> print;  ///< --help or --version: print this instead of a run
-};
-Result<Parsed> parse_options(const std::vector<std::string>& arguments,
-                             const Environment& environment);
+Result<Options> parse_options(const std::vector<std::string>& arguments,
+                              const Environment& environment);
 
 }  // namespace model_prep

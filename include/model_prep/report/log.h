@@ -14,7 +14,10 @@
 namespace model_prep {
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error, off };
+inline constexpr std::string_view kLogLevelNames[] = {"debug", "info", "warn", "error", "off"};
+
 enum class LogFormat : std::uint8_t { text, json };
+inline constexpr std::string_view kLogFormatNames[] = {"text", "json"};
 
 class Log {
  public:
