@@ -376,7 +376,7 @@ int run_download(Session& session) {
   }
 
   if (Status pruned = prune_cache(session, report); !pruned) session.log_error(pruned.error());
-  report.duration_s = seconds(Clock::now() - session.begun);
+  report.duration_s = in_seconds(Clock::now() - session.begun);
   return session.finish(report);
 }
 

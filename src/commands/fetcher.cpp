@@ -344,7 +344,7 @@ class Fetcher::Loop {
     if (outcome.status == FileStatus::cancelled)
       return parts_.log.debug(object + ": " + outcome.error->message);
 
-    const double seconds = std::chrono::duration<double>(outcome.took).count();
+    const double seconds = in_seconds(outcome.took);
     parts_.log.write(
         job.file.size >= kLargeFile ? LogLevel::info : LogLevel::debug,
         fmt::format("{}: verified {} {}, {} {}", object,

@@ -115,7 +115,7 @@ RunReport Session::begin_report() const {
   report.tool = program_version();
   report.command = text_of(options.command).name;
   report.timestamp = utc_now();
-  report.duration_s = seconds(Clock::now() - begun);
+  report.duration_s = in_seconds(Clock::now() - begun);
   report.dry_run = options.dry_run;
   report.offline = options.offline;
   report.cache_dir = options.cache_dir;

@@ -48,7 +48,7 @@ void add_file(ModelReport& report, const RemoteFile& file, const FileView& view,
                    .git_sha1 = {},
                    .status = file_status(known, view, purpose),
                    .attempts = outcome.attempts,
-                   .duration_s = seconds(outcome.took),
+                   .duration_s = in_seconds(outcome.took),
                    .error = outcome.error};
   if (const auto& sha256 = view.sha256 ? view.sha256 : outcome.sha256) entry.sha256 = sha256->hex();
   if (file.blob.kind() == DigestKind::git_sha1) entry.git_sha1 = file.blob.hex();
@@ -76,8 +76,6 @@ std::string job_line(const FetchJob& job) {
 
 }  // namespace
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 ModelReport make_model_report(const ModelRun& model, Purpose purpose, const std::string& snapshot) {
   ModelReport report{.key = model.spec.key,
                      .status = status_of(model, purpose),
@@ -89,7 +87,7 @@ ModelReport make_model_report(const ModelRun& model, Purpose purpose, const std:
                      .variant_requested = std::string(to_string(model.spec.variant_requested)),
                      .variant = std::string(to_string(model.spec.variant)),
                      .snapshot = {},
-                     .duration_s = seconds(model.took),
+                     .duration_s = in_seconds(model.took),
                      .error = model.error,
                      .files = {}};
   if (model.spec.filter.from_command_line) {

@@ -13,9 +13,6 @@
 
 namespace model_prep {
 
-/// As the summary counts time.
-double seconds(Duration duration);
-
 enum class Purpose : std::uint8_t { download, dry_run };
 
 /// `snapshot` is the path of the snapshot's directory; it is used only if the files are known.
