@@ -76,6 +76,12 @@ bool is_utf8(std::string_view text) {
   return text.empty();
 }
 
+std::u32string code_points(std::string_view text) {
+  std::u32string points;
+  while (!text.empty()) points += take_character(text).value;
+  return points;
+}
+
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   for (std::size_t begin = 0;;) {

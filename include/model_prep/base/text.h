@@ -16,6 +16,9 @@ namespace model_prep {
 
 bool is_utf8(std::string_view text);
 
+/// A byte that is not UTF-8 becomes 0.
+std::u32string code_points(std::string_view text);
+
 /// At least one part; `a,,` has an empty one in the middle and one at the end.
 std::vector<std::string_view> split(std::string_view text, char separator);
 
