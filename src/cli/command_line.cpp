@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
@@ -89,12 +88,9 @@ Status take_flags(const CommandLine& line, Command command, FlagValues& values) 
 
 }  // namespace
 
-std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
-
-Result<ParsedCommand> parse_command_line(const std::vector<std::string>& arguments,
-                                         FlagValues& values) {
+Result<Options> parse_command_line(const std::vector<std::string>& arguments, FlagValues& values) {
   CommandLine line;
-  ParsedCommand parsed;
+  Options parsed;
   try {
     // CLI11 takes arguments from the back of the vector.
     line.app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

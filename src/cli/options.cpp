@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <set>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "model_prep/base/enum_names.h"
 #include "model_prep/base/parse_int.h"
+#include "model_prep/cli/command_line.h"
 #include "model_prep/core/rate_limiter.h"
 #include "model_prep/io/libcurl_info.h"
 #include "model_prep/io/posix.h"
@@ -214,6 +214,8 @@ Status read_connection(const FlagValues& values, Options& options) {
 
 }  // namespace
 
+std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
+
 CiEnvironment detect_ci(const Environment& environment) {
   const FlagValues values(environment);
   return {.step_summary = values.get("GITHUB_STEP_SUMMARY").value_or(""),
@@ -229,22 +231,17 @@ TerminalSettings detect_terminal(const Environment& environment) {
 Result<Options> parse_options(const std::vector<std::string>& arguments,
                               const Environment& environment) {
   FlagValues values(environment);
-  auto command = parse_command_line(arguments, values);
-  if (!command) return command.error();
+  auto parsed = parse_command_line(arguments, values);
+  if (!parsed || parsed->print) return parsed;
 
-  Options options;
-  options.command = command->command;
-  options.models = std::move(command->models);
-  options.print = std::move(command->print);
-  if (options.print) return options;
-
+  Options& options = *parsed;
   options.ci = detect_ci(environment);
   options.terminal = detect_terminal(environment);
   options.proxies = ProxySettings(environment);
   for (const auto read :
        {read_models, read_actions, read_paths, read_limits, read_output, read_connection})
     if (Status result = read(values, options); !result) return result.error();
-  return options;
+  return parsed;
 }
 
 }  // namespace model_prep

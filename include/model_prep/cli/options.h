@@ -21,7 +21,7 @@
 #include "model_prep/base/error.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/cli/cache_paths.h"
-#include "model_prep/cli/command_line.h"
+#include "model_prep/cli/flags.h"
 #include "model_prep/cli/hub_endpoints.h"
 #include "model_prep/io/http.h"
 #include "model_prep/report/log.h"
@@ -29,6 +29,9 @@
 #include "model_prep/report/progress.h"
 
 namespace model_prep {
+
+/// As `model-prep 1.2.3`.
+std::string program_version();
 
 CiEnvironment detect_ci(const Environment& environment);
 /// From TERM and NO_COLOR.
