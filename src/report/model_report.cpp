@@ -30,13 +30,10 @@ FileReportStatus file_status(const FileOutcome* outcome, const FileView& view, P
     return purpose == Purpose::dry_run ? FileReportStatus::planned : FileReportStatus::skipped;
   }
 
-  switch (outcome->status) {
-    case FileStatus::reused: return FileReportStatus::cached;
-    case FileStatus::fetched: return FileReportStatus::downloaded;
-    case FileStatus::failed: return FileReportStatus::failed;
-    case FileStatus::cancelled: return FileReportStatus::skipped;
-  }
-  return FileReportStatus::failed;
+  // In the order of FileStatus: reused, fetched, failed, cancelled.
+  constexpr FileReportStatus kReported[] = {FileReportStatus::cached, FileReportStatus::downloaded,
+                                            FileReportStatus::failed, FileReportStatus::skipped};
+  return kReported[static_cast<std::size_t>(outcome->status)];
 }
 
 void add_file(ModelReport& report, const RemoteFile& file, const FileView& view,

@@ -113,8 +113,8 @@ void ProgressTracker::sample_activities(std::span<const ActiveFile> active_files
     for (const std::size_t index : plan_.files[file.file].models) {
       ActiveFile& model = seen[index];
       model.failures += file.failures;
-      const bool sooner = file.activity == Activity::paused && file.pause < model.pause;
-      if (file.activity < model.activity || (file.activity == model.activity && !sooner)) continue;
+      if (std::pair(file.activity, -file.pause) <= std::pair(model.activity, -model.pause))
+        continue;
       model.activity = file.activity;
       model.pause = file.pause;
     }
