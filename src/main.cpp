@@ -53,5 +53,5 @@ int main(int argc, char** argv) try {
 } catch (const FatalError& fatal) {
   return report_failure(fatal.error());
 } catch (const std::exception& error) {
-  return report_failure({ErrorKind::internal, error.what(), {}});
+  return report_failure({ErrorKind::internal, error.what()});
 }

@@ -87,8 +87,7 @@ Result<CommitId> CommitId::parse(std::string_view text) {
   if (is_lower_hex(text, 40)) return CommitId(std::string(text));
 
   return Error{ErrorKind::protocol,
-               fmt::format("'{}' is not a commit of 40 hex digits", truncated(text)),
-               {}};
+               fmt::format("'{}' is not a commit of 40 hex digits", truncated(text))};
 }
 
 Result<Revision> Revision::parse(std::string_view text) {
@@ -105,8 +104,7 @@ std::optional<CommitId> Revision::commit() const {
 
 Result<RepoPath> RepoPath::parse(std::string_view text) {
   if (const char* defect = path_defect(text))
-    return Error{
-        ErrorKind::protocol, fmt::format("file name '{}' {}", truncated(text), defect), {}};
+    return Error{ErrorKind::protocol, fmt::format("file name '{}' {}", truncated(text), defect)};
   return RepoPath(std::string(text));
 }
 

@@ -62,8 +62,7 @@ std::string FlagValues::expand(const std::string& path) const {
 
 Error bad_value(const FlagValues::Value& found, std::string_view expected) {
   return {ErrorKind::usage,
-          fmt::format("{} is '{}', but must be {}", found.name, found.value, expected),
-          {}};
+          fmt::format("{} is '{}', but must be {}", found.name, found.value, expected)};
 }
 
 bool is_true(const std::optional<std::string>& value) {

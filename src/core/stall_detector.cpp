@@ -33,8 +33,7 @@ Error StallDetector::error() const {
   const bool silent = !window_ || *last_ - *window_ < std::chrono::seconds(1);
   return {ErrorKind::timeout,
           silent ? fmt::format("nothing came for {} s", stall_.count())
-                 : fmt::format("only {} bytes came in {} s", bytes_, stall_.count()),
-          {}};
+                 : fmt::format("only {} bytes came in {} s", bytes_, stall_.count())};
 }
 
 }  // namespace model_prep

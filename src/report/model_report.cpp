@@ -41,8 +41,6 @@ void add_file(ModelReport& report, const RemoteFile& file, const FileView& view,
   const FileOutcome outcome = known == nullptr ? FileOutcome{} : *known;
   FileReport entry{.path = file.path.text(),
                    .size = file.size,
-                   .sha256 = {},
-                   .git_sha1 = {},
                    .status = file_status(known, view, purpose),
                    .attempts = outcome.attempts,
                    .duration_s = in_seconds(outcome.took),
@@ -83,10 +81,8 @@ ModelReport make_model_report(const ModelRun& model, Purpose purpose, const std:
                      .ref = model.spec.ref,
                      .variant_requested = std::string(to_string(model.spec.variant_requested)),
                      .variant = std::string(to_string(model.spec.variant)),
-                     .snapshot = {},
                      .duration_s = in_seconds(model.took),
-                     .error = model.error,
-                     .files = {}};
+                     .error = model.error};
   if (model.spec.filter.from_command_line) {
     report.include = model.spec.filter.include;
     report.exclude = model.spec.filter.exclude;
@@ -113,9 +109,9 @@ ProgressPlan make_progress_plan(const std::vector<ModelRun>& models, const Fetch
   return progress;
 }
 
-std::string dry_run_text(const std::vector<ModelRun>& models, const DryRunTarget& target) {
+std::string dry_run_text(const std::vector<ModelRun>& models, const std::string& cache_dir,
+                         std::optional<std::int64_t> free, std::optional<int> columns) {
   Table table{.head = {"MODEL", "VARIANT", "COMMIT", "FILES", "SIZE", "TO FETCH", "REUSED"},
-              .rows = {},
               .numbers = {3, 4, 5, 6},
               .yielding = {0}};
   const std::vector<PlannedModel> wanted = models_to_fetch(models);
@@ -139,12 +135,12 @@ std::string dry_run_text(const std::vector<ModelRun>& models, const DryRunTarget
   // Not the sum of the rows: a blob that two models share is fetched once.
   const FetchPlan all = make_plan(wanted);
   const std::int64_t to_fetch = all.bytes - all.staged;
-  std::string total = fmt::format("{} to fetch into {}", format_bytes(to_fetch), target.folder);
-  if (target.free)
-    total += to_fetch > *target.free
-                 ? fmt::format(", where only {} are free", format_bytes(*target.free))
-                 : fmt::format(", which leaves {} free", format_bytes(*target.free - to_fetch));
-  return table_text(table, target.columns) + files + total + "\n";
+  std::string total = fmt::format("{} to fetch into {}", format_bytes(to_fetch), cache_dir);
+  if (free)
+    total += to_fetch > *free
+                 ? fmt::format(", where only {} are free", format_bytes(*free))
+                 : fmt::format(", which leaves {} free", format_bytes(*free - to_fetch));
+  return table_text(table, columns) + files + total + "\n";
 }
 
 }  // namespace model_prep

@@ -59,7 +59,7 @@ Disposition disposition(ErrorKind kind);
 struct Error {
   ErrorKind kind{ErrorKind::internal};
   std::string message;
-  std::string hint;
+  std::string hint{};
   bool operator==(const Error&) const = default;
 };
 
