@@ -41,17 +41,17 @@ int report_failure(const Error& error) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  const auto parsed = parse_options({argv + 1, argv + argc}, environment_of_process());
-  if (!parsed) return report_failure(parsed.error());
-  if (parsed->print) {
-    std::cout << *parsed->print;
+  const auto options = parse_options({argv + 1, argv + argc}, environment_of_process());
+  if (!options) return report_failure(options.error());
+  if (options->print) {
+    std::cout << *options->print;
     return 0;
   }
 
   const SignalFd signals;  // before any thread, so that no thread receives a signal
-  return run(parsed->options, signals, {std::cout, terminal_columns(STDOUT_FILENO)});
+  return run(*options, signals, {std::cout, terminal_columns(STDOUT_FILENO)});
 } catch (const FatalError& fatal) {
   return report_failure(fatal.error());
 } catch (const std::exception& error) {
-  return report_failure({ErrorKind::internal, error.what(), {}});
+  return report_failure({ErrorKind::internal, error.what()});
 }

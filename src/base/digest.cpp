@@ -24,8 +24,7 @@ bool is_lower_hex(std::string_view text, std::size_t length) {
 Result<Digest> Digest::parse(std::string_view hex) {
   if (!is_lower_hex(hex, 64) && !is_lower_hex(hex, 40))
     return Error{ErrorKind::protocol,
-                 fmt::format("'{}' is neither a sha256 nor a git blob sha1", truncated(hex, 80)),
-                 {}};
+                 fmt::format("'{}' is neither a sha256 nor a git blob sha1", truncated(hex, 80))};
 
   return Digest(std::string(hex));
 }

@@ -32,28 +32,9 @@ constexpr std::string_view kKinds[] = {"usage",
 std::string_view to_string(ErrorKind kind) { return name_of<ErrorKind::internal>(kKinds, kind); }
 
 Disposition disposition(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::network:
-    case ErrorKind::timeout:
-    case ErrorKind::rate_limited:
-    case ErrorKind::server: return Disposition::retry;
-    case ErrorKind::not_found:
-    case ErrorKind::revision_not_found:
-    case ErrorKind::gated:
-    case ErrorKind::unauthorized:
-    case ErrorKind::disabled:
-    case ErrorKind::protocol:
-    case ErrorKind::digest_mismatch:
-    case ErrorKind::lock_mismatch:
-    case ErrorKind::offline_missing: return Disposition::fail_item;
-    case ErrorKind::usage:
-    case ErrorKind::disk_full:
-    case ErrorKind::permission:
-    case ErrorKind::io:
-    case ErrorKind::deadline:
-    case ErrorKind::interrupted:
-    case ErrorKind::internal: return Disposition::abort_run;
-  }
+  if (kind >= ErrorKind::network && kind <= ErrorKind::server) return Disposition::retry;
+  if (kind >= ErrorKind::not_found && kind <= ErrorKind::offline_missing)
+    return Disposition::fail_item;
   return Disposition::abort_run;
 }
 

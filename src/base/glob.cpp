@@ -4,37 +4,26 @@
 #include <algorithm>
 #include <string>
 
+#include "model_prep/base/text.h"
+
 namespace model_prep {
 namespace {
 
-/// Removes the first code point of a text that is not empty.
-std::string_view next_code_point(std::string_view& text) {
-  std::size_t length = 1;
-  while (length < text.size() && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80)
-    ++length;
-  const std::string_view point = text.substr(0, length);
-  text.remove_prefix(length);
-  return point;
-}
+constexpr std::size_t kNone = std::u32string_view::npos;
 
-/// `set` is the text between the brackets, without a leading '!'. UTF-8 sorts bytewise like the
-/// code points it encodes, so ranges compare as texts.
-bool in_set(std::string_view set, std::string_view point) {
-  while (!set.empty()) {
-    const std::string_view low = next_code_point(set);
-    if (set.size() > 1 && set.front() == '-') {
-      set.remove_prefix(1);
-      const std::string_view high = next_code_point(set);
-      if (low <= point && point <= high) return true;
-    } else if (low == point) {
-      return true;
-    }
+/// `set` is the text between the brackets, without a leading '!'.
+bool in_set(std::u32string_view set, char32_t c) {
+  for (std::size_t i = 0; i < set.size(); ++i) {
+    const bool is_range = i + 2 < set.size() && set[i + 1] == '-';
+    const char32_t low = set[i];
+    if (is_range) i += 2;
+    if (low <= c && c <= set[i]) return true;
   }
   return false;
 }
 
 /// The index of the ']' that closes the set opened at `open`; npos: the '[' is a literal.
-std::size_t set_end(std::string_view pattern, std::size_t open) {
+std::size_t set_end(std::u32string_view pattern, std::size_t open) {
   std::size_t from = open + 1;
   if (from < pattern.size() && pattern[from] == '!') ++from;
   if (from < pattern.size() && pattern[from] == ']') ++from;  // a ']' in first place is a member
@@ -42,62 +31,49 @@ std::size_t set_end(std::string_view pattern, std::size_t open) {
 }
 
 /// Matches one code point against the element of the pattern at `at`. Returns the index after that
-/// element; npos if they do not match.
-std::size_t match_one(std::string_view pattern, std::size_t at, std::string_view point) {
-  constexpr std::size_t kNoMatch = std::string_view::npos;
+/// element; kNone if they do not match.
+std::size_t match_one(std::u32string_view pattern, std::size_t at, char32_t c) {
+  if (at == pattern.size()) return kNone;
   if (pattern[at] == '?') return at + 1;
 
-  if (pattern[at] == '[') {
-    if (const std::size_t end = set_end(pattern, at); end != std::string_view::npos) {
-      std::string_view set = pattern.substr(at + 1, end - at - 1);
-      const bool negated = set.starts_with('!');
-      if (negated) set.remove_prefix(1);
-      return in_set(set, point) != negated ? end + 1 : kNoMatch;
-    }
-  }
+  const std::size_t end = pattern[at] == '[' ? set_end(pattern, at) : kNone;
+  if (end == kNone) return pattern[at] == c ? at + 1 : kNone;
 
-  return pattern.substr(at).starts_with(point) ? at + point.size() : kNoMatch;
+  std::u32string_view set = pattern.substr(at + 1, end - at - 1);
+  const bool negated = set.starts_with('!');
+  if (negated) set.remove_prefix(1);
+  return in_set(set, c) != negated ? end + 1 : kNone;
 }
 
 /// Greedy, and backtracks only to the last '*': linear for usual patterns, never exponential.
-bool matches(std::string_view pattern, std::string_view text) {
+bool matches(std::u32string_view pattern, std::u32string_view text) {
   std::size_t at = 0;
-  std::size_t star = std::string_view::npos;
-  std::string_view retry_from;
-  while (!text.empty()) {
+  std::size_t star = kNone;
+  std::size_t retry_from = 0;
+  for (std::size_t i = 0; i < text.size();) {
     if (at < pattern.size() && pattern[at] == '*') {
       star = ++at;
-      retry_from = text;
+      retry_from = i;
       continue;
     }
 
-    std::string_view rest = text;
-    const std::string_view point = next_code_point(rest);
-    const std::size_t next =
-        at < pattern.size() ? match_one(pattern, at, point) : std::string_view::npos;
+    const std::size_t next = match_one(pattern, at, text[i]);
+    if (next == kNone && star == kNone) return false;
 
-    if (next != std::string_view::npos) {
-      at = next;
-      text = rest;
-    } else if (star != std::string_view::npos) {
-      // The last '*' takes one more code point, and the rest is tried again.
-      next_code_point(retry_from);
-      text = retry_from;
-      at = star;
-    } else {
-      return false;
-    }
+    // Without a match the last '*' takes one more code point, and the rest is tried again.
+    at = next != kNone ? next : star;
+    i = next != kNone ? i + 1 : ++retry_from;
   }
-  return pattern.find_first_not_of('*', at) == std::string_view::npos;
+  return pattern.find_first_not_of('*', at) == kNone;
 }
 
 }  // namespace
 
 bool matches_pattern(std::string_view pattern, std::string_view path) {
-  std::string slashed(pattern);
-  std::replace(slashed.begin(), slashed.end(), '\\', '/');
+  std::u32string slashed = code_points(pattern);
+  std::replace(slashed.begin(), slashed.end(), U'\\', U'/');
   if (slashed.ends_with('/')) slashed += '*';
-  return matches(slashed, path);
+  return matches(slashed, code_points(path));
 }
 
 }  // namespace model_prep

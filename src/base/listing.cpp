@@ -12,8 +12,7 @@ namespace model_prep {
 Status check_listing(Listing& listing, std::string_view object) {
   const auto error = [&](std::string_view path, const char* what) {
     return Error{ErrorKind::protocol,
-                 fmt::format("{}: the hub lists '{}' {}", object, truncated(path), what),
-                 {}};
+                 fmt::format("{}: the hub lists '{}' {}", object, truncated(path), what)};
   };
 
   std::sort(listing.files.begin(), listing.files.end(),

@@ -15,17 +15,9 @@ namespace {
 constexpr std::size_t kMaxPartBytes = 255;   // NAME_MAX of the usual file systems
 constexpr std::size_t kMaxPathBytes = 1024;  // well below PATH_MAX: the cache directory comes first
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+constexpr std::string_view kPlurals[] = {"models", "datasets", "spaces"};
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (std::size_t begin = 0;;) {
-    const std::size_t end = text.find(separator, begin);
-    parts.push_back(text.substr(begin, end - begin));
-    if (end == std::string_view::npos) return parts;
-    begin = end + 1;
-  }
-}
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 /// Why `text` cannot be a relative path inside a directory, or nullptr if it can.
 const char* path_defect(std::string_view text) {
@@ -57,14 +49,7 @@ bool is_repo_part(std::string_view part) {
 
 }  // namespace
 
-std::string_view plural(RepoKind kind) {
-  switch (kind) {
-    case RepoKind::model: return "models";
-    case RepoKind::dataset: return "datasets";
-    case RepoKind::space: return "spaces";
-  }
-  return {};
-}
+std::string_view plural(RepoKind kind) { return name_of<RepoKind::space>(kPlurals, kind); }
 
 Result<RepoId> RepoId::parse(std::string_view text) {
   RepoId repo{std::string(text)};
@@ -102,8 +87,7 @@ Result<CommitId> CommitId::parse(std::string_view text) {
   if (is_lower_hex(text, 40)) return CommitId(std::string(text));
 
   return Error{ErrorKind::protocol,
-               fmt::format("'{}' is not a commit of 40 hex digits", truncated(text)),
-               {}};
+               fmt::format("'{}' is not a commit of 40 hex digits", truncated(text))};
 }
 
 Result<Revision> Revision::parse(std::string_view text) {
@@ -120,8 +104,7 @@ std::optional<CommitId> Revision::commit() const {
 
 Result<RepoPath> RepoPath::parse(std::string_view text) {
   if (const char* defect = path_defect(text))
-    return Error{
-        ErrorKind::protocol, fmt::format("file name '{}' {}", truncated(text), defect), {}};
+    return Error{ErrorKind::protocol, fmt::format("file name '{}' {}", truncated(text), defect)};
   return RepoPath(std::string(text));
 }
 

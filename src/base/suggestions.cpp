@@ -2,39 +2,39 @@
 #include "model_prep/base/suggestions.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include <fmt/format.h>
+
+#include "model_prep/base/text.h"
 
 namespace model_prep {
 namespace {
 
 constexpr std::size_t kMaxWord = 200;  // the time grows with its square
 
-char folded(char c) {
-  if (c == '_' || c == '.') return '-';
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+/// The form in which words are compared.
+std::string folded(std::string_view word) {
+  std::string result = lower_case(word);
+  std::replace_if(result.begin(), result.end(), [](char c) { return c == '_' || c == '.'; }, '-');
+  return result;
 }
 
-/// The distance of optimal string alignment, computed row by row.
-std::size_t edits(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> before_last;
-  std::vector<std::size_t> last(b.size() + 1);
-  std::iota(last.begin(), last.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::vector<std::size_t> row(b.size() + 1, i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const bool same = folded(a[i - 1]) == folded(b[j - 1]);
-      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (same ? 0 : 1)});
+/// The distance of optimal string alignment. `rows[i][j]` is that of the first i and j letters.
+std::size_t edits(const std::string& a, const std::string& b) {
+  std::vector rows(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) {
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+      std::size_t& fewest = rows[i][j];
+      fewest = i + j;
+      if (i == 0 || j == 0) continue;
 
-      const bool swapped = i > 1 && j > 1 && folded(a[i - 1]) == folded(b[j - 2]) &&
-                           folded(a[i - 2]) == folded(b[j - 1]);
-      if (swapped) row[j] = std::min(row[j], before_last[j - 2] + 1);
+      const std::size_t replaced = rows[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      fewest = std::min({rows[i - 1][j] + 1, rows[i][j - 1] + 1, replaced});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        fewest = std::min(fewest, rows[i - 2][j - 2] + 1);
     }
-    before_last = std::move(last);
-    last = std::move(row);
   }
-  return last.back();
+  return rows.back().back();
 }
 
 }  // namespace
@@ -48,7 +48,7 @@ std::optional<std::string> closest_word(std::string_view word,
   for (const std::string& candidate : known) {
     if (candidate.size() > kMaxWord) continue;
 
-    const std::size_t count = edits(word, candidate);
+    const std::size_t count = edits(folded(word), folded(candidate));
     if (count > fewest || (found && count == fewest) || count >= candidate.size()) continue;
 
     found = candidate;

@@ -61,7 +61,7 @@ Unit unit_for(std::int64_t bytes) {
   return {"GB", 1e9};
 }
 
-/// Removes the first character; a byte that is not UTF-8 counts as one.
+/// Removes the first character; a byte that is not UTF-8 counts as one, with the value 0.
 CodePoint take_character(std::string_view& text) {
   CodePoint point = first_code_point(text);
   point.length = std::max<std::size_t>(1, point.length);
@@ -69,41 +69,41 @@ CodePoint take_character(std::string_view& text) {
   return point;
 }
 
-/// The beginning that is not wider than `width`.
-std::string_view beginning(std::string_view text, std::size_t width) {
-  std::string_view rest = text;
-  std::size_t bytes = 0;
-  while (!rest.empty()) {
-    const CodePoint point = take_character(rest);
-    if (columns_of(point.value) > width) break;
-    width -= columns_of(point.value);
-    bytes += point.length;
-  }
-  return text.substr(0, bytes);
-}
-
 }  // namespace
 
 bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const CodePoint point = first_code_point(text);
-    if (point.length == 0) return false;
-    text.remove_prefix(point.length);
+  while (!text.empty() && first_code_point(text).length > 0) take_character(text);
+  return text.empty();
+}
+
+std::u32string code_points(std::string_view text) {
+  std::u32string points;
+  while (!text.empty()) points += take_character(text).value;
+  return points;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (std::size_t begin = 0;;) {
+    const std::size_t end = text.find(separator, begin);
+    parts.push_back(text.substr(begin, end - begin));
+    if (end == std::string_view::npos) return parts;
+    begin = end + 1;
   }
-  return true;
+}
+
+std::string lower_case(std::string_view text) {
+  std::string result;
+  for (const char c : text) result += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return result;
 }
 
 std::string sanitize(std::string_view text) {
   std::string result;
-  result.reserve(text.size());
   while (!text.empty()) {
-    const CodePoint point = first_code_point(text);
-    const std::size_t length = point.length == 0 ? 1 : point.length;
-    if (point.length == 0 || is_unprintable(point.value))
-      result += '?';
-    else
-      result += text.substr(0, length);
-    text.remove_prefix(length);
+    const std::string_view from = text;
+    const CodePoint point = take_character(text);
+    result += is_unprintable(point.value) ? "?" : from.substr(0, point.length);
   }
   return result;
 }
@@ -131,11 +131,15 @@ std::size_t display_width(std::string_view text) {
 std::string elide_middle(std::string_view text, std::size_t width) {
   if (display_width(text) <= width) return std::string(text);
   if (width == 0) return {};
-  const std::string_view front = beginning(text, width / 2);
-  const std::size_t room = width - 1 - display_width(front);
-  std::string_view back = text.substr(front.size());
-  while (display_width(back) > room) take_character(back);
-  return std::string(front) + "…" + std::string(back);
+
+  std::string_view back = text;
+  std::size_t room = width / 2;
+  while (columns_of(first_code_point(back).value) <= room)
+    room -= columns_of(take_character(back).value);
+
+  const std::string_view front = text.substr(0, text.size() - back.size());
+  while (display_width(front) + 1 + display_width(back) > width) take_character(back);
+  return fmt::format("{}…{}", front, back);
 }
 
 std::string format_retries(int retries) {

@@ -8,23 +8,19 @@
 namespace model_prep {
 namespace {
 
-std::optional<std::string> hf_home(const FlagValues& values) {
-  const auto home = values.get("HF_HOME");
-  return home ? std::optional(canonical_path(values.expand(*home))) : std::nullopt;
+/// The directory that a variable names.
+std::optional<std::string> directory_of(const FlagValues& values, const char* variable) {
+  const auto value = values.get(variable);
+  return value ? std::optional(canonical_path(values.expand(*value))) : std::nullopt;
 }
 
-/// The directory of the first of these variables that is set; else that of `fallback`.
+/// A library that looks where the first of these variables that is set says, else as `fallback`.
 Consumer consumer(const FlagValues& values, const char* name, const Consumer& fallback,
                   std::initializer_list<const char*> variables) {
-  Consumer found{name, fallback.folder, fallback.setting, Consumer::Loads::models};
-  for (const char* variable : variables) {
-    const auto value = values.get(variable);
-    if (!value) continue;
-    found.folder = canonical_path(values.expand(*value));
-    found.setting = variable;
-    break;
-  }
-  return found;
+  for (const char* variable : variables)
+    if (const auto folder = directory_of(values, variable))
+      return {name, *folder, variable, Consumer::Loads::models};
+  return {name, fallback.folder, fallback.setting, Consumer::Loads::models};
 }
 
 }  // namespace
@@ -38,7 +34,7 @@ std::vector<Consumer> find_consumers(const FlagValues& values) {
 
   // The Rust library knows only HF_HOME.
   Consumer rust{"hf-hub 0.x (Rust)", "", "HF_HOME"};
-  if (const auto own = hf_home(values))
+  if (const auto own = directory_of(values, "HF_HOME"))
     rust.folder = canonical_path(*own + "/hub");
   else if (const auto user = values.get("HOME"))
     rust.folder = canonical_path(*user + "/.cache/huggingface/hub");
@@ -52,7 +48,7 @@ std::vector<Consumer> find_consumers(const FlagValues& values) {
 }
 
 std::optional<std::string> hf_folder(const FlagValues& values) {
-  if (auto home = hf_home(values)) return home;
+  if (auto home = directory_of(values, "HF_HOME")) return home;
   if (const auto xdg = values.get("XDG_CACHE_HOME"))
     return canonical_path(values.expand(*xdg) + "/huggingface");
   if (const auto home = values.get("HOME")) return canonical_path(*home + "/.cache/huggingface");
@@ -70,11 +66,10 @@ Result<CachePaths> find_cache_paths(const FlagValues& values) {
                  "set HF_HOME or pass --cache-dir"};
   paths.cache_dir = canonical_path(named ? values.expand(named->value) : *folder + "/hub");
 
-  const auto home = hf_home(values);
+  const auto home = directory_of(values, "HF_HOME");
   std::vector<std::string> candidates;
   if (home) candidates = {*home, canonical_path(*home + "/hub")};
-  if (const auto older = values.get("TRANSFORMERS_CACHE"))
-    candidates.push_back(canonical_path(values.expand(*older)));
+  if (const auto older = directory_of(values, "TRANSFORMERS_CACHE")) candidates.push_back(*older);
   for (const std::string& path : candidates) {
     const auto& known = paths.legacy_dirs;
     if (path != paths.cache_dir && std::find(known.begin(), known.end(), path) == known.end())

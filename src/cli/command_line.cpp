@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/cli/command_line.h"
 
-#include <algorithm>
-
 #include <unistd.h>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
@@ -52,53 +49,48 @@ struct CommandLine {
 
 /// An error of CLI11, in this program's words.
 Error explain(const CommandLine& line, const CLI::ParseError& error) {
-  constexpr const char* kHelp = "model-prep --help lists the flags";
-  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
-    // The only one that is possible here, "--jobs: 1 required N missing".
-    const std::string text = error.what();
-    return {ErrorKind::usage, fmt::format("{} needs a value", text.substr(0, text.find(':'))),
-            kHelp};
+  const std::string text = error.what();
+  Error result{ErrorKind::usage, text, "model-prep --help lists the flags"};
+
+  // The only mismatch that is possible here is "--jobs: 1 required N missing".
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)
+    result.message = text.substr(0, text.find(':')) + " needs a value";
+
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    std::vector<std::string> known = {"--help", "--version"};
+    for (const Flag& flag : flags()) known.emplace_back(flag.name);
+
+    const std::string extra = line.app.remaining(true).front();
+    const std::string name = extra.substr(0, extra.find('='));
+    result.message = "unknown flag " + name;
+    result.hint = did_you_mean(name, known) + result.hint;
   }
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
-    return {ErrorKind::usage, error.what(), kHelp};
-
-  std::vector<std::string> known = {"--help", "--version"};
-  for (const Flag& flag : flags()) known.emplace_back(flag.name);
-
-  const auto extras = line.app.remaining(true);
-  const std::string name = extras.empty() ? "" : extras.front().substr(0, extras.front().find('='));
-  return {ErrorKind::usage, fmt::format("unknown flag {}", name),
-          did_you_mean(name, known) + kHelp};
+  return result;
 }
 
-/// Moves what was given into `values`.
+/// Adds what was given to `values`.
 Status take_flags(const CommandLine& line, Command command, FlagValues& values) {
   const char* name = text_of(command).name;
   for (const Flag& flag : flags()) {
-    if (flag.is_for(command)) values.register_flag(flag.name, flag.variables);
-    if (line.app.count(flag.name) == 0) continue;
-
-    auto given = line.app.get_option(flag.name)->results();
-    if (!flag.is_for(command))
+    const std::vector<std::string> given = line.app.get_option(flag.name)->results();
+    const bool is_taken = flag.is_for(command);
+    if (!is_taken && !given.empty())
       return Error{ErrorKind::usage, fmt::format("{} does not take {}", name, flag.name),
                    fmt::format("model-prep {} --help lists the flags that it takes", name)};
     if (given.size() > 1 && !flag.is_switch() && !flag.repeats)
       return Error{ErrorKind::usage, fmt::format("{} is given {} times", flag.name, given.size()),
                    "give it once"};
 
-    values.set(flag.name, std::move(given));
+    if (is_taken) values.add(flag.name, given, flag.variables);
   }
   return ok();
 }
 
 }  // namespace
 
-std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
-
-Result<ParsedCommand> parse_command_line(const std::vector<std::string>& arguments,
-                                         FlagValues& values) {
+Result<Options> parse_command_line(const std::vector<std::string>& arguments, FlagValues& values) {
   CommandLine line;
-  ParsedCommand parsed;
+  Options parsed;
   try {
     // CLI11 takes arguments from the back of the vector.
     line.app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

@@ -2,29 +2,42 @@
 #include "model_prep/cli/flag_values.h"
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 
 #include <fmt/format.h>
 
+#include "model_prep/base/text.h"
+
 namespace model_prep {
+namespace {
+
+constexpr std::string_view kNameCharacters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+
+}  // namespace
+
+void FlagValues::add(const std::string& flag, const std::vector<std::string>& given,
+                     const std::vector<std::string>& variables) {
+  std::vector<Value>& values = values_[flag];
+  for (const std::string& value : given) values.push_back({flag, value});
+  if (!given.empty()) return;
+
+  for (const std::string& variable : variables)
+    if (const auto value = get(variable)) values.push_back({variable, *value});
+}
 
 std::vector<FlagValues::Value> FlagValues::find_all(const std::string& flag) const {
-  std::vector<Value> found;
-  if (const auto given = given_.find(flag); given != given_.end()) {
-    for (const std::string& value : given->second) found.push_back({flag, value});
-    return found;
-  }
-  const auto known = variables_.find(flag);
-  if (known == variables_.end()) return found;
-  for (const std::string& variable : known->second)
-    if (const auto value = get(variable)) found.push_back({variable, *value});
-  return found;
+  const auto found = values_.find(flag);
+  return found == values_.end() ? std::vector<Value>() : found->second;
 }
 
 std::optional<FlagValues::Value> FlagValues::find(const std::string& flag) const {
   const auto all = find_all(flag);
   return all.empty() ? std::nullopt : std::optional(all.front());
+}
+
+bool FlagValues::has(const std::string& flag) const {
+  const auto found = find(flag);
+  return found && found->name == flag;
 }
 
 std::optional<std::string> FlagValues::get(const std::string& variable) const {
@@ -38,11 +51,8 @@ std::string FlagValues::expand(const std::string& path) const {
   if (text == "~" || text.starts_with("~/")) text = get("HOME").value_or("~") + text.substr(1);
   for (std::size_t at = 0; (at = text.find('$', at)) != std::string::npos; ++at) {
     const bool braced = text.compare(at + 1, 1, "{") == 0;
-    std::size_t end = at + (braced ? 2 : 1);
-    const std::size_t begin = end;
-    while (end < text.size() &&
-           (std::isalnum(static_cast<unsigned char>(text[end])) != 0 || text[end] == '_'))
-      ++end;
+    const std::size_t begin = at + (braced ? 2 : 1);
+    std::size_t end = std::min(text.find_first_not_of(kNameCharacters, begin), text.size());
     const auto value = get(text.substr(begin, end - begin));
     if (braced && text.compare(end, 1, "}") == 0) ++end;
     if (value) text.replace(at, end - at, *value);
@@ -52,16 +62,12 @@ std::string FlagValues::expand(const std::string& path) const {
 
 Error bad_value(const FlagValues::Value& found, std::string_view expected) {
   return {ErrorKind::usage,
-          fmt::format("{} is '{}', but must be {}", found.name, found.value, expected),
-          {}};
+          fmt::format("{} is '{}', but must be {}", found.name, found.value, expected)};
 }
 
-bool is_true(std::optional<std::string> value) {
-  if (!value) return false;
-  std::transform(value->begin(), value->end(), value->begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  constexpr std::array<std::string_view, 4> kTrue = {"1", "ON", "YES", "TRUE"};
-  return std::find(kTrue.begin(), kTrue.end(), *value) != kTrue.end();
+bool is_true(const std::optional<std::string>& value) {
+  const std::string word = lower_case(value.value_or(""));
+  return word == "1" || word == "on" || word == "yes" || word == "true";
 }
 
 std::string trimmed(std::string_view text) {
@@ -72,12 +78,8 @@ std::string trimmed(std::string_view text) {
 
 std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> items;
-  while (!text.empty()) {
-    const std::size_t comma = text.find(',');
-    if (std::string item = trimmed(text.substr(0, comma)); !item.empty())
-      items.push_back(std::move(item));
-    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
-  }
+  for (const std::string_view part : split(text, ','))
+    if (std::string item = trimmed(part); !item.empty()) items.push_back(std::move(item));
   return items;
 }
 

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/cli/flags.h"
 
-#include <algorithm>
-#include <iterator>
-
 namespace model_prep {
 namespace {
 
+// In the order of the enumeration.
 constexpr CommandText kCommands[] = {
     {Command::download, "download", "Download the selected models (the default)",
      "every selected model is complete"},
@@ -71,10 +69,7 @@ constexpr HelpLine kExamples[] = {
 
 std::span<const CommandText> commands() { return kCommands; }
 
-const CommandText& text_of(Command command) {
-  return *std::find_if(std::begin(kCommands), std::end(kCommands),
-                       [&](const CommandText& text) { return text.command == command; });
-}
+const CommandText& text_of(Command command) { return kCommands[static_cast<std::size_t>(command)]; }
 
 const std::vector<Flag>& flags() {
   // A flag is a line of facts and a line of text.

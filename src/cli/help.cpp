@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 namespace model_prep {
@@ -19,52 +18,36 @@ constexpr std::size_t kLeftColumn = 24;      // fits every flag with its placeho
 constexpr std::size_t kMinRightColumn = 40;  // in a narrower terminal,
 constexpr std::size_t kIndentBelow = 6;      // texts are below their names
 
-std::vector<std::string> wrap(const std::string& text, std::size_t width) {
-  std::vector<std::string> lines(1);
+/// Lines of at most `width` columns, of which all but the first have this indent.
+std::string wrap(const std::string& text, std::size_t width, std::size_t indent = 0) {
+  std::string lines;
+  std::string line;
   std::istringstream words(text);
   for (std::string word; words >> word;) {
-    if (!lines.back().empty() && lines.back().size() + 1 + word.size() > width)
-      lines.emplace_back();
-    lines.back() += (lines.back().empty() ? "" : " ") + word;
+    if (!line.empty() && indent + line.size() + 1 + word.size() > width)
+      lines += std::exchange(line, "") + "\n" + std::string(indent, ' ');
+    line += (line.empty() ? "" : " ") + word;
   }
-  return lines;
+  return lines + line + "\n";
 }
 
 /// Left and right column.
 using Lines = std::vector<std::pair<std::string, std::string>>;
 
-class HelpText {
- public:
-  explicit HelpText(std::size_t width) : width_(width) {}
+std::string section(std::string_view title, const Lines& lines, std::size_t width) {
+  if (lines.empty()) return {};
 
-  void paragraph(const std::string& text) {
-    if (!text_.empty()) text_ += "\n";
-    text_ += fmt::format("{}\n", fmt::join(wrap(text, width_), "\n"));
-  }
-
-  void section(std::string_view title, const Lines& lines) {
-    if (lines.empty()) return;
-    text_ += fmt::format("\n{}:\n", title);
-
-    const bool is_below = kLeftColumn + kMinRightColumn > width_ ||
-                          std::any_of(lines.begin(), lines.end(), [](const auto& line) {
-                            return line.first.size() + 4 > kLeftColumn;
-                          });
-    const std::size_t indent = is_below ? kIndentBelow : kLeftColumn;
-    for (const auto& [left, right] : lines) {
-      std::string start = "  " + left;
-      if (is_below) text_ += std::exchange(start, "") + "\n";
-      for (const std::string& part : wrap(right, width_ - indent))
-        text_ += fmt::format("{:<{}}{}\n", std::exchange(start, ""), indent, part);
-    }
-  }
-
-  std::string take() { return std::move(text_); }
-
- private:
-  std::size_t width_;
-  std::string text_;
-};
+  const bool is_below = kLeftColumn + kMinRightColumn > width ||
+                        std::any_of(lines.begin(), lines.end(), [](const auto& line) {
+                          return line.first.size() + 4 > kLeftColumn;
+                        });
+  const std::size_t indent = is_below ? kIndentBelow : kLeftColumn;
+  std::string text = fmt::format("\n{}:\n", title);
+  for (const auto& [left, right] : lines)
+    text += is_below ? fmt::format("  {}\n{:{}}{}", left, "", indent, wrap(right, width, indent))
+                     : fmt::format("  {:<{}}{}", left, indent - 2, wrap(right, width, indent));
+  return text;
+}
 
 Lines lines_of(std::span<const HelpLine> all, std::optional<Command> command) {
   Lines lines;
@@ -77,11 +60,10 @@ Lines flags_of(std::string_view group, Command command) {
   Lines lines;
   for (const Flag& flag : flags()) {
     if (flag.group != group || !flag.is_for(command)) continue;
-    const std::string left =
-        flag.is_switch() ? flag.name : fmt::format("{} {}", flag.name, flag.type);
     const std::string variables =
         flag.variables.empty() ? "" : fmt::format(" [{}]", fmt::join(flag.variables, ", "));
-    lines.emplace_back(left, flag.text + variables);
+    lines.emplace_back(fmt::format("{}{}{}", flag.name, flag.is_switch() ? "" : " ", flag.type),
+                       flag.text + variables);
   }
   return lines;
 }
@@ -90,35 +72,41 @@ Lines flags_of(std::string_view group, Command command) {
 
 std::string help_text(std::optional<Command> command, std::optional<int> columns) {
   const int terminal = columns.value_or(kDefaultWidth);
-  HelpText help(static_cast<std::size_t>(std::clamp(terminal, kMinWidth, kMaxWidth)));
+  const auto width = static_cast<std::size_t>(std::clamp(terminal, kMinWidth, kMaxWidth));
   const CommandText& shown = text_of(command.value_or(Command::download));
 
-  help.paragraph(fmt::format("{}.", command ? shown.text : kProgramText));
-  help.paragraph(
-      fmt::format("Usage: model-prep {} [FLAGS] [MODEL...]", command ? shown.name : "[COMMAND]"));
+  std::string text = wrap(fmt::format("{}.", command ? shown.text : kProgramText), width);
+  text += "\n" + wrap(fmt::format("Usage: model-prep {} [FLAGS] [MODEL...]",
+                                  command ? shown.name : "[COMMAND]"),
+                      width);
   if (!command) {
     Lines lines;
     for (const CommandText& each : commands()) lines.emplace_back(each.name, each.text);
-    help.section("Commands", lines);
-    help.paragraph(
-        "The command comes first. To download a model whose key is also a command name, write the command: model-prep download verify. The flags below are those of download; model-prep COMMAND --help shows those of another command.");
+    text += section("Commands", lines, width) + "\n";
+    text += wrap(
+        "The command comes first. To download a model whose key is also a command name, write the command: model-prep download verify. The flags below are those of download; model-prep COMMAND --help shows those of another command.",
+        width);
   }
 
-  help.paragraph(fmt::format("MODEL is {}.", kModelText));
+  text += "\n" + wrap(fmt::format("MODEL is {}.", kModelText), width);
   for (const std::string_view group : kFlagGroups)
-    help.section(group, flags_of(group, shown.command));
+    text += section(group, flags_of(group, shown.command), width);
   if (!command)
-    help.section("Help", {{"-h, --help", "Print this and exit; after a command, its own help"},
-                          {"--version", "Print the version and exit"}});
+    text += section("Help",
+                    {{"-h, --help", "Print this and exit; after a command, its own help"},
+                     {"--version", "Print the version and exit"}},
+                    width);
 
   // The help of the program shows what is for any command.
-  help.section("Environment", lines_of(variables(), command));
-  help.paragraph(
-      "A flag beats its variables, which are shown in brackets. An empty variable counts as unset.");
-  help.section("Examples", lines_of(examples(), command));
-  help.section("Exit status",
-               {{"0", shown.success}, {"1", "anything else"}, {"128 + n", "ended by signal n"}});
-  return help.take();
+  text += section("Environment", lines_of(variables(), command), width) + "\n";
+  text += wrap(
+      "A flag beats its variables, which are shown in brackets. An empty variable counts as unset.",
+      width);
+  text += section("Examples", lines_of(examples(), command), width);
+  text += section("Exit status",
+                  {{"0", shown.success}, {"1", "anything else"}, {"128 + n", "ended by signal n"}},
+                  width);
+  return text;
 }
 
 }  // namespace model_prep

@@ -2,9 +2,10 @@
 #include "model_prep/cli/hub_endpoints.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include <fmt/format.h>
+
+#include "model_prep/base/text.h"
 
 namespace model_prep {
 namespace {
@@ -13,25 +14,22 @@ constexpr const char* kHub = "https://huggingface.co";
 constexpr const char* kFlag = "--endpoint";
 
 bool begins_address(std::string_view text) {
-  std::string scheme(text.substr(0, std::string_view("https://").size()));
-  std::transform(scheme.begin(), scheme.end(), scheme.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return scheme.starts_with("http://") || scheme == "https://";
+  const std::string lower = lower_case(text);
+  return lower.starts_with("http://") || lower.starts_with("https://");
 }
 
 /// Splits at each comma after which an address begins, or nothing.
 std::vector<std::string> split_addresses(std::string_view text) {
   std::vector<std::string> addresses;
-  std::size_t begin = 0;
-  for (std::size_t comma = text.find(','); comma != std::string::npos;
-       comma = text.find(',', comma + 1)) {
-    const std::string rest = trimmed(text.substr(comma + 1));
-    if (!rest.empty() && rest.front() != ',' && !begins_address(rest)) continue;
-
-    addresses.push_back(trimmed(text.substr(begin, comma - begin)));
-    begin = comma + 1;
+  for (const std::string_view part : split(text, ',')) {
+    const std::string address = trimmed(part);
+    if (addresses.empty() || address.empty() || begins_address(address))
+      addresses.emplace_back(part);
+    else
+      addresses.back().append(",").append(part);
   }
-  addresses.push_back(trimmed(text.substr(begin)));
+
+  for (std::string& address : addresses) address = trimmed(address);
   std::erase(addresses, "");
   return addresses;
 }

@@ -4,16 +4,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
-#include <type_traits>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "model_prep/base/enum_names.h"
 #include "model_prep/base/parse_int.h"
-#include "model_prep/cli/cache_paths.h"
-#include "model_prep/cli/flag_values.h"
+#include "model_prep/cli/command_line.h"
 #include "model_prep/core/rate_limiter.h"
-#include "model_prep/io/http.h"
 #include "model_prep/io/libcurl_info.h"
 #include "model_prep/io/posix.h"
 #include "model_prep/io/tls.h"
@@ -24,61 +21,56 @@ namespace {
 constexpr std::size_t kMaxTokenFile = 64 * 1024;
 constexpr std::size_t kMaxCaFile = 16 * 1024 * 1024;  // the system's bundle has 0.2 MB
 
-template <class Into>
-Status read_number(const FlagValues& values, const std::string& flag, int low, int high,
-                   Into& into) {
+/// Parses the value of a flag, if it has one. `expected` completes the error.
+template <class Into, class Parse>
+Status read_value(const FlagValues& values, const std::string& flag, Into& into, Parse parse,
+                  const std::string& expected) {
   const auto found = values.find(flag);
   if (!found) return ok();
 
-  const auto value = parse_int<int>(found->value);
-  if (!value || *value < low || *value > high)
-    return bad_value(*found, fmt::format("a whole number from {} to {}", low, high));
-
+  const auto value = parse(found->value);
+  if (!value) return bad_value(*found, expected);
   into = *value;
   return ok();
 }
 
-template <class T>
-using Choices = std::vector<std::pair<std::string_view, T>>;
+template <class Into>
+Status read_number(const FlagValues& values, const std::string& flag, int low, int high,
+                   Into& into) {
+  const auto parse = [&](const std::string& text) {
+    const auto value = parse_int<int>(text);
+    return value && *value >= low && *value <= high ? value : std::nullopt;
+  };
+  return read_value(values, flag, into, parse,
+                    fmt::format("a whole number from {} to {}", low, high));
+}
 
-template <class T>
-Status read_choice(const FlagValues& values, const std::string& flag, T& into,
-                   const std::type_identity_t<Choices<T>>& choices) {
-  const auto found = values.find(flag);
-  if (!found) return ok();
+template <auto Last>
+Status read_choice(const FlagValues& values, const std::string& flag, const EnumNames<Last>& names,
+                   decltype(Last)& into) {
+  const auto parse = [&](const std::string& text) { return value_of<Last>(names, text); };
+  return read_value(values, flag, into, parse, fmt::format("one of {}", fmt::join(names, ", ")));
+}
 
-  std::vector<std::string_view> names;
-  for (const auto& [name, value] : choices) {
-    names.push_back(name);
-    if (name != found->value) continue;
-    into = value;
-    return ok();
-  }
-  return bad_value(*found, fmt::format("one of {}", fmt::join(names, ", ")));
+std::vector<std::string> read_list(const FlagValues& values, const std::string& flag) {
+  std::vector<std::string> texts;
+  for (const FlagValues::Value& found : values.find_all(flag)) texts.push_back(found.value);
+  return texts;
 }
 
 Status first_error(std::initializer_list<Status> results) {
-  const auto failed =
-      std::find_if(results.begin(), results.end(), [](const Status& result) { return !result; });
-  return failed == results.end() ? ok() : *failed;
+  for (const Status& result : results)
+    if (!result) return result;
+  return ok();
 }
 
 Status read_models(const FlagValues& values, Options& options) {
   if (options.models.empty())
     options.models = split_list(values.get("MODELS_TO_DOWNLOAD").value_or(""));
   if (const auto found = values.find("--manifest")) options.manifest = found->value;
-  for (FlagValues::Value& found : values.find_all("--include"))
-    options.patterns.include.push_back(std::move(found.value));
-  for (FlagValues::Value& found : values.find_all("--exclude"))
-    options.patterns.exclude.push_back(std::move(found.value));
-
-  const auto variant = values.find("--variant");
-  if (!variant) return ok();
-
-  const auto parsed = parse_variant(variant->value);
-  if (!parsed) return bad_value(*variant, fmt::format("one of {}", fmt::join(kVariantNames, ", ")));
-  options.variant = *parsed;
-  return ok();
+  options.patterns.include = read_list(values, "--include");
+  options.patterns.exclude = read_list(values, "--exclude");
+  return read_choice<Variant::all>(values, "--variant", kVariantNames, options.variant);
 }
 
 Status read_actions(const FlagValues& values, Options& options) {
@@ -107,16 +99,13 @@ Status read_paths(const FlagValues& values, Options& options) {
 }
 
 Status read_limits(const FlagValues& values, Options& options) {
-  if (const auto found = values.find("--limit-rate")) {
-    options.rate = parse_rate(found->value);
-    if (!options.rate)
-      return bad_value(*found, "bytes per second, at least 4K: 500K, 10M, 1G or a plain number");
-  }
   return first_error({
       read_number(values, "--jobs", 1, 64, options.jobs),
       read_number(values, "--retries", 0, 1000, options.retries),
       read_number(values, "--timeout", 1, 86'400, options.timeout),
       read_number(values, "--deadline", 1, 31'536'000, options.deadline),
+      read_value(values, "--limit-rate", options.rate, parse_rate,
+                 "bytes per second, at least 4K: 500K, 10M, 1G or a plain number"),
   });
 }
 
@@ -124,51 +113,39 @@ Status read_output(const FlagValues& values, Options& options) {
   options.json = values.has("--json");
   if (is_true(values.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;
   return first_error({
-      read_choice(values, "--log-level", options.log_level,
-                  {{"debug", LogLevel::debug},
-                   {"info", LogLevel::info},
-                   {"warn", LogLevel::warning},
-                   {"error", LogLevel::error},
-                   {"off", LogLevel::off}}),
-      read_choice(values, "--log-format", options.log_format,
-                  {{"text", LogFormat::text}, {"json", LogFormat::json}}),
-      read_choice(values, "--progress", options.progress,
-                  {{"auto", ProgressMode::automatic},
-                   {"bar", ProgressMode::bar},
-                   {"log", ProgressMode::log},
-                   {"none", ProgressMode::none}}),
+      read_choice<LogLevel::off>(values, "--log-level", kLogLevelNames, options.log_level),
+      read_choice<LogFormat::json>(values, "--log-format", kLogFormatNames, options.log_format),
+      read_choice<ProgressMode::none>(values, "--progress", kProgressNames, options.progress),
   });
 }
 
-Status set_token(std::string text, const std::string& source, Options& options) {
-  if (Status good = check_token(text, source); !good) return good;
-  options.token.emplace(std::move(text));
-  return ok();
-}
+struct TokenText {
+  std::string text;    ///< empty: there is none
+  std::string source;  ///< a variable or a file
+};
 
 /// The first that is set of HF_TOKEN, HUGGING_FACE_HUB_TOKEN, and a file.
-Status read_token(const FlagValues& values, Options& options) {
-  if (is_true(values.get("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return ok();
+Result<TokenText> find_token(const FlagValues& values) {
+  if (is_true(values.get("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return TokenText{};
   for (const char* variable : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"})
-    if (std::string text = trimmed(values.get(variable).value_or("")); !text.empty())
-      return set_token(std::move(text), variable, options);
+    if (const std::string text = trimmed(values.get(variable).value_or("")); !text.empty())
+      return TokenText{text, variable};
 
   const auto named = values.get("HF_TOKEN_PATH");
   const auto home = hf_folder(values);
-  if (!named && !home) return ok();
+  if (!named && !home) return TokenText{};
   const std::string path = named ? values.expand(*named) : *home + "/token";
   const auto content = read_file(path, kMaxTokenFile);
+  if (content) return TokenText{trimmed(*content), path};
 
   // An optional secret may be absent, and /dev/null means no token. But a file or directory that is
   // named and there is meant to be read.
-  const auto info = named && !content ? stat_path(path) : std::nullopt;
+  const auto info = named ? stat_path(path) : std::nullopt;
   if (info && (info->is_file || info->is_folder))
     return Error{ErrorKind::usage,
                  fmt::format("HF_TOKEN_PATH is '{}', which cannot be read as a file", *named),
                  "it must be a file that holds only the token and that this user may read"};
-
-  std::string text = trimmed(content.value_or(""));
-  return text.empty() ? ok() : set_token(std::move(text), path, options);
+  return TokenText{};
 }
 
 /// All certificates in a directory, which REQUESTS_CA_BUNDLE may name. Other files are ignored.
@@ -226,11 +203,18 @@ Status read_connection(const FlagValues& values, Options& options) {
 
   // Without requests, a stale variable does no harm.
   if (!uses_hub || options.offline) return ok();
-  if (Status token = read_token(values, options); !token) return token;
+  const auto token = find_token(values);
+  if (!token) return token.error();
+  if (!token->text.empty()) {
+    if (Status good = check_token(token->text, token->source); !good) return good;
+    options.token.emplace(token->text);
+  }
   return read_authorities(values, options);
 }
 
 }  // namespace
+
+std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
 
 CiEnvironment detect_ci(const Environment& environment) {
   const FlagValues values(environment);
@@ -244,23 +228,19 @@ TerminalSettings detect_terminal(const Environment& environment) {
   return {.live = term != "dumb", .colour = !values.get("NO_COLOR")};
 }
 
-Result<Parsed> parse_options(const std::vector<std::string>& arguments,
-                             const Environment& environment) {
+Result<Options> parse_options(const std::vector<std::string>& arguments,
+                              const Environment& environment) {
   FlagValues values(environment);
-  auto command = parse_command_line(arguments, values);
-  if (!command) return command.error();
+  auto parsed = parse_command_line(arguments, values);
+  if (!parsed || parsed->print) return parsed;
 
-  Parsed parsed{.options = {}, .print = std::move(command->print)};
-  if (parsed.print) return parsed;
-  parsed.options.command = command->command;
-  parsed.options.models = std::move(command->models);
-  parsed.options.ci = detect_ci(environment);
-  parsed.options.terminal = detect_terminal(environment);
-  parsed.options.proxies = ProxySettings(environment);
-
+  Options& options = *parsed;
+  options.ci = detect_ci(environment);
+  options.terminal = detect_terminal(environment);
+  options.proxies = ProxySettings(environment);
   for (const auto read :
        {read_models, read_actions, read_paths, read_limits, read_output, read_connection})
-    if (Status result = read(values, parsed.options); !result) return result.error();
+    if (Status result = read(values, options); !result) return result.error();
   return parsed;
 }
 

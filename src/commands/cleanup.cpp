@@ -134,7 +134,7 @@ int run_cleanup(Session& session) {
   report.offline = true;
   if (Status pruned = prune_cache(session, report); !pruned)
     return session.fail_run(pruned.error());
-  report.duration_s = seconds(Clock::now() - session.begun);
+  report.duration_s = in_seconds(Clock::now() - session.begun);
   if (report.error) session.log_error(*report.error);
 
   if (session.options.dry_run)

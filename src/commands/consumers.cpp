@@ -48,7 +48,7 @@ void check_model(ConsumerReport& report, const Consumer& consumer, const Cache& 
   if (reason.empty()) return report.found.push_back(spec.key);
 
   const bool elsewhere =
-      canonical_path(at.repo()) != canonical_path(cache.repository(spec.repo).layout.repo());
+      canonical_path(at.repo) != canonical_path(cache.repository(spec.repo).layout.repo);
   report.missing.push_back({spec.key, reason, elsewhere});
 
   // Looking elsewhere has to be solved first: a repaired cache would not help.

@@ -152,10 +152,9 @@ class Download {
 
   void print_dry_run() {
     const auto space = disk_space(session_.options.cache_dir);
-    session_.out << dry_run_text(models_,
-                                 {.folder = session_.options.cache_dir,
-                                  .free = space ? std::optional(space->bytes) : std::nullopt,
-                                  .columns = session_.columns});
+    session_.out << dry_run_text(models_, session_.options.cache_dir,
+                                 space ? std::optional(space->bytes) : std::nullopt,
+                                 session_.columns);
     if (Status fits = check_space(make_plan(models_to_fetch(models_))); !fits)
       session_.log.warning(fits.error().message);
   }
@@ -364,7 +363,7 @@ int run_download(Session& session) {
   }
 
   if (Status pruned = prune_cache(session, report); !pruned) session.log_error(pruned.error());
-  report.duration_s = seconds(Clock::now() - session.begun);
+  report.duration_s = in_seconds(Clock::now() - session.begun);
   return session.finish(report);
 }
 

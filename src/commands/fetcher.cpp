@@ -323,7 +323,7 @@ class Fetcher::Loop {
     if (outcome.status == FileStatus::failed) return log_failure(job, *outcome.error);
     if (outcome.status == FileStatus::cancelled) return;
 
-    const double seconds = std::chrono::duration<double>(outcome.took).count();
+    const double seconds = in_seconds(outcome.took);
     session_.log.write(
         job.file.size >= kLargeFile ? LogLevel::info : LogLevel::debug,
         fmt::format("{}: verified {} {}, {} {}", object_of(job),

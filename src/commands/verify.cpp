@@ -319,7 +319,7 @@ class Verify {
     if (!model.is_good()) report.status = ModelStatus::failed;
     if (model.error && model.error->kind == ErrorKind::interrupted)
       report.status = ModelStatus::interrupted;
-    report.duration_s = seconds(Clock::now() - session_.begun);
+    report.duration_s = in_seconds(Clock::now() - session_.begun);
     report.error = model.error;
     if (!model.error && !model.faults.empty()) report.error = error_of(model.faults.front());
     report.faults = model.faults;

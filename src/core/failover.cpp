@@ -131,10 +131,9 @@ std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, con
     window_waited_ = false;
   }
   const bool news = shared_.hosts.should_log(transfer.url.origin, error.kind, shared_.now);
-  shared_.notice(
-      news ? LogLevel::warning : LogLevel::debug,
-      fmt::format("{} (failure {} of {}, next try in {:.1f} s)", error.message, budget_.in_a_row(),
-                  shared_.settings.retry.retries, std::chrono::duration<double>(wait).count()));
+  shared_.notice(news ? LogLevel::warning : LogLevel::debug,
+                 fmt::format("{} (failure {} of {}, next try in {:.1f} s)", error.message,
+                             budget_.in_a_row(), shared_.settings.retry.retries, in_seconds(wait)));
   return std::nullopt;
 }
 

@@ -12,8 +12,7 @@ std::optional<Error> HeaderLimit::on_line(std::size_t bytes) {
 
   return Error{ErrorKind::protocol,
                fmt::format("the answer's headers do not end within {} KiB or {} lines",
-                           kMaxBytes / 1024, kMaxLines),
-               {}};
+                           kMaxBytes / 1024, kMaxLines)};
 }
 
 }  // namespace model_prep

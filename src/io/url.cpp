@@ -1,25 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/url.h"
 
-#include <algorithm>
 #include <cctype>
 #include <new>
 
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include "model_prep/base/text.h"
 #include "model_prep/io/owned.h"
 
 namespace model_prep {
 namespace {
 
 using UrlHandle = Owned<CURLU, curl_url_cleanup>;
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 std::string url_part(CURLU* url, CURLUPart part, unsigned int flags) {
   char* text = nullptr;
@@ -41,10 +35,10 @@ std::string origin_of(const std::string& text) {
   const UrlHandle url = parsed(text);
   if (!url) return {};
 
-  const std::string scheme = lower(url_part(url.get(), CURLUPART_SCHEME, 0));
+  const std::string scheme = lower_case(url_part(url.get(), CURLUPART_SCHEME, 0));
   if (scheme != "http" && scheme != "https") return {};
 
-  const std::string host = lower(url_part(url.get(), CURLUPART_HOST, 0));
+  const std::string host = lower_case(url_part(url.get(), CURLUPART_HOST, 0));
   const std::string port = url_part(url.get(), CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
   return fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port);
 }
@@ -127,7 +121,7 @@ std::optional<std::string> next_link(std::string_view header) {
     if (close == std::string_view::npos) return std::nullopt;
 
     const std::size_t end = std::min(header.find(',', close), header.size());
-    const std::string parameters = lower(std::string(header.substr(close, end - close)));
+    const std::string parameters = lower_case(header.substr(close, end - close));
     if (parameters.find("rel=\"next\"") != std::string::npos ||
         parameters.find("rel=next") != std::string::npos)
       return std::string(header.substr(1, close - 1));

@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "model_prep/io/posix.h"
@@ -11,7 +10,6 @@
 namespace model_prep {
 namespace {
 
-constexpr TerminalSize kDefaultSize = {80, 24};
 // Deletes all lines from the cursor's on. `Erase below` would not do: at the top of the screen tmux
 // takes it for "clear the screen" and keeps what was there in its history.
 constexpr std::string_view kDeleteBelow = "\r\x1b[999M";
@@ -34,10 +32,11 @@ Console::Console(TerminalSettings settings)
     : live_(settings.live && isatty(STDERR_FILENO) == 1), colour_(settings.colour) {}
 
 Screen Console::screen() const {
-  const TerminalSize size = terminal_size(STDERR_FILENO).value_or(kDefaultSize);
-  return {.columns = size.columns,
-          .rows = size.rows > 0 ? size.rows : kDefaultSize.rows,
-          .colour = colour_};
+  Screen screen{.colour = colour_};
+  const auto size = terminal_size(STDERR_FILENO);
+  if (size) screen.columns = size->columns;
+  if (size && size->rows > 0) screen.rows = size->rows;
+  return screen;
 }
 
 void Console::write_line(std::string_view text) {
@@ -51,11 +50,11 @@ void Console::show_live(const std::vector<std::string>& lines) {
 
   std::string drawing;
   if (!lines.empty()) {
-    drawing =
-        fmt::format("{}\r{}{}{}", kWrapOff, fmt::join(lines, std::string(kEraseRestOfLine) + "\n"),
-                    kEraseRestOfLine, kEraseBelow);
-    if (lines.size() > 1) drawing += fmt::format("\x1b[{}A", lines.size() - 1);
-    drawing.append("\r").append(kWrapOn);
+    const std::string line_end = std::string(kEraseRestOfLine) + "\n";
+    const std::string to_first_line =
+        lines.size() > 1 ? fmt::format("\x1b[{}A", lines.size() - 1) : "";
+    drawing = fmt::format("{}\r{}{}{}{}\r{}", kWrapOff, fmt::join(lines, line_end),
+                          kEraseRestOfLine, kEraseBelow, to_first_line, kWrapOn);
   }
 
   // Drawing over the old lines does not flicker, but only works as long as the terminal has not

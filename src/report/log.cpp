@@ -1,72 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/report/log.h"
 
-#include <chrono>
+#include <ctime>
 
 #include <fmt/chrono.h>
-#include <spdlog/logger.h>
-#include <spdlog/sinks/base_sink.h>
 #include <nlohmann/json.hpp>
 
+#include "model_prep/base/enum_names.h"
 #include "model_prep/base/text.h"
 
 namespace model_prep {
-namespace {
 
-spdlog::level::level_enum spdlog_level(LogLevel level) {
-  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                   spdlog::level::warn, spdlog::level::err,
-                                                   spdlog::level::off};
-  return kLevels[static_cast<std::size_t>(level)];
+std::string utc_timestamp() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
-
-std::string_view level_name(spdlog::level::level_enum level) {
-  constexpr std::string_view kNames[] = {"trace", "debug", "info", "warn", "error"};
-  return kNames[level];
-}
-
-class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
- public:
-  ConsoleSink(Console& console, LogFormat format) : console_(console), format_(format) {}
-
- protected:
-  void sink_it_(const spdlog::details::log_msg& message) override {
-    const std::string time = fmt::format(
-        "{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(message.time)));
-
-    // The message may quote a server: it must not steer the terminal or a CI runner, nor forge a
-    // line.
-    const std::string text = sanitize_for_log({message.payload.data(), message.payload.size()});
-
-    if (format_ == LogFormat::text)
-      return console_.write_line(fmt::format("{} {:<5} {}", time, level_name(message.level), text));
-    const nlohmann::ordered_json object = {
-        {"time", time}, {"level", level_name(message.level)}, {"message", text}};
-    console_.write_line(object.dump());
-  }
-  void flush_() override {}
-
- private:
-  Console& console_;
-  LogFormat format_;
-};
-
-}  // namespace
-
-struct Log::Backend {
-  spdlog::logger logger;
-};
-
-Log::Log(Console& console, LogLevel level, LogFormat format)
-    : backend_(std::make_unique<Backend>(
-          Backend{spdlog::logger("model-prep", std::make_shared<ConsoleSink>(console, format))})) {
-  backend_->logger.set_level(spdlog_level(level));
-}
-
-Log::~Log() = default;
 
 void Log::write(LogLevel level, std::string_view message) {
-  backend_->logger.log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
+  if (level < level_) return;
+
+  // The message may quote a server: it must not steer the terminal or a CI runner, nor forge a
+  // line.
+  const std::string text = sanitize_for_log(message);
+  const std::string time = utc_timestamp();
+  const std::string_view name = name_of<LogLevel::off>(kLogLevelNames, level);
+  if (format_ == LogFormat::text)
+    return console_.write_line(fmt::format("{} {:<5} {}", time, name, text));
+
+  const nlohmann::ordered_json object = {{"time", time}, {"level", name}, {"message", text}};
+  console_.write_line(object.dump());
 }
 
 }  // namespace model_prep

@@ -30,13 +30,10 @@ FileReportStatus file_status(const FileOutcome* outcome, const FileView& view, P
     return purpose == Purpose::dry_run ? FileReportStatus::planned : FileReportStatus::skipped;
   }
 
-  switch (outcome->status) {
-    case FileStatus::reused: return FileReportStatus::cached;
-    case FileStatus::fetched: return FileReportStatus::downloaded;
-    case FileStatus::failed: return FileReportStatus::failed;
-    case FileStatus::cancelled: return FileReportStatus::skipped;
-  }
-  return FileReportStatus::failed;
+  // In the order of FileStatus: reused, fetched, failed, cancelled.
+  constexpr FileReportStatus kReported[] = {FileReportStatus::cached, FileReportStatus::downloaded,
+                                            FileReportStatus::failed, FileReportStatus::skipped};
+  return kReported[static_cast<std::size_t>(outcome->status)];
 }
 
 void add_file(ModelReport& report, const RemoteFile& file, const FileView& view,
@@ -44,11 +41,9 @@ void add_file(ModelReport& report, const RemoteFile& file, const FileView& view,
   const FileOutcome outcome = known == nullptr ? FileOutcome{} : *known;
   FileReport entry{.path = file.path.text(),
                    .size = file.size,
-                   .sha256 = {},
-                   .git_sha1 = {},
                    .status = file_status(known, view, purpose),
                    .attempts = outcome.attempts,
-                   .duration_s = seconds(outcome.took),
+                   .duration_s = in_seconds(outcome.took),
                    .error = outcome.error};
   if (const auto& sha256 = view.sha256 ? view.sha256 : outcome.sha256) entry.sha256 = sha256->hex();
   if (file.blob.kind() == DigestKind::git_sha1) entry.git_sha1 = file.blob.hex();
@@ -76,8 +71,6 @@ std::string job_line(const FetchJob& job) {
 
 }  // namespace
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 ModelReport make_model_report(const ModelRun& model, Purpose purpose, const std::string& snapshot) {
   ModelReport report{.key = model.spec.key,
                      .status = status_of(model, purpose),
@@ -88,10 +81,8 @@ ModelReport make_model_report(const ModelRun& model, Purpose purpose, const std:
                      .ref = model.spec.ref,
                      .variant_requested = std::string(to_string(model.spec.variant_requested)),
                      .variant = std::string(to_string(model.spec.variant)),
-                     .snapshot = {},
-                     .duration_s = seconds(model.took),
-                     .error = model.error,
-                     .files = {}};
+                     .duration_s = in_seconds(model.took),
+                     .error = model.error};
   if (model.spec.filter.from_command_line) {
     report.include = model.spec.filter.include;
     report.exclude = model.spec.filter.exclude;
@@ -118,9 +109,9 @@ ProgressPlan make_progress_plan(const std::vector<ModelRun>& models, const Fetch
   return progress;
 }
 
-std::string dry_run_text(const std::vector<ModelRun>& models, const DryRunTarget& target) {
+std::string dry_run_text(const std::vector<ModelRun>& models, const std::string& cache_dir,
+                         std::optional<std::int64_t> free, std::optional<int> columns) {
   Table table{.head = {"MODEL", "VARIANT", "COMMIT", "FILES", "SIZE", "TO FETCH", "REUSED"},
-              .rows = {},
               .numbers = {3, 4, 5, 6},
               .yielding = {0}};
   const std::vector<PlannedModel> wanted = models_to_fetch(models);
@@ -144,12 +135,12 @@ std::string dry_run_text(const std::vector<ModelRun>& models, const DryRunTarget
   // Not the sum of the rows: a blob that two models share is fetched once.
   const FetchPlan all = make_plan(wanted);
   const std::int64_t to_fetch = all.bytes - all.staged;
-  std::string total = fmt::format("{} to fetch into {}", format_bytes(to_fetch), target.folder);
-  if (target.free)
-    total += to_fetch > *target.free
-                 ? fmt::format(", where only {} are free", format_bytes(*target.free))
-                 : fmt::format(", which leaves {} free", format_bytes(*target.free - to_fetch));
-  return table_text(table, target.columns) + files + total + "\n";
+  std::string total = fmt::format("{} to fetch into {}", format_bytes(to_fetch), cache_dir);
+  if (free)
+    total += to_fetch > *free
+                 ? fmt::format(", where only {} are free", format_bytes(*free))
+                 : fmt::format(", which leaves {} free", format_bytes(*free - to_fetch));
+  return table_text(table, columns) + files + total + "\n";
 }
 
 }  // namespace model_prep

@@ -17,64 +17,61 @@ constexpr double kStalled = 5.0;     // seconds without a byte
 constexpr auto kMinShown = std::chrono::seconds(1);  // small files come and go too fast to read
 constexpr std::size_t kMaxText = 110;
 
-double in_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 }  // namespace
 
 bool ProgressTracker::Rate::sample(std::int64_t done, double seconds) {
   // A file that starts again at zero is not a negative speed.
-  const std::int64_t moved = std::max<std::int64_t>(0, done - last_);
-  last_ = done;
+  const std::int64_t moved = std::max<std::int64_t>(0, done - last);
+  last = done;
   // The time before the first byte says nothing about the speed.
-  if (weight_ <= 0 && moved == 0) return false;
+  if (weight <= 0 && moved == 0) return false;
 
   const double fade = std::exp(-seconds / kRateMemory);
-  sum_ = sum_ * fade + static_cast<double>(moved) / seconds * (1 - fade);
-  weight_ = weight_ * fade + (1 - fade);
+  sum = sum * fade + static_cast<double>(moved) / seconds * (1 - fade);
+  weight = weight * fade + (1 - fade);
   return moved > 0;
 }
 
 void ProgressTracker::begin(ProgressPlan plan, TimePoint now) {
   *this = {};
   plan_ = std::move(plan);
-  for (const std::string& name : plan_.models) models_.push_back({.progress = {.name = name}});
-
-  for (const ProgressPlan::File& file : plan_.files) {
-    bytes_ += file.bytes;
-    done_ += file.done;
-    for (const std::size_t index : file.models) {
-      Model& model = models_[index];
-      model.progress.bytes += file.bytes;
-      model.progress.done += file.done;
-      ++model.unfinished_files;
-    }
-  }
-
-  rate_.begin(done_);
-  for (Model& model : models_) model.rate.begin(model.progress.done);
   sampled_at_ = now;
+  all_.files = static_cast<std::int64_t>(plan_.files.size());
+  for (const std::string& name : plan_.models) models_.push_back({.progress = {.name = name}});
+  for (const ProgressPlan::File& file : plan_.files)
+    for (const std::size_t model : file.models) ++models_[model].unfinished_files;
+
+  add_up_files();
+  rate_.last = all_.done;
+  for (Model& model : models_) model.rate.last = model.progress.done;
 }
 
-void ProgressTracker::set_done(std::size_t index, std::int64_t done) {
-  ProgressPlan::File& file = plan_.files[index];
-  const std::int64_t change = std::clamp<std::int64_t>(done, 0, file.bytes) - file.done;
-  file.done += change;
-  done_ += change;
-  for (const std::size_t model : file.models) models_[model].progress.done += change;
+void ProgressTracker::add_up_files() {
+  all_.bytes = all_.done = 0;
+  for (Model& model : models_) model.progress.bytes = model.progress.done = 0;
+
+  for (const ProgressPlan::File& file : plan_.files) {
+    all_.bytes += file.bytes;
+    all_.done += file.done;
+    for (const std::size_t model : file.models) {
+      models_[model].progress.bytes += file.bytes;
+      models_[model].progress.done += file.done;
+    }
+  }
 }
 
 void ProgressTracker::file_done(std::size_t index, FileEnd end, int retries) {
   ProgressPlan::File& file = plan_.files[index];
-  ++files_done_;
-  if (end == FileEnd::ready) set_done(index, file.bytes);
+  ++all_.files_done;
 
   // The rest of a file that was given up no longer counts: otherwise the run would never be done.
-  const std::int64_t missing = file.bytes - file.done;
-  file.bytes -= missing;
-  bytes_ -= missing;
+  if (end == FileEnd::ready)
+    file.done = file.bytes;
+  else
+    file.bytes = file.done;
+
   for (const std::size_t at : file.models) {
     Model& model = models_[at];
-    model.progress.bytes -= missing;
     model.progress.retries += retries;
     model.progress.finished = --model.unfinished_files == 0;
     model.failed = model.failed || end == FileEnd::given_up;
@@ -86,21 +83,25 @@ void ProgressTracker::sample(std::span<const ActiveFile> active_files, int retri
   if (seconds <= 0) return;
 
   sampled_at_ = now;
-  retries_ = retries;
-  for (const ActiveFile& file : active_files) set_done(file.file, file.done);
+  all_.retries = retries;
+  for (const ActiveFile& active : active_files) {
+    ProgressPlan::File& file = plan_.files[active.file];
+    file.done = std::clamp<std::int64_t>(active.done, 0, file.bytes);
+  }
+
+  add_up_files();
   for (Model& model : models_) model.rate.sample(model.progress.done, seconds);
-  sample_time_left(rate_.sample(done_, seconds), seconds);
+  sample_time_left(rate_.sample(all_.done, seconds), seconds);
   sample_activities(active_files, now);
 }
 
 /// The time left counts down by the clock and is corrected slowly: computed from the rate alone it
 /// would jump.
 void ProgressTracker::sample_time_left(bool moved, double seconds) {
-  has_moved_ = has_moved_ || moved;
   idle_seconds_ = moved ? 0 : idle_seconds_ + seconds;
   if (idle_seconds_ >= kStalled || rate_.value() < 1) return seconds_left_.reset();
 
-  const double by_rate = static_cast<double>(bytes_ - done_) / rate_.value();
+  const double by_rate = static_cast<double>(all_.bytes - all_.done) / rate_.value();
   const double counted_down = seconds_left_.value_or(by_rate + seconds) - seconds;
   const double correction = (by_rate - counted_down) * (1 - std::exp(-seconds / kLeftMemory));
   seconds_left_ = std::max(0.1, counted_down + correction);
@@ -112,8 +113,8 @@ void ProgressTracker::sample_activities(std::span<const ActiveFile> active_files
     for (const std::size_t index : plan_.files[file.file].models) {
       ActiveFile& model = seen[index];
       model.failures += file.failures;
-      const bool sooner = file.activity == Activity::paused && file.pause < model.pause;
-      if (file.activity < model.activity || (file.activity == model.activity && !sooner)) continue;
+      if (std::pair(file.activity, -file.pause) <= std::pair(model.activity, -model.pause))
+        continue;
       model.activity = file.activity;
       model.pause = file.pause;
     }
@@ -130,19 +131,14 @@ void ProgressTracker::sample_activities(std::span<const ActiveFile> active_files
   }
 }
 
-ProgressSnapshot ProgressTracker::progress() const {
-  ProgressSnapshot all{.models = {},
-                       .bytes = bytes_,
-                       .done = done_,
-                       .rate = rate_.value(),
-                       .files = static_cast<std::int64_t>(plan_.files.size()),
-                       .files_done = files_done_,
-                       .retries = retries_,
-                       .left = has_moved_ ? "stalled" : "waiting for the first bytes"};
-  if (done_ >= bytes_)
-    all.left = "verifying";
-  else if (seconds_left_)
-    all.left = time_left(*seconds_left_) + " left";
+ProgressSnapshot ProgressTracker::progress() {
+  add_up_files();
+  ProgressSnapshot all = all_;
+  all.rate = rate_.value();
+  all.left = all.done >= all.bytes ? "verifying"
+             : seconds_left_       ? time_left(*seconds_left_) + " left"
+             : rate_.weight > 0    ? "stalled"
+                                   : "waiting for the first bytes";
 
   for (const Model& model : models_) {
     if (model.unfinished_files == 0 && !model.progress.finished) continue;
@@ -175,18 +171,19 @@ std::string progress_text(const ProgressSnapshot& progress) {
                   format_bytes(static_cast<std::int64_t>(progress.rate)), remaining_text(progress));
   if (progress.models.size() < 2) return text;
 
-  std::vector<const ModelProgress*> active;
+  std::vector<std::string> active;
   for (const ModelProgress& model : progress.models)
-    if (!model.finished && model.activity != Activity::waiting) active.push_back(&model);
+    if (model.in_flight())
+      active.push_back(
+          fmt::format("{} {} %", elide_middle(model.name, 30), percent(model.done, model.bytes)));
 
+  std::string_view separator = "; ";
   for (std::size_t i = 0; i < active.size(); ++i) {
-    const std::string one =
-        fmt::format("{}{} {} %", i == 0 ? "; " : ", ", elide_middle(active[i]->name, 30),
-                    percent(active[i]->done, active[i]->bytes));
-    if (display_width(text) + display_width(one) > kMaxText)
-      return text + fmt::format("{}{} {}", i == 0 ? "; " : ", ", active.size() - i,
-                                i == 0 ? "models" : "more");
-    text += one;
+    if (display_width(text) + separator.size() + display_width(active[i]) > kMaxText)
+      return fmt::format("{}{}{} {}", text, separator, active.size() - i,
+                         i == 0 ? "models" : "more");
+    text.append(separator).append(active[i]);
+    separator = ", ";
   }
   return text;
 }

@@ -56,15 +56,14 @@ std::string name_cell(const std::string& name, std::size_t width) {
 
 std::string state_of(const ModelProgress& model) {
   if (model.activity == Activity::paused) {
-    const std::string pause = time_left(std::chrono::duration<double>(model.pause).count());
+    const std::string pause = time_left(in_seconds(model.pause));
     return model.retries > 0 ? fmt::format("retry {} in {}", model.retries, pause)
                              : "paused for " + pause;
   }
-  std::string state = model.activity == Activity::fetching    ? "fetching"
-                      : model.activity == Activity::verifying ? "verifying"
-                                                              : "waiting for a lock";
-  if (model.retries > 0) state += ", " + format_retries(model.retries);
-  return state;
+  const std::string state = model.activity == Activity::fetching    ? "fetching"
+                            : model.activity == Activity::verifying ? "verifying"
+                                                                    : "waiting for a lock";
+  return model.retries > 0 ? state + ", " + format_retries(model.retries) : state;
 }
 
 std::string render(const ModelProgress& line, const std::string& state, const Layout& layout) {
@@ -89,14 +88,14 @@ std::string render(const ModelProgress& line, const std::string& state, const La
 }
 
 std::string render_total(const ProgressSnapshot& progress, const Layout& layout) {
-  const ModelProgress total{.name = "total",
-                            .bytes = progress.bytes,
-                            .done = progress.done,
-                            .rate = progress.rate,
-                            .activity = Activity::fetching};
   const std::size_t models = progress.models.size();
   const std::string ready = fmt::format("{} of {} ready", progress.models_ready, models);
-  return render(total, models == 0 ? "" : ready, layout);
+  return render({.name = "total",
+                 .bytes = progress.bytes,
+                 .done = progress.done,
+                 .rate = progress.rate,
+                 .activity = Activity::fetching},
+                models == 0 ? "" : ready, layout);
 }
 
 }  // namespace
@@ -115,8 +114,7 @@ std::vector<std::string> progress_lines(const ProgressSnapshot& progress, const 
 
   std::vector<std::string> lines;
   for (const ModelProgress& model : progress.models) {
-    const bool in_flight = !model.finished && model.activity != Activity::waiting;
-    if (!in_flight || lines.size() == max_models) continue;
+    if (!model.in_flight() || lines.size() == max_models) continue;
     const std::string line = render(model, state_of(model), layout);
     lines.push_back(model.activity == Activity::paused ? coloured("33", line) : line);  // yellow
   }

@@ -12,40 +12,38 @@ namespace {
 constexpr std::size_t kGap = 2;
 constexpr std::size_t kMinWidth = 8;
 
-/// Takes one character off the widest of these columns; false if none can shrink further.
-bool shrink(std::vector<std::size_t>& widths, const std::set<std::size_t>& candidates) {
-  std::size_t* widest = nullptr;
-  for (const std::size_t column : candidates)
-    if (widest == nullptr || widths[column] > *widest) widest = &widths[column];
-  if (widest == nullptr || *widest <= kMinWidth) return false;
-  --*widest;
-  return true;
-}
-
 void fit(std::vector<std::size_t>& widths, const Table& table, std::size_t columns) {
-  std::set<std::size_t> all;
-  for (std::size_t i = 0; i < widths.size(); ++i) all.insert(i);
+  const auto rank = [&](std::size_t column) {
+    const std::size_t width = widths[column];
+    return std::pair(width > kMinWidth && table.yielding.contains(column), width);
+  };
+
   const std::size_t gaps = kGap * (widths.size() - 1);
-  while (std::accumulate(widths.begin(), widths.end(), gaps) > columns)
-    if (!shrink(widths, table.yielding) && !shrink(widths, all)) return;
+  while (std::accumulate(widths.begin(), widths.end(), gaps) > columns) {
+    std::size_t first = 0;  // to shrink: the widest of those that yield, else the widest
+    for (std::size_t column = 1; column < widths.size(); ++column)
+      if (rank(column) > rank(first)) first = column;
+    if (widths[first] <= kMinWidth) return;
+    --widths[first];
+  }
 }
 
 }  // namespace
 
 std::string table_text(const Table& raw, std::optional<int> columns) {
   Table table = raw;
-  for (auto& row : table.rows)
-    for (std::string& cell : row) cell = sanitize_for_log(cell);
-
-  std::vector<std::size_t> widths;
-  for (const std::string& cell : table.head) widths.push_back(display_width(cell));
-  for (const auto& row : table.rows)
-    for (std::size_t i = 0; i < row.size(); ++i)
+  table.rows.insert(table.rows.begin(), table.head);
+  std::vector<std::size_t> widths(table.head.size());
+  for (auto& row : table.rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      row[i] = sanitize_for_log(row[i]);
       widths[i] = std::max(widths[i], display_width(row[i]));
+    }
+  }
   if (columns) fit(widths, table, static_cast<std::size_t>(std::max(1, *columns)));
 
   std::string text;
-  const auto add = [&](const std::vector<std::string>& row) {
+  for (const auto& row : table.rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string cell = elide_middle(row[i], widths[i]);
@@ -54,10 +52,7 @@ std::string table_text(const Table& raw, std::optional<int> columns) {
       line.append(kGap, ' ');
     }
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  };
-
-  add(table.head);
-  for (const auto& row : table.rows) add(row);
+  }
   return text;
 }
 

@@ -19,7 +19,7 @@ using Arguments = std::vector<std::string>;
 /// Options that are known to parse; HOME is set, so that there is a place for the cache.
 Options options(const Arguments& arguments, Environment environment = {}) {
   environment.try_emplace("HOME", "/home/of/nobody");
-  return parse_options(arguments, environment)->options;
+  return *parse_options(arguments, environment);
 }
 
 /// The error's message, or nothing.
@@ -278,7 +278,7 @@ TEST_CASE("the libraries' directories follow the environment") {
   CHECK(folders({{"XDG_CACHE_HOME", "/x"}}) == Folders{"/x/huggingface/hub", "/x/huggingface/hub",
                                                        "/x/huggingface/hub", "/x/huggingface/hub",
                                                        "/home/of/nobody/.cache/huggingface/hub"});
-  CHECK(parse_options({"verify", "--cache-dir", "/c"}, {})->options.services[0].folder.empty());
+  CHECK(parse_options({"verify", "--cache-dir", "/c"}, {})->services[0].folder.empty());
 }
 
 TEST_CASE(

@@ -30,7 +30,7 @@ class RangeSet {
   std::int64_t total() const;
   /// The first gap at or after `from` and below `limit`.
   std::optional<ByteRange> gap(std::int64_t from, std::int64_t limit) const;
-  bool empty() const { return ends_.empty(); }
+  bool empty() const { return begins_.empty(); }
   /// The lowest range.
   std::optional<ByteRange> first() const;
   bool operator==(const RangeSet&) const = default;
@@ -41,7 +41,7 @@ class RangeSet {
   static std::optional<RangeSet> parse(std::string_view text, std::int64_t size);
 
  private:
-  std::map<std::int64_t, std::int64_t> ends_;  // begin → end
+  std::map<std::int64_t, std::int64_t> begins_;  // end → begin
 };
 
 }  // namespace model_prep

@@ -16,12 +16,17 @@
 
 namespace model_prep {
 
+/// Kinds of one disposition are next to each other.
 enum class ErrorKind : std::uint8_t {
   usage,
+
+  // Retried.
   network,
   timeout,
   rate_limited,
   server,
+
+  // The file or model fails.
   not_found,
   revision_not_found,
   gated,
@@ -31,6 +36,8 @@ enum class ErrorKind : std::uint8_t {
   digest_mismatch,
   lock_mismatch,
   offline_missing,
+
+  // These, and `usage`, end the run.
   disk_full,
   permission,
   io,

@@ -10,10 +10,20 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace model_prep {
 
 bool is_utf8(std::string_view text);
+
+/// A byte that is not UTF-8 becomes 0.
+std::u32string code_points(std::string_view text);
+
+/// At least one part; `a,,` has an empty one in the middle and one at the end.
+std::vector<std::string_view> split(std::string_view text, char separator);
+
+/// Of ASCII letters only.
+std::string lower_case(std::string_view text);
 
 /// Replaces each control character (C0, DEL, C1), line separator, mark that changes the writing
 /// direction, and byte that is not UTF-8 by '?'.

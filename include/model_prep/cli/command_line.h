@@ -6,29 +6,16 @@
 // whose value does not pass its validator.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "model_prep/base/error.h"
-#include "model_prep/cli/flag_values.h"
-#include "model_prep/cli/flags.h"
+#include "model_prep/cli/options.h"
 
 namespace model_prep {
 
-struct ParsedCommand {
-  Command command{Command::download};
-  std::vector<std::string> models;
-  std::optional<std::string> print;  ///< --help or --version: print this instead of a run
-};
-
-/// Gives `values` the flags of the command: their variables, and what the arguments set. An unknown
-/// flag, one that the command does not take, a missing value and a model before the command are
-/// errors of kind usage.
-Result<ParsedCommand> parse_command_line(const std::vector<std::string>& arguments,
-                                         FlagValues& values);
-
-/// As `model-prep 1.2.3`.
-std::string program_version();
+/// Sets the command, the models and `print`, and gives `values` the flags of the command: their
+/// variables, and what the arguments set. An unknown flag, one that the command does not take, a
+/// missing value and a model before the command are errors of kind usage.
+Result<Options> parse_command_line(const std::vector<std::string>& arguments, FlagValues& values);
 
 }  // namespace model_prep

@@ -2,7 +2,7 @@
 // The text of each flag's value, from the command line or from an environment variable.
 //
 // A flag beats its variables, of which the first that is set wins; an empty variable counts as
-// unset. Only flags that the command takes are registered, so a variable that is meant for another
+// unset. Only flags that the command takes are added, so a variable that is meant for another
 // command or service cannot be an error. Nothing is parsed here. Refers to the environment, which
 // must outlive it; not for several threads.
 #pragma once
@@ -23,24 +23,20 @@ class FlagValues {
  public:
   explicit FlagValues(const Environment& environment) : environment_(environment) {}
 
-  /// The command takes this flag; these variables count where the flag is not given.
-  void register_flag(const std::string& flag, std::vector<std::string> variables) {
-    variables_[flag] = std::move(variables);
-  }
-  /// The flag is on the command line, with these values.
-  void set(const std::string& flag, std::vector<std::string> values) {
-    given_[flag] = std::move(values);
-  }
-
   struct Value {
     std::string name;  ///< the flag or variable that it comes from, for messages
     std::string value;
   };
+  /// The command takes this flag. `given` are its values on the command line; without any, the
+  /// variables count.
+  void add(const std::string& flag, const std::vector<std::string>& given,
+           const std::vector<std::string>& variables);
+
   std::optional<Value> find(const std::string& flag) const;
   /// Every value on the command line; without one, every variable that is set.
   std::vector<Value> find_all(const std::string& flag) const;
   /// Whether the flag is on the command line.
-  bool has(const std::string& flag) const { return given_.contains(flag); }
+  bool has(const std::string& flag) const;
   /// A variable that may have no flag; nothing if it is unset or empty.
   std::optional<std::string> get(const std::string& variable) const;
 
@@ -50,8 +46,7 @@ class FlagValues {
 
  private:
   const Environment& environment_;
-  std::map<std::string, std::vector<std::string>> variables_;
-  std::map<std::string, std::vector<std::string>> given_;
+  std::map<std::string, std::vector<Value>> values_;
 };
 
 /// `expected` completes the sentence "--jobs is 'x', but must be …".
@@ -59,7 +54,7 @@ Error bad_value(const FlagValues::Value& found, std::string_view expected);
 
 /// huggingface_hub's rule: 1, ON, YES and TRUE in any case are true, anything else is false
 /// (docs/developing/hub-protocol.md, section 2).
-bool is_true(std::optional<std::string> value);
+bool is_true(const std::optional<std::string>& value);
 
 std::string trimmed(std::string_view text);
 

@@ -21,7 +21,7 @@
 #include "model_prep/base/error.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/cli/cache_paths.h"
-#include "model_prep/cli/command_line.h"
+#include "model_prep/cli/flags.h"
 #include "model_prep/cli/hub_endpoints.h"
 #include "model_prep/io/http.h"
 #include "model_prep/report/log.h"
@@ -30,12 +30,16 @@
 
 namespace model_prep {
 
+/// As `model-prep 1.2.3`.
+std::string program_version();
+
 CiEnvironment detect_ci(const Environment& environment);
 /// From TERM and NO_COLOR.
 TerminalSettings detect_terminal(const Environment& environment);
 
 struct Options {
   Command command{Command::download};
+  std::optional<std::string> print;  ///< --help or --version: print this instead of a run
 
   std::vector<std::string> models;      ///< empty: the whole manifest
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
@@ -71,11 +75,7 @@ struct Options {
   ProxySettings proxies{};
 };
 
-struct Parsed {
-  Options options;
-  std::optional<std::string> print;  ///< --help or --version: print this instead of a run
-};
-Result<Parsed> parse_options(const std::vector<std::string>& arguments,
-                             const Environment& environment);
+Result<Options> parse_options(const std::vector<std::string>& arguments,
+                              const Environment& environment);
 
 }  // namespace model_prep

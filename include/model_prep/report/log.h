@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The log on stderr: one line a message, as text or as JSON.
 //
-// The only module that uses spdlog. Messages may quote servers and manifests: they are sanitized
-// here (`sanitize_for_log`), once for all. Used by the loop thread only.
+// Messages may quote servers and manifests: they are sanitized here (`sanitize_for_log`), once for
+// all. Used by the loop thread only.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <string>
 #include <string_view>
 
 #include "model_prep/base/log_level.h"
@@ -14,12 +14,19 @@
 
 namespace model_prep {
 
+inline constexpr std::string_view kLogLevelNames[] = {"debug", "info", "warn", "error", "off"};
+
 enum class LogFormat : std::uint8_t { text, json };
+inline constexpr std::string_view kLogFormatNames[] = {"text", "json"};
+
+/// This moment, `2026-01-31T23:59:59Z`.
+std::string utc_timestamp();
 
 class Log {
  public:
-  Log(Console& console, LogLevel level, LogFormat format);
-  ~Log();
+  Log(Console& console, LogLevel level, LogFormat format)
+      : console_(console), level_(level), format_(format) {}
+
   void debug(std::string_view message) { write(LogLevel::debug, message); }
   void info(std::string_view message) { write(LogLevel::info, message); }
   void warning(std::string_view message) { write(LogLevel::warning, message); }
@@ -27,8 +34,9 @@ class Log {
   void write(LogLevel level, std::string_view message);
 
  private:
-  struct Backend;
-  std::unique_ptr<Backend> backend_;
+  Console& console_;
+  LogLevel level_;  ///< messages below it are dropped
+  LogFormat format_;
 };
 
 }  // namespace model_prep

@@ -13,9 +13,6 @@
 
 namespace model_prep {
 
-/// As the summary counts time.
-double seconds(Duration duration);
-
 enum class Purpose : std::uint8_t { download, dry_run };
 
 /// `snapshot` is the path of the snapshot's directory; it is used only if the files are known.
@@ -25,18 +22,9 @@ ModelReport make_model_report(const ModelRun& model, Purpose purpose, const std:
 /// the run.
 ProgressPlan make_progress_plan(const std::vector<ModelRun>& models, const FetchPlan& plan);
 
-/// Where a dry run's files would go.
-struct DryRunTarget {
-  std::string folder;
-
-  /// Bytes, if the file system tells.
-  std::optional<std::int64_t> free;
-
-  /// The width of the terminal, if the table is printed on one.
-  std::optional<int> columns;
-};
-
-/// What a dry run prints: a table of the models, the files to fetch, and the space that is left.
-std::string dry_run_text(const std::vector<ModelRun>& models, const DryRunTarget& target);
+/// What a dry run prints: a table of the models, the files to fetch into `cache_dir`, and what is
+/// left of the `free` bytes there. `columns` is the width of the terminal, if there is one.
+std::string dry_run_text(const std::vector<ModelRun>& models, const std::string& cache_dir,
+                         std::optional<std::int64_t> free, std::optional<int> columns);
 
 }  // namespace model_prep

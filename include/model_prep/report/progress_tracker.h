@@ -40,6 +40,7 @@ struct ModelProgress {
   Duration pause{};
   int retries{0};
   bool finished{false};  ///< all its files have ended
+  bool in_flight() const { return !finished && activity != Activity::waiting; }
 };
 
 struct ProgressSnapshot {
@@ -60,21 +61,17 @@ class ProgressTracker {
   void begin(ProgressPlan plan, TimePoint now);
   void file_done(std::size_t file, FileEnd end, int retries);
   void sample(std::span<const ActiveFile> active_files, int retries, TimePoint now);
-  ProgressSnapshot progress() const;
+  ProgressSnapshot progress();
 
  private:
   /// Bytes per second over about the last five seconds, from the first byte on.
-  class Rate {
-   public:
-    void begin(std::int64_t done) { *this = {}, last_ = done; }
+  struct Rate {
+    std::int64_t last{0};
+    double sum{0};
+    double weight{0};  ///< 0 until bytes have arrived
     /// Whether bytes have arrived since the last sample.
     bool sample(std::int64_t done, double seconds);
-    double value() const { return weight_ > 0 ? sum_ / weight_ : 0; }
-
-   private:
-    std::int64_t last_{0};
-    double sum_{0};
-    double weight_{0};
+    double value() const { return weight > 0 ? sum / weight : 0; }
   };
   struct Model {
     ModelProgress progress;
@@ -85,19 +82,15 @@ class ProgressTracker {
     TimePoint last_active{TimePoint::min()};
   };
 
-  void set_done(std::size_t file, std::int64_t done);
+  void add_up_files();
   void sample_activities(std::span<const ActiveFile> active_files, TimePoint now);
   void sample_time_left(bool moved, double seconds);
 
   ProgressPlan plan_;
   std::vector<Model> models_;
-  std::int64_t bytes_{0};
-  std::int64_t done_{0};
-  std::int64_t files_done_{0};
-  int retries_{0};
+  ProgressSnapshot all_;  ///< without models and texts
   Rate rate_;
   TimePoint sampled_at_{};
-  bool has_moved_{false};   ///< a byte has arrived in this run
   double idle_seconds_{0};  ///< since the last byte
   std::optional<double> seconds_left_;
 };

@@ -31,8 +31,8 @@ std::string_view to_string(FileReportStatus status);
 struct FileReport {
   std::string path;
   std::int64_t size{0};
-  std::string sha256;    ///< empty if it is not known: in a dry run, of a file that failed
-  std::string git_sha1;  ///< of a plain git file only
+  std::string sha256{};    ///< empty if it is not known: in a dry run, of a file that failed
+  std::string git_sha1{};  ///< of a plain git file only
   FileReportStatus status{FileReportStatus::failed};
   int attempts{0};
   double duration_s{0};
@@ -64,13 +64,13 @@ struct ModelReport {
   // Patterns of the command line. Without any, the variant selected the files.
   std::vector<std::string> include{};
   std::vector<std::string> exclude{};
-  std::string snapshot;
+  std::string snapshot{};
   std::int64_t bytes{0};  ///< of the selected blobs, each counted once
   std::int64_t bytes_downloaded{0};
   std::int64_t bytes_reused{0};
   double duration_s{0};
   std::optional<Error> error;
-  std::vector<FileReport> files;
+  std::vector<FileReport> files{};
   std::vector<CacheFault> faults{};  ///< found by `verify` and not repaired
   bool success() const {
     return status != ModelStatus::failed && status != ModelStatus::interrupted;
