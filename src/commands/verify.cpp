@@ -200,31 +200,35 @@ class Verify {
         signal_ ? stopped_by(*signal_, "") : Error{ErrorKind::deadline, "the deadline has passed"};
     session_.log_error(error);
     const auto was_reached = [&](const std::string& path) {
-      const auto hashed = hashed_.find(path);
-      return path.empty() || (hashed != hashed_.end() &&
-                              (hashed->second.result.sha256 || hashed->second.result.error));
+      const HashResult* result = result_of(path);
+      return path.empty() || (result != nullptr && (result->sha256 || result->error));
     };
     for (Model* model : models)
       if (!model->error && !std::ranges::all_of(model->contents, was_reached)) model->error = error;
   }
 
+  const HashResult* result_of(const std::string& path) const {
+    const auto hashed = hashed_.find(path);
+    return hashed == hashed_.end() ? nullptr : &hashed->second.result;
+  }
+
   /// Compares the digests.
   void judge(Model& model) const {
     for (std::size_t i = 0; i < model.contents.size(); ++i) {
-      const auto hashed = hashed_.find(model.contents[i]);
-      if (hashed == hashed_.end()) continue;
+      const std::string& path = model.contents[i];
+      const HashResult* result = result_of(path);
+      if (result == nullptr) continue;
 
       const RemoteFile& file = model.snapshot->files[i];
-      const HashResult& result = hashed->second.result;
       const std::string object = model.spec.repo.text() + " " + file.path.text();
-      if (result.error)
+      if (result->error)
         model.faults.push_back({.kind = CacheFaultKind::unreadable,
-                                .path = hashed->first,
-                                .message = object + ": " + result.error->message,
+                                .path = path,
+                                .message = object + ": " + result->error->message,
                                 .file = i,
-                                .error = result.error->kind});
-      else if (const auto error = check_digests(result, object, file.blob_spec()))
-        model.faults.push_back(damaged_fault(hashed->first, i, file, result, *error));
+                                .error = result->error->kind});
+      else if (const auto error = check_digests(*result, object, file.blob_spec()))
+        model.faults.push_back(damaged_fault(path, i, file, *result, *error));
     }
   }
 
@@ -333,10 +337,8 @@ class Verify {
       if (file.status != FileReportStatus::downloaded && !file.error)
         file.status = model.error ? FileReportStatus::skipped : FileReportStatus::verified;
 
-      const auto hashed =
-          i < model.contents.size() ? hashed_.find(model.contents[i]) : hashed_.end();
-      if (hashed != hashed_.end() && hashed->second.result.sha256)
-        file.sha256 = hashed->second.result.sha256->hex();
+      const HashResult* result = i < model.contents.size() ? result_of(model.contents[i]) : nullptr;
+      if (result != nullptr && result->sha256) file.sha256 = result->sha256->hex();
     }
 
     for (const CacheFault& fault : model.faults) {

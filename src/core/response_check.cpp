@@ -2,6 +2,7 @@
 #include "model_prep/core/response_check.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -15,9 +16,11 @@ namespace {
 
 constexpr int kMaxRedirects = 5;
 
-bool is_redirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+bool is_one_of(int status, std::initializer_list<int> list) {
+  return std::ranges::find(list, status) != list.end();
 }
+
+bool is_redirect(int status) { return is_one_of(status, {301, 302, 303, 307, 308}); }
 
 /// Media types are case-insensitive.
 bool is_html(const ResponseHead& head) {
@@ -223,9 +226,7 @@ ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRe
     return restart(context, ErrorKind::protocol,
                    "the server refuses the range, and again from the start");
   // 400 too: S3 reports an expired token that way.
-  const bool refused = head.status == 400 || head.status == 401 || head.status == 403 ||
-                       head.status == 404 || head.status == 410;
-  if (!context.of_hub && refused)
+  if (!context.of_hub && is_one_of(head.status, {400, 401, 403, 404, 410}))
     return {
         VerdictKind::signature_spent,
         about(context, ErrorKind::protocol,
