@@ -153,7 +153,7 @@ struct TlsTrust::State {
     try {
       self->verdicts.insert_or_assign(id, verdict_of(good == 1, context));
     } catch (const std::exception&) {
-      // Out of memory: the message will be less precise.
+      self->verdicts.erase(id);  // the message will be less precise
     }
     return good;
   }
@@ -189,7 +189,7 @@ bool TlsTrust::prepare(void* ssl_context, TransferId id) noexcept try {
   SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), &State::on_verify);
   return SSL_CTX_set_ex_data(context, State::owner_index(), state_.get()) == 1 &&
          SSL_CTX_set_ex_data(context, State::id_index(), stored_id) == 1;
-} catch (const std::bad_alloc&) {
+} catch (...) {  // out of memory; nothing may be thrown through libcurl
   return false;
 }
 

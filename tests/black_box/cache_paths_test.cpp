@@ -117,7 +117,7 @@ TEST_CASE("a second real folder in an older place is told and left alone") {
   write_text(machine.home() / kFolder / "of-another-tool", "");
   const Run run = machine.run({"org/small"});
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.err, "folder of its own"));
+  CHECK(contains(run.err, "is a separate directory"));
   CHECK(fs::exists(machine.home() / kFolder / "of-another-tool"));
 }
 

@@ -195,7 +195,7 @@ TEST_CASE("silence ends in timeout after the stall time, wherever it begins") {
       hub.endpoint() + "/api/resolve-cache/models/org/name/" + commit + "/config.json", sink, 1);
   REQUIRE(end.error.has_value());
   CHECK(end.error->kind == ErrorKind::timeout);
-  CHECK(end.error->message == "nothing came for 1 s");
+  CHECK(end.error->message == "no data for 1 s");
   CHECK(seconds_since(begun) >= 0.99);
   CHECK(seconds_since(begun) < 3);
 }
