@@ -31,7 +31,8 @@ class ResumeFile {
   /// Continues a claim that this process made before.
   void reclaim() { ours_ = true; }
 
-  /// Claims a blob that has no record, or an unreadable one. False: another process was faster.
+  /// Claims a blob that has no record, or an unreadable one. Replaces what
+  /// is there by now. False: another process created it in this instant.
   Result<bool> create(const ResumeRecord& record);
   /// Claims the blob whoever had it.
   Status replace(const ResumeRecord& record);
