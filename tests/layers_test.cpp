@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -210,5 +211,19 @@ TEST_CASE("every source begins with its licence, and every header has #pragma on
     const bool once =
         std::find(source.lines.begin(), source.lines.end(), "#pragma once") != source.lines.end();
     CHECK(once == source.name.ends_with(".h"));
+  }
+}
+
+TEST_CASE("the architecture page names every header in its table of modules") {
+  std::ifstream file(kRoot / "docs/developing/architecture.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t begin = page.find("### 2.1 Modules");
+  REQUIRE(begin != std::string::npos);
+  const std::string table = page.substr(begin, page.find("\n## ", begin) - begin);
+
+  for (const Source& source : sources()) {
+    if (!source.name.ends_with(".h")) continue;
+    CAPTURE(source.name);
+    CHECK(table.find("`" + fs::path(source.name).stem().string() + "`") != std::string::npos);
   }
 }

@@ -134,7 +134,7 @@ class Download {
     }
   }
 
-  /// Offline, a missing file stays missing.
+  /// Fails each model of which a file is missing.
   void fail_incomplete_models() {
     for (ModelRun& model : models_) {
       if (!model.snapshot || model.error) continue;

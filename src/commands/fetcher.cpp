@@ -67,7 +67,7 @@ class Fetcher::Loop {
     on_outcome_ = &on_outcome;
     run();
 
-    // Once more: processes that were killed during this run have left their files meanwhile.
+    // Sweep again: a process may have been killed since the first sweep.
     if (!fetcher_.signal_)
       for (const RepoId& repo : prepared_) sweep(repo);
   }
@@ -95,8 +95,8 @@ class Fetcher::Loop {
     if (fetcher_.signal()) interrupt();
 
     while (true) {
-      // Until there are no more: an action that stops the run or loses a staging file leads to
-      // cancels, and a cancelled transfer must not write another byte.
+      // Carry out all actions before polling: one of them may cancel a transfer, which must not
+      // write another byte.
       const TimePoint now = Clock::now();
       for (auto actions = scheduler_.next(now); !actions.empty(); actions = scheduler_.next(now))
         for (const Action& action : actions)

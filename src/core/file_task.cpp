@@ -178,8 +178,8 @@ void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
   failover_.on_bytes(transfer, std::max<std::int64_t>(0, total - max_bytes_));
   max_bytes_ = std::max(max_bytes_, total);
 
-  // The last step waits until all transfers have ended: the state before `verifying` takes no
-  // result.
+  // `all_on_disk` sends the last step: a result would be dropped while the state is still
+  // `moving`.
   const std::int64_t watermark = segments_->watermark();
   if (watermark < hashed_to_ + kHashStep || watermark == work_.blob->size) return;
   hashed_to_ = watermark;

@@ -38,8 +38,8 @@ std::vector<Action> Scheduler::next(TimePoint now) {
 }
 
 /// A file is started when a connection has nothing else to do. Files that wait for another
-/// process's lock or for their back-off do not keep a connection busy; those that are being opened
-/// will soon.
+/// process's lock or for their back-off do not keep a connection busy; one that is being opened
+/// counts as busy.
 void Scheduler::start_items() {
   std::size_t busy = shared_.transfers.size();
   std::size_t open = 0;

@@ -8,56 +8,56 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Looks `times`, when due each; how often it was time to say so.
-int look(LockWaiter& watch, int times, const std::string& sign, TimePoint& now) {
-  int said = 0;
+/// Polls `times`, each when due; returns how often it was time to log the wait.
+int poll(LockWaiter& waiter, int times, const std::string& heartbeat, TimePoint& now) {
+  int logged = 0;
   for (int i = 0; i < times; ++i) {
-    now = std::max(now, watch.next_poll());
-    said += watch.on_poll(sign, now) ? 1 : 0;
+    now = std::max(now, waiter.next_poll());
+    logged += waiter.on_poll(heartbeat, now) ? 1 : 0;
   }
-  return said;
+  return logged;
 }
 
 }  // namespace
 
 TEST_CASE("a lock is polled four times a second, and logged after one second and then every ten") {
-  LockWaiter watch;
+  LockWaiter waiter;
   TimePoint now{};
-  CHECK_FALSE(watch.waiting());
-  CHECK_FALSE(watch.on_poll("", now));
-  CHECK(watch.waiting());
-  CHECK(watch.next_poll() == now + milliseconds(250));
-  CHECK(look(watch, 4, "", now) == 1);
-  CHECK(look(watch, 39, "", now) == 0);
-  CHECK(look(watch, 1, "", now) == 1);
+  CHECK_FALSE(waiter.waiting());
+  CHECK_FALSE(waiter.on_poll("", now));
+  CHECK(waiter.waiting());
+  CHECK(waiter.next_poll() == now + milliseconds(250));
+  CHECK(poll(waiter, 4, "", now) == 1);
+  CHECK(poll(waiter, 39, "", now) == 0);
+  CHECK(poll(waiter, 1, "", now) == 1);
 }
 
 TEST_CASE("a writer has timed out after sixty polls of the same heartbeat, and not before") {
-  LockWaiter watch;
+  LockWaiter waiter;
   TimePoint now{};
-  look(watch, LockWaiter::kMaxSilentPolls, "one", now);
-  CHECK_FALSE(watch.writer_timed_out());
-  look(watch, 1, "one", now);
-  CHECK(watch.writer_timed_out());
+  poll(waiter, LockWaiter::kMaxSilentPolls, "one", now);
+  CHECK_FALSE(waiter.writer_timed_out());
+  poll(waiter, 1, "one", now);
+  CHECK(waiter.writer_timed_out());
 }
 
 TEST_CASE("a heartbeat, or the lock itself, resets the count") {
-  LockWaiter watch;
+  LockWaiter waiter;
   TimePoint now{};
-  look(watch, LockWaiter::kMaxSilentPolls, "one", now);
-  const std::string sign = GENERATE("two", "");
-  look(watch, 1, sign, now);
-  look(watch, LockWaiter::kMaxSilentPolls - 1, "one", now);
-  CHECK_FALSE(watch.writer_timed_out());
+  poll(waiter, LockWaiter::kMaxSilentPolls, "one", now);
+  const std::string heartbeat = GENERATE("two", "");
+  poll(waiter, 1, heartbeat, now);
+  poll(waiter, LockWaiter::kMaxSilentPolls - 1, "one", now);
+  CHECK_FALSE(waiter.writer_timed_out());
 }
 
 TEST_CASE("a long time without a poll proves nothing") {
-  LockWaiter watch;
+  LockWaiter waiter;
   TimePoint now{};
-  look(watch, 5, "one", now);
+  poll(waiter, 5, "one", now);
   now += std::chrono::hours(1);
-  look(watch, 5, "one", now);
-  CHECK_FALSE(watch.writer_timed_out());
+  poll(waiter, 5, "one", now);
+  CHECK_FALSE(waiter.writer_timed_out());
 }
 
 }  // namespace model_prep

@@ -67,8 +67,7 @@ class CommitId {
 };
 
 /// A commit, a branch, a tag or `refs/pr/N`. It becomes a path below `refs/`, so an empty part,
-/// `.`,
-/// `..`, a backslash or a control character is refused as `usage`
+/// `.`, `..`, a backslash or a control character is refused as `usage`
 /// (docs/developing/hub-protocol.md, section 1.12).
 class Revision {
  public:
@@ -88,9 +87,8 @@ class Revision {
 };
 
 /// The path of a file inside its repository. Refused as `protocol`: an absolute path, an empty
-/// part,
-/// `.`, `..`, NUL or another control character, a backslash, invalid UTF-8, a part of more than 255
-/// bytes, a path of more than 1,024.
+/// part, `.`, `..`, NUL or another control character, a backslash, invalid UTF-8, a part of more
+/// than 255 bytes, a path of more than 1,024.
 class RepoPath {
  public:
   static Result<RepoPath> parse(std::string_view text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Will my service find the models offline?
+// Checks whether each library will find the models offline.
 //
 // For each kind of library, this looks where that library would look under the current environment
 // (cli/cache_paths.h) and in the way it would: `refs/<ref>` as it is written, then the files of the

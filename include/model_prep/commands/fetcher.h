@@ -2,8 +2,8 @@
 // The event loop: asks the scheduler what to do, does it, and reports what happened.
 //
 // `query` (the Hub's API) and `fetch` (files) drive the same loop, with the same limits, blocked
-// hosts, retries and signals. One thread; the hash thread responds through its mailbox. Nothing is
-// decided here.
+// hosts, retries and signals. One thread; the hash thread responds through its mailbox. Decisions
+// about transfers are in `core`.
 //
 // Made once per run, after signals are blocked, since it starts a thread. Making it sends no
 // request.
@@ -34,7 +34,7 @@ struct Reply {
   ResponseHead head;
   std::string body;
   std::optional<Error> error;
-  std::size_t source{0};  ///< it came from
+  std::size_t source{0};  ///< which one responded
 };
 
 class Fetcher {

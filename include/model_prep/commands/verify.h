@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command `verify`: is the cache byte for byte what the record and the lock say, and do
-// services find the models in it?
+// The command `verify`: checks that the cache is byte for byte what the record and the lock say,
+// and that services find the models in it.
 //
 // It only reads, sends no request and works on a read-only volume. Every byte is hashed: the size
 // and time of the record, which spare a download that work, count for nothing here. The record is

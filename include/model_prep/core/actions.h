@@ -34,7 +34,7 @@ struct WorkItem {
   std::vector<std::size_t> models{};
 };
 
-/// Hash the blob that exists: `on_hash`. An empty result says that its size is wrong.
+/// Hash the blob that exists: `on_hash`. An empty result: its size is wrong.
 struct CheckExisting {
   ItemId item;
 };

@@ -105,7 +105,8 @@ class FileTask {
   bool start_transfer();
   void save_record_if_due();
 
-  // Events; each is ignored in a state that does not wait for it.
+  // Events. on_lock, on_owned, on_staged, on_published and on_lost are ignored in a state that does
+  // not wait for them; `Scheduler` passes the others on only when they are due.
   void on_lock(LockResult result, const std::string& holder);
   void on_owned(const std::string& owner, const std::string& heartbeat);
   void on_staged(RangeSet have);

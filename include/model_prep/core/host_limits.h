@@ -36,8 +36,8 @@ class HostLimits {
 
   /// The end of a block; `TimePoint::min()` if there is none.
   TimePoint blocked_until(const std::string& origin, TimePoint now) const;
-  /// The same, but also of a window with no requests left. Of the requests in flight, any number
-  /// may have been counted before the one whose response was seen last: all are subtracted.
+  /// Like `blocked_until`, but also closed while the window has no request left. Which requests in
+  /// flight the last `r` already counts is unknown, so all of them are subtracted.
   TimePoint closed_until(const std::string& origin, Bucket bucket, std::int64_t in_flight,
                          TimePoint now) const;
 

@@ -69,10 +69,10 @@ class MirrorSelector {
     return is_available(source + 1) && sources_[source + 1].source.fallback;
   }
 
-  /// A failure that may pass. True: it ended the round, and a new one has begun.
+  /// A failure that may pass. Returns true if it ended the round and a new one began.
   bool mark_failed(std::size_t source, const Error& error);
-  /// This source will never have the item. `unknown_address`: see `Source::fallback`. True: as
-  /// above, but never when no source remains.
+  /// This source will never have the item. `unknown_address`: see `Source::fallback`. Returns
+  /// true if this ended the round and a new one began; false if no source remains.
   bool mark_unavailable(std::size_t source, const Error& error, bool unknown_address);
 
   /// The most useful of the sources' errors. With several endpoints its message lists, in a few

@@ -58,7 +58,7 @@ ResponseVerdict check_api_response(const ResponseHead& head, const RequestContex
 /// Adds the object and the host to the cause that a transfer without a response ended with.
 Error describe_transport_error(const Error& cause, const RequestContext& context, const Url& from);
 
-/// What the bytes on disk hash to. Without any digest, not even their size is right.
+/// What the bytes on disk hash to. Without any digest, the size was already wrong.
 struct HashResult {
   std::optional<Digest> sha256{};
   std::optional<Digest> git_sha1{};

@@ -13,7 +13,7 @@
 namespace model_prep {
 
 struct RetryPolicy {
-  int retries{5};                         ///< the retry budget: failures in a row without progress
+  int retries{5};                         ///< give up at this many failures in a row
   std::chrono::milliseconds base{1'000};  ///< the first back-off's upper bound; it doubles
   std::chrono::milliseconds cap{60'000};  ///< no back-off is longer, unless the server demands it
 };

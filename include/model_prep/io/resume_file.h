@@ -21,7 +21,8 @@ class ResumeFile {
   /// Whether the record on disk is ours, as far as we know.
   bool is_ours() const { return ours_; }
 
-  /// Claims a blob that has no record, or an unreadable one. False: another process was faster.
+  /// Claims a blob that has no record, or an unreadable one. Replaces what
+  /// is there by now. False: another process created it in this instant.
   Result<bool> create(const ResumeRecord& record);
   /// Claims the blob whoever had it.
   Status replace(const ResumeRecord& record);

@@ -6,7 +6,8 @@
 // each other's bytes where locks do not work. The rules of `core/resume_record.h` keep that from
 // happening in the first place, and let the next run continue where a dead one stopped. A kill at
 // any line leaves a staging file and a record that claims no byte the file does not hold, or a
-// staging file without a record, which the next run removes. One thread.
+// staging file without a record, which the next run removes. After a power cut the record may claim
+// too much; the digest finds that. One thread.
 #pragma once
 
 #include <cstdint>

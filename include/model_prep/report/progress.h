@@ -6,7 +6,7 @@
 // nothing: no download depends on it.
 //
 //   observer.planned(plan, now);
-//   if (now >= observer.due()) observer.show(scheduler.active_files(now), retries, now);
+//   if (now >= observer.due()) observer.show(scheduler.active_files(), retries, now);
 //   observer.file_done(file, FileEnd::ready, 0);
 //   observer.finished();
 #pragma once
