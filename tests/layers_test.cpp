@@ -175,6 +175,7 @@ TEST_CASE("each third-party library has one owner") {
   // system's, and the names in a certificate.
   CHECK(sources_that_include("openssl/") == Names{"src/io/hasher.cpp", "src/io/tls.cpp"});
   CHECK(sources_that_include("CLI/") == Names{"src/cli/command_line.cpp"});
+  CHECK(sources_that_include("spdlog/") == Names{"src/report/log.cpp"});
 }
 
 TEST_CASE("only these sources read or write JSON") {

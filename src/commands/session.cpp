@@ -3,7 +3,9 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "model_prep/commands/built_in_manifest.h"
@@ -27,6 +29,10 @@ Status write_summary_file(const std::string& path, const std::string& text) {
   if (Status created = create_directories(folder.path()); !created) return created;
   const std::string name = path.substr(path.find_last_of('/') + 1);
   return folder.write_atomically(folder.path() + "/" + name, text, folder.path());
+}
+
+std::string utc_now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
 std::vector<std::string> command_names() {
@@ -127,7 +133,7 @@ RunReport Session::begin_report() const {
   RunReport report;
   report.tool = program_version();
   report.command = text_of(options.command).name;
-  report.timestamp = utc_timestamp();
+  report.timestamp = utc_now();
   report.duration_s = in_seconds(Clock::now() - begun);
   report.dry_run = options.dry_run;
   report.offline = options.offline;

@@ -1,33 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/report/log.h"
 
-#include <ctime>
+#include <chrono>
 
 #include <fmt/chrono.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
 #include <nlohmann/json.hpp>
 
-#include "model_prep/base/enum_names.h"
 #include "model_prep/base/text.h"
 
 namespace model_prep {
+namespace {
 
-std::string utc_timestamp() {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+/// spdlog has one level below ours. `off` becomes one that no message has.
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  return static_cast<spdlog::level::level_enum>(static_cast<int>(level) + 1);
 }
 
+class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  ConsoleSink(Console& console, LogFormat format) : console_(console), format_(format) {}
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    const std::string time = fmt::format(
+        "{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(message.time)));
+
+    // The message may quote a server: it must not steer the terminal or a CI runner, nor forge a
+    // line.
+    const std::string text = sanitize_for_log({message.payload.data(), message.payload.size()});
+    const std::string_view level = kLogLevelNames[message.level - 1];
+
+    if (format_ == LogFormat::text)
+      return console_.write_line(fmt::format("{} {:<5} {}", time, level, text));
+    const nlohmann::ordered_json object = {{"time", time}, {"level", level}, {"message", text}};
+    console_.write_line(object.dump());
+  }
+  void flush_() override {}
+
+ private:
+  Console& console_;
+  LogFormat format_;
+};
+
+}  // namespace
+
+struct Log::Backend {
+  spdlog::logger logger;
+};
+
+Log::Log(Console& console, LogLevel level, LogFormat format)
+    : backend_(std::make_unique<Backend>(
+          Backend{spdlog::logger("model-prep", std::make_shared<ConsoleSink>(console, format))})) {
+  backend_->logger.set_level(spdlog_level(level));
+}
+
+Log::~Log() = default;
+
 void Log::write(LogLevel level, std::string_view message) {
-  if (level < level_) return;
-
-  // The message may quote a server: it must not steer the terminal or a CI runner, nor forge a
-  // line.
-  const std::string text = sanitize_for_log(message);
-  const std::string time = utc_timestamp();
-  const std::string_view name = name_of<LogLevel::off>(kLogLevelNames, level);
-  if (format_ == LogFormat::text)
-    return console_.write_line(fmt::format("{} {:<5} {}", time, name, text));
-
-  const nlohmann::ordered_json object = {{"time", time}, {"level", name}, {"message", text}};
-  console_.write_line(object.dump());
+  backend_->logger.log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
 }
 
 }  // namespace model_prep

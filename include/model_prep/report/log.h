@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The log on stderr: one line a message, as text or as JSON.
 //
-// Messages may quote servers and manifests: they are sanitized here (`sanitize_for_log`), once for
-// all. Used by the loop thread only.
+// The only module that uses spdlog. Messages may quote servers and manifests: they are sanitized
+// here (`sanitize_for_log`), once for all. Used by the loop thread only.
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <string_view>
 
 #include "model_prep/base/log_level.h"
@@ -19,14 +19,10 @@ inline constexpr std::string_view kLogLevelNames[] = {"debug", "info", "warn", "
 enum class LogFormat : std::uint8_t { text, json };
 inline constexpr std::string_view kLogFormatNames[] = {"text", "json"};
 
-/// This moment, `2026-01-31T23:59:59Z`.
-std::string utc_timestamp();
-
 class Log {
  public:
-  Log(Console& console, LogLevel level, LogFormat format)
-      : console_(console), level_(level), format_(format) {}
-
+  Log(Console& console, LogLevel level, LogFormat format);
+  ~Log();
   void debug(std::string_view message) { write(LogLevel::debug, message); }
   void info(std::string_view message) { write(LogLevel::info, message); }
   void warning(std::string_view message) { write(LogLevel::warning, message); }
@@ -34,9 +30,8 @@ class Log {
   void write(LogLevel level, std::string_view message);
 
  private:
-  Console& console_;
-  LogLevel level_;  ///< messages below it are dropped
-  LogFormat format_;
+  struct Backend;
+  std::unique_ptr<Backend> backend_;
 };
 
 }  // namespace model_prep
