@@ -115,6 +115,8 @@ class Download {
     }
     if (specs.empty()) return;
 
+    session_.log.debug(fmt::format("asking {} about {} models",
+                                   session_.options.endpoints.front().name(), specs.size()));
     auto results = resolve_remotely(specs, session_.cache, fetcher_);
     for (std::size_t i = 0; i < unresolved.size(); ++i) {
       ModelRun& model = *unresolved[i];

@@ -174,6 +174,7 @@ class Fetcher::Loop {
     if (!fd && !lstat_path(path)) return report({});  // it was removed this instant
     if (!fd) return report({.error = fd.error()});
 
+    session_.log.debug(object_of(job) + ": a blob exists without a record; hashing it");
     hash(action.item, std::move(*fd), AfterHash::nothing);
     fetcher_.hasher_.advance(*files_[action.item].hash, job.file.size);
   }

@@ -120,7 +120,7 @@ TEST_CASE(
   Begun begun;
   begun.first->send_signal(SIGSTOP);
   auto second = begun.machine.start({"org/large"});
-  REQUIRE(second->wait_for_err("going on with a copy", std::chrono::seconds(60)));
+  REQUIRE(second->wait_for_err("continuing with a copy", std::chrono::seconds(60)));
   begun.first->send_signal(SIGCONT);
   begun.hub.clear_faults();
   const Run woken = begun.machine.end_of(*begun.first);
