@@ -21,11 +21,11 @@ SchedulerSettings scheduler_settings(const Session& session,
   const Options& options = session.options;
   SchedulerSettings settings{.retry = {.retries = options.retries},
                              .connections = options.jobs,
-                             .offline = options.offline};
+                             .offline = options.offline,
+                             .deadline = session.deadline()};
 
   for (const HubEndpoint& endpoint : endpoints)
     settings.endpoints.push_back({endpoint.name(), endpoint.hub.endpoint().origin, endpoint.use});
-  if (options.deadline) settings.deadline = session.begun + std::chrono::seconds(*options.deadline);
   return settings;
 }
 

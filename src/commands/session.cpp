@@ -27,8 +27,7 @@ Status write_summary_file(const std::string& path, const std::string& text) {
 
   const Directory folder(canonical_path(parent_path(path)));
   if (Status created = create_directories(folder.path()); !created) return created;
-  const std::string name = path.substr(path.find_last_of('/') + 1);
-  return folder.write_atomically(folder.path() + "/" + name, text, folder.path());
+  return folder.write_atomically(folder.path() + "/" + file_name(path), text, folder.path());
 }
 
 std::string utc_now() {
