@@ -23,13 +23,14 @@ TimePoint Failover::closed_until(const std::string& origin) const {
 }
 
 Failover::Choice Failover::choose(std::optional<std::size_t> only) const {
-  if (only && !mirrors_.is_available(*only)) only.reset();
+  // A source that has become unavailable binds nobody: then any other will do.
+  const bool bound = only && mirrors_.is_available(*only);
   TimePoint earliest = TimePoint::max();
 
   for (const bool unreachable : {false, true})
     for (std::size_t i = 0; i < mirrors_.size(); ++i) {
       const std::string& origin = mirrors_[i].url.origin;
-      if (!mirrors_.is_available(i) || i != only.value_or(i)) continue;
+      if (!mirrors_.is_available(i) || (bound && i != *only)) continue;
       if (shared_.hosts.is_unreachable(origin) != unreachable) continue;
 
       const TimePoint until = std::max(not_before_, closed_until(origin));
