@@ -16,10 +16,10 @@ constexpr int kLogRows = 2;            // rows that are left to the log
 
 // What the columns take, with the blanks before them.
 constexpr std::size_t kPercentWidth = 5;
-constexpr std::size_t kStateWidth = 22;
+constexpr std::size_t kStateWidth = 24;
 constexpr std::size_t kRateWidth = 12;
-constexpr std::size_t kBarAndSizeWidth = 23;
-constexpr int kBarCells = 8;
+constexpr std::size_t kBarAndSizeWidth = 21;
+constexpr int kBarCells = 6;
 
 /// The columns that there is room for, the same on all lines.
 struct Layout {
@@ -60,7 +60,7 @@ std::string state_of(const ModelProgress& model) {
     return model.retries > 0 ? fmt::format("retry {} in {}", model.retries, pause)
                              : "paused for " + pause;
   }
-  const std::string state = model.activity == Activity::fetching    ? "fetching"
+  const std::string state = model.activity == Activity::fetching    ? "downloading"
                             : model.activity == Activity::verifying ? "verifying"
                                                                     : "waiting for a lock";
   return model.retries > 0 ? state + ", " + format_retries(model.retries) : state;

@@ -191,8 +191,8 @@ def test_a_log_line_comes_whole_above_the_live_lines(uneven_hub, on_terminal):
 
 def test_a_resize_leaves_nothing_behind_where_the_terminal_cuts_lines(endless_hub, on_terminal):
     terminal = on_terminal(endless_hub)
-    for columns, lines, seen in [(80, 24, "MB/s  fetching"), (40, 24, "%  fetching"), (120, 30, " MB/s  fetching"),
-                                 (50, 12, "%  fetching"), (80, 24, "MB/s  fetching")]:
+    for columns, lines, seen in [(80, 24, "MB/s  downloading"), (40, 24, "%  downloading"), (120, 30, " MB/s  downloading"),
+                                 (50, 12, "%  downloading"), (80, 24, "MB/s  downloading")]:
         terminal.resize(columns, lines)
         terminal.all = ""
         terminal.read_until(lambda text: seen in text and terminal.all.count(NO_WRAP) > 1,
@@ -210,7 +210,7 @@ def test_a_resize_leaves_nothing_behind_where_the_terminal_cuts_lines(endless_hu
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_leaves_a_sane_terminal(endless_hub, on_terminal, number):
     terminal = on_terminal(endless_hub)
-    terminal.read_until(lambda text: "MB/s  fetching" in text, "live lines")
+    terminal.read_until(lambda text: "MB/s  downloading" in text, "live lines")
     terminal.process.send_signal(number)
     while terminal.read():
         pass
@@ -227,7 +227,7 @@ def test_a_signal_leaves_a_sane_terminal(endless_hub, on_terminal, number):
 def test_the_lines_are_ascii_and_coloured_unless_the_environment_forbids_it(endless_hub, on_terminal, variables,
                                                                            colours):
     terminal = on_terminal(endless_hub, **variables)
-    terminal.read_until(lambda text: "MB/s  fetching" in text, "live lines")
+    terminal.read_until(lambda text: "MB/s  downloading" in text, "live lines")
     assert bool(re.search(r"\x1b\[\d+m", terminal.all)) == colours
     assert terminal.all.isascii()
 
@@ -271,7 +271,7 @@ class Tmux:
 @pytest.mark.skipif(not shutil.which("tmux"), reason="THERE IS NO tmux")
 @pytest.mark.parametrize("widths", [(40, 80, 120), (60, 200), (120, 200, 80)])
 def test_a_resize_leaves_nothing_behind_where_the_terminal_breaks_lines(endless_hub, model_prep, tmp_path, widths):
-    words = {40: "%  fetching", 60: "MB/s  fetching", 80: "MB/s  fetching", 120: "10.0 MB  ", 200: "10.0 MB  "}
+    words = {40: "%  downloading", 60: "MB/s  downloading", 80: "MB/s  downloading", 120: "10.0 MB  ", 200: "10.0 MB  "}
     env = {"PATH": SYSTEM_PATH, "TERM": "screen", "LANG": "C.UTF-8", "HF_HOME": tmp_path / "home"}
     command = [model_prep.program, *(f"org/{name}" for name in NAMES)]
     tmux = Tmux(tmp_path, command, model_prep.environment(endless_hub, env))

@@ -77,12 +77,12 @@ std::string without_colour(std::string text) {
 TEST_CASE(
     "each model in flight has name, bar, percent, size, rate and state, and so has the total") {
   CHECK(progress_lines(every_state(), {.columns = 80, .rows = 24}) ==
-        Lines{"all-MiniLM-L6-v2   [#####...]  64%   100.0 MB   12.3 MB/s  fetching, 1 retry",
-              "bge-reranker-base  [#.......]  20%   100.0 MB              retry 2 in 12 s",
-              "flan-t5-small      [########] 100%   100.0 MB              verifying",
-              "whisper-tiny       [#.......]  20%   100.0 MB              waiting for a lock",
-              "nomic-embed        [#.......]  20%   100.0 MB              paused for 5 min 0 s",
-              "total              [###.....]  46%   700.0 MB   60.3 MB/s  1 of 7 ready",
+        Lines{"all-MiniLM-L6-v2   [###...]  64%   100.0 MB   12.3 MB/s  downloading, 1 retry",
+              "bge-reranker-base  [#.....]  20%   100.0 MB              retry 2 in 12 s",
+              "flan-t5-small      [######] 100%   100.0 MB              verifying",
+              "whisper-tiny       [#.....]  20%   100.0 MB              waiting for a lock",
+              "nomic-embed        [#.....]  20%   100.0 MB              paused for 5 min 0 s",
+              "total              [##....]  46%   700.0 MB   60.3 MB/s  1 of 7 ready",
               "1 min 24 s left, 8 of 24 files, 3 retries"});
 }
 
@@ -90,13 +90,13 @@ TEST_CASE("a narrow terminal has no bar and size, a narrower one no rate, and th
   ProgressSnapshot progress = every_state();
   progress.models.resize(2);
   CHECK(progress_lines(progress, {.columns = 60, .rows = 24}) ==
-        Lines{"all-MiniLM-L6-v2   64%   12.3 MB/s  fetching, 1 retry",
+        Lines{"all-MiniLM-L6-v2   64%   12.3 MB/s  downloading, 1 retry",
               "bge-reranker-base  20%              retry 2 in 12 s",
               "total              46%   60.3 MB/s  1 of 2 ready",
               "1 min 24 s left, 8 of 24 files, 3 retries"});
   CHECK(progress_lines(progress, {.columns = 40, .rows = 24}) ==
-        Lines{"all-Mi~L6-v2  64%  fetching, 1 retry", "bge-re~-base  20%  retry 2 in 12 s",
-              "total         46%  1 of 2 ready", "1 min 24 s left, 8 of 24 files, 3 retri"});
+        Lines{"all-M~6-v2  64%  downloading, 1 retry", "bge-r~base  20%  retry 2 in 12 s",
+              "total       46%  1 of 2 ready", "1 min 24 s left, 8 of 24 files, 3 retri"});
   CHECK(progress_lines(progress, {.columns = 20, .rows = 24}) ==
         Lines{"all-Min~-L6-v2  64%", "bge-rer~r-base  20%", "total           46%",
               "1 min 24 s left, 8 "});
@@ -190,7 +190,7 @@ TEST_CASE("columns stay where they are while numbers change") {
     CHECK(before[i].find("%") == after[i].find("%"));
     CHECK(before[i].find(" MB  ") == after[i].find(" MB  "));
     CHECK(after[i].find("B/s") == before[0].find("B/s"));
-    CHECK(after[i].find("fetching") == before[0].find("fetching"));
+    CHECK(after[i].find("downloading") == before[0].find("downloading"));
   }
 }
 

@@ -26,7 +26,7 @@ MODELS = [("all-MiniLM-L6-v2", 11), ("bge-reranker-base", 14), ("flan-t5-small",
           *((f"ranker-{at}", 6) for at in range(1, 6))]
 FAULTS = [{"on": "resolve", "path": f"org/{name}/", "skip": skip, "times": times, "what": "reset"}
           for name, skip, times in (("nomic-embed-text", 1, 1), ("clip-vit-base-patch32", 0, 9))]
-WANTED = [r"fetching$", r"fetching, \d retr", r"retry \d in \d+ s$", r" [23]\d% .*fetching"]
+WANTED = [r"downloading$", r"downloading, \d retr", r"retry \d in \d+ s$", r" [23]\d% .*downloading"]
 
 CELL, LINE, EDGE = 8.0, 18, 14
 STYLE = """
