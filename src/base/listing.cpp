@@ -12,7 +12,7 @@ namespace model_prep {
 Status check_listing(Listing& listing, std::string_view object) {
   const auto error = [&](std::string_view path, const char* what) {
     return Error{ErrorKind::protocol,
-                 fmt::format("{}: the hub lists '{}' {}", object, truncated(path), what)};
+                 fmt::format("{}: the Hub lists '{}' {}", object, truncated(path), what)};
   };
 
   std::sort(listing.files.begin(), listing.files.end(),
@@ -32,7 +32,7 @@ Status check_listing(Listing& listing, std::string_view object) {
     for (std::size_t slash = path.find('/'); slash != std::string_view::npos;
          slash = path.find('/', slash + 1))
       if (std::binary_search(paths.begin(), paths.end(), path.substr(0, slash)))
-        return error(path.substr(0, slash), "as file and as folder");
+        return error(path.substr(0, slash), "both as a file and as a directory");
   return ok();
 }
 

@@ -64,7 +64,7 @@ Result<RepoId> RepoId::parse(std::string_view text) {
 
   return Error{
       ErrorKind::usage, fmt::format("'{}' is not a repository name", truncated(text)),
-      "it is spelled org/name, datasets/org/name or spaces/org/name, as in the address of its page on the Hub"};
+      "write org/name, datasets/org/name or spaces/org/name, as in the URL of its page on the Hub"};
 }
 
 RepoKind RepoId::kind() const {

@@ -62,7 +62,7 @@ Result<CachePaths> find_cache_paths(const FlagValues& values) {
   // An empty path would be the working directory.
   if (named && named->value.empty()) return bad_value(*named, "a directory");
   if (!named && !folder)
-    return Error{ErrorKind::usage, "no place for the cache: neither HF_HOME nor HOME is set",
+    return Error{ErrorKind::usage, "no cache directory: neither HF_HOME nor HOME is set",
                  "set HF_HOME or pass --cache-dir"};
   paths.cache_dir = canonical_path(named ? values.expand(named->value) : *folder + "/hub");
 

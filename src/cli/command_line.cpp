@@ -76,10 +76,10 @@ Status take_flags(const CommandLine& line, Command command, FlagValues& values) 
     const bool is_taken = flag.is_for(command);
     if (!is_taken && !given.empty())
       return Error{ErrorKind::usage, fmt::format("{} does not take {}", name, flag.name),
-                   fmt::format("model-prep {} --help lists the flags that it takes", name)};
+                   fmt::format("model-prep {} --help lists its flags", name)};
     if (given.size() > 1 && !flag.is_switch() && !flag.repeats)
       return Error{ErrorKind::usage, fmt::format("{} is given {} times", flag.name, given.size()),
-                   "give it once"};
+                   "pass it once"};
 
     if (is_taken) values.add(flag.name, given, flag.variables);
   }

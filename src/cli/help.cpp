@@ -100,7 +100,7 @@ std::string help_text(std::optional<Command> command, std::optional<int> columns
   // The help of the program shows what is for any command.
   text += section("Environment", lines_of(variables(), command), width) + "\n";
   text += wrap(
-      "A flag beats its variables, which are shown in brackets. An empty variable counts as unset.",
+      "A flag overrides its environment variables, which are shown in brackets. An empty variable counts as unset.",
       width);
   text += section("Examples", lines_of(examples(), command), width);
   text += section("Exit status",

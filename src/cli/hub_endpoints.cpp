@@ -46,9 +46,9 @@ bool has_comma(const std::string& address) {
 /// `name` is the flag or the variable that holds the address.
 Result<HubEndpoint> parse_endpoint(const std::string& address, const std::string& name) {
   if (has_comma(address))
-    return Error{ErrorKind::usage, fmt::format("{}: there is a comma in an address", name),
-                 name == kFlag ? "pass --endpoint once for each address"
-                               : "each address of a list begins with http:// or https://"};
+    return Error{ErrorKind::usage, fmt::format("{}: a URL contains a comma", name),
+                 name == kFlag ? "pass --endpoint once for each URL"
+                               : "each URL of a list must begin with http:// or https://"};
 
   auto hub = Hub::parse(address);
   if (!hub)
@@ -60,7 +60,8 @@ Result<HubEndpoint> parse_endpoint(const std::string& address, const std::string
   if (!token) return endpoint;
 
   if (name == kFlag)
-    return Error{ErrorKind::usage, "--endpoint: a user name without a password is a token",
+    return Error{ErrorKind::usage,
+                 "--endpoint contains a user name without a password, which is taken as a token",
                  "other users can read a command line: set HF_ENDPOINT=https://TOKEN@host instead"};
   if (Status valid = check_token(*token, name); !valid) return valid.error();
 
@@ -92,7 +93,7 @@ Status check_token(const std::string& text, const std::string& where) {
     return ok();
 
   return Error{ErrorKind::usage,
-               fmt::format("the token in {} has a character that no token has", where),
+               fmt::format("the token in {} contains an invalid character", where),
                "copy it again from the Hub's settings page"};
 }
 

@@ -144,7 +144,7 @@ Result<TokenText> find_token(const FlagValues& values) {
   if (info && (info->is_file || info->is_folder))
     return Error{ErrorKind::usage,
                  fmt::format("HF_TOKEN_PATH is '{}', which cannot be read as a file", *named),
-                 "it must be a file that holds only the token and that this user may read"};
+                 "it must be a file that contains only the token and that this user may read"};
   return TokenText{};
 }
 
@@ -173,11 +173,11 @@ Status read_authorities(const FlagValues& values, Options& options) {
     const auto refuse = [&](std::string_view reason) {
       return Error{
           ErrorKind::usage, fmt::format("{} is '{}': {}", found.name, found.value, reason),
-          "it must be a file of certificates in PEM form, -----BEGIN CERTIFICATE-----, or a directory of them"};
+          "it must be a PEM file of certificates (-----BEGIN CERTIFICATE-----) or a directory of such files"};
     };
     const std::string path = values.expand(found.value);
     const auto info = stat_path(path);
-    if (!info) return refuse("there is no such file");
+    if (!info) return refuse("no such file or directory");
     if (std::any_of(seen.begin(), seen.end(),
                     [&](const FileInfo& other) { return other.is_same_file(*info); }))
       continue;
@@ -188,7 +188,7 @@ Status read_authorities(const FlagValues& values, Options& options) {
     if (!pem) return refuse("it cannot be read");
     const auto count = count_certificates(*pem);
     if (!count) return refuse(count.error().message);
-    if (*count == 0) return refuse("there is no certificate in it");
+    if (*count == 0) return refuse("it contains no certificate");
     options.authorities += *pem + "\n";
   }
   return ok();

@@ -46,12 +46,12 @@ void add_rows(Table& table, const PrunedRepository& repository) {
     table.rows.push_back(
         {repository.repo, "leftovers of interrupted downloads", format_bytes(rest)});
   if (!repository.kept_because.empty())
-    table.rows.push_back({repository.repo, "stays: " + repository.kept_because, "-"});
+    table.rows.push_back({repository.repo, "kept: " + repository.kept_because, "-"});
 }
 
 std::string dry_run_text(const std::vector<PrunedRepository>& repositories,
                          const std::string& cache_dir, std::optional<int> columns) {
-  Table table{.head = {"REPOSITORY", "WOULD GO", "SIZE"}, .numbers = {2}};
+  Table table{.head = {"REPOSITORY", "WOULD REMOVE", "SIZE"}, .numbers = {2}};
   std::int64_t bytes = 0;
   for (const PrunedRepository& repository : repositories) {
     add_rows(table, repository);
@@ -73,14 +73,13 @@ class Cleanup {
       PrunedRepository repository = prune(repo, pins);
       if (!repository.kept_because.empty())
         session_.log.info(repository.repo + ": " + repository.kept_because +
-                          "; its revisions stay");
+                          "; keeping its revisions");
       if (repository.error) session_.log_error(*repository.error);
       report_.cleanup->push_back(std::move(repository));
     }
 
     if (report_.signal)
-      report_.error =
-          Error{ErrorKind::interrupted, "stopped by a signal", "the next cleanup continues there"};
+      report_.error = stopped_by(*report_.signal, "the next cleanup removes the rest");
   }
 
  private:
@@ -112,7 +111,7 @@ class Cleanup {
       session_.log.info(fmt::format("{}: removed {}, {}", result.repo, revision_name(revision),
                                     format_bytes(revision.bytes)));
     if (removed && !report_.signal && done.items() < plan.items())
-      session_.log.info(fmt::format("{}: some of it is now in use and stays", result.repo));
+      session_.log.info(fmt::format("{}: kept some items that are now in use", result.repo));
     return result;
   }
 

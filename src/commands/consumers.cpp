@@ -19,7 +19,8 @@ std::string reason_of(const CacheLayout& at, const ResolvedSnapshot& snapshot) {
   // A ref that holds anything but the commit, even a line end, does not work for the libraries.
   const auto ref = read_file(at.ref(snapshot.spec.ref), 64);
   if (!ref) return "there is no refs/" + snapshot.spec.ref;
-  if (*ref != snapshot.commit.hex()) return "refs/" + snapshot.spec.ref + " is another revision";
+  if (*ref != snapshot.commit.hex())
+    return "refs/" + snapshot.spec.ref + " points to another revision";
 
   const auto missing = std::ranges::find_if(snapshot.files, [&](const RemoteFile& file) {
     const auto found = stat_path(at.link(snapshot.commit, file.path));
@@ -32,19 +33,21 @@ std::string advice_of(const Consumer& consumer, const Options& options) {
   const std::string& cache = options.cache_dir;
   const auto& legacy_dirs = options.legacy_dirs;
   if (std::ranges::find(legacy_dirs, consumer.folder) != legacy_dirs.end())
-    return "model-prep verify --repair makes a link there";
+    return "model-prep verify --repair creates a link there";
   if (consumer.setting != "HF_HOME") return fmt::format("set {}={}", consumer.setting, cache);
 
   // A library that knows only HF_HOME looks in its directory `hub`.
   if (cache.ends_with("/hub")) return "set HF_HOME=" + parent_path(cache);
-  return "set HF_HOME, for model-prep too: it makes a link in $HF_HOME/hub";
+  return "set HF_HOME, for model-prep too: it creates a link in $HF_HOME/hub";
 }
 
 void check_model(ConsumerReport& report, const Consumer& consumer, const Cache& cache,
                  const ResolvedSnapshot& snapshot, const Options& options) {
   const ModelSpec& spec = snapshot.spec;
   const CacheLayout at(consumer.folder, spec.repo);
-  const std::string reason = consumer.folder.empty() ? "it looks nowhere" : reason_of(at, snapshot);
+  const std::string reason = consumer.folder.empty()
+                                 ? "it has no cache directory in this environment"
+                                 : reason_of(at, snapshot);
   if (reason.empty()) return report.found.push_back(spec.key);
 
   const bool elsewhere =
@@ -55,7 +58,7 @@ void check_model(ConsumerReport& report, const Consumer& consumer, const Cache& 
   if (elsewhere)
     report.advice = advice_of(consumer, options);
   else if (report.advice.empty())
-    report.advice = "model-prep verify --repair fixes the cache";
+    report.advice = "model-prep verify --repair repairs the cache";
 }
 
 }  // namespace
@@ -78,7 +81,7 @@ std::vector<ConsumerReport> check_consumers(const Options& options, const Cache&
 
 std::string consumers_table(const std::vector<ConsumerReport>& consumers,
                             std::optional<int> columns) {
-  Table table{.head = {"SERVICE", "LOOKS IN", "FINDS", "OTHERWISE"}, .yielding = {1, 3}};
+  Table table{.head = {"LIBRARY", "LOOKS IN", "FINDS", "ADVICE"}, .yielding = {1, 3}};
   for (const ConsumerReport& consumer : consumers)
     table.rows.push_back({consumer.name, consumer.looks_in.empty() ? "-" : consumer.looks_in,
                           fmt::format("{} of {}", consumer.found.size(),

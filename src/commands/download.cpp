@@ -115,8 +115,8 @@ class Download {
     }
     if (specs.empty()) return;
 
-    session_.log.debug(fmt::format("asking {} about {} models",
-                                   session_.options.endpoints.front().name(), specs.size()));
+    session_.log.debug(fmt::format("looking up {} at {}", format_count(specs.size(), "model"),
+                                   session_.options.endpoints.front().name()));
     auto results = resolve_remotely(specs, session_.cache, fetcher_);
     for (std::size_t i = 0; i < unresolved.size(); ++i) {
       ModelRun& model = *unresolved[i];
@@ -129,10 +129,10 @@ class Download {
       record = session_.cache.record(snapshot->spec.repo, snapshot->commit);
       inspect(model, std::move(*snapshot), record);
       if (fetcher_.endpoints.size() < 2) endpoint.clear();
-      session_.log.info(
-          fmt::format("{}: {} is {}{}, {} files", model.spec.key, model.spec.revision.text(),
-                      model.snapshot->commit.hex().substr(0, 12),
-                      endpoint.empty() ? "" : " at " + endpoint, model.snapshot->files.size()));
+      session_.log.info(fmt::format(
+          "{}: {} is {}{}, {}", model.spec.key, model.spec.revision.text(),
+          model.snapshot->commit.hex().substr(0, 12), endpoint.empty() ? "" : " at " + endpoint,
+          format_count(model.snapshot->files.size(), "file")));
     }
   }
 
@@ -193,10 +193,11 @@ class Download {
 
     const std::int64_t needed = plan.bytes - plan.staged;
     if (needed > space->bytes)
-      return Error{ErrorKind::disk_full,
-                   fmt::format("not enough space for the cache {}: {} needed, {} free", cache,
-                               format_bytes(needed), format_bytes(space->bytes)),
-                   "free some space, choose another volume with --cache-dir, or fewer models"};
+      return Error{
+          ErrorKind::disk_full,
+          fmt::format("not enough space for the cache {}: {} needed, {} free", cache,
+                      format_bytes(needed), format_bytes(space->bytes)),
+          "free some space, choose another volume with --cache-dir, or select fewer models"};
 
     // Two for each new blob, which has a lock file, and one for each link.
     std::int64_t inodes = 0;
@@ -216,12 +217,11 @@ class Download {
       for (const std::size_t model : job.models) models_[model].pending.insert(job.file.blob);
 
     if (plan.bytes > 0) {
-      const std::string staged = plan.staged > 0 ? fmt::format("; {} are there from an earlier run",
-                                                               format_bytes(plan.staged))
-                                                 : "";
-      session_.log.info(fmt::format("fetching {} in {} files into {}{}",
-                                    format_bytes(plan.bytes - plan.staged), plan.jobs.size(),
-                                    session_.options.cache_dir, staged));
+      const std::string staged =
+          plan.staged > 0 ? fmt::format("; {} already downloaded", format_bytes(plan.staged)) : "";
+      session_.log.info(
+          fmt::format("downloading {} in {} into {}{}", format_bytes(plan.bytes - plan.staged),
+                      format_count(plan.jobs.size(), "file"), session_.options.cache_dir, staged));
     }
 
     // Models without a pending file are complete now.
@@ -294,14 +294,14 @@ class Download {
       if (model.lost_times++ == kMaxLosses) {
         model.error = Error{
             ErrorKind::io,
-            "files of " + model.spec.repo.text() + " vanish from the cache while they are fetched",
-            "another process removes them: let it finish first"};
+            "another process keeps deleting files of " + model.spec.repo.text() + " from the cache",
+            "run model-prep again when that process has finished"};
         session_.log_error(*model.error);
         continue;
       }
 
       session_.log.warning(
-          fmt::format("{}: some of its files were removed during the run; fetching them again",
+          fmt::format("{}: some of its files were removed during the run; downloading them again",
                       model.spec.key));
       model.view = session_.cache.inspect(
           *model.snapshot, session_.cache.record(model.spec.repo, model.snapshot->commit));
@@ -360,7 +360,7 @@ int run_download(Session& session) {
 
   if (session.options.dry_run) {
     session.log.info(
-        "what --cleanup removes is known when the models are here: model-prep cleanup --dry-run");
+        "--cleanup cannot be previewed before the download: run model-prep cleanup --dry-run after it");
     return session.finish(report);
   }
 

@@ -88,7 +88,7 @@ class Fetcher::Loop {
   }
 
   void interrupt() {
-    stop(stopped_by(*fetcher_.signal_, "what was fetched is kept: the next run resumes there"));
+    stop(stopped_by(*fetcher_.signal_, "what was downloaded is kept; the next run resumes"));
   }
 
   void run() {
@@ -174,7 +174,8 @@ class Fetcher::Loop {
     if (!fd && !lstat_path(path)) return report({});  // it was removed this instant
     if (!fd) return report({.error = fd.error()});
 
-    session_.log.debug(object_of(job) + ": a blob exists without a record; hashing it");
+    session_.log.debug(object_of(job) +
+                       ": in the cache, but without a record of its verification; hashing it");
     hash(action.item, std::move(*fd), AfterHash::nothing);
     fetcher_.hasher_.advance(*files_[action.item].hash, job.file.size);
   }
@@ -223,8 +224,9 @@ class Fetcher::Loop {
 
     file.staging.emplace(std::move(std::get<Staging>(*opened)));
     if (!file.staging->copying()) return on_staged(action.item);
-    session_.log.warning(object_of(job) +
-                         ": its writer stopped responding; continuing with a copy of its bytes");
+    session_.log.warning(
+        object_of(job) +
+        ": the process downloading it stopped responding; resuming from a copy of its partial file");
   }
 
   void on_staged(ItemId item) {

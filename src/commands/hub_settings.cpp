@@ -35,10 +35,11 @@ std::vector<HubEndpoint> endpoints_with_tokens(Session& session) {
 
   for (const HubEndpoint& endpoint : endpoints) {
     if (endpoint.use == TokenUse::sent && !endpoint.hub.endpoint().https)
-      session.log.warning("the token goes to " + endpoint.hub.endpoint().origin + " unencrypted");
+      session.log.warning("the token is sent to " + endpoint.hub.endpoint().origin +
+                          " unencrypted");
     if (endpoint.use == TokenUse::withheld)
       session.log.debug(endpoint.name() +
-                        " gets no token: it is not the Hub, and no token is configured for it");
+                        " is sent no token: it is not the Hub, and no token is configured for it");
   }
   return endpoints;
 }

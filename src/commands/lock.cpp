@@ -104,12 +104,11 @@ class Lock {
 
       if (!spec.revision.commit()) {
         fail({ErrorKind::usage, spec.key + " is not pinned, so it cannot be compared",
-              "model-prep lock prints a manifest in which it is"});
+              "model-prep lock prints a manifest that pins it"});
         continue;
       }
       if (session_.options.offline) {
-        fail({ErrorKind::offline_missing,
-              spec.key + ": which commit " + spec.ref + " names now is not known offline",
+        fail({ErrorKind::offline_missing, spec.key + ": cannot look up " + spec.ref + " offline",
               "run without HF_HUB_OFFLINE"});
         continue;
       }
@@ -131,7 +130,7 @@ class Lock {
     if (!commit) return fail(commit.error());
 
     if (*commit == spec.revision.commit())
-      session_.log.info(fmt::format("{}: {} is still {}", spec.key, spec.ref, commit->hex()));
+      session_.log.info(fmt::format("{}: {} is still at {}", spec.key, spec.ref, commit->hex()));
     else
       print_changes(spec, *commit);
   }

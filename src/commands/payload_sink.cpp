@@ -29,7 +29,7 @@ class PayloadSink : public BodySink {
 
   std::optional<Error> on_data(std::span<const char> bytes) override {
     if (static_cast<std::int64_t>(buffer_.size() + bytes.size()) > range_.size())
-      return Error{ErrorKind::protocol, "the body is longer than announced"};
+      return Error{ErrorKind::protocol, "the response body is longer than announced"};
 
     while (!bytes.empty()) {
       const auto offset = static_cast<std::size_t>(range_.begin) % kBlock;

@@ -251,11 +251,10 @@ class Resolver {
 
     // A truncated listing looks like a complete one, and would be recorded as such.
     const bool truncated_here = !source.fallback && !next && next_link(reply.head.link);
-    if (const char* fault = truncated_here
-                                ? "the listing continues at an address that cannot be used"
-                                : endless_listing(model, next))
+    if (const char* fault = truncated_here ? "the listing has an unusable next-page link"
+                                           : endless_listing(model, next))
       return Error{ErrorKind::protocol, object + ": " + fault,
-                   "a mirror or a proxy misdirects: check HF_ENDPOINT"};
+                   "a mirror or a proxy may be misconfigured: check HF_ENDPOINT"};
     if (next) {
       request_page(model, Source{source.endpoint, *next});
       return ok();
@@ -274,7 +273,7 @@ class Resolver {
     if (!next) return nullptr;
 
     if (model.pages_read.contains(next->text))
-      return "a page of the listing leads back to one that was read";
+      return "the next-page links of the listing form a loop";
     return model.pages_read.size() >= kMaxPages ? "the listing has more than 1,000 pages" : nullptr;
   }
 
@@ -290,8 +289,8 @@ class Resolver {
 
     if (bytes > kMaxIndexBytes)
       return Error{ErrorKind::protocol,
-                   model.object() + ": its shard indexes are larger than 64 MiB",
-                   "choose files with --include, or take --variant all"};
+                   model.object() + ": its shard indexes are larger than 64 MiB in total",
+                   "select files with --include, or use --variant all"};
     return ok();
   }
 
@@ -430,7 +429,7 @@ std::optional<Resolution> resolve_locally(const ModelSpec& spec, const Cache& ca
   if (local || !offline) return local;
 
   const std::string missing =
-      commit ? fmt::format("the list of files at {}", commit->hex().substr(0, 12))
+      commit ? fmt::format("the file list of commit {}", commit->hex().substr(0, 12))
              : "revision " + spec.revision.text();
   return Resolution{offline_missing(spec.repo.text() + ": " + missing)};
 }

@@ -95,7 +95,7 @@ void Session::log_variant_warning(const ModelSpec& spec) {
   // Patterns of the command line choose the files, so the variant does not matter.
   if (spec.variant == spec.variant_requested || spec.filter.from_command_line) return;
 
-  log.warning(fmt::format("{} has no variant {}: taking {}", spec.key,
+  log.warning(fmt::format("{} has no variant {}: using {}", spec.key,
                           to_string(spec.variant_requested), to_string(spec.variant)));
 }
 
@@ -174,7 +174,7 @@ std::string Session::write_summary(const RunReport& report) {
 
   const Status written = write_summary_file(options.summary, text);
   if (written) return options.summary;
-  log.warning("the summary is not written: " + written.error().message);
+  log.warning("cannot write the summary: " + written.error().message);
   return {};
 }
 

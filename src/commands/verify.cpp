@@ -28,10 +28,11 @@ Error cannot_verify(const ModelSpec& spec, const Cache& cache) {
   if (!commit || !lstat_path(cache.repository(spec.repo).layout.snapshot(*commit)))
     return {ErrorKind::offline_missing,
             spec.repo.text() + " is not in the cache at revision " + spec.revision.text(),
-            "model-prep verify --repair fetches it"};
-  return {ErrorKind::offline_missing,
-          spec.repo.text() + ": nothing in the cache says which files belong to " + commit->hex(),
-          "model-prep verify --repair asks the Hub, and hashes what is there"};
+            "model-prep verify --repair downloads it"};
+  return {
+      ErrorKind::offline_missing,
+      spec.repo.text() + ": the cache has no file list of commit " + commit->hex(),
+      "model-prep verify --repair gets the list from the Hub, and hashes the files in the cache"};
 }
 
 CacheFault damaged_fault(const std::string& path, std::size_t index, const RemoteFile& file,
@@ -162,7 +163,8 @@ class Verify {
     }
     if (requests.empty()) return;
 
-    session_.log.info(fmt::format("hashing {} in {} files", format_bytes(bytes), requests.size()));
+    session_.log.info(fmt::format("hashing {} in {}", format_bytes(bytes),
+                                  format_count(requests.size(), "file")));
     HashResults results = hash_all(requests);
     signal_ = results.signal;
     for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -196,8 +198,8 @@ class Verify {
 
   /// The hashing was stopped: a model of which a file was not reached cannot be verified.
   void fail_unhashed(const std::vector<Model*>& models) {
-    const Error error =
-        signal_ ? stopped_by(*signal_, "") : Error{ErrorKind::deadline, "the deadline has passed"};
+    const Error error = signal_ ? stopped_by(*signal_, "")
+                                : Error{ErrorKind::deadline, "the run's deadline has passed"};
     session_.log_error(error);
     const auto was_reached = [&](const std::string& path) {
       const HashResult* result = result_of(path);
@@ -241,8 +243,8 @@ class Verify {
     for (const CacheFault& fault : model.faults)
       if (logged_.insert(fault.message).second) session_.log.error(fault.message);
     if (model.is_good())
-      session_.log.info(fmt::format("{}: verified, {} files at {}", model.spec.key,
-                                    model.snapshot->files.size(),
+      session_.log.info(fmt::format("{}: verified, {} at {}", model.spec.key,
+                                    format_count(model.snapshot->files.size(), "file"),
                                     session_.snapshot_folder(model.snapshot)));
   }
 
@@ -293,7 +295,7 @@ class Verify {
           // Another model of this repository had the same fault, and it has been moved.
           if (!own) break;
           const auto moved = cache.quarantine(repo, fault.path);
-          session_.log.warning(moved ? fault.path + " is out of the way now, as " + *moved
+          session_.log.warning(moved ? "moved " + fault.path + " to " + *moved
                                      : moved.error().message);
       }
     }
@@ -397,7 +399,7 @@ int run_verify(Session& session) {
   const bool has_faults = std::ranges::any_of(
       report.models, [](const ModelReport& model) { return !model.faults.empty(); });
   if (has_faults && !session.options.repair)
-    session.log.error("hint: model-prep verify --repair fixes what is wrong");
+    session.log.error("hint: model-prep verify --repair repairs the cache");
   return session.finish(report);
 }
 

@@ -33,7 +33,7 @@ std::string_view to_string(CacheFaultKind kind) {
 
 Error error_of(const CacheFault& fault) {
   return {fault.error.value_or(error_kind(fault.kind)), fault.message,
-          "model-prep verify --repair mends it"};
+          "model-prep verify --repair repairs it"};
 }
 
 }  // namespace model_prep

@@ -114,9 +114,9 @@ void Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
 
   const bool transient = disposition(error.kind) == Disposition::retry;
   const std::string next = alternative_to(transfer.source);
-  shared_.notice(
-      transient ? LogLevel::warning : LogLevel::info,
-      fmt::format("{}; {} is asked for it", error.message, next.empty() ? "the next" : next));
+  shared_.notice(transient ? LogLevel::warning : LogLevel::info,
+                 fmt::format("{}; trying {} instead", error.message,
+                             next.empty() ? "the next endpoint" : next));
 }
 
 std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, const Error& error,
@@ -133,7 +133,7 @@ std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, con
   }
   const bool news = shared_.hosts.should_log(transfer.url.origin, error.kind, shared_.now);
   shared_.notice(news ? LogLevel::warning : LogLevel::debug,
-                 fmt::format("{} (failure {} of {}, next try in {:.1f} s)", error.message,
+                 fmt::format("{} (failure {} of {}; retrying in {:.1f} s)", error.message,
                              budget_.in_a_row(), shared_.settings.retry.retries, in_seconds(wait)));
   return std::nullopt;
 }
@@ -153,8 +153,8 @@ std::optional<Error> Failover::on_wrong_bytes(const Error& wrong,
   if (elsewhere) single_stream_ = false;
   const std::string next = elsewhere ? alternative_to(*culprit) : std::string();
   shared_.notice(LogLevel::warning,
-                 next.empty() ? wrong.message + "; it is fetched once more from the start"
-                              : fmt::format("{}, from {}; it is fetched from the start from {}",
+                 next.empty() ? wrong.message + "; downloading it again from the start"
+                              : fmt::format("{}, from {}; downloading it again from {}",
                                             wrong.message, endpoint(*culprit).name, next));
   return std::nullopt;
 }
@@ -183,7 +183,7 @@ void Failover::on_no_response(const Transfer& transfer, const TransferEnd& end) 
   const std::string next = alternative_to(transfer.source);
   if (first && !next.empty())
     shared_.notice(LogLevel::warning,
-                   fmt::format("{} {} ({}): from here on {} is asked first", transfer.url.origin,
+                   fmt::format("{} {} ({}); using {} first from now on", transfer.url.origin,
                                brief(end.error->kind), end.error->message, next));
 }
 
@@ -208,8 +208,8 @@ void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
   if (!in_current_epoch(transfer)) return;
 
   const Error cause = shared_.hosts.is_unreachable(target.origin)
-                          ? Error{ErrorKind::network, "it did not respond earlier"}
-                          : Error{ErrorKind::rate_limited, "it is rate limiting"};
+                          ? Error{ErrorKind::network, "it did not respond earlier in this run"}
+                          : Error{ErrorKind::rate_limited, "it is rate-limiting requests"};
   const Error why = describe_transport_error(cause, transfer.context, target);
   ++failure_epoch_;
   static_cast<void>(mirrors_.mark_failed(transfer.source, why));

@@ -61,9 +61,9 @@ Status check_ref_conflicts(std::span<const ModelSpec> specs) {
       if (!is_new && at->second->revision != spec.revision)
         return Error{
             ErrorKind::usage,
-            fmt::format("{} and {} both want refs/{} of {}, at different revisions",
+            fmt::format("{} and {} would both set refs/{} of {}, to different revisions",
                         at->second->key, spec.key, ref, spec.repo.text()),
-            "give one of them another \"ref\" in the manifest, or run them into different caches"};
+            "give one of them another \"ref\" in the manifest, or run it separately with another --cache-dir"};
     }
   }
   return ok();

@@ -20,7 +20,7 @@ std::vector<RepoPath> paths_of(const Listing& listing) {
 
 Error lock_error(const ModelSpec& spec, const RepoPath& path, std::string_view what) {
   return {ErrorKind::lock_mismatch, fmt::format("{} {}: {}", spec.repo.text(), path.text(), what),
-          "the repository is not what the lock describes: check the revision, or make a new lock"};
+          "the repository differs from the lock: check the revision, or create a new lock"};
 }
 
 Error gated_error(const ModelSpec& spec, const RepoPath& path) {
@@ -107,7 +107,7 @@ Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec) {
   const auto differs = [&](const RemoteFile& file, std::string_view what, const auto& listed,
                            const auto& locked) {
     return lock_error(spec, file.path,
-                      fmt::format("the hub lists {} {}, the lock says {}", what, listed, locked));
+                      fmt::format("the Hub lists {} {}, the lock says {}", what, listed, locked));
   };
 
   for (RemoteFile& file : files) {
@@ -125,7 +125,8 @@ Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec) {
   if (!spec.fully_locked) return ok();
   for (const auto& entry : spec.lock)
     if (std::ranges::find(files, entry.first, &RemoteFile::path) == files.end())
-      return lock_error(spec, entry.first, "the hub does not list this file, the lock does");
+      return lock_error(spec, entry.first,
+                        "the lock contains this file, but the Hub does not list it");
   return ok();
 }
 

@@ -91,7 +91,7 @@ void FileTask::wait_for_writer(const std::string& owner, const std::string& hear
   state_ = State::locking;
   if (waiter_.on_poll(heartbeat, shared_.now))
     shared_.notice(LogLevel::info,
-                   work_.context.object + ": waiting for " + owner + ", which is fetching it");
+                   work_.context.object + ": waiting for " + owner + ", which is downloading it");
 }
 
 void FileTask::open_staging(bool fresh, bool take_over) {
@@ -225,10 +225,10 @@ void FileTask::on_hash(const HashResult& result) {
 void FileTask::on_damaged_blob(const Error& wrong) {
   if (shared_.settings.offline)
     return fail({ErrorKind::digest_mismatch, wrong.message + ": the cached file is damaged",
-                 "run once with the network to repair it"});
+                 "run once without --offline and HF_HUB_OFFLINE to repair it"});
 
   shared_.notice(LogLevel::warning,
-                 wrong.message + "; the cached file is damaged and will be fetched again");
+                 wrong.message + "; the cached file is damaged and will be downloaded again");
   blob_damaged_ = true;
   if (state_ == State::rechecking)
     open_staging(failover_.single_stream(), waiter_.writer_timed_out());
@@ -244,15 +244,16 @@ void FileTask::on_published(PublishResult result) {
 
 void FileTask::on_lost(Loss how) {
   if (state_ < State::opening || state_ > State::publishing) return;
-  const std::string what = work_.context.object + ": " +
-                           (how == Loss::pruned ? "its staging file has vanished"
-                                                : "another process has taken its staging over");
+  const std::string what =
+      work_.context.object + ": " +
+      (how == Loss::pruned ? "its partial download was deleted"
+                           : "another process has taken over its partial download");
   cancel_transfers();
   segments_.reset();
   unrecorded_ = 0;
   if (!failover_.on_lost())
     return fail({ErrorKind::io, what,
-                 "another program prunes the cache: let it wait until this one is done"});
+                 "another program is deleting files from the cache: run it after this one"});
 
   shared_.notice(LogLevel::warning, what + "; starting over");
   emit(Close{id_, false});
@@ -354,9 +355,9 @@ void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) 
 void FileTask::on_body(const Transfer& transfer) {
   if (is_query()) return finish(FileStatus::fetched);
   if (transfer.received < transfer.range.size())
-    return on_failure(transfer,
-                      describe_transport_error({ErrorKind::network, "the body ended early"},
-                                               transfer.context, transfer.url));
+    return on_failure(
+        transfer, describe_transport_error({ErrorKind::network, "the response body ended early"},
+                                           transfer.context, transfer.url));
   if (segments_->complete()) return all_on_disk();
   save_record();
 }
@@ -369,13 +370,14 @@ void FileTask::on_range_ignored(const Transfer& transfer) {
       failover_.budget().in_a_row() < std::min(kRounds, shared_.settings.retry.retries))
     return on_failure(transfer,
                       {ErrorKind::network, transfer.context.object + ": " + transfer.url.origin +
-                                               " does not support ranges"});
+                                               " does not support range requests"});
 
   failover_.use_single_stream();
   cancel_transfers();
   shared_.notice(
       LogLevel::info,
-      transfer.context.object + ": the server does not support ranges; fetching the whole file");
+      transfer.context.object +
+          ": the server does not support range requests; downloading the file in one request");
   open_staging(true);
 }
 

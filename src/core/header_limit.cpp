@@ -10,9 +10,8 @@ std::optional<Error> HeaderLimit::on_line(std::size_t bytes) {
   ++lines_;
   if (bytes_ <= kMaxBytes && lines_ <= kMaxLines) return std::nullopt;
 
-  return Error{ErrorKind::protocol,
-               fmt::format("the answer's headers do not end within {} KiB or {} lines",
-                           kMaxBytes / 1024, kMaxLines)};
+  return Error{ErrorKind::protocol, fmt::format("the response headers exceed {} KiB or {} lines",
+                                                kMaxBytes / 1024, kMaxLines)};
 }
 
 }  // namespace model_prep

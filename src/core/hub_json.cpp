@@ -17,8 +17,7 @@ constexpr std::string_view kSiblings[] = {"siblings"};
 constexpr std::string_view kInfoFields[] = {"sha"};
 
 Error unreadable(std::string_view object, std::string_view why) {
-  return {ErrorKind::protocol,
-          fmt::format("{}: the hub's response cannot be read: {}", object, why),
+  return {ErrorKind::protocol, fmt::format("{}: cannot read the Hub's response: {}", object, why),
           "a proxy or a mirror may be responding in the Hub's place: check HF_ENDPOINT"};
 }
 
@@ -98,12 +97,13 @@ Result<CommitId> parse_info(std::string_view body, std::string_view object) {
 
 Result<Listing> parse_tree_page(std::string_view body, std::string_view object) {
   return parse_listing(body, object, {.collections = kTopArray, .fields = kTreeFields},
-                       {"path", "oid", "lfs.oid", true}, "a listing should be an array");
+                       {"path", "oid", "lfs.oid", true}, "a listing must be an array");
 }
 
 Result<Listing> parse_blobs(std::string_view body, std::string_view object) {
   return parse_listing(body, object, {.collections = kSiblings, .fields = kBlobsFields},
-                       {"rfilename", "blobId", "lfs.sha256", false}, "it has no siblings");
+                       {"rfilename", "blobId", "lfs.sha256", false},
+                       "the member 'siblings' is missing");
 }
 
 }  // namespace model_prep

@@ -56,7 +56,7 @@ class Reader : public nlohmann::json_sax<Json> {
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const Json::exception&) override {
-    return fail(fmt::format("no JSON at byte {}", position));
+    return fail(fmt::format("invalid JSON at byte {}", position));
   }
 
  private:
@@ -85,7 +85,7 @@ class Reader : public nlohmann::json_sax<Json> {
   bool value(JsonFields::Value&& value) {
     if (in_collection()) return fail(wrong_entry());
     if (!keys_.empty() && collection_here() != nullptr)
-      return fail(fmt::format("'{}' is neither a list nor an object", keys_.back()));
+      return fail(fmt::format("'{}' is neither an array nor an object", keys_.back()));
     return keep_if_wanted(std::move(value));
   }
 
@@ -101,7 +101,7 @@ class Reader : public nlohmann::json_sax<Json> {
     if (wanted == nullptr) return true;
 
     JsonFields& fields = in_entry() ? entry_.fields : document_.fields;
-    return fields.add(*wanted, std::move(value)) || fail(fmt::format("'{}' is there twice", name));
+    return fields.add(*wanted, std::move(value)) || fail(fmt::format("duplicate key '{}'", name));
   }
 
   bool start(bool is_array) {
@@ -116,7 +116,7 @@ class Reader : public nlohmann::json_sax<Json> {
       entry_.name = keys_.back();
       entry_.fields.clear();
     } else if (collection != nullptr && (is_array || !keys_.empty())) {
-      if (document_.has(*collection)) return fail(fmt::format("'{}' is there twice", *collection));
+      if (document_.has(*collection)) return fail(fmt::format("duplicate key '{}'", *collection));
       document_.collections.push_back(*collection);
       entry_.collection = *collection;
       collection_depth_ = keys_.size() + 1;
@@ -142,7 +142,7 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
   const char* wrong_entry() const {
-    return shape_.of_texts ? "an entry is not a text" : "an entry is not an object";
+    return shape_.of_texts ? "an entry is not a string" : "an entry is not an object";
   }
 
   JsonShape shape_;

@@ -99,7 +99,7 @@ class ObjectReader {
     for (const auto& [name, entry] : json_.items()) {
       if (known_.contains(name)) continue;
       const auto meant = closest_word(name, {known_.begin(), known_.end()});
-      fail(name, "unknown member" + (meant ? "; is it " + *meant + "?" : ""));
+      fail(name, "unknown member" + (meant ? "; did you mean " + *meant + "?" : ""));
     }
   }
 
@@ -144,7 +144,8 @@ LockedFile read_locked_file(ObjectReader& object) {
 ManifestVariant read_variant(const std::string& name, ObjectReader& object) {
   const auto known = parse_variant(name);
   if (!known)
-    object.fail("", fmt::format("unknown variant; there are {}", fmt::join(kVariantNames, ", ")));
+    object.fail(
+        "", fmt::format("unknown variant; known variants are {}", fmt::join(kVariantNames, ", ")));
 
   ManifestVariant variant{.name = known.value_or(Variant::fp32), .size = object.size("size")};
   variant.filter.include = object.texts("include");
@@ -200,7 +201,7 @@ std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& ob
   for (const ManifestVariant& variant : model.variants)
     if (model.repo.kind() != RepoKind::model && variant.name != Variant::all)
       object.fail(fmt::format("variants.{}", to_string(variant.name)),
-                  "only models have variants; the files of a dataset or space are its variant all");
+                  "only models have variants; a dataset or space has only the variant all");
 
   read_locked_variants(object, model);
   return model;

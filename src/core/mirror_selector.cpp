@@ -93,17 +93,17 @@ std::string brief(ErrorKind kind) {
   using enum ErrorKind;
   switch (kind) {
     case network: return "cannot be reached";
-    case timeout: return "does not answer in time";
-    case rate_limited: return "is rate limiting";
-    case server: return "is out of order";
+    case timeout: return "did not respond in time";
+    case rate_limited: return "is rate-limiting requests";
+    case server: return "returned a server error";
     case not_found: return "does not have it";
     case revision_not_found: return "does not have this revision";
     case gated:
-    case unauthorized: return "refuses access";
+    case unauthorized: return "denied access";
     case disabled: return "has disabled it";
-    case digest_mismatch:
-    case lock_mismatch: return "has other bytes";
-    default: return "gave no usable answer";
+    case digest_mismatch: return "sent wrong bytes";
+    case lock_mismatch: return "does not match the lock";
+    default: return "sent an unusable response";
   }
 }
 

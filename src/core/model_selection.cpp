@@ -35,7 +35,7 @@ Error unknown_model(const Manifest& manifest, const std::string& name,
   return {
       ErrorKind::usage, "unknown model '" + name + "'",
       fmt::format(
-          "{}the manifest knows {}; any repository of the Hub can be named as org/name[@revision]",
+          "{}the manifest contains {}; write any other repository on the Hub as org/name[@revision]",
           did_you_mean(name, words), fmt::join(keys, ", "))};
 }
 
@@ -138,10 +138,9 @@ Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
   std::erase_if(spec.lock,
                 [&](const auto& entry) { return !is_selected(spec.filter, entry.first); });
   if (spec.lock.empty() && !has_patterns)
-    return Error{
-        ErrorKind::usage,
-        fmt::format("{}: the manifest locks the variant {}, but no locked file belongs to it",
-                    model.key, to_string(variant.name))};
+    return Error{ErrorKind::usage,
+                 fmt::format("{}: the manifest locks the variant {}, but lists no file of it",
+                             model.key, to_string(variant.name))};
   return spec;
 }
 
@@ -176,7 +175,7 @@ Result<std::vector<ModelSpec>> select_models(const Manifest& manifest,
     specs.push_back(std::move(*spec));
   }
 
-  if (specs.empty()) return Error{ErrorKind::usage, "the manifest names no model"};
+  if (specs.empty()) return Error{ErrorKind::usage, "the manifest contains no models"};
   return specs;
 }
 

@@ -11,7 +11,7 @@ namespace model_prep {
 PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
   PrunePlan plan;
   if (view.writer) {
-    plan.kept_because = fmt::format("{} is filling it", *view.writer);
+    plan.kept_because = fmt::format("in use by {}", *view.writer);
     return plan;
   }
 
@@ -23,7 +23,7 @@ PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins) {
     return view.snapshots.contains(commit);
   });
   if (none_there && !view.snapshots.empty())
-    plan.kept_because = "none of the revisions that are kept is in the cache";
+    plan.kept_because = "no pinned revision is in the cache";
 
   std::set<Digest> linked = view.other_links;
   for (const auto& [commit, snapshot] : view.snapshots)

@@ -40,7 +40,7 @@ std::string_view bare_etag(std::string_view etag) {
 
 std::string server_message(const ResponseHead& head) {
   if (head.error_message.empty()) return {};
-  return " (the hub says: " + truncated(head.error_message, 300) + ")";
+  return " (the Hub says: " + truncated(head.error_message, 300) + ")";
 }
 
 Error about(const RequestContext& context, ErrorKind kind, std::string_view what,
@@ -53,7 +53,7 @@ std::string token_hint(const RequestContext& context, std::string with_token,
                        std::string without_token) {
   if (context.with_token) return with_token;
   if (!context.token_withheld) return without_token;
-  return "the token was not sent, because it was not given for this endpoint: write it before the host in HF_ENDPOINT, https://TOKEN@host";
+  return "no token was sent, because none is configured for this endpoint: write it before the host in HF_ENDPOINT, as https://TOKEN@host";
 }
 
 /// In the order of docs/developing/hub-protocol.md, section 4.2: code, message, status.
@@ -110,18 +110,18 @@ Error hub_error(const ResponseHead& head, const RequestContext& context) {
   const ErrorKind kind = kind_of_status(status);
   std::string hint;
   if (kind == ErrorKind::rate_limited)
-    hint =
-        token_hint(context, {}, "requests without a token are limited per address: set HF_TOKEN");
+    hint = token_hint(context, {},
+                      "requests without a token are limited per IP address: set HF_TOKEN");
   return about(context, kind,
-               fmt::format("the {} answered with status {}{}",
-                           context.of_hub ? "hub" : "payload host", status, detail),
+               fmt::format("the {} responded with status {}{}", context.of_hub ? "Hub" : "CDN",
+                           status, detail),
                hint);
 }
 
 Error html_page(const RequestContext& context, std::string_view wanted) {
   return about(
       context, ErrorKind::protocol, fmt::format("got a web page instead of {}", wanted),
-      "a captive portal or a proxy answers in the Hub's place: check the network, HTTPS_PROXY and HF_ENDPOINT");
+      "a captive portal or a proxy may be responding in the Hub's place: check the network, HTTPS_PROXY and HF_ENDPOINT");
 }
 
 ResponseVerdict fail(const RequestContext& context, std::string_view what) {
@@ -137,17 +137,17 @@ ResponseVerdict check_partial(const ResponseHead& head, const PayloadRequest& re
   const auto given = parse_content_range(head.content_range);
   const std::string shown = truncated(head.content_range);
 
-  if (!request.range) return fail(context, "got a part although the whole file was requested");
-  if (!given) return fail(context, "unreadable Content-Range '" + shown + "'");
+  if (!request.range) return fail(context, "got status 206 although no range was requested");
+  if (!given) return fail(context, "invalid Content-Range '" + shown + "'");
   if (given->total != request.blob.size)
     return restart(
         context, ErrorKind::protocol,
         fmt::format("the server says {} bytes, the listing {}", given->total, request.blob.size));
   if (given->range != *request.range)
-    return fail(context, fmt::format("asked for bytes {}-{}, offered '{}'", request.range->begin,
+    return fail(context, fmt::format("requested bytes {}-{}, got '{}'", request.range->begin,
                                      request.range->end - 1, shown));
   if (head.content_length && *head.content_length != request.range->size())
-    return fail(context, fmt::format("a range of {} bytes is announced with {}",
+    return fail(context, fmt::format("the range has {} bytes, but its Content-Length is {}",
                                      request.range->size(), *head.content_length));
   return {VerdictKind::body};
 }
@@ -157,7 +157,7 @@ ResponseVerdict check_whole(const ResponseHead& head, const PayloadRequest& requ
   if (request.range) return {VerdictKind::range_ignored};
   if (head.content_length && *head.content_length != blob.size)
     return restart(request.context, blob.locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
-                   fmt::format("the server announces {} bytes, {} says {}", *head.content_length,
+                   fmt::format("the Content-Length is {}, {} says {}", *head.content_length,
                                blob.locked ? "the lock" : "the listing", blob.size));
   return {VerdictKind::body};
 }
@@ -174,19 +174,19 @@ std::optional<Error> linked_etag_mismatch(const ResponseHead& head, const Payloa
 
   return about(
       request.context, locked ? ErrorKind::lock_mismatch : ErrorKind::protocol,
-      fmt::format("the hub announces {}, {} says {}",
-                  other_blob ? linked->hex() : fmt::format("{} bytes", *head.linked_size),
-                  locked ? "the lock" : "its listing",
-                  other_blob ? digest.hex() : fmt::format("{} bytes", size)),
-      locked
-          ? "the repository is not what the lock describes: check the revision, or make a new lock"
-          : "");
+      fmt::format(
+          "the Hub's headers give {}, {} says {}",
+          other_blob ? "digest " + linked->hex() : fmt::format("{} bytes", *head.linked_size),
+          locked ? "the lock" : "its listing",
+          other_blob ? digest.hex() : fmt::format("{} bytes", size)),
+      locked ? "the repository differs from the lock: check the revision, or create a new lock"
+             : "");
 }
 
 /// How the body is encoded, if we did not ask for that: its bytes are not the file's.
 std::string unrequested_encoding(const ResponseHead& head) {
   if (head.content_encoding.empty() || head.content_encoding == "identity") return {};
-  return "arrived encoded as '" + truncated(head.content_encoding) + "', which was not requested";
+  return "unexpected Content-Encoding '" + truncated(head.content_encoding) + "'";
 }
 
 }  // namespace
@@ -218,21 +218,19 @@ ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRe
     if (is_html(head) && !request.html)
       return {VerdictKind::failed, html_page(context, "the file")};
     if (const std::string encoding = unrequested_encoding(head); !encoding.empty())
-      return restart(context, ErrorKind::digest_mismatch, "the bytes " + encoding);
+      return restart(context, ErrorKind::digest_mismatch, encoding);
     return head.status == 206 ? check_partial(head, request) : check_whole(head, request);
   }
 
   if (head.status == 416)
     return restart(context, ErrorKind::protocol,
-                   "the server refuses the range, and again from the start");
+                   "the server rejected the requested range (status 416)");
   // 400 too: S3 reports an expired token that way.
   if (!context.of_hub && is_one_of(head.status, {400, 401, 403, 404, 410}))
-    return {
-        VerdictKind::signature_spent,
-        about(context, ErrorKind::protocol,
-              fmt::format("the payload host refuses the hub's signed address (status {})",
-                          head.status),
-              "a proxy may be changing the address, or the clock of this machine may be wrong")};
+    return {VerdictKind::signature_spent,
+            about(context, ErrorKind::protocol,
+                  fmt::format("the CDN rejected the Hub's signed URL (status {})", head.status),
+                  "a proxy may be changing the URL, or this machine's clock may be wrong")};
   return {VerdictKind::failed, hub_error(head, context)};
 }
 
@@ -241,14 +239,14 @@ ResponseVerdict check_api_response(const ResponseHead& head, const RequestContex
   if (head.status != 200) return {VerdictKind::failed, hub_error(head, context)};
   if (is_html(head)) return {VerdictKind::failed, html_page(context, "JSON")};
   if (const std::string encoding = unrequested_encoding(head); !encoding.empty())
-    return fail(context, "the answer " + encoding);
+    return fail(context, encoding);
   return {VerdictKind::body};
 }
 
 Error describe_transport_error(const Error& cause, const RequestContext& context, const Url& from) {
   const bool of_network = cause.kind == ErrorKind::network || cause.kind == ErrorKind::timeout;
   return {cause.kind,
-          fmt::format("cannot fetch {} from {}: {}", context.object, from.origin, cause.message),
+          fmt::format("cannot download {} from {}: {}", context.object, from.origin, cause.message),
           of_network && cause.hint.empty()
               ? "check the network, the proxy variables and HF_ENDPOINT"
               : cause.hint};
@@ -276,15 +274,15 @@ std::optional<Error> check_digests(const HashResult& found, const std::string& o
 Result<Url> follow(const ResponseHead& head, const Url& from, int redirects,
                    const RequestContext& context) {
   const auto refuse = [&](std::string_view why) {
-    return about(context, ErrorKind::protocol, why,
-                 "a proxy or a mirror misdirects: check the network and HF_ENDPOINT");
+    return about(
+        context, ErrorKind::protocol, why,
+        "a proxy or a mirror may be redirecting wrongly: check the network and HF_ENDPOINT");
   };
   if (!head.redirect)
-    return refuse(fmt::format("status {} without an http address to go to", head.status));
+    return refuse(fmt::format("status {} without a usable Location header", head.status));
   if (redirects >= kMaxRedirects)
     return refuse(fmt::format("redirected more than {} times", kMaxRedirects));
-  if (from.https && !head.redirect->https)
-    return refuse("redirected from https to http, which is refused");
+  if (from.https && !head.redirect->https) return refuse("refusing a redirect from https to http");
   return *head.redirect;
 }
 

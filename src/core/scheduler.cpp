@@ -23,7 +23,7 @@ std::vector<Action> Scheduler::next(TimePoint now) {
   const auto& deadline = shared_.settings.deadline;
   if (!stopping_ && deadline && now >= *deadline)
     stop({ErrorKind::deadline, "the run's deadline has passed",
-          "allow more with --deadline; the next run resumes"},
+          "allow more time with --deadline; the next run resumes"},
          now);
 
   if (!stopping_) {
@@ -129,7 +129,7 @@ void Scheduler::drop_model(std::size_t model, const Error& error) {
     const bool useless = std::ranges::all_of(
         models, [&](std::size_t other) { return failed_models_.contains(other); });
     if (task.waiting() && useless && !models.empty())
-      task.finish(FileStatus::cancelled, Error{error.kind, "not begun: " + error.message});
+      task.finish(FileStatus::cancelled, Error{error.kind, "not started: " + error.message});
   }
 }
 

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/base/text.h"
+
 namespace model_prep {
 
 void StallDetector::on_bytes(std::int64_t bytes, TimePoint now) {
@@ -31,9 +33,9 @@ TimePoint StallDetector::due() const {
 Error StallDetector::error() const {
   // If all bytes of the window arrived at once, long ago, the transfer is silent rather than slow.
   const bool silent = !window_ || *last_ - *window_ < std::chrono::seconds(1);
-  return {ErrorKind::timeout, silent
-                                  ? fmt::format("no data for {} s", stall_.count())
-                                  : fmt::format("only {} bytes in {} s", bytes_, stall_.count())};
+  return {ErrorKind::timeout,
+          silent ? fmt::format("no data for {} s", stall_.count())
+                 : fmt::format("only {} in {} s", format_count(bytes_, "byte"), stall_.count())};
 }
 
 }  // namespace model_prep

@@ -26,7 +26,7 @@ constexpr std::string_view kOpenVinoInt8 = "openvino/openvino_model_qint8_quanti
 Error incomplete(std::string_view object, std::string_view what) {
   return {
       ErrorKind::not_found, fmt::format("{}: {}", object, what),
-      "the repository is incomplete at this revision: name another one, or choose files with --include"};
+      "the repository is incomplete at this revision: choose another one, or select files with --include"};
 }
 
 /// The weights of one format in one directory.
@@ -234,7 +234,7 @@ Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPa
   const auto refuse = [&](std::string_view what) {
     return Error{
         ErrorKind::protocol, fmt::format("{} {}: {}", object, path.text(), what),
-        "the index does not have transformers' format: choose files with --include, or take --variant all"};
+        "the index does not have transformers' format: select files with --include, or use --variant all"};
   };
 
   // Shards are named relative to the index.
@@ -249,7 +249,7 @@ Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPa
                                     return ok();
                                   });
   if (!document) return refuse(document.error().message);
-  if (shards.empty()) return refuse("it names no shard");
+  if (shards.empty()) return refuse("it lists no shards");
   return shards;
 }
 
@@ -276,7 +276,8 @@ Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant v
     if (index == indexes.end()) continue;
     for (const RepoPath& shard : index->second)
       if (!selector.has(shard.text()))
-        return incomplete(object, path.text() + " names " + shard.text() + ", which is not there");
+        return incomplete(object,
+                          path.text() + " lists " + shard.text() + ", which does not exist");
     selected.files.insert(index->second.begin(), index->second.end());
   }
 
@@ -285,7 +286,7 @@ Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant v
     return Error{ErrorKind::not_found,
                  fmt::format("{}: there are no weights for PyTorch, only files such as {}", object,
                              other_framework->text()),
-                 "choose files with --include, or take --variant onnx, openvino-int8 or all"};
+                 "select files with --include, or use --variant onnx, openvino-int8 or all"};
   return selected;
 }
 
@@ -341,12 +342,12 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
                                  truncated(pickles.front()),
                                  one ? "" : fmt::format(" and {} more", pickles.size() - 1),
                                  one ? "is a pickle" : "are pickles");
-  if (replaceable) return text + "; there are safetensors in the same folder";
+  if (replaceable) return text + "; there are safetensors in the same directory";
 
   // Without the listing it is not known whether the repository has safetensors.
   if (!safetensors_folders.empty() || snapshot.listing.empty()) return text;
   return text +
-         ", and this revision has no safetensors; its page on the Hub may have a conversion, as refs/pr/N";
+         ", and this revision has no safetensors; the Hub may have a conversion of it, as refs/pr/N";
 }
 
 }  // namespace model_prep

@@ -152,7 +152,7 @@ class Publisher {
     }
     if (moved)
       published_.warnings.push_back(
-          "this file system has no symlinks: the files lie in the snapshot itself, so revisions share none");
+          "this file system has no symlinks: files are stored in each snapshot, and revisions do not share them");
     else if (Status right = check_names(); !right && is_complete())
       return right;
 
@@ -169,9 +169,10 @@ class Publisher {
       if (!is_linked(at_, commit_, file))
         return Error{
             ErrorKind::io,
-            fmt::format("{} {}: on this file system its name is another file's of that model too",
-                        repository_.id.text(), file.path.text()),
-            "use a volume that tells upper from lower case"};
+            fmt::format(
+                "{} {}: this file system cannot tell its name from another file's (case or Unicode form)",
+                repository_.id.text(), file.path.text()),
+            "use a case-sensitive volume"};
     return ok();
   }
 
@@ -377,9 +378,9 @@ Warnings Cache::link_legacy_dirs(const RepoId& repo) const {
     const auto there = lstat_path(link);
     if (there && canonical_path(link) == real && stat_path(link)) continue;
     if (there && !there->is_link) {
-      warnings.push_back(
-          fmt::format("{} is a separate directory from {}: services that read it see an older copy",
-                      link, real));
+      warnings.push_back(fmt::format(
+          "{} is a separate directory, not a link to {}: services that read it see an older copy",
+          link, real));
       continue;
     }
 

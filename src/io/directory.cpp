@@ -27,10 +27,9 @@ bool has_no_symlinks(int error_number) {
 Error symlink_error(const std::string& path) {
   return {
       ErrorKind::permission,
-      fmt::format("{} is a symlink, and nothing is written through a symlink inside the cache",
+      fmt::format("{} is a symlink; model-prep does not write through symlinks inside the cache",
                   path),
-      "remove it unless it was put there on purpose; to keep models elsewhere, set HF_HUB_CACHE or "
-      "TRANSFORMERS_CACHE"};
+      "remove the symlink; to keep models elsewhere, set HF_HUB_CACHE or TRANSFORMERS_CACHE to that directory"};
 }
 
 Error open_error(const std::string& path, int error_number) {

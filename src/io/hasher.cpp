@@ -95,7 +95,7 @@ std::optional<HashEvent> Hasher::Task::read_until(std::int64_t until, std::span<
     const auto wanted = std::min(block.size(), static_cast<std::size_t>(until - done));
     const ssize_t count = pread(fd.get(), block.data(), wanted, done);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return failed(io_error("read back", "a file being verified", errno));
+    if (count < 0) return failed(io_error("read", "a file being verified", errno));
     if (count == 0) return failed({ErrorKind::io, "a file being verified became shorter", {}});
 
     const std::string_view bytes(block.data(), static_cast<std::size_t>(count));

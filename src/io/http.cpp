@@ -99,7 +99,7 @@ struct Transfer {
     static_assert(std::is_same_v<T, long> || std::is_pointer_v<T>,
                   "curl_easy_setopt is variadic: pass long or a pointer");
     if (curl_easy_setopt(easy.get(), option, value) != CURLE_OK)
-      throw FatalError({ErrorKind::internal, "libcurl rejects an option", {}});
+      throw FatalError({ErrorKind::internal, "libcurl rejected an option", {}});
   }
 
   void complete_head() {
@@ -173,13 +173,11 @@ struct Transfer {
       return {
           ErrorKind::protocol,
           "its certificate is not trusted: " + (verdict ? verdict->text : shown),
-          "if a proxy inspects TLS or a mirror has its own authority, pass its certificate with --ca-file; else install ca-certificates"};
+          "if a proxy inspects TLS or a mirror has its own certificate authority, pass the CA certificate with --ca-file; otherwise install ca-certificates"};
 
     // libcurl before 8.6 reports a header line beyond its 100 KB as out of memory.
     if (!has_head && (code == CURLE_OUT_OF_MEMORY || code == kTooLarge))
-      return {kind_of_transfer_error(code),
-              "a header line of the answer does not end within 100 KB",
-              {}};
+      return {kind_of_transfer_error(code), "a response header line is longer than 100 KB", {}};
 
     return {kind_of_transfer_error(code), shown, {}};
   }
@@ -386,7 +384,7 @@ struct Transport::State {
 
 Transport::Transport(TransportSettings settings) {
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-    throw FatalError({ErrorKind::internal, "libcurl cannot be initialised", {}});
+    throw FatalError({ErrorKind::internal, "cannot initialise libcurl", {}});
   state_ = std::make_unique<State>(std::move(settings));
 
   // Each connection's turns alternate between the Hub and the payload host: keep both open.

@@ -36,7 +36,7 @@ class Inspector {
 
     if (!view.tree_correct)
       add(CacheFaultKind::listing, Remedy::download, at_.tree(snapshot_.commit),
-          "the commit's listing is missing or not as huggingface_hub reads it");
+          "the commit's listing is missing, or not in huggingface_hub's format");
     check_modes();
     return std::move(found_);
   }
@@ -78,12 +78,12 @@ class Inspector {
       add(CacheFaultKind::missing, Remedy::download, link,
           has_content ? "its link is missing" : "is missing", index);
     } else if (own->is_link && linked && !has_content) {
-      add(CacheFaultKind::dangling, Remedy::download, link,
-          "its link leads to a blob that is not there", index);
+      add(CacheFaultKind::dangling, Remedy::download, link, "its link points to a missing blob",
+          index);
     } else if (!linked) {
-      CacheFault& fault =
-          add(CacheFaultKind::misdirected, own->is_folder ? Remedy::quarantine : Remedy::download,
-              link, own->is_link ? "its link leads elsewhere" : "is not a link to its blob", index);
+      CacheFault& fault = add(
+          CacheFaultKind::misdirected, own->is_folder ? Remedy::quarantine : Remedy::download, link,
+          own->is_link ? "its link points elsewhere" : "is not a link to its blob", index);
       fault.expected = link_target(file.path, file.blob);
       fault.found = read_link(link).value_or("");
     }
@@ -96,7 +96,8 @@ class Inspector {
     if (!there) return;
 
     if (!there->is_file) {
-      add(CacheFaultKind::damaged, Remedy::quarantine, path, "its blob is no file", index);
+      add(CacheFaultKind::damaged, Remedy::quarantine, path, "its blob is not a regular file",
+          index);
     } else if (there->size != file.size) {
       CacheFault& fault =
           add(CacheFaultKind::damaged, Remedy::rehash, path,
@@ -114,11 +115,10 @@ class Inspector {
     for (const std::string& path : unexpected_below(directory_)) {
       if (leads_into_blobs(path)) {
         if (!stat_path(path))
-          add(CacheFaultKind::dangling, Remedy::quarantine, path,
-              "leads to a blob that is not there");
+          add(CacheFaultKind::dangling, Remedy::quarantine, path, "points to a missing blob");
       } else if (!is_of_commit(path)) {
         add(CacheFaultKind::foreign, Remedy::quarantine, path,
-            read_link(path) ? "a link that does not lead into blobs/"
+            read_link(path) ? "is a link that does not point into blobs/"
                             : "does not belong to this model");
       }
     }
@@ -153,7 +153,7 @@ class Inspector {
       const auto text = read_file(path, 256);
       CacheFault& fault =
           add(CacheFaultKind::ref, Remedy::download, path,
-              text ? "does not hold this commit, 40 digits and nothing else" : "is missing");
+              text ? "does not contain exactly the 40 digits of this commit" : "is missing");
       fault.expected = snapshot_.commit.hex();
       fault.found = truncated(text.value_or(""));
     }
@@ -165,8 +165,9 @@ class Inspector {
       const auto commit = CommitId::parse(text);
       if (commit && lstat_path(at_.snapshot(*commit))) continue;
 
-      CacheFault& fault = add(CacheFaultKind::ref, Remedy::quarantine, path,
-                              commit ? "leads to a revision that is not here" : "holds no commit");
+      CacheFault& fault =
+          add(CacheFaultKind::ref, Remedy::quarantine, path,
+              commit ? "points to a revision that is not in the cache" : "contains no commit");
       fault.found = truncated(text);
     }
   }
@@ -186,10 +187,9 @@ class Inspector {
 
       const unsigned missing = missing_bits(*own, umask_);
       if (missing == 0) continue;
-      CacheFault& fault =
-          add(CacheFaultKind::mode, Remedy::chmod, path,
-              fmt::format("has mode {:04o}, which keeps readers out that the umask lets in",
-                          own->mode));
+      CacheFault& fault = add(CacheFaultKind::mode, Remedy::chmod, path,
+                              fmt::format("has mode {:04o}; the umask would allow {:04o}",
+                                          own->mode, own->mode | missing));
       fault.expected = fmt::format("{:04o}", own->mode | missing);
       fault.found = fmt::format("{:04o}", own->mode);
     }

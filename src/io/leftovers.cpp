@@ -125,13 +125,14 @@ std::optional<std::string> writer_in(const Repository& at, const std::vector<Lef
     if (!path.ends_with(kLockSuffix)) continue;
 
     const auto lock = FileLock::try_acquire(*at.lock_directory, path);
-    if (!lock) return fmt::format("somebody ({})", lock.error().message);
+    if (!lock) return fmt::format("an unknown process ({})", lock.error().message);
     const auto blob = leading_digest(file_name(path));
     if (!*lock) return blob ? staging_owner(at, *blob) : "another process";
   }
 
   for (const Leftover& left : leftovers)
-    if (!left.dead) return fmt::format("{}, which may be alive,", staging_owner(at, left.blob));
+    if (!left.dead)
+      return fmt::format("{}, which may still be running", staging_owner(at, left.blob));
   return std::nullopt;
 }
 

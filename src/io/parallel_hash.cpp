@@ -30,7 +30,7 @@ class ParallelHash {
         callbacks_(callbacks),
         queue_(requests.size()),
         results_{.files = std::vector<HashResult>(requests.size())} {
-    if (!wakeup_) throw FatalError(io_error("make", "an eventfd", errno));
+    if (!wakeup_) throw FatalError(io_error("create", "an eventfd", errno));
 
     // Taken from the end: the largest file first.
     std::iota(queue_.begin(), queue_.end(), std::size_t{0});

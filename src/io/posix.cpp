@@ -62,7 +62,7 @@ std::vector<std::string> list_with(const std::string& directory, Status* status)
 /// Our ids and the owner of the nearest existing parent: all that is needed to fix it.
 std::string permission_hint(const std::string& path, int error_number) {
   if (error_number == EROFS)
-    return "the file system is mounted read-only: mount it writable, or choose another folder";
+    return "the file system is mounted read-only: mount it writable, or choose another directory";
 
   std::string at = path;
   struct stat found{};
@@ -96,7 +96,7 @@ Error io_error(std::string_view operation, const std::string& path, int error_nu
               "the quota is used up: raise it; the next run resumes"};
     case EFBIG:
       return {ErrorKind::disk_full, message,
-              "the file system or a limit allows no file of that size"};
+              "the file system or a limit does not allow files of that size"};
     case EACCES:
     case EPERM:
     case EROFS: return {ErrorKind::permission, message, permission_hint(path, error_number)};
@@ -207,7 +207,7 @@ Status overwrite_existing(const std::string& path, std::string_view text) {
   const auto found = stat_path(fd);
   if (!found || !found->is_file) return ok();
 
-  if (ftruncate(fd.get(), 0) != 0) return io_error("empty", path, errno);
+  if (ftruncate(fd.get(), 0) != 0) return io_error("truncate", path, errno);
   return write_at(fd, text, 0, path);
 }
 

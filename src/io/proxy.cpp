@@ -73,7 +73,7 @@ Error proxy_refused(int status, const std::optional<Proxy>& proxy) {
 }
 
 Error proxy_unusable(const Proxy& proxy) {
-  return {ErrorKind::protocol, fmt::format("{} is not a proxy address", proxy.variable),
+  return {ErrorKind::protocol, fmt::format("{} is not a proxy URL", proxy.variable),
           "write http://host:port or http://user:password@host:port; https and socks5 work too"};
 }
 

@@ -113,7 +113,7 @@ CertificateVerdict verdict_of(bool trusted, X509_STORE_CTX* context) {
   const int code = X509_STORE_CTX_get_error(context);
   if (certificate == nullptr) return {trusted, X509_verify_cert_error_string(code)};
 
-  const std::string reason = trusted ? "it is made for other hosts: " + hosts_of(certificate)
+  const std::string reason = trusted ? "not valid for this host, but for: " + hosts_of(certificate)
                                      : reason_text(code, certificate);
   return {trusted, fmt::format("{} (subject {}; issuer {})", reason,
                                name_text(X509_get_subject_name(certificate)),

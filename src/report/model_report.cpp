@@ -111,7 +111,7 @@ ProgressPlan make_progress_plan(const std::vector<ModelRun>& models, const Fetch
 
 std::string dry_run_text(const std::vector<ModelRun>& models, const std::string& cache_dir,
                          std::optional<std::int64_t> free, std::optional<int> columns) {
-  Table table{.head = {"MODEL", "VARIANT", "COMMIT", "FILES", "SIZE", "TO FETCH", "REUSED"},
+  Table table{.head = {"MODEL", "VARIANT", "COMMIT", "FILES", "SIZE", "TO DOWNLOAD", "CACHED"},
               .numbers = {3, 4, 5, 6},
               .yielding = {0}};
   const std::vector<PlannedModel> wanted = models_to_fetch(models);
@@ -135,10 +135,10 @@ std::string dry_run_text(const std::vector<ModelRun>& models, const std::string&
   // Not the sum of the rows: a blob that two models share is fetched once.
   const FetchPlan all = make_plan(wanted);
   const std::int64_t to_fetch = all.bytes - all.staged;
-  std::string total = fmt::format("{} to fetch into {}", format_bytes(to_fetch), cache_dir);
+  std::string total = fmt::format("{} to download into {}", format_bytes(to_fetch), cache_dir);
   if (free)
     total += to_fetch > *free
-                 ? fmt::format(", where only {} are free", format_bytes(*free))
+                 ? fmt::format(", but only {} is free", format_bytes(*free))
                  : fmt::format(", which leaves {} free", format_bytes(*free - to_fetch));
   return table_text(table, columns) + files + total + "\n";
 }

@@ -15,7 +15,7 @@ std::vector<std::string> notify_environment(const RunReport& report,
                                             const CiEnvironment& environment, Console& console) {
   std::vector<std::string> warnings;
   const auto check = [&](const std::string& what, const Status& written) {
-    if (!written) warnings.push_back(what + " is not written: " + written.error().message);
+    if (!written) warnings.push_back("cannot write " + what + ": " + written.error().message);
   };
 
   check("the termination message",

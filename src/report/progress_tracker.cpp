@@ -158,8 +158,8 @@ int percent(std::int64_t done, std::int64_t bytes) {
 }
 
 std::string remaining_text(const ProgressSnapshot& progress) {
-  std::string text =
-      fmt::format("{}, {} of {} files", progress.left, progress.files_done, progress.files);
+  std::string text = fmt::format("{}, {} of {}", progress.left, progress.files_done,
+                                 format_count(progress.files, "file"));
   if (progress.retries > 0) text += ", " + format_retries(progress.retries);
   return text;
 }
@@ -180,8 +180,9 @@ std::string progress_text(const ProgressSnapshot& progress) {
   std::string_view separator = "; ";
   for (std::size_t i = 0; i < active.size(); ++i) {
     if (display_width(text) + separator.size() + display_width(active[i]) > kMaxText)
-      return fmt::format("{}{}{} {}", text, separator, active.size() - i,
-                         i == 0 ? "models" : "more");
+      return fmt::format("{}{}{}", text, separator,
+                         i == 0 ? format_count(active.size(), "model")
+                                : fmt::format("{} more", active.size() - i));
     text.append(separator).append(active[i]);
     separator = ", ";
   }

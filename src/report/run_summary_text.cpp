@@ -98,31 +98,31 @@ std::string describe_failed(const ModelReport& model) {
   return fmt::format("{} ({})", model.key, model.error ? to_string(model.error->kind) : "failed");
 }
 
-std::string cleanup_text(const std::vector<PrunedRepository>& repositories) {
+std::string cleanup_text(const RunReport& report) {
   std::size_t revisions = 0;
   std::int64_t bytes = 0;
-  for (const PrunedRepository& repository : repositories) {
+  for (const PrunedRepository& repository : *report.cleanup) {
     revisions += repository.revisions.size();
     bytes += repository.bytes;
   }
-  return fmt::format("{} old revision{} and {} removed", revisions, revisions == 1 ? "" : "s",
-                     format_bytes(bytes));
+  return fmt::format("{} {}, {} in all", report.dry_run ? "would remove" : "removed",
+                     format_count(revisions, "old revision"), format_bytes(bytes));
 }
 
 }  // namespace
 
 std::string result_line(const RunReport& report) {
-  if (report.cleanup && report.models.empty()) return cleanup_text(*report.cleanup);
+  if (report.cleanup && report.models.empty()) return cleanup_text(report);
 
   const Totals totals = totals_of(report);
   const char* success = report.dry_run ? "planned" : report.bytes_hashed ? "verified" : "ready";
-  std::string line =
-      fmt::format("{} of {} models {}", totals.models - totals.failed, totals.models, success);
+  std::string line = fmt::format("{} of {} {}", totals.models - totals.failed,
+                                 format_count(totals.models, "model"), success);
   if (report.bytes_hashed) line += fmt::format(", {} hashed", format_bytes(*report.bytes_hashed));
-  line += totals.downloaded > 0 ? fmt::format(", {} fetched", format_bytes(totals.downloaded))
-                                : ", nothing fetched";
-  if (report.cleanup) line += ", " + cleanup_text(*report.cleanup);
-  line += fmt::format(", {} requests", report.requests);
+  line += totals.downloaded > 0 ? fmt::format(", {} downloaded", format_bytes(totals.downloaded))
+                                : ", nothing downloaded";
+  if (report.cleanup) line += ", " + cleanup_text(report);
+  line += ", " + format_count(report.requests, "request");
   if (report.retries > 0) line += ", " + format_retries(report.retries);
   return line + fmt::format(", {:.1f} s", report.duration_s);
 }
@@ -144,8 +144,8 @@ std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext
       const Totals totals = totals_of(report);
       const std::string free =
           context.free ? fmt::format("; {} free", format_bytes(*context.free)) : "";
-      add(fmt::format("cache: {}, {} in {} files{}", report.cache_dir, format_bytes(totals.bytes),
-                      totals.files, free));
+      add(fmt::format("cache: {}, {} in {}{}", report.cache_dir, format_bytes(totals.bytes),
+                      format_count(totals.files, "file"), free));
       add("services need: " + services_environment(report.cache_dir));
     }
     if (!context.summary.empty()) add("summary: " + context.summary);
@@ -177,7 +177,7 @@ std::string step_summary(const RunReport& report) {
   std::string text =
       fmt::format("\n### model-prep {}\n\n", report.success() ? "succeeded" : "failed");
   if (!report.models.empty()) {
-    text += "| model | repository | commit | variant | size | status | fetched |\n";
+    text += "| model | repository | commit | variant | size | status | downloaded |\n";
     text += "|---|---|---|---|---:|---|---:|\n";
     for (const ModelReport& model : report.models) text += table_row(model);
     text += "\n" + markdown(result_line(report)) + "\n\n";

@@ -105,7 +105,7 @@ TEST_CASE("a dry run adopts nothing, but knows what is there") {
   fs::remove_all(machine.cache());
   const Run run = machine.run({"org/small", "--dry-run"});
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.out, "0.0 kB to fetch"));
+  CHECK(contains(run.out, "0.0 kB to download"));
   CHECK_FALSE(fs::exists(machine.cache()));
 }
 
@@ -172,7 +172,7 @@ TEST_CASE("a summary that cannot be written is a warning and no failure") {
   const TestHost machine(hub);
   const Run run = machine.run({"org/small", "--summary", "/proc/no/summary.json"});
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.err, "the summary is not written"));
+  CHECK(contains(run.err, "cannot write the summary"));
 }
 
 TEST_CASE("neither HOME nor HF_HOME is needed when the cache is named") {

@@ -194,7 +194,7 @@ TEST_CASE("a manifest of which nothing is in the cache removes no revision") {
   const Tree before = moved.there();
   const Run run = moved.machine.run({"cleanup"});
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.err, "none of the revisions that are kept is in the cache"));
+  CHECK(contains(run.err, "no pinned revision is in the cache"));
   CHECK(moved.there() == before);
 }
 
@@ -256,7 +256,7 @@ TEST_CASE(
   while (staged() < 2) std::this_thread::yield();
   const Run beside = moved.machine.run({"cleanup"});
   CHECK(beside.exit_code == 0);
-  CHECK(contains(beside.err, "is filling it"));
+  CHECK(contains(beside.err, "in use by"));
   CHECK(staged() == 2);
   program->send_signal(SIGKILL);
   program->wait();
@@ -278,7 +278,7 @@ TEST_CASE(
   CAPTURE(after.err);
   CHECK(after.exit_code == 0);
   CHECK(staged() == (elsewhere ? 2 : 0));
-  CHECK(contains(after.err, "may be alive") == elsewhere);
+  CHECK(contains(after.err, "may still be running") == elsewhere);
 }
 
 TEST_CASE(
@@ -289,7 +289,7 @@ TEST_CASE(
     const HeldLock lock(moved.lock(moved.weights(kNew)));
     const Run run = moved.machine.run({"cleanup"});
     CHECK(run.exit_code == 0);
-    CHECK(contains(run.err, "is filling it"));
+    CHECK(contains(run.err, "in use by"));
     CHECK(moved.there() == before);
   }
   moved.machine.run({"cleanup"});

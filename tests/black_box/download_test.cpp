@@ -279,7 +279,7 @@ TEST_CASE("a dry run writes nothing into the cache and prints what it would fetc
   CHECK_FALSE(fs::exists(machine.cache()));
   CHECK(hub.requests("resolve").empty());
   CHECK(contains(run.out, "model.safetensors"));
-  CHECK(contains(run.out, "TO FETCH"));
+  CHECK(contains(run.out, "TO DOWNLOAD"));
   CHECK(run.model("org/small")["status"] == "planned");
   CHECK(run.summary["dry_run"] == true);
 }
@@ -292,7 +292,7 @@ TEST_CASE("a dry run after the run has nothing to fetch and leaves everything as
   const Tree before = tree_of(machine.cache());
   const Run run = machine.run({"org/small", "--dry-run"});
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.out, "0.0 kB to fetch"));
+  CHECK(contains(run.out, "0.0 kB to download"));
   CHECK(tree_of(machine.cache()) == before);
 }
 

@@ -130,17 +130,17 @@ TEST_CASE("a listing with an impossible name is refused before anything is fetch
       Hostile{"empty", one(""), "empty"}, Hostile{"empty part", one("a//b"), "empty part"},
       Hostile{"folder", one("a/"), "empty part"},
       Hostile{"NUL", one("a\\u0000b"), "control character"},
-      Hostile{"raw NUL", one(std::string("a\0b", 3)), "no JSON"},
+      Hostile{"raw NUL", one(std::string("a\0b", 3)), "invalid JSON"},
       Hostile{"newline", one("a\\nb"), "control character"},
       Hostile{"escape", one("\\u001b[2J"), "control character"},
       Hostile{"backslash", one("a\\\\b"), "backslash"},
-      Hostile{"not UTF-8", one("a\xff"), "no JSON"},
-      Hostile{"lone surrogate", one("a\\ud800"), "no JSON"},
+      Hostile{"not UTF-8", one("a\xff"), "invalid JSON"},
+      Hostile{"lone surrogate", one("a\\ud800"), "invalid JSON"},
       Hostile{"a long part", one("a/" + std::string(256, 'n')), "255 bytes"},
       Hostile{"a long path", one(long_path), "1024 bytes"},
       Hostile{"twice", "[" + entry("a") + "," + entry("a") + "]", "twice"},
       Hostile{"file and folder", "[" + entry("a/b/c") + "," + entry("a/b") + "]",
-              "as file and as folder"});
+              "both as a file and as a directory"});
   INFO(hostile.name);
   const Scene scene({at_hostile(Fault::On::tree, BodyOverride{hostile.body})});
   const Run run = scene.run();
@@ -166,13 +166,13 @@ TEST_CASE(
       Hostile{"null", one("a", "null"), "size"}, Hostile{"lfs a text", lfs_entry("\"x\""), "size"},
       Hostile{"lfs a list", lfs_entry("[]"), "size"}, Hostile{"lfs empty", lfs_entry("{}"), "size"},
       Hostile{"lfs with a sha1", lfs_entry(R"({"size":1,"oid":")" + kOid + "\"}"), "digest"},
-      Hostile{"size twice", one("a", "1,\"size\":2"), "twice"},
+      Hostile{"size twice", one("a", "1,\"size\":2"), "duplicate"},
       Hostile{"an object", R"({"error":"no"})", "array"}, Hostile{"numbers", "[1,2]", "entry"},
       Hostile{"null instead", "null", "array"},
       Hostile{"deep", "{\"a\":" + std::string(1'000'000, '['), "deeper"},
       Hostile{"deep inside", one("a", "1,\"x\":" + std::string(100'000, '[')), "deeper"},
-      Hostile{"cut", "[" + entry("a"), "no JSON"},
-      Hostile{"two documents", one("a") + one("b"), "no JSON"});
+      Hostile{"cut", "[" + entry("a"), "invalid JSON"},
+      Hostile{"two documents", one("a") + one("b"), "invalid JSON"});
   INFO(hostile.name);
   const Scene scene({at_hostile(Fault::On::tree, BodyOverride{hostile.body})});
   const Run run = scene.run();
@@ -246,7 +246,7 @@ TEST_CASE("a listing that does not end is given up, with few requests and little
       Endless{"a body of 5 GB", 1, [](std::size_t) { return Fault::What(LongBody{5'000'000'000}); },
               1, "16 MiB"},
       Endless{"a page that leads to itself", 3, [](std::size_t) { return page("[]", "same"); }, 2,
-              "leads back"},
+              "form a loop"},
       Endless{"pages", 1'100, [](std::size_t i) { return page("[]", std::to_string(i)); }, 1'000,
               "1,000 pages"},
       Endless{"files", 6,

@@ -146,7 +146,7 @@ TEST_CASE("an unknown key lists the known ones before any request") {
   const Run run = machine.run({"smal"});
   CHECK(run.exit_code == 1);
   CHECK(contains(run.err, "unknown model 'smal'"));
-  CHECK(contains(run.err, "the manifest knows small"));
+  CHECK(contains(run.err, "the manifest contains small"));
   CHECK(hub.requests().empty());
   CHECK(run.summary["error"]["kind"] == "usage");
 }

@@ -60,8 +60,8 @@ TEST_CASE("a dry run says that there is too little space, and is no failure") {
   const TestHost machine(hub);
   const Run run = on_one_megabyte(machine, "--dry-run org/large");
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.out, "3.0 MB to fetch into " + machine.cache().string() +
-                              ", where only 1.0 MB are free"));
+  CHECK(contains(run.out, "3.0 MB to download into " + machine.cache().string() +
+                              ", but only 1.0 MB is free"));
   CHECK(contains(run.err, "warn  not enough space for the cache"));
 }
 

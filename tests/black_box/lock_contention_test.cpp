@@ -109,7 +109,9 @@ TEST_CASE(
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
   CHECK(contains(run.err, "waiting for process "));
-  CHECK(contains(run.err, "its writer stopped responding; continuing with a copy of its bytes"));
+  CHECK(contains(
+      run.err,
+      "the process downloading it stopped responding; resuming from a copy of its partial file"));
   CHECK(contains(run.err, "resuming at "));
   CHECK(sent_of(begun.hub, kWeights) < 30 * kMB - kMB);
   CHECK(without_leftovers(begun.machine) == published(begun.repo));
@@ -120,7 +122,7 @@ TEST_CASE(
   Begun begun;
   begun.first->send_signal(SIGSTOP);
   auto second = begun.machine.start({"org/large"});
-  REQUIRE(second->wait_for_err("continuing with a copy", std::chrono::seconds(60)));
+  REQUIRE(second->wait_for_err("resuming from a copy", std::chrono::seconds(60)));
   begun.first->send_signal(SIGCONT);
   begun.hub.clear_faults();
   const Run woken = begun.machine.end_of(*begun.first);

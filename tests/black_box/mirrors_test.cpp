@@ -81,7 +81,7 @@ TEST_CASE("an endpoint that cannot be reached is told once, and everything comes
   CHECK(run.exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
   CHECK(lines_with(run.err, "warn", kNobody + " cannot be reached") == 1);
-  CHECK(lines_with(run.err, "warn", "from here on " + hub.endpoint() + " is asked first") == 1);
+  CHECK(lines_with(run.err, "warn", "using " + hub.endpoint() + " first from now on") == 1);
   CHECK(lines_with(run.err, "warn", kNobody) == 1);
   CHECK(contains(run.err, " at " + hub.endpoint()));
   CHECK(run.summary["totals"]["requests"].get<int>() ==
@@ -96,7 +96,7 @@ TEST_CASE("an endpoint that takes connections and says nothing costs one time-ou
   CHECK(run.exit_code == 0);
   CHECK(pair.is_whole());
   CHECK(pair.first.requests().size() == 1);
-  CHECK(lines_with(run.err, pair.first.endpoint(), "does not answer in time") == 1);
+  CHECK(lines_with(run.err, pair.first.endpoint(), "did not respond in time") == 1);
 }
 
 TEST_CASE("an endpoint that is out of order or wants to wait is left at once") {
@@ -235,8 +235,8 @@ TEST_CASE("wrong bytes of one endpoint are replaced by the right ones of another
   CHECK(pair.is_whole() == !both);
   if (!both) return;
   CHECK(run.error_kind("org/small") == "digest_mismatch");
-  CHECK(lines_with(run.err, pair.first.endpoint() + " has other bytes",
-                   pair.second.endpoint() + " has other bytes") >= 1);
+  CHECK(lines_with(run.err, pair.first.endpoint() + " sent wrong bytes",
+                   pair.second.endpoint() + " sent wrong bytes") >= 1);
   CHECK(leftovers_in(pair.machine.cache()).empty());
 }
 
@@ -298,7 +298,7 @@ TEST_CASE("the token of the run goes to no endpoint of a list that is not the Hu
   CHECK_FALSE(got_authorization(second));
   CHECK(run.error_kind("org/small") == "gated");
   CHECK(contains(run.err, "write it before the host in HF_ENDPOINT"));
-  CHECK(lines_with(run.err, first.endpoint(), "gets no token") == 1);
+  CHECK(lines_with(run.err, first.endpoint(), "is sent no token") == 1);
 }
 
 TEST_CASE("a token that is named with its endpoint goes there and nowhere else") {
@@ -321,7 +321,7 @@ TEST_CASE("a token that is named with its endpoint goes there and nowhere else")
       CHECK(request.headers.contains("authorization") == (request.origin == "hub"));
     CHECK(first.requests("repo_info").front().headers.at("authorization") == "Bearer " + token);
     CHECK_FALSE(contains(run.out + run.err + run.summary.dump(), "xyzzy"));
-    CHECK(contains(run.err, "the token goes to " + first.endpoint() + " unencrypted"));
+    CHECK(contains(run.err, "the token is sent to " + first.endpoint() + " unencrypted"));
   }
   SECTION("though it redirects to the other one") {
     first.add(Fault{.on = Fault::On::resolve,

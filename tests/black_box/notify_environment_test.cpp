@@ -40,7 +40,7 @@ std::vector<std::string> commands_in(const std::string& text) {
 
 const ProgramEnvironment kActions = {{"GITHUB_ACTIONS", "true"}};
 const std::string kMissing =
-    "org/missing: no such repository, or it is private (the hub says: Invalid username or password.)";
+    "org/missing: no such repository, or it is private (the Hub says: Invalid username or password.)";
 const std::string kMissingHint =
     "check the spelling; for a private or gated repository set HF_TOKEN";
 
@@ -106,7 +106,7 @@ TEST_CASE("each run appends a table of the models to the step summary") {
       text,
       "\n| org/golden | org/golden | 0123456789ab | fp32 | 0\\.3 MB | downloaded | 0\\.3 MB |\n"));
   CHECK(contains(text, "\n| org/missing | org/missing | - | fp32 | - | failed | - |\n"));
-  CHECK(contains(text, "\n1 of 2 models ready, 0\\.3 MB fetched, 7 requests, "));
+  CHECK(contains(text, "\n1 of 2 models ready, 0\\.3 MB downloaded, 7 requests, "));
   CHECK(contains(text, "\n- **org/missing**: org/missing\\: no such repository"));
   CHECK(contains(
       text, "<br>hint: check the spelling; for a private or gated repository set HF\\_TOKEN\n"));
@@ -125,7 +125,7 @@ TEST_CASE("a step summary that cannot be written is a warning") {
   const std::string path = machine.folder().string() + place;
   const Run run = machine.run({"org/small"}, {{"GITHUB_STEP_SUMMARY", path}});
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.err, "warn  the step summary is not written: cannot open " + path));
+  CHECK(contains(run.err, "warn  cannot write the step summary: cannot open " + path));
 }
 
 TEST_CASE("GitHub Actions gets an annotation for each model that failed, on stderr") {
@@ -225,10 +225,10 @@ TEST_CASE("one line replaces the text of the termination log") {
   if (!may_mount()) return;
   const Pod pod;
   CHECK(pod.run("org/small").exit_code == 0);
-  CHECK(pod.message().starts_with("1 of 1 models ready, 0.3 MB fetched, "));
+  CHECK(pod.message().starts_with("1 of 1 model ready, 0.3 MB downloaded, "));
   CHECK(lines_of(pod.message()).size() == 1);
   CHECK(pod.run("org/small org/missing").exit_code == 1);
-  CHECK(pod.message().starts_with("1 of 2 models ready, nothing fetched, "));
+  CHECK(pod.message().starts_with("1 of 2 models ready, nothing downloaded, "));
   CHECK(pod.message().ends_with(" s: " + kMissing + " (hint: " + kMissingHint + ")\n"));
 }
 
@@ -252,7 +252,7 @@ TEST_CASE("the signal that ended the run is reported to Kubernetes") {
   REQUIRE(pod.hub.wait_until([](const auto& log) { return !log.empty(); }));
   program.send_signal(SIGTERM);
   CHECK(program.wait().exit_code == 128 + SIGTERM);
-  CHECK(pod.message().starts_with("0 of 1 models ready, nothing fetched, 1 requests, "));
+  CHECK(pod.message().starts_with("0 of 1 model ready, nothing downloaded, 1 request, "));
   CHECK(contains(pod.message(), " s: stopped by SIGTERM"));
 }
 
@@ -262,7 +262,7 @@ TEST_CASE("any user of a container can report to Kubernetes") {
   const Run run = pod.machine.shell(pod.command(
       "exec setpriv --reuid=4242 --regid=0 --clear-groups $PROGRAM org/small --offline --summary -"));
   CHECK(run.exit_code == 1);
-  CHECK(pod.message().starts_with("0 of 1 models ready, "));
+  CHECK(pod.message().starts_with("0 of 1 model ready, "));
 }
 
 TEST_CASE("without a termination log nothing is created, followed or waited for") {

@@ -125,7 +125,7 @@ constexpr const char* kGolden = R"json({
       "duration_s": <s>,
       "error": {
         "kind": "not_found",
-        "message": "org/missing: no such repository, or it is private (the hub says: Invalid username or password.)",
+        "message": "org/missing: no such repository, or it is private (the Hub says: Invalid username or password.)",
         "hint": "check the spelling; for a private or gated repository set HF_TOKEN"
       },
       "files": []
@@ -303,7 +303,7 @@ TEST_CASE("the dry run's table names sizes and what is there already") {
   REQUIRE(lines.size() == 8);  // head, model, five blobs, sum
   CHECK(contains(lines[1], "org/small"));
   CHECK(contains(run.out, "(in the cache, to be verified)"));
-  CHECK(contains(lines[7], "to fetch into " + machine.cache().string() + ", which leaves "));
+  CHECK(contains(lines[7], "to download into " + machine.cache().string() + ", which leaves "));
 }
 
 TEST_CASE("the dry run of several models has a row for each, and its files below") {
@@ -317,12 +317,12 @@ TEST_CASE("the dry run of several models has a row for each, and its files below
   const Run run = machine.run({"org/small", "org/other", "--dry-run"});
   const auto lines = lines_of(run.out);
   REQUIRE(lines.size() == 7);  // head, two models, one with two files below its name, sum
-  CHECK(contains(lines[0], "TO FETCH  REUSED"));
+  CHECK(contains(lines[0], "TO DOWNLOAD  CACHED"));
   CHECK(contains(lines[1], "0.0 kB  "));
-  CHECK(contains(lines[2], "5.0 MB    5.0 MB  0.0 kB"));
+  CHECK(contains(lines[2], "5.0 MB       5.0 MB  0.0 kB"));
   CHECK(lines[3] == "org/other");
   CHECK(lines[4] == "      5.0 MB  model.safetensors");
-  CHECK(lines[6].starts_with("5.0 MB to fetch into "));
+  CHECK(lines[6].starts_with("5.0 MB to download into "));
 }
 
 TEST_CASE("a download ends with what services need, on the log") {

@@ -226,7 +226,7 @@ TEST_CASE("a variable without a proxy's address is told, without what it holds")
   INFO(run.err);
   CHECK(run.error_kind("org/small") == "protocol");
   CHECK(run.summary["totals"]["requests"] == 1);
-  CHECK(contains(run.err, variable + " is not a proxy address"));
+  CHECK(contains(run.err, variable + " is not a proxy URL"));
   CHECK_FALSE(contains(site.everything_said(run), kSecret));
 }
 

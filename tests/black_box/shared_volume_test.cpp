@@ -53,7 +53,7 @@ TEST_CASE(
   CAPTURE(run.err);
   CHECK(run.exit_code == 1);
   CHECK(contains(run.err, (shared.machine.cache() / place).string() +
-                              " is a symlink, and nothing is written through"));
+                              " is a symlink; model-prep does not write through"));
   CHECK(shared.outside_untouched());
 }
 

@@ -186,7 +186,7 @@ TEST_CASE("a signal in a back-off ends the run") {
   hub.add(Fault{.on = Fault::On::tree, .what = Status{503, {{"Retry-After", "3600"}}}});
   const TestHost machine(hub);
   Stopped stopped(machine, as, std::vector<std::string>{"org/small"});
-  REQUIRE(stopped.program().wait_for_err("next try in"));
+  REQUIRE(stopped.program().wait_for_err("retrying in"));
   stopped.stop_with(SIGINT);
 }
 
@@ -196,7 +196,7 @@ TEST_CASE("a signal while nobody answers a connect ends the run") {
   const BlackHole hole;
   const TestHost machine(hole.address());
   Stopped stopped(machine, as, std::vector<std::string>{"org/small", "--log-level", "debug"});
-  REQUIRE(stopped.program().wait_for_err("asking"));
+  REQUIRE(stopped.program().wait_for_err("looking up"));
   stopped.stop_with(SIGTERM);
 }
 

@@ -96,8 +96,8 @@ TEST_CASE(
     "a file without a usable certificate is told with its flag or variable before any request") {
   const Secure secure;
   const auto [content, why] = GENERATE(table<std::string, std::string>({
-      {"", "there is no such file"},
-      {"no certificate", "there is no certificate in it"},
+      {"", "no such file or directory"},
+      {"no certificate", "it contains no certificate"},
       {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
        "certificate 1 cannot be read"},
   }));
@@ -154,7 +154,7 @@ TEST_CASE("a certificate for other hosts is named with those") {
   const Secure secure({.names = "DNS:a.example,DNS:b.example,IP:127.0.0.2,DNS:d.example"});
   check_refused(
       secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
-      {"it is made for other hosts: DNS:a.example, DNS:b.example, IP Address:127.0.0.2, and others "
+      {"not valid for this host, but for: DNS:a.example, DNS:b.example, IP Address:127.0.0.2, and others "
        "(subject CN=test hub; issuer CN=Test Root)"});
 }
 
@@ -200,7 +200,7 @@ TEST_CASE("a redirect from https to http is refused, and the token never leaves 
       secure.machine.run({"org/small", "--ca-file", secure.ca}, {{"HF_TOKEN", "hf_secret"}});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "protocol");
-  CHECK(contains(run.err, "redirected from https to http, which is refused"));
+  CHECK(contains(run.err, "refusing a redirect from https to http"));
   CHECK(secure.hub.requests("payload").empty());
   CHECK(run.summary["totals"]["retries"] == 0);
 }

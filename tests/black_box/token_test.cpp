@@ -187,7 +187,7 @@ TEST_CASE("a token over plain http is sent only to an endpoint that is http, wit
   Place place(Source::variable);
   place.hub.add(small_repo());
   const Run run = place.machine.run(debug({"org/small"}), place.environment);
-  CHECK(contains(run.err, "the token goes to " + place.hub.endpoint() + " unencrypted"));
+  CHECK(contains(run.err, "the token is sent to " + place.hub.endpoint() + " unencrypted"));
   place.check_origins();
 }
 
@@ -214,7 +214,7 @@ TEST_CASE("a token with a bad character is told without the token") {
   const TestHost machine("http://127.0.0.1:1");
   const Run run = machine.run({"org/small"}, {{"HF_TOKEN", kToken + "\nX-Evil: 1"}});
   CHECK(run.exit_code == 1);
-  CHECK(contains(run.err, "the token in HF_TOKEN has a character that no token has"));
+  CHECK(contains(run.err, "the token in HF_TOKEN contains an invalid character"));
   CHECK_FALSE(has_trace(run.out + run.err));
 }
 

@@ -177,7 +177,8 @@ TEST_CASE("an index that names what is not there is an error before any weights 
   const Run run = machine.run({"org/sharded"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/sharded") == "not_found");
-  CHECK(contains(run.err, kIndex + " names model-00003-of-00002.safetensors, which is not there"));
+  CHECK(
+      contains(run.err, kIndex + " lists model-00003-of-00002.safetensors, which does not exist"));
   CHECK(hub.requests("payload").empty());
 }
 
@@ -244,13 +245,13 @@ TEST_CASE(
     CHECK(run.exit_code == 0);
     CHECK(run.model(pinned)["variant_requested"] == "onnx");
     CHECK(run.model(pinned)["variant"] == "fp32");
-    CHECK(contains(run.err, pinned + " has no variant onnx: taking fp32"));
+    CHECK(contains(run.err, pinned + " has no variant onnx: using fp32"));
     CHECK(hub.requests().empty() != first);
   }
   CHECK(tree_of(machine.cache()) == published(repo));
   CHECK(contains(machine.run({"list", pinned, "--variant", "onnx"}).out, " fp32 "));
   const Run lock = machine.run({"lock", pinned, "--variant", "onnx"});
-  CHECK(contains(lock.err, "has no variant onnx: taking fp32"));
+  CHECK(contains(lock.err, "has no variant onnx: using fp32"));
   CHECK(contains(lock.out, "\"locked\": [\"fp32\"]"));
 }
 
@@ -288,7 +289,7 @@ TEST_CASE("a pickle is warned of in one line, with what could be loaded in its p
   CHECK(contains(
       machine.run({"org/sharded", "--include", "*.bin"}).err,
       "warn  org/sharded: pytorch_model.bin is a pickle, which can run code when loaded; there are "
-      "safetensors in the same folder"));
+      "safetensors in the same directory"));
   CHECK(contains(machine.run({"org/old"}).err,
                  "warn  org/old: pytorch_model.bin is a pickle, which can run code when "
                  "loaded, and this revision has no safetensors"));

@@ -237,7 +237,7 @@ TEST_CASE(
   fs::remove(prepared.record());
   const Run run = prepared.machine.run({"verify", prepared.pinned});
   CHECK(run.exit_code == 1);
-  CHECK(contains(run.err, "nothing in the cache says which files belong to"));
+  CHECK(contains(run.err, "the cache has no file list of commit"));
   CHECK(prepared.machine.run({"verify", "--repair", prepared.pinned}).exit_code == 0);
   REQUIRE(prepared.hub.requests().size() == 1);
   CHECK(prepared.hub.requests()[0].kind == "tree");
@@ -344,7 +344,7 @@ TEST_CASE("a service that looks in an older place is told that a repair links it
   const ProgramEnvironment environment = {{"TRANSFORMERS_CACHE", older}};
   const Run run = prepared.machine.run({"verify", prepared.pinned}, environment);
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.out, "model-prep verify --repair makes a link there"));
+  CHECK(contains(run.out, "model-prep verify --repair creates a link there"));
   const Run repaired = prepared.machine.run({"verify", "--repair", prepared.pinned}, environment);
   CHECK(contains(repaired.out, "transformers 4         " + older));
   CHECK_FALSE(contains(repaired.out, "0 of 1"));
@@ -368,7 +368,7 @@ TEST_CASE("a signal ends the hashing within a second, and the summary says so") 
   fs::create_directories(repo / "snapshots" / commit);
   fs::create_symlink("../../blobs/" + digest, repo / "snapshots" / commit / "w.bin");
   const auto program = machine.start({"verify"});
-  REQUIRE(program->wait_for_err("hashing 40.0 GB in 1 files"));
+  REQUIRE(program->wait_for_err("hashing 40.0 GB in 1 file"));
   const auto sent = std::chrono::steady_clock::now();
   program->send_signal(SIGTERM);
   const Run run = machine.end_of(*program);

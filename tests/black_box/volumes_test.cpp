@@ -160,7 +160,7 @@ TEST_CASE(
   const Run run = volume.machine.end_of(*program);
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
-  CHECK(contains(run.err, "its staging file has vanished; starting over") == said);
+  CHECK(contains(run.err, "its partial download was deleted; starting over") == said);
   CHECK(tree_of(volume.machine.cache()) == published(volume.large));
 }
 

@@ -446,11 +446,12 @@ TEST_CASE(
 
 TEST_CASE("a list that is mistyped does not become one endpoint that is given the token") {
   CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a/hf,huggingface.co"}}),
-                 "HF_ENDPOINT: there is a comma"));
+                 "HF_ENDPOINT: a URL contains a comma"));
   CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,hf_x@b"}}),
-                 "HF_ENDPOINT: there is a comma"));
+                 "HF_ENDPOINT: a URL contains a comma"));
   CHECK_FALSE(contains(refusal({}, {{"HF_ENDPOINT", "https://a,hf_x@b"}}), "hf_x"));
-  CHECK(contains(refusal({"--endpoint", "https://a,https://b"}), "--endpoint: there is a comma"));
+  CHECK(contains(refusal({"--endpoint", "https://a,https://b"}),
+                 "--endpoint: a URL contains a comma"));
   CHECK(names_of(options({}, {{"HF_ENDPOINT", "https://a,HTTPS://b,Http://c"}})).size() == 3);
 }
 
@@ -473,10 +474,10 @@ TEST_CASE("a user name without a password is its endpoint's token, and not for a
   CHECK(found[1].hub.endpoint().text == "https://u:p@b");
   CHECK_FALSE(found[2].token.has_value());
   CHECK(contains(refusal({"--endpoint", "https://hf_abc@a"}),
-                 "--endpoint: a user name without a password is a token"));
+                 "--endpoint contains a user name without a password, which is taken as a token"));
   CHECK_FALSE(contains(refusal({"--endpoint", "https://hf_abc@a"}), "hf_abc"));
   CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://hf_a%0Ab@a"}}),
-                 "the token in HF_ENDPOINT has a character"));
+                 "the token in HF_ENDPOINT contains an invalid character"));
 }
 
 TEST_CASE("the token of the run is the Hub's, or the only endpoint's") {

@@ -43,7 +43,7 @@ def test_the_setup_profile_of_compose_fills_the_volume(compose):
     assert compose.volume.summary()["success"]
     assert len(compose("--profile", "services", "ps", "--all", "--quiet").stdout.split()) == 1
     ran = compose("--profile", "setup", "up", "--exit-code-from", "model-prep", "model-prep")
-    assert "nothing fetched, 0 requests" in ran.stdout
+    assert "nothing downloaded, 0 requests" in ran.stdout
 
 
 def test_compose_passes_on_the_exit_code_of_a_failure(compose):

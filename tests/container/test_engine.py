@@ -32,7 +32,7 @@ def test_any_user_of_group_0_fills_a_fresh_volume_under_every_restriction(image,
     summary = volume.summary()
     assert summary["success"] and sorted(summary["models"]) == MODELS
     ran = image.run(volume=volume, **at_hub)
-    assert "3 of 3 models ready, nothing fetched, 0 requests" in ran.stderr
+    assert "3 of 3 models ready, nothing downloaded, 0 requests" in ran.stderr
 
 
 def test_64_mib_of_memory_without_swap_are_enough_for_a_model_in_its_real_size(image, volume, start_hub):
@@ -53,7 +53,7 @@ def test_a_complete_read_only_volume_is_enough(image, volume, at_hub):
     image.run(volume=volume, **at_hub)
     at_hub["options"] += (*RESTRICTED, "--volume", f"{volume.name}:/app/models:ro", "--user", "4242:4242")
     ran = image.run(**at_hub)
-    assert "3 of 3 models ready, nothing fetched, 0 requests" in ran.stderr
+    assert "3 of 3 models ready, nothing downloaded, 0 requests" in ran.stderr
 
 
 def test_a_user_without_write_permission_gets_both_user_ids_and_a_hint(image, volume, at_hub):
@@ -74,7 +74,7 @@ def test_docker_stop_ends_process_1_within_a_second_and_the_next_run_resumes(ima
     hub = start_hub("--demo", "--rate", "2000000")
     container = image.start(volume=volume, **hub_settings(hub))
     try:
-        wait_until(lambda: "fetching" in docker("logs", container).stderr, "the beginning")
+        wait_until(lambda: "downloading" in docker("logs", container).stderr, "the beginning")
         wait_until(lambda: sum(f.stat().st_blocks for f in volume.folder.rglob("*.incomplete")) > 2000, "a megabyte")
         asked = time.time()
         docker("stop", "--time=10", container)
@@ -157,10 +157,10 @@ def test_a_private_ca_is_trusted_only_if_its_file_is_mounted_and_named(
     ran = image.run("flan-t5-small", volume=make_volume(), check=False, **hub_settings(hub, *mount))
     assert ran.returncode == 1 and "CN=model-prep-hub" in ran.stderr and "--ca-file" in ran.stderr
     ran = image.run("flan-t5-small", volume=make_volume(), **hub_settings(hub, *mount, SSL_CERT_FILE="/authority.pem"))
-    assert "1 of 1 models ready" in ran.stderr
+    assert "1 of 1 model ready" in ran.stderr
     # Or mounted over the image's own CA bundle, which it replaces.
     system = ("--volume", f"{authority}:/etc/ssl/certs/ca-certificates.crt:ro")
-    assert "1 of 1 models ready" in image.run("flan-t5-small", volume=make_volume(), **hub_settings(hub, *system)).stderr
+    assert "1 of 1 model ready" in image.run("flan-t5-small", volume=make_volume(), **hub_settings(hub, *system)).stderr
 
 
 def test_the_token_is_read_from_a_secret_file_and_printed_nowhere(image, volume, start_hub, tmp_path):

@@ -65,7 +65,7 @@ TEST_CASE(
   const Error error = describe_transport_error({ErrorKind::network, "connection reset", {}}, asked,
                                                url("https://cdn.example/x?Signature=secret"));
   CHECK(error.kind == ErrorKind::network);
-  CHECK(error.message == "cannot fetch org/name x from https://cdn.example: connection reset");
+  CHECK(error.message == "cannot download org/name x from https://cdn.example: connection reset");
   CHECK(error.hint == "check the network, the proxy variables and HF_ENDPOINT");
 }
 

@@ -138,7 +138,8 @@ TEST_CASE("two models that want one ref at different revisions are a fault of th
       std::vector<ModelSpec>{spec("a", "org/a", "v1"), spec("b", "org/a", "v2")});
   REQUIRE_FALSE(status);
   CHECK(status.error().kind == ErrorKind::usage);
-  CHECK(status.error().message == "a and b both want refs/main of org/a, at different revisions");
+  CHECK(status.error().message ==
+        "a and b would both set refs/main of org/a, to different revisions");
   CHECK_FALSE(status.error().hint.empty());
 }
 

@@ -162,7 +162,7 @@ TEST_CASE("a listing that no folder can take is refused") {
   const Status status = check_listing(listing, "org/name");
   REQUIRE_FALSE(status);
   CHECK(status.error().kind == ErrorKind::protocol);
-  CHECK(status.error().message.starts_with("org/name: the hub lists '"));
+  CHECK(status.error().message.starts_with("org/name: the Hub lists '"));
 }
 
 TEST_CASE("masked files count for what a folder can take") {

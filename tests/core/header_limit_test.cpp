@@ -11,7 +11,7 @@ TEST_CASE("headers may have 1000 lines, and not one more") {
   const auto fault = limit.on_line(1);
   REQUIRE(fault);
   CHECK(fault->kind == ErrorKind::protocol);
-  CHECK(fault->message == "the answer's headers do not end within 256 KiB or 1000 lines");
+  CHECK(fault->message == "the response headers exceed 256 KiB or 1000 lines");
 }
 
 TEST_CASE("headers may have 256 KiB, and not a byte more") {

@@ -67,11 +67,11 @@ TEST_CASE("entries of a list or of an object arrive one by one") {
 TEST_CASE("ambiguous members, text that is not JSON and a missing list are refused") {
   CHECK(entries_of("[1]", kTopArray) == "an entry is not an object");
   CHECK(entries_of("[[]]", kTopArray) == "an entry is not an object");
-  CHECK(entries_of(R"([{"size": 1, "size": 2}])", kTopArray) == "'size' is there twice");
-  CHECK(entries_of(R"({"files": [], "files": []})", kFiles) == "'files' is there twice");
-  CHECK(entries_of(R"({"files": 1})", kFiles) == "'files' is neither a list nor an object");
-  CHECK(entries_of("[{}", kTopArray) == "no JSON at byte 4");
-  CHECK(entries_of("[{\"a\": \"\xff\"}]", kTopArray) == "no JSON at byte 9");
+  CHECK(entries_of(R"([{"size": 1, "size": 2}])", kTopArray) == "duplicate key 'size'");
+  CHECK(entries_of(R"({"files": [], "files": []})", kFiles) == "duplicate key 'files'");
+  CHECK(entries_of(R"({"files": 1})", kFiles) == "'files' is neither an array nor an object");
+  CHECK(entries_of("[{}", kTopArray) == "invalid JSON at byte 4");
+  CHECK(entries_of("[{\"a\": \"\xff\"}]", kTopArray) == "invalid JSON at byte 9");
   CHECK(entries_of(std::string(1'000'000, '['), kFiles) == "it is nested deeper than 64 levels");
 }
 

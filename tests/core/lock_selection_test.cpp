@@ -35,7 +35,7 @@ TEST_CASE("a size other than the lock's is a lock mismatch that names both") {
       apply_lock(files, with_lock({{path("config.json"), {6, {}, git_sha1('1')}}}, false));
   REQUIRE_FALSE(status);
   CHECK(status.error().kind == ErrorKind::lock_mismatch);
-  CHECK(status.error().message == "org/name config.json: the hub lists size 5, the lock says 6");
+  CHECK(status.error().message == "org/name config.json: the Hub lists size 5, the lock says 6");
   CHECK_FALSE(status.error().hint.empty());
 }
 
@@ -57,7 +57,7 @@ TEST_CASE(
   REQUIRE_FALSE(status);
   CHECK(status.error().kind == ErrorKind::lock_mismatch);
   CHECK(status.error().message ==
-        "org/name model.bin: the hub does not list this file, the lock does");
+        "org/name model.bin: the lock contains this file, but the Hub does not list it");
 }
 
 TEST_CASE("a fully locked variant needs no listing") {

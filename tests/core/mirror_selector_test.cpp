@@ -113,5 +113,5 @@ TEST_CASE("of an endpoint that was asked in two ways the last answer is told") {
   sources.mark_unavailable(2, error(ErrorKind::not_found), false);
   CHECK(
       sources.error(kTwo, error(ErrorKind::internal)).message ==
-      "org/name: it failed (https://a.example gave no usable answer, https://b.example does not have it)");
+      "org/name: it failed (https://a.example sent an unusable response, https://b.example does not have it)");
 }

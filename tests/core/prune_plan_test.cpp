@@ -135,7 +135,7 @@ TEST_CASE("nothing goes while somebody fills the repository") {
   view.writer = "process host:1";
   const PrunePlan cleanup = make_prune_plan(view, {{commit('b')}, {}, true});
   CHECK(cleanup.empty());
-  CHECK(cleanup.kept_because == "process host:1 is filling it");
+  CHECK(cleanup.kept_because == "in use by process host:1");
 }
 
 TEST_CASE("what a killed cleanup had begun to remove counts as an item, with its bytes") {

@@ -72,11 +72,11 @@ TEST_CASE("a 206 that is not what was asked for is refused") {
     const char* message;
   };
   const Row row = GENERATE(values<Row>({
-      {"bytes 0-9/100", "org/name model.bin: asked for bytes 10-19, offered 'bytes 0-9/100'"},
-      {"bytes 10-99/100", "org/name model.bin: asked for bytes 10-19, offered 'bytes 10-99/100'"},
-      {"bytes 10-18/100", "org/name model.bin: asked for bytes 10-19, offered 'bytes 10-18/100'"},
-      {"", "org/name model.bin: unreadable Content-Range ''"},
-      {"bytes 10-19/*", "org/name model.bin: unreadable Content-Range 'bytes 10-19/*'"},
+      {"bytes 0-9/100", "org/name model.bin: requested bytes 10-19, got 'bytes 0-9/100'"},
+      {"bytes 10-99/100", "org/name model.bin: requested bytes 10-19, got 'bytes 10-99/100'"},
+      {"bytes 10-18/100", "org/name model.bin: requested bytes 10-19, got 'bytes 10-18/100'"},
+      {"", "org/name model.bin: invalid Content-Range ''"},
+      {"bytes 10-19/*", "org/name model.bin: invalid Content-Range 'bytes 10-19/*'"},
   }));
   const ResponseVerdict answer = check_payload_response(partial(row.content_range), part());
   CHECK(answer.kind == VerdictKind::failed);
@@ -88,14 +88,14 @@ TEST_CASE("a 206 of another length than its range is refused") {
   auto answer = partial("bytes 10-19/100");
   answer.content_length = 11;
   CHECK(check_payload_response(answer, part()).error.message ==
-        "org/name model.bin: a range of 10 bytes is announced with 11");
+        "org/name model.bin: the range has 10 bytes, but its Content-Length is 11");
 }
 
 TEST_CASE("a part where the whole was asked for is refused") {
   const ResponseVerdict answer = check_payload_response(partial("bytes 0-99/100"), whole());
   CHECK(answer.kind == VerdictKind::failed);
   CHECK(answer.error.message ==
-        "org/name model.bin: got a part although the whole file was requested");
+        "org/name model.bin: got status 206 although no range was requested");
 }
 
 TEST_CASE("another total in Content-Range restarts the file") {
@@ -129,7 +129,7 @@ TEST_CASE("another length of the whole file restarts it, and is the lock's fault
   CHECK(listed.kind == VerdictKind::restart);
   CHECK(listed.error.kind == ErrorKind::protocol);
   CHECK(listed.error.message ==
-        "org/name model.bin: the server announces 99 bytes, the listing says 100");
+        "org/name model.bin: the Content-Length is 99, the listing says 100");
   auto locked = whole();
   locked.blob.locked = true;
   CHECK(check_payload_response(answer, locked).error.kind == ErrorKind::lock_mismatch);
@@ -171,8 +171,8 @@ TEST_CASE("an announced blob other than the listing's is refused before it is fe
   const ResponseVerdict judged = check_payload_response(answer, whole());
   CHECK(judged.kind == VerdictKind::failed);
   CHECK(judged.error.kind == ErrorKind::protocol);
-  CHECK(judged.error.message == "org/name model.bin: the hub announces " + sha256('b').hex() +
-                                    ", its listing says " + sha256('a').hex());
+  CHECK(judged.error.message == "org/name model.bin: the Hub's headers give digest " +
+                                    sha256('b').hex() + ", its listing says " + sha256('a').hex());
   auto locked = whole();
   locked.blob.locked = true;
   CHECK(check_payload_response(answer, locked).error.kind == ErrorKind::lock_mismatch);
@@ -185,7 +185,7 @@ TEST_CASE("an announced size other than the listing's is refused before it is fe
   const ResponseVerdict judged = check_payload_response(answer, part());
   CHECK(judged.kind == VerdictKind::failed);
   CHECK(judged.error.message ==
-        "org/name model.bin: the hub announces 99 bytes, its listing says 100 bytes");
+        "org/name model.bin: the Hub's headers give 99 bytes, its listing says 100 bytes");
 }
 
 TEST_CASE("what the hub announces as it should be is followed") {
@@ -251,5 +251,5 @@ TEST_CASE("a redirect to nowhere is refused") {
   const auto target = follow(head(302), url("https://hub.example/a"), 0, kAsked);
   REQUIRE_FALSE(target);
   CHECK(target.error().message ==
-        "org/name model.bin: status 302 without an http address to go to");
+        "org/name model.bin: status 302 without a usable Location header");
 }

@@ -30,52 +30,54 @@ constexpr const char* kGatedSaid =
 const Situation kSituations[] = {
     {"a missing or private repository, anonymous", 401, "", "Invalid username or password.",
      kAnonymous, ErrorKind::not_found,
-     "no such repository, or it is private (the hub says: Invalid username or password.)",
+     "no such repository, or it is private (the Hub says: Invalid username or password.)",
      "set HF_TOKEN"},
     {"a missing or private repository, with a token", 404, "RepoNotFound", "Repository not found",
      kToken, ErrorKind::not_found,
-     "no such repository, or it is private (the hub says: Repository not found)",
+     "no such repository, or it is private (the Hub says: Repository not found)",
      "check the spelling"},
     {"an invalid token", 401, "", "Invalid credentials in Authorization header", kToken,
      ErrorKind::unauthorized,
-     "the token was refused with status 401 (the hub says: Invalid credentials in Authorization header)",
+     "the token was refused with status 401 (the Hub says: Invalid credentials in Authorization header)",
      "check HF_TOKEN"},
     {"an invalid token, in the other words (in a test's text, not a comment) drop it; the section is docs/developing/hub-protocol.md, section 4.1",
      401, "", "Invalid username or password.", kToken, ErrorKind::unauthorized,
-     "the token was refused with status 401 (the hub says: Invalid username or password.)",
+     "the token was refused with status 401 (the Hub says: Invalid username or password.)",
      "check HF_TOKEN"},
     {"gated, anonymous", 401, "GatedRepo", kGatedSaid, kAnonymous, ErrorKind::gated,
      "access to this repository is restricted", "set HF_TOKEN"},
     {"gated, with a token that was not granted", 403, "GatedRepo",
      "you are not in the authorized list.", kToken, ErrorKind::gated,
-     "access to this repository is restricted (the hub says: you are not in the authorized list.)",
+     "access to this repository is restricted (the Hub says: you are not in the authorized list.)",
      "open https://huggingface.co/org/name and accept"},
     {"an unknown revision", 404, "RevisionNotFound", "Invalid rev id: v9", kAnonymous,
-     ErrorKind::revision_not_found, "no such revision (the hub says: Invalid rev id: v9)",
+     ErrorKind::revision_not_found, "no such revision (the Hub says: Invalid rev id: v9)",
      "check the branch, tag or commit"},
     {"an unknown file", 404, "EntryNotFound", "Entry not found", kAnonymous, ErrorKind::not_found,
      "no such file at this revision", "check the revision"},
     {"a disabled repository", 403, "", "Access to this resource is disabled.", kAnonymous,
      ErrorKind::disabled, "the Hub has disabled this repository", "another model"},
     {"the rate limit, anonymous", 429, "", "", kAnonymous, ErrorKind::rate_limited,
-     "the hub answered with status 429", "set HF_TOKEN"},
+     "the Hub responded with status 429", "set HF_TOKEN"},
     {"the rate limit, with a token", 429, "", "", kToken, ErrorKind::rate_limited,
-     "the hub answered with status 429", ""},
+     "the Hub responded with status 429", ""},
     {"a 403 without a code, with a token", 403, "", "no read scope", kToken,
-     ErrorKind::unauthorized, "the token was refused with status 403 (the hub says: no read scope)",
+     ErrorKind::unauthorized, "the token was refused with status 403 (the Hub says: no read scope)",
      "check HF_TOKEN"},
     {"a 403 without a code, anonymous", 403, "", "", kAnonymous, ErrorKind::unauthorized,
      "access was refused with status 403", "HF_TOKEN"},
     {"a 404 of something that is no hub", 404, "", "", kAnonymous, ErrorKind::not_found,
      "not found (status 404)", "endpoint"},
     {"a 410", 410, "", "", kAnonymous, ErrorKind::not_found, "not found (status 410)", "endpoint"},
-    {"a 408", 408, "", "", kAnonymous, ErrorKind::timeout, "the hub answered with status 408", ""},
-    {"a 425", 425, "", "", kAnonymous, ErrorKind::server, "the hub answered with status 425", ""},
+    {"a 408", 408, "", "", kAnonymous, ErrorKind::timeout, "the Hub responded with status 408", ""},
+    {"a 425", 425, "", "", kAnonymous, ErrorKind::server, "the Hub responded with status 425", ""},
     {"a 500", 500, "", "Internal Error", kAnonymous, ErrorKind::server,
-     "the hub answered with status 500 (the hub says: Internal Error)", ""},
-    {"a 503", 503, "", "", kAnonymous, ErrorKind::server, "the hub answered with status 503", ""},
-    {"a 400", 400, "", "", kAnonymous, ErrorKind::protocol, "the hub answered with status 400", ""},
-    {"a 407", 407, "", "", kAnonymous, ErrorKind::protocol, "the hub answered with status 407", ""},
+     "the Hub responded with status 500 (the Hub says: Internal Error)", ""},
+    {"a 503", 503, "", "", kAnonymous, ErrorKind::server, "the Hub responded with status 503", ""},
+    {"a 400", 400, "", "", kAnonymous, ErrorKind::protocol, "the Hub responded with status 400",
+     ""},
+    {"a 407", 407, "", "", kAnonymous, ErrorKind::protocol, "the Hub responded with status 407",
+     ""},
 };
 
 ResponseHead head_of(const Situation& situation) {
@@ -137,9 +139,8 @@ TEST_CASE("a refusal by a payload host means that the signature is spent") {
   const ResponseVerdict answer = check_payload_response(head, payload(asked(kAnonymous, false)));
   CHECK(answer.kind == VerdictKind::signature_spent);
   CHECK(answer.error.kind == ErrorKind::protocol);
-  CHECK(answer.error.message ==
-        "org/name x: the payload host refuses the hub's signed address (status " +
-            std::to_string(head.status) + ")");
+  CHECK(answer.error.message == "org/name x: the CDN rejected the Hub's signed URL (status " +
+                                    std::to_string(head.status) + ")");
   CHECK(answer.error.hint.find("proxy") != std::string::npos);
 }
 
@@ -149,7 +150,7 @@ TEST_CASE("bad weather at a payload host is told as its own") {
   const ResponseVerdict answer = check_payload_response(head, payload(asked(kAnonymous, false)));
   CHECK(answer.kind == VerdictKind::failed);
   CHECK(answer.error.kind == ErrorKind::server);
-  CHECK(answer.error.message == "org/name x: the payload host answered with status 503");
+  CHECK(answer.error.message == "org/name x: the CDN responded with status 503");
 }
 
 TEST_CASE("no status at all is an error that may be tried again without being understood") {

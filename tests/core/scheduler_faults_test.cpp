@@ -33,7 +33,7 @@ TEST_CASE("a transient failure gives back what is missing and holds the file bac
   play.step();
   CHECK_FALSE(play.has<StartTransfer>());
   CHECK(play.notice(
-      "cannot fetch org/name file from https://hub.example: connection reset (failure 1 of 3, next try "
+      "cannot download org/name file from https://hub.example: connection reset (failure 1 of 3; retrying "
       "in 1.0 s)"));
   CHECK(play.scheduler.wake_at() == play.now + seconds(1));
   play.step(milliseconds(999));
@@ -218,7 +218,7 @@ TEST_CASE("what only a failed model wants is not begun, what another wants too i
   CHECK(finished[1].item == 1);
   CHECK(finished[1].outcome.status == FileStatus::cancelled);
   CHECK(finished[1].outcome.attempts == 0);
-  CHECK(finished[1].outcome.error->message.starts_with("not begun: "));
+  CHECK(finished[1].outcome.error->message.starts_with("not started: "));
   CHECK(play.one<TryLock>().item == 2);
 }
 
@@ -336,7 +336,7 @@ TEST_CASE("a 416, another total or a wrong encoding forgets what is staged, once
   CHECK(play.one<CancelTransfer>().id == transfers[1].id);
   REQUIRE(play.has<OpenStaging>());
   CHECK(play.one<OpenStaging>().fresh);
-  CHECK(play.notice("it is fetched once more from the start"));
+  CHECK(play.notice("downloading it again from the start"));
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
   play.end(play.all<StartTransfer>()[0].id, answer);
@@ -388,7 +388,7 @@ TEST_CASE(
     play.scheduler.on_published(0, PublishResult::staging_lost, play.now);
     play.step();
     CHECK(play.has<Close>());
-    CHECK(play.notice("its staging file has vanished; starting over") == (i < 3));
+    CHECK(play.notice("its partial download was deleted; starting over") == (i < 3));
   }
   CHECK(play.one<Finish>().outcome.error->kind == ErrorKind::io);
 }
@@ -399,7 +399,7 @@ TEST_CASE(
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>().size();
   const auto [how, words] = GENERATE(table<Loss, std::string>(
-      {{Loss::pruned, "has vanished"}, {Loss::taken, "has taken its staging over"}}));
+      {{Loss::pruned, "was deleted"}, {Loss::taken, "has taken over its partial download"}}));
   play.scheduler.on_lost(0, how, play.now);
   play.step();
   CHECK(play.all<CancelTransfer>().size() == transfers);

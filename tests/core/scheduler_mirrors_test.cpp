@@ -108,7 +108,7 @@ TEST_CASE("a host that cannot be reached is asked last from then on, until it an
   play.unreached(play.one<StartTransfer>().id);
   play.step();
   CHECK(play.notice(
-      "https://mirror.example cannot be reached (connection refused): from here on https://hub.example"));
+      "https://mirror.example cannot be reached (connection refused); using https://hub.example first from now on"));
   play.end(play.one<StartTransfer>().id, head(200));
   play.step();  // the second query
   CHECK(play.asked() == kHub);
@@ -221,8 +221,7 @@ TEST_CASE("wrong bytes of one endpoint are its fault: the whole file comes from 
   Two play({anywhere(file(100))});
   play.to_verifying(0);
   play.hashed(0, 'b');
-  CHECK(play.notice(
-      "from https://mirror.example; it is fetched from the start from https://hub.example"));
+  CHECK(play.notice("from https://mirror.example; downloading it again from https://hub.example"));
   CHECK(play.one<OpenStaging>().fresh);
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -238,7 +237,7 @@ TEST_CASE("wrong bytes of one endpoint are its fault: the whole file comes from 
     const Error error = *play.one<Finish>().outcome.error;
     CHECK(error.kind == ErrorKind::digest_mismatch);
     CHECK(error.message.find(
-              "https://mirror.example has other bytes, https://hub.example has other bytes") !=
+              "https://mirror.example sent wrong bytes, https://hub.example sent wrong bytes") !=
           std::string::npos);
   }
 }

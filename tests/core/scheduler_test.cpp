@@ -59,7 +59,7 @@ TEST_CASE("checking: a different digest fetches the file again") {
   play.step();
   play.hashed(0, 'b');
   CHECK(play.has<TryLock>());
-  CHECK(play.notice("the cached file is damaged and will be fetched again"));
+  CHECK(play.notice("the cached file is damaged and will be downloaded again"));
   play.scheduler.on_lock(0, LockResult::acquired_blob_exists, {}, play.now);
   play.step();
   CHECK(play.has<OpenStaging>());

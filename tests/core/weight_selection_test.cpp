@@ -115,8 +115,8 @@ TEST_CASE("a missing shard that the index names is an error with both names") {
              naming("model.safetensors.index.json",
                     {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"})) ==
       Names{
-          "error: org/name: model.safetensors.index.json names model-00002-of-00002.safetensors, which is not "
-          "there"});
+          "error: org/name: model.safetensors.index.json lists model-00002-of-00002.safetensors, which does not "
+          "exist"});
 }
 
 TEST_CASE("the index of pickles decides if there are no safetensors") {
@@ -308,11 +308,11 @@ TEST_CASE("the warning of pickles is one line for a model, with what could be lo
   CHECK(
       pickle_warning(snapshot({"config.json", "pytorch_model.bin"},
                               {"config.json", "model.safetensors", "pytorch_model.bin"})) ==
-      "m: pytorch_model.bin is a pickle, which can run code when loaded; there are safetensors in the same folder");
+      "m: pytorch_model.bin is a pickle, which can run code when loaded; there are safetensors in the same directory");
   CHECK(
       pickle_warning(snapshot({"a.pkl", "b.pt", "c.ckpt"}, {"a.pkl", "b.pt", "c.ckpt"})) ==
-      "m: a.pkl and 2 more are pickles, which can run code when loaded, and this revision has no safetensors; its "
-      "page on the Hub may have a conversion, as refs/pr/N");
+      "m: a.pkl and 2 more are pickles, which can run code when loaded, and this revision has no safetensors; the "
+      "Hub may have a conversion of it, as refs/pr/N");
   CHECK(pickle_warning(snapshot({"2_Dense/pytorch_model.bin", "model.safetensors"},
                                 {"2_Dense/pytorch_model.bin", "model.safetensors"})) ==
         "m: 2_Dense/pytorch_model.bin is a pickle, which can run code when loaded");

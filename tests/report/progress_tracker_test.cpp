@@ -85,7 +85,7 @@ TEST_CASE("bytes that were there when the run began are done, and do not count f
   ProgressTracker tracker = begun(
       {.files = {{.bytes = 100 * kMega, .done = 50 * kMega, .models = {0}}}, .models = {"one"}});
   tracker.sample(std::vector{fetching(0, 60 * kMega)}, 0, kStart + seconds(10));
-  CHECK(progress_text(tracker.progress()) == "60.0 of 100.0 MB, 1.0 MB/s, 40 s left, 0 of 1 files");
+  CHECK(progress_text(tracker.progress()) == "60.0 of 100.0 MB, 1.0 MB/s, 40 s left, 0 of 1 file");
 }
 
 TEST_CASE("a file that starts again gives its bytes back, and the rate does not become negative") {

@@ -59,12 +59,12 @@ RunReport refused(const std::string& message, const std::string& hint = {}) {
 constexpr const char* kSummary = R"(
 ### model-prep failed
 
-| model | repository | commit | variant | size | status | fetched |
+| model | repository | commit | variant | size | status | downloaded |
 |---|---|---|---|---:|---|---:|
 | all-MiniLM-L6-v2 | sentence-transformers/all-MiniLM-L6-v2 | fa97f6e7cb1a | openvino-int8 | 90\.9 MB | downloaded | 45\.4 MB |
 | mine | org/name | - | fp32, no openvino-int8 | - | failed | - |
 
-1 of 2 models ready, 45\.4 MB fetched, 61 requests, 12\.3 s
+1 of 2 models ready, 45\.4 MB downloaded, 61 requests, 12\.3 s
 
 - **mine**: org/name\: access is restricted<br>hint: ask at https\://huggingface\.co/org/name
 )";
@@ -76,15 +76,15 @@ constexpr const char* kHostile =
 
 TEST_CASE("the result is one line") {
   CHECK(result_line(run({good_model(), failed_model("x", "y")})) ==
-        "1 of 2 models ready, 45.4 MB fetched, 61 requests, 12.3 s");
+        "1 of 2 models ready, 45.4 MB downloaded, 61 requests, 12.3 s");
   RunReport dry = run({good_model()});
   dry.dry_run = true;
   dry.models[0].bytes_downloaded = 0;
-  CHECK(result_line(dry) == "1 of 1 models planned, nothing fetched, 61 requests, 12.3 s");
+  CHECK(result_line(dry) == "1 of 1 model planned, nothing downloaded, 61 requests, 12.3 s");
   RunReport verified = run({good_model()});
   verified.bytes_hashed = 5'000'000;
   CHECK(result_line(verified) ==
-        "1 of 1 models verified, 5.0 MB hashed, 45.4 MB fetched, 61 requests, 12.3 s");
+        "1 of 1 model verified, 5.0 MB hashed, 45.4 MB downloaded, 61 requests, 12.3 s");
 }
 
 TEST_CASE("the step summary is a table, the result line and the errors") {
@@ -105,7 +105,7 @@ TEST_CASE("if patterns selected the files, the table names no variant") {
 TEST_CASE("a good run's step summary ends with the result line") {
   const std::string text = step_summary(run({good_model()}));
   CHECK(text.starts_with("\n### model-prep succeeded\n\n| model |"));
-  CHECK(text.ends_with("|\n\n1 of 1 models ready, 45\\.4 MB fetched, 61 requests, 12\\.3 s\n\n"));
+  CHECK(text.ends_with("|\n\n1 of 1 model ready, 45\\.4 MB downloaded, 61 requests, 12\\.3 s\n\n"));
 }
 
 TEST_CASE("a run without models has a step summary without a table") {
@@ -131,7 +131,7 @@ TEST_CASE("an error of the whole run is reported once") {
   CHECK(text.find("SIGTERM") == text.rfind("SIGTERM"));
   CHECK(
       termination_message(stopped()) ==
-      "1 of 3 models ready, 45.4 MB fetched, 61 requests, 12.3 s: stopped by SIGTERM (hint: run it again)\n");
+      "1 of 3 models ready, 45.4 MB downloaded, 61 requests, 12.3 s: stopped by SIGTERM (hint: run it again)\n");
 }
 
 TEST_CASE("each model that failed has an annotation, and a good run has none") {
@@ -151,10 +151,10 @@ TEST_CASE("quoted text stays inside its annotation") {
 
 TEST_CASE("the termination message is one line with the first error") {
   CHECK(termination_message(run({good_model()})) ==
-        "1 of 1 models ready, 45.4 MB fetched, 61 requests, 12.3 s\n");
+        "1 of 1 model ready, 45.4 MB downloaded, 61 requests, 12.3 s\n");
   CHECK(
       termination_message(run({failed_model("one", "no\nluck"), failed_model("two", "no net")})) ==
-      "0 of 2 models ready, nothing fetched, 61 requests, 12.3 s: no?luck\n");
+      "0 of 2 models ready, nothing downloaded, 61 requests, 12.3 s: no?luck\n");
   CHECK(termination_message(refused("unknown flag", "see --help")) ==
         "failed: unknown flag (hint: see --help)\n");
 }
@@ -197,7 +197,7 @@ TEST_CASE("a download that went well ends in five lines, with what services need
         Texts{"ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a)",
               "cache: /app/models/hub, 90.9 MB in 0 files; 33.1 GB free",
               "services need: HF_HOME=/app/models HF_HUB_OFFLINE=1", "summary: /app/models/s.json",
-              "1 of 1 models ready, 45.4 MB fetched, 61 requests, 12.3 s"});
+              "1 of 1 model ready, 45.4 MB downloaded, 61 requests, 12.3 s"});
 }
 
 TEST_CASE("a model that is not of main is listed with its revision") {
@@ -221,7 +221,7 @@ TEST_CASE(
   CHECK(texts(closing_lines(report, {.free = 5, .summary = "/s.json"})) ==
         Texts{"ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a)",
               "error not ready: secret (gated)", "summary: /s.json",
-              "error 1 of 2 models ready, 45.4 MB fetched, 61 requests, 2 retries, 12.3 s"});
+              "error 1 of 2 models ready, 45.4 MB downloaded, 61 requests, 2 retries, 12.3 s"});
 }
 
 TEST_CASE("the last lines name a dozen models at most") {

@@ -185,7 +185,7 @@ constexpr const char* kFailed = R"({
           "duration_s": 0.0,
           "error": {
             "kind": "network",
-            "message": "cannot fetch org/name x",
+            "message": "cannot download org/name x",
             "hint": null
           }
         }
@@ -219,7 +219,7 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
                          .git_sha1 = {},
                          .status = FileReportStatus::failed,
                          .attempts = 5,
-                         .error = Error{ErrorKind::network, "cannot fetch org/name x", {}}});
+                         .error = Error{ErrorKind::network, "cannot download org/name x", {}}});
   RunReport report = run({model});
   report.signal = 15;
   report.offline = true;

@@ -48,6 +48,11 @@ std::string elide_middle(std::string_view text, std::size_t width);
 /// `91.6 MB`, and `12.3 GB` from ten GB on: powers of 1000, as on the Hub's pages.
 std::string format_bytes(std::int64_t bytes);
 
+/// `1 file`, `2 files`, of any integer.
+std::string format_count(auto count, std::string_view noun) {
+  return std::to_string(count).append(" ").append(noun).append(count == 1 ? "" : "s");
+}
+
 /// `1 retry`, `2 retries`.
 std::string format_retries(int retries);
 
