@@ -453,8 +453,8 @@ std::vector<TransferEnd> Transport::poll(TimePoint until) {
 }
 
 void Transport::wake() {
-  state_->woken = true;
-  check(curl_multi_wakeup(state_->multi.get()));
+  // One is enough until the loop has seen it.
+  if (!state_->woken.exchange(true)) check(curl_multi_wakeup(state_->multi.get()));
 }
 
 }  // namespace model_prep
