@@ -12,7 +12,7 @@ constexpr int kMaxSpentSignatures = 2;
 
 Failover::Failover(std::vector<Source> sources, HostLimits::Bucket bucket, SchedulerState& shared)
     : shared_(shared),
-      mirrors_(std::move(sources)),
+      sources_(std::move(sources)),
       bucket_(bucket),
       budget_(shared.settings.retry.retries) {}
 
@@ -24,13 +24,13 @@ TimePoint Failover::closed_until(const std::string& origin) const {
 
 Failover::Choice Failover::choose(std::optional<std::size_t> only) const {
   // A source that has become unavailable binds nobody: then any other will do.
-  const bool bound = only && mirrors_.is_available(*only);
+  const bool bound = only && sources_.is_available(*only);
   TimePoint earliest = TimePoint::max();
 
   for (const bool unreachable : {false, true})
-    for (std::size_t i = 0; i < mirrors_.size(); ++i) {
-      const std::string& origin = mirrors_[i].url.origin;
-      if (!mirrors_.is_available(i) || (bound && i != *only)) continue;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      const std::string& origin = sources_[i].url.origin;
+      if (!sources_.is_available(i) || (bound && i != *only)) continue;
       if (shared_.hosts.is_unreachable(origin) != unreachable) continue;
 
       const TimePoint until = std::max(not_before_, closed_until(origin));
@@ -56,7 +56,7 @@ std::optional<Error> Failover::on_failure(const Transfer& transfer, const Error&
 std::optional<Error> Failover::on_transient_failure(const Transfer& transfer, const Error& error,
                                                     const ResponseHead& head) {
   const bool counts = in_current_epoch(transfer);
-  const bool round_over = counts && mirrors_.mark_failed(transfer.source, error);
+  const bool round_over = counts && sources_.mark_failed(transfer.source, error);
   if (round_over) budget_.failed();
   if (counts) {
     ++failure_epoch_;
@@ -70,7 +70,7 @@ std::optional<Error> Failover::on_transient_failure(const Transfer& transfer, co
     shared_.hosts.block_until(transfer.url.origin, shared_.now + wait);
 
   // What this host demands holds for this host: the item may continue at another.
-  const bool alone = mirrors_.remaining() == 1;
+  const bool alone = sources_.remaining() == 1;
   if (round_over) return wait_for_next_round(transfer, error, alone ? wait : pause);
 
   if (counts)
@@ -85,8 +85,8 @@ std::optional<Error> Failover::on_permanent_failure(const Transfer& transfer, co
                                                     const ResponseHead& head) {
   const bool unknown_address =
       (head.status == 404 || head.status == 405) && head.error_code.empty();
-  const bool round_over = mirrors_.mark_unavailable(transfer.source, error, unknown_address);
-  if (mirrors_.remaining() == 0) return mirrors_.error(shared_.settings.endpoints, error);
+  const bool round_over = sources_.mark_unavailable(transfer.source, error, unknown_address);
+  if (sources_.remaining() == 0) return sources_.error(shared_.settings.endpoints, error);
 
   if (!round_over) {
     try_next_mirror(transfer, error);
@@ -104,7 +104,7 @@ void Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
   single_stream_ = false;
   spent_signatures_ = 0;
   window_waited_ = false;
-  if (mirrors_.has_fallback(transfer.source)) return;  // the same endpoint
+  if (sources_.has_fallback(transfer.source)) return;  // the same endpoint
 
   ++fail_overs_;
   const std::string& origin = transfer.url.origin;
@@ -123,11 +123,11 @@ std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, con
                                                    Duration wait) {
   if (budget_.spent()) {
     --shared_.retries;  // the last failure is not retried
-    return mirrors_.error(shared_.settings.endpoints, error);
+    return sources_.error(shared_.settings.endpoints, error);
   }
 
   wait_until(shared_.now + wait);
-  if (mirrors_.remaining() > 1) {  // what one of them did does not count against the next
+  if (sources_.remaining() > 1) {  // what one of them did does not count against the next
     spent_signatures_ = 0;
     window_waited_ = false;
   }
@@ -140,14 +140,14 @@ std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, con
 
 std::optional<Error> Failover::on_wrong_bytes(const Error& wrong,
                                               std::optional<std::size_t> culprit) {
-  const bool elsewhere = culprit && mirrors_.remaining() > 1;
-  const auto max_restarts = culprit ? 1 : static_cast<int>(mirrors_.size());
+  const bool elsewhere = culprit && sources_.remaining() > 1;
+  const auto max_restarts = culprit ? 1 : static_cast<int>(sources_.size());
 
   // The only endpoint gets a second chance.
   if (culprit && (elsewhere || restarts_ > 0))
-    static_cast<void>(mirrors_.mark_unavailable(*culprit, wrong, false));
+    static_cast<void>(sources_.mark_unavailable(*culprit, wrong, false));
   if (!elsewhere && restarts_ >= max_restarts)
-    return culprit ? mirrors_.error(shared_.settings.endpoints, wrong) : wrong;
+    return culprit ? sources_.error(shared_.settings.endpoints, wrong) : wrong;
 
   ++restarts_;
   if (elsewhere) single_stream_ = false;
@@ -196,11 +196,11 @@ TimePoint Failover::redirect_closed_until(const std::string& origin) const {
 bool Failover::may_follow(const Transfer& transfer, const Url& target) const {
   if (redirect_closed_until(target.origin) != TimePoint::min()) return false;
   // An unreachable host is tried again only if there is no other endpoint.
-  return !shared_.hosts.is_unreachable(target.origin) || !mirrors_.has_alternative(transfer.source);
+  return !shared_.hosts.is_unreachable(target.origin) || !sources_.has_alternative(transfer.source);
 }
 
 void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
-  if (!mirrors_.has_alternative(transfer.source)) {
+  if (!sources_.has_alternative(transfer.source)) {
     wait_until(redirect_closed_until(target.origin));
     window_waited_ = true;
     return;
@@ -212,16 +212,16 @@ void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
                           : Error{ErrorKind::rate_limited, "it is rate limiting"};
   const Error why = describe_transport_error(cause, transfer.context, target);
   ++failure_epoch_;
-  static_cast<void>(mirrors_.mark_failed(transfer.source, why));
+  static_cast<void>(sources_.mark_failed(transfer.source, why));
   try_next_mirror(transfer, why);
 }
 
 /// The name of the endpoint that is asked instead; empty if the others were asked or are
 /// unreachable.
 std::string Failover::alternative_to(std::size_t source) const {
-  for (std::size_t i = 0; i < mirrors_.size(); ++i)
-    if (i != source && mirrors_.is_available(i) &&
-        !shared_.hosts.is_unreachable(mirrors_[i].url.origin))
+  for (std::size_t i = 0; i < sources_.size(); ++i)
+    if (i != source && sources_.is_available(i) &&
+        !shared_.hosts.is_unreachable(sources_[i].url.origin))
       return endpoint(i).name;
   return {};
 }

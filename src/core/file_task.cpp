@@ -151,7 +151,7 @@ void FileTask::request(std::size_t source, ByteRange range) {
                     .context = work_.context,
                     .range = range,
                     .requested = whole ? std::nullopt : std::optional(range),
-                    .url = failover_.mirrors()[source].url,
+                    .url = failover_.sources()[source].url,
                     .failure_epoch = failover_.failure_epoch()};
   const TokenUse token = failover_.endpoint(source).token;
   transfer.context.with_token = token == TokenUse::sent;
@@ -162,7 +162,7 @@ void FileTask::request(std::size_t source, ByteRange range) {
 void FileTask::send(TransferId id, Transfer transfer) {
   ++shared_.requests;
   transfer.number = shared_.hosts.on_request(transfer.url.origin, bucket());
-  emit(StartTransfer{id, id_, transfer.source, failover_.mirrors()[transfer.source].endpoint,
+  emit(StartTransfer{id, id_, transfer.source, failover_.sources()[transfer.source].endpoint,
                      transfer.url, transfer.requested, transfer.context.with_token});
   shared_.transfers.emplace(id, std::move(transfer));
 }
@@ -408,7 +408,7 @@ void FileTask::on_failure(const Transfer& transfer, const Error& error, const Re
 
 /// Whether bytes of other sources are on disk that another endpoint could complete.
 bool FileTask::has_bytes_of_others(std::size_t source) const {
-  return failover_.mirrors().remaining() > 1 &&
+  return failover_.sources().remaining() > 1 &&
          std::ranges::any_of(byte_sources_, [&](std::size_t other) { return other != source; });
 }
 

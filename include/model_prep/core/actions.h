@@ -15,9 +15,9 @@
 #include "model_prep/base/log_level.h"
 #include "model_prep/base/response.h"
 #include "model_prep/core/fetch_plan.h"
-#include "model_prep/core/mirror_selector.h"
 #include "model_prep/core/response_check.h"
 #include "model_prep/core/segments.h"
+#include "model_prep/core/source_selector.h"
 
 namespace model_prep {
 

@@ -5,7 +5,7 @@
 // A failure counts once, however many connections of the item it hits: each transfer carries the
 // failure epoch in which it started, and one that ends with an epoch that is over is part of a
 // failure that was counted. With several endpoints, one failure at each counts once in all
-// (mirror_selector.h). Pure; not thread-safe.
+// (source_selector.h). Pure; not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -23,14 +23,14 @@ class Failover {
   /// `shared` must outlive it.
   Failover(std::vector<Source> sources, HostLimits::Bucket bucket, SchedulerState& shared);
 
-  const MirrorSelector& mirrors() const { return mirrors_; }
+  const SourceSelector& sources() const { return sources_; }
   const FailureBudget& budget() const { return budget_; }
   HostLimits::Bucket bucket() const { return bucket_; }
   int failure_epoch() const { return failure_epoch_; }
   int restarts() const { return restarts_; }
   int attempts() const { return 1 + budget_.total() + fail_overs_; }
   const Endpoint& endpoint(std::size_t source) const {
-    return shared_.settings.endpoints[mirrors_[source].endpoint];
+    return shared_.settings.endpoints[sources_[source].endpoint];
   }
   /// Whether the present source gives no ranges.
   bool single_stream() const { return single_stream_; }
@@ -81,7 +81,7 @@ class Failover {
   }
 
   SchedulerState& shared_;
-  MirrorSelector mirrors_;
+  SourceSelector sources_;
   HostLimits::Bucket bucket_;
   FailureBudget budget_;
   TimePoint not_before_{TimePoint::min()};

@@ -50,7 +50,7 @@
 //
 // A failure counts once, however many connections of the item it hits: each transfer carries the
 // failure epoch in which it started, and what ends with a failure of an earlier epoch is part of a
-// failure that was counted. With several endpoints (mirror_selector.h), one failure at each counts
+// failure that was counted. With several endpoints (source_selector.h), one failure at each counts
 // once in all.
 //
 // The segments of one file may come from several endpoints. If they turn out wrong together, none

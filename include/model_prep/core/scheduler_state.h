@@ -14,8 +14,8 @@
 #include "model_prep/base/clock.h"
 #include "model_prep/core/actions.h"
 #include "model_prep/core/host_limits.h"
-#include "model_prep/core/mirror_selector.h"
 #include "model_prep/core/retry.h"
+#include "model_prep/core/source_selector.h"
 
 namespace model_prep {
 

@@ -48,9 +48,9 @@ struct Source {
 };
 
 /// The sources of one item, and how each has responded.
-class MirrorSelector {
+class SourceSelector {
  public:
-  explicit MirrorSelector(std::vector<Source> sources);
+  explicit SourceSelector(std::vector<Source> sources);
 
   std::size_t size() const { return sources_.size(); }
   const Source& operator[](std::size_t source) const { return sources_[source].source; }
