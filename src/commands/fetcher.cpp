@@ -127,7 +127,7 @@ class Fetcher::Loop {
     std::vector<ActiveFile> files = scheduler_.active_files();
     for (ActiveFile& file : files) {
       // Without staging, what is hashed is a blob that exists.
-      const auto open = files_.find(file.file);
+      const auto open = files_.find(file.index);
       if (open != files_.end() && open->second.hash && !open->second.staging)
         file.done = fetcher_.hasher_.progress(*open->second.hash);
     }
@@ -155,7 +155,7 @@ class Fetcher::Loop {
   void report_hashes() {
     for (const HashEvent& event : fetcher_.hasher_.take_all()) {
       const auto file = std::ranges::find_if(
-          files_, [&](const auto& open) { return open.second.hash == event.ticket; });
+          files_, [&](const auto& open) { return open.second.hash == event.job; });
       if (file == files_.end()) continue;  // it was cancelled meanwhile
       file->second.hash.reset();
       scheduler_.on_hash(file->first, event, Clock::now());

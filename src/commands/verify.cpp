@@ -138,7 +138,7 @@ class Verify {
       model.error = cannot_verify(model.spec, session_.cache);
       return;
     }
-    Inspection inspection = model_prep::inspect(session_.cache, *model.snapshot, umask_);
+    Inspection inspection = inspect_snapshot(session_.cache, *model.snapshot, umask_);
     model.contents = std::move(inspection.contents);
     model.faults = std::move(inspection.faults);
   }

@@ -40,14 +40,14 @@ Failover::Choice Failover::choose(std::optional<std::size_t> only) const {
   return {std::nullopt, earliest};
 }
 
-void Failover::on_bytes(const Transfer& transfer, std::int64_t gained) {
+void Failover::record_progress(const Transfer& transfer, std::int64_t gained) {
   window_waited_ = false;
   // Bytes of a transfer that started before a refusal prove nothing about the signatures since.
   if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer)) spent_signatures_ = 0;
 }
 
-std::optional<Error> Failover::on_failure(const Transfer& transfer, const Error& error,
-                                          const ResponseHead& head) {
+std::optional<Error> Failover::record_failure(const Transfer& transfer, const Error& error,
+                                              const ResponseHead& head) {
   return disposition(error.kind) == Disposition::retry
              ? on_transient_failure(transfer, error, head)
              : on_permanent_failure(transfer, error, head);
@@ -71,10 +71,10 @@ std::optional<Error> Failover::on_transient_failure(const Transfer& transfer, co
 
   // What this host demands holds for this host: the item may continue at another.
   const bool alone = sources_.remaining() == 1;
-  if (round_over) return wait_for_next_round(transfer, error, alone ? wait : pause);
+  if (round_over) return next_round_or_give_up(transfer, error, alone ? wait : pause);
 
   if (counts)
-    try_next_mirror(transfer, error);
+    use_next_source(transfer, error);
   else if (alone)
     wait_until(shared_.now + wait);
   return std::nullopt;
@@ -89,18 +89,18 @@ std::optional<Error> Failover::on_permanent_failure(const Transfer& transfer, co
   if (sources_.remaining() == 0) return sources_.error(shared_.settings.endpoints, error);
 
   if (!round_over) {
-    try_next_mirror(transfer, error);
+    use_next_source(transfer, error);
     return std::nullopt;
   }
 
   ++shared_.retries;
   budget_.failed();
-  return wait_for_next_round(transfer, error,
-                             backoff(shared_.settings.retry, budget_.in_a_row(), shared_.jitter));
+  return next_round_or_give_up(transfer, error,
+                               backoff(shared_.settings.retry, budget_.in_a_row(), shared_.jitter));
 }
 
 /// The item goes on at another endpoint, now: there is nothing to give up.
-void Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
+void Failover::use_next_source(const Transfer& transfer, const Error& error) {
   single_stream_ = false;
   spent_signatures_ = 0;
   window_waited_ = false;
@@ -119,8 +119,8 @@ void Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
       fmt::format("{}; {} is asked for it", error.message, next.empty() ? "the next" : next));
 }
 
-std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, const Error& error,
-                                                   Duration wait) {
+std::optional<Error> Failover::next_round_or_give_up(const Transfer& transfer, const Error& error,
+                                                     Duration wait) {
   if (budget_.spent()) {
     --shared_.retries;  // the last failure is not retried
     return sources_.error(shared_.settings.endpoints, error);
@@ -138,8 +138,8 @@ std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, con
   return std::nullopt;
 }
 
-std::optional<Error> Failover::on_wrong_bytes(const Error& wrong,
-                                              std::optional<std::size_t> culprit) {
+std::optional<Error> Failover::record_wrong_bytes(const Error& wrong,
+                                                  std::optional<std::size_t> culprit) {
   const bool elsewhere = culprit && sources_.remaining() > 1;
   const auto max_restarts = culprit ? 1 : static_cast<int>(sources_.size());
 
@@ -159,7 +159,7 @@ std::optional<Error> Failover::on_wrong_bytes(const Error& wrong,
   return std::nullopt;
 }
 
-bool Failover::on_lost() {
+bool Failover::record_loss() {
   ++failure_epoch_;
   budget_.failed();
   if (budget_.spent()) return false;
@@ -167,14 +167,14 @@ bool Failover::on_lost() {
   return true;
 }
 
-bool Failover::on_signature_spent(const Transfer& transfer) {
+bool Failover::record_spent_signature(const Transfer& transfer) {
   // Segments that were signed together are refused together: that counts once.
   if (!in_current_epoch(transfer)) return true;
   ++failure_epoch_;
   return ++spent_signatures_ <= kMaxSpentSignatures;
 }
 
-void Failover::on_no_response(const Transfer& transfer, const TransferEnd& end) {
+void Failover::record_no_response(const Transfer& transfer, const TransferEnd& end) {
   const bool unreachable =
       !end.reached || (end.error->kind == ErrorKind::timeout && end.head.status == 0);
   if (!unreachable || disposition(end.error->kind) != Disposition::retry) return;
@@ -213,7 +213,7 @@ void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
   const Error why = describe_transport_error(cause, transfer.context, target);
   ++failure_epoch_;
   static_cast<void>(sources_.mark_failed(transfer.source, why));
-  try_next_mirror(transfer, why);
+  use_next_source(transfer, why);
 }
 
 /// The name of the endpoint that is asked instead; empty if the others were asked or are

@@ -6,7 +6,7 @@
 namespace model_prep {
 namespace {
 
-constexpr auto kRecordEvery = std::chrono::seconds(1);     // what a kill may cost
+constexpr auto kSaveEvery = std::chrono::seconds(1);       // what a kill may cost
 constexpr auto kHeartbeatEvery = std::chrono::seconds(2);  // of an unchanged record, for others
 constexpr std::int64_t kHashStep = 1024 * 1024;            // one wake-up of the hash thread per MiB
 constexpr std::size_t kEarlierRun = SIZE_MAX;              // no source: bytes of an earlier run
@@ -30,15 +30,16 @@ bool FileTask::transferring() const {
 }
 
 ActiveFile FileTask::progress() const {
-  ActiveFile file{
-      .file = id_, .failures = failover_.budget().total(), .done = segments_ ? have()->total() : 0};
+  ActiveFile file{.index = id_,
+                  .failures = failover_.budget().total(),
+                  .done = segments_ ? have()->total() : 0};
   const TimePoint until = failover_.choose(only_source_).at;
   const bool fetching = state_ == State::moving || state_ == State::opening;
 
   if (awaits_hash() || state_ == State::publishing) {
     file.activity = Activity::verifying;
   } else if (waits_for_lock()) {
-    file.activity = Activity::elsewhere;
+    file.activity = Activity::waiting_for_lock;
   } else if (transferring()) {
     file.activity = Activity::fetching;
   } else if (fetching && until > shared_.now) {
@@ -113,7 +114,7 @@ void FileTask::on_staged(RangeSet have) {
   segments_.emplace(size, std::move(have), segment, 2 * connections * segment);
   max_bytes_ = std::max(max_bytes_, segments_->have().total());
   hashed_to_ = segments_->watermark();
-  next_record_ = shared_.now + kRecordEvery;
+  next_resume_save_ = shared_.now + kSaveEvery;
 
   if (hashed_to_ > 0) emit(HashTo{id_, hashed_to_});
   if (segments_->complete()) all_on_disk();
@@ -170,12 +171,12 @@ void FileTask::send(TransferId id, Transfer transfer) {
 void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
   transfer.received += range.size();
   fetched_ += range.size();
-  unrecorded_ += range.size();
+  unsaved_bytes_ += range.size();
   segments_->wrote(range);
   byte_sources_.insert(transfer.source);
 
   const std::int64_t total = segments_->have().total();
-  failover_.on_bytes(transfer, std::max<std::int64_t>(0, total - max_bytes_));
+  failover_.record_progress(transfer, std::max<std::int64_t>(0, total - max_bytes_));
   max_bytes_ = std::max(max_bytes_, total);
 
   // `all_on_disk` sends the last step: a result would be dropped while the state is still
@@ -186,20 +187,20 @@ void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
   emit(HashTo{id_, watermark});
 }
 
-void FileTask::save_record_if_due() {
+void FileTask::save_resume_if_due() {
   if (!segments_ || (state_ != State::moving && state_ != State::verifying)) return;
   // A small file without a record needs no heartbeat.
-  if (unrecorded_ == 0 && work_.blob->size < kHashStep) return;
+  if (unsaved_bytes_ == 0 && work_.blob->size < kHashStep) return;
 
   const TimePoint due =
-      unrecorded_ > 0 ? next_record_ : next_record_ + (kHeartbeatEvery - kRecordEvery);
+      unsaved_bytes_ > 0 ? next_resume_save_ : next_resume_save_ + (kHeartbeatEvery - kSaveEvery);
   if (shared_.now < due) return shared_.wake_by(due);
-  save_record();
+  save_resume();
 }
 
-void FileTask::save_record() {
-  unrecorded_ = 0;
-  next_record_ = shared_.now + kRecordEvery;
+void FileTask::save_resume() {
+  unsaved_bytes_ = 0;
+  next_resume_save_ = shared_.now + kSaveEvery;
   emit(SaveResume{id_});
 }
 
@@ -249,8 +250,8 @@ void FileTask::on_lost(Loss how) {
                                                 : "another process has taken its staging over");
   cancel_transfers();
   segments_.reset();
-  unrecorded_ = 0;
-  if (!failover_.on_lost())
+  unsaved_bytes_ = 0;
+  if (!failover_.record_loss())
     return fail({ErrorKind::io, what,
                  "another program prunes the cache: let it wait until this one is done"});
 
@@ -264,7 +265,8 @@ void FileTask::on_lost(Loss how) {
 void FileTask::refetch(const Error& wrong, std::optional<std::size_t> culprit) {
   if (!culprit && byte_sources_.size() == 1 && !byte_sources_.contains(kEarlierRun))
     culprit = *byte_sources_.begin();
-  if (auto given_up = failover_.on_wrong_bytes(wrong, culprit)) return fail(std::move(*given_up));
+  if (auto given_up = failover_.record_wrong_bytes(wrong, culprit))
+    return fail(std::move(*given_up));
 
   max_bytes_ = 0;
   restart_from_zero();
@@ -291,7 +293,7 @@ void FileTask::finish(FileStatus status, std::optional<Error> error, bool drop_s
   cancel_transfers();
 
   if (started && !is_query()) {
-    if (segments_ && unrecorded_ > 0 && !drop_staging && !good) emit(SaveResume{id_});
+    if (segments_ && unsaved_bytes_ > 0 && !drop_staging && !good) emit(SaveResume{id_});
     emit(Close{id_, drop_staging});
   }
   emit(Finish{id_,
@@ -328,7 +330,7 @@ void FileTask::give_back(ByteRange range) {
 
 void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) {
   if (end.error) {
-    failover_.on_no_response(transfer, end);
+    failover_.record_no_response(transfer, end);
     return on_failure(
         transfer, describe_transport_error(*end.error, transfer.context, transfer.url), end.head);
   }
@@ -339,7 +341,7 @@ void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) 
     case VerdictKind::body: return on_body(transfer);
     case VerdictKind::redirect: return follow_redirect(id, std::move(transfer), end.head);
     case VerdictKind::signature_spent:
-      if (!failover_.on_signature_spent(transfer)) return on_failure(transfer, verdict.error);
+      if (!failover_.record_spent_signature(transfer)) return on_failure(transfer, verdict.error);
       return give_back(transfer.range);
     case VerdictKind::range_ignored: return on_range_ignored(transfer);
     case VerdictKind::restart:
@@ -358,7 +360,7 @@ void FileTask::on_body(const Transfer& transfer) {
                       describe_transport_error({ErrorKind::network, "the body ended early"},
                                                transfer.context, transfer.url));
   if (segments_->complete()) return all_on_disk();
-  save_record();
+  save_resume();
 }
 
 void FileTask::on_range_ignored(const Transfer& transfer) {
@@ -403,7 +405,7 @@ void FileTask::on_failure(const Transfer& transfer, const Error& error, const Re
 
   if (!transient) cancel_transfers(transfer.source);
   give_back(transfer.range);
-  if (auto given_up = failover_.on_failure(transfer, error, head)) fail(std::move(*given_up));
+  if (auto given_up = failover_.record_failure(transfer, error, head)) fail(std::move(*given_up));
 }
 
 /// Whether bytes of other sources are on disk that another endpoint could complete.

@@ -31,7 +31,7 @@ std::vector<Action> Scheduler::next(TimePoint now) {
     start_items();
     fill_connections();  // queries that were just started
     for (const ItemId id : active_) tasks_[id].poll_lock();
-    for (const ItemId id : active_) tasks_[id].save_record_if_due();
+    for (const ItemId id : active_) tasks_[id].save_resume_if_due();
     if (deadline) shared_.wake_by(*deadline);
   }
   return std::exchange(shared_.actions, {});

@@ -89,20 +89,20 @@ class Publisher {
   Result<Publication> run(const std::map<Digest, Digest>& sha256) {
     if (Status done = publish_links(); !done) return done.error();
 
-    published_.lost = !is_complete();
-    if (!published_.lost)
+    published_.files_vanished = !is_complete();
+    if (!published_.files_vanished)
       if (Status done = publish_tree(); !done) return done.error();
 
     // The record only saves hashing in the next run: without it the cache is still a good one.
     if (Status done = publish_record(sha256); !done)
       published_.warnings.push_back("the next run will have to hash this model again: " +
                                     done.error().message);
-    if (published_.lost) return std::move(published_);
+    if (published_.files_vanished) return std::move(published_);
 
     for (const std::string& name : wrong_refs(cache_, snapshot_))
       if (Status done = write_document(repository_, at_.ref(name), commit_.hex()); !done)
         return done.error();
-    published_.lost = !is_complete() || !wrong_refs(cache_, snapshot_).empty();
+    published_.files_vanished = !is_complete() || !wrong_refs(cache_, snapshot_).empty();
     return std::move(published_);
   }
 

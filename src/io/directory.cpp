@@ -150,7 +150,7 @@ Status Directory::add_permissions(const std::string& path, unsigned bits) const 
       path == path_ ? Result(UniqueFd(open(path.c_str(), kEnter))) : open_file(path, O_PATH);
   if (!file) return file.error();
 
-  const auto found = stat_path(*file);
+  const auto found = stat_fd(*file);
   if (!found) return io_error("inspect", path, errno);
   if (found->is_link) return symlink_error(path);
   if (chmod(fmt::format("/proc/self/fd/{}", file->get()).c_str(), found->mode | bits) != 0)
@@ -206,7 +206,7 @@ Status Directory::copy_atomically(const std::string& from, const std::string& to
                                   const std::string& temporary_directory) const {
   const auto source = open_file(from, O_RDONLY);
   if (!source) return source.error();
-  const auto found = stat_path(*source);
+  const auto found = stat_fd(*source);
   if (!found) return io_error("inspect", from, errno);
 
   return write_temporary_and_rename(to, temporary_directory, [&](const UniqueFd& fd) {

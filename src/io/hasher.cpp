@@ -74,7 +74,7 @@ struct Hasher::Task {
   /// Nothing as long as bytes are missing.
   std::optional<HashEvent> read_until(std::int64_t until, std::span<char> block);
 
-  HashJobId ticket{0};
+  HashJobId job{0};
   UniqueFd fd;
   std::int64_t size{0};
   AfterHash after{AfterHash::nothing};
@@ -90,7 +90,7 @@ struct Hasher::Task {
 };
 
 std::optional<HashEvent> Hasher::Task::read_until(std::int64_t until, std::span<char> block) {
-  const auto failed = [&](Error error) { return HashEvent{{.error = std::move(error)}, ticket}; };
+  const auto failed = [&](Error error) { return HashEvent{{.error = std::move(error)}, job}; };
   while (done < until) {
     const auto wanted = std::min(block.size(), static_cast<std::size_t>(until - done));
     const ssize_t count = pread(fd.get(), block.data(), wanted, done);
@@ -107,7 +107,7 @@ std::optional<HashEvent> Hasher::Task::read_until(std::int64_t until, std::span<
 
   if (after == AfterHash::sync && fdatasync(fd.get()) != 0)
     return failed(io_error("sync", "a verified file", errno));
-  HashEvent event{{.sha256 = sha256.finish()}, ticket};
+  HashEvent event{{.sha256 = sha256.finish()}, job};
   if (git_sha1) event.git_sha1 = git_sha1->finish();
   return event;
 }
@@ -132,7 +132,7 @@ Hasher::~Hasher() {
 HashJobId Hasher::open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after) {
   const std::lock_guard lock(mutex_);
   auto task = std::make_unique<Task>();
-  task->ticket = next_;
+  task->job = next_;
   task->fd = std::move(fd);
   task->size = size;
   task->after = after;
@@ -141,17 +141,16 @@ HashJobId Hasher::open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHas
   return next_++;
 }
 
-void Hasher::advance(HashJobId ticket, std::int64_t watermark) {
+void Hasher::advance(HashJobId job, std::int64_t watermark) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = tasks_.find(ticket); found != tasks_.end())
+  if (const auto found = tasks_.find(job); found != tasks_.end())
     found->second->watermark = std::max(found->second->watermark, watermark);
   work_.notify_one();
 }
 
-void Hasher::cancel(HashJobId ticket) {
+void Hasher::cancel(HashJobId job) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = tasks_.find(ticket); found != tasks_.end())
-    found->second->cancelled = true;
+  if (const auto found = tasks_.find(job); found != tasks_.end()) found->second->cancelled = true;
   work_.notify_one();
 }
 
@@ -160,9 +159,9 @@ std::vector<HashEvent> Hasher::take_all() {
   return std::exchange(events_, {});
 }
 
-std::int64_t Hasher::progress(HashJobId ticket) {
+std::int64_t Hasher::progress(HashJobId job) {
   const std::lock_guard lock(mutex_);
-  const auto found = tasks_.find(ticket);
+  const auto found = tasks_.find(job);
   return found == tasks_.end() ? 0 : found->second->progress;
 }
 
@@ -205,7 +204,7 @@ void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char
   if (!event) return;
 
   if (!task.cancelled) events_.push_back(std::move(*event));
-  tasks_.erase(HashJobId{task.ticket});
+  tasks_.erase(HashJobId{task.job});
   lock.unlock();
   wake_();
   lock.lock();

@@ -212,7 +212,7 @@ unsigned missing_bits(const FileInfo& info, unsigned umask) {
   return readable & ~umask & ~info.mode;
 }
 
-Inspection inspect(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask) {
+Inspection inspect_snapshot(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask) {
   return Inspector(cache, snapshot, umask).run();
 }
 

@@ -103,7 +103,7 @@ void sweep_staging(const Repository& at, const WriterIdentity& self) {
   }
 }
 
-std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& self) {
+std::vector<Leftover> find_leftovers(const Repository& at, const WriterIdentity& self) {
   std::vector<Leftover> found;
   for (const std::string& path : list_directory(at.layout.blobs)) {
     const auto there = lstat_path(path);
@@ -120,7 +120,8 @@ std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& s
   return found;
 }
 
-std::optional<std::string> writer_in(const Repository& at, const std::vector<Leftover>& leftovers) {
+std::optional<std::string> find_writer(const Repository& at,
+                                       const std::vector<Leftover>& leftovers) {
   for (const std::string& path : list_directory(at.layout.lock_directory)) {
     if (!path.ends_with(kLockSuffix)) continue;
 

@@ -86,7 +86,7 @@ class ParallelHash {
 
   void take_results() {
     for (const HashEvent& event : hasher_.take_all()) {
-      const auto request = open_.find(event.ticket);
+      const auto request = open_.find(event.job);
       set_result(request->second, event);
       open_.erase(request);
     }
@@ -101,7 +101,7 @@ class ParallelHash {
     std::vector<ActiveFile> active;
     for (const auto& [job, index] : open_)
       active.push_back(
-          {.file = index, .activity = Activity::verifying, .done = hasher_.progress(job)});
+          {.index = index, .activity = Activity::verifying, .done = hasher_.progress(job)});
     callbacks_.on_progress(active, now);
   }
 

@@ -114,7 +114,7 @@ std::optional<FileInfo> lstat_path(const std::string& path) {
   return info_of(lstat(path.c_str(), &found), found);
 }
 
-std::optional<FileInfo> stat_path(const UniqueFd& fd) {
+std::optional<FileInfo> stat_fd(const UniqueFd& fd) {
   struct stat found{};
   return info_of(fstat(fd.get(), &found), found);
 }
@@ -125,7 +125,7 @@ bool is_directory(const std::string& path) {
 }
 
 bool is_still_at(const UniqueFd& fd, const std::string& path) {
-  const auto held = stat_path(fd);
+  const auto held = stat_fd(fd);
   const auto there = lstat_path(path);
   return held && there && held->is_same_file(*there);
 }
@@ -156,7 +156,7 @@ std::optional<std::string> read_file(const std::string& path, std::size_t max) {
 }
 
 std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max) {
-  const auto found = stat_path(fd);
+  const auto found = stat_fd(fd);
   if (!found || !found->is_file || static_cast<std::size_t>(found->size) > max) return std::nullopt;
   std::string content(static_cast<std::size_t>(found->size), '\0');
   std::size_t done = 0;
@@ -174,7 +174,7 @@ std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max) {
 Result<UniqueFd> open_for_reading(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return io_error("open", path, errno);
-  const auto found = stat_path(fd);
+  const auto found = stat_fd(fd);
   if (!found || !found->is_file)
     return Error{ErrorKind::io, fmt::format("{} is not a regular file", path), {}};
   return fd;
@@ -204,7 +204,7 @@ Status append_to_file(const std::string& path, std::string_view text) {
 Status overwrite_existing(const std::string& path, std::string_view text) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!fd) return ok();
-  const auto found = stat_path(fd);
+  const auto found = stat_fd(fd);
   if (!found || !found->is_file) return ok();
 
   if (ftruncate(fd.get(), 0) != 0) return io_error("empty", path, errno);

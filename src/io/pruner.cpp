@@ -281,8 +281,8 @@ Result<RepoContents> read_contents(const Repository& repository) {
       view.blobs.emplace(*blob, there->is_link ? 0 : there->size);
   }
 
-  view.leftovers = leftovers_in(repository, WriterIdentity::make());
-  view.writer = writer_in(repository, view.leftovers);
+  view.leftovers = find_leftovers(repository, WriterIdentity::make());
+  view.writer = find_writer(repository, view.leftovers);
   for (const PendingRemoval& left : pending_removals(at)) {
     const auto files = read_links(left.path);
     if (!files) return files.error();

@@ -361,7 +361,7 @@ TEST_CASE("the progress display gets the activity of each file") {
   play.to_locking();
   CHECK(only().activity == Activity::waiting);
   play.scheduler.on_lock(0, LockResult::held, "somebody", play.now);
-  CHECK(only().activity == Activity::elsewhere);
+  CHECK(only().activity == Activity::waiting_for_lock);
   play.step(seconds(1));
   play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
   play.staged(0, first_bytes(40));

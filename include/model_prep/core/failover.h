@@ -45,19 +45,19 @@ class Failover {
   Choice choose(std::optional<std::size_t> only) const;
 
   /// `transfer` wrote to disk; `gained`: bytes that were never there before.
-  void on_bytes(const Transfer& transfer, std::int64_t gained);
+  void record_progress(const Transfer& transfer, std::int64_t gained);
   /// The transfer failed. Returns an error if the item must be given up with it.
-  std::optional<Error> on_failure(const Transfer& transfer, const Error& error,
-                                  const ResponseHead& head);
+  std::optional<Error> record_failure(const Transfer& transfer, const Error& error,
+                                      const ResponseHead& head);
   /// The staged bytes are wrong, all of them from `culprit` if there is one. Returns an error if
   /// the item must be given up with it; otherwise it is fetched from zero.
-  std::optional<Error> on_wrong_bytes(const Error& wrong, std::optional<std::size_t> culprit);
+  std::optional<Error> record_wrong_bytes(const Error& wrong, std::optional<std::size_t> culprit);
   /// The staging file was lost, with the transfers that wrote to it. False: give up.
-  bool on_lost();
+  bool record_loss();
   /// A payload host refused a signed address. False: another one would not help.
-  bool on_signature_spent(const Transfer& transfer);
+  bool record_spent_signature(const Transfer& transfer);
   /// The host did not let a transfer come as far as a response.
-  void on_no_response(const Transfer& transfer, const TransferEnd& end);
+  void record_no_response(const Transfer& transfer, const TransferEnd& end);
 
   /// Whether a redirect may go to this host now.
   bool may_follow(const Transfer& transfer, const Url& target) const;
@@ -71,9 +71,9 @@ class Failover {
                                             const ResponseHead& head);
   std::optional<Error> on_permanent_failure(const Transfer& transfer, const Error& error,
                                             const ResponseHead& head);
-  void try_next_mirror(const Transfer& transfer, const Error& error);
-  std::optional<Error> wait_for_next_round(const Transfer& transfer, const Error& error,
-                                           Duration wait);
+  void use_next_source(const Transfer& transfer, const Error& error);
+  std::optional<Error> next_round_or_give_up(const Transfer& transfer, const Error& error,
+                                             Duration wait);
   void wait_until(TimePoint when) { not_before_ = std::max(not_before_, when); }
   std::string alternative_to(std::size_t source) const;
   bool in_current_epoch(const Transfer& transfer) const {

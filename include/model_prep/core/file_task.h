@@ -103,7 +103,7 @@ class FileTask {
   void poll_lock();
   /// False: it needs no connection now.
   bool start_transfer();
-  void save_record_if_due();
+  void save_resume_if_due();
 
   // Events. on_lock, on_owned, on_staged, on_published and on_lost are ignored in a state that does
   // not wait for them; `Scheduler` passes the others on only when they are due.
@@ -146,7 +146,7 @@ class FileTask {
   void refetch(const Error& wrong, std::optional<std::size_t> culprit = std::nullopt);
   void on_damaged_blob(const Error& wrong);
   void all_on_disk();
-  void save_record();
+  void save_resume();
   void fail(Error error);
 
   void request(std::size_t source, ByteRange range);
@@ -179,8 +179,8 @@ class FileTask {
   std::int64_t max_bytes_{0};               // ever on disk: what exceeds it is progress
   std::int64_t fetched_{0};
   std::int64_t hashed_to_{0};
-  std::int64_t unrecorded_{0};  // bytes since the last record
-  TimePoint next_record_{TimePoint::min()};
+  std::int64_t unsaved_bytes_{0};  // bytes since the last record
+  TimePoint next_resume_save_{TimePoint::min()};
   std::optional<Digest> sha256_;
 };
 

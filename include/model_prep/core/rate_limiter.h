@@ -23,10 +23,10 @@ namespace model_prep {
 
 /// 64 bytes a second, below which a transfer counts as stalled (core/stall_detector.h), for each of
 /// at most 64 connections.
-inline constexpr std::int64_t kMinRate = 4096;
+inline constexpr std::int64_t kMinRateLimit = 4096;
 
 /// `500K`, `10M`, `1G`, or bytes. K is 1024, as for curl's --limit-rate. Empty for anything else,
-/// and for a rate below `kMinRate`.
+/// and for a rate below `kMinRateLimit`.
 std::optional<std::int64_t> parse_rate(std::string_view text);
 
 class RateLimiter {

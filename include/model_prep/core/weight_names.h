@@ -25,10 +25,10 @@ std::string_view stem_of(std::string_view path);
 bool is_pickle_name(std::string_view path);
 
 /// The name alone shows that it belongs to another framework than PyTorch (`.h5`, `.onnx` …).
-bool has_other_name(std::string_view path);
+bool has_other_framework_name(std::string_view path);
 
 /// It is in a directory for another framework (`onnx/`, `openvino/` …).
-bool is_in_other_folder(std::string_view path);
+bool is_in_other_framework_folder(std::string_view path);
 
 enum class Part : std::uint8_t { whole, shard, index };
 

@@ -35,7 +35,7 @@ struct Publication {
   /// Something that existed when it was inspected is gone: another process removes files
   /// (`cleanup`, or huggingface_hub's `cache prune`, which takes no locks). Inspect and fetch
   /// again.
-  bool lost{false};
+  bool files_vanished{false};
 };
 
 class Cache {

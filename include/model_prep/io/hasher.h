@@ -35,7 +35,7 @@ enum class AfterHash : std::uint8_t { nothing, sync };
 
 /// `git_sha1` only if that kind was requested.
 struct HashEvent : HashResult {
-  HashJobId ticket{0};
+  HashJobId job{0};
 };
 
 class Hasher {
@@ -51,12 +51,12 @@ class Hasher {
   /// names its blob; sha256 is always computed.
   HashJobId open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after);
   /// Bytes below `watermark` may be read. At `size` the file is finished and its event follows.
-  void advance(HashJobId ticket, std::int64_t watermark);
+  void advance(HashJobId job, std::int64_t watermark);
   /// No event will follow.
-  void cancel(HashJobId ticket);
+  void cancel(HashJobId job);
   std::vector<HashEvent> take_all();
   /// Bytes read so far of an open file, for the display.
-  std::int64_t progress(HashJobId ticket);
+  std::int64_t progress(HashJobId job);
 
  private:
   struct Task;

@@ -26,7 +26,7 @@ struct Inspection {
 };
 
 /// `umask`: of this process.
-Inspection inspect(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask);
+Inspection inspect_snapshot(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask);
 
 /// The bits that a file or directory lacks by that rule.
 unsigned missing_bits(const FileInfo& info, unsigned umask);

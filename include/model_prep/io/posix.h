@@ -56,7 +56,7 @@ struct FileInfo {
 std::optional<FileInfo> stat_path(const std::string& path);
 /// The same, but a link at the end of the path is not followed.
 std::optional<FileInfo> lstat_path(const std::string& path);
-std::optional<FileInfo> stat_path(const UniqueFd& fd);
+std::optional<FileInfo> stat_fd(const UniqueFd& fd);
 /// A link to a directory is not one.
 bool is_directory(const std::string& path);
 /// Whether the path itself, and no link in its place, still names what is open.
