@@ -70,6 +70,7 @@
 
 #include "model_prep/base/clock.h"
 #include "model_prep/core/activity.h"
+#include "model_prep/core/digest_check.h"
 #include "model_prep/core/failover.h"
 #include "model_prep/core/lock_waiter.h"
 #include "model_prep/core/scheduler_state.h"

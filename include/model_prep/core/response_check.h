@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a response means, decided from its head alone, before the first byte of its body is used;
-// and whether the bytes on disk are the right ones.
+// What a response means, decided from its head alone, before the first byte of its body is used.
 //
 // libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without
 // complaint (docs/developing/architecture.md, section 9.1): status and `Content-Range` are checked
@@ -57,16 +56,6 @@ ResponseVerdict check_api_response(const ResponseHead& head, const RequestContex
 
 /// Adds the object and the host to the cause that a transfer without a response ended with.
 Error describe_transport_error(const Error& cause, const RequestContext& context, const Url& from);
-
-/// What the bytes on disk hash to. Without any digest, the size was already wrong.
-struct HashResult {
-  std::optional<Digest> sha256{};
-  std::optional<Digest> git_sha1{};
-  std::optional<Error> error{};  ///< reading or syncing failed
-};
-/// Why these are not the right bytes, or nothing. `object` begins the message.
-std::optional<Error> check_digests(const HashResult& found, const std::string& object,
-                                   const BlobSpec& expected);
 
 /// `bytes 0-9/100`.
 struct ContentRange {

@@ -20,7 +20,7 @@
 #include <thread>
 #include <vector>
 
-#include "model_prep/core/response_check.h"
+#include "model_prep/core/digest_check.h"
 #include "model_prep/io/posix.h"
 
 namespace model_prep {

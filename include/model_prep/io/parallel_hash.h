@@ -17,7 +17,7 @@
 #include "model_prep/base/clock.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/core/activity.h"
-#include "model_prep/core/response_check.h"
+#include "model_prep/core/digest_check.h"
 #include "model_prep/io/posix.h"
 
 namespace model_prep {
