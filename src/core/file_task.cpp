@@ -71,10 +71,8 @@ void FileTask::poll_lock() {
   emit(TryLock{id_});
 }
 
-void FileTask::on_lock(LockResult result, const std::string& holder) {
+void FileTask::on_lock(LockResult result) {
   if (state_ != State::lock_tried) return;
-  if (result == LockResult::held) return wait_for_writer(holder, {});
-
   // A blob that is known to be damaged need not be hashed again, unless the process that held the
   // lock may have repaired it.
   if (result == LockResult::acquired_blob_exists && (!blob_damaged_ || waiter_.waiting()))
@@ -82,13 +80,10 @@ void FileTask::on_lock(LockResult result, const std::string& holder) {
   open_staging(failover_.single_stream(), waiter_.writer_timed_out());
 }
 
-void FileTask::on_owned(const std::string& owner, const std::string& heartbeat) {
-  if (state_ != State::opening) return;
-  emit(Close{id_, false});
-  wait_for_writer(owner, heartbeat);
-}
+void FileTask::on_busy(const std::string& owner, const std::string& heartbeat) {
+  if (state_ != State::lock_tried && state_ != State::opening) return;
+  if (state_ == State::opening) emit(Close{id_, false});
 
-void FileTask::wait_for_writer(const std::string& owner, const std::string& heartbeat) {
   state_ = State::locking;
   if (waiter_.on_poll(heartbeat, shared_.now))
     shared_.notice(LogLevel::info,
@@ -190,7 +185,7 @@ void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
 void FileTask::save_resume_if_due() {
   if (!segments_ || (state_ != State::moving && state_ != State::verifying)) return;
   // A small file without a record needs no heartbeat.
-  if (unsaved_bytes_ == 0 && work_.blob->size < kHashStep) return;
+  if (unsaved_bytes_ == 0 && work_.blob->size < kMinClaimedSize) return;
 
   const TimePoint due =
       unsaved_bytes_ > 0 ? next_resume_save_ : next_resume_save_ + (kHeartbeatEvery - kSaveEvery);
@@ -209,7 +204,8 @@ void FileTask::all_on_disk() {
   state_ = State::verifying;
   cancel_transfers();  // they have delivered everything: how they end must not matter
   hashed_to_ = size;
-  if (size >= kHashStep) emit(SaveResume{id_});  // a smaller file is fetched faster than recorded
+  if (size >= kMinClaimedSize)
+    emit(SaveResume{id_});  // a smaller file is fetched faster than recorded
   emit(HashTo{id_, size});
 }
 
@@ -237,17 +233,16 @@ void FileTask::on_damaged_blob(const Error& wrong) {
     state_ = State::locking;
 }
 
-void FileTask::on_published(PublishResult result) {
-  if (state_ != State::publishing) return;
-  if (result == PublishResult::done) return finish(FileStatus::fetched);
-  on_lost(Loss::pruned);
+void FileTask::on_published() {
+  if (state_ == State::publishing) finish(FileStatus::fetched);
 }
 
-void FileTask::on_lost(Loss how) {
+void FileTask::on_lost(StagingOwner owner) {
   if (state_ < State::opening || state_ > State::publishing) return;
-  const std::string what = work_.context.object + ": " +
-                           (how == Loss::pruned ? "its staging file has vanished"
-                                                : "another process has taken its staging over");
+  const std::string what =
+      work_.context.object + ": " +
+      (owner == StagingOwner::nobody ? "its staging file has vanished"
+                                     : "another process has taken its staging over");
   cancel_transfers();
   segments_.reset();
   unsaved_bytes_ = 0;

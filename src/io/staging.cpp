@@ -34,7 +34,7 @@ RangeSet usable(const ResumeRecord& record, const std::string& staging, std::int
 /// file's size stays 0: only what was written counts. Where fallocate(2) is not supported, the
 /// writes will report it.
 Status reserve(int fd, std::int64_t size, const std::string& path) {
-  if (size < Staging::kMinClaimed) return ok();
+  if (size < kMinClaimedSize) return ok();
 
   // In memory it would cost as much as writing, and free space is certain there anyway.
   struct statfs volume{};
@@ -81,7 +81,7 @@ Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Reposit
   if (decision == ClaimDecision::create && !staging.is_small()) {
     const auto claimed = staging.resume_.create(staging.record_);
     if (!claimed) return claimed.error();
-    if (!*claimed) return Opened(OwnedByOther{owner_name({}), ""});  // it was faster
+    if (*claimed != StagingOwner::us) return Opened(OwnedByOther{owner_name({}), ""});
   }
 
   Status begun = decision == ClaimDecision::resume      ? staging.resume(*record)
@@ -169,7 +169,7 @@ Status Staging::copy_some() {
 
     const auto saved = resume_.save(source_->record);
     if (!saved) return saved.error();
-    if (*saved && !source_->left.empty()) return ok();
+    if (*saved == StagingOwner::us && !source_->left.empty()) return ok();
   }
 
   const std::string copied = source_->path;
@@ -179,12 +179,10 @@ Status Staging::copy_some() {
   return saved ? repository_->directory->remove(copied) : Status(saved.error());
 }
 
-Result<Staging::Held> Staging::save(const RangeSet& have) {
-  if (!is_still_at(fd_, path_)) return Held::pruned;
+Result<StagingOwner> Staging::save(const RangeSet& have) {
+  if (!is_still_at(fd_, path_)) return StagingOwner::nobody;
   record_.have = have;
-  const auto saved = resume_.save(record_);
-  if (!saved) return saved.error();
-  return *saved ? Held::yes : Held::taken;
+  return resume_.save(record_);
 }
 
 Result<UniqueFd> Staging::reader() const {
@@ -193,20 +191,20 @@ Result<UniqueFd> Staging::reader() const {
   return copy;
 }
 
-Result<bool> Staging::publish() {
-  if (!is_still_at(fd_, path_)) return false;
+Result<StagingOwner> Staging::publish() {
+  if (!is_still_at(fd_, path_)) return StagingOwner::nobody;
   if (Status renamed = repository_->directory->rename(path_, repository_->layout.blob(blob_));
       !renamed) {
-    if (!lstat_path(path_)) return false;
+    if (!lstat_path(path_)) return StagingOwner::nobody;
     return renamed.error();
   }
-  if (!resume_.is_ours()) return true;
+  if (!resume_.is_ours()) return StagingOwner::us;
 
   // The record must not be gone after a power cut that gives the bytes their staging name back.
   if (Status synced = repository_->directory->sync(repository_->layout.blobs); !synced)
     return synced.error();
   Status removed = resume_.remove();
-  return removed ? Result<bool>(true) : removed.error();
+  return removed ? Result(StagingOwner::us) : removed.error();
 }
 
 Status Staging::drop() {

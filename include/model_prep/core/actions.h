@@ -16,6 +16,7 @@
 #include "model_prep/base/response.h"
 #include "model_prep/core/fetch_plan.h"
 #include "model_prep/core/response_check.h"
+#include "model_prep/core/resume_record.h"
 #include "model_prep/core/segments.h"
 #include "model_prep/core/source_selector.h"
 
@@ -38,11 +39,11 @@ struct WorkItem {
 struct CheckExisting {
   ItemId item;
 };
-/// `on_lock`.
+/// `on_lock`, or `on_busy` if another process holds it.
 struct TryLock {
   ItemId item;
 };
-/// `on_staged`, or `on_owned` if another process is writing this blob.
+/// `on_staged`, or `on_busy` if another process is writing this blob.
 struct OpenStaging {
   ItemId item;
   bool fresh;      ///< discard what is staged
@@ -70,7 +71,7 @@ struct HashTo {
 struct SaveResume {
   ItemId item;
 };
-/// Rename the staging file into place: `on_published`.
+/// Rename the staging file into place: `on_published`, or `on_lost`.
 struct Publish {
   ItemId item;
 };
@@ -91,11 +92,7 @@ struct Notice {
 using Action = std::variant<CheckExisting, TryLock, OpenStaging, StartTransfer, CancelTransfer,
                             HashTo, SaveResume, Publish, Close, Finish, Notice>;
 
-enum class LockResult : std::uint8_t { held, acquired, acquired_blob_exists };
-
-enum class PublishResult : std::uint8_t { done, staging_lost };
-
-/// How a staging file was lost: deleted, or claimed by another process.
-enum class Loss : std::uint8_t { pruned, taken };
+/// What there was when the blob's lock was acquired.
+enum class LockResult : std::uint8_t { acquired, acquired_blob_exists };
 
 }  // namespace model_prep

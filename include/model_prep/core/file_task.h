@@ -106,17 +106,17 @@ class FileTask {
   bool start_transfer();
   void save_resume_if_due();
 
-  // Events. on_lock, on_owned, on_staged, on_published and on_lost are ignored in a state that does
+  // Events. on_lock, on_busy, on_staged, on_published and on_lost are ignored in a state that does
   // not wait for them; `Scheduler` passes the others on only when they are due.
-  void on_lock(LockResult result, const std::string& holder);
-  void on_owned(const std::string& owner, const std::string& heartbeat);
+  void on_lock(LockResult result);
+  void on_busy(const std::string& owner, const std::string& heartbeat);
   void on_staged(RangeSet have);
   void on_bytes(Transfer& transfer, ByteRange range);
   /// `transfer` has left `SchedulerState::transfers`; a redirect puts it back.
   void on_end(TransferId id, Transfer transfer, const TransferEnd& end);
   void on_hash(const HashResult& result);
-  void on_published(PublishResult result);
-  void on_lost(Loss how);
+  void on_published();
+  void on_lost(StagingOwner owner);
   void finish(FileStatus status, std::optional<Error> error = {}, bool drop_staging = false);
 
  private:
@@ -141,7 +141,6 @@ class FileTask {
     state_ = state;
     emit(CheckExisting{id_});
   }
-  void wait_for_writer(const std::string& owner, const std::string& heartbeat);
   void open_staging(bool fresh, bool take_over = false);
   void restart_from_zero();
   void refetch(const Error& wrong, std::optional<std::size_t> culprit = std::nullopt);

@@ -34,6 +34,10 @@
 
 namespace model_prep {
 
+/// A smaller file is fetched again sooner than claimed: it gets a record only if it takes longer
+/// than a second, and nobody waits for its writer.
+inline constexpr std::int64_t kMinClaimedSize = 1024 * 1024;
+
 struct ResumeRecord {
   std::string owner;  ///< `host:pid`, shown to those who wait
   WriterTag writer;
@@ -41,6 +45,13 @@ struct ResumeRecord {
   std::uint64_t sequence{0};
   std::int64_t size{0};
   RangeSet have;
+};
+
+/// Whose staging is what this process wrote, found when it saves or publishes.
+enum class StagingOwner : std::uint8_t {
+  us,
+  nobody,  ///< the staging file was removed
+  other,   ///< another process has claimed it
 };
 
 /// One line, with its newline.

@@ -32,29 +32,26 @@ class Scheduler {
     return active_.empty() && first_waiting_ == tasks_.size() && shared_.actions.empty();
   }
 
-  void on_lock(ItemId item, LockResult result, const std::string& holder, TimePoint now) {
-    dispatch(now, item, &FileTask::on_lock, result, holder);
+  void on_lock(ItemId item, LockResult result, TimePoint now) {
+    dispatch(now, item, &FileTask::on_lock, result);
   }
   void on_staged(ItemId item, RangeSet have, TimePoint now) {
     dispatch(now, item, &FileTask::on_staged, std::move(have));
   }
-  /// Another process writes this blob, whatever the lock says. `heartbeat` changes as long as that
-  /// process lives.
-  void on_owned(ItemId item, const std::string& owner, const std::string& heartbeat,
-                TimePoint now) {
-    dispatch(now, item, &FileTask::on_owned, owner, heartbeat);
+  /// Another process holds the lock, or writes this blob whatever the lock says. `heartbeat`
+  /// changes as long as that process lives; it is empty if the lock proves that.
+  void on_busy(ItemId item, const std::string& owner, const std::string& heartbeat, TimePoint now) {
+    dispatch(now, item, &FileTask::on_busy, owner, heartbeat);
   }
   /// The staging file is no longer ours.
-  void on_lost(ItemId item, Loss how, TimePoint now) {
-    dispatch(now, item, &FileTask::on_lost, how);
+  void on_lost(ItemId item, StagingOwner owner, TimePoint now) {
+    dispatch(now, item, &FileTask::on_lost, owner);
   }
   /// Bytes of this transfer are on disk.
   void on_bytes(TransferId transfer, ByteRange range);
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
   void on_hash(ItemId item, const HashResult& result, TimePoint now);
-  void on_published(ItemId item, PublishResult result, TimePoint now) {
-    dispatch(now, item, &FileTask::on_published, result);
-  }
+  void on_published(ItemId item, TimePoint now) { dispatch(now, item, &FileTask::on_published); }
   /// Cancels everything that is left, with this error: a signal, a full disk, or another fault of
   /// the whole run.
   void stop(const Error& why, TimePoint now);

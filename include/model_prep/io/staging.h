@@ -32,10 +32,6 @@ struct WriterIdentity {
 
 class Staging {
  public:
-  /// Files below this size are fetched again sooner than claimed: they get a record only if they
-  /// take longer than a second.
-  static constexpr std::int64_t kMinClaimed = 1024 * 1024;
-
   struct OpenRequest {
     bool fresh{false};  ///< does not use the bytes that are there
     /// `FileLock::excludes` of the blob's lock. Called only if there is a record.
@@ -61,18 +57,13 @@ class Staging {
     return write_at(fd_, bytes, offset, path_);
   }
 
-  enum class Held : std::uint8_t {
-    yes,
-    pruned,  ///< the staging file was removed
-    taken,   ///< another process has claimed it
-  };
   /// Records what the file holds. The record is a hint: if it is torn, the digest decides.
-  Result<Held> save(const RangeSet& have);
+  Result<StagingOwner> save(const RangeSet& have);
   /// A descriptor of its own for the hash thread.
   Result<UniqueFd> reader() const;
-  /// The bytes are verified and synced: gives them the blob's name. False: the staging file was
+  /// The bytes are verified and synced: gives them the blob's name, unless the staging file was
   /// removed. `Cache::publish` syncs the directory before anything links to the blob.
-  Result<bool> publish();
+  Result<StagingOwner> publish();
   Status drop();
 
  private:
@@ -81,7 +72,7 @@ class Staging {
   std::string path_of(const WriterTag& file) const {
     return repository_->layout.staging(blob_, file);
   }
-  bool is_small() const { return record_.size < kMinClaimed; }
+  bool is_small() const { return record_.size < kMinClaimedSize; }
   Status create_file();
   Status begin_fresh();
   Status resume(const ResumeRecord& theirs);
