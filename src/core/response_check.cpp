@@ -24,10 +24,7 @@ bool is_redirect(int status) { return is_one_of(status, {301, 302, 303, 307, 308
 
 /// Media types are case-insensitive.
 bool is_html(const ResponseHead& head) {
-  constexpr std::string_view kHtml = "text/html";
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
-  return std::ranges::equal(kHtml, std::string_view(head.content_type).substr(0, kHtml.size()), {},
-                            {}, lower);
+  return lower_case(head.content_type).starts_with("text/html");
 }
 
 /// Etags are quoted and may be weak: docs/developing/hub-protocol.md, section 3.4.

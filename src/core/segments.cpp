@@ -34,14 +34,10 @@ void SegmentMap::wrote(ByteRange range) {
 }
 
 void SegmentMap::give_back(ByteRange range) {
-  busy_.remove(range);
   // Only what is not on disk is free again.
-  for (std::int64_t at = range.begin; at < range.end;) {
-    const auto missing = have_.gap(at, range.end);
-    const std::int64_t have_until = missing ? missing->begin : range.end;
-    busy_.add({at, have_until});
-    at = missing ? missing->end : range.end;
-  }
+  for (auto missing = have_.gap(range.begin, range.end); missing;
+       missing = have_.gap(missing->end, range.end))
+    busy_.remove(*missing);
 }
 
 std::int64_t segment_size(std::int64_t size, int connections) {
