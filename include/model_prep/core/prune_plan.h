@@ -13,8 +13,9 @@
 //
 //   - While somebody is filling the repository nothing goes: the links to what arrives are not made
 //     yet.
-//   - If nothing of what is kept exists, only leftovers and blobs without a link go: a
-//     manifest that is ahead of the cache, or mistyped, must not empty it.
+//   - If nothing of what is kept exists, only leftovers and blobs without a link go: a manifest
+//   that
+//     is ahead of the cache, or mistyped, must not empty it.
 //
 // Pure.
 #pragma once
@@ -84,8 +85,8 @@ struct PrunePlan {
   bool empty() const { return items() == 0; }
 };
 
-PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins);
+PrunePlan make_prune_plan(const RepoContents& contents, const Pins& pins);
 
-std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& view);
+std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& contents);
 
 }  // namespace model_prep
