@@ -58,8 +58,8 @@ struct Directory::Entry {
 Result<Directory::OpenedPtr> Directory::open_directory(const std::string& path) const {
   assert(path == path_ || path.starts_with(path_ + "/"));
 
-  const auto known = std::find_if(opened_.begin(), opened_.end(),
-                                  [&](const OpenedPtr& one) { return one->path == path; });
+  const auto known =
+      std::ranges::find_if(opened_, [&](const OpenedPtr& opened) { return opened->path == path; });
   if (known != opened_.end()) {
     std::rotate(known, known + 1, opened_.end());
 

@@ -25,9 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr mode_t kDirectoryMode = 0777;
-constexpr mode_t kFileMode = 0666;
-
 /// `result` of the stat(2) that has filled in `found`.
 std::optional<FileInfo> info_of(int result, const struct stat& found) {
   if (result != 0) return std::nullopt;
@@ -55,7 +52,7 @@ std::vector<std::string> list_with(const std::string& directory, Status* status)
   if (status != nullptr && error && error != std::errc::no_such_file_or_directory)
     *status = io_error("read", directory, error.value());
 
-  std::sort(paths.begin(), paths.end());
+  std::ranges::sort(paths);
   return paths;
 }
 
@@ -100,7 +97,7 @@ Error io_error(std::string_view operation, const std::string& path, int error_nu
     case EACCES:
     case EPERM:
     case EROFS: return {ErrorKind::permission, message, permission_hint(path, error_number)};
-    default: return {ErrorKind::io, message, {}};
+    default: return {ErrorKind::io, message};
   }
 }
 
@@ -181,17 +178,9 @@ Result<UniqueFd> open_for_reading(const std::string& path) {
 }
 
 Status create_directories(const std::string& path) {
-  if (mkdir(path.c_str(), kDirectoryMode) == 0) return ok();
-
-  if (errno == ENOENT && path.size() > 1) {
-    if (Status parent = create_directories(parent_path(path)); !parent) return parent;
-    if (mkdir(path.c_str(), kDirectoryMode) == 0) return ok();
-  }
-
-  // It may exist even where mkdir says EACCES or EROFS.
-  const int error_number = errno;
-  const auto found = stat_path(path);
-  return found && found->is_folder ? ok() : io_error("create directory", path, error_number);
+  std::error_code error;
+  fs::create_directories(path, error);
+  return error ? io_error("create directory", path, error.value()) : ok();
 }
 
 Status append_to_file(const std::string& path, std::string_view text) {

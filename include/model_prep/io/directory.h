@@ -19,8 +19,6 @@
 // directory passes on its group by itself. Calls block as long as the disk does. One thread.
 #pragma once
 
-#include <sys/types.h>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,8 +32,6 @@ namespace model_prep {
 
 class Directory {
  public:
-  static constexpr mode_t kFileMode = 0666;
-
   /// `path` is canonical.
   explicit Directory(std::string path) : path_(std::move(path)) {}
   const std::string& path() const { return path_; }

@@ -4,6 +4,8 @@
 // Paths are UTF-8. Functions block only as long as the disk does. One thread at a time per object.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -16,6 +18,9 @@
 #include "model_prep/base/error.h"
 
 namespace model_prep {
+
+/// The mode of a new file; the umask limits it.
+inline constexpr mode_t kFileMode = 0666;
 
 /// A file descriptor that is closed with its owner.
 class UniqueFd {
