@@ -49,10 +49,6 @@ ActiveFile FileTask::progress() const {
   return file;
 }
 
-PayloadRequest FileTask::payload_request(const Transfer& transfer) const {
-  return {transfer.context, transfer.requested, *work_.blob, work_.html};
-}
-
 void FileTask::start() {
   started_ = shared_.now;
   if (is_query())
@@ -231,10 +227,6 @@ void FileTask::on_damaged_blob(const Error& wrong) {
     open_staging(failover_.single_stream(), waiter_.writer_timed_out());
   else
     state_ = State::locking;
-}
-
-void FileTask::on_published() {
-  if (state_ == State::publishing) finish(FileStatus::fetched);
 }
 
 void FileTask::on_lost(StagingOwner owner) {

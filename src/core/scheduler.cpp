@@ -70,16 +70,6 @@ void Scheduler::fill_connections() {
     }
 }
 
-void Scheduler::begin_event(TimePoint now) {
-  shared_.now = now;
-  shared_.wake = TimePoint::min();
-}
-
-void Scheduler::on_bytes(TransferId id, ByteRange range) {
-  Transfer& transfer = shared_.transfers.at(id);
-  tasks_[transfer.item].on_bytes(transfer, range);
-}
-
 void Scheduler::on_hash(ItemId item, const HashResult& result, TimePoint now) {
   begin_event(now);
   if (!tasks_[item].awaits_hash()) return;
@@ -148,11 +138,6 @@ std::vector<ActiveFile> Scheduler::active_files() const {
   std::vector<ActiveFile> files;
   for (const ItemId id : active_) files.push_back(tasks_[id].progress());
   return files;
-}
-
-PayloadRequest Scheduler::payload_request(TransferId id) const {
-  const Transfer& transfer = shared_.transfers.at(id);
-  return tasks_[transfer.item].payload_request(transfer);
 }
 
 }  // namespace model_prep

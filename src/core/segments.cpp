@@ -15,9 +15,6 @@ constexpr std::int64_t kMinSegment = 4 * kMiB;
 
 }  // namespace
 
-SegmentMap::SegmentMap(std::int64_t size, RangeSet have, std::int64_t segment, std::int64_t window)
-    : size_(size), segment_(segment), window_(window), have_(std::move(have)), busy_(have_) {}
-
 std::optional<ByteRange> SegmentMap::take() {
   const std::int64_t mark = watermark();
   const std::int64_t limit = size_ - mark > window_ ? mark + window_ : size_;
@@ -26,11 +23,6 @@ std::optional<ByteRange> SegmentMap::take() {
   range->end = std::min(range->end, range->begin + segment_);
   busy_.add(*range);
   return range;
-}
-
-void SegmentMap::wrote(ByteRange range) {
-  have_.add(range);
-  busy_.add(range);
 }
 
 void SegmentMap::give_back(ByteRange range) {

@@ -208,9 +208,6 @@ class Publisher {
 
 }  // namespace
 
-Cache::Cache(const std::string& root, const std::vector<std::string>& legacy_dirs)
-    : root_(root), legacy_dirs_(legacy_dirs.begin(), legacy_dirs.end()) {}
-
 const Repository& Cache::repository(const RepoId& repo) const {
   return repositories_.try_emplace(repo, root_, root_, repo).first->second;
 }

@@ -72,11 +72,6 @@ std::string permission_hint(const std::string& path, int error_number) {
 
 }  // namespace
 
-UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
-
 UniqueFd::~UniqueFd() {
   if (fd_ >= 0) close(fd_);
 }

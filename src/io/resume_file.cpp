@@ -56,8 +56,6 @@ Result<StagingOwner> ResumeFile::save(ResumeRecord& record) {
   return ours_ ? StagingOwner::other : StagingOwner::us;
 }
 
-Status ResumeFile::remove() { return ours_ ? directory_.remove(path_) : ok(); }
-
 ResumeContent read_resume(const Repository& repository, const Digest& blob) {
   const std::string path = repository.layout.resume(blob);
   ResumeContent content{read_file(path, kMaxRecord).value_or(""), {}};

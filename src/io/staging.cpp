@@ -179,12 +179,6 @@ Status Staging::copy_some() {
   return saved ? repository_->directory->remove(copied) : Status(saved.error());
 }
 
-Result<StagingOwner> Staging::save(const RangeSet& have) {
-  if (!is_still_at(fd_, path_)) return StagingOwner::nobody;
-  record_.have = have;
-  return resume_.save(record_);
-}
-
 Result<UniqueFd> Staging::reader() const {
   UniqueFd copy(fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
   if (!copy) return io_error("open", path_, errno);

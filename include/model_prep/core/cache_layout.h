@@ -68,8 +68,10 @@ struct CacheLayout {
   std::string repo_lock() const { return lock_directory + "/model-prep.lock"; }
 
   std::string blob(const Digest& blob) const { return blobs + "/" + blob.hex(); }
-  std::string staging(const Digest& blob, const WriterTag& tag) const;
-  std::string resume(const Digest& blob) const;
+  std::string staging(const Digest& blob, const WriterTag& tag) const {
+    return (this->blob(blob) + "." + tag.text()).append(kStagingSuffix);
+  }
+  std::string resume(const Digest& blob) const { return this->blob(blob).append(kResumeSuffix); }
 
   std::string snapshot(const CommitId& commit) const { return snapshots + "/" + commit.hex(); }
   std::string link(const CommitId& commit, const RepoPath& path) const {

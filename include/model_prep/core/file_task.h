@@ -96,7 +96,9 @@ class FileTask {
   /// The ranges on disk; null while staging is not open.
   const RangeSet* have() const { return segments_ ? &segments_->have() : nullptr; }
   ActiveFile progress() const;
-  PayloadRequest payload_request(const Transfer& transfer) const;
+  PayloadRequest payload_request(const Transfer& transfer) const {
+    return {transfer.context, transfer.requested, *work_.blob, work_.html};
+  }
   HostLimits::Bucket bucket() const { return failover_.bucket(); }
 
   // Steps, which the scheduler offers in each round.
@@ -115,7 +117,9 @@ class FileTask {
   /// `transfer` has left `SchedulerState::transfers`; a redirect puts it back.
   void on_end(TransferId id, Transfer transfer, const TransferEnd& end);
   void on_hash(const HashResult& result);
-  void on_published();
+  void on_published() {
+    if (state_ == State::publishing) finish(FileStatus::fetched);
+  }
   void on_lost(StagingOwner owner);
   void finish(FileStatus status, std::optional<Error> error = {}, bool drop_staging = false);
 

@@ -48,7 +48,10 @@ class Scheduler {
     dispatch(now, item, &FileTask::on_lost, owner);
   }
   /// Bytes of this transfer are on disk.
-  void on_bytes(TransferId transfer, ByteRange range);
+  void on_bytes(TransferId id, ByteRange range) {
+    Transfer& transfer = shared_.transfers.at(id);
+    tasks_[transfer.item].on_bytes(transfer, range);
+  }
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
   void on_hash(ItemId item, const HashResult& result, TimePoint now);
   void on_published(ItemId item, TimePoint now) { dispatch(now, item, &FileTask::on_published); }
@@ -57,7 +60,10 @@ class Scheduler {
   void stop(const Error& why, TimePoint now);
 
   /// What a running transfer requested: its sink checks the response's head against it.
-  PayloadRequest payload_request(TransferId transfer) const;
+  PayloadRequest payload_request(TransferId id) const {
+    const Transfer& transfer = shared_.transfers.at(id);
+    return tasks_[transfer.item].payload_request(transfer);
+  }
   /// The bytes that a running transfer may write.
   ByteRange range_of(TransferId transfer) const { return shared_.transfers.at(transfer).range; }
   /// Whether it was neither ended nor cancelled.
@@ -79,7 +85,10 @@ class Scheduler {
     (tasks_[item].*event)(std::forward<Arguments>(arguments)...);
     settle(item);
   }
-  void begin_event(TimePoint now);
+  void begin_event(TimePoint now) {
+    shared_.now = now;
+    shared_.wake = TimePoint::min();
+  }
   void settle(ItemId item);
   void drop_model(std::size_t model, const Error& error);
   void start_items();

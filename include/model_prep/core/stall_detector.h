@@ -29,7 +29,7 @@ class StallDetector {
   /// Connected, or no longer suspended: from now on silence counts.
   void begin(TimePoint now) { last_ = now; }
   /// We do not read at the moment: nothing counts until `begin`.
-  void suspend();
+  void suspend() { *this = StallDetector(stall_); }
   void on_bytes(std::int64_t bytes, TimePoint now);
 
   /// When it will have stalled if nothing more arrives; `max` if silence does not count.

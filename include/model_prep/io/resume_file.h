@@ -32,7 +32,7 @@ class ResumeFile {
   /// just read, and never over another's claim. Creates the record if there is none. `other`: the
   /// blob was ours, and another process has claimed it.
   Result<StagingOwner> save(ResumeRecord& record);
-  Status remove();
+  Status remove() { return ours_ ? directory_.remove(path_) : ok(); }
 
  private:
   Result<StagingOwner> write(const UniqueFd& fd, const ResumeRecord& record);

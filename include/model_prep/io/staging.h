@@ -58,7 +58,11 @@ class Staging {
   }
 
   /// Records what the file holds. The record is a hint: if it is torn, the digest decides.
-  Result<StagingOwner> save(const RangeSet& have);
+  Result<StagingOwner> save(const RangeSet& have) {
+    if (!is_still_at(fd_, path_)) return StagingOwner::nobody;
+    record_.have = have;
+    return resume_.save(record_);
+  }
   /// A descriptor of its own for the hash thread.
   Result<UniqueFd> reader() const;
   /// The bytes are verified and synced: gives them the blob's name, unless the staging file was
