@@ -46,15 +46,10 @@ void Failover::record_progress(const Transfer& transfer, std::int64_t gained) {
   if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer)) spent_signatures_ = 0;
 }
 
-std::optional<Error> Failover::record_failure(const Transfer& transfer, const Error& error,
-                                              const ResponseHead& head) {
-  return disposition(error.kind) == Disposition::retry
-             ? on_transient_failure(transfer, error, head)
-             : on_permanent_failure(transfer, error, head);
-}
-
-std::optional<Error> Failover::on_transient_failure(const Transfer& transfer, const Error& error,
-                                                    const ResponseHead& head) {
+std::optional<Error> Failover::record_transient_failure(const Transfer& transfer,
+                                                        const Error& error,
+                                                        const ResponseHead& head) {
+  // What ends with a failure that was counted is part of it.
   const bool counts = in_current_epoch(transfer);
   const bool round_over = counts && sources_.mark_failed(transfer.source, error);
   if (round_over) budget_.failed();
@@ -80,9 +75,9 @@ std::optional<Error> Failover::on_transient_failure(const Transfer& transfer, co
   return std::nullopt;
 }
 
-/// This endpoint does not have the item, or gives nothing that could be it.
-std::optional<Error> Failover::on_permanent_failure(const Transfer& transfer, const Error& error,
-                                                    const ResponseHead& head) {
+std::optional<Error> Failover::record_permanent_failure(const Transfer& transfer,
+                                                        const Error& error,
+                                                        const ResponseHead& head) {
   const bool unknown_address =
       (head.status == 404 || head.status == 405) && head.error_code.empty();
   const bool round_over = sources_.mark_unavailable(transfer.source, error, unknown_address);
@@ -144,8 +139,7 @@ std::optional<Error> Failover::record_wrong_bytes(const Error& wrong,
   const auto max_restarts = culprit ? 1 : static_cast<int>(sources_.size());
 
   // The only endpoint gets a second chance.
-  if (culprit && (elsewhere || restarts_ > 0))
-    static_cast<void>(sources_.mark_unavailable(*culprit, wrong, false));
+  if (culprit && (elsewhere || restarts_ > 0)) sources_.mark_unavailable(*culprit, wrong, false);
   if (!elsewhere && restarts_ >= max_restarts)
     return culprit ? sources_.error(shared_.settings.endpoints, wrong) : wrong;
 
@@ -212,7 +206,7 @@ void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
                           : Error{ErrorKind::rate_limited, "it is rate limiting"};
   const Error why = describe_transport_error(cause, transfer.context, target);
   ++failure_epoch_;
-  static_cast<void>(sources_.mark_failed(transfer.source, why));
+  sources_.mark_failed(transfer.source, why);
   use_next_source(transfer, why);
 }
 

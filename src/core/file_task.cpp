@@ -392,7 +392,9 @@ void FileTask::on_failure(const Transfer& transfer, const Error& error, const Re
 
   if (!transient) cancel_transfers(transfer.source);
   give_back(transfer.range);
-  if (auto given_up = failover_.record_failure(transfer, error, head)) fail(std::move(*given_up));
+  auto given_up = transient ? failover_.record_transient_failure(transfer, error, head)
+                            : failover_.record_permanent_failure(transfer, error, head);
+  if (given_up) fail(std::move(*given_up));
 }
 
 /// Whether bytes of other sources are on disk that another endpoint could complete.

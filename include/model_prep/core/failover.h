@@ -3,9 +3,9 @@
 // item is given up.
 //
 // A failure counts once, however many connections of the item it hits: each transfer carries the
-// failure epoch in which it started, and one that ends with an epoch that is over is part of a
-// failure that was counted. With several endpoints, one failure at each counts once in all
-// (source_selector.h). Pure; not thread-safe.
+// failure epoch in which it started. Transfers that started before a failure and end after it
+// belong to that failure and are not counted again. With several endpoints, one failure at each
+// counts once in all (source_selector.h). Pure; not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -46,9 +46,13 @@ class Failover {
 
   /// `transfer` wrote to disk; `gained`: bytes that were never there before.
   void record_progress(const Transfer& transfer, std::int64_t gained);
-  /// The transfer failed. Returns an error if the item must be given up with it.
-  std::optional<Error> record_failure(const Transfer& transfer, const Error& error,
-                                      const ResponseHead& head);
+  /// The transfer failed, and another try may succeed. Returns an error if the item must be given
+  /// up with it.
+  std::optional<Error> record_transient_failure(const Transfer& transfer, const Error& error,
+                                                const ResponseHead& head);
+  /// This source does not have the item, or gives nothing that could be it. Likewise.
+  std::optional<Error> record_permanent_failure(const Transfer& transfer, const Error& error,
+                                                const ResponseHead& head);
   /// The staged bytes are wrong, all of them from `culprit` if there is one. Returns an error if
   /// the item must be given up with it; otherwise it is fetched from zero.
   std::optional<Error> record_wrong_bytes(const Error& wrong, std::optional<std::size_t> culprit);
@@ -67,10 +71,6 @@ class Failover {
  private:
   TimePoint closed_until(const std::string& origin) const;
   TimePoint redirect_closed_until(const std::string& origin) const;
-  std::optional<Error> on_transient_failure(const Transfer& transfer, const Error& error,
-                                            const ResponseHead& head);
-  std::optional<Error> on_permanent_failure(const Transfer& transfer, const Error& error,
-                                            const ResponseHead& head);
   void use_next_source(const Transfer& transfer, const Error& error);
   std::optional<Error> next_round_or_give_up(const Transfer& transfer, const Error& error,
                                              Duration wait);

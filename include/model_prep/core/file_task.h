@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of one file, or of one query of the Hub's API: its state, its bytes, its failures.
+// The life of one file, or of one query of the Hub's API: its state, its bytes, its failures. These
+// are the main transitions:
 //
 //   state            event                                next         action
-//   waiting          a blob exists without a record       checking     hash it
+//   waiting          a blob that no snapshot record       checking     hash it
+//                    covers exists
 //   waiting          room for another file                locking      try the lock
 //   checking         digest equal                         done         outcome `reused`
 //   checking         digest differs                       locking      fetch it again
@@ -48,10 +50,7 @@
 // with its own range: a signed address is good for that range only
 // (docs/developing/hub-protocol.md, section 3.8).
 //
-// A failure counts once, however many connections of the item it hits: each transfer carries the
-// failure epoch in which it started, and what ends with a failure of an earlier epoch is part of a
-// failure that was counted. With several endpoints (source_selector.h), one failure at each counts
-// once in all.
+// A failure counts once, however many connections of the item it hits (failover.h).
 //
 // The segments of one file may come from several endpoints. If they turn out wrong together, none
 // of them can be blamed: the file is fetched from zero, and from then on all of it from one
@@ -178,12 +177,12 @@ class FileTask {
   std::optional<Error> failure_;
 
   std::optional<SegmentMap> segments_;      // while staging is open
-  std::set<std::size_t> byte_sources_;      // that the staged bytes came from
-  std::optional<std::size_t> only_source_;  // of all bytes, once they were wrong
-  std::int64_t max_bytes_{0};               // ever on disk: what exceeds it is progress
+  std::set<std::size_t> byte_sources_;      // the sources of the staged bytes
+  std::optional<std::size_t> only_source_;  // the source of all bytes, after wrong ones
+  std::int64_t max_bytes_{0};               // the most ever on disk: what exceeds it is progress
   std::int64_t fetched_{0};
   std::int64_t hashed_to_{0};
-  std::int64_t unsaved_bytes_{0};  // bytes since the last record
+  std::int64_t unsaved_bytes_{0};  // written since the resume record was saved
   TimePoint next_resume_save_{TimePoint::min()};
   std::optional<Digest> sha256_;
 };

@@ -2,6 +2,10 @@
 // Fail-over between endpoints: which one is asked next for one file or query, and which error to
 // report when none of them has it.
 //
+// The words: an endpoint is a server of the Hub's API, the Hub itself or a mirror of it. An item's
+// source is its address at one endpoint. An origin is scheme, host and port of an address; "host"
+// in names means one too. A payload host is where an endpoint redirects for the content.
+//
 // Endpoints are in order of preference. When one fails for now (unreachable, time-out, 5xx, 429) or
 // does not have the file (404, 401, 403, no usable response), the next is tried at once: trust
 // comes from digests, so any endpoint may serve any byte. A round ends when every endpoint that is
@@ -80,7 +84,12 @@ class SourceSelector {
   Error error(const std::vector<Endpoint>& endpoints, const Error& last) const;
 
  private:
-  enum class State : std::uint8_t { available, failed, unavailable, reserved };
+  enum class State : std::uint8_t {
+    available,
+    failed,       // in this round
+    unavailable,  // for good
+    reserved,     // a fallback that is not needed yet
+  };
   struct Candidate {
     Source source;
     State state;
