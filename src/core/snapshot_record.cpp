@@ -21,7 +21,7 @@ constexpr std::string_view kRecordFields[] = {"format",   "size",     "blob_id",
 constexpr std::string_view kRecordCollections[] = {"listing", "blobs"};
 
 /// Nobody reads the message: a record that cannot be parsed counts as missing.
-Status invalid() { return Error{ErrorKind::protocol, "invalid", {}}; }
+Status invalid() { return Error{ErrorKind::protocol, "invalid"}; }
 
 /// Reads one file of a listing. The keys are those of huggingface_hub's TreeCache, so that record
 /// and tree share this function.
@@ -44,8 +44,7 @@ Status add_file(Listing& listing, const JsonEntry& entry) {
                            .blob = *blob,
                            .oid = *oid,
                            .expected_sha256 = {},
-                           .xet_hash = entry.fields.text("xet_hash").value_or(""),
-                           .locked = false});
+                           .xet_hash = entry.fields.text("xet_hash").value_or("")});
   return ok();
 }
 

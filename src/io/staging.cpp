@@ -55,17 +55,13 @@ Staging::Staging(const Repository& repository, const Digest& blob, std::int64_t 
                  const WriterIdentity& self)
     : repository_(&repository),
       blob_(blob),
-      tag_(self.tag),
       resume_(repository, blob, self.tag),
       record_{self.name, self.tag, self.tag, 0, size, {}},
       path_(path_of(self.tag)) {}
 
-Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Repository& repository,
-                                                                   const Digest& blob,
-                                                                   std::int64_t size,
-                                                                   const WriterIdentity& self,
-                                                                   const OpenRequest& request) {
-  using Opened = std::variant<Staging, OwnedByOther>;
+Result<Staging::Opened> Staging::open(const Repository& repository, const Digest& blob,
+                                      std::int64_t size, const WriterIdentity& self,
+                                      const OpenRequest& request) {
   Staging staging(repository, blob, size, self);
   auto [text, record, torn] = read_resume(repository, blob);
   if (record && request.fresh) record->have = {};
@@ -75,6 +71,8 @@ Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Reposit
   const ClaimDecision decision =
       had_it_open ? ClaimDecision::resume
                   : decide_claim({record, torn, lock_excludes, request.writer_timed_out}, self.tag);
+
+  // A small file is neither waited for nor claimed: it is fetched under our own tag.
   if (decision == ClaimDecision::wait && !staging.is_small())
     return Opened(OwnedByOther{owner_name(record), std::move(text)});
 
@@ -87,16 +85,16 @@ Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Reposit
   Status begun = decision == ClaimDecision::resume      ? staging.resume(*record)
                  : decision == ClaimDecision::take_over ? staging.take_over(*record)
                                                         : staging.begin_fresh();
-  return begun ? Result<Opened>(Opened(std::move(staging))) : begun.error();
+  if (!begun) return begun.error();
+  return Opened(std::move(staging));
 }
 
 /// Always a new file: the old one could be published by now, or somebody else's.
 Status Staging::create_file() {
   const Directory& directory = *repository_->directory;
-  fd_ = UniqueFd();
-  record_.file = tag_;
+  record_.file = record_.writer;
   record_.have = {};
-  if (std::string old = std::exchange(path_, path_of(tag_)); old != path_)
+  if (std::string old = std::exchange(path_, path_of(record_.writer)); old != path_)
     if (Status removed = directory.remove(old); !removed) return removed;
 
   auto fd = directory.open_file(path_, O_RDWR | O_CREAT | O_EXCL);

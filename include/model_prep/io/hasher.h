@@ -62,7 +62,6 @@ class Hasher {
   struct Task;
   void run();
   Task* ready();
-  void step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char> block);
 
   std::function<void()> wake_;
   std::mutex mutex_;  // guards everything below

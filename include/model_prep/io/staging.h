@@ -43,11 +43,10 @@ class Staging {
     std::string owner;
     std::string heartbeat;  ///< changes as long as it lives
   };
+  using Opened = std::variant<Staging, OwnedByOther>;
   /// The repository's directories must exist, and `repository` must outlive the staging.
-  static Result<std::variant<Staging, OwnedByOther>> open(const Repository& repository,
-                                                          const Digest& blob, std::int64_t size,
-                                                          const WriterIdentity& self,
-                                                          const OpenRequest& request);
+  static Result<Opened> open(const Repository& repository, const Digest& blob, std::int64_t size,
+                             const WriterIdentity& self, const OpenRequest& request);
 
   const RangeSet& have() const { return record_.have; }  ///< what it held when it was opened
   /// Bytes of a writer that timed out are still to be copied: call `copy_some` until they are not.
@@ -84,7 +83,6 @@ class Staging {
 
   const Repository* repository_;
   Digest blob_;
-  WriterTag tag_;
   ResumeFile resume_;
   ResumeRecord record_;
   std::string path_;
