@@ -295,17 +295,14 @@ void FileTask::finish(FileStatus status, std::optional<Error> error, bool drop_s
 
 /// All transfers, or those of one source, whose ranges become free again.
 void FileTask::cancel_transfers(std::optional<std::size_t> of_source) {
-  for (auto it = shared_.transfers.begin(); it != shared_.transfers.end();) {
-    const auto& [id, transfer] = *it;
-    if (transfer.item != id_ || transfer.source != of_source.value_or(transfer.source)) {
-      ++it;
-      continue;
-    }
+  std::erase_if(shared_.transfers, [&](const auto& running) {
+    const auto& [id, transfer] = running;
+    if (transfer.item != id_ || transfer.source != of_source.value_or(transfer.source))
+      return false;
     emit(CancelTransfer{id});
-    const ByteRange range = transfer.range;
-    it = shared_.transfers.erase(it);
-    if (of_source) give_back(range);
-  }
+    if (of_source) give_back(transfer.range);
+    return true;
+  });
 }
 
 void FileTask::give_back(ByteRange range) {
@@ -321,6 +318,8 @@ void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) 
     return on_failure(
         transfer, describe_transport_error(*end.error, transfer.context, transfer.url), end.head);
   }
+
+  // The sink has checked the head too, before it took the first byte of the body.
   const ResponseVerdict verdict = is_query()
                                       ? check_api_response(end.head, transfer.context)
                                       : check_payload_response(end.head, payload_request(transfer));

@@ -42,15 +42,15 @@ std::vector<Action> Scheduler::next(TimePoint now) {
 /// counts as busy.
 void Scheduler::start_items() {
   std::size_t busy = shared_.transfers.size();
-  std::size_t open = 0;
   std::size_t lock_waits = 0;
   for (const ItemId id : active_) {
     const FileTask& task = tasks_[id];
-    ++(task.waits_for_lock() ? lock_waits : open);
-    busy += task.starting() ? 1U : 0U;
+    if (task.waits_for_lock()) ++lock_waits;
+    if (task.starting()) ++busy;
   }
   if (lock_waits >= kMaxLockWaits) return;
 
+  std::size_t open = active_.size() - lock_waits;
   const auto connections = static_cast<std::size_t>(shared_.settings.connections);
   while (first_waiting_ < tasks_.size() && busy < connections &&
          open < connections * kOpenPerConnection) {
