@@ -143,8 +143,8 @@ class Verify {
     model.faults = std::move(inspection.faults);
   }
 
-  /// Hashes the files of these models, each once, but not those that have not changed since they
-  /// were found readable in this run.
+  /// Hashes the files of these models, each once, except files that were hashed earlier in this run
+  /// and have not changed since.
   void hash(const std::vector<Model*>& models) {
     std::vector<HashRequest> requests;
     std::int64_t bytes = 0;
