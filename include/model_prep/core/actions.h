@@ -31,6 +31,7 @@ struct WorkItem {
   std::optional<BlobSpec> blob{};  ///< of a file; a query has none
   bool html{false};                ///< the file is itself a web page
   bool check_existing{false};      ///< a blob exists that no record of ours covers
+
   /// Indices of the models that want it. It is not started once none of them can succeed.
   std::vector<std::size_t> models{};
 };
@@ -39,16 +40,19 @@ struct WorkItem {
 struct CheckExisting {
   ItemId item;
 };
+
 /// `on_lock`, or `on_busy` if another process holds it.
 struct TryLock {
   ItemId item;
 };
+
 /// `on_staged`, or `on_busy` if another process is writing this blob.
 struct OpenStaging {
   ItemId item;
   bool fresh;      ///< discard what is staged
   bool take_over;  ///< from a writer whose heartbeat has stopped
 };
+
 /// `on_bytes` after each write, then `on_end`.
 struct StartTransfer {
   TransferId id;
@@ -62,19 +66,23 @@ struct StartTransfer {
 struct CancelTransfer {
   TransferId id;
 };
+
 /// Everything below `watermark` may be hashed: `on_hash` once it is the whole file.
 struct HashTo {
   ItemId item;
   std::int64_t watermark;
 };
+
 /// Write the resume record: `on_lost` if the staging file is no longer ours.
 struct SaveResume {
   ItemId item;
 };
+
 /// Rename the staging file into place: `on_published`, or `on_lost`.
 struct Publish {
   ItemId item;
 };
+
 /// Release the lock, close the files, stop hashing.
 struct Close {
   ItemId item;

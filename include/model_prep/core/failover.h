@@ -32,6 +32,7 @@ class Failover {
   const Endpoint& endpoint(std::size_t source) const {
     return shared_.settings.endpoints[sources_[source].endpoint];
   }
+
   /// Whether the present source gives no ranges.
   bool single_stream() const { return single_stream_; }
   void use_single_stream() { single_stream_ = true; }
@@ -40,31 +41,40 @@ class Failover {
     std::optional<std::size_t> source;  ///< to ask now
     TimePoint at{TimePoint::min()};     ///< without a source: when there will be one
   };
+
   /// The first available source whose host is reachable and open; an unreachable host only if there
   /// is no other. While `only` is available, no other source is considered.
   Choice choose(std::optional<std::size_t> only) const;
 
   /// `transfer` wrote to disk; `gained`: bytes that were never there before.
   void record_progress(const Transfer& transfer, std::int64_t gained);
+
   /// The transfer failed, and another try may succeed. Returns an error if the item must be given
   /// up with it.
   std::optional<Error> record_transient_failure(const Transfer& transfer, const Error& error,
                                                 const ResponseHead& head);
+
   /// This source does not have the item, or gives nothing that could be it. Likewise.
   std::optional<Error> record_permanent_failure(const Transfer& transfer, const Error& error,
                                                 const ResponseHead& head);
+
   /// The staged bytes are wrong, all of them from `culprit` if there is one. Returns an error if
   /// the item must be given up with it; otherwise it is fetched from zero.
   std::optional<Error> record_wrong_bytes(const Error& wrong, std::optional<std::size_t> culprit);
-  /// The staging file was lost, with the transfers that wrote to it. False: give up.
+
+  /// The staging file was lost, with the transfers that wrote to it. Returns false if the item must
+  /// be given up.
   bool record_loss();
-  /// A payload host refused a signed address. False: another one would not help.
+
+  /// A payload host refused a signed address. Returns false if another one would not help.
   bool record_spent_signature(const Transfer& transfer);
+
   /// The host did not let a transfer come as far as a response.
   void record_no_response(const Transfer& transfer, const TransferEnd& end);
 
   /// Whether a redirect may go to this host now.
   bool may_follow(const Transfer& transfer, const Url& target) const;
+
   /// It may not: another endpoint is asked, or the same one later.
   void avoid_redirect(const Transfer& transfer, const Url& target);
 

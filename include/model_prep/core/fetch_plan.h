@@ -36,6 +36,7 @@ struct SnapshotView {
   bool refs_correct{false};
   bool tree_correct{false};  ///< trees/<commit>.json exists exactly for a whole commit
   bool recorded{false};      ///< our record is complete
+
   /// Whether each file has its blob and its link, verified or not.
   bool has_every_file() const;
   bool satisfied() const;

@@ -83,15 +83,19 @@ class FileTask {
 
   bool waiting() const { return state_ == State::waiting; }
   bool done() const { return state_ == State::done; }
+
   /// Whether another process has its lock.
   bool waits_for_lock() const { return locking() && waiter_.waiting(); }
+
   /// Whether it will need a connection soon and has none.
   bool starting() const;
   bool awaits_staging() const { return state_ == State::opening; }
   bool awaits_hash() const { return checking() || state_ == State::verifying; }
+
   /// Why it ended in `failed`.
   const std::optional<Error>& failure() const { return failure_; }
   const std::vector<std::size_t>& models() const { return work_.models; }
+
   /// The ranges on disk; null while staging is not open.
   const RangeSet* have() const { return segments_ ? &segments_->have() : nullptr; }
   ActiveFile progress() const;
@@ -103,7 +107,8 @@ class FileTask {
   // Steps, which the scheduler offers in each round.
   void start();
   void poll_lock();
-  /// False: it needs no connection now.
+
+  /// Returns false if it needs no connection now.
   bool start_transfer();
   void save_resume_if_due();
 
@@ -113,6 +118,7 @@ class FileTask {
   void on_busy(const std::string& owner, const std::string& heartbeat);
   void on_staged(RangeSet have);
   void on_bytes(Transfer& transfer, ByteRange range);
+
   /// `transfer` has left `SchedulerState::transfers`; a redirect puts it back.
   void on_end(TransferId id, Transfer transfer, const TransferEnd& end);
   void on_hash(const HashResult& result);

@@ -42,6 +42,7 @@ class HostLimits {
 
   /// The end of a block; `TimePoint::min()` if there is none.
   TimePoint blocked_until(const std::string& origin, TimePoint now) const;
+
   /// Like `blocked_until`, but also closed while the window has no request left. Which requests in
   /// flight the last `r` already counts is unknown, so all of them are subtracted.
   TimePoint closed_until(const std::string& origin, Bucket bucket, std::int64_t in_flight,
@@ -62,6 +63,7 @@ class HostLimits {
  private:
   struct Window {
     RequestNumber sent{0};
+
     /// The last request that this window has room for: the number of the one that got `r`, plus
     /// `r`.
     RequestNumber last{0};

@@ -42,6 +42,7 @@ class JsonFields {
   std::optional<std::int64_t> integer(std::string_view name) const {
     return get<std::int64_t>(name);
   }
+
   /// Whether it is present and not null.
   bool has(std::string_view name) const {
     const Value* found = find(name);
@@ -76,6 +77,7 @@ struct JsonShape {
   std::span<const std::string_view> fields{};  ///< what to keep of the document and of each entry
   bool of_texts{false};                        ///< the entries are strings, not objects
 };
+
 /// The document itself is the collection, an array.
 inline constexpr std::string_view kTopArray[] = {""};
 

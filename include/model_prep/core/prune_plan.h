@@ -51,6 +51,7 @@ struct RepoContents {
   std::map<CommitId, Snapshot> snapshots;
   std::set<Digest> other_links;          ///< of anything in `snapshots/` that is not a snapshot
   std::map<std::string, CommitId> refs;  ///< `main`, `refs/pr/1`
+
   /// With their sizes; 0 for a link into the store that repositories share.
   std::map<Digest, std::int64_t> blobs;
   std::vector<Leftover> leftovers;
@@ -68,6 +69,7 @@ struct Pins {
 struct SnapshotRemoval {
   CommitId commit;
   std::vector<std::string> refs;
+
   /// Of its files, and of blobs that nothing kept and no earlier removal uses.
   std::int64_t bytes{0};
 };
@@ -78,6 +80,7 @@ struct PrunePlan {
   std::vector<Leftover> leftovers;
   std::int64_t pending_bytes{0};
   std::string kept_because;  ///< why more stays than expected; for a message
+
   /// What was begun before counts as one.
   std::size_t items() const {
     return revisions.size() + blobs.size() + leftovers.size() + (pending_bytes > 0 ? 1 : 0);

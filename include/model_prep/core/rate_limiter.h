@@ -37,8 +37,10 @@ class RateLimiter {
 
   /// Whether `id` may read these bytes now. If not, it waits.
   bool try_acquire(TransferId id, std::int64_t bytes, TimePoint now);
+
   /// The next waiting transfer, if it may continue; it no longer waits then.
   std::optional<TransferId> next_ready(TimePoint now);
+
   /// When `next_ready` will return one; `max` if none waits.
   TimePoint due() const { return waiting_.empty() ? TimePoint::max() : paid_off_; }
   void forget(TransferId id) { std::erase(waiting_, id); }

@@ -51,6 +51,7 @@ struct PayloadRequest {
 };
 
 ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request);
+
 /// For the API: anything but a redirect or a 200 with JSON is a failure.
 ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context);
 

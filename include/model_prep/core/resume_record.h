@@ -13,12 +13,16 @@
 //
 //   the record names   and                               decision
 //   nobody                                               create: a file with our own tag
+//   this process                                         resume (`Staging::open` sees to it)
 //   another process    it ran on this kernel, and locks  resume: it is dead, or it would hold the
 //                      exclude here                      lock; continue in its file
 //   another process    anything else, record changes     wait: it lives
 //   another process    anything else, no change in       take_over: claim the record and continue
 //                      60 polls                          in a copy of its bytes, so that it spoils
 //                                                        nothing if it comes back to life
+//
+// A record that is torn counts as another process's, and there is nothing to resume or to copy: the
+// file is created. A small file is neither waited for nor claimed (`kMinClaimedSize`).
 //
 // Polls are counted and not seconds: a file server that was away for a minute, for both of them,
 // proves nothing. Pure.
@@ -56,6 +60,7 @@ enum class StagingOwner : std::uint8_t {
 
 /// One line, with its newline.
 std::string serialize_resume(const ResumeRecord& record);
+
 /// Nothing for a line that is torn, impossible or in another format.
 std::optional<ResumeRecord> parse_resume(std::string_view text);
 
@@ -66,6 +71,7 @@ struct StagingClaim {
   bool lock_excludes;
   bool writer_timed_out;
 };
+
 /// The table above.
 ClaimDecision decide_claim(const StagingClaim& claim, const WriterTag& mine);
 

@@ -46,6 +46,7 @@ class FailureBudget {
       256 * 1024;  ///< bytes newly on disk that reset the count
 
   explicit FailureBudget(int retries) : retries_(retries) {}
+
   /// True if these bytes completed a step of progress.
   bool moved(std::int64_t bytes);
   void failed() { ++in_a_row_, ++total_; }

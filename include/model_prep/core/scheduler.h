@@ -26,6 +26,7 @@ class Scheduler {
 
   /// Carry the actions out in order, report each one's result, and call again.
   std::vector<Action> next(TimePoint now);
+
   /// When to call `next` at the latest: at once after an event, or when a wait is over.
   TimePoint wake_at() const { return shared_.actions.empty() ? shared_.wake : TimePoint::min(); }
   bool finished() const {
@@ -38,15 +39,18 @@ class Scheduler {
   void on_staged(ItemId item, RangeSet have, TimePoint now) {
     dispatch(now, item, &FileTask::on_staged, std::move(have));
   }
+
   /// Another process holds the lock, or writes this blob whatever the lock says. `heartbeat`
   /// changes as long as that process lives; it is empty if the lock proves that.
   void on_busy(ItemId item, const std::string& owner, const std::string& heartbeat, TimePoint now) {
     dispatch(now, item, &FileTask::on_busy, owner, heartbeat);
   }
+
   /// The staging file is no longer ours.
   void on_lost(ItemId item, StagingOwner owner, TimePoint now) {
     dispatch(now, item, &FileTask::on_lost, owner);
   }
+
   /// Bytes of this transfer are on disk.
   void on_bytes(TransferId id, ByteRange range) {
     Transfer& transfer = shared_.transfers.at(id);
@@ -55,6 +59,7 @@ class Scheduler {
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
   void on_hash(ItemId item, const HashResult& result, TimePoint now);
   void on_published(ItemId item, TimePoint now) { dispatch(now, item, &FileTask::on_published); }
+
   /// Cancels everything that is left, with this error: a signal, a full disk, or another fault of
   /// the whole run.
   void stop(const Error& why, TimePoint now);
@@ -64,14 +69,19 @@ class Scheduler {
     const Transfer& transfer = shared_.transfers.at(id);
     return tasks_[transfer.item].payload_request(transfer);
   }
+
   /// The bytes that a running transfer may write.
   ByteRange range_of(TransferId transfer) const { return shared_.transfers.at(transfer).range; }
+
   /// Whether it was neither ended nor cancelled.
   bool running(TransferId transfer) const { return shared_.transfers.contains(transfer); }
+
   /// Whether the item still needs the staging that it requested.
   bool awaits_staging(ItemId item) const { return tasks_[item].awaits_staging(); }
+
   /// What of the item is on disk; null while it is not staged.
   const RangeSet* have(ItemId item) const { return tasks_[item].have(); }
+
   /// The items in progress at the last event, for the progress display.
   std::vector<ActiveFile> active_files() const;
   int retries() const { return shared_.retries; }

@@ -22,15 +22,18 @@ class SegmentMap {
   /// The lowest bytes that are neither on disk nor in flight: at most one segment, none beyond
   /// `watermark() + window`. They are in flight until they are on disk or given back.
   std::optional<ByteRange> take();
+
   /// These bytes are on disk.
   void wrote(ByteRange range) {
     have_.add(range);
     busy_.add(range);
   }
+
   /// These were taken and will not arrive.
   void give_back(ByteRange range);
 
   std::int64_t size() const { return size_; }
+
   /// Every byte below is on disk.
   std::int64_t watermark() const { return have_.prefix(); }
   bool complete() const { return watermark() == size_; }

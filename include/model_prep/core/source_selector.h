@@ -46,6 +46,7 @@ struct Endpoint {
 struct Source {
   std::size_t endpoint;  ///< an index
   Url url;
+
   /// Requested only if the endpoint does not know the address of the source before this one: 404 or
   /// 405 without an error code of the Hub.
   bool fallback{false};
@@ -63,8 +64,10 @@ class SourceSelector {
   bool is_available(std::size_t source) const {
     return source < size() && sources_[source].state == State::available;
   }
+
   /// Whether any other source may be.
   bool has_alternative(std::size_t source) const;
+
   /// How many sources may be asked in this round or a later one.
   std::size_t remaining() const;
 
@@ -75,6 +78,7 @@ class SourceSelector {
 
   /// A failure that may pass. Returns true if it ended the round and a new one began.
   bool mark_failed(std::size_t source, const Error& error);
+
   /// This source will never have the item. `unknown_address`: see `Source::fallback`. Returns
   /// true if this ended the round and a new one began; false if no source remains.
   bool mark_unavailable(std::size_t source, const Error& error, bool unknown_address);

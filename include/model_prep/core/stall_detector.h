@@ -28,12 +28,14 @@ class StallDetector {
 
   /// Connected, or no longer suspended: from now on silence counts.
   void begin(TimePoint now) { last_ = now; }
+
   /// We do not read at the moment: nothing counts until `begin`.
   void suspend() { *this = StallDetector(stall_); }
   void on_bytes(std::int64_t bytes, TimePoint now);
 
   /// When it will have stalled if nothing more arrives; `max` if silence does not count.
   TimePoint due() const;
+
   /// The error of a transfer that is past `due`.
   Error error() const;
 

@@ -14,10 +14,13 @@ inline constexpr std::string_view kSafetensors = ".safetensors";
 
 /// `a/b/` of `a/b/c.bin`; empty for a file in the root of the repository.
 std::string_view folder_of(std::string_view path);
+
 /// `c.bin`
 std::string_view name_of(std::string_view path);
+
 /// `.bin`
 std::string_view extension_of(std::string_view path);
+
 /// `a/b/c`
 std::string_view stem_of(std::string_view path);
 

@@ -25,6 +25,7 @@ class ResumeFile {
   /// even a claim that another process has just made; that process learns it when it saves. `other`
   /// only if the record appears at the very moment when this one creates it.
   Result<StagingOwner> create(const ResumeRecord& record);
+
   /// Claims the blob whoever had it.
   Status replace(const ResumeRecord& record);
 

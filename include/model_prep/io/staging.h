@@ -34,21 +34,25 @@ class Staging {
  public:
   struct OpenRequest {
     bool fresh{false};  ///< does not use the bytes that are there
+
     /// `FileLock::excludes` of the blob's lock. Called only if there is a record.
     std::function<bool()> lock_excludes;
     bool writer_timed_out{false};  ///< the record was polled long enough and did not change
   };
+
   /// Another process that is alive, or may be.
   struct OwnedByOther {
     std::string owner;
     std::string heartbeat;  ///< changes as long as it lives
   };
   using Opened = std::variant<Staging, OwnedByOther>;
+
   /// The repository's directories must exist, and `repository` must outlive the staging.
   static Result<Opened> open(const Repository& repository, const Digest& blob, std::int64_t size,
                              const WriterIdentity& self, const OpenRequest& request);
 
   const RangeSet& have() const { return record_.have; }  ///< what it held when it was opened
+
   /// Bytes of a writer that timed out are still to be copied: call `copy_some` until they are not.
   bool copying() const { return source_.has_value(); }
   Status copy_some();
@@ -62,8 +66,10 @@ class Staging {
     record_.have = have;
     return resume_.save(record_);
   }
+
   /// A descriptor of its own for the hash thread.
   Result<UniqueFd> reader() const;
+
   /// The bytes are verified and synced: gives them the blob's name, unless the staging file was
   /// removed. `Cache::publish` syncs the directory before anything links to the blob.
   Result<StagingOwner> publish();
@@ -99,6 +105,7 @@ class Staging {
 
 /// How many bytes of this blob a run could continue with.
 std::int64_t staged_bytes(const Repository& repository, const Digest& blob, std::int64_t size);
+
 /// Who writes a blob, according to its record; shown to those who wait.
 std::string staging_owner(const Repository& repository, const Digest& blob);
 
