@@ -181,12 +181,6 @@ void Failover::record_no_response(const Transfer& transfer, const TransferEnd& e
                                brief(end.error->kind), end.error->message, next));
 }
 
-/// A host that calls its window used up in every response, whether or not the window has ended,
-/// does not mean it: it is obeyed once.
-TimePoint Failover::redirect_closed_until(const std::string& origin) const {
-  return window_waited_ ? shared_.hosts.blocked_until(origin, shared_.now) : closed_until(origin);
-}
-
 bool Failover::may_follow(const Transfer& transfer, const Url& target) const {
   if (redirect_closed_until(target.origin) != TimePoint::min()) return false;
   // An unreachable host is tried again only if there is no other endpoint.

@@ -24,11 +24,6 @@ bool FileTask::starting() const {
   return checking() || awaits_staging() || (locking() && !waiter_.waiting());
 }
 
-bool FileTask::transferring() const {
-  return std::ranges::any_of(shared_.transfers,
-                             [&](const auto& running) { return running.second.item == id_; });
-}
-
 ActiveFile FileTask::progress() const {
   ActiveFile file{.index = id_,
                   .failures = failover_.budget().total(),

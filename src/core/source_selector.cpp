@@ -33,12 +33,6 @@ SourceSelector::SourceSelector(std::vector<Source> sources) {
   }
 }
 
-bool SourceSelector::has_alternative(std::size_t source) const {
-  for (std::size_t i = 0; i < size(); ++i)
-    if (i != source && is_available(i)) return true;
-  return false;
-}
-
 std::size_t SourceSelector::remaining() const {
   return static_cast<std::size_t>(std::ranges::count_if(sources_, [](const Candidate& candidate) {
     return candidate.state == State::available || candidate.state == State::failed;

@@ -148,11 +148,6 @@ void Hasher::cancel(HashJobId job) {
   work_.notify_one();
 }
 
-std::vector<HashEvent> Hasher::take_all() {
-  const std::lock_guard lock(mutex_);
-  return std::exchange(events_, {});
-}
-
 std::int64_t Hasher::progress(HashJobId job) {
   const std::lock_guard lock(mutex_);
   const auto found = tasks_.find(job);

@@ -34,9 +34,7 @@ class ParallelHash {
 
     // Taken from the end: the largest file first.
     std::iota(queue_.begin(), queue_.end(), std::size_t{0});
-    std::stable_sort(queue_.begin(), queue_.end(), [&](std::size_t a, std::size_t b) {
-      return requests[a].size < requests[b].size;
-    });
+    std::ranges::stable_sort(queue_, {}, [&](std::size_t i) { return requests[i].size; });
   }
 
   HashResults run(const SignalFd& signals, TimePoint deadline) {

@@ -47,10 +47,6 @@ Status reserve(int fd, std::int64_t size, const std::string& path) {
 
 }  // namespace
 
-WriterIdentity WriterIdentity::make() {
-  return {host_and_pid(), WriterTag::make(machine_name(), random_hex(8))};
-}
-
 Staging::Staging(const Repository& repository, const Digest& blob, std::int64_t size,
                  const WriterIdentity& self)
     : repository_(&repository),
@@ -197,11 +193,6 @@ Result<StagingOwner> Staging::publish() {
     return synced.error();
   Status removed = resume_.remove();
   return removed ? Result(StagingOwner::us) : removed.error();
-}
-
-Status Staging::drop() {
-  if (Status removed = resume_.remove(); !removed) return removed;
-  return repository_->directory->remove(path_);
 }
 
 std::int64_t staged_bytes(const Repository& repository, const Digest& blob, std::int64_t size) {

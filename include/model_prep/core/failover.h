@@ -80,7 +80,12 @@ class Failover {
 
  private:
   TimePoint closed_until(const std::string& origin) const;
-  TimePoint redirect_closed_until(const std::string& origin) const;
+
+  /// A host that calls its window used up in every response, whether or not the window has ended,
+  /// does not mean it: it is obeyed once.
+  TimePoint redirect_closed_until(const std::string& origin) const {
+    return window_waited_ ? shared_.hosts.blocked_until(origin, shared_.now) : closed_until(origin);
+  }
   void use_next_source(const Transfer& transfer, const Error& error);
   std::optional<Error> next_round_or_give_up(const Transfer& transfer, const Error& error,
                                              Duration wait);

@@ -145,7 +145,10 @@ class FileTask {
   bool is_query() const { return !work_.blob; }
   bool locking() const { return state_ == State::locking || state_ == State::lock_tried; }
   bool checking() const { return state_ == State::checking || state_ == State::rechecking; }
-  bool transferring() const;
+  bool transferring() const {
+    return std::ranges::any_of(shared_.transfers,
+                               [&](const auto& running) { return running.second.item == id_; });
+  }
   void check_existing(State state) {
     state_ = state;
     emit(CheckExisting{id_});

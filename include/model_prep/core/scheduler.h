@@ -22,7 +22,6 @@ class Scheduler {
   /// `hosts` is what an earlier scheduler of the run has learned of them.
   Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts = {});
   Scheduler(const Scheduler&) = delete;  // the tasks refer to its state
-  Scheduler& operator=(const Scheduler&) = delete;
 
   /// Carry the actions out in order, report each one's result, and call again.
   std::vector<Action> next(TimePoint now);

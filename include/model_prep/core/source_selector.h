@@ -66,7 +66,11 @@ class SourceSelector {
   }
 
   /// Whether any other source may be.
-  bool has_alternative(std::size_t source) const;
+  bool has_alternative(std::size_t source) const {
+    for (std::size_t i = 0; i < size(); ++i)
+      if (i != source && is_available(i)) return true;
+    return false;
+  }
 
   /// How many sources may be asked in this round or a later one.
   std::size_t remaining() const;

@@ -44,8 +44,6 @@ class Hasher {
   /// more.
   explicit Hasher(std::function<void()> wake, std::size_t threads = 1);
   ~Hasher();
-  Hasher(const Hasher&) = delete;
-  Hasher& operator=(const Hasher&) = delete;
 
   /// Starts a file of `size` bytes; nothing is read before `advance`. `kind` is the digest that
   /// names its blob; sha256 is always computed.
@@ -56,7 +54,10 @@ class Hasher {
 
   /// No event will follow.
   void cancel(HashJobId job);
-  std::vector<HashEvent> take_all();
+  std::vector<HashEvent> take_all() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(events_, {});
+  }
 
   /// Bytes read so far of an open file, for the display.
   std::int64_t progress(HashJobId job);

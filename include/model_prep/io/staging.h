@@ -27,7 +27,10 @@ namespace model_prep {
 struct WriterIdentity {
   std::string name;  ///< `host:pid`
   WriterTag tag;
-  static WriterIdentity make();
+
+  static WriterIdentity make() {
+    return {host_and_pid(), WriterTag::make(machine_name(), random_hex(8))};
+  }
 };
 
 class Staging {
@@ -73,7 +76,10 @@ class Staging {
   /// The bytes are verified and synced: gives them the blob's name, unless the staging file was
   /// removed. `Cache::publish` syncs the directory before anything links to the blob.
   Result<StagingOwner> publish();
-  Status drop();
+  Status drop() {
+    if (Status removed = resume_.remove(); !removed) return removed;
+    return repository_->directory->remove(path_);
+  }
 
  private:
   Staging(const Repository& repository, const Digest& blob, std::int64_t size,
