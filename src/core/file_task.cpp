@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/file_task.h"
 
-#include <algorithm>
-
 namespace model_prep {
 namespace {
 

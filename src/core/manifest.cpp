@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/manifest.h"
 
-#include <algorithm>
-#include <functional>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>

@@ -2,7 +2,6 @@
 #include "model_prep/core/model_selection.h"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <string_view>
 
 #include <fmt/format.h>
 

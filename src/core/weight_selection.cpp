@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/weight_selection.h"
 
-#include <algorithm>
-#include <iterator>
 #include <unordered_set>
 
 #include <fmt/format.h>

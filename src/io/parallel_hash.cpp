@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <numeric>
-#include <thread>
 
 #include <poll.h>
 #include <sys/eventfd.h>

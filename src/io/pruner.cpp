@@ -2,7 +2,6 @@
 #include "model_prep/io/pruner.h"
 
 #include <algorithm>
-#include <span>
 
 #include "model_prep/io/file_lock.h"
 #include "model_prep/io/leftovers.h"

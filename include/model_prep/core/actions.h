@@ -5,12 +5,6 @@
 // event that its comment names. Sizes and offsets are bytes.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <variant>
-#include <vector>
-
 #include "model_prep/base/blob_spec.h"
 #include "model_prep/base/log_level.h"
 #include "model_prep/base/response.h"

@@ -36,9 +36,6 @@
 // Pure text: nothing here touches the disk. All paths except `link_target` are absolute.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "model_prep/base/digest.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/writer_tag.h"

@@ -2,9 +2,6 @@
 // Whether the bytes on disk are the right ones. Pure.
 #pragma once
 
-#include <optional>
-#include <string>
-
 #include "model_prep/base/blob_spec.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/base/error.h"

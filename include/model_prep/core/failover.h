@@ -8,11 +8,6 @@
 // counts once in all (source_selector.h). Pure; not thread-safe.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "model_prep/base/clock.h"
 #include "model_prep/core/scheduler_state.h"
 

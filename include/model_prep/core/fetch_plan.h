@@ -5,11 +5,6 @@
 // run first: otherwise the last minute would be one large file on few connections. Pure.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <span>
-#include <vector>
-
 #include "model_prep/base/clock.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/snapshot_record.h"

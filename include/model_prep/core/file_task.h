@@ -60,13 +60,6 @@
 // Pure: no clock, socket, file or thread. Not thread-safe.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <set>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "model_prep/base/clock.h"
 #include "model_prep/core/activity.h"
 #include "model_prep/core/digest_check.h"

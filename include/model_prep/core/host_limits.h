@@ -10,11 +10,8 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
 #include <map>
 #include <set>
-#include <string>
-#include <utility>
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"

@@ -6,8 +6,6 @@
 // be a file that is silently missing. `object` names the repository in the error.
 #pragma once
 
-#include <string_view>
-
 #include "model_prep/base/error.h"
 #include "model_prep/base/listing.h"
 #include "model_prep/base/model_spec.h"

@@ -6,10 +6,7 @@
 // here only read it. Pure.
 #pragma once
 
-#include <map>
-#include <optional>
 #include <set>
-#include <vector>
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/model_spec.h"

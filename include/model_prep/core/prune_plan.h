@@ -20,12 +20,7 @@
 // Pure.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <optional>
 #include <set>
-#include <string>
-#include <vector>
 
 #include "model_prep/base/digest.h"
 #include "model_prep/base/model_spec.h"

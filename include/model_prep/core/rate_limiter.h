@@ -10,11 +10,7 @@
 // returns it (io/http.cpp). Transfers continue in the order in which they began to wait.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <deque>
-#include <optional>
-#include <string_view>
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/response.h"

@@ -7,13 +7,8 @@
 // in docs/developing/hub-protocol.md, section 4.2. Pure; sizes and offsets are bytes.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-
 #include "model_prep/base/blob_spec.h"
 #include "model_prep/base/byte_range.h"
-#include "model_prep/base/digest.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
 

@@ -28,11 +28,6 @@
 // proves nothing. Pure.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
-
 #include "model_prep/base/byte_range.h"
 #include "model_prep/core/writer_tag.h"
 

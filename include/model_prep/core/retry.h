@@ -2,11 +2,6 @@
 // Whether to retry, and when: pure functions of their arguments, the random number included.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <optional>
-#include <string_view>
-
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
 

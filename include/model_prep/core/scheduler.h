@@ -6,12 +6,6 @@
 // socket, file or thread: time and chance are arguments. Not thread-safe.
 #pragma once
 
-#include <cstdint>
-#include <set>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "model_prep/base/clock.h"
 #include "model_prep/core/file_task.h"
 

@@ -4,8 +4,6 @@
 // Pure; not thread-safe. Offsets and sizes are bytes.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <utility>
 
 #include "model_prep/base/byte_range.h"

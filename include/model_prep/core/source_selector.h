@@ -17,9 +17,6 @@
 // and an endpoint that does not know that commit does not have the file. Pure; not thread-safe.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "model_prep/base/error.h"

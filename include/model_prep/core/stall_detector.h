@@ -10,8 +10,6 @@
 // that a limit of 1 s takes 7 s, and a burst of 320 bytes a minute would never be too slow for it.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <optional>
 
 #include "model_prep/base/clock.h"

@@ -13,12 +13,7 @@
 // opens. One thread.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <optional>
 #include <set>
-#include <string>
-#include <vector>
 
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/fetch_plan.h"

@@ -21,9 +21,6 @@
 
 #include <functional>
 #include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "model_prep/base/error.h"
 #include "model_prep/io/posix.h"

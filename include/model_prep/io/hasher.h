@@ -10,15 +10,11 @@
 #pragma once
 
 #include <condition_variable>
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <span>
-#include <string_view>
 #include <thread>
-#include <vector>
 
 #include "model_prep/core/digest_check.h"
 #include "model_prep/io/posix.h"

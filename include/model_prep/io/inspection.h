@@ -9,9 +9,6 @@
 // must be able to read this one; further bits are the owner's business.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/cache_faults.h"
 #include "model_prep/io/cache.h"

@@ -13,10 +13,6 @@
 // dead wherever it ran. Files with other names are not leftovers. One thread.
 #pragma once
 
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "model_prep/core/prune_plan.h"
 #include "model_prep/io/repository.h"
 #include "model_prep/io/staging.h"

@@ -7,12 +7,7 @@
 // few files are open at once.
 #pragma once
 
-#include <cstdint>
 #include <functional>
-#include <optional>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/digest.h"

@@ -6,9 +6,6 @@
 // open writes into a file without a name. One thread.
 #pragma once
 
-#include <optional>
-#include <string>
-
 #include "model_prep/core/resume_record.h"
 #include "model_prep/io/repository.h"
 

@@ -10,13 +10,6 @@
 // too much; the digest finds that. One thread.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <optional>
-#include <span>
-#include <string>
-#include <variant>
-
 #include "model_prep/core/resume_record.h"
 #include "model_prep/io/repository.h"
 #include "model_prep/io/resume_file.h"
