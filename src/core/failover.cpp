@@ -10,12 +10,6 @@ constexpr int kMaxSpentSignatures = 2;
 
 }  // namespace
 
-Failover::Failover(std::vector<Source> sources, HostLimits::Bucket bucket, SchedulerState& shared)
-    : shared_(shared),
-      sources_(std::move(sources)),
-      bucket_(bucket),
-      budget_(shared.settings.retry.retries) {}
-
 TimePoint Failover::closed_until(const std::string& origin) const {
   const auto in_flight = std::ranges::count_if(
       shared_.transfers, [&](const auto& running) { return running.second.url.origin == origin; });
@@ -38,12 +32,6 @@ Failover::Choice Failover::choose(std::optional<std::size_t> only) const {
       earliest = std::min(earliest, until);
     }
   return {std::nullopt, earliest};
-}
-
-void Failover::record_progress(const Transfer& transfer, std::int64_t gained) {
-  window_waited_ = false;
-  // Bytes of a transfer that started before a refusal prove nothing about the signatures since.
-  if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer)) spent_signatures_ = 0;
 }
 
 std::optional<Error> Failover::record_transient_failure(const Transfer& transfer,

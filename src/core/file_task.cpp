@@ -11,13 +11,6 @@ constexpr std::size_t kEarlierRun = SIZE_MAX;              // no source: bytes o
 
 }  // namespace
 
-FileTask::FileTask(ItemId id, WorkItem work, SchedulerState& shared)
-    : id_(id),
-      shared_(shared),
-      work_(std::move(work)),
-      failover_(std::move(work_.sources),
-                work_.blob ? HostLimits::Bucket::files : HostLimits::Bucket::queries, shared) {}
-
 bool FileTask::starting() const {
   return checking() || awaits_staging() || (locking() && !waiter_.waiting());
 }

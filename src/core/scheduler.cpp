@@ -10,11 +10,6 @@ constexpr std::size_t kOpenPerConnection = 4;
 
 }  // namespace
 
-Scheduler::Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts)
-    : shared_{.settings = std::move(settings), .hosts = std::move(hosts)} {
-  for (WorkItem& work : items) tasks_.emplace_back(tasks_.size(), std::move(work), shared_);
-}
-
 std::vector<Action> Scheduler::next(TimePoint now) {
   shared_.now = now;
   shared_.wake = TimePoint::max();
@@ -130,12 +125,6 @@ void Scheduler::stop(const Error& why, TimePoint now) {
   for (FileTask& task : tasks_) task.finish(FileStatus::cancelled, why);
   active_.clear();
   first_waiting_ = tasks_.size();
-}
-
-std::vector<ActiveFile> Scheduler::active_files() const {
-  std::vector<ActiveFile> files;
-  for (const ItemId id : active_) files.push_back(tasks_[id].progress());
-  return files;
 }
 
 }  // namespace model_prep

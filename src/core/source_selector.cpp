@@ -26,13 +26,6 @@ int order(ErrorKind kind) {
 
 }  // namespace
 
-SourceSelector::SourceSelector(std::vector<Source> sources) {
-  for (Source& source : sources) {
-    const State state = source.fallback ? State::reserved : State::available;
-    sources_.push_back({std::move(source), state});
-  }
-}
-
 std::size_t SourceSelector::remaining() const {
   return static_cast<std::size_t>(std::ranges::count_if(sources_, [](const Candidate& candidate) {
     return candidate.state == State::available || candidate.state == State::failed;

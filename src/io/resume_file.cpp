@@ -10,12 +10,6 @@ constexpr std::size_t kMaxRecord = 64 * 1024;
 
 }  // namespace
 
-ResumeFile::ResumeFile(const Repository& repository, const Digest& blob, const WriterTag& self)
-    : directory_(*repository.directory),
-      path_(repository.layout.resume(blob)),
-      temporary_directory_(repository.layout.own_directory),
-      self_(self) {}
-
 Result<StagingOwner> ResumeFile::write(const UniqueFd& fd, const ResumeRecord& record) {
   if (Status written = write_at(fd, serialize_resume(record), 0, path_); !written)
     return written.error();

@@ -16,7 +16,11 @@ namespace model_prep {
 class Failover {
  public:
   /// `shared` must outlive it.
-  Failover(std::vector<Source> sources, HostLimits::Bucket bucket, SchedulerState& shared);
+  Failover(std::vector<Source> sources, HostLimits::Bucket bucket, SchedulerState& shared)
+      : shared_(shared),
+        sources_(std::move(sources)),
+        bucket_(bucket),
+        budget_(shared.settings.retry.retries) {}
 
   const SourceSelector& sources() const { return sources_; }
   const FailureBudget& budget() const { return budget_; }
@@ -42,7 +46,11 @@ class Failover {
   Choice choose(std::optional<std::size_t> only) const;
 
   /// `transfer` wrote to disk; `gained`: bytes that were never there before.
-  void record_progress(const Transfer& transfer, std::int64_t gained);
+  void record_progress(const Transfer& transfer, std::int64_t gained) {
+    window_waited_ = false;
+    // Bytes of a transfer that started before a refusal prove nothing about the signatures since.
+    if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer)) spent_signatures_ = 0;
+  }
 
   /// The transfer failed, and another try may succeed. Returns an error if the item must be given
   /// up with it.

@@ -72,7 +72,12 @@ namespace model_prep {
 class FileTask {
  public:
   /// `shared` must outlive the task.
-  FileTask(ItemId id, WorkItem work, SchedulerState& shared);
+  FileTask(ItemId id, WorkItem work, SchedulerState& shared)
+      : id_(id),
+        shared_(shared),
+        work_(std::move(work)),
+        failover_(std::move(work_.sources),
+                  is_query() ? HostLimits::Bucket::queries : HostLimits::Bucket::files, shared) {}
 
   bool waiting() const { return state_ == State::waiting; }
   bool done() const { return state_ == State::done; }

@@ -14,7 +14,10 @@ namespace model_prep {
 class Scheduler {
  public:
   /// `hosts` is what an earlier scheduler of the run has learned of them.
-  Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts = {});
+  Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts = {})
+      : shared_{.settings = std::move(settings), .hosts = std::move(hosts)} {
+    for (WorkItem& work : items) tasks_.emplace_back(tasks_.size(), std::move(work), shared_);
+  }
   Scheduler(const Scheduler&) = delete;  // the tasks refer to its state
 
   /// Carry the actions out in order, report each one's result, and call again.
@@ -76,7 +79,11 @@ class Scheduler {
   const RangeSet* have(ItemId item) const { return tasks_[item].have(); }
 
   /// The items in progress at the last event, for the progress display.
-  std::vector<ActiveFile> active_files() const;
+  std::vector<ActiveFile> active_files() const {
+    std::vector<ActiveFile> files;
+    for (const ItemId id : active_) files.push_back(tasks_[id].progress());
+    return files;
+  }
   int retries() const { return shared_.retries; }
   std::int64_t requests() const { return shared_.requests; }
   const HostLimits& hosts() const { return shared_.hosts; }

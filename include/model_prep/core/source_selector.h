@@ -52,7 +52,12 @@ struct Source {
 /// The sources of one item, and how each has responded.
 class SourceSelector {
  public:
-  explicit SourceSelector(std::vector<Source> sources);
+  explicit SourceSelector(std::vector<Source> sources) {
+    for (Source& source : sources) {
+      const State state = source.fallback ? State::reserved : State::available;
+      sources_.push_back({std::move(source), state});
+    }
+  }
 
   std::size_t size() const { return sources_.size(); }
   const Source& operator[](std::size_t source) const { return sources_[source].source; }

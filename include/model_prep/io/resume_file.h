@@ -13,7 +13,11 @@ namespace model_prep {
 
 class ResumeFile {
  public:
-  ResumeFile(const Repository& repository, const Digest& blob, const WriterTag& self);
+  ResumeFile(const Repository& repository, const Digest& blob, const WriterTag& self)
+      : directory_(*repository.directory),
+        path_(repository.layout.resume(blob)),
+        temporary_directory_(repository.layout.own_directory),
+        self_(self) {}
 
   /// Whether the record on disk is ours, as far as we know.
   bool is_ours() const { return ours_; }
