@@ -186,8 +186,7 @@ void FileTask::all_on_disk() {
   state_ = State::verifying;
   cancel_transfers();  // they have delivered everything: how they end must not matter
   hashed_to_ = size;
-  if (size >= kMinClaimedSize)
-    emit(SaveResume{id_});  // a smaller file is fetched faster than recorded
+  if (size >= kMinClaimedSize) emit(SaveResume{id_});
   emit(HashTo{id_, size});
 }
 

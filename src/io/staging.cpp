@@ -78,14 +78,15 @@ Result<Staging::Opened> Staging::open(const Repository& repository, const Digest
     if (*claimed != StagingOwner::us) return Opened(OwnedByOther{owner_name({}), ""});
   }
 
-  Status begun = decision == ClaimDecision::resume      ? staging.resume(*record)
+  Status begun = decision == ClaimDecision::resume      ? staging.resume(*record, O_RDWR)
                  : decision == ClaimDecision::take_over ? staging.take_over(*record)
                                                         : staging.begin_fresh();
   if (!begun) return begun.error();
   return Opened(std::move(staging));
 }
 
-/// Always a new file: the old one could be published by now, or somebody else's.
+/// Always a new file: the old one could be published by now, or somebody else's. A file of another
+/// name that this staging had is removed.
 Status Staging::create_file() {
   const Directory& directory = *repository_->directory;
   record_.file = record_.writer;
@@ -112,43 +113,29 @@ Status Staging::begin_fresh() {
   return saved ? ok() : Status(saved.error());
 }
 
-Status Staging::resume(const ResumeRecord& theirs) {
-  const std::string path = path_of(theirs.file);
+/// First the claim, with their file and ranges in it, so that a kill loses nothing.
+Status Staging::resume(const ResumeRecord& theirs, int flags) {
+  path_ = path_of(theirs.file);  // which begin_fresh removes
   record_.sequence = theirs.sequence;
   record_.file = theirs.file;
-  record_.have = usable(theirs, path, record_.size);
+  record_.have = usable(theirs, path_, record_.size);
   if (Status claimed = resume_.replace(record_); !claimed) return claimed;
 
-  path_ = path;  // which begin_fresh removes
   if (record_.have.empty()) return begin_fresh();
-  auto fd = repository_->directory->open_file(path, O_RDWR);
+  auto fd = repository_->directory->open_file(path_, flags);
   if (!fd) return begin_fresh();
   fd_ = std::move(*fd);
   return ok();
 }
 
-/// First the claim, with their file and ranges still in it, so that a kill in the middle of the
-/// copy loses nothing.
 Status Staging::take_over(const ResumeRecord& theirs) {
-  Source source{{}, path_of(theirs.file), record_, {}};
-  source.left = usable(theirs, source.path, record_.size);
-  source.record.file = theirs.file;
-  source.record.sequence = theirs.sequence;
-  source.record.have = source.left;
-  if (Status claimed = resume_.replace(source.record); !claimed) return claimed;
-
-  auto fd = source.left.empty() ? Result<UniqueFd>(Error{})
-                                : repository_->directory->open_file(source.path, O_RDONLY);
-  if (!fd) {
-    if (Status removed = repository_->directory->remove(source.path); !removed) return removed;
-    return begin_fresh();
-  }
+  if (Status claimed = resume(theirs, O_RDONLY); !claimed) return claimed;
+  if (record_.have.empty()) return ok();  // nothing can be copied: it is a fresh file
 
   // Without saving: the record on disk stays as it is until everything is copied.
-  if (Status created = create_file(); !created) return created;
-  source.fd = std::move(*fd);
-  source_ = std::move(source);
-  return ok();
+  std::string path = std::exchange(path_, path_of(record_.writer));
+  source_ = Source{std::move(fd_), std::move(path), record_, record_.have};
+  return create_file();
 }
 
 Status Staging::copy_some() {

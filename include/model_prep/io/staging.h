@@ -83,7 +83,7 @@ class Staging {
   bool is_small() const { return record_.size < kMinClaimedSize; }
   Status create_file();
   Status begin_fresh();
-  Status resume(const ResumeRecord& theirs);
+  Status resume(const ResumeRecord& theirs, int flags);
   Status take_over(const ResumeRecord& theirs);
 
   const Repository* repository_;
