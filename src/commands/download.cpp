@@ -256,7 +256,7 @@ class Download {
 
   void publish_complete_models() {
     for (ModelRun& model : models_)
-      if (model.snapshot && !model.error && !model.published && !model.lost &&
+      if (model.snapshot && !model.error && !model.published && !model.files_vanished &&
           model.pending.empty())
         publish(model);
   }
@@ -272,9 +272,9 @@ class Download {
         model.error = publication.error();
         return session_.log_error(*model.error);
       }
-      model.lost = publication->lost;
-      model.published = !model.lost;
-      if (model.lost) return;
+      model.files_vanished = publication->files_vanished;
+      model.published = !model.files_vanished;
+      if (model.files_vanished) return;
 
       for (const std::string& warning : publication->warnings)
         session_.log.warning(model.spec.key + ": " + warning);
@@ -288,10 +288,10 @@ class Download {
   bool inspect_lost_models() {
     bool any = false;
     for (ModelRun& model : models_) {
-      if (!model.lost) continue;
+      if (!model.files_vanished) continue;
 
-      model.lost = false;
-      if (model.lost_times++ == kMaxLosses) {
+      model.files_vanished = false;
+      if (model.times_vanished++ == kMaxLosses) {
         model.error = Error{
             ErrorKind::io,
             "another process keeps deleting files of " + model.spec.repo.text() + " from the cache",

@@ -127,7 +127,7 @@ class Fetcher::Loop {
     std::vector<ActiveFile> files = scheduler_.active_files();
     for (ActiveFile& file : files) {
       // Without staging, what is hashed is a blob that exists.
-      const auto open = files_.find(file.file);
+      const auto open = files_.find(file.index);
       if (open != files_.end() && open->second.hash && !open->second.staging)
         file.done = fetcher_.hasher_.progress(*open->second.hash);
     }
@@ -155,7 +155,7 @@ class Fetcher::Loop {
   void report_hashes() {
     for (const HashEvent& event : fetcher_.hasher_.take_all()) {
       const auto file = std::ranges::find_if(
-          files_, [&](const auto& open) { return open.second.hash == event.ticket; });
+          files_, [&](const auto& open) { return open.second.hash == event.job; });
       if (file == files_.end()) continue;  // it was cancelled meanwhile
       file->second.hash.reset();
       scheduler_.on_hash(file->first, event, Clock::now());
@@ -192,13 +192,13 @@ class Fetcher::Loop {
         FileLock::try_acquire(*repository.lock_directory, repository.layout.lock(job.file.blob));
     if (!lock) return stop(lock.error());
     if (!*lock)
-      return scheduler_.on_lock(action.item, LockResult::held,
-                                staging_owner(repository, job.file.blob), Clock::now());
+      return scheduler_.on_busy(action.item, staging_owner(repository, job.file.blob), {},
+                                Clock::now());
 
     files_[action.item].lock = std::move(*lock);
     const bool exists = session_.cache.content(job.repo, job.commit, job.file).there.has_value();
     scheduler_.on_lock(action.item,
-                       exists ? LockResult::acquired_blob_exists : LockResult::acquired, {},
+                       exists ? LockResult::acquired_blob_exists : LockResult::acquired,
                        Clock::now());
   }
 
@@ -220,7 +220,7 @@ class Fetcher::Loop {
                                 {action.fresh, lock_excludes, action.take_over});
     if (!opened) return stop(opened.error());
     if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
-      return scheduler_.on_owned(action.item, owned->owner, owned->heartbeat, Clock::now());
+      return scheduler_.on_busy(action.item, owned->owner, owned->heartbeat, Clock::now());
 
     file.staging.emplace(std::move(std::get<Staging>(*opened)));
     if (!file.staging->copying()) return on_staged(action.item);
@@ -285,16 +285,14 @@ class Fetcher::Loop {
 
     const auto saved = staging->save(*have);
     if (!saved) return stop(saved.error());
-    if (*saved != Staging::Held::yes)
-      scheduler_.on_lost(action.item, *saved == Staging::Held::pruned ? Loss::pruned : Loss::taken,
-                         Clock::now());
+    if (*saved != StagingOwner::us) scheduler_.on_lost(action.item, *saved, Clock::now());
   }
 
   void execute(const Publish& action) {
-    const auto published = files_.at(action.item).staging->publish();
-    if (!published) return stop(published.error());
-    scheduler_.on_published(
-        action.item, *published ? PublishResult::done : PublishResult::staging_lost, Clock::now());
+    const auto owner = files_.at(action.item).staging->publish();
+    if (!owner) return stop(owner.error());
+    if (*owner != StagingOwner::us) return scheduler_.on_lost(action.item, *owner, Clock::now());
+    scheduler_.on_published(action.item, Clock::now());
   }
 
   void execute(const Close& action) {

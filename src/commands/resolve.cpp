@@ -173,7 +173,8 @@ class Resolver {
   }
 
  private:
-  /// Sends the requests of all models and calls `use` with each reply. False: there were none.
+  /// Sends the requests of all models and calls `use` with each reply. Returns false if
+  /// there were none.
   bool send(void (Resolver::*use)(ModelResolution&, const Reply&) const) {
     std::vector<Query> queries;
     std::vector<ModelResolution*> senders;
@@ -294,7 +295,7 @@ class Resolver {
     return ok();
   }
 
-  /// Requests a few indexes, of whichever models. False: there are none left.
+  /// Requests a few indexes, of whichever models. Returns false if none are left.
   bool read_indexes() {
     std::vector<Query> queries;
     std::vector<std::pair<ModelResolution*, PendingIndex>> requested;
@@ -354,7 +355,7 @@ class Resolver {
       model.result = shards.error();
   }
 
-  /// Selects the files of all models. False: some listing has to come from another endpoint.
+  /// Selects the files of all models. Returns false if a listing has to come from another endpoint.
   bool select_snapshots() {
     bool done = true;
     for (ModelResolution& model : models_) {
@@ -373,8 +374,8 @@ class Resolver {
     return done;
   }
 
-  /// This endpoint's answer cannot be used for the model. False: no endpoint is left, and the first
-  /// fault is the result.
+  /// This endpoint's answer cannot be used for the model. Returns false if no endpoint is left; the
+  /// first fault is then the result.
   bool exclude_endpoint(ModelResolution& model, std::size_t endpoint, const Error& error) const {
     model.excluded_endpoints.insert(endpoint);
     if (!model.first_fault) {

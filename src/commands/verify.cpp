@@ -14,7 +14,7 @@
 #include "model_prep/commands/download.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/cache_faults.h"
-#include "model_prep/core/response_check.h"
+#include "model_prep/core/digest_check.h"
 #include "model_prep/io/inspection.h"
 #include "model_prep/io/parallel_hash.h"
 #include "model_prep/report/model_report.h"
@@ -139,13 +139,13 @@ class Verify {
       model.error = cannot_verify(model.spec, session_.cache);
       return;
     }
-    Inspection inspection = model_prep::inspect(session_.cache, *model.snapshot, umask_);
+    Inspection inspection = inspect_snapshot(session_.cache, *model.snapshot, umask_);
     model.contents = std::move(inspection.contents);
     model.faults = std::move(inspection.faults);
   }
 
-  /// Hashes the files of these models, each once, but not those that have not changed since they
-  /// were found readable in this run.
+  /// Hashes the files of these models, each once, except files that were hashed earlier in this run
+  /// and have not changed since.
   void hash(const std::vector<Model*>& models) {
     std::vector<HashRequest> requests;
     std::int64_t bytes = 0;

@@ -7,16 +7,17 @@ namespace model_prep {
 namespace {
 
 ErrorKind error_kind(CacheFaultKind kind) {
+  using enum CacheFaultKind;
   switch (kind) {
-    case CacheFaultKind::missing:
-    case CacheFaultKind::dangling:
-    case CacheFaultKind::ref:
-    case CacheFaultKind::listing: return ErrorKind::offline_missing;
-    case CacheFaultKind::damaged: return ErrorKind::digest_mismatch;
-    case CacheFaultKind::mode: return ErrorKind::permission;
-    case CacheFaultKind::misdirected:
-    case CacheFaultKind::unreadable:
-    case CacheFaultKind::foreign: return ErrorKind::io;
+    case missing:
+    case dangling:
+    case ref:
+    case listing: return ErrorKind::offline_missing;
+    case damaged: return ErrorKind::digest_mismatch;
+    case mode: return ErrorKind::permission;
+    case misdirected:
+    case unreadable:
+    case foreign: return ErrorKind::io;
   }
   return ErrorKind::io;
 }

@@ -27,12 +27,4 @@ CacheLayout::CacheLayout(const std::string& cache, const std::string& lock_cache
       locks(lock_cache + "/.locks"),
       lock_directory(locks + "/" + repo_folder_name(id)) {}
 
-std::string CacheLayout::staging(const Digest& blob, const WriterTag& tag) const {
-  return fmt::format("{}.{}{}", this->blob(blob), tag.text(), kStagingSuffix);
-}
-
-std::string CacheLayout::resume(const Digest& blob) const {
-  return fmt::format("{}{}", this->blob(blob), kResumeSuffix);
-}
-
 }  // namespace model_prep

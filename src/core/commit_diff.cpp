@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/commit_diff.h"
 
-#include <map>
-
 #include "model_prep/base/enum_names.h"
 
 namespace model_prep {

@@ -10,12 +10,6 @@ constexpr int kMaxSpentSignatures = 2;
 
 }  // namespace
 
-Failover::Failover(std::vector<Source> sources, HostLimits::Bucket bucket, SchedulerState& shared)
-    : shared_(shared),
-      mirrors_(std::move(sources)),
-      bucket_(bucket),
-      budget_(shared.settings.retry.retries) {}
-
 TimePoint Failover::closed_until(const std::string& origin) const {
   const auto in_flight = std::ranges::count_if(
       shared_.transfers, [&](const auto& running) { return running.second.url.origin == origin; });
@@ -24,13 +18,13 @@ TimePoint Failover::closed_until(const std::string& origin) const {
 
 Failover::Choice Failover::choose(std::optional<std::size_t> only) const {
   // A source that has become unavailable binds nobody: then any other will do.
-  const bool bound = only && mirrors_.is_available(*only);
+  const bool bound = only && sources_.is_available(*only);
   TimePoint earliest = TimePoint::max();
 
   for (const bool unreachable : {false, true})
-    for (std::size_t i = 0; i < mirrors_.size(); ++i) {
-      const std::string& origin = mirrors_[i].url.origin;
-      if (!mirrors_.is_available(i) || (bound && i != *only)) continue;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      const std::string& origin = sources_[i].url.origin;
+      if (!sources_.is_available(i) || (bound && i != *only)) continue;
       if (shared_.hosts.is_unreachable(origin) != unreachable) continue;
 
       const TimePoint until = std::max(not_before_, closed_until(origin));
@@ -40,23 +34,12 @@ Failover::Choice Failover::choose(std::optional<std::size_t> only) const {
   return {std::nullopt, earliest};
 }
 
-void Failover::on_bytes(const Transfer& transfer, std::int64_t gained) {
-  window_waited_ = false;
-  // Bytes of a transfer that started before a refusal prove nothing about the signatures since.
-  if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer)) spent_signatures_ = 0;
-}
-
-std::optional<Error> Failover::on_failure(const Transfer& transfer, const Error& error,
-                                          const ResponseHead& head) {
-  return disposition(error.kind) == Disposition::retry
-             ? on_transient_failure(transfer, error, head)
-             : on_permanent_failure(transfer, error, head);
-}
-
-std::optional<Error> Failover::on_transient_failure(const Transfer& transfer, const Error& error,
-                                                    const ResponseHead& head) {
+std::optional<Error> Failover::record_transient_failure(const Transfer& transfer,
+                                                        const Error& error,
+                                                        const ResponseHead& head) {
+  // What ends with a failure that was counted is part of it.
   const bool counts = in_current_epoch(transfer);
-  const bool round_over = counts && mirrors_.mark_failed(transfer.source, error);
+  const bool round_over = counts && sources_.mark_failed(transfer.source, error);
   if (round_over) budget_.failed();
   if (counts) {
     ++failure_epoch_;
@@ -70,41 +53,41 @@ std::optional<Error> Failover::on_transient_failure(const Transfer& transfer, co
     shared_.hosts.block_until(transfer.url.origin, shared_.now + wait);
 
   // What this host demands holds for this host: the item may continue at another.
-  const bool alone = mirrors_.remaining() == 1;
-  if (round_over) return wait_for_next_round(transfer, error, alone ? wait : pause);
+  const bool alone = sources_.remaining() == 1;
+  if (round_over) return next_round_or_give_up(transfer, error, alone ? wait : pause);
 
   if (counts)
-    try_next_mirror(transfer, error);
+    use_next_source(transfer, error);
   else if (alone)
     wait_until(shared_.now + wait);
   return std::nullopt;
 }
 
-/// This endpoint does not have the item, or gives nothing that could be it.
-std::optional<Error> Failover::on_permanent_failure(const Transfer& transfer, const Error& error,
-                                                    const ResponseHead& head) {
+std::optional<Error> Failover::record_permanent_failure(const Transfer& transfer,
+                                                        const Error& error,
+                                                        const ResponseHead& head) {
   const bool unknown_address =
       (head.status == 404 || head.status == 405) && head.error_code.empty();
-  const bool round_over = mirrors_.mark_unavailable(transfer.source, error, unknown_address);
-  if (mirrors_.remaining() == 0) return mirrors_.error(shared_.settings.endpoints, error);
+  const bool round_over = sources_.mark_unavailable(transfer.source, error, unknown_address);
+  if (sources_.remaining() == 0) return sources_.error(shared_.settings.endpoints, error);
 
   if (!round_over) {
-    try_next_mirror(transfer, error);
+    use_next_source(transfer, error);
     return std::nullopt;
   }
 
   ++shared_.retries;
   budget_.failed();
-  return wait_for_next_round(transfer, error,
-                             backoff(shared_.settings.retry, budget_.in_a_row(), shared_.jitter));
+  return next_round_or_give_up(transfer, error,
+                               backoff(shared_.settings.retry, budget_.in_a_row(), shared_.jitter));
 }
 
 /// The item goes on at another endpoint, now: there is nothing to give up.
-void Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
+void Failover::use_next_source(const Transfer& transfer, const Error& error) {
   single_stream_ = false;
   spent_signatures_ = 0;
   window_waited_ = false;
-  if (mirrors_.has_fallback(transfer.source)) return;  // the same endpoint
+  if (sources_.has_fallback(transfer.source)) return;  // the same endpoint
 
   ++fail_overs_;
   const std::string& origin = transfer.url.origin;
@@ -119,15 +102,15 @@ void Failover::try_next_mirror(const Transfer& transfer, const Error& error) {
                              next.empty() ? "the next endpoint" : next));
 }
 
-std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, const Error& error,
-                                                   Duration wait) {
+std::optional<Error> Failover::next_round_or_give_up(const Transfer& transfer, const Error& error,
+                                                     Duration wait) {
   if (budget_.spent()) {
     --shared_.retries;  // the last failure is not retried
-    return mirrors_.error(shared_.settings.endpoints, error);
+    return sources_.error(shared_.settings.endpoints, error);
   }
 
   wait_until(shared_.now + wait);
-  if (mirrors_.remaining() > 1) {  // what one of them did does not count against the next
+  if (sources_.remaining() > 1) {  // what one of them did does not count against the next
     spent_signatures_ = 0;
     window_waited_ = false;
   }
@@ -138,16 +121,15 @@ std::optional<Error> Failover::wait_for_next_round(const Transfer& transfer, con
   return std::nullopt;
 }
 
-std::optional<Error> Failover::on_wrong_bytes(const Error& wrong,
-                                              std::optional<std::size_t> culprit) {
-  const bool elsewhere = culprit && mirrors_.remaining() > 1;
-  const auto max_restarts = culprit ? 1 : static_cast<int>(mirrors_.size());
+std::optional<Error> Failover::record_wrong_bytes(const Error& wrong,
+                                                  std::optional<std::size_t> culprit) {
+  const bool elsewhere = culprit && sources_.remaining() > 1;
+  const auto max_restarts = culprit ? 1 : static_cast<int>(sources_.size());
 
   // The only endpoint gets a second chance.
-  if (culprit && (elsewhere || restarts_ > 0))
-    static_cast<void>(mirrors_.mark_unavailable(*culprit, wrong, false));
+  if (culprit && (elsewhere || restarts_ > 0)) sources_.mark_unavailable(*culprit, wrong, false);
   if (!elsewhere && restarts_ >= max_restarts)
-    return culprit ? mirrors_.error(shared_.settings.endpoints, wrong) : wrong;
+    return culprit ? sources_.error(shared_.settings.endpoints, wrong) : wrong;
 
   ++restarts_;
   if (elsewhere) single_stream_ = false;
@@ -159,7 +141,7 @@ std::optional<Error> Failover::on_wrong_bytes(const Error& wrong,
   return std::nullopt;
 }
 
-bool Failover::on_lost() {
+bool Failover::record_loss() {
   ++failure_epoch_;
   budget_.failed();
   if (budget_.spent()) return false;
@@ -167,14 +149,14 @@ bool Failover::on_lost() {
   return true;
 }
 
-bool Failover::on_signature_spent(const Transfer& transfer) {
+bool Failover::record_spent_signature(const Transfer& transfer) {
   // Segments that were signed together are refused together: that counts once.
   if (!in_current_epoch(transfer)) return true;
   ++failure_epoch_;
   return ++spent_signatures_ <= kMaxSpentSignatures;
 }
 
-void Failover::on_no_response(const Transfer& transfer, const TransferEnd& end) {
+void Failover::record_no_response(const Transfer& transfer, const TransferEnd& end) {
   const bool unreachable =
       !end.reached || (end.error->kind == ErrorKind::timeout && end.head.status == 0);
   if (!unreachable || disposition(end.error->kind) != Disposition::retry) return;
@@ -187,20 +169,14 @@ void Failover::on_no_response(const Transfer& transfer, const TransferEnd& end) 
                                brief(end.error->kind), end.error->message, next));
 }
 
-/// A host that calls its window used up in every response, whether or not the window has ended,
-/// does not mean it: it is obeyed once.
-TimePoint Failover::redirect_closed_until(const std::string& origin) const {
-  return window_waited_ ? shared_.hosts.blocked_until(origin, shared_.now) : closed_until(origin);
-}
-
 bool Failover::may_follow(const Transfer& transfer, const Url& target) const {
   if (redirect_closed_until(target.origin) != TimePoint::min()) return false;
   // An unreachable host is tried again only if there is no other endpoint.
-  return !shared_.hosts.is_unreachable(target.origin) || !mirrors_.has_alternative(transfer.source);
+  return !shared_.hosts.is_unreachable(target.origin) || !sources_.has_alternative(transfer.source);
 }
 
 void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
-  if (!mirrors_.has_alternative(transfer.source)) {
+  if (!sources_.has_alternative(transfer.source)) {
     wait_until(redirect_closed_until(target.origin));
     window_waited_ = true;
     return;
@@ -212,16 +188,16 @@ void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
                           : Error{ErrorKind::rate_limited, "it is rate-limiting requests"};
   const Error why = describe_transport_error(cause, transfer.context, target);
   ++failure_epoch_;
-  static_cast<void>(mirrors_.mark_failed(transfer.source, why));
-  try_next_mirror(transfer, why);
+  sources_.mark_failed(transfer.source, why);
+  use_next_source(transfer, why);
 }
 
 /// The name of the endpoint that is asked instead; empty if the others were asked or are
 /// unreachable.
 std::string Failover::alternative_to(std::size_t source) const {
-  for (std::size_t i = 0; i < mirrors_.size(); ++i)
-    if (i != source && mirrors_.is_available(i) &&
-        !shared_.hosts.is_unreachable(mirrors_[i].url.origin))
+  for (std::size_t i = 0; i < sources_.size(); ++i)
+    if (i != source && sources_.is_available(i) &&
+        !shared_.hosts.is_unreachable(sources_[i].url.origin))
       return endpoint(i).name;
   return {};
 }

@@ -2,7 +2,6 @@
 #include "model_prep/core/fetch_plan.h"
 
 #include <algorithm>
-#include <map>
 
 #include <fmt/format.h>
 

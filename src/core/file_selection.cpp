@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/file_selection.h"
 
-#include <algorithm>
-#include <string>
-
 #include <fmt/format.h>
 
 #include "model_prep/base/glob.h"

@@ -1,44 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/file_task.h"
 
-#include <algorithm>
-
 namespace model_prep {
 namespace {
 
-constexpr auto kRecordEvery = std::chrono::seconds(1);     // what a kill may cost
+constexpr auto kSaveEvery = std::chrono::seconds(1);       // what a kill may cost
 constexpr auto kHeartbeatEvery = std::chrono::seconds(2);  // of an unchanged record, for others
 constexpr std::int64_t kHashStep = 1024 * 1024;            // one wake-up of the hash thread per MiB
 constexpr std::size_t kEarlierRun = SIZE_MAX;              // no source: bytes of an earlier run
 
 }  // namespace
 
-FileTask::FileTask(ItemId id, WorkItem work, SchedulerState& shared)
-    : id_(id),
-      shared_(shared),
-      work_(std::move(work)),
-      failover_(std::move(work_.sources),
-                work_.blob ? HostLimits::Bucket::files : HostLimits::Bucket::queries, shared) {}
-
 bool FileTask::starting() const {
   return checking() || awaits_staging() || (locking() && !waiter_.waiting());
 }
 
-bool FileTask::transferring() const {
-  return std::ranges::any_of(shared_.transfers,
-                             [&](const auto& running) { return running.second.item == id_; });
-}
-
 ActiveFile FileTask::progress() const {
-  ActiveFile file{
-      .file = id_, .failures = failover_.budget().total(), .done = segments_ ? have()->total() : 0};
+  ActiveFile file{.index = id_,
+                  .failures = failover_.budget().total(),
+                  .done = segments_ ? have()->total() : 0};
   const TimePoint until = failover_.choose(only_source_).at;
   const bool fetching = state_ == State::moving || state_ == State::opening;
 
   if (awaits_hash() || state_ == State::publishing) {
     file.activity = Activity::verifying;
   } else if (waits_for_lock()) {
-    file.activity = Activity::elsewhere;
+    file.activity = Activity::waiting_for_lock;
   } else if (transferring()) {
     file.activity = Activity::fetching;
   } else if (fetching && until > shared_.now) {
@@ -46,10 +33,6 @@ ActiveFile FileTask::progress() const {
     file.pause = until - shared_.now;
   }
   return file;
-}
-
-PayloadRequest FileTask::payload_request(const Transfer& transfer) const {
-  return {transfer.context, transfer.requested, *work_.blob, work_.html};
 }
 
 void FileTask::start() {
@@ -70,10 +53,8 @@ void FileTask::poll_lock() {
   emit(TryLock{id_});
 }
 
-void FileTask::on_lock(LockResult result, const std::string& holder) {
+void FileTask::on_lock(LockResult result) {
   if (state_ != State::lock_tried) return;
-  if (result == LockResult::held) return wait_for_writer(holder, {});
-
   // A blob that is known to be damaged need not be hashed again, unless the process that held the
   // lock may have repaired it.
   if (result == LockResult::acquired_blob_exists && (!blob_damaged_ || waiter_.waiting()))
@@ -81,13 +62,10 @@ void FileTask::on_lock(LockResult result, const std::string& holder) {
   open_staging(failover_.single_stream(), waiter_.writer_timed_out());
 }
 
-void FileTask::on_owned(const std::string& owner, const std::string& heartbeat) {
-  if (state_ != State::opening) return;
-  emit(Close{id_, false});
-  wait_for_writer(owner, heartbeat);
-}
+void FileTask::on_busy(const std::string& owner, const std::string& heartbeat) {
+  if (state_ != State::lock_tried && state_ != State::opening) return;
+  if (state_ == State::opening) emit(Close{id_, false});
 
-void FileTask::wait_for_writer(const std::string& owner, const std::string& heartbeat) {
   state_ = State::locking;
   if (waiter_.on_poll(heartbeat, shared_.now))
     shared_.notice(LogLevel::info,
@@ -113,7 +91,7 @@ void FileTask::on_staged(RangeSet have) {
   segments_.emplace(size, std::move(have), segment, 2 * connections * segment);
   max_bytes_ = std::max(max_bytes_, segments_->have().total());
   hashed_to_ = segments_->watermark();
-  next_record_ = shared_.now + kRecordEvery;
+  next_resume_save_ = shared_.now + kSaveEvery;
 
   if (hashed_to_ > 0) emit(HashTo{id_, hashed_to_});
   if (segments_->complete()) all_on_disk();
@@ -151,7 +129,7 @@ void FileTask::request(std::size_t source, ByteRange range) {
                     .context = work_.context,
                     .range = range,
                     .requested = whole ? std::nullopt : std::optional(range),
-                    .url = failover_.mirrors()[source].url,
+                    .url = failover_.sources()[source].url,
                     .failure_epoch = failover_.failure_epoch()};
   const TokenUse token = failover_.endpoint(source).token;
   transfer.context.with_token = token == TokenUse::sent;
@@ -162,7 +140,7 @@ void FileTask::request(std::size_t source, ByteRange range) {
 void FileTask::send(TransferId id, Transfer transfer) {
   ++shared_.requests;
   transfer.number = shared_.hosts.on_request(transfer.url.origin, bucket());
-  emit(StartTransfer{id, id_, transfer.source, failover_.mirrors()[transfer.source].endpoint,
+  emit(StartTransfer{id, id_, transfer.source, failover_.sources()[transfer.source].endpoint,
                      transfer.url, transfer.requested, transfer.context.with_token});
   shared_.transfers.emplace(id, std::move(transfer));
 }
@@ -170,12 +148,12 @@ void FileTask::send(TransferId id, Transfer transfer) {
 void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
   transfer.received += range.size();
   fetched_ += range.size();
-  unrecorded_ += range.size();
+  unsaved_bytes_ += range.size();
   segments_->wrote(range);
   byte_sources_.insert(transfer.source);
 
   const std::int64_t total = segments_->have().total();
-  failover_.on_bytes(transfer, std::max<std::int64_t>(0, total - max_bytes_));
+  failover_.record_progress(transfer, std::max<std::int64_t>(0, total - max_bytes_));
   max_bytes_ = std::max(max_bytes_, total);
 
   // `all_on_disk` sends the last step: a result would be dropped while the state is still
@@ -186,20 +164,20 @@ void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
   emit(HashTo{id_, watermark});
 }
 
-void FileTask::save_record_if_due() {
+void FileTask::save_resume_if_due() {
   if (!segments_ || (state_ != State::moving && state_ != State::verifying)) return;
   // A small file without a record needs no heartbeat.
-  if (unrecorded_ == 0 && work_.blob->size < kHashStep) return;
+  if (unsaved_bytes_ == 0 && work_.blob->size < kMinClaimedSize) return;
 
   const TimePoint due =
-      unrecorded_ > 0 ? next_record_ : next_record_ + (kHeartbeatEvery - kRecordEvery);
+      unsaved_bytes_ > 0 ? next_resume_save_ : next_resume_save_ + (kHeartbeatEvery - kSaveEvery);
   if (shared_.now < due) return shared_.wake_by(due);
-  save_record();
+  save_resume();
 }
 
-void FileTask::save_record() {
-  unrecorded_ = 0;
-  next_record_ = shared_.now + kRecordEvery;
+void FileTask::save_resume() {
+  unsaved_bytes_ = 0;
+  next_resume_save_ = shared_.now + kSaveEvery;
   emit(SaveResume{id_});
 }
 
@@ -208,7 +186,7 @@ void FileTask::all_on_disk() {
   state_ = State::verifying;
   cancel_transfers();  // they have delivered everything: how they end must not matter
   hashed_to_ = size;
-  if (size >= kHashStep) emit(SaveResume{id_});  // a smaller file is fetched faster than recorded
+  if (size >= kMinClaimedSize) emit(SaveResume{id_});
   emit(HashTo{id_, size});
 }
 
@@ -236,22 +214,16 @@ void FileTask::on_damaged_blob(const Error& wrong) {
     state_ = State::locking;
 }
 
-void FileTask::on_published(PublishResult result) {
-  if (state_ != State::publishing) return;
-  if (result == PublishResult::done) return finish(FileStatus::fetched);
-  on_lost(Loss::pruned);
-}
-
-void FileTask::on_lost(Loss how) {
+void FileTask::on_lost(StagingOwner owner) {
   if (state_ < State::opening || state_ > State::publishing) return;
   const std::string what =
       work_.context.object + ": " +
-      (how == Loss::pruned ? "its partial download was deleted"
-                           : "another process has taken over its partial download");
+      (owner == StagingOwner::nobody ? "its partial download was deleted"
+                                     : "another process has taken over its partial download");
   cancel_transfers();
   segments_.reset();
-  unrecorded_ = 0;
-  if (!failover_.on_lost())
+  unsaved_bytes_ = 0;
+  if (!failover_.record_loss())
     return fail({ErrorKind::io, what,
                  "another program is deleting files from the cache: run it after this one"});
 
@@ -265,7 +237,8 @@ void FileTask::on_lost(Loss how) {
 void FileTask::refetch(const Error& wrong, std::optional<std::size_t> culprit) {
   if (!culprit && byte_sources_.size() == 1 && !byte_sources_.contains(kEarlierRun))
     culprit = *byte_sources_.begin();
-  if (auto given_up = failover_.on_wrong_bytes(wrong, culprit)) return fail(std::move(*given_up));
+  if (auto given_up = failover_.record_wrong_bytes(wrong, culprit))
+    return fail(std::move(*given_up));
 
   max_bytes_ = 0;
   restart_from_zero();
@@ -292,7 +265,7 @@ void FileTask::finish(FileStatus status, std::optional<Error> error, bool drop_s
   cancel_transfers();
 
   if (started && !is_query()) {
-    if (segments_ && unrecorded_ > 0 && !drop_staging && !good) emit(SaveResume{id_});
+    if (segments_ && unsaved_bytes_ > 0 && !drop_staging && !good) emit(SaveResume{id_});
     emit(Close{id_, drop_staging});
   }
   emit(Finish{id_,
@@ -307,17 +280,14 @@ void FileTask::finish(FileStatus status, std::optional<Error> error, bool drop_s
 
 /// All transfers, or those of one source, whose ranges become free again.
 void FileTask::cancel_transfers(std::optional<std::size_t> of_source) {
-  for (auto it = shared_.transfers.begin(); it != shared_.transfers.end();) {
-    const auto& [id, transfer] = *it;
-    if (transfer.item != id_ || transfer.source != of_source.value_or(transfer.source)) {
-      ++it;
-      continue;
-    }
+  std::erase_if(shared_.transfers, [&](const auto& running) {
+    const auto& [id, transfer] = running;
+    if (transfer.item != id_ || transfer.source != of_source.value_or(transfer.source))
+      return false;
     emit(CancelTransfer{id});
-    const ByteRange range = transfer.range;
-    it = shared_.transfers.erase(it);
-    if (of_source) give_back(range);
-  }
+    if (of_source) give_back(transfer.range);
+    return true;
+  });
 }
 
 void FileTask::give_back(ByteRange range) {
@@ -329,10 +299,12 @@ void FileTask::give_back(ByteRange range) {
 
 void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) {
   if (end.error) {
-    failover_.on_no_response(transfer, end);
+    failover_.record_no_response(transfer, end);
     return on_failure(
         transfer, describe_transport_error(*end.error, transfer.context, transfer.url), end.head);
   }
+
+  // The sink has checked the head too, before it took the first byte of the body.
   const ResponseVerdict verdict = is_query()
                                       ? check_api_response(end.head, transfer.context)
                                       : check_payload_response(end.head, payload_request(transfer));
@@ -340,7 +312,7 @@ void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) 
     case VerdictKind::body: return on_body(transfer);
     case VerdictKind::redirect: return follow_redirect(id, std::move(transfer), end.head);
     case VerdictKind::signature_spent:
-      if (!failover_.on_signature_spent(transfer)) return on_failure(transfer, verdict.error);
+      if (!failover_.record_spent_signature(transfer)) return on_failure(transfer, verdict.error);
       return give_back(transfer.range);
     case VerdictKind::range_ignored: return on_range_ignored(transfer);
     case VerdictKind::restart:
@@ -359,7 +331,7 @@ void FileTask::on_body(const Transfer& transfer) {
         transfer, describe_transport_error({ErrorKind::network, "the response body ended early"},
                                            transfer.context, transfer.url));
   if (segments_->complete()) return all_on_disk();
-  save_record();
+  save_resume();
 }
 
 void FileTask::on_range_ignored(const Transfer& transfer) {
@@ -405,12 +377,14 @@ void FileTask::on_failure(const Transfer& transfer, const Error& error, const Re
 
   if (!transient) cancel_transfers(transfer.source);
   give_back(transfer.range);
-  if (auto given_up = failover_.on_failure(transfer, error, head)) fail(std::move(*given_up));
+  auto given_up = transient ? failover_.record_transient_failure(transfer, error, head)
+                            : failover_.record_permanent_failure(transfer, error, head);
+  if (given_up) fail(std::move(*given_up));
 }
 
 /// Whether bytes of other sources are on disk that another endpoint could complete.
 bool FileTask::has_bytes_of_others(std::size_t source) const {
-  return failover_.mirrors().remaining() > 1 &&
+  return failover_.sources().remaining() > 1 &&
          std::ranges::any_of(byte_sources_, [&](std::size_t other) { return other != source; });
 }
 

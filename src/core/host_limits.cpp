@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/host_limits.h"
 
-#include <algorithm>
-
 namespace model_prep {
 namespace {
 
@@ -11,15 +9,6 @@ constexpr auto kLogEvery = std::chrono::seconds(3);
 constexpr auto kAfterWindow = std::chrono::seconds(1);
 
 }  // namespace
-
-void HostLimits::block_until(const std::string& origin, TimePoint until) {
-  TimePoint& end = blocks_.try_emplace(origin, until).first->second;
-  end = std::max(end, until);
-}
-
-HostLimits::RequestNumber HostLimits::on_request(const std::string& origin, Bucket bucket) {
-  return ++windows_[{origin, bucket}].sent;
-}
 
 void HostLimits::on_rate_limit(const std::string& origin, Bucket bucket, RequestNumber number,
                                const RateLimit& limit, TimePoint now) {
@@ -54,11 +43,6 @@ TimePoint HostLimits::closed_until(const std::string& origin, Bucket bucket, std
   const Window& window = found->second;
   const bool has_room = !window.used_up && window.sent + in_flight < window.last;
   return now >= window.until || has_room ? blocked : std::max(blocked, window.until);
-}
-
-bool HostLimits::mark_unreachable(const std::string& origin) {
-  unreachable_.insert(origin);
-  return ever_unreachable_.insert(origin).second;
 }
 
 bool HostLimits::should_log(const std::string& origin, ErrorKind kind, TimePoint now) {

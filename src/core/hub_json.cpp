@@ -69,7 +69,7 @@ Status add_file(Listing& listing, const JsonFields& entry, const MemberNames& na
 
   std::string xet_hash = entry.text("xetHash").value_or("");
   if (!is_lower_hex(xet_hash, 64)) xet_hash.clear();  // masked, or not a hash
-  listing.files.push_back({*path, *size, *blob, *oid, std::nullopt, std::move(xet_hash), false});
+  listing.files.push_back({*path, *size, *blob, *oid, std::nullopt, std::move(xet_hash)});
   return ok();
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/json_reader.h"
 
-#include <algorithm>
 #include <limits>
 
 #include <fmt/format.h>
@@ -162,29 +161,10 @@ const JsonFields::Value* JsonFields::find(std::string_view name) const {
   return found == values_.end() ? nullptr : &found->second;
 }
 
-std::optional<std::string> JsonFields::text(std::string_view name) const {
-  const auto* found = std::get_if<std::string>(find(name));
-  return found == nullptr ? std::nullopt : std::optional(*found);
-}
-
-std::optional<std::int64_t> JsonFields::integer(std::string_view name) const {
-  const auto* found = std::get_if<std::int64_t>(find(name));
-  return found == nullptr ? std::nullopt : std::optional(*found);
-}
-
-bool JsonFields::has(std::string_view name) const {
-  const Value* found = find(name);
-  return found != nullptr && !std::holds_alternative<std::nullptr_t>(*found);
-}
-
 bool JsonFields::add(std::string_view name, Value value) {
   if (find(name) != nullptr) return false;
   values_.emplace_back(name, std::move(value));
   return true;
-}
-
-bool JsonDocument::has(std::string_view collection) const {
-  return std::ranges::find(collections, collection) != collections.end();
 }
 
 Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,

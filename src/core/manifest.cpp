@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/manifest.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -47,8 +45,7 @@ class ObjectReader {
   }
 
   std::optional<std::string> text(const std::string& name) {
-    const auto is_text = [](const Json& json) { return json.is_string(); };
-    return read<std::string>(name, is_text, "should be a string");
+    return read<std::string>(name, &Json::is_string, "should be a string");
   }
 
   std::vector<std::string> texts(const std::string& name) {
@@ -113,7 +110,7 @@ class ObjectReader {
     const Json* found = find(name);
     if (found == nullptr) return std::nullopt;
 
-    if (is_right(*found)) return found->get<T>();
+    if (std::invoke(is_right, *found)) return found->get<T>();
     fail(name, complaint);
     return std::nullopt;
   }

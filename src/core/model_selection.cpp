@@ -2,7 +2,6 @@
 #include "model_prep/core/model_selection.h"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -49,8 +48,7 @@ Result<std::vector<ManifestModel>> find_models(const Manifest& manifest,
   for (const std::string& name : names) {
     if (!seen.insert(name).second) continue;
 
-    const auto known = std::ranges::find_if(
-        manifest.models, [&](const ManifestModel& model) { return model.key == name; });
+    const auto known = std::ranges::find(manifest.models, name, &ManifestModel::key);
     if (known != manifest.models.end()) {
       models.push_back(*known);
       continue;

@@ -27,7 +27,7 @@ std::optional<std::int64_t> parse_rate(std::string_view text) {
   if (!number || !power || *number > kMaxRate >> (10 * *power)) return std::nullopt;
 
   const std::int64_t rate = *number << (10 * *power);
-  return rate < kMinRate ? std::nullopt : std::optional(rate);
+  return rate < kMinRateLimit ? std::nullopt : std::optional(rate);
 }
 
 bool RateLimiter::try_acquire(TransferId id, std::int64_t bytes, TimePoint now) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <string_view>
 
 #include <fmt/format.h>
 
@@ -24,10 +23,7 @@ bool is_redirect(int status) { return is_one_of(status, {301, 302, 303, 307, 308
 
 /// Media types are case-insensitive.
 bool is_html(const ResponseHead& head) {
-  constexpr std::string_view kHtml = "text/html";
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
-  return std::ranges::equal(kHtml, std::string_view(head.content_type).substr(0, kHtml.size()), {},
-                            {}, lower);
+  return lower_case(head.content_type).starts_with("text/html");
 }
 
 /// Etags are quoted and may be weak: docs/developing/hub-protocol.md, section 3.4.
@@ -250,25 +246,6 @@ Error describe_transport_error(const Error& cause, const RequestContext& context
           of_network && cause.hint.empty()
               ? "check the network, the proxy variables and HF_ENDPOINT"
               : cause.hint};
-}
-
-std::optional<Error> check_digests(const HashResult& found, const std::string& object,
-                                   const BlobSpec& expected) {
-  const auto wrong = [&](const std::string& what) {
-    return Error{expected.locked ? ErrorKind::lock_mismatch : ErrorKind::digest_mismatch,
-                 object + ": " + what};
-  };
-  const bool by_sha256 = expected.digest.kind() == DigestKind::sha256;
-  const auto& digest = by_sha256 ? found.sha256 : found.git_sha1;
-
-  if (!digest) return wrong(fmt::format("its size is not {} bytes", expected.size));
-  if (digest != expected.digest)
-    return wrong(
-        fmt::format("its bytes hash to {}, expected {}", digest->hex(), expected.digest.hex()));
-  if (expected.expected_sha256 && expected.expected_sha256 != found.sha256)
-    return wrong(fmt::format("its sha256 is {}, the lock says {}", found.sha256->hex(),
-                             expected.expected_sha256->hex()));
-  return std::nullopt;
 }
 
 Result<Url> follow(const ResponseHead& head, const Url& from, int redirects,

@@ -2,11 +2,11 @@
 #include "model_prep/core/resume_record.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
 #include "model_prep/base/parse_int.h"
+#include "model_prep/base/text.h"
 
 namespace model_prep {
 namespace {
@@ -16,7 +16,7 @@ constexpr std::size_t kMaxOwner = 300;
 
 bool is_plain(std::string_view text) {
   return !text.empty() && text.size() <= kMaxOwner &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
 }
 
 }  // namespace
@@ -29,14 +29,9 @@ std::string serialize_resume(const ResumeRecord& record) {
 std::optional<ResumeRecord> parse_resume(std::string_view text) {
   const std::size_t end = text.find('\n');
   if (end == std::string_view::npos) return std::nullopt;  // torn
-  std::array<std::string_view, 7> words;
-  std::string_view line = text.substr(0, end);
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const std::size_t space = i + 1 < words.size() ? line.find(' ') : line.size();
-    if (space == std::string_view::npos) return std::nullopt;
-    words[i] = line.substr(0, space);
-    line.remove_prefix(std::min(space + 1, line.size()));
-  }
+  const auto words = split(text.substr(0, end), ' ');
+  if (words.size() != 7) return std::nullopt;
+
   const auto writer = WriterTag::parse(words[2]);
   const auto file = WriterTag::parse(words[3]);
   const auto sequence = parse_int<std::uint64_t>(words[4]);

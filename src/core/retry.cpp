@@ -33,15 +33,16 @@ std::chrono::milliseconds backoff(const RetryPolicy& policy, int failures, doubl
 }
 
 ErrorKind kind_of_status(int status) {
+  using enum ErrorKind;
   switch (status) {
     case 401:
-    case 403: return ErrorKind::unauthorized;
+    case 403: return unauthorized;
     case 404:
-    case 410: return ErrorKind::not_found;
-    case 408: return ErrorKind::timeout;
-    case 425: return ErrorKind::server;
-    case 429: return ErrorKind::rate_limited;
-    default: return status >= 500 && status <= 599 ? ErrorKind::server : ErrorKind::protocol;
+    case 410: return not_found;
+    case 408: return timeout;
+    case 425: return server;
+    case 429: return rate_limited;
+    default: return status >= 500 && status <= 599 ? server : protocol;
   }
 }
 

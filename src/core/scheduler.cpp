@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/scheduler.h"
 
-#include <algorithm>
-
 namespace model_prep {
 namespace {
 
@@ -11,11 +9,6 @@ constexpr std::size_t kMaxLockWaits = 64;  // each is polled four times a second
 constexpr std::size_t kOpenPerConnection = 4;
 
 }  // namespace
-
-Scheduler::Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts)
-    : shared_{.settings = std::move(settings), .hosts = std::move(hosts)} {
-  for (WorkItem& work : items) tasks_.emplace_back(tasks_.size(), std::move(work), shared_);
-}
 
 std::vector<Action> Scheduler::next(TimePoint now) {
   shared_.now = now;
@@ -31,7 +24,7 @@ std::vector<Action> Scheduler::next(TimePoint now) {
     start_items();
     fill_connections();  // queries that were just started
     for (const ItemId id : active_) tasks_[id].poll_lock();
-    for (const ItemId id : active_) tasks_[id].save_record_if_due();
+    for (const ItemId id : active_) tasks_[id].save_resume_if_due();
     if (deadline) shared_.wake_by(*deadline);
   }
   return std::exchange(shared_.actions, {});
@@ -42,15 +35,15 @@ std::vector<Action> Scheduler::next(TimePoint now) {
 /// counts as busy.
 void Scheduler::start_items() {
   std::size_t busy = shared_.transfers.size();
-  std::size_t open = 0;
   std::size_t lock_waits = 0;
   for (const ItemId id : active_) {
     const FileTask& task = tasks_[id];
-    ++(task.waits_for_lock() ? lock_waits : open);
-    busy += task.starting() ? 1U : 0U;
+    if (task.waits_for_lock()) ++lock_waits;
+    if (task.starting()) ++busy;
   }
   if (lock_waits >= kMaxLockWaits) return;
 
+  std::size_t open = active_.size() - lock_waits;
   const auto connections = static_cast<std::size_t>(shared_.settings.connections);
   while (first_waiting_ < tasks_.size() && busy < connections &&
          open < connections * kOpenPerConnection) {
@@ -68,16 +61,6 @@ void Scheduler::fill_connections() {
   for (const ItemId id : active_)
     while (shared_.transfers.size() < connections && tasks_[id].start_transfer()) {
     }
-}
-
-void Scheduler::begin_event(TimePoint now) {
-  shared_.now = now;
-  shared_.wake = TimePoint::min();
-}
-
-void Scheduler::on_bytes(TransferId id, ByteRange range) {
-  Transfer& transfer = shared_.transfers.at(id);
-  tasks_[transfer.item].on_bytes(transfer, range);
 }
 
 void Scheduler::on_hash(ItemId item, const HashResult& result, TimePoint now) {
@@ -142,17 +125,6 @@ void Scheduler::stop(const Error& why, TimePoint now) {
   for (FileTask& task : tasks_) task.finish(FileStatus::cancelled, why);
   active_.clear();
   first_waiting_ = tasks_.size();
-}
-
-std::vector<ActiveFile> Scheduler::active_files() const {
-  std::vector<ActiveFile> files;
-  for (const ItemId id : active_) files.push_back(tasks_[id].progress());
-  return files;
-}
-
-PayloadRequest Scheduler::payload_request(TransferId id) const {
-  const Transfer& transfer = shared_.transfers.at(id);
-  return tasks_[transfer.item].payload_request(transfer);
 }
 
 }  // namespace model_prep

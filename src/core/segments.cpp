@@ -15,9 +15,6 @@ constexpr std::int64_t kMinSegment = 4 * kMiB;
 
 }  // namespace
 
-SegmentMap::SegmentMap(std::int64_t size, RangeSet have, std::int64_t segment, std::int64_t window)
-    : size_(size), segment_(segment), window_(window), have_(std::move(have)), busy_(have_) {}
-
 std::optional<ByteRange> SegmentMap::take() {
   const std::int64_t mark = watermark();
   const std::int64_t limit = size_ - mark > window_ ? mark + window_ : size_;
@@ -28,20 +25,11 @@ std::optional<ByteRange> SegmentMap::take() {
   return range;
 }
 
-void SegmentMap::wrote(ByteRange range) {
-  have_.add(range);
-  busy_.add(range);
-}
-
 void SegmentMap::give_back(ByteRange range) {
-  busy_.remove(range);
   // Only what is not on disk is free again.
-  for (std::int64_t at = range.begin; at < range.end;) {
-    const auto missing = have_.gap(at, range.end);
-    const std::int64_t have_until = missing ? missing->begin : range.end;
-    busy_.add({at, have_until});
-    at = missing ? missing->end : range.end;
-  }
+  for (auto missing = have_.gap(range.begin, range.end); missing;
+       missing = have_.gap(missing->end, range.end))
+    busy_.remove(*missing);
 }
 
 std::int64_t segment_size(std::int64_t size, int connections) {

@@ -13,15 +13,15 @@ namespace {
 constexpr int kRecordFormat = 1;
 constexpr int kTreeFormat = 1;
 
-constexpr std::string_view kFileFields[] = {"format_version", "size",     "blob_id",
-                                            "lfs_sha256",     "lfs_size", "xet_hash"};
+// Of the record, of the tree, of a file in either, and of a blob.
+constexpr std::string_view kFields[] = {"format",   "format_version", "size",
+                                        "blob_id",  "lfs_sha256",     "lfs_size",
+                                        "xet_hash", "mtime_ns",       "sha256"};
 constexpr std::string_view kTreeCollections[] = {"files"};
-constexpr std::string_view kRecordFields[] = {"format",   "size",     "blob_id",  "lfs_sha256",
-                                              "lfs_size", "xet_hash", "mtime_ns", "sha256"};
 constexpr std::string_view kRecordCollections[] = {"listing", "blobs"};
 
 /// Nobody reads the message: a record that cannot be parsed counts as missing.
-Status invalid() { return Error{ErrorKind::protocol, "invalid", {}}; }
+Status invalid() { return Error{ErrorKind::protocol, "invalid"}; }
 
 /// Reads one file of a listing. The keys are those of huggingface_hub's TreeCache, so that record
 /// and tree share this function.
@@ -44,8 +44,7 @@ Status add_file(Listing& listing, const JsonEntry& entry) {
                            .blob = *blob,
                            .oid = *oid,
                            .expected_sha256 = {},
-                           .xet_hash = entry.fields.text("xet_hash").value_or(""),
-                           .locked = false});
+                           .xet_hash = entry.fields.text("xet_hash").value_or("")});
   return ok();
 }
 
@@ -115,8 +114,7 @@ std::optional<SnapshotRecord> parse_record(std::string_view text) {
   SnapshotRecord record;
   Listing listing;
   const auto document = read_json(
-      text, {.collections = kRecordCollections, .fields = kRecordFields},
-      [&](const JsonEntry& entry) {
+      text, {.collections = kRecordCollections, .fields = kFields}, [&](const JsonEntry& entry) {
         return entry.collection == "blobs" ? add_blob(record, entry) : add_file(listing, entry);
       });
   if (!document || document->fields.integer("format") != kRecordFormat || !document->has("blobs"))
@@ -136,7 +134,7 @@ std::optional<std::string> serialize_tree(const std::vector<RemoteFile>& listing
 
 std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text) {
   Listing listing;
-  const auto document = read_json(text, {.collections = kTreeCollections, .fields = kFileFields},
+  const auto document = read_json(text, {.collections = kTreeCollections, .fields = kFields},
                                   [&](const JsonEntry& entry) { return add_file(listing, entry); });
   if (!document || document->fields.integer("format_version") != kTreeFormat ||
       !document->has("files"))

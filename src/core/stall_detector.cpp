@@ -19,12 +19,6 @@ void StallDetector::on_bytes(std::int64_t bytes, TimePoint now) {
   window_.reset();
 }
 
-void StallDetector::suspend() {
-  last_.reset();
-  window_.reset();
-  bytes_ = 0;
-}
-
 TimePoint StallDetector::due() const {
   if (!last_) return TimePoint::max();
   return std::min(*last_, window_.value_or(*last_)) + stall_;

@@ -66,13 +66,13 @@ std::string_view stem_of(std::string_view path) {
 
 bool is_pickle_name(std::string_view path) { return is_one_of(kPickles, extension_of(path)); }
 
-bool has_other_name(std::string_view path) {
+bool has_other_framework_name(std::string_view path) {
   return is_one_of(kOtherFrameworks, extension_of(path)) ||
          (name_of(path).starts_with("ggml-") && extension_of(path) == ".bin") ||
          contains_any(path, kOtherParts);
 }
 
-bool is_in_other_folder(std::string_view path) {
+bool is_in_other_framework_folder(std::string_view path) {
   return contains_any("/" + std::string(path), kOtherFolders);
 }
 

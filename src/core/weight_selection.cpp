@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/weight_selection.h"
 
-#include <algorithm>
-#include <iterator>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -91,7 +89,7 @@ class WeightSelector {
     if (belongs_to_variant(text)) return true;
     if (is_weights(text))
       return (variant_ == Variant::fp32 || is_in_later_module(text)) && keeps_weights(path);
-    return !is_in_other_folder(text) || is_in_folder_of_variant(text);
+    return !is_in_other_framework_folder(text) || is_in_folder_of_variant(text);
   }
 
   /// Whether this is an index that determines which shards are kept.
@@ -102,7 +100,7 @@ class WeightSelector {
   }
 
   bool is_other_framework(std::string_view path) const {
-    return has_other_name(path) || is_openvino(path);
+    return has_other_framework_name(path) || is_openvino(path);
   }
 
  private:
@@ -136,7 +134,7 @@ class WeightSelector {
   std::optional<Weights> candidate(std::string_view path) const {
     auto weights = parse_weights(name_of(path));
     const bool excluded =
-        weights && (is_other_framework(path) || is_in_other_folder(path) ||
+        weights && (is_other_framework(path) || is_in_other_framework_folder(path) ||
                     (!weights->safetensors && any_matches(kTraining, name_of(path))));
     return excluded ? std::nullopt : weights;
   }
@@ -329,7 +327,7 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
     // OpenVINO's .bin is plain data.
     const bool openvino = name_of(path).starts_with("openvino_") ||
                           names.contains(std::string(stem_of(path)) + ".xml");
-    if (!is_pickle_name(path) || openvino || has_other_name(path)) continue;
+    if (!is_pickle_name(path) || openvino || has_other_framework_name(path)) continue;
     pickles.push_back(path);
     replaceable = replaceable || safetensors_folders.contains(folder_of(path));
   }

@@ -16,12 +16,12 @@ constexpr std::size_t kMaxDocument = 256 * 1024 * 1024;  // a record of a millio
 constexpr std::chrono::hours kTemporaryFileLife{24};
 
 /// A link to its blob, or a regular file in place of the link, where no blob exists.
-bool is_linked(const CacheLayout& at, const CommitId& commit, const RemoteFile& file) {
-  const std::string link = at.link(commit, file.path);
+bool is_linked(const CacheLayout& layout, const CommitId& commit, const RemoteFile& file) {
+  const std::string link = layout.link(commit, file.path);
   if (read_link(link) == link_target(file.path, file.blob)) return true;
 
-  const auto there = lstat_path(link);
-  return there && there->is_file && there->size == file.size && !lstat_path(at.blob(file.blob));
+  const auto found = lstat_path(link);
+  return found && found->is_file && found->size == file.size && !lstat_path(layout.blob(file.blob));
 }
 
 /// The refs of the snapshot that do not hold its commit.
@@ -51,15 +51,17 @@ Status write_document(const Repository& repository, const std::string& path,
   return repository.directory->write_atomically(path, text, temporary);
 }
 
+/// A file, or a directory of `create_repo_dirs`. What cannot be removed is left to another run.
+void remove_temporary(const Directory& owner, const std::string& path) {
+  static_cast<void>(owner.remove(path + "/snapshots"));
+  static_cast<void>(owner.remove(path));
+}
+
 /// Removes temporary files that a SIGKILL left. Those of a running process are not a day old.
 void sweep_temporary_files(const Directory& owner, const std::string& directory) {
-  for (const std::string& path : list_directory(directory)) {
-    if (!path.ends_with(".tmp") || !is_older_than(path, kTemporaryFileLife)) continue;
-
-    // What cannot be removed is left to another run. `snapshots`: see `create_repo_dirs`.
-    static_cast<void>(owner.remove(path + "/snapshots"));
-    static_cast<void>(owner.remove(path));
-  }
+  for (const std::string& path : list_directory(directory))
+    if (path.ends_with(".tmp") && is_older_than(path, kTemporaryFileLife))
+      remove_temporary(owner, path);
 }
 
 Status probe(const Directory& in, const std::string& directory) {
@@ -79,37 +81,32 @@ Status probe(const Directory& in, const std::string& directory) {
 class Publisher {
  public:
   Publisher(const Cache& cache, const ResolvedSnapshot& snapshot)
-      : cache_(cache),
-        snapshot_(snapshot),
-        commit_(snapshot.commit),
-        repository_(cache.repository(snapshot.spec.repo)),
-        directory_(*repository_.directory),
-        at_(repository_.layout) {}
+      : cache_(cache), snapshot_(snapshot) {}
 
   Result<Publication> run(const std::map<Digest, Digest>& sha256) {
     if (Status done = publish_links(); !done) return done.error();
 
-    published_.lost = !is_complete();
-    if (!published_.lost)
+    published_.files_vanished = !is_complete();
+    if (!published_.files_vanished)
       if (Status done = publish_tree(); !done) return done.error();
 
     // The record only saves hashing in the next run: without it the cache is still a good one.
     if (Status done = publish_record(sha256); !done)
       published_.warnings.push_back("the next run will have to hash this model again: " +
                                     done.error().message);
-    if (published_.lost) return std::move(published_);
+    if (published_.files_vanished) return std::move(published_);
 
     for (const std::string& name : wrong_refs(cache_, snapshot_))
-      if (Status done = write_document(repository_, at_.ref(name), commit_.hex()); !done)
+      if (Status done = write_document(repository_, layout_.ref(name), commit_.hex()); !done)
         return done.error();
-    published_.lost = !is_complete() || !wrong_refs(cache_, snapshot_).empty();
+    published_.files_vanished = !is_complete() || !wrong_refs(cache_, snapshot_).empty();
     return std::move(published_);
   }
 
  private:
   bool is_complete() const {
-    return std::all_of(snapshot_.files.begin(), snapshot_.files.end(), [&](const RemoteFile& file) {
-      return stat_path(at_.link(commit_, file.path)).has_value();
+    return std::ranges::all_of(snapshot_.files, [&](const RemoteFile& file) {
+      return stat_path(layout_.link(commit_, file.path)).has_value();
     });
   }
 
@@ -118,26 +115,27 @@ class Publisher {
     std::map<Digest, int> users;
     std::set<std::string> parents;
     for (const RemoteFile& file : snapshot_.files) {
-      parents.insert(parent_path(at_.link(commit_, file.path)));
-      if (is_linked(at_, commit_, file)) continue;
+      parents.insert(parent_path(layout_.link(commit_, file.path)));
+      if (is_linked(layout_, commit_, file)) continue;
       wanted.push_back(&file);
       ++users[file.blob];
     }
     if (wanted.empty()) return ok();
 
     // Otherwise a power cut could give a blob its staging name back, and the link would dangle.
-    if (Status synced = directory_.sync(at_.blobs); !synced && stat_path(at_.blobs)) return synced;
+    if (Status synced = directory_.sync(layout_.blobs); !synced && stat_path(layout_.blobs))
+      return synced;
 
     for (const std::string& parent : parents)
       if (Status made = directory_.create_directories(parent); !made) return made;
-    if (Status made = directory_.create_directories(at_.own_directory); !made) return made;
+    if (Status made = directory_.create_directories(layout_.own_directory); !made) return made;
 
     bool moved = false;
     for (const RemoteFile* file : wanted) {
-      const std::string link = at_.link(commit_, file->path);
-      const std::string blob = at_.blob(file->blob);
-      const auto linked =
-          directory_.link_atomically(link, link_target(file->path, file->blob), at_.own_directory);
+      const std::string link = layout_.link(commit_, file->path);
+      const std::string blob = layout_.blob(file->blob);
+      const auto linked = directory_.link_atomically(link, link_target(file->path, file->blob),
+                                                     layout_.own_directory);
       if (!linked && !stat_path(parent_path(link))) return ok();  // removed meanwhile: see `run`
       if (!linked) return linked.error();
       if (*linked) continue;
@@ -145,7 +143,7 @@ class Publisher {
       // No symlinks here: the last user of the blob gets the file itself.
       const bool last = --users[file->blob] == 0;
       Status put = last ? directory_.rename(blob, link)
-                        : directory_.copy_atomically(blob, link, at_.own_directory);
+                        : directory_.copy_atomically(blob, link, layout_.own_directory);
       if (!put && !(lstat_path(blob) && stat_path(parent_path(link)))) return ok();
       if (!put) return put;
       moved = true;
@@ -159,14 +157,14 @@ class Publisher {
     // The ref comes after this: it must not survive a power cut that the links did not.
     for (const std::string& parent : parents)
       if (Status synced = directory_.sync(parent); !synced && stat_path(parent)) return synced;
-    return directory_.sync(at_.snapshots);
+    return directory_.sync(layout_.snapshots);
   }
 
   /// Two names that differ on the Hub can be one here, on a file system that ignores case or the
   /// Unicode form of a letter.
   Status check_names() const {
     for (const RemoteFile& file : snapshot_.files)
-      if (!is_linked(at_, commit_, file))
+      if (!is_linked(layout_, commit_, file))
         return Error{
             ErrorKind::io,
             fmt::format(
@@ -180,7 +178,7 @@ class Publisher {
     if (!snapshot_.spec.whole_commit || cache_.tree(repository_.id, commit_)) return ok();
 
     const auto text = serialize_tree(snapshot_.listing);
-    return text ? write_document(repository_, at_.tree(commit_), *text) : ok();
+    return text ? write_document(repository_, layout_.tree(commit_), *text) : ok();
   }
 
   Status publish_record(const std::map<Digest, Digest>& sha256) const {
@@ -197,28 +195,22 @@ class Publisher {
 
     const std::string text = serialize_record(record);
     if (before && serialize_record(*before) == text) return ok();
-    return write_document(repository_, at_.record(commit_), text);
+    return write_document(repository_, layout_.record(commit_), text);
   }
 
   const Cache& cache_;
   const ResolvedSnapshot& snapshot_;
-  const CommitId& commit_;
-  const Repository& repository_;
-  const Directory& directory_;
-  const CacheLayout& at_;
+  const CommitId& commit_ = snapshot_.commit;
+  const Repository& repository_ = cache_.repository(snapshot_.spec.repo);
+  const Directory& directory_ = *repository_.directory;
+  const CacheLayout& layout_ = repository_.layout;
   Publication published_;
 };
 
 }  // namespace
 
-Cache::Cache(const std::string& root, const std::vector<std::string>& legacy_dirs)
-    : root_(root), legacy_dirs_(legacy_dirs.begin(), legacy_dirs.end()) {}
-
 const Repository& Cache::repository(const RepoId& repo) const {
-  const auto known = repositories_.find(repo);
-  return known != repositories_.end()
-             ? known->second
-             : repositories_.emplace(repo, Repository(root_, root_, repo)).first->second;
+  return repositories_.try_emplace(repo, root_, root_, repo).first->second;
 }
 
 void Cache::adopt_existing(const RepoId& repo, Writing writing) {
@@ -242,17 +234,13 @@ void Cache::adopt_existing(const RepoId& repo, Writing writing) {
 
 Cache::Content Cache::content(const RepoId& repo, const CommitId& commit,
                               const RemoteFile& file) const {
-  const CacheLayout& at = repository(repo).layout;
-  std::string blob = at.blob(file.blob);
-  if (const auto there = lstat_path(blob)) {
-    const auto followed = there->is_file ? there : stat_path(blob);
-    return {std::move(blob), followed};
-  }
+  const CacheLayout& layout = repository(repo).layout;
+  const std::string blob = layout.blob(file.blob);
+  if (const auto there = lstat_path(blob)) return {blob, there->is_file ? there : stat_path(blob)};
 
-  std::string link = at.link(commit, file.path);
+  const std::string link = layout.link(commit, file.path);
   const auto there = lstat_path(link);
-  if (there && there->is_file) return {std::move(link), there};
-  return {std::move(blob), {}};
+  return there && there->is_file ? Content{link, there} : Content{blob};
 }
 
 std::optional<SnapshotRecord> Cache::record(const RepoId& repo, const CommitId& commit) const {
@@ -273,68 +261,66 @@ std::optional<CommitId> Cache::ref(const RepoId& repo, const std::string& name) 
 SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
                             const std::optional<SnapshotRecord>& known) const {
   const RepoId& repo = snapshot.spec.repo;
-  const Repository& at = repository(repo);
-  const std::map<Digest, VerifiedBlob> none;
-  const auto& verified_blobs = known ? known->blobs : none;
+  const CommitId& commit = snapshot.commit;
+  const Repository& repository = this->repository(repo);
+  const CacheLayout& layout = repository.layout;
+  const SnapshotRecord nothing;
+  const SnapshotRecord& record = known ? *known : nothing;
   SnapshotView view;
   for (const RemoteFile& file : snapshot.files) {
-    FileView one;
-    one.linked = is_linked(at.layout, snapshot.commit, file);
-    const auto found = content(repo, snapshot.commit, file).there;
+    FileView& file_view = view.files.emplace_back();
+    file_view.linked = is_linked(layout, commit, file);
+    const auto found = content(repo, commit, file).there;
     if (found && found->is_file && found->size == file.size) {
-      one.state = BlobState::unverified;
-      const auto verified = verified_blobs.find(file.blob);
-      if (verified != verified_blobs.end() && verified->second.size == found->size &&
+      file_view.state = BlobState::unverified;
+      const auto verified = record.blobs.find(file.blob);
+      if (verified != record.blobs.end() && verified->second.size == found->size &&
           verified->second.mtime_ns == found->mtime_ns) {
-        one.state = BlobState::trusted;
-        one.sha256 = verified->second.sha256;
+        file_view.state = BlobState::trusted;
+        file_view.sha256 = verified->second.sha256;
       }
     } else if (!found) {
-      one.staged = staged_bytes(at, file.blob, file.size);
+      file_view.staged = staged_bytes(repository, file.blob, file.size);
     }
-    view.files.push_back(std::move(one));
   }
 
   view.refs_correct = wrong_refs(*this, snapshot).empty();
-  view.tree_correct =
-      !snapshot.spec.whole_commit ||
-      is_older(at.layout.tree(snapshot.commit), at.layout.record(snapshot.commit)) ||
-      tree(repo, snapshot.commit) || !serialize_tree(snapshot.listing);
+  view.tree_correct = !snapshot.spec.whole_commit ||
+                      is_older(layout.tree(commit), layout.record(commit)) || tree(repo, commit) ||
+                      !serialize_tree(snapshot.listing);
   view.recorded = known && (snapshot.listing.empty() || !known->listing.empty());
   return view;
 }
 
 Status Cache::probe_writing(const RepoId& repo) const {
-  const Repository& repository = this->repository(repo);
-  const CacheLayout& at = repository.layout;
-  const bool has_locks = stat_path(at.lock_directory).has_value();
-  if (Status probed = probe(root_, has_locks ? at.lock_directory : at.locks); !probed)
+  const auto& [id, layout, directory, lock_directory] = repository(repo);
+  const bool has_locks = stat_path(layout.lock_directory).has_value();
+  if (Status probed = probe(root_, has_locks ? layout.lock_directory : layout.locks); !probed)
     return probed;
 
-  if (lstat_path(at.repo))
-    if (Status probed = probe(*repository.directory, at.own_directory); !probed) return probed;
-  return lstat_path(at.blobs) ? probe(*repository.directory, at.blobs) : ok();
+  if (lstat_path(layout.repo))
+    if (Status probed = probe(*directory, layout.own_directory); !probed) return probed;
+  return lstat_path(layout.blobs) ? probe(*directory, layout.blobs) : ok();
 }
 
 Status Cache::create_repo_dirs(const RepoId& repo) const {
   const Directory& directory = *repository(repo).directory;
-  const CacheLayout& at = repository(repo).layout;
-  if (Status made = root_.create_directories(at.lock_directory); !made) return made;
+  const CacheLayout& layout = repository(repo).layout;
+  if (Status made = root_.create_directories(layout.lock_directory); !made) return made;
 
-  if (!lstat_path(at.repo)) {
+  if (!lstat_path(layout.repo)) {
     // scan_cache_dir reports a repository without `snapshots/` as broken, so that the directory
     // appears together with it, by one rename.
-    const std::string temporary = temporary_name(at.locks, "repo");
+    const std::string temporary = temporary_name(layout.locks, "repo");
     if (Status made = directory.create_directories(temporary + "/snapshots"); !made) return made;
-    if (!directory.rename(temporary, at.repo))  // another process was faster
-      for (const std::string& made : {temporary + "/snapshots", temporary})
-        if (Status removed = directory.remove(made); !removed) return removed;
+    if (!directory.rename(temporary, layout.repo))  // another process was faster
+      remove_temporary(directory, temporary);
   }
-  for (const std::string& needed : {at.snapshots, at.blobs, at.own_directory})
+  for (const std::string& needed : {layout.snapshots, layout.blobs, layout.own_directory})
     if (Status made = directory.create_directories(needed); !made) return made;
 
-  sweep_temporary_files(directory, at.own_directory);
-  sweep_temporary_files(root_, at.locks);
+  sweep_temporary_files(directory, layout.own_directory);
+  sweep_temporary_files(root_, layout.locks);
   return ok();
 }
 
@@ -351,26 +337,25 @@ Status Cache::distrust(const RepoId& repo, const CommitId& commit,
   const auto dropped =
       std::erase_if(known->blobs, [&](const auto& entry) { return blobs.contains(entry.first); });
   if (dropped == 0) return ok();
-  const Repository& at = repository(repo);
-  return write_document(at, at.layout.record(commit), serialize_record(*known));
+  const Repository& repository = this->repository(repo);
+  return write_document(repository, repository.layout.record(commit), serialize_record(*known));
 }
 
 Result<std::string> Cache::quarantine(const RepoId& repo, const std::string& path) const {
-  const Repository& at = repository(repo);
-  const std::string to = at.layout.quarantine;
-  if (Status made = at.directory->create_directories(to); !made) return made.error();
+  const Directory& directory = *repository(repo).directory;
+  const std::string& quarantine = repository(repo).layout.quarantine;
+  if (Status made = directory.create_directories(quarantine); !made) return made.error();
 
-  std::string name = to + "/" + random_hex(8) + "-" + file_name(path);
-  if (Status moved = at.directory->rename(path, name); !moved) return moved.error();
-  return name;
+  const std::string to = quarantine + "/" + random_hex(8) + "-" + file_name(path);
+  if (Status moved = directory.rename(path, to); !moved) return moved.error();
+  return to;
 }
 
 Warnings Cache::link_legacy_dirs(const RepoId& repo) const {
-  const Repository& at = repository(repo);
-  const std::string real = canonical_path(at.layout.repo);
+  const std::string real = canonical_path(repository(repo).layout.repo);
   std::vector<const Directory*> places;
   for (const Directory& legacy : legacy_dirs_) places.push_back(&legacy);
-  if (&*at.directory != &root_) places.push_back(&root_);
+  if (repository(repo).directory != &root_) places.push_back(&root_);
 
   Warnings warnings;
   for (const Directory* place : places) {

@@ -6,7 +6,6 @@
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
-#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -57,8 +56,8 @@ struct Directory::Entry {
 Result<Directory::OpenedPtr> Directory::open_directory(const std::string& path) const {
   assert(path == path_ || path.starts_with(path_ + "/"));
 
-  const auto known = std::find_if(opened_.begin(), opened_.end(),
-                                  [&](const OpenedPtr& one) { return one->path == path; });
+  const auto known =
+      std::ranges::find_if(opened_, [&](const OpenedPtr& opened) { return opened->path == path; });
   if (known != opened_.end()) {
     std::rotate(known, known + 1, opened_.end());
 
@@ -149,7 +148,7 @@ Status Directory::add_permissions(const std::string& path, unsigned bits) const 
       path == path_ ? Result(UniqueFd(open(path.c_str(), kEnter))) : open_file(path, O_PATH);
   if (!file) return file.error();
 
-  const auto found = stat_path(*file);
+  const auto found = stat_fd(*file);
   if (!found) return io_error("inspect", path, errno);
   if (found->is_link) return symlink_error(path);
   if (chmod(fmt::format("/proc/self/fd/{}", file->get()).c_str(), found->mode | bits) != 0)
@@ -205,7 +204,7 @@ Status Directory::copy_atomically(const std::string& from, const std::string& to
                                   const std::string& temporary_directory) const {
   const auto source = open_file(from, O_RDONLY);
   if (!source) return source.error();
-  const auto found = stat_path(*source);
+  const auto found = stat_fd(*source);
   if (!found) return io_error("inspect", from, errno);
 
   return write_temporary_and_rename(to, temporary_directory, [&](const UniqueFd& fd) {

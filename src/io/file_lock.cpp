@@ -25,14 +25,14 @@ Result<UniqueFd> open_lock(const Directory& root, const std::string& path) {
   if (fd || !lstat_path(path)) return fd;
 
   auto readable = root.open_file(path, O_RDONLY | O_NONBLOCK);
-  const auto found = readable ? stat_path(*readable) : std::nullopt;
+  const auto found = readable ? stat_fd(*readable) : std::nullopt;
   return found && found->is_file ? std::move(readable) : std::move(fd);
 }
 
 /// Lets the next user lock it too, whatever our umask. Only for a file of ours that has no other
 /// name: a hard link to something precious may have been planted here.
 void open_to_all(const UniqueFd& fd) {
-  const auto found = stat_path(fd);
+  const auto found = stat_fd(fd);
   if (found && found->link_count == 1 && found->owner == geteuid() &&
       (found->mode & 0777U) != kLockMode)
     static_cast<void>(fchmod(fd.get(), kLockMode));

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string>
 #include <system_error>
 
 #include <unistd.h>
@@ -71,15 +70,12 @@ Digest git_sha1_of(std::string_view bytes) {
 }
 
 struct Hasher::Task {
-  /// Nothing as long as bytes are missing.
-  std::optional<HashEvent> read_until(std::int64_t until, std::span<char> block);
-
-  HashJobId ticket{0};
+  HashJobId job{0};
   UniqueFd fd;
   std::int64_t size{0};
   AfterHash after{AfterHash::nothing};
   RunningDigest sha256{DigestKind::sha256};
-  std::optional<RunningDigest> git_sha1;
+  std::optional<RunningDigest> git_sha1{};
   std::int64_t done{0};  // written by the thread that has taken it
 
   // Guarded by the hasher's mutex:
@@ -87,30 +83,31 @@ struct Hasher::Task {
   std::int64_t watermark{-1};
   bool cancelled{false};
   bool taken{false};  // by a thread, which owns everything above meanwhile
-};
 
-std::optional<HashEvent> Hasher::Task::read_until(std::int64_t until, std::span<char> block) {
-  const auto failed = [&](Error error) { return HashEvent{{.error = std::move(error)}, ticket}; };
-  while (done < until) {
-    const auto wanted = std::min(block.size(), static_cast<std::size_t>(until - done));
-    const ssize_t count = pread(fd.get(), block.data(), wanted, done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return failed(io_error("read", "a file being verified", errno));
-    if (count == 0) return failed({ErrorKind::io, "a file being verified became shorter", {}});
+  /// Nothing as long as bytes are missing.
+  std::optional<HashEvent> read_until(std::int64_t until, std::span<char> block) {
+    const auto failed = [&](Error error) { return HashEvent{{.error = std::move(error)}, job}; };
+    while (done < until) {
+      const auto wanted = std::min(block.size(), static_cast<std::size_t>(until - done));
+      const ssize_t count = pread(fd.get(), block.data(), wanted, done);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return failed(io_error("read", "a file being verified", errno));
+      if (count == 0) return failed({ErrorKind::io, "a file being verified became shorter"});
 
-    const std::string_view bytes(block.data(), static_cast<std::size_t>(count));
-    sha256.update(bytes);
-    if (git_sha1) git_sha1->update(bytes);
-    done += count;
+      const std::string_view bytes(block.data(), static_cast<std::size_t>(count));
+      sha256.update(bytes);
+      if (git_sha1) git_sha1->update(bytes);
+      done += count;
+    }
+    if (done < size) return std::nullopt;
+
+    if (after == AfterHash::sync && fdatasync(fd.get()) != 0)
+      return failed(io_error("sync", "a verified file", errno));
+    HashEvent event{{.sha256 = sha256.finish()}, job};
+    if (git_sha1) event.git_sha1 = git_sha1->finish();
+    return event;
   }
-  if (done < size) return std::nullopt;
-
-  if (after == AfterHash::sync && fdatasync(fd.get()) != 0)
-    return failed(io_error("sync", "a verified file", errno));
-  HashEvent event{{.sha256 = sha256.finish()}, ticket};
-  if (git_sha1) event.git_sha1 = git_sha1->finish();
-  return event;
-}
+};
 
 Hasher::Hasher(std::function<void()> wake, std::size_t threads) : wake_(std::move(wake)) {
   try {
@@ -131,38 +128,28 @@ Hasher::~Hasher() {
 
 HashJobId Hasher::open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after) {
   const std::lock_guard lock(mutex_);
-  auto task = std::make_unique<Task>();
-  task->ticket = next_;
-  task->fd = std::move(fd);
-  task->size = size;
-  task->after = after;
-  if (kind == DigestKind::git_sha1) task->git_sha1 = begin_git_sha1(size);
-  tasks_.emplace(next_, std::move(task));
+  Task task{.job = next_, .fd = std::move(fd), .size = size, .after = after};
+  if (kind == DigestKind::git_sha1) task.git_sha1 = begin_git_sha1(size);
+  tasks_.emplace(next_, std::make_unique<Task>(std::move(task)));
   return next_++;
 }
 
-void Hasher::advance(HashJobId ticket, std::int64_t watermark) {
+void Hasher::advance(HashJobId job, std::int64_t watermark) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = tasks_.find(ticket); found != tasks_.end())
+  if (const auto found = tasks_.find(job); found != tasks_.end())
     found->second->watermark = std::max(found->second->watermark, watermark);
   work_.notify_one();
 }
 
-void Hasher::cancel(HashJobId ticket) {
+void Hasher::cancel(HashJobId job) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = tasks_.find(ticket); found != tasks_.end())
-    found->second->cancelled = true;
+  if (const auto found = tasks_.find(job); found != tasks_.end()) found->second->cancelled = true;
   work_.notify_one();
 }
 
-std::vector<HashEvent> Hasher::take_all() {
+std::int64_t Hasher::progress(HashJobId job) {
   const std::lock_guard lock(mutex_);
-  return std::exchange(events_, {});
-}
-
-std::int64_t Hasher::progress(HashJobId ticket) {
-  const std::lock_guard lock(mutex_);
-  const auto found = tasks_.find(ticket);
+  const auto found = tasks_.find(job);
   return found == tasks_.end() ? 0 : found->second->progress;
 }
 
@@ -187,28 +174,24 @@ void Hasher::run() {
     Task* task = nullptr;
     work_.wait(lock, [&] { return stopping_ || (task = ready()) != nullptr; });
     if (stopping_) return;
-    step(*task, lock, block);
+
+    // The mutex is free while the file is read. Nobody erases a task that is taken.
+    const std::int64_t until = std::min(task->watermark, task->done + kStep);
+    task->taken = true;
+    lock.unlock();
+    std::optional<HashEvent> event = task->read_until(until, block);
+    lock.lock();
+    task->taken = false;
+
+    task->progress = task->done;
+    if (!event) continue;
+
+    if (!task->cancelled) events_.push_back(std::move(*event));
+    tasks_.erase(HashJobId{task->job});
+    lock.unlock();
+    wake_();
+    lock.lock();
   }
-}
-
-/// Releases the mutex while it reads. The task stays where it is meanwhile: nobody erases one that
-/// is taken.
-void Hasher::step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char> block) {
-  const std::int64_t until = std::min(task.watermark, task.done + kStep);
-  task.taken = true;
-  lock.unlock();
-  std::optional<HashEvent> event = task.read_until(until, block);
-  lock.lock();
-  task.taken = false;
-
-  task.progress = task.done;
-  if (!event) return;
-
-  if (!task.cancelled) events_.push_back(std::move(*event));
-  tasks_.erase(HashJobId{task.ticket});
-  lock.unlock();
-  wake_();
-  lock.lock();
 }
 
 }  // namespace model_prep

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -17,12 +16,7 @@ namespace fs = std::filesystem;
 class Inspector {
  public:
   Inspector(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask)
-      : cache_(cache),
-        snapshot_(snapshot),
-        umask_(umask),
-        repo_(snapshot.spec.repo),
-        at_(cache.repository(repo_).layout),
-        directory_(at_.snapshot(snapshot.commit)) {}
+      : cache_(cache), snapshot_(snapshot), umask_(umask) {}
 
   Inspection run() {
     const SnapshotView view = cache_.inspect(snapshot_, {});
@@ -35,7 +29,7 @@ class Inspector {
     check_foreign_refs();
 
     if (!view.tree_correct)
-      add(CacheFaultKind::listing, Remedy::download, at_.tree(snapshot_.commit),
+      add(CacheFaultKind::listing, Remedy::download, layout_.tree(commit_),
           "the commit's listing is missing, or not in huggingface_hub's format");
     check_modes();
     return std::move(found_);
@@ -46,7 +40,7 @@ class Inspector {
                   std::optional<std::size_t> file = {}) {
     // A file of the snapshot is shown with its path on the Hub, anything else with its path below
     // the repository's directory.
-    const std::string below = path.starts_with(directory_ + "/") ? directory_ : at_.repo;
+    const std::string below = path.starts_with(directory_ + "/") ? directory_ : layout_.repo;
     const std::string shown = path.size() > below.size() ? path.substr(below.size() + 1) : path;
     std::string message = fmt::format("{} {}: {}", repo_.text(), truncated(shown), what);
     found_.faults.push_back({.kind = kind,
@@ -69,8 +63,8 @@ class Inspector {
 
   void check_link(std::size_t index, bool linked) {
     const RemoteFile& file = snapshot_.files[index];
-    const std::string link = at_.link(snapshot_.commit, file.path);
-    const bool has_content = cache_.content(repo_, snapshot_.commit, file).there.has_value();
+    const std::string link = layout_.link(commit_, file.path);
+    const bool has_content = cache_.content(repo_, commit_, file).there.has_value();
     const auto own = lstat_path(link);
     expected_.insert(link);
 
@@ -91,7 +85,7 @@ class Inspector {
 
   void check_content(std::size_t index) {
     const RemoteFile& file = snapshot_.files[index];
-    const auto [path, there] = cache_.content(repo_, snapshot_.commit, file);
+    const auto [path, there] = cache_.content(repo_, commit_, file);
     found_.contents.emplace_back();
     if (!there) return;
 
@@ -128,42 +122,39 @@ class Inspector {
   bool leads_into_blobs(const std::string& path) const {
     const auto text = read_link(path);
     return text &&
-           (fs::path(parent_path(path)) / *text).lexically_normal().parent_path().string() ==
-               at_.blobs;
+           (fs::path(parent_path(path)) / *text).lexically_normal().parent_path() == layout_.blobs;
   }
 
   /// Without symlinks, other variants' files lie in the snapshot themselves.
   bool is_of_commit(const std::string& path) const {
     const auto own = lstat_path(path);
     return own && own->is_file &&
-           std::any_of(snapshot_.listing.begin(), snapshot_.listing.end(),
-                       [&](const RemoteFile& listed) {
-                         return listed.size == own->size &&
-                                path == at_.link(snapshot_.commit, listed.path) &&
-                                !lstat_path(at_.blob(listed.blob));
-                       });
+           std::ranges::any_of(snapshot_.listing, [&](const RemoteFile& listed) {
+             return listed.size == own->size && path == layout_.link(commit_, listed.path) &&
+                    !lstat_path(layout_.blob(listed.blob));
+           });
   }
 
   void check_own_refs() {
-    for (const std::string& name : refs_to_write(snapshot_.spec, snapshot_.commit)) {
-      const std::string path = at_.ref(name);
+    for (const std::string& name : refs_to_write(snapshot_.spec, commit_)) {
+      const std::string path = layout_.ref(name);
       expected_.insert(path);
-      if (cache_.ref(repo_, name) == snapshot_.commit) continue;
+      if (cache_.ref(repo_, name) == commit_) continue;
 
       const auto text = read_file(path, 256);
       CacheFault& fault =
           add(CacheFaultKind::ref, Remedy::download, path,
               text ? "does not contain exactly the 40 digits of this commit" : "is missing");
-      fault.expected = snapshot_.commit.hex();
+      fault.expected = commit_.hex();
       fault.found = truncated(text.value_or(""));
     }
   }
 
   void check_foreign_refs() {
-    for (const std::string& path : unexpected_below(at_.refs)) {
+    for (const std::string& path : unexpected_below(layout_.refs)) {
       const std::string text = read_file(path, 64).value_or("");
       const auto commit = CommitId::parse(text);
-      if (commit && lstat_path(at_.snapshot(*commit))) continue;
+      if (commit && lstat_path(layout_.snapshot(*commit))) continue;
 
       CacheFault& fault =
           add(CacheFaultKind::ref, Remedy::quarantine, path,
@@ -173,13 +164,14 @@ class Inspector {
   }
 
   void check_modes() {
-    std::set<std::string> paths = {at_.root,      at_.repo,   at_.blobs,
-                                   at_.snapshots, directory_, at_.refs};
+    std::set<std::string> paths = {layout_.root,      layout_.repo, layout_.blobs,
+                                   layout_.snapshots, directory_,   layout_.refs};
     for (std::size_t i = 0; i < snapshot_.files.size(); ++i)
       if (!found_.contents[i].empty()) paths.insert(found_.contents[i]);
     for (const std::string& path : expected_)
-      for (std::string at = path; at.size() > at_.repo.size(); at = parent_path(at))
-        paths.insert(at);
+      for (std::string parent = path; parent.size() > layout_.repo.size();
+           parent = parent_path(parent))
+        paths.insert(parent);
 
     for (const std::string& path : paths) {
       const auto own = lstat_path(path);
@@ -198,9 +190,10 @@ class Inspector {
   const Cache& cache_;
   const ResolvedSnapshot& snapshot_;
   unsigned umask_;
-  const RepoId& repo_;
-  const CacheLayout& at_;
-  std::string directory_;
+  const RepoId& repo_ = snapshot_.spec.repo;
+  const CommitId& commit_ = snapshot_.commit;
+  const CacheLayout& layout_ = cache_.repository(repo_).layout;
+  const std::string directory_ = layout_.snapshot(commit_);
   std::set<std::string> expected_;  // our links and refs
   Inspection found_;
 };
@@ -212,7 +205,7 @@ unsigned missing_bits(const FileInfo& info, unsigned umask) {
   return readable & ~umask & ~info.mode;
 }
 
-Inspection inspect(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask) {
+Inspection inspect_snapshot(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask) {
   return Inspector(cache, snapshot, umask).run();
 }
 

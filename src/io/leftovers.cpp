@@ -27,24 +27,25 @@ Result<Digest> leading_digest(std::string_view name) {
   return Digest::parse(name.substr(0, name.find('.')));
 }
 
-UnfinishedFile staging_file(const Repository& at, const Digest& blob, const WriterTag& tag) {
-  const auto record = read_resume(at, blob).record;
+UnfinishedFile staging_file(const Repository& repository, const Digest& blob,
+                            const WriterTag& tag) {
+  const auto record = read_resume(repository, blob).record;
   if (!record || record->file != tag) return {.blob = blob, .writers = {tag}};
   return {.blob = blob,
           .writers = {tag, record->writer},
           .wanted = true,
-          .twin = at.layout.resume(blob)};
+          .twin = repository.layout.resume(blob)};
 }
 
-UnfinishedFile resume_file(const Repository& at, const Digest& blob) {
+UnfinishedFile resume_file(const Repository& repository, const Digest& blob) {
   // The record of a published blob without a staging file was left by a kill between the rename and
   // the removal of the record.
-  UnfinishedFile file{.blob = blob, .wanted = !lstat_path(at.layout.blob(blob))};
-  const auto record = read_resume(at, blob).record;
+  UnfinishedFile file{.blob = blob, .wanted = !lstat_path(repository.layout.blob(blob))};
+  const auto record = read_resume(repository, blob).record;
   if (!record) return file;
 
   file.writers = {record->writer, record->file};
-  const std::string staging = at.layout.staging(blob, record->file);
+  const std::string staging = repository.layout.staging(blob, record->file);
   if (lstat_path(staging)) {
     file.twin = staging;
     file.wanted = true;
@@ -52,16 +53,16 @@ UnfinishedFile resume_file(const Repository& at, const Digest& blob) {
   return file;
 }
 
-std::optional<UnfinishedFile> parse_name(const Repository& at, std::string_view name) {
+std::optional<UnfinishedFile> parse_name(const Repository& repository, std::string_view name) {
   const auto blob = leading_digest(name);
   if (!blob) return std::nullopt;
 
   name.remove_prefix(blob->hex().size());
-  if (name == kResumeSuffix) return resume_file(at, *blob);
+  if (name == kResumeSuffix) return resume_file(repository, *blob);
   if (name.ends_with(kStagingSuffix)) {
     name.remove_suffix(kStagingSuffix.size());
     const auto tag = WriterTag::parse(name.substr(std::min<std::size_t>(name.size(), 1)));
-    return tag ? std::optional(staging_file(at, *blob, *tag)) : std::nullopt;
+    return tag ? std::optional(staging_file(repository, *blob, *tag)) : std::nullopt;
   }
   if (!name.ends_with(kForeignSuffix)) return std::nullopt;
   return UnfinishedFile{.blob = *blob, .foreign = true};
@@ -70,69 +71,69 @@ std::optional<UnfinishedFile> parse_name(const Repository& at, std::string_view 
 enum class LockCheck : std::uint8_t { may_create_lock, writes_nothing };
 
 /// No process that this machine's locks can show is writing this blob.
-bool is_lock_free(const Repository& at, const Digest& blob, LockCheck check) {
-  const std::string path = at.layout.lock(blob);
+bool is_lock_free(const Repository& repository, const Digest& blob, LockCheck check) {
+  const std::string path = repository.layout.lock(blob);
   if (check == LockCheck::writes_nothing && !lstat_path(path)) return true;
 
-  const auto lock = FileLock::try_acquire(*at.lock_directory, path);
-  return lock && *lock && (*lock)->excludes(*at.lock_directory, path);
+  const auto lock = FileLock::try_acquire(*repository.lock_directory, path);
+  return lock && *lock && (*lock)->excludes(*repository.lock_directory, path);
 }
 
-bool is_dead(const Repository& at, const UnfinishedFile& file, const std::string& path,
+bool is_dead(const Repository& repository, const UnfinishedFile& file, const std::string& path,
              const WriterIdentity& self, LockCheck check) {
   if (is_older_than(path, kMaxAge) && (!file.twin || is_older_than(*file.twin, kMaxAge)))
     return true;
 
   const bool of_this_machine =
-      !file.writers.empty() &&
-      std::all_of(file.writers.begin(), file.writers.end(), [&](const WriterTag& writer) {
+      !file.writers.empty() && std::ranges::all_of(file.writers, [&](const WriterTag& writer) {
         return self.tag.same_machine(writer) && writer != self.tag;
       });
-  return (file.foreign || of_this_machine) && is_lock_free(at, file.blob, check);
+  return (file.foreign || of_this_machine) && is_lock_free(repository, file.blob, check);
 }
 
 }  // namespace
 
-void sweep_staging(const Repository& at, const WriterIdentity& self) {
-  for (const std::string& path : list_directory(at.layout.blobs)) {
-    const auto file = parse_name(at, file_name(path));
+void sweep_staging(const Repository& repository, const WriterIdentity& self) {
+  for (const std::string& path : list_directory(repository.layout.blobs)) {
+    const auto file = parse_name(repository, file_name(path));
     if (!file || file->foreign || file->wanted) continue;
-    if (!is_dead(at, *file, path, self, LockCheck::may_create_lock)) continue;
+    if (!is_dead(repository, *file, path, self, LockCheck::may_create_lock)) continue;
 
-    static_cast<void>(at.directory->remove(path));  // else another run will remove it
+    static_cast<void>(repository.directory->remove(path));  // else another run will remove it
   }
 }
 
-std::vector<Leftover> leftovers_in(const Repository& at, const WriterIdentity& self) {
+std::vector<Leftover> find_leftovers(const Repository& repository, const WriterIdentity& self) {
   std::vector<Leftover> found;
-  for (const std::string& path : list_directory(at.layout.blobs)) {
+  for (const std::string& path : list_directory(repository.layout.blobs)) {
     const auto there = lstat_path(path);
-    const auto file = parse_name(at, file_name(path));
+    const auto file = parse_name(repository, file_name(path));
     if (!file || !there || there->is_folder) continue;
 
     found.push_back({.path = path,
                      .blob = file->blob,
                      .bytes = there->size,
                      .mtime_ns = there->mtime_ns,
-                     .dead = is_dead(at, *file, path, self, LockCheck::writes_nothing),
+                     .dead = is_dead(repository, *file, path, self, LockCheck::writes_nothing),
                      .old = is_older_than(path, kMaxAge)});
   }
   return found;
 }
 
-std::optional<std::string> writer_in(const Repository& at, const std::vector<Leftover>& leftovers) {
-  for (const std::string& path : list_directory(at.layout.lock_directory)) {
+std::optional<std::string> find_writer(const Repository& repository,
+                                       const std::vector<Leftover>& leftovers) {
+  for (const std::string& path : list_directory(repository.layout.lock_directory)) {
     if (!path.ends_with(kLockSuffix)) continue;
 
-    const auto lock = FileLock::try_acquire(*at.lock_directory, path);
+    const auto lock = FileLock::try_acquire(*repository.lock_directory, path);
     if (!lock) return fmt::format("an unknown process ({})", lock.error().message);
     const auto blob = leading_digest(file_name(path));
-    if (!*lock) return blob ? staging_owner(at, *blob) : "another process";
+    if (!*lock) return blob ? staging_owner(repository, *blob) : "another process";
   }
 
   for (const Leftover& left : leftovers)
     if (!left.dead)
-      return fmt::format("{}, which may still be running", staging_owner(at, left.blob));
+      return fmt::format("{}, which may still be running", staging_owner(repository, left.blob));
   return std::nullopt;
 }
 

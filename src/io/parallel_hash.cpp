@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <numeric>
-#include <thread>
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -34,9 +32,7 @@ class ParallelHash {
 
     // Taken from the end: the largest file first.
     std::iota(queue_.begin(), queue_.end(), std::size_t{0});
-    std::stable_sort(queue_.begin(), queue_.end(), [&](std::size_t a, std::size_t b) {
-      return requests[a].size < requests[b].size;
-    });
+    std::ranges::stable_sort(queue_, {}, [&](std::size_t i) { return requests[i].size; });
   }
 
   HashResults run(const SignalFd& signals, TimePoint deadline) {
@@ -86,7 +82,7 @@ class ParallelHash {
 
   void take_results() {
     for (const HashEvent& event : hasher_.take_all()) {
-      const auto request = open_.find(event.ticket);
+      const auto request = open_.find(event.job);
       set_result(request->second, event);
       open_.erase(request);
     }
@@ -101,7 +97,7 @@ class ParallelHash {
     std::vector<ActiveFile> active;
     for (const auto& [job, index] : open_)
       active.push_back(
-          {.file = index, .activity = Activity::verifying, .done = hasher_.progress(job)});
+          {.index = index, .activity = Activity::verifying, .done = hasher_.progress(job)});
     callbacks_.on_progress(active, now);
   }
 

@@ -25,9 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr mode_t kDirectoryMode = 0777;
-constexpr mode_t kFileMode = 0666;
-
 /// `result` of the stat(2) that has filled in `found`.
 std::optional<FileInfo> info_of(int result, const struct stat& found) {
   if (result != 0) return std::nullopt;
@@ -55,7 +52,7 @@ std::vector<std::string> list_with(const std::string& directory, Status* status)
   if (status != nullptr && error && error != std::errc::no_such_file_or_directory)
     *status = io_error("read", directory, error.value());
 
-  std::sort(paths.begin(), paths.end());
+  std::ranges::sort(paths);
   return paths;
 }
 
@@ -74,11 +71,6 @@ std::string permission_hint(const std::string& path, int error_number) {
 }
 
 }  // namespace
-
-UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
 
 UniqueFd::~UniqueFd() {
   if (fd_ >= 0) close(fd_);
@@ -100,7 +92,7 @@ Error io_error(std::string_view operation, const std::string& path, int error_nu
     case EACCES:
     case EPERM:
     case EROFS: return {ErrorKind::permission, message, permission_hint(path, error_number)};
-    default: return {ErrorKind::io, message, {}};
+    default: return {ErrorKind::io, message};
   }
 }
 
@@ -114,7 +106,7 @@ std::optional<FileInfo> lstat_path(const std::string& path) {
   return info_of(lstat(path.c_str(), &found), found);
 }
 
-std::optional<FileInfo> stat_path(const UniqueFd& fd) {
+std::optional<FileInfo> stat_fd(const UniqueFd& fd) {
   struct stat found{};
   return info_of(fstat(fd.get(), &found), found);
 }
@@ -125,7 +117,7 @@ bool is_directory(const std::string& path) {
 }
 
 bool is_still_at(const UniqueFd& fd, const std::string& path) {
-  const auto held = stat_path(fd);
+  const auto held = stat_fd(fd);
   const auto there = lstat_path(path);
   return held && there && held->is_same_file(*there);
 }
@@ -156,7 +148,7 @@ std::optional<std::string> read_file(const std::string& path, std::size_t max) {
 }
 
 std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max) {
-  const auto found = stat_path(fd);
+  const auto found = stat_fd(fd);
   if (!found || !found->is_file || static_cast<std::size_t>(found->size) > max) return std::nullopt;
   std::string content(static_cast<std::size_t>(found->size), '\0');
   std::size_t done = 0;
@@ -174,24 +166,16 @@ std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max) {
 Result<UniqueFd> open_for_reading(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return io_error("open", path, errno);
-  const auto found = stat_path(fd);
+  const auto found = stat_fd(fd);
   if (!found || !found->is_file)
     return Error{ErrorKind::io, fmt::format("{} is not a regular file", path), {}};
   return fd;
 }
 
 Status create_directories(const std::string& path) {
-  if (mkdir(path.c_str(), kDirectoryMode) == 0) return ok();
-
-  if (errno == ENOENT && path.size() > 1) {
-    if (Status parent = create_directories(parent_path(path)); !parent) return parent;
-    if (mkdir(path.c_str(), kDirectoryMode) == 0) return ok();
-  }
-
-  // It may exist even where mkdir says EACCES or EROFS.
-  const int error_number = errno;
-  const auto found = stat_path(path);
-  return found && found->is_folder ? ok() : io_error("create directory", path, error_number);
+  std::error_code error;
+  fs::create_directories(path, error);
+  return error ? io_error("create directory", path, error.value()) : ok();
 }
 
 Status append_to_file(const std::string& path, std::string_view text) {
@@ -204,7 +188,7 @@ Status append_to_file(const std::string& path, std::string_view text) {
 Status overwrite_existing(const std::string& path, std::string_view text) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!fd) return ok();
-  const auto found = stat_path(fd);
+  const auto found = stat_fd(fd);
   if (!found || !found->is_file) return ok();
 
   if (ftruncate(fd.get(), 0) != 0) return io_error("truncate", path, errno);

@@ -2,7 +2,6 @@
 #include "model_prep/io/pruner.h"
 
 #include <algorithm>
-#include <span>
 
 #include "model_prep/io/file_lock.h"
 #include "model_prep/io/leftovers.h"
@@ -37,21 +36,21 @@ Result<RepoContents::Snapshot> read_links(const std::string& path) {
 }
 
 /// Also those with a newline, which huggingface_hub does not strip.
-std::map<std::string, CommitId> read_refs(const CacheLayout& at) {
+std::map<std::string, CommitId> read_refs(const CacheLayout& layout) {
   std::map<std::string, CommitId> refs;
-  for (const std::string& path : list_recursively(at.refs)) {
+  for (const std::string& path : list_recursively(layout.refs)) {
     std::string text = read_file(path, kMaxRef).value_or("");
     text.erase(text.find_last_not_of("\r\n ") + 1);
     if (const auto commit = CommitId::parse(text))
-      refs.emplace(path.substr(at.refs.size() + 1), *commit);
+      refs.emplace(path.substr(layout.refs.size() + 1), *commit);
   }
   return refs;
 }
 
 /// What a killed run has hidden and not yet deleted.
-std::vector<PendingRemoval> pending_removals(const CacheLayout& at) {
+std::vector<PendingRemoval> pending_removals(const CacheLayout& layout) {
   std::vector<PendingRemoval> found;
-  for (const std::string& path : list_directory(at.own_directory)) {
+  for (const std::string& path : list_directory(layout.own_directory)) {
     const std::string name = file_name(path);
     if (!name.ends_with(".tmp")) continue;
 
@@ -70,14 +69,14 @@ class Pruner {
  public:
   explicit Pruner(const Repository& repository)
       : locks_(*repository.lock_directory),
-        at_(repository.layout),
+        layout_(repository.layout),
         directory_(*repository.directory) {}
 
   Status run(const PrunePlan& plan, PrunePlan& done, const std::function<bool()>& stop) const {
-    if (Status made = directory_.create_directories(at_.own_directory); !made) return made;
-    if (Status made = locks_.create_directories(at_.lock_directory); !made) return made;
+    if (Status made = directory_.create_directories(layout_.own_directory); !made) return made;
+    if (Status made = locks_.create_directories(layout_.lock_directory); !made) return made;
 
-    const auto alone = FileLock::try_acquire(locks_, at_.repo_lock());
+    const auto alone = FileLock::try_acquire(locks_, layout_.repo_lock());
     if (!alone) return alone.error();
     if (!*alone) return ok();  // a download came in between
 
@@ -86,46 +85,43 @@ class Pruner {
 
     for (const SnapshotRemoval& removal : plan.revisions) {
       if (stop()) return ok();
-      const auto removed = remove_snapshot(removal);
-      if (!removed) return removed.error();
-      if (*removed) done.revisions.push_back(removal);
+      if (Status removed = remove_snapshot(removal, done.revisions); !removed) return removed;
     }
 
-    for (std::span blobs(plan.blobs); !blobs.empty();
-         blobs = blobs.subspan(std::min(kLocksAtOnce, blobs.size()))) {
+    for (std::span rest(plan.blobs); !rest.empty();) {
       if (stop()) return ok();
-      Status removed = remove_blobs(blobs.first(std::min(kLocksAtOnce, blobs.size())), done.blobs);
-      if (!removed) return removed;
+      const auto some = rest.first(std::min(kLocksAtOnce, rest.size()));
+      rest = rest.subspan(some.size());
+      if (Status removed = remove_blobs(some, done.blobs); !removed) return removed;
     }
 
     for (const Leftover& left : plan.leftovers) {
       if (stop()) return ok();
-      const auto removed = remove_leftover(left);
-      if (!removed) return removed.error();
-      if (*removed) done.leftovers.push_back(left);
+      if (Status removed = remove_leftover(left, done.leftovers); !removed) return removed;
     }
     return ok();
   }
 
  private:
   bool has_ref(const CommitId& commit) const {
-    const auto now = read_refs(at_);
-    return std::any_of(now.begin(), now.end(),
-                       [&](const auto& ref) { return ref.second == commit; });
+    const auto now = read_refs(layout_);
+    return std::ranges::any_of(now, [&](const auto& ref) { return ref.second == commit; });
   }
 
   /// Nobody wants what a killed run has hidden any more, except a blob that somebody linked to at
   /// that moment.
   Status finish_pending() const {
-    const auto linked = read_links(at_.snapshots);
+    const auto linked = read_links(layout_.snapshots);
     if (!linked) return linked.error();
 
-    for (const PendingRemoval& left : pending_removals(at_)) {
-      if (left.blob && linked->links.contains(*left.blob) && !lstat_path(at_.blob(*left.blob))) {
-        if (Status back = directory_.rename(left.path, at_.blob(*left.blob)); !back) return back;
+    for (const PendingRemoval& left : pending_removals(layout_)) {
+      if (left.blob && linked->links.contains(*left.blob) &&
+          !lstat_path(layout_.blob(*left.blob))) {
+        if (Status back = directory_.rename(left.path, layout_.blob(*left.blob)); !back)
+          return back;
         continue;
       }
-      if (left.snapshot && !lstat_path(at_.snapshot(*left.snapshot)))
+      if (left.snapshot && !lstat_path(layout_.snapshot(*left.snapshot)))
         if (Status removed = remove_metadata(*left.snapshot); !removed) return removed;
       if (Status destroyed = destroy(left.path); !destroyed) return destroyed;
     }
@@ -133,16 +129,17 @@ class Pruner {
   }
 
   std::string trash_name(std::string_view kind, const std::string& hex) const {
-    return temporary_name(at_.own_directory, std::string(kind) + hex);
+    return temporary_name(layout_.own_directory, std::string(kind) + hex);
   }
 
   Status remove_refs(const SnapshotRemoval& removal) const {
     std::set<std::string> changed;
     for (const std::string& name : removal.refs) {
       // A download may have moved it since the plan was made.
-      if (const auto now = read_refs(at_); !now.contains(name) || now.at(name) != removal.commit)
+      if (const auto now = read_refs(layout_);
+          !now.contains(name) || now.at(name) != removal.commit)
         continue;
-      const std::string path = at_.ref(name);
+      const std::string path = layout_.ref(name);
       if (Status removed = directory_.remove(path); !removed) return removed;
       changed.insert(parent_path(path));
     }
@@ -152,51 +149,54 @@ class Pruner {
     return ok();
   }
 
-  /// False: somebody wants it by now.
-  Result<bool> remove_snapshot(const SnapshotRemoval& removal) const {
-    if (Status removed = remove_refs(removal); !removed) return removed.error();
-    if (has_ref(removal.commit)) return false;
+  /// Adds it to `gone`, unless somebody wants it by now.
+  Status remove_snapshot(const SnapshotRemoval& removal, std::vector<SnapshotRemoval>& gone) const {
+    if (Status removed = remove_refs(removal); !removed) return removed;
+    if (has_ref(removal.commit)) return ok();
 
-    const std::string snapshot = at_.snapshot(removal.commit);
+    const std::string snapshot = layout_.snapshot(removal.commit);
     const std::string hidden = trash_name(kRemovedSnapshot, removal.commit.hex());
     if (Status renamed = directory_.rename(snapshot, hidden); !renamed) {
-      if (lstat_path(snapshot)) return renamed.error();
-      return true;  // another cleanup was faster
+      if (lstat_path(snapshot)) return renamed;
+      gone.push_back(removal);  // another cleanup was faster
+      return ok();
     }
 
     // A download that wrote its ref before the rename may not have seen it: put the snapshot back.
-    if (has_ref(removal.commit) && directory_.rename(hidden, snapshot)) return false;
+    if (has_ref(removal.commit) && directory_.rename(hidden, snapshot)) return ok();
 
-    if (Status synced = directory_.sync(at_.snapshots); !synced) return synced.error();
-    if (Status removed = remove_metadata(removal.commit); !removed) return removed.error();
-    if (Status destroyed = destroy(hidden); !destroyed) return destroyed.error();
-    return true;
+    if (Status synced = directory_.sync(layout_.snapshots); !synced) return synced;
+    if (Status removed = remove_metadata(removal.commit); !removed) return removed;
+    Status destroyed = destroy(hidden);
+    if (destroyed) gone.push_back(removal);
+    return destroyed;
   }
 
   Status remove_metadata(const CommitId& commit) const {
-    for (const std::string& path : {at_.tree(commit), at_.no_exist(commit), at_.record(commit)})
+    for (const std::string& path :
+         {layout_.tree(commit), layout_.no_exist(commit), layout_.record(commit)})
       if (Status destroyed = destroy(path); !destroyed) return destroyed;
     return ok();
   }
 
-  /// Adds those that are gone to `gone`.
+  /// Adds those that nobody wants to `gone`.
   Status remove_blobs(std::span<const Digest> blobs, std::vector<Digest>& gone) const {
     std::vector<FileLock> locks;
     std::vector<Digest> locked;
     for (const Digest& blob : blobs) {
-      auto lock = FileLock::try_acquire(locks_, at_.lock(blob));
+      auto lock = FileLock::try_acquire(locks_, layout_.lock(blob));
       if (!lock) return lock.error();
       if (!*lock) continue;  // somebody is fetching or linking it
       locks.push_back(std::move(**lock));
       locked.push_back(blob);
     }
 
-    const auto before = read_links(at_.snapshots);
+    const auto before = read_links(layout_.snapshots);
     if (!before) return before.error();
     std::vector<std::pair<Digest, std::string>> hidden;
     for (const Digest& blob : locked) {
       if (before->links.contains(blob)) continue;
-      const std::string path = at_.blob(blob);
+      const std::string path = layout_.blob(blob);
       std::string to = trash_name(kRemovedBlob, blob.hex());
       if (Status renamed = directory_.rename(path, to); renamed)
         hidden.emplace_back(blob, std::move(to));
@@ -205,9 +205,9 @@ class Pruner {
     }
 
     // Put back what somebody linked to meanwhile, and everything if that cannot be known.
-    const auto after = read_links(at_.snapshots);
+    const auto after = read_links(layout_.snapshots);
     for (const auto& [blob, path] : hidden) {
-      const std::string home = at_.blob(blob);
+      const std::string home = layout_.blob(blob);
       const bool wanted = !after || after->links.contains(blob);
       Status done = wanted && !lstat_path(home) ? directory_.rename(path, home) : destroy(path);
       if (!done) return done;
@@ -216,19 +216,20 @@ class Pruner {
     return after ? ok() : after.error();
   }
 
-  Result<bool> remove_leftover(const Leftover& left) const {
-    const std::string path = at_.lock(left.blob);
+  /// Adds it to `gone`, unless its writer may live.
+  Status remove_leftover(const Leftover& left, std::vector<Leftover>& gone) const {
+    const std::string path = layout_.lock(left.blob);
     const auto lock = FileLock::try_acquire(locks_, path);
     if (!lock) return lock.error();
-    if (!*lock) return false;
-    if (!left.old && !(*lock)->excludes(locks_, path)) return false;
+    if (!*lock || (!left.old && !(*lock)->excludes(locks_, path))) return ok();
 
     // Written to since the plan was made: its writer lives.
     const auto there = lstat_path(left.path);
-    if (there && there->mtime_ns != left.mtime_ns) return false;
+    if (there && there->mtime_ns != left.mtime_ns) return ok();
 
     Status removed = directory_.remove(left.path);
-    return removed ? Result<bool>(true) : removed.error();
+    if (removed) gone.push_back(left);
+    return removed;
   }
 
   /// A file, or a directory with everything in it, even what somebody who had the directory open is
@@ -252,43 +253,43 @@ class Pruner {
   }
 
   const Directory& locks_;
-  const CacheLayout& at_;
+  const CacheLayout& layout_;
   const Directory& directory_;
 };
 
 }  // namespace
 
 Result<RepoContents> read_contents(const Repository& repository) {
-  const CacheLayout& at = repository.layout;
-  RepoContents view;
+  const CacheLayout& layout = repository.layout;
+  RepoContents contents;
   Status listed = ok();
-  for (const std::string& path : list_directory(at.snapshots, &listed)) {
+  for (const std::string& path : list_directory(layout.snapshots, &listed)) {
     const auto commit = CommitId::parse(file_name(path));
     auto snapshot = read_links(path);
     if (!snapshot) return snapshot.error();
     if (commit && is_directory(path))
-      view.snapshots.emplace(*commit, std::move(*snapshot));
+      contents.snapshots.emplace(*commit, std::move(*snapshot));
     else
-      view.other_links.merge(snapshot->links);
+      contents.other_links.merge(snapshot->links);
   }
   if (!listed) return listed.error();
 
-  view.refs = read_refs(at);
-  for (const std::string& path : list_directory(at.blobs)) {
+  contents.refs = read_refs(layout);
+  for (const std::string& path : list_directory(layout.blobs)) {
     const auto blob = Digest::parse(file_name(path));
     const auto there = lstat_path(path);
     if (blob && there && !there->is_folder)
-      view.blobs.emplace(*blob, there->is_link ? 0 : there->size);
+      contents.blobs.emplace(*blob, there->is_link ? 0 : there->size);
   }
 
-  view.leftovers = leftovers_in(repository, WriterIdentity::make());
-  view.writer = writer_in(repository, view.leftovers);
-  for (const PendingRemoval& left : pending_removals(at)) {
+  contents.leftovers = find_leftovers(repository, WriterIdentity::make());
+  contents.writer = find_writer(repository, contents.leftovers);
+  for (const PendingRemoval& left : pending_removals(layout)) {
     const auto files = read_links(left.path);
     if (!files) return files.error();
-    view.pending_bytes += files->bytes;
+    contents.pending_bytes += files->bytes;
   }
-  return view;
+  return contents;
 }
 
 Status remove_planned(const Repository& repository, const PrunePlan& plan, PrunePlan& done,

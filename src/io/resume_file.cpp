@@ -10,28 +10,22 @@ constexpr std::size_t kMaxRecord = 64 * 1024;
 
 }  // namespace
 
-ResumeFile::ResumeFile(const Repository& repository, const Digest& blob, const WriterTag& self)
-    : directory_(*repository.directory),
-      path_(repository.layout.resume(blob)),
-      temporary_directory_(repository.layout.own_directory),
-      self_(self) {}
-
-Result<bool> ResumeFile::write(const UniqueFd& fd, const ResumeRecord& record) {
+Result<StagingOwner> ResumeFile::write(const UniqueFd& fd, const ResumeRecord& record) {
   if (Status written = write_at(fd, serialize_resume(record), 0, path_); !written)
     return written.error();
 
   ours_ = true;
-  return true;
+  return StagingOwner::us;
 }
 
-Result<bool> ResumeFile::create(const ResumeRecord& record) {
+Result<StagingOwner> ResumeFile::create(const ResumeRecord& record) {
   if (lstat_path(path_)) {
     Status replaced = replace(record);
-    return replaced ? Result<bool>(true) : replaced.error();
+    return replaced ? Result(StagingOwner::us) : replaced.error();
   }
 
   const auto fd = directory_.open_file(path_, O_WRONLY | O_CREAT | O_EXCL);
-  if (!fd && lstat_path(path_)) return false;
+  if (!fd && lstat_path(path_)) return StagingOwner::other;
   return fd ? write(*fd, record) : fd.error();
 }
 
@@ -40,7 +34,7 @@ Status ResumeFile::replace(const ResumeRecord& record) {
   return directory_.write_atomically(path_, serialize_resume(record), temporary_directory_);
 }
 
-Result<bool> ResumeFile::save(ResumeRecord& record) {
+Result<StagingOwner> ResumeFile::save(ResumeRecord& record) {
   ++record.sequence;
   const auto fd = directory_.open_file(path_, O_RDWR);
   if (!fd && lstat_path(path_)) return fd.error();
@@ -50,12 +44,11 @@ Result<bool> ResumeFile::save(ResumeRecord& record) {
     if (!there || there->writer == self_) return write(*fd, record);
   } else {
     const auto created = create(record);
-    if (!created || *created) return created;
+    if (!created || *created == StagingOwner::us) return created;
   }
-  return !ours_;  // another process has a claim; a loss only if we had one
+  // Another process has a claim, which is a loss only if we had one.
+  return ours_ ? StagingOwner::other : StagingOwner::us;
 }
-
-Status ResumeFile::remove() { return ours_ ? directory_.remove(path_) : ok(); }
 
 ResumeContent read_resume(const Repository& repository, const Digest& blob) {
   const std::string path = repository.layout.resume(blob);

@@ -34,7 +34,7 @@ RangeSet usable(const ResumeRecord& record, const std::string& staging, std::int
 /// file's size stays 0: only what was written counts. Where fallocate(2) is not supported, the
 /// writes will report it.
 Status reserve(int fd, std::int64_t size, const std::string& path) {
-  if (size < Staging::kMinClaimed) return ok();
+  if (size < kMinClaimedSize) return ok();
 
   // In memory it would cost as much as writing, and free space is certain there anyway.
   struct statfs volume{};
@@ -47,25 +47,17 @@ Status reserve(int fd, std::int64_t size, const std::string& path) {
 
 }  // namespace
 
-WriterIdentity WriterIdentity::make() {
-  return {host_and_pid(), WriterTag::make(machine_name(), random_hex(8))};
-}
-
 Staging::Staging(const Repository& repository, const Digest& blob, std::int64_t size,
                  const WriterIdentity& self)
     : repository_(&repository),
       blob_(blob),
-      tag_(self.tag),
       resume_(repository, blob, self.tag),
       record_{self.name, self.tag, self.tag, 0, size, {}},
       path_(path_of(self.tag)) {}
 
-Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Repository& repository,
-                                                                   const Digest& blob,
-                                                                   std::int64_t size,
-                                                                   const WriterIdentity& self,
-                                                                   const OpenRequest& request) {
-  using Opened = std::variant<Staging, OwnedByOther>;
+Result<Staging::Opened> Staging::open(const Repository& repository, const Digest& blob,
+                                      std::int64_t size, const WriterIdentity& self,
+                                      const OpenRequest& request) {
   Staging staging(repository, blob, size, self);
   auto [text, record, torn] = read_resume(repository, blob);
   if (record && request.fresh) record->have = {};
@@ -75,28 +67,31 @@ Result<std::variant<Staging, Staging::OwnedByOther>> Staging::open(const Reposit
   const ClaimDecision decision =
       had_it_open ? ClaimDecision::resume
                   : decide_claim({record, torn, lock_excludes, request.writer_timed_out}, self.tag);
+
+  // A small file is neither waited for nor claimed: it is fetched under our own tag.
   if (decision == ClaimDecision::wait && !staging.is_small())
     return Opened(OwnedByOther{owner_name(record), std::move(text)});
 
   if (decision == ClaimDecision::create && !staging.is_small()) {
     const auto claimed = staging.resume_.create(staging.record_);
     if (!claimed) return claimed.error();
-    if (!*claimed) return Opened(OwnedByOther{owner_name({}), ""});  // it was faster
+    if (*claimed != StagingOwner::us) return Opened(OwnedByOther{owner_name({}), ""});
   }
 
-  Status begun = decision == ClaimDecision::resume      ? staging.resume(*record)
+  Status begun = decision == ClaimDecision::resume      ? staging.resume(*record, O_RDWR)
                  : decision == ClaimDecision::take_over ? staging.take_over(*record)
                                                         : staging.begin_fresh();
-  return begun ? Result<Opened>(Opened(std::move(staging))) : begun.error();
+  if (!begun) return begun.error();
+  return Opened(std::move(staging));
 }
 
-/// Always a new file: the old one could be published by now, or somebody else's.
+/// Always a new file: the old one could be published by now, or somebody else's. A file of another
+/// name that this staging had is removed.
 Status Staging::create_file() {
   const Directory& directory = *repository_->directory;
-  fd_ = UniqueFd();
-  record_.file = tag_;
+  record_.file = record_.writer;
   record_.have = {};
-  if (std::string old = std::exchange(path_, path_of(tag_)); old != path_)
+  if (std::string old = std::exchange(path_, path_of(record_.writer)); old != path_)
     if (Status removed = directory.remove(old); !removed) return removed;
 
   auto fd = directory.open_file(path_, O_RDWR | O_CREAT | O_EXCL);
@@ -118,43 +113,29 @@ Status Staging::begin_fresh() {
   return saved ? ok() : Status(saved.error());
 }
 
-Status Staging::resume(const ResumeRecord& theirs) {
-  const std::string path = path_of(theirs.file);
+/// First the claim, with their file and ranges in it, so that a kill loses nothing.
+Status Staging::resume(const ResumeRecord& theirs, int flags) {
+  path_ = path_of(theirs.file);  // which begin_fresh removes
   record_.sequence = theirs.sequence;
   record_.file = theirs.file;
-  record_.have = usable(theirs, path, record_.size);
+  record_.have = usable(theirs, path_, record_.size);
   if (Status claimed = resume_.replace(record_); !claimed) return claimed;
 
-  path_ = path;  // which begin_fresh removes
   if (record_.have.empty()) return begin_fresh();
-  auto fd = repository_->directory->open_file(path, O_RDWR);
+  auto fd = repository_->directory->open_file(path_, flags);
   if (!fd) return begin_fresh();
   fd_ = std::move(*fd);
   return ok();
 }
 
-/// First the claim, with their file and ranges still in it, so that a kill in the middle of the
-/// copy loses nothing.
 Status Staging::take_over(const ResumeRecord& theirs) {
-  Source source{{}, path_of(theirs.file), record_, {}};
-  source.left = usable(theirs, source.path, record_.size);
-  source.record.file = theirs.file;
-  source.record.sequence = theirs.sequence;
-  source.record.have = source.left;
-  if (Status claimed = resume_.replace(source.record); !claimed) return claimed;
-
-  auto fd = source.left.empty() ? Result<UniqueFd>(Error{})
-                                : repository_->directory->open_file(source.path, O_RDONLY);
-  if (!fd) {
-    if (Status removed = repository_->directory->remove(source.path); !removed) return removed;
-    return begin_fresh();
-  }
+  if (Status claimed = resume(theirs, O_RDONLY); !claimed) return claimed;
+  if (record_.have.empty()) return ok();  // nothing can be copied: it is a fresh file
 
   // Without saving: the record on disk stays as it is until everything is copied.
-  if (Status created = create_file(); !created) return created;
-  source.fd = std::move(*fd);
-  source_ = std::move(source);
-  return ok();
+  std::string path = std::exchange(path_, path_of(record_.writer));
+  source_ = Source{std::move(fd_), std::move(path), record_, record_.have};
+  return create_file();
 }
 
 Status Staging::copy_some() {
@@ -169,7 +150,7 @@ Status Staging::copy_some() {
 
     const auto saved = resume_.save(source_->record);
     if (!saved) return saved.error();
-    if (*saved && !source_->left.empty()) return ok();
+    if (*saved == StagingOwner::us && !source_->left.empty()) return ok();
   }
 
   const std::string copied = source_->path;
@@ -179,39 +160,26 @@ Status Staging::copy_some() {
   return saved ? repository_->directory->remove(copied) : Status(saved.error());
 }
 
-Result<Staging::Held> Staging::save(const RangeSet& have) {
-  if (!is_still_at(fd_, path_)) return Held::pruned;
-  record_.have = have;
-  const auto saved = resume_.save(record_);
-  if (!saved) return saved.error();
-  return *saved ? Held::yes : Held::taken;
-}
-
 Result<UniqueFd> Staging::reader() const {
   UniqueFd copy(fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
   if (!copy) return io_error("open", path_, errno);
   return copy;
 }
 
-Result<bool> Staging::publish() {
-  if (!is_still_at(fd_, path_)) return false;
+Result<StagingOwner> Staging::publish() {
+  if (!is_still_at(fd_, path_)) return StagingOwner::nobody;
   if (Status renamed = repository_->directory->rename(path_, repository_->layout.blob(blob_));
       !renamed) {
-    if (!lstat_path(path_)) return false;
+    if (!lstat_path(path_)) return StagingOwner::nobody;
     return renamed.error();
   }
-  if (!resume_.is_ours()) return true;
+  if (!resume_.is_ours()) return StagingOwner::us;
 
   // The record must not be gone after a power cut that gives the bytes their staging name back.
   if (Status synced = repository_->directory->sync(repository_->layout.blobs); !synced)
     return synced.error();
   Status removed = resume_.remove();
-  return removed ? Result<bool>(true) : removed.error();
-}
-
-Status Staging::drop() {
-  if (Status removed = resume_.remove(); !removed) return removed;
-  return repository_->directory->remove(path_);
+  return removed ? Result(StagingOwner::us) : removed.error();
 }
 
 std::int64_t staged_bytes(const Repository& repository, const Digest& blob, std::int64_t size) {

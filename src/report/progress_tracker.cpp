@@ -85,7 +85,7 @@ void ProgressTracker::sample(std::span<const ActiveFile> active_files, int retri
   sampled_at_ = now;
   all_.retries = retries;
   for (const ActiveFile& active : active_files) {
-    ProgressPlan::File& file = plan_.files[active.file];
+    ProgressPlan::File& file = plan_.files[active.index];
     file.done = std::clamp<std::int64_t>(active.done, 0, file.bytes);
   }
 
@@ -110,7 +110,7 @@ void ProgressTracker::sample_time_left(bool moved, double seconds) {
 void ProgressTracker::sample_activities(std::span<const ActiveFile> active_files, TimePoint now) {
   std::vector<ActiveFile> seen(models_.size());
   for (const ActiveFile& file : active_files) {
-    for (const std::size_t index : plan_.files[file.file].models) {
+    for (const std::size_t index : plan_.files[file.index].models) {
       ActiveFile& model = seen[index];
       model.failures += file.failures;
       if (std::pair(file.activity, -file.pause) <= std::pair(model.activity, -model.pause))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the bytes on disk hash to, and what a connection without an answer is told as (both in
 // response_check.h).
+#include "model_prep/core/digest_check.h"
 #include "core/builders.h"
 #include "model_prep/core/response_check.h"
 #include "support/catch.h"

@@ -186,10 +186,9 @@ void RandomFaults::execute(const CheckExisting& action) {
 void RandomFaults::execute(const TryLock& action) {
   Disk& disk = disks_[action.item];
   disk.open = true;
-  if (now_ < disk.locked_until)
-    return scheduler_.on_lock(action.item, LockResult::held, "host:1", now_);
+  if (now_ < disk.locked_until) return scheduler_.on_busy(action.item, "host:1", {}, now_);
   scheduler_.on_lock(action.item,
-                     disk.blob_exists ? LockResult::acquired_blob_exists : LockResult::acquired, {},
+                     disk.blob_exists ? LockResult::acquired_blob_exists : LockResult::acquired,
                      now_);
 }
 
@@ -198,7 +197,7 @@ void RandomFaults::execute(const OpenStaging& action) {
   Disk& disk = disks_[action.item];
   if (disk.finished > 0 && !stopped_ && fault_.empty()) broken("a finished item is opened");
   if (!action.take_over && chance(fault_rate_ / 10))
-    return scheduler_.on_owned(action.item, "host:1", chance(0.1) ? "another beat" : "beat", now_);
+    return scheduler_.on_busy(action.item, "host:1", chance(0.1) ? "another beat" : "beat", now_);
   for (const auto& [id, transfer] : running_)
     if (transfer.item == action.item) broken("a transfer outlives its staging");
   if (action.fresh) disk.record = {};
@@ -251,7 +250,8 @@ void RandomFaults::execute(const HashTo& action) {
 void RandomFaults::execute(const SaveResume& action) {
   if (hubs_ == Hubs::any && chance(fault_rate_ / 200)) {
     disks_[action.item].record = {};
-    return scheduler_.on_lost(action.item, chance(0.5) ? Loss::pruned : Loss::taken, now_);
+    return scheduler_.on_lost(action.item, chance(0.5) ? StagingOwner::nobody : StagingOwner::other,
+                              now_);
   }
   if (const RangeSet* have = scheduler_.have(action.item)) disks_[action.item].record = *have;
 }
@@ -265,9 +265,9 @@ void RandomFaults::execute(const Publish& action) {
       (blob.digest.kind() == DigestKind::sha256 || disk.hashed->git_sha1 == blob.digest);
   if (!equal) broken("published with a wrong digest");
   const bool lost = hubs_ == Hubs::any && chance(fault_rate_ / 10);
-  if (lost) disk.record = {};
-  scheduler_.on_published(action.item, lost ? PublishResult::staging_lost : PublishResult::done,
-                          now_);
+  if (!lost) return scheduler_.on_published(action.item, now_);
+  disk.record = {};
+  scheduler_.on_lost(action.item, StagingOwner::nobody, now_);
 }
 
 void RandomFaults::execute(const Close& action) { disks_[action.item].open = false; }

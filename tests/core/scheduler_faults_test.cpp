@@ -70,8 +70,7 @@ TEST_CASE("a connection that breaks behind the last byte is no failure") {
 TEST_CASE("a host that is busy is left alone by all files, for as long as it says") {
   SchedulerHarness play({file(100), file(200, 'b')});
   play.step();
-  for (const ItemId item : {0U, 1U})
-    play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
+  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, play.now);
   play.step();
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -90,8 +89,7 @@ TEST_CASE("a host stays left alone when the file that it was busy for is given u
   impatient.retry.retries = 1;
   SchedulerHarness play({file(100), file(200, 'b')}, impatient);
   play.step();
-  for (const ItemId item : {0U, 1U})
-    play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
+  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, play.now);
   play.step();
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -107,8 +105,7 @@ TEST_CASE("a host stays left alone when the file that it was busy for is given u
 TEST_CASE("a network fault holds back its file and not the host") {
   SchedulerHarness play({file(100), file(200, 'b')});
   play.step();
-  for (const ItemId item : {0U, 1U})
-    play.scheduler.on_lock(item, LockResult::acquired, {}, play.now);
+  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, play.now);
   play.step();
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
@@ -385,7 +382,7 @@ TEST_CASE(
   for (int i = 1; i <= 3; ++i) {
     play.to_verifying(0);
     play.hashed(0, 'a');
-    play.scheduler.on_published(0, PublishResult::staging_lost, play.now);
+    play.scheduler.on_lost(0, StagingOwner::nobody, play.now);
     play.step();
     CHECK(play.has<Close>());
     CHECK(play.notice("its partial download was deleted; starting over") == (i < 3));
@@ -398,9 +395,10 @@ TEST_CASE(
   SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>().size();
-  const auto [how, words] = GENERATE(table<Loss, std::string>(
-      {{Loss::pruned, "was deleted"}, {Loss::taken, "has taken over its partial download"}}));
-  play.scheduler.on_lost(0, how, play.now);
+  const auto [owner, words] = GENERATE(
+      table<StagingOwner, std::string>({{StagingOwner::nobody, "was deleted"},
+                                        {StagingOwner::other, "has taken over its partial download"}}));
+  play.scheduler.on_lost(0, owner, play.now);
   play.step();
   CHECK(play.all<CancelTransfer>().size() == transfers);
   CHECK_FALSE(play.one<Close>().drop_staging);
@@ -412,10 +410,10 @@ TEST_CASE("a writer whose record says that it lives is waited for without the lo
   SchedulerHarness play({file(100)});
   play.step();
   for (int i = 0; i < 5; ++i) {
-    play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
+    play.scheduler.on_lock(0, LockResult::acquired, play.now);
     play.step();
     CHECK_FALSE(play.one<OpenStaging>().take_over);
-    play.scheduler.on_owned(0, "process host:42", "beat " + std::to_string(i), play.now);
+    play.scheduler.on_busy(0, "process host:42", "beat " + std::to_string(i), play.now);
     play.step();
     CHECK(play.has<Close>());
     play.step(std::chrono::milliseconds(250));
@@ -427,14 +425,14 @@ TEST_CASE("a writer that shows no sign of life in sixty looks is taken over") {
   SchedulerHarness play({file(100)});
   play.step();
   for (int i = 0; i <= LockWaiter::kMaxSilentPolls; ++i) {
-    play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
+    play.scheduler.on_lock(0, LockResult::acquired, play.now);
     play.step();
     REQUIRE_FALSE(play.one<OpenStaging>().take_over);
-    play.scheduler.on_owned(0, "process host:42", "beat 7", play.now);
+    play.scheduler.on_busy(0, "process host:42", "beat 7", play.now);
     play.step();
     play.step(std::chrono::milliseconds(250));
   }
-  play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
   play.step();
   CHECK(play.one<OpenStaging>().take_over);
 }

@@ -99,7 +99,7 @@ struct SchedulerHarness {
   void to_locking() { step(); }
   void to_moving(ItemId item, RangeSet have = {}) {
     step();
-    scheduler.on_lock(item, LockResult::acquired, {}, now);
+    scheduler.on_lock(item, LockResult::acquired, now);
     staged(item, std::move(have));
   }
   /// Carries out OpenStaging; the transfers that start then are the actions.

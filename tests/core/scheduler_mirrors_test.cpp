@@ -280,9 +280,9 @@ TEST_CASE("a payload host that cannot be reached is gone around by way of the ne
   play.answer(play.one<StartTransfer>());
   play.step();
   play.hashed(0, 'a');
-  play.scheduler.on_published(0, PublishResult::done, play.now);
+  play.scheduler.on_published(0, play.now);
   play.step();
-  play.scheduler.on_lock(1, LockResult::acquired, {}, play.now);
+  play.scheduler.on_lock(1, LockResult::acquired, play.now);
   play.staged(1);
   CHECK(play.asked() == kMirror);
   play.end(play.one<StartTransfer>().id, redirect("https://cdn.example/y"));

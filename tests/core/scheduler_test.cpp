@@ -60,7 +60,7 @@ TEST_CASE("checking: a different digest fetches the file again") {
   play.hashed(0, 'b');
   CHECK(play.has<TryLock>());
   CHECK(play.notice("the cached file is damaged and will be downloaded again"));
-  play.scheduler.on_lock(0, LockResult::acquired_blob_exists, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired_blob_exists, play.now);
   play.step();
   CHECK(play.has<OpenStaging>());
 }
@@ -80,7 +80,7 @@ TEST_CASE("checking: a different digest offline is a digest mismatch with a hint
 TEST_CASE("locking: a lock held by another is looked at again in 250 ms") {
   SchedulerHarness play({file(100)});
   play.step();
-  play.scheduler.on_lock(0, LockResult::held, "host:42", play.now);
+  play.scheduler.on_busy(0, "host:42", {}, play.now);
   play.step();
   CHECK_FALSE(play.has<TryLock>());
   CHECK(play.scheduler.wake_at() == play.now + milliseconds(250));
@@ -96,7 +96,7 @@ TEST_CASE("locking: who is waited for is said once in ten seconds") {
   for (int i = 0; i < 4 * 31; ++i) {
     play.step(milliseconds(250));
     said += play.notice("waiting for host:42") ? 1 : 0;
-    if (play.has<TryLock>()) play.scheduler.on_lock(0, LockResult::held, "host:42", play.now);
+    if (play.has<TryLock>()) play.scheduler.on_busy(0, "host:42", {}, play.now);
   }
   CHECK(said >= 3);
   CHECK(said <= 4);
@@ -105,7 +105,7 @@ TEST_CASE("locking: who is waited for is said once in ten seconds") {
 TEST_CASE("locking: a blob that exists now is hashed under the lock") {
   SchedulerHarness play({file(100)});
   play.step();
-  play.scheduler.on_lock(0, LockResult::acquired_blob_exists, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired_blob_exists, play.now);
   play.step();
   CHECK(play.has<CheckExisting>());
   SECTION("and reused if it is right") {
@@ -125,9 +125,9 @@ TEST_CASE(
   SchedulerHarness play({existing(100)});
   play.step();
   play.hashed(0, 'b');
-  play.scheduler.on_lock(0, LockResult::held, "host:42", play.now);
+  play.scheduler.on_busy(0, "host:42", {}, play.now);
   play.step(milliseconds(250));
-  play.scheduler.on_lock(0, LockResult::acquired_blob_exists, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired_blob_exists, play.now);
   play.step();
   CHECK(play.has<CheckExisting>());
   play.hashed(0, 'a');
@@ -137,7 +137,7 @@ TEST_CASE(
 TEST_CASE("locking: with the lock the staging is opened, and what it holds is not forgotten") {
   SchedulerHarness play({file(100)});
   play.step();
-  play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
   play.step();
   CHECK_FALSE(play.one<OpenStaging>().fresh);
 }
@@ -172,7 +172,7 @@ TEST_CASE("moving: a connection that is free asks for the next segment") {
 TEST_CASE("moving: what a resumed file has is hashed and not asked for again") {
   SchedulerHarness play({file(10 * kMiB)});
   play.step();
-  play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
   play.step();
   play.scheduler.on_staged(0, first_bytes(6 * kMiB), play.now);
   play.step();
@@ -302,7 +302,7 @@ TEST_CASE(
   CHECK(play.has<Publish>());
   SECTION("when it ends well") { play.end(transfers[1].id, late); }
   SECTION("when it ends with a fault") { play.fault(transfers[1].id); }
-  play.scheduler.on_published(0, PublishResult::done, play.now);
+  play.scheduler.on_published(0, play.now);
   play.step();
   CHECK(play.one<Finish>().outcome.status == FileStatus::fetched);
   CHECK(play.scheduler.retries() == 0);
@@ -315,7 +315,7 @@ TEST_CASE("verifying: equal digests are published, and then the file is fetched"
   play.hashed(0, 'a');
   CHECK(play.has<Publish>());
   CHECK_FALSE(play.has<Finish>());
-  play.scheduler.on_published(0, PublishResult::done, play.now);
+  play.scheduler.on_published(0, play.now);
   play.step();
   const FileOutcome outcome = play.one<Finish>().outcome;
   CHECK(outcome.status == FileStatus::fetched);
@@ -360,10 +360,10 @@ TEST_CASE("the progress display gets the activity of each file") {
   CHECK(play.scheduler.active_files().empty());
   play.to_locking();
   CHECK(only().activity == Activity::waiting);
-  play.scheduler.on_lock(0, LockResult::held, "somebody", play.now);
-  CHECK(only().activity == Activity::elsewhere);
+  play.scheduler.on_busy(0, "somebody", {}, play.now);
+  CHECK(only().activity == Activity::waiting_for_lock);
   play.step(seconds(1));
-  play.scheduler.on_lock(0, LockResult::acquired, {}, play.now);
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
   play.staged(0, first_bytes(40));
   CHECK(only().activity == Activity::fetching);
   CHECK(only().done == 40);
@@ -377,6 +377,6 @@ TEST_CASE("the progress display gets the activity of each file") {
   CHECK(only().done == 100);
   play.step();
   play.hashed(0, 'a');
-  play.scheduler.on_published(0, PublishResult::done, play.now);
+  play.scheduler.on_published(0, play.now);
   CHECK(play.scheduler.active_files().empty());
 }

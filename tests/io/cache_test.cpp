@@ -97,7 +97,7 @@ TEST_CASE("a snapshot is published with links, record and refs, and looks satisf
   const auto published = filled.cache.publish(snapshot(), digests());
   REQUIRE(published.has_value());
   CHECK(published->warnings.empty());
-  CHECK_FALSE(published->lost);
+  CHECK_FALSE(published->files_vanished);
   CHECK(read_all(filled.ref()) == kCommit.hex());
   CHECK(read_all(filled.repo / "refs" / kCommit.hex()) == kCommit.hex());
   CHECK(fs::read_symlink(filled.link()) == "../../../blobs/" + git_sha1_of("text").hex());
@@ -130,7 +130,7 @@ TEST_CASE("a blob that somebody has removed is told as lost, and no ref is writt
   fs::remove(filled.cache.repository(kRepo).layout.blob(git_sha1_of("text")));
   const auto published = filled.cache.publish(snapshot(), digests());
   REQUIRE(published.has_value());
-  CHECK(published->lost);
+  CHECK(published->files_vanished);
   CHECK_FALSE(fs::exists(filled.ref()));
 }
 

@@ -70,16 +70,16 @@ TEST_CASE("a file that grows is hashed behind its watermark") {
   Hasher hasher([&] { waker.wake(); });
   const std::string content = testing::content_text(testing::MadeUpBytes{3'000'000, 1});
   auto writer = file_with(folder, "file", content.substr(0, 1'000'000));
-  const auto ticket = hasher.open(*open_for_reading(folder / "file"), 3'000'000, DigestKind::sha256,
-                                  AfterHash::sync);
-  hasher.advance(ticket, 1'000'000);
+  const auto job = hasher.open(*open_for_reading(folder / "file"), 3'000'000, DigestKind::sha256,
+                               AfterHash::sync);
+  hasher.advance(job, 1'000'000);
   CHECK(hasher.take_all().empty());
   REQUIRE(write_at(writer, std::string_view(content).substr(1'000'000), 1'000'000, "file"));
-  hasher.advance(ticket, 2'000'000);
-  hasher.advance(ticket, 3'000'000);
+  hasher.advance(job, 2'000'000);
+  hasher.advance(job, 3'000'000);
   const auto events = waker.take(hasher, 1);
   REQUIRE(events.size() == 1);
-  CHECK(events[0].ticket == ticket);
+  CHECK(events[0].job == job);
   CHECK(events[0].sha256 == sha256_of(content));
   CHECK_FALSE(events[0].git_sha1.has_value());
 }
@@ -88,9 +88,9 @@ TEST_CASE("a plain git file gets both digests") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  const auto ticket =
+  const auto job =
       hasher.open(file_with(folder, "file", "{}"), 2, DigestKind::git_sha1, AfterHash::nothing);
-  hasher.advance(ticket, 2);
+  hasher.advance(job, 2);
   const auto events = waker.take(hasher, 1);
   REQUIRE(events.size() == 1);
   CHECK(events[0].git_sha1 == git_sha1_of("{}"));
@@ -101,9 +101,9 @@ TEST_CASE("an empty file is finished as soon as it is said to be whole") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  const auto ticket =
+  const auto job =
       hasher.open(file_with(folder, "file", ""), 0, DigestKind::git_sha1, AfterHash::sync);
-  hasher.advance(ticket, 0);
+  hasher.advance(job, 0);
   const auto events = waker.take(hasher, 1);
   REQUIRE(events.size() == 1);
   CHECK(events[0].git_sha1 == git_sha1_of(""));
@@ -117,13 +117,13 @@ TEST_CASE("many files at once each get their own digest") {
   for (int i = 0; i < 50; ++i) {
     const std::string content(static_cast<std::size_t>(i) * 1000, static_cast<char>('a' + i % 26));
     const auto size = static_cast<std::int64_t>(content.size());
-    const auto ticket = hasher.open(file_with(folder, std::to_string(i), content), size,
-                                    DigestKind::sha256, AfterHash::nothing);
-    wanted.emplace(ticket, sha256_of(content));
-    hasher.advance(ticket, size);
+    const auto job = hasher.open(file_with(folder, std::to_string(i), content), size,
+                                 DigestKind::sha256, AfterHash::nothing);
+    wanted.emplace(job, sha256_of(content));
+    hasher.advance(job, size);
   }
   std::map<HashJobId, Digest> found;
-  for (const HashEvent& event : waker.take(hasher, 50)) found.emplace(event.ticket, *event.sha256);
+  for (const HashEvent& event : waker.take(hasher, 50)) found.emplace(event.job, *event.sha256);
   CHECK(found == wanted);
 }
 
@@ -136,14 +136,13 @@ TEST_CASE("several threads hash several files, each file once") {
     const std::string content(static_cast<std::size_t>(i) * 100'003,
                               static_cast<char>('a' + i % 26));
     const auto size = static_cast<std::int64_t>(content.size());
-    const auto ticket = hasher.open(file_with(folder, std::to_string(i), content), size,
-                                    DigestKind::git_sha1, AfterHash::nothing);
-    wanted.emplace(ticket, git_sha1_of(content));
-    hasher.advance(ticket, size);
+    const auto job = hasher.open(file_with(folder, std::to_string(i), content), size,
+                                 DigestKind::git_sha1, AfterHash::nothing);
+    wanted.emplace(job, git_sha1_of(content));
+    hasher.advance(job, size);
   }
   std::map<HashJobId, Digest> found;
-  for (const HashEvent& event : waker.take(hasher, 40))
-    found.emplace(event.ticket, *event.git_sha1);
+  for (const HashEvent& event : waker.take(hasher, 40)) found.emplace(event.job, *event.git_sha1);
   CHECK(found == wanted);
 }
 
@@ -152,13 +151,13 @@ TEST_CASE("how far a file is can be asked while it is open") {
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
   const std::string content(3'000'000, 'x');
-  const auto ticket = hasher.open(file_with(folder, "file", content), 3'000'000, DigestKind::sha256,
-                                  AfterHash::nothing);
-  CHECK(hasher.progress(ticket) == 0);
-  hasher.advance(ticket, 2'000'000);
-  while (hasher.progress(ticket) < 2'000'000) std::this_thread::yield();
-  CHECK(hasher.progress(ticket) == 2'000'000);
-  hasher.advance(ticket, 3'000'000);
+  const auto job = hasher.open(file_with(folder, "file", content), 3'000'000, DigestKind::sha256,
+                               AfterHash::nothing);
+  CHECK(hasher.progress(job) == 0);
+  hasher.advance(job, 2'000'000);
+  while (hasher.progress(job) < 2'000'000) std::this_thread::yield();
+  CHECK(hasher.progress(job) == 2'000'000);
+  hasher.advance(job, 3'000'000);
   CHECK(waker.take(hasher, 1).size() == 1);
 }
 
@@ -175,16 +174,16 @@ TEST_CASE("a cancelled file gives no event, and others go on") {
   hasher.advance(other, 2);
   const auto events = waker.take(hasher, 1);
   REQUIRE(events.size() == 1);
-  CHECK(events[0].ticket == other);
+  CHECK(events[0].job == other);
 }
 
 TEST_CASE("a file shorter than its watermark is an error and no digest") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  const auto ticket =
+  const auto job =
       hasher.open(file_with(folder, "file", "short"), 100, DigestKind::sha256, AfterHash::nothing);
-  hasher.advance(ticket, 100);
+  hasher.advance(job, 100);
   const auto events = waker.take(hasher, 1);
   REQUIRE(events.size() == 1);
   REQUIRE(events[0].error.has_value());
@@ -198,8 +197,8 @@ TEST_CASE("a hasher with work left ends at once") {
   const std::int64_t size = 500'000'000;
   auto file = file_with(folder, "file", "x");
   REQUIRE(::ftruncate(file.get(), size) == 0);
-  const auto ticket = hasher.open(std::move(file), size, DigestKind::sha256, AfterHash::nothing);
-  hasher.advance(ticket, size);
+  const auto job = hasher.open(std::move(file), size, DigestKind::sha256, AfterHash::nothing);
+  hasher.advance(job, size);
   CHECK(hasher.take_all().empty());
 }
 
@@ -207,12 +206,12 @@ TEST_CASE("advancing or cancelling a file that is done does no harm") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  const auto ticket =
+  const auto job =
       hasher.open(file_with(folder, "file", "x"), 1, DigestKind::sha256, AfterHash::nothing);
-  hasher.advance(ticket, 1);
+  hasher.advance(job, 1);
   REQUIRE(waker.take(hasher, 1).size() == 1);
-  hasher.advance(ticket, 1);
-  hasher.cancel(ticket);
+  hasher.advance(job, 1);
+  hasher.cancel(job);
   CHECK(hasher.take_all().empty());
 }
 

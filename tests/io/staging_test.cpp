@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 using testing::TemporaryFolder;
 
 const RepoId kRepo = *RepoId::parse("org/name");
-constexpr std::int64_t kSize = 2 * Staging::kMinClaimed;
+constexpr std::int64_t kSize = 2 * kMinClaimedSize;
 constexpr std::int64_t kSmall = 100;
 
 std::string read_all(const fs::path& path) {
@@ -129,7 +129,7 @@ TEST_CASE("every save is a sign of life") {
   auto opened = place.open(kDead, kDoubtful);
   REQUIRE(is_staging(opened));
   const std::string before = read_all(place.record);
-  REQUIRE(*staging_of(opened).save({}) == Staging::Held::yes);
+  REQUIRE(*staging_of(opened).save({}) == StagingOwner::us);
   CHECK(read_all(place.record) != before);
 }
 
@@ -179,13 +179,13 @@ TEST_CASE("one that was only silent finds its staging taken, and spoils nothing"
   REQUIRE(is_staging(second));
   while (staging_of(second).copying()) REQUIRE(staging_of(second).copy_some());
   const std::string record = read_all(place.record);
-  CHECK(*staging_of(first).save(ranges({{0, 4}})) != Staging::Held::yes);
+  CHECK(*staging_of(first).save(ranges({{0, 4}})) != StagingOwner::us);
   REQUIRE(staging_of(first).write(std::string("EVIL"), 0));
   CHECK(read_all(place.record) == record);
   CHECK(read_all(place.file(kElsewhere)) == "mine");
   const auto published = staging_of(first).publish();
   REQUIRE(published.has_value());
-  CHECK_FALSE(*published);
+  CHECK(*published == StagingOwner::nobody);
 }
 
 TEST_CASE("of two that begin at once one gets it") {
@@ -204,9 +204,9 @@ TEST_CASE("small files are not claimed: two writers have a file each, and both p
   CHECK_FALSE(fs::exists(place.record));
   REQUIRE(staging_of(first).write(std::string("text"), 0));
   REQUIRE(staging_of(second).write(std::string("text"), 0));
-  CHECK(*staging_of(first).publish());
+  CHECK(*staging_of(first).publish() == StagingOwner::us);
   CHECK(read_all(place.layout.blob(place.blob)) == "text");
-  CHECK(*staging_of(second).publish());
+  CHECK(*staging_of(second).publish() == StagingOwner::us);
   CHECK(read_all(place.layout.blob(place.blob)) == "text");
   CHECK(place.blobs() == 1);
 }
@@ -215,8 +215,8 @@ TEST_CASE("the record of a small file that takes its time is the first's who wri
   const Place place(kSmall);
   auto first = place.open(kDead, kDoubtful);
   auto second = place.open(kNext, kDoubtful);
-  REQUIRE(*staging_of(first).save({}) == Staging::Held::yes);
-  REQUIRE(*staging_of(second).save({}) == Staging::Held::yes);
+  REQUIRE(*staging_of(first).save({}) == StagingOwner::us);
+  REQUIRE(*staging_of(second).save({}) == StagingOwner::us);
   CHECK(parse_resume(read_all(place.record))->writer == kDead.tag);
 }
 
@@ -272,7 +272,7 @@ TEST_CASE("an unreadable record where locks prove nothing is waited for, and the
 TEST_CASE("a shorter record over a longer one is read to its own end") {
   const Left left;
   auto opened = left.open(kNext, kLocked);
-  REQUIRE(*staging_of(opened).save(ranges({{0, 60}})) == Staging::Held::yes);
+  REQUIRE(*staging_of(opened).save(ranges({{0, 60}})) == StagingOwner::us);
   CHECK(parse_resume(read_all(left.record))->have.text() == "0-60");
 }
 
@@ -295,7 +295,7 @@ TEST_CASE("a published blob has its name and no staging is left") {
   REQUIRE(is_staging(opened));
   const auto published = staging_of(opened).publish();
   REQUIRE(published.has_value());
-  CHECK(*published);
+  CHECK(*published == StagingOwner::us);
   CHECK(fs::exists(left.layout.blob(left.blob)));
   CHECK(left.blobs() == 1);
 }
@@ -308,10 +308,10 @@ TEST_CASE(
   fs::remove(place.file(kNext));
   const bool replaced = GENERATE(false, true);
   if (replaced) write_all(place.file(kNext), "another's");
-  CHECK(*staging_of(opened).save({}) == Staging::Held::pruned);
+  CHECK(*staging_of(opened).save({}) == StagingOwner::nobody);
   const auto published = staging_of(opened).publish();
   REQUIRE(published.has_value());
-  CHECK_FALSE(*published);
+  CHECK(*published == StagingOwner::nobody);
   CHECK_FALSE(fs::exists(place.layout.blob(place.blob)));
 }
 
@@ -319,7 +319,7 @@ TEST_CASE("a record that was pruned comes back") {
   const Place place;
   auto opened = place.open(kNext, kLocked);
   fs::remove(place.record);
-  CHECK(*staging_of(opened).save({}) == Staging::Held::yes);
+  CHECK(*staging_of(opened).save({}) == StagingOwner::us);
   CHECK(fs::exists(place.record));
 }
 

@@ -23,7 +23,7 @@ ProgressPlan two_models() {
 }
 
 ActiveFile fetching(std::size_t file, std::int64_t done, int failures = 0) {
-  return {.file = file, .activity = Activity::fetching, .failures = failures, .done = done};
+  return {.index = file, .activity = Activity::fetching, .failures = failures, .done = done};
 }
 
 ProgressTracker begun(ProgressPlan work) {
@@ -138,9 +138,9 @@ TEST_CASE("a model shows the greatest activity of its files, and the shortest pa
                                              {.bytes = 1, .models = {0}},
                                              {.bytes = 1, .models = {0}}},
                                    .models = {"one"}});
-  const ActiveFile verifying{.file = 0, .activity = Activity::verifying};
-  const ActiveFile long_pause{.file = 1, .activity = Activity::paused, .pause = seconds(9)};
-  const ActiveFile short_pause{.file = 2, .activity = Activity::paused, .pause = seconds(4)};
+  const ActiveFile verifying{.index = 0, .activity = Activity::verifying};
+  const ActiveFile long_pause{.index = 1, .activity = Activity::paused, .pause = seconds(9)};
+  const ActiveFile short_pause{.index = 2, .activity = Activity::paused, .pause = seconds(4)};
   tracker.sample(std::vector{verifying, short_pause, long_pause}, 0, kStart + seconds(1));
   CHECK(tracker.progress().models[0].activity == Activity::paused);
   CHECK(tracker.progress().models[0].pause == seconds(4));

@@ -30,8 +30,8 @@ ProgressSnapshot every_state() {
       .models = {model("all-MiniLM-L6-v2", Activity::fetching, 64),
                  model("bge-reranker-base", Activity::paused),
                  model("flan-t5-small", Activity::verifying, 100),
-                 model("whisper-tiny", Activity::elsewhere), model("clip", Activity::waiting, 0),
-                 model("nomic-embed", Activity::paused),
+                 model("whisper-tiny", Activity::waiting_for_lock),
+                 model("clip", Activity::waiting, 0), model("nomic-embed", Activity::paused),
                  model("done-before", Activity::fetching, 100)},
       .bytes = 700 * kMega,
       .done = 324 * kMega,
@@ -150,7 +150,7 @@ TEST_CASE("there are two rows fewer than the terminal has, and one at least") {
 TEST_CASE("of forty models those in flight are shown, eight at most") {
   ProgressSnapshot progress = many(40, Activity::waiting);
   progress.models[30].activity = Activity::fetching;
-  progress.models[35].activity = Activity::elsewhere;
+  progress.models[35].activity = Activity::waiting_for_lock;
   progress.models[20].activity = Activity::paused;
   CHECK(names(progress_lines(progress, {})) ==
         Lines{"model-20", "model-30", "model-35", "total", "5"});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the content of one file must be: carried whole from the listing or the lock to the place
-// where the digests are compared (`check_digests` in core/response_check.h).
+// where the digests are compared (`check_digests` in core/digest_check.h).
 #pragma once
 
 #include <cstdint>

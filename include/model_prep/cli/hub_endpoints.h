@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "model_prep/cli/flag_values.h"
-#include "model_prep/core/mirror_selector.h"
+#include "model_prep/core/source_selector.h"
 #include "model_prep/io/http.h"
 #include "model_prep/io/hub_api.h"
 

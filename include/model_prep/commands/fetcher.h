@@ -34,7 +34,7 @@ struct Reply {
   ResponseHead head;
   std::string body;
   std::optional<Error> error;
-  std::size_t source{0};  ///< which one responded
+  std::size_t source{0};  ///< index of the source that responded
 };
 
 class Fetcher {

@@ -9,7 +9,7 @@
 //
 // All models are resolved at once. If the selection of weights depends on a shard index
 // (core/weight_selection.h), the index is read first, from the cache or from the Hub, and its
-// digest is compared with the listing. The snapshot's spec has the variant that the repository has.
+// digest is compared with the listing. The snapshot's spec has the variant actually selected.
 //
 // If there are several endpoints, the next one is used when one fails or gives an answer that
 // cannot be used. A listing always comes from one endpoint as a whole, because the address of its

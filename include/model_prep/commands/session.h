@@ -54,10 +54,10 @@ class Session {
   /// The commits and refs that `cleanup` must keep, for each repository of the named models.
   Result<std::map<RepoId, Pins>> select_pins() const;
 
-  /// Warns of models that are not in the wanted variant, and of those that are not pinned.
+  /// Warns of models that lack the requested variant, and of those that are not pinned.
   void log_warnings(const std::vector<ModelSpec>& specs);
 
-  /// Warns only if the model is not in the variant that was requested.
+  /// Warns only if the model lacks the requested variant.
   void log_variant_warning(const ModelSpec& spec);
 
   /// Sets the variant that the repository turned out to have, and warns if it changed.

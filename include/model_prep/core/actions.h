@@ -5,19 +5,14 @@
 // event that its comment names. Sizes and offsets are bytes.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <variant>
-#include <vector>
-
 #include "model_prep/base/blob_spec.h"
 #include "model_prep/base/log_level.h"
 #include "model_prep/base/response.h"
 #include "model_prep/core/fetch_plan.h"
-#include "model_prep/core/mirror_selector.h"
 #include "model_prep/core/response_check.h"
+#include "model_prep/core/resume_record.h"
 #include "model_prep/core/segments.h"
+#include "model_prep/core/source_selector.h"
 
 namespace model_prep {
 
@@ -30,6 +25,7 @@ struct WorkItem {
   std::optional<BlobSpec> blob{};  ///< of a file; a query has none
   bool html{false};                ///< the file is itself a web page
   bool check_existing{false};      ///< a blob exists that no record of ours covers
+
   /// Indices of the models that want it. It is not started once none of them can succeed.
   std::vector<std::size_t> models{};
 };
@@ -38,16 +34,19 @@ struct WorkItem {
 struct CheckExisting {
   ItemId item;
 };
-/// `on_lock`.
+
+/// `on_lock`, or `on_busy` if another process holds it.
 struct TryLock {
   ItemId item;
 };
-/// `on_staged`, or `on_owned` if another process is writing this blob.
+
+/// `on_staged`, or `on_busy` if another process is writing this blob.
 struct OpenStaging {
   ItemId item;
   bool fresh;      ///< discard what is staged
   bool take_over;  ///< from a writer whose heartbeat has stopped
 };
+
 /// `on_bytes` after each write, then `on_end`.
 struct StartTransfer {
   TransferId id;
@@ -61,19 +60,23 @@ struct StartTransfer {
 struct CancelTransfer {
   TransferId id;
 };
+
 /// Everything below `watermark` may be hashed: `on_hash` once it is the whole file.
 struct HashTo {
   ItemId item;
   std::int64_t watermark;
 };
+
 /// Write the resume record: `on_lost` if the staging file is no longer ours.
 struct SaveResume {
   ItemId item;
 };
-/// Rename the staging file into place: `on_published`.
+
+/// Rename the staging file into place: `on_published`, or `on_lost`.
 struct Publish {
   ItemId item;
 };
+
 /// Release the lock, close the files, stop hashing.
 struct Close {
   ItemId item;
@@ -91,11 +94,7 @@ struct Notice {
 using Action = std::variant<CheckExisting, TryLock, OpenStaging, StartTransfer, CancelTransfer,
                             HashTo, SaveResume, Publish, Close, Finish, Notice>;
 
-enum class LockResult : std::uint8_t { held, acquired, acquired_blob_exists };
-
-enum class PublishResult : std::uint8_t { done, staging_lost };
-
-/// How a staging file was lost: deleted, or claimed by another process.
-enum class Loss : std::uint8_t { pruned, taken };
+/// What there was when the blob's lock was acquired.
+enum class LockResult : std::uint8_t { acquired, acquired_blob_exists };
 
 }  // namespace model_prep

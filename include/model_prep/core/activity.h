@@ -10,10 +10,10 @@
 
 namespace model_prep {
 
-/// Of a file, or of a model as a whole.
+/// Of a file, or of a model as a whole: the greatest one of its files, so the order counts.
 enum class Activity : std::uint8_t {
-  waiting,    ///< for a connection, or not started
-  elsewhere,  ///< another process holds its lock
+  waiting,           ///< for a connection, or not started
+  waiting_for_lock,  ///< of its blob, which another process holds
   verifying,
   paused,  ///< until the next attempt, or until its host accepts requests again
   fetching,
@@ -21,7 +21,7 @@ enum class Activity : std::uint8_t {
 
 /// A file that was started and is not finished.
 struct ActiveFile {
-  std::size_t file{0};
+  std::size_t index{0};  ///< of its item, or of its hash request
   Activity activity{Activity::waiting};
   Duration pause{};  ///< what is left of it
   int failures{0};

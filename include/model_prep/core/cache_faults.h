@@ -21,10 +21,7 @@
 // there, and nothing that somebody may want is destroyed.
 #pragma once
 
-#include <cstdint>
 #include <optional>
-#include <string>
-#include <string_view>
 
 #include "model_prep/base/error.h"
 

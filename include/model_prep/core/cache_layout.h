@@ -36,9 +36,6 @@
 // Pure text: nothing here touches the disk. All paths except `link_target` are absolute.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "model_prep/base/digest.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/writer_tag.h"
@@ -68,8 +65,10 @@ struct CacheLayout {
   std::string repo_lock() const { return lock_directory + "/model-prep.lock"; }
 
   std::string blob(const Digest& blob) const { return blobs + "/" + blob.hex(); }
-  std::string staging(const Digest& blob, const WriterTag& tag) const;
-  std::string resume(const Digest& blob) const;
+  std::string staging(const Digest& blob, const WriterTag& tag) const {
+    return (this->blob(blob) + "." + tag.text()).append(kStagingSuffix);
+  }
+  std::string resume(const Digest& blob) const { return this->blob(blob).append(kResumeSuffix); }
 
   std::string snapshot(const CommitId& commit) const { return snapshots + "/" + commit.hex(); }
   std::string link(const CommitId& commit, const RepoPath& path) const {

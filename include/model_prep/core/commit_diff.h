@@ -2,10 +2,6 @@
 // What changed between the files of two commits, by path and digest. Pure.
 #pragma once
 
-#include <cstdint>
-#include <string_view>
-#include <vector>
-
 #include "model_prep/base/model_spec.h"
 
 namespace model_prep {

@@ -3,15 +3,10 @@
 // item is given up.
 //
 // A failure counts once, however many connections of the item it hits: each transfer carries the
-// failure epoch in which it started, and one that ends with an epoch that is over is part of a
-// failure that was counted. With several endpoints, one failure at each counts once in all
-// (mirror_selector.h). Pure; not thread-safe.
+// failure epoch in which it started. Transfers that started before a failure and end after it
+// belong to that failure and are not counted again. With several endpoints, one failure at each
+// counts once in all (source_selector.h). Pure; not thread-safe.
 #pragma once
-
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "model_prep/base/clock.h"
 #include "model_prep/core/scheduler_state.h"
@@ -21,17 +16,22 @@ namespace model_prep {
 class Failover {
  public:
   /// `shared` must outlive it.
-  Failover(std::vector<Source> sources, HostLimits::Bucket bucket, SchedulerState& shared);
+  Failover(std::vector<Source> sources, HostLimits::Bucket bucket, SchedulerState& shared)
+      : shared_(shared),
+        sources_(std::move(sources)),
+        bucket_(bucket),
+        budget_(shared.settings.retry.retries) {}
 
-  const MirrorSelector& mirrors() const { return mirrors_; }
+  const SourceSelector& sources() const { return sources_; }
   const FailureBudget& budget() const { return budget_; }
   HostLimits::Bucket bucket() const { return bucket_; }
   int failure_epoch() const { return failure_epoch_; }
   int restarts() const { return restarts_; }
   int attempts() const { return 1 + budget_.total() + fail_overs_; }
   const Endpoint& endpoint(std::size_t source) const {
-    return shared_.settings.endpoints[mirrors_[source].endpoint];
+    return shared_.settings.endpoints[sources_[source].endpoint];
   }
+
   /// Whether the present source gives no ranges.
   bool single_stream() const { return single_stream_; }
   void use_single_stream() { single_stream_ = true; }
@@ -40,40 +40,58 @@ class Failover {
     std::optional<std::size_t> source;  ///< to ask now
     TimePoint at{TimePoint::min()};     ///< without a source: when there will be one
   };
+
   /// The first available source whose host is reachable and open; an unreachable host only if there
   /// is no other. While `only` is available, no other source is considered.
   Choice choose(std::optional<std::size_t> only) const;
 
   /// `transfer` wrote to disk; `gained`: bytes that were never there before.
-  void on_bytes(const Transfer& transfer, std::int64_t gained);
-  /// The transfer failed. Returns an error if the item must be given up with it.
-  std::optional<Error> on_failure(const Transfer& transfer, const Error& error,
-                                  const ResponseHead& head);
+  void record_progress(const Transfer& transfer, std::int64_t gained) {
+    window_waited_ = false;
+    // Bytes of a transfer that started before a refusal prove nothing about the signatures since.
+    if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer)) spent_signatures_ = 0;
+  }
+
+  /// The transfer failed, and another try may succeed. Returns an error if the item must be given
+  /// up with it.
+  std::optional<Error> record_transient_failure(const Transfer& transfer, const Error& error,
+                                                const ResponseHead& head);
+
+  /// This source does not have the item, or gives nothing that could be it. Likewise.
+  std::optional<Error> record_permanent_failure(const Transfer& transfer, const Error& error,
+                                                const ResponseHead& head);
+
   /// The staged bytes are wrong, all of them from `culprit` if there is one. Returns an error if
   /// the item must be given up with it; otherwise it is fetched from zero.
-  std::optional<Error> on_wrong_bytes(const Error& wrong, std::optional<std::size_t> culprit);
-  /// The staging file was lost, with the transfers that wrote to it. False: give up.
-  bool on_lost();
-  /// A payload host refused a signed address. False: another one would not help.
-  bool on_signature_spent(const Transfer& transfer);
+  std::optional<Error> record_wrong_bytes(const Error& wrong, std::optional<std::size_t> culprit);
+
+  /// The staging file was lost, with the transfers that wrote to it. Returns false if the item must
+  /// be given up.
+  bool record_loss();
+
+  /// A payload host refused a signed address. Returns false if another one would not help.
+  bool record_spent_signature(const Transfer& transfer);
+
   /// The host did not let a transfer come as far as a response.
-  void on_no_response(const Transfer& transfer, const TransferEnd& end);
+  void record_no_response(const Transfer& transfer, const TransferEnd& end);
 
   /// Whether a redirect may go to this host now.
   bool may_follow(const Transfer& transfer, const Url& target) const;
+
   /// It may not: another endpoint is asked, or the same one later.
   void avoid_redirect(const Transfer& transfer, const Url& target);
 
  private:
   TimePoint closed_until(const std::string& origin) const;
-  TimePoint redirect_closed_until(const std::string& origin) const;
-  std::optional<Error> on_transient_failure(const Transfer& transfer, const Error& error,
-                                            const ResponseHead& head);
-  std::optional<Error> on_permanent_failure(const Transfer& transfer, const Error& error,
-                                            const ResponseHead& head);
-  void try_next_mirror(const Transfer& transfer, const Error& error);
-  std::optional<Error> wait_for_next_round(const Transfer& transfer, const Error& error,
-                                           Duration wait);
+
+  /// A host that calls its window used up in every response, whether or not the window has ended,
+  /// does not mean it: it is obeyed once.
+  TimePoint redirect_closed_until(const std::string& origin) const {
+    return window_waited_ ? shared_.hosts.blocked_until(origin, shared_.now) : closed_until(origin);
+  }
+  void use_next_source(const Transfer& transfer, const Error& error);
+  std::optional<Error> next_round_or_give_up(const Transfer& transfer, const Error& error,
+                                             Duration wait);
   void wait_until(TimePoint when) { not_before_ = std::max(not_before_, when); }
   std::string alternative_to(std::size_t source) const;
   bool in_current_epoch(const Transfer& transfer) const {
@@ -81,7 +99,7 @@ class Failover {
   }
 
   SchedulerState& shared_;
-  MirrorSelector mirrors_;
+  SourceSelector sources_;
   HostLimits::Bucket bucket_;
   FailureBudget budget_;
   TimePoint not_before_{TimePoint::min()};

@@ -5,11 +5,6 @@
 // run first: otherwise the last minute would be one large file on few connections. Pure.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <span>
-#include <vector>
-
 #include "model_prep/base/clock.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/snapshot_record.h"
@@ -36,6 +31,7 @@ struct SnapshotView {
   bool refs_correct{false};
   bool tree_correct{false};  ///< trees/<commit>.json exists exactly for a whole commit
   bool recorded{false};      ///< our record is complete
+
   /// Whether each file has its blob and its link, verified or not.
   bool has_every_file() const;
   bool satisfied() const;

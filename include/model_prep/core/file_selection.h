@@ -5,8 +5,6 @@
 // of the files do (core/weight_selection.h). Errors name the repository and the file. Pure.
 #pragma once
 
-#include <vector>
-
 #include "model_prep/base/error.h"
 #include "model_prep/base/listing.h"
 #include "model_prep/base/model_spec.h"

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of one file, or of one query of the Hub's API: its state, its bytes, its failures.
+// The life of one file, or of one query of the Hub's API: its state, its bytes, its failures. These
+// are the main transitions:
 //
 //   state            event                                next         action
-//   waiting          a blob exists without a record       checking     hash it
+//   waiting          a blob that no snapshot record       checking     hash it
+//                    covers exists
 //   waiting          room for another file                locking      try the lock
 //   checking         digest equal                         done         outcome `reused`
 //   checking         digest differs                       locking      fetch it again
@@ -48,10 +50,7 @@
 // with its own range: a signed address is good for that range only
 // (docs/developing/hub-protocol.md, section 3.8).
 //
-// A failure counts once, however many connections of the item it hits: each transfer carries the
-// failure epoch in which it started, and what ends with a failure of an earlier epoch is part of a
-// failure that was counted. With several endpoints (mirror_selector.h), one failure at each counts
-// once in all.
+// A failure counts once, however many connections of the item it hits (failover.h).
 //
 // The segments of one file may come from several endpoints. If they turn out wrong together, none
 // of them can be blamed: the file is fetched from zero, and from then on all of it from one
@@ -61,15 +60,9 @@
 // Pure: no clock, socket, file or thread. Not thread-safe.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <set>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "model_prep/base/clock.h"
 #include "model_prep/core/activity.h"
+#include "model_prep/core/digest_check.h"
 #include "model_prep/core/failover.h"
 #include "model_prep/core/lock_waiter.h"
 #include "model_prep/core/scheduler_state.h"
@@ -79,43 +72,58 @@ namespace model_prep {
 class FileTask {
  public:
   /// `shared` must outlive the task.
-  FileTask(ItemId id, WorkItem work, SchedulerState& shared);
+  FileTask(ItemId id, WorkItem work, SchedulerState& shared)
+      : id_(id),
+        shared_(shared),
+        work_(std::move(work)),
+        failover_(std::move(work_.sources),
+                  is_query() ? HostLimits::Bucket::queries : HostLimits::Bucket::files, shared) {}
 
   bool waiting() const { return state_ == State::waiting; }
   bool done() const { return state_ == State::done; }
+
   /// Whether another process has its lock.
   bool waits_for_lock() const { return locking() && waiter_.waiting(); }
+
   /// Whether it will need a connection soon and has none.
   bool starting() const;
   bool awaits_staging() const { return state_ == State::opening; }
   bool awaits_hash() const { return checking() || state_ == State::verifying; }
+
   /// Why it ended in `failed`.
   const std::optional<Error>& failure() const { return failure_; }
   const std::vector<std::size_t>& models() const { return work_.models; }
+
   /// The ranges on disk; null while staging is not open.
   const RangeSet* have() const { return segments_ ? &segments_->have() : nullptr; }
   ActiveFile progress() const;
-  PayloadRequest payload_request(const Transfer& transfer) const;
+  PayloadRequest payload_request(const Transfer& transfer) const {
+    return {transfer.context, transfer.requested, *work_.blob, work_.html};
+  }
   HostLimits::Bucket bucket() const { return failover_.bucket(); }
 
   // Steps, which the scheduler offers in each round.
   void start();
   void poll_lock();
-  /// False: it needs no connection now.
-  bool start_transfer();
-  void save_record_if_due();
 
-  // Events. on_lock, on_owned, on_staged, on_published and on_lost are ignored in a state that does
+  /// Returns false if it needs no connection now.
+  bool start_transfer();
+  void save_resume_if_due();
+
+  // Events. on_lock, on_busy, on_staged, on_published and on_lost are ignored in a state that does
   // not wait for them; `Scheduler` passes the others on only when they are due.
-  void on_lock(LockResult result, const std::string& holder);
-  void on_owned(const std::string& owner, const std::string& heartbeat);
+  void on_lock(LockResult result);
+  void on_busy(const std::string& owner, const std::string& heartbeat);
   void on_staged(RangeSet have);
   void on_bytes(Transfer& transfer, ByteRange range);
+
   /// `transfer` has left `SchedulerState::transfers`; a redirect puts it back.
   void on_end(TransferId id, Transfer transfer, const TransferEnd& end);
   void on_hash(const HashResult& result);
-  void on_published(PublishResult result);
-  void on_lost(Loss how);
+  void on_published() {
+    if (state_ == State::publishing) finish(FileStatus::fetched);
+  }
+  void on_lost(StagingOwner owner);
   void finish(FileStatus status, std::optional<Error> error = {}, bool drop_staging = false);
 
  private:
@@ -135,18 +143,20 @@ class FileTask {
   bool is_query() const { return !work_.blob; }
   bool locking() const { return state_ == State::locking || state_ == State::lock_tried; }
   bool checking() const { return state_ == State::checking || state_ == State::rechecking; }
-  bool transferring() const;
+  bool transferring() const {
+    return std::ranges::any_of(shared_.transfers,
+                               [&](const auto& running) { return running.second.item == id_; });
+  }
   void check_existing(State state) {
     state_ = state;
     emit(CheckExisting{id_});
   }
-  void wait_for_writer(const std::string& owner, const std::string& heartbeat);
   void open_staging(bool fresh, bool take_over = false);
   void restart_from_zero();
   void refetch(const Error& wrong, std::optional<std::size_t> culprit = std::nullopt);
   void on_damaged_blob(const Error& wrong);
   void all_on_disk();
-  void save_record();
+  void save_resume();
   void fail(Error error);
 
   void request(std::size_t source, ByteRange range);
@@ -174,13 +184,13 @@ class FileTask {
   std::optional<Error> failure_;
 
   std::optional<SegmentMap> segments_;      // while staging is open
-  std::set<std::size_t> byte_sources_;      // that the staged bytes came from
-  std::optional<std::size_t> only_source_;  // of all bytes, once they were wrong
-  std::int64_t max_bytes_{0};               // ever on disk: what exceeds it is progress
+  std::set<std::size_t> byte_sources_;      // the sources of the staged bytes
+  std::optional<std::size_t> only_source_;  // the source of all bytes, after wrong ones
+  std::int64_t max_bytes_{0};               // the most ever on disk: what exceeds it is progress
   std::int64_t fetched_{0};
   std::int64_t hashed_to_{0};
-  std::int64_t unrecorded_{0};  // bytes since the last record
-  TimePoint next_record_{TimePoint::min()};
+  std::int64_t unsaved_bytes_{0};  // written since the resume record was saved
+  TimePoint next_resume_save_{TimePoint::min()};
   std::optional<Digest> sha256_;
 };
 

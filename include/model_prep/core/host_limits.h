@@ -9,11 +9,9 @@
 // asked after all others. Pure; time is an argument.
 #pragma once
 
-#include <cstdint>
+#include <algorithm>
 #include <map>
 #include <set>
-#include <string>
-#include <utility>
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"
@@ -26,23 +24,32 @@ class HostLimits {
   enum class Bucket : std::uint8_t { queries, files };
 
   /// It responded with 429 or 5xx.
-  void block_until(const std::string& origin, TimePoint until);
+  void block_until(const std::string& origin, TimePoint until) {
+    TimePoint& end = blocks_[origin];
+    end = std::max(end, until);
+  }
 
   /// A request goes out. Its number comes back with the response's rate limit.
   using RequestNumber = std::int64_t;
-  RequestNumber on_request(const std::string& origin, Bucket bucket);
+  RequestNumber on_request(const std::string& origin, Bucket bucket) {
+    return ++windows_[{origin, bucket}].sent;
+  }
   void on_rate_limit(const std::string& origin, Bucket bucket, RequestNumber number,
                      const RateLimit& limit, TimePoint now);
 
   /// The end of a block; `TimePoint::min()` if there is none.
   TimePoint blocked_until(const std::string& origin, TimePoint now) const;
+
   /// Like `blocked_until`, but also closed while the window has no request left. Which requests in
   /// flight the last `r` already counts is unknown, so all of them are subtracted.
   TimePoint closed_until(const std::string& origin, Bucket bucket, std::int64_t in_flight,
                          TimePoint now) const;
 
   /// It refuses connections, or timed out without a word. True the first time in this run.
-  bool mark_unreachable(const std::string& origin);
+  bool mark_unreachable(const std::string& origin) {
+    unreachable_.insert(origin);
+    return ever_unreachable_.insert(origin).second;
+  }
   void mark_reachable(const std::string& origin) { unreachable_.erase(origin); }
   bool is_unreachable(const std::string& origin) const { return unreachable_.contains(origin); }
 
@@ -53,7 +60,9 @@ class HostLimits {
  private:
   struct Window {
     RequestNumber sent{0};
-    /// The last request that this window has room for, counted from the one that got `r`.
+
+    /// The last request that this window has room for: the number of the one that got `r`, plus
+    /// `r`.
     RequestNumber last{0};
     bool used_up{false};  ///< `r` was 0
     TimePoint until{TimePoint::min()};

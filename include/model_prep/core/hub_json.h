@@ -6,8 +6,6 @@
 // be a file that is silently missing. `object` names the repository in the error.
 #pragma once
 
-#include <string_view>
-
 #include "model_prep/base/error.h"
 #include "model_prep/base/listing.h"
 #include "model_prep/base/model_spec.h"
@@ -16,8 +14,10 @@ namespace model_prep {
 
 /// The commit, `sha`, of the repository's info.
 Result<CommitId> parse_info(std::string_view body, std::string_view object);
+
 /// One page of the tree, without its directories.
 Result<Listing> parse_tree_page(std::string_view body, std::string_view object);
+
 /// The `siblings` of the repository's info, requested with `blobs=true`.
 Result<Listing> parse_blobs(std::string_view body, std::string_view object);
 

@@ -16,14 +16,10 @@
 // a key for each level of nesting, and its callback can neither end the parse nor return an error.
 #pragma once
 
-#include <cstdint>
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "model_prep/base/error.h"
@@ -37,10 +33,16 @@ class JsonFields {
   using Value = std::variant<std::nullptr_t, std::int64_t, std::string, Other>;
 
   /// Empty if there is no such member, or if it is of another type.
-  std::optional<std::string> text(std::string_view name) const;
-  std::optional<std::int64_t> integer(std::string_view name) const;
+  std::optional<std::string> text(std::string_view name) const { return get<std::string>(name); }
+  std::optional<std::int64_t> integer(std::string_view name) const {
+    return get<std::int64_t>(name);
+  }
+
   /// Whether it is present and not null.
-  bool has(std::string_view name) const;
+  bool has(std::string_view name) const {
+    const Value* found = find(name);
+    return found != nullptr && !std::holds_alternative<std::nullptr_t>(*found);
+  }
 
   /// False if it is present already.
   bool add(std::string_view name, Value value);
@@ -48,6 +50,11 @@ class JsonFields {
 
  private:
   const Value* find(std::string_view name) const;
+  template <class T>
+  std::optional<T> get(std::string_view name) const {
+    const T* found = std::get_if<T>(find(name));
+    return found == nullptr ? std::nullopt : std::optional(*found);
+  }
   std::vector<std::pair<std::string_view, Value>> values_;
 };
 
@@ -65,13 +72,16 @@ struct JsonShape {
   std::span<const std::string_view> fields{};  ///< what to keep of the document and of each entry
   bool of_texts{false};                        ///< the entries are strings, not objects
 };
+
 /// The document itself is the collection, an array.
 inline constexpr std::string_view kTopArray[] = {""};
 
 struct JsonDocument {
   JsonFields fields;
   std::vector<std::string_view> collections;  ///< those that were present
-  bool has(std::string_view collection) const;
+  bool has(std::string_view collection) const {
+    return std::ranges::find(collections, collection) != collections.end();
+  }
 };
 
 /// An error ends the reading and is its result.

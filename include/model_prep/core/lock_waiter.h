@@ -17,6 +17,7 @@ class LockWaiter {
 
   bool waiting() const { return next_poll_ != TimePoint::min(); }
   TimePoint next_poll() const { return next_poll_; }
+
   /// The blob was busy. `heartbeat` changes as long as its writer lives; it is empty if the lock
   /// itself proves that. Returns whether it is time to log the wait.
   bool on_poll(const std::string& heartbeat, TimePoint now);

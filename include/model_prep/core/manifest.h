@@ -10,12 +10,7 @@
 // Sizes are in bytes. Pure.
 #pragma once
 
-#include <map>
-#include <optional>
 #include <set>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "model_prep/base/error.h"
 #include "model_prep/base/model_spec.h"

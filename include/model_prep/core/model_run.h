@@ -6,10 +6,7 @@
 // here only read it. Pure.
 #pragma once
 
-#include <map>
-#include <optional>
 #include <set>
-#include <vector>
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/model_spec.h"
@@ -34,8 +31,8 @@ struct ModelRun {
   Duration took{};
 
   /// Another process removed files of the model before it was published, so it is fetched again.
-  bool lost{false};
-  int lost_times{0};
+  bool files_vanished{false};
+  int times_vanished{0};
 };
 
 /// The models that have to be fetched: neither published nor failed.

@@ -10,10 +10,6 @@
 // Pure.
 #pragma once
 
-#include <map>
-#include <string>
-#include <vector>
-
 #include "model_prep/base/error.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/manifest.h"

@@ -13,18 +13,13 @@
 //
 //   - While somebody is filling the repository nothing goes: the links to what arrives are not made
 //     yet.
-//   - If nothing of what is kept exists, only leftovers and blobs without a link go: a
-//     manifest that is ahead of the cache, or mistyped, must not empty it.
+//   - If nothing of what is kept exists, only leftovers and blobs without a link go: a manifest
+//     that is ahead of the cache, or mistyped, must not empty it.
 //
 // Pure.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <optional>
 #include <set>
-#include <string>
-#include <vector>
 
 #include "model_prep/base/digest.h"
 #include "model_prep/base/model_spec.h"
@@ -50,6 +45,7 @@ struct RepoContents {
   std::map<CommitId, Snapshot> snapshots;
   std::set<Digest> other_links;          ///< of anything in `snapshots/` that is not a snapshot
   std::map<std::string, CommitId> refs;  ///< `main`, `refs/pr/1`
+
   /// With their sizes; 0 for a link into the store that repositories share.
   std::map<Digest, std::int64_t> blobs;
   std::vector<Leftover> leftovers;
@@ -67,6 +63,7 @@ struct Pins {
 struct SnapshotRemoval {
   CommitId commit;
   std::vector<std::string> refs;
+
   /// Of its files, and of blobs that nothing kept and no earlier removal uses.
   std::int64_t bytes{0};
 };
@@ -77,6 +74,7 @@ struct PrunePlan {
   std::vector<Leftover> leftovers;
   std::int64_t pending_bytes{0};
   std::string kept_because;  ///< why more stays than expected; for a message
+
   /// What was begun before counts as one.
   std::size_t items() const {
     return revisions.size() + blobs.size() + leftovers.size() + (pending_bytes > 0 ? 1 : 0);
@@ -84,8 +82,8 @@ struct PrunePlan {
   bool empty() const { return items() == 0; }
 };
 
-PrunePlan make_prune_plan(const RepoContents& view, const Pins& pins);
+PrunePlan make_prune_plan(const RepoContents& contents, const Pins& pins);
 
-std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& view);
+std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& contents);
 
 }  // namespace model_prep

@@ -10,11 +10,7 @@
 // returns it (io/http.cpp). Transfers continue in the order in which they began to wait.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <deque>
-#include <optional>
-#include <string_view>
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/response.h"
@@ -23,10 +19,10 @@ namespace model_prep {
 
 /// 64 bytes a second, below which a transfer counts as stalled (core/stall_detector.h), for each of
 /// at most 64 connections.
-inline constexpr std::int64_t kMinRate = 4096;
+inline constexpr std::int64_t kMinRateLimit = 4096;
 
 /// `500K`, `10M`, `1G`, or bytes. K is 1024, as for curl's --limit-rate. Empty for anything else,
-/// and for a rate below `kMinRate`.
+/// and for a rate below `kMinRateLimit`.
 std::optional<std::int64_t> parse_rate(std::string_view text);
 
 class RateLimiter {
@@ -37,8 +33,10 @@ class RateLimiter {
 
   /// Whether `id` may read these bytes now. If not, it waits.
   bool try_acquire(TransferId id, std::int64_t bytes, TimePoint now);
+
   /// The next waiting transfer, if it may continue; it no longer waits then.
   std::optional<TransferId> next_ready(TimePoint now);
+
   /// When `next_ready` will return one; `max` if none waits.
   TimePoint due() const { return waiting_.empty() ? TimePoint::max() : paid_off_; }
   void forget(TransferId id) { std::erase(waiting_, id); }

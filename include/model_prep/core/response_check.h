@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a response means, decided from its head alone, before the first byte of its body is used;
-// and whether the bytes on disk are the right ones.
+// What a response means, decided from its head alone, before the first byte of its body is used.
 //
 // libcurl delivers the body of a 200 to a ranged request, and of a 206 for another range, without
 // complaint (docs/developing/architecture.md, section 9.1): status and `Content-Range` are checked
@@ -8,13 +7,8 @@
 // in docs/developing/hub-protocol.md, section 4.2. Pure; sizes and offsets are bytes.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-
 #include "model_prep/base/blob_spec.h"
 #include "model_prep/base/byte_range.h"
-#include "model_prep/base/digest.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
 
@@ -52,21 +46,12 @@ struct PayloadRequest {
 };
 
 ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request);
+
 /// For the API: anything but a redirect or a 200 with JSON is a failure.
 ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context);
 
 /// Adds the object and the host to the cause that a transfer without a response ended with.
 Error describe_transport_error(const Error& cause, const RequestContext& context, const Url& from);
-
-/// What the bytes on disk hash to. Without any digest, the size was already wrong.
-struct HashResult {
-  std::optional<Digest> sha256{};
-  std::optional<Digest> git_sha1{};
-  std::optional<Error> error{};  ///< reading or syncing failed
-};
-/// Why these are not the right bytes, or nothing. `object` begins the message.
-std::optional<Error> check_digests(const HashResult& found, const std::string& object,
-                                   const BlobSpec& expected);
 
 /// `bytes 0-9/100`.
 struct ContentRange {

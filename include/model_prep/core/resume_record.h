@@ -13,6 +13,7 @@
 //
 //   the record names   and                               decision
 //   nobody                                               create: a file with our own tag
+//   this process                                         resume (`Staging::open` sees to it)
 //   another process    it ran on this kernel, and locks  resume: it is dead, or it would hold the
 //                      exclude here                      lock; continue in its file
 //   another process    anything else, record changes     wait: it lives
@@ -20,19 +21,21 @@
 //                      60 polls                          in a copy of its bytes, so that it spoils
 //                                                        nothing if it comes back to life
 //
+// A record that is torn counts as another process's, and there is nothing to resume or to copy: the
+// file is created. A small file is neither waited for nor claimed (`kMinClaimedSize`).
+//
 // Polls are counted and not seconds: a file server that was away for a minute, for both of them,
 // proves nothing. Pure.
 #pragma once
-
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
 
 #include "model_prep/base/byte_range.h"
 #include "model_prep/core/writer_tag.h"
 
 namespace model_prep {
+
+/// A smaller file is fetched again sooner than claimed: it gets a record only if it takes longer
+/// than a second, and nobody waits for its writer.
+inline constexpr std::int64_t kMinClaimedSize = 1024 * 1024;
 
 struct ResumeRecord {
   std::string owner;  ///< `host:pid`, shown to those who wait
@@ -43,8 +46,16 @@ struct ResumeRecord {
   RangeSet have;
 };
 
+/// Whose staging is what this process wrote, found when it saves or publishes.
+enum class StagingOwner : std::uint8_t {
+  us,
+  nobody,  ///< the staging file was removed
+  other,   ///< another process has claimed it
+};
+
 /// One line, with its newline.
 std::string serialize_resume(const ResumeRecord& record);
+
 /// Nothing for a line that is torn, impossible or in another format.
 std::optional<ResumeRecord> parse_resume(std::string_view text);
 
@@ -55,6 +66,7 @@ struct StagingClaim {
   bool lock_excludes;
   bool writer_timed_out;
 };
+
 /// The table above.
 ClaimDecision decide_claim(const StagingClaim& claim, const WriterTag& mine);
 

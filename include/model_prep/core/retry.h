@@ -2,11 +2,6 @@
 // Whether to retry, and when: pure functions of their arguments, the random number included.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <optional>
-#include <string_view>
-
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
 
@@ -46,6 +41,7 @@ class FailureBudget {
       256 * 1024;  ///< bytes newly on disk that reset the count
 
   explicit FailureBudget(int retries) : retries_(retries) {}
+
   /// True if these bytes completed a step of progress.
   bool moved(std::int64_t bytes);
   void failed() { ++in_a_row_, ++total_; }

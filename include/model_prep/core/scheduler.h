@@ -6,12 +6,6 @@
 // socket, file or thread: time and chance are arguments. Not thread-safe.
 #pragma once
 
-#include <cstdint>
-#include <set>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "model_prep/base/clock.h"
 #include "model_prep/core/file_task.h"
 
@@ -20,57 +14,76 @@ namespace model_prep {
 class Scheduler {
  public:
   /// `hosts` is what an earlier scheduler of the run has learned of them.
-  Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts = {});
+  Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts = {})
+      : shared_{.settings = std::move(settings), .hosts = std::move(hosts)} {
+    for (WorkItem& work : items) tasks_.emplace_back(tasks_.size(), std::move(work), shared_);
+  }
   Scheduler(const Scheduler&) = delete;  // the tasks refer to its state
-  Scheduler& operator=(const Scheduler&) = delete;
 
   /// Carry the actions out in order, report each one's result, and call again.
   std::vector<Action> next(TimePoint now);
+
   /// When to call `next` at the latest: at once after an event, or when a wait is over.
   TimePoint wake_at() const { return shared_.actions.empty() ? shared_.wake : TimePoint::min(); }
   bool finished() const {
     return active_.empty() && first_waiting_ == tasks_.size() && shared_.actions.empty();
   }
 
-  void on_lock(ItemId item, LockResult result, const std::string& holder, TimePoint now) {
-    dispatch(now, item, &FileTask::on_lock, result, holder);
+  void on_lock(ItemId item, LockResult result, TimePoint now) {
+    dispatch(now, item, &FileTask::on_lock, result);
   }
   void on_staged(ItemId item, RangeSet have, TimePoint now) {
     dispatch(now, item, &FileTask::on_staged, std::move(have));
   }
-  /// Another process writes this blob, whatever the lock says. `heartbeat` changes as long as that
-  /// process lives.
-  void on_owned(ItemId item, const std::string& owner, const std::string& heartbeat,
-                TimePoint now) {
-    dispatch(now, item, &FileTask::on_owned, owner, heartbeat);
+
+  /// Another process holds the lock, or writes this blob whatever the lock says. `heartbeat`
+  /// changes as long as that process lives; it is empty if the lock proves that.
+  void on_busy(ItemId item, const std::string& owner, const std::string& heartbeat, TimePoint now) {
+    dispatch(now, item, &FileTask::on_busy, owner, heartbeat);
   }
+
   /// The staging file is no longer ours.
-  void on_lost(ItemId item, Loss how, TimePoint now) {
-    dispatch(now, item, &FileTask::on_lost, how);
+  void on_lost(ItemId item, StagingOwner owner, TimePoint now) {
+    dispatch(now, item, &FileTask::on_lost, owner);
   }
+
   /// Bytes of this transfer are on disk.
-  void on_bytes(TransferId transfer, ByteRange range);
+  void on_bytes(TransferId id, ByteRange range) {
+    Transfer& transfer = shared_.transfers.at(id);
+    tasks_[transfer.item].on_bytes(transfer, range);
+  }
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
   void on_hash(ItemId item, const HashResult& result, TimePoint now);
-  void on_published(ItemId item, PublishResult result, TimePoint now) {
-    dispatch(now, item, &FileTask::on_published, result);
-  }
+  void on_published(ItemId item, TimePoint now) { dispatch(now, item, &FileTask::on_published); }
+
   /// Cancels everything that is left, with this error: a signal, a full disk, or another fault of
   /// the whole run.
   void stop(const Error& why, TimePoint now);
 
   /// What a running transfer requested: its sink checks the response's head against it.
-  PayloadRequest payload_request(TransferId transfer) const;
+  PayloadRequest payload_request(TransferId id) const {
+    const Transfer& transfer = shared_.transfers.at(id);
+    return tasks_[transfer.item].payload_request(transfer);
+  }
+
   /// The bytes that a running transfer may write.
   ByteRange range_of(TransferId transfer) const { return shared_.transfers.at(transfer).range; }
+
   /// Whether it was neither ended nor cancelled.
   bool running(TransferId transfer) const { return shared_.transfers.contains(transfer); }
+
   /// Whether the item still needs the staging that it requested.
   bool awaits_staging(ItemId item) const { return tasks_[item].awaits_staging(); }
+
   /// What of the item is on disk; null while it is not staged.
   const RangeSet* have(ItemId item) const { return tasks_[item].have(); }
+
   /// The items in progress at the last event, for the progress display.
-  std::vector<ActiveFile> active_files() const;
+  std::vector<ActiveFile> active_files() const {
+    std::vector<ActiveFile> files;
+    for (const ItemId id : active_) files.push_back(tasks_[id].progress());
+    return files;
+  }
   int retries() const { return shared_.retries; }
   std::int64_t requests() const { return shared_.requests; }
   const HostLimits& hosts() const { return shared_.hosts; }
@@ -82,7 +95,10 @@ class Scheduler {
     (tasks_[item].*event)(std::forward<Arguments>(arguments)...);
     settle(item);
   }
-  void begin_event(TimePoint now);
+  void begin_event(TimePoint now) {
+    shared_.now = now;
+    shared_.wake = TimePoint::min();
+  }
   void settle(ItemId item);
   void drop_model(std::size_t model, const Error& error);
   void start_items();

@@ -3,19 +3,11 @@
 // the caller has not fetched yet, and the event that is being handled. Values only.
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
-#include <map>
-#include <optional>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "model_prep/base/clock.h"
 #include "model_prep/core/actions.h"
 #include "model_prep/core/host_limits.h"
-#include "model_prep/core/mirror_selector.h"
 #include "model_prep/core/retry.h"
+#include "model_prep/core/source_selector.h"
 
 namespace model_prep {
 

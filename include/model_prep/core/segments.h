@@ -4,8 +4,7 @@
 // Pure; not thread-safe. Offsets and sizes are bytes.
 #pragma once
 
-#include <cstdint>
-#include <optional>
+#include <utility>
 
 #include "model_prep/base/byte_range.h"
 
@@ -15,17 +14,24 @@ class SegmentMap {
  public:
   /// `segment` is the most that one transfer takes, `window` how far it may be ahead of the
   /// watermark.
-  SegmentMap(std::int64_t size, RangeSet have, std::int64_t segment, std::int64_t window);
+  SegmentMap(std::int64_t size, RangeSet have, std::int64_t segment, std::int64_t window)
+      : size_(size), segment_(segment), window_(window), have_(std::move(have)), busy_(have_) {}
 
   /// The lowest bytes that are neither on disk nor in flight: at most one segment, none beyond
   /// `watermark() + window`. They are in flight until they are on disk or given back.
   std::optional<ByteRange> take();
+
   /// These bytes are on disk.
-  void wrote(ByteRange range);
+  void wrote(ByteRange range) {
+    have_.add(range);
+    busy_.add(range);
+  }
+
   /// These were taken and will not arrive.
   void give_back(ByteRange range);
 
   std::int64_t size() const { return size_; }
+
   /// Every byte below is on disk.
   std::int64_t watermark() const { return have_.prefix(); }
   bool complete() const { return watermark() == size_; }

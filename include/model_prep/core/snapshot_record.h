@@ -9,13 +9,6 @@
 // reports it. Pure.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "model_prep/base/digest.h"
 #include "model_prep/base/model_spec.h"
 

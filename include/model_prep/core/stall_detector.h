@@ -10,8 +10,6 @@
 // that a limit of 1 s takes 7 s, and a burst of 320 bytes a minute would never be too slow for it.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <optional>
 
 #include "model_prep/base/clock.h"
@@ -28,12 +26,14 @@ class StallDetector {
 
   /// Connected, or no longer suspended: from now on silence counts.
   void begin(TimePoint now) { last_ = now; }
+
   /// We do not read at the moment: nothing counts until `begin`.
-  void suspend();
+  void suspend() { *this = StallDetector(stall_); }
   void on_bytes(std::int64_t bytes, TimePoint now);
 
   /// When it will have stalled if nothing more arrives; `max` if silence does not count.
   TimePoint due() const;
+
   /// The error of a transfer that is past `due`.
   Error error() const;
 

@@ -14,10 +14,13 @@ inline constexpr std::string_view kSafetensors = ".safetensors";
 
 /// `a/b/` of `a/b/c.bin`; empty for a file in the root of the repository.
 std::string_view folder_of(std::string_view path);
+
 /// `c.bin`
 std::string_view name_of(std::string_view path);
+
 /// `.bin`
 std::string_view extension_of(std::string_view path);
+
 /// `a/b/c`
 std::string_view stem_of(std::string_view path);
 
@@ -25,10 +28,10 @@ std::string_view stem_of(std::string_view path);
 bool is_pickle_name(std::string_view path);
 
 /// The name alone shows that it belongs to another framework than PyTorch (`.h5`, `.onnx` …).
-bool has_other_name(std::string_view path);
+bool has_other_framework_name(std::string_view path);
 
 /// It is in a directory for another framework (`onnx/`, `openvino/` …).
-bool is_in_other_folder(std::string_view path);
+bool is_in_other_framework_folder(std::string_view path);
 
 enum class Part : std::uint8_t { whole, shard, index };
 

@@ -22,12 +22,7 @@
 // Pure.
 #pragma once
 
-#include <map>
-#include <optional>
 #include <set>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "model_prep/base/error.h"
 #include "model_prep/base/model_spec.h"

@@ -13,12 +13,7 @@
 // opens. One thread.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <optional>
 #include <set>
-#include <string>
-#include <vector>
 
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/fetch_plan.h"
@@ -32,17 +27,19 @@ using Warnings = std::vector<std::string>;
 
 struct Publication {
   Warnings warnings;
+
   /// Something that existed when it was inspected is gone: another process removes files
   /// (`cleanup`, or huggingface_hub's `cache prune`, which takes no locks). Inspect and fetch
   /// again.
-  bool lost{false};
+  bool files_vanished{false};
 };
 
 class Cache {
  public:
   /// `legacy_dirs`: directories in which older services look for `models--…`
   /// (docs/cache-layout.md), canonical, none of them the cache itself.
-  Cache(const std::string& root, const std::vector<std::string>& legacy_dirs);
+  Cache(const std::string& root, const std::vector<std::string>& legacy_dirs)
+      : root_(root), legacy_dirs_(legacy_dirs.begin(), legacy_dirs.end()) {}
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
 
@@ -57,20 +54,24 @@ class Cache {
   Content content(const RepoId& repo, const CommitId& commit, const RemoteFile& file) const;
 
   enum class Writing : std::uint8_t { allowed, forbidden };
+
   /// If an older place holds a real directory for this repository and the cache has none, the
   /// repository stays there and the cache gets a link to it.
   void adopt_existing(const RepoId& repo, Writing writing);
 
   std::optional<SnapshotRecord> record(const RepoId& repo, const CommitId& commit) const;
+
   /// The listing that huggingface_hub left.
   std::optional<std::vector<RemoteFile>> tree(const RepoId& repo, const CommitId& commit) const;
   std::optional<CommitId> ref(const RepoId& repo, const std::string& name) const;
+
   /// `known`: the record of this commit, so that it is read only once.
   SnapshotView inspect(const ResolvedSnapshot& snapshot,
                        const std::optional<SnapshotRecord>& known) const;
 
   /// Checks that we can write where we will have to. Leaves nothing but directories.
   Status probe_writing(const RepoId& repo) const;
+
   /// Creates the repository's directory, complete enough for other tools (`snapshots/` from the
   /// first moment), and its lock directory. Removes temporary files of killed runs.
   Status create_repo_dirs(const RepoId& repo) const;
@@ -84,9 +85,11 @@ class Cache {
   /// links and refs after its removal. One of the two sees the other.
   Result<Publication> publish(const ResolvedSnapshot& snapshot,
                               const std::map<Digest, Digest>& sha256) const;
+
   /// Drops these blobs from the record, so that the next inspection hashes them. The blobs stay
   /// until a fetched one replaces them: a missing file would help no reader.
   Status distrust(const RepoId& repo, const CommitId& commit, const std::set<Digest>& blobs) const;
+
   /// Moves a file or directory out of readers' sight and returns its new path.
   Result<std::string> quarantine(const RepoId& repo, const std::string& path) const;
 

@@ -19,13 +19,8 @@
 // directory passes on its group by itself. Calls block as long as the disk does. One thread.
 #pragma once
 
-#include <sys/types.h>
-
 #include <functional>
 #include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "model_prep/base/error.h"
 #include "model_prep/io/posix.h"
@@ -34,21 +29,23 @@ namespace model_prep {
 
 class Directory {
  public:
-  static constexpr mode_t kFileMode = 0666;
-
   /// `path` is canonical.
   explicit Directory(std::string path) : path_(std::move(path)) {}
   const std::string& path() const { return path_; }
 
   /// A symlink at the end of `path` is not followed either.
   Result<UniqueFd> open_file(const std::string& path, int flags, mode_t mode = kFileMode) const;
+
   /// Creates the directory and all its parents.
   Status create_directories(const std::string& path) const;
   Status rename(const std::string& from, const std::string& to) const;
+
   /// A file, a link or an empty directory. Removing what does not exist is not an error.
   Status remove(const std::string& path) const;
+
   /// Adds permission bits to a file or directory.
   Status add_permissions(const std::string& path, unsigned bits) const;
+
   /// Makes renames into this directory survive a power cut. Does nothing on a file system that
   /// cannot sync a directory.
   Status sync(const std::string& directory) const;
@@ -58,10 +55,12 @@ class Directory {
   /// crash leaves the old content or the new, and at worst a `*.tmp` that nobody reads.
   Status write_atomically(const std::string& path, std::string_view content,
                           const std::string& temporary_directory) const;
+
   /// Makes `path` a symlink with this text, replacing what was there, by way of a temporary name
-  /// too. False: this file system has no symlinks.
+  /// too. Returns false if this file system has no symlinks.
   Result<bool> link_atomically(const std::string& path, const std::string& text,
                                const std::string& temporary_directory) const;
+
   /// Makes `to` a copy of the file at `from`, by way of a temporary name too.
   Status copy_atomically(const std::string& from, const std::string& to,
                          const std::string& temporary_directory) const;

@@ -8,10 +8,6 @@
 // NFS mounted without locking). Code that relies on exclusion checks `excludes()`.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-
 #include "model_prep/io/directory.h"
 
 namespace model_prep {

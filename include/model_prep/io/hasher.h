@@ -10,17 +10,13 @@
 #pragma once
 
 #include <condition_variable>
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <span>
-#include <string_view>
 #include <thread>
-#include <vector>
 
-#include "model_prep/core/response_check.h"
+#include "model_prep/core/digest_check.h"
 #include "model_prep/io/posix.h"
 
 namespace model_prep {
@@ -35,7 +31,7 @@ enum class AfterHash : std::uint8_t { nothing, sync };
 
 /// `git_sha1` only if that kind was requested.
 struct HashEvent : HashResult {
-  HashJobId ticket{0};
+  HashJobId job{0};
 };
 
 class Hasher {
@@ -44,25 +40,28 @@ class Hasher {
   /// more.
   explicit Hasher(std::function<void()> wake, std::size_t threads = 1);
   ~Hasher();
-  Hasher(const Hasher&) = delete;
-  Hasher& operator=(const Hasher&) = delete;
 
   /// Starts a file of `size` bytes; nothing is read before `advance`. `kind` is the digest that
   /// names its blob; sha256 is always computed.
   HashJobId open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after);
+
   /// Bytes below `watermark` may be read. At `size` the file is finished and its event follows.
-  void advance(HashJobId ticket, std::int64_t watermark);
+  void advance(HashJobId job, std::int64_t watermark);
+
   /// No event will follow.
-  void cancel(HashJobId ticket);
-  std::vector<HashEvent> take_all();
+  void cancel(HashJobId job);
+  std::vector<HashEvent> take_all() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(events_, {});
+  }
+
   /// Bytes read so far of an open file, for the display.
-  std::int64_t progress(HashJobId ticket);
+  std::int64_t progress(HashJobId job);
 
  private:
   struct Task;
   void run();
   Task* ready();
-  void step(Task& task, std::unique_lock<std::mutex>& lock, std::span<char> block);
 
   std::function<void()> wake_;
   std::mutex mutex_;  // guards everything below

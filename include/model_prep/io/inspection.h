@@ -9,9 +9,6 @@
 // must be able to read this one; further bits are the owner's business.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/cache_faults.h"
 #include "model_prep/io/cache.h"
@@ -26,7 +23,7 @@ struct Inspection {
 };
 
 /// `umask`: of this process.
-Inspection inspect(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask);
+Inspection inspect_snapshot(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask);
 
 /// The bits that a file or directory lacks by that rule.
 unsigned missing_bits(const FileInfo& info, unsigned umask);

@@ -13,10 +13,6 @@
 // dead wherever it ran. Files with other names are not leftovers. One thread.
 #pragma once
 
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "model_prep/core/prune_plan.h"
 #include "model_prep/io/repository.h"
 #include "model_prep/io/staging.h"
@@ -28,11 +24,11 @@ namespace model_prep {
 void sweep_staging(const Repository& repository, const WriterIdentity& self);
 
 /// All of them. Writes nothing.
-std::vector<Leftover> leftovers_in(const Repository& repository, const WriterIdentity& self);
+std::vector<Leftover> find_leftovers(const Repository& repository, const WriterIdentity& self);
 
 /// Who is filling this repository, for a message: a lock is held, or a leftover may be alive.
 /// Nothing if nobody is.
-std::optional<std::string> writer_in(const Repository& repository,
-                                     const std::vector<Leftover>& leftovers);
+std::optional<std::string> find_writer(const Repository& repository,
+                                       const std::vector<Leftover>& leftovers);
 
 }  // namespace model_prep

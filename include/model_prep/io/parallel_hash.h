@@ -7,17 +7,12 @@
 // few files are open at once.
 #pragma once
 
-#include <cstdint>
 #include <functional>
-#include <optional>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/core/activity.h"
-#include "model_prep/core/response_check.h"
+#include "model_prep/core/digest_check.h"
 #include "model_prep/io/posix.h"
 
 namespace model_prep {

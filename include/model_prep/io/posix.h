@@ -4,18 +4,19 @@
 // Paths are UTF-8. Functions block only as long as the disk does. One thread at a time per object.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
-#include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "model_prep/base/error.h"
 
 namespace model_prep {
+
+/// The mode of a new file; the umask limits it.
+inline constexpr mode_t kFileMode = 0666;
 
 /// A file descriptor that is closed with its owner.
 class UniqueFd {
@@ -23,7 +24,10 @@ class UniqueFd {
   UniqueFd() = default;
   explicit UniqueFd(int fd) : fd_(fd) {}
   UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept;
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
   ~UniqueFd();
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
@@ -47,44 +51,58 @@ struct FileInfo {
   std::uint64_t link_count{0};  ///< hard links
   unsigned mode{0};             ///< permission bits
   std::uint32_t owner{0};       ///< uid
+
   /// Both describe one file, under whatever names.
   bool is_same_file(const FileInfo& other) const {
     return device == other.device && inode == other.inode;
   }
 };
+
 /// What is at the path, links followed. Nothing if it does not exist or is a dangling link.
 std::optional<FileInfo> stat_path(const std::string& path);
+
 /// The same, but a link at the end of the path is not followed.
 std::optional<FileInfo> lstat_path(const std::string& path);
-std::optional<FileInfo> stat_path(const UniqueFd& fd);
+std::optional<FileInfo> stat_fd(const UniqueFd& fd);
+
 /// A link to a directory is not one.
 bool is_directory(const std::string& path);
+
 /// Whether the path itself, and no link in its place, still names what is open.
 bool is_still_at(const UniqueFd& fd, const std::string& path);
+
 /// Whether it was modified longer ago than that; links followed. Not if it does not exist.
 bool is_older_than(const std::string& path, std::chrono::hours age);
 std::optional<std::string> read_link(const std::string& path);
+
 /// The paths of what is in a directory, sorted. It is empty if it does not exist. A directory that
 /// cannot be read is skipped, unless `status` is given to receive the error.
 std::vector<std::string> list_directory(const std::string& path, Status* status = nullptr);
+
 /// The same at any depth. Links below `path` are not followed.
 std::vector<std::string> list_recursively(const std::string& path, Status* status = nullptr);
+
 /// The whole of a regular file of at most `max` bytes. Nothing if it is larger, not a regular file,
 /// or cannot be read.
 std::optional<std::string> read_file(const std::string& path, std::size_t max);
 std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max);
+
 /// Opens a regular file, links followed. A pipe or a device in its place is an error, and is not
 /// waited for.
 Result<UniqueFd> open_for_reading(const std::string& path);
+
 /// Creates the directory and its parents, wherever links lead: for paths that the user names. Below
 /// them, use `io/directory.h`.
 Status create_directories(const std::string& path);
+
 /// Appends to a file that others write to as well, and creates it if it does not exist. Links are
 /// followed, and a pipe is not waited for: for a path that the user names.
 Status append_to_file(const std::string& path, std::string_view text);
+
 /// Overwrites a regular file that somebody has provided for us. No link is followed. Does nothing
 /// if there is no such file or we may not write it.
 Status overwrite_existing(const std::string& path, std::string_view text);
+
 /// Without an offset, where the descriptor is: a pipe has no other place. `path` names the file in
 /// errors.
 Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<std::int64_t> offset,
@@ -97,8 +115,10 @@ class SignalFd {
  public:
   SignalFd();
   int get() const { return fd_.get(); }
+
   /// The next pending signal, if there is one.
   std::optional<int> read() const;
+
   /// From now on a signal ends the process at once, with exit code 128 + n, for a user who does not
   /// want to wait for the orderly end.
   void exit_immediately_on_next_signal() const;
@@ -115,6 +135,7 @@ struct TerminalSize {
   int columns{0};
   int rows{0};  ///< 0: unknown
 };
+
 /// The size of the terminal that this descriptor refers to. Nothing if it is not a terminal, or the
 /// size is unknown.
 std::optional<TerminalSize> terminal_size(int fd);
@@ -124,22 +145,27 @@ struct DiskSpace {
   std::int64_t bytes{0};
   std::optional<std::int64_t> inodes;  ///< nothing if this file system does not count them
 };
+
 /// What an unprivileged writer may still use in the nearest existing parent of `path`.
 std::optional<DiskSpace> disk_space(const std::string& path);
 
 /// The absolute path without links or dots. Components that do not exist yet are kept as they are.
 std::string canonical_path(const std::string& path);
+
 /// The text of a link in `from_directory` that leads to `to`; both canonical.
 std::string relative_path(const std::string& to, const std::string& from_directory);
 std::string parent_path(const std::string& path);
+
 /// The last component.
 std::string file_name(const std::string& path);
 
 /// `host:pid`, which tells those who wait who is fetching.
 std::string host_and_pid();
+
 /// Eight hex digits that all processes on this kernel share since it booted, in whatever container,
 /// and that other kernels do not have. All zeros if unknown.
 std::string machine_name();
+
 /// At most 16 digits.
 std::string random_hex(std::size_t digits);
 

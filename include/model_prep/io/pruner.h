@@ -26,8 +26,6 @@
 // newer huggingface_hub shares between repositories loses only that link. One thread.
 #pragma once
 
-#include <functional>
-
 #include "model_prep/core/prune_plan.h"
 #include "model_prep/io/repository.h"
 

@@ -6,9 +6,6 @@
 // open writes into a file without a name. One thread.
 #pragma once
 
-#include <optional>
-#include <string>
-
 #include "model_prep/core/resume_record.h"
 #include "model_prep/io/repository.h"
 
@@ -16,25 +13,31 @@ namespace model_prep {
 
 class ResumeFile {
  public:
-  ResumeFile(const Repository& repository, const Digest& blob, const WriterTag& self);
+  ResumeFile(const Repository& repository, const Digest& blob, const WriterTag& self)
+      : directory_(*repository.directory),
+        path_(repository.layout.resume(blob)),
+        temporary_directory_(repository.layout.own_directory),
+        self_(self) {}
 
   /// Whether the record on disk is ours, as far as we know.
   bool is_ours() const { return ours_; }
 
-  /// Claims a blob that has no record, or an unreadable one. Replaces what
-  /// is there by now. False: another process created it in this instant.
-  Result<bool> create(const ResumeRecord& record);
+  /// Claims a blob that has no record, or an unreadable one. Overwrites whatever is there by now,
+  /// even a claim that another process has just made; that process learns it when it saves. `other`
+  /// only if the record appears at the very moment when this one creates it.
+  Result<StagingOwner> create(const ResumeRecord& record);
+
   /// Claims the blob whoever had it.
   Status replace(const ResumeRecord& record);
 
   /// Writes the record with the next sequence number: one line, one pwrite, in the file that was
-  /// just read, and never over another's claim. Creates the record if there is none. False: the
+  /// just read, and never over another's claim. Creates the record if there is none. `other`: the
   /// blob was ours, and another process has claimed it.
-  Result<bool> save(ResumeRecord& record);
-  Status remove();
+  Result<StagingOwner> save(ResumeRecord& record);
+  Status remove() { return ours_ ? directory_.remove(path_) : ok(); }
 
  private:
-  Result<bool> write(const UniqueFd& fd, const ResumeRecord& record);
+  Result<StagingOwner> write(const UniqueFd& fd, const ResumeRecord& record);
 
   const Directory& directory_;
   std::string path_;

@@ -10,13 +10,6 @@
 // too much; the digest finds that. One thread.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <optional>
-#include <span>
-#include <string>
-#include <variant>
-
 #include "model_prep/core/resume_record.h"
 #include "model_prep/io/repository.h"
 #include "model_prep/io/resume_file.h"
@@ -27,33 +20,35 @@ namespace model_prep {
 struct WriterIdentity {
   std::string name;  ///< `host:pid`
   WriterTag tag;
-  static WriterIdentity make();
+
+  static WriterIdentity make() {
+    return {host_and_pid(), WriterTag::make(machine_name(), random_hex(8))};
+  }
 };
 
 class Staging {
  public:
-  /// Files below this size are fetched again sooner than claimed: they get a record only if they
-  /// take longer than a second.
-  static constexpr std::int64_t kMinClaimed = 1024 * 1024;
-
   struct OpenRequest {
     bool fresh{false};  ///< does not use the bytes that are there
+
     /// `FileLock::excludes` of the blob's lock. Called only if there is a record.
     std::function<bool()> lock_excludes;
     bool writer_timed_out{false};  ///< the record was polled long enough and did not change
   };
+
   /// Another process that is alive, or may be.
   struct OwnedByOther {
     std::string owner;
     std::string heartbeat;  ///< changes as long as it lives
   };
+  using Opened = std::variant<Staging, OwnedByOther>;
+
   /// The repository's directories must exist, and `repository` must outlive the staging.
-  static Result<std::variant<Staging, OwnedByOther>> open(const Repository& repository,
-                                                          const Digest& blob, std::int64_t size,
-                                                          const WriterIdentity& self,
-                                                          const OpenRequest& request);
+  static Result<Opened> open(const Repository& repository, const Digest& blob, std::int64_t size,
+                             const WriterIdentity& self, const OpenRequest& request);
 
   const RangeSet& have() const { return record_.have; }  ///< what it held when it was opened
+
   /// Bytes of a writer that timed out are still to be copied: call `copy_some` until they are not.
   bool copying() const { return source_.has_value(); }
   Status copy_some();
@@ -61,19 +56,23 @@ class Staging {
     return write_at(fd_, bytes, offset, path_);
   }
 
-  enum class Held : std::uint8_t {
-    yes,
-    pruned,  ///< the staging file was removed
-    taken,   ///< another process has claimed it
-  };
   /// Records what the file holds. The record is a hint: if it is torn, the digest decides.
-  Result<Held> save(const RangeSet& have);
+  Result<StagingOwner> save(const RangeSet& have) {
+    if (!is_still_at(fd_, path_)) return StagingOwner::nobody;
+    record_.have = have;
+    return resume_.save(record_);
+  }
+
   /// A descriptor of its own for the hash thread.
   Result<UniqueFd> reader() const;
-  /// The bytes are verified and synced: gives them the blob's name. False: the staging file was
+
+  /// The bytes are verified and synced: gives them the blob's name, unless the staging file was
   /// removed. `Cache::publish` syncs the directory before anything links to the blob.
-  Result<bool> publish();
-  Status drop();
+  Result<StagingOwner> publish();
+  Status drop() {
+    if (Status removed = resume_.remove(); !removed) return removed;
+    return repository_->directory->remove(path_);
+  }
 
  private:
   Staging(const Repository& repository, const Digest& blob, std::int64_t size,
@@ -81,15 +80,14 @@ class Staging {
   std::string path_of(const WriterTag& file) const {
     return repository_->layout.staging(blob_, file);
   }
-  bool is_small() const { return record_.size < kMinClaimed; }
+  bool is_small() const { return record_.size < kMinClaimedSize; }
   Status create_file();
   Status begin_fresh();
-  Status resume(const ResumeRecord& theirs);
+  Status resume(const ResumeRecord& theirs, int flags);
   Status take_over(const ResumeRecord& theirs);
 
   const Repository* repository_;
   Digest blob_;
-  WriterTag tag_;
   ResumeFile resume_;
   ResumeRecord record_;
   std::string path_;
@@ -106,6 +104,7 @@ class Staging {
 
 /// How many bytes of this blob a run could continue with.
 std::int64_t staged_bytes(const Repository& repository, const Digest& blob, std::int64_t size);
+
 /// Who writes a blob, according to its record; shown to those who wait.
 std::string staging_owner(const Repository& repository, const Digest& blob);
 

@@ -2,6 +2,10 @@
 // Fail-over between endpoints: which one is asked next for one file or query, and which error to
 // report when none of them has it.
 //
+// The words: an endpoint is a server of the Hub's API, the Hub itself or a mirror of it. An item's
+// source is its address at one endpoint. An origin is scheme, host and port of an address; "host"
+// in names means one too. A payload host is where an endpoint redirects for the content.
+//
 // Endpoints are in order of preference. When one fails for now (unreachable, time-out, 5xx, 429) or
 // does not have the file (404, 401, 403, no usable response), the next is tried at once: trust
 // comes from digests, so any endpoint may serve any byte. A round ends when every endpoint that is
@@ -13,9 +17,6 @@
 // and an endpoint that does not know that commit does not have the file. Pure; not thread-safe.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "model_prep/base/error.h"
@@ -42,15 +43,21 @@ struct Endpoint {
 struct Source {
   std::size_t endpoint;  ///< an index
   Url url;
+
   /// Requested only if the endpoint does not know the address of the source before this one: 404 or
   /// 405 without an error code of the Hub.
   bool fallback{false};
 };
 
 /// The sources of one item, and how each has responded.
-class MirrorSelector {
+class SourceSelector {
  public:
-  explicit MirrorSelector(std::vector<Source> sources);
+  explicit SourceSelector(std::vector<Source> sources) {
+    for (Source& source : sources) {
+      const State state = source.fallback ? State::reserved : State::available;
+      sources_.push_back({std::move(source), state});
+    }
+  }
 
   std::size_t size() const { return sources_.size(); }
   const Source& operator[](std::size_t source) const { return sources_[source].source; }
@@ -59,8 +66,14 @@ class MirrorSelector {
   bool is_available(std::size_t source) const {
     return source < size() && sources_[source].state == State::available;
   }
+
   /// Whether any other source may be.
-  bool has_alternative(std::size_t source) const;
+  bool has_alternative(std::size_t source) const {
+    for (std::size_t i = 0; i < size(); ++i)
+      if (i != source && is_available(i)) return true;
+    return false;
+  }
+
   /// How many sources may be asked in this round or a later one.
   std::size_t remaining() const;
 
@@ -71,6 +84,7 @@ class MirrorSelector {
 
   /// A failure that may pass. Returns true if it ended the round and a new one began.
   bool mark_failed(std::size_t source, const Error& error);
+
   /// This source will never have the item. `unknown_address`: see `Source::fallback`. Returns
   /// true if this ended the round and a new one began; false if no source remains.
   bool mark_unavailable(std::size_t source, const Error& error, bool unknown_address);
@@ -80,7 +94,12 @@ class MirrorSelector {
   Error error(const std::vector<Endpoint>& endpoints, const Error& last) const;
 
  private:
-  enum class State : std::uint8_t { available, failed, unavailable, reserved };
+  enum class State : std::uint8_t {
+    available,
+    failed,       // in this round
+    unavailable,  // for good
+    reserved,     // a fallback that is not needed yet
+  };
   struct Candidate {
     Source source;
     State state;

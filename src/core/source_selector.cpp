@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/core/mirror_selector.h"
+#include "model_prep/core/source_selector.h"
 
 #include <algorithm>
 
@@ -26,32 +26,19 @@ int order(ErrorKind kind) {
 
 }  // namespace
 
-MirrorSelector::MirrorSelector(std::vector<Source> sources) {
-  for (Source& source : sources) {
-    const State state = source.fallback ? State::reserved : State::available;
-    sources_.push_back({std::move(source), state});
-  }
-}
-
-bool MirrorSelector::has_alternative(std::size_t source) const {
-  for (std::size_t i = 0; i < size(); ++i)
-    if (i != source && is_available(i)) return true;
-  return false;
-}
-
-std::size_t MirrorSelector::remaining() const {
+std::size_t SourceSelector::remaining() const {
   return static_cast<std::size_t>(std::ranges::count_if(sources_, [](const Candidate& candidate) {
     return candidate.state == State::available || candidate.state == State::failed;
   }));
 }
 
-bool MirrorSelector::mark_failed(std::size_t source, const Error& error) {
+bool SourceSelector::mark_failed(std::size_t source, const Error& error) {
   sources_[source].error = error;
   if (is_available(source)) sources_[source].state = State::failed;
   return next_round();
 }
 
-bool MirrorSelector::mark_unavailable(std::size_t source, const Error& error,
+bool SourceSelector::mark_unavailable(std::size_t source, const Error& error,
                                       bool unknown_address) {
   sources_[source].error = error;
   sources_[source].state = State::unavailable;
@@ -60,7 +47,7 @@ bool MirrorSelector::mark_unavailable(std::size_t source, const Error& error,
   return next_round();
 }
 
-bool MirrorSelector::next_round() {
+bool SourceSelector::next_round() {
   if (remaining() == 0 || has_alternative(size())) return false;
 
   for (Candidate& candidate : sources_)
@@ -68,7 +55,7 @@ bool MirrorSelector::next_round() {
   return true;
 }
 
-Error MirrorSelector::error(const std::vector<Endpoint>& endpoints, const Error& last) const {
+Error SourceSelector::error(const std::vector<Endpoint>& endpoints, const Error& last) const {
   const Error* chosen = nullptr;
   std::string all;
   for (std::size_t i = 0; i < size(); ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/core/mirror_selector.h"
+#include "model_prep/core/source_selector.h"
 
 #include "core/builders.h"
 #include "support/catch.h"
@@ -14,13 +14,13 @@ const std::vector<Endpoint> kTwo = {{"https://a.example", "https://a.example"},
 
 Error error(ErrorKind kind) { return {kind, "org/name: it failed", "do this"}; }
 
-MirrorSelector two() {
-  return MirrorSelector({{0, url("https://a.example/x")}, {1, url("https://b.example/x")}});
+SourceSelector two() {
+  return SourceSelector({{0, url("https://a.example/x")}, {1, url("https://b.example/x")}});
 }
 
 /// A mirror that may lack the tree API, and another one.
-MirrorSelector with_fallback() {
-  return MirrorSelector({{0, url("https://a.example/tree")},
+SourceSelector with_fallback() {
+  return SourceSelector({{0, url("https://a.example/tree")},
                          {0, url("https://a.example/blobs"), true},
                          {1, url("https://b.example/tree")}});
 }
@@ -29,7 +29,7 @@ MirrorSelector with_fallback() {
 
 TEST_CASE(
     "a round is over when each source that is left has failed, and then all may be asked again") {
-  MirrorSelector sources = two();
+  SourceSelector sources = two();
   CHECK_FALSE(sources.mark_failed(0, error(ErrorKind::network)));
   CHECK_FALSE(sources.is_available(0));
   CHECK(sources.is_available(1));
@@ -39,7 +39,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a source that does not have the item is never asked again, and starts no round") {
-  MirrorSelector sources = two();
+  SourceSelector sources = two();
   CHECK_FALSE(sources.mark_unavailable(0, error(ErrorKind::not_found), false));
   CHECK(sources.remaining() == 1);
   CHECK(sources.mark_failed(1, error(ErrorKind::network)));  // the last of the round
@@ -50,14 +50,14 @@ TEST_CASE("a source that does not have the item is never asked again, and starts
 }
 
 TEST_CASE("a refusal by the last that is open ends the round of those that failed before") {
-  MirrorSelector sources = two();
+  SourceSelector sources = two();
   CHECK_FALSE(sources.mark_failed(0, error(ErrorKind::network)));
   CHECK(sources.mark_unavailable(1, error(ErrorKind::not_found), false));
   CHECK(sources.is_available(0));
 }
 
 TEST_CASE("a second address of an endpoint is asked only where the first one is unknown") {
-  MirrorSelector sources = with_fallback();
+  SourceSelector sources = with_fallback();
   CHECK_FALSE(sources.is_available(1));
   SECTION("it is") {
     sources.mark_unavailable(0, error(ErrorKind::not_found), true);
@@ -90,7 +90,7 @@ TEST_CASE("of several answers the one of the most use is told, with those of the
       Answers{ErrorKind::not_found, ErrorKind::revision_not_found, ErrorKind::revision_not_found},
       Answers{ErrorKind::network, ErrorKind::digest_mismatch, ErrorKind::digest_mismatch},
       Answers{ErrorKind::server, ErrorKind::timeout, ErrorKind::server});
-  MirrorSelector sources = two();
+  SourceSelector sources = two();
   sources.mark_unavailable(0, error(answers.first), false);
   sources.mark_unavailable(1, error(answers.second), false);
   const Error told = sources.error(kTwo, error(ErrorKind::internal));
@@ -101,13 +101,13 @@ TEST_CASE("of several answers the one of the most use is told, with those of the
 }
 
 TEST_CASE("a single endpoint's answer is told as it is") {
-  MirrorSelector sources({{0, url("https://a.example/x")}});
+  SourceSelector sources({{0, url("https://a.example/x")}});
   sources.mark_unavailable(0, error(ErrorKind::gated), false);
   CHECK(sources.error({kTwo.front()}, error(ErrorKind::internal)) == error(ErrorKind::gated));
 }
 
 TEST_CASE("of an endpoint that was asked in two ways the last answer is told") {
-  MirrorSelector sources = with_fallback();
+  SourceSelector sources = with_fallback();
   sources.mark_unavailable(0, error(ErrorKind::not_found), true);
   sources.mark_unavailable(1, error(ErrorKind::protocol), false);
   sources.mark_unavailable(2, error(ErrorKind::not_found), false);
