@@ -43,6 +43,7 @@ Error open_error(const std::string& path, int error_number) {
 struct Directory::Opened {
   std::string path;
   UniqueFd fd;
+  FileInfo info;  // which directory it is
 };
 
 /// `name` points into the path that was asked for.
@@ -62,7 +63,8 @@ Result<Directory::OpenedPtr> Directory::open_directory(const std::string& path) 
     std::rotate(known, known + 1, opened_.end());
 
     // Somebody may have renamed or replaced it since it was opened.
-    if (is_still_at(opened_.back()->fd, path)) return opened_.back();
+    if (const auto now = lstat_path(path); now && now->is_same_file(opened_.back()->info))
+      return opened_.back();
     opened_.pop_back();
   }
 
@@ -77,9 +79,11 @@ Result<Directory::OpenedPtr> Directory::open_directory(const std::string& path) 
     fd = UniqueFd(openat(entry->at(), entry->name, kEnter));
   }
   if (!fd) return open_error(path, errno);
+  const auto info = stat_fd(fd);
+  if (!info) return io_error("inspect", path, errno);
 
   if (opened_.size() == kMaxOpen) opened_.erase(opened_.begin());
-  opened_.push_back(std::make_shared<const Opened>(Opened{path, std::move(fd)}));
+  opened_.push_back(std::make_shared<const Opened>(Opened{path, std::move(fd), *info}));
   return opened_.back();
 }
 
@@ -214,10 +218,14 @@ Status Directory::copy_atomically(const std::string& from, const std::string& to
 
 Result<bool> Directory::link_atomically(const std::string& path, const std::string& text,
                                         const std::string& temporary_directory) const {
+  // Where nothing is in the way, this is atomic by itself.
+  const auto link = entry_at(path);
+  if (!link) return link.error();
+  if (symlinkat(text.c_str(), link->at(), link->name) == 0) return true;
+
   const std::string temporary = temporary_name(temporary_directory, "link");
   const auto entry = entry_at(temporary);
   if (!entry) return entry.error();
-
   if (symlinkat(text.c_str(), entry->at(), entry->name) != 0) {
     if (has_no_symlinks(errno)) return false;
     return io_error("create link", path, errno);

@@ -56,7 +56,7 @@ class Directory {
   Status write_atomically(const std::string& path, std::string_view content,
                           const std::string& temporary_directory) const;
 
-  /// Makes `path` a symlink with this text, replacing what was there, by way of a temporary name
+  /// Makes `path` a symlink with this text. What was there is replaced, by way of a temporary name
   /// too. Returns false if this file system has no symlinks.
   Result<bool> link_atomically(const std::string& path, const std::string& text,
                                const std::string& temporary_directory) const;
