@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "model_prep/base/enum_names.h"
 #include "model_prep/base/text.h"
 
 namespace model_prep {
@@ -14,8 +13,6 @@ namespace {
 
 constexpr std::size_t kMaxPartBytes = 255;   // NAME_MAX of the usual file systems
 constexpr std::size_t kMaxPathBytes = 1024;  // well below PATH_MAX: the cache directory comes first
-
-constexpr std::string_view kPlurals[] = {"models", "datasets", "spaces"};
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
@@ -49,8 +46,6 @@ bool is_repo_part(std::string_view part) {
 
 }  // namespace
 
-std::string_view plural(RepoKind kind) { return name_of<RepoKind::space>(kPlurals, kind); }
-
 Result<RepoId> RepoId::parse(std::string_view text) {
   RepoId repo{std::string(text)};
   const auto parts = split(repo.name(), '/');
@@ -68,19 +63,15 @@ Result<RepoId> RepoId::parse(std::string_view text) {
 }
 
 RepoKind RepoId::kind() const {
-  const std::string_view first = std::string_view(text_).substr(0, text_.find('/'));
-
   // A lone `datasets` is a model of that name: a kind is always followed by a slash.
-  if (first.size() < text_.size())
-    for (const RepoKind kind : {RepoKind::dataset, RepoKind::space})
-      if (first == plural(kind)) return kind;
-
-  return RepoKind::model;
+  const std::size_t slash = text_.find('/');
+  if (slash == std::string::npos) return RepoKind::model;
+  return value_of<RepoKind>(text_.substr(0, slash)).value_or(RepoKind::model);
 }
 
 std::string_view RepoId::name() const {
   const std::string_view text = text_;
-  return kind() == RepoKind::model ? text : text.substr(plural(kind()).size() + 1);
+  return kind() == RepoKind::model ? text : text.substr(text.find('/') + 1);
 }
 
 Result<CommitId> CommitId::parse(std::string_view text) {
@@ -106,14 +97,6 @@ Result<RepoPath> RepoPath::parse(std::string_view text) {
   if (const char* defect = path_defect(text))
     return Error{ErrorKind::protocol, fmt::format("file name '{}' {}", truncated(text), defect)};
   return RepoPath(std::string(text));
-}
-
-std::string_view to_string(Variant variant) {
-  return name_of<Variant::all>(kVariantNames, variant);
-}
-
-std::optional<Variant> parse_variant(std::string_view text) {
-  return value_of<Variant::all>(kVariantNames, text);
 }
 
 std::int64_t total_blob_size(const std::vector<RemoteFile>& files) {

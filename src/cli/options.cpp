@@ -7,7 +7,6 @@
 
 #include <fmt/ranges.h>
 
-#include "model_prep/base/enum_names.h"
 #include "model_prep/base/parse_int.h"
 #include "model_prep/cli/command_line.h"
 #include "model_prep/core/rate_limiter.h"
@@ -45,11 +44,10 @@ Status read_number(const FlagValues& values, const std::string& flag, int low, i
                     fmt::format("a whole number from {} to {}", low, high));
 }
 
-template <auto Last>
-Status read_choice(const FlagValues& values, const std::string& flag, const EnumNames<Last>& names,
-                   decltype(Last)& into) {
-  const auto parse = [&](const std::string& text) { return value_of<Last>(names, text); };
-  return read_value(values, flag, into, parse, fmt::format("one of {}", fmt::join(names, ", ")));
+template <class Enum>
+Status read_choice(const FlagValues& values, const std::string& flag, Enum& into) {
+  return read_value(values, flag, into, value_of<Enum>,
+                    fmt::format("one of {}", fmt::join(kNames<Enum>, ", ")));
 }
 
 std::vector<std::string> read_list(const FlagValues& values, const std::string& flag) {
@@ -70,7 +68,7 @@ Status read_models(const FlagValues& values, Options& options) {
   if (const auto found = values.find("--manifest")) options.manifest = found->value;
   options.patterns.include = read_list(values, "--include");
   options.patterns.exclude = read_list(values, "--exclude");
-  return read_choice<Variant::all>(values, "--variant", kVariantNames, options.variant);
+  return read_choice(values, "--variant", options.variant);
 }
 
 Status read_actions(const FlagValues& values, Options& options) {
@@ -113,9 +111,9 @@ Status read_output(const FlagValues& values, Options& options) {
   options.json = values.has("--json");
   if (is_true(values.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;
   return first_error({
-      read_choice<LogLevel::off>(values, "--log-level", kLogLevelNames, options.log_level),
-      read_choice<LogFormat::json>(values, "--log-format", kLogFormatNames, options.log_format),
-      read_choice<ProgressMode::none>(values, "--progress", kProgressNames, options.progress),
+      read_choice(values, "--log-level", options.log_level),
+      read_choice(values, "--log-format", options.log_format),
+      read_choice(values, "--progress", options.progress),
   });
 }
 

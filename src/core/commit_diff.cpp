@@ -3,16 +3,7 @@
 
 #include <map>
 
-#include "model_prep/base/enum_names.h"
-
 namespace model_prep {
-namespace {
-
-constexpr std::string_view kChanges[] = {"added", "changed", "removed"};
-
-}  // namespace
-
-std::string_view to_string(ChangeKind kind) { return name_of<ChangeKind::removed>(kChanges, kind); }
 
 std::vector<Change> changes_between(const std::vector<RemoteFile>& before,
                                     const std::vector<RemoteFile>& after) {

@@ -30,7 +30,7 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
     // The message may quote a server: it must not steer the terminal or a CI runner, nor forge a
     // line.
     const std::string text = sanitize_for_log({message.payload.data(), message.payload.size()});
-    const std::string_view level = kLogLevelNames[message.level - 1];
+    const std::string_view level = kNames<LogLevel>[message.level - 1];
 
     if (format_ == LogFormat::text)
       return console_.write_line(fmt::format("{} {:<5} {}", time, level, text));

@@ -3,31 +3,7 @@
 
 #include <algorithm>
 
-#include "model_prep/base/enum_names.h"
-
 namespace model_prep {
-
-namespace {
-
-constexpr std::string_view kFileStatuses[] = {"downloaded", "cached", "planned",
-                                              "verified",   "failed", "skipped"};
-constexpr std::string_view kStatuses[] = {"downloaded", "cached", "planned",    "verified",
-                                          "repaired",   "failed", "interrupted"};
-constexpr std::string_view kStates[] = {"missing", "partial", "cached", "other revision"};
-
-}  // namespace
-
-std::string_view to_string(FileReportStatus status) {
-  return name_of<FileReportStatus::skipped>(kFileStatuses, status);
-}
-
-std::string_view to_string(ModelStatus status) {
-  return name_of<ModelStatus::interrupted>(kStatuses, status);
-}
-
-std::string_view to_string(CacheState state) {
-  return name_of<CacheState::other_revision>(kStates, state);
-}
 
 Totals totals_of(const RunReport& report) {
   Totals totals;

@@ -18,14 +18,16 @@
 
 #include "model_prep/base/blob_spec.h"
 #include "model_prep/base/digest.h"
+#include "model_prep/base/enum_names.h"
 #include "model_prep/base/error.h"
 
 namespace model_prep {
 
 enum class RepoKind : std::uint8_t { model, dataset, space };
 
-/// `models`, `datasets` or `spaces`, as in URLs and in directory names of the cache.
-std::string_view plural(RepoKind kind);
+/// As in URLs and in directory names of the cache.
+template <>
+inline constexpr std::string_view kNames<RepoKind>[] = {"models", "datasets", "spaces"};
 
 /// A repository of the Hub: `org/name` or `name` for a model, and the same after `datasets/` or
 /// `spaces/` for the other kinds, as in the address of the repository's page. (The Hub reserves
@@ -110,10 +112,8 @@ inline constexpr std::int64_t kMaxFileSize = std::int64_t{1} << 44;
 /// (docs/variants.md). Datasets and spaces have only `all`.
 enum class Variant : std::uint8_t { fp32, openvino_int8, onnx, all };
 
-/// In the order of the enumeration.
-inline constexpr std::string_view kVariantNames[] = {"fp32", "openvino-int8", "onnx", "all"};
-std::string_view to_string(Variant variant);
-std::optional<Variant> parse_variant(std::string_view text);
+template <>
+inline constexpr std::string_view kNames<Variant>[] = {"fp32", "openvino-int8", "onnx", "all"};
 
 /// Which files of a commit to take. The patterns follow huggingface_hub's rules
 /// (core/file_selection.h).

@@ -14,10 +14,9 @@
 
 namespace model_prep {
 
-inline constexpr std::string_view kLogLevelNames[] = {"debug", "info", "warn", "error", "off"};
-
 enum class LogFormat : std::uint8_t { text, json };
-inline constexpr std::string_view kLogFormatNames[] = {"text", "json"};
+template <>
+inline constexpr std::string_view kNames<LogFormat>[] = {"text", "json"};
 
 class Log {
  public:

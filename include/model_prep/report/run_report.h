@@ -25,8 +25,9 @@ enum class FileReportStatus : std::uint8_t {
   failed,
   skipped  ///< not begun
 };
-/// As in the summary.
-std::string_view to_string(FileReportStatus status);
+template <>
+inline constexpr std::string_view kNames<FileReportStatus>[] = {"downloaded", "cached", "planned",
+                                                                "verified",   "failed", "skipped"};
 
 struct FileReport {
   std::string path;
@@ -48,8 +49,9 @@ enum class ModelStatus : std::uint8_t {
   failed,
   interrupted
 };
-/// As in the summary.
-std::string_view to_string(ModelStatus status);
+template <>
+inline constexpr std::string_view kNames<ModelStatus>[] = {
+    "downloaded", "cached", "planned", "verified", "repaired", "failed", "interrupted"};
 
 struct ModelReport {
   std::string key;
@@ -130,8 +132,9 @@ struct RunReport {
 
 /// A model's state in the cache, as `list` reports it.
 enum class CacheState : std::uint8_t { missing, partial, cached, other_revision };
-/// As in the listing: `other revision`.
-std::string_view to_string(CacheState state);
+template <>
+inline constexpr std::string_view kNames<CacheState>[] = {"missing", "partial", "cached",
+                                                          "other revision"};
 
 struct ListedModel {
   std::string key;
