@@ -5,6 +5,10 @@
 
 namespace model_prep {
 
+std::string_view selected_by(const ModelSpec& spec) {
+  return spec.filter.from_command_line ? "patterns" : to_string(spec.variant);
+}
+
 Totals totals_of(const RunReport& report) {
   Totals totals;
   for (const ModelReport& model : report.models) {
@@ -23,13 +27,10 @@ bool RunReport::success() const {
 
   // A failed cleanup does not make complete models less complete: it only counts on its own.
   if (models.empty())
-    return cleanup &&
-           std::none_of(cleanup->begin(), cleanup->end(), [](const PrunedRepository& repository) {
-             return repository.error.has_value();
-           });
+    return cleanup && std::ranges::none_of(
+                          *cleanup, [](const auto& pruned) { return pruned.error.has_value(); });
 
-  return std::all_of(models.begin(), models.end(),
-                     [](const ModelReport& model) { return model.success(); });
+  return std::ranges::all_of(models, &ModelReport::success);
 }
 
 int exit_code(const RunReport& report) {

@@ -23,7 +23,8 @@ std::vector<ReportedError> errors_of(const RunReport& report) {
   std::vector<ReportedError> errors;
   if (report.error) errors.push_back({{}, *report.error});
   for (const ModelReport& model : report.models)
-    if (model.error && model.error != report.error) errors.push_back({model.key, *model.error});
+    if (model.error && model.error != report.error)
+      errors.push_back({model.spec.key, *model.error});
   return errors;
 }
 
@@ -43,17 +44,14 @@ std::string size_cell(std::int64_t bytes) {
   return bytes > 0 ? markdown(format_bytes(bytes)) : "-";
 }
 
-std::string selected_by(const ModelReport& model) {
-  return model.include.empty() && model.exclude.empty() ? model.variant : "patterns";
-}
-
 std::string table_row(const ModelReport& model) {
-  std::string variant = selected_by(model);
-  if (variant == model.variant && model.variant != model.variant_requested)
-    variant += ", no " + model.variant_requested;
+  const ModelSpec& spec = model.spec;
+  std::string variant(selected_by(spec));
+  if (!spec.filter.from_command_line && spec.variant != spec.variant_requested)
+    variant.append(", no ").append(to_string(spec.variant_requested));
   const std::string commit = model.commit.empty() ? "-" : model.commit.substr(0, 12);
-  return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(model.key),
-                     markdown(model.repo), commit, markdown(variant), size_cell(model.bytes),
+  return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(spec.key),
+                     markdown(spec.repo.text()), commit, markdown(variant), size_cell(model.bytes),
                      to_string(model.status), size_cell(model.bytes_downloaded));
 }
 
@@ -88,21 +86,22 @@ std::string list_models(const RunReport& report, bool ready, Describe describe) 
 
 std::string describe_ready(const ModelReport& model) {
   // A service that asks for the default revision would not find this one.
-  const bool is_default = model.ref.empty() || model.ref == "main";
-  const std::string ref = is_default ? "" : ", revision " + model.ref;
-  return fmt::format("{} ({}, {}{})", model.key, selected_by(model), model.commit.substr(0, 12),
-                     ref);
+  const bool is_default = model.spec.ref == "main";
+  const std::string ref = is_default ? "" : ", revision " + model.spec.ref;
+  return fmt::format("{} ({}, {}{})", model.spec.key, selected_by(model.spec),
+                     model.commit.substr(0, 12), ref);
 }
 
 std::string describe_failed(const ModelReport& model) {
-  return fmt::format("{} ({})", model.key, model.error ? to_string(model.error->kind) : "failed");
+  return fmt::format("{} ({})", model.spec.key,
+                     model.error ? to_string(model.error->kind) : "failed");
 }
 
 std::string cleanup_text(const std::vector<PrunedRepository>& repositories) {
   std::size_t revisions = 0;
   std::int64_t bytes = 0;
   for (const PrunedRepository& repository : repositories) {
-    revisions += repository.revisions.size();
+    revisions += repository.removed.revisions.size();
     bytes += repository.bytes;
   }
   return fmt::format("{} old revision{} and {} removed", revisions, revisions == 1 ? "" : "s",

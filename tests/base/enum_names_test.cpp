@@ -28,13 +28,13 @@ static_assert(names_all_up_to<ProgressMode::none>);
 
 }  // namespace
 
-TEST_CASE("a table of names is read both ways") {
+TEST_CASE("each enum value maps to its name, and each name back to its value") {
   CHECK(to_string(Variant::fp32) == "fp32");
   CHECK(to_string(Variant::all) == "all");
   CHECK(value_of<Variant>("openvino-int8") == Variant::openvino_int8);
 }
 
-TEST_CASE("a text that is not exactly a name has no value") {
+TEST_CASE("only an exact name maps to a value") {
   CHECK_FALSE(value_of<Variant>("FP32"));
   CHECK_FALSE(value_of<Variant>("fp3"));
   CHECK_FALSE(value_of<Variant>(""));
