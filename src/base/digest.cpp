@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/digest.h"
 
-#include <algorithm>
-
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "model_prep/base/text.h"
 
@@ -30,14 +28,8 @@ Result<Digest> Digest::parse(std::string_view hex) {
 }
 
 Digest Digest::from_bytes(DigestKind kind, std::span<const unsigned char> bytes) {
-  std::string hex;
-  for (const unsigned char byte : bytes.first(kind == DigestKind::sha256 ? 32 : 20))
-    hex += fmt::format("{:02x}", byte);
-  return Digest(std::move(hex));
-}
-
-std::string_view short_hex(const Digest& digest) {
-  return std::string_view(digest.hex()).substr(0, 12);
+  const auto digest = bytes.first(kind == DigestKind::sha256 ? 32 : 20);
+  return Digest(fmt::format("{:02x}", fmt::join(digest, "")));
 }
 
 std::string lfs_pointer_text(const Digest& sha256, std::int64_t size) {

@@ -21,7 +21,7 @@ const char* path_defect(std::string_view text) {
   if (text.empty()) return "is empty";
   if (text.size() > kMaxPathBytes) return "is longer than 1024 bytes";
   if (!is_utf8(text)) return "is not UTF-8";
-  if (std::any_of(text.begin(), text.end(), is_control)) return "has a control character";
+  if (std::ranges::any_of(text, is_control)) return "has a control character";
   if (text.find('\\') != std::string_view::npos) return "has a backslash";
 
   for (const std::string_view part : split(text, '/')) {
@@ -33,15 +33,12 @@ const char* path_defect(std::string_view text) {
   return nullptr;
 }
 
-bool is_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
+bool is_word(char c) { return kWordCharacters.find(c) != std::string_view::npos; }
 
 bool is_repo_part(std::string_view part) {
   if (part.empty() || part.size() > 96) return false;
   if (!is_word(part.front()) || !is_word(part.back())) return false;
-  return std::all_of(part.begin(), part.end(),
-                     [](char c) { return is_word(c) || c == '-' || c == '.'; });
+  return std::ranges::all_of(part, [](char c) { return is_word(c) || c == '-' || c == '.'; });
 }
 
 }  // namespace
@@ -51,8 +48,7 @@ Result<RepoId> RepoId::parse(std::string_view text) {
   const auto parts = split(repo.name(), '/');
 
   // `--` separates the parts of a directory name in the cache.
-  const bool well_formed = parts.size() <= 2 &&
-                           std::all_of(parts.begin(), parts.end(), is_repo_part) &&
+  const bool well_formed = parts.size() <= 2 && std::ranges::all_of(parts, is_repo_part) &&
                            text.find("--") == std::string_view::npos &&
                            text.find("..") == std::string_view::npos && !text.ends_with(".git");
   if (well_formed) return repo;

@@ -71,8 +71,7 @@ Result<CachePaths> find_cache_paths(const FlagValues& values) {
   if (home) candidates = {*home, canonical_path(*home + "/hub")};
   if (const auto older = directory_of(values, "TRANSFORMERS_CACHE")) candidates.push_back(*older);
   for (const std::string& path : candidates) {
-    const auto& known = paths.legacy_dirs;
-    if (path != paths.cache_dir && std::find(known.begin(), known.end(), path) == known.end())
+    if (path != paths.cache_dir && std::ranges::count(paths.legacy_dirs, path) == 0)
       paths.legacy_dirs.push_back(path);
   }
 

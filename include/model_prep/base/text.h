@@ -14,6 +14,10 @@
 
 namespace model_prep {
 
+/// The letters and digits of ASCII, and `_`.
+inline constexpr std::string_view kWordCharacters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+
 bool is_utf8(std::string_view text);
 
 /// A byte that is not UTF-8 becomes 0.
