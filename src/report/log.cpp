@@ -46,20 +46,14 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
 
 }  // namespace
 
-struct Log::Backend {
-  spdlog::logger logger;
-};
-
 Log::Log(Console& console, LogLevel level, LogFormat format)
-    : backend_(std::make_unique<Backend>(
-          Backend{spdlog::logger("model-prep", std::make_shared<ConsoleSink>(console, format))})) {
-  backend_->logger.set_level(spdlog_level(level));
+    : logger_(std::make_shared<spdlog::logger>("model-prep",
+                                               std::make_shared<ConsoleSink>(console, format))) {
+  logger_->set_level(spdlog_level(level));
 }
 
-Log::~Log() = default;
-
 void Log::write(LogLevel level, std::string_view message) {
-  backend_->logger.log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
+  logger_->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
 }
 
 }  // namespace model_prep

@@ -155,16 +155,14 @@ std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext
 
 std::string services_environment(const std::string& cache_dir) {
   // HF_HOME is the variable that every library reads; it cannot name a cache that is not `hub`.
-  constexpr std::string_view kHub = "/hub";
-  const bool in_home = cache_dir.ends_with(kHub) && cache_dir.size() > kHub.size();
-  std::string path = in_home ? cache_dir.substr(0, cache_dir.size() - kHub.size()) : cache_dir;
+  const bool in_home = cache_dir.ends_with("/hub") && cache_dir != "/hub";
+  std::string path = in_home ? cache_dir.substr(0, cache_dir.rfind('/')) : cache_dir;
 
-  const auto is_plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("/._-+:@%,").find(c) != std::string_view::npos ||
-           static_cast<unsigned char>(c) >= 0x80;
+  const std::string plain = fmt::format("{}/.-+:@%,", kWordCharacters);
+  const auto is_plain = [&](char c) {
+    return plain.find(c) != std::string::npos || static_cast<unsigned char>(c) >= 0x80;
   };
-  if (!std::all_of(path.begin(), path.end(), is_plain)) {
+  if (!std::ranges::all_of(path, is_plain)) {
     std::string quoted;
     for (const char c : path) quoted += c == '\'' ? "'\\''" : std::string(1, c);
     path = "'" + quoted + "'";

@@ -12,6 +12,10 @@
 #include "model_prep/base/log_level.h"
 #include "model_prep/report/console.h"
 
+namespace spdlog {
+class logger;
+}
+
 namespace model_prep {
 
 enum class LogFormat : std::uint8_t { text, json };
@@ -21,7 +25,6 @@ inline constexpr std::string_view kNames<LogFormat>[] = {"text", "json"};
 class Log {
  public:
   Log(Console& console, LogLevel level, LogFormat format);
-  ~Log();
   void debug(std::string_view message) { write(LogLevel::debug, message); }
   void info(std::string_view message) { write(LogLevel::info, message); }
   void warning(std::string_view message) { write(LogLevel::warning, message); }
@@ -29,8 +32,7 @@ class Log {
   void write(LogLevel level, std::string_view message);
 
  private:
-  struct Backend;
-  std::unique_ptr<Backend> backend_;
+  std::shared_ptr<spdlog::logger> logger_;
 };
 
 }  // namespace model_prep
