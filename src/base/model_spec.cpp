@@ -44,7 +44,7 @@ bool is_repo_part(std::string_view part) {
 }  // namespace
 
 Result<RepoId> RepoId::parse(std::string_view text) {
-  RepoId repo{std::string(text)};
+  RepoId repo(text);
   const auto parts = split(repo.name(), '/');
 
   // `--` separates the parts of a directory name in the cache.
@@ -60,14 +60,14 @@ Result<RepoId> RepoId::parse(std::string_view text) {
 
 RepoKind RepoId::kind() const {
   // A lone `datasets` is a model of that name: a kind is always followed by a slash.
-  const std::size_t slash = text_.find('/');
+  const std::size_t slash = text().find('/');
   if (slash == std::string::npos) return RepoKind::model;
-  return value_of<RepoKind>(text_.substr(0, slash)).value_or(RepoKind::model);
+  return value_of<RepoKind>(text().substr(0, slash)).value_or(RepoKind::model);
 }
 
 std::string_view RepoId::name() const {
-  const std::string_view text = text_;
-  return kind() == RepoKind::model ? text : text.substr(text.find('/') + 1);
+  const std::size_t begin = kind() == RepoKind::model ? 0 : text().find('/') + 1;
+  return std::string_view(text()).substr(begin);
 }
 
 Result<CommitId> CommitId::parse(std::string_view text) {
@@ -81,18 +81,18 @@ Result<Revision> Revision::parse(std::string_view text) {
   if (const char* defect = path_defect(text))
     return Error{ErrorKind::usage, fmt::format("revision '{}' {}", truncated(text), defect),
                  "a revision is a commit of 40 hex digits, a branch, a tag or refs/pr/N"};
-  return Revision(std::string(text));
+  return Revision(text);
 }
 
 std::optional<CommitId> Revision::commit() const {
-  const auto commit = CommitId::parse(text_);
+  const auto commit = CommitId::parse(text());
   return commit ? std::optional(*commit) : std::nullopt;
 }
 
 Result<RepoPath> RepoPath::parse(std::string_view text) {
   if (const char* defect = path_defect(text))
     return Error{ErrorKind::protocol, fmt::format("file name '{}' {}", truncated(text), defect)};
-  return RepoPath(std::string(text));
+  return RepoPath(text);
 }
 
 std::int64_t total_blob_size(const std::vector<RemoteFile>& files) {

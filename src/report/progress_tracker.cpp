@@ -152,9 +152,7 @@ ProgressSnapshot ProgressTracker::progress() {
 }
 
 int percent(std::int64_t done, std::int64_t bytes) {
-  if (done >= bytes) return 100;
-  const double exact = static_cast<double>(done) * 100 / static_cast<double>(bytes);
-  return std::min(99, static_cast<int>(exact));
+  return done >= bytes ? 100 : static_cast<int>(done * 100 / bytes);
 }
 
 std::string remaining_text(const ProgressSnapshot& progress) {
