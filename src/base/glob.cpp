@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/glob.h"
 
-#include <algorithm>
 #include <string>
 
 #include "model_prep/base/text.h"

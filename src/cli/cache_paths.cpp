@@ -19,8 +19,8 @@ Consumer consumer(const FlagValues& values, const char* name, const Consumer& fa
                   std::initializer_list<const char*> variables) {
   for (const char* variable : variables)
     if (const auto folder = directory_of(values, variable))
-      return {name, *folder, variable, Consumer::Loads::models};
-  return {name, fallback.folder, fallback.setting, Consumer::Loads::models};
+      return {name, *folder, variable, /*only_models=*/true};
+  return {name, fallback.folder, fallback.setting, /*only_models=*/true};
 }
 
 }  // namespace
@@ -30,7 +30,7 @@ std::vector<Consumer> find_consumers(const FlagValues& values) {
   const Consumer standard{"", home ? canonical_path(*home + "/hub") : "", "HF_HUB_CACHE"};
   Consumer hub =
       consumer(values, "huggingface_hub", standard, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"});
-  hub.loads = Consumer::Loads::anything;
+  hub.only_models = false;
 
   // The Rust library knows only HF_HOME.
   Consumer rust{"hf-hub 0.x (Rust)", "", "HF_HOME"};

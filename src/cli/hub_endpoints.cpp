@@ -46,12 +46,12 @@ Result<HubEndpoint> parse_endpoint(const std::string& address, const std::string
                  name == kFlag ? "pass --endpoint once for each address"
                                : "each address of a list begins with http:// or https://"};
 
-  auto hub = Hub::parse(address);
+  const auto hub = Hub::parse(address);
   if (!hub)
     return Error{hub.error().kind, fmt::format("{}: {}", name, hub.error().message),
                  hub.error().hint};
 
-  HubEndpoint endpoint{.hub = std::move(*hub)};
+  HubEndpoint endpoint{.hub = *hub};
   const auto text = endpoint.hub.take_token();
   if (!text) return endpoint;
 

@@ -6,7 +6,6 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/io/pruner.h"
-#include "model_prep/report/model_report.h"
 #include "model_prep/report/table.h"
 
 namespace model_prep {

@@ -86,8 +86,7 @@ std::string list_models(const RunReport& report, bool ready, Describe describe) 
 
 std::string describe_ready(const ModelReport& model) {
   // A service that asks for the default revision would not find this one.
-  const bool is_default = model.spec.ref == "main";
-  const std::string ref = is_default ? "" : ", revision " + model.spec.ref;
+  const std::string ref = model.spec.ref == "main" ? "" : ", revision " + model.spec.ref;
   return fmt::format("{} ({}, {}{})", model.spec.key, selected_by(model.spec),
                      model.commit.substr(0, 12), ref);
 }
