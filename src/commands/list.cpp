@@ -52,16 +52,15 @@ ListedModel inspect(const ModelSpec& spec, Cache& cache) {
     view = cache.inspect(*local->snapshot, local->record);
   }
 
-  const std::string other = has_folder ? "" : other_snapshot(spec, cache);
+  model.where = has_folder ? folder : other_snapshot(spec, cache);
   if (has_folder)
     model.state = local->snapshot && view.refs_correct && view.has_every_file()
                       ? CacheState::cached
                       : CacheState::partial;
-  else if (!other.empty())
+  else if (!model.where.empty())
     model.state = CacheState::other_revision;
   else if (has_begun(view))
     model.state = CacheState::partial;
-  model.where = has_folder ? folder : other;
   return model;
 }
 
