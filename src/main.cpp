@@ -69,7 +69,7 @@ int main(int argc, char** argv) try {
   }
   return run(*options);
 } catch (const FatalError& fatal) {
-  return report_failure(fatal.error());
+  return report_failure(fatal.error);
 } catch (const std::exception& error) {
   return report_failure({ErrorKind::internal, error.what()});
 }

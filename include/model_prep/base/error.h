@@ -111,14 +111,11 @@ using Status = Result<std::monostate>;
 inline Status ok() { return std::monostate{}; }
 
 /// The run cannot continue. Thrown rarely, caught only in `main`.
-class FatalError : public std::exception {
- public:
-  explicit FatalError(Error error) : error_(std::move(error)) {}
-  const Error& error() const { return error_; }
-  const char* what() const noexcept override { return error_.message.c_str(); }
+struct FatalError : std::exception {
+  explicit FatalError(Error why) : error(std::move(why)) {}
+  const char* what() const noexcept override { return error.message.c_str(); }
 
- private:
-  Error error_;
+  Error error;
 };
 
 }  // namespace model_prep
