@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/digest.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include "model_prep/base/text.h"
 
@@ -28,8 +28,11 @@ Result<Digest> Digest::parse(std::string_view hex) {
 }
 
 Digest Digest::from_bytes(DigestKind kind, std::span<const unsigned char> bytes) {
-  const auto digest = bytes.first(kind == DigestKind::sha256 ? 32 : 20);
-  return Digest(fmt::format("{:02x}", fmt::join(digest, "")));
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex;
+  for (const unsigned char byte : bytes.first(kind == DigestKind::sha256 ? 32 : 20))
+    hex.append({kDigits[byte / 16], kDigits[byte % 16]});
+  return Digest(std::move(hex));
 }
 
 std::string lfs_pointer_text(const Digest& sha256, std::int64_t size) {

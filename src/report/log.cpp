@@ -52,6 +52,8 @@ Log::Log(Console& console, LogLevel level, LogFormat format)
   logger_->set_level(spdlog_level(level));
 }
 
+bool Log::shows(LogLevel level) const { return logger_->should_log(spdlog_level(level)); }
+
 void Log::write(LogLevel level, std::string_view message) {
   logger_->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
 }
