@@ -6,7 +6,12 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/cli/options.h"
-#include "model_prep/commands/app.h"
+#include "model_prep/commands/cleanup.h"
+#include "model_prep/commands/download.h"
+#include "model_prep/commands/list.h"
+#include "model_prep/commands/lock.h"
+#include "model_prep/commands/session.h"
+#include "model_prep/commands/verify.h"
 #include "model_prep/report/notify_environment.h"
 
 namespace {
@@ -38,6 +43,21 @@ int report_failure(const Error& error) {
   return exit_code(report);
 }
 
+/// Does what the options ask for and returns the exit code. Results (a dry run's table,
+/// `--summary -`) go to stdout, the log to stderr.
+int run(const Options& options) {
+  const SignalFd signals;  // before any thread, so that no thread receives a signal
+  Session session(options, signals, {std::cout, terminal_columns(STDOUT_FILENO)});
+  switch (options.command) {
+    case Command::download: return run_download(session);
+    case Command::verify: return run_verify(session);
+    case Command::list: return run_list(session);
+    case Command::cleanup: return run_cleanup(session);
+    case Command::lock: return run_lock(session);
+  }
+  return 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -47,11 +67,9 @@ int main(int argc, char** argv) try {
     std::cout << *options->print;
     return 0;
   }
-
-  const SignalFd signals;  // before any thread, so that no thread receives a signal
-  return run(*options, signals, {std::cout, terminal_columns(STDOUT_FILENO)});
+  return run(*options);
 } catch (const FatalError& fatal) {
-  return report_failure(fatal.error());
+  return report_failure(fatal.error);
 } catch (const std::exception& error) {
   return report_failure({ErrorKind::internal, error.what()});
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/digest.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
@@ -35,10 +33,6 @@ Digest Digest::from_bytes(DigestKind kind, std::span<const unsigned char> bytes)
   for (const unsigned char byte : bytes.first(kind == DigestKind::sha256 ? 32 : 20))
     hex.append({kDigits[byte / 16], kDigits[byte % 16]});
   return Digest(std::move(hex));
-}
-
-std::string_view short_hex(const Digest& digest) {
-  return std::string_view(digest.hex()).substr(0, 12);
 }
 
 std::string lfs_pointer_text(const Digest& sha256, std::int64_t size) {

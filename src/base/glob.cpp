@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/glob.h"
 
-#include <algorithm>
 #include <string>
 
 #include "model_prep/base/text.h"
@@ -71,7 +70,7 @@ bool matches(std::u32string_view pattern, std::u32string_view text) {
 
 bool matches_pattern(std::string_view pattern, std::string_view path) {
   std::u32string slashed = code_points(pattern);
-  std::replace(slashed.begin(), slashed.end(), U'\\', U'/');
+  std::ranges::replace(slashed, U'\\', U'/');
   if (slashed.ends_with('/')) slashed += '*';
   return matches(slashed, code_points(path));
 }

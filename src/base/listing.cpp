@@ -15,23 +15,22 @@ Status check_listing(Listing& listing, std::string_view object) {
                  fmt::format("{}: the Hub lists '{}' {}", object, truncated(path), what)};
   };
 
-  std::sort(listing.files.begin(), listing.files.end(),
-            [](const RemoteFile& a, const RemoteFile& b) { return a.path < b.path; });
+  std::ranges::sort(listing.files, {}, &RemoteFile::path);
 
   std::vector<std::string_view> paths;
   paths.reserve(listing.files.size() + listing.masked.size());
   for (const RemoteFile& file : listing.files) paths.push_back(file.path.text());
   for (const RepoPath& path : listing.masked) paths.push_back(path.text());
-  std::sort(paths.begin(), paths.end());
+  std::ranges::sort(paths);
 
-  const auto twice = std::adjacent_find(paths.begin(), paths.end());
+  const auto twice = std::ranges::adjacent_find(paths);
   if (twice != paths.end()) return error(*twice, "twice");
 
   // No parent of a path may be a file.
   for (const std::string_view path : paths)
     for (std::size_t slash = path.find('/'); slash != std::string_view::npos;
          slash = path.find('/', slash + 1))
-      if (std::binary_search(paths.begin(), paths.end(), path.substr(0, slash)))
+      if (std::ranges::binary_search(paths, path.substr(0, slash)))
         return error(path.substr(0, slash), "both as a file and as a directory");
   return ok();
 }

@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "model_prep/base/enum_names.h"
 #include "model_prep/base/text.h"
 
 namespace model_prep {
@@ -15,8 +14,6 @@ namespace {
 constexpr std::size_t kMaxPartBytes = 255;   // NAME_MAX of the usual file systems
 constexpr std::size_t kMaxPathBytes = 1024;  // well below PATH_MAX: the cache directory comes first
 
-constexpr std::string_view kPlurals[] = {"models", "datasets", "spaces"};
-
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 /// Why `text` cannot be a relative path inside a directory, or nullptr if it can.
@@ -24,7 +21,7 @@ const char* path_defect(std::string_view text) {
   if (text.empty()) return "is empty";
   if (text.size() > kMaxPathBytes) return "is longer than 1024 bytes";
   if (!is_utf8(text)) return "is not UTF-8";
-  if (std::any_of(text.begin(), text.end(), is_control)) return "has a control character";
+  if (std::ranges::any_of(text, is_control)) return "has a control character";
   if (text.find('\\') != std::string_view::npos) return "has a backslash";
 
   for (const std::string_view part : split(text, '/')) {
@@ -36,28 +33,22 @@ const char* path_defect(std::string_view text) {
   return nullptr;
 }
 
-bool is_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
+bool is_word(char c) { return kWordCharacters.find(c) != std::string_view::npos; }
 
 bool is_repo_part(std::string_view part) {
   if (part.empty() || part.size() > 96) return false;
   if (!is_word(part.front()) || !is_word(part.back())) return false;
-  return std::all_of(part.begin(), part.end(),
-                     [](char c) { return is_word(c) || c == '-' || c == '.'; });
+  return std::ranges::all_of(part, [](char c) { return is_word(c) || c == '-' || c == '.'; });
 }
 
 }  // namespace
 
-std::string_view plural(RepoKind kind) { return name_of<RepoKind::space>(kPlurals, kind); }
-
 Result<RepoId> RepoId::parse(std::string_view text) {
-  RepoId repo{std::string(text)};
+  RepoId repo(text);
   const auto parts = split(repo.name(), '/');
 
   // `--` separates the parts of a directory name in the cache.
-  const bool well_formed = parts.size() <= 2 &&
-                           std::all_of(parts.begin(), parts.end(), is_repo_part) &&
+  const bool well_formed = parts.size() <= 2 && std::ranges::all_of(parts, is_repo_part) &&
                            text.find("--") == std::string_view::npos &&
                            text.find("..") == std::string_view::npos && !text.ends_with(".git");
   if (well_formed) return repo;
@@ -68,19 +59,15 @@ Result<RepoId> RepoId::parse(std::string_view text) {
 }
 
 RepoKind RepoId::kind() const {
-  const std::string_view first = std::string_view(text_).substr(0, text_.find('/'));
-
   // A lone `datasets` is a model of that name: a kind is always followed by a slash.
-  if (first.size() < text_.size())
-    for (const RepoKind kind : {RepoKind::dataset, RepoKind::space})
-      if (first == plural(kind)) return kind;
-
-  return RepoKind::model;
+  const std::size_t slash = text().find('/');
+  if (slash == std::string::npos) return RepoKind::model;
+  return value_of<RepoKind>(text().substr(0, slash)).value_or(RepoKind::model);
 }
 
 std::string_view RepoId::name() const {
-  const std::string_view text = text_;
-  return kind() == RepoKind::model ? text : text.substr(plural(kind()).size() + 1);
+  const std::size_t begin = kind() == RepoKind::model ? 0 : text().find('/') + 1;
+  return std::string_view(text()).substr(begin);
 }
 
 Result<CommitId> CommitId::parse(std::string_view text) {
@@ -94,26 +81,18 @@ Result<Revision> Revision::parse(std::string_view text) {
   if (const char* defect = path_defect(text))
     return Error{ErrorKind::usage, fmt::format("revision '{}' {}", truncated(text), defect),
                  "a revision is a commit of 40 hex digits, a branch, a tag or refs/pr/N"};
-  return Revision(std::string(text));
+  return Revision(text);
 }
 
 std::optional<CommitId> Revision::commit() const {
-  const auto commit = CommitId::parse(text_);
+  const auto commit = CommitId::parse(text());
   return commit ? std::optional(*commit) : std::nullopt;
 }
 
 Result<RepoPath> RepoPath::parse(std::string_view text) {
   if (const char* defect = path_defect(text))
     return Error{ErrorKind::protocol, fmt::format("file name '{}' {}", truncated(text), defect)};
-  return RepoPath(std::string(text));
-}
-
-std::string_view to_string(Variant variant) {
-  return name_of<Variant::all>(kVariantNames, variant);
-}
-
-std::optional<Variant> parse_variant(std::string_view text) {
-  return value_of<Variant::all>(kVariantNames, text);
+  return RepoPath(text);
 }
 
 std::int64_t total_blob_size(const std::vector<RemoteFile>& files) {

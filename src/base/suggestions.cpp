@@ -15,7 +15,7 @@ constexpr std::size_t kMaxWord = 200;  // the time grows with its square
 /// The form in which words are compared.
 std::string folded(std::string_view word) {
   std::string result = lower_case(word);
-  std::replace_if(result.begin(), result.end(), [](char c) { return c == '_' || c == '.'; }, '-');
+  std::ranges::replace_if(result, [](char c) { return c == '_' || c == '.'; }, '-');
   return result;
 }
 

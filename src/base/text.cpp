@@ -128,7 +128,7 @@ std::size_t display_width(std::string_view text) {
   return width;
 }
 
-std::string elide_middle(std::string_view text, std::size_t width) {
+std::string elide_middle(std::string_view text, std::size_t width, std::string_view ellipsis) {
   if (display_width(text) <= width) return std::string(text);
   if (width == 0) return {};
 
@@ -139,7 +139,7 @@ std::string elide_middle(std::string_view text, std::size_t width) {
 
   const std::string_view front = text.substr(0, text.size() - back.size());
   while (display_width(front) + 1 + display_width(back) > width) take_character(back);
-  return fmt::format("{}…{}", front, back);
+  return fmt::format("{}{}{}", front, ellipsis, back);
 }
 
 std::string format_retries(int retries) {

@@ -19,8 +19,8 @@ Consumer consumer(const FlagValues& values, const char* name, const Consumer& fa
                   std::initializer_list<const char*> variables) {
   for (const char* variable : variables)
     if (const auto folder = directory_of(values, variable))
-      return {name, *folder, variable, Consumer::Loads::models};
-  return {name, fallback.folder, fallback.setting, Consumer::Loads::models};
+      return {name, *folder, variable, /*only_models=*/true};
+  return {name, fallback.folder, fallback.setting, /*only_models=*/true};
 }
 
 }  // namespace
@@ -30,7 +30,7 @@ std::vector<Consumer> find_consumers(const FlagValues& values) {
   const Consumer standard{"", home ? canonical_path(*home + "/hub") : "", "HF_HUB_CACHE"};
   Consumer hub =
       consumer(values, "huggingface_hub", standard, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"});
-  hub.loads = Consumer::Loads::anything;
+  hub.only_models = false;
 
   // The Rust library knows only HF_HOME.
   Consumer rust{"hf-hub 0.x (Rust)", "", "HF_HOME"};
@@ -71,8 +71,7 @@ Result<CachePaths> find_cache_paths(const FlagValues& values) {
   if (home) candidates = {*home, canonical_path(*home + "/hub")};
   if (const auto older = directory_of(values, "TRANSFORMERS_CACHE")) candidates.push_back(*older);
   for (const std::string& path : candidates) {
-    const auto& known = paths.legacy_dirs;
-    if (path != paths.cache_dir && std::find(known.begin(), known.end(), path) == known.end())
+    if (path != paths.cache_dir && std::ranges::count(paths.legacy_dirs, path) == 0)
       paths.legacy_dirs.push_back(path);
   }
 

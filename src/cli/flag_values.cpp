@@ -8,12 +8,6 @@
 #include "model_prep/base/text.h"
 
 namespace model_prep {
-namespace {
-
-constexpr std::string_view kNameCharacters =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
-
-}  // namespace
 
 void FlagValues::add(const std::string& flag, const std::vector<std::string>& given,
                      const std::vector<std::string>& variables) {
@@ -52,7 +46,7 @@ std::string FlagValues::expand(const std::string& path) const {
   for (std::size_t at = 0; (at = text.find('$', at)) != std::string::npos; ++at) {
     const bool braced = text.compare(at + 1, 1, "{") == 0;
     const std::size_t begin = at + (braced ? 2 : 1);
-    std::size_t end = std::min(text.find_first_not_of(kNameCharacters, begin), text.size());
+    std::size_t end = std::min(text.find_first_not_of(kWordCharacters, begin), text.size());
     const auto value = get(text.substr(begin, end - begin));
     if (braced && text.compare(end, 1, "}") == 0) ++end;
     if (value) text.replace(at, end - at, *value);

@@ -37,10 +37,10 @@ using Lines = std::vector<std::pair<std::string, std::string>>;
 std::string section(std::string_view title, const Lines& lines, std::size_t width) {
   if (lines.empty()) return {};
 
-  const bool is_below = kLeftColumn + kMinRightColumn > width ||
-                        std::any_of(lines.begin(), lines.end(), [](const auto& line) {
-                          return line.first.size() + 4 > kLeftColumn;
-                        });
+  const bool is_below =
+      kLeftColumn + kMinRightColumn > width || std::ranges::any_of(lines, [](const auto& line) {
+        return line.first.size() + 4 > kLeftColumn;
+      });
   const std::size_t indent = is_below ? kIndentBelow : kLeftColumn;
   std::string text = fmt::format("\n{}:\n", title);
   for (const auto& [left, right] : lines)

@@ -13,17 +13,13 @@ namespace {
 constexpr const char* kHub = "https://huggingface.co";
 constexpr const char* kFlag = "--endpoint";
 
-bool begins_address(std::string_view text) {
-  const std::string lower = lower_case(text);
-  return lower.starts_with("http://") || lower.starts_with("https://");
-}
-
 /// Splits at each comma after which an address begins, or nothing.
 std::vector<std::string> split_addresses(std::string_view text) {
   std::vector<std::string> addresses;
   for (const std::string_view part : split(text, ',')) {
-    const std::string address = trimmed(part);
-    if (addresses.empty() || address.empty() || begins_address(address))
+    const std::string lower = lower_case(trimmed(part));
+    if (addresses.empty() || lower.empty() || lower.starts_with("http://") ||
+        lower.starts_with("https://"))
       addresses.emplace_back(part);
     else
       addresses.back().append(",").append(part);
@@ -50,34 +46,29 @@ Result<HubEndpoint> parse_endpoint(const std::string& address, const std::string
                  name == kFlag ? "pass --endpoint once for each URL"
                                : "each URL of a list must begin with http:// or https://"};
 
-  auto hub = Hub::parse(address);
+  const auto hub = Hub::parse(address);
   if (!hub)
     return Error{hub.error().kind, fmt::format("{}: {}", name, hub.error().message),
                  hub.error().hint};
 
-  HubEndpoint endpoint{.hub = std::move(*hub)};
-  const auto token = endpoint.hub.take_token();
-  if (!token) return endpoint;
+  HubEndpoint endpoint{.hub = *hub};
+  const auto text = endpoint.hub.take_token();
+  if (!text) return endpoint;
 
   if (name == kFlag)
     return Error{ErrorKind::usage,
                  "--endpoint contains a user name without a password, which is taken as a token",
                  "other users can read a command line: set HF_ENDPOINT=https://TOKEN@host instead"};
-  if (Status valid = check_token(*token, name); !valid) return valid.error();
-
-  endpoint.token.emplace(*token);
+  const auto token = parse_token(*text, name);
+  if (!token) return token.error();
+  endpoint.token = *token;
   return endpoint;
 }
 
 /// Adds an endpoint, or completes the one that is already listed with its login or token.
 void add_endpoint(std::vector<HubEndpoint>& endpoints, HubEndpoint endpoint) {
-  const auto same = std::find_if(endpoints.begin(), endpoints.end(), [&](const HubEndpoint& other) {
-    return other.name() == endpoint.name();
-  });
-  if (same == endpoints.end()) {
-    endpoints.push_back(std::move(endpoint));
-    return;
-  }
+  const auto same = std::ranges::find(endpoints, endpoint.name(), &HubEndpoint::name);
+  if (same == endpoints.end()) return endpoints.push_back(std::move(endpoint));
 
   const bool has_login = same->hub.endpoint().text != same->name();
   if (!has_login) same->hub = std::move(endpoint.hub);
@@ -86,11 +77,10 @@ void add_endpoint(std::vector<HubEndpoint>& endpoints, HubEndpoint endpoint) {
 
 }  // namespace
 
-Status check_token(const std::string& text, const std::string& where) {
+Result<std::optional<Token>> parse_token(const std::string& text, const std::string& where) {
   // A line end would let the token add headers of its own.
-  if (!text.empty() && std::none_of(text.begin(), text.end(),
-                                    [](unsigned char c) { return c <= 0x20 || c >= 0x7f; }))
-    return ok();
+  const auto is_allowed = [](char c) { return c > 0x20 && c < 0x7f; };
+  if (!text.empty() && std::ranges::all_of(text, is_allowed)) return std::optional(Token(text));
 
   return Error{ErrorKind::usage,
                fmt::format("the token in {} contains an invalid character", where),

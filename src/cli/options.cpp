@@ -7,7 +7,6 @@
 
 #include <fmt/ranges.h>
 
-#include "model_prep/base/enum_names.h"
 #include "model_prep/base/parse_int.h"
 #include "model_prep/cli/command_line.h"
 #include "model_prep/core/rate_limiter.h"
@@ -45,11 +44,10 @@ Status read_number(const FlagValues& values, const std::string& flag, int low, i
                     fmt::format("a whole number from {} to {}", low, high));
 }
 
-template <auto Last>
-Status read_choice(const FlagValues& values, const std::string& flag, const EnumNames<Last>& names,
-                   decltype(Last)& into) {
-  const auto parse = [&](const std::string& text) { return value_of<Last>(names, text); };
-  return read_value(values, flag, into, parse, fmt::format("one of {}", fmt::join(names, ", ")));
+template <class Enum>
+Status read_choice(const FlagValues& values, const std::string& flag, Enum& into) {
+  return read_value(values, flag, into, value_of<Enum>,
+                    fmt::format("one of {}", fmt::join(kNames<Enum>, ", ")));
 }
 
 std::vector<std::string> read_list(const FlagValues& values, const std::string& flag) {
@@ -58,85 +56,34 @@ std::vector<std::string> read_list(const FlagValues& values, const std::string& 
   return texts;
 }
 
-Status first_error(std::initializer_list<Status> results) {
-  for (const Status& result : results)
-    if (!result) return result;
-  return ok();
-}
-
-Status read_models(const FlagValues& values, Options& options) {
-  if (options.models.empty())
-    options.models = split_list(values.get("MODELS_TO_DOWNLOAD").value_or(""));
-  if (const auto found = values.find("--manifest")) options.manifest = found->value;
-  options.patterns.include = read_list(values, "--include");
-  options.patterns.exclude = read_list(values, "--exclude");
-  return read_choice<Variant::all>(values, "--variant", kVariantNames, options.variant);
-}
-
-Status read_actions(const FlagValues& values, Options& options) {
-  options.dry_run = values.has("--dry-run");
-  options.cleanup = values.has("--cleanup");
-  options.repair = values.has("--repair");
-  options.check = values.has("--check");
-
-  // Every command follows these variables, also those that do not take --offline.
-  const auto offline = values.get("HF_HUB_OFFLINE");
-  options.offline =
-      values.has("--offline") || is_true(offline ? offline : values.get("TRANSFORMERS_OFFLINE"));
-  return ok();
-}
-
 Status read_paths(const FlagValues& values, Options& options) {
-  auto paths = find_cache_paths(values);
+  const auto paths = find_cache_paths(values);
   if (!paths) return paths.error();
 
-  options.cache_dir = std::move(paths->cache_dir);
-  options.legacy_dirs = std::move(paths->legacy_dirs);
+  options.cache_dir = paths->cache_dir;
+  options.legacy_dirs = paths->legacy_dirs;
   const auto summary = values.find("--summary");
   options.summary = summary ? summary->value : paths->summary;
   if (options.command == Command::verify) options.services = find_consumers(values);
   return ok();
 }
 
-Status read_limits(const FlagValues& values, Options& options) {
-  return first_error({
-      read_number(values, "--jobs", 1, 64, options.jobs),
-      read_number(values, "--retries", 0, 1000, options.retries),
-      read_number(values, "--timeout", 1, 86'400, options.timeout),
-      read_number(values, "--deadline", 1, 31'536'000, options.deadline),
-      read_value(values, "--limit-rate", options.rate, parse_rate,
-                 "bytes per second, at least 4K: 500K, 10M, 1G or a plain number"),
-  });
-}
-
-Status read_output(const FlagValues& values, Options& options) {
-  options.json = values.has("--json");
-  if (is_true(values.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;
-  return first_error({
-      read_choice<LogLevel::off>(values, "--log-level", kLogLevelNames, options.log_level),
-      read_choice<LogFormat::json>(values, "--log-format", kLogFormatNames, options.log_format),
-      read_choice<ProgressMode::none>(values, "--progress", kProgressNames, options.progress),
-  });
-}
-
-struct TokenText {
-  std::string text;    ///< empty: there is none
-  std::string source;  ///< a variable or a file
-};
-
-/// The first that is set of HF_TOKEN, HUGGING_FACE_HUB_TOKEN, and a file.
-Result<TokenText> find_token(const FlagValues& values) {
-  if (is_true(values.get("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return TokenText{};
+/// The first that is set of HF_TOKEN, HUGGING_FACE_HUB_TOKEN, and a file. Nothing if it is empty.
+Result<std::optional<Token>> find_token(const FlagValues& values) {
+  const std::optional<Token> none;
+  if (is_true(values.get("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return none;
   for (const char* variable : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"})
     if (const std::string text = trimmed(values.get(variable).value_or("")); !text.empty())
-      return TokenText{text, variable};
+      return parse_token(text, variable);
 
   const auto named = values.get("HF_TOKEN_PATH");
   const auto home = hf_folder(values);
-  if (!named && !home) return TokenText{};
+  if (!named && !home) return none;
   const std::string path = named ? values.expand(*named) : *home + "/token";
-  const auto content = read_file(path, kMaxTokenFile);
-  if (content) return TokenText{trimmed(*content), path};
+  if (const auto content = read_file(path, kMaxTokenFile)) {
+    const std::string text = trimmed(*content);
+    return text.empty() ? none : parse_token(text, path);
+  }
 
   // An optional secret may be absent, and /dev/null means no token. But a file or directory that is
   // named and there is meant to be read.
@@ -145,7 +92,7 @@ Result<TokenText> find_token(const FlagValues& values) {
     return Error{ErrorKind::usage,
                  fmt::format("HF_TOKEN_PATH is '{}', which cannot be read as a file", *named),
                  "it must be a file that contains only the token and that this user may read"};
-  return TokenText{};
+  return none;
 }
 
 /// All certificates in a directory, which REQUESTS_CA_BUNDLE may name. Other files are ignored.
@@ -178,9 +125,8 @@ Status read_authorities(const FlagValues& values, Options& options) {
     const std::string path = values.expand(found.value);
     const auto info = stat_path(path);
     if (!info) return refuse("no such file or directory");
-    if (std::any_of(seen.begin(), seen.end(),
-                    [&](const FileInfo& other) { return other.is_same_file(*info); }))
-      continue;
+    const auto is_same = [&](const FileInfo& other) { return other.is_same_file(*info); };
+    if (std::ranges::any_of(seen, is_same)) continue;
     seen.push_back(*info);
 
     const auto pem =
@@ -197,19 +143,54 @@ Status read_authorities(const FlagValues& values, Options& options) {
 Status read_connection(const FlagValues& values, Options& options) {
   const bool uses_hub =
       options.command == Command::download || options.command == Command::lock || options.repair;
-  auto endpoints = find_endpoints(values);
+  const auto endpoints = find_endpoints(values);
   if (!endpoints && uses_hub) return endpoints.error();
-  options.endpoints = endpoints ? std::move(*endpoints) : default_endpoints();
+  options.endpoints = endpoints ? *endpoints : default_endpoints();
 
   // Without requests, a stale variable does no harm.
   if (!uses_hub || options.offline) return ok();
   const auto token = find_token(values);
   if (!token) return token.error();
-  if (!token->text.empty()) {
-    if (Status good = check_token(token->text, token->source); !good) return good;
-    options.token.emplace(token->text);
-  }
+  options.token = *token;
   return read_authorities(values, options);
+}
+
+/// Everything that flags and variables set. The first bad value is reported.
+Status read_options(const FlagValues& values, Options& options) {
+  if (options.models.empty())
+    options.models = split_list(values.get("MODELS_TO_DOWNLOAD").value_or(""));
+  if (const auto found = values.find("--manifest")) options.manifest = found->value;
+  options.patterns.include = read_list(values, "--include");
+  options.patterns.exclude = read_list(values, "--exclude");
+
+  options.dry_run = values.has("--dry-run");
+  options.cleanup = values.has("--cleanup");
+  options.repair = values.has("--repair");
+  options.check = values.has("--check");
+  options.json = values.has("--json");
+
+  // Every command follows these variables, also those that do not take --offline.
+  const auto offline = values.get("HF_HUB_OFFLINE");
+  options.offline =
+      values.has("--offline") || is_true(offline ? offline : values.get("TRANSFORMERS_OFFLINE"));
+  if (is_true(values.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;
+
+  for (const Status& result : {
+           read_choice(values, "--variant", options.variant),
+           read_paths(values, options),
+           read_number(values, "--jobs", 1, 64, options.jobs),
+           read_number(values, "--retries", 0, 1000, options.retries),
+           read_number(values, "--timeout", 1, 86'400, options.timeout),
+           read_number(values, "--deadline", 1, 31'536'000, options.deadline),
+           read_value(values, "--limit-rate", options.rate, parse_rate,
+                      "bytes per second, at least 4K: 500K, 10M, 1G or a plain number"),
+           read_choice(values, "--log-level", options.log_level),
+           read_choice(values, "--log-format", options.log_format),
+           read_choice(values, "--progress", options.progress),
+           read_connection(values, options),
+       })
+    if (!result) return result;
+  return ok();
 }
 
 }  // namespace
@@ -238,9 +219,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments,
   options.ci = detect_ci(environment);
   options.terminal = detect_terminal(environment);
   options.proxies = ProxySettings(environment);
-  for (const auto read :
-       {read_models, read_actions, read_paths, read_limits, read_output, read_connection})
-    if (Status result = read(values, options); !result) return result.error();
+  if (Status read = read_options(values, options); !read) return read.error();
   return parsed;
 }
 

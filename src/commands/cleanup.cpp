@@ -6,47 +6,34 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/io/pruner.h"
-#include "model_prep/report/model_report.h"
 #include "model_prep/report/table.h"
 
 namespace model_prep {
 namespace {
 
 /// `revision 0123456789ab (main, refs/pr/1)`. A ref that has the name of the commit is not listed.
-std::string revision_name(const PrunedRepository::Revision& revision) {
+std::string revision_name(const SnapshotRemoval& revision) {
   std::vector<std::string> refs;
   for (const std::string& ref : revision.refs)
-    if (ref != revision.commit) refs.push_back(ref);
+    if (ref != revision.commit.hex()) refs.push_back(ref);
 
   const std::string names = refs.empty() ? "" : fmt::format(" ({})", fmt::join(refs, ", "));
-  return "revision " + revision.commit.substr(0, 12) + names;
-}
-
-PrunedRepository summarize(const RepoId& repo, const PrunePlan& plan,
-                           const RepoContents& contents) {
-  PrunedRepository result{.repo = repo.text(),
-                          .blobs = static_cast<std::int64_t>(plan.blobs.size()),
-                          .unfinished = static_cast<std::int64_t>(plan.leftovers.size()),
-                          .bytes = bytes_of(plan, contents),
-                          .kept_because = plan.kept_because};
-  for (const SnapshotRemoval& removal : plan.revisions)
-    result.revisions.push_back({removal.commit.hex(), removal.refs, removal.bytes});
-  return result;
+  return "revision " + revision.commit.hex().substr(0, 12) + names;
 }
 
 void add_rows(Table& table, const PrunedRepository& repository) {
   std::int64_t rest = repository.bytes;
-  for (const auto& revision : repository.revisions) {
+  for (const SnapshotRemoval& revision : repository.removed.revisions) {
     table.rows.push_back({repository.repo, revision_name(revision), format_bytes(revision.bytes)});
     rest -= revision.bytes;
   }
 
   // What no revision accounts for: staging files, and blobs that nothing links to.
-  if (rest > 0 || repository.unfinished > 0)
+  if (rest > 0 || !repository.removed.leftovers.empty())
     table.rows.push_back(
         {repository.repo, "leftovers of interrupted downloads", format_bytes(rest)});
-  if (!repository.kept_because.empty())
-    table.rows.push_back({repository.repo, "kept: " + repository.kept_because, "-"});
+  if (const std::string& reason = repository.removed.kept_because; !reason.empty())
+    table.rows.push_back({repository.repo, "kept: " + reason, "-"});
 }
 
 std::string dry_run_text(const std::vector<PrunedRepository>& repositories,
@@ -71,9 +58,8 @@ class Cleanup {
       if (stopped()) break;
 
       PrunedRepository repository = prune(repo, pins);
-      if (!repository.kept_because.empty())
-        session_.log.info(repository.repo + ": " + repository.kept_because +
-                          "; keeping its revisions");
+      if (const std::string& reason = repository.removed.kept_because; !reason.empty())
+        session_.log.info(repository.repo + ": " + reason + "; keeping its revisions");
       if (repository.error) session_.log_error(*repository.error);
       report_.cleanup->push_back(std::move(repository));
     }
@@ -95,19 +81,18 @@ class Cleanup {
     session_.cache.adopt_existing(repo, Cache::Writing::forbidden);
     const Repository& repository = session_.cache.repository(repo);
     const auto contents = read_contents(repository);
-    if (!contents)
-      return {.repo = repo.text(), .revisions = {}, .kept_because = {}, .error = contents.error()};
+    if (!contents) return {.repo = repo.text(), .removed = {}, .error = contents.error()};
 
     const PrunePlan plan = make_prune_plan(*contents, pins);
-    if (session_.options.dry_run) return summarize(repo, plan, *contents);
+    if (session_.options.dry_run) return {repo.text(), plan, bytes_of(plan, *contents)};
 
     PrunePlan done;
     done.kept_because = plan.kept_because;
     const Status removed = remove_planned(repository, plan, done, [&] { return stopped(); });
-    PrunedRepository result = summarize(repo, done, *contents);
+    PrunedRepository result{repo.text(), done, bytes_of(done, *contents)};
     if (!removed) result.error = removed.error();
 
-    for (const auto& revision : result.revisions)
+    for (const SnapshotRemoval& revision : done.revisions)
       session_.log.info(fmt::format("{}: removed {}, {}", result.repo, revision_name(revision),
                                     format_bytes(revision.bytes)));
     if (removed && !report_.signal && done.items() < plan.items())

@@ -69,7 +69,7 @@ std::vector<ConsumerReport> check_consumers(const Options& options, const Cache&
   for (const Consumer& consumer : options.services) {
     ConsumerReport report{.name = consumer.name, .looks_in = consumer.folder};
     for (const ResolvedSnapshot* model : models)
-      if (consumer.loads == Consumer::Loads::anything || model->spec.repo.kind() == RepoKind::model)
+      if (!consumer.only_models || model->spec.repo.kind() == RepoKind::model)
         check_model(report, consumer, cache, *model, options);
 
     // Left out if it loads none of the models; but without any model every library is listed.

@@ -327,11 +327,11 @@ class Download {
     report.signal = fetcher_.signal();
     report.error = error_;
 
-    const Purpose purpose = session_.options.dry_run ? Purpose::dry_run : Purpose::download;
+    const bool dry_run = session_.options.dry_run;
     for (ModelRun& model : models_) {
-      if (!model.error && !model.published && purpose == Purpose::download) model.error = error_;
+      if (!model.error && !model.published && !dry_run) model.error = error_;
       report.models.push_back(
-          make_model_report(model, purpose, session_.snapshot_folder(model.snapshot)));
+          make_model_report(model, session_.snapshot_folder(model.snapshot), dry_run));
     }
     return report;
   }

@@ -330,7 +330,7 @@ class Fetcher::Loop {
     session_.log.write(
         level, fmt::format("{}: verified {} {}, {} {}", object_of(job),
                            job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1",
-                           short_hex(job.file.blob), format_bytes(job.file.size),
+                           job.file.blob.hex().substr(0, 12), format_bytes(job.file.size),
                            outcome.status == FileStatus::reused
                                ? "already in the cache"
                                : fmt::format("in {:.1f} s", in_seconds(outcome.took))));

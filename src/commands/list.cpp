@@ -37,13 +37,7 @@ bool has_begun(const SnapshotView& view) {
 
 ListedModel inspect(const ModelSpec& spec, Cache& cache) {
   cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
-  ListedModel model{.key = spec.key,
-                    .repo = spec.repo.text(),
-                    .revision = spec.revision.text(),
-                    .variant_requested = std::string(to_string(spec.variant_requested)),
-                    .variant = std::string(to_string(spec.variant)),
-                    .by_patterns = spec.filter.from_command_line,
-                    .size = spec.size};
+  ListedModel model{.spec = spec};
 
   const auto commit = cached_commit(spec, cache);
   const std::string folder = commit ? cache.repository(spec.repo).layout.snapshot(*commit) : "";
@@ -53,21 +47,20 @@ ListedModel inspect(const ModelSpec& spec, Cache& cache) {
   const auto local = resolve_locally(spec, cache, Network::forbidden);
   SnapshotView view;
   if (local->snapshot) {
-    model.variant = to_string(local->snapshot->spec.variant);
-    model.size = total_blob_size(local->snapshot->files);
+    model.spec.variant = local->snapshot->spec.variant;
+    model.spec.size = total_blob_size(local->snapshot->files);
     view = cache.inspect(*local->snapshot, local->record);
   }
 
-  const std::string other = has_folder ? "" : other_snapshot(spec, cache);
+  model.where = has_folder ? folder : other_snapshot(spec, cache);
   if (has_folder)
     model.state = local->snapshot && view.refs_correct && view.has_every_file()
                       ? CacheState::cached
                       : CacheState::partial;
-  else if (!other.empty())
+  else if (!model.where.empty())
     model.state = CacheState::other_revision;
   else if (has_begun(view))
     model.state = CacheState::partial;
-  model.where = has_folder ? folder : other;
   return model;
 }
 
@@ -75,13 +68,14 @@ std::string list_table(const std::vector<ListedModel>& models, std::optional<int
   Table table{.head = {"MODEL", "REPOSITORY", "REVISION", "VARIANT", "SIZE", "STATE", "WHERE"},
               .numbers = {4},
               .yielding = {1, 2, 6}};
-  for (const ListedModel& model : models)
+  for (const ListedModel& model : models) {
+    const ModelSpec& spec = model.spec;
+    const std::string& revision = spec.revision.text();
     table.rows.push_back(
-        {model.key, model.repo,
-         model.revision == model.commit ? model.commit.substr(0, 12) : model.revision,
-         model.by_patterns ? "patterns" : model.variant,
-         model.size ? format_bytes(*model.size) : "-", std::string(to_string(model.state)),
-         model.where.empty() ? "-" : model.where});
+        {spec.key, spec.repo.text(), spec.revision.commit() ? revision.substr(0, 12) : revision,
+         std::string(selected_by(spec)), spec.size ? format_bytes(*spec.size) : "-",
+         std::string(to_string(model.state)), model.where.empty() ? "-" : model.where});
+  }
   return table_text(table, columns);
 }
 

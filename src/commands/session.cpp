@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include "model_prep/commands/built_in_manifest.h"
-#include "model_prep/report/model_report.h"
 #include "model_prep/report/notify_environment.h"
 #include "model_prep/report/run_summary_text.h"
 #include "model_prep/report/summary_json.h"

@@ -312,14 +312,11 @@ class Verify {
   }
 
   ModelReport make_report(const Model& model) const {
-    ModelReport report;
-    if (model.downloaded) {
-      report = *model.downloaded;
-    } else {
-      ModelRun run{.spec = model.spec, .begun = session_.begun, .snapshot = model.snapshot};
-      if (run.snapshot) run.view.files.resize(run.snapshot->files.size());
-      report = make_model_report(run, Purpose::download, session_.snapshot_folder(model.snapshot));
-    }
+    ModelRun run{.spec = model.spec, .begun = session_.begun, .snapshot = model.snapshot};
+    if (run.snapshot) run.view.files.resize(run.snapshot->files.size());
+    ModelReport report = model.downloaded
+                             ? *model.downloaded
+                             : make_model_report(run, session_.snapshot_folder(model.snapshot));
 
     report.status = model.downloaded ? ModelStatus::repaired : ModelStatus::verified;
     if (!model.is_good()) report.status = ModelStatus::failed;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/cache_faults.h"
 
-#include "model_prep/base/enum_names.h"
-
 namespace model_prep {
 namespace {
 
@@ -22,15 +20,7 @@ ErrorKind error_kind(CacheFaultKind kind) {
   return ErrorKind::io;
 }
 
-constexpr std::string_view kKinds[] = {"missing", "dangling",   "misdirected",
-                                       "damaged", "unreadable", "ref",
-                                       "listing", "mode",       "foreign"};
-
 }  // namespace
-
-std::string_view to_string(CacheFaultKind kind) {
-  return name_of<CacheFaultKind::foreign>(kKinds, kind);
-}
 
 Error error_of(const CacheFault& fault) {
   return {fault.error.value_or(error_kind(fault.kind)), fault.message,

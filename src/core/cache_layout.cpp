@@ -10,7 +10,7 @@ std::string repo_folder_name(const RepoId& repo) {
   if (const std::size_t slash = name.find('/'); slash != std::string::npos)
     name.replace(slash, 1, "--");
 
-  return fmt::format("{}--{}", plural(repo.kind()), name);
+  return fmt::format("{}--{}", to_string(repo.kind()), name);
 }
 
 std::string link_target(const RepoPath& path, const Digest& blob) {

@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/commit_diff.h"
 
-#include "model_prep/base/enum_names.h"
+#include <map>
 
 namespace model_prep {
-namespace {
-
-constexpr std::string_view kChanges[] = {"added", "changed", "removed"};
-
-}  // namespace
-
-std::string_view to_string(ChangeKind kind) { return name_of<ChangeKind::removed>(kChanges, kind); }
 
 std::vector<Change> changes_between(const std::vector<RemoteFile>& before,
                                     const std::vector<RemoteFile>& after) {

@@ -139,10 +139,10 @@ LockedFile read_locked_file(ObjectReader& object) {
 }
 
 ManifestVariant read_variant(const std::string& name, ObjectReader& object) {
-  const auto known = parse_variant(name);
+  const auto known = value_of<Variant>(name);
   if (!known)
-    object.fail(
-        "", fmt::format("unknown variant; known variants are {}", fmt::join(kVariantNames, ", ")));
+    object.fail("",
+                fmt::format("unknown variant; known variants are {}", fmt::join(kNames<Variant>, ", ")));
 
   ManifestVariant variant{.name = known.value_or(Variant::fp32), .size = object.size("size")};
   variant.filter.include = object.texts("include");
@@ -158,7 +158,7 @@ ManifestVariant read_variant(const std::string& name, ObjectReader& object) {
 
 void read_locked_variants(ObjectReader& object, ManifestModel& model) {
   for (const std::string& name : object.texts("locked")) {
-    const auto variant = parse_variant(name);
+    const auto variant = value_of<Variant>(name);
     const bool described =
         variant &&
         std::ranges::find(model.variants, *variant, &ManifestVariant::name) != model.variants.end();

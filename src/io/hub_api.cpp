@@ -28,7 +28,7 @@ Url Hub::at(const std::string& path) const {
 }
 
 Url Hub::api(const RepoId& repo, const std::string& rest) const {
-  return at(fmt::format("/api/{}/{}/{}", plural(repo.kind()), repo.name(), rest));
+  return at(fmt::format("/api/{}/{}/{}", to_string(repo.kind()), repo.name(), rest));
 }
 Url Hub::info(const RepoId& repo, const Revision& revision) const {
   return api(repo, "revision/" + percent_encode(revision.text()));

@@ -103,11 +103,10 @@ std::optional<std::string> take_user(Url& url) {
 }
 
 std::string percent_encode(std::string_view text, std::string_view also_plain) {
-  constexpr std::string_view kPlain =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~";
+  const std::string plain = fmt::format("{}.-~{}", kWordCharacters, also_plain);
   std::string encoded;
   for (const char c : text)
-    if (kPlain.find(c) != std::string_view::npos || also_plain.find(c) != std::string_view::npos)
+    if (plain.find(c) != std::string::npos)
       encoded += c;
     else
       encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));

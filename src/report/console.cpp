@@ -13,8 +13,8 @@ namespace {
 // Deletes all lines from the cursor's on. `Erase below` would not do: at the top of the screen tmux
 // takes it for "clear the screen" and keeps what was there in its history.
 constexpr std::string_view kDeleteBelow = "\r\x1b[999M";
-constexpr std::string_view kEraseRestOfLine = "\x1b[K";
-constexpr std::string_view kEraseBelow = "\x1b[J";
+constexpr std::string_view kNextLine = "\x1b[K\n";       // erases the rest of the line
+constexpr std::string_view kEraseRest = "\x1b[K\x1b[J";  // of the line, and all below
 constexpr std::string_view kWrapOff = "\x1b[?7l";
 constexpr std::string_view kWrapOn = "\x1b[?7h";
 
@@ -50,11 +50,10 @@ void Console::show_live(const std::vector<std::string>& lines) {
 
   std::string drawing;
   if (!lines.empty()) {
-    const std::string line_end = std::string(kEraseRestOfLine) + "\n";
     const std::string to_first_line =
         lines.size() > 1 ? fmt::format("\x1b[{}A", lines.size() - 1) : "";
-    drawing = fmt::format("{}\r{}{}{}{}\r{}", kWrapOff, fmt::join(lines, line_end),
-                          kEraseRestOfLine, kEraseBelow, to_first_line, kWrapOn);
+    drawing = fmt::format("{}\r{}{}{}\r{}", kWrapOff, fmt::join(lines, kNextLine), kEraseRest,
+                          to_first_line, kWrapOn);
   }
 
   // Drawing over the old lines does not flicker, but only works as long as the terminal has not

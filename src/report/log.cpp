@@ -30,7 +30,7 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
     // The message may quote a server: it must not steer the terminal or a CI runner, nor forge a
     // line.
     const std::string text = sanitize_for_log({message.payload.data(), message.payload.size()});
-    const std::string_view level = kLogLevelNames[message.level - 1];
+    const std::string_view level = kNames<LogLevel>[message.level - 1];
 
     if (format_ == LogFormat::text)
       return console_.write_line(fmt::format("{} {:<5} {}", time, level, text));
@@ -46,22 +46,16 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
 
 }  // namespace
 
-struct Log::Backend {
-  spdlog::logger logger;
-};
-
 Log::Log(Console& console, LogLevel level, LogFormat format)
-    : backend_(std::make_unique<Backend>(
-          Backend{spdlog::logger("model-prep", std::make_shared<ConsoleSink>(console, format))})) {
-  backend_->logger.set_level(spdlog_level(level));
+    : logger_(std::make_shared<spdlog::logger>("model-prep",
+                                               std::make_shared<ConsoleSink>(console, format))) {
+  logger_->set_level(spdlog_level(level));
 }
 
-Log::~Log() = default;
-
-bool Log::shows(LogLevel level) const { return backend_->logger.should_log(spdlog_level(level)); }
+bool Log::shows(LogLevel level) const { return logger_->should_log(spdlog_level(level)); }
 
 void Log::write(LogLevel level, std::string_view message) {
-  backend_->logger.log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
+  logger_->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
 }
 
 }  // namespace model_prep

@@ -11,52 +11,45 @@
 namespace model_prep {
 namespace {
 
-ModelStatus status_of(const ModelRun& model, Purpose purpose) {
+ModelStatus status_of(const ModelRun& model, bool dry_run) {
   if (model.error)
     return model.error->kind == ErrorKind::interrupted ? ModelStatus::interrupted
                                                        : ModelStatus::failed;
-  if (purpose == Purpose::dry_run && model.snapshot) return ModelStatus::planned;
+  if (dry_run && model.snapshot) return ModelStatus::planned;
   if (!model.published) return ModelStatus::failed;
 
-  const bool fetched =
-      std::any_of(model.outcomes.begin(), model.outcomes.end(),
-                  [](const auto& entry) { return entry.second.status == FileStatus::fetched; });
+  const bool fetched = std::ranges::any_of(
+      model.outcomes, [](const auto& entry) { return entry.second.status == FileStatus::fetched; });
   return fetched ? ModelStatus::downloaded : ModelStatus::cached;
 }
 
-FileReportStatus file_status(const FileOutcome* outcome, const FileView& view, Purpose purpose) {
-  if (outcome == nullptr) {
-    if (view.state == BlobState::trusted) return FileReportStatus::cached;
-    return purpose == Purpose::dry_run ? FileReportStatus::planned : FileReportStatus::skipped;
-  }
+/// A file without an outcome had not to be fetched, or the run did not come to it.
+FileOutcome outcome_of(const ModelRun& model, std::size_t file) {
+  const auto known = model.outcomes.find(model.snapshot->files[file].blob);
+  if (known != model.outcomes.end()) return known->second;
 
-  // In the order of FileStatus: reused, fetched, failed, cancelled.
-  constexpr FileReportStatus kReported[] = {FileReportStatus::cached, FileReportStatus::downloaded,
-                                            FileReportStatus::failed, FileReportStatus::skipped};
-  return kReported[static_cast<std::size_t>(outcome->status)];
+  FileOutcome outcome;
+  const bool is_trusted = model.view.files[file].state == BlobState::trusted;
+  outcome.status = is_trusted ? FileStatus::reused : FileStatus::cancelled;
+  return outcome;
 }
 
-void add_file(ModelReport& report, const RemoteFile& file, const FileView& view,
-              const FileOutcome* known, bool count_bytes, Purpose purpose) {
-  const FileOutcome outcome = known == nullptr ? FileOutcome{} : *known;
-  FileReport entry{.path = file.path.text(),
-                   .size = file.size,
-                   .status = file_status(known, view, purpose),
-                   .attempts = outcome.attempts,
-                   .duration_s = in_seconds(outcome.took),
-                   .error = outcome.error};
-  if (const auto& sha256 = view.sha256 ? view.sha256 : outcome.sha256) entry.sha256 = sha256->hex();
-  if (file.blob.kind() == DigestKind::git_sha1) entry.git_sha1 = file.blob.hex();
-
-  if (count_bytes) {
-    report.bytes += file.size;
-    report.bytes_downloaded += outcome.bytes_fetched;
-
-    // A file that was fetched more than once cost more bytes than it has.
-    if (entry.status == FileReportStatus::cached || entry.status == FileReportStatus::downloaded)
-      report.bytes_reused += std::max<std::int64_t>(0, file.size - outcome.bytes_fetched);
-  }
-  report.files.push_back(std::move(entry));
+FileReport file_report(const RemoteFile& file, const FileOutcome& outcome, const FileView& view,
+                       bool dry_run) {
+  // In the order of FileStatus: reused, fetched, failed, cancelled.
+  const FileReportStatus reported[] = {
+      FileReportStatus::cached, FileReportStatus::downloaded, FileReportStatus::failed,
+      dry_run ? FileReportStatus::planned : FileReportStatus::skipped};
+  FileReport report{.path = file.path.text(),
+                    .size = file.size,
+                    .status = reported[static_cast<std::size_t>(outcome.status)],
+                    .attempts = outcome.attempts,
+                    .duration_s = in_seconds(outcome.took),
+                    .error = outcome.error};
+  if (const auto& sha256 = view.sha256 ? view.sha256 : outcome.sha256)
+    report.sha256 = sha256->hex();
+  if (file.blob.kind() == DigestKind::git_sha1) report.git_sha1 = file.blob.hex();
+  return report;
 }
 
 std::string job_line(const FetchJob& job) {
@@ -71,32 +64,27 @@ std::string job_line(const FetchJob& job) {
 
 }  // namespace
 
-ModelReport make_model_report(const ModelRun& model, Purpose purpose, const std::string& snapshot) {
-  ModelReport report{.key = model.spec.key,
-                     .status = status_of(model, purpose),
-                     .repo = model.spec.repo.text(),
-                     .revision = model.spec.revision.text(),
-                     .commit = model.snapshot ? model.snapshot->commit.hex() : "",
-                     .pinned = model.spec.revision.commit().has_value(),
-                     .ref = model.spec.ref,
-                     .variant_requested = std::string(to_string(model.spec.variant_requested)),
-                     .variant = std::string(to_string(model.spec.variant)),
+ModelReport make_model_report(const ModelRun& model, const std::string& snapshot, bool dry_run) {
+  ModelReport report{.spec = model.spec,
+                     .status = status_of(model, dry_run),
                      .duration_s = in_seconds(model.took),
                      .error = model.error};
-  if (model.spec.filter.from_command_line) {
-    report.include = model.spec.filter.include;
-    report.exclude = model.spec.filter.exclude;
-  }
-
   if (!model.snapshot) return report;
+
+  report.commit = model.snapshot->commit.hex();
   report.snapshot = snapshot;
   std::set<Digest> counted;
   for (std::size_t i = 0; i < model.snapshot->files.size(); ++i) {
     const RemoteFile& file = model.snapshot->files[i];
-    const auto outcome = model.outcomes.find(file.blob);
-    add_file(report, file, model.view.files[i],
-             outcome == model.outcomes.end() ? nullptr : &outcome->second,
-             counted.insert(file.blob).second, purpose);
+    const FileOutcome outcome = outcome_of(model, i);
+    report.files.push_back(file_report(file, outcome, model.view.files[i], dry_run));
+    if (!counted.insert(file.blob).second) continue;
+
+    report.bytes += file.size;
+    report.bytes_downloaded += outcome.bytes_fetched;
+    // A file that was fetched more than once cost more bytes than it has.
+    if (outcome.status == FileStatus::reused || outcome.status == FileStatus::fetched)
+      report.bytes_reused += std::max<std::int64_t>(0, file.size - outcome.bytes_fetched);
   }
   return report;
 }
@@ -121,9 +109,7 @@ std::string dry_run_text(const std::vector<ModelRun>& models, const std::string&
     const FetchPlan plan = make_plan({&each, 1});
     const std::int64_t size = total_blob_size(model.snapshot->files);
     const std::int64_t to_fetch = plan.bytes - plan.staged;
-    const std::string_view variant =
-        model.spec.filter.from_command_line ? "patterns" : to_string(model.spec.variant);
-    table.rows.push_back({model.spec.key, std::string(variant),
+    table.rows.push_back({model.spec.key, std::string(selected_by(model.spec)),
                           model.snapshot->commit.hex().substr(0, 12),
                           std::to_string(model.snapshot->files.size()), format_bytes(size),
                           format_bytes(to_fetch), format_bytes(size - to_fetch)});

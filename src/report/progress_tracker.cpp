@@ -37,25 +37,25 @@ void ProgressTracker::begin(ProgressPlan plan, TimePoint now) {
   plan_ = std::move(plan);
   sampled_at_ = now;
   all_.files = static_cast<std::int64_t>(plan_.files.size());
-  for (const std::string& name : plan_.models) models_.push_back({.progress = {.name = name}});
+  for (const std::string& name : plan_.models) models_.emplace_back().name = name;
   for (const ProgressPlan::File& file : plan_.files)
     for (const std::size_t model : file.models) ++models_[model].unfinished_files;
 
   add_up_files();
   rate_.last = all_.done;
-  for (Model& model : models_) model.rate.last = model.progress.done;
+  for (Model& model : models_) model.speed.last = model.done;
 }
 
 void ProgressTracker::add_up_files() {
   all_.bytes = all_.done = 0;
-  for (Model& model : models_) model.progress.bytes = model.progress.done = 0;
+  for (Model& model : models_) model.bytes = model.done = 0;
 
   for (const ProgressPlan::File& file : plan_.files) {
     all_.bytes += file.bytes;
     all_.done += file.done;
     for (const std::size_t model : file.models) {
-      models_[model].progress.bytes += file.bytes;
-      models_[model].progress.done += file.done;
+      models_[model].bytes += file.bytes;
+      models_[model].done += file.done;
     }
   }
 }
@@ -72,8 +72,8 @@ void ProgressTracker::file_done(std::size_t index, FileEnd end, int retries) {
 
   for (const std::size_t at : file.models) {
     Model& model = models_[at];
-    model.progress.retries += retries;
-    model.progress.finished = --model.unfinished_files == 0;
+    model.retries += retries;
+    model.finished = --model.unfinished_files == 0;
     model.failed = model.failed || end == FileEnd::given_up;
   }
 }
@@ -90,7 +90,7 @@ void ProgressTracker::sample(std::span<const ActiveFile> active_files, int retri
   }
 
   add_up_files();
-  for (Model& model : models_) model.rate.sample(model.progress.done, seconds);
+  for (Model& model : models_) model.speed.sample(model.done, seconds);
   sample_time_left(rate_.sample(all_.done, seconds), seconds);
   sample_activities(active_files, now);
 }
@@ -126,8 +126,8 @@ void ProgressTracker::sample_activities(std::span<const ActiveFile> active_files
     const bool waiting = seen[i].activity == Activity::waiting;
     if (waiting && now < model.last_active + kMinShown) continue;
     if (!waiting) model.last_active = now;
-    model.progress.activity = seen[i].activity;
-    model.progress.pause = seen[i].pause;
+    model.activity = seen[i].activity;
+    model.pause = seen[i].pause;
   }
 }
 
@@ -141,20 +141,18 @@ ProgressSnapshot ProgressTracker::progress() {
                                    : "waiting for the first bytes";
 
   for (const Model& model : models_) {
-    if (model.unfinished_files == 0 && !model.progress.finished) continue;
-    all.models.push_back(model.progress);
-    all.models.back().rate = model.rate.value();
+    if (model.unfinished_files == 0 && !model.finished) continue;
+    all.models.push_back(model);
+    all.models.back().rate = model.speed.value();
     all.models.back().retries += model.active_retries;
-    all.models_ready += model.progress.finished && !model.failed ? 1 : 0;
+    all.models_ready += model.finished && !model.failed ? 1 : 0;
     all.models_failed += model.failed ? 1 : 0;
   }
   return all;
 }
 
 int percent(std::int64_t done, std::int64_t bytes) {
-  if (done >= bytes) return 100;
-  const double exact = static_cast<double>(done) * 100 / static_cast<double>(bytes);
-  return std::min(99, static_cast<int>(exact));
+  return done >= bytes ? 100 : static_cast<int>(done * 100 / bytes);
 }
 
 std::string remaining_text(const ProgressSnapshot& progress) {

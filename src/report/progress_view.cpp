@@ -45,11 +45,8 @@ Layout layout_for(const ProgressSnapshot& progress, const Screen& screen) {
 }
 
 std::string name_cell(const std::string& name, std::size_t width) {
-  constexpr std::string_view kEllipsis = "…";
-  std::string cell = elide_middle(sanitize(name), width);
   // All that is drawn here is ASCII, which every terminal shows in one column.
-  if (const std::size_t at = cell.find(kEllipsis); at != std::string::npos)
-    cell.replace(at, kEllipsis.size(), "~");
+  std::string cell = elide_middle(sanitize(name), width, "~");
   cell.append(width - std::min(width, display_width(cell)), ' ');
   return cell;
 }

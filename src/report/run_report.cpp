@@ -3,30 +3,10 @@
 
 #include <algorithm>
 
-#include "model_prep/base/enum_names.h"
-
 namespace model_prep {
 
-namespace {
-
-constexpr std::string_view kFileStatuses[] = {"downloaded", "cached", "planned",
-                                              "verified",   "failed", "skipped"};
-constexpr std::string_view kStatuses[] = {"downloaded", "cached", "planned",    "verified",
-                                          "repaired",   "failed", "interrupted"};
-constexpr std::string_view kStates[] = {"missing", "partial", "cached", "other revision"};
-
-}  // namespace
-
-std::string_view to_string(FileReportStatus status) {
-  return name_of<FileReportStatus::skipped>(kFileStatuses, status);
-}
-
-std::string_view to_string(ModelStatus status) {
-  return name_of<ModelStatus::interrupted>(kStatuses, status);
-}
-
-std::string_view to_string(CacheState state) {
-  return name_of<CacheState::other_revision>(kStates, state);
+std::string_view selected_by(const ModelSpec& spec) {
+  return spec.filter.from_command_line ? "patterns" : to_string(spec.variant);
 }
 
 Totals totals_of(const RunReport& report) {
@@ -47,13 +27,10 @@ bool RunReport::success() const {
 
   // A failed cleanup does not make complete models less complete: it only counts on its own.
   if (models.empty())
-    return cleanup &&
-           std::none_of(cleanup->begin(), cleanup->end(), [](const PrunedRepository& repository) {
-             return repository.error.has_value();
-           });
+    return cleanup && std::ranges::none_of(
+                          *cleanup, [](const auto& pruned) { return pruned.error.has_value(); });
 
-  return std::all_of(models.begin(), models.end(),
-                     [](const ModelReport& model) { return model.success(); });
+  return std::ranges::all_of(models, &ModelReport::success);
 }
 
 int exit_code(const RunReport& report) {

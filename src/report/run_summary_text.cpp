@@ -23,7 +23,8 @@ std::vector<ReportedError> errors_of(const RunReport& report) {
   std::vector<ReportedError> errors;
   if (report.error) errors.push_back({{}, *report.error});
   for (const ModelReport& model : report.models)
-    if (model.error && model.error != report.error) errors.push_back({model.key, *model.error});
+    if (model.error && model.error != report.error)
+      errors.push_back({model.spec.key, *model.error});
   return errors;
 }
 
@@ -43,17 +44,14 @@ std::string size_cell(std::int64_t bytes) {
   return bytes > 0 ? markdown(format_bytes(bytes)) : "-";
 }
 
-std::string selected_by(const ModelReport& model) {
-  return model.include.empty() && model.exclude.empty() ? model.variant : "patterns";
-}
-
 std::string table_row(const ModelReport& model) {
-  std::string variant = selected_by(model);
-  if (variant == model.variant && model.variant != model.variant_requested)
-    variant += ", no " + model.variant_requested;
+  const ModelSpec& spec = model.spec;
+  std::string variant(selected_by(spec));
+  if (!spec.filter.from_command_line && spec.variant != spec.variant_requested)
+    variant.append(", no ").append(to_string(spec.variant_requested));
   const std::string commit = model.commit.empty() ? "-" : model.commit.substr(0, 12);
-  return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(model.key),
-                     markdown(model.repo), commit, markdown(variant), size_cell(model.bytes),
+  return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(spec.key),
+                     markdown(spec.repo.text()), commit, markdown(variant), size_cell(model.bytes),
                      to_string(model.status), size_cell(model.bytes_downloaded));
 }
 
@@ -88,21 +86,21 @@ std::string list_models(const RunReport& report, bool ready, Describe describe) 
 
 std::string describe_ready(const ModelReport& model) {
   // A service that asks for the default revision would not find this one.
-  const bool is_default = model.ref.empty() || model.ref == "main";
-  const std::string ref = is_default ? "" : ", revision " + model.ref;
-  return fmt::format("{} ({}, {}{})", model.key, selected_by(model), model.commit.substr(0, 12),
-                     ref);
+  const std::string ref = model.spec.ref == "main" ? "" : ", revision " + model.spec.ref;
+  return fmt::format("{} ({}, {}{})", model.spec.key, selected_by(model.spec),
+                     model.commit.substr(0, 12), ref);
 }
 
 std::string describe_failed(const ModelReport& model) {
-  return fmt::format("{} ({})", model.key, model.error ? to_string(model.error->kind) : "failed");
+  return fmt::format("{} ({})", model.spec.key,
+                     model.error ? to_string(model.error->kind) : "failed");
 }
 
 std::string cleanup_text(const RunReport& report) {
   std::size_t revisions = 0;
   std::int64_t bytes = 0;
   for (const PrunedRepository& repository : *report.cleanup) {
-    revisions += repository.revisions.size();
+    revisions += repository.removed.revisions.size();
     bytes += repository.bytes;
   }
   return fmt::format("{} {}, {} in all", report.dry_run ? "would remove" : "removed",
@@ -156,16 +154,14 @@ std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext
 
 std::string services_environment(const std::string& cache_dir) {
   // HF_HOME is the variable that every library reads; it cannot name a cache that is not `hub`.
-  constexpr std::string_view kHub = "/hub";
-  const bool in_home = cache_dir.ends_with(kHub) && cache_dir.size() > kHub.size();
-  std::string path = in_home ? cache_dir.substr(0, cache_dir.size() - kHub.size()) : cache_dir;
+  const bool in_home = cache_dir.ends_with("/hub") && cache_dir != "/hub";
+  std::string path = in_home ? cache_dir.substr(0, cache_dir.rfind('/')) : cache_dir;
 
-  const auto is_plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("/._-+:@%,").find(c) != std::string_view::npos ||
-           static_cast<unsigned char>(c) >= 0x80;
+  const std::string plain = fmt::format("{}/.-+:@%,", kWordCharacters);
+  const auto is_plain = [&](char c) {
+    return plain.find(c) != std::string::npos || static_cast<unsigned char>(c) >= 0x80;
   };
-  if (!std::all_of(path.begin(), path.end(), is_plain)) {
+  if (!std::ranges::all_of(path, is_plain)) {
     std::string quoted;
     for (const char c : path) quoted += c == '\'' ? "'\\''" : std::string(1, c);
     path = "'" + quoted + "'";

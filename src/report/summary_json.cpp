@@ -57,16 +57,17 @@ Json list_json(const Items& items, Make make) {
 }
 
 Json model_json(const ModelReport& model, bool with_faults) {
+  const ModelSpec& spec = model.spec;
   Json json = {
       {"success", model.success()},
       {"status", to_string(model.status)},
-      {"repo", model.repo},
-      {"revision", model.revision},
+      {"repo", spec.repo.text()},
+      {"revision", spec.revision.text()},
       {"commit", text_or_null(model.commit)},
-      {"pinned", model.pinned},
-      {"ref", model.ref},
-      {"variant_requested", model.variant_requested},
-      {"variant", model.variant},
+      {"pinned", spec.revision.commit().has_value()},
+      {"ref", spec.ref},
+      {"variant_requested", to_string(spec.variant_requested)},
+      {"variant", to_string(spec.variant)},
       {"snapshot", text_or_null(model.snapshot)},
       {"size_mb", rounded(static_cast<double>(model.bytes) / 1e6, 10)},
       {"bytes_downloaded", model.bytes_downloaded},
@@ -74,26 +75,27 @@ Json model_json(const ModelReport& model, bool with_faults) {
       {"duration_s", rounded(model.duration_s, 1000)},
       {"error", error_json(model.error)},
   };
-  if (!model.include.empty() || !model.exclude.empty()) {
-    json["include"] = model.include;
-    json["exclude"] = model.exclude;
+  if (spec.filter.from_command_line) {
+    json["include"] = spec.filter.include;
+    json["exclude"] = spec.filter.exclude;
   }
   json["files"] = list_json(model.files, file_json);
   if (with_faults) json["faults"] = list_json(model.faults, fault_json);
   return json;
 }
 
+Json revision_json(const SnapshotRemoval& revision) {
+  return {{"commit", revision.commit.hex()}, {"refs", revision.refs}, {"bytes", revision.bytes}};
+}
+
 Json pruned_json(const PrunedRepository& repository) {
-  Json revisions = Json::array();
-  for (const PrunedRepository::Revision& revision : repository.revisions)
-    revisions.push_back(
-        {{"commit", revision.commit}, {"refs", revision.refs}, {"bytes", revision.bytes}});
+  const PrunePlan& removed = repository.removed;
   return {{"repo", repository.repo},
-          {"revisions", std::move(revisions)},
-          {"blobs", repository.blobs},
-          {"unfinished", repository.unfinished},
+          {"revisions", list_json(removed.revisions, revision_json)},
+          {"blobs", removed.blobs.size()},
+          {"unfinished", removed.leftovers.size()},
           {"bytes", repository.bytes},
-          {"kept_because", text_or_null(repository.kept_because)},
+          {"kept_because", text_or_null(removed.kept_because)},
           {"error", error_json(repository.error)}};
 }
 
@@ -123,7 +125,7 @@ std::string text_of(const Json& json) {
 std::string serialize_summary(const RunReport& report) {
   Json models = Json::object();
   for (const ModelReport& model : report.models)
-    models[model.key] = model_json(model, report.services.has_value());
+    models[model.spec.key] = model_json(model, report.services.has_value());
   Json json = {
       {"schema_version", 1},
       {"tool", report.tool},
@@ -149,13 +151,14 @@ std::string serialize_summary(const RunReport& report) {
 
 std::string list_text(const std::vector<ListedModel>& models, const std::string& cache_dir) {
   const auto make = [](const ListedModel& model) {
-    return Json{{"key", model.key},
-                {"repo", model.repo},
-                {"revision", model.revision},
+    const ModelSpec& spec = model.spec;
+    return Json{{"key", spec.key},
+                {"repo", spec.repo.text()},
+                {"revision", spec.revision.text()},
                 {"commit", text_or_null(model.commit)},
-                {"variant_requested", model.variant_requested},
-                {"variant", model.variant},
-                {"size", model.size ? Json(*model.size) : Json()},
+                {"variant_requested", to_string(spec.variant_requested)},
+                {"variant", to_string(spec.variant)},
+                {"size", spec.size ? Json(*spec.size) : Json()},
                 {"state", to_string(model.state)},
                 {"where", text_or_null(model.where)}};
   };

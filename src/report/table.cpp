@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <ranges>
 
 #include "model_prep/base/text.h"
 
@@ -13,6 +14,7 @@ constexpr std::size_t kGap = 2;
 constexpr std::size_t kMinWidth = 8;
 
 void fit(std::vector<std::size_t>& widths, const Table& table, std::size_t columns) {
+  const auto indices = std::views::iota(std::size_t{0}, widths.size());
   const auto rank = [&](std::size_t column) {
     const std::size_t width = widths[column];
     return std::pair(width > kMinWidth && table.yielding.contains(column), width);
@@ -20,18 +22,16 @@ void fit(std::vector<std::size_t>& widths, const Table& table, std::size_t colum
 
   const std::size_t gaps = kGap * (widths.size() - 1);
   while (std::accumulate(widths.begin(), widths.end(), gaps) > columns) {
-    std::size_t first = 0;  // to shrink: the widest of those that yield, else the widest
-    for (std::size_t column = 1; column < widths.size(); ++column)
-      if (rank(column) > rank(first)) first = column;
-    if (widths[first] <= kMinWidth) return;
-    --widths[first];
+    // Shrink the widest of those that yield, else the widest.
+    std::size_t& width = widths[std::ranges::max(indices, {}, rank)];
+    if (width <= kMinWidth) return;
+    --width;
   }
 }
 
 }  // namespace
 
-std::string table_text(const Table& raw, std::optional<int> columns) {
-  Table table = raw;
+std::string table_text(Table table, std::optional<int> columns) {
   table.rows.insert(table.rows.begin(), table.head);
   std::vector<std::size_t> widths(table.head.size());
   for (auto& row : table.rows) {

@@ -1,29 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/enum_names.h"
 
-#include <cstdint>
-
+#include "model_prep/core/cache_faults.h"
+#include "model_prep/core/commit_diff.h"
+#include "model_prep/report/progress.h"
+#include "model_prep/report/run_report.h"
 #include "support/catch.h"
 
 namespace model_prep {
 namespace {
 
-enum class Colour : std::uint8_t { red, green };
+template <auto Last>
+constexpr bool names_all_up_to =
+    std::size(kNames<decltype(Last)>) == static_cast<std::size_t>(Last) + 1;
 
-constexpr std::string_view kColours[] = {"red", "green"};
+static_assert(names_all_up_to<ErrorKind::internal>);
+static_assert(names_all_up_to<LogLevel::off>);
+static_assert(names_all_up_to<RepoKind::space>);
+static_assert(names_all_up_to<Variant::all>);
+static_assert(names_all_up_to<CacheFaultKind::foreign>);
+static_assert(names_all_up_to<ChangeKind::removed>);
+static_assert(names_all_up_to<FileReportStatus::skipped>);
+static_assert(names_all_up_to<ModelStatus::interrupted>);
+static_assert(names_all_up_to<CacheState::other_revision>);
+static_assert(names_all_up_to<LogFormat::json>);
+static_assert(names_all_up_to<ProgressMode::none>);
 
 }  // namespace
 
-TEST_CASE("a table of names is read both ways") {
-  CHECK(name_of<Colour::green>(kColours, Colour::green) == "green");
-  CHECK(name_of<Colour::green>(kColours, Colour::red) == "red");
-  CHECK(value_of<Colour::green>(kColours, "red") == Colour::red);
+TEST_CASE("each enum value maps to its name, and each name back to its value") {
+  CHECK(to_string(Variant::fp32) == "fp32");
+  CHECK(to_string(Variant::all) == "all");
+  CHECK(value_of<Variant>("openvino-int8") == Variant::openvino_int8);
 }
 
-TEST_CASE("a text that is not exactly a name has no value") {
-  CHECK_FALSE(value_of<Colour::green>(kColours, "Red"));
-  CHECK_FALSE(value_of<Colour::green>(kColours, "re"));
-  CHECK_FALSE(value_of<Colour::green>(kColours, ""));
+TEST_CASE("only an exact name maps to a value") {
+  CHECK_FALSE(value_of<Variant>("FP32"));
+  CHECK_FALSE(value_of<Variant>("fp3"));
+  CHECK_FALSE(value_of<Variant>(""));
 }
 
 }  // namespace model_prep

@@ -73,5 +73,5 @@ TEST_CASE("a status that is ok holds no error") { CHECK(ok()); }
 TEST_CASE("a fatal error shows its message") {
   const FatalError fatal({ErrorKind::internal, "the map is upside down", {}});
   CHECK(std::string(fatal.what()) == "the map is upside down");
-  CHECK(fatal.error().kind == ErrorKind::internal);
+  CHECK(fatal.error.kind == ErrorKind::internal);
 }

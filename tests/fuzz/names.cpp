@@ -22,7 +22,7 @@ void check_repo(std::string_view text) {
   const std::string_view name = repo->name();
   require(name.size() <= 2 * 96 + 1 && std::count(name.begin(), name.end(), '/') <= 1,
           "a repository has a short name");
-  require(text == name || text == std::string(plural(repo->kind())) + "/" + std::string(name),
+  require(text == name || text == std::string(to_string(repo->kind())) + "/" + std::string(name),
           "after its kind");
   require(text.find("..") == text.npos && text.find("--") == text.npos && !text.ends_with(".git"),
           "a repository's name makes a folder's");

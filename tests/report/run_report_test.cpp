@@ -2,6 +2,7 @@
 // The exit code of a run, and the names of faults.
 #include "model_prep/report/run_report.h"
 
+#include "core/builders.h"
 #include "support/catch.h"
 
 using namespace model_prep;
@@ -9,9 +10,7 @@ using namespace model_prep;
 namespace {
 
 ModelReport with_status(ModelStatus status) {
-  ModelReport model;
-  model.status = status;
-  return model;
+  return {.spec = testing::spec("key", "org/name"), .status = status};
 }
 
 RunReport run(std::vector<ModelReport> models) {

@@ -2,6 +2,7 @@
 // The texts about a run, and that no quoted text escapes from them.
 #include "model_prep/report/run_summary_text.h"
 
+#include "core/builders.h"
 #include "model_prep/base/text.h"
 #include "support/catch.h"
 
@@ -10,13 +11,11 @@ using namespace model_prep;
 namespace {
 
 ModelReport good_model() {
-  ModelReport model;
-  model.key = "all-MiniLM-L6-v2";
+  ModelReport model{
+      .spec = testing::spec("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")};
+  model.spec.variant_requested = model.spec.variant = Variant::openvino_int8;
   model.status = ModelStatus::downloaded;
-  model.repo = "sentence-transformers/all-MiniLM-L6-v2";
   model.commit = "fa97f6e7cb1a59073dff9e6b13e2715cf7475ac9";
-  model.variant_requested = "openvino-int8";
-  model.variant = "openvino-int8";
   model.bytes = 90'868'988;
   model.bytes_downloaded = 45'434'000;
   return model;
@@ -24,12 +23,8 @@ ModelReport good_model() {
 
 ModelReport failed_model(const std::string& key, const std::string& message,
                          const std::string& hint = {}) {
-  ModelReport model;
-  model.key = key;
-  model.status = ModelStatus::failed;
-  model.repo = "org/name";
-  model.variant_requested = "openvino-int8";
-  model.variant = "fp32";
+  ModelReport model{.spec = testing::spec(key, "org/name")};
+  model.spec.variant_requested = Variant::openvino_int8;
   model.error = Error{ErrorKind::gated, message, hint};
   return model;
 }
@@ -96,9 +91,8 @@ TEST_CASE("the step summary is a table, the result line and the errors") {
 
 TEST_CASE("if patterns selected the files, the table names no variant") {
   RunReport report;
-  ModelReport& model = report.models.emplace_back();
-  model.variant = "fp32";
-  model.include = {"*.json"};
+  ModelReport& model = report.models.emplace_back(good_model());
+  model.spec.filter = {.include = {"*.json"}, .from_command_line = true};
   CHECK(step_summary(report).find("| patterns |") != std::string::npos);
 }
 
@@ -202,14 +196,14 @@ TEST_CASE("a download that went well ends in five lines, with what services need
 
 TEST_CASE("a model that is not of main is listed with its revision") {
   ModelReport model = good_model();
-  model.ref = "v1.0";
+  model.spec.ref = "v1.0";
   CHECK(texts(closing_lines(download({model}), {})).front() ==
         "ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a, revision v1.0)");
 }
 
 TEST_CASE("if patterns selected the files, the last lines name no variant") {
   ModelReport model = good_model();
-  model.include = {"*.json"};
+  model.spec.filter = {.include = {"*.json"}, .from_command_line = true};
   CHECK(texts(closing_lines(download({model}), {})).front() ==
         "ready: all-MiniLM-L6-v2 (patterns, fa97f6e7cb1a)");
 }

@@ -2,6 +2,7 @@
 // The summary on the wire: its members, their order, and what is escaped.
 #include "model_prep/report/summary_json.h"
 
+#include "core/builders.h"
 #include "support/catch.h"
 
 using namespace model_prep;
@@ -9,15 +10,9 @@ using namespace model_prep;
 namespace {
 
 ModelReport good_model() {
-  return {.key = "all-MiniLM-L6-v2",
+  return {.spec = testing::spec("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
           .status = ModelStatus::downloaded,
-          .repo = "sentence-transformers/all-MiniLM-L6-v2",
-          .revision = "main",
           .commit = std::string(40, 'c'),
-          .pinned = false,
-          .ref = "main",
-          .variant_requested = "fp32",
-          .variant = "fp32",
           .snapshot = "/app/models/hub/snapshots/c",
           .bytes = 90868988,
           .bytes_downloaded = 90868376,
@@ -201,18 +196,11 @@ TEST_CASE("the summary of a good run") { CHECK(serialize_summary(run({good_model
 
 TEST_CASE("the summary of a run that a signal ended, with errors at every level") {
   ModelReport model{
-      .key = "org/name",
+      .spec = testing::spec("org/name", "org/name", "v1"),
       .status = ModelStatus::interrupted,
-      .repo = "org/name",
-      .revision = "v1",
-      .commit = {},
-      .pinned = false,
-      .ref = "main",
-      .variant_requested = "openvino-int8",
-      .variant = "fp32",
-      .snapshot = {},
       .error = Error{ErrorKind::gated, "org/name: access to this model is restricted", {}},
       .files = {}};
+  model.spec.variant_requested = Variant::openvino_int8;
   model.files.push_back({.path = "x",
                          .size = 5,
                          .sha256 = {},
@@ -271,7 +259,7 @@ TEST_CASE("the summary of verify also has the faults, and which libraries find w
 
 TEST_CASE("patterns of the command line are members of each model") {
   ModelReport model = good_model();
-  model.exclude = {"onnx/*"};
+  model.spec.filter = {.exclude = {"onnx/*"}, .from_command_line = true};
   const std::string text = serialize_summary(run({model}));
   CHECK(text.find(R"("include": [],
       "exclude": [
@@ -295,7 +283,7 @@ TEST_CASE("the summary on stdout contains no command to a CI runner, and the sam
 
 TEST_CASE("the models have the order of the run") {
   ModelReport second = good_model();
-  second.key = "a-model";
+  second.spec.key = "a-model";
   const std::string text = serialize_summary(run({good_model(), second}));
   CHECK(text.find("\"all-MiniLM-L6-v2\": {") < text.find("\"a-model\": {"));
 }

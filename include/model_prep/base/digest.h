@@ -38,9 +38,6 @@ class Digest {
 /// Only lower-case hex digits, and exactly `length` of them.
 bool is_lower_hex(std::string_view text, std::size_t length);
 
-/// The first twelve digits, for messages.
-std::string_view short_hex(const Digest& digest);
-
 /// The canonical pointer that git stores in place of an LFS file. Its git blob sha1 is the `oid`
 /// that the tree lists for the file (docs/developing/hub-protocol.md, section 8.1).
 std::string lfs_pointer_text(const Digest& sha256, std::int64_t size);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The names of an enum's values, in one table in the order of the enum, which is read both ways:
+// The names of an enum's values, in a table next to the enum and in its order, which is read both
+// ways:
 //
-//   constexpr std::string_view kNames[] = {"usage", …, "internal"};
-//   name_of<ErrorKind::internal>(kNames, kind)
-//   value_of<ErrorKind::internal>(kNames, "usage")  // empty for any other text
+//   template <>
+//   inline constexpr std::string_view kNames<Colour>[] = {"red", "green"};
 //
-// `Last` is the last value of the enum: a table of another length does not compile.
+//   to_string(Colour::red)
+//   value_of<Colour>("green")  // empty for any other text
+//
+// A test holds each table to the length of its enum.
 #pragma once
 
 #include <algorithm>
@@ -13,23 +16,24 @@
 #include <iterator>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 namespace model_prep {
 
-template <auto Last>
-using EnumNames = const std::string_view[static_cast<std::size_t>(Last) + 1];
+template <class Enum>
+extern const std::string_view kNames[];
 
-template <auto Last>
-constexpr std::string_view name_of(const EnumNames<Last>& names, decltype(Last) value) {
-  return names[static_cast<std::size_t>(value)];
+template <class Enum>
+  requires std::is_enum_v<Enum>
+constexpr std::string_view to_string(Enum value) {
+  return kNames<Enum>[static_cast<std::size_t>(value)];
 }
 
-template <auto Last>
-constexpr std::optional<decltype(Last)> value_of(const EnumNames<Last>& names,
-                                                 std::string_view name) {
-  const auto found = std::find(std::begin(names), std::end(names), name);
-  if (found == std::end(names)) return std::nullopt;
-  return static_cast<decltype(Last)>(found - std::begin(names));
+template <class Enum>
+constexpr std::optional<Enum> value_of(std::string_view name) {
+  const auto found = std::ranges::find(kNames<Enum>, name);
+  if (found == std::end(kNames<Enum>)) return std::nullopt;
+  return static_cast<Enum>(found - kNames<Enum>);
 }
 
 }  // namespace model_prep

@@ -14,6 +14,8 @@
 #include <utility>
 #include <variant>
 
+#include "model_prep/base/enum_names.h"
+
 namespace model_prep {
 
 /// Kinds of one disposition are next to each other.
@@ -46,8 +48,28 @@ enum class ErrorKind : std::uint8_t {
   internal,
 };
 
-/// As the summary spells it.
-std::string_view to_string(ErrorKind kind);
+/// As the summary spells them.
+template <>
+inline constexpr std::string_view kNames<ErrorKind>[] = {"usage",
+                                                         "network",
+                                                         "timeout",
+                                                         "rate_limited",
+                                                         "server",
+                                                         "not_found",
+                                                         "revision_not_found",
+                                                         "gated",
+                                                         "unauthorized",
+                                                         "disabled",
+                                                         "protocol",
+                                                         "digest_mismatch",
+                                                         "lock_mismatch",
+                                                         "offline_missing",
+                                                         "disk_full",
+                                                         "permission",
+                                                         "io",
+                                                         "deadline",
+                                                         "interrupted",
+                                                         "internal"};
 
 /// What an error means for the run. Retrying is an allow-list: an error that is not understood is
 /// not retried.
@@ -89,14 +111,11 @@ using Status = Result<std::monostate>;
 inline Status ok() { return std::monostate{}; }
 
 /// The run cannot continue. Thrown rarely, caught only in `main`.
-class FatalError : public std::exception {
- public:
-  explicit FatalError(Error error) : error_(std::move(error)) {}
-  const Error& error() const { return error_; }
-  const char* what() const noexcept override { return error_.message.c_str(); }
+struct FatalError : std::exception {
+  explicit FatalError(Error why) : error(std::move(why)) {}
+  const char* what() const noexcept override { return error.message.c_str(); }
 
- private:
-  Error error_;
+  Error error;
 };
 
 }  // namespace model_prep

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <algorithm>
-#include <iterator>
 #include <string_view>
 
 namespace model_prep {
@@ -18,8 +17,8 @@ bool matches_pattern(std::string_view pattern, std::string_view path);
 /// `patterns` is any range of strings.
 template <class Patterns>
 bool any_matches(const Patterns& patterns, std::string_view path) {
-  return std::any_of(std::begin(patterns), std::end(patterns),
-                     [&](std::string_view pattern) { return matches_pattern(pattern, path); });
+  return std::ranges::any_of(
+      patterns, [&](std::string_view pattern) { return matches_pattern(pattern, path); });
 }
 
 }  // namespace model_prep

@@ -18,14 +18,30 @@
 
 #include "model_prep/base/blob_spec.h"
 #include "model_prep/base/digest.h"
+#include "model_prep/base/enum_names.h"
 #include "model_prep/base/error.h"
 
 namespace model_prep {
 
 enum class RepoKind : std::uint8_t { model, dataset, space };
 
-/// `models`, `datasets` or `spaces`, as in URLs and in directory names of the cache.
-std::string_view plural(RepoKind kind);
+/// As in URLs and in directory names of the cache.
+template <>
+inline constexpr std::string_view kNames<RepoKind>[] = {"models", "datasets", "spaces"};
+
+/// A text that `Self::parse` has accepted.
+template <class Self>
+class CheckedText {
+ public:
+  const std::string& text() const { return text_; }
+  auto operator<=>(const CheckedText&) const = default;
+
+ private:
+  friend Self;
+  explicit CheckedText(std::string_view text) : text_(text) {}
+
+  std::string text_;
+};
 
 /// A repository of the Hub: `org/name` or `name` for a model, and the same after `datasets/` or
 /// `spaces/` for the other kinds, as in the address of the repository's page. (The Hub reserves
@@ -33,22 +49,17 @@ std::string_view plural(RepoKind kind);
 ///
 /// The spelling is the user's: it names the cache directory even if the Hub redirects to another
 /// one. Rules: docs/developing/hub-protocol.md, section 1.1. Refused as `usage`.
-class RepoId {
+class RepoId : public CheckedText<RepoId> {
  public:
   static Result<RepoId> parse(std::string_view text);
 
-  const std::string& text() const { return text_; }
   RepoKind kind() const;
 
   /// Without the kind: `org/name`.
   std::string_view name() const;
 
-  auto operator<=>(const RepoId&) const = default;
-
  private:
-  explicit RepoId(std::string text) : text_(std::move(text)) {}
-
-  std::string text_;
+  using CheckedText::CheckedText;
 };
 
 /// 40 lower-case hex digits. Refused as `protocol`.
@@ -69,38 +80,26 @@ class CommitId {
 /// A commit, a branch, a tag or `refs/pr/N`. It becomes a path below `refs/`, so an empty part,
 /// `.`, `..`, a backslash or a control character is refused as `usage`
 /// (docs/developing/hub-protocol.md, section 1.12).
-class Revision {
+class Revision : public CheckedText<Revision> {
  public:
   static Result<Revision> parse(std::string_view text);
-
-  const std::string& text() const { return text_; }
 
   /// The commit, if this revision is one: then it is pinned and never changes.
   std::optional<CommitId> commit() const;
 
-  auto operator<=>(const Revision&) const = default;
-
  private:
-  explicit Revision(std::string text) : text_(std::move(text)) {}
-
-  std::string text_;
+  using CheckedText::CheckedText;
 };
 
 /// The path of a file inside its repository. Refused as `protocol`: an absolute path, an empty
 /// part, `.`, `..`, NUL or another control character, a backslash, invalid UTF-8, a part of more
 /// than 255 bytes, a path of more than 1,024.
-class RepoPath {
+class RepoPath : public CheckedText<RepoPath> {
  public:
   static Result<RepoPath> parse(std::string_view text);
 
-  const std::string& text() const { return text_; }
-
-  auto operator<=>(const RepoPath&) const = default;
-
  private:
-  explicit RepoPath(std::string text) : text_(std::move(text)) {}
-
-  std::string text_;
+  using CheckedText::CheckedText;
 };
 
 /// 16 TiB. A larger size is refused where it is read, so no sum of sizes can overflow.
@@ -110,10 +109,8 @@ inline constexpr std::int64_t kMaxFileSize = std::int64_t{1} << 44;
 /// (docs/variants.md). Datasets and spaces have only `all`.
 enum class Variant : std::uint8_t { fp32, openvino_int8, onnx, all };
 
-/// In the order of the enumeration.
-inline constexpr std::string_view kVariantNames[] = {"fp32", "openvino-int8", "onnx", "all"};
-std::string_view to_string(Variant variant);
-std::optional<Variant> parse_variant(std::string_view text);
+template <>
+inline constexpr std::string_view kNames<Variant>[] = {"fp32", "openvino-int8", "onnx", "all"};
 
 /// Which files of a commit to take. The patterns follow huggingface_hub's rules
 /// (core/file_selection.h).

@@ -14,6 +14,10 @@
 
 namespace model_prep {
 
+/// The letters and digits of ASCII, and `_`.
+inline constexpr std::string_view kWordCharacters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+
 bool is_utf8(std::string_view text);
 
 /// A byte that is not UTF-8 becomes 0.
@@ -42,8 +46,8 @@ std::string truncated(std::string_view text, std::size_t max_bytes = 120);
 /// Japanese, Korean, most emoji), one for each mark that combines with the one before it.
 std::size_t display_width(std::string_view text);
 
-/// Not wider than `width`: what was cut from its middle is `…`.
-std::string elide_middle(std::string_view text, std::size_t width);
+/// Not wider than `width`: what was cut from its middle is `ellipsis`, which is one column wide.
+std::string elide_middle(std::string_view text, std::size_t width, std::string_view ellipsis = "…");
 
 /// `91.6 MB`, and `12.3 GB` from ten GB on: powers of 1000, as on the Hub's pages.
 std::string format_bytes(std::int64_t bytes);

@@ -4,7 +4,6 @@
 // section 2.1). Every path is absolute and has its symbolic links resolved.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,11 +24,10 @@ Result<CachePaths> find_cache_paths(const FlagValues& values);
 /// A library, and the directory in which it looks for `models--…` if it runs with this environment.
 /// The flags of model-prep play no part, because a service does not get them.
 struct Consumer {
-  enum class Loads : std::uint8_t { models, anything };
   std::string name;
-  std::string folder;   ///< empty if it looks nowhere
-  std::string setting;  ///< the variable that sets its hub cache
-  Loads loads{Loads::anything};
+  std::string folder;       ///< empty if it looks nowhere
+  std::string setting;      ///< the variable that sets its hub cache
+  bool only_models{false};  ///< it loads no datasets and no spaces
 };
 std::vector<Consumer> find_consumers(const FlagValues& values);
 

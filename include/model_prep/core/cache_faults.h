@@ -40,7 +40,10 @@ enum class CacheFaultKind : std::uint8_t {
 };
 
 /// As written in the summary.
-std::string_view to_string(CacheFaultKind kind);
+template <>
+inline constexpr std::string_view kNames<CacheFaultKind>[] = {
+    "missing", "dangling", "misdirected", "damaged", "unreadable",
+    "ref",     "listing",  "mode",        "foreign"};
 
 enum class Remedy : std::uint8_t { download, rehash, chmod, quarantine };
 

@@ -7,7 +7,8 @@
 namespace model_prep {
 
 enum class ChangeKind : std::uint8_t { added, changed, removed };
-std::string_view to_string(ChangeKind kind);
+template <>
+inline constexpr std::string_view kNames<ChangeKind>[] = {"added", "changed", "removed"};
 
 struct Change {
   ChangeKind kind{ChangeKind::changed};

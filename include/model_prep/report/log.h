@@ -12,17 +12,19 @@
 #include "model_prep/base/log_level.h"
 #include "model_prep/report/console.h"
 
+namespace spdlog {
+class logger;
+}
+
 namespace model_prep {
 
-inline constexpr std::string_view kLogLevelNames[] = {"debug", "info", "warn", "error", "off"};
-
 enum class LogFormat : std::uint8_t { text, json };
-inline constexpr std::string_view kLogFormatNames[] = {"text", "json"};
+template <>
+inline constexpr std::string_view kNames<LogFormat>[] = {"text", "json"};
 
 class Log {
  public:
   Log(Console& console, LogLevel level, LogFormat format);
-  ~Log();
 
   /// Whether messages of this level are written: asked before a message that is costly to make.
   bool shows(LogLevel level) const;
@@ -33,8 +35,7 @@ class Log {
   void write(LogLevel level, std::string_view message);
 
  private:
-  struct Backend;
-  std::unique_ptr<Backend> backend_;
+  std::shared_ptr<spdlog::logger> logger_;
 };
 
 }  // namespace model_prep

@@ -2,7 +2,6 @@
 // A model's part of the run, as the summary, the live progress and a dry run show it. Pure.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,10 +12,9 @@
 
 namespace model_prep {
 
-enum class Purpose : std::uint8_t { download, dry_run };
-
 /// `snapshot` is the path of the snapshot's directory; it is used only if the files are known.
-ModelReport make_model_report(const ModelRun& model, Purpose purpose, const std::string& snapshot);
+ModelReport make_model_report(const ModelRun& model, const std::string& snapshot,
+                              bool dry_run = false);
 
 /// What the progress display needs. Files have the index of their job in the plan, models that of
 /// the run.

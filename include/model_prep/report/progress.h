@@ -21,7 +21,8 @@
 namespace model_prep {
 
 enum class ProgressMode : std::uint8_t { automatic, bar, log, none };
-inline constexpr std::string_view kProgressNames[] = {"auto", "bar", "log", "none"};
+template <>
+inline constexpr std::string_view kNames<ProgressMode>[] = {"auto", "bar", "log", "none"};
 
 class Observer {
  public:

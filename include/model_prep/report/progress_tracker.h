@@ -73,12 +73,11 @@ class ProgressTracker {
     bool sample(std::int64_t done, double seconds);
     double value() const { return weight > 0 ? sum / weight : 0; }
   };
-  struct Model {
-    ModelProgress progress;
+  struct Model : ModelProgress {
     std::int64_t unfinished_files{0};
     int active_retries{0};  ///< of the files in flight
     bool failed{false};
-    Rate rate{};
+    Rate speed{};
     TimePoint last_active{TimePoint::min()};
   };
 

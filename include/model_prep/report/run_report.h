@@ -14,6 +14,7 @@
 #include "model_prep/base/error.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/cache_faults.h"
+#include "model_prep/core/prune_plan.h"
 
 namespace model_prep {
 
@@ -25,8 +26,9 @@ enum class FileReportStatus : std::uint8_t {
   failed,
   skipped  ///< not begun
 };
-/// As in the summary.
-std::string_view to_string(FileReportStatus status);
+template <>
+inline constexpr std::string_view kNames<FileReportStatus>[] = {"downloaded", "cached", "planned",
+                                                                "verified",   "failed", "skipped"};
 
 struct FileReport {
   std::string path;
@@ -48,34 +50,29 @@ enum class ModelStatus : std::uint8_t {
   failed,
   interrupted
 };
-/// As in the summary.
-std::string_view to_string(ModelStatus status);
+template <>
+inline constexpr std::string_view kNames<ModelStatus>[] = {
+    "downloaded", "cached", "planned", "verified", "repaired", "failed", "interrupted"};
 
 struct ModelReport {
-  std::string key;
+  ModelSpec spec;
   ModelStatus status{ModelStatus::failed};
-  std::string repo;
-  std::string revision;
-  std::string commit;  ///< empty if it did not resolve
-  bool pinned{false};
-  std::string ref;
-  std::string variant_requested;
-  std::string variant;
-  // Patterns of the command line. Without any, the variant selected the files.
-  std::vector<std::string> include{};
-  std::vector<std::string> exclude{};
-  std::string snapshot{};
-  std::int64_t bytes{0};  ///< of the selected blobs, each counted once
+  std::string commit{};    ///< empty if it did not resolve
+  std::string snapshot{};  ///< its directory; empty if it did not resolve
+  std::int64_t bytes{0};   ///< of the selected blobs, each counted once
   std::int64_t bytes_downloaded{0};
   std::int64_t bytes_reused{0};
   double duration_s{0};
-  std::optional<Error> error;
+  std::optional<Error> error{};
   std::vector<FileReport> files{};
   std::vector<CacheFault> faults{};  ///< found by `verify` and not repaired
   bool success() const {
     return status != ModelStatus::failed && status != ModelStatus::interrupted;
   }
 };
+
+/// What selects the files of a model, for a table: the variant, or `patterns` of the command line.
+std::string_view selected_by(const ModelSpec& spec);
 
 /// Whether a library that loads models finds them (commands/consumers.h).
 struct ConsumerReport {
@@ -93,17 +90,9 @@ struct ConsumerReport {
 
 /// What `cleanup` removed from a repository, or would remove.
 struct PrunedRepository {
-  struct Revision {
-    std::string commit;
-    std::vector<std::string> refs;
-    std::int64_t bytes{0};
-  };
   std::string repo;
-  std::vector<Revision> revisions{};
-  std::int64_t blobs{0};
-  std::int64_t unfinished{0};  ///< files of unfinished downloads
+  PrunePlan removed{};
   std::int64_t bytes{0};
-  std::string kept_because{};
   std::optional<Error> error{};
 };
 
@@ -130,18 +119,13 @@ struct RunReport {
 
 /// A model's state in the cache, as `list` reports it.
 enum class CacheState : std::uint8_t { missing, partial, cached, other_revision };
-/// As in the listing: `other revision`.
-std::string_view to_string(CacheState state);
+template <>
+inline constexpr std::string_view kNames<CacheState>[] = {"missing", "partial", "cached",
+                                                          "other revision"};
 
 struct ListedModel {
-  std::string key;
-  std::string repo;
-  std::string revision;
+  ModelSpec spec;        ///< its size is that of the files, if they are known
   std::string commit{};  ///< empty: unknown
-  std::string variant_requested;
-  std::string variant;
-  bool by_patterns{false};  ///< patterns of the command line selected the files, not the variant
-  std::optional<std::int64_t> size;
   CacheState state{CacheState::missing};
   std::string where{};  ///< the snapshot's directory; empty: none
 };

@@ -19,6 +19,6 @@ struct Table {
 
 /// If a line is wider than `columns`, columns shrink, the widest first, down to eight characters;
 /// `…` replaces the middle of a cell. Without `columns` nothing is cut: programs read whole lines.
-std::string table_text(const Table& table, std::optional<int> columns);
+std::string table_text(Table table, std::optional<int> columns);
 
 }  // namespace model_prep
