@@ -7,8 +7,8 @@
 #include <chrono>
 #include <set>
 
+#include "black_box/test_host.h"
 #include "support/catch.h"
-#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {

@@ -8,10 +8,10 @@
 #include <iostream>
 #include <random>
 
-#include "parallel.h"
+#include "black_box/parallel.h"
+#include "black_box/test_host.h"
+#include "black_box/tree_check.h"
 #include "support/catch.h"
-#include "test_host.h"
-#include "tree_check.h"
 
 namespace model_prep::testing {
 namespace {

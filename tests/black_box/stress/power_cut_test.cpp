@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "black_box/test_host.h"
 #include "support/catch.h"
-#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {

@@ -5,9 +5,9 @@
 #include <ctime>
 #include <optional>
 
-#include "parallel.h"
+#include "black_box/parallel.h"
+#include "black_box/test_host.h"
 #include "support/catch.h"
-#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tests/network_faults.md says which test holds which promise: the tests that it names are there.
+// tests/promises.md says which test holds which promise: the tests that it names are there.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -54,7 +54,7 @@ std::set<std::string> names_of_tests() {
 
 TEST_CASE("every test that the page on bad weather names is there") {
   const auto tests = names_of_tests();
-  const auto named = quoted(read_all(fs::path(MODEL_PREP_SOURCE_DIR) / "tests/network_faults.md"));
+  const auto named = quoted(read_all(fs::path(MODEL_PREP_SOURCE_DIR) / "tests/promises.md"));
   CHECK(named.size() > 50);
   for (const std::string& name : named) {
     CAPTURE(name);

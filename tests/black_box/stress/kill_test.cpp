@@ -11,11 +11,11 @@
 #include <sstream>
 #include <thread>
 
+#include "black_box/parallel.h"
+#include "black_box/test_host.h"
+#include "black_box/tree_check.h"
 #include "model_prep/core/segments.h"
-#include "parallel.h"
 #include "support/catch.h"
-#include "test_host.h"
-#include "tree_check.h"
 
 namespace model_prep::testing {
 namespace {

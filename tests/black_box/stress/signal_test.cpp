@@ -11,8 +11,8 @@
 
 #include <chrono>
 
+#include "black_box/test_host.h"
 #include "support/catch.h"
-#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
