@@ -365,7 +365,7 @@ TEST_CASE("a citation is a page with a section or without, on one line or on two
         Lines{"SECURITY.md|2.1"});
 }
 
-TEST_CASE("a section that is cited in other words is an error") {
+TEST_CASE("a section cited in another form is an error") {
   for (const char* words : {"SECURITY.md 1.3", "SECURITY.md section 1.3",
                             "SECURITY.md, sections 1 and 2", "SECURITY.md, 1.3"}) {
     CAPTURE(words);

@@ -178,7 +178,7 @@ TEST_CASE("each third-party library has one owner") {
   CHECK(sources_that_include("spdlog/") == Names{"src/report/log.cpp"});
 }
 
-TEST_CASE("only these sources read or write JSON") {
+TEST_CASE("only the listed sources read or write JSON") {
   CHECK(sources_that_include("nlohmann/") ==
         Names{"src/core/json_reader.cpp", "src/core/manifest.cpp", "src/core/snapshot_record.cpp",
               "src/report/log.cpp", "src/report/summary_json.cpp"});

@@ -52,7 +52,7 @@ std::set<std::string> names_of_tests() {
 
 }  // namespace
 
-TEST_CASE("every test that the page on bad weather names is there") {
+TEST_CASE("every test named on the page of promises exists") {
   const auto tests = names_of_tests();
   const auto named = quoted(read_all(fs::path(MODEL_PREP_SOURCE_DIR) / "tests/promises.md"));
   CHECK(named.size() > 50);

@@ -14,13 +14,13 @@ constexpr std::string_view kColours[] = {"red", "green"};
 
 }  // namespace
 
-TEST_CASE("a table of names is read both ways") {
+TEST_CASE("each enum value maps to its name, and each name back to its value") {
   CHECK(name_of<Colour::green>(kColours, Colour::green) == "green");
   CHECK(name_of<Colour::green>(kColours, Colour::red) == "red");
   CHECK(value_of<Colour::green>(kColours, "red") == Colour::red);
 }
 
-TEST_CASE("a text that is not exactly a name has no value") {
+TEST_CASE("only an exact name maps to a value") {
   CHECK_FALSE(value_of<Colour::green>(kColours, "Red"));
   CHECK_FALSE(value_of<Colour::green>(kColours, "re"));
   CHECK_FALSE(value_of<Colour::green>(kColours, ""));

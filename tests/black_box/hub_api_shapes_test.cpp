@@ -34,7 +34,7 @@ struct Locked {
 
 }  // namespace
 
-TEST_CASE("a listing in pages is read to its end") {
+TEST_CASE("a paginated listing is read to its end") {
   FakeHub hub(with_pages(2));
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -44,7 +44,7 @@ TEST_CASE("a listing in pages is read to its end") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("a next page at another origin is asked for at the endpoint") {
+TEST_CASE("a next-page link to another origin is requested from the endpoint") {
   FakeHub hub(with_pages(3, "https://huggingface.co"));
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -54,7 +54,7 @@ TEST_CASE("a next page at another origin is asked for at the endpoint") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("a next page that cannot be asked for is an error and not the end of the listing") {
+TEST_CASE("an unusable next-page link is an error, not the end of the listing") {
   const std::string link = GENERATE("<https://elsewhere.example/listing?page=2>; rel=\"next\"",
                                     "<ftp://x/>; rel=\"next\"");
   FakeHub hub;
@@ -67,7 +67,7 @@ TEST_CASE("a next page that cannot be asked for is an error and not the end of t
   CHECK(run.error_kind("org/small") == "protocol");
 }
 
-TEST_CASE("a renamed repository lies under the name that was asked for") {
+TEST_CASE("a renamed repository is stored under the requested name") {
   FakeHub hub;
   HubRepo old = small_repo("org/old");
   old.renamed_to = "org/new";
@@ -80,7 +80,7 @@ TEST_CASE("a renamed repository lies under the name that was asked for") {
   CHECK(tree_of(machine.cache()) == published(old));
 }
 
-TEST_CASE("a mirror without a tree API is asked for the blobs instead") {
+TEST_CASE("without a tree API, the listing is requested with blobs=true") {
   FakeHub hub;
   HubRepo repo = small_repo();
   repo.has_tree_api = false;
@@ -90,7 +90,7 @@ TEST_CASE("a mirror without a tree API is asked for the blobs instead") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("a mirror that serves files itself is enough") {
+TEST_CASE("a mirror that serves files without redirects works") {
   HubOptions options;
   options.style = HubOptions::Style::mirror;
   FakeHub hub(options);
@@ -114,7 +114,7 @@ TEST_CASE("a mirror below a path works, with pages and redirects") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("every request asks for the bytes as they are") {
+TEST_CASE("every request sends Accept-Encoding: identity") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -123,7 +123,7 @@ TEST_CASE("every request asks for the bytes as they are") {
     CHECK(request.headers.at("accept-encoding") == "identity");
 }
 
-TEST_CASE("connections are used again") {
+TEST_CASE("connections are reused") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -133,7 +133,7 @@ TEST_CASE("connections are used again") {
   CHECK(connections.size() == 2);  // one to the hub, one to the payload host
 }
 
-TEST_CASE("what differs from the lock is refused before its bytes are fetched") {
+TEST_CASE("a file that differs from the lock is refused before its bytes are fetched") {
   const Locked locked =
       GENERATE(Locked{"an LFS file's digest", "model.safetensors", "sha256", std::string(64, 'b')},
                Locked{"an LFS file's size", "model.safetensors", "size", 299'999},
@@ -152,7 +152,7 @@ TEST_CASE("what differs from the lock is refused before its bytes are fetched") 
   CHECK_FALSE(tree_of(machine.cache()).contains("models--org--small/refs"));
 }
 
-TEST_CASE("a plain file's second digest in the lock is held too") {
+TEST_CASE("a plain file must match the lock's sha256 as well as its git id") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
@@ -164,7 +164,7 @@ TEST_CASE("a plain file's second digest in the lock is held too") {
   CHECK_FALSE(tree_of(machine.cache()).contains("models--org--small/refs"));
 }
 
-TEST_CASE("a listing that differs from the lock is refused before any file is asked for") {
+TEST_CASE("a listing that differs from the lock is refused before any file is requested") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
@@ -179,7 +179,7 @@ TEST_CASE("a listing that differs from the lock is refused before any file is as
   CHECK(hub.requests("resolve").empty());
 }
 
-TEST_CASE("locked bytes that come wrong twice are a lock_mismatch and not published") {
+TEST_CASE("locked bytes that are wrong twice are a lock_mismatch and are not published") {
   FakeHub hub;
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = FlipByte{3}});
@@ -191,7 +191,7 @@ TEST_CASE("locked bytes that come wrong twice are a lock_mismatch and not publis
   CHECK_FALSE(fs::exists(blob_of(machine, small_repo(), "model.safetensors")));
 }
 
-TEST_CASE("a variant that a model has not falls back to fp32, and says so") {
+TEST_CASE("a variant that a model lacks falls back to fp32, and the summary has both") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
@@ -203,7 +203,7 @@ TEST_CASE("a variant that a model has not falls back to fp32, and says so") {
   CHECK(run.summary["openvino"] == true);
 }
 
-TEST_CASE("safetensors are taken and other weights of the same model are not") {
+TEST_CASE("safetensors are downloaded, and the same model's weights in other formats are not") {
   FakeHub hub;
   const HubRepo repo = make_repo("org/weights", {{"config.json", "{}"},
                                                  {"model.safetensors", MadeUpBytes{1000, 1}, true},

@@ -47,7 +47,7 @@ struct Limited {
 }  // namespace
 
 TEST_CASE(
-    "a limited run takes as long as its bytes need at that rate, by one connection and by eight") {
+    "a limited run takes as long as its bytes need at that rate, with one connection or eight") {
   const HubRepo large = large_repo(3'000'000);
   const HubRepo many = many_files(150, 20'000);
   const std::vector<Limited> cases = {{"one file, one connection", large, "1", false},
@@ -86,7 +86,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("who is held back by the limit is not taken for standing still") {
+TEST_CASE("a transfer throttled by --limit-rate does not count as stalled") {
   FakeHub hub;
   const HubRepo repo = many_files(8, 2'500);
   hub.add(repo);
@@ -102,7 +102,7 @@ TEST_CASE("who is held back by the limit is not taken for standing still") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("a server that stands still is left, limit or not") {
+TEST_CASE("a stalled server is abandoned despite --limit-rate") {
   FakeHub hub;
   const HubRepo repo = large_repo(1'000'000);
   hub.add(repo);
@@ -115,7 +115,8 @@ TEST_CASE("a server that stands still is left, limit or not") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("the deadline and a signal act at once while the limit holds everything back") {
+TEST_CASE(
+    "--deadline and signals take effect at once while --limit-rate throttles every transfer") {
   FakeHub hub;
   hub.add(large_repo(50'000'000));
   const TestHost machine(hub);

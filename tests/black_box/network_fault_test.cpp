@@ -53,7 +53,7 @@ std::string http_date(std::time_t when) {
 
 }  // namespace
 
-TEST_CASE("what may pass is tried again, and the tree is right") {
+TEST_CASE("transient failures are retried, and the tree is right") {
   const Named named = GENERATE(
       Named{"a 503 for the payload", {.on = Fault::On::payload, .what = Status{503}}},
       Named{"a 500 for the address", {.on = Fault::On::resolve, .what = Status{500}}},
@@ -73,14 +73,14 @@ TEST_CASE("what may pass is tried again, and the tree is right") {
   CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
 }
 
-TEST_CASE("bytes without a stated length are taken") {
+TEST_CASE("a response without a length is accepted") {
   NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Chunked{}});
   CHECK(weather.run().exit_code == 0);
   CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
 }
 
-TEST_CASE("a transfer that stands still is given up after the timeout and tried again") {
+TEST_CASE("a stalled transfer is aborted after --timeout and retried") {
   NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 0}});
   const Run run = weather.run({"--timeout", "1"});
@@ -88,7 +88,7 @@ TEST_CASE("a transfer that stands still is given up after the timeout and tried 
   CHECK(run.summary["totals"]["retries"] == 1);
 }
 
-TEST_CASE("a hub that never answers ends in timeout") {
+TEST_CASE("a hub that never responds is a timeout") {
   NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Stall{}});
   const Run run = weather.run({"--timeout", "1", "--retries", "1"});
@@ -104,7 +104,7 @@ TEST_CASE("a file resumes where its connection was lost") {
   CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
 }
 
-TEST_CASE("after as many failures in a row as allowed a file is given up") {
+TEST_CASE("a file fails after as many consecutive failures as --retries allows") {
   NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Status{503}});
   const Run run = weather.run({"--retries", "2"});
@@ -121,7 +121,7 @@ TEST_CASE("progress wipes the slate clean, so that a bad line still delivers") {
   CHECK(weather.hub.requests("payload").size() == 5);
 }
 
-TEST_CASE("Retry-After is a floor, as seconds and as a date") {
+TEST_CASE("Retry-After, as seconds or as a date, is the minimum wait") {
   const std::string wait = GENERATE(std::string("1"), http_date(std::time(nullptr) + 3));
   NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::tree, .what = Status{503, {{"Retry-After", wait}}}});
@@ -139,7 +139,7 @@ TEST_CASE("an exhausted RateLimit window is waited out") {
   CHECK(run.summary["duration_s"] >= 2.0);
 }
 
-TEST_CASE("a host's Retry-After holds back its other requests too") {
+TEST_CASE("a host's Retry-After also delays its other requests") {
   NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::resolve, .what = Status{429, {{"Retry-After", "3600"}}}});
   const Run run = weather.run({"--jobs", "1", "--deadline", "1"});
@@ -148,7 +148,7 @@ TEST_CASE("a host's Retry-After holds back its other requests too") {
   CHECK(weather.hub.requests("resolve").size() == 1);
 }
 
-TEST_CASE("wrong bytes are fetched once more from the start") {
+TEST_CASE("wrong bytes are fetched once more from byte 0") {
   NetworkFaultCase weather;
   const Named named = GENERATE(
       Named{"a flipped byte", {.on = Fault::On::payload, .what = FlipByte{1000}}},
@@ -162,7 +162,7 @@ TEST_CASE("wrong bytes are fetched once more from the start") {
   CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
 }
 
-TEST_CASE("bytes that are wrong twice fail the model, and nothing of it is published") {
+TEST_CASE("a file whose bytes are wrong twice fails the model, and nothing of it is published") {
   NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = FlipByte{1000}});
   const Run run = weather.run();
@@ -173,14 +173,14 @@ TEST_CASE("bytes that are wrong twice fail the model, and nothing of it is publi
   CHECK(leftovers_in(weather.machine.cache()).empty());
 }
 
-TEST_CASE("one flipped byte among many ranges is found") {
+TEST_CASE("one flipped byte among many ranges is detected") {
   NetworkFaultCase weather(large_repo(20 * kMB));
   weather.hub.add(Fault{.on = Fault::On::payload, .what = FlipByte{17 * kMB}});
   CHECK(weather.run().exit_code == 0);
   CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
 }
 
-TEST_CASE("a large file comes in ranges, each asked for at the hub") {
+TEST_CASE("a large file is fetched in ranges, each requested from the Hub") {
   NetworkFaultCase weather(large_repo(20 * kMB));
   CHECK(weather.run().exit_code == 0);
   const auto payload = weather.hub.requests("payload");
@@ -190,14 +190,14 @@ TEST_CASE("a large file comes in ranges, each asked for at the hub") {
   CHECK(sent_of(weather.hub, kWeights) == 20 * kMB);
 }
 
-TEST_CASE("a server that ignores ranges gives the file in one piece") {
+TEST_CASE("from a server that ignores ranges, the file is fetched in one piece") {
   NetworkFaultCase weather(large_repo(20 * kMB));
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = RangeIgnored{}});
   CHECK(weather.run().exit_code == 0);
   CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
 }
 
-TEST_CASE("another range than the one asked for is refused before its first byte is used") {
+TEST_CASE("a response with the wrong range is refused before its first byte is used") {
   NetworkFaultCase weather(large_repo(20 * kMB));
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = WrongRange{1}});
   const Run run = weather.run();
@@ -206,7 +206,7 @@ TEST_CASE("another range than the one asked for is refused before its first byte
   CHECK(weather.nothing_is_published());
 }
 
-TEST_CASE("another total size starts the file over, once") {
+TEST_CASE("a response with another total size restarts the file once") {
   NetworkFaultCase weather(large_repo(20 * kMB));
   const int times = GENERATE(1, -1);
   weather.hub.add(Fault{.on = Fault::On::payload, .times = times, .what = WrongTotal{1}});
@@ -215,7 +215,7 @@ TEST_CASE("another total size starts the file over, once") {
   CHECK(run.error_kind("org/large") == (times == 1 ? "none" : "protocol"));
 }
 
-TEST_CASE("what comes of a portal or a broken mirror is refused at once") {
+TEST_CASE("a captive portal's page, a redirect loop or a broken response is refused at once") {
   NetworkFaultCase weather;
   const std::string self = "/org/small/resolve/" + main_of(weather.repo) + "/" + kWeights;
   const Named named = GENERATE_REF(
@@ -242,7 +242,7 @@ TEST_CASE("what comes of a portal or a broken mirror is refused at once") {
   CHECK(weather.nothing_is_published());
 }
 
-TEST_CASE("a spent signature is asked for again without a wait") {
+TEST_CASE("an expired signed URL is requested again without a wait") {
   NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .what = ExpiredSignature{}});
   const Run run = weather.run();
@@ -251,7 +251,7 @@ TEST_CASE("a spent signature is asked for again without a wait") {
   CHECK(weather.hub.requests("payload").size() == 2);
 }
 
-TEST_CASE("signatures that are always spent are not asked for without end") {
+TEST_CASE("signed URLs that are always expired are not requested forever") {
   NetworkFaultCase weather;
   weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = ExpiredSignature{}});
   const Run run = weather.run();
@@ -293,7 +293,7 @@ TEST_CASE("a commit that is not forty hex digits is refused") {
   CHECK(weather.run().error_kind("org/small") == "protocol");
 }
 
-TEST_CASE("a listing of sizes beyond all disks is told and does not overflow") {
+TEST_CASE("a listing of sizes beyond any disk is refused without an overflow") {
   NetworkFaultCase weather;
   const auto entry = [](const std::string& path, char digit) {
     return nlohmann::json{{"type", "file"},
@@ -309,7 +309,7 @@ TEST_CASE("a listing of sizes beyond all disks is told and does not overflow") {
   CHECK(weather.hub.requests("resolve").empty());
 }
 
-TEST_CASE("no hub at the address ends in network") {
+TEST_CASE("an endpoint without a server is a network error") {
   const TestHost machine([] {
     FakeHub gone;
     return gone.endpoint();

@@ -38,7 +38,7 @@ struct Shared {
 }  // namespace
 
 TEST_CASE(
-    "a symlink planted for a folder of the cache ends the run, is named, and nothing is written through it") {
+    "a symlink planted as a cache directory ends the run, is named and is not written through") {
   const Shared shared;
   const std::string commit = main_of(shared.repo);
   const std::string place = GENERATE_COPY(
@@ -57,15 +57,14 @@ TEST_CASE(
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE("a symlink planted for the listing of a whole commit is not written through") {
+TEST_CASE("a symlink planted as trees/ is not written through") {
   const Shared shared;
   shared.plant(shared.in_repo / "trees");
   CHECK(shared.machine.run({"org/small", "--variant", "all"}).exit_code == 1);
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE(
-    "a symlink planted for a file of the cache is replaced or refused, and what it leads to stays") {
+TEST_CASE("a symlink planted as a cache file is replaced or refused, and its target is untouched") {
   const Shared shared;
   const std::string commit = main_of(shared.repo);
   const std::string weights = blob_of(shared.machine, shared.repo, "model.safetensors").filename();
@@ -84,7 +83,7 @@ TEST_CASE(
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE("a symlink that is planted while files come does not catch what comes after") {
+TEST_CASE("a symlink planted during the download does not redirect later files") {
   Shared shared;
   shared.hub.add(Fault{.on = Fault::On::payload, .what = Drip{.bytes_per_second = 300'000}});
   auto program = shared.machine.start({"org/small"});
@@ -96,8 +95,7 @@ TEST_CASE("a symlink that is planted while files come does not catch what comes 
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE(
-    "pipes and devices planted in files' places are neither waited for nor read without end") {
+TEST_CASE("a run neither blocks on planted pipes nor reads planted devices forever") {
   const Shared shared;
   const std::string commit = main_of(shared.repo);
   const std::string weights = blob_of(shared.machine, shared.repo, "model.safetensors").filename();

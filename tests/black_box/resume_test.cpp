@@ -62,7 +62,7 @@ bool is_what_its_name_says(const fs::path& blob) {
 
 }  // namespace
 
-TEST_CASE("after SIGKILL in the middle of a file the next run resumes there") {
+TEST_CASE("after SIGKILL in the middle of a file, the next run resumes there") {
   FakeHub hub;
   const HubRepo repo = large_repo(12 * kMB);
   hub.add(repo);
@@ -84,7 +84,7 @@ TEST_CASE("after SIGKILL in the middle of a file the next run resumes there") {
   CHECK(second.model("org/large")["bytes_reused"] > 3 * kMB);
 }
 
-TEST_CASE("killed again and again, a download still ends with the right tree") {
+TEST_CASE("a download that is killed repeatedly still ends with the right tree") {
   FakeHub hub;
   const HubRepo repo = large_repo(20 * kMB);
   hub.add(repo);
@@ -105,7 +105,7 @@ TEST_CASE("killed again and again, a download still ends with the right tree") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("killed anywhere among many files, no blob is visible that is not whole") {
+TEST_CASE("killed anywhere among many files, a run leaves only complete blobs") {
   FakeHub hub;
   const HubRepo repo = crowd();
   hub.add(repo);
@@ -125,7 +125,8 @@ TEST_CASE("killed anywhere among many files, no blob is visible that is not whol
   CHECK(std::includes(tree.begin(), tree.end(), wanted.begin(), wanted.end()));
 }
 
-TEST_CASE("SIGTERM and SIGINT stop within a second, say so, and lose nothing") {
+TEST_CASE(
+    "SIGTERM and SIGINT end the run within a second with a summary, and no stored byte is lost") {
   FakeHub hub;
   const HubRepo repo = large_repo(12 * kMB);
   hub.add(repo);
@@ -150,7 +151,7 @@ TEST_CASE("SIGTERM and SIGINT stop within a second, say so, and lose nothing") {
         9 * kMB);  // what had come was recorded at once, but for what the kernel held
 }
 
-TEST_CASE("a signal while the hub is silent ends the run just as well") {
+TEST_CASE("a signal while the hub is silent ends the run") {
   FakeHub hub;
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::repo_info, .what = Stall{}});
@@ -165,7 +166,7 @@ TEST_CASE("a signal while the hub is silent ends the run just as well") {
   CHECK(run.model("org/small")["status"] == "interrupted");
 }
 
-TEST_CASE("a model that was ready before the signal stays ready in the summary") {
+TEST_CASE("a model completed before the signal stays complete in the summary") {
   FakeHub hub;
   hub.add(small_repo());
   hub.add(large_repo(12 * kMB));
@@ -203,7 +204,7 @@ TEST_CASE("several processes at once fetch each blob once in all, and all succee
     CHECK(sent_of(hub, file.path) == size_of(file.content));
 }
 
-TEST_CASE("a process that waits for another's lock says for whom and takes its result") {
+TEST_CASE("a process waiting for a lock names the holder, and then reuses its file") {
   FakeHub hub;
   const HubRepo repo = large_repo(4 * kMB);
   hub.add(repo);
@@ -233,7 +234,7 @@ TEST_CASE("waiting for a lock ends at the deadline") {
   CHECK(second.error_kind("org/large") == "deadline");
 }
 
-TEST_CASE("the deadline ends a run that takes too long, and the next one resumes") {
+TEST_CASE("--deadline ends a long run, and the next run resumes") {
   FakeHub hub;
   const HubRepo repo = large_repo(12 * kMB);
   hub.add(repo);

@@ -99,7 +99,7 @@ struct BuiltIn {
 
 }  // namespace
 
-TEST_CASE("each variant of the built-in manifest brings its true files") {
+TEST_CASE("each variant of the built-in manifest fetches its real files") {
   const BuiltIn row = GENERATE(
       BuiltIn{"fp32", plus(kMiniLm, {"model.safetensors"}), plus(kReranker, {"model.safetensors"})},
       BuiltIn{"onnx", plus(kMiniLm, {"onnx/model.onnx"}), plus(kReranker, {"onnx/model.onnx"})},
@@ -133,7 +133,7 @@ TEST_CASE("each variant of the built-in manifest brings its true files") {
   CHECK(run.model("bge-reranker-base")["pinned"] == !elsewhere);
 }
 
-TEST_CASE("all of a built-in model is all of its commit") {
+TEST_CASE("the variant all of a built-in model is its whole commit") {
   FakeHub hub;
   for (const HubRepo& repo : demo_spec().repos) hub.add(repo);
   TestHost machine(hub);
@@ -145,7 +145,7 @@ TEST_CASE("all of a built-in model is all of its commit") {
   CHECK(run.model("flan-t5-small")["files"].size() == 12);
 }
 
-TEST_CASE("a sharded model is its index and exactly the shards that it names") {
+TEST_CASE("a sharded model is its index and exactly the shards that the index names") {
   FakeHub hub;
   const HubRepo repo = sharded_repo();
   hub.add(repo);
@@ -154,7 +154,7 @@ TEST_CASE("a sharded model is its index and exactly the shards that it names") {
   CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
 }
 
-TEST_CASE("a second run reads the index in the cache and asks nobody") {
+TEST_CASE("a second run reads the cached index and sends no request") {
   FakeHub hub;
   const HubRepo repo = sharded_repo();
   hub.add(repo);
@@ -170,7 +170,7 @@ TEST_CASE("a second run reads the index in the cache and asks nobody") {
   CHECK(machine.run({"verify", "org/sharded"}).exit_code == 0);
 }
 
-TEST_CASE("an index that names what is not there is an error before any weights are asked for") {
+TEST_CASE("an index that names a missing file is an error before any weights are requested") {
   FakeHub hub;
   hub.add(sharded_repo(index_of({kShards[0], "model-00003-of-00002.safetensors"})));
   const TestHost machine(hub);
@@ -181,7 +181,7 @@ TEST_CASE("an index that names what is not there is an error before any weights 
   CHECK(hub.requests("payload").empty());
 }
 
-TEST_CASE("an index whose bytes are wrong is asked for once more, and not believed") {
+TEST_CASE("an index with wrong bytes is requested once more and never used") {
   const int times = GENERATE(1, -1);
   FakeHub hub;
   const HubRepo repo = sharded_repo();
@@ -199,7 +199,7 @@ TEST_CASE("an index whose bytes are wrong is asked for once more, and not believ
   }
 }
 
-TEST_CASE("an index that is damaged in the cache is found, and repaired") {
+TEST_CASE("a cached index that is damaged is detected and repaired") {
   FakeHub hub;
   const HubRepo repo = sharded_repo();
   hub.add(repo);
@@ -213,7 +213,7 @@ TEST_CASE("an index that is damaged in the cache is found, and repaired") {
   CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
 }
 
-TEST_CASE("onnx and OpenVINO are found in a repository that no manifest names") {
+TEST_CASE("onnx and OpenVINO files are found in a repository outside the manifest") {
   const std::string variant = GENERATE("onnx", "openvino-int8");
   FakeHub hub;
   const HubRepo repo = converted_repo();
@@ -232,7 +232,7 @@ TEST_CASE("onnx and OpenVINO are found in a repository that no manifest names") 
 }
 
 TEST_CASE(
-    "a repository without the variant gives fp32 and says so, each time and with no more requests") {
+    "without the variant a repository falls back to fp32, with a warning but no extra request") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -254,7 +254,7 @@ TEST_CASE(
   CHECK(contains(lock.out, "\"locked\": [\"fp32\"]"));
 }
 
-TEST_CASE("half of an OpenVINO model is an error before any file is asked for") {
+TEST_CASE("an incomplete OpenVINO model is an error before any file is requested") {
   FakeHub hub;
   hub.add(make_repo("org/half", {{"config.json", "{}"}, {"openvino_model.xml", "<net/>"}}));
   const TestHost machine(hub);
@@ -278,7 +278,7 @@ TEST_CASE("a lock that names half of an OpenVINO model is refused without a requ
   CHECK(hub.requests().empty());
 }
 
-TEST_CASE("a pickle is warned of in one line, with what could be loaded in its place") {
+TEST_CASE("pickled weights cause one warning, with what could be loaded instead") {
   FakeHub hub;
   hub.add(sharded_repo());
   hub.add(make_repo("org/old",

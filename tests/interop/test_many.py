@@ -87,7 +87,7 @@ def test_huggingface_hub_joins_a_download_of_model_prep(slow_hub, model_prep, ma
     check(newest, tmp_path / "hub", slow_hub)
 
 
-def test_two_of_each_started_together_leave_a_right_cache(
+def test_two_of_each_started_together_leave_a_correct_cache(
     slow_hub, model_prep, manifest, filelock, newest, tmp_path
 ):
     slow_hub.forget_requests()
@@ -101,7 +101,7 @@ def test_two_of_each_started_together_leave_a_right_cache(
     check(newest, tmp_path / "hub", slow_hub)
 
 
-def test_a_cache_in_which_model_prep_was_killed_has_no_warnings(slow_hub, model_prep, manifest, newest, tmp_path):
+def test_a_scan_after_killing_model_prep_has_no_warnings(slow_hub, model_prep, manifest, newest, tmp_path):
     seed = random.randrange(1_000_000)
     moments = random.Random(seed)
     variables = {"HF_HOME": tmp_path / "home", "MODEL_PREP_SUMMARY": tmp_path / "summary.json"}

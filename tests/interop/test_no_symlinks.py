@@ -18,7 +18,7 @@ def prepare(plain, model_prep, hub, manifest, variables):
     return json.loads(run(command, model_prep.environment(hub, variables)).stdout)
 
 
-def test_what_we_leave_without_symlinks_is_found_offline(plain, model_prep, hub, manifest, consumer, tmp_path):
+def test_files_stored_without_symlinks_are_found_offline(plain, model_prep, hub, manifest, consumer, tmp_path):
     variables = {"HF_HOME": tmp_path}
     prepare(plain, model_prep, hub, manifest, variables)
     snapshot = store(tmp_path / "hub", SMALL) / "snapshots" / SMALL_COMMIT
@@ -28,7 +28,7 @@ def test_what_we_leave_without_symlinks_is_found_offline(plain, model_prep, hub,
     consumer("scan", variables, repo=SMALL, commit=SMALL_COMMIT)
 
 
-def test_what_huggingface_hub_leaves_without_symlinks_is_hashed_and_kept(
+def test_files_that_huggingface_hub_stored_without_symlinks_are_hashed_and_kept(
     plain, model_prep, hub, manifest, consumer, tmp_path
 ):
     variables = {"HF_HOME": tmp_path, "HF_ENDPOINT": hub.endpoint}

@@ -47,7 +47,7 @@ def test_every_file_is_found_offline_wherever_a_service_looks(row, consumer):
              whole=row.whole, cache_dirs=where)
 
 
-def test_a_reader_that_goes_through_refs_for_every_revision_finds_it(row):
+def test_a_reader_that_searches_all_refs_for_the_revision_finds_it(row):
     # The old Rust hf-hub: $HF_HOME/hub, and refs/<revision> as it stands, also for a commit.
     for place in places(row):
         folder = store(place, SMALL)
@@ -57,7 +57,7 @@ def test_a_reader_that_goes_through_refs_for_every_revision_finds_it(row):
                 assert (folder / "snapshots" / commit / path).is_file()
 
 
-def test_there_is_one_real_folder_and_every_other_way_in_is_a_relative_link(row):
+def test_the_repository_has_one_real_directory_and_all_other_paths_are_relative_links(row):
     for place in places(row):
         folder = store(place, SMALL)
         if pathlib.Path(place) == row.cache:
@@ -67,7 +67,7 @@ def test_there_is_one_real_folder_and_every_other_way_in_is_a_relative_link(row)
             assert folder.resolve() == store(row.cache, SMALL).resolve()
 
 
-def test_the_default_weights_are_safetensors_and_no_second_format(row):
+def test_the_default_weights_are_safetensors_only(row):
     weights = {path for path in row.files if path.endswith((".safetensors", ".bin", ".onnx"))}
     if row.whole:
         assert weights == {"model.safetensors", "pytorch_model.bin", "onnx/model.onnx"}

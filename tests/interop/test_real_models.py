@@ -10,7 +10,7 @@ REPO = "sentence-transformers/all-MiniLM-L6-v2"
 COMMIT = "fa97f6e7cb1a59073dff9e6b13e2715cf7475ac9"
 
 
-def test_thirty_files_of_true_names_and_sizes_are_a_cache_that_the_newest_library_verifies(
+def test_a_cache_with_the_names_and_sizes_of_a_real_model_passes_hf_cache_verify(
     start_hub, model_prep, newest, tmp_path
 ):
     hub = start_hub("--minilm")
@@ -87,7 +87,7 @@ def test_a_service_loads_the_real_model_offline(real_hub, model_prep, weights, t
     assert (store(tmp_path / "home" / "hub", REPO) / "refs" / "main").read_text() == COMMIT
 
 
-def test_the_built_in_lock_of_all_minilm_accepts_its_true_bytes(real_hub, model_prep, weights, tmp_path):
+def test_the_built_in_lock_of_all_minilm_accepts_its_real_bytes(real_hub, model_prep, weights, tmp_path):
     real_hub.forget_requests()
     variables = {"HF_HOME": tmp_path / "home"}
     summary = model_prep(real_hub, variables, "all-MiniLM-L6-v2")

@@ -21,7 +21,7 @@ def damage(folder, commit, files):
     os.symlink("../../blobs/" + "e" * 40, snapshot / "stranger.json")
 
 
-def test_a_repaired_cache_is_whole_for_every_reader(prepared, hub, model_prep, manifest, consumer, tmp_path):
+def test_a_repaired_cache_is_complete_for_every_reader(prepared, hub, model_prep, manifest, consumer, tmp_path):
     copy = prepared.copy(tmp_path / "home")
     damage(store(copy.cache, SMALL), copy.commit, copy.files)
     ask = ("--manifest", manifest, "--variant", "all" if copy.whole else "fp32")
@@ -37,7 +37,7 @@ def test_a_repaired_cache_is_whole_for_every_reader(prepared, hub, model_prep, m
     consumer("scan", copy.variables, repo=SMALL, commit=copy.commit)
 
 
-def test_hf_cache_verify_agrees(prepared, hub, model_prep, manifest, modern, tmp_path):
+def test_hf_cache_verify_passes_after_a_repair(prepared, hub, model_prep, manifest, modern, tmp_path):
     copy = prepared.copy(tmp_path / "home")
     damage(store(copy.cache, SMALL), copy.commit, copy.files)
     variables = {**copy.variables, "HF_ENDPOINT": hub.endpoint}

@@ -166,7 +166,7 @@ def assert_sane(screen):
 
 
 @pytest.mark.parametrize("columns, lines", [(80, 24), (40, 10), (20, 6), (120, 40)])
-def test_live_lines_fit_and_go_away(quick_hub, on_terminal, columns, lines):
+def test_live_lines_fit_and_are_erased(quick_hub, on_terminal, columns, lines):
     terminal = on_terminal(quick_hub, columns, lines)
     highest = 0
     while terminal.read():
@@ -180,7 +180,7 @@ def test_live_lines_fit_and_go_away(quick_hub, on_terminal, columns, lines):
     assert "10 of 10 models ready" in "".join(terminal.screen.rows())
 
 
-def test_a_log_line_comes_whole_above_the_live_lines(uneven_hub, on_terminal):
+def test_a_log_line_appears_complete_above_the_live_lines(uneven_hub, on_terminal):
     terminal = on_terminal(uneven_hub, 80, 24, "--jobs", "64")
     terminal.read_until(lambda text: ": verified sha256" in text.replace("\n", "") and "of 10 ready" in text, "both")
     rows = [row.rstrip() for row in terminal.screen.display if row.strip()]
@@ -189,7 +189,7 @@ def test_a_log_line_comes_whole_above_the_live_lines(uneven_hub, on_terminal):
     assert re.search(r"^total .* of 10 ready$", rows[-2]) and re.search(r"^.*, \d+ of 20 files", rows[-1])
 
 
-def test_a_resize_leaves_nothing_behind_where_the_terminal_cuts_lines(endless_hub, on_terminal):
+def test_a_resize_leaves_no_remains_where_the_terminal_truncates_lines(endless_hub, on_terminal):
     terminal = on_terminal(endless_hub)
     for columns, lines, seen in [(80, 24, "MB/s  fetching"), (40, 24, "%  fetching"), (120, 30, " MB/s  fetching"),
                                  (50, 12, "%  fetching"), (80, 24, "MB/s  fetching")]:
@@ -208,7 +208,7 @@ def test_a_resize_leaves_nothing_behind_where_the_terminal_cuts_lines(endless_hu
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_leaves_a_sane_terminal(endless_hub, on_terminal, number):
+def test_a_signal_leaves_the_terminal_in_a_sane_state(endless_hub, on_terminal, number):
     terminal = on_terminal(endless_hub)
     terminal.read_until(lambda text: "MB/s  fetching" in text, "live lines")
     terminal.process.send_signal(number)
@@ -234,7 +234,7 @@ def test_the_lines_are_ascii_and_coloured_unless_the_environment_forbids_it(endl
 
 @pytest.mark.parametrize("arguments, variables",
                          [([], {"TERM": "dumb"}), ([], {"TERM": ""}), (["--progress", "log"], {})])
-def test_a_terminal_that_is_none_gets_the_log_only(quick_hub, on_terminal, arguments, variables):
+def test_without_live_lines_a_terminal_gets_the_log_only(quick_hub, on_terminal, arguments, variables):
     terminal = on_terminal(quick_hub, 80, 24, *arguments, **variables)
     while terminal.read():
         pass
@@ -270,7 +270,7 @@ class Tmux:
 # them still there; what is off the screen is out of reach.
 @pytest.mark.skipif(not shutil.which("tmux"), reason="THERE IS NO tmux")
 @pytest.mark.parametrize("widths", [(40, 80, 120), (60, 200), (120, 200, 80)])
-def test_a_resize_leaves_nothing_behind_where_the_terminal_breaks_lines(endless_hub, model_prep, tmp_path, widths):
+def test_a_resize_leaves_no_remains_where_the_terminal_wraps_lines(endless_hub, model_prep, tmp_path, widths):
     words = {40: "%  fetching", 60: "MB/s  fetching", 80: "MB/s  fetching", 120: "10.0 MB  ", 200: "10.0 MB  "}
     env = {"PATH": SYSTEM_PATH, "TERM": "screen", "LANG": "C.UTF-8", "HF_HOME": tmp_path / "home"}
     command = [model_prep.program, *(f"org/{name}" for name in NAMES)]

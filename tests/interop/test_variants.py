@@ -64,7 +64,7 @@ def test_every_file_of_a_variant_is_found_offline(variant, builds, model_prep, c
 
 
 @pytest.mark.parametrize("include, exclude", PATTERNS)
-def test_patterns_choose_what_huggingface_hub_chooses(include, exclude, hub, model_prep, newest, tmp_path):
+def test_patterns_select_what_huggingface_hub_selects(include, exclude, hub, model_prep, newest, tmp_path):
     arguments = [word for pattern in include for word in ("--include", pattern)]
     arguments += [word for pattern in exclude for word in ("--exclude", pattern)]
     (model,) = model_prep(hub, {"HF_HOME": tmp_path / "ours"}, SMALL, *arguments)["models"].values()

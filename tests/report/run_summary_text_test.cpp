@@ -200,7 +200,7 @@ TEST_CASE("a download that went well ends in five lines, with what services need
               "1 of 1 models ready, 45.4 MB fetched, 61 requests, 12.3 s"});
 }
 
-TEST_CASE("a model that is not of main is listed with its revision") {
+TEST_CASE("a model not at main is listed with its revision") {
   ModelReport model = good_model();
   model.ref = "v1.0";
   CHECK(texts(closing_lines(download({model}), {})).front() ==

@@ -57,7 +57,7 @@ bool is_lock(const std::string& path) { return path.starts_with(".locks"); }
 }  // namespace
 
 TEST_CASE(
-    "cleanup killed or stopped at any instant leaves a valid cache, and the next one resumes") {
+    "cleanup killed or stopped at any instant leaves a valid cache, and the next one finishes") {
   const Moving moving(300);
   const fs::path copy = moving.machine.folder() / "copy";
   fs::copy(moving.machine.cache(), copy,
@@ -92,7 +92,7 @@ TEST_CASE(
   CHECK(kills > 2);
 }
 
-TEST_CASE("downloads of what cleanup removes end well beside it, and leave nothing wrong") {
+TEST_CASE("downloads of revisions that cleanup removes at the same time succeed") {
   const Moving moving(60);
   std::atomic<bool> done = false;
   std::atomic<int> cleanups = 0;

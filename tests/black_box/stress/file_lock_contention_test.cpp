@@ -64,7 +64,7 @@ Tree without_leftovers(const TestHost& machine) {
 }  // namespace
 
 TEST_CASE(
-    "where locks are refused or let everybody in, many at once end with the right tree and fetch large files once") {
+    "without working locks, concurrent runs end with the right tree and fetch large files once") {
   const std::string rule = GENERATE("flock=0", "flock=ENOSYS", "flock=ENOLCK", "flock=ENOTSUP");
   INFO(rule);
   FakeHub hub;
@@ -79,7 +79,8 @@ TEST_CASE(
   CHECK(sent_of(hub, kWeights) == 12 * kMB);
 }
 
-TEST_CASE("where locks let everybody in, many small files come right for all of eight at once") {
+TEST_CASE(
+    "without working locks, eight processes at once all download many small files correctly") {
   FakeHub hub;
   std::vector<HubFile> files;
   for (int i = 0; i < 100; ++i)
@@ -98,8 +99,7 @@ TEST_CASE("where locks let everybody in, many small files come right for all of 
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE(
-    "a writer that was killed where locks prove nothing is taken over when it stays silent, with its bytes") {
+TEST_CASE("without working locks, a killed writer's file is taken over after its heartbeat stops") {
   Begun begun;
   begun.first->send_signal(SIGKILL);
   begun.first->wait();
@@ -116,7 +116,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "a writer that was only asleep where locks prove nothing comes back, finds its file taken, and ends well") {
+    "without working locks, a suspended writer finds its file taken over and still succeeds") {
   Begun begun;
   begun.first->send_signal(SIGSTOP);
   auto second = begun.machine.start({"org/large"});
@@ -130,7 +130,7 @@ TEST_CASE(
   CHECK(tree_of(begun.machine.cache()) == published(begun.repo));
 }
 
-TEST_CASE("where locks work, a killed writer's bytes are gone on with at once and in place") {
+TEST_CASE("with working locks, a killed writer's partial file is resumed at once, in place") {
   FakeHub hub;
   const HubRepo repo = large_repo(30 * kMB);
   hub.add(repo);

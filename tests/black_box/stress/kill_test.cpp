@@ -184,7 +184,7 @@ class CrashLoop {
 
 }  // namespace
 
-TEST_CASE("killed at any instant, nothing wrong is ever visible and nothing on disk comes again") {
+TEST_CASE("a run killed at any instant shows nothing wrong, and no stored byte is fetched again") {
   const std::size_t lanes = 8;
   const int kills_of_lane = is_long_run() ? 60 : 6;
   const unsigned seed = std::random_device{}();

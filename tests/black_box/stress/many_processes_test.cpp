@@ -73,7 +73,7 @@ struct Crowd {
 
 }  // namespace
 
-TEST_CASE("2 to 16 processes at once fetch each blob once in all") {
+TEST_CASE("2 to 16 concurrent processes fetch each blob once in all") {
   Crowd crowds[3];
   const std::size_t counts[] = {2, 4, 16};
   for (std::size_t i = 0; i < 3; ++i)
@@ -89,7 +89,7 @@ TEST_CASE("2 to 16 processes at once fetch each blob once in all") {
   }
 }
 
-TEST_CASE("processes with different models that overlap share what they share") {
+TEST_CASE("processes with overlapping models fetch each shared blob once") {
   Crowd crowd;
   const std::vector<std::vector<std::string>> wants = {
       {"org/one", "org/two"}, {"org/two", "org/three"}, {"org/three", "org/one"}, {"org/two"}};
@@ -104,8 +104,7 @@ TEST_CASE("processes with different models that overlap share what they share") 
   CHECK(crowd.wrong(3) == std::vector<std::string>());
 }
 
-TEST_CASE(
-    "of sixteen processes half are killed, and the others end well with what a kill lost fetched again") {
+TEST_CASE("when eight of sixteen processes are killed, the others still succeed") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
@@ -137,8 +136,7 @@ TEST_CASE(
             << again / 1000 << " kB came again\n";
 }
 
-TEST_CASE(
-    "whoever waits for others goes no longer than its deadline, and the others do not notice") {
+TEST_CASE("waiting for a lock ends at --deadline, without affecting the other processes") {
   Crowd crowd;
   crowd.hub.add(Fault{.on = Fault::On::payload,
                       .file = kWeights,

@@ -307,7 +307,7 @@ std::string name_of(const Cell& cell) {
 
 }  // namespace
 
-TEST_CASE("every fault at every place ends in the right tree or in the right error") {
+TEST_CASE("every fault at every request ends in the right tree or in the right error") {
   std::vector<Cell> cells = all_cells();
   if (!is_long_run()) cells = every_third(cells);
   // What takes long comes first, so that nobody waits for it alone in the end.

@@ -131,7 +131,7 @@ bool no_strace() {
 }  // namespace
 
 TEST_CASE(
-    "a blob is written, synced, renamed, and its folder synced, before anything links to it") {
+    "a blob is written, synced and renamed, and its directory synced, before any link to it") {
   if (no_strace()) return;
   const Trace trace;
   const auto links = trace.links();
@@ -155,8 +155,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE(
-    "links are made beside their place, and their folders are synced before a ref names them") {
+TEST_CASE("links are created under temporary names, and their directories synced before the refs") {
   if (no_strace()) return;
   const Trace trace;
   const fs::path snapshot = trace.folder / "snapshots" / main_of(trace.repo);
@@ -175,7 +174,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("refs come last, whole and synced") {
+TEST_CASE("refs are written last, in one piece and synced") {
   if (no_strace()) return;
   const Trace trace;
   const std::string commit = main_of(trace.repo);

@@ -126,8 +126,7 @@ struct Lane {
 
 }  // namespace
 
-TEST_CASE(
-    "in a storm of faults that pass every file arrives, and one that does not pass is explained") {
+TEST_CASE("transient faults never fail a run, and a permanent one is reported") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
   const std::size_t count = is_long_run() ? 24 : 6;
@@ -165,7 +164,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "a line that breaks again and again delivers, as long as each time some of the file came") {
+    "a connection that keeps dropping still delivers, as long as each attempt makes progress") {
   const int breaks = is_long_run() ? 60 : 6;
   FakeHub hub;
   const HubRepo repo = large_repo(breaks * 400 * kKiB);
@@ -179,7 +178,7 @@ TEST_CASE(
   CHECK(sent_of(hub, kWeights) == breaks * 400 * kKiB);
 }
 
-TEST_CASE("a line that breaks before anything worth the name came is given up") {
+TEST_CASE("a connection that keeps dropping before making progress fails the file") {
   FakeHub hub;
   hub.add(large_repo(4 * kMiB));
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Reset{.after = 60 * kKiB}});

@@ -101,7 +101,7 @@ TEST_CASE("one 429 holds back all requests to that host until its time has passe
   }
 }
 
-TEST_CASE("a run that sees the end of a window waits before it is refused") {
+TEST_CASE("a run that sees a rate-limit window close pauses before it is refused") {
   const std::vector<std::pair<std::string, std::size_t>> cases = {{"1", 0}, {"8", 1}};
   HubOptions options;
   options.rate_limit = RateLimit{.api = 100, .resolvers = 30, .window = seconds(2)};
@@ -119,7 +119,7 @@ TEST_CASE("a run that sees the end of a window waits before it is refused") {
   }
 }
 
-TEST_CASE("the deadline bounds every wait that a server asks for") {
+TEST_CASE("--deadline bounds every wait that a server requests") {
   const HeaderList long_window = {{"RateLimit", "\"api\";r=0;t=3600"}};
   const std::string date = http_date(std::time(nullptr) + 3600);
   const std::vector<Fault> faults = {

@@ -132,7 +132,7 @@ bool is_impossible(As as) { return as == As::process_one && cannot_be_process_on
 
 }  // namespace
 
-TEST_CASE("a signal in the middle of a download ends process 1 as well") {
+TEST_CASE("a signal in the middle of a download also ends process 1") {
   if (cannot_be_process_one()) return;
   const int number = GENERATE(SIGTERM, SIGINT);
   FakeHub hub;
@@ -178,7 +178,7 @@ TEST_CASE("a signal while another process holds a lock ends the run") {
   ::close(fd);
 }
 
-TEST_CASE("a signal in a back-off ends the run") {
+TEST_CASE("a signal during a back-off ends the run") {
   const As as = any_way();
   if (is_impossible(as)) return;
   FakeHub hub;
@@ -190,7 +190,7 @@ TEST_CASE("a signal in a back-off ends the run") {
   stopped.stop_with(SIGINT);
 }
 
-TEST_CASE("a signal while nobody answers a connect ends the run") {
+TEST_CASE("a signal during an unanswered connect ends the run") {
   const As as = any_way();
   if (is_impossible(as)) return;
   const BlackHole hole;
@@ -200,7 +200,7 @@ TEST_CASE("a signal while nobody answers a connect ends the run") {
   stopped.stop_with(SIGTERM);
 }
 
-TEST_CASE("a second signal ends the program at once, whatever it still has to do") {
+TEST_CASE("a second signal ends the program at once, even while it writes the summary") {
   const As as = any_way();
   if (is_impossible(as)) return;
   FakeHub hub;
