@@ -139,6 +139,7 @@ TEST_CASE("a listing with an invalid path is refused before any file is requeste
       Hostile{"a long part", one("a/" + std::string(256, 'n')), "255 bytes"},
       Hostile{"a long path", one(long_path), "1024 bytes"},
       Hostile{"twice", "[" + entry("a") + "," + entry("a") + "]", "twice"},
+      Hostile{"folder and file", "[" + entry("a") + "," + entry("a/b") + "]", "file and"},
       Hostile{"file and folder", "[" + entry("a/b/c") + "," + entry("a/b") + "]",
               "as file and as folder"});
   INFO(hostile.name);

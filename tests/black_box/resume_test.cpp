@@ -184,26 +184,6 @@ TEST_CASE("a model completed before the signal stays complete in the summary") {
   CHECK(run.model("org/large")["status"] == "interrupted");
 }
 
-TEST_CASE("several processes at once fetch each blob once in all, and all succeed") {
-  FakeHub hub;
-  const HubRepo repo = large_repo(2 * kMB);
-  const HubRepo many = crowd();
-  hub.add(repo);
-  hub.add(many);
-  hub.add(slow(4 * kMB));
-  const TestHost machine(hub);
-  const int count = GENERATE(2, 4);
-  std::vector<std::unique_ptr<RunningProgram>> programs;
-  for (int i = 0; i < count; ++i) {
-    programs.push_back(machine.start({"org/large", "org/crowd", "--summary", "-"}));
-  }
-  for (const auto& program : programs) CHECK(program->wait().exit_code == 0);
-  CHECK(tree_of(machine.cache()) == merged(published(repo), published(many)));
-  CHECK(sent_of(hub, kWeights) == 2 * kMB);
-  for (const HubFile& file : many.commits.at(main_of(many)))
-    CHECK(sent_of(hub, file.path) == size_of(file.content));
-}
-
 TEST_CASE("a process waiting for a lock names the holder, and then reuses its file") {
   FakeHub hub;
   const HubRepo repo = large_repo(4 * kMB);
@@ -220,18 +200,6 @@ TEST_CASE("a process waiting for a lock names the holder, and then reuses its fi
   CHECK(result.exit_code == 0);
   CHECK(nlohmann::json::parse(result.out)["models"]["org/large"]["bytes_reused"] == 4 * kMB);
   CHECK(sent_of(hub, kWeights) == 4 * kMB);
-}
-
-TEST_CASE("waiting for a lock ends at the deadline") {
-  FakeHub hub;
-  hub.add(large_repo(4 * kMB));
-  hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 2 * kMB}});
-  const TestHost machine(hub);
-  const auto first = machine.start({"org/large", "--jobs", "1", "--summary", "-"});
-  REQUIRE(hub.wait_until(has_sent(2 * kMB), milliseconds(30'000)));
-  const Run second = machine.run({"org/large", "--deadline", "1"});
-  CHECK(second.exit_code == 1);
-  CHECK(second.error_kind("org/large") == "deadline");
 }
 
 TEST_CASE("--deadline ends a long run, and the next run resumes") {
