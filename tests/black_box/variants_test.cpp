@@ -294,4 +294,42 @@ TEST_CASE("pickled weights cause one warning, with what could be loaded instead"
                  "loaded, and this revision has no safetensors"));
 }
 
+TEST_CASE("a variant that a model lacks falls back to fp32, and the summary has both") {
+  FakeHub hub;
+  hub.add(small_repo());
+  TestHost machine(hub);
+  machine.use_manifest(hub.manifest());
+  const Run run = machine.run({}, {{"MODEL_VARIANT", "openvino-int8"}});
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("small")["variant_requested"] == "openvino-int8");
+  CHECK(run.model("small")["variant"] == "fp32");
+  CHECK(run.summary["openvino"] == true);
+}
+
+TEST_CASE("safetensors are downloaded, and the same model's weights in other formats are not") {
+  FakeHub hub;
+  const HubRepo repo = make_repo("org/weights", {{"config.json", "{}"},
+                                                 {"model.safetensors", MadeUpBytes{1000, 1}, true},
+                                                 {"pytorch_model.bin", MadeUpBytes{1000, 2}, true},
+                                                 {"tf_model.h5", MadeUpBytes{1000, 3}, true},
+                                                 {"onnx/model.onnx", MadeUpBytes{1000, 4}, true}});
+  hub.add(repo);
+  const TestHost machine(hub);
+  CHECK(machine.run({"org/weights"}).exit_code == 0);
+  CHECK(tree_of(machine.cache()) ==
+        published(repo, {.paths = {"config.json", "model.safetensors"}}));
+}
+
+TEST_CASE("a second variant of a model joins the first one's snapshot") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const TestHost machine(hub);
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  hub.clear_requests();
+  CHECK(machine.run({"org/small", "--variant", "all"}).exit_code == 0);
+  CHECK(hub.requests("payload").empty());
+  CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
+}
+
 }  // namespace model_prep::testing
