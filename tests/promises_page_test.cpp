@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tests/promises.md says which test holds which promise: the tests that it names are there.
+// Checks that every test that tests/promises.md names exists.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where files go under every combination of variables, and the older places that lead to them
+// Where files go for every combination of variables, and the legacy directories that link there
 // (docs/cache-layout.md).
 #include "support/catch.h"
 #include "test_host.h"

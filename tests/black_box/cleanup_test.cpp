@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cleanup: what is no longer pinned goes, with its refs and the blobs that nothing else has; all
-// else stays.
+// cleanup: removes revisions that are no longer pinned, with their refs and the blobs that nothing
+// else uses, and keeps the rest.
 #include <signal.h>
 #include <sys/file.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Damage to a cache, found by the next run and healed with as few bytes as it takes.
+// Damage to a cached model, detected by the next run and repaired with as few bytes as possible.
 #include "prepared.h"
 #include "support/catch.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The main job: models come, lie where docs/cache-layout.md says, and are not asked for again.
+// Downloads: the files are where docs/cache-layout.md says, and are not requested again.
 #include "support/catch.h"
 #include "test_host.h"
 

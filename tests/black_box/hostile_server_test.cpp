@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hostile answers: what a hub, a mirror or who stands between may send. The model fails with the
-// right kind, nothing of it is written, few requests are made, memory stays bounded, and the other
-// models of the run arrive.
+// Malformed and malicious responses of a hub, a mirror or a middlebox. The model fails with the
+// right kind and writes nothing, requests and memory stay bounded, and other models are not
+// affected.
 #include <algorithm>
 #include <chrono>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the hub refuses: that model fails with a kind and a hint that helps, and the others go on.
+// Errors of the Hub, the token and the command line: the model fails with a kind and a hint, and
+// the others are downloaded.
 #include <algorithm>
 
 #include "support/catch.h"

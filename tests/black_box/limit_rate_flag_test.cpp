@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --limit-rate: never faster, hardly slower, whatever the number of connections and files; and what
-// it must not upset.
+// --limit-rate: never faster and hardly slower, for any number of connections and files; and that
+// timeouts, signals and the deadline still work.
 #include <signal.h>
 
 #include <algorithm>

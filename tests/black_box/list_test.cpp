@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// list: what the manifest names and what the cache holds of it, as data on stdout.
+// list: what the manifest names and how much of it is cached, on stdout.
 #include <algorithm>
 #include <sstream>
 

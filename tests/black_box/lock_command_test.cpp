@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lock: the Hub's answer as a manifest, which then drives a download without a question; and
-// whether a branch moved.
+// The command lock: prints a manifest that locks every file, which drives a download without a
+// listing; lock --check reports a branch that has moved.
 #include <set>
 
 #include "support/catch.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine's own limits: disk, permissions, connections, memory.
+// The limits of the machine: disk space, permissions, connections, memory.
 #include <unistd.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several endpoints: two real hubs, of which the first fails in each way that there is.
+// Several endpoints: two real servers, of which the first fails in every way.
 #include <chrono>
 #include <memory>
 

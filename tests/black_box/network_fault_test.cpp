@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bad weather (docs/reliability.md): what is tried again, what is not, and that wrong bytes are
+// Network faults (docs/reliability.md): what is retried, what is not, and that wrong bytes are
 // never published.
 #include <algorithm>
 #include <chrono>
@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 constexpr std::int64_t kMB = 1'000'000;
 const std::string kWeights = "model.safetensors";
 
-/// A hub with one repository, and a machine that wants it.
+/// A hub with one repository, and a machine that downloads it.
 struct NetworkFaultCase {
   FakeHub hub;
   HubRepo repo;
@@ -64,85 +64,85 @@ TEST_CASE("transient failures are retried, and the tree is right") {
       Named{"a reset in the body", {.on = Fault::On::payload, .what = Reset{.after = 70'000}}},
       Named{"a reset of the listing", {.on = Fault::On::tree, .what = Reset{.after = 100}}},
       Named{"a body cut short", {.on = Fault::On::payload, .what = ShortBody{1000}}});
-  NetworkFaultCase weather;
-  weather.hub.add(named.fault);
+  NetworkFaultCase one;
+  one.hub.add(named.fault);
   INFO(named.name);
-  const Run run = weather.run();
+  const Run run = one.run();
   CHECK(run.exit_code == 0);
   CHECK(run.summary["totals"]["retries"] == 1);
-  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+  CHECK(tree_of(one.machine.cache()) == published(one.repo));
 }
 
 TEST_CASE("a response without a length is accepted") {
-  NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Chunked{}});
-  CHECK(weather.run().exit_code == 0);
-  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+  NetworkFaultCase one;
+  one.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Chunked{}});
+  CHECK(one.run().exit_code == 0);
+  CHECK(tree_of(one.machine.cache()) == published(one.repo));
 }
 
 TEST_CASE("a stalled transfer is aborted after --timeout and retried") {
-  NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 0}});
-  const Run run = weather.run({"--timeout", "1"});
+  NetworkFaultCase one;
+  one.hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 0}});
+  const Run run = one.run({"--timeout", "1"});
   CHECK(run.exit_code == 0);
   CHECK(run.summary["totals"]["retries"] == 1);
 }
 
 TEST_CASE("a hub that never responds is a timeout") {
-  NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Stall{}});
-  const Run run = weather.run({"--timeout", "1", "--retries", "1"});
+  NetworkFaultCase one;
+  one.hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Stall{}});
+  const Run run = one.run({"--timeout", "1", "--retries", "1"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "timeout");
 }
 
 TEST_CASE("a file resumes where its connection was lost") {
-  NetworkFaultCase weather(large_repo(6 * kMB));
-  weather.hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 3 * kMB}});
-  CHECK(weather.run({"--jobs", "1"}).exit_code == 0);
-  CHECK(sent_of(weather.hub, kWeights) == 6 * kMB);
-  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+  NetworkFaultCase one(large_repo(6 * kMB));
+  one.hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 3 * kMB}});
+  CHECK(one.run({"--jobs", "1"}).exit_code == 0);
+  CHECK(sent_of(one.hub, kWeights) == 6 * kMB);
+  CHECK(tree_of(one.machine.cache()) == published(one.repo));
 }
 
 TEST_CASE("a file fails after as many consecutive failures as --retries allows") {
-  NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Status{503}});
-  const Run run = weather.run({"--retries", "2"});
+  NetworkFaultCase one;
+  one.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Status{503}});
+  const Run run = one.run({"--retries", "2"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "server");
-  CHECK(weather.hub.requests("payload").size() == 2);
-  CHECK(weather.nothing_is_published());
+  CHECK(one.hub.requests("payload").size() == 2);
+  CHECK(one.nothing_is_published());
 }
 
 TEST_CASE("Retry-After, as seconds or as a date, is the minimum wait") {
   const std::string wait = GENERATE(std::string("1"), http_date(std::time(nullptr) + 3));
-  NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::tree, .what = Status{503, {{"Retry-After", wait}}}});
-  const Run run = weather.run();
+  NetworkFaultCase one;
+  one.hub.add(Fault{.on = Fault::On::tree, .what = Status{503, {{"Retry-After", wait}}}});
+  const Run run = one.run();
   CHECK(run.exit_code == 0);
   CHECK(run.summary["duration_s"] >= 1.0);
 }
 
 TEST_CASE("an exhausted RateLimit window is waited out") {
-  NetworkFaultCase weather;
-  weather.hub.add(
+  NetworkFaultCase one;
+  one.hub.add(
       Fault{.on = Fault::On::repo_info, .what = Status{429, {{"RateLimit", "\"api\";r=0;t=1"}}}});
-  const Run run = weather.run();
+  const Run run = one.run();
   CHECK(run.exit_code == 0);
   CHECK(run.summary["duration_s"] >= 2.0);
 }
 
 TEST_CASE("a host's Retry-After also delays its other requests") {
-  NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::resolve, .what = Status{429, {{"Retry-After", "3600"}}}});
-  const Run run = weather.run({"--jobs", "1", "--deadline", "1"});
+  NetworkFaultCase one;
+  one.hub.add(Fault{.on = Fault::On::resolve, .what = Status{429, {{"Retry-After", "3600"}}}});
+  const Run run = one.run({"--jobs", "1", "--deadline", "1"});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "deadline");
-  CHECK(weather.hub.requests("resolve").size() == 1);
+  CHECK(one.hub.requests("resolve").size() == 1);
 }
 
 TEST_CASE("wrong bytes are fetched once more from byte 0") {
-  NetworkFaultCase weather;
+  NetworkFaultCase one;
   const Named named = GENERATE(
       Named{"a flipped byte", {.on = Fault::On::payload, .what = FlipByte{1000}}},
       Named{"a flipped byte of a plain file",
@@ -150,67 +150,67 @@ TEST_CASE("wrong bytes are fetched once more from byte 0") {
       Named{"an encoding nobody asked for", {.on = Fault::On::payload, .what = ContentEncoding{}}},
       Named{"a range that cannot be", {.on = Fault::On::payload, .what = Status{416}}});
   INFO(named.name);
-  weather.hub.add(named.fault);
-  CHECK(weather.run().exit_code == 0);
-  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+  one.hub.add(named.fault);
+  CHECK(one.run().exit_code == 0);
+  CHECK(tree_of(one.machine.cache()) == published(one.repo));
 }
 
 TEST_CASE("a file whose bytes are wrong twice fails the model, and nothing of it is published") {
-  NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = FlipByte{1000}});
-  const Run run = weather.run();
+  NetworkFaultCase one;
+  one.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = FlipByte{1000}});
+  const Run run = one.run();
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "digest_mismatch");
-  CHECK(weather.hub.requests("payload").size() == 2);
-  CHECK(weather.nothing_is_published());
-  CHECK(leftovers_in(weather.machine.cache()).empty());
+  CHECK(one.hub.requests("payload").size() == 2);
+  CHECK(one.nothing_is_published());
+  CHECK(leftovers_in(one.machine.cache()).empty());
 }
 
 TEST_CASE("one flipped byte among many ranges is detected") {
-  NetworkFaultCase weather(large_repo(20 * kMB));
-  weather.hub.add(Fault{.on = Fault::On::payload, .what = FlipByte{17 * kMB}});
-  CHECK(weather.run().exit_code == 0);
-  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+  NetworkFaultCase one(large_repo(20 * kMB));
+  one.hub.add(Fault{.on = Fault::On::payload, .what = FlipByte{17 * kMB}});
+  CHECK(one.run().exit_code == 0);
+  CHECK(tree_of(one.machine.cache()) == published(one.repo));
 }
 
 TEST_CASE("a large file is fetched in ranges, each requested from the Hub") {
-  NetworkFaultCase weather(large_repo(20 * kMB));
-  CHECK(weather.run().exit_code == 0);
-  const auto payload = weather.hub.requests("payload");
+  NetworkFaultCase one(large_repo(20 * kMB));
+  CHECK(one.run().exit_code == 0);
+  const auto payload = one.hub.requests("payload");
   CHECK(payload.size() >= 4);
   CHECK(std::all_of(payload.begin(), payload.end(),
                     [](const auto& request) { return request.status == 206; }));
-  CHECK(sent_of(weather.hub, kWeights) == 20 * kMB);
+  CHECK(sent_of(one.hub, kWeights) == 20 * kMB);
 }
 
 TEST_CASE("from a server that ignores ranges, the file is fetched in one piece") {
-  NetworkFaultCase weather(large_repo(20 * kMB));
-  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = RangeIgnored{}});
-  CHECK(weather.run().exit_code == 0);
-  CHECK(tree_of(weather.machine.cache()) == published(weather.repo));
+  NetworkFaultCase one(large_repo(20 * kMB));
+  one.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = RangeIgnored{}});
+  CHECK(one.run().exit_code == 0);
+  CHECK(tree_of(one.machine.cache()) == published(one.repo));
 }
 
 TEST_CASE("a response with the wrong range is refused before its first byte is used") {
-  NetworkFaultCase weather(large_repo(20 * kMB));
-  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = WrongRange{1}});
-  const Run run = weather.run();
+  NetworkFaultCase one(large_repo(20 * kMB));
+  one.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = WrongRange{1}});
+  const Run run = one.run();
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/large") == "protocol");
-  CHECK(weather.nothing_is_published());
+  CHECK(one.nothing_is_published());
 }
 
 TEST_CASE("a response with another total size restarts the file once") {
-  NetworkFaultCase weather(large_repo(20 * kMB));
+  NetworkFaultCase one(large_repo(20 * kMB));
   const int times = GENERATE(1, -1);
-  weather.hub.add(Fault{.on = Fault::On::payload, .times = times, .what = WrongTotal{1}});
-  const Run run = weather.run();
+  one.hub.add(Fault{.on = Fault::On::payload, .times = times, .what = WrongTotal{1}});
+  const Run run = one.run();
   CHECK(run.exit_code == (times == 1 ? 0 : 1));
   CHECK(run.error_kind("org/large") == (times == 1 ? "none" : "protocol"));
 }
 
 TEST_CASE("a captive portal's page, a redirect loop or a broken response is refused at once") {
-  NetworkFaultCase weather;
-  const std::string self = "/org/small/resolve/" + main_of(weather.repo) + "/" + kWeights;
+  NetworkFaultCase one;
+  const std::string self = "/org/small/resolve/" + main_of(one.repo) + "/" + kWeights;
   const Named named = GENERATE_REF(
       Named{"a page for the commit", {.on = Fault::On::repo_info, .times = -1, .what = Html{}}},
       Named{"a page for the listing", {.on = Fault::On::tree, .times = -1, .what = Html{}}},
@@ -226,35 +226,35 @@ TEST_CASE("a captive portal's page, a redirect loop or a broken response is refu
             {.on = Fault::On::resolve, .times = -1, .what = Redirect{"file:///etc/passwd"}}},
       Named{"a body too long", {.on = Fault::On::payload, .times = -1, .what = LongBody{100}}});
   INFO(named.name);
-  weather.hub.add(named.fault);
-  const Run run = weather.run();
+  one.hub.add(named.fault);
+  const Run run = one.run();
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "protocol");
   CHECK(run.summary["totals"]["retries"] == 0);
-  CHECK(weather.hub.requests().size() < 20);
-  CHECK(weather.nothing_is_published());
+  CHECK(one.hub.requests().size() < 20);
+  CHECK(one.nothing_is_published());
 }
 
 TEST_CASE("an expired signed URL is requested again without a wait") {
-  NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::payload, .what = ExpiredSignature{}});
-  const Run run = weather.run();
+  NetworkFaultCase one;
+  one.hub.add(Fault{.on = Fault::On::payload, .what = ExpiredSignature{}});
+  const Run run = one.run();
   CHECK(run.exit_code == 0);
   CHECK(run.summary["totals"]["retries"] == 0);
-  CHECK(weather.hub.requests("payload").size() == 2);
+  CHECK(one.hub.requests("payload").size() == 2);
 }
 
 TEST_CASE("signed URLs that are always expired are not requested forever") {
-  NetworkFaultCase weather;
-  weather.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = ExpiredSignature{}});
-  const Run run = weather.run();
+  NetworkFaultCase one;
+  one.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = ExpiredSignature{}});
+  const Run run = one.run();
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "protocol");
-  CHECK(weather.hub.requests("payload").size() == 3);
+  CHECK(one.hub.requests("payload").size() == 3);
 }
 
 TEST_CASE("a listing of sizes beyond any disk is refused without an overflow") {
-  NetworkFaultCase weather;
+  NetworkFaultCase one;
   const auto entry = [](const std::string& path, char digit) {
     return nlohmann::json{{"type", "file"},
                           {"oid", std::string(40, digit)},
@@ -262,11 +262,11 @@ TEST_CASE("a listing of sizes beyond any disk is refused without an overflow") {
                           {"path", path}};
   };
   const nlohmann::json listing = {entry("a", 'a'), entry("b", 'b'), entry("c", 'c')};
-  weather.hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{listing.dump()}});
-  const Run run = weather.run();
+  one.hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{listing.dump()}});
+  const Run run = one.run();
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "protocol");
-  CHECK(weather.hub.requests("resolve").empty());
+  CHECK(one.hub.requests("resolve").empty());
 }
 
 TEST_CASE("an endpoint without a server is a network error") {

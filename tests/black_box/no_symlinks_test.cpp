@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// File systems without symlinks: the files themselves lie in the snapshot
+// File systems without symlinks: the snapshot contains the files themselves
 // (docs/developing/hub-protocol.md, section 1.4).
 #include <algorithm>
 

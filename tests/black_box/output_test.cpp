@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What people and pipelines read: the summary, the log, the live lines.
+// The output for people and pipelines: the summary, the log, the live lines.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// --include and --exclude: the files of this run, in place of the variant's.
+// --include and --exclude, which select files instead of the variant.
 #include "support/catch.h"
 #include "test_host.h"
 

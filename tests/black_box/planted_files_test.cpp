@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hostile things on the disk, where another user of the volume or an accident has put them: the run
-// neither hangs nor reads without end, and ends in the right tree where it can.
+// Files of the wrong type or content on the volume, planted or left by accident: the run neither
+// hangs nor reads forever, and ends with the right tree if it can.
 #include <sys/stat.h>
 
 #include "support/catch.h"

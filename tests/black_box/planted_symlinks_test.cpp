@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Other tenants of a shared volume: what they plant leads nothing out of the cache.
+// Symlinks, pipes and devices planted by another tenant of a shared volume: nothing is written
+// outside of the cache.
 #include <sys/stat.h>
 
 #include "support/catch.h"

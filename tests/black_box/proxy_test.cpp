@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Proxies (docs/reference.md), with tinyproxy as Debian has it.
+// Proxies (docs/reference.md), with Debian's tinyproxy.
 #include <unistd.h>
 
 #include "support/catch.h"

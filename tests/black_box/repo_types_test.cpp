@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Datasets and spaces: each command does for them what it does for models, in folders of their own.
+// Datasets and spaces: each command treats them like models, in directories of their own.
 #include "support/catch.h"
 #include "test_host.h"
 #include "tree_check.h"

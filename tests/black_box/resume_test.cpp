@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Killed, stopped, and more than one at once: nothing half-done is visible, and little is fetched
-// twice.
+// Kills, signals, locks and deadlines during a download: nothing partial is visible, and little is
+// fetched twice.
 #include <signal.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS: who is trusted, and what is said of who is not (docs/reference.md, docs/security.md).
+// TLS: which certificates are trusted, and how the others are reported (docs/reference.md,
+// docs/security.md).
 #include <regex>
 
 #include "support/catch.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Secrets: where the token goes, and that neither it nor a password is in anything that the program
-// writes.
+// Secrets: which servers get the token, and that no output contains it or a password.
 #include <csignal>
 #include <fstream>
 

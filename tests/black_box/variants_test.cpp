@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The general rule with a real hub: indexes that are read, variants that are found or not.
+// Selecting weights, with real indexes: variants that a repository has or lacks.
 #include <algorithm>
 
 #include "support/catch.h"

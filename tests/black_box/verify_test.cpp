@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// verify: what is wrong in a cache is found and named, and --repair mends it; what is right is left
-// as it is.
+// verify: detects and names what is wrong in a cache, --repair repairs it, and intact files are
+// left alone.
 #include <sys/stat.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Volumes as people have them: quotas, few inodes, other users' folders, other tools' leftovers.
+// Volumes in practice: quotas, few inodes, directories of other users, leftovers of other tools.
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bytes on disk hash to, and what a connection without an answer is told as (both in
+// The comparison of digests, and the error for a connection without a response (both in
 // response_check.h).
 #include "core/builders.h"
 #include "model_prep/core/response_check.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Hub's JSON, in the shapes recorded from the live one.
+// The Hub's JSON, in forms recorded from the live Hub.
 #include "model_prep/core/hub_json.h"
 
 #include "support/catch.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a body, a range and a redirect are taken for; errors of the Hub are in
-// response_errors_test.cpp.
+// How a body, a range and a redirect are judged; errors of the Hub are in response_errors_test.cpp.
 #include "model_prep/core/response_check.h"
 
 #include "core/builders.h"

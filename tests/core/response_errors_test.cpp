@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every situation of docs/developing/hub-protocol.md, section 4.1 and of docs/reliability.md: what
-// kind of error, in which words.
+// Every error of docs/developing/hub-protocol.md, section 4.1 and of docs/reliability.md: its kind
+// and its message.
 #include "core/builders.h"
 #include "model_prep/core/response_check.h"
 #include "support/catch.h"

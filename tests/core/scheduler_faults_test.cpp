@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arrows of the state table in file_task.h that begin with a fault.
+// The transitions of the state table in file_task.h that begin with a fault.
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scheduler with several endpoints: which is asked, when the next one is, and which is blamed.
+// The scheduler with several endpoints: which one gets a request, when the next one does, and which
+// one is blamed.
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
 

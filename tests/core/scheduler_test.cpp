@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every arrow of the state table in file_task.h that leads to a file on disk; those of faults are
-// in scheduler_faults_test.cpp.
+// The transitions of the state table in file_task.h without a fault; those of faults are in
+// scheduler_faults_test.cpp.
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
 

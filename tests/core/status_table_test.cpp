@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every HTTP status leads to, as one text: a change of any of them shows here.
+// The outcome of every HTTP status, as one text, so that a change of any of them is visible.
 #include <fmt/format.h>
 
 #include "core/builders.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The general rule, on the shapes that repositories really have.
+// The automatic selection of weights, on listings of real repositories.
 #include "model_prep/core/weight_selection.h"
 
 #include "core/builders.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Limits of a transfer: endless headers, stalls and drips, and what the codes of libcurl mean for a
-// retry.
+// Limits of a transfer: endless headers, stalls and slow responses, and what libcurl's codes mean
+// for a retry.
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tracker counts, and the log line it becomes.
+// What the tracker counts, and the log line made from it.
 #include "model_prep/report/progress_tracker.h"
 
 #include "model_prep/base/text.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the live lines show at every size of terminal, and that they never leave it.
+// The live lines at every size of terminal, which they never exceed.
 #include "model_prep/report/progress_view.h"
 
 #include <algorithm>

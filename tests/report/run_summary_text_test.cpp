@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The texts about a run, and that no quoted text escapes from them.
+// The texts about a run, and that quoted text cannot break out of them.
 #include "model_prep/report/run_summary_text.h"
 
 #include "model_prep/base/text.h"

@@ -38,7 +38,7 @@ LoggedRequest make_entry(const HttpRequest& request, Origin origin, std::int64_t
   return entry;
 }
 
-// Numbers requests for ever, so that clearing the log does not mix up those under way.
+// Request numbers are never reused, so clearing the log cannot mix up requests in progress.
 class Log {
  public:
   std::int64_t add(LoggedRequest entry) {

@@ -158,7 +158,7 @@ Connection::Connection(Descriptor socket, int stop, std::int64_t bytes_per_secon
 
 Connection::Wait Connection::wait_for(short events, std::chrono::milliseconds timeout) const {
   std::array<pollfd, 2> descriptors = {{{stop_, POLLIN, 0}, {socket_.get(), events, 0}}};
-  // For ever is too much for nanoseconds.
+  // kForever does not fit into nanoseconds.
   const int count = poll_through_signals(
       descriptors, std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24)));
   if (count == 0) return Wait::timeout;
@@ -178,7 +178,7 @@ bool Connection::start_tls(const HubTls& tls) {
     const TlsSession::Step step = tls_->handshake();
     if (step == TlsSession::Step::done) return true;
     if (step == TlsSession::Step::failed) return false;
-    if (wait_for(step == TlsSession::Step::wants_read ? POLLIN : POLLOUT, kForEver) != Wait::ready)
+    if (wait_for(step == TlsSession::Step::wants_read ? POLLIN : POLLOUT, kForever) != Wait::ready)
       return false;
   }
 }
@@ -216,7 +216,7 @@ bool Connection::receive() {
     if (count < 0) return false;
     input_.append(bytes.data(), static_cast<std::size_t>(count));
     if (count > 0) return true;
-    if (wait_for(wanted, kForEver) != Wait::ready) return false;
+    if (wait_for(wanted, kForever) != Wait::ready) return false;
   }
 }
 
@@ -246,7 +246,7 @@ bool Connection::send_all(std::string_view bytes) const {
     const std::int64_t count = send_some(bytes, wanted);
     if (count < 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(count));
-    if (count == 0 && wait_for(wanted, kForEver) != Wait::ready) return false;
+    if (count == 0 && wait_for(wanted, kForever) != Wait::ready) return false;
   }
   return true;
 }

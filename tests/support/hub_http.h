@@ -41,7 +41,7 @@ struct Answer {
   int status = 200;
   HeaderList headers;
   std::string text;                      ///< the body, unless `content` is set
-  const FileContent* content = nullptr;  ///< owned by the hub, which never lets go of a file
+  const FileContent* content = nullptr;  ///< owned by the hub, which keeps every file
   std::int64_t first = 0;                ///< the part of `content` that is the body
   std::int64_t length = 0;
   std::string kind = "other";  ///< for the log and for faults
@@ -66,7 +66,8 @@ struct WholeFile {};
 struct Unsatisfiable {};
 using RangeAnswer = std::variant<WholeFile, ByteRange, Unsatisfiable>;
 
-/// RFC 9110, 14.2: several ranges, other units and nonsense are ignored, as the payload host does.
+/// RFC 9110, 14.2: several ranges, other units and invalid headers are ignored, as the payload host
+/// does.
 RangeAnswer range_for(const std::optional<std::string>& range_header, std::int64_t size);
 
 std::string_view reason_phrase(int status);

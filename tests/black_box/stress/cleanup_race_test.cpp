@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cleanup killed at any instant, and beside downloads that want what it removes.
+// cleanup killed at any instant, and during downloads of the revisions that it removes.
 #include <signal.h>
 
 #include <atomic>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mounts on which locks are refused, or let everybody in: right blobs all the same, and no work
-// done twice that a record can prevent.
+// File systems on which locks are refused or do not exclude: the blobs are right, and nothing is
+// fetched twice if a resume record can prevent it.
 #include <signal.h>
 
 #include <algorithm>

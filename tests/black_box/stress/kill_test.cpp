@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Killed at any instant, again and again: at no moment is anything wrong visible, and nothing that
-// is on disk and recorded is asked for again.
+// SIGKILL at random instants, again and again: nothing wrong is ever visible, and no recorded byte
+// is requested again.
 #include <signal.h>
 
 #include <algorithm>

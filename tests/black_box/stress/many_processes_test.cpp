@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many at once in one cache, some of them killed: each blob comes once in all, and who lives ends
-// well.
+// Many processes in one cache, some of them killed: each blob is fetched once in all, and the
+// survivors succeed.
 #include <signal.h>
 
 #include <algorithm>

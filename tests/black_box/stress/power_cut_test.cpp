@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a power cut would leave, as far as user space decides it: the order in which the real
-// program writes, syncs and renames, read from a trace of its system calls.
+// What a power cut would leave, as far as the program decides it: the order of its writes, syncs
+// and renames, read from a trace of its system calls.
 #include <algorithm>
 #include <sstream>
 

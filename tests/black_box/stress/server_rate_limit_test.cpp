@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host that says «not now» says it to all: when requests come at the hub, read from its log.
+// Rate limits and Retry-After: when requests arrive at a hub that asked for a pause, read from its
+// log.
 #include <algorithm>
 #include <chrono>
 #include <ctime>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGTERM and SIGINT whatever the program is doing, also as process 1 of a container: an end within
-// a second, with a summary. In the middle of a download: resume_test.cpp.
+// SIGTERM and SIGINT at every stage of a run, also as process 1 of a container: the run ends within
+// a second, with a summary. During a download: resume_test.cpp.
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/file.h>
