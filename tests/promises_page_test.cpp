@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks that every test that tests/promises.md names exists.
+// Checks tests/promises.md: each test that it names exists, each promise names a test, and each
+// guarantee of README.md is on it.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "support/catch.h"
 
@@ -18,7 +21,33 @@ std::string read_all(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// All that stands between two quotation marks.
+std::string promises() { return read_all(fs::path(MODEL_PREP_SOURCE_DIR) / "tests/promises.md"); }
+
+/// The page's sections, from one heading to the next.
+std::vector<std::string> sections_of(const std::string& page) {
+  std::vector<std::string> sections;
+  std::istringstream lines(page);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("### ")) sections.emplace_back();
+    if (!sections.empty()) sections.back() += line + "\n";
+  }
+  return sections;
+}
+
+/// The bold beginnings of the numbered list in README.md, without their period.
+std::vector<std::string> guarantees() {
+  std::vector<std::string> found;
+  std::ifstream readme(fs::path(MODEL_PREP_SOURCE_DIR) / "README.md");
+  for (std::string line; std::getline(readme, line);) {
+    if (line.find(". **") != 1) continue;
+    std::string bold = line.substr(5, line.find("**", 5) - 5);
+    if (bold.ends_with('.')) bold.pop_back();
+    found.push_back(bold);
+  }
+  return found;
+}
+
+/// All texts in quotation marks.
 std::set<std::string> quoted(const std::string& text) {
   std::set<std::string> found;
   for (std::size_t open = text.find('"'); open != std::string::npos;) {
@@ -30,7 +59,7 @@ std::set<std::string> quoted(const std::string& text) {
   return found;
 }
 
-/// `TEST_CASE("…")` of C++, `def test_…` of Python with blanks for underscores.
+/// `TEST_CASE("…")` in C++; `def test_…` in Python, with spaces for underscores.
 std::set<std::string> names_of_tests() {
   std::set<std::string> names;
   for (const auto& entry :
@@ -54,10 +83,28 @@ std::set<std::string> names_of_tests() {
 
 TEST_CASE("every test named on the page of promises exists") {
   const auto tests = names_of_tests();
-  const auto named = quoted(read_all(fs::path(MODEL_PREP_SOURCE_DIR) / "tests/promises.md"));
-  CHECK(named.size() > 50);
+  const auto named = quoted(promises());
+  CHECK(named.size() > 100);
   for (const std::string& name : named) {
     CAPTURE(name);
     CHECK(tests.contains(name));
+  }
+}
+
+TEST_CASE("every promise names a test") {
+  const auto sections = sections_of(promises());
+  CHECK(sections.size() > 20);
+  for (const std::string& section : sections) {
+    CAPTURE(section);
+    CHECK(section.find("\n- \"") != std::string::npos);
+  }
+}
+
+TEST_CASE("every guarantee of the README is a promise on the page") {
+  const auto wanted = guarantees();
+  CHECK(wanted.size() >= 5);
+  for (const std::string& guarantee : wanted) {
+    CAPTURE(guarantee);
+    CHECK(promises().find("\n### " + guarantee + "\n") != std::string::npos);
   }
 }
