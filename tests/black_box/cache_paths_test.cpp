@@ -11,8 +11,8 @@ namespace fs = std::filesystem;
 
 const std::string kFolder = "models--org--small";
 
-/// The one real folder behind what lies at `place`, relative to the machine's folder; empty if
-/// there is none.
+/// The real directory that `place` leads to, relative to the machine's directory; empty if there is
+/// none.
 std::string real_folder(const TestHost& machine, const fs::path& place) {
   std::error_code error;
   const fs::path real = fs::canonical(place / kFolder, error);
@@ -88,7 +88,7 @@ TEST_CASE("a real repository in a legacy directory stays where it is and is used
   hub.add(repo);
   const TestHost machine(hub);
   REQUIRE(machine.run({"org/small", "--cache-dir", machine.home()}).exit_code == 0);
-  fs::remove_all(machine.cache());  // the view of the flat cache
+  fs::remove_all(machine.cache());  // the link to the flat cache
   hub.clear_requests();
   const Run run = machine.run({"org/small"});
   CHECK(run.exit_code == 0);

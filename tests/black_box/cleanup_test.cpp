@@ -49,7 +49,7 @@ std::string manifest_of(const std::string& revision, const std::string& more = "
          more + "}}";
 }
 
-/// A machine on which the old commit and then the new one were prepared, as the manifest moved on.
+/// A machine that downloaded the old commit and then, with a new manifest, the new one.
 struct Moved {
   FakeHub hub;
   HubRepo repo = two_commits();
@@ -76,7 +76,7 @@ struct Moved {
       if (file.lfs) return digests_of(file).blob_name();
     return {};
   }
-  /// What a run with only this commit would have left; lock files stay.
+  /// The tree after a run with only this commit, without lock files.
   Tree just(const std::string& commit) const {
     return without_locks(published(only(repo, commit)));
   }
@@ -261,7 +261,7 @@ TEST_CASE(
   program->send_signal(SIGKILL);
   program->wait();
   const bool elsewhere = GENERATE(false, true);
-  if (elsewhere)  // its tag says that it ran on another machine
+  if (elsewhere)  // give it the tag of another machine
     for (const fs::path& left : leftovers_in(moved.machine.cache())) {
       std::string name = left.filename();
       const std::string text = read_text(left);

@@ -27,7 +27,7 @@ TEST_CASE("a first run requests each blob once") {
   const Run run = machine.run({"org/small"});
   CHECK(hub.requests("repo_info").size() == 1);
   CHECK(hub.requests("tree").size() == 1);
-  CHECK(hub.requests("resolve").size() == 4);  // nobody asks for an empty file
+  CHECK(hub.requests("resolve").size() == 4);  // none for the empty file
   CHECK(sent_of(hub, "model.safetensors") == 300'000);
   CHECK(run.summary["totals"]["requests"] == hub.requests().size());
 }

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 const std::string kOid(40, 'a');
 constexpr std::size_t kLongestLine = 1'000;
 
-/// An entry of the tree; `path` and `size` as they stand in the JSON.
+/// An entry of the tree; `path` and `size` are raw JSON.
 std::string entry(const std::string& path, const std::string& size = "1",
                   const std::string& oid = kOid) {
   return R"({"type":"file","oid":")" + oid + R"(","size":)" + size + R"(,"path":")" + path + "\"}";
@@ -50,7 +50,7 @@ Fault::What page(const std::string& body, const std::string& next = {}) {
   return answer;
 }
 
-/// A hub with a hostile repository and a good one, and a machine that asks for both.
+/// A hub with a hostile repository and a good one, and a machine that downloads both.
 struct Scene {
   explicit Scene(const std::vector<Fault>& faults) {
     hub.add(small_repo());
@@ -89,7 +89,7 @@ std::size_t longest_line(const std::string& text) {
   return longest;
 }
 
-/// The hostile model failed like this, the other one is there, and there is nothing else.
+/// The hostile model failed with this kind, and the cache has the other model and nothing else.
 void check_refused(const Scene& scene, const Run& run, const std::string& kind) {
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/hostile") == kind);
@@ -105,7 +105,7 @@ std::int64_t peak_memory_kib(pid_t pid) {
   return at == std::string::npos ? -1 : std::stoll(status.substr(at + 6));
 }
 
-/// A listing whose next page is always there.
+/// A listing that always has a next page.
 struct Endless {
   const char* name;
   std::size_t pages;
@@ -210,8 +210,7 @@ TEST_CASE("names that differ only in case or Unicode normalization are separate 
 
 TEST_CASE(
     "a listing of 100,000 files, in one page or in many, needs less than 128 MiB and 20 seconds") {
-  const std::size_t files =
-      is_sanitized() ? 10'000 : 100'000;  // a sanitizer looks for other things, ten times slower
+  const std::size_t files = is_sanitized() ? 10'000 : 100'000;  // a sanitizer is ten times slower
   const std::size_t in_page = GENERATE(true, false) ? files : 1'000;
   const HubRepo repo = small_repo("org/hostile");
   const FileDigests config = digests_of(file_of(repo, "config.json"));

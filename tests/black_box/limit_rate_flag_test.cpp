@@ -16,7 +16,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr double kPiece = 16 * 1024;  // that may come on top
+constexpr double kPiece = 16 * 1024;  // tolerance
 
 HubRepo many_files(int count, std::int64_t size) {
   std::vector<HubFile> files;
@@ -91,8 +91,7 @@ TEST_CASE("a transfer throttled by --limit-rate does not count as stalled") {
   const HubRepo repo = many_files(8, 2'500);
   hub.add(repo);
   const TestHost machine(hub);
-  // Eight connections get a piece of 1 KiB each every two seconds: longer than a transfer may stand
-  // still.
+  // Each of eight connections gets 1 KiB every two seconds, which is more than the stall timeout.
   const Run run =
       machine.run({"org/many", "--limit-rate", "4K", "--timeout", "1", "--retries", "0"});
   INFO(run.err);

@@ -31,7 +31,7 @@ struct Unpinned {
     CHECK(run.exit_code == 0);
     return run.out;
   }
-  /// `main` is another commit from now on, with these files changed, added or (empty) gone.
+  /// Moves `main` to another commit, with these files changed, added or (if empty) removed.
   std::string move(const std::map<std::string, std::string>& changes) {
     const std::string commit(40, 'e');
     auto files = repo.commits.at(main_of(repo));

@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMB = 1'000'000;
 
-/// Runs the program as a user who owns nothing, if we may become one; else as ourselves.
+/// Runs the program as another user without files, if we may change the user; else as ourselves.
 std::string as_nobody() {
   return ::geteuid() == 0 ? "exec setpriv --reuid=65534 --regid=65534 --clear-groups $PROGRAM"
                           : "exec $PROGRAM";
@@ -24,7 +24,7 @@ std::string expected_uid() {
   return "uid " + std::to_string(::geteuid() == 0 ? 65534U : ::geteuid());
 }
 
-/// Lets other users into the machine's folder.
+/// Makes the machine's directory accessible to other users.
 void open_to_all(const TestHost& machine) { fs::permissions(machine.folder(), fs::perms(0755)); }
 
 std::int64_t peak_memory_kib(pid_t pid) {
@@ -70,7 +70,7 @@ TEST_CASE(
   FakeHub hub;
   hub.add(large_repo(3 * kMB));
   const TestHost machine(hub);
-  // A limit of file size stands for the disk that fills: the check of free space does not see it.
+  // A file size limit simulates a full disk, because the check of free space does not know it.
   const Run run = machine.shell("ulimit -f 2000; exec $PROGRAM org/large");
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/large") == "disk_full");

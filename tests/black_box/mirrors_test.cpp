@@ -9,7 +9,7 @@
 namespace model_prep::testing {
 namespace {
 
-const std::string kNobody = "http://127.0.0.1:1";  // where nobody listens
+const std::string kNobody = "http://127.0.0.1:1";  // no server
 
 std::string list_of(const FakeHub& first, const FakeHub& second) {
   return first.endpoint() + "," + second.endpoint();
@@ -39,7 +39,7 @@ HubOptions with_token(const std::string& token) {
   return options;
 }
 
-/// A hub that has the repository, behind one that fails.
+/// Two endpoints: the first fails, the second has the repository.
 struct Pair {
   HubRepo repo = small_repo();
   FakeHub first;

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What such a cache holds: for each link the file it would lead to, and no blobs.
+/// The content of such a cache: the target file in place of each link, and no blobs.
 Tree without_links(const Tree& tree) {
   Tree plain;
   for (const auto& [path, what] : tree) {

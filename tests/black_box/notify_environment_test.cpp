@@ -27,7 +27,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-/// The lines that GitHub's runner takes for commands: `::` after blanks, `##[` anywhere.
+/// The lines that GitHub's runner executes as commands: `::` after blanks, `##[` anywhere.
 std::vector<std::string> commands_in(const std::string& text) {
   std::vector<std::string> commands;
   for (const std::string& line : lines_of(text)) {
@@ -44,8 +44,8 @@ const std::string kMissing =
 const std::string kMissingHint =
     "check the spelling; for a private or gated repository set HF_TOKEN";
 
-/// A container as Kubernetes makes it: somebody has bind-mounted a file at /dev/termination-log.
-/// All of it is in a mount namespace, over a /dev of its own.
+/// A container as in Kubernetes: a file is bind-mounted at /dev/termination-log, in a mount
+/// namespace with its own /dev.
 class Pod {
  public:
   enum class Log { mounted, none, link, pipe };

@@ -13,7 +13,7 @@
 namespace model_prep::testing {
 namespace {
 
-/// What differs from run to run, made the same.
+/// The text with everything that differs between runs replaced.
 std::string normalised(std::string text, const TestHost& machine, const FakeHub& hub) {
   const auto replace_all = [&](const std::string& what, const std::string& with) {
     for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What may lie where a small file should.
+/// What is planted in the place of a small file.
 const char* const kPlanted[] = {"FIFO", "device", "folder", "sparse", "brackets", "loop"};
 
 void plant(const std::string& what, const fs::path& path) {

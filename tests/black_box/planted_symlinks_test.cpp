@@ -11,8 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A machine whose cache somebody was in before us, and a place outside of it that they want
-/// written.
+/// A machine with a cache that another tenant has prepared, and a directory outside of the cache
+/// that must not change.
 struct Shared {
   FakeHub hub;
   HubRepo repo = small_repo();

@@ -24,12 +24,12 @@ std::string free_port() {
   return origin.substr(origin.rfind(':') + 1);
 }
 
-/// A proxy that logs what it is asked for. `settings`: more lines for its configuration.
+/// A proxy that logs its requests. `settings`: more lines for its configuration.
 class TinyProxy {
  public:
   explicit TinyProxy(const std::string& settings = {}) {
     for (int attempt = 0; attempt < 10; ++attempt) {
-      port_ = free_port();  // somebody else may take it meanwhile
+      port_ = free_port();  // another process may take it in the meantime
       const fs::path file = folder_ / "tinyproxy.conf";
       write_text(file, "Port " + port_ +
                            "\nListen 127.0.0.1\nAllow 127.0.0.1\nLogLevel Info\nTimeout 30\n" +
@@ -78,7 +78,7 @@ struct Site {
   }
 };
 
-/// Nobody listens there, and a run that goes there fails.
+/// A port without a server, so a run that uses this proxy fails.
 std::string dead_proxy(const std::string& login = {}) {
   return "http://" + login + "127.0.0.1:" + free_port();
 }

@@ -22,7 +22,7 @@ struct Kinds {
   Kinds() {
     for (const HubRepo* repo : {&model, &dataset, &space}) hub.add(*repo);
   }
-  /// The model is fetched whole too, so that all three look alike.
+  /// Downloads the whole model too, so that all three are alike.
   Run run(std::vector<std::string> arguments, const ProgramEnvironment& changes = {}) const {
     arguments.insert(arguments.end(), {"--variant", "all"});
     return machine.run(arguments, changes);

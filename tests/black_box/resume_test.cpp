@@ -19,7 +19,7 @@ using std::chrono::steady_clock;
 constexpr std::int64_t kMB = 1'000'000;
 const std::string kWeights = "model.safetensors";
 
-/// Every answer with payload comes at this rate.
+/// Sends every payload at this rate.
 Fault slow(std::int64_t bytes_per_second) {
   return {
       .on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = bytes_per_second}};
@@ -33,7 +33,7 @@ auto has_answered(std::size_t requests) {
   return [requests](const std::vector<LoggedRequest>& log) { return log.size() >= requests; };
 }
 
-/// A repository of many files that are one piece each.
+/// A repository of many small files.
 HubRepo crowd() {
   std::vector<HubFile> files;
   for (int i = 0; i < 60; ++i) {
@@ -80,7 +80,8 @@ TEST_CASE("after SIGKILL in the middle of a file, the next run resumes there") {
   const Run second = machine.run({"org/large"});
   CHECK(second.exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
-  CHECK(sent_of(hub, kWeights) < 9 * kMB);  // 3 MB were left, and a second's 4 MB may be lost
+  CHECK(sent_of(hub, kWeights) <
+        9 * kMB);  // 3 MB were missing, and the 4 MB of one second may be lost
   CHECK(second.model("org/large")["bytes_reused"] > 3 * kMB);
 }
 
@@ -148,7 +149,7 @@ TEST_CASE(
   CHECK(machine.run({"org/large"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
   CHECK(sent_of(hub, kWeights) <
-        9 * kMB);  // what had come was recorded at once, but for what the kernel held
+        9 * kMB);  // everything but the data in kernel buffers was recorded
 }
 
 TEST_CASE("a signal while the hub is silent ends the run") {

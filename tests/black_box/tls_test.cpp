@@ -20,7 +20,7 @@ HubOptions with_tls(HubTls tls) {
   return options;
 }
 
-/// A hub behind TLS, and a machine that may be told of its authority.
+/// A hub behind TLS, and a machine that may be given its CA.
 struct Secure {
   TestAuthority authority{"Test Root"};
   FakeHub hub;
@@ -40,7 +40,7 @@ struct Secure {
   }
 };
 
-/// The run failed for the certificate, at once, with nothing asked.
+/// The run failed because of the certificate, at once and without a request.
 void check_refused(const Run& run, const FakeHub& hub, const std::vector<std::string>& said) {
   INFO(run.err);
   CHECK(run.exit_code == 1);
@@ -179,8 +179,7 @@ TEST_CASE("a certificate cannot forge lines of the log") {
 }
 
 TEST_CASE("the system's CAs stay trusted in addition to named ones") {
-  // What libcurl is told to load cannot be asked for from outside, but the program's own reads can
-  // be seen.
+  // libcurl's own settings are not visible from outside, but the program's reads are.
   const Secure secure;
   const fs::path trace = secure.machine.folder() / "trace";
   const Run run =

@@ -12,10 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A shape of its own, so that it cannot be in anything by chance.
+// A text that cannot occur by chance.
 const std::string kToken = "hf_xyzzyTOKENxyzzy0123456789";
-// What is left of it if somebody cuts it short or writes it in capitals or as base64 would be found
-// too.
+// Also finds it truncated, in capitals or as base64.
 const std::string kTraces[] = {"xyzzyTOKEN",     "TOKENxyzzy",   "XYZZY",
                                "eHl6enlUT0tFTn", "h5enp5VE9LRU", "4eXp6eVRPS0VO"};
 
@@ -30,7 +29,7 @@ bool has_trace(const std::string& text) {
   return false;
 }
 
-/// Names of everything below the folder, and what is in it.
+/// The names and contents of everything in the directory.
 std::string everything_in(const fs::path& folder) {
   std::string all;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
@@ -45,7 +44,7 @@ std::string command_line_of(pid_t pid) {
   return read_text("/proc/" + std::to_string(pid) + "/cmdline");
 }
 
-/// How the token is given: by the variable, or by a file outside of what the program writes.
+/// How the program gets the token: by a variable, or by a file outside of its output.
 enum class Source { variable, file };
 
 struct Place {
@@ -64,17 +63,16 @@ struct Place {
     }
   }
 
-  /// The run is over: its output, and all that it left.
+  /// Neither the output of the run nor any file that it left has a trace of the token.
   void check_silence(const Run& run) const {
     INFO(run.err);
-    CHECK(contains(run.err, "debug"));  // so that what is only told at that level was told
+    CHECK(contains(run.err, "debug"));  // messages of that level were logged
     CHECK_FALSE(has_trace(run.out));
     CHECK_FALSE(has_trace(run.err));
     CHECK_FALSE(has_trace(run.summary.dump()));
     CHECK_FALSE(has_trace(everything_in(machine.folder())));
   }
-  /// The hub's origin got the token, which shows that there was one to lose; the payload host did
-  /// not.
+  /// The Hub's origin got the token, so it was in use, and the payload host did not.
   void check_origins() const {
     bool sent = false;
     for (const LoggedRequest& request : hub.requests()) {

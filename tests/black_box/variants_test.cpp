@@ -45,8 +45,7 @@ HubRepo converted_repo() {
                     {"tokenizer.json", "{\"b\":1}"}});
 }
 
-/// The built-in manifest without its locks: the demo's files have their true names, and bytes of
-/// their own.
+/// The built-in manifest without its locks: the demo's files have the real names but other bytes.
 std::string unlocked_manifest() {
   nlohmann::json manifest = nlohmann::json::parse(
       read_text(MODEL_PREP_SOURCE_DIR "/src/commands/built_in_manifest.json"));

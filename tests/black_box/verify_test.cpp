@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Damage that neither size nor time gives away, as a failing disk does it.
+/// Damage that changes neither size nor time, as by a failing disk.
 void rot(const fs::path& file) {
   const auto time = fs::last_write_time(file);
   flip_byte(file, 1);
@@ -29,7 +29,7 @@ std::vector<std::string> fault_kinds(const Run& run, const std::string& key) {
   return kinds;
 }
 
-/// What is there, with the times and inodes of all of it: a reader changes nothing.
+/// Every entry with its time and inode, to check that nothing changed.
 std::map<std::string, std::string> exact(const fs::path& folder) {
   std::map<std::string, std::string> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
@@ -46,10 +46,10 @@ struct Damage {
   std::string name;
   std::string kind;
   std::function<void(const Prepared&)> make;
-  std::vector<std::string> fetched = {};  // files that repairing it asks the hub for
+  std::vector<std::string> fetched = {};  // files that its repair downloads
 };
 
-/// Each kind of fault, in the ways that it comes about.
+/// Each kind of fault, with every way to cause it.
 std::vector<Damage> damages() {
   const std::string weights = "model.safetensors";
   return {
@@ -195,7 +195,7 @@ TEST_CASE("a repair keeps what it moves away") {
   Prepared prepared;
   write_text(prepared.link("notes.txt"), "weeks of work");
   REQUIRE(prepared.machine.run({"verify", "--repair", prepared.pinned}).exit_code == 0);
-  std::vector<std::pair<std::string, std::string>> kept;  // what is before the name is made up
+  std::vector<std::pair<std::string, std::string>> kept;  // without the random prefix of the name
   for (const auto& entry : fs::directory_iterator(prepared.in_repo(".model-prep/quarantine"))) {
     const std::string name = entry.path().filename().string();
     kept.emplace_back(name.substr(name.find('-') + 1), read_text(entry.path()));
@@ -350,7 +350,7 @@ TEST_CASE("a library that looks in a legacy directory is pointed to --repair, wh
 }
 
 TEST_CASE("a signal ends the hashing within a second, with a summary") {
-  // 40 GB of nothing, behind a lock that names them.
+  // 40 GB of holes, in a locked manifest.
   FakeHub hub;
   TestHost machine(hub);
   const std::string commit(40, 'c');

@@ -27,7 +27,7 @@ struct Volume {
     hub.add(large);
     hub.add(small);
   }
-  /// Runs the program as another user; false (and said loudly) where we may not become one.
+  /// Whether we may run the program as another user. If not, prints that.
   bool may_become_others() const {
     if (::geteuid() != 0) WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
     return ::geteuid() == 0;

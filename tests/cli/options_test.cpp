@@ -492,7 +492,7 @@ TEST_CASE("the run's token is for the Hub, or for the only endpoint") {
   CHECK(uses("https://hf_own@mirror,https://huggingface.co,https://huggingface.co.example") ==
         "hf_own hf_run - ");
   CHECK(uses("https://mirror,http://huggingface.co") ==
-        "- - ");  // not the Hub: anybody may answer there
+        "- - ");  // not the Hub, so it may be any server
 }
 
 }  // namespace model_prep

@@ -184,7 +184,7 @@ TEST_CASE("patterns select from a lock of the whole commit, but not from a parti
   CHECK(whole.lock.size() == 1);
   CHECK_FALSE(whole.whole_commit);
   CHECK_FALSE(chosen(R"("fp32":{"include":["*"],"exclude":["c"]})", "fp32").fully_locked);
-  // A lock that was made by patterns calls them by the variant's name.
+  // A lock made with patterns lists them under the variant's name.
   CHECK_FALSE(chosen(R"("fp32":{},"all":{"include":["a.json"]})", "all").fully_locked);
   CHECK_FALSE(chosen(R"("fp32":{"revision":"v2"})", "all").fully_locked);
 }

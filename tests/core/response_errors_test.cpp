@@ -20,7 +20,7 @@ struct Situation {
   const char* said;
   bool token;
   ErrorKind kind;
-  const char* message;  // behind "org/name x: "
+  const char* message;  // after "org/name x: "
   const char* in_hint;
 };
 

@@ -126,7 +126,7 @@ TEST_CASE("an exhausted rate limit on a successful response blocks the host befo
   play.end(play.all<StartTransfer>()[0].id, answer);
   play.fault(play.all<StartTransfer>()[1].id, ErrorKind::network, 0.0);
   play.step();
-  CHECK(play.one<StartTransfer>().url.origin == kCdn);  // the payload host may be asked
+  CHECK(play.one<StartTransfer>().url.origin == kCdn);  // the payload host is not blocked
   play.step(milliseconds(5'999));
   CHECK_FALSE(play.has<StartTransfer>());
   play.step(milliseconds(1));

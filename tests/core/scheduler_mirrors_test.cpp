@@ -31,7 +31,7 @@ struct Two : SchedulerHarness {
       : SchedulerHarness(std::move(items), both(connections)) {}
 
   std::string asked() const { return one<StartTransfer>().url.origin; }
-  /// The first endpoint gives a piece of the first file, and no more.
+  /// The first endpoint sends a piece of the first file and then fails.
   void break_off() {
     to_moving(0);
     const TransferId first = one<StartTransfer>().id;

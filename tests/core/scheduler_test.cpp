@@ -276,7 +276,7 @@ TEST_CASE("moving: received bytes are recorded within a second") {
   play.step(seconds(1));
   CHECK(play.has<SaveResume>());
   play.step(std::chrono::milliseconds(1999));
-  CHECK_FALSE(play.has<SaveResume>());  // nothing came since
+  CHECK_FALSE(play.has<SaveResume>());  // no new bytes since
 }
 
 TEST_CASE("moving: when all bytes are on disk they are hashed, and recorded if they are many") {

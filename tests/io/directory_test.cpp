@@ -33,7 +33,7 @@ std::size_t entries_in(const fs::path& folder) {
       std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
-/// A folder to write in, and beside it one that nothing may get into.
+/// A directory to write to, and a second one outside of it that must not change.
 struct Shared {
   TemporaryFolder all;
   fs::path inside = all / "cache";

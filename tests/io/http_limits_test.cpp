@@ -263,9 +263,9 @@ TEST_CASE("each libcurl code has the error kind that decides about a retry") {
       89,  // no connection available
       90,  // pinned key
       91,  // certificate status
-      95,  // HTTP/3, which is never asked for
+      95,  // HTTP/3, which is never requested
       96,  // QUIC, likewise
-      98,  // the server wants a client's certificate
+      98,  // the server requires a client certificate
       99,  // poll fails
       100  // too large
   };

@@ -19,7 +19,7 @@ using testing::FakeHub;
 using testing::Fault;
 using Body = BodySink::Body;
 
-/// Keeps everything it gets; `answer` is what it returns for the head.
+/// Records everything; returns `answer` for the head.
 struct Recorder : BodySink {
   Body answer = Body::wanted;
   std::optional<Error> refuse_data;
@@ -49,7 +49,7 @@ TransportSettings settings(int stall_seconds = 10) {
           .connections = 4};
 }
 
-/// A request's end; an `internal` error if it does not come within 20 s.
+/// A request's end; an `internal` error after 20 s.
 TransferEnd end_of(Transport& transport, const Request& request, BodySink& sink,
                    TransferId id = 1) {
   transport.start(id, request, sink);

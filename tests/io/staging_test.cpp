@@ -52,7 +52,7 @@ const Staging::OpenRequest kLocked{false, locked, false};
 const Staging::OpenRequest kDoubtful{false, not_locked, false};
 const Staging::OpenRequest kSilent{false, not_locked, true};
 
-/// A repository's folders, and what was asked of staging in them.
+/// A repository's directories, and a request to open a staging file there.
 struct Place {
   TemporaryFolder top;
   Directory folder{top.path().string()};

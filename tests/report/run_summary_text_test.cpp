@@ -42,7 +42,7 @@ RunReport run(std::vector<ModelReport> models) {
   return report;
 }
 
-/// Each model that was not begun has the run's error too.
+/// Models that were not started have the run's error too.
 RunReport stopped() {
   RunReport report = run({good_model(), failed_model("late", {}), failed_model("later", {})});
   report.error = Error{ErrorKind::interrupted, "stopped by SIGTERM", "run it again"};

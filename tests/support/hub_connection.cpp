@@ -58,7 +58,7 @@ std::int64_t bytes_to_send(const HttpRequest& request, const Answer& answer,
   return std::max<std::int64_t>(0, answer.body_length() + delivery.extra - delivery.cut);
 }
 
-// The body's bytes from `position` on; after the real body come X's, for a body that is too long.
+// The body's bytes from `position` on. A body that is too long continues with X's.
 bool fill(const Answer& answer, const Delivery& delivery, std::int64_t position,
           std::span<char> piece) {
   const auto own = static_cast<std::size_t>(std::clamp<std::int64_t>(
@@ -95,7 +95,7 @@ std::string hex(std::size_t number) {
           static_cast<std::size_t>(std::snprintf(text.data(), text.size(), "%zx", number))};
 }
 
-// Up to where the body goes before something happens that needs a piece to end there.
+// The next position at which a piece has to end, because a fault happens there.
 std::int64_t next_mark(std::int64_t position, std::int64_t end, const Delivery& delivery) {
   for (const std::int64_t mark :
        {delivery.stall ? delivery.stall->after : -1, delivery.drip ? delivery.drip->after : -1}) {
@@ -104,7 +104,7 @@ std::int64_t next_mark(std::int64_t position, std::int64_t end, const Delivery& 
   return end;
 }
 
-// What a step of TLS came to, in the terms of Connection::receive_some.
+// The result of a TLS step as Connection::receive_some returns it.
 std::int64_t moved(TlsSession::Step step, std::size_t count, short& wanted) {
   if (step == TlsSession::Step::done) return static_cast<std::int64_t>(count);
   wanted = step == TlsSession::Step::wants_write ? POLLOUT : POLLIN;
@@ -327,8 +327,7 @@ bool Connection::stall(const Stall& stall) const {
 }
 
 void Connection::send_reset() {
-  // The reset throws away what the client's kernel has not got yet, and the promise is that it has
-  // all bytes before it.
+  // A reset discards data that the client's kernel has not received yet, so wait until it has all.
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   int unsent = 0;
   while (::ioctl(socket_.get(), SIOCOUTQ, &unsent) == 0 && unsent > 0 &&
@@ -357,8 +356,7 @@ Connection::After Connection::send(const HttpRequest& request, const Answer& ans
   const bool is_whole = delivery.cut == 0 && has_body(request, answer);
   if (delivery.framing == Delivery::Framing::chunked && is_whole && !send_all("0\r\n\r\n"))
     return After::close;
-  // A length that a fault made up leaves the client in doubt where the body ends; the close tells
-  // it.
+  // With a wrong length from a fault, only the close shows the client where the body ends.
   const bool says_its_end = delivery.cut == 0 &&
                             delivery.framing != Delivery::Framing::until_close &&
                             find_header(answer.headers, "Content-Length") == nullptr;

@@ -29,8 +29,8 @@ struct HttpRequest {
   std::optional<std::string> header(const std::string& lower_case_name) const;
 };
 
-/// Parses a request line and headers, without the empty line after them. nullopt for what a strict
-/// server rejects.
+/// Parses a request line and headers, without the empty line after them. nullopt if a strict
+/// server rejects them.
 std::optional<HttpRequest> parse_request_head(std::string_view head);
 
 /// The body's length; nullopt for what the hub rejects: chunks, no number, more than 1 MiB.

@@ -21,7 +21,7 @@ struct Response {
   int status = 0;  ///< 0: no head received
   std::map<std::string, std::string> headers;
   std::string body;
-  End end = End::open;  ///< what stopped the reading; open: the body was whole
+  End end = End::open;  ///< why reading ended; open: the body was complete
 
   std::string header(const std::string& lower_case_name) const;
 };

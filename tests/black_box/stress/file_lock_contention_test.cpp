@@ -25,7 +25,7 @@ std::vector<std::unique_ptr<RunningProgram>> start_all(const TestHost& machine, 
   return programs;
 }
 
-/// A hub that gives little at a time, and somebody who has begun to fetch from it.
+/// A slow hub, and a process that is downloading from it.
 struct Begun {
   FakeHub hub;
   HubRepo repo = large_repo(30 * kMB);
@@ -41,7 +41,7 @@ struct Begun {
     REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= 4 * kMB; }));
     REQUIRE(has_saved());
   }
-  /// A record is there that has bytes in it.
+  /// Waits for a resume record with ranges in it.
   bool has_saved() const {
     return hub.wait_until([&](const auto&) {
       for (const fs::path& leftover : leftovers_in(machine.cache()))
@@ -53,7 +53,7 @@ struct Begun {
   }
 };
 
-/// A killed writer's small staging files stay for a day where nothing proves its death.
+/// A killed writer's small staging files are kept for a day if nothing proves its death.
 Tree without_leftovers(const TestHost& machine) {
   Tree tree = tree_of(machine.cache());
   for (const fs::path& path : leftovers_in(machine.cache()))

@@ -57,7 +57,7 @@ struct Crowd {
   std::vector<std::string> wrong(std::size_t count) const {
     return differences(machine.cache(), wanted(count));
   }
-  /// Bytes of payload that came more than once, of all files.
+  /// Bytes of all files that were fetched more than once.
   std::int64_t fetched_too_much(std::size_t count) const {
     const auto log = hub.requests();
     std::int64_t bytes = 0;
@@ -113,7 +113,7 @@ TEST_CASE("when eight of sixteen processes are killed, the others still succeed"
   for (std::size_t i = 0; i < count; ++i) crowd.start({"org/one", "org/two"});
   int kills = 0;
   for (std::size_t i = 0; i < count / 2; ++i) {
-    // Moments of the download: so many bytes after the last kill.
+    // Kill after a random number of further bytes.
     const std::int64_t more = std::uniform_int_distribution<std::int64_t>(0, 2 * kMiB)(random);
     const std::int64_t from = sent_of(crowd.hub, kWeights);
     crowd.hub.wait_until([&](const auto& log) { return sent_of(log, kWeights) >= from + more; },
@@ -129,7 +129,7 @@ TEST_CASE("when eight of sixteen processes are killed, the others still succeed"
   }
   CHECK(crowd.wrong(2) == std::vector<std::string>());
   const std::int64_t again = crowd.fetched_too_much(2);
-  // A kill loses what its process had in flight and what came since its last record: at most its
+  // A kill loses the data in flight and since the last save of the record: at most the process's
   // whole share.
   CHECK(again <= kills * 4 * 4 * kMiB);
   std::cout << "many at once: seed " << seed << ", " << kills << " of " << count << " killed, "

@@ -14,8 +14,8 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMiB = 1024 * 1024;
 
-/// A system call of any thread. `begin` and `end` are lines of the trace: one call is behind
-/// another if it began when the other had ended.
+/// A system call of any thread. `begin` and `end` are lines of the trace: a call is after another
+/// if it began when the other had ended.
 struct Call {
   std::string text;
   std::size_t begin = 0;
@@ -74,7 +74,7 @@ std::vector<Call> find(const std::vector<Call>& calls, const std::string& name,
   return found;
 }
 
-/// Whether one of these came when `first` had ended and was over before `last` began.
+/// Whether one of these calls began after `first` had ended and ended before `last` began.
 bool one_between(const std::vector<Call>& calls, const Call& first, const Call& last) {
   return std::any_of(calls.begin(), calls.end(),
                      [&](const Call& call) { return behind(call, first) && behind(last, call); });

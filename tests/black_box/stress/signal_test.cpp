@@ -64,7 +64,7 @@ class Stopped {
     REQUIRE(::kill(pid, number) == 0);
   }
 
-  /// The signal, and the end that it must lead to.
+  /// Sends the signal and checks the end of the run.
   void stop_with(int number) {
     const auto begun = steady_clock::now();
     send(number);
@@ -84,7 +84,7 @@ class Stopped {
   std::unique_ptr<RunningProgram> program_;
 };
 
-/// An address on which nobody answers: the queue of a socket that never accepts is full.
+/// An address that never responds: a socket that does not accept, with a full queue.
 class BlackHole {
  public:
   BlackHole() {
@@ -120,7 +120,7 @@ class BlackHole {
 const std::string kCommit(40, '1');
 const std::string kBlob(64, 'a');
 
-/// A locked file of 20 GB, so that nobody has to make it, and the hub is not asked.
+/// A lock of a 20 GB file, which needs no bytes on the hub and no request.
 std::string manifest_of_a_large_file() {
   return R"({"version":1,"models":{"large":{"repo":"org/large","revision":")" + kCommit +
          R"(","variants":{"fp32":{"include":["*"]}},"locked":["fp32"],"files":{"model.safetensors":{"size":20000000000,)" +
@@ -207,8 +207,7 @@ TEST_CASE("a second signal ends the program at once, even while it writes the su
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::repo_info, .what = Stall{}});
   const TestHost machine(hub);
-  // Standard output is a pipe that nobody empties and that is full, so that the summary cannot be
-  // written.
+  // Standard output is a full pipe without a reader, so that writing the summary blocks.
   Stopped stopped(machine, as,
                   "mkfifo " + (machine.folder() / "full").string() + "; exec 3<>" +
                       (machine.folder() / "full").string() +
