@@ -26,8 +26,8 @@ def cost(model_prep, tmp_path_factory):
     return run
 
 
-#: Bytes per second and connection: as a good line gives, so that all connections of a run get the same. Where one falls
-#: far behind the others, as on loopback of a busy machine, a range or two are cut in half, and counted twice.
+#: Bytes per second and connection, so that all connections of a run are equally fast. If one is much slower than the
+#: others, as on loopback of a busy machine, a range or two are split in half and counted twice.
 RATE = ("--rate", "25000000")
 
 

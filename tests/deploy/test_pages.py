@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """README.md and docs/: their commands run, they print what the pages show, and the reference agrees with --help.
 
-The blocks of a page run in order, in one shell and one folder, against the demo hub; /srv/models is a folder of the
-test. After a change of messages, MODEL_PREP_UPDATE_PAGES=1 writes what the program prints now into the pages.
+The blocks of a page run in order, in one shell and one directory, against the demo hub; /srv/models is a directory of
+the test. After a change of messages, MODEL_PREP_UPDATE_PAGES=1 writes the current output into the pages.
 """
 
 import os
@@ -60,7 +60,7 @@ def run_page(build, demo, tmp_path):
 
 
 def shown(line):
-    """A line of output as a page shows it: without its time, digests cut, no wider than a page."""
+    """A line of output as a page shows it: without the time, with short digests, no wider than a page."""
     line = re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", "", line.rstrip())
     line = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b", r"\1…", line)
     line = re.sub(r"/models--[^/ ]+/snapshots/", "/…/snapshots/", line)
@@ -133,7 +133,7 @@ def test_the_quickstart_fills_a_cache_and_a_second_run_sends_no_request():
     assert "requests: 0, bytes downloaded: 0" in done.stdout
 
 
-# ---- what a page is made of -------------------------------------------------------------------------------------------
+# ---- the form of a page -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)

@@ -18,7 +18,7 @@ OTHER = '{"version": 1, "models": {"only-this": {"repo": "org/name"}}}'
 
 @pytest.fixture
 def home(tmp_path):
-    """A folder with a manifest and something else to complete."""
+    """A directory with a manifest and another file to complete."""
     (tmp_path / "models.json").write_text(OTHER)
     (tmp_path / "folder").mkdir()
     return tmp_path
@@ -75,7 +75,7 @@ def test_bash_offers_the_flags_that_the_help_of_the_command_lists(command, home,
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_bash_offers_the_known_values_of_a_flag_and_nothing_after_a_flag_with_free_values(command, home, build):
-    # Nothing may run here where the value is good: the endpoint is bad, and the cache is empty and offline.
+    # With a valid value nothing must run: the endpoint is invalid, and the cache is empty and offline.
     environment = {"HOME": str(home), "HF_ENDPOINT": "ftp://none", "HF_HUB_OFFLINE": "1"}
     for flag in re.findall(r"^  (--[a-z-]+) [A-Z]+", help_of(command, build), re.MULTILINE):
         line = ["env", "-C", home, build / "model-prep", command, flag, "?"]
@@ -115,6 +115,6 @@ def test_help_fits_the_terminal(columns, build):
     lines = done.stdout.replace("\r", "").splitlines()
     assert len(lines) > 60
     most = min(max(columns, 40), 100)
-    # An example and a list of variables stand as they are typed.
+    # Examples and lists of variables are not wrapped.
     assert [line for line in lines if len(line) > most and not re.match(r"  \S", line)] == []
     assert max(map(len, lines)) <= max(most, 60)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A volume that an earlier tool filled flat, as $HF_HOME/models--org--name: that folder stays the real one."""
+"""A volume that an earlier tool filled flat, as $HF_HOME/models--org--name: that directory stays real."""
 
 import os
 

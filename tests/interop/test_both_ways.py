@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Caches that huggingface_hub filled: the same tree as ours, and taken over without a transfer."""
+"""Caches that huggingface_hub filled: they have the same tree as ours, and are reused without a transfer."""
 
 import os
 import shutil
@@ -79,10 +79,10 @@ XET_HASH = "ab" * 32
 
 
 def shared_cache(newest, hub, home, cache_dir):
-    """A cache whose model.safetensors lies in the shared store; returns the blob's path."""
+    """A cache whose model.safetensors is in the shared store; returns the blob's path."""
     newest("download", {"HF_HOME": home, "HF_ENDPOINT": hub.endpoint}, repo=SMALL, cache_dir=cache_dir)
     blob = store(cache_dir, SMALL) / "blobs" / hub.files(SMALL)["model.safetensors"]["sha256"]
-    # Only with Xet does huggingface_hub do this by itself; the function is its own.
+    # huggingface_hub does this only with Xet, by the same function.
     variables = {"HF_HOME": home}
     assert newest("share_blob", variables, blob=blob, xet_hash=XET_HASH, cache_dir=cache_dir)
     assert blob.is_symlink()
@@ -127,6 +127,6 @@ def test_a_garbage_blob_in_the_shared_store_is_not_written_to(newest, hub, model
 
 
 def test_two_paths_of_the_small_repository_share_one_blob():
-    # What the tests above rely on: a blob wanted twice is there once.
+    # The tests above rely on it.
     texts = [file.get("text") for file in SMALL_FILES if "text" in file]
     assert len(texts) == len(set(texts)) + 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cache that model-prep filled, seen by huggingface_hub and its tools."""
+"""A cache that model-prep filled, read by huggingface_hub and its tools."""
 
 import json
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cache after `cleanup`, judged by huggingface_hub: what is left is whole, and what is gone left nothing behind."""
+"""A cache after `cleanup`, checked by huggingface_hub: kept revisions are complete, removed ones left nothing."""
 
 import json
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cache that came from several endpoints is like any other: huggingface_hub finds all of it offline."""
+"""A cache filled from several endpoints: huggingface_hub finds all of it offline."""
 
 import socket
 
@@ -12,13 +12,13 @@ OTHER_COMMIT = "cd" * 20
 
 @pytest.fixture(scope="module")
 def second(start_hub):
-    """Knows a repository that the first hub lacks, and lacks the one that the first knows."""
+    """Has a repository that the first hub lacks, and lacks the one that the first has."""
     return start_hub(spec=spec_of((OTHER, OTHER_COMMIT, SMALL_FILES)))
 
 
 @pytest.fixture
 def dead():
-    """An address at which nobody listens as long as the test runs."""
+    """A URL without a server for the duration of the test."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"

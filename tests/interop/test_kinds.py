@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Datasets and spaces that model-prep fetched, seen by huggingface_hub; beside a model of the same name."""
+"""Datasets and spaces that model-prep fetched, read by huggingface_hub, next to a model of the same name."""
 
 import pytest
 from support import SMALL, SMALL_FILES, spec_of

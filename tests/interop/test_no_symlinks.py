@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""File systems without symlinks: what one leaves in snapshots/, the other finds (docs/developing/hub-protocol.md, section 1.4)."""
+"""File systems without symlinks: model-prep and huggingface_hub find each other's files in snapshots/
+(docs/developing/hub-protocol.md, section 1.4)."""
 
 import json
 
@@ -9,7 +10,7 @@ from support import SMALL, SMALL_COMMIT, run, store
 
 @pytest.fixture
 def plain(build):
-    """A command, for where symlink(2) is not permitted."""
+    """A command prefix under which symlink(2) fails."""
     return lambda command: [build / "tests" / "model-prep-without", "symlink=EPERM", "--", *command]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exit 0 means usable offline: in every place where a service may look, with every version of huggingface_hub."""
+"""Exit 0 means usable offline: in every cache that a service may use, with every version of huggingface_hub."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ import pathlib
 import pytest
 from support import SMALL, store
 
-# What is set when model-prep runs, {} being a folder of the test; which folder is the cache then; and the variant.
+# The variables when model-prep runs, {} being a directory of the test; the directory of the cache; and the variant.
 ROWS = {
     "HF_HOME": ({"HF_HOME": "{}/home"}, "{}/home/hub", "fp32"),
     "HF_HUB_CACHE beside HF_HOME": ({"HF_HOME": "{}/home", "HF_HUB_CACHE": "{}/c"}, "{}/c", "fp32"),
@@ -33,7 +33,7 @@ def row(request, prepare, tmp_path_factory):
 
 
 def places(row):
-    """Every folder that some service takes for the cache under these variables."""
+    """Every directory that some service uses as the cache with these variables."""
     home = row.variables.get("HF_HOME")
     named = [row.variables.get("HF_HUB_CACHE"), row.variables.get("TRANSFORMERS_CACHE"), home, home and home + "/hub"]
     return {str(row.cache), *(place for place in named if place)}

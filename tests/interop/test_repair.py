@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `verify --repair` leaves is a cache that huggingface_hub finds nothing wrong with."""
+"""huggingface_hub finds nothing wrong with a cache after `verify --repair`."""
 
 import os
 
@@ -7,7 +7,7 @@ from support import SMALL, store
 
 
 def damage(folder, commit, files):
-    """One of each: bytes, a blob, a link, a ref, another's ref, a stranger."""
+    """Damages one of each: bytes, a blob, a link, a ref, a foreign ref, an unexpected file."""
     snapshot = folder / "snapshots" / commit
     weights = (snapshot / "model.safetensors").resolve()
     times = weights.stat().st_atime_ns, weights.stat().st_mtime_ns
