@@ -161,7 +161,7 @@ def hold_lock(path, ready, release):
 
 
 def take_lock(path, blob):
-    """Takes the lock that huggingface_hub takes for a blob; returns whether the blob exists then."""
+    """Takes the lock that huggingface_hub takes for a blob; returns whether the blob existed before and after."""
     from huggingface_hub.utils import WeakFileLock
 
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
