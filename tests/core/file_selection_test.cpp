@@ -139,7 +139,7 @@ TEST_CASE("a selected file with a masked digest is gated, with the page to visit
   CHECK(files.error().hint.find("https://huggingface.co/org/name,") != std::string::npos);
 }
 
-TEST_CASE("a masked file that is not selected does no harm") {
+TEST_CASE("a masked file that is not selected is ignored") {
   Listing listing = listing_of({"config.json"});
   listing.masked = {path("model.safetensors")};
   CHECK(selected(listing, with_filter({{"*.json"}, {}, false})) == Names{"config.json"});

@@ -87,7 +87,7 @@ TEST_CASE("a lock that excludes proves the death of a writer of this boot, and o
         ClaimDecision::wait);
 }
 
-TEST_CASE("a lock that does not exclude others proves nothing") {
+TEST_CASE("if the lock does not exclude others, the writer may be alive") {
   CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, false}, kMine) ==
         ClaimDecision::wait);
   CHECK(decide_claim({record(kStranger, kStranger), false, false, false}, kMine) ==

@@ -289,7 +289,7 @@ TEST_CASE("an index names shards relative to itself") {
   CHECK(*shards == std::set<RepoPath>{path("unet/m-1.safetensors"), path("unet/m-2.safetensors")});
 }
 
-TEST_CASE("a file that is not an index is refused by name") {
+TEST_CASE("an invalid index is refused with its path") {
   const char* text =
       GENERATE("", "[]", "{}", R"({"weight_map":{}})", R"({"weight_map":[1]})",
                R"({"weight_map":{"a":{"b":"c"}}})", R"({"weight_map":{"a":"../../x"}})",

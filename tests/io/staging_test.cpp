@@ -111,7 +111,7 @@ TEST_CASE("a small file is resumed too, if it was recorded") {
   CHECK(staging_of(opened).have().text() == "0-20,40-60");
 }
 
-TEST_CASE("without that proof the record's owner may be alive, and nothing is touched") {
+TEST_CASE("without proof of a death the record's owner may be alive, and nothing is touched") {
   const Left left;
   const std::string record = read_all(left.record);
   const bool other_machine = GENERATE(false, true);
