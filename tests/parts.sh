@@ -26,11 +26,12 @@ preset_directory() {
   if [ "$1" = dev ]; then say "$root/build"; else say "$root/build-$1"; fi
 }
 
+# build_dev TARGETS
 build_dev() {
   local status=0
 
   part 'build'
-  build "$root/build" all --preset dev || status=$?
+  build "$root/build" "$1" --preset dev || status=$?
 
   [ $status = 0 ] || count_failed 'the build'
   part_end

@@ -30,9 +30,10 @@ Result<Digest> Digest::parse(std::string_view hex) {
 }
 
 Digest Digest::from_bytes(DigestKind kind, std::span<const unsigned char> bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string hex;
   for (const unsigned char byte : bytes.first(kind == DigestKind::sha256 ? 32 : 20))
-    hex += fmt::format("{:02x}", byte);
+    hex.append({kDigits[byte / 16], kDigits[byte % 16]});
   return Digest(std::move(hex));
 }
 

@@ -324,14 +324,16 @@ class Fetcher::Loop {
     if (outcome.status == FileStatus::failed) return log_failure(job, *outcome.error);
     if (outcome.status == FileStatus::cancelled) return;
 
-    const double seconds = in_seconds(outcome.took);
+    const LogLevel level = job.file.size >= kLargeFile ? LogLevel::info : LogLevel::debug;
+    if (!session_.log.shows(level)) return;  // there may be ten thousand of these
+
     session_.log.write(
-        job.file.size >= kLargeFile ? LogLevel::info : LogLevel::debug,
-        fmt::format("{}: verified {} {}, {} {}", object_of(job),
-                    job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1",
-                    short_hex(job.file.blob), format_bytes(job.file.size),
-                    outcome.status == FileStatus::reused ? "already in the cache"
-                                                         : fmt::format("in {:.1f} s", seconds)));
+        level, fmt::format("{}: verified {} {}, {} {}", object_of(job),
+                           job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1",
+                           short_hex(job.file.blob), format_bytes(job.file.size),
+                           outcome.status == FileStatus::reused
+                               ? "already in the cache"
+                               : fmt::format("in {:.1f} s", in_seconds(outcome.took))));
   }
 
   /// The first failed file of a model is logged as an error. The others most often fail for the

@@ -304,12 +304,23 @@ struct Transport::State {
   bool system_roots{has_system_authorities()};
   std::optional<RateLimiter> limiter;
   MultiHandle multi;
-  Transfers transfers;  // destroyed before `multi`, which they are removed from
+  Transfers transfers;           // destroyed before `multi`, which they are removed from
+  std::vector<EasyHandle> idle;  // to be used again: making one costs more than a small transfer
   std::atomic<bool> woken{false};
 
+  EasyHandle take_handle() {
+    if (idle.empty()) return EasyHandle(curl_easy_init());
+    EasyHandle easy = std::move(idle.back());
+    idle.pop_back();
+    return easy;
+  }
+
   void remove(Transfers::iterator at) {
+    EasyHandle& easy = at->second->easy;
     // Fails only for a handle that was never added.
-    curl_multi_remove_handle(multi.get(), at->second->easy.get());
+    curl_multi_remove_handle(multi.get(), easy.get());
+    curl_easy_reset(easy.get());
+    idle.push_back(std::move(easy));
     trust.forget(at->first);
     if (limiter) limiter->forget(at->first);
     transfers.erase(at);
@@ -354,6 +365,11 @@ struct Transport::State {
       end(here, CURLE_OPERATION_TIMEDOUT, ends);
     }
     return ends;
+  }
+
+  /// Whether a sink holds bytes that it has not written.
+  bool gathering() const {
+    return std::ranges::any_of(transfers, [](const auto& it) { return it.second->sink_has_bytes; });
   }
 
   /// Lets all sinks flush, and ends the transfers whose sink failed.
@@ -401,7 +417,7 @@ void Transport::start(TransferId id, const Request& request, BodySink& sink) {
   transfer->id = id;
   transfer->url = request.url;
   transfer->sink = &sink;
-  transfer->easy.reset(curl_easy_init());
+  transfer->easy = state_->take_handle();
   if (!transfer->easy) throw std::bad_alloc();
   transfer->trust = &state_->trust;
   transfer->proxy = state_->settings.proxies.proxy_for(request.url);
@@ -422,12 +438,10 @@ void Transport::cancel(TransferId id) {
 std::vector<TransferEnd> Transport::poll(TimePoint until) {
   using Milliseconds = std::chrono::milliseconds;
   const TimePoint now = Clock::now();
-  std::vector<TransferEnd> ends = state_->perform(now);
-  if (!ends.empty()) return ends;
 
-  // Nothing more to read at the moment: the sinks must not hold bytes back while we wait.
-  if (state_->wait(Milliseconds(0)) == 0) {
-    ends = state_->flush();
+  // Once nothing more can be read at the moment, the sinks must not hold bytes back.
+  if (!state_->gathering() || state_->wait(Milliseconds(0)) == 0) {
+    std::vector<TransferEnd> ends = state_->flush();
     if (!ends.empty()) return ends;
 
     // That first wait may have consumed the wakeup that `wake` sent.
@@ -439,8 +453,8 @@ std::vector<TransferEnd> Transport::poll(TimePoint until) {
 }
 
 void Transport::wake() {
-  state_->woken = true;
-  check(curl_multi_wakeup(state_->multi.get()));
+  // One is enough until the loop has seen it.
+  if (!state_->woken.exchange(true)) check(curl_multi_wakeup(state_->multi.get()));
 }
 
 }  // namespace model_prep

@@ -58,6 +58,8 @@ Log::Log(Console& console, LogLevel level, LogFormat format)
 
 Log::~Log() = default;
 
+bool Log::shows(LogLevel level) const { return backend_->logger.should_log(spdlog_level(level)); }
+
 void Log::write(LogLevel level, std::string_view message) {
   backend_->logger.log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
 }

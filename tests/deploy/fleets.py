@@ -137,7 +137,8 @@ def table(run):
         return f"{cost.api:,} + {cost.resolvers:,}, {size(cost.bytes)}"
 
     lines = [
-        "| nodes | one shared volume | per-node caches | … no token | … free token | behind a caching mirror |",
+        "| nodes | one shared volume | per-node caches | time without a token | time with a free token "
+        "| behind a caching mirror |",
         "|---:|---:|---:|---:|---:|---:|",
     ]
     for nodes in NODES:

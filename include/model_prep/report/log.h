@@ -23,6 +23,9 @@ class Log {
  public:
   Log(Console& console, LogLevel level, LogFormat format);
   ~Log();
+
+  /// Whether messages of this level are written: asked before a message that is costly to make.
+  bool shows(LogLevel level) const;
   void debug(std::string_view message) { write(LogLevel::debug, message); }
   void info(std::string_view message) { write(LogLevel::info, message); }
   void warning(std::string_view message) { write(LogLevel::warning, message); }
