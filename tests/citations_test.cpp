@@ -87,7 +87,7 @@ std::string comments_of_cpp(const std::string& text) {
   return comments;
 }
 
-/// The same of what begins with `#` (shell, Python, YAML, CMake), and of Python's docstrings.
+/// The same for comments that begin with `#` (shell, Python, YAML, CMake) and Python's docstrings.
 std::string comments_of_script(const std::string& text) {
   std::string comments;
   bool docstring = false;
@@ -233,7 +233,7 @@ std::string without_inline_code(const std::string& line) {
   return text;
 }
 
-/// What stands in the brackets of `[words](target)`, addresses elsewhere left out.
+/// The targets of links `[words](target)`, except URLs.
 std::vector<std::string> relative_links_in(const std::string& page) {
   std::string text;
   for (const std::string& line : prose_of(page)) text += without_inline_code(line) + ' ';
@@ -365,7 +365,7 @@ TEST_CASE("a citation is a page with a section or without, on one line or on two
         Lines{"SECURITY.md|2.1"});
 }
 
-TEST_CASE("a section that is cited in other words is an error") {
+TEST_CASE("a section cited in another form is an error") {
   for (const char* words : {"SECURITY.md 1.3", "SECURITY.md section 1.3",
                             "SECURITY.md, sections 1 and 2", "SECURITY.md, 1.3"}) {
     CAPTURE(words);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules about includes, calls and files that docs/developing/architecture.md, section 2,
-// states, checked by reading the sources.
+// states, checked by reading the sources; and that every test file is built.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -178,7 +178,7 @@ TEST_CASE("each third-party library has one owner") {
   CHECK(sources_that_include("spdlog/") == Names{"src/report/log.cpp"});
 }
 
-TEST_CASE("only these sources read or write JSON") {
+TEST_CASE("only the listed sources read or write JSON") {
   CHECK(sources_that_include("nlohmann/") ==
         Names{"src/core/json_reader.cpp", "src/core/manifest.cpp", "src/core/snapshot_record.cpp",
               "src/report/log.cpp", "src/report/summary_json.cpp"});
@@ -227,4 +227,19 @@ TEST_CASE("the architecture page names every header in its table of modules") {
     CAPTURE(source.name);
     CHECK(table.find("`" + fs::path(source.name).stem().string() + "`") != std::string::npos);
   }
+}
+
+TEST_CASE("every test file is listed in tests/CMakeLists.txt") {
+  std::ifstream file(kRoot / "tests/CMakeLists.txt");
+  const std::string list{std::istreambuf_iterator<char>(file), {}};
+  std::size_t count = 0;
+
+  for (const auto& entry : fs::recursive_directory_iterator(kRoot / "tests")) {
+    const std::string name = entry.path().lexically_relative(kRoot / "tests").string();
+    if (!name.ends_with("_test.cpp")) continue;
+    CAPTURE(name);
+    CHECK(list.find("  " + name + "\n") != std::string::npos);
+    ++count;
+  }
+  CHECK(count > 80);
 }

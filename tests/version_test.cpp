@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CMakeLists.txt is the one place of the version; the files that repeat it for users agree with it.
+// CMakeLists.txt is the only source of the version; this checks the files that repeat it for users.
 #include <filesystem>
 #include <fstream>
 #include <iterator>

@@ -90,13 +90,13 @@ TEST_CASE("a set of ranges behaves like a bitmap under random operations") {
   }
 }
 
-TEST_CASE("ranges that touch are one range") {
+TEST_CASE("adjacent ranges merge into one") {
   CHECK(ranges({{0, 5}, {5, 9}}).text() == "0-9");
   CHECK(ranges({{5, 9}, {0, 5}}).text() == "0-9");
   CHECK(ranges({{0, 2}, {4, 6}, {2, 4}}).text() == "0-6");
 }
 
-TEST_CASE("a range that is empty or backwards changes nothing") {
+TEST_CASE("adding or removing an empty or reversed range changes nothing") {
   RangeSet set = ranges({{3, 6}});
   set.add({8, 8});
   set.add({9, 2});
@@ -105,7 +105,7 @@ TEST_CASE("a range that is empty or backwards changes nothing") {
   CHECK(set.text() == "3-6");
 }
 
-TEST_CASE("a text of ranges is read back") {
+TEST_CASE("ranges written as text are read back unchanged") {
   const auto set = RangeSet::parse("0-33554432,67108864-70000000", 70'000'000);
   REQUIRE(set);
   CHECK(set->text() == "0-33554432,67108864-70000000");
@@ -117,7 +117,7 @@ TEST_CASE("an empty text is the empty set") {
   CHECK(RangeSet::parse("", 10)->empty());
 }
 
-TEST_CASE("a text of ranges that is not sorted, disjoint and within the file is refused") {
+TEST_CASE("text that is not a sorted list of disjoint ranges within the file is refused") {
   const std::string text = GENERATE(
       as<std::string>{}, "5", "5-", "-5", "0-0", "5-5", "6-5", "0-11", "0-5,", ",0-5", "0-5,,6-7",
       "0-5,5-6", "0-5,4-6", "6-7,0-5", "0-5 ", " 0-5", "0-5,x", "a-b", "0-5;6-7", "0--5", "-0-5",

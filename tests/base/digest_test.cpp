@@ -93,20 +93,20 @@ TEST_CASE("anything but lower-case hex of either length is refused") {
   CHECK(digest.error().kind == ErrorKind::protocol);
 }
 
-TEST_CASE("a refused digest is shown on one line without control characters") {
+TEST_CASE("a refused digest appears in the message on one line, without control characters") {
   const auto digest = Digest::parse("abc\n\x1b[31mred");
   REQUIRE_FALSE(digest);
   CHECK(digest.error().message.find('\n') == std::string::npos);
   CHECK(digest.error().message.find('\x1b') == std::string::npos);
 }
 
-TEST_CASE("a very long text that is not a digest is cut in the message") {
+TEST_CASE("overlong text is truncated in the message about a bad digest") {
   const auto digest = Digest::parse(std::string(1'000'000, 'a'));
   REQUIRE_FALSE(digest);
   CHECK(digest.error().message.size() < 200);
 }
 
-TEST_CASE("bytes become lower-case hex") {
+TEST_CASE("bytes are written as lower-case hex") {
   std::vector<unsigned char> bytes(32);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<unsigned char>(i * 8 + 7);
   CHECK(Digest::from_bytes(DigestKind::sha256, bytes).hex() ==
@@ -115,14 +115,14 @@ TEST_CASE("bytes become lower-case hex") {
         "070f171f272f373f474f575f676f777f878f979f");
 }
 
-TEST_CASE("hex of a length means exactly that length and lower case") {
+TEST_CASE("a hex check requires the exact length and lower case") {
   CHECK(is_lower_hex("0123456789abcdef", 16));
   CHECK(is_lower_hex("", 0));
   CHECK_FALSE(is_lower_hex("0123456789abcde", 16));
   CHECK_FALSE(is_lower_hex("0123456789abcdeF", 16));
 }
 
-TEST_CASE("the pointer text of an LFS file hashes to the git id that the Hub recorded") {
+TEST_CASE("an LFS pointer hashes to the git blob id that the Hub lists for it") {
   for (const Pointer& pointer : kPointers) {
     CAPTURE(pointer.path);
     const std::string text = lfs_pointer_text(*Digest::parse(pointer.sha256), pointer.size);

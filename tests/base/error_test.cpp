@@ -40,7 +40,7 @@ constexpr Row kKinds[] = {
 
 }  // namespace
 
-TEST_CASE("every kind of error has the name and the disposition that the product promises") {
+TEST_CASE("every error kind has its documented name and disposition") {
   int value = 0;
   for (const Row& row : kKinds) {
     CAPTURE(row.name);

@@ -59,7 +59,7 @@ bool is_presentable(const std::string& message) {
 
 }  // namespace
 
-TEST_CASE("repository names are taken as they are spelled") {
+TEST_CASE("repository names keep their spelling") {
   const std::string text =
       GENERATE(as<std::string>{}, "gpt2", "org/name", "BAAI/bge-reranker-base", "a/b.c_d-e",
                "sentence-transformers/all-MiniLM-L6-v2", "_a/_b", "1/2", "org/name.gitx");
@@ -69,7 +69,7 @@ TEST_CASE("repository names are taken as they are spelled") {
 }
 
 TEST_CASE(
-    "a dataset and a space are spelled as in the address of their page, with and without an organisation") {
+    "a dataset or space is written like the path of its page, with or without an organisation") {
   const RepoId dataset = *RepoId::parse("datasets/org/name");
   CHECK(dataset.kind() == RepoKind::dataset);
   CHECK(dataset.name() == "org/name");
@@ -85,7 +85,7 @@ TEST_CASE(
   CHECK(RepoId::parse("datasets/datasets/squad")->name() == "datasets/squad");
 }
 
-TEST_CASE("a word that only looks like a kind is an organisation or a name") {
+TEST_CASE("an organisation or model may be called like a repository type") {
   const std::string text = GENERATE(as<std::string>{}, "datasets", "spaces", "org/datasets",
                                     "Datasets/a", "dataset/a", "models/a");
   const auto repo = RepoId::parse(text);
@@ -94,12 +94,12 @@ TEST_CASE("a word that only looks like a kind is an organisation or a name") {
   CHECK(repo->name() == text);
 }
 
-TEST_CASE("a repository name of 96 characters is the longest") {
+TEST_CASE("a repository name has at most 96 characters") {
   CHECK(RepoId::parse("org/" + std::string(96, 'a')));
   CHECK_FALSE(RepoId::parse("org/" + std::string(97, 'a')));
 }
 
-TEST_CASE("what is no repository name is refused as usage, with a hint") {
+TEST_CASE("an invalid repository name is a usage error with a hint") {
   const std::string text =
       GENERATE(as<std::string>{}, "", "/", "a/", "/a", "a/b/c", "..", ".", "a/..", "../a", "a..b",
                "a/b..c", "a--b", "org/a--b", "-a", "a-", ".a", "a.", "a/-b", "a/b.", "a/b.git",
@@ -142,11 +142,11 @@ TEST_CASE("a revision is a branch, a tag, a pull request or a commit") {
   CHECK(revision->commit().has_value() == (text == kCommit));
 }
 
-TEST_CASE("a revision of 40 upper-case hex digits is a name and no pin") {
+TEST_CASE("40 upper-case hex digits are a branch name, not a commit") {
   CHECK_FALSE(Revision::parse("FA97F6E7CB1A59073DFF9E6B13E2715CF7475AC9")->commit());
 }
 
-TEST_CASE("a revision that could lead out of refs is refused as usage, with a hint") {
+TEST_CASE("a revision that could leave refs/ is a usage error with a hint") {
   for (const std::string& text : bad_paths()) {
     CAPTURE(text);
     const auto revision = Revision::parse(text);
@@ -157,7 +157,7 @@ TEST_CASE("a revision that could lead out of refs is refused as usage, with a hi
   }
 }
 
-TEST_CASE("a file's path may have folders, blanks, dots and any script") {
+TEST_CASE("a file path may contain directories, spaces, dots and any script") {
   const std::string text = GENERATE(as<std::string>{}, "config.json", "1_Pooling/config.json",
                                     ".gitattributes", "sub dir/we#ird%20 \xc3\xa9.txt",
                                     "a/.hidden/b", "...", "a..b/c..", "-", "~", "a:b", "*", "con");
@@ -166,7 +166,7 @@ TEST_CASE("a file's path may have folders, blanks, dots and any script") {
   CHECK(path->text() == text);
 }
 
-TEST_CASE("a path that could lead out of its folder is refused as protocol") {
+TEST_CASE("a file path that could leave its directory is a protocol error") {
   for (const std::string& text : bad_paths()) {
     CAPTURE(text);
     const auto path = RepoPath::parse(text);
@@ -176,7 +176,7 @@ TEST_CASE("a path that could lead out of its folder is refused as protocol") {
   }
 }
 
-TEST_CASE("a part of 255 bytes and a path of 1024 are the longest") {
+TEST_CASE("a path component has at most 255 bytes, and a path 1024") {
   CHECK(RepoPath::parse(std::string(255, 'a')));
   std::string longest = std::string(255, 'a');
   while (longest.size() < 1023) longest += "/a";
@@ -185,7 +185,7 @@ TEST_CASE("a part of 255 bytes and a path of 1024 are the longest") {
   CHECK_FALSE(RepoPath::parse(longest + std::string(1025 - longest.size(), 'a')));
 }
 
-TEST_CASE("a locked plain git file is named by its git id and an LFS file by its sha256") {
+TEST_CASE("a locked plain git file's blob name is its git id, an LFS file's its sha256") {
   const Digest sha256 = *Digest::parse(std::string(64, 'a'));
   const Digest git = *Digest::parse(std::string(40, 'b'));
   CHECK(LockedFile{1, sha256, git}.blob() == git);

@@ -5,7 +5,7 @@
 
 using namespace model_prep;
 
-TEST_CASE("a number is digits that fit its type, and nothing else") {
+TEST_CASE("a number consists of digits only and fits its type") {
   CHECK(parse_int("0") == 0);
   CHECK(parse_int("9223372036854775807") == INT64_MAX);
   CHECK(parse_int<int>("2147483647") == 2147483647);
@@ -14,7 +14,7 @@ TEST_CASE("a number is digits that fit its type, and nothing else") {
     CHECK_FALSE(parse_int(text));
 }
 
-TEST_CASE("a number is taken off the beginning of a text") {
+TEST_CASE("a number is parsed from the beginning of a text") {
   std::string_view text = "17-23";
   CHECK(take_int(text) == 17);
   CHECK(text == "-23");

@@ -5,7 +5,7 @@
 
 using namespace model_prep;
 
-TEST_CASE("a header's number is digits that fit, and nothing else") {
+TEST_CASE("a number in a header consists of digits only and fits its type") {
   CHECK(header_number("0") == 0);
   CHECK(header_number("548105171") == 548105171);
   CHECK(header_number("999999999999999999") == 999999999999999999);

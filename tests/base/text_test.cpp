@@ -13,7 +13,7 @@ TEST_CASE("harmless text from outside is shown unchanged") {
   CHECK(truncated(text) == text);
 }
 
-TEST_CASE("text from outside cannot control a terminal, end a line or turn its direction") {
+TEST_CASE("external text cannot control a terminal, end a line or change its direction") {
   CHECK(sanitize("a\nb\r\x1b[2Jc\x7f") == "a?b??[2Jc?");
   CHECK(sanitize(std::string("a\0b", 3)) == "a?b");
   CHECK(sanitize("\xc2\x9b\x32J") == "?2J");  // CSI as one character
@@ -21,7 +21,7 @@ TEST_CASE("text from outside cannot control a terminal, end a line or turn its d
         "a?z?.exe");  // line separator, right-to-left override
 }
 
-TEST_CASE("text from outside contains no command for a CI runner, wherever in a line") {
+TEST_CASE("external text contains no CI runner command, at any position in a line") {
   CHECK(sanitize_for_log("it says ##[add-mask]x") == "it says #?[add-mask]x");
   CHECK(sanitize_for_log("###[error]##vso[task]") == "#?#[error]#?vso[task]");
   CHECK(sanitize_for_log("#\n#[x] # # C#") == "#?#[x] # # C#");
@@ -35,7 +35,7 @@ TEST_CASE("bytes that are not UTF-8 are shown as question marks") {
   CHECK(sanitize("a" + bytes + "b") == "a" + std::string(bytes.size(), '?') + "b");
 }
 
-TEST_CASE("long text is cut between characters, and marked as cut") {
+TEST_CASE("long text is truncated at a character boundary, with a mark") {
   CHECK(truncated(std::string(200, 'x'), 10) == std::string(10, 'x') + "…");
   CHECK(truncated("\xc3\xa9\xc3\xa9\xc3\xa9", 3) == "\xc3\xa9…");
   CHECK(truncated(std::string(10, 'x'), 10) == std::string(10, 'x'));
@@ -52,7 +52,7 @@ TEST_CASE("sizes are shown in powers of 1000") {
   CHECK(format_bytes(70'216'700'000) == "70.2 GB");
 }
 
-TEST_CASE("a text is no wider on a terminal than it is counted") {
+TEST_CASE("no text is wider on a terminal than its computed width") {
   CHECK(display_width("") == 0);
   CHECK(display_width("größe") == 5);
   CHECK(display_width("漢字") == 4);
@@ -61,7 +61,7 @@ TEST_CASE("a text is no wider on a terminal than it is counted") {
   CHECK(display_width("🤗") == 2);
 }
 
-TEST_CASE("a text is fitted by taking from its middle, and no character is cut") {
+TEST_CASE("text is shortened by removing whole characters from the middle") {
   CHECK(elide_middle("abcdefgh", 8) == "abcdefgh");
   CHECK(elide_middle("abcdefgh", 5) == "ab…gh");
   CHECK(elide_middle("abcdefgh", 1) == "…");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where files go under every combination of variables, and the older places that lead to them
+// Where files go for every combination of variables, and the legacy directories that link there
 // (docs/cache-layout.md).
 #include "support/catch.h"
 #include "test_host.h"
@@ -11,8 +11,8 @@ namespace fs = std::filesystem;
 
 const std::string kFolder = "models--org--small";
 
-/// The one real folder behind what lies at `place`, relative to the machine's folder; empty if
-/// there is none.
+/// The real directory that `place` leads to, relative to the machine's directory; empty if there is
+/// none.
 std::string real_folder(const TestHost& machine, const fs::path& place) {
   std::error_code error;
   const fs::path real = fs::canonical(place / kFolder, error);
@@ -35,7 +35,7 @@ ProgramEnvironment absolute(const TestHost& machine, ProgramEnvironment variable
 
 }  // namespace
 
-TEST_CASE("the cache lies where the variables say, and the older places lead there") {
+TEST_CASE("the cache is where the variables say, and the legacy directories link to it") {
   const Place place = GENERATE(
       Place{"HF_HOME", {{"HF_HOME", "m"}}, {}, "m/hub", {"m"}},
       Place{"HF_HOME and TRANSFORMERS_CACHE alike",
@@ -82,13 +82,13 @@ TEST_CASE("the cache lies where the variables say, and the older places lead the
   }
 }
 
-TEST_CASE("a real folder in an older place stays the real one and is used") {
+TEST_CASE("a real repository in a legacy directory stays where it is and is used") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
   const TestHost machine(hub);
   REQUIRE(machine.run({"org/small", "--cache-dir", machine.home()}).exit_code == 0);
-  fs::remove_all(machine.cache());  // the view of the flat cache
+  fs::remove_all(machine.cache());  // the link to the flat cache
   hub.clear_requests();
   const Run run = machine.run({"org/small"});
   CHECK(run.exit_code == 0);
@@ -97,7 +97,7 @@ TEST_CASE("a real folder in an older place stays the real one and is used") {
   CHECK(fs::read_symlink(machine.cache() / kFolder) == "../" + kFolder);
 }
 
-TEST_CASE("a dry run adopts nothing, but knows what is there") {
+TEST_CASE("a dry run adopts nothing, but counts what a legacy directory holds") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -109,7 +109,7 @@ TEST_CASE("a dry run adopts nothing, but knows what is there") {
   CHECK_FALSE(fs::exists(machine.cache()));
 }
 
-TEST_CASE("a second real folder in an older place is told and left alone") {
+TEST_CASE("a second real copy in a legacy directory is reported and left alone") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -121,7 +121,7 @@ TEST_CASE("a second real folder in an older place is told and left alone") {
   CHECK(fs::exists(machine.home() / kFolder / "of-another-tool"));
 }
 
-TEST_CASE("a view that was removed comes back without a request") {
+TEST_CASE("a removed link in a legacy directory is recreated without a request") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -134,7 +134,7 @@ TEST_CASE("a view that was removed comes back without a request") {
   CHECK(fs::read_symlink(machine.home() / kFolder) == "hub/" + kFolder);
 }
 
-TEST_CASE("a view that leads nowhere is set right") {
+TEST_CASE("a dangling link in a legacy directory is repaired") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -144,7 +144,7 @@ TEST_CASE("a view that leads nowhere is set right") {
   CHECK(fs::read_symlink(machine.home() / kFolder) == "hub/" + kFolder);
 }
 
-TEST_CASE("a cache behind a symlink is used where it really lies") {
+TEST_CASE("a cache behind a symlink is used at its real location") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -155,7 +155,7 @@ TEST_CASE("a cache behind a symlink is used where it really lies") {
   CHECK(tree_of(machine.folder() / "volume/hub") == published(repo));
 }
 
-TEST_CASE("the summary lies in HF_HOME, or in the cache where only that was named") {
+TEST_CASE("the summary is written to HF_HOME, or to the cache if only the cache is named") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -166,7 +166,7 @@ TEST_CASE("the summary lies in HF_HOME, or in the cache where only that was name
   CHECK(fs::exists(cache / "model-prep-summary.json"));
 }
 
-TEST_CASE("a summary that cannot be written is a warning and no failure") {
+TEST_CASE("an unwritable summary is a warning, not a failure") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -175,7 +175,7 @@ TEST_CASE("a summary that cannot be written is a warning and no failure") {
   CHECK(contains(run.err, "cannot write the summary"));
 }
 
-TEST_CASE("neither HOME nor HF_HOME is needed when the cache is named") {
+TEST_CASE("neither HOME nor HF_HOME is needed if the cache is named") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);

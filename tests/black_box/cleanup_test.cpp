@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cleanup: what is no longer pinned goes, with its refs and the blobs that nothing else has; all
-// else stays.
+// cleanup: removes revisions that are no longer pinned, with their refs and the blobs that nothing
+// else uses, and keeps the rest.
 #include <signal.h>
 #include <sys/file.h>
 
@@ -49,7 +49,7 @@ std::string manifest_of(const std::string& revision, const std::string& more = "
          more + "}}";
 }
 
-/// A machine on which the old commit and then the new one were prepared, as the manifest moved on.
+/// A machine that downloaded the old commit and then, with a new manifest, the new one.
 struct Moved {
   FakeHub hub;
   HubRepo repo = two_commits();
@@ -76,7 +76,7 @@ struct Moved {
       if (file.lfs) return digests_of(file).blob_name();
     return {};
   }
-  /// What a run with only this commit would have left; lock files stay.
+  /// The tree after a run with only this commit, without lock files.
   Tree just(const std::string& commit) const {
     return without_locks(published(only(repo, commit)));
   }
@@ -102,7 +102,7 @@ class HeldLock {
 
 }  // namespace
 
-TEST_CASE("cleanup leaves the pinned revision and nothing of the one before it") {
+TEST_CASE("cleanup keeps the pinned revision and removes the previous one") {
   const Moved moved;
   const Run run = moved.machine.run({"cleanup"});
   CAPTURE(run.err);
@@ -117,7 +117,8 @@ TEST_CASE("cleanup leaves the pinned revision and nothing of the one before it")
   CHECK(moved.machine.run({"two", "--offline"}).exit_code == 0);
 }
 
-TEST_CASE("what cleanup has left is still trusted, and a second cleanup finds nothing") {
+TEST_CASE(
+    "the revision that cleanup keeps is still trusted, and a second cleanup removes nothing") {
   const Moved moved;
   moved.machine.run({"cleanup"});
   const Run again = moved.machine.run({"cleanup"});
@@ -127,7 +128,7 @@ TEST_CASE("what cleanup has left is still trusted, and a second cleanup finds no
   CHECK(moved.hub.requests().empty());
 }
 
-TEST_CASE("a dry run of cleanup says what would go and how much, and changes nothing") {
+TEST_CASE("a dry run of cleanup lists each item with its size and changes nothing") {
   const Moved moved;
   write_text(moved.in_repo("blobs/" + std::string(64, '1') + ".12345678.incomplete"), "half");
   const Tree before = tree_of(moved.machine.cache());
@@ -144,7 +145,7 @@ TEST_CASE("a dry run of cleanup says what would go and how much, and changes not
   CHECK(moved.there() == moved.just(kNew));
 }
 
-TEST_CASE("a download with --cleanup does it when the models are there, and not when one is not") {
+TEST_CASE("download --cleanup prunes only if every model is complete") {
   const Moved moved;
   const bool fails = GENERATE(false, true);
   std::vector<std::string> arguments = {"two", "--cleanup"};
@@ -155,7 +156,7 @@ TEST_CASE("a download with --cleanup does it when the models are there, and not 
   CHECK(run.summary.contains("cleanup") == !fails);
 }
 
-TEST_CASE("another model's or variant's pin of the same repository stays, whatever is asked for") {
+TEST_CASE("a revision that another model or variant pins in the same repository is never removed") {
   Moved moved;
   const std::string other = GENERATE(
       R"(,"other":{"repo":"org/two","revision":")" + kOld + "\"}",
@@ -170,8 +171,7 @@ TEST_CASE("another model's or variant's pin of the same repository stays, whatev
   CHECK(fs::exists(moved.snapshot(kOld) / "model.safetensors"));
 }
 
-TEST_CASE(
-    "until a download has moved the ref, what it points to stays; what only other refs point to goes") {
+TEST_CASE("cleanup keeps the target of the model's own ref, and removes targets of other refs") {
   Moved moved;
   REQUIRE(moved.machine.run({"org/two@refs/pr/1", "--cleanup"}).exit_code == 0);
   write_text(moved.in_repo("refs/main"), kNew);
@@ -186,7 +186,7 @@ TEST_CASE(
   CHECK(wrong_in(moved.machine.cache(), {moved.repo}).empty());
 }
 
-TEST_CASE("a manifest of which nothing is in the cache removes no revision") {
+TEST_CASE("a manifest without cached revisions removes none") {
   Moved moved;
   fs::remove(moved.in_repo("refs/main"));
   const std::string revision = GENERATE(std::string(40, 'd'), "v9");
@@ -199,7 +199,7 @@ TEST_CASE("a manifest of which nothing is in the cache removes no revision") {
 }
 
 TEST_CASE(
-    "a repository that the manifest does not name is touched only by name, and its refs keep their revisions") {
+    "a repository outside the manifest is cleaned only if named, and keeps what its refs name") {
   Moved moved;
   const HubRepo other = two_commits("org/other");
   moved.hub.add(other);
@@ -217,7 +217,7 @@ TEST_CASE(
   CHECK_FALSE(fs::exists(folder / "snapshots" / kThird));
 }
 
-TEST_CASE("a blob in the store that repositories share loses its link and nothing else") {
+TEST_CASE("removing a blob of the shared store removes only the link to it") {
   const Moved moved;
   const fs::path stored = moved.machine.cache() / "blobs/ab/stored";
   const fs::path blob = moved.in_repo("blobs/" + moved.weights(kOld));
@@ -231,7 +231,7 @@ TEST_CASE("a blob in the store that repositories share loses its link and nothin
   CHECK(run.summary["cleanup"][0]["bytes"] == 4);
 }
 
-TEST_CASE("leftovers go when nobody is at them, whoever left them") {
+TEST_CASE("leftovers without a living writer are removed, whichever tool left them") {
   const Moved moved;
   const std::string blob(64, '1');
   for (const char* name : {".incomplete", ".12345678.incomplete"})
@@ -243,7 +243,7 @@ TEST_CASE("leftovers go when nobody is at them, whoever left them") {
 }
 
 TEST_CASE(
-    "a killed download's staging goes with cleanup, and one that may live elsewhere stays with all of it") {
+    "cleanup removes a killed download's staging, and keeps that of a writer on another machine") {
   Moved moved;
   moved.hub.add(large_repo(8'000'000));
   moved.machine.use_manifest(R"({"version":1,"models":{"large":{"repo":"org/large"}}})");
@@ -261,7 +261,7 @@ TEST_CASE(
   program->send_signal(SIGKILL);
   program->wait();
   const bool elsewhere = GENERATE(false, true);
-  if (elsewhere)  // its tag says that it ran on another machine
+  if (elsewhere)  // give it the tag of another machine
     for (const fs::path& left : leftovers_in(moved.machine.cache())) {
       std::string name = left.filename();
       const std::string text = read_text(left);
@@ -281,8 +281,7 @@ TEST_CASE(
   CHECK(contains(after.err, "may still be running") == elsewhere);
 }
 
-TEST_CASE(
-    "a repository in which somebody holds a lock is left alone, and cleaned when it is free") {
+TEST_CASE("a repository with a held lock is skipped, and cleaned once the lock is free") {
   const Moved moved;
   const Tree before = moved.there();
   {
@@ -296,7 +295,7 @@ TEST_CASE(
   CHECK(moved.there() == moved.just(kNew));
 }
 
-TEST_CASE("a file that a service has open stays readable") {
+TEST_CASE("a file that a service has open stays readable after cleanup") {
   const Moved moved;
   std::ifstream open(moved.snapshot(kOld) / "model.safetensors", std::ios::binary);
   REQUIRE(moved.machine.run({"cleanup"}).exit_code == 0);
@@ -304,7 +303,7 @@ TEST_CASE("a file that a service has open stays readable") {
   CHECK(sha256_hex(text) == moved.weights(kOld));
 }
 
-TEST_CASE("without symlinks a revision's own files go with it") {
+TEST_CASE("without symlinks, cleanup removes the files of an old revision") {
   const Moved moved(false);
   const Run run = moved.machine.run({"cleanup"});
   CHECK(run.exit_code == 0);
@@ -314,7 +313,7 @@ TEST_CASE("without symlinks a revision's own files go with it") {
   CHECK(moved.hub.requests().empty());
 }
 
-TEST_CASE("a folder in an older place is cleaned where it is") {
+TEST_CASE("a repository in a legacy directory is cleaned in place") {
   Moved moved;
   fs::rename(moved.in_repo(""), moved.machine.home() / "models--org--two.real");
   fs::remove(moved.machine.home() / "models--org--two");
@@ -327,7 +326,7 @@ TEST_CASE("a folder in an older place is cleaned where it is") {
       fs::exists(moved.machine.home() / "models--org--two/snapshots" / kNew / "model.safetensors"));
 }
 
-TEST_CASE("an empty cache is clean, and an unknown model is an error") {
+TEST_CASE("cleaning an empty cache succeeds, and an unknown model is an error") {
   FakeHub hub;
   const TestHost machine(hub);
   CHECK(machine.run({"cleanup"}).exit_code == 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The main job: models come, lie where docs/cache-layout.md says, and are not asked for again.
+// Downloads: the files are where docs/cache-layout.md says, and are not requested again.
 #include "support/catch.h"
 #include "test_host.h"
 
@@ -10,7 +10,7 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
-TEST_CASE("a first run leaves exactly the tree that the contract describes") {
+TEST_CASE("a first run creates exactly the documented tree") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -20,14 +20,14 @@ TEST_CASE("a first run leaves exactly the tree that the contract describes") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("a first run asks for each blob once") {
+TEST_CASE("a first run requests each blob once") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
   const Run run = machine.run({"org/small"});
   CHECK(hub.requests("repo_info").size() == 1);
   CHECK(hub.requests("tree").size() == 1);
-  CHECK(hub.requests("resolve").size() == 4);  // nobody asks for an empty file
+  CHECK(hub.requests("resolve").size() == 4);  // none for the empty file
   CHECK(sent_of(hub, "model.safetensors") == 300'000);
   CHECK(run.summary["totals"]["requests"] == hub.requests().size());
 }
@@ -40,7 +40,7 @@ TEST_CASE("files with equal bytes in one repository are fetched once and linked 
   CHECK(sent_of(hub, "vocab.txt") + sent_of(hub, "copy/vocab.txt") == 10);
 }
 
-TEST_CASE("bytes that two models share came once and are counted once") {
+TEST_CASE("bytes that two models share are fetched and counted once") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
@@ -53,7 +53,7 @@ TEST_CASE("bytes that two models share came once and are counted once") {
   CHECK(run.summary["totals"]["bytes_downloaded"] == models["one"]["bytes_downloaded"]);
 }
 
-TEST_CASE("a dry run offline fails where something is missing") {
+TEST_CASE("an offline dry run fails if a file is missing") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
@@ -63,7 +63,7 @@ TEST_CASE("a dry run offline fails where something is missing") {
   CHECK(machine.run({"small", "--offline", "--dry-run"}).exit_code == 0);
 }
 
-TEST_CASE("a ref is forty hex digits without a line end") {
+TEST_CASE("a ref is forty hex digits without a newline") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -72,7 +72,7 @@ TEST_CASE("a ref is forty hex digits without a line end") {
   CHECK(read_text(machine.cache() / "models--org--small/refs/main") == main_of(repo));
 }
 
-TEST_CASE("modes follow the umask, those of locks do not") {
+TEST_CASE("file modes follow the umask, lock files do not") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -93,7 +93,7 @@ TEST_CASE("modes follow the umask, those of locks do not") {
   }
 }
 
-TEST_CASE("a second run of a pinned model sends nothing and changes nothing") {
+TEST_CASE("a second run of a pinned model sends no request and changes nothing") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -112,7 +112,7 @@ TEST_CASE("a second run of a pinned model sends nothing and changes nothing") {
   CHECK(fs::last_write_time(machine.cache() / "models--org--small/refs/main") == written);
 }
 
-TEST_CASE("a pin that the manifest locks asks for payload only, and afterwards for nothing") {
+TEST_CASE("a locked model requests only its files, and nothing on the second run") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
@@ -125,7 +125,7 @@ TEST_CASE("a pin that the manifest locks asks for payload only, and afterwards f
   CHECK(hub.requests().empty());
 }
 
-TEST_CASE("a second run of an unpinned model asks one question") {
+TEST_CASE("a second run of an unpinned model sends one request") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -136,7 +136,7 @@ TEST_CASE("a second run of an unpinned model asks one question") {
   CHECK(hub.requests()[0].kind == "repo_info");
 }
 
-TEST_CASE("when a branch moves, the new commit comes and its ref follows") {
+TEST_CASE("when a branch moves, the new commit is fetched and the ref follows") {
   FakeHub hub;
   HubRepo repo = small_repo();
   hub.add(repo);
@@ -154,7 +154,7 @@ TEST_CASE("when a branch moves, the new commit comes and its ref follows") {
   CHECK(sent_of(hub, "new.txt") == 3);
 }
 
-TEST_CASE("the listing of a commit is written for the variant all") {
+TEST_CASE("trees/<commit>.json is written for the variant all") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -170,7 +170,7 @@ TEST_CASE("the listing of a commit is written for the variant all") {
   CHECK(listing["files"]["model.safetensors"]["lfs_sha256"] == weights.sha256);
 }
 
-TEST_CASE("a locked variant all needs no listing to write one") {
+TEST_CASE("a locked variant all writes trees/<commit>.json without requesting a listing") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -181,7 +181,7 @@ TEST_CASE("a locked variant all needs no listing to write one") {
   CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
 }
 
-TEST_CASE("a branch other than main gets its ref, and main too") {
+TEST_CASE("a branch other than main gets its own ref, and refs/main is written too") {
   FakeHub hub;
   HubRepo repo = small_repo();
   repo.refs["refs/pr/1"] = main_of(repo);
@@ -191,7 +191,7 @@ TEST_CASE("a branch other than main gets its ref, and main too") {
   CHECK(tree_of(machine.cache()) == published(repo, {.refs = {"main", "refs/pr/1"}}));
 }
 
-TEST_CASE("names with blanks, signs and letters beyond ASCII arrive under their own names") {
+TEST_CASE("names with blanks, signs and non-ASCII letters are stored unchanged") {
   FakeHub hub;
   const HubRepo repo = make_repo("org/odd", {{"sub dir/we#ird%20 é.txt", "a"},
                                              {"a+b&c=d?e.json", "b"},
@@ -202,7 +202,7 @@ TEST_CASE("names with blanks, signs and letters beyond ASCII arrive under their 
   CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
 }
 
-TEST_CASE("several models come in one run, each in its folder") {
+TEST_CASE("one run fetches several models, each into its own directory") {
   FakeHub hub;
   hub.add(small_repo("org/one"));
   hub.add(small_repo("other/two"));
@@ -214,7 +214,7 @@ TEST_CASE("several models come in one run, each in its folder") {
   CHECK(run.summary["totals"]["models"] == 2);
 }
 
-TEST_CASE("offline with everything there needs no hub") {
+TEST_CASE("offline, a complete cache needs no hub") {
   const TestHost machine([] {
     FakeHub gone;
     return gone.endpoint();
@@ -232,7 +232,7 @@ TEST_CASE("offline with everything there needs no hub") {
   CHECK(machine.run({"org/small"}, {{"TRANSFORMERS_OFFLINE", "1"}}).exit_code == 0);
 }
 
-TEST_CASE("offline with something missing says what and ends with 1") {
+TEST_CASE("offline, a missing file is named and the exit code is 1") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -270,7 +270,7 @@ TEST_CASE("offline opens no socket") {
   CHECK_FALSE(contains(read_text(trace), "connect("));
 }
 
-TEST_CASE("a dry run writes nothing into the cache and prints what it would fetch") {
+TEST_CASE("a dry run prints what a run would fetch and writes nothing to the cache") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -284,7 +284,7 @@ TEST_CASE("a dry run writes nothing into the cache and prints what it would fetc
   CHECK(run.summary["dry_run"] == true);
 }
 
-TEST_CASE("a dry run after the run has nothing to fetch and leaves everything as it was") {
+TEST_CASE("a dry run after a download has nothing to fetch and changes nothing") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -296,7 +296,7 @@ TEST_CASE("a dry run after the run has nothing to fetch and leaves everything as
   CHECK(tree_of(machine.cache()) == before);
 }
 
-TEST_CASE("the summary goes to stdout on request and is all there is") {
+TEST_CASE("with --summary -, stdout contains the summary and nothing else") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -306,7 +306,7 @@ TEST_CASE("the summary goes to stdout on request and is all there is") {
   CHECK_FALSE(fs::exists(machine.summary()));
 }
 
-TEST_CASE("stdout is empty when nothing was asked for as data") {
+TEST_CASE("stdout is empty unless data was requested") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hostile answers: what a hub, a mirror or who stands between may send. The model fails with the
-// right kind, nothing of it is written, few requests are made, memory stays bounded, and the other
-// models of the run arrive.
+// Malformed and malicious responses of a hub, a mirror or a middlebox. The model fails with the
+// right kind and writes nothing, requests and memory stay bounded, and other models are not
+// affected.
 #include <algorithm>
 #include <chrono>
 
@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 const std::string kOid(40, 'a');
 constexpr std::size_t kLongestLine = 1'000;
 
-/// An entry of the tree; `path` and `size` as they stand in the JSON.
+/// An entry of the tree; `path` and `size` are raw JSON.
 std::string entry(const std::string& path, const std::string& size = "1",
                   const std::string& oid = kOid) {
   return R"({"type":"file","oid":")" + oid + R"(","size":)" + size + R"(,"path":")" + path + "\"}";
@@ -50,7 +50,7 @@ Fault::What page(const std::string& body, const std::string& next = {}) {
   return answer;
 }
 
-/// A hub with a hostile repository and a good one, and a machine that asks for both.
+/// A hub with a hostile repository and a good one, and a machine that downloads both.
 struct Scene {
   explicit Scene(const std::vector<Fault>& faults) {
     hub.add(small_repo());
@@ -89,7 +89,7 @@ std::size_t longest_line(const std::string& text) {
   return longest;
 }
 
-/// The hostile model failed like this, the other one is there, and there is nothing else.
+/// The hostile model failed with this kind, and the cache has the other model and nothing else.
 void check_refused(const Scene& scene, const Run& run, const std::string& kind) {
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/hostile") == kind);
@@ -105,7 +105,7 @@ std::int64_t peak_memory_kib(pid_t pid) {
   return at == std::string::npos ? -1 : std::stoll(status.substr(at + 6));
 }
 
-/// A listing whose next page is always there.
+/// A listing that always has a next page.
 struct Endless {
   const char* name;
   std::size_t pages;
@@ -122,7 +122,7 @@ struct Hostile {
 
 }  // namespace
 
-TEST_CASE("a listing with an impossible name is refused before anything is fetched") {
+TEST_CASE("a listing with an invalid path is refused before any file is requested") {
   const std::string long_path = "p" + std::string(5'000, 'x');
   const Hostile hostile = GENERATE_COPY(
       Hostile{"up", one("../evil"), "'..'"}, Hostile{"up inside", one("a/../../../evil"), "'..'"},
@@ -139,6 +139,7 @@ TEST_CASE("a listing with an impossible name is refused before anything is fetch
       Hostile{"a long part", one("a/" + std::string(256, 'n')), "255 bytes"},
       Hostile{"a long path", one(long_path), "1024 bytes"},
       Hostile{"twice", "[" + entry("a") + "," + entry("a") + "]", "twice"},
+      Hostile{"folder and file", "[" + entry("a") + "," + entry("a/b") + "]", "file and"},
       Hostile{"file and folder", "[" + entry("a/b/c") + "," + entry("a/b") + "]",
               "both as a file and as a directory"});
   INFO(hostile.name);
@@ -151,7 +152,7 @@ TEST_CASE("a listing with an impossible name is refused before anything is fetch
 }
 
 TEST_CASE(
-    "a listing with an impossible digest, size or shape is refused before anything is fetched") {
+    "a listing with an invalid digest, size or structure is refused before any file is requested") {
   const Hostile hostile = GENERATE(
       Hostile{"no hex", one("a", "1", std::string(40, 'g')), "digest"},
       Hostile{"upper case", one("a", "1", std::string(40, 'A')), "digest"},
@@ -182,7 +183,7 @@ TEST_CASE(
   CHECK(scene.requests("resolve") == 0);
 }
 
-TEST_CASE("a commit that is none is refused before the listing is asked for") {
+TEST_CASE("an invalid commit id is refused before the listing is requested") {
   const std::string sha =
       GENERATE(R"("main")", R"("../../../../../../../../../../../../../tmp/")", "7", "null", "[]",
                R"("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")",
@@ -193,7 +194,7 @@ TEST_CASE("a commit that is none is refused before the listing is asked for") {
   CHECK(scene.requests("tree") == 0);
 }
 
-TEST_CASE("names that differ only by case or by Unicode normalization are different files") {
+TEST_CASE("names that differ only in case or Unicode normalization are separate files") {
   FakeHub hub;
   const HubRepo repo = make_repo("org/twins", {{"README.txt", "one"},
                                                {"readme.txt", "two"},
@@ -208,9 +209,8 @@ TEST_CASE("names that differ only by case or by Unicode normalization are differ
 }
 
 TEST_CASE(
-    "a listing of 100,000 files needs less than 128 MiB and few seconds, in one page or in many") {
-  const std::size_t files =
-      is_sanitized() ? 10'000 : 100'000;  // a sanitizer looks for other things, ten times slower
+    "a listing of 100,000 files, in one page or in many, needs less than 128 MiB and 20 seconds") {
+  const std::size_t files = is_sanitized() ? 10'000 : 100'000;  // a sanitizer is ten times slower
   const std::size_t in_page = GENERATE(true, false) ? files : 1'000;
   const HubRepo repo = small_repo("org/hostile");
   const FileDigests config = digests_of(file_of(repo, "config.json"));
@@ -241,7 +241,7 @@ TEST_CASE(
   CHECK(peak < 128 * 1024);
 }
 
-TEST_CASE("a listing that does not end is given up, with few requests and little memory") {
+TEST_CASE("an endless listing is aborted after few requests, in bounded memory") {
   const Endless endless = GENERATE(
       Endless{"a body of 5 GB", 1, [](std::size_t) { return Fault::What(LongBody{5'000'000'000}); },
               1, "16 MiB"},
@@ -272,8 +272,7 @@ TEST_CASE("a listing that does not end is given up, with few requests and little
   CHECK(scene.requests("resolve") == 0);
 }
 
-TEST_CASE(
-    "a server's words can neither forge a line of the log, nor steer a terminal, nor fill it") {
+TEST_CASE("text from a server cannot forge log lines, control a terminal or flood the log") {
   const std::string words =
       GENERATE("\x1b[2J\x1b]0;owned\x07 2026-01-01T00:00:00Z info  all is well", "\xc2\x9b\x32J",
                "\xff\xfe not UTF-8", "\xe2\x80\xae turned");
@@ -292,7 +291,7 @@ TEST_CASE(
                       .at("message"));
 }
 
-TEST_CASE("an error's body of megabytes is not read, and headers without end are refused") {
+TEST_CASE("a huge error body is not read, and endless headers are refused") {
   const Scene scene({at_hostile(Fault::On::repo_info,
                                 Status{.code = 404, .body = std::string(50'000'000, 'x')})});
   check_refused(scene, scene.run(), "not_found");

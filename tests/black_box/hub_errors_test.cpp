@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the hub refuses: that model fails with a kind and a hint that helps, and the others go on.
+// Errors of the Hub, the token and the command line: the model fails with a kind and a hint, and
+// the others are downloaded.
 #include <algorithm>
 
 #include "support/catch.h"
@@ -73,7 +74,7 @@ TEST_CASE("a refused model fails with its kind and hint while another continues"
   CHECK(contains(run.err, refusal.wanted.substr(0, refusal.wanted.find('@'))));
 }
 
-TEST_CASE("a bad token is named as such") {
+TEST_CASE("a bad token is reported as such") {
   FakeHub hub(with_tokens());
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -83,7 +84,7 @@ TEST_CASE("a bad token is named as such") {
   CHECK(contains(hint_of(run, "org/small"), "HF_TOKEN"));
 }
 
-TEST_CASE("a gated model comes with a token that was granted access") {
+TEST_CASE("a gated model is downloaded with a token that has access") {
   FakeHub hub(with_tokens());
   const HubRepo repo = closed_repo(HubRepo::Access::gated_masked);
   hub.add(repo);
@@ -92,7 +93,7 @@ TEST_CASE("a gated model comes with a token that was granted access") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("the token goes to the hub with every request and to the payload host with none") {
+TEST_CASE("the token goes to the Hub with every request, and never to the payload host") {
   FakeHub hub(with_tokens());
   hub.add(closed_repo(HubRepo::Access::private_));
   const TestHost machine(hub);
@@ -103,7 +104,7 @@ TEST_CASE("the token goes to the hub with every request and to the payload host 
   }
 }
 
-TEST_CASE("the token and signatures are nowhere in what the program says or writes") {
+TEST_CASE("the token and signatures appear nowhere in the program's output or files") {
   FakeHub hub(with_tokens());
   hub.add(closed_repo(HubRepo::Access::private_));
   hub.add(Fault{.on = Fault::On::payload, .what = ExpiredSignature{}});
@@ -118,7 +119,7 @@ TEST_CASE("the token and signatures are nowhere in what the program says or writ
   }
 }
 
-TEST_CASE("a token is not sent when implicit tokens are switched off") {
+TEST_CASE("HF_HUB_DISABLE_IMPLICIT_TOKEN keeps the token from being sent") {
   FakeHub hub(with_tokens());
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -138,7 +139,7 @@ TEST_CASE("the token of $HF_HOME/token is used") {
   CHECK(machine.run({"org/closed"}).exit_code == 0);
 }
 
-TEST_CASE("an unknown key lists the known ones before any request") {
+TEST_CASE("an unknown key is an error that lists the known keys, before any request") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
@@ -151,7 +152,7 @@ TEST_CASE("an unknown key lists the known ones before any request") {
   CHECK(run.summary["error"]["kind"] == "usage");
 }
 
-TEST_CASE("a bad command line ends with 1 before any request, and names the flag") {
+TEST_CASE("a bad command line names the flag and exits with 1 before any request") {
   FakeHub hub;
   const TestHost machine(hub);
   const Run run = machine.run({"--jobs", "many"});
@@ -161,7 +162,7 @@ TEST_CASE("a bad command line ends with 1 before any request, and names the flag
   CHECK(hub.requests().empty());
 }
 
-TEST_CASE("a manifest that is not there or not right is told with its name") {
+TEST_CASE("a missing or invalid manifest is reported with its path") {
   FakeHub hub;
   TestHost machine(hub);
   CHECK(contains(machine.run({"--manifest", "/no/such/manifest"}).err, "/no/such/manifest"));
@@ -172,7 +173,7 @@ TEST_CASE("a manifest that is not there or not right is told with its name") {
   CHECK(hub.requests().empty());
 }
 
-TEST_CASE("a file that the lock names and the repository has not fails the model") {
+TEST_CASE("a locked file that the repository lacks fails the model") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// list: what the manifest names and what the cache holds of it, as data on stdout.
+// list: what the manifest names and how much of it is cached, on stdout.
 #include <algorithm>
 #include <sstream>
 
@@ -24,7 +24,7 @@ std::string state_of(const TestHost& machine, const std::string& model) {
 
 }  // namespace
 
-TEST_CASE("the built-in models are listed with their sizes before anything is there") {
+TEST_CASE("list shows the built-in models with their sizes before anything is cached") {
   FakeHub hub;
   const TestHost machine(hub);
   const Run run = machine.run({"list"});
@@ -39,7 +39,7 @@ TEST_CASE("the built-in models are listed with their sizes before anything is th
   CHECK_FALSE(fs::exists(machine.home()));
 }
 
-TEST_CASE("a model is cached, partial, of another revision or missing") {
+TEST_CASE("list shows a model as cached, partial, other revision or missing") {
   Prepared prepared;
   const std::string snapshot = prepared.in_repo("snapshots/" + main_of(prepared.repo));
   const auto cached = listed(prepared.machine, prepared.pinned);
@@ -60,7 +60,7 @@ TEST_CASE("a model is cached, partial, of another revision or missing") {
   CHECK(prepared.hub.requests().empty());
 }
 
-TEST_CASE("a wrong ref, and a snapshot that no record describes, are partial") {
+TEST_CASE("a wrong ref, or a snapshot without a record, makes a model partial") {
   Prepared prepared;
   fs::remove(prepared.in_repo("refs/main"));
   CHECK(state_of(prepared.machine, prepared.pinned) == "partial");
@@ -70,7 +70,7 @@ TEST_CASE("a wrong ref, and a snapshot that no record describes, are partial") {
   CHECK(state_of(prepared.machine, prepared.pinned) == "partial");
 }
 
-TEST_CASE("an interrupted download is partial") {
+TEST_CASE("an interrupted download makes a model partial") {
   FakeHub hub;
   const HubRepo repo = large_repo(3'000'000);
   hub.add(repo);
@@ -85,7 +85,7 @@ TEST_CASE("an interrupted download is partial") {
   CHECK(nlohmann::json::parse(run.out)["models"][0]["state"] == "partial");
 }
 
-TEST_CASE("list leaves the summary of the last run alone, and is plain when piped") {
+TEST_CASE("list does not touch the last run's summary, and is plain text when piped") {
   Prepared prepared;
   const std::string before = read_text(prepared.machine.summary());
   const Run run = prepared.machine.run({"list", prepared.pinned});
@@ -95,7 +95,7 @@ TEST_CASE("list leaves the summary of the last run alone, and is plain when pipe
   CHECK_FALSE(contains(run.out, "…"));
 }
 
-TEST_CASE("on a terminal the table fits it") {
+TEST_CASE("on a terminal the table fits its width") {
   if (run_program({"/bin/sh", "-c", "command -v script"}).exit_code != 0) {
     WARN("SKIPPED: THERE IS NO script(1) FOR A PSEUDO-TERMINAL");
     return;
@@ -114,7 +114,7 @@ TEST_CASE("on a terminal the table fits it") {
   }
 }
 
-TEST_CASE("list fails only for what it cannot list") {
+TEST_CASE("list fails for an unknown model") {
   FakeHub hub;
   const TestHost machine(hub);
   const Run run = machine.run({"list", "nosuch"});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several endpoints: two real hubs, of which the first fails in each way that there is.
+// Several endpoints: two real servers, of which the first fails in every way.
 #include <chrono>
 #include <memory>
 
@@ -9,7 +9,7 @@
 namespace model_prep::testing {
 namespace {
 
-const std::string kNobody = "http://127.0.0.1:1";  // where nobody listens
+const std::string kNobody = "http://127.0.0.1:1";  // no server
 
 std::string list_of(const FakeHub& first, const FakeHub& second) {
   return first.endpoint() + "," + second.endpoint();
@@ -39,7 +39,7 @@ HubOptions with_token(const std::string& token) {
   return options;
 }
 
-/// A hub that has the repository, behind one that fails.
+/// Two endpoints: the first fails, the second has the repository.
 struct Pair {
   HubRepo repo = small_repo();
   FakeHub first;
@@ -59,7 +59,7 @@ struct Pair {
 
 }  // namespace
 
-TEST_CASE("of two endpoints that answer the first is asked for everything") {
+TEST_CASE("with two working endpoints, the first gets every request") {
   const Pair pair;
   const Run run = pair.run();
   INFO(run.err);
@@ -71,7 +71,7 @@ TEST_CASE("of two endpoints that answer the first is asked for everything") {
   CHECK(run.summary["endpoints"] == nlohmann::json{pair.first.endpoint(), pair.second.endpoint()});
 }
 
-TEST_CASE("an endpoint that cannot be reached is told once, and everything comes from the next") {
+TEST_CASE("an unreachable endpoint is reported once, and everything comes from the next") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -88,7 +88,7 @@ TEST_CASE("an endpoint that cannot be reached is told once, and everything comes
         static_cast<int>(hub.requests().size()) + 1);
 }
 
-TEST_CASE("an endpoint that takes connections and says nothing costs one time-out") {
+TEST_CASE("an endpoint that accepts connections but never responds costs one timeout") {
   Pair pair;
   pair.first.add(Fault{.times = -1, .what = Stall{}});
   const Run run = pair.run({"org/small", "--timeout", "1"});
@@ -99,7 +99,7 @@ TEST_CASE("an endpoint that takes connections and says nothing costs one time-ou
   CHECK(lines_with(run.err, pair.first.endpoint(), "did not respond in time") == 1);
 }
 
-TEST_CASE("an endpoint that is out of order or wants to wait is left at once") {
+TEST_CASE("an endpoint with a server error or a rate limit is left at once") {
   Pair pair;
   const int status = GENERATE(500, 503, 429);
   pair.first.add(Fault{.times = -1, .what = Status{status, {{"Retry-After", "300"}}}});
@@ -112,7 +112,7 @@ TEST_CASE("an endpoint that is out of order or wants to wait is left at once") {
   CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(60));
 }
 
-TEST_CASE("what one endpoint lacks comes from the next") {
+TEST_CASE("whatever one endpoint lacks comes from the next") {
   HubRepo repo = small_repo();
   FakeHub first;
   FakeHub second;
@@ -130,15 +130,15 @@ TEST_CASE("what one endpoint lacks comes from the next") {
                     .times = -1,
                     .what = Status{404, {{"X-Error-Code", "EntryNotFound"}}, "Entry not found"}});
   }
-  SECTION("the bytes behind its signed address") {
+  SECTION("the bytes behind its signed URL") {
     first.add(repo);
     first.add(Fault{.on = Fault::On::payload, .times = -1, .what = ExpiredSignature{}});
   }
-  SECTION("an answer that is JSON") {
+  SECTION("valid repository info") {
     first.add(repo);
     first.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = GarbageJson{}});
   }
-  SECTION("a listing that is JSON") {
+  SECTION("a valid listing") {
     first.add(repo);
     first.add(Fault{.on = Fault::On::tree, .times = -1, .what = GarbageJson{}});
   }
@@ -151,7 +151,7 @@ TEST_CASE("what one endpoint lacks comes from the next") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("a mirror without a tree API is asked in its own way before the next endpoint is") {
+TEST_CASE("both forms of the listing are tried on a mirror before the next endpoint is used") {
   HubRepo bare = small_repo();
   bare.has_tree_api = false;
   Pair pair;
@@ -162,7 +162,7 @@ TEST_CASE("a mirror without a tree API is asked in its own way before the next e
   CHECK(pair.second.requests().empty());
 }
 
-TEST_CASE("a listing that breaks off is read from its first page at the next endpoint") {
+TEST_CASE("a listing that breaks off is restarted at the next endpoint, from its first page") {
   HubOptions pages;
   pages.page_size = 2;
   FakeHub first(pages);
@@ -180,7 +180,7 @@ TEST_CASE("a listing that breaks off is read from its first page at the next end
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("two endpoints whose listings break off are each read from the first page once") {
+TEST_CASE("if the listings of both endpoints break off, each is read from the first page once") {
   HubOptions pages;
   pages.page_size = 2;
   FakeHub first(pages);
@@ -201,7 +201,8 @@ TEST_CASE("two endpoints whose listings break off are each read from the first p
   CHECK(second.requests("tree").size() <= 3);
 }
 
-TEST_CASE("of a branch the first endpoint that answers decides, and its commit is found anywhere") {
+TEST_CASE(
+    "the first endpoint that answers decides the commit of a branch, and any may have its files") {
   HubRepo stale =
       make_repo("org/small", {{"config.json", "{\"old\": true}"}}, std::string(40, 'a'));
   HubRepo both = small_repo();
@@ -220,7 +221,7 @@ TEST_CASE("of a branch the first endpoint that answers decides, and its commit i
   CHECK(tree_of(machine.cache()) == published(stale));
 }
 
-TEST_CASE("wrong bytes of one endpoint are replaced by the right ones of another") {
+TEST_CASE("wrong bytes from one endpoint are replaced by the right ones from another") {
   Pair pair;
   const bool both = GENERATE(false, true);
   pair.first.add(Fault{.file = "model.safetensors", .times = -1, .what = FlipByte{1000}});
@@ -240,7 +241,7 @@ TEST_CASE("wrong bytes of one endpoint are replaced by the right ones of another
   CHECK(leftovers_in(pair.machine.cache()).empty());
 }
 
-TEST_CASE("an endpoint that dies in the middle of a file leaves the rest of it to the next") {
+TEST_CASE("if an endpoint dies in the middle of a file, the next one serves the rest") {
   constexpr std::int64_t kSize = 40'000'000;
   const HubRepo repo = large_repo(kSize);
   HubOptions slow;
@@ -262,7 +263,7 @@ TEST_CASE("an endpoint that dies in the middle of a file leaves the rest of it t
   CHECK(run.model("org/large")["bytes_downloaded"] == kSize + 2);
 }
 
-TEST_CASE("what no endpoint has is told with the answer of each") {
+TEST_CASE("if no endpoint has the file, the error lists every endpoint's answer") {
   FakeHub first;
   FakeHub second;
   const TestHost machine(list_of(first, second));
@@ -273,7 +274,7 @@ TEST_CASE("what no endpoint has is told with the answer of each") {
                    second.endpoint() + " does not have it") == 1);
 }
 
-TEST_CASE("while one endpoint could not be asked nobody knows that the model is missing") {
+TEST_CASE("an unreachable endpoint keeps `not_found` from being reported") {
   const FakeHub hub;
   const TestHost machine(hub.endpoint() + "," + kNobody);
   const Run run = machine.run({"org/small", "--retries", "1"});
@@ -283,7 +284,7 @@ TEST_CASE("while one endpoint could not be asked nobody knows that the model is 
         1);
 }
 
-TEST_CASE("the token of the run goes to no endpoint of a list that is not the Hub") {
+TEST_CASE("the run's token is sent to no endpoint of a list except the Hub") {
   FakeHub first(with_token("hf_secretOfTheRun"));
   FakeHub second(with_token("hf_secretOfTheRun"));
   HubRepo closed = small_repo();
@@ -301,7 +302,7 @@ TEST_CASE("the token of the run goes to no endpoint of a list that is not the Hu
   CHECK(lines_with(run.err, first.endpoint(), "is sent no token") == 1);
 }
 
-TEST_CASE("a token that is named with its endpoint goes there and nowhere else") {
+TEST_CASE("a token given with an endpoint is sent only to that endpoint") {
   const std::string token = "hf_xyzzyTOKENxyzzy";
   FakeHub first(with_token(token));
   FakeHub second;
@@ -310,7 +311,7 @@ TEST_CASE("a token that is named with its endpoint goes there and nowhere else")
   first.add(closed);
   second.add(small_repo());
   const std::string named = "http://" + token + "@" + first.endpoint().substr(7);
-  SECTION("though the run has another one") {
+  SECTION("if the run has another token") {
     const TestHost machine(named + "," + second.endpoint());
     const Run run =
         machine.run({"org/small", "--log-level", "debug"}, {{"HF_TOKEN", "hf_another"}});
@@ -323,7 +324,7 @@ TEST_CASE("a token that is named with its endpoint goes there and nowhere else")
     CHECK_FALSE(contains(run.out + run.err + run.summary.dump(), "xyzzy"));
     CHECK(contains(run.err, "the token is sent to " + first.endpoint() + " unencrypted"));
   }
-  SECTION("though it redirects to the other one") {
+  SECTION("if it redirects to the other endpoint") {
     first.add(Fault{.on = Fault::On::resolve,
                     .times = -1,
                     .what = Redirect{second.endpoint() + "/org/small/resolve/" + main_of(closed) +
@@ -334,20 +335,20 @@ TEST_CASE("a token that is named with its endpoint goes there and nowhere else")
     CHECK(got_authorization(first));
     CHECK_FALSE(got_authorization(second));
   }
-  SECTION("though it fails and the other one takes over") {
+  SECTION("if it fails and the other endpoint takes over") {
     first.add(Fault{.on = Fault::On::resolve, .times = -1, .what = Reset{}});
     const TestHost machine(named + "," + second.endpoint());
     CHECK(machine.run({"org/small"}).exit_code == 0);
     CHECK(got_authorization(first));
     CHECK_FALSE(got_authorization(second));
   }
-  SECTION("also where it is the only one") {
+  SECTION("if it is the only endpoint") {
     const TestHost machine(named);
     CHECK(machine.run({"org/small"}).exit_code == 0);
   }
 }
 
-TEST_CASE("a mirror below a path and a mirror that answers itself take over like any other") {
+TEST_CASE("a mirror below a path, and one without redirects, take over like any other") {
   FakeHub first;
   HubOptions options;
   options.path_prefix = "/hf/mirror";
@@ -362,7 +363,7 @@ TEST_CASE("a mirror below a path and a mirror that answers itself take over like
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("flags beat the variable as a whole list, in their order") {
+TEST_CASE("--endpoint flags replace the variable's whole list and keep their order") {
   Pair pair;
   const TestHost machine(kNobody);
   const Run run = machine.run({"org/small", "--endpoint", kNobody, "--endpoint",
@@ -373,7 +374,7 @@ TEST_CASE("flags beat the variable as a whole list, in their order") {
   CHECK(run.summary["endpoints"].size() == 3);
 }
 
-TEST_CASE("lock, lock --check and verify --repair go to the next endpoint too") {
+TEST_CASE("lock, lock --check and verify --repair fall back to the next endpoint too") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);

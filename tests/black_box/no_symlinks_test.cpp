@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// File systems without symlinks: the files themselves lie in the snapshot
+// File systems without symlinks: the snapshot contains the files themselves
 // (docs/developing/hub-protocol.md, section 1.4).
 #include <algorithm>
 
@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What such a cache holds: for each link the file it would lead to, and no blobs.
+/// The content of such a cache: the target file in place of each link, and no blobs.
 Tree without_links(const Tree& tree) {
   Tree plain;
   for (const auto& [path, what] : tree) {
@@ -45,7 +45,7 @@ struct Plain {
 
 }  // namespace
 
-TEST_CASE("without symlinks the snapshot holds the files themselves, and says so once") {
+TEST_CASE("without symlinks, the snapshot holds the files themselves, and one warning says so") {
   Plain plain;
   const Run run = plain.prepare();
   CHECK(contains(run.err, "this file system has no symlinks"));
@@ -53,7 +53,7 @@ TEST_CASE("without symlinks the snapshot holds the files themselves, and says so
   CHECK(tree_of(plain.machine.cache()) == expected);
 }
 
-TEST_CASE("without symlinks a second run makes no request and changes nothing") {
+TEST_CASE("without symlinks, a second run sends no request and changes nothing") {
   Plain plain;
   plain.prepare();
   const Tree before = tree_of(plain.machine.cache());
@@ -62,7 +62,7 @@ TEST_CASE("without symlinks a second run makes no request and changes nothing") 
   CHECK(tree_of(plain.machine.cache()) == before);
 }
 
-TEST_CASE("without symlinks a damaged file is healed, and nothing else is fetched") {
+TEST_CASE("without symlinks, only a damaged file is fetched again") {
   Plain plain;
   plain.prepare();
   const Tree before = tree_of(plain.machine.cache());
@@ -73,7 +73,7 @@ TEST_CASE("without symlinks a damaged file is healed, and nothing else is fetche
 }
 
 TEST_CASE(
-    "files that another tool left in a snapshot without links are hashed and kept, also where links would work") {
+    "files that another tool stored without links are hashed and kept, even where links work") {
   Plain plain;
   plain.prepare();
   fs::remove_all(plain.machine.cache() / "models--org--small/.model-prep");
@@ -84,7 +84,7 @@ TEST_CASE(
   CHECK(fs::is_regular_file(fs::symlink_status(plain.snapshot / "model.safetensors")));
 }
 
-TEST_CASE("without symlinks a run offline finds everything") {
+TEST_CASE("without symlinks, an offline run finds everything") {
   Plain plain;
   plain.prepare();
   CHECK(plain.machine.run({"org/small", "--offline"}).exit_code == 0);

@@ -27,7 +27,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-/// The lines that GitHub's runner takes for commands: `::` after blanks, `##[` anywhere.
+/// The lines that GitHub's runner executes as commands: `::` after blanks, `##[` anywhere.
 std::vector<std::string> commands_in(const std::string& text) {
   std::vector<std::string> commands;
   for (const std::string& line : lines_of(text)) {
@@ -44,8 +44,8 @@ const std::string kMissing =
 const std::string kMissingHint =
     "check the spelling; for a private or gated repository set HF_TOKEN";
 
-/// A container as Kubernetes makes it: somebody has bind-mounted a file at /dev/termination-log.
-/// All of it is in a mount namespace, over a /dev of its own.
+/// A container as in Kubernetes: a file is bind-mounted at /dev/termination-log, in a mount
+/// namespace with its own /dev.
 class Pod {
  public:
   enum class Log { mounted, none, link, pipe };
@@ -117,7 +117,7 @@ TEST_CASE("each run appends a table of the models to the step summary") {
   CHECK(contains(both.substr(text.size()), "| cached | - |\n"));
 }
 
-TEST_CASE("a step summary that cannot be written is a warning") {
+TEST_CASE("an unwritable step summary is a warning") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -128,7 +128,7 @@ TEST_CASE("a step summary that cannot be written is a warning") {
   CHECK(contains(run.err, "warn  cannot write the step summary: cannot open " + path));
 }
 
-TEST_CASE("GitHub Actions gets an annotation for each model that failed, on stderr") {
+TEST_CASE("each failed model gets a GitHub Actions annotation on stderr") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -184,7 +184,7 @@ TEST_CASE("help is not reported") {
   CHECK_FALSE(fs::exists(file));
 }
 
-TEST_CASE("a server's words start no command of GitHub's runner") {
+TEST_CASE("a server's text starts no command of GitHub's runner") {
   const std::string words = GENERATE("##[add-mask]all", "\t##[set-output name=a]b",
                                      "::stop-commands::x", "%0A::add-mask::all%0D##[add-mask]all");
   const std::string format = GENERATE("text", "json");
@@ -221,7 +221,7 @@ TEST_CASE("a file's name starts no command of GitHub's runner") {
             .find(name) != std::string::npos);
 }
 
-TEST_CASE("one line replaces the text of the termination log") {
+TEST_CASE("the termination log is overwritten with one line") {
   if (!may_mount()) return;
   const Pod pod;
   CHECK(pod.run("org/small").exit_code == 0);
@@ -265,7 +265,7 @@ TEST_CASE("any user of a container can report to Kubernetes") {
   CHECK(pod.message().starts_with("0 of 1 model ready, "));
 }
 
-TEST_CASE("without a termination log nothing is created, followed or waited for") {
+TEST_CASE("without a termination log nothing is created, followed or blocked on") {
   if (!may_mount()) return;
   const Pod pod(GENERATE(Pod::Log::none, Pod::Log::link, Pod::Log::pipe));
   const std::string before = pod.message();

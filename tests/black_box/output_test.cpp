@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What people and pipelines read: the summary, the log, the live lines.
+// The output for people and pipelines: the summary, the log, the live lines.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 namespace model_prep::testing {
 namespace {
 
-/// What differs from run to run, made the same.
+/// The text with everything that differs between runs replaced.
 std::string normalised(std::string text, const TestHost& machine, const FakeHub& hub) {
   const auto replace_all = [&](const std::string& what, const std::string& with) {
     for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
@@ -136,7 +136,7 @@ constexpr const char* kGolden = R"json({
 
 }  // namespace
 
-TEST_CASE("the summary is the one of the contract, member by member") {
+TEST_CASE("the summary is the documented one, member by member") {
   FakeHub hub;
   hub.add(make_repo("org/golden",
                     {{"config.json", "{}"}, {"model.safetensors", std::string(1000, 'a'), true}},
@@ -146,7 +146,7 @@ TEST_CASE("the summary is the one of the contract, member by member") {
   CHECK(normalised(read_text(machine.summary()), machine, hub) == kGolden);
 }
 
-TEST_CASE("a summary that is a device or a pipe is written to, and stays one") {
+TEST_CASE("a summary path that is a device or pipe is written to and not replaced") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -175,7 +175,7 @@ TEST_CASE("a cached file keeps its sha256 in the summary") {
   }
 }
 
-TEST_CASE("the log as JSON is one object a line") {
+TEST_CASE("--log-format json writes one object per line") {
   FakeHub hub;
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 10}});
@@ -192,7 +192,7 @@ TEST_CASE("the log as JSON is one object a line") {
   }
 }
 
-TEST_CASE("the log level is kept to") {
+TEST_CASE("--log-level is respected") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -204,7 +204,7 @@ TEST_CASE("the log level is kept to") {
                     [](const auto& line) { return contains(line, " error "); }));
 }
 
-TEST_CASE("there are no control codes where stderr is no terminal") {
+TEST_CASE("if stderr is not a terminal, the log has no control codes") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -224,7 +224,7 @@ TEST_CASE("a hub cannot put control codes into the log") {
   CHECK_FALSE(has_control_codes(run.err));
 }
 
-TEST_CASE("a terminal gets live lines, which are gone at the end") {
+TEST_CASE("a terminal shows live lines, which are erased at the end") {
   if (run_program({"/bin/sh", "-c", "command -v script"}).exit_code != 0) {
     WARN("SKIPPED: THERE IS NO script(1) FOR A PSEUDO-TERMINAL");
     return;
@@ -244,7 +244,7 @@ TEST_CASE("a terminal gets live lines, which are gone at the end") {
   CHECK_FALSE(contains(run.out.substr(last_erase), "of 2 files"));
 }
 
-TEST_CASE("HF_HUB_DISABLE_PROGRESS_BARS takes the bar away from a terminal") {
+TEST_CASE("HF_HUB_DISABLE_PROGRESS_BARS turns off the progress bar on a terminal") {
   if (run_program({"/bin/sh", "-c", "command -v script"}).exit_code != 0) {
     WARN("SKIPPED: THERE IS NO script(1) FOR A PSEUDO-TERMINAL");
     return;
@@ -259,7 +259,7 @@ TEST_CASE("HF_HUB_DISABLE_PROGRESS_BARS takes the bar away from a terminal") {
   CHECK_FALSE(contains(run.out, "\x1b"));
 }
 
-TEST_CASE("help names the environment variables and goes to stdout, as the version does") {
+TEST_CASE("--help lists the environment variables, and prints to stdout like --version") {
   FakeHub hub;
   const TestHost machine(hub);
   const Run help = machine.run({"--help"});
@@ -292,7 +292,7 @@ TEST_CASE("help names the environment variables and goes to stdout, as the versi
   CHECK(machine.run({"--version"}).out == "model-prep 0.1.0\n");
 }
 
-TEST_CASE("the dry run's table names sizes and what is there already") {
+TEST_CASE("the dry run's table shows sizes and which files are cached") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -306,7 +306,7 @@ TEST_CASE("the dry run's table names sizes and what is there already") {
   CHECK(contains(lines[7], "to download into " + machine.cache().string() + ", which leaves "));
 }
 
-TEST_CASE("the dry run of several models has a row for each, and its files below") {
+TEST_CASE("a dry run of several models has one row per model, with its files below") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -325,7 +325,7 @@ TEST_CASE("the dry run of several models has a row for each, and its files below
   CHECK(lines[6].starts_with("5.0 MB to download into "));
 }
 
-TEST_CASE("a download ends with what services need, on the log") {
+TEST_CASE("a download ends by logging the environment that services need") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work of tests that is mostly waiting, done by several threads. Catch2's assertions are for one
-// thread: let the work return what it found, and assert on that.
+// Runs the parts of a test that mostly wait in several threads. Catch2's assertions are not
+// thread-safe, so the work returns what it found, and the test asserts on that.
 #pragma once
 
 #include <atomic>
@@ -12,13 +12,13 @@
 
 namespace model_prep::testing {
 
-/// Whether the long versions of tests are wanted.
+/// Whether tests/run --long asked for the long versions of tests.
 inline bool is_long_run() {
   const char* text = std::getenv("MODEL_PREP_LONG");
   return text != nullptr && *text != '\0';
 }
 
-/// Calls `work(i)` once for each i below `count`; which of the threads does it is chance.
+/// Calls `work(i)` once for each i below `count`, on any of the threads.
 inline void in_parallel(std::size_t threads, std::size_t count,
                         const std::function<void(std::size_t)>& work) {
   std::atomic<std::size_t> next = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// --include and --exclude: the files of this run, in place of the variant's.
+// --include and --exclude, which select files instead of the variant.
 #include "support/catch.h"
 #include "test_host.h"
 
@@ -17,7 +17,7 @@ std::string lock_of(const FakeHub& hub, const char* variant) {
 
 }  // namespace
 
-TEST_CASE("patterns choose the files in the variant's place, and the summary says which") {
+TEST_CASE("patterns replace the variant's choice of files, and the summary lists them") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -31,7 +31,7 @@ TEST_CASE("patterns choose the files in the variant's place, and the summary say
   CHECK(run.model("org/small")["exclude"] == nlohmann::json{"1_Pooling/", "x,y"});
 }
 
-TEST_CASE("without patterns the summary has none") {
+TEST_CASE("without patterns the summary has no pattern members") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -40,7 +40,7 @@ TEST_CASE("without patterns the summary has none") {
   CHECK_FALSE(run.model("org/small").contains("exclude"));
 }
 
-TEST_CASE("an exclude alone leaves all the others, and include * is the whole commit") {
+TEST_CASE("an exclude alone keeps all other files, and include * is the whole commit") {
   FakeHub hub;
   HubRepo repo = small_repo();
   repo.commits.begin()->second.push_back({"tf_model.h5", MadeUpBytes{1000, 9}, true});
@@ -54,8 +54,7 @@ TEST_CASE("an exclude alone leaves all the others, and include * is the whole co
   CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
 }
 
-TEST_CASE(
-    "the same patterns again cost nothing, and others are not fooled by what the first have left") {
+TEST_CASE("the same patterns again send no request, and other patterns fetch what they miss") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -85,7 +84,7 @@ TEST_CASE(
   CHECK(sent_of(hub, "model.safetensors") == 300'000);
 }
 
-TEST_CASE("a record without a listing does not answer for other patterns") {
+TEST_CASE("a record without a listing is not used for other patterns") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -99,7 +98,7 @@ TEST_CASE("a record without a listing does not answer for other patterns") {
   CHECK(run.model("small")["files"].size() == 3);
 }
 
-TEST_CASE("a lock of the whole commit answers for any patterns without a listing") {
+TEST_CASE("a lock of the whole commit serves any patterns without a listing") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -115,7 +114,7 @@ TEST_CASE("a lock of the whole commit answers for any patterns without a listing
   CHECK(none.error_kind("small") == "not_found");
 }
 
-TEST_CASE("what a lock says of a file holds for patterns too") {
+TEST_CASE("patterns do not bypass a lock") {
   FakeHub hub;
   hub.add(small_repo());
   TestHost machine(hub);
@@ -140,7 +139,7 @@ TEST_CASE("patterns that match nothing are an error that names them") {
   CHECK(hub.requests("resolve").empty());
 }
 
-TEST_CASE("offline, patterns find what they fetched and miss what they did not") {
+TEST_CASE("offline, patterns find the files they fetched and report the others as missing") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -151,7 +150,7 @@ TEST_CASE("offline, patterns find what they fetched and miss what they did not")
   CHECK(run.error_kind("org/small") == "offline_missing");
 }
 
-TEST_CASE("a lock by patterns holds just those files, and drives a download of them") {
+TEST_CASE("a lock made with patterns holds only those files, and drives their download") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -166,7 +165,7 @@ TEST_CASE("a lock by patterns holds just those files, and drives a download of t
         published(repo, {.paths = {"config.json", "1_Pooling/config.json"}}));
 }
 
-TEST_CASE("list and verify judge the files that patterns choose") {
+TEST_CASE("list and verify check the files that patterns select") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);

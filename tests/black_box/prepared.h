@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A machine on which org/small is prepared, pinned; the hub's log is empty. For tests of damage.
+// A machine with org/small cached at a pinned commit, and an empty log of the hub. For tests of
+// damage.
 #pragma once
 
 #include "test_host.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Proxies (docs/reference.md), with tinyproxy as Debian has it.
+// Proxies (docs/reference.md), with Debian's tinyproxy.
 #include <unistd.h>
 
 #include "support/catch.h"
@@ -24,12 +24,12 @@ std::string free_port() {
   return origin.substr(origin.rfind(':') + 1);
 }
 
-/// A proxy that logs what it is asked for. `settings`: more lines for its configuration.
+/// A proxy that logs its requests. `settings`: more lines for its configuration.
 class TinyProxy {
  public:
   explicit TinyProxy(const std::string& settings = {}) {
     for (int attempt = 0; attempt < 10; ++attempt) {
-      port_ = free_port();  // somebody else may take it meanwhile
+      port_ = free_port();  // another process may take it in the meantime
       const fs::path file = folder_ / "tinyproxy.conf";
       write_text(file, "Port " + port_ +
                            "\nListen 127.0.0.1\nAllow 127.0.0.1\nLogLevel Info\nTimeout 30\n" +
@@ -78,7 +78,7 @@ struct Site {
   }
 };
 
-/// Nobody listens there, and a run that goes there fails.
+/// A port without a server, so a run that uses this proxy fails.
 std::string dead_proxy(const std::string& login = {}) {
   return "http://" + login + "127.0.0.1:" + free_port();
 }
@@ -87,7 +87,7 @@ constexpr const char* kSecret = "s3cr3t-of-the-proxy";
 
 }  // namespace
 
-TEST_CASE("plain http goes through the proxy of its variable, in either case") {
+TEST_CASE("plain http uses the proxy of HTTP_PROXY or ALL_PROXY, in upper or lower case") {
   if (!tinyproxy_is_here()) return;
   const std::string variable = GENERATE("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy");
   CAPTURE(variable);
@@ -101,7 +101,7 @@ TEST_CASE("plain http goes through the proxy of its variable, in either case") {
   CHECK(tree_of(site.machine.cache()) == published(site.repo));
 }
 
-TEST_CASE("https goes through the proxy in a tunnel, hub and payload host alike") {
+TEST_CASE("https tunnels through the proxy, to hub and payload host alike") {
   if (!tinyproxy_is_here()) return;
   const std::string variable = GENERATE("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy");
   CAPTURE(variable);
@@ -114,7 +114,7 @@ TEST_CASE("https goes through the proxy in a tunnel, hub and payload host alike"
   CHECK(proxy.saw("CONNECT " + site.hub.payload_origin().substr(8)));
 }
 
-TEST_CASE("the scheme's own variable comes before ALL_PROXY, and lower case before capitals") {
+TEST_CASE("the scheme's proxy variable beats ALL_PROXY, and lower case beats upper case") {
   if (!tinyproxy_is_here()) return;
   const TinyProxy proxy;
   const Site site;
@@ -125,7 +125,7 @@ TEST_CASE("the scheme's own variable comes before ALL_PROXY, and lower case befo
   CHECK(site.run({{"HTTPS_PROXY", dead_proxy()}}).exit_code == 0);
 }
 
-TEST_CASE("a proxy gets the login of its variable, and nobody gets to read it") {
+TEST_CASE("a proxy gets the login from its variable, which is printed nowhere") {
   if (!tinyproxy_is_here()) return;
   const bool tls = GENERATE(false, true);
   const TinyProxy proxy("BasicAuth user " + std::string(kSecret) + "\n");
@@ -140,7 +140,7 @@ TEST_CASE("a proxy gets the login of its variable, and nobody gets to read it") 
     CHECK_FALSE(request.headers.contains("proxy-authorization"));
 }
 
-TEST_CASE("a proxy that wants another login is named as such, and not asked again") {
+TEST_CASE("a proxy that rejects the login is reported as such, without a retry") {
   if (!tinyproxy_is_here()) return;
   const bool tls = GENERATE(false, true);
   const std::string login = GENERATE("", "user:wr0ng-s3cr3t@");
@@ -159,7 +159,7 @@ TEST_CASE("a proxy that wants another login is named as such, and not asked agai
   CHECK(site->hub.requests().empty());
 }
 
-TEST_CASE("a proxy that forbids the tunnel is named as such, and not asked again") {
+TEST_CASE("a proxy that forbids the tunnel is reported as such, without a retry") {
   if (!tinyproxy_is_here()) return;
   const TinyProxy proxy("ConnectPort 1\n");
   const Site site(self_signed());
@@ -170,7 +170,7 @@ TEST_CASE("a proxy that forbids the tunnel is named as such, and not asked again
   CHECK(contains(run.err, "the proxy in HTTPS_PROXY refused the connection (status 403)"));
 }
 
-TEST_CASE("NO_PROXY keeps hosts, suffixes, addresses and networks from the proxy") {
+TEST_CASE("NO_PROXY exempts hosts, suffixes, addresses and networks from the proxy") {
   const auto [host, list] = GENERATE(table<std::string, std::string>({
       {"127.0.0.1", "127.0.0.1"},
       {"127.0.0.1", "10.0.0.0/8, 127.0.0.0/8"},
@@ -192,7 +192,7 @@ TEST_CASE("NO_PROXY keeps hosts, suffixes, addresses and networks from the proxy
   CHECK(run.exit_code == 0);
 }
 
-TEST_CASE("NO_PROXY keeps nothing else from the proxy") {
+TEST_CASE("NO_PROXY exempts nothing else from the proxy") {
   const std::string list =
       GENERATE("127.0.0.2", "128.0.0.0/8", "127.0.0.2/32", "localhost", ".0.1", "example");
   CAPTURE(list);
@@ -203,7 +203,7 @@ TEST_CASE("NO_PROXY keeps nothing else from the proxy") {
   CHECK(site.hub.requests().empty());
 }
 
-TEST_CASE("a proxy that is not there ends in network, without its login in any word") {
+TEST_CASE("an unreachable proxy is a network error that does not show its login") {
   const Site site;
   const std::string login = "user:" + std::string(kSecret) + "@";
   const std::string address =
@@ -215,7 +215,7 @@ TEST_CASE("a proxy that is not there ends in network, without its login in any w
   CHECK_FALSE(contains(site.everything_said(run), kSecret));
 }
 
-TEST_CASE("a variable without a proxy's address is told, without what it holds") {
+TEST_CASE("a proxy variable without a URL is reported without its value") {
   const Site site;
   const std::string login = "user:" + std::string(kSecret) + "@";
   const std::string address =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Datasets and spaces: each command does for them what it does for models, in folders of their own.
+// Datasets and spaces: each command treats them like models, in directories of their own.
 #include "support/catch.h"
 #include "test_host.h"
 #include "tree_check.h"
@@ -22,7 +22,7 @@ struct Kinds {
   Kinds() {
     for (const HubRepo* repo : {&model, &dataset, &space}) hub.add(*repo);
   }
-  /// The model is fetched whole too, so that all three look alike.
+  /// Downloads the whole model too, so that all three are alike.
   Run run(std::vector<std::string> arguments, const ProgramEnvironment& changes = {}) const {
     arguments.insert(arguments.end(), {"--variant", "all"});
     return machine.run(arguments, changes);
@@ -36,8 +36,7 @@ struct Kinds {
 
 }  // namespace
 
-TEST_CASE(
-    "a model, a dataset and a space of one name come beside each other, each with its own bytes") {
+TEST_CASE("a model, a dataset and a space of one name have directories of their own") {
   Kinds at;
   const Run run = at.run({"org/name", "datasets/org/name", "spaces/org/name"});
   CAPTURE(run.err);
@@ -48,7 +47,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "models to download may name datasets and spaces, which come whole without a word about variants") {
+    "MODELS_TO_DOWNLOAD may name datasets and spaces, which are fetched whole without a warning") {
   Kinds at;
   const Run run =
       at.machine.run({}, {{"MODELS_TO_DOWNLOAD", "datasets/org/name, spaces/org/name@main"}});
@@ -61,7 +60,7 @@ TEST_CASE(
   CHECK(run.model("datasets/org/name")["variant_requested"] == "all");
 }
 
-TEST_CASE("patterns choose from a dataset as from a model") {
+TEST_CASE("patterns select files of a dataset as of a model") {
   const Kinds at;
   const Run run = at.machine.run({"datasets/org/name", "--include", "*.txt", "--exclude", "copy/"});
   CAPTURE(run.err);
@@ -70,7 +69,7 @@ TEST_CASE("patterns choose from a dataset as from a model") {
         published(at.dataset, {.paths = {"empty.txt", "vocab.txt"}}));
 }
 
-TEST_CASE("a second run of a pinned dataset makes no request, and offline it is there") {
+TEST_CASE("a second run of a pinned dataset sends no request, and works offline") {
   Kinds at;
   REQUIRE(at.machine.run({at.pinned(at.dataset)}).exit_code == 0);
   at.hub.clear_requests();
@@ -82,7 +81,7 @@ TEST_CASE("a second run of a pinned dataset makes no request, and offline it is 
   CHECK(missing.error_kind("spaces/org/name") == "offline_missing");
 }
 
-TEST_CASE("a dataset that has moved lies under the name that was asked for") {
+TEST_CASE("a dataset that has moved is stored under the requested name") {
   FakeHub hub;
   HubRepo old = small_repo("datasets/squad");
   HubRepo moved = old;
@@ -97,7 +96,7 @@ TEST_CASE("a dataset that has moved lies under the name that was asked for") {
   CHECK(fs::exists(machine.cache() / "datasets--squad"));
 }
 
-TEST_CASE("a gated dataset is told with the page where access is granted") {
+TEST_CASE("a gated dataset's error links to the page where access is granted") {
   FakeHub hub;
   HubRepo repo = small_repo("datasets/org/closed");
   repo.access = GENERATE(HubRepo::Access::gated, HubRepo::Access::gated_masked);
@@ -109,7 +108,7 @@ TEST_CASE("a gated dataset is told with the page where access is granted") {
   CHECK(contains(run.err, "https://huggingface.co/datasets/org/closed"));
 }
 
-TEST_CASE("a manifest names a dataset, its lock is a manifest, and that needs no listing") {
+TEST_CASE("a dataset in a manifest can be locked, and its lock needs no listing") {
   Kinds at;
   at.machine.use_manifest(R"({"version":1,"models":{"rows":{"repo":"datasets/org/name"}}})");
   const Run locked = at.machine.run({"lock"});
@@ -130,7 +129,7 @@ TEST_CASE("a manifest names a dataset, its lock is a manifest, and that needs no
   CHECK(at.machine.run({"lock", "--check"}).exit_code == 0);
 }
 
-TEST_CASE("list says of a dataset what it says of a model") {
+TEST_CASE("list treats a dataset like a model") {
   Kinds at;
   REQUIRE(at.machine.run({"datasets/org/name"}).exit_code == 0);
   const Run run = at.machine.run({"list", "--json", "datasets/org/name", "org/name"});
@@ -143,7 +142,7 @@ TEST_CASE("list says of a dataset what it says of a model") {
   CHECK(listed[1]["state"] == "missing");
 }
 
-TEST_CASE("verify finds a dataset's damage and repairs it") {
+TEST_CASE("verify detects and repairs a dataset's damage") {
   Kinds at;
   const std::string pinned = at.pinned(at.dataset);
   REQUIRE(at.machine.run({pinned}).exit_code == 0);
@@ -156,7 +155,7 @@ TEST_CASE("verify finds a dataset's damage and repairs it") {
   CHECK(tree_of(at.machine.cache()) == published(at.dataset, kWhole));
 }
 
-TEST_CASE("who loads models only is not asked for datasets and spaces") {
+TEST_CASE("libraries that load only models are not checked for datasets and spaces") {
   Kinds at;
   REQUIRE(at.run({"org/name", "datasets/org/name", "spaces/org/name"}).exit_code == 0);
   const auto services = [](const Run& run) {
@@ -174,7 +173,7 @@ TEST_CASE("who loads models only is not asked for datasets and spaces") {
   CHECK(contains(both.out, "1 of 1"));
 }
 
-TEST_CASE("cleanup of a dataset leaves the model of that name alone") {
+TEST_CASE("cleanup of a dataset does not touch the model of the same name") {
   Kinds at;
   const std::string next(40, 'e');
   at.dataset.commits[next] = {{"config.json", "{}"}};
@@ -199,7 +198,7 @@ TEST_CASE("cleanup of a dataset leaves the model of that name alone") {
   CHECK(tree_of(at.machine.cache()) == wanted);
 }
 
-TEST_CASE("the older places lead to a dataset too, and a real folder there stays the real one") {
+TEST_CASE("legacy directories also link to datasets, and a real directory there stays real") {
   Kinds at;
   const std::string folder = "datasets--org--name";
   REQUIRE(at.machine.run({"datasets/org/name"}).exit_code == 0);

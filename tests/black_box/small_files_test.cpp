@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run costs for each of many small files.
+// The number of file operations for each of many small files.
 #include <sstream>
 
 #include "support/catch.h"

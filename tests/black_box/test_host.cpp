@@ -37,8 +37,7 @@ std::string description(const fs::directory_entry& entry, const std::string& pat
   return "file " + sha256_hex(read_text(entry.path()));
 }
 
-/// Who hangs is killed in the end; a sanitized program has long work at times where the others have
-/// little.
+/// The timeout after which a hanging program is killed; sanitized programs are slower.
 ProgramOptions options() {
   ProgramOptions options;
   if (is_sanitized()) options.timeout *= 4;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A machine for one test: folders of its own, an environment that points at a hub, and the real
+// The machine of one test: its own directories, an environment that points at a hub, and the real
 // program.
 //
 //   FakeHub hub;
@@ -24,18 +24,18 @@
 namespace model_prep::testing {
 
 /// The program of this build, or the one that MODEL_PREP_PROGRAM names: so the tests are compiled
-/// once and judge the sanitized programs too.
+/// once and also run the sanitized programs.
 const std::string& tested_program();
-/// It is built with a sanitizer: slower by far, and with a great deal of address space.
+/// Whether it is built with a sanitizer: much slower, and with a huge address space.
 bool is_sanitized();
 
 struct Run {
-  int exit_code = 0;  ///< -n: ended by signal n without a word
+  int exit_code = 0;  ///< -n: ended by signal n
   std::string out;
   std::string err;
-  nlohmann::json summary;  ///< null: there is none
+  nlohmann::json summary;  ///< null without a summary
 
-  /// A model's part of the summary; null if it has none.
+  /// The model's member of the summary; null if it has none.
   nlohmann::json model(const std::string& key) const;
   std::string error_kind(const std::string& key) const;
 };
@@ -50,12 +50,12 @@ class TestHost {
   std::filesystem::path cache() const { return home() / "hub"; }
   std::filesystem::path summary() const { return home() / "model-prep-summary.json"; }
 
-  /// Writes a manifest, which all runs from now on get through MODEL_PREP_MANIFEST.
+  /// Writes a manifest; all later runs get it through MODEL_PREP_MANIFEST.
   void use_manifest(const std::string& text);
-  /// From now on the program runs where these system calls do not work (support/without_main.cpp):
+  /// In all later runs these system calls fail or do nothing (support/without_main.cpp):
   /// {"flock=0"}.
   void take_away(const std::vector<std::string>& calls);
-  /// What the program gets, with `changes` put over it; an empty value takes the variable away.
+  /// The program's environment with `changes` applied; an empty value removes the variable.
   ProgramEnvironment environment(const ProgramEnvironment& changes = {}) const;
 
   Run run(const std::vector<std::string>& arguments, const ProgramEnvironment& changes = {}) const;
@@ -63,7 +63,7 @@ class TestHost {
   Run shell(const std::string& script, const ProgramEnvironment& changes = {}) const;
   std::unique_ptr<RunningProgram> start(const std::vector<std::string>& arguments,
                                         const ProgramEnvironment& changes = {}) const;
-  /// The result of a program that was started, with its summary.
+  /// Waits for a started program; its result and summary.
   Run end_of(RunningProgram& program) const;
 
  private:
@@ -72,17 +72,16 @@ class TestHost {
   std::vector<std::string> program_;
 };
 
-/// `unshare -m` gives a shell mounts of its own, which vanish with it; false (and said loudly)
-/// where that is not allowed.
+/// Whether `unshare -m` may give a shell its own mounts, which end with it. If not, prints that.
 bool may_mount();
 
 /// Relative path → "folder", "link <text>" or "file <sha256>"; our record and huggingface_hub's
-/// listing by their names only. Empty if there is no such folder.
+/// listing by name only. Empty if the directory does not exist.
 using Tree = std::map<std::string, std::string>;
 Tree tree_of(const std::filesystem::path& folder);
 
-/// What a cache holds with this repository's `main` prepared (docs/cache-layout.md): all of it, or
-/// only `paths`.
+/// The content of a cache in which this repository's `main` is complete (docs/cache-layout.md): all
+/// files, or only `paths`.
 enum class Listed : std::uint8_t { no, yes };
 struct Published {
   std::vector<std::string> paths = {};
@@ -92,11 +91,11 @@ struct Published {
 Tree published(const HubRepo& repo, const Published& what = {});
 Tree merged(Tree first, const Tree& second);
 
-/// What only a run that did not end leaves: staging files, resume records, temporary files.
+/// What only an interrupted run leaves: staging files, resume records, temporary files.
 std::vector<std::filesystem::path> leftovers_in(const std::filesystem::path& cache);
 
-/// Five blobs behind six files: plain, in a folder, empty, two with equal bytes, and an LFS file of
-/// 300 kB.
+/// Six files with five blobs: plain, in a directory, empty, two with equal bytes, and an LFS file
+/// of 300 kB.
 HubRepo small_repo(const std::string& id = "org/small");
 /// A plain file and an LFS file of `size` bytes.
 HubRepo large_repo(std::int64_t size, const std::string& id = "org/large");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS: who is trusted, and what is said of who is not (docs/reference.md, docs/security.md).
+// TLS: which certificates are trusted, and how the others are reported (docs/reference.md,
+// docs/security.md).
 #include <regex>
 
 #include "support/catch.h"
@@ -19,7 +20,7 @@ HubOptions with_tls(HubTls tls) {
   return options;
 }
 
-/// A hub behind TLS, and a machine that may be told of its authority.
+/// A hub behind TLS, and a machine that may be given its CA.
 struct Secure {
   TestAuthority authority{"Test Root"};
   FakeHub hub;
@@ -39,7 +40,7 @@ struct Secure {
   }
 };
 
-/// The run failed for the certificate, at once, with nothing asked.
+/// The run failed because of the certificate, at once and without a request.
 void check_refused(const Run& run, const FakeHub& hub, const std::vector<std::string>& said) {
   INFO(run.err);
   CHECK(run.exit_code == 1);
@@ -56,7 +57,7 @@ void check_refused(const Run& run, const FakeHub& hub, const std::vector<std::st
 
 }  // namespace
 
-TEST_CASE("an authority named by flag or variable is trusted, hub and payload host alike") {
+TEST_CASE("a CA named by flag or variable is trusted, for hub and payload host alike") {
   const std::string name =
       GENERATE("--ca-file", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE");
   CAPTURE(name);
@@ -68,7 +69,7 @@ TEST_CASE("an authority named by flag or variable is trusted, hub and payload ho
   CHECK(tree_of(secure.machine.cache()) == published(secure.repo));
 }
 
-TEST_CASE("all variables that are set add up, and the flag takes their place") {
+TEST_CASE("the CA files of all variables are combined, and the flag replaces them") {
   const Secure secure;
   const TestAuthority other("Other Root");
   const fs::path its = secure.machine.folder() / "other.pem";
@@ -81,7 +82,7 @@ TEST_CASE("all variables that are set add up, and the flag takes their place") {
   CHECK(run.error_kind("org/small") == "protocol");
 }
 
-TEST_CASE("a folder of certificates is taken for a file of them") {
+TEST_CASE("a directory of certificates is accepted in place of a file") {
   const Secure secure;
   const fs::path folder = secure.machine.folder() / "roots";
   fs::create_directories(folder);
@@ -93,7 +94,7 @@ TEST_CASE("a folder of certificates is taken for a file of them") {
 }
 
 TEST_CASE(
-    "a file without a usable certificate is told with its flag or variable before any request") {
+    "a file without a usable certificate is reported by flag or variable, before any request") {
   const Secure secure;
   const auto [content, why] = GENERATE(table<std::string, std::string>({
       {"", "no such file or directory"},
@@ -114,21 +115,21 @@ TEST_CASE(
   CHECK(secure.hub.connections() == 0);
 }
 
-TEST_CASE("a stale variable does an offline run no harm") {
+TEST_CASE("a stale CA variable does not fail an offline run") {
   const Secure secure;
   REQUIRE(secure.machine.run({"org/small", "--ca-file", secure.ca}).exit_code == 0);
   CHECK(secure.machine.run({"org/small", "--offline"}, {{"SSL_CERT_FILE", "/no/such/file"}})
             .exit_code == 0);
 }
 
-TEST_CASE("an unknown authority is named with the certificate, and not tried again") {
+TEST_CASE("an unknown CA is reported with the certificate, without a retry") {
   const Secure secure({.subject = "mirror of Test"});
   check_refused(
       secure.machine.run({"org/small"}), secure.hub,
       {"its certificate is not trusted: unknown issuer (subject CN=mirror of Test; issuer CN=Test Root)"});
 }
 
-TEST_CASE("a root of the same name that signed something else is not enough") {
+TEST_CASE("a CA of the same name but with another key is not trusted") {
   const Secure secure;
   const TestAuthority namesake("Test Root");
   write_text(secure.ca, namesake.pem());
@@ -136,21 +137,21 @@ TEST_CASE("a root of the same name that signed something else is not enough") {
                 {"issuer CN=Test Root)"});
 }
 
-TEST_CASE("an expired certificate is named with its date") {
+TEST_CASE("an expired certificate is reported with its expiry date") {
   const Secure secure({.expires = hours(-24)});
   check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
                 {"its certificate is not trusted: expired on ",
                  " GMT (subject CN=test hub; issuer CN=Test Root)"});
 }
 
-TEST_CASE("a certificate of the future is named with its date") {
+TEST_CASE("a certificate that is not yet valid is reported with its start date") {
   const Secure secure({.begins = hours(24)});
   check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
                 {"its certificate is not trusted: not valid before ",
                  " GMT: is this machine's clock right?"});
 }
 
-TEST_CASE("a certificate for other hosts is named with those") {
+TEST_CASE("a certificate for other hosts is reported with their names") {
   const Secure secure({.names = "DNS:a.example,DNS:b.example,IP:127.0.0.2,DNS:d.example"});
   check_refused(
       secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
@@ -158,7 +159,7 @@ TEST_CASE("a certificate for other hosts is named with those") {
        "(subject CN=test hub; issuer CN=Test Root)"});
 }
 
-TEST_CASE("a self-signed certificate is called so, and trusted if it is named itself") {
+TEST_CASE("a self-signed certificate is reported as such, and trusted if named itself") {
   const HubTls tls = self_signed();
   FakeHub hub(with_tls(tls));
   hub.add(small_repo());
@@ -169,7 +170,7 @@ TEST_CASE("a self-signed certificate is called so, and trusted if it is named it
   CHECK(machine.run({"org/small", "--ca-file", machine.folder() / "hub.pem"}).exit_code == 0);
 }
 
-TEST_CASE("a certificate cannot write lines of its own into the log") {
+TEST_CASE("a certificate cannot forge lines of the log") {
   const Secure secure({.subject = "evil\n2026-01-01T00:00:00Z info  all is well\x1b[2J"});
   const Run run = secure.machine.run({"org/small"});
   check_refused(run, secure.hub, {"subject CN=evil\\0A2026"});
@@ -177,9 +178,8 @@ TEST_CASE("a certificate cannot write lines of its own into the log") {
   CHECK_FALSE(contains(run.err, "\n2026-01-01"));
 }
 
-TEST_CASE("the system's roots stay trusted beside those that are named") {
-  // What libcurl is told to load cannot be asked for from outside, but the program's own reads can
-  // be seen.
+TEST_CASE("the system's CAs stay trusted in addition to named ones") {
+  // libcurl's own settings are not visible from outside, but the program's reads are.
   const Secure secure;
   const fs::path trace = secure.machine.folder() / "trace";
   const Run run =
@@ -205,7 +205,7 @@ TEST_CASE("a redirect from https to http is refused, and the token never leaves 
   CHECK(run.summary["totals"]["retries"] == 0);
 }
 
-TEST_CASE("a hub that speaks plain http where TLS is wanted ends in network, and nothing is sent") {
+TEST_CASE("plain http from a TLS endpoint is a network error, and nothing is sent") {
   FakeHub hub;
   const TestHost machine("https" + hub.endpoint().substr(4));
   const Run run = machine.run({"org/small", "--retries", "0", "--timeout", "1"});

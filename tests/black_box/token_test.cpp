@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Secrets: where the token goes, and that neither it nor a password is in anything that the program
-// writes.
+// Secrets: which servers get the token, and that no output contains it or a password.
 #include <csignal>
 #include <fstream>
 
@@ -13,10 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A shape of its own, so that it cannot be in anything by chance.
+// A text that cannot occur by chance.
 const std::string kToken = "hf_xyzzyTOKENxyzzy0123456789";
-// What is left of it if somebody cuts it short or writes it in capitals or as base64 would be found
-// too.
+// Also finds it truncated, in capitals or as base64.
 const std::string kTraces[] = {"xyzzyTOKEN",     "TOKENxyzzy",   "XYZZY",
                                "eHl6enlUT0tFTn", "h5enp5VE9LRU", "4eXp6eVRPS0VO"};
 
@@ -31,7 +29,7 @@ bool has_trace(const std::string& text) {
   return false;
 }
 
-/// Names of everything below the folder, and what is in it.
+/// The names and contents of everything in the directory.
 std::string everything_in(const fs::path& folder) {
   std::string all;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
@@ -46,7 +44,7 @@ std::string command_line_of(pid_t pid) {
   return read_text("/proc/" + std::to_string(pid) + "/cmdline");
 }
 
-/// How the token is given: by the variable, or by a file outside of what the program writes.
+/// How the program gets the token: by a variable, or by a file outside of its output.
 enum class Source { variable, file };
 
 struct Place {
@@ -65,17 +63,16 @@ struct Place {
     }
   }
 
-  /// The run is over: its output, and all that it left.
+  /// Neither the output of the run nor any file that it left has a trace of the token.
   void check_silence(const Run& run) const {
     INFO(run.err);
-    CHECK(contains(run.err, "debug"));  // so that what is only told at that level was told
+    CHECK(contains(run.err, "debug"));  // messages of that level were logged
     CHECK_FALSE(has_trace(run.out));
     CHECK_FALSE(has_trace(run.err));
     CHECK_FALSE(has_trace(run.summary.dump()));
     CHECK_FALSE(has_trace(everything_in(machine.folder())));
   }
-  /// The hub's origin got the token, which shows that there was one to lose; the payload host did
-  /// not.
+  /// The Hub's origin got the token, so it was in use, and the payload host did not.
   void check_origins() const {
     bool sent = false;
     for (const LoggedRequest& request : hub.requests()) {
@@ -95,7 +92,7 @@ std::vector<std::string> debug(std::vector<std::string> arguments) {
 
 }  // namespace
 
-TEST_CASE("the token is in nothing that any run writes, and goes to the hub's origin only") {
+TEST_CASE("the token is in nothing that any run writes, and goes to the Hub's origin only") {
   const Source source = GENERATE(Source::variable, Source::file);
   Place place(source);
   place.hub.add(small_repo());
@@ -104,7 +101,7 @@ TEST_CASE("the token is in nothing that any run writes, and goes to the hub's or
     return place.machine.run(debug(arguments), more);
   };
 
-  SECTION("a run that succeeds, and redirects on its way") {
+  SECTION("a run that succeeds, with redirects on the way") {
     const Run good = run({"org/small"});
     CHECK(good.exit_code == 0);
     CHECK_FALSE(place.hub.requests("payload").empty());
@@ -121,13 +118,13 @@ TEST_CASE("the token is in nothing that any run writes, and goes to the hub's or
     CHECK(refused.error_kind("org/small") == "gated");
     place.check_silence(refused);
   }
-  SECTION("a hub that sends the token back in what it says") {
+  SECTION("a hub that echoes the token in its error") {
     place.hub.add(Fault{.times = -1, .what = Redirect{"https://127.0.0.1:1/"}});
     const Run astray = run({"org/small"});
     CHECK(astray.exit_code == 1);
     place.check_silence(astray);
   }
-  SECTION("a run that fails for the network, as JSON") {
+  SECTION("a run that fails for the network, with a JSON log") {
     place.hub.add(Fault{.times = -1, .what = Reset{}});
     const Run failed = run({"org/small", "--log-format", "json"});
     CHECK(failed.error_kind("org/small") == "network");
@@ -144,7 +141,7 @@ TEST_CASE("the token is in nothing that any run writes, and goes to the hub's or
       CHECK_FALSE(request.headers.contains("authorization"));
     place.check_silence(astray);
   }
-  SECTION("a redirect to itself in other words") {
+  SECTION("a redirect to itself, spelled differently") {
     place.hub.add(Fault{.on = Fault::On::repo_info,
                         .what = Redirect{"http://other@" + place.hub.endpoint().substr(7) +
                                          "/api/models/org/small/revision/main?again"}});
@@ -155,7 +152,7 @@ TEST_CASE("the token is in nothing that any run writes, and goes to the hub's or
   place.check_origins();
 }
 
-TEST_CASE("a killed run leaves no token, neither in its command line nor on disk") {
+TEST_CASE("a killed run leaves no token on its command line or on disk") {
   Place place(Source::variable);
   place.hub.add(large_repo(3'000'000));
   place.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Stall{.after = 100'000}});
@@ -169,7 +166,7 @@ TEST_CASE("a killed run leaves no token, neither in its command line nor on disk
   place.check_origins();
 }
 
-TEST_CASE("the token goes to a hub behind TLS, and not to its payload host") {
+TEST_CASE("the token goes to a hub behind TLS, not to its payload host") {
   HubOptions options;
   options.tls = self_signed();
   const Place place(Source::variable, options);
@@ -183,7 +180,7 @@ TEST_CASE("the token goes to a hub behind TLS, and not to its payload host") {
   place.check_origins();
 }
 
-TEST_CASE("a token over plain http is sent only to an endpoint that is http, with a warning") {
+TEST_CASE("over plain http the token is sent only to an http endpoint, with a warning") {
   Place place(Source::variable);
   place.hub.add(small_repo());
   const Run run = place.machine.run(debug({"org/small"}), place.environment);
@@ -191,7 +188,7 @@ TEST_CASE("a token over plain http is sent only to an endpoint that is http, wit
   place.check_origins();
 }
 
-TEST_CASE("a password in the endpoint's address is shown nowhere") {
+TEST_CASE("a password in the endpoint's URL is shown nowhere") {
   const std::string password = "xyzzyTOKENxyzzy";
   FakeHub hub;
   hub.add(small_repo());
@@ -210,7 +207,7 @@ TEST_CASE("a password in the endpoint's address is shown nowhere") {
   CHECK_FALSE(has_trace(everything_in(machine.folder())));
 }
 
-TEST_CASE("a token with a bad character is told without the token") {
+TEST_CASE("a token with an invalid character is reported without showing it") {
   const TestHost machine("http://127.0.0.1:1");
   const Run run = machine.run({"org/small"}, {{"HF_TOKEN", kToken + "\nX-Evil: 1"}});
   CHECK(run.exit_code == 1);

@@ -15,7 +15,7 @@ bool is_hex(const std::string& text, std::size_t digits) {
   return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-/// One repository's folder, looked at part by part.
+/// Checks one repository's directory, part by part.
 class Check {
  public:
   Check(fs::path folder, const std::vector<HubRepo>& repos, std::vector<std::string>& wrong)

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Is this cache one that a program may look into at this instant, whatever was killed in it?
+// Checks that a cache is valid at this instant, whichever processes were killed in it.
 //
 //   kill …
 //   CHECK(wrong_in(machine.cache(), {repo}).empty());
 //
-// It asks for what README.md promises at any instant, not for completeness: every blob
-// under a final name is what its name says, every link of a snapshot leads to a blob, every ref
-// names a snapshot with all files of its commit, and what else lies around is a leftover of a kind
-// that is known.
+// It checks what README.md guarantees at any instant, not completeness: every blob under a final
+// name has the digest in its name, every link of a snapshot leads to a blob, every ref names a
+// snapshot with all files of its commit, and every other file is a known kind of leftover.
 #pragma once
 
 #include <filesystem>
@@ -19,14 +18,14 @@
 
 namespace model_prep::testing {
 
-/// One line for each thing that is wrong. `repos` says which files a commit has; a ref to any other
-/// commit is wrong.
+/// One line for each violation. `repos` has the files of each commit; a ref to any other commit is
+/// a violation.
 std::vector<std::string> wrong_in(const std::filesystem::path& cache,
                                   const std::vector<HubRepo>& repos);
 
-/// What a cache lacks of this tree, and what else is in it. Not told: temporaries, and the resume
-/// record of a blob that is there, which a kill between the rename and the removal of the record
-/// leaves.
+/// What the cache lacks of this tree, and what it has in addition. Ignores temporary files, and the
+/// resume record of an existing blob: a kill between the rename and the removal of the record
+/// leaves it.
 std::vector<std::string> differences(const std::filesystem::path& cache,
                                      const std::map<std::string, std::string>& wanted);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The general rule with a real hub: indexes that are read, variants that are found or not.
+// Selecting weights, with real indexes: variants that a repository has or lacks.
 #include <algorithm>
 
 #include "support/catch.h"
@@ -45,8 +45,7 @@ HubRepo converted_repo() {
                     {"tokenizer.json", "{\"b\":1}"}});
 }
 
-/// The built-in manifest without its locks: the demo's files have their true names, and bytes of
-/// their own.
+/// The built-in manifest without its locks: the demo's files have the real names but other bytes.
 std::string unlocked_manifest() {
   nlohmann::json manifest = nlohmann::json::parse(
       read_text(MODEL_PREP_SOURCE_DIR "/src/commands/built_in_manifest.json"));
@@ -99,7 +98,7 @@ struct BuiltIn {
 
 }  // namespace
 
-TEST_CASE("each variant of the built-in manifest brings its true files") {
+TEST_CASE("each variant of the built-in manifest fetches its real files") {
   const BuiltIn row = GENERATE(
       BuiltIn{"fp32", plus(kMiniLm, {"model.safetensors"}), plus(kReranker, {"model.safetensors"})},
       BuiltIn{"onnx", plus(kMiniLm, {"onnx/model.onnx"}), plus(kReranker, {"onnx/model.onnx"})},
@@ -133,7 +132,7 @@ TEST_CASE("each variant of the built-in manifest brings its true files") {
   CHECK(run.model("bge-reranker-base")["pinned"] == !elsewhere);
 }
 
-TEST_CASE("all of a built-in model is all of its commit") {
+TEST_CASE("the variant all of a built-in model is its whole commit") {
   FakeHub hub;
   for (const HubRepo& repo : demo_spec().repos) hub.add(repo);
   TestHost machine(hub);
@@ -145,7 +144,7 @@ TEST_CASE("all of a built-in model is all of its commit") {
   CHECK(run.model("flan-t5-small")["files"].size() == 12);
 }
 
-TEST_CASE("a sharded model is its index and exactly the shards that it names") {
+TEST_CASE("a sharded model is its index and exactly the shards that the index names") {
   FakeHub hub;
   const HubRepo repo = sharded_repo();
   hub.add(repo);
@@ -154,7 +153,7 @@ TEST_CASE("a sharded model is its index and exactly the shards that it names") {
   CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
 }
 
-TEST_CASE("a second run reads the index in the cache and asks nobody") {
+TEST_CASE("a second run reads the cached index and sends no request") {
   FakeHub hub;
   const HubRepo repo = sharded_repo();
   hub.add(repo);
@@ -170,7 +169,7 @@ TEST_CASE("a second run reads the index in the cache and asks nobody") {
   CHECK(machine.run({"verify", "org/sharded"}).exit_code == 0);
 }
 
-TEST_CASE("an index that names what is not there is an error before any weights are asked for") {
+TEST_CASE("an index that names a missing file is an error before any weights are requested") {
   FakeHub hub;
   hub.add(sharded_repo(index_of({kShards[0], "model-00003-of-00002.safetensors"})));
   const TestHost machine(hub);
@@ -182,7 +181,7 @@ TEST_CASE("an index that names what is not there is an error before any weights 
   CHECK(hub.requests("payload").empty());
 }
 
-TEST_CASE("an index whose bytes are wrong is asked for once more, and not believed") {
+TEST_CASE("an index with wrong bytes is requested once more and never used") {
   const int times = GENERATE(1, -1);
   FakeHub hub;
   const HubRepo repo = sharded_repo();
@@ -200,7 +199,7 @@ TEST_CASE("an index whose bytes are wrong is asked for once more, and not believ
   }
 }
 
-TEST_CASE("an index that is damaged in the cache is found, and repaired") {
+TEST_CASE("a cached index that is damaged is detected and repaired") {
   FakeHub hub;
   const HubRepo repo = sharded_repo();
   hub.add(repo);
@@ -214,7 +213,7 @@ TEST_CASE("an index that is damaged in the cache is found, and repaired") {
   CHECK(tree_of(machine.cache()) == published(repo, {.paths = kWanted}));
 }
 
-TEST_CASE("onnx and OpenVINO are found in a repository that no manifest names") {
+TEST_CASE("onnx and OpenVINO files are found in a repository outside the manifest") {
   const std::string variant = GENERATE("onnx", "openvino-int8");
   FakeHub hub;
   const HubRepo repo = converted_repo();
@@ -233,7 +232,7 @@ TEST_CASE("onnx and OpenVINO are found in a repository that no manifest names") 
 }
 
 TEST_CASE(
-    "a repository without the variant gives fp32 and says so, each time and with no more requests") {
+    "without the variant a repository falls back to fp32, with a warning but no extra request") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -255,7 +254,7 @@ TEST_CASE(
   CHECK(contains(lock.out, "\"locked\": [\"fp32\"]"));
 }
 
-TEST_CASE("half of an OpenVINO model is an error before any file is asked for") {
+TEST_CASE("an incomplete OpenVINO model is an error before any file is requested") {
   FakeHub hub;
   hub.add(make_repo("org/half", {{"config.json", "{}"}, {"openvino_model.xml", "<net/>"}}));
   const TestHost machine(hub);
@@ -279,7 +278,7 @@ TEST_CASE("a lock that names half of an OpenVINO model is refused without a requ
   CHECK(hub.requests().empty());
 }
 
-TEST_CASE("a pickle is warned of in one line, with what could be loaded in its place") {
+TEST_CASE("pickled weights cause one warning, with what could be loaded instead") {
   FakeHub hub;
   hub.add(sharded_repo());
   hub.add(make_repo("org/old",
@@ -293,6 +292,44 @@ TEST_CASE("a pickle is warned of in one line, with what could be loaded in its p
   CHECK(contains(machine.run({"org/old"}).err,
                  "warn  org/old: pytorch_model.bin is a pickle, which can run code when "
                  "loaded, and this revision has no safetensors"));
+}
+
+TEST_CASE("a variant that a model lacks falls back to fp32, and the summary has both") {
+  FakeHub hub;
+  hub.add(small_repo());
+  TestHost machine(hub);
+  machine.use_manifest(hub.manifest());
+  const Run run = machine.run({}, {{"MODEL_VARIANT", "openvino-int8"}});
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("small")["variant_requested"] == "openvino-int8");
+  CHECK(run.model("small")["variant"] == "fp32");
+  CHECK(run.summary["openvino"] == true);
+}
+
+TEST_CASE("safetensors are downloaded, and the same model's weights in other formats are not") {
+  FakeHub hub;
+  const HubRepo repo = make_repo("org/weights", {{"config.json", "{}"},
+                                                 {"model.safetensors", MadeUpBytes{1000, 1}, true},
+                                                 {"pytorch_model.bin", MadeUpBytes{1000, 2}, true},
+                                                 {"tf_model.h5", MadeUpBytes{1000, 3}, true},
+                                                 {"onnx/model.onnx", MadeUpBytes{1000, 4}, true}});
+  hub.add(repo);
+  const TestHost machine(hub);
+  CHECK(machine.run({"org/weights"}).exit_code == 0);
+  CHECK(tree_of(machine.cache()) ==
+        published(repo, {.paths = {"config.json", "model.safetensors"}}));
+}
+
+TEST_CASE("a second variant of a model joins the first one's snapshot") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const TestHost machine(hub);
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  hub.clear_requests();
+  CHECK(machine.run({"org/small", "--variant", "all"}).exit_code == 0);
+  CHECK(hub.requests("payload").empty());
+  CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
 }
 
 }  // namespace model_prep::testing

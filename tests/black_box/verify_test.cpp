@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// verify: what is wrong in a cache is found and named, and --repair mends it; what is right is left
-// as it is.
+// verify: detects and names what is wrong in a cache, --repair repairs it, and intact files are
+// left alone.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Damage that neither size nor time gives away, as a failing disk does it.
+/// Damage that changes neither size nor time, as by a failing disk.
 void rot(const fs::path& file) {
   const auto time = fs::last_write_time(file);
   flip_byte(file, 1);
@@ -29,7 +29,7 @@ std::vector<std::string> fault_kinds(const Run& run, const std::string& key) {
   return kinds;
 }
 
-/// What is there, with the times and inodes of all of it: a reader changes nothing.
+/// Every entry with its time and inode, to check that nothing changed.
 std::map<std::string, std::string> exact(const fs::path& folder) {
   std::map<std::string, std::string> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
@@ -46,10 +46,10 @@ struct Damage {
   std::string name;
   std::string kind;
   std::function<void(const Prepared&)> make;
-  std::vector<std::string> fetched = {};  // files that repairing it asks the hub for
+  std::vector<std::string> fetched = {};  // files that its repair downloads
 };
 
-/// Each kind of fault, in the ways that it comes about.
+/// Each kind of fault, with every way to cause it.
 std::vector<Damage> damages() {
   const std::string weights = "model.safetensors";
   return {
@@ -115,7 +115,7 @@ std::vector<Damage> damages() {
 
 }  // namespace
 
-TEST_CASE("a cache that is right is said to be, without a request and without a change") {
+TEST_CASE("an intact cache passes without a request and without a change") {
   Prepared prepared;
   const auto before = exact(prepared.machine.cache());
   const Run run = prepared.machine.run({"verify", prepared.pinned});
@@ -134,7 +134,7 @@ TEST_CASE("a cache that is right is said to be, without a request and without a 
   }
 }
 
-TEST_CASE("every damage is found, named and mended, with no more bytes than it takes") {
+TEST_CASE("every kind of damage is detected, named and repaired with no more bytes than needed") {
   for (const Damage& damage : damages()) {
     DYNAMIC_SECTION(damage.name) {
       Prepared prepared;
@@ -176,7 +176,7 @@ TEST_CASE("every damage is found, named and mended, with no more bytes than it t
   }
 }
 
-TEST_CASE("a bad file is told with its repository, path, expected and found digest") {
+TEST_CASE("a bad file is reported with repository, path, expected and actual digest") {
   Prepared prepared;
   rot(prepared.blob("model.safetensors"));
   const std::string expected = digests_of(file_of(prepared.repo, "model.safetensors")).sha256;
@@ -191,11 +191,11 @@ TEST_CASE("a bad file is told with its repository, path, expected and found dige
   CHECK(run.error_kind(prepared.pinned) == "digest_mismatch");
 }
 
-TEST_CASE("what a repair takes away is kept") {
+TEST_CASE("a repair keeps what it moves away") {
   Prepared prepared;
   write_text(prepared.link("notes.txt"), "weeks of work");
   REQUIRE(prepared.machine.run({"verify", "--repair", prepared.pinned}).exit_code == 0);
-  std::vector<std::pair<std::string, std::string>> kept;  // what is before the name is made up
+  std::vector<std::pair<std::string, std::string>> kept;  // without the random prefix of the name
   for (const auto& entry : fs::directory_iterator(prepared.in_repo(".model-prep/quarantine"))) {
     const std::string name = entry.path().filename().string();
     kept.emplace_back(name.substr(name.find('-') + 1), read_text(entry.path()));
@@ -218,7 +218,7 @@ TEST_CASE("a repair without a network fails and makes nothing worse") {
   CHECK(prepared.machine.run({"verify", prepared.pinned}).exit_code == 0);
 }
 
-TEST_CASE("a model that is not cached is a failure, and a repair fetches it") {
+TEST_CASE("a missing model fails verify, and --repair fetches it") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -231,8 +231,7 @@ TEST_CASE("a model that is not cached is a failure, and a repair fetches it") {
   CHECK(tree_of(machine.cache()) == published(small_repo()));
 }
 
-TEST_CASE(
-    "without a record nobody knows what belongs to a model; a repair asks for the listing only") {
+TEST_CASE("without a record a model's files are unknown, and a repair requests only the listing") {
   Prepared prepared;
   fs::remove(prepared.record());
   const Run run = prepared.machine.run({"verify", prepared.pinned});
@@ -243,7 +242,7 @@ TEST_CASE(
   CHECK(prepared.hub.requests()[0].kind == "tree");
 }
 
-TEST_CASE("one bad model fails the run, and only it is repaired") {
+TEST_CASE("one bad model fails the run, and only that model is repaired") {
   Prepared prepared;
   const HubRepo other = large_repo(100'000);
   prepared.hub.add(other);
@@ -261,7 +260,7 @@ TEST_CASE("one bad model fails the run, and only it is repaired") {
   CHECK(repaired.summary["totals"]["bytes_downloaded"] == 100'000);
 }
 
-TEST_CASE("another variant's files are no faults") {
+TEST_CASE("files of another variant are not faults") {
   Prepared prepared;
   REQUIRE(prepared.machine.run({"--variant", "all", prepared.pinned}).exit_code == 0);
   prepared.machine.use_manifest(
@@ -271,7 +270,7 @@ TEST_CASE("another variant's files are no faults") {
   CHECK(prepared.machine.run({"verify", "--variant", "all", prepared.pinned}).exit_code == 0);
 }
 
-TEST_CASE("a whole commit's listing belongs to it") {
+TEST_CASE("a missing listing of a whole commit is a fault, and is repaired") {
   Prepared prepared;
   REQUIRE(prepared.machine.run({"--variant", "all", prepared.pinned}).exit_code == 0);
   fs::remove(prepared.in_repo("trees/" + main_of(prepared.repo) + ".json"));
@@ -298,7 +297,7 @@ TEST_CASE("without symlinks the files themselves are verified") {
   CHECK(machine.run({"verify", "--repair", pinned}).exit_code == 0);
 }
 
-TEST_CASE("a tighter umask asks for less") {
+TEST_CASE("a stricter umask requires fewer permissions") {
   Prepared prepared;
   fs::permissions(prepared.blob("config.json"), fs::perms(0640));
   CHECK(prepared.machine.shell("umask 022; $PROGRAM verify " + prepared.pinned).exit_code == 1);
@@ -320,8 +319,7 @@ TEST_CASE("a read-only volume can be verified") {
   CHECK(nlohmann::json::parse(run.out)["success"] == true);
 }
 
-TEST_CASE(
-    "each place where a service looks is asked, and told what to set; the exit code is the cache's") {
+TEST_CASE("verify says where each library looks, and only the cache decides the exit code") {
   Prepared prepared;
   const std::string cache = prepared.machine.cache();
   const Run run = prepared.machine.run({"verify", prepared.pinned},
@@ -338,7 +336,7 @@ TEST_CASE(
   CHECK(services[0]["found"] == nlohmann::json::array({prepared.pinned}));
 }
 
-TEST_CASE("a service that looks in an older place is told that a repair links it") {
+TEST_CASE("a library that looks in a legacy directory is pointed to --repair, which links it") {
   Prepared prepared;
   const std::string older = prepared.machine.folder() / "t";
   const ProgramEnvironment environment = {{"TRANSFORMERS_CACHE", older}};
@@ -351,8 +349,8 @@ TEST_CASE("a service that looks in an older place is told that a repair links it
   CHECK(prepared.hub.requests().empty());
 }
 
-TEST_CASE("a signal ends the hashing within a second, and the summary says so") {
-  // 40 GB of nothing, behind a lock that names them.
+TEST_CASE("a signal ends the hashing within a second, with a summary") {
+  // 40 GB of holes, in a locked manifest.
   FakeHub hub;
   TestHost machine(hub);
   const std::string commit(40, 'c');

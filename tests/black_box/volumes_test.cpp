@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Volumes as people have them: quotas, few inodes, other users' folders, other tools' leftovers.
+// Volumes in practice: quotas, few inodes, directories of other users, leftovers of other tools.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +27,7 @@ struct Volume {
     hub.add(large);
     hub.add(small);
   }
-  /// Runs the program as another user; false (and said loudly) where we may not become one.
+  /// Whether we may run the program as another user. If not, prints that.
   bool may_become_others() const {
     if (::geteuid() != 0) WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
     return ::geteuid() == 0;
@@ -50,7 +50,7 @@ bool all_below(const fs::path& folder, Check check) {
 
 }  // namespace
 
-TEST_CASE("a quota that is too small for a file is said before its first byte is asked for") {
+TEST_CASE("a quota too small for a file is reported before its first byte is requested") {
   Volume volume;
   volume.machine.take_away({"fallocate=EDQUOT"});
   const Run run = volume.machine.run({"org/large"});
@@ -62,7 +62,7 @@ TEST_CASE("a quota that is too small for a file is said before its first byte is
   CHECK(volume.hub.requests("resolve").empty());
 }
 
-TEST_CASE("a quota that is used up on the way ends the run, and the next one is well") {
+TEST_CASE("a quota that runs out during a download ends the run, and the next run succeeds") {
   Volume volume;
   volume.machine.take_away({"pwrite=EDQUOT"});
   const Run run = volume.machine.run({"org/small"});
@@ -74,14 +74,14 @@ TEST_CASE("a quota that is used up on the way ends the run, and the next one is 
   CHECK(raised.run({"org/small"}).exit_code == 0);
 }
 
-TEST_CASE("a file system that can reserve nothing is as good as any") {
+TEST_CASE("a file system without fallocate and copy_file_range works") {
   Volume volume;
   volume.machine.take_away({"fallocate=ENOTSUP", "copy_file_range=ENOSYS"});
   CHECK(volume.machine.run({"org/large"}).exit_code == 0);
   CHECK(tree_of(volume.machine.cache()) == published(volume.large));
 }
 
-TEST_CASE("too few inodes are said before the first byte") {
+TEST_CASE("too few inodes are reported before the first byte") {
   if (!may_mount()) return;
   const Volume volume;
   fs::create_directories(volume.machine.cache());
@@ -96,7 +96,7 @@ TEST_CASE("too few inodes are said before the first byte") {
 }
 
 TEST_CASE(
-    "any user of group 0 fills a volume that is group 0's, and the next one resumes and heals it") {
+    "any user of group 0 can fill a volume of group 0, and another one can resume and repair it") {
   const Volume volume;
   if (!volume.may_become_others()) return;
   fs::create_directories(volume.machine.home());
@@ -112,7 +112,8 @@ TEST_CASE(
         merged(published(volume.small), published(volume.large)));
 }
 
-TEST_CASE("below a setgid folder all is the group's, and writable for it where the umask says so") {
+TEST_CASE(
+    "in a setgid directory everything belongs to the group, group-writable if the umask allows") {
   const Volume volume;
   if (!volume.may_become_others()) return;
   fs::create_directories(volume.machine.home());
@@ -129,7 +130,7 @@ TEST_CASE("below a setgid folder all is the group's, and writable for it where t
   }));
 }
 
-TEST_CASE("a lock file of another user that may only be read does not stop a run") {
+TEST_CASE("another user's lock file that is only readable does not stop a run") {
   const Volume volume;
   if (!volume.may_become_others()) return;
   const fs::path locks = volume.machine.cache() / ".locks/models--org--small";
@@ -146,8 +147,7 @@ TEST_CASE("a lock file of another user that may only be read does not stop a run
   CHECK(run.exit_code == 0);
 }
 
-TEST_CASE(
-    "a staging file or a record that another process prunes mid-run is started over, and all ends well") {
+TEST_CASE("a staging file or record that another process deletes mid-run is started over") {
   Volume volume;
   volume.hub.add(
       Fault{.on = Fault::On::payload, .times = 6, .what = Drip{.bytes_per_second = 1 * kMB}});
@@ -164,7 +164,7 @@ TEST_CASE(
   CHECK(tree_of(volume.machine.cache()) == published(volume.large));
 }
 
-TEST_CASE("what other tools left half done is neither used nor touched") {
+TEST_CASE("other tools' partial downloads are neither used nor touched") {
   const Volume volume;
   const fs::path repo = volume.machine.cache() / "models--org--small";
   const std::string weights = blob_of(volume.machine, volume.small, kWeights).filename();
@@ -179,7 +179,7 @@ TEST_CASE("what other tools left half done is neither used nor touched") {
   CHECK(tree_of(volume.machine.cache()) == merged(published(volume.small), leftovers));
 }
 
-TEST_CASE("a link into a shared store that was pruned is replaced by a blob of our own") {
+TEST_CASE("a dangling link into a shared store is replaced by a blob of our own") {
   const Volume volume;
   const fs::path blob = blob_of(volume.machine, volume.small, kWeights);
   fs::create_directories(blob.parent_path());

@@ -97,7 +97,7 @@ TEST_CASE("every flag takes effect") {
   CHECK(found.progress == ProgressMode::none);
 }
 
-TEST_CASE("patterns may be repeated, one a flag, and are taken literally") {
+TEST_CASE("each --include or --exclude takes one pattern, and a comma is part of it") {
   const Options found =
       options({"--include", "*.json", "a", "--exclude", "x y", "--include", "a,b"});
   CHECK(found.models == Arguments{"a"});
@@ -134,7 +134,7 @@ TEST_CASE("every variable takes effect") {
   CHECK(found.progress == ProgressMode::none);
 }
 
-TEST_CASE("a flag beats its variable") {
+TEST_CASE("a flag overrides its variable") {
   const Options found =
       options({"--jobs", "2", "--progress", "bar", "named"}, {{"MODEL_PREP_JOBS", "rubbish"},
                                                               {"HF_HUB_DISABLE_PROGRESS_BARS", "1"},
@@ -194,19 +194,19 @@ TEST_CASE("an unknown flag, a missing value and a flag given twice are usage err
   CHECK(parsed.error().message == message);
 }
 
-TEST_CASE("a mistyped flag is corrected, and the help is named") {
+TEST_CASE("a mistyped flag gets a suggestion and a pointer to --help") {
   const auto parsed = parse_options({"--jbos", "3"}, {{"HOME", "/h"}});
   REQUIRE_FALSE(parsed.has_value());
   CHECK(parsed.error().hint == "did you mean '--jobs'? model-prep --help lists the flags");
 }
 
-TEST_CASE("after a command no word is a command") {
+TEST_CASE("every word after the command is a model") {
   CHECK(options({"download", "download"}).models == Arguments{"download"});
   CHECK(options({"--jobs", "3", "download", "a", "--retries", "1", "download"}).models ==
         Arguments{"a", "download"});
 }
 
-TEST_CASE("a command after a model is refused, not guessed at") {
+TEST_CASE("a command after a model is refused") {
   CHECK(contains(refusal({"a", "download"}), "must come before the models"));
 }
 
@@ -227,7 +227,7 @@ TEST_CASE("each command takes its own flags and refuses those of others") {
   CHECK(refusal({"lock", "--summary", "-"}) == "lock does not take --summary");
 }
 
-TEST_CASE("a model may have the name of a command") {
+TEST_CASE("a model may be called like a command") {
   const Options found = options({"download", "verify"});
   CHECK(found.command == Command::download);
   CHECK(found.models == Arguments{"verify"});
@@ -281,8 +281,7 @@ TEST_CASE("the libraries' directories follow the environment") {
   CHECK(parse_options({"verify", "--cache-dir", "/c"}, {})->services[0].folder.empty());
 }
 
-TEST_CASE(
-    "offline follows HF_HUB_OFFLINE before TRANSFORMERS_OFFLINE, by huggingface_hub's words for true") {
+TEST_CASE("HF_HUB_OFFLINE overrides TRANSFORMERS_OFFLINE, with huggingface_hub's words for true") {
   const auto [hub, transformers, offline] =
       GENERATE(table<std::string, std::string, bool>({{"1", "", true},
                                                       {"yes", "", true},
@@ -298,12 +297,12 @@ TEST_CASE(
         offline);
 }
 
-TEST_CASE("the newer timeout beats the older") {
+TEST_CASE("HF_HUB_DOWNLOAD_TIMEOUT overrides DOWNLOAD_TIMEOUT") {
   CHECK(options({}, {{"HF_HUB_DOWNLOAD_TIMEOUT", "7"}, {"DOWNLOAD_TIMEOUT", "8"}}).timeout == 7);
   CHECK(options({}, {{"DOWNLOAD_TIMEOUT", "8"}}).timeout == 8);
 }
 
-TEST_CASE("a tilde and variables in folders are expanded") {
+TEST_CASE("a tilde and variables in directories are expanded") {
   const auto [home, cache] =
       GENERATE(table<std::string, std::string>({{"~/m", "/home/of/nobody/m/hub"},
                                                 {"~", "/home/of/nobody/hub"},
@@ -314,7 +313,7 @@ TEST_CASE("a tilde and variables in folders are expanded") {
   CHECK(options({}, {{"HF_HOME", home}, {"ROOT", "/srv"}}).cache_dir == cache);
 }
 
-TEST_CASE("the legacy directories are those that are set and are not the cache") {
+TEST_CASE("the legacy directories come from the environment, without the cache itself") {
   using Views = std::vector<std::string>;
   CHECK(options({}, {{"HF_HOME", "/m"}}).legacy_dirs == Views{"/m"});
   CHECK(options({}, {{"HF_HOME", "/m"}, {"TRANSFORMERS_CACHE", "/m"}}).legacy_dirs == Views{"/m"});
@@ -330,7 +329,7 @@ TEST_CASE("an empty --cache-dir is refused, rather than taken for the working di
   CHECK_FALSE(refusal({"--cache-dir", ""}).empty());
 }
 
-TEST_CASE("without HOME and HF_HOME there is no place for the cache") {
+TEST_CASE("without HOME and HF_HOME the cache directory is unknown, which is a usage error") {
   const auto parsed = parse_options({}, {});
   REQUIRE_FALSE(parsed.has_value());
   CHECK(parsed.error().kind == ErrorKind::usage);
@@ -345,7 +344,7 @@ TEST_CASE("the summary goes where the flag says, else the variable, else next to
   CHECK(options({}).summary == "/home/of/nobody/.cache/huggingface/model-prep-summary.json");
 }
 
-TEST_CASE("the token is the first that is set") {
+TEST_CASE("the first token source that is set provides the token") {
   const TemporaryFolder folder;
   std::ofstream(folder / "token") << "  hf_ofHome\r\n";
   std::ofstream(folder / "other") << "hf_ofPath";
@@ -384,7 +383,7 @@ TEST_CASE("a token that could write headers of its own is refused without showin
   CHECK_FALSE(contains(message, bad));
 }
 
-TEST_CASE("a CA file that several variables name is read once, and the system's own not at all") {
+TEST_CASE("a CA file in several variables is read once, and the system's own is not read") {
   const TemporaryFolder folder;
   const testing::TestAuthority authority("Test Root");
   const std::string file = folder / "ca.pem";
@@ -412,7 +411,7 @@ TEST_CASE("the CI system is detected without a command line") {
   CHECK(detect_ci({{"GITHUB_STEP_SUMMARY", ""}}).step_summary.empty());
 }
 
-TEST_CASE("TERM allows live lines, and NO_COLOR forbids colours unless it is empty") {
+TEST_CASE("TERM allows live lines, and a non-empty NO_COLOR forbids colours") {
   CHECK_FALSE(detect_terminal({}).live);
   CHECK_FALSE(detect_terminal({{"TERM", ""}}).live);
   CHECK_FALSE(detect_terminal({{"TERM", "dumb"}}).live);
@@ -432,8 +431,7 @@ TEST_CASE("several endpoints keep their order, each once") {
   CHECK(names_of(options({}, {{"HF_ENDPOINT", " , "}})) == Arguments{"https://huggingface.co"});
 }
 
-TEST_CASE(
-    "an endpoint that is not a URL is refused with its flag or variable, and without its password") {
+TEST_CASE("an invalid endpoint is reported by flag or variable, without its password") {
   CHECK(contains(refusal({"--endpoint", "ftp://a"}), "--endpoint: "));
   CHECK(contains(refusal({"--endpoint", "https://a,https://b"}),
                  "--endpoint: "));  // the list is the variable's
@@ -444,7 +442,7 @@ TEST_CASE(
   CHECK(refusal({"verify"}, {{"HF_ENDPOINT", "ftp://a"}}).empty());  // sends no request
 }
 
-TEST_CASE("a list that is mistyped does not become one endpoint that is given the token") {
+TEST_CASE("a mistyped list of endpoints is refused, and not taken for one endpoint") {
   CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a/hf,huggingface.co"}}),
                  "HF_ENDPOINT: a URL contains a comma"));
   CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a,hf_x@b"}}),
@@ -455,7 +453,7 @@ TEST_CASE("a list that is mistyped does not become one endpoint that is given th
   CHECK(names_of(options({}, {{"HF_ENDPOINT", "https://a,HTTPS://b,Http://c"}})).size() == 3);
 }
 
-TEST_CASE("an endpoint that is named twice keeps its login") {
+TEST_CASE("an endpoint that is listed twice keeps its login") {
   const auto found =
       options({}, {{"HF_ENDPOINT", "https://m,https://user:pass@m,https://hf_a@n,https://n"}})
           .endpoints;
@@ -464,7 +462,7 @@ TEST_CASE("an endpoint that is named twice keeps its login") {
   CHECK(found[1].token->reveal() == "hf_a");
 }
 
-TEST_CASE("a user name without a password is its endpoint's token, and not for a command line") {
+TEST_CASE("in HF_ENDPOINT, but not in --endpoint, a user name without a password is a token") {
   const auto found =
       options({}, {{"HF_ENDPOINT", "https://hf_%61bc@a/hf,https://u:p@b,https://c"}}).endpoints;
   REQUIRE(found.size() == 3);
@@ -480,7 +478,7 @@ TEST_CASE("a user name without a password is its endpoint's token, and not for a
                  "the token in HF_ENDPOINT contains an invalid character"));
 }
 
-TEST_CASE("the token of the run is the Hub's, or the only endpoint's") {
+TEST_CASE("the run's token is for the Hub, or for the only endpoint") {
   const auto uses = [](const std::string& list) {
     auto endpoints = options({}, {{"HF_ENDPOINT", list}}).endpoints;
     give_token(endpoints, Token("hf_run"));
@@ -495,7 +493,7 @@ TEST_CASE("the token of the run is the Hub's, or the only endpoint's") {
   CHECK(uses("https://hf_own@mirror,https://huggingface.co,https://huggingface.co.example") ==
         "hf_own hf_run - ");
   CHECK(uses("https://mirror,http://huggingface.co") ==
-        "- - ");  // not the Hub: anybody may answer there
+        "- - ");  // not the Hub, so it may be any server
 }
 
 }  // namespace model_prep

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Short ways to make the values that the tests of the decisions are about. They build, they do not
-// assert.
+// Short constructors for the values that the tests of the pure layers use. They do not assert.
 #pragma once
 
 #include <string>

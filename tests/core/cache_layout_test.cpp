@@ -7,14 +7,13 @@
 using namespace model_prep;
 using namespace model_prep::testing;
 
-TEST_CASE("a repository's folder has its name with two dashes for the slash, case kept") {
+TEST_CASE("a repository's directory name has two dashes for the slash and keeps the case") {
   CHECK(repo_folder_name(repo("gpt2")) == "models--gpt2");
   CHECK(repo_folder_name(repo("org/name")) == "models--org--name");
   CHECK(repo_folder_name(repo("BAAI/bGe-reRanker-Base")) == "models--BAAI--bGe-reRanker-Base");
 }
 
-TEST_CASE(
-    "a dataset's and a space's folder begin with their kind, and so do those of their locks") {
+TEST_CASE("directories and lock directories of datasets and spaces begin with their type") {
   CHECK(repo_folder_name(repo("datasets/org/name")) == "datasets--org--name");
   CHECK(repo_folder_name(repo("datasets/squad")) == "datasets--squad");
   CHECK(repo_folder_name(repo("spaces/org/name")) == "spaces--org--name");
@@ -23,7 +22,7 @@ TEST_CASE(
         "/cache/.locks/spaces--org--name");
 }
 
-TEST_CASE("a snapshot's link climbs out of the snapshot and its folders") {
+TEST_CASE("a snapshot's link is relative and leads out of the snapshot's directories") {
   // docs/developing/hub-protocol.md, section 1.3.
   const Digest blob = git_sha1('c');
   const std::string hex(40, 'c');
@@ -57,7 +56,7 @@ TEST_CASE("every name on disk is where huggingface_hub looks for it") {
 }
 
 TEST_CASE(
-    "our own names lie inside the repository's folder and never look like a sequential prefix") {
+    "our own names are inside the repository's directory and never look like a sequential prefix") {
   const CacheLayout layout("/cache", repo("org/name"));
   const std::string folder = "/cache/models--org--name";
   const std::string blob = folder + "/blobs/" + std::string(64, 'a');
@@ -70,7 +69,7 @@ TEST_CASE(
   CHECK(layout.record(commit('b')) == folder + "/.model-prep/" + std::string(40, 'b') + ".json");
 }
 
-TEST_CASE("a repository in an older place has its locks in the cache all the same") {
+TEST_CASE("a repository in a legacy directory still has its locks in the cache") {
   const CacheLayout layout("/older", "/cache", repo("org/name"));
   CHECK(layout.repo == "/older/models--org--name");
   CHECK(layout.lock_directory == "/cache/.locks/models--org--name");

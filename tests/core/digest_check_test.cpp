@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bytes on disk hash to, and what a connection without an answer is told as (both in
+// The comparison of digests, and the error for a connection without a response (both in
 // response_check.h).
 #include "model_prep/core/digest_check.h"
 #include "core/builders.h"
@@ -21,12 +21,12 @@ HashResult hashes(char sha, char git) {
 
 }  // namespace
 
-TEST_CASE("the right bytes are right") {
+TEST_CASE("equal digests and sizes pass") {
   CHECK_FALSE(check_digests(hashes('a', '9'), kObject, lfs()));
   CHECK_FALSE(check_digests(hashes('9', '1'), kObject, plain()));
 }
 
-TEST_CASE("a digest that differs is named beside the one that was expected") {
+TEST_CASE("a differing digest is named next to the expected one") {
   const auto error = check_digests(hashes('b', '1'), kObject, lfs());
   REQUIRE(error);
   CHECK(error->kind == ErrorKind::digest_mismatch);
@@ -41,14 +41,14 @@ TEST_CASE("no digest at all means a wrong size") {
   CHECK(check_digests({}, kObject, lfs())->message == "org/name x: its size is not 100 bytes");
 }
 
-TEST_CASE("a locked file whose bytes differ is a lock mismatch") {
+TEST_CASE("a locked file with other bytes is a lock mismatch") {
   BlobSpec locked = lfs();
   locked.locked = true;
   CHECK(check_digests(hashes('b', '1'), kObject, locked)->kind == ErrorKind::lock_mismatch);
   CHECK(check_digests({}, kObject, locked)->kind == ErrorKind::lock_mismatch);
 }
 
-TEST_CASE("a plain git file must have the lock's sha256 too") {
+TEST_CASE("a plain git file must also have the lock's sha256") {
   BlobSpec locked = plain();
   locked.locked = true;
   locked.expected_sha256 = sha256('a');
@@ -61,7 +61,7 @@ TEST_CASE("a plain git file must have the lock's sha256 too") {
 }
 
 TEST_CASE(
-    "a fault without an answer names the object and the host, and no path or secret of the address") {
+    "a transport error names the object and the host, but neither path nor secret of the URL") {
   const RequestContext asked{"org/name x", "org/name", true, false};
   const Error error = describe_transport_error({ErrorKind::network, "connection reset", {}}, asked,
                                                url("https://cdn.example/x?Signature=secret"));
@@ -70,7 +70,7 @@ TEST_CASE(
   CHECK(error.hint == "check the network, the proxy variables and HF_ENDPOINT");
 }
 
-TEST_CASE("a cause that has a hint keeps it") {
+TEST_CASE("a transport error that has a hint keeps it") {
   const RequestContext asked{"org/name x", "org/name", true, false};
   CHECK(describe_transport_error({ErrorKind::protocol, "certificate not trusted", "use --ca-file"},
                                  asked, url("https://a/b"))

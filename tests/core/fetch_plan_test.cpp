@@ -27,7 +27,7 @@ SnapshotView satisfied_view() {
 
 }  // namespace
 
-TEST_CASE("jobs run largest first over all models") {
+TEST_CASE("jobs are ordered by size across all models, largest first") {
   const auto a = snapshot("org/a", {plain_file("small", 1, '1'), lfs_file("large", 100, '2')});
   const auto b = snapshot("org/b", {lfs_file("larger", 200, '3'), plain_file("middle", 50, '4')});
   const auto view_a = view(a, BlobState::missing);
@@ -39,7 +39,7 @@ TEST_CASE("jobs run largest first over all models") {
   CHECK(plan.bytes == 351);
 }
 
-TEST_CASE("a blob that several files and models of a repository share is one job of all of them") {
+TEST_CASE("a blob that several files and models of a repository share is one job") {
   const auto first =
       snapshot("org/a", {lfs_file("onnx/arm64", 10, '1'), lfs_file("onnx/avx512", 10, '1')});
   const auto second = snapshot("org/a", {lfs_file("onnx/arm64", 10, '1')}, 'd');
@@ -61,7 +61,7 @@ TEST_CASE("the same blob in two repositories is two jobs") {
   CHECK(make_plan(std::vector<PlannedModel>{{0, &a, &view_a}, {1, &b, &view_b}}).jobs.size() == 2);
 }
 
-TEST_CASE("what the record vouches for is no job") {
+TEST_CASE("a file that the record vouches for needs no job") {
   const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
   auto states = view(a, BlobState::missing);
   states.files[0].state = BlobState::trusted;
@@ -70,7 +70,7 @@ TEST_CASE("what the record vouches for is no job") {
   CHECK(plan.jobs[0].file.path.text() == "y");
 }
 
-TEST_CASE("a blob that nobody vouches for is a job that counts no bytes") {
+TEST_CASE("an unverified blob is a job that counts no bytes") {
   const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
   auto states = view(a, BlobState::missing);
   states.files[0] = {BlobState::unverified, std::nullopt, false, 4};
@@ -82,7 +82,7 @@ TEST_CASE("a blob that nobody vouches for is a job that counts no bytes") {
   CHECK(plan.staged == 0);
 }
 
-TEST_CASE("bytes that are staged are summed apart") {
+TEST_CASE("staged bytes are summed separately") {
   const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
   auto states = view(a, BlobState::missing);
   states.files[0].staged = 4;
@@ -92,30 +92,28 @@ TEST_CASE("bytes that are staged are summed apart") {
   CHECK(plan.staged == 19);
 }
 
-TEST_CASE("nothing wanted is an empty plan") {
+TEST_CASE("a plan without files is empty") {
   const FetchPlan plan = make_plan({});
   CHECK(plan.jobs.empty());
   CHECK(plan.bytes == 0);
 }
 
-TEST_CASE("a snapshot is satisfied when every part of it is right") {
+TEST_CASE("a snapshot is satisfied only if every part of it is right") {
   CHECK(satisfied_view().satisfied());
   auto without = satisfied_view();
-  SECTION("not without its refs") { without.refs_correct = false; }
-  SECTION("not without its tree listing") { without.tree_correct = false; }
-  SECTION("not without its record") { without.recorded = false; }
-  SECTION("not without a link") { without.files[0].linked = false; }
-  SECTION("not with a blob that nobody vouches for") {
-    without.files[0].state = BlobState::unverified;
-  }
-  SECTION("not without a blob") { without.files[0].state = BlobState::missing; }
+  SECTION("its refs are needed") { without.refs_correct = false; }
+  SECTION("its tree listing is needed") { without.tree_correct = false; }
+  SECTION("its record is needed") { without.recorded = false; }
+  SECTION("its links are needed") { without.files[0].linked = false; }
+  SECTION("verified blobs are needed") { without.files[0].state = BlobState::unverified; }
+  SECTION("its blobs are needed") { without.files[0].state = BlobState::missing; }
   if (without.refs_correct && without.tree_correct && without.recorded && without.files[0].linked &&
       without.files[0].state == BlobState::trusted)
     return;  // Catch's pass without a section
   CHECK_FALSE(without.satisfied());
 }
 
-TEST_CASE("a snapshot gets the commit, the revision and the manifest's ref, each once") {
+TEST_CASE("a snapshot's refs are the commit, the revision and the manifest's ref, each once") {
   ModelSpec model = spec("m", "org/a", "v1");
   CHECK(refs_to_write(model, commit('c')) ==
         std::vector<std::string>{std::string(40, 'c'), "v1", "main"});
@@ -133,7 +131,7 @@ TEST_CASE("two models may share a ref at the same revision, or have refs of thei
   CHECK(check_ref_conflicts(specs));
 }
 
-TEST_CASE("two models that want one ref at different revisions are a fault of the manifest") {
+TEST_CASE("two models that claim one ref at different revisions are an error of the manifest") {
   const Status status = check_ref_conflicts(
       std::vector<ModelSpec>{spec("a", "org/a", "v1"), spec("b", "org/a", "v2")});
   REQUIRE_FALSE(status);
@@ -143,7 +141,7 @@ TEST_CASE("two models that want one ref at different revisions are a fault of th
   CHECK_FALSE(status.error().hint.empty());
 }
 
-TEST_CASE("a ref that is another model's revision is claimed by both") {
+TEST_CASE("a model at a branch conflicts with a pin that sets the same ref") {
   ModelSpec branch = spec("a", "org/a", "main");  // sets refs/main and refs/stable
   branch.ref = "stable";
   const ModelSpec pinned =

@@ -45,7 +45,7 @@ TEST_CASE("a file is kept if an include matches and no exclude does") {
         Names{"config.json", "model.safetensors"});
 }
 
-TEST_CASE("an empty include list selects nothing, which is not_found with a hint") {
+TEST_CASE("an include list without matches is not_found with a hint") {
   const auto files = select_files(listing_of({"config.json"}), with_filter({{}, {}, false}));
   REQUIRE_FALSE(files);
   CHECK(files.error().kind == ErrorKind::not_found);
@@ -64,7 +64,7 @@ TEST_CASE("if patterns of the command line select nothing, the error lists all o
       "org/name: no file of this revision matches --include '*.onnx' --include 'x/' --exclude '*.json'");
 }
 
-TEST_CASE("the filter of everything selects every file") {
+TEST_CASE("the filter that selects everything selects every file") {
   const Names all = {".gitattributes", "a/b/c.onnx", "model.bin", "model.safetensors"};
   CHECK(selected(listing_of(all), with_filter({{"*"}, {}, false})) == all);
 }
@@ -98,7 +98,7 @@ TEST_CASE("only automatic selection reads indexes, and none that is too large") 
 }
 
 TEST_CASE(
-    "a variant that automatic selection does not find becomes fp32, and that of a manifest stays") {
+    "without the variant, automatic selection falls back to fp32, and a manifest's variant stays") {
   ModelSpec wanted = general();
   wanted.variant = Variant::onnx;
   CHECK(with_available_variant(wanted, listing_of({"onnx/model.onnx"})).variant == Variant::onnx);
@@ -108,7 +108,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "half of an OpenVINO model is an error in a manifest's variant, but not in the user's own choice") {
+    "half an OpenVINO model is an error in a manifest's variant, but not for the user's patterns") {
   ModelSpec model = with_filter({{"*.xml", "*.json"}, {}, false});
   model.variant = Variant::openvino_int8;
   const Listing listing = listing_of({"config.json", "openvino_model.bin", "openvino_model.xml"});
@@ -127,7 +127,7 @@ TEST_CASE("a masked safetensors file counts for automatic selection") {
   CHECK(files.error().kind == ErrorKind::gated);
 }
 
-TEST_CASE("a wanted file whose digest is masked is gated, with the page to visit") {
+TEST_CASE("a selected file with a masked digest is gated, with the page to visit") {
   Listing listing = listing_of({"config.json"});
   listing.masked = {path("model.safetensors")};
   const auto files = select_files(listing, with_filter({{"*"}, {}, false}));
@@ -139,7 +139,7 @@ TEST_CASE("a wanted file whose digest is masked is gated, with the page to visit
   CHECK(files.error().hint.find("https://huggingface.co/org/name,") != std::string::npos);
 }
 
-TEST_CASE("a masked file that is not wanted does no harm") {
+TEST_CASE("a masked file that is not selected is ignored") {
   Listing listing = listing_of({"config.json"});
   listing.masked = {path("model.safetensors")};
   CHECK(selected(listing, with_filter({{"*.json"}, {}, false})) == Names{"config.json"});
@@ -151,7 +151,7 @@ TEST_CASE("a listing is sorted by path") {
   CHECK(names_of(listing.files) == Names{"Z", "a.x", "a/x", "b"});
 }
 
-TEST_CASE("a listing that no folder can take is refused") {
+TEST_CASE("a listing that no directory can hold is refused") {
   const Names names = GENERATE(values<Names>({{"a", "a"},
                                               {"x", "a/b", "a/b"},
                                               {"a", "a/b"},
@@ -165,15 +165,15 @@ TEST_CASE("a listing that no folder can take is refused") {
   CHECK(status.error().message.starts_with("org/name: the Hub lists '"));
 }
 
-TEST_CASE("masked files count for what a folder can take") {
+TEST_CASE("masked files count for path conflicts") {
   Listing listing = listing_of({"a/b"});
-  SECTION("twice") { listing.masked = {path("a/b")}; }
-  SECTION("file and folder") { listing.masked = {path("a")}; }
-  SECTION("folder and file") { listing.masked = {path("a/b/c")}; }
+  SECTION("the same path twice") { listing.masked = {path("a/b")}; }
+  SECTION("a file, then a directory of its name") { listing.masked = {path("a")}; }
+  SECTION("a directory, then a file of its name") { listing.masked = {path("a/b/c")}; }
   CHECK(check_listing(listing, "org/name").has_value() == listing.masked.empty());
 }
 
-TEST_CASE("names that only begin alike are no conflict") {
+TEST_CASE("names that only share a prefix are no conflict") {
   Listing listing = listing_of({"a", "a.b", "ab/c", "b/a", "b/a.x"});
   CHECK(check_listing(listing, "org/name"));
 }

@@ -15,11 +15,11 @@ constexpr auto kQueries = HostLimits::Bucket::queries;
 
 }  // namespace
 
-TEST_CASE("a host that was never heard of may be asked") {
+TEST_CASE("a host without history may be contacted") {
   CHECK(HostLimits().closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
 }
 
-TEST_CASE("a refusal holds until its end, for all that this host is asked and for no other") {
+TEST_CASE("a block lasts until its end, for every request to that host and to no other") {
   HostLimits book;
   book.block_until(kHub, kNow + seconds(5));
   for (const auto what : {kFiles, kQueries})
@@ -29,7 +29,7 @@ TEST_CASE("a refusal holds until its end, for all that this host is asked and fo
   CHECK(book.closed_until("https://cdn.example", kFiles, 0, kNow) == TimePoint::min());
 }
 
-TEST_CASE("a later word can lengthen a refusal and not shorten it") {
+TEST_CASE("a later response can extend a block, but not shorten it") {
   HostLimits book;
   book.block_until(kHub, kNow + seconds(5));
   book.block_until(kHub, kNow + seconds(2));
@@ -38,7 +38,8 @@ TEST_CASE("a later word can lengthen a refusal and not shorten it") {
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(9));
 }
 
-TEST_CASE("a used-up window is waited out, and a second more, for what it counts") {
+TEST_CASE(
+    "an exhausted window blocks the requests that it counts, until its end and one second more") {
   HostLimits book;
   book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {0, seconds(5)}, kNow);
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(6));
@@ -47,7 +48,7 @@ TEST_CASE("a used-up window is waited out, and a second more, for what it counts
   CHECK(book.blocked_until(kHub, kNow) == TimePoint::min());
 }
 
-TEST_CASE("a host is asked as often as it said, and what was under way when it said so counts") {
+TEST_CASE("a host gets as many requests as it allows, and requests in flight count") {
   HostLimits book;
   const auto first = book.on_request(kHub, kFiles);
   for (int i = 0; i < 3; ++i) book.on_request(kHub, kFiles);
@@ -58,14 +59,14 @@ TEST_CASE("a host is asked as often as it said, and what was under way when it s
   CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(10));
 }
 
-TEST_CASE("as many as are under way may have been counted before the one that was answered") {
+TEST_CASE("any number of the requests in flight may already be counted in the response") {
   HostLimits book;
   book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {5, seconds(9)}, kNow);
   CHECK(book.closed_until(kHub, kFiles, 4, kNow) == TimePoint::min());
   CHECK(book.closed_until(kHub, kFiles, 5, kNow) == kNow + seconds(10));
 }
 
-TEST_CASE("the order in which answers come changes nothing") {
+TEST_CASE("the order of responses does not matter") {
   HostLimits book;
   const auto first = book.on_request(kHub, kFiles);
   const auto second = book.on_request(kHub, kFiles);
@@ -79,7 +80,7 @@ TEST_CASE("the order in which answers come changes nothing") {
 }
 
 TEST_CASE(
-    "a used-up window stays so to its end, whatever arrives meanwhile, and then starts again") {
+    "an exhausted window stays closed to its end, whatever arrives meanwhile, and then reopens") {
   HostLimits book;
   const auto first = book.on_request(kHub, kFiles);
   book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {0, seconds(9)}, kNow);
@@ -90,14 +91,14 @@ TEST_CASE(
   CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(10)) == TimePoint::min());
 }
 
-TEST_CASE("the same fault of a host is news once in a few seconds") {
+TEST_CASE("the same fault of a host is logged at most once every few seconds") {
   HostLimits book;
   CHECK(book.should_log("https://hub.example", ErrorKind::network, kNow));
   CHECK_FALSE(book.should_log("https://hub.example", ErrorKind::network, kNow + seconds(2)));
   CHECK(book.should_log("https://hub.example", ErrorKind::network, kNow + seconds(3)));
 }
 
-TEST_CASE("another fault and another host are news of their own") {
+TEST_CASE("another fault or another host is logged at once") {
   HostLimits book;
   CHECK(book.should_log("https://hub.example", ErrorKind::network, kNow));
   CHECK(book.should_log("https://hub.example", ErrorKind::timeout, kNow));

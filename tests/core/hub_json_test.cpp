@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Hub's JSON, in the shapes recorded from the live one.
+// The Hub's JSON, in forms recorded from the live Hub.
 #include "model_prep/core/hub_json.h"
 
 #include "support/catch.h"
@@ -53,7 +53,7 @@ TEST_CASE("the size of an LFS file is that of the file, even if the entry also h
   CHECK(parse_tree_page(kTree, "gpt2")->files.at(1).size == 548105171);
 }
 
-TEST_CASE("the info's blobs give the same listing as the tree") {
+TEST_CASE("the blobs of the repository info give the same listing as the tree") {
   const auto blobs = parse_blobs(kBlobs, "gpt2");
   const auto tree = parse_tree_page(kTree, "gpt2");
   REQUIRE(blobs.has_value());
@@ -78,13 +78,13 @@ TEST_CASE("a masked digest of a gated repository is recognized") {
   CHECK(listing->masked[0].text() == "w.bin");
 }
 
-TEST_CASE("an empty page is a page") {
+TEST_CASE("an empty page is valid") {
   const auto listing = parse_tree_page("[]", "x");
   REQUIRE(listing.has_value());
   CHECK(listing->files.empty());
 }
 
-TEST_CASE("an info that cannot be read fails with protocol") {
+TEST_CASE("unreadable repository info is a protocol error") {
   const std::string body =
       GENERATE("", "{", "[]", "null", "{}", R"({"sha":null})", R"({"sha":7})", R"({"sha":"main"})",
                R"({"sha":"607A30D783DFA663CAF39E06633721C8D4CFCD7E"})");
@@ -93,7 +93,7 @@ TEST_CASE("an info that cannot be read fails with protocol") {
   CHECK(found.error().kind == ErrorKind::protocol);
 }
 
-TEST_CASE("a listing with anything odd in it is refused as a whole") {
+TEST_CASE("a listing with an invalid member is refused as a whole") {
   const std::string oid(40, 'a');
   const std::string body = GENERATE_COPY(
       std::string("{}"), std::string("["), std::string("[1]"), std::string("[{}]"),
@@ -110,7 +110,7 @@ TEST_CASE("a listing with anything odd in it is refused as a whole") {
   CHECK(listing.error().kind == ErrorKind::protocol);
 }
 
-TEST_CASE("a body that is nested without end is refused and does not crash") {
+TEST_CASE("a deeply nested body is refused and does not crash") {
   const std::string deep(1'000'000, '[');
   CHECK_FALSE(parse_tree_page(deep, "x").has_value());
   CHECK_FALSE(parse_info(deep + std::string(1'000'000, ']'), "x").has_value());

@@ -34,7 +34,7 @@ TEST_CASE("the requested members are kept with their types, and no others") {
   CHECK_FALSE(document->fields.has("other"));
 }
 
-TEST_CASE("members inside an array, or below a member without a name, are not taken for others") {
+TEST_CASE("nested members of the same name are not confused with the requested ones") {
   const std::string text = GENERATE(as<std::string>{}, R"([{"id": "a", "lfs": {"size": 1}}])",
                                     R"({"lfs": [{"size": 1}]})", R"({"lfs": ["size", 1]})",
                                     R"({"": {"id": "a", "lfs": {"size": 1}}})", R"({"": ["id"]})");
@@ -45,7 +45,7 @@ TEST_CASE("members inside an array, or below a member without a name, are not ta
   CHECK_FALSE(document->fields.has("lfs.size"));
 }
 
-TEST_CASE("a number that is not an integer of 64 bits is not taken for one") {
+TEST_CASE("a number that is not a 64-bit integer is not accepted as one") {
   const std::string number =
       GENERATE("1.0", "1e3", "9223372036854775808", "-9223372036854775809", "true", "\"1\"", "[1]");
   const auto document = read_json("{\"size\":" + number + "}", {.fields = kFields});
@@ -54,7 +54,7 @@ TEST_CASE("a number that is not an integer of 64 bits is not taken for one") {
   CHECK_FALSE(document->fields.integer("size"));
 }
 
-TEST_CASE("entries of a list or of an object arrive one by one") {
+TEST_CASE("entries of a list or an object arrive one by one") {
   CHECK(entries_of(R"([{"size": 1}, {"size": 2, "deep": [[{"size": 3}]]}, {}])", kTopArray) ==
         ":1 :2 :-1 ");
   CHECK(entries_of(R"({"size": 9, "files": {"a": {"size": 1}, "b": {}}, "more": [{"size": 3}]})",
@@ -64,7 +64,7 @@ TEST_CASE("entries of a list or of an object arrive one by one") {
   CHECK(entries_of(R"([[{"size": 1}]])", kFiles).empty());
 }
 
-TEST_CASE("ambiguous members, text that is not JSON and a missing list are refused") {
+TEST_CASE("duplicate members, text that is not JSON and a missing list are refused") {
   CHECK(entries_of("[1]", kTopArray) == "an entry is not an object");
   CHECK(entries_of("[[]]", kTopArray) == "an entry is not an object");
   CHECK(entries_of(R"([{"size": 1, "size": 2}])", kTopArray) == "duplicate key 'size'");
@@ -75,7 +75,7 @@ TEST_CASE("ambiguous members, text that is not JSON and a missing list are refus
   CHECK(entries_of(std::string(1'000'000, '['), kFiles) == "it is nested deeper than 64 levels");
 }
 
-TEST_CASE("a callback ends the reading with its own error") {
+TEST_CASE("a callback can end the reading with its own error") {
   const auto document = read_json("[{}, {}]", {.collections = kTopArray}, [](const JsonEntry&) {
     return Error{ErrorKind::protocol, "enough", {}};
   });

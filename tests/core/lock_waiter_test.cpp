@@ -51,7 +51,7 @@ TEST_CASE("a heartbeat, or the lock itself, resets the count") {
   CHECK_FALSE(waiter.writer_timed_out());
 }
 
-TEST_CASE("a long time without a poll proves nothing") {
+TEST_CASE("time without polls does not count towards the timeout") {
   LockWaiter waiter;
   TimePoint now{};
   poll(waiter, 5, "one", now);

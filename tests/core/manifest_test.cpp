@@ -47,7 +47,7 @@ struct Wrong {
 
 }  // namespace
 
-TEST_CASE("the built-in manifest pins the three models of the contract") {
+TEST_CASE("the built-in manifest pins three models") {
   const Manifest manifest = built_in();
   REQUIRE(manifest.models.size() == 3);
   CHECK(manifest.models[0].key == "all-MiniLM-L6-v2");
@@ -89,7 +89,7 @@ TEST_CASE("comments are allowed") {
   CHECK(refusal("// mine\n" + with(R"("revision":"main" /* moves */)")).empty());
 }
 
-TEST_CASE("a defect of a manifest is reported with its path") {
+TEST_CASE("an error in a manifest is reported with its path") {
   const Wrong wrong = GENERATE(
       Wrong{R"([])", ""}, Wrong{R"({)", ""}, Wrong{R"({"models":{}})", "version"},
       Wrong{R"({"version":2,"models":{}})", "version"}, Wrong{R"({"version":1})", "models"},
@@ -125,14 +125,13 @@ TEST_CASE("a size beyond 64 bits is refused and does not wrap") {
   CHECK_FALSE(refusal(with(R"("variants":{"fp32":{"size":18446744073709551615}})")).empty());
 }
 
-TEST_CASE("a model without a revision is at main, and not pinned") {
+TEST_CASE("a model without a revision uses main and is not pinned") {
   const auto specs = select(with(R"("purpose":"x")"), {"a"});
   CHECK(specs.at(0).revision.text() == "main");
   CHECK_FALSE(specs.at(0).revision.commit().has_value());
 }
 
-TEST_CASE(
-    "a model without variants has its weights selected automatically, or is everything for all") {
+TEST_CASE("a model without variants gets automatic selection, or everything for all") {
   CHECK(select(with(R"("ref":"main")"), {"a"}).at(0).filter.select_weights_automatically);
   CHECK(select(with(R"("ref":"main")"), {"a"}, Variant::all).at(0).whole_commit);
 }
@@ -158,7 +157,7 @@ TEST_CASE("a variant may be in another repository, to which the model's lock doe
   CHECK_FALSE(spec.fully_locked);
 }
 
-TEST_CASE("a locked variant holds exactly its own files") {
+TEST_CASE("a locked variant selects exactly its own files") {
   const std::string file = R"({"size":1,"git_sha1":")" + kCommit + "\"}";
   const auto spec =
       select(
@@ -172,7 +171,7 @@ TEST_CASE("a locked variant holds exactly its own files") {
   CHECK(spec.lock.begin()->first.text() == "a.json");
 }
 
-TEST_CASE("patterns choose from a lock of the whole commit, and not from a lock of less") {
+TEST_CASE("patterns select from a lock of the whole commit, but not from a partial lock") {
   const std::string file = R"({"size":1,"git_sha1":")" + kCommit + "\"}";
   const auto chosen = [&](const std::string& variants, const std::string& locked) {
     const std::string text = with(R"("variants":{)" + variants + R"(},"locked":[")" + locked +
@@ -185,7 +184,7 @@ TEST_CASE("patterns choose from a lock of the whole commit, and not from a lock 
   CHECK(whole.lock.size() == 1);
   CHECK_FALSE(whole.whole_commit);
   CHECK_FALSE(chosen(R"("fp32":{"include":["*"],"exclude":["c"]})", "fp32").fully_locked);
-  // A lock that was made by patterns calls them by the variant's name.
+  // A lock made with patterns lists them under the variant's name.
   CHECK_FALSE(chosen(R"("fp32":{},"all":{"include":["a.json"]})", "all").fully_locked);
   CHECK_FALSE(chosen(R"("fp32":{"revision":"v2"})", "all").fully_locked);
 }
@@ -197,7 +196,7 @@ TEST_CASE("a lock without files is refused") {
   CHECK_FALSE(select_models(*manifest, {"a"}, Variant::fp32).has_value());
 }
 
-TEST_CASE("any repository can be named with and without a revision") {
+TEST_CASE("any repository can be named, with or without a revision") {
   const auto specs = select(with(R"("ref":"main")"), {"org/x", "org/y@v1", "org/z@" + kCommit});
   REQUIRE(specs.size() == 3);
   CHECK(specs[0].revision.text() == "main");
@@ -222,7 +221,7 @@ TEST_CASE("a dataset or space is complete in any variant, so none is reported as
   }
 }
 
-TEST_CASE("a manifest may select part of a dataset, as its variant all") {
+TEST_CASE("a manifest may select part of a dataset as its variant all") {
   const auto spec = select(R"({"version":1,"models":{"d":{"repo":"datasets/org/d",
       "variants":{"all":{"include":["data/train-*"]}}}}})",
                            {"d"})
@@ -244,7 +243,7 @@ TEST_CASE("an unknown key is an error that lists the known keys") {
   CHECK(contains(specs.error().hint, "all-MiniLM-L6-v2, bge-reranker-base, flan-t5-small"));
 }
 
-TEST_CASE("a name that cannot be a repository is refused") {
+TEST_CASE("an invalid repository name is refused") {
   const std::string name =
       GENERATE("org/", "/name", "a/b/c", "org/na..me", "org/x@", "org/x@a//b", "-a/b", "org/x.git");
   const auto specs = select_models(built_in(), {name}, Variant::fp32);

@@ -40,7 +40,7 @@ std::string digits(const std::vector<Digest>& blobs) {
 
 }  // namespace
 
-TEST_CASE("what is kept of a repository, and what goes") {
+TEST_CASE("a plan keeps pinned and referenced revisions and removes the others") {
   const CommitId a = commit('a');
   const CommitId b = commit('b');
   const std::vector<Case> cases = {
@@ -86,7 +86,7 @@ TEST_CASE("what is kept of a repository, and what goes") {
   }
 }
 
-TEST_CASE("all refs that point to a revision go with it") {
+TEST_CASE("all refs to a removed revision are removed with it") {
   RepoContents view = three();
   view.refs = {
       {"main", commit('b')}, {"v1", commit('a')}, {"refs/pr/1", commit('a')}, {"v0", commit('d')}};
@@ -106,8 +106,7 @@ TEST_CASE("bytes that two removed revisions share are counted once") {
   CHECK(bytes_of(both, shared) == bytes_of(cleanup, shared));
 }
 
-TEST_CASE(
-    "files that lie in a snapshot themselves count, and a blob in the shared store does not") {
+TEST_CASE("a snapshot's real files count, and a blob in the shared store does not") {
   RepoContents view = three();
   view.snapshots[commit('a')].bytes = 7;
   view.blobs[sha256('1')] = 0;
@@ -115,13 +114,13 @@ TEST_CASE(
   CHECK(bytes_of(cleanup, view) == 7 + kSize);
 }
 
-TEST_CASE("a link out of something that is no snapshot keeps its blob") {
+TEST_CASE("a link from something that is not a snapshot keeps its blob") {
   RepoContents view = three();
   view.other_links = {sha256('9')};
   CHECK(make_prune_plan(view, {{commit('a'), commit('b'), commit('c')}, {}, true}).empty());
 }
 
-TEST_CASE("leftovers go when they are dead") {
+TEST_CASE("leftovers are removed only if their writer is dead") {
   RepoContents view = three();
   view.leftovers = {{"/x", sha256('1'), 5, 0, true, false},
                     {"/y", sha256('2'), 6, 0, false, false}};
@@ -130,7 +129,7 @@ TEST_CASE("leftovers go when they are dead") {
   CHECK(cleanup.leftovers[0].path == "/x");
 }
 
-TEST_CASE("nothing goes while somebody fills the repository") {
+TEST_CASE("nothing is removed while a process fills the repository") {
   RepoContents view = three();
   view.writer = "process host:1";
   const PrunePlan cleanup = make_prune_plan(view, {{commit('b')}, {}, true});
@@ -138,7 +137,7 @@ TEST_CASE("nothing goes while somebody fills the repository") {
   CHECK(cleanup.kept_because == "in use by process host:1");
 }
 
-TEST_CASE("what a killed cleanup had begun to remove counts as an item, with its bytes") {
+TEST_CASE("the remains of a killed cleanup are an item with their bytes") {
   RepoContents view = three();
   view.blobs.erase(sha256('9'));  // nothing links to it, so it would count too
   view.pending_bytes = 3;

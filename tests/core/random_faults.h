@@ -16,13 +16,13 @@ namespace model_prep::testing {
 
 class RandomFaults {
  public:
-  /// Several hubs, of which the last one does nothing wrong.
+  /// Several hubs, of which the last one never fails.
   enum class Hubs { any, last_is_good };
   explicit RandomFaults(unsigned seed, Hubs hubs = Hubs::any);
   /// Empty, or the invariant that was violated.
   std::string run();
 
-  // What happened, so that a test can see that the faults occur.
+  // Counts, so that a test can check that faults did occur.
   int fetched{0};
   int reused{0};
   int failed{0};
@@ -37,7 +37,7 @@ class RandomFaults {
   };
   struct Disk {
     RangeSet bytes;   ///< of the staging file
-    RangeSet record;  ///< what the resume record says of it
+    RangeSet record;  ///< the ranges in the resume record
     std::int64_t hash_at{0};
     std::optional<HashResult> hashed;
     bool open{false};
@@ -45,8 +45,8 @@ class RandomFaults {
     TimePoint locked_until;
     bool blob_exists{false};
     TimePoint not_before{TimePoint::min()};
-    bool tainted{false};  ///< bytes of a hub that is not good may be in it
-    int windows{0};  ///< used-up rate limits that were met with a redirect, without a byte since
+    bool tainted{false};  ///< may contain bytes of a hub that sends wrong ones
+    int windows{0};       ///< redirects with an exhausted rate limit since the last byte
   };
   struct Event {
     enum class What { bytes, end, hash } what;
@@ -112,9 +112,9 @@ class RandomFaults {
 
   std::mt19937 random_;
   Hubs hubs_;
-  double fault_rate_;  ///< how much goes wrong, from 0
+  double fault_rate_;  ///< 0: no faults
   TimePoint now_{std::chrono::hours(1)};
-  std::set<std::size_t> dead_;  ///< endpoints that nobody reaches; made with the settings
+  std::set<std::size_t> dead_;  ///< unreachable endpoints; chosen with the settings
   SchedulerSettings settings_;
   std::vector<WorkItem> items_;
   Scheduler scheduler_;
@@ -123,7 +123,7 @@ class RandomFaults {
   std::map<TransferId, Transfer> running_;
   std::map<std::string, Embargo> embargoes_;
   std::map<ItemId, int> tickets_;
-  std::set<TransferId> heard_;  ///< may go on though its host's window is used up
+  std::set<TransferId> heard_;  ///< may continue although its host's window is exhausted
   bool stopped_{false};
   std::optional<TimePoint> stop_at_;
   std::string fault_;

@@ -99,7 +99,7 @@ void RandomFaults::answer_of_payload_host(const StartTransfer& action) {
   send_body(action, !is_good(action.endpoint));
 }
 
-/// The bytes in a few pieces, then the end, which may lag behind them or come before the last.
+/// Sends the bytes in a few pieces, then the end, which may be late or overtake the last piece.
 void RandomFaults::send_body(const StartTransfer& action, bool may_break) {
   ResponseHead with = head(action.range ? 206 : 200);
   const ByteRange range = scheduler_.range_of(action.id);
@@ -109,7 +109,7 @@ void RandomFaults::send_body(const StartTransfer& action, bool may_break) {
   Duration at = milliseconds(1, 300);
   for (std::int64_t begin = range.begin; begin < range.end;) {
     if (may_break && chance(fault_rate_ / 4)) {
-      const bool silent = chance(0.3);  // the connection was closed as if all had come
+      const bool silent = chance(0.3);  // the connection was closed as if it were complete
       return end_later(
           action.id, at, with,
           silent ? std::nullopt : std::optional(Error{ErrorKind::network, "connection reset", {}}));

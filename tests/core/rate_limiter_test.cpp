@@ -49,7 +49,7 @@ TEST_CASE("anything but a rate, and a rate that is too low or too high, is refus
   CHECK_FALSE(parse_rate(text));
 }
 
-TEST_CASE("at no moment were more bytes read than the rate allows, except for one read") {
+TEST_CASE("at no time have more bytes been read than the rate allows, except for one read") {
   std::mt19937 random(GENERATE(range(0U, 20U)));
   RateLimiter limiter(kRate);
   TimePoint now = kBegin;
@@ -82,7 +82,7 @@ TEST_CASE("a loop that is sometimes late does not lower the rate") {
   CHECK(bytes >= 97 * kRate / 10);
 }
 
-TEST_CASE("a long silence gives credit for no more than a moment") {
+TEST_CASE("a long pause gives credit for no more than a moment") {
   RateLimiter limiter(kRate);
   CHECK(limiter.try_acquire(1, kPiece, kBegin));
   const TimePoint later = kBegin + seconds(60);
@@ -91,7 +91,7 @@ TEST_CASE("a long silence gives credit for no more than a moment") {
   CHECK(bytes <= kRate / 4 + kPiece);
 }
 
-TEST_CASE("waiting transfers continue in turn, and one that is gone is skipped") {
+TEST_CASE("waiting transfers continue in turn, and a cancelled one is skipped") {
   RateLimiter limiter(kRate);
   CHECK(limiter.try_acquire(1, kPiece, kBegin));
   for (const TransferId id : {1U, 2U, 3U, 4U}) CHECK_FALSE(limiter.try_acquire(id, kPiece, kBegin));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a body, a range and a redirect are taken for; errors of the Hub are in
-// response_errors_test.cpp.
+// How a body, a range and a redirect are judged; errors of the Hub are in response_errors_test.cpp.
 #include "model_prep/core/response_check.h"
 
 #include "core/builders.h"
@@ -47,7 +46,7 @@ TEST_CASE("a Content-Range is read") {
             ->range.end == 9223372036854775807);
 }
 
-TEST_CASE("a Content-Range that names no bytes of a known total is unreadable") {
+TEST_CASE("a Content-Range without a byte range or a total is unreadable") {
   const std::string text = GENERATE(
       as<std::string>{}, "", "bytes", "bytes ", "bytes */2307", "bytes 0-9/*", "bytes 0-9",
       "bytes 0-9/", "bytes -9/10", "bytes 0-/10", "bytes 9-0/10", "bytes 0-10/10", "bytes 10-10/10",
@@ -59,14 +58,14 @@ TEST_CASE("a Content-Range that names no bytes of a known total is unreadable") 
   CHECK_FALSE(parse_content_range(text));
 }
 
-TEST_CASE("a 206 with the range that was asked for is the bytes") {
+TEST_CASE("a 206 with the requested range is accepted") {
   CHECK(check_payload_response(partial("bytes 10-19/100"), part()).kind == VerdictKind::body);
   auto with_length = partial("bytes 10-19/100");
   with_length.content_length = 10;
   CHECK(check_payload_response(with_length, part()).kind == VerdictKind::body);
 }
 
-TEST_CASE("a 206 that is not what was asked for is refused") {
+TEST_CASE("a 206 with another range than requested is refused") {
   struct Row {
     const char* content_range;
     const char* message;
@@ -84,14 +83,14 @@ TEST_CASE("a 206 that is not what was asked for is refused") {
   CHECK(answer.error.message == row.message);
 }
 
-TEST_CASE("a 206 of another length than its range is refused") {
+TEST_CASE("a 206 whose length differs from its range is refused") {
   auto answer = partial("bytes 10-19/100");
   answer.content_length = 11;
   CHECK(check_payload_response(answer, part()).error.message ==
         "org/name model.bin: the range has 10 bytes, but its Content-Length is 11");
 }
 
-TEST_CASE("a part where the whole was asked for is refused") {
+TEST_CASE("a 206 is refused if no range was requested") {
   const ResponseVerdict answer = check_payload_response(partial("bytes 0-99/100"), whole());
   CHECK(answer.kind == VerdictKind::failed);
   CHECK(answer.error.message ==
@@ -115,14 +114,14 @@ TEST_CASE("a 200 to a ranged request means that this server does not support ran
   CHECK(check_payload_response(head(200), part()).kind == VerdictKind::range_ignored);
 }
 
-TEST_CASE("a 200 for the whole file is the bytes, with or without a length") {
+TEST_CASE("a 200 for the whole file is accepted, with or without a length") {
   CHECK(check_payload_response(head(200), whole()).kind == VerdictKind::body);
   auto with_length = head(200);
   with_length.content_length = 100;
   CHECK(check_payload_response(with_length, whole()).kind == VerdictKind::body);
 }
 
-TEST_CASE("another length of the whole file restarts it, and is the lock's fault if there is one") {
+TEST_CASE("another Content-Length of the whole file restarts it, or is a lock mismatch") {
   auto answer = head(200);
   answer.content_length = 99;
   const ResponseVerdict listed = check_payload_response(answer, whole());
@@ -135,7 +134,7 @@ TEST_CASE("another length of the whole file restarts it, and is the lock's fault
   CHECK(check_payload_response(answer, locked).error.kind == ErrorKind::lock_mismatch);
 }
 
-TEST_CASE("a Content-Encoding that nobody asked for is treated as wrong bytes") {
+TEST_CASE("an unrequested Content-Encoding is treated as wrong bytes") {
   auto answer = head(200);
   answer.content_encoding = "gzip";
   CHECK(check_payload_response(answer, whole()).kind == VerdictKind::restart);
@@ -145,7 +144,7 @@ TEST_CASE("a Content-Encoding that nobody asked for is treated as wrong bytes") 
   CHECK(check_payload_response(answer, whole()).kind == VerdictKind::body);
 }
 
-TEST_CASE("a web page where weights should be is refused, with a hint at captive portals") {
+TEST_CASE("an HTML page instead of weights is refused, with a hint at captive portals") {
   auto answer = head(GENERATE(200, 206));
   answer.content_type =
       GENERATE(as<std::string>{}, "text/html", "text/html; charset=utf-8", "Text/HTML");
@@ -156,7 +155,7 @@ TEST_CASE("a web page where weights should be is refused, with a hint at captive
   CHECK(judged.error.hint.find("captive portal") != std::string::npos);
 }
 
-TEST_CASE("a file that is itself a web page may be one") {
+TEST_CASE("a file may itself be an HTML page") {
   auto answer = head(200);
   answer.content_type = "text/html";
   auto page = whole();
@@ -164,7 +163,7 @@ TEST_CASE("a file that is itself a web page may be one") {
   CHECK(check_payload_response(answer, page).kind == VerdictKind::body);
 }
 
-TEST_CASE("an announced blob other than the listing's is refused before it is fetched") {
+TEST_CASE("an X-Linked-Etag other than the listing's digest is refused before the download") {
   auto answer = redirect_to("https://cdn.example/x");
   answer.linked_etag = GENERATE_COPY("\"" + sha256('b').hex() + "\"",
                                      "W/\"" + sha256('b').hex() + "\"", sha256('b').hex());
@@ -179,7 +178,7 @@ TEST_CASE("an announced blob other than the listing's is refused before it is fe
   CHECK_FALSE(check_payload_response(answer, locked).error.hint.empty());
 }
 
-TEST_CASE("an announced size other than the listing's is refused before it is fetched") {
+TEST_CASE("an X-Linked-Size other than the listing's is refused before the download") {
   auto answer = redirect_to("https://cdn.example/x");
   answer.linked_size = 99;
   const ResponseVerdict judged = check_payload_response(answer, part());
@@ -188,14 +187,14 @@ TEST_CASE("an announced size other than the listing's is refused before it is fe
         "org/name model.bin: the Hub's headers give 99 bytes, its listing says 100 bytes");
 }
 
-TEST_CASE("what the hub announces as it should be is followed") {
+TEST_CASE("a redirect with the right X-Linked-Etag and X-Linked-Size is followed") {
   auto answer = redirect_to("https://cdn.example/x");
   answer.linked_etag = "\"" + sha256('a').hex() + "\"";
   answer.linked_size = 100;
   CHECK(check_payload_response(answer, whole()).kind == VerdictKind::redirect);
 }
 
-TEST_CASE("only the hub's own hop announces: a payload host's etag is the xet hash") {
+TEST_CASE("only the Hub's own redirect is checked: a payload host's ETag is the Xet hash") {
   auto answer = head(200);
   answer.linked_etag = "\"" + sha256('b').hex() + "\"";
   answer.linked_size = 99;
@@ -204,19 +203,19 @@ TEST_CASE("only the hub's own hop announces: a payload host's etag is the xet ha
   CHECK(check_payload_response(answer, behind).kind == VerdictKind::body);
 }
 
-TEST_CASE("every status of a redirect is one, for payload and query") {
+TEST_CASE("every redirect status is followed, for payload and query") {
   const int status = GENERATE(301, 302, 303, 307, 308);
   CHECK(check_payload_response(head(status), part()).kind == VerdictKind::redirect);
   CHECK(check_api_response(head(status), kAsked).kind == VerdictKind::redirect);
 }
 
-TEST_CASE("a 3xx that is no redirect is a fault of protocol") {
+TEST_CASE("a 3xx that is not a redirect is a protocol error") {
   const int status = GENERATE(300, 304, 305, 306);
   CHECK(check_payload_response(head(status), part()).error.kind == ErrorKind::protocol);
   CHECK(check_api_response(head(status), kAsked).error.kind == ErrorKind::protocol);
 }
 
-TEST_CASE("a query's answer is a 200 that is neither a web page nor encoded") {
+TEST_CASE("the response to a query is a 200 that is neither HTML nor encoded") {
   CHECK(check_api_response(head(200), kAsked).kind == VerdictKind::body);
   auto page = head(200);
   page.content_type = "text/html";
@@ -239,7 +238,7 @@ TEST_CASE("five redirects are followed and the sixth is not") {
   CHECK_FALSE(sixth.error().hint.empty());
 }
 
-TEST_CASE("a redirect from https to http is refused, the other way round it is followed") {
+TEST_CASE("a redirect from https to http is refused, and one from http to https is followed") {
   CHECK_FALSE(follow(redirect_to("http://hub.example/b"), url("https://hub.example/a"), 0, kAsked));
   const auto up =
       follow(redirect_to("https://hub.example/b"), url("http://hub.example/a"), 0, kAsked);
@@ -247,7 +246,7 @@ TEST_CASE("a redirect from https to http is refused, the other way round it is f
   CHECK(*up == url("https://hub.example/b"));
 }
 
-TEST_CASE("a redirect to nowhere is refused") {
+TEST_CASE("a redirect without a usable Location is refused") {
   const auto target = follow(head(302), url("https://hub.example/a"), 0, kAsked);
   REQUIRE_FALSE(target);
   CHECK(target.error().message ==

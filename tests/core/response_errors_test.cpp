@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every situation of docs/developing/hub-protocol.md, section 4.1 and of docs/reliability.md: what
-// kind of error, in which words.
+// Every error of docs/developing/hub-protocol.md, section 4.1 and of docs/reliability.md: its kind
+// and its message.
 #include "core/builders.h"
 #include "model_prep/core/response_check.h"
 #include "support/catch.h"
@@ -20,7 +20,7 @@ struct Situation {
   const char* said;
   bool token;
   ErrorKind kind;
-  const char* message;  // behind "org/name x: "
+  const char* message;  // after "org/name x: "
   const char* in_hint;
 };
 
@@ -100,7 +100,7 @@ PayloadRequest payload(const RequestContext& who) {
 
 }  // namespace
 
-TEST_CASE("what the Hub says is wrong comes out as the right kind, in words with a hint") {
+TEST_CASE("every error of the Hub gets the right kind, with a message and a hint") {
   for (const Situation& situation : kSituations) {
     CAPTURE(situation.what);
     const RequestContext who = asked(situation.token);
@@ -116,14 +116,14 @@ TEST_CASE("what the Hub says is wrong comes out as the right kind, in words with
   }
 }
 
-TEST_CASE("an error code of the Hub counts for more than the status") {
+TEST_CASE("an error code of the Hub takes precedence over the status") {
   ResponseHead head;
   head.status = GENERATE(401, 403, 404, 500);
   head.error_code = "RevisionNotFound";
   CHECK(check_api_response(head, asked(kToken)).error.kind == ErrorKind::revision_not_found);
 }
 
-TEST_CASE("a missing file behind the gate's exceptions stays a missing file") {
+TEST_CASE("a missing file that is exempt from the gate is reported as missing") {
   ResponseHead head;
   head.status = 404;
   head.error_code = "EntryNotFound";
@@ -132,7 +132,7 @@ TEST_CASE("a missing file behind the gate's exceptions stays a missing file") {
         ErrorKind::not_found);
 }
 
-TEST_CASE("a refusal by a payload host means that the signature is spent") {
+TEST_CASE("a refusal by a payload host means that the signature has expired") {
   ResponseHead head;
   head.status = GENERATE(400, 401, 403, 404, 410);
   head.content_type = "application/xml";
@@ -144,7 +144,7 @@ TEST_CASE("a refusal by a payload host means that the signature is spent") {
   CHECK(answer.error.hint.find("proxy") != std::string::npos);
 }
 
-TEST_CASE("bad weather at a payload host is told as its own") {
+TEST_CASE("a transient error of a payload host is attributed to it") {
   ResponseHead head;
   head.status = 503;
   const ResponseVerdict answer = check_payload_response(head, payload(asked(kAnonymous, false)));
@@ -153,7 +153,7 @@ TEST_CASE("bad weather at a payload host is told as its own") {
   CHECK(answer.error.message == "org/name x: the CDN responded with status 503");
 }
 
-TEST_CASE("no status at all is an error that may be tried again without being understood") {
+TEST_CASE("a response without a status is an error that may be retried") {
   for (int status = 100; status <= 599; ++status) {
     ResponseHead head;
     head.status = status;

@@ -24,7 +24,7 @@ std::string line() {
 
 }  // namespace
 
-TEST_CASE("a resume record is one line, and reads back as it was") {
+TEST_CASE("a resume record is one line and reads back unchanged") {
   CHECK(line() == "model-prep-2 host:1 aaaaaaaa-11111111 aaaaaaaa-22222222 7 100 0-20,40-60\n");
   const auto read = parse_resume(line());
   REQUIRE(read.has_value());
@@ -36,15 +36,14 @@ TEST_CASE("a resume record is one line, and reads back as it was") {
   CHECK(serialize_resume(*read) == line());
 }
 
-TEST_CASE(
-    "a record without a byte yet reads back too, and what stands behind its line is nothing") {
+TEST_CASE("a record without any bytes yet reads back too, and text after its line is ignored") {
   const std::string empty = serialize_resume(*record(kMine, kMine));
   REQUIRE(parse_resume(empty).has_value());
   CHECK(parse_resume(empty)->have.empty());
   CHECK(parse_resume(line() + "0-99\n")->have.text() == "0-20,40-60");
 }
 
-TEST_CASE("a line that is no record is none") {
+TEST_CASE("an invalid line is no record") {
   const std::string text =
       GENERATE("", "\n", "model-prep-2\n",
                "model-prep-1 host:1 aaaaaaaa-11111111 aaaaaaaa-22222222 7 100 0-20\n",
@@ -62,20 +61,20 @@ TEST_CASE("a line that is no record is none") {
   CHECK_FALSE(parse_resume(text).has_value());
 }
 
-TEST_CASE("tags of one kernel share its name, and an unknown kernel shares with nobody") {
+TEST_CASE("tags of the same boot match, and an unknown boot matches none") {
   CHECK(kMine.same_machine(kNeighbour));
   CHECK_FALSE(kMine.same_machine(kStranger));
   CHECK_FALSE(kUnknown.same_machine(kUnknown));
 }
 
-TEST_CASE("what nobody has is begun, whatever the lock is worth") {
+TEST_CASE("without a record a file is created, whether or not the lock excludes others") {
   const std::optional<ResumeRecord> nobody;
   for (const bool excludes : {false, true})
     for (const bool silent : {false, true})
       CHECK(decide_claim({nobody, false, excludes, silent}, kMine) == ClaimDecision::create);
 }
 
-TEST_CASE("a lock that excludes proves the death of a process of this machine, and of no other") {
+TEST_CASE("a lock that excludes proves the death of a writer of this boot, and of no other") {
   CHECK(decide_claim({record(kNeighbour, kNeighbour), false, true, false}, kMine) ==
         ClaimDecision::resume);
   CHECK(decide_claim({record(kStranger, kStranger), false, true, false}, kMine) ==
@@ -88,7 +87,7 @@ TEST_CASE("a lock that excludes proves the death of a process of this machine, a
         ClaimDecision::wait);
 }
 
-TEST_CASE("a lock that does not exclude proves nothing") {
+TEST_CASE("if the lock does not exclude others, the writer may be alive") {
   CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, false}, kMine) ==
         ClaimDecision::wait);
   CHECK(decide_claim({record(kStranger, kStranger), false, false, false}, kMine) ==
@@ -102,7 +101,8 @@ TEST_CASE("a writer that stopped responding is taken over by a copy") {
         ClaimDecision::take_over);
 }
 
-TEST_CASE("a torn record is begun over where the lock excludes, else when it stays as it is") {
+TEST_CASE(
+    "a torn record is replaced at once if the lock excludes others, else once it stops changing") {
   const std::optional<ResumeRecord> nobody;
   CHECK(decide_claim({nobody, true, true, false}, kMine) == ClaimDecision::create);
   CHECK(decide_claim({nobody, true, false, false}, kMine) == ClaimDecision::wait);

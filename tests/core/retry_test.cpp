@@ -35,7 +35,7 @@ TEST_CASE("full jitter spreads the back-off from zero to its bound") {
   CHECK(backoff(policy, 3, 0.5) == milliseconds(2000));
 }
 
-TEST_CASE("a jitter outside of its limits cannot leave those of the back-off") {
+TEST_CASE("a jitter outside 0 to 1 does not leave the back-off's bounds") {
   const RetryPolicy policy{5, milliseconds(1000), milliseconds(60'000)};
   CHECK(backoff(policy, 2, -1.0) == milliseconds(0));
   CHECK(backoff(policy, 2, 7.0) == milliseconds(2000));
@@ -48,13 +48,13 @@ TEST_CASE("a huge number of failures stays at the cap") {
   CHECK(backoff(policy, failures, 1.0) == milliseconds(60'000));
 }
 
-TEST_CASE("no failure yet backs off like the first") {
+TEST_CASE("zero failures back off like one") {
   const RetryPolicy policy{5, milliseconds(1000), milliseconds(60'000)};
   const int failures = GENERATE(0, -1, std::numeric_limits<int>::min());
   CHECK(backoff(policy, failures, 1.0) == milliseconds(1000));
 }
 
-TEST_CASE("a base of nothing never waits, however many failures there are") {
+TEST_CASE("a zero base never waits, however many failures there are") {
   const int failures = GENERATE(1, 5, 5000);
   CHECK(backoff({5, milliseconds(0), milliseconds(60'000)}, failures, 1.0) == milliseconds(0));
 }
@@ -76,7 +76,7 @@ TEST_CASE("every status from 100 to 599 has its kind") {
   }
 }
 
-TEST_CASE("a status that is none is a fault of protocol") {
+TEST_CASE("a status outside 100 to 599 is a protocol error") {
   const int status = GENERATE(-1, 0, 99, 600, 999, std::numeric_limits<int>::max());
   CHECK(kind_of_status(status) == ErrorKind::protocol);
 }
@@ -99,7 +99,7 @@ TEST_CASE("recorded RateLimit headers are read") {
   CHECK(limit->reset == seconds(row.reset));
 }
 
-TEST_CASE("a RateLimit header that says nothing usable is ignored") {
+TEST_CASE("an unusable RateLimit header is ignored") {
   const char* header =
       GENERATE("", "\"api\"", "\"fixed window\";\"api\";q=500;w=300", "\"api\";r=0", "\"api\";t=5",
                "\"api\";r=;t=5", "\"api\";r=x;t=5", "\"api\";r=-1;t=5", "\"api\";r=0;t=-5",
@@ -108,24 +108,24 @@ TEST_CASE("a RateLimit header that says nothing usable is ignored") {
   CHECK_FALSE(parse_rate_limit(header));
 }
 
-TEST_CASE("a bucket's name cannot be taken for a parameter") {
+TEST_CASE("a bucket's name cannot be mistaken for a parameter") {
   const auto limit = parse_rate_limit("\"r=7t=9\";r=0;t=5");
   REQUIRE(limit);
   CHECK(limit->remaining == 0);
   CHECK(limit->reset == seconds(5));
 }
 
-TEST_CASE("a server that says nothing is not waited for") { CHECK(server_wait({}) == seconds(0)); }
+TEST_CASE("without a header there is no wait") { CHECK(server_wait({}) == seconds(0)); }
 
-TEST_CASE("Retry-After is waited for") {
+TEST_CASE("Retry-After sets the wait") {
   CHECK(server_wait(head_with("", seconds(7))) == seconds(7));
 }
 
-TEST_CASE("the end of a used-up window is waited for, and one second more") {
+TEST_CASE("an exhausted window sets a wait until its end and one second more") {
   CHECK(server_wait(head_with("\"api\";r=0;t=55", seconds(0))) == seconds(56));
 }
 
-TEST_CASE("a window with requests left is not waited for") {
+TEST_CASE("a window with requests left causes no wait") {
   CHECK(server_wait(head_with("\"api\";r=1;t=55", seconds(0))) == seconds(0));
 }
 
@@ -134,14 +134,14 @@ TEST_CASE("the longer of two waits counts") {
   CHECK(server_wait(head_with("\"api\";r=0;t=55", seconds(10))) == seconds(56));
 }
 
-TEST_CASE("no header makes anybody wait for more than an hour, or less than nothing") {
+TEST_CASE("no header causes a wait of more than an hour or less than zero") {
   CHECK(server_wait(head_with("", seconds(1'000'000'000))) == seconds(3600));
   CHECK(server_wait(head_with("", seconds::max())) == seconds(3600));
   CHECK(server_wait(head_with("\"api\";r=0;t=9223372036854775807", seconds(0))) == seconds(3600));
   CHECK(server_wait(head_with("", seconds(-5))) == seconds(0));
 }
 
-TEST_CASE("the failures in a row that are allowed are spent one by one") {
+TEST_CASE("the retry budget is spent one consecutive failure at a time") {
   FailureBudget budget(3);
   budget.failed();
   budget.failed();
@@ -151,14 +151,14 @@ TEST_CASE("the failures in a row that are allowed are spent one by one") {
   CHECK(budget.in_a_row() == 3);
 }
 
-TEST_CASE("a budget of nothing is spent with the first failure and not before") {
+TEST_CASE("a budget of zero is spent with the first failure, not before") {
   FailureBudget budget(0);
   CHECK_FALSE(budget.spent());
   budget.failed();
   CHECK(budget.spent());
 }
 
-TEST_CASE("256 KiB newly on disk wipe the slate clean, one byte less does not") {
+TEST_CASE("256 KiB newly on disk reset the failure count, one byte less does not") {
   FailureBudget budget(2);
   budget.failed();
   CHECK_FALSE(budget.moved(FailureBudget::kProgress - 1));
@@ -168,7 +168,7 @@ TEST_CASE("256 KiB newly on disk wipe the slate clean, one byte less does not") 
   CHECK(budget.total() == 1);
 }
 
-TEST_CASE("a server that gives one byte at a time is given up") {
+TEST_CASE("a server that sends one byte at a time is abandoned") {
   FailureBudget budget(5);
   int attempts = 0;
   while (!budget.spent() && attempts < 100) {
@@ -179,7 +179,7 @@ TEST_CASE("a server that gives one byte at a time is given up") {
   CHECK(attempts == 5);
 }
 
-TEST_CASE("a large file over a bad line may fail fifty times") {
+TEST_CASE("a large file over a bad connection may fail fifty times") {
   FailureBudget budget(5);
   for (int i = 0; i < 50; ++i) {
     budget.moved(FailureBudget::kProgress);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arrows of the state table in file_task.h that begin with a fault.
+// The transitions of the state table in file_task.h that begin with a fault.
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
 
@@ -24,7 +24,7 @@ void to_cdn(SchedulerHarness& play, TransferId id) {
 
 }  // namespace
 
-TEST_CASE("a transient failure gives back what is missing and holds the file back") {
+TEST_CASE("a transient failure returns the missing segments and delays the file") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const StartTransfer second = play.all<StartTransfer>()[1];
@@ -54,7 +54,7 @@ TEST_CASE("a body that ends early is a transient failure") {
   CHECK(play.one<StartTransfer>().range == ByteRange{40, 100});
 }
 
-TEST_CASE("a connection that breaks behind the last byte is no failure") {
+TEST_CASE("a connection that breaks after the last byte is not a failure") {
   SchedulerHarness play({file(GENERATE(100, 2 * kMiB))});
   play.to_moving(0);
   const TransferId id = play.one<StartTransfer>().id;
@@ -67,7 +67,7 @@ TEST_CASE("a connection that breaks behind the last byte is no failure") {
   CHECK(play.has<Publish>());
 }
 
-TEST_CASE("a host that is busy is left alone by all files, for as long as it says") {
+TEST_CASE("a busy host blocks all files for as long as it says") {
   SchedulerHarness play({file(100), file(200, 'b')});
   play.step();
   for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, play.now);
@@ -84,7 +84,7 @@ TEST_CASE("a host that is busy is left alone by all files, for as long as it say
   CHECK(play.all<StartTransfer>().size() == 2);
 }
 
-TEST_CASE("a host stays left alone when the file that it was busy for is given up") {
+TEST_CASE("a host stays blocked when the file that it was busy for fails") {
   auto impatient = settings();
   impatient.retry.retries = 1;
   SchedulerHarness play({file(100), file(200, 'b')}, impatient);
@@ -102,7 +102,7 @@ TEST_CASE("a host stays left alone when the file that it was busy for is given u
   CHECK(play.one<StartTransfer>().item == 1);
 }
 
-TEST_CASE("a network fault holds back its file and not the host") {
+TEST_CASE("a network failure delays its file and not the host") {
   SchedulerHarness play({file(100), file(200, 'b')});
   play.step();
   for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, play.now);
@@ -115,7 +115,7 @@ TEST_CASE("a network fault holds back its file and not the host") {
   CHECK(play.one<StartTransfer>().item == 1);
 }
 
-TEST_CASE("a used-up rate limit on a good answer holds back the host before it says 429") {
+TEST_CASE("an exhausted rate limit on a successful response blocks the host before any 429") {
   SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   ResponseHead answer = redirect("https://cdn.example/x");
@@ -123,15 +123,14 @@ TEST_CASE("a used-up rate limit on a good answer holds back the host before it s
   play.end(play.all<StartTransfer>()[0].id, answer);
   play.fault(play.all<StartTransfer>()[1].id, ErrorKind::network, 0.0);
   play.step();
-  CHECK(play.one<StartTransfer>().url.origin == kCdn);  // the payload host may be asked
+  CHECK(play.one<StartTransfer>().url.origin == kCdn);  // the payload host is not blocked
   play.step(milliseconds(5'999));
   CHECK_FALSE(play.has<StartTransfer>());
   play.step(milliseconds(1));
   CHECK(play.one<StartTransfer>().url.origin == kHub);
 }
 
-TEST_CASE(
-    "a redirect to a payload host that wants to be left alone waits, and asks the hub again") {
+TEST_CASE("a redirect to a blocked payload host waits and then asks the Hub again") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
@@ -145,8 +144,7 @@ TEST_CASE(
   CHECK(play.all<StartTransfer>()[0].url.origin == kHub);
 }
 
-TEST_CASE(
-    "a hub that calls its limit used up at every answer is waited for once, and then taken at its redirects") {
+TEST_CASE("a hub whose every response reports an exhausted limit is waited for once") {
   SchedulerHarness play({file(100)});
   play.to_moving(0);
   const auto redirected = [&] {
@@ -163,7 +161,7 @@ TEST_CASE(
   CHECK(play.one<StartTransfer>().url.text == "https://hub.example/cached");
 }
 
-TEST_CASE("a failure counts once however many connections of the file it hits") {
+TEST_CASE("one failure counts once, however many connections of the file it affects") {
   SchedulerHarness play({file(100 * kMiB)}, settings(8));
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
@@ -175,7 +173,7 @@ TEST_CASE("a failure counts once however many connections of the file it hits") 
   CHECK(play.all<Notice>().size() == 1);
 }
 
-TEST_CASE("a file that is out of attempts fails, and its bytes stay for the next run") {
+TEST_CASE("a file without attempts left fails and keeps its bytes for the next run") {
   SchedulerHarness play({file(100)});
   play.to_moving(0);
   for (int i = 0; i < 3; ++i) {
@@ -190,7 +188,7 @@ TEST_CASE("a file that is out of attempts fails, and its bytes stay for the next
   CHECK(play.scheduler.finished());
 }
 
-TEST_CASE("an error that is not worth another try ends the file at once") {
+TEST_CASE("a permanent error ends the file at once") {
   SchedulerHarness play({file(100)});
   play.to_moving(0);
   play.end(play.one<StartTransfer>().id, head(404));
@@ -199,7 +197,7 @@ TEST_CASE("an error that is not worth another try ends the file at once") {
   CHECK(play.scheduler.retries() == 0);
 }
 
-TEST_CASE("what only a failed model wants is not begun, what another wants too is") {
+TEST_CASE("files that only a failed model needs are not started, shared files are") {
   WorkItem first = file(100);
   WorkItem second = file(90, 'b');
   WorkItem third = file(80, 'c');
@@ -219,7 +217,7 @@ TEST_CASE("what only a failed model wants is not begun, what another wants too i
   CHECK(play.one<TryLock>().item == 2);
 }
 
-TEST_CASE("a refusal by the payload host asks the hub again, at most twice without progress") {
+TEST_CASE("a refusal by the payload host asks the Hub again, at most twice without progress") {
   SchedulerHarness play({file(100)});
   play.to_moving(0);
   for (int i = 0; i < 2; ++i) {
@@ -236,8 +234,7 @@ TEST_CASE("a refusal by the payload host asks the hub again, at most twice witho
   CHECK(play.one<Finish>().outcome.error->kind == ErrorKind::protocol);
 }
 
-TEST_CASE(
-    "neither a byte between refusals nor much of what began before them is progress against them") {
+TEST_CASE("single bytes between refusals, and data of earlier requests, do not count as progress") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const std::int64_t chunk = GENERATE(1, 300 * 1024);
@@ -255,7 +252,7 @@ TEST_CASE(
   CHECK(refusals == 3);
 }
 
-TEST_CASE("a refusal that hits all connections at once counts once") {
+TEST_CASE("a refusal that affects all connections at once counts once") {
   SchedulerHarness play({file(100 * kMiB)}, settings(8));
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
@@ -279,12 +276,12 @@ TEST_CASE("a 200 to a ranged request restarts the file from zero in one stream")
   play.scheduler.on_staged(0, {}, play.now);
   play.step();
   CHECK_FALSE(play.one<StartTransfer>().range);
-  SECTION("and is whole in the end") {
+  SECTION("and the file is complete at the end") {
     play.answer(play.one<StartTransfer>());
     play.step();
     CHECK(play.all<HashTo>().back().watermark == 10 * kMiB);
   }
-  SECTION("and begins at zero again after a failure") {
+  SECTION("and after a failure it starts from zero again") {
     const TransferId id = play.one<StartTransfer>().id;
     play.scheduler.on_bytes(id, {0, 5 * kMiB});
     play.fault(id);
@@ -296,7 +293,7 @@ TEST_CASE("a 200 to a ranged request restarts the file from zero in one stream")
   }
 }
 
-TEST_CASE("a stream without ranges that always breaks is given up") {
+TEST_CASE("a stream without ranges that always breaks fails the file") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   play.end(play.all<StartTransfer>()[0].id, head(200));
@@ -314,14 +311,14 @@ TEST_CASE("a stream without ranges that always breaks is given up") {
   CHECK(streams == 3);
 }
 
-TEST_CASE("a 416, another total or a wrong encoding forgets what is staged, once") {
+TEST_CASE("a 416, another total or an unrequested encoding discards the staged bytes, once") {
   ResponseHead answer = head(416);
   SECTION("416") {}
   SECTION("another total") {
     answer = head(206);
     answer.content_range = "bytes 0-5242880/99999999";
   }
-  SECTION("an encoding") {
+  SECTION("an unrequested encoding") {
     answer = head(206);
     answer.content_encoding = "gzip";
   }
@@ -342,7 +339,7 @@ TEST_CASE("a 416, another total or a wrong encoding forgets what is staged, once
 }
 
 TEST_CASE(
-    "a digest that differs restarts from zero once, then drops the staging as digest_mismatch") {
+    "a wrong digest restarts the file from zero once, then drops the staging as digest_mismatch") {
   SchedulerHarness play({file(100)});
   play.to_verifying(0);
   play.hashed(0, 'b');
@@ -362,7 +359,7 @@ TEST_CASE(
   CHECK(play.one<Close>().drop_staging);
 }
 
-TEST_CASE("the sha256 that a lock gives beside the git id must be equal too") {
+TEST_CASE("the lock's sha256 must match as well as the git id") {
   WorkItem item = file(100);
   item.blob->digest = git_sha1('1');
   item.blob->expected_sha256 = sha256('a');
@@ -376,8 +373,7 @@ TEST_CASE("the sha256 that a lock gives beside the git id must be equal too") {
   CHECK(play.one<OpenStaging>().fresh);
 }
 
-TEST_CASE(
-    "a staging file that is gone when it is to be published is started over, and counts as a failure") {
+TEST_CASE("a staging file that is missing at publishing is started over and counts as a failure") {
   SchedulerHarness play({file(100)});
   for (int i = 1; i <= 3; ++i) {
     play.to_verifying(0);
@@ -391,7 +387,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "a staging that was pruned or taken on the way lets its lock go, cancels, and is locked again") {
+    "if staging is deleted or taken over, transfers stop and the lock is released and retried") {
   SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>().size();
@@ -406,7 +402,8 @@ TEST_CASE(
   CHECK(play.has<TryLock>());
 }
 
-TEST_CASE("a writer whose record says that it lives is waited for without the lock, and named") {
+TEST_CASE(
+    "a writer whose record shows that it is alive is waited for without the lock, and named") {
   SchedulerHarness play({file(100)});
   play.step();
   for (int i = 0; i < 5; ++i) {
@@ -421,7 +418,7 @@ TEST_CASE("a writer whose record says that it lives is waited for without the lo
   CHECK(play.has<TryLock>());
 }
 
-TEST_CASE("a writer that shows no sign of life in sixty looks is taken over") {
+TEST_CASE("a writer without a heartbeat in sixty polls is taken over") {
   SchedulerHarness play({file(100)});
   play.step();
   for (int i = 0; i <= LockWaiter::kMaxSilentPolls; ++i) {
@@ -438,7 +435,7 @@ TEST_CASE("a writer that shows no sign of life in sixty looks is taken over") {
 }
 
 TEST_CASE(
-    "a large file shows a sign of life every two seconds, also while nothing comes and while it is hashed") {
+    "a large file saves a heartbeat every two seconds, also without data and during hashing") {
   SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   const bool verifying = GENERATE(false, true);
@@ -455,7 +452,7 @@ TEST_CASE(
   CHECK(play.has<SaveResume>());
 }
 
-TEST_CASE("a stop cancels everything, keeps bytes and record, and tells why") {
+TEST_CASE("a stop cancels everything, keeps bytes and record, and reports the reason") {
   SchedulerHarness play({file(100 * kMiB), file(50, 'b')});
   play.to_moving(0);
   play.scheduler.on_bytes(play.all<StartTransfer>()[0].id, {0, 1000});
@@ -473,7 +470,7 @@ TEST_CASE("a stop cancels everything, keeps bytes and record, and tells why") {
   CHECK(play.scheduler.finished());
 }
 
-TEST_CASE("the deadline stops the run, and it is woken for") {
+TEST_CASE("the deadline stops the run, and the next wake-up is no later") {
   auto hurried = settings();
   hurried.deadline = TimePoint{std::chrono::hours(1)} + seconds(5);
   SchedulerHarness play({file(100)}, hurried);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A scheduler on a stage: time moves by hand, actions lie open, and answers are short.
+// Drives a scheduler by hand: the test advances the time, sees every action, and responds to each
+// in one short call.
 //
 //   SchedulerHarness play({file(100)});
 //   play.to_moving(0);                       // lock, staging, and the transfers that start
@@ -50,7 +51,7 @@ inline ResponseHead redirect(const std::string& to) {
   return answer;
 }
 
-/// The head of a right answer for these bytes.
+/// The head of a correct response with these bytes.
 inline ResponseHead right_head(const PayloadRequest& asked) {
   if (!asked.range) return head(200);
   ResponseHead answer = head(206);
@@ -102,7 +103,7 @@ struct SchedulerHarness {
     scheduler.on_lock(item, LockResult::acquired, now);
     staged(item, std::move(have));
   }
-  /// Carries out OpenStaging; the transfers that start then are the actions.
+  /// Carries out OpenStaging; afterwards `actions` has the transfers that start.
   void staged(ItemId item, RangeSet have = {}) {
     step();
     one<OpenStaging>();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scheduler with several endpoints: which is asked, when the next one is, and which is blamed.
+// The scheduler with several endpoints: which one gets a request, when the next one does, and which
+// one is blamed.
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
 
@@ -30,7 +31,7 @@ struct Two : SchedulerHarness {
       : SchedulerHarness(std::move(items), both(connections)) {}
 
   std::string asked() const { return one<StartTransfer>().url.origin; }
-  /// The first endpoint gives a piece of the first file, and no more.
+  /// The first endpoint sends a piece of the first file and then fails.
   void break_off() {
     to_moving(0);
     const TransferId first = one<StartTransfer>().id;
@@ -50,7 +51,7 @@ struct Two : SchedulerHarness {
 
 }  // namespace
 
-TEST_CASE("the first endpoint is asked first, and each gets its own token or none") {
+TEST_CASE("the first request goes to the first endpoint, and each gets its own token or none") {
   Two play({anywhere(query())});
   play.step();
   CHECK(play.asked() == kMirror);
@@ -61,7 +62,7 @@ TEST_CASE("the first endpoint is asked first, and each gets its own token or non
   CHECK(play.one<StartTransfer>().with_token);
 }
 
-TEST_CASE("a redirect from one endpoint to another takes no token along") {
+TEST_CASE("a redirect from one endpoint to another carries no token") {
   Two play({anywhere(query())});
   play.step();
   play.end(play.one<StartTransfer>().id, redirect("https://hub.example/api"));
@@ -71,7 +72,7 @@ TEST_CASE("a redirect from one endpoint to another takes no token along") {
 }
 
 TEST_CASE(
-    "a fault that may pass is the next endpoint's turn at once, and a pause comes when each was asked") {
+    "a transient failure switches endpoints at once, and a pause follows when each has failed") {
   Two play({anywhere(query())});
   play.step();
   const ErrorKind kind = GENERATE(ErrorKind::network, ErrorKind::timeout);
@@ -102,7 +103,7 @@ TEST_CASE("one failure at each endpoint counts once") {
   CHECK(outcome.attempts == 7);
 }
 
-TEST_CASE("a host that cannot be reached is asked last from then on, until it answers") {
+TEST_CASE("an unreachable host is tried last until it responds") {
   Two play({anywhere(query()), anywhere(query())}, 1);
   play.step();
   play.unreached(play.one<StartTransfer>().id);
@@ -119,7 +120,7 @@ TEST_CASE("a host that cannot be reached is asked last from then on, until it an
   CHECK_FALSE(play.scheduler.hosts().is_unreachable(kMirror));
 }
 
-TEST_CASE("a host that asked for a pause gets no request while another endpoint is available") {
+TEST_CASE("a rate-limiting host gets no request while another endpoint is available") {
   Two play({anywhere(query()), anywhere(query())}, 1);
   play.step();
   ResponseHead busy = head(429);
@@ -136,7 +137,7 @@ TEST_CASE("a host that asked for a pause gets no request while another endpoint 
   CHECK(play.scheduler.wake_at() == play.now + seconds(300));
 }
 
-TEST_CASE("connections that fail together at one endpoint pass the file on once") {
+TEST_CASE("connections that fail together at one endpoint switch the file to the next one once") {
   Two play({anywhere(file(40 * kMiB))}, 4);
   play.to_moving(0);
   const auto running = play.all<StartTransfer>();
@@ -149,19 +150,19 @@ TEST_CASE("connections that fail together at one endpoint pass the file on once"
   CHECK(play.scheduler.retries() == 1);
 }
 
-TEST_CASE("an endpoint that does not have the file ends nothing while another may have it") {
+TEST_CASE("an endpoint without the file fails nothing while another may have it") {
   Two play({anywhere(file(100))});
   play.to_moving(0);
   play.end(play.one<StartTransfer>().id, head(404));
   play.step();
   CHECK(play.asked() == kHub);
-  SECTION("it has") {
+  SECTION("the other endpoint has it") {
     play.answer(play.one<StartTransfer>());
     play.step();
     play.hashed(0, 'a');
     CHECK(play.has<Publish>());
   }
-  SECTION("it has not either") {
+  SECTION("the other endpoint does not have it") {
     play.end(play.one<StartTransfer>().id, head(404));
     play.step();
     const Error error = *play.one<Finish>().outcome.error;
@@ -180,7 +181,8 @@ TEST_CASE("a file continues at the next endpoint where the first one stopped") {
   CHECK_FALSE(play.has<OpenStaging>());
 }
 
-TEST_CASE("an endpoint without ranges does not cost the bytes of another that only failed once") {
+TEST_CASE(
+    "an endpoint without ranges does not discard the bytes of another that only failed once") {
   Two play({anywhere(file(12 * kMiB))}, 1);
   const auto refuse_ranges = [&] {
     REQUIRE(play.asked() == kHub);
@@ -193,7 +195,7 @@ TEST_CASE("an endpoint without ranges does not cost the bytes of another that on
   play.step(seconds(10));
   CHECK(play.asked() == kMirror);
   CHECK(play.one<StartTransfer>().range->begin == kMiB);
-  SECTION("and if that one stays away, all of it comes from there") {
+  SECTION("if the other one stays away, all bytes come from the endpoint without ranges") {
     play.fault(play.one<StartTransfer>().id);
     play.step();
     refuse_ranges();
@@ -205,7 +207,7 @@ TEST_CASE("an endpoint without ranges does not cost the bytes of another that on
   }
 }
 
-TEST_CASE("an endpoint with a file of another size does not cost the bytes of another") {
+TEST_CASE("an endpoint with a file of another size does not discard the bytes of another") {
   Two play({anywhere(file(12 * kMiB))}, 1);
   play.break_off();
   REQUIRE(play.asked() == kHub);
@@ -217,7 +219,8 @@ TEST_CASE("an endpoint with a file of another size does not cost the bytes of an
   CHECK(play.one<StartTransfer>().range->begin == kMiB);
 }
 
-TEST_CASE("wrong bytes of one endpoint are its fault: the whole file comes from the next") {
+TEST_CASE(
+    "wrong bytes of one endpoint are attributed to it, and the whole file comes from the next") {
   Two play({anywhere(file(100))});
   play.to_verifying(0);
   play.hashed(0, 'b');
@@ -228,11 +231,11 @@ TEST_CASE("wrong bytes of one endpoint are its fault: the whole file comes from 
   CHECK(play.asked() == kHub);
   play.answer(play.one<StartTransfer>());
   play.step();
-  SECTION("which has the right ones") {
+  SECTION("the next one has the right bytes") {
     play.hashed(0, 'a');
     CHECK(play.has<Publish>());
   }
-  SECTION("which are wrong too") {
+  SECTION("the next one has wrong bytes too") {
     play.hashed(0, 'b');
     const Error error = *play.one<Finish>().outcome.error;
     CHECK(error.kind == ErrorKind::digest_mismatch);
@@ -242,7 +245,7 @@ TEST_CASE("wrong bytes of one endpoint are its fault: the whole file comes from 
   }
 }
 
-TEST_CASE("wrong bytes of two endpoints blame none of them, and then all bytes come from one") {
+TEST_CASE("wrong bytes from two endpoints blame neither, and the retry uses one endpoint only") {
   Two play({anywhere(file(12 * kMiB))}, 1);
   play.break_off();
   while (play.has<StartTransfer>()) {
@@ -269,7 +272,7 @@ TEST_CASE("wrong bytes of two endpoints blame none of them, and then all bytes c
   CHECK_FALSE(play.one<StartTransfer>().range.has_value());  // all of it
 }
 
-TEST_CASE("a payload host that cannot be reached is gone around by way of the next endpoint") {
+TEST_CASE("an unreachable payload host is bypassed through the next endpoint") {
   Two play({anywhere(file(100)), anywhere(file(90, 'b'))}, 1);
   play.to_moving(0);
   play.end(play.one<StartTransfer>().id, redirect("https://cdn.example/x"));

@@ -37,7 +37,7 @@ TEST_CASE("the scheduler keeps its invariants through random faults") {
   CHECK(cancelled > kRuns / 4);
 }
 
-TEST_CASE("with one endpoint that does nothing wrong everything arrives, whatever the others do") {
+TEST_CASE("if one endpoint never fails, every file arrives, whatever the others do") {
   int fetched = 0;
   for (unsigned seed = 0; seed < kRuns / 2; ++seed) {
     INFO("seed " << seed);
@@ -49,7 +49,7 @@ TEST_CASE("with one endpoint that does nothing wrong everything arrives, whateve
   CHECK(fetched > kRuns);
 }
 
-TEST_CASE("without faults everything that is not stopped arrives") {
+TEST_CASE("without faults every file that is not stopped arrives") {
   for (unsigned seed = 0; seed < 800; seed += 8) {  // a multiple of 8 is a seed without faults
     INFO("seed " << seed);
     RandomFaults faults(seed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every arrow of the state table in file_task.h that leads to a file on disk; those of faults are
-// in scheduler_faults_test.cpp.
+// The transitions of the state table in file_task.h without a fault; those of faults are in
+// scheduler_faults_test.cpp.
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
 
@@ -25,26 +25,27 @@ RangeSet first_bytes(std::int64_t count) {
 
 }  // namespace
 
-TEST_CASE("nothing to do is finished at once") {
+TEST_CASE("a scheduler without work is finished at once") {
   const Scheduler scheduler(settings(), {});
   CHECK(scheduler.finished());
 }
 
-TEST_CASE("waiting: a blob that nobody vouches for is hashed, without a lock") {
+TEST_CASE("waiting: an unverified blob is hashed, without a lock") {
   SchedulerHarness play({existing(100)});
   play.step();
   CHECK(play.has<CheckExisting>());
   CHECK_FALSE(play.has<TryLock>());
 }
 
-TEST_CASE("waiting: a file that is not there tries its lock") {
+TEST_CASE("waiting: a missing file tries its lock") {
   SchedulerHarness play({file(100)});
   play.step();
   CHECK(play.one<TryLock>().item == 0);
   CHECK_FALSE(play.has<StartTransfer>());
 }
 
-TEST_CASE("checking: an equal digest is a reused file, with its sha256 and without a request") {
+TEST_CASE(
+    "checking: an equal digest makes the file reused, with its sha256 and without a request") {
   SchedulerHarness play({existing(100)});
   play.step();
   play.hashed(0, 'a');
@@ -77,7 +78,7 @@ TEST_CASE("checking: a different digest offline is a digest mismatch with a hint
   CHECK_FALSE(outcome.error->hint.empty());
 }
 
-TEST_CASE("locking: a lock held by another is looked at again in 250 ms") {
+TEST_CASE("locking: a lock held by another process is tried again after 250 ms") {
   SchedulerHarness play({file(100)});
   play.step();
   play.scheduler.on_busy(0, "host:42", {}, play.now);
@@ -90,7 +91,7 @@ TEST_CASE("locking: a lock held by another is looked at again in 250 ms") {
   CHECK(play.has<TryLock>());
 }
 
-TEST_CASE("locking: who is waited for is said once in ten seconds") {
+TEST_CASE("locking: the wait is logged once every ten seconds, with the holder") {
   SchedulerHarness play({file(100)});
   int said = 0;
   for (int i = 0; i < 4 * 31; ++i) {
@@ -102,7 +103,7 @@ TEST_CASE("locking: who is waited for is said once in ten seconds") {
   CHECK(said <= 4);
 }
 
-TEST_CASE("locking: a blob that exists now is hashed under the lock") {
+TEST_CASE("locking: a blob that exists by now is hashed under the lock") {
   SchedulerHarness play({file(100)});
   play.step();
   play.scheduler.on_lock(0, LockResult::acquired_blob_exists, play.now);
@@ -120,8 +121,7 @@ TEST_CASE("locking: a blob that exists now is hashed under the lock") {
   }
 }
 
-TEST_CASE(
-    "locking: a damaged blob that another process may have mended meanwhile is looked at again") {
+TEST_CASE("locking: a damaged blob that another process may have repaired is checked again") {
   SchedulerHarness play({existing(100)});
   play.step();
   play.hashed(0, 'b');
@@ -134,7 +134,7 @@ TEST_CASE(
   CHECK(play.one<Finish>().outcome.status == FileStatus::reused);
 }
 
-TEST_CASE("locking: with the lock the staging is opened, and what it holds is not forgotten") {
+TEST_CASE("locking: with the lock the staging file is opened, and its bytes are kept") {
   SchedulerHarness play({file(100)});
   play.step();
   play.scheduler.on_lock(0, LockResult::acquired, play.now);
@@ -142,7 +142,7 @@ TEST_CASE("locking: with the lock the staging is opened, and what it holds is no
   CHECK_FALSE(play.one<OpenStaging>().fresh);
 }
 
-TEST_CASE("moving: a small file is one request for the whole, with the token") {
+TEST_CASE("moving: a small file is one request for the whole file, with the token") {
   SchedulerHarness play({file(100)});
   play.to_moving(0);
   const StartTransfer transfer = play.one<StartTransfer>();
@@ -160,7 +160,7 @@ TEST_CASE("moving: a large file uses every connection, each with its own range")
   CHECK(transfers[1].range == ByteRange{5 * kMiB + 1, 10 * kMiB});
 }
 
-TEST_CASE("moving: a connection that is free asks for the next segment") {
+TEST_CASE("moving: a free connection requests the next segment") {
   SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   play.answer(play.all<StartTransfer>()[0]);
@@ -169,7 +169,7 @@ TEST_CASE("moving: a connection that is free asks for the next segment") {
   CHECK(play.one<StartTransfer>().range->begin == 2 * (25 * kMiB + 1));
 }
 
-TEST_CASE("moving: what a resumed file has is hashed and not asked for again") {
+TEST_CASE("moving: the bytes of a resumed file are hashed and not requested again") {
   SchedulerHarness play({file(10 * kMiB)});
   play.step();
   play.scheduler.on_lock(0, LockResult::acquired, play.now);
@@ -180,7 +180,7 @@ TEST_CASE("moving: what a resumed file has is hashed and not asked for again") {
   CHECK(play.one<StartTransfer>().range == ByteRange{6 * kMiB, 10 * kMiB});
 }
 
-TEST_CASE("moving: a resumed file that is whole is verified without a request") {
+TEST_CASE("moving: a resumed file that is complete is verified without a request") {
   SchedulerHarness play({file(100)});
   play.to_moving(0, first_bytes(100));
   CHECK_FALSE(play.has<StartTransfer>());
@@ -196,11 +196,11 @@ TEST_CASE("moving: an empty file is verified without a request") {
   CHECK(play.one<HashTo>().watermark == 0);
 }
 
-TEST_CASE("moving: a redirect is followed with the same range, and the token stays at the hub") {
+TEST_CASE("moving: a redirect keeps the range, and the token only at the Hub") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const StartTransfer asked = play.all<StartTransfer>()[1];
-  SECTION("to a payload host without it") {
+  SECTION("to a payload host without the token") {
     play.end(asked.id, redirect("https://cdn.example/x?Signature=1"));
     play.step();
     const StartTransfer hop = play.one<StartTransfer>();
@@ -210,7 +210,7 @@ TEST_CASE("moving: a redirect is followed with the same range, and the token sta
     CHECK_FALSE(hop.with_token);
     CHECK_FALSE(play.scheduler.payload_request(hop.id).context.of_hub);
   }
-  SECTION("to the hub itself with it") {
+  SECTION("to the Hub itself with the token") {
     play.end(asked.id, redirect("https://hub.example/api/resolve-cache/x"));
     play.step();
     CHECK(play.one<StartTransfer>().with_token);
@@ -219,7 +219,7 @@ TEST_CASE("moving: a redirect is followed with the same range, and the token sta
 }
 
 TEST_CASE(
-    "moving: the token comes back with a redirect back to the hub, and the sixth redirect is refused") {
+    "moving: a redirect back to the Hub has the token again, and the sixth redirect is refused") {
   SchedulerHarness play({file(100)});
   play.to_moving(0);
   const TransferId id = play.one<StartTransfer>().id;
@@ -253,7 +253,7 @@ TEST_CASE("moving: the hash follows the watermark in steps of a MiB") {
   CHECK(play.one<HashTo>().watermark == kMiB + 7);
 }
 
-TEST_CASE("moving: the hash is not sent to the end before the transfers have ended") {
+TEST_CASE("moving: the last hash step waits until all transfers have ended") {
   SchedulerHarness play({file(2 * kMiB)});
   play.to_moving(0);
   const StartTransfer transfer = play.one<StartTransfer>();
@@ -266,7 +266,7 @@ TEST_CASE("moving: the hash is not sent to the end before the transfers have end
   CHECK(play.one<HashTo>().watermark == 2 * kMiB);
 }
 
-TEST_CASE("moving: what came is recorded within a second") {
+TEST_CASE("moving: received bytes are recorded within a second") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   play.scheduler.on_bytes(play.all<StartTransfer>()[0].id, {0, 10});
@@ -276,10 +276,10 @@ TEST_CASE("moving: what came is recorded within a second") {
   play.step(seconds(1));
   CHECK(play.has<SaveResume>());
   play.step(std::chrono::milliseconds(1999));
-  CHECK_FALSE(play.has<SaveResume>());  // nothing came since
+  CHECK_FALSE(play.has<SaveResume>());  // no new bytes since
 }
 
-TEST_CASE("moving: all bytes on disk go to the hash, and to the record if they are many") {
+TEST_CASE("moving: when all bytes are on disk they are hashed, and recorded if they are many") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
@@ -290,7 +290,7 @@ TEST_CASE("moving: all bytes on disk go to the hash, and to the record if they a
 }
 
 TEST_CASE(
-    "moving: a transfer that has brought its bytes and not ended yet cannot undo the verifying") {
+    "moving: a transfer that delivers its bytes but ends later does not disturb the verification") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>();
@@ -300,15 +300,15 @@ TEST_CASE(
   play.step();
   play.hashed(0, 'a');
   CHECK(play.has<Publish>());
-  SECTION("when it ends well") { play.end(transfers[1].id, late); }
-  SECTION("when it ends with a fault") { play.fault(transfers[1].id); }
+  SECTION("when it ends successfully") { play.end(transfers[1].id, late); }
+  SECTION("when it ends with a failure") { play.fault(transfers[1].id); }
   play.scheduler.on_published(0, play.now);
   play.step();
   CHECK(play.one<Finish>().outcome.status == FileStatus::fetched);
   CHECK(play.scheduler.retries() == 0);
 }
 
-TEST_CASE("verifying: equal digests are published, and then the file is fetched") {
+TEST_CASE("verifying: with equal digests the blob is published and the file is fetched") {
   SchedulerHarness play({file(100)});
   play.to_verifying(0);
   CHECK_FALSE(play.has<Publish>());
@@ -338,7 +338,7 @@ TEST_CASE("a query goes from waiting over moving to done") {
   CHECK(play.scheduler.requests() == 1);
 }
 
-TEST_CASE("a query is redirected and tried again like a file") {
+TEST_CASE("a query is redirected and retried like a file") {
   SchedulerHarness play({query()});
   play.step();
   const TransferId id = play.one<StartTransfer>().id;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // 20,000 random downloads through a SegmentMap: connections that fail in mid-segment, and crashes
-// that lose what was written since the record was saved.
+// that lose what was written since the last save of the record.
 #include <algorithm>
 #include <random>
 #include <vector>

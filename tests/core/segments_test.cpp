@@ -20,7 +20,7 @@ RangeSet ranges(std::initializer_list<ByteRange> list) {
 
 }  // namespace
 
-TEST_CASE("a segment map gives the lowest free bytes first, a segment at a time") {
+TEST_CASE("a segment map hands out the lowest free bytes first, a segment at a time") {
   SegmentMap map(25, {}, 10, 100);
   CHECK(map.take() == ByteRange{0, 10});
   CHECK(map.take() == ByteRange{10, 20});
@@ -28,7 +28,7 @@ TEST_CASE("a segment map gives the lowest free bytes first, a segment at a time"
   CHECK_FALSE(map.take());
 }
 
-TEST_CASE("taking does not run further ahead of the watermark than the window") {
+TEST_CASE("segments do not get further ahead of the watermark than the window") {
   SegmentMap map(1000, {}, 10, 20);
   map.take();
   map.take();
@@ -40,7 +40,7 @@ TEST_CASE("taking does not run further ahead of the watermark than the window") 
   CHECK(map.take() == ByteRange{20, 25});
 }
 
-TEST_CASE("what is given back is taken again, but not the part that is on disk") {
+TEST_CASE("returned bytes are handed out again, except those on disk") {
   SegmentMap map(100, {}, 10, 100);
   map.take();
   map.take();
@@ -52,7 +52,7 @@ TEST_CASE("what is given back is taken again, but not the part that is on disk")
   CHECK(map.take() == ByteRange{20, 30});
 }
 
-TEST_CASE("a map resumes in the gaps of what is on disk") {
+TEST_CASE("a map resumes with the gaps between the bytes on disk") {
   SegmentMap map(100, ranges({{0, 30}, {50, 95}}), 40, 100);
   CHECK(map.watermark() == 30);
   CHECK(map.take() == ByteRange{30, 50});
@@ -60,7 +60,7 @@ TEST_CASE("a map resumes in the gaps of what is on disk") {
   CHECK_FALSE(map.take());
 }
 
-TEST_CASE("an empty file is complete and has nothing to take") {
+TEST_CASE("an empty file is complete and has no segments") {
   SegmentMap map(0, {}, 10, 100);
   CHECK(map.complete());
   CHECK_FALSE(map.take());
@@ -93,7 +93,7 @@ TEST_CASE("the last round of segments is as full as the others, and none is larg
     }
 }
 
-TEST_CASE("the limits of the segment size") {
+TEST_CASE("segment sizes have a minimum and a maximum") {
   CHECK(segment_size(0, 8) == 4 * kMiB);
   CHECK(segment_size(1, 1) == 4 * kMiB);
   CHECK(segment_size(100 * kMiB, 0) == 25 * kMiB + 1);

@@ -127,7 +127,7 @@ TEST_CASE("the sample of huggingface_hub's format is read") {
   CHECK(same_file(files->front(), plain_file("1_Pooling/config.json", 2, 'b')));
 }
 
-TEST_CASE("a tree listing that is not as it should be is as good as none") {
+TEST_CASE("an invalid tree listing is ignored") {
   const std::string text = GENERATE_COPY(
       std::string(), std::string("null"), std::string("[]"), std::string("1"), std::string("\"x\""),
       std::string("{}"), std::string(R"({"format_version": 2, "files": {}})"),
@@ -158,7 +158,7 @@ TEST_CASE("a tree listing that is not as it should be is as good as none") {
   CHECK_FALSE(parse_tree(text));
 }
 
-TEST_CASE("a tree listing cut anywhere is as good as none") {
+TEST_CASE("a tree listing truncated anywhere is ignored") {
   const std::string whole = kSampleTree;
   for (std::size_t length = 0; length < whole.size(); ++length)
     if (parse_tree(std::string_view(whole).substr(0, length)))
@@ -196,7 +196,7 @@ TEST_CASE("a record leaves its listing out when a git id is unknown, and keeps i
   CHECK(back->blobs == record.blobs);
 }
 
-TEST_CASE("a record that is not as it should be is as good as none") {
+TEST_CASE("an invalid record is ignored") {
   const std::string text = GENERATE_COPY(
       std::string(), std::string("{}"), std::string("[1]"), std::string("nonsense"),
       std::string(R"({"format": 1})"), std::string(R"({"format": 2, "blobs": {}})"),
@@ -216,7 +216,7 @@ TEST_CASE("a record that is not as it should be is as good as none") {
   CHECK_FALSE(parse_record(text));
 }
 
-TEST_CASE("a record cut anywhere is as good as none") {
+TEST_CASE("a record truncated anywhere is ignored") {
   SnapshotRecord record{{plain_file("config.json", 2, '1')}, {}};
   record.blobs.emplace(sha256('a'), VerifiedBlob{5, 2, sha256('a')});
   const std::string whole = serialize_record(record);

@@ -27,8 +27,7 @@ SourceSelector with_fallback() {
 
 }  // namespace
 
-TEST_CASE(
-    "a round is over when each source that is left has failed, and then all may be asked again") {
+TEST_CASE("a round ends when every remaining source has failed, and then all are available again") {
   SourceSelector sources = two();
   CHECK_FALSE(sources.mark_failed(0, error(ErrorKind::network)));
   CHECK_FALSE(sources.is_available(0));
@@ -38,7 +37,7 @@ TEST_CASE(
   CHECK(sources.is_available(1));
 }
 
-TEST_CASE("a source that does not have the item is never asked again, and starts no round") {
+TEST_CASE("a source that does not have the item is never used again, and ends no round") {
   SourceSelector sources = two();
   CHECK_FALSE(sources.mark_unavailable(0, error(ErrorKind::not_found), false));
   CHECK(sources.remaining() == 1);
@@ -49,26 +48,26 @@ TEST_CASE("a source that does not have the item is never asked again, and starts
   CHECK(sources.remaining() == 0);
 }
 
-TEST_CASE("a refusal by the last that is open ends the round of those that failed before") {
+TEST_CASE("if the last open source refuses, the round of those that failed before ends") {
   SourceSelector sources = two();
   CHECK_FALSE(sources.mark_failed(0, error(ErrorKind::network)));
   CHECK(sources.mark_unavailable(1, error(ErrorKind::not_found), false));
   CHECK(sources.is_available(0));
 }
 
-TEST_CASE("a second address of an endpoint is asked only where the first one is unknown") {
+TEST_CASE("the fallback URL of an endpoint is used only if its first URL is unknown there") {
   SourceSelector sources = with_fallback();
   CHECK_FALSE(sources.is_available(1));
-  SECTION("it is") {
+  SECTION("the first URL is unknown") {
     sources.mark_unavailable(0, error(ErrorKind::not_found), true);
     CHECK(sources.is_available(1));
     CHECK(sources.has_alternative(2));
   }
-  SECTION("the commit is what it does not know") {
+  SECTION("only the commit is unknown") {
     sources.mark_unavailable(0, error(ErrorKind::revision_not_found), false);
     CHECK_FALSE(sources.is_available(1));
   }
-  SECTION("it may only be busy") {
+  SECTION("the endpoint may only be busy") {
     sources.mark_failed(0, error(ErrorKind::server));
     CHECK_FALSE(sources.is_available(1));
     CHECK(sources.mark_failed(2, error(ErrorKind::server)));
@@ -76,7 +75,7 @@ TEST_CASE("a second address of an endpoint is asked only where the first one is 
   }
 }
 
-TEST_CASE("of several answers the one of the most use is told, with those of the others") {
+TEST_CASE("of several errors the most useful is reported, with the others appended") {
   struct Answers {
     ErrorKind first;
     ErrorKind second;
@@ -100,13 +99,13 @@ TEST_CASE("of several answers the one of the most use is told, with those of the
                             ", https://b.example " + brief(answers.second) + ")");
 }
 
-TEST_CASE("a single endpoint's answer is told as it is") {
+TEST_CASE("a single endpoint's error is reported unchanged") {
   SourceSelector sources({{0, url("https://a.example/x")}});
   sources.mark_unavailable(0, error(ErrorKind::gated), false);
   CHECK(sources.error({kTwo.front()}, error(ErrorKind::internal)) == error(ErrorKind::gated));
 }
 
-TEST_CASE("of an endpoint that was asked in two ways the last answer is told") {
+TEST_CASE("of an endpoint with two URLs the last error is reported") {
   SourceSelector sources = with_fallback();
   sources.mark_unavailable(0, error(ErrorKind::not_found), true);
   sources.mark_unavailable(1, error(ErrorKind::protocol), false);

@@ -18,7 +18,7 @@ TEST_CASE("nothing is due before there is a connection") {
   CHECK(detector.due() == TimePoint::max());
 }
 
-TEST_CASE("silence is a stall when its time has passed since the last byte or the connection") {
+TEST_CASE("silence is a stall once the timeout has passed since the last byte or the connection") {
   StallDetector detector(seconds(60));
   detector.begin(kBegin);
   CHECK(detector.due() == kBegin + seconds(60));
@@ -27,14 +27,14 @@ TEST_CASE("silence is a stall when its time has passed since the last byte or th
   CHECK(detector.error() == Error{ErrorKind::timeout, "no data for 60 s", {}});
 }
 
-TEST_CASE("a response that is slow to begin and then arrives is not a drip") {
+TEST_CASE("a response that starts slowly and then arrives is not a stall") {
   StallDetector detector(seconds(60));
   detector.begin(kBegin);
   detector.on_bytes(10, kBegin + seconds(59));
   CHECK(detector.due() == kBegin + seconds(119));
 }
 
-TEST_CASE("a byte a minute stalls, counted from its first byte") {
+TEST_CASE("one byte a minute is a stall, counted from its first byte") {
   StallDetector detector(seconds(60));
   detector.begin(kBegin);
   detector.on_bytes(1, kBegin + seconds(5));
@@ -43,7 +43,7 @@ TEST_CASE("a byte a minute stalls, counted from its first byte") {
   CHECK(detector.error() == Error{ErrorKind::timeout, "only 2 bytes in 60 s", {}});
 }
 
-TEST_CASE("a fast beginning gives a later drip no credit") {
+TEST_CASE("a fast start gives a later slow rate no credit") {
   StallDetector detector(seconds(60));
   detector.begin(kBegin);
   for (int i = 0; i < 1000; ++i) detector.on_bytes(100'000, kBegin + milliseconds(i));
@@ -52,7 +52,7 @@ TEST_CASE("a fast beginning gives a later drip no credit") {
   CHECK(now <= kBegin + seconds(62));
 }
 
-TEST_CASE("while it is suspended nothing is due, and afterwards counting starts over") {
+TEST_CASE("nothing is due while suspended, and counting starts over afterwards") {
   StallDetector detector(seconds(60));
   detector.begin(kBegin);
   detector.on_bytes(1, kBegin + seconds(5));

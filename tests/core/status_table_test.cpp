@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every HTTP status leads to, as one text: a change of any of them shows here.
+// The outcome of every HTTP status, as one text, so that a change of any of them is visible.
 #include <fmt/format.h>
 
 #include "core/builders.h"
@@ -70,7 +70,7 @@ std::string table_of(Question question, bool with_token) {
 
 }  // namespace
 
-TEST_CASE("what every status leads to where JSON was asked for") {
+TEST_CASE("every status of a JSON request has its outcome") {
   CHECK(table_of(Question::query, false) == R"(100-199 protocol, fails
 200 bytes
 201-300 protocol, fails
@@ -95,7 +95,7 @@ TEST_CASE("what every status leads to where JSON was asked for") {
 )");
 }
 
-TEST_CASE("what every status leads to where the hub was asked for a part of a file") {
+TEST_CASE("every status of a part requested from the Hub has its outcome") {
   CHECK(table_of(Question::payload_at_hub, false) == R"(100-199 protocol, fails
 200 whole file
 201-300 protocol, fails
@@ -122,7 +122,7 @@ TEST_CASE("what every status leads to where the hub was asked for a part of a fi
 )");
 }
 
-TEST_CASE("what every status leads to where a payload host was asked for a part of a file") {
+TEST_CASE("every status of a part requested from a payload host has its outcome") {
   CHECK(table_of(Question::payload_elsewhere, false) == R"(100-199 protocol, fails
 200 whole file
 201-300 protocol, fails
@@ -148,7 +148,7 @@ TEST_CASE("what every status leads to where a payload host was asked for a part 
 )");
 }
 
-TEST_CASE("with a token a 401 is about the token, and nothing else changes") {
+TEST_CASE("with a token, a 401 concerns the token, and nothing else changes") {
   for (int status = 100; status < 600; ++status)
     for (const Question question :
          {Question::query, Question::payload_at_hub, Question::payload_elsewhere}) {

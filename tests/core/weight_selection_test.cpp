@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The general rule, on the shapes that repositories really have.
+// The automatic selection of weights, on listings of real repositories.
 #include "model_prep/core/weight_selection.h"
 
 #include "core/builders.h"
@@ -62,8 +62,7 @@ Names with(Names more) {
 
 }  // namespace
 
-TEST_CASE(
-    "a pickle is replaced by the same weights as safetensors in its own directory, and only there") {
+TEST_CASE("a pickle is replaced by the same weights as safetensors, only in its own directory") {
   CHECK(chosen({"2_Dense/config.json", "2_Dense/pytorch_model.bin", "3_Dense/model.safetensors",
                 "3_Dense/pytorch_model.bin", "config.json", "model.safetensors",
                 "pytorch_model.bin"}) == Names{"2_Dense/config.json", "2_Dense/pytorch_model.bin",
@@ -88,7 +87,7 @@ TEST_CASE("sharded pickles are replaced by safetensors, however those are sharde
             .size() == 4);
 }
 
-TEST_CASE("exactly those shards are selected that the index names") {
+TEST_CASE("exactly the shards that the index names are selected") {
   const Names all = {"config.json", "model-00001-of-00002.safetensors",
                      "model-00001-of-00003.safetensors", "model-00002-of-00002.safetensors",
                      "model.safetensors.index.json"};
@@ -119,7 +118,7 @@ TEST_CASE("a missing shard that the index names is an error with both names") {
           "exist"});
 }
 
-TEST_CASE("the index of pickles decides if there are no safetensors") {
+TEST_CASE("without safetensors the index of pickles decides") {
   const Names all = {"config.json", "pytorch_model-00001-of-00002.bin",
                      "pytorch_model-00001-of-00009.bin", "pytorch_model-00002-of-00002.bin",
                      "pytorch_model.bin.index.json"};
@@ -131,7 +130,7 @@ TEST_CASE("the index of pickles decides if there are no safetensors") {
               "pytorch_model.bin.index.json"});
 }
 
-TEST_CASE("without reading the index the names of the shards decide") {
+TEST_CASE("if no index is read, the names of the shards decide") {
   CHECK(chosen({"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
                 "model.safetensors.index.json", "other-00001-of-00002.safetensors"}) ==
         Names{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
@@ -147,7 +146,7 @@ TEST_CASE("a single file is preferred to shards of the same weights, and no inde
   CHECK(deciding(all).empty());
 }
 
-TEST_CASE("a second precision is selected only if the plain weights are not there") {
+TEST_CASE("a second precision is selected only without the plain weights") {
   CHECK(chosen({"model.fp16.safetensors", "model.safetensors"}) == Names{"model.safetensors"});
   CHECK(chosen({"model.fp16-00001-of-00002.safetensors", "model-00001-of-00002.fp16.safetensors",
                 "model.safetensors.index.fp16.json", "pytorch_model.bin",
@@ -169,7 +168,7 @@ TEST_CASE("a diffusers pipeline is its directories, each with its own weights") 
               "vae/diffusion_pytorch_model.bin"});
 }
 
-TEST_CASE("a trainer's state and the vendor's duplicate are not selected") {
+TEST_CASE("training state and vendor duplicates are not selected") {
   CHECK(chosen({"config.json", "model.safetensors", "optimizer.pt", "rng_state_0.pth",
                 "scheduler.pt", "training_args.bin"}) == Names{"config.json", "model.safetensors"});
   CHECK(chosen({"consolidated.safetensors", "model-00001-of-00001.safetensors",
@@ -265,7 +264,7 @@ TEST_CASE("a variant that the repository does not have becomes fp32") {
   CHECK(variant_of({"model.safetensors"}, Variant::fp32) == Variant::fp32);
 }
 
-TEST_CASE("half of an OpenVINO model is an error that names the other half") {
+TEST_CASE("half an OpenVINO model is an error that names the other half") {
   ModelSpec model = spec("m", "org/name");
   model.variant = Variant::openvino_int8;
   const auto half = [&](const Names& names) {
@@ -290,7 +289,7 @@ TEST_CASE("an index names shards relative to itself") {
   CHECK(*shards == std::set<RepoPath>{path("unet/m-1.safetensors"), path("unet/m-2.safetensors")});
 }
 
-TEST_CASE("a file that is not an index is refused by name") {
+TEST_CASE("an invalid index is refused with its path") {
   const char* text =
       GENERATE("", "[]", "{}", R"({"weight_map":{}})", R"({"weight_map":[1]})",
                R"({"weight_map":{"a":{"b":"c"}}})", R"({"weight_map":{"a":"../../x"}})",
@@ -302,7 +301,7 @@ TEST_CASE("a file that is not an index is refused by name") {
   CHECK(shards.error().message.starts_with("org/name m.safetensors.index.json: "));
 }
 
-TEST_CASE("the warning of pickles is one line for a model, with what could be loaded instead") {
+TEST_CASE("the warning about pickles is one line per model, with what could be loaded instead") {
   CHECK_FALSE(
       pickle_warning(snapshot({"model.safetensors"}, {"model.safetensors", "pytorch_model.bin"})));
   CHECK(
@@ -323,7 +322,7 @@ TEST_CASE("without a listing the warning does not mention other files") {
         "m: pytorch_model.bin is a pickle, which can run code when loaded");
 }
 
-TEST_CASE("the whole commit is warned of only if there is nothing else to load") {
+TEST_CASE("a whole commit causes the warning only if there is nothing else to load") {
   ResolvedSnapshot both = snapshot({"model.safetensors", "pytorch_model.bin"},
                                    {"model.safetensors", "pytorch_model.bin"});
   both.spec.whole_commit = true;
@@ -333,13 +332,13 @@ TEST_CASE("the whole commit is warned of only if there is nothing else to load")
   CHECK(pickle_warning(one));
 }
 
-TEST_CASE("a dataset's .bin is not taken for a pickle") {
+TEST_CASE("a dataset's .bin does not count as a pickle") {
   ResolvedSnapshot data = snapshot({"tokens.bin"}, {"tokens.bin"});
   data.spec.repo = repo("datasets/org/name");
   CHECK_FALSE(pickle_warning(data));
 }
 
-TEST_CASE("a .bin of OpenVINO or ggml is not taken for a pickle") {
+TEST_CASE("a .bin of OpenVINO or ggml does not count as a pickle") {
   const Names names = {"a.bin", "a.xml", "ggml-base.bin", "openvino_model.bin"};
   CHECK_FALSE(pickle_warning(snapshot(names, names)));
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures the requests of a run and computes the numbers of docs/fleets.md for a fleet.
 
-The real program fetches the three built-in models, in their true sizes and cut as it would cut them, from the project's
-own hub. Names, sizes and which files are LFS come from the built-in manifest; the bytes are made up.
+The real program downloads the three built-in models, in their real sizes and in the ranges that it chooses, from the
+project's own hub. Names, sizes and which files are LFS come from the built-in manifest; the bytes are made up.
 """
 
 import collections
@@ -20,11 +20,11 @@ PAGE = ROOT / "docs" / "fleets.md"
 
 NODES = [10, 100, 1000]
 
-#: What the manifest does not lock, because its git id is not known: why that model's first run asks for a listing.
+#: Files that the manifest does not lock, because their git id is unknown. The model's first run requests a listing.
 UNLOCKED = {"bge-reranker-base": {"config.json": {"size": 799, "git_sha1": ""}}}
 
-#: Requests in five minutes, as the Hub's documentation of its rate limits has them: without a token for each address,
-#: with a free account's token for the account.
+#: Requests in five minutes, from the Hub's documentation of its rate limits: for each IP address without a token, for
+#: the account with a free account's token.
 WINDOW_MINUTES = 5
 ANONYMOUS = {"api": 500, "resolvers": 3000}
 FREE_TOKEN = {"api": 1000, "resolvers": 5000}
@@ -91,7 +91,7 @@ def manifest(hub):
 
 
 def cost_of(hub, summaries):
-    """What the hub was asked for since its log was cleared, in the way of the Hub's own count.
+    """The requests since the log was cleared, counted like the Hub does.
 
     `/resolve/` and each hop of it count against the resolvers' limit; where a redirect leads to the CDN, that does not
     count at all; everything else is the API.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As much of a GitHub runner as docker/ci/action.yml needs: inputs, steps in real bash, their files, and the cache.
+"""The parts of a GitHub runner that docker/ci/action.yml needs: inputs, steps in real bash, their files, and the cache.
 
-The one step that is not run but imitated is actions/cache: with tar as it calls it, and its rules: saved only after a
-miss and a job that succeeded, restored only by the exact key and to the path that was saved.
+Only actions/cache is imitated: it calls tar like the original and follows its rules, that is, it saves only after a
+miss and a successful job, and restores only by the exact key and to the saved path.
 """
 
 import hashlib

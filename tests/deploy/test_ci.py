@@ -33,7 +33,7 @@ def machine(tmp_path, cache, demo):
     return make
 
 
-def test_a_miss_fetches_and_a_hit_needs_no_request(machine, demo, model_prep, means):
+def test_a_cache_miss_fetches_and_a_hit_sends_no_request(machine, demo, model_prep, means):
     first = machine()
     good, outputs = first.run(manifest="models.lock.json", models="flan-t5-small", **means)
     assert good, first.log
@@ -52,7 +52,7 @@ def test_a_miss_fetches_and_a_hit_needs_no_request(machine, demo, model_prep, me
     assert later["models"]["flan-t5-small"]["status"] == "cached" and demo.hub.requests() == []
 
 
-def test_the_key_changes_with_the_manifest_the_models_and_the_variant_and_with_nothing_else(machine, cache, means):
+def test_the_cache_key_depends_on_the_manifest_the_models_and_the_variant_only(machine, cache, means):
     runner = machine()
     choices = {"manifest": "models.lock.json", "models": "flan-t5-small", "variant": "fp32", **means}
     for change in ({}, {"models": ""}, {"variant": ""}, {"cache_path": runner.folder / "elsewhere"}):

@@ -26,8 +26,8 @@ def cost(model_prep, tmp_path_factory):
     return run
 
 
-#: Bytes per second and connection: as a good line gives, so that all connections of a run get the same. Where one falls
-#: far behind the others, as on loopback of a busy machine, a range or two are cut in half, and counted twice.
+#: Bytes per second and connection, so that all connections of a run are equally fast. If one is much slower than the
+#: others, as on loopback of a busy machine, a range or two are split in half and counted twice.
 RATE = ("--rate", "25000000")
 
 
@@ -70,18 +70,18 @@ def test_the_readme_has_the_pages_numbers():
     assert f"| {size} |" in readme
 
 
-def test_ten_nodes_at_once_on_one_volume_cost_what_one_does(cost, demo, tmp_path):
+def test_ten_nodes_at_once_on_one_volume_cost_as_much_as_one(cost, demo, tmp_path):
     one = cost(demo.hub, tmp_path / "one", demo.manifest)
     assert one.resolvers > 0 and cost(demo.hub, tmp_path / "ten", demo.manifest, nodes=10) == one
 
 
-def test_time_is_counted_in_windows_that_are_over():
+def test_only_completed_rate_limit_windows_count_as_time():
     cost = fleets.Cost(api=0, resolvers=3000, requests=3000, bytes=0)
     assert [cost.times(n).minutes(fleets.ANONYMOUS) for n in (1, 2, 36)] == [0, 5, 175]
     assert fleets.Cost(api=501, resolvers=0, requests=501, bytes=0).minutes(fleets.ANONYMOUS) == 5
 
 
-def test_the_page_states_the_limits_that_the_numbers_rest_on():
+def test_the_page_states_the_limits_that_its_numbers_assume():
     text = fleets.PAGE.read_text()
     for limits in (fleets.ANONYMOUS, fleets.FREE_TOKEN):
         assert f"{limits['api']:,} API and {limits['resolvers']:,} resolver requests" in text

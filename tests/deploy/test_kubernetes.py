@@ -127,7 +127,7 @@ def test_the_token_is_a_file_of_an_optional_secret_that_only_model_prep_sees(fil
             assert secret["name"] not in {mount["name"] for mount in other.get("volumeMounts", [])}
 
 
-def test_every_volume_is_mounted_and_every_claim_is_one_of_the_file(file):
+def test_every_volume_is_mounted_and_every_claim_is_defined_in_the_file(file):
     claims = {
         document["metadata"]["name"] for document in documents(file) if document["kind"] == "PersistentVolumeClaim"
     }

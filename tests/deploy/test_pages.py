@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """README.md and docs/: their commands run, they print what the pages show, and the reference agrees with --help.
 
-The blocks of a page run in order, in one shell and one folder, against the demo hub; /srv/models is a folder of the
-test. After a change of messages, MODEL_PREP_UPDATE_PAGES=1 writes what the program prints now into the pages.
+The blocks of a page run in order, in one shell and one directory, against the demo hub; /srv/models is a directory of
+the test. After a change of messages, MODEL_PREP_UPDATE_PAGES=1 writes the current output into the pages.
 """
 
 import os
@@ -60,7 +60,7 @@ def run_page(build, demo, tmp_path):
 
 
 def shown(line):
-    """A line of output as a page shows it: without its time, digests cut, no wider than a page."""
+    """A line of output as a page shows it: without the time, with short digests, no wider than a page."""
     line = re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", "", line.rstrip())
     line = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b", r"\1…", line)
     line = re.sub(r"/models--[^/ ]+/snapshots/", "/…/snapshots/", line)
@@ -104,7 +104,7 @@ def update(page, runs):
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
-def test_the_commands_of_a_page_do_what_it_says(page, run_page):
+def test_the_commands_of_a_page_print_what_the_page_shows(page, run_page):
     blocks = [block for block in pages.blocks(page) if block.is_run and not block.needs_engine]
     steps = []
     for block in blocks:
@@ -133,11 +133,11 @@ def test_the_quickstart_fills_a_cache_and_a_second_run_sends_no_request():
     assert "requests: 0, bytes downloaded: 0" in done.stdout
 
 
-# ---- what a page is made of -------------------------------------------------------------------------------------------
+# ---- the form of a page -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
-def test_every_code_block_says_what_it_is(page):
+def test_every_code_block_has_a_language(page):
     for block in pages.blocks(page):
         assert block.language, f"line {block.line}: a block without a language"
         assert block.language not in ("bash", "shell"), f"line {block.line}: sh if a test can run it, else text"
@@ -154,7 +154,7 @@ def test_a_page_fits_an_editor(page):
     assert not wide, "\n".join(wide)
 
 
-def test_the_readme_is_short_and_begins_with_the_two_commands_for_a_fresh_machine():
+def test_the_readme_is_short_and_starts_with_the_two_commands_for_a_fresh_machine():
     lines = pages.README.read_text().splitlines()
     assert len(lines) <= 130
     first_screen = [command for block in pages.blocks(pages.README) if block.line <= 30 for command in block.commands()]
@@ -186,13 +186,13 @@ def test_the_reference_names_the_flags_and_variables_of_the_help_and_no_others(b
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_reference_says_which_commands_take_a_flag(command, help_of):
+def test_the_reference_lists_the_commands_of_each_flag(command, help_of):
     rows = [row.split("|") for row in REFERENCE.read_text().splitlines() if row.startswith("| `--")]
     documented = {flag for row in rows if command in row[3] or row[3].strip() == "all" for flag in flags_in(row[1])}
     assert documented == set(re.findall(r"^  (--[a-z][a-z-]*)", help_of[command], re.MULTILINE))
 
 
-def test_the_reference_gives_each_flag_its_variables(help_of):
+def test_the_reference_lists_the_variables_of_each_flag(help_of):
     """In the help they follow the flag's text in brackets."""
     variables = {}
     for text in help_of.values():

@@ -18,7 +18,7 @@ OTHER = '{"version": 1, "models": {"only-this": {"repo": "org/name"}}}'
 
 @pytest.fixture
 def home(tmp_path):
-    """A folder with a manifest and something else to complete."""
+    """A directory with a manifest and another file to complete."""
     (tmp_path / "models.json").write_text(OTHER)
     (tmp_path / "folder").mkdir()
     return tmp_path
@@ -56,7 +56,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bash_completes(case, home, build):
+def test_bash_completes_words(case, home, build):
     line, wanted, unwanted = CASES[case]
     found = offered(line, home, build)
     assert wanted <= found
@@ -74,8 +74,8 @@ def test_bash_offers_the_flags_that_the_help_of_the_command_lists(command, home,
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_bash_offers_the_values_that_a_flag_takes_and_no_word_after_one_that_takes_another(command, home, build):
-    # Nothing may run here where the value is good: the endpoint is bad, and the cache is empty and offline.
+def test_bash_offers_the_known_values_of_a_flag_and_nothing_after_a_flag_with_free_values(command, home, build):
+    # With a valid value nothing must run: the endpoint is invalid, and the cache is empty and offline.
     environment = {"HOME": str(home), "HF_ENDPOINT": "ftp://none", "HF_HUB_OFFLINE": "1"}
     for flag in re.findall(r"^  (--[a-z-]+) [A-Z]+", help_of(command, build), re.MULTILINE):
         line = ["env", "-C", home, build / "model-prep", command, flag, "?"]
@@ -88,7 +88,7 @@ def test_bash_offers_the_values_that_a_flag_takes_and_no_word_after_one_that_tak
             assert not found & (COMMANDS | KEYS), flag
 
 
-def test_a_key_of_a_manifest_is_a_word_and_no_command(home, build):
+def test_a_key_of_a_manifest_is_completed_and_never_executed(home, build):
     key = "$(touch${IFS}ran);`touch\tran`"
     models = {name: {"repo": "org/name"} for name in [key, "good"]}
     (home / "evil.json").write_text(json.dumps({"version": 1, "models": models}))
@@ -96,11 +96,11 @@ def test_a_key_of_a_manifest_is_a_word_and_no_command(home, build):
     assert not (home / "ran").exists()
 
 
-def test_the_script_for_bash_is_clean():
+def test_shellcheck_finds_nothing_in_the_completion_script():
     run(["shellcheck", "--shell=bash", COMPLETION], {})
 
 
-def test_an_installation_brings_the_program_and_its_completion(build, tmp_path):
+def test_an_installation_contains_the_program_and_its_completion(build, tmp_path):
     run(["cmake", "--install", build, "--prefix", tmp_path], {})
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {"bin/model-prep", "share/bash-completion/completions/model-prep"}
@@ -115,6 +115,6 @@ def test_help_fits_the_terminal(columns, build):
     lines = done.stdout.replace("\r", "").splitlines()
     assert len(lines) > 60
     most = min(max(columns, 40), 100)
-    # An example and a list of variables stand as they are typed.
+    # Examples and lists of variables are not wrapped.
     assert [line for line in lines if len(line) > most and not re.match(r"  \S", line)] == []
     assert max(map(len, lines)) <= max(most, 60)

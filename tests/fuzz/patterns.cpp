@@ -21,7 +21,7 @@ std::u32string code_points(std::string_view utf8) {
   return text;
 }
 
-/// One element of a pattern: Python's fnmatch.translate, said once more.
+/// One element of a pattern: a second implementation of Python's fnmatch.translate.
 struct Element {
   bool star{false};
   bool any{false};

@@ -50,7 +50,7 @@ void check_units(const RangeSet& set, const Units& units) {
   check_set(set, kUnits);
 }
 
-/// Each three bytes: what to do, from where to where.
+/// Each three bytes are one operation: kind, begin, end.
 void check_operations(std::string_view program) {
   RangeSet set;
   Units units{};

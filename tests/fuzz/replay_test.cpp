@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every input of the corpora, in every build: seeds of real shapes, and what once broke something.
-// Each is cut at each length too, as a torn file or a dropped connection cuts it.
+// Runs every input of the corpora in every build: seeds in real forms, and inputs that once failed.
+// Each is also cut at each length, as by a torn file or a dropped connection.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hub's repositories and the versions of huggingface_hub that the tests use. tests/run makes all of them."""
+"""The hub's repositories and the versions of huggingface_hub that the tests use. tests/run creates all of them."""
 
 import json
 import pathlib
@@ -70,7 +70,7 @@ def weights(request, home):
 
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory):
-    """A manifest with org/small under the key `small`: pinned, not locked, with the general rule of variants."""
+    """A manifest with org/small under the key `small`: pinned, not locked, without variants of its own."""
     file = tmp_path_factory.mktemp("manifest") / "manifest.json"
     small = {"repo": SMALL, "revision": SMALL_COMMIT, "ref": "main"}
     file.write_text(json.dumps({"version": 1, "models": {"small": small}}))
@@ -78,13 +78,13 @@ def manifest(tmp_path_factory):
 
 
 class Prepared:
-    """A folder with a cache that model-prep filled, and what must be in it."""
+    """A directory with a cache that model-prep filled, and its expected content."""
 
     def __init__(self, variables, cache, commit, files, whole):
         self.variables, self.cache, self.commit, self.files, self.whole = variables, cache, commit, files, whole
 
     def copy(self, folder):
-        """The same in a folder of its own, for tests that may change it."""
+        """A copy in another directory, for tests that change it."""
         root = pathlib.Path(self.variables["HF_HOME"])
         shutil.copytree(root, folder, symlinks=True)
         cache = folder / self.cache.relative_to(root)
@@ -93,7 +93,7 @@ class Prepared:
 
 @pytest.fixture(scope="session")
 def prepare(model_prep, small_hub, manifest):
-    """Lets model-prep fetch org/small in one variant, with the variables that say where."""
+    """Downloads org/small with model-prep in one variant, with the variables that select the cache."""
 
     def run(variables, cache, variant, *arguments):
         summary = model_prep(small_hub, variables, "small", "--manifest", manifest, "--variant", variant, *arguments)
@@ -108,7 +108,7 @@ def prepare(model_prep, small_hub, manifest):
 
 @pytest.fixture(scope="session", params=["fp32", "all"])
 def prepared(request, prepare, tmp_path_factory):
-    """org/small in a cache at $HF_HOME/hub, in each of the two variants in turn. Not to be changed: see copy()."""
+    """org/small in a cache at $HF_HOME/hub, in each of the two variants in turn. To change it, use copy()."""
     home = tmp_path_factory.mktemp("prepared")
     return prepare({"HF_HOME": home}, home / "hub", request.param)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests in Python share, as a pytest plugin: their options, and the programs and hubs that tests/run makes."""
+"""A pytest plugin for all Python tests: their options, and the programs and hubs that tests/run builds."""
 
 import pathlib
 
@@ -30,7 +30,7 @@ def build(pytestconfig):
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
-    """$HOME of every process: empty, so that nobody finds a cache or a token by accident."""
+    """$HOME of every process: empty, so that no process finds a cache or a token by accident."""
     return tmp_path_factory.mktemp("home")
 
 

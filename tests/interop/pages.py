@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation, README.md and docs/, as tests see it: pages and their code blocks.
+"""Reads the pages of the documentation, README.md and docs/, and their code blocks.
 
-A block marked `sh` holds commands. A block marked `console` holds commands after `$ ` and what they print. A test runs
-both: tests/container those that need a Docker engine, tests/deploy all others. `text` is for what cannot run here.
+A block marked `sh` has commands. A block marked `console` has commands after `$ ` and their output. Both are run: by
+tests/container if they need a Docker engine, else by tests/deploy. `text` marks a block that cannot run here.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Block:
         return self.is_run and any(re.match(r"docker(-compose)? ", command) for command in self.commands())
 
     def commands(self):
-        """One string for each command line; a line that ends in a backslash goes on in the next."""
+        """One string for each command line; a line that ends in a backslash continues on the next."""
         lines = re.sub(r"\\\n\s*", "", self.text).splitlines()
         if self.language == "console":
             lines = [line[2:] for line in lines if line.startswith("$ ")]

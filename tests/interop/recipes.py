@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a consumer does, run by a version of huggingface_hub in a process of its own:
+"""Actions of a consumer, each run with a version of huggingface_hub in a process of its own:
 
     python recipes.py FUNCTION '{"argument": value, ...}'
 
 The environment is read by huggingface_hub when it is imported, so it must be set before; the result is printed as JSON.
-Recipes assert, so a wrong cache ends the process with a traceback. `cache_dir` is None where the environment decides.
+Recipes assert, so a wrong cache ends the process with a traceback. `cache_dir` is None if the environment decides.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import sys
 
 
 def digest_is(data, entry):
-    """Are these the bytes that the manifest's entry names?"""
+    """Checks that the bytes match the manifest's entry."""
     assert len(data) == entry["size"], (len(data), entry)
     if "sha256" in entry:
         assert hashlib.sha256(data).hexdigest() == entry["sha256"], entry
@@ -30,7 +30,7 @@ def store(repo, cache_dir, repo_type="model"):
 
 
 def layout(repo, commit, cache_dir=None, repo_type="model"):
-    """Every name and every link on the disk, without asking huggingface_hub."""
+    """Checks every name and every link on disk, without huggingface_hub."""
     folder = store(repo, cache_dir, repo_type)
     for ref in ("main", commit):
         assert (folder / "refs" / ref).read_bytes() == commit.encode(), ref
@@ -49,7 +49,7 @@ def layout(repo, commit, cache_dir=None, repo_type="model"):
 
 
 def scan(repo, commit, cache_dir=None, repo_type="model"):
-    """What `hf cache ls` sees: no warning, the repository, and no revision that `hf cache prune` would delete."""
+    """Checks `hf cache ls`: no warning, the repository, and no revision that `hf cache prune` would delete."""
     from huggingface_hub import scan_cache_dir
 
     info = scan_cache_dir(cache_dir)
@@ -61,7 +61,7 @@ def scan(repo, commit, cache_dir=None, repo_type="model"):
 
 
 def warnings_of(cache_dirs):
-    """What `hf cache ls` complains about, for each of these caches."""
+    """The warnings of `hf cache ls` for each of these caches."""
     from huggingface_hub import scan_cache_dir
 
     return [[str(warning) for warning in scan_cache_dir(cache_dir).warnings] for cache_dir in cache_dirs]
@@ -74,7 +74,7 @@ def version_of(package):
 
 
 def offline(repo, commit, files, whole, cache_dirs, repo_type="model"):
-    """In each place: by default revision with everything, by commit each file; nothing may touch the network."""
+    """Finds, in each cache and without the network, the whole default revision, and each file by commit."""
     from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
 
     assert os.environ["HF_HUB_OFFLINE"] == "1"
@@ -122,7 +122,7 @@ def verify(repo, cache_dir=None, repo_type="model"):
 
 
 def listing(repo, commit, cache_dir=None):
-    """trees/<commit>.json says of every file what the Hub says."""
+    """Checks that trees/<commit>.json has the same entries as the Hub."""
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
@@ -161,7 +161,7 @@ def hold_lock(path, ready, release):
 
 
 def take_lock(path, blob):
-    """Takes the lock that huggingface_hub takes for a blob; was the blob there by then?"""
+    """Takes the lock that huggingface_hub takes for a blob; returns whether the blob existed before and after."""
     from huggingface_hub.utils import WeakFileLock
 
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ def share_blob(blob, xet_hash, cache_dir):
 
 
 def load_weights(repo):
-    """What a service does with a model: weights by safetensors, text by tokenizers."""
+    """Uses a model like a service: weights with safetensors, text with tokenizers."""
     from huggingface_hub import hf_hub_download, snapshot_download
     from safetensors import safe_open
     from tokenizers import Tokenizer

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the interop tests are made of: the project's hub, model-prep, and consumers in their own virtual environments.
+"""Helpers of the interop tests: the project's hub, model-prep, and consumers in their own virtual environments.
 
-Nothing here inherits a variable: every process gets an environment that the test states in full.
+No process inherits a variable: the test states its whole environment.
 """
 
 import contextlib
@@ -97,12 +97,12 @@ class Hub:
         return json.loads(self._control("manifest"))
 
     def files(self, repo):
-        """What every file of the repository's main must be: path -> {size, sha256 and/or git_sha1}."""
+        """The files of the repository's main: path -> {size, sha256 and/or git_sha1}."""
         (model,) = [model for model in self.manifest()["models"].values() if model["repo"] == repo]
         return model["files"]
 
     def content_requests(self):
-        """The requests that moved a file's bytes: not HEAD, not the API."""
+        """The requests that transferred bytes of files: no HEAD, no API."""
         return [
             f"{request['method']} {request['target']} {request['status']}"
             for request in self.requests()
@@ -111,7 +111,7 @@ class Hub:
 
 
 def run(command, env, timeout=120, check=True):
-    """Runs a program to its end; with `check` it must exit with 0."""
+    """Runs a program and waits for its end; with `check` it must exit with 0."""
     result = subprocess.run(
         [str(part) for part in command], env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **env}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout,
@@ -129,7 +129,7 @@ _started = []
 
 
 def start(command, env):
-    """Starts a program that runs beside the test; end_started() ends it if the test does not."""
+    """Starts a program in the background; end_started() stops it if the test does not."""
     _started.append(subprocess.Popen(
         [str(part) for part in command], env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **env},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -194,7 +194,7 @@ def store(cache, repo):
 
 
 def tree(folder, ignore=()):
-    """Everything below a folder: path -> link target, 'folder', or (size, digest of the bytes)."""
+    """Everything in a directory: path -> link target, 'folder', or (size, digest of the bytes)."""
     found = {}
     for path in sorted(pathlib.Path(folder).rglob("*")):
         name = str(path.relative_to(folder))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A volume that an earlier tool filled flat, as $HF_HOME/models--org--name: that folder stays the real one."""
+"""A volume that an earlier tool filled flat, as $HF_HOME/models--org--name: that directory stays real."""
 
 import os
 
@@ -16,7 +16,7 @@ def flat(oldest, hub, tmp_path):
     return home
 
 
-def test_a_flat_folder_stays_the_real_one_and_the_link_goes_the_other_way(flat, hub, model_prep, manifest, consumer):
+def test_a_flat_directory_stays_real_and_the_cache_links_to_it(flat, hub, model_prep, manifest, consumer):
     before = tree(flat)
     variables = {"HF_HOME": flat, "TRANSFORMERS_CACHE": flat}
     model_prep(hub, variables, "small", "--manifest", manifest, "--variant", "all")
@@ -32,14 +32,14 @@ def test_a_flat_folder_stays_the_real_one_and_the_link_goes_the_other_way(flat, 
     consumer("scan", variables, repo=SMALL, commit=SMALL_COMMIT)
 
 
-def test_an_adopted_folder_costs_no_request_the_second_time(flat, hub, model_prep, manifest):
+def test_an_adopted_directory_costs_no_request_the_second_time(flat, hub, model_prep, manifest):
     model_prep(hub, {"HF_HOME": flat}, "small", "--manifest", manifest, "--variant", "all")
     hub.forget_requests()
     summary = model_prep(hub, {"HF_HOME": flat}, "small", "--manifest", manifest, "--variant", "all")
     assert hub.requests() == [] and summary["models"]["small"]["status"] == "cached"
 
 
-def test_what_an_adopted_folder_lacks_is_fetched_into_it(oldest, hub, model_prep, manifest, consumer, tmp_path):
+def test_files_missing_in_an_adopted_directory_are_fetched(oldest, hub, model_prep, manifest, consumer, tmp_path):
     home = tmp_path / "models"
     oldest("download", {"HF_HOME": tmp_path / "elsewhere", "HF_ENDPOINT": hub.endpoint}, repo=SMALL, cache_dir=home,
            allow_patterns=["*.json"])
@@ -49,7 +49,7 @@ def test_what_an_adopted_folder_lacks_is_fetched_into_it(oldest, hub, model_prep
              files=hub.files(SMALL), whole=True, cache_dirs=[None, home])
 
 
-def test_a_flat_folder_in_transformers_cache_is_adopted_too(oldest, hub, model_prep, manifest, consumer, tmp_path):
+def test_a_flat_directory_in_transformers_cache_is_adopted_too(oldest, hub, model_prep, manifest, consumer, tmp_path):
     flat = tmp_path / "t"
     oldest("download", {"HF_HOME": tmp_path / "elsewhere", "HF_ENDPOINT": hub.endpoint}, repo=SMALL, cache_dir=flat)
     hub.forget_requests()

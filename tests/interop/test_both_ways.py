@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Caches that huggingface_hub filled: the same tree as ours, and taken over without a transfer."""
+"""Caches that huggingface_hub filled: they have the same tree as ours, and are reused without a transfer."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def test_huggingface_hub_can_download_from_the_hub(filled, consumer, small_hub):
              files=small_hub.files(SMALL), whole=False, cache_dirs=[None])
 
 
-def test_both_make_the_same_tree(filled, whole):
+def test_both_programs_create_the_same_tree(filled, whole):
     ours = tree(whole.cache, ignore=[".locks", f"{REPO}/.model-prep", f"{REPO}/refs/{SMALL_COMMIT}", "CACHEDIR.TAG"])
     theirs = tree(filled / "hub", ignore=[".locks", "CACHEDIR.TAG"])
     if f"{REPO}/trees" not in theirs:  # before 1.22
@@ -31,7 +31,7 @@ def test_both_make_the_same_tree(filled, whole):
     assert ours == theirs
 
 
-def test_a_cache_filled_by_huggingface_hub_is_taken_over_without_a_transfer(
+def test_a_cache_filled_by_huggingface_hub_is_reused_without_a_transfer(
     filled, consumer, hub, model_prep, manifest, tmp_path
 ):
     home = tmp_path / "home"
@@ -48,7 +48,7 @@ def test_a_cache_filled_by_huggingface_hub_is_taken_over_without_a_transfer(
     assert hub.requests() == []
 
 
-def test_files_that_a_consumer_left_out_are_fetched_and_the_others_are_not(
+def test_only_the_files_that_a_consumer_left_out_are_fetched(
     consumer, hub, model_prep, manifest, tmp_path
 ):
     variables = {"HF_HOME": tmp_path}
@@ -59,7 +59,7 @@ def test_files_that_a_consumer_left_out_are_fetched_and_the_others_are_not(
     assert fetched == {"model.safetensors"}
 
 
-def test_a_garbage_blob_that_huggingface_hub_would_trust_is_found_and_replaced(
+def test_a_garbage_blob_that_huggingface_hub_would_trust_is_detected_and_replaced(
     consumer, hub, model_prep, manifest, tmp_path
 ):
     variables = {"HF_HOME": tmp_path}
@@ -79,17 +79,17 @@ XET_HASH = "ab" * 32
 
 
 def shared_cache(newest, hub, home, cache_dir):
-    """A cache whose model.safetensors lies in the shared store; returns the blob's path."""
+    """A cache whose model.safetensors is in the shared store; returns the blob's path."""
     newest("download", {"HF_HOME": home, "HF_ENDPOINT": hub.endpoint}, repo=SMALL, cache_dir=cache_dir)
     blob = store(cache_dir, SMALL) / "blobs" / hub.files(SMALL)["model.safetensors"]["sha256"]
-    # Only with Xet does huggingface_hub do this by itself; the function is its own.
+    # huggingface_hub does this only with Xet, by the same function.
     variables = {"HF_HOME": home}
     assert newest("share_blob", variables, blob=blob, xet_hash=XET_HASH, cache_dir=cache_dir)
     assert blob.is_symlink()
     return blob
 
 
-def test_a_blob_in_the_shared_store_is_used_where_it_is(newest, hub, model_prep, manifest, tmp_path):
+def test_a_blob_in_the_shared_store_is_used_in_place(newest, hub, model_prep, manifest, tmp_path):
     blob = shared_cache(newest, hub, tmp_path, tmp_path / "hub")
     before = tree(tmp_path / "hub" / "blobs")
     target = os.readlink(blob)
@@ -100,7 +100,7 @@ def test_a_blob_in_the_shared_store_is_used_where_it_is(newest, hub, model_prep,
     newest("scan", {"HF_HOME": tmp_path}, repo=SMALL, commit=SMALL_COMMIT)
 
 
-def test_a_blob_whose_place_in_the_shared_store_is_empty_is_fetched_beside_it(
+def test_a_blob_missing_in_the_shared_store_is_fetched_into_the_repository(
     newest, hub, model_prep, manifest, tmp_path
 ):
     blob = shared_cache(newest, hub, tmp_path, tmp_path / "hub")
@@ -126,7 +126,7 @@ def test_a_garbage_blob_in_the_shared_store_is_not_written_to(newest, hub, model
            files=hub.files(SMALL), whole=True, cache_dirs=[None])
 
 
-def test_the_small_repository_has_two_paths_of_one_blob():
-    # What the tests above rely on: a blob wanted twice is there once.
+def test_two_paths_of_the_small_repository_share_one_blob():
+    # The tests above rely on it.
     texts = [file.get("text") for file in SMALL_FILES if "text" in file]
     assert len(texts) == len(set(texts)) + 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cache that model-prep filled, seen by huggingface_hub and its tools."""
+"""A cache that model-prep filled, read by huggingface_hub and its tools."""
 
 import json
 
@@ -7,16 +7,16 @@ import pytest
 from support import SMALL, SMALL_FILES, run, store
 
 
-def test_names_links_and_refs_on_the_disk_are_those_of_the_cache_format(prepared, newest):
+def test_names_links_and_refs_on_disk_follow_the_cache_format(prepared, newest):
     assert newest("layout", prepared.variables, repo=SMALL, commit=prepared.commit) == sorted(prepared.files)
 
 
-def test_a_scan_finds_the_repository_and_warns_of_nothing(prepared, consumer):
+def test_a_scan_finds_the_repository_without_warnings(prepared, consumer):
     found = consumer("scan", prepared.variables, repo=SMALL, commit=prepared.commit)
     assert found["files"] == len(prepared.files)
 
 
-def test_nothing_is_transferred_again_online(prepared, consumer, hub, tmp_path):
+def test_an_online_consumer_downloads_nothing_again(prepared, consumer, hub, tmp_path):
     copy = prepared.copy(tmp_path / "copy")
     variables = {**copy.variables, "HF_ENDPOINT": hub.endpoint}
     paths = list(copy.files)
@@ -28,7 +28,7 @@ def test_nothing_is_transferred_again_online(prepared, consumer, hub, tmp_path):
     assert hub.content_requests() == []
 
 
-def test_a_later_run_sends_no_request_even_after_a_consumer_worked_in_the_cache(
+def test_a_later_run_sends_no_request_even_after_a_consumer_used_the_cache(
     prepared, consumer, hub, model_prep, manifest, tmp_path
 ):
     copy = prepared.copy(tmp_path / "copy")
@@ -50,7 +50,7 @@ def test_the_checksums_are_those_of_the_hub(prepared, modern, hub, tmp_path):
     assert len(result["missing"]) == len(SMALL_FILES) - len(copy.files)
 
 
-def test_hf_cache_lists_it_verifies_it_and_has_nothing_to_prune(whole, modern, hub, tmp_path):
+def test_hf_cache_lists_and_verifies_it_and_has_nothing_to_prune(whole, modern, hub, tmp_path):
     variables = {**whole.copy(tmp_path / "copy").variables, "HF_ENDPOINT": hub.endpoint}
     assert SMALL in modern.cli(variables, "cache", "ls").stdout
     modern.cli(variables, "cache", "verify", SMALL, "--fail-on-missing-files", "--fail-on-extra-files")
@@ -58,14 +58,14 @@ def test_hf_cache_lists_it_verifies_it_and_has_nothing_to_prune(whole, modern, h
     assert "othing to prune" in pruned.stdout + pruned.stderr
 
 
-def test_hf_cache_verifies_a_part_of_a_repository_and_has_nothing_to_prune(prepared, modern, hub, tmp_path):
+def test_hf_cache_verifies_a_partial_repository_and_has_nothing_to_prune(prepared, modern, hub, tmp_path):
     variables = {**prepared.copy(tmp_path / "copy").variables, "HF_ENDPOINT": hub.endpoint}
     modern.cli(variables, "cache", "verify", SMALL, "--fail-on-extra-files")
     pruned = modern.cli(variables, "cache", "prune", "--dry-run")
     assert "othing to prune" in pruned.stdout + pruned.stderr
 
 
-def test_the_listing_of_a_whole_commit_is_the_hubs(whole, newest, hub):
+def test_the_listing_of_a_whole_commit_equals_the_hubs(whole, newest, hub):
     count = newest("listing", {**whole.variables, "HF_ENDPOINT": hub.endpoint}, repo=SMALL, commit=whole.commit)
     assert count == len(SMALL_FILES)
     cached = newest("cached_listing", {**whole.variables, "HF_HUB_OFFLINE": "1"}, repo=SMALL, commit=whole.commit)
@@ -91,7 +91,7 @@ def test_a_locked_manifest_gives_the_same_cache_with_requests_for_content_only(
     assert newest("listing", {"HF_HOME": home, "HF_ENDPOINT": hub.endpoint}, repo=SMALL, commit=whole.commit)
 
 
-def test_what_lock_prints_gives_the_same_cache_with_requests_for_content_only(
+def test_a_printed_lock_gives_the_same_cache_with_requests_for_content_only(
     hub, model_prep, consumer, whole, tmp_path
 ):
     home = tmp_path / "home"
@@ -110,7 +110,7 @@ def test_what_lock_prints_gives_the_same_cache_with_requests_for_content_only(
 
 
 @pytest.mark.parametrize("revision", ["", "@main"])
-def test_a_repository_that_no_manifest_names_is_taken_at_its_main(revision, hub, model_prep, consumer, tmp_path):
+def test_a_repository_outside_the_manifest_is_fetched_at_its_main(revision, hub, model_prep, consumer, tmp_path):
     variables = {"HF_HOME": tmp_path}
     summary = model_prep(hub, variables, SMALL + revision, "--variant", "all")
     (model,) = summary["models"].values()

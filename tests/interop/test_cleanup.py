@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cache after `cleanup`, judged by huggingface_hub: what is left is whole, and what is gone left nothing behind."""
+"""A cache after `cleanup`, checked by huggingface_hub: kept revisions are complete, removed ones left nothing."""
 
 import json
 
@@ -29,7 +29,7 @@ def manifest_at(folder, commit):
 
 
 @pytest.mark.parametrize("before", ["model-prep", "consumer"])
-def test_after_cleanup_the_pinned_revision_is_all_there_is(before, moving_hub, model_prep, consumer, tmp_path):
+def test_after_cleanup_only_the_pinned_revision_is_left(before, moving_hub, model_prep, consumer, tmp_path):
     variables = {"HF_HOME": tmp_path / "home"}
     if before == "model-prep":
         model_prep(moving_hub, variables, "--manifest", manifest_at(tmp_path, OLD), "--variant", "all")
@@ -51,7 +51,7 @@ def test_after_cleanup_the_pinned_revision_is_all_there_is(before, moving_hub, m
     assert sorted(path.name for path in (store(cache, MOVING) / "refs").rglob("*") if path.is_file()) == [NEW, "main"]
 
 
-def test_what_was_removed_comes_again_to_those_who_want_it(moving_hub, model_prep, consumer, tmp_path):
+def test_a_consumer_can_download_a_removed_revision_again(moving_hub, model_prep, consumer, tmp_path):
     variables = {"HF_HOME": tmp_path / "home"}
     model_prep(moving_hub, variables, f"{MOVING}@{OLD}", "--variant", "all")
     model_prep(moving_hub, variables, "--manifest", manifest_at(tmp_path, NEW), "--variant", "all", "--cleanup")
@@ -74,7 +74,7 @@ def test_a_repository_in_which_a_consumer_holds_a_lock_is_left_alone(moving_hub,
     newest("scan", variables, repo=MOVING, commit=NEW)
 
 
-def test_a_consumers_download_ends_well_beside_one_cleanup_after_another(moving_hub, model_prep, consumer, tmp_path):
+def test_a_consumers_download_succeeds_during_repeated_cleanups(moving_hub, model_prep, consumer, tmp_path):
     variables = {"HF_HOME": tmp_path / "home"}
     manifest = manifest_at(tmp_path, NEW)
     model_prep(moving_hub, variables, f"{MOVING}@{OLD}", "--variant", "all")

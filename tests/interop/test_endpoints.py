@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cache that came from several endpoints is like any other: huggingface_hub finds all of it offline."""
+"""A cache filled from several endpoints: huggingface_hub finds all of it offline."""
 
 import socket
 
@@ -12,19 +12,19 @@ OTHER_COMMIT = "cd" * 20
 
 @pytest.fixture(scope="module")
 def second(start_hub):
-    """Knows a repository that the first hub lacks, and lacks the one that the first knows."""
+    """Has a repository that the first hub lacks, and lacks the one that the first has."""
     return start_hub(spec=spec_of((OTHER, OTHER_COMMIT, SMALL_FILES)))
 
 
 @pytest.fixture
 def dead():
-    """An address at which nobody listens as long as the test runs."""
+    """A URL without a server for the duration of the test."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def test_each_endpoint_gives_what_it_has(hub, second, dead, model_prep, consumer, tmp_path):
+def test_each_endpoint_serves_the_files_that_it_has(hub, second, dead, model_prep, consumer, tmp_path):
     variables = {"HF_HOME": tmp_path, "HF_ENDPOINT": f"{dead},{hub.endpoint},{second.endpoint}"}
     summary = model_prep(hub, variables, SMALL, OTHER, "--variant", "all")
     assert summary["success"]
@@ -34,7 +34,7 @@ def test_each_endpoint_gives_what_it_has(hub, second, dead, model_prep, consumer
                  files=known.files(repo), whole=True, cache_dirs=[None])
 
 
-def test_a_repair_goes_on_at_the_next_endpoint(hub, dead, model_prep, newest, tmp_path):
+def test_a_repair_continues_at_the_next_endpoint(hub, dead, model_prep, newest, tmp_path):
     variables = {"HF_HOME": tmp_path}
     (model,) = model_prep(hub, variables, SMALL, "--variant", "all")["models"].values()
     blob = tmp_path.joinpath("hub", "models--org--small", "snapshots", SMALL_COMMIT, "model.safetensors").resolve()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Datasets and spaces that model-prep fetched, seen by huggingface_hub; beside a model of the same name."""
+"""Datasets and spaces that model-prep fetched, read by huggingface_hub, next to a model of the same name."""
 
 import pytest
 from support import SMALL, SMALL_FILES, spec_of
@@ -46,25 +46,25 @@ def kind(request):
     return request.param
 
 
-def test_each_is_found_offline_wherever_a_service_looks(hf_home, kinds_hub, consumer, kind):
+def test_each_type_is_found_offline_wherever_a_service_looks(hf_home, kinds_hub, consumer, kind):
     id, commit, _ = REPOS[kind]
     consumer("offline", {"HF_HOME": hf_home, "HF_HUB_OFFLINE": "1"}, repo=SMALL, repo_type=kind, commit=commit,
              files=kinds_hub.files(id), whole=True, cache_dirs=[None, hf_home / "hub", hf_home])
 
 
-def test_a_scan_finds_each_and_warns_of_nothing(hf_home, consumer, kind):
+def test_a_scan_finds_each_type_without_warnings(hf_home, consumer, kind):
     _, commit, files = REPOS[kind]
     found = consumer("scan", {"HF_HOME": hf_home}, repo=SMALL, repo_type=kind, commit=commit)
     assert found["files"] == len(files)
 
 
-def test_names_links_and_refs_are_those_of_the_cache_format(hf_home, newest, kind):
+def test_names_links_and_refs_follow_the_cache_format(hf_home, newest, kind):
     _, commit, files = REPOS[kind]
     listed = newest("layout", {"HF_HOME": hf_home}, repo=SMALL, repo_type=kind, commit=commit)
     assert listed == sorted(file["path"] for file in files)
 
 
-def test_nothing_is_transferred_again_online(hf_home, kinds_hub, consumer, kind):
+def test_an_online_consumer_downloads_nothing_again(hf_home, kinds_hub, consumer, kind):
     kinds_hub.forget_requests()
     consumer("download", {"HF_HOME": hf_home, "HF_ENDPOINT": kinds_hub.endpoint}, repo=SMALL, repo_type=kind)
     assert kinds_hub.requests(), "the hub was not asked at all, so this test shows nothing"
@@ -78,7 +78,7 @@ def test_the_checksums_are_those_of_the_hub(hf_home, kinds_hub, modern, kind):
     assert result == {"checked": len(files), "missing": []}
 
 
-def test_what_huggingface_hub_fetched_is_taken_over(kinds_hub, model_prep, newest, tmp_path, kind):
+def test_a_dataset_or_space_fetched_by_huggingface_hub_is_reused(kinds_hub, model_prep, newest, tmp_path, kind):
     id, commit, _ = REPOS[kind]
     newest("download", {"HF_HOME": tmp_path, "HF_ENDPOINT": kinds_hub.endpoint}, repo=SMALL, repo_type=kind)
     kinds_hub.forget_requests()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""model-prep and huggingface_hub at once in one cache: whoever comes second waits, and nothing is fetched twice."""
+"""model-prep and huggingface_hub at once in one cache: the second one waits, and nothing is fetched twice."""
 
 import json
 

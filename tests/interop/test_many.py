@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """model-prep and huggingface_hub fill one cache at the same time, with versions of filelock that remove the lock file
-when they let go of it (3.20.4 to 3.29.4) and versions that keep it; and what huggingface_hub says of a cache in which
-model-prep was killed."""
+when they release it (3.20.4 to 3.29.4) and versions that keep it; and a scan of a cache in which model-prep was
+killed."""
 
 import json
 import random
@@ -16,7 +16,7 @@ BIG = "model.safetensors"
 COMMIT = SMALL_COMMIT
 KILLS = 12
 
-#: The last that keeps the lock file, the first and the last that remove it, and what is current.
+#: The last version that keeps the lock file, the first and the last that remove it, and the current one.
 FILELOCKS = ["3.20.3", "3.20.4", "3.29.4", "newest"]
 
 
@@ -28,7 +28,7 @@ def slow_hub(start_hub):
 
 @pytest.fixture(scope="module", params=FILELOCKS)
 def filelock(request, home):
-    """huggingface_hub with this filelock before its own on the path."""
+    """huggingface_hub with this version of filelock first on the path."""
     consumer = Consumer(venv(request.config, "hub-1.9.2"), home)
     variables = {}
     if request.param != "newest":
@@ -59,7 +59,7 @@ def end_well(*programs):
 
 
 def check(newest, cache, hub):
-    """Every name, link and byte, and no warning."""
+    """Checks every name, link and byte, and that a scan has no warning."""
     files = sorted(file["path"] for file in SMALL_FILES)
     assert newest("layout", {}, repo=SMALL, commit=COMMIT, cache_dir=cache) == files
     assert newest("scan", {}, repo=SMALL, commit=COMMIT, cache_dir=cache)["files"] == len(files)
@@ -87,7 +87,7 @@ def test_huggingface_hub_joins_a_download_of_model_prep(slow_hub, model_prep, ma
     check(newest, tmp_path / "hub", slow_hub)
 
 
-def test_two_of_each_started_together_leave_a_right_cache(
+def test_two_of_each_started_together_leave_a_correct_cache(
     slow_hub, model_prep, manifest, filelock, newest, tmp_path
 ):
     slow_hub.forget_requests()
@@ -101,7 +101,7 @@ def test_two_of_each_started_together_leave_a_right_cache(
     check(newest, tmp_path / "hub", slow_hub)
 
 
-def test_a_cache_in_which_model_prep_was_killed_has_no_warnings(slow_hub, model_prep, manifest, newest, tmp_path):
+def test_a_scan_after_killing_model_prep_has_no_warnings(slow_hub, model_prep, manifest, newest, tmp_path):
     seed = random.randrange(1_000_000)
     moments = random.Random(seed)
     variables = {"HF_HOME": tmp_path / "home", "MODEL_PREP_SUMMARY": tmp_path / "summary.json"}

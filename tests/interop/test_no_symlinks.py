@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""File systems without symlinks: what one leaves in snapshots/, the other finds (docs/developing/hub-protocol.md, section 1.4)."""
+"""File systems without symlinks: model-prep and huggingface_hub find each other's files in snapshots/
+(docs/developing/hub-protocol.md, section 1.4)."""
 
 import json
 
@@ -9,7 +10,7 @@ from support import SMALL, SMALL_COMMIT, run, store
 
 @pytest.fixture
 def plain(build):
-    """A command, for where symlink(2) is not permitted."""
+    """A command prefix under which symlink(2) fails."""
     return lambda command: [build / "tests" / "model-prep-without", "symlink=EPERM", "--", *command]
 
 
@@ -18,7 +19,7 @@ def prepare(plain, model_prep, hub, manifest, variables):
     return json.loads(run(command, model_prep.environment(hub, variables)).stdout)
 
 
-def test_what_we_leave_without_symlinks_is_found_offline(plain, model_prep, hub, manifest, consumer, tmp_path):
+def test_files_stored_without_symlinks_are_found_offline(plain, model_prep, hub, manifest, consumer, tmp_path):
     variables = {"HF_HOME": tmp_path}
     prepare(plain, model_prep, hub, manifest, variables)
     snapshot = store(tmp_path / "hub", SMALL) / "snapshots" / SMALL_COMMIT
@@ -28,7 +29,7 @@ def test_what_we_leave_without_symlinks_is_found_offline(plain, model_prep, hub,
     consumer("scan", variables, repo=SMALL, commit=SMALL_COMMIT)
 
 
-def test_what_huggingface_hub_leaves_without_symlinks_is_hashed_and_kept(
+def test_files_that_huggingface_hub_stored_without_symlinks_are_hashed_and_kept(
     plain, model_prep, hub, manifest, consumer, tmp_path
 ):
     variables = {"HF_HOME": tmp_path, "HF_ENDPOINT": hub.endpoint}

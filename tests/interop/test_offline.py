@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exit 0 means usable offline: in every place where a service may look, with every version of huggingface_hub."""
+"""Exit 0 means usable offline: in every cache that a service may use, with every version of huggingface_hub."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ import pathlib
 import pytest
 from support import SMALL, store
 
-# What is set when model-prep runs, {} being a folder of the test; which folder is the cache then; and the variant.
+# The variables when model-prep runs, {} being a directory of the test; the directory of the cache; and the variant.
 ROWS = {
     "HF_HOME": ({"HF_HOME": "{}/home"}, "{}/home/hub", "fp32"),
     "HF_HUB_CACHE beside HF_HOME": ({"HF_HOME": "{}/home", "HF_HUB_CACHE": "{}/c"}, "{}/c", "fp32"),
@@ -33,7 +33,7 @@ def row(request, prepare, tmp_path_factory):
 
 
 def places(row):
-    """Every folder that some service takes for the cache under these variables."""
+    """Every directory that some service uses as the cache with these variables."""
     home = row.variables.get("HF_HOME")
     named = [row.variables.get("HF_HUB_CACHE"), row.variables.get("TRANSFORMERS_CACHE"), home, home and home + "/hub"]
     return {str(row.cache), *(place for place in named if place)}
@@ -47,7 +47,7 @@ def test_every_file_is_found_offline_wherever_a_service_looks(row, consumer):
              whole=row.whole, cache_dirs=where)
 
 
-def test_a_reader_that_goes_through_refs_for_every_revision_finds_it(row):
+def test_a_reader_that_searches_all_refs_for_the_revision_finds_it(row):
     # The old Rust hf-hub: $HF_HOME/hub, and refs/<revision> as it stands, also for a commit.
     for place in places(row):
         folder = store(place, SMALL)
@@ -57,7 +57,7 @@ def test_a_reader_that_goes_through_refs_for_every_revision_finds_it(row):
                 assert (folder / "snapshots" / commit / path).is_file()
 
 
-def test_there_is_one_real_folder_and_every_other_way_in_is_a_relative_link(row):
+def test_the_repository_has_one_real_directory_and_all_other_paths_are_relative_links(row):
     for place in places(row):
         folder = store(place, SMALL)
         if pathlib.Path(place) == row.cache:
@@ -67,7 +67,7 @@ def test_there_is_one_real_folder_and_every_other_way_in_is_a_relative_link(row)
             assert folder.resolve() == store(row.cache, SMALL).resolve()
 
 
-def test_the_default_weights_are_safetensors_and_no_second_format(row):
+def test_the_default_weights_are_safetensors_only(row):
     weights = {path for path in row.files if path.endswith((".safetensors", ".bin", ".onnx"))}
     if row.whole:
         assert weights == {"model.safetensors", "pytorch_model.bin", "onnx/model.onnx"}

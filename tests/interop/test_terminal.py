@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live lines, judged by terminals: pyte reads every byte and does not rewrap when it is resized, as xterm; tmux
-rewraps, as most terminals do. What stays in the end is the complete log."""
+"""The live lines on emulated terminals: pyte truncates lines when it is resized, like xterm; tmux rewraps, like most
+terminals. At the end only the complete log is left."""
 
 import codecs
 import contextlib
@@ -43,18 +43,18 @@ def quick_hub(start_hub):
 
 @pytest.fixture(scope="module")
 def endless_hub(start_hub):
-    """Ten models that nobody waits for."""
+    """Ten models that take longer than any test."""
     return start_hub("--rate", "50000", spec=repositories(10_000_000))
 
 
 @pytest.fixture(scope="module")
 def uneven_hub(start_hub):
-    """A model in a second or two, and nine that nobody waits for."""
+    """One model in a second or two, and nine that take longer than any test."""
     return start_hub("--rate", "1000000", spec=repositories(60_000_000, first=2_000_000))
 
 
 class Screen(pyte.HistoryScreen):
-    """Counts the characters for which there was no room on a line that must not wrap."""
+    """Counts the characters that did not fit on a line that must not wrap."""
 
     def __init__(self, columns, lines):
         super().__init__(columns, lines, history=1000)
@@ -66,7 +66,7 @@ class Screen(pyte.HistoryScreen):
             super().draw(character)
 
     def resize(self, lines=None, columns=None):
-        """Like xterm, in which the cursor keeps its row of text: pyte takes rows off the top under it."""
+        """Keeps the cursor on its row of text like xterm; pyte removes rows from the top."""
         row, above = self.cursor.y, max(0, self.cursor.y + 1 - (lines or self.lines))
         below = self.lines - (lines or self.lines) - above
         if below > 0:
@@ -102,7 +102,7 @@ class Terminal:
         self._tell_size(columns, lines)
 
     def read(self):
-        """Whether there is more to come."""
+        """Whether the program may still write."""
         if not select.select([self.master], [], [], 0.05)[0]:
             return True
         try:
@@ -142,7 +142,7 @@ def on_terminal(model_prep, tmp_path):
 
 
 def lines_of_log(rows, columns):
-    """The rows as lines, those put together that the terminal has broken."""
+    """The rows as lines, with wrapped rows joined."""
     lines, full = [], False
     for row in rows:
         if full and row and not LINE_OF_LOG.match(row):
@@ -159,14 +159,14 @@ def assert_log_only(rows, columns):
 
 
 def assert_sane(screen):
-    """Where a shell would go on: at the beginning of the row below the log, and nothing is switched off."""
+    """Checks that a shell could continue: the cursor is at the start of the row below the log, all modes are reset."""
     assert screen.cursor.x == 0 and not any(row.strip() for row in screen.display[screen.cursor.y:])
     assert AUTOWRAP in screen.mode and pyte.modes.DECTCEM in screen.mode
     assert screen.cursor.attrs == screen.default_char
 
 
 @pytest.mark.parametrize("columns, lines", [(80, 24), (40, 10), (20, 6), (120, 40)])
-def test_live_lines_fit_and_go_away(quick_hub, on_terminal, columns, lines):
+def test_live_lines_fit_and_are_erased(quick_hub, on_terminal, columns, lines):
     terminal = on_terminal(quick_hub, columns, lines)
     highest = 0
     while terminal.read():
@@ -180,7 +180,7 @@ def test_live_lines_fit_and_go_away(quick_hub, on_terminal, columns, lines):
     assert "10 of 10 models ready" in "".join(terminal.screen.rows())
 
 
-def test_a_log_line_comes_whole_above_the_live_lines(uneven_hub, on_terminal):
+def test_a_log_line_appears_complete_above_the_live_lines(uneven_hub, on_terminal):
     terminal = on_terminal(uneven_hub, 80, 24, "--jobs", "64")
     terminal.read_until(lambda text: ": verified sha256" in text.replace("\n", "") and "of 10 ready" in text, "both")
     rows = [row.rstrip() for row in terminal.screen.display if row.strip()]
@@ -189,7 +189,7 @@ def test_a_log_line_comes_whole_above_the_live_lines(uneven_hub, on_terminal):
     assert re.search(r"^total .* of 10 ready$", rows[-2]) and re.search(r"^.*, \d+ of 20 files", rows[-1])
 
 
-def test_a_resize_leaves_nothing_behind_where_the_terminal_cuts_lines(endless_hub, on_terminal):
+def test_a_resize_leaves_no_remains_where_the_terminal_truncates_lines(endless_hub, on_terminal):
     terminal = on_terminal(endless_hub)
     for columns, lines, seen in [(80, 24, "MB/s  downloading"), (40, 24, "%  downloading"), (120, 30, " MB/s  downloading"),
                                  (50, 12, "%  downloading"), (80, 24, "MB/s  downloading")]:
@@ -208,7 +208,7 @@ def test_a_resize_leaves_nothing_behind_where_the_terminal_cuts_lines(endless_hu
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_leaves_a_sane_terminal(endless_hub, on_terminal, number):
+def test_a_signal_leaves_the_terminal_in_a_sane_state(endless_hub, on_terminal, number):
     terminal = on_terminal(endless_hub)
     terminal.read_until(lambda text: "MB/s  downloading" in text, "live lines")
     terminal.process.send_signal(number)
@@ -234,7 +234,7 @@ def test_the_lines_are_ascii_and_coloured_unless_the_environment_forbids_it(endl
 
 @pytest.mark.parametrize("arguments, variables",
                          [([], {"TERM": "dumb"}), ([], {"TERM": ""}), (["--progress", "log"], {})])
-def test_a_terminal_that_is_none_gets_the_log_only(quick_hub, on_terminal, arguments, variables):
+def test_without_live_lines_a_terminal_gets_the_log_only(quick_hub, on_terminal, arguments, variables):
     terminal = on_terminal(quick_hub, 80, 24, *arguments, **variables)
     while terminal.read():
         pass
@@ -243,7 +243,7 @@ def test_a_terminal_that_is_none_gets_the_log_only(quick_hub, on_terminal, argum
 
 
 class Tmux:
-    """A terminal that breaks lines anew when its width changes."""
+    """A terminal that rewraps lines when its width changes."""
 
     def __init__(self, folder, command, env):
         self.socket = folder / "tmux"
@@ -262,7 +262,7 @@ class Tmux:
         return [row.rstrip() for row in self("capture-pane", "-p").splitlines()]
 
     def all_lines(self):
-        """With those that have scrolled away; put together what was broken."""
+        """All lines, with those that have scrolled away and with wrapped rows joined."""
         return [row.rstrip() for row in self("capture-pane", "-p", "-J", "-S", "-").splitlines()]
 
 
@@ -270,7 +270,7 @@ class Tmux:
 # them still there; what is off the screen is out of reach.
 @pytest.mark.skipif(not shutil.which("tmux"), reason="THERE IS NO tmux")
 @pytest.mark.parametrize("widths", [(40, 80, 120), (60, 200), (120, 200, 80)])
-def test_a_resize_leaves_nothing_behind_where_the_terminal_breaks_lines(endless_hub, model_prep, tmp_path, widths):
+def test_a_resize_leaves_no_remains_where_the_terminal_wraps_lines(endless_hub, model_prep, tmp_path, widths):
     words = {40: "%  downloading", 60: "MB/s  downloading", 80: "MB/s  downloading", 120: "10.0 MB  ", 200: "10.0 MB  "}
     env = {"PATH": SYSTEM_PATH, "TERM": "screen", "LANG": "C.UTF-8", "HF_HOME": tmp_path / "home"}
     command = [model_prep.program, *(f"org/{name}" for name in NAMES)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Variants and patterns: a service finds its files offline, and patterns mean what they mean to huggingface_hub."""
+"""Variants and patterns: a service finds its files offline, and patterns have the meaning of huggingface_hub's."""
 
 import json
 import pathlib
@@ -18,7 +18,7 @@ def weights(path, seed):
     return {"path": path, "size": 50_000 + seed, "seed": seed, "lfs": True}
 
 
-#: Ready-made builds beside weights in two shards, and a shard of an earlier cut.
+#: Converted formats next to weights in two shards, and a shard of an earlier split.
 FILES = [
     *({"path": path, "text": json.dumps({"of": path})} for path in SMALL_ONES),
     {"path": "model.safetensors.index.json", "text": json.dumps(INDEX)},
@@ -38,7 +38,7 @@ BUILDS = {
     ],
 }
 
-#: What is included and what is excluded, in the spelling of both.
+#: Include and exclude patterns, in the spelling of both programs.
 PATTERNS = [
     (["*.json"], []), (["*.json", "*.txt"], ["onnx/*"]), ([], ["*.bin", "*.onnx"]), (["onnx/"], []),
     (["sub dir/*"], []), (["[!a-m]*"], ["*.safetensors"]), (["**/*.json"], []), (["?onfig.json", "vocab.tx[st]"], []),
@@ -64,7 +64,7 @@ def test_every_file_of_a_variant_is_found_offline(variant, builds, model_prep, c
 
 
 @pytest.mark.parametrize("include, exclude", PATTERNS)
-def test_patterns_choose_what_huggingface_hub_chooses(include, exclude, hub, model_prep, newest, tmp_path):
+def test_patterns_select_what_huggingface_hub_selects(include, exclude, hub, model_prep, newest, tmp_path):
     arguments = [word for pattern in include for word in ("--include", pattern)]
     arguments += [word for pattern in exclude for word in ("--exclude", pattern)]
     (model,) = model_prep(hub, {"HF_HOME": tmp_path / "ours"}, SMALL, *arguments)["models"].values()

@@ -81,7 +81,7 @@ struct Filled {
 
 }  // namespace
 
-TEST_CASE("a new repository has everything that other tools want to see") {
+TEST_CASE("a new repository has all directories that other tools expect") {
   const TemporaryFolder folder;
   const Cache cache((folder / "hub").string(), {});
   REQUIRE(cache.create_repo_dirs(kRepo));
@@ -92,7 +92,7 @@ TEST_CASE("a new repository has everything that other tools want to see") {
   CHECK_FALSE(fs::exists(folder / "hub/models--org--name/refs"));
 }
 
-TEST_CASE("a snapshot is published with links, record and refs, and looks satisfied") {
+TEST_CASE("a snapshot is published with links, record and refs, and is satisfied") {
   const Filled filled;
   const auto published = filled.cache.publish(snapshot(), digests());
   REQUIRE(published.has_value());
@@ -118,14 +118,14 @@ TEST_CASE("publishing again writes nothing") {
   CHECK(fs::last_write_time(record) == old);
 }
 
-TEST_CASE("the ref comes last: without links there is none") {
+TEST_CASE("the ref is written last: without links there is no ref") {
   const Filled filled;
   fs::create_directories(filled.link() / "in/the/way");
   CHECK_FALSE(filled.cache.publish(snapshot(), digests()).has_value());
   CHECK_FALSE(fs::exists(filled.ref()));
 }
 
-TEST_CASE("a blob that somebody has removed is told as lost, and no ref is written") {
+TEST_CASE("a blob deleted meanwhile is reported as lost, and no ref is written") {
   const Filled filled;
   fs::remove(filled.cache.repository(kRepo).layout.blob(git_sha1_of("text")));
   const auto published = filled.cache.publish(snapshot(), digests());
@@ -134,7 +134,7 @@ TEST_CASE("a blob that somebody has removed is told as lost, and no ref is writt
   CHECK_FALSE(fs::exists(filled.ref()));
 }
 
-TEST_CASE("a record that cannot be written is a warning, and the refs come all the same") {
+TEST_CASE("an unwritable record is a warning, and the refs are still written") {
   const Filled filled;
   fs::create_directories(filled.repo / ".model-prep" / (kCommit.hex() + ".json") / "in/the/way");
   const auto published = filled.cache.publish(snapshot(), digests());
@@ -150,7 +150,7 @@ TEST_CASE("publishing leaves no temporary files") {
   CHECK(std::distance(entries, fs::directory_iterator()) == 1);
 }
 
-TEST_CASE("the listing is written for a whole commit only") {
+TEST_CASE("the tree listing is written for a whole commit only") {
   const Filled filled;
   ResolvedSnapshot whole = snapshot();
   whole.spec.whole_commit = true;
@@ -162,14 +162,14 @@ TEST_CASE("the listing is written for a whole commit only") {
   CHECK(tree->size() == 2);
 }
 
-TEST_CASE("a blob without a record is there but not trusted") {
+TEST_CASE("a blob without a record exists but is not trusted") {
   const Filled filled;
   const SnapshotView view = filled.inspect(snapshot());
   CHECK(view.files.at(0).state == BlobState::unverified);
   CHECK_FALSE(view.satisfied());
 }
 
-TEST_CASE("a recorded blob is trusted as long as its size and time are the same") {
+TEST_CASE("a recorded blob is trusted while its size and modification time are unchanged") {
   const Filled filled;
   REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
   fs::last_write_time(filled.blob("{}"), fs::file_time_type::clock::now() - std::chrono::hours(1));
@@ -179,7 +179,7 @@ TEST_CASE("a recorded blob is trusted as long as its size and time are the same"
   CHECK(view.files.at(1).state == BlobState::missing);
 }
 
-TEST_CASE("a ref with a newline, another commit or nothing in it is not right") {
+TEST_CASE("a ref with a newline, another commit or no content is wrong") {
   const Filled filled;
   REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
   const std::string content = GENERATE(kCommit.hex() + "\n", std::string(40, 'b'), std::string());
@@ -187,7 +187,7 @@ TEST_CASE("a ref with a newline, another commit or nothing in it is not right") 
   CHECK_FALSE(filled.inspect(snapshot()).refs_correct);
 }
 
-TEST_CASE("probing leaves nothing but folders, and tells a file in the way") {
+TEST_CASE("probing creates only directories, and reports a file in their place") {
   const TemporaryFolder folder;
   const Cache cache((folder / "hub").string(), {});
   REQUIRE(cache.probe_writing(kRepo));
@@ -196,7 +196,7 @@ TEST_CASE("probing leaves nothing but folders, and tells a file in the way") {
   CHECK_FALSE(Cache((folder / "file").string(), {}).probe_writing(kRepo).has_value());
 }
 
-TEST_CASE("a real folder in an older place is adopted by a relative link") {
+TEST_CASE("a real repository in a legacy directory is adopted with a relative link") {
   const TemporaryFolder folder;
   write_all(folder / "models--org--name/refs/main", kCommit.hex());
   Cache cache((folder / "hub").string(), {folder.path().string()});
@@ -205,7 +205,7 @@ TEST_CASE("a real folder in an older place is adopted by a relative link") {
   CHECK(cache.ref(kRepo, "main") == kCommit);
 }
 
-TEST_CASE("without writing a real folder in an older place is used where it is") {
+TEST_CASE("a read-only run uses a real repository in a legacy directory in place") {
   const TemporaryFolder folder;
   write_all(folder / "models--org--name/refs/main", kCommit.hex());
   Cache cache((folder / "hub").string(), {folder.path().string()});
@@ -215,7 +215,7 @@ TEST_CASE("without writing a real folder in an older place is used where it is")
   CHECK(cache.ref(kRepo, "main") == kCommit);
 }
 
-TEST_CASE("older places get relative links, also where a wrong one is") {
+TEST_CASE("legacy directories get relative links, and wrong ones are corrected") {
   const TemporaryFolder folder;
   const Cache cache((folder / "hub").string(), {folder.path().string(), (folder / "old").string()});
   REQUIRE(cache.create_repo_dirs(kRepo));
@@ -226,7 +226,7 @@ TEST_CASE("older places get relative links, also where a wrong one is") {
   CHECK(fs::read_symlink(folder / "old/models--org--name") == "../hub/models--org--name");
 }
 
-TEST_CASE("a second real folder in an older place is told and left") {
+TEST_CASE("a second real copy in a legacy directory is reported and left alone") {
   const TemporaryFolder folder;
   const Cache cache((folder / "hub").string(), {folder.path().string()});
   REQUIRE(cache.create_repo_dirs(kRepo));

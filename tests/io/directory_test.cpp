@@ -33,7 +33,7 @@ std::size_t entries_in(const fs::path& folder) {
       std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
-/// A folder to write in, and beside it one that nothing may get into.
+/// A directory to write to, and a second one outside of it that must not change.
 struct Shared {
   TemporaryFolder all;
   fs::path inside = all / "cache";
@@ -54,7 +54,7 @@ struct Shared {
 
 }  // namespace
 
-TEST_CASE("in a folder of somebody else's a file cannot be made, and the kind is permission") {
+TEST_CASE("creating a file in another user's directory is a permission error") {
   const TemporaryFolder folder;
   ::chmod(folder.path().c_str(), 0555);
   const int answer = in_child([&] {
@@ -91,7 +91,7 @@ TEST_CASE("an atomic write that fails leaves the old content and no temporary fi
   CHECK(entries_in(folder.path()) == 1);
 }
 
-TEST_CASE("an atomic write over a folder fails and leaves no temporary file") {
+TEST_CASE("an atomic write over a directory fails and leaves no temporary file") {
   const TemporaryFolder folder;
   fs::create_directories(folder / "taken/inside");
   CHECK_FALSE(Directory(folder.path())
@@ -100,7 +100,7 @@ TEST_CASE("an atomic write over a folder fails and leaves no temporary file") {
   CHECK(entries_in(folder.path()) == 1);
 }
 
-TEST_CASE("a link is made, replaced, and put in a file's place") {
+TEST_CASE("a link is created, replaced, and put in the place of a file") {
   const TemporaryFolder folder;
   REQUIRE(Directory(folder.path()).link_atomically(folder / "link", "first", folder.path()));
   REQUIRE(Directory(folder.path()).link_atomically(folder / "link", "second", folder.path()));
@@ -111,7 +111,7 @@ TEST_CASE("a link is made, replaced, and put in a file's place") {
   CHECK(entries_in(folder.path()) == 2);
 }
 
-TEST_CASE("a link that cannot be made leaves no temporary file") {
+TEST_CASE("a link that cannot be created leaves no temporary file") {
   const TemporaryFolder folder;
   fs::create_directories(folder / "taken/inside");
   CHECK_FALSE(Directory(folder.path())
@@ -120,12 +120,12 @@ TEST_CASE("a link that cannot be made leaves no temporary file") {
   CHECK(entries_in(folder.path()) == 1);
 }
 
-TEST_CASE("removing what is not there is no error") {
+TEST_CASE("removing a missing file is no error") {
   const TemporaryFolder folder;
   CHECK(Directory(folder.path()).remove(folder / "none").has_value());
 }
 
-TEST_CASE("what lies behind a planted symlink is not written, made, renamed, removed or synced") {
+TEST_CASE("nothing behind a planted symlink is written, created, renamed, removed or synced") {
   const Shared shared;
   const Directory& folder = shared.folder;
   const std::string planted = shared.inside / "planted";
@@ -149,7 +149,7 @@ TEST_CASE("what lies behind a planted symlink is not written, made, renamed, rem
   CHECK(entries_in(good) == 1);
 }
 
-TEST_CASE("a symlink in the way is named, and what to do about it") {
+TEST_CASE("an error about a symlink in the way names it and says what to do") {
   const Shared shared;
   const Status made = shared.folder.create_directories(shared.inside / "planted/new");
   REQUIRE_FALSE(made.has_value());
@@ -158,7 +158,7 @@ TEST_CASE("a symlink in the way is named, and what to do about it") {
   CHECK_FALSE(made.error().hint.empty());
 }
 
-TEST_CASE("a symlink in a folder's place is not the folder") {
+TEST_CASE("a symlink in the place of a directory is not accepted as the directory") {
   const Shared shared;
   CHECK_FALSE(shared.folder.create_directories(shared.inside / "planted").has_value());
   CHECK_FALSE(Directory(shared.inside / "planted")
@@ -195,7 +195,7 @@ TEST_CASE("a parent that becomes a symlink while it is in use is not written thr
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE("a directory that another one has replaced is entered again") {
+TEST_CASE("a directory that was replaced by another one is opened again") {
   const Shared shared;
   const fs::path real = shared.inside / "real";
   REQUIRE(shared.folder.open_file(real / "old", O_RDWR | O_CREAT));
@@ -219,7 +219,7 @@ TEST_CASE("however many directories are used, only some of them stay open") {
   CHECK(open_files() <= before + 32);
 }
 
-TEST_CASE("a symlink at the end is not followed, but replaced or removed itself") {
+TEST_CASE("a symlink as the last component is replaced or removed itself, not followed") {
   const Shared shared;
   const fs::path link = shared.inside / "real/link";
   fs::create_symlink(shared.outside / "precious", link);
@@ -234,7 +234,7 @@ TEST_CASE("a symlink at the end is not followed, but replaced or removed itself"
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE("the folder itself is made wherever its path leads") {
+TEST_CASE("the root directory is created with its parents") {
   const TemporaryFolder place;
   const Directory folder((place / "a/b").string());
   REQUIRE(folder.create_directories(place / "a/b/c/d"));
@@ -252,8 +252,7 @@ TEST_CASE("a copy has the same bytes and leaves the original") {
   CHECK(read_all(original) == text);
 }
 
-TEST_CASE(
-    "bytes of a range are copied to the same place, and a source that is too short is an error") {
+TEST_CASE("copying a range keeps its offset, and a source that is too short is an error") {
   const TemporaryFolder place;
   std::ofstream(place / "from") << "0123456789";
   std::ofstream(place / "to") << "----------";
@@ -264,7 +263,8 @@ TEST_CASE(
   CHECK_FALSE(copy_bytes(from, to, 5, 20, "to").has_value());
 }
 
-TEST_CASE("folders and files have what the umask leaves, and the group of a setgid folder") {
+TEST_CASE(
+    "directories and files get their modes from the umask, and the group of a setgid directory") {
   const TemporaryFolder place;
   const int answer = in_child([&] {
     ::umask(002);
@@ -285,7 +285,7 @@ TEST_CASE("folders and files have what the umask leaves, and the group of a setg
   CHECK((answer == 0 || answer == 99));
 }
 
-TEST_CASE("names for temporary files do not repeat") {
+TEST_CASE("names of temporary files do not repeat") {
   CHECK(temporary_name("/f", "x") != temporary_name("/f", "x"));
   CHECK(temporary_name("/f", "x").starts_with("/f/x."));
   CHECK(temporary_name("/f", "x").ends_with(".tmp"));

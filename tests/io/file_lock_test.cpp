@@ -66,7 +66,7 @@ bool acquired(const Result<std::optional<FileLock>>& lock) {
 
 }  // namespace
 
-TEST_CASE("a lock is held against another process until it is let go") {
+TEST_CASE("a lock excludes another process until it is released") {
   const TemporaryFolder folder;
   Holder other(folder / "lock");
   const auto meanwhile = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
@@ -76,7 +76,7 @@ TEST_CASE("a lock is held against another process until it is let go") {
   CHECK(acquired(FileLock::try_acquire(Directory(folder.path()), folder / "lock")));
 }
 
-TEST_CASE("our lock keeps another process out, and goes with its owner") {
+TEST_CASE("our lock excludes another process, and ends with its owner") {
   const TemporaryFolder folder;
   const auto other_gets_it = [&] {
     return in_child([&] {
@@ -93,7 +93,8 @@ TEST_CASE("our lock keeps another process out, and goes with its owner") {
   CHECK(fs::exists(folder / "lock"));
 }
 
-TEST_CASE("a lock file that its holder unlinks, as some versions of filelock do, is locked anew") {
+TEST_CASE(
+    "a lock file that its holder unlinks, as some filelock versions do, is locked at a new file") {
   const TemporaryFolder folder;
   const Holder other(folder / "lock");
   fs::remove(folder / "lock");
@@ -103,7 +104,7 @@ TEST_CASE("a lock file that its holder unlinks, as some versions of filelock do,
 }
 
 TEST_CASE(
-    "locks are always of the file at the path, while another process unlinks it all the time") {
+    "a lock always belongs to the file at the path, while another process keeps unlinking it") {
   const TemporaryFolder folder;
   const pid_t remover = ::fork();
   if (remover == 0) {
@@ -132,7 +133,7 @@ TEST_CASE("a lock file has mode 0664 whatever the umask") {
   CHECK(mode == 0);
 }
 
-TEST_CASE("a lock where no folder is, or through a symlink, is an error") {
+TEST_CASE("a lock in a missing directory, or through a symlink, is an error") {
   const TemporaryFolder folder;
   CHECK_FALSE(FileLock::try_acquire(Directory(folder.path()), folder / "no/lock").has_value());
   fs::create_symlink("elsewhere", folder / "link");
@@ -140,14 +141,14 @@ TEST_CASE("a lock where no folder is, or through a symlink, is an error") {
   CHECK_FALSE(fs::exists(folder / "elsewhere"));
 }
 
-TEST_CASE("a lock knows whether it keeps others out") {
+TEST_CASE("a lock knows whether it excludes others") {
   const TemporaryFolder folder;
   const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
   REQUIRE(acquired(lock));
   CHECK((*lock)->excludes(Directory(folder.path()), folder / "lock"));
 }
 
-TEST_CASE("another user's lock file that we may not write is locked all the same") {
+TEST_CASE("another user's read-only lock file can still be locked") {
   const TemporaryFolder folder;
   std::ofstream(folder / "lock") << "";
   ::chmod(folder.path().c_str(), 0755);
@@ -160,7 +161,7 @@ TEST_CASE("another user's lock file that we may not write is locked all the same
   CHECK((answer == 0 || answer == 99));
 }
 
-TEST_CASE("the mode of a file with a second name is left alone") {
+TEST_CASE("the mode of a hard-linked file is left alone") {
   const TemporaryFolder folder;
   std::ofstream(folder / "precious") << "";
   ::chmod((folder / "precious").c_str(), 0600);

@@ -56,7 +56,7 @@ UniqueFd file_with(const TemporaryFolder& folder, std::string_view name,
 
 }  // namespace
 
-TEST_CASE("digests of bytes at hand are those of the world") {
+TEST_CASE("the digests of bytes in memory are the well-known ones") {
   CHECK(sha256_of("").hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   CHECK(sha256_of("abc").hex() ==
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -64,7 +64,7 @@ TEST_CASE("digests of bytes at hand are those of the world") {
   CHECK(git_sha1_of("{}").hex() == "9e26dfeeb6e641a33dae4961196235bdb965b21b");
 }
 
-TEST_CASE("a file that grows is hashed behind its watermark") {
+TEST_CASE("a growing file is hashed up to its watermark") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
@@ -97,7 +97,7 @@ TEST_CASE("a plain git file gets both digests") {
   CHECK(events[0].sha256 == sha256_of("{}"));
 }
 
-TEST_CASE("an empty file is finished as soon as it is said to be whole") {
+TEST_CASE("an empty file is finished as soon as it is declared complete") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
@@ -146,7 +146,7 @@ TEST_CASE("several threads hash several files, each file once") {
   CHECK(found == wanted);
 }
 
-TEST_CASE("how far a file is can be asked while it is open") {
+TEST_CASE("the progress of an open file can be queried") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
@@ -161,7 +161,7 @@ TEST_CASE("how far a file is can be asked while it is open") {
   CHECK(waker.take(hasher, 1).size() == 1);
 }
 
-TEST_CASE("a cancelled file gives no event, and others go on") {
+TEST_CASE("a cancelled file produces no event, and others continue") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
@@ -177,7 +177,7 @@ TEST_CASE("a cancelled file gives no event, and others go on") {
   CHECK(events[0].job == other);
 }
 
-TEST_CASE("a file shorter than its watermark is an error and no digest") {
+TEST_CASE("a file shorter than its watermark is an error without a digest") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
@@ -191,7 +191,7 @@ TEST_CASE("a file shorter than its watermark is an error and no digest") {
   CHECK_FALSE(events[0].sha256.has_value());
 }
 
-TEST_CASE("a hasher with work left ends at once") {
+TEST_CASE("a hasher with unfinished work can be destroyed at once") {
   const TemporaryFolder folder;
   Hasher hasher([] {});
   const std::int64_t size = 500'000'000;
@@ -202,7 +202,7 @@ TEST_CASE("a hasher with work left ends at once") {
   CHECK(hasher.take_all().empty());
 }
 
-TEST_CASE("advancing or cancelling a file that is done does no harm") {
+TEST_CASE("advancing or cancelling a finished file does no harm") {
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });

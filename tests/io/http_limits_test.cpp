@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Limits of a transfer: endless headers, stalls and drips, and what the codes of libcurl mean for a
-// retry.
+// Limits of a transfer: endless headers, stalls and slow responses, and what libcurl's codes mean
+// for a retry.
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -181,7 +181,7 @@ TEST_CASE("as many headers as a server may reasonably send are accepted") {
   CHECK(sink.bytes == 2);
 }
 
-TEST_CASE("silence ends in timeout after the stall time, wherever it begins") {
+TEST_CASE("silence at any point of a transfer is a timeout after the stall time") {
   const std::int64_t after = GENERATE(-1, 0, 5, 200'000);
   CAPTURE(after);
   FakeHub hub;
@@ -200,7 +200,7 @@ TEST_CASE("silence ends in timeout after the stall time, wherever it begins") {
   CHECK(seconds_since(begun) < 3);
 }
 
-TEST_CASE("a drip below 64 bytes a second ends in timeout, and one above does not") {
+TEST_CASE("less than 64 bytes a second is a timeout, and more is not") {
   const auto [rate, ends] = GENERATE(table<int, bool>({{1, true}, {40, true}, {300, false}}));
   CAPTURE(rate);
   FakeHub hub;
@@ -219,7 +219,7 @@ TEST_CASE("a drip below 64 bytes a second ends in timeout, and one above does no
   CHECK(seconds_since(begun) < 4);
 }
 
-TEST_CASE("each code of libcurl has the kind of error that decides about a retry") {
+TEST_CASE("each libcurl code has the error kind that decides about a retry") {
   struct Meaning {
     int code;
     const char* name;
@@ -263,9 +263,9 @@ TEST_CASE("each code of libcurl has the kind of error that decides about a retry
       89,  // no connection available
       90,  // pinned key
       91,  // certificate status
-      95,  // HTTP/3, which is never asked for
+      95,  // HTTP/3, which is never requested
       96,  // QUIC, likewise
-      98,  // the server wants a client's certificate
+      98,  // the server requires a client certificate
       99,  // poll fails
       100  // too large
   };

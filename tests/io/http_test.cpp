@@ -19,7 +19,7 @@ using testing::FakeHub;
 using testing::Fault;
 using Body = BodySink::Body;
 
-/// Keeps everything it gets; `answer` is what it returns for the head.
+/// Records everything; returns `answer` for the head.
 struct Recorder : BodySink {
   Body answer = Body::wanted;
   std::optional<Error> refuse_data;
@@ -49,7 +49,7 @@ TransportSettings settings(int stall_seconds = 10) {
           .connections = 4};
 }
 
-/// A request's end; an `internal` error if it does not come within 20 s.
+/// A request's end; an `internal` error after 20 s.
 TransferEnd end_of(Transport& transport, const Request& request, BodySink& sink,
                    TransferId id = 1) {
   transport.start(id, request, sink);
@@ -86,7 +86,7 @@ struct Site {
 
 }  // namespace
 
-TEST_CASE("a response's head is read, and its body reaches the sink") {
+TEST_CASE("a response's head is parsed, and its body reaches the sink") {
   const Site site;
   Transport transport(settings());
   Recorder sink;
@@ -100,7 +100,7 @@ TEST_CASE("a response's head is read, and its body reaches the sink") {
   CHECK(sink.bytes.find(site.commit) != std::string::npos);
 }
 
-TEST_CASE("a redirect is reported and not followed, with the hub's size and digest of the file") {
+TEST_CASE("a redirect is reported and not followed, with the Hub's size and digest of the file") {
   const Site site;
   Transport transport(settings());
   Recorder sink;
@@ -115,7 +115,7 @@ TEST_CASE("a redirect is reported and not followed, with the hub's size and dige
   CHECK(sink.bytes.empty());
 }
 
-TEST_CASE("a sink is told to flush when no more bytes are ready, and before the end") {
+TEST_CASE("a sink is flushed when no more bytes are ready, and before the end") {
   Site site;
   Transport transport(settings());
   Recorder whole;
@@ -279,7 +279,7 @@ TEST_CASE("a connection is reused") {
   CHECK(connections.size() == 1);
 }
 
-TEST_CASE("a fault of the network is of the kind network") {
+TEST_CASE("a dropped connection is a network error") {
   Site site;
   const Fault fault =
       GENERATE(Fault{.what = testing::Reset{}}, Fault{.what = testing::Reset{.after = 10}},
@@ -293,7 +293,7 @@ TEST_CASE("a fault of the network is of the kind network") {
   CHECK_FALSE(end.error->message.empty());
 }
 
-TEST_CASE("a transfer that stalls ends in timeout") {
+TEST_CASE("a stalled transfer is a timeout") {
   Site site;
   const std::int64_t after = GENERATE(std::int64_t{-1}, std::int64_t{5});
   INFO(after);
@@ -305,7 +305,7 @@ TEST_CASE("a transfer that stalls ends in timeout") {
   CHECK(end.error->kind == ErrorKind::timeout);
 }
 
-TEST_CASE("a refused connection and an unknown host are of the kind network") {
+TEST_CASE("a refused connection and an unknown host are network errors") {
   const std::string gone = [] { return FakeHub().endpoint(); }();
   const std::string url = GENERATE_COPY(gone + "/x", std::string("http://no-such-host.invalid/"));
   Transport transport(settings());
@@ -316,7 +316,7 @@ TEST_CASE("a refused connection and an unknown host are of the kind network") {
   CHECK(sink.heads.empty());
 }
 
-TEST_CASE("a TLS handshake that is never answered ends in timeout, and nothing is sent") {
+TEST_CASE("an unanswered TLS handshake is a timeout, and nothing is sent") {
   Site site;
   std::string url = site.api();
   url.replace(0, 4, "https");
@@ -329,7 +329,7 @@ TEST_CASE("a TLS handshake that is never answered ends in timeout, and nothing i
   CHECK(site.hub.requests().empty());
 }
 
-TEST_CASE("a cancelled transfer has neither callbacks nor an end") {
+TEST_CASE("a cancelled transfer gets neither callbacks nor an end") {
   Site site;
   site.hub.add(Fault{.what = testing::Stall{}});
   Transport transport(settings());
@@ -369,7 +369,7 @@ TEST_CASE("another thread can wake a waiting poll") {
   CHECK(Clock::now() - begun < std::chrono::seconds(20));
 }
 
-TEST_CASE("a poll ends when its time has come") {
+TEST_CASE("a poll ends at its deadline") {
   Transport transport(settings());
   CHECK(transport.poll(Clock::now() + std::chrono::milliseconds(20)).empty());
   CHECK(transport.poll(TimePoint::min()).empty());

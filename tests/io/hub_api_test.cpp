@@ -29,8 +29,7 @@ TEST_CASE("URLs are those of the Hub's API, with names encoded as it expects") {
             "/sub%20dir/we%23ird%2520%20%C3%A9.txt");
 }
 
-TEST_CASE(
-    "datasets and spaces have their own part of the API, and their kind in the URL of a file") {
+TEST_CASE("datasets and spaces have their own part of the API, and their type in file URLs") {
   const Hub hub = hub_at("https://huggingface.co");
   CHECK(hub.info(repo("datasets/org/name"), *Revision::parse("main")).text ==
         "https://huggingface.co/api/datasets/org/name/revision/main");
@@ -60,7 +59,7 @@ TEST_CASE("anything that cannot be an endpoint is refused") {
   CHECK(hub.error().kind == ErrorKind::usage);
 }
 
-TEST_CASE("the next page stays at the endpoint whatever the link says") {
+TEST_CASE("the next page is requested from the endpoint, whatever the link says") {
   const Hub hub = hub_at("http://mirror/hf");
   const Url page = *parse_url("http://mirror/hf/api/models/a/b/tree/x?recursive=true");
   const auto next = [&](const std::string& link) {

@@ -62,7 +62,7 @@ TEST_CASE("an errno becomes its kind, with operation and object in the message")
   CHECK(error.message.find("cannot write /the/file: ") == 0);
 }
 
-TEST_CASE("a permission error says who we are and whose the folder is") {
+TEST_CASE("a permission error names the current user and the owner of the directory") {
   const TemporaryFolder folder;
   ::chmod(folder.path().c_str(), 0555);
   const Error error = io_error("open", folder / "a/b", EACCES);
@@ -86,14 +86,14 @@ TEST_CASE("bytes are written at their offset, whatever the order") {
   CHECK(read_all(folder / "file") == "abcd");
 }
 
-TEST_CASE("folders are made with all above them, and again without harm") {
+TEST_CASE("missing parent directories are created too, and existing ones are no error") {
   const TemporaryFolder folder;
   REQUIRE(model_prep::create_directories(folder / "a/b/c"));
   CHECK(model_prep::create_directories(folder / "a/b/c").has_value());
   CHECK(fs::is_directory(folder / "a/b/c"));
 }
 
-TEST_CASE("a folder cannot be made where a file is") {
+TEST_CASE("a directory cannot be created where a file is") {
   const TemporaryFolder folder;
   write_text(folder / "file", "");
   const Status made = model_prep::create_directories(folder / "file/below");
@@ -101,7 +101,7 @@ TEST_CASE("a folder cannot be made where a file is") {
   CHECK(made.error().kind == ErrorKind::io);
 }
 
-TEST_CASE("facts follow a link, own facts do not, and a dangling link has only its own") {
+TEST_CASE("stat follows a link, lstat does not, and a dangling link has only the latter") {
   const TemporaryFolder folder;
   write_text(folder / "file", "four");
   fs::create_symlink("file", folder / "link");
@@ -113,7 +113,7 @@ TEST_CASE("facts follow a link, own facts do not, and a dangling link has only i
   CHECK(lstat_path(folder / "dangling").has_value());
 }
 
-TEST_CASE("a file larger than allowed, a folder and nothing are not read") {
+TEST_CASE("a file larger than allowed, a directory or a missing file cannot be read") {
   const TemporaryFolder folder;
   write_text(folder / "file", "12345");
   CHECK(read_file(folder / "file", 5) == "12345");
@@ -122,27 +122,27 @@ TEST_CASE("a file larger than allowed, a folder and nothing are not read") {
   CHECK_FALSE(read_file(folder / "none", 5).has_value());
 }
 
-TEST_CASE("disk space is that of the nearest folder that exists") {
+TEST_CASE("disk space is that of the nearest existing directory") {
   const TemporaryFolder folder;
   const auto below = disk_space(folder / "not/yet/there");
   REQUIRE(below.has_value());
   CHECK(below->bytes > 0);
 }
 
-TEST_CASE("a canonical path has no links and dots, and keeps what does not exist yet") {
+TEST_CASE("a canonical path has no links and dots, and keeps missing components") {
   const TemporaryFolder folder;
   fs::create_directories(folder / "real");
   fs::create_directory_symlink("real", folder / "link");
   CHECK(canonical_path(folder / "link/../link/new/./deep/") == (folder / "real/new/deep").string());
 }
 
-TEST_CASE("a relative path leads from one folder to the other") {
+TEST_CASE("a relative path leads from one directory to the other") {
   CHECK(relative_path("/m/hub/models--a", "/m") == "hub/models--a");
   CHECK(relative_path("/m/models--a", "/m/hub") == "../models--a");
   CHECK(relative_path("/c/models--a", "/m/hub") == "../../c/models--a");
 }
 
-TEST_CASE("the parent of a path") {
+TEST_CASE("a path's parent is found") {
   CHECK(parent_path("/a/b") == "/a");
   CHECK(parent_path("/a") == "/");
   CHECK(parent_path("a") == ".");
@@ -171,7 +171,7 @@ TEST_CASE("neither a pipe nor a device is waited for or read") {
   }
 }
 
-TEST_CASE("text is added to a file, which is made if there is none, through a link as well") {
+TEST_CASE("text is appended to a file, which is created if missing, also through a link") {
   const TemporaryFolder folder;
   fs::create_symlink("file", folder / "link");
   REQUIRE(append_to_file(folder / "link", "one\n").has_value());
@@ -184,7 +184,7 @@ TEST_CASE("text is added to a file, which is made if there is none, through a li
   CHECK(full.error().kind == ErrorKind::disk_full);
 }
 
-TEST_CASE("a file that is there is filled anew, and nothing else is touched or made") {
+TEST_CASE("an existing file is overwritten in place, and nothing else is touched or created") {
   const TemporaryFolder folder;
   std::ofstream(folder / "file") << "a longer text";
   REQUIRE(overwrite_existing(folder / "file", "short").has_value());
@@ -197,7 +197,7 @@ TEST_CASE("a file that is there is filled anew, and nothing else is touched or m
   CHECK(read_all(folder / "file") == "short");
 }
 
-TEST_CASE("nobody is waited for at the other end of a pipe that is written to") {
+TEST_CASE("writing to a pipe without a reader does not block") {
   const TemporaryFolder folder;
   REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
   CHECK_FALSE(append_to_file(folder / "pipe", "x").has_value());
@@ -211,7 +211,7 @@ TEST_CASE("nobody is waited for at the other end of a pipe that is written to") 
   ::close(reader);
 }
 
-TEST_CASE("a directory is listed sorted, one level or all of them, and no link is followed") {
+TEST_CASE("a directory is listed sorted, one level or all of them, without following links") {
   const TemporaryFolder folder;
   fs::create_directories(folder / "b/c");
   write_text(folder / "b/file", "x");
@@ -235,7 +235,7 @@ TEST_CASE("a directory that does not exist is empty, and one that cannot be list
   CHECK_FALSE(status.has_value());
 }
 
-TEST_CASE("a process has a name, and all of a machine share the machine's") {
+TEST_CASE("a process's name has its pid, and child processes share the machine's name") {
   CHECK(host_and_pid().ends_with(":" + std::to_string(::getpid())));
   CHECK(machine_name().size() == 8);
   CHECK(in_child([name = machine_name()] { return machine_name() == name ? 0 : 1; }) == 0);

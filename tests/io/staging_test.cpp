@@ -52,7 +52,7 @@ const Staging::OpenRequest kLocked{false, locked, false};
 const Staging::OpenRequest kDoubtful{false, not_locked, false};
 const Staging::OpenRequest kSilent{false, not_locked, true};
 
-/// A repository's folders, and what was asked of staging in them.
+/// A repository's directories, and a request to open a staging file there.
 struct Place {
   TemporaryFolder top;
   Directory folder{top.path().string()};
@@ -93,8 +93,7 @@ struct Left : Place {
 
 }  // namespace
 
-TEST_CASE(
-    "the next process goes on from what the record says, in the same file, where the lock proves a death") {
+TEST_CASE("after a death proven by the lock, the next process resumes in the same file") {
   const Left left;
   auto opened = left.open(kNext, kLocked);
   REQUIRE(is_staging(opened));
@@ -105,14 +104,14 @@ TEST_CASE(
   CHECK(left.blobs() == 2);
 }
 
-TEST_CASE("a small file is gone on with too, if it was recorded") {
+TEST_CASE("a small file is resumed too, if it was recorded") {
   const Left left(kSmall);
   auto opened = left.open(kNext, kLocked);
   REQUIRE(is_staging(opened));
   CHECK(staging_of(opened).have().text() == "0-20,40-60");
 }
 
-TEST_CASE("without that proof a record is somebody's who may live, and nothing is touched") {
+TEST_CASE("without proof of a death the record's owner may be alive, and nothing is touched") {
   const Left left;
   const std::string record = read_all(left.record);
   const bool other_machine = GENERATE(false, true);
@@ -124,7 +123,7 @@ TEST_CASE("without that proof a record is somebody's who may live, and nothing i
   CHECK(left.blobs() == 2);
 }
 
-TEST_CASE("every save is a sign of life") {
+TEST_CASE("every save is a heartbeat") {
   Place place;
   auto opened = place.open(kDead, kDoubtful);
   REQUIRE(is_staging(opened));
@@ -133,7 +132,7 @@ TEST_CASE("every save is a sign of life") {
   CHECK(read_all(place.record) != before);
 }
 
-TEST_CASE("a silent writer's bytes are copied, and its own file goes when they are") {
+TEST_CASE("a silent writer's bytes are copied, and its own file is removed afterwards") {
   const Left left;
   auto opened = left.open(kElsewhere, kSilent);
   REQUIRE(is_staging(opened));
@@ -148,7 +147,7 @@ TEST_CASE("a silent writer's bytes are copied, and its own file goes when they a
   CHECK(parse_resume(read_all(left.record))->file == kElsewhere.tag);
 }
 
-TEST_CASE("a copy that was killed on its way loses nothing") {
+TEST_CASE("killing a copy halfway loses nothing") {
   const Left left;
   {
     auto opened = left.open(kElsewhere, kSilent);
@@ -159,8 +158,7 @@ TEST_CASE("a copy that was killed on its way loses nothing") {
   CHECK(staging_of(again).have().text() == "0-20,40-60");
 }
 
-TEST_CASE(
-    "a copy is never skipped because the one who began it was of this machine: the file's writer may live") {
+TEST_CASE("a killed take-over does not prove that the file's first writer is dead") {
   const Left left;
   {
     auto opened = left.open(kElsewhere, kSilent);
@@ -169,7 +167,7 @@ TEST_CASE(
   CHECK(is_owned(again));
 }
 
-TEST_CASE("one that was only silent finds its staging taken, and spoils nothing") {
+TEST_CASE("a writer that was only suspended finds its staging taken over, and damages nothing") {
   Place place;
   auto first = place.open(kDead, kDoubtful);
   REQUIRE(is_staging(first));
@@ -188,7 +186,7 @@ TEST_CASE("one that was only silent finds its staging taken, and spoils nothing"
   CHECK(*published == StagingOwner::nobody);
 }
 
-TEST_CASE("of two that begin at once one gets it") {
+TEST_CASE("when two begin at once, one gets the claim") {
   const Place place;
   auto first = place.open(kDead, kDoubtful);
   CHECK(is_staging(first));
@@ -211,7 +209,7 @@ TEST_CASE("small files are not claimed: two writers have a file each, and both p
   CHECK(place.blobs() == 1);
 }
 
-TEST_CASE("the record of a small file that takes its time is the first's who writes it") {
+TEST_CASE("the first writer to save a slow small file's record owns it") {
   const Place place(kSmall);
   auto first = place.open(kDead, kDoubtful);
   auto second = place.open(kNext, kDoubtful);
@@ -220,7 +218,7 @@ TEST_CASE("the record of a small file that takes its time is the first's who wri
   CHECK(parse_resume(read_all(place.record))->writer == kDead.tag);
 }
 
-TEST_CASE("staging begins anew when asked to, in a new file") {
+TEST_CASE("a fresh start discards the old staging and uses a new file") {
   const Left left;
   auto opened = left.open(kNext, kLocked);
   auto again = left.open(kNext, {true, locked, false});
@@ -232,7 +230,7 @@ TEST_CASE("staging begins anew when asked to, in a new file") {
   CHECK(left.blobs() == 2);
 }
 
-TEST_CASE("a record that is torn, of another size or ahead of its file is worth nothing") {
+TEST_CASE("a record that is torn, of another size or ahead of its file is ignored") {
   const Left left;
   const ResumeRecord good = *parse_resume(read_all(left.record));
   const std::string text = read_all(left.record);
@@ -260,7 +258,7 @@ TEST_CASE("a record that is torn, of another size or ahead of its file is worth 
   if (fs::exists(left.top / "precious")) CHECK(fs::file_size(left.top / "precious") == 60);
 }
 
-TEST_CASE("an unreadable record where locks prove nothing is waited for, and then replaced") {
+TEST_CASE("without working locks, an unreadable record is waited for and then replaced") {
   const Place place;
   write_all(place.record, "half a li");
   CHECK(is_owned(place.open(kNext, kDoubtful)));
@@ -269,14 +267,14 @@ TEST_CASE("an unreadable record where locks prove nothing is waited for, and the
   CHECK(parse_resume(read_all(place.record))->writer == kNext.tag);
 }
 
-TEST_CASE("a shorter record over a longer one is read to its own end") {
+TEST_CASE("after a shorter record is written over a longer one, only the shorter one is read") {
   const Left left;
   auto opened = left.open(kNext, kLocked);
   REQUIRE(*staging_of(opened).save(ranges({{0, 60}})) == StagingOwner::us);
   CHECK(parse_resume(read_all(left.record))->have.text() == "0-60");
 }
 
-TEST_CASE("a symlink in the record's or the staging's place is not written through") {
+TEST_CASE("a symlink in place of the record or staging file is not written through") {
   const Place place;
   write_all(place.top / "precious", "precious");
   const bool record = GENERATE(false, true);
@@ -289,7 +287,7 @@ TEST_CASE("a symlink in the record's or the staging's place is not written throu
   CHECK(read_all(place.top / "precious") == "precious");
 }
 
-TEST_CASE("a published blob has its name and no staging is left") {
+TEST_CASE("a published blob has its final name, and no staging is left") {
   const Left left;
   auto opened = left.open(kNext, kLocked);
   REQUIRE(is_staging(opened));
@@ -300,8 +298,7 @@ TEST_CASE("a published blob has its name and no staging is left") {
   CHECK(left.blobs() == 1);
 }
 
-TEST_CASE(
-    "a staging file that was pruned or replaced is noticed at the next save, and not published") {
+TEST_CASE("a deleted or replaced staging file is noticed at the next save, and not published") {
   const Place place;
   auto opened = place.open(kNext, kLocked);
   REQUIRE(is_staging(opened));
@@ -315,7 +312,7 @@ TEST_CASE(
   CHECK_FALSE(fs::exists(place.layout.blob(place.blob)));
 }
 
-TEST_CASE("a record that was pruned comes back") {
+TEST_CASE("a deleted record is written again") {
   const Place place;
   auto opened = place.open(kNext, kLocked);
   fs::remove(place.record);
@@ -323,7 +320,7 @@ TEST_CASE("a record that was pruned comes back") {
   CHECK(fs::exists(place.record));
 }
 
-TEST_CASE("a blob that is a link into a shared store is replaced and not written through") {
+TEST_CASE("a blob that is a link into a shared store is replaced, not written through") {
   const Place place;
   const fs::path blob = place.layout.blob(place.blob);
   fs::create_directories(place.top / "blobs/ab");
@@ -335,7 +332,7 @@ TEST_CASE("a blob that is a link into a shared store is replaced and not written
   CHECK(read_all(place.top / "blobs/ab/store") == "damaged");
 }
 
-TEST_CASE("who fetches, and how much is there, is read from the record") {
+TEST_CASE("the record shows who fetches and how much is on disk") {
   const Left left;
   CHECK(staging_owner(left.repository, left.blob) == "process host:42");
   CHECK(staged_bytes(left.repository, left.blob, kSize) == 40);
@@ -345,29 +342,29 @@ TEST_CASE("who fetches, and how much is there, is read from the record") {
 }
 
 TEST_CASE(
-    "staging files that no record names are swept when their writer is sure to be dead, or a day old") {
+    "staging files without a record are swept if their writer is certainly dead, or after a day") {
   const Place place(kSmall);
   fs::create_directories(place.layout.lock_directory);
   const auto sweep = [&] { sweep_staging(place.repository, kNext); };
   write_all(place.file(kDead), "left");
   write_all(place.file(kElsewhere), "left");
-  SECTION("of this machine, and nobody holds the lock") {
+  SECTION("of this machine, with a free lock") {
     sweep();
     CHECK_FALSE(fs::exists(place.file(kDead)));
     CHECK(fs::exists(place.file(kElsewhere)));
   }
-  SECTION("its lock is held: it lives") {
+  SECTION("with its lock held, so its writer is alive") {
     const auto lock = FileLock::try_acquire(place.folder, place.layout.lock(place.blob));
     sweep();
     CHECK(fs::exists(place.file(kDead)));
   }
-  SECTION("of another machine, and old") {
+  SECTION("of another machine, a day old") {
     fs::last_write_time(place.file(kElsewhere),
                         fs::file_time_type::clock::now() - std::chrono::hours(25));
     sweep();
     CHECK_FALSE(fs::exists(place.file(kElsewhere)));
   }
-  SECTION("a record that stayed when its blob was published") {
+  SECTION("a record left over after its blob was published") {
     write_all(place.layout.blob(place.blob), "text");
     write_all(place.record, serialize_resume({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
     fs::remove(place.file(kDead));
@@ -375,14 +372,14 @@ TEST_CASE(
     CHECK_FALSE(fs::exists(place.record));
     CHECK(fs::exists(place.layout.blob(place.blob)));
   }
-  SECTION("a record names it") {
+  SECTION("named by a record") {
     write_all(place.record, serialize_resume({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
     sweep();
     CHECK(fs::exists(place.file(kDead)));
   }
 }
 
-TEST_CASE("dropping removes file and record") {
+TEST_CASE("discarding removes file and record") {
   const Left left;
   auto opened = left.open(kNext, kLocked);
   REQUIRE(staging_of(opened).drop());

@@ -25,7 +25,7 @@ TEST_CASE("anything but an http(s) URL is refused") {
   CHECK_FALSE(parse_url(text).has_value());
 }
 
-TEST_CASE("a Location is resolved against the URL that it came from") {
+TEST_CASE("a Location is resolved against the URL of its response") {
   const Url base = *parse_url("https://host:8443/hf/org/name?x=1");
   const auto [reference, wanted] = GENERATE(table<std::string, std::string>({
       {"/api/resolve-cache/a%20b?%2Fx=&etag=%22e%22",
@@ -63,7 +63,7 @@ TEST_CASE("everything but letters, digits and four signs is percent-encoded") {
   CHECK(percent_encode(text) == encoded);
 }
 
-TEST_CASE("the next page is found among links") {
+TEST_CASE("the next page is found among several links") {
   const auto [header, wanted] = GENERATE(table<std::string, std::string>({
       {"<https://h/a?cursor=x%3D%3D>; rel=\"next\"", "https://h/a?cursor=x%3D%3D"},
       {"<https://h/1>; rel=\"prev\", <https://h/3>; rel=\"next\"", "https://h/3"},
@@ -77,7 +77,7 @@ TEST_CASE("the next page is found among links") {
   CHECK(next_link(header).value_or("") == wanted);
 }
 
-TEST_CASE("what might be a login is hidden, even in a text that is not a URL") {
+TEST_CASE("a possible login is hidden, even in text that is not a URL") {
   CHECK(strip_user_info("https://user:password@host/path") == "https://host/path");
   CHECK(strip_user_info("user:p@ss@host") == "host");
   CHECK(strip_user_info("https://user:p/ss@host") == "https://host");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// When progress is due.
+// When progress is shown.
 #include "model_prep/report/progress.h"
 
 #include "support/catch.h"

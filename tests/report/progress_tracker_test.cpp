@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tracker counts, and the log line it becomes.
+// What the tracker counts, and the log line made from it.
 #include "model_prep/report/progress_tracker.h"
 
 #include "model_prep/base/text.h"
@@ -81,14 +81,14 @@ TEST_CASE("a log line does not grow with the number of models") {
       "20.0 of 40.0 MB, 2.0 MB/s, 10 s left, 0 of 40 files; sentence-transf…-mpnet-base-v0 50 %, 39 more");
 }
 
-TEST_CASE("bytes that were there when the run began are done, and do not count for the rate") {
+TEST_CASE("bytes cached before the run count as done, but not for the rate") {
   ProgressTracker tracker = begun(
       {.files = {{.bytes = 100 * kMega, .done = 50 * kMega, .models = {0}}}, .models = {"one"}});
   tracker.sample(std::vector{fetching(0, 60 * kMega)}, 0, kStart + seconds(10));
   CHECK(progress_text(tracker.progress()) == "60.0 of 100.0 MB, 1.0 MB/s, 40 s left, 0 of 1 file");
 }
 
-TEST_CASE("a file that starts again gives its bytes back, and the rate does not become negative") {
+TEST_CASE("a file that starts over gives its bytes back, and the rate does not become negative") {
   ProgressTracker tracker = begun(two_models());
   tracker.sample(std::vector{fetching(0, 50 * kMega)}, 0, kStart + seconds(10));
   tracker.sample(std::vector{fetching(0, 0)}, 1, kStart + seconds(11));
@@ -108,8 +108,7 @@ TEST_CASE("a file that two models need counts for both, and once in the total") 
   CHECK(progress.models[1].done == 10 * kMega);
 }
 
-TEST_CASE(
-    "a model is ready when all its files are; a file given up makes it failed and no longer counts") {
+TEST_CASE("a model is ready when all its files are; a failed file fails it and no longer counts") {
   ProgressTracker tracker = begun(two_models());
   tracker.file_done(1, FileEnd::ready, 0);
   CHECK(tracker.progress().models_ready == 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the live lines show at every size of terminal, and that they never leave it.
+// The live lines at every size of terminal, which they never exceed.
 #include "model_prep/report/progress_view.h"
 
 #include <algorithm>
@@ -86,7 +86,7 @@ TEST_CASE(
               "1 min 24 s left, 8 of 24 files, 3 retries"});
 }
 
-TEST_CASE("a narrow terminal has no bar and size, a narrower one no rate, and then no state") {
+TEST_CASE("a narrow terminal drops bar and size, then the rate, then the state") {
   ProgressSnapshot progress = every_state();
   progress.models.resize(2);
   CHECK(progress_lines(progress, {.columns = 60, .rows = 24}) ==
@@ -125,7 +125,7 @@ TEST_CASE("no line is as wide as the terminal, whatever the names") {
   }
 }
 
-TEST_CASE("what is drawn is ASCII: only names are not") {
+TEST_CASE("everything drawn is ASCII, except names") {
   for (int columns = 1; columns <= 220; ++columns) {
     for (const std::string& line : progress_lines(every_state(), {.columns = columns})) {
       CAPTURE(columns, line);
@@ -134,7 +134,7 @@ TEST_CASE("what is drawn is ASCII: only names are not") {
   }
 }
 
-TEST_CASE("there are two rows fewer than the terminal has, and one at least") {
+TEST_CASE("the view has two rows fewer than the terminal, and at least one") {
   for (const std::size_t count :
        {std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{9}, std::size_t{40}}) {
     for (int rows = 1; rows <= 40; ++rows) {
@@ -147,7 +147,7 @@ TEST_CASE("there are two rows fewer than the terminal has, and one at least") {
   }
 }
 
-TEST_CASE("of forty models those in flight are shown, eight at most") {
+TEST_CASE("of forty models only those in flight are shown, at most eight") {
   ProgressSnapshot progress = many(40, Activity::waiting);
   progress.models[30].activity = Activity::fetching;
   progress.models[35].activity = Activity::waiting_for_lock;
@@ -163,7 +163,7 @@ TEST_CASE("a single model needs no total") {
   CHECK(names(progress_lines(progress, {})) == Lines{"all-MiniLM-L6-v2", "1"});
 }
 
-TEST_CASE("files without models, which are hashed, have the total only") {
+TEST_CASE("hashing without models shows the total only") {
   ProgressSnapshot progress = every_state();
   progress.models.clear();
   progress.retries = 0;

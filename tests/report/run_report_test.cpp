@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The exit code of a run, and the names of faults.
+// The exit code of a run, and the names of fault kinds.
 #include "model_prep/report/run_report.h"
 
 #include "core/builders.h"

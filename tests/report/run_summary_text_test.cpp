@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The texts about a run, and that no quoted text escapes from them.
+// The texts about a run, and that quoted text cannot break out of them.
 #include "model_prep/report/run_summary_text.h"
 
 #include "core/builders.h"
@@ -37,7 +37,7 @@ RunReport run(std::vector<ModelReport> models) {
   return report;
 }
 
-/// Each model that was not begun has the run's error too.
+/// Models that were not started have the run's error too.
 RunReport stopped() {
   RunReport report = run({good_model(), failed_model("late", {}), failed_model("later", {})});
   report.error = Error{ErrorKind::interrupted, "stopped by SIGTERM", "run it again"};
@@ -194,7 +194,7 @@ TEST_CASE("a download that went well ends in five lines, with what services need
               "1 of 1 model ready, 45.4 MB downloaded, 61 requests, 12.3 s"});
 }
 
-TEST_CASE("a model that is not of main is listed with its revision") {
+TEST_CASE("a model not at main is listed with its revision") {
   ModelReport model = good_model();
   model.spec.ref = "v1.0";
   CHECK(texts(closing_lines(download({model}), {})).front() ==

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The summary on the wire: its members, their order, and what is escaped.
+// The summary as JSON: its members, their order, and what is escaped.
 #include "model_prep/report/summary_json.h"
 
 #include "core/builders.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a table is laid out, and how it fits a narrow terminal.
+// The layout of a table, and how it fits a narrow terminal.
 #include "model_prep/report/table.h"
 
 #include "model_prep/base/text.h"

@@ -38,7 +38,7 @@ LoggedRequest make_entry(const HttpRequest& request, Origin origin, std::int64_t
   return entry;
 }
 
-// Numbers requests for ever, so that clearing the log does not mix up those under way.
+// Request numbers are never reused, so clearing the log cannot mix up requests in progress.
 class Log {
  public:
   std::int64_t add(LoggedRequest entry) {
@@ -100,7 +100,7 @@ struct FakeHub::State {
 
   std::list<Worker> workers;  // the acceptor's own
   std::atomic<std::int64_t> connections = 0;
-  std::jthread acceptor;  // last: joined before anything it uses goes
+  std::jthread acceptor;  // last: joined before anything it uses is destroyed
 };
 
 FakeHub::State::State(HubOptions hub_options)
@@ -120,7 +120,7 @@ void FakeHub::State::accept_all() {
                                     {payload_listener.get(), POLLIN, 0}}};
     workers.remove_if([](const Worker& worker) { return worker.done.load(); });
     const bool is_full = workers.size() >= kMaximumConnections;
-    // Full: look again soon whether a worker has ended, and leave new connections where they are.
+    // If full, leave new connections in the queue and check again soon whether a worker has ended.
     ::poll(ready.data(), is_full ? 1 : ready.size(), is_full ? 5 : -1);
     if (ready[0].revents != 0) return;
     if (ready[1].revents != 0) start_worker(accept_connection(hub_listener), Origin::hub);

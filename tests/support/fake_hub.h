@@ -18,7 +18,7 @@
 //                     Host; a head above 16 KiB
 //   400               Authorization at the payload host; a revision that is not a commit at
 //                     /api/resolve-cache/
-//   403               a signed URL with another Range than it was made for
+//   403               a signed URL with another Range than the one it was made for
 //
 // On the hub's origin, and not logged: GET and DELETE /_hub/requests, POST (see parse_faults) and
 // DELETE /_hub/faults, GET /_hub/manifest.
@@ -52,7 +52,7 @@ struct LoggedRequest {
   std::string kind;  ///< "repo_info", "tree", "refs", "paths_info", "resolve", "resolve_cache",
                      ///< "payload", "other"
   std::string file;  ///< path in the repository, if the request is for a file
-  std::int64_t connection = 0;  ///< requests with the same number came over the same connection
+  std::int64_t connection = 0;                    ///< equal for requests on the same connection
   std::chrono::steady_clock::time_point at = {};  ///< when its head was read
 };
 

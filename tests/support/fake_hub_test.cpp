@@ -20,7 +20,7 @@ nlohmann::json json_of(const Response& response) { return nlohmann::json::parse(
 
 }  // namespace
 
-TEST_CASE("one connection carries many requests, also sent at once") {
+TEST_CASE("one connection carries many requests, also pipelined ones") {
   SampleHub hub;
   Client client(hub.endpoint());
   CHECK(client.ask(kTree).status == 200);
@@ -33,7 +33,7 @@ TEST_CASE("one connection carries many requests, also sent at once") {
   CHECK(log[0].connection == log[2].connection);
 }
 
-TEST_CASE("a client's wish to close is granted") {
+TEST_CASE("a client's Connection: close is honoured") {
   SampleHub hub;
   Client client(hub.endpoint());
   CHECK(client.ask(kTree, "Connection: close\r\n").header("connection") == "close");
@@ -64,7 +64,7 @@ TEST_CASE("malformed requests are 400 and the connection closes") {
   CHECK(ask(hub, kTree).status == 200);
 }
 
-TEST_CASE("the log knows origin, kind, file, range, status and bytes") {
+TEST_CASE("the log records origin, kind, file, range, status and bytes") {
   SampleHub hub;
   fetch(hub, kWeights, "Range: bytes=0-99\r\n");
   const auto log = hub.requests();
@@ -123,7 +123,7 @@ TEST_CASE("the manifest locks every file of main") {
   CHECK(model["files"]["config.json"]["git_sha1"].get<std::string>().size() == 40);
 }
 
-TEST_CASE("the hub stops at once, whatever is stalled or half done") {
+TEST_CASE("the hub stops at once, even with stalled or partial responses") {
   auto hub = std::make_unique<SampleHub>();
   hub->add(Fault{.on = Fault::On::payload, .what = Stall{.after = 10}});
   hub->add(Fault{.on = Fault::On::tree, .what = Drip{.bytes_per_second = 1}});
@@ -147,7 +147,7 @@ TEST_CASE("the hub stops at once, whatever is stalled or half done") {
   CHECK(steady_clock::now() - start < milliseconds(1000));
 }
 
-TEST_CASE("many clients at once get what they ask for") {
+TEST_CASE("many clients at once get what they request") {
   SampleHub hub;
   const std::string expected = digests_of(sample_weights()).sha256;
   std::vector<std::string> digests(16);
@@ -162,7 +162,7 @@ TEST_CASE("many clients at once get what they ask for") {
   CHECK(hub.requests("payload").size() == 16);
 }
 
-TEST_CASE("waiting for the log ends with the event, or with the time") {
+TEST_CASE("waiting for the log ends with the event, or with the timeout") {
   SampleHub hub;
   const auto has_tree = [](const std::vector<LoggedRequest>& log) {
     return !log.empty() && log[0].kind == "tree";

@@ -58,7 +58,7 @@ std::int64_t bytes_to_send(const HttpRequest& request, const Answer& answer,
   return std::max<std::int64_t>(0, answer.body_length() + delivery.extra - delivery.cut);
 }
 
-// The body's bytes from `position` on; after the real body come X's, for a body that is too long.
+// The body's bytes from `position` on. A body that is too long continues with X's.
 bool fill(const Answer& answer, const Delivery& delivery, std::int64_t position,
           std::span<char> piece) {
   const auto own = static_cast<std::size_t>(std::clamp<std::int64_t>(
@@ -95,7 +95,7 @@ std::string hex(std::size_t number) {
           static_cast<std::size_t>(std::snprintf(text.data(), text.size(), "%zx", number))};
 }
 
-// Up to where the body goes before something happens that needs a piece to end there.
+// The next position at which a piece has to end, because a fault happens there.
 std::int64_t next_mark(std::int64_t position, std::int64_t end, const Delivery& delivery) {
   for (const std::int64_t mark :
        {delivery.stall ? delivery.stall->after : -1, delivery.drip ? delivery.drip->after : -1}) {
@@ -104,7 +104,7 @@ std::int64_t next_mark(std::int64_t position, std::int64_t end, const Delivery& 
   return end;
 }
 
-// What a step of TLS came to, in the terms of Connection::receive_some.
+// The result of a TLS step as Connection::receive_some returns it.
 std::int64_t moved(TlsSession::Step step, std::size_t count, short& wanted) {
   if (step == TlsSession::Step::done) return static_cast<std::int64_t>(count);
   wanted = step == TlsSession::Step::wants_write ? POLLOUT : POLLIN;
@@ -158,7 +158,7 @@ Connection::Connection(Descriptor socket, int stop, std::int64_t bytes_per_secon
 
 Connection::Wait Connection::wait_for(short events, std::chrono::milliseconds timeout) const {
   std::array<pollfd, 2> descriptors = {{{stop_, POLLIN, 0}, {socket_.get(), events, 0}}};
-  // For ever is too much for nanoseconds.
+  // kForever does not fit into nanoseconds.
   const int count = poll_through_signals(
       descriptors, std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24)));
   if (count == 0) return Wait::timeout;
@@ -178,7 +178,7 @@ bool Connection::start_tls(const HubTls& tls) {
     const TlsSession::Step step = tls_->handshake();
     if (step == TlsSession::Step::done) return true;
     if (step == TlsSession::Step::failed) return false;
-    if (wait_for(step == TlsSession::Step::wants_read ? POLLIN : POLLOUT, kForEver) != Wait::ready)
+    if (wait_for(step == TlsSession::Step::wants_read ? POLLIN : POLLOUT, kForever) != Wait::ready)
       return false;
   }
 }
@@ -216,7 +216,7 @@ bool Connection::receive() {
     if (count < 0) return false;
     input_.append(bytes.data(), static_cast<std::size_t>(count));
     if (count > 0) return true;
-    if (wait_for(wanted, kForEver) != Wait::ready) return false;
+    if (wait_for(wanted, kForever) != Wait::ready) return false;
   }
 }
 
@@ -246,7 +246,7 @@ bool Connection::send_all(std::string_view bytes) const {
     const std::int64_t count = send_some(bytes, wanted);
     if (count < 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(count));
-    if (count == 0 && wait_for(wanted, kForEver) != Wait::ready) return false;
+    if (count == 0 && wait_for(wanted, kForever) != Wait::ready) return false;
   }
   return true;
 }
@@ -327,8 +327,7 @@ bool Connection::stall(const Stall& stall) const {
 }
 
 void Connection::send_reset() {
-  // The reset throws away what the client's kernel has not got yet, and the promise is that it has
-  // all bytes before it.
+  // A reset discards data that the client's kernel has not received yet, so wait until it has all.
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   int unsent = 0;
   while (::ioctl(socket_.get(), SIOCOUTQ, &unsent) == 0 && unsent > 0 &&
@@ -357,8 +356,7 @@ Connection::After Connection::send(const HttpRequest& request, const Answer& ans
   const bool is_whole = delivery.cut == 0 && has_body(request, answer);
   if (delivery.framing == Delivery::Framing::chunked && is_whole && !send_all("0\r\n\r\n"))
     return After::close;
-  // A length that a fault made up leaves the client in doubt where the body ends; the close tells
-  // it.
+  // With a wrong length from a fault, only the close shows the client where the body ends.
   const bool says_its_end = delivery.cut == 0 &&
                             delivery.framing != Delivery::Framing::until_close &&
                             find_header(answer.headers, "Content-Length") == nullptr;

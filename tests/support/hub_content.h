@@ -89,7 +89,7 @@ struct HubRepo {
     gated_masked,  ///< the same, and the public tree has 64 asterisks for lfs.oid and xetHash
                    ///< (live since 2026)
     private_,      ///< looks missing without a token with access
-    disabled,      ///< info is public and says so, all else is 403
+    disabled,      ///< info is public and has `disabled`, everything else is 403
   };
 
   /// "org/name" or "name"; of a dataset "datasets/org/name" or "datasets/name"; of a space

@@ -9,7 +9,7 @@
 
 namespace model_prep::testing {
 
-TEST_CASE("made-up bytes are the same however they are cut") {
+TEST_CASE("made-up bytes are the same however they are read") {
   const FileContent content = MadeUpBytes{1001, 42};
   const std::string whole = content_text(content);
   REQUIRE(whole.size() == 1001);
@@ -27,7 +27,7 @@ TEST_CASE("digests are those that git and sha256sum compute") {
   CHECK(digests_of({"hello", "hello\n"}).git_sha1 == "ce013625030ba8dba906f756967f9e9ca394464a");
 }
 
-TEST_CASE("an LFS file is known to git by its pointer") {
+TEST_CASE("an LFS file's git id is that of its pointer") {
   const FileDigests digests = digests_of(sample_weights());
   const std::string pointer =
       "version https://git-lfs.github.com/spec/v1\noid sha256:" + digests.sha256 +
@@ -38,7 +38,7 @@ TEST_CASE("an LFS file is known to git by its pointer") {
   CHECK(digests.blob_name() == digests.sha256);
 }
 
-TEST_CASE("bytes from the disk are served like any others") {
+TEST_CASE("bytes from disk are served like any others") {
   const TemporaryFolder folder;
   std::ofstream(folder / "file", std::ios::binary) << "0123456789";
   FakeHub hub;

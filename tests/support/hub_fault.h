@@ -25,7 +25,7 @@ namespace model_prep::testing {
 /// As a position: nothing is sent, not even the status line. Position 0 sends the head, but no byte
 /// of the body.
 inline constexpr std::int64_t kBeforeHeaders = -1;
-inline constexpr std::chrono::milliseconds kForEver = std::chrono::milliseconds::max();
+inline constexpr std::chrono::milliseconds kForever = std::chrono::milliseconds::max();
 
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
@@ -43,7 +43,7 @@ struct Reset {
 /// closes or the hub stops.
 struct Stall {
   std::int64_t after = kBeforeHeaders;
-  std::chrono::milliseconds lasting = kForEver;
+  std::chrono::milliseconds lasting = kForever;
 };
 /// From `after` on, the body is sent at this rate.
 struct Drip {
@@ -110,7 +110,7 @@ struct Fault {
                           ///< the URL; empty: all
   std::string file = {};  ///< exactly this file of a repository; empty: all
   std::string method = {};  ///< "GET", "HEAD"; empty: all
-  int times = 1;            ///< -1: for ever
+  int times = 1;            ///< -1: permanently
   int skip = 0;             ///< this many matching requests pass first
   What what = {};
 };

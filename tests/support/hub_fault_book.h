@@ -15,7 +15,7 @@ struct Delivery {
   enum class Framing { content_length, until_close, chunked };
 
   Framing framing = Framing::content_length;
-  std::int64_t cut = 0;                 ///< bytes of the body that never come
+  std::int64_t cut = 0;                 ///< bytes at the end of the body that are not sent
   std::int64_t extra = 0;               ///< bytes after the body
   std::optional<std::int64_t> flipped;  ///< position in the body
   std::optional<Reset> reset;
@@ -35,7 +35,7 @@ class FaultBook {
  private:
   struct Entry {
     Fault fault;
-    int left;  ///< times; negative for ever
+    int left;  ///< times; negative: permanently
     int to_skip;
   };
   std::vector<Entry> entries_;

@@ -18,7 +18,7 @@ nlohmann::json json_of(const Response& response) { return nlohmann::json::parse(
 
 }  // namespace
 
-TEST_CASE("a fault hits as often as it says, after as many as it skips, where it says") {
+TEST_CASE("a fault applies to matching requests, after `skip` of them and `times` times") {
   SampleHub hub;
   hub.add(Fault{
       .on = Fault::On::tree, .times = 2, .skip = 1, .what = Status{.code = 503, .body = "later"}});
@@ -32,7 +32,7 @@ TEST_CASE("a fault hits as often as it says, after as many as it skips, where it
   CHECK(ask(hub, kTree).status == 200);
 }
 
-TEST_CASE("a fault chooses by part of a path, by exact file and by method") {
+TEST_CASE("a fault selects by part of a path, by exact file and by method") {
   SampleHub hub;
   hub.add(Fault{.path = "Pooling", .times = -1, .what = Status{.code = 500}});
   hub.add(Fault{.file = "config.json", .method = "HEAD", .times = -1, .what = Status{.code = 502}});
@@ -44,7 +44,7 @@ TEST_CASE("a fault chooses by part of a path, by exact file and by method") {
   CHECK(ask(hub, kConfig, "", "HEAD").status == 307);
 }
 
-TEST_CASE("a status fault states its own headers, also those of a rate limit") {
+TEST_CASE("a status fault can set its own headers, including rate limits") {
   SampleHub hub;
   hub.add(Fault{.what = Status{.code = 429, .headers = {{"RateLimit", "\"api\";r=0;t=7"}}}});
   const Response response = ask(hub, kTree);
@@ -52,7 +52,7 @@ TEST_CASE("a status fault states its own headers, also those of a rate limit") {
   CHECK(response.header("ratelimit") == "\"api\";r=0;t=7");
 }
 
-TEST_CASE("a reset comes after exactly the bytes it says") {
+TEST_CASE("a reset happens after exactly the given number of bytes") {
   SampleHub hub;
   for (const std::int64_t after : {0, 1, 70'000, 700'000, 5'000'000}) {
     hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = after}});
@@ -73,7 +73,7 @@ TEST_CASE("a reset before the headers sends nothing") {
   CHECK(hub.requests()[0].status == 0);
 }
 
-TEST_CASE("a stall sends so many bytes and no more, while the connection stays") {
+TEST_CASE("a stall sends the given number of bytes and keeps the connection open") {
   SampleHub hub;
   hub.add(Fault{.on = Fault::On::payload, .what = Stall{.after = 70'000}});
   const Response response = fetch(hub, kWeights, "", kSilence);
@@ -84,7 +84,7 @@ TEST_CASE("a stall sends so many bytes and no more, while the connection stays")
   CHECK(hub.requests().back().status == 0);
 }
 
-TEST_CASE("a stall that does not last is followed by the rest") {
+TEST_CASE("a stall with an end is followed by the rest") {
   SampleHub hub;
   const auto start = steady_clock::now();
   hub.add(
@@ -123,7 +123,7 @@ TEST_CASE("a short body has the full Content-Length and closes early") {
   CHECK(response.end == End::closed);
 }
 
-TEST_CASE("a long body says no length and has too much") {
+TEST_CASE("a long body has no Content-Length and too many bytes") {
   SampleHub hub;
   hub.add(Fault{.on = Fault::On::payload, .what = LongBody{.extra = 10}});
   const Response response = fetch(hub, kWeights);
@@ -132,7 +132,7 @@ TEST_CASE("a long body says no length and has too much") {
   CHECK(response.end == End::closed);
 }
 
-TEST_CASE("a flipped byte waits for the range that has it") {
+TEST_CASE("a flipped byte applies to the first range that contains it") {
   SampleHub hub;
   const std::string whole = content_text(sample_weights().content);
   hub.add(Fault{.on = Fault::On::payload, .what = FlipByte{.offset = 500'000}});
@@ -143,7 +143,7 @@ TEST_CASE("a flipped byte waits for the range that has it") {
   CHECK((fetch(hub, kWeights).body == whole));
 }
 
-TEST_CASE("an ignored range is the whole file with 200") {
+TEST_CASE("an ignored range is a 200 with the whole file") {
   SampleHub hub;
   hub.add(Fault{.on = Fault::On::payload, .what = RangeIgnored{}});
   CHECK(fetch(hub, kWeights).status == 200);  // does not use the fault up
@@ -153,7 +153,7 @@ TEST_CASE("an ignored range is the whole file with 200") {
   CHECK(response.body.size() == 1'000'000);
 }
 
-TEST_CASE("a wrong range is honestly labelled") {
+TEST_CASE("a wrong range has a matching Content-Range") {
   SampleHub hub;
   const std::string whole = content_text(sample_weights().content);
   hub.add(Fault{.on = Fault::On::payload, .times = 2, .what = WrongRange{.shift = 3}});
@@ -164,7 +164,7 @@ TEST_CASE("a wrong range is honestly labelled") {
         "bytes 999987-999996/1000000");
 }
 
-TEST_CASE("a wrong total is claimed by Content-Range or X-Linked-Size") {
+TEST_CASE("a wrong total is in Content-Range or X-Linked-Size") {
   SampleHub hub;
   hub.add(Fault{.on = Fault::On::payload, .what = WrongTotal{.difference = 5}});
   CHECK(fetch(hub, kWeights, "Range: bytes=5-9\r\n").header("content-range") ==
@@ -173,7 +173,7 @@ TEST_CASE("a wrong total is claimed by Content-Range or X-Linked-Size") {
   CHECK(ask(hub, kWeights).header("x-linked-size") == "999995");
 }
 
-TEST_CASE("faults may answer with HTML, a redirect, garbage, another body or other headers") {
+TEST_CASE("faults can send HTML, a redirect, truncated JSON, another body or other headers") {
   SampleHub hub;
   hub.add(Fault{.what = Html{}});
   const Response html = ask(hub, kTree);
@@ -203,7 +203,7 @@ TEST_CASE("an expired signature is 403 with XML from the payload host") {
   CHECK(fetch(hub, kWeights).status == 200);
 }
 
-TEST_CASE("a claimed encoding has no length, and chunks keep the connection") {
+TEST_CASE("a claimed encoding has no length, and chunked responses keep the connection") {
   SampleHub hub;
   hub.add(Fault{.on = Fault::On::tree, .what = ContentEncoding{}});
   Client client(hub.endpoint());

@@ -22,8 +22,8 @@ bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
 }
 
-// What RFC 3986 lets stand in a path or a query. A client that forgot to encode a name is to be
-// found here.
+// The characters that RFC 3986 allows in a path or a query, so that a client that does not encode a
+// name is detected.
 bool is_target_char(char c) {
   return is_letter(c) || is_digit(c) ||
          std::string_view("-._~:/?@!$&'()*+,;=%[]").find(c) != std::string_view::npos;

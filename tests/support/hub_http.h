@@ -29,8 +29,8 @@ struct HttpRequest {
   std::optional<std::string> header(const std::string& lower_case_name) const;
 };
 
-/// Parses a request line and headers, without the empty line after them. nullopt for what a strict
-/// server rejects.
+/// Parses a request line and headers, without the empty line after them. nullopt if a strict
+/// server rejects them.
 std::optional<HttpRequest> parse_request_head(std::string_view head);
 
 /// The body's length; nullopt for what the hub rejects: chunks, no number, more than 1 MiB.
@@ -41,7 +41,7 @@ struct Answer {
   int status = 200;
   HeaderList headers;
   std::string text;                      ///< the body, unless `content` is set
-  const FileContent* content = nullptr;  ///< owned by the hub, which never lets go of a file
+  const FileContent* content = nullptr;  ///< owned by the hub, which keeps every file
   std::int64_t first = 0;                ///< the part of `content` that is the body
   std::int64_t length = 0;
   std::string kind = "other";  ///< for the log and for faults
@@ -66,7 +66,8 @@ struct WholeFile {};
 struct Unsatisfiable {};
 using RangeAnswer = std::variant<WholeFile, ByteRange, Unsatisfiable>;
 
-/// RFC 9110, 14.2: several ranges, other units and nonsense are ignored, as the payload host does.
+/// RFC 9110, 14.2: several ranges, other units and invalid headers are ignored, as the payload host
+/// does.
 RangeAnswer range_for(const std::optional<std::string>& range_header, std::int64_t size);
 
 std::string_view reason_phrase(int status);

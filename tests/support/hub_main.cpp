@@ -122,7 +122,7 @@ Settings parse_arguments(Arguments arguments) {
   return settings;
 }
 
-// Renamed into place: who waits for the file never reads half of it.
+// Renamed into place, so that a waiting process never reads half a file.
 void write_file(const std::string& path, const std::string& text) {
   const std::string temporary = path + ".tmp";
   std::ofstream stream(temporary, std::ios::binary);

@@ -267,7 +267,7 @@ std::uint64_t seed_of(std::string_view path) {
   return seed;
 }
 
-// JSON files must be JSON for whoever loads the demo's snapshot.
+// JSON files must be valid JSON, because services load the demo's snapshot.
 std::string stand_in(std::string_view path) {
   return "{\n  \"_comment\": \"stand-in for " + std::string(path) + " from the test hub\"\n}\n";
 }

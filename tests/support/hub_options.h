@@ -39,13 +39,13 @@ struct HubOptions {
   std::size_t page_size = 1000;     ///< entries of one page of /tree/
   std::vector<std::string> tokens;  ///< valid, and granted access to gated and private repositories
   std::vector<std::string> tokens_without_access;  ///< valid, but granted nothing
-  std::string path_prefix;                         ///< "/hf": the hub lies below this path
+  std::string path_prefix;                         ///< "/hf": the hub is below this path
   Style style = Style::hub;
   bool sign_ranges =
-      true;  ///< a signed URL is good for exactly the Range header of the /resolve/ that made it
+      true;  ///< a signed URL is valid for exactly the Range header of the /resolve/ that made it
   std::chrono::seconds signed_url_lifetime{3600};
-  std::int64_t bytes_per_second_per_connection = 0;  ///< 0: as fast as it goes
-  std::optional<RateLimit> rate_limit;  ///< none: the headers are there, nothing is refused
+  std::int64_t bytes_per_second_per_connection = 0;  ///< 0: unlimited
+  std::optional<RateLimit> rate_limit;  ///< none: the headers are sent, but nothing is refused
   std::optional<HubTls> tls;            ///< none: plain http
   std::string link_origin;  ///< origin in the tree's Link header, "https://huggingface.co"; empty:
                             ///< the hub's own

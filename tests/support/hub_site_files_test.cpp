@@ -5,7 +5,7 @@
 
 namespace model_prep::testing {
 
-TEST_CASE("a plain file is a relative 307 and then a 200 named by its git blob id") {
+TEST_CASE("a plain file is a relative 307 and then a 200 with its git blob id as ETag") {
   SampleHub hub;
   const Response redirect = ask(hub, kConfig);
   CHECK(redirect.status == 307);
@@ -24,7 +24,7 @@ TEST_CASE("a plain file is a relative 307 and then a 200 named by its git blob i
   CHECK(ask(hub, "/api/resolve-cache/models/org/name/main/config.json").status == 400);
 }
 
-TEST_CASE("an LFS file is an absolute 302 to the payload host, which names it by its xet hash") {
+TEST_CASE("an LFS file is an absolute 302 to the payload host, whose ETag is the Xet hash") {
   SampleHub hub;
   const Response redirect = ask(hub, kWeights);
   const FileDigests digests = digests_of(sample_weights());
@@ -67,7 +67,7 @@ TEST_CASE("ranges are answered from either origin") {
   CHECK(fetch(hub, kConfig, "Range: bytes=4-3\r\n").status == 200);
 }
 
-TEST_CASE("a range beyond the end is 416 with the size") {
+TEST_CASE("a range beyond the end is a 416 with the size") {
   SampleHub hub;
   for (const std::string& target : {kWeights, kConfig}) {
     const Response response = fetch(hub, target, "Range: bytes=1000000-\r\n");
@@ -77,7 +77,7 @@ TEST_CASE("a range beyond the end is 416 with the size") {
   }
 }
 
-TEST_CASE("a signed URL is good for the Range it was made for and for no other") {
+TEST_CASE("a signed URL is valid only for the Range it was made for") {
   SampleHub hub;
   const std::string range = "Range: bytes=0-9\r\n";
   const std::string for_range = signed_target(hub, range);
@@ -89,21 +89,21 @@ TEST_CASE("a signed URL is good for the Range it was made for and for no other")
   CHECK(Client(hub.payload_origin()).ask(for_whole, range).status == 403);
 }
 
-TEST_CASE("a signed URL must come back byte for byte") {
+TEST_CASE("a signed URL must be sent back byte for byte") {
   SampleHub hub;
   std::string target = signed_target(hub);
   target.replace(target.find("%27%27"), 6, "''");
   CHECK(Client(hub.payload_origin()).ask(target).status == 403);
 }
 
-TEST_CASE("signatures over ranges can be switched off") {
+TEST_CASE("signatures over ranges can be turned off") {
   HubOptions options;
   options.sign_ranges = false;
   SampleHub hub(options);
   CHECK(Client(hub.payload_origin()).ask(signed_target(hub), "Range: bytes=0-8\r\n").status == 206);
 }
 
-TEST_CASE("signed URLs expire by their time and at once on demand") {
+TEST_CASE("signed URLs expire with time, or at once on demand") {
   SampleHub hub;
   const std::string target = signed_target(hub);
   hub.expire_signed_urls();
@@ -117,7 +117,7 @@ TEST_CASE("signed URLs expire by their time and at once on demand") {
   CHECK(fetch(short_lived, kWeights).status == 403);
 }
 
-TEST_CASE("a token at the payload host is refused and seen") {
+TEST_CASE("a token at the payload host is refused and recorded") {
   SampleHub hub(with_tokens());
   CHECK(Client(hub.payload_origin()).ask(signed_target(hub), kBearer).status == 400);
   const auto payload = hub.requests("payload");
@@ -137,7 +137,7 @@ TEST_CASE("names that need encoding work encoded and are refused raw") {
   CHECK(ask(hub, "/org/name/resolve/main/%2").status == 400);
 }
 
-TEST_CASE("a mirror answers 200 itself") {
+TEST_CASE("a mirror serves files with a 200") {
   HubOptions options;
   options.style = HubOptions::Style::mirror;
   SampleHub hub(options);

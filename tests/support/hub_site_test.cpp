@@ -96,7 +96,7 @@ TEST_CASE("a tree lists directories first, and LFS files with both hashes") {
   CHECK(model["xetHash"] != digests.sha256);
 }
 
-TEST_CASE("a tree of a folder, not recursive, and of a folder that is not there") {
+TEST_CASE("a tree can be one directory, not recursive, and a missing directory is a 404") {
   SampleHub hub;
   CHECK(json_of(ask(hub, "/api/models/org/name/tree/main/onnx"))[0]["path"] == "onnx/model.bin");
   CHECK(json_of(ask(hub, "/api/models/org/name/tree/main")).size() == 4);
@@ -105,7 +105,7 @@ TEST_CASE("a tree of a folder, not recursive, and of a folder that is not there"
   CHECK(missing.header("x-error-code") == "EntryNotFound");
 }
 
-TEST_CASE("a long tree comes in pages that its Link headers lead through") {
+TEST_CASE("a long tree is split into pages, which Link headers connect") {
   HubOptions options;
   options.page_size = 4;
   SampleHub hub(options);
@@ -122,7 +122,7 @@ TEST_CASE("a long tree comes in pages that its Link headers lead through") {
   CHECK(json_of(ask(hub, kTree + "&limit=1")).size() == 1);
 }
 
-TEST_CASE("the Link header may name another origin, as a mirror does") {
+TEST_CASE("the Link header may name another origin, as some mirrors do") {
   HubOptions options;
   options.page_size = 1;
   options.link_origin = "https://huggingface.co";
@@ -143,7 +143,7 @@ TEST_CASE("a hub without the tree API answers 404 without an error code") {
   CHECK(ask(hub, "/api/models/org/name").status == 200);
 }
 
-TEST_CASE("paths-info answers for the paths asked, as a form and as JSON") {
+TEST_CASE("paths-info answers for the requested paths, sent as a form or as JSON") {
   SampleHub hub;
   const std::string target = "/api/models/org/name/paths-info/main";
   CHECK(json_of(ask(hub, target, "", "POST", "paths=config.json&paths=no&paths=onnx")).size() == 2);
@@ -159,7 +159,7 @@ TEST_CASE("unknown routes are 404 with JSON") {
   CHECK(json_of(ask(hub, "/api/models/org/name/xet-read-token/main")).contains("error"));
 }
 
-TEST_CASE("every response of the hub has rate limit headers, and none of the payload host does") {
+TEST_CASE("every response of the hub has rate-limit headers, and the payload host's have none") {
   SampleHub hub;
   CHECK(ask(hub, kTree).header("ratelimit").starts_with("\"api\";r=499;t="));
   CHECK(ask(hub, kConfig).header("ratelimit-policy") ==
@@ -167,7 +167,7 @@ TEST_CASE("every response of the hub has rate limit headers, and none of the pay
   CHECK(fetch(hub, kWeights).header("ratelimit").empty());
 }
 
-TEST_CASE("beyond its rate limit the hub answers 429 and nothing remains") {
+TEST_CASE("over its rate limit the hub responds with 429 and nothing remaining") {
   HubOptions options;
   options.rate_limit = RateLimit{.api = 2, .resolvers = 1, .window = std::chrono::seconds(3600)};
   SampleHub hub(options);
@@ -180,7 +180,7 @@ TEST_CASE("beyond its rate limit the hub answers 429 and nothing remains") {
   CHECK(ask(hub, kConfig).status == 429);
 }
 
-TEST_CASE("a missing repository is a bare 401 without a token and RepoNotFound with one") {
+TEST_CASE("a missing repository is a plain 401 without a token, and RepoNotFound with one") {
   FakeHub hub(with_tokens());
   const Response anonymous = ask(hub, "/api/models/no/such");
   CHECK(anonymous.status == 401);
@@ -203,7 +203,7 @@ TEST_CASE("a bad token is refused everywhere on the hub") {
   }
 }
 
-TEST_CASE("unknown revisions and files have their codes, and files the commit") {
+TEST_CASE("unknown revisions and files have their error codes, and files the commit") {
   SampleHub hub;
   const Response revision = ask(hub, "/api/models/org/name/revision/nope");
   CHECK(revision.status == 404);
@@ -246,7 +246,7 @@ TEST_CASE("a masked tree hides the hashes from those without access") {
   CHECK(json_of(ask(hub, kTree, kBearer))[5]["lfs"]["oid"] == digests_of(sample_weights()).sha256);
 }
 
-TEST_CASE("a private repository looks missing, a disabled one says so") {
+TEST_CASE("a private repository looks missing, and a disabled one has a 403 that says so") {
   SampleHub hidden(with_tokens(), HubRepo::Access::private_);
   CHECK(ask(hidden, kTree).status == 401);
   CHECK(ask(hidden, kTree, "Authorization: Bearer stranger\r\n").status == 404);
@@ -260,7 +260,7 @@ TEST_CASE("a private repository looks missing, a disabled one says so") {
   CHECK(ask(disabled, kTree).status == 403);
 }
 
-TEST_CASE("renamed and wrongly spelled ids are relative 307 that keep the query") {
+TEST_CASE("renamed and wrongly spelled ids are a relative 307 that keeps the query") {
   SampleHub hub;
   HubRepo old;
   old.id = "name";

@@ -12,7 +12,7 @@
 
 namespace model_prep::testing {
 
-TEST_CASE("the true small files of the built-in sets have the git blob ids of the Hub") {
+TEST_CASE("the small files of the built-in sets have the git blob ids of the Hub") {
   const HubSpec spec = demo_spec();
   REQUIRE(spec.repos.size() == 3);
   const std::map<std::string, std::string> known = {
@@ -39,7 +39,7 @@ TEST_CASE("the true small files of the built-in sets have the git blob ids of th
   }
 }
 
-TEST_CASE("the full-size set has the 976948873 bytes of the Hub, and three equal files") {
+TEST_CASE("the full-size set has 976948873 bytes as on the Hub, and three equal files") {
   const HubSpec spec = minilm_spec();
   std::int64_t size = 0;
   std::vector<std::uint64_t> seeds;
@@ -53,7 +53,7 @@ TEST_CASE("the full-size set has the 976948873 bytes of the Hub, and three equal
   CHECK(std::count(seeds.begin(), seeds.end(), seeds[0]) == 3);
 }
 
-TEST_CASE("a spec file makes repositories of texts, made-up bytes and files next to it") {
+TEST_CASE("a spec file defines repositories of texts, made-up bytes and files next to it") {
   const TemporaryFolder folder;
   std::ofstream(folder / "data.bin", std::ios::binary) << "from disk";
   std::ofstream(folder / "spec.json")

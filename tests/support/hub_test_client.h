@@ -11,17 +11,17 @@
 
 namespace model_prep::testing {
 
-// To wait for a response, and to find that none comes, also on a loaded machine.
+// How long to wait for a response, and for the absence of one, also on a loaded machine.
 inline constexpr std::chrono::milliseconds kPatience{20'000};
 inline constexpr std::chrono::milliseconds kSilence{500};
 
 enum class End { open, closed, reset, silent };
 
 struct Response {
-  int status = 0;  ///< 0: no head came
+  int status = 0;  ///< 0: no head received
   std::map<std::string, std::string> headers;
   std::string body;
-  End end = End::open;  ///< what stopped the reading; open: the body was whole
+  End end = End::open;  ///< why reading ended; open: the body was complete
 
   std::string header(const std::string& lower_case_name) const;
 };

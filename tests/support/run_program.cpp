@@ -144,7 +144,7 @@ pid_t spawn(std::vector<std::string> argv, const ProgramEnvironment& env,
   return pid;
 }
 
-// Waits for the end and leaves the zombie, so that the pid stays ours until the lock is held.
+// Waits for the end but leaves the zombie, so that the pid is not reused before we hold the lock.
 void wait_for_exit(pid_t pid) {
   siginfo_t information{};
   while (::waitid(P_PID, static_cast<id_t>(pid), &information, WEXITED | WNOWAIT) != 0 &&

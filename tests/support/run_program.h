@@ -23,7 +23,10 @@ namespace model_prep::testing {
 
 struct ProgramOptions {
   enum class Input { dev_null, closed };
-  enum class Environment { stated, inherited };  ///< inherited: env is added to the whole of ours
+  enum class Environment {
+    stated,
+    inherited
+  };  ///< inherited: env is added to our whole environment
 
   std::filesystem::path folder;  ///< empty: ours
   Input input = Input::dev_null;

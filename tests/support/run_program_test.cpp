@@ -26,7 +26,7 @@ TEST_CASE("a program's exit code and both outputs are kept, however much it writ
   CHECK(result.err.size() == 300'000);
 }
 
-TEST_CASE("a program gets the stated environment and nothing else") {
+TEST_CASE("a program gets the given environment and nothing else") {
   ::setenv("MODEL_PREP_STRAY", "1", 1);
   const ProgramResult stated =
       run_program(shell("echo $MODEL_PREP_STRAY-$GIVEN"), {{"GIVEN", "a=b"}});
@@ -38,7 +38,7 @@ TEST_CASE("a program gets the stated environment and nothing else") {
   ::unsetenv("MODEL_PREP_STRAY");
 }
 
-TEST_CASE("folder and standard input are as asked") {
+TEST_CASE("working directory and standard input are as requested") {
   const TemporaryFolder folder;
   ProgramOptions options;
   options.folder = folder.path();
@@ -48,7 +48,7 @@ TEST_CASE("folder and standard input are as asked") {
   CHECK(run_program({"cat"}, {}, options).exit_code == 1);
 }
 
-TEST_CASE("a program that takes too long is killed with its children") {
+TEST_CASE("a program that exceeds its time is killed with its children") {
   ProgramOptions options;
   options.timeout = std::chrono::milliseconds(50);
   const ProgramResult result = run_program(shell("echo begun; sleep 60 & wait"), {}, options);
@@ -57,7 +57,7 @@ TEST_CASE("a program that takes too long is killed with its children") {
   CHECK(result.out == "begun\n");
 }
 
-TEST_CASE("a program that is not there cannot be started") {
+TEST_CASE("a missing program cannot be started") {
   CHECK_THROWS_AS(run_program({"/no/such/program"}), std::system_error);
 }
 
@@ -87,7 +87,7 @@ TEST_CASE("a running program does not outlive its object") {
   CHECK(::kill(pid, 0) != 0);
 }
 
-TEST_CASE("a temporary folder takes everything with it, also what is closed") {
+TEST_CASE("a temporary directory is removed with its content, including unreadable directories") {
   std::filesystem::path path;
   {
     const TemporaryFolder folder;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// guard_decisions WORK: a fixed amount of one kind of work of the pure layers, for its instructions
-// to be counted (tests/bench/guard/run). It reads and writes nothing, and does the same in every
-// run.
+// guard_decisions WORK: a fixed amount of one kind of work of the pure layers, whose instructions
+// tests/bench/guard/run counts. It does no I/O, and the same in every run.
 #include <cstdlib>
 #include <iostream>
 #include <stdexcept>

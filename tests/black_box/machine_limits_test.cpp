@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine's own limits: disk, permissions, connections, memory.
+// The limits of the machine: disk space, permissions, connections, memory.
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMB = 1'000'000;
 
-/// Runs the program as a user who owns nothing, if we may become one; else as ourselves.
+/// Runs the program as another user without files, if we may change the user; else as ourselves.
 std::string as_nobody() {
   return ::geteuid() == 0 ? "exec setpriv --reuid=65534 --regid=65534 --clear-groups $PROGRAM"
                           : "exec $PROGRAM";
@@ -24,7 +24,7 @@ std::string expected_uid() {
   return "uid " + std::to_string(::geteuid() == 0 ? 65534U : ::geteuid());
 }
 
-/// Lets other users into the machine's folder.
+/// Makes the machine's directory accessible to other users.
 void open_to_all(const TestHost& machine) { fs::permissions(machine.folder(), fs::perms(0755)); }
 
 std::int64_t peak_memory_kib(pid_t pid) {
@@ -41,7 +41,7 @@ Run on_one_megabyte(const TestHost& machine, const std::string& arguments) {
 
 }  // namespace
 
-TEST_CASE("too little space is said before the first byte") {
+TEST_CASE("insufficient disk space is reported before the first byte") {
   if (!may_mount()) return;
   FakeHub hub;
   hub.add(large_repo(3 * kMB));
@@ -53,7 +53,7 @@ TEST_CASE("too little space is said before the first byte") {
   CHECK(hub.requests("resolve").empty());
 }
 
-TEST_CASE("a dry run says that there is too little space, and is no failure") {
+TEST_CASE("a dry run reports insufficient disk space without failing") {
   if (!may_mount()) return;
   FakeHub hub;
   hub.add(large_repo(3 * kMB));
@@ -65,11 +65,12 @@ TEST_CASE("a dry run says that there is too little space, and is no failure") {
   CHECK(contains(run.err, "warn  not enough space for the cache"));
 }
 
-TEST_CASE("a disk that fills up later ends the run, says so, and the next run resumes") {
+TEST_CASE(
+    "a disk that fills up during a download ends the run with an error, and the next run resumes") {
   FakeHub hub;
   hub.add(large_repo(3 * kMB));
   const TestHost machine(hub);
-  // A limit of file size stands for the disk that fills: the check of free space does not see it.
+  // A file size limit simulates a full disk, because the check of free space does not know it.
   const Run run = machine.shell("ulimit -f 2000; exec $PROGRAM org/large");
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/large") == "disk_full");
@@ -80,7 +81,7 @@ TEST_CASE("a disk that fills up later ends the run, says so, and the next run re
   CHECK(tree_of(machine.cache()) == published(large_repo(3 * kMB)));
 }
 
-TEST_CASE("a cache that is not writable is said before the first request, with who and whose") {
+TEST_CASE("an unwritable cache is reported with user and owner before the first request") {
   FakeHub hub;
   hub.add(small_repo());
   const TestHost machine(hub);
@@ -97,7 +98,7 @@ TEST_CASE("a cache that is not writable is said before the first request, with w
   CHECK(hub.requests().empty());
 }
 
-TEST_CASE("a satisfied pin on a volume of somebody else's exits 0") {
+TEST_CASE("a complete pinned model on another user's volume exits 0") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -110,7 +111,7 @@ TEST_CASE("a satisfied pin on a volume of somebody else's exits 0") {
   CHECK(hub.requests().empty());
 }
 
-TEST_CASE("a satisfied pin on a read-only volume exits 0, also without our record") {
+TEST_CASE("a complete pinned model on a read-only volume exits 0, even without our record") {
   if (!may_mount()) return;
   FakeHub hub;
   hub.add(small_repo());
@@ -127,7 +128,7 @@ TEST_CASE("a satisfied pin on a read-only volume exits 0, also without our recor
   CHECK(hub.requests().empty());
 }
 
-TEST_CASE("an unsatisfied pin on a read-only volume is said before the first request") {
+TEST_CASE("an incomplete pinned model on a read-only volume is reported before the first request") {
   if (!may_mount()) return;
   FakeHub hub;
   hub.add(small_repo());
@@ -143,7 +144,7 @@ TEST_CASE("an unsatisfied pin on a read-only volume is said before the first req
   CHECK(hub.requests().empty());
 }
 
-TEST_CASE("a fault of the cache that ends the run is told with its object") {
+TEST_CASE("an I/O error of the cache ends the run and names the path") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -157,7 +158,7 @@ TEST_CASE("a fault of the cache that ends the run is told with its object") {
   CHECK(contains(run.err, lock.string()));
 }
 
-TEST_CASE("no more requests are under way at once than --jobs allows") {
+TEST_CASE("no more requests than --jobs are in flight at once") {
   FakeHub hub;
   std::vector<HubFile> files;
   for (int i = 0; i < 20; ++i) files.push_back({std::to_string(i) + ".json", std::to_string(i)});
@@ -169,7 +170,7 @@ TEST_CASE("no more requests are under way at once than --jobs allows") {
   CHECK(hub.requests("resolve").size() == 3);
 }
 
-TEST_CASE("ranges of one file share the connections that --jobs allows") {
+TEST_CASE("the ranges of one file share the connections of --jobs") {
   FakeHub hub;
   hub.add(large_repo(40 * kMB));
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Stall{}});
@@ -181,7 +182,7 @@ TEST_CASE("ranges of one file share the connections that --jobs allows") {
         3);  // the fourth may be the small file's, which does not stall
 }
 
-TEST_CASE("a file of 300 MB needs less than 64 MiB of memory") {
+TEST_CASE("downloading a 300 MB file needs less than 64 MiB of memory") {
   if (is_sanitized()) {
     WARN("SKIPPED: A SANITIZER'S MEMORY IS NOT THE PROGRAM'S");
     return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cleanup killed at any instant, and beside downloads that want what it removes.
+// cleanup killed at any instant, and during downloads of the revisions that it removes.
 #include <signal.h>
 
 #include <atomic>
@@ -7,10 +7,10 @@
 #include <random>
 #include <thread>
 
-#include "parallel.h"
+#include "black_box/parallel.h"
+#include "black_box/test_host.h"
+#include "black_box/tree_check.h"
 #include "support/catch.h"
-#include "test_host.h"
-#include "tree_check.h"
 
 namespace model_prep::testing {
 namespace {
@@ -57,7 +57,7 @@ bool is_lock(const std::string& path) { return path.starts_with(".locks"); }
 }  // namespace
 
 TEST_CASE(
-    "cleanup killed or stopped at any instant leaves a valid cache, and the next one resumes") {
+    "cleanup killed or stopped at any instant leaves a valid cache, and the next one finishes") {
   const Moving moving(300);
   const fs::path copy = moving.machine.folder() / "copy";
   fs::copy(moving.machine.cache(), copy,
@@ -92,7 +92,7 @@ TEST_CASE(
   CHECK(kills > 2);
 }
 
-TEST_CASE("downloads of what cleanup removes end well beside it, and leave nothing wrong") {
+TEST_CASE("downloads of revisions that cleanup removes at the same time succeed") {
   const Moving moving(60);
   std::atomic<bool> done = false;
   std::atomic<int> cleanups = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lock: the Hub's answer as a manifest, which then drives a download without a question; and
-// whether a branch moved.
+// The command lock: prints a manifest that locks every file, which drives a download without a
+// listing; lock --check reports a branch that has moved.
 #include <set>
 
 #include "support/catch.h"
@@ -31,7 +31,7 @@ struct Unpinned {
     CHECK(run.exit_code == 0);
     return run.out;
   }
-  /// `main` is another commit from now on, with these files changed, added or (empty) gone.
+  /// Moves `main` to another commit, with these files changed, added or (if empty) removed.
   std::string move(const std::map<std::string, std::string>& changes) {
     const std::string commit(40, 'e');
     auto files = repo.commits.at(main_of(repo));
@@ -56,7 +56,7 @@ const std::set<std::string> kContent = {"payload", "resolve", "resolve_cache"};
 
 }  // namespace
 
-TEST_CASE("a lock names commit, sizes and digests, is the same each time, and writes nothing") {
+TEST_CASE("lock prints commit, sizes and digests, always the same, and writes nothing") {
   const Unpinned at;
   const std::string text = at.lock();
   CHECK(kinds(at.hub) == std::set<std::string>{"repo_info", "tree"});
@@ -78,7 +78,7 @@ TEST_CASE("a lock names commit, sizes and digests, is the same each time, and wr
   }
 }
 
-TEST_CASE("a lock drives a download without a listing, of a variant and of all") {
+TEST_CASE("a lock drives a download without a listing, for a variant and for all") {
   Unpinned at;
   const bool all = GENERATE(false, true);
   const std::string variant = all ? "all" : "fp32";
@@ -92,8 +92,7 @@ TEST_CASE("a lock drives a download without a listing, of a variant and of all")
         published(at.repo, {.listed = all ? Listed::yes : Listed::no}));
 }
 
-TEST_CASE(
-    "when a download has seen the bytes a lock has the sha256 of all files, and the same each time") {
+TEST_CASE("after a download, a lock has the sha256 of every file and is the same each time") {
   Unpinned at;
   at.machine.run({"small"});
   const std::string text = at.lock();
@@ -110,7 +109,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "a hub that serves anything else than the lock is a lock_mismatch, and nothing is published") {
+    "a hub that serves other bytes than the locked ones is a lock_mismatch, without publishing") {
   Unpinned at;
   at.machine.use_manifest(at.lock());
   HubRepo other = at.repo;
@@ -125,7 +124,7 @@ TEST_CASE(
   CHECK_FALSE(fs::exists(at.machine.cache() / "models--org--small/refs"));
 }
 
-TEST_CASE("a file's name is locked as it is, also where it looks like a pattern") {
+TEST_CASE("a locked file name is literal, even if it looks like a pattern") {
   FakeHub hub;
   const HubRepo repo = make_repo(
       "org/odd", {{"a[1].json", "1"}, {"a1.json", "2"}, {"b*.json", "3"}, {"\"q\".json", "4"}});
@@ -142,7 +141,7 @@ TEST_CASE("a file's name is locked as it is, also where it looks like a pattern"
         published(repo, {.paths = {"a[1].json", "b*.json", "\"q\".json"}}));
 }
 
-TEST_CASE("models stand in the order of their keys, and one that fails leaves no half of a lock") {
+TEST_CASE("models are sorted by key, and a model that fails leaves no partial lock") {
   FakeHub hub;
   hub.add(small_repo("org/b"));
   hub.add(small_repo("org/a"));
@@ -154,7 +153,7 @@ TEST_CASE("models stand in the order of their keys, and one that fails leaves no
   CHECK(contains(run.err, "org/nosuch"));
 }
 
-TEST_CASE("lock --check is quiet while the branch stands, and changes nothing") {
+TEST_CASE("lock --check prints nothing if the branch has not moved, and changes nothing") {
   Unpinned at;
   at.machine.use_manifest(at.lock());
   at.hub.clear_requests();
@@ -165,7 +164,7 @@ TEST_CASE("lock --check is quiet while the branch stands, and changes nothing") 
   CHECK_FALSE(fs::exists(at.machine.home()));
 }
 
-TEST_CASE("lock --check says from where to where a branch has moved, and which files differ") {
+TEST_CASE("lock --check prints the old and new commit of a moved branch and which files differ") {
   Unpinned at;
   const std::string before = main_of(at.repo);
   const std::string variant = GENERATE("fp32", "all");
@@ -181,7 +180,7 @@ TEST_CASE("lock --check says from where to where a branch has moved, and which f
   CHECK_FALSE(fs::exists(at.machine.home()));
 }
 
-TEST_CASE("lock --check fails where there is no pin, no branch and no hub") {
+TEST_CASE("lock --check fails without a pin, offline, and if the branch is missing") {
   Unpinned at;
   CHECK(at.machine.run({"lock", "--check"}).exit_code == 1);
   const std::string lock = at.lock();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGTERM and SIGINT whatever the program is doing, also as process 1 of a container: an end within
-// a second, with a summary. In the middle of a download: resume_test.cpp.
+// SIGTERM and SIGINT at every stage of a run, also as process 1 of a container: the run ends within
+// a second, with a summary. During a download: resume_test.cpp.
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -11,8 +11,8 @@
 
 #include <chrono>
 
+#include "black_box/test_host.h"
 #include "support/catch.h"
-#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -64,7 +64,7 @@ class Stopped {
     REQUIRE(::kill(pid, number) == 0);
   }
 
-  /// The signal, and the end that it must lead to.
+  /// Sends the signal and checks the end of the run.
   void stop_with(int number) {
     const auto begun = steady_clock::now();
     send(number);
@@ -84,7 +84,7 @@ class Stopped {
   std::unique_ptr<RunningProgram> program_;
 };
 
-/// An address on which nobody answers: the queue of a socket that never accepts is full.
+/// An address that never responds: a socket that does not accept, with a full queue.
 class BlackHole {
  public:
   BlackHole() {
@@ -120,7 +120,7 @@ class BlackHole {
 const std::string kCommit(40, '1');
 const std::string kBlob(64, 'a');
 
-/// A locked file of 20 GB, so that nobody has to make it, and the hub is not asked.
+/// A lock of a 20 GB file, which needs no bytes on the hub and no request.
 std::string manifest_of_a_large_file() {
   return R"({"version":1,"models":{"large":{"repo":"org/large","revision":")" + kCommit +
          R"(","variants":{"fp32":{"include":["*"]}},"locked":["fp32"],"files":{"model.safetensors":{"size":20000000000,)" +
@@ -132,7 +132,7 @@ bool is_impossible(As as) { return as == As::process_one && cannot_be_process_on
 
 }  // namespace
 
-TEST_CASE("a signal in the middle of a download ends process 1 as well") {
+TEST_CASE("a signal in the middle of a download also ends process 1") {
   if (cannot_be_process_one()) return;
   const int number = GENERATE(SIGTERM, SIGINT);
   FakeHub hub;
@@ -178,7 +178,7 @@ TEST_CASE("a signal while another process holds a lock ends the run") {
   ::close(fd);
 }
 
-TEST_CASE("a signal in a back-off ends the run") {
+TEST_CASE("a signal during a back-off ends the run") {
   const As as = any_way();
   if (is_impossible(as)) return;
   FakeHub hub;
@@ -190,7 +190,7 @@ TEST_CASE("a signal in a back-off ends the run") {
   stopped.stop_with(SIGINT);
 }
 
-TEST_CASE("a signal while nobody answers a connect ends the run") {
+TEST_CASE("a signal during an unanswered connect ends the run") {
   const As as = any_way();
   if (is_impossible(as)) return;
   const BlackHole hole;
@@ -200,15 +200,14 @@ TEST_CASE("a signal while nobody answers a connect ends the run") {
   stopped.stop_with(SIGTERM);
 }
 
-TEST_CASE("a second signal ends the program at once, whatever it still has to do") {
+TEST_CASE("a second signal ends the program at once, even while it writes the summary") {
   const As as = any_way();
   if (is_impossible(as)) return;
   FakeHub hub;
   hub.add(small_repo());
   hub.add(Fault{.on = Fault::On::repo_info, .what = Stall{}});
   const TestHost machine(hub);
-  // Standard output is a pipe that nobody empties and that is full, so that the summary cannot be
-  // written.
+  // Standard output is a full pipe without a reader, so that writing the summary blocks.
   Stopped stopped(machine, as,
                   "mkfifo " + (machine.folder() / "full").string() + "; exec 3<>" +
                       (machine.folder() / "full").string() +

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many at once in one cache, some of them killed: each blob comes once in all, and who lives ends
-// well.
+// Many processes in one cache, some of them killed: each blob is fetched once in all, and the
+// survivors succeed.
 #include <signal.h>
 
 #include <algorithm>
@@ -8,10 +8,10 @@
 #include <iostream>
 #include <random>
 
-#include "parallel.h"
+#include "black_box/parallel.h"
+#include "black_box/test_host.h"
+#include "black_box/tree_check.h"
 #include "support/catch.h"
-#include "test_host.h"
-#include "tree_check.h"
 
 namespace model_prep::testing {
 namespace {
@@ -57,7 +57,7 @@ struct Crowd {
   std::vector<std::string> wrong(std::size_t count) const {
     return differences(machine.cache(), wanted(count));
   }
-  /// Bytes of payload that came more than once, of all files.
+  /// Bytes of all files that were fetched more than once.
   std::int64_t fetched_too_much(std::size_t count) const {
     const auto log = hub.requests();
     std::int64_t bytes = 0;
@@ -73,7 +73,7 @@ struct Crowd {
 
 }  // namespace
 
-TEST_CASE("2 to 16 processes at once fetch each blob once in all") {
+TEST_CASE("2 to 16 concurrent processes fetch each blob once in all") {
   Crowd crowds[3];
   const std::size_t counts[] = {2, 4, 16};
   for (std::size_t i = 0; i < 3; ++i)
@@ -89,7 +89,7 @@ TEST_CASE("2 to 16 processes at once fetch each blob once in all") {
   }
 }
 
-TEST_CASE("processes with different models that overlap share what they share") {
+TEST_CASE("processes with overlapping models fetch each shared blob once") {
   Crowd crowd;
   const std::vector<std::vector<std::string>> wants = {
       {"org/one", "org/two"}, {"org/two", "org/three"}, {"org/three", "org/one"}, {"org/two"}};
@@ -104,8 +104,7 @@ TEST_CASE("processes with different models that overlap share what they share") 
   CHECK(crowd.wrong(3) == std::vector<std::string>());
 }
 
-TEST_CASE(
-    "of sixteen processes half are killed, and the others end well with what a kill lost fetched again") {
+TEST_CASE("when eight of sixteen processes are killed, the others still succeed") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
@@ -114,7 +113,7 @@ TEST_CASE(
   for (std::size_t i = 0; i < count; ++i) crowd.start({"org/one", "org/two"});
   int kills = 0;
   for (std::size_t i = 0; i < count / 2; ++i) {
-    // Moments of the download: so many bytes after the last kill.
+    // Kill after a random number of further bytes.
     const std::int64_t more = std::uniform_int_distribution<std::int64_t>(0, 2 * kMiB)(random);
     const std::int64_t from = sent_of(crowd.hub, kWeights);
     crowd.hub.wait_until([&](const auto& log) { return sent_of(log, kWeights) >= from + more; },
@@ -130,15 +129,14 @@ TEST_CASE(
   }
   CHECK(crowd.wrong(2) == std::vector<std::string>());
   const std::int64_t again = crowd.fetched_too_much(2);
-  // A kill loses what its process had in flight and what came since its last record: at most its
+  // A kill loses the data in flight and since the last save of the record: at most the process's
   // whole share.
   CHECK(again <= kills * 4 * 4 * kMiB);
   std::cout << "many at once: seed " << seed << ", " << kills << " of " << count << " killed, "
             << again / 1000 << " kB came again\n";
 }
 
-TEST_CASE(
-    "whoever waits for others goes no longer than its deadline, and the others do not notice") {
+TEST_CASE("waiting for a lock ends at --deadline, without affecting the other processes") {
   Crowd crowd;
   crowd.hub.add(Fault{.on = Fault::On::payload,
                       .file = kWeights,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Killed at any instant, again and again: at no moment is anything wrong visible, and nothing that
-// is on disk and recorded is asked for again.
+// SIGKILL at random instants, again and again: nothing wrong is ever visible, and no recorded byte
+// is requested again.
 #include <signal.h>
 
 #include <algorithm>
@@ -11,11 +11,11 @@
 #include <sstream>
 #include <thread>
 
+#include "black_box/parallel.h"
+#include "black_box/test_host.h"
+#include "black_box/tree_check.h"
 #include "model_prep/core/segments.h"
-#include "parallel.h"
 #include "support/catch.h"
-#include "test_host.h"
-#include "tree_check.h"
 
 namespace model_prep::testing {
 namespace {
@@ -47,8 +47,7 @@ HubOptions slow_line() {
   return options;
 }
 
-/// What need not come again: files that are published, and of the weights the ranges that are
-/// recorded.
+/// What must not be fetched again: published files, and the recorded ranges of the weights.
 struct Kept {
   std::set<std::string> files;
   RangeSet ranges;
@@ -63,7 +62,7 @@ RangeSet recorded_ranges(const fs::path& record) {
   return {};
 }
 
-/// One machine's life: started, killed, looked at, started again.
+/// One machine on which runs are started, killed, checked and started again.
 class CrashLoop {
  public:
   explicit CrashLoop(unsigned seed) : random_(seed) { hub_.add(repo_); }
@@ -99,7 +98,7 @@ class CrashLoop {
   std::vector<std::string> wrong;
 
  private:
-  /// At the beginning, in the middle, or where the links and refs are made.
+  /// At the beginning, in the middle, or while links and refs are created.
   void wait_for_the_moment() {
     const auto upto = [&](int most) {
       return microseconds(std::uniform_int_distribution(0, most)(random_));
@@ -184,7 +183,7 @@ class CrashLoop {
 
 }  // namespace
 
-TEST_CASE("killed at any instant, nothing wrong is ever visible and nothing on disk comes again") {
+TEST_CASE("a run killed at any instant shows nothing wrong, and no stored byte is fetched again") {
   const std::size_t lanes = 8;
   const int kills_of_lane = is_long_run() ? 60 : 6;
   const unsigned seed = std::random_device{}();
@@ -204,7 +203,7 @@ TEST_CASE("killed at any instant, nothing wrong is ever visible and nothing on d
     ends += life->lives;
     most = std::max(most, life->most_fetched);
   }
-  CHECK(kills >= 3 * kills_of_lane);  // a kill that comes too late is none
+  CHECK(kills >= 3 * kills_of_lane);  // a kill after the end does not count
   std::cout << "kills: seed " << seed << ", " << kills << " survived, " << ends
             << " trees completed, at most " << most / 1000
             << " kB of a life's weights came again per kill\n";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Other tenants of a shared volume: what they plant leads nothing out of the cache.
+// Symlinks, pipes and devices planted by another tenant of a shared volume: nothing is written
+// outside of the cache.
 #include <sys/stat.h>
 
 #include "support/catch.h"
@@ -10,8 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A machine whose cache somebody was in before us, and a place outside of it that they want
-/// written.
+/// A machine with a cache that another tenant has prepared, and a directory outside of the cache
+/// that must not change.
 struct Shared {
   FakeHub hub;
   HubRepo repo = small_repo();
@@ -38,7 +39,7 @@ struct Shared {
 }  // namespace
 
 TEST_CASE(
-    "a symlink planted for a folder of the cache ends the run, is named, and nothing is written through it") {
+    "a symlink planted as a cache directory ends the run, is named and is not written through") {
   const Shared shared;
   const std::string commit = main_of(shared.repo);
   const std::string place = GENERATE_COPY(
@@ -57,15 +58,14 @@ TEST_CASE(
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE("a symlink planted for the listing of a whole commit is not written through") {
+TEST_CASE("a symlink planted as trees/ is not written through") {
   const Shared shared;
   shared.plant(shared.in_repo / "trees");
   CHECK(shared.machine.run({"org/small", "--variant", "all"}).exit_code == 1);
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE(
-    "a symlink planted for a file of the cache is replaced or refused, and what it leads to stays") {
+TEST_CASE("a symlink planted as a cache file is replaced or refused, and its target is untouched") {
   const Shared shared;
   const std::string commit = main_of(shared.repo);
   const std::string weights = blob_of(shared.machine, shared.repo, "model.safetensors").filename();
@@ -84,7 +84,7 @@ TEST_CASE(
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE("a symlink that is planted while files come does not catch what comes after") {
+TEST_CASE("a symlink planted during the download does not redirect later files") {
   Shared shared;
   shared.hub.add(Fault{.on = Fault::On::payload, .what = Drip{.bytes_per_second = 300'000}});
   auto program = shared.machine.start({"org/small"});
@@ -96,8 +96,7 @@ TEST_CASE("a symlink that is planted while files come does not catch what comes 
   CHECK(shared.outside_untouched());
 }
 
-TEST_CASE(
-    "pipes and devices planted in files' places are neither waited for nor read without end") {
+TEST_CASE("a run neither blocks on planted pipes nor reads planted devices forever") {
   const Shared shared;
   const std::string commit = main_of(shared.repo);
   const std::string weights = blob_of(shared.machine, shared.repo, "model.safetensors").filename();

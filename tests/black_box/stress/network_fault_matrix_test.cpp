@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every fault at every place, once and for ever (docs/reliability.md): the right tree or the right
-// error, never anything else, in bounded time and with a bounded number of requests.
+// Every fault at every request, once and permanently (docs/reliability.md): the right tree or the
+// right error, in bounded time and with a bounded number of requests.
 #include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <mutex>
 #include <sstream>
 
-#include "parallel.h"
+#include "black_box/parallel.h"
+#include "black_box/test_host.h"
+#include "black_box/tree_check.h"
 #include "support/catch.h"
-#include "test_host.h"
-#include "tree_check.h"
 
 namespace model_prep::testing {
 namespace {
@@ -20,9 +20,9 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kMiB = 1024 * 1024;
 constexpr std::int64_t kLarge = 9 * kMiB;  // three ranges for three connections: 4, 4 and 1 MiB
 constexpr int kMostMoreRequests =
-    36;  // than without a fault: attempts for each of three ranges, and their hops
-// A silence and more: libcurl's speed is a mean over five seconds, so it is seen after six or
-// seven, not after one.
+    36;  // more than without a fault: attempts for each of three ranges, with their redirects
+// libcurl averages the speed over five seconds, so it detects a stall after six or seven seconds,
+// not after one.
 constexpr double kMostSeconds = 30;
 const std::string kWeights = "model.safetensors";
 
@@ -33,8 +33,8 @@ struct Place {
   Fault::On on;
   const char* repo;
   const char* file;
-  int skip;               ///< requests of this kind that pass before
-  std::int64_t position;  ///< in the body of the answer
+  int skip;               ///< requests of this kind without a fault before
+  std::int64_t position;  ///< in the body of the response
   std::int64_t offset;    ///< in the file
 };
 
@@ -55,11 +55,11 @@ const Place kPlaces[] = {
 };
 constexpr int kColumns = 5;
 
-/// What a fault may have to know of its place.
+/// What a fault may depend on.
 struct Spot {
   std::int64_t position;
   std::int64_t offset;
-  std::string self;  ///< an address of the hub that leads here
+  std::string self;  ///< the URL of the request itself
 };
 
 template <int code>
@@ -80,13 +80,12 @@ Fault::What to_file(const Spot&) { return Redirect{"file:///etc/passwd"}; }
 Fault::What to_ftp(const Spot&) { return Redirect{"ftp://127.0.0.1/model"}; }
 Fault::What to_nowhere(const Spot&) { return Redirect{""}; }
 Fault::What refused(const Spot&) { return Redirect{"http://127.0.0.1:1/"}; }
-// A label longer than DNS allows fails in the resolver of every machine, without a question to
-// anybody.
+// A label longer than DNS allows fails in the resolver of every machine, without a DNS request.
 Fault::What no_dns(const Spot&) { return Redirect{"http://" + std::string(64, 'x') + ".invalid/"}; }
 
-/// For each column what comes of the fault once, and what of the fault for ever; "-": there is no
-/// such fault there; "a|b": chance decides which of several connections meets the fault, or whether
-/// it comes behind the last byte.
+/// For each column the outcome of a single fault and of a permanent one. "-": the fault does not
+/// exist there. "a|b": it is random which connection meets the fault, or whether the fault follows
+/// the last byte.
 struct Row {
   const char* fault;
   Fault::What (*what)(const Spot&);
@@ -136,7 +135,7 @@ const Row kTable[] = {
 };
 // clang-format on
 
-/// Where a place differs from the others of its column.
+/// The places that differ from the rest of their column.
 struct Exception {
   const char* fault;
   const char* place;
@@ -144,19 +143,19 @@ struct Exception {
 };
 const Exception kExceptions[] = {
     {"status 404", "listing, page 1",
-     "tree tree"},  // a mirror without this route: the listing comes another way
+     "tree tree"},  // like a mirror without this route, so the other form is requested
     {"reset in the body", "first byte of a large file",
-     "tree network"},  // elsewhere each try brings some bytes
+     "tree network"},  // elsewhere each attempt makes progress
     {"silence in the body", "first byte of a large file", "tree timeout"},
     {"a drip", "middle of a large file",
-     "deadline|tree deadline"},                      // the second answer may be the shortest
-    {"a drip", "last byte of a large file", "- -"},  // one byte comes soon enough
+     "deadline|tree deadline"},                      // the second response may be the shortest
+    {"a drip", "last byte of a large file", "- -"},  // one byte arrives in time
 };
 
 struct Cell {
   const Row* row;
   const Place* place;
-  bool for_ever;
+  bool permanent;
   std::string wanted;
 };
 
@@ -180,7 +179,7 @@ HubOptions two_entries_a_page() {
   return options;
 }
 
-/// A hub with what a clean run asks of it; a cell has it to itself.
+/// A hub and the log of a run without faults. Each cell has one to itself.
 class Stage {
  public:
   Stage() {
@@ -218,8 +217,8 @@ class Stage {
   }
 
  private:
-  /// Two failures in a row where it shall fail, so that there is one back-off; more where a slow
-  /// machine may add its own.
+  /// Two attempts where the run must fail, so that there is one back-off; more where a slow machine
+  /// may add failures of its own.
   static std::vector<std::string> arguments_of(const Cell& cell) {
     const bool is_silence = cell.row->what == stall_inside ||
                             cell.row->what == static_cast<decltype(Row::what)>(plainly<Stall>);
@@ -260,9 +259,9 @@ class Stage {
     spot.self = hub_.endpoint() + spot.self;
     Fault fault{.on = place.on,
                 .file = place.file,
-                .times = cell.for_ever ? -1 : 1,
+                .times = cell.permanent ? -1 : 1,
                 .what = cell.row->what(spot)};
-    // There is one answer with this byte, whichever comes first.
+    // Only one response has this byte, and their order is random.
     if (!std::holds_alternative<FlipByte>(fault.what)) fault.skip = place.skip;
     return fault;
   }
@@ -282,17 +281,17 @@ std::vector<Cell> all_cells() {
         if (exception.fault == std::string(row.fault) && exception.place == std::string(place.name))
           text = exception.outcomes;
       std::istringstream outcomes(text);
-      for (const bool for_ever : {false, true}) {
+      for (const bool permanent : {false, true}) {
         std::string wanted;
         outcomes >> wanted;
-        if (wanted != "-") cells.push_back({&row, &place, for_ever, wanted});
+        if (wanted != "-") cells.push_back({&row, &place, permanent, wanted});
       }
     }
   return cells;
 }
 
-/// A third of the cells, so that each fault meets some places and each place some faults; but none
-/// of those that take seven seconds.
+/// A third of the cells, so that each fault and each place occurs, without those that take seven
+/// seconds.
 std::vector<Cell> every_third(const std::vector<Cell>& cells) {
   std::vector<Cell> some;
   for (std::size_t i = 0; i < cells.size(); ++i)
@@ -302,19 +301,19 @@ std::vector<Cell> every_third(const std::vector<Cell>& cells) {
 
 std::string name_of(const Cell& cell) {
   return std::string(cell.row->fault) + " at the " + cell.place->name +
-         (cell.for_ever ? " for ever" : " once");
+         (cell.permanent ? " permanently" : " once");
 }
 
 }  // namespace
 
-TEST_CASE("every fault at every place ends in the right tree or in the right error") {
+TEST_CASE("every fault at every request ends in the right tree or in the right error") {
   std::vector<Cell> cells = all_cells();
   if (!is_long_run()) cells = every_third(cells);
-  // What takes long comes first, so that nobody waits for it alone in the end.
+  // Start the slowest cells first, so that the end does not wait for one of them alone.
   std::stable_partition(cells.begin(), cells.end(),
                         [](const Cell& cell) { return cell.row->what == stall_inside; });
   std::vector<Outcome> outcomes(cells.size());
-  constexpr std::size_t kThreads = 40;  // nearly all of the time is back-off and silence
+  constexpr std::size_t kThreads = 40;  // nearly all of the time is back-off and stalls
   std::mutex mutex;
   std::vector<std::unique_ptr<Stage>> free;
   in_parallel(kThreads, cells.size(), [&](std::size_t i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --limit-rate: never faster, hardly slower, whatever the number of connections and files; and what
-// it must not upset.
+// --limit-rate: never faster and hardly slower, for any number of connections and files; and that
+// timeouts, signals and the deadline still work.
 #include <signal.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr double kPiece = 16 * 1024;  // that may come on top
+constexpr double kPiece = 16 * 1024;  // tolerance
 
 HubRepo many_files(int count, std::int64_t size) {
   std::vector<HubFile> files;
@@ -47,7 +47,7 @@ struct Limited {
 }  // namespace
 
 TEST_CASE(
-    "a limited run takes as long as its bytes need at that rate, by one connection and by eight") {
+    "a limited run takes as long as its bytes need at that rate, with one connection or eight") {
   const HubRepo large = large_repo(3'000'000);
   const HubRepo many = many_files(150, 20'000);
   const std::vector<Limited> cases = {{"one file, one connection", large, "1", false},
@@ -86,13 +86,12 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("who is held back by the limit is not taken for standing still") {
+TEST_CASE("a transfer throttled by --limit-rate does not count as stalled") {
   FakeHub hub;
   const HubRepo repo = many_files(8, 2'500);
   hub.add(repo);
   const TestHost machine(hub);
-  // Eight connections get a piece of 1 KiB each every two seconds: longer than a transfer may stand
-  // still.
+  // Each of eight connections gets 1 KiB every two seconds, which is more than the stall timeout.
   const Run run =
       machine.run({"org/many", "--limit-rate", "4K", "--timeout", "1", "--retries", "0"});
   INFO(run.err);
@@ -102,7 +101,7 @@ TEST_CASE("who is held back by the limit is not taken for standing still") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("a server that stands still is left, limit or not") {
+TEST_CASE("a stalled server is abandoned despite --limit-rate") {
   FakeHub hub;
   const HubRepo repo = large_repo(1'000'000);
   hub.add(repo);
@@ -115,7 +114,8 @@ TEST_CASE("a server that stands still is left, limit or not") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE("the deadline and a signal act at once while the limit holds everything back") {
+TEST_CASE(
+    "--deadline and signals take effect at once while --limit-rate throttles every transfer") {
   FakeHub hub;
   hub.add(large_repo(50'000'000));
   const TestHost machine(hub);

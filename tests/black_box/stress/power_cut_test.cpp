@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a power cut would leave, as far as user space decides it: the order in which the real
-// program writes, syncs and renames, read from a trace of its system calls.
+// What a power cut would leave, as far as the program decides it: the order of its writes, syncs
+// and renames, read from a trace of its system calls.
 #include <algorithm>
 #include <sstream>
 
+#include "black_box/test_host.h"
 #include "support/catch.h"
-#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -14,8 +14,8 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMiB = 1024 * 1024;
 
-/// A system call of any thread. `begin` and `end` are lines of the trace: one call is behind
-/// another if it began when the other had ended.
+/// A system call of any thread. `begin` and `end` are lines of the trace: a call is after another
+/// if it began when the other had ended.
 struct Call {
   std::string text;
   std::size_t begin = 0;
@@ -74,7 +74,7 @@ std::vector<Call> find(const std::vector<Call>& calls, const std::string& name,
   return found;
 }
 
-/// Whether one of these came when `first` had ended and was over before `last` began.
+/// Whether one of these calls began after `first` had ended and ended before `last` began.
 bool one_between(const std::vector<Call>& calls, const Call& first, const Call& last) {
   return std::any_of(calls.begin(), calls.end(),
                      [&](const Call& call) { return behind(call, first) && behind(last, call); });
@@ -131,7 +131,7 @@ bool no_strace() {
 }  // namespace
 
 TEST_CASE(
-    "a blob is written, synced, renamed, and its folder synced, before anything links to it") {
+    "a blob is written, synced and renamed, and its directory synced, before any link to it") {
   if (no_strace()) return;
   const Trace trace;
   const auto links = trace.links();
@@ -155,8 +155,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE(
-    "links are made beside their place, and their folders are synced before a ref names them") {
+TEST_CASE("links are created under temporary names, and their directories synced before the refs") {
   if (no_strace()) return;
   const Trace trace;
   const fs::path snapshot = trace.folder / "snapshots" / main_of(trace.repo);
@@ -175,7 +174,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("refs come last, whole and synced") {
+TEST_CASE("refs are written last, in one piece and synced") {
   if (no_strace()) return;
   const Trace trace;
   const std::string commit = main_of(trace.repo);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Storms of random faults against the real program: the right tree, or an error that is explained
-// and gone when the storm is over. (In virtual time, with far more faults:
+// Random series of faults against the real program: the right tree, or an error that is explained
+// and does not recur without faults. (With far more faults, in virtual time:
 // tests/core/scheduler_random_faults_test.cpp.)
 #include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <random>
 
-#include "parallel.h"
+#include "black_box/parallel.h"
+#include "black_box/test_host.h"
+#include "black_box/tree_check.h"
 #include "support/catch.h"
-#include "test_host.h"
-#include "tree_check.h"
 
 namespace model_prep::testing {
 namespace {
@@ -19,16 +19,16 @@ using std::chrono::milliseconds;
 
 constexpr std::int64_t kMiB = 1024 * 1024;
 constexpr std::int64_t kKiB = 1024;
-const std::string kRepo = "org/storm";
+const std::string kRepo = "org/faults";
 const std::string kWeights = "model.safetensors";
 
-/// One hub, one machine, and what is thrown at them.
-class Storm {
+/// One hub, one machine, and a random series of faults.
+class FaultSeries {
  public:
-  Storm(unsigned seed, int files) : random_(seed), repo_(make(files)) { hub_.add(repo_); }
+  FaultSeries(unsigned seed, int files) : random_(seed), repo_(make(files)) { hub_.add(repo_); }
 
-  /// Faults that a patient program gets over, each on a request that cannot be avoided.
-  void throw_faults() {
+  /// Transient faults, each on a request that cannot be avoided.
+  void add_transient_faults() {
     for (const HubFile& file : repo_.commits.at(main_of(repo_))) {
       const auto on = file.lfs ? Fault::On::payload : Fault::On::resolve_cache;
       if (file.path == kWeights) {
@@ -36,19 +36,19 @@ class Storm {
           add({.on = on, .file = file.path, .what = Reset{.after = from(300, 900) * kKiB}});
         continue;
       }
-      if (from(0, 3) == 0) add({.on = Fault::On::resolve, .file = file.path, .what = passing()});
-      if (from(0, 2) == 0) add({.on = on, .file = file.path, .what = passing()});
-      // A file is fetched again once, and a signature asked for twice.
+      if (from(0, 3) == 0) add({.on = Fault::On::resolve, .file = file.path, .what = transient()});
+      if (from(0, 2) == 0) add({.on = on, .file = file.path, .what = transient()});
+      // Wrong bytes are fetched again once, and a signed URL is requested twice.
       if (from(0, 4) == 0) add({.on = on, .file = file.path, .what = FlipByte{from(0, 300)}});
       if (from(0, 4) == 0 && file.lfs)
         add({.on = on, .file = file.path, .what = ExpiredSignature{}});
     }
-    add({.on = Fault::On::repo_info, .what = passing()});
-    add({.on = Fault::On::tree, .what = passing()});
+    add({.on = Fault::On::repo_info, .what = transient()});
+    add({.on = Fault::On::tree, .what = transient()});
   }
 
-  /// One that nobody can get over.
-  void throw_the_last_straw() {
+  /// One permanent fault.
+  void add_permanent_fault() {
     const Fault::What bad[] = {
         Html{}, Status{400}, Status{418}, FlipByte{1}, Redirect{"ftp://127.0.0.1/"}, LongBody{9}};
     const auto& files = repo_.commits.at(main_of(repo_));
@@ -61,7 +61,7 @@ class Storm {
   }
 
   Run run() { return machine_.run({kRepo, "--retries", "50", "--timeout", "20"}); }
-  void clear_up() { hub_.clear_faults(); }
+  void clear_faults() { hub_.clear_faults(); }
 
   std::vector<std::string> wrong_after(const Run& run) const {
     std::vector<std::string> wrong = wrong_in(machine_.cache(), {repo_});
@@ -71,9 +71,9 @@ class Storm {
     }
     const nlohmann::json error = run.model(kRepo)["error"];
     if (error.is_null() || error["message"].get<std::string>().size() < 20)
-      wrong.emplace_back("nothing is explained");
-    if (std::filesystem::exists(machine_.cache() / "models--org--storm/refs"))
-      wrong.emplace_back("a ref is there");
+      wrong.emplace_back("no explanation");
+    if (std::filesystem::exists(machine_.cache() / "models--org--faults/refs"))
+      wrong.emplace_back("a ref exists");
     return wrong;
   }
 
@@ -93,7 +93,7 @@ class Storm {
 
   int from(int least, int most) { return std::uniform_int_distribution(least, most)(random_); }
 
-  Fault::What passing() {
+  Fault::What transient() {
     constexpr int kStatuses[] = {408, 425, 429, 500, 502, 503, 504};
     switch (from(0, 6)) {
       case 0: return Reset{};
@@ -126,8 +126,7 @@ struct Lane {
 
 }  // namespace
 
-TEST_CASE(
-    "in a storm of faults that pass every file arrives, and one that does not pass is explained") {
+TEST_CASE("transient faults never fail a run, and a permanent one is reported") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
   const std::size_t count = is_long_run() ? 24 : 6;
@@ -135,22 +134,22 @@ TEST_CASE(
   std::vector<Lane> lanes(count);
   in_parallel(count, count, [&](std::size_t i) {
     Lane& lane = lanes[i];
-    Storm storm(seed + static_cast<unsigned>(i), files);
-    const bool hopeless = i % 3 == 2;
-    if (hopeless) storm.throw_the_last_straw();
-    storm.throw_faults();
-    const Run run = storm.run();
-    lane.wrong = storm.wrong_after(run);
-    if (run.exit_code != (hopeless ? 1 : 0))
+    FaultSeries series(seed + static_cast<unsigned>(i), files);
+    const bool permanent = i % 3 == 2;
+    if (permanent) series.add_permanent_fault();
+    series.add_transient_faults();
+    const Run run = series.run();
+    lane.wrong = series.wrong_after(run);
+    if (run.exit_code != (permanent ? 1 : 0))
       lane.wrong.push_back("exit code " + std::to_string(run.exit_code));
     lane.log = run.err;
-    lane.faults = storm.faults;
-    lane.requests = storm.requests();
-    storm.clear_up();
-    const Run after = storm.run();
-    for (const std::string& wrong : storm.wrong_after(after))
-      lane.wrong.push_back("after the storm: " + wrong);
-    if (after.exit_code != 0) lane.wrong.emplace_back("the storm is over, and still it fails");
+    lane.faults = series.faults;
+    lane.requests = series.requests();
+    series.clear_faults();
+    const Run after = series.run();
+    for (const std::string& wrong : series.wrong_after(after))
+      lane.wrong.push_back("without faults: " + wrong);
+    if (after.exit_code != 0) lane.wrong.emplace_back("it still fails without faults");
   });
   int faults = 0;
   std::size_t requests = 0;
@@ -160,12 +159,12 @@ TEST_CASE(
     faults += lane.faults;
     requests += lane.requests;
   }
-  std::cout << "storm: seed " << seed << ", " << faults << " faults in " << count << " runs, "
-            << requests << " requests\n";
+  std::cout << "random faults: seed " << seed << ", " << faults << " faults in " << count
+            << " runs, " << requests << " requests\n";
 }
 
 TEST_CASE(
-    "a line that breaks again and again delivers, as long as each time some of the file came") {
+    "a connection that keeps dropping still delivers, as long as each attempt makes progress") {
   const int breaks = is_long_run() ? 60 : 6;
   FakeHub hub;
   const HubRepo repo = large_repo(breaks * 400 * kKiB);
@@ -179,7 +178,7 @@ TEST_CASE(
   CHECK(sent_of(hub, kWeights) == breaks * 400 * kKiB);
 }
 
-TEST_CASE("a line that breaks before anything worth the name came is given up") {
+TEST_CASE("a connection that keeps dropping before making progress fails the file") {
   FakeHub hub;
   hub.add(large_repo(4 * kMiB));
   hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Reset{.after = 60 * kKiB}});

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mounts on which locks are refused, or let everybody in: right blobs all the same, and no work
-// done twice that a record can prevent.
+// File systems on which locks are refused or do not exclude: the blobs are right, and nothing is
+// fetched twice if a resume record can prevent it.
 #include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 #include <set>
 
+#include "black_box/test_host.h"
 #include "support/catch.h"
-#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -25,7 +25,7 @@ std::vector<std::unique_ptr<RunningProgram>> start_all(const TestHost& machine, 
   return programs;
 }
 
-/// A hub that gives little at a time, and somebody who has begun to fetch from it.
+/// A slow hub, and a process that is downloading from it.
 struct Begun {
   FakeHub hub;
   HubRepo repo = large_repo(30 * kMB);
@@ -41,7 +41,7 @@ struct Begun {
     REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= 4 * kMB; }));
     REQUIRE(has_saved());
   }
-  /// A record is there that has bytes in it.
+  /// Waits for a resume record with ranges in it.
   bool has_saved() const {
     return hub.wait_until([&](const auto&) {
       for (const fs::path& leftover : leftovers_in(machine.cache()))
@@ -53,7 +53,7 @@ struct Begun {
   }
 };
 
-/// A killed writer's small staging files stay for a day where nothing proves its death.
+/// A killed writer's small staging files are kept for a day if nothing proves its death.
 Tree without_leftovers(const TestHost& machine) {
   Tree tree = tree_of(machine.cache());
   for (const fs::path& path : leftovers_in(machine.cache()))
@@ -64,7 +64,7 @@ Tree without_leftovers(const TestHost& machine) {
 }  // namespace
 
 TEST_CASE(
-    "where locks are refused or let everybody in, many at once end with the right tree and fetch large files once") {
+    "without working locks, concurrent runs end with the right tree and fetch large files once") {
   const std::string rule = GENERATE("flock=0", "flock=ENOSYS", "flock=ENOLCK", "flock=ENOTSUP");
   INFO(rule);
   FakeHub hub;
@@ -79,7 +79,8 @@ TEST_CASE(
   CHECK(sent_of(hub, kWeights) == 12 * kMB);
 }
 
-TEST_CASE("where locks let everybody in, many small files come right for all of eight at once") {
+TEST_CASE(
+    "without working locks, eight processes at once all download many small files correctly") {
   FakeHub hub;
   std::vector<HubFile> files;
   for (int i = 0; i < 100; ++i)
@@ -98,8 +99,7 @@ TEST_CASE("where locks let everybody in, many small files come right for all of 
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
-TEST_CASE(
-    "a writer that was killed where locks prove nothing is taken over when it stays silent, with its bytes") {
+TEST_CASE("without working locks, a killed writer's file is taken over after its heartbeat stops") {
   Begun begun;
   begun.first->send_signal(SIGKILL);
   begun.first->wait();
@@ -118,7 +118,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "a writer that was only asleep where locks prove nothing comes back, finds its file taken, and ends well") {
+    "without working locks, a suspended writer finds its file taken over and still succeeds") {
   Begun begun;
   begun.first->send_signal(SIGSTOP);
   auto second = begun.machine.start({"org/large"});
@@ -132,7 +132,7 @@ TEST_CASE(
   CHECK(tree_of(begun.machine.cache()) == published(begun.repo));
 }
 
-TEST_CASE("where locks work, a killed writer's bytes are gone on with at once and in place") {
+TEST_CASE("with working locks, a killed writer's partial file is resumed at once, in place") {
   FakeHub hub;
   const HubRepo repo = large_repo(30 * kMB);
   hub.add(repo);

@@ -17,7 +17,7 @@ ModelSpec with_lock(std::map<RepoPath, LockedFile> lock, bool fully) {
 
 }  // namespace
 
-TEST_CASE("a file that fits the lock is marked, with the lock's second digest") {
+TEST_CASE("a file that matches the lock is marked as locked and gets the lock's second digest") {
   std::vector<RemoteFile> files = {plain_file("config.json", 5, '1'), lfs_file("model.bin", 9, '2'),
                                    plain_file("vocab.txt", 3, '3')};
   REQUIRE(apply_lock(files, with_lock({{path("config.json"), {5, sha256('a'), git_sha1('1')}},
@@ -78,7 +78,7 @@ TEST_CASE("a fully locked variant needs no listing") {
 // docs/cache-layout.md: "an LFS file's `blob_id` is the git sha1 of its canonical pointer, so a
 // locked `all` needs no listing". That sha1 takes a hash function, which this layer does not have:
 // commands/resolve.cpp fills it in.
-TEST_CASE("the git id of a locked LFS file is not set here") {
+TEST_CASE("the git id of a locked LFS file stays unknown") {
   CHECK_FALSE(locked_files(with_lock({{path("model.bin"), {9, sha256('2'), std::nullopt}}}, true))
                   .front()
                   .oid);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host that says «not now» says it to all: when requests come at the hub, read from its log.
+// Rate limits and Retry-After: when requests arrive at a hub that asked for a pause, read from its
+// log.
 #include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <optional>
 
-#include "parallel.h"
+#include "black_box/parallel.h"
+#include "black_box/test_host.h"
 #include "support/catch.h"
-#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// LFS files, so that each asks the hub's resolver once, then the payload host.
+/// LFS files: each needs one request to the hub's resolver and one to the payload host.
 HubRepo crowd(int count) {
   std::vector<HubFile> files = {{"config.json", "{}"}};
   for (int i = 0; i < count; ++i)
@@ -65,7 +66,7 @@ Seen run_against(const HubRepo& repo, const HubOptions& options, const std::stri
 }  // namespace
 
 TEST_CASE("one 429 holds back all requests to that host until its time has passed") {
-  // A date has whole seconds, so a second of it may be over already.
+  // A date has whole seconds, so up to one second of the wait may be over already.
   const std::vector<Wish> wishes = {
       {"seconds", {{"Retry-After", "2"}}, milliseconds(2000)},
       {"a date", {{"Retry-After", http_date(std::time(nullptr) + 4)}}, milliseconds(2000)},
@@ -86,8 +87,7 @@ TEST_CASE("one 429 holds back all requests to that host until its time has passe
     REQUIRE(refused(log) == 1);
     const auto no = std::find_if(log.begin(), log.end(),
                                  [](const auto& request) { return request.status == 429; });
-    // What was under way when the answer came is nobody's fault; it is there soon, and it is not
-    // many.
+    // Requests in flight when the 429 arrived are allowed; they are few and arrive soon.
     const auto in_flight = milliseconds(700);
     std::size_t under_way = 0;
     for (const LoggedRequest& request : log) {
@@ -101,7 +101,7 @@ TEST_CASE("one 429 holds back all requests to that host until its time has passe
   }
 }
 
-TEST_CASE("a run that sees the end of a window waits before it is refused") {
+TEST_CASE("a run that sees a rate-limit window close pauses before it is refused") {
   const std::vector<std::pair<std::string, std::size_t>> cases = {{"1", 0}, {"8", 1}};
   HubOptions options;
   options.rate_limit = RateLimit{.api = 100, .resolvers = 30, .window = seconds(2)};
@@ -119,7 +119,7 @@ TEST_CASE("a run that sees the end of a window waits before it is refused") {
   }
 }
 
-TEST_CASE("the deadline bounds every wait that a server asks for") {
+TEST_CASE("--deadline bounds every wait that a server requests") {
   const HeaderList long_window = {{"RateLimit", "\"api\";r=0;t=3600"}};
   const std::string date = http_date(std::time(nullptr) + 3600);
   const std::vector<Fault> faults = {
@@ -129,8 +129,8 @@ TEST_CASE("the deadline bounds every wait that a server asks for") {
       {.on = Fault::On::tree, .what = Status{429, long_window}},
       {.on = Fault::On::resolve, .what = ChangeHeaders{.set = long_window}},
       {.on = Fault::On::payload, .what = Status{503, {{"Retry-After", "3600"}}}}};
-  // More files than connections: some are asked for only after the first answers, whatever the
-  // machine's pace.
+  // More files than connections, so that some are requested after the first responses on any
+  // machine.
   const HubRepo repo = crowd(40);
   std::vector<Seen> seen(faults.size());
   in_parallel(faults.size(), faults.size(), [&](std::size_t i) {

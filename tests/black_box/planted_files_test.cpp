@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hostile things on the disk, where another user of the volume or an accident has put them: the run
-// neither hangs nor reads without end, and ends in the right tree where it can.
+// Files of the wrong type or content on the volume, planted or left by accident: the run neither
+// hangs nor reads forever, and ends with the right tree if it can.
 #include <sys/stat.h>
 
 #include "support/catch.h"
@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What may lie where a small file should.
+/// What is planted in the place of a small file.
 const char* const kPlanted[] = {"FIFO", "device", "folder", "sparse", "brackets", "loop"};
 
 void plant(const std::string& what, const fs::path& path) {
@@ -35,7 +35,7 @@ Run bounded_run(const TestHost& machine, const std::string& arguments) {
 
 }  // namespace
 
-TEST_CASE("what is planted in place of our record or the tree listing is as good as none") {
+TEST_CASE("a file planted as our record or tree listing is ignored") {
   const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
   const std::string place = GENERATE(".model-prep", "trees");
   INFO(what << " in " << place);
@@ -51,7 +51,7 @@ TEST_CASE("what is planted in place of our record or the tree listing is as good
   CHECK(fs::exists(blob_of(machine, repo, "model.safetensors")));
 }
 
-TEST_CASE("what is planted in place of a ref is replaced, or named") {
+TEST_CASE("a file planted as a ref is replaced or named") {
   const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
   INFO(what);
   FakeHub hub;
@@ -71,8 +71,7 @@ TEST_CASE("what is planted in place of a ref is replaced, or named") {
   CHECK(fs::is_regular_file(fs::symlink_status(ref)));
 }
 
-TEST_CASE(
-    "what is planted where a blob, its lock or its resume record should be is replaced, or named") {
+TEST_CASE("a file planted as a blob, its lock or its resume record is replaced or named") {
   const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));
   const std::string file = GENERATE("empty.txt", "model.safetensors");
   const std::string place = GENERATE("blob", "resume", "lock");
@@ -106,7 +105,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("a manifest that is no manifest is named and not read without end") {
+TEST_CASE("an invalid manifest is named, and not read forever") {
   FakeHub hub;
   const TestHost machine(hub);
   const std::string what = GENERATE(from_range(std::begin(kPlanted), std::end(kPlanted)));

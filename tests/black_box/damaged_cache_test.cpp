@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Damage to a cache, found by the next run and healed with as few bytes as it takes.
+// Damage to a cached model, detected by the next run and repaired with as few bytes as possible.
 #include "prepared.h"
 #include "support/catch.h"
 
@@ -10,7 +10,7 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
-TEST_CASE("a truncated blob is fetched again, and nothing else") {
+TEST_CASE("only the truncated blob is fetched again") {
   Prepared prepared;
   fs::resize_file(prepared.blob("model.safetensors"), 100'000);
   const Run run = prepared.machine.run({prepared.pinned});
@@ -20,7 +20,7 @@ TEST_CASE("a truncated blob is fetched again, and nothing else") {
   CHECK(run.summary["totals"]["bytes_downloaded"] == 300'000);
 }
 
-TEST_CASE("a flipped byte is found by the blob's new time and fetched again") {
+TEST_CASE("a flipped byte is detected by the blob's modification time and fetched again") {
   Prepared prepared;
   flip_byte(prepared.blob("model.safetensors"), 1234);
   fs::last_write_time(prepared.blob("model.safetensors"),
@@ -29,7 +29,7 @@ TEST_CASE("a flipped byte is found by the blob's new time and fetched again") {
   CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
 }
 
-TEST_CASE("a blob with a new time and the right bytes is hashed and not fetched") {
+TEST_CASE("a touched blob with the right bytes is hashed, not fetched") {
   Prepared prepared;
   fs::last_write_time(prepared.blob("model.safetensors"),
                       fs::file_time_type::clock::now() - std::chrono::hours(1));
@@ -39,7 +39,7 @@ TEST_CASE("a blob with a new time and the right bytes is hashed and not fetched"
   CHECK(run.model(prepared.pinned)["status"] == "cached");
 }
 
-TEST_CASE("a flipped byte is healed also where there are no lock folders") {
+TEST_CASE("a flipped byte is repaired even if the lock directory is missing") {
   Prepared prepared;
   fs::remove_all(prepared.machine.cache() / ".locks");
   flip_byte(prepared.blob("model.safetensors"), 1234);
@@ -50,7 +50,7 @@ TEST_CASE("a flipped byte is healed also where there are no lock folders") {
         digests_of(file_of(prepared.repo, "model.safetensors")).sha256);
 }
 
-TEST_CASE("a missing blob behind a dangling link is fetched again") {
+TEST_CASE("the missing blob of a dangling link is fetched again") {
   Prepared prepared;
   fs::remove(prepared.blob("1_Pooling/config.json"));
   CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
@@ -58,7 +58,7 @@ TEST_CASE("a missing blob behind a dangling link is fetched again") {
   CHECK(prepared.hub.requests("payload").empty());
 }
 
-TEST_CASE("a missing link is made without a request") {
+TEST_CASE("a missing link is recreated without a request") {
   Prepared prepared;
   fs::remove(prepared.link("config.json"));
   CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
@@ -66,7 +66,7 @@ TEST_CASE("a missing link is made without a request") {
   CHECK(prepared.hub.requests().empty());
 }
 
-TEST_CASE("a link that leads elsewhere is set right without a request") {
+TEST_CASE("a link with a wrong target is corrected without a request") {
   Prepared prepared;
   fs::remove(prepared.link("config.json"));
   fs::create_symlink("/etc/passwd", prepared.link("config.json"));
@@ -75,7 +75,7 @@ TEST_CASE("a link that leads elsewhere is set right without a request") {
   CHECK(prepared.hub.requests().empty());
 }
 
-TEST_CASE("a file in a link's place gives way to the link") {
+TEST_CASE("a file in the place of a link is replaced by the link") {
   Prepared prepared;
   fs::remove(prepared.link("config.json"));
   write_text(prepared.link("config.json"), "a copy");
@@ -83,7 +83,7 @@ TEST_CASE("a file in a link's place gives way to the link") {
   CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
 }
 
-TEST_CASE("a ref that is missing, wrong or ends in a newline is set right without a request") {
+TEST_CASE("a ref that is missing, wrong or ends in a newline is rewritten without a request") {
   Prepared prepared;
   const fs::path ref = prepared.in_repo("refs/main");
   const std::string kind = GENERATE("missing", "wrong", "newline", "empty");
@@ -96,7 +96,7 @@ TEST_CASE("a ref that is missing, wrong or ends in a newline is set right withou
   CHECK(prepared.hub.requests().empty());
 }
 
-TEST_CASE("without our record the files are hashed, and only the listing is asked for") {
+TEST_CASE("without our record, only the listing is requested and the files are hashed") {
   Prepared prepared;
   fs::remove(prepared.record());
   CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
@@ -105,7 +105,7 @@ TEST_CASE("without our record the files are hashed, and only the listing is aske
   CHECK(prepared.hub.requests()[0].kind == "tree");
 }
 
-TEST_CASE("a record that is not JSON is as good as none") {
+TEST_CASE("a record that is not JSON is ignored") {
   Prepared prepared;
   write_text(prepared.record(), "{\"format\": 1, \"blo");
   CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
@@ -113,7 +113,7 @@ TEST_CASE("a record that is not JSON is as good as none") {
   CHECK(nlohmann::json::accept(read_text(prepared.record())));
 }
 
-TEST_CASE("damage is told offline and not hidden") {
+TEST_CASE("offline, damage is reported as an error") {
   Prepared prepared;
   flip_byte(prepared.blob("model.safetensors"), 5);
   fs::last_write_time(prepared.blob("model.safetensors"),
@@ -124,7 +124,7 @@ TEST_CASE("damage is told offline and not hidden") {
 }
 
 TEST_CASE(
-    "what somebody removes while the run looks at it no more is noticed before it is promised, and fetched again") {
+    "a file removed after its inspection is fetched again before the model is reported ready") {
   Prepared prepared;
   fs::remove(prepared.blob("model.safetensors"));
   prepared.hub.add(Fault{.on = Fault::On::payload,
@@ -148,7 +148,7 @@ TEST_CASE(
   CHECK(again.summary["totals"]["requests"] == 0);
 }
 
-TEST_CASE("a blob in a shared store is read through its link and never written through it") {
+TEST_CASE("a blob in a shared store is read through its link, never written through it") {
   Prepared prepared;
   const fs::path blob = prepared.blob("model.safetensors");
   const fs::path stored = prepared.machine.cache() / "blobs/ab/stored";
@@ -167,7 +167,7 @@ TEST_CASE("a blob in a shared store is read through its link and never written t
         digests_of(file_of(prepared.repo, "model.safetensors")).sha256);
 }
 
-TEST_CASE("a file that huggingface_hub fetched is taken over after hashing it") {
+TEST_CASE("a file that huggingface_hub fetched is hashed and reused") {
   FakeHub hub;
   const HubRepo repo = small_repo();
   hub.add(repo);
@@ -178,7 +178,7 @@ TEST_CASE("a file that huggingface_hub fetched is taken over after hashing it") 
   CHECK(hub.requests("payload").empty());
 }
 
-TEST_CASE("what lies in the cache beside our files stays") {
+TEST_CASE("unrelated files in the cache are left alone") {
   Prepared prepared;
   const fs::path other = prepared.in_repo("blobs/0123.incomplete");
   write_text(other, "of another tool");
