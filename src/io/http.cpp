@@ -28,7 +28,6 @@ using MultiHandle = Owned<CURLM, curl_multi_cleanup>;
 using HeaderList = Owned<curl_slist, curl_slist_free_all>;
 
 constexpr long kConnectSeconds = 30;
-constexpr int kTooLarge = 100;  // CURLE_TOO_LARGE, which libcurl has since 8.6
 constexpr std::chrono::milliseconds kMaxPoll = std::chrono::minutes(10);
 // Of a body that is ignored: beyond this, closing the connection is cheaper than reading on.
 constexpr std::size_t kMaxIgnoredBytes = 64 * 1024;
@@ -157,29 +156,10 @@ struct Transfer {
     return !error;
   }
 
-  /// What a failed transfer means. The message contains no secret.
   Error failure(CURLcode code) {
-    const auto verdict = trust->take(id);
-    const std::string text = reason[0] != '\0' ? reason.data() : curl_easy_strerror(code);
-    const auto connect_status = static_cast<int>(info<long>(easy.get(), CURLINFO_HTTP_CONNECTCODE));
-    if (code != CURLE_OPERATION_TIMEDOUT && connect_status >= 300)
-      return proxy_refused(connect_status, proxy);
-    if (proxy && text.starts_with("Unsupported proxy")) return proxy_unusable(*proxy);
-
-    const std::string shown = proxy ? redact(text, *proxy) : text;
-
-    // libcurl has one code for every failed handshake; the verdict tells a bad signature apart.
-    if (code == CURLE_PEER_FAILED_VERIFICATION || (verdict && !verdict->trusted))
-      return {
-          ErrorKind::protocol,
-          "its certificate is not trusted: " + (verdict ? verdict->text : shown),
-          "if a proxy inspects TLS or a mirror has its own certificate authority, pass the CA certificate with --ca-file; otherwise install ca-certificates"};
-
-    // libcurl before 8.6 reports a header line beyond its 100 KB as out of memory.
-    if (!has_head && (code == CURLE_OUT_OF_MEMORY || code == kTooLarge))
-      return {kind_of_transfer_error(code), "a response header line is longer than 100 KB", {}};
-
-    return {kind_of_transfer_error(code), shown, {}};
+    return describe_failure({code, reason[0] != '\0' ? reason.data() : curl_easy_strerror(code),
+                             static_cast<int>(info<long>(easy.get(), CURLINFO_HTTP_CONNECTCODE)),
+                             has_head, proxy, trust->take(id)});
   }
 
   TransferEnd end(CURLcode code) {
@@ -313,20 +293,23 @@ struct Transport::State {
     return easy;
   }
 
-  void remove(Transfers::iterator at) {
-    EasyHandle& easy = at->second->easy;
+  EasyHandle remove(Transfers::iterator at) {
+    EasyHandle easy = std::move(at->second->easy);
     // Fails only for a handle that was never added.
     curl_multi_remove_handle(multi.get(), easy.get());
-    curl_easy_reset(easy.get());
-    idle.push_back(std::move(easy));
     trust.forget(at->first);
     if (limiter) limiter->forget(at->first);
     transfers.erase(at);
+    return easy;
   }
 
   void end(Transfers::iterator at, CURLcode code, std::vector<TransferEnd>& ends) {
     ends.push_back(at->second->end(code));
-    remove(at);
+    EasyHandle easy = remove(at);
+    if (code != CURLE_OK) return;  // it may still have a buffer, whose size cannot be set again
+
+    curl_easy_reset(easy.get());
+    idle.push_back(std::move(easy));
   }
 
   /// Continues the transfers that waited for the rate limiter and may read again.
@@ -350,7 +333,6 @@ struct Transport::State {
     check(curl_multi_perform(multi.get(), &number));
 
     while (const CURLMsg* message = curl_multi_info_read(multi.get(), &number)) {
-      if (message->msg != CURLMSG_DONE) continue;
       auto* transfer = static_cast<Transfer*>(
           static_cast<void*>(info<char*>(message->easy_handle, CURLINFO_PRIVATE)));
       end(transfers.find(transfer->id), message->data.result, ends);
@@ -434,18 +416,17 @@ void Transport::cancel(TransferId id) {
 }
 
 std::vector<TransferEnd> Transport::poll(TimePoint until) {
-  using Milliseconds = std::chrono::milliseconds;
   const TimePoint now = Clock::now();
 
   // Once nothing more can be read at the moment, the sinks must not hold bytes back.
-  if (!state_->gathering() || state_->wait(Milliseconds(0)) == 0) {
+  if (!state_->gathering() || state_->wait(std::chrono::milliseconds(0)) == 0) {
     std::vector<TransferEnd> ends = state_->flush();
     if (!ends.empty()) return ends;
 
     // That first wait may have consumed the wakeup that `wake` sent.
     until = std::min(until, state_->due());
     if (until > now && !state_->woken.exchange(false))
-      state_->wait(std::min(std::chrono::ceil<Milliseconds>(until - now), kMaxPoll));
+      state_->wait(std::min(std::chrono::ceil<std::chrono::milliseconds>(until - now), kMaxPoll));
   }
   return state_->perform(Clock::now());
 }

@@ -4,6 +4,12 @@
 #include <curl/curl.h>
 
 namespace model_prep {
+namespace {
+
+constexpr int kTooLarge = 100;  // CURLE_TOO_LARGE, which libcurl has since 8.6
+
+}  // namespace
+
 ErrorKind kind_of_transfer_error(int curl_code) {
   switch (curl_code) {
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -20,6 +26,27 @@ ErrorKind kind_of_transfer_error(int curl_code) {
     case CURLE_OPERATION_TIMEDOUT: return ErrorKind::timeout;
     default: return ErrorKind::protocol;
   }
+}
+
+Error describe_failure(const FailedTransfer& failed) {
+  const auto& [code, text, connect_status, has_head, proxy, verdict] = failed;
+  if (code != CURLE_OPERATION_TIMEDOUT && connect_status >= 300)
+    return proxy_refused(connect_status, proxy);
+  if (proxy && text.starts_with("Unsupported proxy")) return proxy_unusable(*proxy);
+
+  const std::string shown = proxy ? redact(text, *proxy) : text;
+
+  // libcurl has one code for every failed handshake; the verdict tells a bad signature apart.
+  if (code == CURLE_PEER_FAILED_VERIFICATION || (verdict && !verdict->trusted))
+    return {
+        ErrorKind::protocol, "its certificate is not trusted: " + (verdict ? verdict->text : shown),
+        "if a proxy inspects TLS or a mirror has its own certificate authority, pass the CA certificate with --ca-file; otherwise install ca-certificates"};
+
+  // libcurl before 8.6 reports a header line beyond its 100 KB as out of memory.
+  if (!has_head && (code == CURLE_OUT_OF_MEMORY || code == kTooLarge))
+    return {kind_of_transfer_error(code), "a response header line is longer than 100 KB"};
+
+  return {kind_of_transfer_error(code), shown};
 }
 
 }  // namespace model_prep

@@ -142,7 +142,7 @@ TEST_CASE("nothing behind a planted symlink is written, created, renamed, remove
   CHECK_FALSE(folder.write_atomically(planted + "/precious", "text", good).has_value());
   CHECK_FALSE(folder.write_atomically(good + "/file", "text", planted).has_value());
   CHECK_FALSE(folder.link_atomically(planted + "/link", "text", good).has_value());
-  CHECK_FALSE(folder.link_atomically(good + "/link", "text", planted).has_value());
+  CHECK_FALSE(folder.link_atomically(good + "/file", "text", planted).has_value());
   CHECK_FALSE(folder.copy_atomically(good + "/file", planted + "/copy", good).has_value());
   CHECK_FALSE(folder.copy_atomically(planted + "/precious", good + "/copy", good).has_value());
   CHECK(shared.outside_untouched());

@@ -118,7 +118,7 @@ struct Trace {
   std::vector<Call> syncs_of(const fs::path& path) const {
     return find(calls, "fsync", {open_at(path)});
   }
-  std::vector<Call> links() const { return find(calls, "rename", {"link.", "/snapshots/"}); }
+  std::vector<Call> links() const { return find(calls, "symlink", {"/snapshots/"}); }
   std::vector<Call> refs() const { return find(calls, "rename", {"/refs/"}); }
 };
 
