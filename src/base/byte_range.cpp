@@ -42,18 +42,18 @@ bool RangeSet::contains(ByteRange range) const {
   return next != begins_.end() && next->second <= range.begin;
 }
 
-std::int64_t RangeSet::prefix() const {
+Bytes RangeSet::prefix() const {
   const auto lowest = first();
   return lowest && lowest->begin == 0 ? lowest->end : 0;
 }
 
-std::int64_t RangeSet::total() const {
-  std::int64_t sum = 0;
+Bytes RangeSet::total() const {
+  Bytes sum = 0;
   for (const auto& [end, begin] : begins_) sum += end - begin;
   return sum;
 }
 
-std::optional<ByteRange> RangeSet::gap(std::int64_t from, std::int64_t limit) const {
+std::optional<ByteRange> RangeSet::gap(Bytes from, Bytes limit) const {
   auto next = begins_.upper_bound(from);
   if (next != begins_.end() && next->second <= from) from = (next++)->first;
 
@@ -73,7 +73,7 @@ std::string RangeSet::text() const {
   return text;
 }
 
-std::optional<RangeSet> RangeSet::parse(std::string_view text, std::int64_t size) {
+std::optional<RangeSet> RangeSet::parse(std::string_view text, Bytes size) {
   RangeSet set;
   std::string_view rest = text;
   const auto skip_separator = [&] { rest.remove_prefix(rest.empty() ? 0 : 1); };

@@ -35,7 +35,7 @@ Digest Digest::from_bytes(DigestKind kind, std::span<const unsigned char> bytes)
   return Digest(std::move(hex));
 }
 
-std::string lfs_pointer_text(const Digest& sha256, std::int64_t size) {
+std::string lfs_pointer_text(const Digest& sha256, Bytes size) {
   return fmt::format("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n",
                      sha256.hex(), size);
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/glob.h"
 
-#include <string>
-
 #include "model_prep/base/text.h"
 
 namespace model_prep {

@@ -95,9 +95,9 @@ Result<RepoPath> RepoPath::parse(std::string_view text) {
   return RepoPath(text);
 }
 
-std::int64_t total_blob_size(const std::vector<RemoteFile>& files) {
+Bytes total_blob_size(const std::vector<RemoteFile>& files) {
   std::set<Digest> counted;
-  std::int64_t bytes = 0;
+  Bytes bytes = 0;
   for (const RemoteFile& file : files)
     if (counted.insert(file.blob).second) bytes += file.size;
   return bytes;

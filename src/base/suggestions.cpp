@@ -39,8 +39,7 @@ std::size_t edits(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::optional<std::string> closest_word(std::string_view word,
-                                        const std::vector<std::string>& known) {
+std::optional<std::string> closest_word(std::string_view word, const Strings& known) {
   if (word.size() > kMaxWord) return std::nullopt;
 
   std::optional<std::string> found;
@@ -57,7 +56,7 @@ std::optional<std::string> closest_word(std::string_view word,
   return found;
 }
 
-std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
+std::string did_you_mean(std::string_view word, const Strings& known) {
   const auto found = closest_word(word, known);
   return found ? fmt::format("did you mean '{}'? ", *found) : "";
 }

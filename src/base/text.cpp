@@ -55,7 +55,7 @@ struct Unit {
   double bytes;
 };
 
-Unit unit_for(std::int64_t bytes) {
+Unit unit_for(Bytes bytes) {
   if (bytes < 100'000) return {"kB", 1e3};
   if (bytes < 10'000'000'000) return {"MB", 1e6};
   return {"GB", 1e9};
@@ -146,11 +146,11 @@ std::string format_retries(int retries) {
   return fmt::format("{} {}", retries, retries == 1 ? "retry" : "retries");
 }
 
-std::string format_bytes(std::int64_t bytes) {
+std::string format_bytes(Bytes bytes) {
   return fmt::format("{} {}", format_part_of(bytes, bytes), unit_for(bytes).name);
 }
 
-std::string format_part_of(std::int64_t whole, std::int64_t part) {
+std::string format_part_of(Bytes whole, Bytes part) {
   return fmt::format("{:.1f}", static_cast<double>(part) / unit_for(whole).bytes);
 }
 

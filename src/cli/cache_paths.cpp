@@ -67,7 +67,7 @@ Result<CachePaths> find_cache_paths(const FlagValues& values) {
   paths.cache_dir = canonical_path(named ? values.expand(named->value) : *folder + "/hub");
 
   const auto home = directory_of(values, "HF_HOME");
-  std::vector<std::string> candidates;
+  Strings candidates;
   if (home) candidates = {*home, canonical_path(*home + "/hub")};
   if (const auto older = directory_of(values, "TRANSFORMERS_CACHE")) candidates.push_back(*older);
   for (const std::string& path : candidates) {

@@ -43,8 +43,8 @@ struct CommandLine {
   }
 
   CLI::App app;
-  std::vector<std::string> models_before;  ///< the command; all of them if there is none
-  std::vector<std::string> models_after;
+  Strings models_before;  ///< the command; all of them if there is none
+  Strings models_after;
 };
 
 /// An error of CLI11, in this program's words.
@@ -57,7 +57,7 @@ Error explain(const CommandLine& line, const CLI::ParseError& error) {
     result.message = text.substr(0, text.find(':')) + " needs a value";
 
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    std::vector<std::string> known = {"--help", "--version"};
+    Strings known = {"--help", "--version"};
     for (const Flag& flag : flags()) known.emplace_back(flag.name);
 
     const std::string extra = line.app.remaining(true).front();
@@ -72,7 +72,7 @@ Error explain(const CommandLine& line, const CLI::ParseError& error) {
 Status take_flags(const CommandLine& line, Command command, FlagValues& values) {
   const char* name = text_of(command).name;
   for (const Flag& flag : flags()) {
-    const std::vector<std::string> given = line.app.get_option(flag.name)->results();
+    const Strings given = line.app.get_option(flag.name)->results();
     const bool is_taken = flag.is_for(command);
     if (!is_taken && !given.empty())
       return Error{ErrorKind::usage, fmt::format("{} does not take {}", name, flag.name),
@@ -88,12 +88,12 @@ Status take_flags(const CommandLine& line, Command command, FlagValues& values) 
 
 }  // namespace
 
-Result<Options> parse_command_line(const std::vector<std::string>& arguments, FlagValues& values) {
+Result<Options> parse_command_line(const Strings& arguments, FlagValues& values) {
   CommandLine line;
   Options parsed;
   try {
     // CLI11 takes arguments from the back of the vector.
-    line.app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    line.app.parse(Strings(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
     parsed.print = help_text(line.command(), terminal_columns(STDOUT_FILENO));
     return parsed;

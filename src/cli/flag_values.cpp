@@ -9,8 +9,7 @@
 
 namespace model_prep {
 
-void FlagValues::add(const std::string& flag, const std::vector<std::string>& given,
-                     const std::vector<std::string>& variables) {
+void FlagValues::add(const std::string& flag, const Strings& given, const Strings& variables) {
   std::vector<Value>& values = values_[flag];
   for (const std::string& value : given) values.push_back({flag, value});
   if (!given.empty()) return;
@@ -70,8 +69,8 @@ std::string trimmed(std::string_view text) {
   return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
 }
 
-std::vector<std::string> split_list(std::string_view text) {
-  std::vector<std::string> items;
+Strings split_list(std::string_view text) {
+  Strings items;
   for (const std::string_view part : split(text, ','))
     if (std::string item = trimmed(part); !item.empty()) items.push_back(std::move(item));
   return items;

@@ -14,8 +14,8 @@ constexpr const char* kHub = "https://huggingface.co";
 constexpr const char* kFlag = "--endpoint";
 
 /// Splits at each comma after which an address begins, or nothing.
-std::vector<std::string> split_addresses(std::string_view text) {
-  std::vector<std::string> addresses;
+Strings split_addresses(std::string_view text) {
+  Strings addresses;
   for (const std::string_view part : split(text, ',')) {
     const std::string lower = lower_case(trimmed(part));
     if (addresses.empty() || lower.empty() || lower.starts_with("http://") ||

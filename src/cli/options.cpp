@@ -50,8 +50,8 @@ Status read_choice(const FlagValues& values, const std::string& flag, Enum& into
                     fmt::format("one of {}", fmt::join(kNames<Enum>, ", ")));
 }
 
-std::vector<std::string> read_list(const FlagValues& values, const std::string& flag) {
-  std::vector<std::string> texts;
+Strings read_list(const FlagValues& values, const std::string& flag) {
+  Strings texts;
   for (const FlagValues::Value& found : values.find_all(flag)) texts.push_back(found.value);
   return texts;
 }
@@ -209,8 +209,7 @@ TerminalSettings detect_terminal(const Environment& environment) {
   return {.live = term != "dumb", .colour = !values.get("NO_COLOR")};
 }
 
-Result<Options> parse_options(const std::vector<std::string>& arguments,
-                              const Environment& environment) {
+Result<Options> parse_options(const Strings& arguments, const Environment& environment) {
   FlagValues values(environment);
   auto parsed = parse_command_line(arguments, values);
   if (!parsed || parsed->print) return parsed;

@@ -13,7 +13,7 @@ namespace {
 
 /// `revision 0123456789ab (main, refs/pr/1)`. A ref that has the name of the commit is not listed.
 std::string revision_name(const SnapshotRemoval& revision) {
-  std::vector<std::string> refs;
+  Strings refs;
   for (const std::string& ref : revision.refs)
     if (ref != revision.commit.hex()) refs.push_back(ref);
 
@@ -22,7 +22,7 @@ std::string revision_name(const SnapshotRemoval& revision) {
 }
 
 void add_rows(Table& table, const PrunedRepository& repository) {
-  std::int64_t rest = repository.bytes;
+  Bytes rest = repository.bytes;
   for (const SnapshotRemoval& revision : repository.removed.revisions) {
     table.rows.push_back({repository.repo, revision_name(revision), format_bytes(revision.bytes)});
     rest -= revision.bytes;
@@ -39,7 +39,7 @@ void add_rows(Table& table, const PrunedRepository& repository) {
 std::string dry_run_text(const std::vector<PrunedRepository>& repositories,
                          const std::string& cache_dir, std::optional<int> columns) {
   Table table{.head = {"REPOSITORY", "WOULD REMOVE", "SIZE"}, .numbers = {2}};
-  std::int64_t bytes = 0;
+  Bytes bytes = 0;
   for (const PrunedRepository& repository : repositories) {
     add_rows(table, repository);
     bytes += repository.bytes;

@@ -191,7 +191,7 @@ class Download {
     const auto space = disk_space(cache);
     if (!space) return ok();
 
-    const std::int64_t needed = plan.bytes - plan.staged;
+    const Bytes needed = plan.bytes - plan.staged;
     if (needed > space->bytes)
       return Error{
           ErrorKind::disk_full,
@@ -237,7 +237,7 @@ class Download {
       ModelRun& model = models_[index];
 
       // The file may have been fetched before and removed by another process.
-      const std::int64_t before = model.outcomes[job.file.blob].bytes_fetched;
+      const Bytes before = model.outcomes[job.file.blob].bytes_fetched;
       FileOutcome& kept = model.outcomes.insert_or_assign(job.file.blob, outcome).first->second;
 
       // The bytes crossed the network once, so only the first model counts them.

@@ -17,7 +17,7 @@ namespace model_prep {
 namespace {
 
 constexpr std::size_t kMaxReply = 16 * 1024 * 1024;
-constexpr std::int64_t kLargeFile = 1'000'000;  // smaller ones are logged at debug level
+constexpr Bytes kLargeFile = 1'000'000;  // smaller ones are logged at debug level
 
 bool is_web_page(const std::string& path) {
   return path.ends_with(".html") || path.ends_with(".htm");

@@ -2,8 +2,6 @@
 #include "model_prep/commands/list.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <set>
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/resolve.h"
@@ -21,11 +19,8 @@ std::string other_snapshot(const ModelSpec& spec, const Cache& cache) {
     return at.snapshot(*commit);
 
   // Sorted, so that the same cache always gives the same answer.
-  std::set<std::string> found;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(at.snapshots, error))
-    found.insert(entry.path().string());
-  return found.empty() ? "" : *found.begin();
+  const Strings found = list_directory(at.snapshots);
+  return found.empty() ? "" : found.front();
 }
 
 /// Blobs may be there before the snapshot's directory is: it is made when the last blob is whole.

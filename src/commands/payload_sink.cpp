@@ -28,7 +28,7 @@ class PayloadSink : public BodySink {
   }
 
   std::optional<Error> on_data(std::span<const char> bytes) override {
-    if (static_cast<std::int64_t>(buffer_.size() + bytes.size()) > range_.size())
+    if (static_cast<Bytes>(buffer_.size() + bytes.size()) > range_.size())
       return Error{ErrorKind::protocol, "the response body is longer than announced"};
 
     while (!bytes.empty()) {
@@ -46,7 +46,7 @@ class PayloadSink : public BodySink {
     // An earlier event may have cancelled the transfer: its range may be another's by now.
     if (buffer_.empty() || !scheduler_.running(transfer_)) return std::nullopt;
 
-    const auto size = static_cast<std::int64_t>(buffer_.size());
+    const auto size = static_cast<Bytes>(buffer_.size());
     if (Status written = staging_.write(buffer_, range_.begin); !written) return written.error();
     buffer_.clear();
     scheduler_.on_bytes(transfer_, {range_.begin, range_.begin + size});

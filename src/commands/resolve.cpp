@@ -20,7 +20,7 @@ constexpr std::size_t kMaxFiles = 200'000;
 constexpr std::size_t kMaxListingBytes = 64 * 1024 * 1024;
 
 /// Shard indexes are held in memory, up to 16 MiB each.
-constexpr std::int64_t kMaxIndexBytes = 64 * 1024 * 1024;
+constexpr Bytes kMaxIndexBytes = 64 * 1024 * 1024;
 constexpr std::size_t kMaxIndexesInFlight = 4;
 
 Digest digest_of(std::string_view bytes, DigestKind kind) {
@@ -242,8 +242,8 @@ class Resolver {
         source.fallback ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
     if (!page) return page.error();
 
-    std::move(page->files.begin(), page->files.end(), std::back_inserter(model.listing.files));
-    std::move(page->masked.begin(), page->masked.end(), std::back_inserter(model.listing.masked));
+    std::ranges::move(page->files, std::back_inserter(model.listing.files));
+    std::ranges::move(page->masked, std::back_inserter(model.listing.masked));
     model.pages_read.insert(source.url.text);
     model.bytes_read += reply.body.size();
 
@@ -280,7 +280,7 @@ class Resolver {
 
   /// The listing is complete: which indexes does the selection depend on?
   static Status find_indexes(ModelResolution& model) {
-    std::int64_t bytes = 0;
+    Bytes bytes = 0;
     for (RemoteFile& file :
          required_indexes(model.listing, with_available_variant(*model.spec, model.listing))) {
       bytes += file.size;

@@ -33,8 +33,8 @@ std::string utc_now() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
-std::vector<std::string> command_names() {
-  std::vector<std::string> names;
+Strings command_names() {
+  Strings names;
   for (const CommandText& command : commands()) names.emplace_back(command.name);
   return names;
 }

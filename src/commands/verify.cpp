@@ -82,7 +82,7 @@ class Verify {
     std::optional<ResolvedSnapshot> snapshot{};
 
     /// As in `Inspection`: the path of each file's bytes.
-    std::vector<std::string> contents{};
+    Strings contents{};
     std::vector<CacheFault> faults{};
 
     /// Why the model could not be verified.
@@ -148,7 +148,7 @@ class Verify {
   /// and have not changed since.
   void hash(const std::vector<Model*>& models) {
     std::vector<HashRequest> requests;
-    std::int64_t bytes = 0;
+    Bytes bytes = 0;
     for (const Model* model : models) {
       for (std::size_t i = 0; !model->error && i < model->contents.size(); ++i) {
         const std::string& path = model->contents[i];
@@ -361,7 +361,7 @@ class Verify {
   std::vector<Model> models_;
   std::map<std::string, HashedFile> hashed_;  // by path
   std::set<std::string> logged_;              // messages of faults
-  std::int64_t bytes_hashed_{0};
+  Bytes bytes_hashed_{0};
   std::optional<int> signal_;
   std::int64_t requests_{0};
   int retries_{0};
@@ -370,7 +370,7 @@ class Verify {
 void warn_of_consumers(Session& session, const std::vector<ConsumerReport>& consumers) {
   for (const ConsumerReport& consumer : consumers) {
     // A fault of the cache itself has been logged as such.
-    std::vector<std::string> elsewhere;
+    Strings elsewhere;
     for (const auto& missing : consumer.missing)
       if (missing.elsewhere) elsewhere.push_back(missing.key);
 

@@ -45,8 +45,8 @@ FetchPlan make_plan(std::span<const PlannedModel> wanted) {
   return plan;
 }
 
-std::vector<std::string> refs_to_write(const ModelSpec& spec, const CommitId& commit) {
-  std::vector<std::string> refs = {commit.hex()};
+Strings refs_to_write(const ModelSpec& spec, const CommitId& commit) {
+  Strings refs = {commit.hex()};
   for (const std::string& name : {spec.revision.text(), spec.ref})
     if (std::ranges::find(refs, name) == refs.end()) refs.push_back(name);
   return refs;

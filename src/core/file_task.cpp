@@ -6,7 +6,7 @@ namespace {
 
 constexpr auto kSaveEvery = std::chrono::seconds(1);       // what a kill may cost
 constexpr auto kHeartbeatEvery = std::chrono::seconds(2);  // of an unchanged record, for others
-constexpr std::int64_t kHashStep = 1024 * 1024;            // one wake-up of the hash thread per MiB
+constexpr Bytes kHashStep = 1024 * 1024;                   // one wake-up of the hash thread per MiB
 constexpr std::size_t kEarlierRun = SIZE_MAX;              // no source: bytes of an earlier run
 
 }  // namespace
@@ -80,10 +80,10 @@ void FileTask::open_staging(bool fresh, bool take_over) {
 
 void FileTask::on_staged(RangeSet have) {
   if (state_ != State::opening) return;
-  const std::int64_t size = work_.blob->size;
+  const Bytes size = work_.blob->size;
   const int connections = shared_.settings.connections;
-  const std::int64_t segment =
-      failover_.single_stream() ? std::max<std::int64_t>(size, 1) : segment_size(size, connections);
+  const Bytes segment =
+      failover_.single_stream() ? std::max<Bytes>(size, 1) : segment_size(size, connections);
 
   state_ = State::moving;
   byte_sources_.clear();
@@ -152,13 +152,13 @@ void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
   segments_->wrote(range);
   byte_sources_.insert(transfer.source);
 
-  const std::int64_t total = segments_->have().total();
-  failover_.record_progress(transfer, std::max<std::int64_t>(0, total - max_bytes_));
+  const Bytes total = segments_->have().total();
+  failover_.record_progress(transfer, std::max<Bytes>(0, total - max_bytes_));
   max_bytes_ = std::max(max_bytes_, total);
 
   // `all_on_disk` sends the last step: a result would be dropped while the state is still
   // `moving`.
-  const std::int64_t watermark = segments_->watermark();
+  const Bytes watermark = segments_->watermark();
   if (watermark < hashed_to_ + kHashStep || watermark == work_.blob->size) return;
   hashed_to_ = watermark;
   emit(HashTo{id_, watermark});
@@ -182,7 +182,7 @@ void FileTask::save_resume() {
 }
 
 void FileTask::all_on_disk() {
-  const std::int64_t size = work_.blob->size;
+  const Bytes size = work_.blob->size;
   state_ = State::verifying;
   cancel_transfers();  // they have delivered everything: how they end must not matter
   hashed_to_ = size;

@@ -146,7 +146,7 @@ class Reader : public nlohmann::json_sax<Json> {
 
   JsonShape shape_;
   OnJsonEntry on_entry_;
-  std::vector<std::string> keys_;    // for each open container, of the member that is being read
+  Strings keys_;                     // for each open container, of the member that is being read
   std::size_t collection_depth_{0};  // how many are open, including the collection; 0: in none
   JsonEntry entry_;
   JsonDocument document_;

@@ -48,19 +48,18 @@ class ObjectReader {
     return read<std::string>(name, &Json::is_string, "should be a string");
   }
 
-  std::vector<std::string> texts(const std::string& name) {
+  Strings texts(const std::string& name) {
     const auto is_list = [](const Json& json) {
       return json.is_array() && std::ranges::all_of(json, &Json::is_string);
     };
-    return read<std::vector<std::string>>(name, is_list, "should be a list of strings")
-        .value_or(std::vector<std::string>());
+    return read<Strings>(name, is_list, "should be a list of strings").value_or(Strings());
   }
 
-  std::optional<std::int64_t> size(const std::string& name) {
+  std::optional<Bytes> size(const std::string& name) {
     const auto is_size = [](const Json& json) {
       return json.is_number_unsigned() && json.get<std::uint64_t>() <= std::uint64_t{kMaxFileSize};
     };
-    return read<std::int64_t>(name, is_size, "should be a size in bytes");
+    return read<Bytes>(name, is_size, "should be a size in bytes");
   }
 
   /// A text that `T::parse` reads.
@@ -141,8 +140,8 @@ LockedFile read_locked_file(ObjectReader& object) {
 ManifestVariant read_variant(const std::string& name, ObjectReader& object) {
   const auto known = value_of<Variant>(name);
   if (!known)
-    object.fail("",
-                fmt::format("unknown variant; known variants are {}", fmt::join(kNames<Variant>, ", ")));
+    object.fail("", fmt::format("unknown variant; known variants are {}",
+                                fmt::join(kNames<Variant>, ", ")));
 
   ManifestVariant variant{.name = known.value_or(Variant::fp32), .size = object.size("size")};
   variant.filter.include = object.texts("include");
@@ -248,8 +247,8 @@ std::string locked_model_text(const ResolvedSnapshot& snapshot) {
   std::map<RepoPath, const RemoteFile*> files;
   for (const RemoteFile& file : snapshot.files) files.emplace(file.path, &file);
 
-  std::vector<std::string> include;
-  std::vector<std::string> locked;
+  Strings include;
+  Strings locked;
   for (const auto& [path, file] : files) {
     include.push_back("            " + json_string(literal_pattern(path)));
     locked.push_back(locked_file_text(*file));

@@ -25,11 +25,10 @@ Result<ManifestModel> parse_repository_name(const std::string& text) {
   return ManifestModel{.key = text, .repo = *repo, .revision = *revision, .ref = "main"};
 }
 
-Error unknown_model(const Manifest& manifest, const std::string& name,
-                    const std::vector<std::string>& other_words) {
-  std::vector<std::string> keys;
+Error unknown_model(const Manifest& manifest, const std::string& name, const Strings& other_words) {
+  Strings keys;
   for (const ManifestModel& model : manifest.models) keys.push_back(model.key);
-  std::vector<std::string> words = keys;
+  Strings words = keys;
   words.insert(words.end(), other_words.begin(), other_words.end());
   return {
       ErrorKind::usage, "unknown model '" + name + "'",
@@ -38,9 +37,8 @@ Error unknown_model(const Manifest& manifest, const std::string& name,
           did_you_mean(name, words), fmt::join(keys, ", "))};
 }
 
-Result<std::vector<ManifestModel>> find_models(const Manifest& manifest,
-                                               const std::vector<std::string>& names,
-                                               const std::vector<std::string>& other_words) {
+Result<std::vector<ManifestModel>> find_models(const Manifest& manifest, const Strings& names,
+                                               const Strings& other_words) {
   if (names.empty()) return manifest.models;
 
   std::vector<ManifestModel> models;
@@ -65,7 +63,7 @@ Result<std::vector<ManifestModel>> find_models(const Manifest& manifest,
 }
 
 bool selects_everything(const FileFilter& filter) {
-  return filter.exclude.empty() && filter.include == std::vector<std::string>{"*"};
+  return filter.exclude.empty() && filter.include == Strings{"*"};
 }
 
 /// What to fetch of a model: the wanted variant, else fp32, else the first one described. Its
@@ -159,10 +157,9 @@ void add_pins(const ManifestModel& model, std::map<RepoId, Pins>& all) {
 
 }  // namespace
 
-Result<std::vector<ModelSpec>> select_models(const Manifest& manifest,
-                                             const std::vector<std::string>& names, Variant variant,
-                                             const FileFilter& patterns,
-                                             const std::vector<std::string>& other_words) {
+Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const Strings& names,
+                                             Variant variant, const FileFilter& patterns,
+                                             const Strings& other_words) {
   const auto models = find_models(manifest, names, other_words);
   if (!models) return models.error();
 
@@ -177,9 +174,8 @@ Result<std::vector<ModelSpec>> select_models(const Manifest& manifest,
   return specs;
 }
 
-Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest,
-                                           const std::vector<std::string>& names,
-                                           const std::vector<std::string>& other_words) {
+Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const Strings& names,
+                                           const Strings& other_words) {
   const auto models = find_models(manifest, names, other_words);
   if (!models) return models.error();
 

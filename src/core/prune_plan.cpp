@@ -53,8 +53,8 @@ PrunePlan make_prune_plan(const RepoContents& contents, const Pins& pins) {
   return plan;
 }
 
-std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& contents) {
-  std::int64_t bytes = plan.pending_bytes;
+Bytes bytes_of(const PrunePlan& plan, const RepoContents& contents) {
+  Bytes bytes = plan.pending_bytes;
   for (const SnapshotRemoval& removal : plan.revisions)
     bytes += contents.snapshots.at(removal.commit).bytes;
   for (const Digest& blob : plan.blobs) bytes += contents.blobs.at(blob);

@@ -30,7 +30,7 @@ std::optional<std::int64_t> parse_rate(std::string_view text) {
   return rate < kMinRateLimit ? std::nullopt : std::optional(rate);
 }
 
-bool RateLimiter::try_acquire(TransferId id, std::int64_t bytes, TimePoint now) {
+bool RateLimiter::try_acquire(TransferId id, Bytes bytes, TimePoint now) {
   if (now < paid_off_) {
     waiting_.push_back(id);
     return false;

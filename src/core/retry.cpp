@@ -61,7 +61,7 @@ std::chrono::seconds server_wait(const ResponseHead& head) {
   return std::min(wait, kMaxWait);
 }
 
-bool FailureBudget::moved(std::int64_t bytes) {
+bool FailureBudget::moved(Bytes bytes) {
   since_ += bytes;
   if (since_ < kProgress) return false;
   since_ = 0;

@@ -9,7 +9,7 @@
 
 namespace model_prep {
 
-void StallDetector::on_bytes(std::int64_t bytes, TimePoint now) {
+void StallDetector::on_bytes(Bytes bytes, TimePoint now) {
   last_ = now;
   if (!window_) window_ = now;
   bytes_ += bytes;

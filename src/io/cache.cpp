@@ -25,7 +25,7 @@ bool is_linked(const CacheLayout& layout, const CommitId& commit, const RemoteFi
 }
 
 /// The refs of the snapshot that do not hold its commit.
-std::vector<std::string> wrong_refs(const Cache& cache, const ResolvedSnapshot& snapshot) {
+Strings wrong_refs(const Cache& cache, const ResolvedSnapshot& snapshot) {
   auto refs = refs_to_write(snapshot.spec, snapshot.commit);
   std::erase_if(refs, [&](const std::string& name) {
     return cache.ref(snapshot.spec.repo, name) == snapshot.commit;

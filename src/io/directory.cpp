@@ -241,7 +241,7 @@ std::string temporary_name(const std::string& directory, std::string_view stem) 
   return fmt::format("{}/{}.{}.tmp", directory, stem, random_hex(16));
 }
 
-Status copy_bytes(const UniqueFd& from, const UniqueFd& to, std::int64_t begin, std::int64_t end,
+Status copy_bytes(const UniqueFd& from, const UniqueFd& to, Bytes begin, Bytes end,
                   const std::string& path) {
   while (begin < end) {
     off_t in = begin;

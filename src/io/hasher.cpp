@@ -15,8 +15,8 @@
 namespace model_prep {
 namespace {
 
-constexpr std::int64_t kStep = 1024 * 1024;  // read between two checks for other work
-constexpr std::size_t kBlock = 128 * 1024;   // fits into the second-level cache
+constexpr Bytes kStep = 1024 * 1024;        // read between two checks for other work
+constexpr std::size_t kBlock = 128 * 1024;  // fits into the second-level cache
 
 /// One running digest.
 class RunningDigest {
@@ -41,7 +41,7 @@ class RunningDigest {
  private:
   static void check(int good) {
     if (good != 1)
-      throw FatalError({ErrorKind::internal, "the crypto library cannot compute a digest", {}});
+      throw FatalError({ErrorKind::internal, "the crypto library cannot compute a digest"});
   }
 
   DigestKind kind_;
@@ -49,7 +49,7 @@ class RunningDigest {
 };
 
 /// Of `size` bytes that follow.
-RunningDigest begin_git_sha1(std::int64_t size) {
+RunningDigest begin_git_sha1(Bytes size) {
   RunningDigest digest(DigestKind::git_sha1);
   digest.update(fmt::format("blob {}", size) + '\0');
   return digest;
@@ -64,7 +64,7 @@ Digest sha256_of(std::string_view bytes) {
 }
 
 Digest git_sha1_of(std::string_view bytes) {
-  RunningDigest digest = begin_git_sha1(static_cast<std::int64_t>(bytes.size()));
+  RunningDigest digest = begin_git_sha1(static_cast<Bytes>(bytes.size()));
   digest.update(bytes);
   return digest.finish();
 }
@@ -72,20 +72,20 @@ Digest git_sha1_of(std::string_view bytes) {
 struct Hasher::Task {
   HashJobId job{0};
   UniqueFd fd;
-  std::int64_t size{0};
+  Bytes size{0};
   AfterHash after{AfterHash::nothing};
   RunningDigest sha256{DigestKind::sha256};
   std::optional<RunningDigest> git_sha1{};
-  std::int64_t done{0};  // written by the thread that has taken it
+  Bytes done{0};  // written by the thread that has taken it
 
   // Guarded by the hasher's mutex:
-  std::int64_t progress{0};  // a copy of `done` for others to read
-  std::int64_t watermark{-1};
+  Bytes progress{0};  // a copy of `done` for others to read
+  Bytes watermark{-1};
   bool cancelled{false};
   bool taken{false};  // by a thread, which owns everything above meanwhile
 
   /// Nothing as long as bytes are missing.
-  std::optional<HashEvent> read_until(std::int64_t until, std::span<char> block) {
+  std::optional<HashEvent> read_until(Bytes until, std::span<char> block) {
     const auto failed = [&](Error error) { return HashEvent{{.error = std::move(error)}, job}; };
     while (done < until) {
       const auto wanted = std::min(block.size(), static_cast<std::size_t>(until - done));
@@ -126,7 +126,7 @@ Hasher::~Hasher() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-HashJobId Hasher::open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after) {
+HashJobId Hasher::open(UniqueFd fd, Bytes size, DigestKind kind, AfterHash after) {
   const std::lock_guard lock(mutex_);
   Task task{.job = next_, .fd = std::move(fd), .size = size, .after = after};
   if (kind == DigestKind::git_sha1) task.git_sha1 = begin_git_sha1(size);
@@ -134,7 +134,7 @@ HashJobId Hasher::open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHas
   return next_++;
 }
 
-void Hasher::advance(HashJobId job, std::int64_t watermark) {
+void Hasher::advance(HashJobId job, Bytes watermark) {
   const std::lock_guard lock(mutex_);
   if (const auto found = tasks_.find(job); found != tasks_.end())
     found->second->watermark = std::max(found->second->watermark, watermark);
@@ -147,7 +147,7 @@ void Hasher::cancel(HashJobId job) {
   work_.notify_one();
 }
 
-std::int64_t Hasher::progress(HashJobId job) {
+Bytes Hasher::progress(HashJobId job) {
   const std::lock_guard lock(mutex_);
   const auto found = tasks_.find(job);
   return found == tasks_.end() ? 0 : found->second->progress;
@@ -176,7 +176,7 @@ void Hasher::run() {
     if (stopping_) return;
 
     // The mutex is free while the file is read. Nobody erases a task that is taken.
-    const std::int64_t until = std::min(task->watermark, task->done + kStep);
+    const Bytes until = std::min(task->watermark, task->done + kStep);
     task->taken = true;
     lock.unlock();
     std::optional<HashEvent> event = task->read_until(until, block);

@@ -33,7 +33,7 @@ constexpr std::chrono::milliseconds kMaxPoll = std::chrono::minutes(10);
 constexpr std::size_t kMaxIgnoredBytes = 64 * 1024;
 
 void check(CURLMcode code) {
-  if (code != CURLM_OK) throw FatalError({ErrorKind::internal, curl_multi_strerror(code), {}});
+  if (code != CURLM_OK) throw FatalError({ErrorKind::internal, curl_multi_strerror(code)});
 }
 
 std::string header(CURL* easy, const char* name) {
@@ -98,7 +98,7 @@ struct Transfer {
     static_assert(std::is_same_v<T, long> || std::is_pointer_v<T>,
                   "curl_easy_setopt is variadic: pass long or a pointer");
     if (curl_easy_setopt(easy.get(), option, value) != CURLE_OK)
-      throw FatalError({ErrorKind::internal, "libcurl rejected an option", {}});
+      throw FatalError({ErrorKind::internal, "libcurl rejected an option"});
   }
 
   void complete_head() {
@@ -114,7 +114,7 @@ struct Transfer {
   }
 
   std::size_t on_header_line(std::size_t size) {
-    stall.on_bytes(static_cast<std::int64_t>(size), Clock::now());
+    stall.on_bytes(static_cast<Bytes>(size), Clock::now());
     if (auto fault = header_limit.on_line(size)) error = std::move(fault);
     return error ? CURL_WRITEFUNC_ERROR : size;
   }
@@ -123,7 +123,7 @@ struct Transfer {
   /// passes the same bytes again.
   std::size_t on_body(std::span<const char> bytes) {
     const TimePoint now = Clock::now();
-    const auto size = static_cast<std::int64_t>(bytes.size());
+    const auto size = static_cast<Bytes>(bytes.size());
     stall.on_bytes(size, now);
 
     complete_head();
@@ -181,7 +181,7 @@ std::size_t guarded(void* user, Callback callback) noexcept {
   try {
     return callback(*transfer);
   } catch (const std::exception& exception) {
-    transfer->error = Error{ErrorKind::internal, exception.what(), {}};
+    transfer->error = Error{ErrorKind::internal, exception.what()};
     return CURL_WRITEFUNC_ERROR;
   }
 }
@@ -242,8 +242,8 @@ void Transfer::set_up(const Request& request, const TransportSettings& settings,
 
   // A large buffer means fewer calls per GiB over plain http; TLS delivers at most 16 KiB anyway.
   // Under a rate limit the reads are small, some dozens a second.
-  const std::int64_t buffer =
-      settings.rate ? std::clamp<std::int64_t>(*settings.rate / 64, 1024, 16 * 1024) : 128 * 1024;
+  const Bytes buffer =
+      settings.rate ? std::clamp<Bytes>(*settings.rate / 64, 1024, 16 * 1024) : 128 * 1024;
   set(CURLOPT_BUFFERSIZE, static_cast<long>(buffer));
   set(CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, static_cast<long>(settings.stall.count())));
   set(CURLOPT_TCP_KEEPALIVE, 1L);
@@ -382,7 +382,7 @@ struct Transport::State {
 
 Transport::Transport(TransportSettings settings) {
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-    throw FatalError({ErrorKind::internal, "cannot initialise libcurl", {}});
+    throw FatalError({ErrorKind::internal, "cannot initialise libcurl"});
   state_ = std::make_unique<State>(std::move(settings));
 
   // Each connection's turns alternate between the Hub and the payload host: keep both open.

@@ -52,8 +52,8 @@ class Inspector {
   }
 
   /// What lies below a directory and is not a link or ref of ours.
-  std::vector<std::string> unexpected_below(const std::string& directory) const {
-    std::vector<std::string> paths = list_recursively(directory);
+  Strings unexpected_below(const std::string& directory) const {
+    Strings paths = list_recursively(directory);
     std::erase_if(paths, [&](const std::string& path) {
       const auto own = lstat_path(path);
       return !own || own->is_folder || expected_.contains(path);

@@ -42,10 +42,10 @@ std::optional<FileInfo> info_of(int result, const struct stat& found) {
 }
 
 template <class Iterator>
-std::vector<std::string> list_with(const std::string& directory, Status* status) {
+Strings list_with(const std::string& directory, Status* status) {
   const auto options = status == nullptr ? fs::directory_options::skip_permission_denied
                                          : fs::directory_options::none;
-  std::vector<std::string> paths;
+  Strings paths;
   std::error_code error;
   for (Iterator at(directory, options, error), end; !error && at != end; at.increment(error))
     paths.push_back(at->path().string());
@@ -134,11 +134,11 @@ std::optional<std::string> read_link(const std::string& path) {
   return error ? std::nullopt : std::optional(text.string());
 }
 
-std::vector<std::string> list_directory(const std::string& path, Status* status) {
+Strings list_directory(const std::string& path, Status* status) {
   return list_with<fs::directory_iterator>(path, status);
 }
 
-std::vector<std::string> list_recursively(const std::string& path, Status* status) {
+Strings list_recursively(const std::string& path, Status* status) {
   return list_with<fs::recursive_directory_iterator>(path, status);
 }
 
@@ -168,7 +168,7 @@ Result<UniqueFd> open_for_reading(const std::string& path) {
   if (!fd) return io_error("open", path, errno);
   const auto found = stat_fd(fd);
   if (!found || !found->is_file)
-    return Error{ErrorKind::io, fmt::format("{} is not a regular file", path), {}};
+    return Error{ErrorKind::io, fmt::format("{} is not a regular file", path)};
   return fd;
 }
 
@@ -195,7 +195,7 @@ Status overwrite_existing(const std::string& path, std::string_view text) {
   return write_at(fd, text, 0, path);
 }
 
-Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<std::int64_t> offset,
+Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<Bytes> offset,
                 const std::string& path) {
   while (!bytes.empty()) {
     const ssize_t count = offset ? pwrite(fd.get(), bytes.data(), bytes.size(), *offset)
@@ -218,7 +218,7 @@ SignalFd::SignalFd() {
 
   if (pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0)
     fd_ = UniqueFd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!fd_) throw FatalError({ErrorKind::internal, "cannot receive signals", {}});
+  if (!fd_) throw FatalError({ErrorKind::internal, "cannot receive signals"});
 }
 
 std::optional<int> SignalFd::read() const {
@@ -266,8 +266,7 @@ std::optional<DiskSpace> disk_space(const std::string& path) {
     if (at.size() <= 1) return std::nullopt;
     at = parent_path(at);
   }
-  DiskSpace space{.bytes = static_cast<std::int64_t>(found.f_bavail * found.f_frsize),
-                  .inodes = {}};
+  DiskSpace space{.bytes = static_cast<Bytes>(found.f_bavail * found.f_frsize), .inodes = {}};
   if (found.f_files > 0) space.inodes = static_cast<std::int64_t>(found.f_favail);
   return space;
 }
@@ -297,7 +296,7 @@ std::string file_name(const std::string& path) { return path.substr(path.find_la
 std::string random_hex(std::size_t digits) {
   std::uint64_t bits = 0;
   if (getentropy(&bits, sizeof bits) != 0)
-    throw FatalError({ErrorKind::internal, "cannot get random numbers from the system", {}});
+    throw FatalError({ErrorKind::internal, "cannot get random numbers from the system"});
   return fmt::format("{:016x}", bits).substr(0, digits);
 }
 

@@ -12,7 +12,7 @@
 namespace model_prep {
 namespace {
 
-constexpr std::int64_t kCopyStep = 32 * 1024 * 1024;  // a signal waits no longer than this takes
+constexpr Bytes kCopyStep = 32 * 1024 * 1024;  // a signal waits no longer than this takes
 
 std::string owner_name(const std::optional<ResumeRecord>& record) {
   return record ? "process " + record->owner : "another process";
@@ -20,7 +20,7 @@ std::string owner_name(const std::optional<ResumeRecord>& record) {
 
 /// Which bytes of a staging file can be used. A record that claims more than the file holds,
 /// because somebody truncated it, is worth nothing. A file with a second name could be anybody's.
-RangeSet usable(const ResumeRecord& record, const std::string& staging, std::int64_t size) {
+RangeSet usable(const ResumeRecord& record, const std::string& staging, Bytes size) {
   const auto staged = lstat_path(staging);
   if (!staged || !staged->is_file || staged->link_count != 1 || record.size != size) return {};
   if (!record.have.contains({0, 0}) || staged->size > size) return {};
@@ -33,7 +33,7 @@ RangeSet usable(const ResumeRecord& record, const std::string& staging, std::int
 /// Reports a full disk or quota before the first byte and not after the thirtieth gigabyte. The
 /// file's size stays 0: only what was written counts. Where fallocate(2) is not supported, the
 /// writes will report it.
-Status reserve(int fd, std::int64_t size, const std::string& path) {
+Status reserve(int fd, Bytes size, const std::string& path) {
   if (size < kMinClaimedSize) return ok();
 
   // In memory it would cost as much as writing, and free space is certain there anyway.
@@ -47,7 +47,7 @@ Status reserve(int fd, std::int64_t size, const std::string& path) {
 
 }  // namespace
 
-Staging::Staging(const Repository& repository, const Digest& blob, std::int64_t size,
+Staging::Staging(const Repository& repository, const Digest& blob, Bytes size,
                  const WriterIdentity& self)
     : repository_(&repository),
       blob_(blob),
@@ -55,9 +55,8 @@ Staging::Staging(const Repository& repository, const Digest& blob, std::int64_t 
       record_{self.name, self.tag, self.tag, 0, size, {}},
       path_(path_of(self.tag)) {}
 
-Result<Staging::Opened> Staging::open(const Repository& repository, const Digest& blob,
-                                      std::int64_t size, const WriterIdentity& self,
-                                      const OpenRequest& request) {
+Result<Staging::Opened> Staging::open(const Repository& repository, const Digest& blob, Bytes size,
+                                      const WriterIdentity& self, const OpenRequest& request) {
   Staging staging(repository, blob, size, self);
   auto [text, record, torn] = read_resume(repository, blob);
   if (record && request.fresh) record->have = {};
@@ -182,7 +181,7 @@ Result<StagingOwner> Staging::publish() {
   return removed ? Result(StagingOwner::us) : removed.error();
 }
 
-std::int64_t staged_bytes(const Repository& repository, const Digest& blob, std::int64_t size) {
+Bytes staged_bytes(const Repository& repository, const Digest& blob, Bytes size) {
   const auto record = read_resume(repository, blob).record;
   if (!record) return 0;
   return usable(*record, repository.layout.staging(blob, record->file), size).total();

@@ -2,7 +2,6 @@
 #include "model_prep/io/tls.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <map>
 #include <vector>
 
@@ -44,8 +43,7 @@ Result<std::vector<Certificate>> read_certificates(std::string_view pem) {
   ERR_clear_error();
   if (ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE) return found;
 
-  return Error{
-      ErrorKind::usage, fmt::format("certificate {} cannot be read", found.size() + 1), {}};
+  return Error{ErrorKind::usage, fmt::format("certificate {} cannot be read", found.size() + 1)};
 }
 
 std::string text_of(const Bio& bio) {
@@ -73,16 +71,14 @@ std::string hosts_of(const X509* certificate) {
   const Names names(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
 
-  std::vector<std::string> hosts;
+  Strings hosts;
   const int count = names ? sk_GENERAL_NAME_num(names.get()) : 0;
   for (int i = 0; i < std::min(count, kMaxHosts); ++i) {
     const Bio bio(BIO_new(BIO_s_mem()));
     if (!bio || GENERAL_NAME_print(bio.get(), sk_GENERAL_NAME_value(names.get(), i)) != 1) continue;
 
     std::string host = text_of(bio);
-    host.erase(std::remove_if(host.begin(), host.end(),
-                              [](unsigned char c) { return c < 0x20 || c >= 0x7f; }),
-               host.end());
+    std::erase_if(host, [](unsigned char c) { return c < 0x20 || c >= 0x7f; });
     hosts.push_back(std::move(host));
   }
 

@@ -45,7 +45,7 @@ void Console::write_line(std::string_view text) {
   write_stderr(out);
 }
 
-void Console::show_live(const std::vector<std::string>& lines) {
+void Console::show_live(const Strings& lines) {
   if (!live_ || (drawn_.empty() && lines.empty())) return;
 
   std::string drawing;

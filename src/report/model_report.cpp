@@ -84,7 +84,7 @@ ModelReport make_model_report(const ModelRun& model, const std::string& snapshot
     report.bytes_downloaded += outcome.bytes_fetched;
     // A file that was fetched more than once cost more bytes than it has.
     if (outcome.status == FileStatus::reused || outcome.status == FileStatus::fetched)
-      report.bytes_reused += std::max<std::int64_t>(0, file.size - outcome.bytes_fetched);
+      report.bytes_reused += std::max<Bytes>(0, file.size - outcome.bytes_fetched);
   }
   return report;
 }
@@ -98,7 +98,7 @@ ProgressPlan make_progress_plan(const std::vector<ModelRun>& models, const Fetch
 }
 
 std::string dry_run_text(const std::vector<ModelRun>& models, const std::string& cache_dir,
-                         std::optional<std::int64_t> free, std::optional<int> columns) {
+                         std::optional<Bytes> free, std::optional<int> columns) {
   Table table{.head = {"MODEL", "VARIANT", "COMMIT", "FILES", "SIZE", "TO DOWNLOAD", "CACHED"},
               .numbers = {3, 4, 5, 6},
               .yielding = {0}};
@@ -107,8 +107,8 @@ std::string dry_run_text(const std::vector<ModelRun>& models, const std::string&
   for (const PlannedModel& each : wanted) {
     const ModelRun& model = models[each.model];
     const FetchPlan plan = make_plan({&each, 1});
-    const std::int64_t size = total_blob_size(model.snapshot->files);
-    const std::int64_t to_fetch = plan.bytes - plan.staged;
+    const Bytes size = total_blob_size(model.snapshot->files);
+    const Bytes to_fetch = plan.bytes - plan.staged;
     table.rows.push_back({model.spec.key, std::string(selected_by(model.spec)),
                           model.snapshot->commit.hex().substr(0, 12),
                           std::to_string(model.snapshot->files.size()), format_bytes(size),
@@ -120,7 +120,7 @@ std::string dry_run_text(const std::vector<ModelRun>& models, const std::string&
 
   // Not the sum of the rows: a blob that two models share is fetched once.
   const FetchPlan all = make_plan(wanted);
-  const std::int64_t to_fetch = all.bytes - all.staged;
+  const Bytes to_fetch = all.bytes - all.staged;
   std::string total = fmt::format("{} to download into {}", format_bytes(to_fetch), cache_dir);
   if (free)
     total += to_fetch > *free

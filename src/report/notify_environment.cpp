@@ -11,9 +11,9 @@ constexpr const char* kTerminationLog = "/dev/termination-log";
 
 }  // namespace
 
-std::vector<std::string> notify_environment(const RunReport& report,
-                                            const CiEnvironment& environment, Console& console) {
-  std::vector<std::string> warnings;
+Strings notify_environment(const RunReport& report, const CiEnvironment& environment,
+                           Console& console) {
+  Strings warnings;
   const auto check = [&](const std::string& what, const Status& written) {
     if (!written) warnings.push_back("cannot write " + what + ": " + written.error().message);
   };

@@ -19,9 +19,9 @@ constexpr std::size_t kMaxText = 110;
 
 }  // namespace
 
-bool ProgressTracker::Rate::sample(std::int64_t done, double seconds) {
+bool ProgressTracker::Rate::sample(Bytes done, double seconds) {
   // A file that starts again at zero is not a negative speed.
-  const std::int64_t moved = std::max<std::int64_t>(0, done - last);
+  const Bytes moved = std::max<Bytes>(0, done - last);
   last = done;
   // The time before the first byte says nothing about the speed.
   if (weight <= 0 && moved == 0) return false;
@@ -86,7 +86,7 @@ void ProgressTracker::sample(std::span<const ActiveFile> active_files, int retri
   all_.retries = retries;
   for (const ActiveFile& active : active_files) {
     ProgressPlan::File& file = plan_.files[active.index];
-    file.done = std::clamp<std::int64_t>(active.done, 0, file.bytes);
+    file.done = std::clamp<Bytes>(active.done, 0, file.bytes);
   }
 
   add_up_files();
@@ -151,7 +151,7 @@ ProgressSnapshot ProgressTracker::progress() {
   return all;
 }
 
-int percent(std::int64_t done, std::int64_t bytes) {
+int percent(Bytes done, Bytes bytes) {
   return done >= bytes ? 100 : static_cast<int>(done * 100 / bytes);
 }
 
@@ -165,11 +165,11 @@ std::string remaining_text(const ProgressSnapshot& progress) {
 std::string progress_text(const ProgressSnapshot& progress) {
   std::string text =
       fmt::format("{} of {}, {}/s, {}", format_part_of(progress.bytes, progress.done),
-                  format_bytes(progress.bytes),
-                  format_bytes(static_cast<std::int64_t>(progress.rate)), remaining_text(progress));
+                  format_bytes(progress.bytes), format_bytes(static_cast<Bytes>(progress.rate)),
+                  remaining_text(progress));
   if (progress.models.size() < 2) return text;
 
-  std::vector<std::string> active;
+  Strings active;
   for (const ModelProgress& model : progress.models)
     if (model.in_flight())
       active.push_back(

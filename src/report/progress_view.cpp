@@ -74,7 +74,7 @@ std::string render(const ModelProgress& line, const std::string& state, const La
                        format_bytes(line.bytes));
   }
   if (layout.has_rate) {
-    const std::string rate = format_bytes(static_cast<std::int64_t>(line.rate)) + "/s";
+    const std::string rate = format_bytes(static_cast<Bytes>(line.rate)) + "/s";
     text += fmt::format("  {:>10}", line.activity == Activity::fetching ? rate : "");
   }
   if (layout.has_state) text += "  " + state;
@@ -97,7 +97,7 @@ std::string render_total(const ProgressSnapshot& progress, const Layout& layout)
 
 }  // namespace
 
-std::vector<std::string> progress_lines(const ProgressSnapshot& progress, const Screen& screen) {
+Strings progress_lines(const ProgressSnapshot& progress, const Screen& screen) {
   const Layout layout = layout_for(progress, screen);
   const auto max_lines = static_cast<std::size_t>(std::max(1, screen.rows - kLogRows));
   const auto coloured = [&](std::string_view code, std::string text) {
@@ -109,7 +109,7 @@ std::vector<std::string> progress_lines(const ProgressSnapshot& progress, const 
   const std::size_t below = has_total ? 2 : 1;
   const std::size_t max_models = std::min(kMaxModels, max_lines - std::min(max_lines, below));
 
-  std::vector<std::string> lines;
+  Strings lines;
   for (const ModelProgress& model : progress.models) {
     if (!model.in_flight() || lines.size() == max_models) continue;
     const std::string line = render(model, state_of(model), layout);

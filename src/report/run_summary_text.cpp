@@ -40,9 +40,7 @@ std::string markdown(std::string_view text) {
   return result;
 }
 
-std::string size_cell(std::int64_t bytes) {
-  return bytes > 0 ? markdown(format_bytes(bytes)) : "-";
-}
+std::string size_cell(Bytes bytes) { return bytes > 0 ? markdown(format_bytes(bytes)) : "-"; }
 
 std::string table_row(const ModelReport& model) {
   const ModelSpec& spec = model.spec;
@@ -73,7 +71,7 @@ std::string command_property(std::string_view text) {
 /// The models that are ready, or those that are not, each with `describe`; empty if there are none.
 template <class Describe>
 std::string list_models(const RunReport& report, bool ready, Describe describe) {
-  std::vector<std::string> names;
+  Strings names;
   for (const ModelReport& model : report.models)
     if (model.success() == ready) names.push_back(describe(model));
 
@@ -98,7 +96,7 @@ std::string describe_failed(const ModelReport& model) {
 
 std::string cleanup_text(const RunReport& report) {
   std::size_t revisions = 0;
-  std::int64_t bytes = 0;
+  Bytes bytes = 0;
   for (const PrunedRepository& repository : *report.cleanup) {
     revisions += repository.removed.revisions.size();
     bytes += repository.bytes;
@@ -189,8 +187,8 @@ std::string step_summary(const RunReport& report) {
   return text;
 }
 
-std::vector<std::string> annotations(const RunReport& report) {
-  std::vector<std::string> lines;
+Strings annotations(const RunReport& report) {
+  Strings lines;
   for (const ReportedError& reported : errors_of(report)) {
     const std::string title =
         reported.model.empty() ? "model-prep" : "model-prep: " + reported.model;

@@ -12,7 +12,7 @@ namespace model_prep {
 
 struct BlobSpec {
   Digest digest;                            ///< names the blob in the cache
-  std::int64_t size{0};                     ///< bytes
+  Bytes size{0};                            ///< bytes
   std::optional<Digest> expected_sha256{};  ///< the lock's second digest of a plain git file
   bool locked{false};                       ///< a mismatch is reported as `lock_mismatch`
 };

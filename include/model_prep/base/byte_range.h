@@ -8,13 +8,15 @@
 #include <string>
 #include <string_view>
 
+#include "model_prep/base/types.h"
+
 namespace model_prep {
 
 /// Half-open: `begin` is in it, `end` is not.
 struct ByteRange {
-  std::int64_t begin{0};
-  std::int64_t end{0};
-  std::int64_t size() const { return end - begin; }
+  Bytes begin{0};
+  Bytes end{0};
+  Bytes size() const { return end - begin; }
   bool empty() const { return begin >= end; }
   bool operator==(const ByteRange&) const = default;
 };
@@ -26,10 +28,10 @@ class RangeSet {
   void remove(ByteRange range);
   bool contains(ByteRange range) const;
   /// The end of the range that begins at 0, or 0 if no range does.
-  std::int64_t prefix() const;
-  std::int64_t total() const;
+  Bytes prefix() const;
+  Bytes total() const;
   /// The first gap at or after `from` and below `limit`.
-  std::optional<ByteRange> gap(std::int64_t from, std::int64_t limit) const;
+  std::optional<ByteRange> gap(Bytes from, Bytes limit) const;
   bool empty() const { return begins_.empty(); }
   /// The lowest range.
   std::optional<ByteRange> first() const;
@@ -38,10 +40,10 @@ class RangeSet {
   /// `0-33554432,67108864-70000000`, as resume records hold it.
   std::string text() const;
   /// Empty for ranges that are not sorted, disjoint and within [0, size].
-  static std::optional<RangeSet> parse(std::string_view text, std::int64_t size);
+  static std::optional<RangeSet> parse(std::string_view text, Bytes size);
 
  private:
-  std::map<std::int64_t, std::int64_t> begins_;  // end → begin
+  std::map<Bytes, Bytes> begins_;  // end → begin
 };
 
 }  // namespace model_prep

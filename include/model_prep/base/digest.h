@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "model_prep/base/error.h"
+#include "model_prep/base/types.h"
 
 namespace model_prep {
 
@@ -40,6 +41,6 @@ bool is_lower_hex(std::string_view text, std::size_t length);
 
 /// The canonical pointer that git stores in place of an LFS file. Its git blob sha1 is the `oid`
 /// that the tree lists for the file (docs/developing/hub-protocol.md, section 8.1).
-std::string lfs_pointer_text(const Digest& sha256, std::int64_t size);
+std::string lfs_pointer_text(const Digest& sha256, Bytes size);
 
 }  // namespace model_prep

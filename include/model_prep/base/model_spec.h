@@ -103,7 +103,7 @@ class RepoPath : public CheckedText<RepoPath> {
 };
 
 /// 16 TiB. A larger size is refused where it is read, so no sum of sizes can overflow.
-inline constexpr std::int64_t kMaxFileSize = std::int64_t{1} << 44;
+inline constexpr Bytes kMaxFileSize = Bytes{1} << 44;
 
 /// Which build of a model to fetch. A closed set: manifest, command line and summary spell it alike
 /// (docs/variants.md). Datasets and spaces have only `all`.
@@ -115,8 +115,8 @@ inline constexpr std::string_view kNames<Variant>[] = {"fp32", "openvino-int8", 
 /// Which files of a commit to take. The patterns follow huggingface_hub's rules
 /// (core/file_selection.h).
 struct FileFilter {
-  std::vector<std::string> include{};
-  std::vector<std::string> exclude{};
+  Strings include{};
+  Strings exclude{};
 
   /// No manifest describes this model: its weights are chosen from the listing
   /// (core/weight_selection.h), and the patterns are not used.
@@ -131,7 +131,7 @@ struct FileFilter {
 /// The size and digests that a manifest requires of one file. A plain git file has a `git_sha1`,
 /// which names its blob; the blob of an LFS file is named by its `sha256`. At least one is set.
 struct LockedFile {
-  std::int64_t size{0};
+  Bytes size{0};
   std::optional<Digest> sha256;
   std::optional<Digest> git_sha1;
 
@@ -155,7 +155,7 @@ struct ModelSpec {
   FileFilter filter;
 
   /// As the manifest declares it; used only where the files are not known.
-  std::optional<std::int64_t> size{};
+  std::optional<Bytes> size{};
 
   /// The filter keeps every file, so the files are also the commit's listing.
   bool whole_commit{false};
@@ -168,7 +168,7 @@ struct ModelSpec {
 /// One file of a commit, as the Hub, a lock or a record lists it.
 struct RemoteFile {
   RepoPath path;
-  std::int64_t size{0};
+  Bytes size{0};
 
   /// Names the blob; the content is verified against it.
   Digest blob;
@@ -189,7 +189,7 @@ struct RemoteFile {
 };
 
 /// The bytes of these files' blobs. Files of equal content share a blob, which counts once.
-std::int64_t total_blob_size(const std::vector<RemoteFile>& files);
+Bytes total_blob_size(const std::vector<RemoteFile>& files);
 
 /// A model whose commit and files are known.
 struct ResolvedSnapshot {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "model_prep/base/error.h"
+#include "model_prep/base/types.h"
 
 namespace model_prep {
 
@@ -29,7 +30,7 @@ std::string display(const Url& url);
 /// absent.
 struct ResponseHead {
   int status{0};
-  std::optional<std::int64_t> content_length;
+  std::optional<Bytes> content_length;
   std::string content_range;
   std::string content_type;
   std::string content_encoding;
@@ -38,7 +39,7 @@ struct ResponseHead {
   std::string error_code;     ///< X-Error-Code
   std::string error_message;  ///< X-Error-Message
   std::string linked_etag;    ///< X-Linked-Etag: only in the Hub's own response, not the CDN's
-  std::optional<std::int64_t> linked_size;
+  std::optional<Bytes> linked_size;
   std::string location;  ///< as received
   std::optional<Url>
       redirect;  ///< `location`, resolved against the request, if it is an http(s) URL

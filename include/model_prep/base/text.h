@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model_prep/base/types.h"
+
 namespace model_prep {
 
 /// The letters and digits of ASCII, and `_`.
@@ -50,7 +52,7 @@ std::size_t display_width(std::string_view text);
 std::string elide_middle(std::string_view text, std::size_t width, std::string_view ellipsis = "…");
 
 /// `91.6 MB`, and `12.3 GB` from ten GB on: powers of 1000, as on the Hub's pages.
-std::string format_bytes(std::int64_t bytes);
+std::string format_bytes(Bytes bytes);
 
 /// `1 file`, `2 files`, of any integer.
 std::string format_count(auto count, std::string_view noun) {
@@ -61,6 +63,6 @@ std::string format_count(auto count, std::string_view noun) {
 std::string format_retries(int retries);
 
 /// `58.2`, in the unit that `format_bytes` uses for the whole.
-std::string format_part_of(std::int64_t whole, std::int64_t part);
+std::string format_part_of(Bytes whole, Bytes part);
 
 }  // namespace model_prep

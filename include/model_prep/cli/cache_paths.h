@@ -15,8 +15,8 @@ namespace model_prep {
 
 struct CachePaths {
   std::string cache_dir;
-  std::vector<std::string> legacy_dirs;  ///< where older services look; never the cache itself
-  std::string summary;                   ///< the default place of the summary
+  Strings legacy_dirs;  ///< where older services look; never the cache itself
+  std::string summary;  ///< the default place of the summary
 };
 /// An error of kind usage if neither --cache-dir nor HF_HOME nor HOME names a place.
 Result<CachePaths> find_cache_paths(const FlagValues& values);

@@ -16,6 +16,6 @@ namespace model_prep {
 /// Sets the command, the models and `print`, and gives `values` the flags of the command: their
 /// variables, and what the arguments set. An unknown flag, one that the command does not take, a
 /// missing value and a model before the command are errors of kind usage.
-Result<Options> parse_command_line(const std::vector<std::string>& arguments, FlagValues& values);
+Result<Options> parse_command_line(const Strings& arguments, FlagValues& values);
 
 }  // namespace model_prep

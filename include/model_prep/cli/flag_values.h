@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "model_prep/base/error.h"
+#include "model_prep/base/types.h"
 
 namespace model_prep {
 
@@ -29,8 +30,7 @@ class FlagValues {
   };
   /// The command takes this flag. `given` are its values on the command line; without any, the
   /// variables count.
-  void add(const std::string& flag, const std::vector<std::string>& given,
-           const std::vector<std::string>& variables);
+  void add(const std::string& flag, const Strings& given, const Strings& variables);
 
   std::optional<Value> find(const std::string& flag) const;
   /// Every value on the command line; without one, every variable that is set.
@@ -59,6 +59,6 @@ bool is_true(const std::optional<std::string>& value);
 std::string trimmed(std::string_view text);
 
 /// The items between commas, trimmed, without empty ones.
-std::vector<std::string> split_list(std::string_view text);
+Strings split_list(std::string_view text);
 
 }  // namespace model_prep

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model_prep/base/types.h"
+
 namespace model_prep {
 
 enum class Command : std::uint8_t { download, verify, list, cleanup, lock };
@@ -38,7 +40,7 @@ struct Flag {
   const char* name;   ///< with its dashes
   const char* type;   ///< the placeholder for its value; empty for a switch, which takes none
   Commands commands;  ///< that accept it
-  std::vector<std::string> variables;  ///< environment variables, the first that is set wins
+  Strings variables;  ///< environment variables, the first that is set wins
   const char* text;
   bool repeats{false};  ///< may be given more than once
 

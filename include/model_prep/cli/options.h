@@ -41,7 +41,7 @@ struct Options {
   Command command{Command::download};
   std::optional<std::string> print;  ///< --help or --version: print this instead of a run
 
-  std::vector<std::string> models;      ///< empty: the whole manifest
+  Strings models;                       ///< empty: the whole manifest
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
   Variant variant{Variant::fp32};
   FileFilter patterns;  ///< replace the variant's patterns, unless empty
@@ -52,10 +52,10 @@ struct Options {
   bool check{false};  ///< of `lock`
   bool offline{false};
 
-  std::string cache_dir;                 ///< absolute, without links
-  std::vector<std::string> legacy_dirs;  ///< where older services look; never the cache itself
-  std::vector<Consumer> services;        ///< for `verify`: the libraries, and where each looks
-  std::string summary;                   ///< a file, or `-` for stdout
+  std::string cache_dir;           ///< absolute, without links
+  Strings legacy_dirs;             ///< where older services look; never the cache itself
+  std::vector<Consumer> services;  ///< for `verify`: the libraries, and where each looks
+  std::string summary;             ///< a file, or `-` for stdout
 
   std::vector<HubEndpoint> endpoints{};  ///< in order of preference, never empty
   std::optional<Token> token;
@@ -75,7 +75,6 @@ struct Options {
   ProxySettings proxies{};
 };
 
-Result<Options> parse_options(const std::vector<std::string>& arguments,
-                              const Environment& environment);
+Result<Options> parse_options(const Strings& arguments, const Environment& environment);
 
 }  // namespace model_prep

@@ -64,7 +64,7 @@ struct CancelTransfer {
 /// Everything below `watermark` may be hashed: `on_hash` once it is the whole file.
 struct HashTo {
   ItemId item;
-  std::int64_t watermark;
+  Bytes watermark;
 };
 
 /// Write the resume record: `on_lost` if the staging file is no longer ours.

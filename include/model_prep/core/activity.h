@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "model_prep/base/clock.h"
+#include "model_prep/base/types.h"
 
 namespace model_prep {
 
@@ -25,7 +26,7 @@ struct ActiveFile {
   Activity activity{Activity::waiting};
   Duration pause{};  ///< what is left of it
   int failures{0};
-  std::int64_t done{0};  ///< bytes
+  Bytes done{0};  ///< bytes
 };
 
 }  // namespace model_prep

@@ -46,7 +46,7 @@ class Failover {
   Choice choose(std::optional<std::size_t> only) const;
 
   /// `transfer` wrote to disk; `gained`: bytes that were never there before.
-  void record_progress(const Transfer& transfer, std::int64_t gained) {
+  void record_progress(const Transfer& transfer, Bytes gained) {
     window_waited_ = false;
     // Bytes of a transfer that started before a refusal prove nothing about the signatures since.
     if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer)) spent_signatures_ = 0;

@@ -22,7 +22,7 @@ struct FileView {
   BlobState state{BlobState::missing};
   std::optional<Digest> sha256;  ///< if trusted
   bool linked{false};            ///< the snapshot's link points to this blob
-  std::int64_t staged{0};        ///< bytes of an interrupted download
+  Bytes staged{0};               ///< bytes of an interrupted download
 };
 
 /// What the cache holds of a snapshot; `files` in the order of `ResolvedSnapshot::files`.
@@ -42,21 +42,21 @@ struct FetchJob {
   CommitId commit;
   RemoteFile file;  ///< one of the files with this blob, where it is requested
   bool check_existing{false};
-  std::int64_t staged{0};
+  Bytes staged{0};
   std::vector<std::size_t> models{};  ///< indices of the models that want it
 };
 
 struct FetchPlan {
   std::vector<FetchJob> jobs;
-  std::int64_t bytes{0};   ///< to download, if every unverified blob is right
-  std::int64_t staged{0};  ///< of those, already on disk
+  Bytes bytes{0};   ///< to download, if every unverified blob is right
+  Bytes staged{0};  ///< of those, already on disk
 };
 
 enum class FileStatus : std::uint8_t { reused, fetched, failed, cancelled };
 
 struct FileOutcome {
   FileStatus status{FileStatus::failed};
-  std::int64_t bytes_fetched{0};
+  Bytes bytes_fetched{0};
   int attempts{0};
   Duration took{};
   std::optional<Digest> sha256;
@@ -78,6 +78,6 @@ Status check_ref_conflicts(std::span<const ModelSpec> specs);
 /// The refs that a snapshot gets: the manifest's, the revision, and the commit itself, because old
 /// versions of the Rust hf-hub look up a commit as a ref (docs/developing/hub-protocol.md, section
 /// 1.5).
-std::vector<std::string> refs_to_write(const ModelSpec& spec, const CommitId& commit);
+Strings refs_to_write(const ModelSpec& spec, const CommitId& commit);
 
 }  // namespace model_prep

@@ -23,7 +23,7 @@ Error nothing_selected_error(const ModelSpec& spec);
 ModelSpec with_available_variant(ModelSpec spec, const Listing& listing);
 
 /// A larger shard index is not read, since it is held in memory. Bytes.
-inline constexpr std::int64_t kMaxIndexSize = std::int64_t{16} * 1024 * 1024;
+inline constexpr Bytes kMaxIndexSize = Bytes{16} * 1024 * 1024;
 
 /// The shard indexes that must be read before `select_files` can tell which shards are wanted.
 std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec& spec);

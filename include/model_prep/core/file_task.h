@@ -186,10 +186,10 @@ class FileTask {
   std::optional<SegmentMap> segments_;      // while staging is open
   std::set<std::size_t> byte_sources_;      // the sources of the staged bytes
   std::optional<std::size_t> only_source_;  // the source of all bytes, after wrong ones
-  std::int64_t max_bytes_{0};               // the most ever on disk: what exceeds it is progress
-  std::int64_t fetched_{0};
-  std::int64_t hashed_to_{0};
-  std::int64_t unsaved_bytes_{0};  // written since the resume record was saved
+  Bytes max_bytes_{0};                      // the most ever on disk: what exceeds it is progress
+  Bytes fetched_{0};
+  Bytes hashed_to_{0};
+  Bytes unsaved_bytes_{0};  // written since the resume record was saved
   TimePoint next_resume_save_{TimePoint::min()};
   std::optional<Digest> sha256_;
 };

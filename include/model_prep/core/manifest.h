@@ -20,7 +20,7 @@ namespace model_prep {
 struct ManifestVariant {
   Variant name{Variant::fp32};
   FileFilter filter{};
-  std::optional<std::int64_t> size{};
+  std::optional<Bytes> size{};
 
   /// Set if this variant is published in another repository, or at another revision.
   std::optional<RepoId> repo{};

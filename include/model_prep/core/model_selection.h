@@ -23,15 +23,13 @@ namespace model_prep {
 /// describes no variant at all, the files are chosen from the listing later on. `patterns`, unless
 /// they are empty, replace those of the variant; if the manifest locks a whole commit, they choose
 /// among its locked files, and no listing is needed.
-Result<std::vector<ModelSpec>> select_models(const Manifest& manifest,
-                                             const std::vector<std::string>& names, Variant variant,
-                                             const FileFilter& patterns = {},
-                                             const std::vector<std::string>& other_words = {});
+Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const Strings& names,
+                                             Variant variant, const FileFilter& patterns = {},
+                                             const Strings& other_words = {});
 
 /// What `cleanup` keeps, for every repository that a variant of the named models uses: the commits
 /// and refs of any model of the manifest, named or not, and those of the named models.
-Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest,
-                                           const std::vector<std::string>& names,
-                                           const std::vector<std::string>& other_words = {});
+Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const Strings& names,
+                                           const Strings& other_words = {});
 
 }  // namespace model_prep

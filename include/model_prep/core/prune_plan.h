@@ -30,7 +30,7 @@ namespace model_prep {
 struct Leftover {
   std::string path;
   Digest blob;
-  std::int64_t bytes{0};
+  Bytes bytes{0};
   std::int64_t mtime_ns{0};
   bool dead{false};
   bool old{false};  ///< so old that it is dead whatever the locks say
@@ -40,16 +40,16 @@ struct Leftover {
 struct RepoContents {
   struct Snapshot {
     std::set<Digest> links;
-    std::int64_t bytes{0};  ///< of regular files in it
+    Bytes bytes{0};  ///< of regular files in it
   };
   std::map<CommitId, Snapshot> snapshots;
   std::set<Digest> other_links;          ///< of anything in `snapshots/` that is not a snapshot
   std::map<std::string, CommitId> refs;  ///< `main`, `refs/pr/1`
 
   /// With their sizes; 0 for a link into the store that repositories share.
-  std::map<Digest, std::int64_t> blobs;
+  std::map<Digest, Bytes> blobs;
   std::vector<Leftover> leftovers;
-  std::int64_t pending_bytes{0};      ///< of what a killed cleanup had begun to remove
+  Bytes pending_bytes{0};             ///< of what a killed cleanup had begun to remove
   std::optional<std::string> writer;  ///< who is filling it
 };
 
@@ -62,17 +62,17 @@ struct Pins {
 
 struct SnapshotRemoval {
   CommitId commit;
-  std::vector<std::string> refs;
+  Strings refs;
 
   /// Of its files, and of blobs that nothing kept and no earlier removal uses.
-  std::int64_t bytes{0};
+  Bytes bytes{0};
 };
 
 struct PrunePlan {
   std::vector<SnapshotRemoval> revisions;
   std::vector<Digest> blobs;  ///< those that nothing kept links to
   std::vector<Leftover> leftovers;
-  std::int64_t pending_bytes{0};
+  Bytes pending_bytes{0};
   std::string kept_because;  ///< why more stays than expected; for a message
 
   /// What was begun before counts as one.
@@ -84,6 +84,6 @@ struct PrunePlan {
 
 PrunePlan make_prune_plan(const RepoContents& contents, const Pins& pins);
 
-std::int64_t bytes_of(const PrunePlan& plan, const RepoContents& contents);
+Bytes bytes_of(const PrunePlan& plan, const RepoContents& contents);
 
 }  // namespace model_prep

@@ -32,7 +32,7 @@ class RateLimiter {
   explicit RateLimiter(std::int64_t bytes_per_second) : rate_(bytes_per_second) {}
 
   /// Whether `id` may read these bytes now. If not, it waits.
-  bool try_acquire(TransferId id, std::int64_t bytes, TimePoint now);
+  bool try_acquire(TransferId id, Bytes bytes, TimePoint now);
 
   /// The next waiting transfer, if it may continue; it no longer waits then.
   std::optional<TransferId> next_ready(TimePoint now);

@@ -56,7 +56,7 @@ Error describe_transport_error(const Error& cause, const RequestContext& context
 /// `bytes 0-9/100`.
 struct ContentRange {
   ByteRange range;
-  std::int64_t total{0};
+  Bytes total{0};
 };
 std::optional<ContentRange> parse_content_range(const std::string& header);
 

@@ -35,14 +35,14 @@ namespace model_prep {
 
 /// A smaller file is fetched again sooner than claimed: it gets a record only if it takes longer
 /// than a second, and nobody waits for its writer.
-inline constexpr std::int64_t kMinClaimedSize = 1024 * 1024;
+inline constexpr Bytes kMinClaimedSize = 1024 * 1024;
 
 struct ResumeRecord {
   std::string owner;  ///< `host:pid`, shown to those who wait
   WriterTag writer;
   WriterTag file;
   std::uint64_t sequence{0};
-  std::int64_t size{0};
+  Bytes size{0};
   RangeSet have;
 };
 

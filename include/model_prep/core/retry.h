@@ -37,13 +37,12 @@ std::chrono::seconds server_wait(const ResponseHead& head);
 /// GB file over a bad line does, and may fail fifty times.
 class FailureBudget {
  public:
-  static constexpr std::int64_t kProgress =
-      256 * 1024;  ///< bytes newly on disk that reset the count
+  static constexpr Bytes kProgress = 256 * 1024;  ///< bytes newly on disk that reset the count
 
   explicit FailureBudget(int retries) : retries_(retries) {}
 
   /// True if these bytes completed a step of progress.
-  bool moved(std::int64_t bytes);
+  bool moved(Bytes bytes);
   void failed() { ++in_a_row_, ++total_; }
   bool spent() const { return in_a_row_ >= retries_ && in_a_row_ > 0; }
   int in_a_row() const { return in_a_row_; }
@@ -53,7 +52,7 @@ class FailureBudget {
   int retries_;
   int in_a_row_{0};
   int total_{0};
-  std::int64_t since_{0};
+  Bytes since_{0};
 };
 
 }  // namespace model_prep

@@ -29,7 +29,7 @@ struct Transfer {
   Url url;
   int failure_epoch{0};
   int redirects{0};
-  std::int64_t received{0};
+  Bytes received{0};
   HostLimits::RequestNumber number{0};
 };
 

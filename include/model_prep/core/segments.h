@@ -14,7 +14,7 @@ class SegmentMap {
  public:
   /// `segment` is the most that one transfer takes, `window` how far it may be ahead of the
   /// watermark.
-  SegmentMap(std::int64_t size, RangeSet have, std::int64_t segment, std::int64_t window)
+  SegmentMap(Bytes size, RangeSet have, Bytes segment, Bytes window)
       : size_(size), segment_(segment), window_(window), have_(std::move(have)), busy_(have_) {}
 
   /// The lowest bytes that are neither on disk nor in flight: at most one segment, none beyond
@@ -30,17 +30,17 @@ class SegmentMap {
   /// These were taken and will not arrive.
   void give_back(ByteRange range);
 
-  std::int64_t size() const { return size_; }
+  Bytes size() const { return size_; }
 
   /// Every byte below is on disk.
-  std::int64_t watermark() const { return have_.prefix(); }
+  Bytes watermark() const { return have_.prefix(); }
   bool complete() const { return watermark() == size_; }
   const RangeSet& have() const { return have_; }
 
  private:
-  std::int64_t size_;
-  std::int64_t segment_;
-  std::int64_t window_;
+  Bytes size_;
+  Bytes segment_;
+  Bytes window_;
   RangeSet have_;
   RangeSet busy_;  // on disk or in flight
 };
@@ -49,6 +49,6 @@ class SegmentMap {
 /// 128 requests per file: it allows 3,000 `/resolve/` requests in five minutes
 /// (docs/developing/hub-protocol.md, section 4.3). Small enough that a single large file uses all
 /// connections. And an equal share for each of them: otherwise most would idle in the last round.
-std::int64_t segment_size(std::int64_t size, int connections);
+Bytes segment_size(Bytes size, int connections);
 
 }  // namespace model_prep

@@ -15,7 +15,7 @@
 namespace model_prep {
 
 struct VerifiedBlob {
-  std::int64_t size{0};
+  Bytes size{0};
   std::int64_t mtime_ns{0};
   Digest sha256;
   bool operator==(const VerifiedBlob&) const = default;

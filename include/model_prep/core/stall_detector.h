@@ -14,6 +14,7 @@
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"
+#include "model_prep/base/types.h"
 
 namespace model_prep {
 
@@ -29,7 +30,7 @@ class StallDetector {
 
   /// We do not read at the moment: nothing counts until `begin`.
   void suspend() { *this = StallDetector(stall_); }
-  void on_bytes(std::int64_t bytes, TimePoint now);
+  void on_bytes(Bytes bytes, TimePoint now);
 
   /// When it will have stalled if nothing more arrives; `max` if silence does not count.
   TimePoint due() const;
@@ -41,7 +42,7 @@ class StallDetector {
   std::chrono::seconds stall_;
   std::optional<TimePoint> last_;    // the last byte, or the beginning
   std::optional<TimePoint> window_;  // when the first of `bytes_` arrived
-  std::int64_t bytes_{0};
+  Bytes bytes_{0};
 };
 
 }  // namespace model_prep

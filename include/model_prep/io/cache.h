@@ -23,7 +23,7 @@
 namespace model_prep {
 
 /// What publishing could not do but the snapshot does not need, a line each.
-using Warnings = std::vector<std::string>;
+using Warnings = Strings;
 
 struct Publication {
   Warnings warnings;
@@ -38,7 +38,7 @@ class Cache {
  public:
   /// `legacy_dirs`: directories in which older services look for `models--…`
   /// (docs/cache-layout.md), canonical, none of them the cache itself.
-  Cache(const std::string& root, const std::vector<std::string>& legacy_dirs)
+  Cache(const std::string& root, const Strings& legacy_dirs)
       : root_(root), legacy_dirs_(legacy_dirs.begin(), legacy_dirs.end()) {}
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;

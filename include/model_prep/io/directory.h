@@ -87,7 +87,7 @@ std::string temporary_name(const std::string& directory, std::string_view stem);
 
 /// Copies bytes `begin` to `end` of one file to the same offset in another, inside the kernel where
 /// it can. `path` names the target in errors.
-Status copy_bytes(const UniqueFd& from, const UniqueFd& to, std::int64_t begin, std::int64_t end,
+Status copy_bytes(const UniqueFd& from, const UniqueFd& to, Bytes begin, Bytes end,
                   const std::string& path);
 
 }  // namespace model_prep

@@ -43,10 +43,10 @@ class Hasher {
 
   /// Starts a file of `size` bytes; nothing is read before `advance`. `kind` is the digest that
   /// names its blob; sha256 is always computed.
-  HashJobId open(UniqueFd fd, std::int64_t size, DigestKind kind, AfterHash after);
+  HashJobId open(UniqueFd fd, Bytes size, DigestKind kind, AfterHash after);
 
   /// Bytes below `watermark` may be read. At `size` the file is finished and its event follows.
-  void advance(HashJobId job, std::int64_t watermark);
+  void advance(HashJobId job, Bytes watermark);
 
   /// No event will follow.
   void cancel(HashJobId job);
@@ -56,7 +56,7 @@ class Hasher {
   }
 
   /// Bytes read so far of an open file, for the display.
-  std::int64_t progress(HashJobId job);
+  Bytes progress(HashJobId job);
 
  private:
   struct Task;

@@ -18,7 +18,7 @@ namespace model_prep {
 struct Inspection {
   /// The path of each file's bytes, in the order of the snapshot's files; empty if they cannot be
   /// hashed.
-  std::vector<std::string> contents;
+  Strings contents;
   std::vector<CacheFault> faults;
 };
 

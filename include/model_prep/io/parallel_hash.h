@@ -19,7 +19,7 @@ namespace model_prep {
 
 struct HashRequest {
   std::string path;
-  std::int64_t size{0};
+  Bytes size{0};
 
   /// The digest that names the blob. The sha256 is computed in any case.
   DigestKind kind{DigestKind::sha256};

@@ -6,6 +6,8 @@
 
 #include <sys/types.h>
 
+#include "model_prep/base/types.h"
+
 #include <chrono>
 #include <optional>
 #include <span>
@@ -44,7 +46,7 @@ struct FileInfo {
   bool is_file{false};  ///< a regular file, not a pipe or a device
   bool is_folder{false};
   bool is_link{false};
-  std::int64_t size{0};
+  Bytes size{0};
   std::int64_t mtime_ns{0};
   std::uint64_t device{0};
   std::uint64_t inode{0};
@@ -77,10 +79,10 @@ std::optional<std::string> read_link(const std::string& path);
 
 /// The paths of what is in a directory, sorted. It is empty if it does not exist. A directory that
 /// cannot be read is skipped, unless `status` is given to receive the error.
-std::vector<std::string> list_directory(const std::string& path, Status* status = nullptr);
+Strings list_directory(const std::string& path, Status* status = nullptr);
 
 /// The same at any depth. Links below `path` are not followed.
-std::vector<std::string> list_recursively(const std::string& path, Status* status = nullptr);
+Strings list_recursively(const std::string& path, Status* status = nullptr);
 
 /// The whole of a regular file of at most `max` bytes. Nothing if it is larger, not a regular file,
 /// or cannot be read.
@@ -105,7 +107,7 @@ Status overwrite_existing(const std::string& path, std::string_view text);
 
 /// Without an offset, where the descriptor is: a pipe has no other place. `path` names the file in
 /// errors.
-Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<std::int64_t> offset,
+Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<Bytes> offset,
                 const std::string& path);
 
 /// SIGINT and SIGTERM as a descriptor to poll. Create it before any thread: it blocks both signals
@@ -142,7 +144,7 @@ std::optional<TerminalSize> terminal_size(int fd);
 std::optional<int> terminal_columns(int fd);
 
 struct DiskSpace {
-  std::int64_t bytes{0};
+  Bytes bytes{0};
   std::optional<std::int64_t> inodes;  ///< nothing if this file system does not count them
 };
 

@@ -44,7 +44,7 @@ class Staging {
   using Opened = std::variant<Staging, OwnedByOther>;
 
   /// The repository's directories must exist, and `repository` must outlive the staging.
-  static Result<Opened> open(const Repository& repository, const Digest& blob, std::int64_t size,
+  static Result<Opened> open(const Repository& repository, const Digest& blob, Bytes size,
                              const WriterIdentity& self, const OpenRequest& request);
 
   const RangeSet& have() const { return record_.have; }  ///< what it held when it was opened
@@ -52,7 +52,7 @@ class Staging {
   /// Bytes of a writer that timed out are still to be copied: call `copy_some` until they are not.
   bool copying() const { return source_.has_value(); }
   Status copy_some();
-  Status write(std::span<const char> bytes, std::int64_t offset) {
+  Status write(std::span<const char> bytes, Bytes offset) {
     return write_at(fd_, bytes, offset, path_);
   }
 
@@ -75,8 +75,7 @@ class Staging {
   }
 
  private:
-  Staging(const Repository& repository, const Digest& blob, std::int64_t size,
-          const WriterIdentity& self);
+  Staging(const Repository& repository, const Digest& blob, Bytes size, const WriterIdentity& self);
   std::string path_of(const WriterTag& file) const {
     return repository_->layout.staging(blob_, file);
   }
@@ -103,7 +102,7 @@ class Staging {
 };
 
 /// How many bytes of this blob a run could continue with.
-std::int64_t staged_bytes(const Repository& repository, const Digest& blob, std::int64_t size);
+Bytes staged_bytes(const Repository& repository, const Digest& blob, Bytes size);
 
 /// Who writes a blob, according to its record; shown to those who wait.
 std::string staging_owner(const Repository& repository, const Digest& blob);

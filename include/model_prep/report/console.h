@@ -20,6 +20,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model_prep/base/types.h"
+
 namespace model_prep {
 
 /// What the environment says about the terminal.
@@ -56,7 +58,7 @@ class Console {
   /// Writes a line above the live lines.
   void write_line(std::string_view text);
   /// Replaces the live lines, none of which may be empty. Does nothing unless `is_live`.
-  void show_live(const std::vector<std::string>& lines);
+  void show_live(const Strings& lines);
 
  private:
   bool live_;

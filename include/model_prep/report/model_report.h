@@ -23,6 +23,6 @@ ProgressPlan make_progress_plan(const std::vector<ModelRun>& models, const Fetch
 /// What a dry run prints: a table of the models, the files to fetch into `cache_dir`, and what is
 /// left of the `free` bytes there. `columns` is the width of the terminal, if there is one.
 std::string dry_run_text(const std::vector<ModelRun>& models, const std::string& cache_dir,
-                         std::optional<std::int64_t> free, std::optional<int> columns);
+                         std::optional<Bytes> free, std::optional<int> columns);
 
 }  // namespace model_prep

@@ -25,7 +25,7 @@ struct CiEnvironment {
 };
 
 /// Returns the warnings.
-std::vector<std::string> notify_environment(const RunReport& report,
-                                            const CiEnvironment& environment, Console& console);
+Strings notify_environment(const RunReport& report, const CiEnvironment& environment,
+                           Console& console);
 
 }  // namespace model_prep

@@ -20,20 +20,20 @@ namespace model_prep {
 
 struct ProgressPlan {
   struct File {
-    std::int64_t bytes{0};
-    std::int64_t done{0};
+    Bytes bytes{0};
+    Bytes done{0};
     std::vector<std::size_t> models;  ///< those that need it, as indices
   };
   std::vector<File> files;
-  std::vector<std::string> models;  ///< their names; a model without files is not shown
+  Strings models;  ///< their names; a model without files is not shown
 };
 
 enum class FileEnd : std::uint8_t { ready, given_up };
 
 struct ModelProgress {
   std::string name;
-  std::int64_t bytes{0};
-  std::int64_t done{0};
+  Bytes bytes{0};
+  Bytes done{0};
   double rate{0};                        ///< bytes per second
   Activity activity{Activity::waiting};  ///< the greatest of its files' activities; kept for a
                                          ///< second, so that it can be read
@@ -45,8 +45,8 @@ struct ModelProgress {
 
 struct ProgressSnapshot {
   std::vector<ModelProgress> models;  ///< those that have files
-  std::int64_t bytes{0};
-  std::int64_t done{0};
+  Bytes bytes{0};
+  Bytes done{0};
   double rate{0};
   std::int64_t files{0};
   std::int64_t files_done{0};
@@ -66,11 +66,11 @@ class ProgressTracker {
  private:
   /// Bytes per second over about the last five seconds, from the first byte on.
   struct Rate {
-    std::int64_t last{0};
+    Bytes last{0};
     double sum{0};
     double weight{0};  ///< 0 until bytes have arrived
     /// Whether bytes have arrived since the last sample.
-    bool sample(std::int64_t done, double seconds);
+    bool sample(Bytes done, double seconds);
     double value() const { return weight > 0 ? sum / weight : 0; }
   };
   struct Model : ModelProgress {
@@ -103,7 +103,7 @@ std::string progress_text(const ProgressSnapshot& progress);
 std::string remaining_text(const ProgressSnapshot& progress);
 
 /// `52`; 100 only if no byte is missing.
-int percent(std::int64_t done, std::int64_t bytes);
+int percent(Bytes done, Bytes bytes);
 
 /// `42 s`, `3 min 20 s`, `2 h 5 min`.
 std::string time_left(double seconds);

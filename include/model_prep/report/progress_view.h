@@ -21,6 +21,6 @@
 namespace model_prep {
 
 /// At least one line; none is empty.
-std::vector<std::string> progress_lines(const ProgressSnapshot& progress, const Screen& screen);
+Strings progress_lines(const ProgressSnapshot& progress, const Screen& screen);
 
 }  // namespace model_prep

@@ -32,7 +32,7 @@ inline constexpr std::string_view kNames<FileReportStatus>[] = {"downloaded", "c
 
 struct FileReport {
   std::string path;
-  std::int64_t size{0};
+  Bytes size{0};
   std::string sha256{};    ///< empty if it is not known: in a dry run, of a file that failed
   std::string git_sha1{};  ///< of a plain git file only
   FileReportStatus status{FileReportStatus::failed};
@@ -59,9 +59,9 @@ struct ModelReport {
   ModelStatus status{ModelStatus::failed};
   std::string commit{};    ///< empty if it did not resolve
   std::string snapshot{};  ///< its directory; empty if it did not resolve
-  std::int64_t bytes{0};   ///< of the selected blobs, each counted once
-  std::int64_t bytes_downloaded{0};
-  std::int64_t bytes_reused{0};
+  Bytes bytes{0};          ///< of the selected blobs, each counted once
+  Bytes bytes_downloaded{0};
+  Bytes bytes_reused{0};
   double duration_s{0};
   std::optional<Error> error{};
   std::vector<FileReport> files{};
@@ -83,7 +83,7 @@ struct ConsumerReport {
   };
   std::string name;
   std::string looks_in;  ///< a directory; empty: none in this environment
-  std::vector<std::string> found{};
+  Strings found{};
   std::vector<Missing> missing{};
   std::string advice{};  ///< what to do about a missing model
 };
@@ -92,7 +92,7 @@ struct ConsumerReport {
 struct PrunedRepository {
   std::string repo;
   PrunePlan removed{};
-  std::int64_t bytes{0};
+  Bytes bytes{0};
   std::optional<Error> error{};
 };
 
@@ -104,14 +104,14 @@ struct RunReport {
   bool dry_run{false};
   bool offline{false};
   std::string cache_dir;
-  std::vector<std::string> endpoints{};  ///< in order of preference
+  Strings endpoints{};  ///< in order of preference
   Variant variant{Variant::fp32};
   std::int64_t requests{0};
   int retries{0};
   std::optional<int> signal;   ///< the one that ended the run
   std::optional<Error> error;  ///< of the whole run
   std::vector<ModelReport> models;
-  std::optional<std::int64_t> bytes_hashed{};              ///< by `verify`; not in the JSON
+  std::optional<Bytes> bytes_hashed{};                     ///< by `verify`; not in the JSON
   std::optional<std::vector<ConsumerReport>> services{};   ///< of `verify`
   std::optional<std::vector<PrunedRepository>> cleanup{};  ///< of `cleanup` and --cleanup
   bool success() const;
@@ -135,9 +135,9 @@ struct Totals {
   std::int64_t models{0};
   std::int64_t failed{0};
   std::int64_t files{0};
-  std::int64_t bytes{0};
-  std::int64_t downloaded{0};
-  std::int64_t reused{0};
+  Bytes bytes{0};
+  Bytes downloaded{0};
+  Bytes reused{0};
 };
 Totals totals_of(const RunReport& report);
 

@@ -21,8 +21,8 @@ namespace model_prep {
 std::string result_line(const RunReport& report);
 
 struct RunContext {
-  std::optional<std::int64_t> free;  ///< bytes, on the cache's volume
-  std::string summary;               ///< the file it was written to; empty: none
+  std::optional<Bytes> free;  ///< bytes, on the cache's volume
+  std::string summary;        ///< the file it was written to; empty: none
 };
 struct SummaryLine {
   bool is_error;
@@ -43,7 +43,7 @@ std::string services_environment(const std::string& cache_dir);
 std::string step_summary(const RunReport& report);
 
 /// `::error title=…::…`, a command of GitHub Actions for each error, without a newline.
-std::vector<std::string> annotations(const RunReport& report);
+Strings annotations(const RunReport& report);
 
 /// The result line and the first error with its hint, as one line of at most 4096 bytes, newline
 /// included: Kubernetes keeps no more.

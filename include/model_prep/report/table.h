@@ -8,13 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "model_prep/base/types.h"
+
 namespace model_prep {
 
 struct Table {
-  std::vector<std::string> head;
-  std::vector<std::vector<std::string>> rows{};  ///< each as long as the head
-  std::set<std::size_t> numbers{};               ///< columns that are right-aligned
-  std::set<std::size_t> yielding{};              ///< columns that shrink before the others do
+  Strings head;
+  std::vector<Strings> rows{};       ///< each as long as the head
+  std::set<std::size_t> numbers{};   ///< columns that are right-aligned
+  std::set<std::size_t> yielding{};  ///< columns that shrink before the others do
 };
 
 /// If a line is wider than `columns`, columns shrink, the widest first, down to eight characters;
