@@ -391,9 +391,9 @@ TEST_CASE(
   SchedulerHarness play({file(100 * kMiB)});
   play.to_moving(0);
   const auto transfers = play.all<StartTransfer>().size();
-  const auto [owner, words] = GENERATE(
-      table<StagingOwner, std::string>({{StagingOwner::nobody, "was deleted"},
-                                        {StagingOwner::other, "has taken over its partial download"}}));
+  const auto [owner, words] = GENERATE(table<StagingOwner, std::string>(
+      {{StagingOwner::nobody, "was deleted"},
+       {StagingOwner::other, "has taken over its partial download"}}));
   play.scheduler.on_lost(0, owner, play.now);
   play.step();
   CHECK(play.all<CancelTransfer>().size() == transfers);
