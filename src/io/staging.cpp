@@ -23,7 +23,7 @@ std::string owner_name(const std::optional<ResumeRecord>& record) {
 RangeSet usable(const ResumeRecord& record, const std::string& staging, Bytes size) {
   const auto staged = lstat_path(staging);
   if (!staged || !staged->is_file || staged->link_count != 1 || record.size != size) return {};
-  if (!record.have.contains({0, 0}) || staged->size > size) return {};
+  if (staged->size > size) return {};
 
   RangeSet beyond = record.have;
   beyond.remove({0, staged->size});

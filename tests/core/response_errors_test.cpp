@@ -153,7 +153,7 @@ TEST_CASE("a transient error of a payload host is attributed to it") {
   CHECK(answer.error.message == "org/name x: the CDN responded with status 503");
 }
 
-TEST_CASE("a response without a status is an error that may be retried") {
+TEST_CASE("only 408, 425, 429 and 5xx may be retried") {
   for (int status = 100; status <= 599; ++status) {
     ResponseHead head;
     head.status = status;

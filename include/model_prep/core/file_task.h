@@ -41,10 +41,10 @@
 //   verifying        digest differs                       opening      restart from zero, likewise;
 //                                                                      then `digest_mismatch`
 //   publishing       renamed                              done         outcome `fetched`
-//   opening to publishing, staging file lost              locking      start over; a failure
+//   opening to publishing, staging file lost              locking      take the lock again
 //   any              retry budget spent, or hopeless      done         outcome `failed`
 //   any              deadline, signal, disk full          done         outcome `cancelled`; bytes
-//                                                                      and record are kept
+//                                                                      and resume record are kept
 //
 // A query goes waiting → moving → done. Every transfer of a file starts at the hub's `/resolve/`
 // with its own range: a signed address is good for that range only

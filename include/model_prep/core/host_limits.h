@@ -23,7 +23,7 @@ class HostLimits {
  public:
   enum class Bucket : std::uint8_t { queries, files };
 
-  /// It responded with 429 or 5xx.
+  /// It responded with a status of kind `rate_limited` or `server`.
   void block_until(const std::string& origin, TimePoint until) {
     TimePoint& end = blocks_[origin];
     end = std::max(end, until);
