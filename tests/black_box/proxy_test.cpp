@@ -45,7 +45,8 @@ class TinyProxy {
   std::string at(const std::string& login = {}) const {
     return "http://" + login + "127.0.0.1:" + port_;
   }
-  bool saw(const std::string& request) const { return contains(program_->out(), "): " + request); }
+  /// Waits for it: the run may have ended before the proxy's line arrives here.
+  bool saw(const std::string& request) const { return program_->wait_for_out("): " + request); }
 
  private:
   TemporaryFolder folder_;

@@ -141,7 +141,7 @@ def symptoms(image, volume, make_volume, hub, start_hub, overloaded, strict_prox
         "OpenVINO files are missing": plain("flan-t5-small", HF_HUB_OFFLINE="1", MODEL_VARIANT="openvino-int8"),
         "no network": plain("flan-t5-small", HF_ENDPOINT="https://huggingface.co.invalid"),
         "a proxy is needed, or refuses": plain("flan-t5-small", HTTPS_PROXY=strict_proxy),
-        "a company's authority": unknown_authority,
+        "a company's own certificate authority": unknown_authority,
         "permissions": other_user,
         "rate limits": plain("flan-t5-small", HF_ENDPOINT=overloaded),
         "the disk is too small": full,
