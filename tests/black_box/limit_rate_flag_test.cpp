@@ -69,10 +69,14 @@ TEST_CASE(
     const TestHost machine(hub);
     const auto ca = machine.folder() / "root.pem";
     write_text(ca, authority.pem());
-    const auto begun = steady_clock::now();
     runs[i] = machine.run({cases[i].repo.id, "--limit-rate", "1M", "--jobs", cases[i].jobs},
                           {{"SSL_CERT_FILE", ca}});
-    took[i] = seconds_since(begun);
+
+    // From the first request for a file: starting up takes long on a busy machine, and is not
+    // limited.
+    const auto requests = hub.requests();
+    const auto first = std::ranges::find(requests, "resolve", &LoggedRequest::kind);
+    took[i] = first == requests.end() ? 0 : seconds_since(first->at);
     whole[i] = tree_of(machine.cache()) == published(cases[i].repo) ? 1 : 0;
   });
   for (std::size_t i = 0; i < cases.size(); ++i) {
