@@ -92,7 +92,8 @@ dev_tests() {
 print(*sorted({test["name"] for test in json.load(sys.stdin)["tests"]} - set(sys.argv)))' "${black_box_tests[@]}"
 }
 
-# cpp_tests TITLE PRESET TESTS: runs these test programs and the black-box tests.
+# cpp_tests TITLE PRESET TESTS [TARGETS]: runs these test programs and the black-box tests. TARGETS of the preset dev are
+# built after the black-box tests have started: those mostly wait.
 cpp_tests() {
   local title=$1 preset=$2 directory name names prefix=()
   directory=$(preset_directory "$preset")
@@ -114,6 +115,9 @@ cpp_tests() {
 
   # Most of a test's time is waiting, so one more than there are processors.
   for name in "${names[@]}"; do
+    if [ -n "${4:-}" ] && [ "$name" = "${names[${#black_box_tests[@]}]}" ]; then
+      build "$root/build" "$4" --preset dev || count_failed 'the build'
+    fi
     while [ "$(jobs -rp | wc -l)" -gt "$(nproc)" ]; do wait -n; done
     run_test_program "$directory" "$name" "${prefix[@]}" &
   done
