@@ -22,7 +22,8 @@
 //                                                        nothing if it comes back to life
 //
 // A record that is torn counts as another process's, and there is nothing to resume or to copy: the
-// file is created, at once if locks exclude here and else after 60 polls. A small file is neither waited for nor claimed (`kMinClaimedSize`).
+// file is created, at once if locks exclude here and else after 60 polls. A small file is neither
+// waited for nor claimed (`kMinClaimedSize`).
 //
 // Polls are counted and not seconds: a file server that was away for a minute, for both of them,
 // proves nothing. Pure.
@@ -33,8 +34,8 @@
 
 namespace model_prep {
 
-/// Fetching a smaller file again is cheaper than waiting for its writer. It gets a record only if it
-/// takes longer than a second.
+/// Fetching a smaller file again is cheaper than waiting for its writer. It gets a record only if
+/// it takes longer than a second.
 inline constexpr Bytes kMinClaimedSize = 1024 * 1024;
 
 struct ResumeRecord {
