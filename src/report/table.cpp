@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <ranges>
 
 #include "model_prep/base/text.h"
 
@@ -14,7 +13,8 @@ constexpr std::size_t kGap = 2;
 constexpr std::size_t kMinWidth = 8;
 
 void fit(std::vector<std::size_t>& widths, const Table& table, std::size_t columns) {
-  const auto indices = std::views::iota(std::size_t{0}, widths.size());
+  std::vector<std::size_t> indices(widths.size());
+  std::iota(indices.begin(), indices.end(), 0);
   const auto rank = [&](std::size_t column) {
     const std::size_t width = widths[column];
     return std::pair(width > kMinWidth && table.yielding.contains(column), width);
