@@ -297,6 +297,7 @@ struct Transport::State {
     EasyHandle easy = std::move(at->second->easy);
     // Fails only for a handle that was never added.
     curl_multi_remove_handle(multi.get(), easy.get());
+    curl_easy_reset(easy.get());  // it refers to the transfer, which it outlives
     trust.forget(at->first);
     if (limiter) limiter->forget(at->first);
     transfers.erase(at);
@@ -306,10 +307,8 @@ struct Transport::State {
   void end(Transfers::iterator at, CURLcode code, std::vector<TransferEnd>& ends) {
     ends.push_back(at->second->end(code));
     EasyHandle easy = remove(at);
-    if (code != CURLE_OK) return;  // it may still have a buffer, whose size cannot be set again
-
-    curl_easy_reset(easy.get());
-    idle.push_back(std::move(easy));
+    // After a failure it may still have a buffer, whose size cannot be set again.
+    if (code == CURLE_OK) idle.push_back(std::move(easy));
   }
 
   /// Continues the transfers that waited for the rate limiter and may read again.
