@@ -3,9 +3,9 @@
 // never published.
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 
 #include "support/catch.h"
+#include "support/hub_http.h"
 #include "test_host.h"
 
 namespace model_prep::testing {
@@ -13,6 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::system_clock;
 
 constexpr std::int64_t kMB = 1'000'000;
 const std::string kWeights = "model.safetensors";
@@ -42,14 +44,6 @@ struct Named {
   const char* name;
   Fault fault;
 };
-
-std::string http_date(std::time_t when) {
-  char text[64];
-  std::tm parts{};
-  ::gmtime_r(&when, &parts);
-  std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  return text;
-}
 
 }  // namespace
 
@@ -115,7 +109,7 @@ TEST_CASE("a file fails after as many consecutive failures as --retries allows")
 }
 
 TEST_CASE("Retry-After, as seconds or as a date, is the minimum wait") {
-  const std::string wait = GENERATE(std::string("1"), http_date(std::time(nullptr) + 3));
+  const std::string wait = GENERATE(std::string("1"), http_date(system_clock::now() + seconds(3)));
   NetworkFaultCase one;
   one.hub.add(Fault{.on = Fault::On::tree, .what = Status{503, {{"Retry-After", wait}}}});
   const Run run = one.run();

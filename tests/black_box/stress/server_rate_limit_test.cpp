@@ -3,18 +3,19 @@
 // log.
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <optional>
 
 #include "black_box/parallel.h"
 #include "black_box/test_host.h"
 #include "support/catch.h"
+#include "support/hub_http.h"
 
 namespace model_prep::testing {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using std::chrono::system_clock;
 
 /// LFS files: each needs one request to the hub's resolver and one to the payload host.
 HubRepo crowd(int count) {
@@ -23,14 +24,6 @@ HubRepo crowd(int count) {
     files.push_back({"part/" + std::to_string(i) + ".json",
                      MadeUpBytes{3000 + i, static_cast<std::uint64_t>(i)}, true});
   return make_repo("org/crowd", std::move(files));
-}
-
-std::string http_date(std::time_t when) {
-  char text[64];
-  std::tm parts{};
-  ::gmtime_r(&when, &parts);
-  std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  return text;
 }
 
 struct Wish {
@@ -69,7 +62,9 @@ TEST_CASE("one 429 holds back all requests to that host until its time has passe
   // A date has whole seconds, so up to one second of the wait may be over already.
   const std::vector<Wish> wishes = {
       {"seconds", {{"Retry-After", "2"}}, milliseconds(2000)},
-      {"a date", {{"Retry-After", http_date(std::time(nullptr) + 4)}}, milliseconds(2000)},
+      {"a date",
+       {{"Retry-After", http_date(system_clock::now() + seconds(4))}},
+       milliseconds(2000)},
       {"a window", {{"RateLimit", "\"resolvers\";r=0;t=1"}}, milliseconds(2000)},
       {"both", {{"Retry-After", "1"}, {"RateLimit", "\"resolvers\";r=0;t=2"}}, milliseconds(3000)}};
   const HubRepo repo = crowd(60);
@@ -121,7 +116,7 @@ TEST_CASE("a run that sees a rate-limit window close pauses before it is refused
 
 TEST_CASE("--deadline bounds every wait that a server requests") {
   const HeaderList long_window = {{"RateLimit", "\"api\";r=0;t=3600"}};
-  const std::string date = http_date(std::time(nullptr) + 3600);
+  const std::string date = http_date(system_clock::now() + seconds(3600));
   const std::vector<Fault> faults = {
       {.on = Fault::On::repo_info, .what = Status{429, {{"Retry-After", "3600"}}}},
       {.on = Fault::On::repo_info, .what = Status{503, {{"Retry-After", date}}}},
