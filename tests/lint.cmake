@@ -20,7 +20,7 @@ file(GLOB_RECURSE lint_test_sources CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/tests/*.h ${PROJECT_SOURCE_DIR}/tests/*.cpp)
 
 # Without the generated source.
-get_target_property(lint_sources model_prep_core SOURCES)
+get_target_property(lint_sources model_prep_lib SOURCES)
 list(FILTER lint_sources INCLUDE REGEX "^src/")
 list(APPEND lint_sources src/main.cpp)
 list(TRANSFORM lint_sources PREPEND ${PROJECT_SOURCE_DIR}/)

@@ -19,7 +19,7 @@ TransportSettings transport_settings(const Session& session) {
 SchedulerSettings scheduler_settings(const Session& session,
                                      const std::vector<HubEndpoint>& endpoints) {
   const Options& options = session.options;
-  SchedulerSettings settings{.retry = {.retries = options.retries},
+  SchedulerSettings settings{.retry = {.max_failures = options.retries},
                              .connections = options.jobs,
                              .offline = options.offline,
                              .deadline = session.deadline()};

@@ -89,9 +89,9 @@ class Lock {
     if (!record) return;
 
     for (RemoteFile& file : snapshot.files) {
-      if (file.expected_sha256 || file.blob.kind() == DigestKind::sha256) continue;
+      if (file.locked_sha256 || file.blob.kind() == DigestKind::sha256) continue;
       if (const auto seen = record->blobs.find(file.blob); seen != record->blobs.end())
-        file.expected_sha256 = seen->second.sha256;
+        file.locked_sha256 = seen->second.sha256;
     }
   }
 

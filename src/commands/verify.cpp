@@ -46,7 +46,7 @@ CacheFault damaged_fault(const std::string& path, std::size_t index, const Remot
           .remedy = Remedy::rehash,
           .path = path,
           .message = error.message,
-          .expected = second_differs ? file.expected_sha256->hex() : file.blob.hex(),
+          .expected = second_differs ? file.locked_sha256->hex() : file.blob.hex(),
           .found = second_differs ? hashed.sha256->hex() : found.hex(),
           .file = index,
           .error = error.kind};

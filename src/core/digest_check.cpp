@@ -18,9 +18,9 @@ std::optional<Error> check_digests(const HashResult& found, const std::string& o
   if (digest != expected.digest)
     return wrong(
         fmt::format("its bytes hash to {}, expected {}", digest->hex(), expected.digest.hex()));
-  if (expected.expected_sha256 && expected.expected_sha256 != found.sha256)
+  if (expected.locked_sha256 && expected.locked_sha256 != found.sha256)
     return wrong(fmt::format("its sha256 is {}, the lock says {}", found.sha256->hex(),
-                             expected.expected_sha256->hex()));
+                             expected.locked_sha256->hex()));
   return std::nullopt;
 }
 

@@ -115,9 +115,10 @@ std::optional<Error> Failover::next_round_or_give_up(const Transfer& transfer, c
     window_waited_ = false;
   }
   const bool news = shared_.hosts.should_log(transfer.url.origin, error.kind, shared_.now);
-  shared_.notice(news ? LogLevel::warning : LogLevel::debug,
-                 fmt::format("{} (failure {} of {}; retrying in {:.1f} s)", error.message,
-                             budget_.in_a_row(), shared_.settings.retry.retries, in_seconds(wait)));
+  shared_.notice(
+      news ? LogLevel::warning : LogLevel::debug,
+      fmt::format("{} (failure {} of {}; retrying in {:.1f} s)", error.message, budget_.in_a_row(),
+                  shared_.settings.retry.max_failures, in_seconds(wait)));
   return std::nullopt;
 }
 

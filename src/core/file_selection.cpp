@@ -115,7 +115,7 @@ Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec) {
     if (file.size != lock.size) return differs(file, "size", file.size, lock.size);
     if (file.blob != lock.blob())
       return differs(file, "digest", file.blob.hex(), lock.blob().hex());
-    file.expected_sha256 = lock.sha256;
+    file.locked_sha256 = lock.sha256;
     file.locked = true;
   }
 
@@ -134,7 +134,7 @@ std::vector<RemoteFile> locked_files(const ModelSpec& spec) {
                      .size = lock.size,
                      .blob = lock.blob(),
                      .oid = lock.git_sha1,
-                     .expected_sha256 = lock.sha256,
+                     .locked_sha256 = lock.sha256,
                      .xet_hash = {},
                      .locked = true});
   return files;

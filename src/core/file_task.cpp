@@ -339,7 +339,7 @@ void FileTask::on_range_ignored(const Transfer& transfer) {
   // this many rounds.
   constexpr int kRounds = 2;
   if (has_bytes_of_others(transfer.source) &&
-      failover_.budget().in_a_row() < std::min(kRounds, shared_.settings.retry.retries))
+      failover_.budget().in_a_row() < std::min(kRounds, shared_.settings.retry.max_failures))
     return on_failure(transfer,
                       {ErrorKind::network, transfer.context.object + ": " + transfer.url.origin +
                                                " does not support range requests"});

@@ -162,7 +162,7 @@ ResponseVerdict check_whole(const ResponseHead& head, const PayloadRequest& requ
 /// found after a gigabyte.
 std::optional<Error> linked_etag_mismatch(const ResponseHead& head, const PayloadRequest& request) {
   if (!request.context.of_hub) return std::nullopt;
-  const auto& [digest, size, expected_sha256, locked] = request.blob;
+  const auto& [digest, size, locked_sha256, locked] = request.blob;
   const auto linked = Digest::parse(bare_etag(head.linked_etag));
   const bool other_blob = linked && linked->kind() == digest.kind() && *linked != digest;
   const bool other_size = head.linked_size && *head.linked_size != size;

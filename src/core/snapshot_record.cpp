@@ -43,7 +43,7 @@ Status add_file(Listing& listing, const JsonEntry& entry) {
                            .size = *size,
                            .blob = *blob,
                            .oid = *oid,
-                           .expected_sha256 = {},
+                           .locked_sha256 = {},
                            .xet_hash = entry.fields.text("xet_hash").value_or("")});
   return ok();
 }

@@ -51,7 +51,7 @@ TEST_CASE("a locked file with other bytes is a lock mismatch") {
 TEST_CASE("a plain git file must also have the lock's sha256") {
   BlobSpec locked = plain();
   locked.locked = true;
-  locked.expected_sha256 = sha256('a');
+  locked.locked_sha256 = sha256('a');
   CHECK_FALSE(check_digests(hashes('a', '1'), kObject, locked));
   const auto error = check_digests(hashes('b', '1'), kObject, locked);
   REQUIRE(error);

@@ -24,7 +24,7 @@ TEST_CASE("a file that matches the lock is marked as locked and gets the lock's 
                                        {path("model.bin"), {9, sha256('2'), std::nullopt}}},
                                       false)));
   CHECK(files[0].locked);
-  CHECK(files[0].expected_sha256 == sha256('a'));
+  CHECK(files[0].locked_sha256 == sha256('a'));
   CHECK(files[1].locked);
   CHECK_FALSE(files[2].locked);
 }
@@ -69,7 +69,7 @@ TEST_CASE("a fully locked variant needs no listing") {
   CHECK(files[0].path.text() == "config.json");
   CHECK(files[0].blob == git_sha1('1'));
   CHECK(files[0].oid == git_sha1('1'));
-  CHECK(files[0].expected_sha256 == sha256('a'));
+  CHECK(files[0].locked_sha256 == sha256('a'));
   CHECK(files[1].blob == sha256('2'));
   CHECK(files[1].size == 9);
   CHECK(files[1].locked);

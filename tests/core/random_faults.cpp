@@ -63,7 +63,7 @@ std::vector<WorkItem> RandomFaults::make_items() {
 SchedulerSettings RandomFaults::make_settings() {
   SchedulerSettings made;
   made.connections = static_cast<int>(pick(1, 8));
-  made.retry.retries = static_cast<int>(pick(0, 6));
+  made.retry.max_failures = static_cast<int>(pick(0, 6));
   const bool several = hubs_ == Hubs::last_is_good || chance(0.5);
   for (std::int64_t i = 0, count = several ? pick(2, 3) : 1; i < count; ++i) {
     constexpr TokenUse kUses[] = {TokenUse::none, TokenUse::sent, TokenUse::withheld};
@@ -285,7 +285,7 @@ void RandomFaults::execute(const Finish& action) {
     broken("a good file without its sha256");
   const std::int64_t slates = 1 + outcome.bytes_fetched / FailureBudget::kProgress;
   const auto hubs = static_cast<std::int64_t>(settings_.endpoints.size());
-  if (outcome.attempts > 1 + (std::max(1, settings_.retry.retries) * slates + 1) * hubs)
+  if (outcome.attempts > 1 + (std::max(1, settings_.retry.max_failures) * slates + 1) * hubs)
     broken("too many attempts");
 }
 

@@ -86,7 +86,7 @@ TEST_CASE("a busy host blocks all files for as long as it says") {
 
 TEST_CASE("a host stays blocked when the file that it was busy for fails") {
   auto impatient = settings();
-  impatient.retry.retries = 1;
+  impatient.retry.max_failures = 1;
   SchedulerHarness play({file(100), file(200, 'b')}, impatient);
   play.step();
   for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, play.now);
@@ -362,7 +362,7 @@ TEST_CASE(
 TEST_CASE("the lock's sha256 must match as well as the git id") {
   WorkItem item = file(100);
   item.blob->digest = git_sha1('1');
-  item.blob->expected_sha256 = sha256('a');
+  item.blob->locked_sha256 = sha256('a');
   item.blob->locked = true;
   SchedulerHarness play({item});
   play.to_verifying(0);

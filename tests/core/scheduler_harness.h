@@ -34,7 +34,7 @@ inline SchedulerSettings settings(int connections = 2) {
   SchedulerSettings settings;
   settings.connections = connections;
   settings.endpoints = {{kHub, kHub, TokenUse::sent}};
-  settings.retry.retries = 3;
+  settings.retry.max_failures = 3;
   return settings;
 }
 

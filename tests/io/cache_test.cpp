@@ -34,7 +34,7 @@ RemoteFile plain_file(const std::string& path, const std::string& content) {
           .size = static_cast<std::int64_t>(content.size()),
           .blob = git_sha1_of(content),
           .oid = git_sha1_of(content),
-          .expected_sha256 = {},
+          .locked_sha256 = {},
           .xet_hash = {}};
 }
 

@@ -11,10 +11,10 @@
 namespace model_prep {
 
 struct BlobSpec {
-  Digest digest;                            ///< names the blob in the cache
-  Bytes size{0};                            ///< bytes
-  std::optional<Digest> expected_sha256{};  ///< the lock's second digest of a plain git file
-  bool locked{false};                       ///< a mismatch is reported as `lock_mismatch`
+  Digest digest;                          ///< names the blob in the cache
+  Bytes size{0};                          ///< bytes
+  std::optional<Digest> locked_sha256{};  ///< the lock's second digest of a plain git file
+  bool locked{false};                     ///< a mismatch is reported as `lock_mismatch`
 };
 
 }  // namespace model_prep

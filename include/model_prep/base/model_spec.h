@@ -177,7 +177,7 @@ struct RemoteFile {
   std::optional<Digest> oid;
 
   /// A lock's second digest of a plain git file.
-  std::optional<Digest> expected_sha256;
+  std::optional<Digest> locked_sha256;
 
   /// Copied into the tree listing; never identifies the content.
   std::string xet_hash;
@@ -185,7 +185,7 @@ struct RemoteFile {
   /// The lock requires these values, so a mismatch is reported as `lock_mismatch`.
   bool locked{false};
 
-  BlobSpec blob_spec() const { return {blob, size, expected_sha256, locked}; }
+  BlobSpec blob_spec() const { return {blob, size, locked_sha256, locked}; }
 };
 
 /// The bytes of these files' blobs. Files of equal content share a blob, which counts once.

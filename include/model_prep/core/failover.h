@@ -20,7 +20,7 @@ class Failover {
       : shared_(shared),
         sources_(std::move(sources)),
         bucket_(bucket),
-        budget_(shared.settings.retry.retries) {}
+        budget_(shared.settings.retry.max_failures) {}
 
   const SourceSelector& sources() const { return sources_; }
   const FailureBudget& budget() const { return budget_; }

@@ -49,7 +49,7 @@ struct Manifest {
 Result<Manifest> parse_manifest(std::string_view text, std::string_view name);
 
 /// A manifest of these snapshots, each with the one variant that was resolved, and that variant
-/// locked. The sha256 of a plain git file is written if `expected_sha256` has it. The text does not
+/// locked. The sha256 of a plain git file is written if `locked_sha256` has it. The text does not
 /// depend on the order of the snapshots.
 std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots);
 

@@ -8,7 +8,7 @@
 namespace model_prep {
 
 struct RetryPolicy {
-  int retries{5};                         ///< give up at this many failures in a row
+  int max_failures{5};                    ///< give up at this many failures in a row
   std::chrono::milliseconds base{1'000};  ///< the first back-off's upper bound; it doubles
   std::chrono::milliseconds cap{60'000};  ///< no back-off is longer, unless the server demands it
 };
@@ -39,17 +39,17 @@ class FailureBudget {
  public:
   static constexpr Bytes kProgress = 256 * 1024;  ///< bytes newly on disk that reset the count
 
-  explicit FailureBudget(int retries) : retries_(retries) {}
+  explicit FailureBudget(int max_failures) : max_failures_(max_failures) {}
 
   /// True if these bytes completed a step of progress.
   bool moved(Bytes bytes);
   void failed() { ++in_a_row_, ++total_; }
-  bool spent() const { return in_a_row_ >= retries_ && in_a_row_ > 0; }
+  bool spent() const { return in_a_row_ >= max_failures_ && in_a_row_ > 0; }
   int in_a_row() const { return in_a_row_; }
   int total() const { return total_; }
 
  private:
-  int retries_;
+  int max_failures_;
   int in_a_row_{0};
   int total_{0};
   Bytes since_{0};
