@@ -16,8 +16,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-nlohmann::json json_of(const Response& response) { return nlohmann::json::parse(response.body); }
-
 }  // namespace
 
 TEST_CASE("one connection carries many requests, also pipelined ones") {
@@ -87,7 +85,7 @@ TEST_CASE("the log records origin, kind, file, range, status and bytes") {
 TEST_CASE("the control routes show the log, take faults and are not logged") {
   SampleHub hub;
   ask(hub, kTree);
-  CHECK(json_of(ask(hub, "/_hub/requests"))[0]["kind"] == "tree");
+  CHECK(ask(hub, "/_hub/requests").json()[0]["kind"] == "tree");
   CHECK(ask(hub, "/_hub/faults", "", "POST",
             R"([{"on":"tree","what":"status","code":503,"headers":{"Retry-After":"1"}}])")
             .status == 200);
@@ -105,7 +103,7 @@ TEST_CASE("the control routes show the log, take faults and are not logged") {
 
 TEST_CASE("the manifest locks every file of main") {
   SampleHub hub;
-  const auto manifest = json_of(ask(hub, "/_hub/manifest"));
+  const auto manifest = ask(hub, "/_hub/manifest").json();
   CHECK(manifest == nlohmann::json::parse(hub.manifest()));
   CHECK(manifest["version"] == 1);
   const auto& model = manifest["models"]["name"];

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 
 #include "support/catch.h"
 #include "support/hub_test_client.h"
@@ -13,8 +12,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-
-nlohmann::json json_of(const Response& response) { return nlohmann::json::parse(response.body); }
 
 }  // namespace
 
@@ -184,7 +181,7 @@ TEST_CASE("faults can send HTML, a redirect, truncated JSON, another body or oth
   CHECK(redirect.status == 308);
   CHECK(redirect.header("location") == "http://127.0.0.1:1/x");
   hub.add(Fault{.what = GarbageJson{}});
-  CHECK_THROWS(json_of(ask(hub, kTree)));
+  CHECK_THROWS(ask(hub, kTree).json());
   hub.add(Fault{.what = BodyOverride{.body = "[]"}});
   CHECK(ask(hub, kTree).body == "[]");
   hub.add(Fault{
@@ -210,7 +207,7 @@ TEST_CASE("a claimed encoding has no length, and chunked responses keep the conn
   const Response encoded = client.ask(kTree);
   CHECK(encoded.header("content-encoding") == "gzip");
   CHECK(encoded.header("content-length").empty());
-  CHECK(json_of(encoded).size() == 6);
+  CHECK(encoded.json().size() == 6);
   hub.add(Fault{.on = Fault::On::payload, .what = Chunked{}});
   CHECK(sha256_hex(fetch(hub, kWeights).body) == digests_of(sample_weights()).sha256);
   CHECK(client.ask(kTree).status == 200);

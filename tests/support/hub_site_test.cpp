@@ -1,28 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/hub_site.h"
 
-#include <nlohmann/json.hpp>
-
 #include "support/catch.h"
 #include "support/hub_test_client.h"
 
 namespace model_prep::testing {
-namespace {
-
-nlohmann::json json_of(const Response& response) { return nlohmann::json::parse(response.body); }
-
-}  // namespace
-
 TEST_CASE("repository info names the commit of any revision, and blobs on request") {
   SampleHub hub;
-  const auto info = json_of(ask(hub, "/api/models/org/name"));
+  const auto info = ask(hub, "/api/models/org/name").json();
   CHECK(info["id"] == "org/name");
   CHECK(info["sha"] == kSampleCommit);
   CHECK(info["gated"] == false);
   CHECK(info["siblings"].size() == 4);
   CHECK_FALSE(info["siblings"][0].contains("size"));
   const auto blobs =
-      json_of(ask(hub, "/api/models/org/name/revision/" + kSampleCommit + "?blobs=true"));
+      ask(hub, "/api/models/org/name/revision/" + kSampleCommit + "?blobs=true").json();
   const FileDigests digests = digests_of(sample_weights());
   const auto& model = blobs["siblings"][3];
   CHECK(model["rfilename"] == "onnx/model.bin");
@@ -37,10 +29,10 @@ TEST_CASE("a revision with a slash is one encoded segment, and an id needs no or
   HubRepo repo = make_repo("gpt2", sample_repo().commits.begin()->second, kSampleCommit);
   repo.refs["refs/pr/1"] = kSampleCommit;
   hub.add(repo);
-  CHECK(json_of(ask(hub, "/api/models/gpt2/revision/refs%2Fpr%2F1"))["sha"] == kSampleCommit);
-  CHECK(json_of(ask(hub, "/api/models/gpt2/tree/main")).size() == 4);
+  CHECK(ask(hub, "/api/models/gpt2/revision/refs%2Fpr%2F1").json()["sha"] == kSampleCommit);
+  CHECK(ask(hub, "/api/models/gpt2/tree/main").json().size() == 4);
   CHECK(fetch(hub, "/gpt2/resolve/refs%2Fpr%2F1/config.json").body == "{\"a\": 1}\n");
-  CHECK(json_of(ask(hub, "/api/models/gpt2/refs"))["pullRequests"][0]["targetCommit"] ==
+  CHECK(ask(hub, "/api/models/gpt2/refs").json()["pullRequests"][0]["targetCommit"] ==
         kSampleCommit);
 }
 
@@ -50,16 +42,16 @@ TEST_CASE("a dataset and a space are distinct from a model of the same name, on 
     CAPTURE(kind);
     hub.add(
         make_repo(kind + "/org/name", {{"config.json", kind}, {"rows.bin", "of " + kind, true}}));
-    const auto info = json_of(ask(hub, "/api/" + kind + "/org/name"));
+    const auto info = ask(hub, "/api/" + kind + "/org/name").json();
     CHECK(info["id"] == "org/name");
     CHECK_FALSE(info.contains("modelId"));
-    CHECK(json_of(ask(hub, "/api/" + kind + "/org/name/tree/main")).size() == 2);
+    CHECK(ask(hub, "/api/" + kind + "/org/name/tree/main").json().size() == 2);
     const Response small = ask(hub, "/" + kind + "/org/name/resolve/main/config.json");
     CHECK(small.header("location").starts_with("/api/resolve-cache/" + kind + "/org/name/"));
     CHECK(fetch(hub, "/" + kind + "/org/name/resolve/main/config.json").body == kind);
     CHECK(fetch(hub, "/" + kind + "/org/name/resolve/main/rows.bin").body == "of " + kind);
   }
-  CHECK(json_of(ask(hub, "/api/models/org/name"))["modelId"] == "org/name");
+  CHECK(ask(hub, "/api/models/org/name").json()["modelId"] == "org/name");
   CHECK(fetch(hub, "/org/name/resolve/main/config.json").body == "{\"a\": 1}\n");
   CHECK(ask(hub, "/api/models/datasets/org/name").status == 404);
 }
@@ -80,7 +72,7 @@ TEST_CASE("a dataset without an organisation is a relative 307 to its new home")
 
 TEST_CASE("a tree lists directories first, and LFS files with both hashes") {
   SampleHub hub;
-  const auto tree = json_of(ask(hub, kTree));
+  const auto tree = ask(hub, kTree).json();
   std::vector<std::string> paths;
   for (const auto& entry : tree) paths.push_back(entry["path"]);
   CHECK(paths == std::vector<std::string>{"1_Pooling", "onnx", "1_Pooling/config.json", "README.md",
@@ -98,8 +90,8 @@ TEST_CASE("a tree lists directories first, and LFS files with both hashes") {
 
 TEST_CASE("a tree can be one directory, not recursive, and a missing directory is a 404") {
   SampleHub hub;
-  CHECK(json_of(ask(hub, "/api/models/org/name/tree/main/onnx"))[0]["path"] == "onnx/model.bin");
-  CHECK(json_of(ask(hub, "/api/models/org/name/tree/main")).size() == 4);
+  CHECK(ask(hub, "/api/models/org/name/tree/main/onnx").json()[0]["path"] == "onnx/model.bin");
+  CHECK(ask(hub, "/api/models/org/name/tree/main").json().size() == 4);
   const Response missing = ask(hub, "/api/models/org/name/tree/main/nowhere");
   CHECK(missing.status == 404);
   CHECK(missing.header("x-error-code") == "EntryNotFound");
@@ -110,16 +102,16 @@ TEST_CASE("a long tree is split into pages, which Link headers connect") {
   options.page_size = 4;
   SampleHub hub(options);
   const Response first = ask(hub, kTree);
-  CHECK(json_of(first).size() == 4);
+  CHECK(first.json().size() == 4);
   const std::string link = first.header("link");
   REQUIRE(link.starts_with("<" + hub.endpoint() + "/api/"));
   REQUIRE(link.ends_with(">; rel=\"next\""));
   const Response second =
       ask(hub, link.substr(1 + hub.endpoint().size(), link.find('>') - 1 - hub.endpoint().size()));
-  CHECK(json_of(second).size() == 2);
+  CHECK(second.json().size() == 2);
   CHECK(second.header("link").empty());
   CHECK(ask(hub, kTree + "&cursor=bogus").status == 400);
-  CHECK(json_of(ask(hub, kTree + "&limit=1")).size() == 1);
+  CHECK(ask(hub, kTree + "&limit=1").json().size() == 1);
 }
 
 TEST_CASE("the Link header may name another origin, as some mirrors do") {
@@ -146,9 +138,10 @@ TEST_CASE("a hub without the tree API answers 404 without an error code") {
 TEST_CASE("paths-info answers for the requested paths, sent as a form or as JSON") {
   SampleHub hub;
   const std::string target = "/api/models/org/name/paths-info/main";
-  CHECK(json_of(ask(hub, target, "", "POST", "paths=config.json&paths=no&paths=onnx")).size() == 2);
-  const auto found = json_of(ask(hub, target, "Content-Type: application/json\r\n", "POST",
-                                 R"({"paths":["onnx/model.bin"]})"));
+  CHECK(ask(hub, target, "", "POST", "paths=config.json&paths=no&paths=onnx").json().size() == 2);
+  const auto found = ask(hub, target, "Content-Type: application/json\r\n", "POST",
+                         R"({"paths":["onnx/model.bin"]})")
+                         .json();
   REQUIRE(found.size() == 1);
   CHECK(found[0]["lfs"]["size"] == kWeightsSize);
 }
@@ -156,7 +149,7 @@ TEST_CASE("paths-info answers for the requested paths, sent as a form or as JSON
 TEST_CASE("unknown routes are 404 with JSON") {
   SampleHub hub;
   CHECK(ask(hub, "/api/agent-harnesses").status == 404);
-  CHECK(json_of(ask(hub, "/api/models/org/name/xet-read-token/main")).contains("error"));
+  CHECK(ask(hub, "/api/models/org/name/xet-read-token/main").json().contains("error"));
 }
 
 TEST_CASE("every response of the hub has rate-limit headers, and the payload host's have none") {
@@ -221,8 +214,8 @@ TEST_CASE("unknown revisions and files have their error codes, and files the com
 TEST_CASE(
     "a gated repository checks access before revision and entry, but not for info and README") {
   SampleHub hub(with_tokens(), HubRepo::Access::gated);
-  CHECK(json_of(ask(hub, "/api/models/org/name"))["gated"] == "manual");
-  CHECK(json_of(ask(hub, kTree))[5]["lfs"]["oid"] == digests_of(sample_weights()).sha256);
+  CHECK(ask(hub, "/api/models/org/name").json()["gated"] == "manual");
+  CHECK(ask(hub, kTree).json()[5]["lfs"]["oid"] == digests_of(sample_weights()).sha256);
   for (const std::string target : {"main/config.json", "main/nope", "nope/config.json"}) {
     const Response response = ask(hub, "/org/name/resolve/" + target);
     CHECK(response.status == 401);
@@ -239,11 +232,11 @@ TEST_CASE(
 TEST_CASE("a masked tree hides the hashes from those without access") {
   SampleHub hub(with_tokens(), HubRepo::Access::gated_masked);
   const std::string mask(64, '*');
-  const auto masked = json_of(ask(hub, kTree))[5];
+  const auto masked = ask(hub, kTree).json()[5];
   CHECK(masked["lfs"]["oid"] == mask);
   CHECK(masked["xetHash"] == mask);
   CHECK(masked["oid"] == digests_of(sample_weights()).pointer_oid);
-  CHECK(json_of(ask(hub, kTree, kBearer))[5]["lfs"]["oid"] == digests_of(sample_weights()).sha256);
+  CHECK(ask(hub, kTree, kBearer).json()[5]["lfs"]["oid"] == digests_of(sample_weights()).sha256);
 }
 
 TEST_CASE("a private repository looks missing, and a disabled one has a 403 that says so") {
@@ -252,7 +245,7 @@ TEST_CASE("a private repository looks missing, and a disabled one has a 403 that
   CHECK(ask(hidden, kTree, "Authorization: Bearer stranger\r\n").status == 404);
   CHECK(ask(hidden, kTree, kBearer).status == 200);
   SampleHub disabled({}, HubRepo::Access::disabled);
-  CHECK(json_of(ask(disabled, "/api/models/org/name"))["disabled"] == true);
+  CHECK(ask(disabled, "/api/models/org/name").json()["disabled"] == true);
   const Response refused = ask(disabled, kConfig);
   CHECK(refused.status == 403);
   CHECK(refused.header("x-error-code").empty());

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "support/fake_hub.h"
@@ -24,6 +25,7 @@ struct Response {
   End end = End::open;  ///< why reading ended; open: the body was complete
 
   std::string header(const std::string& lower_case_name) const;
+  nlohmann::json json() const { return nlohmann::json::parse(body); }
 };
 
 /// One connection. Throws std::runtime_error instead of using REQUIRE, because Catch2's assertions
