@@ -263,6 +263,7 @@ class Fetcher::Loop {
       sink = std::make_unique<QuerySink>(reply);
     } else {
       request.kind = RequestKind::payload;
+      request.expected = scheduler_.range_of(action.id).size();
       sink = make_payload_sink(scheduler_, *files_.at(action.item).staging, action.id);
     }
     fetcher_.transport_.start(action.id, request, *sink);

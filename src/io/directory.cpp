@@ -18,6 +18,9 @@ namespace {
 
 constexpr mode_t kDirectoryMode = 0777;
 
+/// It points into `path`.
+const char* name_in(const std::string& path) { return path.c_str() + path.find_last_of('/') + 1; }
+
 bool has_no_symlinks(int error_number) {
   return error_number == EPERM || error_number == EOPNOTSUPP ||
          error_number == ENOSYS;  // symlink(2)
@@ -90,7 +93,7 @@ Result<Directory::OpenedPtr> Directory::open_directory(const std::string& path) 
 Result<Directory::Entry> Directory::entry_at(const std::string& path) const {
   auto directory = open_directory(parent_path(path));
   if (!directory) return directory.error();
-  return Entry{std::move(*directory), path.c_str() + path.find_last_of('/') + 1};
+  return Entry{std::move(*directory), name_in(path)};
 }
 
 Result<UniqueFd> Directory::open_file(const std::string& path, int flags, mode_t mode) const {
@@ -126,7 +129,8 @@ Status Directory::rename(const std::string& from, const std::string& to) const {
 }
 
 Status Directory::rename_entry(const Entry& source, const std::string& to) const {
-  const auto target = entry_at(to);
+  const bool same_directory = parent_path(to) == source.directory->path;
+  const auto target = same_directory ? Result(Entry{source.directory, name_in(to)}) : entry_at(to);
   if (!target) return target.error();
 
   if (renameat(source.at(), source.name, target->at(), target->name) != 0)

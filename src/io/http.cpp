@@ -241,9 +241,12 @@ void Transfer::set_up(const Request& request, const TransportSettings& settings,
   set(system_roots ? CURLOPT_CAPATH : CURLOPT_CAINFO, static_cast<char*>(nullptr));
 
   // A large buffer means fewer calls per GiB over plain http; TLS delivers at most 16 KiB anyway.
-  // Under a rate limit the reads are small, some dozens a second.
-  const Bytes buffer =
-      settings.rate ? std::clamp<Bytes>(*settings.rate / 64, 1024, 16 * 1024) : 128 * 1024;
+  // For a small file, allocating it would take longer than receiving. Under a rate limit the reads
+  // are small, some dozens a second.
+  constexpr Bytes kLargeBuffer = 128 * 1024;
+  const Bytes expected = request.expected > 0 ? request.expected : kLargeBuffer;
+  const Bytes buffer = settings.rate ? std::clamp<Bytes>(*settings.rate / 64, 1024, 16 * 1024)
+                                     : std::clamp<Bytes>(expected, 16 * 1024, kLargeBuffer);
   set(CURLOPT_BUFFERSIZE, static_cast<long>(buffer));
   set(CURLOPT_CONNECTTIMEOUT, std::min(kConnectSeconds, static_cast<long>(settings.stall.count())));
   set(CURLOPT_TCP_KEEPALIVE, 1L);

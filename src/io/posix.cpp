@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -129,9 +130,10 @@ bool is_older_than(const std::string& path, std::chrono::hours age) {
 }
 
 std::optional<std::string> read_link(const std::string& path) {
-  std::error_code error;
-  const fs::path text = fs::read_symlink(path, error);
-  return error ? std::nullopt : std::optional(text.string());
+  std::array<char, PATH_MAX> text;
+  const ssize_t size = readlink(path.c_str(), text.data(), text.size());
+  return size < 0 ? std::nullopt
+                  : std::optional(std::string(text.data(), static_cast<std::size_t>(size)));
 }
 
 Strings list_directory(const std::string& path, Status* status) {

@@ -52,9 +52,11 @@ Result<StagingOwner> ResumeFile::save(ResumeRecord& record) {
 
 ResumeContent read_resume(const Repository& repository, const Digest& blob) {
   const std::string path = repository.layout.resume(blob);
+  if (!lstat_path(path)) return {};
+
   ResumeContent content{read_file(path, kMaxRecord).value_or(""), {}};
   content.record = parse_resume(content.text);
-  content.torn = !content.record && lstat_path(path);
+  content.torn = !content.record;
   return content;
 }
 

@@ -61,8 +61,10 @@ std::optional<Url> resolve_url(const Url& base, std::string_view reference) {
   if (reference.find('\0') != std::string_view::npos) return std::nullopt;
 
   // Absolute paths and absolute URLs are not sent through libcurl, which would re-encode them.
-  if (reference.starts_with('/') && !reference.starts_with("//"))
-    return parse_url(base.origin + std::string(reference));
+  if (reference.starts_with('/') && !reference.starts_with("//")) {
+    const std::string text = base.origin + std::string(reference);
+    return parsed(text) ? std::optional(Url{text, base.origin, base.https}) : std::nullopt;
+  }
   const std::size_t colon = reference.find("://");
   if (colon != std::string_view::npos && reference.find_first_of("/?#") > colon)
     return parse_url(reference);

@@ -48,6 +48,7 @@ struct Request {
   RequestKind kind{RequestKind::query};
   std::optional<ByteRange> range;
   const Token* token{nullptr};  ///< sent as Bearer; not used after `start` returns
+  Bytes expected{0};            ///< length of the body; 0: unknown
 };
 
 /// Takes the body of one response. A returned error ends the transfer.
