@@ -221,8 +221,8 @@ python_tests() {
 
 # ---- the image -------------------------------------------------------------------------------------------------------
 
-# The image is built while the other parts run, and tested after them.
-container_pid=
+# The image is built while other parts run, and tested together with the last of them.
+container_pid= container_go=
 begin_container() {
   # Building takes minutes: only for a test that will run.
   grep -qi "def test_.*${filter// /_}" "$root"/tests/container/test_*.py || return 0
@@ -239,12 +239,13 @@ begin_container() {
   disown # so that `wait` means the test programs
 }
 
+begin_container_tests() { [ -z "$container_go" ] || : >"$container_go"; }
+
 container() {
   local status=1
   [ -n "$container_pid" ] || return 0
 
   part 'the image in a real engine'
-  : >"$container_go"
   while kill -0 "$container_pid" 2>/dev/null; do sleep 0.5; done
   container_pid=
 
