@@ -43,6 +43,8 @@ class Download {
     if (!session_.options.dry_run)
       if (Status writable = probe_writing(); !writable) return writable;
     resolve_from_hub();
+    for (auto& [model, error] : lock_conflicts(models_to_fetch(models_)))
+      models_[model].error = error;
 
     for (const ModelRun& model : models_)
       if (model.error && disposition(model.error->kind) != Disposition::abort_run)

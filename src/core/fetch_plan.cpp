@@ -6,6 +6,25 @@
 #include <fmt/format.h>
 
 namespace model_prep {
+namespace {
+
+using BlobKey = std::pair<RepoId, Digest>;
+
+bool agree(const RemoteFile& a, const RemoteFile& b) {
+  return a.size == b.size &&
+         (!a.locked_sha256 || !b.locked_sha256 || a.locked_sha256 == b.locked_sha256);
+}
+
+void add_user(FetchJob& job, std::size_t model, const RemoteFile& file) {
+  if (job.models.empty() || job.models.back() != model) job.models.push_back(model);
+  if (!file.locked) return;
+
+  job.file.locked = true;
+  job.file.size = file.size;
+  if (file.locked_sha256) job.file.locked_sha256 = file.locked_sha256;
+}
+
+}  // namespace
 
 bool SnapshotView::has_every_file() const {
   return std::ranges::all_of(
@@ -19,22 +38,27 @@ bool SnapshotView::satisfied() const {
 
 FetchPlan make_plan(std::span<const PlannedModel> wanted) {
   FetchPlan plan;
-  std::map<std::pair<RepoId, Digest>, std::size_t> seen;
+  std::map<BlobKey, std::size_t> jobs;
   for (const PlannedModel& one : wanted) {
     const RepoId& repo = one.snapshot->spec.repo;
     for (std::size_t i = 0; i < one.snapshot->files.size(); ++i) {
       const RemoteFile& file = one.snapshot->files[i];
       const FileView& view = one.view->files[i];
       if (view.state == BlobState::trusted) continue;
-
-      const auto [at, is_new] = seen.try_emplace({repo, file.blob}, plan.jobs.size());
-      if (is_new)
+      if (jobs.try_emplace({repo, file.blob}, plan.jobs.size()).second)
         plan.jobs.push_back(
             {repo, one.snapshot->commit, file, view.state == BlobState::unverified, view.staged});
-      std::vector<std::size_t>& models = plan.jobs[at->second].models;
-      if (models.empty() || models.back() != one.model) models.push_back(one.model);
     }
   }
+
+  for (const PlannedModel& one : wanted) {
+    if (jobs.empty()) break;
+    for (const RemoteFile& file : one.snapshot->files) {
+      const auto found = jobs.find({one.snapshot->spec.repo, file.blob});
+      if (found != jobs.end()) add_user(plan.jobs[found->second], one.model, file);
+    }
+  }
+
   std::ranges::stable_sort(
       plan.jobs, [](const FetchJob& a, const FetchJob& b) { return a.file.size > b.file.size; });
   for (const FetchJob& job : plan.jobs) {
@@ -43,6 +67,34 @@ FetchPlan make_plan(std::span<const PlannedModel> wanted) {
     plan.staged += job.staged;
   }
   return plan;
+}
+
+std::map<std::size_t, Error> lock_conflicts(std::span<const PlannedModel> wanted) {
+  struct Lock {
+    std::size_t model;
+    const RemoteFile* file;
+  };
+  std::map<BlobKey, Lock> locks;
+  std::map<std::size_t, Error> conflicts;
+  for (const PlannedModel& one : wanted) {
+    const RepoId& repo = one.snapshot->spec.repo;
+    for (const RemoteFile& file : one.snapshot->files) {
+      if (!file.locked) continue;
+      const auto [at, is_new] = locks.try_emplace({repo, file.blob}, Lock{one.model, &file});
+      const auto [model, other] = at->second;
+      if (!other->locked_sha256) at->second = {one.model, &file};
+      if (is_new || agree(file, *other)) continue;
+
+      const Error error{
+          ErrorKind::lock_mismatch,
+          fmt::format("{} {}: the lock has another size or sha256 for the same content at {}",
+                      repo.text(), file.path.text(), other->path.text()),
+          "one of the two is wrong: create a new lock with model-prep lock"};
+      conflicts.emplace(one.model, error);
+      conflicts.emplace(model, error);
+    }
+  }
+  return conflicts;
 }
 
 Strings refs_to_write(const ModelSpec& spec, const CommitId& commit) {

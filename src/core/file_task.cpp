@@ -202,7 +202,7 @@ void FileTask::on_hash(const HashResult& result) {
 
 void FileTask::on_damaged_blob(const Error& wrong) {
   if (shared_.settings.offline)
-    return fail({ErrorKind::digest_mismatch, wrong.message + ": the cached file is damaged",
+    return fail({wrong.kind, wrong.message + ": the cached file is damaged",
                  "run once without --offline and HF_HUB_OFFLINE to repair it"});
 
   shared_.notice(LogLevel::warning,

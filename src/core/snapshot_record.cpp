@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model_prep/base/listing.h"
+#include "model_prep/core/digest_check.h"
 #include "model_prep/core/json_reader.h"
 
 namespace model_prep {
@@ -100,6 +101,11 @@ std::string blobs_text(const std::map<Digest, VerifiedBlob>& blobs) {
 }
 
 }  // namespace
+
+bool vouches_for(const VerifiedBlob& verified, const BlobSpec& wanted) {
+  // The sha256 is that of the bytes that had the git id under which it is recorded.
+  return !check_digests({.sha256 = verified.sha256, .git_sha1 = wanted.digest}, {}, wanted);
+}
 
 std::string serialize_record(const SnapshotRecord& record) {
   std::string text = fmt::format("{{\n \"format\": {}", kRecordFormat);

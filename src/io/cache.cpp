@@ -275,7 +275,8 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
       file_view.state = BlobState::unverified;
       const auto verified = record.blobs.find(file.blob);
       if (verified != record.blobs.end() && verified->second.size == found->size &&
-          verified->second.mtime_ns == found->mtime_ns) {
+          verified->second.mtime_ns == found->mtime_ns &&
+          vouches_for(verified->second, file.blob_spec())) {
         file_view.state = BlobState::trusted;
         file_view.sha256 = verified->second.sha256;
       }

@@ -56,6 +56,60 @@ TEST_CASE("a plain file must match the lock's sha256 as well as its git id") {
   CHECK_FALSE(tree_of(machine.cache()).contains("models--org--small/refs"));
 }
 
+TEST_CASE("a cached plain file is held to the lock's sha256, whatever an earlier run recorded") {
+  FakeHub hub;
+  hub.add(small_repo());
+  TestHost machine(hub);
+  REQUIRE(machine.run({"org/small@" + main_of(small_repo())}).exit_code == 0);
+  machine.use_manifest(lock_with(
+      hub, [](auto& model) { model["files"]["config.json"]["sha256"] = std::string(64, 'b'); }));
+  const bool offline = GENERATE(false, true);
+  const Run run = machine.run({}, {{"HF_HUB_OFFLINE", offline ? "1" : ""}});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("small") == "lock_mismatch");
+}
+
+TEST_CASE("a blob that two models share is held to the stricter of their locks") {
+  FakeHub hub;
+  hub.add(small_repo());
+  TestHost machine(hub);
+  nlohmann::json manifest = nlohmann::json::parse(hub.manifest());
+  auto& models = manifest["models"];
+  const std::string second = GENERATE("a", "z");
+  models[second] = models["small"];
+  const std::string locked = GENERATE("small", "the other");
+  models[locked == "small" ? locked : second]["files"]["config.json"]["sha256"] =
+      std::string(64, 'b');
+  machine.use_manifest(manifest.dump());
+  if (GENERATE(false, true)) machine.run({locked == "small" ? second : "small"});
+  const Run run = machine.run({});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("small") == "lock_mismatch");
+  CHECK(run.error_kind(second) == "lock_mismatch");
+}
+
+TEST_CASE("two locks that no content can satisfy are refused before anything is requested") {
+  FakeHub hub;
+  hub.add(small_repo());
+  TestHost machine(hub);
+  nlohmann::json manifest = nlohmann::json::parse(hub.manifest());
+  auto& models = manifest["models"];
+  models["other"] = models["small"];
+  models["small"]["files"]["config.json"]["sha256"] =
+      digests_of(file_of(small_repo(), "config.json")).sha256;
+  models["other"]["files"]["config.json"]["sha256"] = std::string(64, 'b');
+  machine.use_manifest(manifest.dump());
+  const bool dry = GENERATE(false, true);
+  const Run run = dry ? machine.run({"--dry-run"}) : machine.run({});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("small") == "lock_mismatch");
+  CHECK(run.error_kind("other") == "lock_mismatch");
+  CHECK(hub.requests().empty());
+}
+
 TEST_CASE("a listing that differs from the lock is refused before any file is requested") {
   FakeHub hub;
   hub.add(small_repo());

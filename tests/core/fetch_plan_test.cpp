@@ -53,6 +53,47 @@ TEST_CASE("a blob that several files and models of a repository share is one job
   CHECK(plan.bytes == 10);
 }
 
+TEST_CASE("a blob is held to the strictest lock of all files and models that share it") {
+  RemoteFile locked = plain_file("b.json", 10, '1');
+  locked.locked = true;
+  locked.locked_sha256 = sha256('e');
+  const auto open = snapshot("org/a", {plain_file("a.json", 10, '1')});
+  const auto strict = snapshot("org/a", {plain_file("a.json", 10, '1'), locked});
+  const auto view_open = view(open, GENERATE(BlobState::missing, BlobState::trusted));
+  const auto view_strict = view(strict, BlobState::missing);
+  std::vector<PlannedModel> wanted = {{0, &open, &view_open}, {1, &strict, &view_strict}};
+  if (GENERATE(false, true)) std::swap(wanted[0], wanted[1]);
+  const FetchPlan plan = make_plan(wanted);
+  REQUIRE(plan.jobs.size() == 1);
+  CHECK(plan.jobs[0].file.locked);
+  CHECK(plan.jobs[0].file.locked_sha256 == sha256('e'));
+  CHECK(plan.jobs[0].models.size() == 2);
+  CHECK(lock_conflicts(wanted).empty());
+}
+
+TEST_CASE("two locks that give one blob another size or sha256 are conflicts of both models") {
+  RemoteFile first = plain_file("a.json", 10, '1');
+  first.locked = true;
+  RemoteFile second = first;
+  const bool by_size = GENERATE(false, true);
+  if (by_size) {
+    second.size = 11;
+  } else {
+    first.locked_sha256 = sha256('e');
+    second.locked_sha256 = sha256('f');
+  }
+  const auto a = snapshot("org/a", {first, plain_file("b.json", 1, '2')});
+  const auto b = snapshot("org/a", {second});
+  const auto c = snapshot("org/c", {second});
+  const auto any = view(a, BlobState::missing);
+  const auto conflicts =
+      lock_conflicts(std::vector<PlannedModel>{{0, &a, &any}, {1, &b, &any}, {2, &c, &any}});
+  REQUIRE(conflicts.size() == 2);
+  CHECK(conflicts.at(0).kind == ErrorKind::lock_mismatch);
+  CHECK(conflicts.at(1).message ==
+        "org/a a.json: the lock has another size or sha256 for the same content at a.json");
+}
+
 TEST_CASE("the same blob in two repositories is two jobs") {
   const auto a = snapshot("org/a", {lfs_file("x", 10, '1')});
   const auto b = snapshot("org/b", {lfs_file("x", 10, '1')});

@@ -196,6 +196,16 @@ TEST_CASE("a record leaves its listing out when a git id is unknown, and keeps i
   CHECK(back->blobs == record.blobs);
 }
 
+TEST_CASE("a record vouches for a blob only if it has the digests that are wanted") {
+  const VerifiedBlob verified{5, 0, sha256('a')};
+  CHECK(vouches_for(verified, {.digest = sha256('a'), .size = 5}));
+  CHECK_FALSE(vouches_for(verified, {.digest = sha256('b'), .size = 5}));
+  CHECK(vouches_for(verified, {.digest = git_sha1('1'), .size = 5}));
+  CHECK(vouches_for(verified, {.digest = git_sha1('1'), .size = 5, .locked_sha256 = sha256('a')}));
+  CHECK_FALSE(
+      vouches_for(verified, {.digest = git_sha1('1'), .size = 5, .locked_sha256 = sha256('b')}));
+}
+
 TEST_CASE("an invalid record is ignored") {
   const std::string text = GENERATE_COPY(
       std::string(), std::string("{}"), std::string("[1]"), std::string("nonsense"),

@@ -70,7 +70,12 @@ struct PlannedModel {
   const SnapshotView* view;
 };
 
+/// A blob is held to the strictest lock of all files that have it, so a model that trusts the blob
+/// waits for the job of one that does not.
 FetchPlan make_plan(std::span<const PlannedModel> wanted);
+
+/// For each model that has one: why no content can satisfy its lock together with another one's.
+std::map<std::size_t, Error> lock_conflicts(std::span<const PlannedModel> wanted);
 
 /// Refuses (`usage`) two models that would set one ref of one repository to different revisions.
 Status check_ref_conflicts(std::span<const ModelSpec> specs);

@@ -8,7 +8,7 @@
 //   waiting          room for another file                locking      try the lock
 //   checking         digest equal                         done         outcome `reused`
 //   checking         digest differs                       locking      fetch it again
-//                                                                      (offline: `digest_mismatch`)
+//                                                                      (offline: it fails)
 //   locking          time to poll the lock                lock_tried   try the lock
 //   lock_tried       held by another process              locking      poll again in 250 ms; log
 //                                                                      the wait now and then

@@ -4,9 +4,9 @@
 //
 // The record (`.model-prep/<commit>.json`) is why a second run costs nothing. It holds the commit's
 // listing, which never changes, and for each blob that was verified its size, modification time and
-// sha256. A blob that still has that size and time is trusted; any other is hashed again. A record
-// that cannot be read counts as missing. `mtime_ns` is in nanoseconds since the epoch, as stat(2)
-// reports it. Pure.
+// sha256. A blob that still has that size and time is trusted, unless a lock wants another sha256;
+// any other is hashed again. A record that cannot be read counts as missing. `mtime_ns` is in
+// nanoseconds since the epoch, as stat(2) reports it. Pure.
 #pragma once
 
 #include "model_prep/base/digest.h"
@@ -25,6 +25,10 @@ struct SnapshotRecord {
   std::vector<RemoteFile> listing;  ///< the whole commit, or empty
   std::map<Digest, VerifiedBlob> blobs;
 };
+
+/// Whether these are the bytes that are wanted. The record may be older than a lock that gives the
+/// sha256 of a plain git file, so it is held to the lock like bytes that were just hashed.
+bool vouches_for(const VerifiedBlob& verified, const BlobSpec& wanted);
 
 std::string serialize_record(const SnapshotRecord& record);
 std::optional<SnapshotRecord> parse_record(std::string_view text);
