@@ -11,9 +11,13 @@
 #include "model_prep/core/commit_diff.h"
 #include "model_prep/core/hub_json.h"
 #include "model_prep/core/manifest.h"
+#include "model_prep/io/hasher.h"
 
 namespace model_prep {
 namespace {
+
+/// Plain git files are small. Each is held in memory for its hash.
+constexpr std::size_t kMaxPlainFile = 16 * 1024 * 1024;
 
 class Lock {
  public:
@@ -42,7 +46,7 @@ class Lock {
 
   /// One result for each spec. The errors of those that cannot be resolved are logged.
   std::vector<std::optional<ResolvedSnapshot>> resolve(const std::vector<ModelSpec>& specs) {
-    const Network network = session_.options.offline ? Network::forbidden : Network::allowed;
+    const Network network = session_.options.offline ? Network::forbidden : Network::required;
     std::vector<std::optional<ResolvedSnapshot>> resolved(specs.size());
     const auto keep = [&](std::size_t i, const Resolution& result) {
       if (result.snapshot)
@@ -62,7 +66,7 @@ class Lock {
       indices.push_back(i);
     }
 
-    const auto results = resolve_remotely(unknown, session_.cache, *fetcher_);
+    const auto results = resolve_remotely(unknown, session_.cache, *fetcher_, Network::required);
     for (std::size_t i = 0; i < unknown.size(); ++i) keep(indices[i], results[i]);
     return resolved;
   }
@@ -77,21 +81,24 @@ class Lock {
       // Only the listing tells whether a model that no manifest describes has the variant.
       if (snapshot->spec.filter.select_weights_automatically)
         session_.log_variant_warning(snapshot->spec);
-      add_known_sha256(*snapshot);
+      if (session_.options.offline && !snapshot->spec.fully_locked)
+        session_.log.warning(snapshot->spec.key +
+                             ": offline, its files are locked as the cache lists them; the Hub was "
+                             "not asked");
+      add_sha256_of_cached(*snapshot);
       snapshots.push_back(std::move(*snapshot));
     }
     if (succeeded_) session_.out << lock_text(snapshots) << std::flush;
   }
 
-  /// From the record of a download, where the present lock has none.
-  void add_known_sha256(ResolvedSnapshot& snapshot) const {
-    const auto record = session_.cache.record(snapshot.spec.repo, snapshot.commit);
-    if (!record) return;
-
+  /// The Hub has no sha256 of a plain git file. It is computed here, of the cached bytes that have
+  /// the file's git id: a record could be forged.
+  void add_sha256_of_cached(ResolvedSnapshot& snapshot) const {
     for (RemoteFile& file : snapshot.files) {
       if (file.locked_sha256 || file.blob.kind() == DigestKind::sha256) continue;
-      if (const auto seen = record->blobs.find(file.blob); seen != record->blobs.end())
-        file.locked_sha256 = seen->second.sha256;
+      const auto content = session_.cache.content(snapshot.spec.repo, snapshot.commit, file);
+      const auto bytes = read_file(content.path, kMaxPlainFile);
+      if (bytes && git_sha1_of(*bytes) == file.blob) file.locked_sha256 = sha256_of(*bytes);
     }
   }
 

@@ -77,7 +77,8 @@ std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const Co
   if (spec.fully_locked)
     return Resolution{locked_snapshot(spec, commit, std::move(listing.files)), std::move(record)};
 
-  if (listing.files.empty())
+  if (network == Network::required) return std::nullopt;
+  if (listing.files.empty() && network == Network::forbidden)
     if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);
   if (listing.files.empty()) return std::nullopt;
 
@@ -139,8 +140,8 @@ struct ModelResolution {
 
 class Resolver {
  public:
-  Resolver(std::span<const ModelSpec> specs, const Cache& cache, Fetcher& fetcher)
-      : cache_(cache), endpoints_(fetcher.endpoints), fetcher_(fetcher) {
+  Resolver(std::span<const ModelSpec> specs, const Cache& cache, Fetcher& fetcher, Network network)
+      : cache_(cache), endpoints_(fetcher.endpoints), fetcher_(fetcher), network_(network) {
     for (const ModelSpec& spec : specs)
       models_.push_back({.spec = &spec, .commit = spec.revision.commit()});
   }
@@ -154,7 +155,7 @@ class Resolver {
     // The commit may turn out to be one whose files are known.
     for (ModelResolution& model : models_) {
       if (model.result) continue;
-      if (auto local = resolve_commit_locally(*model.spec, *model.commit, cache_, Network::allowed))
+      if (auto local = resolve_commit_locally(*model.spec, *model.commit, cache_, network_))
         model.result = std::move(local->snapshot);
       else
         request_page(model, std::nullopt);
@@ -406,6 +407,7 @@ class Resolver {
   const Cache& cache_;
   const std::vector<HubEndpoint>& endpoints_;
   Fetcher& fetcher_;
+  const Network network_;
   std::vector<ModelResolution> models_;
 };
 
@@ -436,8 +438,8 @@ std::optional<Resolution> resolve_locally(const ModelSpec& spec, const Cache& ca
 }
 
 std::vector<Resolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
-                                         Fetcher& fetcher) {
-  return Resolver(specs, cache, fetcher).run();
+                                         Fetcher& fetcher, Network network) {
+  return Resolver(specs, cache, fetcher, network).run();
 }
 
 }  // namespace model_prep

@@ -41,6 +41,14 @@ bool is_older(const std::string& listing, const std::string& record) {
   return first && second && first->is_file && first->size > 0 && first->mtime_ns < second->mtime_ns;
 }
 
+/// Whether huggingface_hub's listing is the snapshot's: somebody else may have left another one.
+bool has_right_tree(const Cache& cache, const ResolvedSnapshot& snapshot) {
+  const auto tree = cache.tree(snapshot.spec.repo, snapshot.commit);
+  return tree && std::ranges::equal(*tree, snapshot.listing, [](const auto& a, const auto& b) {
+           return a.path == b.path && a.size == b.size && a.blob == b.blob;
+         });
+}
+
 /// Writes a small file by way of a temporary name in our own directory.
 Status write_document(const Repository& repository, const std::string& path,
                       std::string_view text) {
@@ -175,7 +183,7 @@ class Publisher {
   }
 
   Status publish_tree() const {
-    if (!snapshot_.spec.whole_commit || cache_.tree(repository_.id, commit_)) return ok();
+    if (!snapshot_.spec.whole_commit || has_right_tree(cache_, snapshot_)) return ok();
 
     const auto text = serialize_tree(snapshot_.listing);
     return text ? write_document(repository_, layout_.tree(commit_), *text) : ok();
@@ -287,8 +295,8 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
 
   view.refs_correct = wrong_refs(*this, snapshot).empty();
   view.tree_correct = !snapshot.spec.whole_commit ||
-                      is_older(layout.tree(commit), layout.record(commit)) || tree(repo, commit) ||
-                      !serialize_tree(snapshot.listing);
+                      (known && is_older(layout.tree(commit), layout.record(commit))) ||
+                      has_right_tree(*this, snapshot) || !serialize_tree(snapshot.listing);
   view.recorded = known && (snapshot.listing.empty() || !known->listing.empty());
   return view;
 }

@@ -124,6 +124,45 @@ TEST_CASE(
   CHECK_FALSE(fs::exists(at.machine.cache() / "models--org--small/refs"));
 }
 
+TEST_CASE("lock asks the Hub, and prints what the cache says only offline and with a warning") {
+  Unpinned at;
+  const std::string pinned = "org/small@" + main_of(at.repo);
+  const std::string truth = at.lock({pinned});
+  HubRepo other = at.repo;
+  for (HubFile& file : other.commits.at(main_of(at.repo)))
+    if (file.path == "config.json") file.content = "{\"of\":\"org/SMALL\"}";
+  FakeHub false_hub;
+  false_hub.add(other);
+  REQUIRE(at.machine.run({pinned, "--variant", "all"}, {{"HF_ENDPOINT", false_hub.endpoint()}})
+              .exit_code == 0);
+  if (GENERATE(false, true)) fs::remove_all(at.machine.cache() / "models--org--small/.model-prep");
+
+  const auto lock = nlohmann::json::parse(at.lock({pinned}));
+  const FileDigests right = digests_of(file_of(at.repo, "config.json"));
+  const auto files_of = [&](const nlohmann::json& text) { return text["models"][pinned]["files"]; };
+  CHECK(files_of(lock)["config.json"] == files_of(nlohmann::json::parse(truth))["config.json"]);
+  CHECK(files_of(lock)["config.json"]["git_sha1"] == right.git_sha1);
+
+  at.hub.clear_requests();
+  const Run offline = at.machine.run({"lock", pinned}, {{"HF_HUB_OFFLINE", "1"}});
+  CHECK(offline.exit_code == 0);
+  CHECK(at.hub.requests().empty());
+  CHECK(contains(offline.err, "the Hub was not asked"));
+  CHECK(files_of(nlohmann::json::parse(offline.out))["config.json"]["git_sha1"] != right.git_sha1);
+}
+
+TEST_CASE("lock adds the sha256 of cached bytes, not the one of a record") {
+  Unpinned at;
+  REQUIRE(at.machine.run({"small"}).exit_code == 0);
+  const fs::path record =
+      at.machine.cache() / "models--org--small/.model-prep" / (main_of(at.repo) + ".json");
+  auto forged = nlohmann::json::parse(read_text(record));
+  for (auto& [digest, blob] : forged["blobs"].items())
+    if (digest.size() == 40) blob["sha256"] = std::string(64, 'b');
+  write_text(record, forged.dump());
+  CHECK_FALSE(contains(at.lock(), std::string(64, 'b')));
+}
+
 TEST_CASE("a locked file name is literal, even if it looks like a pattern") {
   FakeHub hub;
   const HubRepo repo = make_repo(

@@ -27,6 +27,29 @@ void plant(const std::string& what, const fs::path& path) {
   fs::resize_file(path, 10'000'000'000);
 }
 
+/// A cache that another tenant has prepared with other bytes for this commit, as huggingface_hub
+/// would leave it: blobs, links, refs and the listing, but no record of ours.
+struct Forged {
+  FakeHub hub;
+  HubRepo repo = small_repo();
+  TestHost machine{hub};
+  std::string pinned = "org/small@" + main_of(repo);
+  fs::path in_repo = machine.cache() / "models--org--small";
+  fs::path snapshot = in_repo / "snapshots" / main_of(repo);
+  fs::path tree = in_repo / "trees" / (main_of(repo) + ".json");
+
+  Forged() {
+    hub.add(repo);
+    FakeHub false_hub;
+    HubRepo other = repo;
+    for (HubFile& file : other.commits.at(main_of(repo)))
+      if (file.path == "config.json") file.content = "{\"of\":\"org/SMALL\"}";
+    false_hub.add(other);
+    machine.run({pinned, "--variant", "all"}, {{"HF_ENDPOINT", false_hub.endpoint()}});
+    fs::remove_all(in_repo / ".model-prep");
+  }
+};
+
 /// Bounded in memory and time, so that reading without end is seen.
 Run bounded_run(const TestHost& machine, const std::string& arguments) {
   if (is_sanitized()) return machine.shell("exec timeout -s KILL 50 $PROGRAM " + arguments);
@@ -49,6 +72,47 @@ TEST_CASE("a file planted as our record or tree listing is ignored") {
   const Run run = bounded_run(machine, "org/small@" + main_of(repo));
   CHECK(run.exit_code == 0);
   CHECK(fs::exists(blob_of(machine, repo, "model.safetensors")));
+}
+
+TEST_CASE("a planted listing with planted blobs is not believed: the Hub is asked once") {
+  Forged forged;
+  const std::string variant = GENERATE("fp32", "all");
+  const Run run = forged.machine.run({forged.pinned, "--variant", variant});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(forged.hub.requests("tree").size() == 1);
+  CHECK(read_text(forged.snapshot / "config.json") == "{\"of\":\"org/small\"}");
+  if (variant == "all") {
+    const auto listing = nlohmann::json::parse(read_text(forged.tree));
+    CHECK(listing["files"]["config.json"]["blob_id"] ==
+          digests_of(file_of(forged.repo, "config.json")).git_sha1);
+  }
+  forged.hub.clear_requests();
+  CHECK(forged.machine.run({forged.pinned, "--variant", variant}).exit_code == 0);
+  CHECK(forged.hub.requests().empty());
+}
+
+TEST_CASE("a planted listing next to the record of a locked download is not believed") {
+  Forged forged;
+  nlohmann::json manifest = nlohmann::json::parse(forged.hub.manifest());
+  manifest["models"]["small"]["variants"] = {{"fp32", {{"include", {"*.json"}}}}};
+  forged.machine.use_manifest(manifest.dump());
+  REQUIRE(forged.machine.run({}).exit_code == 0);
+  forged.hub.clear_requests();
+  const Run run = forged.machine.run({forged.pinned});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(forged.hub.requests("tree").size() == 1);
+}
+
+TEST_CASE("offline, a listing of huggingface_hub is used, also by list and verify") {
+  const Forged forged;
+  const Run run = forged.machine.run({forged.pinned, "--offline"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(forged.machine.run({"list", forged.pinned}).out, "cached"));
+  CHECK(forged.machine.run({"verify", forged.pinned}).exit_code == 0);
+  CHECK(forged.hub.requests().empty());
 }
 
 TEST_CASE("a file planted as a ref is replaced or named") {

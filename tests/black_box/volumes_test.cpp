@@ -113,6 +113,21 @@ TEST_CASE(
 }
 
 TEST_CASE(
+    "a record that another user wrote spares the request, even where nothing can be written") {
+  Volume volume;
+  if (!volume.may_become_others()) return;
+  fs::create_directories(volume.machine.home());
+  REQUIRE(::chown(volume.machine.home().c_str(), 65534, 65534) == 0);
+  const std::string pinned = "org/small@" + main_of(volume.small);
+  REQUIRE(volume.run_as("--reuid=65534 --regid=65534", pinned).exit_code == 0);
+  volume.hub.clear_requests();
+  const Run run = volume.run_as("--reuid=1000940000 --regid=1000940000", pinned);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(volume.hub.requests().empty());
+}
+
+TEST_CASE(
     "in a setgid directory everything belongs to the group, group-writable if the umask allows") {
   const Volume volume;
   if (!volume.may_become_others()) return;

@@ -2,10 +2,15 @@
 // From a model's name to a commit and its files, with as few requests as possible.
 //
 //   known                                             requests
-//   a pinned commit, and its files from a lock, a
-//   record or huggingface_hub's tree listing          none
+//   a pinned commit, and its files from a lock or
+//   from our record                                   none
 //   a pinned commit                                   the listing, one request for each page
 //   a branch or tag                                   one for the commit, then as above
+//
+// huggingface_hub's listing in the cache (`trees/<commit>.json`) counts only offline: what it says
+// decides which bytes are right, and another tenant of the volume could have written it before our
+// first run. Our record counts whoever wrote it (docs/security.md). `lock` asks for more: its
+// result is trusted elsewhere, so that the Hub itself must have said it.
 //
 // All models are resolved at once. If the selection of weights depends on a shard index
 // (core/weight_selection.h), the index is read first, from the cache or from the Hub, and its
@@ -27,7 +32,8 @@
 
 namespace model_prep {
 
-enum class Network : std::uint8_t { allowed, forbidden };
+/// `required`: only a lock spares the request for a listing.
+enum class Network : std::uint8_t { allowed, forbidden, required };
 
 /// The commit that is pinned, else the one that the ref in the cache names.
 std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache);
@@ -53,6 +59,6 @@ std::optional<Resolution> resolve_locally(const ModelSpec& spec, const Cache& ca
 
 /// Resolves with requests; one result for each spec, in order.
 std::vector<Resolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
-                                         Fetcher& fetcher);
+                                         Fetcher& fetcher, Network network = Network::allowed);
 
 }  // namespace model_prep

@@ -29,7 +29,7 @@ struct FileView {
 struct SnapshotView {
   std::vector<FileView> files;
   bool refs_correct{false};
-  bool tree_correct{false};  ///< trees/<commit>.json exists exactly for a whole commit
+  bool tree_correct{false};  ///< for a whole commit, trees/<commit>.json has the snapshot's listing
   bool recorded{false};      ///< our record is complete
 
   /// Whether each file has its blob and its link, verified or not.

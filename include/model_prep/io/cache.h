@@ -61,7 +61,7 @@ class Cache {
 
   std::optional<SnapshotRecord> record(const RepoId& repo, const CommitId& commit) const;
 
-  /// The listing that huggingface_hub left.
+  /// The listing that huggingface_hub left, or that somebody else put there.
   std::optional<std::vector<RemoteFile>> tree(const RepoId& repo, const CommitId& commit) const;
   std::optional<CommitId> ref(const RepoId& repo, const std::string& name) const;
 
