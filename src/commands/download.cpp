@@ -18,7 +18,8 @@
 namespace model_prep {
 namespace {
 
-/// How often files of a model may vanish before it fails: beyond that it is no coincidence.
+/// How often files of a model may vanish before it fails, or change before that is accepted: beyond
+/// that it is no coincidence.
 constexpr int kMaxLosses = 10;
 
 class Download {
@@ -269,7 +270,9 @@ class Download {
 
     const bool has_changed = !model.outcomes.empty() || !model.view.satisfied();
     if (has_changed) {
-      const auto publication = session_.cache.publish(*model.snapshot, verified_sha256(model));
+      const auto publication = session_.cache.publish(
+          *model.snapshot, verified_blobs(model),
+          model.times_vanished < kMaxLosses ? IfChanged::report : IfChanged::ignore);
       if (!publication) {
         model.error = publication.error();
         return session_.log_error(*model.error);
@@ -302,9 +305,9 @@ class Download {
         continue;
       }
 
-      session_.log.warning(
-          fmt::format("{}: some of its files were removed during the run; downloading them again",
-                      model.spec.key));
+      session_.log.warning(fmt::format(
+          "{}: some of its files were removed or changed during the run; getting them again",
+          model.spec.key));
       model.view = session_.cache.inspect(
           *model.snapshot, session_.cache.record(model.spec.repo, model.snapshot->commit));
       any = true;

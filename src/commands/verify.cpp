@@ -100,8 +100,7 @@ class Verify {
     HashResult result{};
 
     bool is_right_for(const FileInfo& now) const {
-      return !result.error && info.is_same_file(now) && info.size == now.size &&
-             info.mtime_ns == now.mtime_ns;
+      return !result.error && info.is_same_file(now) && result.stamp == now.stamp();
     }
   };
 

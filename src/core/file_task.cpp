@@ -193,6 +193,7 @@ void FileTask::all_on_disk() {
 void FileTask::on_hash(const HashResult& result) {
   const auto wrong = check_digests(result, work_.context.object, *work_.blob);
   sha256_ = result.sha256;
+  stamp_ = result.stamp;
 
   if (checking()) return wrong ? on_damaged_blob(*wrong) : finish(FileStatus::reused);
   if (wrong) return refetch(*wrong);
@@ -274,6 +275,7 @@ void FileTask::finish(FileStatus status, std::optional<Error> error, bool drop_s
                .attempts = started ? failover_.attempts() : 0,
                .took = started ? shared_.now - started_ : Duration{},
                .sha256 = good ? sha256_ : std::nullopt,
+               .stamp = stamp_,
                .error = std::move(error)}});
   state_ = State::done;
 }

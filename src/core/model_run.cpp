@@ -11,18 +11,20 @@ std::vector<PlannedModel> models_to_fetch(const std::vector<ModelRun>& models) {
   return wanted;
 }
 
-std::map<Digest, Digest> verified_sha256(const ModelRun& model) {
-  std::map<Digest, Digest> sha256;
-  for (std::size_t i = 0; i < model.snapshot->files.size(); ++i) {
-    const Digest& blob = model.snapshot->files[i].blob;
-    if (model.view.files[i].sha256) sha256.emplace(blob, *model.view.files[i].sha256);
+std::map<Digest, VerifiedBlob> verified_blobs(const ModelRun& model) {
+  std::map<Digest, VerifiedBlob> verified;
+  for (std::size_t i = 0; i < model.snapshot->files.size(); ++i)
+    if (const auto& recorded = model.view.files[i].verified)
+      verified.emplace(model.snapshot->files[i].blob, *recorded);
 
-    // What this run computed replaces what an earlier one recorded.
-    if (const auto outcome = model.outcomes.find(blob);
-        outcome != model.outcomes.end() && outcome->second.sha256)
-      sha256.insert_or_assign(blob, *outcome->second.sha256);
+  // What this run hashed replaces what an earlier one recorded.
+  for (const auto& [blob, outcome] : model.outcomes) {
+    verified.erase(blob);
+    if (outcome.sha256 && outcome.stamp)
+      verified.emplace(blob,
+                       VerifiedBlob{outcome.stamp->size, outcome.stamp->mtime_ns, *outcome.sha256});
   }
-  return sha256;
+  return verified;
 }
 
 }  // namespace model_prep

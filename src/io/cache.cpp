@@ -88,10 +88,11 @@ Status probe(const Directory& in, const std::string& directory) {
 
 class Publisher {
  public:
-  Publisher(const Cache& cache, const ResolvedSnapshot& snapshot)
-      : cache_(cache), snapshot_(snapshot) {}
+  Publisher(const Cache& cache, const ResolvedSnapshot& snapshot, const VerifiedBlobs& verified,
+            IfChanged if_changed)
+      : cache_(cache), snapshot_(snapshot), verified_(verified), if_changed_(if_changed) {}
 
-  Result<Publication> run(const std::map<Digest, Digest>& sha256) {
+  Result<Publication> run() {
     if (Status done = publish_links(); !done) return done.error();
 
     published_.files_vanished = !is_complete();
@@ -99,7 +100,7 @@ class Publisher {
       if (Status done = publish_tree(); !done) return done.error();
 
     // The record only saves hashing in the next run: without it the cache is still a good one.
-    if (Status done = publish_record(sha256); !done)
+    if (Status done = publish_record(); !done)
       published_.warnings.push_back("the next run will have to hash this model again: " +
                                     done.error().message);
     if (published_.files_vanished) return std::move(published_);
@@ -112,10 +113,19 @@ class Publisher {
   }
 
  private:
+  /// Whether every file is there, and every blob as it was when it was hashed. Without symlinks, a
+  /// blob's files are copies, of which one was hashed.
   bool is_complete() const {
-    return std::ranges::all_of(snapshot_.files, [&](const RemoteFile& file) {
-      return stat_path(layout_.link(commit_, file.path)).has_value();
-    });
+    std::set<Digest> changed;
+    std::set<Digest> unchanged;
+    for (const RemoteFile& file : snapshot_.files) {
+      const auto there = stat_path(layout_.link(commit_, file.path));
+      if (!there) return false;
+      const auto verified = verified_.find(file.blob);
+      const bool same = verified != verified_.end() && verified->second.stamp() == there->stamp();
+      (same ? unchanged : changed).insert(file.blob);
+    }
+    return if_changed_ == IfChanged::ignore || std::ranges::includes(unchanged, changed);
   }
 
   Status publish_links() {
@@ -189,17 +199,11 @@ class Publisher {
     return text ? write_document(repository_, layout_.tree(commit_), *text) : ok();
   }
 
-  Status publish_record(const std::map<Digest, Digest>& sha256) const {
+  Status publish_record() const {
     const auto before = cache_.record(repository_.id, commit_);
     SnapshotRecord record = before.value_or(SnapshotRecord{});
     if (!snapshot_.listing.empty()) record.listing = snapshot_.listing;
-    for (const RemoteFile& file : snapshot_.files) {
-      const auto digest = sha256.find(file.blob);
-      const auto found = cache_.content(repository_.id, commit_, file).there;
-      if (digest != sha256.end() && found)
-        record.blobs.insert_or_assign(file.blob,
-                                      VerifiedBlob{found->size, found->mtime_ns, digest->second});
-    }
+    for (const auto& [blob, verified] : verified_) record.blobs.insert_or_assign(blob, verified);
 
     const std::string text = serialize_record(record);
     if (before && serialize_record(*before) == text) return ok();
@@ -208,6 +212,8 @@ class Publisher {
 
   const Cache& cache_;
   const ResolvedSnapshot& snapshot_;
+  const VerifiedBlobs& verified_;
+  const IfChanged if_changed_;
   const CommitId& commit_ = snapshot_.commit;
   const Repository& repository_ = cache_.repository(snapshot_.spec.repo);
   const Directory& directory_ = *repository_.directory;
@@ -282,11 +288,10 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
     if (found && found->is_file && found->size == file.size) {
       file_view.state = BlobState::unverified;
       const auto verified = record.blobs.find(file.blob);
-      if (verified != record.blobs.end() && verified->second.size == found->size &&
-          verified->second.mtime_ns == found->mtime_ns &&
+      if (verified != record.blobs.end() && verified->second.stamp() == found->stamp() &&
           vouches_for(verified->second, file.blob_spec())) {
         file_view.state = BlobState::trusted;
-        file_view.sha256 = verified->second.sha256;
+        file_view.verified = verified->second;
       }
     } else if (!found) {
       file_view.staged = staged_bytes(repository, file.blob, file.size);
@@ -333,9 +338,9 @@ Status Cache::create_repo_dirs(const RepoId& repo) const {
   return ok();
 }
 
-Result<Publication> Cache::publish(const ResolvedSnapshot& snapshot,
-                                   const std::map<Digest, Digest>& sha256) const {
-  return Publisher(*this, snapshot).run(sha256);
+Result<Publication> Cache::publish(const ResolvedSnapshot& snapshot, const VerifiedBlobs& verified,
+                                   IfChanged if_changed) const {
+  return Publisher(*this, snapshot, verified, if_changed).run();
 }
 
 Status Cache::distrust(const RepoId& repo, const CommitId& commit,

@@ -15,6 +15,11 @@
 namespace model_prep {
 namespace {
 
+std::optional<FileStamp> stamp_of(const UniqueFd& fd) {
+  const auto info = stat_fd(fd);
+  return info ? std::optional(info->stamp()) : std::nullopt;
+}
+
 constexpr Bytes kStep = 1024 * 1024;        // read between two checks for other work
 constexpr std::size_t kBlock = 128 * 1024;  // fits into the second-level cache
 
@@ -74,6 +79,7 @@ struct Hasher::Task {
   UniqueFd fd;
   Bytes size{0};
   AfterHash after{AfterHash::nothing};
+  std::optional<FileStamp> before{};  // of a complete file, when it was opened
   RunningDigest sha256{DigestKind::sha256};
   std::optional<RunningDigest> git_sha1{};
   Bytes done{0};  // written by the thread that has taken it
@@ -103,7 +109,8 @@ struct Hasher::Task {
 
     if (after == AfterHash::sync && fdatasync(fd.get()) != 0)
       return failed(io_error("sync", "a verified file", errno));
-    HashEvent event{{.sha256 = sha256.finish()}, job};
+    HashEvent event{{.sha256 = sha256.finish(), .stamp = stamp_of(fd)}, job};
+    if (after == AfterHash::nothing && event.stamp != before) event.stamp.reset();
     if (git_sha1) event.git_sha1 = git_sha1->finish();
     return event;
   }
@@ -129,6 +136,7 @@ Hasher::~Hasher() {
 HashJobId Hasher::open(UniqueFd fd, Bytes size, DigestKind kind, AfterHash after) {
   const std::lock_guard lock(mutex_);
   Task task{.job = next_, .fd = std::move(fd), .size = size, .after = after};
+  if (after == AfterHash::nothing) task.before = stamp_of(task.fd);
   if (kind == DigestKind::git_sha1) task.git_sha1 = begin_git_sha1(size);
   tasks_.emplace(next_, std::make_unique<Task>(std::move(task)));
   return next_++;

@@ -46,8 +46,10 @@ FileReport file_report(const RemoteFile& file, const FileOutcome& outcome, const
                     .attempts = outcome.attempts,
                     .duration_s = in_seconds(outcome.took),
                     .error = outcome.error};
-  if (const auto& sha256 = view.sha256 ? view.sha256 : outcome.sha256)
-    report.sha256 = sha256->hex();
+  if (view.verified)
+    report.sha256 = view.verified->sha256.hex();
+  else if (outcome.sha256)
+    report.sha256 = outcome.sha256->hex();
   if (file.blob.kind() == DigestKind::git_sha1) report.git_sha1 = file.blob.hex();
   return report;
 }

@@ -148,6 +148,23 @@ TEST_CASE(
   CHECK(again.summary["totals"]["requests"] == 0);
 }
 
+TEST_CASE("a blob that is changed after it was hashed is checked again before the run ends") {
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  hub.add(Fault{.on = Fault::On::payload, .what = Drip{.bytes_per_second = 150'000}});
+  const TestHost machine(hub);
+  const auto program = machine.start({"org/small", "--log-level", "debug"});
+  REQUIRE(program->wait_for_err("org/small config.json: verified"));
+  flip_byte(blob_of(machine, repo, "config.json"), 1);
+  const Run run = machine.end_of(*program);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "removed or changed during the run"));
+  CHECK(tree_of(machine.cache()) == published(repo));
+  CHECK(machine.run({"verify", "org/small"}).exit_code == 0);
+}
+
 TEST_CASE("a blob in a shared store is read through its link, never written through it") {
   Prepared prepared;
   const fs::path blob = prepared.blob("model.safetensors");

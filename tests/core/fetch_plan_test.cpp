@@ -22,7 +22,8 @@ SnapshotView view(const ResolvedSnapshot& of, BlobState state) {
 }
 
 SnapshotView satisfied_view() {
-  return {{FileView{BlobState::trusted, sha256('a'), true, 0}}, true, true, true};
+  return {
+      {FileView{BlobState::trusted, VerifiedBlob{1, 2, sha256('a')}, true, 0}}, true, true, true};
 }
 
 }  // namespace

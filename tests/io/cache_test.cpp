@@ -54,10 +54,6 @@ ResolvedSnapshot snapshot() {
           .listing = files};
 }
 
-std::map<Digest, Digest> digests() {
-  return {{git_sha1_of("{}"), sha256_of("{}")}, {git_sha1_of("text"), sha256_of("text")}};
-}
-
 /// A cache whose blobs are there.
 struct Filled {
   TemporaryFolder folder;
@@ -71,6 +67,15 @@ struct Filled {
   }
   fs::path blob(const std::string& content) const {
     return repo / "blobs" / git_sha1_of(content).hex();
+  }
+  /// Both blobs, as they are now.
+  VerifiedBlobs verified() const {
+    VerifiedBlobs blobs;
+    for (const std::string content : {"{}", "text"})
+      if (const auto there = stat_path(blob(content)))
+        blobs.emplace(git_sha1_of(content),
+                      VerifiedBlob{there->size, there->mtime_ns, sha256_of(content)});
+    return blobs;
   }
   fs::path ref() const { return repo / "refs/main"; }
   SnapshotView inspect(const ResolvedSnapshot& at) const {
@@ -94,7 +99,7 @@ TEST_CASE("a new repository has all directories that other tools expect") {
 
 TEST_CASE("a snapshot is published with links, record and refs, and is satisfied") {
   const Filled filled;
-  const auto published = filled.cache.publish(snapshot(), digests());
+  const auto published = filled.cache.publish(snapshot(), filled.verified());
   REQUIRE(published.has_value());
   CHECK(published->warnings.empty());
   CHECK_FALSE(published->files_vanished);
@@ -108,12 +113,12 @@ TEST_CASE("a snapshot is published with links, record and refs, and is satisfied
 
 TEST_CASE("publishing again writes nothing") {
   const Filled filled;
-  REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
+  REQUIRE(filled.cache.publish(snapshot(), filled.verified()).has_value());
   const auto old = fs::file_time_type::clock::now() - std::chrono::hours(1);
   const fs::path record = filled.repo / ".model-prep" / (kCommit.hex() + ".json");
   fs::last_write_time(filled.ref(), old);
   fs::last_write_time(record, old);
-  REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
+  REQUIRE(filled.cache.publish(snapshot(), filled.verified()).has_value());
   CHECK(fs::last_write_time(filled.ref()) == old);
   CHECK(fs::last_write_time(record) == old);
 }
@@ -121,23 +126,38 @@ TEST_CASE("publishing again writes nothing") {
 TEST_CASE("the ref is written last: without links there is no ref") {
   const Filled filled;
   fs::create_directories(filled.link() / "in/the/way");
-  CHECK_FALSE(filled.cache.publish(snapshot(), digests()).has_value());
+  CHECK_FALSE(filled.cache.publish(snapshot(), filled.verified()).has_value());
   CHECK_FALSE(fs::exists(filled.ref()));
 }
 
 TEST_CASE("a blob deleted meanwhile is reported as lost, and no ref is written") {
   const Filled filled;
   fs::remove(filled.cache.repository(kRepo).layout.blob(git_sha1_of("text")));
-  const auto published = filled.cache.publish(snapshot(), digests());
+  const auto published = filled.cache.publish(snapshot(), filled.verified());
   REQUIRE(published.has_value());
   CHECK(published->files_vanished);
   CHECK_FALSE(fs::exists(filled.ref()));
 }
 
+TEST_CASE("a blob that changed after it was hashed is reported as lost, and never trusted") {
+  const Filled filled;
+  const VerifiedBlobs verified = filled.verified();
+  write_all(filled.blob("text"), "next");
+  fs::last_write_time(filled.blob("text"),
+                      fs::file_time_type::clock::now() + std::chrono::hours(1));
+  const auto published = filled.cache.publish(snapshot(), verified);
+  REQUIRE(published.has_value());
+  CHECK(published->files_vanished);
+  CHECK_FALSE(fs::exists(filled.ref()));
+  REQUIRE(filled.cache.publish(snapshot(), verified, IfChanged::ignore).has_value());
+  CHECK(fs::exists(filled.ref()));
+  CHECK(filled.inspect(snapshot()).files.at(1).state == BlobState::unverified);
+}
+
 TEST_CASE("an unwritable record is a warning, and the refs are still written") {
   const Filled filled;
   fs::create_directories(filled.repo / ".model-prep" / (kCommit.hex() + ".json") / "in/the/way");
-  const auto published = filled.cache.publish(snapshot(), digests());
+  const auto published = filled.cache.publish(snapshot(), filled.verified());
   REQUIRE(published.has_value());
   CHECK(published->warnings.size() == 1);
   CHECK(read_all(filled.ref()) == kCommit.hex());
@@ -145,7 +165,7 @@ TEST_CASE("an unwritable record is a warning, and the refs are still written") {
 
 TEST_CASE("publishing leaves no temporary files") {
   const Filled filled;
-  REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
+  REQUIRE(filled.cache.publish(snapshot(), filled.verified()).has_value());
   const auto entries = fs::directory_iterator(filled.repo / ".model-prep");
   CHECK(std::distance(entries, fs::directory_iterator()) == 1);
 }
@@ -155,7 +175,7 @@ TEST_CASE("the tree listing is written for a whole commit only") {
   ResolvedSnapshot whole = snapshot();
   whole.spec.whole_commit = true;
   CHECK_FALSE(filled.inspect(whole).tree_correct);
-  REQUIRE(filled.cache.publish(whole, digests()).has_value());
+  REQUIRE(filled.cache.publish(whole, filled.verified()).has_value());
   CHECK(filled.inspect(whole).satisfied());
   const auto tree = filled.cache.tree(kRepo, kCommit);
   REQUIRE(tree.has_value());
@@ -171,7 +191,7 @@ TEST_CASE("a blob without a record exists but is not trusted") {
 
 TEST_CASE("a recorded blob is trusted while its size and modification time are unchanged") {
   const Filled filled;
-  REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
+  REQUIRE(filled.cache.publish(snapshot(), filled.verified()).has_value());
   fs::last_write_time(filled.blob("{}"), fs::file_time_type::clock::now() - std::chrono::hours(1));
   write_all(filled.blob("text"), "tex");
   const SnapshotView view = filled.inspect(snapshot());
@@ -181,7 +201,7 @@ TEST_CASE("a recorded blob is trusted while its size and modification time are u
 
 TEST_CASE("a ref with a newline, another commit or no content is wrong") {
   const Filled filled;
-  REQUIRE(filled.cache.publish(snapshot(), digests()).has_value());
+  REQUIRE(filled.cache.publish(snapshot(), filled.verified()).has_value());
   const std::string content = GENERATE(kCommit.hex() + "\n", std::string(40, 'b'), std::string());
   write_all(filled.ref(), content);
   CHECK_FALSE(filled.inspect(snapshot()).refs_correct);

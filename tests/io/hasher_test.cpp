@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <mutex>
 
@@ -95,6 +96,32 @@ TEST_CASE("a plain git file gets both digests") {
   REQUIRE(events.size() == 1);
   CHECK(events[0].git_sha1 == git_sha1_of("{}"));
   CHECK(events[0].sha256 == sha256_of("{}"));
+}
+
+TEST_CASE("a result has the size and time of the file when its hash ended") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const AfterHash after = GENERATE(AfterHash::nothing, AfterHash::sync);
+  const auto job = hasher.open(file_with(folder, "file", "{}"), 2, DigestKind::sha256, after);
+  hasher.advance(job, 2);
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].stamp == stat_path(folder / "file")->stamp());
+}
+
+TEST_CASE("a complete file that changes while it is hashed has no size and time to be trusted by") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const auto job =
+      hasher.open(file_with(folder, "file", "{}"), 2, DigestKind::sha256, AfterHash::nothing);
+  std::filesystem::last_write_time(folder / "file", std::filesystem::file_time_type());
+  hasher.advance(job, 2);
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].sha256 == sha256_of("{}"));
+  CHECK_FALSE(events[0].stamp.has_value());
 }
 
 TEST_CASE("an empty file is finished as soon as it is declared complete") {

@@ -10,6 +10,13 @@
 
 namespace model_prep {
 
+/// By this a file that was verified is recognised later on without reading it.
+struct FileStamp {
+  Bytes size{0};
+  std::int64_t mtime_ns{0};  ///< as stat(2) reports it, since the epoch
+  bool operator==(const FileStamp&) const = default;
+};
+
 struct BlobSpec {
   Digest digest;                          ///< names the blob in the cache
   Bytes size{0};                          ///< bytes

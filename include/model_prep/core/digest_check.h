@@ -13,6 +13,9 @@ struct HashResult {
   std::optional<Digest> sha256{};
   std::optional<Digest> git_sha1{};
   std::optional<Error> error{};  ///< reading or syncing failed
+
+  /// Of the open file when its hash ended. Nothing if it changed while it was hashed.
+  std::optional<FileStamp> stamp{};
 };
 
 /// Why these are not the right bytes, or nothing. `object` begins the message.

@@ -20,9 +20,9 @@ enum class BlobState : std::uint8_t {
 /// What the cache holds of one file of a snapshot.
 struct FileView {
   BlobState state{BlobState::missing};
-  std::optional<Digest> sha256;  ///< if trusted
-  bool linked{false};            ///< the snapshot's link points to this blob
-  Bytes staged{0};               ///< bytes of an interrupted download
+  std::optional<VerifiedBlob> verified;  ///< if trusted: what the record says
+  bool linked{false};                    ///< the snapshot's link points to this blob
+  Bytes staged{0};                       ///< bytes of an interrupted download
 };
 
 /// What the cache holds of a snapshot; `files` in the order of `ResolvedSnapshot::files`.
@@ -60,6 +60,7 @@ struct FileOutcome {
   int attempts{0};
   Duration took{};
   std::optional<Digest> sha256;
+  std::optional<FileStamp> stamp;  ///< as in `HashResult`
   std::optional<Error> error;
 };
 

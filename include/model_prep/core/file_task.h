@@ -192,6 +192,7 @@ class FileTask {
   Bytes unsaved_bytes_{0};  // written since the resume record was saved
   TimePoint next_resume_save_{TimePoint::min()};
   std::optional<Digest> sha256_;
+  std::optional<FileStamp> stamp_;  // of the file that was hashed
 };
 
 }  // namespace model_prep

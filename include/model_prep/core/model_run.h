@@ -38,7 +38,7 @@ struct ModelRun {
 /// The models that have to be fetched: neither published nor failed.
 std::vector<PlannedModel> models_to_fetch(const std::vector<ModelRun>& models);
 
-/// The sha256 of each blob of the snapshot that has been verified, now or in an earlier run.
-std::map<Digest, Digest> verified_sha256(const ModelRun& model);
+/// Each blob of the snapshot that has been verified, now or in an earlier run.
+std::map<Digest, VerifiedBlob> verified_blobs(const ModelRun& model);
 
 }  // namespace model_prep

@@ -4,9 +4,9 @@
 //
 // The record (`.model-prep/<commit>.json`) is why a second run costs nothing. It holds the commit's
 // listing, which never changes, and for each blob that was verified its size, modification time and
-// sha256. A blob that still has that size and time is trusted, unless a lock wants another sha256;
-// any other is hashed again. A record that cannot be read counts as missing. `mtime_ns` is in
-// nanoseconds since the epoch, as stat(2) reports it. Pure.
+// sha256. Size and time are those of the open file when its hash ended, so nothing that changed
+// afterwards is trusted. A blob that still has that size and time is trusted, unless a lock wants
+// another sha256; any other is hashed again. A record that cannot be read counts as missing. Pure.
 #pragma once
 
 #include "model_prep/base/digest.h"
@@ -18,6 +18,8 @@ struct VerifiedBlob {
   Bytes size{0};
   std::int64_t mtime_ns{0};
   Digest sha256;
+
+  FileStamp stamp() const { return {size, mtime_ns}; }
   bool operator==(const VerifiedBlob&) const = default;
 };
 

@@ -28,11 +28,18 @@ using Warnings = Strings;
 struct Publication {
   Warnings warnings;
 
-  /// Something that existed when it was inspected is gone: another process removes files
-  /// (`cleanup`, or huggingface_hub's `cache prune`, which takes no locks). Inspect and fetch
-  /// again.
+  /// Something that existed when it was inspected is gone or has changed since it was hashed:
+  /// another process removes files (`cleanup`, or huggingface_hub's `cache prune`, which takes no
+  /// locks) or replaces them. Inspect and fetch again.
   bool files_vanished{false};
 };
+
+/// What was hashed, now or in an earlier run.
+using VerifiedBlobs = std::map<Digest, VerifiedBlob>;
+
+/// Where times never stay the same, or somebody never stops writing, a changed file has to be left
+/// to the next run: the record has it as it was hashed.
+enum class IfChanged : std::uint8_t { report, ignore };
 
 class Cache {
  public:
@@ -76,15 +83,14 @@ class Cache {
   /// first moment), and its lock directory. Removes temporary files of killed runs.
   Status create_repo_dirs(const RepoId& repo) const;
 
-  /// Call it when all blobs exist: writes links, tree listing, record, and refs last. `sha256`
-  /// holds the digest of each blob of the snapshot that was verified in this run or before.
-  /// Idempotent: what is correct is not written again.
+  /// Call it when all blobs exist: writes links, tree listing, record, and refs last. `verified`
+  /// has each blob of the snapshot. Idempotent: what is correct is not written again.
   ///
-  /// Others may remove files at any time, and locks do not stop all of them. So the files are
-  /// checked again between links and refs, and after the refs; a cleanup (`io/pruner.h`) checks for
-  /// links and refs after its removal. One of the two sees the other.
-  Result<Publication> publish(const ResolvedSnapshot& snapshot,
-                              const std::map<Digest, Digest>& sha256) const;
+  /// Others may remove or change files at any time, and locks do not stop all of them. So the files
+  /// are checked again between links and refs, and after the refs; a cleanup (`io/pruner.h`) checks
+  /// for links and refs after its removal. One of the two sees the other.
+  Result<Publication> publish(const ResolvedSnapshot& snapshot, const VerifiedBlobs& verified,
+                              IfChanged if_changed = IfChanged::report) const;
 
   /// Drops these blobs from the record, so that the next inspection hashes them. The blobs stay
   /// until a fetched one replaces them: a missing file would help no reader.

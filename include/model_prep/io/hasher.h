@@ -7,6 +7,10 @@
 // functions. Events wait in a mailbox until it takes them; `wake` is called on a hash thread when
 // there is one. `cancel` returns at once, because the threads check for it between blocks of 1 MiB.
 // Only one thread at a time works on a file.
+//
+// Each result has the size and time of the open file when its hash ended (`FileStamp`): whatever is
+// done to the file from then on changes them. A complete file that was changed while it was hashed
+// has none. In a file that still grows, our own writes hide such a change.
 #pragma once
 
 #include <condition_variable>

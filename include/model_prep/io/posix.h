@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "model_prep/base/blob_spec.h"
 #include "model_prep/base/error.h"
 
 namespace model_prep {
@@ -53,6 +54,8 @@ struct FileInfo {
   std::uint64_t link_count{0};  ///< hard links
   unsigned mode{0};             ///< permission bits
   std::uint32_t owner{0};       ///< uid
+
+  FileStamp stamp() const { return {size, mtime_ns}; }
 
   /// Both describe one file, under whatever names.
   bool is_same_file(const FileInfo& other) const {
