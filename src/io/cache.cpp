@@ -15,9 +15,13 @@ namespace {
 constexpr std::size_t kMaxDocument = 256 * 1024 * 1024;  // a record of a million files
 constexpr std::chrono::hours kTemporaryFileLife{24};
 
-/// A link to its blob, or a regular file in place of the link, where no blob exists.
+/// A link to its blob, or a regular file in place of the link, where no blob exists. A relative
+/// link leads to the blob only from where it seems to be: one of the directories on the way may
+/// have been replaced by a link to a place that has the same names.
 bool is_linked(const CacheLayout& layout, const CommitId& commit, const RemoteFile& file) {
   const std::string link = layout.link(commit, file.path);
+  for (std::string at = parent_path(link); at.size() > layout.repo.size(); at = parent_path(at))
+    if (!is_directory(at)) return false;
   if (read_link(link) == link_target(file.path, file.blob)) return true;
 
   const auto found = lstat_path(link);

@@ -107,8 +107,9 @@ class Inspector {
   /// commit too and lead into blobs/.
   void check_unexpected_files() {
     for (const std::string& path : unexpected_below(directory_)) {
-      if (leads_into_blobs(path)) {
-        if (!stat_path(path))
+      const auto there = stat_path(path);
+      if (leads_into_blobs(path) && !(there && there->is_folder)) {
+        if (!there)
           add(CacheFaultKind::dangling, Remedy::quarantine, path, "points to a missing blob");
       } else if (!is_of_commit(path)) {
         add(CacheFaultKind::foreign, Remedy::quarantine, path,

@@ -58,6 +58,32 @@ TEST_CASE(
   CHECK(shared.outside_untouched());
 }
 
+TEST_CASE("a directory of a snapshot that leads to another tenant's links is named and repaired") {
+  const Shared shared;
+  const std::string pinned = "org/small@" + main_of(shared.repo);
+  REQUIRE(shared.machine.run({pinned}).exit_code == 0);
+  const fs::path pooling = shared.in_repo / "snapshots" / main_of(shared.repo) / "1_Pooling";
+  const fs::path theirs = shared.outside / "a/b/1_Pooling";
+  fs::create_directories(theirs);
+  const fs::path link = fs::read_symlink(pooling / "config.json");
+  write_text((theirs / link).lexically_normal(), "{ }");
+  fs::create_symlink(link, theirs / "config.json");
+  fs::remove_all(pooling);
+  fs::create_directory_symlink(theirs, pooling);
+  const Tree before = tree_of(shared.outside);
+
+  const Run run = shared.machine.run({pinned});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, pooling.string() + " is a symlink"));
+  const Run verified = shared.machine.run({"verify", pinned});
+  CHECK(verified.exit_code == 1);
+  CHECK(contains(verified.err, "1_Pooling/config.json: its link points elsewhere"));
+  CHECK(shared.machine.run({"verify", "--repair", pinned}).exit_code == 0);
+  CHECK(read_text(pooling / "config.json") == "{}");
+  CHECK(tree_of(shared.outside) == before);
+}
+
 TEST_CASE("a symlink planted as trees/ is not written through") {
   const Shared shared;
   shared.plant(shared.in_repo / "trees");
