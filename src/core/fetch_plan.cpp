@@ -27,8 +27,9 @@ void add_user(FetchJob& job, std::size_t model, const RemoteFile& file) {
 }  // namespace
 
 bool SnapshotView::has_every_file() const {
-  return std::ranges::all_of(
-      files, [](const FileView& file) { return file.state != BlobState::missing && file.linked; });
+  return std::ranges::all_of(files, [](const FileView& file) {
+    return file.state != BlobState::missing && file.linked && !file.hidden;
+  });
 }
 
 bool SnapshotView::satisfied() const {

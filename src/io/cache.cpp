@@ -28,6 +28,13 @@ bool is_linked(const CacheLayout& layout, const CommitId& commit, const RemoteFi
   return found && found->is_file && found->size == file.size && !lstat_path(layout.blob(file.blob));
 }
 
+/// Whether huggingface_hub once noted that the commit has no such file: libraries read that marker
+/// before they look into the snapshot (docs/developing/hub-protocol.md, section 1.6).
+bool is_hidden(const CacheLayout& layout, const CommitId& commit, const RepoPath& path) {
+  const auto marker = stat_path(layout.no_exist(commit, path));
+  return marker && marker->is_file;
+}
+
 /// The refs of the snapshot that do not hold its commit.
 Strings wrong_refs(const Cache& cache, const ResolvedSnapshot& snapshot) {
   auto refs = refs_to_write(snapshot.spec, snapshot.commit);
@@ -98,6 +105,7 @@ class Publisher {
 
   Result<Publication> run() {
     if (Status done = publish_links(); !done) return done.error();
+    if (Status done = remove_markers(); !done) return done.error();
 
     published_.files_vanished = !is_complete();
     if (!published_.files_vanished)
@@ -180,6 +188,15 @@ class Publisher {
     for (const std::string& parent : parents)
       if (Status synced = directory_.sync(parent); !synced && stat_path(parent)) return synced;
     return directory_.sync(layout_.snapshots);
+  }
+
+  Status remove_markers() const {
+    if (!stat_path(layout_.no_exist(commit_))) return ok();
+    for (const RemoteFile& file : snapshot_.files)
+      if (is_hidden(layout_, commit_, file.path))
+        if (Status removed = directory_.remove(layout_.no_exist(commit_, file.path)); !removed)
+          return removed;
+    return ok();
   }
 
   /// Two names that differ on the Hub can be one here, on a file system that ignores case or the
@@ -284,10 +301,12 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
   const CacheLayout& layout = repository.layout;
   const SnapshotRecord nothing;
   const SnapshotRecord& record = known ? *known : nothing;
+  const bool has_markers = stat_path(layout.no_exist(commit)).has_value();
   SnapshotView view;
   for (const RemoteFile& file : snapshot.files) {
     FileView& file_view = view.files.emplace_back();
     file_view.linked = is_linked(layout, commit, file);
+    file_view.hidden = has_markers && is_hidden(layout, commit, file.path);
     const auto found = content(repo, commit, file).there;
     if (found && found->is_file && found->size == file.size) {
       file_view.state = BlobState::unverified;

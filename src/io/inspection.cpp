@@ -22,6 +22,10 @@ class Inspector {
     const SnapshotView view = cache_.inspect(snapshot_, {});
     for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
       check_link(i, view.files[i].linked);
+      if (view.files[i].hidden)
+        add(CacheFaultKind::foreign, Remedy::download,
+            layout_.no_exist(commit_, snapshot_.files[i].path),
+            "tells libraries that this file does not exist", i);
       check_content(i);
     }
     check_unexpected_files();

@@ -75,6 +75,17 @@ TEST_CASE("a link with a wrong target is corrected without a request") {
   CHECK(prepared.hub.requests().empty());
 }
 
+TEST_CASE("a marker of a file that does not exist is removed when the file is there") {
+  Prepared prepared;
+  const fs::path markers = prepared.in_repo(".no_exist/" + main_of(prepared.repo));
+  write_text(markers / "1_Pooling/config.json", "");
+  write_text(markers / "added_tokens.json", "");
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK_FALSE(fs::exists(markers / "1_Pooling/config.json"));
+  CHECK(fs::exists(markers / "added_tokens.json"));
+  CHECK(prepared.hub.requests().empty());
+}
+
 TEST_CASE("a file in the place of a link is replaced by the link") {
   Prepared prepared;
   fs::remove(prepared.link("config.json"));

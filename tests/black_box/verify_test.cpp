@@ -106,6 +106,10 @@ std::vector<Damage> damages() {
        [](const Prepared& at) {
          fs::create_symlink("../../blobs/" + std::string(40, 'b'), at.link("gone.json"));
        }},
+      {"a marker that hides a file", "foreign",
+       [](const Prepared& at) {
+         write_text(at.in_repo(".no_exist/" + main_of(at.repo) + "/config.json"), "");
+       }},
       {"a blob that others cannot read", "mode",
        [=](const Prepared& at) { fs::permissions(at.blob(weights), fs::perms(0600)); }},
       {"a folder that others cannot enter", "mode",
@@ -164,6 +168,7 @@ TEST_CASE("every kind of damage is detected, named and repaired with no more byt
       Tree tree = tree_of(prepared.machine.cache());
       std::erase_if(tree, [](const auto& entry) {
         return contains(entry.first, ".model-prep/quarantine") ||
+               (contains(entry.first, ".no_exist") && entry.second == "folder") ||
                entry.first.ends_with(main_of(small_repo()) + "/x") ||
                entry.first.ends_with("refs/pr");
       });

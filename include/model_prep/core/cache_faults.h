@@ -16,6 +16,7 @@
 //   listing      trees/<commit>.json of a whole commit is missing   download
 //   mode         a reader whom the umask allows may not read it     chmod
 //   foreign      not of this commit, and not a link into blobs/     quarantine
+//                a marker in .no_exist/ that hides a file           download
 //
 // Quarantine is a directory of ours in that repository (`core/cache_layout.h`). No reader looks
 // there, and nothing that somebody may want is destroyed.

@@ -15,7 +15,7 @@
 //       snapshots/<commit>/<path>             relative symlink to the blob
 //       refs/<revision>                       40 hex digits, no newline; written last
 //       trees/<commit>.json                   listing of the whole commit, if all of it is here
-//       .no_exist/<commit>/                   huggingface_hub's: files the commit does not have
+//       .no_exist/<commit>/<path>             huggingface_hub's marker: the commit has no such file
 //       .model-prep/<commit>.json             our record of what was verified
 //       .model-prep/quarantine/<hex>-<name>   what `verify --repair` moved out of readers' sight
 //                                             (`aside/` in 0.1.0; nothing reads it back)
@@ -79,6 +79,9 @@ struct CacheLayout {
     return repo + "/trees/" + commit.hex() + ".json";
   }
   std::string no_exist(const CommitId& commit) const { return repo + "/.no_exist/" + commit.hex(); }
+  std::string no_exist(const CommitId& commit, const RepoPath& path) const {
+    return no_exist(commit) + "/" + path.text();
+  }
   std::string record(const CommitId& commit) const {
     return own_directory + "/" + commit.hex() + ".json";
   }

@@ -23,6 +23,7 @@ struct FileView {
   std::optional<VerifiedBlob> verified;  ///< if trusted: what the record says
   bool linked{false};                    ///< the snapshot's link points to this blob
   Bytes staged{0};                       ///< bytes of an interrupted download
+  bool hidden{false};  ///< a marker in .no_exist/ tells libraries that there is no such file
 };
 
 /// What the cache holds of a snapshot; `files` in the order of `ResolvedSnapshot::files`.
@@ -32,7 +33,7 @@ struct SnapshotView {
   bool tree_correct{false};  ///< for a whole commit, trees/<commit>.json has the snapshot's listing
   bool recorded{false};      ///< our record is complete
 
-  /// Whether each file has its blob and its link, verified or not.
+  /// Whether libraries find each file, verified or not: it has its blob and its link.
   bool has_every_file() const;
   bool satisfied() const;
 };

@@ -83,8 +83,9 @@ class Cache {
   /// first moment), and its lock directory. Removes temporary files of killed runs.
   Status create_repo_dirs(const RepoId& repo) const;
 
-  /// Call it when all blobs exist: writes links, tree listing, record, and refs last. `verified`
-  /// has each blob of the snapshot. Idempotent: what is correct is not written again.
+  /// Call it when all blobs exist: writes links, tree listing, record, and refs last, and
+  /// removes markers that hide the files. `verified` has each blob of the snapshot. Idempotent:
+  /// what is correct is not written again.
   ///
   /// Others may remove or change files at any time, and locks do not stop all of them. So the files
   /// are checked again between links and refs, and after the refs; a cleanup (`io/pruner.h`) checks
