@@ -146,6 +146,9 @@ class Inspector {
       expected_.insert(path);
       if (cache_.ref(repo_, name) == commit_) continue;
 
+      // Only model-prep writes it, and only old versions of the Rust hf-hub look for it.
+      if (name == commit_.hex() && !lstat_path(path)) continue;
+
       const auto text = read_file(path, 256);
       CacheFault& fault =
           add(CacheFaultKind::ref, Remedy::download, path,

@@ -247,6 +247,17 @@ TEST_CASE("without a record a model's files are unknown, and a repair requests o
   CHECK(prepared.hub.requests()[0].kind == "tree");
 }
 
+TEST_CASE("what huggingface_hub downloaded passes: it has no refs/<commit> and no record") {
+  Prepared prepared;
+  REQUIRE(prepared.machine.run({"org/small", "--variant", "all"}).exit_code == 0);
+  fs::remove_all(prepared.in_repo(".model-prep"));
+  fs::remove(prepared.in_repo("refs/" + main_of(prepared.repo)));
+  const bool pinned = GENERATE(false, true);
+  const Run run = prepared.machine.run({"verify", pinned ? prepared.pinned : "org/small"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+}
+
 TEST_CASE("one bad model fails the run, and only that model is repaired") {
   Prepared prepared;
   const HubRepo other = large_repo(100'000);
