@@ -85,9 +85,22 @@ class Download {
   void inspect(ModelRun& model, ResolvedSnapshot snapshot,
                const std::optional<SnapshotRecord>& record) {
     session_.update_variant(model.spec, snapshot);
+    settle_ref(model, snapshot);
     if (const auto warning = pickle_warning(snapshot)) session_.log.warning(*warning);
     model.view = session_.cache.inspect(snapshot, record);
     model.snapshot = std::move(snapshot);
+  }
+
+  /// Says so if `main` is another revision's. Until the model is published, another model may take
+  /// it.
+  void settle_ref(ModelRun& model, ResolvedSnapshot& snapshot) {
+    session_.cache.settle_ref(snapshot);
+    const std::string ref = std::exchange(model.spec.ref, snapshot.spec.ref);
+    if (ref == model.spec.ref) return;
+
+    session_.log.info(
+        fmt::format("{}: refs/{} stays with another commit: services find this one as revision {}",
+                    model.spec.key, ref, model.spec.ref));
   }
 
   /// Before anything is fetched: a cache that cannot be written should not cost gigabytes of
@@ -270,6 +283,7 @@ class Download {
 
     const bool has_changed = !model.outcomes.empty() || !model.view.satisfied();
     if (has_changed) {
+      settle_ref(model, *model.snapshot);
       const auto publication = session_.cache.publish(
           *model.snapshot, verified_blobs(model),
           model.times_vanished < kMaxLosses ? IfChanged::report : IfChanged::ignore);
@@ -283,6 +297,8 @@ class Download {
 
       for (const std::string& warning : publication->warnings)
         session_.log.warning(model.spec.key + ": " + warning);
+      for (const std::string& moved : publication->moved_refs)
+        session_.log.info(model.spec.key + ": " + moved);
       session_.log.info(model.spec.key + ": ready at " + session_.snapshot_folder(model.snapshot));
     }
 

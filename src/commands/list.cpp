@@ -39,9 +39,10 @@ ListedModel inspect(const ModelSpec& spec, Cache& cache) {
   const bool has_folder = commit && lstat_path(folder);
   if (commit) model.commit = commit->hex();
 
-  const auto local = resolve_locally(spec, cache, Network::forbidden);
+  auto local = resolve_locally(spec, cache, Network::forbidden);
   SnapshotView view;
   if (local->snapshot) {
+    cache.settle_ref(*local->snapshot);
     model.spec.variant = local->snapshot->spec.variant;
     model.spec.size = total_blob_size(local->snapshot->files);
     view = cache.inspect(*local->snapshot, local->record);

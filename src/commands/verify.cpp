@@ -132,6 +132,8 @@ class Verify {
     }
     model.snapshot = std::move(*local->snapshot);
     session_.update_variant(model.spec, *model.snapshot);
+    session_.cache.settle_ref(*model.snapshot);
+    model.spec.ref = model.snapshot->spec.ref;
 
     // A lock names the files even if there is no cache at all.
     if (!lstat_path(session_.snapshot_folder(model.snapshot))) {

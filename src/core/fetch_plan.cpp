@@ -109,6 +109,7 @@ Status check_ref_conflicts(std::span<const ModelSpec> specs) {
   std::map<std::pair<RepoId, std::string>, const ModelSpec*> claims;
   for (const ModelSpec& spec : specs) {
     for (const std::string& ref : {spec.ref, spec.revision.text()}) {  // as in refs_to_write
+      if (spec.ref_if_unset && ref == spec.ref) continue;
       const auto [at, is_new] = claims.try_emplace({spec.repo, ref}, &spec);
       if (!is_new && at->second->revision != spec.revision)
         return Error{

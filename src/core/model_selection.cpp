@@ -22,7 +22,12 @@ Result<ManifestModel> parse_repository_name(const std::string& text) {
       Revision::parse(at == std::string::npos ? "main" : std::string_view(text).substr(at + 1));
   if (!revision) return revision.error();
 
-  return ManifestModel{.key = text, .repo = *repo, .revision = *revision, .ref = "main"};
+  // Another revision has a ref of its own, and is not the one that `main` should mean.
+  return ManifestModel{.key = text,
+                       .repo = *repo,
+                       .revision = *revision,
+                       .ref = "main",
+                       .ref_if_unset = revision->text() != "main"};
 }
 
 Error unknown_model(const Manifest& manifest, const std::string& name, const Strings& other_words) {
@@ -119,6 +124,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
                  .repo = *variant.repo,
                  .revision = *variant.revision,
                  .ref = model.ref,
+                 .ref_if_unset = model.ref_if_unset,
                  .variant_requested = wanted,
                  .variant = variant.name,
                  .filter = variant.filter,

@@ -117,9 +117,15 @@ class Publisher {
                                     done.error().message);
     if (published_.files_vanished) return std::move(published_);
 
-    for (const std::string& name : wrong_refs(cache_, snapshot_))
+    for (const std::string& name : wrong_refs(cache_, snapshot_)) {
+      const auto before = cache_.ref(repository_.id, name);
       if (Status done = write_document(repository_, layout_.ref(name), commit_.hex()); !done)
         return done.error();
+      if (before)
+        published_.moved_refs.push_back(fmt::format("moved refs/{} from {} to {}", name,
+                                                    before->hex().substr(0, 12),
+                                                    commit_.hex().substr(0, 12)));
+    }
     published_.files_vanished = !is_complete() || !wrong_refs(cache_, snapshot_).empty();
     return std::move(published_);
   }
@@ -291,6 +297,16 @@ std::optional<CommitId> Cache::ref(const RepoId& repo, const std::string& name) 
   const auto commit =
       CommitId::parse(read_file(repository(repo).layout.ref(name), 64).value_or(""));
   return commit ? std::optional(*commit) : std::nullopt;
+}
+
+void Cache::settle_ref(ResolvedSnapshot& snapshot) const {
+  ModelSpec& spec = snapshot.spec;
+  if (!spec.ref_if_unset) return;
+
+  const auto there = ref(spec.repo, spec.ref);
+  if (there && *there != snapshot.commit &&
+      is_directory(repository(spec.repo).layout.snapshot(*there)))
+    spec.ref = spec.revision.text();
 }
 
 SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,

@@ -191,6 +191,46 @@ TEST_CASE("a branch other than main gets its own ref, and refs/main is written t
   CHECK(tree_of(machine.cache()) == published(repo, {.refs = {"main", "refs/pr/1"}}));
 }
 
+TEST_CASE("a revision that is named leaves refs/main to another commit that is here") {
+  FakeHub hub;
+  HubRepo repo = small_repo();
+  const std::string other = sha1_hex("other");
+  repo.commits[other] = repo.commits.at(main_of(repo));
+  repo.refs["v1"] = other;
+  hub.add(repo);
+  const TestHost machine(hub);
+  const fs::path refs = machine.cache() / "models--org--small/refs";
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  const std::string revision = GENERATE_COPY(as<std::string>{}, "v1", other);
+  const Run run = machine.run({"org/small@" + revision});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(read_text(refs / "main") == main_of(repo));
+  CHECK(read_text(refs / revision) == other);
+  CHECK(contains(run.err, "refs/main stays with another commit"));
+  CHECK(run.model("org/small@" + revision)["ref"] == revision);
+  const Run verified = machine.run({"verify", "org/small@" + revision});
+  CHECK(verified.exit_code == 0);
+  CHECK_FALSE(contains(verified.err, "will not find"));
+}
+
+TEST_CASE("a manifest may move a ref to another commit, which is said") {
+  FakeHub hub;
+  HubRepo repo = small_repo();
+  const std::string other = sha1_hex("other");
+  repo.commits[other] = repo.commits.at(main_of(repo));
+  hub.add(repo);
+  TestHost machine(hub);
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  machine.use_manifest(R"({"version": 1, "models": {"small": {"repo": "org/small", "revision": ")" +
+                       other + R"("}}})");
+  const Run run = machine.run({"small"});
+  CHECK(run.exit_code == 0);
+  CHECK(read_text(machine.cache() / "models--org--small/refs/main") == other);
+  CHECK(contains(run.err, "small: moved refs/main from " + main_of(repo).substr(0, 12) + " to " +
+                              other.substr(0, 12)));
+}
+
 TEST_CASE("names with blanks, signs and non-ASCII letters are stored unchanged") {
   FakeHub hub;
   const HubRepo repo = make_repo("org/odd", {{"sub dir/we#ird%20 é.txt", "a"},

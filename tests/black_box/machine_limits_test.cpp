@@ -128,6 +128,28 @@ TEST_CASE("a complete pinned model on a read-only volume exits 0, even without o
   CHECK(hub.requests().empty());
 }
 
+TEST_CASE("two pins of one repository on a read-only volume exit 0, alone and together") {
+  if (!may_mount()) return;
+  FakeHub hub;
+  HubRepo repo = small_repo();
+  const std::string other = sha1_hex("other");
+  repo.commits[other] = repo.commits.at(main_of(repo));
+  hub.add(repo);
+  const TestHost machine(hub);
+  const std::string first = "org/small@" + main_of(repo);
+  const std::string second = "org/small@" + other;
+  REQUIRE(machine.run({first, second}).exit_code == 0);
+  hub.clear_requests();
+  const std::string home = machine.home();
+  const std::string models = GENERATE_COPY(as<std::string>{}, first, second, first + " " + second);
+  const Run run =
+      machine.shell("exec unshare -m sh -c 'mount --bind " + home + " " + home +
+                    " && mount -o remount,ro,bind " + home + " && exec $PROGRAM " + models + "'");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(hub.requests().empty());
+}
+
 TEST_CASE("an incomplete pinned model on a read-only volume is reported before the first request") {
   if (!may_mount()) return;
   FakeHub hub;

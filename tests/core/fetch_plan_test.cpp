@@ -183,6 +183,13 @@ TEST_CASE("two models that claim one ref at different revisions are an error of 
   CHECK_FALSE(status.error().hint.empty());
 }
 
+TEST_CASE("a model that takes a ref only if it is unset conflicts with no other") {
+  ModelSpec first = spec("org/a@v1", "org/a", "v1");
+  ModelSpec second = spec("org/a@v2", "org/a", "v2");
+  first.ref_if_unset = second.ref_if_unset = true;
+  CHECK(check_ref_conflicts(std::vector<ModelSpec>{first, second, spec("a", "org/a")}));
+}
+
 TEST_CASE("a model at a branch conflicts with a pin that sets the same ref") {
   ModelSpec branch = spec("a", "org/a", "main");  // sets refs/main and refs/stable
   branch.ref = "stable";

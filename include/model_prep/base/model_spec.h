@@ -150,6 +150,10 @@ struct ModelSpec {
   /// `refs/<ref>` will point to the commit. `main` unless the manifest says otherwise.
   std::string ref;
 
+  /// Nobody said that `ref` is this revision: if it leads to another commit that is here, it stays
+  /// as it is (`settle_ref` in io/cache.h).
+  bool ref_if_unset{false};
+
   Variant variant_requested{Variant::fp32};
   Variant variant{Variant::fp32};
   FileFilter filter;

@@ -32,8 +32,9 @@ struct ManifestModel {
   RepoId repo;
   Revision revision;
 
-  /// `refs/<ref>` will point to the commit.
+  /// As in `ModelSpec`.
   std::string ref;
+  bool ref_if_unset{false};
   std::vector<ManifestVariant> variants{};
 
   /// The variants of which `files` names every file.

@@ -28,6 +28,9 @@ using Warnings = Strings;
 struct Publication {
   Warnings warnings;
 
+  /// Refs that led to another commit until now, a line each.
+  Strings moved_refs;
+
   /// Something that existed when it was inspected is gone or has changed since it was hashed:
   /// another process removes files (`cleanup`, or huggingface_hub's `cache prune`, which takes no
   /// locks) or replaces them. Inspect and fetch again.
@@ -71,6 +74,10 @@ class Cache {
   /// The listing that huggingface_hub left, or that somebody else put there.
   std::optional<std::vector<RemoteFile>> tree(const RepoId& repo, const CommitId& commit) const;
   std::optional<CommitId> ref(const RepoId& repo, const std::string& name) const;
+
+  /// If the snapshot's ref counts only where it is unset, and leads to another commit that is here,
+  /// the snapshot gets its own revision as its ref.
+  void settle_ref(ResolvedSnapshot& snapshot) const;
 
   /// `known`: the record of this commit, so that it is read only once.
   SnapshotView inspect(const ResolvedSnapshot& snapshot,
