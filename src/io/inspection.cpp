@@ -130,10 +130,12 @@ class Inspector {
            (fs::path(parent_path(path)) / *text).lexically_normal().parent_path() == layout_.blobs;
   }
 
-  /// Without symlinks, other variants' files lie in the snapshot themselves.
+  /// Without symlinks, other variants' files lie in the snapshot themselves. A lock of this variant
+  /// does not tell which they are, and then none is called foreign.
   bool is_of_commit(const std::string& path) const {
     const auto own = lstat_path(path);
-    return own && own->is_file &&
+    if (!own || !own->is_file) return false;
+    return snapshot_.listing.empty() ||
            std::ranges::any_of(snapshot_.listing, [&](const RemoteFile& listed) {
              return listed.size == own->size && path == layout_.link(commit_, listed.path) &&
                     !lstat_path(layout_.blob(listed.blob));

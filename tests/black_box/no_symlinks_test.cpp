@@ -84,6 +84,24 @@ TEST_CASE(
   CHECK(fs::is_regular_file(fs::symlink_status(plain.snapshot / "model.safetensors")));
 }
 
+TEST_CASE("without symlinks, a repair of one locked variant leaves the files of another") {
+  Plain plain;
+  nlohmann::json manifest = nlohmann::json::parse(plain.hub.manifest());
+  auto& model = manifest["models"]["small"];
+  model["variants"] = {{"fp32", {{"include", {"config.json"}}}},
+                       {"onnx", {{"include", {"empty.txt"}}}}};
+  model["locked"] = {"fp32", "onnx"};
+  for (const HubFile& file : plain.repo.commits.at(main_of(plain.repo)))
+    if (file.path != "config.json" && file.path != "empty.txt") model["files"].erase(file.path);
+  plain.machine.use_manifest(manifest.dump());
+  REQUIRE(plain.machine.run({}).exit_code == 0);
+  REQUIRE(plain.machine.run({"--variant", "onnx"}).exit_code == 0);
+  CHECK(plain.machine.run({"verify"}).exit_code == 0);
+  flip_byte(plain.snapshot / "config.json", 1);
+  CHECK(plain.machine.run({"verify", "--repair"}).exit_code == 0);
+  CHECK(fs::exists(plain.snapshot / "empty.txt"));
+}
+
 TEST_CASE("without symlinks, an offline run finds everything") {
   Plain plain;
   plain.prepare();

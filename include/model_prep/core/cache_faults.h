@@ -15,7 +15,8 @@
 //                                                                   is not ours
 //   listing      trees/<commit>.json of a whole commit is missing   download
 //   mode         a reader whom the umask allows may not read it     chmod
-//   foreign      not of this commit, and not a link into blobs/     quarantine
+//   foreign      not of this commit, as far as its listing is       quarantine
+//                known, and not a link into blobs/
 //                a marker in .no_exist/ that hides a file           download
 //
 // Quarantine is a directory of ours in that repository (`core/cache_layout.h`). No reader looks
