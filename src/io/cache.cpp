@@ -12,7 +12,8 @@
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kMaxDocument = 256 * 1024 * 1024;  // a record of a million files
+/// No record is larger: a listing of 64 MiB (commands/resolve), and 200,000 blobs.
+constexpr std::size_t kMaxDocument = 64 * 1024 * 1024 + 200'000 * 256;
 constexpr std::chrono::hours kTemporaryFileLife{24};
 
 /// A link to its blob, or a regular file in place of the link, where no blob exists. A relative

@@ -3,8 +3,10 @@
 // hangs nor reads forever, and ends with the right tree if it can.
 #include <sys/stat.h>
 
+#include <fstream>
+
+#include "prepared.h"
 #include "support/catch.h"
-#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -113,6 +115,14 @@ TEST_CASE("offline, a listing of huggingface_hub is used, also by list and verif
   CHECK(contains(forged.machine.run({"list", forged.pinned}).out, "cached"));
   CHECK(forged.machine.run({"verify", forged.pinned}).exit_code == 0);
   CHECK(forged.hub.requests().empty());
+}
+
+TEST_CASE("a record larger than that of any repository counts as missing") {
+  Prepared prepared;
+  std::ofstream(prepared.record(), std::ios::app) << std::string(119'000'000, ' ');
+  CHECK(prepared.machine.run({prepared.pinned}).exit_code == 0);
+  CHECK(prepared.hub.requests().size() == 1);
+  CHECK(fs::file_size(prepared.record()) < 10'000);
 }
 
 TEST_CASE("a file planted as a ref is replaced or named") {

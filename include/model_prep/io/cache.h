@@ -69,6 +69,7 @@ class Cache {
   /// repository stays there and the cache gets a link to it.
   void adopt_existing(const RepoId& repo, Writing writing);
 
+  /// A record or listing that is larger than any of 200,000 files is planted: it counts as missing.
   std::optional<SnapshotRecord> record(const RepoId& repo, const CommitId& commit) const;
 
   /// The listing that huggingface_hub left, or that somebody else put there.
