@@ -7,13 +7,12 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/io/documents.h"
 #include "model_prep/io/staging.h"
 
 namespace model_prep {
 namespace {
 
-/// No record is larger: a listing of 64 MiB (commands/resolve), and 200,000 blobs.
-constexpr std::size_t kMaxDocument = 64 * 1024 * 1024 + 200'000 * 256;
 constexpr std::chrono::hours kTemporaryFileLife{24};
 
 /// A link to its blob, or a regular file in place of the link, where no blob exists. A relative
@@ -59,16 +58,6 @@ bool has_right_tree(const Cache& cache, const ResolvedSnapshot& snapshot) {
   return tree && std::ranges::equal(*tree, snapshot.listing, [](const auto& a, const auto& b) {
            return a.path == b.path && a.size == b.size && a.blob == b.blob;
          });
-}
-
-/// Writes a small file by way of a temporary name in our own directory.
-Status write_document(const Repository& repository, const std::string& path,
-                      std::string_view text) {
-  const std::string& temporary = repository.layout.own_directory;
-  for (const std::string& needed : {parent_path(path), temporary})
-    if (Status made = repository.directory->create_directories(needed); !made) return made;
-
-  return repository.directory->write_atomically(path, text, temporary);
 }
 
 /// A file, or a directory of `create_repo_dirs`. What cannot be removed is left to another run.
@@ -228,14 +217,10 @@ class Publisher {
   }
 
   Status publish_record() const {
-    const auto before = cache_.record(repository_.id, commit_);
-    SnapshotRecord record = before.value_or(SnapshotRecord{});
-    if (!snapshot_.listing.empty()) record.listing = snapshot_.listing;
-    for (const auto& [blob, verified] : verified_) record.blobs.insert_or_assign(blob, verified);
-
-    const std::string text = serialize_record(record);
-    if (before && serialize_record(*before) == text) return ok();
-    return write_document(repository_, layout_.record(commit_), text);
+    return update_record(repository_, commit_, [&](SnapshotRecord& record) {
+      if (!snapshot_.listing.empty()) record.listing = snapshot_.listing;
+      for (const auto& [blob, verified] : verified_) record.blobs.insert_or_assign(blob, verified);
+    });
   }
 
   const Cache& cache_;
@@ -286,18 +271,16 @@ Cache::Content Cache::content(const RepoId& repo, const CommitId& commit,
 }
 
 std::optional<SnapshotRecord> Cache::record(const RepoId& repo, const CommitId& commit) const {
-  return parse_record(read_file(repository(repo).layout.record(commit), kMaxDocument).value_or(""));
+  return read_record(repository(repo), commit);
 }
 
 std::optional<std::vector<RemoteFile>> Cache::tree(const RepoId& repo,
                                                    const CommitId& commit) const {
-  return parse_tree(read_file(repository(repo).layout.tree(commit), kMaxDocument).value_or(""));
+  return read_tree(repository(repo), commit);
 }
 
 std::optional<CommitId> Cache::ref(const RepoId& repo, const std::string& name) const {
-  const auto commit =
-      CommitId::parse(read_file(repository(repo).layout.ref(name), 64).value_or(""));
-  return commit ? std::optional(*commit) : std::nullopt;
+  return read_ref(repository(repo), name);
 }
 
 void Cache::settle_ref(ResolvedSnapshot& snapshot) const {
@@ -385,14 +368,10 @@ Result<Publication> Cache::publish(const ResolvedSnapshot& snapshot, const Verif
 
 Status Cache::distrust(const RepoId& repo, const CommitId& commit,
                        const std::set<Digest>& blobs) const {
-  auto known = record(repo, commit);
-  if (!known) return ok();
-
-  const auto dropped =
-      std::erase_if(known->blobs, [&](const auto& entry) { return blobs.contains(entry.first); });
-  if (dropped == 0) return ok();
-  const Repository& repository = this->repository(repo);
-  return write_document(repository, repository.layout.record(commit), serialize_record(*known));
+  if (!record(repo, commit)) return ok();
+  return update_record(repository(repo), commit, [&](SnapshotRecord& record) {
+    std::erase_if(record.blobs, [&](const auto& entry) { return blobs.contains(entry.first); });
+  });
 }
 
 Result<std::string> Cache::quarantine(const RepoId& repo, const std::string& path) const {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "model_prep/io/hasher.h"
 #include "support/catch.h"
@@ -152,6 +153,24 @@ TEST_CASE("a blob that changed after it was hashed is reported as lost, and neve
   REQUIRE(filled.cache.publish(snapshot(), verified, IfChanged::ignore).has_value());
   CHECK(fs::exists(filled.ref()));
   CHECK(filled.inspect(snapshot()).files.at(1).state == BlobState::unverified);
+}
+
+TEST_CASE("variants of one commit that are published at once keep each other's record") {
+  const Filled filled;
+  const VerifiedBlobs verified = filled.verified();
+  for (int round = 0; round < 20; ++round) {
+    fs::remove_all(filled.repo / ".model-prep");
+    std::vector<std::thread> threads;
+    for (const RemoteFile& file : snapshot().files)
+      threads.emplace_back([&, file] {
+        const Cache cache((filled.folder / "hub").string(), {});
+        ResolvedSnapshot variant = snapshot();
+        variant.files = {file};
+        static_cast<void>(cache.publish(variant, {*verified.find(file.blob)}));
+      });
+    for (std::thread& thread : threads) thread.join();
+    REQUIRE(filled.cache.record(kRepo, kCommit)->blobs.size() == 2);
+  }
 }
 
 TEST_CASE("an unwritable record is a warning, and the refs are still written") {

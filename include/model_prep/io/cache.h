@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cache on disk: inspects it, prepares a repository, publishes a snapshot. Names come from
-// `core/cache_layout.h`, blobs are made by `io/staging.h`, and nothing is written through a symlink
-// (`io/directory.h`).
+// `core/cache_layout.h`, blobs are made by `io/staging.h`, records and refs are files of
+// `io/documents.h`, and nothing is written through a symlink (`io/directory.h`).
 //
 // Where the file system has no symlinks, a snapshot holds the files themselves, moved there from
 // `blobs/`, as huggingface_hub leaves them (docs/developing/hub-protocol.md, section 1.4). Such
@@ -69,7 +69,6 @@ class Cache {
   /// repository stays there and the cache gets a link to it.
   void adopt_existing(const RepoId& repo, Writing writing);
 
-  /// A record or listing that is larger than any of 200,000 files is planted: it counts as missing.
   std::optional<SnapshotRecord> record(const RepoId& repo, const CommitId& commit) const;
 
   /// The listing that huggingface_hub left, or that somebody else put there.

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small files of a repository: our records, huggingface_hub's listings, the refs. Each is read
+// and written as a whole, and what cannot be read counts as missing.
+//
+// Variants of one commit share its record. So it is changed under a file lock on the directory of
+// the records, which is always there and holds nothing that a kill could leave half done, and keeps
+// what others have added. One thread.
+#pragma once
+
+#include <functional>
+
+#include "model_prep/core/snapshot_record.h"
+#include "model_prep/io/repository.h"
+
+namespace model_prep {
+
+/// A record or a listing that is larger than any of 200,000 files was planted: it counts as
+/// missing.
+std::optional<SnapshotRecord> read_record(const Repository& repository, const CommitId& commit);
+std::optional<std::vector<RemoteFile>> read_tree(const Repository& repository,
+                                                 const CommitId& commit);
+std::optional<CommitId> read_ref(const Repository& repository, const std::string& name);
+
+/// By way of a temporary name in our own directory.
+Status write_document(const Repository& repository, const std::string& path, std::string_view text);
+
+/// `change` gets the present record, or an empty one, perhaps more than once. Writes nothing if it
+/// changes nothing.
+Status update_record(const Repository& repository, const CommitId& commit,
+                     const std::function<void(SnapshotRecord&)>& change);
+
+}  // namespace model_prep
