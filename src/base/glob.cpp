@@ -73,4 +73,12 @@ bool matches_pattern(std::string_view pattern, std::string_view path) {
   return matches(slashed, code_points(path));
 }
 
+PatternSet::PatternSet(const Strings& patterns) {
+  for (const std::string& pattern : patterns)
+    if (pattern.find_first_of("*?[\\") == std::string::npos && !pattern.ends_with('/'))
+      literals_.insert(pattern);
+    else
+      wildcards_.push_back(pattern);
+}
+
 }  // namespace model_prep

@@ -2,13 +2,17 @@
 #include "model_prep/core/fetch_plan.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
 namespace model_prep {
 namespace {
 
-using BlobKey = std::pair<RepoId, Digest>;
+/// A text, because there may be 200,000 of them.
+std::string key_of(const RepoId& repo, const Digest& blob) {
+  return repo.text() + " " + blob.hex();
+}
 
 bool agree(const RemoteFile& a, const RemoteFile& b) {
   return a.size == b.size &&
@@ -39,14 +43,14 @@ bool SnapshotView::satisfied() const {
 
 FetchPlan make_plan(std::span<const PlannedModel> wanted) {
   FetchPlan plan;
-  std::map<BlobKey, std::size_t> jobs;
+  std::unordered_map<std::string, std::size_t> jobs;
   for (const PlannedModel& one : wanted) {
     const RepoId& repo = one.snapshot->spec.repo;
     for (std::size_t i = 0; i < one.snapshot->files.size(); ++i) {
       const RemoteFile& file = one.snapshot->files[i];
       const FileView& view = one.view->files[i];
       if (view.state == BlobState::trusted) continue;
-      if (jobs.try_emplace({repo, file.blob}, plan.jobs.size()).second)
+      if (jobs.try_emplace(key_of(repo, file.blob), plan.jobs.size()).second)
         plan.jobs.push_back(
             {repo, one.snapshot->commit, file, view.state == BlobState::unverified, view.staged});
     }
@@ -55,7 +59,7 @@ FetchPlan make_plan(std::span<const PlannedModel> wanted) {
   for (const PlannedModel& one : wanted) {
     if (jobs.empty()) break;
     for (const RemoteFile& file : one.snapshot->files) {
-      const auto found = jobs.find({one.snapshot->spec.repo, file.blob});
+      const auto found = jobs.find(key_of(one.snapshot->spec.repo, file.blob));
       if (found != jobs.end()) add_user(plan.jobs[found->second], one.model, file);
     }
   }
@@ -75,13 +79,13 @@ std::map<std::size_t, Error> lock_conflicts(std::span<const PlannedModel> wanted
     std::size_t model;
     const RemoteFile* file;
   };
-  std::map<BlobKey, Lock> locks;
+  std::unordered_map<std::string, Lock> locks;
   std::map<std::size_t, Error> conflicts;
   for (const PlannedModel& one : wanted) {
     const RepoId& repo = one.snapshot->spec.repo;
     for (const RemoteFile& file : one.snapshot->files) {
       if (!file.locked) continue;
-      const auto [at, is_new] = locks.try_emplace({repo, file.blob}, Lock{one.model, &file});
+      const auto [at, is_new] = locks.try_emplace(key_of(repo, file.blob), Lock{one.model, &file});
       const auto [model, other] = at->second;
       if (!other->locked_sha256) at->second = {one.model, &file};
       if (is_new || agree(file, *other)) continue;

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "model_prep/base/glob.h"
 #include "model_prep/base/text.h"
 
 namespace model_prep {
@@ -31,10 +30,6 @@ Error gated_error(const ModelSpec& spec, const RepoPath& path) {
 }
 
 }  // namespace
-
-bool is_selected(const FileFilter& filter, const RepoPath& path) {
-  return any_matches(filter.include, path.text()) && !any_matches(filter.exclude, path.text());
-}
 
 Error nothing_selected_error(const ModelSpec& spec) {
   if (!spec.filter.from_command_line)
@@ -86,8 +81,9 @@ Result<std::vector<RemoteFile>> select_files(const Listing& listing, const Model
     selected = select_weights(paths_of(listing), spec.variant, indexes, spec.repo.text());
   if (!selected) return selected.error();
 
+  const PathSelector matches_filter(spec.filter);
   const auto is_wanted = [&](const RepoPath& path) {
-    return automatic ? selected->files.contains(path) : is_selected(spec.filter, path);
+    return automatic ? selected->files.contains(path) : matches_filter(path);
   };
   std::vector<RemoteFile> files;
   std::ranges::copy_if(listing.files, std::back_inserter(files), is_wanted, &RemoteFile::path);
@@ -107,9 +103,11 @@ Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec) {
                       fmt::format("the Hub lists {} {}, the lock says {}", what, listed, locked));
   };
 
+  std::size_t found = 0;
   for (RemoteFile& file : files) {
     const auto locked = spec.lock.find(file.path);
     if (locked == spec.lock.end()) continue;
+    ++found;
 
     const LockedFile& lock = locked->second;
     if (file.size != lock.size) return differs(file, "size", file.size, lock.size);
@@ -119,7 +117,7 @@ Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec) {
     file.locked = true;
   }
 
-  if (!spec.fully_locked) return ok();
+  if (!spec.fully_locked || found == spec.lock.size()) return ok();
   for (const auto& entry : spec.lock)
     if (std::ranges::find(files, entry.first, &RemoteFile::path) == files.end())
       return lock_error(spec, entry.first,

@@ -12,7 +12,15 @@
 namespace model_prep {
 namespace {
 
-using Json = nlohmann::ordered_json;
+/// Members in the order of the file. nlohmann's own ordered map looks for every key that is added,
+/// which takes quadratic time for the files of a large lock. Here one that is there twice would be
+/// kept twice: such a text is refused before.
+template <class Key, class Value, class Less, class Allocator>
+struct AppendingMap : nlohmann::ordered_map<Key, Value, Less, Allocator> {
+  Value& operator[](const Key& key) { return this->emplace_back(key, Value()).second; }
+};
+
+using Json = nlohmann::basic_json<AppendingMap>;
 
 /// A defect may quote a key or a string of the file, which may be of any length.
 constexpr std::size_t kMaxDefectLength = 400;

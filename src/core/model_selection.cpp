@@ -137,8 +137,9 @@ Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
   spec.lock = model.files;
   if (!spec.fully_locked) return spec;
 
-  std::erase_if(spec.lock,
-                [&](const auto& entry) { return !is_selected(spec.filter, entry.first); });
+  std::erase_if(spec.lock, [is_selected = PathSelector(spec.filter)](const auto& entry) {
+    return !is_selected(entry.first);
+  });
   if (spec.lock.empty() && !has_patterns)
     return Error{ErrorKind::usage,
                  fmt::format("{}: the manifest locks the variant {}, but lists no file of it",

@@ -91,6 +91,13 @@ TEST_CASE("sets, negations and code points match like those of Python") {
   }
 }
 
+TEST_CASE("a set of patterns matches what one of them matches") {
+  for (const Vector& vector : kVectors) {
+    CAPTURE(vector.pattern, vector.path);
+    CHECK(PatternSet({"no", vector.pattern}).matches(vector.path) == vector.matches);
+  }
+}
+
 TEST_CASE("no pattern takes exponential time") {
   std::string pattern;
   for (int i = 0; i < 500; ++i) pattern += "*a";

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+
 #include "core/builders.h"
 #include "model_prep/core/file_selection.h"
+#include "model_prep/core/manifest.h"
+#include "model_prep/core/model_selection.h"
 #include "support/catch.h"
 
 using namespace model_prep;
@@ -16,6 +20,23 @@ ModelSpec with_lock(std::map<RepoPath, LockedFile> lock, bool fully) {
 }
 
 }  // namespace
+
+TEST_CASE("reading and applying a lock takes linear time") {
+  constexpr int kFiles = 50'000;  // quadratic time would be minutes
+  const auto begun = std::chrono::steady_clock::now();
+  ResolvedSnapshot snapshot{spec("m", "org/m", std::string(40, 'c')), commit('c'), {}, {}};
+  for (int i = 0; i < kFiles; ++i)
+    snapshot.files.push_back(plain_file(std::to_string(i) + ".json", 1, '1'));
+  const auto manifest = parse_manifest(lock_text({snapshot}), "lock");
+  REQUIRE(manifest);
+  const auto specs = select_models(*manifest, {}, Variant::fp32);
+  REQUIRE(specs);
+  CHECK(specs->front().fully_locked);
+  auto files = locked_files(specs->front());
+  CHECK(files.size() == kFiles);
+  CHECK(apply_lock(files, specs->front()));
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(20));
+}
 
 TEST_CASE("a file that matches the lock is marked as locked and gets the lock's second digest") {
   std::vector<RemoteFile> files = {plain_file("config.json", 5, '1'), lfs_file("model.bin", 9, '2'),

@@ -8,7 +8,11 @@
 #pragma once
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <string_view>
+
+#include "model_prep/base/types.h"
 
 namespace model_prep {
 
@@ -20,5 +24,19 @@ bool any_matches(const Patterns& patterns, std::string_view path) {
   return std::ranges::any_of(
       patterns, [&](std::string_view pattern) { return matches_pattern(pattern, path); });
 }
+
+/// Patterns that many paths are compared with. A lock has one for each of its files, so those
+/// without a wildcard are looked up: trying all of them would take quadratic time.
+class PatternSet {
+ public:
+  explicit PatternSet(const Strings& patterns);
+  bool matches(std::string_view path) const {
+    return literals_.contains(path) || any_matches(wildcards_, path);
+  }
+
+ private:
+  std::set<std::string, std::less<>> literals_;
+  Strings wildcards_;
+};
 
 }  // namespace model_prep

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "model_prep/base/error.h"
+#include "model_prep/base/glob.h"
 #include "model_prep/base/listing.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/weight_selection.h"
@@ -13,7 +14,18 @@
 namespace model_prep {
 
 /// Whether an include pattern matches and no exclude pattern does.
-bool is_selected(const FileFilter& filter, const RepoPath& path);
+class PathSelector {
+ public:
+  explicit PathSelector(const FileFilter& filter)
+      : include_(filter.include), exclude_(filter.exclude) {}
+  bool operator()(const RepoPath& path) const {
+    return include_.matches(path.text()) && !exclude_.matches(path.text());
+  }
+
+ private:
+  PatternSet include_;
+  PatternSet exclude_;
+};
 
 /// `not_found`: the filter keeps no file at all.
 Error nothing_selected_error(const ModelSpec& spec);
