@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <exception>
-#include <iostream>
 
 #include <unistd.h>
 
@@ -43,11 +42,10 @@ int report_failure(const Error& error) {
   return exit_code(report);
 }
 
-/// Does what the options ask for and returns the exit code. Results (a dry run's table,
-/// `--summary -`) go to stdout, the log to stderr.
+/// Does what the options ask for and returns the exit code.
 int run(const Options& options) {
   const SignalFd signals;  // before any thread, so that no thread receives a signal
-  Session session(options, signals, {std::cout, terminal_columns(STDOUT_FILENO)});
+  Session session(options, signals);
   switch (options.command) {
     case Command::download: return run_download(session);
     case Command::verify: return run_verify(session);
@@ -61,11 +59,12 @@ int run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  prepare_process();
   const auto options = parse_options({argv + 1, argv + argc}, environment_of_process());
   if (!options) return report_failure(options.error());
   if (options->print) {
-    std::cout << *options->print;
-    return 0;
+    const Status written = write_output(STDOUT_FILENO, *options->print);
+    return written ? 0 : report_failure(written.error());
   }
   return run(*options);
 } catch (const FatalError& fatal) {

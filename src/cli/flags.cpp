@@ -103,7 +103,7 @@ const std::vector<Flag>& flags() {
       {"Paths", "--cache-dir", "DIR", kAll, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"},
        "The hub cache, the directory that holds models--... (default $HF_HOME/hub)"},
       {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup, {"MODEL_PREP_SUMMARY"},
-       "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json)"},
+       "Where to write the JSON summary, which then must succeed; - is stdout (default $HF_HOME/model-prep-summary.json)"},
 
       {"Network", "--endpoint", "URL", kOnline, {"HF_ENDPOINT"},
        "The Hub or a mirror (default https://huggingface.co). May be repeated: the next one is tried when one is down or lacks a file. HF_ENDPOINT may be a list, separated by commas",

@@ -64,6 +64,9 @@ Status read_paths(const FlagValues& values, Options& options) {
   options.legacy_dirs = paths->legacy_dirs;
   const auto summary = values.find("--summary");
   options.summary = summary ? summary->value : paths->summary;
+  if (summary)
+    options.summary_source =
+        values.has("--summary") ? SummarySource::flag : SummarySource::variable;
   if (options.command == Command::verify) options.services = find_consumers(values);
   return ok();
 }

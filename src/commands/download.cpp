@@ -170,9 +170,9 @@ class Download {
 
   void print_dry_run() {
     const auto space = disk_space(session_.options.cache_dir);
-    session_.out << dry_run_text(models_, session_.options.cache_dir,
-                                 space ? std::optional(space->bytes) : std::nullopt,
-                                 session_.columns);
+    session_.print_result(dry_run_text(models_, session_.options.cache_dir,
+                                       space ? std::optional(space->bytes) : std::nullopt,
+                                       session_.columns));
     if (Status fits = check_space(make_plan(models_to_fetch(models_))); !fits)
       session_.log.warning(fits.error().message);
   }

@@ -86,10 +86,9 @@ int run_list(Session& session) {
 
   std::vector<ListedModel> models;
   for (const ModelSpec& spec : *specs) models.push_back(inspect(spec, session.cache));
-  session.out << (session.options.json ? list_text(models, session.options.cache_dir)
-                                       : list_table(models, session.columns))
-              << std::flush;
-  return 0;
+  session.print_result(session.options.json ? list_text(models, session.options.cache_dir)
+                                            : list_table(models, session.columns));
+  return session.has_printed_all() ? 0 : 1;
 }
 
 }  // namespace model_prep

@@ -28,7 +28,7 @@ class Lock {
 
     const auto signal = fetcher_ ? fetcher_->signal() : std::nullopt;
     if (signal) return 128 + *signal;
-    return succeeded_ ? 0 : 1;
+    return succeeded_ && session_.has_printed_all() ? 0 : 1;
   }
 
  private:
@@ -88,7 +88,7 @@ class Lock {
       add_sha256_of_cached(*snapshot);
       snapshots.push_back(std::move(*snapshot));
     }
-    if (succeeded_) session_.out << lock_text(snapshots) << std::flush;
+    if (succeeded_) session_.print_result(lock_text(snapshots));
   }
 
   /// The Hub has no sha256 of a plain git file. It is computed here, of the cached bytes that have
@@ -144,8 +144,9 @@ class Lock {
 
   void print_changes(const ModelSpec& spec, const CommitId& commit) {
     succeeded_ = false;
-    session_.out << fmt::format("{}: {} has moved from {} to {}\n", sanitize_for_log(spec.key),
-                                sanitize_for_log(spec.ref), spec.revision.text(), commit.hex());
+    session_.print_result(fmt::format("{}: {} has moved from {} to {}\n",
+                                      sanitize_for_log(spec.key), sanitize_for_log(spec.ref),
+                                      spec.revision.text(), commit.hex()));
 
     // The lock is that of the old commit.
     ModelSpec moved = spec;
@@ -156,9 +157,8 @@ class Lock {
     const auto both = resolve({spec, moved});
     if (both[0] && both[1])
       for (const Change& change : changes_between(both[0]->files, both[1]->files))
-        session_.out << fmt::format("  {:<7}  {}\n", to_string(change.kind),
-                                    sanitize_for_log(change.path.text()));
-    session_.out << std::flush;
+        session_.print_result(fmt::format("  {:<7}  {}\n", to_string(change.kind),
+                                          sanitize_for_log(change.path.text())));
   }
 
   void fail(const Error& error) {

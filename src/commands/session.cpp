@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <ctime>
 
+#include <unistd.h>
+
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -18,15 +20,43 @@ namespace {
 
 constexpr std::size_t kMaxManifestBytes = 64 * 1024 * 1024;
 
-/// A regular file is replaced as a whole. Anything else, such as /dev/null or a pipe, is written to
-/// and must not be replaced by a file.
-Status write_summary_file(const std::string& path, const std::string& text) {
-  const auto existing = stat_path(path);
-  if (existing && !existing->is_file && !existing->is_folder) return append_to_file(path, text);
+/// stdout or stderr, if this path is another name for what it refers to, such as /dev/stdout. A
+/// file that is opened by such a name is written from its beginning, over what is there.
+std::optional<int> standard_output(const std::string& path) {
+  if (path == "-") return STDOUT_FILENO;
 
-  const Directory folder(canonical_path(parent_path(path)));
+  const auto named = stat_path(path);
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    const auto open = stat_path(fmt::format("/proc/self/fd/{}", fd));
+    if (named && open && named->is_same_file(*open)) return fd;
+  }
+  return std::nullopt;
+}
+
+/// A regular file is replaced as a whole, or else overwritten: one that is mounted by itself cannot
+/// be replaced. A device or a pipe is written to. A link stays.
+Status write_summary_file(const std::string& path, bool is_named, const std::string& text) {
+  // The default place is on the volume, where another tenant may have planted a link.
+  const auto here = lstat_path(path);
+  const bool is_link = here && here->is_link;
+  if (is_link && !(is_named && (here->owner == 0 || here->owner == geteuid())))
+    return Error{ErrorKind::permission, path + " is a symlink, which is not followed",
+                 "remove it, or name another file with --summary"};
+
+  const auto existing = stat_path(path);
+  const bool is_device = existing && !existing->is_file && !existing->is_folder;
+  if (is_device || (is_link && !existing)) return append_to_file(path, text);
+
+  const std::string target = is_link ? canonical_path(path) : path;
+  const Directory folder(canonical_path(parent_path(target)));
   if (Status created = create_directories(folder.path()); !created) return created;
-  return folder.write_atomically(folder.path() + "/" + file_name(path), text, folder.path());
+
+  const std::string file = folder.path() + "/" + file_name(target);
+  const Status replaced = folder.write_atomically(file, text, folder.path());
+  if (replaced || replaced.error().kind == ErrorKind::disk_full) return replaced;
+  const auto overwritten = overwrite_existing(file, text);
+  if (!overwritten) return overwritten.error();
+  return *overwritten ? ok() : replaced;
 }
 
 std::string utc_now() {
@@ -41,16 +71,18 @@ Strings command_names() {
 
 }  // namespace
 
-Session::Session(const Options& of_run, const SignalFd& of_process, const Output& output)
+Session::Session(const Options& of_run, const SignalFd& of_process)
     : options(of_run),
       signals(of_process),
-      out(output.stream),
-      columns(output.columns),
+      columns(terminal_columns(STDOUT_FILENO)),
       begun(Clock::now()),
       console(options.terminal),
       log(console, options.log_level, options.log_format),
       observer(options.progress, console, log),
-      cache(options.cache_dir, options.legacy_dirs) {}
+      cache(options.cache_dir, options.legacy_dirs),
+      summary_fd_(options.summary_source == SummarySource::default_place
+                      ? std::nullopt
+                      : standard_output(options.summary)) {}
 
 Result<Manifest> Session::manifest() const {
   if (!options.manifest) return parse_manifest(built_in_manifest_text(), "(built in)");
@@ -124,7 +156,12 @@ void Session::link_legacy_dirs(const RepoId& repo) {
 }
 
 void Session::print_result(const std::string& text) {
-  if (options.summary != "-") out << text << std::flush;
+  if (summary_fd_ == STDOUT_FILENO || output_error_) return;
+
+  const Status written = write_output(STDOUT_FILENO, text);
+  if (written) return;
+  output_error_ = written.error();
+  log_error(*output_error_);
 }
 
 RunReport Session::begin_report() const {
@@ -148,13 +185,25 @@ int Session::fail_run(const Error& error) {
   return finish(report);
 }
 
-int Session::finish(const RunReport& report) {
+int Session::finish(RunReport report) {
+  if (!report.error) report.error = output_error_;
+
+  std::string summary = summary_fd_ ? "" : options.summary;
+  if (const Status written = write_summary(serialize_summary(report)); !written) {
+    summary.clear();
+    const Error error{written.error().kind, "cannot write the summary: " + written.error().message,
+                      written.error().hint};
+    const bool is_required = summary_fd_ || options.summary_source == SummarySource::flag;
+    if (is_required && !report.error) report.error = error;
+    is_required ? log_error(error) : log.warning(error.message);
+  }
+
   for (const std::string& warning : notify_environment(report, options.ci, console))
     log.warning(warning);
 
   const auto space = disk_space(options.cache_dir);
   const RunContext context{.free = space ? std::optional(space->bytes) : std::nullopt,
-                           .summary = write_summary(report)};
+                           .summary = summary};
   for (const SummaryLine& line : closing_lines(report, context))
     line.is_error ? log.error(line.text) : log.info(line.text);
 
@@ -164,17 +213,10 @@ int Session::finish(const RunReport& report) {
   return exit_code(report);
 }
 
-std::string Session::write_summary(const RunReport& report) {
-  const std::string text = serialize_summary(report);
-  if (options.summary == "-") {
-    out << text << std::flush;
-    return {};
-  }
-
-  const Status written = write_summary_file(options.summary, text);
-  if (written) return options.summary;
-  log.warning("cannot write the summary: " + written.error().message);
-  return {};
+Status Session::write_summary(const std::string& text) const {
+  if (summary_fd_) return write_output(*summary_fd_, text);
+  return write_summary_file(options.summary, options.summary_source != SummarySource::default_place,
+                            text);
 }
 
 Error stopped_by(int signal, std::string hint) {

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -187,14 +188,51 @@ Status append_to_file(const std::string& path, std::string_view text) {
   return write_at(fd, text, std::nullopt, path);
 }
 
-Status overwrite_existing(const std::string& path, std::string_view text) {
+Result<bool> overwrite_existing(const std::string& path, std::string_view text) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (!fd) return ok();
+  if (!fd) return false;
+
+  // Another tenant can give somebody's file a second name here.
   const auto found = stat_fd(fd);
-  if (!found || !found->is_file) return ok();
+  if (!found || !found->is_file || found->link_count != 1) return false;
 
   if (ftruncate(fd.get(), 0) != 0) return io_error("truncate", path, errno);
-  return write_at(fd, text, 0, path);
+  if (Status written = write_at(fd, text, 0, path); !written) return written.error();
+  return true;
+}
+
+Status write_output(int fd, std::string_view text) {
+  const auto failed = [&] {
+    return Error{ErrorKind::io,
+                 fmt::format("cannot write to {}: {}", fd == STDOUT_FILENO ? "stdout" : "stderr",
+                             std::generic_category().message(errno)),
+                 "the output is incomplete: check where it goes, and run again"};
+  };
+  while (!text.empty()) {
+    const ssize_t count = write(fd, text.data(), text.size());
+    if (count < 0 && errno == EAGAIN) {
+      pollfd writable{fd, POLLOUT, 0};
+      poll(&writable, 1, -1);
+      continue;
+    }
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failed();
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+
+  // NFS reports some failures only when a descriptor is closed.
+  const int copy = dup(fd);
+  return copy >= 0 && close(copy) != 0 ? Status(failed()) : ok();
+}
+
+void prepare_process() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit: the write fails with EFBIG instead
+
+  int fd = -1;
+  do fd = open("/", O_PATH | O_CLOEXEC);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  close(fd);
 }
 
 Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<Bytes> offset,
@@ -215,9 +253,6 @@ SignalFd::SignalFd() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit: the write fails with EFBIG instead
-
   if (pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0)
     fd_ = UniqueFd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!fd_) throw FatalError({ErrorKind::internal, "cannot receive signals"});

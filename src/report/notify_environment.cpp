@@ -14,7 +14,7 @@ constexpr const char* kTerminationLog = "/dev/termination-log";
 Strings notify_environment(const RunReport& report, const CiEnvironment& environment,
                            Console& console) {
   Strings warnings;
-  const auto check = [&](const std::string& what, const Status& written) {
+  const auto check = [&](const std::string& what, const auto& written) {
     if (!written) warnings.push_back("cannot write " + what + ": " + written.error().message);
   };
 

@@ -104,7 +104,8 @@ TEST_CASE("a symlink planted as a cache file is replaced or refused, and its tar
   const fs::path link = (shared.in_repo / place).lexically_normal();
   fs::create_directories(link.parent_path());
   fs::create_symlink(shared.outside / "precious", link);
-  const Run run = shared.machine.run({"org/small"});
+  const ProgramResult run =
+      run_program({tested_program(), "org/small"}, shared.machine.environment());
   CAPTURE(run.err);
   CHECK(run.exit_code == (contains(place, ".lock") ? 1 : 0));
   CHECK(shared.outside_untouched());

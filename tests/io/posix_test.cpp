@@ -7,12 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <thread>
 
 #include "support/catch.h"
 #include "support/in_child.h"
@@ -187,14 +189,37 @@ TEST_CASE("text is appended to a file, which is created if missing, also through
 TEST_CASE("an existing file is overwritten in place, and nothing else is touched or created") {
   const TemporaryFolder folder;
   std::ofstream(folder / "file") << "a longer text";
-  REQUIRE(overwrite_existing(folder / "file", "short").has_value());
+  REQUIRE(*overwrite_existing(folder / "file", "short"));
   CHECK(read_all(folder / "file") == "short");
   fs::create_symlink("file", folder / "link");
   fs::create_directory(folder / "folder");
   for (const char* name : {"none", "link", "folder"})
-    CHECK(overwrite_existing(folder / name, "other").has_value());
+    CHECK_FALSE(*overwrite_existing(folder / name, "other"));
   CHECK_FALSE(fs::exists(folder / "none"));
   CHECK(read_all(folder / "file") == "short");
+  fs::create_hard_link(folder / "file", folder / "second-name");
+  CHECK_FALSE(*overwrite_existing(folder / "file", "other"));
+  CHECK(read_all(folder / "file") == "short");
+}
+
+TEST_CASE("stdout that does not block is written in full to a slow reader") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) == 0);
+  const UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
+  const std::string text(1'000'000, 'x');
+  std::string received;
+  std::thread reading([&] {
+    std::array<char, 4096> block{};
+    for (ssize_t count = -1; count != 0;) {
+      count = ::read(reader.get(), block.data(), block.size());
+      if (count > 0) received.append(block.data(), static_cast<std::size_t>(count));
+    }
+  });
+  CHECK(write_output(writer.get(), text));
+  writer = UniqueFd();
+  reading.join();
+  CHECK(received == text);
 }
 
 TEST_CASE("writing to a pipe without a reader does not block") {

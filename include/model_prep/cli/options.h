@@ -37,6 +37,9 @@ CiEnvironment detect_ci(const Environment& environment);
 /// From TERM and NO_COLOR.
 TerminalSettings detect_terminal(const Environment& environment);
 
+/// What says where the summary goes.
+enum class SummarySource : std::uint8_t { default_place, variable, flag };
+
 struct Options {
   Command command{Command::download};
   std::optional<std::string> print;  ///< --help or --version: print this instead of a run
@@ -56,6 +59,7 @@ struct Options {
   Strings legacy_dirs;             ///< where older services look; never the cache itself
   std::vector<Consumer> services;  ///< for `verify`: the libraries, and where each looks
   std::string summary;             ///< a file, or `-` for stdout
+  SummarySource summary_source{SummarySource::default_place};
 
   std::vector<HubEndpoint> endpoints{};  ///< in order of preference, never empty
   std::optional<Token> token;

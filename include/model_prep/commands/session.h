@@ -2,7 +2,7 @@
 // What every command needs: the cache, the log, the models that the user named, and the end of a
 // run, where the summary is written and the exit code decided.
 //
-//   Session session(options, signals, out);
+//   Session session(options, signals);
 //   auto specs = session.select();
 //   if (!specs) return session.fail_run(specs.error());
 //   RunReport report = session.begin_report();
@@ -14,7 +14,6 @@
 
 #include <map>
 #include <optional>
-#include <ostream>
 #include <string>
 #include <vector>
 
@@ -33,14 +32,12 @@ namespace model_prep {
 
 class Session {
  public:
-  /// `output` receives the results that a command prints.
-  Session(const Options& of_run, const SignalFd& of_process, const Output& output);
+  Session(const Options& of_run, const SignalFd& of_process);
 
   const Options& options;
   const SignalFd& signals;
-  std::ostream& out;
 
-  /// The width of the terminal, if `out` is one: tables are cut to it.
+  /// The width of the terminal, if stdout is one: tables are cut to it.
   const std::optional<int> columns;
   TimePoint begun;
   Console console;
@@ -75,24 +72,30 @@ class Session {
   /// See `Cache::link_legacy_dirs`; logs its warnings.
   void link_legacy_dirs(const RepoId& repo);
 
-  /// Writes a result to stdout, unless the summary goes there (`--summary -`) and must be alone.
+  /// Writes a result to stdout, unless the summary goes there and must be alone. What cannot be
+  /// written is logged, and fails the run.
   void print_result(const std::string& text);
+
+  /// Whether every result has reached stdout.
+  bool has_printed_all() const { return !output_error_; }
 
   /// A report with the members that do not depend on the command.
   RunReport begin_report() const;
 
-  /// Ends a run that could not start. Returns the exit code.
+  /// Ends a run that could not start, or broke off. Returns the exit code.
   int fail_run(const Error& error);
 
-  /// Reports the result everywhere: to the CI system, in the summary, on the log. Returns the exit
+  /// Reports the result everywhere: in the summary, to the CI system, on the log. Returns the exit
   /// code, except after a signal: then it exits the process.
-  int finish(const RunReport& report);
+  int finish(RunReport report);
 
  private:
   Result<Manifest> manifest() const;
+  Status write_summary(const std::string& text) const;
 
-  /// The path of the summary; empty if it went to stdout or could not be written.
-  std::string write_summary(const RunReport& report);
+  /// stdout or stderr, if the summary goes there.
+  const std::optional<int> summary_fd_;
+  std::optional<Error> output_error_;
 };
 
 /// The error of a run that SIGINT or SIGTERM ended.

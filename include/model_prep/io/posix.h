@@ -104,18 +104,27 @@ Status create_directories(const std::string& path);
 /// followed, and a pipe is not waited for: for a path that the user names.
 Status append_to_file(const std::string& path, std::string_view text);
 
-/// Overwrites a regular file that somebody has provided for us. No link is followed. Does nothing
-/// if there is no such file or we may not write it.
-Status overwrite_existing(const std::string& path, std::string_view text);
+/// Overwrites a regular file that somebody has provided for us. No link is followed. Returns false,
+/// and has done nothing, if there is no such file, it has a second name, or we may not write it.
+Result<bool> overwrite_existing(const std::string& path, std::string_view text);
+
+/// Writes to stdout or stderr, and waits for a slow reader. An error is of kind `io`: it is not our
+/// disk that is full.
+Status write_output(int fd, std::string_view text);
 
 /// Without an offset, where the descriptor is: a pipe has no other place. `path` names the file in
 /// errors.
 Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<Bytes> offset,
                 const std::string& path);
 
+/// For the beginning of `main`. SIGPIPE and SIGXFSZ are ignored: the failing write is the better
+/// report. Standard descriptors that are closed become useless for good: without that, the next
+/// file to be opened would get the number, and then what is meant for stdout or stderr.
+void prepare_process();
+
 /// SIGINT and SIGTERM as a descriptor to poll. Create it before any thread: it blocks both signals
 /// for the whole process. That also works as process 1 of a container, where an unhandled SIGTERM
-/// is dropped. SIGPIPE and SIGXFSZ are ignored: the failing write is the better report.
+/// is dropped.
 class SignalFd {
  public:
   SignalFd();

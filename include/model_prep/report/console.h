@@ -11,11 +11,9 @@
 // cut, and there are as many rows as lines. Nothing else is switched and the cursor stays visible,
 // so a process that is killed leaves lines behind, but a sane terminal.
 //
-// stdout belongs to the commands: `Output` is what they need to know about it.
+// stdout belongs to the commands (`Session::print_result`).
 #pragma once
 
-#include <optional>
-#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,12 +33,6 @@ struct Screen {
   int columns{80};
   int rows{24};
   bool colour{false};
-};
-
-/// Where a command writes its result.
-struct Output {
-  std::ostream& stream;
-  std::optional<int> columns;  ///< of the terminal; nothing if it is not a terminal
 };
 
 class Console {
