@@ -42,11 +42,8 @@ int report_failure(const Error& error) {
   return exit_code(report);
 }
 
-/// Does what the options ask for and returns the exit code.
-int run(const Options& options) {
-  const SignalFd signals;  // before any thread, so that no thread receives a signal
-  Session session(options, signals);
-  switch (options.command) {
+int run_command(Session& session) {
+  switch (session.options.command) {
     case Command::download: return run_download(session);
     case Command::verify: return run_verify(session);
     case Command::list: return run_list(session);
@@ -54,6 +51,17 @@ int run(const Options& options) {
     case Command::lock: return run_lock(session);
   }
   return 1;
+}
+
+/// Does what the options ask for and returns the exit code.
+int run(const Options& options) {
+  const SignalFd signals;  // before any thread, so that no thread receives a signal
+  Session session(options, signals);
+  try {
+    return run_command(session);
+  } catch (const std::exception& exception) {
+    return session.fail_run(error_from(exception));
+  }
 }
 
 }  // namespace
@@ -67,8 +75,6 @@ int main(int argc, char** argv) try {
     return written ? 0 : report_failure(written.error());
   }
   return run(*options);
-} catch (const FatalError& fatal) {
-  return report_failure(fatal.error);
-} catch (const std::exception& error) {
-  return report_failure({ErrorKind::internal, error.what()});
+} catch (const std::exception& exception) {
+  return report_failure(error_from(exception));
 }

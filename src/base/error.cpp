@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/error.h"
 
+#include <new>
+
 namespace model_prep {
 
 Disposition disposition(ErrorKind kind) {
@@ -8,6 +10,13 @@ Disposition disposition(ErrorKind kind) {
   if (kind >= ErrorKind::not_found && kind <= ErrorKind::offline_missing)
     return Disposition::fail_item;
   return Disposition::abort_run;
+}
+
+Error error_from(const std::exception& exception) {
+  if (const auto* fatal = dynamic_cast<const FatalError*>(&exception)) return fatal->error;
+  if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr)
+    return {ErrorKind::io, "out of memory", "allow it more memory, or select fewer models"};
+  return {ErrorKind::internal, exception.what()};
 }
 
 }  // namespace model_prep

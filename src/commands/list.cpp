@@ -79,10 +79,7 @@ std::string list_table(const std::vector<ListedModel>& models, std::optional<int
 
 int run_list(Session& session) {
   const auto specs = session.select();
-  if (!specs) {
-    session.log_error(specs.error());
-    return 1;
-  }
+  if (!specs) return session.fail_run(specs.error());
 
   std::vector<ListedModel> models;
   for (const ModelSpec& spec : *specs) models.push_back(inspect(spec, session.cache));

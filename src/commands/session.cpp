@@ -180,6 +180,8 @@ RunReport Session::begin_report() const {
 
 int Session::fail_run(const Error& error) {
   log_error(error);
+  if (options.command == Command::list || options.command == Command::lock) return 1;
+
   RunReport report = begin_report();
   report.error = error;
   return finish(report);

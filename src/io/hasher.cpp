@@ -119,8 +119,11 @@ struct Hasher::Task {
 Hasher::Hasher(std::function<void()> wake, std::size_t threads) : wake_(std::move(wake)) {
   try {
     while (threads_.size() < threads) threads_.emplace_back([this] { run(); });
-  } catch (const std::system_error&) {
-    if (threads_.empty()) throw;  // a process limit: fewer threads will do
+  } catch (const std::system_error& error) {
+    // A limit of processes: fewer threads will do.
+    if (threads_.empty())
+      throw FatalError({ErrorKind::io, fmt::format("cannot start a thread: {}", error.what()),
+                        "allow it more processes (ulimit -u, docker run --pids-limit)"});
   }
 }
 
@@ -175,7 +178,25 @@ Hasher::Task* Hasher::ready() {
   return nullptr;
 }
 
+std::vector<HashEvent> Hasher::take_all() {
+  const std::lock_guard lock(mutex_);
+  if (failure_) std::rethrow_exception(failure_);
+  return std::exchange(events_, {});
+}
+
 void Hasher::run() {
+  try {
+    work();
+  } catch (...) {
+    {
+      const std::lock_guard lock(mutex_);
+      failure_ = std::current_exception();
+    }
+    wake_();
+  }
+}
+
+void Hasher::work() {
   std::string block(kBlock, '\0');
   std::unique_lock lock(mutex_);
   while (true) {

@@ -189,4 +189,17 @@ TEST_CASE("a file with a second name is not overwritten where it cannot be repla
   CHECK(read_text(machine.folder() / "victim") == "precious");
 }
 
+TEST_CASE("a limit of processes ends the run with an error and a summary") {
+  FakeHub hub;
+  hub.add(small_repo());
+  TestHost machine(hub);
+  REQUIRE(machine.run({"org/small"}).exit_code == 0);
+  machine.take_away({"clone=EAGAIN"});
+  const Run run = machine.run({GENERATE("download", "verify"), "org/small"});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "cannot start a thread: "));
+  CHECK(contains(run.err, "hint: allow it more processes"));
+  CHECK(run.summary["error"]["kind"] == "io");
+}
+
 }  // namespace model_prep::testing

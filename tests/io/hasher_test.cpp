@@ -242,4 +242,18 @@ TEST_CASE("advancing or cancelling a finished file does no harm") {
   CHECK(hasher.take_all().empty());
 }
 
+TEST_CASE("what a hash thread throws is thrown to the owner") {
+  const TemporaryFolder folder;
+  Waker waker;
+  bool has_thrown = false;
+  Hasher hasher([&] {
+    waker.wake();
+    if (!std::exchange(has_thrown, true)) throw std::bad_alloc();
+  });
+  const HashJobId job =
+      hasher.open(file_with(folder, "a", "abc"), 3, DigestKind::sha256, AfterHash::nothing);
+  hasher.advance(job, 3);
+  CHECK_THROWS_AS(waker.take(hasher, 2), std::bad_alloc);
+}
+
 }  // namespace model_prep

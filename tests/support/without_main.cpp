@@ -3,9 +3,10 @@
 // `model-prep-without flock=ENOLCK symlink=EPERM -- program …`
 //
 // `call=ERRNO` makes the call fail; `call=0` makes it succeed without doing anything, for instance
-// a lock that every process gets. This simulates file systems that the test machine does not have.
-// The kernel does it (seccomp, SECCOMP_RET_ERRNO), so it works for any program, sanitized, static
-// or Python, and for its child processes.
+// a lock that every process gets. `clone` also stands for the threads of the program. This
+// simulates file systems that the test machine does not have. The kernel does it (seccomp,
+// SECCOMP_RET_ERRNO), so it works for any program, sanitized, static or Python, and for its child
+// processes.
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -38,12 +39,13 @@ const std::map<std::string, std::vector<int>> kCalls = {
     {"fdatasync", {SYS_fdatasync}},
     {"copy_file_range", {SYS_copy_file_range}},
     {"fallocate", {SYS_fallocate}},
+    {"clone", {SYS_clone, SYS_clone3}},
 };
 
 const std::map<std::string, int> kErrors = {
     {"0", 0},           {"EPERM", EPERM},     {"EACCES", EACCES}, {"ENOSYS", ENOSYS},
     {"ENOLCK", ENOLCK}, {"ENOTSUP", ENOTSUP}, {"EDQUOT", EDQUOT}, {"ENOSPC", ENOSPC},
-    {"EIO", EIO},       {"EINVAL", EINVAL},
+    {"EIO", EIO},       {"EINVAL", EINVAL},   {"EAGAIN", EAGAIN},
 };
 
 int fail(const std::string& why) {

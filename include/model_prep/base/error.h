@@ -118,4 +118,8 @@ struct FatalError : std::exception {
   Error error;
 };
 
+/// What an exception means for the run: the error of a `FatalError`, too little memory, or a
+/// defect.
+Error error_from(const std::exception& exception);
+
 }  // namespace model_prep

@@ -82,7 +82,8 @@ class Session {
   /// A report with the members that do not depend on the command.
   RunReport begin_report() const;
 
-  /// Ends a run that could not start, or broke off. Returns the exit code.
+  /// Ends a run that could not start, or broke off; `list` and `lock` write no summary. Returns the
+  /// exit code.
   int fail_run(const Error& error);
 
   /// Reports the result everywhere: in the summary, to the CI system, on the log. Returns the exit

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -54,10 +55,9 @@ class Hasher {
 
   /// No event will follow.
   void cancel(HashJobId job);
-  std::vector<HashEvent> take_all() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(events_, {});
-  }
+
+  /// Throws what a hash thread threw, such as `std::bad_alloc`.
+  std::vector<HashEvent> take_all();
 
   /// Bytes read so far of an open file, for the display.
   Bytes progress(HashJobId job);
@@ -65,6 +65,7 @@ class Hasher {
  private:
   struct Task;
   void run();
+  void work();
   Task* ready();
 
   std::function<void()> wake_;
@@ -72,6 +73,7 @@ class Hasher {
   std::condition_variable work_;
   std::map<HashJobId, std::unique_ptr<Task>> tasks_;
   std::vector<HashEvent> events_;
+  std::exception_ptr failure_;  // what ended a thread
   HashJobId next_{1};
   bool stopping_{false};
   std::vector<std::thread> threads_;  // last: they use everything above
