@@ -57,6 +57,7 @@ int run_command(Session& session) {
 int run(const Options& options) {
   const SignalFd signals;  // before any thread, so that no thread receives a signal
   Session session(options, signals);
+  for (const std::string& warning : options.warnings) session.log.warning(warning);
   try {
     return run_command(session);
   } catch (const std::exception& exception) {

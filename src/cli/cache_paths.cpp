@@ -14,6 +14,13 @@ std::optional<std::string> directory_of(const FlagValues& values, const char* va
   return value ? std::optional(canonical_path(values.expand(*value))) : std::nullopt;
 }
 
+Status check_directories(const FlagValues& values, const Strings& variables) {
+  for (const std::string& variable : variables)
+    if (const auto value = values.get(variable))
+      if (Status checked = values.check_path({variable, *value}); !checked) return checked;
+  return ok();
+}
+
 /// A library that looks where the first of these variables that is set says, else as `fallback`.
 Consumer consumer(const FlagValues& values, const char* name, const Consumer& fallback,
                   std::initializer_list<const char*> variables) {
@@ -25,7 +32,12 @@ Consumer consumer(const FlagValues& values, const char* name, const Consumer& fa
 
 }  // namespace
 
-std::vector<Consumer> find_consumers(const FlagValues& values) {
+Result<std::vector<Consumer>> find_consumers(const FlagValues& values) {
+  const Status checked = check_directories(
+      values, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "PYTORCH_TRANSFORMERS_CACHE",
+               "PYTORCH_PRETRAINED_BERT_CACHE", "SENTENCE_TRANSFORMERS_HOME"});
+  if (!checked) return checked.error();
+
   const auto home = hf_folder(values);
   const Consumer standard{"", home ? canonical_path(*home + "/hub") : "", "HF_HUB_CACHE"};
   Consumer hub =
@@ -39,12 +51,13 @@ std::vector<Consumer> find_consumers(const FlagValues& values) {
   else if (const auto user = values.get("HOME"))
     rust.folder = canonical_path(*user + "/.cache/huggingface/hub");
 
-  return {hub,
-          consumer(values, "transformers 4", hub,
-                   {"TRANSFORMERS_CACHE", "PYTORCH_TRANSFORMERS_CACHE",
-                    "PYTORCH_PRETRAINED_BERT_CACHE"}),
-          consumer(values, "transformers 5", hub, {}),
-          consumer(values, "sentence-transformers", hub, {"SENTENCE_TRANSFORMERS_HOME"}), rust};
+  return std::vector{
+      hub,
+      consumer(
+          values, "transformers 4", hub,
+          {"TRANSFORMERS_CACHE", "PYTORCH_TRANSFORMERS_CACHE", "PYTORCH_PRETRAINED_BERT_CACHE"}),
+      consumer(values, "transformers 5", hub, {}),
+      consumer(values, "sentence-transformers", hub, {"SENTENCE_TRANSFORMERS_HOME"}), rust};
 }
 
 std::optional<std::string> hf_folder(const FlagValues& values) {
@@ -56,11 +69,17 @@ std::optional<std::string> hf_folder(const FlagValues& values) {
 }
 
 Result<CachePaths> find_cache_paths(const FlagValues& values) {
+  const Status checked =
+      check_directories(values, {"HF_HOME", "XDG_CACHE_HOME", "TRANSFORMERS_CACHE"});
+  if (!checked) return checked.error();
+
   CachePaths paths;
   const auto named = values.find("--cache-dir");
   const auto folder = hf_folder(values);
   // An empty path would be the working directory.
   if (named && named->value.empty()) return bad_value(*named, "a directory");
+  if (named)
+    if (Status plain = values.check_path(*named); !plain) return plain.error();
   if (!named && !folder)
     return Error{ErrorKind::usage, "no cache directory: neither HF_HOME nor HOME is set",
                  "set HF_HOME or pass --cache-dir"};

@@ -8,6 +8,11 @@
 #include "model_prep/base/text.h"
 
 namespace model_prep {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r\n";
+
+}  // namespace
 
 void FlagValues::add(const std::string& flag, const Strings& given, const Strings& variables) {
   std::vector<Value>& values = values_[flag];
@@ -35,43 +40,69 @@ bool FlagValues::has(const std::string& flag) const {
 
 std::optional<std::string> FlagValues::get(const std::string& variable) const {
   const auto found = environment_.find(variable);
-  return found == environment_.end() || found->second.empty() ? std::nullopt
-                                                              : std::optional(found->second);
+  if (found == environment_.end()) return std::nullopt;
+
+  const std::string& text = found->second;
+  const std::size_t last = text.find_last_not_of(kBlanks);
+  return last == std::string::npos ? std::nullopt : std::optional(text.substr(0, last + 1));
 }
 
 std::string FlagValues::expand(const std::string& path) const {
   std::string text = path;
   if (text == "~" || text.starts_with("~/")) text = get("HOME").value_or("~") + text.substr(1);
-  for (std::size_t at = 0; (at = text.find('$', at)) != std::string::npos; ++at) {
+
+  for (std::size_t at = 0; (at = text.find('$', at)) != std::string::npos;) {
     const bool braced = text.compare(at + 1, 1, "{") == 0;
     const std::size_t begin = at + (braced ? 2 : 1);
     std::size_t end = std::min(text.find_first_not_of(kWordCharacters, begin), text.size());
-    const auto value = get(text.substr(begin, end - begin));
-    if (braced && text.compare(end, 1, "}") == 0) ++end;
-    if (value) text.replace(at, end - at, *value);
+    const auto variable = environment_.find(text.substr(begin, end - begin));
+    const bool is_closed = !braced || text.compare(end, 1, "}") == 0;
+    if (begin == end || !is_closed || variable == environment_.end()) {
+      ++at;
+      continue;
+    }
+
+    if (braced) ++end;
+    text.replace(at, end - at, variable->second);
+    at += variable->second.size();
   }
   return text;
 }
 
-Error bad_value(const FlagValues::Value& found, std::string_view expected) {
-  return {ErrorKind::usage,
-          fmt::format("{} is '{}', but must be {}", found.name, found.value, expected)};
+Status FlagValues::check_path(const Value& found) const {
+  const std::string path = expand(found.value);
+  constexpr std::string_view kAround = " \t\"'`";
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  const bool is_plain = path.empty() || (kAround.find(path.front()) == std::string_view::npos &&
+                                         kAround.find(path.back()) == std::string_view::npos);
+  if (is_plain && std::ranges::none_of(path, is_control)) return ok();
+  return bad_value(found, "a path without quotes, blanks or line ends around it");
 }
 
-bool is_true(const std::optional<std::string>& value) {
-  const std::string word = lower_case(value.value_or(""));
-  return word == "1" || word == "on" || word == "yes" || word == "true";
+Error bad_value(const FlagValues::Value& found, std::string_view expected) {
+  return {ErrorKind::usage,
+          fmt::format("{} is '{}', but must be {}", found.name, truncated(found.value), expected)};
+}
+
+std::optional<bool> boolean_of(std::string_view text) {
+  const std::string word = lower_case(trimmed(text));
+  if (word == "1" || word == "on" || word == "yes" || word == "true") return true;
+  if (word == "0" || word == "off" || word == "no" || word == "false") return false;
+  return std::nullopt;
 }
 
 std::string trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n");
+  const std::size_t begin = text.find_first_not_of(kBlanks);
   if (begin == std::string_view::npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
+  return std::string(text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1));
 }
 
 Strings split_list(std::string_view text) {
+  std::string list(text);
+  std::ranges::replace(list, '\n', ',');
+
   Strings items;
-  for (const std::string_view part : split(text, ','))
+  for (const std::string_view part : split(list, ','))
     if (std::string item = trimmed(part); !item.empty()) items.push_back(std::move(item));
   return items;
 }

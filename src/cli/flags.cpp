@@ -30,7 +30,8 @@ constexpr Commands kCleanup = of(Command::cleanup);
 constexpr Commands kAll = kOnline | kList | kCleanup;
 
 constexpr HelpLine kVariables[] = {
-    {"MODELS_TO_DOWNLOAD", "Models, separated by commas, used if no MODEL is given", kAll},
+    {"MODELS_TO_DOWNLOAD", "Models, separated by commas or one a line, used if no MODEL is given",
+     kAll},
     {"HF_HOME, XDG_CACHE_HOME",
      "Where the cache is by default: $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub",
      kAll},

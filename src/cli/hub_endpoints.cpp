@@ -80,11 +80,15 @@ void add_endpoint(std::vector<HubEndpoint>& endpoints, HubEndpoint endpoint) {
 Result<std::optional<Token>> parse_token(const std::string& text, const std::string& where) {
   // A line end would let the token add headers of its own.
   const auto is_allowed = [](char c) { return c > 0x20 && c < 0x7f; };
-  if (!text.empty() && std::ranges::all_of(text, is_allowed)) return std::optional(Token(text));
+  const bool is_quoted = text.find_first_of("\"'`") != std::string::npos;
+  if (!text.empty() && !is_quoted && std::ranges::all_of(text, is_allowed))
+    return std::optional(Token(text));
 
   return Error{ErrorKind::usage,
-               fmt::format("the token in {} contains an invalid character", where),
-               "copy it again from the Hub's settings page"};
+               fmt::format("the token in {} contains {}", where,
+                           is_quoted ? "quotes" : "an invalid character"),
+               is_quoted ? "remove them: docker's --env-file passes quotes on"
+                         : "copy it again from the Hub's settings page"};
 }
 
 Result<std::vector<HubEndpoint>> find_endpoints(const FlagValues& settings) {

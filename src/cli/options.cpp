@@ -5,11 +5,15 @@
 #include <filesystem>
 #include <set>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <fmt/ranges.h>
 
 #include "model_prep/base/parse_int.h"
 #include "model_prep/cli/command_line.h"
 #include "model_prep/core/rate_limiter.h"
+#include "model_prep/io/directory.h"
 #include "model_prep/io/libcurl_info.h"
 #include "model_prep/io/posix.h"
 #include "model_prep/io/tls.h"
@@ -50,6 +54,18 @@ Status read_choice(const FlagValues& values, const std::string& flag, Enum& into
                     fmt::format("one of {}", fmt::join(kNames<Enum>, ", ")));
 }
 
+/// The first of these variables that is set; false if none is.
+Result<bool> read_boolean(const FlagValues& values, const Strings& variables) {
+  for (const std::string& variable : variables) {
+    const auto text = values.get(variable);
+    if (!text) continue;
+    const auto value = boolean_of(*text);
+    if (!value) return bad_value({variable, *text}, "1, yes, on, true, 0, no, off or false");
+    return *value;
+  }
+  return false;
+}
+
 Strings read_list(const FlagValues& values, const std::string& flag) {
   Strings texts;
   for (const FlagValues::Value& found : values.find_all(flag)) texts.push_back(found.value);
@@ -63,18 +79,47 @@ Status read_paths(const FlagValues& values, Options& options) {
   options.cache_dir = paths->cache_dir;
   options.legacy_dirs = paths->legacy_dirs;
   const auto summary = values.find("--summary");
+  if (summary)
+    if (Status plain = values.check_path(*summary); !plain) return plain;
   options.summary = summary ? summary->value : paths->summary;
   if (summary)
     options.summary_source =
         values.has("--summary") ? SummarySource::flag : SummarySource::variable;
-  if (options.command == Command::verify) options.services = find_consumers(values);
+  if (options.command != Command::verify) return ok();
+
+  const auto services = find_consumers(values);
+  if (!services) return services.error();
+  options.services = *services;
   return ok();
 }
 
+/// The token file of the standard place. Other tenants of the volume may be able to put a file
+/// there: one of theirs, or a link to a secret that only this user can read.
+std::optional<std::string> read_standard_token(const std::string& path, Strings& warnings) {
+  const auto info = lstat_path(path);
+  if (!info) return std::nullopt;
+
+  const auto folder = stat_path(parent_path(path));
+  const bool is_known =
+      info->owner == geteuid() || info->owner == 0 || (folder && info->owner == folder->owner);
+  if (info->is_link || info->link_count > 1 || !is_known) {
+    warnings.push_back(fmt::format(
+        "{} is not used as the token, because {}: name the file in HF_TOKEN_PATH if it is meant",
+        path, is_known ? "it is a link" : "it belongs to another user"));
+    return std::nullopt;
+  }
+
+  const auto fd = Directory(parent_path(path)).open_file(path, O_RDONLY | O_NONBLOCK);
+  return fd && is_still_at(*fd, path) ? read_file(*fd, kMaxTokenFile) : std::nullopt;
+}
+
 /// The first that is set of HF_TOKEN, HUGGING_FACE_HUB_TOKEN, and a file. Nothing if it is empty.
-Result<std::optional<Token>> find_token(const FlagValues& values) {
+Result<std::optional<Token>> find_token(const FlagValues& values, Strings& warnings) {
   const std::optional<Token> none;
-  if (is_true(values.get("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return none;
+  const auto disabled = read_boolean(values, {"HF_HUB_DISABLE_IMPLICIT_TOKEN"});
+  if (!disabled) return disabled.error();
+  if (*disabled) return none;
+
   for (const char* variable : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"})
     if (const std::string text = trimmed(values.get(variable).value_or("")); !text.empty())
       return parse_token(text, variable);
@@ -82,8 +127,12 @@ Result<std::optional<Token>> find_token(const FlagValues& values) {
   const auto named = values.get("HF_TOKEN_PATH");
   const auto home = hf_folder(values);
   if (!named && !home) return none;
+  if (named)
+    if (Status plain = values.check_path({"HF_TOKEN_PATH", *named}); !plain) return plain.error();
+
   const std::string path = named ? values.expand(*named) : *home + "/token";
-  if (const auto content = read_file(path, kMaxTokenFile)) {
+  if (const auto content =
+          named ? read_file(path, kMaxTokenFile) : read_standard_token(path, warnings)) {
     const std::string text = trimmed(*content);
     return text.empty() ? none : parse_token(text, path);
   }
@@ -152,16 +201,44 @@ Status read_connection(const FlagValues& values, Options& options) {
 
   // Without requests, a stale variable does no harm.
   if (!uses_hub || options.offline) return ok();
-  const auto token = find_token(values);
+  const auto token = find_token(values, options.warnings);
   if (!token) return token.error();
   options.token = *token;
   return read_authorities(values, options);
 }
 
+Status read_models(const FlagValues& values, Options& options) {
+  if (!options.models.empty()) return ok();
+
+  const std::string list = values.get("MODELS_TO_DOWNLOAD").value_or("");
+  if (list.find_first_of("\"'`[]{}") != std::string::npos)
+    return bad_value({"MODELS_TO_DOWNLOAD", list},
+                     "models separated by commas or line ends, without quotes and brackets");
+  options.models = split_list(list);
+  return ok();
+}
+
+/// The switches that huggingface_hub has too. Every command that may send requests follows them,
+/// also one that does not take the flag.
+Status read_switches(const FlagValues& values, Options& options) {
+  options.offline = values.has("--offline");
+  if (options.command == Command::list || options.command == Command::cleanup) return ok();
+
+  if (!options.offline) {
+    const auto offline = read_boolean(values, {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"});
+    if (!offline) return offline.error();
+    options.offline = *offline;
+  }
+
+  if (values.has("--progress")) return ok();
+  const auto quiet = read_boolean(values, {"HF_HUB_DISABLE_PROGRESS_BARS"});
+  if (!quiet) return quiet.error();
+  if (*quiet) options.progress = ProgressMode::none;
+  return ok();
+}
+
 /// Everything that flags and variables set. The first bad value is reported.
 Status read_options(const FlagValues& values, Options& options) {
-  if (options.models.empty())
-    options.models = split_list(values.get("MODELS_TO_DOWNLOAD").value_or(""));
   if (const auto found = values.find("--manifest")) options.manifest = found->value;
   options.patterns.include = read_list(values, "--include");
   options.patterns.exclude = read_list(values, "--exclude");
@@ -172,13 +249,9 @@ Status read_options(const FlagValues& values, Options& options) {
   options.check = values.has("--check");
   options.json = values.has("--json");
 
-  // Every command follows these variables, also those that do not take --offline.
-  const auto offline = values.get("HF_HUB_OFFLINE");
-  options.offline =
-      values.has("--offline") || is_true(offline ? offline : values.get("TRANSFORMERS_OFFLINE"));
-  if (is_true(values.get("HF_HUB_DISABLE_PROGRESS_BARS"))) options.progress = ProgressMode::none;
-
   for (const Status& result : {
+           read_models(values, options),
+           read_switches(values, options),
            read_choice(values, "--variant", options.variant),
            read_paths(values, options),
            read_number(values, "--jobs", 1, 64, options.jobs),
@@ -203,7 +276,7 @@ std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
 CiEnvironment detect_ci(const Environment& environment) {
   const FlagValues values(environment);
   return {.step_summary = values.get("GITHUB_STEP_SUMMARY").value_or(""),
-          .annotations = is_true(values.get("GITHUB_ACTIONS"))};
+          .annotations = boolean_of(values.get("GITHUB_ACTIONS").value_or("")).value_or(false)};
 }
 
 TerminalSettings detect_terminal(const Environment& environment) {

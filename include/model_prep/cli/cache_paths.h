@@ -18,7 +18,8 @@ struct CachePaths {
   Strings legacy_dirs;  ///< where older services look; never the cache itself
   std::string summary;  ///< the default place of the summary
 };
-/// An error of kind usage if neither --cache-dir nor HF_HOME nor HOME names a place.
+/// An error of kind usage if neither --cache-dir nor HF_HOME nor HOME names a place, or if one of
+/// the directories cannot be meant (`FlagValues::check_path`).
 Result<CachePaths> find_cache_paths(const FlagValues& values);
 
 /// A library, and the directory in which it looks for `models--…` if it runs with this environment.
@@ -29,7 +30,7 @@ struct Consumer {
   std::string setting;      ///< the variable that sets its hub cache
   bool only_models{false};  ///< it loads no datasets and no spaces
 };
-std::vector<Consumer> find_consumers(const FlagValues& values);
+Result<std::vector<Consumer>> find_consumers(const FlagValues& values);
 
 /// Hugging Face's own directory, which holds the token: HF_HOME, else the default. Nothing without
 /// a home directory.

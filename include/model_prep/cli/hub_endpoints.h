@@ -36,8 +36,8 @@ Result<std::vector<HubEndpoint>> find_endpoints(const FlagValues& settings);
 /// Only the Hub.
 std::vector<HubEndpoint> default_endpoints();
 
-/// Fails with `usage` for an empty token and for one with a blank or a control character. The
-/// message names `where` it was set, and never the token.
+/// Fails with `usage` for an empty token and for one with a blank, a quote or a control character.
+/// The message names `where` it was set, and never the token.
 Result<std::optional<Token>> parse_token(const std::string& text, const std::string& where);
 /// Decides for each endpoint whether it gets the token of the run, its own, or none.
 void give_token(std::vector<HubEndpoint>& endpoints, const std::optional<Token>& token);

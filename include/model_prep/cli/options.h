@@ -76,6 +76,7 @@ struct Options {
   ProgressMode progress{ProgressMode::automatic};
   CiEnvironment ci;
   TerminalSettings terminal;
+  Strings warnings;  ///< about variables and files that were not used
   ProxySettings proxies{};
 };
 
