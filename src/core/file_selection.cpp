@@ -36,7 +36,8 @@ Error nothing_selected_error(const ModelSpec& spec) {
     return {ErrorKind::not_found,
             fmt::format("{}: no file of this revision belongs to the variant {}", spec.repo.text(),
                         to_string(spec.variant)),
-            "check the variant's include and exclude patterns, or use --variant all"};
+            fmt::format("check the variant's include and exclude patterns{}",
+                        spec.variant == Variant::all ? "" : ", or use --variant all")};
 
   std::string patterns;
   for (const std::string& pattern : spec.filter.include)

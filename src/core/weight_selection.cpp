@@ -280,11 +280,15 @@ Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant v
   }
 
   // A repository without any weights is fine: it may hold a tokenizer only.
-  if (!has_weights && other_framework != nullptr)
+  if (!has_weights && other_framework != nullptr) {
+    std::string builds;
+    for (const Variant other : {Variant::onnx, Variant::openvino_int8})
+      if (available_variant(all, other) == other) builds += fmt::format("{} or ", to_string(other));
     return Error{ErrorKind::not_found,
                  fmt::format("{}: there are no weights for PyTorch, only files such as {}", object,
                              other_framework->text()),
-                 "select files with --include, or use --variant onnx, openvino-int8 or all"};
+                 fmt::format("select files with --include, or use --variant {}all", builds)};
+  }
   return selected;
 }
 

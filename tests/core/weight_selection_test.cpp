@@ -214,6 +214,16 @@ TEST_CASE("a repository with only other frameworks' weights has nothing for PyTo
   CHECK(chosen({"tokenizer.json"}) == Names{"tokenizer.json"});
 }
 
+TEST_CASE("the hint names only builds that the repository has") {
+  const auto hint = [](const Names& all) {
+    return select_weights(paths(all), Variant::fp32, {}, "org/name").error().hint;
+  };
+  CHECK(hint({"onnx/model_quantized.onnx"}) == "select files with --include, or use --variant all");
+  CHECK(hint({"onnx/model.onnx"}) == "select files with --include, or use --variant onnx or all");
+  CHECK(hint({"onnx/model.onnx", "openvino_model.bin", "openvino_model.xml"}) ==
+        "select files with --include, or use --variant onnx or openvino-int8 or all");
+}
+
 TEST_CASE("onnx is one model with its external data, and the small files") {
   CHECK(chosen(with({"model.onnx", "model.safetensors", "onnx/config.json", "onnx/model.onnx",
                      "onnx/model.onnx_data", "onnx/model.onnx_data_1", "onnx/model_O4.onnx",
