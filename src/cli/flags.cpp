@@ -80,7 +80,7 @@ const std::vector<Flag>& flags() {
   // clang-format off
   static const std::vector<Flag> all = {
       {"Models", "--manifest", "FILE", kAll, {"MODEL_PREP_MANIFEST"},
-       "The manifest, which lists models and their pinned commits (default: built in, three models)"},
+       "The manifest, which lists models and their pinned commits; - is stdin (default: built in, three models)"},
       {"Models", "--variant", "NAME", kOnline | kList, {"MODEL_VARIANT"},
        "fp32, openvino-int8, onnx or all (default fp32); a model without the variant falls back to fp32, with a warning"},
       {"Models", "--include", "PATTERN", kOnline | kList, {},

@@ -84,17 +84,23 @@ Session::Session(const Options& of_run, const SignalFd& of_process)
                       ? std::nullopt
                       : standard_output(options.summary)) {}
 
-Result<Manifest> Session::manifest() const {
+Result<Manifest> Session::manifest() {
+  if (manifest_) return *manifest_;
   if (!options.manifest) return parse_manifest(built_in_manifest_text(), "(built in)");
 
-  const auto text = read_file(*options.manifest, kMaxManifestBytes);
+  const std::string& path = *options.manifest;
+  const auto text = read_to_end(path, kMaxManifestBytes, signals);
+  if (!text && text.error().kind == ErrorKind::interrupted) return text.error();
   if (!text)
-    return Error{ErrorKind::usage, "cannot read the manifest " + *options.manifest,
+    return Error{ErrorKind::usage, "cannot read the manifest: " + text.error().message,
                  "check the path given with --manifest or MODEL_PREP_MANIFEST"};
-  return parse_manifest(*text, *options.manifest);
+
+  auto parsed = parse_manifest(*text, path == "-" ? "(stdin)" : path);
+  if (parsed) manifest_ = *parsed;
+  return parsed;
 }
 
-Result<std::vector<ModelSpec>> Session::select() const {
+Result<std::vector<ModelSpec>> Session::select() {
   const auto known = manifest();
   if (!known) return known.error();
 
@@ -107,7 +113,7 @@ Result<std::vector<ModelSpec>> Session::select() const {
   return specs;
 }
 
-Result<std::map<RepoId, Pins>> Session::select_pins() const {
+Result<std::map<RepoId, Pins>> Session::select_pins() {
   const auto known = manifest();
   if (!known) return known.error();
   return model_prep::select_pins(*known, options.models, command_names());
@@ -180,9 +186,12 @@ RunReport Session::begin_report() const {
 
 int Session::fail_run(const Error& error) {
   log_error(error);
-  if (options.command == Command::list || options.command == Command::lock) return 1;
+  const auto signal = error.kind == ErrorKind::interrupted ? signals.read() : std::nullopt;
+  if (options.command == Command::list || options.command == Command::lock)
+    return signal ? 128 + *signal : 1;
 
   RunReport report = begin_report();
+  report.signal = signal;
   report.error = error;
   return finish(report);
 }

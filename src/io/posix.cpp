@@ -166,6 +166,33 @@ std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max) {
   return content;
 }
 
+Result<std::string> read_to_end(const std::string& path, std::size_t max, const SignalFd& signals) {
+  UniqueFd file;
+  const bool is_stdin = path == "-" || path == "/dev/stdin";
+  if (!is_stdin) {
+    file = UniqueFd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (!file) return io_error("open", path, errno);
+  }
+
+  const int fd = is_stdin ? STDIN_FILENO : file.get();
+  bool must_wait = is_stdin;  // others share it, so it may block
+  std::string content;
+  std::array<char, 64 * 1024> block;
+  while (content.size() <= max) {
+    std::array<pollfd, 2> events = {pollfd{fd, POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
+    if (must_wait && poll(events.data(), events.size(), -1) < 0) continue;
+    if (events[1].revents != 0) return Error{ErrorKind::interrupted, "stopped by a signal"};
+
+    const ssize_t count = read(fd, block.data(), block.size());
+    must_wait = is_stdin || count < 0;
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (count < 0) return io_error("read", path, errno);
+    if (count == 0) return content;
+    content.append(block.data(), static_cast<std::size_t>(count));
+  }
+  return Error{ErrorKind::io, fmt::format("{} is larger than {} bytes", path, max)};
+}
+
 Result<UniqueFd> open_for_reading(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return io_error("open", path, errno);

@@ -240,7 +240,7 @@ TEST_CASE("a usage error and a bad manifest are reported to Kubernetes") {
   CHECK(pod.run("--manifest /none").exit_code == 1);
   CHECK(
       pod.message() ==
-      "failed: cannot read the manifest /none (hint: check the path given with --manifest or MODEL_PREP_MANIFEST)\n");
+      "failed: cannot read the manifest: cannot open /none: No such file or directory (hint: check the path given with --manifest or MODEL_PREP_MANIFEST)\n");
 }
 
 TEST_CASE("the signal that ended the run is reported to Kubernetes") {

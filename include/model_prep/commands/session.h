@@ -46,10 +46,10 @@ class Session {
   Cache cache;
 
   /// The models that the user named, from the manifest or directly from the Hub.
-  Result<std::vector<ModelSpec>> select() const;
+  Result<std::vector<ModelSpec>> select();
 
   /// The commits and refs that `cleanup` must keep, for each repository of the named models.
-  Result<std::map<RepoId, Pins>> select_pins() const;
+  Result<std::map<RepoId, Pins>> select_pins();
 
   /// Warns of models that lack the requested variant, and of those that are not pinned.
   void log_warnings(const std::vector<ModelSpec>& specs);
@@ -91,12 +91,13 @@ class Session {
   int finish(RunReport report);
 
  private:
-  Result<Manifest> manifest() const;
+  Result<Manifest> manifest();
   Status write_summary(const std::string& text) const;
 
   /// stdout or stderr, if the summary goes there.
   const std::optional<int> summary_fd_;
   std::optional<Error> output_error_;
+  std::optional<Manifest> manifest_;  ///< the user's: a pipe can be read only once
 };
 
 /// The error of a run that SIGINT or SIGTERM ended.

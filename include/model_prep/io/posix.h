@@ -92,6 +92,12 @@ Strings list_recursively(const std::string& path, Status* status = nullptr);
 std::optional<std::string> read_file(const std::string& path, std::size_t max);
 std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max);
 
+/// All of a file, pipe or terminal that the user names; `-` and /dev/stdin are stdin. Waits for
+/// those who write to it, until there is a signal to read: then the error is `interrupted`. A named
+/// pipe that nobody has opened for writing is empty.
+class SignalFd;
+Result<std::string> read_to_end(const std::string& path, std::size_t max, const SignalFd& signals);
+
 /// Opens a regular file, links followed. A pipe or a device in its place is an error, and is not
 /// waited for.
 Result<UniqueFd> open_for_reading(const std::string& path);
