@@ -12,6 +12,27 @@
 namespace model_prep {
 namespace {
 
+/// The address of a repository's page, and huggingface_hub's form of it, as `org/name[@revision]`;
+/// any other text as it is.
+std::string without_address(const std::string& text) {
+  for (const std::string_view scheme : {"hf://", "https://huggingface.co/", "https://hf.co/"}) {
+    if (!text.starts_with(scheme)) continue;
+
+    std::string name = text.substr(scheme.size());
+    name = name.substr(0, name.find_first_of("?#"));
+    while (name.ends_with('/')) name.pop_back();
+    for (const std::string_view page : {"/tree/", "/commit/"})
+      if (const std::size_t at = name.find(page); at != std::string::npos)
+        name.replace(at, page.size(), "@");
+
+    // Of a revision such as refs/pr/1.
+    for (std::size_t at = 0; (at = name.find("%2F", at)) != std::string::npos;)
+      name.replace(at, 3, "/");
+    return name;
+  }
+  return text;
+}
+
 /// `org/name[@revision]`, also after `datasets/` or `spaces/`.
 Result<ManifestModel> parse_repository_name(const std::string& text) {
   const std::size_t at = text.find('@');
@@ -49,20 +70,18 @@ Result<std::vector<ManifestModel>> find_models(const Manifest& manifest, const S
   std::vector<ManifestModel> models;
   std::set<std::string> seen;
   for (const std::string& name : names) {
-    if (!seen.insert(name).second) continue;
-
     const auto known = std::ranges::find(manifest.models, name, &ManifestModel::key);
     if (known != manifest.models.end()) {
-      models.push_back(*known);
+      if (seen.insert(name).second) models.push_back(*known);
       continue;
     }
 
     // A few repositories have names without a slash, but a mistyped key is much more likely.
     if (name.find('/') == std::string::npos) return unknown_model(manifest, name, other_words);
 
-    auto model = parse_repository_name(name);
+    auto model = parse_repository_name(without_address(name));
     if (!model) return model.error();
-    models.push_back(std::move(*model));
+    if (seen.insert(model->key).second) models.push_back(std::move(*model));
   }
   return models;
 }

@@ -90,4 +90,17 @@ TEST_CASE("a signal ends the wait for a manifest") {
   close(writer);
 }
 
+TEST_CASE("the address of a page on the Hub is understood as the repository") {
+  const Tagged at;
+  const auto [address, key] = GENERATE(table<std::string, std::string>({
+      {"hf://org/tagged@v1", "org/tagged@v1"},
+      {"https://huggingface.co/org/tagged/tree/v1", "org/tagged@v1"},
+      {"https://hf.co/org/tagged/", "org/tagged"},
+  }));
+  const Run run = at.machine.run({}, {{"MODELS_TO_DOWNLOAD", address + "\norg/tagged@" + kMain}});
+  CHECK(run.exit_code == 0);
+  CHECK(run.model(key)["success"] == true);
+  CHECK(run.model(key)["repo"] == "org/tagged");
+}
+
 }  // namespace model_prep::testing

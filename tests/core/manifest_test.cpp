@@ -251,4 +251,35 @@ TEST_CASE("an invalid repository name is refused") {
   CHECK(specs.error().kind == ErrorKind::usage);
 }
 
+TEST_CASE("an address of a repository's page is its name") {
+  const auto [address, name] = GENERATE(table<std::string, std::string>({
+      {"hf://org/a", "org/a"},
+      {"hf://a", "a"},
+      {"hf://org/a@v1", "org/a@v1"},
+      {"hf://datasets/org/a@refs%2Fpr%2F1", "datasets/org/a@refs/pr/1"},
+      {"https://huggingface.co/org/a", "org/a"},
+      {"https://huggingface.co/a/", "a"},
+      {"https://huggingface.co/org/a/tree/main", "org/a@main"},
+      {"https://huggingface.co/org/a/tree/refs%2Fpr%2F1", "org/a@refs/pr/1"},
+      {"https://huggingface.co/org/a/commit/" + kCommit, "org/a@" + kCommit},
+      {"https://huggingface.co/spaces/org/a/tree/v1?x=/y#z", "spaces/org/a@v1"},
+      {"https://hf.co/org/a", "org/a"},
+  }));
+  Strings words = {address};
+  if (name.find('/') != std::string::npos) words.push_back(name);  // else it would be a key
+  const auto specs = select_models(built_in(), words, Variant::fp32);
+  REQUIRE(specs);
+  REQUIRE(specs->size() == 1);
+  CHECK(specs->front().key == name);
+}
+
+TEST_CASE("an address of another site, or of a file, is refused") {
+  const std::string address =
+      GENERATE("https://example.org/org/a", "https://huggingface.co/org/a/blob/main/config.json",
+               "https://huggingface.co/", "hf://", "https://huggingface.co.example/org/a");
+  const auto specs = select_models(built_in(), {address}, Variant::fp32);
+  REQUIRE_FALSE(specs);
+  CHECK(specs.error().kind == ErrorKind::usage);
+}
+
 }  // namespace model_prep

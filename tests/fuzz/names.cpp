@@ -38,8 +38,14 @@ void check_repo(std::string_view text) {
 void check_free_model(const std::string& text) {
   const auto specs = select_models({}, {text}, Variant::fp32);
   if (!specs) return;
-  require(specs->size() == 1 && specs->front().key == text, "one name is one model");
-  require(text.starts_with(specs->front().repo.text()), "and its repository's name comes first");
+  require(specs->size() == 1, "one name is one model");
+  const ModelSpec& spec = specs->front();
+  require(spec.key == text || text.starts_with("hf://") || text.starts_with("https://"),
+          "its key is its name, unless that is an address");
+  require(spec.key.starts_with(spec.repo.text()), "and its repository's name comes first");
+  const auto again = select_models({}, {spec.key}, Variant::fp32);
+  require(spec.key.find('/') == std::string::npos || (again && again->front().key == spec.key),
+          "a key is a name too");
 }
 
 void check_text(std::string_view text) {

@@ -2,12 +2,13 @@
 // From the names that the user gave to the models of the run: which repository, revision, variant
 // and files each name means, and which commits `cleanup` keeps.
 //
-// A name is a key of the manifest, or `org/name[@revision]` for any other repository of the Hub.
-// With
-// `@revision`, `refs/main` is set only if nothing else has it. No
-// name at all means every model of the manifest; a name that is given twice counts once. An unknown
-// key is a `usage` error whose hint lists the known keys. If `other_words` (the commands) has a
-// word that is close to the name, the hint suggests it too: a mistyped command is read as a model.
+// A name is a key of the manifest, or `org/name[@revision]` for any other repository of the Hub,
+// also as the address of its page (`https://huggingface.co/org/name/tree/revision`) or as
+// `hf://org/name@revision`. A model that is named by its repository has the name without the
+// address as its key. With `@revision`, `refs/main` is set only if nothing else has it. No name at
+// all means every model of the manifest; a name that is given twice counts once. An unknown key is a
+// `usage` error whose hint lists the known keys. If `other_words` (the commands) has a word that is
+// close to the name, the hint suggests it too: a mistyped command is read as a model.
 //
 // Pure.
 #pragma once
