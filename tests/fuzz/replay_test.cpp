@@ -56,5 +56,6 @@ TEST_CASE("the corpus of headers violates no invariant") { replay("headers", hea
 TEST_CASE("the corpus of URLs violates no invariant") { replay("urls", urls); }
 TEST_CASE("the corpus of patterns violates no invariant") { replay("patterns", patterns); }
 TEST_CASE("the corpus of names violates no invariant") { replay("names", names); }
+TEST_CASE("the corpus of variables violates no invariant") { replay("variables", variables); }
 
 }  // namespace model_prep::fuzz

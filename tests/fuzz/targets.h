@@ -20,13 +20,14 @@ namespace model_prep::fuzz {
 void hub_json(
     std::string_view input);  ///< info, tree page and blobs, to the files that are selected
 void manifest(std::string_view input);
-void record(std::string_view input);    ///< our record and huggingface_hub's tree listing
-void resume(std::string_view input);    ///< a resume record
-void ranges(std::string_view input);    ///< size, text, then operations
-void headers(std::string_view input);   ///< a header a line
-void urls(std::string_view input);      ///< base, reference, Link, endpoint
-void patterns(std::string_view input);  ///< pattern, path
-void names(std::string_view input);     ///< repositories, revisions, commits, digests, paths
+void record(std::string_view input);     ///< our record and huggingface_hub's tree listing
+void resume(std::string_view input);     ///< a resume record
+void ranges(std::string_view input);     ///< size, text, then operations
+void headers(std::string_view input);    ///< a header a line
+void urls(std::string_view input);       ///< base, reference, Link, endpoint
+void patterns(std::string_view input);   ///< pattern, path
+void names(std::string_view input);      ///< repositories, revisions, commits, digests, paths
+void variables(std::string_view input);  ///< the values of four variables, then a path
 
 // ---- helpers ----
 
