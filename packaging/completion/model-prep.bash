@@ -20,8 +20,8 @@ _model_prep() {
         [[ -n $command ]] || command=${COMP_WORDS[i]}
         ;;
       --manifest | --variant | --include | --exclude | --cache-dir | --summary | --endpoint | \
-        --jobs | --retries | --timeout | --deadline | --limit-rate | --ca-file | --progress | \
-        --log-level | --log-format)
+        --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
+        --progress | --log-level | --log-format)
         [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
         ((i++))
         ;;
@@ -43,7 +43,8 @@ _model_prep() {
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
       return
       ;;
-    --include | --exclude | --endpoint | --jobs | --retries | --timeout | --deadline | --limit-rate)
+    --include | --exclude | --endpoint | --jobs | --retries | --patience | --timeout | --deadline | \
+      --limit-rate)
       return
       ;;
   esac
@@ -55,7 +56,7 @@ _model_prep() {
   if [[ $current == -* ]]; then
     local all='--manifest --cache-dir --log-level --log-format --help --version'
     local selection='--variant --include --exclude'
-    local network='--endpoint --jobs --retries --timeout --deadline --ca-file --progress'
+    local network='--endpoint --jobs --retries --patience --timeout --deadline --ca-file --progress'
     case ${command:-download} in
       download)
         words="$all $selection $network --dry-run --cleanup --offline --summary --limit-rate"

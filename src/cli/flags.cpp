@@ -113,6 +113,8 @@ const std::vector<Flag>& flags() {
        "Concurrent connections (default 8)"},
       {"Network", "--retries", "N", kOnline, {"MODEL_PREP_RETRIES"},
        "Failed attempts in a row, without progress, after which a file fails; 1 means no retry (default 5)"},
+      {"Network", "--patience", "S", kOnline, {"MODEL_PREP_PATIENCE"},
+       "Seconds to wait for a host that is down: no connection, no answer or 5xx (default 300). 0: its failures count as --retries. --retries, if set, limits these attempts too"},
       {"Network", "--timeout", "S", kOnline, {"HF_HUB_DOWNLOAD_TIMEOUT", "DOWNLOAD_TIMEOUT"},
        "Seconds that a transfer may stall (default 60)"},
       {"Network", "--deadline", "S", kOnline, {"MODEL_PREP_DEADLINE"},

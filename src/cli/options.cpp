@@ -249,6 +249,8 @@ Status read_options(const FlagValues& values, Options& options) {
   options.check = values.has("--check");
   options.json = values.has("--json");
 
+  options.retries_given = values.find("--retries").has_value();
+
   for (const Status& result : {
            read_models(values, options),
            read_switches(values, options),
@@ -256,6 +258,7 @@ Status read_options(const FlagValues& values, Options& options) {
            read_paths(values, options),
            read_number(values, "--jobs", 1, 64, options.jobs),
            read_number(values, "--retries", 0, 1000, options.retries),
+           read_number(values, "--patience", 0, 31'536'000, options.patience),
            read_number(values, "--timeout", 1, 86'400, options.timeout),
            read_number(values, "--deadline", 1, 31'536'000, options.deadline),
            read_value(values, "--limit-rate", options.rate, parse_rate,

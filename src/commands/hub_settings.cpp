@@ -20,10 +20,12 @@ SchedulerSettings scheduler_settings(const Session& session,
                                      const std::vector<HubEndpoint>& endpoints) {
   const Options& options = session.options;
   SchedulerSettings settings{.retry = {.max_failures = options.retries},
+                             .patience = {.limit = std::chrono::seconds(options.patience)},
                              .connections = options.jobs,
                              .offline = options.offline,
                              .deadline = session.deadline()};
 
+  if (options.retries_given) settings.patience.max_steps = options.retries;
   for (const HubEndpoint& endpoint : endpoints)
     settings.endpoints.push_back({endpoint.name(), endpoint.hub.endpoint().origin, endpoint.use});
   return settings;

@@ -7,13 +7,63 @@ namespace model_prep {
 namespace {
 
 constexpr int kMaxSpentSignatures = 2;
+// Between the items that wait for a host: those that have probed it less often go first, so that a
+// file that its host never gives cannot keep the others from finding out that it is up.
+constexpr std::chrono::milliseconds kHeadStart{50};
+
+std::string in_words(Duration duration) {
+  const auto seconds = std::chrono::round<std::chrono::seconds>(duration).count();
+  return seconds < 120 ? fmt::format("{} s", seconds) : fmt::format("{} min", (seconds + 30) / 60);
+}
+
+/// `cannot reach huggingface.co (Could not resolve host): trying again in 2.0 s, for up to 5 min`,
+/// and at the first step what to check.
+std::string describe_step(const std::string& origin, const HostLimits::Outage& outage,
+                          const Patience& patience) {
+  const bool answers = outage.cause.kind == ErrorKind::server;
+  const std::string host = origin.substr(origin.starts_with("https://") ? 8 : 0);
+  const Duration wait = outage.until - outage.last;
+
+  std::string text =
+      fmt::format("{} ({}): trying again in {:.1f} s, for up to {}",
+                  answers ? host + " is unavailable" : "cannot reach " + host, outage.cause.message,
+                  in_seconds(wait), in_words(std::max(wait, outage.end - outage.last)));
+  if (patience.max_steps < std::numeric_limits<int>::max())
+    text += fmt::format(" and {} attempts", patience.max_steps);
+  if (outage.steps > 1) return text;
+
+  const std::string& hint = outage.cause.hint;
+  return text + "; " +
+         (!hint.empty() ? hint
+          : answers     ? "it may be starting, or overloaded"
+                        : "check the network, the proxy variables and HF_ENDPOINT");
+}
 
 }  // namespace
 
-TimePoint Failover::closed_until(const std::string& origin) const {
-  const auto in_flight = std::ranges::count_if(
-      shared_.transfers, [&](const auto& running) { return running.second.url.origin == origin; });
-  return shared_.hosts.closed_until(origin, bucket_, in_flight, shared_.now);
+TimePoint Failover::closed_until(const std::string& origin, bool window) const {
+  const HostLimits& hosts = shared_.hosts;
+  const HostLimits::Outage* outage = hosts.outage(origin);
+  std::int64_t in_flight = 0;
+  for (const auto& [id, transfer] : shared_.transfers) {
+    const bool is_there = transfer.url.origin == origin;
+    if (is_there) ++in_flight;
+    const bool is_probe = outage && transfer.sent > outage->last;
+    if (is_probe && (is_there || transfer.awaited == origin)) return TimePoint::max();
+  }
+
+  const TimePoint open = window ? hosts.closed_until(origin, bucket_, in_flight, shared_.now)
+                                : hosts.blocked_until(origin, shared_.now);
+  if (!outage) return open;
+  if (outage->given_up()) return TimePoint::max();
+  const TimePoint opens = outage->until + probes_ * kHeadStart;
+  return opens <= shared_.now ? open : std::max(open, opens);
+}
+
+const HostLimits::Outage* Failover::outage_of(std::size_t source) const {
+  const auto* outage = shared_.hosts.outage(sources_[source].url.origin);
+  const auto* beyond = shared_.hosts.outage(led_to(source));
+  return beyond && (!outage || beyond->given_up()) ? beyond : outage;
 }
 
 Failover::Choice Failover::choose(std::optional<std::size_t> only) const {
@@ -27,7 +77,9 @@ Failover::Choice Failover::choose(std::optional<std::size_t> only) const {
       if (!sources_.is_available(i) || (bound && i != *only)) continue;
       if (shared_.hosts.is_unreachable(origin) != unreachable) continue;
 
-      const TimePoint until = std::max(not_before_, closed_until(origin));
+      TimePoint until = std::max(not_before_, closed_until(origin));
+      if (const std::string payload_host = led_to(i); shared_.hosts.outage(payload_host))
+        until = std::max(until, closed_until(payload_host, false));
       if (until <= shared_.now) return {i};
       earliest = std::min(earliest, until);
     }
@@ -40,26 +92,82 @@ std::optional<Error> Failover::record_transient_failure(const Transfer& transfer
   // What ends with a failure that was counted is part of it.
   const bool counts = in_current_epoch(transfer);
   const bool round_over = counts && sources_.mark_failed(transfer.source, error);
-  if (round_over) budget_.failed();
+  const Duration demanded = server_wait(head);
+  const bool of_host = record_outage(transfer, demanded, counts && !round_over);
   if (counts) {
     ++failure_epoch_;
-    ++shared_.retries;
+    if (!of_host) failed_itself_ = true, ++shared_.retries;
   }
+
+  // If only hosts were down, they decide when the next round begins.
+  const bool round_failed = round_over && failed_itself_;
+  if (round_failed) budget_.failed();
+  if (round_over) failed_itself_ = false;
 
   // The host is blocked for all items, also if this one is given up.
   const Duration pause = backoff(shared_.settings.retry, budget_.in_a_row(), shared_.jitter);
-  const Duration wait = std::max<Duration>(pause, server_wait(head));
+  const Duration wait = std::max<Duration>(pause, demanded);
   if (error.kind == ErrorKind::rate_limited || error.kind == ErrorKind::server)
-    shared_.hosts.block_until(transfer.url.origin, shared_.now + wait);
+    shared_.hosts.block_until(transfer.url.origin, shared_.now + (of_host ? demanded : wait));
 
   // What this host demands holds for this host: the item may continue at another.
   const bool alone = sources_.remaining() == 1;
-  if (round_over) return next_round_or_give_up(transfer, error, alone ? wait : pause);
+  if (round_failed) return next_round_or_give_up(transfer, error, alone ? wait : pause);
 
-  if (counts)
-    use_next_source(transfer, error);
-  else if (alone)
+  if (counts && !round_over)
+    use_next_source(transfer, error, of_host);
+  else if (alone && !of_host)
     wait_until(shared_.now + wait);
+  return std::nullopt;
+}
+
+/// Whether the failure is the host's. `has_next`: another endpoint is asked at once, so that there
+/// is nothing to wait for.
+bool Failover::record_outage(const Transfer& transfer, Duration demanded, bool has_next) {
+  const Patience& patience = shared_.settings.patience;
+  if (!transfer.no_answer || patience.limit == patience.limit.zero()) return false;
+
+  HostLimits& hosts = shared_.hosts;
+  const std::string& origin = transfer.url.origin;
+  const TimePoint first = failing_since_.try_emplace(origin, shared_.now).first->second;
+  if (!hosts.outage(origin) && hosts.answered(origin) > first) return false;
+
+  if (origin != sources_[transfer.source].url.origin) led_to_[transfer.source] = origin;
+  const auto* outage = hosts.on_failure(origin,
+                                        {.cause = *transfer.no_answer,
+                                         .of_hub = transfer.context.of_hub,
+                                         .sent = transfer.sent,
+                                         .demanded = demanded,
+                                         .backoff = shared_.settings.retry,
+                                         .jitter = shared_.jitter},
+                                        patience, shared_.now);
+  if (outage == nullptr) return true;
+
+  ++probes_;
+  if (outage->given_up()) return true;
+  ++shared_.retries;
+  if (!has_next) shared_.notice(LogLevel::warning, describe_step(origin, *outage, patience));
+  return true;
+}
+
+std::optional<Error> Failover::leave_lost_hosts(const RequestContext& context) {
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    const HostLimits::Outage* outage = outage_of(i);
+    if (!sources_.is_available(i) || !outage || !outage->given_up()) continue;
+
+    Error cause = outage->cause;
+    cause.message += fmt::format("; gave up after {} attempts in {}", outage->steps,
+                                 in_words(outage->last - outage->since));
+    const Transfer lost{.item = 0,
+                        .source = i,
+                        .context = context,
+                        .range = {},
+                        .requested = {},
+                        .url = sources_[i].url};
+    auto error = record_permanent_failure(lost, describe_transport_error(cause, context, lost.url),
+                                          ResponseHead{});
+    if (error) return error;
+  }
   return std::nullopt;
 }
 
@@ -83,13 +191,13 @@ std::optional<Error> Failover::record_permanent_failure(const Transfer& transfer
 }
 
 /// The item goes on at another endpoint, now: there is nothing to give up.
-void Failover::use_next_source(const Transfer& transfer, const Error& error) {
+void Failover::use_next_source(const Transfer& transfer, const Error& error, bool is_down) {
   single_stream_ = false;
   spent_signatures_ = 0;
   window_waited_ = false;
   if (sources_.has_fallback(transfer.source)) return;  // the same endpoint
 
-  ++fail_overs_;
+  if (!is_down) ++fail_overs_;
   const std::string& origin = transfer.url.origin;
   if (shared_.hosts.is_unreachable(origin) ||
       !shared_.hosts.should_log(origin, error.kind, shared_.now))
@@ -157,9 +265,17 @@ bool Failover::record_spent_signature(const Transfer& transfer) {
   return ++spent_signatures_ <= kMaxSpentSignatures;
 }
 
-void Failover::record_no_response(const Transfer& transfer, const TransferEnd& end) {
+void Failover::record_response(Transfer& transfer, const TransferEnd& end) {
+  const int status = end.head.status;
+  if (status >= 500)
+    transfer.no_answer = Error{ErrorKind::server, fmt::format("status {}", status)};
+  else if (status == 0)
+    transfer.no_answer = end.error;
+  else
+    failing_since_.erase(transfer.url.origin);
+
   const bool unreachable =
-      !end.reached || (end.error->kind == ErrorKind::timeout && end.head.status == 0);
+      end.error && (!end.reached || (end.error->kind == ErrorKind::timeout && status == 0));
   if (!unreachable || disposition(end.error->kind) != Disposition::retry) return;
 
   const bool first = shared_.hosts.mark_unreachable(transfer.url.origin);
@@ -177,20 +293,23 @@ bool Failover::may_follow(const Transfer& transfer, const Url& target) const {
 }
 
 void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
+  const bool is_down = shared_.hosts.outage(target.origin);
+  if (is_down) led_to_[transfer.source] = target.origin;  // `choose` waits for it
   if (!sources_.has_alternative(transfer.source)) {
+    if (is_down) return;
     wait_until(redirect_closed_until(target.origin));
     window_waited_ = true;
     return;
   }
   if (!in_current_epoch(transfer)) return;
 
-  const Error cause = shared_.hosts.is_unreachable(target.origin)
+  const Error cause = is_down || shared_.hosts.is_unreachable(target.origin)
                           ? Error{ErrorKind::network, "it did not respond earlier in this run"}
                           : Error{ErrorKind::rate_limited, "it is rate-limiting requests"};
   const Error why = describe_transport_error(cause, transfer.context, target);
   ++failure_epoch_;
   sources_.mark_failed(transfer.source, why);
-  use_next_source(transfer, why);
+  use_next_source(transfer, why, is_down);
 }
 
 /// The name of the endpoint that is asked instead; empty if the others were asked or are

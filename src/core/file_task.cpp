@@ -26,8 +26,8 @@ ActiveFile FileTask::progress() const {
     file.activity = Activity::verifying;
   } else if (waits_for_lock()) {
     file.activity = Activity::waiting_for_lock;
-  } else if (transferring()) {
-    file.activity = Activity::fetching;
+  } else if (transferring() || until == TimePoint::max()) {
+    file.activity = Activity::fetching;  // itself, or a probe of the host that it waits for
   } else if (fetching && until > shared_.now) {
     file.activity = Activity::paused;
     file.pause = until - shared_.now;
@@ -59,6 +59,7 @@ void FileTask::on_lock(LockResult result) {
   // lock may have repaired it.
   if (result == LockResult::acquired_blob_exists && (!blob_damaged_ || waiter_.waiting()))
     return check_existing(State::rechecking);
+  if (auto lost = failover_.leave_lost_hosts(work_.context)) return fail(std::move(*lost));
   open_staging(failover_.single_stream(), waiter_.writer_timed_out());
 }
 
@@ -130,7 +131,8 @@ void FileTask::request(std::size_t source, ByteRange range) {
                     .range = range,
                     .requested = whole ? std::nullopt : std::optional(range),
                     .url = failover_.sources()[source].url,
-                    .failure_epoch = failover_.failure_epoch()};
+                    .failure_epoch = failover_.failure_epoch(),
+                    .awaited = failover_.led_to(source)};
   const TokenUse token = failover_.endpoint(source).token;
   transfer.context.with_token = token == TokenUse::sent;
   transfer.context.token_withheld = token == TokenUse::withheld;
@@ -139,6 +141,7 @@ void FileTask::request(std::size_t source, ByteRange range) {
 
 void FileTask::send(TransferId id, Transfer transfer) {
   ++shared_.requests;
+  transfer.sent = shared_.now;
   transfer.number = shared_.hosts.on_request(transfer.url.origin, bucket());
   emit(StartTransfer{id, id_, transfer.source, failover_.sources()[transfer.source].endpoint,
                      transfer.url, transfer.requested, transfer.context.with_token});
@@ -300,11 +303,10 @@ void FileTask::give_back(ByteRange range) {
 }
 
 void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) {
-  if (end.error) {
-    failover_.record_no_response(transfer, end);
+  failover_.record_response(transfer, end);
+  if (end.error)
     return on_failure(
         transfer, describe_transport_error(*end.error, transfer.context, transfer.url), end.head);
-  }
 
   // The sink has checked the head too, before it took the first byte of the body.
   const ResponseVerdict verdict = is_query()

@@ -10,6 +10,28 @@ constexpr auto kAfterWindow = std::chrono::seconds(1);
 
 }  // namespace
 
+const HostLimits::Outage* HostLimits::on_failure(const std::string& origin, const Failure& failure,
+                                                 const Patience& patience, TimePoint now) {
+  const auto [at, is_first] = outages_.try_emplace(origin, Outage{.cause = {}, .since = now});
+  Outage& outage = at->second;
+  if (!is_first && failure.sent <= outage.last) return nullptr;
+
+  outage.cause = failure.cause;
+  outage.last = now;
+  outage.end =
+      patience.limit + (failure.of_hub ? std::max(outage.since, hub_answered_) : outage.since);
+
+  if (++outage.steps >= patience.max_steps || now >= outage.end) {
+    outage.until = TimePoint::max();
+  } else {
+    // The last probe is sent when the patience ends, unless the host itself wants to be left alone
+    // for longer.
+    const Duration pause = backoff(failure.backoff, outage.steps, failure.jitter);
+    outage.until = now + std::max(failure.demanded, std::min(pause, outage.end - now));
+  }
+  return &outage;
+}
+
 void HostLimits::on_rate_limit(const std::string& origin, Bucket bucket, RequestNumber number,
                                const RateLimit& limit, TimePoint now) {
   Window& window = windows_[{origin, bucket}];

@@ -57,6 +57,12 @@ void Scheduler::start_items() {
 }
 
 void Scheduler::fill_connections() {
+  if (shared_.hosts.any_given_up())
+    for (const ItemId id : std::vector(active_.begin(), active_.end())) {
+      tasks_[id].leave_lost_hosts();
+      settle(id);
+    }
+
   const auto connections = static_cast<std::size_t>(shared_.settings.connections);
   for (const ItemId id : active_)
     while (shared_.transfers.size() < connections && tasks_[id].start_transfer()) {
@@ -87,6 +93,7 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
                                 now);
   }
   if (end.head.status != 0) shared_.hosts.mark_reachable(transfer.url.origin);
+  if (end.head.status != 0 && end.head.status < 500) record_answer(transfer);
 
   if (end.error && disposition(end.error->kind) == Disposition::abort_run)
     return stop(*end.error, now);

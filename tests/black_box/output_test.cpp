@@ -275,6 +275,7 @@ TEST_CASE("--help lists the environment variables, and prints to stdout like --v
                                "MODEL_PREP_SUMMARY",
                                "MODEL_PREP_JOBS",
                                "MODEL_PREP_RETRIES",
+                               "MODEL_PREP_PATIENCE",
                                "HF_HUB_DOWNLOAD_TIMEOUT",
                                "DOWNLOAD_TIMEOUT",
                                "MODEL_PREP_DEADLINE",

@@ -55,6 +55,8 @@ TEST_CASE("without flags and variables the defaults are those of the reference")
   CHECK(names_of(found) == Arguments{"https://huggingface.co"});
   CHECK(found.jobs == 8);
   CHECK(found.retries == 5);
+  CHECK_FALSE(found.retries_given);
+  CHECK(found.patience == 300);
   CHECK(found.timeout == 60);
   CHECK_FALSE(found.deadline.has_value());
   CHECK_FALSE(found.rate.has_value());
@@ -74,7 +76,8 @@ TEST_CASE("every flag takes effect") {
                "all",      "--dry-run",  "--offline",  "--endpoint",   "http://h", "--summary",
                "-",        "--jobs",     "3",          "--retries",    "0",        "--timeout",
                "7",        "--deadline", "9",          "--log-level",  "warn",     "--log-format",
-               "json",     "--progress", "none",       "--limit-rate", "10M"});
+               "json",     "--progress", "none",       "--limit-rate", "10M",      "--patience",
+               "0"});
   CHECK(found.models == Arguments{"a", "org/b@main"});
   CHECK(found.manifest == "m.json");
   CHECK(found.variant == Variant::all);
@@ -84,6 +87,8 @@ TEST_CASE("every flag takes effect") {
   CHECK(found.summary == "-");
   CHECK(found.jobs == 3);
   CHECK(found.retries == 0);
+  CHECK(found.retries_given);
+  CHECK(found.patience == 0);
   CHECK(found.timeout == 7);
   CHECK(found.deadline == 9);
   CHECK(found.rate == 10'485'760);
@@ -109,6 +114,7 @@ TEST_CASE("every variable takes effect") {
                                      {"MODEL_PREP_JOBS", "3"},
                                      {"MODEL_PREP_LIMIT_RATE", "500k"},
                                      {"MODEL_PREP_RETRIES", "4"},
+                                     {"MODEL_PREP_PATIENCE", "20"},
                                      {"HF_HUB_DOWNLOAD_TIMEOUT", "7"},
                                      {"MODEL_PREP_DEADLINE", "9"},
                                      {"MODEL_PREP_LOG_LEVEL", "debug"},
@@ -121,6 +127,8 @@ TEST_CASE("every variable takes effect") {
   CHECK(found.summary == "s.json");
   CHECK(found.jobs == 3);
   CHECK(found.retries == 4);
+  CHECK(found.retries_given);
+  CHECK(found.patience == 20);
   CHECK(found.timeout == 7);
   CHECK(found.deadline == 9);
   CHECK(found.rate == 512'000);
@@ -158,6 +166,7 @@ TEST_CASE("a bad value is reported with its flag or variable, the value, and wha
                                   Numeric{"--jobs", "MODEL_PREP_JOBS", "1x"},
                                   Numeric{"--jobs", "MODEL_PREP_JOBS", "99999999999"},
                                   Numeric{"--retries", "MODEL_PREP_RETRIES", "-1"},
+                                  Numeric{"--patience", "MODEL_PREP_PATIENCE", "5m"},
                                   Numeric{"--timeout", "HF_HUB_DOWNLOAD_TIMEOUT", "1.5"},
                                   Numeric{"--timeout", "DOWNLOAD_TIMEOUT", "soon"},
                                   Numeric{"--limit-rate", "MODEL_PREP_LIMIT_RATE", "0"},

@@ -70,6 +70,8 @@ SchedulerSettings RandomFaults::make_settings() {
     made.endpoints.push_back({hub_name(i), hub_name(i), kUses[pick(0, 2)]});
     if (i + 1 < count && fault_rate_ > 0 && chance(0.2)) dead_.insert(static_cast<std::size_t>(i));
   }
+  if (chance(0.5)) made.patience.limit = seconds(pick(1, 300));
+  if (chance(0.1)) made.patience.max_steps = static_cast<int>(pick(0, 6));
   if (chance(0.1)) made.deadline = now_ + milliseconds(0, 120'000);
   return made;
 }
@@ -158,7 +160,10 @@ void RandomFaults::on_end(const TransferEnd& end) {
     if (!end.error && end.head.redirect && ++disk.windows >= 2) heard_.insert(end.id);
     const bool complete =
         items_[transfer.item].blob && disk.bytes.prefix() == items_[transfer.item].blob->size;
-    if ((end.error || transient(end.head.status)) && !complete)
+    // What a host that is down is waited for, the steps of its back-off say.
+    const bool of_host =
+        settings_.patience.limit > seconds(0) && (end.head.status == 0 || end.head.status >= 500);
+    if (!of_host && (end.error || transient(end.head.status)) && !complete)
       disk.not_before = std::max(disk.not_before, now_ + backoff(settings_.retry, 1, jitter));
     running_.erase(found);
   }

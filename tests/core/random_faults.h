@@ -65,7 +65,9 @@ class RandomFaults {
 
   /// A fault of this hub or of its payload host.
   bool fails(const StartTransfer& at, double probability) {
-    return !is_good(at.endpoint) && chance(probability);
+    const bool at_good =
+        hubs_ == Hubs::last_is_good && at.url.origin == settings_.endpoints.back().origin;
+    return !is_good(at.endpoint) && !at_good && chance(probability);
   }
   bool is_good(std::size_t endpoint) const {
     return hubs_ == Hubs::last_is_good && endpoint + 1 == settings_.endpoints.size();

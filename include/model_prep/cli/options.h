@@ -66,6 +66,8 @@ struct Options {
   std::string authorities;  ///< CA certificates in PEM form, trusted in addition to the system's
   int jobs{8};
   int retries{5};
+  bool retries_given{false};         ///< by the user
+  int patience{300};                 ///< seconds with hosts that are down
   int timeout{60};                   ///< seconds
   std::optional<int> deadline;       ///< seconds
   std::optional<std::int64_t> rate;  ///< bytes per second

@@ -5,7 +5,13 @@
 // A failure counts once, however many connections of the item it hits: each transfer carries the
 // failure epoch in which it started. Transfers that started before a failure and end after it
 // belong to that failure and are not counted again. With several endpoints, one failure at each
-// counts once in all (source_selector.h). Pure; not thread-safe.
+// counts once in all (source_selector.h).
+//
+// A host that is down (host_limits.h) is no failure of the item, which waits for it as long as the
+// patience with it lasts. But a host that answers others, and not this item, is not down: if it has
+// answered since it first failed for the item, its failures are the item's own.
+//
+// Pure; not thread-safe.
 #pragma once
 
 #include "model_prep/base/clock.h"
@@ -72,8 +78,18 @@ class Failover {
   /// A payload host refused a signed address. Returns false if another one would not help.
   bool record_spent_signature(const Transfer& transfer);
 
-  /// The host did not let a transfer come as far as a response.
-  void record_no_response(const Transfer& transfer, const TransferEnd& end);
+  /// Whether the host responded, and how, says something about the host.
+  void record_response(Transfer& transfer, const TransferEnd& end);
+
+  /// Turns away from the sources whose host was given up. Returns an error if the item must be
+  /// given up with them.
+  std::optional<Error> leave_lost_hosts(const RequestContext& context);
+
+  /// The payload host that this source led to when that was down; else empty.
+  std::string led_to(std::size_t source) const {
+    const auto found = led_to_.find(source);
+    return found == led_to_.end() ? std::string() : found->second;
+  }
 
   /// Whether a redirect may go to this host now.
   bool may_follow(const Transfer& transfer, const Url& target) const;
@@ -82,14 +98,19 @@ class Failover {
   void avoid_redirect(const Transfer& transfer, const Url& target);
 
  private:
-  TimePoint closed_until(const std::string& origin) const;
+  /// `window`: with its rate limit.
+  TimePoint closed_until(const std::string& origin, bool window = true) const;
 
   /// A host that calls its window used up in every response, whether or not the window has ended,
   /// does not mean it: it is obeyed once.
   TimePoint redirect_closed_until(const std::string& origin) const {
-    return window_waited_ ? shared_.hosts.blocked_until(origin, shared_.now) : closed_until(origin);
+    return closed_until(origin, !window_waited_);
   }
-  void use_next_source(const Transfer& transfer, const Error& error);
+
+  /// The outage of the source's host, or of the payload host that it led to.
+  const HostLimits::Outage* outage_of(std::size_t source) const;
+  bool record_outage(const Transfer& transfer, Duration demanded, bool has_next);
+  void use_next_source(const Transfer& transfer, const Error& error, bool is_down = false);
   std::optional<Error> next_round_or_give_up(const Transfer& transfer, const Error& error,
                                              Duration wait);
   void wait_until(TimePoint when) { not_before_ = std::max(not_before_, when); }
@@ -104,8 +125,12 @@ class Failover {
   FailureBudget budget_;
   TimePoint not_before_{TimePoint::min()};
   int failure_epoch_{0};
-  int fail_overs_{0};  // to another endpoint, without a pause
-  int restarts_{0};    // from zero
+  int fail_overs_{0};          // to another endpoint, without a pause, from one that is not down
+  int restarts_{0};            // from zero
+  int probes_{0};              // of hosts that were down, and still were
+  bool failed_itself_{false};  // in this round: not only its hosts were down
+  std::map<std::string, TimePoint> failing_since_;  // hosts that have not answered it since
+  std::map<std::size_t, std::string> led_to_;
 
   // What the present source has shown.
   bool single_stream_{false};

@@ -106,6 +106,12 @@ class FileTask {
   void start();
   void poll_lock();
 
+  /// Fails if all hosts that might have it were given up and nothing is arriving.
+  void leave_lost_hosts() {
+    if (state_ != State::moving || transferring()) return;
+    if (auto lost = failover_.leave_lost_hosts(work_.context)) fail(std::move(*lost));
+  }
+
   /// Returns false if it needs no connection now.
   bool start_transfer();
   void save_resume_if_due();

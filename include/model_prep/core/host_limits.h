@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the run knows about each host (an origin): when it may be asked again, whether it can be
-// reached, and which of its failures were logged.
+// reached or is down, and which of its failures were logged.
 //
 // A host that says "not now" means every request, whichever file it is for. A host that announces
 // how many requests are left in its rate-limit window (`RateLimit: …;r=…;t=…`,
 // docs/developing/hub-protocol.md, section 4.3) gets that many until the window ends, including
 // those in flight. The Hub counts its API and its files in separate buckets. An unreachable host is
-// asked after all others. Pure; time is an argument.
+// asked after all others.
+//
+// A host is down from its first failure, which is no answer at all or a 5xx, until its next answer,
+// whatever that says. All requests wait for it together: one back-off for the host, and one request
+// when it ends, the probe. A failed probe is a step. Failures of requests that were sent before the
+// last step belong to it. The host is given up with the first step after `Patience::limit` without
+// an answer. An endpoint's clock starts again with an answer of any endpoint.
+//
+// Pure; time is an argument.
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -19,9 +28,71 @@
 
 namespace model_prep {
 
+struct Patience {
+  std::chrono::seconds limit{0};  ///< 0: failures of a host count as failures of the file
+  int max_steps{std::numeric_limits<int>::max()};
+};
+
 class HostLimits {
  public:
   enum class Bucket : std::uint8_t { queries, files };
+
+  struct Outage {
+    Error cause{};      ///< of the last step
+    TimePoint since{};  ///< its first failure
+    TimePoint last{};   ///< its last step
+    TimePoint end{};    ///< of the patience with it
+    TimePoint until{};  ///< nothing is sent before; `max`: it is given up
+    int steps{0};
+
+    bool given_up() const { return until == TimePoint::max(); }
+  };
+
+  /// It gave no answer, or a 5xx.
+  struct Failure {
+    Error cause;
+    bool of_hub;        ///< of an endpoint, and not of a payload host
+    TimePoint sent;     ///< the request
+    Duration demanded;  ///< how long the host wants to be left alone
+    RetryPolicy backoff;
+    double jitter;
+  };
+  /// Returns the outage if this is a new step; null if the failure belongs to the last one.
+  const Outage* on_failure(const std::string& origin, const Failure& failure,
+                           const Patience& patience, TimePoint now);
+
+  /// It answered with any other status. What was sent before its last failure proves nothing: the
+  /// answer may be as old.
+  void on_answer(const std::string& origin, bool of_hub, TimePoint sent, TimePoint now) {
+    const auto down = outages_.find(origin);
+    if (down != outages_.end() && sent <= down->second.last) return;
+    if (down != outages_.end()) outages_.erase(down);
+
+    answered_[origin] = now;
+    if (of_hub) hub_answered_ = now;
+  }
+
+  /// Null: it is not known to be down.
+  const Outage* outage(const std::string& origin) const {
+    const auto found = outages_.find(origin);
+    return found == outages_.end() ? nullptr : &found->second;
+  }
+
+  /// When it last answered; `min` if it never did.
+  TimePoint answered(const std::string& origin) const {
+    const auto found = answered_.find(origin);
+    return found == answered_.end() ? TimePoint::min() : found->second;
+  }
+
+  bool any_given_up() const {
+    return std::ranges::any_of(outages_, [](const auto& it) { return it.second.given_up(); });
+  }
+
+  /// Each host that was given up gets one more probe.
+  void probe_given_up() {
+    for (auto& [origin, outage] : outages_)
+      if (outage.given_up()) outage.until = outage.last;
+  }
 
   /// It responded with a status of kind `rate_limited` or `server`.
   void block_until(const std::string& origin, TimePoint until) {
@@ -68,6 +139,9 @@ class HostLimits {
     TimePoint until{TimePoint::min()};
   };
   std::map<std::string, TimePoint> blocks_;
+  std::map<std::string, Outage> outages_;
+  std::map<std::string, TimePoint> answered_;
+  TimePoint hub_answered_{TimePoint::min()};
   std::map<std::pair<std::string, Bucket>, Window> windows_;
   std::map<std::pair<std::string, ErrorKind>, TimePoint> logged_;
   std::set<std::string> unreachable_;

@@ -16,6 +16,7 @@ class Scheduler {
   /// `hosts` is what an earlier scheduler of the run has learned of them.
   Scheduler(SchedulerSettings settings, std::vector<WorkItem> items, HostLimits hosts = {})
       : shared_{.settings = std::move(settings), .hosts = std::move(hosts)} {
+    shared_.hosts.probe_given_up();
     for (WorkItem& work : items) tasks_.emplace_back(tasks_.size(), std::move(work), shared_);
   }
   Scheduler(const Scheduler&) = delete;  // the tasks refer to its state
@@ -51,6 +52,8 @@ class Scheduler {
   void on_bytes(TransferId id, ByteRange range) {
     Transfer& transfer = shared_.transfers.at(id);
     tasks_[transfer.item].on_bytes(transfer, range);
+    // The others need not wait until all of this body is there.
+    if (shared_.hosts.outage(transfer.url.origin)) record_answer(transfer);
   }
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
   void on_hash(ItemId item, const HashResult& result, TimePoint now);
@@ -98,6 +101,10 @@ class Scheduler {
   void begin_event(TimePoint now) {
     shared_.now = now;
     shared_.wake = TimePoint::min();
+  }
+  void record_answer(const Transfer& transfer) {
+    shared_.hosts.on_answer(transfer.url.origin, transfer.context.of_hub, transfer.sent,
+                            shared_.now);
   }
   void settle(ItemId item);
   void drop_model(std::size_t model, const Error& error);

@@ -13,6 +13,7 @@ namespace model_prep {
 
 struct SchedulerSettings {
   RetryPolicy retry{};
+  Patience patience{};
   int connections{8};
   std::vector<Endpoint> endpoints{};  ///< in order of preference
   bool offline{false};
@@ -31,6 +32,13 @@ struct Transfer {
   int redirects{0};
   Bytes received{0};
   HostLimits::RequestNumber number{0};
+  TimePoint sent{};
+
+  /// The payload host that is down, and that this source led to.
+  std::string awaited{};
+
+  /// Set when it ends, if the host gave no answer, or a 5xx: why.
+  std::optional<Error> no_answer{};
 };
 
 struct SchedulerState {

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+// Patience: a host that is down is waited for, and costs no file anything (host_limits.h).
+#include "core/scheduler_harness.h"
+#include "support/catch.h"
+
+using namespace model_prep;
+using namespace model_prep::testing;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr const char* kMirror = "https://mirror.example";
+
+SchedulerSettings patient(seconds limit = seconds(300)) {
+  SchedulerSettings made = settings(8);
+  made.patience.limit = limit;
+  return made;
+}
+
+SchedulerSettings with_mirror() {
+  SchedulerSettings made = patient();
+  made.endpoints = {{kMirror, kMirror, TokenUse::none}, {kHub, kHub, TokenUse::none}};
+  return made;
+}
+
+WorkItem at_both(WorkItem item) {
+  const std::string path = item.sources.front().url.text.substr(std::string(kHub).size());
+  item.sources = {{0, url(kMirror + path)}, {1, url(kHub + path)}};
+  return item;
+}
+
+const Error kNoAddress{ErrorKind::network, "Could not resolve host: hub.example", {}};
+
+struct Outage : SchedulerHarness {
+  explicit Outage(std::vector<WorkItem> items, const SchedulerSettings& with = patient())
+      : SchedulerHarness(std::move(items), with) {
+    step();
+  }
+
+  void unreached(TransferId id) {
+    scheduler.on_end(
+        {.id = id, .head = {}, .refused = false, .reached = false, .error = kNoAddress}, now, 1.0);
+  }
+  TransferId only() const { return one<StartTransfer>().id; }
+  const FileOutcome* outcome() const {
+    for (const Action& action : actions)
+      if (const auto* finish = std::get_if<Finish>(&action)) return &finish->outcome;
+    return nullptr;
+  }
+
+  /// Steps until something is requested or nothing will be; returns how long that took.
+  Duration to_next_request() {
+    const TimePoint begun = now;
+    step();
+    while (!has<StartTransfer>() && !scheduler.finished() &&
+           scheduler.wake_at() != TimePoint::max())
+      step(scheduler.wake_at() - now);
+    return now - begun;
+  }
+};
+
+bool is_near(Duration found, Duration wanted) {
+  return found >= wanted && found <= wanted + seconds(1);  // the head start of others
+}
+
+}  // namespace
+
+TEST_CASE("a host that is down is asked after 1, 2, 4 … 60 s, and fails no file on the way") {
+  Outage play({query()});
+  for (const int wait : {1, 2, 4, 8, 16, 32, 60, 60, 60}) {
+    play.unreached(play.only());
+    CHECK(is_near(play.to_next_request(), seconds(wait)));
+    REQUIRE(play.has<StartTransfer>());
+  }
+  play.end(play.only(), head(200));
+  play.step();
+  CHECK(play.one<Finish>().outcome.status == FileStatus::fetched);
+  CHECK(play.one<Finish>().outcome.attempts == 1);
+  CHECK(play.scheduler.retries() == 9);
+}
+
+TEST_CASE("an outage ends with the patience, after a last attempt, and names the cause") {
+  Outage play({query()});
+  const TimePoint begun = play.now;
+  while (play.has<StartTransfer>()) {
+    play.unreached(play.only());
+    play.to_next_request();
+  }
+  CHECK(is_near(play.now - begun, seconds(300)));
+  REQUIRE(play.outcome());
+  CHECK(play.outcome()->status == FileStatus::failed);
+  CHECK(play.outcome()->error->kind == ErrorKind::network);
+  CHECK(play.outcome()->error->message ==
+        "cannot download org/name from https://hub.example: Could not resolve host: hub.example; "
+        "gave up after 11 attempts in 5 min");
+  CHECK(play.outcome()->error->hint == "check the network, the proxy variables and HF_ENDPOINT");
+}
+
+TEST_CASE("each step of an outage is one line, and the first one says what to check") {
+  Outage play({query()});
+  play.unreached(play.only());
+  play.step();
+  CHECK(
+      play.one<Notice>().text ==
+      "cannot reach hub.example (Could not resolve host: hub.example): trying again in 1.0 s, for "
+      "up to 5 min; check the network, the proxy variables and HF_ENDPOINT");
+  play.to_next_request();
+  play.unreached(play.only());
+  play.step();
+  CHECK(
+      play.one<Notice>().text ==
+      "cannot reach hub.example (Could not resolve host: hub.example): trying again in 2.0 s, for "
+      "up to 5 min");
+}
+
+TEST_CASE("every failure to answer is the host's: no connection, a reset, silence, 5xx") {
+  Outage play({query()});
+  for (int i = 0; i < 2; ++i) {
+    play.unreached(play.only());
+    play.to_next_request();
+    for (const ErrorKind kind : {ErrorKind::network, ErrorKind::timeout}) {
+      play.fault(play.only(), kind);
+      play.to_next_request();
+    }
+    for (const int status : {500, 503}) {
+      play.end(play.only(), head(status));
+      play.to_next_request();
+    }
+  }
+  CHECK(play.has<StartTransfer>());
+  CHECK_FALSE(play.scheduler.finished());
+}
+
+TEST_CASE("a certificate, a 401 and a 404 are not waited for") {
+  Outage play({query()});
+  const int status = GENERATE(401, 404, 0);
+  if (status != 0)
+    play.end(play.only(), head(status));
+  else
+    play.fault(play.only(), ErrorKind::protocol);
+  play.step();
+  CHECK(play.outcome()->status == FileStatus::failed);
+}
+
+TEST_CASE("while a host is down one request at a time is sent to it, for all files") {
+  Outage play({query(), query(), query(), query()});
+  const auto first = play.all<StartTransfer>();
+  REQUIRE(first.size() == 4);
+  for (const StartTransfer& transfer : first) play.unreached(transfer.id);
+  play.step();
+  CHECK(play.all<Notice>().size() == 1);  // together they are one step
+  play.to_next_request();
+  const TransferId probe = play.only();
+  play.step(minutes(1));
+  CHECK_FALSE(play.has<StartTransfer>());
+  play.unreached(probe);
+  CHECK(is_near(play.to_next_request(), seconds(2)));
+  play.end(play.only(), head(200));
+  play.step();
+  CHECK(play.all<StartTransfer>().size() == 3);
+}
+
+TEST_CASE("the first bytes after an outage are enough for the others, those of before are not") {
+  Outage play({file(100 * kMiB)});
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
+  play.staged(0);
+  const auto first = play.all<StartTransfer>();
+  REQUIRE(first.size() == 8);
+  for (std::size_t i = 1; i < first.size(); ++i) play.unreached(first[i].id);
+  play.scheduler.on_bytes(first[0].id, {0, 1000});
+  play.step();
+  CHECK_FALSE(play.has<StartTransfer>());
+  CHECK(is_near(play.to_next_request(), seconds(1)));
+  const StartTransfer probe = play.one<StartTransfer>();
+  play.scheduler.on_bytes(probe.id, {probe.range->begin, probe.range->begin + 1000});
+  play.step();
+  CHECK(play.all<StartTransfer>().size() == 6);
+}
+
+TEST_CASE("every file that waits for a host is given up with it, without another request") {
+  Outage play({query(), query(), query()}, patient(seconds(10)));
+  for (const StartTransfer& transfer : play.all<StartTransfer>()) play.unreached(transfer.id);
+  for (play.to_next_request(); play.has<StartTransfer>(); play.to_next_request())
+    play.unreached(play.only());
+  CHECK(play.all<Finish>().size() == 3);
+  CHECK(play.scheduler.finished());
+  CHECK(play.scheduler.requests() == 3 + 4);  // after 1, 3, 7 and 10 s
+}
+
+TEST_CASE("files that were not started when their host was given up create nothing") {
+  SchedulerSettings with = patient(seconds(1));
+  with.connections = 1;
+  Outage play({file(100), file(90, 'b')}, with);
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
+  play.staged(0);
+  for (; play.has<StartTransfer>(); play.to_next_request()) play.unreached(play.only());
+  CHECK(play.one<Finish>().item == 0);
+  play.scheduler.on_lock(1, LockResult::acquired, play.now);
+  play.step();
+  CHECK_FALSE(play.has<OpenStaging>());
+  CHECK(play.one<Finish>().item == 1);
+}
+
+TEST_CASE("--retries that the user set limits the attempts at a host that is down") {
+  SchedulerSettings with = patient();
+  with.patience.max_steps = 2;
+  Outage play({query()}, with);
+  play.unreached(play.only());
+  play.step();
+  CHECK(play.notice("for up to 5 min and 2 attempts"));
+  play.to_next_request();
+  play.unreached(play.only());
+  play.step();
+  CHECK(play.outcome()->status == FileStatus::failed);
+}
+
+TEST_CASE("the deadline ends the wait for a host that is down") {
+  SchedulerSettings with = patient();
+  with.deadline = TimePoint{std::chrono::hours(1)} + seconds(5);
+  Outage play({query()}, with);
+  for (; play.has<StartTransfer>(); play.to_next_request()) play.unreached(play.only());
+  CHECK(play.outcome()->error->kind == ErrorKind::deadline);
+  CHECK(play.now == *with.deadline);
+}
+
+TEST_CASE("a host that wants to be left alone for longer than the patience is asked once more") {
+  Outage play({query()}, patient(seconds(10)));
+  ResponseHead busy = head(503);
+  busy.retry_after = seconds(60);
+  play.end(play.only(), busy);
+  CHECK(is_near(play.to_next_request(), seconds(60)));
+  play.end(play.only(), head(503));
+  play.step();
+  CHECK(play.outcome()->error->kind == ErrorKind::server);
+  CHECK(
+      play.outcome()->error->message ==
+      "cannot download org/name from https://hub.example: status 503; gave up after 2 attempts in "
+      "60 s");
+}
+
+TEST_CASE("without patience a failure of the host counts as one of the file") {
+  Outage play({query()}, patient(seconds(0)));
+  for (int i = 0; i < 3; ++i) {
+    play.unreached(play.only());
+    play.to_next_request();
+  }
+  CHECK(play.outcome()->status == FileStatus::failed);
+  CHECK(play.outcome()->attempts == 4);
+}
+
+TEST_CASE("a file that its host never gives fails by itself, while others arrive from there") {
+  Outage play({query(), query()});
+  const auto first = play.all<StartTransfer>();
+  const ItemId bad = GENERATE(0U, 1U);
+  int refusals = 0;
+  std::vector<StartTransfer> running = first;
+  // The other one is asked for anew for as long as this lasts.
+  while (!play.scheduler.finished() && refusals < 100) {
+    for (const StartTransfer& transfer : running) {
+      if (transfer.item == bad) {
+        ++refusals;
+        play.end(transfer.id, head(500));
+      } else {
+        play.end(transfer.id, refusals < 3 ? redirect("https://hub.example/again") : head(200));
+      }
+    }
+    play.now += milliseconds(10);
+    play.to_next_request();
+    running = play.all<StartTransfer>();
+    if (play.outcome() && play.outcome()->status == FileStatus::failed) break;
+  }
+  CHECK(refusals < 10);
+  CHECK(play.outcome()->error->kind == ErrorKind::server);
+}
+
+TEST_CASE("a file that its host never gives does not keep others from finding that it is up") {
+  Outage play({query(), query(), query()});
+  for (const StartTransfer& transfer : play.all<StartTransfer>()) play.unreached(transfer.id);
+  int probes = 0;
+  for (play.to_next_request(); play.one<StartTransfer>().item == 0; play.to_next_request()) {
+    REQUIRE(++probes < 3);
+    play.end(play.only(), head(500));
+  }
+  play.end(play.only(), head(200));
+  play.step();
+  CHECK(play.all<StartTransfer>().size() == 2);
+}
+
+TEST_CASE("the next endpoint is asked at once, and patience begins when none answers") {
+  Outage play({at_both(query())}, with_mirror());
+  CHECK(play.one<StartTransfer>().url.origin == kMirror);
+  play.end(play.only(), head(503));
+  CHECK(play.to_next_request() == Duration{});
+  CHECK(play.one<StartTransfer>().url.origin == kHub);
+  CHECK_FALSE(play.notice("for up to"));
+  play.end(play.only(), head(503));
+  CHECK(is_near(play.to_next_request(), seconds(1)));
+  CHECK(play.one<StartTransfer>().url.origin == kMirror);
+  play.end(play.only(), head(200));
+  play.step();
+  CHECK(play.one<Finish>().outcome.status == FileStatus::fetched);
+}
+
+TEST_CASE("an endpoint that has been down for long is not given up while another one answers") {
+  SchedulerSettings with = with_mirror();
+  with.connections = 1;
+  std::vector<WorkItem> items(100, at_both(query()));
+  Outage play(items, with);
+  const TimePoint begun = play.now;
+  int fetched = 0;
+  while (!play.scheduler.finished() && play.now - begun < minutes(20)) {
+    if (play.has<StartTransfer>()) {
+      const StartTransfer transfer = play.one<StartTransfer>();
+      if (transfer.url.origin == kMirror)
+        play.end(transfer.id, head(503));
+      else
+        play.end(transfer.id, play.now - begun < minutes(10) ? head(200) : head(503));
+    }
+    const auto finished = play.all<Finish>();
+    const bool given_up =
+        !finished.empty() && finished.front().outcome.status == FileStatus::failed;
+    play.step(given_up ? Duration{} : seconds(20));
+    for (const Finish& finish : play.all<Finish>())
+      fetched += finish.outcome.status == FileStatus::fetched ? 1 : 0;
+  }
+  CHECK(fetched >= 10);
+  CHECK(play.now - begun > minutes(15));  // both were waited for until the end
+  CHECK(play.scheduler.finished());
+}
+
+TEST_CASE("a payload host that is down is waited for, with few requests to the hub") {
+  Outage play({file(100), file(90, 'b'), file(80, 'c')});
+  for (const ItemId item : {0U, 1U, 2U})
+    play.scheduler.on_lock(item, LockResult::acquired, play.now);
+  play.step();
+  for (const ItemId item : {0U, 1U, 2U}) play.scheduler.on_staged(item, {}, play.now);
+  play.step();
+  const TimePoint begun = play.now;
+  bool up = false;
+  int to_hub = 0;
+  for (std::vector<StartTransfer> sent = play.all<StartTransfer>(); !sent.empty();
+       sent = play.all<StartTransfer>()) {
+    up = play.now - begun > minutes(2);
+    for (const StartTransfer& transfer : sent) {
+      const bool is_hub = transfer.url.origin == kHub;
+      to_hub += is_hub ? 1 : 0;
+      if (is_hub)
+        play.end(transfer.id, redirect("https://cdn.example/x"));
+      else if (!up)
+        play.end(transfer.id, head(503));
+      else
+        play.answer(transfer);
+    }
+    play.to_next_request();
+  }
+  CHECK(up);
+  CHECK(play.scheduler.active_files().size() == 3);
+  for (const ActiveFile& active : play.scheduler.active_files()) {
+    CHECK(active.activity == Activity::verifying);
+    CHECK(active.failures == 0);
+  }
+  CHECK(to_hub < 20);
+}
+
+TEST_CASE("a payload host that stays down is given up, and what comes from the hub arrives") {
+  Outage play({file(100), file(90, 'b')}, patient(seconds(20)));
+  for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, play.now);
+  play.step();
+  for (const ItemId item : {0U, 1U}) play.scheduler.on_staged(item, {}, play.now);
+  play.step();
+  int failed = 0;
+  for (std::vector<StartTransfer> sent = play.all<StartTransfer>(); !sent.empty();
+       sent = play.all<StartTransfer>()) {
+    for (const StartTransfer& transfer : sent) {
+      if (transfer.url.origin == kCdn)
+        play.unreached(transfer.id);
+      else if (transfer.item == 0)
+        play.end(transfer.id, redirect("https://cdn.example/x"));
+      else
+        play.answer(transfer);
+    }
+    play.to_next_request();
+    for (const Finish& finish : play.all<Finish>()) failed += finish.item == 0 ? 1 : 0;
+  }
+  CHECK(failed == 1);
+  REQUIRE(play.scheduler.active_files().size() == 1);
+  CHECK(play.scheduler.active_files().front().activity == Activity::verifying);
+}
+
+TEST_CASE("the next part of a run asks a host that was given up once, and believes it") {
+  HostLimits hosts;
+  {
+    Outage play({query()}, patient(seconds(1)));
+    for (; play.has<StartTransfer>(); play.to_next_request()) play.unreached(play.only());
+    hosts = play.scheduler.hosts();
+  }
+  Scheduler next(patient(seconds(1)), {query(), query()}, hosts);
+  const TimePoint now{std::chrono::hours(2)};
+  const auto first = next.next(now);
+  REQUIRE(first.size() == 1);
+  next.on_end({.id = std::get<StartTransfer>(first.front()).id,
+               .head = {},
+               .refused = false,
+               .reached = false,
+               .error = kNoAddress},
+              now, 1.0);
+  while (!next.next(now).empty()) continue;
+  CHECK(next.finished());
+  CHECK(next.requests() == 1);
+}
