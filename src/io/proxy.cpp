@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/proxy.h"
 
-#include <array>
+#include <algorithm>
+#include <initializer_list>
+#include <iterator>
 
 #include <fmt/format.h>
 
+#include "model_prep/base/text.h"
 #include "model_prep/io/url.h"
 
 namespace model_prep {
@@ -13,7 +16,7 @@ namespace {
 using Environment = std::map<std::string, std::string>;
 
 std::optional<Proxy> first_set(const Environment& environment,
-                               const std::array<const char*, 4>& variables) {
+                               std::initializer_list<const char*> variables) {
   for (const char* variable : variables) {
     const auto found = environment.find(variable);
     if (found != environment.end() && !found->second.empty()) return Proxy{variable, found->second};
@@ -29,11 +32,30 @@ void hide(std::string& text, std::string_view secret) {
     text.replace(at, secret.size(), kHidden);
 }
 
+std::string in_words_of_libcurl(std::string list) {
+  std::string words;
+  std::ranges::replace(list, ',', ' ');
+  for (std::string_view word : split(list, ' ')) {
+    if (word.empty()) continue;
+    if (word == "*") return "*";
+
+    if (word.ends_with("/0"))
+      word = word.find(':') == std::string_view::npos ? "0.0.0.0/1,128.0.0.0/1" : "::/1,8000::/1";
+    words += words.empty() ? "" : ",";
+    std::ranges::copy_if(word, std::back_inserter(words),
+                         [](char c) { return c != '[' && c != ']'; });
+  }
+  return words;
+}
+
 }  // namespace
 
 ProxySettings::ProxySettings(const Environment& environment)
     : http_(first_set(environment, {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"})),
-      https_(first_set(environment, {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})) {}
+      https_(first_set(environment, {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})) {
+  if (const auto list = first_set(environment, {"no_proxy", "NO_PROXY"}))
+    no_proxy_ = in_words_of_libcurl(list->address);
+}
 
 std::string redact(std::string text, const Proxy& proxy) {
   hide(text, proxy.address);

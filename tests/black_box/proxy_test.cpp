@@ -177,6 +177,8 @@ TEST_CASE("NO_PROXY exempts hosts, suffixes, addresses and networks from the pro
       {"127.0.0.1", "10.0.0.0/8, 127.0.0.0/8"},
       {"127.0.0.1", "127.0.0.0/30"},
       {"127.0.0.1", "*"},
+      {"127.0.0.1", "localhost,*"},
+      {"127.0.0.1", "0.0.0.0/0"},
       {"hub.localhost", "hub.localhost,127.0.0.1"},
       {"hub.localhost", ".localhost,127.0.0.1"},
       {"hub.localhost", "localhost 127.0.0.1"},

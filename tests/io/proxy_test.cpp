@@ -30,6 +30,24 @@ TEST_CASE("an empty proxy variable counts as unset") {
   CHECK(variable_for(kHttps, {}).empty());
 }
 
+TEST_CASE("NO_PROXY reaches libcurl in words that it understands") {
+  const auto [list, words] = GENERATE(table<std::string, std::string>({
+      {"localhost,*", "*"},
+      {"*", "*"},
+      {"[::1], .example", "::1,.example"},
+      {"::/0", "::/1,8000::/1"},
+      {"a 0.0.0.0/0", "a,0.0.0.0/1,128.0.0.0/1"},
+      {"10.0.0.0/8,*.example", "10.0.0.0/8,*.example"},
+      {" , ", ""},
+  }));
+  const auto no_proxy = [](const std::map<std::string, std::string>& environment) {
+    return ProxySettings(environment).no_proxy();
+  };
+  CHECK(no_proxy({{"NO_PROXY", list}}) == words);
+  CHECK(no_proxy({{"no_proxy", list}, {"NO_PROXY", "other"}}) == words);
+  CHECK(no_proxy({{"HTTPS_PROXY", "a"}}).empty());
+}
+
 TEST_CASE("a message about a proxy contains neither its address nor its login") {
   const Proxy proxy{"HTTPS_PROXY", "http://user:pa@ss@proxy:3128"};
   CHECK(redact("no http://user:pa@ss@proxy:3128 here", proxy) == "no *** here");

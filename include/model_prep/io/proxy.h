@@ -2,9 +2,9 @@
 // The proxies that the environment names, and errors about them that reveal no password.
 //
 // libcurl reads the proxy variables itself, connects through the proxy, and applies NO_PROXY
-// (CURLOPT_PROXY, CURLOPT_NOPROXY). Two things are left to do: HTTP_PROXY in capitals, which
-// libcurl ignores for the sake of CGI programs, and error messages, which name the variable and
-// never its value.
+// (CURLOPT_PROXY, CURLOPT_NOPROXY). Three things are left to do: HTTP_PROXY in capitals, which
+// libcurl ignores for the sake of CGI programs; entries of NO_PROXY that libcurl does not
+// understand; and error messages, which name the variable and never its value.
 #pragma once
 
 #include <map>
@@ -32,7 +32,12 @@ class ProxySettings {
   /// The proxy for this URL, unless NO_PROXY excludes its host, which only libcurl knows.
   const std::optional<Proxy>& proxy_for(const Url& url) const { return url.https ? https_ : http_; }
 
+  /// NO_PROXY in the words of libcurl, to which `*` means all hosts only if it is alone, and which
+  /// knows neither `[::1]` nor a network of all addresses, such as `::/0`. Empty if it is not set.
+  const std::string& no_proxy() const { return no_proxy_; }
+
  private:
+  std::string no_proxy_;
   std::optional<Proxy> http_;
   std::optional<Proxy> https_;
 };
