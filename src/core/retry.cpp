@@ -10,6 +10,7 @@ namespace model_prep {
 namespace {
 
 constexpr std::chrono::seconds kMaxWait{3600};
+constexpr std::int64_t kMaxRemaining = 1'000'000'000;  // as good as no limit
 
 /// The number after `;<name>=`.
 std::optional<std::int64_t> parameter(std::string_view header, std::string_view name) {
@@ -50,7 +51,7 @@ std::optional<RateLimit> parse_rate_limit(std::string_view header) {
   const auto remaining = parameter(header, "r=");
   const auto reset = parameter(header, "t=");
   if (!remaining || !reset) return std::nullopt;
-  return RateLimit{*remaining,
+  return RateLimit{std::min(*remaining, kMaxRemaining),
                    std::chrono::seconds(std::min<std::int64_t>(*reset, kMaxWait.count()))};
 }
 

@@ -66,6 +66,14 @@ TEST_CASE("any number of the requests in flight may already be counted in the re
   CHECK(book.closed_until(kHub, kFiles, 5, kNow) == kNow + seconds(10));
 }
 
+TEST_CASE("a host that allows any number of requests is not waited for") {
+  HostLimits book;
+  const auto limit = parse_rate_limit("\"x\";r=9223372036854775807;t=3600");
+  REQUIRE(limit);
+  book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), *limit, kNow);
+  CHECK(book.closed_until(kHub, kFiles, 1, kNow) == TimePoint::min());
+}
+
 TEST_CASE("the order of responses does not matter") {
   HostLimits book;
   const auto first = book.on_request(kHub, kFiles);

@@ -108,6 +108,13 @@ TEST_CASE("an unusable RateLimit header is ignored") {
   CHECK_FALSE(parse_rate_limit(header));
 }
 
+TEST_CASE("a rate limit beyond all reason is no limit, and nothing overflows") {
+  const auto limit = parse_rate_limit("\"x\";r=9223372036854775807;t=9223372036854775807");
+  REQUIRE(limit);
+  CHECK(limit->remaining == 1'000'000'000);
+  CHECK(limit->reset == seconds(3600));
+}
+
 TEST_CASE("a bucket's name cannot be mistaken for a parameter") {
   const auto limit = parse_rate_limit("\"r=7t=9\";r=0;t=5");
   REQUIRE(limit);

@@ -21,7 +21,7 @@ std::chrono::milliseconds backoff(const RetryPolicy& policy, int failures, doubl
 ErrorKind kind_of_status(int status);
 
 /// `RateLimit: "resolvers";r=0;t=55` (docs/developing/hub-protocol.md, section 4.3): requests left,
-/// and seconds until the window ends.
+/// and seconds until the window ends. Neither is ever so large that adding to it overflows.
 struct RateLimit {
   std::int64_t remaining{0};
   std::chrono::seconds reset{0};
