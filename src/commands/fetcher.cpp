@@ -252,10 +252,10 @@ class Fetcher::Loop {
     // An earlier action of this round may have ended the run.
     if (!scheduler_.running(action.id)) return;
 
-    Request request{
-        .url = action.url,
-        .range = action.range,
-        .token = action.with_token ? &*fetcher_.endpoints[action.endpoint].token : nullptr};
+    const HubEndpoint& endpoint = fetcher_.endpoints[action.endpoint];
+    Request request{.url = with_login(action.url, endpoint.hub.endpoint()),
+                    .range = action.range,
+                    .token = action.with_token ? &*endpoint.token : nullptr};
     std::unique_ptr<BodySink>& sink = sinks_[action.id];
     if (replies_ != nullptr) {
       Reply& reply = (*replies_)[action.item];

@@ -92,6 +92,18 @@ std::string strip_user_info(std::string_view text) {
   return stripped;
 }
 
+Url with_login(Url url, const Url& endpoint) {
+  const auto login = find_user_info(endpoint.text);
+  if (!login || url.origin != endpoint.origin) return url;
+
+  // An `@` in the path or the query ends no user info.
+  const std::size_t begin = url.text.find("://") + 3;
+  const std::size_t end = std::min(url.text.find_first_of("/?#", begin), url.text.size());
+  const std::string host = strip_user_info(url.text.substr(begin, end - begin));
+  url.text.replace(begin, end - begin, fmt::format("{}@{}", *login, host));
+  return url;
+}
+
 std::optional<std::string> take_user(Url& url) {
   const auto login = find_user_info(url.text);
   const UrlHandle parsed_url = parsed(url.text);

@@ -37,6 +37,24 @@ TEST_CASE("a next-page link to another origin is requested from the endpoint") {
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
+TEST_CASE("the login of an endpoint goes with every request to it, and to nobody else") {
+  HubOptions options = with_pages(2, "");
+  options.tokens = {"YWxpY2U6cHc="};  // alice:pw
+  FakeHub hub(options);
+  HubRepo repo = small_repo();
+  repo.access = HubRepo::Access::gated;
+  hub.add(repo);
+  const TestHost machine("http://alice:pw@" + hub.endpoint().substr(7));
+  const Run run = machine.run({"org/small", "--log-level", "debug"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(hub.requests("tree").size() > 1);
+  CHECK_FALSE(hub.requests("resolve_cache").empty());
+  for (const LoggedRequest& request : hub.requests())
+    CHECK(request.headers.contains("authorization") == (request.origin == "hub"));
+  CHECK_FALSE(contains(run.err + run.summary.dump(), "pw@"));
+}
+
 TEST_CASE("an unusable next-page link is an error, not the end of the listing") {
   const std::string link = GENERATE("<https://elsewhere.example/listing?page=2>; rel=\"next\"",
                                     "<ftp://x/>; rel=\"next\"");

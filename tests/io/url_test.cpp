@@ -85,4 +85,19 @@ TEST_CASE("a possible login is hidden, even in text that is not a URL") {
   CHECK(strip_user_info("").empty());
 }
 
+TEST_CASE("a login goes to addresses of its own origin only") {
+  const Url endpoint = *parse_url("https://alice:p%40w@mirror.example:8443/hf");
+  const auto with = [&](const std::string& text) {
+    return with_login(*parse_url(text), endpoint).text;
+  };
+  CHECK(with("https://mirror.example:8443/hf/api?x=a@b") ==
+        "https://alice:p%40w@mirror.example:8443/hf/api?x=a@b");
+  CHECK(with("https://bob:x@mirror.example:8443/") == "https://alice:p%40w@mirror.example:8443/");
+  CHECK(with("https://MIRROR.example:8443") == "https://alice:p%40w@MIRROR.example:8443");
+  for (const std::string other : {"http://mirror.example:8443/", "https://mirror.example/",
+                                  "https://mirror.example.org:8443/", "https://cdn/a@b"})
+    CHECK(with(other) == other);
+  CHECK(with_login(endpoint, *parse_url("https://mirror.example:8443")).text == endpoint.text);
+}
+
 }  // namespace model_prep

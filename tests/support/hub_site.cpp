@@ -233,8 +233,9 @@ HubSite::Caller HubSite::caller_of(const HttpRequest& request) const {
   const auto authorization = request.header("authorization");
   if (!authorization) return Caller::anonymous;
   const auto is_of = [&](const std::vector<std::string>& tokens) {
-    return std::any_of(tokens.begin(), tokens.end(),
-                       [&](const auto& token) { return "Bearer " + token == *authorization; });
+    return std::any_of(tokens.begin(), tokens.end(), [&](const auto& token) {
+      return *authorization == "Bearer " + token || *authorization == "Basic " + token;
+    });
   };
   if (is_of(options_.tokens)) return Caller::granted;
   return is_of(options_.tokens_without_access) ? Caller::valid_without_access : Caller::invalid;

@@ -23,6 +23,8 @@ std::optional<Url> resolve_url(const Url& base, std::string_view reference);
 std::optional<std::string_view> find_user_info(std::string_view text);
 /// The text without its user info and '@'.
 std::string strip_user_info(std::string_view text);
+/// `url` with the user info of `endpoint`, and no other, if they are of one origin.
+Url with_login(Url url, const Url& endpoint);
 /// Removes a user name without a password, as in `https://name@host`, and returns it decoded.
 std::optional<std::string> take_user(Url& url);
 
