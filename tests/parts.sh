@@ -265,7 +265,7 @@ container() {
 fuzz_target() {
   local name=$1 directory=$root/build-fuzz max_length=4096 dictionary=json
   case $name in
-    resume | urls | headers | names | patterns) max_length=2048 dictionary=http ;;
+    resume | urls | headers | names | patterns | limits | endpoints) max_length=2048 dictionary=http ;;
     ranges) max_length=512 ;;
   esac
 

@@ -80,8 +80,10 @@ std::optional<std::string_view> find_user_info(std::string_view text) {
   const std::size_t at = text.rfind('@');
   if (at == std::string_view::npos) return std::nullopt;
 
+  // A scheme comes first of all: later, `://` may be part of a password.
   const std::size_t scheme = text.find("://");
-  const std::size_t begin = scheme == std::string_view::npos || scheme > at ? 0 : scheme + 3;
+  const bool has_scheme = scheme < text.find('@') && scheme == text.find(':');
+  const std::size_t begin = has_scheme ? scheme + 3 : 0;
   return text.substr(begin, at - begin);
 }
 

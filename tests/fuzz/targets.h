@@ -28,6 +28,10 @@ void urls(std::string_view input);       ///< base, reference, Link, endpoint
 void patterns(std::string_view input);   ///< pattern, path
 void names(std::string_view input);      ///< repositories, revisions, commits, digests, paths
 void variables(std::string_view input);  ///< the values of four variables, then a path
+void limits(std::string_view input);     ///< patience, attempts, then what a host says
+void endpoints(std::string_view input);  ///< scheme, user, password, host, NO_PROXY
+void patterns(std::string_view input);   ///< pattern, path
+void names(std::string_view input);      ///< repositories, revisions, commits, digests, paths
 
 // ---- helpers ----
 

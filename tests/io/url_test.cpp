@@ -81,6 +81,9 @@ TEST_CASE("a possible login is hidden, even in text that is not a URL") {
   CHECK(strip_user_info("https://user:password@host/path") == "https://host/path");
   CHECK(strip_user_info("user:p@ss@host") == "host");
   CHECK(strip_user_info("https://user:p/ss@host") == "https://host");
+  CHECK(strip_user_info("user:p@ss@https://x@host") == "host");
+  CHECK(strip_user_info("user:p://ss@host") == "host");
+  CHECK(strip_user_info("https://user:p://ss@host") == "https://host");
   CHECK(strip_user_info("https://host/path") == "https://host/path");
   CHECK(strip_user_info("").empty());
 }
