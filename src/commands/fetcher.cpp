@@ -19,10 +19,6 @@ namespace {
 constexpr std::size_t kMaxReply = 16 * 1024 * 1024;
 constexpr Bytes kLargeFile = 1'000'000;  // smaller ones are logged at debug level
 
-bool is_web_page(const std::string& path) {
-  return path.ends_with(".html") || path.ends_with(".htm");
-}
-
 std::string object_of(const FetchJob& job) { return job.repo.text() + " " + job.file.path.text(); }
 
 /// Keeps a response to a query in memory.
@@ -387,7 +383,6 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
     items.push_back({.context = {.object = object_of(job), .repo = job.repo.text()},
                      .sources = sources_at(endpoints, address),
                      .blob = job.file.blob_spec(),
-                     .html = is_web_page(job.file.path.text()),
                      .check_existing = job.check_existing,
                      .models = job.models});
   }

@@ -46,11 +46,18 @@ class PayloadSink : public BodySink {
     // An earlier event may have cancelled the transfer: its range may be another's by now.
     if (buffer_.empty() || !scheduler_.running(transfer_)) return std::nullopt;
 
-    const auto size = static_cast<Bytes>(buffer_.size());
-    if (Status written = staging_.write(buffer_, range_.begin); !written) return written.error();
+    // What is on disk may have been hashed: it must not change.
+    const ByteRange block{range_.begin, range_.begin + static_cast<Bytes>(buffer_.size())};
+    for (auto next = scheduler_.missing(transfer_, block); next;
+         next = scheduler_.missing(transfer_, {next->end, block.end})) {
+      const auto skipped = static_cast<std::size_t>(next->begin - block.begin);
+      const auto bytes =
+          std::span<const char>(buffer_).subspan(skipped, static_cast<std::size_t>(next->size()));
+      if (Status written = staging_.write(bytes, next->begin); !written) return written.error();
+      scheduler_.on_bytes(transfer_, *next);
+    }
     buffer_.clear();
-    scheduler_.on_bytes(transfer_, {range_.begin, range_.begin + size});
-    range_.begin += size;
+    range_.begin = block.end;
     return std::nullopt;
   }
 

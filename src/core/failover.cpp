@@ -7,6 +7,7 @@ namespace model_prep {
 namespace {
 
 constexpr int kMaxSpentSignatures = 2;
+constexpr int kMaxIgnoredRanges = 1;
 // Between the items that wait for a host: those that have probed it less often go first, so that a
 // file that its host never gives cannot keep the others from finding out that it is up.
 constexpr std::chrono::milliseconds kHeadStart{50};
@@ -193,7 +194,7 @@ std::optional<Error> Failover::record_permanent_failure(const Transfer& transfer
 /// The item goes on at another endpoint, now: there is nothing to give up.
 void Failover::use_next_source(const Transfer& transfer, const Error& error, bool is_down) {
   single_stream_ = false;
-  spent_signatures_ = 0;
+  spent_signatures_ = ignored_ranges_ = 0;
   window_waited_ = false;
   if (sources_.has_fallback(transfer.source)) return;  // the same endpoint
 
@@ -255,6 +256,15 @@ bool Failover::record_loss() {
   budget_.failed();
   if (budget_.spent()) return false;
   ++shared_.retries;
+  return true;
+}
+
+bool Failover::record_ignored_range(const Transfer& transfer) {
+  // One of many servers behind an address may do that: the next one is asked.
+  if (!in_current_epoch(transfer)) return true;
+  if (ignored_ranges_ >= kMaxIgnoredRanges) return false;
+  ++ignored_ranges_;
+  ++failure_epoch_;
   return true;
 }
 

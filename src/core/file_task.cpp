@@ -60,7 +60,7 @@ void FileTask::on_lock(LockResult result) {
   if (result == LockResult::acquired_blob_exists && (!blob_damaged_ || waiter_.waiting()))
     return check_existing(State::rechecking);
   if (auto lost = failover_.leave_lost_hosts(work_.context)) return fail(std::move(*lost));
-  open_staging(failover_.single_stream(), waiter_.writer_timed_out());
+  open_staging(false, waiter_.writer_timed_out());
 }
 
 void FileTask::on_busy(const std::string& owner, const std::string& heartbeat) {
@@ -83,8 +83,7 @@ void FileTask::on_staged(RangeSet have) {
   if (state_ != State::opening) return;
   const Bytes size = work_.blob->size;
   const int connections = shared_.settings.connections;
-  const Bytes segment =
-      failover_.single_stream() ? std::max<Bytes>(size, 1) : segment_size(size, connections);
+  const Bytes segment = segment_size(size, connections);
 
   state_ = State::moving;
   byte_sources_.clear();
@@ -99,8 +98,9 @@ void FileTask::on_staged(RangeSet have) {
 }
 
 bool FileTask::start_transfer() {
-  // A query has one request at a time; a file as many as it has segments.
-  if (state_ != State::moving || (is_query() && transferring())) return false;
+  // A query has one request at a time; a file as many as it has segments, if it has any.
+  const bool single = is_query() || failover_.single_stream();
+  if (state_ != State::moving || (single && transferring())) return false;
   const auto [source, at] = failover_.choose(only_source_);
   if (!source) {
     shared_.wake_by(at);
@@ -116,7 +116,7 @@ bool FileTask::start_transfer() {
     restart_from_zero();
     return false;
   }
-  const auto range = segments_->take();
+  const auto range = single ? ByteRange{0, work_.blob->size} : segments_->take();
   if (range) request(*source, *range);
   return range.has_value();
 }
@@ -149,7 +149,6 @@ void FileTask::send(TransferId id, Transfer transfer) {
 }
 
 void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
-  transfer.received += range.size();
   fetched_ += range.size();
   unsaved_bytes_ += range.size();
   segments_->wrote(range);
@@ -213,7 +212,7 @@ void FileTask::on_damaged_blob(const Error& wrong) {
                  wrong.message + "; the cached file is damaged and will be downloaded again");
   blob_damaged_ = true;
   if (state_ == State::rechecking)
-    open_staging(failover_.single_stream(), waiter_.writer_timed_out());
+    open_staging(false, waiter_.writer_timed_out());
   else
     state_ = State::locking;
 }
@@ -283,23 +282,16 @@ void FileTask::finish(FileStatus status, std::optional<Error> error, bool drop_s
   state_ = State::done;
 }
 
-/// All transfers, or those of one source, whose ranges become free again.
+/// All transfers, or those of one source. Their ranges become free again.
 void FileTask::cancel_transfers(std::optional<std::size_t> of_source) {
   std::erase_if(shared_.transfers, [&](const auto& running) {
     const auto& [id, transfer] = running;
     if (transfer.item != id_ || transfer.source != of_source.value_or(transfer.source))
       return false;
     emit(CancelTransfer{id});
-    if (of_source) give_back(transfer.range);
+    give_back(transfer.range);
     return true;
   });
-}
-
-void FileTask::give_back(ByteRange range) {
-  if (!segments_) return;
-  segments_->give_back(range);
-  // Without ranges there is no way to continue from the middle.
-  if (failover_.single_stream()) open_staging(true);
 }
 
 void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) {
@@ -313,7 +305,7 @@ void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) 
                                       ? check_api_response(end.head, transfer.context)
                                       : check_payload_response(end.head, payload_request(transfer));
   switch (verdict.kind) {
-    case VerdictKind::body: return on_body(transfer);
+    case VerdictKind::body: return on_body(transfer, end.head);
     case VerdictKind::redirect: return follow_redirect(id, std::move(transfer), end.head);
     case VerdictKind::signature_spent:
       if (!failover_.record_spent_signature(transfer)) return on_failure(transfer, verdict.error);
@@ -328,19 +320,20 @@ void FileTask::on_end(TransferId id, Transfer transfer, const TransferEnd& end) 
   }
 }
 
-void FileTask::on_body(const Transfer& transfer) {
+void FileTask::on_body(const Transfer& transfer, const ResponseHead& head) {
   if (is_query()) return finish(FileStatus::fetched);
-  if (transfer.received < transfer.range.size())
-    return on_failure(
-        transfer, describe_transport_error({ErrorKind::network, "the response body ended early"},
-                                           transfer.context, transfer.url));
+  if (have()->gap(transfer.range.begin, transfer.range.end))
+    return on_failure(transfer, body_cut_short(head, transfer.context, transfer.url));
   if (segments_->complete()) return all_on_disk();
   save_resume();
 }
 
 void FileTask::on_range_ignored(const Transfer& transfer) {
-  // For a single stream the bytes of other endpoints would have to go: those are asked first, for
-  // this many rounds.
+  give_back(transfer.range);
+  if (failover_.record_ignored_range(transfer)) return;
+
+  // In a single stream the bytes of other endpoints come once more: those are asked first, for this
+  // many rounds.
   constexpr int kRounds = 2;
   if (has_bytes_of_others(transfer.source) &&
       failover_.budget().in_a_row() < std::min(kRounds, shared_.settings.retry.max_failures))
@@ -354,7 +347,6 @@ void FileTask::on_range_ignored(const Transfer& transfer) {
       LogLevel::info,
       transfer.context.object +
           ": the server does not support range requests; downloading the file in one request");
-  open_staging(true);
 }
 
 void FileTask::follow_redirect(TransferId id, Transfer transfer, const ResponseHead& head) {

@@ -134,11 +134,15 @@ ResponseVerdict check_partial(const ResponseHead& head, const PayloadRequest& re
   const std::string shown = truncated(head.content_range);
 
   if (!request.range) return fail(context, "got status 206 although no range was requested");
-  if (!given) return fail(context, "invalid Content-Range '" + shown + "'");
+  // A range without a total, no range at all: nobody can say which bytes these are.
+  if (!given) return {VerdictKind::range_ignored};
   if (given->total != request.blob.size)
     return restart(
         context, ErrorKind::protocol,
         fmt::format("the server says {} bytes, the listing {}", given->total, request.blob.size));
+  const auto [begin, end] = given->range;
+  if (begin == request.range->begin && end < request.range->end)
+    return {VerdictKind::range_ignored};
   if (given->range != *request.range)
     return fail(context, fmt::format("requested bytes {}-{}, got '{}'", request.range->begin,
                                      request.range->end - 1, shown));
@@ -156,6 +160,14 @@ ResponseVerdict check_whole(const ResponseHead& head, const PayloadRequest& requ
                    fmt::format("the Content-Length is {}, {} says {}", *head.content_length,
                                blob.locked ? "the lock" : "the listing", blob.size));
   return {VerdictKind::body};
+}
+
+/// Whether the head alone says nothing against the file.
+bool fits(const ResponseHead& head, const PayloadRequest& request) {
+  if (head.status == 200 && !head.content_length) return !request.range;
+  const auto given = parse_content_range(head.content_range);
+  const Bytes total = head.status == 200 ? *head.content_length : given ? given->total : -1;
+  return total == request.blob.size;
 }
 
 /// The hub names the blob before it redirects to it. A difference found here is cheaper than one
@@ -188,7 +200,8 @@ std::string unrequested_encoding(const ResponseHead& head) {
 }  // namespace
 
 std::optional<ContentRange> parse_content_range(const std::string& header) {
-  std::string_view text = header;
+  const std::string lower = lower_case(header);
+  std::string_view text = lower;
   const auto take_after = [&](std::string_view prefix) -> std::optional<std::int64_t> {
     if (!text.starts_with(prefix)) return std::nullopt;
     text.remove_prefix(prefix.size());
@@ -211,7 +224,8 @@ ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRe
   if (is_redirect(head.status)) return {VerdictKind::redirect};
 
   if (has_body) {
-    if (is_html(head) && !request.html)
+    // A file may well be served as a web page. One of another size is none of ours.
+    if (is_html(head) && !fits(head, request))
       return {VerdictKind::failed, html_page(context, "the file")};
     if (const std::string encoding = unrequested_encoding(head); !encoding.empty())
       return restart(context, ErrorKind::digest_mismatch, encoding);
@@ -228,6 +242,12 @@ ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRe
                   fmt::format("the CDN rejected the Hub's signed URL (status {})", head.status),
                   "a proxy may be changing the URL, or this machine's clock may be wrong")};
   return {VerdictKind::failed, hub_error(head, context)};
+}
+
+Error body_cut_short(const ResponseHead& head, const RequestContext& context, const Url& from) {
+  return is_html(head) ? html_page(context, "the file")
+                       : describe_transport_error(
+                             {ErrorKind::network, "the response body ended early"}, context, from);
 }
 
 ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context) {

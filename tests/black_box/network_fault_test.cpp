@@ -184,6 +184,48 @@ TEST_CASE("from a server that ignores ranges, the file is fetched in one piece")
   CHECK(tree_of(one.machine.cache()) == published(one.repo));
 }
 
+TEST_CASE("a stray 200 to a ranged request costs no byte that is on disk") {
+  NetworkFaultCase one(large_repo(20 * kMB));
+  one.hub.add(Fault{.on = Fault::On::payload, .skip = 2, .what = RangeIgnored{}});
+  const Run run = one.run({"--jobs", "1"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(one.machine.cache()) == published(one.repo));
+  const auto payload = one.hub.requests("payload");
+  CHECK(std::count_if(payload.begin(), payload.end(),
+                      [](const auto& request) { return request.status == 200; }) == 1);
+  CHECK_FALSE(contains(run.err, "downloading the file in one request"));
+}
+
+TEST_CASE("a partial response that does not say that it is all of its range is not used") {
+  const auto ranges = [](const std::string& given) {
+    return given.empty() ? ChangeHeaders{.remove = {"Content-Range"}}
+                         : ChangeHeaders{.set = {{"Content-Range", given}}};
+  };
+  const std::string given = GENERATE("", "bytes 0-4999999/*", "bytes 0-9/20000000");
+  CAPTURE(given);
+  NetworkFaultCase one(large_repo(20 * kMB));
+  // All but the request for the whole file have a range.
+  one.hub.add(Fault{.on = Fault::On::payload, .times = 2, .what = ranges(given)});
+  const Run run = one.run({"--jobs", "1"});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(one.machine.cache()) == published(one.repo));
+  CHECK(one.hub.requests("payload").back().status == 200);
+}
+
+TEST_CASE("a file that is served as a web page is taken if it is the right one") {
+  NetworkFaultCase one(GENERATE(small_repo(), large_repo(20 * kMB)));
+  one.hub.add(Fault{.on = Fault::On::resolve_cache,
+                    .times = -1,
+                    .what = ChangeHeaders{.set = {{"Content-Type", "text/html"}}}});
+  one.hub.add(Fault{.on = Fault::On::payload,
+                    .times = -1,
+                    .what = ChangeHeaders{.set = {{"Content-Type", "text/html; charset=utf-8"}}}});
+  CHECK(one.run().exit_code == 0);
+  CHECK(tree_of(one.machine.cache()) == published(one.repo));
+}
+
 TEST_CASE("a response with the wrong range is refused before its first byte is used") {
   NetworkFaultCase one(large_repo(20 * kMB));
   one.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = WrongRange{1}});

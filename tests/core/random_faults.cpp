@@ -134,12 +134,18 @@ void RandomFaults::deliver(const Event& event) {
   const ByteRange allowed = scheduler_.range_of(event.transfer);
   if (event.range.begin < allowed.begin || event.range.end > allowed.end)
     broken("bytes beyond a transfer's range");
-  const auto gap = disk.bytes.gap(event.range.begin, event.range.end);
-  if (gap != event.range) broken("a byte is written twice");
-  disk.bytes.add(event.range);
+  const auto missing = scheduler_.missing(event.transfer, event.range);
+  if (!missing) return;
+  if (disk.bytes.gap(missing->begin, missing->end) != missing) broken("a byte is written twice");
+  disk.bytes.add(*missing);
   disk.tainted = disk.tainted || !is_good(running_.at(event.transfer).endpoint);
   disk.windows = 0;
-  scheduler_.on_bytes(event.transfer, event.range);
+  scheduler_.on_bytes(event.transfer, *missing);
+  if (missing->end < event.range.end) {
+    Event rest = event;
+    rest.range.begin = missing->end;
+    deliver(rest);
+  }
 }
 
 void RandomFaults::on_end(const TransferEnd& end) {

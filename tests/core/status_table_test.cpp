@@ -98,7 +98,9 @@ TEST_CASE("every status of a JSON request has its outcome") {
 TEST_CASE("every status of a part requested from the Hub has its outcome") {
   CHECK(table_of(Question::payload_at_hub, false) == R"(100-199 protocol, fails
 200 whole file
-201-300 protocol, fails
+201-205 protocol, fails
+206 whole file
+207-300 protocol, fails
 301-303 follow
 304-306 protocol, fails
 307-308 follow
@@ -125,7 +127,9 @@ TEST_CASE("every status of a part requested from the Hub has its outcome") {
 TEST_CASE("every status of a part requested from a payload host has its outcome") {
   CHECK(table_of(Question::payload_elsewhere, false) == R"(100-199 protocol, fails
 200 whole file
-201-300 protocol, fails
+201-205 protocol, fails
+206 whole file
+207-300 protocol, fails
 301-303 follow
 304-306 protocol, fails
 307-308 follow

@@ -23,7 +23,6 @@ struct WorkItem {
   RequestContext context;
   std::vector<Source> sources;     ///< at the hub and its mirrors
   std::optional<BlobSpec> blob{};  ///< of a file; a query has none
-  bool html{false};                ///< the file is itself a web page
   bool check_existing{false};      ///< a blob exists that no record of ours covers
 
   /// Indices of the models that want it. It is not started once none of them can succeed.

@@ -55,7 +55,8 @@ class Failover {
   void record_progress(const Transfer& transfer, Bytes gained) {
     window_waited_ = false;
     // Bytes of a transfer that started before a refusal prove nothing about the signatures since.
-    if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer)) spent_signatures_ = 0;
+    if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer))
+      spent_signatures_ = ignored_ranges_ = 0;
   }
 
   /// The transfer failed, and another try may succeed. Returns an error if the item must be given
@@ -74,6 +75,10 @@ class Failover {
   /// The staging file was lost, with the transfers that wrote to it. Returns false if the item must
   /// be given up.
   bool record_loss();
+
+  /// A response has the whole file, or no usable range. Returns false if there is no point in
+  /// requesting a range again.
+  bool record_ignored_range(const Transfer& transfer);
 
   /// A payload host refused a signed address. Returns false if another one would not help.
   bool record_spent_signature(const Transfer& transfer);
@@ -135,6 +140,7 @@ class Failover {
   // What the present source has shown.
   bool single_stream_{false};
   int spent_signatures_{0};    // without progress since
+  int ignored_ranges_{0};      // likewise
   bool window_waited_{false};  // for the end of a rate limit, without a byte since
 };
 

@@ -32,8 +32,11 @@
 //   moving           the endpoint does not have it        moving       ask the next endpoint
 //   moving           401, 403, … of a payload host        moving       ask the hub again, at most
 //                                                                      twice without progress
-//   moving           200 to a ranged request              opening      one stream from byte 0, no
-//                                                                      ranges any more
+//   moving           200 to a ranged request              moving       ask again; if that gives a
+//                                                                      200 too, request the whole
+//                                                                      file in one stream, of which
+//                                                                      only missing bytes are
+//                                                                      written
 //   moving           416, another total, wrong encoding   opening      restart from zero, once or
 //                                                                      at each endpoint
 //   moving           all bytes on disk                    verifying    –
@@ -98,7 +101,7 @@ class FileTask {
   const RangeSet* have() const { return segments_ ? &segments_->have() : nullptr; }
   ActiveFile progress() const;
   PayloadRequest payload_request(const Transfer& transfer) const {
-    return {transfer.context, transfer.requested, *work_.blob, work_.html};
+    return {transfer.context, transfer.requested, *work_.blob};
   }
   HostLimits::Bucket bucket() const { return failover_.bucket(); }
 
@@ -167,9 +170,11 @@ class FileTask {
 
   void request(std::size_t source, ByteRange range);
   void send(TransferId id, Transfer transfer);
-  void give_back(ByteRange range);
+  void give_back(ByteRange range) {
+    if (segments_) segments_->give_back(range);
+  }
   void cancel_transfers(std::optional<std::size_t> of_source = std::nullopt);
-  void on_body(const Transfer& transfer);
+  void on_body(const Transfer& transfer, const ResponseHead& head);
   void on_range_ignored(const Transfer& transfer);
   void follow_redirect(TransferId id, Transfer transfer, const ResponseHead& head);
   void on_failure(const Transfer& transfer, const Error& error, const ResponseHead& head = {});

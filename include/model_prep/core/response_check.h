@@ -18,7 +18,7 @@ enum class VerdictKind : std::uint8_t {
   body,             ///< these are the bytes that were requested
   redirect,         ///< follow `head.redirect`
   signature_spent,  ///< the payload host wants a new signed URL: ask the hub again
-  range_ignored,    ///< a 200 to a ranged request: this server gives whole files only
+  range_ignored,    ///< a 200 to a ranged request, or a 206 that does not say that it is all of it
   restart,          ///< 416, another total, or an unrequested encoding: discard what is staged
   failed,           ///< `error` says why; its kind says whether to retry
 };
@@ -42,10 +42,12 @@ struct PayloadRequest {
   RequestContext context;
   std::optional<ByteRange> range;  ///< nothing: the whole file
   BlobSpec blob;                   ///< what the hub must name in X-Linked-Etag, if it does
-  bool html{false};                ///< the file is itself a web page
 };
 
 ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRequest& request);
+
+/// The body of a response for a file ended before its time.
+Error body_cut_short(const ResponseHead& head, const RequestContext& context, const Url& from);
 
 /// For the API: anything but a redirect or a 200 with JSON is a failure.
 ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context);
@@ -53,7 +55,7 @@ ResponseVerdict check_api_response(const ResponseHead& head, const RequestContex
 /// Adds the object and the host to the cause that a transfer without a response ended with.
 Error describe_transport_error(const Error& cause, const RequestContext& context, const Url& from);
 
-/// `bytes 0-9/100`.
+/// `bytes 0-9/100`. Units are case-insensitive (RFC 9110, section 14.1).
 struct ContentRange {
   ByteRange range;
   Bytes total{0};

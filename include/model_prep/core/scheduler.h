@@ -72,6 +72,11 @@ class Scheduler {
   /// The bytes that a running transfer may write.
   ByteRange range_of(TransferId transfer) const { return shared_.transfers.at(transfer).range; }
 
+  /// The first bytes of `range` that a running transfer must write: others are on disk already.
+  std::optional<ByteRange> missing(TransferId transfer, ByteRange range) const {
+    return have(shared_.transfers.at(transfer).item)->gap(range.begin, range.end);
+  }
+
   /// Whether it was neither ended nor cancelled.
   bool running(TransferId transfer) const { return shared_.transfers.contains(transfer); }
 

@@ -30,7 +30,6 @@ struct Transfer {
   Url url;
   int failure_epoch{0};
   int redirects{0};
-  Bytes received{0};
   HostLimits::RequestNumber number{0};
   TimePoint sent{};
 
