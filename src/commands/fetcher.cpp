@@ -136,11 +136,14 @@ class Fetcher::Loop {
     bool more = false;
     for (auto& [item, file] : files_) {
       if (!file.staging || !file.staging->copying()) continue;
-      if (Status copied = file.staging->copy_some(); !copied) {
+      const auto copied = file.staging->copy_some();
+      if (!copied) {
         stop(copied.error());
         return false;
       }
-      if (file.staging->copying())
+      if (*copied != StagingOwner::us)
+        scheduler_.on_lost(item, *copied, Clock::now());
+      else if (file.staging->copying())
         more = true;
       else
         on_staged(item);
@@ -187,15 +190,17 @@ class Fetcher::Loop {
     auto lock =
         FileLock::try_acquire(*repository.lock_directory, repository.layout.lock(job.file.blob));
     if (!lock) return stop(lock.error());
-    if (!*lock)
-      return scheduler_.on_busy(action.item, staging_owner(repository, job.file.blob), {},
-                                Clock::now());
+    if (!*lock) return on_busy(action.item, read_resume(repository, job.file.blob));
 
     files_[action.item].lock = std::move(*lock);
     const bool exists = session_.cache.content(job.repo, job.commit, job.file).there.has_value();
     scheduler_.on_lock(action.item,
                        exists ? LockResult::acquired_blob_exists : LockResult::acquired,
                        Clock::now());
+  }
+
+  void on_busy(ItemId item, const ResumeContent& other) {
+    scheduler_.on_busy(item, other.owner(), other.text, Clock::now());
   }
 
   void execute(const OpenStaging& action) {
@@ -208,15 +213,11 @@ class Fetcher::Loop {
     file.staging.reset();
 
     const Repository& repository = session_.cache.repository(job.repo);
-    const auto lock_excludes = [&] {
-      return file.lock &&
-             file.lock->excludes(*repository.lock_directory, repository.layout.lock(job.file.blob));
-    };
     auto opened = Staging::open(repository, job.file.blob, job.file.size, fetcher_.self_,
-                                {action.fresh, lock_excludes, action.take_over});
+                                {action.fresh, action.take_over});
     if (!opened) return stop(opened.error());
     if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
-      return scheduler_.on_busy(action.item, owned->owner, owned->heartbeat, Clock::now());
+      return on_busy(action.item, *owned);
 
     file.staging.emplace(std::move(std::get<Staging>(*opened)));
     if (!file.staging->copying()) return on_staged(action.item);
@@ -241,7 +242,8 @@ class Fetcher::Loop {
 
   void hash(ItemId item, UniqueFd fd, AfterHash after) {
     const RemoteFile& file = job_of(item).file;
-    files_[item].hash = fetcher_.hasher_.open(std::move(fd), file.size, file.blob.kind(), after);
+    files_[item].hash =
+        fetcher_.hasher_.open(std::move(fd), file.size, file.blob.kind(), after);
   }
 
   void execute(const StartTransfer& action) {

@@ -12,7 +12,7 @@ constexpr std::size_t kEarlierRun = SIZE_MAX;              // no source: bytes o
 }  // namespace
 
 bool FileTask::starting() const {
-  return checking() || awaits_staging() || (locking() && !waiter_.waiting());
+  return checking() || awaits_staging() || (locking() && !watch_.waiting());
 }
 
 ActiveFile FileTask::progress() const {
@@ -47,7 +47,7 @@ void FileTask::start() {
 
 void FileTask::poll_lock() {
   if (state_ != State::locking) return;
-  if (shared_.now < waiter_.next_poll()) return shared_.wake_by(waiter_.next_poll());
+  if (shared_.now < watch_.next_poll()) return shared_.wake_by(watch_.next_poll());
 
   state_ = State::lock_tried;
   emit(TryLock{id_});
@@ -57,10 +57,10 @@ void FileTask::on_lock(LockResult result) {
   if (state_ != State::lock_tried) return;
   // A blob that is known to be damaged need not be hashed again, unless the process that held the
   // lock may have repaired it.
-  if (result == LockResult::acquired_blob_exists && (!blob_damaged_ || waiter_.waiting()))
+  if (result == LockResult::acquired_blob_exists && (!blob_damaged_ || watch_.waiting()))
     return check_existing(State::rechecking);
   if (auto lost = failover_.leave_lost_hosts(work_.context)) return fail(std::move(*lost));
-  open_staging(false, waiter_.writer_timed_out());
+  open_staging(false, watch_.writer_timed_out());
 }
 
 void FileTask::on_busy(const std::string& owner, const std::string& heartbeat) {
@@ -68,7 +68,7 @@ void FileTask::on_busy(const std::string& owner, const std::string& heartbeat) {
   if (state_ == State::opening) emit(Close{id_, false});
 
   state_ = State::locking;
-  if (waiter_.on_poll(heartbeat, shared_.now))
+  if (watch_.on_poll(heartbeat, shared_.now))
     shared_.notice(LogLevel::info,
                    work_.context.object + ": waiting for " + owner + ", which is downloading it");
 }
@@ -212,7 +212,7 @@ void FileTask::on_damaged_blob(const Error& wrong) {
                  wrong.message + "; the cached file is damaged and will be downloaded again");
   blob_damaged_ = true;
   if (state_ == State::rechecking)
-    open_staging(false, waiter_.writer_timed_out());
+    open_staging(false, watch_.writer_timed_out());
   else
     state_ = State::locking;
 }
@@ -221,8 +221,9 @@ void FileTask::on_lost(StagingOwner owner) {
   if (state_ < State::opening || state_ > State::publishing) return;
   const std::string what =
       work_.context.object + ": " +
-      (owner == StagingOwner::nobody ? "its partial download was deleted"
-                                     : "another process has taken over its partial download");
+      (owner == StagingOwner::nobody    ? "its partial download was deleted"
+       : owner == StagingOwner::changed ? "another program has written to its partial download"
+                                        : "another process has taken over its partial download");
   cancel_transfers();
   segments_.reset();
   unsaved_bytes_ = 0;
@@ -232,7 +233,7 @@ void FileTask::on_lost(StagingOwner owner) {
 
   shared_.notice(LogLevel::warning, what + "; starting over");
   emit(Close{id_, false});
-  waiter_ = {};
+  watch_ = {};
   state_ = State::locking;
 }
 

@@ -45,13 +45,11 @@ std::optional<ResumeRecord> parse_resume(std::string_view text) {
 
 ClaimDecision decide_claim(const StagingClaim& claim, const WriterTag& mine) {
   const auto& theirs = claim.theirs;
-  if (!theirs && !claim.torn) return ClaimDecision::create;
+  if (!theirs && !claim.unreadable) return ClaimDecision::create;
 
-  // Who holds the lock proves that a writer on this machine is dead.
   const bool ran_here =
-      !theirs || (mine.same_machine(theirs->writer) && mine.same_machine(theirs->file));
-  if (claim.lock_excludes && ran_here)
-    return theirs ? ClaimDecision::resume : ClaimDecision::create;
+      theirs && mine.same_machine(theirs->writer) && mine.same_machine(theirs->file);
+  if (ran_here && claim.file_locked) return ClaimDecision::resume;
 
   if (!claim.writer_timed_out) return ClaimDecision::wait;
   return theirs ? ClaimDecision::take_over : ClaimDecision::create;

@@ -96,11 +96,13 @@ Result<Directory::Entry> Directory::entry_at(const std::string& path) const {
   return Entry{std::move(*directory), name_in(path)};
 }
 
-Result<UniqueFd> Directory::open_file(const std::string& path, int flags, mode_t mode) const {
+Result<UniqueFd> Directory::open_any(const std::string& path, int flags, mode_t mode) const {
   const auto entry = entry_at(path);
   if (!entry) return entry.error();
 
-  UniqueFd fd(openat(entry->at(), entry->name, flags | O_NOFOLLOW | O_CLOEXEC, mode));
+  // A pipe that somebody has put there must not hold us up.
+  constexpr int kAlways = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  UniqueFd fd(openat(entry->at(), entry->name, flags | kAlways, mode));
   if (!fd) return open_error(path, errno);
   return fd;
 }
@@ -153,7 +155,7 @@ Status Directory::add_permissions(const std::string& path, unsigned bits) const 
   // opened otherwise.
   constexpr int kEnter = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   const auto file =
-      path == path_ ? Result(UniqueFd(open(path.c_str(), kEnter))) : open_file(path, O_PATH);
+      path == path_ ? Result(UniqueFd(open(path.c_str(), kEnter))) : open_any(path, O_PATH);
   if (!file) return file.error();
 
   const auto found = stat_fd(*file);
@@ -231,8 +233,15 @@ Result<bool> Directory::link_atomically(const std::string& path, const std::stri
   const auto entry = entry_at(temporary);
   if (!entry) return entry.error();
   if (symlinkat(text.c_str(), entry->at(), entry->name) != 0) {
-    if (has_no_symlinks(errno)) return false;
-    return io_error("create link", path, errno);
+    const int refused = errno;
+    if (has_no_symlinks(refused)) return false;
+
+    // Azure Files answers EACCES, like a directory that we may not write to; but there a file can
+    // be made.
+    constexpr int kNew = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    if (refused == EACCES && UniqueFd(openat(entry->at(), entry->name, kNew, kFileMode)))
+      return remove(temporary) ? Result(false) : io_error("create link", path, refused);
+    return io_error("create link", path, refused);
   }
   if (Status renamed = rename_entry(*entry, path); !renamed) {
     static_cast<void>(remove(temporary));  // the first error is the one to report

@@ -18,15 +18,15 @@ bool cannot_lock(int error_number) {
          error_number == EBADF;  // NFS, for a descriptor that may not write
 }
 
-/// Another user's lock file of mode 0644, as older tools make them, can still be locked: flock
-/// needs no write access.
-Result<UniqueFd> open_lock(const Directory& root, const std::string& path) {
-  auto fd = root.open_file(path, O_RDWR | O_CREAT, kLockMode);
+/// For writing first, because NFS demands that for an exclusive lock (EBADF). Another user's lock
+/// file of mode 0644, as older tools make them, can be locked elsewhere all the same. A
+/// pipe will do as well.
+Result<UniqueFd> open_lock(const Directory& root, const std::string& path, int flags) {
+  auto fd = root.open_any(path, O_RDWR | flags, kLockMode);
   if (fd || !lstat_path(path)) return fd;
 
-  auto readable = root.open_file(path, O_RDONLY | O_NONBLOCK);
-  const auto found = readable ? stat_fd(*readable) : std::nullopt;
-  return found && found->is_file ? std::move(readable) : std::move(fd);
+  auto readable = root.open_file(path, O_RDONLY);
+  return readable ? std::move(readable) : std::move(fd);
 }
 
 /// Lets the next user lock it too, whatever our umask. Only for a file of ours that has no other
@@ -45,7 +45,7 @@ Result<std::optional<FileLock>> FileLock::try_acquire(const Directory& root,
   // Each try that fails means that somebody removed the file between open and lock.
   constexpr int kTries = 10;
   for (int i = 0; i < kTries; ++i) {
-    auto fd = open_lock(root, path);
+    auto fd = open_lock(root, path, O_CREAT);
     if (!fd) return fd.error();
 
     if (flock(fd->get(), (kind == LockKind::exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
@@ -61,9 +61,11 @@ Result<std::optional<FileLock>> FileLock::try_acquire(const Directory& root,
   return std::optional<FileLock>();
 }
 
-bool FileLock::excludes(const Directory& root, const std::string& path) const {
-  const auto again = root.open_file(path, O_RDONLY);
-  return again && flock(again->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+bool lock_file(const UniqueFd& fd) { return flock(fd.get(), LOCK_EX | LOCK_NB) == 0; }
+
+bool lock_excludes(const Directory& root, const std::string& path) {
+  const auto again = open_lock(root, path, 0);
+  return again && !lock_file(*again) && errno == EWOULDBLOCK;
 }
 
 }  // namespace model_prep

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fcntl.h>
+
 #include <fmt/format.h>
 
 #include "model_prep/io/file_lock.h"
@@ -76,7 +78,13 @@ bool is_lock_free(const Repository& repository, const Digest& blob, LockCheck ch
   if (check == LockCheck::writes_nothing && !lstat_path(path)) return true;
 
   const auto lock = FileLock::try_acquire(*repository.lock_directory, path);
-  return lock && *lock && (*lock)->excludes(*repository.lock_directory, path);
+  return lock && *lock && lock_excludes(*repository.lock_directory, path);
+}
+
+/// Somebody has a staging file locked.
+bool is_locked(const Repository& repository, const std::string& path) {
+  const auto fd = repository.directory->open_file(path, O_RDWR);
+  return fd && !lock_file(*fd);
 }
 
 bool is_dead(const Repository& repository, const UnfinishedFile& file, const std::string& path,
@@ -86,9 +94,10 @@ bool is_dead(const Repository& repository, const UnfinishedFile& file, const std
 
   const bool of_this_machine =
       !file.writers.empty() && std::ranges::all_of(file.writers, [&](const WriterTag& writer) {
-        return self.tag.same_machine(writer) && writer != self.tag;
+        return self.tag.same_machine(writer);
       });
-  return (file.foreign || of_this_machine) && is_lock_free(repository, file.blob, check);
+  return (file.foreign || of_this_machine) && is_lock_free(repository, file.blob, check) &&
+         !is_locked(repository, path) && !(file.twin && is_locked(repository, *file.twin));
 }
 
 }  // namespace
@@ -127,13 +136,15 @@ std::optional<std::string> find_writer(const Repository& repository,
 
     const auto lock = FileLock::try_acquire(*repository.lock_directory, path);
     if (!lock) return fmt::format("an unknown process ({})", lock.error().message);
-    const auto blob = leading_digest(file_name(path));
-    if (!*lock) return blob ? staging_owner(repository, *blob) : "another process";
+    const std::string name = file_name(path);
+    const auto blob = Digest::parse(name.substr(0, name.size() - kLockSuffix.size()));
+    if (!*lock) return blob ? read_resume(repository, *blob).owner() : "another process";
   }
 
   for (const Leftover& left : leftovers)
     if (!left.dead)
-      return fmt::format("{}, which may still be running", staging_owner(repository, left.blob));
+      return fmt::format("{}, which may still be running",
+                         read_resume(repository, left.blob).owner());
   return std::nullopt;
 }
 

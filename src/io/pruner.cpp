@@ -221,7 +221,7 @@ class Pruner {
     const std::string path = layout_.lock(left.blob);
     const auto lock = FileLock::try_acquire(locks_, path);
     if (!lock) return lock.error();
-    if (!*lock || (!left.old && !(*lock)->excludes(locks_, path))) return ok();
+    if (!*lock || (!left.old && !lock_excludes(locks_, path))) return ok();
 
     // Written to since the plan was made: its writer lives.
     const auto there = lstat_path(left.path);

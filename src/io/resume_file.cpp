@@ -19,11 +19,6 @@ Result<StagingOwner> ResumeFile::write(const UniqueFd& fd, const ResumeRecord& r
 }
 
 Result<StagingOwner> ResumeFile::create(const ResumeRecord& record) {
-  if (lstat_path(path_)) {
-    Status replaced = replace(record);
-    return replaced ? Result(StagingOwner::us) : replaced.error();
-  }
-
   const auto fd = directory_.open_file(path_, O_WRONLY | O_CREAT | O_EXCL);
   if (!fd && lstat_path(path_)) return StagingOwner::other;
   return fd ? write(*fd, record) : fd.error();
@@ -54,9 +49,9 @@ ResumeContent read_resume(const Repository& repository, const Digest& blob) {
   const std::string path = repository.layout.resume(blob);
   if (!lstat_path(path)) return {};
 
-  ResumeContent content{read_file(path, kMaxRecord).value_or(""), {}};
+  ResumeContent content{.text = read_file(path, kMaxRecord).value_or("")};
   content.record = parse_resume(content.text);
-  content.torn = !content.record;
+  content.unreadable = !content.record;
   return content;
 }
 

@@ -9,14 +9,12 @@
 
 #include <linux/magic.h>
 
+#include "model_prep/io/file_lock.h"
+
 namespace model_prep {
 namespace {
 
 constexpr Bytes kCopyStep = 32 * 1024 * 1024;  // a signal waits no longer than this takes
-
-std::string owner_name(const std::optional<ResumeRecord>& record) {
-  return record ? "process " + record->owner : "another process";
-}
 
 /// Which bytes of a staging file can be used. A record that claims more than the file holds,
 /// because somebody truncated it, is worth nothing. A file with a second name could be anybody's.
@@ -58,30 +56,49 @@ Staging::Staging(const Repository& repository, const Digest& blob, Bytes size,
 Result<Staging::Opened> Staging::open(const Repository& repository, const Digest& blob, Bytes size,
                                       const WriterIdentity& self, const OpenRequest& request) {
   Staging staging(repository, blob, size, self);
-  auto [text, record, torn] = read_resume(repository, blob);
+  ResumeContent found = read_resume(repository, blob);
+  auto& [text, record, unreadable] = found;
   if (record && request.fresh) record->have = {};
 
   const bool had_it_open = record && record->writer == self.tag;
-  const bool lock_excludes = (record || torn) && !had_it_open && request.lock_excludes();
+  const bool file_locked = record && staging.lock_file_of(*record);
   const ClaimDecision decision =
-      had_it_open ? ClaimDecision::resume
-                  : decide_claim({record, torn, lock_excludes, request.writer_timed_out}, self.tag);
+      had_it_open
+          ? ClaimDecision::resume
+          : decide_claim({record, unreadable, file_locked, request.writer_timed_out}, self.tag);
 
   // A small file is neither waited for nor claimed: it is fetched under our own tag.
-  if (decision == ClaimDecision::wait && !staging.is_small())
-    return Opened(OwnedByOther{owner_name(record), std::move(text)});
+  if (decision == ClaimDecision::wait && !staging.is_small()) return Opened(std::move(found));
 
   if (decision == ClaimDecision::create && !staging.is_small()) {
-    const auto claimed = staging.resume_.create(staging.record_);
+    const auto claimed = staging.claim(unreadable);
     if (!claimed) return claimed.error();
-    if (*claimed != StagingOwner::us) return Opened(OwnedByOther{owner_name({}), ""});
+    if (*claimed != StagingOwner::us) return Opened(OwnedByOther{});
   }
 
-  Status begun = decision == ClaimDecision::resume      ? staging.resume(*record, O_RDWR)
+  Status begun = decision == ClaimDecision::resume      ? staging.resume(*record)
                  : decision == ClaimDecision::take_over ? staging.take_over(*record)
                                                         : staging.begin_fresh();
   if (!begun) return begun.error();
   return Opened(std::move(staging));
+}
+
+Result<StagingOwner> Staging::claim(bool replace) {
+  if (!replace) return resume_.create(record_);
+  Status replaced = resume_.replace(record_);
+  return replaced ? Result(StagingOwner::us) : replaced.error();
+}
+
+/// Opens and locks the staging file that the record names, if that proves that nobody else on this
+/// machine writes to it.
+bool Staging::lock_file_of(const ResumeRecord& record) {
+  const std::string path = path_of(record.file);
+  auto fd = repository_->directory->open_file(path, O_RDWR);
+  if (!fd || !lock_file(*fd) || !is_still_at(*fd, path)) return false;
+  if (!lock_excludes(*repository_->directory, path)) return false;
+
+  fd_ = std::move(*fd);
+  return true;
 }
 
 /// Always a new file: the old one could be published by now, or somebody else's. A file of another
@@ -100,6 +117,7 @@ Status Staging::create_file() {
   }
   if (!fd) return fd.error();
   fd_ = std::move(*fd);
+  static_cast<void>(lock_file(fd_));  // for others, who find out whether that excludes them
   return reserve(fd_.get(), record_.size, path_);
 }
 
@@ -112,23 +130,21 @@ Status Staging::begin_fresh() {
   return saved ? ok() : Status(saved.error());
 }
 
-/// First the claim, with their file and ranges in it, so that a kill loses nothing.
-Status Staging::resume(const ResumeRecord& theirs, int flags) {
+/// First the claim, with their file and ranges in it, so that a kill loses nothing. Continues in
+/// what is open.
+Status Staging::resume(const ResumeRecord& theirs) {
   path_ = path_of(theirs.file);  // which begin_fresh removes
   record_.sequence = theirs.sequence;
   record_.file = theirs.file;
-  record_.have = usable(theirs, path_, record_.size);
+  record_.have = fd_ ? usable(theirs, path_, record_.size) : RangeSet{};
   if (Status claimed = resume_.replace(record_); !claimed) return claimed;
-
-  if (record_.have.empty()) return begin_fresh();
-  auto fd = repository_->directory->open_file(path_, flags);
-  if (!fd) return begin_fresh();
-  fd_ = std::move(*fd);
-  return ok();
+  return record_.have.empty() ? begin_fresh() : ok();
 }
 
 Status Staging::take_over(const ResumeRecord& theirs) {
-  if (Status claimed = resume(theirs, O_RDONLY); !claimed) return claimed;
+  auto source = repository_->directory->open_file(path_of(theirs.file), O_RDONLY);
+  fd_ = source ? std::move(*source) : UniqueFd();
+  if (Status claimed = resume(theirs); !claimed) return claimed;
   if (record_.have.empty()) return ok();  // nothing can be copied: it is a fresh file
 
   // Without saving: the record on disk stays as it is until everything is copied.
@@ -137,26 +153,29 @@ Status Staging::take_over(const ResumeRecord& theirs) {
   return create_file();
 }
 
-Status Staging::copy_some() {
+Result<StagingOwner> Staging::copy_some() {
   if (auto range = source_->left.first()) {
     range->end = std::min(range->end, range->begin + kCopyStep);
     Status copied = copy_bytes(source_->fd, fd_, range->begin, range->end, path_);
-    if (!copied && copied.error().kind != ErrorKind::io) return copied;
+    if (!copied && copied.error().kind != ErrorKind::io) return copied.error();
 
     // A source that cannot be read ends the copy; what was copied so far is used.
     if (copied) record_.have.add(*range);
     source_->left.remove(copied ? *range : ByteRange{0, record_.size});
 
     const auto saved = resume_.save(source_->record);
-    if (!saved) return saved.error();
-    if (*saved == StagingOwner::us && !source_->left.empty()) return ok();
+    if (!saved || *saved != StagingOwner::us) source_.reset();
+    if (!source_ || !source_->left.empty()) return saved;
   }
 
-  const std::string copied = source_->path;
-  record_.sequence = source_->record.sequence;
-  source_.reset();
+  const Source copied = *std::exchange(source_, std::nullopt);
+  record_.sequence = copied.record.sequence;
   const auto saved = save(record_.have);
-  return saved ? repository_->directory->remove(copied) : Status(saved.error());
+
+  // Whoever has claimed the bytes meanwhile copies them from the same file.
+  if (!saved || *saved != StagingOwner::us) return saved;
+  Status removed = repository_->directory->remove(copied.path);
+  return removed ? saved : removed.error();
 }
 
 Result<UniqueFd> Staging::reader() const {
@@ -167,6 +186,11 @@ Result<UniqueFd> Staging::reader() const {
 
 Result<StagingOwner> Staging::publish() {
   if (!is_still_at(fd_, path_)) return StagingOwner::nobody;
+
+  // The digest is of the first bytes, as many as the blob has. Others may have been appended.
+  const auto staged = stat_fd(fd_);
+  if (!staged || staged->size != record_.size) return StagingOwner::changed;
+
   if (Status renamed = repository_->directory->rename(path_, repository_->layout.blob(blob_));
       !renamed) {
     if (!lstat_path(path_)) return StagingOwner::nobody;
@@ -185,10 +209,6 @@ Bytes staged_bytes(const Repository& repository, const Digest& blob, Bytes size)
   const auto record = read_resume(repository, blob).record;
   if (!record) return 0;
   return usable(*record, repository.layout.staging(blob, record->file), size).total();
-}
-
-std::string staging_owner(const Repository& repository, const Digest& blob) {
-  return owner_name(read_resume(repository, blob).record);
 }
 
 }  // namespace model_prep

@@ -74,7 +74,7 @@ TEST_CASE("without a record a file is created, whether or not the lock excludes 
       CHECK(decide_claim({nobody, false, excludes, silent}, kMine) == ClaimDecision::create);
 }
 
-TEST_CASE("a lock that excludes proves the death of a writer of this boot, and of no other") {
+TEST_CASE("a lock on its file proves the death of a writer of this boot, and of no other") {
   CHECK(decide_claim({record(kNeighbour, kNeighbour), false, true, false}, kMine) ==
         ClaimDecision::resume);
   CHECK(decide_claim({record(kStranger, kStranger), false, true, false}, kMine) ==
@@ -87,7 +87,7 @@ TEST_CASE("a lock that excludes proves the death of a writer of this boot, and o
         ClaimDecision::wait);
 }
 
-TEST_CASE("if the lock does not exclude others, the writer may be alive") {
+TEST_CASE("without that lock, the writer may be alive") {
   CHECK(decide_claim({record(kNeighbour, kNeighbour), false, false, false}, kMine) ==
         ClaimDecision::wait);
   CHECK(decide_claim({record(kStranger, kStranger), false, false, false}, kMine) ==
@@ -101,12 +101,12 @@ TEST_CASE("a writer that stopped responding is taken over by a copy") {
         ClaimDecision::take_over);
 }
 
-TEST_CASE(
-    "a torn record is replaced at once if the lock excludes others, else once it stops changing") {
+TEST_CASE("an unreadable record is replaced once it was silent long enough, whatever is locked") {
   const std::optional<ResumeRecord> nobody;
-  CHECK(decide_claim({nobody, true, true, false}, kMine) == ClaimDecision::create);
-  CHECK(decide_claim({nobody, true, false, false}, kMine) == ClaimDecision::wait);
-  CHECK(decide_claim({nobody, true, false, true}, kMine) == ClaimDecision::create);
+  for (const bool locked : {false, true}) {
+    CHECK(decide_claim({nobody, true, locked, false}, kMine) == ClaimDecision::wait);
+    CHECK(decide_claim({nobody, true, locked, true}, kMine) == ClaimDecision::create);
+  }
 }
 
 }  // namespace model_prep

@@ -441,7 +441,7 @@ TEST_CASE(
 TEST_CASE("a writer without a heartbeat in sixty polls is taken over") {
   SchedulerHarness play({file(100)});
   play.step();
-  for (int i = 0; i <= LockWaiter::kMaxSilentPolls; ++i) {
+  for (int i = 0; i <= WriterWatch::kMaxSilentPolls; ++i) {
     play.scheduler.on_lock(0, LockResult::acquired, play.now);
     play.step();
     REQUIRE_FALSE(play.one<OpenStaging>().take_over);

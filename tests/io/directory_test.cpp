@@ -54,6 +54,14 @@ struct Shared {
 
 }  // namespace
 
+TEST_CASE("a pipe in place of a file is an error, and is not waited for") {
+  const TemporaryFolder folder;
+  const Directory root(folder.path());
+  REQUIRE(::mkfifo((folder / "file").c_str(), 0666) == 0);
+  for (const int flags : {O_RDONLY, O_WRONLY, O_RDWR})
+    CHECK_FALSE(root.open_file(folder / "file", flags).has_value());
+}
+
 TEST_CASE("creating a file in another user's directory is a permission error") {
   const TemporaryFolder folder;
   ::chmod(folder.path().c_str(), 0555);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/file_lock.h"
 
+#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 #include <functional>
 #include <utility>
 
+#include "io/flock_rule.h"
 #include "support/catch.h"
 #include "support/in_child.h"
 #include "support/temporary_folder.h"
@@ -20,6 +22,7 @@ namespace model_prep {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::FlockRule;
 using testing::in_child;
 using testing::TemporaryFolder;
 
@@ -103,22 +106,29 @@ TEST_CASE(
   CHECK(fs::exists(folder / "lock"));
 }
 
-TEST_CASE(
-    "a lock always belongs to the file at the path, while another process keeps unlinking it") {
+TEST_CASE("a lock is on the file at the path, even if that was replaced just before it was taken") {
   const TemporaryFolder folder;
-  const pid_t remover = ::fork();
-  if (remover == 0) {
-    while (true) ::unlink((folder / "lock").c_str());
-  }
-  int wrong = 0;
-  for (int i = 0; i < 300; ++i) {
-    const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
-    wrong += lock.has_value() ? 0 : 1;
-  }
-  ::kill(remover, SIGKILL);
-  ::waitpid(remover, nullptr, 0);
-  CHECK(wrong == 0);
-  CHECK(acquired(FileLock::try_acquire(Directory(folder.path()), folder / "lock")));
+  const Directory root(folder.path());
+  bool replaced = false;
+  const FlockRule rule([&](int, int) -> std::optional<int> {
+    if (!std::exchange(replaced, true)) fs::remove(folder / "lock");
+    return std::nullopt;
+  });
+  const auto lock = FileLock::try_acquire(root, folder / "lock");
+  REQUIRE(acquired(lock));
+  CHECK(replaced);
+  CHECK(lock_excludes(root, folder / "lock"));
+}
+
+TEST_CASE("nobody gets a lock on a file that is replaced each time") {
+  const TemporaryFolder folder;
+  const FlockRule rule([&](int, int) -> std::optional<int> {
+    fs::remove(folder / "lock");
+    return std::nullopt;
+  });
+  const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
+  REQUIRE(lock.has_value());
+  CHECK_FALSE(lock->has_value());
 }
 
 TEST_CASE("a lock file has mode 0664 whatever the umask") {
@@ -145,7 +155,35 @@ TEST_CASE("a lock knows whether it excludes others") {
   const TemporaryFolder folder;
   const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
   REQUIRE(acquired(lock));
-  CHECK((*lock)->excludes(Directory(folder.path()), folder / "lock"));
+  CHECK(lock_excludes(Directory(folder.path()), folder / "lock"));
+}
+
+TEST_CASE("a lock excludes others on NFS too, where only a file open for writing can be locked") {
+  const TemporaryFolder folder;
+  const FlockRule rule([](int fd, int operation) -> std::optional<int> {
+    const bool may_write = (::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+    if ((operation & LOCK_EX) == 0 || may_write) return std::nullopt;
+    return EBADF;
+  });
+  const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
+  REQUIRE(acquired(lock));
+  CHECK(lock_excludes(Directory(folder.path()), folder / "lock"));
+}
+
+TEST_CASE("where everybody gets every lock, a lock knows that it excludes nobody") {
+  const TemporaryFolder folder;
+  const FlockRule rule(testing::excludes_nobody);
+  const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
+  REQUIRE(acquired(lock));
+  CHECK_FALSE(lock_excludes(Directory(folder.path()), folder / "lock"));
+}
+
+TEST_CASE("a pipe in place of a lock file is locked, and is not waited for") {
+  const TemporaryFolder folder;
+  REQUIRE(::mkfifo((folder / "lock").c_str(), 0666) == 0);
+  const auto lock = FileLock::try_acquire(Directory(folder.path()), folder / "lock");
+  CHECK(acquired(lock));
+  CHECK(lock_excludes(Directory(folder.path()), folder / "lock"));
 }
 
 TEST_CASE("another user's read-only lock file can still be locked") {

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "io/flock_rule.h"
 #include "model_prep/io/file_lock.h"
 #include "model_prep/io/hasher.h"
 #include "support/catch.h"
@@ -15,6 +16,8 @@ namespace model_prep {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::excludes_nobody;
+using testing::FlockRule;
 using testing::TemporaryFolder;
 
 const RepoId kRepo = *RepoId::parse("org/name");
@@ -45,12 +48,8 @@ const WriterIdentity kElsewhere = writer("bbbbbbbb", "00000003");  // of another
 
 using Opened = Result<std::variant<Staging, Staging::OwnedByOther>>;
 
-bool locked() { return true; }
-bool not_locked() { return false; }
-
-const Staging::OpenRequest kLocked{false, locked, false};
-const Staging::OpenRequest kDoubtful{false, not_locked, false};
-const Staging::OpenRequest kSilent{false, not_locked, true};
+const Staging::OpenRequest kPatient{false, false};
+const Staging::OpenRequest kSilent{false, true};
 
 /// A repository's directories, and a request to open a staging file there.
 struct Place {
@@ -66,7 +65,7 @@ struct Place {
     fs::create_directories(layout.blobs);
     fs::create_directories(layout.own_directory);
   }
-  Opened open(const WriterIdentity& self, const Staging::OpenRequest& asked = kDoubtful) const {
+  Opened open(const WriterIdentity& self, const Staging::OpenRequest& asked = kPatient) const {
     return Staging::open(repository, blob, size, self, asked);
   }
   fs::path file(const WriterIdentity& of) const { return layout.staging(blob, of.tag); }
@@ -84,7 +83,7 @@ Staging& staging_of(Opened& opened) { return std::get<Staging>(*opened); }
 /// A writer that died after it had saved bytes 0-20 and 40-60.
 struct Left : Place {
   explicit Left(std::int64_t of_size = kSize) : Place(of_size) {
-    auto opened = open(kDead, kLocked);
+    auto opened = open(kDead);
     REQUIRE(is_staging(opened));
     static_cast<void>(staging_of(opened).write(std::string(60, 'x'), 0));
     static_cast<void>(staging_of(opened).save(ranges({{0, 20}, {40, 60}})));
@@ -93,9 +92,10 @@ struct Left : Place {
 
 }  // namespace
 
-TEST_CASE("after a death proven by the lock, the next process resumes in the same file") {
+TEST_CASE(
+    "after a death proven by the staging file's lock, the next process resumes in the same file") {
   const Left left;
-  auto opened = left.open(kNext, kLocked);
+  auto opened = left.open(kNext);
   REQUIRE(is_staging(opened));
   CHECK(staging_of(opened).have().text() == "0-20,40-60");
   CHECK_FALSE(staging_of(opened).copying());
@@ -106,7 +106,7 @@ TEST_CASE("after a death proven by the lock, the next process resumes in the sam
 
 TEST_CASE("a small file is resumed too, if it was recorded") {
   const Left left(kSmall);
-  auto opened = left.open(kNext, kLocked);
+  auto opened = left.open(kNext);
   REQUIRE(is_staging(opened));
   CHECK(staging_of(opened).have().text() == "0-20,40-60");
 }
@@ -114,18 +114,32 @@ TEST_CASE("a small file is resumed too, if it was recorded") {
 TEST_CASE("without proof of a death the record's owner may be alive, and nothing is touched") {
   const Left left;
   const std::string record = read_all(left.record);
-  const bool other_machine = GENERATE(false, true);
-  auto opened = other_machine ? left.open(kElsewhere, kLocked) : left.open(kNext, kDoubtful);
+  const std::string proof = GENERATE("of another machine", "locks that exclude nobody", "no file");
+  CAPTURE(proof);
+  std::optional<FlockRule> rule;
+  if (proof == "locks that exclude nobody") rule.emplace(excludes_nobody);
+  if (proof == "no file") fs::remove(left.file(kDead));
+  auto opened = left.open(proof == "of another machine" ? kElsewhere : kNext);
   REQUIRE(is_owned(opened));
-  CHECK(std::get<Staging::OwnedByOther>(*opened).owner == "process host:42");
-  CHECK(std::get<Staging::OwnedByOther>(*opened).heartbeat == record);
+  CHECK(std::get<Staging::OwnedByOther>(*opened).owner() == "process host:42");
+  CHECK(std::get<Staging::OwnedByOther>(*opened).text == record);
   CHECK(read_all(left.record) == record);
-  CHECK(left.blobs() == 2);
+  CHECK(left.blobs() == (proof == "no file" ? 1 : 2));
+}
+
+TEST_CASE("a writer that lives keeps its file to itself, whatever becomes of other locks") {
+  const Place place;
+  auto first = place.open(kDead);
+  REQUIRE(is_staging(first));
+  REQUIRE(staging_of(first).write(std::string("mine"), 0));
+  REQUIRE(*staging_of(first).save(ranges({{0, 4}})) == StagingOwner::us);
+  CHECK(is_owned(place.open(kNext)));
+  CHECK(*staging_of(first).save(ranges({{0, 4}})) == StagingOwner::us);
 }
 
 TEST_CASE("every save is a heartbeat") {
   Place place;
-  auto opened = place.open(kDead, kDoubtful);
+  auto opened = place.open(kDead);
   REQUIRE(is_staging(opened));
   const std::string before = read_all(place.record);
   REQUIRE(*staging_of(opened).save({}) == StagingOwner::us);
@@ -147,6 +161,20 @@ TEST_CASE("a silent writer's bytes are copied, and its own file is removed after
   CHECK(parse_resume(read_all(left.record))->file == kElsewhere.tag);
 }
 
+TEST_CASE("a copy whose claim is lost ends, and leaves the bytes to the one who has it") {
+  const Left left;
+  auto first = left.open(kElsewhere, kSilent);
+  auto second = left.open(writer("bbbbbbbb", "00000009"), kSilent);
+  REQUIRE(is_staging(first));
+  REQUIRE(is_staging(second));
+  CHECK(*staging_of(first).copy_some() == StagingOwner::other);
+  CHECK_FALSE(staging_of(first).copying());
+  CHECK(fs::exists(left.file(kDead)));
+  while (staging_of(second).copying()) REQUIRE(*staging_of(second).copy_some() == StagingOwner::us);
+  CHECK(staging_of(second).have().text() == "0-20,40-60");
+  CHECK_FALSE(fs::exists(left.file(kDead)));
+}
+
 TEST_CASE("killing a copy halfway loses nothing") {
   const Left left;
   {
@@ -163,13 +191,13 @@ TEST_CASE("a killed take-over does not prove that the file's first writer is dea
   {
     auto opened = left.open(kElsewhere, kSilent);
   }
-  auto again = left.open(writer("bbbbbbbb", "00000009"), kLocked);
+  auto again = left.open(writer("bbbbbbbb", "00000009"));
   CHECK(is_owned(again));
 }
 
 TEST_CASE("a writer that was only suspended finds its staging taken over, and damages nothing") {
   Place place;
-  auto first = place.open(kDead, kDoubtful);
+  auto first = place.open(kDead);
   REQUIRE(is_staging(first));
   REQUIRE(staging_of(first).write(std::string("mine"), 0));
   REQUIRE(staging_of(first).save(ranges({{0, 4}})));
@@ -188,31 +216,32 @@ TEST_CASE("a writer that was only suspended finds its staging taken over, and da
 
 TEST_CASE("when two begin at once, one gets the claim") {
   const Place place;
-  auto first = place.open(kDead, kDoubtful);
+  auto first = place.open(kDead);
   CHECK(is_staging(first));
-  CHECK(is_owned(place.open(kNext, kDoubtful)));
+  CHECK(is_owned(place.open(kNext)));
 }
 
 TEST_CASE("small files are not claimed: two writers have a file each, and both publish") {
   const Place place(kSmall);
-  auto first = place.open(kDead, kDoubtful);
-  auto second = place.open(kNext, kDoubtful);
+  auto first = place.open(kDead);
+  auto second = place.open(kNext);
   REQUIRE(is_staging(first));
   REQUIRE(is_staging(second));
   CHECK_FALSE(fs::exists(place.record));
-  REQUIRE(staging_of(first).write(std::string("text"), 0));
-  REQUIRE(staging_of(second).write(std::string("text"), 0));
+  const std::string text(kSmall, 't');
+  REQUIRE(staging_of(first).write(text, 0));
+  REQUIRE(staging_of(second).write(text, 0));
   CHECK(*staging_of(first).publish() == StagingOwner::us);
-  CHECK(read_all(place.layout.blob(place.blob)) == "text");
+  CHECK(read_all(place.layout.blob(place.blob)) == text);
   CHECK(*staging_of(second).publish() == StagingOwner::us);
-  CHECK(read_all(place.layout.blob(place.blob)) == "text");
+  CHECK(read_all(place.layout.blob(place.blob)) == text);
   CHECK(place.blobs() == 1);
 }
 
 TEST_CASE("the first writer to save a slow small file's record owns it") {
   const Place place(kSmall);
-  auto first = place.open(kDead, kDoubtful);
-  auto second = place.open(kNext, kDoubtful);
+  auto first = place.open(kDead);
+  auto second = place.open(kNext);
   REQUIRE(*staging_of(first).save({}) == StagingOwner::us);
   REQUIRE(*staging_of(second).save({}) == StagingOwner::us);
   CHECK(parse_resume(read_all(place.record))->writer == kDead.tag);
@@ -220,8 +249,8 @@ TEST_CASE("the first writer to save a slow small file's record owns it") {
 
 TEST_CASE("a fresh start discards the old staging and uses a new file") {
   const Left left;
-  auto opened = left.open(kNext, kLocked);
-  auto again = left.open(kNext, {true, locked, false});
+  auto opened = left.open(kNext);
+  auto again = left.open(kNext, {true, false});
   REQUIRE(is_staging(again));
   CHECK(staging_of(again).have().empty());
   CHECK(fs::file_size(left.file(kNext)) == 0);
@@ -230,7 +259,7 @@ TEST_CASE("a fresh start discards the old staging and uses a new file") {
   CHECK(left.blobs() == 2);
 }
 
-TEST_CASE("a record that is torn, of another size or ahead of its file is ignored") {
+TEST_CASE("a record that is torn, of another size or ahead of its file is ignored in the end") {
   const Left left;
   const ResumeRecord good = *parse_resume(read_all(left.record));
   const std::string text = read_all(left.record);
@@ -251,17 +280,20 @@ TEST_CASE("a record that is torn, of another size or ahead of its file is ignore
     fs::rename(left.file(kDead), left.top / "precious");
     fs::create_symlink(left.top / "precious", left.file(kDead));
   }
-  auto opened = left.open(kNext, kLocked);
+  const bool proves_death = kind == "other size" || kind == "cut file" || kind == "a second name";
+  CHECK(is_owned(left.open(kNext)) != proves_death);
+  auto opened = left.open(kNext, kSilent);
   REQUIRE(is_staging(opened));
   CHECK(staging_of(opened).have().empty());
   CHECK(fs::file_size(left.file(kNext)) == 0);
   if (fs::exists(left.top / "precious")) CHECK(fs::file_size(left.top / "precious") == 60);
 }
 
-TEST_CASE("without working locks, an unreadable record is waited for and then replaced") {
+TEST_CASE("an unreadable record is waited for and then replaced") {
   const Place place;
-  write_all(place.record, "half a li");
-  CHECK(is_owned(place.open(kNext, kDoubtful)));
+  const std::string text = GENERATE("half a li", "", "\x01\x02\n", "model-prep-1 me 100 0-20\n");
+  write_all(place.record, text);
+  CHECK(is_owned(place.open(kNext)));
   auto opened = place.open(kNext, kSilent);
   REQUIRE(is_staging(opened));
   CHECK(parse_resume(read_all(place.record))->writer == kNext.tag);
@@ -269,7 +301,7 @@ TEST_CASE("without working locks, an unreadable record is waited for and then re
 
 TEST_CASE("after a shorter record is written over a longer one, only the shorter one is read") {
   const Left left;
-  auto opened = left.open(kNext, kLocked);
+  auto opened = left.open(kNext);
   REQUIRE(*staging_of(opened).save(ranges({{0, 60}})) == StagingOwner::us);
   CHECK(parse_resume(read_all(left.record))->have.text() == "0-60");
 }
@@ -279,7 +311,7 @@ TEST_CASE("a symlink in place of the record or staging file is not written throu
   write_all(place.top / "precious", "precious");
   const bool record = GENERATE(false, true);
   fs::create_symlink(place.top / "precious", record ? place.record : place.file(kNext));
-  auto opened = place.open(kNext, kLocked);
+  auto opened = place.open(kNext);
   if (is_staging(opened)) {
     REQUIRE(staging_of(opened).write(std::string("evil"), 0));
     static_cast<void>(staging_of(opened).save(ranges({{0, 4}})));
@@ -289,8 +321,9 @@ TEST_CASE("a symlink in place of the record or staging file is not written throu
 
 TEST_CASE("a published blob has its final name, and no staging is left") {
   const Left left;
-  auto opened = left.open(kNext, kLocked);
+  auto opened = left.open(kNext);
   REQUIRE(is_staging(opened));
+  REQUIRE(staging_of(opened).write(std::string("!"), kSize - 1));
   const auto published = staging_of(opened).publish();
   REQUIRE(published.has_value());
   CHECK(*published == StagingOwner::us);
@@ -300,7 +333,7 @@ TEST_CASE("a published blob has its final name, and no staging is left") {
 
 TEST_CASE("a deleted or replaced staging file is noticed at the next save, and not published") {
   const Place place;
-  auto opened = place.open(kNext, kLocked);
+  auto opened = place.open(kNext);
   REQUIRE(is_staging(opened));
   fs::remove(place.file(kNext));
   const bool replaced = GENERATE(false, true);
@@ -312,9 +345,35 @@ TEST_CASE("a deleted or replaced staging file is noticed at the next save, and n
   CHECK_FALSE(fs::exists(place.layout.blob(place.blob)));
 }
 
+TEST_CASE(
+    "a file that somebody has appended to is not published, and the next one is begun afresh") {
+  const Place place;
+  auto opened = place.open(kNext);
+  REQUIRE(is_staging(opened));
+  REQUIRE(staging_of(opened).write(std::string(kSize, 'x'), 0));
+  REQUIRE(*staging_of(opened).save(ranges({{0, kSize}})) == StagingOwner::us);
+  std::ofstream(place.file(kNext), std::ios::app) << "more";
+  CHECK(*staging_of(opened).publish() == StagingOwner::changed);
+  CHECK_FALSE(fs::exists(place.layout.blob(place.blob)));
+  auto again = place.open(kNext);
+  REQUIRE(is_staging(again));
+  CHECK(staging_of(again).have().empty());
+  CHECK(fs::file_size(place.file(kNext)) == 0);
+}
+
+TEST_CASE("a claim that appears at the last moment is left alone") {
+  const Place place;
+  ResumeFile ours(place.repository, place.blob, kNext.tag);
+  const ResumeRecord mine{"host:1", kNext.tag, kNext.tag, 0, kSize, {}};
+  write_all(place.record,
+            serialize_resume({"host:2", kElsewhere.tag, kElsewhere.tag, 1, kSize, {}}));
+  CHECK(*ours.create(mine) == StagingOwner::other);
+  CHECK(parse_resume(read_all(place.record))->writer == kElsewhere.tag);
+}
+
 TEST_CASE("a deleted record is written again") {
   const Place place;
-  auto opened = place.open(kNext, kLocked);
+  auto opened = place.open(kNext);
   fs::remove(place.record);
   CHECK(*staging_of(opened).save({}) == StagingOwner::us);
   CHECK(fs::exists(place.record));
@@ -326,7 +385,8 @@ TEST_CASE("a blob that is a link into a shared store is replaced, not written th
   fs::create_directories(place.top / "blobs/ab");
   write_all(place.top / "blobs/ab/store", "damaged");
   fs::create_symlink("../../blobs/ab/store", blob);
-  auto opened = place.open(kNext, kLocked);
+  auto opened = place.open(kNext);
+  REQUIRE(staging_of(opened).write(std::string("!"), kSize - 1));
   REQUIRE(staging_of(opened).publish().has_value());
   CHECK_FALSE(fs::is_symlink(blob));
   CHECK(read_all(place.top / "blobs/ab/store") == "damaged");
@@ -334,11 +394,11 @@ TEST_CASE("a blob that is a link into a shared store is replaced, not written th
 
 TEST_CASE("the record shows who fetches and how much is on disk") {
   const Left left;
-  CHECK(staging_owner(left.repository, left.blob) == "process host:42");
+  CHECK(read_resume(left.repository, left.blob).owner() == "process host:42");
   CHECK(staged_bytes(left.repository, left.blob, kSize) == 40);
   CHECK(staged_bytes(left.repository, left.blob, kSize + 1) == 0);
   fs::remove(left.record);
-  CHECK(staging_owner(left.repository, left.blob) == "another process");
+  CHECK(read_resume(left.repository, left.blob).owner() == "another process");
 }
 
 TEST_CASE(
@@ -355,6 +415,12 @@ TEST_CASE(
   }
   SECTION("with its lock held, so its writer is alive") {
     const auto lock = FileLock::try_acquire(place.folder, place.layout.lock(place.blob));
+    sweep();
+    CHECK(fs::exists(place.file(kDead)));
+  }
+  SECTION("with its own lock held, so its writer is alive") {
+    fs::remove(place.file(kDead));
+    const auto alive = place.open(kDead);
     sweep();
     CHECK(fs::exists(place.file(kDead)));
   }
@@ -381,7 +447,7 @@ TEST_CASE(
 
 TEST_CASE("discarding removes file and record") {
   const Left left;
-  auto opened = left.open(kNext, kLocked);
+  auto opened = left.open(kNext);
   REQUIRE(staging_of(opened).drop());
   CHECK(left.blobs() == 0);
 }

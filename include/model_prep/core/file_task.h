@@ -67,8 +67,8 @@
 #include "model_prep/core/activity.h"
 #include "model_prep/core/digest_check.h"
 #include "model_prep/core/failover.h"
-#include "model_prep/core/lock_waiter.h"
 #include "model_prep/core/scheduler_state.h"
+#include "model_prep/core/writer_watch.h"
 
 namespace model_prep {
 
@@ -86,7 +86,7 @@ class FileTask {
   bool done() const { return state_ == State::done; }
 
   /// Whether another process has its lock.
-  bool waits_for_lock() const { return locking() && waiter_.waiting(); }
+  bool waits_for_lock() const { return locking() && watch_.waiting(); }
 
   /// Whether it will need a connection soon and has none.
   bool starting() const;
@@ -190,7 +190,7 @@ class FileTask {
   Failover failover_;
   State state_{State::waiting};
   TimePoint started_{};
-  LockWaiter waiter_;
+  WriterWatch watch_;
   bool blob_damaged_{false};  // the existing blob was hashed and is wrong
   std::optional<Error> failure_;
 

@@ -8,22 +8,26 @@
 // with a higher `sequence`, whether bytes arrive or not. The line is only a hint: what is published
 // is what the digest confirms.
 //
-// Who may write a staging file? The lock decides where locks work. They do not everywhere
-// (`io/file_lock.h`), and two writers in one file could change a blob after it was verified. So:
+// Who may write a staging file? Two writers in one file could change a blob after it was verified.
+// So a writer keeps a flock(2) on its staging file: on that, not on a file beside it, because a
+// lock file can be deleted and made again while its holder lives. But locks do not exclude
+// everywhere
+// (`io/file_lock.h`), some only on one machine. So:
 //
 //   the record names   and                               decision
 //   nobody                                               create: a file with our own tag
 //   this process                                         resume (`Staging::open` sees to it)
-//   another process    it ran on this kernel, and locks  resume: it is dead, or it would hold the
-//                      exclude here                      lock; continue in its file
+//   another process    it ran on this kernel, and we     resume: it is dead, or it would hold that
+//                      have the lock of its file, which  lock; continue in its file
+//                      excludes here
 //   another process    anything else, record changes     wait: it lives
 //   another process    anything else, no change in       take_over: claim the record and continue
 //                      60 polls                          in a copy of its bytes, so that it spoils
 //                                                        nothing if it comes back to life
 //
-// A record that is torn counts as another process's, and there is nothing to resume or to copy: the
-// file is created, at once if locks exclude here and else after 60 polls. A small file is neither
-// waited for nor claimed (`kMinClaimedSize`).
+// A record that cannot be read, because it is torn or empty or may not be, counts as another
+// process's that is silent, and there is nothing to resume or to copy: the file is created after 60
+// polls. A small file is neither waited for nor claimed (`kMinClaimedSize`).
 //
 // Polls are counted and not seconds: a file server that was away for a minute, for both of them,
 // proves nothing. Pure.
@@ -50,8 +54,9 @@ struct ResumeRecord {
 /// Whose staging is what this process wrote, found when it saves or publishes.
 enum class StagingOwner : std::uint8_t {
   us,
-  nobody,  ///< the staging file was removed
-  other,   ///< another process has claimed it
+  nobody,   ///< the staging file was removed
+  changed,  ///< somebody else writes to it: its size is wrong
+  other,    ///< another process has claimed it
 };
 
 /// One line, with its newline.
@@ -63,8 +68,8 @@ std::optional<ResumeRecord> parse_resume(std::string_view text);
 enum class ClaimDecision : std::uint8_t { create, resume, wait, take_over };
 struct StagingClaim {
   const std::optional<ResumeRecord>& theirs;
-  bool torn;  ///< there is a record, but it cannot be read: its writer may live
-  bool lock_excludes;
+  bool unreadable;   ///< there is a record, but it cannot be read: its writer may live
+  bool file_locked;  ///< by us, the staging file that it names, in a way that excludes others
   bool writer_timed_out;
 };
 

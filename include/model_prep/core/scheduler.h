@@ -38,7 +38,7 @@ class Scheduler {
   }
 
   /// Another process holds the lock, or writes this blob whatever the lock says. `heartbeat`
-  /// changes as long as that process lives; it is empty if the lock proves that.
+  /// changes as long as that process lives.
   void on_busy(ItemId item, const std::string& owner, const std::string& heartbeat, TimePoint now) {
     dispatch(now, item, &FileTask::on_busy, owner, heartbeat);
   }

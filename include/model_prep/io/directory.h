@@ -33,8 +33,12 @@ class Directory {
   explicit Directory(std::string path) : path_(std::move(path)) {}
   const std::string& path() const { return path_; }
 
-  /// A symlink at the end of `path` is not followed either.
+  /// A symlink at the end of `path` is not followed either, and a pipe or a device there is an
+  /// error.
   Result<UniqueFd> open_file(const std::string& path, int flags, mode_t mode = kFileMode) const;
+
+  /// The same for whatever is there. A pipe is not waited for.
+  Result<UniqueFd> open_any(const std::string& path, int flags, mode_t mode = kFileMode) const;
 
   /// Creates the directory and all its parents.
   Status create_directories(const std::string& path) const;

@@ -5,7 +5,7 @@
 //
 // A lock is a courtesy here and never what keeps the cache correct. Some file systems have none
 // (ENOSYS, ENOLCK, ENOTSUP: it counts as acquired), some grant it to everybody (Lustre, GPFS and
-// NFS mounted without locking). Code that relies on exclusion checks `excludes()`.
+// NFS mounted without locking). Code that relies on exclusion asks `lock_excludes`.
 #pragma once
 
 #include "model_prep/io/directory.h"
@@ -21,12 +21,16 @@ class FileLock {
   static Result<std::optional<FileLock>> try_acquire(const Directory& root, const std::string& path,
                                                      LockKind kind = LockKind::exclusive);
 
-  /// Whether nobody else on this machine can hold it too: found out by trying to take it twice.
-  bool excludes(const Directory& root, const std::string& path) const;
-
  private:
   explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;  // closing releases the lock
 };
+
+/// Locks a file that is open already, exclusively. Not if somebody else has it locked, or cannot.
+bool lock_file(const UniqueFd& fd);
+
+/// Of a file that this process has locked exclusively: whether nobody else on this machine can have
+/// it locked too. Found out by trying to lock it a second time.
+bool lock_excludes(const Directory& root, const std::string& path);
 
 }  // namespace model_prep

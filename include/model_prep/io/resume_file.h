@@ -22,12 +22,11 @@ class ResumeFile {
   /// Whether the record on disk is ours, as far as we know.
   bool is_ours() const { return ours_; }
 
-  /// Claims a blob that has no record, or an unreadable one. Overwrites whatever is there by now,
-  /// even a claim that another process has just made; that process learns it when it saves. `other`
-  /// only if the record appears at the very moment when this one creates it.
+  /// Claims a blob that has no record. `other`: one has appeared meanwhile.
   Result<StagingOwner> create(const ResumeRecord& record);
 
-  /// Claims the blob whoever had it.
+  /// Claims the blob whoever had it, who learns it at the next save. If two do this in the same
+  /// instant, the last one has it.
   Status replace(const ResumeRecord& record);
 
   /// Writes the record with the next sequence number: one line, one pwrite, in the file that was
@@ -48,8 +47,11 @@ class ResumeFile {
 
 struct ResumeContent {
   std::string text;  ///< as it is on disk; empty if it cannot be read
-  std::optional<ResumeRecord> record;
-  bool torn{false};  ///< something is there, but it is not a record
+  std::optional<ResumeRecord> record{};
+  bool unreadable{false};  ///< something is there, but it is not a record
+
+  /// Who writes the blob, for those who wait.
+  std::string owner() const { return record ? "process " + record->owner : "another process"; }
 };
 ResumeContent read_resume(const Repository& repository, const Digest& blob);
 

@@ -3,11 +3,12 @@
 // (`io/resume_file.h`), and the rename that makes it a blob.
 //
 // Each writer writes a file of its own (its tag is in the name), so that two of them cannot spoil
-// each other's bytes where locks do not work. The rules of `core/resume_record.h` keep that from
-// happening in the first place, and let the next run continue where a dead one stopped. A kill at
-// any line leaves a staging file and a record that claims no byte the file does not hold, or a
-// staging file without a record, which the next run removes. After a power cut the record may claim
-// too much; the digest finds that. One thread.
+// each other's bytes where locks do not work. It keeps a flock(2) on that file, so that another one
+// can tell whether it may continue there. The rules of `core/resume_record.h` keep two writers
+// apart in the first place, and let the next run continue where a dead one stopped. A kill at any
+// line leaves a staging file and a record that claims no byte the file does not hold, or a staging
+// file without a record, which the next run removes. After a power cut the record may claim too
+// much; the digest finds that. One thread.
 #pragma once
 
 #include "model_prep/core/resume_record.h"
@@ -29,18 +30,12 @@ struct WriterIdentity {
 class Staging {
  public:
   struct OpenRequest {
-    bool fresh{false};  ///< does not use the bytes that are there
-
-    /// `FileLock::excludes` of the blob's lock. Called only if there is a record.
-    std::function<bool()> lock_excludes;
+    bool fresh{false};             ///< does not use the bytes that are there
     bool writer_timed_out{false};  ///< the record was polled long enough and did not change
   };
 
-  /// Another process that is alive, or may be.
-  struct OwnedByOther {
-    std::string owner;
-    std::string heartbeat;  ///< changes as long as it lives
-  };
+  /// The record of another process, which is alive or may be.
+  using OwnedByOther = ResumeContent;
   using Opened = std::variant<Staging, OwnedByOther>;
 
   /// The repository's directories must exist, and `repository` must outlive the staging.
@@ -51,7 +46,7 @@ class Staging {
 
   /// Bytes of a writer that timed out are still to be copied: call `copy_some` until they are not.
   bool copying() const { return source_.has_value(); }
-  Status copy_some();
+  Result<StagingOwner> copy_some();
   Status write(std::span<const char> bytes, Bytes offset) {
     return write_at(fd_, bytes, offset, path_);
   }
@@ -66,8 +61,8 @@ class Staging {
   /// A descriptor of its own for the hash thread.
   Result<UniqueFd> reader() const;
 
-  /// The bytes are verified and synced: gives them the blob's name, unless the staging file was
-  /// removed. `Cache::publish` syncs the directory before anything links to the blob.
+  /// The bytes are verified and synced: gives them the blob's name, unless the staging file is not
+  /// what was written. `Cache::publish` syncs the directory before anything links to the blob.
   Result<StagingOwner> publish();
   Status drop() {
     if (Status removed = resume_.remove(); !removed) return removed;
@@ -80,9 +75,11 @@ class Staging {
     return repository_->layout.staging(blob_, file);
   }
   bool is_small() const { return record_.size < kMinClaimedSize; }
+  Result<StagingOwner> claim(bool replace);
+  bool lock_file_of(const ResumeRecord& record);
   Status create_file();
   Status begin_fresh();
-  Status resume(const ResumeRecord& theirs, int flags);
+  Status resume(const ResumeRecord& theirs);
   Status take_over(const ResumeRecord& theirs);
 
   const Repository* repository_;
@@ -103,8 +100,5 @@ class Staging {
 
 /// How many bytes of this blob a run could continue with.
 Bytes staged_bytes(const Repository& repository, const Digest& blob, Bytes size);
-
-/// Who writes a blob, according to its record; shown to those who wait.
-std::string staging_owner(const Repository& repository, const Digest& blob);
 
 }  // namespace model_prep

@@ -32,11 +32,11 @@ struct Begun {
   TestHost machine{hub};
   std::unique_ptr<RunningProgram> first;
 
-  Begun() {
+  explicit Begun(const std::vector<std::string>& without = {"flock=0"}) {
     hub.add(repo);
     hub.add(
         Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 500'000}});
-    machine.take_away({"flock=0"});
+    machine.take_away(without);
     first = machine.start({"org/large"});
     REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= 4 * kMB; }));
     REQUIRE(has_saved());
@@ -130,6 +130,37 @@ TEST_CASE(
   CHECK(woken.exit_code == 0);
   CHECK(begun.machine.end_of(*second).exit_code == 0);
   CHECK(tree_of(begun.machine.cache()) == published(begun.repo));
+}
+
+TEST_CASE("if all lock files are deleted during a download, a second process still waits for it") {
+  Begun begun(std::vector<std::string>{});
+  fs::remove_all(begun.machine.cache() / ".locks");
+  const auto second = begun.machine.start({"org/large", "--summary", "-"});
+  CHECK(second->wait_for_err("waiting for process "));
+  begun.hub.clear_faults();
+  CHECK(begun.machine.end_of(*begun.first).exit_code == 0);
+  const ProgramResult waited = second->wait();
+  CAPTURE(waited.err);
+  CHECK(waited.exit_code == 0);
+  CHECK(nlohmann::json::parse(waited.out)["models"]["org/large"]["bytes_downloaded"] < 100);
+  CHECK(sent_of(begun.hub, kWeights) == 30 * kMB);
+  CHECK(tree_of(begun.machine.cache()) == published(begun.repo));
+}
+
+TEST_CASE(
+    "without working locks, an empty resume record is waited for as long as a silent writer") {
+  FakeHub hub;
+  const HubRepo repo = large_repo(3 * kMB);
+  hub.add(repo);
+  TestHost machine(hub);
+  machine.take_away({"flock=0"});
+  const fs::path blob = blob_of(machine, repo, kWeights);
+  write_text(blob.string() + ".model-prep.resume", "");
+  const Run run = machine.run({"org/large", "--deadline", "60"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "waiting for another process"));
+  CHECK(tree_of(machine.cache()) == published(repo));
 }
 
 TEST_CASE("with working locks, a killed writer's partial file is resumed at once, in place") {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model_prep/core/lock_waiter.h"
+#include "model_prep/core/writer_watch.h"
 
 namespace model_prep {
 namespace {
@@ -10,8 +10,8 @@ constexpr auto kLogEvery = std::chrono::seconds(10);
 
 }  // namespace
 
-bool LockWaiter::on_poll(const std::string& heartbeat, TimePoint now) {
-  silent_polls_ = heartbeat.empty() || heartbeat != heartbeat_ ? 0 : silent_polls_ + 1;
+bool WriterWatch::on_poll(const std::string& heartbeat, TimePoint now) {
+  silent_polls_ = heartbeat != heartbeat_ ? 0 : silent_polls_ + 1;
   heartbeat_ = heartbeat;
   next_poll_ = now + kPollEvery;
 

@@ -3,13 +3,14 @@
 // writer has timed out. Pure; time is an argument.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "model_prep/base/clock.h"
 
 namespace model_prep {
 
-class LockWaiter {
+class WriterWatch {
  public:
   /// Polls in which the heartbeat of a living writer must have changed: 15 s of them, seven of its
   /// beats. Polls are counted, not seconds: a process that was suspended proves nothing.
@@ -18,15 +19,16 @@ class LockWaiter {
   bool waiting() const { return next_poll_ != TimePoint::min(); }
   TimePoint next_poll() const { return next_poll_; }
 
-  /// The blob was busy. `heartbeat` changes as long as its writer lives; it is empty if the lock
-  /// itself proves that. Returns whether it is time to log the wait.
+  /// The blob was busy. `heartbeat` is the text of its resume record, which changes as long as its
+  /// writer lives; one that is empty or cannot be read does not. Returns whether it is time to log
+  /// the wait.
   bool on_poll(const std::string& heartbeat, TimePoint now);
   bool writer_timed_out() const { return silent_polls_ >= kMaxSilentPolls; }
 
  private:
   TimePoint next_poll_{TimePoint::min()};
   TimePoint next_log_{TimePoint::min()};
-  std::string heartbeat_;
+  std::optional<std::string> heartbeat_;  // at the last poll
   int silent_polls_{0};
 };
 
