@@ -175,7 +175,8 @@ class Fetcher::Loop {
 
     session_.log.debug(object_of(job) +
                        ": in the cache, but without a record of its verification; hashing it");
-    hash(action.item, std::move(*fd), AfterHash::nothing);
+    // Synced too: another program may have written it a moment ago.
+    hash(action.item, std::move(*fd));
     fetcher_.hasher_.advance(*files_[action.item].hash, job.file.size);
   }
 
@@ -231,7 +232,7 @@ class Fetcher::Loop {
     const Staging& staging = *files_[item].staging;
     auto reader = staging.reader();
     if (!reader) return stop(reader.error());
-    hash(item, std::move(*reader), AfterHash::sync);
+    hash(item, std::move(*reader));
 
     const RangeSet& have = staging.have();
     if (!have.empty())
@@ -240,10 +241,10 @@ class Fetcher::Loop {
     scheduler_.on_staged(item, have, Clock::now());
   }
 
-  void hash(ItemId item, UniqueFd fd, AfterHash after) {
+  void hash(ItemId item, UniqueFd fd) {
     const RemoteFile& file = job_of(item).file;
     files_[item].hash =
-        fetcher_.hasher_.open(std::move(fd), file.size, file.blob.kind(), after);
+        fetcher_.hasher_.open(std::move(fd), file.size, file.blob.kind(), AfterHash::sync);
   }
 
   void execute(const StartTransfer& action) {

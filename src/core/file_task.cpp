@@ -193,6 +193,7 @@ void FileTask::all_on_disk() {
 }
 
 void FileTask::on_hash(const HashResult& result) {
+  if (result.error) return on_disk_error(*result.error);
   const auto wrong = check_digests(result, work_.context.object, *work_.blob);
   sha256_ = result.sha256;
   stamp_ = result.stamp;
@@ -201,6 +202,16 @@ void FileTask::on_hash(const HashResult& result) {
   if (wrong) return refetch(*wrong);
   state_ = State::publishing;
   emit(Publish{id_});
+}
+
+/// The file cannot be read or synced. After a sync that failed, the kernel may show bytes that
+/// never reached the disk, and report no error again: nothing of this file may be used by the next
+/// run.
+void FileTask::on_disk_error(const Error& error) {
+  const std::string message = work_.context.object + ": " + error.message;
+  if (checking() && !shared_.settings.offline)
+    return on_damaged_blob({ErrorKind::digest_mismatch, message});
+  finish(FileStatus::cancelled, Error{error.kind, message, error.hint}, true);
 }
 
 void FileTask::on_damaged_blob(const Error& wrong) {

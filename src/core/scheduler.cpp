@@ -72,9 +72,9 @@ void Scheduler::fill_connections() {
 void Scheduler::on_hash(ItemId item, const HashResult& result, TimePoint now) {
   begin_event(now);
   if (!tasks_[item].awaits_hash()) return;
-  // A file that cannot be read or synced means the disk, and that concerns the whole run.
-  if (result.error) return stop(*result.error, now);
   dispatch(now, item, &FileTask::on_hash, result);
+  // A file that cannot be read or synced means the disk, and that concerns the whole run.
+  if (result.error && tasks_[item].done()) stop(*result.error, now);
 }
 
 void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {

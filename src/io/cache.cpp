@@ -139,19 +139,29 @@ class Publisher {
   Status publish_links() {
     std::vector<const RemoteFile*> wanted;
     std::map<Digest, int> users;
-    std::set<std::string> parents;
+    std::set<std::string> parents = {layout_.snapshots};
     for (const RemoteFile& file : snapshot_.files) {
       parents.insert(parent_path(layout_.link(commit_, file.path)));
       if (is_linked(layout_, commit_, file)) continue;
       wanted.push_back(&file);
       ++users[file.blob];
     }
-    if (wanted.empty()) return ok();
 
     // Otherwise a power cut could give a blob its staging name back, and the link would dangle.
+    // Links that exist may be another program's, from a moment ago.
     if (Status synced = directory_.sync(layout_.blobs); !synced && stat_path(layout_.blobs))
       return synced;
+    if (!wanted.empty())
+      if (Status made = make_links(wanted, parents, std::move(users)); !made) return made;
 
+    // The ref comes after this: it must not survive a power cut that the links did not.
+    for (const std::string& parent : parents)
+      if (Status synced = directory_.sync(parent); !synced && stat_path(parent)) return synced;
+    return ok();
+  }
+
+  Status make_links(const std::vector<const RemoteFile*>& wanted,
+                    const std::set<std::string>& parents, std::map<Digest, int> users) {
     for (const std::string& parent : parents)
       if (Status made = directory_.create_directories(parent); !made) return made;
     if (Status made = directory_.create_directories(layout_.own_directory); !made) return made;
@@ -179,11 +189,7 @@ class Publisher {
           "this file system has no symlinks: files are stored in each snapshot, and revisions do not share them");
     else if (Status right = check_names(); !right && is_complete())
       return right;
-
-    // The ref comes after this: it must not survive a power cut that the links did not.
-    for (const std::string& parent : parents)
-      if (Status synced = directory_.sync(parent); !synced && stat_path(parent)) return synced;
-    return directory_.sync(layout_.snapshots);
+    return ok();
   }
 
   Status remove_markers() const {

@@ -163,6 +163,7 @@ class FileTask {
   void open_staging(bool fresh, bool take_over = false);
   void restart_from_zero();
   void refetch(const Error& wrong, std::optional<std::size_t> culprit = std::nullopt);
+  void on_disk_error(const Error& error);
   void on_damaged_blob(const Error& wrong);
   void all_on_disk();
   void save_resume();
