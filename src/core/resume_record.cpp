@@ -2,6 +2,7 @@
 #include "model_prep/core/resume_record.h"
 
 #include <algorithm>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -14,15 +15,23 @@ namespace {
 constexpr std::string_view kMark = "model-prep-2";
 constexpr std::size_t kMaxOwner = 300;
 
+bool is_plain_char(char c) { return c > ' ' && c <= '~'; }
+
 bool is_plain(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxOwner &&
-         std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+  return !text.empty() && text.size() <= kMaxOwner && std::ranges::all_of(text, is_plain_char);
+}
+
+/// A word that can be read back, whatever the machine's name is.
+std::string plain(std::string_view text) {
+  std::string word(text.substr(0, kMaxOwner));
+  std::ranges::replace_if(word, std::not_fn(is_plain_char), '?');
+  return word.empty() ? "?" : word;
 }
 
 }  // namespace
 
 std::string serialize_resume(const ResumeRecord& record) {
-  return fmt::format("{} {} {} {} {} {} {}\n", kMark, record.owner, record.writer.text(),
+  return fmt::format("{} {} {} {} {} {} {}\n", kMark, plain(record.owner), record.writer.text(),
                      record.file.text(), record.sequence, record.size, record.have.text());
 }
 

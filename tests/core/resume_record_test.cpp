@@ -43,6 +43,17 @@ TEST_CASE("a record without any bytes yet reads back too, and text after its lin
   CHECK(parse_resume(line() + "0-99\n")->have.text() == "0-20,40-60");
 }
 
+TEST_CASE("a record of a machine with an odd name reads back too") {
+  const std::string name = GENERATE("a b:1", "b\xc3\xbcro:1", "", "tab\t:1", "line\n:1");
+  CAPTURE(name);
+  ResumeRecord odd = *record(kMine, kMine);
+  odd.owner = name;
+  const auto read = parse_resume(serialize_resume(odd));
+  REQUIRE(read.has_value());
+  CHECK(read->writer == kMine);
+  CHECK(read->owner.size() == std::max<std::size_t>(1, name.size()));
+}
+
 TEST_CASE("an invalid line is no record") {
   const std::string text =
       GENERATE("", "\n", "model-prep-2\n",

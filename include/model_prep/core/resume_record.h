@@ -59,7 +59,7 @@ enum class StagingOwner : std::uint8_t {
   other,    ///< another process has claimed it
 };
 
-/// One line, with its newline.
+/// One line, with its newline. What an owner's name cannot have in it becomes `?`.
 std::string serialize_resume(const ResumeRecord& record);
 
 /// Nothing for a line that is torn, impossible or in another format.
