@@ -107,6 +107,14 @@ Result<UniqueFd> Directory::open_any(const std::string& path, int flags, mode_t 
   return fd;
 }
 
+Result<UniqueFd> Directory::open_file(const std::string& path, int flags, mode_t mode) const {
+  auto fd = open_any(path, flags, mode);
+  const auto found = fd ? stat_fd(*fd) : std::nullopt;
+  if (found && !found->is_file)
+    return Error{ErrorKind::io, fmt::format("{} is not a regular file", path)};
+  return fd;
+}
+
 Status Directory::create_directories(const std::string& path) const {
   if (path.size() <= path_.size()) return model_prep::create_directories(path_);
 

@@ -31,8 +31,8 @@ struct Plain {
 
   Plain() {
     hub.add(repo);
-    machine.take_away(
-        {GENERATE(as<std::string>{}, "symlink=EPERM", "symlink=ENOTSUP", "symlink=ENOSYS")});
+    machine.take_away({GENERATE(as<std::string>{}, "symlink=EPERM", "symlink=ENOTSUP",
+                                "symlink=ENOSYS", "symlink=EACCES")});
   }
   Run prepare() {
     const Run run = machine.run({"org/small@" + main_of(repo)});
