@@ -202,29 +202,45 @@ class Download {
     }
   }
 
+  /// On each volume that files go to: a repository may lie on another one than the cache.
   Status check_space(const FetchPlan& plan) const {
-    const std::string& cache = session_.options.cache_dir;
-    const auto space = disk_space(cache);
-    if (!space) return ok();
-
-    const Bytes needed = plan.bytes - plan.staged;
-    if (needed > space->bytes)
-      return Error{
-          ErrorKind::disk_full,
-          fmt::format("not enough space for the cache {}: {} needed, {} free", cache,
-                      format_bytes(needed), format_bytes(space->bytes)),
-          "free some space, choose another volume with --cache-dir, or select fewer models"};
-
-    // Two for each new blob, which has a lock file, and one for each link.
-    std::int64_t inodes = 0;
-    for (const FetchJob& job : plan.jobs) inodes += job.check_existing ? 0 : 2;
+    struct Need {
+      Bytes bytes{0};
+      std::int64_t inodes{0};
+    };
+    // Two inodes for each new blob, which has a lock file, and one for each link.
+    std::map<RepoId, Need> repositories;
+    for (const FetchJob& job : plan.jobs) {
+      if (job.check_existing) continue;
+      repositories[job.repo].bytes += job.file.size - job.staged;
+      repositories[job.repo].inodes += 2;
+    }
     for (const ModelRun& model : models_)
-      inodes += std::ranges::count(model.view.files, false, &FileView::linked);
-    if (space->inodes && inodes > *space->inodes)
-      return Error{ErrorKind::disk_full,
-                   fmt::format("not enough inodes for the cache {}: about {} needed, {} free",
-                               cache, inodes, *space->inodes),
-                   "remove some files, or choose another volume with --cache-dir"};
+      repositories[model.spec.repo].inodes +=
+          std::ranges::count(model.view.files, false, &FileView::linked);
+
+    std::map<std::uint64_t, Need> volumes;
+    for (const auto& [repo, need] : repositories) {
+      const Repository& repository = session_.cache.repository(repo);
+      const auto space = disk_space(canonical_path(repository.layout.blobs));
+      if (!space) continue;
+
+      Need& all = volumes[space->device];
+      all.bytes += need.bytes;
+      all.inodes += need.inodes;
+      const std::string& directory = repository.directory->path();
+      if (all.bytes > space->bytes)
+        return Error{
+            ErrorKind::disk_full,
+            fmt::format("not enough space for the cache {}: {} needed, {} free", directory,
+                        format_bytes(all.bytes), format_bytes(space->bytes)),
+            "free some space, choose another volume with --cache-dir, or select fewer models"};
+      if (space->inodes && all.inodes > *space->inodes)
+        return Error{ErrorKind::disk_full,
+                     fmt::format("not enough inodes for the cache {}: about {} needed, {} free",
+                                 directory, all.inodes, *space->inodes),
+                     "remove some files, or choose another volume with --cache-dir"};
+    }
     return ok();
   }
 

@@ -330,7 +330,11 @@ std::optional<DiskSpace> disk_space(const std::string& path) {
     if (at.size() <= 1) return std::nullopt;
     at = parent_path(at);
   }
-  DiskSpace space{.bytes = static_cast<Bytes>(found.f_bavail * found.f_frsize), .inodes = {}};
+  if (found.f_blocks == 0) return std::nullopt;  // some FUSE file systems and ramfs do not count
+  const auto there = stat_path(at);
+  DiskSpace space{.bytes = static_cast<Bytes>(found.f_bavail * found.f_frsize),
+                  .inodes = {},
+                  .device = there ? there->device : 0};
   if (found.f_files > 0) space.inodes = static_cast<std::int64_t>(found.f_favail);
   return space;
 }

@@ -164,9 +164,11 @@ std::optional<int> terminal_columns(int fd);
 struct DiskSpace {
   Bytes bytes{0};
   std::optional<std::int64_t> inodes;  ///< nothing if this file system does not count them
+  std::uint64_t device{0};             ///< which file system it is
 };
 
-/// What an unprivileged writer may still use in the nearest existing parent of `path`.
+/// What an unprivileged writer may still use in the nearest existing parent of `path`. Nothing
+/// where the file system does not say.
 std::optional<DiskSpace> disk_space(const std::string& path);
 
 /// The absolute path without links or dots. Components that do not exist yet are kept as they are.
