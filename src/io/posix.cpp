@@ -94,6 +94,9 @@ Error io_error(std::string_view operation, const std::string& path, int error_nu
     case EACCES:
     case EPERM:
     case EROFS: return {ErrorKind::permission, message, permission_hint(path, error_number)};
+    case EMFILE:
+    case ENFILE:
+      return {ErrorKind::io, message, "lower --jobs, or raise the limit of open files (ulimit -n)"};
     default: return {ErrorKind::io, message};
   }
 }

@@ -180,6 +180,22 @@ TEST_CASE("an I/O error of the cache ends the run and names the path") {
   CHECK(contains(run.err, lock.string()));
 }
 
+TEST_CASE("too many open files are explained by a hint") {
+  FakeHub hub;
+  std::vector<HubFile> files;
+  for (int i = 0; i < 80; ++i)
+    files.push_back({std::to_string(i), MadeUpBytes{2000, static_cast<std::uint64_t>(i)}, true});
+  hub.add(make_repo("org/many", files));
+  const TestHost machine(hub);
+  const Run run = machine.shell("ulimit -n 48; exec $PROGRAM --jobs 64 --variant all org/many",
+                                {{"ASAN_OPTIONS", "detect_leaks=0"}});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/many") == "io");
+  CHECK(contains(run.err, "Too many open files"));
+  CHECK(contains(run.err, "hint: lower --jobs, or raise the limit of open files (ulimit -n)"));
+}
+
 TEST_CASE("no more requests than --jobs are in flight at once") {
   FakeHub hub;
   std::vector<HubFile> files;
