@@ -12,6 +12,10 @@ Disposition disposition(ErrorKind kind) {
   return Disposition::abort_run;
 }
 
+Disposition disposition(const Error& error) {
+  return error.of_one_item ? Disposition::fail_item : disposition(error.kind);
+}
+
 Error error_from(const std::exception& exception) {
   if (const auto* fatal = dynamic_cast<const FatalError*>(&exception)) return fatal->error;
   if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr)

@@ -48,7 +48,7 @@ class Download {
       models_[model].error = error;
 
     for (const ModelRun& model : models_)
-      if (model.error && disposition(model.error->kind) != Disposition::abort_run)
+      if (model.error && disposition(*model.error) != Disposition::abort_run)
         session_.log_error(*model.error);
     if (is_aborted()) return ok();
 
@@ -105,10 +105,13 @@ class Download {
 
   /// Before anything is fetched: a cache that cannot be written should not cost gigabytes of
   /// traffic.
-  Status probe_writing() const {
-    for (const ModelRun& model : models_)
-      if (must_write(model))
-        if (Status probed = session_.cache.probe_writing(model.spec.repo); !probed) return probed;
+  Status probe_writing() {
+    for (ModelRun& model : models_) {
+      if (!must_write(model)) continue;
+      const Status probed = session_.cache.probe_writing(model.spec.repo);
+      if (!probed && !probed.error().of_one_item) return probed;
+      if (!probed) model.error = probed.error();
+    }
     return ok();
   }
 
@@ -305,6 +308,7 @@ class Download {
           model.times_vanished < kMaxLosses ? IfChanged::report : IfChanged::ignore);
       if (!publication) {
         model.error = publication.error();
+        model.error->of_one_item = model.error->kind != ErrorKind::disk_full;
         return session_.log_error(*model.error);
       }
       model.files_vanished = publication->files_vanished;
@@ -352,7 +356,7 @@ class Download {
   /// Whether an error of a model ended the whole run. It was logged where it happened.
   bool is_aborted() {
     for (const ModelRun& model : models_)
-      if (model.error && disposition(model.error->kind) == Disposition::abort_run && !error_)
+      if (model.error && disposition(*model.error) == Disposition::abort_run && !error_)
         error_ = model.error;
     return error_.has_value();
   }

@@ -79,6 +79,14 @@ class Fetcher::Loop {
 
   void stop(const Error& why) { scheduler_.stop(why, Clock::now()); }
 
+  /// Other repositories may lie elsewhere, or belong to somebody else; but a full disk is full for
+  /// all.
+  void fail(ItemId item, Error error) {
+    if (error.kind == ErrorKind::disk_full) return stop(error);
+    error.of_one_item = true;
+    scheduler_.on_failed(item, error, Clock::now());
+  }
+
   void sweep(const RepoId& repo) const {
     sweep_staging(session_.cache.repository(repo), fetcher_.self_);
   }
@@ -137,11 +145,9 @@ class Fetcher::Loop {
     for (auto& [item, file] : files_) {
       if (!file.staging || !file.staging->copying()) continue;
       const auto copied = file.staging->copy_some();
-      if (!copied) {
-        stop(copied.error());
-        return false;
-      }
-      if (*copied != StagingOwner::us)
+      if (!copied)
+        fail(item, copied.error());
+      else if (*copied != StagingOwner::us)
         scheduler_.on_lost(item, *copied, Clock::now());
       else if (file.staging->copying())
         more = true;
@@ -184,13 +190,16 @@ class Fetcher::Loop {
     const FetchJob& job = job_of(action.item);
     const Repository& repository = session_.cache.repository(job.repo);
     if (prepared_.insert(job.repo).second) {
-      if (Status made = session_.cache.create_repo_dirs(job.repo); !made) return stop(made.error());
+      if (Status made = session_.cache.create_repo_dirs(job.repo); !made) {
+        prepared_.erase(job.repo);
+        return fail(action.item, made.error());
+      }
       sweep(job.repo);
     }
 
     auto lock =
         FileLock::try_acquire(*repository.lock_directory, repository.layout.lock(job.file.blob));
-    if (!lock) return stop(lock.error());
+    if (!lock) return fail(action.item, lock.error());
     if (!*lock) return on_busy(action.item, read_resume(repository, job.file.blob));
 
     files_[action.item].lock = std::move(*lock);
@@ -216,7 +225,7 @@ class Fetcher::Loop {
     const Repository& repository = session_.cache.repository(job.repo);
     auto opened = Staging::open(repository, job.file.blob, job.file.size, fetcher_.self_,
                                 {action.fresh, action.take_over});
-    if (!opened) return stop(opened.error());
+    if (!opened) return fail(action.item, opened.error());
     if (const auto* owned = std::get_if<Staging::OwnedByOther>(&*opened))
       return on_busy(action.item, *owned);
 
@@ -231,7 +240,7 @@ class Fetcher::Loop {
     const FetchJob& job = job_of(item);
     const Staging& staging = *files_[item].staging;
     auto reader = staging.reader();
-    if (!reader) return stop(reader.error());
+    if (!reader) return fail(item, reader.error());
     hash(item, std::move(*reader));
 
     const RangeSet& have = staging.have();
@@ -284,13 +293,13 @@ class Fetcher::Loop {
     if (!staging || have == nullptr) return;
 
     const auto saved = staging->save(*have);
-    if (!saved) return stop(saved.error());
+    if (!saved) return fail(action.item, saved.error());
     if (*saved != StagingOwner::us) scheduler_.on_lost(action.item, *saved, Clock::now());
   }
 
   void execute(const Publish& action) {
     const auto owner = files_.at(action.item).staging->publish();
-    if (!owner) return stop(owner.error());
+    if (!owner) return fail(action.item, owner.error());
     if (*owner != StagingOwner::us) return scheduler_.on_lost(action.item, *owner, Clock::now());
     scheduler_.on_published(action.item, Clock::now());
   }

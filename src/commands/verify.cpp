@@ -111,8 +111,7 @@ class Verify {
       if (!model->error) judge(*model);
 
       // What stopped the whole run has been logged once.
-      if (!model->error || disposition(model->error->kind) != Disposition::abort_run)
-        log_result(*model);
+      if (!model->error || disposition(*model->error) != Disposition::abort_run) log_result(*model);
     }
   }
 

@@ -106,7 +106,7 @@ void Scheduler::settle(ItemId id) {
   if (!task.done() || active_.erase(id) == 0) return;
 
   // A file that could not be fetched now says nothing about the other files of its models.
-  if (!task.failure() || disposition(task.failure()->kind) != Disposition::fail_item) return;
+  if (!task.failure() || disposition(*task.failure()) != Disposition::fail_item) return;
   for (const std::size_t model : task.models()) drop_model(model, *task.failure());
 }
 

@@ -341,9 +341,15 @@ Status Cache::probe_writing(const RepoId& repo) const {
   if (Status probed = probe(root_, has_locks ? layout.lock_directory : layout.locks); !probed)
     return probed;
 
-  if (lstat_path(layout.repo))
-    if (Status probed = probe(*directory, layout.own_directory); !probed) return probed;
-  return lstat_path(layout.blobs) ? probe(*directory, layout.blobs) : ok();
+  for (const std::string& path : {layout.own_directory, layout.blobs}) {
+    if (!lstat_path(parent_path(path))) continue;
+    if (Status probed = probe(*directory, path); !probed) {
+      Error error = probed.error();
+      error.of_one_item = true;
+      return error;
+    }
+  }
+  return ok();
 }
 
 Status Cache::create_repo_dirs(const RepoId& repo) const {

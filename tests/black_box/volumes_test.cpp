@@ -95,6 +95,44 @@ TEST_CASE("too few inodes are reported before the first byte") {
   CHECK(volume.hub.requests("resolve").empty());
 }
 
+TEST_CASE("free space is that of the volume where the repository really lies") {
+  if (!may_mount()) return;
+  const Volume volume;
+  const std::string place = volume.machine.home() / "models--org--large";
+  fs::create_directories(place);
+  const Run run = volume.machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o size=1m none " +
+                                       place + " && exec $PROGRAM org/large'");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/large") == "disk_full");
+  CHECK(contains(run.err, "20.0 MB needed, 1.0 MB free"));
+  CHECK(volume.hub.requests("resolve").empty());
+}
+
+TEST_CASE("what is wrong with one repository's folder fails its model, and the others are ready") {
+  const Volume volume;
+  const std::string fault = GENERATE("of another user", "a folder in place of a blob");
+  CAPTURE(fault);
+  Run run;
+  if (fault == "of another user") {
+    if (!volume.may_become_others()) return;
+    fs::create_directories(volume.machine.cache() / ".locks");
+    fs::permissions(volume.machine.home(), fs::perms(0777));
+    fs::permissions(volume.machine.cache(), fs::perms(0777));
+    fs::permissions(volume.machine.cache() / ".locks", fs::perms(0777));
+    fs::create_directories(volume.machine.cache() / "models--org--large/blobs");
+    fs::create_directories(volume.machine.cache() / "models--org--large/.model-prep");
+    run = volume.run_as("--reuid=65534 --regid=65534", "org/large org/small");
+  } else {
+    write_text(blob_of(volume.machine, volume.large, kWeights) / "planted", "");
+    run = volume.machine.run({"org/large", "org/small"});
+  }
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.model("org/small")["status"] == "downloaded");
+  CHECK(run.model("org/large")["status"] == "failed");
+}
+
 TEST_CASE(
     "any user of group 0 can fill a volume of group 0, and another one can resume and repair it") {
   const Volume volume;

@@ -82,8 +82,13 @@ struct Error {
   ErrorKind kind{ErrorKind::internal};
   std::string message;
   std::string hint{};
+
+  /// An error of the disk that concerns one repository or file only: it does not end the run.
+  bool of_one_item{false};
   bool operator==(const Error&) const = default;
 };
+
+Disposition disposition(const Error& error);
 
 /// A value or an Error, with the interface of C++23's `std::expected`. Check it and return early:
 /// `if (!x) return x.error();`.

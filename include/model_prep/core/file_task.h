@@ -133,6 +133,9 @@ class FileTask {
     if (state_ == State::publishing) finish(FileStatus::fetched);
   }
   void on_lost(StagingOwner owner);
+  void on_failed(const Error& error) {
+    if (!done()) fail(error);
+  }
   void finish(FileStatus status, std::optional<Error> error = {}, bool drop_staging = false);
 
  private:

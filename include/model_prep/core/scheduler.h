@@ -48,6 +48,11 @@ class Scheduler {
     dispatch(now, item, &FileTask::on_lost, owner);
   }
 
+  /// The disk does not let this item be fetched.
+  void on_failed(ItemId item, const Error& error, TimePoint now) {
+    dispatch(now, item, &FileTask::on_failed, error);
+  }
+
   /// Bytes of this transfer are on disk.
   void on_bytes(TransferId id, ByteRange range) {
     Transfer& transfer = shared_.transfers.at(id);

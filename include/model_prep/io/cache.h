@@ -83,7 +83,8 @@ class Cache {
   SnapshotView inspect(const ResolvedSnapshot& snapshot,
                        const std::optional<SnapshotRecord>& known) const;
 
-  /// Checks that we can write where we will have to. Leaves nothing but directories.
+  /// Checks that we can write where we will have to. Leaves nothing but directories. The error may
+  /// concern this repository only (`Error::of_one_item`).
   Status probe_writing(const RepoId& repo) const;
 
   /// Creates the repository's directory, complete enough for other tools (`snapshots/` from the
