@@ -80,13 +80,28 @@ class Cleanup {
   PrunedRepository prune(const RepoId& repo, const Pins& pins) {
     session_.cache.adopt_existing(repo, Cache::Writing::forbidden);
     const Repository& repository = session_.cache.repository(repo);
-    const auto contents = read_contents(repository);
-    if (!contents) return {.repo = repo.text(), .removed = {}, .error = contents.error()};
+    const auto failed = [&](const Error& error) {
+      return PrunedRepository{repo.text(), {}, 0, error};
+    };
+    auto contents = read_contents(repository, RepoLock::anybodys);
+    if (!contents) return failed(contents.error());
 
-    const PrunePlan plan = make_prune_plan(*contents, pins);
-    if (session_.options.dry_run) return {repo.text(), plan, bytes_of(plan, *contents)};
+    PrunePlan plan = make_prune_plan(*contents, pins);
+    if (session_.options.dry_run || plan.empty())
+      return {repo.text(), plan, bytes_of(plan, *contents)};
 
+    // What was true without the lock may not be any more.
+    const auto alone = lock_alone(repository);
+    if (!alone) return failed(alone.error());
     PrunePlan done;
+    if (!*alone) {
+      done.kept_because = "in use by another process";
+      return {repo.text(), done};
+    }
+    contents = read_contents(repository, RepoLock::ours);
+    if (!contents) return failed(contents.error());
+    plan = make_prune_plan(*contents, pins);
+
     done.kept_because = plan.kept_because;
     const Status removed = remove_planned(repository, plan, done, [&] { return stopped(); });
     PrunedRepository result{repo.text(), done, bytes_of(done, *contents)};

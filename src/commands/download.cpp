@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -21,6 +22,9 @@ namespace {
 /// How often files of a model may vanish before it fails, or change before that is accepted: beyond
 /// that it is no coincidence.
 constexpr int kMaxLosses = 10;
+
+constexpr auto kMaxCleanupWait = std::chrono::minutes(1);
+constexpr auto kCleanupPoll = std::chrono::milliseconds(50);
 
 class Download {
  public:
@@ -188,9 +192,9 @@ class Download {
     return ok();
   }
 
-  /// Shares each repository's lock, so that no cleanup removes files that this run relies on. A
-  /// repository that cannot be locked now, because a cleanup is at work or locks do not work there,
-  /// is tried again with each file that arrives; publishing checks the files in any case.
+  /// Shares each repository's lock, so that no cleanup removes files that this run relies on. Where
+  /// that cannot be had, because locks do not work or somebody never lets go, the run goes on:
+  /// publishing checks the files in any case.
   void lock_repositories() {
     for (const ModelRun& model : models_) {
       const RepoId& repo = model.spec.repo;
@@ -200,7 +204,15 @@ class Download {
       const Repository& repository = session_.cache.repository(repo);
       const Directory& locks = *repository.lock_directory;
       if (!locks.create_directories(repository.layout.lock_directory)) continue;
-      auto lock = FileLock::try_acquire(locks, repository.layout.repo_lock(), LockKind::shared);
+      const auto try_lock = [&] {
+        return FileLock::try_acquire(locks, repository.layout.repo_lock(), LockKind::shared);
+      };
+
+      auto lock = try_lock();
+      if (lock && !*lock) session_.log.info(repo.text() + ": waiting for a cleanup to end");
+      for (const TimePoint until = Clock::now() + kMaxCleanupWait;
+           lock && !*lock && Clock::now() < until && !fetcher_.signal(); lock = try_lock())
+        std::this_thread::sleep_for(kCleanupPoll);
       if (lock && *lock) repo_locks_.emplace(repo, std::move(**lock));
     }
   }
@@ -285,7 +297,6 @@ class Download {
       if (outcome.error && explains) model.error = outcome.error;
     }
 
-    lock_repositories();
     publish_complete_models();
   }
 

@@ -68,9 +68,14 @@ void remove_temporary(const Directory& owner, const std::string& path) {
 
 /// Removes temporary files that a SIGKILL left. Those of a running process are not a day old.
 void sweep_temporary_files(const Directory& owner, const std::string& directory) {
-  for (const std::string& path : list_directory(directory))
-    if (path.ends_with(".tmp") && is_older_than(path, kTemporaryFileLife))
+  for (const std::string& path : list_directory(directory)) {
+    // What a cleanup has moved aside keeps its old time, and may have to go back.
+    const std::string name = file_name(path);
+    if (name.starts_with(kRemovedBlob) || name.starts_with(kRemovedSnapshot)) continue;
+
+    if (name.ends_with(".tmp") && is_older_than(path, kTemporaryFileLife))
       remove_temporary(owner, path);
+  }
 }
 
 Status probe(const Directory& in, const std::string& directory) {

@@ -130,9 +130,10 @@ std::vector<Leftover> find_leftovers(const Repository& repository, const WriterI
 }
 
 std::optional<std::string> find_writer(const Repository& repository,
-                                       const std::vector<Leftover>& leftovers) {
+                                       const std::vector<Leftover>& leftovers, RepoLock repo_lock) {
   for (const std::string& path : list_directory(repository.layout.lock_directory)) {
     if (!path.ends_with(kLockSuffix)) continue;
+    if (repo_lock == RepoLock::ours && path == repository.layout.repo_lock()) continue;
 
     const auto lock = FileLock::try_acquire(*repository.lock_directory, path);
     if (!lock) return fmt::format("an unknown process ({})", lock.error().message);

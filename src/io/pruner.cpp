@@ -3,9 +3,6 @@
 
 #include <algorithm>
 
-#include "model_prep/io/file_lock.h"
-#include "model_prep/io/leftovers.h"
-
 namespace model_prep {
 namespace {
 
@@ -35,16 +32,23 @@ Result<RepoContents::Snapshot> read_links(const std::string& path) {
   return read ? Result(std::move(found)) : read.error();
 }
 
-/// Also those with a newline, which huggingface_hub does not strip.
-std::map<std::string, CommitId> read_refs(const CacheLayout& layout) {
+/// Also those with a newline, which huggingface_hub does not strip. A ref that cannot be read may
+/// name any revision: that is an error.
+Result<std::map<std::string, CommitId>> read_refs(const CacheLayout& layout) {
+  Status listed = ok();
   std::map<std::string, CommitId> refs;
-  for (const std::string& path : list_recursively(layout.refs)) {
-    std::string text = read_file(path, kMaxRef).value_or("");
+  for (const std::string& path : list_recursively(layout.refs, &listed)) {
+    const auto there = stat_path(path);
+    if (!there || !there->is_file) continue;
+    const auto fd = open_for_reading(path);
+    if (!fd && lstat_path(path)) return fd.error();
+
+    std::string text = fd ? read_file(*fd, kMaxRef).value_or("") : "";
     text.erase(text.find_last_not_of("\r\n ") + 1);
     if (const auto commit = CommitId::parse(text))
       refs.emplace(path.substr(layout.refs.size() + 1), *commit);
   }
-  return refs;
+  return listed ? Result(std::move(refs)) : listed.error();
 }
 
 /// What a killed run has hidden and not yet deleted.
@@ -74,12 +78,6 @@ class Pruner {
 
   Status run(const PrunePlan& plan, PrunePlan& done, const std::function<bool()>& stop) const {
     if (Status made = directory_.create_directories(layout_.own_directory); !made) return made;
-    if (Status made = locks_.create_directories(layout_.lock_directory); !made) return made;
-
-    const auto alone = FileLock::try_acquire(locks_, layout_.repo_lock());
-    if (!alone) return alone.error();
-    if (!*alone) return ok();  // a download came in between
-
     if (Status finished = finish_pending(); !finished) return finished;
     done.pending_bytes = plan.pending_bytes;
 
@@ -103,79 +101,51 @@ class Pruner {
   }
 
  private:
-  bool has_ref(const CommitId& commit) const {
-    const auto now = read_refs(layout_);
-    return std::ranges::any_of(now, [&](const auto& ref) { return ref.second == commit; });
-  }
-
   /// Nobody wants what a killed run has hidden any more, except a blob that somebody linked to at
-  /// that moment.
+  /// that moment: 0.1.0 hid blobs too.
   Status finish_pending() const {
     const auto linked = read_links(layout_.snapshots);
     if (!linked) return linked.error();
 
     for (const PendingRemoval& left : pending_removals(layout_)) {
-      if (left.blob && linked->links.contains(*left.blob) &&
-          !lstat_path(layout_.blob(*left.blob))) {
-        if (Status back = directory_.rename(left.path, layout_.blob(*left.blob)); !back)
-          return back;
-        continue;
-      }
-      if (left.snapshot && !lstat_path(layout_.snapshot(*left.snapshot)))
-        if (Status removed = remove_metadata(*left.snapshot); !removed) return removed;
-      if (Status destroyed = destroy(left.path); !destroyed) return destroyed;
+      const bool wanted =
+          left.blob && linked->links.contains(*left.blob) && !lstat_path(layout_.blob(*left.blob));
+      Status done =
+          wanted ? directory_.rename(left.path, layout_.blob(*left.blob)) : destroy(left.path);
+      if (!done) return done;
     }
     return ok();
   }
 
-  std::string trash_name(std::string_view kind, const std::string& hex) const {
-    return temporary_name(layout_.own_directory, std::string(kind) + hex);
-  }
-
-  Status remove_refs(const SnapshotRemoval& removal) const {
+  /// Adds it to `gone`, unless somebody has written a ref to it meanwhile.
+  Status remove_snapshot(const SnapshotRemoval& removal, std::vector<SnapshotRemoval>& gone) const {
     std::set<std::string> changed;
     for (const std::string& name : removal.refs) {
-      // A download may have moved it since the plan was made.
-      if (const auto now = read_refs(layout_);
-          !now.contains(name) || now.at(name) != removal.commit)
-        continue;
-      const std::string path = layout_.ref(name);
-      if (Status removed = directory_.remove(path); !removed) return removed;
-      changed.insert(parent_path(path));
+      if (Status removed = directory_.remove(layout_.ref(name)); !removed) return removed;
+      changed.insert(parent_path(layout_.ref(name)));
     }
-
     for (const std::string& directory : changed)
       if (Status synced = directory_.sync(directory); !synced) return synced;
-    return ok();
-  }
 
-  /// Adds it to `gone`, unless somebody wants it by now.
-  Status remove_snapshot(const SnapshotRemoval& removal, std::vector<SnapshotRemoval>& gone) const {
-    if (Status removed = remove_refs(removal); !removed) return removed;
-    if (has_ref(removal.commit)) return ok();
-
-    const std::string snapshot = layout_.snapshot(removal.commit);
-    const std::string hidden = trash_name(kRemovedSnapshot, removal.commit.hex());
-    if (Status renamed = directory_.rename(snapshot, hidden); !renamed) {
-      if (lstat_path(snapshot)) return renamed;
-      gone.push_back(removal);  // another cleanup was faster
+    const auto refs = read_refs(layout_);
+    if (!refs) return refs.error();
+    if (std::ranges::count(*refs, removal.commit, [](const auto& ref) { return ref.second; }) > 0)
       return ok();
-    }
 
-    // A download that wrote its ref before the rename may not have seen it: put the snapshot back.
-    if (has_ref(removal.commit) && directory_.rename(hidden, snapshot)) return ok();
-
-    if (Status synced = directory_.sync(layout_.snapshots); !synced) return synced;
-    if (Status removed = remove_metadata(removal.commit); !removed) return removed;
-    Status destroyed = destroy(hidden);
-    if (destroyed) gone.push_back(removal);
-    return destroyed;
-  }
-
-  Status remove_metadata(const CommitId& commit) const {
-    for (const std::string& path :
-         {layout_.tree(commit), layout_.no_exist(commit), layout_.record(commit)})
+    for (const std::string& path : {layout_.tree(removal.commit), layout_.no_exist(removal.commit),
+                                    layout_.record(removal.commit)})
       if (Status destroyed = destroy(path); !destroyed) return destroyed;
+
+    // Out of readers' sight by one rename. The lower layer of an image cannot rename a directory
+    // (EXDEV): there its links go where they are.
+    const std::string snapshot = layout_.snapshot(removal.commit);
+    const std::string hidden =
+        temporary_name(layout_.own_directory, std::string(kRemovedSnapshot) + removal.commit.hex());
+    const bool moved = directory_.rename(snapshot, hidden).has_value();
+    if (Status destroyed = destroy(moved ? hidden : snapshot); !destroyed) return destroyed;
+    if (Status synced = directory_.sync(layout_.snapshots); !synced) return synced;
+
+    gone.push_back(removal);
     return ok();
   }
 
@@ -191,29 +161,14 @@ class Pruner {
       locked.push_back(blob);
     }
 
-    const auto before = read_links(layout_.snapshots);
-    if (!before) return before.error();
-    std::vector<std::pair<Digest, std::string>> hidden;
+    const auto linked = read_links(layout_.snapshots);
+    if (!linked) return linked.error();
     for (const Digest& blob : locked) {
-      if (before->links.contains(blob)) continue;
-      const std::string path = layout_.blob(blob);
-      std::string to = trash_name(kRemovedBlob, blob.hex());
-      if (Status renamed = directory_.rename(path, to); renamed)
-        hidden.emplace_back(blob, std::move(to));
-      else if (lstat_path(path))
-        return renamed.error();
+      if (linked->links.contains(blob)) continue;
+      if (Status removed = directory_.remove(layout_.blob(blob)); !removed) return removed;
+      gone.push_back(blob);
     }
-
-    // Put back what somebody linked to meanwhile, and everything if that cannot be known.
-    const auto after = read_links(layout_.snapshots);
-    for (const auto& [blob, path] : hidden) {
-      const std::string home = layout_.blob(blob);
-      const bool wanted = !after || after->links.contains(blob);
-      Status done = wanted && !lstat_path(home) ? directory_.rename(path, home) : destroy(path);
-      if (!done) return done;
-      if (!wanted) gone.push_back(blob);
-    }
-    return after ? ok() : after.error();
+    return ok();
   }
 
   /// Adds it to `gone`, unless its writer may live.
@@ -259,7 +214,14 @@ class Pruner {
 
 }  // namespace
 
-Result<RepoContents> read_contents(const Repository& repository) {
+Result<std::optional<FileLock>> lock_alone(const Repository& repository) {
+  const Directory& locks = *repository.lock_directory;
+  if (Status made = locks.create_directories(repository.layout.lock_directory); !made)
+    return made.error();
+  return FileLock::try_acquire(locks, repository.layout.repo_lock());
+}
+
+Result<RepoContents> read_contents(const Repository& repository, RepoLock lock) {
   const CacheLayout& layout = repository.layout;
   RepoContents contents;
   Status listed = ok();
@@ -274,7 +236,9 @@ Result<RepoContents> read_contents(const Repository& repository) {
   }
   if (!listed) return listed.error();
 
-  contents.refs = read_refs(layout);
+  auto refs = read_refs(layout);
+  if (!refs) return refs.error();
+  contents.refs = std::move(*refs);
   for (const std::string& path : list_directory(layout.blobs)) {
     const auto blob = Digest::parse(file_name(path));
     const auto there = lstat_path(path);
@@ -283,7 +247,7 @@ Result<RepoContents> read_contents(const Repository& repository) {
   }
 
   contents.leftovers = find_leftovers(repository, WriterIdentity::make());
-  contents.writer = find_writer(repository, contents.leftovers);
+  contents.writer = find_writer(repository, contents.leftovers, lock);
   for (const PendingRemoval& left : pending_removals(layout)) {
     const auto files = read_links(left.path);
     if (!files) return files.error();

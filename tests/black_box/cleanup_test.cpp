@@ -3,6 +3,7 @@
 // else uses, and keeps the rest.
 #include <signal.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <thread>
@@ -90,7 +91,8 @@ struct Moved {
 
 class HeldLock {
  public:
-  explicit HeldLock(const fs::path& path) : fd_(::open(path.c_str(), O_RDWR | O_CREAT, 0664)) {
+  explicit HeldLock(const fs::path& path)
+      : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0664)) {
     fs::create_directories(path.parent_path());
     REQUIRE(::flock(fd_, LOCK_EX | LOCK_NB) == 0);
   }
@@ -324,6 +326,73 @@ TEST_CASE("a repository in a legacy directory is cleaned in place") {
   CHECK_FALSE(fs::exists(moved.machine.home() / "models--org--two/snapshots" / kOld));
   CHECK(
       fs::exists(moved.machine.home() / "models--org--two/snapshots" / kNew / "model.safetensors"));
+}
+
+TEST_CASE("a revision in the lower layer of an image is removed, and the cache is still right") {
+  if (!may_mount()) return;
+  const Moved moved;
+  const std::string home = moved.machine.home();
+  const std::string layer = moved.machine.folder() / "layer";
+  fs::create_directories(layer);
+  const Run run = moved.machine.shell(
+      "exec unshare -m sh -c 'mount -t tmpfs none " + layer + " && mkdir " + layer + "/up " +
+      layer + "/work && mount -t overlay -o redirect_dir=off,lowerdir=" + home +
+      ",upperdir=" + layer + "/up,workdir=" + layer + "/work none " + home +
+      " && $PROGRAM cleanup && find " + home + "/hub && $PROGRAM --offline --summary - two'");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK_FALSE(contains(run.out, "snapshots/" + kOld));
+  CHECK_FALSE(contains(run.out, "blobs/" + moved.weights(kOld)));
+  CHECK(contains(run.out, "snapshots/" + kNew + "/model.safetensors"));
+}
+
+TEST_CASE(
+    "what a killed cleanup of 0.1.0 had moved aside waits for the next one, however old it is") {
+  Moved moved;
+  const fs::path blob = moved.in_repo("blobs/" + moved.weights(kNew));
+  const fs::path aside =
+      moved.in_repo(".model-prep/blob-" + moved.weights(kNew) + ".0123456789abcdef.tmp");
+  fs::rename(blob, aside);
+  fs::last_write_time(aside, fs::file_time_type::clock::now() - std::chrono::hours(100));
+  moved.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Status{404}});
+  moved.machine.run({"two", "--retries", "0"});
+  CHECK(fs::exists(aside));
+  CHECK(moved.machine.run({"cleanup"}).exit_code == 0);
+  CHECK(fs::exists(blob));
+  CHECK(moved.machine.run({"two", "--offline"}).exit_code == 0);
+}
+
+TEST_CASE("a repository with a ref that cannot be read is left alone, and that is said") {
+  const Moved moved;
+  if (::geteuid() != 0) {
+    WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
+    return;
+  }
+  fs::permissions(moved.machine.folder(), fs::perms(0755));
+  write_text(moved.in_repo("refs/private"), kOld);
+  fs::permissions(moved.in_repo("refs/private"), fs::perms(0600));
+  const Tree before = moved.there();
+  const Run run = moved.machine.shell(
+      "chown -R 65534 " + moved.machine.home().string() + "; chown 0 " +
+      moved.in_repo("refs/private").string() +
+      "; exec setpriv --reuid=65534 --regid=65534 --clear-groups $PROGRAM cleanup");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "refs/private"));
+  CHECK(moved.there() == before);
+}
+
+TEST_CASE("a download waits for the cleanup of its repository to end") {
+  const Moved moved;
+  fs::remove(moved.in_repo("refs/main"));
+  auto cleaning =
+      std::make_unique<HeldLock>(moved.machine.cache() / ".locks/models--org--two/model-prep.lock");
+  const auto program = moved.machine.start({"two"});
+  CHECK(program->wait_for_err("org/two: waiting for a cleanup to end"));
+  CHECK_FALSE(fs::exists(moved.in_repo("refs/main")));
+  cleaning.reset();
+  CHECK(moved.machine.end_of(*program).exit_code == 0);
+  CHECK(fs::exists(moved.in_repo("refs/main")));
 }
 
 TEST_CASE("cleaning an empty cache succeeds, and an unknown model is an error") {

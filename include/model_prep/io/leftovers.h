@@ -28,9 +28,12 @@ void sweep_staging(const Repository& repository, const WriterIdentity& self);
 /// All of them. Writes nothing.
 std::vector<Leftover> find_leftovers(const Repository& repository, const WriterIdentity& self);
 
+/// Whether the repository's own lock may be anybody's, or we have it.
+enum class RepoLock : std::uint8_t { anybodys, ours };
+
 /// Who is filling this repository, for a message: a lock is held, or a leftover may be alive.
 /// Nothing if nobody is.
 std::optional<std::string> find_writer(const Repository& repository,
-                                       const std::vector<Leftover>& leftovers);
+                                       const std::vector<Leftover>& leftovers, RepoLock repo_lock);
 
 }  // namespace model_prep
