@@ -21,6 +21,23 @@ std::string link_target(const RepoPath& path, const Digest& blob) {
   return target + "blobs/" + blob.hex();
 }
 
+std::optional<BlobsEntry> parse_blobs_entry(std::string_view name) {
+  using Kind = BlobsEntry::Kind;
+  const auto blob = Digest::parse(name.substr(0, name.find('.')));
+  if (!blob) return std::nullopt;
+
+  name.remove_prefix(blob->hex().size());
+  if (name.empty()) return BlobsEntry{Kind::blob, *blob};
+  if (name == kResumeSuffix) return BlobsEntry{Kind::resume, *blob};
+  if (name.ends_with(kStagingSuffix)) {
+    name.remove_suffix(kStagingSuffix.size());
+    const auto tag = name.empty() ? std::nullopt : WriterTag::parse(name.substr(1));
+    return tag ? std::optional(BlobsEntry{Kind::staging, *blob, *tag}) : std::nullopt;
+  }
+  if (!name.ends_with(kForeignSuffix)) return std::nullopt;
+  return BlobsEntry{Kind::foreign, *blob};
+}
+
 CacheLayout::CacheLayout(const std::string& cache, const std::string& lock_cache, const RepoId& id)
     : root(cache),
       repo(cache + "/" + repo_folder_name(id)),

@@ -13,7 +13,6 @@ namespace model_prep {
 namespace {
 
 constexpr std::chrono::hours kMaxAge{24};
-constexpr std::string_view kForeignSuffix = ".incomplete";
 constexpr std::string_view kLockSuffix = ".lock";
 
 /// A file in `blobs/` that is not a blob.
@@ -24,10 +23,6 @@ struct UnfinishedFile {
   bool wanted{false};                 ///< a run could resume from it
   std::optional<std::string> twin{};  ///< record or staging file: as alive as this one
 };
-
-Result<Digest> leading_digest(std::string_view name) {
-  return Digest::parse(name.substr(0, name.find('.')));
-}
 
 UnfinishedFile staging_file(const Repository& repository, const Digest& blob,
                             const WriterTag& tag) {
@@ -55,19 +50,15 @@ UnfinishedFile resume_file(const Repository& repository, const Digest& blob) {
   return file;
 }
 
-std::optional<UnfinishedFile> parse_name(const Repository& repository, std::string_view name) {
-  const auto blob = leading_digest(name);
-  if (!blob) return std::nullopt;
+std::optional<UnfinishedFile> unfinished_file(const Repository& repository,
+                                              const std::string& path) {
+  using Kind = BlobsEntry::Kind;
+  const auto entry = parse_blobs_entry(file_name(path));
+  if (!entry || entry->kind == Kind::blob) return std::nullopt;
 
-  name.remove_prefix(blob->hex().size());
-  if (name == kResumeSuffix) return resume_file(repository, *blob);
-  if (name.ends_with(kStagingSuffix)) {
-    name.remove_suffix(kStagingSuffix.size());
-    const auto tag = WriterTag::parse(name.substr(std::min<std::size_t>(name.size(), 1)));
-    return tag ? std::optional(staging_file(repository, *blob, *tag)) : std::nullopt;
-  }
-  if (!name.ends_with(kForeignSuffix)) return std::nullopt;
-  return UnfinishedFile{.blob = *blob, .foreign = true};
+  if (entry->kind == Kind::staging) return staging_file(repository, entry->blob, *entry->tag);
+  if (entry->kind == Kind::resume) return resume_file(repository, entry->blob);
+  return UnfinishedFile{.blob = entry->blob, .foreign = true};
 }
 
 enum class LockCheck : std::uint8_t { may_create_lock, writes_nothing };
@@ -104,7 +95,7 @@ bool is_dead(const Repository& repository, const UnfinishedFile& file, const std
 
 void sweep_staging(const Repository& repository, const WriterIdentity& self) {
   for (const std::string& path : list_directory(repository.layout.blobs)) {
-    const auto file = parse_name(repository, file_name(path));
+    const auto file = unfinished_file(repository, path);
     if (!file || file->foreign || file->wanted) continue;
     if (!is_dead(repository, *file, path, self, LockCheck::may_create_lock)) continue;
 
@@ -116,7 +107,7 @@ std::vector<Leftover> find_leftovers(const Repository& repository, const WriterI
   std::vector<Leftover> found;
   for (const std::string& path : list_directory(repository.layout.blobs)) {
     const auto there = lstat_path(path);
-    const auto file = parse_name(repository, file_name(path));
+    const auto file = unfinished_file(repository, path);
     if (!file || !there || there->is_folder) continue;
 
     found.push_back({.path = path,

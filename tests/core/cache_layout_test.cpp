@@ -74,3 +74,21 @@ TEST_CASE("a repository in a legacy directory still has its locks in the cache")
   CHECK(layout.repo == "/older/models--org--name");
   CHECK(layout.lock_directory == "/cache/.locks/models--org--name");
 }
+
+TEST_CASE("a file in blobs/ is known by its name") {
+  using Kind = BlobsEntry::Kind;
+  const std::string hex(64, 'a');
+  const auto kind = [&](const std::string& rest) -> std::optional<Kind> {
+    const auto entry = parse_blobs_entry(hex + rest);
+    return entry ? std::optional(entry->kind) : std::nullopt;
+  };
+  CHECK(kind("") == Kind::blob);
+  CHECK(kind(".model-prep.resume") == Kind::resume);
+  CHECK(kind(".aaaaaaaa-11111111.model-prep.incomplete") == Kind::staging);
+  CHECK(kind(".incomplete") == Kind::foreign);
+  CHECK(kind(".12345678.incomplete") == Kind::foreign);
+  CHECK(kind(".model-prep.incomplete") == std::nullopt);
+  CHECK(kind(".AAAAAAAA-11111111.model-prep.incomplete") == std::nullopt);
+  CHECK(kind(".tmp") == std::nullopt);
+  CHECK_FALSE(parse_blobs_entry("notes.incomplete").has_value());
+}

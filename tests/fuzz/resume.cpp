@@ -7,7 +7,26 @@
 
 namespace model_prep::fuzz {
 
+namespace {
+
+/// Whatever this machine is called, its own record can be read back.
+void check_written(std::string_view name) {
+  const WriterTag tag = WriterTag::make("0123abcd", "4567cdef");
+  const auto size = static_cast<Bytes>(name.size()) + 1;
+  ResumeRecord record{std::string(name), tag, tag, name.size(), size, {}};
+  record.have.add({0, size / 2});
+  record.have.add({size / 2 + 1, size});
+  const auto back = parse_resume(serialize_resume(record));
+  require(back && back->writer == record.writer && back->file == record.file &&
+              back->sequence == record.sequence && back->size == record.size &&
+              back->have == record.have,
+          "what was written is read");
+}
+
+}  // namespace
+
 void resume(std::string_view input) {
+  check_written(input);
   if (const auto tag = WriterTag::parse(input)) {
     require(tag->text() == input && input.size() == 17, "a tag is what was written");
     require(input.find_first_not_of("0123456789abcdef-") == std::string_view::npos,

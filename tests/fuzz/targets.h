@@ -17,6 +17,7 @@
 
 namespace model_prep::fuzz {
 
+void blobs(std::string_view input);  ///< the name of a file in blobs/
 void hub_json(
     std::string_view input);  ///< info, tree page and blobs, to the files that are selected
 void manifest(std::string_view input);

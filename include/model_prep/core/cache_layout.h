@@ -53,9 +53,28 @@ std::string link_target(const RepoPath& path, const Digest& blob);
 inline constexpr std::string_view kStagingSuffix = ".model-prep.incomplete";
 inline constexpr std::string_view kResumeSuffix = ".model-prep.resume";
 
+/// Suffix of an unfinished download of huggingface_hub.
+inline constexpr std::string_view kForeignSuffix = ".incomplete";
+
 /// Prefixes of what is being removed; hex digits follow.
 inline constexpr std::string_view kRemovedSnapshot = "snapshot-";
 inline constexpr std::string_view kRemovedBlob = "blob-";
+
+/// What the name of a file in `blobs/` says that it is.
+struct BlobsEntry {
+  enum class Kind : std::uint8_t {
+    blob,
+    staging,  ///< of the process `tag`
+    resume,
+    foreign,  ///< huggingface_hub's unfinished download
+  };
+  Kind kind;
+  Digest blob;
+  std::optional<WriterTag> tag{};
+};
+
+/// Nothing for a name that neither we nor huggingface_hub give.
+std::optional<BlobsEntry> parse_blobs_entry(std::string_view name);
 
 struct CacheLayout {
   CacheLayout(const std::string& cache, const RepoId& id) : CacheLayout(cache, cache, id) {}
