@@ -129,6 +129,14 @@ bool may_mount() {
   return may;
 }
 
+bool may_trace() {
+  const auto traced = run_program({"/bin/sh", "-c", "strace -f -o /dev/null true"});
+  if (traced.exit_code == 0) return true;
+  if (std::getenv("CI") != nullptr) FAIL("strace is not here, or may not trace: " << traced.err);
+  WARN("SKIPPED: strace IS NOT HERE, OR MAY NOT TRACE");
+  return false;
+}
+
 Tree tree_of(const fs::path& folder) {
   Tree tree;
   if (!fs::exists(folder)) return tree;

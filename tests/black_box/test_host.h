@@ -74,6 +74,8 @@ class TestHost {
 
 /// Whether `unshare -m` may give a shell its own mounts, which end with it. If not, prints that.
 bool may_mount();
+/// Whether strace is here and may trace. If not, prints that; in CI it is a failure.
+bool may_trace();
 
 /// Relative path → "folder", "link <text>" or "file <sha256>"; our record and huggingface_hub's
 /// listing by name only. Empty if the directory does not exist.

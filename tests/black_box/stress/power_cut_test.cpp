@@ -30,9 +30,10 @@ bool behind(const Call& later, const Call& earlier) { return earlier.end < later
 /// `renameat(7</a>, "b", 8</c>, "d")` as `rename("/a/b", "/c/d")`: by which of the two it is called
 /// makes no difference.
 std::string with_whole_paths(std::string text) {
-  for (const std::string name : {"renameat2", "renameat", "symlinkat"})
+  for (const std::string name : {"renameat2", "renameat", "symlinkat", "unlinkat"})
     if (text.starts_with(name + "(")) text.replace(0, name.size(), name.substr(0, name.find("at")));
-  if (!text.starts_with("rename(") && !text.starts_with("symlink(")) return text;
+  if (!text.starts_with("rename(") && !text.starts_with("symlink(") && !text.starts_with("unlink("))
+    return text;
   for (std::size_t at; (at = text.find(">, \"")) != std::string::npos;) {
     text.replace(at, 4, "/");
     const std::size_t angle = text.rfind('<', at);
@@ -83,30 +84,36 @@ bool one_between(const std::vector<Call>& calls, const Call& first, const Call& 
 std::string quoted(const fs::path& path) { return "\"" + path.string() + "\""; }
 std::string open_at(const fs::path& path) { return "<" + path.string() + ">"; }
 
-/// A first run of two repositories under strace.
-struct Trace {
+HubRepo cut_repo() {
+  return make_repo("org/cut", {{"config.json", "{}"},
+                               {"1_Pooling/config.json", "{ }"},
+                               {"empty.txt", ""},
+                               {"model.safetensors", MadeUpBytes{9 * kMiB, 3}, true}});
+}
+
+/// A machine on which runs are traced.
+struct Traced {
   FakeHub hub;
-  const HubRepo repo =
-      make_repo("org/cut", {{"config.json", "{}"},
-                            {"1_Pooling/config.json", "{ }"},
-                            {"empty.txt", ""},
-                            {"model.safetensors", MadeUpBytes{9 * kMiB, 3}, true}});
+  HubRepo repo = cut_repo();
   TestHost machine{hub};
-  fs::path folder;
+  fs::path folder = machine.cache() / "models--org--cut";
   std::vector<Call> calls;
 
-  Trace() {
-    hub.add(repo);
+  Traced() { hub.add(repo); }
+
+  /// `before` is put in front of the program.
+  int trace(const std::string& arguments, const std::string& before = "") {
     const fs::path file = machine.folder() / "trace";
     const Run run = machine.shell(
         "exec strace -f -y -s 0 -e trace=write,pwrite64,fdatasync,fsync,rename,renameat,renameat2,symlink,symlinkat,"
-        "link,linkat -o " +
-            file.string() + " $PROGRAM --jobs 3 --variant all org/cut",
+        "link,linkat,unlink,unlinkat -o " +
+            file.string() + " " + before + " $PROGRAM " + arguments,
         {{"ASAN_OPTIONS", "detect_leaks=0"}});
-    REQUIRE(run.exit_code == 0);
     folder = fs::canonical(machine.cache() / "models--org--cut");
     calls = calls_of(read_text(file));
+    return run.exit_code;
   }
+  fs::path snapshot() const { return folder / "snapshots" / main_of(repo); }
 
   /// The one rename to this path.
   Call rename_to(const fs::path& path) const {
@@ -122,17 +129,16 @@ struct Trace {
   std::vector<Call> refs() const { return find(calls, "rename", {"/refs/"}); }
 };
 
-bool no_strace() {
-  if (run_program({"/bin/sh", "-c", "strace -f -o /dev/null true"}).exit_code == 0) return false;
-  WARN("SKIPPED: strace IS NOT HERE, OR MAY NOT TRACE");
-  return true;
-}
+/// A first run.
+struct Trace : Traced {
+  Trace() { REQUIRE(trace("--jobs 3 --variant all org/cut") == 0); }
+};
 
 }  // namespace
 
 TEST_CASE(
     "a blob is written, synced and renamed, and its directory synced, before any link to it") {
-  if (no_strace()) return;
+  if (!may_trace()) return;
   const Trace trace;
   const auto links = trace.links();
   REQUIRE(links.size() == trace.repo.commits.at(main_of(trace.repo)).size());
@@ -156,7 +162,7 @@ TEST_CASE(
 }
 
 TEST_CASE("links are created and their directories synced before the refs") {
-  if (no_strace()) return;
+  if (!may_trace()) return;
   const Trace trace;
   const fs::path snapshot = trace.folder / "snapshots" / main_of(trace.repo);
   const auto refs = trace.refs();
@@ -170,7 +176,7 @@ TEST_CASE("links are created and their directories synced before the refs") {
 }
 
 TEST_CASE("refs are written last, in one piece and synced") {
-  if (no_strace()) return;
+  if (!may_trace()) return;
   const Trace trace;
   const std::string commit = main_of(trace.repo);
   const auto refs = trace.refs();
@@ -198,6 +204,108 @@ TEST_CASE("refs are written last, in one piece and synced") {
     REQUIRE(syncs.size() == 1);
     CHECK(behind(rename, syncs[0]));
   }
+}
+
+TEST_CASE("what another program has put into the cache is synced before a ref names it") {
+  if (!may_trace()) return;
+  Traced traced;
+  REQUIRE(traced.machine.run({"--variant", "all", "org/cut"}).exit_code == 0);
+  traced.folder = fs::canonical(traced.machine.cache() / "models--org--cut");
+  fs::remove_all(traced.folder / ".model-prep");
+  fs::remove_all(traced.folder / "refs");
+  REQUIRE(traced.trace("--variant all org/cut") == 0);
+  const auto refs = traced.refs();
+  REQUIRE(refs.size() == 2);
+  for (const Call& ref : refs) {
+    for (const HubFile& file : traced.repo.commits.at(main_of(traced.repo))) {
+      INFO(file.path);
+      const fs::path blob = traced.folder / "blobs" / digests_of(file).blob_name();
+      const auto syncs = find(traced.calls, "fdatasync", {open_at(blob)});
+      REQUIRE(syncs.size() == 1);
+      CHECK(behind(ref, syncs[0]));
+    }
+    for (const fs::path& folder : {traced.folder / "blobs", traced.folder / "snapshots",
+                                   traced.snapshot(), traced.snapshot() / "1_Pooling"}) {
+      INFO(folder);
+      const auto syncs = traced.syncs_of(folder);
+      CHECK(std::any_of(syncs.begin(), syncs.end(),
+                        [&](const Call& sync) { return behind(ref, sync); }));
+    }
+  }
+}
+
+TEST_CASE("after a sync that failed, nothing of the file is kept for the next run") {
+  FakeHub hub;
+  hub.add(make_repo("org/one", {{"model.safetensors", MadeUpBytes{9 * kMiB, 3}, true}}));
+  TestHost machine(hub);
+  machine.take_away({"fdatasync=EIO"});
+  const Run failed = machine.run({"org/one"});
+  CAPTURE(failed.err);
+  CHECK(failed.exit_code == 1);
+  CHECK(contains(failed.err, "cannot sync a verified file: Input/output error"));
+  CHECK(leftovers_in(machine.cache()).empty());
+  machine.take_away({});
+  hub.clear_requests();
+  CHECK(machine.run({"org/one"}).exit_code == 0);
+  CHECK(sent_of(hub, "model.safetensors") == 9 * kMiB);
+}
+
+TEST_CASE("an existing file that cannot be synced is not used, and is fetched again") {
+  FakeHub hub;
+  const HubRepo repo = cut_repo();
+  hub.add(repo);
+  TestHost machine(hub);
+  REQUIRE(machine.run({"org/cut"}).exit_code == 0);
+  fs::remove_all(machine.cache() / "models--org--cut/.model-prep");
+  machine.take_away({"fdatasync=EIO"});
+  CHECK(machine.run({"org/cut"}).exit_code == 1);
+  machine.take_away({});
+  CHECK(machine.run({"org/cut"}).exit_code == 0);
+}
+
+TEST_CASE(
+    "without symlinks, each file is synced before its move and its directory before the refs") {
+  if (!may_trace()) return;
+  Traced traced;
+  REQUIRE(traced.trace("--variant all org/cut",
+                       std::string(MODEL_PREP_WITHOUT) + " symlink=EPERM --") == 0);
+  const auto refs = traced.refs();
+  REQUIRE(refs.size() == 2);
+  for (const HubFile& file : traced.repo.commits.at(main_of(traced.repo))) {
+    INFO(file.path);
+    const fs::path blob = traced.folder / "blobs" / digests_of(file).blob_name();
+    const fs::path link = traced.snapshot() / file.path;
+    const auto syncs = find(traced.calls, "fdatasync", {"<" + blob.string()});
+    REQUIRE(syncs.size() == 1);
+    const Call moved = traced.rename_to(link);
+    CHECK(behind(moved, syncs[0]));
+    for (const Call& ref : refs)
+      CHECK(one_between(traced.syncs_of(link.parent_path()), moved, ref));
+  }
+}
+
+TEST_CASE("cleanup syncs the removal of refs, then of the snapshot, and only then removes blobs") {
+  if (!may_trace()) return;
+  Traced traced;
+  REQUIRE(traced.machine.run({"--variant", "all", "org/cut"}).exit_code == 0);
+  traced.folder = fs::canonical(traced.machine.cache() / "models--org--cut");
+  const std::string kept(40, 'c');
+  fs::create_directories(traced.folder / "snapshots" / kept);
+  write_text(traced.folder / "refs/main", kept);
+  traced.machine.use_manifest(R"({"version":1,"models":{"cut":{"repo":"org/cut","revision":")" +
+                              kept + "\"}}}");
+  REQUIRE(traced.trace("cleanup") == 0);
+  const auto refs = find(traced.calls, "unlink", {"/refs/"});
+  const auto blobs = find(traced.calls, "unlink", {"/blobs/"});
+  const auto moved = find(traced.calls, "rename", {quoted(traced.snapshot()) + ","});
+  REQUIRE(moved.size() == 1);
+  REQUIRE(refs.size() == 1);
+  REQUIRE(blobs.size() == traced.repo.commits.at(main_of(traced.repo)).size());
+  for (const Call& ref : refs)
+    CHECK(one_between(traced.syncs_of(traced.folder / "refs"), ref, moved[0]));
+  for (const Call& blob : blobs)
+    CHECK(one_between(traced.syncs_of(traced.folder / "snapshots"), moved[0], blob));
+  CHECK_FALSE(fs::exists(traced.snapshot()));
 }
 
 }  // namespace model_prep::testing
