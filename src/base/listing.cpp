@@ -17,6 +17,15 @@ Status check_listing(Listing& listing, std::string_view object) {
 
   std::ranges::sort(listing.files, {}, &RemoteFile::path);
 
+  // Files of one digest share a blob. If it had two sizes, the result of a run would depend on
+  // which of the files is fetched.
+  std::vector<const RemoteFile*> by_blob;
+  for (const RemoteFile& file : listing.files) by_blob.push_back(&file);
+  std::ranges::sort(by_blob, {}, &RemoteFile::blob);
+  for (std::size_t i = 1; i < by_blob.size(); ++i)
+    if (by_blob[i]->blob == by_blob[i - 1]->blob && by_blob[i]->size != by_blob[i - 1]->size)
+      return error(by_blob[i]->path.text(), "with a digest that it also lists with another size");
+
   std::vector<std::string_view> paths;
   paths.reserve(listing.files.size() + listing.masked.size());
   for (const RemoteFile& file : listing.files) paths.push_back(file.path.text());

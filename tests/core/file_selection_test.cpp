@@ -165,6 +165,17 @@ TEST_CASE("a listing that no directory can hold is refused") {
   CHECK(status.error().message.starts_with("org/name: the Hub lists '"));
 }
 
+TEST_CASE("a digest with two sizes is refused, in whatever order") {
+  Listing listing;
+  listing.files = {plain_file("a", 1, 'a'), plain_file("b", 2, 'b'), plain_file("c", 3, 'a')};
+  if (GENERATE(false, true)) std::ranges::reverse(listing.files);
+  const Status status = check_listing(listing, "org/name");
+  REQUIRE_FALSE(status);
+  CHECK(status.error().kind == ErrorKind::protocol);
+  listing.files[0].size = listing.files[2].size;
+  CHECK(check_listing(listing, "org/name"));
+}
+
 TEST_CASE("masked files count for path conflicts") {
   Listing listing = listing_of({"a/b"});
   SECTION("the same path twice") { listing.masked = {path("a/b")}; }

@@ -17,8 +17,9 @@ struct Listing {
   std::vector<RepoPath> masked;
 };
 
-/// Sorts the files by path. Fails with `protocol` for what no directory can hold: a path that is
-/// listed twice, or that is both a file and a directory. `object` names the listing in the error.
+/// Sorts the files by path. Fails with `protocol` for what cannot be: a path that is listed twice,
+/// or that is both a file and a directory, and a digest with two sizes. `object` names the listing
+/// in the error.
 Status check_listing(Listing& listing, std::string_view object);
 
 }  // namespace model_prep
