@@ -2,8 +2,10 @@
 #include "model_prep/core/json_reader.h"
 
 #include <limits>
+#include <unordered_set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "model_prep/base/text.h"
@@ -23,11 +25,16 @@ class Reader : public nlohmann::json_sax<Json> {
   Reader(const JsonShape& shape, OnJsonEntry on_entry)
       : shape_(shape), on_entry_(std::move(on_entry)) {}
 
+  /// For a tree of the whole text: no object may have a member twice.
+  void refuse_any_duplicate() { names_.emplace(); }
+
   Result<JsonDocument> result() && {
     if (error_) return *error_;
     return std::move(document_);
   }
-  bool too_deep() const { return too_deep_; }
+
+  /// Why a tree should not be built of a text that is JSON so far.
+  const std::optional<std::string>& tree_fault() const { return tree_fault_; }
 
   bool null() override { return value(nullptr); }
   bool boolean(bool) override { return value(JsonFields::Other{}); }
@@ -52,7 +59,10 @@ class Reader : public nlohmann::json_sax<Json> {
   bool end_array() override { return end(); }
   bool key(string_t& name) override {
     keys_.back() = std::move(name);
-    return true;
+    if (!names_ || names_->back().insert(keys_.back()).second) return true;
+
+    tree_fault_ = fmt::format("{}: is there twice", fmt::join(keys_, "."));
+    return fail(*tree_fault_);
   }
   bool parse_error(std::size_t position, const std::string&, const Json::exception&) override {
     return fail(fmt::format("invalid JSON at byte {}", position));
@@ -105,8 +115,8 @@ class Reader : public nlohmann::json_sax<Json> {
 
   bool start(bool is_array) {
     if (keys_.size() == kMaxDepth) {
-      too_deep_ = true;
-      return fail(fmt::format("it is nested deeper than {} levels", kMaxDepth));
+      tree_fault_ = fmt::format("it is nested deeper than {} levels", kMaxDepth);
+      return fail(*tree_fault_);
     }
 
     const auto* collection = collection_here();
@@ -124,11 +134,13 @@ class Reader : public nlohmann::json_sax<Json> {
     }
 
     keys_.emplace_back();
+    if (names_) names_->emplace_back();
     return true;
   }
 
   bool end() {
     keys_.pop_back();
+    if (names_) names_->pop_back();
     if (in_collection()) return deliver_entry();
 
     if (keys_.size() < collection_depth_) collection_depth_ = 0;
@@ -151,7 +163,10 @@ class Reader : public nlohmann::json_sax<Json> {
   JsonEntry entry_;
   JsonDocument document_;
   std::optional<Error> error_;
-  bool too_deep_{false};
+  std::optional<std::string> tree_fault_;
+
+  // Of each open container, if duplicates are refused.
+  std::optional<std::vector<std::unordered_set<std::string>>> names_;
 };
 
 }  // namespace
@@ -174,12 +189,13 @@ Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
   return std::move(reader).result();
 }
 
-bool is_json_too_deep(std::string_view text) {
+std::optional<std::string> json_tree_fault(std::string_view text) {
   constexpr bool kStrict = true;
   constexpr bool kComments = true;
   Reader reader({}, {});
+  reader.refuse_any_duplicate();
   Json::sax_parse(text, &reader, nlohmann::detail::input_format_t::json, kStrict, kComments);
-  return reader.too_deep();
+  return reader.tree_fault();
 }
 
 }  // namespace model_prep

@@ -166,15 +166,18 @@ ManifestVariant read_variant(const std::string& name, ObjectReader& object) {
 void read_locked_variants(ObjectReader& object, ManifestModel& model) {
   for (const std::string& name : object.texts("locked")) {
     const auto variant = value_of<Variant>(name);
-    const bool described =
-        variant &&
-        std::ranges::find(model.variants, *variant, &ManifestVariant::name) != model.variants.end();
+    const auto found = std::ranges::find(model.variants, variant, &ManifestVariant::name);
+    const bool described = found != model.variants.end();
 
     // `all` needs no description: it is every file of the commit.
-    if (described || variant == Variant::all)
-      model.locked.insert(*variant);
-    else
+    if (!described && variant != Variant::all)
       object.fail("locked", "the model has no variant " + name);
+    else if (described && found->repo.value_or(model.repo) != model.repo)
+      object.fail("locked", fmt::format("the variant {} is in the repository {}, but `files` lists "
+                                        "those of {}: make it a model of its own",
+                                        name, found->repo->text(), model.repo.text()));
+    else
+      model.locked.insert(*variant);
   }
 }
 
@@ -201,6 +204,12 @@ std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& ob
     else
       entry.fail("", path.error().message);
   });
+
+  std::map<Digest, Bytes> sizes;
+  for (const auto& [path, file] : model.files)
+    if ((file.sha256 || file.git_sha1) &&
+        sizes.emplace(file.blob(), file.size).first->second != file.size)
+      object.fail("files." + path.text(), "another file has the same digest and another size");
 
   for (const ManifestVariant& variant : model.variants)
     if (model.repo.kind() != RepoKind::model && variant.name != Variant::all)
@@ -299,8 +308,9 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
                  "docs/manifest-and-locks.md describes the format"};
   };
 
-  // Before parsing: nlohmann's tree of a few deep megabytes would take gigabytes.
-  if (is_json_too_deep(text)) return refuse("it is nested too deeply");
+  // Before parsing: nlohmann's tree of a few deep megabytes would take gigabytes, and of a member
+  // that is there twice it silently takes the last.
+  if (const auto fault = json_tree_fault(text)) return refuse(*fault);
 
   Json json;
   try {

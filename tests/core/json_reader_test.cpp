@@ -84,9 +84,18 @@ TEST_CASE("a callback can end the reading with its own error") {
 }
 
 TEST_CASE("the depth is that of the text without its comments") {
-  CHECK_FALSE(is_json_too_deep("/* [[ \" */ {\"a\": [1]} // \""));
-  CHECK(is_json_too_deep("/* \" */" + std::string(65, '[')));
-  CHECK_FALSE(is_json_too_deep("\"" + std::string(100, '[') + "\""));
+  CHECK_FALSE(json_tree_fault("/* [[ \" */ {\"a\": [1]} // \""));
+  CHECK(json_tree_fault("/* \" */" + std::string(65, '[')) ==
+        "it is nested deeper than 64 levels");
+  CHECK_FALSE(json_tree_fault("\"" + std::string(100, '[') + "\""));
+}
+
+TEST_CASE("a member that is there twice is named by its path, wherever it is") {
+  CHECK(json_tree_fault(R"({"a": 1, "a": 2})") == "a: is there twice");
+  CHECK(json_tree_fault(R"({"a": {"b": {"c": 1, "d": [], "c": {}}}})") == "a.b.c: is there twice");
+  CHECK(json_tree_fault(R"([{"a": 1, "\u0061": 2}])") == ".a: is there twice");
+  CHECK_FALSE(json_tree_fault(R"({"a": {"a": {"b": 1}, "b": 1}, "b": [{"b": 1}, {"b": 1}]})"));
+  CHECK_FALSE(json_tree_fault(R"({"a": 1, )"));
 }
 
 }  // namespace model_prep

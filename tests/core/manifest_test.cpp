@@ -112,6 +112,13 @@ TEST_CASE("an error in a manifest is reported with its path") {
       Wrong{with(R"("files":{"x":{"size":1,"git_sha1":")" + std::string(64, 'a') + "\"}}"),
             "models.a.files.x.git_sha1"},
       Wrong{with(R"("locked":["onnx"])"), "models.a.locked"},
+      Wrong{with(R"("variants":{"onnx":{"repo":"org/b"}},"locked":["onnx"])"), "models.a.locked"},
+      Wrong{with(R"("revision":"v1","revision":"v2")"), "models.a.revision"},
+      Wrong{with(R"("files":{"x":{"size":1,"size":2}})"), "models.a.files.x.size"},
+      Wrong{R"({"version":1,"models":{"a":{"repo":"a/b"},"a":{"repo":"a/c"}}})", "models.a: "},
+      Wrong{with(R"("files":{"x":{"size":1,"git_sha1":")" + kCommit +
+                 R"("},"y":{"size":2,"git_sha1":")" + kCommit + "\"}}"),
+            "models.a.files.y"},
       Wrong{R"({"version":1,"models":{"a":{"repo":"datasets/a/b/c"}}})", "models.a.repo"},
       Wrong{R"({"version":1,"models":{"a":{"repo":"datasets/a/b","variants":{"onnx":{}}}}})",
             "models.a.variants.onnx"});
@@ -148,7 +155,7 @@ TEST_CASE("a variant may be in another repository, to which the model's lock doe
       select(with(R"("revision":")" + kCommit +
                   R"(","variants":{"onnx":{"repo":"org/b","revision":"v1","include":["*"]}},
                                 "files":{"x":{"size":1,"git_sha1":")" +
-                  kCommit + R"("}},"locked":["onnx"])"),
+                  kCommit + R"("}})"),
              {"a"}, Variant::onnx)
           .at(0);
   CHECK(spec.repo.text() == "org/b");

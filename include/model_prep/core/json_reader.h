@@ -90,8 +90,9 @@ using OnJsonEntry = std::function<Status(const JsonEntry&)>;
 Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
                                const OnJsonEntry& on_entry = {});
 
-/// For those who build a tree of a text after all: whether it is nested more deeply than
-/// `read_json` accepts. The text may contain comments.
-bool is_json_too_deep(std::string_view text);
+/// For those who build a tree of a text after all: that it is nested more deeply than `read_json`
+/// accepts, or which member it has twice, by its path (`models.a.repo`). Nothing of a text that is
+/// not JSON. The text may contain comments.
+std::optional<std::string> json_tree_fault(std::string_view text);
 
 }  // namespace model_prep
