@@ -48,12 +48,31 @@ std::optional<Url> Hub::next_page(std::string_view link, const Url& page) const 
   const auto next = next_link(link);
   if (!next) return std::nullopt;
 
-  auto url = resolve_url(page, *next);
-  if (!url || url->origin == endpoint_.origin) return url;
+  const auto url = resolve_url(page, *next);
+  if (!url || url->text.starts_with(endpoint_.text + "/")) return url;
 
-  // A mirror that passes the Hub's link on unchanged: stay at the endpoint.
-  const std::size_t api = url->text.find("/api/");
-  return api == std::string::npos ? std::nullopt : std::optional(at(url->text.substr(api)));
+  // A mirror that passes on the link of the server behind it. Pages differ only in their queries.
+  const std::string here = page.text.substr(0, page.text.find('?'));
+  const std::size_t query = url->text.find('?');
+  const std::string_view there = std::string_view(url->text).substr(0, query);
+  const std::size_t tree = here.rfind("/tree/");
+  if (tree == std::string::npos || query == std::string::npos ||
+      !there.ends_with(here.substr(tree)))
+    return std::nullopt;
+  return at(here.substr(endpoint_.text.size()) + url->text.substr(query));
+}
+
+std::string_view Hub::repo_name(const Url& url) {
+  const std::string_view text = url.text;
+  for (const std::string_view kind : kNames<RepoKind>) {
+    const std::string prefix = fmt::format("/api/{}/", kind);
+    const std::size_t begin = text.find(prefix);
+    if (begin == std::string_view::npos) continue;
+
+    const std::string_view rest = text.substr(begin + prefix.size());
+    return rest.substr(0, std::min(rest.find("/revision/"), rest.find("/tree/")));
+  }
+  return {};
 }
 
 }  // namespace model_prep

@@ -59,6 +59,40 @@ TEST_CASE("anything that cannot be an endpoint is refused") {
   CHECK(hub.error().kind == ErrorKind::usage);
 }
 
+TEST_CASE("a link of the server behind an endpoint leads to the same path at the endpoint") {
+  const Hub hub = hub_at("https://host/artifactory/api/huggingfaceml/hub");
+  const Url page = hub.tree(repo("org/name"), commit());
+  const std::string here = "/api/models/org/name/tree/" + kCommit;
+  for (const std::string inner : {"http://inner:8081/artifactory/api/huggingfaceml/hub",
+                                  "https://host", "https://host/other/api/x", "https://host:443"}) {
+    const auto next = hub.next_page("<" + inner + here + "?cursor=2>; rel=\"next\"", page);
+    REQUIRE(next);
+    CHECK(next->text == hub.endpoint().text + here + "?cursor=2");
+  }
+  CHECK_FALSE(
+      hub.next_page("<https://host/api/models/org/name/tree/v1?cursor=2>; rel=\"next\"", page));
+  CHECK_FALSE(hub.next_page("<https://inner" + here + ">; rel=\"next\"", page));
+}
+
+TEST_CASE("the next page keeps the login of the endpoint") {
+  const Hub hub = hub_at("http://alice:pw@mirror/hf");
+  const auto next =
+      hub.next_page("<http://mirror/hf/api/models/a/b/tree/" + kCommit + "?cursor=2>; rel=\"next\"",
+                    hub.tree(repo("a/b"), commit()));
+  REQUIRE(next);
+  CHECK(next->text == "http://alice:pw@mirror/hf/api/models/a/b/tree/" + kCommit + "?cursor=2");
+}
+
+TEST_CASE("the address of an API request names the repository") {
+  const auto name = [](const std::string& text) {
+    return std::string(Hub::repo_name({text, {}, false}));
+  };
+  CHECK(name("https://h/hf/api/models/org/name/revision/main") == "org/name");
+  CHECK(name("https://h/api/datasets/squad/tree/x?recursive=true") == "squad");
+  CHECK(name("https://h/api/huggingfaceml/hub/api/spaces/a/b/revision/c?blobs=true") == "a/b");
+  CHECK(name("https://h/elsewhere").empty());
+}
+
 TEST_CASE("the next page is requested from the endpoint, whatever the link says") {
   const Hub hub = hub_at("http://mirror/hf");
   const Url page = *parse_url("http://mirror/hf/api/models/a/b/tree/x?recursive=true");

@@ -30,9 +30,13 @@ class Hub {
   Url blobs(const RepoId& repo, const CommitId& commit) const;
   Url resolve(const RepoId& repo, const CommitId& commit, const RepoPath& path) const;
 
-  /// The next page, if `link` names one. A mirror's link may lead to another origin; then it is the
-  /// same path at the endpoint, so that neither the request nor the token goes elsewhere.
+  /// The next page, if `link` names one. A mirror's link may lead elsewhere: if it is of the same
+  /// listing, only its query is used, so that neither the request nor the token goes there.
   std::optional<Url> next_page(std::string_view link, const Url& page) const;
+
+  /// The repository in the address of an API request, which a redirect may have changed:
+  /// `org/name`.
+  static std::string_view repo_name(const Url& url);
 
  private:
   explicit Hub(Url endpoint) : endpoint_(std::move(endpoint)) {}
