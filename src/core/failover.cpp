@@ -176,7 +176,8 @@ std::optional<Error> Failover::record_permanent_failure(const Transfer& transfer
                                                         const Error& error,
                                                         const ResponseHead& head) {
   const bool unknown_address =
-      (head.status == 404 || head.status == 405) && head.error_code.empty();
+      head.error_code.empty() &&
+      (head.status == 400 || head.status == 404 || head.status == 405 || head.status == 501);
   const bool round_over = sources_.mark_unavailable(transfer.source, error, unknown_address);
   if (sources_.remaining() == 0) return sources_.error(shared_.settings.endpoints, error);
 

@@ -43,6 +43,7 @@ ErrorKind kind_of_status(int status) {
     case 408: return timeout;
     case 425: return server;
     case 429: return rate_limited;
+    case 501: return protocol;  // what was asked for is not implemented, and will not be
     default: return status >= 500 && status <= 599 ? server : protocol;
   }
 }

@@ -153,14 +153,15 @@ TEST_CASE("a transient error of a payload host is attributed to it") {
   CHECK(answer.error.message == "org/name x: the CDN responded with status 503");
 }
 
-TEST_CASE("only 408, 425, 429 and 5xx may be retried") {
+TEST_CASE("only 408, 425, 429 and 5xx but 501 may be retried") {
   for (int status = 100; status <= 599; ++status) {
     ResponseHead head;
     head.status = status;
     const ResponseVerdict answer = check_api_response(head, asked(kAnonymous));
     if (answer.kind != VerdictKind::failed) continue;
     CAPTURE(status);
-    const bool may_retry = status == 408 || status == 425 || status == 429 || status >= 500;
+    const bool may_retry =
+        status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501);
     CHECK((disposition(answer.error.kind) == Disposition::retry) == may_retry);
   }
 }

@@ -67,7 +67,7 @@ TEST_CASE("every status from 100 to 599 has its kind") {
   const std::map<int, ErrorKind> special = {
       {401, ErrorKind::unauthorized}, {403, ErrorKind::unauthorized}, {404, ErrorKind::not_found},
       {408, ErrorKind::timeout},      {410, ErrorKind::not_found},    {425, ErrorKind::server},
-      {429, ErrorKind::rate_limited}};
+      {429, ErrorKind::rate_limited}, {501, ErrorKind::protocol}};
   for (int status = 100; status <= 599; ++status) {
     CAPTURE(status);
     const auto found = special.find(status);

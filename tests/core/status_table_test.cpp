@@ -91,7 +91,9 @@ TEST_CASE("every status of a JSON request has its outcome") {
 426-428 protocol, fails
 429 rate_limited, again
 430-499 protocol, fails
-500-599 server, again
+500 server, again
+501 protocol, fails
+502-599 server, again
 )");
 }
 
@@ -120,7 +122,9 @@ TEST_CASE("every status of a part requested from the Hub has its outcome") {
 426-428 protocol, fails
 429 rate_limited, again
 430-499 protocol, fails
-500-599 server, again
+500 server, again
+501 protocol, fails
+502-599 server, again
 )");
 }
 
@@ -148,7 +152,9 @@ TEST_CASE("every status of a part requested from a payload host has its outcome"
 426-428 protocol, fails
 429 rate_limited, again
 430-499 protocol, fails
-500-599 server, again
+500 server, again
+501 protocol, fails
+502-599 server, again
 )");
 }
 

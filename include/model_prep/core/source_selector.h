@@ -44,8 +44,8 @@ struct Source {
   std::size_t endpoint;  ///< an index
   Url url;
 
-  /// Requested only if the endpoint does not know the address of the source before this one: 404 or
-  /// 405 without an error code of the Hub.
+  /// Requested only if the endpoint does not know the address of the source before this one: 400,
+  /// 404, 405 or 501 without an error code of the Hub.
   bool fallback{false};
 };
 

@@ -142,6 +142,7 @@ struct Exception {
   const char* outcomes;
 };
 const Exception kExceptions[] = {
+    {"status 400", "listing, page 1", "tree tree"},
     {"status 404", "listing, page 1",
      "tree tree"},  // like a mirror without this route, so the other form is requested
     {"reset in the body", "first byte of a large file",
