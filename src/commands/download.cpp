@@ -143,7 +143,8 @@ class Download {
     auto results = resolve_remotely(specs, session_.cache, fetcher_);
     for (std::size_t i = 0; i < unresolved.size(); ++i) {
       ModelRun& model = *unresolved[i];
-      auto& [snapshot, record, endpoint] = results[i];
+      auto& [snapshot, record, endpoint, renamed] = results[i];
+      if (!renamed.empty()) session_.log.warning(renamed);
       if (!snapshot) {
         model.error = snapshot.error();
         continue;

@@ -268,6 +268,7 @@ class Fetcher::Loop {
     if (replies_ != nullptr) {
       Reply& reply = (*replies_)[action.item];
       reply.source = action.source;
+      reply.url = action.url;
       sink = std::make_unique<QuerySink>(reply);
     } else {
       request.kind = RequestKind::payload;

@@ -49,6 +49,7 @@ class Lock {
     const Network network = session_.options.offline ? Network::forbidden : Network::required;
     std::vector<std::optional<ResolvedSnapshot>> resolved(specs.size());
     const auto keep = [&](std::size_t i, const Resolution& result) {
+      if (!result.renamed.empty()) session_.log.warning(result.renamed);
       if (result.snapshot)
         resolved[i] = *result.snapshot;
       else
@@ -127,19 +128,21 @@ class Lock {
     }
 
     const std::vector<Reply> replies = fetcher_->query(queries);
-    for (std::size_t i = 0; i < queried.size(); ++i) check_reply(*queried[i], replies[i]);
+    for (std::size_t i = 0; i < queried.size(); ++i) {
+      const auto info = parse_info(replies[i].body, queried[i]->repo.text());
+      check_commit(*queried[i], replies[i].error ? *replies[i].error : info);
+    }
     return ok();
   }
 
-  void check_reply(const ModelSpec& spec, const Reply& reply) {
-    if (reply.error) return fail(*reply.error);
-    const auto commit = parse_info(reply.body, spec.repo.text());
-    if (!commit) return fail(commit.error());
+  void check_commit(const ModelSpec& spec, const Result<RepoInfo>& found) {
+    if (!found) return fail(found.error());
 
-    if (*commit == spec.revision.commit())
-      session_.log.info(fmt::format("{}: {} is still at {}", spec.key, spec.ref, commit->hex()));
+    const CommitId& commit = found->commit;
+    if (commit == spec.revision.commit())
+      session_.log.info(fmt::format("{}: {} is still at {}", spec.key, spec.ref, commit.hex()));
     else
-      print_changes(spec, *commit);
+      print_changes(spec, commit);
   }
 
   void print_changes(const ModelSpec& spec, const CommitId& commit) {

@@ -7,17 +7,14 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/base/text.h"
 #include "model_prep/core/hub_json.h"
+#include "model_prep/core/listing_reader.h"
 #include "model_prep/io/hasher.h"
 #include "model_prep/io/url.h"
 
 namespace model_prep {
 namespace {
-
-// No repository is larger than this, but a broken server may send a listing without an end.
-constexpr std::size_t kMaxPages = 1'000;
-constexpr std::size_t kMaxFiles = 200'000;
-constexpr std::size_t kMaxListingBytes = 64 * 1024 * 1024;
 
 /// Shard indexes are held in memory, up to 16 MiB each.
 constexpr Bytes kMaxIndexBytes = 64 * 1024 * 1024;
@@ -36,15 +33,16 @@ Result<ResolvedSnapshot> select_snapshot(const ModelSpec& wanted, const CommitId
   if (Status locked = apply_lock(*files, spec); !locked) return locked.error();
 
   // Without the digests of the masked files it is no listing of the whole commit.
-  const bool complete = listing.masked.empty();
-  return ResolvedSnapshot{spec, commit, std::move(*files),
-                          complete ? std::move(listing.files) : std::vector<RemoteFile>{}};
+  if (!listing.masked.empty()) listing = {};
+  return ResolvedSnapshot{spec, commit, std::move(*files), std::move(listing.files),
+                          std::move(listing.unusable)};
 }
 
 Result<ResolvedSnapshot> locked_snapshot(const ModelSpec& spec, const CommitId& commit,
-                                         std::vector<RemoteFile> listing) {
+                                         Listing listing) {
   if (spec.lock.empty()) return nothing_selected_error(spec);
-  ResolvedSnapshot snapshot{spec, commit, locked_files(spec), std::move(listing)};
+  ResolvedSnapshot snapshot{spec, commit, locked_files(spec), std::move(listing.files),
+                            std::move(listing.unusable)};
   if (Status complete = check_openvino(snapshot.files, spec); !complete) return complete.error();
   if (!spec.whole_commit || !snapshot.listing.empty()) return snapshot;
 
@@ -73,9 +71,12 @@ std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const Co
                                                  const Cache& cache, Network network) {
   auto record = cache.record(spec.repo, commit);
   Listing listing;
-  if (record) listing.files = record->listing;
+  if (record) {
+    listing.files = record->listing;
+    listing.unusable = record->unusable;
+  }
   if (spec.fully_locked)
-    return Resolution{locked_snapshot(spec, commit, std::move(listing.files)), std::move(record)};
+    return Resolution{locked_snapshot(spec, commit, std::move(listing)), std::move(record)};
 
   if (network == Network::required) return std::nullopt;
   if (listing.files.empty() && network == Network::forbidden)
@@ -113,9 +114,10 @@ struct ModelResolution {
   /// The next request may go to any of these; empty if nothing is to be requested.
   std::vector<Source> sources{};
 
-  Listing listing{};
-  std::set<std::string> pages_read{};
-  std::size_t bytes_read{0};
+  /// See `Resolution::renamed`.
+  std::string renamed{};
+
+  ListingReader reader{spec->repo.text()};
   std::size_t listing_endpoint{0};
 
   std::vector<PendingIndex> pending_indexes{};
@@ -130,9 +132,7 @@ struct ModelResolution {
   const std::string& object() const { return spec->repo.text(); }
 
   void restart_listing() {
-    pages_read.clear();
-    bytes_read = 0;
-    listing = {};
+    reader.restart();
     pending_indexes.clear();
     indexes.clear();
   }
@@ -169,7 +169,8 @@ class Resolver {
 
     std::vector<Resolution> results;
     for (ModelResolution& model : models_)
-      results.push_back({std::move(*model.result), std::nullopt, std::move(model.endpoint)});
+      results.push_back({std::move(*model.result), std::nullopt, std::move(model.endpoint),
+                         std::move(model.renamed)});
     return results;
   }
 
@@ -202,13 +203,22 @@ class Resolver {
     const Source source = std::exchange(model.sources, {})[reply.source];
     if (reply.error) return fail(model, *reply.error);
 
-    const auto commit = parse_info(reply.body, model.object());
-    if (commit) {
-      model.commit = *commit;
+    const auto info = parse_info(reply.body, model.object());
+    const Status right = info ? check_name(model, reply, info->id) : info.error();
+    if (right) {
+      model.commit = info->commit;
+      model.reader.expect(info->files);
       model.endpoint = endpoints_[source.endpoint].name();
-    } else if (exclude_endpoint(model, source.endpoint, commit.error())) {
+    } else if (exclude_endpoint(model, source.endpoint, right.error())) {
       request_commit(model);
     }
+  }
+
+  static Status check_name(ModelResolution& model, const Reply& reply, std::string_view id) {
+    auto renamed = name_difference(model.spec->repo, Hub::repo_name(reply.url), id);
+    if (!renamed) return renamed.error();
+    if (!renamed->empty()) model.renamed = std::move(*renamed);
+    return ok();
   }
 
   /// The next page of the listing, or the first one from any other endpoint. An endpoint without
@@ -225,11 +235,16 @@ class Resolver {
   void use_page(ModelResolution& model, const Reply& reply) const {
     const std::vector<Source> sources = std::exchange(model.sources, {});
     const Source& source = sources[reply.source];
-    if (reply.error) return fail(model, *reply.error);
+    if (reply.error) {
+      const bool is_final = disposition(reply.error->kind) == Disposition::fail_item;
+      const auto doubt = model.reader.doubt();
+      if (!doubt || !is_final) return fail(model, *reply.error);
+      return request_other_listing(model, source.endpoint, *doubt);
+    }
 
     // The first endpoint broke off in the middle of its listing. If it were used again, two such
     // endpoints could take turns for ever.
-    if (source.endpoint != sources.front().endpoint && !model.pages_read.empty())
+    if (source.endpoint != sources.front().endpoint && model.reader.begun())
       model.excluded_endpoints.insert(sources.front().endpoint);
     if (reply.source > 0) model.restart_listing();
 
@@ -238,52 +253,41 @@ class Resolver {
   }
 
   Status read_page(ModelResolution& model, const Reply& reply, const Source& source) const {
-    const std::string& object = model.object();
-    auto page =
-        source.fallback ? parse_blobs(reply.body, object) : parse_tree_page(reply.body, object);
-    if (!page) return page.error();
-
-    std::ranges::move(page->files, std::back_inserter(model.listing.files));
-    std::ranges::move(page->masked, std::back_inserter(model.listing.masked));
-    model.pages_read.insert(source.url.text);
-    model.bytes_read += reply.body.size();
+    if (Status right = check_name(model, reply, {}); !right) return right;
 
     const Hub& hub = endpoints_[source.endpoint].hub;
-    const auto next = source.fallback ? std::nullopt : hub.next_page(reply.head.link, source.url);
+    const bool is_tree = !source.fallback && !model.reader.doubt();
+    const auto next = is_tree ? hub.next_page(reply.head.link, source.url) : std::nullopt;
 
     // A truncated listing looks like a complete one, and would be recorded as such.
-    const bool truncated_here = !source.fallback && !next && next_link(reply.head.link);
-    if (const char* fault = truncated_here ? "the listing has an unusable next-page link"
-                                           : endless_listing(model, next))
-      return Error{ErrorKind::protocol, object + ": " + fault,
+    if (is_tree && !next && next_link(reply.head.link))
+      return Error{ErrorKind::protocol,
+                   model.object() + ": the listing has an unusable next-page link",
                    "a mirror or a proxy may be misconfigured: check HF_ENDPOINT"};
-    if (next) {
+
+    const auto step = model.reader.add({.url = source.url.text,
+                                        .body = reply.body,
+                                        .is_tree = is_tree,
+                                        .next = next ? std::optional(next->text) : std::nullopt});
+    if (!step) return step.error();
+    if (*step == ListingReader::Next::page) {
       request_page(model, Source{source.endpoint, *next});
       return ok();
     }
-
-    if (Status possible = check_listing(model.listing, object); !possible) return possible;
+    if (*step == ListingReader::Next::other_list) {
+      model.sources = {{source.endpoint, hub.blobs(model.spec->repo, *model.commit)}};
+      return ok();
+    }
     model.listing_endpoint = source.endpoint;
     return find_indexes(model);
   }
 
-  /// Why this listing is not read any further, or nullptr.
-  static const char* endless_listing(const ModelResolution& model, const std::optional<Url>& next) {
-    if (model.listing.files.size() + model.listing.masked.size() > kMaxFiles)
-      return "the listing has more than 200,000 files";
-    if (model.bytes_read > kMaxListingBytes) return "the listing is larger than 64 MiB";
-    if (!next) return nullptr;
-
-    if (model.pages_read.contains(next->text))
-      return "the next-page links of the listing form a loop";
-    return model.pages_read.size() >= kMaxPages ? "the listing has more than 1,000 pages" : nullptr;
-  }
-
   /// The listing is complete: which indexes does the selection depend on?
   static Status find_indexes(ModelResolution& model) {
+    const Listing& listing = model.reader.listing();
     Bytes bytes = 0;
     for (RemoteFile& file :
-         required_indexes(model.listing, with_available_variant(*model.spec, model.listing))) {
+         required_indexes(listing, with_available_variant(*model.spec, listing))) {
       bytes += file.size;
       const std::string object = model.object() + " " + file.path.text();
       model.pending_indexes.push_back({std::move(file), object});
@@ -362,8 +366,8 @@ class Resolver {
     for (ModelResolution& model : models_) {
       if (model.result) continue;
 
-      auto snapshot =
-          select_snapshot(*model.spec, *model.commit, std::move(model.listing), model.indexes);
+      auto snapshot = select_snapshot(*model.spec, *model.commit, std::move(model.reader.listing()),
+                                      model.indexes);
       if (!snapshot) {
         request_other_listing(model, model.listing_endpoint, snapshot.error());
         done = done && model.result;

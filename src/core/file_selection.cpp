@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/core/weight_names.h"
 
 namespace model_prep {
 namespace {
@@ -12,6 +13,30 @@ std::vector<RepoPath> paths_of(const Listing& listing) {
   std::vector<RepoPath> paths = listing.masked;
   for (const RemoteFile& file : listing.files) paths.push_back(file.path);
   return paths;
+}
+
+/// The error of a selected name that no directory here can hold. If the files are chosen
+/// automatically, such a name counts only if it is of weights or if there is nothing else: no
+/// library asks for such a file.
+std::optional<Error> find_unusable(const Listing& listing, const ModelSpec& spec, bool only_these) {
+  const PathSelector matches(spec.filter);
+  const auto is_selected = [&](const std::string& name) {
+    return spec.filter.select_weights_automatically ? only_these || parse_weights(name_of(name))
+                                                    : matches(name);
+  };
+  const auto name = std::ranges::find_if(listing.unusable, is_selected);
+  if (name == listing.unusable.end()) return std::nullopt;
+
+  // A pattern that matches the name and can be typed.
+  std::string pattern;
+  for (const char c : std::string_view(*name).substr(0, 60)) {
+    const bool plain = kWordCharacters.find(c) != std::string_view::npos || c == '.' || c == '/';
+    if (plain || !pattern.ends_with('*')) pattern += plain ? c : '*';
+  }
+  if (name->size() > 60) pattern += '*';
+  return Error{
+      ErrorKind::protocol, spec.repo.text() + ": " + RepoPath::parse(*name).error().message,
+      fmt::format("no file here can have that name: leave it out with --exclude '{}'", pattern)};
 }
 
 Error lock_error(const ModelSpec& spec, const RepoPath& path, std::string_view what) {
@@ -91,6 +116,7 @@ Result<std::vector<RemoteFile>> select_files(const Listing& listing, const Model
 
   const auto masked = std::ranges::find_if(listing.masked, is_wanted);
   if (masked != listing.masked.end()) return gated_error(spec, *masked);
+  if (auto unusable = find_unusable(listing, spec, files.empty())) return *unusable;
   if (files.empty()) return nothing_selected_error(spec);
 
   if (Status complete = check_openvino(files, spec); !complete) return complete.error();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/hub_json.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
@@ -14,11 +16,19 @@ constexpr std::string_view kTreeFields[] = {"type", "path",    "size",     "oid"
 constexpr std::string_view kBlobsFields[] = {"rfilename", "size",       "blobId",
                                              "lfs",       "lfs.sha256", "lfs.size"};
 constexpr std::string_view kSiblings[] = {"siblings"};
-constexpr std::string_view kInfoFields[] = {"sha"};
+constexpr std::string_view kInfoFields[] = {"sha", "id"};
 
 Error unreadable(std::string_view object, std::string_view why) {
   return {ErrorKind::protocol, fmt::format("{}: cannot read the Hub's response: {}", object, why),
           "a proxy or a mirror may be responding in the Hub's place: check HF_ENDPOINT"};
+}
+
+/// Whether git can hold a file of this name, be it one that no directory here can.
+bool is_possible_in_git(std::string_view name) {
+  return name.find('\0') == std::string_view::npos &&
+         std::ranges::none_of(split(name, '/'), [](std::string_view part) {
+           return part.empty() || part == "." || part == "..";
+         });
 }
 
 Error bad_entry(const std::string& name, std::string_view what) {
@@ -42,12 +52,25 @@ struct MemberNames {
 Status add_file(Listing& listing, const JsonFields& entry, const MemberNames& names) {
   const auto type = entry.text("type");
   if (names.has_type && !type) return Error{ErrorKind::protocol, "an entry has no type"};
-  if (names.has_type && *type != "file") return ok();
 
   const auto name = entry.text(names.path);
   if (!name) return Error{ErrorKind::protocol, "an entry has no name"};
+  if (names.has_type && *type != "file") {
+    if (*type == "directory") listing.folders.push_back(*name);
+    return ok();
+  }
+
   const auto path = RepoPath::parse(*name);
-  if (!path) return path.error();
+  if (!path && !is_possible_in_git(*name)) return path.error();
+  if (!path) {
+    listing.unusable.push_back(*name);
+    return ok();
+  }
+
+  if (!entry.has("size") && !entry.has(names.git_id))
+    return Error{
+        ErrorKind::protocol, "the files are listed without sizes and digests",
+        "a lock needs no listing: make one with model-prep lock where HF_ENDPOINT is the Hub's, and pass it with --manifest"};
 
   const bool lfs = entry.has("lfs");
   const auto digest = entry.text(lfs ? names.lfs_digest : names.git_id);
@@ -79,20 +102,47 @@ Result<Listing> parse_listing(std::string_view body, std::string_view object,
   Listing listing;
   const auto document = read_json(
       body, shape, [&](const JsonEntry& entry) { return add_file(listing, entry.fields, names); });
-  if (!document) return unreadable(object, document.error().message);
+  if (!document) {
+    Error error = unreadable(object, document.error().message);
+    if (!document.error().hint.empty()) error.hint = document.error().hint;
+    return error;
+  }
   if (document->collections.empty()) return unreadable(object, if_missing);
   return listing;
 }
 
 }  // namespace
 
-Result<CommitId> parse_info(std::string_view body, std::string_view object) {
-  const auto document = read_json(body, {.fields = kInfoFields});
+Result<RepoInfo> parse_info(std::string_view body, std::string_view object) {
+  std::size_t files = 0;
+  const auto document =
+      read_json(body, {.collections = kSiblings, .fields = kInfoFields}, [&](const JsonEntry&) {
+        ++files;
+        return ok();
+      });
   if (!document) return unreadable(object, document.error().message);
 
   auto commit = CommitId::parse(document->fields.text("sha").value_or(""));
   if (!commit) return unreadable(object, commit.error().message);
-  return commit;
+  return RepoInfo{std::move(*commit), document->fields.text("id").value_or(""), files};
+}
+
+Result<std::string> name_difference(const RepoId& wanted, std::string_view led_to,
+                                    std::string_view id) {
+  if (led_to.empty()) led_to = wanted.name();
+  if (id.empty()) id = led_to;
+  if (lower_case(id) != lower_case(led_to))
+    return Error{
+        ErrorKind::protocol,
+        fmt::format("{}: the response is about another repository, '{}'", wanted.text(),
+                    truncated(id)),
+        "use that name if the repository was renamed; otherwise a mirror is wrong: check HF_ENDPOINT"};
+
+  if (id == wanted.name()) return std::string();
+  return fmt::format(
+      "{}: the Hub calls this repository {}; libraries will find it offline only "
+      "under the name {}",
+      wanted.text(), truncated(id), wanted.name());
 }
 
 Result<Listing> parse_tree_page(std::string_view body, std::string_view object) {

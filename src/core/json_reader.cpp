@@ -93,7 +93,8 @@ class Reader : public nlohmann::json_sax<Json> {
 
   bool value(JsonFields::Value&& value) {
     if (in_collection()) return fail(wrong_entry());
-    if (!keys_.empty() && collection_here() != nullptr)
+    if (!keys_.empty() && collection_here() != nullptr &&
+        !std::holds_alternative<std::nullptr_t>(value))
       return fail(fmt::format("'{}' is neither an array nor an object", keys_.back()));
     return keep_if_wanted(std::move(value));
   }

@@ -19,7 +19,7 @@ constexpr std::string_view kFields[] = {"format",   "format_version", "size",
                                         "blob_id",  "lfs_sha256",     "lfs_size",
                                         "xet_hash", "mtime_ns",       "sha256"};
 constexpr std::string_view kTreeCollections[] = {"files"};
-constexpr std::string_view kRecordCollections[] = {"listing", "blobs"};
+constexpr std::string_view kRecordCollections[] = {"listing", "unusable", "blobs"};
 
 /// Nobody reads the message: a record that cannot be parsed counts as missing.
 Status invalid() { return Error{ErrorKind::protocol, "invalid"}; }
@@ -113,16 +113,26 @@ std::string serialize_record(const SnapshotRecord& record) {
       files && !record.listing.empty())
     text += ",\n \"listing\": " + *files;
 
+  // Only with such names, so that most records are as they ever were.
+  std::string names;
+  for (const std::string& name : record.unusable)
+    names += fmt::format("{}\n  {}: {{}}", names.empty() ? "" : ",", quoted(name, Escape::needed));
+  if (!names.empty()) text += ",\n \"unusable\": {" + names + "\n }";
+
   return text + ",\n \"blobs\": " + blobs_text(record.blobs) + "\n}\n";
 }
 
 std::optional<SnapshotRecord> parse_record(std::string_view text) {
   SnapshotRecord record;
   Listing listing;
-  const auto document = read_json(
-      text, {.collections = kRecordCollections, .fields = kFields}, [&](const JsonEntry& entry) {
-        return entry.collection == "blobs" ? add_blob(record, entry) : add_file(listing, entry);
-      });
+  const auto document = read_json(text, {.collections = kRecordCollections, .fields = kFields},
+                                  [&](const JsonEntry& entry) {
+                                    if (entry.collection == "blobs") return add_blob(record, entry);
+                                    if (entry.collection == "listing")
+                                      return add_file(listing, entry);
+                                    record.unusable.push_back(entry.name);
+                                    return ok();
+                                  });
   if (!document || document->fields.integer("format") != kRecordFormat || !document->has("blobs"))
     return std::nullopt;
 

@@ -229,7 +229,10 @@ class Publisher {
 
   Status publish_record() const {
     return update_record(repository_, commit_, [&](SnapshotRecord& record) {
-      if (!snapshot_.listing.empty()) record.listing = snapshot_.listing;
+      if (!snapshot_.listing.empty()) {
+        record.listing = snapshot_.listing;
+        record.unusable = snapshot_.unusable;
+      }
       for (const auto& [blob, verified] : verified_) record.blobs.insert_or_assign(blob, verified);
     });
   }

@@ -143,7 +143,9 @@ TEST_CASE("a listing with an invalid path is refused before any file is requeste
       Hostile{"file and folder", "[" + entry("a/b/c") + "," + entry("a/b") + "]",
               "both as a file and as a directory"});
   INFO(hostile.name);
-  const Scene scene({at_hostile(Fault::On::tree, BodyOverride{hostile.body})});
+  const std::string info = R"({"sha":")" + main_of(small_repo("org/hostile")) + "\"}";
+  const Scene scene({at_hostile(Fault::On::repo_info, BodyOverride{info}),
+                     at_hostile(Fault::On::tree, BodyOverride{hostile.body})});
   const Run run = scene.run();
   check_refused(scene, run, "protocol");
   CHECK(contains(run.model("org/hostile")["error"]["message"], hostile.said));

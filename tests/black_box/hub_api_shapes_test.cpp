@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The forms in which the Hub and its mirrors respond: pages, redirects, prefixes, older routes.
+#include <algorithm>
 #include <set>
 
 #include "support/catch.h"
@@ -68,6 +69,118 @@ TEST_CASE("an unusable next-page link is an error, not the end of the listing") 
   CHECK(run.error_kind("org/small") == "protocol");
 }
 
+TEST_CASE("a mirror that ignores recursive=true has its listing completed from its other list") {
+  HubOptions options;
+  options.lists_recursively = false;
+  FakeHub hub(options);
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const TestHost machine(hub);
+  const std::string revision = GENERATE("main", "commit") == std::string("main")
+                                   ? "org/small"
+                                   : "org/small@" + main_of(small_repo());
+  CHECK(machine.run({revision}).exit_code == 0);
+  CHECK(tree_of(machine.cache())
+            .contains("models--org--small/snapshots/" + main_of(repo) + "/1_Pooling/config.json"));
+  CHECK(machine.run({"org/small", "--offline"}).exit_code == 0);
+}
+
+TEST_CASE("a listing that names directories and not what is in them is refused, and not recorded") {
+  HubOptions options;
+  options.lists_recursively = false;
+  options.lists_blobs = false;
+  FakeHub hub(options);
+  hub.add(small_repo());
+  const TestHost machine(hub);
+  const std::string pinned = "org/small@" + main_of(small_repo());
+  const Run run = machine.run({pinned, "--variant", "all"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind(pinned) == "protocol");
+  CHECK(contains(run.err, "directory '1_Pooling', but no file in it"));
+  CHECK_FALSE(std::filesystem::exists(machine.cache() / "models--org--small"));
+
+  // With two endpoints the other one is asked.
+  FakeHub good;
+  good.add(small_repo());
+  CHECK(
+      machine.run({pinned}, {{"HF_ENDPOINT", hub.endpoint() + "," + good.endpoint()}}).exit_code ==
+      0);
+}
+
+TEST_CASE(
+    "a mirror that drops the link to the next page has its listing completed, or is refused") {
+  std::vector<HubFile> files = {{"z.json", "{}"}};
+  for (int i = 0; i < 1'000; ++i) files.push_back({"f" + std::to_string(i), "same"});
+  const HubRepo repo = make_repo("org/many", files);
+
+  // Of a branch the repository's info tells how many files there are; of a commit only a page of
+  // the usual length is suspicious.
+  HubOptions options = with_pages(1'000);
+  const bool is_branch = GENERATE(true, false);
+  if (is_branch) options.page_size = 333;
+  options.lists_blobs = GENERATE(true, false);
+  FakeHub hub(options);
+  hub.add(repo);
+  hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = ChangeHeaders{.remove = {"Link"}}});
+  const TestHost machine(hub);
+  const std::string wanted = "org/many" + (is_branch ? "" : "@" + main_of(repo));
+  const Run run = machine.run({wanted, "--include", "z.json", "--include", "f1"});
+  CHECK(run.exit_code == (options.lists_blobs ? 0 : 1));
+  if (options.lists_blobs)
+    CHECK(run.model(wanted)["files"].size() == 2);
+  else
+    CHECK(run.error_kind(wanted) == "protocol");
+}
+
+TEST_CASE("a repository that is spelled differently on the Hub is said to be") {
+  FakeHub hub;
+  HubRepo asked = small_repo("org/Small");
+  asked.renamed_to = "Org/small";
+  HubRepo right = small_repo("org/Small");
+  right.id = "Org/small";
+  hub.add(asked);
+  hub.add(right);
+  const TestHost machine(hub);
+  const std::string wanted = GENERATE(true, false) ? "org/Small" : "org/Small@" + main_of(right);
+  const Run run = machine.run({wanted});
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "org/Small: the Hub calls this repository Org/small;"));
+}
+
+TEST_CASE("an endpoint that answers for another repository is refused") {
+  FakeHub hub;
+  hub.add(small_repo());
+  hub.add(
+      Fault{.on = Fault::On::repo_info,
+            .what = BodyOverride{R"({"id":"org/other","sha":")" + main_of(small_repo()) + "\"}"}});
+  const TestHost machine(hub);
+  const Run run = machine.run({"org/small"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/small") == "protocol");
+  CHECK(contains(run.err, "another repository, 'org/other'"));
+}
+
+TEST_CASE("a repository with a name that no directory can hold is usable without that file") {
+  FakeHub hub;
+  const HubRepo repo =
+      make_repo("org/odd", {{"config.json", "{}"}, {"Icon\r", "x"}, {"a\\b", "y"}});
+  hub.add(repo);
+  const TestHost machine(hub);
+  const std::string wanted = "org/odd@" + main_of(repo);
+  CHECK(machine.run({wanted}).exit_code == 0);
+  hub.clear_requests();
+  CHECK(machine.run({wanted}).exit_code == 0);
+  CHECK(hub.requests().empty());
+  CHECK(machine.run({wanted, "--offline"}).exit_code == 0);
+
+  // From the record too, a selection that includes it is refused.
+  const Run all = machine.run({wanted, "--variant", "all"});
+  CHECK(all.exit_code == 1);
+  CHECK(all.error_kind(wanted) == "protocol");
+  CHECK(contains(all.err, "Icon"));
+  CHECK(contains(all.err, "--exclude"));
+}
+
 TEST_CASE("a renamed repository is stored under the requested name") {
   FakeHub hub;
   HubRepo old = small_repo("org/old");
@@ -84,8 +197,11 @@ TEST_CASE("a renamed repository is stored under the requested name") {
 TEST_CASE("without a tree API, the listing is requested with blobs=true") {
   FakeHub hub;
   HubRepo repo = small_repo();
+  const int status = GENERATE(404, 400, 501);
   repo.has_tree_api = false;
   hub.add(repo);
+  if (status != 404)
+    hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = Status{.code = status}});
   const TestHost machine(hub);
   CHECK(machine.run({"org/small"}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));

@@ -176,6 +176,48 @@ TEST_CASE("a digest with two sizes is refused, in whatever order") {
   CHECK(check_listing(listing, "org/name"));
 }
 
+TEST_CASE("a directory of which no file is listed is found, and of which one is, is not") {
+  Listing listing = listing_of({"a/b/c", "d"});
+  listing.masked = {path("m/x")};
+  listing.unusable = {"u/y\\z"};
+  listing.folders = {"a", "a/b", "m", "u"};
+  CHECK_FALSE(empty_folder(listing));
+  listing.folders.push_back(GENERATE(as<std::string>{}, "1_Pooling", "a/", "d", "a/b/c", ""));
+  CHECK(empty_folder(listing) == listing.folders.back());
+}
+
+TEST_CASE("a second list adds only what the first lacks") {
+  Listing listing = listing_of({"a", "b/c"});
+  listing.masked = {path("m")};
+  Listing more = listing_of({"b/c", "b/d"});
+  more.masked = {path("m"), path("n")};
+  more.unusable = {"x\r"};
+  add_missing(listing, more);
+  CHECK(names_of(listing.files) == Names{"a", "b/c", "b/d"});
+  CHECK(listing.masked == std::vector{path("m"), path("n")});
+  CHECK(listing.unusable == Strings{"x\r"});
+}
+
+TEST_CASE("a name that no directory here can hold matters only if it is selected") {
+  Listing listing = listing_of({"config.json"});
+  listing.unusable = {"docs\\Icon\r"};
+  CHECK(selected(listing, general()) == Names{"config.json"});
+  CHECK(selected(listing, with_filter({{"*.json"}, {}, false})) == Names{"config.json"});
+  CHECK(selected(listing, with_filter({{"*"}, {"docs*Icon*"}, false})) == Names{"config.json"});
+
+  const auto all = select_files(listing, with_filter({{"*"}, {}, false}));
+  REQUIRE_FALSE(all);
+  CHECK(all.error().kind == ErrorKind::protocol);
+  CHECK(all.error().message.find("Icon") != std::string::npos);
+  CHECK(all.error().hint.find("--exclude 'docs*Icon*'") != std::string::npos);
+}
+
+TEST_CASE("weights with a name that no directory here can hold are not left out silently") {
+  Listing listing = listing_of({"config.json"});
+  listing.unusable = {"sub\\model.safetensors"};
+  CHECK_FALSE(select_files(listing, general()));
+}
+
 TEST_CASE("masked files count for path conflicts") {
   Listing listing = listing_of({"a/b"});
   SECTION("the same path twice") { listing.masked = {path("a/b")}; }

@@ -7,6 +7,17 @@
 using namespace model_prep;
 using namespace model_prep::testing;
 
+TEST_CASE("a record remembers the names that no directory can hold, and is as before without any") {
+  SnapshotRecord known{
+      .listing = {plain_file("a", 1, '1')}, .blobs = {}, .unusable = {"Icon\r", "a\\b"}};
+  const auto back = parse_record(serialize_record(known));
+  REQUIRE(back);
+  CHECK(back->unusable == known.unusable);
+  CHECK(back->listing.size() == 1);
+  known.unusable.clear();
+  CHECK(serialize_record(known).find("unusable") == std::string::npos);
+}
+
 namespace {
 
 RemoteFile with_xet(RemoteFile file, const std::string& hash) {

@@ -40,6 +40,8 @@ void check_listing_of(Result<Listing> found) {
   }
   Listing& listing = *found;
   for (const RepoPath& path : listing.masked) check_path(path);
+  for (const std::string& name : listing.unusable)
+    require(!RepoPath::parse(name), "only names that no directory can hold are kept apart");
   if (Status checked = check_listing(listing, "org/name"); !checked)
     return check_message(checked.error());
   check_files(listing.files);
@@ -51,18 +53,21 @@ void check_listing_of(Result<Listing> found) {
   require(tree.has_value(), "a listing of the hub can be written");
   const auto back = parse_tree(*tree);
   require(back && same_files(*back, listing.files), "a listing that was written is read again");
-  const auto remembered = parse_record(serialize_record({.listing = listing.files, .blobs = {}}));
-  require(remembered && same_files(remembered->listing, listing.files), "a listing is remembered");
+  const auto remembered = parse_record(
+      serialize_record({.listing = listing.files, .blobs = {}, .unusable = listing.unusable}));
+  require(remembered && same_files(remembered->listing, listing.files) &&
+              remembered->unusable == listing.unusable,
+          "a listing is remembered");
 }
 
 }  // namespace
 
 void hub_json(std::string_view input) {
-  const auto commit = parse_info(input, "org/name");
-  if (commit)
-    require(is_lower_hex(commit->hex(), 40), "a commit has 40 hex digits");
+  const auto info = parse_info(input, "org/name");
+  if (info)
+    require(is_lower_hex(info->commit.hex(), 40), "a commit has 40 hex digits");
   else
-    check_message(commit.error());
+    check_message(info.error());
   const auto shards =
       parse_shard_index(input, *RepoPath::parse("unet/m.safetensors.index.json"), "org/name");
   if (!shards) check_message(shards.error());

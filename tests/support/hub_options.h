@@ -37,6 +37,8 @@ struct HubOptions {
   std::uint16_t hub_port = 0;       ///< 0: any free port
   std::uint16_t payload_port = 0;   ///< 0: any free port
   std::size_t page_size = 1000;     ///< entries of one page of /tree/
+  bool lists_recursively = true;    ///< false: a mirror that ignores recursive=true
+  bool lists_blobs = true;          ///< false: a mirror that ignores blobs=true
   std::vector<std::string> tokens;  ///< valid, and granted access to gated and private
                                     ///< repositories; or logins, `user:password` in base64
   std::vector<std::string> tokens_without_access;  ///< valid, but granted nothing

@@ -149,7 +149,7 @@ Answer HubSite::repo_info(const HttpRequest& request, const Place& place) const 
   const HubRepo& repo = place.repo->repo;
   const bool is_masked =
       repo.access == HubRepo::Access::gated_masked && !has_access(*place.repo, caller_of(request));
-  const bool with_blobs = is_true(query_value(request, "blobs"));
+  const bool with_blobs = options_.lists_blobs && is_true(query_value(request, "blobs"));
   Json siblings = Json::array();
   for (const SiteFile& file : place.repo->commits.at(place.commit)) {
     siblings.push_back(sibling(file, is_masked ? Hashes::masked : Hashes::shown, with_blobs));
@@ -182,7 +182,7 @@ Answer HubSite::tree(const HttpRequest& request, const Place& place,
     return text_answer(404, "application/json", R"({"detail":"Not Found"})");
   const bool is_masked = place.repo->repo.access == HubRepo::Access::gated_masked &&
                          !has_access(*place.repo, caller_of(request));
-  const bool recursive = is_true(query_value(request, "recursive"));
+  const bool recursive = options_.lists_recursively && is_true(query_value(request, "recursive"));
   const std::vector<Json> entries = tree_entries(place.repo->commits.at(place.commit), place.commit,
                                                  folder.empty() ? folder : folder + "/", recursive,
                                                  is_masked ? Hashes::masked : Hashes::shown);

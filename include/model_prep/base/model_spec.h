@@ -205,6 +205,9 @@ struct ResolvedSnapshot {
 
   /// All files of the commit; empty if they are not known.
   std::vector<RemoteFile> listing;
+
+  /// With a listing: the names of the commit that no directory here can hold.
+  Strings unusable{};
 };
 
 }  // namespace model_prep

@@ -35,6 +35,7 @@ struct Reply {
   std::string body;
   std::optional<Error> error;
   std::size_t source{0};  ///< index of the source that responded
+  Url url{};              ///< of the last request, after redirects
 };
 
 class Fetcher {

@@ -18,7 +18,7 @@
 //
 // If there are several endpoints, the next one is used when one fails or gives an answer that
 // cannot be used. A listing always comes from one endpoint as a whole, because the address of its
-// next page is valid only there.
+// next page is valid only there; core/listing_reader.h decides when it is whole.
 #pragma once
 
 #include <optional>
@@ -50,6 +50,9 @@ struct Resolution {
   /// The endpoint that gave the commit, or for a pinned commit the listing. Empty if no request was
   /// necessary.
   std::string endpoint{};
+
+  /// That the Hub has the repository under another name or spelling; empty if it does not.
+  std::string renamed{};
 };
 
 /// Resolves without a request. Nothing means that requests are necessary; with `forbidden` that is

@@ -18,8 +18,9 @@ class PathSelector {
  public:
   explicit PathSelector(const FileFilter& filter)
       : include_(filter.include), exclude_(filter.exclude) {}
-  bool operator()(const RepoPath& path) const {
-    return include_.matches(path.text()) && !exclude_.matches(path.text());
+  bool operator()(const RepoPath& path) const { return (*this)(path.text()); }
+  bool operator()(std::string_view path) const {
+    return include_.matches(path) && !exclude_.matches(path);
   }
 
  private:
@@ -41,8 +42,8 @@ inline constexpr Bytes kMaxIndexSize = Bytes{16} * 1024 * 1024;
 std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec& spec);
 
 /// The files to fetch, in the order of the listing. Fails with `gated` if the Hub hides the digest
-/// of one of them, and with `not_found` if no file is left, or only half of an OpenVINO model or of
-/// a sharded one.
+/// of one of them, with `protocol` if no directory here can hold one, and with `not_found` if no
+/// file is left, or only half of an OpenVINO model or of a sharded one.
 Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec,
                                              const ShardIndexes& indexes = {});
 

@@ -3,7 +3,8 @@
 // checked values.
 //
 // Anything unexpected fails with `protocol`, for the whole response: an entry that is skipped would
-// be a file that is silently missing. `object` names the repository in the error.
+// be a file that is silently missing. A name that git can hold and no directory here can is kept as
+// unusable: it matters only if it is selected. `object` names the repository in the error.
 #pragma once
 
 #include "model_prep/base/error.h"
@@ -12,13 +13,26 @@
 
 namespace model_prep {
 
-/// The commit, `sha`, of the repository's info.
-Result<CommitId> parse_info(std::string_view body, std::string_view object);
+/// A repository as the Hub describes it.
+struct RepoInfo {
+  CommitId commit;
+  std::string id;        ///< `org/name` as the Hub spells it; empty if it does not say
+  std::size_t files{0};  ///< how many files it names
+};
+Result<RepoInfo> parse_info(std::string_view body, std::string_view object);
 
-/// One page of the tree, without its directories.
+/// What to say of a repository that the Hub calls differently than the user; empty if it does not.
+/// `led_to` is the name in the address that responded, which a redirect may have changed because
+/// the repository was renamed; `id` is that of the info. Either may be empty. Fails if they are two
+/// repositories.
+Result<std::string> name_difference(const RepoId& wanted, std::string_view led_to,
+                                    std::string_view id);
+
+/// One page of the tree.
 Result<Listing> parse_tree_page(std::string_view body, std::string_view object);
 
-/// The `siblings` of the repository's info, requested with `blobs=true`.
+/// The `siblings` of the repository's info, requested with `blobs=true`. The hint of an endpoint
+/// that lists names only says that a lock needs no listing.
 Result<Listing> parse_blobs(std::string_view body, std::string_view object);
 
 }  // namespace model_prep

@@ -67,8 +67,8 @@ struct JsonEntry {
 
 /// What to read. The spans and their strings must outlive the result; use literals.
 struct JsonShape {
-  std::span<const std::string_view>
-      collections{};  ///< members of the document whose elements are entries
+  /// Members of the document whose elements are entries; one that is null counts as missing.
+  std::span<const std::string_view> collections{};
   std::span<const std::string_view> fields{};  ///< what to keep of the document and of each entry
   bool of_texts{false};                        ///< the entries are strings, not objects
 };

@@ -26,6 +26,7 @@ struct VerifiedBlob {
 struct SnapshotRecord {
   std::vector<RemoteFile> listing;  ///< the whole commit, or empty
   std::map<Digest, VerifiedBlob> blobs;
+  Strings unusable{};  ///< with a listing: the names that no directory here can hold
 };
 
 /// Whether these are the bytes that are wanted. The record may be older than a lock that gives the
