@@ -16,31 +16,56 @@
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kMaxReply = 16 * 1024 * 1024;
+constexpr std::size_t kMaxReply = 16 * 1024 * 1024;  // of one, and of all that are held at one time
+constexpr std::size_t kLargeReply = 1024 * 1024;
 constexpr Bytes kLargeFile = 1'000'000;  // smaller ones are logged at debug level
 
 std::string object_of(const FetchJob& job) { return job.repo.text() + " " + job.file.path.text(); }
 
-/// Keeps a response to a query in memory.
+/// The reply to a query while it arrives.
+struct OpenReply {
+  Reply reply{};
+  std::size_t size{0};
+  bool crowded_out{false};  ///< its bytes were dropped, because those of others need the memory
+};
+
+/// Keeps a response to a query in memory, of which `held` bytes are in use.
 class QuerySink : public BodySink {
  public:
-  explicit QuerySink(Reply& reply) : reply_(reply) {}
+  QuerySink(OpenReply& open, std::size_t& held) : open_(open), held_(held) {}
 
   Body on_head(const ResponseHead& head) override {
-    reply_.head = head;
-    reply_.body.clear();
+    drop_body();  // of an earlier attempt
+    open_.reply.head = head;
+    open_.size = 0;
+    open_.crowded_out = false;
     return head.status == 200 ? Body::wanted : Body::ignored;
   }
 
   std::optional<Error> on_data(std::span<const char> bytes) override {
-    if (reply_.body.size() + bytes.size() > kMaxReply)
+    open_.size += bytes.size();
+    if (open_.size > kMaxReply)
       return Error{ErrorKind::protocol, "the response is larger than 16 MiB"};
-    reply_.body.append(bytes.data(), bytes.size());
+
+    if (held_ + bytes.size() > kMaxReply) open_.crowded_out = true;
+    if (open_.crowded_out) return drop_body();
+
+    // A large one would be copied with each doubling. Pages that are not used need no memory.
+    if (open_.size > kLargeReply) open_.reply.body.reserve(kMaxReply);
+    held_ += bytes.size();
+    open_.reply.body.append(bytes.data(), bytes.size());
     return std::nullopt;
   }
 
  private:
-  Reply& reply_;
+  std::nullopt_t drop_body() {
+    held_ -= open_.reply.body.size();
+    std::string().swap(open_.reply.body);
+    return std::nullopt;
+  }
+
+  OpenReply& open_;
+  std::size_t& held_;
 };
 
 }  // namespace
@@ -53,9 +78,11 @@ class Fetcher::Loop {
         session_(fetcher.session_),
         scheduler_(fetcher.settings_, std::move(items), fetcher.hosts_) {}
 
-  void query(std::vector<Reply>& replies) {
-    replies_ = &replies;
+  /// Returns the indices of those that were crowded out.
+  std::vector<std::size_t> query(const OnReply& on_reply) {
+    on_reply_ = &on_reply;
     run();
+    return std::move(crowded_out_);
   }
 
   void fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
@@ -265,11 +292,11 @@ class Fetcher::Loop {
                     .range = action.range,
                     .token = action.with_token ? &*endpoint.token : nullptr};
     std::unique_ptr<BodySink>& sink = sinks_[action.id];
-    if (replies_ != nullptr) {
-      Reply& reply = (*replies_)[action.item];
-      reply.source = action.source;
-      reply.url = action.url;
-      sink = std::make_unique<QuerySink>(reply);
+    if (on_reply_ != nullptr) {
+      OpenReply& open = replies_[action.item];
+      open.reply.source = action.source;
+      open.reply.url = action.url;
+      sink = std::make_unique<QuerySink>(open, held_);
     } else {
       request.kind = RequestKind::payload;
       request.expected = scheduler_.range_of(action.id).size();
@@ -316,16 +343,23 @@ class Fetcher::Loop {
 
   void execute(const Finish& action) {
     const FileOutcome& outcome = action.outcome;
-    if (replies_ != nullptr) {
-      (*replies_)[action.item].error = outcome.error;
-      return;
-    }
+    if (on_reply_ != nullptr) return finish_query(action.item, outcome.error);
     const bool ready =
         outcome.status == FileStatus::fetched || outcome.status == FileStatus::reused;
     session_.observer.file_done(action.item, ready ? FileEnd::ready : FileEnd::given_up,
                                 std::max(0, outcome.attempts - 1));
     log_outcome(job_of(action.item), outcome);
     (*on_outcome_)(action.item, outcome);
+  }
+
+  void finish_query(ItemId item, const std::optional<Error>& error) {
+    const auto ended = replies_.extract(item);  // nothing of a query that was never started
+    OpenReply open = ended ? std::move(ended.mapped()) : OpenReply{};
+    held_ -= open.reply.body.size();
+    if (open.crowded_out && !error) return crowded_out_.push_back(item);
+
+    open.reply.error = error;
+    (*on_reply_)(item, open.reply);
   }
 
   void execute(const Notice& action) { session_.log.write(action.level, action.text); }
@@ -361,7 +395,10 @@ class Fetcher::Loop {
   Scheduler scheduler_;
   const FetchPlan* plan_{nullptr};        // of a fetch
   const OnOutcome* on_outcome_{nullptr};  // likewise
-  std::vector<Reply>* replies_{nullptr};  // of a query
+  const OnReply* on_reply_{nullptr};      // of a query
+  std::map<ItemId, OpenReply> replies_;
+  std::size_t held_{0};  // bytes of their bodies
+  std::vector<std::size_t> crowded_out_;
   std::map<ItemId, OpenFile> files_;
   std::map<TransferId, std::unique_ptr<BodySink>> sinks_;
   std::set<RepoId> prepared_;              // repositories that have their directories
@@ -377,14 +414,17 @@ Fetcher::Fetcher(Session& session)
       self_(WriterIdentity::make()),
       random_(std::random_device{}()) {}
 
-std::vector<Reply> Fetcher::query(const std::vector<Query>& queries) {
+void Fetcher::query(const std::vector<Query>& queries, const OnReply& on_reply) {
+  const auto item_of = [](const Query& query) {
+    return WorkItem{.context = query.context, .sources = query.sources};
+  };
   std::vector<WorkItem> items;
-  for (const Query& query : queries)
-    items.push_back({.context = query.context, .sources = query.sources});
+  for (const Query& query : queries) items.push_back(item_of(query));
 
-  std::vector<Reply> replies(queries.size());
-  Loop(*this, std::move(items)).query(replies);
-  return replies;
+  for (const std::size_t crowded_out : Loop(*this, std::move(items)).query(on_reply))
+    Loop(*this, {item_of(queries[crowded_out])}).query([&](std::size_t, const Reply& reply) {
+      on_reply(crowded_out, reply);
+    });
 }
 
 void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {

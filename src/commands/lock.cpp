@@ -127,11 +127,11 @@ class Lock {
                                     [&](const Hub& hub) { return hub.info(spec.repo, *branch); })});
     }
 
-    const std::vector<Reply> replies = fetcher_->query(queries);
-    for (std::size_t i = 0; i < queried.size(); ++i) {
-      const auto info = parse_info(replies[i].body, queried[i]->repo.text());
-      check_commit(*queried[i], replies[i].error ? *replies[i].error : info);
-    }
+    std::vector<Result<RepoInfo>> found(queries.size(), Error{});
+    fetcher_->query(queries, [&](std::size_t i, const Reply& reply) {
+      found[i] = reply.error ? *reply.error : parse_info(reply.body, queried[i]->repo.text());
+    });
+    for (std::size_t i = 0; i < queried.size(); ++i) check_commit(*queried[i], found[i]);
     return ok();
   }
 

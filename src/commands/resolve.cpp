@@ -16,9 +16,7 @@
 namespace model_prep {
 namespace {
 
-/// Shard indexes are held in memory, up to 16 MiB each.
 constexpr Bytes kMaxIndexBytes = 64 * 1024 * 1024;
-constexpr std::size_t kMaxIndexesInFlight = 4;
 
 Digest digest_of(std::string_view bytes, DigestKind kind) {
   return kind == DigestKind::git_sha1 ? git_sha1_of(bytes) : sha256_of(bytes);
@@ -187,8 +185,8 @@ class Resolver {
     }
     if (queries.empty()) return false;
 
-    const std::vector<Reply> replies = fetcher_.query(queries);
-    for (std::size_t i = 0; i < senders.size(); ++i) (this->*use)(*senders[i], replies[i]);
+    fetcher_.query(queries,
+                   [&](std::size_t i, const Reply& reply) { (this->*use)(*senders[i], reply); });
     return true;
   }
 
@@ -300,26 +298,24 @@ class Resolver {
     return ok();
   }
 
-  /// Requests a few indexes, of whichever models. Returns false if none are left.
+  /// Requests the indexes of all models. Returns false if none are left.
   bool read_indexes() {
     std::vector<Query> queries;
     std::vector<std::pair<ModelResolution*, PendingIndex>> requested;
     for (ModelResolution& model : models_) {
       if (model.result) continue;
 
-      while (!model.pending_indexes.empty() && queries.size() < kMaxIndexesInFlight) {
-        PendingIndex index = std::move(model.pending_indexes.back());
-        model.pending_indexes.pop_back();
+      for (PendingIndex& index : std::exchange(model.pending_indexes, {})) {
         queries.push_back(index_query(model, index));
         requested.emplace_back(&model, std::move(index));
       }
     }
     if (queries.empty()) return false;
 
-    const std::vector<Reply> replies = fetcher_.query(queries);
-    for (std::size_t i = 0; i < requested.size(); ++i)
+    fetcher_.query(queries, [&](std::size_t i, const Reply& reply) {
       use_index(*requested[i].first, std::move(requested[i].second),
-                queries[i].sources[replies[i].source].endpoint, replies[i]);
+                queries[i].sources[reply.source].endpoint, reply);
+    });
     return true;
   }
 

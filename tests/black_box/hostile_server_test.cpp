@@ -243,6 +243,31 @@ TEST_CASE(
   CHECK(peak < 128 * 1024);
 }
 
+TEST_CASE("the listings of many models are not all in memory at once") {
+  FakeHub hub;
+  std::vector<std::string> arguments;
+  for (int i = 0; i < 12; ++i) {
+    arguments.push_back("org/m" + std::to_string(i));
+    hub.add(make_repo(arguments.back(), {{"config.json", "{}"}}));
+  }
+  std::string body = "[" + entry("config.json", "2", digests_of({"config.json", "{}"}).git_sha1);
+  for (int i = 0; i < 150; ++i)
+    body += R"(,{"type":"other","path":"x","more":")" + std::string(100'000, 'x') + "\"}";
+  hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = page(body + "]")});
+  hub.add(Fault{.on = Fault::On::resolve, .times = -1, .what = Stall{}});
+  const TestHost machine(hub);
+  const auto program = machine.start(arguments);
+  REQUIRE(hub.wait_until(
+      [](const auto& log) {
+        return std::any_of(log.begin(), log.end(),
+                           [](const auto& request) { return request.kind == "resolve"; });
+      },
+      std::chrono::seconds(50)));
+  const std::int64_t peak = peak_memory_kib(program->pid());
+  CHECK(peak > 0);
+  if (!is_sanitized()) CHECK(peak < 48 * 1024);
+}
+
 TEST_CASE("an endless listing is aborted after few requests, in bounded memory") {
   const Endless endless = GENERATE(
       Endless{"a body of 5 GB", 1, [](std::size_t) { return Fault::What(LongBody{5'000'000'000}); },

@@ -45,8 +45,12 @@ class Fetcher {
   /// In order of preference, with their tokens.
   const std::vector<HubEndpoint> endpoints;
 
-  /// One reply for each query, in order.
-  std::vector<Reply> query(const std::vector<Query>& queries);
+  /// `on_reply` gets each query's index and reply when it arrives, on this thread; it must not
+  /// query. A reply is forgotten afterwards. Those that are held at one time have at most 16 MiB
+  /// together: whatever is beyond that is requested again at the end, one by one.
+  using OnReply = std::function<void(std::size_t query, const Reply&)>;
+  void query(const std::vector<Query>& queries, const OnReply& on_reply);
+
   /// Carries out the plan, which the observer knows already. `on_outcome` gets each job's index and
   /// outcome when it ends, on this thread.
   using OnOutcome = std::function<void(std::size_t job, const FileOutcome&)>;
