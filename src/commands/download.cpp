@@ -90,7 +90,7 @@ class Download {
                const std::optional<SnapshotRecord>& record) {
     session_.update_variant(model.spec, snapshot);
     settle_ref(model, snapshot);
-    if (const auto warning = pickle_warning(snapshot)) session_.log.warning(*warning);
+    if (session_.options.dry_run) warn_of_pickles(snapshot);
     model.view = session_.cache.inspect(snapshot, record);
     model.snapshot = std::move(snapshot);
   }
@@ -105,6 +105,17 @@ class Download {
     session_.log.info(
         fmt::format("{}: refs/{} stays with another commit: services find this one as revision {}",
                     model.spec.key, ref, model.spec.ref));
+  }
+
+  FirstBytes first_bytes_of(const ResolvedSnapshot& snapshot) const {
+    return [&](const RemoteFile& file) {
+      return session_.cache.first_bytes(snapshot.spec.repo, snapshot.commit, file);
+    };
+  }
+
+  void warn_of_pickles(const ResolvedSnapshot& snapshot) {
+    if (const auto warning = pickle_warning(snapshot, first_bytes_of(snapshot)))
+      session_.log.warning(*warning);
   }
 
   /// Before anything is fetched: a cache that cannot be written should not cost gigabytes of
@@ -309,6 +320,10 @@ class Download {
   }
 
   void publish(ModelRun& model) {
+    if (Status whole = check_pointers(*model.snapshot, first_bytes_of(*model.snapshot)); !whole) {
+      model.error = whole.error();
+      return session_.log_error(*model.error);
+    }
     model.published = true;
     model.took = Clock::now() - model.begun;
 
@@ -334,6 +349,7 @@ class Download {
       session_.log.info(model.spec.key + ": ready at " + session_.snapshot_folder(model.snapshot));
     }
 
+    warn_of_pickles(*model.snapshot);
     session_.link_legacy_dirs(model.spec.repo);
   }
 

@@ -232,6 +232,12 @@ class Verify {
       else if (const auto error = check_digests(*result, object, file.blob_spec()))
         model.faults.push_back(damaged_fault(path, i, file, *result, *error));
     }
+
+    const ResolvedSnapshot& snapshot = *model.snapshot;
+    const Status whole = check_pointers(snapshot, [&](const RemoteFile& file) {
+      return session_.cache.first_bytes(snapshot.spec.repo, snapshot.commit, file);
+    });
+    if (!whole) model.error = whole.error();
   }
 
   void log_result(const Model& model) {

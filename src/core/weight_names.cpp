@@ -66,6 +66,17 @@ std::string_view stem_of(std::string_view path) {
 
 bool is_pickle_name(std::string_view path) { return is_one_of(kPickles, extension_of(path)); }
 
+bool is_only_pickle_name(std::string_view path) {
+  return extension_of(path) == ".pkl" || extension_of(path) == ".pickle";
+}
+
+bool is_pickle(std::string_view first_bytes) {
+  // Protocol 2 to 5 begins with the opcode PROTO and its number.
+  const bool is_plain = first_bytes.size() > 1 && first_bytes[0] == '\x80' && first_bytes[1] >= 2 &&
+                        first_bytes[1] <= 5;
+  return is_plain || first_bytes.starts_with("PK\x03\x04");
+}
+
 bool has_other_framework_name(std::string_view path) {
   return is_one_of(kOtherFrameworks, extension_of(path)) ||
          (name_of(path).starts_with("ggml-") && extension_of(path) == ".bin") ||

@@ -311,7 +311,28 @@ Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spe
   return ok();
 }
 
-std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
+Status check_pointers(const ResolvedSnapshot& snapshot, const FirstBytes& first_bytes) {
+  constexpr Bytes kMaxPointerSize = 1024;
+  constexpr std::string_view kPointer = "version https://git-lfs.github.com/spec/";
+  for (const RemoteFile& file : snapshot.files) {
+    const std::string& path = file.path.text();
+    const bool of_weights =
+        parse_weights(name_of(path)) || is_pickle_name(path) || has_other_framework_name(path);
+    if (!of_weights || file.blob.kind() != DigestKind::git_sha1 || file.size > kMaxPointerSize)
+      continue;
+    if (first_bytes(file).value_or("").starts_with(kPointer))
+      return Error{
+          ErrorKind::not_found,
+          fmt::format(
+              "{} {}: the repository has a Git LFS pointer of {} bytes instead of the weights",
+              snapshot.spec.repo.text(), path, file.size),
+          "it was uploaded without Git LFS: choose another revision, or leave the file out with --exclude"};
+  }
+  return ok();
+}
+
+std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
+                                          const FirstBytes& first_bytes) {
   if (snapshot.spec.repo.kind() != RepoKind::model) return std::nullopt;
 
   const std::vector<RemoteFile>& all = snapshot.listing.empty() ? snapshot.files : snapshot.listing;
@@ -325,6 +346,7 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
 
   std::vector<std::string_view> pickles;
   bool replaceable = false;
+  bool certain = true;
   for (const RemoteFile& file : snapshot.files) {
     const std::string_view path = file.path.text();
 
@@ -332,6 +354,11 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
     const bool openvino = name_of(path).starts_with("openvino_") ||
                           names.contains(std::string(stem_of(path)) + ".xml");
     if (!is_pickle_name(path) || openvino || has_other_framework_name(path)) continue;
+
+    const auto bytes = first_bytes(file);
+    const bool is_certain = bytes && is_pickle(*bytes);
+    if (bytes && !is_certain && !is_only_pickle_name(path)) continue;
+    certain = certain && is_certain;
     pickles.push_back(path);
     replaceable = replaceable || safetensors_folders.contains(folder_of(path));
   }
@@ -343,7 +370,8 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot) {
   std::string text = fmt::format("{}: {}{} {}, which can run code when loaded", snapshot.spec.key,
                                  truncated(pickles.front()),
                                  one ? "" : fmt::format(" and {} more", pickles.size() - 1),
-                                 one ? "is a pickle" : "are pickles");
+                                 certain ? (one ? "is a pickle" : "are pickles")
+                                         : (one ? "may be a pickle" : "may be pickles"));
   if (replaceable) return text + "; there are safetensors in the same directory";
 
   // Without the listing it is not known whether the repository has safetensors.

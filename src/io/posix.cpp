@@ -156,7 +156,11 @@ std::optional<std::string> read_file(const std::string& path, std::size_t max) {
 std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max) {
   const auto found = stat_fd(fd);
   if (!found || !found->is_file || static_cast<std::size_t>(found->size) > max) return std::nullopt;
-  std::string content(static_cast<std::size_t>(found->size), '\0');
+  return read_beginning(fd, static_cast<std::size_t>(found->size));
+}
+
+std::string read_beginning(const UniqueFd& fd, std::size_t size) {
+  std::string content(size, '\0');
   std::size_t done = 0;
   while (done < content.size()) {
     const ssize_t count =

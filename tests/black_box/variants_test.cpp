@@ -22,6 +22,9 @@ const std::vector<std::string> kShards = {"model-00001-of-00002.safetensors",
                                           "model-00002-of-00002.safetensors"};
 const std::vector<std::string> kWanted = {"config.json", kShards[0], kShards[1], kIndex};
 
+/// This many bytes that begin like a pickle.
+std::string pickle(std::size_t size) { return "\x80\x02" + std::string(size - 2, 'p'); }
+
 /// Two shards and their index, a shard of an earlier cut, and the same weights as pickles.
 HubRepo sharded_repo(const std::string& index = index_of(kShards)) {
   return make_repo("org/sharded", {{"config.json", "{}"},
@@ -29,7 +32,7 @@ HubRepo sharded_repo(const std::string& index = index_of(kShards)) {
                                    {kShards[0], MadeUpBytes{2000, 1}, true},
                                    {kShards[1], MadeUpBytes{1000, 2}, true},
                                    {"model-00001-of-00003.safetensors", MadeUpBytes{900, 3}, true},
-                                   {"pytorch_model.bin", MadeUpBytes{3000, 4}, true}});
+                                   {"pytorch_model.bin", pickle(3000), true}});
 }
 
 HubRepo converted_repo() {
@@ -281,9 +284,12 @@ TEST_CASE("a lock that names half of an OpenVINO model is refused without a requ
 TEST_CASE("pickled weights cause one warning, with what could be loaded instead") {
   FakeHub hub;
   hub.add(sharded_repo());
-  hub.add(make_repo("org/old",
-                    {{"config.json", "{}"}, {"pytorch_model.bin", MadeUpBytes{1000, 4}, true}}));
+  hub.add(make_repo("org/old", {{"config.json", "{}"}, {"pytorch_model.bin", pickle(1000), true}}));
+  hub.add(make_repo("org/ct2", {{"config.json", "{}"}, {"model.bin", MadeUpBytes{1000, 4}, true}}));
   const TestHost machine(hub);
+  CHECK(contains(machine.run({"--dry-run", "org/old"}).err, "pytorch_model.bin may be a pickle"));
+  CHECK(contains(machine.run({"--dry-run", "org/ct2"}).err, "model.bin may be a pickle"));
+  CHECK_FALSE(contains(machine.run({"org/ct2"}).err, "pickle"));
   CHECK_FALSE(contains(machine.run({"org/sharded"}).err, "pickle"));
   CHECK(contains(
       machine.run({"org/sharded", "--include", "*.bin"}).err,
@@ -292,6 +298,24 @@ TEST_CASE("pickled weights cause one warning, with what could be loaded instead"
   CHECK(contains(machine.run({"org/old"}).err,
                  "warn  org/old: pytorch_model.bin is a pickle, which can run code when "
                  "loaded, and this revision has no safetensors"));
+}
+
+TEST_CASE("weights that are a committed Git LFS pointer fail the model, now and from the cache") {
+  FakeHub hub;
+  const std::string pointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, 'a') +
+      "\nsize 1000\n";
+  const HubRepo repo =
+      make_repo("org/pointer", {{"config.json", "{}"}, {"model.safetensors", pointer}});
+  hub.add(repo);
+  const TestHost machine(hub);
+  const std::string wanted = "org/pointer@" + main_of(repo);
+  const Run run = machine.run({wanted});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind(wanted) == "not_found");
+  CHECK(contains(run.err, "model.safetensors: the repository has a Git LFS pointer"));
+  CHECK_FALSE(std::filesystem::exists(machine.cache() / "models--org--pointer/refs"));
+  CHECK(machine.run({wanted}).exit_code == 1);
 }
 
 TEST_CASE("a variant that a model lacks falls back to fp32, and the summary has both") {

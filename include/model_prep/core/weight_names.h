@@ -27,6 +27,13 @@ std::string_view stem_of(std::string_view path);
 /// Python can load it only by running what it says (`.bin`, `.pt`, `.ckpt` …).
 bool is_pickle_name(std::string_view path);
 
+/// Of those, a name that nothing but a pickle has (`.pkl`).
+bool is_only_pickle_name(std::string_view path);
+
+/// Whether a file begins like a pickle, or like the zip archive that PyTorch puts pickles in. The
+/// oldest pickles, of protocols 0 and 1, cannot be told from text.
+bool is_pickle(std::string_view first_bytes);
+
 /// The name alone shows that it belongs to another framework than PyTorch (`.h5`, `.onnx` …).
 bool has_other_framework_name(std::string_view path);
 

@@ -69,6 +69,10 @@ class Cache {
   /// repository stays there and the cache gets a link to it.
   void adopt_existing(const RepoId& repo, Writing writing);
 
+  /// The first bytes of a file, at most 64; nothing if it is not here.
+  std::optional<std::string> first_bytes(const RepoId& repo, const CommitId& commit,
+                                         const RemoteFile& file) const;
+
   std::optional<SnapshotRecord> record(const RepoId& repo, const CommitId& commit) const;
 
   /// The listing that huggingface_hub left, or that somebody else put there.

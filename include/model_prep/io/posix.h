@@ -98,6 +98,9 @@ std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max);
 class SignalFd;
 Result<std::string> read_to_end(const std::string& path, std::size_t max, const SignalFd& signals);
 
+/// The first bytes of a file, at most this many; fewer if it ends or cannot be read.
+std::string read_beginning(const UniqueFd& fd, std::size_t size);
+
 /// Opens a regular file, links followed. A pipe or a device in its place is an error, and is not
 /// waited for.
 Result<UniqueFd> open_for_reading(const std::string& path);
