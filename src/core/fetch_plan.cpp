@@ -123,7 +123,29 @@ Status check_ref_conflicts(std::span<const ModelSpec> specs) {
             "give one of them another \"ref\" in the manifest, or run it separately with another --cache-dir"};
     }
   }
+
+  for (const auto& [claim, spec] : claims)
+    for (const std::string& parent : parents_of_ref(claim.second))
+      if (const auto file = claims.find({claim.first, parent}); file != claims.end())
+        return nested_refs_error(claim.first, claim.second, parent);
   return ok();
+}
+
+Strings parents_of_ref(std::string_view name) {
+  Strings parents;
+  for (std::size_t slash = name.find('/'); slash != std::string_view::npos;
+       slash = name.find('/', slash + 1))
+    parents.emplace_back(name.substr(0, slash));
+  return parents;
+}
+
+Error nested_refs_error(const RepoId& repo, std::string_view ref, std::string_view parent) {
+  return {
+      ErrorKind::usage,
+      fmt::format(
+          "{}: refs/{} and refs/{} cannot be in one cache: the second would be a file and a directory",
+          repo.text(), ref, parent),
+      "pin the revision by its commit, or use another --cache-dir"};
 }
 
 }  // namespace model_prep

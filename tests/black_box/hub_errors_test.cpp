@@ -173,6 +173,24 @@ TEST_CASE("a missing or invalid manifest is reported with its path") {
   CHECK(hub.requests().empty());
 }
 
+TEST_CASE("a branch below a tag of the cache is refused before the download") {
+  FakeHub hub;
+  HubRepo repo = small_repo();
+  repo.refs["v1"] = repo.refs["v1/fix"] = main_of(repo);
+  hub.add(repo);
+  const bool tag_first = GENERATE(true, false);
+  const std::string first = tag_first ? "org/small@v1" : "org/small@v1/fix";
+  const std::string second = tag_first ? "org/small@v1/fix" : "org/small@v1";
+  const TestHost machine(hub);
+  REQUIRE(machine.run({first}).exit_code == 0);
+  hub.clear_requests();
+  const Run run = machine.run({second});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "refs/v1/fix and refs/v1 cannot be in one cache"));
+  CHECK(hub.requests().empty());
+  CHECK(machine.run({"org/small@" + main_of(repo)}).exit_code == 0);  // as the hint says
+}
+
 TEST_CASE("a locked file that the repository lacks fails the model") {
   FakeHub hub;
   hub.add(small_repo());

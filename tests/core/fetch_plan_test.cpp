@@ -28,6 +28,19 @@ SnapshotView satisfied_view() {
 
 }  // namespace
 
+TEST_CASE("a ref that would be a file and a directory is refused, in either order") {
+  std::vector<ModelSpec> specs = {spec("a", "org/x", "v1"), spec("b", "org/x", "v1/fix")};
+  specs[0].ref = "one";
+  specs[1].ref = "two";
+  if (GENERATE(true, false)) std::swap(specs[0], specs[1]);
+  const Status status = check_ref_conflicts(specs);
+  REQUIRE_FALSE(status);
+  CHECK(status.error().kind == ErrorKind::usage);
+  CHECK(status.error().message.find("refs/v1/fix and refs/v1") != std::string::npos);
+  specs[0].revision = *Revision::parse("v12");
+  CHECK(check_ref_conflicts(specs));
+}
+
 TEST_CASE("jobs are ordered by size across all models, largest first") {
   const auto a = snapshot("org/a", {plain_file("small", 1, '1'), lfs_file("large", 100, '2')});
   const auto b = snapshot("org/b", {lfs_file("larger", 200, '3'), plain_file("middle", 50, '4')});

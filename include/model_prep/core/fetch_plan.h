@@ -79,8 +79,13 @@ FetchPlan make_plan(std::span<const PlannedModel> wanted);
 /// For each model that has one: why no content can satisfy its lock together with another one's.
 std::map<std::size_t, Error> lock_conflicts(std::span<const PlannedModel> wanted);
 
-/// Refuses (`usage`) two models that would set one ref of one repository to different revisions.
+/// Refuses (`usage`) two models that would set one ref of one repository to different revisions, or
+/// of which one has a ref that is a directory of the other's: a tag `v1` and a branch `v1/fix`.
 Status check_ref_conflicts(std::span<const ModelSpec> specs);
+
+/// `v1` and `v1/a` of `v1/a/b`: the directories of that ref in the cache.
+Strings parents_of_ref(std::string_view name);
+Error nested_refs_error(const RepoId& repo, std::string_view ref, std::string_view parent);
 
 /// The refs that a snapshot gets: the manifest's, the revision, and the commit itself, because old
 /// versions of the Rust hf-hub look up a commit as a ref (docs/developing/hub-protocol.md, section
