@@ -13,6 +13,7 @@ TransportSettings transport_settings(const Session& session) {
           .stall = std::chrono::seconds(options.timeout),
           .rate = options.rate,
           .connections = options.jobs,
+          .counts_as_download = options.command == Command::download && !options.dry_run,
           .wake_fd = session.signals.get()};
 }
 

@@ -82,6 +82,7 @@ struct Transfer {
   BodySink::Body body{BodySink::Body::ignored};
   bool has_head{false};
   bool reached{false};
+  bool decoded{false};         // libcurl removes the response's encoding
   bool sink_has_bytes{false};  // since its last `on_pause`
   std::size_t ignored_bytes{0};
   HeaderLimit header_limit;
@@ -106,6 +107,7 @@ struct Transfer {
 
     has_head = true;
     head = read_head(easy.get(), url);
+    if (decoded) head.content_encoding.clear();
     if (is_from_proxy(head, url, proxy, info<long>(easy.get(), CURLINFO_PRIMARY_PORT),
                       header(easy.get(), "WWW-Authenticate")))
       error = proxy_refused(head.status, proxy);  // the sink would take it for the Hub's answer
@@ -226,8 +228,16 @@ void Transfer::set_up(const Request& request, const TransportSettings& settings,
   if (request.range)
     set(CURLOPT_RANGE, fmt::format("{}-{}", request.range->begin, request.range->end - 1).c_str());
 
-  // Ranges and sizes are those of the file only if it is not compressed.
-  add_header(headers, "Accept-Encoding: identity");
+  // Ranges and sizes are those of the file only if it is not compressed. Some mirrors compress all
+  // the same: of a query libcurl decodes the response, because it was told what to accept.
+  decoded = query;
+  if (decoded)
+    set(CURLOPT_ACCEPT_ENCODING, "identity");
+  else
+    add_header(headers, "Accept-Encoding: identity");
+
+  // docs/developing/hub-protocol.md, section 3.5
+  if (settings.counts_as_download) add_header(headers, "X-HF-Download-Counter: 1");
   if (request.token != nullptr)
     add_header(headers, "Authorization: Bearer " + request.token->reveal());
   set(CURLOPT_HTTPHEADER, headers.get());

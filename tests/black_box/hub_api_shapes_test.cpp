@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The forms in which the Hub and its mirrors respond: pages, redirects, prefixes, older routes.
 #include <algorithm>
+#include <cstdint>
 #include <set>
 
 #include "support/catch.h"
@@ -14,6 +15,23 @@ HubOptions with_pages(std::size_t entries, const std::string& link_origin = {}) 
   options.page_size = entries;
   options.link_origin = link_origin;
   return options;
+}
+
+/// A gzip file whose one block is stored, not compressed.
+std::string gzip_of(const std::string& text) {
+  std::uint32_t crc = 0xffffffff;
+  for (const char c : text) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1U) ^ ((crc & 1U) != 0 ? 0xedb88320 : 0);
+  }
+  const auto little_endian = [](std::uint32_t value, int bytes) {
+    std::string encoded;
+    for (int i = 0; i < bytes; ++i) encoded += static_cast<char>(value >> (8 * i));
+    return encoded;
+  };
+  const auto size = static_cast<std::uint32_t>(text.size());
+  return std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff\x01", 11) + little_endian(size, 2) +
+         little_endian(~size, 2) + text + little_endian(~crc, 4) + little_endian(size, 4);
 }
 
 }  // namespace
@@ -229,6 +247,42 @@ TEST_CASE("a mirror below a path works, with pages and redirects") {
   CHECK(machine.run({"org/small"}).exit_code == 0);
   CHECK(machine.run({"org/small"}, {{"HF_ENDPOINT", hub.endpoint() + "/"}}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
+}
+
+TEST_CASE("a listing that a mirror compresses all the same is read") {
+  FakeHub hub;
+  const HubRepo repo = make_repo("org/one", {{"config.json", "{}"}});
+  hub.add(repo);
+  const std::string tree = R"([{"type":"file","path":"config.json","size":2,"oid":")" +
+                           digests_of(file_of(repo, "config.json")).git_sha1 + "\"}]";
+  const Status answer{
+      .code = 200,
+      .headers = {{"Content-Type", "application/json"}, {"Content-Encoding", "gzip"}},
+      .body = gzip_of(tree)};
+  hub.add(Fault{.on = Fault::On::tree, .times = -1, .what = answer});
+  const TestHost machine(hub);
+  CHECK(machine.run({"org/one"}).exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(repo));
+}
+
+TEST_CASE("only downloads count in the Hub's statistics") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const TestHost machine(hub);
+  const auto counted = [&](const std::vector<std::string>& arguments) {
+    hub.clear_requests();
+    CHECK(machine.run(arguments).exit_code == 0);
+    const auto requests = hub.requests();
+    CHECK_FALSE(requests.empty());
+    return std::ranges::count_if(requests, [](const LoggedRequest& request) {
+      return request.headers.contains("x-hf-download-counter");
+    });
+  };
+  CHECK(counted({"--dry-run", "org/small"}) == 0);
+  CHECK(counted({"lock", "org/small"}) == 0);
+  CHECK(counted({"org/small"}) > 0);
+  for (const LoggedRequest& request : hub.requests())
+    CHECK(request.headers.at("x-hf-download-counter") == "1");
 }
 
 TEST_CASE("every request sends Accept-Encoding: identity") {

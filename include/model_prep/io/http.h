@@ -6,7 +6,8 @@
 // no redirect, retries nothing and has no total time limit: core/ decides about those. It does
 // verify TLS, use the environment's proxies (io/proxy.h), give up connecting after 30 s, end when
 // it stalls (core/stall_detector.h), and refuse more than 256 KiB or 1000 lines of headers. The
-// text of an error contains no token, no password and no query.
+// text of an error contains no token, no password and no query. All requests ask for the identity
+// encoding; the response to a query is decoded if it has another one all the same.
 //
 // With a `rate` all payloads share it (core/rate_limiter.h). A transfer that may not read yet is
 // paused, which in the end slows down its sender, and does not count as stalled.
@@ -71,7 +72,8 @@ struct TransportSettings {
   std::chrono::seconds stall{60};
   std::optional<std::int64_t> rate{};  ///< bytes a second, for all payloads together
   int connections{8};
-  int wake_fd{-1};  ///< polled with the sockets, never read: the signalfd
+  bool counts_as_download{false};  ///< every request says so, for the Hub's statistics
+  int wake_fd{-1};                 ///< polled with the sockets, never read: the signalfd
 };
 
 class Transport {
