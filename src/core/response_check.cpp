@@ -64,6 +64,12 @@ Error hub_error(const ResponseHead& head, const RequestContext& context) {
   if (code == "EntryNotFound")
     return about(context, ErrorKind::not_found, "no such file at this revision",
                  "the manifest and the repository disagree: check the revision");
+
+  // The account may have access, and the token not.
+  if (lower_case(head.error_message).find("fine-grained token") != std::string::npos)
+    return about(
+        context, ErrorKind::unauthorized, "the token may not read this repository" + detail,
+        "give the token that permission on https://huggingface.co/settings/tokens, or set HF_TOKEN to another one");
   if (code == "GatedRepo") {
     const std::string page = "https://huggingface.co/" + context.repo;
     return about(context, ErrorKind::gated, "access to this repository is restricted" + detail,
@@ -90,14 +96,18 @@ Error hub_error(const ResponseHead& head, const RequestContext& context) {
             : hint);
   }
 
+  // The Hub says why it refuses a token. A mere web page is that of a proxy or a web filter.
+  const bool is_page = is_html(head) && code.empty() && head.error_message.empty();
   if (status == 401 || status == 403)
     return about(
         context, ErrorKind::unauthorized,
-        fmt::format("{} was refused with status {}{}", context.with_token ? "the token" : "access",
-                    status, detail),
+        fmt::format("{} was refused with status {}{}",
+                    context.with_token && !is_page ? "the token" : "access", status, detail),
         token_hint(
             context,
-            "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository",
+            is_page
+                ? "the refusal is a web page, so it is probably not the Hub's: let a proxy or web filter pass the request, or check HF_ENDPOINT and HF_TOKEN"
+                : "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository",
             "set HF_TOKEN if the repository is private; otherwise a proxy may be refusing the request"));
   if (status == 404 || status == 410)
     return about(context, ErrorKind::not_found, fmt::format("not found (status {})", status),
