@@ -57,6 +57,7 @@ TEST_CASE("the corpus of headers violates no invariant") { replay("headers", hea
 TEST_CASE("the corpus of URLs violates no invariant") { replay("urls", urls); }
 TEST_CASE("the corpus of host limits violates no invariant") { replay("limits", limits); }
 TEST_CASE("the corpus of endpoints violates no invariant") { replay("endpoints", endpoints); }
+TEST_CASE("the corpus of plans violates no invariant") { replay("plan", plan); }
 TEST_CASE("the corpus of patterns violates no invariant") { replay("patterns", patterns); }
 TEST_CASE("the corpus of names violates no invariant") { replay("names", names); }
 TEST_CASE("the corpus of variables violates no invariant") { replay("variables", variables); }
