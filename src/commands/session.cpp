@@ -39,7 +39,8 @@ Status write_summary_file(const std::string& path, bool is_named, const std::str
   // The default place is on the volume, where another tenant may have planted a link.
   const auto here = lstat_path(path);
   const bool is_link = here && here->is_link;
-  if (is_link && !(is_named && (here->owner == 0 || here->owner == geteuid())))
+  const bool is_own = here && (here->owner == 0 || here->owner == geteuid());
+  if (is_link && (!is_named || !is_own))
     return Error{ErrorKind::permission, path + " is a symlink, which is not followed",
                  "remove it, or name another file with --summary"};
 
@@ -52,7 +53,7 @@ Status write_summary_file(const std::string& path, bool is_named, const std::str
   if (Status created = create_directories(folder.path()); !created) return created;
 
   const std::string file = folder.path() + "/" + file_name(target);
-  const Status replaced = folder.write_atomically(file, text, folder.path());
+  Status replaced = folder.write_atomically(file, text, folder.path());
   if (replaced || replaced.error().kind == ErrorKind::disk_full) return replaced;
   const auto overwritten = overwrite_existing(file, text);
   if (!overwritten) return overwritten.error();
