@@ -282,7 +282,7 @@ void Failover::record_response(Transfer& transfer, const TransferEnd& end) {
     transfer.no_answer = Error{ErrorKind::server, fmt::format("status {}", status)};
   else if (status == 0)
     transfer.no_answer = end.error;
-  else
+  else if (!end.head.redirect)  // which may lead to an address of the same host that fails
     failing_since_.erase(transfer.url.origin);
 
   const bool unreachable =

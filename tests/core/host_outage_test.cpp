@@ -275,6 +275,21 @@ TEST_CASE("a file that its host never gives fails by itself, while others arrive
   CHECK(play.outcome()->error->kind == ErrorKind::server);
 }
 
+TEST_CASE(
+    "a host that redirects to itself and fails there fails the file, and is not asked for ever") {
+  Outage play({query()});
+  int failures = 0;
+  for (; play.has<StartTransfer>() && failures < 100; ++failures) {
+    play.end(play.only(), redirect("https://hub.example/cached"));
+    play.step();
+    play.now += milliseconds(10);
+    play.fault(play.only());
+    play.to_next_request();
+  }
+  CHECK(failures == 1 + 3);  // the first one is the host's
+  CHECK(play.outcome()->error->kind == ErrorKind::network);
+}
+
 TEST_CASE("a file that its host never gives does not keep others from finding that it is up") {
   Outage play({query(), query(), query()});
   for (const StartTransfer& transfer : play.all<StartTransfer>()) play.unreached(transfer.id);
