@@ -319,6 +319,15 @@ TEST_CASE("a symlink in place of the record or staging file is not written throu
   CHECK(read_all(place.top / "precious") == "precious");
 }
 
+TEST_CASE("a record that may not be touched is another's, and a small file does without one") {
+  const Place place(kSmall);
+  fs::create_symlink(place.top / "elsewhere", place.record);
+  auto opened = place.open(kNext, kSilent);
+  REQUIRE(is_staging(opened));
+  CHECK(*staging_of(opened).save({}) == StagingOwner::us);
+  CHECK_FALSE(fs::exists(place.top / "elsewhere"));
+}
+
 TEST_CASE("a published blob has its final name, and no staging is left") {
   const Left left;
   auto opened = left.open(kNext);
