@@ -123,8 +123,9 @@ class Download {
   Status probe_writing() {
     for (ModelRun& model : models_) {
       if (!must_write(model)) continue;
-      Status probed = session_.cache.probe_writing(model.spec.repo);
-      if (probed) probed = session_.cache.check_refs(model.spec);
+      const RepoId& repo = model.spec.repo;
+      Status probed = session_.cache.probe_writing(repo);
+      if (probed) probed = check_refs(session_.cache.repository(repo), model.spec);
       if (!probed && !probed.error().of_one_item) return probed;
       if (!probed) model.error = probed.error();
     }

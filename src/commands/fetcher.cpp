@@ -16,57 +16,9 @@
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kMaxReply = 16 * 1024 * 1024;  // of one, and of all that are held at one time
-constexpr std::size_t kLargeReply = 1024 * 1024;
 constexpr Bytes kLargeFile = 1'000'000;  // smaller ones are logged at debug level
 
 std::string object_of(const FetchJob& job) { return job.repo.text() + " " + job.file.path.text(); }
-
-/// The reply to a query while it arrives.
-struct OpenReply {
-  Reply reply{};
-  std::size_t size{0};
-  bool crowded_out{false};  ///< its bytes were dropped, because those of others need the memory
-};
-
-/// Keeps a response to a query in memory, of which `held` bytes are in use.
-class QuerySink : public BodySink {
- public:
-  QuerySink(OpenReply& open, std::size_t& held) : open_(open), held_(held) {}
-
-  Body on_head(const ResponseHead& head) override {
-    drop_body();  // of an earlier attempt
-    open_.reply.head = head;
-    open_.size = 0;
-    open_.crowded_out = false;
-    return head.status == 200 ? Body::wanted : Body::ignored;
-  }
-
-  std::optional<Error> on_data(std::span<const char> bytes) override {
-    open_.size += bytes.size();
-    if (open_.size > kMaxReply)
-      return Error{ErrorKind::protocol, "the response is larger than 16 MiB"};
-
-    if (held_ + bytes.size() > kMaxReply) open_.crowded_out = true;
-    if (open_.crowded_out) return drop_body();
-
-    // A large one would be copied with each doubling. Pages that are not used need no memory.
-    if (open_.size > kLargeReply) open_.reply.body.reserve(kMaxReply);
-    held_ += bytes.size();
-    open_.reply.body.append(bytes.data(), bytes.size());
-    return std::nullopt;
-  }
-
- private:
-  std::nullopt_t drop_body() {
-    held_ -= open_.reply.body.size();
-    std::string().swap(open_.reply.body);
-    return std::nullopt;
-  }
-
-  OpenReply& open_;
-  std::size_t& held_;
-};
 
 }  // namespace
 

@@ -18,11 +18,11 @@ std::vector<RepoPath> paths_of(const Listing& listing) {
 /// The error of a selected name that no directory here can hold. If the files are chosen
 /// automatically, such a name counts only if it is of weights or if there is nothing else: no
 /// library asks for such a file.
-std::optional<Error> find_unusable(const Listing& listing, const ModelSpec& spec, bool only_these) {
-  const PathSelector matches(spec.filter);
+std::optional<Error> find_unusable(const Listing& listing, const ModelSpec& spec,
+                                   const PathSelector& matches_filter, bool only_these) {
   const auto is_selected = [&](const std::string& name) {
     return spec.filter.select_weights_automatically ? only_these || parse_weights(name_of(name))
-                                                    : matches(name);
+                                                    : matches_filter(name);
   };
   const auto name = std::ranges::find_if(listing.unusable, is_selected);
   if (name == listing.unusable.end()) return std::nullopt;
@@ -116,7 +116,7 @@ Result<std::vector<RemoteFile>> select_files(const Listing& listing, const Model
 
   const auto masked = std::ranges::find_if(listing.masked, is_wanted);
   if (masked != listing.masked.end()) return gated_error(spec, *masked);
-  if (auto unusable = find_unusable(listing, spec, files.empty())) return *unusable;
+  if (auto unusable = find_unusable(listing, spec, matches_filter, files.empty())) return *unusable;
   if (files.empty()) return nothing_selected_error(spec);
 
   if (Status complete = check_openvino(files, spec); !complete) return complete.error();

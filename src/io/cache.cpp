@@ -284,27 +284,6 @@ Cache::Content Cache::content(const RepoId& repo, const CommitId& commit,
   return there && there->is_file ? Content{link, there} : Content{blob};
 }
 
-Status Cache::check_refs(const ModelSpec& spec) const {
-  const CacheLayout& layout = repository(spec.repo).layout;
-  const auto refuse = [&](const std::string& ref, const std::string& parent) {
-    Error error = nested_refs_error(spec.repo, ref, parent);
-    error.message += "; there is " + layout.ref(parent);
-    return error;
-  };
-  for (const std::string& name : {spec.ref, spec.revision.text()}) {
-    for (const std::string& parent : parents_of_ref(name))
-      if (const auto found = lstat_path(layout.ref(parent)); found && !found->is_folder)
-        return refuse(name, parent);
-
-    const std::string path = layout.ref(name);
-    const auto found = lstat_path(path);
-    if (!found || !found->is_folder) continue;
-    for (const std::string& inside : list_directory(path))
-      return refuse(name + "/" + file_name(inside), name);
-  }
-  return ok();
-}
-
 std::optional<std::string> Cache::first_bytes(const RepoId& repo, const CommitId& commit,
                                               const RemoteFile& file) const {
   constexpr std::size_t kFirstBytes = 64;

@@ -230,11 +230,9 @@ void Transfer::set_up(const Request& request, const TransportSettings& settings,
 
   // Ranges and sizes are those of the file only if it is not compressed. Some mirrors compress all
   // the same: of a query libcurl decodes the response, because it was told what to accept.
+  set(CURLOPT_ACCEPT_ENCODING, "identity");
+  set(CURLOPT_HTTP_CONTENT_DECODING, long{query});
   decoded = query;
-  if (decoded)
-    set(CURLOPT_ACCEPT_ENCODING, "identity");
-  else
-    add_header(headers, "Accept-Encoding: identity");
 
   // docs/developing/hub-protocol.md, section 3.5
   if (settings.counts_as_download) add_header(headers, "X-HF-Download-Counter: 1");

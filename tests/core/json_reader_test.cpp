@@ -85,8 +85,7 @@ TEST_CASE("a callback can end the reading with its own error") {
 
 TEST_CASE("the depth is that of the text without its comments") {
   CHECK_FALSE(json_tree_fault("/* [[ \" */ {\"a\": [1]} // \""));
-  CHECK(json_tree_fault("/* \" */" + std::string(65, '[')) ==
-        "it is nested deeper than 64 levels");
+  CHECK(json_tree_fault("/* \" */" + std::string(65, '[')) == "it is nested deeper than 64 levels");
   CHECK_FALSE(json_tree_fault("\"" + std::string(100, '[') + "\""));
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "model_prep/cli/hub_endpoints.h"
+#include "model_prep/commands/query_sink.h"
 #include "model_prep/commands/session.h"
 #include "model_prep/core/scheduler.h"
 #include "model_prep/io/hasher.h"
@@ -29,15 +30,6 @@ struct Query {
   std::vector<Source> sources;
 };
 
-/// The last response to a query; `body` is set only if there is no error.
-struct Reply {
-  ResponseHead head;
-  std::string body;
-  std::optional<Error> error;
-  std::size_t source{0};  ///< index of the source that responded
-  Url url{};              ///< of the last request, after redirects
-};
-
 class Fetcher {
  public:
   explicit Fetcher(Session& session);
@@ -46,8 +38,8 @@ class Fetcher {
   const std::vector<HubEndpoint> endpoints;
 
   /// `on_reply` gets each query's index and reply when it arrives, on this thread; it must not
-  /// query. A reply is forgotten afterwards. Those that are held at one time have at most 16 MiB
-  /// together: whatever is beyond that is requested again at the end, one by one.
+  /// query. A reply is forgotten afterwards. Those that are held at one time are limited
+  /// (query_sink.h): whatever is dropped is requested again at the end, one by one.
   using OnReply = std::function<void(std::size_t query, const Reply&)>;
   void query(const std::vector<Query>& queries, const OnReply& on_reply);
 

@@ -3,9 +3,10 @@
 // and digests that their files must have. A lock is a manifest too. docs/manifest-and-locks.md
 // describes the format.
 //
-// Reading is strict: an unknown member, one that is there twice, a wrong type or an impossible value
-// is refused as `usage`, and the message names the member by its path
-// (`models.a.variants.fp32.size`). Comments are allowed. Which models of a manifest a run takes is decided in core/model_selection.h.
+// Reading is strict: an unknown member, one that is there twice, a wrong type or an impossible
+// value is refused as `usage`, and the message names the member by its path
+// (`models.a.variants.fp32.size`). Comments are allowed. Which models of a manifest a run takes is
+// decided in core/model_selection.h.
 //
 // Sizes are in bytes. Pure.
 #pragma once

@@ -69,9 +69,6 @@ class Cache {
   /// repository stays there and the cache gets a link to it.
   void adopt_existing(const RepoId& repo, Writing writing);
 
-  /// Fails with `usage` if a ref of the model is a directory here, or would be below a ref.
-  Status check_refs(const ModelSpec& spec) const;
-
   /// The first bytes of a file, at most 64; nothing if it is not here.
   std::optional<std::string> first_bytes(const RepoId& repo, const CommitId& commit,
                                          const RemoteFile& file) const;

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/io/repository.h"
+
+#include "model_prep/core/fetch_plan.h"
+#include "model_prep/io/posix.h"
+
+namespace model_prep {
+
+Status check_refs(const Repository& repository, const ModelSpec& spec) {
+  const CacheLayout& layout = repository.layout;
+  const auto refuse = [&](const std::string& ref, const std::string& parent) {
+    Error error = nested_refs_error(spec.repo, ref, parent);
+    error.message += "; there is " + layout.ref(parent);
+    return error;
+  };
+
+  for (const std::string& name : {spec.ref, spec.revision.text()}) {
+    for (const std::string& parent : parents_of_ref(name))
+      if (const auto found = lstat_path(layout.ref(parent)); found && !found->is_folder)
+        return refuse(name, parent);
+
+    const std::string path = layout.ref(name);
+    const auto found = lstat_path(path);
+    if (!found || !found->is_folder) continue;
+    for (const std::string& inside : list_directory(path))
+      return refuse(name + "/" + file_name(inside), name);
+  }
+  return ok();
+}
+
+}  // namespace model_prep
