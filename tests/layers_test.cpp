@@ -170,6 +170,7 @@ TEST_CASE("the pure layers read no clock and no environment, and throw no except
 TEST_CASE("each third-party library has one owner") {
   // For transfers, and for its URL parser, so that all code reads a URL in the same way.
   CHECK(sources_that_include("curl/") == Names{"src/io/http.cpp", "src/io/libcurl_info.cpp",
+                                               "src/io/libcurl_response.cpp",
                                                "src/io/transfer_error.cpp", "src/io/url.cpp"});
   // For digests, and for what libcurl has no option for: CA certificates in addition to the
   // system's, and the names in a certificate.

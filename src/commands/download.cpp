@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/cleanup.h"
+#include "model_prep/commands/disk_need.h"
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/model_run.h"
@@ -194,14 +194,15 @@ class Download {
     session_.print_result(dry_run_text(models_, session_.options.cache_dir,
                                        space ? std::optional(space->bytes) : std::nullopt,
                                        session_.columns));
-    if (Status fits = check_space(make_plan(models_to_fetch(models_))); !fits)
+    if (Status fits = check_space(make_plan(models_to_fetch(models_)), models_, session_.cache);
+        !fits)
       session_.log.warning(fits.error().message);
   }
 
   Status fetch_and_publish() {
     lock_repositories();
     const FetchPlan plan = make_plan(models_to_fetch(models_));
-    if (Status space = check_space(plan); !space) return space;
+    if (Status space = check_space(plan, models_, session_.cache); !space) return space;
     fetch(plan);
     return ok();
   }
@@ -226,51 +227,9 @@ class Download {
       if (lock && !*lock) session_.log.info(repo.text() + ": waiting for a cleanup to end");
       for (const TimePoint until = Clock::now() + kMaxCleanupWait;
            lock && !*lock && Clock::now() < until && !fetcher_.signal(); lock = try_lock())
-        std::this_thread::sleep_for(kCleanupPoll);
+        session_.signals.wait(kCleanupPoll);
       if (lock && *lock) repo_locks_.emplace(repo, std::move(**lock));
     }
-  }
-
-  /// On each volume that files go to: a repository may lie on another one than the cache.
-  Status check_space(const FetchPlan& plan) const {
-    struct Need {
-      Bytes bytes{0};
-      std::int64_t inodes{0};
-    };
-    // Two inodes for each new blob, which has a lock file, and one for each link.
-    std::map<RepoId, Need> repositories;
-    for (const FetchJob& job : plan.jobs) {
-      if (job.check_existing) continue;
-      repositories[job.repo].bytes += job.file.size - job.staged;
-      repositories[job.repo].inodes += 2;
-    }
-    for (const ModelRun& model : models_)
-      repositories[model.spec.repo].inodes +=
-          std::ranges::count(model.view.files, false, &FileView::linked);
-
-    std::map<std::uint64_t, Need> volumes;
-    for (const auto& [repo, need] : repositories) {
-      const Repository& repository = session_.cache.repository(repo);
-      const auto space = disk_space(canonical_path(repository.layout.blobs));
-      if (!space) continue;
-
-      Need& all = volumes[space->device];
-      all.bytes += need.bytes;
-      all.inodes += need.inodes;
-      const std::string& directory = repository.directory->path();
-      if (all.bytes > space->bytes)
-        return Error{
-            ErrorKind::disk_full,
-            fmt::format("not enough space for the cache {}: {} needed, {} free", directory,
-                        format_bytes(all.bytes), format_bytes(space->bytes)),
-            "free some space, choose another volume with --cache-dir, or select fewer models"};
-      if (space->inodes && all.inodes > *space->inodes)
-        return Error{ErrorKind::disk_full,
-                     fmt::format("not enough inodes for the cache {}: about {} needed, {} free",
-                                 directory, all.inodes, *space->inodes),
-                     "remove some files, or choose another volume with --cache-dir"};
-    }
-    return ok();
   }
 
   void fetch(const FetchPlan& plan) {

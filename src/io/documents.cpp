@@ -20,8 +20,7 @@ constexpr std::size_t kMaxRef = 64;
 Result<UniqueFd> lock_records(const Repository& repository) {
   constexpr int kTries = 100;
   constexpr int kMilliseconds = 10;
-  auto fd =
-      repository.directory->open_file(repository.layout.own_directory, O_RDONLY | O_DIRECTORY);
+  auto fd = repository.directory->open_any(repository.layout.own_directory, O_RDONLY | O_DIRECTORY);
   for (int i = 0; fd && i < kTries; ++i) {
     if (flock(fd->get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) break;
     poll(nullptr, 0, kMilliseconds);

@@ -14,6 +14,7 @@
 #include "model_prep/core/rate_limiter.h"
 #include "model_prep/core/stall_detector.h"
 #include "model_prep/io/libcurl_info.h"
+#include "model_prep/io/libcurl_response.h"
 #include "model_prep/io/owned.h"
 #include "model_prep/io/proxy.h"
 #include "model_prep/io/tls.h"
@@ -36,38 +37,12 @@ void check(CURLMcode code) {
   if (code != CURLM_OK) throw FatalError({ErrorKind::internal, curl_multi_strerror(code)});
 }
 
-std::string header(CURL* easy, const char* name) {
-  curl_header* found = nullptr;
-  if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &found) != CURLHE_OK) return {};
-  return found->value;
-}
-
 /// Zero if libcurl does not know it.
 template <class T>
 T info(CURL* easy, CURLINFO what) {
   T value{};
   curl_easy_getinfo(easy, what, &value);
   return value;
-}
-
-ResponseHead read_head(CURL* easy, const Url& request_url) {
-  ResponseHead head;
-  head.status = static_cast<int>(info<long>(easy, CURLINFO_RESPONSE_CODE));
-  if (const auto length = info<curl_off_t>(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T); length >= 0)
-    head.content_length = length;
-  head.content_range = header(easy, "Content-Range");
-  head.content_type = header(easy, "Content-Type");
-  head.content_encoding = header(easy, "Content-Encoding");
-  head.link = header(easy, "Link");
-  head.rate_limit = header(easy, "RateLimit");
-  head.error_code = header(easy, "X-Error-Code");
-  head.error_message = header(easy, "X-Error-Message");
-  head.linked_etag = header(easy, "X-Linked-Etag");
-  head.linked_size = header_number(header(easy, "X-Linked-Size"));
-  head.location = header(easy, "Location");
-  if (!head.location.empty()) head.redirect = resolve_url(request_url, head.location);
-  head.retry_after = std::chrono::seconds(info<curl_off_t>(easy, CURLINFO_RETRY_AFTER));
-  return head;
 }
 
 /// One exchange. It never moves: libcurl keeps pointers into it.
@@ -109,7 +84,7 @@ struct Transfer {
     head = read_head(easy.get(), url);
     if (decoded) head.content_encoding.clear();
     if (is_from_proxy(head, url, proxy, info<long>(easy.get(), CURLINFO_PRIMARY_PORT),
-                      header(easy.get(), "WWW-Authenticate")))
+                      response_header(easy.get(), "WWW-Authenticate")))
       error = proxy_refused(head.status, proxy);  // the sink would take it for the Hub's answer
     else
       body = sink->on_head(head);

@@ -299,6 +299,11 @@ std::optional<int> SignalFd::read() const {
   return static_cast<int>(info.ssi_signo);
 }
 
+void SignalFd::wait(std::chrono::milliseconds time) const {
+  pollfd pending{fd_.get(), POLLIN, 0};
+  poll(&pending, 1, static_cast<int>(time.count()));
+}
+
 void SignalFd::exit_immediately_on_next_signal() const {
   struct sigaction action{};
   // A handler, because process 1 ignores default actions; and no _exit in it, which a sanitizer

@@ -142,6 +142,9 @@ class SignalFd {
   /// The next pending signal, if there is one.
   std::optional<int> read() const;
 
+  /// Returns as soon as a signal is pending, or after this time.
+  void wait(std::chrono::milliseconds time) const;
+
   /// From now on a signal ends the process at once, with exit code 128 + n, for a user who does not
   /// want to wait for the orderly end.
   void exit_immediately_on_next_signal() const;
