@@ -48,7 +48,7 @@ std::optional<Url> Hub::next_page(std::string_view link, const Url& page) const 
   const auto next = next_link(link);
   if (!next) return std::nullopt;
 
-  const auto url = resolve_url(page, *next);
+  auto url = resolve_url(page, *next);
   if (!url || url->text.starts_with(endpoint_.text + "/")) return url;
 
   // A mirror that passes on the link of the server behind it. Pages differ only in their queries.

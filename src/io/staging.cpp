@@ -170,7 +170,7 @@ Result<StagingOwner> Staging::copy_some() {
 
   const Source copied = *std::exchange(source_, std::nullopt);
   record_.sequence = copied.record.sequence;
-  const auto saved = save(record_.have);
+  auto saved = save(record_.have);
 
   // Whoever has claimed the bytes meanwhile copies them from the same file.
   if (!saved || *saved != StagingOwner::us) return saved;
