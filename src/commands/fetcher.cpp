@@ -156,12 +156,14 @@ class Fetcher::Loop {
 
     auto fd = open_for_reading(path);
     if (!fd && !lstat_path(path)) return report({});  // it was removed this instant
+    // One that we may not read is fetched again. What else fails says nothing about the file.
+    if (!fd && fd.error().kind != ErrorKind::permission) return stop(fd.error());
     if (!fd) return report({.error = fd.error()});
 
     session_.log.debug(object_of(job) +
                        ": in the cache, but without a record of its verification; hashing it");
     // Synced too: another program may have written it a moment ago.
-    hash(action.item, std::move(*fd));
+    hash(action.item, std::move(*fd), AfterHash::sync);
     fetcher_.hasher_.advance(*files_[action.item].hash, job.file.size);
   }
 
@@ -220,7 +222,7 @@ class Fetcher::Loop {
     const Staging& staging = *files_[item].staging;
     auto reader = staging.reader();
     if (!reader) return fail(item, reader.error());
-    hash(item, std::move(*reader));
+    hash(item, std::move(*reader), AfterHash::sync_growing);
 
     const RangeSet& have = staging.have();
     if (!have.empty())
@@ -229,10 +231,9 @@ class Fetcher::Loop {
     scheduler_.on_staged(item, have, Clock::now());
   }
 
-  void hash(ItemId item, UniqueFd fd) {
+  void hash(ItemId item, UniqueFd fd, AfterHash after) {
     const RemoteFile& file = job_of(item).file;
-    files_[item].hash =
-        fetcher_.hasher_.open(std::move(fd), file.size, file.blob.kind(), AfterHash::sync);
+    files_[item].hash = fetcher_.hasher_.open(std::move(fd), file.size, file.blob.kind(), after);
   }
 
   void execute(const StartTransfer& action) {

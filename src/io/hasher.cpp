@@ -108,10 +108,11 @@ struct Hasher::Task {
     if (done < size) return std::nullopt;
 
     // Read-only file systems know no sync.
-    if (after == AfterHash::sync && fdatasync(fd.get()) != 0 && errno != EINVAL && errno != EROFS)
+    if (after != AfterHash::nothing && fdatasync(fd.get()) != 0 && errno != EINVAL &&
+        errno != EROFS)
       return failed(io_error("sync", "a verified file", errno));
     HashEvent event{{.sha256 = sha256.finish(), .stamp = stamp_of(fd)}, job};
-    if (after == AfterHash::nothing && event.stamp != before) event.stamp.reset();
+    if (after != AfterHash::sync_growing && event.stamp != before) event.stamp.reset();
     if (git_sha1) event.git_sha1 = git_sha1->finish();
     return event;
   }
@@ -124,7 +125,7 @@ Hasher::Hasher(std::function<void()> wake, std::size_t threads) : wake_(std::mov
     // A limit of processes: fewer threads will do.
     if (threads_.empty())
       throw FatalError({ErrorKind::io, fmt::format("cannot start a thread: {}", error.what()),
-                        "allow it more processes (ulimit -u, docker run --pids-limit)"});
+                        "raise the limit of processes (ulimit -u, docker run --pids-limit)"});
   }
 }
 
@@ -140,7 +141,7 @@ Hasher::~Hasher() {
 HashJobId Hasher::open(UniqueFd fd, Bytes size, DigestKind kind, AfterHash after) {
   const std::lock_guard lock(mutex_);
   Task task{.job = next_, .fd = std::move(fd), .size = size, .after = after};
-  if (after == AfterHash::nothing) task.before = stamp_of(task.fd);
+  if (after != AfterHash::sync_growing) task.before = stamp_of(task.fd);
   if (kind == DigestKind::git_sha1) task.git_sha1 = begin_git_sha1(size);
   tasks_.emplace(next_, std::make_unique<Task>(std::move(task)));
   return next_++;

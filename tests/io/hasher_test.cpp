@@ -72,7 +72,7 @@ TEST_CASE("a growing file is hashed up to its watermark") {
   const std::string content = testing::content_text(testing::MadeUpBytes{3'000'000, 1});
   auto writer = file_with(folder, "file", content.substr(0, 1'000'000));
   const auto job = hasher.open(*open_for_reading(folder / "file"), 3'000'000, DigestKind::sha256,
-                               AfterHash::sync);
+                               AfterHash::sync_growing);
   hasher.advance(job, 1'000'000);
   CHECK(hasher.take_all().empty());
   REQUIRE(write_at(writer, std::string_view(content).substr(1'000'000), 1'000'000, "file"));
@@ -114,8 +114,8 @@ TEST_CASE("a complete file that changes while it is hashed has no size and time 
   const TemporaryFolder folder;
   Waker waker;
   Hasher hasher([&] { waker.wake(); });
-  const auto job =
-      hasher.open(file_with(folder, "file", "{}"), 2, DigestKind::sha256, AfterHash::nothing);
+  const AfterHash after = GENERATE(AfterHash::nothing, AfterHash::sync);
+  const auto job = hasher.open(file_with(folder, "file", "{}"), 2, DigestKind::sha256, after);
   std::filesystem::last_write_time(folder / "file", std::filesystem::file_time_type());
   hasher.advance(job, 2);
   const auto events = waker.take(hasher, 1);

@@ -32,7 +32,11 @@ Digest git_sha1_of(std::string_view bytes);
 
 using HashJobId = std::uint64_t;
 
-enum class AfterHash : std::uint8_t { nothing, sync };
+enum class AfterHash : std::uint8_t {
+  nothing,       ///< of a complete file
+  sync,          ///< of a complete file
+  sync_growing,  ///< of a file that our own writes change meanwhile
+};
 
 /// `git_sha1` only if that kind was requested.
 struct HashEvent : HashResult {
