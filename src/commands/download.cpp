@@ -102,9 +102,9 @@ class Download {
     const std::string ref = std::exchange(model.spec.ref, snapshot.spec.ref);
     if (ref == model.spec.ref) return;
 
-    session_.log.info(
-        fmt::format("{}: refs/{} stays with another commit: services find this one as revision {}",
-                    model.spec.key, ref, model.spec.ref));
+    session_.log.info(fmt::format(
+        "{}: refs/{} still points to another commit; to load this one, services must ask for revision {}",
+        model.spec.key, ref, model.spec.ref));
   }
 
   FirstBytes first_bytes_of(const ResolvedSnapshot& snapshot) const {
@@ -224,12 +224,23 @@ class Download {
       };
 
       auto lock = try_lock();
-      if (lock && !*lock) session_.log.info(repo.text() + ": waiting for a cleanup to end");
-      for (const TimePoint until = Clock::now() + kMaxCleanupWait;
-           lock && !*lock && Clock::now() < until && !fetcher_.signal(); lock = try_lock())
+      const bool must_wait = lock && !*lock;
+      if (must_wait) session_.log.info(repo.text() + ": waiting for a cleanup to end");
+      const TimePoint until =
+          std::min(Clock::now() + kMaxCleanupWait, session_.deadline().value_or(TimePoint::max()));
+      for (; lock && !*lock && Clock::now() < until && !fetcher_.signal(); lock = try_lock())
         session_.signals.wait(kCleanupPoll);
       if (lock && *lock) repo_locks_.emplace(repo, std::move(**lock));
+      if (must_wait) inspect_again(repo);
     }
+  }
+
+  /// What was there before a cleanup may be gone, also of a model that was complete.
+  void inspect_again(const RepoId& repo) {
+    for (ModelRun& model : models_)
+      if (model.snapshot && !model.error && !model.published && model.spec.repo == repo)
+        model.view = session_.cache.inspect(*model.snapshot,
+                                            session_.cache.record(repo, model.snapshot->commit));
   }
 
   void fetch(const FetchPlan& plan) {
