@@ -77,8 +77,9 @@ std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const Co
     return Resolution{locked_snapshot(spec, commit, std::move(listing)), std::move(record)};
 
   if (network == Network::required) return std::nullopt;
-  if (listing.files.empty() && network == Network::forbidden)
-    if (auto tree = cache.tree(spec.repo, commit)) listing.files = std::move(*tree);
+  const bool unproven = listing.files.empty() && network == Network::forbidden;
+  if (auto tree = unproven ? cache.tree(spec.repo, commit) : std::nullopt)
+    listing.files = std::move(*tree);
   if (listing.files.empty()) return std::nullopt;
 
   // Offline, the names of the shards have to do. An index that is missing or damaged is reported
@@ -86,7 +87,9 @@ std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const Co
   const auto wanted = required_indexes(listing, with_available_variant(spec, listing));
   const ShardIndexes indexes = cached_indexes(spec, commit, cache, wanted);
   if (indexes.size() < wanted.size() && network == Network::allowed) return std::nullopt;
-  return Resolution{select_snapshot(spec, commit, std::move(listing), indexes), std::move(record)};
+  auto snapshot = select_snapshot(spec, commit, std::move(listing), indexes);
+  if (snapshot) snapshot->listing_unproven = unproven;
+  return Resolution{std::move(snapshot), std::move(record)};
 }
 
 /// A shard index that has to be read.
@@ -234,10 +237,12 @@ class Resolver {
     const std::vector<Source> sources = std::exchange(model.sources, {});
     const Source& source = sources[reply.source];
     if (reply.error) {
-      const bool is_final = disposition(reply.error->kind) == Disposition::fail_item;
+      // Another endpoint may have the whole listing.
+      const Disposition then = disposition(reply.error->kind);
       const auto doubt = model.reader.doubt();
-      if (!doubt || !is_final) return fail(model, *reply.error);
-      return request_other_listing(model, source.endpoint, *doubt);
+      if (!doubt || then == Disposition::abort_run) return fail(model, *reply.error);
+      return request_other_listing(model, source.endpoint,
+                                   then == Disposition::retry ? *reply.error : *doubt);
     }
 
     // The first endpoint broke off in the middle of its listing. If it were used again, two such
@@ -420,7 +425,7 @@ std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache)
 
 Error offline_missing(const std::string& object) {
   return {ErrorKind::offline_missing, object + " is not in the cache, and this run is offline",
-          "run once without --offline and HF_HUB_OFFLINE"};
+          "run once online: without --offline, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE"};
 }
 
 std::optional<Resolution> resolve_locally(const ModelSpec& spec, const Cache& cache,

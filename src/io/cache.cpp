@@ -229,7 +229,7 @@ class Publisher {
 
   Status publish_record() const {
     return update_record(repository_, commit_, [&](SnapshotRecord& record) {
-      if (!snapshot_.listing.empty()) {
+      if (!snapshot_.listing.empty() && !snapshot_.listing_unproven) {
         record.listing = snapshot_.listing;
         record.unusable = snapshot_.unusable;
       }
@@ -346,15 +346,19 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
   view.tree_correct = !snapshot.spec.whole_commit ||
                       (known && is_older(layout.tree(commit), layout.record(commit))) ||
                       has_right_tree(*this, snapshot) || !serialize_tree(snapshot.listing);
-  view.recorded = known && (snapshot.listing.empty() || !known->listing.empty());
+  view.recorded =
+      known && (snapshot.listing.empty() || snapshot.listing_unproven || !known->listing.empty());
   return view;
 }
 
 Status Cache::probe_writing(const RepoId& repo) const {
   const auto& [id, layout, directory, lock_directory] = repository(repo);
   const bool has_locks = stat_path(layout.lock_directory).has_value();
-  if (Status probed = probe(root_, has_locks ? layout.lock_directory : layout.locks); !probed)
-    return probed;
+  if (Status probed = probe(root_, has_locks ? layout.lock_directory : layout.locks); !probed) {
+    Error error = probed.error();
+    error.of_one_item = has_locks;
+    return error;
+  }
 
   for (const std::string& path : {layout.own_directory, layout.blobs}) {
     if (!lstat_path(parent_path(path))) continue;

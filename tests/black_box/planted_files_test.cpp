@@ -115,6 +115,10 @@ TEST_CASE("offline, a listing of huggingface_hub is used, also by list and verif
   CHECK(contains(forged.machine.run({"list", forged.pinned}).out, "cached"));
   CHECK(forged.machine.run({"verify", forged.pinned}).exit_code == 0);
   CHECK(forged.hub.requests().empty());
+
+  // It does not become a listing of ours: the next run asks the Hub.
+  forged.machine.run({forged.pinned});
+  CHECK_FALSE(forged.hub.requests().empty());
 }
 
 TEST_CASE("a record larger than that of any repository counts as missing") {

@@ -208,6 +208,9 @@ struct ResolvedSnapshot {
 
   /// With a listing: the names of the commit that no directory here can hold.
   Strings unusable{};
+
+  /// The listing is one that huggingface_hub left in the cache: it does not go into our record.
+  bool listing_unproven{false};
 };
 
 }  // namespace model_prep

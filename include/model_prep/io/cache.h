@@ -100,8 +100,8 @@ class Cache {
   /// what is correct is not written again.
   ///
   /// Others may remove or change files at any time, and locks do not stop all of them. So the files
-  /// are checked again between links and refs, and after the refs; a cleanup (`io/pruner.h`) checks
-  /// for links and refs after its removal. One of the two sees the other.
+  /// are checked again between links and refs, and after the refs. A cleanup of ours excludes runs
+  /// by the repository's lock (`io/pruner.h`).
   Result<Publication> publish(const ResolvedSnapshot& snapshot, const VerifiedBlobs& verified,
                               IfChanged if_changed = IfChanged::report) const;
 
