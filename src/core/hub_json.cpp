@@ -70,7 +70,7 @@ Status add_file(Listing& listing, const JsonFields& entry, const MemberNames& na
   if (!entry.has("size") && !entry.has(names.git_id))
     return Error{
         ErrorKind::protocol, "the files are listed without sizes and digests",
-        "a lock needs no listing: make one with model-prep lock where HF_ENDPOINT is the Hub's, and pass it with --manifest"};
+        "a lock needs no listing: make one with model-prep lock on a machine that reaches huggingface.co, and pass it with --manifest"};
 
   const bool lfs = entry.has("lfs");
   const auto digest = entry.text(lfs ? names.lfs_digest : names.git_id);
@@ -131,7 +131,12 @@ Result<std::string> name_difference(const RepoId& wanted, std::string_view led_t
                                     std::string_view id) {
   if (led_to.empty()) led_to = wanted.name();
   if (id.empty()) id = led_to;
-  if (lower_case(id) != lower_case(led_to))
+
+  // An old name without an organisation, which a mirror may look up by itself.
+  const std::string name = lower_case(wanted.name());
+  const bool is_old_name =
+      name.find('/') == std::string::npos && lower_case(id).ends_with("/" + name);
+  if (lower_case(id) != lower_case(led_to) && !is_old_name)
     return Error{
         ErrorKind::protocol,
         fmt::format("{}: the response is about another repository, '{}'", wanted.text(),

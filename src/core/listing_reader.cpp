@@ -67,10 +67,12 @@ const char* ListingReader::endless(const Page& page) const {
 std::string ListingReader::missing_part(bool ends_in_full_page) const {
   if (const auto folder = empty_folder(listing_))
     return fmt::format("it has the directory '{}', but no file in it", truncated(*folder));
-  if (!doubt_ && listing_.size() < files_named_)
-    return fmt::format("it has {} files, the repository's info {}", listing_.size(), files_named_);
+  if (listing_.size() < files_named_)
+    return fmt::format("it has {} files, but the repository's info names {}", listing_.size(),
+                       files_named_);
   if (!doubt_ && ends_in_full_page)
-    return fmt::format("it ends after a full page of {} entries", kPageSize);
+    return fmt::format("it ends after a full page of {} entries, without a link to the next page",
+                       kPageSize);
   return {};
 }
 

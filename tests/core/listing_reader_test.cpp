@@ -64,13 +64,21 @@ TEST_CASE("a directory without a file in it is looked up in the other list") {
   }
 }
 
-TEST_CASE("a listing with fewer files than the repository's info is completed") {
+TEST_CASE("a listing with fewer files than the repository's info is completed or refused") {
   ListingReader reader("org/name");
   reader.expect(3);
   const std::string tree = tree_page("", 0, 2);
   REQUIRE(*reader.add({.url = "1", .body = tree}) == Next::other_list);
-  const std::string blobs = blobs_of("", GENERATE(2U, 3U));
-  CHECK(*reader.add({.url = "b", .body = blobs, .is_tree = false}) == Next::nothing);
+  SECTION("from the other list") {
+    const std::string blobs = blobs_of("", 3);
+    CHECK(*reader.add({.url = "b", .body = blobs, .is_tree = false}) == Next::nothing);
+  }
+  SECTION("which has no more files") {
+    const std::string blobs = blobs_of("", 2);
+    const auto next = reader.add({.url = "b", .body = blobs, .is_tree = false});
+    CHECK(said(next).find("it has 2 files, but the repository's info names 3") !=
+          std::string::npos);
+  }
 }
 
 TEST_CASE("a listing that ends after exactly one full page is compared with the other list") {
