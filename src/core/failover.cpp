@@ -30,7 +30,7 @@ std::string describe_step(const std::string& origin, const HostLimits::Outage& o
                   answers ? host + " is unavailable" : "cannot reach " + host, outage.cause.message,
                   in_seconds(wait), in_words(std::max(wait, outage.end - outage.last)));
   if (patience.max_steps < std::numeric_limits<int>::max())
-    text += fmt::format(" and {} attempts", patience.max_steps);
+    text += fmt::format(" or {} attempts", patience.max_steps);
   if (outage.steps > 1) return text;
 
   const std::string& hint = outage.cause.hint;
@@ -282,8 +282,10 @@ void Failover::record_response(Transfer& transfer, const TransferEnd& end) {
     transfer.no_answer = Error{ErrorKind::server, fmt::format("status {}", status)};
   else if (status == 0)
     transfer.no_answer = end.error;
-  else if (!end.head.redirect)  // which may lead to an address of the same host that fails
+  else if (!end.head.redirect) {  // which may lead to an address of the same host that fails
     failing_since_.erase(transfer.url.origin);
+    failing_since_.erase(sources_[transfer.source].url.origin);  // it led here
+  }
 
   const bool unreachable =
       end.error && (!end.reached || (end.error->kind == ErrorKind::timeout && status == 0));

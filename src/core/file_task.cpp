@@ -217,7 +217,7 @@ void FileTask::on_disk_error(const Error& error) {
 void FileTask::on_damaged_blob(const Error& wrong) {
   if (shared_.settings.offline)
     return fail({wrong.kind, wrong.message + ": the cached file is damaged",
-                 "run once without --offline and HF_HUB_OFFLINE to repair it"});
+                 "run once online, without HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, to repair it"});
 
   shared_.notice(LogLevel::warning,
                  wrong.message + "; the cached file is damaged and will be downloaded again");
@@ -239,8 +239,9 @@ void FileTask::on_lost(StagingOwner owner) {
   segments_.reset();
   unsaved_bytes_ = 0;
   if (!failover_.record_loss())
-    return fail({ErrorKind::io, what,
-                 "another program is deleting files from the cache: run it after this one"});
+    return fail(
+        {ErrorKind::io, what,
+         "another program is changing files in the cache: run the two one after the other"});
 
   shared_.notice(LogLevel::warning, what + "; starting over");
   emit(Close{id_, false});
@@ -376,6 +377,7 @@ void FileTask::follow_redirect(TransferId id, Transfer transfer, const ResponseH
   const Endpoint& home = failover_.endpoint(transfer.source);
   transfer.context.of_hub = target->origin == home.origin;
   transfer.context.with_token = home.token == TokenUse::sent && transfer.context.of_hub;
+  if (!transfer.context.of_hub) failover_.record_payload_host(transfer);
   send(id, std::move(transfer));
 }
 

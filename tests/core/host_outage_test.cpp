@@ -209,7 +209,7 @@ TEST_CASE("--retries that the user set limits the attempts at a host that is dow
   Outage play({query()}, with);
   play.unreached(play.only());
   play.step();
-  CHECK(play.notice("for up to 5 min and 2 attempts"));
+  CHECK(play.notice("for up to 5 min or 2 attempts"));
   play.to_next_request();
   play.unreached(play.only());
   play.step();

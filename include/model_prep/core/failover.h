@@ -96,6 +96,15 @@ class Failover {
     return found == led_to_.end() ? std::string() : found->second;
   }
 
+  /// The source leads to this payload host now: there is no need to wait for another one.
+  void record_payload_host(Transfer& transfer) {
+    const auto found = led_to_.find(transfer.source);
+    if (found == led_to_.end() || found->second == transfer.url.origin) return;
+
+    led_to_.erase(found);
+    transfer.awaited.clear();
+  }
+
   /// Whether a redirect may go to this host now.
   bool may_follow(const Transfer& transfer, const Url& target) const;
 
