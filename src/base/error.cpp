@@ -19,7 +19,7 @@ Disposition disposition(const Error& error) {
 Error error_from(const std::exception& exception) {
   if (const auto* fatal = dynamic_cast<const FatalError*>(&exception)) return fatal->error;
   if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr)
-    return {ErrorKind::io, "out of memory", "allow it more memory, or select fewer models"};
+    return {ErrorKind::io, "out of memory", "give model-prep more memory, or select fewer models"};
   return {ErrorKind::internal, exception.what()};
 }
 

@@ -65,7 +65,8 @@ Status check_listing(Listing& listing, std::string_view object) {
   std::ranges::sort(by_blob, {}, &RemoteFile::blob);
   for (std::size_t i = 1; i < by_blob.size(); ++i)
     if (by_blob[i]->blob == by_blob[i - 1]->blob && by_blob[i]->size != by_blob[i - 1]->size)
-      return error(by_blob[i]->path.text(), "with a digest that it also lists with another size");
+      return error(by_blob[i]->path.text(),
+                   "with the digest of another file, but a different size");
 
   const auto paths = names_of(listing);
   const auto twice = std::ranges::adjacent_find(paths);

@@ -17,7 +17,7 @@ constexpr CommandText kCommands[] = {
      "Remove revisions that are no longer pinned, and leftovers of interrupted downloads",
      "everything that could be removed was removed"},
     {Command::lock, "lock",
-     "Print a manifest with the commits, sizes and digests that the Hub has now",
+     "Print a lockfile: a manifest with the commit, and the size and digest of each file",
      "the manifest is printed; with --check, no branch has moved"},
 };
 
@@ -64,7 +64,7 @@ constexpr HelpLine kExamples[] = {
     {"model-prep list --json", "Print what the cache holds, as JSON", kList},
     {"model-prep cleanup --dry-run", "Show what would be removed, and how many bytes that frees",
      kCleanup},
-    {"model-prep lock > models.lock.json", "Pin the whole manifest to what the Hub has now", kLock},
+    {"model-prep lock > models.lock.json", "Pin every file of the manifest's models", kLock},
     {"model-prep lock --check --manifest models.lock.json",
      "Check whether a branch has moved since", kLock},
 };
@@ -104,7 +104,7 @@ const std::vector<Flag>& flags() {
       {"Paths", "--cache-dir", "DIR", kAll, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"},
        "The hub cache, the directory that holds models--... (default $HF_HOME/hub)"},
       {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup, {"MODEL_PREP_SUMMARY"},
-       "Where to write the JSON summary, which then must succeed; - is stdout (default $HF_HOME/model-prep-summary.json)"},
+       "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json). With this flag, or to stdout, a failure to write it fails the run"},
 
       {"Network", "--endpoint", "URL", kOnline, {"HF_ENDPOINT"},
        "The Hub or a mirror (default https://huggingface.co). May be repeated: the next one is tried when one is down or lacks a file. HF_ENDPOINT may be a list, separated by commas",
@@ -114,7 +114,7 @@ const std::vector<Flag>& flags() {
       {"Network", "--retries", "N", kOnline, {"MODEL_PREP_RETRIES"},
        "Failed attempts in a row, without progress, after which a file fails; 1 means no retry (default 5)"},
       {"Network", "--patience", "S", kOnline, {"MODEL_PREP_PATIENCE"},
-       "Seconds to wait for a host that is down: no connection, no answer or 5xx (default 300). 0: its failures count as --retries. --retries, if set, limits these attempts too"},
+       "Seconds to wait for a host that is down: no connection, no answer or 5xx (default 300). 0: do not wait; such failures count towards --retries. --retries, if set, limits these attempts too"},
       {"Network", "--timeout", "S", kOnline, {"HF_HUB_DOWNLOAD_TIMEOUT", "DOWNLOAD_TIMEOUT"},
        "Seconds that a transfer may stall (default 60)"},
       {"Network", "--deadline", "S", kOnline, {"MODEL_PREP_DEADLINE"},

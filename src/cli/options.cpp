@@ -104,8 +104,8 @@ std::optional<std::string> read_standard_token(const std::string& path, Strings&
       info->owner == geteuid() || info->owner == 0 || (folder && info->owner == folder->owner);
   if (info->is_link || info->link_count > 1 || !is_known) {
     warnings.push_back(fmt::format(
-        "{} is not used as the token, because {}: name the file in HF_TOKEN_PATH if it is meant",
-        path, is_known ? "it is a link" : "it belongs to another user"));
+        "{} is not used as the token, because {}: to use it anyway, set HF_TOKEN_PATH to it", path,
+        is_known ? "it is a link" : "it belongs to another user"));
     return std::nullopt;
   }
 

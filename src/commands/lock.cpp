@@ -84,8 +84,7 @@ class Lock {
         session_.log_variant_warning(snapshot->spec);
       if (session_.options.offline && !snapshot->spec.fully_locked)
         session_.log.warning(snapshot->spec.key +
-                             ": offline, its files are locked as the cache lists them; the Hub was "
-                             "not asked");
+                             ": locked from the listing in the cache, because this run is offline");
       add_sha256_of_cached(*snapshot);
       snapshots.push_back(std::move(*snapshot));
     }

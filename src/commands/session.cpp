@@ -207,7 +207,10 @@ int Session::finish(RunReport report) {
                       written.error().hint};
     const bool is_required = summary_fd_ || options.summary_source == SummarySource::flag;
     if (is_required && !report.error) report.error = error;
-    is_required ? log_error(error) : log.warning(error.message);
+    if (is_required)
+      log_error(error);
+    else
+      log.warning(error.message + (error.hint.empty() ? "" : "; " + error.hint));
   }
 
   for (const std::string& warning : notify_environment(report, options.ci, console))

@@ -92,8 +92,9 @@ std::map<std::size_t, Error> lock_conflicts(std::span<const PlannedModel> wanted
 
       const Error error{
           ErrorKind::lock_mismatch,
-          fmt::format("{} {}: the lock has another size or sha256 for the same content at {}",
-                      repo.text(), file.path.text(), other->path.text()),
+          fmt::format(
+              "{} {}: the lock gives it and {} the same digest, but different sizes or sha256",
+              repo.text(), file.path.text(), other->path.text()),
           "one of the two is wrong: create a new lock with model-prep lock"};
       conflicts.emplace(one.model, error);
       conflicts.emplace(model, error);

@@ -61,7 +61,7 @@ class Reader : public nlohmann::json_sax<Json> {
     keys_.back() = std::move(name);
     if (!names_ || names_->back().insert(keys_.back()).second) return true;
 
-    tree_fault_ = fmt::format("{}: is there twice", fmt::join(keys_, "."));
+    tree_fault_ = fmt::format("{}: appears twice", fmt::join(keys_, "."));
     return fail(*tree_fault_);
   }
   bool parse_error(std::size_t position, const std::string&, const Json::exception&) override {

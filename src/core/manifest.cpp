@@ -209,7 +209,8 @@ std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& ob
   for (const auto& [path, file] : model.files)
     if ((file.sha256 || file.git_sha1) &&
         sizes.emplace(file.blob(), file.size).first->second != file.size)
-      object.fail("files." + path.text(), "another file has the same digest and another size");
+      object.fail("files." + path.text(),
+                  "has the same digest as another file, but a different size");
 
   for (const ManifestVariant& variant : model.variants)
     if (model.repo.kind() != RepoKind::model && variant.name != Variant::all)

@@ -103,12 +103,12 @@ Error hub_error(const ResponseHead& head, const RequestContext& context) {
         context, ErrorKind::unauthorized,
         fmt::format("{} was refused with status {}{}",
                     context.with_token && !is_page ? "the token" : "access", status, detail),
-        token_hint(
-            context,
-            is_page
-                ? "the refusal is a web page, so it is probably not the Hub's: let a proxy or web filter pass the request, or check HF_ENDPOINT and HF_TOKEN"
-                : "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository",
-            "set HF_TOKEN if the repository is private; otherwise a proxy may be refusing the request"));
+        is_page
+            ? "the refusal is a web page, so it is probably not the Hub's: have the proxy or web filter let the request through, or check HF_ENDPOINT and HF_TOKEN"
+            : token_hint(
+                  context,
+                  "check HF_TOKEN: it may be mistyped, expired, or without read access to this repository",
+                  "set HF_TOKEN if the repository is private; otherwise a proxy may be refusing the request"));
   if (status == 404 || status == 410)
     return about(context, ErrorKind::not_found, fmt::format("not found (status {})", status),
                  "check the name, and that the endpoint is a Hub or a mirror of it");

@@ -72,10 +72,10 @@ bool is_lock_free(const Repository& repository, const Digest& blob, LockCheck ch
   return lock && *lock && lock_excludes(*repository.lock_directory, path);
 }
 
-/// Somebody has a staging file locked.
+/// Somebody has a staging file locked, as far as can be seen.
 bool is_locked(const Repository& repository, const std::string& path) {
   const auto fd = repository.directory->open_file(path, O_RDWR);
-  return fd && !lock_file(*fd);
+  return fd ? !lock_file(*fd) : lstat_path(path).has_value();
 }
 
 bool is_dead(const Repository& repository, const UnfinishedFile& file, const std::string& path,

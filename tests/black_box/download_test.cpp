@@ -207,7 +207,7 @@ TEST_CASE("a revision that is named leaves refs/main to another commit that is h
   CHECK(run.exit_code == 0);
   CHECK(read_text(refs / "main") == main_of(repo));
   CHECK(read_text(refs / revision) == other);
-  CHECK(contains(run.err, "refs/main stays with another commit"));
+  CHECK(contains(run.err, "refs/main still points to another commit"));
   CHECK(run.model("org/small@" + revision)["ref"] == revision);
   const Run verified = machine.run({"verify", "org/small@" + revision});
   CHECK(verified.exit_code == 0);

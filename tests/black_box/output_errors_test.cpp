@@ -198,7 +198,7 @@ TEST_CASE("a limit of processes ends the run with an error and a summary") {
   const Run run = machine.run({GENERATE("download", "verify"), "org/small"});
   CHECK(run.exit_code == 1);
   CHECK(contains(run.err, "cannot start a thread: "));
-  CHECK(contains(run.err, "hint: allow it more processes"));
+  CHECK(contains(run.err, "hint: raise the limit of processes"));
   CHECK(run.summary["error"]["kind"] == "io");
 }
 

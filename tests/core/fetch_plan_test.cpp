@@ -104,8 +104,9 @@ TEST_CASE("two locks that give one blob another size or sha256 are conflicts of 
       lock_conflicts(std::vector<PlannedModel>{{0, &a, &any}, {1, &b, &any}, {2, &c, &any}});
   REQUIRE(conflicts.size() == 2);
   CHECK(conflicts.at(0).kind == ErrorKind::lock_mismatch);
-  CHECK(conflicts.at(1).message ==
-        "org/a a.json: the lock has another size or sha256 for the same content at a.json");
+  CHECK(
+      conflicts.at(1).message ==
+      "org/a a.json: the lock gives it and a.json the same digest, but different sizes or sha256");
 }
 
 TEST_CASE("the same blob in two repositories is two jobs") {

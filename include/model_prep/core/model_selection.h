@@ -6,9 +6,9 @@
 // also as the address of its page (`https://huggingface.co/org/name/tree/revision`) or as
 // `hf://org/name@revision`. A model that is named by its repository has the name without the
 // address as its key. With `@revision`, `refs/main` is set only if nothing else has it. No name at
-// all means every model of the manifest; a name that is given twice counts once. An unknown key is a
-// `usage` error whose hint lists the known keys. If `other_words` (the commands) has a word that is
-// close to the name, the hint suggests it too: a mistyped command is read as a model.
+// all means every model of the manifest; a name that is given twice counts once. An unknown key is
+// a `usage` error whose hint lists the known keys. If `other_words` (the commands) has a word that
+// is close to the name, the hint suggests it too: a mistyped command is read as a model.
 //
 // Pure.
 #pragma once

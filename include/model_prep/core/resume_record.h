@@ -11,8 +11,7 @@
 // Who may write a staging file? Two writers in one file could change a blob after it was verified.
 // So a writer keeps a flock(2) on its staging file: on that, not on a file beside it, because a
 // lock file can be deleted and made again while its holder lives. But locks do not exclude
-// everywhere
-// (`io/file_lock.h`), some only on one machine. So:
+// everywhere (`io/file_lock.h`), some only on one machine. So:
 //
 //   the record names   and                               decision
 //   nobody                                               create: a file with our own tag

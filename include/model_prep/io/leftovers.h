@@ -4,9 +4,8 @@
 //   in blobs/                                     written by        dead if
 //   <blob>.<tag>.model-prep.incomplete and its    this program      that process ran on this kernel
 //   <blob>.model-prep.resume                                        and the locks of blob and
-//   staging
-//                                                                   file are free; or it is a day
-//                                                                   old
+//                                                                   staging file are free; or it is
+//                                                                   a day old
 //   <blob>.incomplete, <blob>.<8 hex>.incomplete  huggingface_hub   the blob's lock is free, where
 //                                                                   locks exclude; or it is a day
 //                                                                   old

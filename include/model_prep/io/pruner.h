@@ -15,12 +15,13 @@
 //
 // Together with other programs: the repository's lock is held alone, from the moment when the plan
 // is made until the last blob is gone. Our downloads share it for as long as they need what exists,
-// and wait for a cleanup that is at work. huggingface_hub, which does not know that lock, checks
-// for a blob and links to it under the blob's lock; under that lock we check whether anything links
-// to the blob, so that it finds the blob or fetches it. Where locks exclude nobody, a download that
-// is writing is still seen by its resume record (`RepoContents::writer`), and our downloads check
-// again once links and refs are made (`Cache::publish`). But a blob that was there before and is
-// linked in the very moment of its removal is then missing until the next download.
+// and wait for a cleanup that is at work, a minute at most; those with --offline do not.
+// huggingface_hub, which does not know that lock, checks for a blob and links to it under the
+// blob's lock; under that lock we check whether anything links to the blob, so that it finds the
+// blob or fetches it. Where locks exclude nobody, and for a run that does not have the lock, a
+// download that is writing is still seen by its resume record (`RepoContents::writer`), and our
+// downloads check again once links and refs are made (`Cache::publish`). But a blob that was there
+// before and is linked in the very moment of its removal is then missing until the next download.
 //
 // Nothing outside the repository's directory is touched. A blob that is a link into the store that
 // newer huggingface_hub shares between repositories loses only that link. One thread.
