@@ -379,6 +379,30 @@ TEST_CASE("a payload host that is down is waited for, with few requests to the h
   CHECK(to_hub < 20);
 }
 
+TEST_CASE("the second outage of the hub is no failure of a file whose bytes came in between") {
+  Outage play({file(100)});
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
+  play.step();
+  play.scheduler.on_staged(0, {}, play.now);
+  play.step();
+  for (int outage = 0; outage < 2; ++outage) {
+    for (int step = 0; step < 7; ++step) {
+      REQUIRE(play.only() != 0);
+      play.unreached(play.only());
+      play.to_next_request();
+    }
+    REQUIRE(play.has<StartTransfer>());
+    play.end(play.only(), redirect("https://cdn.example/x"));
+    play.step();
+    const TransferId body = play.only();
+    if (outage == 1) break;
+    play.end(body, head(403));  // the signature has expired: the hub is asked again
+    play.to_next_request();
+  }
+  CHECK_FALSE(play.outcome());
+  CHECK(play.scheduler.active_files().front().failures == 0);
+}
+
 TEST_CASE("a payload host that stays down is given up, and what comes from the hub arrives") {
   Outage play({file(100), file(90, 'b')}, patient(seconds(20)));
   for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, play.now);
