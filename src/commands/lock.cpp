@@ -84,7 +84,8 @@ class Lock {
         session_.log_variant_warning(snapshot->spec);
       if (session_.options.offline && !snapshot->spec.fully_locked)
         session_.log.warning(snapshot->spec.key +
-                             ": locked from the listing in the cache, because this run is offline");
+                             ": locked from the listing in the cache, because this run is offline; "
+                             "the Hub was not asked");
       add_sha256_of_cached(*snapshot);
       snapshots.push_back(std::move(*snapshot));
     }
