@@ -239,8 +239,12 @@ class Download {
   void inspect_again(const RepoId& repo) {
     for (ModelRun& model : models_)
       if (model.snapshot && !model.error && !model.published && model.spec.repo == repo)
-        model.view = session_.cache.inspect(*model.snapshot,
-                                            session_.cache.record(repo, model.snapshot->commit));
+        inspect_again(model);
+  }
+
+  void inspect_again(ModelRun& model) {
+    model.view = session_.cache.inspect(
+        *model.snapshot, session_.cache.record(model.spec.repo, model.snapshot->commit));
   }
 
   void fetch(const FetchPlan& plan) {
@@ -344,8 +348,7 @@ class Download {
       session_.log.warning(fmt::format(
           "{}: some of its files were removed or changed during the run; getting them again",
           model.spec.key));
-      model.view = session_.cache.inspect(
-          *model.snapshot, session_.cache.record(model.spec.repo, model.snapshot->commit));
+      inspect_again(model);
       any = true;
     }
 
