@@ -32,12 +32,13 @@ Status ResumeFile::replace(const ResumeRecord& record) {
 Result<StagingOwner> ResumeFile::save(ResumeRecord& record) {
   ++record.sequence;
   const auto fd = directory_.open_file(path_, O_RDWR);
-  if (!fd && lstat_path(path_) && fd.error().kind != ErrorKind::permission) return fd.error();
+  const bool is_there = fd || lstat_path(path_);
+  if (!fd && is_there && fd.error().kind != ErrorKind::permission) return fd.error();
 
   if (fd) {
     const auto there = parse_resume(read_file(*fd, kMaxRecord).value_or(""));
     if (!there || there->writer == self_) return write(*fd, record);
-  } else if (!lstat_path(path_)) {
+  } else if (!is_there) {
     const auto created = create(record);
     if (!created || *created == StagingOwner::us) return created;
   }
