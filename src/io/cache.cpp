@@ -8,25 +8,13 @@
 #include <fmt/format.h>
 
 #include "model_prep/io/documents.h"
+#include "model_prep/io/snapshot_links.h"
 #include "model_prep/io/staging.h"
 
 namespace model_prep {
 namespace {
 
 constexpr std::chrono::hours kTemporaryFileLife{24};
-
-/// A link to its blob, or a regular file in place of the link, where no blob exists. A relative
-/// link leads to the blob only from where it seems to be: one of the directories on the way may
-/// have been replaced by a link to a place that has the same names.
-bool is_linked(const CacheLayout& layout, const CommitId& commit, const RemoteFile& file) {
-  const std::string link = layout.link(commit, file.path);
-  for (std::string at = parent_path(link); at.size() > layout.repo.size(); at = parent_path(at))
-    if (!is_directory(at)) return false;
-  if (read_link(link) == link_target(file.path, file.blob)) return true;
-
-  const auto found = lstat_path(link);
-  return found && found->is_file && found->size == file.size && !lstat_path(layout.blob(file.blob));
-}
 
 /// Whether huggingface_hub once noted that the commit has no such file: libraries read that marker
 /// before they look into the snapshot (docs/developing/hub-protocol.md, section 1.6).
@@ -145,9 +133,10 @@ class Publisher {
     std::vector<const RemoteFile*> wanted;
     std::map<Digest, int> users;
     std::set<std::string> parents = {layout_.snapshots};
+    SnapshotLinks links(layout_, commit_);
     for (const RemoteFile& file : snapshot_.files) {
       parents.insert(parent_path(layout_.link(commit_, file.path)));
-      if (is_linked(layout_, commit_, file)) continue;
+      if (links.is_linked(file)) continue;
       wanted.push_back(&file);
       ++users[file.blob];
     }
@@ -209,8 +198,9 @@ class Publisher {
   /// Two names that differ on the Hub can be one here, on a file system that ignores case or the
   /// Unicode form of a letter.
   Status check_names() const {
+    SnapshotLinks links(layout_, commit_);
     for (const RemoteFile& file : snapshot_.files)
-      if (!is_linked(layout_, commit_, file))
+      if (!links.is_linked(file))
         return Error{
             ErrorKind::io,
             fmt::format(
@@ -323,10 +313,11 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
   const SnapshotRecord nothing;
   const SnapshotRecord& record = known ? *known : nothing;
   const bool has_markers = stat_path(layout.no_exist(commit)).has_value();
+  SnapshotLinks links(layout, commit);
   SnapshotView view;
   for (const RemoteFile& file : snapshot.files) {
     FileView& file_view = view.files.emplace_back();
-    file_view.linked = is_linked(layout, commit, file);
+    file_view.linked = links.is_linked(file);
     file_view.hidden = has_markers && is_hidden(layout, commit, file.path);
     const auto found = content(repo, commit, file).there;
     if (found && found->is_file && found->size == file.size) {
