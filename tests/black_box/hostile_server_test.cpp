@@ -244,9 +244,11 @@ TEST_CASE(
 }
 
 TEST_CASE("the listings of many models are not all in memory at once") {
+  // A sanitizer takes a minute for as many, and does not tell the memory.
+  const int models = is_sanitized() ? 3 : 12;
   FakeHub hub;
   std::vector<std::string> arguments;
-  for (int i = 0; i < 12; ++i) {
+  for (int i = 0; i < models; ++i) {
     arguments.push_back("org/m" + std::to_string(i));
     hub.add(make_repo(arguments.back(), {{"config.json", "{}"}}));
   }
@@ -265,7 +267,9 @@ TEST_CASE("the listings of many models are not all in memory at once") {
       std::chrono::seconds(50)));
   const std::int64_t peak = peak_memory_kib(program->pid());
   CHECK(peak > 0);
-  if (!is_sanitized()) CHECK(peak < 48 * 1024);
+
+  // A listing of 15 MB is read while the next one arrives; all twelve would be 180 MB.
+  if (!is_sanitized()) CHECK(peak < 64 * 1024);
 }
 
 TEST_CASE("an endless listing is aborted after few requests, in bounded memory") {
