@@ -261,7 +261,7 @@ container() {
 
 # ---- fuzzing ---------------------------------------------------------------------------------------------------------
 
-# fuzz_target NAME: one minute of one target. The corpus is only read; new inputs stay in build-fuzz/interesting.
+# fuzz_target NAME: one target for fuzz_seconds. The corpus is only read; new inputs stay in build-fuzz/interesting.
 fuzz_target() {
   local name=$1 directory=$root/build-fuzz max_length=4096 dictionary=json
   case $name in
@@ -270,8 +270,9 @@ fuzz_target() {
   esac
 
   mkdir -p "$directory/interesting/$name" "$directory/findings"
-  timeout --kill-after=10 300 "$directory/tests/fuzz_$name" -max_total_time=60 -max_len=$max_length -rss_limit_mb=512 \
-    -timeout=5 -verbosity=0 -print_final_stats=1 -artifact_prefix="$directory/findings/$name-" \
+  timeout --kill-after=10 $((fuzz_seconds + 240)) "$directory/tests/fuzz_$name" \
+    -max_total_time="$fuzz_seconds" -max_len=$max_length -rss_limit_mb=512 -timeout=5 \
+    -verbosity=0 -print_final_stats=1 -artifact_prefix="$directory/findings/$name-" \
     -dict="$root/tests/fuzz/dictionaries/$dictionary.dict" \
     "$directory/interesting/$name" "$root/tests/fuzz/corpus/$name" >"$directory/$name.log" 2>&1
 }
