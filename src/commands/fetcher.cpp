@@ -151,7 +151,9 @@ class Fetcher::Loop {
     const auto report = [&](const HashResult& result) {
       scheduler_.on_hash(action.item, result, Clock::now());
     };
-    const auto [path, found] = session_.cache.content(job.repo, job.commit, job.file);
+    const auto& [commit, file] =
+        action.copy == 0 ? std::pair(job.commit, job.file) : job.copies[action.copy - 1];
+    const auto [path, found] = session_.cache.content(job.repo, commit, file);
     if (!found || !found->is_file || found->size != job.file.size) return report({});
 
     auto fd = open_for_reading(path);
@@ -390,6 +392,7 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
                      .sources = sources_at(endpoints, address),
                      .blob = job.file.blob_spec(),
                      .check_existing = job.check_existing,
+                     .copies = job.copies.size(),
                      .models = job.models});
   }
 

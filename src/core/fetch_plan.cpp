@@ -2,6 +2,7 @@
 #include "model_prep/core/fetch_plan.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -56,11 +57,24 @@ FetchPlan make_plan(std::span<const PlannedModel> wanted) {
     }
   }
 
+  std::set<std::tuple<std::size_t, CommitId, std::string>> copies;  // with the job that has them
   for (const PlannedModel& one : wanted) {
     if (jobs.empty()) break;
-    for (const RemoteFile& file : one.snapshot->files) {
+    for (std::size_t i = 0; i < one.snapshot->files.size(); ++i) {
+      const RemoteFile& file = one.snapshot->files[i];
+      const FileView& view = one.view->files[i];
       const auto found = jobs.find(key_of(one.snapshot->spec.repo, file.blob));
-      if (found != jobs.end()) add_user(plan.jobs[found->second], one.model, file);
+      if (found == jobs.end()) continue;
+
+      FetchJob& job = plan.jobs[found->second];
+      add_user(job, one.model, file);
+      if (view.state == BlobState::missing) job.check_existing = false;
+      if (!view.is_copy || view.state == BlobState::trusted) continue;
+
+      const CommitId& commit = one.snapshot->commit;
+      const bool is_first = commit == job.commit && file.path == job.file.path;
+      if (!is_first && copies.emplace(found->second, commit, file.path.text()).second)
+        job.copies.emplace_back(commit, file);
     }
   }
 

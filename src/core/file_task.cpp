@@ -196,10 +196,13 @@ void FileTask::on_hash(const HashResult& result) {
   if (result.error) return on_disk_error(*result.error);
   const auto wrong = check_digests(result, work_.context.object, *work_.blob);
   sha256_ = result.sha256;
-  stamp_ = result.stamp;
+  if (!checking()) stamps_.clear();
+  if (result.stamp) stamps_.push_back(*result.stamp);
 
-  if (checking()) return wrong ? on_damaged_blob(*wrong) : finish(FileStatus::reused);
-  if (wrong) return refetch(*wrong);
+  if (wrong) return checking() ? on_damaged_blob(*wrong) : refetch(*wrong);
+  if (checking() && copies_checked_ < work_.copies)
+    return emit(CheckExisting{id_, ++copies_checked_});
+  if (checking()) return finish(FileStatus::reused);
   state_ = State::publishing;
   emit(Publish{id_});
 }
@@ -290,7 +293,7 @@ void FileTask::finish(FileStatus status, std::optional<Error> error, bool drop_s
                .attempts = started ? failover_.attempts() : 0,
                .took = started ? shared_.now - started_ : Duration{},
                .sha256 = good ? sha256_ : std::nullopt,
-               .stamp = stamp_,
+               .stamps = stamps_,
                .error = std::move(error)}});
   state_ = State::done;
 }

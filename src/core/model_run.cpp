@@ -19,10 +19,14 @@ std::map<Digest, VerifiedBlob> verified_blobs(const ModelRun& model) {
 
   // What this run hashed replaces what an earlier one recorded.
   for (const auto& [blob, outcome] : model.outcomes) {
-    verified.erase(blob);
-    if (outcome.sha256 && outcome.stamp)
-      verified.emplace(blob,
-                       VerifiedBlob{outcome.stamp->size, outcome.stamp->mtime_ns, *outcome.sha256});
+    const auto recorded = verified.extract(blob);
+    if (!outcome.sha256 || outcome.stamps.empty()) continue;
+
+    const auto& [size, mtime_ns] = outcome.stamps.front();
+    VerifiedBlob hashed{size, mtime_ns, *outcome.sha256};
+    for (const FileStamp& copy : outcome.stamps) hashed.copies.push_back(copy.mtime_ns);
+    if (recorded) hashed.copies.push_back(recorded.mapped().mtime_ns);  // a copy that was trusted
+    verified.emplace(blob, std::move(hashed));
   }
   return verified;
 }

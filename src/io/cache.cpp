@@ -114,19 +114,15 @@ class Publisher {
   }
 
  private:
-  /// Whether every file is there, and every blob as it was when it was hashed. Without symlinks, a
-  /// blob's files are copies, of which one was hashed.
+  /// Whether every file is there, and as it was when it was hashed.
   bool is_complete() const {
-    std::set<Digest> changed;
-    std::set<Digest> unchanged;
-    for (const RemoteFile& file : snapshot_.files) {
+    return std::ranges::all_of(snapshot_.files, [&](const RemoteFile& file) {
       const auto there = stat_path(layout_.link(commit_, file.path));
-      if (!there) return false;
+      if (!there || if_changed_ == IfChanged::ignore) return there.has_value();
+
       const auto verified = verified_.find(file.blob);
-      const bool same = verified != verified_.end() && verified->second.stamp() == there->stamp();
-      (same ? unchanged : changed).insert(file.blob);
-    }
-    return if_changed_ == IfChanged::ignore || std::ranges::includes(unchanged, changed);
+      return verified != verified_.end() && verified->second.covers(there->stamp());
+    });
   }
 
   Status publish_links() {
@@ -319,11 +315,12 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
     FileView& file_view = view.files.emplace_back();
     file_view.linked = links.is_linked(file);
     file_view.hidden = has_markers && is_hidden(layout, commit, file.path);
-    const auto found = content(repo, commit, file).there;
+    const auto [path, found] = content(repo, commit, file);
     if (found && found->is_file && found->size == file.size) {
       file_view.state = BlobState::unverified;
+      file_view.is_copy = path != layout.blob(file.blob);
       const auto verified = record.blobs.find(file.blob);
-      if (verified != record.blobs.end() && verified->second.stamp() == found->stamp() &&
+      if (verified != record.blobs.end() && verified->second.covers(found->stamp()) &&
           vouches_for(verified->second, file.blob_spec())) {
         file_view.state = BlobState::trusted;
         file_view.verified = verified->second;

@@ -226,7 +226,12 @@ Status Directory::copy_atomically(const std::string& from, const std::string& to
   if (!found) return io_error("inspect", from, errno);
 
   return write_temporary_and_rename(to, temporary_directory, [&](const UniqueFd& fd) {
-    return copy_bytes(*source, fd, 0, found->size, to);
+    Status copied = copy_bytes(*source, fd, 0, found->size, to);
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    const timespec times[] = {{0, UTIME_OMIT},
+                              {found->mtime_ns / kSecond, found->mtime_ns % kSecond}};
+    static_cast<void>(futimens(fd.get(), times));
+    return copied;
   });
 }
 

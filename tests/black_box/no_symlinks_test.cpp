@@ -27,6 +27,7 @@ struct Plain {
   FakeHub hub;
   HubRepo repo = small_repo();
   TestHost machine{hub};
+  std::string pinned = "org/small@" + main_of(repo);
   fs::path snapshot = machine.cache() / "models--org--small/snapshots" / main_of(repo);
 
   Plain() {
@@ -35,7 +36,7 @@ struct Plain {
                                 "symlink=ENOSYS", "symlink=EACCES")});
   }
   Run prepare() {
-    const Run run = machine.run({"org/small@" + main_of(repo)});
+    const Run run = machine.run({pinned});
     CAPTURE(run.err);
     CHECK(run.exit_code == 0);
     hub.clear_requests();
@@ -57,8 +58,30 @@ TEST_CASE("without symlinks, a second run sends no request and changes nothing")
   Plain plain;
   plain.prepare();
   const Tree before = tree_of(plain.machine.cache());
-  plain.prepare();
+  const Run run = plain.machine.run({plain.pinned, "--log-level", "debug"});
+  CHECK(run.exit_code == 0);
+  CHECK_FALSE(contains(run.err, "hashing it"));
   CHECK(plain.hub.requests().empty());
+  CHECK(tree_of(plain.machine.cache()) == before);
+}
+
+TEST_CASE("without symlinks, each copy of a file is hashed, and a wrong one is replaced") {
+  Plain plain;
+  plain.prepare();
+  const Tree before = tree_of(plain.machine.cache());
+  const std::string wrong = GENERATE("vocab.txt", "copy/vocab.txt");
+  const auto time = fs::last_write_time(plain.snapshot / wrong);
+  flip_byte(plain.snapshot / wrong, 1);
+  SECTION("by a run that has no record") {
+    fs::remove_all(plain.machine.cache() / "models--org--small/.model-prep");
+    fs::last_write_time(plain.snapshot / wrong, time);
+    plain.prepare();
+  }
+  SECTION("by a run that has a record") { plain.prepare(); }
+  SECTION("by a repair, even if the time is the same") {
+    fs::last_write_time(plain.snapshot / wrong, time);
+    CHECK(plain.machine.run({"verify", "--repair", plain.pinned}).exit_code == 0);
+  }
   CHECK(tree_of(plain.machine.cache()) == before);
 }
 

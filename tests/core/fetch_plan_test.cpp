@@ -138,6 +138,28 @@ TEST_CASE("an unverified blob is a job that counts no bytes") {
   CHECK(plan.staged == 0);
 }
 
+TEST_CASE("each copy of a blob is checked once, unless one is missing: then the blob is fetched") {
+  const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 10, '1')});
+  const auto b = snapshot("org/a", {lfs_file("x", 10, '1')}, 'd');
+  SnapshotView view_a = view(a, BlobState::unverified);
+  SnapshotView view_b = view(b, BlobState::unverified);
+  for (SnapshotView* of : {&view_a, &view_b})
+    for (FileView& file : of->files) file.is_copy = true;
+  if (GENERATE(false, true)) view_a.files[1] = {};
+  const FetchPlan plan =
+      make_plan(std::vector<PlannedModel>{{0, &a, &view_a}, {1, &a, &view_a}, {2, &b, &view_b}});
+  REQUIRE(plan.jobs.size() == 1);
+  if (view_a.files[1].state == BlobState::missing) {
+    CHECK_FALSE(plan.jobs[0].check_existing);
+    CHECK(plan.bytes == 10);
+    return;
+  }
+  CHECK(plan.jobs[0].check_existing);
+  REQUIRE(plan.jobs[0].copies.size() == 2);
+  CHECK(plan.jobs[0].copies[0].second.path.text() == "y");
+  CHECK(plan.jobs[0].copies[1].first == commit('d'));
+}
+
 TEST_CASE("staged bytes are summed separately") {
   const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
   auto states = view(a, BlobState::missing);

@@ -37,6 +37,20 @@ TEST_CASE("waiting: an unverified blob is hashed, without a lock") {
   CHECK_FALSE(play.has<TryLock>());
 }
 
+TEST_CASE("checking: copies are hashed one after the other, up to the first that is wrong") {
+  WorkItem item = existing(100);
+  item.copies = 1;
+  SchedulerHarness play({item});
+  play.step();
+  play.hashed(0, 'a');
+  CHECK_FALSE(play.has<Finish>());
+  CHECK(play.one<CheckExisting>().copy == 1);
+  const bool right = GENERATE(false, true);
+  play.hashed(0, right ? 'a' : 'b');
+  CHECK(play.has<Finish>() == right);
+  CHECK(play.has<TryLock>() != right);
+}
+
 TEST_CASE("waiting: a missing file tries its lock") {
   SchedulerHarness play({file(100)});
   play.step();

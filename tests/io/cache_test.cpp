@@ -155,6 +155,23 @@ TEST_CASE("a blob that changed after it was hashed is reported as lost, and neve
   CHECK(filled.inspect(snapshot()).files.at(1).state == BlobState::unverified);
 }
 
+TEST_CASE("a copy that changed after it was hashed is reported, though the other is as it was") {
+  const Filled filled;
+  ResolvedSnapshot twice = snapshot();
+  twice.files = {plain_file("a.json", "{}"), plain_file("b.json", "{}")};
+  const VerifiedBlobs verified = filled.verified();
+  const fs::path folder = filled.repo / "snapshots" / kCommit.hex();
+  for (const char* name : {"a.json", "b.json"}) {
+    write_all(folder / name, "{}");
+    fs::last_write_time(folder / name, fs::last_write_time(filled.blob("{}")));
+  }
+  fs::remove(filled.blob("{}"));
+  CHECK_FALSE(filled.cache.publish(twice, verified)->files_vanished);
+  write_all(folder / "b.json", "[]");
+  fs::last_write_time(folder / "b.json", fs::file_time_type::clock::now() + std::chrono::hours(1));
+  CHECK(filled.cache.publish(twice, verified)->files_vanished);
+}
+
 TEST_CASE("variants of one commit that are published at once keep each other's record") {
   const Filled filled;
   const VerifiedBlobs verified = filled.verified();

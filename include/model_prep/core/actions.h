@@ -24,14 +24,16 @@ struct WorkItem {
   std::vector<Source> sources;     ///< at the hub and its mirrors
   std::optional<BlobSpec> blob{};  ///< of a file; a query has none
   bool check_existing{false};      ///< a blob exists that no record of ours covers
+  std::size_t copies{0};           ///< of it, to be checked too
 
   /// Indices of the models that want it. It is not started once none of them can succeed.
   std::vector<std::size_t> models{};
 };
 
-/// Hash the blob that exists: `on_hash`. An empty result: its size is wrong.
+/// Hash the blob that exists, or one of its copies: `on_hash`. An empty result: its size is wrong.
 struct CheckExisting {
   ItemId item;
+  std::size_t copy{0};  ///< 0: the blob itself
 };
 
 /// `on_lock`, or `on_busy` if another process holds it.

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns wanted files and the state of the cache into one list of jobs for all models of the run.
 //
-// A blob that several files, revisions or models of a repository share is one job. The largest jobs
-// run first: otherwise the last minute would be one large file on few connections. Pure.
+// A blob that several files, revisions or models of a repository share is one job. Without
+// symlinks, files that share a blob are copies: the job hashes each of them that our record does
+// not cover, and one that is wrong or missing makes it fetch the blob, which replaces them all. The
+// largest jobs run first: otherwise the last minute would be one large file on few connections.
+// Pure.
 #pragma once
 
 #include "model_prep/base/clock.h"
@@ -23,7 +26,8 @@ struct FileView {
   std::optional<VerifiedBlob> verified;  ///< if trusted: what the record says
   bool linked{false};                    ///< the snapshot's link points to this blob
   Bytes staged{0};                       ///< bytes of an interrupted download
-  bool hidden{false};  ///< a marker in .no_exist/ tells libraries that there is no such file
+  bool hidden{false};   ///< a marker in .no_exist/ tells libraries that there is no such file
+  bool is_copy{false};  ///< the snapshot holds the bytes themselves, because there is no blob
 };
 
 /// What the cache holds of a snapshot; `files` in the order of `ResolvedSnapshot::files`.
@@ -45,6 +49,9 @@ struct FetchJob {
   bool check_existing{false};
   Bytes staged{0};
   std::vector<std::size_t> models{};  ///< indices of the models that want it
+
+  /// Further files to hash: other copies of the bytes.
+  std::vector<std::pair<CommitId, RemoteFile>> copies{};
 };
 
 struct FetchPlan {
@@ -61,7 +68,7 @@ struct FileOutcome {
   int attempts{0};
   Duration took{};
   std::optional<Digest> sha256;
-  std::optional<FileStamp> stamp;  ///< as in `HashResult`
+  std::vector<FileStamp> stamps;  ///< as in `HashResult`, of the file and of each copy
   std::optional<Error> error;
 };
 

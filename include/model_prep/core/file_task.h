@@ -7,6 +7,7 @@
 //                    covers exists
 //   waiting          room for another file                locking      try the lock
 //   checking         digest equal                         done         outcome `reused`
+//   checking         digest equal, and there is a copy    checking     hash the copy
 //   checking         digest differs                       locking      fetch it again
 //                                                                      (offline: it fails)
 //   locking          time to poll the lock                lock_tried   try the lock
@@ -161,6 +162,8 @@ class FileTask {
   }
   void check_existing(State state) {
     state_ = state;
+    stamps_.clear();
+    copies_checked_ = 0;
     emit(CheckExisting{id_});
   }
   void open_staging(bool fresh, bool take_over = false);
@@ -207,7 +210,8 @@ class FileTask {
   Bytes unsaved_bytes_{0};  // written since the resume record was saved
   TimePoint next_resume_save_{TimePoint::min()};
   std::optional<Digest> sha256_;
-  std::optional<FileStamp> stamp_;  // of the file that was hashed
+  std::vector<FileStamp> stamps_;  // of the files that were hashed
+  std::size_t copies_checked_{0};
 };
 
 }  // namespace model_prep

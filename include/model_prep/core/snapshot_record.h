@@ -9,6 +9,8 @@
 // another sha256; any other is hashed again. A record that cannot be read counts as missing. Pure.
 #pragma once
 
+#include <algorithm>
+
 #include "model_prep/base/digest.h"
 #include "model_prep/base/model_spec.h"
 
@@ -19,7 +21,13 @@ struct VerifiedBlob {
   std::int64_t mtime_ns{0};
   Digest sha256;
 
-  FileStamp stamp() const { return {size, mtime_ns}; }
+  /// Times of its copies, if they have their own; not recorded.
+  std::vector<std::int64_t> copies{};
+
+  bool covers(const FileStamp& stamp) const {
+    return size == stamp.size &&
+           (mtime_ns == stamp.mtime_ns || std::ranges::count(copies, stamp.mtime_ns) > 0);
+  }
   bool operator==(const VerifiedBlob&) const = default;
 };
 

@@ -65,7 +65,8 @@ class Directory {
   Result<bool> link_atomically(const std::string& path, const std::string& text,
                                const std::string& temporary_directory) const;
 
-  /// Makes `to` a copy of the file at `from`, by way of a temporary name too.
+  /// Makes `to` a copy of the file at `from`, by way of a temporary name too, and gives it the same
+  /// time where that can be done.
   Status copy_atomically(const std::string& from, const std::string& to,
                          const std::string& temporary_directory) const;
 
