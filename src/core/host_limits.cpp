@@ -7,19 +7,25 @@ namespace {
 constexpr auto kLogEvery = std::chrono::seconds(3);
 // `t` is in whole seconds; huggingface_hub adds one too.
 constexpr auto kAfterWindow = std::chrono::seconds(1);
+// How late a probe may be that somebody waits to send: items let others go first (failover.cpp).
+constexpr auto kProbeDelay = std::chrono::seconds(1);
 
 }  // namespace
 
 const HostLimits::Outage* HostLimits::on_failure(const std::string& origin, const Failure& failure,
                                                  const Patience& patience, TimePoint now) {
-  const auto [at, is_first] = outages_.try_emplace(origin, Outage{.cause = {}, .since = now});
+  const auto [at, is_first] = outages_.try_emplace(origin);
   Outage& outage = at->second;
   if (!is_first && failure.sent <= outage.last) return nullptr;
 
+  Silence& silence = silences_.try_emplace(failure.of_hub, Silence{now, now}).first->second;
+  silence.since += std::max(Duration::zero(), failure.sent - silence.due);
+  silence.due = std::max(silence.due, now);
+
   outage.cause = failure.cause;
+  outage.since = silence.since;
   outage.last = now;
-  outage.end =
-      patience.limit + (failure.of_hub ? std::max(outage.since, hub_answered_) : outage.since);
+  outage.end = silence.since + patience.limit;
 
   if (++outage.steps >= patience.max_steps || now >= outage.end) {
     outage.until = TimePoint::max();
@@ -28,6 +34,7 @@ const HostLimits::Outage* HostLimits::on_failure(const std::string& origin, cons
     // for longer.
     const Duration pause = backoff(failure.backoff, outage.steps, failure.jitter);
     outage.until = now + std::max(failure.demanded, std::min(pause, outage.end - now));
+    silence.due = std::max(silence.due, outage.until + kProbeDelay);
   }
   return &outage;
 }

@@ -13,6 +13,15 @@ const std::string kHub = "https://hub.example";
 constexpr auto kFiles = HostLimits::Bucket::files;
 constexpr auto kQueries = HostLimits::Bucket::queries;
 
+HostLimits::Failure failure(TimePoint sent) {
+  return {.cause = {ErrorKind::server, "status 503"},
+          .of_hub = false,
+          .sent = sent,
+          .demanded = {},
+          .backoff = {},
+          .jitter = 1.0};
+}
+
 }  // namespace
 
 TEST_CASE("a host without history may be contacted") {
@@ -111,4 +120,27 @@ TEST_CASE("another fault or another host is logged at once") {
   CHECK(book.should_log("https://hub.example", ErrorKind::network, kNow));
   CHECK(book.should_log("https://hub.example", ErrorKind::timeout, kNow));
   CHECK(book.should_log("https://cdn.example", ErrorKind::network, kNow));
+}
+
+TEST_CASE("the patience with payload hosts that fail in turn is one, and an answer renews it") {
+  HostLimits book;
+  const bool answers = GENERATE(false, true);
+  const auto fail = [&](int host, TimePoint now) {
+    return book.on_failure("https://cdn-" + std::to_string(host) + ".example", failure(now),
+                           {.limit = seconds(10)}, now);
+  };
+  for (int i = 0; i < 10; ++i) CHECK_FALSE(fail(i, kNow + seconds(i))->given_up());
+  if (answers) book.on_answer("https://cdn.example", false, kNow, kNow + seconds(9));
+  CHECK(fail(10, kNow + seconds(10))->given_up() == !answers);
+}
+
+TEST_CASE("the patience with a host stands still while nobody asks it") {
+  HostLimits book;
+  const Patience patience{.limit = seconds(10)};
+  const auto fail = [&](Duration at) {
+    return book.on_failure(kHub, failure(kNow + at), patience, kNow + at);
+  };
+  CHECK_FALSE(fail(seconds(0))->given_up());
+  for (const int at : {600, 602, 606}) CHECK_FALSE(fail(seconds(at))->given_up());
+  CHECK(fail(seconds(608))->given_up());
 }

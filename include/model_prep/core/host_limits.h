@@ -11,8 +11,11 @@
 // A host is down from its first failure, which is no answer at all or a 5xx, until its next answer,
 // whatever that says. All requests wait for it together: one back-off for the host, and one request
 // when it ends, the probe. A failed probe is a step. Failures of requests that were sent before the
-// last step belong to it. The host is given up with the first step after `Patience::limit` without
-// an answer. An endpoint's clock starts again with an answer of any endpoint.
+// last step belong to it.
+//
+// The patience is with all endpoints together, and with all payload hosts together: it runs from
+// the first failure after an answer of any of them, and stands still while a probe is due and
+// nobody sends it. A host whose probe fails when the patience is over is given up.
 //
 // Pure; time is an argument.
 #pragma once
@@ -39,9 +42,9 @@ class HostLimits {
 
   struct Outage {
     Error cause{};      ///< of the last step
-    TimePoint since{};  ///< its first failure
+    TimePoint since{};  ///< the patience began, without the time in which nobody asked
     TimePoint last{};   ///< its last step
-    TimePoint end{};    ///< of the patience with it
+    TimePoint end{};    ///< of the patience
     TimePoint until{};  ///< nothing is sent before; `max`: it is given up
     int steps{0};
 
@@ -69,7 +72,7 @@ class HostLimits {
     if (down != outages_.end()) outages_.erase(down);
 
     answered_[origin] = now;
-    if (of_hub) hub_answered_ = now;
+    silences_.erase(of_hub);
   }
 
   /// Null: it is not known to be down.
@@ -138,10 +141,14 @@ class HostLimits {
     bool used_up{false};  ///< `r` was 0
     TimePoint until{TimePoint::min()};
   };
+  struct Silence {
+    TimePoint since;  ///< see `Outage::since`
+    TimePoint due;    ///< the next request, at the latest
+  };
   std::map<std::string, TimePoint> blocks_;
   std::map<std::string, Outage> outages_;
   std::map<std::string, TimePoint> answered_;
-  TimePoint hub_answered_{TimePoint::min()};
+  std::map<bool, Silence> silences_;  // of the endpoints: true; of the payload hosts: false
   std::map<std::pair<std::string, Bucket>, Window> windows_;
   std::map<std::pair<std::string, ErrorKind>, TimePoint> logged_;
   std::set<std::string> unreachable_;
