@@ -102,8 +102,7 @@ class Publisher {
 
     for (const std::string& name : wrong_refs(cache_, snapshot_)) {
       const auto before = cache_.ref(repository_.id, name);
-      if (Status done = write_document(repository_, layout_.ref(name), commit_.hex()); !done)
-        return done.error();
+      if (Status done = write_ref(repository_, name, commit_); !done) return done.error();
       if (before)
         published_.moved_refs.push_back(fmt::format("moved refs/{} from {} to {}", name,
                                                     before->hex().substr(0, 12),

@@ -2,6 +2,7 @@
 #include "model_prep/io/documents.h"
 
 #include <cerrno>
+#include <ranges>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -42,6 +43,19 @@ std::optional<std::vector<RemoteFile>> read_tree(const Repository& repository,
 std::optional<CommitId> read_ref(const Repository& repository, const std::string& name) {
   const auto commit = CommitId::parse(read_file(repository.layout.ref(name), kMaxRef).value_or(""));
   return commit ? std::optional(*commit) : std::nullopt;
+}
+
+Status write_ref(const Repository& repository, const std::string& name, const CommitId& commit) {
+  const std::string path = repository.layout.ref(name);
+  if (is_directory(path)) {
+    // From the inside out. One that holds a file cannot be removed.
+    Strings directories = list_recursively(path);
+    directories.insert(directories.begin(), path);
+    for (const std::string& one : std::views::reverse(directories))
+      if (is_directory(one))
+        if (Status removed = repository.directory->remove(one); !removed) return removed;
+  }
+  return write_document(repository, path, commit.hex());
 }
 
 Status write_document(const Repository& repository, const std::string& path,

@@ -19,11 +19,10 @@ Status check_refs(const Repository& repository, const ModelSpec& spec) {
       if (const auto found = lstat_path(layout.ref(parent)); found && !found->is_folder)
         return refuse(name, parent);
 
-    const std::string path = layout.ref(name);
-    const auto found = lstat_path(path);
-    if (!found || !found->is_folder) continue;
-    for (const std::string& inside : list_directory(path))
-      return refuse(name + "/" + file_name(inside), name);
+    // Directories that hold no ref are replaced when the ref is written.
+    if (!is_directory(layout.ref(name))) continue;
+    for (const std::string& inside : list_recursively(layout.ref(name)))
+      if (!is_directory(inside)) return refuse(inside.substr(layout.refs.size() + 1), name);
   }
   return ok();
 }

@@ -21,6 +21,10 @@ std::optional<std::vector<RemoteFile>> read_tree(const Repository& repository,
                                                  const CommitId& commit);
 std::optional<CommitId> read_ref(const Repository& repository, const std::string& name);
 
+/// Replaces what is there, also a directory if it holds nothing but directories: refs that were
+/// removed may have left it, as `refs/v1/fix` leaves `refs/v1/`.
+Status write_ref(const Repository& repository, const std::string& name, const CommitId& commit);
+
 /// By way of a temporary name in our own directory.
 Status write_document(const Repository& repository, const std::string& path, std::string_view text);
 

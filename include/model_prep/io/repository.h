@@ -24,7 +24,7 @@ struct Repository {
   const Directory* lock_directory;  ///< the cache: locks are made through it
 };
 
-/// Fails with `usage` if a ref of the model is a directory here, or would be below a ref.
+/// Fails with `usage` if a ref of the model is a directory of refs here, or would be below a ref.
 Status check_refs(const Repository& repository, const ModelSpec& spec);
 
 }  // namespace model_prep
