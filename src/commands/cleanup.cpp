@@ -28,8 +28,10 @@ void add_rows(Table& table, const PrunedRepository& repository) {
     rest -= revision.bytes;
   }
 
-  // What no revision accounts for: staging files, and blobs that nothing links to.
-  if (rest > 0 || !repository.removed.leftovers.empty())
+  // What no revision accounts for: staging files, blobs that nothing links to, and what a killed
+  // cleanup left.
+  const PrunePlan& removed = repository.removed;
+  if (rest > 0 || !removed.leftovers.empty() || removed.pending_bytes)
     table.rows.push_back(
         {repository.repo, "leftovers of interrupted downloads", format_bytes(rest)});
   if (const std::string& reason = repository.removed.kept_because; !reason.empty())

@@ -54,7 +54,7 @@ PrunePlan make_prune_plan(const RepoContents& contents, const Pins& pins) {
 }
 
 Bytes bytes_of(const PrunePlan& plan, const RepoContents& contents) {
-  Bytes bytes = plan.pending_bytes;
+  Bytes bytes = plan.pending_bytes.value_or(0);
   for (const SnapshotRemoval& removal : plan.revisions)
     bytes += contents.snapshots.at(removal.commit).bytes;
   for (const Digest& blob : plan.blobs) bytes += contents.blobs.at(blob);

@@ -251,7 +251,7 @@ Result<RepoContents> read_contents(const Repository& repository, RepoLock lock) 
   for (const PendingRemoval& left : pending_removals(layout)) {
     const auto files = read_links(left.path);
     if (!files) return files.error();
-    contents.pending_bytes += files->bytes;
+    contents.pending_bytes = contents.pending_bytes.value_or(0) + files->bytes;
   }
   return contents;
 }

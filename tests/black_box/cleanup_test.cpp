@@ -362,6 +362,18 @@ TEST_CASE(
   CHECK(moved.machine.run({"two", "--offline"}).exit_code == 0);
 }
 
+TEST_CASE("what a killed cleanup had moved aside is removed by the next one, even if it is empty") {
+  const Moved moved;
+  moved.machine.run({"cleanup"});
+  const fs::path aside = moved.in_repo(".model-prep/snapshot-" + kOld + ".0123456789abcdef.tmp");
+  fs::create_directories(aside);
+  if (GENERATE(false, true)) fs::create_symlink("../../../blobs/x", aside / "config.json");
+  const Run preview = moved.machine.run({"cleanup", "--dry-run"});
+  CHECK(contains(preview.out, "leftovers of interrupted downloads"));
+  CHECK(moved.machine.run({"cleanup"}).exit_code == 0);
+  CHECK_FALSE(fs::exists(aside));
+}
+
 TEST_CASE("a repository with a ref that cannot be read is left alone, and that is said") {
   const Moved moved;
   if (::geteuid() != 0) {

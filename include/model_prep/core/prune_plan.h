@@ -49,8 +49,8 @@ struct RepoContents {
   /// With their sizes; 0 for a link into the store that repositories share.
   std::map<Digest, Bytes> blobs;
   std::vector<Leftover> leftovers;
-  Bytes pending_bytes{0};             ///< of what a killed cleanup had begun to remove
-  std::optional<std::string> writer;  ///< who is filling it
+  std::optional<Bytes> pending_bytes;  ///< of what a killed cleanup had begun to remove
+  std::optional<std::string> writer;   ///< who is filling it
 };
 
 /// What must be kept of it.
@@ -72,12 +72,12 @@ struct PrunePlan {
   std::vector<SnapshotRemoval> revisions;
   std::vector<Digest> blobs;  ///< those that nothing kept links to
   std::vector<Leftover> leftovers;
-  Bytes pending_bytes{0};
+  std::optional<Bytes> pending_bytes;
   std::string kept_because;  ///< why more stays than expected; for a message
 
   /// What was begun before counts as one.
   std::size_t items() const {
-    return revisions.size() + blobs.size() + leftovers.size() + (pending_bytes > 0 ? 1 : 0);
+    return revisions.size() + blobs.size() + leftovers.size() + (pending_bytes ? 1 : 0);
   }
   bool empty() const { return items() == 0; }
 };
