@@ -195,6 +195,7 @@ class Download {
                                        space ? std::optional(space->bytes) : std::nullopt,
                                        session_.columns));
     if (Status fits = check_space(make_plan(models_to_fetch(models_)), models_, session_.cache);
+    if (session_.options.offline) fail_incomplete_models();
         !fits)
       session_.log.warning(fits.error().message);
   }
@@ -214,7 +215,7 @@ class Download {
     for (const ModelRun& model : models_) {
       const RepoId& repo = model.spec.repo;
       if (!model.snapshot || model.error || model.published || model.view.satisfied()) continue;
-      if (session_.options.offline || repo_locks_.contains(repo)) continue;
+      if (repo_locks_.contains(repo)) continue;
 
       const Repository& repository = session_.cache.repository(repo);
       const Directory& locks = *repository.lock_directory;
@@ -352,7 +353,6 @@ class Download {
       any = true;
     }
 
-    if (any && session_.options.offline) fail_incomplete_models();
     return any;
   }
 

@@ -399,7 +399,8 @@ TEST_CASE("a download waits for the cleanup of its repository to end") {
   fs::remove(moved.in_repo("refs/main"));
   auto cleaning =
       std::make_unique<HeldLock>(moved.machine.cache() / ".locks/models--org--two/model-prep.lock");
-  const auto program = moved.machine.start({"two"});
+  const bool offline = GENERATE(false, true);
+  const auto program = moved.machine.start({"two"}, {{"HF_HUB_OFFLINE", offline ? "1" : "0"}});
   CHECK(program->wait_for_err("org/two: waiting for a cleanup to end"));
   CHECK_FALSE(fs::exists(moved.in_repo("refs/main")));
   cleaning.reset();

@@ -15,7 +15,7 @@
 //
 // Together with other programs: the repository's lock is held alone, from the moment when the plan
 // is made until the last blob is gone. Our downloads share it for as long as they need what exists,
-// and wait for a cleanup that is at work, a minute at most; those with --offline do not.
+// and wait for a cleanup that is at work, a minute at most.
 // huggingface_hub, which does not know that lock, checks for a blob and links to it under the
 // blob's lock; under that lock we check whether anything links to the blob, so that it finds the
 // blob or fetches it. Where locks exclude nobody, and for a run that does not have the lock, a
