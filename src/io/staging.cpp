@@ -103,6 +103,9 @@ bool Staging::lock_file_of(const ResumeRecord& record) {
 
 /// Always a new file: the old one could be published by now, or somebody else's. A file of another
 /// name that this staging had is removed.
+///
+/// It is locked before it gets its name. Nobody else can have opened it by then, so nobody who
+/// looks whether its writer is dead finds it without a lock, or holds the lock when we want it.
 Status Staging::create_file() {
   const Directory& directory = *repository_->directory;
   record_.file = record_.writer;
@@ -110,14 +113,15 @@ Status Staging::create_file() {
   if (std::string old = std::exchange(path_, path_of(record_.writer)); old != path_)
     if (Status removed = directory.remove(old); !removed) return removed;
 
-  auto fd = directory.open_file(path_, O_RDWR | O_CREAT | O_EXCL);
-  if (!fd && lstat_path(path_)) {
-    if (Status removed = directory.remove(path_); !removed) return removed;
-    fd = directory.open_file(path_, O_RDWR | O_CREAT | O_EXCL);
-  }
+  const std::string unnamed = temporary_name(repository_->layout.blobs, "staging");
+  auto fd = directory.open_file(unnamed, O_RDWR | O_CREAT | O_EXCL);
   if (!fd) return fd.error();
   fd_ = std::move(*fd);
-  static_cast<void>(lock_file(fd_));  // for others, who find out whether that excludes them
+  static_cast<void>(lock_file(fd_));  // fails only where there are no locks
+  if (Status named = directory.rename(unnamed, path_); !named) {
+    static_cast<void>(directory.remove(unnamed));  // the first error is the one to report
+    return named;
+  }
   return reserve(fd_.get(), record_.size, path_);
 }
 

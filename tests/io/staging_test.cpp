@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/leftovers.h"
 
+#include <fcntl.h>
+
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -135,6 +137,23 @@ TEST_CASE("a writer that lives keeps its file to itself, whatever becomes of oth
   REQUIRE(*staging_of(first).save(ranges({{0, 4}})) == StagingOwner::us);
   CHECK(is_owned(place.open(kNext)));
   CHECK(*staging_of(first).save(ranges({{0, 4}})) == StagingOwner::us);
+}
+
+TEST_CASE("a new staging file is locked before anybody else can find and lock it") {
+  const Place place(kSmall);
+  UniqueFd other;
+  const auto lock_it_first = [&](int, int) -> std::optional<int> {
+    if (auto found = place.folder.open_file(place.file(kNext), O_RDONLY); found && !other) {
+      other = std::move(*found);
+      static_cast<void>(lock_file(other));
+    }
+    return std::nullopt;
+  };
+  {
+    const FlockRule rule(lock_it_first);
+    REQUIRE(is_staging(place.open(kNext)));
+  }
+  CHECK_FALSE(other);
 }
 
 TEST_CASE("every save is a heartbeat") {
