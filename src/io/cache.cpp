@@ -374,8 +374,10 @@ Status Cache::create_repo_dirs(const RepoId& repo) const {
   for (const std::string& needed : {layout.snapshots, layout.blobs, layout.own_directory})
     if (Status made = directory.create_directories(needed); !made) return made;
 
-  sweep_temporary_files(directory, layout.own_directory);
-  sweep_temporary_files(root_, layout.locks);
+  for (const std::string& swept : {layout.own_directory, layout.blobs})
+    sweep_temporary_files(directory, swept);
+  for (const std::string& swept : {layout.locks, layout.lock_directory})
+    sweep_temporary_files(root_, swept);
   return ok();
 }
 

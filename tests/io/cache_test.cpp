@@ -252,6 +252,21 @@ TEST_CASE("probing creates only directories, and reports a file in their place")
   CHECK_FALSE(Cache((folder / "file").string(), {}).probe_writing(kRepo).has_value());
 }
 
+TEST_CASE("a file that a killed probe left is removed when it is a day old") {
+  const Filled filled;
+  for (const fs::path& directory :
+       {filled.repo / "blobs", filled.repo / ".model-prep", filled.folder / "hub/.locks",
+        filled.folder / "hub/.locks/models--org--name"}) {
+    const fs::path young = directory / "probe.0123456789abcdef.tmp";
+    const fs::path old = directory / "probe.fedcba9876543210.tmp";
+    for (const fs::path& left : {young, old}) write_all(left, "");
+    fs::last_write_time(old, fs::file_time_type::clock::now() - std::chrono::hours(25));
+    REQUIRE(filled.cache.create_repo_dirs(kRepo));
+    CHECK(fs::exists(young));
+    CHECK_FALSE(fs::exists(old));
+  }
+}
+
 TEST_CASE("a real repository in a legacy directory is adopted with a relative link") {
   const TemporaryFolder folder;
   write_all(folder / "models--org--name/refs/main", kCommit.hex());

@@ -12,6 +12,9 @@
 //                                             staging: bytes in any order, by the process <tag>
 //       blobs/<blob>.model-prep.resume        which staging file counts, which of its bytes are on
 //                                             disk, and who writes it
+//       blobs/*.tmp, .locks/*.tmp, .locks/<name>/*.tmp
+//                                             a probe whether files can be made there; a staging
+//                                             file, or this directory, before it gets its name
 //       snapshots/<commit>/<path>             relative symlink to the blob
 //       refs/<revision>                       40 hex digits, no newline; written last
 //       trees/<commit>.json                   listing of the whole commit, if all of it is here
