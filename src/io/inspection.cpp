@@ -162,9 +162,13 @@ class Inspector {
 
   void check_foreign_refs() {
     for (const std::string& path : unexpected_below(layout_.refs)) {
-      // It may be right: a service may be able to read it.
+      // It may be right: a service may be able to read it. So it stays where it is.
       const auto there = stat_path(path);
-      if (there && there->is_file && !open_for_reading(path)) continue;
+      if (there && there->is_file && !open_for_reading(path)) {
+        add(CacheFaultKind::unreadable, Remedy::chmod, path,
+            "this user may not read it: its owner can make it readable or remove it");
+        continue;
+      }
 
       const std::string text = read_file(path, 64).value_or("");
       const auto commit = CommitId::parse(text);

@@ -2,6 +2,7 @@
 // verify: detects and names what is wrong in a cache, --repair repairs it, and intact files are
 // left alone.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -318,6 +319,29 @@ TEST_CASE("a stricter umask requires fewer permissions") {
   fs::permissions(prepared.blob("config.json"), fs::perms(0640));
   CHECK(prepared.machine.shell("umask 022; $PROGRAM verify " + prepared.pinned).exit_code == 1);
   CHECK(prepared.machine.shell("umask 027; $PROGRAM verify " + prepared.pinned).exit_code == 0);
+}
+
+TEST_CASE("a ref that cannot be read is a fault, and a repair that may not touch it says so") {
+  if (::geteuid() != 0) {
+    WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
+    return;
+  }
+  Prepared prepared;
+  const fs::path ref = prepared.in_repo("refs/private");
+  fs::permissions(prepared.machine.folder(), fs::perms(0755));
+  write_text(ref, main_of(prepared.repo));
+  fs::permissions(ref, fs::perms(0));
+  const std::string owner = GENERATE("0", "65534");
+  const Run run = prepared.machine.shell(
+      "chown -R 65534 " + prepared.machine.home().string() + "; chown " + owner + " " +
+      ref.string() + "; as='setpriv --reuid=65534 --regid=65534 --clear-groups'; $as $PROGRAM " +
+      "verify " + prepared.pinned + " 2>&1; exec $as $PROGRAM verify --repair " + prepared.pinned);
+  CAPTURE(run.out, run.err);
+  const std::string fault = "refs/private: this user may not read it";
+  CHECK(contains(run.out, fault));
+  CHECK(run.exit_code == (owner == "0" ? 1 : 0));
+  if (owner == "0") CHECK(contains(run.err, "change the mode of " + ref.string()));
+  CHECK(fs::exists(ref));
 }
 
 TEST_CASE("a read-only volume can be verified") {
