@@ -4,7 +4,8 @@
 // after locking, the file must still be the one at the path.
 //
 // A lock is a courtesy here and never what keeps the cache correct. Some file systems have none
-// (ENOSYS, ENOLCK, ENOTSUP: it counts as acquired), some grant it to everybody (Lustre, GPFS and
+// (ENOSYS, ENOLCK, ENOTSUP, and EBADF of NFS for a lock file that only others may write: it counts
+// as acquired), some grant it to everybody (Lustre, GPFS and
 // NFS mounted without locking). Code that relies on exclusion asks `lock_excludes`.
 #pragma once
 

@@ -58,7 +58,8 @@ class Staging {
     return resume_.save(record_);
   }
 
-  /// A descriptor of its own for the hash thread.
+  /// For the hash thread: a duplicate of our descriptor. It shares our lock on the file, which
+  /// stays locked until both are closed.
   Result<UniqueFd> reader() const;
 
   /// The bytes are verified and synced: gives them the blob's name, unless the staging file is not
