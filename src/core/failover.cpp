@@ -195,8 +195,9 @@ std::optional<Error> Failover::record_permanent_failure(const Transfer& transfer
 /// The item goes on at another endpoint, now: there is nothing to give up.
 void Failover::use_next_source(const Transfer& transfer, const Error& error, bool is_down) {
   single_stream_ = false;
-  spent_signatures_ = ignored_ranges_ = 0;
   window_waited_ = false;
+  // Outages are not counted as failures: nothing that bounds the requests may begin again with one.
+  if (!is_down) ignored_ranges_.clear();
   if (sources_.has_fallback(transfer.source)) return;  // the same endpoint
 
   if (!is_down) ++fail_overs_;
@@ -220,10 +221,7 @@ std::optional<Error> Failover::next_round_or_give_up(const Transfer& transfer, c
   }
 
   wait_until(shared_.now + wait);
-  if (sources_.remaining() > 1) {  // what one of them did does not count against the next
-    spent_signatures_ = 0;
-    window_waited_ = false;
-  }
+  if (sources_.remaining() > 1) window_waited_ = false;  // the next one may mean it
   const bool news = shared_.hosts.should_log(transfer.url.origin, error.kind, shared_.now);
   shared_.notice(
       news ? LogLevel::warning : LogLevel::debug,
@@ -263,8 +261,9 @@ bool Failover::record_loss() {
 bool Failover::record_ignored_range(const Transfer& transfer) {
   // One of many servers behind an address may do that: the next one is asked.
   if (!in_current_epoch(transfer)) return true;
-  if (ignored_ranges_ >= kMaxIgnoredRanges) return false;
-  ++ignored_ranges_;
+  int& ignored = ignored_ranges_[transfer.source];
+  if (ignored >= kMaxIgnoredRanges) return false;
+  ++ignored;
   ++failure_epoch_;
   return true;
 }
@@ -273,7 +272,7 @@ bool Failover::record_spent_signature(const Transfer& transfer) {
   // Segments that were signed together are refused together: that counts once.
   if (!in_current_epoch(transfer)) return true;
   ++failure_epoch_;
-  return ++spent_signatures_ <= kMaxSpentSignatures;
+  return ++spent_signatures_[transfer.source] <= kMaxSpentSignatures;
 }
 
 void Failover::record_response(Transfer& transfer, const TransferEnd& end) {

@@ -403,6 +403,41 @@ TEST_CASE("the second outage of the hub is no failure of a file whose bytes came
   CHECK(play.scheduler.active_files().front().failures == 0);
 }
 
+TEST_CASE("signed addresses that are refused fail a file, whatever is down in between") {
+  Outage play({at_both(file(100))}, with_mirror());
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
+  play.staged(0);
+  int asked = 0;
+  int refusals = 0;
+  for (; play.has<StartTransfer>() && refusals < 100; play.to_next_request()) {
+    const StartTransfer transfer = play.one<StartTransfer>();
+    if (transfer.url.origin == kCdn) {
+      ++refusals;
+      play.end(transfer.id, head(403));
+    } else if (transfer.url.origin == kMirror || ++asked % 3 == 0) {
+      play.end(transfer.id, head(503));
+    } else {
+      play.end(transfer.id, redirect("https://cdn.example/x"));
+    }
+  }
+  CHECK(refusals == 3);
+}
+
+TEST_CASE("an endpoint without ranges gives the file in one stream, whatever is down in between") {
+  SchedulerSettings with = with_mirror();
+  with.connections = 1;
+  Outage play({at_both(file(100 * kMiB))}, with);
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
+  play.staged(0);
+  int asked = 0;
+  for (; play.one<StartTransfer>().range && asked < 100; play.to_next_request()) {
+    const StartTransfer transfer = play.one<StartTransfer>();
+    const bool is_up = transfer.url.origin == kHub && ++asked % 2 == 1;
+    play.end(transfer.id, head(is_up ? 200 : 503));
+  }
+  CHECK(asked == 3);
+}
+
 TEST_CASE("a payload host that stays down is given up, and what comes from the hub arrives") {
   Outage play({file(100), file(90, 'b')}, patient(seconds(20)));
   for (const ItemId item : {0U, 1U}) play.scheduler.on_lock(item, LockResult::acquired, play.now);

@@ -56,7 +56,7 @@ class Failover {
     window_waited_ = false;
     // Bytes of a transfer that started before a refusal prove nothing about the signatures since.
     if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer))
-      spent_signatures_ = ignored_ranges_ = 0;
+      spent_signatures_.clear(), ignored_ranges_.clear();
   }
 
   /// The transfer failed, and another try may succeed. Returns an error if the item must be given
@@ -146,10 +146,12 @@ class Failover {
   std::map<std::string, TimePoint> failing_since_;  // hosts that have not answered it since
   std::map<std::size_t, std::string> led_to_;
 
+  // Of each source, without progress since.
+  std::map<std::size_t, int> spent_signatures_;
+  std::map<std::size_t, int> ignored_ranges_;  // nor a failure of the item at another source
+
   // What the present source has shown.
   bool single_stream_{false};
-  int spent_signatures_{0};    // without progress since
-  int ignored_ranges_{0};      // likewise
   bool window_waited_{false};  // for the end of a rate limit, without a byte since
 };
 
