@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/base/text.h"
+
 namespace model_prep {
 namespace {
 
@@ -15,6 +17,11 @@ constexpr std::chrono::milliseconds kHeadStart{50};
 std::string in_words(Duration duration) {
   const auto seconds = std::chrono::round<std::chrono::seconds>(duration).count();
   return seconds < 120 ? fmt::format("{} s", seconds) : fmt::format("{} min", (seconds + 30) / 60);
+}
+
+std::string describe_status(const ResponseHead& head) {
+  const std::string reason = truncated(head.error_message, 300);
+  return fmt::format("status {}{}{}", head.status, reason.empty() ? "" : ": ", reason);
 }
 
 /// `cannot reach huggingface.co (Could not resolve host): trying again in 2.0 s, for up to 5 min`,
@@ -61,10 +68,11 @@ TimePoint Failover::closed_until(const std::string& origin, bool window) const {
   return opens <= shared_.now ? open : std::max(open, opens);
 }
 
-const HostLimits::Outage* Failover::outage_of(std::size_t source) const {
-  const auto* outage = shared_.hosts.outage(sources_[source].url.origin);
-  const auto* beyond = shared_.hosts.outage(led_to(source));
-  return beyond && (!outage || beyond->given_up()) ? beyond : outage;
+std::string Failover::lost_host_of(std::size_t source) const {
+  for (const std::string& origin : {led_to(source), sources_[source].url.origin})
+    if (const auto* outage = shared_.hosts.outage(origin); outage && outage->given_up())
+      return origin;
+  return {};
 }
 
 Failover::Choice Failover::choose(std::optional<std::size_t> only) const {
@@ -153,18 +161,20 @@ bool Failover::record_outage(const Transfer& transfer, Duration demanded, bool h
 
 std::optional<Error> Failover::leave_lost_hosts(const RequestContext& context) {
   for (std::size_t i = 0; i < sources_.size(); ++i) {
-    const HostLimits::Outage* outage = outage_of(i);
-    if (!sources_.is_available(i) || !outage || !outage->given_up()) continue;
+    const std::string host = sources_.is_available(i) ? lost_host_of(i) : std::string();
+    if (host.empty()) continue;
 
-    Error cause = outage->cause;
-    cause.message += fmt::format("; gave up after {} attempts in {}", outage->steps,
-                                 in_words(outage->last - outage->since));
+    const HostLimits::Outage& outage = *shared_.hosts.outage(host);
+    Error cause = outage.cause;
+    cause.message +=
+        fmt::format("; gave up after {} attempt{} in {}", outage.steps,
+                    outage.steps == 1 ? "" : "s", in_words(outage.last - outage.since));
     const Transfer lost{.item = 0,
                         .source = i,
                         .context = context,
                         .range = {},
                         .requested = {},
-                        .url = sources_[i].url};
+                        .url = {host, host, sources_[i].url.https}};
     auto error = record_permanent_failure(lost, describe_transport_error(cause, context, lost.url),
                                           ResponseHead{});
     if (error) return error;
@@ -278,7 +288,7 @@ bool Failover::record_spent_signature(const Transfer& transfer) {
 void Failover::record_response(Transfer& transfer, const TransferEnd& end) {
   const int status = end.head.status;
   if (status >= 500)
-    transfer.no_answer = Error{ErrorKind::server, fmt::format("status {}", status)};
+    transfer.no_answer = Error{ErrorKind::server, describe_status(end.head)};
   else if (status == 0)
     transfer.no_answer = end.error;
   else if (!end.head.redirect) {  // which may lead to an address of the same host that fails
@@ -305,7 +315,8 @@ bool Failover::may_follow(const Transfer& transfer, const Url& target) const {
 }
 
 void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
-  const bool is_down = shared_.hosts.outage(target.origin);
+  const HostLimits::Outage* outage = shared_.hosts.outage(target.origin);
+  const bool is_down = outage != nullptr;
   if (is_down) led_to_[transfer.source] = target.origin;  // `choose` waits for it
   if (!sources_.has_alternative(transfer.source)) {
     if (is_down) return;
@@ -315,7 +326,8 @@ void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
   }
   if (!in_current_epoch(transfer)) return;
 
-  const Error cause = is_down || shared_.hosts.is_unreachable(target.origin)
+  const Error cause = is_down ? outage->cause
+                      : shared_.hosts.is_unreachable(target.origin)
                           ? Error{ErrorKind::network, "it did not respond earlier in this run"}
                           : Error{ErrorKind::rate_limited, "it is rate-limiting requests"};
   const Error why = describe_transport_error(cause, transfer.context, target);

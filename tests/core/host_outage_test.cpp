@@ -216,6 +216,17 @@ TEST_CASE("--retries that the user set limits the attempts at a host that is dow
   CHECK(play.outcome()->status == FileStatus::failed);
 }
 
+TEST_CASE("--retries 1 gives a host that is down one attempt") {
+  SchedulerSettings with = patient();
+  with.patience.max_steps = 1;
+  Outage play({query()}, with);
+  play.unreached(play.only());
+  play.step();
+  CHECK(play.outcome()->error->message ==
+        "cannot download org/name from https://hub.example: Could not resolve host: hub.example; "
+        "gave up after 1 attempt in 0 s");
+}
+
 TEST_CASE("the deadline ends the wait for a host that is down") {
   SchedulerSettings with = patient();
   with.deadline = TimePoint{std::chrono::hours(1)} + seconds(5);
@@ -231,13 +242,13 @@ TEST_CASE("a host that wants to be left alone for longer than the patience is as
   busy.retry_after = seconds(60);
   play.end(play.only(), busy);
   CHECK(is_near(play.to_next_request(), seconds(60)));
-  play.end(play.only(), head(503));
+  busy.error_message = "Down for maintenance";
+  play.end(play.only(), busy);
   play.step();
   CHECK(play.outcome()->error->kind == ErrorKind::server);
-  CHECK(
-      play.outcome()->error->message ==
-      "cannot download org/name from https://hub.example: status 503; gave up after 2 attempts in "
-      "60 s");
+  CHECK(play.outcome()->error->message ==
+        "cannot download org/name from https://hub.example: status 503: Down for maintenance; gave "
+        "up after 2 attempts in 60 s");
 }
 
 TEST_CASE("without patience a failure of the host counts as one of the file") {
@@ -444,7 +455,7 @@ TEST_CASE("a payload host that stays down is given up, and what comes from the h
   play.step();
   for (const ItemId item : {0U, 1U}) play.scheduler.on_staged(item, {}, play.now);
   play.step();
-  int failed = 0;
+  std::optional<Error> error;
   for (std::vector<StartTransfer> sent = play.all<StartTransfer>(); !sent.empty();
        sent = play.all<StartTransfer>()) {
     for (const StartTransfer& transfer : sent) {
@@ -456,9 +467,13 @@ TEST_CASE("a payload host that stays down is given up, and what comes from the h
         play.answer(transfer);
     }
     play.to_next_request();
-    for (const Finish& finish : play.all<Finish>()) failed += finish.item == 0 ? 1 : 0;
+    for (const Finish& finish : play.all<Finish>())
+      if (finish.item == 0) error = finish.outcome.error;
   }
-  CHECK(failed == 1);
+  REQUIRE(error);
+  CHECK(error->message ==
+        "cannot download org/name file from https://cdn.example: Could not resolve host: "
+        "hub.example; gave up after 6 attempts in 20 s");
   REQUIRE(play.scheduler.active_files().size() == 1);
   CHECK(play.scheduler.active_files().front().activity == Activity::verifying);
 }

@@ -121,8 +121,9 @@ class Failover {
     return closed_until(origin, !window_waited_);
   }
 
-  /// The outage of the source's host, or of the payload host that it led to.
-  const HostLimits::Outage* outage_of(std::size_t source) const;
+  /// Which host of the source was given up: its own, or the payload host that it led to. Empty if
+  /// none was.
+  std::string lost_host_of(std::size_t source) const;
   bool record_outage(const Transfer& transfer, Duration demanded, bool has_next);
   void use_next_source(const Transfer& transfer, const Error& error, bool is_down = false);
   std::optional<Error> next_round_or_give_up(const Transfer& transfer, const Error& error,
