@@ -30,9 +30,13 @@
 //   moving           transient failure                    moving       give back what is missing;
 //                                                                      block the host; ask the next
 //                                                                      endpoint, or wait
-//   moving           the endpoint does not have it        moving       ask the next endpoint
-//   moving           401, 403, … of a payload host        moving       ask the hub again, at most
-//                                                                      twice without progress
+//   moving           the host is down                     moving       likewise, but wait as long
+//                                                                      as the patience lasts
+//   moving           the endpoint does not have it, or    moving       ask the next endpoint
+//                    its host was given up
+//   moving           401, 403, … of a payload host        moving       ask the hub again, each
+//                                                                      endpoint at most twice
+//                                                                      without progress
 //   moving           200 to a ranged request              moving       ask again; if that gives a
 //                                                                      200 too, request the whole
 //                                                                      file in one stream, of which

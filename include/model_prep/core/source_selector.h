@@ -9,9 +9,10 @@
 // Endpoints are in order of preference. When one fails for now (unreachable, time-out, 5xx, 429) or
 // does not have the file (404, 401, 403, no usable response), the next is tried at once: trust
 // comes from digests, so any endpoint may serve any byte. A round ends when every endpoint that is
-// left has failed; it counts as one failure, the item waits, and the next round starts with the
-// first endpoint again. An endpoint that took over keeps the item until it fails in turn: otherwise
-// a host that stalls in mid-file would be tried again after every quarter of a megabyte.
+// left has failed: the item waits, and the next round starts with the first endpoint again. It
+// counts as one failure, unless hosts were down and nothing else failed (failover.h). An endpoint
+// that took over keeps the item until it fails in turn: otherwise a host that stalls in mid-file
+// would be tried again after every quarter of a megabyte.
 //
 // A moving revision is resolved by the first endpoint that answers. From then on there is a commit,
 // and an endpoint that does not know that commit does not have the file. Pure; not thread-safe.
@@ -85,8 +86,9 @@ class SourceSelector {
   /// A failure that may pass. Returns true if it ended the round and a new one began.
   bool mark_failed(std::size_t source, const Error& error);
 
-  /// This source will never have the item. `unknown_address`: see `Source::fallback`. Returns
-  /// true if this ended the round and a new one began; false if no source remains.
+  /// This source is not asked again: it does not have the item, or its host was given up.
+  /// `unknown_address`: see `Source::fallback`. Returns true if this ended the round and a new one
+  /// began; false if no source remains.
   bool mark_unavailable(std::size_t source, const Error& error, bool unknown_address);
 
   /// The most useful of the sources' errors. With several endpoints its message lists, in a few
