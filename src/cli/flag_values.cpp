@@ -33,6 +33,13 @@ std::optional<FlagValues::Value> FlagValues::find(const std::string& flag) const
   return all.empty() ? std::nullopt : std::optional(all.front());
 }
 
+FlagValues FlagValues::without_variables() const {
+  FlagValues given = *this;
+  for (auto& entry : given.values_)
+    std::erase_if(entry.second, [&](const Value& value) { return value.name != entry.first; });
+  return given;
+}
+
 bool FlagValues::has(const std::string& flag) const {
   const auto found = find(flag);
   return found && found->name == flag;

@@ -72,6 +72,11 @@ Strings read_list(const FlagValues& values, const std::string& flag) {
   return texts;
 }
 
+/// Whether the command may send requests.
+bool uses_hub(const Options& options) {
+  return options.command == Command::download || options.command == Command::lock || options.repair;
+}
+
 Status read_paths(const FlagValues& values, Options& options) {
   const auto paths = find_cache_paths(values);
   if (!paths) return paths.error();
@@ -193,14 +198,12 @@ Status read_authorities(const FlagValues& values, Options& options) {
 }
 
 Status read_connection(const FlagValues& values, Options& options) {
-  const bool uses_hub =
-      options.command == Command::download || options.command == Command::lock || options.repair;
   const auto endpoints = find_endpoints(values);
-  if (!endpoints && uses_hub) return endpoints.error();
+  if (!endpoints && uses_hub(options)) return endpoints.error();
   options.endpoints = endpoints ? *endpoints : default_endpoints();
 
   // Without requests, a stale variable does no harm.
-  if (!uses_hub || options.offline) return ok();
+  if (!uses_hub(options) || options.offline) return ok();
   const auto token = find_token(values, options.warnings);
   if (!token) return token.error();
   options.token = *token;
@@ -222,15 +225,14 @@ Status read_models(const FlagValues& values, Options& options) {
 /// also one that does not take the flag.
 Status read_switches(const FlagValues& values, Options& options) {
   options.offline = values.has("--offline");
-  if (options.command == Command::list || options.command == Command::cleanup) return ok();
-
-  if (!options.offline) {
+  if (!options.offline && uses_hub(options)) {
     const auto offline = read_boolean(values, {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"});
     if (!offline) return offline.error();
     options.offline = *offline;
   }
 
-  if (values.has("--progress")) return ok();
+  const bool shows_none = options.command == Command::list || options.command == Command::cleanup;
+  if (shows_none || values.has("--progress")) return ok();
   const auto quiet = read_boolean(values, {"HF_HUB_DISABLE_PROGRESS_BARS"});
   if (!quiet) return quiet.error();
   if (*quiet) options.progress = ProgressMode::none;
@@ -249,19 +251,20 @@ Status read_options(const FlagValues& values, Options& options) {
   options.check = values.has("--check");
   options.json = values.has("--json");
 
-  options.retries_given = values.find("--retries").has_value();
+  const FlagValues network = uses_hub(options) ? values : values.without_variables();
+  options.retries_given = network.find("--retries").has_value();
 
   for (const Status& result : {
            read_models(values, options),
            read_switches(values, options),
            read_choice(values, "--variant", options.variant),
            read_paths(values, options),
-           read_number(values, "--jobs", 1, 64, options.jobs),
-           read_number(values, "--retries", 0, 1000, options.retries),
-           read_number(values, "--patience", 0, 31'536'000, options.patience),
-           read_number(values, "--timeout", 1, 86'400, options.timeout),
+           read_number(network, "--jobs", 1, 64, options.jobs),
+           read_number(network, "--retries", 0, 1000, options.retries),
+           read_number(network, "--patience", 0, 31'536'000, options.patience),
+           read_number(network, "--timeout", 1, 86'400, options.timeout),
            read_number(values, "--deadline", 1, 31'536'000, options.deadline),
-           read_value(values, "--limit-rate", options.rate, parse_rate,
+           read_value(network, "--limit-rate", options.rate, parse_rate,
                       "bytes per second, at least 4K: 500K, 10M, 1G or a plain number"),
            read_choice(values, "--log-level", options.log_level),
            read_choice(values, "--log-format", options.log_format),

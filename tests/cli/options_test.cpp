@@ -239,6 +239,18 @@ TEST_CASE("a model may be called like a command") {
   CHECK(options({}, {{"MODELS_TO_DOWNLOAD", "verify"}}).command == Command::download);
 }
 
+TEST_CASE("a command that sends no request ignores every variable of the network") {
+  const std::string variable =
+      GENERATE("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+               "HF_ENDPOINT", "MODEL_PREP_JOBS", "MODEL_PREP_RETRIES", "MODEL_PREP_PATIENCE",
+               "HF_HUB_DOWNLOAD_TIMEOUT", "MODEL_PREP_LIMIT_RATE", "SSL_CERT_FILE");
+  const Environment stale = {{variable, "maybe"}};
+  for (const char* command : {"verify", "list", "cleanup"})
+    CHECK(refusal({command}, stale).empty());
+  CHECK_FALSE(refusal({"verify", "--repair"}, stale).empty());
+  CHECK_FALSE(refusal({"verify", "--jobs", "many"}).empty());
+}
+
 TEST_CASE("a run without requests ignores a bad token and bad CA files") {
   const Environment stale = {{"SSL_CERT_FILE", "/no/such/file"}, {"HF_TOKEN", "hf_a b"}};
   CHECK(refusal({"verify"}, stale).empty());

@@ -36,6 +36,8 @@ class FlagValues {
   std::optional<Value> find(const std::string& flag) const;
   /// Every value on the command line; without one, every variable that is set.
   std::vector<Value> find_all(const std::string& flag) const;
+  /// Only what is on the command line. `get` still finds every variable.
+  FlagValues without_variables() const;
   /// Whether the flag is on the command line.
   bool has(const std::string& flag) const;
   /// A variable that may have no flag, without blanks and line ends at its end; nothing if it is
