@@ -107,14 +107,8 @@ class Download {
         model.spec.key, ref, model.spec.ref));
   }
 
-  FirstBytes first_bytes_of(const ResolvedSnapshot& snapshot) const {
-    return [&](const RemoteFile& file) {
-      return session_.cache.first_bytes(snapshot.spec.repo, snapshot.commit, file);
-    };
-  }
-
   void warn_of_pickles(const ResolvedSnapshot& snapshot) {
-    if (const auto warning = pickle_warning(snapshot, first_bytes_of(snapshot)))
+    if (const auto warning = pickle_warning(snapshot, session_.cache.first_bytes_of(snapshot)))
       session_.log.warning(*warning);
   }
 
@@ -195,13 +189,13 @@ class Download {
                                        space ? std::optional(space->bytes) : std::nullopt,
                                        session_.columns));
     if (Status fits = check_space(make_plan(models_to_fetch(models_)), models_, session_.cache);
-    if (session_.options.offline) fail_incomplete_models();
         !fits)
       session_.log.warning(fits.error().message);
   }
 
   Status fetch_and_publish() {
     lock_repositories();
+    if (session_.options.offline) fail_incomplete_models();
     const FetchPlan plan = make_plan(models_to_fetch(models_));
     if (Status space = check_space(plan, models_, session_.cache); !space) return space;
     fetch(plan);
@@ -297,7 +291,9 @@ class Download {
   }
 
   void publish(ModelRun& model) {
-    if (Status whole = check_pointers(*model.snapshot, first_bytes_of(*model.snapshot)); !whole) {
+    if (Status whole =
+            check_pointers(*model.snapshot, session_.cache.first_bytes_of(*model.snapshot));
+        !whole) {
       model.error = whole.error();
       return session_.log_error(*model.error);
     }

@@ -233,11 +233,10 @@ class Verify {
         model.faults.push_back(damaged_fault(path, i, file, *result, *error));
     }
 
-    const ResolvedSnapshot& snapshot = *model.snapshot;
-    const Status whole = check_pointers(snapshot, [&](const RemoteFile& file) {
-      return session_.cache.first_bytes(snapshot.spec.repo, snapshot.commit, file);
-    });
-    if (!whole) model.error = whole.error();
+    if (Status whole =
+            check_pointers(*model.snapshot, session_.cache.first_bytes_of(*model.snapshot));
+        !whole)
+      model.error = whole.error();
   }
 
   void log_result(const Model& model) {

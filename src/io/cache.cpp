@@ -269,11 +269,12 @@ Cache::Content Cache::content(const RepoId& repo, const CommitId& commit,
   return there && there->is_file ? Content{link, there} : Content{blob};
 }
 
-std::optional<std::string> Cache::first_bytes(const RepoId& repo, const CommitId& commit,
-                                              const RemoteFile& file) const {
-  constexpr std::size_t kFirstBytes = 64;
-  const auto fd = open_for_reading(content(repo, commit, file).path);
-  return fd ? std::optional(read_beginning(*fd, kFirstBytes)) : std::nullopt;
+FirstBytes Cache::first_bytes_of(const ResolvedSnapshot& snapshot) const {
+  return [&](const RemoteFile& file) {
+    constexpr std::size_t kFirstBytes = 64;
+    const auto fd = open_for_reading(content(snapshot.spec.repo, snapshot.commit, file).path);
+    return fd ? std::optional(read_beginning(*fd, kFirstBytes)) : std::nullopt;
+  };
 }
 
 std::optional<SnapshotRecord> Cache::record(const RepoId& repo, const CommitId& commit) const {

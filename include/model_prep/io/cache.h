@@ -18,6 +18,7 @@
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/fetch_plan.h"
 #include "model_prep/core/snapshot_record.h"
+#include "model_prep/core/weight_selection.h"
 #include "model_prep/io/repository.h"
 
 namespace model_prep {
@@ -69,9 +70,8 @@ class Cache {
   /// repository stays there and the cache gets a link to it.
   void adopt_existing(const RepoId& repo, Writing writing);
 
-  /// The first bytes of a file, at most 64; nothing if it is not here.
-  std::optional<std::string> first_bytes(const RepoId& repo, const CommitId& commit,
-                                         const RemoteFile& file) const;
+  /// Reads from the snapshot, 64 bytes at most. Refers to both.
+  FirstBytes first_bytes_of(const ResolvedSnapshot& snapshot) const;
 
   std::optional<SnapshotRecord> record(const RepoId& repo, const CommitId& commit) const;
 
