@@ -54,6 +54,11 @@ Status read_choice(const FlagValues& values, const std::string& flag, Enum& into
                     fmt::format("one of {}", fmt::join(kNames<Enum>, ", ")));
 }
 
+std::optional<Variant> parse_variant(std::string_view text) {
+  auto variant = Variant::parse(text);
+  return variant ? std::optional(std::move(*variant)) : std::nullopt;
+}
+
 /// The first of these variables that is set; false if none is.
 Result<bool> read_boolean(const FlagValues& values, const Strings& variables) {
   for (const std::string& variable : variables) {
@@ -257,7 +262,10 @@ Status read_options(const FlagValues& values, Options& options) {
   for (const Status& result : {
            read_models(values, options),
            read_switches(values, options),
-           read_choice(values, "--variant", options.variant),
+           read_value(values, "--variant", options.variant, parse_variant,
+                      fmt::format("a build: {}, or onnx, openvino or gguf with a name, as in "
+                                  "onnx:model_quantized",
+                                  fmt::join(kNames<Build>, ", "))),
            read_paths(values, options),
            read_number(network, "--jobs", 1, 64, options.jobs),
            read_number(network, "--retries", 0, 1000, options.retries),

@@ -133,8 +133,8 @@ void Session::log_variant_warning(const ModelSpec& spec) {
   // Patterns of the command line choose the files, so the variant does not matter.
   if (spec.variant == spec.variant_requested || spec.filter.from_command_line) return;
 
-  log.warning(fmt::format("{} has no variant {}: using {}", spec.key,
-                          to_string(spec.variant_requested), to_string(spec.variant)));
+  log.warning(fmt::format("{} has no variant {}: using {}", spec.key, spec.variant_requested.text(),
+                          spec.variant.text()));
 }
 
 void Session::update_variant(ModelSpec& spec, const ResolvedSnapshot& snapshot) {

@@ -60,9 +60,9 @@ Error nothing_selected_error(const ModelSpec& spec) {
   if (!spec.filter.from_command_line)
     return {ErrorKind::not_found,
             fmt::format("{}: no file of this revision belongs to the variant {}", spec.repo.text(),
-                        to_string(spec.variant)),
+                        spec.variant.text()),
             fmt::format("check the variant's include and exclude patterns{}",
-                        spec.variant == Variant::all ? "" : ", or use --variant all")};
+                        spec.variant == Build::all ? "" : ", or use --variant all")};
 
   std::string patterns;
   for (const std::string& pattern : spec.filter.include)
@@ -74,7 +74,7 @@ Error nothing_selected_error(const ModelSpec& spec) {
 }
 
 ModelSpec with_available_variant(ModelSpec spec, const Listing& listing) {
-  if (spec.filter.select_weights_automatically && spec.variant != Variant::fp32)
+  if (spec.filter.select_weights_automatically && spec.variant != Build::fp32)
     spec.variant = available_variant(paths_of(listing), spec.variant);
   return spec;
 }

@@ -146,12 +146,10 @@ LockedFile read_locked_file(ObjectReader& object) {
 }
 
 ManifestVariant read_variant(const std::string& name, ObjectReader& object) {
-  const auto known = value_of<Variant>(name);
-  if (!known)
-    object.fail("", fmt::format("unknown variant; known variants are {}",
-                                fmt::join(kNames<Variant>, ", ")));
+  const auto known = Variant::parse(name);
+  if (!known) object.fail("", known.error().message + "; " + known.error().hint);
 
-  ManifestVariant variant{.name = known.value_or(Variant::fp32), .size = object.size("size")};
+  ManifestVariant variant{.name = known ? *known : Build::fp32, .size = object.size("size")};
   variant.filter.include = object.texts("include");
   variant.filter.exclude = object.texts("exclude");
 
@@ -165,19 +163,24 @@ ManifestVariant read_variant(const std::string& name, ObjectReader& object) {
 
 void read_locked_variants(ObjectReader& object, ManifestModel& model) {
   for (const std::string& name : object.texts("locked")) {
-    const auto variant = value_of<Variant>(name);
+    const auto parsed = Variant::parse(name);
+    if (!parsed) {
+      object.fail("locked", parsed.error().message);
+      continue;
+    }
+    const Variant& variant = *parsed;
     const auto found = std::ranges::find(model.variants, variant, &ManifestVariant::name);
     const bool described = found != model.variants.end();
 
     // `all` needs no description: it is every file of the commit.
-    if (!described && variant != Variant::all)
+    if (!described && variant != Build::all)
       object.fail("locked", "the model has no variant " + name);
     else if (described && found->repo.value_or(model.repo) != model.repo)
       object.fail("locked", fmt::format("the variant {} is in the repository {}, but `files` lists "
                                         "those of {}: make it a model of its own",
                                         name, found->repo->text(), model.repo.text()));
     else
-      model.locked.insert(*variant);
+      model.locked.insert(variant);
   }
 }
 
@@ -213,8 +216,8 @@ std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& ob
                   "has the same digest as another file, but a different size");
 
   for (const ManifestVariant& variant : model.variants)
-    if (model.repo.kind() != RepoKind::model && variant.name != Variant::all)
-      object.fail(fmt::format("variants.{}", to_string(variant.name)),
+    if (model.repo.kind() != RepoKind::model && variant.name != Build::all)
+      object.fail(fmt::format("variants.{}", variant.name.text()),
                   "only models have variants; a dataset or space has only the variant all");
 
   read_locked_variants(object, model);
@@ -290,14 +293,13 @@ std::string locked_model_text(const ResolvedSnapshot& snapshot) {
 {files}
       }}
     }})";
-  return fmt::format(kFormat, fmt::arg("key", json_string(spec.key)),
-                     fmt::arg("repo", json_string(spec.repo.text())),
-                     fmt::arg("commit", snapshot.commit.hex()),
-                     fmt::arg("ref", json_string(spec.ref)),
-                     fmt::arg("variant", json_string(to_string(spec.variant))),
-                     fmt::arg("include", fmt::join(include, ",\n")),
-                     fmt::arg("size", total_blob_size(snapshot.files)),
-                     fmt::arg("files", fmt::join(locked, ",\n")));
+  return fmt::format(
+      kFormat, fmt::arg("key", json_string(spec.key)),
+      fmt::arg("repo", json_string(spec.repo.text())), fmt::arg("commit", snapshot.commit.hex()),
+      fmt::arg("ref", json_string(spec.ref)), fmt::arg("variant", json_string(spec.variant.text())),
+      fmt::arg("include", fmt::join(include, ",\n")),
+      fmt::arg("size", total_blob_size(snapshot.files)),
+      fmt::arg("files", fmt::join(locked, ",\n")));
 }
 
 }  // namespace

@@ -95,15 +95,15 @@ bool selects_everything(const FileFilter& filter) {
 ManifestVariant choose_variant(const ManifestModel& model, Variant wanted) {
   const auto& variants = model.variants;
   auto found = std::ranges::find(variants, wanted, &ManifestVariant::name);
-  if (found == variants.end() && wanted != Variant::all) {
-    found = std::ranges::find(variants, Variant::fp32, &ManifestVariant::name);
+  if (found == variants.end() && wanted != Build::all) {
+    found = std::ranges::find(variants, Build::fp32, &ManifestVariant::name);
     if (found == variants.end()) found = variants.begin();
   }
 
   ManifestVariant variant{.name = wanted};
   if (found != variants.end())
     variant = *found;
-  else if (wanted == Variant::all)
+  else if (wanted == Build::all)
     variant.filter.include = {"*"};
   else  // which variants the repository has is known when its listing is
     variant.filter.select_weights_automatically = true;
@@ -125,7 +125,7 @@ bool locks_whole_commit(const ManifestModel& model) {
 Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
                             const FileFilter& patterns) {
   // Datasets and spaces have one variant only, so asking for another is no reason for a warning.
-  const Variant wanted = model.repo.kind() == RepoKind::model ? variant_of_run : Variant::all;
+  const Variant wanted = model.repo.kind() == RepoKind::model ? variant_of_run : Build::all;
   ManifestVariant variant = choose_variant(model, wanted);
   bool locked = model.locked.contains(variant.name);
 
@@ -162,7 +162,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
   if (spec.lock.empty() && !has_patterns)
     return Error{ErrorKind::usage,
                  fmt::format("{}: the manifest locks the variant {}, but lists no file of it",
-                             model.key, to_string(variant.name))};
+                             model.key, variant.name.text())};
   return spec;
 }
 

@@ -79,8 +79,8 @@ class WeightSelector {
   bool has(std::string_view path) const { return names_.contains(path); }
 
   bool has_variant() const {
-    return variant_ == Variant::fp32 || (variant_ == Variant::onnx && !onnx_model_.empty()) ||
-           (variant_ == Variant::openvino_int8 && openvino_folder_.has_value());
+    return variant_ == Build::fp32 || (variant_ == Build::onnx && !onnx_model_.empty()) ||
+           (variant_ == Build::openvino_int8 && openvino_folder_.has_value());
   }
 
   bool is_selected(const RepoPath& path) const {
@@ -88,14 +88,14 @@ class WeightSelector {
     if (name_of(text) == ".gitattributes") return false;
     if (belongs_to_variant(text)) return true;
     if (is_weights(text))
-      return (variant_ == Variant::fp32 || is_in_later_module(text)) && keeps_weights(path);
+      return (variant_ == Build::fp32 || is_in_later_module(text)) && keeps_weights(path);
     return !is_in_other_framework_folder(text) || is_in_folder_of_variant(text);
   }
 
   /// Whether this is an index that determines which shards are kept.
   bool decides_shards(const RepoPath& path) const {
     const auto weights = parse_weights(name_of(path.text()));
-    return variant_ == Variant::fp32 && weights && weights->part == Part::index &&
+    return variant_ == Build::fp32 && weights && weights->part == Part::index &&
            keeps_weights(path);
   }
 
@@ -196,11 +196,11 @@ class WeightSelector {
 
   /// A file of the model in the wanted build.
   bool belongs_to_variant(std::string_view path) const {
-    if (variant_ == Variant::onnx && !onnx_model_.empty())
+    if (variant_ == Build::onnx && !onnx_model_.empty())
       return path == onnx_model_ || path.starts_with(onnx_model_ + "_data") ||
              path.starts_with(onnx_model_ + ".data");
 
-    if (variant_ != Variant::openvino_int8 || folder_of(path) != openvino_folder_ ||
+    if (variant_ != Build::openvino_int8 || folder_of(path) != openvino_folder_ ||
         !is_xml_or_bin(path))
       return false;
     const std::string_view name = name_of(path);
@@ -211,8 +211,8 @@ class WeightSelector {
 
   /// `onnx/config.json`: a small file that goes with the model in that directory.
   bool is_in_folder_of_variant(std::string_view path) const {
-    if (variant_ == Variant::onnx) return folder_of(path) == folder_of(onnx_model_);
-    return variant_ == Variant::openvino_int8 && folder_of(path) == openvino_folder_;
+    if (variant_ == Build::onnx) return folder_of(path) == folder_of(onnx_model_);
+    return variant_ == Build::openvino_int8 && folder_of(path) == openvino_folder_;
   }
 
   Variant variant_;
@@ -252,14 +252,14 @@ Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPa
 }
 
 Variant available_variant(const std::vector<RepoPath>& all, Variant wanted) {
-  return WeightSelector(all, wanted, {}).has_variant() ? wanted : Variant::fp32;
+  return WeightSelector(all, wanted, {}).has_variant() ? wanted : Build::fp32;
 }
 
 Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant variant,
                                      const ShardIndexes& indexes, std::string_view object) {
   const WeightSelector selector(all, variant, indexes);
   SelectedFiles selected;
-  bool has_weights = variant != Variant::fp32;
+  bool has_weights = variant != Build::fp32;
   const RepoPath* other_framework = nullptr;
   for (const RepoPath& path : all) {
     if (selector.is_other_framework(path.text())) other_framework = &path;
@@ -282,8 +282,9 @@ Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant v
   // A repository without any weights is fine: it may hold a tokenizer only.
   if (!has_weights && other_framework != nullptr) {
     std::string builds;
-    for (const Variant other : {Variant::onnx, Variant::openvino_int8})
-      if (available_variant(all, other) == other) builds += fmt::format("{} or ", to_string(other));
+    for (const Variant other : {Build::onnx, Build::openvino_int8})
+      if (available_variant(all, other) == other)
+        builds += fmt::format("{} or ", to_string(other.build));
     return Error{ErrorKind::not_found,
                  fmt::format("{}: there are no weights for PyTorch, only files such as {}", object,
                              other_framework->text()),
@@ -293,7 +294,7 @@ Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant v
 }
 
 Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec) {
-  if (spec.variant != Variant::openvino_int8 || spec.filter.from_command_line) return ok();
+  if (spec.variant != Build::openvino_int8 || spec.filter.from_command_line) return ok();
 
   std::set<std::string_view> names;
   for (const RemoteFile& file : files) names.insert(file.path.text());

@@ -5,8 +5,8 @@
 
 namespace model_prep {
 
-std::string_view selected_by(const ModelSpec& spec) {
-  return spec.filter.from_command_line ? "patterns" : to_string(spec.variant);
+std::string selected_by(const ModelSpec& spec) {
+  return spec.filter.from_command_line ? "patterns" : spec.variant.text();
 }
 
 Totals totals_of(const RunReport& report) {

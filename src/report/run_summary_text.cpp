@@ -44,9 +44,9 @@ std::string size_cell(Bytes bytes) { return bytes > 0 ? markdown(format_bytes(by
 
 std::string table_row(const ModelReport& model) {
   const ModelSpec& spec = model.spec;
-  std::string variant(selected_by(spec));
+  std::string variant = selected_by(spec);
   if (!spec.filter.from_command_line && spec.variant != spec.variant_requested)
-    variant.append(", no ").append(to_string(spec.variant_requested));
+    variant.append(", no ").append(spec.variant_requested.text());
   const std::string commit = model.commit.empty() ? "-" : model.commit.substr(0, 12);
   return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", markdown(spec.key),
                      markdown(spec.repo.text()), commit, markdown(variant), size_cell(model.bytes),

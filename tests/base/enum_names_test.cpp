@@ -17,7 +17,7 @@ constexpr bool names_all_up_to =
 static_assert(names_all_up_to<ErrorKind::internal>);
 static_assert(names_all_up_to<LogLevel::off>);
 static_assert(names_all_up_to<RepoKind::space>);
-static_assert(names_all_up_to<Variant::all>);
+static_assert(names_all_up_to<Build::all>);
 static_assert(names_all_up_to<CacheFaultKind::foreign>);
 static_assert(names_all_up_to<ChangeKind::removed>);
 static_assert(names_all_up_to<FileReportStatus::skipped>);
@@ -29,15 +29,15 @@ static_assert(names_all_up_to<ProgressMode::none>);
 }  // namespace
 
 TEST_CASE("each enum value maps to its name, and each name back to its value") {
-  CHECK(to_string(Variant::fp32) == "fp32");
-  CHECK(to_string(Variant::all) == "all");
-  CHECK(value_of<Variant>("openvino-int8") == Variant::openvino_int8);
+  CHECK(to_string(Build::fp32) == "fp32");
+  CHECK(to_string(Build::all) == "all");
+  CHECK(value_of<Build>("openvino-int8") == Build::openvino_int8);
 }
 
 TEST_CASE("only an exact name maps to a value") {
-  CHECK_FALSE(value_of<Variant>("FP32"));
-  CHECK_FALSE(value_of<Variant>("fp3"));
-  CHECK_FALSE(value_of<Variant>(""));
+  CHECK_FALSE(value_of<Build>("FP32"));
+  CHECK_FALSE(value_of<Build>("fp3"));
+  CHECK_FALSE(value_of<Build>(""));
 }
 
 }  // namespace model_prep

@@ -150,7 +150,7 @@ TEST_CASE("the line end of a file is no part of a variable's value") {
                                         {"MODEL_PREP_LOG_LEVEL", " \n"}});
   CHECK(found.cache_dir == "/m/hub");
   CHECK(found.jobs == 3);
-  CHECK(found.variant == Variant::onnx);
+  CHECK(found.variant == Build::onnx);
   CHECK(found.log_level == LogLevel::info);
 }
 

@@ -51,7 +51,7 @@ TEST_CASE("without flags and variables the defaults are those of the reference")
   const Options found = options({});
   CHECK(found.models.empty());
   CHECK_FALSE(found.manifest.has_value());
-  CHECK(found.variant == Variant::fp32);
+  CHECK(found.variant == Build::fp32);
   CHECK(names_of(found) == Arguments{"https://huggingface.co"});
   CHECK(found.jobs == 8);
   CHECK(found.retries == 5);
@@ -80,7 +80,7 @@ TEST_CASE("every flag takes effect") {
                "0"});
   CHECK(found.models == Arguments{"a", "org/b@main"});
   CHECK(found.manifest == "m.json");
-  CHECK(found.variant == Variant::all);
+  CHECK(found.variant == Build::all);
   CHECK(found.dry_run);
   CHECK(found.offline);
   CHECK(names_of(found) == Arguments{"http://h"});
@@ -122,7 +122,7 @@ TEST_CASE("every variable takes effect") {
                                      {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}});
   CHECK(found.models == Arguments{"a", "org/b"});
   CHECK(found.manifest == "m.json");
-  CHECK(found.variant == Variant::onnx);
+  CHECK(found.variant == Build::onnx);
   CHECK(names_of(found) == Arguments{"http://h"});
   CHECK(found.summary == "s.json");
   CHECK(found.jobs == 3);
@@ -175,7 +175,7 @@ TEST_CASE("a bad value is reported with its flag or variable, the value, and wha
                                   Numeric{"--deadline", "MODEL_PREP_DEADLINE", " 5"},
                                   Numeric{"--log-level", "MODEL_PREP_LOG_LEVEL", "loud"},
                                   Numeric{"--log-format", "MODEL_PREP_LOG_FORMAT", "xml"},
-                                  Numeric{"--variant", "MODEL_VARIANT", "fp16"});
+                                  Numeric{"--variant", "MODEL_VARIANT", "fp15"});
   const std::string of_flag = refusal({number.flag + "=" + number.bad});
   CHECK(contains(of_flag, number.flag + " is '" + number.bad + "', but must be "));
   const std::string of_variable = refusal({}, {{number.variable, number.bad}});

@@ -39,8 +39,8 @@ inline ModelSpec spec(const std::string& key, const std::string& name,
           .repo = repo(name),
           .revision = revision(at),
           .ref = "main",
-          .variant_requested = Variant::fp32,
-          .variant = Variant::fp32,
+          .variant_requested = Build::fp32,
+          .variant = Build::fp32,
           .filter = {},
           .lock = {}};
 }

@@ -100,17 +100,17 @@ TEST_CASE("only automatic selection reads indexes, and none that is too large") 
 TEST_CASE(
     "without the variant, automatic selection falls back to fp32, and a manifest's variant stays") {
   ModelSpec wanted = general();
-  wanted.variant = Variant::onnx;
-  CHECK(with_available_variant(wanted, listing_of({"onnx/model.onnx"})).variant == Variant::onnx);
-  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == Variant::fp32);
+  wanted.variant = Build::onnx;
+  CHECK(with_available_variant(wanted, listing_of({"onnx/model.onnx"})).variant == Build::onnx);
+  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == Build::fp32);
   wanted.filter = {{"*.onnx"}, {}, false};
-  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == Variant::onnx);
+  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == Build::onnx);
 }
 
 TEST_CASE(
     "half an OpenVINO model is an error in a manifest's variant, but not for the user's patterns") {
   ModelSpec model = with_filter({{"*.xml", "*.json"}, {}, false});
-  model.variant = Variant::openvino_int8;
+  model.variant = Build::openvino_int8;
   const Listing listing = listing_of({"config.json", "openvino_model.bin", "openvino_model.xml"});
   CHECK(selected(listing, model) ==
         Names{"error: org/name: openvino_model.xml is selected without openvino_model.bin, "

@@ -29,7 +29,7 @@ TEST_CASE("reading and applying a lock takes linear time") {
     snapshot.files.push_back(plain_file(std::to_string(i) + ".json", 1, '1'));
   const auto manifest = parse_manifest(lock_text({snapshot}), "lock");
   REQUIRE(manifest);
-  const auto specs = select_models(*manifest, {}, Variant::fp32);
+  const auto specs = select_models(*manifest, {}, Build::fp32);
   REQUIRE(specs);
   CHECK(specs->front().fully_locked);
   auto files = locked_files(specs->front());

@@ -26,7 +26,7 @@ std::string refusal(const std::string& text) {
 }
 
 std::vector<ModelSpec> select(const std::string& text, const std::vector<std::string>& wanted,
-                              Variant variant = Variant::fp32) {
+                              Variant variant = Build::fp32) {
   return *select_models(*parse_manifest(text, "m.json"), wanted, variant);
 }
 
@@ -69,7 +69,7 @@ TEST_CASE("a locked variant's size in the built-in manifest is the sum of its fi
       std::int64_t sum = 0;
       for (const auto& [path, file] : model.files)
         sum += belongs(variant.filter, path.text()) ? file.size : 0;
-      INFO(model.key << " " << to_string(variant.name));
+      INFO(model.key << " " << variant.name.text());
       CHECK(sum == *variant.size);
       ++checked;
     }
@@ -78,8 +78,7 @@ TEST_CASE("a locked variant's size in the built-in manifest is the sum of its fi
 }
 
 TEST_CASE("every default model can be selected in every variant") {
-  const Variant variant =
-      GENERATE(Variant::fp32, Variant::openvino_int8, Variant::onnx, Variant::all);
+  const Variant variant = GENERATE(Build::fp32, Build::openvino_int8, Build::onnx, Build::all);
   const auto specs = select_models(built_in(), {}, variant);
   REQUIRE(specs.has_value());
   CHECK(specs->size() == 3);
@@ -140,14 +139,14 @@ TEST_CASE("a model without a revision uses main and is not pinned") {
 
 TEST_CASE("a model without variants gets automatic selection, or everything for all") {
   CHECK(select(with(R"("ref":"main")"), {"a"}).at(0).filter.select_weights_automatically);
-  CHECK(select(with(R"("ref":"main")"), {"a"}, Variant::all).at(0).whole_commit);
+  CHECK(select(with(R"("ref":"main")"), {"a"}, Build::all).at(0).whole_commit);
 }
 
 TEST_CASE("a variant that a model does not have falls back to fp32") {
   const auto spec =
-      select(with(R"("variants":{"fp32":{"include":["x"]}})"), {"a"}, Variant::openvino_int8).at(0);
-  CHECK(spec.variant == Variant::fp32);
-  CHECK(spec.variant_requested == Variant::openvino_int8);
+      select(with(R"("variants":{"fp32":{"include":["x"]}})"), {"a"}, Build::openvino_int8).at(0);
+  CHECK(spec.variant == Build::fp32);
+  CHECK(spec.variant_requested == Build::openvino_int8);
 }
 
 TEST_CASE("a variant may be in another repository, to which the model's lock does not apply") {
@@ -156,7 +155,7 @@ TEST_CASE("a variant may be in another repository, to which the model's lock doe
                   R"(","variants":{"onnx":{"repo":"org/b","revision":"v1","include":["*"]}},
                                 "files":{"x":{"size":1,"git_sha1":")" +
                   kCommit + R"("}})"),
-             {"a"}, Variant::onnx)
+             {"a"}, Build::onnx)
           .at(0);
   CHECK(spec.repo.text() == "org/b");
   CHECK(spec.revision.text() == "v1");
@@ -184,7 +183,7 @@ TEST_CASE("patterns select from a lock of the whole commit, but not from a parti
     const std::string text = with(R"("variants":{)" + variants + R"(},"locked":[")" + locked +
                                   R"("],"files":{"a.json":)" + file + R"(,"b.txt":)" + file + "}");
     const FileFilter patterns{.include = {"*.json"}, .exclude = {}};
-    return select_models(*parse_manifest(text, "m.json"), {}, Variant::fp32, patterns)->at(0);
+    return select_models(*parse_manifest(text, "m.json"), {}, Build::fp32, patterns)->at(0);
   };
   const ModelSpec whole = chosen(R"("fp32":{"include":["b.txt"]})", "all");
   CHECK(whole.fully_locked);
@@ -200,7 +199,7 @@ TEST_CASE("a lock without files is refused") {
   const auto manifest =
       parse_manifest(with(R"("variants":{"fp32":{}},"locked":["fp32"])"), "m.json");
   REQUIRE(manifest.has_value());
-  CHECK_FALSE(select_models(*manifest, {"a"}, Variant::fp32).has_value());
+  CHECK_FALSE(select_models(*manifest, {"a"}, Build::fp32).has_value());
 }
 
 TEST_CASE("any repository can be named, with or without a revision") {
@@ -213,7 +212,7 @@ TEST_CASE("any repository can be named, with or without a revision") {
 }
 
 TEST_CASE("a dataset or space is complete in any variant, so none is reported as missing") {
-  const Variant variant = GENERATE(Variant::fp32, Variant::openvino_int8, Variant::all);
+  const Variant variant = GENERATE(Build::fp32, Build::openvino_int8, Build::all);
   const auto specs = select(R"({"version":1,"models":{"d":{"repo":"datasets/org/d"}}})",
                             {"d", "datasets/squad@v1", "spaces/org/s"}, variant);
   REQUIRE(specs.size() == 3);
@@ -222,8 +221,8 @@ TEST_CASE("a dataset or space is complete in any variant, so none is reported as
   CHECK(specs[1].revision.text() == "v1");
   CHECK(specs[2].repo.kind() == RepoKind::space);
   for (const ModelSpec& spec : specs) {
-    CHECK(spec.variant == Variant::all);
-    CHECK(spec.variant_requested == Variant::all);
+    CHECK(spec.variant == Build::all);
+    CHECK(spec.variant_requested == Build::all);
     CHECK(spec.whole_commit);
   }
 }
@@ -243,7 +242,7 @@ TEST_CASE("a model named twice is selected once, and all models if none is named
 }
 
 TEST_CASE("an unknown key is an error that lists the known keys") {
-  const auto specs = select_models(built_in(), {"all-MiniLM"}, Variant::fp32);
+  const auto specs = select_models(built_in(), {"all-MiniLM"}, Build::fp32);
   REQUIRE_FALSE(specs.has_value());
   CHECK(specs.error().kind == ErrorKind::usage);
   CHECK(contains(specs.error().message, "'all-MiniLM'"));
@@ -253,7 +252,7 @@ TEST_CASE("an unknown key is an error that lists the known keys") {
 TEST_CASE("an invalid repository name is refused") {
   const std::string name =
       GENERATE("org/", "/name", "a/b/c", "org/na..me", "org/x@", "org/x@a//b", "-a/b", "org/x.git");
-  const auto specs = select_models(built_in(), {name}, Variant::fp32);
+  const auto specs = select_models(built_in(), {name}, Build::fp32);
   REQUIRE_FALSE(specs.has_value());
   CHECK(specs.error().kind == ErrorKind::usage);
 }
@@ -274,7 +273,7 @@ TEST_CASE("an address of a repository's page is its name") {
   }));
   Strings words = {address};
   if (name.find('/') != std::string::npos) words.push_back(name);  // else it would be a key
-  const auto specs = select_models(built_in(), words, Variant::fp32);
+  const auto specs = select_models(built_in(), words, Build::fp32);
   REQUIRE(specs);
   REQUIRE(specs->size() == 1);
   CHECK(specs->front().key == name);
@@ -284,7 +283,7 @@ TEST_CASE("an address of another site, or of a file, is refused") {
   const std::string address =
       GENERATE("https://example.org/org/a", "https://huggingface.co/org/a/blob/main/config.json",
                "https://huggingface.co/", "hf://", "https://huggingface.co.example/org/a");
-  const auto specs = select_models(built_in(), {address}, Variant::fp32);
+  const auto specs = select_models(built_in(), {address}, Build::fp32);
   REQUIRE_FALSE(specs);
   CHECK(specs.error().kind == ErrorKind::usage);
 }

@@ -24,7 +24,7 @@ ShardIndexes naming(const std::string& index, const Names& shards) {
   return indexes;
 }
 
-Names chosen(const Names& all, Variant variant = Variant::fp32, const ShardIndexes& indexes = {}) {
+Names chosen(const Names& all, Variant variant = Build::fp32, const ShardIndexes& indexes = {}) {
   const auto ruled = select_weights(paths(all), variant, indexes, "org/name");
   if (!ruled) return {"error: " + ruled.error().message};
   Names names;
@@ -33,7 +33,7 @@ Names chosen(const Names& all, Variant variant = Variant::fp32, const ShardIndex
 }
 
 Names deciding(const Names& all) {
-  const auto ruled = select_weights(paths(all), Variant::fp32, {}, "org/name");
+  const auto ruled = select_weights(paths(all), Build::fp32, {}, "org/name");
   Names names;
   for (const RepoPath& one : ruled->indexes) names.push_back(one.text());
   return names;
@@ -92,7 +92,7 @@ TEST_CASE("exactly the shards that the index names are selected") {
                      "model-00001-of-00003.safetensors", "model-00002-of-00002.safetensors",
                      "model.safetensors.index.json"};
   CHECK(deciding(all) == Names{"model.safetensors.index.json"});
-  CHECK(chosen(all, Variant::fp32,
+  CHECK(chosen(all, Build::fp32,
                naming("model.safetensors.index.json",
                       {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"})) ==
         Names{"config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
@@ -102,7 +102,7 @@ TEST_CASE("exactly the shards that the index names are selected") {
 TEST_CASE("an index's shards may have any name") {
   const Names all = {"model-a.safetensors", "model-b.safetensors", "model.safetensors.index.json",
                      "pytorch_model-00001-of-00001.safetensors"};
-  CHECK(chosen(all, Variant::fp32,
+  CHECK(chosen(all, Build::fp32,
                naming("model.safetensors.index.json",
                       {"model-a.safetensors", "model-b.safetensors",
                        "pytorch_model-00001-of-00001.safetensors"})) == all);
@@ -110,7 +110,7 @@ TEST_CASE("an index's shards may have any name") {
 
 TEST_CASE("a missing shard that the index names is an error with both names") {
   CHECK(
-      chosen({"model-00001-of-00002.safetensors", "model.safetensors.index.json"}, Variant::fp32,
+      chosen({"model-00001-of-00002.safetensors", "model.safetensors.index.json"}, Build::fp32,
              naming("model.safetensors.index.json",
                     {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"})) ==
       Names{
@@ -123,7 +123,7 @@ TEST_CASE("without safetensors the index of pickles decides") {
                      "pytorch_model-00001-of-00009.bin", "pytorch_model-00002-of-00002.bin",
                      "pytorch_model.bin.index.json"};
   CHECK(deciding(all) == Names{"pytorch_model.bin.index.json"});
-  CHECK(chosen(all, Variant::fp32,
+  CHECK(chosen(all, Build::fp32,
                naming("pytorch_model.bin.index.json",
                       {"pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"})) ==
         Names{"config.json", "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin",
@@ -216,7 +216,7 @@ TEST_CASE("a repository with only other frameworks' weights has nothing for PyTo
 
 TEST_CASE("the hint names only builds that the repository has") {
   const auto hint = [](const Names& all) {
-    return select_weights(paths(all), Variant::fp32, {}, "org/name").error().hint;
+    return select_weights(paths(all), Build::fp32, {}, "org/name").error().hint;
   };
   CHECK(hint({"onnx/model_quantized.onnx"}) == "select files with --include, or use --variant all");
   CHECK(hint({"onnx/model.onnx"}) == "select files with --include, or use --variant onnx or all");
@@ -228,10 +228,10 @@ TEST_CASE("onnx is one model with its external data, and the small files") {
   CHECK(chosen(with({"model.onnx", "model.safetensors", "onnx/config.json", "onnx/model.onnx",
                      "onnx/model.onnx_data", "onnx/model.onnx_data_1", "onnx/model_O4.onnx",
                      "openvino/config.json", "pytorch_model.bin"}),
-               Variant::onnx) == with({"onnx/config.json", "onnx/model.onnx",
-                                       "onnx/model.onnx_data", "onnx/model.onnx_data_1"}));
+               Build::onnx) == with({"onnx/config.json", "onnx/model.onnx", "onnx/model.onnx_data",
+                                     "onnx/model.onnx_data_1"}));
   CHECK(chosen(with({"model.onnx", "model.onnx.data", "model_fp16.onnx", "tf_model.h5"}),
-               Variant::onnx) == with({"model.onnx", "model.onnx.data"}));
+               Build::onnx) == with({"model.onnx", "model.onnx.data"}));
 }
 
 TEST_CASE("the later modules of sentence-transformers keep their weights in every variant") {
@@ -240,13 +240,13 @@ TEST_CASE("the later modules of sentence-transformers keep their weights in ever
             "2_Dense/pytorch_model.bin", "3_Dense/pytorch_model.bin", "model.safetensors",
             "onnx/model.onnx", "openvino/openvino_model_qint8_quantized.bin",
             "openvino/openvino_model_qint8_quantized.xml"});
-  CHECK(chosen(all, Variant::onnx) == with({"2_Dense/config.json", "2_Dense/model.safetensors",
-                                            "3_Dense/pytorch_model.bin", "onnx/model.onnx"}));
-  CHECK(chosen(all, Variant::openvino_int8) ==
+  CHECK(chosen(all, Build::onnx) == with({"2_Dense/config.json", "2_Dense/model.safetensors",
+                                          "3_Dense/pytorch_model.bin", "onnx/model.onnx"}));
+  CHECK(chosen(all, Build::openvino_int8) ==
         with({"2_Dense/config.json", "2_Dense/model.safetensors", "3_Dense/pytorch_model.bin",
               "openvino/openvino_model_qint8_quantized.bin",
               "openvino/openvino_model_qint8_quantized.xml"}));
-  CHECK(chosen({"2_Dense/model.safetensors", "config.json", "onnx/model.onnx"}, Variant::onnx) ==
+  CHECK(chosen({"2_Dense/model.safetensors", "config.json", "onnx/model.onnx"}, Build::onnx) ==
         Names{"config.json", "onnx/model.onnx"});
 }
 
@@ -254,29 +254,28 @@ TEST_CASE("openvino-int8 is the quantized model, or the model of a repository fo
   CHECK(chosen(with({"model.safetensors", "onnx/model.onnx", "openvino/openvino_model.bin",
                      "openvino/openvino_model.xml", "openvino/openvino_model_qint8_quantized.bin",
                      "openvino/openvino_model_qint8_quantized.xml", "pytorch_model.bin"}),
-               Variant::openvino_int8) == with({"openvino/openvino_model_qint8_quantized.bin",
-                                                "openvino/openvino_model_qint8_quantized.xml"}));
+               Build::openvino_int8) == with({"openvino/openvino_model_qint8_quantized.bin",
+                                              "openvino/openvino_model_qint8_quantized.xml"}));
   CHECK(chosen(with({"openvino_detokenizer.bin", "openvino_detokenizer.xml", "openvino_model.bin",
                      "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml",
                      "pytorch_model.bin"}),
-               Variant::openvino_int8) ==
+               Build::openvino_int8) ==
         with({"openvino_detokenizer.bin", "openvino_detokenizer.xml", "openvino_model.bin",
               "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml"}));
 }
 
 TEST_CASE("a variant that the repository does not have becomes fp32") {
-  CHECK(variant_of({"model.safetensors", "onnx/model.onnx"}, Variant::onnx) == Variant::onnx);
-  CHECK(variant_of({"model.safetensors", "onnx/model_quantized.onnx"}, Variant::onnx) ==
-        Variant::fp32);
-  CHECK(variant_of({"model.safetensors", "openvino/openvino_model.xml"}, Variant::openvino_int8) ==
-        Variant::fp32);
-  CHECK(variant_of({"openvino_model.bin"}, Variant::openvino_int8) == Variant::openvino_int8);
-  CHECK(variant_of({"model.safetensors"}, Variant::fp32) == Variant::fp32);
+  CHECK(variant_of({"model.safetensors", "onnx/model.onnx"}, Build::onnx) == Build::onnx);
+  CHECK(variant_of({"model.safetensors", "onnx/model_quantized.onnx"}, Build::onnx) == Build::fp32);
+  CHECK(variant_of({"model.safetensors", "openvino/openvino_model.xml"}, Build::openvino_int8) ==
+        Build::fp32);
+  CHECK(variant_of({"openvino_model.bin"}, Build::openvino_int8) == Build::openvino_int8);
+  CHECK(variant_of({"model.safetensors"}, Build::fp32) == Build::fp32);
 }
 
 TEST_CASE("half an OpenVINO model is an error that names the other half") {
   ModelSpec model = spec("m", "org/name");
-  model.variant = Variant::openvino_int8;
+  model.variant = Build::openvino_int8;
   const auto half = [&](const Names& names) {
     const Status checked = check_openvino(snapshot(names, {}).files, model);
     return checked ? "" : checked.error().message;
@@ -359,7 +358,7 @@ TEST_CASE("the hint names only variants that the repository has") {
   const auto hint = [](const Names& names) {
     std::vector<RepoPath> all;
     for (const std::string& name : names) all.push_back(path(name));
-    return select_weights(all, Variant::fp32, {}, "org/name").error().hint;
+    return select_weights(all, Build::fp32, {}, "org/name").error().hint;
   };
   CHECK(hint({"onnx/model_q4.onnx"}).ends_with("--variant all"));
   CHECK(hint({"onnx/model.onnx"}).ends_with("--variant onnx or all"));

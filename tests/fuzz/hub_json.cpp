@@ -14,8 +14,8 @@ ModelSpec wanting(FileFilter filter) {
           .repo = *RepoId::parse("org/name"),
           .revision = *Revision::parse("main"),
           .ref = "main",
-          .variant_requested = Variant::fp32,
-          .variant = Variant::fp32,
+          .variant_requested = Build::fp32,
+          .variant = Build::fp32,
           .filter = std::move(filter),
           .lock = {}};
 }

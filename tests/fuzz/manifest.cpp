@@ -40,8 +40,8 @@ void manifest(std::string_view input) {
       check_path(path);
       require(file.sha256 || file.git_sha1, "a locked file has a digest");
     }
-  for (const std::string_view variant : kNames<Variant>) {
-    const auto specs = select_models(*found, {}, *value_of<Variant>(variant));
+  for (const std::string_view build : kNames<Build>) {
+    const auto specs = select_models(*found, {}, *value_of<Build>(build));
     if (!specs) continue;  // a key may be of any length, and is named
     for (const ModelSpec& spec : *specs) check_spec(spec);
     static_cast<void>(check_ref_conflicts(*specs).has_value());

@@ -13,7 +13,7 @@ namespace {
 ModelReport good_model() {
   ModelReport model{
       .spec = testing::spec("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")};
-  model.spec.variant_requested = model.spec.variant = Variant::openvino_int8;
+  model.spec.variant_requested = model.spec.variant = Build::openvino_int8;
   model.status = ModelStatus::downloaded;
   model.commit = "fa97f6e7cb1a59073dff9e6b13e2715cf7475ac9";
   model.bytes = 90'868'988;
@@ -24,7 +24,7 @@ ModelReport good_model() {
 ModelReport failed_model(const std::string& key, const std::string& message,
                          const std::string& hint = {}) {
   ModelReport model{.spec = testing::spec(key, "org/name")};
-  model.spec.variant_requested = Variant::openvino_int8;
+  model.spec.variant_requested = Build::openvino_int8;
   model.error = Error{ErrorKind::gated, message, hint};
   return model;
 }

@@ -46,7 +46,7 @@ RunReport run(std::vector<ModelReport> models) {
           .offline = false,
           .cache_dir = "/app/models/hub",
           .endpoints = {"https://huggingface.co"},
-          .variant = Variant::fp32,
+          .variant = Build::fp32,
           .requests = 61,
           .retries = 1,
           .signal = {},
@@ -200,7 +200,7 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
       .status = ModelStatus::interrupted,
       .error = Error{ErrorKind::gated, "org/name: access to this model is restricted", {}},
       .files = {}};
-  model.spec.variant_requested = Variant::openvino_int8;
+  model.spec.variant_requested = Build::openvino_int8;
   model.files.push_back({.path = "x",
                          .size = 5,
                          .sha256 = {},
@@ -211,7 +211,7 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
   RunReport report = run({model});
   report.signal = 15;
   report.offline = true;
-  report.variant = Variant::openvino_int8;
+  report.variant = Build::openvino_int8;
   report.error = Error{ErrorKind::interrupted, "stopped by SIGTERM", "run it again"};
   CHECK(serialize_summary(report) == kFailed);
 }

@@ -20,6 +20,7 @@
 #include "model_prep/base/digest.h"
 #include "model_prep/base/enum_names.h"
 #include "model_prep/base/error.h"
+#include "model_prep/base/variant.h"
 
 namespace model_prep {
 
@@ -105,13 +106,6 @@ class RepoPath : public CheckedText<RepoPath> {
 /// 16 TiB. A larger size is refused where it is read, so no sum of sizes can overflow.
 inline constexpr Bytes kMaxFileSize = Bytes{1} << 44;
 
-/// Which build of a model to fetch. A closed set: manifest, command line and summary spell it alike
-/// (docs/variants.md). Datasets and spaces have only `all`.
-enum class Variant : std::uint8_t { fp32, openvino_int8, onnx, all };
-
-template <>
-inline constexpr std::string_view kNames<Variant>[] = {"fp32", "openvino-int8", "onnx", "all"};
-
 /// Which files of a commit to take. The patterns follow huggingface_hub's rules
 /// (core/file_selection.h).
 struct FileFilter {
@@ -154,8 +148,8 @@ struct ModelSpec {
   /// as it is (`settle_ref` in io/cache.h).
   bool ref_if_unset{false};
 
-  Variant variant_requested{Variant::fp32};
-  Variant variant{Variant::fp32};
+  Variant variant_requested{Build::fp32};
+  Variant variant{Build::fp32};
   FileFilter filter;
 
   /// As the manifest declares it; used only where the files are not known.

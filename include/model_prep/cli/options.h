@@ -46,7 +46,7 @@ struct Options {
 
   Strings models;                       ///< empty: the whole manifest
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
-  Variant variant{Variant::fp32};
+  Variant variant{Build::fp32};
   FileFilter patterns;  ///< replace the variant's patterns, unless empty
 
   bool dry_run{false};

@@ -19,7 +19,7 @@
 namespace model_prep {
 
 struct ManifestVariant {
-  Variant name{Variant::fp32};
+  Variant name{Build::fp32};
   FileFilter filter{};
   std::optional<Bytes> size{};
 

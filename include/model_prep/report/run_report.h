@@ -72,7 +72,7 @@ struct ModelReport {
 };
 
 /// What selects the files of a model, for a table: the variant, or `patterns` of the command line.
-std::string_view selected_by(const ModelSpec& spec);
+std::string selected_by(const ModelSpec& spec);
 
 /// Whether a library that loads models finds them (commands/consumers.h).
 struct ConsumerReport {
@@ -105,7 +105,7 @@ struct RunReport {
   bool offline{false};
   std::string cache_dir;
   Strings endpoints{};  ///< in order of preference
-  Variant variant{Variant::fp32};
+  Variant variant{Build::fp32};
   std::int64_t requests{0};
   int retries{0};
   std::optional<int> signal;   ///< the one that ended the run

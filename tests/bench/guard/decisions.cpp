@@ -49,8 +49,8 @@ ModelSpec everything() {
           .repo = *RepoId::parse("org/many"),
           .revision = *Revision::parse("main"),
           .ref = "main",
-          .variant_requested = Variant::fp32,
-          .variant = Variant::fp32,
+          .variant_requested = Build::fp32,
+          .variant = Build::fp32,
           .filter = {.include = {"*.json", "*.txt", "*.safetensors"},
                      .exclude = {"onnx/*", "openvino/*"}},
           .lock = {}};
