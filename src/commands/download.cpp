@@ -13,6 +13,7 @@
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/model_run.h"
+#include "model_prep/core/weight_checks.h"
 #include "model_prep/io/file_lock.h"
 #include "model_prep/report/model_report.h"
 

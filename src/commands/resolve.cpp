@@ -10,6 +10,7 @@
 #include "model_prep/base/text.h"
 #include "model_prep/core/hub_json.h"
 #include "model_prep/core/listing_reader.h"
+#include "model_prep/core/weight_checks.h"
 #include "model_prep/io/hasher.h"
 #include "model_prep/io/url.h"
 

@@ -15,6 +15,7 @@
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/cache_faults.h"
 #include "model_prep/core/digest_check.h"
+#include "model_prep/core/weight_checks.h"
 #include "model_prep/io/inspection.h"
 #include "model_prep/io/parallel_hash.h"
 #include "model_prep/report/model_report.h"

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/core/weight_checks.h"
 #include "model_prep/core/weight_names.h"
 
 namespace model_prep {

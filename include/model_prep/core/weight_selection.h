@@ -22,7 +22,6 @@
 // Pure.
 #pragma once
 
-#include <functional>
 #include <set>
 
 #include "model_prep/base/error.h"
@@ -53,21 +52,5 @@ struct SelectedFiles {
 /// weights of other frameworks only.
 Result<SelectedFiles> select_weights(const std::vector<RepoPath>& all, Variant variant,
                                      const ShardIndexes& indexes, std::string_view object);
-
-/// Fails with `not_found` if an OpenVINO variant has an `.xml` without its `.bin`, or the reverse.
-/// Patterns of the command line are the user's own choice and are not checked.
-Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec);
-
-/// The first bytes of a file, at least 64 if it has so many; nothing if it is not on disk.
-using FirstBytes = std::function<std::optional<std::string>(const RemoteFile&)>;
-
-/// Fails with `not_found` if a file of weights is a Git LFS pointer that was committed as a plain
-/// file, so that the weights themselves are not in the repository.
-Status check_pointers(const ResolvedSnapshot& snapshot, const FirstBytes& first_bytes);
-
-/// One line about files that can run code when they are loaded; nothing if there are none. The
-/// names tell which files may be pickles, and the first bytes of those on disk whether they are.
-std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
-                                          const FirstBytes& first_bytes);
 
 }  // namespace model_prep

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/weight_checks.h"
+
+#include <set>
+
+#include <fmt/format.h>
+
+#include "model_prep/base/text.h"
+#include "model_prep/core/weight_names.h"
+
+namespace model_prep {
+
+Error incomplete_error(std::string_view object, std::string_view what) {
+  return {
+      ErrorKind::not_found, fmt::format("{}: {}", object, what),
+      "the repository is incomplete at this revision: choose another one, or select files with --include"};
+}
+
+Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec) {
+  if (spec.variant != Build::openvino_int8 || spec.filter.from_command_line) return ok();
+
+  std::set<std::string_view> names;
+  for (const RemoteFile& file : files) names.insert(file.path.text());
+
+  for (const std::string_view name : names) {
+    const std::string_view extension = extension_of(name);
+    const bool needs_other =
+        extension == ".xml" || (extension == ".bin" && name_of(name).starts_with("openvino_"));
+    const std::string other = std::string(stem_of(name)) + (extension == ".xml" ? ".bin" : ".xml");
+    if (needs_other && !names.contains(other))
+      return incomplete_error(
+          spec.repo.text(),
+          fmt::format("{} is selected without {}, but an OpenVINO model needs both", name, other));
+  }
+  return ok();
+}
+
+Status check_pointers(const ResolvedSnapshot& snapshot, const FirstBytes& first_bytes) {
+  constexpr Bytes kMaxPointerSize = 1024;
+  constexpr std::string_view kPointer = "version https://git-lfs.github.com/spec/";
+  for (const RemoteFile& file : snapshot.files) {
+    const std::string& path = file.path.text();
+    const bool of_weights =
+        parse_weights(name_of(path)) || is_pickle_name(path) || has_other_framework_name(path);
+    if (!of_weights || file.blob.kind() != DigestKind::git_sha1 || file.size > kMaxPointerSize)
+      continue;
+    if (first_bytes(file).value_or("").starts_with(kPointer))
+      return Error{
+          ErrorKind::not_found,
+          fmt::format(
+              "{} {}: the repository has a Git LFS pointer of {} bytes instead of the weights",
+              snapshot.spec.repo.text(), path, file.size),
+          "it was uploaded without Git LFS: choose another revision, or leave the file out with --exclude"};
+  }
+  return ok();
+}
+
+std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
+                                          const FirstBytes& first_bytes) {
+  if (snapshot.spec.repo.kind() != RepoKind::model) return std::nullopt;
+
+  const std::vector<RemoteFile>& all = snapshot.listing.empty() ? snapshot.files : snapshot.listing;
+  std::set<std::string, std::less<>> names;
+  std::set<std::string_view> safetensors_folders;
+  for (const RemoteFile& file : all) {
+    names.insert(file.path.text());
+    if (extension_of(file.path.text()) == kSafetensors)
+      safetensors_folders.insert(folder_of(file.path.text()));
+  }
+
+  std::vector<std::string_view> pickles;
+  bool replaceable = false;
+  bool certain = true;
+  for (const RemoteFile& file : snapshot.files) {
+    const std::string_view path = file.path.text();
+
+    // OpenVINO's .bin is plain data.
+    const bool openvino = name_of(path).starts_with("openvino_") ||
+                          names.contains(std::string(stem_of(path)) + ".xml");
+    if (!is_pickle_name(path) || openvino || has_other_framework_name(path)) continue;
+
+    const auto bytes = first_bytes(file);
+    const bool is_certain = bytes && is_pickle(*bytes);
+    if (bytes && !is_certain && !is_only_pickle_name(path)) continue;
+    certain = certain && is_certain;
+    pickles.push_back(path);
+    replaceable = replaceable || safetensors_folders.contains(folder_of(path));
+  }
+
+  // Somebody who takes the whole commit gets the safetensors too.
+  if (pickles.empty() || (replaceable && snapshot.spec.whole_commit)) return std::nullopt;
+
+  const bool one = pickles.size() == 1;
+  std::string text = fmt::format("{}: {}{} {}, which can run code when loaded", snapshot.spec.key,
+                                 truncated(pickles.front()),
+                                 one ? "" : fmt::format(" and {} more", pickles.size() - 1),
+                                 certain ? (one ? "is a pickle" : "are pickles")
+                                         : (one ? "may be a pickle" : "may be pickles"));
+  if (replaceable) return text + "; there are safetensors in the same directory";
+
+  // Without the listing it is not known whether the repository has safetensors.
+  if (!safetensors_folders.empty() || snapshot.listing.empty()) return text;
+  return text +
+         ", and this revision has no safetensors; the Hub may have a conversion of it, as refs/pr/N";
+}
+
+}  // namespace model_prep

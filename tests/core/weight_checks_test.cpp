@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is checked of selected weights: halves, pointers and pickles.
+#include "model_prep/core/weight_checks.h"
+
+#include "core/builders.h"
+#include "support/catch.h"
+
+using namespace model_prep;
+using namespace model_prep::testing;
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+ResolvedSnapshot snapshot(const Names& files, const Names& all) {
+  ResolvedSnapshot made{spec("m", "org/name"), commit('c'), {}, {}};
+  for (const std::string& name : files) made.files.push_back(plain_file(name, 1, '1'));
+  for (const std::string& name : all) made.listing.push_back(plain_file(name, 1, '1'));
+  return made;
+}
+
+/// Of a snapshot whose files all begin like a pickle.
+std::optional<std::string> warning_of(const ResolvedSnapshot& of) {
+  return pickle_warning(of, [](const RemoteFile&) { return std::string("\x80\x04"); });
+}
+
+}  // namespace
+
+TEST_CASE("half an OpenVINO model is an error that names the other half") {
+  ModelSpec model = spec("m", "org/name");
+  model.variant = Build::openvino_int8;
+  const auto half = [&](const Names& names) {
+    const Status checked = check_openvino(snapshot(names, {}).files, model);
+    return checked ? "" : checked.error().message;
+  };
+  CHECK(half({"openvino_model.xml", "openvino_model.bin", "training.bin"}).empty());
+  CHECK(
+      half({"config.json", "openvino/a.xml"}) ==
+      "org/name: openvino/a.xml is selected without openvino/a.bin, but an OpenVINO model needs both");
+  CHECK(
+      half({"openvino_model.bin"}) ==
+      "org/name: openvino_model.bin is selected without openvino_model.xml, but an OpenVINO model needs both");
+}
+
+TEST_CASE("the first bytes tell whether a file is a pickle") {
+  const auto warning = [](const std::string& name, const std::string& bytes) {
+    const auto text =
+        pickle_warning(snapshot({name}, {}), [&](const RemoteFile&) { return bytes; });
+    return text ? text->substr(0, text->find(", which")) : "";
+  };
+  using namespace std::string_literals;
+  CHECK(warning("pytorch_model.bin", "\x80\x02}q"s) == "m: pytorch_model.bin is a pickle");
+  CHECK(warning("a.ckpt", "PK\x03\x04"s) == "m: a.ckpt is a pickle");
+  CHECK(warning("a.pkl", "(lp0\n"s) == "m: a.pkl may be a pickle");
+
+  // CTranslate2, fastText, MessagePack of spaCy, KenLM, nothing at all.
+  for (const std::string& other :
+       {"\x06\0\0\0"s, "\xba\x16\x4f\x2f"s, "\x81\xa5"s, "mmap lm http"s, "\x80"s, ""s})
+    CHECK(warning("model.bin", other).empty());
+}
+
+TEST_CASE("weights that are a committed Git LFS pointer are refused as what they are") {
+  const auto check = [](const RemoteFile& file, const std::string& bytes) {
+    ResolvedSnapshot of_file = snapshot({}, {});
+    of_file.files = {file};
+    return check_pointers(of_file, [&](const RemoteFile&) { return bytes; });
+  };
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:";
+  for (const char* name : {"model.safetensors", "unet/x.bin", "a.onnx", "model.gguf"}) {
+    const Status status = check(plain_file(name, 134, '1'), pointer);
+    REQUIRE_FALSE(status);
+    CHECK(status.error().kind == ErrorKind::not_found);
+    CHECK(status.error().message.find(name) != std::string::npos);
+  }
+  CHECK(check(plain_file("model.safetensors", 134, '1'), "{}"));
+  CHECK(check(plain_file("docs.md", 134, '1'), pointer));
+  CHECK(check(lfs_file("model.safetensors", 134, '1'), pointer));
+}
+
+TEST_CASE("the warning about pickles is one line per model, with what could be loaded instead") {
+  CHECK_FALSE(
+      warning_of(snapshot({"model.safetensors"}, {"model.safetensors", "pytorch_model.bin"})));
+  CHECK(
+      warning_of(snapshot({"config.json", "pytorch_model.bin"},
+                          {"config.json", "model.safetensors", "pytorch_model.bin"})) ==
+      "m: pytorch_model.bin is a pickle, which can run code when loaded; there are safetensors in the same directory");
+  CHECK(
+      warning_of(snapshot({"a.pkl", "b.pt", "c.ckpt"}, {"a.pkl", "b.pt", "c.ckpt"})) ==
+      "m: a.pkl and 2 more are pickles, which can run code when loaded, and this revision has no safetensors; the "
+      "Hub may have a conversion of it, as refs/pr/N");
+  CHECK(warning_of(snapshot({"2_Dense/pytorch_model.bin", "model.safetensors"},
+                            {"2_Dense/pytorch_model.bin", "model.safetensors"})) ==
+        "m: 2_Dense/pytorch_model.bin is a pickle, which can run code when loaded");
+}
+
+TEST_CASE("without a listing the warning does not mention other files") {
+  CHECK(warning_of(snapshot({"pytorch_model.bin"}, {})) ==
+        "m: pytorch_model.bin is a pickle, which can run code when loaded");
+}
+
+TEST_CASE("a whole commit causes the warning only if there is nothing else to load") {
+  ResolvedSnapshot both = snapshot({"model.safetensors", "pytorch_model.bin"},
+                                   {"model.safetensors", "pytorch_model.bin"});
+  both.spec.whole_commit = true;
+  CHECK_FALSE(warning_of(both));
+  ResolvedSnapshot one = snapshot({"pytorch_model.bin"}, {"pytorch_model.bin"});
+  one.spec.whole_commit = true;
+  CHECK(warning_of(one));
+}
+
+TEST_CASE("a dataset's .bin does not count as a pickle") {
+  ResolvedSnapshot data = snapshot({"tokens.bin"}, {"tokens.bin"});
+  data.spec.repo = repo("datasets/org/name");
+  CHECK_FALSE(warning_of(data));
+}
+
+TEST_CASE("a .bin of OpenVINO or ggml does not count as a pickle") {
+  const Names names = {"a.bin", "a.xml", "ggml-base.bin", "openvino_model.bin"};
+  CHECK_FALSE(warning_of(snapshot(names, names)));
+}
