@@ -8,93 +8,18 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/commands/resolve_locally.h"
 #include "model_prep/core/hub_json.h"
 #include "model_prep/core/listing_reader.h"
-#include "model_prep/core/weight_checks.h"
-#include "model_prep/io/hasher.h"
 #include "model_prep/io/url.h"
 
 namespace model_prep {
 namespace {
 
-constexpr Bytes kMaxIndexBytes = 64 * 1024 * 1024;
+constexpr Bytes kMaxDecidingBytes = 64 * 1024 * 1024;
 
-Digest digest_of(std::string_view bytes, DigestKind kind) {
-  return kind == DigestKind::git_sha1 ? git_sha1_of(bytes) : sha256_of(bytes);
-}
-
-/// The listing must have passed `check_listing`. (Those of the cache did when they were read.)
-Result<ResolvedSnapshot> select_snapshot(const ModelSpec& wanted, const CommitId& commit,
-                                         Listing listing, const ShardIndexes& indexes) {
-  const ModelSpec spec = with_available_variant(wanted, listing);
-  auto files = select_files(listing, spec, indexes);
-  if (!files) return files.error();
-  if (Status locked = apply_lock(*files, spec); !locked) return locked.error();
-
-  // Without the digests of the masked files it is no listing of the whole commit.
-  if (!listing.masked.empty()) listing = {};
-  return ResolvedSnapshot{spec, commit, std::move(*files), std::move(listing.files),
-                          std::move(listing.unusable)};
-}
-
-Result<ResolvedSnapshot> locked_snapshot(const ModelSpec& spec, const CommitId& commit,
-                                         Listing listing) {
-  if (spec.lock.empty()) return nothing_selected_error(spec);
-  ResolvedSnapshot snapshot{spec, commit, locked_files(spec), std::move(listing.files),
-                            std::move(listing.unusable)};
-  if (Status complete = check_openvino(snapshot.files, spec); !complete) return complete.error();
-  if (!spec.whole_commit || !snapshot.listing.empty()) return snapshot;
-
-  // A lock of the whole commit is its listing. What it lacks is the tree's id of an LFS file, which
-  // is the hash of the pointer, whose text is known.
-  snapshot.listing = snapshot.files;
-  for (RemoteFile& file : snapshot.listing)
-    if (!file.oid) file.oid = git_sha1_of(lfs_pointer_text(file.blob, file.size));
-  return snapshot;
-}
-
-/// Those of the wanted indexes that the cache holds with the right content.
-ShardIndexes cached_indexes(const ModelSpec& spec, const CommitId& commit, const Cache& cache,
-                            const std::vector<RemoteFile>& wanted) {
-  ShardIndexes indexes;
-  for (const RemoteFile& file : wanted) {
-    const auto text = read_file(cache.content(spec.repo, commit, file).path, kMaxIndexSize);
-    if (!text || digest_of(*text, file.blob.kind()) != file.blob) continue;
-    if (auto shards = parse_shard_index(*text, file.path, spec.repo.text()))
-      indexes.emplace(file.path, std::move(*shards));
-  }
-  return indexes;
-}
-
-std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const CommitId& commit,
-                                                 const Cache& cache, Network network) {
-  auto record = cache.record(spec.repo, commit);
-  Listing listing;
-  if (record) {
-    listing.files = record->listing;
-    listing.unusable = record->unusable;
-  }
-  if (spec.fully_locked)
-    return Resolution{locked_snapshot(spec, commit, std::move(listing)), std::move(record)};
-
-  if (network == Network::required) return std::nullopt;
-  const bool unproven = listing.files.empty() && network == Network::forbidden;
-  if (auto tree = unproven ? cache.tree(spec.repo, commit) : std::nullopt)
-    listing.files = std::move(*tree);
-  if (listing.files.empty()) return std::nullopt;
-
-  // Offline, the names of the shards have to do. An index that is missing or damaged is reported
-  // when the files are inspected.
-  const auto wanted = required_indexes(listing, with_available_variant(spec, listing));
-  const ShardIndexes indexes = cached_indexes(spec, commit, cache, wanted);
-  if (indexes.size() < wanted.size() && network == Network::allowed) return std::nullopt;
-  auto snapshot = select_snapshot(spec, commit, std::move(listing), indexes);
-  if (snapshot) snapshot->listing_unproven = unproven;
-  return Resolution{std::move(snapshot), std::move(record)};
-}
-
-/// A shard index that has to be read.
-struct PendingIndex {
+/// A file that has to be read before the selection is known (core/deciding_files.h).
+struct PendingFile {
   RemoteFile file;
 
   /// How to name it in messages.
@@ -105,7 +30,7 @@ struct PendingIndex {
   std::size_t failures{0};
 };
 
-/// One model on its way: its commit, then its listing page by page, then its indexes.
+/// One model on its way: its commit, then its listing page by page, then the files that decide.
 struct ModelResolution {
   const ModelSpec* spec;
   std::optional<CommitId> commit;
@@ -122,8 +47,8 @@ struct ModelResolution {
   ListingReader reader{spec->repo.text()};
   std::size_t listing_endpoint{0};
 
-  std::vector<PendingIndex> pending_indexes{};
-  ShardIndexes indexes{};
+  std::vector<PendingFile> pending_files{};
+  DecidingFacts facts{};
 
   /// Endpoints that gave an unusable answer for this model, and what was wrong with the first.
   std::set<std::size_t> excluded_endpoints{};
@@ -135,8 +60,8 @@ struct ModelResolution {
 
   void restart_listing() {
     reader.restart();
-    pending_indexes.clear();
-    indexes.clear();
+    pending_files.clear();
+    facts = {};
   }
 };
 
@@ -166,7 +91,7 @@ class Resolver {
     // A listing from which nothing can be selected is requested from the next endpoint.
     do {
       while (send(&Resolver::use_page)) continue;
-      while (read_indexes()) continue;
+      while (read_deciding()) continue;
     } while (!select_snapshots());
 
     std::vector<Resolution> results;
@@ -283,83 +208,82 @@ class Resolver {
       return ok();
     }
     model.listing_endpoint = source.endpoint;
-    return find_indexes(model);
+    return find_deciding(model);
   }
 
-  /// The listing is complete: which indexes does the selection depend on?
-  static Status find_indexes(ModelResolution& model) {
+  /// The listing is complete: which files does the selection depend on?
+  static Status find_deciding(ModelResolution& model) {
     const Listing& listing = model.reader.listing();
     Bytes bytes = 0;
-    for (RemoteFile& file :
-         required_indexes(listing, with_available_variant(*model.spec, listing))) {
+    for (RemoteFile& file : deciding_files(listing, *model.spec)) {
       bytes += file.size;
       const std::string object = model.object() + " " + file.path.text();
-      model.pending_indexes.push_back({std::move(file), object});
+      model.pending_files.push_back({std::move(file), object});
     }
 
-    if (bytes > kMaxIndexBytes)
-      return Error{ErrorKind::protocol,
-                   model.object() + ": its shard indexes are larger than 64 MiB in total",
-                   "select files with --include, or use --variant all"};
+    if (bytes > kMaxDecidingBytes)
+      return Error{
+          ErrorKind::protocol,
+          model.object() + ": the files that name its weights are larger than 64 MiB in total",
+          "select files with --include, or use --variant all"};
     return ok();
   }
 
-  /// Requests the indexes of all models. Returns false if none are left.
-  bool read_indexes() {
+  /// Requests the deciding files of all models. Returns false if none are left.
+  bool read_deciding() {
     std::vector<Query> queries;
-    std::vector<std::pair<ModelResolution*, PendingIndex>> requested;
+    std::vector<std::pair<ModelResolution*, PendingFile>> requested;
     for (ModelResolution& model : models_) {
       if (model.result) continue;
 
-      for (PendingIndex& index : std::exchange(model.pending_indexes, {})) {
-        queries.push_back(index_query(model, index));
-        requested.emplace_back(&model, std::move(index));
+      for (PendingFile& pending : std::exchange(model.pending_files, {})) {
+        queries.push_back(file_query(model, pending));
+        requested.emplace_back(&model, std::move(pending));
       }
     }
     if (queries.empty()) return false;
 
     fetcher_.query(queries, [&](std::size_t i, const Reply& reply) {
-      use_index(*requested[i].first, std::move(requested[i].second),
-                queries[i].sources[reply.source].endpoint, reply);
+      use_deciding(*requested[i].first, std::move(requested[i].second),
+                   queries[i].sources[reply.source].endpoint, reply);
     });
     return true;
   }
 
-  Query index_query(const ModelResolution& model, const PendingIndex& index) const {
+  Query file_query(const ModelResolution& model, const PendingFile& pending) const {
     auto sources = sources_at(endpoints_, [&](const Hub& hub) {
-      return hub.resolve(model.spec->repo, *model.commit, index.file.path);
+      return hub.resolve(model.spec->repo, *model.commit, pending.file.path);
     });
 
     // When all have been wrong, any of them may be used again.
-    if (index.wrong_endpoints.size() < sources.size())
+    if (pending.wrong_endpoints.size() < sources.size())
       std::erase_if(sources, [&](const Source& source) {
-        return index.wrong_endpoints.contains(source.endpoint);
+        return pending.wrong_endpoints.contains(source.endpoint);
       });
-    return {{.object = index.object, .repo = model.object()}, std::move(sources)};
+    return {{.object = pending.object, .repo = model.object()}, std::move(sources)};
   }
 
-  void use_index(ModelResolution& model, PendingIndex index, std::size_t endpoint,
-                 const Reply& reply) const {
+  void use_deciding(ModelResolution& model, PendingFile pending, std::size_t endpoint,
+                    const Reply& reply) const {
     if (model.result) return;
     if (reply.error) return fail(model, *reply.error);
 
     // Wrong bytes are requested once from each endpoint, and twice from a single one.
-    const RemoteFile& file = index.file;
+    const RemoteFile& file = pending.file;
     const Digest found = digest_of(reply.body, file.blob.kind());
     if (found != file.blob) {
-      index.wrong_endpoints.insert(endpoint);
-      if (++index.failures < std::max<std::size_t>(2, endpoints_.size()))
-        return model.pending_indexes.push_back(std::move(index));
+      pending.wrong_endpoints.insert(endpoint);
+      if (++pending.failures < std::max<std::size_t>(2, endpoints_.size()))
+        return model.pending_files.push_back(std::move(pending));
       return fail(model, {ErrorKind::digest_mismatch,
-                          fmt::format("{}: its bytes hash to {}, expected {}", index.object,
+                          fmt::format("{}: its bytes hash to {}, expected {}", pending.object,
                                       found.hex(), file.blob.hex())});
     }
 
-    auto shards = parse_shard_index(reply.body, file.path, model.object());
-    if (shards)
-      model.indexes.emplace(file.path, std::move(*shards));
-    else
-      model.result = shards.error();
+    const auto all = listed_files(model.reader.listing());
+    if (Status known = read_deciding_file(model.facts, file.path, reply.body, all, model.object());
+        !known)
+      model.result = known.error();
   }
 
   /// Selects the files of all models. Returns false if a listing has to come from another endpoint.
@@ -369,7 +293,7 @@ class Resolver {
       if (model.result) continue;
 
       auto snapshot = select_snapshot(*model.spec, *model.commit, std::move(model.reader.listing()),
-                                      model.indexes);
+                                      model.facts);
       if (!snapshot) {
         request_other_listing(model, model.listing_endpoint, snapshot.error());
         done = done && model.result;
@@ -418,30 +342,6 @@ class Resolver {
 };
 
 }  // namespace
-
-std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache) {
-  const auto pinned = spec.revision.commit();
-  return pinned ? pinned : cache.ref(spec.repo, spec.revision.text());
-}
-
-Error offline_missing(const std::string& object) {
-  return {ErrorKind::offline_missing, object + " is not in the cache, and this run is offline",
-          "run once online: without --offline, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE"};
-}
-
-std::optional<Resolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
-                                          Network network) {
-  // A ref in the cache may be outdated, so it counts only without a network.
-  const bool offline = network == Network::forbidden;
-  const auto commit = offline ? cached_commit(spec, cache) : spec.revision.commit();
-  auto local = commit ? resolve_commit_locally(spec, *commit, cache, network) : std::nullopt;
-  if (local || !offline) return local;
-
-  const std::string missing =
-      commit ? fmt::format("the file list of commit {}", commit->hex().substr(0, 12))
-             : "revision " + spec.revision.text();
-  return Resolution{offline_missing(spec.repo.text() + ": " + missing)};
-}
 
 std::vector<Resolution> resolve_remotely(std::span<const ModelSpec> specs, const Cache& cache,
                                          Fetcher& fetcher, Network network) {

@@ -4,17 +4,12 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/core/builds.h"
 #include "model_prep/core/weight_checks.h"
 #include "model_prep/core/weight_names.h"
 
 namespace model_prep {
 namespace {
-
-std::vector<RepoPath> paths_of(const Listing& listing) {
-  std::vector<RepoPath> paths = listing.masked;
-  for (const RemoteFile& file : listing.files) paths.push_back(file.path);
-  return paths;
-}
 
 /// The error of a selected name that no directory here can hold. If the files are chosen
 /// automatically, such a name counts only if it is of weights or if there is nothing else: no
@@ -63,7 +58,7 @@ Error nothing_selected_error(const ModelSpec& spec) {
             fmt::format("{}: no file of this revision belongs to the variant {}", spec.repo.text(),
                         spec.variant.text()),
             fmt::format("check the variant's include and exclude patterns{}",
-                        spec.variant == Build::all ? "" : ", or use --variant all")};
+                        spec.variant.build == Build::all ? "" : ", or use --variant all")};
 
   std::string patterns;
   for (const std::string& pattern : spec.filter.include)
@@ -74,54 +69,54 @@ Error nothing_selected_error(const ModelSpec& spec) {
           "patterns are case-sensitive and match the whole path; * also matches /"};
 }
 
-ModelSpec with_available_variant(ModelSpec spec, const Listing& listing) {
-  if (spec.filter.select_weights_automatically && spec.variant != Build::fp32)
-    spec.variant = available_variant(paths_of(listing), spec.variant);
-  return spec;
+std::vector<ListedFile> listed_files(const Listing& listing) {
+  std::vector<ListedFile> all;
+  all.reserve(listing.files.size() + listing.masked.size());
+  for (const RepoPath& path : listing.masked) all.push_back({path});
+  for (const RemoteFile& file : listing.files) all.push_back({file.path, file.size});
+  return all;
 }
 
-std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec& spec) {
+std::vector<RemoteFile> deciding_files(const Listing& listing, const ModelSpec& spec) {
   if (!spec.filter.select_weights_automatically) return {};
 
-  // Most repositories have no index at all, and applying the selection costs time.
-  const bool has_index = std::ranges::any_of(listing.files, [](const RemoteFile& file) {
-    return file.path.text().find(".index.") != std::string::npos;
-  });
-  if (!has_index) return {};
-
   // An error is not reported here: `select_files` meets it again.
-  const auto selected = select_weights(paths_of(listing), spec.variant, {}, spec.repo.text());
+  const auto selected = select_build(listed_files(listing), spec.variant, {}, spec.repo.text());
   if (!selected) return {};
 
-  std::vector<RemoteFile> indexes;
-  std::ranges::copy_if(listing.files, std::back_inserter(indexes), [&](const RemoteFile& file) {
-    return selected->indexes.contains(file.path) && file.size <= kMaxIndexSize;
+  std::vector<RemoteFile> deciding;
+  std::ranges::copy_if(listing.files, std::back_inserter(deciding), [&](const RemoteFile& file) {
+    return file.size <= kMaxDecidingFile && selected->deciding.contains(file.path);
   });
-  return indexes;
+  return deciding;
 }
 
-Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec,
-                                             const ShardIndexes& indexes) {
+Result<Selection> select_files(const Listing& listing, const ModelSpec& spec,
+                               const DecidingFacts& facts) {
   const bool automatic = spec.filter.select_weights_automatically;
   Result<SelectedFiles> selected = SelectedFiles{};
   if (automatic)
-    selected = select_weights(paths_of(listing), spec.variant, indexes, spec.repo.text());
+    selected = select_build(listed_files(listing), spec.variant, facts, spec.repo.text());
   if (!selected) return selected.error();
 
   const PathSelector matches_filter(spec.filter);
   const auto is_wanted = [&](const RepoPath& path) {
     return automatic ? selected->files.contains(path) : matches_filter(path);
   };
-  std::vector<RemoteFile> files;
-  std::ranges::copy_if(listing.files, std::back_inserter(files), is_wanted, &RemoteFile::path);
+  Selection result{automatic ? selected->variant : spec.variant, {}};
+  std::ranges::copy_if(listing.files, std::back_inserter(result.files), is_wanted,
+                       &RemoteFile::path);
 
   const auto masked = std::ranges::find_if(listing.masked, is_wanted);
   if (masked != listing.masked.end()) return gated_error(spec, *masked);
-  if (auto unusable = find_unusable(listing, spec, matches_filter, files.empty())) return *unusable;
-  if (files.empty()) return nothing_selected_error(spec);
+  if (auto unusable = find_unusable(listing, spec, matches_filter, result.files.empty()))
+    return *unusable;
+  if (result.files.empty()) return nothing_selected_error(spec);
 
-  if (Status complete = check_openvino(files, spec); !complete) return complete.error();
-  return files;
+  ModelSpec taken = spec;
+  taken.variant = result.variant;
+  if (Status complete = check_openvino(result.files, taken); !complete) return complete.error();
+  return result;
 }
 
 Status apply_lock(std::vector<RemoteFile>& files, const ModelSpec& spec) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/core/build_table.h"
 #include "model_prep/core/weight_names.h"
 
 namespace model_prep {
@@ -17,7 +18,9 @@ Error incomplete_error(std::string_view object, std::string_view what) {
 }
 
 Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec) {
-  if (spec.variant != Build::openvino_int8 || spec.filter.from_command_line) return ok();
+  const Build build = spec.variant.build;
+  if ((build != Build::openvino && build != Build::openvino_int8) || spec.filter.from_command_line)
+    return ok();
 
   std::set<std::string_view> names;
   for (const RemoteFile& file : files) names.insert(file.path.text());
@@ -40,9 +43,8 @@ Status check_pointers(const ResolvedSnapshot& snapshot, const FirstBytes& first_
   constexpr std::string_view kPointer = "version https://git-lfs.github.com/spec/";
   for (const RemoteFile& file : snapshot.files) {
     const std::string& path = file.path.text();
-    const bool of_weights =
-        parse_weights(name_of(path)) || is_pickle_name(path) || has_other_framework_name(path);
-    if (!of_weights || file.blob.kind() != DigestKind::git_sha1 || file.size > kMaxPointerSize)
+    if (role_of(path) == FileRole::small || file.blob.kind() != DigestKind::git_sha1 ||
+        file.size > kMaxPointerSize)
       continue;
     if (first_bytes(file).value_or("").starts_with(kPointer))
       return Error{
@@ -75,9 +77,8 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
     const std::string_view path = file.path.text();
 
     // OpenVINO's .bin is plain data.
-    const bool openvino = name_of(path).starts_with("openvino_") ||
-                          names.contains(std::string(stem_of(path)) + ".xml");
-    if (!is_pickle_name(path) || openvino || has_other_framework_name(path)) continue;
+    const bool openvino = names.contains(std::string(stem_of(path)) + ".xml");
+    if (role_of(path) != FileRole::torch || !is_pickle_name(path) || openvino) continue;
 
     const auto bytes = first_bytes(file);
     const bool is_certain = bytes && is_pickle(*bytes);

@@ -9,19 +9,8 @@ namespace model_prep {
 namespace {
 
 constexpr std::string_view kPickles[] = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"};
-constexpr std::string_view kOtherFrameworks[] = {".h5",   ".keras",  ".pb",   ".msgpack", ".ot",
-                                                 ".onnx", ".tflite", ".gguf", ".mlmodel", ".pte"};
-constexpr std::string_view kOtherParts[] = {".data-0000", ".onnx_data", ".onnx.data", ".mlpackage/",
-                                            ".mlmodelc/"};
-constexpr std::string_view kOtherFolders[] = {"/onnx/", "/openvino/", "/coreml/"};
-
 bool is_one_of(std::span<const std::string_view> texts, std::string_view text) {
   return std::ranges::find(texts, text) != texts.end();
-}
-
-bool contains_any(std::string_view text, std::span<const std::string_view> parts) {
-  return std::ranges::any_of(
-      parts, [&](std::string_view part) { return text.find(part) != std::string_view::npos; });
 }
 
 /// The position of `-00001-of-00002` in a name: first character and one past the last.
@@ -77,14 +66,11 @@ bool is_pickle(std::string_view first_bytes) {
   return is_plain || first_bytes.starts_with("PK\x03\x04");
 }
 
-bool has_other_framework_name(std::string_view path) {
-  return is_one_of(kOtherFrameworks, extension_of(path)) ||
-         (name_of(path).starts_with("ggml-") && extension_of(path) == ".bin") ||
-         contains_any(path, kOtherParts);
-}
-
-bool is_in_other_framework_folder(std::string_view path) {
-  return contains_any("/" + std::string(path), kOtherFolders);
+std::string without_shard_number(std::string_view stem) {
+  std::string whole(stem);
+  if (const auto number = shard_number(stem))
+    whole.erase(number->first, number->second - number->first);
+  return whole;
 }
 
 std::optional<Weights> parse_weights(std::string_view name) {
@@ -103,10 +89,10 @@ std::optional<Weights> parse_weights(std::string_view name) {
   const bool safetensors = extension_of(name) == kSafetensors;
   if (!safetensors && !is_pickle_name(name)) return std::nullopt;
 
-  std::string stem(stem_of(name));
-  const auto number = shard_number(stem);
-  if (number) stem.erase(number->first, number->second - number->first);
-  return Weights{set_of(std::move(stem)), number ? Part::shard : Part::whole, safetensors};
+  const std::string_view stem = stem_of(name);
+  const bool is_shard = shard_number(stem).has_value();
+  return Weights{set_of(without_shard_number(stem)), is_shard ? Part::shard : Part::whole,
+                 safetensors};
 }
 
 }  // namespace model_prep

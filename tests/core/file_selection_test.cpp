@@ -31,7 +31,8 @@ std::vector<std::string> names_of(const std::vector<RemoteFile>& files) {
 
 std::vector<std::string> selected(const Listing& listing, const ModelSpec& model) {
   const auto files = select_files(listing, model);
-  return files ? names_of(*files) : std::vector<std::string>{"error: " + files.error().message};
+  return files ? names_of(files->files)
+               : std::vector<std::string>{"error: " + files.error().message};
 }
 
 using Names = std::vector<std::string>;
@@ -91,20 +92,20 @@ TEST_CASE("automatic selection takes PyTorch's own weights if there are no safet
 TEST_CASE("only automatic selection reads indexes, and none that is too large") {
   Listing listing =
       listing_of({"model-00001-of-00001.safetensors", "model.safetensors.index.json"});
-  CHECK(names_of(required_indexes(listing, general())) == Names{"model.safetensors.index.json"});
-  CHECK(required_indexes(listing, with_filter({{"*"}, {}, false})).empty());
-  listing.files[1].size = kMaxIndexSize + 1;
-  CHECK(required_indexes(listing, general()).empty());
+  CHECK(names_of(deciding_files(listing, general())) == Names{"model.safetensors.index.json"});
+  CHECK(deciding_files(listing, with_filter({{"*"}, {}, false})).empty());
+  listing.files[1].size = kMaxDecidingFile + 1;
+  CHECK(deciding_files(listing, general()).empty());
 }
 
 TEST_CASE(
     "without the variant, automatic selection falls back to fp32, and a manifest's variant stays") {
   ModelSpec wanted = general();
   wanted.variant = Build::onnx;
-  CHECK(with_available_variant(wanted, listing_of({"onnx/model.onnx"})).variant == Build::onnx);
-  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == Build::fp32);
-  wanted.filter = {{"*.onnx"}, {}, false};
-  CHECK(with_available_variant(wanted, listing_of({"model.safetensors"})).variant == Build::onnx);
+  CHECK(select_files(listing_of({"onnx/model.onnx"}), wanted)->variant == Build::onnx);
+  CHECK(select_files(listing_of({"model.safetensors"}), wanted)->variant == Build::fp32);
+  wanted.filter = {{"*"}, {}, false};
+  CHECK(select_files(listing_of({"model.safetensors"}), wanted)->variant == Build::onnx);
 }
 
 TEST_CASE(

@@ -23,9 +23,9 @@ ModelSpec wanting(FileFilter filter) {
 void check_selection(const Listing& listing, const ModelSpec& spec) {
   const auto files = select_files(listing, spec);
   if (!files) return check_message(files.error());
-  require(!files->empty(), "a selection is not empty");
-  check_files(*files);
-  for (const RemoteFile& file : *files)
+  require(!files->files.empty(), "a selection is not empty");
+  check_files(files->files);
+  for (const RemoteFile& file : files->files)
     require(std::any_of(listing.files.begin(), listing.files.end(),
                         [&](const RemoteFile& listed) {
                           return listed.path == file.path && listed.blob == file.blob;

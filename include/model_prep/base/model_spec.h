@@ -113,7 +113,7 @@ struct FileFilter {
   Strings exclude{};
 
   /// No manifest describes this model: its weights are chosen from the listing
-  /// (core/weight_selection.h), and the patterns are not used.
+  /// (core/builds.h), and the patterns are not used.
   bool select_weights_automatically{false};
 
   /// The patterns were given on the command line and replace those of the variant.

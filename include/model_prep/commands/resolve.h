@@ -12,9 +12,9 @@
 // first run. Our record counts whoever wrote it (docs/security.md). `lock` asks for more: its
 // result is trusted elsewhere, so that the Hub itself must have said it.
 //
-// All models are resolved at once. If the selection of weights depends on a shard index
-// (core/weight_selection.h), the index is read first, from the cache or from the Hub, and its
-// digest is compared with the listing. The snapshot's spec has the variant actually selected.
+// All models are resolved at once. Files of the repository that decide on the selection
+// (core/deciding_files.h) are read first, from the cache or from the Hub, and their digests are
+// compared with the listing. The snapshot's spec has the variant actually selected.
 //
 // If there are several endpoints, the next one is used when one fails or gives an answer that
 // cannot be used. A listing always comes from one endpoint as a whole, because the address of its

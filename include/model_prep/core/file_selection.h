@@ -2,14 +2,14 @@
 // From the listing of a commit to the files that the user wants, held to the manifest's lock.
 //
 // The patterns of the manifest or of the command line decide (base/glob.h); without any, the names
-// of the files do (core/weight_selection.h). Errors name the repository and the file. Pure.
+// of the files do (core/builds.h). Errors name the repository and the file. Pure.
 #pragma once
 
 #include "model_prep/base/error.h"
 #include "model_prep/base/glob.h"
 #include "model_prep/base/listing.h"
 #include "model_prep/base/model_spec.h"
-#include "model_prep/core/weight_selection.h"
+#include "model_prep/core/deciding_files.h"
 
 namespace model_prep {
 
@@ -31,21 +31,29 @@ class PathSelector {
 /// `not_found`: the filter keeps no file at all.
 Error nothing_selected_error(const ModelSpec& spec);
 
-/// The spec with a variant that the repository has. It changes only if the files are selected
-/// automatically: what a manifest describes is not second-guessed.
-ModelSpec with_available_variant(ModelSpec spec, const Listing& listing);
+/// A larger file is not read, since it is held in memory. Bytes.
+inline constexpr Bytes kMaxDecidingFile = Bytes{16} * 1024 * 1024;
 
-/// A larger shard index is not read, since it is held in memory. Bytes.
-inline constexpr Bytes kMaxIndexSize = Bytes{16} * 1024 * 1024;
+/// All files of a commit, those of a gated repository included.
+std::vector<ListedFile> listed_files(const Listing& listing);
 
-/// The shard indexes that must be read before `select_files` can tell which shards are wanted.
-std::vector<RemoteFile> required_indexes(const Listing& listing, const ModelSpec& spec);
+/// The files that must be read before `select_files` can tell which files are wanted.
+std::vector<RemoteFile> deciding_files(const Listing& listing, const ModelSpec& spec);
 
-/// The files to fetch, in the order of the listing. Fails with `gated` if the Hub hides the digest
-/// of one of them, with `protocol` if no directory here can hold one, and with `not_found` if no
-/// file is left, or only half of an OpenVINO model or of a sharded one.
-Result<std::vector<RemoteFile>> select_files(const Listing& listing, const ModelSpec& spec,
-                                             const ShardIndexes& indexes = {});
+struct Selection {
+  /// A variant that the repository has. It differs from the spec's only if the files are selected
+  /// automatically: what a manifest describes is not second-guessed.
+  Variant variant;
+
+  /// In the order of the listing.
+  std::vector<RemoteFile> files;
+};
+
+/// The files to fetch. Fails with `gated` if the Hub hides the digest of one of them, with
+/// `protocol` if no directory here can hold one, and with `not_found` if the repository does not
+/// have the build, if no file is left, or only half of an OpenVINO model or of a sharded one.
+Result<Selection> select_files(const Listing& listing, const ModelSpec& spec,
+                               const DecidingFacts& facts = {});
 
 /// Compares the selected files with the lock, and marks those that it names. Fails with
 /// `lock_mismatch` if a size or digest differs, or if a file of a fully locked variant is missing.

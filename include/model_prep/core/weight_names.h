@@ -34,11 +34,8 @@ bool is_only_pickle_name(std::string_view path);
 /// oldest pickles, of protocols 0 and 1, cannot be told from text.
 bool is_pickle(std::string_view first_bytes);
 
-/// The name alone shows that it belongs to another framework than PyTorch (`.h5`, `.onnx` …).
-bool has_other_framework_name(std::string_view path);
-
-/// It is in a directory for another framework (`onnx/`, `openvino/` …).
-bool is_in_other_framework_folder(std::string_view path);
+/// `model-Q8_0` of `model-Q8_0-00001-of-00002`.
+std::string without_shard_number(std::string_view stem);
 
 enum class Part : std::uint8_t { whole, shard, index };
 

@@ -67,7 +67,7 @@ void read_listing() {
   const std::string page = tree_page();
   for (int round = 0; round < kRounds; ++round) {
     const auto selected = select_files(listing_of(page), everything());
-    require(selected && selected->size() == kFiles, "every file is selected");
+    require(selected && selected->files.size() == kFiles, "every file is selected");
   }
 }
 

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be known of a model without a request: from its lock, from our record, and from files in
+// the cache. `resolve_locally` (commands/resolve.h) is the way in; the rest is what resolving with
+// requests shares with it.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "model_prep/base/listing.h"
+#include "model_prep/commands/resolve.h"
+
+namespace model_prep {
+
+Digest digest_of(std::string_view bytes, DigestKind kind);
+
+/// The listing must have passed `check_listing`. (Those of the cache did when they were read.)
+Result<ResolvedSnapshot> select_snapshot(const ModelSpec& wanted, const CommitId& commit,
+                                         Listing listing, const DecidingFacts& facts);
+
+/// Nothing if a request is necessary.
+std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const CommitId& commit,
+                                                 const Cache& cache, Network network);
+
+}  // namespace model_prep

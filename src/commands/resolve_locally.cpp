@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/commands/resolve_locally.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "model_prep/core/hub_json.h"
+#include "model_prep/core/weight_checks.h"
+#include "model_prep/io/hasher.h"
+
+namespace model_prep {
+namespace {
+
+Result<ResolvedSnapshot> locked_snapshot(const ModelSpec& spec, const CommitId& commit,
+                                         Listing listing) {
+  if (spec.lock.empty()) return nothing_selected_error(spec);
+  ResolvedSnapshot snapshot{spec, commit, locked_files(spec), std::move(listing.files),
+                            std::move(listing.unusable)};
+  if (Status complete = check_openvino(snapshot.files, spec); !complete) return complete.error();
+  if (!spec.whole_commit || !snapshot.listing.empty()) return snapshot;
+
+  // A lock of the whole commit is its listing. What it lacks is the tree's id of an LFS file, which
+  // is the hash of the pointer, whose text is known.
+  snapshot.listing = snapshot.files;
+  for (RemoteFile& file : snapshot.listing)
+    if (!file.oid) file.oid = git_sha1_of(lfs_pointer_text(file.blob, file.size));
+  return snapshot;
+}
+
+/// What is known without a request of the files that decide.
+struct CachedFacts {
+  DecidingFacts facts;
+
+  /// The cache has all of them, with the right content.
+  bool is_complete{true};
+};
+
+CachedFacts read_cached(const ModelSpec& spec, const CommitId& commit, const Cache& cache,
+                        const Listing& listing) {
+  CachedFacts cached;
+  const auto deciding = deciding_files(listing, spec);
+  const auto all = deciding.empty() ? std::vector<ListedFile>() : listed_files(listing);
+  for (const RemoteFile& file : deciding) {
+    const auto text = read_file(cache.content(spec.repo, commit, file).path, kMaxDecidingFile);
+    const bool is_right = text && digest_of(*text, file.blob.kind()) == file.blob;
+    if (!is_right || !read_deciding_file(cached.facts, file.path, *text, all, spec.repo.text()))
+      cached.is_complete = false;
+  }
+  return cached;
+}
+
+/// No library reads `.gitattributes`, so a volume that was filled without it is not incomplete.
+void leave_git_attributes(ResolvedSnapshot& snapshot, const SnapshotRecord& record) {
+  const auto found = std::ranges::find(snapshot.files, ".gitattributes",
+                                       [](const RemoteFile& file) { return file.path.text(); });
+  if (!snapshot.spec.filter.select_weights_automatically || found == snapshot.files.end() ||
+      record.blobs.contains(found->blob))
+    return;
+  snapshot.files.erase(found);
+  snapshot.spec.whole_commit = false;
+}
+
+}  // namespace
+
+Digest digest_of(std::string_view bytes, DigestKind kind) {
+  return kind == DigestKind::git_sha1 ? git_sha1_of(bytes) : sha256_of(bytes);
+}
+
+Result<ResolvedSnapshot> select_snapshot(const ModelSpec& wanted, const CommitId& commit,
+                                         Listing listing, const DecidingFacts& facts) {
+  auto selection = select_files(listing, wanted, facts);
+  if (!selection) return selection.error();
+
+  ModelSpec spec = wanted;
+  spec.variant = selection->variant;
+  spec.whole_commit = selection->files.size() == listing.size();
+  if (Status locked = apply_lock(selection->files, spec); !locked) return locked.error();
+
+  // Without the digests of the masked files it is no listing of the whole commit.
+  if (!listing.masked.empty()) listing = {};
+  return ResolvedSnapshot{spec, commit, std::move(selection->files), std::move(listing.files),
+                          std::move(listing.unusable)};
+}
+
+std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const CommitId& commit,
+                                                 const Cache& cache, Network network) {
+  auto record = cache.record(spec.repo, commit);
+  Listing listing;
+  if (record) {
+    listing.files = record->listing;
+    listing.unusable = record->unusable;
+  }
+  if (spec.fully_locked)
+    return Resolution{locked_snapshot(spec, commit, std::move(listing)), std::move(record)};
+
+  if (network == Network::required) return std::nullopt;
+  const bool unproven = listing.files.empty() && network == Network::forbidden;
+  if (auto tree = unproven ? cache.tree(spec.repo, commit) : std::nullopt)
+    listing.files = std::move(*tree);
+  if (listing.files.empty()) return std::nullopt;
+
+  // Offline, the names of the files have to do. A deciding file that is missing or damaged is
+  // reported when the files are inspected.
+  const CachedFacts cached = read_cached(spec, commit, cache, listing);
+  if (!cached.is_complete && network == Network::allowed) return std::nullopt;
+  auto snapshot = select_snapshot(spec, commit, std::move(listing), cached.facts);
+  if (snapshot && record) leave_git_attributes(*snapshot, *record);
+  if (snapshot) snapshot->listing_unproven = unproven;
+  return Resolution{std::move(snapshot), std::move(record)};
+}
+
+std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache) {
+  const auto pinned = spec.revision.commit();
+  return pinned ? pinned : cache.ref(spec.repo, spec.revision.text());
+}
+
+Error offline_missing(const std::string& object) {
+  return {ErrorKind::offline_missing, object + " is not in the cache, and this run is offline",
+          "run once online: without --offline, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE"};
+}
+
+std::optional<Resolution> resolve_locally(const ModelSpec& spec, const Cache& cache,
+                                          Network network) {
+  // A ref in the cache may be outdated, so it counts only without a network.
+  const bool offline = network == Network::forbidden;
+  const auto commit = offline ? cached_commit(spec, cache) : spec.revision.commit();
+  auto local = commit ? resolve_commit_locally(spec, *commit, cache, network) : std::nullopt;
+  if (local || !offline) return local;
+
+  const std::string missing =
+      commit ? fmt::format("the file list of commit {}", commit->hex().substr(0, 12))
+             : "revision " + spec.revision.text();
+  return Resolution{offline_missing(spec.repo.text() + ": " + missing)};
+}
+
+}  // namespace model_prep

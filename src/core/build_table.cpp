@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/build_table.h"
+
+#include <algorithm>
+
+#include "model_prep/base/glob.h"
+#include "model_prep/core/weight_names.h"
+
+namespace model_prep {
+namespace {
+
+// A pattern without a slash is for the name of a file; one with a slash for its path, to which a
+// slash is added in front.
+struct RoleRow {
+  std::string_view pattern;
+  FileRole role;
+};
+
+constexpr RoleRow kRoles[] = {
+    // Only needed to continue a training.
+    {"training_args.bin", FileRole::unused},
+    {"optimizer*.pt", FileRole::unused},
+    {"optimizer*.pth", FileRole::unused},
+    {"optimizer*.bin", FileRole::unused},
+    {"scheduler.pt", FileRole::unused},
+    {"scheduler.bin", FileRole::unused},
+    {"scaler.pt", FileRole::unused},
+    {"rng_state*.pth", FileRole::unused},
+    {"random_states_*.pkl", FileRole::unused},
+    {"*_optim_states.pt", FileRole::unused},
+    {"*_model_states.pt", FileRole::unused},
+
+    // ONNX Runtime, fastembed, optimum. Data that is named otherwise is found in the model itself.
+    {"*.onnx", FileRole::onnx},
+    {"*.onnx_data*", FileRole::onnx},
+    {"*.onnx.data*", FileRole::onnx},
+
+    // OpenVINO. Halves that are named otherwise are known by each other (`a.xml`, `a.bin`).
+    {"openvino_*.xml", FileRole::openvino},
+    {"openvino_*.bin", FileRole::openvino},
+
+    // llama.cpp and ollama. An importance matrix serves to quantize, not to run.
+    {"imatrix*.gguf", FileRole::unused},
+    {"*.gguf", FileRole::gguf},
+
+    // TensorFlow, Keras, Flax, Rust, TensorFlow Lite, Core ML, ExecuTorch, ggml.
+    {"*.h5", FileRole::unused},
+    {"*.keras", FileRole::unused},
+    {"*.pb", FileRole::unused},
+    {"*.data-0000*", FileRole::unused},
+    {"*.msgpack", FileRole::unused},
+    {"*.ot", FileRole::unused},
+    {"*.tflite", FileRole::unused},
+    {"*.mlmodel", FileRole::unused},
+    {"*.mlpackage/*", FileRole::unused},
+    {"*.mlmodelc/*", FileRole::unused},
+    {"*.pte", FileRole::unused},
+    {"ggml-*.bin", FileRole::unused},
+
+    // transformers, sentence-transformers, diffusers, peft, timm; faster-whisper (`model.bin`).
+    // Every file that `parse_weights` knows and that is in no row above.
+};
+
+constexpr std::string_view kFoldersOfForms[] = {"*/onnx/*", "*/openvino/*", "*/coreml/*"};
+
+// Meta's checkpoints (Llama, gpt-oss), and gpt-oss for Apple's GPUs.
+constexpr std::string_view kFoldersOfVendors[] = {"/original/*", "/metal/*"};
+
+// SetFit's classifier, pyctcdecode's language model, the vocabulary of a spaCy pipeline.
+constexpr std::string_view kEveryBuild[] = {"*/model_head.pkl", "*/language_model/*.bin",
+                                            "*/vocab.bin"};
+
+constexpr std::string_view kSecondChoices[] = {
+    "fp16", "bf16", "fp32", "float16", "float32", "bfloat16", "fp8",  "fp8_e4m3fn", "int8", "int4",
+    "nf4",  "4bit", "8bit", "ema",     "no_ema",  "non_ema",  "q4_0", "q8_0",       "gptq", "awq"};
+
+constexpr std::string_view kCTranslate2Vocabularies[] = {"vocabulary.*", "shared_vocabulary.*",
+                                                         "source_vocabulary.*"};
+
+// Whisper, T5 and BART; CLIP; vision and speech models of transformers.js and optimum; SAM.
+constexpr std::string_view kOnnxParts[] = {"encoder_model",
+                                           "decoder_model_merged",
+                                           "decoder_with_past_model",
+                                           "decoder_model",
+                                           "text_model",
+                                           "vision_model",
+                                           "audio_model",
+                                           "text_encoder",
+                                           "vision_encoder",
+                                           "audio_encoder",
+                                           "speech_encoder",
+                                           "embed_tokens",
+                                           "prompt_encoder_mask_decoder"};
+
+struct BuildRow {
+  Build build;
+  std::span<const Build> fallbacks;
+  bool runs_python_code;
+};
+
+constexpr Build kFp32[] = {Build::fp32};
+constexpr Build kOpenVinoOrFp32[] = {Build::openvino, Build::fp32};
+
+constexpr BuildRow kBuilds[] = {
+    // transformers, sentence-transformers, diffusers, peft, timm, open_clip, setfit, gliner,
+    // model2vec, faster-whisper, vLLM
+    {Build::fp32, {}, true},
+
+    // transformers and diffusers with variant="fp16"
+    {Build::fp16, {}, true},
+
+    // optimum-intel, sentence-transformers with backend="openvino", openvino
+    {Build::openvino, kFp32, false},
+    {Build::openvino_int8, kOpenVinoOrFp32, false},
+
+    // onnxruntime, fastembed, optimum-onnx, sentence-transformers with backend="onnx"
+    {Build::onnx, kFp32, false},
+
+    // vLLM with load_format="mistral", mistral-inference
+    {Build::mistral, {}, false},
+
+    // llama.cpp, ollama
+    {Build::gguf, {}, false},
+    {Build::all, {}, true},
+};
+
+const BuildRow& row_of(Build build) { return kBuilds[static_cast<std::size_t>(build)]; }
+
+}  // namespace
+
+FileRole role_of(std::string_view path) {
+  const std::string from_root = "/" + std::string(path);
+  const std::string_view name = name_of(path);
+  const auto row = std::ranges::find_if(kRoles, [&](const RoleRow& role) {
+    const bool is_for_path = role.pattern.find('/') != std::string_view::npos;
+    return matches_pattern(role.pattern, is_for_path ? std::string_view(from_root) : name);
+  });
+  if (row != std::end(kRoles)) return row->role;
+  return parse_weights(name) ? FileRole::torch : FileRole::small;
+}
+
+bool is_in_folder_of_form(std::string_view path) {
+  return any_matches(kFoldersOfForms, "/" + std::string(path));
+}
+
+bool is_in_folder_of_vendor(std::string_view path) {
+  return any_matches(kFoldersOfVendors, "/" + std::string(path));
+}
+
+bool is_needed_by_every_build(std::string_view path) {
+  return any_matches(kEveryBuild, "/" + std::string(path));
+}
+
+bool is_second_choice_word(std::string_view word) {
+  return std::ranges::find(kSecondChoices, word) != std::end(kSecondChoices);
+}
+
+bool is_ctranslate2_vocabulary(std::string_view name) {
+  return any_matches(kCTranslate2Vocabularies, name);
+}
+
+std::span<const std::string_view> onnx_parts() { return kOnnxParts; }
+
+std::span<const Build> fallbacks_of(Build build) { return row_of(build).fallbacks; }
+
+bool runs_python_code(Build build) { return row_of(build).runs_python_code; }
+
+}  // namespace model_prep
