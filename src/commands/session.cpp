@@ -101,12 +101,17 @@ Result<Manifest> Session::manifest() {
   return parsed;
 }
 
+ModelNames Session::model_names() const {
+  ModelNames names{.names = options.models, .other_words = command_names()};
+  for (const HubEndpoint& endpoint : options.endpoints) names.endpoints.push_back(endpoint.name());
+  return names;
+}
+
 Result<std::vector<ModelSpec>> Session::select() {
   const auto known = manifest();
   if (!known) return known.error();
 
-  auto specs =
-      select_models(*known, options.models, options.variant, options.patterns, command_names());
+  auto specs = select_models(*known, model_names(), options.variant, options.patterns);
   if (!specs) return specs.error();
 
   // Two models of one repository may not move the same ref to different commits.
@@ -117,7 +122,7 @@ Result<std::vector<ModelSpec>> Session::select() {
 Result<std::map<RepoId, Pins>> Session::select_pins() {
   const auto known = manifest();
   if (!known) return known.error();
-  return model_prep::select_pins(*known, options.models, command_names());
+  return model_prep::select_pins(*known, model_names());
 }
 
 void Session::log_warnings(const std::vector<ModelSpec>& specs) {

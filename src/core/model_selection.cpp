@@ -7,18 +7,23 @@
 #include <fmt/ranges.h>
 
 #include "model_prep/base/suggestions.h"
+#include "model_prep/core/build_table.h"
 #include "model_prep/core/file_selection.h"
 
 namespace model_prep {
 namespace {
 
-/// The address of a repository's page, and huggingface_hub's form of it, as `org/name[@revision]`;
-/// any other text as it is.
-std::string without_address(const std::string& text) {
-  for (const std::string_view scheme : {"hf://", "https://huggingface.co/", "https://hf.co/"}) {
-    if (!text.starts_with(scheme)) continue;
+/// The address of a repository's page, and huggingface_hub's form of it, as
+/// `org/name[@revision][:build]`; any other text as it is.
+std::string without_address(const std::string& text, const Strings& endpoints) {
+  Strings addresses = {"hf://", "https://huggingface.co/", "https://hf.co/"};
+  for (const std::string& endpoint : endpoints)
+    addresses.push_back(endpoint.ends_with('/') ? endpoint : endpoint + "/");
 
-    std::string name = text.substr(scheme.size());
+  for (const std::string& address : addresses) {
+    if (!text.starts_with(address)) continue;
+
+    std::string name = text.substr(address.size());
     name = name.substr(0, name.find_first_of("?#"));
     while (name.ends_with('/')) name.pop_back();
     for (const std::string_view page : {"/tree/", "/commit/"})
@@ -51,6 +56,21 @@ Result<ManifestModel> parse_repository_name(const std::string& text) {
                        .ref_if_unset = revision->text() != "main"};
 }
 
+/// A model, and the build that was asked for with its name.
+struct NamedModel {
+  ManifestModel model;
+  std::optional<Variant> variant{};
+};
+
+/// What follows the colon in `org/name:onnx`, `org/name:onnx:model_O3` and `org/name:Q4_K_M`.
+Result<Variant> parse_build(std::string_view text) {
+  const std::string_view word = text.substr(0, text.find(':'));
+  if (value_of<Build>(word)) return Variant::parse(text);
+
+  // llama.cpp and ollama spell it so.
+  return Variant::parse("gguf:" + std::string(text));
+}
+
 Error unknown_model(const Manifest& manifest, const std::string& name, const Strings& other_words) {
   Strings keys;
   for (const ManifestModel& model : manifest.models) keys.push_back(model.key);
@@ -63,25 +83,50 @@ Error unknown_model(const Manifest& manifest, const std::string& name, const Str
           did_you_mean(name, words), fmt::join(keys, ", "))};
 }
 
-Result<std::vector<ManifestModel>> find_models(const Manifest& manifest, const Strings& names,
-                                               const Strings& other_words) {
-  if (names.empty()) return manifest.models;
+Result<NamedModel> find_model(const Manifest& manifest, const std::string& name_or_address,
+                              const ModelNames& names) {
+  const std::string text = without_address(name_or_address, names.endpoints);
+  const auto known = [&](const std::string& key) {
+    return std::ranges::find(manifest.models, key, &ManifestModel::key);
+  };
+  if (const auto found = known(text); found != manifest.models.end()) return NamedModel{*found};
 
-  std::vector<ManifestModel> models;
+  const std::size_t colon = text.find(':');
+  const std::string name = text.substr(0, colon);
+  std::optional<Variant> variant;
+  if (colon != std::string::npos) {
+    auto build = parse_build(std::string_view(text).substr(colon + 1));
+    if (!build) return build.error();
+    variant = std::move(*build);
+  }
+
+  if (const auto found = known(name); found != manifest.models.end()) {
+    NamedModel model{*found, std::move(variant)};
+    model.model.key = text;
+    return model;
+  }
+
+  // A few repositories have names without a slash, but a mistyped key is much more likely.
+  const bool is_address = text != name_or_address;
+  if (!is_address && name.find('/') == std::string::npos)
+    return unknown_model(manifest, name, names.other_words);
+
+  auto model = parse_repository_name(name);
+  if (!model) return model.error();
+  model->key = text;
+  return NamedModel{std::move(*model), std::move(variant)};
+}
+
+Result<std::vector<NamedModel>> find_models(const Manifest& manifest, const ModelNames& names) {
+  std::vector<NamedModel> models;
+  if (names.names.empty())
+    for (const ManifestModel& model : manifest.models) models.push_back({model});
+
   std::set<std::string> seen;
-  for (const std::string& name : names) {
-    const auto known = std::ranges::find(manifest.models, name, &ManifestModel::key);
-    if (known != manifest.models.end()) {
-      if (seen.insert(name).second) models.push_back(*known);
-      continue;
-    }
-
-    // A few repositories have names without a slash, but a mistyped key is much more likely.
-    if (name.find('/') == std::string::npos) return unknown_model(manifest, name, other_words);
-
-    auto model = parse_repository_name(without_address(name));
+  for (const std::string& name : names.names) {
+    auto model = find_model(manifest, name, names);
     if (!model) return model.error();
-    if (seen.insert(model->key).second) models.push_back(std::move(*model));
+    if (seen.insert(model->model.key).second) models.push_back(std::move(*model));
   }
   return models;
 }
@@ -90,22 +135,32 @@ bool selects_everything(const FileFilter& filter) {
   return filter.exclude.empty() && filter.include == Strings{"*"};
 }
 
-/// What to fetch of a model: the wanted variant, else fp32, else the first one described. Its
-/// repository and revision are set.
-ManifestVariant choose_variant(const ManifestModel& model, Variant wanted) {
+/// The described variant that is wanted, or that may take its place.
+const ManifestVariant* find_described(const ManifestModel& model, const Variant& wanted) {
   const auto& variants = model.variants;
-  auto found = std::ranges::find(variants, wanted, &ManifestVariant::name);
-  if (found == variants.end() && wanted != Build::all) {
-    found = std::ranges::find(variants, Build::fp32, &ManifestVariant::name);
-    if (found == variants.end()) found = variants.begin();
-  }
+  const auto find = [&](const Variant& name) {
+    const auto found = std::ranges::find(variants, name, &ManifestVariant::name);
+    return found == variants.end() ? nullptr : &*found;
+  };
+  if (const auto* found = find(wanted)) return found;
 
+  const auto fallbacks = fallbacks_of(wanted.build);
+  const bool has_substitute = !fallbacks.empty() || wanted.build == Build::fp32;
+  if (!wanted.name.empty() || !has_substitute) return nullptr;
+
+  for (const Build other : fallbacks)
+    if (const auto* found = find(other)) return found;
+  return variants.empty() ? nullptr : &variants.front();
+}
+
+/// What to fetch of a model. Its repository and revision are set.
+ManifestVariant choose_variant(const ManifestModel& model, const Variant& wanted) {
   ManifestVariant variant{.name = wanted};
-  if (found != variants.end())
-    variant = *found;
-  else if (wanted == Build::all)
+  if (const auto* described = find_described(model, wanted))
+    variant = *described;
+  else if (wanted.build == Build::all)
     variant.filter.include = {"*"};
-  else  // which variants the repository has is known when its listing is
+  else  // which builds the repository has is known when its listing is
     variant.filter.select_weights_automatically = true;
 
   variant.repo = variant.repo.value_or(model.repo);
@@ -115,17 +170,18 @@ ManifestVariant choose_variant(const ManifestModel& model, Variant wanted) {
 
 /// Whether one of the locked variants is the whole commit, so that `files` is its listing.
 bool locks_whole_commit(const ManifestModel& model) {
-  return std::ranges::any_of(model.locked, [&](Variant name) {
+  return std::ranges::any_of(model.locked, [&](const Variant& name) {
     const ManifestVariant variant = choose_variant(model, name);
     return selects_everything(variant.filter) && variant.repo == model.repo &&
            variant.revision == model.revision;
   });
 }
 
-Result<ModelSpec> make_spec(const ManifestModel& model, Variant variant_of_run,
+Result<ModelSpec> make_spec(const ManifestModel& model, const Variant& variant_of_run,
                             const FileFilter& patterns) {
   // Datasets and spaces have one variant only, so asking for another is no reason for a warning.
-  const Variant wanted = model.repo.kind() == RepoKind::model ? variant_of_run : Build::all;
+  const Variant wanted =
+      model.repo.kind() == RepoKind::model ? variant_of_run : Variant(Build::all);
   ManifestVariant variant = choose_variant(model, wanted);
   bool locked = model.locked.contains(variant.name);
 
@@ -183,15 +239,14 @@ void add_pins(const ManifestModel& model, std::map<RepoId, Pins>& all) {
 
 }  // namespace
 
-Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const Strings& names,
-                                             Variant variant, const FileFilter& patterns,
-                                             const Strings& other_words) {
-  const auto models = find_models(manifest, names, other_words);
+Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const ModelNames& names,
+                                             const Variant& variant, const FileFilter& patterns) {
+  const auto models = find_models(manifest, names);
   if (!models) return models.error();
 
   std::vector<ModelSpec> specs;
-  for (const ManifestModel& model : *models) {
-    auto spec = make_spec(model, variant, patterns);
+  for (const NamedModel& named : *models) {
+    auto spec = make_spec(named.model, named.variant.value_or(variant), patterns);
     if (!spec) return spec.error();
     specs.push_back(std::move(*spec));
   }
@@ -200,13 +255,12 @@ Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const Str
   return specs;
 }
 
-Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const Strings& names,
-                                           const Strings& other_words) {
-  const auto models = find_models(manifest, names, other_words);
+Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const ModelNames& names) {
+  const auto models = find_models(manifest, names);
   if (!models) return models.error();
 
   std::map<RepoId, Pins> selected;
-  for (const ManifestModel& model : *models) add_pins(model, selected);
+  for (const NamedModel& named : *models) add_pins(named.model, selected);
 
   // A repository that the manifest pins keeps those commits whatever the user named.
   std::map<RepoId, Pins> of_manifest;

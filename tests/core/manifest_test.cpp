@@ -27,7 +27,7 @@ std::string refusal(const std::string& text) {
 
 std::vector<ModelSpec> select(const std::string& text, const std::vector<std::string>& wanted,
                               Variant variant = Build::fp32) {
-  return *select_models(*parse_manifest(text, "m.json"), wanted, variant);
+  return *select_models(*parse_manifest(text, "m.json"), {.names = wanted}, variant);
 }
 
 bool belongs(const FileFilter& filter, const std::string& path) {
@@ -199,7 +199,7 @@ TEST_CASE("a lock without files is refused") {
   const auto manifest =
       parse_manifest(with(R"("variants":{"fp32":{}},"locked":["fp32"])"), "m.json");
   REQUIRE(manifest.has_value());
-  CHECK_FALSE(select_models(*manifest, {"a"}, Build::fp32).has_value());
+  CHECK_FALSE(select_models(*manifest, {.names = {"a"}}, Build::fp32).has_value());
 }
 
 TEST_CASE("any repository can be named, with or without a revision") {
@@ -242,7 +242,7 @@ TEST_CASE("a model named twice is selected once, and all models if none is named
 }
 
 TEST_CASE("an unknown key is an error that lists the known keys") {
-  const auto specs = select_models(built_in(), {"all-MiniLM"}, Build::fp32);
+  const auto specs = select_models(built_in(), {.names = {"all-MiniLM"}}, Build::fp32);
   REQUIRE_FALSE(specs.has_value());
   CHECK(specs.error().kind == ErrorKind::usage);
   CHECK(contains(specs.error().message, "'all-MiniLM'"));
@@ -252,7 +252,7 @@ TEST_CASE("an unknown key is an error that lists the known keys") {
 TEST_CASE("an invalid repository name is refused") {
   const std::string name =
       GENERATE("org/", "/name", "a/b/c", "org/na..me", "org/x@", "org/x@a//b", "-a/b", "org/x.git");
-  const auto specs = select_models(built_in(), {name}, Build::fp32);
+  const auto specs = select_models(built_in(), {.names = {name}}, Build::fp32);
   REQUIRE_FALSE(specs.has_value());
   CHECK(specs.error().kind == ErrorKind::usage);
 }
@@ -273,17 +273,59 @@ TEST_CASE("an address of a repository's page is its name") {
   }));
   Strings words = {address};
   if (name.find('/') != std::string::npos) words.push_back(name);  // else it would be a key
-  const auto specs = select_models(built_in(), words, Build::fp32);
+  const auto specs = select_models(built_in(), {.names = words}, Build::fp32);
   REQUIRE(specs);
   REQUIRE(specs->size() == 1);
   CHECK(specs->front().key == name);
+}
+
+TEST_CASE("a page on an endpoint is a name too") {
+  const ModelNames names{.names = {"http://mirror:8080/hf/org/a/tree/v1:onnx"},
+                         .endpoints = {"http://mirror:8080/hf"}};
+  const auto specs = select_models(built_in(), names, Build::fp32);
+  REQUIRE(specs);
+  CHECK(specs->front().key == "org/a@v1:onnx");
+  CHECK(specs->front().repo.text() == "org/a");
+  CHECK(specs->front().variant == Build::onnx);
+}
+
+TEST_CASE("a build after the name is that model's, and another word is a quantisation") {
+  const auto [name, variant] = GENERATE(table<std::string, std::string>({
+      {"org/a:onnx", "onnx"},
+      {"org/a@v1:onnx:model_O3", "onnx:model_O3"},
+      {"org/a@refs/pr/1:Q4_K_M", "gguf:Q4_K_M"},
+      {"hf://org/a:openvino-int8", "openvino-int8"},
+      {"org/a", "fp32"},
+  }));
+  const auto specs = select_models(built_in(), {.names = {name, "org/b"}}, Build::fp32);
+  REQUIRE(specs);
+  CHECK(specs->at(0).repo.text() == "org/a");
+  CHECK(specs->at(0).variant_requested.text() == variant);
+  CHECK(specs->at(0).variant.text() == variant);
+  CHECK(specs->at(1).variant == Build::fp32);
+}
+
+TEST_CASE("a key of the manifest may be followed by a build") {
+  const auto specs = select_models(
+      built_in(), {.names = {"all-MiniLM-L6-v2:gguf:Q8_0", "all-MiniLM-L6-v2"}}, Build::fp32);
+  REQUIRE(specs);
+  REQUIRE(specs->size() == 2);
+  CHECK(specs->at(0).key == "all-MiniLM-L6-v2:gguf:Q8_0");
+  CHECK(specs->at(0).variant.text() == "gguf:Q8_0");
+  CHECK(specs->at(0).filter.select_weights_automatically);
+  CHECK_FALSE(specs->at(1).filter.select_weights_automatically);
+}
+
+TEST_CASE("a name with a colon and no build is refused") {
+  const std::string name = GENERATE("org/a:", "org/a:fp32:x", "org/a:onnx:", "org/a:b c");
+  CHECK_FALSE(select_models(built_in(), {.names = {name}}, Build::fp32));
 }
 
 TEST_CASE("an address of another site, or of a file, is refused") {
   const std::string address =
       GENERATE("https://example.org/org/a", "https://huggingface.co/org/a/blob/main/config.json",
                "https://huggingface.co/", "hf://", "https://huggingface.co.example/org/a");
-  const auto specs = select_models(built_in(), {address}, Build::fp32);
+  const auto specs = select_models(built_in(), {.names = {address}}, Build::fp32);
   REQUIRE_FALSE(specs);
   CHECK(specs.error().kind == ErrorKind::usage);
 }

@@ -36,14 +36,14 @@ void check_repo(std::string_view text) {
 }
 
 void check_free_model(const std::string& text) {
-  const auto specs = select_models({}, {text}, Build::fp32);
+  const auto specs = select_models({}, {.names = {text}}, Build::fp32);
   if (!specs) return;
   require(specs->size() == 1, "one name is one model");
   const ModelSpec& spec = specs->front();
   require(spec.key == text || text.starts_with("hf://") || text.starts_with("https://"),
           "its key is its name, unless that is an address");
   require(spec.key.starts_with(spec.repo.text()), "and its repository's name comes first");
-  const auto again = select_models({}, {spec.key}, Build::fp32);
+  const auto again = select_models({}, {.names = {spec.key}}, Build::fp32);
   require(spec.key.find('/') == std::string::npos || (again && again->front().key == spec.key),
           "a key is a name too");
 }

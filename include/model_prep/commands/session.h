@@ -91,6 +91,8 @@ class Session {
   int finish(RunReport report);
 
  private:
+  ModelNames model_names() const;
+
   Result<Manifest> manifest();
   Status write_summary(const std::string& text) const;
 

@@ -3,12 +3,18 @@
 // and files each name means, and which commits `cleanup` keeps.
 //
 // A name is a key of the manifest, or `org/name[@revision]` for any other repository of the Hub,
-// also as the address of its page (`https://huggingface.co/org/name/tree/revision`) or as
-// `hf://org/name@revision`. A model that is named by its repository has the name without the
-// address as its key. With `@revision`, `refs/main` is set only if nothing else has it. No name at
-// all means every model of the manifest; a name that is given twice counts once. An unknown key is
-// a `usage` error whose hint lists the known keys. If `other_words` (the commands) has a word that
-// is close to the name, the hint suggests it too: a mistyped command is read as a model.
+// also as the address of its page on the Hub or on an endpoint
+// (`https://huggingface.co/org/name/tree/revision`) or as `hf://org/name@revision`. A model that is
+// named by its repository has the name without the address as its key. With `@revision`,
+// `refs/main` is set only if nothing else has it. No name at all means every model of the manifest;
+// a name that is given twice counts once.
+//
+// `:BUILD` at the end chooses the build of that model, whatever the run's variant is: a build as in
+// base/variant.h, and any other word is a quantisation of GGUF. The build is part of the key.
+//
+// An unknown key is a `usage` error whose hint lists the known keys. If `other_words` (the
+// commands) has a word that is close to the name, the hint suggests it too: a mistyped command is
+// read as a model.
 //
 // Pure.
 #pragma once
@@ -20,19 +26,30 @@
 
 namespace model_prep {
 
+/// What the user wrote, and what it is understood by.
+struct ModelNames {
+  Strings names{};
+
+  /// Where pages of repositories are, besides huggingface.co: `https://mirror.internal/hf`.
+  Strings endpoints{};
+
+  /// Words that could have been mistyped.
+  Strings other_words{};
+};
+
 /// The models that `names` mean, in that order.
 ///
-/// If the manifest describes a model without the wanted variant, the model's `fp32` is taken. If it
-/// describes no variant at all, the files are chosen from the listing later on. `patterns`, unless
+/// If the manifest describes a model without the wanted variant, what core/build_table.h lets take
+/// its place is taken, else the first described. If it describes no variant at all, or if nothing
+/// may take its place, the files are chosen from the listing later on. `patterns`, unless
 /// they are empty, replace those of the variant; if the manifest locks a whole commit, they choose
 /// among its locked files, and no listing is needed.
-Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const Strings& names,
-                                             Variant variant, const FileFilter& patterns = {},
-                                             const Strings& other_words = {});
+Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const ModelNames& names,
+                                             const Variant& variant,
+                                             const FileFilter& patterns = {});
 
 /// What `cleanup` keeps, for every repository that a variant of the named models uses: the commits
 /// and refs of any model of the manifest, named or not, and those of the named models.
-Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const Strings& names,
-                                           const Strings& other_words = {});
+Result<std::map<RepoId, Pins>> select_pins(const Manifest& manifest, const ModelNames& names);
 
 }  // namespace model_prep
