@@ -8,6 +8,7 @@
 #include "model_prep/commands/cleanup.h"
 #include "model_prep/commands/download.h"
 #include "model_prep/commands/list.h"
+#include "model_prep/commands/list_builds.h"
 #include "model_prep/commands/lock.h"
 #include "model_prep/commands/session.h"
 #include "model_prep/commands/verify.h"
@@ -46,7 +47,8 @@ int run_command(Session& session) {
   switch (session.options.command) {
     case Command::download: return run_download(session);
     case Command::verify: return run_verify(session);
-    case Command::list: return run_list(session);
+    case Command::list:
+      return session.options.builds ? run_list_builds(session) : run_list(session);
     case Command::cleanup: return run_cleanup(session);
     case Command::lock: return run_lock(session);
   }

@@ -29,7 +29,7 @@ _model_prep() {
   done
 
   case $previous in
-    --variant) words='fp32 openvino-int8 onnx all' ;;
+    --variant) words='fp32 fp16 openvino openvino-int8 onnx mistral gguf all' ;;
     --progress) words='auto bar log none' ;;
     --log-level) words='debug info warn error off' ;;
     --log-format) words='text json' ;;
@@ -62,7 +62,7 @@ _model_prep() {
         words="$all $selection $network --dry-run --cleanup --offline --summary --limit-rate"
         ;;
       verify) words="$all $selection $network --repair --summary --limit-rate" ;;
-      list) words="$all $selection --json" ;;
+      list) words="$all $selection $network --builds --json" ;;
       cleanup) words="$all --dry-run --summary" ;;
       lock) words="$all $selection $network --check" ;;
     esac

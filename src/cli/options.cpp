@@ -79,7 +79,8 @@ Strings read_list(const FlagValues& values, const std::string& flag) {
 
 /// Whether the command may send requests.
 bool uses_hub(const Options& options) {
-  return options.command == Command::download || options.command == Command::lock || options.repair;
+  return options.command == Command::download || options.command == Command::lock ||
+         options.repair || options.builds;
 }
 
 Status read_paths(const FlagValues& values, Options& options) {
@@ -236,7 +237,8 @@ Status read_switches(const FlagValues& values, Options& options) {
     options.offline = *offline;
   }
 
-  const bool shows_none = options.command == Command::list || options.command == Command::cleanup;
+  const bool shows_none =
+      (options.command == Command::list && !options.builds) || options.command == Command::cleanup;
   if (shows_none || values.has("--progress")) return ok();
   const auto quiet = read_boolean(values, {"HF_HUB_DISABLE_PROGRESS_BARS"});
   if (!quiet) return quiet.error();
@@ -254,6 +256,7 @@ Status read_options(const FlagValues& values, Options& options) {
   options.cleanup = values.has("--cleanup");
   options.repair = values.has("--repair");
   options.check = values.has("--check");
+  options.builds = values.has("--builds");
   options.json = values.has("--json");
 
   const FlagValues network = uses_hub(options) ? values : values.without_variables();

@@ -167,4 +167,18 @@ std::string list_text(const std::vector<ListedModel>& models, const std::string&
       {{"schema_version", 1}, {"cache_dir", cache_dir}, {"models", list_json(models, make)}});
 }
 
+std::string builds_text(const std::vector<ModelBuilds>& models) {
+  const auto make_build = [](const AvailableBuild& build) {
+    return Json{{"build", build.variant.text()}, {"size", build.size}, {"files", build.files}};
+  };
+  const auto make = [&](const ModelBuilds& model) {
+    return Json{{"key", model.spec.key},
+                {"repo", model.spec.repo.text()},
+                {"revision", model.spec.revision.text()},
+                {"commit", model.commit},
+                {"builds", list_json(model.builds, make_build)}};
+  };
+  return text_of({{"schema_version", 1}, {"models", list_json(models, make)}});
+}
+
 }  // namespace model_prep

@@ -161,7 +161,7 @@ TEST_CASE("trees/<commit>.json is written for the variant all") {
   const TestHost machine(hub);
   const Run run = machine.run({"org/small", "--variant", "all"});
   REQUIRE(run.exit_code == 0);
-  CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
+  CHECK(tree_of(machine.cache()) == published(repo));
   const auto listing = nlohmann::json::parse(
       read_text(machine.cache() / "models--org--small/trees" / (main_of(repo) + ".json")));
   const FileDigests weights = digests_of(file_of(repo, "model.safetensors"));
@@ -178,7 +178,7 @@ TEST_CASE("a locked variant all writes trees/<commit>.json without requesting a 
   machine.use_manifest(hub.manifest());
   REQUIRE(machine.run({"--variant", "all"}).exit_code == 0);
   CHECK(hub.requests("tree").empty());
-  CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
+  CHECK(tree_of(machine.cache()) == published(repo));
 }
 
 TEST_CASE("a branch other than main gets its own ref, and refs/main is written too") {
@@ -239,7 +239,7 @@ TEST_CASE("names with blanks, signs and non-ASCII letters are stored unchanged")
   hub.add(repo);
   const TestHost machine(hub);
   REQUIRE(machine.run({"org/odd", "--variant", "all"}).exit_code == 0);
-  CHECK(tree_of(machine.cache()) == published(repo, {.listed = Listed::yes}));
+  CHECK(tree_of(machine.cache()) == published(repo));
 }
 
 TEST_CASE("one run fetches several models, each into its own directory") {

@@ -9,7 +9,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const Published kWhole{.listed = Listed::yes};
+const Published kWhole{};
 
 /// A model, a dataset and a space of one name and other bytes.
 struct Kinds {

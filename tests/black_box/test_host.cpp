@@ -159,10 +159,13 @@ Tree published(const HubRepo& repo, const Published& what) {
   const std::string commit = main_of(repo);
   const std::string folder = repo_folder(repo);
   Tree tree;
+  bool is_whole = true;
   for (const HubFile& file : repo.commits.at(commit)) {
     if (!what.paths.empty() &&
-        std::find(what.paths.begin(), what.paths.end(), file.path) == what.paths.end())
+        std::find(what.paths.begin(), what.paths.end(), file.path) == what.paths.end()) {
+      is_whole = false;
       continue;
+    }
     const FileDigests digests = digests_of(file);
     std::string up = "../../";
     for (const char c : file.path) up += c == '/' ? "../" : "";
@@ -177,7 +180,8 @@ Tree published(const HubRepo& repo, const Published& what) {
   for (const std::string& ref : refs)
     add(tree, folder + "/refs/" + ref, "file " + sha256_hex(commit));
   add(tree, folder + "/.model-prep/" + commit + ".json", "record");
-  if (what.listed == Listed::yes) add(tree, folder + "/trees/" + commit + ".json", "listing");
+  if (is_whole && what.listed != Listed::no)
+    add(tree, folder + "/trees/" + commit + ".json", "listing");
   return tree;
 }
 

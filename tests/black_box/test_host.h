@@ -83,12 +83,13 @@ using Tree = std::map<std::string, std::string>;
 Tree tree_of(const std::filesystem::path& folder);
 
 /// The content of a cache in which this repository's `main` is complete (docs/cache-layout.md): all
-/// files, or only `paths`.
-enum class Listed : std::uint8_t { no, yes };
+/// files, or only `paths`. Of a whole commit huggingface_hub finds a listing, unless a lock lists
+/// it file by file.
+enum class Listed : std::uint8_t { if_whole, no };
 struct Published {
   std::vector<std::string> paths = {};
   std::vector<std::string> refs = {"main"};  ///< besides the commit itself
-  Listed listed = Listed::no;
+  Listed listed = Listed::if_whole;
 };
 Tree published(const HubRepo& repo, const Published& what = {});
 Tree merged(Tree first, const Tree& second);

@@ -189,7 +189,7 @@ TEST_CASE("an unknown flag, a missing value and a flag given twice are usage err
       {{"--job=3"}, "unknown flag --job"},
       {{"--jobs"}, "--jobs needs a value"},
       {{"verify", "--include"}, "--include needs a value"},
-      {{"--jobs", "3", "list", "--jobs", "3"}, "list does not take --jobs"},
+      {{"--jobs", "3", "cleanup", "--jobs", "3"}, "cleanup does not take --jobs"},
       {{"--jobs", "3", "verify", "--jobs", "3"}, "--jobs is given 2 times"},
   }));
   const auto parsed = parse_options(arguments, {{"HOME", "/h"}});
@@ -220,7 +220,7 @@ TEST_CASE("each command takes its own flags and refuses those of others") {
   CHECK(found.repair);
   CHECK(found.models == Arguments{"a"});
   CHECK(options({"list", "--json"}).json);
-  CHECK(refusal({"list", "--jobs", "3"}) == "list does not take --jobs");
+  CHECK(refusal({"cleanup", "--jobs", "3"}) == "cleanup does not take --jobs");
   CHECK(options({"list"}, {{"MODEL_PREP_JOBS", "rubbish"}}).command == Command::list);
   CHECK(refusal({"verify", "--dry-run"}) == "verify does not take --dry-run");
   CHECK(refusal({"--offline", "verify"}) == "verify does not take --offline");

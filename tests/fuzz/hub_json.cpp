@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "fuzz/targets.h"
+#include "model_prep/core/builds.h"
 #include "model_prep/core/file_selection.h"
 #include "model_prep/core/hub_json.h"
 #include "model_prep/core/snapshot_record.h"
@@ -60,6 +61,24 @@ void check_listing_of(Result<Listing> found) {
           "a listing is remembered");
 }
 
+/// Whatever the bytes are, they are read as each kind of deciding file.
+void check_deciding(std::string_view input) {
+  const std::vector<ListedFile> all = {{*RepoPath::parse("unet/model.onnx")},
+                                       {*RepoPath::parse("config.json")}};
+  DecidingFacts facts;
+  for (const char* name : {"unet/m.safetensors.index.json", "config.json", "modules.json",
+                           "model_index.json", "unet/model.onnx"}) {
+    const Status read = read_deciding_file(facts, *RepoPath::parse(name), input, all, "org/name");
+    if (!read) check_message(read.error());
+  }
+  for (const auto* named : {&facts.shards, &facts.external_data})
+    for (const auto& [by, files] : *named)
+      for (const RepoPath& file : files) check_path(file);
+
+  const auto selected = select_build(all, Build::onnx, facts, "org/name");
+  if (!selected) check_message(selected.error());
+}
+
 }  // namespace
 
 void hub_json(std::string_view input) {
@@ -68,10 +87,7 @@ void hub_json(std::string_view input) {
     require(is_lower_hex(info->commit.hex(), 40), "a commit has 40 hex digits");
   else
     check_message(info.error());
-  const auto shards =
-      parse_shard_index(input, *RepoPath::parse("unet/m.safetensors.index.json"), "org/name");
-  if (!shards) check_message(shards.error());
-  for (const RepoPath& shard : shards ? *shards : std::set<RepoPath>()) check_path(shard);
+  check_deciding(input);
   check_listing_of(parse_tree_page(input, "org/name"));
   check_listing_of(parse_blobs(input, "org/name"));
 }

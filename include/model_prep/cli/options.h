@@ -52,7 +52,8 @@ struct Options {
   bool dry_run{false};
   bool cleanup{false};  ///< after a download
   bool repair{false};
-  bool check{false};  ///< of `lock`
+  bool check{false};   ///< of `lock`
+  bool builds{false};  ///< of `list`: those on the Hub
   bool offline{false};
 
   std::string cache_dir;           ///< absolute, without links

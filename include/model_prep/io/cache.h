@@ -18,7 +18,7 @@
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/fetch_plan.h"
 #include "model_prep/core/snapshot_record.h"
-#include "model_prep/core/weight_selection.h"
+#include "model_prep/core/weight_checks.h"
 #include "model_prep/io/repository.h"
 
 namespace model_prep {

@@ -13,6 +13,7 @@
 
 #include "model_prep/base/error.h"
 #include "model_prep/base/model_spec.h"
+#include "model_prep/core/builds.h"
 #include "model_prep/core/cache_faults.h"
 #include "model_prep/core/prune_plan.h"
 
@@ -128,6 +129,13 @@ struct ListedModel {
   std::string commit{};  ///< empty: unknown
   CacheState state{CacheState::missing};
   std::string where{};  ///< the snapshot's directory; empty: none
+};
+
+/// What `list --builds` found of a model.
+struct ModelBuilds {
+  ModelSpec spec;
+  std::string commit;
+  std::vector<AvailableBuild> builds;
 };
 
 /// Sums over all models.

@@ -15,6 +15,9 @@ namespace model_prep {
 
 std::string serialize_summary(const RunReport& report);
 
+/// Of `list --builds --json`.
+std::string builds_text(const std::vector<ModelBuilds>& models);
+
 std::string list_text(const std::vector<ListedModel>& models, const std::string& cache_dir);
 
 }  // namespace model_prep
