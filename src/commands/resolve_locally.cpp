@@ -58,7 +58,6 @@ void leave_git_attributes(ResolvedSnapshot& snapshot, const SnapshotRecord& reco
       record.blobs.contains(found->blob))
     return;
   snapshot.files.erase(found);
-  snapshot.spec.whole_commit = false;
 }
 
 }  // namespace
@@ -74,7 +73,6 @@ Result<ResolvedSnapshot> select_snapshot(const ModelSpec& wanted, const CommitId
 
   ModelSpec spec = wanted;
   spec.variant = selection->variant;
-  spec.whole_commit = selection->files.size() == listing.size();
   if (Status locked = apply_lock(selection->files, spec); !locked) return locked.error();
 
   // Without the digests of the masked files it is no listing of the whole commit.

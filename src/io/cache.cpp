@@ -40,6 +40,12 @@ bool is_older(const std::string& listing, const std::string& record) {
   return first && second && first->is_file && first->size > 0 && first->mtime_ns < second->mtime_ns;
 }
 
+/// The selection may be all there is, although nobody asked for that.
+bool is_whole_commit(const ResolvedSnapshot& snapshot) {
+  return snapshot.spec.whole_commit ||
+         (snapshot.unusable.empty() && snapshot.files.size() == snapshot.listing.size());
+}
+
 /// Whether huggingface_hub's listing is the snapshot's: somebody else may have left another one.
 bool has_right_tree(const Cache& cache, const ResolvedSnapshot& snapshot) {
   const auto tree = cache.tree(snapshot.spec.repo, snapshot.commit);
@@ -206,10 +212,14 @@ class Publisher {
   }
 
   Status publish_tree() const {
-    if (!snapshot_.spec.whole_commit || has_right_tree(cache_, snapshot_)) return ok();
+    if (!is_whole_commit(snapshot_) || has_right_tree(cache_, snapshot_)) return ok();
 
     const auto text = serialize_tree(snapshot_.listing);
-    return text ? write_document(repository_, layout_.tree(commit_), *text) : ok();
+    if (!text) return ok();
+
+    // If nobody asked for the whole commit, it may do without a listing, as any other selection.
+    const Status written = write_document(repository_, layout_.tree(commit_), *text);
+    return snapshot_.spec.whole_commit ? written : ok();
   }
 
   Status publish_record() const {

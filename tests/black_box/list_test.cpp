@@ -67,6 +67,7 @@ TEST_CASE("a wrong ref, or a snapshot without a record, makes a model partial") 
   prepared.machine.run({prepared.pinned});
   REQUIRE(state_of(prepared.machine, prepared.pinned) == "cached");
   fs::remove(prepared.record());
+  fs::remove_all(prepared.in_repo("trees"));
   CHECK(state_of(prepared.machine, prepared.pinned) == "partial");
 }
 

@@ -240,6 +240,7 @@ TEST_CASE("a missing model fails verify, and --repair fetches it") {
 TEST_CASE("without a record a model's files are unknown, and a repair requests only the listing") {
   Prepared prepared;
   fs::remove(prepared.record());
+  fs::remove_all(prepared.in_repo("trees"));
   const Run run = prepared.machine.run({"verify", prepared.pinned});
   CHECK(run.exit_code == 1);
   CHECK(contains(run.err, "the cache has no file list of commit"));
