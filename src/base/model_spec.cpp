@@ -55,7 +55,7 @@ Result<RepoId> RepoId::parse(std::string_view text) {
 
   return Error{
       ErrorKind::usage, fmt::format("'{}' is not a repository name", truncated(text)),
-      "write org/name, datasets/org/name or spaces/org/name, as in the URL of its page on the Hub"};
+      "write org/name, datasets/org/name, spaces/org/name or kernels/org/name, as in the URL of its page on the Hub"};
 }
 
 RepoKind RepoId::kind() const {

@@ -38,7 +38,7 @@ std::string without_address(const std::string& text, const Strings& endpoints) {
   return text;
 }
 
-/// `org/name[@revision]`, also after `datasets/` or `spaces/`.
+/// `org/name[@revision]`, also after `datasets/`, `spaces/` or `kernels/`.
 Result<ManifestModel> parse_repository_name(const std::string& text) {
   const std::size_t at = text.find('@');
   const auto repo = RepoId::parse(std::string_view(text).substr(0, at));
@@ -179,7 +179,7 @@ bool locks_whole_commit(const ManifestModel& model) {
 
 Result<ModelSpec> make_spec(const ManifestModel& model, const Variant& variant_of_run,
                             const FileFilter& patterns) {
-  // Datasets and spaces have one variant only, so asking for another is no reason for a warning.
+  // Other repositories have one variant only, so asking for another is no reason for a warning.
   const Variant wanted =
       model.repo.kind() == RepoKind::model ? variant_of_run : Variant(Build::all);
   ManifestVariant variant = choose_variant(model, wanted);

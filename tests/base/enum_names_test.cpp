@@ -16,7 +16,7 @@ constexpr bool names_all_up_to =
 
 static_assert(names_all_up_to<ErrorKind::internal>);
 static_assert(names_all_up_to<LogLevel::off>);
-static_assert(names_all_up_to<RepoKind::space>);
+static_assert(names_all_up_to<RepoKind::kernel>);
 static_assert(names_all_up_to<Build::all>);
 static_assert(names_all_up_to<CacheFaultKind::foreign>);
 static_assert(names_all_up_to<ChangeKind::removed>);

@@ -69,7 +69,7 @@ TEST_CASE("repository names keep their spelling") {
 }
 
 TEST_CASE(
-    "a dataset or space is written like the path of its page, with or without an organisation") {
+    "a dataset, space or kernel is written like the path of its page, with or without an organisation") {
   const RepoId dataset = *RepoId::parse("datasets/org/name");
   CHECK(dataset.kind() == RepoKind::dataset);
   CHECK(dataset.name() == "org/name");
@@ -79,6 +79,8 @@ TEST_CASE(
   CHECK(canonical.name() == "squad");
   CHECK(RepoId::parse("spaces/org/name")->kind() == RepoKind::space);
   CHECK(RepoId::parse("spaces/org/name")->name() == "org/name");
+  CHECK(RepoId::parse("kernels/org/name")->kind() == RepoKind::kernel);
+  CHECK(RepoId::parse("kernels/org/name")->name() == "org/name");
   CHECK(RepoId::parse("org/name")->kind() == RepoKind::model);
   CHECK(RepoId::parse("org/name")->name() == "org/name");
   CHECK(*RepoId::parse("org/name") != dataset);
@@ -105,7 +107,7 @@ TEST_CASE("an invalid repository name is a usage error with a hint") {
                "a/b..c", "a--b", "org/a--b", "-a", "a-", ".a", "a.", "a/-b", "a/b.", "a/b.git",
                "b.git", "a b", "a/b c", "a\\b", "a/b\n", "a:b", "a@b", "a/b?c", "a/b#c", "a/b%2e",
                "a/\xc3\xa9", "models--a--b", "https://huggingface.co/a/b", "datasets/",
-               "datasets//a", "datasets/a/b/c", "models/a/b", "kernels/a/b", "spaces/a/..");
+               "datasets//a", "datasets/a/b/c", "models/a/b", "kernels/a/b/c", "spaces/a/..");
   CAPTURE(text);
   const auto repo = RepoId::parse(text);
   REQUIRE_FALSE(repo);

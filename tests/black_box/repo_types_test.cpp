@@ -60,6 +60,19 @@ TEST_CASE(
   CHECK(run.model("datasets/org/name")["variant_requested"] == "all");
 }
 
+TEST_CASE("a kernel is fetched whole into a directory of its own, and found again") {
+  FakeHub hub;
+  const HubRepo kernel = small_repo("kernels/org/name");
+  hub.add(kernel);
+  const TestHost machine(hub);
+  const Run run = machine.run({"kernels/org/name@" + main_of(kernel)});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(machine.cache()) == published(kernel, kWhole));
+  CHECK(fs::exists(machine.cache() / "kernels--org--name"));
+  CHECK(machine.run({"--offline", "kernels/org/name"}).exit_code == 0);
+}
+
 TEST_CASE("patterns select files of a dataset as of a model") {
   const Kinds at;
   const Run run = at.machine.run({"datasets/org/name", "--include", "*.txt", "--exclude", "copy/"});

@@ -160,7 +160,7 @@ FileDigests digests_of(const HubFile& file) {
 }
 
 std::string_view kind_of(std::string_view id) {
-  for (const std::string_view kind : {"datasets", "spaces"})
+  for (const std::string_view kind : {"datasets", "spaces", "kernels"})
     if (id.substr(0, id.find('/')) == kind) return kind;
   return "models";
 }

@@ -93,7 +93,7 @@ struct HubRepo {
   };
 
   /// "org/name" or "name"; of a dataset "datasets/org/name" or "datasets/name"; of a space
-  /// "spaces/org/name".
+  /// "spaces/org/name"; of a kernel "kernels/org/name".
   std::string id;
   std::map<std::string, std::string> refs;              ///< "main", "v1.0", "refs/pr/1" -> commit
   std::map<std::string, std::vector<HubFile>> commits;  ///< 40 hex digits -> files
@@ -102,7 +102,7 @@ struct HubRepo {
   bool has_tree_api = true;  ///< false: a mirror that answers 404 to /tree/
 };
 
-/// "models" (which `id` leaves out), "datasets" or "spaces".
+/// "models" (which `id` leaves out), "datasets", "spaces" or "kernels".
 std::string_view kind_of(std::string_view id);
 /// The id without it.
 std::string_view name_of(std::string_view id);

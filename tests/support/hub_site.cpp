@@ -78,7 +78,9 @@ std::string weak_etag(std::string_view body) {
   return "W/\"" + (length.empty() ? "0" : length) + "-" + base64(bytes).substr(0, 27) + "\"";
 }
 
-bool is_kind(std::string_view segment) { return segment == "datasets" || segment == "spaces"; }
+bool is_kind(std::string_view segment) {
+  return segment == "datasets" || segment == "spaces" || segment == "kernels";
+}
 
 std::string sibling_hash(const std::string& repo_id, const HubFile& file,
                          const FileDigests& digests) {

@@ -173,6 +173,7 @@ Answer HubSite::repo_info(const HttpRequest& request, const Place& place) const 
   if (kind_of(repo.id) != "models")
     for (const char* of_models : {"modelId", "spaces"}) info.erase(of_models);
   if (kind_of(repo.id) == "spaces") info["sdk"] = "static";
+  if (kind_of(repo.id) == "kernels") info.erase("siblings");
   return json_answer(info);
 }
 

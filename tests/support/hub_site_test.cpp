@@ -36,9 +36,10 @@ TEST_CASE("a revision with a slash is one encoded segment, and an id needs no or
         kSampleCommit);
 }
 
-TEST_CASE("a dataset and a space are distinct from a model of the same name, on all routes") {
+TEST_CASE(
+    "a dataset, a space and a kernel are distinct from a model of the same name, on all routes") {
   SampleHub hub;
-  for (const std::string kind : {"datasets", "spaces"}) {
+  for (const std::string kind : {"datasets", "spaces", "kernels"}) {
     CAPTURE(kind);
     hub.add(
         make_repo(kind + "/org/name", {{"config.json", kind}, {"rows.bin", "of " + kind, true}}));

@@ -24,11 +24,11 @@
 
 namespace model_prep {
 
-enum class RepoKind : std::uint8_t { model, dataset, space };
+enum class RepoKind : std::uint8_t { model, dataset, space, kernel };
 
 /// As in URLs and in directory names of the cache.
 template <>
-inline constexpr std::string_view kNames<RepoKind>[] = {"models", "datasets", "spaces"};
+inline constexpr std::string_view kNames<RepoKind>[] = {"models", "datasets", "spaces", "kernels"};
 
 /// A text that `Self::parse` has accepted.
 template <class Self>
@@ -44,9 +44,9 @@ class CheckedText {
   std::string text_;
 };
 
-/// A repository of the Hub: `org/name` or `name` for a model, and the same after `datasets/` or
-/// `spaces/` for the other kinds, as in the address of the repository's page. (The Hub reserves
-/// these two words, so no organisation has such a name.)
+/// A repository of the Hub: `org/name` or `name` for a model, and the same after `datasets/`,
+/// `spaces/` or `kernels/` for the other kinds, as in the address of the repository's page. (The
+/// Hub reserves these words, so no organisation has such a name.)
 ///
 /// The spelling is the user's: it names the cache directory even if the Hub redirects to another
 /// one. Rules: docs/developing/hub-protocol.md, section 1.1. Refused as `usage`.

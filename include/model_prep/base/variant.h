@@ -15,7 +15,7 @@
 
 namespace model_prep {
 
-/// The forms in which models are published. Datasets and spaces have only `all`.
+/// The forms in which models are published. Other repositories than models have only `all`.
 enum class Build : std::uint8_t { fp32, fp16, openvino, openvino_int8, onnx, mistral, gguf, all };
 
 template <>

@@ -28,7 +28,7 @@ struct Consumer {
   std::string name;
   std::string folder;       ///< empty if it looks nowhere
   std::string setting;      ///< the variable that sets its hub cache
-  bool only_models{false};  ///< it loads no datasets and no spaces
+  bool only_models{false};  ///< it loads no other kind of repository
 };
 Result<std::vector<Consumer>> find_consumers(const FlagValues& values);
 

@@ -62,6 +62,6 @@ std::span<const HelpLine> examples();
 inline constexpr const char* kProgramText =
     "Downloads models from the Hugging Face Hub, verifies every byte, and leaves them in the cache that Python services read offline";
 inline constexpr const char* kModelText =
-    "a key from the manifest, or org/name[@revision] or the address of its page for any model on the Hub, datasets/org/name for a dataset, spaces/org/name for a space. Without a MODEL, the models in MODELS_TO_DOWNLOAD are used, or else the whole manifest";
+    "a key from the manifest, or org/name[@revision] or the address of its page for any model on the Hub, datasets/org/name for a dataset, spaces/org/name for a space, kernels/org/name for a kernel. Without a MODEL, the models in MODELS_TO_DOWNLOAD are used, or else the whole manifest";
 
 }  // namespace model_prep

@@ -4,7 +4,7 @@
 // For each kind of library, this looks where that library would look under the current environment
 // (cli/cache_paths.h) and in the way it would: `refs/<ref>` as it is written, then the files of the
 // snapshot (docs/developing/hub-protocol.md, section 5.1). Libraries that load only models are not
-// checked for datasets and spaces, and are left out if there is nothing else.
+// checked for other repositories, and are left out if there is nothing else.
 //
 // A library that looks elsewhere is a warning, not an error. `verify` checks the cache, and the
 // environment of an init container is often not that of the services, so only the user can tell

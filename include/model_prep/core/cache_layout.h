@@ -6,7 +6,7 @@
 //     .locks/<name>/<blob>.lock               flock files, shared with huggingface_hub
 //     .locks/<name>/model-prep.lock           shared by downloads into the repository, exclusive
 //                                             to a cleanup
-//     <name>/                                 models--org--name, datasets--…, spaces--…
+//     <name>/                                 models--org--name, datasets--…, …
 //       blobs/<blob>                          content under its digest, only once it is verified
 //       blobs/<blob>.<tag>.model-prep.incomplete
 //                                             staging: bytes in any order, by the process <tag>
@@ -45,7 +45,7 @@
 
 namespace model_prep {
 
-/// `models--org--name`, `datasets--org--name`, `spaces--org--name`.
+/// `models--org--name`, `datasets--org--name`, `spaces--org--name`, `kernels--…`.
 std::string repo_folder_name(const RepoId& repo);
 
 /// The text of the link at `path` in a snapshot: `../../blobs/<hex>`, with one more `../` for each
