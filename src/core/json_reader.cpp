@@ -46,7 +46,11 @@ class Reader : public nlohmann::json_sax<Json> {
   }
   bool number_float(number_float_t, const string_t&) override { return value(JsonFields::Other{}); }
   bool string(string_t& text) override {
-    if (!in_collection() || !shape_.of_texts) return value(std::move(text));
+    const auto* member = keys_.empty() ? nullptr : find(shape_.texts_in, keys_.front());
+    if (member != nullptr)
+      entry_.collection = *member;
+    else if (!in_collection() || !shape_.of_texts)
+      return value(std::move(text));
 
     entry_.name = keys_.back();
     entry_.text = std::move(text);

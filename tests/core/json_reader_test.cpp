@@ -34,6 +34,19 @@ TEST_CASE("the requested members are kept with their types, and no others") {
   CHECK_FALSE(document->fields.has("other"));
 }
 
+TEST_CASE("each string below a chosen member is an entry, however deep, and no other string is") {
+  constexpr std::string_view kChosen[] = {"map"};
+  std::string found;
+  const auto document = read_json(
+      R"({"a": "x", "map": {"b": "1", "c": ["2", null, 3, {"d": "4"}]}, "e": {"map": "y"}})",
+      {.texts_in = kChosen}, [&](const JsonEntry& entry) {
+        found += entry.name + "=" + entry.text + " ";
+        return ok();
+      });
+  REQUIRE(document);
+  CHECK(found == "b=1 =2 d=4 ");
+}
+
 TEST_CASE("nested members of the same name are not confused with the requested ones") {
   const std::string text = GENERATE(as<std::string>{}, R"([{"id": "a", "lfs": {"size": 1}}])",
                                     R"({"lfs": [{"size": 1}]})", R"({"lfs": ["size", 1]})",

@@ -71,6 +71,10 @@ struct JsonShape {
   std::span<const std::string_view> collections{};
   std::span<const std::string_view> fields{};  ///< what to keep of the document and of each entry
   bool of_texts{false};                        ///< the entries are strings, not objects
+
+  /// Members of the document in which each string, however deep, is an entry. `name` is its key, or
+  /// empty in an array.
+  std::span<const std::string_view> texts_in{};
 };
 
 /// The document itself is the collection, an array.
