@@ -48,6 +48,9 @@ void replay(const std::string& target, void (*run)(std::string_view)) {
 }  // namespace
 
 TEST_CASE("the corpus of names in blobs/ violates no invariant") { replay("blobs", blobs); }
+TEST_CASE("the corpus of files with dependencies violates no invariant") {
+  replay("dependencies", dependencies);
+}
 TEST_CASE("the corpus of the hub's JSON violates no invariant") { replay("hub_json", hub_json); }
 TEST_CASE("the corpus of manifests violates no invariant") { replay("manifest", manifest); }
 TEST_CASE("the corpus of records violates no invariant") { replay("record", record); }

@@ -19,6 +19,7 @@ namespace model_prep::fuzz {
 
 void hub_json(
     std::string_view input);  ///< info, tree page and blobs, to the files that are selected
+void dependencies(std::string_view input);  ///< the name of a file, then its text
 void manifest(std::string_view input);
 void record(std::string_view input);     ///< our record and huggingface_hub's tree listing
 void resume(std::string_view input);     ///< a resume record

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/dependencies.h"
+
+#include <algorithm>
+
+#include "model_prep/base/text.h"
+#include "model_prep/core/json_reader.h"
+#include "model_prep/core/model_selection.h"
+
+namespace model_prep {
+namespace {
+
+/// A tokenizer and its model's config, without weights.
+const Strings kTokenizerFiles = {"*.json", "*.txt", "*.model", "*.jinja", "*.py"};
+/// A module imports its neighbours; nothing else is read where code is.
+const Strings kCodeFiles = {"*.py"};
+
+std::string_view name_of(const RepoPath& path) {
+  const std::string_view text = path.text();
+  return text.substr(text.rfind('/') + 1);
+}
+
+bool runs_python(Build build) {
+  switch (build) {
+    using enum Build;
+    case fp32:
+    case fp16:
+    case mistral:
+    case all: return true;
+    case openvino:
+    case openvino_int8:
+    case onnx:
+    case gguf: break;
+  }
+  return false;
+}
+
+/// `name: value` of a line of YAML, without quotes and comment; empty if the line has another name.
+std::string_view yaml_value(std::string_view line, std::string_view name) {
+  constexpr std::string_view kAround = " \t\r'\"";
+  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+  if (!line.starts_with(name) || !line.substr(name.size()).starts_with(':')) return {};
+
+  line.remove_prefix(name.size() + 1);
+  line = line.substr(0, line.find(" #"));
+  line.remove_prefix(std::min(line.find_first_not_of(kAround), line.size()));
+  return line.substr(0, line.find_last_not_of(kAround) + 1);
+}
+
+class Finder {
+ public:
+  explicit Finder(const ModelSpec& model) : model_(model) {}
+
+  void read(const RepoPath& path, std::string_view text) {
+    const std::string_view name = name_of(path);
+    if (name == "adapter_config.json")
+      read_adapter(path, text);
+    else if (name == "gliner_config.json")
+      read_gliner(path, text);
+    else if (name == "config.yaml")
+      read_pipeline(path, text);
+    else
+      read_auto_map(path, text);
+  }
+
+  std::vector<Dependency> found() && { return std::move(found_); }
+
+ private:
+  void read_auto_map(const RepoPath& path, std::string_view text) {
+    // Most files have none, and a tokenizer's may be megabytes.
+    constexpr std::string_view kMap[] = {"auto_map"};
+    if (text.find(kMap[0]) == std::string_view::npos) return;
+
+    // A text that turns out not to be JSON names nothing.
+    std::vector<std::string> classes;
+    const auto document = read_json(text, {.texts_in = kMap}, [&](const JsonEntry& entry) {
+      classes.push_back(entry.text);
+      return ok();
+    });
+    if (!document) return;
+
+    for (const std::string& reference : classes) {
+      const std::size_t end = reference.find("--");
+      if (end == std::string::npos) continue;
+      const std::string module = reference.substr(end + 2);
+      const auto file = RepoPath::parse(module.substr(0, module.find('.')) + ".py");
+      if (file)
+        add(path, std::string_view(reference).substr(0, end), "main",
+            {.reason = "Python code, for trust_remote_code=True",
+             .code = true,
+             .needed = {*file},
+             .include = kCodeFiles});
+    }
+  }
+
+  void read_adapter(const RepoPath& path, std::string_view text) {
+    constexpr std::string_view kFields[] = {"base_model_name_or_path", "revision"};
+    const auto document = read_json(text, {.fields = kFields});
+    if (!document) return;
+    add(path, document->fields.text(kFields[0]).value_or(""),
+        document->fields.text(kFields[1]).value_or("main"),
+        {.reason = "the base model of an adapter", .needed = {*RepoPath::parse("config.json")}});
+  }
+
+  void read_gliner(const RepoPath& path, std::string_view text) {
+    constexpr std::string_view kFields[] = {"model_name"};
+    const auto document = read_json(text, {.fields = kFields});
+    if (!document) return;
+    add(path, document->fields.text(kFields[0]).value_or(""), "main",
+        {.reason = "the tokenizer of a GLiNER model",
+         .needed = {*RepoPath::parse("config.json")},
+         .include = kTokenizerFiles});
+  }
+
+  /// Line by line: a pipeline is short, and its parameters have these names wherever they are.
+  void read_pipeline(const RepoPath& path, std::string_view text) {
+    if (text.find("pyannote") == std::string_view::npos) return;
+    for (const std::string_view line : split(text, '\n'))
+      for (const std::string_view part : {"segmentation", "embedding"}) {
+        // Other files of this name have numbers there; a model is always `org/name[@revision]`.
+        const std::string_view value = yaml_value(line, part);
+        const std::size_t at = value.find('@');
+        if (value.find('/') == std::string_view::npos) continue;
+        add(path, value.substr(0, at), at == std::string_view::npos ? "main" : value.substr(at + 1),
+            {.reason = "the " + std::string(part) + " model of a pyannote pipeline"});
+      }
+  }
+
+  /// What is known of a dependency apart from its name.
+  struct Kind {
+    std::string reason;
+    bool code{false};
+    std::set<RepoPath> needed{};
+    Strings include{};
+  };
+
+  void add(const RepoPath& path, std::string_view name, std::string_view revision, Kind kind) {
+    auto repo = RepoId::parse(name);
+    auto asked = Revision::parse(revision.empty() ? "main" : revision);
+    if (!repo || repo->kind() != RepoKind::model || !asked || *repo == model_.repo) return;
+
+    const auto known = std::ranges::find_if(found_, [&](const Dependency& other) {
+      return other.repo == *repo && other.revision == *asked && other.code == kind.code;
+    });
+    if (known != found_.end())
+      known->needed.merge(kind.needed);
+    else if (found_.size() < kMaxDependencies)
+      found_.push_back({std::move(*repo), std::move(*asked), std::move(kind.reason), path,
+                        kind.code, std::move(kind.needed), std::move(kind.include)});
+  }
+
+  const ModelSpec& model_;
+  std::vector<Dependency> found_;
+};
+
+}  // namespace
+
+std::string Dependency::key() const {
+  return revision.text() == "main" ? repo.text() : repo.text() + "@" + revision.text();
+}
+
+bool may_name_dependencies(const RepoPath& path, const ModelSpec& model) {
+  constexpr std::string_view kModels[] = {"adapter_config.json", "gliner_config.json",
+                                          "config.yaml"};
+  constexpr std::string_view kCode[] = {"config.json", "tokenizer_config.json",
+                                        "processor_config.json", "preprocessor_config.json"};
+  const auto is_one_of = [name = name_of(path)](const auto& names) {
+    return std::ranges::find(names, name) != std::end(names);
+  };
+  return model.repo.kind() == RepoKind::model &&
+         (is_one_of(kModels) || (runs_python(model.variant.build) && is_one_of(kCode)));
+}
+
+std::vector<Dependency> find_dependencies(const FileTexts& files, const ModelSpec& model) {
+  Finder finder(model);
+  for (const auto& [path, text] : files)
+    if (may_name_dependencies(path, model)) finder.read(path, text);
+  return std::move(finder).found();
+}
+
+ModelSpec dependency_spec(const Dependency& dependency, const ModelSpec& needed_by) {
+  FileFilter patterns = needed_by.filter.from_command_line ? needed_by.filter : FileFilter{};
+  if (!dependency.include.empty()) patterns = {.include = dependency.include};
+  const Variant variant = dependency.code ? Variant() : needed_by.variant_requested;
+
+  // The ref is the one that the library asks for. Without a lock, no model is refused.
+  const Manifest only_this{.models = {{.key = dependency.key(),
+                                       .repo = dependency.repo,
+                                       .revision = dependency.revision,
+                                       .ref = dependency.revision.text()}}};
+  return (*select_models(only_this, {}, variant, patterns)).front();
+}
+
+}  // namespace model_prep

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the small files of a model say about other repositories.
+#include "model_prep/core/dependencies.h"
+
+#include "core/builders.h"
+#include "support/catch.h"
+
+using namespace model_prep;
+using testing::path;
+using testing::spec;
+
+namespace {
+
+using Texts = std::map<std::string, std::string>;
+
+std::vector<Dependency> found_in(const Texts& texts, const ModelSpec& model = spec("m", "org/m")) {
+  FileTexts files;
+  for (const auto& [name, text] : texts) files.emplace(path(name), text);
+  return find_dependencies(files, model);
+}
+
+/// The keys of what a file names; those of code in brackets.
+Strings names_in(const std::string& file, const std::string& text) {
+  Strings names;
+  for (const Dependency& each : found_in({{file, text}}))
+    names.push_back(each.code ? "[" + each.key() + "]" : each.key());
+  return names;
+}
+
+const std::string kAutoMap = R"({"auto_map": {"AutoModel": "org/code--modeling.Model"}})";
+
+}  // namespace
+
+TEST_CASE(
+    "auto_map names the repository of Python code, in each of the four files and any folder") {
+  const std::string file =
+      GENERATE(as<std::string>{}, "config.json", "tokenizer_config.json", "processor_config.json",
+               "preprocessor_config.json", "0_Transformer/config.json");
+  const auto found = found_in({{file, kAutoMap}});
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].repo.text() == "org/code");
+  CHECK(found[0].revision.text() == "main");
+  CHECK(found[0].file.text() == file);
+  CHECK(found[0].code);
+  CHECK(found[0].needed == std::set{path("modeling.py")});
+}
+
+TEST_CASE("the classes of one repository are one dependency, which needs all their modules") {
+  const auto found = found_in(
+      {{"config.json",
+        R"({"auto_map": {"AutoConfig": "org/code--configuration.C", "AutoModel": "org/code--modeling.M"}})"},
+       {"tokenizer_config.json",
+        R"({"auto_map": {"AutoTokenizer": ["org/code--tokenization.T", null]}})"}});
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].file.text() == "config.json");
+  CHECK(found[0].needed ==
+        std::set{path("configuration.py"), path("modeling.py"), path("tokenization.py")});
+}
+
+TEST_CASE("classes of the model's own repository are no dependency") {
+  CHECK(names_in("config.json", R"({"auto_map": {"AutoModel": "modeling.M"}})").empty());
+  CHECK(names_in("config.json", R"({"auto_map": {"AutoModel": "org/m--modeling.M"}})").empty());
+}
+
+TEST_CASE("auto_map counts only as a member of the document") {
+  CHECK(names_in("config.json", R"({"x": )" + kAutoMap + "}").empty());
+  CHECK(names_in("config.json", "[" + kAutoMap + "]").empty());
+}
+
+TEST_CASE("a build that runs no Python needs no code") {
+  ModelSpec model = spec("m", "org/m");
+  model.variant = GENERATE(Build::onnx, Build::openvino, Build::openvino_int8, Build::gguf);
+  CHECK(found_in({{"config.json", kAutoMap}}, model).empty());
+  CHECK(found_in({{"adapter_config.json", R"({"base_model_name_or_path": "org/base"})"}}, model)
+            .size() == 1);
+}
+
+TEST_CASE("an adapter needs its base model, at the revision that it names") {
+  const auto [text, key] = GENERATE(table<std::string, std::string>({
+      {R"({"base_model_name_or_path": "org/base"})", "org/base"},
+      {R"({"base_model_name_or_path": "org/base", "revision": null})", "org/base"},
+      {R"({"base_model_name_or_path": "org/base", "revision": "v1"})", "org/base@v1"},
+      {R"({"base_model_name_or_path": "gpt2", "revision": "main"})", "gpt2"},
+  }));
+  CHECK(names_in("adapter_config.json", text) == Strings{key});
+}
+
+TEST_CASE("a base model in a folder of somebody's machine is no dependency") {
+  const std::string name = GENERATE(as<std::string>{}, "/data/base", "./base", "../base",
+                                    "out/run/checkpoint-9", "C:\\\\base", "", "datasets/org/x");
+  CHECK(
+      names_in("adapter_config.json", R"({"base_model_name_or_path": ")" + name + R"("})").empty());
+}
+
+TEST_CASE("a GLiNER model needs the tokenizer of another, without its weights") {
+  const auto found = found_in({{"gliner_config.json", R"({"model_name": "org/deberta"})"}});
+  REQUIRE(found.size() == 1);
+  CHECK_FALSE(found[0].code);
+  CHECK(dependency_spec(found[0], spec("m", "org/m")).filter.include == found[0].include);
+  CHECK_FALSE(found[0].include.empty());
+}
+
+TEST_CASE("a pyannote pipeline needs its segmentation and embedding models") {
+  const std::string params =
+      "  params:\n    embedding: 'org/embedding@v2'  # pinned\n    embedding_batch_size: 32\n"
+      "    segmentation: org/segmentation-3.0\r\n    plda: $model/plda\n";
+  CHECK(names_in("config.yaml", "pipeline:\n  name: pyannote.audio.pipelines.X\n" + params) ==
+        Strings{"org/embedding@v2", "org/segmentation-3.0"});
+  CHECK(names_in("config.yaml", "pipeline:\n  name: another\n" + params).empty());
+  CHECK(
+      names_in("config.yaml", "name: pyannote\nembedding: 512\nsegmentation: $model/s\n").empty());
+}
+
+TEST_CASE("a text that is not in the format of its file names nothing") {
+  const std::string file =
+      GENERATE(as<std::string>{}, "config.json", "adapter_config.json", "gliner_config.json");
+  const std::string text = GENERATE(
+      as<std::string>{}, "", "{", "[]", R"({"auto_map": "org/code", "model_name": 1})",
+      R"({"auto_map": {"A": "org/code--m.C"}, "base_model_name_or_path": "o/b", "model_name": "o/n")",
+      R"({"auto_map": {"A": "--", "B": "--m.C", "C": "a b--m.C", "D": 7, "E": {"F": []}}})");
+  CHECK(names_in(file, text).empty());
+}
+
+TEST_CASE("other files are not read, and a dataset has no dependencies") {
+  CHECK(names_in("generation_config.json", kAutoMap).empty());
+  CHECK(found_in({{"config.json", kAutoMap}}, spec("d", "datasets/org/d")).empty());
+}
+
+TEST_CASE("a model cannot name an unlimited number of dependencies") {
+  std::string map;
+  for (int i = 0; i < 100; ++i)
+    map += (i == 0 ? "\"" : ", \"") + std::to_string(i) + R"(": "org/c)" + std::to_string(i) +
+           "--m.C\"";
+  CHECK(found_in({{"config.json", R"({"auto_map": {)" + map + "}}"}}).size() == kMaxDependencies);
+}
+
+TEST_CASE("a dependency becomes a model in the variant of the one that needs it") {
+  ModelSpec adapter = spec("lora", "org/lora");
+  adapter.variant_requested = Build::onnx;
+  const auto found = found_in(
+      {{"adapter_config.json", R"({"base_model_name_or_path": "gpt2", "revision": "v1"})"}},
+      adapter);
+  REQUIRE(found.size() == 1);
+  const ModelSpec base = dependency_spec(found[0], adapter);
+  CHECK(base.key == "gpt2@v1");
+  CHECK(base.repo.text() == "gpt2");
+  CHECK(base.revision.text() == "v1");
+  CHECK(base.ref == "v1");
+  CHECK(base.variant_requested == Build::onnx);
+  CHECK(base.filter.select_weights_automatically);
+}
+
+TEST_CASE("code becomes a model of which only the code is fetched") {
+  const auto found = found_in({{"config.json", kAutoMap}});
+  REQUIRE(found.size() == 1);
+  const ModelSpec code = dependency_spec(found[0], spec("m", "org/m"));
+  CHECK(code.key == "org/code");
+  CHECK(code.ref == "main");
+  CHECK_FALSE(code.ref_if_unset);
+  CHECK(code.filter.include == Strings{"*.py"});
+}
