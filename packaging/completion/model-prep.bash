@@ -21,7 +21,7 @@ _model_prep() {
         ;;
       --manifest | --variant | --include | --exclude | --cache-dir | --summary | --endpoint | \
         --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
-        --progress | --log-level | --log-format)
+        --dependencies | --progress | --log-level | --log-format)
         [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
         ((i++))
         ;;
@@ -30,6 +30,7 @@ _model_prep() {
 
   case $previous in
     --variant) words='fp32 fp16 openvino openvino-int8 onnx mistral gguf all' ;;
+    --dependencies) words='report fetch require' ;;
     --progress) words='auto bar log none' ;;
     --log-level) words='debug info warn error off' ;;
     --log-format) words='text json' ;;
@@ -60,11 +61,12 @@ _model_prep() {
     case ${command:-download} in
       download)
         words="$all $selection $network --dry-run --cleanup --offline --summary --limit-rate"
+        words+=' --dependencies'
         ;;
       verify) words="$all $selection $network --repair --summary --limit-rate" ;;
       list) words="$all $selection $network --builds --json" ;;
       cleanup) words="$all --dry-run --summary" ;;
-      lock) words="$all $selection $network --check" ;;
+      lock) words="$all $selection $network --check --dependencies" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     return

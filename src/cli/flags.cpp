@@ -92,6 +92,8 @@ const std::vector<Flag>& flags() {
       {"Models", "--exclude", "PATTERN", kOnline | kList, {},
        "Files to leave out of these, or of all files if there is no --include. May be repeated",
        true},
+      {"Models", "--dependencies", "MODE", kDownload | kLock, {"MODEL_PREP_DEPENDENCIES"},
+       "What to do about other repositories that a model needs: report, fetch (code included, so trust them) or require (default report)"},
 
       {"Actions", "--dry-run", "", kDownload | kCleanup, {},
        "Print what would be downloaded or removed, and change nothing in the cache"},

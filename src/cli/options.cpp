@@ -269,6 +269,7 @@ Status read_options(const FlagValues& values, Options& options) {
                       fmt::format("a build: {}, or onnx, openvino or gguf with a name, as in "
                                   "onnx:model_quantized",
                                   fmt::join(kNames<Build>, ", "))),
+           read_choice(values, "--dependencies", options.dependencies),
            read_paths(values, options),
            read_number(network, "--jobs", 1, 64, options.jobs),
            read_number(network, "--retries", 0, 1000, options.retries),

@@ -124,8 +124,13 @@ class Cleanup {
 }  // namespace
 
 Status prune_cache(Session& session, RunReport& report) {
-  const auto pins = session.select_pins();
+  auto pins = session.select_pins();
   if (!pins) return pins.error();
+
+  // What a run fetched because a model needs it stays, even if another revision is pinned.
+  for (const ModelReport& model : report.models)
+    if (const auto kept = pins->find(model.spec.repo); kept != pins->end())
+      if (const auto commit = CommitId::parse(model.commit)) kept->second.commits.insert(*commit);
   Cleanup(session, report).run(*pins);
   return ok();
 }

@@ -9,6 +9,7 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/cleanup.h"
+#include "model_prep/commands/dependencies.h"
 #include "model_prep/commands/disk_need.h"
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/resolve.h"
@@ -39,6 +40,7 @@ class Download {
       error_ = done.error();
       session_.log_error(*error_);
     }
+    find_dependencies();
     return make_report();
   }
 
@@ -353,6 +355,30 @@ class Download {
     return any;
   }
 
+  /// What else the models need. The files that say so are here, or if not, a dry run requests them.
+  void find_dependencies() {
+    const bool dry_run = session_.options.dry_run;
+    std::vector<const ResolvedSnapshot*> snapshots;
+    std::vector<ModelRun*> known;
+    for (ModelRun& model : models_) {
+      if (!model.snapshot || model.error || (!model.published && !dry_run)) continue;
+      snapshots.push_back(&*model.snapshot);
+      known.push_back(&model);
+    }
+
+    const bool may_request = dry_run && !session_.options.offline && !error_;
+    auto found = read_dependencies(snapshots, session_.cache, may_request ? &fetcher_ : nullptr,
+                                   session_.options.dependencies);
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      if (found[i]) {
+        known[i]->dependencies = std::move(*found[i]);
+        continue;
+      }
+      known[i]->error = found[i].error();
+      if (!is_aborted()) session_.log_error(found[i].error());
+    }
+  }
+
   /// Whether an error of a model ended the whole run. It was logged where it happened.
   bool is_aborted() {
     for (const ModelRun& model : models_)
@@ -395,6 +421,10 @@ int run_download(Session& session) {
   if (!specs) return session.fail_run(specs.error());
   session.log_warnings(*specs);
   RunReport report = download(session, std::move(*specs));
+  settle_dependencies(session, report, [&](std::vector<ModelSpec> needed) {
+    return download(session, std::move(needed));
+  });
+  report.duration_s = in_seconds(Clock::now() - session.begun);
 
   // After a failure every old revision may still be needed.
   if (!session.options.cleanup || !report.success()) return session.finish(report);

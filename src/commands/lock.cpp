@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/commands/lock.h"
 
+#include <algorithm>
 #include <optional>
+#include <span>
 
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/commands/dependencies.h"
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/commit_diff.h"
@@ -33,14 +36,14 @@ class Lock {
 
  private:
   Status run_command() {
-    const auto specs = session_.select();
+    auto specs = session_.select();
     if (!specs) return specs.error();
 
     fetcher_.emplace(session_);
     for (const ModelSpec& spec : *specs)
       session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
     if (session_.options.check) return check(*specs);
-    print(*specs);
+    print(std::move(*specs));
     return ok();
   }
 
@@ -72,10 +75,28 @@ class Lock {
     return resolved;
   }
 
-  void print(const std::vector<ModelSpec>& specs) {
+  void print(std::vector<ModelSpec> specs) {
+    const DependencyMode mode = session_.options.dependencies;
+    std::vector<ResolvedSnapshot> snapshots;
+    std::vector<ModelReport> models;
+    for (int depth = 0; !specs.empty() && succeeded_ && depth <= kMaxDependencyDepth; ++depth) {
+      const std::size_t before = snapshots.size();
+      add_snapshots(specs, snapshots);
+      add_reports(std::span(snapshots).subspan(before), models);
+      specs.clear();
+      if (mode == DependencyMode::fetch) specs = unselected_dependencies(models, nullptr);
+    }
+
+    judge_dependencies(session_, models, mode, Selected::count);
+    succeeded_ = succeeded_ && std::ranges::all_of(models, &ModelReport::success);
+    if (succeeded_) session_.print_result(lock_text(snapshots));
+  }
+
+  /// Resolves these models for the lockfile.
+  void add_snapshots(const std::vector<ModelSpec>& specs,
+                     std::vector<ResolvedSnapshot>& snapshots) {
     for (const ModelSpec& spec : specs) session_.log_variant_warning(spec);
 
-    std::vector<ResolvedSnapshot> snapshots;
     for (auto& snapshot : resolve(specs)) {
       if (!snapshot) continue;
 
@@ -89,7 +110,21 @@ class Lock {
       add_sha256_of_cached(*snapshot);
       snapshots.push_back(std::move(*snapshot));
     }
-    if (succeeded_) session_.print_result(lock_text(snapshots));
+  }
+
+  /// What else these models need.
+  void add_reports(std::span<const ResolvedSnapshot> snapshots, std::vector<ModelReport>& models) {
+    std::vector<const ResolvedSnapshot*> read;
+    for (const ResolvedSnapshot& snapshot : snapshots) read.push_back(&snapshot);
+
+    Fetcher* const fetcher = session_.options.offline ? nullptr : &*fetcher_;
+    const auto found =
+        read_dependencies(read, session_.cache, fetcher, session_.options.dependencies);
+    for (std::size_t i = 0; i < read.size(); ++i) {
+      if (!found[i]) fail(found[i].error());
+      models.push_back({.spec = read[i]->spec, .status = ModelStatus::planned});
+      if (found[i]) models.back().dependencies = *found[i];
+    }
   }
 
   /// The Hub has no sha256 of a plain git file. It is computed here, of the cached bytes that have

@@ -11,6 +11,7 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/consumers.h"
+#include "model_prep/commands/dependencies.h"
 #include "model_prep/commands/download.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/cache_faults.h"
@@ -332,8 +333,15 @@ class Verify {
     report.error = model.error;
     if (!model.error && !model.faults.empty()) report.error = error_of(model.faults.front());
     report.faults = model.faults;
+    report.dependencies = dependencies_of(model);
     add_file_results(report, model);
     return report;
+  }
+
+  std::vector<Dependency> dependencies_of(const Model& model) const {
+    if (!model.snapshot || model.error) return {};
+    const ResolvedSnapshot* const snapshots[] = {&*model.snapshot};
+    return *read_dependencies(snapshots, session_.cache, nullptr, DependencyMode::report).front();
   }
 
   void add_file_results(ModelReport& report, const Model& model) const {
@@ -394,8 +402,9 @@ int run_verify(Session& session) {
   if (!specs) return session.fail_run(specs.error());
   session.log_warnings(*specs);
 
-  const RunReport report = Verify(session, std::move(*specs)).run();
+  RunReport report = Verify(session, std::move(*specs)).run();
   warn_of_consumers(session, *report.services);
+  judge_dependencies(session, report.models, DependencyMode::report, Selected::must_be_there);
 
   session.print_result(consumers_table(*report.services, session.columns));
 

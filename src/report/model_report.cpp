@@ -70,7 +70,8 @@ ModelReport make_model_report(const ModelRun& model, const std::string& snapshot
   ModelReport report{.spec = model.spec,
                      .status = status_of(model, dry_run),
                      .duration_s = in_seconds(model.took),
-                     .error = model.error};
+                     .error = model.error,
+                     .dependencies = model.dependencies};
   if (!model.snapshot) return report;
 
   report.commit = model.snapshot->commit.hex();

@@ -39,6 +39,12 @@ Json fault_json(const CacheFault& fault) {
           {"found", text_or_null(fault.found)}};
 }
 
+Json dependency_json(const Dependency& dependency) {
+  return {{"repo", dependency.repo.text()}, {"revision", dependency.revision.text()},
+          {"reason", dependency.reason},    {"file", dependency.file.text()},
+          {"code", dependency.code},        {"present", dependency.present}};
+}
+
 Json consumer_json(const ConsumerReport& consumer) {
   Json missing = Json::object();
   for (const ConsumerReport::Missing& each : consumer.missing) missing[each.key] = each.reason;
@@ -80,6 +86,7 @@ Json model_json(const ModelReport& model, bool with_faults) {
     json["exclude"] = spec.filter.exclude;
   }
   json["files"] = list_json(model.files, file_json);
+  json["dependencies"] = list_json(model.dependencies, dependency_json);
   if (with_faults) json["faults"] = list_json(model.faults, fault_json);
   return json;
 }

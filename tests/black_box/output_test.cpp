@@ -106,7 +106,8 @@ constexpr const char* kGolden = R"json({
           "duration_s": <s>,
           "error": null
         }
-      ]
+      ],
+      "dependencies": []
     },
     "org/missing": {
       "success": false,
@@ -128,7 +129,8 @@ constexpr const char* kGolden = R"json({
         "message": "org/missing: no such repository, or it is private (the Hub says: Invalid username or password.)",
         "hint": "check the spelling; for a private or gated repository set HF_TOKEN"
       },
-      "files": []
+      "files": [],
+      "dependencies": []
     }
   }
 }

@@ -62,6 +62,7 @@ TEST_CASE("without flags and variables the defaults are those of the reference")
   CHECK_FALSE(found.rate.has_value());
   CHECK_FALSE(found.offline);
   CHECK_FALSE(found.dry_run);
+  CHECK(found.dependencies == DependencyMode::report);
   CHECK(found.log_level == LogLevel::info);
   CHECK(found.log_format == LogFormat::text);
   CHECK(found.progress == ProgressMode::automatic);
@@ -71,13 +72,16 @@ TEST_CASE("without flags and variables the defaults are those of the reference")
 }
 
 TEST_CASE("every flag takes effect") {
-  const Options found =
-      options({"download", "a",          "org/b@main", "--manifest",   "m.json",   "--variant",
-               "all",      "--dry-run",  "--offline",  "--endpoint",   "http://h", "--summary",
-               "-",        "--jobs",     "3",          "--retries",    "0",        "--timeout",
-               "7",        "--deadline", "9",          "--log-level",  "warn",     "--log-format",
-               "json",     "--progress", "none",       "--limit-rate", "10M",      "--patience",
-               "0"});
+  const Options found = options({"download",  "a",           "org/b@main", "--manifest",
+                                 "m.json",    "--variant",   "all",        "--dry-run",
+                                 "--offline", "--endpoint",  "http://h",   "--summary",
+                                 "-",         "--jobs",      "3",          "--retries",
+                                 "0",         "--timeout",   "7",          "--deadline",
+                                 "9",         "--log-level", "warn",       "--log-format",
+                                 "json",      "--progress",  "none",       "--limit-rate",
+                                 "10M",       "--patience",  "0",          "--dependencies",
+                                 "fetch"});
+  CHECK(found.dependencies == DependencyMode::fetch);
   CHECK(found.models == Arguments{"a", "org/b@main"});
   CHECK(found.manifest == "m.json");
   CHECK(found.variant == Build::all);
@@ -117,11 +121,13 @@ TEST_CASE("every variable takes effect") {
                                      {"MODEL_PREP_PATIENCE", "20"},
                                      {"HF_HUB_DOWNLOAD_TIMEOUT", "7"},
                                      {"MODEL_PREP_DEADLINE", "9"},
+                                     {"MODEL_PREP_DEPENDENCIES", "require"},
                                      {"MODEL_PREP_LOG_LEVEL", "debug"},
                                      {"MODEL_PREP_LOG_FORMAT", "json"},
                                      {"HF_HUB_DISABLE_PROGRESS_BARS", "1"}});
   CHECK(found.models == Arguments{"a", "org/b"});
   CHECK(found.manifest == "m.json");
+  CHECK(found.dependencies == DependencyMode::require);
   CHECK(found.variant == Build::onnx);
   CHECK(names_of(found) == Arguments{"http://h"});
   CHECK(found.summary == "s.json");
@@ -175,6 +181,7 @@ TEST_CASE("a bad value is reported with its flag or variable, the value, and wha
                                   Numeric{"--deadline", "MODEL_PREP_DEADLINE", " 5"},
                                   Numeric{"--log-level", "MODEL_PREP_LOG_LEVEL", "loud"},
                                   Numeric{"--log-format", "MODEL_PREP_LOG_FORMAT", "xml"},
+                                  Numeric{"--dependencies", "MODEL_PREP_DEPENDENCIES", "all"},
                                   Numeric{"--variant", "MODEL_VARIANT", "fp15"});
   const std::string of_flag = refusal({number.flag + "=" + number.bad});
   CHECK(contains(of_flag, number.flag + " is '" + number.bad + "', but must be "));

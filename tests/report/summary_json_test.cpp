@@ -115,7 +115,8 @@ constexpr const char* kGood = R"({
           "duration_s": 2.9,
           "error": null
         }
-      ]
+      ],
+      "dependencies": []
     }
   }
 }
@@ -184,6 +185,16 @@ constexpr const char* kFailed = R"({
             "hint": null
           }
         }
+      ],
+      "dependencies": [
+        {
+          "repo": "org/base",
+          "revision": "v1",
+          "reason": "the base model of an adapter",
+          "file": "adapter_config.json",
+          "code": false,
+          "present": true
+        }
       ]
     }
   }
@@ -208,6 +219,11 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
                          .status = FileReportStatus::failed,
                          .attempts = 5,
                          .error = Error{ErrorKind::network, "cannot download org/name x", {}}});
+  model.dependencies.push_back({.repo = testing::repo("org/base"),
+                                .revision = testing::revision("v1"),
+                                .reason = "the base model of an adapter",
+                                .file = testing::path("adapter_config.json"),
+                                .present = true});
   RunReport report = run({model});
   report.signal = 15;
   report.offline = true;

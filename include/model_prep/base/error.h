@@ -38,6 +38,7 @@ enum class ErrorKind : std::uint8_t {
   digest_mismatch,
   lock_mismatch,
   offline_missing,
+  dependency_missing,
 
   // These, and `usage`, end the run.
   disk_full,
@@ -64,6 +65,7 @@ inline constexpr std::string_view kNames<ErrorKind>[] = {"usage",
                                                          "digest_mismatch",
                                                          "lock_mismatch",
                                                          "offline_missing",
+                                                         "dependency_missing",
                                                          "disk_full",
                                                          "permission",
                                                          "io",

@@ -40,6 +40,11 @@ TerminalSettings detect_terminal(const Environment& environment);
 /// What says where the summary goes.
 enum class SummarySource : std::uint8_t { default_place, variable, flag };
 
+/// What a run does about other repositories that a model needs (commands/dependencies.h).
+enum class DependencyMode : std::uint8_t { report, fetch, require };
+template <>
+inline constexpr std::string_view kNames<DependencyMode>[] = {"report", "fetch", "require"};
+
 struct Options {
   Command command{Command::download};
   std::optional<std::string> print;  ///< --help or --version: print this instead of a run
@@ -48,6 +53,7 @@ struct Options {
   std::optional<std::string> manifest;  ///< a file; nothing: the built-in one
   Variant variant{Build::fp32};
   FileFilter patterns;  ///< replace the variant's patterns, unless empty
+  DependencyMode dependencies{DependencyMode::report};
 
   bool dry_run{false};
   bool cleanup{false};  ///< after a download

@@ -6,6 +6,7 @@
 //   3. plan      what has to be fetched, and whether there is space for it
 //   4. fetch     all files of all models in one loop (commands/fetcher.h)
 //   5. publish   each model as soon as its last file is there: links, record, refs (io/cache.h)
+//   6. settle    what else the models need (commands/dependencies.h)
 //
 // A model that fails does not stop the others, unless the cause concerns the whole run, such as a
 // full disk. If another process removes files of a model before it is published, the model is

@@ -10,6 +10,7 @@
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/model_spec.h"
+#include "model_prep/core/dependencies.h"
 #include "model_prep/core/fetch_plan.h"
 
 namespace model_prep {
@@ -29,6 +30,9 @@ struct ModelRun {
 
   bool published{false};
   Duration took{};
+
+  /// What its files name, when they are known.
+  std::vector<Dependency> dependencies{};
 
   /// Another process removed files of the model before it was published, so it is fetched again.
   bool files_vanished{false};

@@ -15,6 +15,7 @@
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/builds.h"
 #include "model_prep/core/cache_faults.h"
+#include "model_prep/core/dependencies.h"
 #include "model_prep/core/prune_plan.h"
 
 namespace model_prep {
@@ -66,6 +67,7 @@ struct ModelReport {
   double duration_s{0};
   std::optional<Error> error{};
   std::vector<FileReport> files{};
+  std::vector<Dependency> dependencies{};
   std::vector<CacheFault> faults{};  ///< found by `verify` and not repaired
   bool success() const {
     return status != ModelStatus::failed && status != ModelStatus::interrupted;

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/commands/dependencies.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "model_prep/base/text.h"
+#include "model_prep/commands/resolve_locally.h"
+
+namespace model_prep {
+namespace {
+
+bool is_content_of(const RemoteFile& file, std::string_view text) {
+  return digest_of(text, file.blob.kind()) == file.blob;
+}
+
+/// The files of the snapshot that may name dependencies.
+std::vector<const RemoteFile*> files_to_read(const ResolvedSnapshot& snapshot) {
+  std::vector<const RemoteFile*> files;
+  for (const RemoteFile& file : snapshot.files)
+    if (file.size <= kMaxDependencyFile && may_name_dependencies(file.path, snapshot.spec))
+      files.push_back(&file);
+  return files;
+}
+
+std::optional<std::string> cached_text(const ResolvedSnapshot& snapshot, const RemoteFile& file,
+                                       const Cache& cache) {
+  auto text =
+      read_file(cache.content(snapshot.spec.repo, snapshot.commit, file).path, kMaxDependencyFile);
+  return text && is_content_of(file, *text) ? std::move(text) : std::nullopt;
+}
+
+FileTexts cached_texts(const ResolvedSnapshot& snapshot, const Cache& cache) {
+  FileTexts texts;
+  for (const RemoteFile* file : files_to_read(snapshot))
+    if (auto text = cached_text(snapshot, *file, cache))
+      texts.emplace(file->path, std::move(*text));
+  return texts;
+}
+
+/// Adds the texts that the cache does not have.
+void request_texts(std::span<const ResolvedSnapshot* const> snapshots,
+                   std::vector<Result<FileTexts>>& texts, Fetcher& fetcher, DependencyMode mode) {
+  std::vector<Query> queries;
+  std::vector<std::pair<std::size_t, const RemoteFile*>> requested;
+  for (std::size_t i = 0; i < snapshots.size(); ++i) {
+    // They were shown when the model was locked; a lock should need no request.
+    if (mode == DependencyMode::report && snapshots[i]->spec.fully_locked) continue;
+
+    for (const RemoteFile* file : files_to_read(*snapshots[i])) {
+      if (texts[i]->contains(file->path)) continue;
+
+      const std::string& repo = snapshots[i]->spec.repo.text();
+      const auto address = [&](const Hub& hub) {
+        return hub.resolve(snapshots[i]->spec.repo, snapshots[i]->commit, file->path);
+      };
+      queries.push_back({{.object = repo + " " + file->path.text(), .repo = repo},
+                         sources_at(fetcher.endpoints, address)});
+      requested.emplace_back(i, file);
+    }
+  }
+
+  if (queries.empty()) return;
+  fetcher.query(queries, [&](std::size_t query, const Reply& reply) {
+    const auto& [i, file] = requested[query];
+    if (!texts[i]) return;
+    if (reply.error)
+      texts[i] = *reply.error;
+    else if (is_content_of(*file, reply.body))
+      texts[i]->emplace(file->path, reply.body);
+    else
+      texts[i] = Error{ErrorKind::digest_mismatch,
+                       queries[query].context.object + ": its bytes do not have the listed digest",
+                       "a mirror or a proxy may be wrong: check HF_ENDPOINT"};
+  });
+}
+
+/// Sets `present`. Returns the snapshot if the cache has it and its files are known.
+std::optional<ResolvedSnapshot> look_up(Dependency& dependency, const ModelSpec& needed_by,
+                                        Cache& cache) {
+  const ModelSpec spec = dependency_spec(dependency, needed_by);
+  cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
+  dependency.present = false;
+  const auto commit = cached_commit(spec, cache);
+  if (!commit) return std::nullopt;
+
+  const CacheLayout& layout = cache.repository(spec.repo).layout;
+  const auto is_there = [&](const RepoPath& path) {
+    return stat_path(layout.link(*commit, path)).has_value();
+  };
+  if (!stat_path(layout.snapshot(*commit)) || !std::ranges::all_of(dependency.needed, is_there))
+    return std::nullopt;
+
+  auto local = resolve_locally(spec, cache, Network::forbidden);
+  if (!local->snapshot) {
+    dependency.present = local->snapshot.error().kind == ErrorKind::offline_missing;
+    return std::nullopt;
+  }
+  dependency.present = cache.inspect(*local->snapshot, local->record).has_every_file();
+  if (!dependency.present) return std::nullopt;
+  return std::move(*local->snapshot);
+}
+
+/// Looks up these dependencies, and adds those of what is there.
+void complete(std::vector<Dependency>& dependencies, const ModelSpec& model, Cache& cache) {
+  for (std::size_t i = 0; i < dependencies.size() && i < kMaxDependencies; ++i) {
+    const auto snapshot = look_up(dependencies[i], model, cache);
+    if (!snapshot || dependencies[i].code) continue;
+
+    for (Dependency& further : find_dependencies(cached_texts(*snapshot, cache), snapshot->spec)) {
+      const bool is_known = further.repo == model.repo ||
+                            std::ranges::any_of(dependencies, [&](const Dependency& other) {
+                              return other.key() == further.key() && other.code == further.code;
+                            });
+      if (is_known) continue;
+      further.reason += " of " + dependencies[i].repo.text();
+      dependencies.push_back(std::move(further));
+    }
+  }
+}
+
+bool is_selected(const Dependency& dependency, std::span<const ModelReport> models) {
+  return std::ranges::any_of(models, [&](const ModelReport& model) {
+    const ModelSpec& spec = model.spec;
+    if (spec.key == dependency.key()) return true;
+    return spec.repo == dependency.repo &&
+           (spec.revision == dependency.revision ||
+            (spec.ref == dependency.revision.text() && !spec.ref_if_unset));
+  });
+}
+
+void append(RunReport& report, RunReport step) {
+  std::ranges::move(step.models, std::back_inserter(report.models));
+  report.requests += step.requests;
+  report.retries += step.retries;
+  report.signal = step.signal;
+  report.error = step.error;
+}
+
+/// Downloads what the report's models need, and what that needs, as models of the same run.
+void fetch_dependencies(Session& session, RunReport& report,
+                        const std::function<RunReport(std::vector<ModelSpec>)>& download) {
+  for (int depth = 0; depth < kMaxDependencyDepth && !report.signal && !report.error; ++depth) {
+    auto specs = unselected_dependencies(report.models, &session.cache);
+    if (specs.empty()) break;
+
+    Strings keys;
+    for (const ModelSpec& spec : specs) keys.push_back(spec.key);
+    session.log.info(sanitize_for_log(fmt::format("also needed: {}", fmt::join(keys, ", "))));
+    append(report, download(std::move(specs)));
+  }
+
+  for (ModelReport& model : report.models) complete(model.dependencies, model.spec, session.cache);
+}
+
+std::string need_of(const ModelReport& model, const Dependency& dependency) {
+  return sanitize_for_log(fmt::format("{} needs {}, {} ({})", model.spec.key, dependency.key(),
+                                      dependency.reason, dependency.file.text()));
+}
+
+/// A line for each dependency; empty if there are none.
+std::string dependency_lines(std::span<const ModelReport> models) {
+  std::string lines;
+  for (const ModelReport& model : models)
+    for (const Dependency& dependency : model.dependencies)
+      lines += need_of(model, dependency) +
+               (dependency.present ? ": in the cache\n" : ": not in the cache\n");
+  return lines;
+}
+
+}  // namespace
+
+std::vector<Result<std::vector<Dependency>>> read_dependencies(
+    std::span<const ResolvedSnapshot* const> snapshots, Cache& cache, Fetcher* fetcher,
+    DependencyMode mode) {
+  std::vector<Result<FileTexts>> texts;
+  for (const ResolvedSnapshot* snapshot : snapshots)
+    texts.emplace_back(cached_texts(*snapshot, cache));
+  if (fetcher != nullptr) request_texts(snapshots, texts, *fetcher, mode);
+
+  std::vector<Result<std::vector<Dependency>>> found;
+  for (std::size_t i = 0; i < snapshots.size(); ++i) {
+    if (!texts[i]) {
+      found.emplace_back(texts[i].error());
+      continue;
+    }
+    auto dependencies = find_dependencies(*texts[i], snapshots[i]->spec);
+    complete(dependencies, snapshots[i]->spec, cache);
+    found.emplace_back(std::move(dependencies));
+  }
+  return found;
+}
+
+std::vector<ModelSpec> unselected_dependencies(std::span<const ModelReport> models,
+                                               const Cache* cache) {
+  std::vector<ModelSpec> specs;
+  for (const ModelReport& model : models)
+    for (const Dependency& dependency : model.dependencies) {
+      if (is_selected(dependency, models)) continue;
+
+      ModelSpec spec = dependency_spec(dependency, model.spec);
+      const auto commit =
+          cache != nullptr && dependency.present ? cached_commit(spec, *cache) : std::nullopt;
+      if (commit) spec.revision = *Revision::parse(commit->hex());
+
+      // A whole model has the code as well.
+      const auto known = std::ranges::find(specs, spec.key, &ModelSpec::key);
+      if (known == specs.end())
+        specs.push_back(std::move(spec));
+      else if (dependency.include.empty())
+        *known = std::move(spec);
+    }
+  return specs;
+}
+
+void judge_dependencies(Session& session, std::span<ModelReport> models, DependencyMode mode,
+                        Selected selected) {
+  for (ModelReport& model : models) {
+    if (!model.success()) continue;
+
+    for (const Dependency& dependency : model.dependencies) {
+      if (dependency.present) continue;
+      if (selected == Selected::count && is_selected(dependency, models)) continue;
+
+      const std::string missing = need_of(model, dependency) + ", which is not in the cache";
+      std::string hint = "model-prep --dependencies fetch downloads it";
+      if (dependency.code) hint += "; it is code, which will run: use it only if you trust it";
+      if (mode == DependencyMode::report) {
+        session.log.warning(missing + "; " + hint);
+        continue;
+      }
+
+      if (mode == DependencyMode::fetch)
+        hint = "the log has its own error; if it has none, it lacks files that the model needs";
+      const Error error{ErrorKind::dependency_missing, missing, hint};
+      session.log_error(error);
+      if (!model.error) model.error = error;
+    }
+    if (model.error) model.status = ModelStatus::failed;
+  }
+}
+
+void settle_dependencies(Session& session, RunReport& report,
+                         const std::function<RunReport(std::vector<ModelSpec>)>& download) {
+  const Options& options = session.options;
+  if (options.dependencies == DependencyMode::fetch) fetch_dependencies(session, report, download);
+  if (options.dry_run) session.print_result(dependency_lines(report.models));
+  judge_dependencies(session, report.models, options.dependencies,
+                     options.dry_run ? Selected::count : Selected::must_be_there);
+}
+
+}  // namespace model_prep
