@@ -190,12 +190,24 @@ instruction_counts() {
 
 # ---- Python tests ----------------------------------------------------------------------------------------------------
 
+# wanted_venvs REQUIREMENTS: the virtual environments that this run makes. long-* only with --long, and where there is room.
+wanted_venvs() {
+  local names room
+  names=$(sed -n 's/^\([a-z][^ ]*\) .*/\1/p' "$1" | uniq)
+  room=$(df --output=avail --block-size=1G "$root/build" | tail -n 1)
+  if [ "$mode" != long ] || [ "$room" -lt 20 ]; then names=$(grep -v '^long-' <<<"$names"); fi
+  say "$names" | tr '\n' ' '
+}
+
 # python_tests TITLE NAME: the tests in tests/NAME. pytest runs in the first virtual environment of their requirements.
 python_tests() {
   local names name status=0 tests=$root/tests/$2 report=$root/build/$2.junit.xml log=$root/build/$2.log
 
   part "$1"
-  read -ra names <<<"$(sed -n 's/^\([a-z][^ ]*\) .*/\1/p' "$tests/requirements" | uniq | tr '\n' ' ')"
+  read -ra names <<<"$(wanted_venvs "$tests/requirements")"
+  if [ "$mode" = long ] && grep -q '^long-' "$tests/requirements" && [[ ${names[*]} != *long-* ]]; then
+    part_skipped "TESTS WITH PyTorch SKIPPED: THEY NEED 20 GB IN $root/build."
+  fi
   for name in "${names[@]}"; do
     make_venv "$name" && continue
     if [ "$name" = "${names[0]}" ]; then

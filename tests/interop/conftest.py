@@ -37,7 +37,7 @@ def hub(small_hub):
     return small_hub
 
 
-VERSIONS = ["hub-0.23.5", "hub-0.36.2", "hub-1.9.2", "hub-newest"]
+VERSIONS = ["hub-0.23.5", "hub-0.36.2", "hub-1.9.2", "hub-1.33.0", "hub-newest"]
 
 
 @pytest.fixture(scope="session", params=VERSIONS)

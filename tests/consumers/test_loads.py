@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exit 0 means that services load: every build, with the libraries themselves, offline and read-only."""
+
+import pytest
+from conftest import id_of, venvs_of
+from loads import LOADS, How
+
+
+#: What the program cannot choose yet.
+NOT_YET = {
+    ("encoder", "fp16"), ("encoder", "openvino"), ("openvino_only", "openvino"), ("mistral", "mistral"),
+    ("encoder", "onnx:model_quantized"), ("encoder", "openvino:openvino_model_qint8_quantized"), ("seq2seq", "onnx"),
+    ("external_data", "onnx"), ("whisper", "fp32"), ("gguf_quantisations", "gguf:Q4_K_M"),
+    ("gguf_quantisations", "gguf:Q8_0"), ("pipeline", "fp16"),
+}
+
+
+def pytest_generate_tests(metafunc):
+    metafunc.parametrize("load, variant, venv", [
+        pytest.param(load, variant, venv, id=f"{venv} {load.library} {variant} {load.model} {number}")
+        for number, load in enumerate(LOADS) for variant in load.builds for venv in venvs_of(load, metafunc.config)])
+
+
+def test_a_library_loads_a_build_as_the_table_says(load, variant, venv, volume, results):
+    if (load.model, variant) in NOT_YET:
+        pytest.skip(f"MODEL-PREP HAS NO {variant} FOR {load.model} YET")
+    _, failed = volume
+    for filled_by in ("branch", "commit"):
+        error = failed.get(id_of(load.model, variant, filled_by))
+        assert not error, error
+
+    found = {way: error for (of, build, way), error in results(load.library, venv).items()
+             if (of, build) == (load, variant)}
+    assert found
+    for way, error in found.items():
+        if load.how is How.NO:
+            assert error, f"{way}: it loads now; so the table, `verify` and docs/consumers.md can say so"
+        else:
+            assert not error, f"{way}:\n{error}"
