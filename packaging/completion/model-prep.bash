@@ -21,7 +21,7 @@ _model_prep() {
         ;;
       --manifest | --variant | --include | --exclude | --cache-dir | --summary | --endpoint | \
         --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
-        --dependencies | --progress | --log-level | --log-format)
+        --dependencies | --progress | --log-level | --log-format | --for)
         [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
         ((i++))
         ;;
@@ -31,6 +31,10 @@ _model_prep() {
   case $previous in
     --variant) words='fp32 fp16 openvino openvino-int8 onnx mistral gguf all' ;;
     --dependencies) words='report fetch require' ;;
+    --for)
+      words='transformers sentence-transformers diffusers peft optimum-onnx optimum-intel onnxruntime fastembed'
+      words="$words openvino faster-whisper model2vec mistral-common gguf tokenizers safetensors"
+      ;;
     --progress) words='auto bar log none' ;;
     --log-level) words='debug info warn error off' ;;
     --log-format) words='text json' ;;
@@ -63,7 +67,7 @@ _model_prep() {
         words="$all $selection $network --dry-run --cleanup --offline --summary --limit-rate"
         words+=' --dependencies'
         ;;
-      verify) words="$all $selection $network --repair --summary --limit-rate" ;;
+      verify) words="$all $selection $network --repair --for --summary --limit-rate" ;;
       list) words="$all $selection $network --builds --json" ;;
       cleanup) words="$all --dry-run --summary" ;;
       lock) words="$all $selection $network --check --dependencies" ;;

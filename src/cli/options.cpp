@@ -12,6 +12,7 @@
 
 #include "model_prep/base/parse_int.h"
 #include "model_prep/cli/command_line.h"
+#include "model_prep/core/consumer_table.h"
 #include "model_prep/core/rate_limiter.h"
 #include "model_prep/io/directory.h"
 #include "model_prep/io/libcurl_info.h"
@@ -81,6 +82,16 @@ Strings read_list(const FlagValues& values, const std::string& flag) {
 bool uses_hub(const Options& options) {
   return options.command == Command::download || options.command == Command::lock ||
          options.repair || options.builds;
+}
+
+Status read_consumers(const FlagValues& values, Options& options) {
+  const Strings known = consumer_libraries();
+  for (const FlagValues::Value& found : values.find_all("--for")) {
+    if (std::ranges::find(known, found.value) == known.end())
+      return bad_value(found, fmt::format("one of {}", fmt::join(known, ", ")));
+    options.consumers.push_back(found.value);
+  }
+  return ok();
 }
 
 Status read_paths(const FlagValues& values, Options& options) {
@@ -271,6 +282,7 @@ Status read_options(const FlagValues& values, Options& options) {
                                   fmt::join(kNames<Build>, ", "))),
            read_choice(values, "--dependencies", options.dependencies),
            read_paths(values, options),
+           read_consumers(values, options),
            read_number(network, "--jobs", 1, 64, options.jobs),
            read_number(network, "--retries", 0, 1000, options.retries),
            read_number(network, "--patience", 0, 31'536'000, options.patience),

@@ -61,6 +61,19 @@ void check_model(ConsumerReport& report, const Consumer& consumer, const Cache& 
     report.advice = "model-prep verify --repair repairs the cache";
 }
 
+SnapshotFacts facts_of(const Cache& cache, const ResolvedSnapshot& snapshot) {
+  constexpr std::size_t kMaxConfig = 1024 * 1024;
+  SnapshotFacts facts{.repo = snapshot.spec.repo.text(),
+                      .revision = snapshot.spec.ref == "main" ? "" : snapshot.spec.ref};
+  const CacheLayout& at = cache.repository(snapshot.spec.repo).layout;
+  for (const RemoteFile& file : snapshot.files) {
+    facts.files.push_back(file.path.text());
+    if (file.path.text() == "config.json")
+      facts.config = read_file(at.link(snapshot.commit, file.path), kMaxConfig).value_or("");
+  }
+  return facts;
+}
+
 }  // namespace
 
 std::vector<ConsumerReport> check_consumers(const Options& options, const Cache& cache,
@@ -88,6 +101,36 @@ std::string consumers_table(const std::vector<ConsumerReport>& consumers,
                                       consumer.found.size() + consumer.missing.size()),
                           consumer.advice.empty() ? "-" : consumer.advice});
   return table_text(table, columns);
+}
+
+std::vector<LoadReport> judge_loads(const Options& options, const Cache& cache,
+                                    std::span<const ResolvedSnapshot* const> models) {
+  std::vector<LoadReport> loads;
+  for (const ResolvedSnapshot* model : models) {
+    if (model->spec.repo.kind() != RepoKind::model) continue;
+    for (ConsumerVerdict& verdict : judge_consumers(facts_of(cache, *model), options.consumers))
+      loads.push_back({model->spec.key, std::move(verdict)});
+  }
+  return loads;
+}
+
+std::string loads_table(const std::vector<LoadReport>& loads, std::optional<int> columns) {
+  if (loads.empty()) return "";
+  Table table{.head = {"MODEL", "LIBRARY", "LOADS", "WRITE"}, .yielding = {3}};
+  for (const auto& [model, verdict] : loads)
+    table.rows.push_back(
+        {model, verdict.library, std::string(to_string(verdict.loads)), verdict.write});
+  return table_text(table, columns);
+}
+
+Status check_asked_consumers(const Options& options, const std::vector<LoadReport>& loads) {
+  if (options.consumers.empty()) return ok();
+  for (const auto& [model, verdict] : loads)
+    if (verdict.loads == Loads::no)
+      return Error{ErrorKind::not_loadable,
+                   fmt::format("{} will not load {}: {}", verdict.library, model, verdict.write),
+                   "choose another build with --variant, or another library"};
+  return ok();
 }
 
 }  // namespace model_prep

@@ -74,7 +74,11 @@ class Verify {
     report.signal = signal_;
     report.bytes_hashed = bytes_hashed_;
     for (const Model& model : models_) report.models.push_back(make_report(model));
-    report.services = find_consumers();
+    const auto snapshots = resolved();
+    report.services = check_consumers(session_.options, session_.cache, snapshots);
+    report.loads = judge_loads(session_.options, session_.cache, snapshots);
+    if (Status loaded = check_asked_consumers(session_.options, report.loads); !loaded)
+      report.error = loaded.error();
     return report;
   }
 
@@ -363,11 +367,11 @@ class Verify {
     }
   }
 
-  std::vector<ConsumerReport> find_consumers() const {
+  std::vector<const ResolvedSnapshot*> resolved() const {
     std::vector<const ResolvedSnapshot*> snapshots;
     for (const Model& model : models_)
       if (model.snapshot) snapshots.push_back(&*model.snapshot);
-    return check_consumers(session_.options, session_.cache, snapshots);
+    return snapshots;
   }
 
   Session& session_;
@@ -407,6 +411,8 @@ int run_verify(Session& session) {
   judge_dependencies(session, report.models, DependencyMode::report, Selected::must_be_there);
 
   session.print_result(consumers_table(*report.services, session.columns));
+  session.print_result(loads_table(report.loads, session.columns));
+  if (report.error) session.log_error(*report.error);
 
   const bool has_faults = std::ranges::any_of(
       report.models, [](const ModelReport& model) { return !model.faults.empty(); });

@@ -55,6 +55,14 @@ Json consumer_json(const ConsumerReport& consumer) {
           {"advice", text_or_null(consumer.advice)}};
 }
 
+Json load_json(const LoadReport& load) {
+  return {{"model", load.model},
+          {"library", load.verdict.library},
+          {"versions", load.verdict.versions},
+          {"loads", to_string(load.verdict.loads)},
+          {"write", load.verdict.write}};
+}
+
 template <class Items, class Make>
 Json list_json(const Items& items, Make make) {
   Json list = Json::array();
@@ -153,7 +161,10 @@ std::string serialize_summary(const RunReport& report) {
   };
   if (report.endpoints.size() > 1) json["endpoints"] = report.endpoints;
   if (report.cleanup) json["cleanup"] = list_json(*report.cleanup, pruned_json);
-  if (report.services) json["services"] = list_json(*report.services, consumer_json);
+  if (report.services) {
+    json["services"] = list_json(*report.services, consumer_json);
+    json["loads"] = list_json(report.loads, load_json);
+  }
   return text_of(json);
 }
 

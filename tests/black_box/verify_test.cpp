@@ -377,6 +377,22 @@ TEST_CASE("verify says where each library looks, and only the cache decides the 
   CHECK(services[0]["found"] == nlohmann::json::array({prepared.pinned}));
 }
 
+TEST_CASE("verify --for exits with 1 if that library will not load a model") {
+  Prepared prepared;
+  const Run loads = prepared.machine.run({"verify", prepared.pinned, "--for", "transformers"});
+  CHECK(loads.exit_code == 0);
+  CHECK(contains(loads.out, R"(transformers  by name  AutoModel.from_pretrained("org/small"))"));
+  REQUIRE(loads.summary["loads"].size() == 1);
+  CHECK(loads.summary["loads"][0]["loads"] == "by name");
+
+  const Run fails =
+      prepared.machine.run({"verify", prepared.pinned, "--for", "transformers", "--for", "gguf"});
+  CHECK(fails.exit_code == 1);
+  CHECK(contains(fails.err, "gguf will not load " + prepared.pinned + ": it needs a .gguf file"));
+  CHECK(fails.summary["error"]["kind"] == "not_loadable");
+  CHECK(fails.summary["models"][prepared.pinned]["success"] == true);
+}
+
 TEST_CASE("a library that looks in a legacy directory is pointed to --repair, which links it") {
   Prepared prepared;
   const std::string older = prepared.machine.folder() / "t";

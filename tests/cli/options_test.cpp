@@ -233,6 +233,9 @@ TEST_CASE("each command takes its own flags and refuses those of others") {
   CHECK(refusal({"--offline", "verify"}) == "verify does not take --offline");
   CHECK(refusal({"--repair"}) == "download does not take --repair");
   CHECK(refusal({"--check"}) == "download does not take --check");
+  CHECK(options({"verify", "--for", "peft", "--for", "gguf"}).consumers ==
+        Arguments{"peft", "gguf"});
+  CHECK(contains(refusal({"verify", "--for", "keras"}), "one of transformers, "));
   CHECK(refusal({"cleanup", "--cleanup"}) == "cleanup does not take --cleanup");
   CHECK(refusal({"cleanup", "--variant", "all"}) == "cleanup does not take --variant");
   CHECK(refusal({"lock", "--summary", "-"}) == "lock does not take --summary");

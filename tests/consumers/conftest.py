@@ -89,6 +89,22 @@ def volume(hub_of_models, model_prep, wanted, tmp_path_factory):
     return home, failed
 
 
+@pytest.fixture(scope="session")
+def verdicts(volume, hub_of_models, model_prep, wanted):
+    """What `verify --for` says: (library, model, build) -> (how, line)."""
+    home, _ = volume
+    asked = [word for library in sorted({load.library for load in LOADS}) for word in ("--for", library)]
+    found = {}
+    for build in sorted({build for _, build in wanted}):
+        models_of = {id_of(model, build): model for model, other in wanted if other == build}
+        summary = model_prep(hub_of_models, {"HF_HOME": home}, "verify", *models_of, "--variant", build, *asked,
+                             check=False)
+        for entry in summary["loads"]:
+            line = entry["write"].replace(entry["model"], "org/name").partition("  # ")[0]
+            found[entry["library"], models_of[entry["model"]], build] = entry["loads"], line
+    return found
+
+
 def sandbox(volume):
     """The beginning of a command that runs the rest without a network and without a way to write."""
     for unshare in NAMESPACES:

@@ -30,6 +30,7 @@ class Load:
     takes_path: bool = True
     needs: str = "consumers"  #: the virtual environments, by the beginning of their names
     shown: bool = True  #: on the page; two builds that are loaded alike are shown once
+    verify: str = "line"  #: what `model-prep verify` says of it: `how`, `line` (and how), or nothing
 
     @property
     def is_long(self):
@@ -53,8 +54,8 @@ model = TextEmbedding("org/name")
 """
 
 
-def onnxruntime(builds, file, model="encoder", shown=True):
-    return Load("onnxruntime", builds, model, How.BY_PATH, shown=shown, check=USE_ONNX, write=f"""\
+def onnxruntime(builds, file, model="encoder", shown=True, verify="line"):
+    return Load("onnxruntime", builds, model, How.BY_PATH, shown=shown, verify=verify, check=USE_ONNX, write=f"""\
 from huggingface_hub import hf_hub_download
 from onnxruntime import InferenceSession
 model = InferenceSession(hf_hub_download("org/name", "{file}"))
@@ -65,12 +66,13 @@ def openvino(builds, file, model="encoder", shown=True):
     return Load("openvino", builds, model, How.BY_PATH, shown=shown, write=f"""\
 from huggingface_hub import hf_hub_download
 from openvino import Core
-model = Core().compile_model(hf_hub_download("org/name", "{file}"), "CPU")
+model = Core().compile_model(
+    hf_hub_download("org/name", "{file}"), "CPU")
 """, check="assert model([numpy.ones((1, 3), 'int64')] * len(model.inputs))[0].shape == (1, 3, 8)")
 
 
 def gguf(builds, file, shown=True):
-    return Load("gguf", builds, "gguf_quantisations", How.BY_PATH, shown=shown, write=f"""\
+    return Load("gguf", builds, "gguf_quantisations", How.BY_PATH, shown=shown, verify="line" if shown else "how", write=f"""\
 from gguf import GGUFReader
 from huggingface_hub import hf_hub_download
 model = GGUFReader(hf_hub_download("org/name", "{file}"))
@@ -110,21 +112,25 @@ from transformers import AutoModel
 model = AutoModel.from_pretrained("org/name", variant="fp16")
 """, "assert model.config.hidden_size == 8", needs=LONG),
     sentence_transformers(("fp32", "all"), how=How.BY_NAME, needs=LONG),
-    sentence_transformers(("onnx",), ', backend="onnx", model_kwargs={"file_name": "onnx/model.onnx"}'),
-    sentence_transformers(("openvino",), ', backend="openvino"'),
+    sentence_transformers(("onnx",), """, backend="onnx", model_kwargs={
+    "file_name": "onnx/model.onnx"}"""),
+    sentence_transformers(("openvino",), """, backend="openvino", model_kwargs={
+    "file_name": "openvino/openvino_model.xml"}"""),
     sentence_transformers(("openvino-int8",), """, backend="openvino", model_kwargs={
     "file_name": "openvino/openvino_model_qint8_quantized.xml"}"""),
     Load("sentence-transformers", ("onnx",), "encoder", How.NO, """\
 from sentence_transformers import SentenceTransformer
 model = SentenceTransformer("org/name", backend="onnx")
-""", needs=LONG + "-4", shown=False),
+""", needs=LONG + "-4", shown=False, verify=""),
     Load("optimum-onnx", ("onnx",), "encoder", How.BY_NAME, """\
 from optimum.onnxruntime import ORTModelForFeatureExtraction
-model = ORTModelForFeatureExtraction.from_pretrained("org/name", subfolder="onnx", file_name="model.onnx")
+model = ORTModelForFeatureExtraction.from_pretrained(
+    "org/name", subfolder="onnx", file_name="model.onnx")
 """, f"import torch\nassert model({IDS}, attention_mask={IDS}).last_hidden_state.shape == (1, 3, 8)", needs=LONG + "-4"),
     Load("optimum-intel", ("openvino",), "encoder", How.BY_NAME, """\
 from optimum.intel import OVModelForFeatureExtraction
-model = OVModelForFeatureExtraction.from_pretrained("org/name", subfolder="openvino")
+model = OVModelForFeatureExtraction.from_pretrained(
+    "org/name", subfolder="openvino", file_name="openvino_model.xml")
 """, f"import torch\nassert model({IDS}, attention_mask={IDS}).last_hidden_state.shape == (1, 3, 8)", needs=LONG + "-4"),
     Load("optimum-intel", ("openvino-int8",), "encoder", How.BY_NAME, """\
 from optimum.intel import OVModelForFeatureExtraction
@@ -134,11 +140,11 @@ model = OVModelForFeatureExtraction.from_pretrained(
     Load("diffusers", ("fp32", "all"), "pipeline", How.BY_NAME, """\
 from diffusers import DiffusionPipeline
 pipeline = DiffusionPipeline.from_pretrained("org/name")
-""", "assert pipeline.unet.config.sample_size == 8", needs=LONG),
+""", "assert pipeline.unet.config.sample_size == 8", needs=LONG + "-5"),
     Load("diffusers", ("fp16",), "pipeline", How.BY_NAME, """\
 from diffusers import DiffusionPipeline
 pipeline = DiffusionPipeline.from_pretrained("org/name", variant="fp16")
-""", "assert pipeline.unet.config.sample_size == 8", needs=LONG),
+""", "assert pipeline.unet.config.sample_size == 8", needs=LONG + "-5"),
     Load("peft", ("fp32",), "adapter", How.BY_NAME, """\
 from peft import PeftModel
 model = PeftModel.from_pretrained(base, "org/name")  # base: the model that it adapts
@@ -152,16 +158,17 @@ LOADS = [
     # ---- transformers and tokenizers ------------------------------------------------------------------------------------
     Load("transformers", ("fp32", "fp16", "all"), "encoder", How.BY_NAME, """\
 from transformers import AutoConfig, AutoTokenizer
-config, tokenizer = AutoConfig.from_pretrained("org/name"), AutoTokenizer.from_pretrained("org/name")
-""", "assert config.hidden_size == 8 and tokenizer('turn on')['input_ids'] == [2, 5, 6, 3]"),
+config = AutoConfig.from_pretrained("org/name")
+tokenizer = AutoTokenizer.from_pretrained("org/name")
+""", "assert config.hidden_size == 8 and tokenizer('turn on')['input_ids'] == [2, 5, 6, 3]", verify="how"),
     Load("transformers", ("fp32",), "whisper", How.BY_NAME, """\
 from transformers import AutoFeatureExtractor
 extractor = AutoFeatureExtractor.from_pretrained("org/name")
-""", "assert extractor.feature_size == 80"),
+""", "assert extractor.feature_size == 80", verify="how"),
     Load("transformers", ("onnx", "openvino"), "encoder", How.BY_NAME, """\
 from transformers import AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained("org/name")
-""", "assert tokenizer('turn on')['input_ids'] == [2, 5, 6, 3]", shown=False),
+""", "assert tokenizer('turn on')['input_ids'] == [2, 5, 6, 3]", shown=False, verify=""),
     Load("tokenizers", ("fp32", "onnx", "openvino"), "encoder", How.BY_NAME, """\
 from tokenizers import Tokenizer
 tokenizer = Tokenizer.from_pretrained("org/name")
@@ -178,7 +185,7 @@ folder = snapshot_download("org/name")
 """, """
 index = json.load(open(folder + "/model.safetensors.index.json"))["weight_map"]
 assert {name for file in index.values() for name in load_file(f"{folder}/{file}")} == set(index)
-""", revisions=SNAPSHOT, shown=False),
+""", revisions=SNAPSHOT, shown=False, verify="how"),
     Load("mistral-common", ("mistral",), "mistral", How.BY_NAME, """\
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 tokenizer = MistralTokenizer.from_hf_hub("org/name")
@@ -187,8 +194,8 @@ tokenizer = MistralTokenizer.from_hf_hub("org/name")
     # ---- ONNX -----------------------------------------------------------------------------------------------------------
     onnxruntime(("onnx", "all"), "onnx/model.onnx"),
     onnxruntime(("onnx:model_quantized",), "onnx/model_quantized.onnx"),
-    onnxruntime(("onnx",), "onnx/encoder_model.onnx", "seq2seq", shown=False),
-    onnxruntime(("onnx",), "onnx/decoder_model_merged.onnx", "seq2seq", shown=False),
+    onnxruntime(("onnx",), "onnx/encoder_model.onnx", "seq2seq", shown=False, verify="how"),
+    onnxruntime(("onnx",), "onnx/decoder_model_merged.onnx", "seq2seq", shown=False, verify="how"),
     onnxruntime(("onnx",), "onnx/model.onnx", "external_data", shown=False),
     Load("fastembed", ("onnx",), "encoder", How.BY_NAME, FASTEMBED,
          "assert next(iter(model.embed(['turn on']))).shape == (8,)", before=KNOWN_TO_FASTEMBED, revisions=(),

@@ -248,6 +248,7 @@ TEST_CASE("the summary of verify also has the faults, and which libraries find w
                       .found = {"one"},
                       .missing = {{"two", "there is no refs/main", true}},
                       .advice = "set HF_HOME=/c"}};
+  report.loads = {{"one", {"peft", "0.21", Loads::no, "it needs adapter_config.json"}}};
   const std::string text = serialize_summary(report);
   CHECK(text.find(R"("faults": [
         {
@@ -269,6 +270,15 @@ TEST_CASE("the summary of verify also has the faults, and which libraries find w
         "two": "there is no refs/main"
       },
       "advice": "set HF_HOME=/c"
+    }
+  ])") != std::string::npos);
+  CHECK(text.find(R"("loads": [
+    {
+      "model": "one",
+      "library": "peft",
+      "versions": "0.21",
+      "loads": "no",
+      "write": "it needs adapter_config.json"
     }
   ])") != std::string::npos);
 }

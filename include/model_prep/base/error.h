@@ -39,6 +39,7 @@ enum class ErrorKind : std::uint8_t {
   lock_mismatch,
   offline_missing,
   dependency_missing,
+  not_loadable,
 
   // These, and `usage`, end the run.
   disk_full,
@@ -66,6 +67,7 @@ inline constexpr std::string_view kNames<ErrorKind>[] = {"usage",
                                                          "lock_mismatch",
                                                          "offline_missing",
                                                          "dependency_missing",
+                                                         "not_loadable",
                                                          "disk_full",
                                                          "permission",
                                                          "io",

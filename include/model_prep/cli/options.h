@@ -58,6 +58,7 @@ struct Options {
   bool dry_run{false};
   bool cleanup{false};  ///< after a download
   bool repair{false};
+  Strings consumers;   ///< of `verify`: the libraries that must load the models
   bool check{false};   ///< of `lock`
   bool builds{false};  ///< of `list`: those on the Hub
   bool offline{false};

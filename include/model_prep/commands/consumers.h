@@ -30,4 +30,14 @@ std::vector<ConsumerReport> check_consumers(const Options& options, const Cache&
 std::string consumers_table(const std::vector<ConsumerReport>& consumers,
                             std::optional<int> columns);
 
+/// Which libraries load the models that they find (core/consumer_table.h).
+std::vector<LoadReport> judge_loads(const Options& options, const Cache& cache,
+                                    std::span<const ResolvedSnapshot* const> models);
+
+/// One line for each model and library; nothing if there is none.
+std::string loads_table(const std::vector<LoadReport>& loads, std::optional<int> columns);
+
+/// Of kind `not_loadable` if a library of `--for` does not load one of the models.
+Status check_asked_consumers(const Options& options, const std::vector<LoadReport>& loads);
+
 }  // namespace model_prep

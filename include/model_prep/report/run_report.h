@@ -15,6 +15,7 @@
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/builds.h"
 #include "model_prep/core/cache_faults.h"
+#include "model_prep/core/consumer_table.h"
 #include "model_prep/core/dependencies.h"
 #include "model_prep/core/prune_plan.h"
 
@@ -91,6 +92,12 @@ struct ConsumerReport {
   std::string advice{};  ///< what to do about a missing model
 };
 
+/// Whether a library loads a model that it finds.
+struct LoadReport {
+  std::string model;  ///< its key
+  ConsumerVerdict verdict;
+};
+
 /// What `cleanup` removed from a repository, or would remove.
 struct PrunedRepository {
   std::string repo;
@@ -116,6 +123,7 @@ struct RunReport {
   std::vector<ModelReport> models;
   std::optional<Bytes> bytes_hashed{};                     ///< by `verify`; not in the JSON
   std::optional<std::vector<ConsumerReport>> services{};   ///< of `verify`
+  std::vector<LoadReport> loads{};                         ///< of `verify`
   std::optional<std::vector<PrunedRepository>> cleanup{};  ///< of `cleanup` and --cleanup
   bool success() const;
 };

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the libraries load, on the file names of real repositories. tests/consumers asks the
+// libraries themselves.
+#include "model_prep/core/consumer_table.h"
+
+#include <algorithm>
+
+#include "support/catch.h"
+
+using namespace model_prep;
+
+namespace {
+
+SnapshotFacts facts(Strings files, std::string config = R"({"model_type": "bert"})") {
+  std::ranges::sort(files);
+  return {
+      .repo = "org/name", .revision = "", .files = std::move(files), .config = std::move(config)};
+}
+
+/// `LOADS: LINE`
+std::string verdict(const SnapshotFacts& of, const std::string& library) {
+  const auto verdicts = judge_consumers(of, {library});
+  REQUIRE(verdicts.size() == 1);
+  return std::string(to_string(verdicts[0].loads)) + ": " + verdicts[0].write;
+}
+
+Strings listed(const SnapshotFacts& of) {
+  Strings names;
+  for (const ConsumerVerdict& each : judge_consumers(of, {}))
+    names.push_back(each.library + " " + std::string(to_string(each.loads)));
+  return names;
+}
+
+const Strings kSmall = {"1_Pooling/config.json", "config.json", "modules.json", "tokenizer.json",
+                        "tokenizer_config.json"};
+
+Strings with(Strings more) {
+  more.insert(more.end(), kSmall.begin(), kSmall.end());
+  return more;
+}
+
+}  // namespace
+
+TEST_CASE("weights of PyTorch are loaded by name") {
+  CHECK(listed(facts(with({"model.safetensors"}))) ==
+        Strings{"transformers by name", "sentence-transformers by name"});
+  CHECK(verdict(facts(with({"model.safetensors"})), "sentence-transformers") ==
+        R"(by name: SentenceTransformer("org/name"))");
+  CHECK(verdict(facts({"config.json", "pytorch_model.bin"}), "transformers") ==
+        R"(by name: AutoModel.from_pretrained("org/name"))");
+  CHECK(verdict(facts({"config.json", "model.fp16.safetensors"}), "transformers") ==
+        R"(by name: AutoModel.from_pretrained("org/name", variant="fp16"))");
+  CHECK(verdict(facts({"config.json", "model.safetensors"}), "sentence-transformers") ==
+        R"(by name: CrossEncoder("org/name"))");
+}
+
+TEST_CASE("sentence-transformers loads a build for another back-end by path only") {
+  const SnapshotFacts int8 = facts(with({"openvino/openvino_model_qint8_quantized.bin",
+                                         "openvino/openvino_model_qint8_quantized.xml"}));
+  CHECK(listed(int8) == Strings{"sentence-transformers by path only", "optimum-intel by name",
+                                "openvino by path only"});
+  CHECK(verdict(int8, "sentence-transformers") ==
+        R"(by path only: SentenceTransformer(snapshot_download("org/name"), backend="openvino", )"
+        R"(model_kwargs={"file_name": "openvino/openvino_model_qint8_quantized.xml"}))");
+  CHECK(verdict(int8, "optimum-intel") ==
+        R"(by name: OVModelFor….from_pretrained("org/name", subfolder="openvino", )"
+        R"(file_name="openvino_model_qint8_quantized.xml"))");
+  CHECK(verdict(int8, "transformers") ==
+        "no: it needs config.json and weights of PyTorch in the root");
+}
+
+TEST_CASE("the weights of a later module are not enough for sentence-transformers") {
+  const SnapshotFacts onnx = facts(with({"2_Dense/model.safetensors", "onnx/model.onnx"}));
+  CHECK(verdict(onnx, "sentence-transformers").starts_with("by path only: "));
+  CHECK(verdict(facts(with({"2_Dense/model.safetensors"})), "sentence-transformers")
+            .starts_with("no: "));
+  CHECK(verdict(facts(with({"0_StaticEmbedding/model.safetensors"})), "sentence-transformers")
+            .starts_with("by name: "));
+}
+
+TEST_CASE("an ONNX model is loaded from its root, from onnx/, or under a name of its own") {
+  CHECK(verdict(facts({"config.json", "model.onnx"}), "optimum-onnx") ==
+        R"(by name: ORTModelFor….from_pretrained("org/name", file_name="model.onnx"))");
+  CHECK(verdict(facts({"onnx/model.onnx", "onnx/model_O3.onnx"}), "onnxruntime") ==
+        R"(by path only: InferenceSession(hf_hub_download("org/name", "onnx/model.onnx")))");
+  CHECK(
+      verdict(facts(with({"onnx/model_quantized.onnx"})), "onnxruntime") ==
+      R"(by path only: InferenceSession(hf_hub_download("org/name", "onnx/model_quantized.onnx")))");
+  CHECK(verdict(facts(with({"onnx/model.onnx"})), "fastembed") ==
+        R"(by name: TextEmbedding("org/name")  # with FASTEMBED_CACHE_PATH=$HF_HOME/hub)");
+}
+
+TEST_CASE("an .xml without its .bin is no OpenVINO model") {
+  CHECK(verdict(facts({"config.json", "openvino_other.xml"}), "openvino").starts_with("no: "));
+}
+
+TEST_CASE("a model.bin next to a vocabulary belongs to faster-whisper, not to PyTorch") {
+  const SnapshotFacts whisper = facts({"config.json", "model.bin", "vocabulary.json"});
+  CHECK(listed(whisper) == Strings{"faster-whisper by name"});
+  CHECK(verdict(whisper, "faster-whisper") == R"(by name: WhisperModel("org/name"))");
+  CHECK(verdict(whisper, "transformers").starts_with("no: "));
+}
+
+TEST_CASE("a pipeline that is there in half precision only is asked for as such") {
+  const Strings half = {"model_index.json", "unet/diffusion_pytorch_model.fp16.safetensors"};
+  CHECK(verdict(facts(half, ""), "diffusers") ==
+        R"(by name: DiffusionPipeline.from_pretrained("org/name", variant="fp16"))");
+  CHECK(verdict(facts({half[0], half[1], "unet/diffusion_pytorch_model.safetensors"}, ""),
+                "diffusers") == R"(by name: DiffusionPipeline.from_pretrained("org/name"))");
+}
+
+TEST_CASE("config.json tells static embeddings from a transformer") {
+  const SnapshotFacts potion = facts({"config.json", "model.safetensors", "tokenizer.json"},
+                                     R"({"model_type": "model2vec"})");
+  CHECK(listed(potion) == Strings{"model2vec by name"});
+  CHECK(verdict(facts({"config.json", "model.safetensors", "tokenizer.json"}), "model2vec")
+            .starts_with("no: "));
+}
+
+TEST_CASE("formats of their own are loaded by their own libraries") {
+  CHECK(verdict(facts({"consolidated.safetensors", "params.json", "tekken.json"}),
+                "mistral-common") == R"(by name: MistralTokenizer.from_hf_hub("org/name"))");
+  CHECK(verdict(facts({"a-Q4_K_M.gguf", "mmproj-a.gguf"}), "gguf") ==
+        R"(by path only: GGUFReader(hf_hub_download("org/name", "a-Q4_K_M.gguf")))");
+  CHECK(verdict(facts({"adapter_config.json", "adapter_model.safetensors"}), "peft") ==
+        R"(by name: PeftModel.from_pretrained(base, "org/name"))");
+}
+
+TEST_CASE("another ref than main is part of the line, and a library that reads only main fails") {
+  SnapshotFacts tagged = facts(with({"onnx/model.onnx"}));
+  tagged.revision = "v2";
+  CHECK(verdict(tagged, "onnxruntime") ==
+        R"(by path only: InferenceSession(hf_hub_download("org/name", "onnx/model.onnx", )"
+        R"(revision="v2")))");
+  CHECK(verdict(tagged, "fastembed").starts_with("no: "));
+
+  tagged = facts({"config.json", "model.safetensors", "tokenizer.json"},
+                 R"({"model_type": "model2vec"})");
+  tagged.revision = "v2";
+  CHECK(verdict(tagged, "model2vec").starts_with("by path only: "));
+}
+
+TEST_CASE("code of the model's own needs a writable directory") {
+  const SnapshotFacts own =
+      facts({"config.json", "model.safetensors"}, R"({"auto_map": {"AutoModel": "modeling.Own"}})");
+  CHECK(verdict(own, "transformers") ==
+        R"(by name: AutoModel.from_pretrained("org/name", trust_remote_code=True))"
+        "  # with HF_MODULES_CACHE=(a writable directory)");
+}
+
+TEST_CASE("a library that a model is made for is listed even if it does not load it") {
+  CHECK(listed(facts({"modules.json", "config.json"})) == Strings{"sentence-transformers no"});
+}
