@@ -5,7 +5,7 @@
 #include <functional>
 #include <optional>
 
-#include "model_prep/base/text.h"
+#include "model_prep/core/build_table.h"
 #include "model_prep/core/json_reader.h"
 #include "model_prep/core/weight_names.h"
 
@@ -41,8 +41,7 @@ std::string model_type(const SnapshotFacts& facts) {
 
 /// CTranslate2's `model.bin` is told from a pickle by the vocabulary next to it.
 Found ctranslate2(const SnapshotFacts& facts) {
-  const auto vocabulary =
-      first_file(facts, [](const std::string& path) { return path.starts_with("vocabulary."); });
+  const auto vocabulary = first_file(facts, is_ctranslate2_vocabulary);
   return vocabulary ? file(facts, "model.bin") : std::nullopt;
 }
 
@@ -183,7 +182,7 @@ constexpr Library kLibraries[] = {
     {"diffusers", "0.42.1", "model_index.json", "model_index.json"},
     {"peft", "0.21.2", "adapter_config.json", "adapter_config.json and adapter_model.safetensors"},
     {"optimum-onnx", "0.1.0", "", "config.json and an .onnx file"},
-    {"optimum-intel", "2.0.0", "", "config.json and an OpenVINO model"},
+    {"optimum-intel", "1.27.0", "", "config.json and an OpenVINO model"},
     {"onnxruntime", "1.32.0", "", "an .onnx file"},
     {"fastembed", "0.9.1", "",
      "an .onnx file, tokenizer.json and tokenizer_config.json, under refs/main"},

@@ -6,15 +6,6 @@ from conftest import id_of, venvs_of
 from loads import LOADS, How
 
 
-#: What the program cannot choose yet.
-NOT_YET = {
-    ("encoder", "fp16"), ("encoder", "openvino"), ("openvino_only", "openvino"), ("mistral", "mistral"),
-    ("encoder", "onnx:model_quantized"), ("encoder", "openvino:openvino_model_qint8_quantized"), ("seq2seq", "onnx"),
-    ("external_data", "onnx"), ("whisper", "fp32"), ("gguf_quantisations", "gguf:Q4_K_M"),
-    ("gguf_quantisations", "gguf:Q8_0"), ("pipeline", "fp16"),
-}
-
-
 def pytest_generate_tests(metafunc):
     cases = [(load, variant, venv, f"{load.library} {variant} {load.model} {number}")
              for number, load in enumerate(LOADS) for variant in load.builds
@@ -27,13 +18,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("load, variant", [pytest.param(*case, id=name) for name, case in names.items()])
 
 
-def skip_what_cannot_be_chosen(load, variant):
-    if (load.model, variant) in NOT_YET:
-        pytest.skip(f"MODEL-PREP HAS NO {variant} FOR {load.model} YET")
-
-
 def test_a_library_loads_a_build_as_the_table_says(load, variant, venv, volume, results):
-    skip_what_cannot_be_chosen(load, variant)
     _, failed = volume
     for filled_by in ("branch", "commit"):
         error = failed.get(id_of(load.model, variant, filled_by))
@@ -50,7 +35,6 @@ def test_a_library_loads_a_build_as_the_table_says(load, variant, venv, volume, 
 
 
 def test_verify_says_how_a_library_loads_a_build(load, variant, verdicts):
-    skip_what_cannot_be_chosen(load, variant)
     how, line = verdicts[load.library, load.model, variant]
     assert how == load.how.value, line
     if load.verify == "line":
