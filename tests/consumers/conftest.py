@@ -36,8 +36,8 @@ def venvs_of(load, config):
     """The virtual environments in which this run tries a load."""
     if load.is_long and "MODEL_PREP_LONG" not in os.environ:
         return []
-    found = sorted(config.getoption("venvs").glob(f"venv-{load.needs}*"))
-    return [folder.name.removeprefix("venv-") for folder in found]
+    found = sorted(config.getoption("venvs").glob(f"venv-{load.needs}*/bin/python"))
+    return [python.parents[1].name.removeprefix("venv-") for python in found]
 
 
 @pytest.fixture(scope="session")
