@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A volume with every model in every build, filled by model-prep, and loads from it without a network or a way to write.
+"""A volume with every model in every build, filled by model-prep, and loads from it without network or write access.
 
 The tests of a library run in one process of its environment. That process has no network interface and sees the volume
 read-only. Where namespaces are not permitted, the files are read-only and the process is not root.
@@ -148,7 +148,7 @@ def environment(home, scratch):
 
 
 def code_of(load, build, home):
-    """The code for each way to name the model: filled by branch or by commit, asked for by id, branch, commit or path."""
+    """The code for each way to fill the volume (branch, commit) and to name the model (id, branch, commit, path)."""
     ways = {}
     for filled_by in ("branch", "commit"):
         model = id_of(load.model, build, filled_by)

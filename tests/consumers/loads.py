@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each library loads: the table that the tests try out and docs/consumers.md shows.
 
-`write` is the code of a service, with "org/name" for the model. `check` follows it and fails unless the model is in use.
+`write` is the code of a service, with "org/name" for the model. `check` follows it and fails unless the model works.
 The tests put a real model in place of "org/name": its id, its id with a revision, and its directory.
 """
 
@@ -72,7 +72,8 @@ model = Core().compile_model(
 
 
 def gguf(builds, file, shown=True):
-    return Load("gguf", builds, "gguf_quantisations", How.BY_PATH, shown=shown, verify="line" if shown else "how", write=f"""\
+    verify = "line" if shown else "how"
+    return Load("gguf", builds, "gguf_quantisations", How.BY_PATH, shown=shown, verify=verify, write=f"""\
 from gguf import GGUFReader
 from huggingface_hub import hf_hub_download
 model = GGUFReader(hf_hub_download("org/name", "{file}"))
@@ -89,6 +90,10 @@ weights = load_file(hf_hub_download("org/name", "{file}"))
 
 LONG = "long-transformers"
 IDS = "torch.ones((1, 3), dtype=torch.int64)"
+USE_OPTIMUM = f"""
+import torch
+assert model({IDS}, attention_mask={IDS}).last_hidden_state.shape == (1, 3, 8)
+"""
 
 
 def sentence_transformers(builds, arguments="", how=How.BY_PATH, needs=LONG + "-4"):
@@ -126,17 +131,17 @@ model = SentenceTransformer("org/name", backend="onnx")
 from optimum.onnxruntime import ORTModelForFeatureExtraction
 model = ORTModelForFeatureExtraction.from_pretrained(
     "org/name", subfolder="onnx", file_name="model.onnx")
-""", f"import torch\nassert model({IDS}, attention_mask={IDS}).last_hidden_state.shape == (1, 3, 8)", needs=LONG + "-4"),
+""", USE_OPTIMUM, needs=LONG + "-4"),
     Load("optimum-intel", ("openvino",), "encoder", How.BY_NAME, """\
 from optimum.intel import OVModelForFeatureExtraction
 model = OVModelForFeatureExtraction.from_pretrained(
     "org/name", subfolder="openvino", file_name="openvino_model.xml")
-""", f"import torch\nassert model({IDS}, attention_mask={IDS}).last_hidden_state.shape == (1, 3, 8)", needs=LONG + "-4"),
+""", USE_OPTIMUM, needs=LONG + "-4"),
     Load("optimum-intel", ("openvino-int8",), "encoder", How.BY_NAME, """\
 from optimum.intel import OVModelForFeatureExtraction
 model = OVModelForFeatureExtraction.from_pretrained(
     "org/name", subfolder="openvino", file_name="openvino_model_qint8_quantized.xml")
-""", f"import torch\nassert model({IDS}, attention_mask={IDS}).last_hidden_state.shape == (1, 3, 8)", needs=LONG + "-4"),
+""", USE_OPTIMUM, needs=LONG + "-4"),
     Load("diffusers", ("fp32", "all"), "pipeline", How.BY_NAME, """\
 from diffusers import DiffusionPipeline
 pipeline = DiffusionPipeline.from_pretrained("org/name")
@@ -155,7 +160,7 @@ base = BertModel(BertConfig(**{bert_config()}))
 ]
 
 LOADS = [
-    # ---- transformers and tokenizers ------------------------------------------------------------------------------------
+    # ---- transformers and tokenizers ---------------------------------------------------------------------------------
     Load("transformers", ("fp32", "fp16", "all"), "encoder", How.BY_NAME, """\
 from transformers import AutoConfig, AutoTokenizer
 config = AutoConfig.from_pretrained("org/name")
@@ -174,7 +179,7 @@ from tokenizers import Tokenizer
 tokenizer = Tokenizer.from_pretrained("org/name")
 """, "assert tokenizer.encode('turn on').ids == [2, 5, 6, 3]", takes_path=False),
 
-    # ---- safetensors ----------------------------------------------------------------------------------------------------
+    # ---- safetensors -------------------------------------------------------------------------------------------------
     safetensors(("fp32", "all"), "encoder", "model.safetensors"),
     safetensors(("fp16",), "encoder", "model.fp16.safetensors"),
     safetensors(("mistral",), "mistral", "consolidated.safetensors"),
@@ -189,9 +194,10 @@ assert {name for file in index.values() for name in load_file(f"{folder}/{file}"
     Load("mistral-common", ("mistral",), "mistral", How.BY_NAME, """\
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 tokenizer = MistralTokenizer.from_hf_hub("org/name")
-""", "assert len(tokenizer.instruct_tokenizer.tokenizer.encode('turn on', bos=True, eos=False)) == 8", takes_path=False),
+""", "assert len(tokenizer.instruct_tokenizer.tokenizer.encode('turn on', bos=True, eos=False)) == 8",
+         takes_path=False),
 
-    # ---- ONNX -----------------------------------------------------------------------------------------------------------
+    # ---- ONNX --------------------------------------------------------------------------------------------------------
     onnxruntime(("onnx", "all"), "onnx/model.onnx"),
     onnxruntime(("onnx:model_quantized",), "onnx/model_quantized.onnx"),
     onnxruntime(("onnx",), "onnx/encoder_model.onnx", "seq2seq", shown=False, verify="how"),
@@ -201,13 +207,13 @@ tokenizer = MistralTokenizer.from_hf_hub("org/name")
          "assert next(iter(model.embed(['turn on']))).shape == (8,)", before=KNOWN_TO_FASTEMBED, revisions=(),
          takes_path=False),
 
-    # ---- OpenVINO -------------------------------------------------------------------------------------------------------
+    # ---- OpenVINO ----------------------------------------------------------------------------------------------------
     openvino(("openvino", "all"), "openvino/openvino_model.xml"),
     openvino(("openvino-int8", "openvino:openvino_model_qint8_quantized"),
              "openvino/openvino_model_qint8_quantized.xml"),
     openvino(("openvino", "openvino-int8"), "openvino_model.xml", "openvino_only", shown=False),
 
-    # ---- formats of their own -------------------------------------------------------------------------------------------
+    # ---- formats of their own ----------------------------------------------------------------------------------------
     Load("faster-whisper", ("fp32", "all"), "whisper", How.BY_NAME, """\
 from faster_whisper import WhisperModel
 model = WhisperModel("org/name")

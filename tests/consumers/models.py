@@ -42,7 +42,7 @@ def safetensors(tensors):
     return save(tensors, metadata={"format": "pt"})
 
 
-# ---- tokenizers --------------------------------------------------------------------------------------------------------
+# ---- tokenizers ------------------------------------------------------------------------------------------------------
 
 
 def tokenizer():
@@ -74,7 +74,7 @@ def tekken():
         {"rank": rank, "token_str": text, "is_control": True} for rank, text in enumerate(special)]})
 
 
-# ---- weights -----------------------------------------------------------------------------------------------------------
+# ---- weights ---------------------------------------------------------------------------------------------------------
 
 
 def bert_config():
@@ -111,8 +111,8 @@ def onnx_model(data=None, scale=1):
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
               for name in ("input_ids", "attention_mask", "token_type_ids")]
     output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "length", WIDTH])
-    graph = helper.make_graph(
-        [helper.make_node("Gather", ["table", "input_ids"], ["last_hidden_state"])], "encoder", inputs, [output], [table])
+    look_up = helper.make_node("Gather", ["table", "input_ids"], ["last_hidden_state"])
+    graph = helper.make_graph([look_up], "encoder", inputs, [output], [table])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     if data is None:
         return {"model.onnx": model.SerializeToString()}
@@ -153,7 +153,8 @@ def ctranslate2_whisper():
     """config.json, model.bin and vocabulary.json, as ct2-transformers-converter writes them."""
     from ctranslate2.specs import WhisperSpec
 
-    words = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>", "on", "off", "<|0.00|>"]
+    words = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>", "on", "off",
+             "<|0.00|>"]
     spec = WhisperSpec(1, 2, 1, 2)
 
     def dense(part, rows, columns):
@@ -185,7 +186,7 @@ def ctranslate2_whisper():
     return saved(lambda folder: spec.save(str(folder)))
 
 
-# ---- repositories ------------------------------------------------------------------------------------------------------
+# ---- repositories ----------------------------------------------------------------------------------------------------
 
 
 def common(files):
@@ -280,7 +281,7 @@ def static_embeddings():
     })
 
 
-# ---- repositories that their own libraries make, with PyTorch ---------------------------------------------------------
+# ---- repositories that their own libraries make, with PyTorch --------------------------------------------------------
 
 
 def saved_by(python, code):

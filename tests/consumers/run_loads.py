@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs code of services, each piece by itself, in one process: a JSON list of texts on stdin; one line for each on stdout.
+"""Runs code of services, each piece by itself, in one process: a JSON list on stdin, one line for each on stdout.
 
 A line is null if the code ran to its end, else the traceback.
 """
