@@ -104,11 +104,20 @@ std::string consumers_table(const std::vector<ConsumerReport>& consumers,
 }
 
 std::vector<LoadReport> judge_loads(const Options& options, const Cache& cache,
-                                    std::span<const ResolvedSnapshot* const> models) {
+                                    std::span<const ResolvedSnapshot* const> models,
+                                    std::span<const ModelReport> reports) {
   std::vector<LoadReport> loads;
   for (const ResolvedSnapshot* model : models) {
     if (model->spec.repo.kind() != RepoKind::model) continue;
-    for (ConsumerVerdict& verdict : judge_consumers(facts_of(cache, *model), options.consumers))
+
+    SnapshotFacts facts = facts_of(cache, *model);
+    const auto report = std::ranges::find(reports, model->spec.key,
+                                          [](const ModelReport& each) { return each.spec.key; });
+    if (report != reports.end())
+      for (const Dependency& dependency : report->dependencies)
+        if (!dependency.present) facts.missing.push_back(dependency.key());
+
+    for (ConsumerVerdict& verdict : judge_consumers(facts, options.consumers))
       loads.push_back({model->spec.key, std::move(verdict)});
   }
   return loads;

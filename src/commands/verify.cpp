@@ -76,7 +76,7 @@ class Verify {
     for (const Model& model : models_) report.models.push_back(make_report(model));
     const auto snapshots = resolved();
     report.services = check_consumers(session_.options, session_.cache, snapshots);
-    report.loads = judge_loads(session_.options, session_.cache, snapshots);
+    report.loads = judge_loads(session_.options, session_.cache, snapshots, report.models);
     if (Status loaded = check_asked_consumers(session_.options, report.loads); !loaded)
       report.error = loaded.error();
     return report;

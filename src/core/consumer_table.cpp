@@ -173,14 +173,17 @@ struct Library {
       made_for;            ///< a file that says that the model is made for this library, or empty
   std::string_view needs;  ///< completes "it needs …"
   Listed listed{Listed::if_it_loads};
+  bool loads_dependencies{false};  ///< what the files of a model name in other repositories
 };
 
 constexpr Library kLibraries[] = {
-    {"transformers", "4.57.6, 5.24.0", "", "config.json and weights of PyTorch in the root"},
+    {"transformers", "4.57.6, 5.24.0", "", "config.json and weights of PyTorch in the root",
+     Listed::if_it_loads, true},
     {"sentence-transformers", "5.7.0, 6.2.0", "modules.json",
-     "modules.json and the weights of a build"},
+     "modules.json and the weights of a build", Listed::if_it_loads, true},
     {"diffusers", "0.42.1", "model_index.json", "model_index.json"},
-    {"peft", "0.21.2", "adapter_config.json", "adapter_config.json and adapter_model.safetensors"},
+    {"peft", "0.21.2", "adapter_config.json", "adapter_config.json and adapter_model.safetensors",
+     Listed::if_it_loads, true},
     {"optimum-onnx", "0.1.0", "", "config.json and an .onnx file"},
     {"optimum-intel", "1.27.0", "", "config.json and an OpenVINO model"},
     {"onnxruntime", "1.32.0", "", "an .onnx file"},
@@ -284,6 +287,11 @@ std::string line_of(const Row& row, const SnapshotFacts& facts, const std::strin
 ConsumerVerdict judge(const Library& library, const SnapshotFacts& facts) {
   ConsumerVerdict verdict{.library = std::string(library.name),
                           .versions = std::string(library.versions)};
+  if (library.loads_dependencies && !facts.missing.empty()) {
+    verdict.write = "it needs " + facts.missing.front() + ", which is not in the cache";
+    return verdict;
+  }
+
   for (const Row& row : kRows) {
     if (row.library != library.name || (!facts.revision.empty() && !row.loads_revision)) continue;
 

@@ -151,3 +151,14 @@ TEST_CASE("code of the model's own needs a writable directory") {
 TEST_CASE("a library that a model is made for is listed even if it does not load it") {
   CHECK(listed(facts({"modules.json", "config.json"})) == Strings{"sentence-transformers no"});
 }
+
+TEST_CASE(
+    "without another repository that the model needs, a library of PyTorch does not load it") {
+  SnapshotFacts needy = facts({"config.json", "model.safetensors", "onnx/model.onnx"});
+  needy.missing = {"org/code"};
+  const auto verdicts = judge_consumers(needy, {"transformers", "onnxruntime"});
+  REQUIRE(verdicts.size() == 2);
+  CHECK(verdicts[0].loads == Loads::no);
+  CHECK(verdicts[0].write == "it needs org/code, which is not in the cache");
+  CHECK(verdicts[1].loads == Loads::by_path);
+}

@@ -31,8 +31,10 @@ std::string consumers_table(const std::vector<ConsumerReport>& consumers,
                             std::optional<int> columns);
 
 /// Which libraries load the models that they find (core/consumer_table.h).
+/// `reports` say what else the models need.
 std::vector<LoadReport> judge_loads(const Options& options, const Cache& cache,
-                                    std::span<const ResolvedSnapshot* const> models);
+                                    std::span<const ResolvedSnapshot* const> models,
+                                    std::span<const ModelReport> reports);
 
 /// One line for each model and library; nothing if there is none.
 std::string loads_table(const std::vector<LoadReport>& loads, std::optional<int> columns);

@@ -36,6 +36,7 @@ struct SnapshotFacts {
   std::string revision;  ///< the ref under which they find it; empty for `main`
   Strings files{};       ///< the paths of the selected files, sorted
   std::string config{};  ///< the text of its config.json; empty if there is none
+  Strings missing{};     ///< other repositories that it needs and the cache lacks
 };
 
 struct ConsumerVerdict {
