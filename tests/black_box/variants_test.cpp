@@ -105,6 +105,9 @@ TEST_CASE("each variant of the built-in manifest fetches its real files") {
   const BuiltIn row = GENERATE(
       BuiltIn{"fp32", plus(kMiniLm, {"model.safetensors"}), plus(kReranker, {"model.safetensors"})},
       BuiltIn{"onnx", plus(kMiniLm, {"onnx/model.onnx"}), plus(kReranker, {"onnx/model.onnx"})},
+      BuiltIn{"openvino",
+              plus(kMiniLm, {"openvino/openvino_model.bin", "openvino/openvino_model.xml"}),
+              plus(kReranker, {"model.safetensors"})},
       BuiltIn{"openvino-int8",
               plus(kMiniLm, {"openvino/openvino_model_qint8_quantized.bin",
                              "openvino/openvino_model_qint8_quantized.xml"}),
