@@ -229,7 +229,7 @@ void judge_dependencies(Session& session, std::span<ModelReport> models, Depende
       std::string hint = "model-prep --dependencies fetch downloads it";
       if (dependency.code) hint += "; it is code, which will run: use it only if you trust it";
       if (mode == DependencyMode::report) {
-        session.log.warning(missing + "; " + hint);
+        session.log.warning(fmt::format("{}; {}", missing, hint));
         continue;
       }
 

@@ -117,7 +117,7 @@ constexpr BuildRow kBuilds[] = {
     {Build::onnx, kFp32, false},
 
     // vLLM with load_format="mistral", mistral-inference
-    {Build::mistral, {}, false},
+    {Build::mistral, {}, true},
 
     // llama.cpp, ollama
     {Build::gguf, {}, false},

@@ -4,36 +4,18 @@
 #include <algorithm>
 
 #include "model_prep/base/text.h"
+#include "model_prep/core/build_table.h"
 #include "model_prep/core/json_reader.h"
 #include "model_prep/core/model_selection.h"
+#include "model_prep/core/weight_names.h"
 
 namespace model_prep {
 namespace {
 
 /// A tokenizer and its model's config, without weights.
-const Strings kTokenizerFiles = {"*.json", "*.txt", "*.model", "*.jinja", "*.py"};
+constexpr const char* kTokenizerFiles[] = {"*.json", "*.txt", "*.model", "*.jinja", "*.py"};
 /// A module imports its neighbours; nothing else is read where code is.
-const Strings kCodeFiles = {"*.py"};
-
-std::string_view name_of(const RepoPath& path) {
-  const std::string_view text = path.text();
-  return text.substr(text.rfind('/') + 1);
-}
-
-bool runs_python(Build build) {
-  switch (build) {
-    using enum Build;
-    case fp32:
-    case fp16:
-    case mistral:
-    case all: return true;
-    case openvino:
-    case openvino_int8:
-    case onnx:
-    case gguf: break;
-  }
-  return false;
-}
+constexpr const char* kCodeFiles[] = {"*.py"};
 
 /// `name: value` of a line of YAML, without quotes and comment; empty if the line has another name.
 std::string_view yaml_value(std::string_view line, std::string_view name) {
@@ -52,7 +34,7 @@ class Finder {
   explicit Finder(const ModelSpec& model) : model_(model) {}
 
   void read(const RepoPath& path, std::string_view text) {
-    const std::string_view name = name_of(path);
+    const std::string_view name = name_of(path.text());
     if (name == "adapter_config.json")
       read_adapter(path, text);
     else if (name == "gliner_config.json")
@@ -89,7 +71,7 @@ class Finder {
             {.reason = "Python code, for trust_remote_code=True",
              .code = true,
              .needed = {*file},
-             .include = kCodeFiles});
+             .include = {std::begin(kCodeFiles), std::end(kCodeFiles)}});
     }
   }
 
@@ -109,7 +91,7 @@ class Finder {
     add(path, document->fields.text(kFields[0]).value_or(""), "main",
         {.reason = "the tokenizer of a GLiNER model",
          .needed = {*RepoPath::parse("config.json")},
-         .include = kTokenizerFiles});
+         .include = {std::begin(kTokenizerFiles), std::end(kTokenizerFiles)}});
   }
 
   /// Line by line: a pipeline is short, and its parameters have these names wherever they are.
@@ -164,11 +146,11 @@ bool may_name_dependencies(const RepoPath& path, const ModelSpec& model) {
                                           "config.yaml"};
   constexpr std::string_view kCode[] = {"config.json", "tokenizer_config.json",
                                         "processor_config.json", "preprocessor_config.json"};
-  const auto is_one_of = [name = name_of(path)](const auto& names) {
+  const auto is_one_of = [name = name_of(path.text())](const auto& names) {
     return std::ranges::find(names, name) != std::end(names);
   };
   return model.repo.kind() == RepoKind::model &&
-         (is_one_of(kModels) || (runs_python(model.variant.build) && is_one_of(kCode)));
+         (is_one_of(kModels) || (runs_python_code(model.variant.build) && is_one_of(kCode)));
 }
 
 std::vector<Dependency> find_dependencies(const FileTexts& files, const ModelSpec& model) {

@@ -55,7 +55,7 @@ std::span<const std::string_view> onnx_parts();
 /// What to take, in this order, if a repository does not have the build. Empty: that is an error.
 std::span<const Build> fallbacks_of(Build build);
 
-/// Whether services load this build with PyTorch, and so may run code of the repository.
+/// Whether services load this build with PyTorch, and so may run Python code of a repository.
 bool runs_python_code(Build build);
 
 }  // namespace model_prep
