@@ -3,14 +3,13 @@
 
 #include <algorithm>
 
-#include "model_prep/base/glob.h"
 #include "model_prep/core/weight_names.h"
 
 namespace model_prep {
 namespace {
 
-// A pattern without a slash is for the name of a file; one with a slash for its path, to which a
-// slash is added in front.
+// A pattern has one `*`, or one at each end. Without a slash it is for the name of a file; with
+// one, for its path, to which a slash is added in front.
 struct RoleRow {
   std::string_view pattern;
   FileRole role;
@@ -67,7 +66,7 @@ constexpr std::string_view kFoldersOfForms[] = {"*/onnx/*", "*/openvino/*", "*/c
 constexpr std::string_view kFoldersOfVendors[] = {"/original/*", "/metal/*"};
 
 // SetFit's classifier, pyctcdecode's language model, the vocabulary of a spaCy pipeline.
-constexpr std::string_view kEveryBuild[] = {"*/model_head.pkl", "*/language_model/*.bin",
+constexpr std::string_view kEveryBuild[] = {"*/model_head.pkl", "*/language_model/*",
                                             "*/vocab.bin"};
 
 constexpr std::string_view kSecondChoices[] = {
@@ -91,6 +90,27 @@ constexpr std::string_view kOnnxParts[] = {"encoder_model",
                                            "speech_encoder",
                                            "embed_tokens",
                                            "prompt_encoder_mask_decoder"};
+
+/// Many files are compared with many rows, so this knows less than base/glob.h.
+bool matches(std::string_view pattern, std::string_view text) {
+  const std::size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == text;
+
+  const std::string_view before = pattern.substr(0, star);
+  std::string_view after = pattern.substr(star + 1);
+  if (after.ends_with('*')) {
+    after.remove_suffix(1);
+    return text.starts_with(before) && text.find(after, before.size()) != std::string_view::npos;
+  }
+  return text.size() >= before.size() + after.size() && text.starts_with(before) &&
+         text.ends_with(after);
+}
+
+template <class Patterns>
+bool any_matches(const Patterns& patterns, std::string_view text) {
+  return std::ranges::any_of(patterns,
+                             [&](std::string_view pattern) { return matches(pattern, text); });
+}
 
 struct BuildRow {
   Build build;
@@ -133,7 +153,7 @@ FileRole role_of(std::string_view path) {
   const std::string_view name = name_of(path);
   const auto row = std::ranges::find_if(kRoles, [&](const RoleRow& role) {
     const bool is_for_path = role.pattern.find('/') != std::string_view::npos;
-    return matches_pattern(role.pattern, is_for_path ? std::string_view(from_root) : name);
+    return matches(role.pattern, is_for_path ? std::string_view(from_root) : name);
   });
   if (row != std::end(kRoles)) return row->role;
   return parse_weights(name) ? FileRole::torch : FileRole::small;
@@ -148,7 +168,7 @@ bool is_in_folder_of_vendor(std::string_view path) {
 }
 
 bool is_needed_by_every_build(std::string_view path) {
-  return any_matches(kEveryBuild, "/" + std::string(path));
+  return is_pickle_name(path) && any_matches(kEveryBuild, "/" + std::string(path));
 }
 
 bool is_second_choice_word(std::string_view word) {

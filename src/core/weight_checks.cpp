@@ -43,8 +43,8 @@ Status check_pointers(const ResolvedSnapshot& snapshot, const FirstBytes& first_
   constexpr std::string_view kPointer = "version https://git-lfs.github.com/spec/";
   for (const RemoteFile& file : snapshot.files) {
     const std::string& path = file.path.text();
-    if (role_of(path) == FileRole::small || file.blob.kind() != DigestKind::git_sha1 ||
-        file.size > kMaxPointerSize)
+    if (file.blob.kind() != DigestKind::git_sha1 || file.size > kMaxPointerSize ||
+        role_of(path) == FileRole::small)
       continue;
     if (first_bytes(file).value_or("").starts_with(kPointer))
       return Error{
@@ -78,7 +78,7 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
 
     // OpenVINO's .bin is plain data.
     const bool openvino = names.contains(std::string(stem_of(path)) + ".xml");
-    if (role_of(path) != FileRole::torch || !is_pickle_name(path) || openvino) continue;
+    if (!is_pickle_name(path) || openvino || role_of(path) != FileRole::torch) continue;
 
     const auto bytes = first_bytes(file);
     const bool is_certain = bytes && is_pickle(*bytes);
