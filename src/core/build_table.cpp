@@ -39,7 +39,7 @@ constexpr RoleRow kRoles[] = {
     {"openvino_*.bin", FileRole::openvino},
 
     // llama.cpp and ollama. An importance matrix serves to quantize, not to run.
-    {"imatrix*.gguf", FileRole::unused},
+    {"imatrix*", FileRole::unused},
     {"*.gguf", FileRole::gguf},
 
     // TensorFlow, Keras, Flax, Rust, TensorFlow Lite, Core ML, ExecuTorch, ggml.
