@@ -2,7 +2,6 @@
 #include "model_prep/io/documents.h"
 
 #include <cerrno>
-#include <ranges>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -51,9 +50,9 @@ Status write_ref(const Repository& repository, const std::string& name, const Co
     // From the inside out. One that holds a file cannot be removed.
     Strings directories = list_recursively(path);
     directories.insert(directories.begin(), path);
-    for (const std::string& one : std::views::reverse(directories))
-      if (is_directory(one))
-        if (Status removed = repository.directory->remove(one); !removed) return removed;
+    for (auto one = directories.rbegin(); one != directories.rend(); ++one)
+      if (is_directory(*one))
+        if (Status removed = repository.directory->remove(*one); !removed) return removed;
   }
   return write_document(repository, path, commit.hex());
 }
