@@ -160,6 +160,12 @@ class ModelPrep:
         return start([self.program, *arguments], self.environment(hub, variables))
 
 
+def _of_another_host(name, value):
+    """From 1.26 on, huggingface_hub follows a redirect to the host of the hub, whatever its port. The payload host has
+    another name on the real Hub, so the hub gets one here."""
+    return value.replace("//127.0.0.1:", "//localhost:") if name == "HF_ENDPOINT" else value
+
+
 class Consumer:
     """One version of huggingface_hub, in its own virtual environment."""
 
@@ -171,7 +177,7 @@ class Consumer:
         return {
             "HOME": str(self.home), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "*",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-            **{name: str(value) for name, value in variables.items()},
+            **{name: _of_another_host(name, str(value)) for name, value in variables.items()},
         }
 
     def _command(self, recipe, arguments):
