@@ -42,9 +42,8 @@ Result<Variant> Variant::parse(std::string_view text) {
 
   const std::string_view name = text.substr(colon + 1);
   if (!has_names(*build))
-    return Error{ErrorKind::usage,
-                 fmt::format("the build {} has no names, so '{}' is none", word, truncated(text)),
-                 "only onnx, openvino and gguf have names"};
+    return Error{ErrorKind::usage, fmt::format("'{}': {} takes no name", truncated(text), word),
+                 fmt::format("write {} alone; only onnx, openvino and gguf take a name", word)};
   if (!is_name(name))
     return Error{ErrorKind::usage, fmt::format("'{}' is not the name of a build", truncated(name)),
                  "write the stem of the file, as in onnx:model_quantized, or a quantisation, as in "

@@ -107,18 +107,26 @@ std::vector<LoadReport> judge_loads(const Options& options, const Cache& cache,
                                     std::span<const ResolvedSnapshot* const> models,
                                     std::span<const ModelReport> reports) {
   std::vector<LoadReport> loads;
-  for (const ResolvedSnapshot* model : models) {
-    if (model->spec.repo.kind() != RepoKind::model) continue;
+  for (const ModelReport& report : reports) {
+    if (report.spec.repo.kind() != RepoKind::model) continue;
 
-    SnapshotFacts facts = facts_of(cache, *model);
-    const auto report = std::ranges::find(reports, model->spec.key,
-                                          [](const ModelReport& each) { return each.spec.key; });
-    if (report != reports.end())
-      for (const Dependency& dependency : report->dependencies)
-        if (!dependency.present) facts.missing.push_back(dependency.key());
+    const auto model = std::ranges::find(
+        models, report.spec.key, [](const ResolvedSnapshot* each) { return each->spec.key; });
+    if (model == models.end() || !report.success()) {
+      for (const std::string& library : options.consumers) {
+        ConsumerVerdict verdict{.library = library, .versions = {}};
+        verdict.write = "it is not ready: see the errors";
+        loads.push_back({report.spec.key, std::move(verdict)});
+      }
+      continue;
+    }
+
+    SnapshotFacts facts = facts_of(cache, **model);
+    for (const Dependency& dependency : report.dependencies)
+      if (!dependency.present) facts.missing.push_back(dependency.key());
 
     for (ConsumerVerdict& verdict : judge_consumers(facts, options.consumers))
-      loads.push_back({model->spec.key, std::move(verdict)});
+      loads.push_back({report.spec.key, std::move(verdict)});
   }
   return loads;
 }

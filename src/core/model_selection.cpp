@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "model_prep/base/suggestions.h"
+#include "model_prep/base/text.h"
 #include "model_prep/core/build_table.h"
 #include "model_prep/core/file_selection.h"
 
@@ -96,7 +97,9 @@ Result<NamedModel> find_model(const Manifest& manifest, const std::string& name_
   std::optional<Variant> variant;
   if (colon != std::string::npos) {
     auto build = parse_build(std::string_view(text).substr(colon + 1));
-    if (!build) return build.error();
+    if (!build)
+      return Error{build.error().kind, truncated(name) + ": " + build.error().message,
+                   build.error().hint};
     variant = std::move(*build);
   }
 

@@ -21,8 +21,9 @@ TEST_CASE("a build is read as it is written, with its name if it has one") {
 }
 
 TEST_CASE("a text that is no build is refused, with the builds that there are") {
-  const std::string text = GENERATE("", "int4", "FP32", "onnx:", "onnx:a b", "fp32:x", "all:x",
-                                    "gguf:Q4,Q5", "gguf:" + std::string(300, 'Q'));
+  const std::string text =
+      GENERATE(as<std::string>{}, "", "int4", "FP32", "onnx:", "onnx:a b", "fp32:x", "all:x",
+               "gguf:Q4,Q5", "gguf:" + std::string(300, 'Q'));
   INFO(text);
   const auto parsed = Variant::parse(text);
   REQUIRE_FALSE(parsed);
