@@ -19,10 +19,17 @@ bool is_content_of(const RemoteFile& file, std::string_view text) {
 
 /// The files of the snapshot that may name dependencies.
 std::vector<const RemoteFile*> files_to_read(const ResolvedSnapshot& snapshot) {
+  // Their texts are in memory together.
+  constexpr std::size_t kMaxFiles = 256;
+  Bytes rest = Bytes{16} * 1024 * 1024;
   std::vector<const RemoteFile*> files;
-  for (const RemoteFile& file : snapshot.files)
-    if (file.size <= kMaxDependencyFile && may_name_dependencies(file.path, snapshot.spec))
-      files.push_back(&file);
+  for (const RemoteFile& file : snapshot.files) {
+    if (file.size > std::min(kMaxDependencyFile, rest) || files.size() == kMaxFiles ||
+        !may_name_dependencies(file.path, snapshot.spec))
+      continue;
+    files.push_back(&file);
+    rest -= file.size;
+  }
   return files;
 }
 

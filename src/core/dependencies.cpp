@@ -81,7 +81,7 @@ class Finder {
     if (!document) return;
     add(path, document->fields.text(kFields[0]).value_or(""),
         document->fields.text(kFields[1]).value_or("main"),
-        {.reason = "the base model of an adapter", .needed = {*RepoPath::parse("config.json")}});
+        {.reason = "the base model of an adapter"});
   }
 
   void read_gliner(const RepoPath& path, std::string_view text) {
@@ -163,7 +163,9 @@ std::vector<Dependency> find_dependencies(const FileTexts& files, const ModelSpe
 ModelSpec dependency_spec(const Dependency& dependency, const ModelSpec& needed_by) {
   FileFilter patterns = needed_by.filter.from_command_line ? needed_by.filter : FileFilter{};
   if (!dependency.include.empty()) patterns = {.include = dependency.include};
-  const Variant variant = dependency.code ? Variant() : needed_by.variant_requested;
+  const Variant variant = dependency.code || !needed_by.variant_requested.name.empty()
+                              ? Variant()
+                              : needed_by.variant_requested;
 
   // The ref is the one that the library asks for. Without a lock, no model is refused.
   const Manifest only_this{.models = {{.key = dependency.key(),
