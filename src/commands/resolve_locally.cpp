@@ -32,8 +32,8 @@ Result<ResolvedSnapshot> locked_snapshot(const ModelSpec& spec, const CommitId& 
 struct CachedFacts {
   DecidingFacts facts;
 
-  /// The cache has all of them, with the right content.
-  bool is_complete{true};
+  /// Those that the cache does not have with the right content.
+  std::vector<RepoPath> missing{};
 };
 
 CachedFacts read_cached(const ModelSpec& spec, const CommitId& commit, const Cache& cache,
@@ -45,7 +45,7 @@ CachedFacts read_cached(const ModelSpec& spec, const CommitId& commit, const Cac
     const auto text = read_file(cache.content(spec.repo, commit, file).path, kMaxDecidingFile);
     const bool is_right = text && digest_of(*text, file.blob.kind()) == file.blob;
     if (!is_right || !read_deciding_file(cached.facts, file.path, *text, all, spec.repo.text()))
-      cached.is_complete = false;
+      cached.missing.push_back(file.path);
   }
   return cached;
 }
@@ -101,8 +101,15 @@ std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const Co
   // Offline, the names of the files have to do. A deciding file that is missing or damaged is
   // reported when the files are inspected.
   const CachedFacts cached = read_cached(spec, commit, cache, listing);
-  if (!cached.is_complete && network == Network::allowed) return std::nullopt;
   auto snapshot = select_snapshot(spec, commit, std::move(listing), cached.facts);
+
+  // One that is not wanted after all was read before that was known, and is not kept.
+  const auto is_wanted = [&](const RepoPath& path) {
+    return !snapshot ||
+           std::ranges::find(snapshot->files, path, &RemoteFile::path) != snapshot->files.end();
+  };
+  if (network == Network::allowed && std::ranges::any_of(cached.missing, is_wanted))
+    return std::nullopt;
   if (snapshot && record) leave_git_attributes(*snapshot, *record);
   if (snapshot) snapshot->listing_unproven = unproven;
   return Resolution{std::move(snapshot), std::move(record)};

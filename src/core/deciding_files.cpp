@@ -53,8 +53,12 @@ std::optional<std::set<std::string>> parse_modules(std::string_view text) {
 
 std::optional<std::set<std::string>> parse_pipeline(std::string_view text,
                                                     const std::vector<ListedFile>& all) {
+  // A pipeline has a dozen; each member of the file is compared with all of them.
+  constexpr std::size_t kMaxFolders = 256;
   std::set<std::string, std::less<>> folders;
   for (const ListedFile& file : all) {
+    if (folders.size() == kMaxFolders) break;
+
     const std::string_view path = file.path.text();
     if (const std::size_t slash = path.find('/'); slash != std::string_view::npos)
       folders.emplace(path.substr(0, slash));

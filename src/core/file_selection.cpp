@@ -84,10 +84,13 @@ std::vector<RemoteFile> deciding_files(const Listing& listing, const ModelSpec& 
   const auto selected = select_build(listed_files(listing), spec.variant, {}, spec.repo.text());
   if (!selected) return {};
 
+  // Of more than that many, the names decide.
+  constexpr std::size_t kMaxDecidingFiles = 1'000;
   std::vector<RemoteFile> deciding;
-  std::ranges::copy_if(listing.files, std::back_inserter(deciding), [&](const RemoteFile& file) {
-    return file.size <= kMaxDecidingFile && selected->deciding.contains(file.path);
-  });
+  for (const RemoteFile& file : listing.files)
+    if (file.size <= kMaxDecidingFile && selected->deciding.contains(file.path) &&
+        deciding.size() < kMaxDecidingFiles)
+      deciding.push_back(file);
   return deciding;
 }
 
