@@ -39,7 +39,12 @@ constexpr RoleRow kRoles[] = {
     {"openvino_*.bin", FileRole::openvino},
 
     // llama.cpp and ollama. An importance matrix serves to quantize, not to run.
+    // A part of a file that was cut without llama.cpp has to be put together by hand.
     {"imatrix*", FileRole::unused},
+    {"*imatrix.gguf", FileRole::unused},
+    {"*.imatrix", FileRole::unused},
+    {"*.gguf-split-*", FileRole::unused},
+    {"*.gguf.part*", FileRole::unused},
     {"*.gguf", FileRole::gguf},
 
     // TensorFlow, Keras, Flax, Rust, TensorFlow Lite, Core ML, ExecuTorch, ggml.
@@ -65,9 +70,11 @@ constexpr std::string_view kFoldersOfForms[] = {"*/onnx/*", "*/openvino/*", "*/c
 // Meta's checkpoints (Llama, gpt-oss), and gpt-oss for Apple's GPUs.
 constexpr std::string_view kFoldersOfVendors[] = {"/original/*", "/metal/*"};
 
-// SetFit's classifier, pyctcdecode's language model, the vocabulary of a spaCy pipeline.
-constexpr std::string_view kEveryBuild[] = {"*/model_head.pkl", "*/language_model/*",
-                                            "*/vocab.bin"};
+// SetFit's classifier, pyctcdecode's language model, the vocabulary of a spaCy pipeline, the voices
+// of speech models (Kokoro, Voxtral, SpeechT5).
+constexpr std::string_view kEveryBuild[] = {
+    "*/voices/*",       "*/voice_embedding/*", "*/speaker_embeddings/*",
+    "*/model_head.pkl", "*/language_model/*",  "*/vocab.bin"};
 
 constexpr std::string_view kSecondChoices[] = {
     "fp16", "bf16", "fp32", "float16", "float32", "bfloat16", "fp8",  "fp8_e4m3fn", "int8", "int4",
@@ -89,7 +96,22 @@ constexpr std::string_view kOnnxParts[] = {"encoder_model",
                                            "audio_encoder",
                                            "speech_encoder",
                                            "embed_tokens",
-                                           "prompt_encoder_mask_decoder"};
+                                           "prompt_encoder_mask_decoder",
+                                           "encoder-model",
+                                           "decoder_joint-model",
+                                           "decoder_postnet_and_vocoder",
+                                           "build_delay_pattern_mask",
+                                           "encodec_decode",
+                                           "prepare_inputs_embeds",
+                                           "language_model",
+                                           "lm_head",
+                                           "gen_head"};
+
+// What the file is called that holds a model, without the extension and `pytorch_`. Beside exports,
+// a file of another name is data rather than a model for PyTorch.
+constexpr std::string_view kModelSets[] = {"model*",         "diffusion_pytorch_model*",
+                                           "adapter_model*", "consolidated*",
+                                           "open_clip*",     "CTranslate2"};
 
 /// Many files are compared with many rows, so this knows less than base/glob.h.
 bool matches(std::string_view pattern, std::string_view text) {
@@ -178,6 +200,8 @@ bool is_second_choice_word(std::string_view word) {
 bool is_ctranslate2_vocabulary(std::string_view name) {
   return any_matches(kCTranslate2Vocabularies, name);
 }
+
+bool is_model_set(std::string_view set) { return any_matches(kModelSets, set); }
 
 std::span<const std::string_view> onnx_parts() { return kOnnxParts; }
 

@@ -61,6 +61,7 @@ class Repository {
 
     add_small_files(*selected);
     if (Status whole = add_named_files(*selected); !whole) return whole.error();
+    if (Status whole = check_splits(*selected); !whole) return whole.error();
     add_git_attributes(*selected);
     return std::move(*selected);
   }
@@ -104,7 +105,7 @@ class Repository {
 
   std::optional<SelectedFiles> find_torch(Build build, const TorchWeights& weights,
                                           bool is_there) const {
-    const bool has_none = weights.empty();
+    const bool has_none = weights.empty() || (!exports_.empty() && !weights.has_model());
     if (!is_there || (has_none && !exports_.empty())) return std::nullopt;
 
     // A repository without any weights is fine: it may hold a tokenizer only. But one with those of
@@ -150,6 +151,13 @@ class Repository {
       if (build.variant.build == form && matches(build, wanted)) found.push_back(&build);
     if (found.size() < 2) return found;
 
+    // `Q4_K_M` is that, and not `UD-Q4_K_M`.
+    const auto is_exact = [&](const ExportedBuild* build) {
+      return lower_case(build->variant.name) == lower_case(wanted.name);
+    };
+    if (!wanted.name.empty() && std::ranges::count_if(found, is_exact) == 1)
+      return {*std::ranges::find_if(found, is_exact)};
+
     // Of the same name in `onnx/` and in the root, the first is what libraries look for.
     for (const bool in_folder_of_form : {true, false}) {
       const auto is_there = [&](const ExportedBuild* build) {
@@ -187,7 +195,10 @@ class Repository {
   Variant shortest_name(const ExportedBuild& build) const {
     for (const Build form : {build.variant.build, Build::openvino_int8})
       if (find_exports(form) == std::vector{&build}) return form;
-    return build.variant;
+    if (find_exports(build.variant) == std::vector{&build}) return build.variant;
+
+    // Of builds with the same name, the path tells which is meant.
+    return {build.variant.build, build.path_name};
   }
 
   // ---- what goes with the weights ----
@@ -195,7 +206,8 @@ class Repository {
   void add_small_files(SelectedFiles& selected) const {
     if (selected.variant.build == Build::all) return;
 
-    const bool is_torch = runs_python_code(selected.variant.build);
+    const bool is_torch =
+        selected.variant.build == Build::fp32 || selected.variant.build == Build::fp16;
     std::unordered_set<std::string_view> folders;
     for (const RepoPath& path : selected.files) folders.insert(folder_of(path.text()));
     const bool has_weights = !selected.files.empty();
@@ -247,6 +259,18 @@ class Repository {
         selected.files.insert(files.begin(), files.end());
       }
     }
+    return ok();
+  }
+
+  /// Of a model in GGUF that is split, all splits must be there.
+  Status check_splits(const SelectedFiles& selected) const {
+    if (selected.variant.build != Build::gguf) return ok();
+    for (const RepoPath& path : selected.files)
+      for (const std::string& other : all_shards(path.text()))
+        if (!has(other))
+          return incomplete_error(
+              object_,
+              fmt::format("{} is a part of a model, but {} does not exist", path.text(), other));
     return ok();
   }
 
@@ -308,11 +332,7 @@ class Repository {
   Error several(const Variant& wanted, const std::vector<const ExportedBuild*>& found) const {
     std::vector<AvailableBuild> builds;
     for (const ExportedBuild* build : found)
-      builds.push_back(
-          describe(wanted.name.empty()
-                       ? build->variant
-                       : Variant(wanted.build, std::string(stem_of(build->files.begin()->text()))),
-                   build->files));
+      builds.push_back(describe(shortest_name(*build), build->files));
     return {ErrorKind::not_found,
             fmt::format("{}: there are {} builds that {} could mean", object_, found.size(),
                         wanted.text()),

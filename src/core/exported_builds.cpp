@@ -15,7 +15,7 @@ namespace {
 // More than any repository has. What comes after that many is not looked at, so that no listing
 // takes quadratic time.
 constexpr std::size_t kMaxModels = 5'000;
-constexpr std::size_t kMaxUnexplained = 1'000;
+constexpr std::size_t kMaxUnexplained = 100;
 
 /// Where a build lies, and what its models have in common.
 using GroupKey = std::pair<std::string, std::string>;
@@ -35,7 +35,12 @@ void add_names(ExportedBuild& build, std::string_view path) {
 
 /// Of parts, the first in the order of the table gives the build its name.
 void add_model(ExportedBuild& build, const RepoPath& path, std::string_view name) {
-  if (build.variant.name.empty()) build.variant.name = name;
+  if (build.variant.name.empty()) {
+    build.variant.name = name;
+    build.path_name =
+        (folder_of(path.text()).empty() ? "./" : "") + std::string(stem_of(path.text()));
+    build.names.insert(lower_case(build.path_name));
+  }
   build.files.insert(path);
   add_names(build, path.text());
 }
@@ -84,9 +89,12 @@ class Finder {
 
   Groups find_onnx() const {
     Groups groups;
+    PartsOfGroups parts;
     for (const std::string_view part : onnx_parts())
-      for (const RepoPath* path : onnx_) add_onnx(groups, *path, part);
+      for (const RepoPath* path : onnx_)
+        if (const GroupKey* key = add_onnx(groups, *path, part)) parts[*key][part] = path;
     for (const RepoPath* path : onnx_) add_onnx(groups, *path, {});
+    add_missing_parts(groups, parts);
 
     for (auto& [key, build] : groups) {
       const std::set<RepoPath> models = build.files;
@@ -95,22 +103,47 @@ class Finder {
     return groups;
   }
 
-  /// Adds the file if it is this part of a model; without a part, if it is a whole one.
-  void add_onnx(Groups& groups, const RepoPath& path, std::string_view part) const {
+  using PartsOfGroups = std::map<GroupKey, std::map<std::string_view, const RepoPath*>>;
+
+  /// A part that was not exported in this form is the plain one's, or else the only one there is.
+  static void add_missing_parts(Groups& groups, const PartsOfGroups& parts) {
+    std::map<std::string, std::map<std::string_view, std::vector<const RepoPath*>>> known;
+    for (const auto& [key, of_group] : parts)
+      for (const auto& [part, path] : of_group) known[key.first][part].push_back(path);
+
+    for (const auto& [key, of_group] : parts) {
+      const auto plain = parts.find({key.first, ""});
+      for (const auto& [part, forms] : known[key.first]) {
+        if (of_group.contains(part)) continue;
+
+        if (plain != parts.end() && plain->second.contains(part))
+          groups.at(key).files.insert(*plain->second.at(part));
+        else if (forms.size() == 1)
+          groups.at(key).files.insert(*forms.front());
+      }
+    }
+  }
+
+  /// Adds the file if it is this part of a model; without a part, if it is a whole one. Returns
+  /// where it was added, or nothing.
+  const GroupKey* add_onnx(Groups& groups, const RepoPath& path, std::string_view part) const {
     const std::string_view stem = stem_of(name_of(path.text()));
     const auto parts = onnx_parts();
     const auto own_part =
         std::ranges::find_if(parts, [&](std::string_view known) { return is_part(stem, known); });
-    if (part != (own_part == parts.end() ? std::string_view() : *own_part)) return;
+    if (part != (own_part == parts.end() ? std::string_view() : *own_part)) return nullptr;
 
     const std::string_view suffix = stem.substr(part.size());
     const GroupKey key{place_of(path.text()),
                        part.empty() ? "=" + std::string(stem) : std::string(suffix)};
     ExportedBuild& build = groups[key];
     build.variant.build = Build::onnx;
-    build.is_plain = part.empty() && stem == "model";
+    const std::string_view folder = folder_of(path.text());
+    build.is_plain = part.empty() && stem == "model" &&
+                     (folder == "onnx/" || folder.empty() || key.first == "*");
     build.in_folder_of_form = is_in_folder_of_form(path.text());
     add_model(build, path, stem);
+    return &groups.find(key)->first;
   }
 
   static bool is_part(std::string_view stem, std::string_view part) {
@@ -148,7 +181,7 @@ class Finder {
     const std::string_view name = name_of(path);
     const bool is_weights = role == FileRole::torch && is_pickle_name(path) &&
                             name.find("pytorch_model") == std::string_view::npos &&
-                            !name.starts_with("model.");
+                            (is_in_folder_of_form(path) || !name.starts_with("model."));
     return is_weights || extension_of(path) == ".pb";
   }
 
@@ -181,10 +214,9 @@ class Finder {
     // `openvino_decoder_model_int8`: parts with the same suffix are one model.
     constexpr std::string_view kModel = "model";
     const std::size_t model = stem.rfind(kModel);
-    const bool is_named_by_optimum =
-        stem.starts_with("openvino_") && model != std::string_view::npos;
+    const bool is_named_by_optimum = stem.starts_with("openvino_");
     const std::string_view suffix =
-        is_named_by_optimum ? stem.substr(model + kModel.size()) : std::string_view();
+        model != std::string_view::npos ? stem.substr(model + kModel.size()) : std::string_view();
     const GroupKey key{place_of(path.text()),
                        is_named_by_optimum ? std::string(suffix) : "=" + std::string(stem)};
 

@@ -62,16 +62,19 @@ TorchWeights::TorchWeights(const std::vector<ListedFile>& all, const DecidingFac
     Folder& folder = folders_[std::string(folder_of(path))];
     bool& has_whole = folder.formats[weights.safetensors].sets[weights.set];
     has_whole = has_whole || weights.part == Part::whole;
-    has_fp16_ = has_fp16_ || weights.set.ends_with(kFp16);
+    has_model_ = has_model_ || weights.safetensors || is_model_set(weights.set);
   }
 
   // Which indexes decide is known only when all weights are.
   for (const ListedFile& file : all) add_index(file.path);
 
-  for (const auto& [path, weights] : weights_)
-    if (folder_of(path).empty() && weights.safetensors && weights.part == Part::whole &&
-        !keeps(*RepoPath::parse(path)))
+  for (const auto& [path, weights] : weights_) {
+    const bool is_kept = keeps(*RepoPath::parse(path));
+    has_fp16_ = has_fp16_ || (is_kept && weights.set.ends_with(kFp16));
+    if (folder_of(path).empty() && weights.safetensors && !is_kept &&
+        !is_vendor_duplicate(weights.set))
       depends_on_config_ = true;
+  }
 }
 
 void TorchWeights::add(const RepoPath& path) {
@@ -144,11 +147,13 @@ bool TorchWeights::is_vendor_duplicate(const std::string& set) const {
   return set.starts_with("consolidated") && root != folders_.end() && root->second.has("model");
 }
 
-/// By config.json, or by an index that config.json names.
+/// By config.json, or a shard of an index that config.json names.
 bool TorchWeights::is_named(const RepoPath& path) const {
   return std::ranges::any_of(facts_.named_weights, [&](const RepoPath& named) {
-    const auto shards = facts_.shards.find(named);
-    return named == path || (shards != facts_.shards.end() && shards->second.contains(path));
+    const auto weights = weights_.find(named.text());
+    const bool is_index = weights != weights_.end() && weights->second.part == Part::index;
+    return named == path || (is_index && folder_of(named.text()) == folder_of(path.text()) &&
+                             weights_.at(path.text()).set == weights->second.set);
   });
 }
 

@@ -27,8 +27,10 @@ Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spe
 
   for (const std::string_view name : names) {
     const std::string_view extension = extension_of(name);
-    const bool needs_other =
-        extension == ".xml" || (extension == ".bin" && name_of(name).starts_with("openvino_"));
+    const bool is_half = extension == ".xml" || extension == ".bin";
+    const bool is_export =
+        role_of(name) == FileRole::openvino || (extension == ".xml" && is_in_folder_of_form(name));
+    const bool needs_other = is_half && is_export;
     const std::string other = std::string(stem_of(name)) + (extension == ".xml" ? ".bin" : ".xml");
     if (needs_other && !names.contains(other))
       return incomplete_error(

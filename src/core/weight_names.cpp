@@ -5,6 +5,8 @@
 #include <span>
 #include <utility>
 
+#include "model_prep/base/parse_int.h"
+
 namespace model_prep {
 namespace {
 
@@ -71,6 +73,26 @@ std::string without_shard_number(std::string_view stem) {
   if (const auto number = shard_number(stem))
     whole.erase(number->first, number->second - number->first);
   return whole;
+}
+
+std::vector<std::string> all_shards(std::string_view path) {
+  constexpr int kMaxShards = 1'000;
+  const auto number = shard_number(path);
+  if (!number) return {};
+
+  // `-00001-of-00002`
+  const std::string_view text = path.substr(number->first, number->second - number->first);
+  const std::size_t of = text.find("-of-");
+  const std::size_t width = of - 1;
+  const auto total = parse_int<int>(text.substr(of + 4));
+  std::vector<std::string> names;
+  for (int i = 1; total && *total <= kMaxShards && i <= *total; ++i) {
+    std::string digits = std::to_string(i);
+    if (digits.size() < width) digits.insert(0, width - digits.size(), '0');
+    names.push_back(std::string(path.substr(0, number->first)) + "-" + digits +
+                    std::string(text.substr(of)) + std::string(path.substr(number->second)));
+  }
+  return names;
 }
 
 std::optional<Weights> parse_weights(std::string_view name) {

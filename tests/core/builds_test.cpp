@@ -2,6 +2,8 @@
 // Which files of a repository belong to a build, on listings of real repositories.
 #include "model_prep/core/builds.h"
 
+#include <algorithm>
+
 #include "core/builders.h"
 #include "support/catch.h"
 
@@ -508,4 +510,83 @@ TEST_CASE("the builds of a repository are listed with their sizes") {
     texts.push_back(build.variant.text() + " " + std::to_string(build.size / 1'000'000));
   CHECK(texts == Names{"fp32 10", "fp16 10", "openvino 20", "openvino-int8 20", "onnx 10",
                        "onnx:model_q4 10", "gguf 10"});
+}
+
+TEST_CASE("what is not for llama.cpp does not come along with a quantisation") {
+  const Names all = {
+      "README.md",      "m-Q4_K_M.gguf", "m-Q6_K.gguf-split-a", "m-Q8_0.gguf.part1of2",
+      "m-imatrix.gguf", "m.imatrix",     "imatrix_unsloth.dat"};
+  CHECK(chosen(all, Build::gguf) == Names{"README.md", "m-Q4_K_M.gguf"});
+}
+
+TEST_CASE("a quantisation is that of its exact name first") {
+  const Names all = {"m-Q4_K_M.gguf", "m-UD-Q4_K_M.gguf"};
+  CHECK(chosen(all, {Build::gguf, "Q4_K_M"}) == Names{"m-Q4_K_M.gguf"});
+  CHECK(chosen(all, {Build::gguf, "UD-Q4_K_M"}) == Names{"m-UD-Q4_K_M.gguf"});
+}
+
+TEST_CASE("a missing split is an error with both names") {
+  CHECK(
+      chosen({"m-Q8_0-00001-of-00003.gguf", "m-Q8_0-00003-of-00003.gguf"}, {Build::gguf, "Q8_0"}) ==
+      Names{"error: org/name: m-Q8_0-00001-of-00003.gguf is a part of a model, but "
+            "m-Q8_0-00002-of-00003.gguf does not exist"});
+}
+
+TEST_CASE("data of a speech model goes with every build, and is no model for PyTorch") {
+  const Names all = {"config.json", "onnx/model.onnx", "voices/af.bin"};
+  CHECK(chosen(all, Build::onnx) == all);
+  CHECK(chosen(all) ==
+        Names{"error: org/name: there are no weights for PyTorch, only files such as "
+              "onnx/model.onnx"});
+}
+
+TEST_CASE("a part that is there in one form only belongs to all of them") {
+  const Names all = {"decoder_model_merged_q4.onnx", "embed_tokens.onnx", "embed_tokens_q4.onnx",
+                     "vision_encoder.onnx"};
+  CHECK(chosen(all, {Build::onnx, "decoder_model_merged_q4"}) ==
+        Names{"decoder_model_merged_q4.onnx", "embed_tokens_q4.onnx", "vision_encoder.onnx"});
+  CHECK(chosen(all, {Build::onnx, "vision_encoder"}) ==
+        Names{"decoder_model_merged_q4.onnx", "embed_tokens.onnx", "vision_encoder.onnx"});
+  CHECK(chosen({"openvino_encoder_model.bin", "openvino_encoder_model.xml", "openvino_vocoder.bin",
+                "openvino_vocoder.xml"},
+               Build::openvino)
+            .size() == 4);
+}
+
+TEST_CASE("every name that is listed chooses its build") {
+  const Names all = {"m-Q4_K_M.gguf",      "m-UD-Q4_K_M.gguf",   "mmproj-F16.gguf",
+                     "model.onnx",         "model.safetensors",  "onnx/int8/model.onnx",
+                     "onnx/model.onnx",    "textual/model.onnx", "visual/model.onnx",
+                     "openvino_model.bin", "openvino_model.xml"};
+  const auto builds = available_builds(listed(all), {});
+  CHECK(builds.size() == 9);
+  for (const AvailableBuild& build : builds) {
+    INFO(build.variant.text());
+    const auto parsed = Variant::parse(build.variant.text());
+    REQUIRE(parsed);
+    const Names names = chosen(all, *parsed);
+    for (const std::string& file : build.files)
+      CHECK(std::find(names.begin(), names.end(), file) != names.end());
+  }
+  CHECK(chosen(all, Build::onnx) == Names{"onnx/model.onnx"});
+}
+
+TEST_CASE("an index that config.json names is selected with its shards") {
+  const Names all = {"config.json", "model.bf16-00001-of-00002.safetensors",
+                     "model.bf16-00002-of-00002.safetensors", "model.bf16.safetensors.index.json",
+                     "model.safetensors"};
+  CHECK(deciding(all) == Names{"config.json"});
+  const auto facts = saying(
+      all, {{"config.json", R"({"transformers_weights": "model.bf16.safetensors.index.json"})"}});
+  CHECK(chosen(all, Build::fp32, facts) == all);
+}
+
+TEST_CASE("fp16 is there only if a directory of the pipeline has it") {
+  CHECK(variant_of({"model_index.json", "root.fp16.safetensors", "unet/model.safetensors"},
+                   Build::fp16) == "error: org/name: there is no build fp16");
+}
+
+TEST_CASE("an .xml that is no model of OpenVINO needs no other half") {
+  CHECK(chosen({".idea/workspace.xml", "openvino_model.bin", "openvino_model.xml"}, Build::openvino)
+            .size() == 3);
 }

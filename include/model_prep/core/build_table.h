@@ -48,6 +48,9 @@ bool is_second_choice_word(std::string_view word);
 /// `vocabulary.txt` …: a directory that has it and `model.bin` is a model of CTranslate2.
 bool is_ctranslate2_vocabulary(std::string_view name);
 
+/// Whether a set of weights (core/weight_names.h) is called as models are, not as data is.
+bool is_model_set(std::string_view set);
+
 /// The parts of a model that is exported to several ONNX files, which only work together. Of two
 /// that begin alike, the longer one comes first.
 std::span<const std::string_view> onnx_parts();

@@ -29,6 +29,9 @@ struct ExportedBuild {
   /// With its name: `onnx:model_quantized`.
   Variant variant;
 
+  /// Another name that no other build has: the path of its first model, without the extension.
+  std::string path_name{};
+
   /// The weights alone.
   std::set<RepoPath> files{};
 

@@ -46,6 +46,9 @@ class TorchWeights {
 
   bool empty() const { return weights_.empty(); }
 
+  /// Whether there is more than data that is called as weights are.
+  bool has_model() const { return has_model_; }
+
  private:
   /// The weights of one format in one directory.
   struct Format {
@@ -83,6 +86,7 @@ class TorchWeights {
 
   bool is_pipeline_{false};
   bool has_fp16_{false};
+  bool has_model_{false};
   bool depends_on_config_{false};
 };
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace model_prep {
 
@@ -36,6 +37,10 @@ bool is_pickle(std::string_view first_bytes);
 
 /// `model-Q8_0` of `model-Q8_0-00001-of-00002`.
 std::string without_shard_number(std::string_view stem);
+
+/// The names of all files of a set, if this one is numbered `-00001-of-00002` and they are at most
+/// 1,000; else nothing.
+std::vector<std::string> all_shards(std::string_view path);
 
 enum class Part : std::uint8_t { whole, shard, index };
 
