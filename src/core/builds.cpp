@@ -255,7 +255,8 @@ class Repository {
         for (const RepoPath& file : files)
           if (!has(file.text()))
             return incomplete_error(
-                object_, fmt::format("{} lists {}, which does not exist", by.text(), file.text()));
+                object_, fmt::format("{} lists {}, which does not exist", sanitize(by.text()),
+                                     sanitize(file.text())));
         selected.files.insert(files.begin(), files.end());
       }
     }
@@ -268,9 +269,9 @@ class Repository {
     for (const RepoPath& path : selected.files)
       for (const std::string& other : all_shards(path.text()))
         if (!has(other))
-          return incomplete_error(
-              object_,
-              fmt::format("{} is a part of a model, but {} does not exist", path.text(), other));
+          return incomplete_error(object_,
+                                  fmt::format("{} is a part of a model, but {} does not exist",
+                                              sanitize(path.text()), sanitize(other)));
     return ok();
   }
 
@@ -305,7 +306,8 @@ class Repository {
         texts.push_back(fmt::format("{} more", builds.size() - kMaxListedBuilds));
         break;
       }
-      texts.push_back(fmt::format("{} ({})", build.variant.text(), format_bytes(build.size)));
+      texts.push_back(
+          fmt::format("{} ({})", sanitize(build.variant.text()), format_bytes(build.size)));
     }
     return fmt::format("{}", fmt::join(texts, ", "));
   }
@@ -320,7 +322,7 @@ class Repository {
       });
       if (wanted.name.empty() && other != all_.end())
         what = fmt::format("there are no weights for PyTorch, only files such as {}",
-                           other->path.text());
+                           sanitize(other->path.text()));
     }
     return {ErrorKind::not_found, fmt::format("{}: {}", object_, what),
             there.empty() ? "select files with --include, or use --variant all"

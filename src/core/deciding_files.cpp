@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "model_prep/base/text.h"
 #include "model_prep/core/json_reader.h"
 #include "model_prep/core/onnx_model.h"
 #include "model_prep/core/weight_names.h"
@@ -14,7 +15,7 @@ Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPa
                                              std::string_view object) {
   const auto refuse = [&](std::string_view what) {
     return Error{
-        ErrorKind::protocol, fmt::format("{} {}: {}", object, path.text(), what),
+        ErrorKind::protocol, fmt::format("{} {}: {}", object, sanitize(path.text()), what),
         "the index does not have transformers' format: select files with --include, or use --variant all"};
   };
 

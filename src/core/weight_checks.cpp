@@ -35,7 +35,8 @@ Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spe
     if (needs_other && !names.contains(other))
       return incomplete_error(
           spec.repo.text(),
-          fmt::format("{} is selected without {}, but an OpenVINO model needs both", name, other));
+          fmt::format("{} is selected without {}, but an OpenVINO model needs both", sanitize(name),
+                      sanitize(other)));
   }
   return ok();
 }

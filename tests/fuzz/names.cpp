@@ -44,8 +44,9 @@ void check_free_model(const std::string& text) {
           "its key is its name, unless that is an address");
   require(spec.key.starts_with(spec.repo.text()), "and its repository's name comes first");
   const auto again = select_models({}, {.names = {spec.key}}, Build::fp32);
-  require(spec.key.find('/') == std::string::npos || (again && again->front().key == spec.key),
-          "a key is a name too");
+  require(
+      spec.repo.name().find('/') == std::string::npos || (again && again->front().key == spec.key),
+      "a key is a name too");
 }
 
 void check_text(std::string_view text) {
