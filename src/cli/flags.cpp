@@ -24,10 +24,12 @@ constexpr CommandText kCommands[] = {
 constexpr Commands kDownload = of(Command::download);
 constexpr Commands kVerify = of(Command::verify);
 constexpr Commands kLock = of(Command::lock);
-constexpr Commands kOnline = kDownload | kVerify | kLock;  // verify for --repair, list for --builds
 constexpr Commands kList = of(Command::list);
+
+// verify for --repair, list for --builds
+constexpr Commands kOnline = kDownload | kVerify | kList | kLock;
 constexpr Commands kCleanup = of(Command::cleanup);
-constexpr Commands kAll = kOnline | kList | kCleanup;
+constexpr Commands kAll = kOnline | kCleanup;
 
 constexpr HelpLine kVariables[] = {
     {"MODELS_TO_DOWNLOAD", "Models, separated by commas or one a line, used if no MODEL is given",
@@ -40,15 +42,14 @@ constexpr HelpLine kVariables[] = {
      kAll},
     {"HF_TOKEN",
      "The token; else HUGGING_FACE_HUB_TOKEN, else the file named by HF_TOKEN_PATH, else $HF_HOME/token. It is sent to the Hub, or to the only endpoint; write the token of any other endpoint into HF_ENDPOINT: https://TOKEN@host",
-     kOnline | kList},
-    {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "Send no token", kOnline | kList},
+     kOnline},
+    {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "Send no token", kOnline},
     {"HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE",
      "Send no request: lock and verify --repair use only what is in the cache; lock --check and list --builds fail",
-     kOnline | kList},
-    {"HF_HUB_DISABLE_PROGRESS_BARS", "Same as --progress none, unless that flag is given",
-     kOnline | kList},
+     kOnline},
+    {"HF_HUB_DISABLE_PROGRESS_BARS", "Same as --progress none, unless that flag is given", kOnline},
     {"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
-     "Proxies, and hosts to reach without one; lower-case names take precedence", kOnline | kList},
+     "Proxies, and hosts to reach without one; lower-case names take precedence", kOnline},
     {"NO_COLOR, TERM", "No colours; TERM=dumb also turns off the live lines", kAll},
     {"GITHUB_STEP_SUMMARY, GITHUB_ACTIONS",
      "On GitHub Actions: a table of the models, and errors as annotations", kAll},
@@ -84,12 +85,12 @@ const std::vector<Flag>& flags() {
   static const std::vector<Flag> all = {
       {"Models", "--manifest", "FILE", kAll, {"MODEL_PREP_MANIFEST"},
        "The manifest, which lists models and their pinned commits; - is stdin (default: built in, three models)"},
-      {"Models", "--variant", "BUILD", kOnline | kList, {"MODEL_VARIANT"},
+      {"Models", "--variant", "BUILD", kOnline, {"MODEL_VARIANT"},
        "fp32, fp16, openvino, openvino-int8, onnx, mistral, gguf or all (default fp32); with a name, onnx:model_O3, openvino:NAME or gguf:Q4_K_M. A model without onnx or openvino gets fp32, with a warning; one without another build, or without that name, fails. MODEL:BUILD chooses for one model"},
-      {"Models", "--include", "PATTERN", kOnline | kList, {},
+      {"Models", "--include", "PATTERN", kOnline, {},
        "Files to select instead of the variant's, such as '*.json'; * also matches /. May be repeated",
        true},
-      {"Models", "--exclude", "PATTERN", kOnline | kList, {},
+      {"Models", "--exclude", "PATTERN", kOnline, {},
        "Files to leave out of these, or of all files if there is no --include. May be repeated",
        true},
       {"Models", "--dependencies", "MODE", kDownload | kLock, {"MODEL_PREP_DEPENDENCIES"},
@@ -116,28 +117,28 @@ const std::vector<Flag>& flags() {
       {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup, {"MODEL_PREP_SUMMARY"},
        "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json). With this flag, or to stdout, a failure to write it fails the run"},
 
-      {"Network", "--endpoint", "URL", kOnline | kList, {"HF_ENDPOINT"},
+      {"Network", "--endpoint", "URL", kOnline, {"HF_ENDPOINT"},
        "The Hub or a mirror (default https://huggingface.co). May be repeated: the next one is tried when one is down or lacks a file. HF_ENDPOINT may be a list, separated by commas",
        true},
-      {"Network", "--jobs", "N", kOnline | kList, {"MODEL_PREP_JOBS"},
+      {"Network", "--jobs", "N", kOnline, {"MODEL_PREP_JOBS"},
        "Concurrent connections (default 8)"},
-      {"Network", "--retries", "N", kOnline | kList, {"MODEL_PREP_RETRIES"},
+      {"Network", "--retries", "N", kOnline, {"MODEL_PREP_RETRIES"},
        "Failed attempts in a row, without progress, after which a file fails; 1 means no retry (default 5)"},
-      {"Network", "--patience", "S", kOnline | kList, {"MODEL_PREP_PATIENCE"},
+      {"Network", "--patience", "S", kOnline, {"MODEL_PREP_PATIENCE"},
        "Seconds to wait for a host that is down: no connection, no answer or 5xx (default 300). 0: do not wait; such failures count towards --retries. --retries, if set, limits these attempts too"},
-      {"Network", "--timeout", "S", kOnline | kList, {"HF_HUB_DOWNLOAD_TIMEOUT", "DOWNLOAD_TIMEOUT"},
+      {"Network", "--timeout", "S", kOnline, {"HF_HUB_DOWNLOAD_TIMEOUT", "DOWNLOAD_TIMEOUT"},
        "Seconds that a transfer may stall (default 60)"},
-      {"Network", "--deadline", "S", kOnline | kList, {"MODEL_PREP_DEADLINE"},
+      {"Network", "--deadline", "S", kOnline, {"MODEL_PREP_DEADLINE"},
        "Seconds for the whole run (default: no limit)"},
       {"Network", "--limit-rate", "RATE", kDownload | kVerify, {"MODEL_PREP_LIMIT_RATE"},
        "Bytes per second over all connections: 500K, 10M, 1G (K is 1024) or a plain number (default: no limit)"},
-      {"Network", "--ca-file", "FILE", kOnline | kList,
+      {"Network", "--ca-file", "FILE", kOnline,
        {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"},
        "CA certificates to trust in addition to the system's: a PEM file, or a directory of them; every variable that is set is used"},
 
       {"Output", "--json", "", kList, {},
        "Print JSON instead of a table"},
-      {"Output", "--progress", "MODE", kOnline | kList, {},
+      {"Output", "--progress", "MODE", kOnline, {},
        "auto, bar, log or none: live lines on a terminal, one line every 10 s elsewhere (default auto)"},
       {"Output", "--log-level", "LEVEL", kAll, {"MODEL_PREP_LOG_LEVEL"},
        "debug, info, warn, error or off (default info)"},

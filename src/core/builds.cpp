@@ -105,14 +105,14 @@ class Repository {
 
   std::optional<SelectedFiles> find_torch(Build build, const TorchWeights& weights,
                                           bool is_there) const {
-    const bool has_none = weights.empty() || (!exports_.empty() && !weights.has_model());
-    if (!is_there || (has_none && !exports_.empty())) return std::nullopt;
+    const bool is_exported_only = !exports_.empty() && !weights.has_model();
+    if (!is_there || is_exported_only) return std::nullopt;
 
     // A repository without any weights is fine: it may hold a tokenizer only. But one with those of
     // other frameworks is not for PyTorch.
     SelectedFiles selected{.variant = build};
     for (const ListedFile& file : all_) {
-      if (has_none && role_of(file.path.text()) == FileRole::unused) return std::nullopt;
+      if (weights.empty() && role_of(file.path.text()) == FileRole::unused) return std::nullopt;
       if (weights.keeps(file.path)) selected.files.insert(file.path);
       if (weights.is_kept_index(file.path)) selected.deciding.insert(file.path);
     }
@@ -212,19 +212,17 @@ class Repository {
     for (const RepoPath& path : selected.files) folders.insert(folder_of(path.text()));
     const bool has_weights = !selected.files.empty();
 
-    bool has_later_modules = false;
     std::set<RepoPath> more;
     for (const ListedFile& file : all_) {
       const std::string_view path = file.path.text();
       if (role_of(path) == FileRole::small) {
         const bool is_of_other_form =
             is_in_folder_of_form(path) || (has_weights && is_in_folder_of_vendor(path));
-        if (path != kGitAttributes && name_of(path) != kGitAttributes &&
+        if (name_of(path) != kGitAttributes &&
             (!is_of_other_form || folders.contains(folder_of(path))))
           more.insert(file.path);
       } else if (!is_torch && is_in_later_module(path) && plain_.keeps(file.path)) {
         more.insert(file.path);
-        has_later_modules = true;
         if (plain_.is_kept_index(file.path)) selected.deciding.insert(file.path);
       } else if (!is_torch && is_needed_by_every_build(path)) {
         more.insert(file.path);
@@ -232,10 +230,9 @@ class Repository {
     }
     selected.files.merge(more);
 
-    const bool could_have_modules =
-        has_later_modules || std::ranges::any_of(all_, [&](const ListedFile& file) {
-          return !folder_of(file.path.text()).empty() && plain_.keeps(file.path);
-        });
+    const bool could_have_modules = std::ranges::any_of(all_, [&](const ListedFile& file) {
+      return !folder_of(file.path.text()).empty() && plain_.keeps(file.path);
+    });
     if (!is_torch && could_have_modules) add_if_there(kModules, selected.deciding);
   }
 

@@ -68,10 +68,14 @@ TorchWeights::TorchWeights(const std::vector<ListedFile>& all, const DecidingFac
   // Which indexes decide is known only when all weights are.
   for (const ListedFile& file : all) add_index(file.path);
 
-  for (const auto& [path, weights] : weights_) {
-    const bool is_kept = keeps(*RepoPath::parse(path));
+  for (const ListedFile& file : all) {
+    const auto found = weights_.find(file.path.text());
+    if (found == weights_.end()) continue;
+
+    const Weights& weights = found->second;
+    const bool is_kept = keeps(file.path);
     has_fp16_ = has_fp16_ || (is_kept && weights.set.ends_with(kFp16));
-    if (folder_of(path).empty() && weights.safetensors && !is_kept &&
+    if (folder_of(file.path.text()).empty() && weights.safetensors && !is_kept &&
         !is_vendor_duplicate(weights.set))
       depends_on_config_ = true;
   }
