@@ -207,7 +207,7 @@ class Finder {
     const std::string_view extension = extension_of(path);
     if (extension != ".xml" && extension != ".bin") return false;
     if (role_of(path) == FileRole::openvino) return true;
-    return names_.contains(std::string(stem_of(path)) + (extension == ".xml" ? ".bin" : ".xml"));
+    return names_.contains(other_half_of(path));
   }
 
   void add_openvino(Groups& groups, const RepoPath& path, std::string_view stem) const {

@@ -33,8 +33,7 @@ TorchWeights::TorchWeights(const std::vector<ListedFile>& all, const DecidingFac
     if (role_of(path) != FileRole::torch || is_in_folder_of_form(path)) continue;
 
     // The other half of a model for OpenVINO.
-    if (extension_of(path) == ".bin" && names.contains(std::string(stem_of(path)) + ".xml"))
-      continue;
+    if (extension_of(path) == ".bin" && names.contains(other_half_of(path))) continue;
 
     if (is_in_folder_of_vendor(path))
       of_vendor.push_back(&file.path);

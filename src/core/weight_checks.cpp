@@ -31,7 +31,7 @@ Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spe
     const bool is_export =
         role_of(name) == FileRole::openvino || (extension == ".xml" && is_in_folder_of_form(name));
     const bool needs_other = is_half && is_export;
-    const std::string other = std::string(stem_of(name)) + (extension == ".xml" ? ".bin" : ".xml");
+    const std::string other = other_half_of(name);
     if (needs_other && !names.contains(other))
       return incomplete_error(
           spec.repo.text(),

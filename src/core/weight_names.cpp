@@ -11,6 +11,7 @@ namespace model_prep {
 namespace {
 
 constexpr std::string_view kPickles[] = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"};
+
 bool is_one_of(std::span<const std::string_view> texts, std::string_view text) {
   return std::ranges::find(texts, text) != texts.end();
 }
@@ -66,6 +67,10 @@ bool is_pickle(std::string_view first_bytes) {
   const bool is_plain = first_bytes.size() > 1 && first_bytes[0] == '\x80' && first_bytes[1] >= 2 &&
                         first_bytes[1] <= 5;
   return is_plain || first_bytes.starts_with("PK\x03\x04");
+}
+
+std::string other_half_of(std::string_view path) {
+  return std::string(stem_of(path)) + (extension_of(path) == ".xml" ? ".bin" : ".xml");
 }
 
 std::string without_shard_number(std::string_view stem) {

@@ -35,6 +35,9 @@ bool is_only_pickle_name(std::string_view path);
 /// oldest pickles, of protocols 0 and 1, cannot be told from text.
 bool is_pickle(std::string_view first_bytes);
 
+/// Of a model for OpenVINO, `a/b.bin` for `a/b.xml` and the reverse.
+std::string other_half_of(std::string_view path);
+
 /// `model-Q8_0` of `model-Q8_0-00001-of-00002`.
 std::string without_shard_number(std::string_view stem);
 
