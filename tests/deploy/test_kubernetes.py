@@ -171,3 +171,23 @@ def test_the_nodes_own_volume_meets_its_claim():
     assert claim["spec"]["accessModes"] == volume["spec"]["accessModes"]
     assert claim["spec"]["resources"]["requests"]["storage"] == volume["spec"]["capacity"]["storage"]
     assert "nodeAffinity" not in volume["spec"], "then the pods of other nodes could not mount it"
+
+
+def test_the_jobs_own_deadline_never_comes_before_the_programs():
+    (path,) = [path for path in KUBERNETES if path.name == "job.yaml"]
+    deadline = int(container_environment(model_prep(path)[0])["MODEL_PREP_DEADLINE"])
+    assert 0 < by_kind(path, "Job")["spec"]["activeDeadlineSeconds"] - deadline <= 60
+
+
+def test_an_eviction_is_no_failed_attempt():
+    (path,) = [path for path in KUBERNETES if path.name == "job.yaml"]
+    (rule,) = by_kind(path, "Job")["spec"]["podFailurePolicy"]["rules"]
+    assert rule["action"] == "Ignore" and rule["onPodConditions"][0]["type"] == "DisruptionTarget"
+    assert pods(path)[0]["restartPolicy"] == "Never", "a policy for pods that failed is refused with any other"
+
+
+def test_every_container_has_the_memory_that_each_runtime_demands(file):
+    for pod in pods(file):
+        for container in containers(pod):
+            memory = container["resources"]["limits"]["memory"]
+            assert memory.endswith("Gi") or int(memory.removesuffix("Mi")) >= 12, "CRI-O's minimum"
