@@ -68,7 +68,8 @@ std::string permission_hint(const std::string& path, int error_number) {
   while (stat(at.c_str(), &found) != 0 && at.size() > 1) at = parent_path(at);
   return fmt::format(
       "this process is uid {} gid {}; {} has mode {:04o} and belongs to uid {} gid {}: let this user "
-      "write there (chown, chmod g+w, fsGroup) or run as its owner",
+      "write there (chown, chmod g+w; in Kubernetes fsGroup, except for hostPath) or run as its "
+      "owner",
       geteuid(), getegid(), at, found.st_mode & 07777, found.st_uid, found.st_gid);
 }
 

@@ -208,7 +208,7 @@ std::string termination_message(const RunReport& report) {
   }
 
   constexpr std::size_t kEllipsis = std::string_view("…").size();
-  return truncated(line, kMaxTerminationMessage - kEllipsis - 1) + "\n";
+  return truncated(line, kMaxTerminationMessage - kEllipsis);
 }
 
 }  // namespace model_prep

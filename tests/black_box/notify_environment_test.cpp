@@ -165,13 +165,13 @@ TEST_CASE("a usage error is an annotation and a step summary too") {
   CHECK(run.exit_code == 1);
   CHECK(contains(
       run.err,
-      "model-prep: --jobs is '50%,?::add-mask::x', but must be a whole number from 1 to 64\n"));
+      "model-prep: --jobs is '50%,?::add-mask::x', but must be a whole number from 1 to 64"));
   CHECK(commands_in(run.err) ==
         std::vector<std::string>{"::error title=model-prep::--jobs is '50%25,?::add-mask::x', "
                                  "but must be a whole number from 1 to 64"});
   CHECK(
       read_text(file) ==
-      "\n### model-prep failed\n\n- --jobs is '50%,?\\:\\:add-mask\\:\\:x', but must be a whole number from 1 to 64\n");
+      "\n### model-prep failed\n\n- --jobs is '50%,?\\:\\:add-mask\\:\\:x', but must be a whole number from 1 to 64");
 }
 
 TEST_CASE("help is not reported") {
@@ -229,18 +229,18 @@ TEST_CASE("the termination log is overwritten with one line") {
   CHECK(lines_of(pod.message()).size() == 1);
   CHECK(pod.run("org/small org/missing").exit_code == 1);
   CHECK(pod.message().starts_with("1 of 2 models ready, nothing downloaded, "));
-  CHECK(pod.message().ends_with(" s: " + kMissing + " (hint: " + kMissingHint + ")\n"));
+  CHECK(pod.message().ends_with(" s: " + kMissing + " (hint: " + kMissingHint + ")"));
 }
 
 TEST_CASE("a usage error and a bad manifest are reported to Kubernetes") {
   if (!may_mount()) return;
   const Pod pod;
   CHECK(pod.run("--jobs none").exit_code == 1);
-  CHECK(pod.message() == "failed: --jobs is 'none', but must be a whole number from 1 to 64\n");
+  CHECK(pod.message() == "failed: --jobs is 'none', but must be a whole number from 1 to 64");
   CHECK(pod.run("--manifest /none").exit_code == 1);
   CHECK(
       pod.message() ==
-      "failed: cannot read the manifest: cannot open /none: No such file or directory (hint: check the path given with --manifest or MODEL_PREP_MANIFEST)\n");
+      "failed: cannot read the manifest: cannot open /none: No such file or directory (hint: check the path given with --manifest or MODEL_PREP_MANIFEST)");
 }
 
 TEST_CASE("the signal that ended the run is reported to Kubernetes") {

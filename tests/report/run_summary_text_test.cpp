@@ -125,7 +125,7 @@ TEST_CASE("an error of the whole run is reported once") {
   CHECK(text.find("SIGTERM") == text.rfind("SIGTERM"));
   CHECK(
       termination_message(stopped()) ==
-      "1 of 3 models ready, 45.4 MB downloaded, 61 requests, 12.3 s: stopped by SIGTERM (hint: run it again)\n");
+      "1 of 3 models ready, 45.4 MB downloaded, 61 requests, 12.3 s: stopped by SIGTERM (hint: run it again)");
 }
 
 TEST_CASE("each model that failed has an annotation, and a good run has none") {
@@ -145,12 +145,12 @@ TEST_CASE("quoted text stays inside its annotation") {
 
 TEST_CASE("the termination message is one line with the first error") {
   CHECK(termination_message(run({good_model()})) ==
-        "1 of 1 model ready, 45.4 MB downloaded, 61 requests, 12.3 s\n");
+        "1 of 1 model ready, 45.4 MB downloaded, 61 requests, 12.3 s");
   CHECK(
       termination_message(run({failed_model("one", "no\nluck"), failed_model("two", "no net")})) ==
-      "0 of 2 models ready, nothing downloaded, 61 requests, 12.3 s: no?luck\n");
+      "0 of 2 models ready, nothing downloaded, 61 requests, 12.3 s: no?luck");
   CHECK(termination_message(refused("unknown flag", "see --help")) ==
-        "failed: unknown flag (hint: see --help)\n");
+        "failed: unknown flag (hint: see --help)");
 }
 
 TEST_CASE(
@@ -161,7 +161,7 @@ TEST_CASE(
   const std::string message = termination_message(refused(words));
   CHECK(message.size() <= 4096);
   CHECK(message.size() > 4090);
-  CHECK(message.ends_with("…\n"));
+  CHECK(message.ends_with("…"));
   CHECK(is_utf8(message));
 }
 

@@ -45,8 +45,8 @@ std::string step_summary(const RunReport& report);
 /// `::error title=…::…`, a command of GitHub Actions for each error, without a newline.
 Strings annotations(const RunReport& report);
 
-/// The result line and the first error with its hint, as one line of at most 4096 bytes, newline
-/// included: Kubernetes keeps no more.
+/// The result line and the first error with its hint, in at most 4096 bytes: Kubernetes keeps no
+/// more. One line without its end, because `kubectl describe` would print an empty one.
 std::string termination_message(const RunReport& report);
 
 }  // namespace model_prep
