@@ -92,12 +92,12 @@ dev_tests() {
 print(*sorted({test["name"] for test in json.load(sys.stdin)["tests"]} - set(sys.argv)))' "${black_box_tests[@]}"
 }
 
-# cpp_tests TITLE PRESET TESTS [TARGETS]: runs these test programs and the black-box tests. TARGETS of the preset dev are
-# built after the black-box tests have started: those mostly wait.
+# cpp_tests TITLE PRESET TESTS [TARGETS]: runs these test programs, those of the black box first. TARGETS of the preset
+# dev are built after these have started: they mostly wait.
 cpp_tests() {
   local title=$1 preset=$2 directory name names prefix=()
   directory=$(preset_directory "$preset")
-  read -ra names <<<"${black_box_tests[*]} $3"
+  read -ra names <<<"$3"
 
   part "$title"
   if [ "$preset" != dev ] && ! built_ahead "$preset"; then
