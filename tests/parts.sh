@@ -12,6 +12,7 @@ install_for() {
     (install_packages build fuzz) && (install_packages "fuzz-$(clang -dumpversion | cut -d. -f1)") || status=$?
   else
     (install_packages build run test) || status=$?
+    [ "$1" != long ] || (install_packages slurm) || status=$?
   fi
 
   [ $status = 0 ] || count_failed 'installing the packages'

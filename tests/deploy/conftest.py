@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures for the tests of the files under docker/ that users paste."""
 
+import os
+
 import pytest
 
 pytest_plugins = ["harness"]
@@ -18,10 +20,15 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
+    absent = set()
     if not config.getoption("--image"):
-        left = [item for item in items if "image" in item.fixturenames]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
+        absent.add("image")
+    if "MODEL_PREP_LONG" not in os.environ:
+        absent.add("cluster")  # Slurm's packages take a minute to install
+
+    left = [item for item in items if absent & set(item.fixturenames)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture
