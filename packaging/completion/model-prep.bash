@@ -19,8 +19,8 @@ _model_prep() {
       download | verify | list | cleanup | lock)
         [[ -n $command ]] || command=${COMP_WORDS[i]}
         ;;
-      --manifest | --variant | --include | --exclude | --cache-dir | --summary | --endpoint | \
-        --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
+      --manifest | --manifest-key | --variant | --include | --exclude | --cache-dir | --summary | \
+        --endpoint | --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
         --dependencies | --progress | --log-level | --log-format | --for)
         [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
         ((i++))
@@ -38,7 +38,7 @@ _model_prep() {
     --progress) words='auto bar log none' ;;
     --log-level) words='debug info warn error off' ;;
     --log-format) words='text json' ;;
-    --manifest | --summary | --ca-file)
+    --manifest | --manifest-key | --summary | --ca-file)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
@@ -59,7 +59,7 @@ _model_prep() {
   fi
 
   if [[ $current == -* ]]; then
-    local all='--manifest --cache-dir --log-level --log-format --help --version'
+    local all='--manifest --manifest-key --cache-dir --log-level --log-format --help --version'
     local selection='--variant --include --exclude'
     local network='--endpoint --jobs --retries --patience --timeout --deadline --ca-file --progress'
     case ${command:-download} in

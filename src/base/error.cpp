@@ -7,7 +7,7 @@ namespace model_prep {
 
 Disposition disposition(ErrorKind kind) {
   if (kind >= ErrorKind::network && kind <= ErrorKind::server) return Disposition::retry;
-  if (kind >= ErrorKind::not_found && kind <= ErrorKind::not_loadable)
+  if (kind >= ErrorKind::not_found && kind <= ErrorKind::signature_mismatch)
     return Disposition::fail_item;
   return Disposition::abort_run;
 }

@@ -85,6 +85,8 @@ const std::vector<Flag>& flags() {
   static const std::vector<Flag> all = {
       {"Models", "--manifest", "FILE", kAll, {"MODEL_PREP_MANIFEST"},
        "The manifest, which lists models and their pinned commits; - is stdin (default: built in, three models)"},
+      {"Models", "--manifest-key", "FILE", kAll, {"MODEL_PREP_MANIFEST_KEY"},
+       "A public key (PEM, ECDSA or RSA). The manifest must have a signature of that key beside it, MANIFEST.sig, and only its models are accepted"},
       {"Models", "--variant", "BUILD", kOnline, {"MODEL_VARIANT"},
        "fp32, fp16, openvino, openvino-int8, onnx, mistral, gguf or all (default fp32); with a name, onnx:model_O3, openvino:NAME or gguf:Q4_K_M. A model without onnx or openvino gets fp32, with a warning; one without another build, or without that name, fails. MODEL:BUILD chooses for one model"},
       {"Models", "--include", "PATTERN", kOnline, {},

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/commands/built_in_manifest.h"
+#include "model_prep/io/signature.h"
 #include "model_prep/report/notify_environment.h"
 #include "model_prep/report/run_summary_text.h"
 #include "model_prep/report/summary_json.h"
@@ -85,8 +86,45 @@ Session::Session(const Options& of_run, const SignalFd& of_process)
                       ? std::nullopt
                       : standard_output(options.summary)) {}
 
+Status Session::check_manifest_signature(const std::string& text) const {
+  const std::string& manifest = *options.manifest;
+  const std::string& key = *options.manifest_key;
+  if (manifest == "-")
+    return Error{ErrorKind::usage, "a manifest from stdin cannot have a signature beside it",
+                 "name a file with --manifest, or unset --manifest-key"};
+
+  const auto key_text = read_to_end(key, kMaxManifestBytes, signals);
+  if (!key_text)
+    return Error{ErrorKind::usage, "cannot read the manifest's key: " + key_text.error().message,
+                 "check the path given with --manifest-key or MODEL_PREP_MANIFEST_KEY"};
+
+  const auto signature = read_to_end(manifest + ".sig", kMaxManifestBytes, signals);
+  if (!signature)
+    return Error{
+        ErrorKind::signature_missing,
+        fmt::format("the manifest {} has no signature: {}", manifest, signature.error().message),
+        fmt::format("copy its signature too, or sign it: openssl dgst -sha256 -sign "
+                    "PRIVATE.pem -out {0}.sig {0}",
+                    manifest)};
+
+  Status checked = check_signature(text, *signature, *key_text);
+  if (checked) return checked;
+  if (checked.error().kind == ErrorKind::usage)
+    return Error{ErrorKind::usage,
+                 fmt::format("cannot use the manifest's key {}: {}", key, checked.error().message),
+                 "make one with: openssl pkey -in PRIVATE.pem -pubout"};
+  return Error{ErrorKind::signature_mismatch,
+               fmt::format("the signature {}.sig is wrong: {}", manifest, checked.error().message),
+               fmt::format("{} or its signature was changed, or another key than that of {} signed "
+                           "it: get both again from whoever signed them",
+                           manifest, key)};
+}
+
 Result<Manifest> Session::manifest() {
   if (manifest_) return *manifest_;
+  if (!options.manifest && options.manifest_key)
+    return Error{ErrorKind::usage, "the built-in manifest has no signature",
+                 "name a signed one with --manifest, or unset --manifest-key"};
   if (!options.manifest) return parse_manifest(built_in_manifest_text(), "(built in)");
 
   const std::string& path = *options.manifest;
@@ -96,13 +134,18 @@ Result<Manifest> Session::manifest() {
     return Error{ErrorKind::usage, "cannot read the manifest: " + text.error().message,
                  "check the path given with --manifest or MODEL_PREP_MANIFEST"};
 
+  if (options.manifest_key)
+    if (Status checked = check_manifest_signature(*text); !checked) return checked.error();
+
   auto parsed = parse_manifest(*text, path == "-" ? "(stdin)" : path);
   if (parsed) manifest_ = *parsed;
   return parsed;
 }
 
 ModelNames Session::model_names() const {
-  ModelNames names{.names = options.models, .other_words = command_names()};
+  ModelNames names{.names = options.models,
+                   .other_words = command_names(),
+                   .manifest_only = options.manifest_key.has_value()};
   for (const HubEndpoint& endpoint : options.endpoints) names.endpoints.push_back(endpoint.name());
   return names;
 }

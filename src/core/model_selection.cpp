@@ -114,6 +114,10 @@ Result<NamedModel> find_model(const Manifest& manifest, const std::string& name_
   if (!is_address && name.find('/') == std::string::npos)
     return unknown_model(manifest, name, names.other_words);
 
+  if (names.manifest_only)
+    return Error{ErrorKind::usage, "the signed manifest does not contain '" + truncated(name) + "'",
+                 "add it to the manifest and sign that again, or run without --manifest-key"};
+
   auto model = parse_repository_name(name);
   if (!model) return model.error();
   model->key = text;

@@ -165,6 +165,7 @@ IN_THE_SOURCE = {
     "the Hub spells the repository differently": "the Hub calls this repository ",
     "weights are only a pointer": "the repository has a Git LFS pointer of ",
     "a tag and a branch below it": " cannot be in one cache",
+    "a manifest's signature": "it is not this key's signature of these bytes",
     "a web filter refuses": "the refusal is a web page, ",
     "a fine-grained token": "the token may not read this repository",
 }

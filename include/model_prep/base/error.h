@@ -40,6 +40,8 @@ enum class ErrorKind : std::uint8_t {
   offline_missing,
   dependency_missing,
   not_loadable,
+  signature_missing,
+  signature_mismatch,
 
   // These, and `usage`, end the run.
   disk_full,
@@ -68,6 +70,8 @@ inline constexpr std::string_view kNames<ErrorKind>[] = {"usage",
                                                          "offline_missing",
                                                          "dependency_missing",
                                                          "not_loadable",
+                                                         "signature_missing",
+                                                         "signature_mismatch",
                                                          "disk_full",
                                                          "permission",
                                                          "io",

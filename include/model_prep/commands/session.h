@@ -94,6 +94,7 @@ class Session {
   ModelNames model_names() const;
 
   Result<Manifest> manifest();
+  Status check_manifest_signature(const std::string& text) const;
   Status write_summary(const std::string& text) const;
 
   /// stdout or stderr, if the summary goes there.

@@ -35,6 +35,9 @@ struct ModelNames {
 
   /// Words that could have been mistyped.
   Strings other_words{};
+
+  /// A name of a repository is refused: the user trusts what is in the manifest.
+  bool manifest_only{false};
 };
 
 /// The models that `names` mean, in that order.
