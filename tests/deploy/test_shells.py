@@ -10,7 +10,7 @@ import pages
 import pytest
 from support import run
 
-COMPLETION = pages.ROOT / "packaging" / "completion" / "model-prep.bash"
+COMPLETION = pages.ROOT / "src" / "cli" / "completion.bash"
 COMMANDS = {"download", "verify", "list", "cleanup", "lock"}
 KEYS = {"all-MiniLM-L6-v2", "bge-reranker-base", "flan-t5-small"}
 OTHER = '{"version": 1, "models": {"only-this": {"repo": "org/name"}}}'
