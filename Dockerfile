@@ -41,7 +41,7 @@ RUN docker/image/compile /build base_tests core_tests cli_tests -DMODEL_PREP_TES
 # ---- the content of the image -----------------------------------------------------------------------------------------
 FROM build AS image
 COPY LICENSE ./
-COPY docker/image/assemble docker/image/sbom.py docker/image/
+COPY docker/image/assemble docker/image/sbom.py docker/image/spdx.py docker/image/
 # The time stamp of every file in the image, in seconds since 1970, so that two builds of the same sources give the same
 # layers.
 ARG SOURCE_DATE_EPOCH=0
