@@ -135,8 +135,8 @@ const std::vector<Flag>& flags() {
       {"Network", "--limit-rate", "RATE", kDownload | kVerify, {"MODEL_PREP_LIMIT_RATE"},
        "Bytes per second over all connections: 500K, 10M, 1G (K is 1024) or a plain number (default: no limit)"},
       {"Network", "--ca-file", "FILE", kOnline,
-       {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"},
-       "CA certificates to trust in addition to the system's: a PEM file, or a directory of them; every variable that is set is used"},
+       {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"},
+       "CA certificates to trust in addition to the system's: a PEM file, or a directory of them; every variable that is set is used. SSL_CERT_DIR is a list of directories, as for OpenSSL"},
 
       {"Output", "--json", "", kList, {},
        "Print JSON instead of a table"},

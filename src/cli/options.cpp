@@ -186,17 +186,26 @@ std::string certificates_in_directory(const std::string& directory) {
 }
 
 Status read_authorities(const FlagValues& values, Options& options) {
+  const auto given = values.find_all("--ca-file");
+  if (given.empty()) return ok();
+
   // Several variables often name one file, and that is often the system's own.
   std::vector<FileInfo> seen;
   if (const auto system = stat_path(system_authorities())) seen.push_back(*system);
 
-  for (const FlagValues::Value& found : values.find_all("--ca-file")) {
+  for (const FlagValues::Value& found : given) {
     const auto refuse = [&](std::string_view reason) {
       return Error{
           ErrorKind::usage, fmt::format("{} is '{}': {}", found.name, found.value, reason),
           "it must be a PEM file of certificates (-----BEGIN CERTIFICATE-----) or a directory of such files"};
     };
     const std::string path = values.expand(found.value);
+    // A list, in which OpenSSL looks only for what a handshake needs.
+    if (found.name == "SSL_CERT_DIR") {
+      options.authorities.directories = path;
+      continue;
+    }
+
     const auto info = stat_path(path);
     if (!info) return refuse("no such file or directory");
     const auto is_same = [&](const FileInfo& other) { return other.is_same_file(*info); };
@@ -209,7 +218,7 @@ Status read_authorities(const FlagValues& values, Options& options) {
     const auto count = count_certificates(*pem);
     if (!count) return refuse(count.error().message);
     if (*count == 0) return refuse("it contains no certificate");
-    options.authorities += *pem + "\n";
+    options.authorities.pem += *pem + "\n";
   }
   return ok();
 }

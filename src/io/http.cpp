@@ -65,9 +65,10 @@ struct Transfer {
   RateLimiter* limiter{nullptr};  // only of a payload, and only if there is a rate
   TlsTrust* trust{nullptr};
   std::optional<Proxy> proxy;
+  std::string roots;           // the file with the system's CA certificates; empty: none is there
   std::optional<Error> error;  // of the sink, or found here
 
-  void set_up(const Request& request, const TransportSettings& settings, bool system_roots);
+  void set_up(const Request& request, const TransportSettings& settings);
 
   template <class T>
   void set(CURLoption option, T value) {
@@ -136,7 +137,7 @@ struct Transfer {
   Error failure(CURLcode code) {
     return describe_failure({code, reason[0] != '\0' ? reason.data() : curl_easy_strerror(code),
                              static_cast<int>(info<long>(easy.get(), CURLINFO_HTTP_CONNECTCODE)),
-                             has_head, proxy, trust->take(id)});
+                             has_head, proxy, trust->take(id), !roots.empty()});
   }
 
   TransferEnd end(CURLcode code) {
@@ -191,8 +192,7 @@ void add_header(HeaderList& list, const std::string& line) {
   list.reset(longer);
 }
 
-void Transfer::set_up(const Request& request, const TransportSettings& settings,
-                      bool system_roots) {
+void Transfer::set_up(const Request& request, const TransportSettings& settings) {
   const bool query = request.kind == RequestKind::query;
   set(CURLOPT_URL, url.text.c_str());
   set(CURLOPT_PATH_AS_IS, 1L);
@@ -221,9 +221,13 @@ void Transfer::set_up(const Request& request, const TransportSettings& settings,
   if (const std::string& direct = settings.proxies.no_proxy(); !direct.empty())
     set(CURLOPT_NOPROXY, direct.c_str());
 
-  // Without CAPATH libcurl reads the certificate file once, not for each connection. On Debian the
-  // file contains everything that is in the directory.
-  set(system_roots ? CURLOPT_CAPATH : CURLOPT_CAINFO, static_cast<char*>(nullptr));
+  // A file that is not there would fail every handshake, even with authorities that are enough.
+  // Without CAPATH libcurl reads the file once, not for each connection; on Debian it contains
+  // everything that is in the directory.
+  const char* const none = nullptr;
+  for (const CURLoption option : {CURLOPT_CAINFO, CURLOPT_PROXY_CAINFO})
+    set(option, roots.empty() ? none : roots.c_str());
+  if (!roots.empty()) set(CURLOPT_CAPATH, none);
 
   // A large buffer means fewer calls per GiB over plain http; TLS delivers at most 16 KiB anyway.
   // For a small file, allocating it would take longer than receiving. Under a rate limit the reads
@@ -267,12 +271,19 @@ struct Transport::State {
 
   TransportSettings settings;
   TlsTrust trust;
-  bool system_roots{has_system_authorities()};
+  std::optional<std::string> roots;  // looked for at the first request that may need them
   std::optional<RateLimiter> limiter;
   MultiHandle multi;
   Transfers transfers;           // destroyed before `multi`, which they are removed from
   std::vector<EasyHandle> idle;  // to be used again: making one costs more than a small transfer
   std::atomic<bool> woken{false};
+
+  /// The system's CA certificates, if the transfer may use TLS, with the server or with a proxy.
+  std::string roots_for(const Transfer& transfer) {
+    if (!transfer.url.https && !transfer.proxy) return {};
+    if (!roots) roots = system_authorities();
+    return *roots;
+  }
 
   EasyHandle take_handle() {
     if (idle.empty()) return EasyHandle(curl_easy_init());
@@ -392,7 +403,8 @@ void Transport::start(TransferId id, const Request& request, BodySink& sink) {
   if (state_->limiter && request.kind == RequestKind::payload)
     transfer->limiter = &*state_->limiter;
 
-  transfer->set_up(request, state_->settings, state_->system_roots);
+  transfer->roots = state_->roots_for(*transfer);
+  transfer->set_up(request, state_->settings);
   check(curl_multi_add_handle(state_->multi.get(), transfer->easy.get()));
   state_->transfers.emplace(id, std::move(transfer));
 }

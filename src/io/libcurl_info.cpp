@@ -6,20 +6,22 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include "model_prep/core/authority_files.h"
+
 namespace model_prep {
 
 std::string transport_version() {
   return fmt::format("libcurl/{}", curl_version_info(CURLVERSION_NOW)->version);
 }
 
-std::string system_authorities() {
-  const char* file = curl_version_info(CURLVERSION_NOW)->cainfo;
-  return file == nullptr ? "" : file;
+Strings system_authority_files() {
+  const char* built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
+  return authority_files(built_in == nullptr ? "" : built_in);
 }
 
-bool has_system_authorities() {
-  const std::string file = system_authorities();
-  return file.empty() || ::access(file.c_str(), R_OK) == 0;
+std::string system_authorities() {
+  return first_readable(system_authority_files(),
+                        [](const std::string& file) { return ::access(file.c_str(), R_OK) == 0; });
 }
 
 }  // namespace model_prep

@@ -119,8 +119,8 @@ CertificateVerdict verdict_of(bool trusted, X509_STORE_CTX* context) {
 }  // namespace
 
 struct TlsTrust::State {
-  std::string pem;
-  std::vector<Certificate> authorities;  // parsed from `pem` at the first connection
+  ExtraAuthorities extra;
+  std::vector<Certificate> authorities;  // parsed from `extra.pem` at the first connection
   std::map<TransferId, CertificateVerdict> verdicts;
 
   /// Where a context stores this state and the transfer's id: OpenSSL's callback has no argument of
@@ -161,25 +161,27 @@ Result<int> count_certificates(std::string_view pem) {
   return static_cast<int>(found->size());
 }
 
-TlsTrust::TlsTrust(std::string pem) : state_(std::make_unique<State>()) {
-  state_->pem = std::move(pem);
+TlsTrust::TlsTrust(ExtraAuthorities extra) : state_(std::make_unique<State>()) {
+  state_->extra = std::move(extra);
 }
 
 TlsTrust::~TlsTrust() = default;
 
 bool TlsTrust::prepare(void* ssl_context, TransferId id) noexcept try {
-  if (!state_->pem.empty()) {
-    auto found = read_certificates(state_->pem);
+  auto& [pem, directories] = state_->extra;
+  if (!pem.empty()) {
+    auto found = read_certificates(pem);
     if (!found) return false;
     state_->authorities = std::move(*found);
-    state_->pem.clear();
+    pem.clear();
   }
 
   auto* context = static_cast<SSL_CTX*>(ssl_context);
   X509_STORE* store = SSL_CTX_get_cert_store(context);
-  // Adding a certificate that is already in the store succeeds.
+  // libcurl may use a store again: adding what is already in it succeeds and changes nothing.
   for (const Certificate& authority : state_->authorities)
     if (X509_STORE_add_cert(store, authority.get()) != 1) return false;
+  if (!directories.empty() && X509_STORE_load_path(store, directories.c_str()) != 1) return false;
 
   void* stored_id = reinterpret_cast<void*>(static_cast<std::uintptr_t>(id));  // NOLINT
   SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), &State::on_verify);

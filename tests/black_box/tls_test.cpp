@@ -33,6 +33,18 @@ struct Secure {
     hub.add(repo);
     write_text(ca, authority.pem());
   }
+  /// Makes a directory as openssl-rehash leaves it, with the CA.
+  std::string hashed_directory() const {
+    const fs::path roots = machine.folder() / "hashed";
+    fs::create_directories(roots);
+    write_text(roots / authority.name_by_hash(), authority.pem());
+    return roots;
+  }
+  /// A run on a system whose /etc holds only what this command puts there.
+  Run run_with_etc(const std::string& command) const {
+    return machine.shell("exec unshare -m sh -c 'mount -t tmpfs none /etc && " + command +
+                         " && exec \"$PROGRAM\" org/small'");
+  }
   HubTls certified(const CertificateWish& wish, HubTls::Where where) const {
     HubTls tls = authority.certify(wish);
     tls.where = where;
@@ -77,9 +89,60 @@ TEST_CASE("the CA files of all variables are combined, and the flag replaces the
   CHECK(secure.machine.run({"org/small"}, {{"SSL_CERT_FILE", its}, {"CURL_CA_BUNDLE", secure.ca}})
             .exit_code == 0);
   fs::remove_all(secure.machine.home());
+  const std::string roots = secure.hashed_directory();
+  for (const auto& variable :
+       ProgramEnvironment{{"CURL_CA_BUNDLE", secure.ca}, {"SSL_CERT_DIR", roots}}) {
+    CAPTURE(variable.first);
+    const Run run = secure.machine.run({"org/small", "--ca-file", its}, {variable});
+    CHECK(run.error_kind("org/small") == "protocol");
+  }
+}
+
+TEST_CASE("SSL_CERT_DIR is a list of directories, in which an authority is found by its hash") {
+  const Secure secure;
+  const std::string roots = secure.hashed_directory();
+  const Run run = secure.machine.run({"org/small"}, {{"SSL_CERT_DIR", "/nonexistent:" + roots}});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(secure.machine.cache()) == published(secure.repo));
+}
+
+TEST_CASE("CA certificates are found where other distributions keep them") {
+  if (!may_mount()) return;
+  const std::string place =
+      GENERATE("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem");
+  CAPTURE(place);
+  const Secure secure;
+  const Run run = secure.run_with_etc("install -D " + secure.ca.string() + " " + place);
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(tree_of(secure.machine.cache()) == published(secure.repo));
+}
+
+TEST_CASE("on a system without CA certificates the hint says where they were looked for") {
+  if (!may_mount()) return;
+  const Secure secure;
+  const Run run = secure.run_with_etc("true");
+  check_refused(run, secure.hub, {"unknown issuer"});
+  const std::string hint = run.model("org/small")["error"]["hint"];
+  for (const char* said :
+       {"this system has no CA certificates", "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt", "install ca-certificates"})
+    CHECK(contains(hint, said));
+}
+
+TEST_CASE("no CA certificates are looked for without a TLS connection") {
+  if (!may_trace()) return;
+  FakeHub hub;
+  hub.add(small_repo());
+  const TestHost machine(hub);
+  const std::string trace = machine.folder() / "trace";
   const Run run =
-      secure.machine.run({"org/small", "--ca-file", its}, {{"CURL_CA_BUNDLE", secure.ca}});
-  CHECK(run.error_kind("org/small") == "protocol");
+      machine.shell("strace -f -qq -e trace=%file -o " + trace + " \"$PROGRAM\" org/small",
+                    {{"PATH", "/usr/bin:/bin"}, {"ASAN_OPTIONS", "detect_leaks=0"}});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK_FALSE(contains(read_text(trace), "/etc/ssl/cert"));
 }
 
 TEST_CASE("a directory of certificates is accepted in place of a file") {

@@ -290,9 +290,9 @@ TEST_CASE("a CA file in several variables is read once, and the system's own is 
   const std::string again = folder / "again.pem";
   CHECK(options({},
                 {{"SSL_CERT_FILE", file}, {"CURL_CA_BUNDLE", file}, {"REQUESTS_CA_BUNDLE", again}})
-            .authorities == authority.pem() + "\n");
+            .authorities.pem == authority.pem() + "\n");
   REQUIRE(std::filesystem::exists(system_authorities()));
-  CHECK(options({}, {{"SSL_CERT_FILE", system_authorities()}}).authorities.empty());
+  CHECK(options({}, {{"SSL_CERT_FILE", system_authorities()}}).authorities.pem.empty());
 }
 
 TEST_CASE("help and version print and do not run") {

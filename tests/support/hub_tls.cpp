@@ -8,7 +8,9 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <array>
 #include <csignal>
+#include <cstdio>
 #include <stdexcept>
 
 namespace model_prep::testing {
@@ -117,6 +119,13 @@ TestAuthority::TestAuthority(const std::string& name) : state_(std::make_unique<
 TestAuthority::~TestAuthority() = default;
 
 const std::string& TestAuthority::pem() const { return state_->pem; }
+
+std::string TestAuthority::name_by_hash() const {
+  std::array<char, 16> name{};
+  std::snprintf(name.data(), name.size(), "%08lx.0",
+                X509_subject_name_hash(state_->certificate.get()));
+  return name.data();
+}
 
 HubTls TestAuthority::certify(const CertificateWish& wish) const {
   const Key key = make_key();

@@ -33,7 +33,8 @@ class TestAuthority {
   TestAuthority(const TestAuthority&) = delete;
   TestAuthority& operator=(const TestAuthority&) = delete;
 
-  const std::string& pem() const;  ///< for --ca-file
+  const std::string& pem() const;    ///< for --ca-file
+  std::string name_by_hash() const;  ///< of its file, by which OpenSSL finds it in a directory
   HubTls certify(const CertificateWish& wish) const;
 
  private:

@@ -72,7 +72,7 @@ struct Options {
 
   std::vector<HubEndpoint> endpoints{};  ///< in order of preference, never empty
   std::optional<Token> token;
-  std::string authorities;  ///< CA certificates in PEM form, trusted in addition to the system's
+  ExtraAuthorities authorities;
   int jobs{8};
   int retries{5};
   bool retries_given{false};         ///< by the user

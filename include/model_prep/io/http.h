@@ -26,6 +26,7 @@
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
 #include "model_prep/io/proxy.h"
+#include "model_prep/io/tls.h"
 
 namespace model_prep {
 
@@ -67,7 +68,7 @@ class BodySink {
 
 struct TransportSettings {
   std::string user_agent;
-  std::string authorities;  ///< PEM: trusted in addition to the system's roots
+  ExtraAuthorities authorities;
   ProxySettings proxies{};
   std::chrono::seconds stall{60};
   std::optional<std::int64_t> rate{};  ///< bytes a second, for all payloads together

@@ -4,17 +4,18 @@
 
 #include <string>
 
+#include "model_prep/base/types.h"
+
 namespace model_prep {
 
 /// `libcurl/7.88.1`, for the user agent and the log.
 std::string transport_version();
 
-/// The file with the system's CA certificates, which every connection trusts; empty if libcurl
-/// knows none.
-std::string system_authorities();
+/// Where the system's CA certificates are looked for (core/authority_files.h).
+Strings system_authority_files();
 
-/// False if that file is missing, as in an image without ca-certificates. Every handshake would
-/// fail for that alone, even with a --ca-file that is enough.
-bool has_system_authorities();
+/// The first of these files that is there, which every connection trusts; empty if none is. Looks
+/// at the disk.
+std::string system_authorities();
 
 }  // namespace model_prep

@@ -31,12 +31,19 @@ struct CertificateVerdict {
   std::string text;
 };
 
+/// Authorities to trust in addition to the system's.
+struct ExtraAuthorities {
+  std::string pem;  ///< as `count_certificates` accepted it
+  /// Directories separated by colons, where OpenSSL looks an authority up by the hash of its name
+  /// (openssl-rehash). One that is not there does no harm.
+  std::string directories;
+};
+
 class TlsTrust {
  public:
-  /// `pem`: authorities to trust in addition to the system's, as `count_certificates` accepted
-  /// them. They are parsed at the first connection, so that a run without one does not pay for
-  /// them.
-  explicit TlsTrust(std::string pem);
+  /// What to trust in addition to the system's authorities. A run without a connection does not
+  /// pay for them: they are read when a handshake needs them.
+  explicit TlsTrust(ExtraAuthorities extra);
   ~TlsTrust();
   TlsTrust(const TlsTrust&) = delete;
   TlsTrust& operator=(const TlsTrust&) = delete;

@@ -21,6 +21,7 @@ struct FailedTransfer {
   bool has_head;
   std::optional<Proxy> proxy;
   std::optional<CertificateVerdict> verdict;
+  bool has_roots;  ///< the system's CA certificates were found
 };
 
 /// The message contains no secret.
