@@ -98,7 +98,7 @@ Result<Options> parse_command_line(const Strings& arguments, FlagValues& values)
     parsed.print = help_text(line.command(), terminal_columns(STDOUT_FILENO));
     return parsed;
   } catch (const CLI::CallForVersion&) {
-    parsed.print = program_version() + "\n";
+    parsed.print = version_text();
     return parsed;
   } catch (const CLI::ParseError& error) {
     return explain(line, error);

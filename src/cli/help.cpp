@@ -94,7 +94,7 @@ std::string help_text(std::optional<Command> command, std::optional<int> columns
   if (!command)
     text += section("Help",
                     {{"-h, --help", "Print this and exit; after a command, its own help"},
-                     {"--version", "Print the version and exit"}},
+                     {"--version", "Print the version and those of the libraries, and exit"}},
                     width);
 
   // The help of the program shows what is for any command.

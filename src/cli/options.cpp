@@ -313,6 +313,12 @@ Status read_options(const FlagValues& values, Options& options) {
 
 std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
 
+std::string version_text() {
+  Strings lines = transport_libraries();
+  lines.insert(lines.begin(), {program_version(), tls_library()});
+  return fmt::format("{}\n", fmt::join(lines, "\n"));
+}
+
 CiEnvironment detect_ci(const Environment& environment) {
   const FlagValues values(environment);
   return {.step_summary = values.get("GITHUB_STEP_SUMMARY").value_or(""),

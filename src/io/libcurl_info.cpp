@@ -14,6 +14,15 @@ std::string transport_version() {
   return fmt::format("libcurl/{}", curl_version_info(CURLVERSION_NOW)->version);
 }
 
+Strings transport_libraries() {
+  const auto* found = curl_version_info(CURLVERSION_NOW);
+  Strings libraries{fmt::format("libcurl {}", found->version)};
+  if (const unsigned http2 = found->nghttp2_ver_num; http2 != 0)
+    libraries.push_back(
+        fmt::format("nghttp2 {}.{}.{}", http2 >> 16, (http2 >> 8) & 0xff, http2 & 0xff));
+  return libraries;
+}
+
 Strings system_authority_files() {
   const char* built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
   return authority_files(built_in == nullptr ? "" : built_in);

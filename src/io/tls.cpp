@@ -161,6 +161,10 @@ Result<int> count_certificates(std::string_view pem) {
   return static_cast<int>(found->size());
 }
 
+std::string tls_library() {
+  return fmt::format("OpenSSL {}", OpenSSL_version(OPENSSL_VERSION_STRING));
+}
+
 TlsTrust::TlsTrust(ExtraAuthorities extra) : state_(std::make_unique<State>()) {
   state_->extra = std::move(extra);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <regex>
 #include <sstream>
 
 #include "support/catch.h"
@@ -292,7 +293,15 @@ TEST_CASE("--help lists the environment variables, and prints to stdout like --v
                                "GITHUB_ACTIONS"}) {
     CHECK(contains(help.out, variable));
   }
-  CHECK(machine.run({"--version"}).out == "model-prep 0.1.0\n");
+  CHECK(machine.run({"--version"}).out.starts_with("model-prep 0.1.0\n"));
+}
+
+TEST_CASE("--version names the libraries and their versions, one on each line") {
+  FakeHub hub;
+  const TestHost machine(hub);
+  const std::regex lines(
+      "model-prep [0-9.]+\nOpenSSL 3\\.[0-9.]+\nlibcurl [0-9.]+\nnghttp2 [0-9.]+\n");
+  CHECK(std::regex_match(machine.run({"--version"}).out, lines));
 }
 
 TEST_CASE("the dry run's table shows sizes and which files are cached") {

@@ -32,6 +32,9 @@ namespace model_prep {
 
 /// As `model-prep 1.2.3`.
 std::string program_version();
+/// What --version prints: that, and a line for each library that scanners look for, with its
+/// version at run time.
+std::string version_text();
 
 CiEnvironment detect_ci(const Environment& environment);
 /// From TERM and NO_COLOR.

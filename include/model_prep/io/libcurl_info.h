@@ -11,6 +11,9 @@ namespace model_prep {
 /// `libcurl/7.88.1`, for the user agent and the log.
 std::string transport_version();
 
+/// `libcurl 7.88.1`, and `nghttp2 1.52.0` if it can do HTTP/2.
+Strings transport_libraries();
+
 /// Where the system's CA certificates are looked for (core/authority_files.h).
 Strings system_authority_files();
 

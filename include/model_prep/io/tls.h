@@ -24,6 +24,9 @@ namespace model_prep {
 /// How many certificates a PEM text contains. Fails with `usage` if one of them cannot be read.
 Result<int> count_certificates(std::string_view pem);
 
+/// `OpenSSL 3.0.17`, as it is at run time.
+std::string tls_library();
+
 struct CertificateVerdict {
   /// By its chain. libcurl, which alone checks the host name, may still have refused it.
   bool trusted{true};
