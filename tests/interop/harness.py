@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pytest plugin for all Python tests: their options, and the programs and hubs that tests/run builds."""
 
+import os
 import pathlib
 
 import pytest
@@ -15,8 +16,14 @@ def pytest_addoption(parser):
     parser.addoption("--name", default="", help="only tests whose name contains this")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: only with tests/run --long")
+
+
 def pytest_collection_modifyitems(config, items):
     chosen = [item for item in items if config.getoption("name").lower() in item.name.replace("_", " ").lower()]
+    if "MODEL_PREP_LONG" not in os.environ:
+        chosen = [item for item in chosen if not item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 

@@ -77,13 +77,14 @@ class Hub:
         self.process.stdout.close()
         self.log.close()
 
-    def _control(self, path, method="GET"):
+    def _control(self, path, method="GET", body=None):
         unverified = ssl.create_default_context()
         unverified.check_hostname = False
         unverified.verify_mode = ssl.CERT_NONE  # a hub with --tls made its authority itself
         handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unverified)
         opener = urllib.request.build_opener(*handlers)
-        request = urllib.request.Request(f"{self.endpoint}/_hub/{path}", method=method)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.endpoint}/_hub/{path}", data, method=method)
         with opener.open(request, timeout=10) as answer:
             return answer.read()
 
@@ -92,6 +93,13 @@ class Hub:
 
     def forget_requests(self):
         self._control("requests", "DELETE")
+
+    def add_faults(self, *faults):
+        """Faults as tests/support/hub_fault.h reads them: {"on": "payload", "times": 1, "what": "reset", "after": 7}."""
+        self._control("faults", "POST", faults)
+
+    def forget_faults(self):
+        self._control("faults", "DELETE")
 
     def manifest(self):
         return json.loads(self._control("manifest"))
