@@ -47,7 +47,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class Mirror:
-    """nginx with the configuration that users get; `settings` are those of mirror.env, without MIRROR_ and in lower case."""
+    """nginx with the configuration that users get; `settings` are those of mirror.env, `disk` for MIRROR_DISK."""
 
     def __init__(self, folder, hub, **settings):
         self.folder, self.cache = folder, folder / "cache"

@@ -200,7 +200,9 @@ class Consumer:
         return start(self._command(recipe, arguments), self.environment(variables))
 
     def cli(self, variables, *arguments, check=True):
-        return run([self.venv / "bin" / "hf", *arguments], self.environment(variables), check=check)
+        programs = [self.venv / "bin" / name for name in ("hf", "huggingface-cli")]  # the second one before 0.34
+        program = next(program for program in programs if program.exists())
+        return run([program, *arguments], self.environment(variables), check=check)
 
 
 def store(cache, repo):
