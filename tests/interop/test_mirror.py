@@ -107,6 +107,23 @@ def test_commits_and_branches_are_served_without_the_hub_also_after_a_restart(st
         assert len(start_nodes(mirror, 2, revision)) == 2
 
 
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_branch_outlives_a_hub_that_refuses_to_answer(fleet_hub, start_mirror, code):
+    mirror = start_mirror(fleet_hub, keep_branches="1s")
+    before = [mirror.get(place) for place in OF_BRANCH]
+    fleet_hub.add_faults({"times": -1, "what": "status", "code": code})
+    try:
+        for place, known in zip(OF_BRANCH, before, strict=True):
+            answers = [known]
+            wait_until(lambda: answers.append(mirror.get(place)) or answers[-1].headers["X-Cache-Status"] == "STALE",
+                       "the branch to expire")
+            assert {(answer.status, answer.headers["Location"], answer.body) for answer in answers} == {
+                (known.status, known.headers["Location"], known.body)
+            }
+    finally:
+        fleet_hub.forget_faults()
+
+
 def test_the_mirror_starts_without_the_hub_and_recovers_with_it(start_hub, start_mirror, start_nodes):
     first = start_hub(spec=spec_of((MODEL, COMMIT, SMALL_MODEL)))
     places = ("--port", port_of(first.endpoint), "--payload-port", port_of(first.payload))
