@@ -171,7 +171,7 @@ TEST_CASE("a usage error is an annotation and a step summary too") {
                                  "but must be a whole number from 1 to 64"});
   CHECK(
       read_text(file) ==
-      "\n### model-prep failed\n\n- --jobs is '50%,?\\:\\:add-mask\\:\\:x', but must be a whole number from 1 to 64");
+      "\n### model-prep failed\n\n- --jobs is '50%,?\\:\\:add-mask\\:\\:x', but must be a whole number from 1 to 64\n");
 }
 
 TEST_CASE("help is not reported") {
