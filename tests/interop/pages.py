@@ -2,7 +2,8 @@
 """Reads the pages of the documentation, README.md and docs/, and their code blocks.
 
 A block marked `sh` has commands. A block marked `console` has commands after `$ ` and their output. Both are run: by
-tests/container if they need a Docker engine, else by tests/deploy. `text` marks a block that cannot run here.
+tests/container if they need a Docker engine, by tests/release if they need what docker/release makes, else by
+tests/deploy. `text` marks a block that cannot run here.
 """
 
 import dataclasses
@@ -31,6 +32,10 @@ class Block:
     @property
     def needs_engine(self):
         return self.is_run and any(re.match(r"docker(-compose)? ", command) for command in self.commands())
+
+    @property
+    def needs_release(self):
+        return self.is_run and any(re.search(r"\bdist/", command) for command in self.commands())
 
     def commands(self):
         """One string for each command line; a line that ends in a backslash continues on the next."""
