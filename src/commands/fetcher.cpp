@@ -18,6 +18,9 @@ namespace {
 
 constexpr Bytes kLargeFile = 1'000'000;  // smaller ones are logged at debug level
 
+// The loop cannot write faster than this many threads hash, on any machine.
+constexpr std::size_t kMaxHashThreads = 8;
+
 std::string object_of(const FetchJob& job) { return job.repo.text() + " " + job.file.path.text(); }
 
 }  // namespace
@@ -364,7 +367,7 @@ Fetcher::Fetcher(Session& session)
     : endpoints(endpoints_with_tokens(session)),
       session_(session),
       transport_(transport_settings(session)),
-      hasher_([this] { transport_.wake(); }),
+      hasher_([this] { transport_.wake(); }, std::min(processors(), kMaxHashThreads)),
       settings_(scheduler_settings(session, endpoints)),
       self_(WriterIdentity::make()),
       random_(std::random_device{}()) {}

@@ -118,15 +118,18 @@ struct Hasher::Task {
   }
 };
 
-Hasher::Hasher(std::function<void()> wake, std::size_t threads) : wake_(std::move(wake)) {
+Hasher::Hasher(std::function<void()> wake, std::size_t threads)
+    : wake_(std::move(wake)), max_threads_(threads) {
   try {
-    while (threads_.size() < threads) threads_.emplace_back([this] { run(); });
+    start_thread();
   } catch (const std::system_error& error) {
-    // A limit of processes: fewer threads will do.
-    if (threads_.empty())
-      throw FatalError({ErrorKind::io, fmt::format("cannot start a thread: {}", error.what()),
-                        "raise the limit of processes (ulimit -u, docker run --pids-limit)"});
+    throw FatalError({ErrorKind::io, fmt::format("cannot start a thread: {}", error.what()),
+                      "raise the limit of processes (ulimit -u, docker run --pids-limit)"});
   }
+}
+
+void Hasher::start_thread() {
+  threads_.emplace_back([this] { run(); });
 }
 
 Hasher::~Hasher() {
@@ -144,14 +147,24 @@ HashJobId Hasher::open(UniqueFd fd, Bytes size, DigestKind kind, AfterHash after
   if (after != AfterHash::sync_growing) task.before = stamp_of(task.fd);
   if (kind == DigestKind::git_sha1) task.git_sha1 = begin_git_sha1(size);
   tasks_.emplace(next_, std::make_unique<Task>(std::move(task)));
+
+  try {
+    if (threads_.size() < std::min(max_threads_, tasks_.size())) start_thread();
+  } catch (const std::system_error&) {
+    max_threads_ = threads_.size();  // a limit of processes: fewer threads will do
+  }
   return next_++;
 }
 
 void Hasher::advance(HashJobId job, Bytes watermark) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = tasks_.find(job); found != tasks_.end())
-    found->second->watermark = std::max(found->second->watermark, watermark);
-  work_.notify_one();
+  const auto found = tasks_.find(job);
+  if (found == tasks_.end()) return;
+  Task& task = *found->second;
+  task.watermark = std::max(task.watermark, watermark);
+
+  // The thread that has it looks for more by itself.
+  if (!task.taken) work_.notify_one();
 }
 
 void Hasher::cancel(HashJobId job) {

@@ -107,7 +107,7 @@ class ParallelHash {
   std::map<HashJobId, std::size_t> open_;  // to the index of the request
   HashResults results_;
 
-  const std::size_t threads_ = std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t threads_ = processors();
   const UniqueFd wakeup_{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   Hasher hasher_{[this] { eventfd_write(wakeup_.get(), 1); },
                  threads_};  // last: its threads use the wakeup

@@ -8,9 +8,11 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -323,6 +325,14 @@ unsigned current_umask() {
   const mode_t mask = umask(077);
   umask(mask);
   return mask;
+}
+
+std::size_t processors() {
+  cpu_set_t allowed;
+  // Fails on machines with more processors than the set has room for.
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+    return static_cast<std::size_t>(std::max(1, CPU_COUNT(&allowed)));
+  return std::max(1U, std::thread::hardware_concurrency());
 }
 
 std::optional<TerminalSize> terminal_size(int fd) {

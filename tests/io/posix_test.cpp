@@ -2,6 +2,7 @@
 #include "model_prep/io/posix.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -267,6 +268,23 @@ TEST_CASE("a process's name has its pid, and child processes share the machine's
   CHECK(in_child([name = machine_name()] { return machine_name() == name ? 0 : 1; }) == 0);
   CHECK(random_hex(16).size() == 16);
   CHECK(random_hex(16) != random_hex(16));
+}
+
+TEST_CASE("as many processors are counted as this thread may use") {
+  CHECK(processors() >= 1);
+  cpu_set_t before;
+  REQUIRE(sched_getaffinity(0, sizeof before, &before) == 0);
+  CHECK(processors() == static_cast<std::size_t>(CPU_COUNT(&before)));
+
+  std::size_t first = 0;
+  while (!CPU_ISSET(first, &before)) ++first;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(first, &one);
+  REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
+  const std::size_t counted = processors();
+  REQUIRE(sched_setaffinity(0, sizeof before, &before) == 0);
+  CHECK(counted == 1);
 }
 
 }  // namespace model_prep

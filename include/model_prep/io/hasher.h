@@ -45,9 +45,8 @@ struct HashEvent : HashResult {
 
 class Hasher {
  public:
-  /// A download uses one thread, since the loop has the other core; `io/parallel_hash.h` uses
-  /// more.
-  explicit Hasher(std::function<void()> wake, std::size_t threads = 1);
+  /// Starts one thread, and others when files are opened: as many as files, at most `threads`.
+  explicit Hasher(std::function<void()> wake, std::size_t threads = processors());
   ~Hasher();
 
   /// Starts a file of `size` bytes; nothing is read before `advance`. `kind` is the digest that
@@ -68,12 +67,14 @@ class Hasher {
 
  private:
   struct Task;
+  void start_thread();
   void run();
   void work();
   Task* ready();
 
   std::function<void()> wake_;
   std::mutex mutex_;  // guards everything below
+  std::size_t max_threads_;
   std::condition_variable work_;
   std::map<HashJobId, std::unique_ptr<Task>> tasks_;
   std::vector<HashEvent> events_;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hashes complete files, several at a time, as fast as processors and disk allow.
 //
-// The threads are those of io/hasher.h, one for each processor. (A download has a single hash
-// thread, because its loop needs the other core; here nothing else runs.) A digest cannot be
-// computed in parts, so each file is hashed by one thread, and the largest files come first. Only a
-// few files are open at once.
+// The threads are those of io/hasher.h, one for each processor. A digest cannot be computed in
+// parts, so each file is hashed by one thread, and the largest files come first. Only a few files
+// are open at once.
 #pragma once
 
 #include <functional>

@@ -157,6 +157,10 @@ class SignalFd {
 /// means to set it for a moment.
 unsigned current_umask();
 
+/// How many processors this process may use at one time, as its affinity says; at least one. A
+/// limit of CPU time (a control group's) is not among them.
+std::size_t processors();
+
 struct TerminalSize {
   int columns{0};
   int rows{0};  ///< 0: unknown
