@@ -13,7 +13,12 @@ SWARM = sorted((DOCKER / "swarm").glob("*.yaml"))
 KUBERNETES = sorted((DOCKER / "kubernetes").glob("*.yaml"))
 ACTION, WORKFLOW, GITLAB = (DOCKER / "ci" / name for name in ("action.yml", "github-workflow.yaml", "gitlab-ci.yml"))
 CATALOGUE = DOCKER / "catalogue.yaml"
-ALL = [COMPOSE, *SWARM, *KUBERNETES, ACTION, WORKFLOW, GITLAB, CATALOGUE]
+MIRROR_COMPOSE, MIRROR_SWARM, MIRROR_KUBERNETES = (
+    DOCKER / "mirror" / f"{name}.yaml" for name in ("compose", "swarm", "kubernetes")
+)
+ALL = [
+    COMPOSE, *SWARM, *KUBERNETES, ACTION, WORKFLOW, GITLAB, CATALOGUE, MIRROR_COMPOSE, MIRROR_SWARM, MIRROR_KUBERNETES,
+]
 
 
 def name(path):

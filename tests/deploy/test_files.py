@@ -15,6 +15,8 @@ from pasted import (
     DOCKER,
     GITLAB,
     KUBERNETES,
+    MIRROR_COMPOSE,
+    MIRROR_SWARM,
     SWARM,
     WORKFLOW,
     documents,
@@ -27,7 +29,7 @@ from support import run
 
 SCHEMAS = {
     COMPOSE: "compose-spec",
-    **{path: "compose-spec" for path in SWARM},
+    **{path: "compose-spec" for path in [*SWARM, MIRROR_COMPOSE, MIRROR_SWARM]},
     ACTION: "github-actions",
     WORKFLOW: "github-workflows",
     GITLAB: "gitlab-ci",
@@ -156,7 +158,7 @@ def test_the_catalogue_has_no_health_check():
 
 
 def test_every_file_is_tested_and_begins_with_licence_and_purpose():
-    folders = [DOCKER, *(DOCKER / folder for folder in ("swarm", "kubernetes", "ci"))]
+    folders = [DOCKER, *(DOCKER / folder for folder in ("swarm", "kubernetes", "ci", "mirror"))]
     assert sorted(ALL) == sorted(path for folder in folders for path in folder.glob("*.y*ml"))
     for path in ALL:
         first, second = path.read_text().splitlines()[:2]

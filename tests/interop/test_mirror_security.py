@@ -172,7 +172,8 @@ def test_a_redirect_to_another_name_stays_within_the_mirror(hub, mirror):
 def test_queries_and_headers_of_a_client_do_not_reach_the_hub_and_share_one_entry(hub, mirror):
     strange = {
         "Host": "evil.example", "X_Forwarded_Host": "evil.example", "Origin": "http://evil.example",
-        "Cookie": "token=x", "Accept": "text/html", "Accept_Encoding": "gzip", "If_None_Match": '"x"', "X_HTTP_Method_Override": "DELETE",
+        "Cookie": "token=x", "Accept": "text/html", "Accept_Encoding": "gzip", "If_None_Match": '"x"',
+        "X_HTTP_Method_Override": "DELETE",
     }
     first = mirror.get(f"{PLACE}/config.json?download=true&revision=other", **strange)
     second = mirror.get(f"{PLACE}/config.json")
