@@ -103,4 +103,9 @@ Bytes total_blob_size(const std::vector<RemoteFile>& files) {
   return bytes;
 }
 
+bool is_whole_commit(const ResolvedSnapshot& snapshot) {
+  return snapshot.spec.whole_commit ||
+         (snapshot.unusable.empty() && snapshot.files.size() == snapshot.listing.size());
+}
+
 }  // namespace model_prep

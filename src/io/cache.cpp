@@ -40,12 +40,6 @@ bool is_older(const std::string& listing, const std::string& record) {
   return first && second && first->is_file && first->size > 0 && first->mtime_ns < second->mtime_ns;
 }
 
-/// The selection may be all there is, although nobody asked for that.
-bool is_whole_commit(const ResolvedSnapshot& snapshot) {
-  return snapshot.spec.whole_commit ||
-         (snapshot.unusable.empty() && snapshot.files.size() == snapshot.listing.size());
-}
-
 /// Whether huggingface_hub's listing is the snapshot's: somebody else may have left another one.
 bool has_right_tree(const Cache& cache, const ResolvedSnapshot& snapshot) {
   const auto tree = cache.tree(snapshot.spec.repo, snapshot.commit);

@@ -10,8 +10,6 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
-#include "model_prep/io/owned.h"
-
 namespace model_prep {
 namespace {
 
@@ -23,56 +21,44 @@ std::optional<FileStamp> stamp_of(const UniqueFd& fd) {
 constexpr Bytes kStep = 1024 * 1024;        // read between two checks for other work
 constexpr std::size_t kBlock = 128 * 1024;  // fits into the second-level cache
 
-/// One running digest.
-class RunningDigest {
- public:
-  explicit RunningDigest(DigestKind kind) : kind_(kind), context_(EVP_MD_CTX_new()) {
-    check(context_ &&
-          EVP_DigestInit_ex(context_.get(), kind == DigestKind::sha256 ? EVP_sha256() : EVP_sha1(),
-                            nullptr));
-  }
+void check(int good) {
+  if (good != 1)
+    throw FatalError({ErrorKind::internal, "the crypto library cannot compute a digest"});
+}
 
-  void update(std::string_view bytes) {
-    check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
-  }
-
-  Digest finish() {
-    unsigned char bytes[EVP_MAX_MD_SIZE];
-    unsigned int length = 0;
-    check(EVP_DigestFinal_ex(context_.get(), bytes, &length));
-    return Digest::from_bytes(kind_, {bytes, length});
-  }
-
- private:
-  static void check(int good) {
-    if (good != 1)
-      throw FatalError({ErrorKind::internal, "the crypto library cannot compute a digest"});
-  }
-
-  DigestKind kind_;
-  Owned<EVP_MD_CTX, EVP_MD_CTX_free> context_;
-};
-
-/// Of `size` bytes that follow.
-RunningDigest begin_git_sha1(Bytes size) {
-  RunningDigest digest(DigestKind::git_sha1);
-  digest.update(fmt::format("blob {}", size) + '\0');
-  return digest;
+Digest whole_digest(std::string_view bytes, DigestKind kind) {
+  RunningDigest digest(kind, static_cast<Bytes>(bytes.size()));
+  digest.update(bytes);
+  return digest.finish();
 }
 
 }  // namespace
 
-Digest sha256_of(std::string_view bytes) {
-  RunningDigest digest(DigestKind::sha256);
-  digest.update(bytes);
-  return digest.finish();
+void RunningDigest::FreeContext::operator()(evp_md_ctx_st* context) const noexcept {
+  EVP_MD_CTX_free(context);
 }
 
-Digest git_sha1_of(std::string_view bytes) {
-  RunningDigest digest = begin_git_sha1(static_cast<Bytes>(bytes.size()));
-  digest.update(bytes);
-  return digest.finish();
+RunningDigest::RunningDigest(DigestKind kind, Bytes size)
+    : kind_(kind), context_(EVP_MD_CTX_new()) {
+  const EVP_MD* const algorithm = kind == DigestKind::sha256 ? EVP_sha256() : EVP_sha1();
+  check(context_ && EVP_DigestInit_ex(context_.get(), algorithm, nullptr));
+  if (kind == DigestKind::git_sha1) update(fmt::format("blob {}", size) + '\0');
 }
+
+void RunningDigest::update(std::string_view bytes) {
+  check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
+}
+
+Digest RunningDigest::finish() {
+  unsigned char bytes[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  check(EVP_DigestFinal_ex(context_.get(), bytes, &length));
+  return Digest::from_bytes(kind_, {bytes, length});
+}
+
+Digest sha256_of(std::string_view bytes) { return whole_digest(bytes, DigestKind::sha256); }
+
+Digest git_sha1_of(std::string_view bytes) { return whole_digest(bytes, DigestKind::git_sha1); }
 
 struct Hasher::Task {
   HashJobId job{0};
@@ -80,7 +66,7 @@ struct Hasher::Task {
   Bytes size{0};
   AfterHash after{AfterHash::nothing};
   std::optional<FileStamp> before{};  // of a complete file, when it was opened
-  RunningDigest sha256{DigestKind::sha256};
+  RunningDigest sha256{DigestKind::sha256, size};
   std::optional<RunningDigest> git_sha1{};
   Bytes done{0};  // written by the thread that has taken it
 
@@ -145,7 +131,7 @@ HashJobId Hasher::open(UniqueFd fd, Bytes size, DigestKind kind, AfterHash after
   const std::lock_guard lock(mutex_);
   Task task{.job = next_, .fd = std::move(fd), .size = size, .after = after};
   if (after != AfterHash::sync_growing) task.before = stamp_of(task.fd);
-  if (kind == DigestKind::git_sha1) task.git_sha1 = begin_git_sha1(size);
+  if (kind == DigestKind::git_sha1) task.git_sha1.emplace(kind, size);
   tasks_.emplace(next_, std::make_unique<Task>(std::move(task)));
 
   try {

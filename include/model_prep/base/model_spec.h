@@ -207,4 +207,8 @@ struct ResolvedSnapshot {
   bool listing_unproven{false};
 };
 
+/// Whether its files are all of the commit: the selection may be all there is, although nobody
+/// asked for that.
+bool is_whole_commit(const ResolvedSnapshot& snapshot);
+
 }  // namespace model_prep

@@ -24,11 +24,31 @@
 #include "model_prep/core/digest_check.h"
 #include "model_prep/io/posix.h"
 
+struct evp_md_ctx_st;  // of OpenSSL
+
 namespace model_prep {
 
 /// Digests of bytes in memory.
 Digest sha256_of(std::string_view bytes);
 Digest git_sha1_of(std::string_view bytes);
+
+/// The digest of bytes that come one piece after the other.
+class RunningDigest {
+ public:
+  /// A git sha1 is that of `size` bytes.
+  RunningDigest(DigestKind kind, Bytes size);
+
+  void update(std::string_view bytes);
+  Digest finish();
+
+ private:
+  struct FreeContext {
+    void operator()(evp_md_ctx_st* context) const noexcept;
+  };
+
+  DigestKind kind_;
+  std::unique_ptr<evp_md_ctx_st, FreeContext> context_;
+};
 
 using HashJobId = std::uint64_t;
 
