@@ -7,6 +7,7 @@
 #include "model_prep/cli/options.h"
 #include "model_prep/commands/cleanup.h"
 #include "model_prep/commands/download.h"
+#include "model_prep/commands/export.h"
 #include "model_prep/commands/list.h"
 #include "model_prep/commands/list_builds.h"
 #include "model_prep/commands/lock.h"
@@ -51,6 +52,7 @@ int run_command(Session& session) {
       return session.options.builds ? run_list_builds(session) : run_list(session);
     case Command::cleanup: return run_cleanup(session);
     case Command::lock: return run_lock(session);
+    case Command::export_models: return run_export(session);
   }
   return 1;
 }

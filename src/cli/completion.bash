@@ -16,12 +16,12 @@ _model_prep() {
   # The command is the first of these words that is not a flag's value.
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      download | verify | list | cleanup | lock)
+      download | verify | list | cleanup | lock | export)
         [[ -n $command ]] || command=${COMP_WORDS[i]}
         ;;
       --manifest | --manifest-key | --variant | --include | --exclude | --cache-dir | --summary | \
         --endpoint | --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
-        --dependencies | --progress | --log-level | --log-format | --for)
+        --dependencies | --progress | --log-level | --log-format | --for | --to | --prefix)
         [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
         ((i++))
         ;;
@@ -43,13 +43,18 @@ _model_prep() {
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
       ;;
+    --to)
+      compopt -o nospace
+      mapfile -t COMPREPLY < <(compgen -W 'oci:' -- "$current")
+      return
+      ;;
     --cache-dir)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
       return
       ;;
     --include | --exclude | --endpoint | --jobs | --retries | --patience | --timeout | --deadline | \
-      --limit-rate)
+      --limit-rate | --prefix)
       return
       ;;
   esac
@@ -71,13 +76,14 @@ _model_prep() {
       list) words="$all $selection $network --builds --json" ;;
       cleanup) words="$all --dry-run --summary" ;;
       lock) words="$all $selection $network --check --dependencies" ;;
+      export) words="$all $selection --to --prefix --summary --progress" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     return
   fi
 
   if [[ -z $command ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'download verify list cleanup lock' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'download verify list cleanup lock export' -- "$current")
   fi
   # A key may contain anything, and compgen -W would expand $(...) in it: compare it as text.
   while IFS= read -r key; do

@@ -19,6 +19,9 @@ constexpr CommandText kCommands[] = {
     {Command::lock, "lock",
      "Print a lockfile: a manifest with the commit, and the size and digest of each file",
      "the manifest is printed; with --check, no branch has moved"},
+    {Command::export_models, "export",
+     "Write cached models as a container image, without a request; every byte is hashed on the way",
+     "everything is exported"},
 };
 
 constexpr Commands kDownload = of(Command::download);
@@ -29,7 +32,9 @@ constexpr Commands kList = of(Command::list);
 // verify for --repair, list for --builds
 constexpr Commands kOnline = kDownload | kVerify | kList | kLock;
 constexpr Commands kCleanup = of(Command::cleanup);
-constexpr Commands kAll = kOnline | kCleanup;
+constexpr Commands kExport = of(Command::export_models);
+constexpr Commands kSelecting = kOnline | kExport;
+constexpr Commands kAll = kSelecting | kCleanup;
 
 constexpr HelpLine kVariables[] = {
     {"MODELS_TO_DOWNLOAD", "Models, separated by commas or one a line, used if no MODEL is given",
@@ -47,7 +52,8 @@ constexpr HelpLine kVariables[] = {
     {"HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE",
      "Send no request: lock and verify --repair use only what is in the cache; lock --check and list --builds fail",
      kOnline},
-    {"HF_HUB_DISABLE_PROGRESS_BARS", "Same as --progress none, unless that flag is given", kOnline},
+    {"HF_HUB_DISABLE_PROGRESS_BARS", "Same as --progress none, unless that flag is given",
+     kSelecting},
     {"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
      "Proxies, and hosts to reach without one; lower-case names take precedence", kOnline},
     {"NO_COLOR, TERM", "No colours; TERM=dumb also turns off the live lines", kAll},
@@ -71,6 +77,8 @@ constexpr HelpLine kExamples[] = {
     {"model-prep lock > models.lock.json", "Pin every file of the manifest's models", kLock},
     {"model-prep lock --check --manifest models.lock.json",
      "Check whether a branch has moved since", kLock},
+    {"model-prep export --to oci:images:2026-11", "Write an image with the manifest's models",
+     kExport},
 };
 
 }  // namespace
@@ -87,12 +95,12 @@ const std::vector<Flag>& flags() {
        "The manifest, which lists models and their pinned commits; - is stdin (default: built in, three models)"},
       {"Models", "--manifest-key", "FILE", kAll, {"MODEL_PREP_MANIFEST_KEY"},
        "A public key (PEM, ECDSA or RSA). The manifest must have a signature of that key beside it, MANIFEST.sig, and only its models are accepted"},
-      {"Models", "--variant", "BUILD", kOnline, {"MODEL_VARIANT"},
+      {"Models", "--variant", "BUILD", kSelecting, {"MODEL_VARIANT"},
        "fp32, fp16, openvino, openvino-int8, onnx, mistral, gguf or all (default fp32); with a name, onnx:model_O3, openvino:NAME or gguf:Q4_K_M. A model without onnx or openvino gets fp32, with a warning; one without another build, or without that name, fails. MODEL:BUILD chooses for one model"},
-      {"Models", "--include", "PATTERN", kOnline, {},
+      {"Models", "--include", "PATTERN", kSelecting, {},
        "Files to select instead of the variant's, such as '*.json'; * also matches /. May be repeated",
        true},
-      {"Models", "--exclude", "PATTERN", kOnline, {},
+      {"Models", "--exclude", "PATTERN", kSelecting, {},
        "Files to leave out of these, or of all files if there is no --include. May be repeated",
        true},
       {"Models", "--dependencies", "MODE", kDownload | kLock, {"MODEL_PREP_DEPENDENCIES"},
@@ -116,8 +124,13 @@ const std::vector<Flag>& flags() {
 
       {"Paths", "--cache-dir", "DIR", kAll, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"},
        "The hub cache, the directory that holds models--... (default $HF_HOME/hub)"},
-      {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup, {"MODEL_PREP_SUMMARY"},
+      {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup | kExport, {"MODEL_PREP_SUMMARY"},
        "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json). With this flag, or to stdout, a failure to write it fails the run"},
+
+      {"Paths", "--to", "TARGET", kExport, {},
+       "oci:FOLDER[:TAG]: a container image in an OCI image layout (default tag latest), which holds the cache of the models"},
+      {"Paths", "--prefix", "DIR", kExport, {},
+       "Where the cache is in the image; / is its root (default hub: mounted at /app/models, the image serves HF_HOME=/app/models)"},
 
       {"Network", "--endpoint", "URL", kOnline, {"HF_ENDPOINT"},
        "The Hub or a mirror (default https://huggingface.co). May be repeated: the next one is tried when one is down or lacks a file. HF_ENDPOINT may be a list, separated by commas",
@@ -140,7 +153,7 @@ const std::vector<Flag>& flags() {
 
       {"Output", "--json", "", kList, {},
        "Print JSON instead of a table"},
-      {"Output", "--progress", "MODE", kOnline, {},
+      {"Output", "--progress", "MODE", kSelecting, {},
        "auto, bar, log or none: live lines on a terminal, one line every 10 s elsewhere (default auto)"},
       {"Output", "--log-level", "LEVEL", kAll, {"MODEL_PREP_LOG_LEVEL"},
        "debug, info, warn, error or off (default info)"},

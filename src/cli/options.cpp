@@ -115,6 +115,25 @@ Status read_paths(const FlagValues& values, Options& options) {
   return ok();
 }
 
+Status read_export(const FlagValues& values, Options& options) {
+  if (options.command != Command::export_models) return ok();
+
+  const auto found = values.find("--to");
+  if (!found)
+    return Error{ErrorKind::usage, "export needs --to, which says what to write and where",
+                 "for a container image: --to oci:FOLDER"};
+  auto target = parse_export_target(found->value);
+  if (!target) return bad_value(*found, "oci:FOLDER[:TAG], where TAG is as in a registry");
+  if (Status plain = values.check_path({found->name, target->folder}); !plain) return plain;
+
+  target->folder = canonical_path(values.expand(target->folder));
+  if ((target->folder + "/").starts_with(options.cache_dir + "/"))
+    return bad_value(*found, "a folder outside the cache " + options.cache_dir);
+  options.to = std::move(*target);
+  return read_value(values, "--prefix", options.prefix, parse_image_prefix,
+                    "a directory in the image, such as hub or /");
+}
+
 /// The token file of the standard place. Other tenants of the volume may be able to put a file
 /// there: one of theirs, or a link to a secret that only this user can read.
 std::optional<std::string> read_standard_token(const std::string& path, Strings& warnings) {
@@ -293,6 +312,7 @@ Status read_options(const FlagValues& values, Options& options) {
            read_choice(values, "--dependencies", options.dependencies),
            read_paths(values, options),
            read_consumers(values, options),
+           read_export(values, options),
            read_number(network, "--jobs", 1, 64, options.jobs),
            read_number(network, "--retries", 0, 1000, options.retries),
            read_number(network, "--patience", 0, 31'536'000, options.patience),

@@ -111,10 +111,16 @@ std::string result_line(const RunReport& report) {
   if (report.cleanup && report.models.empty()) return cleanup_text(report);
 
   const Totals totals = totals_of(report);
-  const char* success = report.dry_run ? "planned" : report.bytes_hashed ? "verified" : "ready";
+  const bool is_export = report.command == "export";
+  const char* success = report.dry_run        ? "planned"
+                        : is_export           ? "exported"
+                        : report.bytes_hashed ? "verified"
+                                              : "ready";
   std::string line = fmt::format("{} of {} {}", totals.models - totals.failed,
                                  format_count(totals.models, "model"), success);
   if (report.bytes_hashed) line += fmt::format(", {} hashed", format_bytes(*report.bytes_hashed));
+  if (is_export) return line + fmt::format(", {:.1f} s", report.duration_s);
+
   line += totals.downloaded > 0 ? fmt::format(", {} downloaded", format_bytes(totals.downloaded))
                                 : ", nothing downloaded";
   if (report.cleanup) line += ", " + cleanup_text(report);

@@ -114,6 +114,15 @@ Json pruned_json(const PrunedRepository& repository) {
           {"error", error_json(repository.error)}};
 }
 
+Json export_json(const ExportReport& exported) {
+  const auto make_layer = [](const OciBlob& layer) {
+    return Json{{"digest", oci_digest(layer.digest)}, {"size", layer.size}};
+  };
+  return {{"to", exported.to},
+          {"digest", exported.digest},
+          {"layers", list_json(exported.layers, make_layer)}};
+}
+
 Json totals_json(const RunReport& report) {
   const Totals totals = totals_of(report);
   return {{"models", totals.models},
@@ -161,6 +170,7 @@ std::string serialize_summary(const RunReport& report) {
   };
   if (report.endpoints.size() > 1) json["endpoints"] = report.endpoints;
   if (report.cleanup) json["cleanup"] = list_json(*report.cleanup, pruned_json);
+  if (report.exported) json["export"] = export_json(*report.exported);
   if (report.services) {
     json["services"] = list_json(*report.services, consumer_json);
     json["loads"] = list_json(report.loads, load_json);

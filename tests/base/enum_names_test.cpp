@@ -3,6 +3,7 @@
 
 #include "model_prep/core/cache_faults.h"
 #include "model_prep/core/commit_diff.h"
+#include "model_prep/core/export_target.h"
 #include "model_prep/report/progress.h"
 #include "model_prep/report/run_report.h"
 #include "support/catch.h"
@@ -23,6 +24,7 @@ static_assert(names_all_up_to<ChangeKind::removed>);
 static_assert(names_all_up_to<FileReportStatus::skipped>);
 static_assert(names_all_up_to<ModelStatus::interrupted>);
 static_assert(names_all_up_to<CacheState::other_revision>);
+static_assert(names_all_up_to<ExportKind::oci>);
 static_assert(names_all_up_to<LogFormat::json>);
 static_assert(names_all_up_to<ProgressMode::none>);
 

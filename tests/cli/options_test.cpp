@@ -241,6 +241,22 @@ TEST_CASE("each command takes its own flags and refuses those of others") {
   CHECK(refusal({"lock", "--summary", "-"}) == "lock does not take --summary");
 }
 
+TEST_CASE("export needs a target, whose folder is absolute and outside the cache") {
+  const Options found = options({"export", "a", "--to", "oci:/srv/x/../images:v1"});
+  CHECK(found.command == Command::export_models);
+  REQUIRE(found.to);
+  CHECK(found.to->text() == "oci:/srv/images:v1");
+  CHECK(found.prefix == "hub");
+  CHECK(options({"export", "--to", "oci:/x", "--prefix", "/app/hub/"}).prefix == "app/hub");
+  CHECK(refusal({"export"}) == "export needs --to, which says what to write and where");
+  CHECK(contains(refusal({"export", "--to", "oci:/x:a b"}), "must be oci:FOLDER[:TAG]"));
+  CHECK(contains(refusal({"export", "--to", "oci:/c/x"}, {{"HF_HUB_CACHE", "/c"}}),
+                 "must be a folder outside the cache /c"));
+  CHECK(contains(refusal({"export", "--to", "oci:/x", "--prefix", ".."}), "a directory in the"));
+  CHECK(refusal({"--to", "oci:/x"}) == "download does not take --to");
+  CHECK(refusal({"export", "--to", "oci:/x"}, {{"HF_ENDPOINT", "ftp://none"}}).empty());
+}
+
 TEST_CASE("a model may be called like a command") {
   const Options found = options({"download", "verify"});
   CHECK(found.command == Command::download);

@@ -18,7 +18,7 @@ from support import SYSTEM_PATH, run
 
 WIDTH = 100
 ENDPOINT = "https://huggingface.co"
-COMMANDS = ["download", "verify", "list", "cleanup", "lock"]
+COMMANDS = ["download", "verify", "list", "cleanup", "lock", "export"]
 
 
 # ---- running a page ---------------------------------------------------------------------------------------------------

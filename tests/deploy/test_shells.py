@@ -11,7 +11,7 @@ import pytest
 from support import run
 
 COMPLETION = pages.ROOT / "src" / "cli" / "completion.bash"
-COMMANDS = {"download", "verify", "list", "cleanup", "lock"}
+COMMANDS = {"download", "verify", "list", "cleanup", "lock", "export"}
 KEYS = {"all-MiniLM-L6-v2", "bge-reranker-base", "flan-t5-small"}
 OTHER = '{"version": 1, "models": {"only-this": {"repo": "org/name"}}}'
 

@@ -33,6 +33,7 @@ void patterns(std::string_view input);   ///< pattern, path
 void names(std::string_view input);      ///< repositories, revisions, commits, digests, paths
 void blobs(std::string_view input);      ///< the name of a file in blobs/
 void variables(std::string_view input);  ///< the values of four variables, then a path
+void exports(std::string_view input);    ///< --to, --prefix, then an image layout's index.json
 
 // ---- helpers ----
 

@@ -36,7 +36,7 @@ TEST_CASE("every kind of fault has a name and becomes an error with the same mes
 TEST_CASE("the exit code is 0 when every model is complete") {
   const ModelStatus status =
       GENERATE(ModelStatus::downloaded, ModelStatus::cached, ModelStatus::planned,
-               ModelStatus::verified, ModelStatus::repaired);
+               ModelStatus::verified, ModelStatus::repaired, ModelStatus::exported);
   CHECK(exit_code(run({good_model(), with_status(status)})) == 0);
 }
 

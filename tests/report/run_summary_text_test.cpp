@@ -80,6 +80,8 @@ TEST_CASE("the result is one line") {
   verified.bytes_hashed = 5'000'000;
   CHECK(result_line(verified) ==
         "1 of 1 model verified, 5.0 MB hashed, 45.4 MB downloaded, 61 requests, 12.3 s");
+  verified.command = "export";
+  CHECK(result_line(verified) == "1 of 1 model exported, 5.0 MB hashed, 12.3 s");
 }
 
 TEST_CASE("the step summary is a table, the result line and the errors") {

@@ -2,6 +2,8 @@
 // The summary as JSON: its members, their order, and what is escaped.
 #include "model_prep/report/summary_json.h"
 
+#include <nlohmann/json.hpp>
+
 #include "core/builders.h"
 #include "support/catch.h"
 
@@ -281,6 +283,19 @@ TEST_CASE("the summary of verify also has the faults, and which libraries find w
       "write": "it needs adapter_config.json"
     }
   ])") != std::string::npos);
+}
+
+TEST_CASE("the summary of export also has what was written") {
+  RunReport report = run({good_model()});
+  report.exported = ExportReport{.to = "oci:/srv/images:v1",
+                                 .digest = "sha256:" + std::string(64, 'a'),
+                                 .layers = {{*Digest::parse(std::string(64, 'b')), 7}}};
+  const auto json = nlohmann::json::parse(serialize_summary(report));
+  CHECK(json["export"]["to"] == "oci:/srv/images:v1");
+  CHECK(json["export"]["digest"] == "sha256:" + std::string(64, 'a'));
+  CHECK(json["export"]["layers"] ==
+        nlohmann::json{{{"digest", "sha256:" + std::string(64, 'b')}, {"size", 7}}});
+  CHECK_FALSE(nlohmann::json::parse(serialize_summary(run({good_model()}))).contains("export"));
 }
 
 TEST_CASE("patterns of the command line are members of each model") {

@@ -16,7 +16,7 @@
 
 namespace model_prep {
 
-enum class Command : std::uint8_t { download, verify, list, cleanup, lock };
+enum class Command : std::uint8_t { download, verify, list, cleanup, lock, export_models };
 
 /// A set of commands, one bit for each.
 using Commands = unsigned;

@@ -23,6 +23,7 @@
 #include "model_prep/cli/cache_paths.h"
 #include "model_prep/cli/flags.h"
 #include "model_prep/cli/hub_endpoints.h"
+#include "model_prep/core/export_target.h"
 #include "model_prep/io/http.h"
 #include "model_prep/report/log.h"
 #include "model_prep/report/notify_environment.h"
@@ -62,9 +63,11 @@ struct Options {
   bool dry_run{false};
   bool cleanup{false};  ///< after a download
   bool repair{false};
-  Strings consumers;   ///< of `verify`: the libraries that must load the models
-  bool check{false};   ///< of `lock`
-  bool builds{false};  ///< of `list`: those on the Hub
+  Strings consumers;                 ///< of `verify`: the libraries that must load the models
+  bool check{false};                 ///< of `lock`
+  bool builds{false};                ///< of `list`: those on the Hub
+  std::optional<ExportTarget> to{};  ///< of `export`, always set there; its folder is canonical
+  std::string prefix{"hub"};         ///< of `export`: as `parse_image_prefix` gives it
   bool offline{false};
 
   std::string cache_dir;           ///< absolute, without links

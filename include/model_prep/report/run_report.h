@@ -17,6 +17,7 @@
 #include "model_prep/core/cache_faults.h"
 #include "model_prep/core/consumer_table.h"
 #include "model_prep/core/dependencies.h"
+#include "model_prep/core/oci_image.h"
 #include "model_prep/core/prune_plan.h"
 
 namespace model_prep {
@@ -50,12 +51,13 @@ enum class ModelStatus : std::uint8_t {
   planned,
   verified,
   repaired,
+  exported,
   failed,
   interrupted
 };
 template <>
 inline constexpr std::string_view kNames<ModelStatus>[] = {
-    "downloaded", "cached", "planned", "verified", "repaired", "failed", "interrupted"};
+    "downloaded", "cached", "planned", "verified", "repaired", "exported", "failed", "interrupted"};
 
 struct ModelReport {
   ModelSpec spec;
@@ -106,6 +108,13 @@ struct PrunedRepository {
   std::optional<Error> error{};
 };
 
+/// What `export` wrote.
+struct ExportReport {
+  std::string to;      ///< as the user names it
+  std::string digest;  ///< of the image
+  std::vector<OciBlob> layers;
+};
+
 struct RunReport {
   std::string tool;
   std::string command;
@@ -121,10 +130,11 @@ struct RunReport {
   std::optional<int> signal;   ///< the one that ended the run
   std::optional<Error> error;  ///< of the whole run
   std::vector<ModelReport> models;
-  std::optional<Bytes> bytes_hashed{};                     ///< by `verify`; not in the JSON
+  std::optional<Bytes> bytes_hashed{};  ///< by `verify` and `export`; not in the JSON
   std::optional<std::vector<ConsumerReport>> services{};   ///< of `verify`
   std::vector<LoadReport> loads{};                         ///< of `verify`
   std::optional<std::vector<PrunedRepository>> cleanup{};  ///< of `cleanup` and --cleanup
+  std::optional<ExportReport> exported{};                  ///< of `export`, if it succeeded
   bool success() const;
 };
 

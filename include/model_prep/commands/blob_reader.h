@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the blobs of an export: each is hashed on the way, progress is shown, and a signal ends the
+// work.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model_prep/commands/session.h"
+#include "model_prep/core/image_plan.h"
+#include "model_prep/io/verified_read.h"
+
+namespace model_prep {
+
+class BlobReader {
+ public:
+  /// Refers to both.
+  BlobReader(Session& session, std::span<const ResolvedSnapshot> snapshots);
+  ~BlobReader() { session_.observer.finished(); }
+  BlobReader(const BlobReader&) = delete;
+  BlobReader& operator=(const BlobReader&) = delete;
+
+  /// Passes on the bytes of a file, which must not be used before it returns.
+  Status read(const ImageBlob& blob, const ByteConsumer& consume);
+
+  /// Of the blobs that were read.
+  const KnownSha256& known() const { return known_; }
+  Bytes bytes_hashed() const { return bytes_hashed_; }
+
+  /// The snapshot of the last blob that could not be read, or was wrong.
+  std::optional<std::size_t> failed() const { return failed_; }
+
+  /// The signal that ended the work, if one did.
+  std::optional<int> signal() const { return signal_; }
+
+ private:
+  Status step(std::size_t index, Bytes done);
+
+  Session& session_;
+  const std::span<const ResolvedSnapshot> snapshots_;
+  std::map<std::pair<RepoId, Digest>, std::size_t> indices_;  // in the plan of the progress
+  std::vector<bool> done_;                                    // by index
+  KnownSha256 known_;
+  Bytes bytes_hashed_{0};
+  std::optional<std::size_t> failed_;
+  std::optional<int> signal_;
+};
+
+}  // namespace model_prep

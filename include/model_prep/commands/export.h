@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command `export`: writes models of the cache in a form in which other tools carry them.
+//
+// It sends no request and only reads the cache, so a read-only volume is enough. Which files a
+// model has, a lock or our record says; huggingface_hub's listing alone does not count, since it
+// decides which bytes are right. Every byte is hashed while it is written, whatever the record says
+// of it. If one is wrong or a file is missing, the run fails and nothing new can be seen at the
+// target.
+#pragma once
+
+#include "model_prep/commands/session.h"
+
+namespace model_prep {
+
+/// Returns the exit code.
+int run_export(Session& session);
+
+}  // namespace model_prep

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// A folder that is an OCI image layout, to which an image is added. Names and documents are those
+// of `core/oci_image.h`.
+//
+// Blobs appear whole: each is written under a temporary name, synced, and renamed to its digest.
+// `index.json` is replaced at the end, so an export that fails or is killed leaves complete blobs,
+// which the next one uses, and no image. A blob that is there already is not written again; name
+// and size are compared, and its bytes are not read: whoever copies the image checks its digests.
+// Blobs of images that lost their tag are left to other tools.
+//
+// One export at a time: the folder is locked, where locks work. One thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "model_prep/core/oci_image.h"
+#include "model_prep/io/directory.h"
+#include "model_prep/io/verified_read.h"
+
+namespace model_prep {
+
+class OciLayout {
+ public:
+  /// Creates the folder if it does not exist. A `usage` error if it holds anything but a layout, an
+  /// `io` error if another export writes to it. Removes what a killed one left. `folder` is
+  /// canonical.
+  static Result<std::unique_ptr<OciLayout>> open(const std::string& folder);
+  ~OciLayout();
+  OciLayout(const OciLayout&) = delete;
+  OciLayout& operator=(const OciLayout&) = delete;
+
+  /// Whether a blob of this size is there: perhaps the one that is about to be added.
+  bool has_size(Bytes size) const { return sizes_.contains(size); }
+
+  /// Adds what `fill` passes on, exactly `size` bytes. `fill` may be called twice: if a blob of
+  /// that size is there, first only to find out whether it is the same one.
+  using Fill = std::function<Status(const ByteConsumer& consume)>;
+  Result<OciBlob> add(Bytes size, const Fill& fill);
+  Result<OciBlob> add(const std::string& text);
+
+  /// Makes this the image of the tag.
+  Status set_tag(const std::string& tag, const OciBlob& image);
+
+ private:
+  OciLayout(const std::string& folder, UniqueFd lock);
+  Status prepare();
+  Result<Digest> write_temporary(const std::string& temporary, Bytes size, const Fill& fill);
+
+  const OciLayoutNames names_;
+  const Directory directory_;
+  const UniqueFd lock_;
+  std::multiset<Bytes> sizes_;
+};
+
+}  // namespace model_prep

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/commands/blob_reader.h"
+
+#include <utility>
+
+namespace model_prep {
+
+BlobReader::BlobReader(Session& session, std::span<const ResolvedSnapshot> snapshots)
+    : session_(session), snapshots_(snapshots) {
+  ProgressPlan plan;
+  for (std::size_t i = 0; i < snapshots.size(); ++i) {
+    const ResolvedSnapshot& snapshot = snapshots[i];
+    plan.models.push_back(snapshot.spec.key);
+    for (const RemoteFile& file : snapshot.files) {
+      const auto [at, is_new] =
+          indices_.try_emplace({snapshot.spec.repo, file.blob}, plan.files.size());
+      if (is_new) plan.files.push_back({.bytes = file.size, .models = {}});
+
+      auto& models = plan.files[at->second].models;
+      if (models.empty() || models.back() != i) models.push_back(i);
+    }
+  }
+  done_.resize(plan.files.size());
+  session.observer.planned(std::move(plan), Clock::now());
+}
+
+Status BlobReader::read(const ImageBlob& blob, const ByteConsumer& consume) {
+  const ResolvedSnapshot& snapshot = snapshots_[blob.snapshot];
+  const RemoteFile& file = snapshot.files[blob.file];
+  const RepoId& repo = snapshot.spec.repo;
+  const std::size_t index = indices_.at({repo, file.blob});
+
+  Bytes done = 0;
+  const auto sha256 =
+      read_verified(session_.cache.content(repo, snapshot.commit, file).path, file.blob_spec(),
+                    repo.text() + " " + file.path.text(), [&](std::string_view bytes) {
+                      done += static_cast<Bytes>(bytes.size());
+                      const Status consumed = consume(bytes);
+                      return consumed ? step(index, done) : consumed;
+                    });
+  if (!sha256) {
+    failed_ = blob.snapshot;
+    Error error = sha256.error();
+    if (error.kind == ErrorKind::digest_mismatch)
+      error.hint = "model-prep verify --repair downloads it again";
+    return error;
+  }
+
+  known_.insert_or_assign(file.blob, *sha256);
+  if (!done_[index]) {
+    bytes_hashed_ += file.size;
+    done_[index] = true;
+    session_.observer.file_done(index, FileEnd::ready, 0);
+  }
+  return ok();
+}
+
+Status BlobReader::step(std::size_t index, Bytes done) {
+  signal_ = session_.signals.read();
+  if (signal_) {
+    session_.signals.exit_immediately_on_next_signal();
+    return stopped_by(*signal_, "the next export uses what is complete");
+  }
+
+  const TimePoint now = Clock::now();
+  if (now < session_.observer.due() || done_[index]) return ok();
+  const ActiveFile active[] = {{.index = index, .activity = Activity::verifying, .done = done}};
+  session_.observer.show(active, 0, now);
+  return ok();
+}
+
+}  // namespace model_prep

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/commands/export.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "model_prep/base/text.h"
+#include "model_prep/commands/blob_reader.h"
+#include "model_prep/commands/dependencies.h"
+#include "model_prep/commands/export_image.h"
+#include "model_prep/commands/resolve.h"
+#include "model_prep/core/weight_checks.h"
+#include "model_prep/report/model_report.h"
+
+namespace model_prep {
+namespace {
+
+Error not_cached(const ModelSpec& spec, const std::string& what) {
+  return {ErrorKind::offline_missing, fmt::format("{}: {} is not in the cache", spec.key, what),
+          "model-prep download gets it; export sends no request"};
+}
+
+/// Whether every file is there with its size. Its bytes are hashed later, while they are written.
+Status check_files(const ResolvedSnapshot& snapshot, const Cache& cache) {
+  const ModelSpec& spec = snapshot.spec;
+  if (snapshot.listing_unproven)
+    return Error{ErrorKind::offline_missing,
+                 fmt::format("{}: only huggingface_hub's listing says which files commit {} has",
+                             spec.key, snapshot.commit.hex().substr(0, 12)),
+                 "model-prep download asks the Hub, and hashes what is here"};
+
+  for (const RemoteFile& file : snapshot.files) {
+    const auto there = cache.content(spec.repo, snapshot.commit, file).there;
+    if (!there || !there->is_file) return not_cached(spec, file.path.text());
+    if (there->size != file.size)
+      return Error{ErrorKind::digest_mismatch,
+                   fmt::format("{}: {} has {} bytes, expected {}", spec.key, file.path.text(),
+                               there->size, file.size),
+                   "model-prep verify --repair downloads it again"};
+  }
+  return check_pointers(snapshot, cache.first_bytes_of(snapshot));
+}
+
+class Export {
+ public:
+  Export(Session& session, std::vector<ModelSpec> specs)
+      : session_(session), specs_(std::move(specs)), errors_(specs_.size()) {}
+
+  RunReport run() {
+    for (std::size_t i = 0; i < specs_.size(); ++i) resolve(i);
+
+    BlobReader reader(session_, snapshots_);
+    std::optional<ExportReport> exported;
+    if (!error_) exported = write(reader);
+    session_.observer.finished();
+
+    RunReport report = session_.begin_report();
+    report.offline = true;
+    report.signal = reader.signal();
+    report.error = error_;
+    report.bytes_hashed = reader.bytes_hashed();
+    for (std::size_t i = 0; i < specs_.size(); ++i)
+      report.models.push_back(model_report(i, reader));
+    report.exported = std::move(exported);
+    add_dependencies(report);
+    return report;
+  }
+
+ private:
+  void resolve(std::size_t index) {
+    ModelSpec& spec = specs_[index];
+    session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
+    auto local = resolve_locally(spec, session_.cache, Network::forbidden);
+    if (!local->snapshot) return fail(index, local->snapshot.error());
+
+    session_.update_variant(spec, *local->snapshot);
+    if (Status complete = check_files(*local->snapshot, session_.cache); !complete)
+      return fail(index, complete.error());
+    snapshots_.push_back(std::move(*local->snapshot));
+  }
+
+  std::optional<ExportReport> write(BlobReader& reader) {
+    session_.log.info(fmt::format("exporting {} to {}", format_count(specs_.size(), "model"),
+                                  session_.options.to->text()));
+    auto exported = export_image(session_, snapshots_, reader);
+    if (exported) return std::move(*exported);
+
+    // All models are resolved, so the snapshots are in their order.
+    const auto at = reader.failed();
+    if (at && !reader.signal()) {
+      fail(*at, exported.error());
+    } else {
+      error_ = exported.error();
+      session_.log_error(*error_);
+    }
+    return std::nullopt;
+  }
+
+  /// Without one of its models there is no export.
+  void fail(std::size_t index, const Error& error) {
+    session_.log_error(error);
+    errors_[index] = error;
+    if (!error_) error_ = error;
+  }
+
+  ModelReport model_report(std::size_t index, const BlobReader& reader) const {
+    ModelRun run{.spec = specs_[index], .begun = session_.begun};
+    if (!error_) run.snapshot = snapshots_[index];
+    if (run.snapshot) run.view.files.resize(run.snapshot->files.size());
+
+    ModelReport report = make_model_report(run, session_.snapshot_folder(run.snapshot));
+    report.status = !error_                                  ? ModelStatus::exported
+                    : error_->kind == ErrorKind::interrupted ? ModelStatus::interrupted
+                                                             : ModelStatus::failed;
+    report.duration_s = in_seconds(Clock::now() - session_.begun);
+    report.error = errors_[index];
+    for (std::size_t i = 0; i < report.files.size(); ++i) {
+      report.files[i].status = FileReportStatus::verified;
+      report.files[i].sha256 = reader.known().at(run.snapshot->files[i].blob).hex();
+    }
+    return report;
+  }
+
+  /// Warns of what the models need and the export does not hold.
+  void add_dependencies(RunReport& report) {
+    if (error_) return;
+
+    std::vector<const ResolvedSnapshot*> snapshots;
+    for (const ResolvedSnapshot& snapshot : snapshots_) snapshots.push_back(&snapshot);
+    auto found = read_dependencies(snapshots, session_.cache, nullptr, DependencyMode::report);
+    for (std::size_t i = 0; i < found.size(); ++i)
+      if (found[i]) report.models[i].dependencies = std::move(*found[i]);
+    for (const ModelSpec& needed : unselected_dependencies(report.models, nullptr))
+      session_.log.warning(fmt::format(
+          "{} is needed and not exported: download it, and name it here as well", needed.key));
+  }
+
+  Session& session_;
+  std::vector<ModelSpec> specs_;
+  std::vector<ResolvedSnapshot> snapshots_;  // of all models, unless there is an error
+  std::vector<std::optional<Error>> errors_;
+  std::optional<Error> error_;  // the first one
+};
+
+}  // namespace
+
+int run_export(Session& session) {
+  auto specs = session.select();
+  if (!specs) return session.fail_run(specs.error());
+  session.log_warnings(*specs);
+
+  const RunReport report = Export(session, std::move(*specs)).run();
+  if (report.exported) session.print_result(report.exported->digest + "\n");
+  return session.finish(report);
+}
+
+}  // namespace model_prep
