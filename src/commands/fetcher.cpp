@@ -258,7 +258,10 @@ class Fetcher::Loop {
     } else {
       request.kind = RequestKind::payload;
       request.expected = scheduler_.range_of(action.id).size();
-      sink = make_payload_sink(scheduler_, *files_.at(action.item).staging, action.id);
+      OpenFile& file = files_.at(action.item);
+      HashInput hash;
+      if (file.hash && file.staging->is_ours_alone()) hash = {&fetcher_.hasher_, *file.hash};
+      sink = make_payload_sink(scheduler_, *file.staging, action.id, hash);
     }
     fetcher_.transport_.start(action.id, request, *sink);
   }

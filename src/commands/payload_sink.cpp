@@ -2,21 +2,19 @@
 #include "model_prep/commands/payload_sink.h"
 
 #include <algorithm>
-#include <vector>
 
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kBlock = 128 * 1024;  // written at once while more is arriving
-
 class PayloadSink : public BodySink {
  public:
-  PayloadSink(Scheduler& scheduler, Staging& staging, TransferId transfer)
+  PayloadSink(Scheduler& scheduler, Staging& staging, TransferId transfer, HashInput hash)
       : scheduler_(scheduler),
         staging_(staging),
         transfer_(transfer),
+        hash_(hash),
         range_(scheduler.range_of(transfer)) {
-    buffer_.reserve(std::min(kBlock, static_cast<std::size_t>(range_.size())));
+    buffer_.reserve(std::min(kBlockSize, static_cast<std::size_t>(range_.size())));
   }
 
   Body on_head(const ResponseHead& head) override {
@@ -32,11 +30,11 @@ class PayloadSink : public BodySink {
       return Error{ErrorKind::protocol, "the response body is longer than announced"};
 
     while (!bytes.empty()) {
-      const auto offset = static_cast<std::size_t>(range_.begin) % kBlock;
-      const auto piece = bytes.first(std::min(bytes.size(), kBlock - offset - buffer_.size()));
+      const auto offset = static_cast<std::size_t>(range_.begin) % kBlockSize;
+      const auto piece = bytes.first(std::min(bytes.size(), kBlockSize - offset - buffer_.size()));
       buffer_.insert(buffer_.end(), piece.begin(), piece.end());
       bytes = bytes.subspan(piece.size());
-      if (offset + buffer_.size() < kBlock) break;
+      if (offset + buffer_.size() < kBlockSize) break;
       if (auto error = on_pause()) return error;
     }
     return std::nullopt;
@@ -55,6 +53,7 @@ class PayloadSink : public BodySink {
           std::span<const char>(buffer_).subspan(skipped, static_cast<std::size_t>(next->size()));
       if (Status written = staging_.write(bytes, next->begin); !written) return written.error();
       scheduler_.on_bytes(transfer_, *next);
+      if (*next == block) hand_over(block);
     }
     buffer_.clear();
     range_.begin = block.end;
@@ -62,18 +61,26 @@ class PayloadSink : public BodySink {
   }
 
  private:
+  /// Only if it is what the hash will need next: others would wait in memory for a long time.
+  void hand_over(ByteRange block) {
+    const bool in_order = !scheduler_.missing(transfer_, {0, block.end});
+    if (in_order && buffer_.size() == kBlockSize && hash_.hasher != nullptr)
+      hash_.hasher->hand_over(hash_.job, block.begin, buffer_);
+  }
+
   Scheduler& scheduler_;
   Staging& staging_;
   TransferId transfer_;
-  ByteRange range_;           // still to be written
-  std::vector<char> buffer_;  // its beginning
+  HashInput hash_;
+  ByteRange range_;  // still to be written
+  Block buffer_;     // its beginning
 };
 
 }  // namespace
 
 std::unique_ptr<BodySink> make_payload_sink(Scheduler& scheduler, Staging& staging,
-                                            TransferId transfer) {
-  return std::make_unique<PayloadSink>(scheduler, staging, transfer);
+                                            TransferId transfer, HashInput hash) {
+  return std::make_unique<PayloadSink>(scheduler, staging, transfer, hash);
 }
 
 }  // namespace model_prep

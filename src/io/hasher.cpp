@@ -18,8 +18,8 @@ std::optional<FileStamp> stamp_of(const UniqueFd& fd) {
   return info ? std::optional(info->stamp()) : std::nullopt;
 }
 
-constexpr Bytes kStep = 1024 * 1024;        // read between two checks for other work
-constexpr std::size_t kBlock = 128 * 1024;  // fits into the second-level cache
+constexpr Bytes kStep = 1024 * 1024;     // hashed between two checks for other work
+constexpr std::size_t kPoolBlocks = 64;  // 8 MiB
 
 void check(int good) {
   if (good != 1)
@@ -74,23 +74,48 @@ struct Hasher::Task {
   Bytes progress{0};  // a copy of `done` for others to read
   Bytes watermark{-1};
   bool cancelled{false};
+  Blocks blocks{};    // written and not hashed, in the order of the file
   bool taken{false};  // by a thread, which owns everything above meanwhile
 
-  /// Nothing as long as bytes are missing.
-  std::optional<HashEvent> read_until(Bytes until, std::span<char> block) {
-    const auto failed = [&](Error error) { return HashEvent{{.error = std::move(error)}, job}; };
-    while (done < until) {
-      const auto wanted = std::min(block.size(), static_cast<std::size_t>(until - done));
-      const ssize_t count = pread(fd.get(), block.data(), wanted, done);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return failed(io_error("read", "a file being verified", errno));
-      if (count == 0) return failed({ErrorKind::io, "a file being verified became shorter"});
-
-      const std::string_view bytes(block.data(), static_cast<std::size_t>(count));
-      sha256.update(bytes);
-      if (git_sha1) git_sha1->update(bytes);
-      done += count;
+  /// Moves the blocks that the next step hashes to the end of `batch`, and returns where the step
+  /// ends. Those that the hash has passed, because it had no need to wait for them, go to `passed`.
+  Bytes take_blocks(Blocks& batch, Blocks& passed) {
+    Bytes until = std::min(watermark, done + kStep);
+    while (!blocks.empty() && blocks.front().offset < until && blocks.front().end() <= watermark) {
+      const bool usable = blocks.front().offset >= done;
+      if (usable) until = std::max(until, blocks.front().end());
+      Blocks& to = usable ? batch : passed;
+      to.splice(to.end(), blocks, blocks.begin());
     }
+    return until;
+  }
+
+  void hash(std::string_view bytes) {
+    sha256.update(bytes);
+    if (git_sha1) git_sha1->update(bytes);
+    done += static_cast<Bytes>(bytes.size());
+  }
+
+  std::optional<Error> read_back(Bytes until, std::span<char> buffer) {
+    while (done < until) {
+      const auto wanted = std::min(buffer.size(), static_cast<std::size_t>(until - done));
+      const ssize_t count = pread(fd.get(), buffer.data(), wanted, done);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return io_error("read", "a file being verified", errno);
+      if (count == 0) return Error{ErrorKind::io, "a file being verified became shorter"};
+      hash({buffer.data(), static_cast<std::size_t>(count)});
+    }
+    return std::nullopt;
+  }
+
+  /// Nothing as long as bytes are missing.
+  std::optional<HashEvent> step(Bytes until, const Blocks& batch, std::span<char> buffer) {
+    const auto failed = [&](Error error) { return HashEvent{{.error = std::move(error)}, job}; };
+    for (const Written& written : batch) {
+      if (auto error = read_back(written.offset, buffer)) return failed(std::move(*error));
+      hash({written.block.data(), written.block.size()});
+    }
+    if (auto error = read_back(until, buffer)) return failed(std::move(*error));
     if (done < size) return std::nullopt;
 
     // Read-only file systems know no sync.
@@ -153,9 +178,43 @@ void Hasher::advance(HashJobId job, Bytes watermark) {
   if (!task.taken) work_.notify_one();
 }
 
+void Hasher::hand_over(HashJobId job, Bytes offset, Block& block) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = tasks_.find(job);
+    const bool useful =
+        found != tasks_.end() && !found->second->cancelled && offset >= found->second->progress;
+    if (useful && has_free_block()) {
+      free_.back().offset = offset;
+      std::swap(free_.back().block, block);
+      Blocks& blocks = found->second->blocks;
+      blocks.splice(blocks.end(), free_, std::prev(free_.end()));
+    }
+  }
+  block.clear();
+}
+
+/// Makes one if it must and may.
+bool Hasher::has_free_block() {
+  if (!free_.empty()) return true;
+  if (pool_blocks_ == kPoolBlocks) return false;
+  try {
+    Written made;
+    made.block.reserve(kBlockSize);
+    free_.push_back(std::move(made));
+    ++pool_blocks_;
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;  // the bytes can be read back
+  }
+}
+
 void Hasher::cancel(HashJobId job) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = tasks_.find(job); found != tasks_.end()) found->second->cancelled = true;
+  const auto found = tasks_.find(job);
+  if (found == tasks_.end()) return;
+  found->second->cancelled = true;
+  free_.splice(free_.end(), found->second->blocks);
   work_.notify_one();
 }
 
@@ -198,25 +257,28 @@ void Hasher::run() {
 }
 
 void Hasher::work() {
-  std::string block(kBlock, '\0');
+  std::string buffer(kBlockSize, '\0');
+  Blocks batch;
   std::unique_lock lock(mutex_);
   while (true) {
     Task* task = nullptr;
     work_.wait(lock, [&] { return stopping_ || (task = ready()) != nullptr; });
     if (stopping_) return;
 
-    // The mutex is free while the file is read. Nobody erases a task that is taken.
-    const Bytes until = std::min(task->watermark, task->done + kStep);
+    // The mutex is free while the file is hashed. Nobody erases a task that is taken.
+    const Bytes until = task->take_blocks(batch, free_);
     task->taken = true;
     lock.unlock();
-    std::optional<HashEvent> event = task->read_until(until, block);
+    std::optional<HashEvent> event = task->step(until, batch, buffer);
     lock.lock();
     task->taken = false;
+    free_.splice(free_.end(), batch);
 
     task->progress = task->done;
     if (!event) continue;
 
     if (!task->cancelled) events_.push_back(std::move(*event));
+    free_.splice(free_.end(), task->blocks);
     tasks_.erase(HashJobId{task->job});
     lock.unlock();
     wake_();

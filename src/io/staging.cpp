@@ -2,6 +2,7 @@
 #include "model_prep/io/staging.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -41,6 +42,15 @@ Status reserve(int fd, Bytes size, const std::string& path) {
   if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) == 0) return ok();
   const bool no_room = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
   return no_room ? Status(io_error("reserve space for", path, errno)) : ok();
+}
+
+/// What the kernel has written to a file of these, it reads from the same pages.
+bool has_page_cache(int fd) {
+  struct statfs volume{};
+  if (fstatfs(fd, &volume) != 0) return false;
+  constexpr std::array<std::int64_t, 4> kLocal = {TMPFS_MAGIC, EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,
+                                                  BTRFS_SUPER_MAGIC};
+  return std::ranges::find(kLocal, std::int64_t{volume.f_type}) != kLocal.end();
 }
 
 }  // namespace
@@ -122,6 +132,7 @@ Status Staging::create_file() {
     static_cast<void>(directory.remove(unnamed));  // the first error is the one to report
     return named;
   }
+  ours_alone_ = has_page_cache(fd_.get());
   return reserve(fd_.get(), record_.size, path_);
 }
 

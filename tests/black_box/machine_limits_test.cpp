@@ -220,7 +220,7 @@ TEST_CASE("the ranges of one file share the connections of --jobs") {
         3);  // the fourth may be the small file's, which does not stall
 }
 
-TEST_CASE("downloading a 300 MB file needs less than 64 MiB of memory") {
+TEST_CASE("downloading a 300 MB file needs less than 32 MiB of memory") {
   if (is_sanitized()) {
     WARN("SKIPPED: A SANITIZER'S MEMORY IS NOT THE PROGRAM'S");
     return;
@@ -233,7 +233,7 @@ TEST_CASE("downloading a 300 MB file needs less than 64 MiB of memory") {
   REQUIRE(program->wait_for_err("model.safetensors: verified", std::chrono::seconds(60)));
   const std::int64_t peak = peak_memory_kib(program->pid());
   CHECK(peak > 0);
-  CHECK(peak < 64 * 1024);
+  CHECK(peak < 32 * 1024);
 }
 
 }  // namespace model_prep::testing

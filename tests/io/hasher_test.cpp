@@ -55,6 +55,22 @@ UniqueFd file_with(const TemporaryFolder& folder, std::string_view name,
   return fd;
 }
 
+constexpr auto kBlock = static_cast<std::int64_t>(kBlockSize);
+constexpr std::int64_t kPool = 64;  // blocks
+
+/// Hands over blocks number `first` to `end` - 1 of a file, all of this character.
+void hand_over(Hasher& hasher, HashJobId job, std::int64_t first, std::int64_t end, char fill) {
+  for (; first < end; ++first) {
+    Block block(kBlockSize, fill);
+    hasher.hand_over(job, first * kBlock, block);
+    CHECK(block.empty());
+  }
+}
+
+std::string blocks_of(char fill, std::int64_t count) {
+  return std::string(static_cast<std::size_t>(count) * kBlockSize, fill);
+}
+
 }  // namespace
 
 TEST_CASE("the digests of bytes in memory are the well-known ones") {
@@ -227,6 +243,158 @@ TEST_CASE("a hasher with unfinished work can be destroyed at once") {
   const auto job = hasher.open(std::move(file), size, DigestKind::sha256, AfterHash::nothing);
   hasher.advance(job, size);
   CHECK(hasher.take_all().empty());
+}
+
+// In these tests the file has other bytes than the blocks, to show which of them were hashed.
+
+TEST_CASE("blocks that were handed over are hashed from memory, what lies between from the file") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const DigestKind kind = GENERATE(DigestKind::sha256, DigestKind::git_sha1);
+  const auto job = hasher.open(file_with(folder, "file", blocks_of('f', 40) + "end"),
+                               40 * kBlock + 3, kind, AfterHash::sync_growing);
+  hand_over(hasher, job, 0, 2, 'a');
+  hand_over(hasher, job, 3, 20, 'b');
+  hasher.advance(job, 20 * kBlock);
+  hand_over(hasher, job, 39, 40, 'c');
+  hasher.advance(job, 40 * kBlock + 3);
+
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  const std::string wanted = blocks_of('a', 2) + blocks_of('f', 1) + blocks_of('b', 17) +
+                             blocks_of('f', 19) + blocks_of('c', 1) + "end";
+  CHECK(events[0].sha256 == sha256_of(wanted));
+  if (kind == DigestKind::git_sha1) CHECK(events[0].git_sha1 == git_sha1_of(wanted));
+}
+
+TEST_CASE("nothing is hashed beyond the watermark, wherever the blocks begin and end") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const auto job = hasher.open(file_with(folder, "file", blocks_of('f', 3)), 3 * kBlock,
+                               DigestKind::sha256, AfterHash::sync_growing);
+  hand_over(hasher, job, 0, 3, 'b');
+  hasher.advance(job, kBlock + 1);  // in the second block, whose first byte is read back
+  while (hasher.progress(job) < kBlock + 1) std::this_thread::yield();
+  CHECK(hasher.progress(job) == kBlock + 1);
+  hasher.advance(job, 3 * kBlock);
+
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].sha256 == sha256_of(blocks_of('b', 1) + blocks_of('f', 1) + blocks_of('b', 1)));
+}
+
+TEST_CASE("a block that the hash has passed is not hashed again") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const auto job = hasher.open(file_with(folder, "file", blocks_of('f', 3)), 3 * kBlock,
+                               DigestKind::sha256, AfterHash::sync_growing);
+  hasher.advance(job, 2 * kBlock);
+  while (hasher.progress(job) < 2 * kBlock) std::this_thread::yield();
+  hand_over(hasher, job, 1, 2, 'b');
+  hasher.advance(job, 3 * kBlock);
+
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].sha256 == sha256_of(blocks_of('f', 3)));
+}
+
+TEST_CASE("what the pool has no room for is read back, and the next file has all of the pool") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); }, 1);
+  const std::string on_disk = blocks_of('f', kPool + 2);
+  for (const char* name : {"first", "second"}) {
+    const auto job = hasher.open(file_with(folder, name, on_disk), (kPool + 2) * kBlock,
+                                 DigestKind::sha256, AfterHash::sync_growing);
+    hand_over(hasher, job, 0, kPool + 2, 'b');
+    hasher.advance(job, (kPool + 2) * kBlock);
+
+    const auto events = waker.take(hasher, 1);
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].sha256 == sha256_of(blocks_of('b', kPool) + blocks_of('f', 2)));
+  }
+}
+
+TEST_CASE("a cancelled file gives its blocks back at once") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); });
+  const auto open = [&](const char* name) {
+    return hasher.open(file_with(folder, name, blocks_of('f', kPool)), kPool * kBlock,
+                       DigestKind::sha256, AfterHash::sync_growing);
+  };
+  const auto cancelled = open("a");
+  hand_over(hasher, cancelled, 0, kPool, 'b');
+  hasher.cancel(cancelled);
+  hand_over(hasher, cancelled, 0, kPool, 'b');  // too late, and no harm
+
+  const auto other = open("b");
+  hand_over(hasher, other, 0, kPool, 'b');
+  hasher.advance(other, kPool * kBlock);
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].job == other);
+  CHECK(events[0].sha256 == sha256_of(blocks_of('b', kPool)));
+}
+
+TEST_CASE("files can be cancelled while their blocks are being hashed") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); }, 3);
+  const auto file = [&] { return file_with(folder, "file", blocks_of('f', 16)); };
+  for (int i = 0; i < 100; ++i) {
+    const auto cancelled =
+        hasher.open(file(), 16 * kBlock, DigestKind::sha256, AfterHash::sync_growing);
+    hand_over(hasher, cancelled, 0, 12, 'b');
+    hasher.advance(cancelled, 12 * kBlock);
+    hasher.cancel(cancelled);
+  }
+
+  const auto job = hasher.open(file(), 16 * kBlock, DigestKind::sha256, AfterHash::sync_growing);
+  hasher.advance(job, 16 * kBlock);
+  const auto events = waker.take(hasher, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].job == job);
+  CHECK(events[0].sha256 == sha256_of(blocks_of('f', 16)));
+}
+
+TEST_CASE("several files grow at once, and each block is hashed into its own file") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); }, 4);
+  constexpr int kFiles = 6;
+  constexpr std::int64_t kBlocks = 40;  // of each file: more than the pool has for all of them
+  const testing::MadeUpBytes made_up{kBlocks * kBlock, 7};
+  const std::string content = testing::content_text(made_up);
+
+  std::map<HashJobId, Digest> wanted;
+  std::vector<HashJobId> jobs;
+  std::vector<UniqueFd> files;
+  std::vector<std::string> contents;
+  for (int i = 0; i < kFiles; ++i) {
+    contents.push_back(content);
+    contents.back()[static_cast<std::size_t>(i)] = 'x';
+    const std::string name = std::to_string(i);
+    files.push_back(file_with(folder, name, ""));
+    jobs.push_back(hasher.open(*open_for_reading(folder / name), kBlocks * kBlock,
+                               DigestKind::sha256, AfterHash::sync_growing));
+    wanted.emplace(jobs.back(), sha256_of(contents.back()));
+  }
+
+  for (std::int64_t at = 0; at < kBlocks * kBlock; at += kBlock)
+    for (std::size_t i = 0; i < kFiles; ++i) {
+      const char* begin = contents[i].data() + at;
+      Block block(begin, begin + kBlock);
+      REQUIRE(write_at(files[i], block, at, "file"));
+      hasher.hand_over(jobs[i], at, block);
+      hasher.advance(jobs[i], at + kBlock);
+    }
+  std::map<HashJobId, Digest> found;
+  for (const HashEvent& event : waker.take(hasher, kFiles)) found.emplace(event.job, *event.sha256);
+  CHECK(found == wanted);
 }
 
 TEST_CASE("advancing or cancelling a finished file does no harm") {

@@ -194,6 +194,27 @@ TEST_CASE("a copy whose claim is lost ends, and leaves the bytes to the one who 
   CHECK_FALSE(fs::exists(left.file(kDead)));
 }
 
+TEST_CASE("only a file that this process made is hashed from memory") {
+  const Place place;
+  auto made = place.open(kNext);
+  REQUIRE(is_staging(made));
+  if (!staging_of(made).is_ours_alone()) {
+    WARN("SKIPPED: THE FOLDER FOR TEMPORARY FILES IS ON A FILE SYSTEM WHERE NO FILE IS");
+    return;
+  }
+
+  const Left left;
+  auto resumed = left.open(kNext);
+  REQUIRE(is_staging(resumed));
+  CHECK_FALSE(staging_of(resumed).is_ours_alone());
+
+  const Left silent;
+  auto copied = silent.open(kElsewhere, kSilent);
+  REQUIRE(is_staging(copied));
+  while (staging_of(copied).copying()) REQUIRE(staging_of(copied).copy_some());
+  CHECK(staging_of(copied).is_ours_alone());
+}
+
 TEST_CASE("killing a copy halfway loses nothing") {
   const Left left;
   {

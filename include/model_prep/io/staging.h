@@ -58,6 +58,11 @@ class Staging {
     return resume_.save(record_);
   }
 
+  /// Whether a hash of the bytes given to `write` is one of the bytes in the file: this process
+  /// made the file, so nobody else has reason to write to it, and the kernel keeps what was written
+  /// in its page cache. The file system of a server, or of another program, may do other things.
+  bool is_ours_alone() const { return ours_alone_; }
+
   /// For the hash thread: a duplicate of our descriptor. It shares our lock on the file, which
   /// stays locked until both are closed.
   Result<UniqueFd> reader() const;
@@ -89,6 +94,7 @@ class Staging {
   ResumeRecord record_;
   std::string path_;
   UniqueFd fd_;
+  bool ours_alone_{false};
 
   struct Source {
     UniqueFd fd;
