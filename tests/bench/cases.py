@@ -12,6 +12,7 @@ import measure
 from hub import listing_pages
 from rivals import Job, Rival
 from runs import HASH, OURS, Bench, Case, Link, Target, second_runs, size_of
+from warm_mirror import mirror
 
 SEGMENT = 32 << 20  # what the engine takes in one request of a file of less than 4 GiB
 
@@ -293,5 +294,6 @@ CASES: dict[str, Callable[[Bench], Case | None]] = {
     "far": far,
     "kill": kill,
     "narrow": narrow,
+    "mirror": mirror,
     "sparse": sparse,
 }
