@@ -184,6 +184,16 @@ def test_umoci_unpacks_the_image_as_tar_does(exported, unpacked, tmp_path):
     assert tree(tmp_path / "bundle" / "rootfs") == tree(unpacked)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT MAY UNPACK INTO THE STORAGE OF PODMAN HERE")
+def test_the_storage_of_podman_unpacks_the_image_as_tar_does(exported, unpacked, tmp_path):
+    storage = f"containers-storage:[vfs@{tmp_path}/root+{tmp_path}/run]models:v1"
+    run([tool("skopeo"), "--insecure-policy", "copy", "--quiet", f"{exported.layout}:v1", storage], {"HOME": tmp_path})
+    # Each directory holds the layers up to one of them.
+    found = [path for path in (tmp_path / "root" / "vfs" / "dir").iterdir() if tree(path) == tree(unpacked)]
+    assert len(found) == 1
+    assert {path.lstat().st_mtime_ns for path in found[0].rglob("*") if path.is_file()} == {0}
+
+
 # ---- the models in it -------------------------------------------------------------------------------------------------
 
 
