@@ -45,7 +45,7 @@ _model_prep() {
       ;;
     --to)
       compopt -o nospace
-      mapfile -t COMPREPLY < <(compgen -W 'oci:' -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W 'oci: dir: dir-flat:' -- "$current")
       return
       ;;
     --cache-dir)

@@ -20,7 +20,7 @@ constexpr CommandText kCommands[] = {
      "Print a lockfile: a manifest with the commit, and the size and digest of each file",
      "the manifest is printed; with --check, no branch has moved"},
     {Command::export_models, "export",
-     "Write cached models as a container image, without a request; every byte is hashed on the way",
+     "Write cached models as a container image or as plain files, without a request; every byte is hashed on the way",
      "everything is exported"},
 };
 
@@ -79,6 +79,8 @@ constexpr HelpLine kExamples[] = {
      "Check whether a branch has moved since", kLock},
     {"model-prep export --to oci:images:2026-11", "Write an image with the manifest's models",
      kExport},
+    {"model-prep export flan-t5-small --to dir:/srv/plain",
+     "Write the model's files into /srv/plain/flan-t5-small", kExport},
 };
 
 }  // namespace
@@ -128,7 +130,7 @@ const std::vector<Flag>& flags() {
        "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json). With this flag, or to stdout, a failure to write it fails the run"},
 
       {"Paths", "--to", "TARGET", kExport, {},
-       "oci:FOLDER[:TAG]: a container image in an OCI image layout (default tag latest), which holds the cache of the models"},
+       "oci:FOLDER[:TAG]: a container image in an OCI image layout (default tag latest), which holds the cache of the models. dir:FOLDER: plain files, in a folder for each model. dir-flat:FOLDER: those of one model, in FOLDER itself"},
       {"Paths", "--prefix", "DIR", kExport, {},
        "Where the cache is in the image; / is its root (default hub: mounted at /app/models, the image serves HF_HOME=/app/models)"},
 

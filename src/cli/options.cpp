@@ -123,13 +123,16 @@ Status read_export(const FlagValues& values, Options& options) {
     return Error{ErrorKind::usage, "export needs --to, which says what to write and where",
                  "for a container image: --to oci:FOLDER"};
   auto target = parse_export_target(found->value);
-  if (!target) return bad_value(*found, "oci:FOLDER[:TAG], where TAG is as in a registry");
+  if (!target) return bad_value(*found, "oci:FOLDER[:TAG], dir:FOLDER or dir-flat:FOLDER");
   if (Status plain = values.check_path({found->name, target->folder}); !plain) return plain;
 
   target->folder = canonical_path(values.expand(target->folder));
   if ((target->folder + "/").starts_with(options.cache_dir + "/"))
     return bad_value(*found, "a folder outside the cache " + options.cache_dir);
   options.to = std::move(*target);
+  if (options.to->kind != ExportKind::oci && values.has("--prefix"))
+    return Error{ErrorKind::usage, "--prefix is for images: " + options.to->text() + " has none",
+                 "leave it out"};
   return read_value(values, "--prefix", options.prefix, parse_image_prefix,
                     "a directory in the image, such as hub or /");
 }

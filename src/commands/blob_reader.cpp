@@ -3,6 +3,10 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "model_prep/base/text.h"
+
 namespace model_prep {
 
 BlobReader::BlobReader(Session& session, std::span<const ResolvedSnapshot> snapshots)
@@ -27,17 +31,24 @@ BlobReader::BlobReader(Session& session, std::span<const ResolvedSnapshot> snaps
 Status BlobReader::read(const ImageBlob& blob, const ByteConsumer& consume) {
   const ResolvedSnapshot& snapshot = snapshots_[blob.snapshot];
   const RemoteFile& file = snapshot.files[blob.file];
+  return read_at(session_.cache.content(snapshot.spec.repo, snapshot.commit, file).path, blob,
+                 consume);
+}
+
+Status BlobReader::read_at(const std::string& path, const ImageBlob& blob,
+                           const ByteConsumer& consume) {
+  const ResolvedSnapshot& snapshot = snapshots_[blob.snapshot];
+  const RemoteFile& file = snapshot.files[blob.file];
   const RepoId& repo = snapshot.spec.repo;
   const std::size_t index = indices_.at({repo, file.blob});
 
   Bytes done = 0;
-  const auto sha256 =
-      read_verified(session_.cache.content(repo, snapshot.commit, file).path, file.blob_spec(),
-                    repo.text() + " " + file.path.text(), [&](std::string_view bytes) {
-                      done += static_cast<Bytes>(bytes.size());
-                      const Status consumed = consume(bytes);
-                      return consumed ? step(index, done) : consumed;
-                    });
+  const auto sha256 = read_verified(path, file.blob_spec(), repo.text() + " " + file.path.text(),
+                                    [&](std::string_view bytes) {
+                                      done += static_cast<Bytes>(bytes.size());
+                                      const Status consumed = consume(bytes);
+                                      return consumed ? step(index, done) : consumed;
+                                    });
   if (!sha256) {
     failed_ = blob.snapshot;
     Error error = sha256.error();
@@ -67,6 +78,15 @@ Status BlobReader::step(std::size_t index, Bytes done) {
   const ActiveFile active[] = {{.index = index, .activity = Activity::verifying, .done = done}};
   session_.observer.show(active, 0, now);
   return ok();
+}
+
+Status check_export_space(const std::string& folder, Bytes needed) {
+  const auto space = disk_space(folder);
+  if (!space || needed <= space->bytes) return ok();
+  return Error{ErrorKind::disk_full,
+               fmt::format("not enough space in {}: {} needed, {} free", folder,
+                           format_bytes(needed), format_bytes(space->bytes)),
+               "free some space, choose another folder, or select fewer models"};
 }
 
 }  // namespace model_prep

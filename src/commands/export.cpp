@@ -8,6 +8,7 @@
 #include "model_prep/base/text.h"
 #include "model_prep/commands/blob_reader.h"
 #include "model_prep/commands/dependencies.h"
+#include "model_prep/commands/export_folders.h"
 #include "model_prep/commands/export_image.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/weight_checks.h"
@@ -83,7 +84,9 @@ class Export {
   std::optional<ExportReport> write(BlobReader& reader) {
     session_.log.info(fmt::format("exporting {} to {}", format_count(specs_.size(), "model"),
                                   session_.options.to->text()));
-    auto exported = export_image(session_, snapshots_, reader);
+    const bool is_image = session_.options.to->kind == ExportKind::oci;
+    auto exported = is_image ? export_image(session_, snapshots_, reader)
+                             : export_folders(session_, snapshots_, reader);
     if (exported) return std::move(*exported);
 
     // All models are resolved, so the snapshots are in their order.
@@ -116,8 +119,12 @@ class Export {
     report.duration_s = in_seconds(Clock::now() - session_.begun);
     report.error = errors_[index];
     for (std::size_t i = 0; i < report.files.size(); ++i) {
-      report.files[i].status = FileReportStatus::verified;
-      report.files[i].sha256 = reader.known().at(run.snapshot->files[i].blob).hex();
+      // What a folder holds already is not hashed again.
+      const Digest& blob = run.snapshot->files[i].blob;
+      const auto known = reader.known().find(blob);
+      const bool is_hashed = known != reader.known().end();
+      report.files[i].status = is_hashed ? FileReportStatus::verified : FileReportStatus::cached;
+      if (is_hashed) report.files[i].sha256 = known->second.hex();
     }
     return report;
   }
@@ -151,7 +158,10 @@ int run_export(Session& session) {
   session.log_warnings(*specs);
 
   const RunReport report = Export(session, std::move(*specs)).run();
-  if (report.exported) session.print_result(report.exported->digest + "\n");
+  if (report.exported && report.exported->folders.empty())
+    session.print_result(report.exported->digest + "\n");
+  for (const std::string& folder : report.exported ? report.exported->folders : Strings())
+    session.print_result(folder + "\n");
   return session.finish(report);
 }
 

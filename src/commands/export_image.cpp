@@ -47,12 +47,7 @@ class ImageExport {
     for (const ImageLayer& layer : plan_)
       if (!layout.has_size(layer.size)) needed += layer.size;
 
-    const auto space = disk_space(target_.folder);
-    if (!space || needed <= space->bytes) return ok();
-    return Error{ErrorKind::disk_full,
-                 fmt::format("not enough space in {}: {} needed, {} free", target_.folder,
-                             format_bytes(needed), format_bytes(space->bytes)),
-                 "free some space, choose another folder, or select fewer models"};
+    return check_export_space(target_.folder, needed);
   }
 
   void warn_of_large_layers() {
@@ -99,7 +94,8 @@ class ImageExport {
   }
 
   ExportReport report(const OciBlob& image, std::span<const OciLayer> layers) {
-    ExportReport report{.to = target_.text(), .digest = oci_digest(image.digest), .layers = {}};
+    ExportReport report{
+        .to = target_.text(), .digest = oci_digest(image.digest), .layers = {}, .folders = {}};
     Bytes bytes = 0;
     for (const OciLayer& layer : layers) {
       report.layers.push_back(layer.blob);

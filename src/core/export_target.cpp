@@ -9,7 +9,8 @@
 namespace model_prep {
 
 std::string ExportTarget::text() const {
-  return fmt::format("{}:{}:{}", to_string(kind), folder, tag);
+  const std::string end = kind == ExportKind::oci ? ":" + tag : "";
+  return fmt::format("{}:{}{}", to_string(kind), folder, end);
 }
 
 std::optional<ExportTarget> parse_export_target(std::string_view text) {
@@ -19,7 +20,8 @@ std::optional<ExportTarget> parse_export_target(std::string_view text) {
   if (!kind) return std::nullopt;
 
   ExportTarget target{.kind = *kind, .folder = std::string(text.substr(colon + 1))};
-  if (const std::size_t end = target.folder.find(':'); end != std::string::npos) {
+  const std::size_t end = target.folder.find(':');
+  if (*kind == ExportKind::oci && end != std::string::npos) {
     target.tag = target.folder.substr(end + 1);
     target.folder.resize(end);
   }

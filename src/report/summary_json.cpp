@@ -119,8 +119,9 @@ Json export_json(const ExportReport& exported) {
     return Json{{"digest", oci_digest(layer.digest)}, {"size", layer.size}};
   };
   return {{"to", exported.to},
-          {"digest", exported.digest},
-          {"layers", list_json(exported.layers, make_layer)}};
+          {"digest", text_or_null(exported.digest)},
+          {"layers", list_json(exported.layers, make_layer)},
+          {"folders", exported.folders}};
 }
 
 Json totals_json(const RunReport& report) {

@@ -24,7 +24,7 @@ static_assert(names_all_up_to<ChangeKind::removed>);
 static_assert(names_all_up_to<FileReportStatus::skipped>);
 static_assert(names_all_up_to<ModelStatus::interrupted>);
 static_assert(names_all_up_to<CacheState::other_revision>);
-static_assert(names_all_up_to<ExportKind::oci>);
+static_assert(names_all_up_to<ExportKind::dir_flat>);
 static_assert(names_all_up_to<LogFormat::json>);
 static_assert(names_all_up_to<ProgressMode::none>);
 

@@ -316,7 +316,7 @@ TEST_CASE("export says what --to must be, and other commands do not take it") {
   const Filled filled;
   CHECK(contains(filled.machine.run({"export"}).err, "export needs --to"));
   CHECK(contains(filled.machine.run({"export", "--to", "images"}).err,
-                 "--to is 'images', but must be oci:FOLDER[:TAG]"));
+                 "--to is 'images', but must be oci:FOLDER[:TAG], dir:FOLDER or dir-flat:FOLDER"));
   CHECK(contains(filled.machine.run({"export", "--to", "oci:x", "--prefix", "../x"}).err,
                  "--prefix is '../x', but must be a directory in the image"));
   CHECK(contains(filled.machine.run({"--to", "oci:x"}).err, "download does not take --to"));

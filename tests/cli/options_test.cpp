@@ -249,10 +249,13 @@ TEST_CASE("export needs a target, whose folder is absolute and outside the cache
   CHECK(found.prefix == "hub");
   CHECK(options({"export", "--to", "oci:/x", "--prefix", "/app/hub/"}).prefix == "app/hub");
   CHECK(refusal({"export"}) == "export needs --to, which says what to write and where");
-  CHECK(contains(refusal({"export", "--to", "oci:/x:a b"}), "must be oci:FOLDER[:TAG]"));
+  CHECK(contains(refusal({"export", "--to", "oci:/x:a b"}),
+                 "must be oci:FOLDER[:TAG], dir:FOLDER or "));
   CHECK(contains(refusal({"export", "--to", "oci:/c/x"}, {{"HF_HUB_CACHE", "/c"}}),
                  "must be a folder outside the cache /c"));
   CHECK(contains(refusal({"export", "--to", "oci:/x", "--prefix", ".."}), "a directory in the"));
+  CHECK(options({"export", "--to", "dir:/x:y"}).to->folder == "/x:y");
+  CHECK(contains(refusal({"export", "--to", "dir:/x", "--prefix", "a"}), "--prefix is for images"));
   CHECK(refusal({"--to", "oci:/x"}) == "download does not take --to");
   CHECK(refusal({"export", "--to", "oci:/x"}, {{"HF_ENDPOINT", "ftp://none"}}).empty());
 }

@@ -14,9 +14,15 @@ TEST_CASE("a target is a kind, a folder and perhaps a tag") {
   CHECK(parse_export_target("oci:images:2026-11")->tag == "2026-11");
 }
 
+TEST_CASE("the folder of plain files may have any name") {
+  CHECK(parse_export_target("dir:/srv/a:b")->folder == "/srv/a:b");
+  CHECK(parse_export_target("dir:/srv/a")->text() == "dir:/srv/a");
+  CHECK(parse_export_target("dir-flat:/srv/a")->kind == ExportKind::dir_flat);
+}
+
 TEST_CASE("any other target is refused") {
   for (const char* text : {"", "oci", "oci:", "oci::tag", "oci:a:", "oci:a:b:c", "oci:a:b/c",
-                           "docker:a", "/srv/images", "OCI:a"})
+                           "docker:a", "dir:", "dir_flat:a", "/srv/images", "OCI:a"})
     CHECK_FALSE(parse_export_target(text));
 }
 

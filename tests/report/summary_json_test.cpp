@@ -289,12 +289,14 @@ TEST_CASE("the summary of export also has what was written") {
   RunReport report = run({good_model()});
   report.exported = ExportReport{.to = "oci:/srv/images:v1",
                                  .digest = "sha256:" + std::string(64, 'a'),
-                                 .layers = {{*Digest::parse(std::string(64, 'b')), 7}}};
+                                 .layers = {{*Digest::parse(std::string(64, 'b')), 7}},
+                                 .folders = {}};
   const auto json = nlohmann::json::parse(serialize_summary(report));
   CHECK(json["export"]["to"] == "oci:/srv/images:v1");
   CHECK(json["export"]["digest"] == "sha256:" + std::string(64, 'a'));
   CHECK(json["export"]["layers"] ==
         nlohmann::json{{{"digest", "sha256:" + std::string(64, 'b')}, {"size", 7}}});
+  CHECK(json["export"]["folders"].empty());
   CHECK_FALSE(nlohmann::json::parse(serialize_summary(run({good_model()}))).contains("export"));
 }
 

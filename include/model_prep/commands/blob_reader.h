@@ -26,6 +26,9 @@ class BlobReader {
   /// Passes on the bytes of a file, which must not be used before it returns.
   Status read(const ImageBlob& blob, const ByteConsumer& consume);
 
+  /// The same of a file elsewhere, which must have the bytes of the blob.
+  Status read_at(const std::string& path, const ImageBlob& blob, const ByteConsumer& consume);
+
   /// Of the blobs that were read.
   const KnownSha256& known() const { return known_; }
   Bytes bytes_hashed() const { return bytes_hashed_; }
@@ -48,5 +51,8 @@ class BlobReader {
   std::optional<std::size_t> failed_;
   std::optional<int> signal_;
 };
+
+/// Fails with `disk_full` if the folder has not this many bytes left.
+Status check_export_space(const std::string& folder, Bytes needed);
 
 }  // namespace model_prep

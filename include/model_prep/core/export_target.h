@@ -12,10 +12,12 @@
 namespace model_prep {
 
 enum class ExportKind : std::uint8_t {
-  oci,  ///< an image in an OCI image layout
+  oci,       ///< an image in an OCI image layout
+  dir,       ///< plain files, in a folder for each model
+  dir_flat,  ///< plain files of one model
 };
 template <>
-inline constexpr std::string_view kNames<ExportKind>[] = {"oci"};
+inline constexpr std::string_view kNames<ExportKind>[] = {"oci", "dir", "dir-flat"};
 
 struct ExportTarget {
   ExportKind kind{ExportKind::oci};
@@ -26,8 +28,8 @@ struct ExportTarget {
   std::string text() const;
 };
 
-/// `oci:FOLDER[:TAG]`. As for skopeo, which is to read it, the folder of an image ends at the first
-/// colon. Nothing if it is anything else.
+/// `oci:FOLDER[:TAG]`, `dir:FOLDER` or `dir-flat:FOLDER`. As for skopeo, which is to read it, the
+/// folder of an image ends at the first colon. Nothing if it is anything else.
 std::optional<ExportTarget> parse_export_target(std::string_view text);
 
 /// The directory of an image in which the cache is, without slashes at its ends; empty for `/`.

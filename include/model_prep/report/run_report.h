@@ -111,8 +111,9 @@ struct PrunedRepository {
 /// What `export` wrote.
 struct ExportReport {
   std::string to;      ///< as the user names it
-  std::string digest;  ///< of the image
+  std::string digest;  ///< of an image
   std::vector<OciBlob> layers;
+  Strings folders;  ///< with plain files, in the order of the models
 };
 
 struct RunReport {

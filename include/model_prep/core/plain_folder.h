@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model as plain files in a folder, for loaders that want a path: the names there, and what the
+// folder's own record says.
+//
+//   <folder>/<path>                      a real file for each file of the model
+//   <folder>/.model-prep.json            what was exported, with sizes, times and digests
+//   <folder>/.model-prep.<hex>.tmp/      the same, before it is whole: in a folder that is a mount
+//   <parent>/.<name>.<hex>.tmp/          point; beside every other one
+//
+// The record has the format of the cache's own (core/snapshot_record.h). Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "model_prep/core/snapshot_record.h"
+
+namespace model_prep {
+
+struct PlainFolderNames {
+  explicit PlainFolderNames(std::string folder) : root(std::move(folder)) {}
+
+  std::string file(const RepoPath& path) const { return root + "/" + path.text(); }
+
+  std::string root;
+  std::string record = root + "/.model-prep.json";
+};
+
+/// The name of a model's folder: its key in the manifest, or `org--name`. Nothing for a key that is
+/// no name of a directory.
+std::optional<std::string> plain_folder_name(const ModelSpec& spec);
+
+/// Whether the record is that of these files.
+bool is_record_of(const SnapshotRecord& record, const std::vector<RemoteFile>& files);
+
+}  // namespace model_prep

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/commands/export_folders.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "model_prep/base/text.h"
+#include "model_prep/io/hasher.h"
+#include "model_prep/io/plain_folder_writer.h"
+
+namespace model_prep {
+namespace {
+
+/// With the ids of the git tree, which a lock may leave out and a record has.
+std::vector<RemoteFile> recorded_files(const ResolvedSnapshot& snapshot) {
+  std::vector<RemoteFile> files = snapshot.files;
+  for (RemoteFile& file : files) {
+    file.xet_hash.clear();
+    if (!file.oid) file.oid = git_sha1_of(lfs_pointer_text(file.blob, file.size));
+  }
+  return files;
+}
+
+class FolderExport {
+ public:
+  FolderExport(Session& session, std::span<const ResolvedSnapshot> snapshots, BlobReader& reader)
+      : session_(session), target_(*session.options.to), snapshots_(snapshots), reader_(reader) {}
+
+  Result<ExportReport> run() {
+    if (Status named = name_folders(); !named) return named.error();
+
+    std::vector<std::size_t> missing;
+    for (std::size_t i = 0; i < folders_.size(); ++i) {
+      if (folders_[i].holds(recorded_files(snapshots_[i]))) continue;
+      if (Status ours = folders_[i].check_owner(); !ours) return ours.error();
+      missing.push_back(i);
+    }
+    if (Status fits = check_space(missing); !fits) return fits.error();
+
+    for (const std::size_t i : missing)
+      if (Status written = write(i); !written) return written.error();
+
+    ExportReport report{.to = target_.text(), .digest = {}, .layers = {}, .folders = {}};
+    for (std::size_t i = 0; i < folders_.size(); ++i) {
+      const bool is_new = std::ranges::count(missing, i) > 0;
+      session_.log.info(fmt::format("{}: {} {}", snapshots_[i].spec.key,
+                                    is_new ? "wrote" : "nothing to do in", folders_[i].path()));
+      report.folders.push_back(folders_[i].path());
+    }
+    return report;
+  }
+
+ private:
+  Status name_folders() {
+    const bool is_flat = target_.kind == ExportKind::dir_flat;
+    if (is_flat && snapshots_.size() != 1)
+      return Error{ErrorKind::usage,
+                   fmt::format("dir-flat takes one model, and {} are selected", snapshots_.size()),
+                   "name one, or use dir, which makes a folder for each"};
+
+    std::set<std::string> seen;
+    for (const ResolvedSnapshot& snapshot : snapshots_) {
+      const auto name = plain_folder_name(snapshot.spec);
+      if (!is_flat && !name)
+        return Error{ErrorKind::usage, snapshot.spec.key + " is no name for a folder",
+                     "use dir-flat:FOLDER"};
+      const std::string path = is_flat ? target_.folder : target_.folder + "/" + *name;
+      if (!seen.insert(path).second)
+        return Error{ErrorKind::usage, "two models would be exported to " + path,
+                     "export one of them with dir-flat:FOLDER"};
+      folders_.emplace_back(path);
+    }
+    return ok();
+  }
+
+  /// Whether blocks can be shared is not known, so the models must fit without.
+  Status check_space(const std::vector<std::size_t>& missing) const {
+    Bytes needed = 0;
+    for (const std::size_t i : missing)
+      for (const RemoteFile& file : snapshots_[i].files) needed += file.size;
+    return check_export_space(target_.folder, needed);
+  }
+
+  Status write(std::size_t index) {
+    const ResolvedSnapshot& snapshot = snapshots_[index];
+    return folders_[index].write(
+        recorded_files(snapshot),
+        [&](std::size_t i, const UniqueFd& to, const std::string& path) -> Result<VerifiedBlob> {
+          const RemoteFile& file = snapshot.files[i];
+          const std::string from =
+              session_.cache.content(snapshot.spec.repo, snapshot.commit, file).path;
+          const auto source = open_for_reading(from);
+          if (!source) return source.error();
+          const auto info = stat_fd(*source);
+          if (!info) return io_error("inspect", from, errno);
+
+          if (Status copied = copy({index, i}, *source, to, path); !copied) return copied.error();
+          constexpr std::int64_t kSecond = 1'000'000'000;
+          const std::int64_t seconds = info->mtime_ns / kSecond;
+          if (Status set = set_time(to, seconds, path); !set) return set.error();
+          return VerifiedBlob{file.size, seconds * kSecond, reader_.known().at(file.blob)};
+        });
+  }
+
+  Status copy(const ImageBlob& blob, const UniqueFd& source, const UniqueFd& to,
+              const std::string& path) {
+    if (clone_file(source, to))
+      return reader_.read_at(path, blob, [](std::string_view) { return ok(); });
+
+    Bytes done = 0;
+    return reader_.read(blob, [&](std::string_view bytes) {
+      Status written = write_at(to, bytes, done, path);
+      done += static_cast<Bytes>(bytes.size());
+      return written;
+    });
+  }
+
+  Session& session_;
+  const ExportTarget& target_;
+  const std::span<const ResolvedSnapshot> snapshots_;
+  BlobReader& reader_;
+  std::vector<PlainFolder> folders_;
+};
+
+}  // namespace
+
+Result<ExportReport> export_folders(Session& session, std::span<const ResolvedSnapshot> snapshots,
+                                    BlobReader& reader) {
+  return FolderExport(session, snapshots, reader).run();
+}
+
+}  // namespace model_prep

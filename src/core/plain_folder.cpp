@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/core/plain_folder.h"
+
+#include <algorithm>
+
+namespace model_prep {
+
+std::optional<std::string> plain_folder_name(const ModelSpec& spec) {
+  // Of the words that name a repository, only the repository: `org/name@main:onnx` is `org--name`.
+  std::string name = spec.key;
+  if (name.find('/') != std::string::npos) {
+    name = spec.repo.text();
+    for (std::size_t slash = 0; (slash = name.find('/')) != std::string::npos;)
+      name.replace(slash, 1, "--");
+  }
+  const bool is_name = !name.starts_with('.') && RepoPath::parse(name);
+  return is_name ? std::optional(name) : std::nullopt;
+}
+
+bool is_record_of(const SnapshotRecord& record, const std::vector<RemoteFile>& files) {
+  const auto is_same = [](const RemoteFile& a, const RemoteFile& b) {
+    return a.path == b.path && a.size == b.size && a.blob == b.blob;
+  };
+  return std::ranges::equal(record.listing, files, is_same) &&
+         std::ranges::all_of(
+             files, [&](const RemoteFile& file) { return record.blobs.contains(file.blob); });
+}
+
+}  // namespace model_prep

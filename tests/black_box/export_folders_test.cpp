@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// export to plain files: whole folders of real files, and nothing of others is touched.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
+#include "prepared.h"
+#include "support/catch.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMB = 1'000'000;
+const std::string kFirst(40, '1');
+const std::string kSecond(40, '2');
+
+HubRepo two_revisions() {
+  const HubFile weights{"model.safetensors", MadeUpBytes{9 * kMB, 9}, true};
+  HubRepo repo =
+      make_repo("org/plain", {weights, {"config.json", "{}"}, {"sub/old.json", "[]"}}, kFirst);
+  repo.commits[kSecond] = {weights, {"config.json", "{\"new\": 1}"}, {"sub/new.json", "[]"}};
+  return repo;
+}
+
+/// A machine with both revisions in its cache.
+struct Filled {
+  FakeHub hub;
+  TestHost machine{hub};
+  fs::path plain = machine.folder() / "plain";
+  fs::path folder = plain / "org--plain";
+
+  Filled() {
+    hub.add(two_revisions());
+    REQUIRE(machine.run({"org/plain@" + kSecond}).exit_code == 0);
+    REQUIRE(machine.run({"org/plain@" + kFirst}).exit_code == 0);
+    hub.clear_requests();
+  }
+  Run run(const std::string& commit, const std::string& kind = "dir") const {
+    return machine.run({"export", "org/plain@" + commit, "--to", kind + ":" + plain.string()});
+  }
+};
+
+/// The names and contents of a commit's files.
+std::map<std::string, std::string> wanted(const std::string& commit) {
+  std::map<std::string, std::string> files;
+  const HubRepo repo = two_revisions();
+  for (const HubFile& file : repo.commits.at(commit)) files[file.path] = content_text(file.content);
+  return files;
+}
+
+/// What a folder holds besides the record. Everything must be a real file.
+std::map<std::string, std::string> found_in(const fs::path& folder) {
+  std::map<std::string, std::string> files;
+  if (!fs::exists(folder)) return files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_directory()) continue;
+    CHECK(fs::is_regular_file(fs::symlink_status(entry.path())));
+    CHECK(fs::hard_link_count(entry.path()) == 1);
+    files[entry.path().lexically_relative(folder)] = read_text(entry.path());
+  }
+  files.erase(".model-prep.json");
+  return files;
+}
+
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+ino_t inode_of(const fs::path& file) {
+  struct stat found{};
+  ::stat(file.c_str(), &found);
+  return found.st_ino;
+}
+
+}  // namespace
+
+TEST_CASE("export to dir writes real files, and a second export copies nothing") {
+  const Filled filled;
+  const Run run = filled.run(kFirst);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(filled.hub.requests().empty());
+  CHECK(run.out == filled.folder.string() + "\n");
+  CHECK(run.summary["export"]["folders"][0] == filled.folder.string());
+  CHECK(found_in(filled.folder) == wanted(kFirst));
+  CHECK(names_in(filled.plain) == std::vector<std::string>{"org--plain"});
+
+  const ino_t before = inode_of(filled.folder / "model.safetensors");
+  const Run second = filled.run(kFirst);
+  CHECK(second.exit_code == 0);
+  CHECK(contains(second.err, "nothing to do in " + filled.folder.string()));
+  CHECK(contains(second.err, "0.0 kB hashed"));
+  CHECK(inode_of(filled.folder / "model.safetensors") == before);
+}
+
+TEST_CASE("a folder has the key that the manifest gives the model") {
+  const Filled filled;
+  filled.machine.run({"list"});
+  const std::string manifest = R"({"version": 1, "models": {"mine": {"repo": "org/plain",
+      "revision": ")" + kFirst +
+                               R"("}}})";
+  write_text(filled.machine.folder() / "m.json", manifest);
+  const Run run = filled.machine.run({"export", "mine", "--to", "dir:" + filled.plain.string(),
+                                      "--manifest", (filled.machine.folder() / "m.json").string()});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(found_in(filled.plain / "mine") == wanted(kFirst));
+}
+
+TEST_CASE("another revision replaces the folder as a whole") {
+  const Filled filled;
+  REQUIRE(filled.run(kFirst).exit_code == 0);
+  CHECK(filled.run(kSecond).exit_code == 0);
+  CHECK(found_in(filled.folder) == wanted(kSecond));
+  CHECK(names_in(filled.plain) == std::vector<std::string>{"org--plain"});
+}
+
+TEST_CASE("a file of an export that was changed since is written again") {
+  const Filled filled;
+  REQUIRE(filled.run(kFirst).exit_code == 0);
+  write_text(filled.folder / "config.json", "[]");
+  CHECK(filled.run(kFirst).exit_code == 0);
+  CHECK(found_in(filled.folder) == wanted(kFirst));
+}
+
+TEST_CASE("a wrong byte leaves no folder, or the one that was there") {
+  const Filled filled;
+  REQUIRE(filled.run(kFirst).exit_code == 0);
+  flip_byte(blob_of(filled.machine, two_revisions(), "model.safetensors"), 5 * kMB);
+  const Run replaced = filled.run(kSecond);
+  CHECK(replaced.exit_code == 1);
+  CHECK(replaced.error_kind("org/plain@" + kSecond) == "digest_mismatch");
+  CHECK(found_in(filled.folder) == wanted(kFirst));
+
+  fs::remove_all(filled.plain);
+  CHECK(filled.run(kFirst).exit_code == 1);
+  CHECK(names_in(filled.plain).empty());
+}
+
+TEST_CASE("files of others are refused and left alone") {
+  const Filled filled;
+  write_text(filled.folder / "notes.txt", "weeks of work");
+  const Run strange = filled.run(kFirst);
+  CHECK(strange.exit_code == 1);
+  CHECK(contains(strange.err, "holds notes.txt, which no export wrote"));
+
+  fs::remove_all(filled.folder);
+  REQUIRE(filled.run(kFirst).exit_code == 0);
+  write_text(filled.folder / "sub/notes.txt", "weeks of work");
+  CHECK(filled.run(kFirst).exit_code == 0);  // nothing to do
+  const Run mixed = filled.run(kSecond);
+  CHECK(mixed.exit_code == 1);
+  CHECK(contains(mixed.err, "holds sub/notes.txt, which no export wrote"));
+  CHECK(read_text(filled.folder / "sub/notes.txt") == "weeks of work");
+  CHECK(found_in(filled.folder).size() == 4);
+
+  fs::remove_all(filled.folder);
+  fs::create_directory_symlink("/etc", filled.folder);
+  CHECK(contains(filled.run(kFirst).err, "is not a folder"));
+}
+
+TEST_CASE("killed at any instant, the folder is whole or not there, and nothing is left behind") {
+  const Filled filled;
+  for (const std::int64_t written : {0, 1, 4, 8}) {
+    const auto program = filled.machine.start(
+        {"export", "org/plain@" + kFirst, "--to", "dir:" + filled.plain.string()});
+    const auto unfinished = [&] {
+      std::int64_t most = -1;
+      std::error_code error;
+      for (const auto& entry : fs::directory_iterator(filled.plain, error)) {
+        const auto size = fs::file_size(entry.path() / "model.safetensors", error);
+        if (!error) most = std::max(most, static_cast<std::int64_t>(size));
+      }
+      return most;
+    };
+    while (program->running() && unfinished() < written * kMB) std::this_thread::yield();
+    program->send_signal(SIGKILL);
+    program->wait();
+    const auto found = found_in(filled.folder);
+    CHECK((found.empty() || found == wanted(kFirst)));
+    fs::remove_all(filled.folder);
+  }
+  CHECK(filled.run(kFirst).exit_code == 0);
+  CHECK(found_in(filled.folder) == wanted(kFirst));
+  CHECK(names_in(filled.plain) == std::vector<std::string>{"org--plain"});
+}
+
+TEST_CASE("dir-flat writes one model into the folder itself") {
+  const Filled filled;
+  fs::create_directories(filled.plain);
+  CHECK(filled.run(kFirst, "dir-flat").exit_code == 0);
+  CHECK(found_in(filled.plain) == wanted(kFirst));
+  CHECK(filled.run(kSecond, "dir-flat").exit_code == 0);
+  CHECK(found_in(filled.plain) == wanted(kSecond));
+
+  const Run two = filled.machine.run({"export", "org/plain@" + kFirst, "org/plain@" + kSecond,
+                                      "--to", "dir-flat:" + filled.plain.string()});
+  CHECK(two.exit_code == 1);
+  CHECK(contains(two.err, "dir-flat takes one model, and 2 are selected"));
+  CHECK(contains(filled.machine
+                     .run({"export", "org/plain@" + kFirst, "org/plain@" + kSecond, "--to",
+                           "dir:" + filled.plain.string()})
+                     .err,
+                 "two models would be exported to"));
+}
+
+TEST_CASE("dir-flat fills a folder that is a mount point, and replaces what it wrote there") {
+  if (!may_mount()) return;
+  const Filled filled;
+  fs::create_directories(filled.plain);
+  const std::string to = " --to dir-flat:" + filled.plain.string();
+  const Run run = filled.machine.shell("exec unshare -m sh -c 'mount -t tmpfs none " +
+                                       filled.plain.string() + " && $PROGRAM export org/plain@" +
+                                       kFirst + to + " && $PROGRAM export org/plain@" + kSecond +
+                                       to + " && exec cp -a " + filled.plain.string() + " " +
+                                       (filled.machine.folder() / "seen").string() + "'");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(found_in(filled.machine.folder() / "seen") == wanted(kSecond));
+}
+
+TEST_CASE("a disk that fills up leaves no folder") {
+  const Filled filled;
+  const Run run = filled.machine.shell("ulimit -f 4000; exec $PROGRAM export org/plain@" + kFirst +
+                                       " --to dir:" + filled.plain.string());
+  CHECK(run.exit_code == 1);
+  CHECK(run.summary["error"]["kind"] == "disk_full");
+  CHECK(names_in(filled.plain).empty());
+}
+
+}  // namespace model_prep::testing
