@@ -150,6 +150,15 @@ std::string format_bytes(Bytes bytes) {
   return fmt::format("{} {}", format_part_of(bytes, bytes), unit_for(bytes).name);
 }
 
+std::string format_utc(std::chrono::sys_seconds time) {
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(time - day);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+}
+
 std::string format_part_of(Bytes whole, Bytes part) {
   return fmt::format("{:.1f}", static_cast<double>(part) / unit_for(whole).bytes);
 }

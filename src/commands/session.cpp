@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/commands/session.h"
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <ctime>
 
 #include <unistd.h>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "model_prep/base/text.h"
 #include "model_prep/commands/built_in_manifest.h"
 #include "model_prep/io/signature.h"
 #include "model_prep/report/notify_environment.h"
@@ -62,7 +62,7 @@ Status write_summary_file(const std::string& path, bool is_named, const std::str
 }
 
 std::string utc_now() {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+  return format_utc(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
 }
 
 Strings command_names() {

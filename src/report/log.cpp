@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include <fmt/chrono.h>
+#include <fmt/format.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
 #include <nlohmann/json.hpp>
@@ -24,8 +24,7 @@ class ConsoleSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex>
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    const std::string time = fmt::format(
-        "{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(message.time)));
+    const std::string time = format_utc(std::chrono::floor<std::chrono::seconds>(message.time));
 
     // The message may quote a server: it must not steer the terminal or a CI runner, nor forge a
     // line.

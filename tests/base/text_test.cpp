@@ -61,6 +61,16 @@ TEST_CASE("no text is wider on a terminal than its computed width") {
   CHECK(display_width("🤗") == 2);
 }
 
+TEST_CASE("times are written as in RFC 3339, in UTC and with all zeros") {
+  const auto text = [](long long seconds) {
+    return format_utc(std::chrono::sys_seconds(std::chrono::seconds(seconds)));
+  };
+  CHECK(text(0) == "1970-01-01T00:00:00Z");
+  CHECK(text(1'709'251'199) == "2024-02-29T23:59:59Z");
+  CHECK(text(4'107'542'405) == "2100-03-01T00:00:05Z");
+  CHECK(text(-1) == "1969-12-31T23:59:59Z");
+}
+
 TEST_CASE("text is shortened by removing whole characters from the middle") {
   CHECK(elide_middle("abcdefgh", 8) == "abcdefgh");
   CHECK(elide_middle("abcdefgh", 5) == "ab…gh");

@@ -6,6 +6,7 @@
 // the log.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -61,6 +62,9 @@ std::string format_count(auto count, std::string_view noun) {
 
 /// `1 retry`, `2 retries`.
 std::string format_retries(int retries);
+
+/// `2026-01-31T23:59:59Z`, as in RFC 3339.
+std::string format_utc(std::chrono::sys_seconds time);
 
 /// `58.2`, in the unit that `format_bytes` uses for the whole.
 std::string format_part_of(Bytes whole, Bytes part);
