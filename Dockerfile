@@ -19,7 +19,7 @@ COPY docker/packages docker/packages
 RUN apt-get update -qq && apt-get upgrade -y -qq \
  && sed -nE '/libcurl/d; s/^(build|image) //p' docker/packages \
     | DEBIAN_FRONTEND=noninteractive xargs apt-get install -y -qq --no-install-recommends
-COPY docker/image/libcurl docker/image/libcurl
+COPY docker/image/libcurl docker/image/curl-options docker/image/
 ARG CURL=
 RUN docker/image/libcurl $CURL
 
