@@ -259,8 +259,7 @@ void Transfer::set_up(const Request& request, const TransportSettings& settings)
 
 struct Transport::State {
   explicit State(TransportSettings wanted)
-      : settings(std::move(wanted)), trust(settings.authorities), multi(curl_multi_init()) {
-    if (!multi) throw std::bad_alloc();
+      : settings(std::move(wanted)), trust(settings.authorities) {
     if (settings.rate) limiter.emplace(*settings.rate);
   }
   ~State() {
@@ -273,10 +272,24 @@ struct Transport::State {
   TlsTrust trust;
   std::optional<std::string> roots;  // looked for at the first request that may need them
   std::optional<RateLimiter> limiter;
-  MultiHandle multi;
-  Transfers transfers;           // destroyed before `multi`, which they are removed from
-  std::vector<EasyHandle> idle;  // to be used again: making one costs more than a small transfer
+  MultiHandle multi;              // see `open`
+  std::atomic<CURLM*> to_wake{};  // the same, for another thread
+  Transfers transfers;            // destroyed before `multi`, which they are removed from
+  std::vector<EasyHandle> idle;   // to be used again: making one costs more than a small transfer
   std::atomic<bool> woken{false};
+
+  /// A satisfied run does without libcurl and OpenSSL, whose start would be a quarter of its work.
+  void open() {
+    if (multi) return;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+      throw FatalError({ErrorKind::internal, "cannot initialise libcurl"});
+    multi.reset(curl_multi_init());
+    if (!multi) throw std::bad_alloc();
+
+    // Each connection's turns alternate between the Hub and the payload host: keep both open.
+    check(curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, 2L * settings.connections + 2));
+    to_wake = multi.get();
+  }
 
   /// The system's CA certificates, if the transfer may use TLS, with the server or with a proxy.
   std::string roots_for(const Transfer& transfer) {
@@ -378,19 +391,13 @@ struct Transport::State {
   }
 };
 
-Transport::Transport(TransportSettings settings) {
-  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-    throw FatalError({ErrorKind::internal, "cannot initialise libcurl"});
-  state_ = std::make_unique<State>(std::move(settings));
-
-  // Each connection's turns alternate between the Hub and the payload host: keep both open.
-  check(curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS,
-                          2L * state_->settings.connections + 2));
-}
+Transport::Transport(TransportSettings settings)
+    : state_(std::make_unique<State>(std::move(settings))) {}
 
 Transport::~Transport() = default;
 
 void Transport::start(TransferId id, const Request& request, BodySink& sink) {
+  state_->open();
   auto transfer = std::make_unique<Transfer>();
   transfer->id = id;
   transfer->url = request.url;
@@ -416,6 +423,7 @@ void Transport::cancel(TransferId id) {
 
 std::vector<TransferEnd> Transport::poll(TimePoint until) {
   const TimePoint now = Clock::now();
+  state_->open();
 
   // Once nothing more can be read at the moment, the sinks must not hold bytes back.
   if (!state_->gathering() || state_->wait(std::chrono::milliseconds(0)) == 0) {
@@ -431,8 +439,10 @@ std::vector<TransferEnd> Transport::poll(TimePoint until) {
 }
 
 void Transport::wake() {
-  // One is enough until the loop has seen it.
-  if (!state_->woken.exchange(true)) check(curl_multi_wakeup(state_->multi.get()));
+  // One is enough until the loop has seen it. Without a handle the loop does not wait yet, and will
+  // see `woken` before it does.
+  if (state_->woken.exchange(true)) return;
+  if (CURLM* multi = state_->to_wake) check(curl_multi_wakeup(multi));
 }
 
 }  // namespace model_prep
