@@ -120,8 +120,7 @@ Status Session::check_manifest_signature(const std::string& text) const {
                            manifest, key)};
 }
 
-Result<Manifest> Session::manifest() {
-  if (manifest_) return *manifest_;
+Result<Manifest> Session::read_manifest() const {
   if (!options.manifest && options.manifest_key)
     return Error{ErrorKind::usage, "the built-in manifest has no signature",
                  "name a signed one with --manifest, or unset --manifest-key"};
@@ -136,10 +135,15 @@ Result<Manifest> Session::manifest() {
 
   if (options.manifest_key)
     if (Status checked = check_manifest_signature(*text); !checked) return checked.error();
+  return parse_manifest(*text, path == "-" ? "(stdin)" : path);
+}
 
-  auto parsed = parse_manifest(*text, path == "-" ? "(stdin)" : path);
-  if (parsed) manifest_ = *parsed;
-  return parsed;
+Result<const Manifest*> Session::manifest() {
+  if (manifest_) return &*manifest_;
+
+  auto read = read_manifest();
+  if (!read) return read.error();
+  return &manifest_.emplace(std::move(*read));
 }
 
 ModelNames Session::model_names() const {
@@ -154,7 +158,7 @@ Result<std::vector<ModelSpec>> Session::select() {
   const auto known = manifest();
   if (!known) return known.error();
 
-  auto specs = select_models(*known, model_names(), options.variant, options.patterns);
+  auto specs = select_models(**known, model_names(), options.variant, options.patterns);
   if (!specs) return specs.error();
 
   // Two models of one repository may not move the same ref to different commits.
@@ -165,7 +169,7 @@ Result<std::vector<ModelSpec>> Session::select() {
 Result<std::map<RepoId, Pins>> Session::select_pins() {
   const auto known = manifest();
   if (!known) return known.error();
-  return model_prep::select_pins(*known, model_names());
+  return model_prep::select_pins(**known, model_names());
 }
 
 void Session::log_warnings(const std::vector<ModelSpec>& specs) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/snapshot_record.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -140,6 +142,10 @@ std::optional<SnapshotRecord> parse_record(std::string_view text) {
   if (!check_listing(listing, {})) return std::nullopt;
   record.listing = std::move(listing.files);
   return record;
+}
+
+bool can_serialize_tree(const std::vector<RemoteFile>& listing) {
+  return std::ranges::all_of(listing, [](const RemoteFile& file) { return file.oid.has_value(); });
 }
 
 std::optional<std::string> serialize_tree(const std::vector<RemoteFile>& listing) {

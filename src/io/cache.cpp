@@ -337,7 +337,7 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
   view.refs_correct = wrong_refs(*this, snapshot).empty();
   view.tree_correct = !snapshot.spec.whole_commit ||
                       (known && is_older(layout.tree(commit), layout.record(commit))) ||
-                      has_right_tree(*this, snapshot) || !serialize_tree(snapshot.listing);
+                      has_right_tree(*this, snapshot) || !can_serialize_tree(snapshot.listing);
   view.recorded =
       known && (snapshot.listing.empty() || snapshot.listing_unproven || !known->listing.empty());
   return view;

@@ -93,14 +93,16 @@ class Session {
  private:
   ModelNames model_names() const;
 
-  Result<Manifest> manifest();
+  /// The user's, else the built-in one. It is read once, and lives as long as the session.
+  Result<const Manifest*> manifest();
+  Result<Manifest> read_manifest() const;
   Status check_manifest_signature(const std::string& text) const;
   Status write_summary(const std::string& text) const;
 
   /// stdout or stderr, if the summary goes there.
   const std::optional<int> summary_fd_;
   std::optional<Error> output_error_;
-  std::optional<Manifest> manifest_;  ///< the user's: a pipe can be read only once
+  std::optional<Manifest> manifest_;  ///< once it was read; a pipe can be read only once
 };
 
 /// The error of a run that SIGINT or SIGTERM ended.

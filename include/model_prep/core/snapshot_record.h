@@ -49,6 +49,8 @@ std::optional<SnapshotRecord> parse_record(std::string_view text);
 /// takes a file that is not listed for one that does not exist. Nothing if the git id of a file is
 /// unknown.
 std::optional<std::string> serialize_tree(const std::vector<RemoteFile>& listing);
+/// Whether that gives a text.
+bool can_serialize_tree(const std::vector<RemoteFile>& listing);
 std::optional<std::vector<RemoteFile>> parse_tree(std::string_view text);
 
 }  // namespace model_prep
