@@ -67,6 +67,8 @@ bool matches(std::u32string_view pattern, std::u32string_view text) {
 }  // namespace
 
 bool matches_pattern(std::string_view pattern, std::string_view path) {
+  if (pattern == "*") return true;  // the usual one: every file of a repository
+
   std::u32string slashed = code_points(pattern);
   std::ranges::replace(slashed, U'\\', U'/');
   if (slashed.ends_with('/')) slashed += '*';

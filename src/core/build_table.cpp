@@ -8,10 +8,42 @@
 namespace model_prep {
 namespace {
 
+/// Many files are compared with many rows, so this knows less than base/glob.h, and is taken apart
+/// by the compiler.
+class Pattern {
+ public:
+  constexpr Pattern(const char* written)
+      : text_(written),
+        star_(text_.find('*')),
+        before_(text_.substr(0, star_)),
+        after_(star_ == kNone ? "" : text_.substr(star_ + 1)),
+        is_anywhere_(after_.ends_with('*')),
+        is_for_path_(text_.find('/') != kNone) {
+    if (is_anywhere_) after_.remove_suffix(1);
+  }
+
+  bool is_for_path() const { return is_for_path_; }
+
+  bool matches(std::string_view text) const {
+    if (star_ == kNone) return text == text_;
+    if (text.size() < before_.size() + after_.size() || !text.starts_with(before_)) return false;
+    return is_anywhere_ ? text.find(after_, before_.size()) != kNone : text.ends_with(after_);
+  }
+
+ private:
+  static constexpr std::size_t kNone = std::string_view::npos;
+  std::string_view text_;
+  std::size_t star_;
+  std::string_view before_;
+  std::string_view after_;
+  bool is_anywhere_;
+  bool is_for_path_;
+};
+
 // A pattern has one `*`, or one at each end. Without a slash it is for the name of a file; with
 // one, for its path, to which a slash is added in front.
 struct RoleRow {
-  std::string_view pattern;
+  Pattern pattern;
   FileRole role;
 };
 
@@ -65,14 +97,14 @@ constexpr RoleRow kRoles[] = {
     // Every file that `parse_weights` knows and that is in no row above.
 };
 
-constexpr std::string_view kFoldersOfForms[] = {"*/onnx/*", "*/openvino/*", "*/coreml/*"};
+constexpr Pattern kFoldersOfForms[] = {"*/onnx/*", "*/openvino/*", "*/coreml/*"};
 
 // Meta's checkpoints (Llama, gpt-oss), and gpt-oss for Apple's GPUs.
-constexpr std::string_view kFoldersOfVendors[] = {"/original/*", "/metal/*"};
+constexpr Pattern kFoldersOfVendors[] = {"/original/*", "/metal/*"};
 
 // SetFit's classifier, pyctcdecode's language model, the vocabulary of a spaCy pipeline, the voices
 // of speech models (Kokoro, Voxtral, SpeechT5).
-constexpr std::string_view kEveryBuild[] = {
+constexpr Pattern kEveryBuild[] = {
     "*/voices/*",       "*/voice_embedding/*", "*/speaker_embeddings/*",
     "*/model_head.pkl", "*/language_model/*",  "*/vocab.bin"};
 
@@ -80,8 +112,8 @@ constexpr std::string_view kSecondChoices[] = {
     "fp16", "bf16", "fp32", "float16", "float32", "bfloat16", "fp8",  "fp8_e4m3fn", "int8", "int4",
     "nf4",  "4bit", "8bit", "ema",     "no_ema",  "non_ema",  "q4_0", "q8_0",       "gptq", "awq"};
 
-constexpr std::string_view kCTranslate2Vocabularies[] = {"vocabulary.*", "shared_vocabulary.*",
-                                                         "source_vocabulary.*"};
+constexpr Pattern kCTranslate2Vocabularies[] = {"vocabulary.*", "shared_vocabulary.*",
+                                                "source_vocabulary.*"};
 
 // Whisper, T5 and BART; CLIP; vision and speech models of transformers.js and optimum; SAM.
 constexpr std::string_view kOnnxParts[] = {"encoder_model",
@@ -109,29 +141,14 @@ constexpr std::string_view kOnnxParts[] = {"encoder_model",
 
 // What the file is called that holds a model, without the extension and `pytorch_`. Beside exports,
 // a file of another name is data rather than a model for PyTorch.
-constexpr std::string_view kModelSets[] = {"model*",         "diffusion_pytorch_model*",
-                                           "adapter_model*", "consolidated*",
-                                           "open_clip*",     "CTranslate2"};
-
-/// Many files are compared with many rows, so this knows less than base/glob.h.
-bool matches(std::string_view pattern, std::string_view text) {
-  const std::size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return pattern == text;
-
-  const std::string_view before = pattern.substr(0, star);
-  std::string_view after = pattern.substr(star + 1);
-  if (after.ends_with('*')) {
-    after.remove_suffix(1);
-    return text.starts_with(before) && text.find(after, before.size()) != std::string_view::npos;
-  }
-  return text.size() >= before.size() + after.size() && text.starts_with(before) &&
-         text.ends_with(after);
-}
+constexpr Pattern kModelSets[] = {"model*",         "diffusion_pytorch_model*",
+                                  "adapter_model*", "consolidated*",
+                                  "open_clip*",     "CTranslate2"};
 
 template <class Patterns>
 bool any_matches(const Patterns& patterns, std::string_view text) {
   return std::ranges::any_of(patterns,
-                             [&](std::string_view pattern) { return matches(pattern, text); });
+                             [&](const Pattern& pattern) { return pattern.matches(text); });
 }
 
 struct BuildRow {
@@ -174,8 +191,7 @@ FileRole role_of(std::string_view path) {
   const std::string from_root = "/" + std::string(path);
   const std::string_view name = name_of(path);
   const auto row = std::ranges::find_if(kRoles, [&](const RoleRow& role) {
-    const bool is_for_path = role.pattern.find('/') != std::string_view::npos;
-    return matches(role.pattern, is_for_path ? std::string_view(from_root) : name);
+    return role.pattern.matches(role.pattern.is_for_path() ? std::string_view(from_root) : name);
   });
   if (row != std::end(kRoles)) return row->role;
   return parse_weights(name) ? FileRole::torch : FileRole::small;

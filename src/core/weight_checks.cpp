@@ -64,8 +64,14 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
                                           const FirstBytes& first_bytes) {
   if (snapshot.spec.repo.kind() != RepoKind::model) return std::nullopt;
 
+  std::vector<const RemoteFile*> candidates;
+  for (const RemoteFile& file : snapshot.files)
+    if (is_pickle_name(file.path.text()) && role_of(file.path.text()) == FileRole::torch)
+      candidates.push_back(&file);
+  if (candidates.empty()) return std::nullopt;
+
   const std::vector<RemoteFile>& all = snapshot.listing.empty() ? snapshot.files : snapshot.listing;
-  std::set<std::string, std::less<>> names;
+  std::set<std::string_view> names;
   std::set<std::string_view> safetensors_folders;
   for (const RemoteFile& file : all) {
     names.insert(file.path.text());
@@ -76,14 +82,13 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
   std::vector<std::string_view> pickles;
   bool replaceable = false;
   bool certain = true;
-  for (const RemoteFile& file : snapshot.files) {
-    const std::string_view path = file.path.text();
+  for (const RemoteFile* file : candidates) {
+    const std::string_view path = file->path.text();
 
     // OpenVINO's .bin is plain data.
-    const bool openvino = names.contains(std::string(stem_of(path)) + ".xml");
-    if (!is_pickle_name(path) || openvino || role_of(path) != FileRole::torch) continue;
+    if (names.contains(std::string(stem_of(path)) + ".xml")) continue;
 
-    const auto bytes = first_bytes(file);
+    const auto bytes = first_bytes(*file);
     const bool is_certain = bytes && is_pickle(*bytes);
     if (bytes && !is_certain && !is_only_pickle_name(path)) continue;
     certain = certain && is_certain;
