@@ -4,6 +4,7 @@
 The hub signs its CDN addresses for one range each, as the real one does.
 """
 
+import concurrent.futures
 import json
 import re
 import shutil
@@ -116,6 +117,24 @@ def test_commits_and_branches_are_served_without_the_hub_also_after_a_restart(st
         assert len(start_nodes(mirror, 2, revision)) == 2
 
 
+def test_an_expired_file_is_fetched_by_one_request_while_others_get_what_is_there(start_hub, start_mirror):
+    hub = start_hub(spec=spec_of((MODEL, COMMIT, SMALL_MODEL)))
+    mirror = start_mirror(hub, keep_commits="1s")
+    large, small = (f"/{MODEL}/resolve/{COMMIT}/{path}" for path in (WEIGHTS, "config.json"))
+    first = mirror.get(large)
+    mirror.get(small)  # expires after the large one
+    wait_until(lambda: mirror.get(small).headers["X-Cache-Status"] == "EXPIRED", "the expiry")
+    hub.forget_requests()
+    hub.add_faults({"on": "payload", "what": "stall", "lasting": 3000})
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        renewing = threads.submit(mirror.get, large)
+        wait_until(hub.requests, "the first request to reach the hub")
+        others = [mirror.get(large) for _ in range(3)]
+    assert [answer.headers["X-Cache-Status"] for answer in others] == ["UPDATING"] * 3
+    assert {answer.body for answer in [renewing.result(), *others]} == {first.body}
+    assert bytes_of(hub.requests()) == len(first.body)
+
+
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_a_branch_outlives_a_hub_that_refuses_to_answer(fleet_hub, start_mirror, code):
     mirror = start_mirror(fleet_hub, keep_branches="1s")
@@ -131,6 +150,20 @@ def test_a_branch_outlives_a_hub_that_refuses_to_answer(fleet_hub, start_mirror,
             }
     finally:
         fleet_hub.forget_faults()
+
+
+def test_a_mirror_can_have_another_mirror_for_its_hub(fleet_hub, start_mirror, start_nodes):
+    fleet_hub.forget_requests()
+    central = start_mirror(fleet_hub)
+    central.payload = fleet_hub.payload
+    sites = [start_mirror(central), start_mirror(central)]
+    for site in sites:
+        start_nodes(site, 1, "main")
+    assert bytes_of(fleet_hub.requests()) == SIZE
+    fleet_hub.forget_requests()
+    for site in sites:
+        start_nodes(site, 1)
+    assert fleet_hub.requests() == []
 
 
 def test_the_mirror_starts_without_the_hub_and_recovers_with_it(start_hub, start_mirror, start_nodes):

@@ -124,6 +124,14 @@ def test_no_signed_address_and_nothing_about_a_client_is_stored_or_sent_on(hub, 
     assert "Signature=" not in (mirror.folder / "access.log").read_text()
 
 
+def test_an_answer_that_leads_to_another_host_is_not_kept(hub, mirror):
+    place, signed = f"/api/models/{MODEL}/tree/main", f"{hub.payload}/x?Signature=secret"
+    for location in (signed, signed.removeprefix("http:")):
+        hub.add_faults({"on": "tree", "what": "redirect", "location": location, "code": 307})
+        assert mirror.get(place).headers["Location"] == location
+    assert mirror.files() == [] and mirror.get(place).status == 200
+
+
 # ---- where the mirror connects -------------------------------------------------------------------------------------
 
 
