@@ -2,9 +2,11 @@
 #include "model_prep/io/hasher.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <system_error>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -16,6 +18,16 @@ namespace {
 std::optional<FileStamp> stamp_of(const UniqueFd& fd) {
   const auto info = stat_fd(fd);
   return info ? std::optional(info->stamp()) : std::nullopt;
+}
+
+/// Sets the time of the last change back to the last whole second. If it may not, the time stays as
+/// it is, which costs somebody a hash at most.
+void keep_whole_seconds(const UniqueFd& fd) {
+  struct stat info{};
+  if (fstat(fd.get(), &info) != 0) return;
+
+  const std::array<timespec, 2> times = {timespec{0, UTIME_OMIT}, {info.st_mtim.tv_sec, 0}};
+  static_cast<void>(futimens(fd.get(), times.data()));
 }
 
 constexpr Bytes kStep = 1024 * 1024;     // hashed between two checks for other work
@@ -117,6 +129,8 @@ struct Hasher::Task {
     }
     if (auto error = read_back(until, buffer)) return failed(std::move(*error));
     if (done < size) return std::nullopt;
+
+    if (after == AfterHash::sync_growing) keep_whole_seconds(fd);
 
     // Read-only file systems know no sync.
     if (after != AfterHash::nothing && fdatasync(fd.get()) != 0 && errno != EINVAL &&

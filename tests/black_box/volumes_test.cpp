@@ -232,6 +232,25 @@ TEST_CASE("other tools' partial downloads are neither used nor touched") {
   CHECK(tree_of(volume.machine.cache()) == merged(published(volume.small), leftovers));
 }
 
+TEST_CASE("a cache that travelled in an archive with whole seconds needs no hashing") {
+  FakeHub hub;
+  hub.add(small_repo());
+  const TestHost machine(hub);
+  const std::string pinned = "org/small@" + main_of(small_repo());
+  REQUIRE(machine.run({pinned}).exit_code == 0);
+
+  const Run copied =
+      machine.shell("cd " + machine.home().string() +
+                    " && tar --format=ustar -cf ../volume.tar hub && mkdir ../far && "
+                    "tar -xf ../volume.tar -C ../far");
+  REQUIRE(copied.exit_code == 0);
+  const Run run = machine.run({pinned, "--offline", "--log-level", "debug"},
+                              {{"HF_HOME", (machine.folder() / "far").string()}});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK_FALSE(contains(run.err, "hashing it"));
+}
+
 TEST_CASE("a dangling link into a shared store is replaced by a blob of our own") {
   const Volume volume;
   const fs::path blob = blob_of(volume.machine, volume.small, kWeights);

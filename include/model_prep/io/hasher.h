@@ -22,6 +22,9 @@
 // Each result has the size and time of the open file when its hash ended (`FileStamp`): whatever is
 // done to the file from then on changes them. A complete file that was changed while it was hashed
 // has none. In a file that still grows, our own writes hide such a change.
+//
+// A file that grew gets a time in whole seconds when it is complete: layers of images and many
+// archives and copies keep no more, and the time in a record must match there too.
 #pragma once
 
 #include <condition_variable>
