@@ -188,8 +188,15 @@ void Hasher::advance(HashJobId job, Bytes watermark) {
   Task& task = *found->second;
   task.watermark = std::max(task.watermark, watermark);
 
-  // The thread that has it looks for more by itself.
-  if (!task.taken) work_.notify_one();
+  // The thread that has the file looks for more by itself. One that is awake looks for small files:
+  // waking another one for each of thousands would take longer than hashing them.
+  if (task.taken) return;
+  if (task.watermark - task.done >= kStep || (awake_ == 0 && !called_)) call_one();
+}
+
+void Hasher::call_one() {
+  called_ = true;
+  work_.notify_one();
 }
 
 void Hasher::hand_over(HashJobId job, Bytes offset, Block& block) {
@@ -229,7 +236,7 @@ void Hasher::cancel(HashJobId job) {
   if (found == tasks_.end()) return;
   found->second->cancelled = true;
   free_.splice(free_.end(), found->second->blocks);
-  work_.notify_one();
+  call_one();
 }
 
 Bytes Hasher::progress(HashJobId job) {
@@ -270,21 +277,41 @@ void Hasher::run() {
   }
 }
 
+/// Null if it is time to stop.
+Hasher::Task* Hasher::wait_for_task(std::unique_lock<std::mutex>& lock) {
+  Task* task = stopping_ ? nullptr : ready();
+  if (stopping_ || task != nullptr) return task;
+
+  // Whoever was called has looked, or will.
+  called_ = false;
+  --awake_;
+  work_.wait(lock, [&] { return stopping_ || (task = ready()) != nullptr; });
+  ++awake_;
+  called_ = false;
+  return stopping_ ? nullptr : task;
+}
+
 void Hasher::work() {
   std::string buffer(kBlockSize, '\0');
   Blocks batch;
   std::unique_lock lock(mutex_);
+  ++awake_;
   while (true) {
-    Task* task = nullptr;
-    work_.wait(lock, [&] { return stopping_ || (task = ready()) != nullptr; });
-    if (stopping_) return;
+    Task* const task = wait_for_task(lock);
+    if (task == nullptr) return;
 
-    // The mutex is free while the file is hashed. Nobody erases a task that is taken.
     const Bytes until = task->take_blocks(batch, free_);
     task->taken = true;
+
+    // Small files must not wait for a thread that has a large one, in the end for the disk too.
+    const bool busy = task->size >= kStep;
+    if (busy && --awake_ == 0 && !called_ && ready() != nullptr) call_one();
+
+    // The mutex is free while the file is hashed. Nobody erases a task that is taken.
     lock.unlock();
     std::optional<HashEvent> event = task->step(until, batch, buffer);
     lock.lock();
+    if (busy) ++awake_;
     task->taken = false;
     free_.splice(free_.end(), batch);
 

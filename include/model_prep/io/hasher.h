@@ -123,6 +123,8 @@ class Hasher {
   void run();
   void work();
   Task* ready();
+  Task* wait_for_task(std::unique_lock<std::mutex>& lock);
+  void call_one();
   bool has_free_block();
 
   std::function<void()> wake_;
@@ -136,6 +138,8 @@ class Hasher {
   std::exception_ptr failure_;  // what ended a thread
   HashJobId next_{1};
   bool stopping_{false};
+  std::size_t awake_{0};              // threads that will look for another task soon
+  bool called_{false};                // a thread was woken and has not looked yet
   std::vector<std::thread> threads_;  // last: they use everything above
 };
 
