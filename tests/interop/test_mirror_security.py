@@ -278,11 +278,11 @@ def test_a_bad_response_is_not_kept(hub, mirror, content, fault):
     except (http.client.IncompleteRead, OSError):
         pass
     else:
-        # Xet-signed or not: what the client takes for the file is the file, or it is told that it is not.
-        assert first.status >= 400 and first.status != 403 or first.headers["Content-Encoding"] == "gzip"
+        # A 403 of the CDN is not one of the hub: asking again helps.
+        assert first.status in (429, 500, 502, 503) or first.headers["Content-Encoding"] == "gzip"
         assert (first.headers["RateLimit"] is not None) == (first.status == 429)
     answer = mirror.get(f"{PLACE}/model.bin")
-    assert (answer.status, answer.body == content) == (200, True)
+    assert (answer.status, answer.headers["Content-Encoding"], answer.body == content) == (200, None, True)
 
 
 def test_an_error_is_kept_for_seconds_only_with_what_the_hub_said(hub, start_mirror):
