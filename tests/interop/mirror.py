@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The mirror of docker/mirror as a process: the real nginx, on loopback, in front of a hub."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -207,4 +208,9 @@ class Mirror:
         return [path for path in self.cache.rglob("*") if path.is_file() and re.fullmatch(r"[0-9a-f]{32}", path.name)]
 
     def disk(self):
-        return sum(path.stat().st_size for path in self.files())
+        """How many bytes they take; nginx may be removing some."""
+        size = 0
+        for path in self.files():
+            with contextlib.suppress(FileNotFoundError):
+                size += path.stat().st_size
+        return size
