@@ -70,7 +70,7 @@ _model_prep() {
     case ${command:-download} in
       download)
         words="$all $selection $network --dry-run --cleanup --offline --summary --limit-rate"
-        words+=' --dependencies'
+        words+=' --dependencies --to --prefix'
         ;;
       verify) words="$all $selection $network --repair --for --summary --limit-rate" ;;
       list) words="$all $selection $network --builds --json" ;;

@@ -129,9 +129,9 @@ const std::vector<Flag>& flags() {
       {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup | kExport, {"MODEL_PREP_SUMMARY"},
        "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json). With this flag, or to stdout, a failure to write it fails the run"},
 
-      {"Paths", "--to", "TARGET", kExport, {},
-       "oci:FOLDER[:TAG]: a container image in an OCI image layout (default tag latest), which holds the cache of the models. dir:FOLDER: plain files, in a folder for each model. dir-flat:FOLDER: those of one model, in FOLDER itself"},
-      {"Paths", "--prefix", "DIR", kExport, {},
+      {"Paths", "--to", "TARGET", kDownload | kExport, {},
+       "What to export, after a successful download too. oci:FOLDER[:TAG]: a container image in an OCI image layout (default tag latest), which holds the cache of the models. dir:FOLDER: plain files, in a folder for each model. dir-flat:FOLDER: those of one model, in FOLDER itself"},
+      {"Paths", "--prefix", "DIR", kDownload | kExport, {},
        "Where the cache is in the image; / is its root (default hub: mounted at /app/models, the image serves HF_HOME=/app/models)"},
 
       {"Network", "--endpoint", "URL", kOnline, {"HF_ENDPOINT"},

@@ -116,9 +116,11 @@ Status read_paths(const FlagValues& values, Options& options) {
 }
 
 Status read_export(const FlagValues& values, Options& options) {
-  if (options.command != Command::export_models) return ok();
-
   const auto found = values.find("--to");
+  const bool is_export = options.command == Command::export_models;
+  if (!found && values.has("--prefix") && !is_export)
+    return Error{ErrorKind::usage, "--prefix needs --to", "add --to oci:FOLDER"};
+  if (!found && !is_export) return ok();
   if (!found)
     return Error{ErrorKind::usage, "export needs --to, which says what to write and where",
                  "for a container image: --to oci:FOLDER"};

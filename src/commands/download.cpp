@@ -11,6 +11,7 @@
 #include "model_prep/commands/cleanup.h"
 #include "model_prep/commands/dependencies.h"
 #include "model_prep/commands/disk_need.h"
+#include "model_prep/commands/export.h"
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/model_run.h"
@@ -424,6 +425,7 @@ int run_download(Session& session) {
   settle_dependencies(session, report, [&](std::vector<ModelSpec> needed) {
     return download(session, std::move(needed));
   });
+  if (session.options.to && report.success()) export_downloaded(session, report);
   report.duration_s = in_seconds(Clock::now() - session.begun);
 
   // After a failure every old revision may still be needed.

@@ -150,6 +150,12 @@ class Export {
   std::optional<Error> error_;  // the first one
 };
 
+void print_exported(Session& session, const std::optional<ExportReport>& exported) {
+  if (!exported) return;
+  if (!exported->digest.empty()) session.print_result(exported->digest + "\n");
+  for (const std::string& folder : exported->folders) session.print_result(folder + "\n");
+}
+
 }  // namespace
 
 int run_export(Session& session) {
@@ -158,11 +164,25 @@ int run_export(Session& session) {
   session.log_warnings(*specs);
 
   const RunReport report = Export(session, std::move(*specs)).run();
-  if (report.exported && report.exported->folders.empty())
-    session.print_result(report.exported->digest + "\n");
-  for (const std::string& folder : report.exported ? report.exported->folders : Strings())
-    session.print_result(folder + "\n");
+  print_exported(session, report.exported);
   return session.finish(report);
+}
+
+void export_downloaded(Session& session, RunReport& report) {
+  if (session.options.dry_run) {
+    session.log.info("--to writes nothing in a dry run");
+    return;
+  }
+
+  std::vector<ModelSpec> specs;
+  for (const ModelReport& model : report.models) specs.push_back(model.spec);
+  RunReport exported = Export(session, std::move(specs)).run();
+  print_exported(session, exported.exported);
+
+  // The models are ready all the same: the error is one of the run.
+  report.exported = std::move(exported.exported);
+  report.error = exported.error;
+  report.signal = exported.signal;
 }
 
 }  // namespace model_prep

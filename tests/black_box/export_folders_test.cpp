@@ -226,6 +226,45 @@ TEST_CASE("dir-flat fills a folder that is a mount point, and replaces what it w
   CHECK(found_in(filled.machine.folder() / "seen") == wanted(kSecond));
 }
 
+TEST_CASE("download --to downloads and exports in one run, and a second run does neither") {
+  FakeHub hub;
+  hub.add(two_revisions());
+  const TestHost machine(hub);
+  const fs::path plain = machine.folder() / "plain";
+  const std::vector<std::string> command = {"org/plain@" + kFirst, "--to",
+                                            "dir-flat:" + plain.string()};
+  const Run first = machine.run(command);
+  CAPTURE(first.err);
+  CHECK(first.exit_code == 0);
+  CHECK(first.summary["command"] == "download");
+  CHECK(first.summary["export"]["folders"][0] == plain.string());
+  CHECK(first.model("org/plain@" + kFirst)["status"] == "downloaded");
+  CHECK(first.out == plain.string() + "\n");
+  CHECK(found_in(plain) == wanted(kFirst));
+
+  hub.clear_requests();
+  const Run second = machine.run(command);
+  CHECK(second.exit_code == 0);
+  CHECK(hub.requests().empty());
+  CHECK(contains(second.err, "nothing to do in"));
+
+  // The download trusts size and time, as ever; the export reads the bytes.
+  fs::remove_all(plain);
+  const fs::path blob = blob_of(machine, two_revisions(), "model.safetensors");
+  const auto time = fs::last_write_time(blob);
+  flip_byte(blob, 7);
+  fs::last_write_time(blob, time);
+  const Run wrong = machine.run(command);
+  CHECK(wrong.exit_code == 1);
+  CHECK(wrong.summary["error"]["kind"] == "digest_mismatch");
+  CHECK_FALSE(fs::exists(plain));
+
+  const Run dry =
+      machine.run({"--dry-run", "org/plain@" + kFirst, "--to", "dir:" + plain.string()});
+  CHECK(dry.exit_code == 0);
+  CHECK_FALSE(fs::exists(plain));
+}
+
 TEST_CASE("a disk that fills up leaves no folder") {
   const Filled filled;
   const Run run = filled.machine.shell("ulimit -f 4000; exec $PROGRAM export org/plain@" + kFirst +

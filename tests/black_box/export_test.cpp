@@ -319,7 +319,7 @@ TEST_CASE("export says what --to must be, and other commands do not take it") {
                  "--to is 'images', but must be oci:FOLDER[:TAG], dir:FOLDER or dir-flat:FOLDER"));
   CHECK(contains(filled.machine.run({"export", "--to", "oci:x", "--prefix", "../x"}).err,
                  "--prefix is '../x', but must be a directory in the image"));
-  CHECK(contains(filled.machine.run({"--to", "oci:x"}).err, "download does not take --to"));
+  CHECK(contains(filled.machine.run({"list", "--to", "oci:x"}).err, "list does not take --to"));
 }
 
 TEST_CASE("a model that needs another repository is exported with a warning") {

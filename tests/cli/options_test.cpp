@@ -256,7 +256,9 @@ TEST_CASE("export needs a target, whose folder is absolute and outside the cache
   CHECK(contains(refusal({"export", "--to", "oci:/x", "--prefix", ".."}), "a directory in the"));
   CHECK(options({"export", "--to", "dir:/x:y"}).to->folder == "/x:y");
   CHECK(contains(refusal({"export", "--to", "dir:/x", "--prefix", "a"}), "--prefix is for images"));
-  CHECK(refusal({"--to", "oci:/x"}) == "download does not take --to");
+  CHECK(options({"--to", "oci:/x"}).to->folder == "/x");
+  CHECK(refusal({"--prefix", "a"}) == "--prefix needs --to");
+  CHECK(refusal({"verify", "--to", "oci:/x"}) == "verify does not take --to");
   CHECK(refusal({"export", "--to", "oci:/x"}, {{"HF_ENDPOINT", "ftp://none"}}).empty());
 }
 

@@ -66,7 +66,7 @@ struct Options {
   Strings consumers;                 ///< of `verify`: the libraries that must load the models
   bool check{false};                 ///< of `lock`
   bool builds{false};                ///< of `list`: those on the Hub
-  std::optional<ExportTarget> to{};  ///< of `export`, always set there; its folder is canonical
+  std::optional<ExportTarget> to{};  ///< of `export`, always set there, and `download`
   std::string prefix{"hub"};         ///< of `export`: as `parse_image_prefix` gives it
   bool offline{false};
 

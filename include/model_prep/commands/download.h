@@ -7,6 +7,7 @@
 //   4. fetch     all files of all models in one loop (commands/fetcher.h)
 //   5. publish   each model as soon as its last file is there: links, record, refs (io/cache.h)
 //   6. settle    what else the models need (commands/dependencies.h)
+//   7. export    what --to asks for, if every model is ready (commands/export.h)
 //
 // A model that fails does not stop the others, unless the cause concerns the whole run, such as a
 // full disk. If another process removes files of a model before it is published, the model is
@@ -24,7 +25,7 @@ namespace model_prep {
 /// and in the report.
 RunReport download(Session& session, std::vector<ModelSpec> specs);
 
-/// The whole command, with the cleanup of `--cleanup`. Returns the exit code.
+/// The whole command, with `--to` and `--cleanup`. Returns the exit code.
 int run_download(Session& session);
 
 }  // namespace model_prep

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command `export`: writes models of the cache in a form in which other tools carry them.
+// The command `export`: writes models of the cache in a form in which other tools carry or load
+// them. `download --to` does the same at its end.
 //
 // It sends no request and only reads the cache, so a read-only volume is enough. Which files a
 // model has, a lock or our record says; huggingface_hub's listing alone does not count, since it
@@ -14,5 +15,9 @@ namespace model_prep {
 
 /// Returns the exit code.
 int run_export(Session& session);
+
+/// Exports what a download has brought, with the dependencies that it fetched, and adds the result
+/// to its report. Not in a dry run.
+void export_downloaded(Session& session, RunReport& report);
 
 }  // namespace model_prep
