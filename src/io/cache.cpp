@@ -314,15 +314,18 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
   const SnapshotRecord& record = known ? *known : nothing;
   const bool has_markers = stat_path(layout.no_exist(commit)).has_value();
   SnapshotLinks links(layout, commit);
+  const FolderView blobs(layout.blobs);
   SnapshotView view;
   for (const RemoteFile& file : snapshot.files) {
     FileView& file_view = view.files.emplace_back();
     file_view.linked = links.is_linked(file);
     file_view.hidden = has_markers && is_hidden(layout, commit, file.path);
-    const auto [path, found] = content(repo, commit, file);
+    const auto blob = blobs.lstat(file.blob.hex());
+    const bool has_blob = blob && blob->is_file;
+    const auto [path, found] = has_blob ? Content{{}, blob} : content(repo, commit, file);
     if (found && found->is_file && found->size == file.size) {
       file_view.state = BlobState::unverified;
-      file_view.is_copy = path != layout.blob(file.blob);
+      file_view.is_copy = !has_blob && path != layout.blob(file.blob);
       const auto verified = record.blobs.find(file.blob);
       if (verified != record.blobs.end() && verified->second.covers(found->stamp()) &&
           vouches_for(verified->second, file.blob_spec())) {

@@ -45,6 +45,13 @@ std::optional<FileInfo> info_of(int result, const struct stat& found) {
       .owner = found.st_uid};
 }
 
+std::optional<std::string> read_link_at(int folder, const std::string& path) {
+  std::array<char, PATH_MAX> text;
+  const ssize_t size = readlinkat(folder, path.c_str(), text.data(), text.size());
+  return size < 0 ? std::nullopt
+                  : std::optional(std::string(text.data(), static_cast<std::size_t>(size)));
+}
+
 template <class Iterator>
 Strings list_with(const std::string& directory, Status* status) {
   const auto options = status == nullptr ? fs::directory_options::skip_permission_denied
@@ -137,10 +144,25 @@ bool is_older_than(const std::string& path, std::chrono::hours age) {
 }
 
 std::optional<std::string> read_link(const std::string& path) {
-  std::array<char, PATH_MAX> text;
-  const ssize_t size = readlink(path.c_str(), text.data(), text.size());
-  return size < 0 ? std::nullopt
-                  : std::optional(std::string(text.data(), static_cast<std::size_t>(size)));
+  return read_link_at(AT_FDCWD, path);
+}
+
+FolderView::FolderView(std::string path)
+    : path_(std::move(path)), fd_(open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
+
+std::pair<int, std::string> FolderView::place_of(const std::string& name) const {
+  return fd_ ? std::pair(fd_.get(), name) : std::pair(AT_FDCWD, path_ + "/" + name);
+}
+
+std::optional<FileInfo> FolderView::lstat(const std::string& name) const {
+  const auto [at, path] = place_of(name);
+  struct stat found{};
+  return info_of(fstatat(at, path.c_str(), &found, AT_SYMLINK_NOFOLLOW), found);
+}
+
+std::optional<std::string> FolderView::read_link(const std::string& name) const {
+  const auto [at, path] = place_of(name);
+  return read_link_at(at, path);
 }
 
 Strings list_directory(const std::string& path, Status* status) {

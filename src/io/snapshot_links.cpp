@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/snapshot_links.h"
 
-#include "model_prep/io/posix.h"
-
 namespace model_prep {
 
 bool SnapshotLinks::is_linked(const RemoteFile& file) {
   const std::string link = layout_.link(commit_, file.path);
-  if (!is_real(parent_path(link))) return false;
-  if (read_link(link) == link_target(file.path, file.blob)) return true;
+  if (const std::string parent = parent_path(link); !folder_ || folder_->path() != parent) {
+    is_real_folder_ = is_real(parent);
+    folder_.emplace(parent);
+  }
+  if (!is_real_folder_) return false;
+  const std::string name = file_name(link);
+  if (folder_->read_link(name) == link_target(file.path, file.blob)) return true;
 
-  const auto found = lstat_path(link);
+  const auto found = folder_->lstat(name);
   return found && found->is_file && found->size == file.size &&
          !lstat_path(layout_.blob(file.blob));
 }

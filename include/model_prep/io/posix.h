@@ -80,6 +80,23 @@ bool is_still_at(const UniqueFd& fd, const std::string& path);
 bool is_older_than(const std::string& path, std::chrono::hours age);
 std::optional<std::string> read_link(const std::string& path);
 
+/// Looks up names in one directory, without walking its path for each.
+class FolderView {
+ public:
+  explicit FolderView(std::string path);
+  const std::string& path() const { return path_; }
+  /// As `lstat_path` and `read_link` of the name's path.
+  std::optional<FileInfo> lstat(const std::string& name) const;
+  std::optional<std::string> read_link(const std::string& name) const;
+
+ private:
+  /// What the system calls take: descriptor and name, or the path if it could not be opened.
+  std::pair<int, std::string> place_of(const std::string& name) const;
+
+  std::string path_;
+  UniqueFd fd_;
+};
+
 /// The paths of what is in a directory, sorted. It is empty if it does not exist. A directory that
 /// cannot be read is skipped, unless `status` is given to receive the error.
 Strings list_directory(const std::string& path, Status* status = nullptr);

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/cache_layout.h"
+#include "model_prep/io/posix.h"
 
 namespace model_prep {
 
@@ -26,6 +28,8 @@ class SnapshotLinks {
   const CacheLayout& layout_;
   const CommitId& commit_;
   std::map<std::string, bool> real_;
+  std::optional<FolderView> folder_;  ///< of the last file; its neighbours come next
+  bool is_real_folder_{false};
 };
 
 }  // namespace model_prep
