@@ -20,7 +20,7 @@ import report
 import runs
 from hub import Hub, linked_site, plain_site
 from measure import AccessLog, Failed
-from rivals import Repo, rivals
+from rivals import Repo, model_prep, rivals
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent.parent / "build"
@@ -40,17 +40,14 @@ def filesystem(folder: Path) -> str:
 
 def machine(options, found) -> dict[str, str]:
     """What this was measured on."""
-    cpu = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
+    lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    about = {name.strip(): value.strip() for name, _, value in lines}
+    can = set(about.get("flags", about.get("Features", "")).split())
     memory = int(Path("/proc/meminfo").read_text().split()[1]) / 2**20
     return {
-        "CPU": f"{cpu}, {os.cpu_count()} cores",
+        "CPU": f"{about.get('model name', platform.machine())}, {os.cpu_count()} cores"
+        + (" of a virtual machine" if "hypervisor" in can else ""),
+        "instructions for SHA-256": "yes" if can & {"sha_ni", "sha2"} else "no",
         "RAM": f"{memory:.0f} GiB",
         "kernel": platform.release(),
         "disk": filesystem(options.disk),
@@ -84,7 +81,14 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--publish", action="store_true", help="write tests/bench/results.md and results.svg")
     parser.add_argument("--program", type=Path, default=BUILD / "model-prep", help="the model-prep to measure")
-    parser.add_argument("--compare", type=Path, metavar="PROGRAM", help="another build of it, measured in the same run")
+    parser.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="[NAME=]PROGRAM",
+        help="another build of it, measured in the same run; may be repeated. 0.1.0=PROGRAM is that version, for the "
+        "targets that are ratios to it",
+    )
     parser.add_argument("--rivals", metavar="NAME,...", help="only these rivals, in addition to model-prep")
     parser.add_argument(
         "--sparse", type=float, metavar="GB", help="size of the sparse file (default: 60 if there is room for 65)"
@@ -107,9 +111,11 @@ def choose_rivals(options, tools: Path):
     if options.rivals:
         names = options.rivals.split(",")
         found = [rival for rival in found if rival.name == runs.OURS or rival.name in names]
-    if options.compare:
-        other = next(rival for rival in rivals(tools, options.compare.resolve()) if rival.name == runs.OURS)
-        found.insert(1, dataclasses.replace(other, name=f"{runs.OURS} (compared)"))
+    for number, given in enumerate(options.compare, start=1):
+        name, equals, program = given.partition("=")
+        if not equals:
+            name, program = "compared", given
+        found.insert(number, dataclasses.replace(model_prep(Path(program).resolve()), name=f"{runs.OURS} ({name})"))
     return found
 
 
@@ -146,6 +152,7 @@ def main() -> int:
         sites = {
             "http": plain_site("http"),
             "https": plain_site("https"),
+            "line": linked_site("http"),
             "far": linked_site("http"),
             "narrow": linked_site("http"),
         }
@@ -185,7 +192,8 @@ def main() -> int:
         "seconds": round(time.time() - started),
         "machine": machine(options, found),
         "cases": report.as_json(done),
-        "verifies": {rival.name: rival.verifies for rival in found} | {runs.FLOOR: True, runs.HASH: True},
+        "verifies": {rival.name: rival.verifies for rival in found}
+        | {runs.FLOOR: True, runs.HASH: True, runs.LINE: None},
     }
     (tools / "results.json").write_text(json.dumps(result, indent=1) + "\n")
     report.write(result, HERE if options.publish else tools)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cases of the benchmark. Each is a function from the bench to a `Case` with its runs and the targets it met."""
 
+import hashlib
+import json
 import os
 import random
 import shutil
@@ -10,8 +12,9 @@ from collections.abc import Callable
 
 import measure
 from hub import listing_pages
+from measure import Sample
 from rivals import Job, Rival
-from runs import HASH, OURS, Bench, Case, Link, Target, second_runs, size_of
+from runs import BASELINE, HASH, LINE, OURS, Bench, Case, Link, Target, second_runs, size_of
 from warm_mirror import mirror
 
 SEGMENT = 32 << 20  # what the engine takes in one request of a file of less than 4 GiB
@@ -115,6 +118,24 @@ def narrow(bench: Bench) -> Case:
     return case
 
 
+def line(bench: Bench) -> Case:
+    """What most clients have: a line that is slower than the server, the disk and the processor."""
+    rate, trip = 125e6, 0.030
+    case = Case("line", "a line of 1 Gbit/s and 30 ms for all connections, three models, http", size_of(bench.models))
+    with Link(bench.sites["line"], "--delay", str(trip / 2), "--line", str(rate)):
+        bench.rounds(
+            case, bench.rivals, lambda target: bench.job("line", bench.models, target), min(3, bench.repetitions)
+        )
+    least = sum(file.size for repo in bench.models for file in repo.files) / rate
+    case.rows[LINE] = [Sample(least, 0, 0, 0)]
+    case.ratio("1 Gbit/s and 30 ms, three models", LINE, 1.05)
+    case.notes.append(
+        "The line itself is the size of the files divided by its rate. A proxy keeps the rate, and takes its CPU from "
+        "the same machine."
+    )
+    return case
+
+
 def far(bench: Bench) -> Case:
     repo, jobs, trip = bench.many[200], 8, 0.05
     case = Case("far", "50 ms round trip, 200 small files, http", size_of([repo]))
@@ -146,6 +167,7 @@ def again(bench: Bench) -> Case:
     case.targets.append(Target("second run, three models: zero requests", f"{asked} requests", asked == 0))
     case.targets.append(Target("second run, three models ≤ 15 ms", f"{wall * 1000:.1f} ms", wall <= 0.015))
     case.ratio("second run, three models", "huggingface_hub", 0.02)
+    case.since("second run, three models", 0.50)
     return case
 
 
@@ -191,6 +213,34 @@ def again_many(bench: Bench) -> Case:
             growth <= 1.05 * ratio,
         )
     )
+    case.since(f"second run, {counts[-1]:,} files", 0.50, f", {counts[-1]:,} files")
+    return case
+
+
+def lock(bench: Bench) -> Case:
+    """As `lock` writes it. Of a model that is not in the cache, `list` reads the lock and hardly anything else."""
+    count = 4 * max(bench.many)
+    commit = hashlib.sha1(b"lock").hexdigest()
+    files = {
+        f"data/{number:05}.json": {"size": 4096, "git_sha1": hashlib.sha1(b"%d" % number).hexdigest()}
+        for number in range(count)
+    }
+    variants = {"fp32": {"include": list(files), "size": 4096 * count}}
+    model = {"repo": "bench/lock", "revision": commit, "variants": variants, "locked": ["fp32"], "files": files}
+    manifest = bench.root / "lock.json"
+    manifest.write_text(json.dumps({"version": 1, "models": {"lock": model}}, indent=1))
+
+    case = Case("lock", f"a lock of {count:,} files is read", "no download")
+    command = ["list", "--manifest", str(manifest)]
+    for number in range(min(3, bench.repetitions)):
+        for rival in bench.ours():
+            if number > 0 and rival.name == BASELINE:  # which takes more than a minute
+                continue
+            program, environment = program_of(bench, rival), {"HF_HOME": str(bench.root / "empty")}
+            sample = measure.run([program, *command], environment, bench.root / "output")
+            case.rows.setdefault(rival.name, []).append(sample)
+            bench.say(case, rival.name, sample)
+    case.since(case.title, 0.05)
     return case
 
 
@@ -211,9 +261,7 @@ def many(bench: Bench) -> Case:
             )
         )
         case.notes.append("huggingface_hub was run once here.")
-    compared = f"{OURS} (compared)"  # --compare PROGRAM
-    if any(rival.name == compared and rival.version == "0.1.0" for rival in bench.rivals):
-        case.ratio(case.title, compared, 0.60)
+    case.since(case.title, 0.60)
     asked = max(sample.requests for sample in case.rows[OURS])
     redirects = max(sample.redirects for sample in case.rows[OURS])
     limit = count + listing_pages(repo) + 1
@@ -231,17 +279,22 @@ def many(bench: Bench) -> Case:
     return case
 
 
+def program_of(bench: Bench, rival: Rival) -> str:
+    return rival.command(bench.job("http", [], bench.root / "target"))[0][0]
+
+
 def version(bench: Bench) -> Case:
     case = Case("version", "model-prep --version", "no download")
-    for rival in bench.ours():
-        program = rival.command(bench.job("http", [], bench.root / "target"))[0][0]
-        case.rows[rival.name] = [
-            measure.run([program, "--version"], {}, bench.root / "output", False) for _ in range(50)
-        ]
-        bench.say(case, rival.name, case.rows[rival.name][0])
+    for _ in range(50):
+        for rival in bench.ours():
+            sample = measure.run([program_of(bench, rival), "--version"], {}, bench.root / "output", False)
+            case.rows.setdefault(rival.name, []).append(sample)
+    for name, samples in case.rows.items():
+        bench.say(case, name, samples[0])
     wall = case.value(OURS)
     text = "`model-prep --version` ≤ 5 ms (median of 50)"
     case.targets.append(Target(text, f"{wall * 1000:.1f} ms", wall <= 0.005))
+    case.since("`model-prep --version`", 0.25)
     return case
 
 
@@ -289,8 +342,10 @@ CASES: dict[str, Callable[[Bench], Case | None]] = {
     "disk": disk,
     "again": again,
     "again-many": again_many,
+    "lock": lock,
     "verify": verify,
     "many": many,
+    "line": line,
     "far": far,
     "kill": kill,
     "narrow": narrow,

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import picture
 
+#: Whether a client verifies; the last is no client.
+WORDS = {True: "yes", False: "no", None: "–"}
+
 #: What a case's numbers are divided by: the first of these that took part.
 BASES = ("curl", "curl -Z", "model-prep --jobs 1", "huggingface_hub")
 
@@ -56,6 +59,12 @@ def spread(samples: list[dict], base: float) -> str:
     return f"{min(walls) / base:.2f} to {max(walls) / base:.2f}"
 
 
+def server_share(samples: list[dict]) -> str:
+    """Of what client and server took together; both take it from one machine."""
+    server = middle(samples, "server")
+    return f"{server / (server + middle(samples, 'cpu')):.0%}" if server else "–"
+
+
 def case_lines(case: dict, verifies: dict[str, bool]) -> list[str]:
     """One case's table. The fastest comes first."""
     rows = case["rows"]
@@ -68,8 +77,8 @@ def case_lines(case: dict, verifies: dict[str, bool]) -> list[str]:
             f"said; everything as a multiple of {base}'s."
         ),
         "",
-        "| client | verifies | wall | least to most | CPU | peak RSS | bytes | requests |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| client | verifies | wall | least to most | CPU | peak RSS | bytes | requests | server's share of the CPU |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, samples in sorted(rows.items(), key=lambda row: middle(row[1], "wall")):
         over = {what: middle(rows[base], what) for what in ("wall", "cpu", "rss", "bytes", "requests")}
@@ -77,8 +86,8 @@ def case_lines(case: dict, verifies: dict[str, bool]) -> list[str]:
         shown = f"**{name}**" if name.startswith("model-prep") else name
         yes = next((value for known, value in verifies.items() if name == known), name.startswith("model-prep"))
         lines.append(
-            f"| {shown} | {'yes' if yes else 'no'} | {cells[0]} | {spread(samples, over['wall'])} | "
-            + " | ".join(cells[1:])
+            f"| {shown} | {WORDS[yes]} | {cells[0]} | {spread(samples, over['wall'])} | "
+            + " | ".join([*cells[1:], server_share(samples)])
             + " |"
         )
     lines.append("")
@@ -100,8 +109,8 @@ def page(result: dict) -> str:
             f"Made by `tests/bench/run --publish` on {result['date']}, which repeats all of it: Debian's nginx on"
             " loopback as hub and payload host, the three default models at their true sizes as random bytes on tmpfs,"
             " every client in turn (A B C A B C), eight connections where a client has such an option, medians. The"
-            " server takes its CPU from the same machine. CPU and memory are the client's only; memory is its largest"
-            " process's."
+            " server takes its CPU from the same machine; the last column says how much. CPU and memory are the"
+            " client's only; memory is its largest process's."
         ),
         "",
         "![wall time as a multiple of curl's](results.svg)",

@@ -179,6 +179,17 @@ def huggingface_hub(venv: Path, name: str, **variables: str) -> Rival:
     return Rival(name, version_of(venv / "bin/python", "-c", asked), False, command)
 
 
+def hf_download(venv: Path, name: str, xet: bool) -> Rival:
+    """The command of that library, a process for each repository. The hub here has no Xet: the files come by http."""
+    def command(job: Job):
+        lines = [shlex.join([str(venv / "bin/hf"), "download", repo.id, "--revision", repo.commit, "--quiet",
+                             "--max-workers", str(job.connections)]) for repo in job.repos]
+        extra = {"PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_DISABLE_XET": "0" if xet else "1"}
+        return ["sh", "-c", " && ".join(lines)], hub_environment(job) | extra
+
+    return Rival(name, version_of(venv / "bin/hf", "version"), False, command)
+
+
 def rust_hub(program: Path, name: str, version: str) -> Rival:
     """Fetches by Xet every file with an X-Xet-Hash, which cannot be turned off: for hubs without that header."""
     def command(job: Job):
@@ -218,6 +229,8 @@ def rivals(tools: Path, program: Path) -> list[Rival]:
     # `build` has said of each of these why it is not there.
     if (tools / "venv-hub/made-from").exists():
         found.append(huggingface_hub(tools / "venv-hub", "huggingface_hub"))
+        found.append(hf_download(tools / "venv-hub", "hf download, without hf_xet", False))
+        found.append(hf_download(tools / "venv-hub", "hf download, with hf_xet", True))
     if (tools / "venv-hf_transfer/made-from").exists():
         found.append(huggingface_hub(tools / "venv-hf_transfer", "hf_transfer", HF_HUB_ENABLE_HF_TRANSFER="1"))
     if (tools / "bin/hf-hub.made-from").exists():

@@ -18,6 +18,8 @@ from rivals import Job, Repo, Rival
 OURS = "model-prep"
 FLOOR = "cp + openssl dgst"
 HASH = "openssl dgst"
+LINE = "the line itself"
+BASELINE = f"{OURS} (0.1.0)"  # --compare 0.1.0=PROGRAM
 
 
 @dataclass
@@ -51,6 +53,16 @@ class Case:
         self.targets.append(
             Target(f"{text}: {what} ≤ {most:.2f} × {over}", f"{ours / others:.2f} ×", ours <= most * others)
         )
+
+    def since(self, text: str, most: float, suffix: str = "") -> None:
+        """A target of that form for each build of ours, over version 0.1.0, if that takes part."""
+        then = self.value(BASELINE + suffix)
+        for name in self.rows if then else ():
+            if not name.startswith(OURS) or not name.endswith(suffix) or name == BASELINE + suffix:
+                continue
+            ratio = self.value(name) / then
+            text_of_build = f"{text}, {name.removesuffix(suffix)}: ≤ {most:.2f} × 0.1.0"
+            self.targets.append(Target(text_of_build, f"{ratio:.2f} ×", ratio <= most))
 
 
 @dataclass
