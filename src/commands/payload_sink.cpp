@@ -61,11 +61,11 @@ class PayloadSink : public BodySink {
   }
 
  private:
-  /// Only if it is what the hash will need next: others would wait in memory for a long time.
+  /// Only what the hash will need next: other blocks would wait in memory for a long time.
   void hand_over(ByteRange block) {
+    if (hash_.hasher == nullptr || buffer_.size() != kBlockSize) return;
     const bool in_order = !scheduler_.missing(transfer_, {0, block.end});
-    if (in_order && buffer_.size() == kBlockSize && hash_.hasher != nullptr)
-      hash_.hasher->hand_over(hash_.job, block.begin, buffer_);
+    if (in_order) hash_.hasher->hand_over(hash_.job, block.begin, buffer_);
   }
 
   Scheduler& scheduler_;

@@ -306,9 +306,8 @@ void Cache::settle_ref(ResolvedSnapshot& snapshot) const {
 
 SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
                             const std::optional<SnapshotRecord>& known) const {
-  const RepoId& repo = snapshot.spec.repo;
   const CommitId& commit = snapshot.commit;
-  const Repository& repository = this->repository(repo);
+  const Repository& repository = this->repository(snapshot.spec.repo);
   const CacheLayout& layout = repository.layout;
   const SnapshotRecord nothing;
   const SnapshotRecord& record = known ? *known : nothing;
@@ -322,7 +321,7 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
     file_view.hidden = has_markers && is_hidden(layout, commit, file.path);
     const auto blob = blobs.lstat(file.blob.hex());
     const bool has_blob = blob && blob->is_file;
-    const auto [path, found] = has_blob ? Content{{}, blob} : content(repo, commit, file);
+    const auto [path, found] = has_blob ? Content{{}, blob} : content(repository.id, commit, file);
     if (found && found->is_file && found->size == file.size) {
       file_view.state = BlobState::unverified;
       file_view.is_copy = !has_blob && path != layout.blob(file.blob);

@@ -31,7 +31,7 @@ void keep_whole_seconds(const UniqueFd& fd) {
 }
 
 constexpr Bytes kStep = 1024 * 1024;     // hashed between two checks for other work
-constexpr std::size_t kPoolBlocks = 64;  // 8 MiB
+constexpr std::size_t kPoolBlocks = 32;  // 4 MiB
 
 void check(int good) {
   if (good != 1)

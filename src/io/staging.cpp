@@ -132,7 +132,7 @@ Status Staging::create_file() {
     static_cast<void>(directory.remove(unnamed));  // the first error is the one to report
     return named;
   }
-  ours_alone_ = has_page_cache(fd_.get());
+  ours_alone_ = !is_small() && has_page_cache(fd_.get());
   return reserve(fd_.get(), record_.size, path_);
 }
 

@@ -56,7 +56,7 @@ UniqueFd file_with(const TemporaryFolder& folder, std::string_view name,
 }
 
 constexpr auto kBlock = static_cast<std::int64_t>(kBlockSize);
-constexpr std::int64_t kPool = 64;  // blocks
+constexpr std::int64_t kPool = 32;  // blocks
 
 /// Hands over blocks number `first` to `end` - 1 of a file, all of this character.
 void hand_over(Hasher& hasher, HashJobId job, std::int64_t first, std::int64_t end, char fill) {

@@ -4,7 +4,7 @@
 //
 // Bytes come to the hash in two ways. What was written a moment ago is read back from the page
 // cache, so that the network never waits for the hash. Or the very block that was written is handed
-// over, which saves reading it. Such blocks are the pool's, at most 8 MiB in all; what finds no
+// over, which saves reading it. Such blocks are the pool's, at most 4 MiB in all; what finds no
 // room there, because the hash is slower, is read back.
 //
 // What a digest proves: bytes that were read back were in the file at that moment. Bytes of a block
