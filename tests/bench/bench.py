@@ -193,7 +193,7 @@ def main() -> int:
         "machine": machine(options, found),
         "cases": report.as_json(done),
         "verifies": {rival.name: rival.verifies for rival in found}
-        | {runs.FLOOR: True, runs.HASH: True, runs.LINE: None},
+        | {runs.FLOOR: True, runs.HASH: True, runs.LARGEST: True, runs.LINE: None},
     }
     (tools / "results.json").write_text(json.dumps(result, indent=1) + "\n")
     report.write(result, HERE if options.publish else tools)
