@@ -189,6 +189,27 @@ TEST_CASE("several threads hash several files, each file once") {
   CHECK(found == wanted);
 }
 
+TEST_CASE("small files do not wait for the large one that was opened first") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); }, 2);
+  const std::int64_t size = 8'000'000'000;  // takes seconds
+  auto file = file_with(folder, "large", "x");
+  REQUIRE(::ftruncate(file.get(), size) == 0);
+  const auto large = hasher.open(std::move(file), size, DigestKind::sha256, AfterHash::nothing);
+  hasher.advance(large, size);
+
+  for (const char* name : {"a", "b", "c"}) {
+    const auto small =
+        hasher.open(file_with(folder, name, name), 1, DigestKind::sha256, AfterHash::nothing);
+    hasher.advance(small, 1);
+    const auto events = waker.take(hasher, 1);
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].job == small);
+  }
+  CHECK(hasher.progress(large) < size);
+}
+
 TEST_CASE("the progress of an open file can be queried") {
   const TemporaryFolder folder;
   Waker waker;
