@@ -229,8 +229,8 @@ def rivals(tools: Path, program: Path) -> list[Rival]:
     # `build` has said of each of these why it is not there.
     if (tools / "venv-hub/made-from").exists():
         found.append(huggingface_hub(tools / "venv-hub", "huggingface_hub"))
-        found.append(hf_download(tools / "venv-hub", "hf download, without hf_xet", False))
-        found.append(hf_download(tools / "venv-hub", "hf download, with hf_xet", True))
+        found.append(hf_download(tools / "venv-hub", "hf download", False))
+        found.append(hf_download(tools / "venv-hub", "hf download + hf_xet", True))
     if (tools / "venv-hf_transfer/made-from").exists():
         found.append(huggingface_hub(tools / "venv-hf_transfer", "hf_transfer", HF_HUB_ENABLE_HF_TRANSFER="1"))
     if (tools / "bin/hf-hub.made-from").exists():
