@@ -279,15 +279,13 @@ void Hasher::run() {
 
 /// Null if it is time to stop.
 Hasher::Task* Hasher::wait_for_task(std::unique_lock<std::mutex>& lock) {
-  Task* task = stopping_ ? nullptr : ready();
-  if (stopping_ || task != nullptr) return task;
-
-  // Whoever was called has looked, or will.
-  called_ = false;
+  Task* task = nullptr;
   --awake_;
-  work_.wait(lock, [&] { return stopping_ || (task = ready()) != nullptr; });
+  work_.wait(lock, [&] {
+    called_ = false;  // also if it was in vain: the next one must be called again
+    return stopping_ || (task = ready()) != nullptr;
+  });
   ++awake_;
-  called_ = false;
   return stopping_ ? nullptr : task;
 }
 

@@ -241,6 +241,25 @@ TEST_CASE("a cancelled file produces no event, and others continue") {
   CHECK(events[0].job == other);
 }
 
+TEST_CASE("a thread that was woken in vain can be woken again") {
+  const TemporaryFolder folder;
+  Waker waker;
+  Hasher hasher([&] { waker.wake(); }, 2);
+  const auto open = [&] {
+    return hasher.open(file_with(folder, "file", "b"), 1, DigestKind::sha256, AfterHash::nothing);
+  };
+  for (int i = 0; i < 500; ++i) {
+    hasher.cancel(open());
+    for (int n = 0; n < i; ++n) std::this_thread::yield();
+
+    const auto job = open();
+    hasher.advance(job, 1);
+    const auto events = waker.take(hasher, 1);
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].job == job);
+  }
+}
+
 TEST_CASE("a file shorter than its watermark is an error without a digest") {
   const TemporaryFolder folder;
   Waker waker;
