@@ -25,6 +25,9 @@ OVERRIDES = """\
 # One static program that runs on every Linux is the purpose of this package. sbom.spdx.json names the version of each
 # library inside; a fix of one of them is a new version of the package.
 model-prep: embedded-library *
+
+# A static program that is position-independent is taken for a library.
+model-prep: shared-library-lacks-prerequisites *
 """
 
 

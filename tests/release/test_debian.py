@@ -31,9 +31,13 @@ def test_its_program_runs_without_being_installed(made, emulator, works, tmp_pat
 def test_lintian_finds_no_error_and_every_override_is_used(made):
     if not shutil.which("lintian"):
         pytest.skip("lintian IS NOT INSTALLED; docker/packages NAMES IT")
-    found = run(["lintian", "--allow-root", "--show-overrides", "--fail-on", "error,warning", made.deb], {}).stdout
-    assert re.search(r"^[NO]: model-prep: embedded-library", found, re.MULTILINE), found
-    assert "unused-override" not in found and "mismatched-override" not in found
+    lintian = ["lintian", "--allow-root", "--display-info"]
+    run([*lintian, "--fail-on", "error,warning", made.deb], {})
+
+    # With this option, what is overridden would fail, too.
+    shown = run([*lintian, "--show-overrides", made.deb], {}, check=False).stdout
+    assert re.search(r"^O: model-prep: embedded-library curl ", shown, re.MULTILINE), shown
+    assert "unused-override" not in shown and "mismatched-override" not in shown, shown
 
 
 @pytest.fixture(params=["bookworm", "trixie"], scope="session")
