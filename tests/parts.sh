@@ -8,12 +8,16 @@ install_for() {
   local status=0
 
   part packages
-  if [ "$1" = fuzz ]; then
-    (install_packages build fuzz) && (install_packages "fuzz-$(clang -dumpversion | cut -d. -f1)") || status=$?
-  else
-    (install_packages build run test) || status=$?
-    [ "$1" != long ] || (install_packages slurm) || status=$?
-  fi
+  case $1 in
+    fuzz)
+      (install_packages build fuzz) && (install_packages "fuzz-$(clang -dumpversion | cut -d. -f1)") || status=$?
+      ;;
+    release) (install_packages build run test static package release) || status=$? ;;
+    *)
+      (install_packages build run test) || status=$?
+      [ "$1" != long ] || (install_packages slurm) || status=$?
+      ;;
+  esac
 
   [ $status = 0 ] || count_failed 'installing the packages'
   part_end
@@ -131,18 +135,26 @@ cpp_tests() {
   part_end
 }
 
-# run_test_program BUILD NAME [PREFIX...]: leaves report, log and exit code in the build's directory.
+# run_test_program BUILD NAME [PREFIX...]: leaves report, log and exit code in the build's directory. Runs all tests, or
+# those in $chosen_files (names of test sources, without _test.cpp), or those that match $filter.
 run_test_program() {
-  local directory=$1 test_program=$1/tests/$2 output=$1/tests/$2 status=0 started=$SECONDS
+  local directory=$1 test_program=$1/tests/$2 output=$1/tests/$2 status=0 started=$SECONDS selection=()
   case " ${black_box_tests[*]} " in *" $2 "*) test_program=$root/build/tests/$2 ;; esac
   shift 2
 
+  if [ -n "$filter" ]; then
+    selection=("*$filter*")
+  elif [ -n "${chosen_files:-}" ]; then
+    # shellcheck disable=SC2086 # one tag for each word
+    selection=(--filenames-as-tags "$(printf '[#%s_test],' $chosen_files)")
+  fi
+
   rm -f "$output.junit.xml"
   (cd "$directory" && MODEL_PREP_PROGRAM=$directory/model-prep timeout --kill-after=10 "$program_timeout" "$@" \
-    "$test_program" -r junit -o "$output.junit.xml" ${filter:+"*$filter*"}) >"$output.log" 2>&1 || status=$?
+    "$test_program" -r junit -o "$output.junit.xml" "${selection[@]}") >"$output.log" 2>&1 || status=$?
 
   # Catch2 3 calls it a failure if a filter matches nothing.
-  if [ "$status" != 0 ] && [ -n "$filter" ] && grep -qsF 'No test cases matched' "$output.log"; then status=0; fi
+  if [ "$status" != 0 ] && [ ${#selection[@]} -gt 0 ] && grep -qsF 'No test cases matched' "$output.log"; then status=0; fi
   say $status >"$output.status"
   say $((SECONDS - started)) >"$output.seconds"
 }
