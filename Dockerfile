@@ -1,27 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-# The image homeiq-model-prep: the binary, its shared libraries and their loader, the CA certificates, one non-root user,
-# licences and an SBOM. No shell, no package manager. All paths are relative to this directory:
+# The image homeiq-model-prep: one static program, the CA certificates, one non-root user, licences and an SBOM. No shell,
+# no library, no package manager. All paths are relative to this directory:
 #
 #   docker build -t homeiq-model-prep .
 #   docker build -t homeiq-model-prep -f services/model-prep/Dockerfile services/model-prep
-#   docker build --target test .                                    the unit tests, with the image's own compiler and libraries
+#   docker build --platform linux/arm64 -t homeiq-model-prep .      BuildKit cross-compiles; no emulation
+#   docker build --build-arg LIBRARIES=debian -t homeiq-model-prep .
+#   docker build --build-arg LIBRARIES=debian --target test .       the unit tests, with Debian's compiler and libraries
 
 # Debian 13 or newer: a tag of the official image, or one with its digest (trixie-slim@sha256:...).
 ARG DEBIAN=trixie-slim
 # As in CMakeLists.txt; a test compares them.
 ARG VERSION=0.1.0
+# static: the program of docker/release, whose toolchain comes from PyPI. debian: Debian's compiler and shared libraries,
+# for this machine's architecture; the image has those libraries and their loader in addition.
+ARG LIBRARIES=static
 
 # ---- compiler and libraries -------------------------------------------------------------------------------------------
-FROM debian:${DEBIAN} AS tools
+# The machine's own architecture: the compiler is never emulated. The older builder does not know BUILDPLATFORM.
+FROM --platform=${BUILDPLATFORM:-linux} debian:${DEBIAN} AS tools
 WORKDIR /source
-COPY docker/packages docker/packages
-# Without Debian's libcurl: the image has its own.
-RUN apt-get update -qq && apt-get upgrade -y -qq \
- && sed -nE '/libcurl/d; s/^(build|image) //p' docker/packages \
-    | DEBIAN_FRONTEND=noninteractive xargs apt-get install -y -qq --no-install-recommends
-COPY docker/image/libcurl docker/image/curl-options docker/image/
+ARG LIBRARIES
+ARG TARGETARCH
+COPY docker/packages docker/lib.sh docker/
+COPY docker/image/libraries docker/image/libcurl docker/image/curl-options docker/image/
+COPY docker/static docker/static
+# For LIBRARIES=debian: the version of libcurl's source package.
 ARG CURL=
-RUN docker/image/libcurl $CURL
+RUN docker/image/libraries $CURL
 
 # ---- the program ------------------------------------------------------------------------------------------------------
 FROM tools AS build
@@ -33,10 +39,9 @@ RUN docker/image/compile /build model-prep
 
 # ---- the unit tests; BuildKit builds this stage only with --target test ------------------------------------------------
 FROM build AS test
-RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends catch2
 COPY tests tests
-RUN docker/image/compile /build base_tests core_tests cli_tests -DMODEL_PREP_TESTS=ON \
- && /build/tests/base_tests && /build/tests/core_tests && /build/tests/cli_tests
+COPY docker/image/unit-tests docker/image/unit-tests
+RUN docker/image/unit-tests
 
 # ---- the content of the image -----------------------------------------------------------------------------------------
 FROM build AS image

@@ -2,13 +2,14 @@
 """Writes the SBOM of the image as SPDX 2.3 JSON, from the packages' records.
 
     sbom.py ROOT VERSION OWNERS COMPILED-IN     the image's root directory, model-prep's version, a file of paths with
-                                                their packages, and a file of packages that are compiled into the
-                                                program
+                                                their packages, and what is compiled into the program: the
+                                                components.json of docker/static/build, or a file of Debian packages
 
-It lists every file with its sha256 and its package. libcurl is built here, so it has the version of Debian's source
-package (/usr/local/share/libcurl.version). SOURCE_DATE_EPOCH is the time of creation.
+It lists every file with its sha256 and its package. With Debian's packages, libcurl is built here, so it has the version
+of Debian's source package (/usr/local/share/libcurl.version). SOURCE_DATE_EPOCH is the time of creation.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -40,16 +41,11 @@ def debian_package(name: str, release: str, comment: str) -> dict:
     return result
 
 
-def main(root: pathlib.Path, version: str, owners: dict[str, str], compiled_in: list[str]) -> None:
-    release = text_of("sh", "-c", ". /etc/os-release; printf %s \"$VERSION_ID\"")
+def curl_package(release: str) -> dict:
+    """With Debian's packages: libcurl, as docker/image/libcurl built it."""
     curl = pathlib.Path("/usr/local/share/libcurl.version").read_text().strip()
     newest = pathlib.Path("/usr/local/share/libcurl.newest").read_text().strip()
-    linked = sorted(set(owners.values()))
-    created = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
-
-    reference = f"pkg:generic/model-prep@{version}"
-    program = spdx.package("model-prep", version, "NOASSERTION", "Apache-2.0", "the program", [reference])
-    libcurl = spdx.package(
+    return spdx.package(
         "curl",
         curl,
         "Organization: Debian",
@@ -58,24 +54,54 @@ def main(root: pathlib.Path, version: str, owners: dict[str, str], compiled_in: 
         "licence in /usr/share/doc/curl/copyright" + (f"; NOT THE NEWEST, WHICH IS {newest}" if newest != curl else ""),
         [f"pkg:deb/debian/curl@{curl}?arch=source&distro=debian-{release}"],
     )
+
+
+def component_package(component: dict[str, str], release: str) -> dict:
+    """Something that docker/static/build compiled in. Scanners know Debian's sources by Debian's version."""
+    origin, source, source_version = component["source"].split(" ")
+    name, version = component["name"], component["version"]
+    comment = (
+        f"compiled into the program from {component['source']}, {component['file']} with sha256 {component['sha256']}; "
+        f"licence in /usr/share/doc/{name}/copyright"
+    )
+    if origin == "Debian":
+        reference = f"pkg:deb/debian/{source}@{source_version}?arch=source&distro=debian-{release}"
+        supplier = "Organization: Debian"
+        return spdx.package(name, source_version, supplier, component["license"], comment, [reference])
+    return spdx.package(name, version, "NOASSERTION", component["license"], comment, [f"pkg:generic/{name}@{version}"])
+
+
+def main(root: pathlib.Path, version: str, owners: dict[str, str], compiled_in: str) -> None:
+    release = text_of("sh", "-c", ". /etc/os-release; printf %s \"$VERSION_ID\"")
+    linked = sorted(set(owners.values()))
+    created = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+
+    reference = f"pkg:generic/model-prep@{version}"
+    program = spdx.package("model-prep", version, "NOASSERTION", "Apache-2.0", "the program", [reference])
     linked_packages = [debian_package(name, release, "files of it are in the image") for name in linked]
-    inner_packages = [debian_package(name, release, "compiled into the program") for name in compiled_in]
+    if compiled_in.startswith("["):
+        inner_packages = [component_package(component, release) for component in json.loads(compiled_in)]
+    else:
+        names = compiled_in.split()
+        inner_packages = [curl_package(release)]
+        inner_packages += [debian_package(name, release, "compiled into the program") for name in names]
+    described = {*linked, *(one["name"] for one in inner_packages)}
 
     relations = [spdx.relation(spdx.DOCUMENT, "DESCRIBES", program["SPDXID"])]
     for one in linked_packages:
         kind = "DYNAMIC_LINK" if one["name"].startswith("lib") else "DEPENDS_ON"
         relations.append(spdx.relation(program["SPDXID"], kind, one["SPDXID"]))
-    for one in [libcurl, *inner_packages]:
+    for one in inner_packages:
         relations.append(spdx.relation(program["SPDXID"], "STATIC_LINK", one["SPDXID"]))
 
     files = []
     for path in sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink()):
         name = path.relative_to(root)
-        owner = spdx.identifier("Package", owner_of(f"/{name}", owners, {*linked, *compiled_in, "curl"}))
+        owner = spdx.identifier("Package", owner_of(f"/{name}", owners, described))
         files.append(spdx.file(str(name), path.read_bytes()))
         relations.append(spdx.relation(owner, "CONTAINS", files[-1]["SPDXID"]))
 
-    packages = [program, libcurl, *linked_packages, *inner_packages]
+    packages = [program, *linked_packages, *inner_packages]
     name = f"homeiq-model-prep {version}"
     sys.stdout.write(spdx.document(name, "docker/image/sbom.py", created, packages, files, relations))
 
@@ -94,5 +120,5 @@ if __name__ == "__main__":
         pathlib.Path(sys.argv[1]),
         sys.argv[2],
         dict(line.split("\t") for line in lines),
-        pathlib.Path(sys.argv[4]).read_text().split(),
+        pathlib.Path(sys.argv[4]).read_text(),
     )

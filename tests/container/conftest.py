@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def pytest_addoption(parser):
     parser.addoption("--image", required=True, help="the image's tag")
+    parser.addoption("--libraries", required=True, choices=["static", "debian"], help="the build argument it was built with")
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,12 @@ def root():
 def image(pytestconfig):
     yield Image(pytestconfig.getoption("image"))
     end_all()
+
+
+@pytest.fixture(scope="session")
+def libraries(pytestconfig):
+    """Which way the image was built: static, or with Debian's shared libraries."""
+    return pytestconfig.getoption("libraries")
 
 
 @pytest.fixture(scope="session")

@@ -29,10 +29,10 @@ def commands():
 
 
 @pytest.mark.parametrize("words", commands())
-def test_every_engine_command_of_the_pages_does_what_it_says(words, image, at_home, volume, hub, tmp_path):
+def test_every_engine_command_of_the_pages_does_what_it_says(words, image, libraries, at_home, volume, hub, tmp_path):
     if words.startswith("docker build "):
         tag = new_name("image")
-        words = words.replace(f"-t {IMAGE}", f"--network=host -t {tag}")
+        words = words.replace(f"-t {IMAGE}", f"--network=host --build-arg LIBRARIES={libraries} -t {tag}")
         (tmp_path / "services").mkdir()
         (tmp_path / "services" / "model-prep").symlink_to(ROOT)
         docker(*shlex.split(words)[1:], cwd=tmp_path if "services/" in words else ROOT, timeout=900)
