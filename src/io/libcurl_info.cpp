@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/core/authority_files.h"
+#include "model_prep/io/posix.h"
 
 namespace model_prep {
 
@@ -29,8 +30,11 @@ Strings system_authority_files() {
 }
 
 std::string system_authorities() {
-  return first_readable(system_authority_files(),
-                        [](const std::string& file) { return ::access(file.c_str(), R_OK) == 0; });
+  // A volume that docker could not find is an empty folder in its place.
+  return first_readable(system_authority_files(), [](const std::string& file) {
+    const auto found = stat_path(file);
+    return found && found->is_file && found->size > 0 && ::access(file.c_str(), R_OK) == 0;
+  });
 }
 
 }  // namespace model_prep
