@@ -94,11 +94,13 @@ Status Session::check_manifest_signature(const std::string& text) const {
                  "name a file with --manifest, or unset --manifest-key"};
 
   const auto key_text = read_to_end(key, kMaxManifestBytes, signals);
+  if (!key_text && key_text.error().kind == ErrorKind::interrupted) return key_text.error();
   if (!key_text)
     return Error{ErrorKind::usage, "cannot read the manifest's key: " + key_text.error().message,
                  "check the path given with --manifest-key or MODEL_PREP_MANIFEST_KEY"};
 
   const auto signature = read_to_end(manifest + ".sig", kMaxManifestBytes, signals);
+  if (!signature && signature.error().kind == ErrorKind::interrupted) return signature.error();
   if (!signature)
     return Error{
         ErrorKind::signature_missing,

@@ -109,14 +109,14 @@ Result<NamedModel> find_model(const Manifest& manifest, const std::string& name_
     return model;
   }
 
+  if (names.manifest_only)
+    return Error{ErrorKind::usage, "the signed manifest does not contain '" + truncated(name) + "'",
+                 "add it to the manifest and sign that again, or run without --manifest-key"};
+
   // A few repositories have names without a slash, but a mistyped key is much more likely.
   const bool is_address = text != name_or_address;
   if (!is_address && name.find('/') == std::string::npos)
     return unknown_model(manifest, name, names.other_words);
-
-  if (names.manifest_only)
-    return Error{ErrorKind::usage, "the signed manifest does not contain '" + truncated(name) + "'",
-                 "add it to the manifest and sign that again, or run without --manifest-key"};
 
   auto model = parse_repository_name(name);
   if (!model) return model.error();
