@@ -21,6 +21,14 @@ class ImageExport {
         plan_(plan_image(snapshots, session.options.prefix)) {}
 
   Result<ExportReport> run() {
+    for (const ResolvedSnapshot& snapshot : snapshots_)
+      for (const RemoteFile& file : snapshot.files)
+        if (is_whiteout(file.path.text()))
+          return Error{ErrorKind::usage,
+                       fmt::format("{} {}: in an image this name would hide another file",
+                                   snapshot.spec.repo.text(), file.path.text()),
+                       "leave it out with --exclude, or export to dir:FOLDER"};
+
     auto layout = OciLayout::open(target_.folder);
     if (!layout) return layout.error();
     if (Status fits = check_space(**layout); !fits) return fits.error();

@@ -37,7 +37,8 @@ std::optional<std::string> parse_image_prefix(std::string_view text) {
   if (text.empty()) return std::string();
 
   // The same rules as for the path of a file.
-  return RepoPath::parse(text) ? std::optional(std::string(text)) : std::nullopt;
+  return RepoPath::parse(text) && !is_whiteout(text) ? std::optional(std::string(text))
+                                                     : std::nullopt;
 }
 
 }  // namespace model_prep

@@ -114,4 +114,8 @@ bool is_oci_tag(std::string_view text) {
          text.find_first_not_of(allowed) == std::string_view::npos;
 }
 
+bool is_whiteout(std::string_view path) {
+  return path.starts_with(".wh.") || path.find("/.wh.") != std::string_view::npos;
+}
+
 }  // namespace model_prep

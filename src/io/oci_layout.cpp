@@ -40,9 +40,6 @@ Result<std::unique_ptr<OciLayout>> OciLayout::open(const std::string& folder) {
 }
 
 Status OciLayout::prepare() {
-  for (const std::string& leftover : list_directory(names_.temporary))
-    if (Status removed = directory_.remove(leftover); !removed) return removed;
-
   if (!lstat_path(names_.marker)) {
     Strings others = list_directory(names_.root);
     std::erase(others, names_.temporary);
@@ -51,6 +48,10 @@ Status OciLayout::prepare() {
                    fmt::format("{} is not empty and no OCI image layout", names_.root),
                    "choose another folder: files of others are not touched"};
   }
+
+  for (const std::string& leftover : list_directory(names_.temporary))
+    if (leftover.ends_with(".tmp"))
+      if (Status removed = directory_.remove(leftover); !removed) return removed;
 
   // The marker comes before everything that is not temporary: without it the folder is refused.
   if (Status made = directory_.create_directories(names_.temporary); !made) return made;

@@ -306,6 +306,11 @@ TEST_CASE("a folder that holds something else is refused and left alone") {
   CHECK(contains(run.err, "is not empty and no OCI image layout"));
   CHECK(tree_of(filled.layout).size() == 1);
 
+  // A repository of another cache has its records in a folder of this name.
+  write_text(filled.layout / ".model-prep/record.json", "{}");
+  CHECK(filled.run(filled.pinned).exit_code == 1);
+  CHECK(tree_of(filled.layout).contains(".model-prep/record.json"));
+
   const Run inside = filled.machine.run(
       {"export", filled.pinned, "--to", "oci:" + (filled.machine.cache() / "x").string()});
   CHECK(inside.exit_code == 1);

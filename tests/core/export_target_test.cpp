@@ -30,6 +30,6 @@ TEST_CASE("a prefix is a directory of the image, with or without slashes at its 
   CHECK(parse_image_prefix("hub") == "hub");
   CHECK(parse_image_prefix("/app/models/hub/") == "app/models/hub");
   CHECK(parse_image_prefix("/") == "");
-  for (const char* text : {"", "..", "a/../b", "a//b", ".", "a\\b", "a\nb"})
+  for (const char* text : {"", "..", "a/../b", "a//b", ".", "a\\b", "a\nb", "a/.wh.b"})
     CHECK_FALSE(parse_image_prefix(text));
 }

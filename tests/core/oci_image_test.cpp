@@ -88,3 +88,10 @@ TEST_CASE("a tag is one that registries take") {
   CHECK(is_oci_tag(std::string(128, 'a')));
   CHECK_FALSE(is_oci_tag(std::string(129, 'a')));
 }
+
+TEST_CASE("a name that would hide another file of an image is known") {
+  for (const char* hiding : {".wh.config.json", "a/.wh.b", ".wh..wh..opq", "a/.wh.b/c"})
+    CHECK(is_whiteout(hiding));
+  for (const char* plain : {"config.json", "a.wh.b", ".whale", "a/.w/h."})
+    CHECK_FALSE(is_whiteout(plain));
+}

@@ -56,6 +56,10 @@ Result<std::string> oci_layout_index(const std::optional<std::string>& existing,
 /// beginning with one of the last two.
 bool is_oci_tag(std::string_view text);
 
+/// Whether a part of this path begins with `.wh.`: in a layer that hides a file of another name
+/// (OCI image specification, "Whiteouts").
+bool is_whiteout(std::string_view path);
+
 struct OciLayoutNames {
   explicit OciLayoutNames(std::string folder) : root(std::move(folder)) {}
 
