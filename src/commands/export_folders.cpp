@@ -34,6 +34,7 @@ class FolderExport {
 
     std::vector<std::size_t> missing;
     for (std::size_t i = 0; i < folders_.size(); ++i) {
+      folders_[i].remove_leftovers();
       if (folders_[i].holds(recorded_files(snapshots_[i]))) continue;
       if (Status ours = folders_[i].check_owner(); !ours) return ours.error();
       missing.push_back(i);
@@ -99,9 +100,10 @@ class FolderExport {
 
           if (Status copied = copy({index, i}, *source, to, path); !copied) return copied.error();
           constexpr std::int64_t kSecond = 1'000'000'000;
-          const std::int64_t seconds = info->mtime_ns / kSecond;
-          if (Status set = set_time(to, seconds, path); !set) return set.error();
-          return VerifiedBlob{file.size, seconds * kSecond, reader_.known().at(file.blob)};
+          set_time(to, info->mtime_ns / kSecond);
+          const auto there = stat_fd(to);  // some file systems round it
+          if (!there) return io_error("inspect", path, errno);
+          return VerifiedBlob{file.size, there->mtime_ns, reader_.known().at(file.blob)};
         });
   }
 

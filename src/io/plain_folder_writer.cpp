@@ -21,6 +21,7 @@ namespace model_prep {
 namespace {
 
 constexpr std::size_t kMaxRecord = 64 * 1024 * 1024;
+constexpr const char* kStemInside = ".model-prep";  // of a temporary folder in a mount point
 
 std::optional<SnapshotRecord> read_record_at(const std::string& path) {
   return parse_record(read_file(path, kMaxRecord).value_or(""));
@@ -37,10 +38,11 @@ void remove_tree(const std::string& path) {
   std::filesystem::remove_all(path, ignored);
 }
 
-/// The lock of a folder that is being written; nothing if its writer lives.
+/// The lock of a folder that is being written; nothing if its writer lives, or if that cannot be
+/// told because folders cannot be locked here, as on NFS.
 std::optional<UniqueFd> lock_folder(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd || (flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)) return std::nullopt;
+  if (!fd || flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
   return fd;
 }
 
@@ -71,33 +73,74 @@ Status PlainFolder::check_owner() const {
   };
   if (!own->is_folder) return refuse("is not a folder");
 
-  const auto record = read_record_at(names_.record);
+  const std::set<std::string> exported = exported_names();
   for (const std::string& path : list_recursively(names_.root)) {
     const std::string name = path.substr(names_.root.size() + 1);
-    const bool is_leftover = is_temporary(name.substr(0, name.find('/')), ".model-prep");
+    const bool is_leftover = is_temporary(name.substr(0, name.find('/')), kStemInside);
     if (is_directory(path) || path == names_.record || is_leftover) continue;
-
-    const auto is_it = [&](const RemoteFile& file) { return file.path.text() == name; };
-    if (!record || std::ranges::none_of(record->listing, is_it))
+    if (!exported.contains(name))
       return refuse(fmt::format("holds {}, which no export wrote", name));
   }
   return ok();
 }
 
+std::set<std::string> PlainFolder::exported_names() const {
+  Strings records = {names_.record};
+  for (const std::string& path : list_directory(names_.root))
+    if (is_temporary(file_name(path), kStemInside)) {
+      records.push_back(PlainFolderNames(path).record);
+      records.push_back(PlainFolderNames(path).old_record);
+    }
+
+  std::set<std::string> names;
+  for (const std::string& record : records)
+    if (const auto found = read_record_at(record))
+      for (const RemoteFile& file : found->listing) names.insert(file.path.text());
+  return names;
+}
+
+std::string PlainFolder::parent() const {
+  return is_mount_point(names_.root) ? names_.root : parent_path(names_.root);
+}
+
+std::string PlainFolder::stem() const {
+  return is_mount_point(names_.root) ? kStemInside : "." + file_name(names_.root);
+}
+
+void PlainFolder::remove_leftovers() const {
+  const bool is_whole = lstat_path(names_.record).has_value();
+  for (const std::string& leftover : list_directory(parent())) {
+    if (!is_temporary(file_name(leftover), stem())) continue;
+    const auto lock = lock_folder(leftover);
+    if (!lock) continue;
+
+    // Of an export that was killed while it moved its files in. The records that say whose these
+    // are go last.
+    if (parent() == names_.root && !is_whole) {
+      const Directory root(names_.root);
+      for (const std::string& name : exported_names())
+        static_cast<void>(root.remove(names_.root + "/" + name));  // the owner is checked next
+    }
+    remove_tree(leftover);
+  }
+}
+
 Status PlainFolder::write(const std::vector<RemoteFile>& files, const Fill& fill) const {
-  const bool is_inside = is_mount_point(names_.root);
-  const std::string parent = is_inside ? names_.root : parent_path(names_.root);
-  const std::string stem = is_inside ? ".model-prep" : "." + file_name(names_.root);
+  const std::string parent = this->parent();
+  const bool is_inside = parent == names_.root;
   if (Status made = create_directories(parent); !made) return made;
-  for (const std::string& leftover : list_directory(parent))
-    if (is_temporary(file_name(leftover), stem) && lock_folder(leftover)) remove_tree(leftover);
 
   const Directory directory(parent);
-  const std::string temporary = temporary_name(parent, stem);
+  const std::string temporary = temporary_name(parent, stem());
   if (Status made = directory.create_directories(temporary); !made) return made;
   const auto lock = lock_folder(temporary);
+  if (!lstat_path(temporary))
+    return Error{ErrorKind::io, "another export is writing to " + names_.root,
+                 "wait until it has ended"};
 
   Status done = write_files(directory, temporary, files, fill);
+  // Somebody may have put a file there in the meantime.
+  if (done) done = check_owner();
   if (done) done = is_inside ? move_in(directory, temporary) : put_in_place(directory, temporary);
   if (done) done = directory.sync(parent);
   remove_tree(temporary);  // what is unfinished, or the folder of an earlier export
@@ -144,13 +187,18 @@ Status PlainFolder::put_in_place(const Directory& directory, const std::string& 
   const std::string old = temporary_name(directory.path(), "." + file_name(names_.root));
   if (Status moved = directory.rename(names_.root, old); !moved) return moved;
   Status moved = directory.rename(temporary, names_.root);
-  if (moved) remove_tree(old);
+  if (moved)
+    remove_tree(old);
+  else
+    static_cast<void>(directory.rename(old, names_.root));  // the first error is the one to report
   return moved;
 }
 
 Status PlainFolder::move_in(const Directory& directory, const std::string& temporary) const {
   if (const auto record = read_record_at(names_.record)) {
-    if (Status removed = directory.remove(names_.record); !removed) return removed;
+    if (Status moved = directory.rename(names_.record, PlainFolderNames(temporary).old_record);
+        !moved)
+      return moved;
     for (const RemoteFile& file : record->listing)
       if (Status removed = directory.remove(names_.file(file.path)); !removed) return removed;
   }
@@ -158,7 +206,7 @@ Status PlainFolder::move_in(const Directory& directory, const std::string& tempo
   const PlainFolderNames at(temporary);
   for (const std::string& from : list_recursively(temporary)) {
     const std::string to = names_.root + from.substr(temporary.size());
-    if (from == at.record) continue;
+    if (from == at.record || from == at.old_record) continue;
     Status moved =
         is_directory(from) ? directory.create_directories(to) : directory.rename(from, to);
     if (!moved) return moved;
@@ -170,9 +218,9 @@ bool clone_file(const UniqueFd& from, const UniqueFd& to) {
   return ioctl(to.get(), FICLONE, from.get()) == 0;
 }
 
-Status set_time(const UniqueFd& file, std::int64_t seconds, const std::string& path) {
+void set_time(const UniqueFd& file, std::int64_t seconds) {
   const timespec times[] = {{0, UTIME_OMIT}, {seconds, 0}};
-  return futimens(file.get(), times) == 0 ? ok() : Status(io_error("set the time of", path, errno));
+  static_cast<void>(futimens(file.get(), times));
 }
 
 }  // namespace model_prep

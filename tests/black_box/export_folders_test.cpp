@@ -226,6 +226,24 @@ TEST_CASE("dir-flat fills a folder that is a mount point, and replaces what it w
   CHECK(found_in(filled.machine.folder() / "seen") == wanted(kSecond));
 }
 
+TEST_CASE("an export that was killed while it filled a mount point is taken up by the next one") {
+  if (!may_mount()) return;
+  const Filled filled;
+  fs::create_directories(filled.plain);
+  const std::string plain = filled.plain.string();
+  const std::string exported = "$PROGRAM export org/plain@" + kFirst + " --to dir-flat:" + plain;
+  const std::string temporary = plain + "/.model-prep.0123456789abcdef.tmp";
+  // As it is when the old record has gone and some of the files have.
+  const Run run = filled.machine.shell(
+      "exec unshare -m sh -c 'mount -t tmpfs none " + plain + " && " + exported + " && mkdir " +
+      temporary + " && mv " + plain + "/.model-prep.json " + temporary +
+      "/.model-prep.old.json && rm " + plain + "/config.json && " + exported + " && exec cp -a " +
+      plain + " " + (filled.machine.folder() / "seen").string() + "'");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(found_in(filled.machine.folder() / "seen") == wanted(kFirst));
+}
+
 TEST_CASE("download --to downloads and exports in one run, and a second run does neither") {
   FakeHub hub;
   hub.add(two_revisions());

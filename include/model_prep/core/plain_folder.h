@@ -6,6 +6,7 @@
 //   <folder>/.model-prep.json            what was exported, with sizes, times and digests
 //   <folder>/.model-prep.<hex>.tmp/      the same, before it is whole: in a folder that is a mount
 //   <parent>/.<name>.<hex>.tmp/          point; beside every other one
+//     .model-prep.old.json               the record of what it replaces, while files are moved in
 //
 // The record has the format of the cache's own (core/snapshot_record.h). Pure.
 #pragma once
@@ -24,6 +25,7 @@ struct PlainFolderNames {
 
   std::string root;
   std::string record = root + "/.model-prep.json";
+  std::string old_record = root + "/.model-prep.old.json";  ///< in a temporary folder only
 };
 
 /// The name of a model's folder: its key in the manifest, or `org--name`. Nothing for a key that is
