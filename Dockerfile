@@ -6,7 +6,7 @@
 #   docker build -t homeiq-model-prep -f services/model-prep/Dockerfile services/model-prep
 #   docker build --platform linux/arm64 -t homeiq-model-prep .      BuildKit cross-compiles; no emulation
 #   docker build --build-arg LIBRARIES=debian -t homeiq-model-prep .
-#   docker build --build-arg LIBRARIES=debian --target test .       the unit tests, with Debian's compiler and libraries
+#   docker build --build-arg LIBRARIES=debian --build-arg UNIT_TESTS=yes --target test .
 
 # Debian 13 or newer: a tag of the official image, or one with its digest (trixie-slim@sha256:...).
 ARG DEBIAN=trixie-slim
@@ -30,21 +30,28 @@ ARG CURL=
 RUN docker/image/libraries $CURL
 
 # ---- the program ------------------------------------------------------------------------------------------------------
+# The older builder forgets a stage's arguments in the stages that are made of it.
 FROM tools AS build
+ARG LIBRARIES
+ARG TARGETARCH
 COPY CMakeLists.txt ./
 COPY include include
 COPY src src
 COPY docker/image/compile docker/image/compile
 RUN docker/image/compile /build model-prep
 
-# ---- the unit tests; BuildKit builds this stage only with --target test ------------------------------------------------
+# ---- the unit tests; the older builder makes this stage for every image, so they wait to be asked for ------------------
 FROM build AS test
+ARG LIBRARIES
+ARG UNIT_TESTS=no
 COPY tests tests
 COPY docker/image/unit-tests docker/image/unit-tests
 RUN docker/image/unit-tests
 
 # ---- the content of the image -----------------------------------------------------------------------------------------
 FROM build AS image
+ARG LIBRARIES
+ARG TARGETARCH
 COPY LICENSE ./
 COPY docker/image/assemble docker/image/sbom.py docker/image/spdx.py docker/image/
 # The time stamp of every file in the image, in seconds since 1970, so that two builds of the same sources give the same
