@@ -4,7 +4,7 @@
 #
 #   docker build -t homeiq-model-prep .
 #   docker build -t homeiq-model-prep -f services/model-prep/Dockerfile services/model-prep
-#   docker build --platform linux/arm64 -t homeiq-model-prep .      BuildKit cross-compiles; no emulation
+#   docker build --platform PLATFORM -t homeiq-model-prep .         BuildKit cross-compiles; no emulation
 #   docker build --build-arg LIBRARIES=debian -t homeiq-model-prep .
 #   docker build --build-arg LIBRARIES=debian --build-arg UNIT_TESTS=yes --target test .
 

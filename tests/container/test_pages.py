@@ -171,10 +171,12 @@ IN_THE_SOURCE = {
 }
 SOURCE = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.cpp")))
 
+TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
+
+#: Of the first table of the page.
 ROWS = [
     [cell.strip() for cell in row.strip("|").split("|")]
-    for row in (ROOT / "docs" / "troubleshooting.md").read_text().splitlines()
-    if row.startswith("|")
+    for row in re.search(r"^\|.*?(?=\n\n)", TROUBLESHOOTING, re.DOTALL | re.MULTILINE)[0].splitlines()
 ][2:]
 
 
