@@ -36,7 +36,7 @@ std::string decoded(std::string_view text) {
           0 ||
       EVP_DecodeFinal(context.get(), out + size, &rest) != 1)
     return {};
-  bytes.resize(static_cast<std::size_t>(size + rest));
+  bytes.resize(static_cast<std::size_t>(size) + static_cast<std::size_t>(rest));
   return bytes;
 }
 

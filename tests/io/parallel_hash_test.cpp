@@ -71,8 +71,8 @@ TEST_CASE("hashing stops at the deadline and tells so") {
       hash_files(files.requests, signals, Clock::now(), {[](auto, auto) {}, kIgnoreProgress});
 
   CHECK(results.deadline_passed);
-  CHECK_FALSE(std::ranges::all_of(
-      results.files, [](const HashResult& file) { return file.sha256.has_value(); }));
+  CHECK_FALSE(std::ranges::all_of(results.files,
+                                  [](const HashResult& file) { return file.sha256.has_value(); }));
 }
 
 }  // namespace model_prep
