@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -21,6 +22,7 @@ namespace model_prep {
 namespace {
 
 constexpr std::size_t kMaxRecord = 64 * 1024 * 1024;
+constexpr std::uint64_t kMountRoot = 0x2000;  // STATX_ATTR_MOUNT_ROOT, which musl does not name
 constexpr const char* kStemInside = ".model-prep";  // of a temporary folder in a mount point
 
 std::optional<SnapshotRecord> read_record_at(const std::string& path) {
@@ -30,7 +32,13 @@ std::optional<SnapshotRecord> read_record_at(const std::string& path) {
 bool is_mount_point(const std::string& path) {
   struct statx found{};
   return statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
-         (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+         (found.stx_attributes & kMountRoot) != 0;
+}
+
+/// By number, because musl has no function for it.
+bool exchange(const std::string& left, const std::string& right) {
+  return syscall(SYS_renameat2, AT_FDCWD, left.c_str(), AT_FDCWD, right.c_str(), RENAME_EXCHANGE) ==
+         0;
 }
 
 void remove_tree(const std::string& path) {
@@ -179,8 +187,7 @@ Status PlainFolder::put_in_place(const Directory& directory, const std::string& 
   const auto there = lstat_path(names_.root);
   if (!there || list_directory(names_.root).empty())
     return directory.rename(temporary, names_.root);
-  if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, names_.root.c_str(), RENAME_EXCHANGE) == 0)
-    return ok();
+  if (exchange(temporary, names_.root)) return ok();
   if (errno != EINVAL && errno != ENOSYS) return io_error("replace", names_.root, errno);
 
   // A file system that cannot exchange two names: for a moment there is no folder.
