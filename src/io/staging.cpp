@@ -50,7 +50,7 @@ bool has_page_cache(int fd) {
   if (fstatfs(fd, &volume) != 0) return false;
   constexpr std::array<std::int64_t, 4> kLocal = {TMPFS_MAGIC, EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,
                                                   BTRFS_SUPER_MAGIC};
-  return std::ranges::find(kLocal, std::int64_t{volume.f_type}) != kLocal.end();
+  return std::ranges::find(kLocal, static_cast<std::int64_t>(volume.f_type)) != kLocal.end();
 }
 
 }  // namespace
