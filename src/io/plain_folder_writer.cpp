@@ -116,15 +116,17 @@ std::string PlainFolder::stem() const {
 }
 
 void PlainFolder::remove_leftovers() const {
+  const std::string parent = this->parent();
+  const std::string stem = this->stem();
   const bool is_whole = lstat_path(names_.record).has_value();
-  for (const std::string& leftover : list_directory(parent())) {
-    if (!is_temporary(file_name(leftover), stem())) continue;
+  for (const std::string& leftover : list_directory(parent)) {
+    if (!is_temporary(file_name(leftover), stem)) continue;
     const auto lock = lock_folder(leftover);
     if (!lock) continue;
 
     // Of an export that was killed while it moved its files in. The records that say whose these
     // are go last.
-    if (parent() == names_.root && !is_whole) {
+    if (parent == names_.root && !is_whole) {
       const Directory root(names_.root);
       for (const std::string& name : exported_names())
         static_cast<void>(root.remove(names_.root + "/" + name));  // the owner is checked next
@@ -191,7 +193,7 @@ Status PlainFolder::put_in_place(const Directory& directory, const std::string& 
   if (errno != EINVAL && errno != ENOSYS) return io_error("replace", names_.root, errno);
 
   // A file system that cannot exchange two names: for a moment there is no folder.
-  const std::string old = temporary_name(directory.path(), "." + file_name(names_.root));
+  const std::string old = temporary_name(directory.path(), stem());
   if (Status moved = directory.rename(names_.root, old); !moved) return moved;
   Status moved = directory.rename(temporary, names_.root);
   if (moved)
