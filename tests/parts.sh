@@ -266,21 +266,27 @@ begin_container() {
 
 begin_container_tests() { [ -z "$container_go" ] || : >"$container_go"; }
 
-container() {
+# count_container LOG: the result of tests/container/run, whose output this is.
+count_container() {
   local status=1
+
+  grep '^   [^ ]' "$1"
+  if grep -q 'CONTAINER TESTS SKIPPED' "$1"; then
+    skipped=$((skipped + 1))
+  else
+    ! tail -n 1 "$1" | grep -q ' 0 failed,' || status=0
+    count_report "$root/build/container.junit.xml" "$status" container "$1"
+  fi
+}
+
+container() {
   [ -n "$container_pid" ] || return 0
 
   part 'the image in a real engine'
   while kill -0 "$container_pid" 2>/dev/null; do sleep 0.5; done
   container_pid=
 
-  grep '^   [^ ]' "$container_log"
-  if grep -q 'CONTAINER TESTS SKIPPED' "$container_log"; then
-    skipped=$((skipped + 1))
-  else
-    ! tail -n 1 "$container_log" | grep -q ' 0 failed,' || status=0
-    count_report "$root/build/container.junit.xml" "$status" container "$container_log"
-  fi
+  count_container "$container_log"
   part_end
 }
 

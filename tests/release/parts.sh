@@ -78,18 +78,12 @@ release_program() {
 
 # release_image: the image as users get it, in a real engine.
 release_image() {
-  local log=$root/build/container-static.log status=1 options=(--libraries static)
+  local log=$root/build/container-static.log options=(--libraries static)
 
   part 'the static image in a real engine'
   [ "$may_install" = yes ] || options+=(--no-install)
   timeout --kill-after=60 7200 "$root/tests/container/run" "${options[@]}" "$filter" >"$log" 2>&1
 
-  grep '^   [^ ]' "$log"
-  if grep -q 'CONTAINER TESTS SKIPPED' "$log"; then
-    skipped=$((skipped + 1))
-  else
-    ! tail -n 1 "$log" | grep -q ' 0 failed,' || status=0
-    count_report "$root/build/container.junit.xml" "$status" container "$log"
-  fi
+  count_container "$log"
   part_end
 }
