@@ -97,17 +97,30 @@ dev_tests() {
 print(*sorted({test["name"] for test in json.load(sys.stdin)["tests"]} - set(sys.argv)))' "${black_box_tests[@]}"
 }
 
-# cpp_tests TITLE PRESET TESTS [TARGETS]: runs these test programs, those of the black box first. TARGETS of the preset
-# dev are built after these have started: they mostly wait.
+# cpp_tests TITLE PRESET:TESTS[:TARGETS]...: runs the test programs of these builds, those of the black box first. TARGETS
+# of the preset dev are built once the first programs have started: they mostly wait.
 cpp_tests() {
-  local title=$1 preset=$2 directory name names prefix=()
-  directory=$(preset_directory "$preset")
-  read -ra names <<<"$3"
+  local entry output outputs=() # the programs that were started, as the paths of what they leave
 
-  part "$title"
+  part "$1"
+  for entry in "${@:2}"; do start_cpp_tests "$entry"; done
+  wait
+
+  for output in "${outputs[@]}"; do
+    count_report "$output.junit.xml" "$(cat "$output.status")" "${output##*/}" "$output.log"
+  done
+  part_end
+}
+
+# start_cpp_tests PRESET:TESTS[:TARGETS]: adds to `outputs`.
+start_cpp_tests() {
+  local preset tests targets directory name names prefix=()
+  IFS=: read -r preset tests targets <<<"$1"
+  directory=$(preset_directory "$preset")
+  read -ra names <<<"$tests"
+
   if [ "$preset" != dev ] && ! built_ahead "$preset"; then
     count_failed "the build in $directory"
-    part_end
     return
   fi
 
@@ -120,19 +133,13 @@ cpp_tests() {
 
   # Most of a test's time is waiting, so one more than there are processors.
   for name in "${names[@]}"; do
-    if [ -n "${4:-}" ] && [ "$name" = "${names[${#black_box_tests[@]}]}" ]; then
-      build "$root/build" "$4" --preset dev || count_failed 'the build'
+    if [ -n "$targets" ] && [ "$name" = "${names[${#black_box_tests[@]}]}" ]; then
+      build "$root/build" "$targets" --preset dev || count_failed 'the build'
     fi
     while [ "$(jobs -rp | wc -l)" -gt "$(nproc)" ]; do wait -n; done
     run_test_program "$directory" "$name" "${prefix[@]}" &
+    outputs+=("$directory/tests/$name")
   done
-  wait
-
-  for name in "${names[@]}"; do
-    local output=$directory/tests/$name
-    count_report "$output.junit.xml" "$(cat "$output.status")" "$name" "$output.log"
-  done
-  part_end
 }
 
 # run_test_program BUILD NAME [PREFIX...]: leaves report, log and exit code in the build's directory. Runs all tests, or
