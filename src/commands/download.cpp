@@ -13,9 +13,9 @@
 #include "model_prep/commands/disk_need.h"
 #include "model_prep/commands/export.h"
 #include "model_prep/commands/fetcher.h"
+#include "model_prep/commands/file_checks.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/model_run.h"
-#include "model_prep/core/weight_checks.h"
 #include "model_prep/io/file_lock.h"
 #include "model_prep/report/model_report.h"
 
@@ -94,7 +94,7 @@ class Download {
                const std::optional<SnapshotRecord>& record) {
     session_.update_variant(model.spec, snapshot);
     settle_ref(model, snapshot);
-    if (session_.options.dry_run) warn_of_pickles(snapshot);
+    if (session_.options.dry_run) log_warnings(check_files(snapshot, session_.cache).warnings);
     model.view = session_.cache.inspect(snapshot, record);
     model.snapshot = std::move(snapshot);
   }
@@ -111,9 +111,8 @@ class Download {
         model.spec.key, ref, model.spec.ref));
   }
 
-  void warn_of_pickles(const ResolvedSnapshot& snapshot) {
-    if (const auto warning = pickle_warning(snapshot, session_.cache.first_bytes_of(snapshot)))
-      session_.log.warning(*warning);
+  void log_warnings(const Strings& warnings) {
+    for (const std::string& warning : warnings) session_.log.warning(warning);
   }
 
   /// Before anything is fetched: a cache that cannot be written should not cost gigabytes of
@@ -295,10 +294,9 @@ class Download {
   }
 
   void publish(ModelRun& model) {
-    if (Status whole =
-            check_pointers(*model.snapshot, session_.cache.first_bytes_of(*model.snapshot));
-        !whole) {
-      model.error = whole.error();
+    FileChecks checks = check_files(*model.snapshot, session_.cache);
+    if (checks.error) {
+      model.error = std::move(checks.error);
       return session_.log_error(*model.error);
     }
     model.published = true;
@@ -326,7 +324,7 @@ class Download {
       session_.log.info(model.spec.key + ": ready at " + session_.snapshot_folder(model.snapshot));
     }
 
-    warn_of_pickles(*model.snapshot);
+    log_warnings(checks.warnings);
     session_.link_legacy_dirs(model.spec.repo);
   }
 

@@ -10,8 +10,8 @@
 #include "model_prep/commands/dependencies.h"
 #include "model_prep/commands/export_folders.h"
 #include "model_prep/commands/export_image.h"
+#include "model_prep/commands/file_checks.h"
 #include "model_prep/commands/resolve.h"
-#include "model_prep/core/weight_checks.h"
 #include "model_prep/report/model_report.h"
 
 namespace model_prep {
@@ -22,8 +22,9 @@ Error not_cached(const ModelSpec& spec, const std::string& what) {
           "model-prep download gets it; export sends no request"};
 }
 
-/// Whether every file is there with its size. Its bytes are hashed later, while they are written.
-Status check_files(const ResolvedSnapshot& snapshot, const Cache& cache) {
+/// Whether every file is there with its size, and may be exported. Its bytes are hashed later,
+/// while they are written.
+Status check_present(const ResolvedSnapshot& snapshot, const Cache& cache) {
   const ModelSpec& spec = snapshot.spec;
   if (snapshot.listing_unproven)
     return Error{ErrorKind::offline_missing,
@@ -40,7 +41,9 @@ Status check_files(const ResolvedSnapshot& snapshot, const Cache& cache) {
                                there->size, file.size),
                    "model-prep verify --repair downloads it again"};
   }
-  return check_pointers(snapshot, cache.first_bytes_of(snapshot));
+
+  FileChecks checks = check_files(snapshot, cache);
+  return checks.error ? Status(std::move(*checks.error)) : ok();
 }
 
 class Export {
@@ -76,7 +79,7 @@ class Export {
     if (!local->snapshot) return fail(index, local->snapshot.error());
 
     session_.update_variant(spec, *local->snapshot);
-    if (Status complete = check_files(*local->snapshot, session_.cache); !complete)
+    if (Status complete = check_present(*local->snapshot, session_.cache); !complete)
       return fail(index, complete.error());
     snapshots_.push_back(std::move(*local->snapshot));
   }

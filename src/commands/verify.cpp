@@ -13,10 +13,10 @@
 #include "model_prep/commands/consumers.h"
 #include "model_prep/commands/dependencies.h"
 #include "model_prep/commands/download.h"
+#include "model_prep/commands/file_checks.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/cache_faults.h"
 #include "model_prep/core/digest_check.h"
-#include "model_prep/core/weight_checks.h"
 #include "model_prep/io/inspection.h"
 #include "model_prep/io/parallel_hash.h"
 #include "model_prep/report/model_report.h"
@@ -239,10 +239,7 @@ class Verify {
         model.faults.push_back(damaged_fault(path, i, file, *result, *error));
     }
 
-    if (Status whole =
-            check_pointers(*model.snapshot, session_.cache.first_bytes_of(*model.snapshot));
-        !whole)
-      model.error = whole.error();
+    model.error = check_files(*model.snapshot, session_.cache).error;
   }
 
   void log_result(const Model& model) {
