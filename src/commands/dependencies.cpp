@@ -215,10 +215,16 @@ std::vector<ModelSpec> unselected_dependencies(std::span<const ModelReport> mode
 
       // A whole model has the code as well.
       const auto known = std::ranges::find(specs, spec.key, &ModelSpec::key);
-      if (known == specs.end())
+      if (known == specs.end()) {
         specs.push_back(std::move(spec));
-      else if (dependency.include.empty())
+        continue;
+      }
+
+      spec.policy = tightened(spec.policy, known->policy);
+      if (dependency.include.empty())
         *known = std::move(spec);
+      else
+        known->policy = spec.policy;
     }
   return specs;
 }

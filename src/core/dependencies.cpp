@@ -172,7 +172,7 @@ ModelSpec dependency_spec(const Dependency& dependency, const ModelSpec& needed_
                                        .repo = dependency.repo,
                                        .revision = dependency.revision,
                                        .ref = dependency.revision.text()}}};
-  return (*select_models(only_this, {}, variant, patterns)).front();
+  return (*select_models(only_this, {}, variant, patterns, needed_by.policy)).front();
 }
 
 }  // namespace model_prep

@@ -82,6 +82,17 @@ class ObjectReader {
     return std::nullopt;
   }
 
+  /// Calls `use(member)` if there is an object `name`.
+  template <class Use>
+  void object(const std::string& name, Use use) {
+    const Json* found = find(name);
+    if (found == nullptr) return;
+
+    ObjectReader member(*found, path_of(name), defect_);
+    use(member);
+    member.refuse_unknown_members();
+  }
+
   /// Calls `use(key, member)` for each member of the object `name`, whose keys are the user's.
   template <class Use>
   void each(const std::string& name, Use use) {
@@ -127,6 +138,44 @@ class ObjectReader {
   Defect& defect_;
   std::set<std::string> known_;
 };
+
+/// A member that names a value of an enum.
+template <class Enum>
+std::optional<Enum> read_choice(ObjectReader& object, const std::string& name) {
+  const auto text = object.text(name);
+  const auto value = text ? value_of<Enum>(*text) : std::nullopt;
+  if (text && !value)
+    object.fail(name, fmt::format("should be one of {}", fmt::join(kNames<Enum>, ", ")));
+  return value;
+}
+
+std::set<std::string> read_licenses(ObjectReader& object, const std::string& name) {
+  std::set<std::string> licenses;
+  for (const std::string& text : object.texts(name)) {
+    if (auto license = license_id(text))
+      licenses.insert(std::move(*license));
+    else
+      object.fail(name, "'" + truncated(text) + "' is no id of a license, such as apache-2.0");
+  }
+  return licenses;
+}
+
+/// The member `policy`, for what is in `outer`.
+Policy read_policy(ObjectReader& parent, const Policy& outer) {
+  Policy policy;
+  parent.object("policy", [&](ObjectReader& object) {
+    if (object.find("licenses") != nullptr) policy.licenses = read_licenses(object, "licenses");
+    policy.pickles = read_choice<PicklePolicy>(object, "pickles");
+    policy.scan = read_choice<ScanPolicy>(object, "scan");
+    policy.signatures = read_choice<SignaturePolicy>(object, "signatures");
+
+    // It would have no effect, and its author would think that it has.
+    if (const auto member = loosened_member(outer, policy); !member.empty())
+      object.fail(std::string(member),
+                  "allows more than the policy of the manifest, which a model can only tighten");
+  });
+  return tightened(outer, policy);
+}
 
 std::optional<Digest> read_digest(ObjectReader& object, const std::string& name, DigestKind kind) {
   const auto digest = object.parsed<Digest>(name);
@@ -184,7 +233,8 @@ void read_locked_variants(ObjectReader& object, ManifestModel& model) {
   }
 }
 
-std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& object) {
+std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& object,
+                                        const Policy& of_manifest) {
   object.require("repo");
   const auto repo = object.parsed<RepoId>("repo");
   const auto revision = object.parsed<Revision>("revision", "main");
@@ -196,6 +246,7 @@ std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& ob
   // For people only; what is checked is the type.
   object.text("purpose");
   object.texts("used_by");
+  model.policy = read_policy(object, of_manifest);
 
   object.each("variants", [&](const auto& name, ObjectReader& variant) {
     model.variants.push_back(read_variant(name, variant));
@@ -230,10 +281,11 @@ Manifest read_manifest(const Json& json, Defect& defect) {
   if (const Json* version = object.find("version"); version != nullptr && *version != 1)
     object.fail("version", "should be 1");
 
-  Manifest manifest;
+  Manifest manifest{.models = {}, .policy = read_policy(object, {})};
   object.require("models");
   object.each("models", [&](const auto& key, ObjectReader& member) {
-    if (auto model = read_model(key, member)) manifest.models.push_back(std::move(*model));
+    if (auto model = read_model(key, member, manifest.policy))
+      manifest.models.push_back(std::move(*model));
   });
   object.refuse_unknown_members();
   return manifest;

@@ -121,6 +121,7 @@ Result<NamedModel> find_model(const Manifest& manifest, const std::string& name_
   auto model = parse_repository_name(name);
   if (!model) return model.error();
   model->key = text;
+  model->policy = manifest.policy;
   return NamedModel{std::move(*model), std::move(variant)};
 }
 
@@ -210,6 +211,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const Variant& variant_o
                  .variant_requested = wanted,
                  .variant = variant.name,
                  .filter = variant.filter,
+                 .policy = model.policy,
                  .size = variant.size,
                  .whole_commit = selects_everything(variant.filter),
                  .fully_locked = in_own_repo && locked};
@@ -247,7 +249,8 @@ void add_pins(const ManifestModel& model, std::map<RepoId, Pins>& all) {
 }  // namespace
 
 Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const ModelNames& names,
-                                             const Variant& variant, const FileFilter& patterns) {
+                                             const Variant& variant, const FileFilter& patterns,
+                                             const Policy& policy) {
   const auto models = find_models(manifest, names);
   if (!models) return models.error();
 
@@ -255,6 +258,7 @@ Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const Mod
   for (const NamedModel& named : *models) {
     auto spec = make_spec(named.model, named.variant.value_or(variant), patterns);
     if (!spec) return spec.error();
+    spec->policy = tightened(spec->policy, policy);
     specs.push_back(std::move(*spec));
   }
 

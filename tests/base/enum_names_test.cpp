@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/enum_names.h"
 
+#include "model_prep/base/policy.h"
 #include "model_prep/core/cache_faults.h"
 #include "model_prep/core/commit_diff.h"
 #include "model_prep/core/export_target.h"
@@ -19,6 +20,9 @@ static_assert(names_all_up_to<ErrorKind::internal>);
 static_assert(names_all_up_to<LogLevel::off>);
 static_assert(names_all_up_to<RepoKind::kernel>);
 static_assert(names_all_up_to<Build::all>);
+static_assert(names_all_up_to<PicklePolicy::forbid>);
+static_assert(names_all_up_to<ScanPolicy::required>);
+static_assert(names_all_up_to<SignaturePolicy::required>);
 static_assert(names_all_up_to<CacheFaultKind::foreign>);
 static_assert(names_all_up_to<ChangeKind::removed>);
 static_assert(names_all_up_to<FileReportStatus::skipped>);

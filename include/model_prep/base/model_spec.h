@@ -20,6 +20,7 @@
 #include "model_prep/base/digest.h"
 #include "model_prep/base/enum_names.h"
 #include "model_prep/base/error.h"
+#include "model_prep/base/policy.h"
 #include "model_prep/base/variant.h"
 
 namespace model_prep {
@@ -151,6 +152,9 @@ struct ModelSpec {
   Variant variant_requested{Build::fp32};
   Variant variant{Build::fp32};
   FileFilter filter;
+
+  /// Of the manifest, of the model, and of the command line together.
+  Policy policy{};
 
   /// As the manifest declares it; used only where the files are not known.
   std::optional<Bytes> size{};

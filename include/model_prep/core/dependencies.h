@@ -69,7 +69,8 @@ using FileTexts = std::map<RepoPath, std::string>;
 /// repository are one dependency, unless only one of them is code.
 std::vector<Dependency> find_dependencies(const FileTexts& files, const ModelSpec& model);
 
-/// The dependency as a model of the run, in the variant of the model that needs it.
+/// The dependency as a model of the run, in the variant of the model that needs it, and held to the
+/// same policy.
 ModelSpec dependency_spec(const Dependency& dependency, const ModelSpec& needed_by);
 
 }  // namespace model_prep

@@ -38,6 +38,9 @@ struct ManifestModel {
   bool ref_if_unset{false};
   std::vector<ManifestVariant> variants{};
 
+  /// The manifest's and the model's own together.
+  Policy policy{};
+
   /// The variants of which `files` names every file; none of another repository.
   std::set<Variant> locked{};
   std::map<RepoPath, LockedFile> files{};
@@ -45,6 +48,9 @@ struct ManifestModel {
 
 struct Manifest {
   std::vector<ManifestModel> models;  ///< in the order of the file
+
+  /// For every model of the run, also one that the manifest does not name.
+  Policy policy{};
 };
 
 /// `name` is the file's, for messages.

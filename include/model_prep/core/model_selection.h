@@ -46,10 +46,11 @@ struct ModelNames {
 /// its place is taken, else the first described. If it describes no variant at all, or if nothing
 /// may take its place, the files are chosen from the listing later on. `patterns`, unless
 /// they are empty, replace those of the variant; if the manifest locks a whole commit, they choose
-/// among its locked files, and no listing is needed.
+/// among its locked files, and no listing is needed. `policy` tightens that of every model.
 Result<std::vector<ModelSpec>> select_models(const Manifest& manifest, const ModelNames& names,
                                              const Variant& variant,
-                                             const FileFilter& patterns = {});
+                                             const FileFilter& patterns = {},
+                                             const Policy& policy = {});
 
 /// What `cleanup` keeps, for every repository that a variant of the named models uses: the commits
 /// and refs of any model of the manifest, named or not, and those of the named models.
