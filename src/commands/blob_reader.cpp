@@ -43,14 +43,17 @@ Status BlobReader::read_at(const std::string& path, const ImageBlob& blob,
   const std::size_t index = indices_.at({repo, file.blob});
 
   Bytes done = 0;
+  bool is_consumed = true;
   const auto sha256 = read_verified(path, file.blob_spec(), repo.text() + " " + file.path.text(),
                                     [&](std::string_view bytes) {
                                       done += static_cast<Bytes>(bytes.size());
                                       const Status consumed = consume(bytes);
+                                      is_consumed = consumed.has_value();
                                       return consumed ? step(index, done) : consumed;
                                     });
   if (!sha256) {
-    failed_ = blob.snapshot;
+    // What cannot be written is no fault of the model.
+    if (is_consumed) failed_ = blob.snapshot;
     Error error = sha256.error();
     if (error.kind == ErrorKind::digest_mismatch)
       error.hint = "model-prep verify --repair downloads it again";

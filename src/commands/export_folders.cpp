@@ -112,9 +112,12 @@ class FolderExport {
     if (clone_file(source, to))
       return reader_.read_at(path, blob, [](std::string_view) { return ok(); });
 
+    // Errors name the file that is wanted: the temporary name means nothing to a reader.
+    const RemoteFile& file = snapshots_[blob.snapshot].files[blob.file];
+    const std::string wanted = folders_[blob.snapshot].path() + "/" + file.path.text();
     Bytes done = 0;
     return reader_.read(blob, [&](std::string_view bytes) {
-      Status written = write_at(to, bytes, done, path);
+      Status written = write_at(to, bytes, done, wanted);
       done += static_cast<Bytes>(bytes.size());
       return written;
     });

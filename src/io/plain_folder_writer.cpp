@@ -124,14 +124,17 @@ void PlainFolder::remove_leftovers() const {
     const auto lock = lock_folder(leftover);
     if (!lock) continue;
 
-    // Of an export that was killed while it moved its files in. The records that say whose these
-    // are go last.
+    // Of an export that ended while it moved its files in. The records that say whose these are go
+    // last, and only when the files have gone. A folder in the place of a file is somebody else's.
+    bool is_removed = true;
     if (parent == names_.root && !is_whole) {
       const Directory root(names_.root);
-      for (const std::string& name : exported_names())
-        static_cast<void>(root.remove(names_.root + "/" + name));  // the owner is checked next
+      for (const std::string& name : exported_names()) {
+        const std::string path = names_.root + "/" + name;
+        if (!is_directory(path)) is_removed = root.remove(path).has_value() && is_removed;
+      }
     }
-    remove_tree(leftover);
+    if (is_removed) remove_tree(leftover);
   }
 }
 
@@ -151,7 +154,12 @@ Status PlainFolder::write(const std::vector<RemoteFile>& files, const Fill& fill
   Status done = write_files(directory, temporary, files, fill);
   // Somebody may have put a file there in the meantime.
   if (done) done = check_owner();
-  if (done) done = is_inside ? move_in(directory, temporary) : put_in_place(directory, temporary);
+  if (done && is_inside) {
+    // The records in it say whose the files are that have been moved in already.
+    if (Status moved = move_in(directory, temporary); !moved) return moved;
+  } else if (done) {
+    done = put_in_place(directory, temporary);
+  }
   if (done) done = directory.sync(parent);
   remove_tree(temporary);  // what is unfinished, or the folder of an earlier export
   return done;

@@ -283,12 +283,15 @@ TEST_CASE("download --to downloads and exports in one run, and a second run does
   CHECK_FALSE(fs::exists(plain));
 }
 
-TEST_CASE("a disk that fills up leaves no folder") {
+TEST_CASE("a disk that fills up leaves no folder, and is no fault of the model") {
   const Filled filled;
   const Run run = filled.machine.shell("ulimit -f 4000; exec $PROGRAM export org/plain@" + kFirst +
                                        " --to dir:" + filled.plain.string());
   CHECK(run.exit_code == 1);
   CHECK(run.summary["error"]["kind"] == "disk_full");
+  CHECK(contains(run.summary["error"]["message"],
+                 "write " + (filled.folder / "model.safetensors").string()));
+  CHECK(run.model("org/plain@" + kFirst)["error"].is_null());
   CHECK(names_in(filled.plain).empty());
 }
 

@@ -33,7 +33,8 @@ class BlobReader {
   const KnownSha256& known() const { return known_; }
   Bytes bytes_hashed() const { return bytes_hashed_; }
 
-  /// The snapshot of the last blob that could not be read, or was wrong.
+  /// The snapshot of the last blob that could not be read, or was wrong. Not if its bytes could not
+  /// be written.
   std::optional<std::size_t> failed() const { return failed_; }
 
   /// The signal that ended the work, if one did.

@@ -7,8 +7,8 @@
 // last, says whether the folder is whole. Until then the old record is beside the new one in the
 // temporary folder, so that after a kill the next export knows which files are its own.
 //
-// Files of others are never touched: a folder that holds any is refused. What a killed export left
-// is removed by the next one. One thread.
+// Files of others are never touched: a folder that holds any is refused. What an export left that
+// was killed, or that could not move its files in, is removed by the next one. One thread.
 #pragma once
 
 #include <functional>
