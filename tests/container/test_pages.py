@@ -158,6 +158,7 @@ IN_THE_SOURCE = {
     "too many open files": "lower --jobs, or raise the limit of open files (ulimit -n)",
     "a variable with quotes": "models separated by commas or line ends, without quotes and brackets",
     "a result that is lost": "cannot write to ",
+    "wrong bytes": "its bytes hash to ",
     "a limit of processes": "cannot start a thread: ",
     "a mirror lists only a part": "the listing is not complete: ",
     "a mirror lists no sizes": "the files are listed without sizes and digests",

@@ -137,6 +137,25 @@ def test_a_version_that_is_nowhere_leaves_the_pin_as_it_is(sources, archive):
     assert sources.PINS.read_text() == before
 
 
+def test_a_pin_never_moves_back_to_an_older_version_by_itself(sources, archive):
+    before = sources.PINS.read_text()
+    archive.add("1-2", {"tool_1-2.dsc": b"the fix"}, held=False)
+    archive.add("1-1", CONTENT)
+    archive.add("1-0", {"tool_1-0.dsc": b"older"})
+    with pytest.raises(sources.Failure, match="tool stays at 1-1; the index has these versions of tool: 1-2, 1-1, 1-0"):
+        sources.move("tool", None)
+    assert sources.PINS.read_text() == before
+
+
+def test_only_pins_with_a_newer_version_are_listed(sources, archive, capsys):
+    archive.add("1-1", CONTENT)
+    sources.newer()
+    assert capsys.readouterr().out == ""
+    archive.add("1-2", {"tool_1-2.dsc": b"newer"})
+    sources.newer()
+    assert capsys.readouterr().out == "tool: 1-1, and the archive has 1-2\n"
+
+
 def test_the_list_pins_every_file_of_a_source_and_a_compiler_for_each_machine(sources, monkeypatch):
     monkeypatch.setattr(sources, "PINS", PINS)
     pins = sources.read_pins()
