@@ -69,12 +69,15 @@ Status BlobReader::read_at(const std::string& path, const ImageBlob& blob,
   return ok();
 }
 
-Status BlobReader::step(std::size_t index, Bytes done) {
+Status BlobReader::check_signal() {
   signal_ = session_.signals.read();
-  if (signal_) {
-    session_.signals.exit_immediately_on_next_signal();
-    return stopped_by(*signal_, "the next export uses what is complete");
-  }
+  if (!signal_) return ok();
+  session_.signals.exit_immediately_on_next_signal();
+  return stopped_by(*signal_, "nothing unfinished is left behind: run it again");
+}
+
+Status BlobReader::step(std::size_t index, Bytes done) {
+  if (Status go_on = check_signal(); !go_on) return go_on;
 
   const TimePoint now = Clock::now();
   if (now < session_.observer.due() || done_[index]) return ok();

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <map>
+#include <memory>
 #include <set>
 
 #include <fmt/format.h>
@@ -13,6 +16,8 @@
 
 namespace model_prep {
 namespace {
+
+constexpr std::chrono::milliseconds kLockPoll{250};
 
 /// With the ids of the git tree, which a lock may leave out and a record has.
 std::vector<RemoteFile> recorded_files(const ResolvedSnapshot& snapshot) {
@@ -34,19 +39,22 @@ class FolderExport {
 
     std::vector<std::size_t> missing;
     for (std::size_t i = 0; i < folders_.size(); ++i) {
-      folders_[i].remove_leftovers();
-      if (folders_[i].holds(recorded_files(snapshots_[i]))) continue;
-      if (Status ours = folders_[i].check_owner(); !ours) return ours.error();
-      missing.push_back(i);
+      const auto is_there = prepare(i);
+      if (!is_there) return is_there.error();
+      if (!*is_there) missing.push_back(i);
     }
     if (Status fits = check_space(missing); !fits) return fits.error();
 
-    for (const std::size_t i : missing)
-      if (Status written = write(i); !written) return written.error();
+    std::set<std::size_t> written;
+    for (const std::size_t i : missing) {
+      const auto is_new = write(i);
+      if (!is_new) return is_new.error();
+      if (*is_new) written.insert(i);
+    }
 
     ExportReport report{.to = target_.text(), .digest = {}, .layers = {}, .folders = {}};
     for (std::size_t i = 0; i < folders_.size(); ++i) {
-      const bool is_new = std::ranges::count(missing, i) > 0;
+      const bool is_new = written.contains(i);
       session_.log.info(fmt::format("{}: {} {}", snapshots_[i].spec.key,
                                     is_new ? "wrote" : "nothing to do in", folders_[i].path()));
       report.folders.push_back(folders_[i].path());
@@ -85,10 +93,61 @@ class FolderExport {
     return check_export_space(target_.folder, needed);
   }
 
-  Status write(std::size_t index) {
+  /// Returns whether the folder has the model's files. Finds what would make the export fail before
+  /// the first byte is copied.
+  Result<bool> prepare(std::size_t index) {
+    const PlainFolder& folder = folders_[index];
+    const auto files = recorded_files(snapshots_[index]);
+    const bool is_there = folder.holds(files);
+    if (is_there && !folder.has_leftovers()) return true;
+
+    // Another export that has the lock removes them itself, and perhaps brings these very files.
+    auto lock = folder.try_lock();
+    if (!lock && is_there) return true;
+    if (!lock) return lock.error();
+    if (*lock) folder.remove_leftovers(**lock);
+    if (folder.holds(files)) return true;
+    const Status ours = *lock ? folder.check_owner() : ok();
+    return ours ? Result<bool>(false) : ours.error();
+  }
+
+  Result<std::unique_ptr<ExportLock>> wait_for_lock(const PlainFolder& folder) {
+    for (bool is_first = true;; is_first = false) {
+      auto lock = folder.try_lock();
+      if (!lock || *lock) return lock;
+
+      if (is_first) session_.log.info("waiting for another export to " + folder.path());
+      session_.signals.wait(kLockPoll);
+      if (Status go_on = reader_.check_signal(); !go_on) return go_on.error();
+    }
+  }
+
+  /// Returns false if another export has brought the files meanwhile.
+  Result<bool> write(std::size_t index) {
+    const PlainFolder& folder = folders_[index];
+    const auto files = recorded_files(snapshots_[index]);
+    const auto lock = wait_for_lock(folder);
+    if (!lock) return lock.error();
+
+    folder.remove_leftovers(**lock);
+    if (folder.holds(files)) return false;
+    Status done = folder.check_owner();
+    if (done) done = write_files(index, **lock, files);
+    if (done) return true;
+
+    Error error = done.error();
+    if (error.kind == ErrorKind::disk_full)
+      error.hint = "free some space there and run it again: nothing of this model is left";
+    return error;
+  }
+
+  Status write_files(std::size_t index, const ExportLock& lock,
+                     const std::vector<RemoteFile>& files) {
     const ResolvedSnapshot& snapshot = snapshots_[index];
+    std::map<Digest, std::int64_t>
+        seconds;  // files with the same content share an entry of the record
     return folders_[index].write(
-        recorded_files(snapshot),
+        lock, files,
         [&](std::size_t i, const UniqueFd& to, const std::string& path) -> Result<VerifiedBlob> {
           const RemoteFile& file = snapshot.files[i];
           const std::string from =
@@ -100,7 +159,7 @@ class FolderExport {
 
           if (Status copied = copy({index, i}, *source, to, path); !copied) return copied.error();
           constexpr std::int64_t kSecond = 1'000'000'000;
-          set_time(to, info->mtime_ns / kSecond);
+          set_time(to, seconds.try_emplace(file.blob, info->mtime_ns / kSecond).first->second);
           const auto there = stat_fd(to);  // some file systems round it
           if (!there) return io_error("inspect", path, errno);
           return VerifiedBlob{file.size, there->mtime_ns, reader_.known().at(file.blob)};

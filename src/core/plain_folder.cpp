@@ -17,6 +17,8 @@ std::optional<std::string> plain_folder_name(const ModelSpec& spec) {
   return is_name ? std::optional(name) : std::nullopt;
 }
 
+bool is_our_own_name(const RepoPath& path) { return path.text().starts_with(".model-prep."); }
+
 bool is_record_of(const SnapshotRecord& record, const std::vector<RemoteFile>& files) {
   const auto is_same = [](const RemoteFile& a, const RemoteFile& b) {
     return a.path == b.path && a.size == b.size && a.blob == b.blob;

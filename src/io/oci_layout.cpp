@@ -5,7 +5,6 @@
 #include <cerrno>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -18,39 +17,47 @@ namespace {
 /// Far more than any layout has.
 constexpr std::size_t kMaxIndex = 4 * 1024 * 1024;
 
+/// Before anything is written there, also the lock.
+Status check_is_layout(const OciLayoutNames& names) {
+  if (lstat_path(names.marker)) return ok();
+
+  Strings others = list_directory(names.root);
+  std::erase_if(others, [&](const std::string& path) {
+    return (path == names.temporary && is_directory(path)) || path == names.lock;
+  });
+  if (others.empty()) return ok();
+  return Error{ErrorKind::usage, fmt::format("{} is not empty and no OCI image layout", names.root),
+               "choose another folder: files of others are not touched"};
+}
+
 }  // namespace
 
-OciLayout::OciLayout(const std::string& folder, UniqueFd lock)
+OciLayout::OciLayout(const std::string& folder, std::unique_ptr<ExportLock> lock)
     : names_(folder), directory_(folder), lock_(std::move(lock)) {}
 
-OciLayout::~OciLayout() { static_cast<void>(directory_.remove(names_.temporary)); }
+OciLayout::~OciLayout() {
+  if (is_directory(names_.temporary)) static_cast<void>(directory_.remove(names_.temporary));
+}
 
 Result<std::unique_ptr<OciLayout>> OciLayout::open(const std::string& folder) {
   if (Status made = create_directories(folder); !made) return made.error();
 
-  UniqueFd lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!lock) return io_error("open", folder, errno);
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+  const OciLayoutNames names(folder);
+  if (Status ours = check_is_layout(names); !ours) return ours.error();
+  auto lock = ExportLock::try_acquire(folder, names.lock);
+  if (!lock) return lock.error();
+  if (!*lock)
     return Error{ErrorKind::io, "another export is writing to " + folder,
                  "wait until it has ended"};
 
-  std::unique_ptr<OciLayout> layout(new OciLayout(folder, std::move(lock)));
+  std::unique_ptr<OciLayout> layout(new OciLayout(folder, std::move(*lock)));
   if (Status prepared = layout->prepare(); !prepared) return prepared.error();
   return layout;
 }
 
 Status OciLayout::prepare() {
-  if (!lstat_path(names_.marker)) {
-    Strings others = list_directory(names_.root);
-    std::erase(others, names_.temporary);
-    if (!others.empty())
-      return Error{ErrorKind::usage,
-                   fmt::format("{} is not empty and no OCI image layout", names_.root),
-                   "choose another folder: files of others are not touched"};
-  }
-
   for (const std::string& leftover : list_directory(names_.temporary))
-    if (leftover.ends_with(".tmp"))
+    if (leftover.ends_with(".tmp") && lock_->is_leftover(leftover))
       if (Status removed = directory_.remove(leftover); !removed) return removed;
 
   // The marker comes before everything that is not temporary: without it the folder is refused.

@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,7 +20,8 @@
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kMaxRecord = 64 * 1024 * 1024;
+constexpr std::size_t kMaxRecord = 128 * 1024 * 1024;  // more than 200,000 files need
+constexpr Bytes kSyncedAlone = 1024 * 1024;
 constexpr std::uint64_t kMountRoot = 0x2000;  // STATX_ATTR_MOUNT_ROOT, which musl does not name
 constexpr const char* kStemInside = ".model-prep";  // of a temporary folder in a mount point
 
@@ -31,8 +31,14 @@ std::optional<SnapshotRecord> read_record_at(const std::string& path) {
 
 bool is_mount_point(const std::string& path) {
   struct statx found{};
-  return statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
-         (found.stx_attributes & kMountRoot) != 0;
+  if (statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
+      (found.stx_attributes_mask & kMountRoot) != 0)
+    return (found.stx_attributes & kMountRoot) != 0;
+
+  // Linux before 5.8 does not say. This does not find a folder of the same file system.
+  const auto own = lstat_path(path);
+  const auto above = lstat_path(parent_path(path));
+  return own && above && own->device != above->device;
 }
 
 /// By number, because musl has no function for it.
@@ -46,12 +52,25 @@ void remove_tree(const std::string& path) {
   std::filesystem::remove_all(path, ignored);
 }
 
-/// The lock of a folder that is being written; nothing if its writer lives, or if that cannot be
-/// told because folders cannot be locked here, as on NFS.
-std::optional<UniqueFd> lock_folder(const std::string& path) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd || flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
-  return fd;
+/// Removes these files, and then the folders that were left without a file.
+Status remove_files(const Directory& directory, const PlainFolderNames& names,
+                    const std::set<std::string>& files) {
+  Status removed = ok();
+  std::set<std::string> parents;
+  for (const std::string& name : files) {
+    const std::string path = names.root + "/" + name;
+    for (std::string above = parent_path(path); above != names.root; above = parent_path(above))
+      parents.insert(above);
+
+    // A folder in the place of a file is somebody else's.
+    if (is_directory(path)) continue;
+    if (Status one = directory.remove(path); !one) removed = one;
+  }
+
+  // The deepest first: each sorts behind the folder that it is in.
+  for (auto above = parents.rbegin(); above != parents.rend(); ++above)
+    static_cast<void>(directory.remove(*above));  // not if there is something in it
+  return removed;
 }
 
 /// `<stem>.<16 hex>.tmp`, as `temporary_name` makes it.
@@ -72,7 +91,7 @@ bool PlainFolder::holds(const std::vector<RemoteFile>& files) const {
          });
 }
 
-Status PlainFolder::check_owner() const {
+Status PlainFolder::check_owner(const std::string& running) const {
   const auto own = lstat_path(names_.root);
   if (!own) return ok();
   const auto refuse = [&](const std::string& reason) {
@@ -81,29 +100,44 @@ Status PlainFolder::check_owner() const {
   };
   if (!own->is_folder) return refuse("is not a folder");
 
-  const std::set<std::string> exported = exported_names();
-  for (const std::string& path : list_recursively(names_.root)) {
+  const std::set<std::string> exported = exported_names(running);
+  Status listed = ok();
+  const Strings paths = list_recursively(names_.root, &listed);
+  if (!listed) return listed;
+  for (const std::string& path : paths) {
     const std::string name = path.substr(names_.root.size() + 1);
     const bool is_leftover = is_temporary(name.substr(0, name.find('/')), kStemInside);
-    if (is_directory(path) || path == names_.record || is_leftover) continue;
+    const bool is_own = path == names_.record || path == lock_path();
+    if (is_directory(path) || is_leftover || is_own) continue;
     if (!exported.contains(name))
       return refuse(fmt::format("holds {}, which no export wrote", name));
   }
   return ok();
 }
 
-std::set<std::string> PlainFolder::exported_names() const {
-  Strings records = {names_.record};
-  for (const std::string& path : list_directory(names_.root))
-    if (is_temporary(file_name(path), kStemInside)) {
-      records.push_back(PlainFolderNames(path).record);
-      records.push_back(PlainFolderNames(path).old_record);
-    }
-
+std::set<std::string> PlainFolder::exported_names(const std::string& running) const {
   std::set<std::string> names;
-  for (const std::string& record : records)
-    if (const auto found = read_record_at(record))
-      for (const RemoteFile& file : found->listing) names.insert(file.path.text());
+  if (const auto record = read_record_at(names_.record))
+    for (const RemoteFile& file : record->listing) names.insert(file.path.text());
+
+  // What an unfinished export has moved in, and what it had yet to remove. Its record alone proves
+  // nothing: by now somebody may have put a file of that name there.
+  const auto add_unchanged = [&](const SnapshotRecord& record, const PlainFolderNames* not_in) {
+    for (const RemoteFile& file : record.listing) {
+      const auto there = lstat_path(names_.file(file.path));
+      const auto blob = record.blobs.find(file.blob);
+      if (there && there->is_file && blob != record.blobs.end() &&
+          blob->second.covers(there->stamp()) &&
+          (not_in == nullptr || !lstat_path(not_in->file(file.path))))
+        names.insert(file.path.text());
+    }
+  };
+  for (const std::string& path : list_directory(names_.root)) {
+    if (!is_temporary(file_name(path), kStemInside) || path == running) continue;
+    const PlainFolderNames at(path);
+    if (const auto record = read_record_at(at.record)) add_unchanged(*record, &at);
+    if (const auto record = read_record_at(at.old_record)) add_unchanged(*record, nullptr);
+  }
   return names;
 }
 
@@ -115,45 +149,59 @@ std::string PlainFolder::stem() const {
   return is_mount_point(names_.root) ? kStemInside : "." + file_name(names_.root);
 }
 
-void PlainFolder::remove_leftovers() const {
-  const std::string parent = this->parent();
+std::string PlainFolder::lock_path() const { return parent() + "/" + stem() + ".lock"; }
+
+Strings PlainFolder::leftovers() const {
   const std::string stem = this->stem();
+  Strings found = list_directory(parent());
+  std::erase_if(found,
+                [&](const std::string& path) { return !is_temporary(file_name(path), stem); });
+  return found;
+}
+
+bool PlainFolder::has_leftovers() const {
+  return !leftovers().empty() || lstat_path(lock_path()).has_value();
+}
+
+Result<std::unique_ptr<ExportLock>> PlainFolder::try_lock() const {
+  const std::string parent = this->parent();
+  if (Status made = create_directories(parent); !made) return made.error();
+  return ExportLock::try_acquire(parent, lock_path());
+}
+
+void PlainFolder::remove_leftovers(const ExportLock& lock) const {
+  const bool is_inside = parent() == names_.root;
   const bool is_whole = lstat_path(names_.record).has_value();
-  for (const std::string& leftover : list_directory(parent)) {
-    if (!is_temporary(file_name(leftover), stem)) continue;
-    const auto lock = lock_folder(leftover);
-    if (!lock) continue;
+  for (const std::string& leftover : leftovers()) {
+    if (!lock.is_leftover(leftover)) continue;
 
     // Of an export that ended while it moved its files in. The records that say whose these are go
-    // last, and only when the files have gone. A folder in the place of a file is somebody else's.
-    bool is_removed = true;
-    if (parent == names_.root && !is_whole) {
-      const Directory root(names_.root);
-      for (const std::string& name : exported_names()) {
-        const std::string path = names_.root + "/" + name;
-        if (!is_directory(path)) is_removed = root.remove(path).has_value() && is_removed;
-      }
-    }
-    if (is_removed) remove_tree(leftover);
+    // last, and only when the files have gone.
+    if (is_inside && !is_whole && !remove_files(Directory(names_.root), names_, exported_names()))
+      continue;
+    remove_tree(leftover);
   }
 }
 
-Status PlainFolder::write(const std::vector<RemoteFile>& files, const Fill& fill) const {
+Status PlainFolder::write(const ExportLock& /*held*/, const std::vector<RemoteFile>& files,
+                          const Fill& fill) const {
+  const auto reserved = std::ranges::find_if(
+      files, [](const RemoteFile& file) { return is_our_own_name(file.path); });
+  if (reserved != files.end())
+    return Error{ErrorKind::io,
+                 fmt::format("the model has a file {}, a name that exports use themselves",
+                             reserved->path.text()),
+                 "leave it out with --exclude"};
+
   const std::string parent = this->parent();
   const bool is_inside = parent == names_.root;
-  if (Status made = create_directories(parent); !made) return made;
-
   const Directory directory(parent);
   const std::string temporary = temporary_name(parent, stem());
   if (Status made = directory.create_directories(temporary); !made) return made;
-  const auto lock = lock_folder(temporary);
-  if (!lstat_path(temporary))
-    return Error{ErrorKind::io, "another export is writing to " + names_.root,
-                 "wait until it has ended"};
 
   Status done = write_files(directory, temporary, files, fill);
   // Somebody may have put a file there in the meantime.
-  if (done) done = check_owner();
+  if (done) done = check_owner(temporary);
   if (done && is_inside) {
     // The records in it say whose the files are that have been moved in already.
     if (Status moved = move_in(directory, temporary); !moved) return moved;
@@ -171,23 +219,24 @@ Status PlainFolder::write_files(const Directory& directory, const std::string& t
   SnapshotRecord record{.listing = files, .blobs = {}};
   for (std::size_t i = 0; i < files.size(); ++i) {
     const std::string path = at.file(files[i].path);
-    if (path == at.record)
-      return Error{
-          ErrorKind::io,
-          fmt::format("{}: the model has a file with the name of the record", names_.record)};
     if (Status made = directory.create_directories(parent_path(path)); !made) return made;
     const auto file = directory.open_file(path, O_RDWR | O_CREAT | O_EXCL);
     if (!file) return file.error();
 
     const auto verified = fill(i, *file, path);
     if (!verified) return verified.error();
+
+    // Below, syncfs reports no lost write before Linux 5.8, and reaches no server of a FUSE mount.
+    if (files[i].size >= kSyncedAlone && fdatasync(file->get()) != 0)
+      return io_error("sync", names_.file(files[i].path), errno);
     record.blobs.insert_or_assign(files[i].blob, *verified);
   }
   if (Status written = directory.write_atomically(at.record, serialize_record(record), temporary);
       !written)
     return written;
 
-  // One call for all: to sync thousands of small files one by one takes minutes on a busy disk.
+  // One call for all others: to sync thousands of small files one by one takes minutes on a busy
+  // disk.
   const UniqueFd opened(open(temporary.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!opened || syncfs(opened.get()) != 0) return io_error("sync", names_.root, errno);
   return ok();
@@ -198,6 +247,10 @@ Status PlainFolder::put_in_place(const Directory& directory, const std::string& 
   if (!there || list_directory(names_.root).empty())
     return directory.rename(temporary, names_.root);
   if (exchange(temporary, names_.root)) return ok();
+  if (errno == EXDEV)
+    return Error{ErrorKind::io,
+                 fmt::format("cannot replace {}: it is part of an image", names_.root),
+                 "export to a volume, or to another folder"};
   if (errno != EINVAL && errno != ENOSYS) return io_error("replace", names_.root, errno);
 
   // A file system that cannot exchange two names: for a moment there is no folder.
@@ -216,12 +269,17 @@ Status PlainFolder::move_in(const Directory& directory, const std::string& tempo
     if (Status moved = directory.rename(names_.record, PlainFolderNames(temporary).old_record);
         !moved)
       return moved;
-    for (const RemoteFile& file : record->listing)
-      if (Status removed = directory.remove(names_.file(file.path)); !removed) return removed;
+
+    std::set<std::string> old;
+    for (const RemoteFile& file : record->listing) old.insert(file.path.text());
+    if (Status removed = remove_files(directory, names_, old); !removed) return removed;
   }
 
   const PlainFolderNames at(temporary);
-  for (const std::string& from : list_recursively(temporary)) {
+  Status listed = ok();
+  const Strings paths = list_recursively(temporary, &listed);
+  if (!listed) return listed;
+  for (const std::string& from : paths) {
     const std::string to = names_.root + from.substr(temporary.size());
     if (from == at.record || from == at.old_record) continue;
     Status moved =

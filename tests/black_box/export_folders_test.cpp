@@ -3,9 +3,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <thread>
 
+#include "parallel.h"
 #include "prepared.h"
 #include "support/catch.h"
 
@@ -293,6 +295,37 @@ TEST_CASE("a disk that fills up leaves no folder, and is no fault of the model")
                  "write " + (filled.folder / "model.safetensors").string()));
   CHECK(run.model("org/plain@" + kFirst)["error"].is_null());
   CHECK(names_in(filled.plain).empty());
+}
+
+TEST_CASE("of several exports to one folder at once, one writes and all succeed") {
+  const Filled filled;
+  std::atomic<int> succeeded{0};
+  std::atomic<int> written{0};
+  in_parallel(4, 4, [&](std::size_t) {
+    const Run run = filled.run(kFirst);
+    succeeded += run.exit_code == 0 ? 1 : 0;
+    written += contains(run.err, ": wrote ") ? 1 : 0;
+  });
+  CHECK(succeeded == 4);
+  CHECK(written == 1);
+  CHECK(found_in(filled.folder) == wanted(kFirst));
+  CHECK(names_in(filled.plain) == std::vector<std::string>{"org--plain"});
+}
+
+TEST_CASE("files with the same content but different times are exported once") {
+  FakeHub hub;
+  hub.add(make_repo("org/twins", {{"one/vocab.json", "{}"}, {"two/vocab.json", "{}"}}));
+  TestHost machine(hub);
+  machine.take_away({"symlink=EPERM", "link=EPERM"});
+  REQUIRE(machine.run({"org/twins"}).exit_code == 0);
+
+  for (const auto& entry : fs::recursive_directory_iterator(machine.cache()))
+    if (entry.path().parent_path().filename() == "two")
+      fs::last_write_time(entry.path(), fs::file_time_type::clock::now() - std::chrono::hours(1));
+  const std::vector<std::string> command = {"export", "org/twins", "--to",
+                                            "dir:" + (machine.folder() / "plain").string()};
+  CHECK(contains(machine.run(command).err, ": wrote "));
+  CHECK(contains(machine.run(command).err, ": nothing to do in "));
 }
 
 }  // namespace model_prep::testing

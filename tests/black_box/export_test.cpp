@@ -311,6 +311,11 @@ TEST_CASE("a folder that holds something else is refused and left alone") {
   CHECK(filled.run(filled.pinned).exit_code == 1);
   CHECK(tree_of(filled.layout).contains(".model-prep/record.json"));
 
+  fs::remove_all(filled.layout);
+  write_text(filled.layout / ".model-prep", "a file of this name");
+  CHECK(filled.run(filled.pinned).exit_code == 1);
+  CHECK(read_text(filled.layout / ".model-prep") == "a file of this name");
+
   const Run inside = filled.machine.run(
       {"export", filled.pinned, "--to", "oci:" + (filled.machine.cache() / "x").string()});
   CHECK(inside.exit_code == 1);

@@ -23,9 +23,10 @@ using testing::TemporaryFolder;
 constexpr int kMayNotMount = 99;
 
 /// The contents are one character long.
-std::vector<RemoteFile> files_with(char content) {
+std::vector<RemoteFile> files_with(char content, const std::vector<std::string>& names = {
+                                                     "a.json", "b.json", "c.json"}) {
   std::vector<RemoteFile> files;
-  for (const char* name : {"a.json", "b.json", "c.json"})
+  for (const std::string& name : names)
     files.push_back({.path = *RepoPath::parse(name),
                      .size = 1,
                      .blob = *Digest::parse(std::string(64, content)),
@@ -35,22 +36,36 @@ std::vector<RemoteFile> files_with(char content) {
   return files;
 }
 
+/// `meanwhile` happens while the files are written.
+Status write_files(
+    const PlainFolder& folder, const std::vector<RemoteFile>& files, char content,
+    const std::function<void()>& meanwhile = [] {}) {
+  const auto lock = folder.try_lock();
+  if (!lock || !*lock) return Error{ErrorKind::io, "locked"};
+  return folder.write(
+      **lock, files, [&](std::size_t i, const UniqueFd& file, const std::string& path) {
+        meanwhile();
+        Status written = write_at(file, std::string(1, content), 0, path);
+        set_time(file, 1);  // they have the same content, and so one entry in the record
+        const auto found = stat_fd(file);
+        if (!written || !found) return Result<VerifiedBlob>(io_error("write", path, errno));
+        return Result<VerifiedBlob>({1, found->mtime_ns, files[i].blob});
+      });
+}
+
 Status write_all(const PlainFolder& folder, char content) {
-  const auto files = files_with(content);
-  return folder.write(files, [&](std::size_t i, const UniqueFd& file, const std::string& path) {
-    Status written = write_at(file, std::string(1, content), 0, path);
-    set_time(file, 1);  // they have the same content, and so one entry in the record
-    const auto found = stat_fd(file);
-    if (!written || !found) return Result<VerifiedBlob>(io_error("write", path, errno));
-    return Result<VerifiedBlob>({1, found->mtime_ns, files[i].blob});
-  });
+  return write_files(folder, files_with(content), content);
 }
 
 /// What the next export does first.
 bool would_be_ours(const PlainFolder& folder) {
-  folder.remove_leftovers();
+  const auto lock = folder.try_lock();
+  if (!lock || !*lock) return false;
+  folder.remove_leftovers(**lock);
   return folder.check_owner().has_value();
 }
+
+bool is_text(const fs::path& file, const std::string& text) { return read_file(file, 100) == text; }
 
 /// Runs `work` in a process of its own, for which `folder` is a mount point.
 int on_a_mount(const fs::path& folder, const std::function<int()>& work) {
@@ -109,6 +124,89 @@ TEST_CASE("an export that could not move its files in never takes those of other
     return 0;
   });
   CHECK(failed_at == 0);
+}
+
+TEST_CASE("a file that somebody puts into a mount point during an export stays") {
+  const TemporaryFolder root;
+  const fs::path path = root / "mounted";
+  fs::create_directory(path);
+  const int failed_at = on_a_mount(path, [&] {
+    const PlainFolder folder(path);
+    const auto somebody = [&] { std::ofstream(path / "b.json") << "theirs"; };
+    if (write_files(folder, files_with('1'), '1', somebody)) return 1;
+    if (!is_text(path / "b.json", "theirs")) return 2;
+    return would_be_ours(folder) || !is_text(path / "b.json", "theirs") ? 3 : 0;
+  });
+  CHECK(failed_at == 0);
+}
+
+TEST_CASE("after a kill, a file with a name of the model is not taken for the export's own") {
+  const TemporaryFolder root;
+  const fs::path path = root / "mounted";
+  fs::create_directory(path);
+  const int failed_at = on_a_mount(path, [&] {
+    const PlainFolder folder(path);
+    if (!write_all(folder, '1')) return 1;
+
+    // As it is when all is written and nothing has been moved in.
+    const fs::path temporary = path / ".model-prep.0123456789abcdef.tmp";
+    fs::create_directory(temporary);
+    for (const char* name : {"a.json", "b.json", "c.json", ".model-prep.json"})
+      fs::rename(path / name, temporary / name);
+    std::ofstream(path / "a.json") << "theirs";
+
+    if (would_be_ours(folder)) return 2;
+    if (!is_text(path / "a.json", "theirs")) return 3;
+    fs::remove(path / "a.json");
+    return would_be_ours(folder) && write_all(folder, '2') && folder.holds(files_with('2')) ? 0 : 4;
+  });
+  CHECK(failed_at == 0);
+}
+
+TEST_CASE("a folder that an earlier model left empty is not in the way of a file") {
+  const TemporaryFolder root;
+  const fs::path path = root / "mounted";
+  fs::create_directory(path);
+  const int failed_at = on_a_mount(path, [&] {
+    const PlainFolder folder(path);
+    const auto deep = files_with('1', {"encoder/a/b.json", "encoder/c.json"});
+    const auto flat = files_with('2', {"encoder"});
+    if (!write_files(folder, deep, '1')) return 1;
+    if (!write_files(folder, flat, '2')) return 2;
+    return folder.holds(flat) ? 0 : 3;
+  });
+  CHECK(failed_at == 0);
+}
+
+TEST_CASE("a model with a file that has one of our own names is refused") {
+  const TemporaryFolder root;
+  const PlainFolder folder(root / "plain");
+  for (const char* name : {".model-prep.json", ".model-prep.old.json",
+                           ".model-prep.0123456789abcdef.tmp/.model-prep.json"}) {
+    const Status written = write_files(folder, files_with('1', {name}), '1');
+    REQUIRE_FALSE(written);
+    CHECK(written.error().message.find(name) != std::string::npos);
+  }
+  CHECK(fs::is_empty(root.path()));
+}
+
+TEST_CASE("one export at a time writes to a folder, and the lock leaves nothing behind") {
+  const TemporaryFolder root;
+  const PlainFolder folder(root / "plain");
+  {
+    const auto first = folder.try_lock();
+    REQUIRE(first);
+    REQUIRE(*first);
+    const auto second = folder.try_lock();
+    CHECK((second && !*second));
+    CHECK(folder.has_leftovers());
+  }
+  {
+    const auto next = folder.try_lock();
+    CHECK((next && *next));
+  }
+  CHECK_FALSE(folder.has_leftovers());
+  CHECK(fs::is_empty(root.path()));
 }
 
 }  // namespace model_prep

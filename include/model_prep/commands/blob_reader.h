@@ -37,6 +37,9 @@ class BlobReader {
   /// be written.
   std::optional<std::size_t> failed() const { return failed_; }
 
+  /// Fails if a signal is to end the work.
+  Status check_signal();
+
   /// The signal that ended the work, if one did.
   std::optional<int> signal() const { return signal_; }
 

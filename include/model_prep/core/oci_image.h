@@ -70,6 +70,7 @@ struct OciLayoutNames {
   std::string index = root + "/index.json";
   std::string blobs = root + "/blobs/sha256";
   std::string temporary = root + "/.model-prep";
+  std::string lock = root + "/.model-prep.lock";
 };
 
 inline constexpr std::string_view kOciMarkerText = "{\"imageLayoutVersion\":\"1.0.0\"}";

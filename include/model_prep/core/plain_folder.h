@@ -7,6 +7,8 @@
 //   <folder>/.model-prep.<hex>.tmp/      the same, before it is whole: in a folder that is a mount
 //   <parent>/.<name>.<hex>.tmp/          point; beside every other one
 //     .model-prep.old.json               the record of what it replaces, while files are moved in
+//   <folder>/.model-prep.lock            while an export runs: where the temporary folder is
+//   <parent>/.<name>.lock
 //
 // The record has the format of the cache's own (core/snapshot_record.h). Pure.
 #pragma once
@@ -31,6 +33,9 @@ struct PlainFolderNames {
 /// The name of a model's folder: its key in the manifest, or `org--name`. Nothing for a key that is
 /// no name of a directory.
 std::optional<std::string> plain_folder_name(const ModelSpec& spec);
+
+/// Whether a file of a model would have one of the names above.
+bool is_our_own_name(const RepoPath& path);
 
 /// Whether the record is that of these files.
 bool is_record_of(const SnapshotRecord& record, const std::vector<RemoteFile>& files);

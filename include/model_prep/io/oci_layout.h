@@ -8,7 +8,7 @@
 // and size are compared, and its bytes are not read: whoever copies the image checks its digests.
 // Blobs of images that lost their tag are left to other tools.
 //
-// One export at a time: the folder is locked, where locks work. One thread.
+// One export at a time (io/export_lock.h). One thread.
 #pragma once
 
 #include <functional>
@@ -18,6 +18,7 @@
 
 #include "model_prep/core/oci_image.h"
 #include "model_prep/io/directory.h"
+#include "model_prep/io/export_lock.h"
 #include "model_prep/io/verified_read.h"
 
 namespace model_prep {
@@ -45,13 +46,13 @@ class OciLayout {
   Status set_tag(const std::string& tag, const OciBlob& image);
 
  private:
-  OciLayout(const std::string& folder, UniqueFd lock);
+  OciLayout(const std::string& folder, std::unique_ptr<ExportLock> lock);
   Status prepare();
   Result<Digest> write_temporary(const std::string& temporary, Bytes size, const Fill& fill);
 
   const OciLayoutNames names_;
   const Directory directory_;
-  const UniqueFd lock_;
+  const std::unique_ptr<ExportLock> lock_;
   std::multiset<Bytes> sizes_;
 };
 

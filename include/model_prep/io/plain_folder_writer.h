@@ -8,16 +8,21 @@
 // temporary folder, so that after a kill the next export knows which files are its own.
 //
 // Files of others are never touched: a folder that holds any is refused. What an export left that
-// was killed, or that could not move its files in, is removed by the next one. One thread.
+// was killed, or that could not move its files in, is removed by the next one.
+//
+// Only `write` needs the lock to be held from `check_owner` on; what holds the files already can be
+// on a file system that is mounted read-only. One thread.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "model_prep/core/plain_folder.h"
 #include "model_prep/io/directory.h"
+#include "model_prep/io/export_lock.h"
 
 namespace model_prep {
 
@@ -27,28 +32,39 @@ class PlainFolder {
   explicit PlainFolder(const std::string& path) : names_(path) {}
   const std::string& path() const { return names_.root; }
 
+  /// Whether there may be something that a killed export left of it.
+  bool has_leftovers() const;
+
+  /// Null while another export has it.
+  Result<std::unique_ptr<ExportLock>> try_lock() const;
+
   /// Removes what killed exports left of it.
-  void remove_leftovers() const;
+  void remove_leftovers(const ExportLock& lock) const;
 
   /// Whether it holds these files, as far as record, sizes and times tell.
   bool holds(const std::vector<RemoteFile>& files) const;
 
-  /// A `usage` error if it holds anything that no export wrote.
-  Status check_owner() const;
+  /// A `usage` error if it holds anything that no export wrote. What `running`, the temporary
+  /// folder of an export, is about to bring does not count.
+  Status check_owner(const std::string& running = {}) const;
 
   /// Makes it hold these files and no others. `fill` writes the file with this index, which `path`
   /// names in the meantime, and says what it is.
   using Fill = std::function<Result<VerifiedBlob>(std::size_t index, const UniqueFd& file,
                                                   const std::string& path)>;
-  Status write(const std::vector<RemoteFile>& files, const Fill& fill) const;
+  Status write(const ExportLock& held, const std::vector<RemoteFile>& files,
+               const Fill& fill) const;
 
  private:
-  /// Relative paths, as the records of this folder and of unfinished exports in it say.
-  std::set<std::string> exported_names() const;
+  /// Relative paths: what the record of this folder names, and what unfinished exports in it, but
+  /// for the one in `running`, have moved in or not yet removed.
+  std::set<std::string> exported_names(const std::string& running = {}) const;
 
-  /// Where the temporary folder is, and what its name begins with.
+  /// Where temporary folder and lock are, and what their names begin with.
   std::string parent() const;
   std::string stem() const;
+  std::string lock_path() const;
+  Strings leftovers() const;
   Status write_files(const Directory& directory, const std::string& temporary,
                      const std::vector<RemoteFile>& files, const Fill& fill) const;
   Status put_in_place(const Directory& directory, const std::string& temporary) const;
