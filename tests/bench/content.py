@@ -2,6 +2,7 @@
 """The content of the benchmark's hub: repositories of random bytes from a fixed seed, with given names and sizes."""
 
 import hashlib
+import json
 import subprocess
 from pathlib import Path
 
@@ -74,6 +75,23 @@ def random_bytes(seed: int, size: int):
         process.kill()
 
 
+def head_of(path: str, size: int) -> bytes:
+    """What safetensors demands at the beginning: one tensor with all the bytes that follow."""
+    if not path.endswith(".safetensors"):
+        return b""
+    count = size - 128
+    text = json.dumps({"w": {"dtype": "U8", "shape": [count], "data_offsets": [0, count]}})
+    return (120).to_bytes(8, "little") + text.ljust(120).encode()
+
+
+def with_head(blocks, path: str, size: int):
+    """The blocks, whose first bytes are those of the format."""
+    head = head_of(path, size)
+    for block in blocks:
+        yield head + block[len(head) :]
+        head = b""
+
+
 def write_repo(root: Path, repo_id: str, commit: str, wanted: list[Wanted], seed: int) -> Repo:
     """Writes the files of one repository and says what they are."""
     files = []
@@ -90,7 +108,7 @@ def write_repo(root: Path, repo_id: str, commit: str, wanted: list[Wanted], seed
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
         with open(target, "wb") as output:
-            for block in blocks:
+            for block in with_head(blocks, path, size):
                 digest.update(block)
                 output.write(block)
         files.append(File(path, size, digest.hexdigest(), large))
@@ -124,13 +142,17 @@ def one_large_file(root: Path, size: int) -> Repo:
 
 
 def sparse_file(root: Path, size: int) -> Repo:
-    """A repository of one LFS file of zeros that takes no room on the server's side."""
+    """A repository of one LFS file of zeros (after its head) that takes no room on the server's side."""
     repo_id, commit = "bench/sparse", hashlib.sha1(f"sparse {size}".encode()).hexdigest()
     target = root / "files" / repo_id / commit / "model.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
     zeros, digest, left = bytes(1 << 20), hashlib.sha256(), size
+    head = head_of("model.safetensors", size)
     with open(target, "wb") as output:
+        output.write(head)
         output.truncate(size)
+    digest.update(head)
+    left -= len(head)
     while left > 0:
         digest.update(zeros[: min(left, len(zeros))])
         left -= len(zeros)

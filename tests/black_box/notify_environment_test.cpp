@@ -88,7 +88,7 @@ class Pod {
 TEST_CASE("each run appends a table of the models to the step summary") {
   FakeHub hub;
   hub.add(make_repo("org/golden",
-                    {{"config.json", "{}"}, {"model.safetensors", std::string(300'000, 'a'), true}},
+                    {{"config.json", "{}"}, {"model.safetensors", MadeUpBytes{300'000, 1}, true}},
                     "0123456789abcdef0123456789abcdef01234567"));
   const TestHost machine(hub);
   const fs::path file = machine.folder() / "step_summary";

@@ -101,7 +101,7 @@ constexpr const char* kGolden = R"json({
         {
           "path": "model.safetensors",
           "size": 1000,
-          "sha256": "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3",
+          "sha256": "e464d38c33b57fe14ca104e51441ad84f481482272a150bded27d97b9e24c8e9",
           "status": "downloaded",
           "attempts": 1,
           "duration_s": <s>,
@@ -142,7 +142,7 @@ constexpr const char* kGolden = R"json({
 TEST_CASE("the summary is the documented one, member by member") {
   FakeHub hub;
   hub.add(make_repo("org/golden",
-                    {{"config.json", "{}"}, {"model.safetensors", std::string(1000, 'a'), true}},
+                    {{"config.json", "{}"}, {"model.safetensors", MadeUpBytes{1000, 1}, true}},
                     "0123456789abcdef0123456789abcdef01234567"));
   const TestHost machine(hub);
   machine.run({"org/golden", "org/missing"});

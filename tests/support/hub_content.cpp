@@ -26,7 +26,7 @@ constexpr std::uint64_t mix(std::uint64_t value) {
   return value ^ (value >> 31U);
 }
 
-void make_up(std::uint64_t seed, std::int64_t offset, std::span<char> into) {
+void fill(std::uint64_t seed, std::int64_t offset, std::span<char> into) {
   const std::uint64_t key = mix(seed);
   auto index = static_cast<std::uint64_t>(offset) / sizeof(std::uint64_t);
   auto within = static_cast<std::size_t>(offset) % sizeof(std::uint64_t);
@@ -39,6 +39,13 @@ void make_up(std::uint64_t seed, std::int64_t offset, std::span<char> into) {
     into = into.subspan(count);
     within = 0;
   }
+}
+
+void make_up(const MadeUpBytes& content, std::int64_t offset, std::span<char> into) {
+  fill(content.seed, offset, into);
+  const std::string head = head_of(content.format, content.size);
+  const auto begin = static_cast<std::size_t>(offset);
+  if (begin < head.size()) head.copy(into.data(), into.size(), begin);
 }
 
 std::size_t read_disk(const std::filesystem::path& path, std::int64_t offset,
@@ -116,9 +123,14 @@ std::size_t read_content(const FileContent& content, std::int64_t offset, std::s
     std::copy_n(text->begin() + std::min<std::int64_t>(offset, size_of(content)), into.size(),
                 into.begin());
   } else {
-    make_up(std::get<MadeUpBytes>(content.source).seed, offset, into);
+    make_up(std::get<MadeUpBytes>(content.source), offset, into);
   }
   return into.size();
+}
+
+FileContent content_for(std::string_view path, FileContent content) {
+  if (auto* made_up = std::get_if<MadeUpBytes>(&content.source)) made_up->format = format_of(path);
+  return content;
 }
 
 std::string content_text(const FileContent& content, std::int64_t offset, std::int64_t length) {

@@ -21,13 +21,16 @@
 #include <variant>
 #include <vector>
 
+#include "support/file_heads.h"
+
 namespace model_prep::testing {
 
-/// `size` bytes that are a function of seed and offset alone; two files with equal values have
-/// equal bytes.
+/// `size` bytes that are a function of seed and offset alone, after the head of their format; two
+/// files with equal values have equal bytes.
 struct MadeUpBytes {
   std::int64_t size = 0;
   std::uint64_t seed = 0;
+  FileFormat format = FileFormat::any;
 };
 
 /// The bytes of a file on disk, read on demand. It must not change while a hub serves it.
@@ -59,7 +62,14 @@ std::string content_text(const FileContent& content, std::int64_t offset, std::i
 /// All bytes, to compare small files.
 std::string content_text(const FileContent& content);
 
+/// Made-up content gets the format that the name promises.
+FileContent content_for(std::string_view path, FileContent content);
+
 struct HubFile {
+  HubFile() = default;
+  HubFile(std::string of, FileContent bytes, bool is_lfs = false)
+      : path(std::move(of)), content(content_for(path, std::move(bytes))), lfs(is_lfs) {}
+
   std::string path;
   FileContent content;
   bool lfs = false;  ///< stored as a Git LFS pointer and served by the payload host

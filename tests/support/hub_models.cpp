@@ -283,7 +283,9 @@ HubFile make_file(const ListedFile& listed, std::span<const TrueFile> texts) {
   if (listed.size == 0) {
     file.content = stand_in(listed.path);
   } else {
-    file.content = MadeUpBytes{listed.size, listed.seed == 0 ? seed_of(listed.path) : listed.seed};
+    file.content = content_for(
+        listed.path,
+        MadeUpBytes{listed.size, listed.seed == 0 ? seed_of(listed.path) : listed.seed});
   }
   return file;
 }

@@ -31,8 +31,8 @@ HubFile parse_file(const json& object, const std::filesystem::path& folder) {
   } else if (object.contains("from")) {
     file.content = DiskBytes{folder / object.at("from").get<std::string>()};
   } else {
-    file.content =
-        MadeUpBytes{object.at("size").get<std::int64_t>(), object.value("seed", std::uint64_t{0})};
+    file.content = content_for(file.path, MadeUpBytes{object.at("size").get<std::int64_t>(),
+                                                      object.value("seed", std::uint64_t{0})});
   }
   return file;
 }
