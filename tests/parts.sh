@@ -305,6 +305,7 @@ fuzz_target() {
   case $name in
     resume | urls | headers | names | patterns | limits | endpoints) max_length=2048 dictionary=http ;;
     ranges) max_length=512 ;;
+    safetensors | gguf | onnx | pickles) dictionary=$name ;;
   esac
 
   mkdir -p "$directory/interesting/$name" "$directory/findings"

@@ -94,7 +94,8 @@ class Download {
                const std::optional<SnapshotRecord>& record) {
     session_.update_variant(model.spec, snapshot);
     settle_ref(model, snapshot);
-    if (session_.options.dry_run) log_warnings(check_files(snapshot, session_.cache).warnings);
+    if (session_.options.dry_run)
+      log_warnings(check_files(snapshot, session_.cache, Look::first_bytes).warnings);
     model.view = session_.cache.inspect(snapshot, record);
     model.snapshot = std::move(snapshot);
   }
@@ -294,7 +295,9 @@ class Download {
   }
 
   void publish(ModelRun& model) {
-    FileChecks checks = check_files(*model.snapshot, session_.cache);
+    const bool has_changed = !model.outcomes.empty() || !model.view.satisfied();
+    FileChecks checks = check_files(*model.snapshot, session_.cache,
+                                    has_changed ? Look::headers : Look::first_bytes);
     if (checks.error) {
       model.error = std::move(checks.error);
       return session_.log_error(*model.error);
@@ -302,7 +305,6 @@ class Download {
     model.published = true;
     model.took = Clock::now() - model.begun;
 
-    const bool has_changed = !model.outcomes.empty() || !model.view.satisfied();
     if (has_changed) {
       settle_ref(model, *model.snapshot);
       const auto publication = session_.cache.publish(

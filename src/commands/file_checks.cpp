@@ -1,16 +1,135 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/commands/file_checks.h"
 
+#include <functional>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "model_prep/base/text.h"
+#include "model_prep/core/gguf.h"
+#include "model_prep/core/pickle_files.h"
+#include "model_prep/core/safetensors.h"
+#include "model_prep/core/shard_index.h"
 #include "model_prep/core/weight_checks.h"
+#include "model_prep/core/weight_names.h"
+#include "model_prep/io/file_range.h"
 
 namespace model_prep {
+namespace {
 
-FileChecks check_files(const ResolvedSnapshot& snapshot, const Cache& cache) {
-  const FirstBytes first_bytes = cache.first_bytes_of(snapshot);
+/// Looks into the headers of one model's files.
+class Inspector {
+ public:
+  Inspector(const ResolvedSnapshot& snapshot, const Cache& cache, FileChecks& checks)
+      : snapshot_(snapshot), cache_(cache), checks_(checks) {}
+
+  void check_formats() {
+    for (const RemoteFile& file : snapshot_.files) {
+      const std::string& path = file.path.text();
+      if (extension_of(path) == kSafetensors) check_safetensors(file);
+      if (extension_of(path) == ".gguf") check(file, "GGUF", check_gguf);
+      if (extension_of(path) == ".onnx") check_onnx(file);
+    }
+    for (const RemoteFile& file : snapshot_.files)
+      if (is_shard_index(file.path.text())) check_index(file);
+  }
+
+  /// Says which files are pickles, and what those import beyond PyTorch's list.
+  void check_pickles(PickleDepth depth) {
+    std::map<std::string, PickleFindings> found;
+    for (const RemoteFile& file : snapshot_.files)
+      if (is_pickle_name(file.path.text()))
+        if (auto findings = look_at_pickle(file, depth))
+          found.emplace(file.path.text(), std::move(*findings));
+
+    const auto warning =
+        pickle_warning(snapshot_, [&](const RemoteFile& file) -> std::optional<PickleFindings> {
+          const auto known = found.find(file.path.text());
+          return known == found.end() ? std::nullopt : std::optional(known->second);
+        });
+    if (warning) checks_.warnings.push_back(*warning);
+    if (snapshot_.spec.repo.kind() != RepoKind::model || depth == PickleDepth::form) return;
+
+    for (const auto& [path, findings] : found)
+      if (const auto imports = import_warning(truncated(path), findings)) warn(*imports);
+  }
+
+ private:
+  void check_safetensors(const RemoteFile& file) {
+    check(file, "safetensors", [&](const FileRange& range) {
+      Safetensors read = read_safetensors(range);
+      if (read.check.format == Format::sound) shards_[file.path.text()] = std::move(read);
+      return std::move(read.check);
+    });
+  }
+
+  Result<UniqueFd> open(const RemoteFile& file) const {
+    return open_for_reading(cache_.content(snapshot_.spec.repo, snapshot_.commit, file).path);
+  }
+
+  std::optional<PickleFindings> look_at_pickle(const RemoteFile& file, PickleDepth depth) const {
+    const auto fd = open(file);
+    const auto range = fd ? range_of(*fd) : std::nullopt;
+    return range ? std::optional(look_for_pickle(*range, depth)) : std::nullopt;
+  }
+
+  void check(const RemoteFile& file, std::string_view format,
+             const std::function<FormatCheck(const FileRange&)>& look) {
+    const auto fd = open(file);
+    const auto range = fd ? range_of(*fd) : std::nullopt;
+    const FormatCheck found =
+        range ? look(*range) : FormatCheck{Format::unknown, "it cannot be read"};
+    if (found.format == Format::sound) return;
+
+    const std::string& path = file.path.text();
+    if (found.format == Format::unknown)
+      return warn(fmt::format("{} was not looked into: {}", truncated(path), found.why));
+    if (!checks_.error)
+      checks_.error = Error{
+          ErrorKind::malformed,
+          fmt::format("{} {}: it is no {} file that can be loaded: {}", snapshot_.spec.repo.text(),
+                      path, format, found.why),
+          "its digest is right, so it was published like this: choose another revision, or leave the file out with --exclude"};
+  }
+
+  void check_onnx(const RemoteFile& file) {
+    const auto fd = open(file);
+    const auto range = fd ? range_of(*fd) : std::nullopt;
+    const std::string& path = file.path.text();
+    const auto data = range ? external_data_of(*range) : std::nullopt;
+    if (!data) return warn(truncated(path) + " cannot be read as an ONNX model");
+    if (const auto fault = external_data_fault(path, *data, snapshot_.files)) warn(*fault);
+  }
+
+  void check_index(const RemoteFile& file) {
+    const auto content = cache_.content(snapshot_.spec.repo, snapshot_.commit, file);
+    const auto text = read_file(content.path, kMaxShardIndex);
+    const auto fault = text ? shard_index_fault(*text, file.path.text(), shards_) : std::nullopt;
+    if (fault) warn(fmt::format("{}: {}", truncated(file.path.text()), *fault));
+  }
+
+  void warn(const std::string& what) {
+    checks_.warnings.push_back(fmt::format("{}: {}", snapshot_.spec.key, what));
+  }
+
+  const ResolvedSnapshot& snapshot_;
+  const Cache& cache_;
+  FileChecks& checks_;
+  Shards shards_;
+};
+
+}  // namespace
+
+FileChecks check_files(const ResolvedSnapshot& snapshot, const Cache& cache, Look look) {
   FileChecks checks;
-  if (Status whole = check_pointers(snapshot, first_bytes); !whole) checks.error = whole.error();
-  if (auto warning = pickle_warning(snapshot, first_bytes))
-    checks.warnings.push_back(std::move(*warning));
+  if (Status whole = check_pointers(snapshot, cache.first_bytes_of(snapshot)); !whole)
+    checks.error = whole.error();
+
+  Inspector inspector(snapshot, cache, checks);
+  inspector.check_pickles(look == Look::headers ? PickleDepth::imports : PickleDepth::form);
+  if (look == Look::headers && snapshot.spec.repo.kind() == RepoKind::model)
+    inspector.check_formats();
   return checks;
 }
 

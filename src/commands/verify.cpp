@@ -91,6 +91,9 @@ class Verify {
     Strings contents{};
     std::vector<CacheFault> faults{};
 
+    /// Of its files, a line each.
+    Strings warnings{};
+
     /// Why the model could not be verified.
     std::optional<Error> error{};
 
@@ -239,7 +242,11 @@ class Verify {
         model.faults.push_back(damaged_fault(path, i, file, *result, *error));
     }
 
-    model.error = check_files(*model.snapshot, session_.cache).error;
+    // Of a damaged file, the header may be what is damaged.
+    FileChecks checks = check_files(*model.snapshot, session_.cache,
+                                    model.faults.empty() ? Look::headers : Look::first_bytes);
+    model.error = std::move(checks.error);
+    model.warnings = std::move(checks.warnings);
   }
 
   void log_result(const Model& model) {
@@ -250,10 +257,12 @@ class Verify {
     // Models of one repository share files and their faults.
     for (const CacheFault& fault : model.faults)
       if (logged_.insert(fault.message).second) session_.log.error(fault.message);
-    if (model.is_good())
-      session_.log.info(fmt::format("{}: verified, {} at {}", model.spec.key,
-                                    format_count(model.snapshot->files.size(), "file"),
-                                    session_.snapshot_folder(model.snapshot)));
+    if (!model.is_good()) return;
+
+    for (const std::string& warning : model.warnings) session_.log.warning(warning);
+    session_.log.info(fmt::format("{}: verified, {} at {}", model.spec.key,
+                                  format_count(model.snapshot->files.size(), "file"),
+                                  session_.snapshot_folder(model.snapshot)));
   }
 
   void repair() {

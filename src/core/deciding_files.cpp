@@ -97,12 +97,12 @@ void read_config(DecidingFacts& facts, const RepoPath& path, std::string_view te
 }
 
 void read_onnx(DecidingFacts& facts, const RepoPath& path, std::string_view bytes) {
-  const auto locations = external_data_of(bytes);
-  if (!locations) return;
+  const auto named = external_data_of(range_of(bytes));
+  if (!named) return;
 
   const std::string folder(folder_of(path.text()));
   std::set<RepoPath>& data = facts.external_data[path];
-  for (const std::string& location : *locations) {
+  for (const auto& [location, size] : *named) {
     const std::size_t start = location.starts_with("./") ? 2 : 0;
     if (auto file = RepoPath::parse(folder + location.substr(start))) data.insert(std::move(*file));
   }

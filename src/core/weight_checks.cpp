@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/weight_checks.h"
 
+#include <algorithm>
 #include <set>
 
 #include <fmt/format.h>
@@ -61,7 +62,7 @@ Status check_pointers(const ResolvedSnapshot& snapshot, const FirstBytes& first_
 }
 
 std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
-                                          const FirstBytes& first_bytes) {
+                                          const LookForPickle& look) {
   if (snapshot.spec.repo.kind() != RepoKind::model) return std::nullopt;
 
   std::vector<const RemoteFile*> candidates;
@@ -88,9 +89,9 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
     // OpenVINO's .bin is plain data.
     if (names.contains(std::string(stem_of(path)) + ".xml")) continue;
 
-    const auto bytes = first_bytes(*file);
-    const bool is_certain = bytes && is_pickle(*bytes);
-    if (bytes && !is_certain && !is_only_pickle_name(path)) continue;
+    const auto findings = look(*file);
+    if (findings && findings->form == PickleForm::none && !is_only_pickle_name(path)) continue;
+    const bool is_certain = findings && findings->form == PickleForm::pickle;
     certain = certain && is_certain;
     pickles.push_back(path);
     replaceable = replaceable || safetensors_folders.contains(folder_of(path));
@@ -111,6 +112,33 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
   if (!safetensors_folders.empty() || snapshot.listing.empty()) return text;
   return text +
          ", and this revision has no safetensors; the Hub may have a conversion of it, as refs/pr/N";
+}
+
+std::optional<std::string> external_data_fault(std::string_view path, const ExternalData& data,
+                                               const std::vector<RemoteFile>& files) {
+  for (const auto& [location, needed] : data) {
+    const std::size_t start = location.starts_with("./") ? 2 : 0;
+    const std::string wanted = std::string(folder_of(path)) + location.substr(start);
+    const auto file = std::ranges::find_if(
+        files, [&](const RemoteFile& other) { return other.path.text() == wanted; });
+    if (file == files.end())
+      return fmt::format("{} keeps data in {}, which is not one of the files", truncated(path),
+                         truncated(wanted));
+    if (static_cast<std::uint64_t>(file->size) < needed)
+      return fmt::format("{} keeps data up to byte {} of {}, which has {}", truncated(path), needed,
+                         truncated(wanted), file->size);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> import_warning(std::string_view object, const PickleFindings& findings) {
+  const std::set<std::string>& imports = findings.imports;
+  if (imports.empty() && findings.form != PickleForm::opaque) return std::nullopt;
+  if (imports.empty()) return fmt::format("{} was not looked into: {}", object, findings.why);
+
+  return fmt::format("{} imports {}{}, which PyTorch's weights_only loading refuses", object,
+                     truncated(*imports.begin()),
+                     imports.size() == 1 ? "" : fmt::format(" and {} more", imports.size() - 1));
 }
 
 }  // namespace model_prep

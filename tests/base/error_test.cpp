@@ -32,6 +32,8 @@ constexpr Row kKinds[] = {
     {ErrorKind::offline_missing, "offline_missing", Disposition::fail_item},
     {ErrorKind::dependency_missing, "dependency_missing", Disposition::fail_item},
     {ErrorKind::not_loadable, "not_loadable", Disposition::fail_item},
+    {ErrorKind::malformed, "malformed", Disposition::fail_item},
+    {ErrorKind::pickle_forbidden, "pickle_forbidden", Disposition::fail_item},
     {ErrorKind::signature_missing, "signature_missing", Disposition::fail_item},
     {ErrorKind::signature_mismatch, "signature_mismatch", Disposition::fail_item},
     {ErrorKind::disk_full, "disk_full", Disposition::abort_run},

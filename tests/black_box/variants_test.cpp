@@ -22,8 +22,12 @@ const std::vector<std::string> kShards = {"model-00001-of-00002.safetensors",
                                           "model-00002-of-00002.safetensors"};
 const std::vector<std::string> kWanted = {"config.json", kShards[0], kShards[1], kIndex};
 
-/// This many bytes that begin like a pickle.
-std::string pickle(std::size_t size) { return "\x80\x02" + std::string(size - 2, 'p'); }
+/// A pickle of this many bytes, at least 264: a text.
+std::string pickle(std::size_t size) {
+  const std::size_t text = size - 8;
+  const std::string length = {static_cast<char>(text & 0xffU), static_cast<char>(text >> 8U), 0, 0};
+  return "\x80\x02X" + length + std::string(text, 'p') + ".";
+}
 
 /// Two shards and their index, a shard of an earlier cut, and the same weights as pickles.
 HubRepo sharded_repo(const std::string& index = index_of(kShards)) {

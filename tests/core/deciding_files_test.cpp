@@ -27,6 +27,19 @@ std::string tensor_in(const std::string& location) {
 
 using Locations = std::set<std::string>;
 
+std::optional<Locations> locations_of(const std::string& onnx) {
+  const auto data = external_data_of(range_of(onnx));
+  if (!data) return std::nullopt;
+  Locations locations;
+  for (const auto& [location, size] : *data) locations.insert(location);
+  return locations;
+}
+
+/// An entry of `external_data`.
+std::string pair_of(const std::string& key, const std::string& value) {
+  return field(13, field(1, key) + field(2, value));
+}
+
 }  // namespace
 
 TEST_CASE("an index names shards relative to itself") {
@@ -68,27 +81,41 @@ TEST_CASE("a configuration file that cannot be read says nothing") {
 
 TEST_CASE("an ONNX model names its data in tensors, also in those of a subgraph") {
   const std::string initializer = field(7, field(5, tensor_in("a.bin")));
-  CHECK(external_data_of(initializer) == Locations{"a.bin"});
+  CHECK(locations_of(initializer) == Locations{"a.bin"});
 
   const std::string attribute = field(1, field(5, field(5, tensor_in("b.bin"))));
   const std::string subgraph = field(1, field(5, field(6, field(5, tensor_in("c.bin")))));
-  CHECK(external_data_of(field(7, attribute) + field(7, subgraph)) == Locations{"b.bin", "c.bin"});
+  CHECK(locations_of(field(7, attribute) + field(7, subgraph)) == Locations{"b.bin", "c.bin"});
 
-  CHECK(external_data_of(field(7, field(5, field(8, "name")))) == Locations{});
+  CHECK(locations_of(field(7, field(5, field(8, "name")))) == Locations{});
+}
+
+TEST_CASE("an ONNX model says how long its data must be") {
+  const auto tensor = [](const std::string& entries) { return field(7, field(5, entries)); };
+  const auto needs = [](const std::string& onnx) { return *external_data_of(range_of(onnx)); };
+  CHECK(
+      needs(tensor(pair_of("location", "w") + pair_of("offset", "100") + pair_of("length", "20")) +
+            tensor(pair_of("location", "w") + pair_of("length", "50"))) ==
+      ExternalData{{"w", 120}});
+  CHECK(needs(tensor(pair_of("length", "20") + pair_of("location", "w"))) ==
+        ExternalData{{"w", 20}});
+  CHECK(needs(tensor(pair_of("location", "w") + pair_of("offset", "x"))) == ExternalData{{"w", 0}});
+  CHECK(needs(tensor(pair_of("location", "w") + pair_of("offset", "18446744073709551615") +
+                     pair_of("length", "2"))) == ExternalData{{"w", ~std::uint64_t{0}}});
 }
 
 TEST_CASE("what is no ONNX model names nothing") {
   const std::string model = field(7, field(5, tensor_in("a.bin")));
-  CHECK_FALSE(external_data_of(""));
-  CHECK_FALSE(external_data_of("version https://git-lfs.github.com/spec/v1"));
+  CHECK_FALSE(locations_of(""));
+  CHECK_FALSE(locations_of("version https://git-lfs.github.com/spec/v1"));
   for (std::size_t size = 1; size < model.size(); ++size) {
     INFO(size);
-    CHECK_FALSE(external_data_of(model.substr(0, size)));
+    CHECK_FALSE(locations_of(model.substr(0, size)));
   }
 
   std::string deep = field(5, tensor_in("a.bin"));
   for (int i = 0; i < 8; ++i) deep = field(1, field(5, field(6, deep)));
-  CHECK(external_data_of(field(7, deep)));
+  CHECK(locations_of(field(7, deep)));
 }
 
 TEST_CASE("data outside the repository is not taken for a file of it") {

@@ -21,7 +21,8 @@ ResolvedSnapshot snapshot(const Names& files, const Names& all) {
 
 /// Of a snapshot whose files all begin like a pickle.
 std::optional<std::string> warning_of(const ResolvedSnapshot& of) {
-  return pickle_warning(of, [](const RemoteFile&) { return std::string("\x80\x04"); });
+  return pickle_warning(
+      of, [](const RemoteFile&) { return PickleFindings{.form = PickleForm::pickle}; });
 }
 
 }  // namespace
@@ -44,19 +45,43 @@ TEST_CASE("half an OpenVINO model is an error that names the other half") {
 
 TEST_CASE("the first bytes tell whether a file is a pickle") {
   const auto warning = [](const std::string& name, const std::string& bytes) {
-    const auto text =
-        pickle_warning(snapshot({name}, {}), [&](const RemoteFile&) { return bytes; });
+    const auto text = pickle_warning(snapshot({name}, {}), [&](const RemoteFile&) {
+      return look_for_pickle(range_of(bytes), PickleDepth::form);
+    });
     return text ? text->substr(0, text->find(", which")) : "";
   };
   using namespace std::string_literals;
   CHECK(warning("pytorch_model.bin", "\x80\x02}q"s) == "m: pytorch_model.bin is a pickle");
-  CHECK(warning("a.ckpt", "PK\x03\x04"s) == "m: a.ckpt is a pickle");
+  CHECK(warning("a.ckpt", "PK\x03\x04"s) == "m: a.ckpt may be a pickle");
   CHECK(warning("a.pkl", "(lp0\n"s) == "m: a.pkl may be a pickle");
 
   // CTranslate2, fastText, MessagePack of spaCy, KenLM, nothing at all.
   for (const std::string& other :
        {"\x06\0\0\0"s, "\xba\x16\x4f\x2f"s, "\x81\xa5"s, "mmap lm http"s, "\x80"s, ""s})
     CHECK(warning("model.bin", other).empty());
+}
+
+TEST_CASE("an ONNX model whose data is missing or too short is told from one that is whole") {
+  const std::vector<RemoteFile> files = {lfs_file("onnx/model.onnx_data", 100, '1')};
+  const auto fault = [&](const ExternalData& data) {
+    return external_data_fault("onnx/model.onnx", data, files).value_or("");
+  };
+  CHECK(fault({{"model.onnx_data", 100}}).empty());
+  CHECK(fault({{"./model.onnx_data", 0}}).empty());
+  CHECK(fault({{"model.onnx_data", 101}}) ==
+        "onnx/model.onnx keeps data up to byte 101 of onnx/model.onnx_data, which has 100");
+  CHECK(fault({{"other", 0}}) ==
+        "onnx/model.onnx keeps data in onnx/other, which is not one of the files");
+}
+
+TEST_CASE("what a pickle imports or hides is a line of its own") {
+  CHECK_FALSE(import_warning("a.pt", {.form = PickleForm::pickle}));
+  CHECK(import_warning("a.pt", {.form = PickleForm::opaque, .why = "it is too large a pickle"}) ==
+        "a.pt was not looked into: it is too large a pickle");
+  CHECK(import_warning("a.pt", {.form = PickleForm::pickle, .imports = {"os.system"}}) ==
+        "a.pt imports os.system, which PyTorch's weights_only loading refuses");
+  CHECK(import_warning("a.pt", {.form = PickleForm::opaque, .imports = {"a.b", "os.system"}}) ==
+        "a.pt imports a.b and 1 more, which PyTorch's weights_only loading refuses");
 }
 
 TEST_CASE("weights that are a committed Git LFS pointer are refused as what they are") {

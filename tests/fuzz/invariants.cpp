@@ -27,6 +27,11 @@ void check_message(const Error& error) {
   require(sanitize(error.message) == error.message, "a message is printable");
 }
 
+void check_format(const FormatCheck& check) {
+  require(check.why.empty() == (check.format == Format::sound), "what is not sound says why");
+  if (!check.why.empty()) check_message({ErrorKind::malformed, check.why});
+}
+
 void check_path(const RepoPath& path) {
   const std::string& text = path.text();
   require(!text.empty() && text.size() <= 1024, "a path has a possible length");

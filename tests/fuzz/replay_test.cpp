@@ -63,6 +63,12 @@ TEST_CASE("the corpus of host limits violates no invariant") { replay("limits", 
 TEST_CASE("the corpus of endpoints violates no invariant") { replay("endpoints", endpoints); }
 TEST_CASE("the corpus of plans violates no invariant") { replay("plan", plan); }
 TEST_CASE("the corpus of patterns violates no invariant") { replay("patterns", patterns); }
+TEST_CASE("the corpus of safetensors files violates no invariant") {
+  replay("safetensors", safetensors);
+}
+TEST_CASE("the corpus of GGUF files violates no invariant") { replay("gguf", gguf); }
+TEST_CASE("the corpus of ONNX models violates no invariant") { replay("onnx", onnx); }
+TEST_CASE("the corpus of pickles violates no invariant") { replay("pickles", pickles); }
 TEST_CASE("the corpus of names violates no invariant") { replay("names", names); }
 TEST_CASE("the corpus of variables violates no invariant") { replay("variables", variables); }
 

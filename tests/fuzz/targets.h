@@ -14,6 +14,7 @@
 
 #include "model_prep/base/error.h"
 #include "model_prep/base/model_spec.h"
+#include "model_prep/core/format_check.h"
 
 namespace model_prep::fuzz {
 
@@ -34,6 +35,10 @@ void names(std::string_view input);      ///< repositories, revisions, commits, 
 void blobs(std::string_view input);      ///< the name of a file in blobs/
 void variables(std::string_view input);  ///< the values of four variables, then a path
 void exports(std::string_view input);    ///< --to, --prefix, then an image layout's index.json
+void safetensors(std::string_view input);  ///< a file; an index of shards
+void gguf(std::string_view input);         ///< a file
+void onnx(std::string_view input);         ///< a model
+void pickles(std::string_view input);      ///< a file: a bare pickle, or an archive of them
 
 // ---- helpers ----
 
@@ -57,6 +62,8 @@ std::optional<std::int64_t> number(std::string_view text);
 
 /// A message must be one line of limited length without control characters.
 void check_message(const Error& error);
+/// What is not sound must say why, in such a message.
+void check_format(const FormatCheck& check);
 /// A path must stay below its directory.
 void check_path(const RepoPath& path);
 /// A listing after check_listing, or a selection from one, must have possible sizes, digests of the

@@ -5,6 +5,12 @@
 // A digest proves that the bytes are the repository's. These checks say whether the repository's
 // bytes are what their names promise, and whether loading them can run code. The bytes are on disk
 // and verified; where a file is not there (a dry run), its name alone decides.
+//
+//   a file                      fails the model with
+//   Git LFS pointer as weights  not_found
+//   *.safetensors, *.gguf       malformed: the library of the format would not open it
+//
+// What else looks wrong is a warning, because some loader may accept it.
 #pragma once
 
 #include <optional>
@@ -21,6 +27,15 @@ struct FileChecks {
   std::optional<Error> error{};
 };
 
-FileChecks check_files(const ResolvedSnapshot& snapshot, const Cache& cache);
+/// A model is looked into when it is published, with all of its files, and by `verify`; nothing
+/// remembers that. So a satisfied run reads no headers, and what an earlier version of this program
+/// published, which looked into nothing, is looked into by `verify`. `headers` is for verified
+/// bytes only: a damaged header would be taken for the repository's.
+enum class Look : std::uint8_t {
+  first_bytes,  ///< of a few files
+  headers,      ///< of all files that have one that is known here
+};
+
+FileChecks check_files(const ResolvedSnapshot& snapshot, const Cache& cache, Look look);
 
 }  // namespace model_prep

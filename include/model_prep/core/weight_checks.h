@@ -12,6 +12,8 @@
 
 #include "model_prep/base/error.h"
 #include "model_prep/base/model_spec.h"
+#include "model_prep/core/onnx_model.h"
+#include "model_prep/core/pickle_files.h"
 
 namespace model_prep {
 
@@ -29,9 +31,19 @@ using FirstBytes = std::function<std::optional<std::string>(const RemoteFile&)>;
 /// file, so that the weights themselves are not in the repository.
 Status check_pointers(const ResolvedSnapshot& snapshot, const FirstBytes& first_bytes);
 
+/// What is known of a file that its name calls a pickle; nothing if it is not on disk.
+using LookForPickle = std::function<std::optional<PickleFindings>(const RemoteFile&)>;
+
 /// One line about files that can run code when they are loaded; nothing if there are none. The
-/// names tell which files may be pickles, and the first bytes of those on disk whether they are.
+/// names tell which files may be pickles, and a look into those on disk whether they are.
 std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
-                                          const FirstBytes& first_bytes);
+                                          const LookForPickle& look);
+
+/// One line about what a pickle imports beyond PyTorch's list, or hides; nothing if it does not.
+std::optional<std::string> import_warning(std::string_view object, const PickleFindings& findings);
+
+/// One line about the data of the ONNX model at `path` that is not among the files, or too short.
+std::optional<std::string> external_data_fault(std::string_view path, const ExternalData& data,
+                                               const std::vector<RemoteFile>& files);
 
 }  // namespace model_prep
