@@ -303,6 +303,7 @@ container() {
 fuzz_target() {
   local name=$1 directory=$root/build-fuzz max_length=4096 dictionary=json
   case $name in
+    signature) max_length=8192 dictionary=signature ;;
     resume | urls | headers | names | patterns | limits | endpoints) max_length=2048 dictionary=http ;;
     ranges) max_length=512 ;;
     safetensors | gguf | onnx | pickles) dictionary=$name ;;

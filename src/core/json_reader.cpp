@@ -25,6 +25,8 @@ class Reader : public nlohmann::json_sax<Json> {
   Reader(const JsonShape& shape, OnJsonEntry on_entry)
       : shape_(shape), on_entry_(std::move(on_entry)) {}
 
+  explicit Reader(OnJsonValue on_value) : on_value_(std::move(on_value)) {}
+
   /// For a tree of the whole text: no object may have a member twice.
   void refuse_any_duplicate() { names_.emplace(); }
 
@@ -96,11 +98,17 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
   bool value(JsonFields::Value&& value) {
+    if (on_value_) return pass_on(value);
     if (in_collection()) return fail(wrong_entry());
     if (!keys_.empty() && collection_here() != nullptr &&
         !std::holds_alternative<std::nullptr_t>(value))
       return fail(fmt::format("'{}' is neither an array nor an object", keys_.back()));
     return keep_if_wanted(std::move(value));
+  }
+
+  bool pass_on(const JsonFields::Value& value) {
+    const Status used = on_value_(keys_, value);
+    return used || fail(used.error());
   }
 
   /// Keeps a requested member: one of the document or the entry, or of an object directly in it.
@@ -125,7 +133,9 @@ class Reader : public nlohmann::json_sax<Json> {
     }
 
     const auto* collection = collection_here();
-    if (in_collection()) {
+    if (on_value_) {
+      if (!pass_on(JsonFields::Other{})) return false;
+    } else if (in_collection()) {
       if (is_array || shape_.of_texts) return fail(wrong_entry());
       entry_.name = keys_.back();
       entry_.fields.clear();
@@ -163,6 +173,7 @@ class Reader : public nlohmann::json_sax<Json> {
 
   JsonShape shape_;
   OnJsonEntry on_entry_;
+  OnJsonValue on_value_;
   Strings keys_;                     // for each open container, of the member that is being read
   std::size_t collection_depth_{0};  // how many are open, including the collection; 0: in none
   JsonEntry entry_;
@@ -192,6 +203,13 @@ Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
   Reader reader(shape, on_entry);
   Json::sax_parse(text, &reader);
   return std::move(reader).result();
+}
+
+Status read_json_values(std::string_view text, OnJsonValue on_value) {
+  Reader reader(std::move(on_value));
+  Json::sax_parse(text, &reader);
+  const auto document = std::move(reader).result();
+  return document ? ok() : document.error();
 }
 
 std::optional<std::string> json_tree_fault(std::string_view text) {

@@ -96,6 +96,42 @@ TEST_CASE("a callback can end the reading with its own error") {
   CHECK(document.error().message == "enough");
 }
 
+TEST_CASE(
+    "each value of a document is passed on with its place, containers before their elements") {
+  std::string seen;
+  const Status read =
+      read_json_values(R"({"a": {"b": "x", "c": [1, {"d": null}, []]}, "e": true})",
+                       [&](std::span<const std::string> path, const JsonFields::Value& value) {
+                         for (const std::string& key : path) seen += key + "/";
+                         if (const auto* text = std::get_if<std::string>(&value))
+                           seen += "=" + *text;
+                         if (const auto* number = std::get_if<std::int64_t>(&value))
+                           seen += "=" + std::to_string(*number);
+                         if (std::holds_alternative<std::nullptr_t>(value)) seen += "=null";
+                         seen += " ";
+                         return ok();
+                       });
+  CHECK(read);
+  CHECK(seen == " a/ a/b/=x a/c/ a/c//=1 a/c// a/c//d/=null a/c// e/ ");
+}
+
+TEST_CASE("reading values ends at the first error, of the text or of the function") {
+  const auto fault = [](const std::string& text, int fails_at) {
+    const Status read = read_json_values(
+        text, [&](std::span<const std::string>, const JsonFields::Value&) -> Status {
+          if (fails_at-- != 0) return ok();
+          return Error{ErrorKind::usage, "enough"};
+        });
+    return read ? "" : read.error().message;
+  };
+  CHECK(fault("[1, 2]", -1).empty());
+  CHECK(fault("[1, 2]", 0) == "enough");
+  CHECK(fault("[1, 2]", 2) == "enough");
+  CHECK(fault("[1, 2", -1) == "invalid JSON at byte 6");
+  CHECK(fault("", -1) == "invalid JSON at byte 1");
+  CHECK(fault(std::string(100, '['), -1) == "it is nested deeper than 64 levels");
+}
+
 TEST_CASE("the depth is that of the text without its comments") {
   CHECK_FALSE(json_tree_fault("/* [[ \" */ {\"a\": [1]} // \""));
   CHECK(json_tree_fault("/* \" */" + std::string(65, '[')) == "it is nested deeper than 64 levels");

@@ -70,6 +70,7 @@ TEST_CASE("the corpus of GGUF files violates no invariant") { replay("gguf", ggu
 TEST_CASE("the corpus of ONNX models violates no invariant") { replay("onnx", onnx); }
 TEST_CASE("the corpus of pickles violates no invariant") { replay("pickles", pickles); }
 TEST_CASE("the corpus of names violates no invariant") { replay("names", names); }
+TEST_CASE("the corpus of signatures violates no invariant") { replay("signature", signature); }
 TEST_CASE("the corpus of variables violates no invariant") { replay("variables", variables); }
 
 }  // namespace model_prep::fuzz

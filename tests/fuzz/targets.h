@@ -22,19 +22,20 @@ void hub_json(
     std::string_view input);  ///< info, tree page and blobs, to the files that are selected
 void dependencies(std::string_view input);  ///< the name of a file, then its text
 void manifest(std::string_view input);
-void record(std::string_view input);     ///< our record and huggingface_hub's tree listing
-void resume(std::string_view input);     ///< a resume record
-void ranges(std::string_view input);     ///< size, text, then operations
-void headers(std::string_view input);    ///< a header a line
-void limits(std::string_view input);     ///< patience, attempts, then what a host says
-void urls(std::string_view input);       ///< base, reference, Link, endpoint
-void endpoints(std::string_view input);  ///< scheme, user, password, host, NO_PROXY
-void plan(std::string_view input);       ///< several models in one run: refs and files to fetch
-void patterns(std::string_view input);   ///< pattern, path
-void names(std::string_view input);      ///< repositories, revisions, commits, digests, paths
-void blobs(std::string_view input);      ///< the name of a file in blobs/
-void variables(std::string_view input);  ///< the values of four variables, then a path
-void exports(std::string_view input);    ///< --to, --prefix, then an image layout's index.json
+void record(std::string_view input);       ///< our record and huggingface_hub's tree listing
+void resume(std::string_view input);       ///< a resume record
+void ranges(std::string_view input);       ///< size, text, then operations
+void headers(std::string_view input);      ///< a header a line
+void limits(std::string_view input);       ///< patience, attempts, then what a host says
+void urls(std::string_view input);         ///< base, reference, Link, endpoint
+void endpoints(std::string_view input);    ///< scheme, user, password, host, NO_PROXY
+void plan(std::string_view input);         ///< several models in one run: refs and files to fetch
+void patterns(std::string_view input);     ///< pattern, path
+void names(std::string_view input);        ///< repositories, revisions, commits, digests, paths
+void blobs(std::string_view input);        ///< the name of a file in blobs/
+void variables(std::string_view input);    ///< the values of four variables, then a path
+void signature(std::string_view input);    ///< model.sig, or the statement in it
+void exports(std::string_view input);      ///< --to, --prefix, then an image layout's index.json
 void safetensors(std::string_view input);  ///< a file; an index of shards
 void gguf(std::string_view input);         ///< a file
 void onnx(std::string_view input);         ///< a model

@@ -94,6 +94,16 @@ using OnJsonEntry = std::function<Status(const JsonEntry&)>;
 Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
                                const OnJsonEntry& on_entry = {});
 
+/// A value and where it is: the key of each container around it, from the outside, and its own. In
+/// an array the key is empty. An object or an array is passed too, before its elements.
+using OnJsonValue =
+    std::function<Status(std::span<const std::string> path, const JsonFields::Value& value)>;
+
+/// For small documents of which every member must be known: passes each value of the document, in
+/// the order of the text, to a function that knows what belongs where. It has to notice members
+/// that are there twice. Fails as `read_json` does, or with the function's error.
+Status read_json_values(std::string_view text, OnJsonValue on_value);
+
 /// For those who build a tree of a text after all: that it is nested more deeply than `read_json`
 /// accepts, or which member it has twice, by its path (`models.a.repo`). Nothing of a text that is
 /// not JSON. The text may contain comments.
