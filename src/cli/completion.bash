@@ -19,7 +19,7 @@ _model_prep() {
       download | verify | list | cleanup | lock | export)
         [[ -n $command ]] || command=${COMP_WORDS[i]}
         ;;
-      --manifest | --manifest-key | --variant | --include | --exclude | --cache-dir | --summary | \
+      --manifest | --manifest-key | --signature-key | --variant | --include | --exclude | --cache-dir | --summary | \
         --endpoint | --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
         --dependencies | --progress | --log-level | --log-format | --for | --to | --prefix)
         [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
@@ -38,7 +38,7 @@ _model_prep() {
     --progress) words='auto bar log none' ;;
     --log-level) words='debug info warn error off' ;;
     --log-format) words='text json' ;;
-    --manifest | --manifest-key | --summary | --ca-file)
+    --manifest | --manifest-key | --signature-key | --summary | --ca-file)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
@@ -70,12 +70,12 @@ _model_prep() {
     case ${command:-download} in
       download)
         words="$all $selection $network --dry-run --cleanup --offline --summary --limit-rate"
-        words+=' --dependencies --to --prefix'
+        words+=' --signature-key --dependencies --to --prefix'
         ;;
       verify) words="$all $selection $network --repair --for --summary --limit-rate" ;;
       list) words="$all $selection $network --builds --json" ;;
       cleanup) words="$all --dry-run --summary" ;;
-      lock) words="$all $selection $network --check --dependencies" ;;
+      lock) words="$all $selection $network --signature-key --check --dependencies" ;;
       export) words="$all $selection --to --prefix --summary --progress" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

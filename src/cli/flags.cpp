@@ -97,6 +97,8 @@ const std::vector<Flag>& flags() {
        "The manifest, which lists models and their pinned commits; - is stdin (default: built in, three models)"},
       {"Models", "--manifest-key", "FILE", kAll, {"MODEL_PREP_MANIFEST_KEY"},
        "A public key (PEM, ECDSA or RSA). The manifest must have a signature of that key beside it, MANIFEST.sig, and only its models are accepted"},
+      {"Models", "--signature-key", "FILE", kDownload | kLock, {"MODEL_PREP_SIGNATURE_KEY"},
+       "A public key (PEM, ECDSA) with which each model must have been signed, in its file model.sig (OpenSSF model signing)"},
       {"Models", "--variant", "BUILD", kSelecting, {"MODEL_VARIANT"},
        "fp32, fp16, openvino, openvino-int8, onnx, mistral, gguf or all (default fp32); with a name, onnx:model_O3, openvino:NAME or gguf:Q4_K_M. A model without onnx or openvino gets fp32, with a warning; one without another build, or without that name, fails. MODEL:BUILD chooses for one model"},
       {"Models", "--include", "PATTERN", kSelecting, {},

@@ -294,6 +294,7 @@ Status read_switches(const FlagValues& values, Options& options) {
 Status read_options(const FlagValues& values, Options& options) {
   if (const auto found = values.find("--manifest")) options.manifest = found->value;
   if (const auto found = values.find("--manifest-key")) options.manifest_key = found->value;
+  if (const auto found = values.find("--signature-key")) options.signature_key = found->value;
   options.patterns.include = read_list(values, "--include");
   options.patterns.exclude = read_list(values, "--exclude");
 

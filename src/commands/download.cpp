@@ -14,6 +14,7 @@
 #include "model_prep/commands/export.h"
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/file_checks.h"
+#include "model_prep/commands/model_signatures.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/model_run.h"
 #include "model_prep/io/file_lock.h"
@@ -48,12 +49,14 @@ class Download {
  private:
   /// An error concerns the whole run. Those of a single model are in `models_`.
   Status download_models() {
+    if (Status loaded = load_signers(session_, models_); !loaded) return loaded;
     resolve_from_cache();
     if (!session_.options.dry_run)
       if (Status writable = probe_writing(); !writable) return writable;
     resolve_from_hub();
     for (auto& [model, error] : lock_conflicts(models_to_fetch(models_)))
       models_[model].error = error;
+    check_signatures(models_, session_.cache, session_.options.offline ? nullptr : &fetcher_);
 
     for (const ModelRun& model : models_)
       if (model.error && disposition(*model.error) != Disposition::abort_run)
@@ -97,6 +100,7 @@ class Download {
     if (session_.options.dry_run)
       log_warnings(check_files(snapshot, session_.cache, Look::first_bytes).warnings);
     model.view = session_.cache.inspect(snapshot, record);
+    note_recorded_signature(snapshot, record);
     model.snapshot = std::move(snapshot);
   }
 
@@ -298,6 +302,7 @@ class Download {
     const bool has_changed = !model.outcomes.empty() || !model.view.satisfied();
     FileChecks checks = check_files(*model.snapshot, session_.cache,
                                     has_changed ? Look::headers : Look::first_bytes);
+    if (!checks.error) checks.error = check_signed(model, session_.log);
     if (checks.error) {
       model.error = std::move(checks.error);
       return session_.log_error(*model.error);

@@ -10,6 +10,7 @@
 #include "model_prep/base/text.h"
 #include "model_prep/commands/dependencies.h"
 #include "model_prep/commands/fetcher.h"
+#include "model_prep/commands/model_signatures.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/commit_diff.h"
 #include "model_prep/core/hub_json.h"
@@ -43,8 +44,7 @@ class Lock {
     for (const ModelSpec& spec : *specs)
       session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
     if (session_.options.check) return check(*specs);
-    print(std::move(*specs));
-    return ok();
+    return print(std::move(*specs));
   }
 
   /// One result for each spec. The errors of those that cannot be resolved are logged.
@@ -75,13 +75,15 @@ class Lock {
     return resolved;
   }
 
-  void print(std::vector<ModelSpec> specs) {
+  Status print(std::vector<ModelSpec> specs) {
     const DependencyMode mode = session_.options.dependencies;
     std::vector<ResolvedSnapshot> snapshots;
     std::vector<ModelReport> models;
     for (int depth = 0; !specs.empty() && succeeded_ && depth <= kMaxDependencyDepth; ++depth) {
       const std::size_t before = snapshots.size();
+      if (Status loaded = load_signers(session_, specs); !loaded) return loaded;
       add_snapshots(specs, snapshots);
+      verify_signatures(std::span(snapshots).subspan(before));
       add_reports(std::span(snapshots).subspan(before), models);
       specs.clear();
       if (mode == DependencyMode::fetch) specs = unselected_dependencies(models, nullptr);
@@ -90,6 +92,7 @@ class Lock {
     judge_dependencies(session_, models, mode, Selected::count);
     succeeded_ = succeeded_ && std::ranges::all_of(models, &ModelReport::success);
     if (succeeded_) session_.print_result(lock_text(snapshots));
+    return ok();
   }
 
   /// Resolves these models for the lockfile.
@@ -109,6 +112,21 @@ class Lock {
                              "the Hub was not asked");
       add_sha256_of_cached(*snapshot);
       snapshots.push_back(std::move(*snapshot));
+    }
+  }
+
+  void verify_signatures(std::span<ResolvedSnapshot> snapshots) {
+    std::vector<ResolvedSnapshot*> wanted;
+    for (ResolvedSnapshot& snapshot : snapshots) {
+      if (const auto missing = signer_missing(snapshot.spec)) fail(*missing);
+      if (snapshot.spec.signer) wanted.push_back(&snapshot);
+    }
+
+    Fetcher* const fetcher = session_.options.offline ? nullptr : &*fetcher_;
+    const auto found = get_signatures({wanted.begin(), wanted.end()}, session_.cache, fetcher);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const Status good = found[i] ? lock_signed(*wanted[i], *found[i]) : found[i].error();
+      if (!good) fail(good.error());
     }
   }
 

@@ -38,7 +38,7 @@ bool SnapshotView::has_every_file() const {
 }
 
 bool SnapshotView::satisfied() const {
-  return refs_correct && tree_correct && recorded && has_every_file() &&
+  return refs_correct && tree_correct && recorded && is_signed && has_every_file() &&
          std::ranges::count(files, BlobState::unverified, &FileView::state) == 0;
 }
 

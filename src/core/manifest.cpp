@@ -177,6 +177,23 @@ Policy read_policy(ObjectReader& parent, const Policy& outer) {
   return tightened(outer, policy);
 }
 
+/// The member `signature`.
+std::optional<TrustedSigner> read_signer(ObjectReader& parent) {
+  std::optional<TrustedSigner> signer;
+  parent.object("signature", [&](ObjectReader& object) {
+    for (const SignerKind kind : {SignerKind::key, SignerKind::certificate_chain}) {
+      const std::string name(to_string(kind));
+      const auto file = object.text(name);
+      if (!file) continue;
+      if (file->empty()) object.fail(name, "should be the path of a file");
+      if (signer) object.fail("", "should have either a key or a certificate_chain, not both");
+      signer = TrustedSigner{.kind = kind, .in_manifest = *file};
+    }
+    if (!signer) object.fail("", "needs a key or a certificate_chain");
+  });
+  return signer;
+}
+
 std::optional<Digest> read_digest(ObjectReader& object, const std::string& name, DigestKind kind) {
   const auto digest = object.parsed<Digest>(name);
   if (digest && digest->kind() != kind)
@@ -246,7 +263,9 @@ std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& ob
   // For people only; what is checked is the type.
   object.text("purpose");
   object.texts("used_by");
+  read_digest(object, "signed_by", DigestKind::sha256);
   model.policy = read_policy(object, of_manifest);
+  model.signer = read_signer(object);
 
   object.each("variants", [&](const auto& name, ObjectReader& variant) {
     model.variants.push_back(read_variant(name, variant));
@@ -313,6 +332,16 @@ std::string locked_file_text(const RemoteFile& file) {
   return text + "}";
 }
 
+std::string signature_text(const ResolvedSnapshot& snapshot) {
+  std::string text;
+  if (const auto& signer = snapshot.spec.signer; signer && !signer->in_manifest.empty())
+    text += fmt::format("      \"signature\": {{\"{}\": {}}},\n", to_string(signer->kind),
+                        json_string(signer->in_manifest));
+  if (snapshot.signed_by)
+    text += fmt::format("      \"signed_by\": \"{}\",\n", snapshot.signed_by->key.hex());
+  return text;
+}
+
 /// Laid out by hand rather than by nlohmann: one line for each file, so that a change of one file
 /// is one line in a diff.
 std::string locked_model_text(const ResolvedSnapshot& snapshot) {
@@ -332,7 +361,7 @@ std::string locked_model_text(const ResolvedSnapshot& snapshot) {
       "repo": {repo},
       "revision": "{commit}",
       "ref": {ref},
-      "variants": {{
+{signature}      "variants": {{
         {variant}: {{
           "include": [
 {include}
@@ -348,7 +377,8 @@ std::string locked_model_text(const ResolvedSnapshot& snapshot) {
   return fmt::format(
       kFormat, fmt::arg("key", json_string(spec.key)),
       fmt::arg("repo", json_string(spec.repo.text())), fmt::arg("commit", snapshot.commit.hex()),
-      fmt::arg("ref", json_string(spec.ref)), fmt::arg("variant", json_string(spec.variant.text())),
+      fmt::arg("ref", json_string(spec.ref)), fmt::arg("signature", signature_text(snapshot)),
+      fmt::arg("variant", json_string(spec.variant.text())),
       fmt::arg("include", fmt::join(include, ",\n")),
       fmt::arg("size", total_blob_size(snapshot.files)),
       fmt::arg("files", fmt::join(locked, ",\n")));

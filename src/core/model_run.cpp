@@ -11,6 +11,13 @@ std::vector<PlannedModel> models_to_fetch(const std::vector<ModelRun>& models) {
   return wanted;
 }
 
+std::optional<Digest> hashed_sha256(const ModelRun& model, std::size_t file) {
+  const auto outcome = model.outcomes.find(model.snapshot->files[file].blob);
+  if (outcome != model.outcomes.end()) return outcome->second.sha256;
+  const auto& recorded = model.view.files[file].verified;
+  return recorded ? std::optional(recorded->sha256) : std::nullopt;
+}
+
 std::map<Digest, VerifiedBlob> verified_blobs(const ModelRun& model) {
   std::map<Digest, VerifiedBlob> verified;
   for (std::size_t i = 0; i < model.snapshot->files.size(); ++i)

@@ -212,6 +212,7 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const Variant& variant_o
                  .variant = variant.name,
                  .filter = variant.filter,
                  .policy = model.policy,
+                 .signer = model.signer,
                  .size = variant.size,
                  .whole_commit = selects_everything(variant.filter),
                  .fully_locked = in_own_repo && locked};

@@ -17,11 +17,11 @@ constexpr int kRecordFormat = 1;
 constexpr int kTreeFormat = 1;
 
 // Of the record, of the tree, of a file in either, and of a blob.
-constexpr std::string_view kFields[] = {"format",   "format_version", "size",
-                                        "blob_id",  "lfs_sha256",     "lfs_size",
-                                        "xet_hash", "mtime_ns",       "sha256"};
+constexpr std::string_view kFields[] = {
+    "format",   "format_version", "size",   "blob_id",           "lfs_sha256",   "lfs_size",
+    "xet_hash", "mtime_ns",       "sha256", "signature.trusted", "signature.key"};
 constexpr std::string_view kTreeCollections[] = {"files"};
-constexpr std::string_view kRecordCollections[] = {"listing", "unusable", "blobs"};
+constexpr std::string_view kRecordCollections[] = {"listing", "unusable", "signed", "blobs"};
 
 /// Nobody reads the message: a record that cannot be parsed counts as missing.
 Status invalid() { return Error{ErrorKind::protocol, "invalid"}; }
@@ -62,6 +62,23 @@ Status add_blob(SnapshotRecord& record, const JsonEntry& entry) {
                                                                                      : invalid();
 }
 
+/// Only a signature with its files counts.
+Status add_signed_file(std::set<RepoPath>& files, const JsonEntry& entry) {
+  const auto path = RepoPath::parse(entry.name);
+  if (!path) return invalid();
+  files.insert(*path);
+  return ok();
+}
+
+std::optional<SignedBy> read_signed_by(const JsonFields& fields) {
+  const auto trusted = Digest::parse(fields.text("signature.trusted").value_or(""));
+  const auto key = Digest::parse(fields.text("signature.key").value_or(""));
+  if (!trusted || !key || trusted->kind() != DigestKind::sha256 ||
+      key->kind() != DigestKind::sha256)
+    return std::nullopt;
+  return SignedBy{trusted->hex(), *key};
+}
+
 enum class Escape : std::uint8_t { needed, all_but_ascii };
 
 std::string quoted(const std::string& text, Escape escape) {
@@ -92,6 +109,16 @@ std::optional<std::string> files_text(const std::vector<RemoteFile>& listing, Es
   return text + (sorted.empty() ? "}" : "\n }");
 }
 
+std::string signature_text(const RecordedSignature& signature) {
+  std::string files;
+  for (const RepoPath& path : signature.files)
+    files += fmt::format("{}\n  {}: {{}}", files.empty() ? "" : ",",
+                         quoted(path.text(), Escape::needed));
+  return fmt::format(
+      ",\n \"signature\": {{\n  \"trusted\": \"{}\",\n  \"key\": \"{}\"\n }},\n \"signed\": {{{}\n }}",
+      signature.by.trusted, signature.by.key.hex(), files);
+}
+
 std::string blobs_text(const std::map<Digest, VerifiedBlob>& blobs) {
   std::string text = "{";
   for (const auto& [blob, verified] : blobs)
@@ -109,6 +136,20 @@ bool vouches_for(const VerifiedBlob& verified, const BlobSpec& wanted) {
   return !check_digests({.sha256 = verified.sha256, .git_sha1 = wanted.digest}, {}, wanted);
 }
 
+bool is_signed(const SnapshotRecord& record, const TrustedSigner& signer,
+               const std::vector<RemoteFile>& files) {
+  return record.signature && record.signature->by.trusted == signer.id &&
+         std::ranges::all_of(files, [&](const RemoteFile& file) {
+           return record.signature->files.contains(file.path);
+         });
+}
+
+void add_signature(SnapshotRecord& record, const SignedBy& by,
+                   const std::vector<RemoteFile>& files) {
+  if (!record.signature || record.signature->by != by) record.signature = {by, {}};
+  for (const RemoteFile& file : files) record.signature->files.insert(file.path);
+}
+
 std::string serialize_record(const SnapshotRecord& record) {
   std::string text = fmt::format("{{\n \"format\": {}", kRecordFormat);
   if (const auto files = files_text(record.listing, Escape::needed);
@@ -121,17 +162,21 @@ std::string serialize_record(const SnapshotRecord& record) {
     names += fmt::format("{}\n  {}: {{}}", names.empty() ? "" : ",", quoted(name, Escape::needed));
   if (!names.empty()) text += ",\n \"unusable\": {" + names + "\n }";
 
+  if (record.signature) text += signature_text(*record.signature);
   return text + ",\n \"blobs\": " + blobs_text(record.blobs) + "\n}\n";
 }
 
 std::optional<SnapshotRecord> parse_record(std::string_view text) {
   SnapshotRecord record;
   Listing listing;
+  std::set<RepoPath> signed_files;
   const auto document = read_json(text, {.collections = kRecordCollections, .fields = kFields},
                                   [&](const JsonEntry& entry) {
                                     if (entry.collection == "blobs") return add_blob(record, entry);
                                     if (entry.collection == "listing")
                                       return add_file(listing, entry);
+                                    if (entry.collection == "signed")
+                                      return add_signed_file(signed_files, entry);
                                     record.unusable.push_back(entry.name);
                                     return ok();
                                   });
@@ -141,6 +186,8 @@ std::optional<SnapshotRecord> parse_record(std::string_view text) {
   // A planted listing must fail here, and not later as if the Hub had sent it.
   if (!check_listing(listing, {})) return std::nullopt;
   record.listing = std::move(listing.files);
+  if (const auto by = read_signed_by(document->fields))
+    record.signature = {*by, std::move(signed_files)};
   return record;
 }
 

@@ -223,6 +223,7 @@ class Publisher {
         record.unusable = snapshot_.unusable;
       }
       for (const auto& [blob, verified] : verified_) record.blobs.insert_or_assign(blob, verified);
+      if (snapshot_.signed_by) add_signature(record, *snapshot_.signed_by, snapshot_.files);
     });
   }
 
@@ -342,6 +343,8 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
                       has_right_tree(*this, snapshot) || !can_serialize_tree(snapshot.listing);
   view.recorded =
       known && (snapshot.listing.empty() || snapshot.listing_unproven || !known->listing.empty());
+  view.is_signed =
+      !snapshot.spec.signer || is_signed(record, *snapshot.spec.signer, snapshot.files);
   return view;
 }
 

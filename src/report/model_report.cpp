@@ -74,6 +74,7 @@ ModelReport make_model_report(const ModelRun& model, const std::string& snapshot
                      .dependencies = model.dependencies};
   if (!model.snapshot) return report;
 
+  report.signed_by = model.snapshot->signed_by;
   report.commit = model.snapshot->commit.hex();
   report.snapshot = snapshot;
   std::set<Digest> counted;

@@ -93,6 +93,7 @@ Json model_json(const ModelReport& model, bool with_faults) {
     json["include"] = spec.filter.include;
     json["exclude"] = spec.filter.exclude;
   }
+  if (model.signed_by) json["signed_by"] = model.signed_by->key.hex();
   json["files"] = list_json(model.files, file_json);
   json["dependencies"] = list_json(model.dependencies, dependency_json);
   if (with_faults) json["faults"] = list_json(model.faults, fault_json);

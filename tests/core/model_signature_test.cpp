@@ -163,10 +163,16 @@ TEST_CASE("a statement that cannot be held to files is refused with its reason")
             .starts_with("its predicateType is"));
   CHECK(statement_fault(with(good, "\"files\"", "\"shards\"")) ==
         "its serialization method is 'shards', not files");
+  const std::string shard = R"({"name":"a:0:1","algorithm":"sha256-sharded-1","digest":"a"})";
+  CHECK(statement_fault(R"({"predicate":{"resources":[)" + shard + "]}," + good.substr(1)) ==
+        "its digest of a:0:1 is no sha256, but of the kind 'sha256-sharded-1'");
+  CHECK(statement_fault(with(R"({"predicate":{"resources":[)" + shard + "]}," + good.substr(1),
+                             "\"files\"", "\"shards\"")) ==
+        "its serialization method is 'shards', not files");
   CHECK(statement_fault(with(good, R"("hash_type":"sha256")", R"("hash_type":"blake3")")) ==
         "its hash_type is 'blake3', not sha256");
   CHECK(statement_fault(with(good, R"("algorithm":"sha256")", R"("algorithm":"blake3")")) ==
-        "it has no sha256 of a, but a digest of another kind");
+        "its digest of a is no sha256, but of the kind 'blake3'");
   CHECK(statement_fault(statement(resource("a", kSha.substr(1)))) ==
         "its digest of a is not a sha256");
   CHECK(statement_fault(statement(resource("a", std::string(40, 'a')))) ==

@@ -18,6 +18,54 @@ TEST_CASE("a record remembers the names that no directory can hold, and is as be
   CHECK(serialize_record(known).find("unusable") == std::string::npos);
 }
 
+TEST_CASE("a record remembers which files were signed, and is as before without any") {
+  SnapshotRecord known;
+  const SignedBy by{std::string(64, 'a'), sha256('b')};
+  const std::vector<RemoteFile> files = {plain_file("a", 1, '1'), plain_file("b/c", 1, '2')};
+  add_signature(known, by, files);
+  const auto back = parse_record(serialize_record(known));
+  REQUIRE(back);
+  CHECK(back->signature == known.signature);
+
+  TrustedSigner signer;
+  signer.id = by.trusted;
+  CHECK(is_signed(*back, signer, files));
+  CHECK(is_signed(*back, signer, {files[1]}));
+  CHECK_FALSE(is_signed(*back, signer, {files[0], plain_file("d", 1, '3')}));
+  signer.id = std::string(64, 'c');
+  CHECK_FALSE(is_signed(*back, signer, files));
+
+  known.signature.reset();
+  CHECK(serialize_record(known).find("sign") == std::string::npos);
+}
+
+TEST_CASE("files of another selection are added to the same signature, not to another") {
+  SnapshotRecord record;
+  const SignedBy by{std::string(64, 'a'), sha256('b')};
+  add_signature(record, by, {plain_file("a", 1, '1')});
+  add_signature(record, by, {plain_file("b", 1, '1')});
+  CHECK(record.signature->files == std::set<RepoPath>{path("a"), path("b")});
+
+  const SignedBy other{std::string(64, 'c'), sha256('b')};
+  add_signature(record, other, {plain_file("b", 1, '1')});
+  CHECK(record.signature->by == other);
+  CHECK(record.signature->files == std::set<RepoPath>{path("b")});
+}
+
+TEST_CASE("a record whose signature is not whole has none") {
+  SnapshotRecord known;
+  add_signature(known, {std::string(64, 'a'), sha256('b')}, {plain_file("a", 1, '1')});
+  const std::string text = serialize_record(known);
+  for (const char* member : {"\"trusted\"", "\"key\"", "\"signature\""}) {
+    std::string changed = text;
+    changed.replace(changed.find(member), 3, "\"x_");
+    const auto back = parse_record(changed);
+    CAPTURE(member);
+    REQUIRE(back);
+    CHECK_FALSE(back->signature);
+  }
+}
+
 namespace {
 
 RemoteFile with_xet(RemoteFile file, const std::string& hash) {

@@ -12,7 +12,8 @@ void record(std::string_view input) {
       require(verified.sha256.kind() == DigestKind::sha256, "a blob was verified by its sha256");
     const std::string text = serialize_record(*found);
     const auto back = parse_record(text);
-    require(back && back->blobs == found->blobs && same_files(back->listing, found->listing),
+    require(back && back->blobs == found->blobs && back->signature == found->signature &&
+                same_files(back->listing, found->listing),
             "a record is read again");
     require(serialize_record(*back) == text, "a record is written alike twice");
   }

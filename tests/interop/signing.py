@@ -4,6 +4,7 @@
 As a program, in the environment build/venv-signing:
     signing.py fixtures FOLDER                      writes the signatures that the C++ tests read
     signing.py judge SIGNER MODEL SIGNATURE...      prints for each signature, as JSON, whether model-signing accepts it
+    signing.py past-chain FOLDER                    makes root.crt and signer.crt, which ended years ago
     signing.py sign-as METHOD HASH KEY MODEL        signs in a form that the command line does not offer
 """
 
@@ -58,8 +59,8 @@ def sign(venv, model, *arguments):
     """Signs the folder with the command line of model-signing: `key --private_key FILE` or `certificate …`."""
     method, *rest = map(str, arguments)
     program = pathlib.Path(venv) / "bin" / "model_signing"
-    subprocess.run([program, "sign", method, str(model), *rest, "--signature", str(model / "model.sig")], check=True,
-                   capture_output=True, cwd=model.parent)
+    command = [program, "sign", method, str(model), *rest, "--signature", str(model / "model.sig")]
+    subprocess.run(command, check=True, capture_output=True, cwd=model.parent)
 
 
 def with_certificate(folder, name="signer", chain=("between",)):
@@ -75,6 +76,11 @@ def judge(venv, signer, model, signatures):
     command = [venv / "bin" / "python", "-B", __file__, "judge", signer, model, *signatures]
     result = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
     return json.loads(result.stdout)
+
+
+def make_past_chain(venv, folder):
+    command = [venv / "bin" / "python", "-B", __file__, "past-chain", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def sign_as(venv, method, algorithm, key, model):
@@ -105,6 +111,35 @@ def print_verdicts(signer, model, *signatures):
             verdicts.append(False)
     sys.stdout = sys.__stdout__
     print(json.dumps(verdicts))
+
+
+def write_past_chain(target):
+    """With the times in the past, which the openssl program of Debian 12 cannot set."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("root", "signer")}
+    names = {name: x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in keys}
+    nothing = dict.fromkeys(
+        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign", "encipher_only",
+         "decipher_only"), False)
+    for name, year in {"root": 2019, "signer": 2020}.items():
+        is_root = name == "root"
+        usage = x509.KeyUsage(digital_signature=not is_root, key_cert_sign=is_root, **nothing)
+        certificate = (
+            x509.CertificateBuilder().subject_name(names[name]).issuer_name(names["root"])
+            .public_key(keys[name].public_key()).serial_number(x509.random_serial_number())
+            .not_valid_before(datetime.datetime(year, 1, 1)).not_valid_after(datetime.datetime(2021, 1, 1))
+            .add_extension(x509.BasicConstraints(ca=is_root, path_length=None), critical=True)
+            .add_extension(usage, critical=True).sign(keys["root"], hashes.SHA256())
+        )
+        encoding, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        private = keys[name].private_bytes(encoding, pkcs8, serialization.NoEncryption())
+        pathlib.Path(target, f"{name}.key").write_bytes(private)
+        pathlib.Path(target, f"{name}.crt").write_bytes(certificate.public_bytes(encoding))
 
 
 def write_signature(method, algorithm, key, model):
@@ -148,5 +183,7 @@ if __name__ == "__main__":
     elif command == "judge":
         sys.stdout = sys.stderr  # where model-signing may print its warnings
         print_verdicts(*arguments)
+    elif command == "past-chain":
+        write_past_chain(*arguments)
     else:
         write_signature(*arguments)

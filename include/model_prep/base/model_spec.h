@@ -21,6 +21,7 @@
 #include "model_prep/base/enum_names.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/policy.h"
+#include "model_prep/base/trusted_signer.h"
 #include "model_prep/base/variant.h"
 
 namespace model_prep {
@@ -156,6 +157,9 @@ struct ModelSpec {
   /// Of the manifest, of the model, and of the command line together.
   Policy policy{};
 
+  /// Whose signature it must have.
+  std::optional<TrustedSigner> signer{};
+
   /// As the manifest declares it; used only where the files are not known.
   std::optional<Bytes> size{};
 
@@ -206,6 +210,9 @@ struct ResolvedSnapshot {
 
   /// With a listing: the names of the commit that no directory here can hold.
   Strings unusable{};
+
+  /// Whose signature of these files was verified: what goes into our record.
+  std::optional<SignedBy> signed_by{};
 
   /// The listing is one that huggingface_hub left in the cache: it does not go into our record.
   bool listing_unproven{false};

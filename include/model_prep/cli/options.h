@@ -53,9 +53,10 @@ struct Options {
   Command command{Command::download};
   std::optional<std::string> print;  ///< --help or --version: print this instead of a run
 
-  Strings models;                           ///< empty: the whole manifest
-  std::optional<std::string> manifest;      ///< a file; nothing: the built-in one
-  std::optional<std::string> manifest_key;  ///< a public key that must have signed it
+  Strings models;                            ///< empty: the whole manifest
+  std::optional<std::string> manifest;       ///< a file; nothing: the built-in one
+  std::optional<std::string> manifest_key;   ///< a public key that must have signed it
+  std::optional<std::string> signature_key;  ///< a public key that must have signed each model
   Variant variant{Build::fp32};
   FileFilter patterns;  ///< replace the variant's patterns, unless empty
   DependencyMode dependencies{DependencyMode::report};

@@ -37,6 +37,9 @@ struct SnapshotView {
   bool tree_correct{false};  ///< for a whole commit, trees/<commit>.json has the snapshot's listing
   bool recorded{false};      ///< our record is complete
 
+  /// No signature is wanted, or our record says that these files have it.
+  bool is_signed{true};
+
   /// Whether libraries find each file, verified or not: it has its blob and its link.
   bool has_every_file() const;
   bool satisfied() const;

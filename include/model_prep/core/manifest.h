@@ -41,6 +41,9 @@ struct ManifestModel {
   /// The manifest's and the model's own together.
   Policy policy{};
 
+  /// Whose signature it must have; only the name of the file is known.
+  std::optional<TrustedSigner> signer{};
+
   /// The variants of which `files` names every file; none of another repository.
   std::set<Variant> locked{};
   std::map<RepoPath, LockedFile> files{};
@@ -57,8 +60,8 @@ struct Manifest {
 Result<Manifest> parse_manifest(std::string_view text, std::string_view name);
 
 /// A manifest of these snapshots, each with the one variant that was resolved, and that variant
-/// locked. The sha256 of a plain git file is written if `locked_sha256` has it. The text does not
-/// depend on the order of the snapshots.
+/// locked. A verified signature is noted. The sha256 of a plain git file is written if
+/// `locked_sha256` has it. The text does not depend on the order of the snapshots.
 std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots);
 
 }  // namespace model_prep

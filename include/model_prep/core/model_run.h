@@ -12,6 +12,7 @@
 #include "model_prep/base/model_spec.h"
 #include "model_prep/core/dependencies.h"
 #include "model_prep/core/fetch_plan.h"
+#include "model_prep/core/model_signature.h"
 
 namespace model_prep {
 
@@ -23,6 +24,9 @@ struct ModelRun {
   std::optional<ResolvedSnapshot> snapshot{};
   SnapshotView view{};
   std::optional<Error> error{};
+
+  /// If it was needed: the model's signature, to which its files are still to be held.
+  std::optional<ModelSignature> signature{};
 
   /// Blobs that are planned and have no outcome yet.
   std::set<Digest> pending{};
@@ -41,6 +45,9 @@ struct ModelRun {
 
 /// The models that have to be fetched: neither published nor failed.
 std::vector<PlannedModel> models_to_fetch(const std::vector<ModelRun>& models);
+
+/// The sha256 of the bytes of one of the snapshot's files, as they were hashed.
+std::optional<Digest> hashed_sha256(const ModelRun& model, std::size_t file);
 
 /// Each blob of the snapshot that has been verified, now or in an earlier run.
 std::map<Digest, VerifiedBlob> verified_blobs(const ModelRun& model);

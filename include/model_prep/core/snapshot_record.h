@@ -6,10 +6,12 @@
 // listing, which never changes, and for each blob that was verified its size, modification time and
 // sha256. Size and time are those of the open file when its hash ended, so nothing that changed
 // afterwards is trusted. A blob that still has that size and time is trusted, unless a lock wants
-// another sha256; any other is hashed again. A record that cannot be read counts as missing. Pure.
+// another sha256; any other is hashed again. It also says which files were found to be signed, and
+// by whom. A record that cannot be read counts as missing. Pure.
 #pragma once
 
 #include <algorithm>
+#include <set>
 
 #include "model_prep/base/digest.h"
 #include "model_prep/base/model_spec.h"
@@ -31,15 +33,32 @@ struct VerifiedBlob {
   bool operator==(const VerifiedBlob&) const = default;
 };
 
+/// Files of the commit that a trusted signer signed, or left out of what was signed.
+struct RecordedSignature {
+  SignedBy by;
+  std::set<RepoPath> files;
+
+  bool operator==(const RecordedSignature&) const = default;
+};
+
 struct SnapshotRecord {
   std::vector<RemoteFile> listing;  ///< the whole commit, or empty
   std::map<Digest, VerifiedBlob> blobs;
   Strings unusable{};  ///< with a listing: the names that no directory here can hold
+  std::optional<RecordedSignature> signature{};
 };
 
 /// Whether these are the bytes that are wanted. The record may be older than a lock that gives the
 /// sha256 of a plain git file, so it is held to the lock like bytes that were just hashed.
 bool vouches_for(const VerifiedBlob& verified, const BlobSpec& wanted);
+
+/// Whether all these files were found to be signed while this signer was trusted.
+bool is_signed(const SnapshotRecord& record, const TrustedSigner& signer,
+               const std::vector<RemoteFile>& files);
+
+/// The record keeps one signature; files of another selection are added to those of the same.
+void add_signature(SnapshotRecord& record, const SignedBy& by,
+                   const std::vector<RemoteFile>& files);
 
 std::string serialize_record(const SnapshotRecord& record);
 std::optional<SnapshotRecord> parse_record(std::string_view text);

@@ -64,7 +64,8 @@ struct ModelReport {
   ModelStatus status{ModelStatus::failed};
   std::string commit{};    ///< empty if it did not resolve
   std::string snapshot{};  ///< its directory; empty if it did not resolve
-  Bytes bytes{0};          ///< of the selected blobs, each counted once
+  std::optional<SignedBy> signed_by{};
+  Bytes bytes{0};  ///< of the selected blobs, each counted once
   Bytes bytes_downloaded{0};
   Bytes bytes_reused{0};
   double duration_s{0};
