@@ -8,6 +8,7 @@
 #include "model_prep/commands/cleanup.h"
 #include "model_prep/commands/download.h"
 #include "model_prep/commands/export.h"
+#include "model_prep/commands/kserve_init.h"
 #include "model_prep/commands/list.h"
 #include "model_prep/commands/list_builds.h"
 #include "model_prep/commands/lock.h"
@@ -53,6 +54,7 @@ int run_command(Session& session) {
     case Command::cleanup: return run_cleanup(session);
     case Command::lock: return run_lock(session);
     case Command::export_models: return run_export(session);
+    case Command::kserve_init: return run_kserve_init(session);
   }
   return 1;
 }

@@ -16,7 +16,7 @@ _model_prep() {
   # The command is the first of these words that is not a flag's value.
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      download | verify | list | cleanup | lock | export)
+      download | verify | list | cleanup | lock | export | kserve-init)
         [[ -n $command ]] || command=${COMP_WORDS[i]}
         ;;
       --manifest | --manifest-key | --signature-key | --variant | --include | --exclude | --cache-dir | --summary | \
@@ -77,13 +77,19 @@ _model_prep() {
       cleanup) words="$all --dry-run --summary" ;;
       lock) words="$all $selection $network --signature-key --check --dependencies" ;;
       export) words="$all $selection --to --prefix --summary --progress" ;;
+      kserve-init) words="$all $selection $network --summary --limit-rate" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     return
   fi
 
+  if [[ $command == kserve-init ]]; then # addresses, and folders that need not exist
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -d -- "$current")
+    return
+  fi
   if [[ -z $command ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'download verify list cleanup lock export' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'download verify list cleanup lock export kserve-init' -- "$current")
   fi
   # A key may contain anything, and compgen -W would expand $(...) in it: compare it as text.
   while IFS= read -r key; do

@@ -22,6 +22,9 @@ constexpr CommandText kCommands[] = {
     {Command::export_models, "export",
      "Write cached models as a container image or as plain files, without a request; every byte is hashed on the way",
      "everything is exported"},
+    {Command::kserve_init, "kserve-init",
+     "Fill the folders that KServe names with plain files of whole models: KServe's storage initializer for hf://",
+     "every destination holds its model", "URI DESTINATION [URI DESTINATION...]"},
 };
 
 constexpr Commands kDownload = of(Command::download);
@@ -29,22 +32,25 @@ constexpr Commands kVerify = of(Command::verify);
 constexpr Commands kLock = of(Command::lock);
 constexpr Commands kList = of(Command::list);
 
+constexpr Commands kKserve = of(Command::kserve_init);
+
 // verify for --repair, list for --builds
-constexpr Commands kOnline = kDownload | kVerify | kList | kLock;
+constexpr Commands kOnline = kDownload | kVerify | kList | kLock | kKserve;
 constexpr Commands kCleanup = of(Command::cleanup);
 constexpr Commands kExport = of(Command::export_models);
 constexpr Commands kSelecting = kOnline | kExport;
 constexpr Commands kAll = kSelecting | kCleanup;
+constexpr Commands kOfCache = kAll & ~kKserve;  // which has neither names nor a cache of its own
 
 constexpr HelpLine kVariables[] = {
     {"MODELS_TO_DOWNLOAD", "Models, separated by commas or one a line, used if no MODEL is given",
-     kAll},
+     kOfCache},
     {"HF_HOME, XDG_CACHE_HOME",
      "Where the cache is by default: $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub",
-     kAll},
+     kOfCache},
     {"TRANSFORMERS_CACHE",
      "A directory that older services read: model-prep creates links to the models in it, as in HF_HOME",
-     kAll},
+     kOfCache},
     {"HF_TOKEN",
      "The token; else HUGGING_FACE_HUB_TOKEN, else the file named by HF_TOKEN_PATH, else $HF_HOME/token. It is sent to the Hub, or to the only endpoint; write the token of any other endpoint into HF_ENDPOINT: https://TOKEN@host",
      kOnline},
@@ -81,6 +87,8 @@ constexpr HelpLine kExamples[] = {
      kExport},
     {"model-prep export flan-t5-small --to dir:/srv/plain",
      "Write the model's files into /srv/plain/flan-t5-small", kExport},
+    {"model-prep kserve-init hf://org/name:v1.0 /mnt/models",
+     "What KServe runs: the revision is behind a colon here", kKserve},
 };
 
 }  // namespace
@@ -128,7 +136,7 @@ const std::vector<Flag>& flags() {
 
       {"Paths", "--cache-dir", "DIR", kAll, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"},
        "The hub cache, the directory that holds models--... (default $HF_HOME/hub)"},
-      {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup | kExport, {"MODEL_PREP_SUMMARY"},
+      {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup | kExport | kKserve, {"MODEL_PREP_SUMMARY"},
        "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json). With this flag, or to stdout, a failure to write it fails the run"},
 
       {"Paths", "--to", "TARGET", kDownload | kExport, {},
@@ -149,7 +157,7 @@ const std::vector<Flag>& flags() {
        "Seconds that a transfer may stall (default 60)"},
       {"Network", "--deadline", "S", kOnline, {"MODEL_PREP_DEADLINE"},
        "Seconds for the whole run (default: no limit)"},
-      {"Network", "--limit-rate", "RATE", kDownload | kVerify, {"MODEL_PREP_LIMIT_RATE"},
+      {"Network", "--limit-rate", "RATE", kDownload | kVerify | kKserve, {"MODEL_PREP_LIMIT_RATE"},
        "Bytes per second over all connections: 500K, 10M, 1G (K is 1024) or a plain number (default: no limit)"},
       {"Network", "--ca-file", "FILE", kOnline,
        {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"},

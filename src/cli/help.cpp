@@ -76,8 +76,8 @@ std::string help_text(std::optional<Command> command, std::optional<int> columns
   const CommandText& shown = text_of(command.value_or(Command::download));
 
   std::string text = wrap(fmt::format("{}.", command ? shown.text : kProgramText), width);
-  text += "\n" + wrap(fmt::format("Usage: model-prep {} [FLAGS] [MODEL...]",
-                                  command ? shown.name : "[COMMAND]"),
+  text += "\n" + wrap(fmt::format("Usage: model-prep {} [FLAGS] {}",
+                                  command ? shown.name : "[COMMAND]", shown.arguments),
                       width);
   if (!command) {
     Lines lines;
@@ -88,7 +88,8 @@ std::string help_text(std::optional<Command> command, std::optional<int> columns
         width);
   }
 
-  text += "\n" + wrap(fmt::format("MODEL is {}.", kModelText), width);
+  const char* arguments = command == Command::kserve_init ? kKserveText : kModelText;
+  text += "\n" + wrap(arguments, width);
   for (const std::string_view group : kFlagGroups)
     text += section(group, flags_of(group, shown.command), width);
   if (!command)

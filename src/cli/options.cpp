@@ -13,9 +13,11 @@
 #include "model_prep/base/parse_int.h"
 #include "model_prep/cli/command_line.h"
 #include "model_prep/core/consumer_table.h"
+#include "model_prep/core/kserve_arguments.h"
 #include "model_prep/core/rate_limiter.h"
 #include "model_prep/io/directory.h"
 #include "model_prep/io/libcurl_info.h"
+#include "model_prep/io/plain_folder_writer.h"
 #include "model_prep/io/posix.h"
 #include "model_prep/io/tls.h"
 
@@ -81,7 +83,7 @@ Strings read_list(const FlagValues& values, const std::string& flag) {
 /// Whether the command may send requests.
 bool uses_hub(const Options& options) {
   return options.command == Command::download || options.command == Command::lock ||
-         options.repair || options.builds;
+         options.command == Command::kserve_init || options.repair || options.builds;
 }
 
 Status read_consumers(const FlagValues& values, Options& options) {
@@ -94,11 +96,27 @@ Status read_consumers(const FlagValues& values, Options& options) {
   return ok();
 }
 
+/// Its image has an HF_HOME, which is not meant: what KServe mounts is the destination.
+Result<CachePaths> kserve_paths(const FlagValues& values, const Options& options) {
+  if (options.destinations.empty()) return CachePaths{};  // that is an error, found already
+  const auto named = values.find("--cache-dir");
+  if (!named)
+    return CachePaths{.cache_dir = PlainFolder(options.destinations.front()).cache_path(),
+                      .legacy_dirs = {},
+                      .summary = {}};
+  if (named->value.empty()) return bad_value(*named, "a directory");
+  if (Status plain = values.check_path(*named); !plain) return plain.error();
+  return CachePaths{
+      .cache_dir = canonical_path(values.expand(named->value)), .legacy_dirs = {}, .summary = {}};
+}
+
 Status read_paths(const FlagValues& values, Options& options) {
-  const auto paths = find_cache_paths(values);
+  const bool is_kserve = options.command == Command::kserve_init;
+  const auto paths = is_kserve ? kserve_paths(values, options) : find_cache_paths(values);
   if (!paths) return paths.error();
 
   options.cache_dir = paths->cache_dir;
+  options.cache_is_temporary = is_kserve && !values.find("--cache-dir");
   options.legacy_dirs = paths->legacy_dirs;
   const auto summary = values.find("--summary");
   if (summary)
@@ -260,7 +278,22 @@ Status read_connection(const FlagValues& values, Options& options) {
   return read_authorities(values, options);
 }
 
+/// What they say takes the place of the arguments.
+Status read_kserve(Options& options) {
+  const auto models = parse_kserve_arguments(options.models);
+  if (!models) return models.error();
+
+  options.models.clear();
+  for (const KserveModel& model : *models) {
+    options.models.push_back(model.name);
+    options.destinations.push_back(canonical_path(model.folder));
+  }
+  options.variant = Variant(Build::all);  // which libraries will read the files is not known
+  return ok();
+}
+
 Status read_models(const FlagValues& values, Options& options) {
+  if (options.command == Command::kserve_init) return read_kserve(options);
   if (!options.models.empty()) return ok();
 
   const std::string list = values.get("MODELS_TO_DOWNLOAD").value_or("");

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/blob_reader.h"
@@ -48,8 +49,15 @@ Status check_present(const ResolvedSnapshot& snapshot, const Cache& cache) {
 
 class Export {
  public:
+  /// Writes what `--to` says.
   Export(Session& session, std::vector<ModelSpec> specs)
       : session_(session), specs_(std::move(specs)), errors_(specs_.size()) {}
+
+  /// Writes each model into one of these folders.
+  Export(Session& session, std::vector<ModelSpec> specs, const Strings& folders)
+      : Export(session, std::move(specs)) {
+    folders_ = folders;
+  }
 
   RunReport run() {
     for (std::size_t i = 0; i < specs_.size(); ++i) resolve(i);
@@ -85,11 +93,7 @@ class Export {
   }
 
   std::optional<ExportReport> write(BlobReader& reader) {
-    session_.log.info(fmt::format("exporting {} to {}", format_count(specs_.size(), "model"),
-                                  session_.options.to->text()));
-    const bool is_image = session_.options.to->kind == ExportKind::oci;
-    auto exported = is_image ? export_image(session_, snapshots_, reader)
-                             : export_folders(session_, snapshots_, reader);
+    auto exported = write_target(reader);
     if (exported) return std::move(*exported);
 
     // All models are resolved, so the snapshots are in their order.
@@ -101,6 +105,26 @@ class Export {
       session_.log_error(*error_);
     }
     return std::nullopt;
+  }
+
+  Result<ExportReport> write_target(BlobReader& reader) {
+    if (folders_) {
+      const auto how = session_.options.cache_is_temporary ? FromCache::move : FromCache::copy;
+      auto filled = export_folders(session_, snapshots_, *folders_, how, reader);
+      if (filled) filled->to = fmt::format("{}", fmt::join(*folders_, ", "));
+      return filled;
+    }
+
+    const ExportTarget& target = *session_.options.to;
+    session_.log.info(
+        fmt::format("exporting {} to {}", format_count(specs_.size(), "model"), target.text()));
+    if (target.kind == ExportKind::oci) return export_image(session_, snapshots_, reader);
+
+    const auto folders = folders_of(target, snapshots_);
+    if (!folders) return folders.error();
+    auto copied = export_folders(session_, snapshots_, *folders, FromCache::copy, reader);
+    if (copied) copied->to = target.text();
+    return copied;
   }
 
   /// Without one of its models there is no export.
@@ -148,6 +172,7 @@ class Export {
 
   Session& session_;
   std::vector<ModelSpec> specs_;
+  std::optional<Strings> folders_;
   std::vector<ResolvedSnapshot> snapshots_;  // of all models, unless there is an error
   std::vector<std::optional<Error>> errors_;
   std::optional<Error> error_;  // the first one
@@ -157,6 +182,21 @@ void print_exported(Session& session, const std::optional<ExportReport>& exporte
   if (!exported) return;
   if (!exported->digest.empty()) session.print_result(exported->digest + "\n");
   for (const std::string& folder : exported->folders) session.print_result(folder + "\n");
+}
+
+std::vector<ModelSpec> specs_of(const RunReport& report) {
+  std::vector<ModelSpec> specs;
+  for (const ModelReport& model : report.models) specs.push_back(model.spec);
+  return specs;
+}
+
+void add_export(Session& session, RunReport& report, RunReport exported) {
+  print_exported(session, exported.exported);
+
+  // The models are ready all the same: the error is one of the run.
+  report.exported = std::move(exported.exported);
+  report.error = exported.error;
+  report.signal = exported.signal;
 }
 
 }  // namespace
@@ -176,16 +216,11 @@ void export_downloaded(Session& session, RunReport& report) {
     session.log.info("--to writes nothing in a dry run");
     return;
   }
+  add_export(session, report, Export(session, specs_of(report)).run());
+}
 
-  std::vector<ModelSpec> specs;
-  for (const ModelReport& model : report.models) specs.push_back(model.spec);
-  RunReport exported = Export(session, std::move(specs)).run();
-  print_exported(session, exported.exported);
-
-  // The models are ready all the same: the error is one of the run.
-  report.exported = std::move(exported.exported);
-  report.error = exported.error;
-  report.signal = exported.signal;
+void export_to_folders(Session& session, RunReport& report, const Strings& folders) {
+  add_export(session, report, Export(session, specs_of(report), folders).run());
 }
 
 }  // namespace model_prep

@@ -8,6 +8,8 @@
 #include <memory>
 #include <set>
 
+#include <fcntl.h>
+
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
@@ -19,31 +21,26 @@ namespace {
 
 constexpr std::chrono::milliseconds kLockPoll{250};
 
-/// With the ids of the git tree, which a lock may leave out and a record has.
-std::vector<RemoteFile> recorded_files(const ResolvedSnapshot& snapshot) {
-  std::vector<RemoteFile> files = snapshot.files;
-  for (RemoteFile& file : files) {
-    file.xet_hash.clear();
-    if (!file.oid) file.oid = git_sha1_of(lfs_pointer_text(file.blob, file.size));
-  }
-  return files;
-}
+/// The time that each blob's files have: those with the same content share an entry of the record.
+using Seconds = std::map<Digest, std::int64_t>;
 
 class FolderExport {
  public:
-  FolderExport(Session& session, std::span<const ResolvedSnapshot> snapshots, BlobReader& reader)
-      : session_(session), target_(*session.options.to), snapshots_(snapshots), reader_(reader) {}
+  FolderExport(Session& session, std::span<const ResolvedSnapshot> snapshots,
+               const Strings& folders, FromCache how, BlobReader& reader)
+      : session_(session), snapshots_(snapshots), how_(how), reader_(reader) {
+    for (const std::string& folder : folders) folders_.emplace_back(folder);
+  }
 
   Result<ExportReport> run() {
-    if (Status named = name_folders(); !named) return named.error();
-
     std::vector<std::size_t> missing;
     for (std::size_t i = 0; i < folders_.size(); ++i) {
       const auto is_there = prepare(i);
       if (!is_there) return is_there.error();
       if (!*is_there) missing.push_back(i);
     }
-    if (Status fits = check_space(missing); !fits) return fits.error();
+    if (how_ == FromCache::copy)
+      if (Status fits = check_space(missing); !fits) return fits.error();
 
     std::set<std::size_t> written;
     for (const std::size_t i : missing) {
@@ -52,7 +49,7 @@ class FolderExport {
       if (*is_new) written.insert(i);
     }
 
-    ExportReport report{.to = target_.text(), .digest = {}, .layers = {}, .folders = {}};
+    ExportReport report;
     for (std::size_t i = 0; i < folders_.size(); ++i) {
       const bool is_new = written.contains(i);
       session_.log.info(fmt::format("{}: {} {}", snapshots_[i].spec.key,
@@ -63,34 +60,19 @@ class FolderExport {
   }
 
  private:
-  Status name_folders() {
-    const bool is_flat = target_.kind == ExportKind::dir_flat;
-    if (is_flat && snapshots_.size() != 1)
-      return Error{ErrorKind::usage,
-                   fmt::format("dir-flat takes one model, and {} are selected", snapshots_.size()),
-                   "name one, or use dir, which makes a folder for each"};
-
-    std::set<std::string> seen;
-    for (const ResolvedSnapshot& snapshot : snapshots_) {
-      const auto name = plain_folder_name(snapshot.spec);
-      if (!is_flat && !name)
-        return Error{ErrorKind::usage, snapshot.spec.key + " is no name for a folder",
-                     "use dir-flat:FOLDER"};
-      const std::string path = is_flat ? target_.folder : target_.folder + "/" + *name;
-      if (!seen.insert(path).second)
-        return Error{ErrorKind::usage, "two models would be exported to " + path,
-                     "export one of them with dir-flat:FOLDER"};
-      folders_.emplace_back(path);
-    }
-    return ok();
-  }
-
   /// Whether blocks can be shared is not known, so the models must fit without.
   Status check_space(const std::vector<std::size_t>& missing) const {
-    Bytes needed = 0;
-    for (const std::size_t i : missing)
-      for (const RemoteFile& file : snapshots_[i].files) needed += file.size;
-    return check_export_space(target_.folder, needed);
+    std::map<std::uint64_t, Bytes> needed;  // by file system
+    for (const std::size_t i : missing) {
+      const std::string& folder = folders_[i].path();
+      const auto space = disk_space(folder);
+      if (!space) continue;
+
+      Bytes& bytes = needed[space->device];
+      for (const RemoteFile& file : snapshots_[i].files) bytes += file.size;
+      if (Status fits = check_export_space(folder, bytes); !fits) return fits;
+    }
+    return ok();
   }
 
   /// Returns whether the folder has the model's files. Finds what would make the export fail before
@@ -144,30 +126,63 @@ class FolderExport {
   Status write_files(std::size_t index, const ExportLock& lock,
                      const std::vector<RemoteFile>& files) {
     const ResolvedSnapshot& snapshot = snapshots_[index];
-    std::map<Digest, std::int64_t>
-        seconds;  // files with the same content share an entry of the record
-    return folders_[index].write(
-        lock, files,
-        [&](std::size_t i, const UniqueFd& to, const std::string& path) -> Result<VerifiedBlob> {
-          const RemoteFile& file = snapshot.files[i];
-          const std::string from =
-              session_.cache.content(snapshot.spec.repo, snapshot.commit, file).path;
-          const auto source = open_for_reading(from);
-          if (!source) return source.error();
-          const auto info = stat_fd(*source);
-          if (!info) return io_error("inspect", from, errno);
+    const RepoId& repo = snapshot.spec.repo;
+    std::optional<SnapshotRecord> known;
+    if (how_ == FromCache::move) known = session_.cache.record(repo, snapshot.commit);
 
-          if (Status copied = copy({index, i}, *source, to, path); !copied) return copied.error();
-          constexpr std::int64_t kSecond = 1'000'000'000;
-          set_time(to, seconds.try_emplace(file.blob, info->mtime_ns / kSecond).first->second);
-          const auto there = stat_fd(to);  // some file systems round it
-          if (!there) return io_error("inspect", path, errno);
-          return VerifiedBlob{file.size, there->mtime_ns, reader_.known().at(file.blob)};
+    Seconds seconds;
+    return folders_[index].write(
+        lock, files, origin_of(snapshot.spec, snapshot.commit),
+        [&](std::size_t i, const Directory& directory,
+            const std::string& path) -> Result<VerifiedBlob> {
+          const RemoteFile& file = snapshot.files[i];
+          const std::string from = session_.cache.content(repo, snapshot.commit, file).path;
+          if (known)
+            if (const auto linked = link(from, directory, path, *known, file)) return *linked;
+          return copy({index, i}, from, directory, path, seconds);
         });
   }
 
-  Status copy(const ImageBlob& blob, const UniqueFd& source, const UniqueFd& to,
-              const std::string& path) {
+  /// Nothing if it must be copied: no links here, a blob that another file has already, or one that
+  /// no record covers.
+  static std::optional<VerifiedBlob> link(const std::string& from, const Directory& directory,
+                                          const std::string& path, const SnapshotRecord& known,
+                                          const RemoteFile& file) {
+    const auto verified = known.blobs.find(file.blob);
+    if (verified == known.blobs.end() || !vouches_for(verified->second, file.blob_spec()) ||
+        !directory.link(from, path))
+      return std::nullopt;
+
+    // Two files with the same bytes must not be one: some loaders refuse a file with two names.
+    const auto there = lstat_path(path);
+    const bool is_alone = there && there->is_file && there->link_count == 2;
+    if (is_alone && verified->second.covers(there->stamp()))
+      return VerifiedBlob{there->size, there->mtime_ns, verified->second.sha256};
+    static_cast<void>(directory.remove(path));  // if it stays, the copy fails
+    return std::nullopt;
+  }
+
+  Result<VerifiedBlob> copy(const ImageBlob& blob, const std::string& from,
+                            const Directory& directory, const std::string& path, Seconds& seconds) {
+    const auto source = open_for_reading(from);
+    if (!source) return source.error();
+    const auto info = stat_fd(*source);
+    if (!info) return io_error("inspect", from, errno);
+
+    const auto to = directory.open_file(path, O_RDWR | O_CREAT | O_EXCL);
+    if (!to) return to.error();
+    if (Status copied = copy_content(blob, *source, *to, path); !copied) return copied.error();
+
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    const RemoteFile& file = snapshots_[blob.snapshot].files[blob.file];
+    set_time(*to, seconds.try_emplace(file.blob, info->mtime_ns / kSecond).first->second);
+    const auto there = stat_fd(*to);  // some file systems round it
+    if (!there) return io_error("inspect", path, errno);
+    return VerifiedBlob{file.size, there->mtime_ns, reader_.known().at(file.blob)};
+  }
+
+  Status copy_content(const ImageBlob& blob, const UniqueFd& source, const UniqueFd& to,
+                      const std::string& path) {
     if (clone_file(source, to))
       return reader_.read_at(path, blob, [](std::string_view) { return ok(); });
 
@@ -183,17 +198,49 @@ class FolderExport {
   }
 
   Session& session_;
-  const ExportTarget& target_;
   const std::span<const ResolvedSnapshot> snapshots_;
+  const FromCache how_;
   BlobReader& reader_;
   std::vector<PlainFolder> folders_;
 };
 
 }  // namespace
 
+std::vector<RemoteFile> recorded_files(const ResolvedSnapshot& snapshot) {
+  std::vector<RemoteFile> files = snapshot.files;
+  for (RemoteFile& file : files) {
+    file.xet_hash.clear();
+    if (!file.oid) file.oid = git_sha1_of(lfs_pointer_text(file.blob, file.size));
+  }
+  return files;
+}
+
+Result<Strings> folders_of(const ExportTarget& target,
+                           std::span<const ResolvedSnapshot> snapshots) {
+  const bool is_flat = target.kind == ExportKind::dir_flat;
+  if (is_flat && snapshots.size() != 1)
+    return Error{ErrorKind::usage,
+                 fmt::format("dir-flat takes one model, and {} are selected", snapshots.size()),
+                 "name one, or use dir, which makes a folder for each"};
+
+  Strings folders;
+  for (const ResolvedSnapshot& snapshot : snapshots) {
+    const auto name = plain_folder_name(snapshot.spec);
+    if (!is_flat && !name)
+      return Error{ErrorKind::usage, snapshot.spec.key + " is no name for a folder",
+                   "use dir-flat:FOLDER"};
+    const std::string path = is_flat ? target.folder : target.folder + "/" + *name;
+    if (std::ranges::count(folders, path) > 0)
+      return Error{ErrorKind::usage, "two models would be exported to " + path,
+                   "export one of them with dir-flat:FOLDER"};
+    folders.push_back(path);
+  }
+  return folders;
+}
+
 Result<ExportReport> export_folders(Session& session, std::span<const ResolvedSnapshot> snapshots,
-                                    BlobReader& reader) {
-  return FolderExport(session, snapshots, reader).run();
+                                    const Strings& folders, FromCache how, BlobReader& reader) {
+  return FolderExport(session, snapshots, folders, how, reader).run();
 }
 
 }  // namespace model_prep

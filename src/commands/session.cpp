@@ -283,6 +283,7 @@ int Session::finish(RunReport report) {
 }
 
 Status Session::write_summary(const std::string& text) const {
+  if (options.summary.empty()) return ok();
   if (summary_fd_) return write_output(*summary_fd_, text);
   return write_summary_file(options.summary, options.summary_source != SummarySource::default_place,
                             text);

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 namespace model_prep {
 
 std::optional<std::string> plain_folder_name(const ModelSpec& spec) {
@@ -18,6 +21,15 @@ std::optional<std::string> plain_folder_name(const ModelSpec& spec) {
 }
 
 bool is_our_own_name(const RepoPath& path) { return path.text().starts_with(".model-prep."); }
+
+std::string origin_of(const ModelSpec& spec, const CommitId& commit) {
+  const FileFilter& filter = spec.filter;
+  std::string text =
+      fmt::format("{}@{} {}", spec.repo.text(), commit.hex(), spec.variant_requested.text());
+  if (!filter.include.empty()) text += fmt::format(" +{}", fmt::join(filter.include, " +"));
+  if (!filter.exclude.empty()) text += fmt::format(" -{}", fmt::join(filter.exclude, " -"));
+  return text;
+}
 
 bool is_record_of(const SnapshotRecord& record, const std::vector<RemoteFile>& files) {
   const auto is_same = [](const RemoteFile& a, const RemoteFile& b) {

@@ -18,8 +18,8 @@ constexpr int kTreeFormat = 1;
 
 // Of the record, of the tree, of a file in either, and of a blob.
 constexpr std::string_view kFields[] = {
-    "format",   "format_version", "size",   "blob_id",           "lfs_sha256",   "lfs_size",
-    "xet_hash", "mtime_ns",       "sha256", "signature.trusted", "signature.key"};
+    "format",   "format_version", "size",   "blob_id",           "lfs_sha256",    "lfs_size",
+    "xet_hash", "mtime_ns",       "sha256", "signature.trusted", "signature.key", "origin"};
 constexpr std::string_view kTreeCollections[] = {"files"};
 constexpr std::string_view kRecordCollections[] = {"listing", "unusable", "signed", "blobs"};
 
@@ -152,6 +152,8 @@ void add_signature(SnapshotRecord& record, const SignedBy& by,
 
 std::string serialize_record(const SnapshotRecord& record) {
   std::string text = fmt::format("{{\n \"format\": {}", kRecordFormat);
+  if (!record.origin.empty())
+    text += fmt::format(",\n \"origin\": {}", quoted(record.origin, Escape::needed));
   if (const auto files = files_text(record.listing, Escape::needed);
       files && !record.listing.empty())
     text += ",\n \"listing\": " + *files;
@@ -188,6 +190,7 @@ std::optional<SnapshotRecord> parse_record(std::string_view text) {
   record.listing = std::move(listing.files);
   if (const auto by = read_signed_by(document->fields))
     record.signature = {*by, std::move(signed_files)};
+  record.origin = document->fields.text("origin").value_or("");
   return record;
 }
 

@@ -138,6 +138,11 @@ Status Directory::rename(const std::string& from, const std::string& to) const {
   return source ? rename_entry(*source, to) : Status(source.error());
 }
 
+bool Directory::link(const std::string& from, const std::string& to) const {
+  const auto target = entry_at(to);
+  return target && linkat(AT_FDCWD, from.c_str(), target->at(), target->name, 0) == 0;
+}
+
 Status Directory::rename_entry(const Entry& source, const std::string& to) const {
   const bool same_directory = parent_path(to) == source.directory->path;
   const auto target = same_directory ? Result(Entry{source.directory, name_in(to)}) : entry_at(to);

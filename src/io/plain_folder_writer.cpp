@@ -24,6 +24,7 @@ constexpr std::size_t kMaxRecord = 128 * 1024 * 1024;  // more than 200,000 file
 constexpr Bytes kSyncedAlone = 1024 * 1024;
 constexpr std::uint64_t kMountRoot = 0x2000;  // STATX_ATTR_MOUNT_ROOT, which musl does not name
 constexpr const char* kStemInside = ".model-prep";  // of a temporary folder in a mount point
+constexpr std::string_view kCacheInside = ".model-prep.cache";  // see `cache_path`
 
 std::optional<SnapshotRecord> read_record_at(const std::string& path) {
   return parse_record(read_file(path, kMaxRecord).value_or(""));
@@ -82,13 +83,22 @@ bool is_temporary(const std::string& name, const std::string& stem) {
 
 }  // namespace
 
+std::optional<SnapshotRecord> PlainFolder::content() const {
+  auto record = read_record_at(names_.record);
+  if (!record) return std::nullopt;
+
+  const bool is_whole = std::ranges::all_of(record->listing, [&](const RemoteFile& file) {
+    const auto there = lstat_path(names_.file(file.path));
+    const auto known = record->blobs.find(file.blob);
+    return there && there->is_file && known != record->blobs.end() &&
+           known->second.covers(there->stamp());
+  });
+  return is_whole ? std::move(record) : std::nullopt;
+}
+
 bool PlainFolder::holds(const std::vector<RemoteFile>& files) const {
-  const auto record = read_record_at(names_.record);
-  return record && is_record_of(*record, files) &&
-         std::ranges::all_of(files, [&](const RemoteFile& file) {
-           const auto there = lstat_path(names_.file(file.path));
-           return there && there->is_file && record->blobs.at(file.blob).covers(there->stamp());
-         });
+  const auto record = content();
+  return record && is_record_of(*record, files);
 }
 
 Status PlainFolder::check_owner(const std::string& running) const {
@@ -106,7 +116,8 @@ Status PlainFolder::check_owner(const std::string& running) const {
   if (!listed) return listed;
   for (const std::string& path : paths) {
     const std::string name = path.substr(names_.root.size() + 1);
-    const bool is_leftover = is_temporary(name.substr(0, name.find('/')), kStemInside);
+    const std::string first = name.substr(0, name.find('/'));
+    const bool is_leftover = is_temporary(first, kStemInside) || first == kCacheInside;
     const bool is_own = path == names_.record || path == lock_path();
     if (is_directory(path) || is_leftover || is_own) continue;
     if (!exported.contains(name))
@@ -184,7 +195,7 @@ void PlainFolder::remove_leftovers(const ExportLock& lock) const {
 }
 
 Status PlainFolder::write(const ExportLock& /*held*/, const std::vector<RemoteFile>& files,
-                          const Fill& fill) const {
+                          const std::string& origin, const Fill& fill) const {
   const auto reserved = std::ranges::find_if(
       files, [](const RemoteFile& file) { return is_our_own_name(file.path); });
   if (reserved != files.end())
@@ -199,7 +210,7 @@ Status PlainFolder::write(const ExportLock& /*held*/, const std::vector<RemoteFi
   const std::string temporary = temporary_name(parent, stem());
   if (Status made = directory.create_directories(temporary); !made) return made;
 
-  Status done = write_files(directory, temporary, files, fill);
+  Status done = write_files(directory, temporary, files, origin, fill);
   // Somebody may have put a file there in the meantime.
   if (done) done = check_owner(temporary);
   if (done && is_inside) {
@@ -214,21 +225,23 @@ Status PlainFolder::write(const ExportLock& /*held*/, const std::vector<RemoteFi
 }
 
 Status PlainFolder::write_files(const Directory& directory, const std::string& temporary,
-                                const std::vector<RemoteFile>& files, const Fill& fill) const {
+                                const std::vector<RemoteFile>& files, const std::string& origin,
+                                const Fill& fill) const {
   const PlainFolderNames at(temporary);
-  SnapshotRecord record{.listing = files, .blobs = {}};
+  SnapshotRecord record{.listing = files, .blobs = {}, .origin = origin};
   for (std::size_t i = 0; i < files.size(); ++i) {
     const std::string path = at.file(files[i].path);
     if (Status made = directory.create_directories(parent_path(path)); !made) return made;
-    const auto file = directory.open_file(path, O_RDWR | O_CREAT | O_EXCL);
-    if (!file) return file.error();
 
-    const auto verified = fill(i, *file, path);
+    const auto verified = fill(i, directory, path);
     if (!verified) return verified.error();
 
     // Below, syncfs reports no lost write before Linux 5.8, and reaches no server of a FUSE mount.
-    if (files[i].size >= kSyncedAlone && fdatasync(file->get()) != 0)
-      return io_error("sync", names_.file(files[i].path), errno);
+    if (files[i].size >= kSyncedAlone) {
+      const auto file = directory.open_file(path, O_RDONLY);
+      if (!file) return file.error();
+      if (fdatasync(file->get()) != 0) return io_error("sync", names_.file(files[i].path), errno);
+    }
     record.blobs.insert_or_assign(files[i].blob, *verified);
   }
   if (Status written = directory.write_atomically(at.record, serialize_record(record), temporary);

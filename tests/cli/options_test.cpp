@@ -241,6 +241,35 @@ TEST_CASE("each command takes its own flags and refuses those of others") {
   CHECK(refusal({"lock", "--summary", "-"}) == "lock does not take --summary");
 }
 
+TEST_CASE("kserve-init has KServe's arguments, all files, and a cache beside the destination") {
+  const Environment of_image = {{"HF_HOME", "/app/models"},
+                                {"TRANSFORMERS_CACHE", "/app/models"},
+                                {"MODELS_TO_DOWNLOAD", "other"}};
+  const Options found = options({"kserve-init", "hf://org/name:v1", "/srv/x/../served"}, of_image);
+  CHECK(found.models == Strings{"org/name@v1"});
+  CHECK(found.destinations == Strings{"/srv/served"});
+  CHECK(found.variant == Variant(Build::all));
+  CHECK(found.cache_dir == "/srv/.served.cache");
+  CHECK(found.cache_is_temporary);
+  CHECK(found.legacy_dirs.empty());
+  CHECK(found.summary.empty());
+
+  // /proc is a mount point.
+  CHECK(options({"kserve-init", "hf://a/b", "/proc"}).cache_dir == "/proc/.model-prep.cache");
+}
+
+TEST_CASE("kserve-init takes a build, a cache that stays, and a place for the summary") {
+  const Options found = options({"kserve-init", "hf://a/b", "/srv/b", "--variant", "openvino"},
+                                {{"HF_HUB_CACHE", "/c"}, {"MODEL_PREP_SUMMARY", "/s.json"}});
+  CHECK(found.variant == Variant(Build::openvino));
+  CHECK(found.cache_dir == "/c");
+  CHECK_FALSE(found.cache_is_temporary);
+  CHECK(found.summary == "/s.json");
+  CHECK(contains(refusal({"kserve-init", "/srv/b"}), "an address and a destination"));
+  CHECK(contains(refusal({"kserve-init", "hf://a/b", "/b", "--dry-run"}),
+                 "kserve-init does not take --dry-run"));
+}
+
 TEST_CASE("export needs a target, whose folder is absolute and outside the cache") {
   const Options found = options({"export", "a", "--to", "oci:/srv/x/../images:v1"});
   CHECK(found.command == Command::export_models);

@@ -31,3 +31,14 @@ TEST_CASE("a record is of these files if it lists them and has hashed each") {
   record.blobs.erase(git_sha1('2'));
   CHECK_FALSE(is_record_of(record, files));
 }
+
+TEST_CASE("what a folder holds is named by repository, commit, build and patterns") {
+  const CommitId commit = *CommitId::parse(std::string(40, '1'));
+  ModelSpec model = spec("mine", "org/name");
+  model.variant_requested = Variant(Build::all);
+  model.filter = {};
+  CHECK(origin_of(model, commit) == "org/name@" + commit.hex() + " all");
+  model.filter.include = {"*.json", "*.txt"};
+  model.filter.exclude = {"a"};
+  CHECK(origin_of(model, commit) == "org/name@" + commit.hex() + " all +*.json +*.txt -a");
+}

@@ -295,3 +295,12 @@ TEST_CASE("a record truncated anywhere is ignored") {
       FAIL("accepted when cut at " << length);
   SUCCEED();
 }
+
+TEST_CASE("a record of plain files says what they are, and any other is as ever") {
+  SnapshotRecord record;
+  CHECK(serialize_record(record).find("origin") == std::string::npos);
+  record.origin = "org/name@\"1\" all +*.json";
+  const auto read = parse_record(serialize_record(record));
+  REQUIRE(read);
+  CHECK(read->origin == record.origin);
+}

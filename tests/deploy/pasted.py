@@ -11,13 +11,14 @@ DOCKER = pathlib.Path(__file__).resolve().parents[2] / "docker"
 COMPOSE = DOCKER / "compose.yaml"
 SWARM = sorted((DOCKER / "swarm").glob("*.yaml"))
 KUBERNETES = sorted((DOCKER / "kubernetes").glob("*.yaml"))
+KSERVE = DOCKER / "kserve" / "cluster-storage-container.yaml"
 ACTION, WORKFLOW, GITLAB = (DOCKER / "ci" / name for name in ("action.yml", "github-workflow.yaml", "gitlab-ci.yml"))
 CATALOGUE = DOCKER / "catalogue.yaml"
 MIRROR_COMPOSE, MIRROR_SWARM, MIRROR_KUBERNETES = (
     DOCKER / "mirror" / f"{name}.yaml" for name in ("compose", "swarm", "kubernetes")
 )
 ALL = [
-    COMPOSE, *SWARM, *KUBERNETES, ACTION, WORKFLOW, GITLAB, CATALOGUE, MIRROR_COMPOSE, MIRROR_SWARM, MIRROR_KUBERNETES,
+    COMPOSE, *SWARM, *KUBERNETES, KSERVE, ACTION, WORKFLOW, GITLAB, CATALOGUE, MIRROR_COMPOSE, MIRROR_SWARM, MIRROR_KUBERNETES,
 ]
 
 

@@ -158,7 +158,7 @@ def test_the_catalogue_has_no_health_check():
 
 
 def test_every_file_is_tested_and_begins_with_licence_and_purpose():
-    folders = [DOCKER, *(DOCKER / folder for folder in ("swarm", "kubernetes", "ci", "mirror"))]
+    folders = [DOCKER, *(DOCKER / folder for folder in ("swarm", "kubernetes", "kserve", "ci", "mirror"))]
     assert sorted(ALL) == sorted(path for folder in folders for path in folder.glob("*.y*ml"))
     for path in ALL:
         first, second = path.read_text().splitlines()[:2]

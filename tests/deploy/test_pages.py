@@ -18,7 +18,7 @@ from support import SYSTEM_PATH, run
 
 WIDTH = 100
 ENDPOINT = "https://huggingface.co"
-COMMANDS = ["download", "verify", "list", "cleanup", "lock", "export"]
+COMMANDS = ["download", "verify", "list", "cleanup", "lock", "export", "kserve-init"]
 
 
 # ---- running a page ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from support import run
 
 COMPLETION = pages.ROOT / "src" / "cli" / "completion.bash"
-COMMANDS = {"download", "verify", "list", "cleanup", "lock", "export"}
+COMMANDS = {"download", "verify", "list", "cleanup", "lock", "export", "kserve-init"}
 KEYS = {"all-MiniLM-L6-v2", "bge-reranker-base", "flan-t5-small"}
 OTHER = '{"version": 1, "models": {"only-this": {"repo": "org/name"}}}'
 
@@ -51,6 +51,7 @@ CASES = {
     "a file is completed": ("model-prep --manifest mo", {"models.json"}, {"folder"} | KEYS),
     "a folder is completed": ("model-prep --cache-dir ", {"folder"}, {"models.json"} | KEYS),
     "keys are those of the manifest": ("model-prep --manifest models.json ", {"only-this"}, KEYS),
+    "a destination of KServe is a folder": ("model-prep kserve-init hf://org/name ", {"folder"}, KEYS),
     "the value of a number is not completed": ("model-prep --jobs ", set(), COMMANDS | KEYS),
 }
 

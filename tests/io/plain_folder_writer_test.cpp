@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/plain_folder_writer.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 
@@ -42,15 +43,17 @@ Status write_files(
     const std::function<void()>& meanwhile = [] {}) {
   const auto lock = folder.try_lock();
   if (!lock || !*lock) return Error{ErrorKind::io, "locked"};
-  return folder.write(
-      **lock, files, [&](std::size_t i, const UniqueFd& file, const std::string& path) {
-        meanwhile();
-        Status written = write_at(file, std::string(1, content), 0, path);
-        set_time(file, 1);  // they have the same content, and so one entry in the record
-        const auto found = stat_fd(file);
-        if (!written || !found) return Result<VerifiedBlob>(io_error("write", path, errno));
-        return Result<VerifiedBlob>({1, found->mtime_ns, files[i].blob});
-      });
+  const auto fill = [&](std::size_t i, const Directory& directory,
+                        const std::string& at) -> Result<VerifiedBlob> {
+    meanwhile();
+    const auto file = directory.open_file(at, O_RDWR | O_CREAT | O_EXCL);
+    if (!file) return file.error();
+    if (Status written = write_at(*file, std::string(1, content), 0, at); !written)
+      return written.error();
+    set_time(*file, 1);  // they have the same content, and so one entry in the record
+    return VerifiedBlob{1, 1'000'000'000, files[i].blob};
+  };
+  return folder.write(**lock, files, std::string("origin ") + content, fill);
 }
 
 Status write_all(const PlainFolder& folder, char content) {
@@ -104,6 +107,7 @@ TEST_CASE("what an export could not move into a mount point stays the export's o
     fs::remove_all(path / "b.json");
     if (!would_be_ours(folder)) return 3;
     if (!write_all(folder, '2') || !folder.holds(files_with('2'))) return 4;
+    if (folder.content()->origin != "origin 2") return 6;
     return std::distance(fs::directory_iterator(path), fs::directory_iterator()) == 4 ? 0 : 5;
   });
   CHECK(failed_at == 0);

@@ -16,7 +16,15 @@
 
 namespace model_prep {
 
-enum class Command : std::uint8_t { download, verify, list, cleanup, lock, export_models };
+enum class Command : std::uint8_t {
+  download,
+  verify,
+  list,
+  cleanup,
+  lock,
+  export_models,
+  kserve_init
+};
 
 /// A set of commands, one bit for each.
 using Commands = unsigned;
@@ -27,6 +35,7 @@ struct CommandText {
   const char* name;
   const char* text;
   const char* success;  ///< what exit status 0 means
+  const char* arguments{"[MODEL...]"};
 };
 std::span<const CommandText> commands();
 const CommandText& text_of(Command command);
@@ -62,6 +71,8 @@ std::span<const HelpLine> examples();
 inline constexpr const char* kProgramText =
     "Downloads models from the Hugging Face Hub, verifies every byte, and leaves them in the cache that Python services read offline";
 inline constexpr const char* kModelText =
-    "a key from the manifest, or org/name[@revision] or the address of its page for any model on the Hub, datasets/org/name for a dataset, spaces/org/name for a space, kernels/org/name for a kernel. Without a MODEL, the models in MODELS_TO_DOWNLOAD are used, or else the whole manifest";
+    "MODEL is a key from the manifest, or org/name[@revision] or the address of its page for any model on the Hub, datasets/org/name for a dataset, spaces/org/name for a space, kernels/org/name for a kernel. Without a MODEL, the models in MODELS_TO_DOWNLOAD are used, or else the whole manifest.";
+inline constexpr const char* kKserveText =
+    "URI is hf://org/name[:revision], and DESTINATION the folder for its files, an absolute path: the arguments that KServe appends. Unless --variant chooses a build, all files of the repository are taken. The cache is a temporary one beside the first DESTINATION, unless --cache-dir names one.";
 
 }  // namespace model_prep

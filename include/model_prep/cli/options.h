@@ -54,6 +54,7 @@ struct Options {
   std::optional<std::string> print;  ///< --help or --version: print this instead of a run
 
   Strings models;                            ///< empty: the whole manifest
+  Strings destinations{};                    ///< of `kserve-init`: a folder for each of `models`
   std::optional<std::string> manifest;       ///< a file; nothing: the built-in one
   std::optional<std::string> manifest_key;   ///< a public key that must have signed it
   std::optional<std::string> signature_key;  ///< a public key that must have signed each model
@@ -72,9 +73,10 @@ struct Options {
   bool offline{false};
 
   std::string cache_dir;           ///< absolute, without links
+  bool cache_is_temporary{false};  ///< of `kserve-init`, unless the user names one
   Strings legacy_dirs;             ///< where older services look; never the cache itself
   std::vector<Consumer> services;  ///< for `verify`: the libraries, and where each looks
-  std::string summary;             ///< a file, or `-` for stdout
+  std::string summary;             ///< a file, or `-` for stdout; empty: none
   SummarySource summary_source{SummarySource::default_place};
 
   std::vector<HubEndpoint> endpoints{};  ///< in order of preference, never empty

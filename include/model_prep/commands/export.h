@@ -20,4 +20,7 @@ int run_export(Session& session);
 /// to its report. Not in a dry run.
 void export_downloaded(Session& session, RunReport& report);
 
+/// The same into these folders, one for each model. From a temporary cache the files are moved.
+void export_to_folders(Session& session, RunReport& report, const Strings& folders);
+
 }  // namespace model_prep

@@ -9,6 +9,8 @@
 //     .model-prep.old.json               the record of what it replaces, while files are moved in
 //   <folder>/.model-prep.lock            while an export runs: where the temporary folder is
 //   <parent>/.<name>.lock
+//   <folder>/.model-prep.cache/, or      a cache that fills the folder and goes when that is done
+//   <parent>/.<name>.cache/              (io/temporary_cache.h)
 //
 // The record has the format of the cache's own (core/snapshot_record.h). Pure.
 #pragma once
@@ -36,6 +38,10 @@ std::optional<std::string> plain_folder_name(const ModelSpec& spec);
 
 /// Whether a file of a model would have one of the names above.
 bool is_our_own_name(const RepoPath& path);
+
+/// What a model's files are: repository, commit, and how they were selected. The same text means
+/// the same files, so that a folder with it needs no listing from the Hub.
+std::string origin_of(const ModelSpec& spec, const CommitId& commit);
 
 /// Whether the record is that of these files.
 bool is_record_of(const SnapshotRecord& record, const std::vector<RemoteFile>& files);

@@ -44,7 +44,8 @@ struct RecordedSignature {
 struct SnapshotRecord {
   std::vector<RemoteFile> listing;  ///< the whole commit, or empty
   std::map<Digest, VerifiedBlob> blobs;
-  Strings unusable{};  ///< with a listing: the names that no directory here can hold
+  Strings unusable{};    ///< with a listing: the names that no directory here can hold
+  std::string origin{};  ///< of plain files: what they are (core/plain_folder.h)
   std::optional<RecordedSignature> signature{};
 };
 

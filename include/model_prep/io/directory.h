@@ -44,6 +44,10 @@ class Directory {
   Status create_directories(const std::string& path) const;
   Status rename(const std::string& from, const std::string& to) const;
 
+  /// A second name of a file, which need not be below this directory. False where that cannot be
+  /// had: on another file system, or on one without such links.
+  bool link(const std::string& from, const std::string& to) const;
+
   /// A file, a link or an empty directory. Removing what does not exist is not an error.
   Status remove(const std::string& path) const;
 

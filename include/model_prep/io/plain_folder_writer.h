@@ -32,6 +32,9 @@ class PlainFolder {
   explicit PlainFolder(const std::string& path) : names_(path) {}
   const std::string& path() const { return names_.root; }
 
+  /// Where a cache may be from which the folder is filled: on the same file system.
+  std::string cache_path() const { return parent() + "/" + stem() + ".cache"; }
+
   /// Whether there may be something that a killed export left of it.
   bool has_leftovers() const;
 
@@ -41,19 +44,20 @@ class PlainFolder {
   /// Removes what killed exports left of it.
   void remove_leftovers(const ExportLock& lock) const;
 
-  /// Whether it holds these files, as far as record, sizes and times tell.
+  /// What it holds, if it is whole as far as record, sizes and times tell.
+  std::optional<SnapshotRecord> content() const;
   bool holds(const std::vector<RemoteFile>& files) const;
 
   /// A `usage` error if it holds anything that no export wrote. What `running`, the temporary
   /// folder of an export, is about to bring does not count.
   Status check_owner(const std::string& running = {}) const;
 
-  /// Makes it hold these files and no others. `fill` writes the file with this index, which `path`
-  /// names in the meantime, and says what it is.
-  using Fill = std::function<Result<VerifiedBlob>(std::size_t index, const UniqueFd& file,
+  /// Makes it hold these files, which are `origin`, and no others. `fill` makes the file with this
+  /// index at `path`, below `directory`, and says what it is.
+  using Fill = std::function<Result<VerifiedBlob>(std::size_t index, const Directory& directory,
                                                   const std::string& path)>;
   Status write(const ExportLock& held, const std::vector<RemoteFile>& files,
-               const Fill& fill) const;
+               const std::string& origin, const Fill& fill) const;
 
  private:
   /// Relative paths: what the record of this folder names, and what unfinished exports in it, but
@@ -66,7 +70,8 @@ class PlainFolder {
   std::string lock_path() const;
   Strings leftovers() const;
   Status write_files(const Directory& directory, const std::string& temporary,
-                     const std::vector<RemoteFile>& files, const Fill& fill) const;
+                     const std::vector<RemoteFile>& files, const std::string& origin,
+                     const Fill& fill) const;
   Status put_in_place(const Directory& directory, const std::string& temporary) const;
   Status move_in(const Directory& directory, const std::string& temporary) const;
 

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/commands/kserve_init.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "model_prep/commands/download.h"
+#include "model_prep/commands/export.h"
+#include "model_prep/commands/export_folders.h"
+#include "model_prep/commands/fetcher.h"
+#include "model_prep/commands/resolve.h"
+#include "model_prep/io/plain_folder_writer.h"
+#include "model_prep/io/temporary_cache.h"
+
+namespace model_prep {
+namespace {
+
+class KserveInit {
+ public:
+  KserveInit(Session& session, std::vector<ModelSpec> specs)
+      : session_(session), specs_(std::move(specs)), present_(specs_.size()) {
+    for (const std::string& folder : session.options.destinations) folders_.emplace_back(folder);
+  }
+
+  Result<RunReport> run() {
+    look();
+    std::vector<ModelSpec> missing;
+    Strings folders;
+    for (std::size_t i = 0; i < specs_.size(); ++i) {
+      if (present_[i]) continue;
+      missing.push_back(specs_[i]);
+      folders.push_back(folders_[i].path());
+    }
+
+    // That of a run which was killed at its end goes too.
+    std::optional<TemporaryCache> cache;
+    const std::string& path = session_.options.cache_dir;
+    if (session_.options.cache_is_temporary && (!missing.empty() || lstat_path(path))) {
+      auto opened = TemporaryCache::open(path);
+      if (!opened && !missing.empty()) return opened.error();
+      if (opened) cache = std::move(*opened);
+    }
+
+    RunReport report =
+        missing.empty() ? session_.begin_report() : download(session_, std::move(missing));
+    if (!folders.empty() && report.success()) export_to_folders(session_, report, folders);
+    add_present(report);
+    if (cache && report.success())
+      if (Status removed = cache->remove(); !removed) session_.log.warning(removed.error().message);
+    report.requests += requests_;
+    report.duration_s = in_seconds(Clock::now() - session_.begun);
+    return report;
+  }
+
+ private:
+  /// Which folders hold their models already.
+  void look() {
+    std::vector<std::size_t> unknown;
+    for (std::size_t i = 0; i < specs_.size(); ++i) {
+      const auto content = folders_[i].content();
+      if (!content) continue;
+
+      const auto commit = specs_[i].revision.commit();
+      if (commit && content->origin == origin_of(specs_[i], *commit))
+        set_present(i, commit->hex(), content->listing);
+      else if (!session_.options.offline)
+        unknown.push_back(i);
+    }
+    if (!unknown.empty()) ask(unknown);
+  }
+
+  /// What cannot be resolved is left to the download, which reports it.
+  void ask(const std::vector<std::size_t>& indices) {
+    std::vector<ModelSpec> specs;
+    for (const std::size_t i : indices) specs.push_back(specs_[i]);
+    Fetcher fetcher(session_);
+    const auto results = resolve_remotely(specs, session_.cache, fetcher);
+    requests_ = fetcher.requests();
+
+    for (std::size_t k = 0; k < indices.size(); ++k) {
+      const auto& snapshot = results[k].snapshot;
+      if (!snapshot) continue;
+      const auto files = recorded_files(*snapshot);
+      if (folders_[indices[k]].holds(files)) set_present(indices[k], snapshot->commit.hex(), files);
+    }
+  }
+
+  void set_present(std::size_t index, std::string commit, const std::vector<RemoteFile>& files) {
+    ModelReport report{.spec = specs_[index],
+                       .status = ModelStatus::cached,
+                       .commit = std::move(commit),
+                       .bytes = total_blob_size(files)};
+    report.bytes_reused = report.bytes;
+    for (const RemoteFile& file : files)
+      report.files.push_back({.path = file.path.text(),
+                              .size = file.size,
+                              .status = FileReportStatus::cached,
+                              .error = {}});
+    present_[index] = std::move(report);
+    session_.log.info(
+        fmt::format("{}: nothing to do in {}", specs_[index].key, folders_[index].path()));
+  }
+
+  /// In the order of the folders.
+  void add_present(RunReport& report) {
+    for (std::size_t i = 0; i < present_.size(); ++i)
+      if (present_[i])
+        report.models.insert(report.models.begin() + static_cast<std::ptrdiff_t>(i),
+                             std::move(*present_[i]));
+  }
+
+  Session& session_;
+  std::vector<ModelSpec> specs_;
+  std::vector<PlainFolder> folders_;                 // of each spec
+  std::vector<std::optional<ModelReport>> present_;  // those that need no download
+  std::int64_t requests_{0};
+};
+
+}  // namespace
+
+int run_kserve_init(Session& session) {
+  auto specs = session.select();
+  if (!specs) return session.fail_run(specs.error());
+  session.log_warnings(*specs);
+
+  auto report = KserveInit(session, std::move(*specs)).run();
+  return report ? session.finish(std::move(*report)) : session.fail_run(report.error());
+}
+
+}  // namespace model_prep

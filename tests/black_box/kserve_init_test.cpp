@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// kserve-init: the folders that KServe names hold whole models of real files, and nothing else.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+
+#include "support/catch.h"
+#include "test_host.h"
+
+namespace model_prep::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kMB = 1'000'000;
+const std::string kFirst(40, '1');
+const std::string kSecond(40, '2');
+const std::string kPinned = "hf://org/served:" + kFirst;
+const std::string kRecord = ".model-prep.json";
+
+/// `main` is the first commit. Two files have the same bytes, and two builds are in it.
+HubRepo served() {
+  const HubFile weights{"model.safetensors", MadeUpBytes{9 * kMB, 9}, true};
+  HubRepo repo = make_repo("org/served",
+                           {weights,
+                            {"pytorch_model.bin", MadeUpBytes{2 * kMB, 8}, true},
+                            {"config.json", "{}"},
+                            {"sub/config.json", "{}"}},
+                           kFirst);
+  repo.commits[kSecond] = {weights, {"config.json", "{\"new\": 1}"}};
+  return repo;
+}
+
+/// The names and contents of a commit's files.
+std::map<std::string, std::string> wanted(const std::string& commit) {
+  std::map<std::string, std::string> files;
+  const HubRepo repo = served();
+  for (const HubFile& file : repo.commits.at(commit)) files[file.path] = content_text(file.content);
+  return files;
+}
+
+/// What a loader finds in a folder: real files with one name each, besides the record. Anything
+/// else, and a folder without a file, is in the result as it is.
+std::map<std::string, std::string> found_in(const fs::path& folder) {
+  std::map<std::string, std::string> files;
+  if (!fs::exists(folder)) return files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const std::string name = entry.path().lexically_relative(folder);
+    const auto status = fs::symlink_status(entry.path());
+    if (fs::is_directory(status) && !fs::is_empty(entry.path())) continue;
+    const bool is_real = fs::is_regular_file(status) && fs::hard_link_count(entry.path()) == 1;
+    files[name] = is_real ? read_text(entry.path()) : "no real file";
+  }
+  files.erase(kRecord);
+  return files;
+}
+
+/// A machine as KServe's container is: HF_HOME cannot be written.
+struct Container {
+  FakeHub hub;
+  TestHost machine{hub};
+  fs::path volume = machine.folder() / "mnt";
+  fs::path models = volume / "models";
+
+  Container() {
+    hub.add(served());
+    fs::create_directories(volume);
+  }
+  ProgramEnvironment environment() const {
+    return {{"HF_HOME", "/proc/none"}, {"TRANSFORMERS_CACHE", "/proc/none"}};
+  }
+  Run run(const std::vector<std::string>& arguments, ProgramEnvironment changes = {}) const {
+    for (const auto& [name, value] : environment()) changes.emplace(name, value);
+    std::vector<std::string> all = {"kserve-init"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    all.insert(all.end(), {"--summary", machine.summary().string()});
+    return machine.run(all, changes);
+  }
+  /// The names in the folder of all destinations: nothing but these may be left.
+  std::vector<std::string> left() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(volume))
+      names.push_back(entry.path().filename());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+};
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("kserve-init fills the destination with the whole model, and leaves no cache") {
+  Container container;
+  const Run run = container.run({kPinned, container.models.string()});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.out == container.models.string() + "\n");
+  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(container.left() == Names{"models"});
+  CHECK(run.summary["command"] == "kserve-init");
+  CHECK(run.summary["export"]["folders"][0] == container.models.string());
+  CHECK(run.model("org/served@" + kFirst)["status"] == "downloaded");
+  CHECK(contains(run.err, "1 of 1 model ready, 11.0 MB downloaded"));
+}
+
+TEST_CASE("each byte is on the disk once while a model is moved into its destination") {
+  // The volume has room for it once, and a little more.
+  if (!may_mount()) return;
+  Container container;
+  const std::string volume = container.volume.string();
+  const Run run = container.machine.shell(
+      "exec unshare -m sh -c 'mount -t tmpfs -o size=14m none " + volume +
+          " && $PROGRAM kserve-init " + kPinned + " " + volume + "/models && ls -A " + volume + "'",
+      container.environment());
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.out, "\nmodels\n"));
+}
+
+TEST_CASE("kserve-init works as another user, with a root that cannot be written") {
+  if (!may_mount()) return;
+  Container container;
+  fs::permissions(container.machine.folder(), fs::perms(0755));
+  fs::create_directories(container.models);
+  fs::permissions(container.models, fs::perms(0777));
+  const std::string models = container.models.string();
+  const std::string as_nobody =
+      ::geteuid() == 0 ? "setpriv --reuid=65534 --regid=65534 --clear-groups " : "";
+  // As an emptyDir: the destination is a mount point.
+  const Run run =
+      container.machine.shell("exec unshare -m sh -c 'mount --bind " + models + " " + models +
+                                  " && mount -o remount,bind,ro / && exec " + as_nobody +
+                                  "$PROGRAM kserve-init " + kPinned + " " + models + "'",
+                              container.environment());
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(found_in(container.models) == wanted(kFirst));
+}
+
+TEST_CASE("a restart costs nothing for a pinned model, and one look for a branch") {
+  Container container;
+  REQUIRE(container.run({kPinned, container.models.string()}).exit_code == 0);
+  container.hub.clear_requests();
+  const Run again = container.run({kPinned, container.models.string()});
+  CHECK(again.exit_code == 0);
+  CHECK(container.hub.requests().empty());
+  CHECK(contains(again.err, "nothing to do in " + container.models.string()));
+  CHECK(again.model("org/served@" + kFirst)["status"] == "cached");
+  CHECK(contains(again.err, "1 of 1 model ready, nothing downloaded, 0 requests"));
+
+  const Run branch = container.run({"hf://org/served", container.models.string()});
+  CAPTURE(branch.err);
+  CHECK(branch.exit_code == 0);
+  CHECK(container.hub.requests("resolve").empty());
+  CHECK(container.hub.requests().size() == 2);
+  CHECK(branch.summary["totals"]["requests"] == 2);
+  CHECK(found_in(container.models) == wanted(kFirst));
+}
+
+TEST_CASE("a destination that was filled differently or was changed since is filled again") {
+  Container container;
+  const std::string models = container.models.string();
+  REQUIRE(container.run({kPinned, models, "--include", "*.json"}).exit_code == 0);
+  CHECK(found_in(container.models).size() == 2);
+  CHECK(container.run({kPinned, models}).exit_code == 0);
+  CHECK(found_in(container.models) == wanted(kFirst));
+
+  write_text(container.models / "config.json", "[]");
+  CHECK(container.run({kPinned, models}).exit_code == 0);
+  CHECK(found_in(container.models) == wanted(kFirst));
+
+  CHECK(container.run({"hf://org/served:" + kSecond, models}).exit_code == 0);
+  CHECK(found_in(container.models) == wanted(kSecond));
+  CHECK(container.left() == Names{"models"});
+}
+
+TEST_CASE("a build may be chosen") {
+  Container container;
+  const Run run = container.run({kPinned, container.models.string()}, {{"MODEL_VARIANT", "fp32"}});
+  CHECK(run.exit_code == 0);
+  CHECK(found_in(container.models).count("pytorch_model.bin") == 0);
+  CHECK(found_in(container.models).count("model.safetensors") == 1);
+}
+
+TEST_CASE("after SIGKILL, no destination is there half, and the next run resumes") {
+  Container container;
+  container.hub.add(
+      Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 4 * kMB}});
+  {
+    const auto program =
+        container.machine.start({"kserve-init", kPinned, container.models.string(), "--jobs", "1"},
+                                container.environment());
+    const auto has_sent = [](const std::vector<LoggedRequest>& log) {
+      return sent_of(log, "model.safetensors") >= 6 * kMB;
+    };
+    REQUIRE(container.hub.wait_until(has_sent, milliseconds(30'000)));
+    program->send_signal(SIGKILL);
+    CHECK(program->wait().signal == SIGKILL);
+  }
+  CHECK_FALSE(fs::exists(container.models));
+
+  container.hub.clear_faults();
+  container.hub.clear_requests();
+  const Run run = container.run({kPinned, container.models.string()});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(sent_of(container.hub, "model.safetensors") <= 7 * kMB);
+  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(container.left() == Names{"models"});
+}
+
+TEST_CASE("a cache that a killed run left goes with the next one, also if that has nothing to do") {
+  Container container;
+  REQUIRE(container.run({kPinned, container.models.string()}).exit_code == 0);
+  write_text(container.volume / ".models.cache/models--org--served/blobs/1", "left");
+  container.hub.clear_requests();
+  CHECK(container.run({kPinned, container.models.string()}).exit_code == 0);
+  CHECK(container.hub.requests().empty());
+  CHECK(container.left() == Names{"models"});
+}
+
+TEST_CASE("several models have a destination each, and only what is missing is fetched") {
+  Container container;
+  container.hub.add(make_repo("org/adapter", {{"adapter.safetensors", MadeUpBytes{kMB, 3}, true}}));
+  const std::vector<std::string> arguments = {"hf://org/adapter",
+                                              (container.models / "adapter").string(), kPinned,
+                                              (container.models / "base").string()};
+  const Run run = container.run(arguments);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(found_in(container.models / "base") == wanted(kFirst));
+  CHECK(found_in(container.models / "adapter").count("adapter.safetensors") == 1);
+  CHECK(found_in(container.models).size() == wanted(kFirst).size() + 3);  // and two records
+  CHECK(contains(run.err, "2 of 2 models ready"));
+
+  // One of them is there: only the other one is fetched.
+  fs::remove_all(container.models / "adapter");
+  container.hub.clear_requests();
+  const Run second = container.run(arguments);
+  CHECK(second.exit_code == 0);
+  CHECK(sent_of(container.hub, "model.safetensors") == 0);
+  CHECK(second.model("org/served@" + kFirst)["status"] == "cached");
+  CHECK(second.model("org/adapter")["status"] == "downloaded");
+}
+
+TEST_CASE("two containers may fill one destination at once") {
+  Container container;
+  const std::vector<std::string> command = {"kserve-init", kPinned, container.models.string()};
+  const auto one = container.machine.start(command, container.environment());
+  const auto other = container.machine.start(command, container.environment());
+  one->wait();
+  other->wait();
+  // One of them may find that the other one is writing; its restart finds all in place.
+  CHECK(container.run({kPinned, container.models.string()}).exit_code == 0);
+  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(container.left() == Names{"models"});
+}
+
+TEST_CASE("where files cannot have two names, they are copied") {
+  Container container;
+  container.machine.take_away({"link=EPERM"});
+  const Run run = container.run({kPinned, container.models.string()});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(container.left() == Names{"models"});
+}
+
+TEST_CASE("a cache that the user names stays, and shares no file with the destination") {
+  Container container;
+  const fs::path cache = container.machine.folder() / "cache";
+  const std::vector<std::string> arguments = {kPinned, container.models.string(), "--cache-dir",
+                                              cache.string()};
+  CHECK(container.run(arguments).exit_code == 0);
+  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(fs::exists(cache / "models--org--served/snapshots" / kFirst));
+
+  fs::remove_all(container.models);
+  container.hub.clear_requests();
+  CHECK(container.run(arguments).exit_code == 0);
+  CHECK(container.hub.requests().empty());
+  CHECK(found_in(container.models) == wanted(kFirst));
+}
+
+TEST_CASE("a link in the place of the cache is not followed") {
+  Container container;
+  const fs::path outside = container.machine.folder() / "outside";
+  fs::create_directories(outside);
+  fs::create_directory_symlink(outside, container.volume / ".models.cache");
+  const Run run = container.run({kPinned, container.models.string()});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, ".models.cache is a symlink"));
+  CHECK(fs::is_empty(outside));
+}
+
+TEST_CASE("files of others in a destination are refused and left alone") {
+  Container container;
+  write_text(container.models / "notes.txt", "weeks of work");
+  const Run run = container.run({kPinned, container.models.string()});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "holds notes.txt, which no export wrote"));
+  CHECK(read_text(container.models / "notes.txt") == "weeks of work");
+}
+
+TEST_CASE("an address or a destination that cannot be meant is an error before any request") {
+  Container container;
+  const std::string models = container.models.string();
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{},
+                                                    {kPinned},
+                                                    {"s3://bucket/model", models},
+                                                    {"org/served", models},
+                                                    {models, kPinned}}) {
+    const auto program = container.machine.start([&] {
+      std::vector<std::string> all = {"kserve-init"};
+      all.insert(all.end(), arguments.begin(), arguments.end());
+      return all;
+    }());
+    CHECK(program->wait().exit_code == 1);
+  }
+  CHECK(container.hub.requests().empty());
+  CHECK(contains(container.run({"s3://bucket/model", models}).err,
+                 "leave s3:// to KServe's own storage initializer"));
+}
+
+TEST_CASE("a model that is not on the Hub leaves no destination, and says which one it is") {
+  Container container;
+  const Run run = container.run({"hf://org/none", container.models.string()});
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/none") == "not_found");
+  CHECK_FALSE(fs::exists(container.models));
+}
+
+}  // namespace model_prep::testing
