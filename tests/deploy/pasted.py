@@ -10,7 +10,9 @@ DOCKER = pathlib.Path(__file__).resolve().parents[2] / "docker"
 
 COMPOSE = DOCKER / "compose.yaml"
 SWARM = sorted((DOCKER / "swarm").glob("*.yaml"))
-KUBERNETES = sorted((DOCKER / "kubernetes").glob("*.yaml"))
+IMAGE_VOLUME = DOCKER / "kubernetes" / "image-volume.yaml"
+#: Those in which model-prep runs.
+KUBERNETES = sorted(path for path in (DOCKER / "kubernetes").glob("*.yaml") if path != IMAGE_VOLUME)
 KSERVE = DOCKER / "kserve" / "cluster-storage-container.yaml"
 ACTION, WORKFLOW, GITLAB = (DOCKER / "ci" / name for name in ("action.yml", "github-workflow.yaml", "gitlab-ci.yml"))
 CATALOGUE = DOCKER / "catalogue.yaml"
@@ -18,7 +20,7 @@ MIRROR_COMPOSE, MIRROR_SWARM, MIRROR_KUBERNETES = (
     DOCKER / "mirror" / f"{name}.yaml" for name in ("compose", "swarm", "kubernetes")
 )
 ALL = [
-    COMPOSE, *SWARM, *KUBERNETES, KSERVE, ACTION, WORKFLOW, GITLAB, CATALOGUE, MIRROR_COMPOSE, MIRROR_SWARM, MIRROR_KUBERNETES,
+    COMPOSE, *SWARM, *KUBERNETES, IMAGE_VOLUME, KSERVE, ACTION, WORKFLOW, GITLAB, CATALOGUE, MIRROR_COMPOSE, MIRROR_SWARM, MIRROR_KUBERNETES,
 ]
 
 
@@ -60,7 +62,7 @@ def defaults(environment):
 
 def services(path):
     """name -> environment of each service or container of a compose, stack or Kubernetes file."""
-    if path in KUBERNETES:
+    if path in [*KUBERNETES, IMAGE_VOLUME]:
         return {c["name"]: container_environment(c) for pod in pod_templates(path) for c in containers(pod)}
     return {key: defaults(service.get("environment", {})) for key, service in read(path)["services"].items()}
 

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """docker/kubernetes: valid for the API server, allowed in a restricted namespace, and consistent."""
 
+import contextlib
 import copy
+import re
 
 import kubernetes_validate
 import pytest
-from pasted import KUBERNETES, by_kind, container_environment, containers, documents, name, pod_templates
+from pasted import IMAGE_VOLUME, KUBERNETES, by_kind, container_environment, containers, documents, name, pod_templates
 
 #: The oldest and the newest that the validator knows, and one between.
 VERSIONS = ["1.25", "1.31", "1.37"]
+
+INVALID = pytest.raises(kubernetes_validate.ValidationError)
 
 #: The volume types that the restricted pod security standard allows.
 ALLOWED_VOLUMES = {
@@ -63,15 +67,23 @@ def model_prep(path):
     return found
 
 
-@pytest.fixture(params=KUBERNETES, ids=name)
+@pytest.fixture(params=[*KUBERNETES, IMAGE_VOLUME], ids=name)
 def file(request):
+    return request.param
+
+
+@pytest.fixture(params=KUBERNETES, ids=name)
+def filling(request):
+    """A file in which model-prep runs."""
     return request.param
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_api_server_knows_every_field(file, version):
-    for document in documents(file):
-        kubernetes_validate.validate(document, version, strict=True)
+    has_image_volumes = version != VERSIONS[0]
+    with contextlib.nullcontext() if has_image_volumes or file != IMAGE_VOLUME else INVALID:
+        for document in documents(file):
+            kubernetes_validate.validate(document, version, strict=True)
 
 
 def test_a_field_that_kubernetes_does_not_know_is_found(file):
@@ -109,13 +121,14 @@ def test_beyond_the_standard_no_root_file_system_is_writable_and_no_api_token_is
 
 
 def test_model_prep_has_64_mib_and_every_container_a_limit(file):
-    assert model_prep(file)[0]["resources"]["limits"]["memory"] == "64Mi"
+    if file in KUBERNETES:
+        assert model_prep(file)[0]["resources"]["limits"]["memory"] == "64Mi"
     for pod in pods(file):
         assert all("memory" in container["resources"]["limits"] for container in containers(pod))
 
 
-def test_the_token_is_a_file_of_an_optional_secret_that_only_model_prep_sees(file):
-    container, pod = model_prep(file)
+def test_the_token_is_a_file_of_an_optional_secret_that_only_model_prep_sees(filling):
+    container, pod = model_prep(filling)
     (secret,) = [volume for volume in pod["volumes"] if "secret" in volume]
     (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == secret["name"]]
     assert secret["secret"]["optional"] is True
@@ -127,11 +140,11 @@ def test_the_token_is_a_file_of_an_optional_secret_that_only_model_prep_sees(fil
             assert secret["name"] not in {mount["name"] for mount in other.get("volumeMounts", [])}
 
 
-def test_every_volume_is_mounted_and_every_claim_is_defined_in_the_file(file):
+def test_every_volume_is_mounted_and_every_claim_is_defined_in_the_file(filling):
     claims = {
-        document["metadata"]["name"] for document in documents(file) if document["kind"] == "PersistentVolumeClaim"
+        document["metadata"]["name"] for document in documents(filling) if document["kind"] == "PersistentVolumeClaim"
     }
-    for pod in pods(file):
+    for pod in pods(filling):
         named = {volume["name"] for volume in pod["volumes"]}
         assert named == {mount["name"] for c in containers(pod) for mount in c.get("volumeMounts", [])}
         used = [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v]
@@ -191,3 +204,12 @@ def test_every_container_has_the_memory_that_each_runtime_demands(file):
         for container in containers(pod):
             memory = container["resources"]["limits"]["memory"]
             assert memory.endswith("Gi") or int(memory.removesuffix("Mi")) >= 12, "CRI-O's minimum"
+
+
+def test_the_image_is_named_by_its_digest_and_fits_the_prefix_of_the_export():
+    (pod,) = pods(IMAGE_VOLUME)
+    (volume,) = pod["volumes"]
+    assert re.fullmatch(r"registry\.example/models@sha256:[0-9a-f]{64}", volume["image"]["reference"])
+    (container,) = containers(pod)
+    assert container_environment(container)["HF_HOME"] == container["volumeMounts"][0]["mountPath"]
+    assert "subPath" not in container["volumeMounts"][0]
