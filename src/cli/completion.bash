@@ -21,7 +21,8 @@ _model_prep() {
         ;;
       --manifest | --manifest-key | --signature-key | --variant | --include | --exclude | --cache-dir | --summary | \
         --endpoint | --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
-        --dependencies | --progress | --log-level | --log-format | --for | --to | --prefix)
+        --dependencies | --progress | --log-level | --log-format | --for | --to | --prefix | --allow-license | \
+        --scan)
         [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
         ((i++))
         ;;
@@ -31,6 +32,7 @@ _model_prep() {
   case $previous in
     --variant) words='fp32 fp16 openvino openvino-int8 onnx mistral gguf all' ;;
     --dependencies) words='report fetch require' ;;
+    --scan) words='off refuse-unsafe required' ;;
     --for)
       words='transformers sentence-transformers diffusers peft optimum-onnx optimum-intel onnxruntime fastembed'
       words="$words openvino faster-whisper model2vec mistral-common gguf tokenizers safetensors"
@@ -54,7 +56,7 @@ _model_prep() {
       return
       ;;
     --include | --exclude | --endpoint | --jobs | --retries | --patience | --timeout | --deadline | \
-      --limit-rate | --prefix)
+      --limit-rate | --prefix | --allow-license)
       return
       ;;
   esac
@@ -70,12 +72,14 @@ _model_prep() {
     case ${command:-download} in
       download)
         words="$all $selection $network --dry-run --cleanup --offline --summary --limit-rate"
-        words+=' --signature-key --dependencies --to --prefix'
+        words+=' --signature-key --dependencies --allow-license --scan --to --prefix'
         ;;
       verify) words="$all $selection $network --repair --for --summary --limit-rate" ;;
       list) words="$all $selection $network --builds --json" ;;
       cleanup) words="$all --dry-run --summary" ;;
-      lock) words="$all $selection $network --signature-key --check --dependencies" ;;
+      lock)
+        words="$all $selection $network --signature-key --check --dependencies --allow-license --scan"
+        ;;
       export) words="$all $selection --to --prefix --summary --progress" ;;
       kserve-init) words="$all $selection $network --summary --limit-rate" ;;
     esac

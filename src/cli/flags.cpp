@@ -30,6 +30,7 @@ constexpr CommandText kCommands[] = {
 constexpr Commands kDownload = of(Command::download);
 constexpr Commands kVerify = of(Command::verify);
 constexpr Commands kLock = of(Command::lock);
+constexpr Commands kChecking = kDownload | kLock;
 constexpr Commands kList = of(Command::list);
 
 constexpr Commands kKserve = of(Command::kserve_init);
@@ -117,6 +118,12 @@ const std::vector<Flag>& flags() {
        true},
       {"Models", "--dependencies", "MODE", kDownload | kLock, {"MODEL_PREP_DEPENDENCIES"},
        "What to do about other repositories that a model needs: report, fetch (code included, so trust them) or require (default report)"},
+
+      {"Policy", "--allow-license", "IDS", kChecking, {"MODEL_PREP_ALLOW_LICENSE"},
+       "The only licenses that a model may have: ids of the Hub, separated by commas, such as apache-2.0,mit. May be repeated",
+       true},
+      {"Policy", "--scan", "MODE", kChecking, {"MODEL_PREP_SCAN"},
+       "What the Hub's scanners must have said: off, refuse-unsafe (no selected file is flagged) or required (and they are done) (default off)"},
 
       {"Actions", "--dry-run", "", kDownload | kCleanup, {},
        "Print what would be downloaded or removed, and change nothing in the cache"},

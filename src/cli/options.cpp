@@ -12,6 +12,7 @@
 
 #include "model_prep/base/parse_int.h"
 #include "model_prep/cli/command_line.h"
+#include "model_prep/cli/policy_flags.h"
 #include "model_prep/core/consumer_table.h"
 #include "model_prep/core/kserve_arguments.h"
 #include "model_prep/core/rate_limiter.h"
@@ -78,6 +79,13 @@ Strings read_list(const FlagValues& values, const std::string& flag) {
   Strings texts;
   for (const FlagValues::Value& found : values.find_all(flag)) texts.push_back(found.value);
   return texts;
+}
+
+Status read_policy(const FlagValues& values, Options& options) {
+  const auto policy = find_policy(values);
+  if (!policy) return policy.error();
+  options.policy = *policy;
+  return ok();
 }
 
 /// Whether the command may send requests.
@@ -349,6 +357,7 @@ Status read_options(const FlagValues& values, Options& options) {
                                   "onnx:model_quantized",
                                   fmt::join(kNames<Build>, ", "))),
            read_choice(values, "--dependencies", options.dependencies),
+           read_policy(values, options),
            read_paths(values, options),
            read_consumers(values, options),
            read_export(values, options),

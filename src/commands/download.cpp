@@ -15,6 +15,7 @@
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/file_checks.h"
 #include "model_prep/commands/model_signatures.h"
+#include "model_prep/commands/policies.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/model_run.h"
 #include "model_prep/io/file_lock.h"
@@ -54,6 +55,7 @@ class Download {
     if (!session_.options.dry_run)
       if (Status writable = probe_writing(); !writable) return writable;
     resolve_from_hub();
+    hold_to_policies(models_, session_, session_.options.offline ? nullptr : &fetcher_);
     for (auto& [model, error] : lock_conflicts(models_to_fetch(models_)))
       models_[model].error = error;
     check_signatures(models_, session_.cache, session_.options.offline ? nullptr : &fetcher_);
@@ -99,6 +101,7 @@ class Download {
     settle_ref(model, snapshot);
     if (session_.options.dry_run)
       log_warnings(check_files(snapshot, session_.cache, Look::first_bytes).warnings);
+    add_known_facts(snapshot, record, session_.cache);
     model.view = session_.cache.inspect(snapshot, record);
     note_recorded_signature(snapshot, record);
     model.snapshot = std::move(snapshot);
@@ -309,6 +312,7 @@ class Download {
     }
     model.published = true;
     model.took = Clock::now() - model.begun;
+    keep_facts(model, has_changed, session_);
 
     if (has_changed) {
       settle_ref(model, *model.snapshot);

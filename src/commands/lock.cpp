@@ -11,10 +11,12 @@
 #include "model_prep/commands/dependencies.h"
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/model_signatures.h"
+#include "model_prep/commands/policies.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/commit_diff.h"
 #include "model_prep/core/hub_json.h"
 #include "model_prep/core/manifest.h"
+#include "model_prep/core/policy_check.h"
 #include "model_prep/io/hasher.h"
 
 namespace model_prep {
@@ -100,7 +102,9 @@ class Lock {
                      std::vector<ResolvedSnapshot>& snapshots) {
     for (const ModelSpec& spec : specs) session_.log_variant_warning(spec);
 
-    for (auto& snapshot : resolve(specs)) {
+    auto resolved = resolve(specs);
+    hold_to_policies(resolved);
+    for (auto& snapshot : resolved) {
       if (!snapshot) continue;
 
       // Only the listing tells whether a model that no manifest describes has the variant.
@@ -127,6 +131,29 @@ class Lock {
     for (std::size_t i = 0; i < found.size(); ++i) {
       const Status good = found[i] ? lock_signed(*wanted[i], *found[i]) : found[i].error();
       if (!good) fail(good.error());
+    }
+  }
+
+  /// Fails the run if a model is not what its policy allows. What the record says counts only
+  /// offline, as for the listing.
+  void hold_to_policies(std::vector<std::optional<ResolvedSnapshot>>& resolved) {
+    const bool offline = session_.options.offline;
+    std::vector<ResolvedSnapshot*> snapshots;
+    for (auto& snapshot : resolved) {
+      if (!snapshot) continue;
+      const auto record =
+          offline ? session_.cache.record(snapshot->spec.repo, snapshot->commit) : std::nullopt;
+      add_known_facts(*snapshot, record, session_.cache);
+      snapshots.push_back(&*snapshot);
+    }
+
+    const auto results = settle_policies(snapshots, offline ? nullptr : &*fetcher_);
+    for (std::size_t i = 0; i < snapshots.size(); ++i) {
+      if (!results[i].status) {
+        fail(results[i].status.error());
+        continue;
+      }
+      for (const std::string& warning : scan_warnings(*snapshots[i])) session_.log.warning(warning);
     }
   }
 

@@ -44,6 +44,9 @@ struct ModelResolution {
   /// See `Resolution::renamed`.
   std::string renamed{};
 
+  /// From the response that gave the commit.
+  HubFacts hub_facts{};
+
   ListingReader reader{spec->repo.text()};
   std::size_t listing_endpoint{0};
 
@@ -95,9 +98,11 @@ class Resolver {
     } while (!select_snapshots());
 
     std::vector<Resolution> results;
-    for (ModelResolution& model : models_)
+    for (ModelResolution& model : models_) {
+      if (*model.result) (*model.result)->facts = std::move(model.hub_facts);
       results.push_back({std::move(*model.result), std::nullopt, std::move(model.endpoint),
                          std::move(model.renamed)});
+    }
     return results;
   }
 
@@ -135,6 +140,7 @@ class Resolver {
     if (right) {
       model.commit = info->commit;
       model.reader.expect(info->files);
+      model.hub_facts = {.licenses = info->licenses, .scan = info->scan};
       model.endpoint = endpoints_[source.endpoint].name();
     } else if (exclude_endpoint(model, source.endpoint, right.error())) {
       request_commit(model);

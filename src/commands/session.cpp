@@ -160,7 +160,8 @@ Result<std::vector<ModelSpec>> Session::select() {
   const auto known = manifest();
   if (!known) return known.error();
 
-  auto specs = select_models(**known, model_names(), options.variant, options.patterns);
+  auto specs =
+      select_models(**known, model_names(), options.variant, options.patterns, options.policy);
   if (!specs) return specs.error();
 
   // Two models of one repository may not move the same ref to different commits.

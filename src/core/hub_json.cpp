@@ -7,6 +7,7 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/core/json_reader.h"
+#include "model_prep/core/model_card.h"
 
 namespace model_prep {
 namespace {
@@ -16,7 +17,18 @@ constexpr std::string_view kTreeFields[] = {"type", "path",    "size",     "oid"
 constexpr std::string_view kBlobsFields[] = {"rfilename", "size",       "blobId",
                                              "lfs",       "lfs.sha256", "lfs.size"};
 constexpr std::string_view kSiblings[] = {"siblings"};
-constexpr std::string_view kInfoFields[] = {"sha", "id"};
+
+// Of the repository's info: what the model's card says of its license, and what the scanners say.
+constexpr std::string_view kFindings = "securityRepoStatus.filesWithIssues";
+constexpr std::string_view kInfoCollections[] = {"siblings", kFindings};
+constexpr std::string_view kLicenseTexts[] = {"cardData.license"};
+constexpr std::string_view kInfoFields[] = {
+    "sha",  "id",   "cardData", "cardData.license_name", "securityRepoStatus.scansDone",
+    "path", "level"};
+
+// Of the expanded tree.
+constexpr std::string_view kScanFields[] = {"type", "path", "securityFileStatus.status"};
+constexpr std::string_view kUnfinished[] = {"unscanned", "queued", "error"};
 
 Error unreadable(std::string_view object, std::string_view why) {
   return {ErrorKind::protocol, fmt::format("{}: cannot read the Hub's response: {}", object, why),
@@ -96,6 +108,14 @@ Status add_file(Listing& listing, const JsonFields& entry, const MemberNames& na
   return ok();
 }
 
+/// Each file in which a scanner found something is named. One without a level counts as the worst.
+Status add_finding(ScanVerdict& scan, const JsonFields& entry) {
+  const auto path = entry.text("path");
+  if (!path) return Error{ErrorKind::protocol, "a file with issues has no path"};
+  scan.findings.insert_or_assign(*path, entry.text("level").value_or("unsafe"));
+  return ok();
+}
+
 Result<Listing> parse_listing(std::string_view body, std::string_view object,
                               const JsonShape& shape, const MemberNames& names,
                               std::string_view if_missing) {
@@ -115,16 +135,53 @@ Result<Listing> parse_listing(std::string_view body, std::string_view object,
 
 Result<RepoInfo> parse_info(std::string_view body, std::string_view object) {
   std::size_t files = 0;
-  const auto document =
-      read_json(body, {.collections = kSiblings, .fields = kInfoFields}, [&](const JsonEntry&) {
-        ++files;
-        return ok();
-      });
+  Strings licenses;
+  ScanVerdict scan;
+  const JsonShape shape{
+      .collections = kInfoCollections, .fields = kInfoFields, .texts_in = kLicenseTexts};
+  const auto document = read_json(body, shape, [&](const JsonEntry& entry) -> Status {
+    if (entry.collection == kFindings) return add_finding(scan, entry.fields);
+    if (entry.collection == "siblings")
+      ++files;
+    else if (licenses.size() < kMaxLicenses)
+      licenses.push_back(entry.text);
+    return ok();
+  });
   if (!document) return unreadable(object, document.error().message);
 
-  auto commit = CommitId::parse(document->fields.text("sha").value_or(""));
+  const JsonFields& fields = document->fields;
+  auto commit = CommitId::parse(fields.text("sha").value_or(""));
   if (!commit) return unreadable(object, commit.error().message);
-  return RepoInfo{std::move(*commit), document->fields.text("id").value_or(""), files};
+
+  RepoInfo info{std::move(*commit), fields.text("id").value_or(""), files};
+  if (fields.has("cardData"))
+    info.licenses = card_licenses(licenses, fields.text("cardData.license_name").value_or(""));
+  if (const auto done = fields.boolean("securityRepoStatus.scansDone")) {
+    scan.complete = *done;
+    info.scan = std::move(scan);
+  }
+  return info;
+}
+
+Status add_scan_page(ScanVerdict& scan, std::string_view body, std::string_view object) {
+  const auto document =
+      read_json(body, {.collections = kTopArray, .fields = kScanFields},
+                [&](const JsonEntry& entry) -> Status {
+                  if (entry.fields.text("type") == "directory") return ok();
+                  const auto path = entry.fields.text("path");
+                  if (!path) return Error{ErrorKind::protocol, "an entry has no name"};
+
+                  const std::string status =
+                      entry.fields.text("securityFileStatus.status").value_or("unscanned");
+                  if (std::ranges::count(kUnfinished, status) > 0)
+                    scan.complete = false;
+                  else if (status != "safe")
+                    scan.findings.insert_or_assign(*path, status);
+                  return ok();
+                });
+  if (!document) return unreadable(object, document.error().message);
+  if (document->collections.empty()) return unreadable(object, "a listing must be an array");
+  return ok();
 }
 
 Result<std::string> name_difference(const RepoId& wanted, std::string_view led_to,

@@ -39,7 +39,7 @@ class Reader : public nlohmann::json_sax<Json> {
   const std::optional<std::string>& tree_fault() const { return tree_fault_; }
 
   bool null() override { return value(nullptr); }
-  bool boolean(bool) override { return value(JsonFields::Other{}); }
+  bool boolean(bool is_true) override { return value(is_true); }
   bool number_integer(number_integer_t number) override { return value(number); }
   bool number_unsigned(number_unsigned_t number) override {
     if (number > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
@@ -48,7 +48,7 @@ class Reader : public nlohmann::json_sax<Json> {
   }
   bool number_float(number_float_t, const string_t&) override { return value(JsonFields::Other{}); }
   bool string(string_t& text) override {
-    const auto* member = keys_.empty() ? nullptr : find(shape_.texts_in, keys_.front());
+    const auto* member = texts_member_here();
     if (member != nullptr)
       entry_.collection = *member;
     else if (!in_collection() || !shape_.of_texts)
@@ -90,11 +90,34 @@ class Reader : public nlohmann::json_sax<Json> {
     return found == names.end() ? nullptr : &*found;
   }
 
+  /// Whether the value that begins here has this name or is in the member of this name. (The key of
+  /// an array is empty, so that no member of it has a name.)
+  bool is_within(std::string_view name) const {
+    const auto parts = split(name, '.');
+    return parts.size() <= keys_.size() &&
+           std::ranges::equal(parts, std::span(keys_).first(parts.size()));
+  }
+
   /// The collection that a value is which begins here, by its place.
   const std::string_view* collection_here() const {
     if (keys_.empty()) return find(shape_.collections, {});
-    if (keys_.size() > 1 || keys_.back().empty()) return nullptr;
-    return find(shape_.collections, keys_.back());
+    if (keys_.size() > 2 || keys_.back().empty()) return nullptr;
+    const auto is_here = [&](std::string_view name) {
+      if (keys_.size() == 1) return name == keys_.back();
+      const std::size_t dot = name.find('.');
+      return dot != std::string_view::npos && name.substr(0, dot) == keys_.front() &&
+             name.substr(dot + 1) == keys_.back();
+    };
+    const auto found = std::ranges::find_if(shape_.collections, is_here);
+    return found == shape_.collections.end() ? nullptr : &*found;
+  }
+
+  /// The member whose strings are entries, if the string that is here is in one.
+  const std::string_view* texts_member_here() const {
+    if (keys_.empty()) return nullptr;
+    const auto found = std::ranges::find_if(shape_.texts_in,
+                                            [&](std::string_view name) { return is_within(name); });
+    return found == shape_.texts_in.end() ? nullptr : &*found;
   }
 
   bool value(JsonFields::Value&& value) {

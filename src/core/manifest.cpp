@@ -63,6 +63,23 @@ class ObjectReader {
     return read<Strings>(name, is_list, "should be a list of strings").value_or(Strings());
   }
 
+  std::optional<bool> boolean(const std::string& name) {
+    return read<bool>(name, &Json::is_boolean, "should be true or false");
+  }
+
+  /// An object whose members are strings.
+  std::map<std::string, std::string> named_texts(const std::string& name) {
+    std::map<std::string, std::string> texts;
+    const Json* found = find(name);
+    if (found == nullptr) return texts;
+    if (!found->is_object()) fail(name, "should be an object");
+
+    ObjectReader member(*found, path_of(name), defect_);
+    for (const auto& [key, entry] : found->items())
+      texts.emplace(key, member.text(key).value_or(""));
+    return texts;
+  }
+
   std::optional<Bytes> size(const std::string& name) {
     const auto is_size = [](const Json& json) {
       return json.is_number_unsigned() && json.get<std::uint64_t>() <= std::uint64_t{kMaxFileSize};
@@ -194,6 +211,25 @@ std::optional<TrustedSigner> read_signer(ObjectReader& parent) {
   return signer;
 }
 
+/// What a lock says of the license and the scan of the commit `revision`.
+HubFacts read_facts(ObjectReader& object, const Revision& revision) {
+  HubFacts facts;
+  if (object.find("license") != nullptr) {
+    const auto licenses = read_licenses(object, "license");
+    facts.licenses = Strings(licenses.begin(), licenses.end());
+  }
+  object.object("scan", [&](ObjectReader& scan) {
+    scan.require("complete");
+    facts.scan = ScanVerdict{.complete = scan.boolean("complete").value_or(false),
+                             .findings = scan.named_texts("findings")};
+  });
+
+  if ((facts.licenses || facts.scan) && !revision.commit())
+    object.fail(facts.licenses ? "license" : "scan",
+                "is known of a commit only, so `revision` must be one");
+  return facts;
+}
+
 std::optional<Digest> read_digest(ObjectReader& object, const std::string& name, DigestKind kind) {
   const auto digest = object.parsed<Digest>(name);
   if (digest && digest->kind() != kind)
@@ -266,6 +302,7 @@ std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& ob
   read_digest(object, "signed_by", DigestKind::sha256);
   model.policy = read_policy(object, of_manifest);
   model.signer = read_signer(object);
+  model.facts = read_facts(object, *revision);
 
   object.each("variants", [&](const auto& name, ObjectReader& variant) {
     model.variants.push_back(read_variant(name, variant));
@@ -310,80 +347,6 @@ Manifest read_manifest(const Json& json, Defect& defect) {
   return manifest;
 }
 
-/// As JSON writes it. (Not `quoted`: the standard library has a function of that name for strings.)
-std::string json_string(std::string_view text) { return Json(text).dump(); }
-
-/// A pattern that matches only this path.
-std::string literal_pattern(const RepoPath& path) {
-  std::string pattern;
-  for (const char c : path.text())
-    pattern += c == '*' || c == '?' || c == '[' ? fmt::format("[{}]", c) : std::string(1, c);
-  return pattern;
-}
-
-std::string locked_file_text(const RemoteFile& file) {
-  const bool is_plain = file.blob.kind() == DigestKind::git_sha1;
-  std::string text =
-      fmt::format("        {}: {{\"size\": {}", json_string(file.path.text()), file.size);
-
-  if (is_plain) text += ", \"git_sha1\": \"" + file.blob.hex() + "\"";
-  const auto sha256 = is_plain ? file.locked_sha256 : std::optional(file.blob);
-  if (sha256) text += ", \"sha256\": \"" + sha256->hex() + "\"";
-  return text + "}";
-}
-
-std::string signature_text(const ResolvedSnapshot& snapshot) {
-  std::string text;
-  if (const auto& signer = snapshot.spec.signer; signer && !signer->in_manifest.empty())
-    text += fmt::format("      \"signature\": {{\"{}\": {}}},\n", to_string(signer->kind),
-                        json_string(signer->in_manifest));
-  if (snapshot.signed_by)
-    text += fmt::format("      \"signed_by\": \"{}\",\n", snapshot.signed_by->key.hex());
-  return text;
-}
-
-/// Laid out by hand rather than by nlohmann: one line for each file, so that a change of one file
-/// is one line in a diff.
-std::string locked_model_text(const ResolvedSnapshot& snapshot) {
-  const ModelSpec& spec = snapshot.spec;
-  std::map<RepoPath, const RemoteFile*> files;
-  for (const RemoteFile& file : snapshot.files) files.emplace(file.path, &file);
-
-  Strings include;
-  Strings locked;
-  for (const auto& [path, file] : files) {
-    include.push_back("            " + json_string(literal_pattern(path)));
-    locked.push_back(locked_file_text(*file));
-  }
-  if (spec.whole_commit) include = {"            \"*\""};
-
-  constexpr const char* kFormat = R"(    {key}: {{
-      "repo": {repo},
-      "revision": "{commit}",
-      "ref": {ref},
-{signature}      "variants": {{
-        {variant}: {{
-          "include": [
-{include}
-          ],
-          "size": {size}
-        }}
-      }},
-      "locked": [{variant}],
-      "files": {{
-{files}
-      }}
-    }})";
-  return fmt::format(
-      kFormat, fmt::arg("key", json_string(spec.key)),
-      fmt::arg("repo", json_string(spec.repo.text())), fmt::arg("commit", snapshot.commit.hex()),
-      fmt::arg("ref", json_string(spec.ref)), fmt::arg("signature", signature_text(snapshot)),
-      fmt::arg("variant", json_string(spec.variant.text())),
-      fmt::arg("include", fmt::join(include, ",\n")),
-      fmt::arg("size", total_blob_size(snapshot.files)),
-      fmt::arg("files", fmt::join(locked, ",\n")));
-}
-
 }  // namespace
 
 Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
@@ -411,16 +374,6 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
   Manifest manifest = read_manifest(json, defect);
   if (defect) return refuse(*defect);
   return manifest;
-}
-
-std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots) {
-  std::map<std::string, std::string> models;
-  for (const ResolvedSnapshot& snapshot : snapshots)
-    models.emplace(snapshot.spec.key, locked_model_text(snapshot));
-
-  std::string text;
-  for (const auto& [key, model] : models) text += (text.empty() ? "" : ",\n") + model;
-  return fmt::format("{{\n  \"version\": 1,\n  \"models\": {{\n{}\n  }}\n}}\n", text);
 }
 
 }  // namespace model_prep

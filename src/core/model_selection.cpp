@@ -217,8 +217,9 @@ Result<ModelSpec> make_spec(const ManifestModel& model, const Variant& variant_o
                  .whole_commit = selects_everything(variant.filter),
                  .fully_locked = in_own_repo && locked};
 
-  // The locked files are those of the model's own repository.
+  // What is locked is that of the model's own repository.
   if (!in_own_repo) return spec;
+  if (variant.revision == model.revision) spec.locked_facts = model.facts;
   spec.lock = model.files;
   if (!spec.fully_locked) return spec;
 

@@ -18,10 +18,14 @@ constexpr int kTreeFormat = 1;
 
 // Of the record, of the tree, of a file in either, and of a blob.
 constexpr std::string_view kFields[] = {
-    "format",   "format_version", "size",   "blob_id",           "lfs_sha256",    "lfs_size",
-    "xet_hash", "mtime_ns",       "sha256", "signature.trusted", "signature.key", "origin"};
+    "format",        "format_version", "size",     "blob_id", "lfs_sha256",
+    "lfs_size",      "xet_hash",       "mtime_ns", "sha256",  "signature.trusted",
+    "signature.key", "origin",         "scan",     "level"};
 constexpr std::string_view kTreeCollections[] = {"files"};
-constexpr std::string_view kRecordCollections[] = {"listing", "unusable", "signed", "blobs"};
+constexpr std::string_view kRecordCollections[] = {"listing",  "unusable",      "signed",
+                                                   "licenses", "scan_findings", "blobs"};
+constexpr std::string_view kScanComplete = "complete";
+constexpr std::string_view kScanIncomplete = "incomplete";
 
 /// Nobody reads the message: a record that cannot be parsed counts as missing.
 Status invalid() { return Error{ErrorKind::protocol, "invalid"}; }
@@ -79,6 +83,30 @@ std::optional<SignedBy> read_signed_by(const JsonFields& fields) {
   return SignedBy{trusted->hex(), *key};
 }
 
+/// What is put together when the whole record was read.
+struct RecordParts {
+  Listing listing{};
+  ScanVerdict scan{};
+  std::set<RepoPath> signed_files{};
+};
+
+/// An entry of the record, of whichever of its collections.
+Status add_entry(SnapshotRecord& record, RecordParts& parts, const JsonEntry& entry) {
+  if (entry.collection == "blobs") return add_blob(record, entry);
+  if (entry.collection == "listing") return add_file(parts.listing, entry);
+  if (entry.collection == "signed") return add_signed_file(parts.signed_files, entry);
+  if (entry.collection == "licenses") {
+    record.facts.licenses->push_back(entry.name);
+  } else if (entry.collection == "scan_findings") {
+    const auto level = entry.fields.text("level");
+    if (!level) return invalid();
+    parts.scan.findings.insert_or_assign(entry.name, *level);
+  } else {
+    record.unusable.push_back(entry.name);
+  }
+  return ok();
+}
+
 enum class Escape : std::uint8_t { needed, all_but_ascii };
 
 std::string quoted(const std::string& text, Escape escape) {
@@ -129,6 +157,28 @@ std::string blobs_text(const std::map<Digest, VerifiedBlob>& blobs) {
   return text + (blobs.empty() ? "}" : "\n }");
 }
 
+/// The members of what is known.
+std::string facts_text(const HubFacts& facts) {
+  std::string text;
+  if (facts.licenses) {
+    std::string licenses;
+    for (const std::string& license : *facts.licenses)
+      licenses += fmt::format("{}\n  {}: {{}}", licenses.empty() ? "" : ",",
+                              quoted(license, Escape::needed));
+    text += ",\n \"licenses\": {" + licenses + (licenses.empty() ? "}" : "\n }");
+  }
+  if (!facts.scan) return text;
+
+  std::string findings;
+  for (const auto& [path, level] : facts.scan->findings)
+    findings += fmt::format("{}\n  {}: {{\n   \"level\": {}\n  }}", findings.empty() ? "" : ",",
+                            quoted(path, Escape::needed), quoted(level, Escape::needed));
+  return text +
+         fmt::format(",\n \"scan\": \"{}\",\n \"scan_findings\": {{{}",
+                     facts.scan->complete ? kScanComplete : kScanIncomplete, findings) +
+         (findings.empty() ? "}" : "\n }");
+}
+
 }  // namespace
 
 bool vouches_for(const VerifiedBlob& verified, const BlobSpec& wanted) {
@@ -165,32 +215,32 @@ std::string serialize_record(const SnapshotRecord& record) {
   if (!names.empty()) text += ",\n \"unusable\": {" + names + "\n }";
 
   if (record.signature) text += signature_text(*record.signature);
+  text += facts_text(record.facts);
+
   return text + ",\n \"blobs\": " + blobs_text(record.blobs) + "\n}\n";
 }
 
 std::optional<SnapshotRecord> parse_record(std::string_view text) {
   SnapshotRecord record;
-  Listing listing;
-  std::set<RepoPath> signed_files;
-  const auto document = read_json(text, {.collections = kRecordCollections, .fields = kFields},
-                                  [&](const JsonEntry& entry) {
-                                    if (entry.collection == "blobs") return add_blob(record, entry);
-                                    if (entry.collection == "listing")
-                                      return add_file(listing, entry);
-                                    if (entry.collection == "signed")
-                                      return add_signed_file(signed_files, entry);
-                                    record.unusable.push_back(entry.name);
-                                    return ok();
-                                  });
+  RecordParts parts;
+  record.facts.licenses.emplace();
+  const auto document =
+      read_json(text, {.collections = kRecordCollections, .fields = kFields},
+                [&](const JsonEntry& entry) { return add_entry(record, parts, entry); });
   if (!document || document->fields.integer("format") != kRecordFormat || !document->has("blobs"))
     return std::nullopt;
 
   // A planted listing must fail here, and not later as if the Hub had sent it.
-  if (!check_listing(listing, {})) return std::nullopt;
-  record.listing = std::move(listing.files);
+  if (!check_listing(parts.listing, {})) return std::nullopt;
+  record.listing = std::move(parts.listing.files);
   if (const auto by = read_signed_by(document->fields))
-    record.signature = {*by, std::move(signed_files)};
+    record.signature = {*by, std::move(parts.signed_files)};
   record.origin = document->fields.text("origin").value_or("");
+
+  if (!document->has("licenses")) record.facts.licenses.reset();
+  const std::string state = document->fields.text("scan").value_or("");
+  parts.scan.complete = state == kScanComplete;
+  if (parts.scan.complete || state == kScanIncomplete) record.facts.scan = std::move(parts.scan);
   return record;
 }
 

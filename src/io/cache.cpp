@@ -222,6 +222,7 @@ class Publisher {
         record.listing = snapshot_.listing;
         record.unusable = snapshot_.unusable;
       }
+      update(record.facts, snapshot_.facts);
       for (const auto& [blob, verified] : verified_) record.blobs.insert_or_assign(blob, verified);
       if (snapshot_.signed_by) add_signature(record, *snapshot_.signed_by, snapshot_.files);
     });

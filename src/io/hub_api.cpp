@@ -33,8 +33,14 @@ Url Hub::api(const RepoId& repo, const std::string& rest) const {
 Url Hub::info(const RepoId& repo, const Revision& revision) const {
   return api(repo, "revision/" + percent_encode(revision.text()));
 }
+Url Hub::scan(const RepoId& repo, const CommitId& commit) const {
+  return api(repo, fmt::format("revision/{}?securityStatus=true", commit.hex()));
+}
 Url Hub::tree(const RepoId& repo, const CommitId& commit) const {
   return api(repo, fmt::format("tree/{}?recursive=true&expand=false", commit.hex()));
+}
+Url Hub::expanded_tree(const RepoId& repo, const CommitId& commit) const {
+  return api(repo, fmt::format("tree/{}?recursive=true&expand=true", commit.hex()));
 }
 Url Hub::blobs(const RepoId& repo, const CommitId& commit) const {
   return api(repo, fmt::format("revision/{}?blobs=true", commit.hex()));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "model_prep/base/text.h"
 #include "model_prep/report/table.h"
@@ -54,6 +55,11 @@ FileReport file_report(const RemoteFile& file, const FileOutcome& outcome, const
   return report;
 }
 
+std::string license_cell(const HubFacts& facts) {
+  if (!facts.licenses) return "?";
+  return facts.licenses->empty() ? "none" : fmt::format("{}", fmt::join(*facts.licenses, ", "));
+}
+
 std::string job_line(const FetchJob& job) {
   std::string_view note;
   if (job.check_existing)
@@ -76,6 +82,7 @@ ModelReport make_model_report(const ModelRun& model, const std::string& snapshot
 
   report.signed_by = model.snapshot->signed_by;
   report.commit = model.snapshot->commit.hex();
+  report.facts = model.snapshot->facts;
   report.snapshot = snapshot;
   std::set<Digest> counted;
   for (std::size_t i = 0; i < model.snapshot->files.size(); ++i) {
@@ -107,6 +114,12 @@ std::string dry_run_text(const std::vector<ModelRun>& models, const std::string&
               .numbers = {3, 4, 5, 6},
               .yielding = {0}};
   const std::vector<PlannedModel> wanted = models_to_fetch(models);
+  const bool shows_licenses = std::ranges::any_of(wanted, [&](const PlannedModel& each) {
+    const auto& licenses = models[each.model].snapshot->facts.licenses;
+    return licenses && !licenses->empty();
+  });
+  if (shows_licenses) table.head.emplace_back("LICENSE");
+
   std::string files;
   for (const PlannedModel& each : wanted) {
     const ModelRun& model = models[each.model];
@@ -117,6 +130,7 @@ std::string dry_run_text(const std::vector<ModelRun>& models, const std::string&
                           model.snapshot->commit.hex().substr(0, 12),
                           std::to_string(model.snapshot->files.size()), format_bytes(size),
                           format_bytes(to_fetch), format_bytes(size - to_fetch)});
+    if (shows_licenses) table.rows.back().push_back(license_cell(model.snapshot->facts));
 
     if (wanted.size() > 1 && !plan.jobs.empty()) files += sanitize_for_log(model.spec.key) + "\n";
     for (const FetchJob& job : plan.jobs) files += job_line(job);

@@ -70,6 +70,13 @@ Json list_json(const Items& items, Make make) {
   return list;
 }
 
+Json scan_json(const std::optional<ScanVerdict>& scan) {
+  if (!scan) return {};
+  Json findings = Json::object();
+  for (const auto& [path, level] : scan->findings) findings[path] = level;
+  return {{"complete", scan->complete}, {"findings", std::move(findings)}};
+}
+
 Json model_json(const ModelReport& model, bool with_faults) {
   const ModelSpec& spec = model.spec;
   Json json = {
@@ -82,6 +89,8 @@ Json model_json(const ModelReport& model, bool with_faults) {
       {"ref", spec.ref},
       {"variant_requested", spec.variant_requested.text()},
       {"variant", spec.variant.text()},
+      {"license", model.facts.licenses ? Json(*model.facts.licenses) : Json()},
+      {"scan", scan_json(model.facts.scan)},
       {"snapshot", text_or_null(model.snapshot)},
       {"size_mb", rounded(static_cast<double>(model.bytes) / 1e6, 10)},
       {"bytes_downloaded", model.bytes_downloaded},

@@ -43,6 +43,74 @@ TEST_CASE("the commit is read from the repository's info") {
   CHECK(bare->files == 0);
 }
 
+TEST_CASE("the licenses of the card are read from the repository's info") {
+  const auto licenses = [](const std::string& card) {
+    const auto info = parse_info(R"({"sha":")" + kCommit + R"(","cardData":)" + card + "}", "gpt2");
+    REQUIRE(info);
+    return info->licenses;
+  };
+  CHECK(licenses(R"({"license":"mit","tags":["exbert"]})") == Strings{"mit"});
+  CHECK(licenses(R"({"license":["cc-by-4.0","MIT"]})") == Strings{"cc-by-4.0", "mit"});
+  CHECK(licenses(R"({"license":"other","license_name":"Llama-X","license_link":"LICENSE"})") ==
+        Strings{"other:llama-x"});
+  CHECK(licenses(R"({"license_name":"x","model-index":[{"license":"mit"}]})") == Strings{});
+  CHECK(licenses(R"({"license":null})") == Strings{});
+  CHECK(licenses(R"({"license":7})") == Strings{});
+  CHECK_FALSE(licenses("null"));
+  CHECK_FALSE(parse_info(R"({"sha":")" + kCommit + R"(","license":"mit"})", "gpt2")->licenses);
+}
+
+TEST_CASE("what the scanners found is read from the repository's info") {
+  const auto scan = [](const std::string& status) {
+    const auto info =
+        parse_info(R"({"sha":")" + kCommit + R"(","securityRepoStatus":)" + status + "}", "gpt2");
+    REQUIRE(info);
+    return info->scan;
+  };
+  CHECK(scan(R"({"scansDone":true,"filesWithIssues":[]})") == ScanVerdict{.complete = true});
+  CHECK(scan(R"({"scansDone":false,"filesWithIssues":[
+        {"path":"model_broken_X.pkl","level":"unsafe"},{"path":"build.py","level":"caution"},
+        {"path":"x.bin"}]})") == ScanVerdict{.complete = false,
+                                             .findings = {{"model_broken_X.pkl", "unsafe"},
+                                                          {"build.py", "caution"},
+                                                          {"x.bin", "unsafe"}}});
+  CHECK_FALSE(scan("null"));
+  CHECK_FALSE(scan(R"({"filesWithIssues":[]})"));
+}
+
+TEST_CASE("the expanded tree says of each file whether it was scanned, and what was found") {
+  const auto entry = [](const std::string& path, const std::string& status) {
+    return R"({"type":"file","path":")" + path + R"(","lastCommit":{"id":"x"},
+               "securityFileStatus":{"status":")" +
+           status + R"(","avScan":{"status":"unscanned"}}})";
+  };
+  ScanVerdict scan{.complete = true};
+  CHECK(add_scan_page(scan,
+                      R"([{"type":"directory","path":"onnx"},)" + entry("a", "safe") + "," +
+                          entry("b", "caution") + "]",
+                      "gpt2"));
+  CHECK(scan == ScanVerdict{true, {{"b", "caution"}}});
+
+  const std::string unfinished = GENERATE_COPY(
+      as<std::string>{}, entry("c", "unscanned"), entry("c", "queued"), entry("c", "error"),
+      R"({"type":"file","path":"c"})", R"({"type":"file","path":"c","securityFileStatus":null})");
+  CHECK(add_scan_page(scan, "[" + unfinished + "]", "gpt2"));
+  CHECK(scan == ScanVerdict{false, {{"b", "caution"}}});
+  CHECK_FALSE(add_scan_page(scan, R"([{"type":"file"}])", "gpt2"));
+  CHECK_FALSE(add_scan_page(scan, "{}", "gpt2"));
+}
+
+TEST_CASE("a finding that cannot be read fails the whole response") {
+  const std::string findings = GENERATE(as<std::string>{}, R"([{"level":"unsafe"}])", R"(["x"])",
+                                        R"([{"path":1}])", R"("none")");
+  const auto info = parse_info(
+      R"({"sha":")" + kCommit + R"(","securityRepoStatus":{"scansDone":true,"filesWithIssues":)" +
+          findings + "}}",
+      "gpt2");
+  REQUIRE_FALSE(info);
+  CHECK(info.error().kind == ErrorKind::protocol);
+}
+
 TEST_CASE("a tree page lists plain and LFS files, and directories apart") {
   const auto listing = parse_tree_page(kTree, "gpt2");
   REQUIRE(listing.has_value());

@@ -47,6 +47,44 @@ TEST_CASE("each string below a chosen member is an entry, however deep, and no o
   CHECK(found == "b=1 =2 d=4 ");
 }
 
+TEST_CASE("strings can be chosen in a member of an object, which may be a string itself") {
+  constexpr std::string_view kChosen[] = {"card.license"};
+  const auto found_in = [&](const std::string& text) {
+    std::string found;
+    const auto document = read_json(text, {.texts_in = kChosen}, [&](const JsonEntry& entry) {
+      found += std::string(entry.collection) + ":" + entry.text + " ";
+      return ok();
+    });
+    return document ? found : document.error().message;
+  };
+  CHECK(found_in(R"({"card": {"license": "a", "other": ["b"]}})") == "card.license:a ");
+  CHECK(found_in(R"({"card": {"license": ["a", "b"]}})") == "card.license:a card.license:b ");
+  CHECK(found_in(R"({"license": "a", "x": {"card": {"license": "b"}}})").empty());
+  CHECK(found_in(R"({"card": "license"})").empty());
+  CHECK(found_in(R"({"card": [{"license": "a"}]})").empty());
+}
+
+TEST_CASE("entries may be those of a member of an object") {
+  constexpr std::string_view kNested[] = {"files", "status.files"};
+  CHECK(entries_of(R"({"status": {"files": [{"size": 1}], "size": 2}, "files": [{"size": 3}]})",
+                   kNested) == ":1 :3 ");
+  CHECK(entries_of(R"({"status": {"files": null}})", kNested).empty());
+  CHECK(entries_of(R"({"x": {"status": {"files": [{"size": 1}]}}})", kNested).empty());
+  CHECK(entries_of(R"({"status": [{"files": [{"size": 1}]}]})", kNested).empty());
+  CHECK(entries_of(R"({"status": {"files": [1]}})", kNested) == "an entry is not an object");
+  CHECK(entries_of(R"({"status": {"files": 1}})", kNested) ==
+        "'files' is neither an array nor an object");
+}
+
+TEST_CASE("a boolean is kept as one") {
+  const auto document = read_json(R"({"id": true, "lfs": {"size": false}})", {.fields = kFields});
+  REQUIRE(document);
+  CHECK(document->fields.boolean("id") == true);
+  CHECK(document->fields.boolean("lfs.size") == false);
+  CHECK_FALSE(document->fields.text("id"));
+  CHECK_FALSE(document->fields.boolean("lfs"));
+}
+
 TEST_CASE("nested members of the same name are not confused with the requested ones") {
   const std::string text = GENERATE(as<std::string>{}, R"([{"id": "a", "lfs": {"size": 1}}])",
                                     R"({"lfs": [{"size": 1}]})", R"({"lfs": ["size", 1]})",

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/builders.h"
 #include "model_prep/core/manifest.h"
 #include "model_prep/core/model_selection.h"
 #include "support/catch.h"
 
 namespace model_prep {
 namespace {
+
+using testing::commit;
+using testing::plain_file;
+using testing::spec;
 
 /// A manifest of one model `a`; either policy is JSON, or empty for none.
 std::string manifest_text(const std::string& of_all, const std::string& of_model) {
@@ -94,6 +99,64 @@ TEST_CASE("a wrong value in a policy is refused with its path") {
   }));
   CHECK(refusal(policy, "").find(fault) != std::string::npos);
   CHECK(refusal("", policy).find("models.a." + fault) != std::string::npos);
+}
+
+TEST_CASE("a model states license and scan of its commit, and a variant elsewhere has neither") {
+  const std::string commit(40, 'c');
+  const std::string members = R"("repo":"org/a","revision":")" + commit +
+                              R"(","license":["MIT"],"scan":{"complete":true,
+      "findings":{"x.pkl":"caution"}},"variants":{"fp32":{},"onnx":{"repo":"org/b"}})";
+  const auto manifest =
+      parse_manifest(R"({"version":1,"models":{"a":{)" + members + "}}}", "m.json");
+  REQUIRE(manifest);
+  const HubFacts facts{.licenses = Strings{"mit"},
+                       .scan = ScanVerdict{true, {{"x.pkl", "caution"}}}};
+  CHECK(select_models(*manifest, {}, Build::fp32)->at(0).locked_facts == facts);
+  CHECK(select_models(*manifest, {}, Build::onnx)->at(0).locked_facts == HubFacts{});
+}
+
+TEST_CASE("license and scan are refused where they cannot be, and what is wrong in them") {
+  const std::string pin = R"("revision":")" + std::string(40, 'c') + "\",";
+  const auto [members, fault] = GENERATE_COPY(table<std::string, std::string>({
+      {R"("license":["mit"])", "models.a.license: is known of a commit only"},
+      {R"("revision":"v1","scan":{"complete":true})", "models.a.scan: is known of a commit only"},
+      {pin + R"("license":"mit")", "models.a.license: should be a list of strings"},
+      {pin + R"("license":["a b"])", "models.a.license: 'a b' is no id"},
+      {pin + R"("scan":{"findings":{}})", "models.a.scan.complete: is missing"},
+      {pin + R"("scan":{"complete":1})", "models.a.scan.complete: should be true or false"},
+      {pin + R"("scan":{"complete":true,"findings":{"x":1}})",
+       "models.a.scan.findings.x: should be a string"},
+      {pin + R"("scan":{"complete":true,"findings":[]})",
+       "models.a.scan.findings: should be an object"},
+      {pin + R"("scan":{"complete":true,"found":{}})", "models.a.scan.found: unknown member"},
+  }));
+  const auto manifest =
+      parse_manifest(R"({"version":1,"models":{"a":{"repo":"org/a",)" + members + "}}}", "m.json");
+  REQUIRE_FALSE(manifest);
+  INFO(manifest.error().message);
+  CHECK(manifest.error().message.find(fault) != std::string::npos);
+}
+
+TEST_CASE("a lock has the policy, the license and the scan, and reads as it was") {
+  ResolvedSnapshot snapshot{spec("a", "org/a"), commit('c'), {plain_file("x", 1, '1')}, {}};
+  snapshot.spec.policy = {.licenses = std::set<std::string>{"apache-2.0", "mit"},
+                          .pickles = PicklePolicy::allow,
+                          .scan = ScanPolicy::required,
+                          .signatures = SignaturePolicy::required};
+  snapshot.facts = {.licenses = Strings{"mit"},
+                    .scan = ScanVerdict{false, {{"a\"b.pkl", "caution"}, {"c", "caution"}}}};
+  const auto manifest = parse_manifest(lock_text({snapshot}), "lock");
+  REQUIRE(manifest);
+  const ModelSpec read = select_models(*manifest, {}, Build::fp32)->at(0);
+  CHECK(read.policy == snapshot.spec.policy);
+  CHECK(read.locked_facts == snapshot.facts);
+}
+
+TEST_CASE("a lock without policy, license and scan has none of their members") {
+  const std::string text =
+      lock_text({{spec("a", "org/a"), commit('c'), {plain_file("x", 1, '1')}, {}}});
+  for (const char* member : {"policy", "license", "scan"})
+    CHECK(text.find(member) == std::string::npos);
 }
 
 }  // namespace model_prep

@@ -66,6 +66,24 @@ TEST_CASE("a record whose signature is not whole has none") {
   }
 }
 
+TEST_CASE("a record remembers license and scan, and that one is not known") {
+  const HubFacts facts = GENERATE(
+      HubFacts{}, HubFacts{.licenses = Strings{}}, HubFacts{.licenses = Strings{"mit", "other:x"}},
+      HubFacts{.scan = ScanVerdict{.complete = true}},
+      HubFacts{.licenses = Strings{"mit"},
+               .scan = ScanVerdict{.findings = {{"a\"b.pkl", "unsafe"}, {"c", "caution"}}}});
+  const auto back = parse_record(serialize_record({.listing = {}, .blobs = {}, .facts = facts}));
+  REQUIRE(back);
+  CHECK(back->facts == facts);
+}
+
+TEST_CASE("a record of an older version, without license and scan, is as it ever was") {
+  CHECK(serialize_record({}) == "{\n \"format\": 1,\n \"blobs\": {}\n}\n");
+  const auto back = parse_record(R"({"format": 1, "blobs": {}})");
+  REQUIRE(back);
+  CHECK(back->facts == HubFacts{});
+}
+
 namespace {
 
 RemoteFile with_xet(RemoteFile file, const std::string& hash) {

@@ -5,6 +5,7 @@
 #include "model_prep/core/builds.h"
 #include "model_prep/core/file_selection.h"
 #include "model_prep/core/hub_json.h"
+#include "model_prep/core/policy_check.h"
 #include "model_prep/core/snapshot_record.h"
 
 namespace model_prep::fuzz {
@@ -79,14 +80,39 @@ void check_deciding(std::string_view input) {
   if (!selected) check_message(selected.error());
 }
 
+/// What is remembered of the Hub's word, and said of it under the strictest policy.
+void check_facts(const HubFacts& facts) {
+  const auto back = parse_record(serialize_record({.listing = {}, .blobs = {}, .facts = facts}));
+  require(back && back->facts == facts, "license and scan are remembered");
+
+  ResolvedSnapshot snapshot{wanting({}), *CommitId::parse(std::string(40, 'c')), {}, {}};
+  snapshot.spec.policy = {.licenses = std::set<std::string>{}, .scan = ScanPolicy::required};
+  snapshot.facts = facts;
+  const Status checked = check_policy(snapshot, HubAsked::yes);
+  require(!checked, "no license is allowed");
+  check_message(checked.error());
+  snapshot.spec.policy.licenses.reset();
+  if (const Status scanned = check_policy(snapshot, HubAsked::yes); !scanned)
+    check_message(scanned.error());
+  for (const std::string& warning : scan_warnings(snapshot))
+    check_message({ErrorKind::unsafe, warning});
+}
+
 }  // namespace
 
 void hub_json(std::string_view input) {
   const auto info = parse_info(input, "org/name");
-  if (info)
-    require(is_lower_hex(info->commit.hex(), 40), "a commit has 40 hex digits");
-  else
+  if (!info) {
     check_message(info.error());
+  } else {
+    require(is_lower_hex(info->commit.hex(), 40), "a commit has 40 hex digits");
+    if (info->licenses) check_licenses(*info->licenses);
+    check_facts({.licenses = info->licenses, .scan = info->scan});
+  }
+  ScanVerdict scan{.complete = true};
+  if (const Status read = add_scan_page(scan, input, "org/name"); !read)
+    check_message(read.error());
+  check_facts({.scan = std::move(scan)});
   check_deciding(input);
   check_listing_of(parse_tree_page(input, "org/name"));
   check_listing_of(parse_blobs(input, "org/name"));

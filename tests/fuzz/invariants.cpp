@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <charconv>
+#include <functional>
 
 #include "fuzz/targets.h"
+#include "model_prep/base/policy.h"
 #include "model_prep/base/text.h"
+#include "model_prep/core/model_card.h"
 
 namespace model_prep::fuzz {
 
@@ -48,6 +51,14 @@ void check_path(const RepoPath& path) {
     begin = end + 1;
   }
   require(parts >= 1, "a path has a part");
+}
+
+void check_licenses(const Strings& licenses) {
+  require(licenses.size() <= kMaxLicenses, "a bounded number of licenses counts");
+  for (const std::string& license : licenses)
+    require(license_id(license) == license, "a license is an id");
+  require(std::ranges::adjacent_find(licenses, std::ranges::greater_equal()) == licenses.end(),
+          "licenses are sorted, each once");
 }
 
 void check_files(const std::vector<RemoteFile>& files) {

@@ -35,11 +35,16 @@ void manifest(std::string_view input) {
     require(found.error().kind == ErrorKind::usage, "a manifest is refused as usage");
     return check_message(found.error());
   }
-  for (const ManifestModel& model : found->models)
+  for (const ManifestModel& model : found->models) {
     for (const auto& [path, file] : model.files) {
       check_path(path);
       require(file.sha256 || file.git_sha1, "a locked file has a digest");
     }
+    require(tightened(model.policy, found->policy) == model.policy,
+            "a model is held to the policy of the manifest");
+    require((!model.facts.licenses && !model.facts.scan) || model.revision.commit(),
+            "license and scan are those of a commit");
+  }
   for (const std::string_view build : kNames<Build>) {
     const auto specs = select_models(*found, {}, *value_of<Build>(build));
     if (!specs) continue;  // a key may be of any length, and is named

@@ -13,7 +13,7 @@ void record(std::string_view input) {
     const std::string text = serialize_record(*found);
     const auto back = parse_record(text);
     require(back && back->blobs == found->blobs && back->signature == found->signature &&
-                same_files(back->listing, found->listing),
+                back->facts == found->facts && same_files(back->listing, found->listing),
             "a record is read again");
     require(serialize_record(*back) == text, "a record is written alike twice");
   }

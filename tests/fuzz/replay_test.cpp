@@ -48,6 +48,7 @@ void replay(const std::string& target, void (*run)(std::string_view)) {
 }  // namespace
 
 TEST_CASE("the corpus of names in blobs/ violates no invariant") { replay("blobs", blobs); }
+TEST_CASE("the corpus of model cards violates no invariant") { replay("cards", cards); }
 TEST_CASE("the corpus of exports violates no invariant") { replay("exports", exports); }
 TEST_CASE("the corpus of files with dependencies violates no invariant") {
   replay("dependencies", dependencies);

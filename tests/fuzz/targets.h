@@ -19,7 +19,8 @@
 namespace model_prep::fuzz {
 
 void hub_json(
-    std::string_view input);  ///< info, tree page and blobs, to the files that are selected
+    std::string_view input);         ///< info, tree page and blobs, to the files that are selected
+void cards(std::string_view input);  ///< a README.md
 void dependencies(std::string_view input);  ///< the name of a file, then its text
 void manifest(std::string_view input);
 void record(std::string_view input);       ///< our record and huggingface_hub's tree listing
@@ -67,6 +68,8 @@ void check_message(const Error& error);
 void check_format(const FormatCheck& check);
 /// A path must stay below its directory.
 void check_path(const RepoPath& path);
+/// The licenses of a card must be ids, in order, and a bounded number.
+void check_licenses(const Strings& licenses);
 /// A listing after check_listing, or a selection from one, must have possible sizes, digests of the
 /// right kind, sorted and unique paths.
 void check_files(const std::vector<RemoteFile>& files);

@@ -91,6 +91,8 @@ constexpr const char* kGood = R"({
       "ref": "main",
       "variant_requested": "fp32",
       "variant": "fp32",
+      "license": null,
+      "scan": null,
       "snapshot": "/app/models/hub/snapshots/c",
       "size_mb": 90.9,
       "bytes_downloaded": 90868376,
@@ -163,6 +165,8 @@ constexpr const char* kFailed = R"({
       "ref": "main",
       "variant_requested": "openvino-int8",
       "variant": "fp32",
+      "license": null,
+      "scan": null,
       "snapshot": null,
       "size_mb": 0.0,
       "bytes_downloaded": 0,
@@ -232,6 +236,19 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
   report.variant = Build::openvino_int8;
   report.error = Error{ErrorKind::interrupted, "stopped by SIGTERM", "run it again"};
   CHECK(serialize_summary(report) == kFailed);
+}
+
+TEST_CASE("the summary has the license, and what the scanners found, as far as they are known") {
+  const auto member = [](const HubFacts& facts) {
+    ModelReport model = good_model();
+    model.facts = facts;
+    return nlohmann::json::parse(serialize_summary(run({model})))["models"]["all-MiniLM-L6-v2"];
+  };
+  CHECK(member({.licenses = Strings{}})["license"] == nlohmann::json::array());
+  CHECK(member({.licenses = Strings{"mit", "other:x"}})["license"] ==
+        nlohmann::json{"mit", "other:x"});
+  CHECK(member({.scan = ScanVerdict{false, {{"a.pkl", "unsafe"}}}})["scan"] ==
+        nlohmann::json{{"complete", false}, {"findings", {{"a.pkl", "unsafe"}}}});
 }
 
 TEST_CASE("the summary of verify also has the faults, and which libraries find which models") {

@@ -110,6 +110,14 @@ struct HubRepo {
   Access access = Access::open;
   std::string renamed_to;    ///< not empty: everything is a relative 307 to this id
   bool has_tree_api = true;  ///< false: a mirror that answers 404 to /tree/
+
+  /// JSON for `cardData` of the repository's info; empty: it has none.
+  std::string card{};
+  /// JSON for `securityRepoStatus`, if `securityStatus=true` is requested; empty: a mirror that
+  /// does not know what that is.
+  std::string scan = R"({"scansDone": true, "filesWithIssues": []})";
+  /// What the expanded tree says of files, by path; of others `safe`, or nothing without `scan`.
+  std::map<std::string, std::string> scan_of_files{};
 };
 
 /// "models" (which `id` leaves out), "datasets", "spaces" or "kernels".

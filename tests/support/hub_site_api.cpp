@@ -93,6 +93,18 @@ std::vector<Json> tree_entries(const std::vector<SiteFile>& files, const std::st
   return entries;
 }
 
+// As with expand=true. The commit is that of the page: which one changed a file last is not known.
+void add_details(Json& entry, const HubRepo& repo, const std::string& commit) {
+  entry["lastCommit"] = {{"id", commit}, {"title", "upload"}, {"date", "2024-11-01T10:26:30.000Z"}};
+  if (entry["type"] != "file" || repo.scan.empty()) return;
+
+  const auto known = repo.scan_of_files.find(entry["path"].get<std::string>());
+  const std::string status = known == repo.scan_of_files.end() ? "safe" : known->second;
+  entry["securityFileStatus"] = {{"status", status},
+                                 {"avScan", {{"status", status}}},
+                                 {"pickleImportScan", {{"status", "unscanned"}}}};
+}
+
 // Opaque, and with characters that must come back as they were sent.
 std::string make_cursor(std::size_t offset) {
   const std::string text = std::to_string(offset);
@@ -170,6 +182,9 @@ Answer HubSite::repo_info(const HttpRequest& request, const Place& place) const 
                {"siblings", std::move(siblings)},
                {"spaces", Json::array()},
                {"createdAt", "2022-03-02T23:29:05.000Z"}};
+  if (!repo.card.empty()) info["cardData"] = Json::parse(repo.card);
+  if (!repo.scan.empty() && is_true(query_value(request, "securityStatus")))
+    info["securityRepoStatus"] = Json::parse(repo.scan);
   if (kind_of(repo.id) != "models")
     for (const char* of_models : {"modelId", "spaces"}) info.erase(of_models);
   if (kind_of(repo.id) == "spaces") info["sdk"] = "static";
@@ -196,7 +211,11 @@ Answer HubSite::tree(const HttpRequest& request, const Place& place,
   if (!begin || *begin > entries.size()) return error_answer(400, "", "Invalid cursor");
   const std::size_t end = std::min(entries.size(), *begin + limit);
   Json page = Json::array();
-  for (std::size_t i = *begin; i < end; ++i) page.push_back(entries[i]);
+  for (std::size_t i = *begin; i < end; ++i) {
+    page.push_back(entries[i]);
+    if (is_true(query_value(request, "expand")))
+      add_details(page.back(), place.repo->repo, place.commit);
+  }
   Answer answer = json_answer(page);
   const std::string& origin = options_.link_origin.empty() ? hub_origin_ : options_.link_origin;
   if (end < entries.size())

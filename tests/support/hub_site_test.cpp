@@ -24,6 +24,39 @@ TEST_CASE("repository info names the commit of any revision, and blobs on reques
   CHECK(model["lfs"]["pointerSize"] == digests.pointer_size);
 }
 
+TEST_CASE("repository info has the model's card, and the scanners' findings on request") {
+  FakeHub hub;
+  HubRepo repo = sample_repo();
+  const std::string target = "/api/models/org/name/revision/" + kSampleCommit;
+  hub.add(repo);
+  CHECK_FALSE(ask(hub, target).json().contains("cardData"));
+  CHECK_FALSE(ask(hub, target).json().contains("securityRepoStatus"));
+  CHECK(ask(hub, target + "?securityStatus=true").json()["securityRepoStatus"]["scansDone"] ==
+        true);
+
+  repo.card = R"({"license": "mit"})";
+  repo.scan.clear();
+  hub.add(repo);
+  CHECK(ask(hub, target).json()["cardData"]["license"] == "mit");
+  CHECK_FALSE(ask(hub, target + "?securityStatus=true").json().contains("securityRepoStatus"));
+}
+
+TEST_CASE("the expanded tree has what the scanners say of each file, and folders have none") {
+  FakeHub hub;
+  HubRepo repo = sample_repo();
+  repo.scan_of_files = {{"config.json", "caution"}};
+  hub.add(repo);
+  const std::string target = "/api/models/org/name/tree/main?recursive=true";
+  for (const auto& entry : ask(hub, target + "&expand=true").json()) {
+    CHECK(entry.contains("lastCommit"));
+    CHECK(entry.contains("securityFileStatus") == (entry["type"] == "file"));
+    if (entry["type"] == "file")
+      CHECK(entry["securityFileStatus"]["status"] ==
+            (entry["path"] == "config.json" ? "caution" : "safe"));
+  }
+  CHECK_FALSE(ask(hub, target).json()[0].contains("lastCommit"));
+}
+
 TEST_CASE("a revision with a slash is one encoded segment, and an id needs no organisation") {
   FakeHub hub;
   HubRepo repo = make_repo("gpt2", sample_repo().commits.begin()->second, kSampleCommit);

@@ -43,6 +43,8 @@ HubRepo parse_repo(const json& object, const std::filesystem::path& folder) {
   repo.access = parse_access(object.value("access", std::string("open")));
   repo.renamed_to = object.value("renamed_to", std::string());
   repo.has_tree_api = object.value("has_tree_api", true);
+  if (object.contains("card")) repo.card = object.at("card").dump();
+  if (object.contains("scan")) repo.scan = object.at("scan").dump();
   repo.refs = object.value("refs", std::map<std::string, std::string>());
   const json commits = object.value("commits", json::object());
   for (const auto& [commit, files] : commits.items()) {

@@ -15,7 +15,8 @@ struct HubSpec {
   std::vector<std::string> tokens;
 };
 
-/// {"repos":[{"id","access","renamed_to","has_tree_api","refs":{"main":"<commit>"},
+/// {"repos":[{"id","access","renamed_to","has_tree_api","card":{…},"scan":{…},
+///   "refs":{"main":"<commit>"},
 ///   "commits":{"<commit>":[{"path","text"} | {"path","size","seed","lfs"} |
 ///   {"path","from","lfs"}]}}],"tokens":[…]}
 /// `access` is open, gated, gated_masked, private or disabled; `from` is relative to the spec's

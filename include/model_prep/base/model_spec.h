@@ -20,6 +20,7 @@
 #include "model_prep/base/digest.h"
 #include "model_prep/base/enum_names.h"
 #include "model_prep/base/error.h"
+#include "model_prep/base/hub_facts.h"
 #include "model_prep/base/policy.h"
 #include "model_prep/base/trusted_signer.h"
 #include "model_prep/base/variant.h"
@@ -169,6 +170,9 @@ struct ModelSpec {
   /// `lock` holds exactly the files that are wanted, so no listing is needed.
   bool fully_locked{false};
   std::map<RepoPath, LockedFile> lock{};
+
+  /// As the manifest states them of its commit.
+  HubFacts locked_facts{};
 };
 
 /// One file of a commit, as the Hub, a lock or a record lists it.
@@ -216,6 +220,8 @@ struct ResolvedSnapshot {
 
   /// The listing is one that huggingface_hub left in the cache: it does not go into our record.
   bool listing_unproven{false};
+
+  HubFacts facts{};
 };
 
 /// Whether its files are all of the commit: the selection may be all there is, although nobody

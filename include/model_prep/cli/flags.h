@@ -41,8 +41,8 @@ std::span<const CommandText> commands();
 const CommandText& text_of(Command command);
 
 /// The headings of --help, in order.
-inline constexpr std::string_view kFlagGroups[] = {"Models", "Actions", "Paths", "Network",
-                                                   "Output"};
+inline constexpr std::string_view kFlagGroups[] = {"Models", "Policy",  "Actions",
+                                                   "Paths",  "Network", "Output"};
 
 struct Flag {
   std::string_view group;

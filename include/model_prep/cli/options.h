@@ -61,12 +61,13 @@ struct Options {
   Variant variant{Build::fp32};
   FileFilter patterns;  ///< replace the variant's patterns, unless empty
   DependencyMode dependencies{DependencyMode::report};
+  Policy policy;  ///< tightens the manifest's
 
   bool dry_run{false};
   bool cleanup{false};  ///< after a download
   bool repair{false};
-  Strings consumers;                 ///< of `verify`: the libraries that must load the models
-  bool check{false};                 ///< of `lock`
+  Strings consumers;  ///< of `verify`: the libraries that must load the models
+  bool check{false};  ///< of `lock`
   bool builds{false};                ///< of `list`: those on the Hub
   std::optional<ExportTarget> to{};  ///< of `export`, always set there, and `download`
   std::string prefix{"hub"};         ///< of `export`: as `parse_image_prefix` gives it

@@ -18,8 +18,18 @@ struct RepoInfo {
   CommitId commit;
   std::string id;        ///< `org/name` as the Hub spells it; empty if it does not say
   std::size_t files{0};  ///< how many files it names
+
+  /// Of the model's card; nothing if the response has no card.
+  std::optional<Strings> licenses{};
+
+  /// Only if it was requested with `securityStatus=true`, and the endpoint knows what that is.
+  std::optional<ScanVerdict> scan{};
 };
 Result<RepoInfo> parse_info(std::string_view body, std::string_view object);
+
+/// Adds what one page of the expanded tree says of its files. A file without a final status makes
+/// the verdict incomplete.
+Status add_scan_page(ScanVerdict& scan, std::string_view body, std::string_view object);
 
 /// What to say of a repository that the Hub calls differently than the user; empty if it does not.
 /// `led_to` is the name in the address that responded, which a redirect may have changed because

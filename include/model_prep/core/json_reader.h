@@ -29,14 +29,15 @@ namespace model_prep {
 /// Members of an object by name; `lfs.size` is the member `size` of the member `lfs`.
 class JsonFields {
  public:
-  struct Other {};  ///< a boolean, a fraction, an integer beyond 64 bits, an object or an array
-  using Value = std::variant<std::nullptr_t, std::int64_t, std::string, Other>;
+  struct Other {};  ///< a fraction, an integer beyond 64 bits, an object or an array
+  using Value = std::variant<std::nullptr_t, bool, std::int64_t, std::string, Other>;
 
   /// Empty if there is no such member, or if it is of another type.
   std::optional<std::string> text(std::string_view name) const { return get<std::string>(name); }
   std::optional<std::int64_t> integer(std::string_view name) const {
     return get<std::int64_t>(name);
   }
+  std::optional<bool> boolean(std::string_view name) const { return get<bool>(name); }
 
   /// Whether it is present and not null.
   bool has(std::string_view name) const {
@@ -67,13 +68,14 @@ struct JsonEntry {
 
 /// What to read. The spans and their strings must outlive the result; use literals.
 struct JsonShape {
-  /// Members of the document whose elements are entries; one that is null counts as missing.
+  /// Members of the document, or of an object in it (`a.b`), whose elements are entries; one that
+  /// is null counts as missing.
   std::span<const std::string_view> collections{};
   std::span<const std::string_view> fields{};  ///< what to keep of the document and of each entry
   bool of_texts{false};                        ///< the entries are strings, not objects
 
-  /// Members of the document in which each string, however deep, is an entry. `name` is its key, or
-  /// empty in an array.
+  /// Members of the document, or of an object in it, in which each string, however deep, is an
+  /// entry, and which may be strings themselves. `name` is the string's key, or empty in an array.
   std::span<const std::string_view> texts_in{};
 };
 

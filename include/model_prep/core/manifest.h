@@ -44,6 +44,9 @@ struct ManifestModel {
   /// Whose signature it must have; only the name of the file is known.
   std::optional<TrustedSigner> signer{};
 
+  /// What was locked of `revision`, which is a commit then.
+  HubFacts facts{};
+
   /// The variants of which `files` names every file; none of another repository.
   std::set<Variant> locked{};
   std::map<RepoPath, LockedFile> files{};

@@ -28,6 +28,9 @@ struct ModelRun {
   /// If it was needed: the model's signature, to which its files are still to be held.
   std::optional<ModelSignature> signature{};
 
+  /// Its policy needed facts of the snapshot that had to be requested.
+  bool facts_requested{false};
+
   /// Blobs that are planned and have no outcome yet.
   std::set<Digest> pending{};
   std::map<Digest, FileOutcome> outcomes{};

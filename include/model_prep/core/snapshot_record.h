@@ -47,6 +47,7 @@ struct SnapshotRecord {
   Strings unusable{};    ///< with a listing: the names that no directory here can hold
   std::string origin{};  ///< of plain files: what they are (core/plain_folder.h)
   std::optional<RecordedSignature> signature{};
+  HubFacts facts{};
 };
 
 /// Whether these are the bytes that are wanted. The record may be older than a lock that gives the

@@ -25,7 +25,11 @@ class Hub {
   std::optional<std::string> take_token() { return take_user(endpoint_); }
 
   Url info(const RepoId& repo, const Revision& revision) const;
+  /// The same, with what the Hub's scanners found in this commit.
+  Url scan(const RepoId& repo, const CommitId& commit) const;
   Url tree(const RepoId& repo, const CommitId& commit) const;
+  /// The same with what the scanners say of each file; more and smaller pages.
+  Url expanded_tree(const RepoId& repo, const CommitId& commit) const;
   /// The listing for mirrors without a tree API.
   Url blobs(const RepoId& repo, const CommitId& commit) const;
   Url resolve(const RepoId& repo, const CommitId& commit, const RepoPath& path) const;

@@ -72,6 +72,7 @@ struct ModelReport {
   std::optional<Error> error{};
   std::vector<FileReport> files{};
   std::vector<Dependency> dependencies{};
+  HubFacts facts{};
   std::vector<CacheFault> faults{};  ///< found by `verify` and not repaired
   bool success() const {
     return status != ModelStatus::failed && status != ModelStatus::interrupted;

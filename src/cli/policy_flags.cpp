@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/cli/policy_flags.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace model_prep {
+namespace {
+
+Status read_licenses(const FlagValues& values, Policy& policy) {
+  for (const FlagValues::Value& found : values.find_all("--allow-license")) {
+    const Strings texts = split_list(found.value);
+    const Error wrong = bad_value(
+        found,
+        "ids of licenses as the Hub spells them, separated by commas, such as apache-2.0,mit");
+    if (texts.empty()) return wrong;
+    if (!policy.licenses) policy.licenses.emplace();
+
+    for (const std::string& text : texts) {
+      const auto license = license_id(text);
+      if (!license) return wrong;
+      policy.licenses->insert(*license);
+    }
+  }
+  return ok();
+}
+
+Status read_scan(const FlagValues& values, Policy& policy) {
+  const auto found = values.find("--scan");
+  if (!found) return ok();
+  policy.scan = value_of<ScanPolicy>(found->value);
+  if (policy.scan) return ok();
+  return bad_value(*found, fmt::format("one of {}", fmt::join(kNames<ScanPolicy>, ", ")));
+}
+
+}  // namespace
+
+Result<Policy> find_policy(const FlagValues& values) {
+  Policy policy;
+  for (const Status& read : {read_licenses(values, policy), read_scan(values, policy)})
+    if (!read) return read.error();
+  return policy;
+}
+
+}  // namespace model_prep

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/commands/policies.h"
+
+#include <algorithm>
+
+#include "model_prep/commands/resolve_locally.h"
+#include "model_prep/core/hub_json.h"
+#include "model_prep/core/model_card.h"
+#include "model_prep/core/policy_check.h"
+#include "model_prep/io/documents.h"
+
+namespace model_prep {
+namespace {
+
+/// The card among the files whose digests are known.
+const RemoteFile* card_of(const ResolvedSnapshot& snapshot) {
+  for (const auto* files : {&snapshot.files, &snapshot.listing}) {
+    const auto found = std::ranges::find(*files, kCardName,
+                                         [](const RemoteFile& file) { return file.path.text(); });
+    if (found != files->end()) return found->size <= kMaxCard ? &*found : nullptr;
+  }
+  return nullptr;
+}
+
+bool is_content_of(const RemoteFile& file, std::string_view text) {
+  return digest_of(text, file.blob.kind()) == file.blob;
+}
+
+/// A commit of more entries than fit in these is not looked through.
+constexpr int kMaxScanPages = 100;
+
+/// The expanded tree of one model, on its way.
+struct ScanWalk {
+  std::size_t index;
+  std::vector<Source> sources;  ///< of the next page; empty at the end
+  ScanVerdict scan{.complete = true};
+};
+
+/// Requests the info of each snapshot whose policy needs it, then its card if that has no license.
+class FactsRequest {
+ public:
+  FactsRequest(std::span<ResolvedSnapshot* const> snapshots, std::vector<PolicyResult>& results,
+               Fetcher& fetcher)
+      : snapshots_(snapshots), results_(results), fetcher_(fetcher) {}
+
+  void run() {
+    request_infos();
+    request_cards();
+    request_trees();
+  }
+
+ private:
+  static MissingFacts missing_of(const ResolvedSnapshot& snapshot) {
+    return missing_facts(snapshot.spec.policy, snapshot.facts);
+  }
+
+  Query query(std::size_t index, std::string object,
+              const std::function<Url(const Hub&)>& address) const {
+    const std::string& repo = snapshots_[index]->spec.repo.text();
+    return {{.object = std::move(object), .repo = repo}, sources_at(fetcher_.endpoints, address)};
+  }
+
+  void request_infos() {
+    std::vector<Query> queries;
+    std::vector<std::size_t> indices;
+    for (std::size_t i = 0; i < snapshots_.size(); ++i) {
+      const ResolvedSnapshot& snapshot = *snapshots_[i];
+      const MissingFacts missing = missing_of(snapshot);
+      if (!missing.any()) continue;
+
+      const auto revision = Revision::parse(snapshot.commit.hex());
+      queries.push_back(query(i, snapshot.spec.repo.text(), [&](const Hub& hub) {
+        return missing.scan ? hub.scan(snapshot.spec.repo, snapshot.commit)
+                            : hub.info(snapshot.spec.repo, *revision);
+      }));
+      indices.push_back(i);
+    }
+    if (queries.empty()) return;
+
+    fetcher_.query(queries, [&](std::size_t i, const Reply& reply) {
+      results_[indices[i]].requested = true;
+      results_[indices[i]].status = use_info(*snapshots_[indices[i]], reply);
+    });
+  }
+
+  static Status use_info(ResolvedSnapshot& snapshot, const Reply& reply) {
+    if (reply.error) return *reply.error;
+    const std::string& repo = snapshot.spec.repo.text();
+    const auto info = parse_info(reply.body, repo);
+    if (!info) return info.error();
+    if (info->commit != snapshot.commit)
+      return Error{ErrorKind::protocol, repo + ": the response is about another commit",
+                   "a mirror or a proxy may be wrong: check HF_ENDPOINT"};
+
+    // A license that is known is that of this commit for ever; a scan may have gone on.
+    if (!snapshot.facts.licenses) snapshot.facts.licenses = info->licenses;
+    if (info->scan) snapshot.facts.scan = info->scan;
+    return ok();
+  }
+
+  void request_cards() {
+    std::vector<Query> queries;
+    std::vector<std::size_t> indices;
+    for (std::size_t i = 0; i < snapshots_.size(); ++i) {
+      const ResolvedSnapshot& snapshot = *snapshots_[i];
+      const RemoteFile* card = card_of(snapshot);
+      const bool is_missing = missing_of(snapshot).licenses;
+      if (!results_[i].status || !is_missing || card == nullptr) continue;
+
+      queries.push_back(
+          query(i, snapshot.spec.repo.text() + " " + card->path.text(), [&](const Hub& hub) {
+            return hub.resolve(snapshot.spec.repo, snapshot.commit, card->path);
+          }));
+      indices.push_back(i);
+    }
+    if (queries.empty()) return;
+
+    fetcher_.query(queries, [&](std::size_t i, const Reply& reply) {
+      ResolvedSnapshot& snapshot = *snapshots_[indices[i]];
+      Status& status = results_[indices[i]].status;
+      if (reply.error)
+        status = *reply.error;
+      else if (is_content_of(*card_of(snapshot), reply.body))
+        snapshot.facts.licenses = licenses_in_card(reply.body);
+      else
+        status = Error{ErrorKind::digest_mismatch,
+                       queries[i].context.object + ": its bytes do not have the listed digest",
+                       "a mirror or a proxy may be wrong: check HF_ENDPOINT"};
+    });
+  }
+
+  /// For some repositories the Hub never says that its scans are done, although each file has its
+  /// verdict: where that matters, the files are asked for, page by page.
+  void request_trees() {
+    std::vector<ScanWalk> walks;
+    for (std::size_t i = 0; i < snapshots_.size(); ++i) {
+      const ResolvedSnapshot& snapshot = *snapshots_[i];
+      const bool is_unfinished = snapshot.facts.scan && !snapshot.facts.scan->complete;
+      if (!results_[i].status || !results_[i].requested || !is_unfinished ||
+          !missing_of(snapshot).scan)
+        continue;
+      walks.push_back({i, sources_at(fetcher_.endpoints, [&](const Hub& hub) {
+                         return hub.expanded_tree(snapshot.spec.repo, snapshot.commit);
+                       })});
+    }
+
+    for (int page = 0; !walks.empty() && page < kMaxScanPages; ++page) {
+      std::vector<Query> queries;
+      for (const ScanWalk& walk : walks) {
+        const std::string& repo = snapshots_[walk.index]->spec.repo.text();
+        queries.push_back({{.object = repo, .repo = repo}, walk.sources});
+      }
+      fetcher_.query(queries,
+                     [&](std::size_t i, const Reply& reply) { use_page(walks[i], reply); });
+      std::erase_if(walks, [](const ScanWalk& walk) { return walk.sources.empty(); });
+    }
+  }
+
+  void use_page(ScanWalk& walk, const Reply& reply) const {
+    const auto sources = std::exchange(walk.sources, {});
+    ResolvedSnapshot& snapshot = *snapshots_[walk.index];
+    Status& status = results_[walk.index].status;
+    if (reply.error) {
+      status = *reply.error;
+      return;
+    }
+
+    status = add_scan_page(walk.scan, reply.body, snapshot.spec.repo.text());
+    if (!status) return;
+    const Source& source = sources[reply.source];
+    const Hub& hub = fetcher_.endpoints[source.endpoint].hub;
+    if (const auto next = hub.next_page(reply.head.link, source.url))
+      walk.sources = {{source.endpoint, *next}};
+    else
+      snapshot.facts.scan = std::move(walk.scan);
+  }
+
+  std::span<ResolvedSnapshot* const> snapshots_;
+  std::vector<PolicyResult>& results_;
+  Fetcher& fetcher_;
+};
+
+}  // namespace
+
+void add_known_facts(ResolvedSnapshot& snapshot, const std::optional<SnapshotRecord>& record,
+                     const Cache& cache) {
+  HubFacts facts = snapshot.spec.locked_facts;
+  complete(facts, snapshot.facts);
+  if (record) complete(facts, record->facts);
+  snapshot.facts = std::move(facts);
+
+  const RemoteFile* card = snapshot.facts.licenses ? nullptr : card_of(snapshot);
+  if (card == nullptr) return;
+  const auto text =
+      read_file(cache.content(snapshot.spec.repo, snapshot.commit, *card).path, kMaxCard);
+  if (text && is_content_of(*card, *text)) snapshot.facts.licenses = licenses_in_card(*text);
+}
+
+std::vector<PolicyResult> settle_policies(std::span<ResolvedSnapshot* const> snapshots,
+                                          Fetcher* fetcher) {
+  std::vector<PolicyResult> results(snapshots.size());
+  if (fetcher != nullptr) FactsRequest(snapshots, results, *fetcher).run();
+
+  const HubAsked asked = fetcher != nullptr ? HubAsked::yes : HubAsked::no;
+  for (std::size_t i = 0; i < snapshots.size(); ++i)
+    if (results[i].status) results[i].status = check_policy(*snapshots[i], asked);
+  return results;
+}
+
+void hold_to_policies(std::vector<ModelRun>& models, Session& session, Fetcher* fetcher) {
+  std::vector<ModelRun*> known;
+  std::vector<ResolvedSnapshot*> snapshots;
+  for (ModelRun& model : models) {
+    if (!model.snapshot || model.error) continue;
+    known.push_back(&model);
+    snapshots.push_back(&*model.snapshot);
+  }
+
+  const auto results = settle_policies(snapshots, fetcher);
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    known[i]->facts_requested = results[i].requested;
+    if (!results[i].status)
+      known[i]->error = results[i].status.error();
+    else
+      for (const std::string& warning : scan_warnings(*snapshots[i])) session.log.warning(warning);
+  }
+}
+
+void keep_facts(ModelRun& model, bool has_changed, Session& session) {
+  ResolvedSnapshot& snapshot = *model.snapshot;
+  add_known_facts(snapshot, std::nullopt, session.cache);
+  if (has_changed || !model.facts_requested) return;
+
+  const RepoId& repo = snapshot.spec.repo;
+  if (!session.cache.record(repo, snapshot.commit)) return;
+  const Status kept =
+      update_record(session.cache.repository(repo), snapshot.commit,
+                    [&](SnapshotRecord& record) { update(record.facts, snapshot.facts); });
+  if (!kept) session.log.debug(kept.error().message);
+}
+
+}  // namespace model_prep

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model_prep/cli/policy_flags.h"
+
+#include "model_prep/cli/options.h"
+#include "support/catch.h"
+
+namespace model_prep {
+namespace {
+
+using Licenses = std::set<std::string>;
+
+Result<Options> parse(const Strings& arguments, Environment environment = {}) {
+  environment.try_emplace("HOME", "/home/of/nobody");
+  return parse_options(arguments, environment);
+}
+
+Policy policy_of(const Strings& arguments, const Environment& environment = {}) {
+  const auto options = parse(arguments, environment);
+  REQUIRE(options);
+  return options->policy;
+}
+
+}  // namespace
+
+TEST_CASE("without flags and variables the command line demands nothing") {
+  CHECK(policy_of({}) == Policy{});
+}
+
+TEST_CASE("allowed licenses are a list, of one flag or of several") {
+  const Policy both{.licenses = Licenses{"apache-2.0", "mit"}};
+  CHECK(policy_of({"--allow-license", "apache-2.0,mit"}) == both);
+  CHECK(policy_of({"--allow-license", "MIT", "--allow-license", " apache-2.0 "}) == both);
+  CHECK(policy_of({}, {{"MODEL_PREP_ALLOW_LICENSE", "mit, apache-2.0\n"}}) == both);
+  CHECK(policy_of({"--allow-license", "mit"}, {{"MODEL_PREP_ALLOW_LICENSE", "gpl-3.0"}}) ==
+        Policy{.licenses = Licenses{"mit"}});
+}
+
+TEST_CASE("the rule for scans is a flag or a variable") {
+  CHECK(policy_of({"--scan", "required"}) == Policy{.scan = ScanPolicy::required});
+  CHECK(policy_of({}, {{"MODEL_PREP_SCAN", "refuse-unsafe"}}) ==
+        Policy{.scan = ScanPolicy::refuse_unsafe});
+}
+
+TEST_CASE("a policy that does not parse names the flag or variable") {
+  const auto refused = parse({"--allow-license", "mit license"});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::usage);
+  CHECK(refused.error().message.starts_with("--allow-license is 'mit license'"));
+  CHECK_FALSE(parse({"--allow-license", ","}));
+  CHECK_FALSE(parse({"--allow-license", ""}));
+  CHECK_FALSE(parse({"--scan", "yes"}));
+
+  const auto variable = parse({}, {{"MODEL_PREP_SCAN", "on"}});
+  REQUIRE_FALSE(variable);
+  CHECK(variable.error().message.starts_with("MODEL_PREP_SCAN is 'on'"));
+}
+
+TEST_CASE("download and lock take the policy, other commands neither flag nor variable") {
+  CHECK(policy_of({"lock", "--scan", "required"}).scan == ScanPolicy::required);
+  CHECK_FALSE(parse({"list", "--scan", "required"}));
+  CHECK(policy_of({"list"}, {{"MODEL_PREP_SCAN", "nonsense"}}) == Policy{});
+}
+
+}  // namespace model_prep

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Front matter as authors write it on the Hub.
+#include "model_prep/core/model_card.h"
+
+#include "support/catch.h"
+
+namespace model_prep {
+
+TEST_CASE("the license of a card is found however it is written") {
+  const auto [front_matter, licenses] = GENERATE(table<std::string, Strings>({
+      {"license: apache-2.0\n", {"apache-2.0"}},
+      {"language: en\nlicense: MIT\ntags:\n- exbert\n", {"mit"}},
+      {"license: \"mit\"  # see LICENSE\n", {"mit"}},
+      {"license: 'mit'\n", {"mit"}},
+      {"license: mit # a comment\n", {"mit"}},
+      {"license: mit\r\n", {"mit"}},
+      {"license:\n- cc-by-4.0\n- mit\nlanguage: en\n", {"cc-by-4.0", "mit"}},
+      {"license:\n  - mit\n  # also\n  - 'gpl-3.0'\n", {"gpl-3.0", "mit"}},
+      {"license: [mit, \"apache-2.0\"]\n", {"apache-2.0", "mit"}},
+      {"license: other\nlicense_name: Llama-Custom\nlicense_link: LICENSE\n",
+       {"other:llama-custom"}},
+      {"license: other\n", {"other"}},
+      {"license: my own license\n", {"my-own-license"}},
+  }));
+  INFO(front_matter);
+  CHECK(licenses_in_card("---\n" + front_matter + "---\n# Model\n") == licenses);
+}
+
+TEST_CASE("a card that names no license has none") {
+  const std::string card = GENERATE(
+      as<std::string>{}, "", "# Model\nlicense: mit\n", "---\nlanguage: en\n---\n",
+      "---\nlicense:\n---\n", "---\nlicense: null\n---\n", "---\nlicense: ~\n---\n",
+      "---\nlicense: # none\n---\n", "---\nlicense:\nlanguage: en\n---\n", "---\nlicense: mit\n",
+      "\n---\nlicense: mit\n---\n", "---\nmodel-index:\n  license: mit\n---\n",
+      "---\nlicense_name: x\n---\n", "---\na: b\n---\nlicense: mit\n", "---\nlicense: []\n---\n");
+  INFO(card);
+  CHECK(licenses_in_card(card).empty());
+}
+
+TEST_CASE("a byte order mark before the front matter does not hide it") {
+  CHECK(licenses_in_card("\xef\xbb\xbf---\nlicense: mit\n---\n") == Strings{"mit"});
+}
+
+TEST_CASE("ids are sorted, each once, and a name counts only with the license other") {
+  CHECK(card_licenses({"MIT", "apache-2.0", "mit", ""}, "") == Strings{"apache-2.0", "mit"});
+  CHECK(card_licenses({"mit"}, "x") == Strings{"mit"});
+  CHECK(card_licenses({"other"}, "A B\x1b") == Strings{"other:a-b-"});
+  CHECK(card_licenses({std::string(1000, 'x')}, "").front().size() == 128);
+  CHECK(card_licenses({"other"}, std::string(1000, 'x')).front().size() == 128);
+}
+
+}  // namespace model_prep

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fuzz/targets.h"
+#include "model_prep/core/model_card.h"
+
+namespace model_prep::fuzz {
+
+void cards(std::string_view input) {
+  check_licenses(licenses_in_card(input));
+
+  // However it is spelled, the first line is a license, and the second its name.
+  Lines lines(input);
+  const std::string license = lines.next();
+  check_licenses(card_licenses({license, "other"}, lines.next()));
+}
+
+}  // namespace model_prep::fuzz
