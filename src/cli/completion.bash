@@ -22,7 +22,7 @@ _model_prep() {
       --manifest | --manifest-key | --signature-key | --variant | --include | --exclude | --cache-dir | --summary | \
         --endpoint | --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
         --dependencies | --progress | --log-level | --log-format | --for | --to | --prefix | --allow-license | \
-        --scan)
+        --scan | --format)
         [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
         ((i++))
         ;;
@@ -32,6 +32,7 @@ _model_prep() {
   case $previous in
     --variant) words='fp32 fp16 openvino openvino-int8 onnx mistral gguf all' ;;
     --dependencies) words='report fetch require' ;;
+    --format) words='lock cyclonedx' ;;
     --scan) words='off refuse-unsafe required' ;;
     --for)
       words='transformers sentence-transformers diffusers peft optimum-onnx optimum-intel onnxruntime fastembed'
@@ -79,6 +80,7 @@ _model_prep() {
       cleanup) words="$all --dry-run --summary" ;;
       lock)
         words="$all $selection $network --signature-key --check --dependencies --allow-license --scan"
+        words+=' --format'
         ;;
       export) words="$all $selection --to --prefix --summary --progress" ;;
       kserve-init) words="$all $selection $network --summary --limit-rate" ;;

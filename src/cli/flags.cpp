@@ -170,6 +170,8 @@ const std::vector<Flag>& flags() {
        {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"},
        "CA certificates to trust in addition to the system's: a PEM file, or a directory of them; every variable that is set is used. SSL_CERT_DIR is a list of directories, as for OpenSSL"},
 
+      {"Output", "--format", "FORMAT", kLock, {},
+       "What to print: lock, a lockfile, or cyclonedx, a bill of materials in CycloneDX 1.6 (default lock)"},
       {"Output", "--json", "", kList, {},
        "Print JSON instead of a table"},
       {"Output", "--progress", "MODE", kSelecting, {},

@@ -358,6 +358,7 @@ Status read_options(const FlagValues& values, Options& options) {
                                   fmt::join(kNames<Build>, ", "))),
            read_choice(values, "--dependencies", options.dependencies),
            read_policy(values, options),
+           read_choice(values, "--format", options.lock_format),
            read_paths(values, options),
            read_consumers(values, options),
            read_export(values, options),
@@ -378,6 +379,8 @@ Status read_options(const FlagValues& values, Options& options) {
 }
 
 }  // namespace
+
+std::string program_number() { return MODEL_PREP_VERSION; }
 
 std::string program_version() { return "model-prep " MODEL_PREP_VERSION; }
 

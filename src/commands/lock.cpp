@@ -13,6 +13,7 @@
 #include "model_prep/commands/model_signatures.h"
 #include "model_prep/commands/policies.h"
 #include "model_prep/commands/resolve.h"
+#include "model_prep/core/bom.h"
 #include "model_prep/core/commit_diff.h"
 #include "model_prep/core/hub_json.h"
 #include "model_prep/core/manifest.h"
@@ -45,6 +46,9 @@ class Lock {
     fetcher_.emplace(session_);
     for (const ModelSpec& spec : *specs)
       session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
+    if (session_.options.check && session_.options.lock_format != LockFormat::lock)
+      return Error{ErrorKind::usage, "--check prints what has moved, not a bill of materials",
+                   "leave out --check or --format"};
     if (session_.options.check) return check(*specs);
     return print(std::move(*specs));
   }
@@ -93,8 +97,19 @@ class Lock {
 
     judge_dependencies(session_, models, mode, Selected::count);
     succeeded_ = succeeded_ && std::ranges::all_of(models, &ModelReport::success);
-    if (succeeded_) session_.print_result(lock_text(snapshots));
+    if (succeeded_) session_.print_result(text_of(snapshots, models));
     return ok();
+  }
+
+  /// `models` has a report of each snapshot, in their order.
+  std::string text_of(const std::vector<ResolvedSnapshot>& snapshots,
+                      const std::vector<ModelReport>& models) const {
+    if (session_.options.lock_format == LockFormat::lock) return lock_text(snapshots);
+
+    std::vector<BomModel> listed;
+    for (std::size_t i = 0; i < snapshots.size(); ++i)
+      listed.push_back({&snapshots[i], models[i].dependencies});
+    return cyclonedx_text(listed, program_number());
   }
 
   /// Resolves these models for the lockfile.
@@ -147,7 +162,11 @@ class Lock {
       snapshots.push_back(&*snapshot);
     }
 
-    const auto results = settle_policies(snapshots, offline ? nullptr : &*fetcher_);
+    // A lockfile has the licenses that are known; a bill of materials without them is of little
+    // use.
+    const bool is_bom = session_.options.lock_format == LockFormat::cyclonedx;
+    const auto results = settle_policies(snapshots, offline ? nullptr : &*fetcher_,
+                                         is_bom ? Licenses::always : Licenses::if_needed);
     for (std::size_t i = 0; i < snapshots.size(); ++i) {
       if (!results[i].status) {
         fail(results[i].status.error());

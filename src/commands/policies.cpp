@@ -40,8 +40,8 @@ struct ScanWalk {
 class FactsRequest {
  public:
   FactsRequest(std::span<ResolvedSnapshot* const> snapshots, std::vector<PolicyResult>& results,
-               Fetcher& fetcher)
-      : snapshots_(snapshots), results_(results), fetcher_(fetcher) {}
+               Fetcher& fetcher, Licenses licenses)
+      : snapshots_(snapshots), results_(results), fetcher_(fetcher), licenses_(licenses) {}
 
   void run() {
     request_infos();
@@ -50,8 +50,10 @@ class FactsRequest {
   }
 
  private:
-  static MissingFacts missing_of(const ResolvedSnapshot& snapshot) {
-    return missing_facts(snapshot.spec.policy, snapshot.facts);
+  MissingFacts missing_of(const ResolvedSnapshot& snapshot) const {
+    MissingFacts missing = missing_facts(snapshot.spec.policy, snapshot.facts);
+    missing.licenses |= licenses_ == Licenses::always && !snapshot.facts.licenses;
+    return missing;
   }
 
   Query query(std::size_t index, std::string object,
@@ -178,6 +180,7 @@ class FactsRequest {
   std::span<ResolvedSnapshot* const> snapshots_;
   std::vector<PolicyResult>& results_;
   Fetcher& fetcher_;
+  Licenses licenses_;
 };
 
 }  // namespace
@@ -197,9 +200,9 @@ void add_known_facts(ResolvedSnapshot& snapshot, const std::optional<SnapshotRec
 }
 
 std::vector<PolicyResult> settle_policies(std::span<ResolvedSnapshot* const> snapshots,
-                                          Fetcher* fetcher) {
+                                          Fetcher* fetcher, Licenses licenses) {
   std::vector<PolicyResult> results(snapshots.size());
-  if (fetcher != nullptr) FactsRequest(snapshots, results, *fetcher).run();
+  if (fetcher != nullptr) FactsRequest(snapshots, results, *fetcher, licenses).run();
 
   const HubAsked asked = fetcher != nullptr ? HubAsked::yes : HubAsked::no;
   for (std::size_t i = 0; i < snapshots.size(); ++i)

@@ -2,6 +2,7 @@
 #include "model_prep/base/enum_names.h"
 
 #include "model_prep/base/policy.h"
+#include "model_prep/cli/options.h"
 #include "model_prep/core/cache_faults.h"
 #include "model_prep/core/commit_diff.h"
 #include "model_prep/core/export_target.h"
@@ -30,6 +31,7 @@ static_assert(names_all_up_to<ModelStatus::interrupted>);
 static_assert(names_all_up_to<CacheState::other_revision>);
 static_assert(names_all_up_to<ExportKind::dir_flat>);
 static_assert(names_all_up_to<LogFormat::json>);
+static_assert(names_all_up_to<LockFormat::cyclonedx>);
 static_assert(names_all_up_to<ProgressMode::none>);
 
 }  // namespace

@@ -287,4 +287,19 @@ TEST_CASE("what a model needs is held to its policy") {
   CHECK_FALSE(fs::exists(at.machine.cache() / "models--org--small" / "snapshots"));
 }
 
+TEST_CASE("a bill of materials has the license of a pinned model, and is the same each time") {
+  Judged at(R"({"license": "apache-2.0"})");
+  const std::vector<std::string> command = {"lock", at.pinned, "--format", "cyclonedx"};
+  const Run run = at.run(command);
+  INFO(run.err);
+  REQUIRE(run.exit_code == 0);
+  const auto bom = nlohmann::json::parse(run.out);
+  REQUIRE(bom["components"].size() == 1);
+  CHECK(bom["components"][0]["purl"] == "pkg:huggingface/org/small@" + main_of(at.repo));
+  CHECK(bom["components"][0]["licenses"][0]["license"]["id"] == "Apache-2.0");
+  CHECK(at.infos() == 1);
+  CHECK(at.run(command).out == run.out);
+  CHECK(at.run({"lock", at.pinned, "--check", "--format", "cyclonedx"}).exit_code == 1);
+}
+
 }  // namespace model_prep::testing

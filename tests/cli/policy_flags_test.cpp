@@ -61,4 +61,11 @@ TEST_CASE("download and lock take the policy, other commands neither flag nor va
   CHECK(policy_of({"list"}, {{"MODEL_PREP_SCAN", "nonsense"}}) == Policy{});
 }
 
+TEST_CASE("lock has two formats") {
+  CHECK(parse({"lock"})->lock_format == LockFormat::lock);
+  CHECK(parse({"lock", "--format", "cyclonedx"})->lock_format == LockFormat::cyclonedx);
+  CHECK_FALSE(parse({"lock", "--format", "spdx"}));
+  CHECK_FALSE(parse({"--format", "cyclonedx"}));
+}
+
 }  // namespace model_prep

@@ -31,7 +31,8 @@
 
 namespace model_prep {
 
-/// As `model-prep 1.2.3`.
+/// As `1.2.3`, and as `model-prep 1.2.3`.
+std::string program_number();
 std::string program_version();
 /// What --version prints: that, and a line for each library that scanners look for, with its
 /// version at run time.
@@ -48,6 +49,11 @@ enum class SummarySource : std::uint8_t { default_place, variable, flag };
 enum class DependencyMode : std::uint8_t { report, fetch, require };
 template <>
 inline constexpr std::string_view kNames<DependencyMode>[] = {"report", "fetch", "require"};
+
+/// What `lock` prints.
+enum class LockFormat : std::uint8_t { lock, cyclonedx };
+template <>
+inline constexpr std::string_view kNames<LockFormat>[] = {"lock", "cyclonedx"};
 
 struct Options {
   Command command{Command::download};
@@ -68,6 +74,7 @@ struct Options {
   bool repair{false};
   Strings consumers;  ///< of `verify`: the libraries that must load the models
   bool check{false};  ///< of `lock`
+  LockFormat lock_format{LockFormat::lock};
   bool builds{false};                ///< of `list`: those on the Hub
   std::optional<ExportTarget> to{};  ///< of `export`, always set there, and `download`
   std::string prefix{"hub"};         ///< of `export`: as `parse_image_prefix` gives it

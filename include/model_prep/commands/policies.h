@@ -32,10 +32,14 @@ struct PolicyResult {
   bool requested{false};
 };
 
+/// Whether licenses are requested although no policy asks for them.
+enum class Licenses : std::uint8_t { if_needed, always };
+
 /// One result for each snapshot, whose facts are completed if a policy needs it. Without a fetcher
 /// nothing is requested.
 std::vector<PolicyResult> settle_policies(std::span<ResolvedSnapshot* const> snapshots,
-                                          Fetcher* fetcher);
+                                          Fetcher* fetcher,
+                                          Licenses licenses = Licenses::if_needed);
 
 /// During a download: fails each model that its policy does not allow, before any of it is fetched,
 /// and logs the warnings.
