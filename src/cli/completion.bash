@@ -73,7 +73,8 @@ _model_prep() {
     case ${command:-download} in
       download)
         words="$all $selection $network --dry-run --cleanup --offline --summary --limit-rate"
-        words+=' --signature-key --dependencies --allow-license --scan --to --prefix'
+        words+=' --signature-key --dependencies --allow-license --scan --forbid-pickle-code --forbid-pickles'
+        words+=' --require-signatures --to --prefix'
         ;;
       verify) words="$all $selection $network --repair --for --summary --limit-rate" ;;
       list) words="$all $selection $network --builds --json" ;;

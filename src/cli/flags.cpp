@@ -124,6 +124,12 @@ const std::vector<Flag>& flags() {
        true},
       {"Policy", "--scan", "MODE", kChecking, {"MODEL_PREP_SCAN"},
        "What the Hub's scanners must have said: off, refuse-unsafe (no selected file is flagged) or required (and they are done) (default off)"},
+      {"Policy", "--forbid-pickle-code", "", kDownload, {"MODEL_PREP_FORBID_PICKLE_CODE"},
+       "Refuse a pickle that imports more than PyTorch's weights_only loading allows"},
+      {"Policy", "--forbid-pickles", "", kDownload, {"MODEL_PREP_FORBID_PICKLES"},
+       "Refuse every pickle"},
+      {"Policy", "--require-signatures", "", kDownload, {"MODEL_PREP_REQUIRE_SIGNATURES"},
+       "Refuse a model for which no key or certificate is named that must have signed it"},
 
       {"Actions", "--dry-run", "", kDownload | kCleanup, {},
        "Print what would be downloaded or removed, and change nothing in the cache"},

@@ -33,11 +33,43 @@ Status read_scan(const FlagValues& values, Policy& policy) {
   return bad_value(*found, fmt::format("one of {}", fmt::join(kNames<ScanPolicy>, ", ")));
 }
 
+/// A switch, or a variable that says yes or no.
+Status read_switch(const FlagValues& values, const std::string& flag, bool& into) {
+  const auto found = values.find(flag);
+  if (!found || found->name == flag) {
+    into = found.has_value();
+    return ok();
+  }
+
+  const auto value = boolean_of(found->value);
+  if (!value) return bad_value(*found, "1, yes, on, true, 0, no, off or false");
+  into = *value;
+  return ok();
+}
+
+Status read_pickles(const FlagValues& values, Policy& policy) {
+  bool code = false;
+  bool all = false;
+  if (Status read = read_switch(values, "--forbid-pickle-code", code); !read) return read;
+  if (Status read = read_switch(values, "--forbid-pickles", all); !read) return read;
+  if (code) policy.pickles = PicklePolicy::forbid_code;
+  if (all) policy.pickles = PicklePolicy::forbid;
+  return ok();
+}
+
+Status read_signatures(const FlagValues& values, Policy& policy) {
+  bool required = false;
+  if (Status read = read_switch(values, "--require-signatures", required); !read) return read;
+  if (required) policy.signatures = SignaturePolicy::required;
+  return ok();
+}
+
 }  // namespace
 
 Result<Policy> find_policy(const FlagValues& values) {
   Policy policy;
-  for (const Status& read : {read_licenses(values, policy), read_scan(values, policy)})
+  for (const Status& read : {read_licenses(values, policy), read_scan(values, policy),
+                             read_pickles(values, policy), read_signatures(values, policy)})
     if (!read) return read.error();
   return policy;
 }

@@ -41,6 +41,20 @@ TEST_CASE("the rule for scans is a flag or a variable") {
         Policy{.scan = ScanPolicy::refuse_unsafe});
 }
 
+TEST_CASE("pickles and unsigned models are refused by a switch or a variable") {
+  CHECK(policy_of({"--forbid-pickle-code"}) == Policy{.pickles = PicklePolicy::forbid_code});
+  CHECK(policy_of({"--forbid-pickles"}) == Policy{.pickles = PicklePolicy::forbid});
+  CHECK(policy_of({"--forbid-pickles", "--forbid-pickle-code"}).pickles == PicklePolicy::forbid);
+  CHECK(policy_of({"--require-signatures"}) == Policy{.signatures = SignaturePolicy::required});
+  CHECK(policy_of({}, {{"MODEL_PREP_FORBID_PICKLES", "1"},
+                       {"MODEL_PREP_FORBID_PICKLE_CODE", "on"},
+                       {"MODEL_PREP_REQUIRE_SIGNATURES", "Yes"}}) ==
+        Policy{.pickles = PicklePolicy::forbid, .signatures = SignaturePolicy::required});
+  CHECK(policy_of({}, {{"MODEL_PREP_FORBID_PICKLES", "0"},
+                       {"MODEL_PREP_REQUIRE_SIGNATURES", "off"}}) == Policy{});
+  CHECK_FALSE(parse({}, {{"MODEL_PREP_FORBID_PICKLES", "maybe"}}));
+}
+
 TEST_CASE("a policy that does not parse names the flag or variable") {
   const auto refused = parse({"--allow-license", "mit license"});
   REQUIRE_FALSE(refused);
