@@ -8,7 +8,7 @@
 // leaves out (`ignore_paths`, each with all that is below it). Its subject is the sha256 of the
 // digests of all resources, in the order of the statement. The order and the checks are those of
 // the PyPI package model-signing 1.1.1 (`signing.py`, `sign_sigstore_pb.py`); the envelope is that
-// of DSSE 1.0 (protocol.md of secure-systems-lab/dsse).
+// of DSSE 1.0.
 //
 // Only `method: files` with `hash_type: sha256` is accepted, which is what its command line writes:
 // shards and other hashes would need every byte to be read again. Signatures without a key of the
