@@ -303,8 +303,8 @@ class Download {
 
   void publish(ModelRun& model) {
     const bool has_changed = !model.outcomes.empty() || !model.view.satisfied();
-    FileChecks checks = check_files(*model.snapshot, session_.cache,
-                                    has_changed ? Look::headers : Look::first_bytes);
+    FileChecks checks =
+        check_files(*model.snapshot, session_.cache, has_changed ? Look::headers : Look::policy);
     if (!checks.error) checks.error = check_signed(model, session_.log);
     if (checks.error) {
       model.error = std::move(checks.error);

@@ -43,7 +43,7 @@ Status check_present(const ResolvedSnapshot& snapshot, const Cache& cache) {
                    "model-prep verify --repair downloads it again"};
   }
 
-  FileChecks checks = check_files(snapshot, cache, Look::first_bytes);
+  FileChecks checks = check_files(snapshot, cache, Look::policy);
   return checks.error ? Status(std::move(*checks.error)) : ok();
 }
 

@@ -35,32 +35,36 @@ class Inspector {
       if (is_shard_index(file.path.text())) check_index(file);
   }
 
-  /// Says which files are pickles, and what those import beyond PyTorch's list.
-  void check_pickles(PickleDepth depth) {
+  /// Says which files are pickles, and what those import beyond PyTorch's list, as far as the
+  /// policy wants to know.
+  void check_pickles(Look look) {
+    const PicklePolicy policy = snapshot_.spec.policy.pickle_policy();
+    if (policy == PicklePolicy::allow) return;
+
+    const bool is_strict = policy >= PicklePolicy::forbid_code && look != Look::first_bytes;
+    const bool all = is_strict || look == Look::headers;
     std::map<std::string, PickleFindings> found;
-    for (const RemoteFile& file : snapshot_.files)
-      if (is_pickle_name(file.path.text()))
-        if (auto findings = look_at_pickle(file, depth))
-          found.emplace(file.path.text(), std::move(*findings));
+    for (const RemoteFile& file : snapshot_.files) {
+      if (!is_pickle_name(file.path.text())) continue;
+      auto findings = look_at_pickle(file, all ? PickleDepth::imports : PickleDepth::form);
+      if (!findings && is_strict)
+        findings = {.form = PickleForm::opaque, .why = "it cannot be read"};
+      if (findings) found.emplace(file.path.text(), std::move(*findings));
+    }
 
-    const auto warning =
-        pickle_warning(snapshot_, [&](const RemoteFile& file) -> std::optional<PickleFindings> {
-          const auto known = found.find(file.path.text());
-          return known == found.end() ? std::nullopt : std::optional(known->second);
-        });
-    if (warning) checks_.warnings.push_back(*warning);
-    if (snapshot_.spec.repo.kind() != RepoKind::model || depth == PickleDepth::form) return;
-
-    for (const auto& [path, findings] : found)
-      if (const auto imports = import_warning(truncated(path), findings)) warn(*imports);
+    if (is_strict)
+      refuse_pickles(policy, found);
+    else
+      warn_of_pickles(found, look);
   }
 
  private:
   void check_safetensors(const RemoteFile& file) {
     check(file, "safetensors", [&](const FileRange& range) {
       Safetensors read = read_safetensors(range);
-      if (read.check.format == Format::sound) shards_[file.path.text()] = std::move(read);
-      return std::move(read.check);
+      FormatCheck found = read.check;
+      if (found.format == Format::sound) shards_[file.path.text()] = std::move(read);
+      return found;
     });
   }
 
@@ -85,12 +89,39 @@ class Inspector {
     const std::string& path = file.path.text();
     if (found.format == Format::unknown)
       return warn(fmt::format("{} was not looked into: {}", truncated(path), found.why));
-    if (!checks_.error)
-      checks_.error = Error{
-          ErrorKind::malformed,
-          fmt::format("{} {}: it is no {} file that can be loaded: {}", snapshot_.spec.repo.text(),
-                      path, format, found.why),
-          "its digest is right, so it was published like this: choose another revision, or leave the file out with --exclude"};
+    fail(
+        {ErrorKind::malformed,
+         fmt::format("{} {}: it is no {} file that can be loaded: {}", snapshot_.spec.repo.text(),
+                     path, format, found.why),
+         "its digest is right, so it was published like this: choose another revision, or leave the file out with --exclude"});
+  }
+
+  using Pickles = std::map<std::string, PickleFindings>;  // by path
+
+  void refuse_pickles(PicklePolicy policy, const Pickles& found) {
+    for (const auto& [path, findings] : found)
+      if (const auto refusal = pickle_refusal(policy, path, findings))
+        fail({ErrorKind::pickle_forbidden,
+              fmt::format("{} {}: {}, which the policy forbids", snapshot_.spec.repo.text(), path,
+                          *refusal),
+              "choose a revision with safetensors, or leave the file out with --exclude"});
+  }
+
+  void warn_of_pickles(const Pickles& found, Look look) {
+    const auto known = [&](const RemoteFile& file) -> std::optional<PickleFindings> {
+      const auto at = found.find(file.path.text());
+      return at == found.end() ? std::nullopt : std::optional(at->second);
+    };
+    if (const auto warning = pickle_warning(snapshot_, known)) checks_.warnings.push_back(*warning);
+    if (snapshot_.spec.repo.kind() != RepoKind::model || look != Look::headers) return;
+
+    for (const auto& [path, findings] : found)
+      if (const auto imports = import_warning(truncated(path), findings)) warn(*imports);
+  }
+
+  /// The first reason counts.
+  void fail(Error error) {
+    if (!checks_.error) checks_.error = std::move(error);
   }
 
   void check_onnx(const RemoteFile& file) {
@@ -127,7 +158,7 @@ FileChecks check_files(const ResolvedSnapshot& snapshot, const Cache& cache, Loo
     checks.error = whole.error();
 
   Inspector inspector(snapshot, cache, checks);
-  inspector.check_pickles(look == Look::headers ? PickleDepth::imports : PickleDepth::form);
+  inspector.check_pickles(look);
   if (look == Look::headers && snapshot.spec.repo.kind() == RepoKind::model)
     inspector.check_formats();
   return checks;

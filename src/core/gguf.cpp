@@ -25,7 +25,9 @@ constexpr int kMaxDepth = 64;
 constexpr std::size_t kMaxDimensions = 32;
 
 /// `GGUFValueType`
-enum ValueType : std::uint32_t { kUint32 = 4, kString = 8, kArray = 9 };
+constexpr std::uint32_t kUint32 = 4;
+constexpr std::uint32_t kString = 8;
+constexpr std::uint32_t kArray = 9;
 
 /// The bytes of a scalar; 0 for a type that is none.
 std::uint64_t scalar_size(std::uint32_t type) {

@@ -131,6 +131,24 @@ std::optional<std::string> external_data_fault(std::string_view path, const Exte
   return std::nullopt;
 }
 
+std::optional<std::string> pickle_refusal(PicklePolicy policy, std::string_view path,
+                                          const PickleFindings& findings) {
+  // A name that only pickles have, but none of the forms that are known here: a compressed one.
+  const bool is_unknown = findings.form == PickleForm::none && is_only_pickle_name(path);
+  if (policy < PicklePolicy::forbid_code || (findings.form == PickleForm::none && !is_unknown))
+    return std::nullopt;
+
+  const std::set<std::string>& imports = findings.imports;
+  if (!imports.empty())
+    return fmt::format("it is a pickle that imports {}{}", truncated(*imports.begin()),
+                       imports.size() == 1 ? "" : fmt::format(" and {} more", imports.size() - 1));
+  if (is_unknown) return "it may be a pickle, in a form that cannot be looked into";
+  if (findings.form == PickleForm::opaque)
+    return "it may be a pickle, and it cannot be looked into: " + findings.why;
+  if (policy == PicklePolicy::forbid) return "it is a pickle";
+  return std::nullopt;
+}
+
 std::optional<std::string> import_warning(std::string_view object, const PickleFindings& findings) {
   const std::set<std::string>& imports = findings.imports;
   if (imports.empty() && findings.form != PickleForm::opaque) return std::nullopt;

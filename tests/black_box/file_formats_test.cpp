@@ -108,6 +108,29 @@ TEST_CASE("a pickle that imports more than PyTorch allows is a warning that name
   CHECK(contains(machine.run({"verify", "org/code"}).err, warning));
 }
 
+TEST_CASE("a policy forbids pickles with code, or all of them, also what is published already") {
+  FakeHub hub;
+  hub.add(repo_with("org/code", "pytorch_model.bin", kPickle));
+  hub.add(repo_with("org/tensors", "pytorch_model.bin", "\x80\x02]."));
+  hub.add(repo_with("org/data", "model.bin", "no pickle"));
+  TestHost machine(hub);
+  const bool is_published = GENERATE(false, true);
+  if (is_published) REQUIRE(machine.run({"org/code", "org/tensors", "org/data"}).exit_code == 0);
+
+  const auto kinds_with = [&](const std::string& policy) {
+    machine.use_manifest(R"({"version":1,"policy":{"pickles":")" + policy + R"("},"models":{}})");
+    const Run run = machine.run({"org/code", "org/tensors", "org/data"});
+    CHECK_FALSE(contains(run.err, "can run code"));
+    return std::vector{run.error_kind("org/code"), run.error_kind("org/tensors"),
+                       run.error_kind("org/data")};
+  };
+  const std::string refused = "pickle_forbidden";
+  CHECK(kinds_with("forbid-code") == std::vector<std::string>{refused, "none", "none"});
+  CHECK(kinds_with("forbid") == std::vector<std::string>{refused, refused, "none"});
+  CHECK(machine.run({"verify", "org/tensors"}).error_kind("org/tensors") == refused);
+  CHECK(kinds_with("allow") == std::vector<std::string>{"none", "none", "none"});
+}
+
 TEST_CASE("a damaged file is damaged, whatever its header says now") {
   FakeHub hub;
   const HubRepo repo = small_repo();

@@ -61,6 +61,35 @@ TEST_CASE("the first bytes tell whether a file is a pickle") {
     CHECK(warning("model.bin", other).empty());
 }
 
+TEST_CASE("a policy refuses pickles with code, or all of them, and what hides behind their names") {
+  const auto refusal = [](PicklePolicy policy, const PickleFindings& findings,
+                          const char* path = "a.pt") {
+    return pickle_refusal(policy, path, findings).value_or("");
+  };
+  const PickleFindings none;
+  const PickleFindings tensors = {.form = PickleForm::pickle};
+  const PickleFindings code = {.form = PickleForm::pickle, .imports = {"os.system"}};
+  const PickleFindings hidden = {.form = PickleForm::opaque, .why = "it is too large a pickle"};
+  for (const auto policy : {PicklePolicy::allow, PicklePolicy::warn})
+    for (const auto& findings : {none, tensors, code, hidden})
+      CHECK(refusal(policy, findings).empty());
+
+  constexpr auto kCode = PicklePolicy::forbid_code;
+  constexpr auto kAll = PicklePolicy::forbid;
+  CHECK(refusal(kCode, none).empty());
+  CHECK(refusal(kCode, tensors).empty());
+  CHECK(refusal(kCode, code) == "it is a pickle that imports os.system");
+  CHECK(refusal(kCode, hidden) ==
+        "it may be a pickle, and it cannot be looked into: it is too large a pickle");
+  CHECK(refusal(kCode, none, "a.pkl") ==
+        "it may be a pickle, in a form that cannot be looked into");
+  CHECK(refusal(kAll, none).empty());
+  CHECK(refusal(kAll, tensors) == "it is a pickle");
+  CHECK(refusal(kAll, code) == "it is a pickle that imports os.system");
+  CHECK_FALSE(refusal(kAll, hidden).empty());
+  CHECK_FALSE(refusal(kAll, none, "a.pkl").empty());
+}
+
 TEST_CASE("an ONNX model whose data is missing or too short is told from one that is whole") {
   const std::vector<RemoteFile> files = {lfs_file("onnx/model.onnx_data", 100, '1')};
   const auto fault = [&](const ExternalData& data) {

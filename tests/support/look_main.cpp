@@ -9,6 +9,7 @@
 //
 // One line for each file.
 #include <cstdio>
+#include <exception>
 #include <span>
 #include <string>
 
@@ -42,12 +43,17 @@ std::string look(const std::string& format, const FileRange& file) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::span arguments(argv, static_cast<std::size_t>(argc));
-  for (const char* path : arguments.subspan(2)) {
-    const auto fd = open_for_reading(path);
-    const auto range = fd ? range_of(*fd) : std::nullopt;
-    if (!range) return 1;
-    std::puts(look(arguments[1], *range).c_str());
+  try {
+    const std::span arguments(argv, static_cast<std::size_t>(argc));
+    for (const char* path : arguments.subspan(2)) {
+      const auto fd = open_for_reading(path);
+      const auto range = fd ? range_of(*fd) : std::nullopt;
+      if (!range) return 1;
+      std::puts(look(arguments[1], *range).c_str());
+    }
+    return 0;
+  } catch (const std::exception& error) {
+    std::fputs(error.what(), stderr);
+    return 1;
   }
-  return 0;
 }

@@ -9,6 +9,7 @@
 //   a file                      fails the model with
 //   Git LFS pointer as weights  not_found
 //   *.safetensors, *.gguf       malformed: the library of the format would not open it
+//   a pickle                    pickle_forbidden, if the model's policy says so
 //
 // What else looks wrong is a warning, because some loader may accept it.
 #pragma once
@@ -33,6 +34,7 @@ struct FileChecks {
 /// bytes only: a damaged header would be taken for the repository's.
 enum class Look : std::uint8_t {
   first_bytes,  ///< of a few files
+  policy,       ///< the same, and all that the model's policy needs to know
   headers,      ///< of all files that have one that is known here
 };
 

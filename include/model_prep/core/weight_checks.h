@@ -42,6 +42,11 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
 /// One line about what a pickle imports beyond PyTorch's list, or hides; nothing if it does not.
 std::optional<std::string> import_warning(std::string_view object, const PickleFindings& findings);
 
+/// Why the policy refuses a file whose name a pickle may have: `it is a pickle`. Nothing if it does
+/// not. What cannot be looked into counts as code.
+std::optional<std::string> pickle_refusal(PicklePolicy policy, std::string_view path,
+                                          const PickleFindings& findings);
+
 /// One line about the data of the ONNX model at `path` that is not among the files, or too short.
 std::optional<std::string> external_data_fault(std::string_view path, const ExternalData& data,
                                                const std::vector<RemoteFile>& files);
