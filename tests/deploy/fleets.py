@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import re
 
 from support import spec_of
 
@@ -18,7 +19,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILT_IN = json.loads((ROOT / "src" / "commands" / "built_in_manifest.json").read_text())["models"]
 PAGE = ROOT / "docs" / "fleets.md"
 
-NODES = [10, 100, 1000]
+NODES = [1, 30, 100, 1_000, 10_000]
+
+#: Bytes per second that the page assumes: the line out of a site, and the file server, mirror or registry in it.
+OUTSIDE, INSIDE = 125e6, 1.25e9
 
 #: Files that the manifest does not lock, because their git id is unknown. The model's first run requests a listing.
 UNLOCKED = {"bge-reranker-base": {"config.json": {"size": 799, "git_sha1": ""}}}
@@ -106,49 +110,118 @@ def cost_of(hub, summaries):
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What the tests measure, and the page's tables are computed from."""
+
+    run: Cost  # one node, empty cache
+    plain_mirror: int  # requests of a node to a mirror that serves files itself
+    behind: Cost  # what the mirror of docker/mirror asks of the Hub for one node
+    layers: int  # of the image
+    image: int  # bytes of all its blobs
+
+
 def size(count):
     if count >= 1e12:
         return f"{count / 1e12:.2f} TB"
     return f"{count / 1e9:.0f} GB" if count >= 1e11 else f"{count / 1e9:.2f} GB"
 
 
-def duration(minutes):
-    if minutes == 0:
-        return "at once"
+def duration(seconds):
+    if seconds < 60:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def facts(run, mirrored):
-    """The page's paragraph with numbers."""
+def facts(measured):
+    """The page's list of measured numbers."""
+    run, behind = measured.run, measured.behind
     fit = [min(limits["api"] // run.api, limits["resolvers"] // run.resolvers) for limits in (ANONYMOUS, FREE_TOKEN)]
     return f"""\
-One run into an empty cache moves {size(run.bytes)} and sends {run.requests} requests, the summary's `requests`.
-Of these, {run.resolvers} count against the resolvers' limit and {run.api} against the API's.
-The other {run.requests - run.resolvers - run.api} go to the CDN, which has no limit.
-So {fit[0]} nodes behind one address can start in the same five minutes without a token, {fit[1]} with one.
-A mirror that serves files itself gets {mirrored.requests} requests from a node.
-A run that finds everything in place sends 0 requests."""
+- One run into an empty cache moves {size(run.bytes)} and sends {run.requests} requests, the summary's `requests`.
+- Of these, {run.resolvers} count against the resolvers' limit and {run.api} against the API's.
+- The other {run.requests - run.resolvers - run.api} go to the CDN, which has no limit.
+- To the byte it is {run.bytes:,} bytes.
+- So {fit[0]} nodes behind one address can start in the same five minutes without a token, {fit[1]} with one.
+- A mirror that serves files itself gets {measured.plain_mirror} requests from a node.
+- The mirror of `docker/mirror` sends {behind.api} + {behind.resolvers} requests (API + resolvers), for any number of nodes.
+- The image has {measured.layers} layers, and {measured.image:,} bytes in all its files.
+- A run that finds everything in place sends 0 requests."""
 
 
-def table(run):
-    """The page's table."""
+def stated():
+    """The measured numbers that the page states."""
+    text = block("facts").replace(",", "")
 
-    def load(cost):
-        return f"{cost.api:,} + {cost.resolvers:,}, {size(cost.bytes)}"
+    def numbers(pattern):
+        return [int(number) for number in re.search(pattern, text).groups()]
 
-    lines = [
-        "| nodes | one shared volume | per-node caches | time without a token | time with a free token "
-        "| behind a caching mirror |",
-        "|---:|---:|---:|---:|---:|---:|",
-    ]
+    (requests,) = numbers(r"sends (\d+) requests the")
+    resolvers, api = numbers(r"these (\d+) count against the resolvers' limit and (\d+)")
+    (size_of_run,) = numbers(r"it is (\d+) bytes")
+    (plain,) = numbers(r"itself gets (\d+)")
+    behind = numbers(r"mirror` sends (\d+) \+ (\d+)")
+    layers, image = numbers(r"has (\d+) layers and (\d+) bytes")
+    run = Cost(api, resolvers, requests, size_of_run)
+    return Measured(run, plain, Cost(*behind, sum(behind), size_of_run), layers, image)
+
+
+def _table(title, columns, row):
+    head = [title, *columns]
+    lines = ["| " + " | ".join(head) + " |", "|---:" * len(head) + "|"]
     for nodes in NODES:
-        fleet = run.times(nodes)
-        times = " | ".join(duration(fleet.minutes(limits)) for limits in (ANONYMOUS, FREE_TOKEN))
-        lines.append(f"| {nodes:,} | {load(run)} | {load(fleet)} | {times} | {load(run)} |")
+        lines.append("| " + " | ".join([f"{nodes:,}", *row(nodes)]) + " |")
     return "\n".join(lines)
+
+
+WAYS = ["one volume", "a cache on each node", "the same, behind a mirror", "an image"]
+
+
+def tables(measured):
+    """The page's tables: name -> text."""
+    run, behind = measured.run, measured.behind
+
+    def requests(nodes):
+        fleet = run.times(nodes)
+        return [f"{cost.api:,} + {cost.resolvers:,}" for cost in (run, fleet, behind, run)]
+
+    def bytes_in(nodes):
+        return [size(count) for count in (run.bytes, nodes * run.bytes, run.bytes, run.bytes)]
+
+    def disk(nodes):
+        # An engine keeps an image packed and unpacked; the registry has it once.
+        image = measured.image + nodes * (measured.image + run.bytes)
+        return [size(count) for count in (run.bytes, nodes * run.bytes, (nodes + 1) * run.bytes, image)]
+
+    def first(nodes):
+        fleet = run.times(nodes)
+        fill = run.bytes / OUTSIDE
+        direct = max(60 * fleet.minutes(ANONYMOUS), fleet.bytes / OUTSIDE)
+        mirror = max(fill, fleet.bytes / INSIDE)
+        image = fill + (1 + nodes) * measured.image / INSIDE
+        return [duration(seconds) for seconds in (fill, direct, mirror, image)]
+
+    def start(nodes):
+        return [f"{size(nodes * run.bytes)}, {duration(nodes * run.bytes / INSIDE)}", "0", "0", "0"]
+
+    return {
+        "requests": _table("nodes", WAYS, requests), "bytes": _table("nodes", WAYS, bytes_in),
+        "disk": _table("nodes", WAYS, disk), "first": _table("nodes", WAYS, first),
+        "start": _table("nodes", WAYS, start),
+    }
 
 
 def block(name):
     """The page's text between `<!-- NAME -->` and `<!-- end -->`."""
     text = PAGE.read_text()
     return text.partition(f"<!-- {name} -->\n")[2].partition("\n<!-- end -->")[0]
+
+
+def write(blocks):
+    """Puts these texts into the page."""
+    text = PAGE.read_text()
+    for name, new in blocks.items():
+        old = block(name)
+        text = text.replace(f"<!-- {name} -->\n{old}\n<!-- end -->", f"<!-- {name} -->\n{new}\n<!-- end -->")
+    PAGE.write_text(text)
