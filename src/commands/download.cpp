@@ -16,9 +16,9 @@
 #include "model_prep/commands/file_checks.h"
 #include "model_prep/commands/model_signatures.h"
 #include "model_prep/commands/policies.h"
+#include "model_prep/commands/repository_locks.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/model_run.h"
-#include "model_prep/io/file_lock.h"
 #include "model_prep/report/model_report.h"
 
 namespace model_prep {
@@ -28,12 +28,10 @@ namespace {
 /// that it is no coincidence.
 constexpr int kMaxLosses = 10;
 
-constexpr auto kMaxCleanupWait = std::chrono::minutes(1);
-constexpr auto kCleanupPoll = std::chrono::milliseconds(50);
-
 class Download {
  public:
-  Download(Session& session, std::vector<ModelSpec> specs) : session_(session), fetcher_(session) {
+  Download(Session& session, std::vector<ModelSpec> specs)
+      : session_(session), fetcher_(session), locks_(session) {
     for (ModelSpec& spec : specs)
       models_.push_back({.spec = std::move(spec), .begun = session.begun});
   }
@@ -75,7 +73,7 @@ class Download {
     do {
       done = fetch_and_publish();
     } while (done && !is_aborted() && inspect_lost_models());
-    repo_locks_.clear();
+    locks_.release();
     return done;
   }
 
@@ -213,31 +211,11 @@ class Download {
     return ok();
   }
 
-  /// Shares each repository's lock, so that no cleanup removes files that this run relies on. Where
-  /// that cannot be had, because locks do not work or somebody never lets go, the run goes on:
-  /// publishing checks the files in any case.
   void lock_repositories() {
     for (const ModelRun& model : models_) {
-      const RepoId& repo = model.spec.repo;
       if (!model.snapshot || model.error || model.published || model.view.satisfied()) continue;
-      if (repo_locks_.contains(repo)) continue;
-
-      const Repository& repository = session_.cache.repository(repo);
-      const Directory& locks = *repository.lock_directory;
-      if (!locks.create_directories(repository.layout.lock_directory)) continue;
-      const auto try_lock = [&] {
-        return FileLock::try_acquire(locks, repository.layout.repo_lock(), LockKind::shared);
-      };
-
-      auto lock = try_lock();
-      const bool must_wait = lock && !*lock;
-      if (must_wait) session_.log.info(repo.text() + ": waiting for a cleanup to end");
-      const TimePoint until =
-          std::min(Clock::now() + kMaxCleanupWait, session_.deadline().value_or(TimePoint::max()));
-      for (; lock && !*lock && Clock::now() < until && !fetcher_.signal(); lock = try_lock())
-        session_.signals.wait(kCleanupPoll);
-      if (lock && *lock) repo_locks_.emplace(repo, std::move(**lock));
-      if (must_wait) inspect_again(repo);
+      const RepoId& repo = model.spec.repo;
+      if (locks_.share(repo, [&] { return fetcher_.signal().has_value(); })) inspect_again(repo);
     }
   }
 
@@ -416,7 +394,7 @@ class Download {
   Session& session_;
   Fetcher fetcher_;
   std::vector<ModelRun> models_;
-  std::map<RepoId, FileLock> repo_locks_;
+  RepositoryLocks locks_;
   std::optional<Error> error_;
 };
 
