@@ -98,7 +98,7 @@ class Download {
     session_.update_variant(model.spec, snapshot);
     settle_ref(model, snapshot);
     if (session_.options.dry_run)
-      log_warnings(check_files(snapshot, session_.cache, Look::first_bytes).warnings);
+      session_.warn(check_files(snapshot, session_.cache, Look::first_bytes).warnings);
     add_known_facts(snapshot, record, session_.cache);
     model.view = session_.cache.inspect(snapshot, record);
     note_recorded_signature(snapshot, record);
@@ -115,10 +115,6 @@ class Download {
     session_.log.info(fmt::format(
         "{}: refs/{} still points to another commit; to load this one, services must ask for revision {}",
         model.spec.key, ref, model.spec.ref));
-  }
-
-  void log_warnings(const Strings& warnings) {
-    for (const std::string& warning : warnings) session_.log.warning(warning);
   }
 
   /// Before anything is fetched: a cache that cannot be written should not cost gigabytes of
@@ -313,7 +309,7 @@ class Download {
       session_.log.info(model.spec.key + ": ready at " + session_.snapshot_folder(model.snapshot));
     }
 
-    log_warnings(checks.warnings);
+    session_.warn(checks.warnings);
     session_.link_legacy_dirs(model.spec.repo);
   }
 

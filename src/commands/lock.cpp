@@ -168,11 +168,10 @@ class Lock {
     const auto results = settle_policies(snapshots, offline ? nullptr : &*fetcher_,
                                          is_bom ? Licenses::always : Licenses::if_needed);
     for (std::size_t i = 0; i < snapshots.size(); ++i) {
-      if (!results[i].status) {
+      if (results[i].status)
+        session_.warn(scan_warnings(*snapshots[i]));
+      else
         fail(results[i].status.error());
-        continue;
-      }
-      for (const std::string& warning : scan_warnings(*snapshots[i])) session_.log.warning(warning);
     }
   }
 

@@ -222,10 +222,10 @@ void hold_to_policies(std::vector<ModelRun>& models, Session& session, Fetcher* 
   const auto results = settle_policies(snapshots, fetcher);
   for (std::size_t i = 0; i < known.size(); ++i) {
     known[i]->facts_requested = results[i].requested;
-    if (!results[i].status)
-      known[i]->error = results[i].status.error();
+    if (results[i].status)
+      session.warn(scan_warnings(*snapshots[i]));
     else
-      for (const std::string& warning : scan_warnings(*snapshots[i])) session.log.warning(warning);
+      known[i]->error = results[i].status.error();
   }
 }
 

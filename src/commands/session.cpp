@@ -198,6 +198,10 @@ void Session::update_variant(ModelSpec& spec, const ResolvedSnapshot& snapshot) 
   log_variant_warning(spec);
 }
 
+void Session::warn(const Strings& texts) {
+  for (const std::string& text : texts) log.warning(text);
+}
+
 void Session::log_error(const Error& error) {
   log.error(error.message);
   if (!error.hint.empty()) log.error("hint: " + error.hint);

@@ -60,6 +60,9 @@ class Session {
   /// Sets the variant that the repository turned out to have, and warns if it changed.
   void update_variant(ModelSpec& spec, const ResolvedSnapshot& snapshot);
 
+  /// Each as a warning.
+  void warn(const Strings& texts);
+
   /// The error and its hint.
   void log_error(const Error& error);
 
