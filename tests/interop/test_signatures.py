@@ -11,12 +11,19 @@ from support import run, store, tree
 
 REPO = "org/signed"
 COMMIT = "516ed" + "0" * 34 + "1"
+
+
+def safetensors(size):
+    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(size)
+
+
 FILES = {
     ".gitattributes": "*.safetensors filter=lfs diff=lfs merge=lfs -text\n",
     "README.md": "# A signed model\n",
     "config.json": '{"model_type": "bert"}',
     "empty.txt": "",
-    "model.safetensors": "not really weights " * 100,
+    "model.safetensors": safetensors(2000),
     "onnx/model.onnx": "nor these " * 100,
     "tokenizer.json": "{}",
 }
@@ -38,10 +45,10 @@ def keys(tmp_path_factory):
 
 
 def make_model(folder, files=FILES):
-    for path, text in files.items():
+    for path, content in files.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return folder
 
 
@@ -141,8 +148,8 @@ def test_what_was_left_out_of_the_signature_may_be_anything(site, venv, keys, mo
 def test_a_model_whose_files_are_not_those_that_were_signed_is_not_published(site, venv, keys, model, path):
     signing.sign(venv, model, *by_key(keys))
     file = model / path
-    before = file.read_text() if file.exists() else ""
-    file.write_text(("X" + before[1:]) if before else "x")
+    before = file.read_bytes() if file.exists() else b""
+    file.write_bytes(before[:-1] + b"X")
     here = site(model, signer_of(keys, "p256"))
     assert here.error_kind() == "signature_mismatch"
     assert not here.snapshot.exists()
