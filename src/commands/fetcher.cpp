@@ -9,6 +9,7 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/hub_settings.h"
+#include "model_prep/commands/outcome_log.h"
 #include "model_prep/commands/payload_sink.h"
 #include "model_prep/io/file_lock.h"
 #include "model_prep/io/leftovers.h"
@@ -16,12 +17,8 @@
 namespace model_prep {
 namespace {
 
-constexpr Bytes kLargeFile = 1'000'000;  // smaller ones are logged at debug level
-
 // The loop cannot write faster than this many threads hash, on any machine.
 constexpr std::size_t kMaxHashThreads = 8;
-
-std::string object_of(const FetchJob& job) { return job.repo.text() + " " + job.file.path.text(); }
 
 }  // namespace
 
@@ -55,6 +52,7 @@ class Fetcher::Loop {
     std::optional<FileLock> lock;
     std::optional<Staging> staging;
     std::optional<HashJobId> hash;
+    std::optional<CopyJobId> copy;
   };
 
   const FetchJob& job_of(ItemId item) const { return plan_->jobs[item]; }
@@ -98,6 +96,7 @@ class Fetcher::Loop {
         sinks_.erase(end.id);  // a redirected transfer starts with a new one
       }
       report_hashes();
+      report_copies();
 
       if (fetcher_.signal_ || !fetcher_.signal()) continue;
       // What has arrived is written, so that it need not be fetched again.
@@ -147,6 +146,30 @@ class Fetcher::Loop {
       file->second.hash.reset();
       scheduler_.on_hash(file->first, event, Clock::now());
     }
+  }
+
+  void report_copies() {
+    for (CopyEvent& event : fetcher_.copier_.take_all()) {
+      const auto open = std::ranges::find_if(
+          files_, [&](const auto& one) { return one.second.copy == event.job; });
+      if (open == files_.end()) continue;  // it was lost meanwhile
+      const ItemId item = open->first;
+      if (!event.error) {
+        scheduler_.on_copied(item, event.range, Clock::now());
+        continue;
+      }
+
+      end_copy(open->second);
+      if (event.error->kind == ErrorKind::disk_full)
+        fail(item, std::move(*event.error));
+      else
+        scheduler_.on_not_copied(item, *event.error, Clock::now());
+    }
+  }
+
+  void end_copy(OpenFile& file) const {
+    if (file.copy) fetcher_.copier_.close(*file.copy);
+    file.copy.reset();
   }
 
   void execute(const CheckExisting& action) {
@@ -206,6 +229,7 @@ class Fetcher::Loop {
     OpenFile& file = files_[action.item];
     if (file.hash) fetcher_.hasher_.cancel(*file.hash);
     file.hash.reset();
+    end_copy(file);
     file.staging.reset();
 
     const Repository& repository = session_.cache.repository(job.repo);
@@ -239,6 +263,19 @@ class Fetcher::Loop {
   void hash(ItemId item, UniqueFd fd, AfterHash after) {
     const RemoteFile& file = job_of(item).file;
     files_[item].hash = fetcher_.hasher_.open(std::move(fd), file.size, file.blob.kind(), after);
+  }
+
+  void execute(const CopyNearby& action) {
+    const auto open = files_.find(action.item);
+    if (open == files_.end() || !open->second.staging) return;  // lost in this round
+    OpenFile& file = open->second;
+    if (!file.copy) {
+      auto target = file.staging->reader();
+      if (!target) return fail(action.item, target.error());
+      const FetchJob& job = job_of(action.item);
+      file.copy = fetcher_.copier_.open(job.nearby[action.file], job.file.size, std::move(*target));
+    }
+    fetcher_.copier_.copy(*file.copy, action.range, action.may_clone);
   }
 
   void execute(const StartTransfer& action) {
@@ -296,6 +333,7 @@ class Fetcher::Loop {
   void execute(const Close& action) {
     OpenFile& file = files_[action.item];
     if (file.hash) fetcher_.hasher_.cancel(*file.hash);
+    end_copy(file);
     if (action.drop_staging && file.staging)
       if (Status dropped = file.staging->drop(); !dropped)
         session_.log.warning(dropped.error().message);
@@ -309,7 +347,7 @@ class Fetcher::Loop {
         outcome.status == FileStatus::fetched || outcome.status == FileStatus::reused;
     session_.observer.file_done(action.item, ready ? FileEnd::ready : FileEnd::given_up,
                                 std::max(0, outcome.attempts - 1));
-    log_outcome(job_of(action.item), outcome);
+    outcome_log_.write(job_of(action.item), outcome);
     (*on_outcome_)(action.item, outcome);
   }
 
@@ -325,35 +363,10 @@ class Fetcher::Loop {
 
   void execute(const Notice& action) { session_.log.write(action.level, action.text); }
 
-  void log_outcome(const FetchJob& job, const FileOutcome& outcome) {
-    if (outcome.status == FileStatus::failed) return log_failure(job, *outcome.error);
-    if (outcome.status == FileStatus::cancelled) return;
-
-    const LogLevel level = job.file.size >= kLargeFile ? LogLevel::info : LogLevel::debug;
-    if (!session_.log.shows(level)) return;  // there may be ten thousand of these
-
-    session_.log.write(
-        level, fmt::format("{}: verified {} {}, {} {}", object_of(job),
-                           job.file.blob.kind() == DigestKind::sha256 ? "sha256" : "git sha1",
-                           job.file.blob.hex().substr(0, 12), format_bytes(job.file.size),
-                           outcome.status == FileStatus::reused
-                               ? "already in the cache"
-                               : fmt::format("in {:.1f} s", in_seconds(outcome.took))));
-  }
-
-  /// The first failed file of a model is logged as an error. The others most often fail for the
-  /// same reason, and are in the summary.
-  void log_failure(const FetchJob& job, const Error& error) {
-    bool first = false;
-    for (const std::size_t model : job.models)
-      first = reported_models_.insert(model).second || first;
-
-    if (first) session_.log_error(error);
-  }
-
   Fetcher& fetcher_;
   Session& session_;
   Scheduler scheduler_;
+  OutcomeLog outcome_log_{session_};
   const FetchPlan* plan_{nullptr};        // of a fetch
   const OnOutcome* on_outcome_{nullptr};  // likewise
   const OnReply* on_reply_{nullptr};      // of a query
@@ -362,8 +375,7 @@ class Fetcher::Loop {
   std::vector<std::size_t> crowded_out_;
   std::map<ItemId, OpenFile> files_;
   std::map<TransferId, std::unique_ptr<BodySink>> sinks_;
-  std::set<RepoId> prepared_;              // repositories that have their directories
-  std::set<std::size_t> reported_models_;  // an error was logged for a file of theirs
+  std::set<RepoId> prepared_;  // repositories that have their directories
 };
 
 Fetcher::Fetcher(Session& session)
@@ -371,6 +383,7 @@ Fetcher::Fetcher(Session& session)
       session_(session),
       transport_(transport_settings(session)),
       hasher_([this] { transport_.wake(); }, std::min(processors(), kMaxHashThreads)),
+      copier_([this] { transport_.wake(); }),
       settings_(scheduler_settings(session, endpoints)),
       self_(WriterIdentity::make()),
       random_(std::random_device{}()) {}
@@ -399,7 +412,8 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
                      .blob = job.file.blob_spec(),
                      .check_existing = job.check_existing,
                      .copies = job.copies.size(),
-                     .models = job.models});
+                     .models = job.models,
+                     .nearby = job.nearby});
   }
 
   Loop(*this, std::move(items)).fetch(plan, on_outcome);

@@ -7,7 +7,6 @@ namespace {
 constexpr auto kSaveEvery = std::chrono::seconds(1);       // what a kill may cost
 constexpr auto kHeartbeatEvery = std::chrono::seconds(2);  // of an unchanged record, for others
 constexpr Bytes kHashStep = 1024 * 1024;                   // one wake-up of the hash thread per MiB
-constexpr std::size_t kEarlierRun = SIZE_MAX;              // no source: bytes of an earlier run
 
 }  // namespace
 
@@ -26,6 +25,8 @@ ActiveFile FileTask::progress() const {
     file.activity = Activity::verifying;
   } else if (waits_for_lock()) {
     file.activity = Activity::waiting_for_lock;
+  } else if (state_ == State::copying) {
+    file.activity = Activity::copying;
   } else if (transferring() || until == TimePoint::max()) {
     file.activity = Activity::fetching;  // itself, or a probe of the host that it waits for
   } else if (fetching && until > shared_.now) {
@@ -59,7 +60,8 @@ void FileTask::on_lock(LockResult result) {
   // lock may have repaired it.
   if (result == LockResult::acquired_blob_exists && (!blob_damaged_ || watch_.waiting()))
     return check_existing(State::rechecking);
-  if (auto lost = failover_.leave_lost_hosts(work_.context)) return fail(std::move(*lost));
+  if (!has_nearby())
+    if (auto lost = failover_.leave_lost_hosts(work_.context)) return fail(std::move(*lost));
   open_staging(false, watch_.writer_timed_out());
 }
 
@@ -94,7 +96,8 @@ void FileTask::on_staged(RangeSet have) {
   next_resume_save_ = shared_.now + kSaveEvery;
 
   if (hashed_to_ > 0) emit(HashTo{id_, hashed_to_});
-  if (segments_->complete()) all_on_disk();
+  if (segments_->complete()) return all_on_disk();
+  get_bytes();
 }
 
 bool FileTask::start_transfer() {
@@ -158,8 +161,11 @@ void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
   failover_.record_progress(transfer, std::max<Bytes>(0, total - max_bytes_));
   max_bytes_ = std::max(max_bytes_, total);
 
-  // `all_on_disk` sends the last step: a result would be dropped while the state is still
-  // `moving`.
+  hash_to_watermark();
+}
+
+void FileTask::hash_to_watermark() {
+  // `all_on_disk` sends the last step: a result would be dropped before the state is `verifying`.
   const Bytes watermark = segments_->watermark();
   if (watermark < hashed_to_ + kHashStep || watermark == work_.blob->size) return;
   hashed_to_ = watermark;
@@ -167,7 +173,7 @@ void FileTask::on_bytes(Transfer& transfer, ByteRange range) {
 }
 
 void FileTask::save_resume_if_due() {
-  if (!segments_ || (state_ != State::moving && state_ != State::verifying)) return;
+  if (!segments_ || state_ < State::copying || state_ > State::verifying) return;
   // A small file without a record needs no heartbeat.
   if (unsaved_bytes_ == 0 && work_.blob->size < kMinClaimedSize) return;
 
@@ -199,7 +205,8 @@ void FileTask::on_hash(const HashResult& result) {
   if (!checking()) stamps_.clear();
   if (result.stamp) stamps_.push_back(*result.stamp);
 
-  if (wrong) return checking() ? on_damaged_blob(*wrong) : refetch(*wrong);
+  if (wrong && checking()) return on_damaged_blob(*wrong);
+  if (wrong) return byte_sources_.contains(kNearby) ? on_wrong_copy(*wrong) : refetch(*wrong);
   if (checking() && copies_checked_ < work_.copies)
     return emit(CheckExisting{id_, ++copies_checked_});
   if (checking()) return finish(FileStatus::reused);
@@ -212,18 +219,18 @@ void FileTask::on_hash(const HashResult& result) {
 /// run.
 void FileTask::on_disk_error(const Error& error) {
   const std::string message = work_.context.object + ": " + error.message;
-  if (checking() && !shared_.settings.offline)
+  if (checking() && (!shared_.settings.offline || has_nearby()))
     return on_damaged_blob({ErrorKind::digest_mismatch, message});
   finish(FileStatus::cancelled, Error{error.kind, message, error.hint}, true);
 }
 
 void FileTask::on_damaged_blob(const Error& wrong) {
-  if (shared_.settings.offline)
+  if (shared_.settings.offline && !has_nearby())
     return fail({wrong.kind, wrong.message + ": the cached file is damaged",
                  "run once online, without HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, to repair it"});
 
-  shared_.notice(LogLevel::warning,
-                 wrong.message + "; the cached file is damaged and will be downloaded again");
+  shared_.notice(LogLevel::warning, wrong.message + "; the cached file is damaged and will be " +
+                                        (has_nearby() ? "replaced" : "downloaded again"));
   blob_damaged_ = true;
   if (state_ == State::rechecking)
     open_staging(false, watch_.writer_timed_out());
@@ -294,7 +301,8 @@ void FileTask::finish(FileStatus status, std::optional<Error> error, bool drop_s
                .took = started ? shared_.now - started_ : Duration{},
                .sha256 = good ? sha256_ : std::nullopt,
                .stamps = stamps_,
-               .error = std::move(error)}});
+               .error = std::move(error),
+               .source = status == FileStatus::fetched ? source_of_bytes() : std::string()}});
   state_ = State::done;
 }
 

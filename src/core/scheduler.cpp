@@ -7,6 +7,8 @@ namespace {
 constexpr std::size_t kMaxLockWaits = 64;  // each is polled four times a second
 // Files open at once: some transfer, some wait for the hash thread.
 constexpr std::size_t kOpenPerConnection = 4;
+// Files that are copied at once: one is read, others wait for locks or for their turn.
+constexpr std::size_t kMaxCopies = 8;
 
 }  // namespace
 
@@ -36,24 +38,41 @@ std::vector<Action> Scheduler::next(TimePoint now) {
 void Scheduler::start_items() {
   std::size_t busy = shared_.transfers.size();
   std::size_t lock_waits = 0;
+  std::size_t copying = 0;
   for (const ItemId id : active_) {
     const FileTask& task = tasks_[id];
-    if (task.waits_for_lock()) ++lock_waits;
-    if (task.starting()) ++busy;
+    if (task.waits_for_lock())
+      ++lock_waits;
+    else if (task.copies())
+      ++copying;
+    else if (task.starting())
+      ++busy;
   }
   if (lock_waits >= kMaxLockWaits) return;
 
-  std::size_t open = active_.size() - lock_waits;
+  std::size_t open = active_.size() - lock_waits - copying;
   const auto connections = static_cast<std::size_t>(shared_.settings.connections);
-  while (first_waiting_ < tasks_.size() && busy < connections &&
-         open < connections * kOpenPerConnection) {
-    const ItemId id = first_waiting_++;
-    if (!tasks_[id].waiting()) continue;  // dropped with its model
-    tasks_[id].start();
+  const std::size_t most_open = connections * kOpenPerConnection;
+  for (; busy < connections && open < most_open && start_next(Lane::network); ++busy) ++open;
+
+  // What was copied is open until it is verified.
+  while (copying < kMaxCopies && open + copying < most_open + kMaxCopies &&
+         start_next(Lane::copying))
+    ++copying;
+}
+
+/// False if none is left.
+bool Scheduler::start_next(Lane lane) {
+  ItemId& next = first_waiting_[static_cast<std::size_t>(lane)];
+  while (next < tasks_.size()) {
+    const ItemId id = next++;
+    FileTask& task = tasks_[id];
+    if (!task.waiting() || task.copies() != (lane == Lane::copying)) continue;  // or dropped
+    task.start();
     active_.insert(id);
-    ++busy;
-    ++open;
+    return true;
   }
+  return false;
 }
 
 void Scheduler::fill_connections() {
@@ -131,7 +150,7 @@ void Scheduler::stop(const Error& why, TimePoint now) {
   if (!why.hint.empty()) shared_.notice(LogLevel::error, "hint: " + why.hint);
   for (FileTask& task : tasks_) task.finish(FileStatus::cancelled, why);
   active_.clear();
-  first_waiting_ = tasks_.size();
+  first_waiting_.fill(tasks_.size());
 }
 
 }  // namespace model_prep

@@ -58,6 +58,7 @@ std::string state_of(const ModelProgress& model) {
                              : "paused for " + pause;
   }
   const std::string state = model.activity == Activity::fetching    ? "downloading"
+                            : model.activity == Activity::copying   ? "copying"
                             : model.activity == Activity::verifying ? "verifying"
                                                                     : "waiting for a lock";
   return model.retries > 0 ? state + ", " + format_retries(model.retries) : state;
@@ -75,7 +76,8 @@ std::string render(const ModelProgress& line, const std::string& state, const La
   }
   if (layout.has_rate) {
     const std::string rate = format_bytes(static_cast<Bytes>(line.rate)) + "/s";
-    text += fmt::format("  {:>10}", line.activity == Activity::fetching ? rate : "");
+    const bool moves = line.activity == Activity::fetching || line.activity == Activity::copying;
+    text += fmt::format("  {:>10}", moves ? rate : "");
   }
   if (layout.has_state) text += "  " + state;
 

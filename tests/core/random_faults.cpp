@@ -42,7 +42,7 @@ RandomFaults::RandomFaults(unsigned seed, Hubs hubs)
 
 std::vector<WorkItem> RandomFaults::make_items() {
   std::vector<WorkItem> items;
-  const bool queries = chance(0.1);
+  const bool queries = !settings_.offline && chance(0.1);
   for (std::int64_t count = pick(1, 25); count > 0; --count) {
     WorkItem item{.context = {.object = "org/name file", .repo = "org/name"}, .sources = {}};
     for (std::size_t i = 0; i < settings_.endpoints.size(); ++i)
@@ -55,6 +55,8 @@ std::vector<WorkItem> RandomFaults::make_items() {
     item.check_existing = chance(0.1);
     for (std::size_t model = 0; model < 3; ++model)
       if (chance(0.5)) item.models.push_back(model);
+    if (!queries && chance(0.3))
+      item.nearby.resize(static_cast<std::size_t>(pick(1, 3)), {"/usb", "/usb/blobs/file"});
     items.push_back(item);
   }
   return items;
@@ -72,6 +74,7 @@ SchedulerSettings RandomFaults::make_settings() {
   }
   if (chance(0.5)) made.patience.limit = seconds(pick(1, 300));
   if (chance(0.1)) made.patience.max_steps = static_cast<int>(pick(0, 6));
+  made.offline = hubs_ == Hubs::any && fault_rate_ > 0 && chance(0.1);
   if (chance(0.1)) made.deadline = now_ + milliseconds(0, 120'000);
   return made;
 }
@@ -123,6 +126,7 @@ void RandomFaults::deliver(const Event& event) {
     disks_[event.item].hashed = event.answer;
     return scheduler_.on_hash(event.item, event.answer, now_);
   }
+  if (event.what == Event::What::copy) return deliver_copy(event);
   const bool known = running_.contains(event.transfer);
   if (event.what == Event::What::end) {
     if (known || chance(0.5))
@@ -146,6 +150,16 @@ void RandomFaults::deliver(const Event& event) {
     rest.range.begin = missing->end;
     deliver(rest);
   }
+}
+
+void RandomFaults::deliver_copy(const Event& event) {
+  Disk& disk = disks_[event.item];
+  if (disk.copies != event.ticket || !disk.open) return;  // another staging by now
+  disk.copying = false;
+  if (event.end.error) return scheduler_.on_not_copied(event.item, *event.end.error, now_);
+  disk.bytes.add(event.range);
+  disk.tainted = true;
+  scheduler_.on_copied(event.item, event.range, now_);
 }
 
 void RandomFaults::on_end(const TransferEnd& end) {
@@ -218,11 +232,35 @@ void RandomFaults::execute(const OpenStaging& action) {
   disk.hash_at = 0;
   disk.open = true;
   ++tickets_[action.item];
+  ++disk.copies;
+  disk.copying = false;
   scheduler_.on_staged(action.item, disk.bytes, now_);
+}
+
+void RandomFaults::execute(const CopyNearby& action) {
+  Disk& disk = disks_[action.item];
+  if (!disk.open || scheduler_.have(action.item) == nullptr) return;  // lost in this round
+  if (disk.copying) broken("two pieces of a file are copied at once");
+  if (disk.bytes.gap(action.range.begin, action.range.end) != action.range)
+    broken("a byte is copied twice");
+  if (action.may_clone != disk.bytes.empty()) broken("a clone would replace what is staged");
+  if (action.file >= items_[action.item].nearby.size()) broken("a nearby file that is none");
+
+  const std::int64_t size = items_[action.item].blob->size;
+  const bool clones = action.may_clone && chance(0.3);
+  Event event{.what = Event::What::copy,
+              .range = clones ? ByteRange{0, size} : action.range,
+              .item = action.item,
+              .ticket = ++disk.copies};
+  if (chance(fault_rate_ / 4)) event.end.error = Error{ErrorKind::io, "cannot be read"};
+  disk.copying = true;
+  later(milliseconds(0, 1'000), std::move(event));
 }
 
 void RandomFaults::execute(const StartTransfer& action) {
   if (!scheduler_.running(action.id)) return;
+  if (settings_.offline) broken("a request although the run is offline");
+  if (disks_[action.item].copying) broken("a file is copied and requested at once");
   if (stopped_) broken("a transfer starts after the stop");
   const auto embargo = embargoes_.find(action.url.origin);
   if (embargo != embargoes_.end() && embargo->second.since < now_ && now_ < embargo->second.until)
@@ -281,12 +319,16 @@ void RandomFaults::execute(const Publish& action) {
   scheduler_.on_lost(action.item, StagingOwner::nobody, now_);
 }
 
-void RandomFaults::execute(const Close& action) { disks_[action.item].open = false; }
+void RandomFaults::execute(const Close& action) {
+  disks_[action.item].open = false;
+  disks_[action.item].copying = false;
+}
 
 void RandomFaults::execute(const Finish& action) {
   const FileOutcome& outcome = action.outcome;
   ++disks_[action.item].finished;
   fetched += outcome.status == FileStatus::fetched ? 1 : 0;
+  copied += outcome.source == "/usb" ? 1 : 0;
   reused += outcome.status == FileStatus::reused ? 1 : 0;
   failed += outcome.status == FileStatus::failed ? 1 : 0;
   cancelled += outcome.status == FileStatus::cancelled ? 1 : 0;

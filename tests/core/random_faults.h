@@ -27,6 +27,7 @@ class RandomFaults {
   int reused{0};
   int failed{0};
   int cancelled{0};
+  int copied{0};
   std::int64_t events{0};
 
  private:
@@ -46,10 +47,12 @@ class RandomFaults {
     bool blob_exists{false};
     TimePoint not_before{TimePoint::min()};
     bool tainted{false};  ///< may contain bytes of a hub that sends wrong ones
-    int windows{0};       ///< redirects with an exhausted rate limit since the last byte
+    int copies{0};        ///< begun: only the last one of the present staging counts
+    bool copying{false};
+    int windows{0};  ///< redirects with an exhausted rate limit since the last byte
   };
   struct Event {
-    enum class What { bytes, end, hash } what;
+    enum class What { bytes, end, hash, copy } what;
     TransferId transfer{0};
     ByteRange range{};
     TransferEnd end{};
@@ -89,11 +92,13 @@ class RandomFaults {
   SchedulerSettings make_settings();
   void drive();
   void deliver(const Event& event);
+  void deliver_copy(const Event& event);
   void later(Duration delay, Event event) { events_.emplace(now_ + delay, std::move(event)); }
 
   void execute(const CheckExisting& action);
   void execute(const TryLock& action);
   void execute(const OpenStaging& action);
+  void execute(const CopyNearby& action);
   void execute(const StartTransfer& action);
   void execute(const CancelTransfer& action);
   void execute(const HashTo& action);

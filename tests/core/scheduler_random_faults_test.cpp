@@ -13,13 +13,14 @@ constexpr int kRuns = 4'000;
 
 // Checked on the way (random_faults.cpp): it ends; never more transfers than connections; nothing
 // starts before an embargo ends or before its file's back-off does; published only with equal
-// digests and all bytes; attempts bounded; no byte twice; the token only at the hub; after a stop
-// nothing starts and every item has exactly one outcome; no waking without work.
+// digests and all bytes; attempts bounded; no byte twice; the token only at the hub; no request
+// offline, and none for what is being copied; after a stop nothing starts and every item has exactly one outcome; no waking without work.
 TEST_CASE("the scheduler keeps its invariants through random faults") {
   int fetched = 0;
   int reused = 0;
   int failed = 0;
   int cancelled = 0;
+  int copied = 0;
   for (unsigned seed = 0; seed < kRuns; ++seed) {
     INFO("seed " << seed);
     RandomFaults faults(seed);
@@ -29,12 +30,14 @@ TEST_CASE("the scheduler keeps its invariants through random faults") {
     reused += faults.reused;
     failed += faults.failed;
     cancelled += faults.cancelled;
+    copied += faults.copied;
   }
   // Every outcome occurs, and much still arrives.
   CHECK(fetched > kRuns * 5 / 2);
   CHECK(reused > kRuns / 4);
   CHECK(failed > kRuns / 4);
   CHECK(cancelled > kRuns / 4);
+  CHECK(copied > kRuns / 4);
 }
 
 TEST_CASE("if one endpoint never fails, every file arrives, whatever the others do") {

@@ -2,8 +2,8 @@
 // The event loop: asks the scheduler what to do, does it, and reports what happened.
 //
 // `query` (the Hub's API) and `fetch` (files) drive the same loop, with the same limits, blocked
-// hosts, retries and signals. One thread; the hash thread responds through its mailbox. Decisions
-// about transfers are in `core`.
+// hosts, retries and signals. One thread; hash threads and the copying thread respond through their
+// mailboxes. Decisions about transfers are in `core`.
 //
 // Made once per run, after signals are blocked, since it starts a thread. Making it sends no
 // request.
@@ -19,6 +19,7 @@
 #include "model_prep/commands/query_sink.h"
 #include "model_prep/commands/session.h"
 #include "model_prep/core/scheduler.h"
+#include "model_prep/io/copier.h"
 #include "model_prep/io/hasher.h"
 #include "model_prep/io/http.h"
 #include "model_prep/io/staging.h"
@@ -61,6 +62,7 @@ class Fetcher {
   Session& session_;
   Transport transport_;
   Hasher hasher_;
+  Copier copier_;
   SchedulerSettings settings_;
   WriterIdentity self_;
   std::mt19937_64 random_;

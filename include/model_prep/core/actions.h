@@ -28,6 +28,9 @@ struct WorkItem {
 
   /// Indices of the models that want it. It is not started once none of them can succeed.
   std::vector<std::size_t> models{};
+
+  /// Files that may hold its bytes, which need no request.
+  std::vector<NearbyFile> nearby{};
 };
 
 /// Hash the blob that exists, or one of its copies: `on_hash`. An empty result: its size is wrong.
@@ -46,6 +49,16 @@ struct OpenStaging {
   ItemId item;
   bool fresh;      ///< discard what is staged
   bool take_over;  ///< from a writer whose heartbeat has stopped
+};
+
+/// Copy these bytes of a nearby file into the staging file: `on_copied`, or `on_not_copied`.
+struct CopyNearby {
+  ItemId item;
+  std::size_t file;  ///< of the item's nearby files
+  ByteRange range;
+
+  /// Nothing is staged: the staging file may become a clone of the whole file instead.
+  bool may_clone;
 };
 
 /// `on_bytes` after each write, then `on_end`.
@@ -92,8 +105,8 @@ struct Notice {
   std::string text;
 };
 
-using Action = std::variant<CheckExisting, TryLock, OpenStaging, StartTransfer, CancelTransfer,
-                            HashTo, SaveResume, Publish, Close, Finish, Notice>;
+using Action = std::variant<CheckExisting, TryLock, OpenStaging, CopyNearby, StartTransfer,
+                            CancelTransfer, HashTo, SaveResume, Publish, Close, Finish, Notice>;
 
 /// What there was when the blob's lock was acquired.
 enum class LockResult : std::uint8_t { acquired, acquired_blob_exists };

@@ -16,7 +16,8 @@ enum class Activity : std::uint8_t {
   waiting,           ///< for a connection, or not started
   waiting_for_lock,  ///< of its blob, which another process holds
   verifying,
-  paused,  ///< until the next attempt, or until its host accepts requests again
+  paused,   ///< until the next attempt, or until its host accepts requests again
+  copying,  ///< from a file nearby
   fetching,
 };
 

@@ -45,6 +45,12 @@ struct SnapshotView {
   bool satisfied() const;
 };
 
+/// A file that may hold the wanted bytes, in a folder that `--from` names (io/import_folder.h).
+struct NearbyFile {
+  std::string folder;  ///< canonical
+  std::string path;    ///< below it, absolute
+};
+
 struct FetchJob {
   RepoId repo;
   CommitId commit;
@@ -55,12 +61,16 @@ struct FetchJob {
 
   /// Further files to hash: other copies of the bytes.
   std::vector<std::pair<CommitId, RemoteFile>> copies{};
+
+  /// Tried in this order before the network.
+  std::vector<NearbyFile> nearby{};
 };
 
 struct FetchPlan {
   std::vector<FetchJob> jobs;
-  Bytes bytes{0};   ///< to download, if every unverified blob is right
+  Bytes bytes{0};   ///< to fetch, if every unverified blob is right
   Bytes staged{0};  ///< of those, already on disk
+  Bytes nearby{0};  ///< of the others, in files nearby: not to be downloaded
 };
 
 enum class FileStatus : std::uint8_t { reused, fetched, failed, cancelled };
@@ -73,6 +83,10 @@ struct FileOutcome {
   std::optional<Digest> sha256;
   std::vector<FileStamp> stamps;  ///< as in `HashResult`, of the file and of each copy
   std::optional<Error> error;
+
+  /// If fetched: the folder of the nearby file, or the names of the endpoints, separated by commas.
+  /// Empty if an earlier run had all of it.
+  std::string source{};
 };
 
 /// A model to fetch; `model` is its index in the run.

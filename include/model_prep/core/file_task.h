@@ -22,6 +22,11 @@
 //   opening          another process is writing it        locking      release the lock, poll (see
 //                                                                      `resume_record.h`)
 //   opening          staging is open                      moving       hash what it holds
+//   opening          likewise, with a file nearby         copying      copy its next bytes
+//   copying          bytes copied                         copying      hash them; copy the next
+//   copying          the nearby file cannot be read       opening      restart from zero with the
+//                                                                      next one, else by network
+//                                                                      (offline: it fails)
 //   moving           a connection is free                 moving       ask the hub for the next
 //                                                                      segment
 //   moving           a redirect                           moving       the same range there; the
@@ -48,6 +53,8 @@
 //   verifying        digests equal                        publishing   rename into place
 //   verifying        digest differs                       opening      restart from zero, likewise;
 //                                                                      then `digest_mismatch`
+//   verifying        digest of a copy differs             opening      restart from zero with the
+//                                                                      next nearby file, likewise
 //   publishing       renamed                              done         outcome `fetched`
 //   opening to publishing, staging file lost              locking      take the lock again
 //   any              retry budget spent, or hopeless      done         outcome `failed`
@@ -64,6 +71,10 @@
 // of them can be blamed: the file is fetched from zero, and from then on all of it from one
 // endpoint; a successor starts at zero again. Wrong bytes that all came from one endpoint are that
 // endpoint's fault: it is not asked for this file again.
+//
+// Bytes of a nearby file never meet those of the network, except what an earlier run left: whatever
+// is wrong with a copy, it is dropped, and costs the file no attempt. If it does not fit what an
+// earlier run left, it is copied once more from zero.
 //
 // Pure: no clock, socket, file or thread. Not thread-safe.
 #pragma once
@@ -96,6 +107,9 @@ class FileTask {
   /// Whether it will need a connection soon and has none.
   bool starting() const;
   bool awaits_staging() const { return state_ == State::opening; }
+
+  /// Whether its next bytes come from a nearby file, so that it needs no connection.
+  bool copies() const { return has_nearby() && state_ < State::moving; }
   bool awaits_hash() const { return checking() || state_ == State::verifying; }
 
   /// Why it ended in `failed`.
@@ -124,11 +138,13 @@ class FileTask {
   bool start_transfer();
   void save_resume_if_due();
 
-  // Events. on_lock, on_busy, on_staged, on_published and on_lost are ignored in a state that does
+  // Events. on_lock to on_not_copied, on_published and on_lost are ignored in a state that does
   // not wait for them; `Scheduler` passes the others on only when they are due.
   void on_lock(LockResult result);
   void on_busy(const std::string& owner, const std::string& heartbeat);
   void on_staged(RangeSet have);
+  void on_copied(ByteRange range);
+  void on_not_copied(const Error& error);
   void on_bytes(Transfer& transfer, ByteRange range);
 
   /// `transfer` has left `SchedulerState::transfers`; a redirect puts it back.
@@ -151,13 +167,19 @@ class FileTask {
     lock_tried,
     rechecking,
     opening,
+    copying,
     moving,
     verifying,
     publishing,
     done,
   };
 
+  /// In place of a source: what an earlier run left, and the nearby file.
+  static constexpr std::size_t kEarlierRun = SIZE_MAX;
+  static constexpr std::size_t kNearby = SIZE_MAX - 1;
+
   bool is_query() const { return !work_.blob; }
+  bool has_nearby() const { return nearby_ < work_.nearby.size(); }
   bool locking() const { return state_ == State::locking || state_ == State::lock_tried; }
   bool checking() const { return state_ == State::checking || state_ == State::rechecking; }
   bool transferring() const {
@@ -175,6 +197,12 @@ class FileTask {
   void refetch(const Error& wrong, std::optional<std::size_t> culprit = std::nullopt);
   void on_disk_error(const Error& error);
   void on_damaged_blob(const Error& wrong);
+  void get_bytes();
+  void copy_next();
+  void leave_nearby(const std::string& why);
+  void on_wrong_copy(const Error& wrong);
+  std::string source_of_bytes() const;
+  void hash_to_watermark();
   void all_on_disk();
   void save_resume();
   void fail(Error error);
@@ -208,6 +236,7 @@ class FileTask {
   std::optional<SegmentMap> segments_;      // while staging is open
   std::set<std::size_t> byte_sources_;      // the sources of the staged bytes
   std::optional<std::size_t> only_source_;  // the source of all bytes, after wrong ones
+  std::size_t nearby_{0};                   // the nearby file in use; those before are no good
   Bytes max_bytes_{0};                      // the most ever on disk: what exceeds it is progress
   Bytes fetched_{0};
   Bytes hashed_to_{0};

@@ -6,6 +6,9 @@
 // socket, file or thread: time and chance are arguments. Not thread-safe.
 #pragma once
 
+#include <algorithm>
+#include <array>
+
 #include "model_prep/base/clock.h"
 #include "model_prep/core/file_task.h"
 
@@ -27,7 +30,9 @@ class Scheduler {
   /// When to call `next` at the latest: at once after an event, or when a wait is over.
   TimePoint wake_at() const { return shared_.actions.empty() ? shared_.wake : TimePoint::min(); }
   bool finished() const {
-    return active_.empty() && first_waiting_ == tasks_.size() && shared_.actions.empty();
+    const bool all_started =
+        std::ranges::all_of(first_waiting_, [&](ItemId first) { return first == tasks_.size(); });
+    return active_.empty() && all_started && shared_.actions.empty();
   }
 
   void on_lock(ItemId item, LockResult result, TimePoint now) {
@@ -35,6 +40,14 @@ class Scheduler {
   }
   void on_staged(ItemId item, RangeSet have, TimePoint now) {
     dispatch(now, item, &FileTask::on_staged, std::move(have));
+  }
+
+  /// A piece of a nearby file is in the staging file, or cannot be had.
+  void on_copied(ItemId item, ByteRange range, TimePoint now) {
+    dispatch(now, item, &FileTask::on_copied, range);
+  }
+  void on_not_copied(ItemId item, const Error& error, TimePoint now) {
+    dispatch(now, item, &FileTask::on_not_copied, error);
   }
 
   /// Another process holds the lock, or writes this blob whatever the lock says. `heartbeat`
@@ -102,6 +115,9 @@ class Scheduler {
   const HostLimits& hosts() const { return shared_.hosts; }
 
  private:
+  /// Files that have a file nearby need no connection at first, so they are started on their own.
+  enum class Lane : std::uint8_t { network, copying };
+
   template <class Event, class... Arguments>
   void dispatch(TimePoint now, ItemId item, Event event, Arguments&&... arguments) {
     begin_event(now);
@@ -119,12 +135,13 @@ class Scheduler {
   void settle(ItemId item);
   void drop_model(std::size_t model, const Error& error);
   void start_items();
+  bool start_next(Lane lane);
   void fill_connections();
 
   SchedulerState shared_;
   std::vector<FileTask> tasks_;
-  std::set<ItemId> active_;       // neither waiting nor done
-  std::size_t first_waiting_{0};  // all before it were started or dropped
+  std::set<ItemId> active_;                // neither waiting nor done
+  std::array<ItemId, 2> first_waiting_{};  // of each lane: all before it were started or dropped
   std::set<std::size_t> failed_models_;
   bool stopping_{false};
 };
