@@ -22,7 +22,7 @@ _model_prep() {
       --manifest | --manifest-key | --signature-key | --variant | --include | --exclude | --cache-dir | --summary | \
         --endpoint | --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
         --dependencies | --progress | --log-level | --log-format | --for | --to | --prefix | --allow-license | \
-        --scan | --format)
+        --scan | --format | --from)
         [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
         ((i++))
         ;;
@@ -51,7 +51,7 @@ _model_prep() {
       mapfile -t COMPREPLY < <(compgen -W 'oci: dir: dir-flat:' -- "$current")
       return
       ;;
-    --cache-dir)
+    --cache-dir | --from)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
       return
@@ -74,7 +74,7 @@ _model_prep() {
       download)
         words="$all $selection $network --dry-run --cleanup --offline --summary --limit-rate"
         words+=' --signature-key --dependencies --allow-license --scan --forbid-pickle-code --forbid-pickles'
-        words+=' --require-signatures --to --prefix'
+        words+=' --require-signatures --to --prefix --from'
         ;;
       verify) words="$all $selection $network --repair --for --summary --limit-rate" ;;
       list) words="$all $selection $network --builds --json" ;;

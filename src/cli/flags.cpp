@@ -75,6 +75,8 @@ constexpr HelpLine kExamples[] = {
     {"model-prep flan-t5-small BAAI/bge-m3@main", "A model from the manifest, and one from the Hub",
      kDownload},
     {"model-prep org/name:Q4_K_M", "One quantisation of a model in GGUF", kDownload},
+    {"model-prep --from /mnt/usb --offline", "Import the models from a disk, without a request",
+     kDownload},
     {"model-prep org/name --include '*.safetensors'", "Some files of a model", kDownload},
     {"model-prep verify --repair", "Check every byte, and download damaged files again", kVerify},
     {"model-prep list --json", "Print what the cache holds, as JSON", kList},
@@ -149,6 +151,9 @@ const std::vector<Flag>& flags() {
 
       {"Paths", "--cache-dir", "DIR", kAll, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"},
        "The hub cache, the directory that holds models--... (default $HF_HOME/hub)"},
+      {"Paths", "--from", "DIR", kDownload, {"MODEL_PREP_FROM"},
+       "A folder that may have the files: another cache, an old volume, a disk. Files whose digest is right are copied from there before the Hub is asked; with --offline, only from there. May be repeated; the variable is a list, separated by commas",
+       true},
       {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup | kExport | kKserve, {"MODEL_PREP_SUMMARY"},
        "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json). With this flag, or to stdout, a failure to write it fails the run"},
 

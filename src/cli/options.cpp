@@ -141,6 +141,27 @@ Status read_paths(const FlagValues& values, Options& options) {
   return ok();
 }
 
+Status read_from(const FlagValues& values, Options& options) {
+  for (const FlagValues::Value& found : values.find_all("--from")) {
+    const bool is_flag = found.name == "--from";
+    for (const std::string& item : is_flag ? Strings{found.value} : split_list(found.value)) {
+      const FlagValues::Value one{found.name, item};
+      if (Status plain = values.check_path(one); !plain) return plain;
+      const std::string folder = canonical_path(values.expand(item));
+      if ((folder + "/").starts_with(options.cache_dir + "/"))
+        return bad_value(one, "a folder outside the cache " + options.cache_dir);
+
+      const auto there = stat_path(folder);
+      if (!there || !there->is_folder)
+        options.warnings.push_back(
+            fmt::format("{} names {}, which is not a folder: it is not used", one.name, folder));
+      else if (std::ranges::find(options.from, folder) == options.from.end())
+        options.from.push_back(folder);
+    }
+  }
+  return ok();
+}
+
 Status read_export(const FlagValues& values, Options& options) {
   const auto found = values.find("--to");
   const bool is_export = options.command == Command::export_models;
@@ -361,6 +382,7 @@ Status read_options(const FlagValues& values, Options& options) {
            read_choice(values, "--format", options.lock_format),
            read_paths(values, options),
            read_consumers(values, options),
+           read_from(values, options),
            read_export(values, options),
            read_number(network, "--jobs", 1, 64, options.jobs),
            read_number(network, "--retries", 0, 1000, options.retries),

@@ -14,6 +14,7 @@
 #include "model_prep/commands/export.h"
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/file_checks.h"
+#include "model_prep/commands/imports.h"
 #include "model_prep/commands/model_signatures.h"
 #include "model_prep/commands/policies.h"
 #include "model_prep/commands/repository_locks.h"
@@ -31,7 +32,7 @@ constexpr int kMaxLosses = 10;
 class Download {
  public:
   Download(Session& session, std::vector<ModelSpec> specs)
-      : session_(session), fetcher_(session), locks_(session) {
+      : session_(session), fetcher_(session), imports_(session), locks_(session) {
     for (ModelSpec& spec : specs)
       models_.push_back({.spec = std::move(spec), .begun = session.begun});
   }
@@ -85,11 +86,13 @@ class Download {
       session_.cache.adopt_existing(model.spec.repo, writing);
       auto local = resolve_locally(model.spec, session_.cache, network);
       if (!local) continue;
+      if (!local->snapshot)
+        if (auto imported = imports_.resolve(model.spec)) local = std::move(imported);
 
       if (local->snapshot)
         inspect(model, std::move(*local->snapshot), local->record);
       else
-        model.error = local->snapshot.error();
+        model.error = imports_.explain(local->snapshot.error());
     }
   }
 
@@ -134,7 +137,7 @@ class Download {
   /// Whether a blob, link or ref is missing or not known yet. A missing record is no reason to
   /// write: it only saves hashing, and a complete cache on a read-only volume must succeed.
   bool must_write(const ModelRun& model) const {
-    if (session_.options.offline || model.error) return false;
+    if ((session_.options.offline && !imports_) || model.error) return false;
     if (!model.snapshot || !model.view.refs_correct || !model.view.tree_correct) return true;
 
     return !model.view.has_every_file();
@@ -172,36 +175,39 @@ class Download {
     }
   }
 
-  /// Fails each model of which a file is missing.
+  /// Fails each model of which a file is missing here and in the folders of --from.
   void fail_incomplete_models() {
+    if (imports_) {
+      FetchPlan plan = make_plan(models_to_fetch(models_));
+      imports_.look_up(plan);
+    }
     for (ModelRun& model : models_) {
       if (!model.snapshot || model.error) continue;
 
-      const auto missing =
-          std::ranges::find(model.view.files, BlobState::missing, &FileView::state);
-      if (missing == model.view.files.end()) continue;
-
-      const auto index = static_cast<std::size_t>(missing - model.view.files.begin());
-      model.error =
-          offline_missing(model.spec.repo.text() + " " + model.snapshot->files[index].path.text());
-      session_.log_error(*model.error);
+      const auto& files = model.snapshot->files;
+      for (std::size_t i = 0; i < files.size() && !model.error; ++i)
+        if (model.view.files[i].state == BlobState::missing && !imports_.have(files[i]))
+          model.error = offline_missing(model.spec.repo.text() + " " + files[i].path.text());
+      if (model.error) session_.log_error(*model.error);
     }
   }
 
   void print_dry_run() {
+    FetchPlan plan = make_plan(models_to_fetch(models_));
+    imports_.look_up(plan);
     const auto space = disk_space(session_.options.cache_dir);
-    session_.print_result(dry_run_text(models_, session_.options.cache_dir,
-                                       space ? std::optional(space->bytes) : std::nullopt,
-                                       session_.columns));
-    if (Status fits = check_space(make_plan(models_to_fetch(models_)), models_, session_.cache);
-        !fits)
+    session_.print_result(dry_run_text(
+        models_, session_.options.cache_dir, space ? std::optional(space->bytes) : std::nullopt,
+        session_.columns, [&](FetchPlan& of_models) { imports_.add_to(of_models); }));
+    if (Status fits = check_space(plan, models_, session_.cache); !fits)
       session_.log.warning(fits.error().message);
   }
 
   Status fetch_and_publish() {
     lock_repositories();
     if (session_.options.offline) fail_incomplete_models();
-    const FetchPlan plan = make_plan(models_to_fetch(models_));
+    FetchPlan plan = make_plan(models_to_fetch(models_));
+    imports_.look_up(plan);
     if (Status space = check_space(plan, models_, session_.cache); !space) return space;
     fetch(plan);
     return ok();
@@ -231,13 +237,8 @@ class Download {
     for (const FetchJob& job : plan.jobs)
       for (const std::size_t model : job.models) models_[model].pending.insert(job.file.blob);
 
-    if (plan.bytes > 0) {
-      const std::string staged =
-          plan.staged > 0 ? fmt::format("; {} already downloaded", format_bytes(plan.staged)) : "";
-      session_.log.info(
-          fmt::format("downloading {} in {} into {}{}", format_bytes(plan.bytes - plan.staged),
-                      format_count(plan.jobs.size(), "file"), session_.options.cache_dir, staged));
-    }
+    for (const std::string& line : plan_lines(plan, session_.options.cache_dir))
+      session_.log.info(line);
 
     // Models without a pending file are complete now.
     publish_complete_models();
@@ -390,6 +391,7 @@ class Download {
   Session& session_;
   Fetcher fetcher_;
   std::vector<ModelRun> models_;
+  Imports imports_;
   RepositoryLocks locks_;
   std::optional<Error> error_;
 };

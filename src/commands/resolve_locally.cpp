@@ -36,13 +36,12 @@ struct CachedFacts {
   std::vector<RepoPath> missing{};
 };
 
-CachedFacts read_cached(const ModelSpec& spec, const CommitId& commit, const Cache& cache,
-                        const Listing& listing) {
+CachedFacts read_cached(const ModelSpec& spec, const Listing& listing, const ReadFile& read) {
   CachedFacts cached;
   const auto deciding = deciding_files(listing, spec);
   const auto all = deciding.empty() ? std::vector<ListedFile>() : listed_files(listing);
   for (const RemoteFile& file : deciding) {
-    const auto text = read_file(cache.content(spec.repo, commit, file).path, kMaxDecidingFile);
+    const auto text = read(file);
     const bool is_right = text && digest_of(*text, file.blob.kind()) == file.blob;
     if (!is_right || !read_deciding_file(cached.facts, file.path, *text, all, spec.repo.text()))
       cached.missing.push_back(file.path);
@@ -51,13 +50,19 @@ CachedFacts read_cached(const ModelSpec& spec, const CommitId& commit, const Cac
 }
 
 /// No library reads `.gitattributes`, so a volume that was filled without it is not incomplete.
-void leave_git_attributes(ResolvedSnapshot& snapshot, const SnapshotRecord& record) {
+void leave_git_attributes(ResolvedSnapshot& snapshot,
+                          const std::function<bool(const RemoteFile&)>& is_there) {
   const auto found = std::ranges::find(snapshot.files, ".gitattributes",
                                        [](const RemoteFile& file) { return file.path.text(); });
-  if (!snapshot.spec.filter.select_weights_automatically || found == snapshot.files.end() ||
-      record.blobs.contains(found->blob))
-    return;
-  snapshot.files.erase(found);
+  if (snapshot.spec.filter.select_weights_automatically && found != snapshot.files.end() &&
+      !is_there(*found))
+    snapshot.files.erase(found);
+}
+
+ReadFile reader_of(const Cache& cache, const RepoId& repo, const CommitId& commit) {
+  return [&](const RemoteFile& file) {
+    return read_file(cache.content(repo, commit, file).path, kMaxDecidingFile);
+  };
 }
 
 }  // namespace
@@ -94,13 +99,14 @@ std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const Co
 
   if (network == Network::required) return std::nullopt;
   const bool unproven = listing.files.empty() && network == Network::forbidden;
-  if (auto tree = unproven ? cache.tree(spec.repo, commit) : std::nullopt)
+  if (unproven && record) listing.files = record->claimed;
+  if (auto tree = unproven && listing.files.empty() ? cache.tree(spec.repo, commit) : std::nullopt)
     listing.files = std::move(*tree);
   if (listing.files.empty()) return std::nullopt;
 
   // Offline, the names of the files have to do. A deciding file that is missing or damaged is
   // reported when the files are inspected.
-  const CachedFacts cached = read_cached(spec, commit, cache, listing);
+  const CachedFacts cached = read_cached(spec, listing, reader_of(cache, spec.repo, commit));
   auto snapshot = select_snapshot(spec, commit, std::move(listing), cached.facts);
 
   // One that is not wanted after all was read before that was known, and is not kept.
@@ -110,9 +116,22 @@ std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const Co
   };
   if (network == Network::allowed && std::ranges::any_of(cached.missing, is_wanted))
     return std::nullopt;
-  if (snapshot && record) leave_git_attributes(*snapshot, *record);
+  if (snapshot && record)
+    leave_git_attributes(*snapshot,
+                         [&](const RemoteFile& file) { return record->blobs.contains(file.blob); });
   if (snapshot) snapshot->listing_unproven = unproven;
   return Resolution{std::move(snapshot), std::move(record)};
+}
+
+Resolution resolve_listing(const ModelSpec& spec, const CommitId& commit, Listing listing,
+                           const ReadFile& read) {
+  const CachedFacts known = read_cached(spec, listing, read);
+  auto snapshot = select_snapshot(spec, commit, std::move(listing), known.facts);
+  if (snapshot) {
+    snapshot->listing_unproven = snapshot->listing_claimed = true;
+    leave_git_attributes(*snapshot, [&](const RemoteFile& file) { return read(file).has_value(); });
+  }
+  return Resolution{std::move(snapshot)};
 }
 
 std::optional<CommitId> cached_commit(const ModelSpec& spec, const Cache& cache) {

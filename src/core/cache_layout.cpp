@@ -38,6 +38,21 @@ std::optional<BlobsEntry> parse_blobs_entry(std::string_view name) {
   return BlobsEntry{Kind::foreign, *blob};
 }
 
+std::optional<std::string> shared_blob(std::string_view link) {
+  constexpr std::string_view kUp = "../../";
+  constexpr std::string_view kStore = "blobs/";
+  constexpr std::size_t kFolder = 2;
+  constexpr std::size_t kHash = 64;
+  if (!link.starts_with(kUp)) return std::nullopt;
+
+  const std::string_view path = link.substr(kUp.size());
+  const bool right =
+      path.starts_with(kStore) && path.size() == kStore.size() + kFolder + 1 + kHash &&
+      is_lower_hex(path.substr(kStore.size(), kFolder), kFolder) &&
+      path[kStore.size() + kFolder] == '/' && is_lower_hex(path.substr(path.size() - kHash), kHash);
+  return right ? std::optional(std::string(path)) : std::nullopt;
+}
+
 CacheLayout::CacheLayout(const std::string& cache, const std::string& lock_cache, const RepoId& id)
     : root(cache),
       repo(cache + "/" + repo_folder_name(id)),

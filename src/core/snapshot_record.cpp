@@ -22,7 +22,7 @@ constexpr std::string_view kFields[] = {
     "lfs_size",      "xet_hash",       "mtime_ns", "sha256",  "signature.trusted",
     "signature.key", "origin",         "scan",     "level"};
 constexpr std::string_view kTreeCollections[] = {"files"};
-constexpr std::string_view kRecordCollections[] = {"listing",  "unusable",      "signed",
+constexpr std::string_view kRecordCollections[] = {"listing",  "unusable",      "claimed", "signed",
                                                    "licenses", "scan_findings", "blobs"};
 constexpr std::string_view kScanComplete = "complete";
 constexpr std::string_view kScanIncomplete = "incomplete";
@@ -86,6 +86,7 @@ std::optional<SignedBy> read_signed_by(const JsonFields& fields) {
 /// What is put together when the whole record was read.
 struct RecordParts {
   Listing listing{};
+  Listing claimed{};
   ScanVerdict scan{};
   std::set<RepoPath> signed_files{};
 };
@@ -94,6 +95,7 @@ struct RecordParts {
 Status add_entry(SnapshotRecord& record, RecordParts& parts, const JsonEntry& entry) {
   if (entry.collection == "blobs") return add_blob(record, entry);
   if (entry.collection == "listing") return add_file(parts.listing, entry);
+  if (entry.collection == "claimed") return add_file(parts.claimed, entry);
   if (entry.collection == "signed") return add_signed_file(parts.signed_files, entry);
   if (entry.collection == "licenses") {
     record.facts.licenses->push_back(entry.name);
@@ -207,6 +209,9 @@ std::string serialize_record(const SnapshotRecord& record) {
   if (const auto files = files_text(record.listing, Escape::needed);
       files && !record.listing.empty())
     text += ",\n \"listing\": " + *files;
+  else if (const auto claims = files_text(record.claimed, Escape::needed);
+           claims && !record.claimed.empty())
+    text += ",\n \"claimed\": " + *claims;
 
   // Only with such names, so that most records are as they ever were.
   std::string names;
@@ -231,8 +236,9 @@ std::optional<SnapshotRecord> parse_record(std::string_view text) {
     return std::nullopt;
 
   // A planted listing must fail here, and not later as if the Hub had sent it.
-  if (!check_listing(parts.listing, {})) return std::nullopt;
+  if (!check_listing(parts.listing, {}) || !check_listing(parts.claimed, {})) return std::nullopt;
   record.listing = std::move(parts.listing.files);
+  record.claimed = std::move(parts.claimed.files);
   if (const auto by = read_signed_by(document->fields))
     record.signature = {*by, std::move(parts.signed_files)};
   record.origin = document->fields.text("origin").value_or("");

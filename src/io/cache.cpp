@@ -221,6 +221,9 @@ class Publisher {
       if (!snapshot_.listing.empty() && !snapshot_.listing_unproven) {
         record.listing = snapshot_.listing;
         record.unusable = snapshot_.unusable;
+        record.claimed.clear();
+      } else if (snapshot_.listing_claimed && record.listing.empty()) {
+        record.claimed = snapshot_.listing;
       }
       update(record.facts, snapshot_.facts);
       for (const auto& [blob, verified] : verified_) record.blobs.insert_or_assign(blob, verified);

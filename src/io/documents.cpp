@@ -10,10 +10,6 @@
 namespace model_prep {
 namespace {
 
-/// No record is larger: a listing of 64 MiB (commands/resolve), and 200,000 blobs.
-constexpr std::size_t kMaxDocument = 64 * 1024 * 1024 + 200'000 * 256;
-constexpr std::size_t kMaxRef = 64;
-
 /// Locks the directory of the records, as long as the result is open. Waits for another process
 /// that changes one, but not for ever: anybody could hold the lock, and without it a record may at
 /// worst be lost, which costs another hash.

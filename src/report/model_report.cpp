@@ -51,6 +51,7 @@ FileReport file_report(const RemoteFile& file, const FileOutcome& outcome, const
     report.sha256 = view.verified->sha256.hex();
   else if (outcome.sha256)
     report.sha256 = outcome.sha256->hex();
+  if (outcome.status == FileStatus::fetched) report.source = outcome.source;
   if (file.blob.kind() == DigestKind::git_sha1) report.git_sha1 = file.blob.hex();
   return report;
 }
@@ -61,8 +62,10 @@ std::string license_cell(const HubFacts& facts) {
 }
 
 std::string job_line(const FetchJob& job) {
-  std::string_view note;
-  if (job.check_existing)
+  std::string note;
+  if (!job.check_existing && !job.nearby.empty())
+    note = "  (from " + sanitize_for_log(job.nearby.front().folder) + ")";
+  else if (job.check_existing)
     note = "  (in the cache, to be verified)";
   else if (job.staged > 0)
     note = "  (partly downloaded)";
@@ -108,12 +111,39 @@ ProgressPlan make_progress_plan(const std::vector<ModelRun>& models, const Fetch
   return progress;
 }
 
+Strings plan_lines(const FetchPlan& plan, const std::string& cache_dir) {
+  Strings lines;
+  std::set<std::string> folders;
+  std::size_t copies = 0;
+  for (const FetchJob& job : plan.jobs) {
+    if (job.check_existing || job.nearby.empty()) continue;
+    folders.insert(job.nearby.front().folder);
+    ++copies;
+  }
+  if (copies > 0)
+    lines.push_back(fmt::format("copying {} in {} into {} from {}", format_bytes(plan.nearby),
+                                format_count(copies, "file"), cache_dir, fmt::join(folders, ", ")));
+
+  const Bytes to_download = plan.bytes - plan.staged - plan.nearby;
+  if (plan.bytes == 0 || (copies > 0 && to_download == 0)) return lines;
+  const std::string staged =
+      plan.staged > 0 ? fmt::format("; {} already downloaded", format_bytes(plan.staged)) : "";
+  lines.push_back(fmt::format("downloading {} in {} into {}{}", format_bytes(to_download),
+                              format_count(plan.jobs.size() - copies, "file"), cache_dir, staged));
+  return lines;
+}
+
 std::string dry_run_text(const std::vector<ModelRun>& models, const std::string& cache_dir,
-                         std::optional<Bytes> free, std::optional<int> columns) {
+                         std::optional<Bytes> free, std::optional<int> columns,
+                         const AddNearby& add_nearby) {
   Table table{.head = {"MODEL", "VARIANT", "COMMIT", "FILES", "SIZE", "TO DOWNLOAD", "CACHED"},
               .numbers = {3, 4, 5, 6},
               .yielding = {0}};
   const std::vector<PlannedModel> wanted = models_to_fetch(models);
+  FetchPlan all = make_plan(wanted);
+  add_nearby(all);
+  const bool copies = all.nearby > 0;
+  if (copies) table.head.insert(table.head.end() - 1, "TO COPY"), table.numbers.insert(7);
   const bool shows_licenses = std::ranges::any_of(wanted, [&](const PlannedModel& each) {
     const auto& licenses = models[each.model].snapshot->facts.licenses;
     return licenses && !licenses->empty();
@@ -123,23 +153,27 @@ std::string dry_run_text(const std::vector<ModelRun>& models, const std::string&
   std::string files;
   for (const PlannedModel& each : wanted) {
     const ModelRun& model = models[each.model];
-    const FetchPlan plan = make_plan({&each, 1});
+    FetchPlan plan = make_plan({&each, 1});
+    add_nearby(plan);
     const Bytes size = total_blob_size(model.snapshot->files);
     const Bytes to_fetch = plan.bytes - plan.staged;
     table.rows.push_back({model.spec.key, std::string(selected_by(model.spec)),
                           model.snapshot->commit.hex().substr(0, 12),
                           std::to_string(model.snapshot->files.size()), format_bytes(size),
-                          format_bytes(to_fetch), format_bytes(size - to_fetch)});
-    if (shows_licenses) table.rows.back().push_back(license_cell(model.snapshot->facts));
+                          format_bytes(to_fetch - plan.nearby), format_bytes(size - to_fetch)});
+    Strings& row = table.rows.back();
+    if (copies) row.insert(row.end() - 1, format_bytes(plan.nearby));
+    if (shows_licenses) row.push_back(license_cell(model.snapshot->facts));
 
     if (wanted.size() > 1 && !plan.jobs.empty()) files += sanitize_for_log(model.spec.key) + "\n";
     for (const FetchJob& job : plan.jobs) files += job_line(job);
   }
 
   // Not the sum of the rows: a blob that two models share is fetched once.
-  const FetchPlan all = make_plan(wanted);
   const Bytes to_fetch = all.bytes - all.staged;
-  std::string total = fmt::format("{} to download into {}", format_bytes(to_fetch), cache_dir);
+  std::string total =
+      fmt::format("{} to download into {}", format_bytes(to_fetch - all.nearby), cache_dir);
+  if (copies) total += fmt::format(" and {} to copy", format_bytes(all.nearby));
   if (free)
     total += to_fetch > *free
                  ? fmt::format(", but only {} is free", format_bytes(*free))

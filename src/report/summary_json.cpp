@@ -25,6 +25,7 @@ Json file_json(const FileReport& file) {
   Json json = {{"path", file.path}, {"size", file.size}, {"sha256", text_or_null(file.sha256)}};
   if (!file.git_sha1.empty()) json["git_sha1"] = file.git_sha1;
   json["status"] = to_string(file.status);
+  if (!file.source.empty()) json["source"] = file.source;
   json["attempts"] = file.attempts;
   json["duration_s"] = rounded(file.duration_s, 1000);
   json["error"] = error_json(file.error);

@@ -379,6 +379,29 @@ TEST_CASE("several endpoints keep their order, each once") {
   CHECK(names_of(options({}, {{"HF_ENDPOINT", " , "}})) == Arguments{"https://huggingface.co"});
 }
 
+TEST_CASE("folders of --from keep their order, each once; those that are none are warned of") {
+  CHECK(options({"--from", "/usr/../usr/bin", "--from", "/tmp", "--from", "/usr/bin/"}).from ==
+        Arguments{"/usr/bin", "/tmp"});
+  CHECK(options({}, {{"MODEL_PREP_FROM", " /usr , /tmp,\n/usr/bin,"}}).from ==
+        Arguments{"/usr", "/tmp", "/usr/bin"});
+  CHECK(options({"--from", "/usr"}, {{"MODEL_PREP_FROM", "/tmp"}}).from == Arguments{"/usr"});
+  CHECK(options({"verify"}, {{"MODEL_PREP_FROM", "/tmp"}}).from.empty());
+
+  const Options absent = options({"--from", "/no/such/folder"});
+  CHECK(absent.from.empty());
+  CHECK(contains(absent.warnings.back(), "--from names /no/such/folder, which is not a folder"));
+}
+
+TEST_CASE("a folder of --from is not the cache, nor in it") {
+  for (const std::string folder : {"/srv/hub", "/srv/hub/models--a"})
+    CHECK(contains(refusal({"--cache-dir", "/srv/hub", "--from", folder}),
+                   "a folder outside the cache /srv/hub"));
+  CHECK(contains(refusal({"--cache-dir", "/srv/hub"}, {{"MODEL_PREP_FROM", "/tmp,/srv/hub"}}),
+                 "MODEL_PREP_FROM"));
+  CHECK(options({"--cache-dir", "/tmp/hub", "--from", "/tmp"}).from == Arguments{"/tmp"});
+  CHECK(contains(refusal({"verify", "--from", "/tmp"}), "--from"));
+}
+
 TEST_CASE("an invalid endpoint is reported by flag or variable, without its password") {
   CHECK(contains(refusal({"--endpoint", "ftp://a"}), "--endpoint: "));
   CHECK(contains(refusal({"--endpoint", "https://a,https://b"}),

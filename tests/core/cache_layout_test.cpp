@@ -92,3 +92,14 @@ TEST_CASE("a file in blobs/ is known by its name") {
   CHECK(kind(".tmp") == std::nullopt);
   CHECK_FALSE(parse_blobs_entry("notes.incomplete").has_value());
 }
+
+TEST_CASE("a link leads into the shared store only if it has exactly that form") {
+  const std::string hash(64, 'c');
+  CHECK(shared_blob("../../blobs/0c/" + hash) == "blobs/0c/" + hash);
+  for (const std::string& link :
+       {std::string(), "blobs/0c/" + hash, "../../../blobs/0c/" + hash, "../../blobs/" + hash,
+        "../../blobs/../" + hash, "../../blobs/0C/" + hash, "../../blobs/0c/" + hash + "0",
+        "../../blobs/0c/" + hash.substr(1), "../../blobs/0c/../" + hash.substr(3),
+        "/../blobs/0c/" + hash, "../../other/0c/" + hash, "../../blobs/0cx" + hash})
+    CHECK_FALSE(shared_blob(link));
+}

@@ -322,3 +322,17 @@ TEST_CASE("a record of plain files says what they are, and any other is as ever"
   REQUIRE(read);
   CHECK(read->origin == record.origin);
 }
+
+TEST_CASE("a claim of an imported folder is kept apart from a listing, which takes its place") {
+  SnapshotRecord record{{}, {}};
+  record.claimed = {lfs_file("model.bin", 5, 'a')};
+  const auto back = parse_record(serialize_record(record));
+  REQUIRE(back);
+  CHECK(back->listing.empty());
+  REQUIRE(back->claimed.size() == 1);
+  CHECK(back->claimed.front().blob == sha256('a'));
+
+  record.listing = {lfs_file("model.bin", 5, 'b')};
+  CHECK(serialize_record(record).find("claimed") == std::string::npos);
+  CHECK_FALSE(parse_record(R"({"format": 1, "blobs": {}, "claimed": {"a": 7}})"));
+}

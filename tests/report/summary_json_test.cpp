@@ -36,7 +36,8 @@ ModelReport good_model() {
                      .status = FileReportStatus::downloaded,
                      .attempts = 2,
                      .duration_s = 2.9,
-                     .error = {}}}};
+                     .error = {},
+                     .source = "https://huggingface.co"}}};
 }
 
 RunReport run(std::vector<ModelReport> models) {
@@ -115,6 +116,7 @@ constexpr const char* kGood = R"({
           "size": 90868376,
           "sha256": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
           "status": "downloaded",
+          "source": "https://huggingface.co",
           "attempts": 2,
           "duration_s": 2.9,
           "error": null

@@ -221,6 +221,9 @@ struct ResolvedSnapshot {
   /// The listing is one that huggingface_hub left in the cache: it does not go into our record.
   bool listing_unproven{false};
 
+  /// Unproven too, and the folder's from which the model is imported: it goes there as a claim.
+  bool listing_claimed{false};
+
   HubFacts facts{};
 };
 

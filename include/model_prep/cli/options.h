@@ -82,6 +82,7 @@ struct Options {
 
   std::string cache_dir;           ///< absolute, without links
   bool cache_is_temporary{false};  ///< of `kserve-init`, unless the user names one
+  Strings from;                    ///< folders that may have the files; canonical, never the cache
   Strings legacy_dirs;             ///< where older services look; never the cache itself
   std::vector<Consumer> services;  ///< for `verify`: the libraries, and where each looks
   std::string summary;             ///< a file, or `-` for stdout; empty: none

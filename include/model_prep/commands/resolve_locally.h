@@ -4,7 +4,9 @@
 // requests shares with it.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "model_prep/base/listing.h"
@@ -21,5 +23,12 @@ Result<ResolvedSnapshot> select_snapshot(const ModelSpec& wanted, const CommitId
 /// Nothing if a request is necessary.
 std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const CommitId& commit,
                                                  const Cache& cache, Network network);
+
+/// The bytes of a file of the commit, if they can be had; they are checked by the caller.
+using ReadFile = std::function<std::optional<std::string>(const RemoteFile& file)>;
+
+/// What the model is if the commit has these files, as a folder claims that is imported offline.
+Resolution resolve_listing(const ModelSpec& spec, const CommitId& commit, Listing listing,
+                           const ReadFile& read);
 
 }  // namespace model_prep

@@ -79,6 +79,10 @@ struct BlobsEntry {
 /// Nothing for a name that neither we nor huggingface_hub give.
 std::optional<BlobsEntry> parse_blobs_entry(std::string_view name);
 
+/// For the text of a link in `blobs/` that leads into the shared store of its cache
+/// (docs/developing/hub-protocol.md, section 1.15): where that is, relative to the cache.
+std::optional<std::string> shared_blob(std::string_view link);
+
 struct CacheLayout {
   CacheLayout(const std::string& cache, const RepoId& id) : CacheLayout(cache, cache, id) {}
   CacheLayout(const std::string& cache, const std::string& lock_cache, const RepoId& id);

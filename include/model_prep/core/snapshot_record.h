@@ -48,6 +48,10 @@ struct SnapshotRecord {
   std::string origin{};  ///< of plain files: what they are (core/plain_folder.h)
   std::optional<RecordedSignature> signature{};
   HubFacts facts{};
+
+  /// Without a listing: the one of a folder that was imported offline. Nobody has confirmed it, so
+  /// it counts only where huggingface_hub's would.
+  std::vector<RemoteFile> claimed{};
 };
 
 /// Whether these are the bytes that are wanted. The record may be older than a lock that gives the

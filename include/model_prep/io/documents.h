@@ -14,8 +14,11 @@
 
 namespace model_prep {
 
-/// A record or a listing that is larger than any of 200,000 files was planted: it counts as
-/// missing.
+/// No record or listing is larger: a listing of 64 MiB (commands/resolve), and 200,000 blobs. One
+/// that is was planted: it counts as missing.
+inline constexpr std::size_t kMaxDocument = 64 * 1024 * 1024 + 200'000 * 256;
+inline constexpr std::size_t kMaxRef = 64;
+
 std::optional<SnapshotRecord> read_record(const Repository& repository, const CommitId& commit);
 std::optional<std::vector<RemoteFile>> read_tree(const Repository& repository,
                                                  const CommitId& commit);

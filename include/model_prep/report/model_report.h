@@ -2,6 +2,7 @@
 // A model's part of the run, as the summary, the live progress and a dry run show it. Pure.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,9 +21,16 @@ ModelReport make_model_report(const ModelRun& model, const std::string& snapshot
 /// the run.
 ProgressPlan make_progress_plan(const std::vector<ModelRun>& models, const FetchPlan& plan);
 
+/// What a run is about to do, a line each.
+Strings plan_lines(const FetchPlan& plan, const std::string& cache_dir);
+
+/// Adds the nearby files to the jobs of a plan.
+using AddNearby = std::function<void(FetchPlan& plan)>;
+
 /// What a dry run prints: a table of the models, the files to fetch into `cache_dir`, and what is
 /// left of the `free` bytes there. `columns` is the width of the terminal, if there is one.
-std::string dry_run_text(const std::vector<ModelRun>& models, const std::string& cache_dir,
-                         std::optional<Bytes> free, std::optional<int> columns);
+std::string dry_run_text(
+    const std::vector<ModelRun>& models, const std::string& cache_dir, std::optional<Bytes> free,
+    std::optional<int> columns, const AddNearby& add_nearby = [](FetchPlan&) {});
 
 }  // namespace model_prep

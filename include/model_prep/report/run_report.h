@@ -43,6 +43,7 @@ struct FileReport {
   int attempts{0};
   double duration_s{0};
   std::optional<Error> error;
+  std::string source{};  ///< if downloaded: as in `FileOutcome`
 };
 
 enum class ModelStatus : std::uint8_t {
