@@ -46,7 +46,8 @@ def test_with_a_lock_a_copy_without_links_and_listing_will_do(filled, hub, model
     (tmp_path / "lock.json").write_text(json.dumps(lock))
 
     home = tmp_path / "home"
-    model_prep(hub, {"HF_HOME": home}, "--manifest", tmp_path / "lock.json", "--offline", "--from", usb)
+    model_prep(hub, {"HF_HOME": home}, "--manifest", tmp_path / "lock.json", "--variant", "all", "--offline", "--from",
+               usb)
     assert hub.requests() == []
     variables = {"HF_HOME": home, "HF_HUB_OFFLINE": "1"}
     consumer("offline", variables, repo=SMALL, commit=SMALL_COMMIT, files=hub.files(SMALL), whole=False,
