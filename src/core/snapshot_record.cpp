@@ -202,6 +202,19 @@ void add_signature(SnapshotRecord& record, const SignedBy& by,
   for (const RemoteFile& file : files) record.signature->files.insert(file.path);
 }
 
+void add_snapshot(SnapshotRecord& record, const ResolvedSnapshot& snapshot) {
+  if (!snapshot.listing.empty() && !snapshot.listing_unproven) {
+    record.listing = snapshot.listing;
+    record.unusable = snapshot.unusable;
+    record.claimed.clear();
+  } else if (snapshot.listing_claimed && record.listing.empty()) {
+    record.claimed = snapshot.listing;
+  }
+
+  update(record.facts, snapshot.facts);
+  if (snapshot.signed_by) add_signature(record, *snapshot.signed_by, snapshot.files);
+}
+
 std::string serialize_record(const SnapshotRecord& record) {
   std::string text = fmt::format("{{\n \"format\": {}", kRecordFormat);
   if (!record.origin.empty())

@@ -218,16 +218,8 @@ class Publisher {
 
   Status publish_record() const {
     return update_record(repository_, commit_, [&](SnapshotRecord& record) {
-      if (!snapshot_.listing.empty() && !snapshot_.listing_unproven) {
-        record.listing = snapshot_.listing;
-        record.unusable = snapshot_.unusable;
-        record.claimed.clear();
-      } else if (snapshot_.listing_claimed && record.listing.empty()) {
-        record.claimed = snapshot_.listing;
-      }
-      update(record.facts, snapshot_.facts);
+      add_snapshot(record, snapshot_);
       for (const auto& [blob, verified] : verified_) record.blobs.insert_or_assign(blob, verified);
-      if (snapshot_.signed_by) add_signature(record, *snapshot_.signed_by, snapshot_.files);
     });
   }
 

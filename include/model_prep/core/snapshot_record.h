@@ -66,6 +66,9 @@ bool is_signed(const SnapshotRecord& record, const TrustedSigner& signer,
 void add_signature(SnapshotRecord& record, const SignedBy& by,
                    const std::vector<RemoteFile>& files);
 
+/// Everything that is known of the snapshot but for its blobs.
+void add_snapshot(SnapshotRecord& record, const ResolvedSnapshot& snapshot);
+
 std::string serialize_record(const SnapshotRecord& record);
 std::optional<SnapshotRecord> parse_record(std::string_view text);
 
