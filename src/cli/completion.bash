@@ -84,7 +84,10 @@ _model_prep() {
         words+=' --format'
         ;;
       export) words="$all $selection --to --prefix --summary --progress" ;;
-      kserve-init) words="$all $selection $network --summary --limit-rate" ;;
+      kserve-init)
+        words="$all $selection $network --summary --limit-rate --signature-key --allow-license --scan"
+        words+=' --forbid-pickle-code --forbid-pickles --require-signatures'
+        ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     return

@@ -30,10 +30,10 @@ constexpr CommandText kCommands[] = {
 constexpr Commands kDownload = of(Command::download);
 constexpr Commands kVerify = of(Command::verify);
 constexpr Commands kLock = of(Command::lock);
-constexpr Commands kChecking = kDownload | kLock;
 constexpr Commands kList = of(Command::list);
-
 constexpr Commands kKserve = of(Command::kserve_init);
+constexpr Commands kFetching = kDownload | kKserve;
+constexpr Commands kChecking = kFetching | kLock;
 
 // verify for --repair, list for --builds
 constexpr Commands kOnline = kDownload | kVerify | kList | kLock | kKserve;
@@ -108,7 +108,7 @@ const std::vector<Flag>& flags() {
        "The manifest, which lists models and their pinned commits; - is stdin (default: built in, three models)"},
       {"Models", "--manifest-key", "FILE", kAll, {"MODEL_PREP_MANIFEST_KEY"},
        "A public key (PEM, ECDSA or RSA). The manifest must have a signature of that key beside it, MANIFEST.sig, and only its models are accepted"},
-      {"Models", "--signature-key", "FILE", kDownload | kLock, {"MODEL_PREP_SIGNATURE_KEY"},
+      {"Models", "--signature-key", "FILE", kChecking, {"MODEL_PREP_SIGNATURE_KEY"},
        "A public key (PEM, ECDSA) with which each model must have been signed, in its file model.sig (OpenSSF model signing)"},
       {"Models", "--variant", "BUILD", kSelecting, {"MODEL_VARIANT"},
        "fp32, fp16, openvino, openvino-int8, onnx, mistral, gguf or all (default fp32); with a name, onnx:model_O3, openvino:NAME or gguf:Q4_K_M. A model without onnx or openvino gets fp32, with a warning; one without another build, or without that name, fails. MODEL:BUILD chooses for one model"},
@@ -126,11 +126,11 @@ const std::vector<Flag>& flags() {
        true},
       {"Policy", "--scan", "MODE", kChecking, {"MODEL_PREP_SCAN"},
        "What the Hub's scanners must have said: off, refuse-unsafe (no selected file is flagged) or required (and they are done) (default off)"},
-      {"Policy", "--forbid-pickle-code", "", kDownload, {"MODEL_PREP_FORBID_PICKLE_CODE"},
+      {"Policy", "--forbid-pickle-code", "", kFetching, {"MODEL_PREP_FORBID_PICKLE_CODE"},
        "Refuse a pickle that imports more than PyTorch's weights_only loading allows"},
-      {"Policy", "--forbid-pickles", "", kDownload, {"MODEL_PREP_FORBID_PICKLES"},
+      {"Policy", "--forbid-pickles", "", kFetching, {"MODEL_PREP_FORBID_PICKLES"},
        "Refuse every pickle"},
-      {"Policy", "--require-signatures", "", kDownload, {"MODEL_PREP_REQUIRE_SIGNATURES"},
+      {"Policy", "--require-signatures", "", kFetching, {"MODEL_PREP_REQUIRE_SIGNATURES"},
        "Refuse a model for which no key or certificate is named that must have signed it"},
 
       {"Actions", "--dry-run", "", kDownload | kCleanup, {},

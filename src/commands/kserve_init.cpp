@@ -9,6 +9,7 @@
 #include "model_prep/commands/export.h"
 #include "model_prep/commands/export_folders.h"
 #include "model_prep/commands/fetcher.h"
+#include "model_prep/commands/model_signatures.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/io/plain_folder_writer.h"
 #include "model_prep/io/temporary_cache.h"
@@ -81,8 +82,10 @@ class KserveInit {
     for (std::size_t k = 0; k < indices.size(); ++k) {
       const auto& snapshot = results[k].snapshot;
       if (!snapshot) continue;
-      const auto files = recorded_files(*snapshot);
-      if (folders_[indices[k]].holds(files)) set_present(indices[k], snapshot->commit.hex(), files);
+      const auto content = folders_[indices[k]].content();
+      if (content && content->origin == origin_of(snapshot->spec, snapshot->commit) &&
+          is_record_of(*content, recorded_files(*snapshot)))
+        set_present(indices[k], snapshot->commit.hex(), content->listing);
     }
   }
 
@@ -123,6 +126,8 @@ int run_kserve_init(Session& session) {
   auto specs = session.select();
   if (!specs) return session.fail_run(specs.error());
   session.log_warnings(*specs);
+  if (Status loaded = load_signers(session, *specs); !loaded)
+    return session.fail_run(loaded.error());
 
   auto report = KserveInit(session, std::move(*specs)).run();
   return report ? session.finish(std::move(*report)) : session.fail_run(report.error());

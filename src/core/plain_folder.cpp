@@ -28,6 +28,13 @@ std::string origin_of(const ModelSpec& spec, const CommitId& commit) {
       fmt::format("{}@{} {}", spec.repo.text(), commit.hex(), spec.variant_requested.text());
   if (!filter.include.empty()) text += fmt::format(" +{}", fmt::join(filter.include, " +"));
   if (!filter.exclude.empty()) text += fmt::format(" -{}", fmt::join(filter.exclude, " -"));
+
+  const Policy& policy = spec.policy;
+  if (policy.licenses) text += fmt::format(" licenses={}", fmt::join(*policy.licenses, ","));
+  if (policy.pickles) text += fmt::format(" pickles={}", to_string(*policy.pickles));
+  if (policy.scan) text += fmt::format(" scan={}", to_string(*policy.scan));
+  if (policy.signatures) text += fmt::format(" signatures={}", to_string(*policy.signatures));
+  if (spec.signer) text += fmt::format(" signer={}", spec.signer->id);
   return text;
 }
 

@@ -186,6 +186,23 @@ TEST_CASE("a build may be chosen") {
   CHECK(found_in(container.models).count("model.safetensors") == 1);
 }
 
+TEST_CASE("a policy of the environment holds, for a destination that is filled already too") {
+  Container container;
+  container.hub.add(
+      make_repo("org/pickled", {{"config.json", "{}"}, {"pytorch_model.bin", "\x80\x02}."}}));
+  const std::string models = container.models.string();
+  REQUIRE(container.run({"hf://org/pickled", models}).exit_code == 0);
+  const Run run = container.run({"hf://org/pickled", models}, {{"MODEL_PREP_FORBID_PICKLES", "1"}});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "pytorch_model.bin"));
+
+  const Run without = container.run({"hf://org/pickled", models, "--exclude", "*.bin"},
+                                    {{"MODEL_PREP_FORBID_PICKLES", "1"}});
+  CHECK(without.exit_code == 0);
+  CHECK(found_in(container.models).count("pytorch_model.bin") == 0);
+}
+
 TEST_CASE("after SIGKILL, no destination is there half, and the next run resumes") {
   Container container;
   container.hub.add(

@@ -32,7 +32,7 @@ TEST_CASE("a record is of these files if it lists them and has hashed each") {
   CHECK_FALSE(is_record_of(record, files));
 }
 
-TEST_CASE("what a folder holds is named by repository, commit, build and patterns") {
+TEST_CASE("what a folder holds is named by all that decides on its files") {
   const CommitId commit = *CommitId::parse(std::string(40, '1'));
   ModelSpec model = spec("mine", "org/name");
   model.variant_requested = Variant(Build::all);
@@ -41,4 +41,15 @@ TEST_CASE("what a folder holds is named by repository, commit, build and pattern
   model.filter.include = {"*.json", "*.txt"};
   model.filter.exclude = {"a"};
   CHECK(origin_of(model, commit) == "org/name@" + commit.hex() + " all +*.json +*.txt -a");
+
+  model.filter = {};
+  model.policy = {.licenses = {{"apache-2.0", "mit"}},
+                  .pickles = PicklePolicy::forbid,
+                  .scan = ScanPolicy::required,
+                  .signatures = SignaturePolicy::required};
+  model.signer = TrustedSigner{.in_manifest = {}, .id = "abc"};
+  CHECK(origin_of(model, commit) ==
+        "org/name@" + commit.hex() +
+            " all licenses=apache-2.0,mit pickles=forbid scan=required signatures=required"
+            " signer=abc");
 }

@@ -39,8 +39,8 @@ std::optional<std::string> plain_folder_name(const ModelSpec& spec);
 /// Whether a file of a model would have one of the names above.
 bool is_our_own_name(const RepoPath& path);
 
-/// What a model's files are: repository, commit, and how they were selected. The same text means
-/// the same files, so that a folder with it needs no listing from the Hub.
+/// What a model's files are: repository, commit, how they were selected, and what they had to
+/// satisfy. The same text means the same files, so that a folder with it needs nothing of the Hub.
 std::string origin_of(const ModelSpec& spec, const CommitId& commit);
 
 /// Whether the record is that of these files.
