@@ -302,6 +302,10 @@ class Scanner {
       text += static_cast<char>(*byte);
       if (text.size() > kMaxName) break;
     }
+
+    // CPython takes the last line of a file for one, whose last byte it drops as the line's end.
+    const bool ends_file = text.size() > 1 && text.size() <= kMaxName;
+    if (ends_file) return text.substr(0, text.size() - 1);
     static_cast<void>(text.size() > kMaxName ? give_up() : fail());
     return std::nullopt;
   }

@@ -138,6 +138,12 @@ TEST_CASE("a pickle that calls something before it breaks is a pickle") {
   CHECK(findings.why == "it is no pickle from byte 24 on");
 }
 
+TEST_CASE("a call whose name ends with the file is made, so it is found") {
+  const PickleFindings findings = look("(S'ls'\niposix\nsystem?");
+  CHECK(findings.form == PickleForm::opaque);
+  CHECK(findings.imports == Names{"posix.system"});
+}
+
 TEST_CASE("a number that only Python reads hides the rest of a pickle") {
   CHECK(look("Np+5\n0" + kSystem).form == PickleForm::opaque);
   CHECK(look("Np 5\n0" + kSystem).form == PickleForm::opaque);
