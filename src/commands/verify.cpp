@@ -24,6 +24,13 @@
 namespace model_prep {
 namespace {
 
+/// Whether the bytes do not tell all that is demanded of the model.
+bool is_judged_by_download(const ModelSpec& spec) {
+  const Policy& policy = spec.policy;
+  return spec.signer || policy.licenses || policy.scan_policy() != ScanPolicy::off ||
+         policy.signature_policy() != SignaturePolicy::off;
+}
+
 /// The files of the model are not known, or its snapshot is not there.
 Error cannot_verify(const ModelSpec& spec, const Cache& cache) {
   const auto commit = cached_commit(spec, cache);
@@ -267,15 +274,20 @@ class Verify {
 
   void repair() {
     std::vector<Model*> bad;
+    std::vector<Model*> judged;
     std::vector<ModelSpec> specs;
     for (Model& model : models_) {
-      if (model.is_good()) continue;
+      if (model.is_good()) {
+        if (is_judged_by_download(model.spec)) judged.push_back(&model);
+        continue;
+      }
       if (!model.error) prepare_download(model);
       bad.push_back(&model);
       specs.push_back(model.spec);
     }
+    for (const Model* model : judged) specs.push_back(model->spec);
 
-    if (!bad.empty()) {
+    if (!specs.empty()) {
       RunReport report = download(session_, std::move(specs));
       requests_ = report.requests;
       retries_ = report.retries;
@@ -283,6 +295,10 @@ class Verify {
       if (!report.signal) check(bad);
       signal_ = report.signal ? report.signal : signal_;
       for (std::size_t i = 0; i < bad.size(); ++i) use_download(*bad[i], report, i);
+      for (std::size_t i = 0; i < judged.size(); ++i) {
+        const std::size_t at = bad.size() + i;
+        judged[i]->error = at < report.models.size() ? report.models[at].error : report.error;
+      }
     }
 
     for (const Model& model : models_)

@@ -20,7 +20,7 @@ constexpr int kTreeFormat = 1;
 constexpr std::string_view kFields[] = {
     "format",        "format_version", "size",     "blob_id", "lfs_sha256",
     "lfs_size",      "xet_hash",       "mtime_ns", "sha256",  "signature.trusted",
-    "signature.key", "origin",         "scan",     "level"};
+    "signature.key", "origin",         "scan",     "level",   "blob"};
 constexpr std::string_view kTreeCollections[] = {"files"};
 constexpr std::string_view kRecordCollections[] = {"listing",  "unusable",      "claimed", "signed",
                                                    "licenses", "scan_findings", "blobs"};
@@ -67,10 +67,11 @@ Status add_blob(SnapshotRecord& record, const JsonEntry& entry) {
 }
 
 /// Only a signature with its files counts.
-Status add_signed_file(std::set<RepoPath>& files, const JsonEntry& entry) {
+Status add_signed_file(std::map<RepoPath, Digest>& files, const JsonEntry& entry) {
   const auto path = RepoPath::parse(entry.name);
-  if (!path) return invalid();
-  files.insert(*path);
+  const auto blob = Digest::parse(entry.fields.text("blob").value_or(""));
+  if (!path || !blob) return invalid();
+  files.insert_or_assign(*path, *blob);
   return ok();
 }
 
@@ -88,7 +89,7 @@ struct RecordParts {
   Listing listing{};
   Listing claimed{};
   ScanVerdict scan{};
-  std::set<RepoPath> signed_files{};
+  std::map<RepoPath, Digest> signed_files{};
 };
 
 /// An entry of the record, of whichever of its collections.
@@ -141,9 +142,9 @@ std::optional<std::string> files_text(const std::vector<RemoteFile>& listing, Es
 
 std::string signature_text(const RecordedSignature& signature) {
   std::string files;
-  for (const RepoPath& path : signature.files)
-    files += fmt::format("{}\n  {}: {{}}", files.empty() ? "" : ",",
-                         quoted(path.text(), Escape::needed));
+  for (const auto& [path, blob] : signature.files)
+    files += fmt::format("{}\n  {}: {{\n   \"blob\": \"{}\"\n  }}", files.empty() ? "" : ",",
+                         quoted(path.text(), Escape::needed), blob.hex());
   return fmt::format(
       ",\n \"signature\": {{\n  \"trusted\": \"{}\",\n  \"key\": \"{}\"\n }},\n \"signed\": {{{}\n }}",
       signature.by.trusted, signature.by.key.hex(), files);
@@ -192,14 +193,16 @@ bool is_signed(const SnapshotRecord& record, const TrustedSigner& signer,
                const std::vector<RemoteFile>& files) {
   return record.signature && record.signature->by.trusted == signer.id &&
          std::ranges::all_of(files, [&](const RemoteFile& file) {
-           return record.signature->files.contains(file.path);
+           const auto found = record.signature->files.find(file.path);
+           return found != record.signature->files.end() && found->second == file.blob;
          });
 }
 
 void add_signature(SnapshotRecord& record, const SignedBy& by,
                    const std::vector<RemoteFile>& files) {
   if (!record.signature || record.signature->by != by) record.signature = {by, {}};
-  for (const RemoteFile& file : files) record.signature->files.insert(file.path);
+  for (const RemoteFile& file : files)
+    record.signature->files.insert_or_assign(file.path, file.blob);
 }
 
 void add_snapshot(SnapshotRecord& record, const ResolvedSnapshot& snapshot) {
@@ -211,7 +214,8 @@ void add_snapshot(SnapshotRecord& record, const ResolvedSnapshot& snapshot) {
     record.claimed = snapshot.listing;
   }
 
-  update(record.facts, snapshot.facts);
+  // What somebody left in the cache, or a folder claims, says nothing of the Hub's.
+  if (!snapshot.listing_unproven) update(record.facts, snapshot.facts);
   if (snapshot.signed_by) add_signature(record, *snapshot.signed_by, snapshot.files);
 }
 

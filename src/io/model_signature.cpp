@@ -97,6 +97,9 @@ const EVP_MD* digest_for(const EVP_PKEY* key) {
 
 constexpr std::string_view kCurves = "ECDSA on P-256, P-384 or P-521";
 
+/// 112 bits: no RSA below 2048 bits in the chain, no SHA-1 (OpenSSL's SSL_CTX_set_security_level).
+constexpr int kSecurityLevel = 2;
+
 Key read_key(std::string_view pem) {
   Key key(PEM_read_bio_PUBKEY(reading(pem).get(), nullptr, nullptr, nullptr));
 
@@ -107,12 +110,15 @@ Key read_key(std::string_view pem) {
   return key;
 }
 
+/// None if one of them cannot be read: those behind it would be missing without a word.
 std::vector<Certificate> read_certificates(std::string_view pem) {
   const Bio bio = reading(pem);
   std::vector<Certificate> all;
   while (Certificate one{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)})
     all.push_back(std::move(one));
-  return all;
+
+  const bool is_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  return is_end ? std::move(all) : std::vector<Certificate>();
 }
 
 /// Nothing if the bytes are not one certificate in DER, as it would be written.
@@ -195,7 +201,9 @@ Result<Key> certified_key(const SignatureBundle& bundle, std::string_view truste
   const Judging judging = made(Judging(X509_STORE_CTX_new()));
   if (X509_STORE_CTX_init(judging.get(), store.get(), signer, between.get()) != 1)
     throw std::bad_alloc();
-  X509_VERIFY_PARAM_set_time(X509_STORE_CTX_get0_param(judging.get()), *begin);
+  X509_VERIFY_PARAM* const how = X509_STORE_CTX_get0_param(judging.get());
+  X509_VERIFY_PARAM_set_time(how, *begin);
+  X509_VERIFY_PARAM_set_auth_level(how, kSecurityLevel);
 
   if (X509_verify_cert(judging.get()) != 1)
     return mismatch(

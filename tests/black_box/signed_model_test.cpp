@@ -256,6 +256,21 @@ TEST_CASE("repairing a model verifies its signature, and keeps what the record s
   CHECK(model.hub.requests().empty());
 }
 
+TEST_CASE("a repair judges the signature of a model whose bytes are right, too") {
+  Signed model;
+  model.make_key("other");
+  model.use_manifest(R"("purpose": "no signature is demanded yet")");
+  REQUIRE(model.run().exit_code == 0);
+
+  model.use_manifest(R"("signature": {"key": "keys/other.pem"})");
+  const Run refused = model.run({"verify", "--repair"});
+  CHECK(refused.exit_code == 1);
+  CHECK(refused.error_kind("m") == "signature_mismatch");
+
+  model.use_manifest(R"("signature": {"key": "keys/key.pem"})");
+  CHECK(model.run({"verify", "--repair"}).exit_code == 0);
+}
+
 TEST_CASE("a dry run says that a model is not signed") {
   Signed model;
   model.make_key("other");

@@ -32,6 +32,8 @@ TEST_CASE("a record remembers which files were signed, and is as before without 
   CHECK(is_signed(*back, signer, files));
   CHECK(is_signed(*back, signer, {files[1]}));
   CHECK_FALSE(is_signed(*back, signer, {files[0], plain_file("d", 1, '3')}));
+  // The same name with other bytes, as somebody who took over the Hub may list it.
+  CHECK_FALSE(is_signed(*back, signer, {plain_file("a", 1, '3')}));
   signer.id = std::string(64, 'c');
   CHECK_FALSE(is_signed(*back, signer, files));
 
@@ -44,12 +46,13 @@ TEST_CASE("files of another selection are added to the same signature, not to an
   const SignedBy by{std::string(64, 'a'), sha256('b')};
   add_signature(record, by, {plain_file("a", 1, '1')});
   add_signature(record, by, {plain_file("b", 1, '1')});
-  CHECK(record.signature->files == std::set<RepoPath>{path("a"), path("b")});
+  CHECK(record.signature->files.size() == 2);
 
   const SignedBy other{std::string(64, 'c'), sha256('b')};
   add_signature(record, other, {plain_file("b", 1, '1')});
   CHECK(record.signature->by == other);
-  CHECK(record.signature->files == std::set<RepoPath>{path("b")});
+  REQUIRE(record.signature->files.size() == 1);
+  CHECK(record.signature->files.contains(path("b")));
 }
 
 TEST_CASE("a record whose signature is not whole has none") {

@@ -33,10 +33,11 @@ struct VerifiedBlob {
   bool operator==(const VerifiedBlob&) const = default;
 };
 
-/// Files of the commit that a trusted signer signed, or left out of what was signed.
+/// Files of the commit that a trusted signer signed, or left out of what was signed, by the
+/// contents that they had: a Hub may list others later.
 struct RecordedSignature {
   SignedBy by;
-  std::set<RepoPath> files;
+  std::map<RepoPath, Digest> files;
 
   bool operator==(const RecordedSignature&) const = default;
 };
