@@ -104,7 +104,8 @@ class Lock {
   /// `models` has a report of each snapshot, in their order.
   std::string text_of(const std::vector<ResolvedSnapshot>& snapshots,
                       const std::vector<ModelReport>& models) const {
-    if (session_.options.lock_format == LockFormat::lock) return lock_text(snapshots);
+    if (session_.options.lock_format == LockFormat::lock)
+      return lock_text(snapshots, session_.policy());
 
     std::vector<BomModel> listed;
     for (std::size_t i = 0; i < snapshots.size(); ++i)

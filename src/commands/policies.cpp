@@ -2,12 +2,15 @@
 #include "model_prep/commands/policies.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "model_prep/commands/resolve_locally.h"
 #include "model_prep/core/hub_json.h"
 #include "model_prep/core/model_card.h"
 #include "model_prep/core/policy_check.h"
 #include "model_prep/io/documents.h"
+#include "model_prep/io/url.h"
 
 namespace model_prep {
 namespace {
@@ -34,6 +37,7 @@ struct ScanWalk {
   std::size_t index;
   std::vector<Source> sources;  ///< of the next page; empty at the end
   ScanVerdict scan{.complete = true};
+  std::set<std::string> seen{};  ///< files that had an entry
 };
 
 /// Requests the info of each snapshot whose policy needs it, then its card if that has no license.
@@ -167,14 +171,28 @@ class FactsRequest {
       return;
     }
 
-    status = add_scan_page(walk.scan, reply.body, snapshot.spec.repo.text());
+    status = add_scan_page(walk.scan, walk.seen, reply.body, snapshot.spec.repo.text());
     if (!status) return;
     const Source& source = sources[reply.source];
     const Hub& hub = fetcher_.endpoints[source.endpoint].hub;
-    if (const auto next = hub.next_page(reply.head.link, source.url))
+    if (const auto next = hub.next_page(reply.head.link, source.url)) {
       walk.sources = {{source.endpoint, *next}};
-    else
-      snapshot.facts.scan = std::move(walk.scan);
+      return;
+    }
+
+    // A truncated listing would be a complete scan that lacks what was found.
+    if (next_link(reply.head.link)) {
+      status = Error{ErrorKind::protocol,
+                     snapshot.spec.repo.text() + ": the listing has an unusable next-page link",
+                     "a mirror or a proxy may be misconfigured: check HF_ENDPOINT"};
+      return;
+    }
+    const bool is_whole = std::ranges::all_of(snapshot.files, [&](const RemoteFile& file) {
+      return walk.seen.contains(file.path.text());
+    });
+    walk.scan.complete = walk.scan.complete && is_whole;
+    walk.scan.findings.merge(snapshot.facts.scan->findings);
+    snapshot.facts.scan = std::move(walk.scan);
   }
 
   std::span<ResolvedSnapshot* const> snapshots_;

@@ -156,6 +156,10 @@ ModelNames Session::model_names() const {
   return names;
 }
 
+Policy Session::policy() const {
+  return tightened(manifest_ ? manifest_->policy : Policy(), options.policy);
+}
+
 Result<std::vector<ModelSpec>> Session::select() {
   const auto known = manifest();
   if (!known) return known.error();

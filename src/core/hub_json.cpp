@@ -108,11 +108,14 @@ Status add_file(Listing& listing, const JsonFields& entry, const MemberNames& na
   return ok();
 }
 
-/// Each file in which a scanner found something is named. One without a level counts as the worst.
+/// Each file in which a scanner found something is named. One without a level counts as the worst,
+/// and of two levels for a file the one that is no mere `caution` stays.
 Status add_finding(ScanVerdict& scan, const JsonFields& entry) {
   const auto path = entry.text("path");
   if (!path) return Error{ErrorKind::protocol, "a file with issues has no path"};
-  scan.findings.insert_or_assign(*path, entry.text("level").value_or("unsafe"));
+  std::string level = entry.text("level").value_or("unsafe");
+  const auto [at, is_new] = scan.findings.try_emplace(*path, level);
+  if (!is_new && at->second == "caution") at->second = std::move(level);
   return ok();
 }
 
@@ -163,13 +166,15 @@ Result<RepoInfo> parse_info(std::string_view body, std::string_view object) {
   return info;
 }
 
-Status add_scan_page(ScanVerdict& scan, std::string_view body, std::string_view object) {
+Status add_scan_page(ScanVerdict& scan, std::set<std::string>& seen, std::string_view body,
+                     std::string_view object) {
   const auto document =
       read_json(body, {.collections = kTopArray, .fields = kScanFields},
                 [&](const JsonEntry& entry) -> Status {
                   if (entry.fields.text("type") == "directory") return ok();
                   const auto path = entry.fields.text("path");
                   if (!path) return Error{ErrorKind::protocol, "an entry has no name"};
+                  seen.insert(*path);
 
                   const std::string status =
                       entry.fields.text("securityFileStatus.status").value_or("unscanned");

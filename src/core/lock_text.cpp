@@ -38,8 +38,8 @@ std::string list_text(const auto& texts) {
   return fmt::format("[{}]", fmt::join(items, ", "));
 }
 
-/// What the model was held to, so that a run with the lock holds it to the same.
-std::string policy_text(const Policy& policy) {
+/// What the models or the model were held to, so that a run with the lock holds them to the same.
+std::string policy_text(const Policy& policy, std::string_view indent) {
   Strings members;
   const auto add = [&](std::string_view name, const auto& rule) {
     if (rule) members.push_back(fmt::format("\"{}\": \"{}\"", name, to_string(*rule)));
@@ -49,7 +49,7 @@ std::string policy_text(const Policy& policy) {
   add("scan", policy.scan);
   add("signatures", policy.signatures);
   if (members.empty()) return {};
-  return fmt::format("      \"policy\": {{{}}},\n", fmt::join(members, ", "));
+  return fmt::format("{}\"policy\": {{{}}},\n", indent, fmt::join(members, ", "));
 }
 
 /// What is known of the license and the scan.
@@ -111,7 +111,8 @@ std::string locked_model_text(const ResolvedSnapshot& snapshot) {
       kFormat, fmt::arg("key", json_string(spec.key)),
       fmt::arg("repo", json_string(spec.repo.text())), fmt::arg("commit", snapshot.commit.hex()),
       fmt::arg("ref", json_string(spec.ref)), fmt::arg("variant", json_string(spec.variant.text())),
-      fmt::arg("signature", signature_text(snapshot)), fmt::arg("policy", policy_text(spec.policy)),
+      fmt::arg("signature", signature_text(snapshot)),
+      fmt::arg("policy", policy_text(spec.policy, "      ")),
       fmt::arg("facts", facts_text(snapshot.facts)), fmt::arg("include", fmt::join(include, ",\n")),
       fmt::arg("size", total_blob_size(snapshot.files)),
       fmt::arg("files", fmt::join(locked, ",\n")));
@@ -119,14 +120,15 @@ std::string locked_model_text(const ResolvedSnapshot& snapshot) {
 
 }  // namespace
 
-std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots) {
+std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots, const Policy& policy) {
   std::map<std::string, std::string> models;
   for (const ResolvedSnapshot& snapshot : snapshots)
     models.emplace(snapshot.spec.key, locked_model_text(snapshot));
 
   std::string text;
   for (const auto& [key, model] : models) text += (text.empty() ? "" : ",\n") + model;
-  return fmt::format("{{\n  \"version\": 1,\n  \"models\": {{\n{}\n  }}\n}}\n", text);
+  return fmt::format("{{\n  \"version\": 1,\n{}  \"models\": {{\n{}\n  }}\n}}\n",
+                     policy_text(policy, "  "), text);
 }
 
 }  // namespace model_prep

@@ -48,17 +48,28 @@ std::vector<std::string_view> front_matter(std::string_view readme) {
   return {lines.begin() + 1, end};
 }
 
-/// The items of `[a, b]`.
-Strings flow_list(std::string_view text) {
+/// The items of `[a, b]`; nothing if the list goes on in the next line.
+std::optional<Strings> flow_list(std::string_view text) {
+  const std::size_t end = text.find(']');
+  if (end == std::string_view::npos) return std::nullopt;
+
   Strings items;
-  text = text.substr(1, text.find(']') - 1);
+  text = text.substr(1, end - 1);
   for (const std::string_view item : split(text, ','))
     if (const auto value = scalar(item); !is_null(value)) items.emplace_back(value);
   return items;
 }
 
+/// Whether a value begins a block, an object, an anchor, an alias or a tag.
+bool is_other_yaml(std::string_view text) {
+  constexpr std::string_view kIndicators = ">|{&*!";
+  return !text.empty() && kIndicators.find(text.front()) != std::string_view::npos;
+}
+
 /// The values of a member at the top level: a scalar, `[a, b]`, or `- a` in lines of their own.
-Strings values_of(const std::vector<std::string_view>& lines, std::string_view member) {
+/// Nothing if it is written in another way.
+std::optional<Strings> values_of(const std::vector<std::string_view>& lines,
+                                 std::string_view member) {
   Strings values;
   const auto found = std::ranges::find_if(lines, [&](std::string_view line) {
     return line.starts_with(member) && line.substr(member.size()).starts_with(':');
@@ -67,12 +78,16 @@ Strings values_of(const std::vector<std::string_view>& lines, std::string_view m
 
   const std::string_view text = trimmed(found->substr(member.size() + 1));
   if (text.starts_with('[')) return flow_list(text);
-  if (const auto value = scalar(text); !is_null(value)) return {std::string(value)};
+  if (is_other_yaml(text)) return std::nullopt;
+  if (const auto value = scalar(text); !is_null(value)) return Strings{std::string(value)};
 
   for (auto line = found + 1; line != lines.end(); ++line) {
     const std::string_view item = trimmed(*line);
     if (item.empty() || item.starts_with('#')) continue;
+    if (!item.starts_with("- ") && item.starts_with('-') && !item.starts_with("---"))
+      return std::nullopt;
     if (!item.starts_with("- ")) break;
+    if (is_other_yaml(trimmed(item.substr(2)))) return std::nullopt;
     if (const auto value = scalar(item.substr(2)); !is_null(value)) values.emplace_back(value);
   }
   return values;
@@ -92,7 +107,11 @@ std::string forced_id(std::string_view text) {
 Strings card_licenses(const Strings& licenses, std::string_view license_name) {
   std::set<std::string> ids;
   for (const std::string& license : licenses) {
-    if (license.empty() || ids.size() == kMaxLicenses) continue;
+    if (license.empty()) continue;
+    if (ids.size() == kMaxLicenses) {
+      ids.emplace(kTooManyLicenses);
+      break;
+    }
     std::string id = forced_id(license);
     if (id == "other" && !license_name.empty())
       id = forced_id(id + ":" + std::string(license_name));
@@ -101,10 +120,12 @@ Strings card_licenses(const Strings& licenses, std::string_view license_name) {
   return {ids.begin(), ids.end()};
 }
 
-Strings licenses_in_card(std::string_view readme) {
+std::optional<Strings> licenses_in_card(std::string_view readme) {
   const auto lines = front_matter(readme);
-  const Strings names = values_of(lines, "license_name");
-  return card_licenses(values_of(lines, "license"), names.empty() ? "" : names.front());
+  const auto licenses = values_of(lines, "license");
+  if (!licenses) return std::nullopt;
+  const auto names = values_of(lines, "license_name");
+  return card_licenses(*licenses, names && !names->empty() ? names->front() : "");
 }
 
 }  // namespace model_prep

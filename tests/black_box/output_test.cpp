@@ -81,6 +81,8 @@ constexpr const char* kGolden = R"json({
       "ref": "main",
       "variant_requested": "fp32",
       "variant": "fp32",
+      "license": null,
+      "scan": null,
       "snapshot": "<folder>/home/hub/models--org--golden/snapshots/0123456789abcdef0123456789abcdef01234567",
       "size_mb": 0.0,
       "bytes_downloaded": 1002,
@@ -94,6 +96,7 @@ constexpr const char* kGolden = R"json({
           "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
           "git_sha1": "9e26dfeeb6e641a33dae4961196235bdb965b21b",
           "status": "downloaded",
+          "source": "<endpoint>",
           "attempts": 1,
           "duration_s": <s>,
           "error": null
@@ -103,6 +106,7 @@ constexpr const char* kGolden = R"json({
           "size": 1000,
           "sha256": "e464d38c33b57fe14ca104e51441ad84f481482272a150bded27d97b9e24c8e9",
           "status": "downloaded",
+          "source": "<endpoint>",
           "attempts": 1,
           "duration_s": <s>,
           "error": null
@@ -120,6 +124,8 @@ constexpr const char* kGolden = R"json({
       "ref": "main",
       "variant_requested": "fp32",
       "variant": "fp32",
+      "license": null,
+      "scan": null,
       "snapshot": null,
       "size_mb": 0.0,
       "bytes_downloaded": 0,

@@ -85,19 +85,21 @@ TEST_CASE("the expanded tree says of each file whether it was scanned, and what 
            status + R"(","avScan":{"status":"unscanned"}}})";
   };
   ScanVerdict scan{.complete = true};
-  CHECK(add_scan_page(scan,
+  std::set<std::string> seen;
+  CHECK(add_scan_page(scan, seen,
                       R"([{"type":"directory","path":"onnx"},)" + entry("a", "safe") + "," +
                           entry("b", "caution") + "]",
                       "gpt2"));
   CHECK(scan == ScanVerdict{true, {{"b", "caution"}}});
+  CHECK(seen == std::set<std::string>{"a", "b"});
 
   const std::string unfinished = GENERATE_COPY(
       as<std::string>{}, entry("c", "unscanned"), entry("c", "queued"), entry("c", "error"),
       R"({"type":"file","path":"c"})", R"({"type":"file","path":"c","securityFileStatus":null})");
-  CHECK(add_scan_page(scan, "[" + unfinished + "]", "gpt2"));
+  CHECK(add_scan_page(scan, seen, "[" + unfinished + "]", "gpt2"));
   CHECK(scan == ScanVerdict{false, {{"b", "caution"}}});
-  CHECK_FALSE(add_scan_page(scan, R"([{"type":"file"}])", "gpt2"));
-  CHECK_FALSE(add_scan_page(scan, "{}", "gpt2"));
+  CHECK_FALSE(add_scan_page(scan, seen, R"([{"type":"file"}])", "gpt2"));
+  CHECK_FALSE(add_scan_page(scan, seen, "{}", "gpt2"));
 }
 
 TEST_CASE("a finding that cannot be read fails the whole response") {

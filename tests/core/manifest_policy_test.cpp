@@ -152,6 +152,17 @@ TEST_CASE("a lock has the policy, the license and the scan, and reads as it was"
   CHECK(read.locked_facts == snapshot.facts);
 }
 
+TEST_CASE("a lock holds a model that it does not name to the policy of the run") {
+  const ResolvedSnapshot snapshot{spec("a", "org/a"), commit('c'), {plain_file("x", 1, '1')}, {}};
+  const Policy policy{.licenses = std::nullopt,
+                      .pickles = PicklePolicy::forbid,
+                      .scan = std::nullopt,
+                      .signatures = SignaturePolicy::required};
+  const auto manifest = parse_manifest(lock_text({snapshot}, policy), "lock");
+  REQUIRE(manifest);
+  CHECK(manifest->policy == policy);
+}
+
 TEST_CASE("a lock without policy, license and scan has none of their members") {
   const std::string text =
       lock_text({{spec("a", "org/a"), commit('c'), {plain_file("x", 1, '1')}, {}}});

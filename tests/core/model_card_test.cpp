@@ -2,6 +2,8 @@
 // Front matter as authors write it on the Hub.
 #include "model_prep/core/model_card.h"
 
+#include <algorithm>
+
 #include "support/catch.h"
 
 namespace model_prep {
@@ -34,7 +36,24 @@ TEST_CASE("a card that names no license has none") {
       "\n---\nlicense: mit\n---\n", "---\nmodel-index:\n  license: mit\n---\n",
       "---\nlicense_name: x\n---\n", "---\na: b\n---\nlicense: mit\n", "---\nlicense: []\n---\n");
   INFO(card);
-  CHECK(licenses_in_card(card).empty());
+  CHECK(licenses_in_card(card) == Strings());
+}
+
+TEST_CASE("a license that is written in another way is not known, instead of half known") {
+  const std::string license =
+      GENERATE(as<std::string>{}, "[mit,\n  cc-by-nc-4.0]", "\n- mit\n-\n  cc-by-nc-4.0",
+               "\n- mit\n-\tgpl-3.0", ">-\n  apache-2.0", "|\n  mit", "&anchor mit", "{name: mit}",
+               "\n- mit\n- *other");
+  INFO(license);
+  CHECK_FALSE(licenses_in_card("---\nlicense: " + license + "\n---\n"));
+}
+
+TEST_CASE("more licenses than are kept are allowed by no list") {
+  Strings many;
+  for (int i = 0; i < 100; ++i) many.push_back("license-" + std::to_string(i));
+  const Strings kept = card_licenses(many, "");
+  CHECK(kept.size() == kMaxLicenses + 1);
+  CHECK(std::ranges::count(kept, kTooManyLicenses) == 1);
 }
 
 TEST_CASE("a byte order mark before the front matter does not hide it") {

@@ -5,7 +5,7 @@
 namespace model_prep::fuzz {
 
 void cards(std::string_view input) {
-  check_licenses(licenses_in_card(input));
+  if (const auto licenses = licenses_in_card(input)) check_licenses(*licenses);
 
   // However it is spelled, the first line is a license, and the second its name.
   Lines lines(input);

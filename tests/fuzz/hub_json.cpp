@@ -110,7 +110,8 @@ void hub_json(std::string_view input) {
     check_facts({.licenses = info->licenses, .scan = info->scan});
   }
   ScanVerdict scan{.complete = true};
-  if (const Status read = add_scan_page(scan, input, "org/name"); !read)
+  std::set<std::string> seen;
+  if (const Status read = add_scan_page(scan, seen, input, "org/name"); !read)
     check_message(read.error());
   check_facts({.scan = std::move(scan)});
   check_deciding(input);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the Hub says of a commit besides its files, as far as it is known: the licenses that the
-// model's card names, and what the Hub's scanners found (docs/developing/hub-protocol.md, sections
-// 3.9 and 3.10). Values only.
+// model's card names (docs/developing/hub-protocol.md, section 3.9), and what the Hub's scanners
+// found (docs/developing/hub-protocol.md, section 3.10). Values only.
 #pragma once
 
 #include <map>

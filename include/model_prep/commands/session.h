@@ -51,6 +51,10 @@ class Session {
   /// The commits and refs that `cleanup` must keep, for each repository of the named models.
   Result<std::map<RepoId, Pins>> select_pins();
 
+  /// What every model of the run must satisfy: the manifest's policy, tightened by the flags. After
+  /// `select`.
+  Policy policy() const;
+
   /// Warns of models that lack the requested variant, and of those that are not pinned.
   void log_warnings(const std::vector<ModelSpec>& specs);
 

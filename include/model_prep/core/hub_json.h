@@ -7,6 +7,9 @@
 // unusable: it matters only if it is selected. `object` names the repository in the error.
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "model_prep/base/error.h"
 #include "model_prep/base/listing.h"
 #include "model_prep/base/model_spec.h"
@@ -28,8 +31,9 @@ struct RepoInfo {
 Result<RepoInfo> parse_info(std::string_view body, std::string_view object);
 
 /// Adds what one page of the expanded tree says of its files. A file without a final status makes
-/// the verdict incomplete.
-Status add_scan_page(ScanVerdict& scan, std::string_view body, std::string_view object);
+/// the verdict incomplete. `seen` gets the paths of all of them.
+Status add_scan_page(ScanVerdict& scan, std::set<std::string>& seen, std::string_view body,
+                     std::string_view object);
 
 /// What to say of a repository that the Hub calls differently than the user; empty if it does not.
 /// `led_to` is the name in the address that responded, which a redirect may have changed because

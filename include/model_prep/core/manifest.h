@@ -65,6 +65,7 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name);
 /// A manifest of these snapshots, each with the one variant that was resolved, and that variant
 /// locked. A verified signature is noted. The sha256 of a plain git file is written if
 /// `locked_sha256` has it. The text does not depend on the order of the snapshots.
-std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots);
+/// `policy` holds for every model of a run with the lock, also one that it does not name.
+std::string lock_text(const std::vector<ResolvedSnapshot>& snapshots, const Policy& policy = {});
 
 }  // namespace model_prep

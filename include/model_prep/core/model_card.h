@@ -7,6 +7,7 @@
 // YAML only the two members `license` and `license_name`, as the Hub's editor writes them. Pure.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "model_prep/base/types.h"
@@ -16,14 +17,17 @@ namespace model_prep {
 inline constexpr std::string_view kCardName = "README.md";
 inline constexpr Bytes kMaxCard = Bytes{4} * 1024 * 1024;
 
-/// More licenses than this do not count.
+/// Of a model with more licenses no list allows all: they end with `kTooManyLicenses`.
 inline constexpr std::size_t kMaxLicenses = 32;
+inline constexpr std::string_view kTooManyLicenses = "and-more";
 
 /// The ids of these licenses, sorted. Text that can be no id is made one that nobody allows by
 /// accident: every other character becomes `-`. `license_name` names a license that is `other`.
 Strings card_licenses(const Strings& licenses, std::string_view license_name);
 
-/// The licenses in the front matter of a README.md; empty if it names none.
-Strings licenses_in_card(std::string_view readme);
+/// The licenses in the front matter of a README.md; empty if it names none. Nothing if they are
+/// written in a way that is not read here, such as a list over several lines: to take a part of
+/// them would be to allow the others.
+std::optional<Strings> licenses_in_card(std::string_view readme);
 
 }  // namespace model_prep
