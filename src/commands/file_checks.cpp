@@ -27,9 +27,10 @@ class Inspector {
   void check_formats() {
     for (const RemoteFile& file : snapshot_.files) {
       const std::string& path = file.path.text();
-      if (extension_of(path) == kSafetensors) check_safetensors(file);
-      if (extension_of(path) == ".gguf") check(file, "GGUF", check_gguf);
-      if (extension_of(path) == ".onnx") check_onnx(file);
+      const std::string extension = lower_case(extension_of(path));
+      if (extension == kSafetensors) check_safetensors(file);
+      if (extension == ".gguf") check(file, "GGUF", check_gguf);
+      if (extension == ".onnx") check_onnx(file);
     }
     for (const RemoteFile& file : snapshot_.files)
       if (is_shard_index(file.path.text())) check_index(file);

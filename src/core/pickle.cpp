@@ -105,12 +105,12 @@ class Scanner {
       case '0': return pop_any();                             // POP
       case '1': return pop_mark();                            // POP_MARK
       case '2': return has(1) && push(Value{stack_.back()});  // DUP
-      case 'a': return pop(1) && has(1);                      // APPEND
-      case 's': return pop(2) && has(1);                      // SETITEM
+      case 'a': return pop(1) && has(1) && changed();         // APPEND
+      case 's': return pop(2) && has(1) && changed();         // SETITEM
       case 'e':                                               // APPENDS
       case 'u':                                               // SETITEMS
       case 0x90:                                              // ADDITEMS
-        return pop_mark() && has(1);
+        return pop_mark() && has(1) && changed();
       case 'd':   // DICT
       case 'l':   // LIST
       case 't':   // TUPLE
@@ -182,6 +182,12 @@ class Scanner {
   }
 
   bool called() { return scan_.has_called = true; }
+
+  /// What is put into something that was imported, such as sys.path, acts like a call.
+  bool changed() {
+    if (!scan_.imports.empty()) scan_.has_called = true;
+    return true;
+  }
 
   bool import(std::string_view module, std::string_view name) {
     return add_import(std::string(module) + "." + std::string(name));
@@ -311,10 +317,11 @@ class Scanner {
   }
 
   /// CPython reads a number with spaces, a sign or underscores as well. Nobody writes such ones,
-  /// and what follows them is not judged.
+  /// and what follows them is not judged. It stops at a NUL.
   std::optional<std::uint64_t> line_number() {
-    const auto text = line();
+    auto text = line();
     if (!text) return std::nullopt;
+    *text = text->substr(0, text->find('\0'));
 
     const char* const last = text->data() + text->size();
     std::uint64_t number = 0;

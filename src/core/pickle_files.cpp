@@ -2,6 +2,7 @@
 #include "model_prep/core/pickle_files.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -50,9 +51,19 @@ PickleFindings look_into_zip(const FileRange& file, PickleDepth depth) {
     return findings;
   }
 
+  constexpr Bytes kMaxScanned = Bytes{256} * 1024 * 1024;
+  Bytes scanned = 0;
+  std::set<Bytes> begins;
   for (const ZipEntry& entry : *entries) {
     if (findings.form == PickleForm::none) findings.form = PickleForm::pickle;
     if (depth == PickleDepth::form) break;
+
+    // Any number of entries may name the same bytes.
+    if (entry.stored && !begins.insert(entry.stored->begin).second) continue;
+    if (scanned > kMaxScanned) {
+      hide(findings, "it has too many pickles");
+      break;
+    }
     if (!entry.stored) {
       hide(findings, truncated(entry.name) + " is compressed in its archive");
       continue;
@@ -60,6 +71,7 @@ PickleFindings look_into_zip(const FileRange& file, PickleDepth depth) {
     RangeReader reader(file, entry.stored->begin, entry.stored->end);
     const PickleScan scan = scan_pickle(reader);
     add_scan(findings, scan, reader.position() - entry.stored->begin);
+    scanned += reader.position() - entry.stored->begin;
   }
   return findings;
 }
@@ -86,24 +98,62 @@ PickleFindings look_into_pickles(const FileRange& file) {
   const bool is_pickle = is_certain || scan.has_called || scan.end != PickleEnd::broken;
   if (!is_pickle) return findings;
 
+  // PyTorch knows its older form by the value of the first pickle, which can be written in other
+  // ways, and then loads whatever follows.
+  const bool may_be_legacy = !scan.has_called && scan.imports.empty();
+
   findings.form = PickleForm::pickle;
   for (int pickles = 1; add_scan(findings, scan, reader.position()); ++pickles) {
-    if (is_legacy ? pickles == kLegacyPickles : !begins_pickle(reader)) break;
+    if (is_legacy && pickles == kLegacyPickles) break;
+    const bool begins = is_legacy || begins_pickle(reader);
+    if (!begins && !may_be_legacy) break;
     scan = scan_pickle(reader);
+
+    // What is no pickle is the data behind the last one.
+    const bool is_data = scan.end == PickleEnd::broken && !scan.has_called && scan.imports.empty();
+    if (!begins && (is_data || pickles >= kLegacyPickles)) break;
   }
   return findings;
+}
+
+/// Whether the file begins with a header of tar. The oldest form has no magic number: Python's
+/// tarfile takes what has the right checksum.
+bool is_tar(const FileRange& file) {
+  constexpr std::size_t kBlock = 512;
+  constexpr std::size_t kMagic = 257;
+  constexpr std::size_t kBegin = 148;
+  constexpr std::size_t kEnd = 156;
+  const std::string header = file.read(0, kBlock);
+  if (header.size() < kBlock) return false;
+  if (header.substr(kMagic).starts_with("ustar")) return true;
+
+  std::uint64_t of_unsigned = 0;
+  std::int64_t of_signed = 0;
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    const char c = i >= kBegin && i < kEnd ? ' ' : header[i];
+    of_unsigned += static_cast<unsigned char>(c);
+    of_signed += static_cast<signed char>(c);
+  }
+
+  std::uint64_t stated = 0;
+  const std::string field = header.substr(kBegin, kEnd - kBegin);
+  if ((static_cast<unsigned char>(field.front()) & 0x80U) != 0) {
+    for (const char c : field.substr(1)) stated = stated << 8U | static_cast<unsigned char>(c);
+  } else {
+    for (const char c : field)
+      if (c >= '0' && c <= '7') stated = stated * 8 + static_cast<std::uint64_t>(c - '0');
+  }
+  return stated != 0 && (stated == of_unsigned || static_cast<std::int64_t>(stated) == of_signed);
 }
 
 }  // namespace
 
 PickleFindings look_for_pickle(const FileRange& file, PickleDepth depth) {
-  constexpr Bytes kTarMagic = 257;
-  constexpr std::string_view kUstar = "ustar";
   constexpr std::size_t kFirstBytes = 64;
   if (is_zip(file)) return look_into_zip(file, depth);
 
   PickleFindings findings;
-  if (file.size > kTarMagic && file.read(kTarMagic, kUstar.size()) == kUstar)
+  if (is_tar(file))
     hide(findings, "it is a tar archive, in which PyTorch once kept pickles");
   else if (depth == PickleDepth::imports)
     findings = look_into_pickles(file);

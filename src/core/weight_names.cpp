@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model_prep/base/parse_int.h"
+#include "model_prep/base/text.h"
 
 namespace model_prep {
 namespace {
@@ -56,10 +57,14 @@ std::string_view stem_of(std::string_view path) {
   return path.substr(0, path.size() - extension_of(path).size());
 }
 
-bool is_pickle_name(std::string_view path) { return is_one_of(kPickles, extension_of(path)); }
+// Whoever loads it does not care about capitals.
+bool is_pickle_name(std::string_view path) {
+  return is_one_of(kPickles, lower_case(extension_of(path)));
+}
 
 bool is_only_pickle_name(std::string_view path) {
-  return extension_of(path) == ".pkl" || extension_of(path) == ".pickle";
+  const std::string extension = lower_case(extension_of(path));
+  return extension == ".pkl" || extension == ".pickle";
 }
 
 bool is_pickle(std::string_view first_bytes) {

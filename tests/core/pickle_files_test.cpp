@@ -190,8 +190,33 @@ TEST_CASE("the pickles of PyTorch's archive are found through its central direct
       PickleForm::pickle);
 }
 
+TEST_CASE("an index behind which there is a NUL is that of Python's C unpickler") {
+  CHECK(imports_of("(lp0\0x\n0cbuiltins\nprint\n(S'ran'\ntR."s) == Names{"builtins.print"});
+}
+
+TEST_CASE("PyTorch's older form may write its first number in another way") {
+  const std::string magic = "\x80\x02L119547037146038801333356L\n.";
+  CHECK(imports_of(magic + "cos\nsystem\n(S'x'\ntR.") == Names{"os.system"});
+}
+
+TEST_CASE("what is put into something that was imported makes a file a pickle") {
+  const PickleFindings findings = look("csys\npath\nS'/x'\nacevil\ny\n\xff");
+  CHECK(findings.form == PickleForm::opaque);
+  CHECK(findings.imports == Names{"evil.y", "sys.path"});
+}
+
 TEST_CASE("a tar archive may be PyTorch's oldest form, and is not looked into") {
   std::string tar(512, '\0');
   tar.replace(257, 5, "ustar");
   CHECK(look(tar).form == PickleForm::opaque);
+
+  // The form of 1979 has no magic number, and its first name may be a pickle.
+  std::string old(512, '\0');
+  old.replace(0, 4, "\x80\x02}.");
+  int sum = 8 * ' ';
+  for (const char c : old) sum += static_cast<unsigned char>(c);
+  std::string octal;
+  for (int digit = 15; digit >= 0; digit -= 3) octal += static_cast<char>('0' + (sum >> digit & 7));
+  old.replace(148, octal.size(), octal);
+  CHECK(look(old).form == PickleForm::opaque);
 }
