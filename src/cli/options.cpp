@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include <fcntl.h>
@@ -312,10 +313,17 @@ Status read_kserve(Options& options) {
   const auto models = parse_kserve_arguments(options.models);
   if (!models) return models.error();
 
+  // A folder has many spellings.
+  std::map<std::string, std::string> by_folder;
+  for (const KserveModel& model : *models)
+    if (!by_folder.emplace(canonical_path(model.folder), model.name).second)
+      return Error{ErrorKind::usage, "two models have the destination '" + model.folder + "'",
+                   "every model has one destination of its own"};
+
   options.models.clear();
-  for (const KserveModel& model : *models) {
-    options.models.push_back(model.name);
-    options.destinations.push_back(canonical_path(model.folder));
+  for (const auto& [folder, name] : by_folder) {
+    options.models.push_back(name);
+    options.destinations.push_back(folder);
   }
   options.variant = Variant(Build::all);  // which libraries will read the files is not known
   return ok();

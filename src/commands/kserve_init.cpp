@@ -30,6 +30,9 @@ class KserveInit {
     Strings folders;
     for (std::size_t i = 0; i < specs_.size(); ++i) {
       if (present_[i]) continue;
+      // Before anything is downloaded into somebody else's folder.
+      if (Status ours = folders_[i].check_owner(); !ours && !folders_[i].has_leftovers())
+        return ours.error();
       missing.push_back(specs_[i]);
       folders.push_back(folders_[i].path());
     }
@@ -101,6 +104,9 @@ class KserveInit {
                               .status = FileReportStatus::cached,
                               .error = {}});
     present_[index] = std::move(report);
+    if (folders_[index].has_leftovers())
+      if (const auto lock = folders_[index].try_lock(); lock && *lock)
+        folders_[index].remove_leftovers(**lock);
     session_.log.info(
         fmt::format("{}: nothing to do in {}", specs_[index].key, folders_[index].path()));
   }

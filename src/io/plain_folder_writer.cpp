@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -112,8 +113,16 @@ Status PlainFolder::check_owner(const std::string& running) const {
 
   const std::set<std::string> exported = exported_names(running);
   Status listed = ok();
-  const Strings paths = list_recursively(names_.root, &listed);
+  Strings paths;
+  for (const std::string& path : list_directory(names_.root, &listed)) {
+    // A file system has it of itself, and only root may read it.
+    if (file_name(path) == "lost+found" && parent() == names_.root) continue;
+    paths.push_back(path);
+    if (is_directory(path))
+      std::ranges::copy(list_recursively(path, &listed), std::back_inserter(paths));
+  }
   if (!listed) return listed;
+
   for (const std::string& path : paths) {
     const std::string name = path.substr(names_.root.size() + 1);
     const std::string first = name.substr(0, name.find('/'));
