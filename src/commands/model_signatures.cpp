@@ -197,7 +197,7 @@ class SignatureGetter {
     wanted.bad_endpoints.insert(endpoint);
     const bool is_first = wanted.faults++ == 0;
     if (wanted.bad_endpoints.size() == fetcher_->endpoints.size() &&
-        !(is_first && !is_as_listed(wanted, reply.body)))
+        (!is_first || is_as_listed(wanted, reply.body)))
       wanted.result = *wanted.first_fault;
   }
 

@@ -113,8 +113,7 @@ Strings card_licenses(const Strings& licenses, std::string_view license_name) {
       break;
     }
     std::string id = forced_id(license);
-    if (id == "other" && !license_name.empty())
-      id = forced_id(id + ":" + std::string(license_name));
+    if (id == "other" && !license_name.empty()) id = forced_id(id.append(":").append(license_name));
     ids.insert(std::move(id));
   }
   return {ids.begin(), ids.end()};

@@ -9,7 +9,6 @@
 namespace model_prep {
 namespace {
 
-constexpr auto kOrder = std::endian::little;
 constexpr Bytes kEndSize = 22;
 constexpr Bytes kMaxComment = 65'535;
 constexpr Bytes kMaxDirectory = Bytes{64} * 1024 * 1024;

@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 
+#include <fmt/format.h>
+
 #include "model_prep/io/documents.h"
 
 namespace model_prep {
@@ -66,7 +68,7 @@ Status ImportFolder::find(const Wanted& wanted, const OnFound& on_found) const {
       note(find_in(directory, cache, wanted, on_found));
     };
     note(for_each_name(folder_, cache, [&](const std::string& name) {
-      if (names_repository(name)) look_in(cache + "/" + name + "/blobs");
+      if (names_repository(name)) look_in(fmt::format("{}/{}/blobs", cache, name));
     }));
     look_in(cache);
     look_in(cache + "/blobs");

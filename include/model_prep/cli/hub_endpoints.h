@@ -44,7 +44,7 @@ void give_token(std::vector<HubEndpoint>& endpoints, const std::optional<Token>&
 
 /// One source for each endpoint, with the URL that `address` returns for its Hub.
 template <class Address>
-std::vector<Source> sources_at(const std::vector<HubEndpoint>& endpoints, Address address) {
+std::vector<Source> sources_at(const std::vector<HubEndpoint>& endpoints, const Address& address) {
   std::vector<Source> sources;
   for (std::size_t i = 0; i < endpoints.size(); ++i)
     sources.push_back({i, address(endpoints[i].hub)});
