@@ -125,5 +125,6 @@ class Tinyproxy:
         return set(re.findall(r": CONNECT (\S+) HTTP", self.log.read_text()))
 
     def close(self):
-        self.process.terminate()
+        # SIGTERM only makes it end with the next connection, if it is about to wait for one.
+        self.process.kill()
         self.process.wait(10)
