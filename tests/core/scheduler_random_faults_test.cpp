@@ -14,7 +14,8 @@ constexpr int kRuns = 4'000;
 // Checked on the way (random_faults.cpp): it ends; never more transfers than connections; nothing
 // starts before an embargo ends or before its file's back-off does; published only with equal
 // digests and all bytes; attempts bounded; no byte twice; the token only at the hub; no request
-// offline, and none for what is being copied; after a stop nothing starts and every item has exactly one outcome; no waking without work.
+// offline, and none for what is being copied; after a stop nothing starts and every item has
+// exactly one outcome; no waking without work.
 TEST_CASE("the scheduler keeps its invariants through random faults") {
   int fetched = 0;
   int reused = 0;
