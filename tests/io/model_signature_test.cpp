@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "black_box/parallel.h"
 #include "model_prep/io/hasher.h"
 #include "support/catch.h"
 
@@ -53,19 +54,22 @@ TEST_CASE("a signature of each curve, and one with certificates, is verified") {
   if (trusted != "root") CHECK(verified->by.key.hex() == signer.id);
 }
 
-TEST_CASE("each single changed bit of a signature is found") {
+TEST_CASE("a changed bit in each byte of a signature is found") {
   const auto [name, trusted] = GENERATE(table<std::string, std::string>(
       {{"p256", "p256"}, {"p384", "p384"}, {"p521", "p521"}, {"chain", "root"}}));
   const TrustedSigner signer = signer_of(trusted);
   std::string bundle = stored(name + ".sig");
-  for (std::size_t i = 0; i < bundle.size(); ++i)
-    for (int bit = 0; bit < 8; ++bit) {
-      const char before = bundle[i];
-      bundle[i] = static_cast<char>(before ^ (1 << bit));
-      INFO(name << ", byte " << i << ", bit " << bit);
-      if (verify_model_signature(bundle, signer)) FAIL_CHECK("it was accepted");
-      bundle[i] = before;
-    }
+  for (std::size_t at = 0; at < bundle.size() * 8; ++at) {
+    const std::size_t byte = at / 8;
+    const std::size_t bit = at % 8;
+    if (bit != byte % 8 && !testing::is_long_run()) continue;
+
+    const char before = bundle[byte];
+    bundle[byte] = static_cast<char>(before ^ (1 << bit));
+    INFO(name << ", byte " << byte << ", bit " << bit);
+    if (verify_model_signature(bundle, signer)) FAIL_CHECK("it was accepted");
+    bundle[byte] = before;
+  }
 }
 
 TEST_CASE("a signature that is cut or longer is refused") {
