@@ -75,6 +75,20 @@ Status remove_files(const Directory& directory, const PlainFolderNames& names,
   return removed;
 }
 
+/// Whether the folder has a file as the record describes it.
+bool has_file(const PlainFolderNames& names, const SnapshotRecord& record, const RemoteFile& file) {
+  const auto there = lstat_path(names.file(file.path));
+  const auto known = record.blobs.find(file.blob);
+  return there && there->is_file && known != record.blobs.end() &&
+         known->second.covers(there->stamp());
+}
+
+std::set<std::string> names_of(const SnapshotRecord& record) {
+  std::set<std::string> names;
+  for (const RemoteFile& file : record.listing) names.insert(file.path.text());
+  return names;
+}
+
 /// `<stem>.<16 hex>.tmp`, as `temporary_name` makes it.
 bool is_temporary(const std::string& name, const std::string& stem) {
   constexpr std::string_view kEnd = ".tmp";
@@ -88,12 +102,8 @@ std::optional<SnapshotRecord> PlainFolder::content() const {
   auto record = read_record_at(names_.record);
   if (!record) return std::nullopt;
 
-  const bool is_whole = std::ranges::all_of(record->listing, [&](const RemoteFile& file) {
-    const auto there = lstat_path(names_.file(file.path));
-    const auto known = record->blobs.find(file.blob);
-    return there && there->is_file && known != record->blobs.end() &&
-           known->second.covers(there->stamp());
-  });
+  const bool is_whole = std::ranges::all_of(
+      record->listing, [&](const RemoteFile& file) { return has_file(names_, *record, file); });
   return is_whole ? std::move(record) : std::nullopt;
 }
 
@@ -112,11 +122,13 @@ Status PlainFolder::check_owner(const std::string& running) const {
   if (!own->is_folder) return refuse("is not a folder");
 
   const std::set<std::string> exported = exported_names(running);
+  const std::string lock = lock_path();
+  const bool is_inside = parent() == names_.root;
   Status listed = ok();
   Strings paths;
   for (const std::string& path : list_directory(names_.root, &listed)) {
     // A file system has it of itself, and only root may read it.
-    if (file_name(path) == "lost+found" && parent() == names_.root) continue;
+    if (is_inside && file_name(path) == "lost+found") continue;
     paths.push_back(path);
     if (is_directory(path))
       std::ranges::copy(list_recursively(path, &listed), std::back_inserter(paths));
@@ -127,7 +139,7 @@ Status PlainFolder::check_owner(const std::string& running) const {
     const std::string name = path.substr(names_.root.size() + 1);
     const std::string first = name.substr(0, name.find('/'));
     const bool is_leftover = is_temporary(first, kStemInside) || first == kCacheInside;
-    const bool is_own = path == names_.record || path == lock_path();
+    const bool is_own = path == names_.record || path == lock;
     if (is_directory(path) || is_leftover || is_own) continue;
     if (!exported.contains(name))
       return refuse(fmt::format("holds {}, which no export wrote", name));
@@ -137,20 +149,15 @@ Status PlainFolder::check_owner(const std::string& running) const {
 
 std::set<std::string> PlainFolder::exported_names(const std::string& running) const {
   std::set<std::string> names;
-  if (const auto record = read_record_at(names_.record))
-    for (const RemoteFile& file : record->listing) names.insert(file.path.text());
+  if (const auto record = read_record_at(names_.record)) names = names_of(*record);
 
   // What an unfinished export has moved in, and what it had yet to remove. Its record alone proves
   // nothing: by now somebody may have put a file of that name there.
   const auto add_unchanged = [&](const SnapshotRecord& record, const PlainFolderNames* not_in) {
-    for (const RemoteFile& file : record.listing) {
-      const auto there = lstat_path(names_.file(file.path));
-      const auto blob = record.blobs.find(file.blob);
-      if (there && there->is_file && blob != record.blobs.end() &&
-          blob->second.covers(there->stamp()) &&
+    for (const RemoteFile& file : record.listing)
+      if (has_file(names_, record, file) &&
           (not_in == nullptr || !lstat_path(not_in->file(file.path))))
         names.insert(file.path.text());
-    }
   };
   for (const std::string& path : list_directory(names_.root)) {
     if (!is_temporary(file_name(path), kStemInside) || path == running) continue;
@@ -291,10 +298,8 @@ Status PlainFolder::move_in(const Directory& directory, const std::string& tempo
     if (Status moved = directory.rename(names_.record, PlainFolderNames(temporary).old_record);
         !moved)
       return moved;
-
-    std::set<std::string> old;
-    for (const RemoteFile& file : record->listing) old.insert(file.path.text());
-    if (Status removed = remove_files(directory, names_, old); !removed) return removed;
+    if (Status removed = remove_files(directory, names_, names_of(*record)); !removed)
+      return removed;
   }
 
   const PlainFolderNames at(temporary);
