@@ -195,7 +195,7 @@ class Lock {
   /// the file's git id: a record could be forged.
   void add_sha256_of_cached(ResolvedSnapshot& snapshot) const {
     for (RemoteFile& file : snapshot.files) {
-      if (file.locked_sha256 || file.blob.kind() == DigestKind::sha256) continue;
+      if (file.sha256()) continue;
       const auto content = session_.cache.content(snapshot.spec.repo, snapshot.commit, file);
       const auto bytes = read_file(content.path, kMaxPlainFile);
       if (bytes && git_sha1_of(*bytes) == file.blob) file.locked_sha256 = sha256_of(*bytes);

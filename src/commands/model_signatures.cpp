@@ -221,11 +221,6 @@ class SignatureGetter {
   std::vector<Wanted> wanted_;
 };
 
-/// The sha256 of a file before its bytes are here.
-std::optional<Digest> listed_sha256(const RemoteFile& file) {
-  return file.blob.kind() == DigestKind::sha256 ? std::optional(file.blob) : file.locked_sha256;
-}
-
 }  // namespace
 
 Status load_signers(const Session& session, std::vector<ModelSpec>& specs) {
@@ -255,14 +250,13 @@ std::optional<Error> signer_missing(const ModelSpec& spec) {
 }
 
 Status lock_signed(ResolvedSnapshot& snapshot, const ModelSignature& signature) {
-  if (Status good = check_signed_files(snapshot.files, signature.says, listed_sha256); !good)
+  if (Status good = check_signed_files(snapshot.files, signature.says); !good)
     return about(snapshot, good.error());
 
   snapshot.signed_by = signature.by;
   for (RemoteFile& file : snapshot.files) {
     const auto says = signature.says.files.find(file.path.text());
-    if (!listed_sha256(file) && says != signature.says.files.end())
-      file.locked_sha256 = says->second;
+    if (!file.sha256() && says != signature.says.files.end()) file.locked_sha256 = says->second;
   }
   return ok();
 }
@@ -286,9 +280,7 @@ void check_signatures(std::vector<ModelRun>& models, const Cache& cache, Fetcher
       continue;
     }
     model.signature = std::move(*found[i]);
-    if (Status good =
-            check_signed_files(model.snapshot->files, model.signature->says, listed_sha256);
-        !good)
+    if (Status good = check_signed_files(model.snapshot->files, model.signature->says); !good)
       model.error = about(*model.snapshot, good.error());
   }
 }

@@ -113,7 +113,7 @@ Json licenses_json(const Strings& licenses) {
 
 Json file_json(const RemoteFile& file, const std::string& of_model) {
   const bool is_plain = file.blob.kind() == DigestKind::git_sha1;
-  const auto sha256 = is_plain ? file.locked_sha256 : std::optional(file.blob);
+  const auto sha256 = file.sha256();
   Json json = {{"type", "file"},
                {"bom-ref", of_model + "#" + file.path.text()},
                {"name", file.path.text()},

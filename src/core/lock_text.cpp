@@ -26,8 +26,7 @@ std::string locked_file_text(const RemoteFile& file) {
       fmt::format("        {}: {{\"size\": {}", json_string(file.path.text()), file.size);
 
   if (is_plain) text += ", \"git_sha1\": \"" + file.blob.hex() + "\"";
-  const auto sha256 = is_plain ? file.locked_sha256 : std::optional(file.blob);
-  if (sha256) text += ", \"sha256\": \"" + sha256->hex() + "\"";
+  if (const auto sha256 = file.sha256()) text += ", \"sha256\": \"" + sha256->hex() + "\"";
   return text + "}";
 }
 

@@ -286,10 +286,9 @@ Status check_signed_file(const RepoPath& path, const std::optional<Digest>& sha2
       fmt::format("{}: the signature neither lists nor leaves out this file", path.text()));
 }
 
-Status check_signed_files(const std::vector<RemoteFile>& files, const SignedFiles& says,
-                          const Sha256Of& sha256_of) {
+Status check_signed_files(const std::vector<RemoteFile>& files, const SignedFiles& says) {
   for (const RemoteFile& file : files)
-    if (Status good = check_signed_file(file.path, sha256_of(file), says); !good) return good;
+    if (Status good = check_signed_file(file.path, file.sha256(), says); !good) return good;
   return ok();
 }
 

@@ -196,6 +196,11 @@ struct RemoteFile {
   bool locked{false};
 
   BlobSpec blob_spec() const { return {blob, size, locked_sha256, locked}; }
+
+  /// The sha256 of its bytes, if it is known before they are here.
+  std::optional<Digest> sha256() const {
+    return blob.kind() == DigestKind::sha256 ? std::optional(blob) : locked_sha256;
+  }
 };
 
 /// The bytes of these files' blobs. Files of equal content share a blob, which counts once.

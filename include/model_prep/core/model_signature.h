@@ -22,7 +22,6 @@
 // errors are `signature_mismatch`; the message has no object. Pure.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -79,10 +78,8 @@ struct ModelSignature {
 Status check_signed_file(const RepoPath& path, const std::optional<Digest>& sha256,
                          const SignedFiles& says);
 
-/// The same of each file, with the digest that `sha256_of` knows.
-using Sha256Of = std::function<std::optional<Digest>(const RemoteFile&)>;
-Status check_signed_files(const std::vector<RemoteFile>& files, const SignedFiles& says,
-                          const Sha256Of& sha256_of);
+/// The same of each file, before its bytes are here.
+Status check_signed_files(const std::vector<RemoteFile>& files, const SignedFiles& says);
 
 /// Which of these files the signature leaves out, without itself.
 Strings unsigned_files(const std::vector<RemoteFile>& files, const SignedFiles& says);
