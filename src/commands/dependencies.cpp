@@ -13,10 +13,6 @@
 namespace model_prep {
 namespace {
 
-bool is_content_of(const RemoteFile& file, std::string_view text) {
-  return digest_of(text, file.blob.kind()) == file.blob;
-}
-
 /// The files of the snapshot that may name dependencies.
 std::vector<const RemoteFile*> files_to_read(const ResolvedSnapshot& snapshot) {
   // Their texts are in memory together.

@@ -213,7 +213,7 @@ class SignatureGetter {
 
   static bool is_as_listed(const Wanted& wanted, const std::string& text) {
     const RemoteFile* const listed = wanted.listed();
-    return listed != nullptr && digest_of(text, listed->blob.kind()) == listed->blob;
+    return listed != nullptr && is_content_of(*listed, text);
   }
 
   const Cache& cache_;

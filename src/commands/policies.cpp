@@ -25,10 +25,6 @@ const RemoteFile* card_of(const ResolvedSnapshot& snapshot) {
   return nullptr;
 }
 
-bool is_content_of(const RemoteFile& file, std::string_view text) {
-  return digest_of(text, file.blob.kind()) == file.blob;
-}
-
 /// A commit of more entries than fit in these is not looked through.
 constexpr int kMaxScanPages = 100;
 

@@ -42,7 +42,7 @@ CachedFacts read_cached(const ModelSpec& spec, const Listing& listing, const Rea
   const auto all = deciding.empty() ? std::vector<ListedFile>() : listed_files(listing);
   for (const RemoteFile& file : deciding) {
     const auto text = read(file);
-    const bool is_right = text && digest_of(*text, file.blob.kind()) == file.blob;
+    const bool is_right = text && is_content_of(file, *text);
     if (!is_right || !read_deciding_file(cached.facts, file.path, *text, all, spec.repo.text()))
       cached.missing.push_back(file.path);
   }
@@ -69,6 +69,10 @@ ReadFile reader_of(const Cache& cache, const RepoId& repo, const CommitId& commi
 
 Digest digest_of(std::string_view bytes, DigestKind kind) {
   return kind == DigestKind::git_sha1 ? git_sha1_of(bytes) : sha256_of(bytes);
+}
+
+bool is_content_of(const RemoteFile& file, std::string_view bytes) {
+  return digest_of(bytes, file.blob.kind()) == file.blob;
 }
 
 Result<ResolvedSnapshot> select_snapshot(const ModelSpec& wanted, const CommitId& commit,

@@ -16,6 +16,9 @@ namespace model_prep {
 
 Digest digest_of(std::string_view bytes, DigestKind kind);
 
+/// Whether these are the file's bytes.
+bool is_content_of(const RemoteFile& file, std::string_view bytes);
+
 /// The listing must have passed `check_listing`. (Those of the cache did when they were read.)
 Result<ResolvedSnapshot> select_snapshot(const ModelSpec& wanted, const CommitId& commit,
                                          Listing listing, const DecidingFacts& facts);
