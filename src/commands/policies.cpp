@@ -10,7 +10,6 @@
 #include "model_prep/core/model_card.h"
 #include "model_prep/core/policy_check.h"
 #include "model_prep/io/documents.h"
-#include "model_prep/io/url.h"
 
 namespace model_prep {
 namespace {
@@ -171,18 +170,16 @@ class FactsRequest {
     if (!status) return;
     const Source& source = sources[reply.source];
     const Hub& hub = fetcher_.endpoints[source.endpoint].hub;
-    if (const auto next = hub.next_page(reply.head.link, source.url)) {
-      walk.sources = {{source.endpoint, *next}};
+    const auto next = hub.next_page_of(snapshot.spec.repo.text(), reply.head.link, source.url);
+    if (!next) {
+      status = next.error();
+      return;
+    }
+    if (*next) {
+      walk.sources = {{source.endpoint, **next}};
       return;
     }
 
-    // A truncated listing would be a complete scan that lacks what was found.
-    if (next_link(reply.head.link)) {
-      status = Error{ErrorKind::protocol,
-                     snapshot.spec.repo.text() + ": the listing has an unusable next-page link",
-                     "a mirror or a proxy may be misconfigured: check HF_ENDPOINT"};
-      return;
-    }
     const bool is_whole = std::ranges::all_of(snapshot.files, [&](const RemoteFile& file) {
       return walk.seen.contains(file.path.text());
     });

@@ -192,13 +192,12 @@ class Resolver {
 
     const Hub& hub = endpoints_[source.endpoint].hub;
     const bool is_tree = !source.fallback && !model.reader.doubt();
-    const auto next = is_tree ? hub.next_page(reply.head.link, source.url) : std::nullopt;
-
-    // A truncated listing looks like a complete one, and would be recorded as such.
-    if (is_tree && !next && next_link(reply.head.link))
-      return Error{ErrorKind::protocol,
-                   model.object() + ": the listing has an unusable next-page link",
-                   "a mirror or a proxy may be misconfigured: check HF_ENDPOINT"};
+    std::optional<Url> next;
+    if (is_tree) {
+      auto named = hub.next_page_of(model.object(), reply.head.link, source.url);
+      if (!named) return named.error();
+      next = std::move(*named);
+    }
 
     const auto step = model.reader.add({.url = source.url.text,
                                         .body = reply.body,

@@ -68,6 +68,16 @@ std::optional<Url> Hub::next_page(std::string_view link, const Url& page) const 
   return at(here.substr(endpoint_.text.size()) + url->text.substr(query));
 }
 
+Result<std::optional<Url>> Hub::next_page_of(std::string_view object, std::string_view link,
+                                             const Url& page) const {
+  auto next = next_page(link, page);
+  if (!next && next_link(link))
+    return Error{ErrorKind::protocol,
+                 fmt::format("{}: the listing has an unusable next-page link", object),
+                 "a mirror or a proxy may be misconfigured: check HF_ENDPOINT"};
+  return next;
+}
+
 std::string_view Hub::repo_name(const Url& url) {
   const std::string_view text = url.text;
   for (const std::string_view kind : kNames<RepoKind>) {

@@ -38,6 +38,11 @@ class Hub {
   /// listing, only its query is used, so that neither the request nor the token goes there.
   std::optional<Url> next_page(std::string_view link, const Url& page) const;
 
+  /// The same for a listing that must be whole. It fails with `protocol`, and names `object`, if
+  /// there is a link that cannot be used: a truncated listing looks like a complete one.
+  Result<std::optional<Url>> next_page_of(std::string_view object, std::string_view link,
+                                          const Url& page) const;
+
   /// The repository in the address of an API request, which a redirect may have changed:
   /// `org/name`.
   static std::string_view repo_name(const Url& url);
