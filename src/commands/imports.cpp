@@ -52,11 +52,14 @@ Error Imports::explain(Error error) const {
 }
 
 void Imports::look_up(FetchPlan& plan) {
-  if (folders_.empty() || plan.jobs.empty()) return;
+  if (folders_.empty()) return;
 
-  found_.clear();
   ImportFolder::Wanted wanted;
-  for (const FetchJob& job : plan.jobs) wanted.emplace(job.file.blob.hex(), job.file.size);
+  for (const FetchJob& job : plan.jobs)
+    if (found_.try_emplace(job.file.blob.hex()).second)
+      wanted.emplace(job.file.blob.hex(), job.file.size);
+  if (wanted.empty()) return add_to(plan);
+
   for (const auto& folder : folders_) {
     const Status read = folder->find(
         wanted,
@@ -64,14 +67,20 @@ void Imports::look_up(FetchPlan& plan) {
     if (!read)
       session_.log.warning(fmt::format("--from: {}; looking elsewhere", read.error().message));
 
-    for (const FetchJob& job : plan.jobs)
+    for (const FetchJob& job : plan.jobs) {
+      const std::string digest = job.file.blob.hex();
+      if (!wanted.contains(digest)) continue;
       if (const auto path = folder->snapshot_file(job.repo, job.commit, job.file))
-        add(job.file.blob.hex(), *folder, *path);
+        add(digest, *folder, *path);
+    }
   }
   add_to(plan);
 }
 
-bool Imports::have(const RemoteFile& file) const { return found_.contains(file.blob.hex()); }
+bool Imports::have(const RemoteFile& file) const {
+  const auto found = found_.find(file.blob.hex());
+  return found != found_.end() && !found->second.empty();
+}
 
 void Imports::add(const std::string& digest, const ImportFolder& folder, const std::string& path) {
   std::vector<NearbyFile>& files = found_[digest];
@@ -82,7 +91,7 @@ void Imports::add_to(FetchPlan& plan) const {
   plan.nearby = 0;
   for (FetchJob& job : plan.jobs) {
     const auto found = found_.find(job.file.blob.hex());
-    if (found == found_.end()) continue;
+    if (found == found_.end() || found->second.empty()) continue;
     job.nearby = found->second;
     if (!job.check_existing) plan.nearby += job.file.size - job.staged;
   }

@@ -36,7 +36,7 @@ class Imports {
   /// The error of a model that could not be resolved without a request: the folders did not help.
   Error explain(Error error) const;
 
-  /// Looks for the plan's files in all folders, and gives them to its jobs.
+  /// Looks for the plan's files in all folders, for each file once, and gives them to its jobs.
   void look_up(FetchPlan& plan);
 
   /// Gives what earlier calls found to the jobs of another plan.
@@ -53,7 +53,7 @@ class Imports {
 
   Session& session_;
   std::vector<std::unique_ptr<ImportFolder>> folders_;
-  std::unordered_map<std::string, std::vector<NearbyFile>> found_;  // by digest
+  std::unordered_map<std::string, std::vector<NearbyFile>> found_;  // by digest, of all looked for
 };
 
 }  // namespace model_prep
