@@ -242,8 +242,9 @@ void hold_to_policies(std::vector<ModelRun>& models, Session& session, Fetcher* 
 
 void keep_facts(ModelRun& model, bool has_changed, Session& session) {
   ResolvedSnapshot& snapshot = *model.snapshot;
-  add_known_facts(snapshot, std::nullopt, session.cache);
-  if (has_changed || !model.facts_requested) return;
+  // The card may have come with the files. Otherwise it was read when they were inspected.
+  if (has_changed) return add_known_facts(snapshot, std::nullopt, session.cache);
+  if (!model.facts_requested) return;
 
   const RepoId& repo = snapshot.spec.repo;
   if (!session.cache.record(repo, snapshot.commit)) return;
