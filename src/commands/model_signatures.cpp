@@ -45,6 +45,7 @@ class SignerFiles {
   explicit SignerFiles(const Session& session) : session_(session) {}
 
   Status load(ModelSpec& spec) {
+    if (spec.signer && !spec.signer->pem.empty()) return ok();  // a pipe can be read only once
     if (const auto& key = session_.options.signature_key)
       spec.signer = TrustedSigner{.kind = SignerKind::key, .in_manifest = {}, .file = *key};
     return spec.signer ? load(*spec.signer) : ok();
