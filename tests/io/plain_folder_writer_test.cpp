@@ -70,14 +70,17 @@ bool would_be_ours(const PlainFolder& folder) {
 
 bool is_text(const fs::path& file, const std::string& text) { return read_file(file, 100) == text; }
 
-/// Runs `work` in a process of its own, for which `folder` is a mount point.
-int on_a_mount(const fs::path& folder, const std::function<int()>& work) {
+/// Runs `work` in a process of its own, for which the folder is a mount point. 0 is good.
+int on_a_mount(const std::function<int(const PlainFolder& folder, const fs::path& path)>& work) {
+  const TemporaryFolder root;
+  const fs::path path = root / "mounted";
+  fs::create_directory(path);
   const int answer = in_child([&] {
     if (unshare(CLONE_NEWNS) != 0 ||
         mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        mount("none", folder.c_str(), "tmpfs", 0, nullptr) != 0)
+        mount("none", path.c_str(), "tmpfs", 0, nullptr) != 0)
       return kMayNotMount;
-    return work();
+    return work(PlainFolder(path), path);
   });
   if (answer == kMayNotMount) WARN("SKIPPED: MAY NOT MOUNT");
   return answer == kMayNotMount ? 0 : answer;
@@ -86,11 +89,7 @@ int on_a_mount(const fs::path& folder, const std::function<int()>& work) {
 }  // namespace
 
 TEST_CASE("what an export could not move into a mount point stays the export's own") {
-  const TemporaryFolder root;
-  const fs::path path = root / "mounted";
-  fs::create_directory(path);
-  const int failed_at = on_a_mount(path, [&] {
-    const PlainFolder folder(path);
+  const int failed_at = on_a_mount([](const PlainFolder& folder, const fs::path& path) {
     if (!write_all(folder, '1')) return 1;
 
     // A folder is in the way of the second file: the first one is moved in, the others are not.
@@ -114,11 +113,7 @@ TEST_CASE("what an export could not move into a mount point stays the export's o
 }
 
 TEST_CASE("an export that could not move its files in never takes those of others for its own") {
-  const TemporaryFolder root;
-  const fs::path path = root / "mounted";
-  fs::create_directory(path);
-  const int failed_at = on_a_mount(path, [&] {
-    const PlainFolder folder(path);
+  const int failed_at = on_a_mount([](const PlainFolder& folder, const fs::path& path) {
     fs::create_directories(path / "b.json/theirs");
     if (write_all(folder, '1')) return 1;
 
@@ -131,11 +126,7 @@ TEST_CASE("an export that could not move its files in never takes those of other
 }
 
 TEST_CASE("a file that somebody puts into a mount point during an export stays") {
-  const TemporaryFolder root;
-  const fs::path path = root / "mounted";
-  fs::create_directory(path);
-  const int failed_at = on_a_mount(path, [&] {
-    const PlainFolder folder(path);
+  const int failed_at = on_a_mount([](const PlainFolder& folder, const fs::path& path) {
     const auto somebody = [&] { std::ofstream(path / "b.json") << "theirs"; };
     if (write_files(folder, files_with('1'), '1', somebody)) return 1;
     if (!is_text(path / "b.json", "theirs")) return 2;
@@ -145,11 +136,7 @@ TEST_CASE("a file that somebody puts into a mount point during an export stays")
 }
 
 TEST_CASE("after a kill, a file with a name of the model is not taken for the export's own") {
-  const TemporaryFolder root;
-  const fs::path path = root / "mounted";
-  fs::create_directory(path);
-  const int failed_at = on_a_mount(path, [&] {
-    const PlainFolder folder(path);
+  const int failed_at = on_a_mount([](const PlainFolder& folder, const fs::path& path) {
     if (!write_all(folder, '1')) return 1;
 
     // As it is when all is written and nothing has been moved in.
@@ -168,11 +155,7 @@ TEST_CASE("after a kill, a file with a name of the model is not taken for the ex
 }
 
 TEST_CASE("a folder that an earlier model left empty is not in the way of a file") {
-  const TemporaryFolder root;
-  const fs::path path = root / "mounted";
-  fs::create_directory(path);
-  const int failed_at = on_a_mount(path, [&] {
-    const PlainFolder folder(path);
+  const int failed_at = on_a_mount([](const PlainFolder& folder, const fs::path&) {
     const auto deep = files_with('1', {"encoder/a/b.json", "encoder/c.json"});
     const auto flat = files_with('2', {"encoder"});
     if (!write_files(folder, deep, '1')) return 1;
