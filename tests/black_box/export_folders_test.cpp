@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "parallel.h"
+#include "plain_files.h"
 #include "prepared.h"
 #include "support/catch.h"
 
@@ -46,25 +47,12 @@ struct Filled {
   }
 };
 
-/// The names and contents of a commit's files.
-std::map<std::string, std::string> wanted(const std::string& commit) {
-  std::map<std::string, std::string> files;
-  const HubRepo repo = two_revisions();
-  for (const HubFile& file : repo.commits.at(commit)) files[file.path] = content_text(file.content);
-  return files;
-}
+Texts wanted(const std::string& commit) { return texts_of(two_revisions(), commit); }
 
 /// What a folder holds besides the record. Everything must be a real file.
-std::map<std::string, std::string> found_in(const fs::path& folder) {
-  std::map<std::string, std::string> files;
-  if (!fs::exists(folder)) return files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_directory()) continue;
-    CHECK(fs::is_regular_file(fs::symlink_status(entry.path())));
-    CHECK(fs::hard_link_count(entry.path()) == 1);
-    files[entry.path().lexically_relative(folder)] = read_text(entry.path());
-  }
-  files.erase(".model-prep.json");
+Texts found_in(const fs::path& folder) {
+  Texts files = plain_files_in(folder);
+  for (const auto& [name, text] : files) CHECK(text != kNoRealFile);
   return files;
 }
 

@@ -6,8 +6,8 @@
 #include <chrono>
 #include <csignal>
 
+#include "plain_files.h"
 #include "support/catch.h"
-#include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
@@ -19,7 +19,6 @@ constexpr std::int64_t kMB = 1'000'000;
 const std::string kFirst(40, '1');
 const std::string kSecond(40, '2');
 const std::string kPinned = "hf://org/served:" + kFirst;
-const std::string kRecord = ".model-prep.json";
 
 /// `main` is the first commit. Two files have the same bytes, and two builds are in it.
 HubRepo served() {
@@ -34,29 +33,7 @@ HubRepo served() {
   return repo;
 }
 
-/// The names and contents of a commit's files.
-std::map<std::string, std::string> wanted(const std::string& commit) {
-  std::map<std::string, std::string> files;
-  const HubRepo repo = served();
-  for (const HubFile& file : repo.commits.at(commit)) files[file.path] = content_text(file.content);
-  return files;
-}
-
-/// What a loader finds in a folder: real files with one name each, besides the record. Anything
-/// else, and a folder without a file, is in the result as it is.
-std::map<std::string, std::string> found_in(const fs::path& folder) {
-  std::map<std::string, std::string> files;
-  if (!fs::exists(folder)) return files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    const std::string name = entry.path().lexically_relative(folder);
-    const auto status = fs::symlink_status(entry.path());
-    if (fs::is_directory(status) && !fs::is_empty(entry.path())) continue;
-    const bool is_real = fs::is_regular_file(status) && fs::hard_link_count(entry.path()) == 1;
-    files[name] = is_real ? read_text(entry.path()) : "no real file";
-  }
-  files.erase(kRecord);
-  return files;
-}
+Texts wanted(const std::string& commit) { return texts_of(served(), commit); }
 
 /// A machine as KServe's container is: HF_HOME cannot be written.
 struct Container {
@@ -99,7 +76,7 @@ TEST_CASE("kserve-init fills the destination with the whole model, and leaves no
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
   CHECK(run.out == container.models.string() + "\n");
-  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == wanted(kFirst));
   CHECK(container.left() == Names{"models"});
   CHECK(run.summary["command"] == "kserve-init");
   CHECK(run.summary["export"]["folders"][0] == container.models.string());
@@ -138,7 +115,7 @@ TEST_CASE("kserve-init works as another user, with a root that cannot be written
                               container.environment());
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
-  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == wanted(kFirst));
 }
 
 TEST_CASE("a restart costs nothing for a pinned model, and one look for a branch") {
@@ -158,23 +135,23 @@ TEST_CASE("a restart costs nothing for a pinned model, and one look for a branch
   CHECK(container.hub.requests("resolve").empty());
   CHECK(container.hub.requests().size() == 2);
   CHECK(branch.summary["totals"]["requests"] == 2);
-  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == wanted(kFirst));
 }
 
 TEST_CASE("a destination that was filled differently or was changed since is filled again") {
   Container container;
   const std::string models = container.models.string();
   REQUIRE(container.run({kPinned, models, "--include", "*.json"}).exit_code == 0);
-  CHECK(found_in(container.models).size() == 2);
+  CHECK(plain_files_in(container.models).size() == 2);
   CHECK(container.run({kPinned, models}).exit_code == 0);
-  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == wanted(kFirst));
 
   write_text(container.models / "config.json", "[]");
   CHECK(container.run({kPinned, models}).exit_code == 0);
-  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == wanted(kFirst));
 
   CHECK(container.run({"hf://org/served:" + kSecond, models}).exit_code == 0);
-  CHECK(found_in(container.models) == wanted(kSecond));
+  CHECK(plain_files_in(container.models) == wanted(kSecond));
   CHECK(container.left() == Names{"models"});
 }
 
@@ -182,8 +159,8 @@ TEST_CASE("a build may be chosen") {
   Container container;
   const Run run = container.run({kPinned, container.models.string()}, {{"MODEL_VARIANT", "fp32"}});
   CHECK(run.exit_code == 0);
-  CHECK(found_in(container.models).count("pytorch_model.bin") == 0);
-  CHECK(found_in(container.models).count("model.safetensors") == 1);
+  CHECK(plain_files_in(container.models).count("pytorch_model.bin") == 0);
+  CHECK(plain_files_in(container.models).count("model.safetensors") == 1);
 }
 
 TEST_CASE("a policy of the environment holds, for a destination that is filled already too") {
@@ -200,7 +177,7 @@ TEST_CASE("a policy of the environment holds, for a destination that is filled a
   const Run without = container.run({"hf://org/pickled", models, "--exclude", "*.bin"},
                                     {{"MODEL_PREP_FORBID_PICKLES", "1"}});
   CHECK(without.exit_code == 0);
-  CHECK(found_in(container.models).count("pytorch_model.bin") == 0);
+  CHECK(plain_files_in(container.models).count("pytorch_model.bin") == 0);
 }
 
 TEST_CASE("after SIGKILL, no destination is there half, and the next run resumes") {
@@ -226,7 +203,7 @@ TEST_CASE("after SIGKILL, no destination is there half, and the next run resumes
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
   CHECK(sent_of(container.hub, "model.safetensors") <= 7 * kMB);
-  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == wanted(kFirst));
   CHECK(container.left() == Names{"models"});
 }
 
@@ -249,9 +226,9 @@ TEST_CASE("several models have a destination each, and only what is missing is f
   const Run run = container.run(arguments);
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
-  CHECK(found_in(container.models / "base") == wanted(kFirst));
-  CHECK(found_in(container.models / "adapter").count("adapter.safetensors") == 1);
-  CHECK(found_in(container.models).size() == wanted(kFirst).size() + 3);  // and two records
+  CHECK(plain_files_in(container.models / "base") == wanted(kFirst));
+  CHECK(plain_files_in(container.models / "adapter").count("adapter.safetensors") == 1);
+  CHECK(plain_files_in(container.models).size() == wanted(kFirst).size() + 3);  // and two records
   CHECK(contains(run.err, "2 of 2 models ready"));
 
   // One of them is there: only the other one is fetched.
@@ -273,7 +250,7 @@ TEST_CASE("two containers may fill one destination at once") {
   other->wait();
   // One of them may find that the other one is writing; its restart finds all in place.
   CHECK(container.run({kPinned, container.models.string()}).exit_code == 0);
-  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == wanted(kFirst));
   CHECK(container.left() == Names{"models"});
 }
 
@@ -283,7 +260,7 @@ TEST_CASE("where files cannot have two names, they are copied") {
   const Run run = container.run({kPinned, container.models.string()});
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
-  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == wanted(kFirst));
   CHECK(container.left() == Names{"models"});
 }
 
@@ -293,14 +270,14 @@ TEST_CASE("a cache that the user names stays, and shares no file with the destin
   const std::vector<std::string> arguments = {kPinned, container.models.string(), "--cache-dir",
                                               cache.string()};
   CHECK(container.run(arguments).exit_code == 0);
-  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == wanted(kFirst));
   CHECK(fs::exists(cache / "models--org--served/snapshots" / kFirst));
 
   fs::remove_all(container.models);
   container.hub.clear_requests();
   CHECK(container.run(arguments).exit_code == 0);
   CHECK(container.hub.requests().empty());
-  CHECK(found_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == wanted(kFirst));
 }
 
 TEST_CASE("a link in the place of the cache is not followed") {
