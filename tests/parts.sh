@@ -15,7 +15,7 @@ install_for() {
     release) (install_packages build run test static package release) || status=$? ;;
     *)
       (install_packages build run test) || status=$?
-      [ "$1" != long ] || (install_packages slurm registry) || status=$?
+      [ "$1" != long ] || (install_packages slurm kubernetes registry) || status=$?
       ;;
   esac
 

@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--image"):
         absent.add("image")
     if "MODEL_PREP_LONG" not in os.environ:
-        absent.add("cluster")  # Slurm's packages take a minute to install
+        absent |= {"cluster", "api_server"}  # Slurm's packages take a minute, the API server a quarter of an hour
 
     left = [item for item in items if absent & set(item.fixturenames)]
     config.hook.pytest_deselected(items=left)
