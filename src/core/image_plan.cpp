@@ -153,8 +153,8 @@ class Planner {
       layer.size += tar_size(entry.tar);
       layer.entries.push_back(std::move(entry));
     }
-    std::ranges::stable_partition(layer.entries, [](const ImageEntry& entry) {
-      return !std::holds_alternative<ImageRecord>(entry.content);
+    std::ranges::stable_sort(layer.entries, {}, [](const ImageEntry& entry) {
+      return std::holds_alternative<ImageRecord>(entry.content);
     });
     return layer;
   }
