@@ -2,6 +2,8 @@
 #include "model_prep/core/hub_json.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -138,7 +140,7 @@ Result<Listing> parse_listing(std::string_view body, std::string_view object,
 
 Result<RepoInfo> parse_info(std::string_view body, std::string_view object) {
   std::size_t files = 0;
-  Strings licenses;
+  std::set<std::string> licenses;
   ScanVerdict scan;
   const JsonShape shape{
       .collections = kInfoCollections, .fields = kInfoFields, .texts_in = kLicenseTexts};
@@ -146,8 +148,8 @@ Result<RepoInfo> parse_info(std::string_view body, std::string_view object) {
     if (entry.collection == kFindings) return add_finding(scan, entry.fields);
     if (entry.collection == "siblings")
       ++files;
-    else if (licenses.size() < kMaxLicenses)
-      licenses.push_back(entry.text);
+    else
+      add_license(licenses, entry.text);
     return ok();
   });
   if (!document) return unreadable(object, document.error().message);
@@ -158,7 +160,8 @@ Result<RepoInfo> parse_info(std::string_view body, std::string_view object) {
 
   RepoInfo info{std::move(*commit), fields.text("id").value_or(""), files};
   if (fields.has("cardData"))
-    info.licenses = card_licenses(licenses, fields.text("cardData.license_name").value_or(""));
+    info.licenses =
+        card_licenses(std::move(licenses), fields.text("cardData.license_name").value_or(""));
   if (const auto done = fields.boolean("securityRepoStatus.scansDone")) {
     scan.complete = *done;
     info.scan = std::move(scan);

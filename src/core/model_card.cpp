@@ -2,6 +2,7 @@
 #include "model_prep/core/model_card.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "model_prep/base/policy.h"
@@ -18,12 +19,20 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
-/// A plain or quoted scalar of YAML, without a comment behind it.
+/// Whether there is nothing else.
+bool is_comment(std::string_view text) {
+  const auto rest = trimmed(text);
+  return rest.empty() || rest.starts_with('#');
+}
+
+/// A plain or quoted scalar of YAML, without a comment behind it. The text itself, which is no
+/// license, if it is written in another way.
 std::string_view scalar(std::string_view text) {
   text = trimmed(text);
   if (text.starts_with('"') || text.starts_with('\'')) {
     const std::size_t end = text.find(text.front(), 1);
-    return end == std::string_view::npos ? text : text.substr(1, end - 1);
+    const bool is_whole = end != std::string_view::npos && is_comment(text.substr(end + 1));
+    return is_whole ? text.substr(1, end - 1) : text;
   }
   if (text.starts_with('#')) return {};
   return trimmed(text.substr(0, text.find(" #")));
@@ -48,10 +57,10 @@ std::vector<std::string_view> front_matter(std::string_view readme) {
   return {lines.begin() + 1, end};
 }
 
-/// The items of `[a, b]`; nothing if the list goes on in the next line.
+/// The items of `[a, b]`; nothing if the list goes on in the next line, or if a `]` is in an item.
 std::optional<Strings> flow_list(std::string_view text) {
   const std::size_t end = text.find(']');
-  if (end == std::string_view::npos) return std::nullopt;
+  if (end == std::string_view::npos || !is_comment(text.substr(end + 1))) return std::nullopt;
 
   Strings items;
   text = text.substr(1, end - 1);
@@ -71,10 +80,12 @@ bool is_other_yaml(std::string_view text) {
 std::optional<Strings> values_of(const std::vector<std::string_view>& lines,
                                  std::string_view member) {
   Strings values;
-  const auto found = std::ranges::find_if(lines, [&](std::string_view line) {
+  const auto is_member = [&](std::string_view line) {
     return line.starts_with(member) && line.substr(member.size()).starts_with(':');
-  });
+  };
+  const auto found = std::ranges::find_if(lines, is_member);
   if (found == lines.end()) return values;
+  if (std::any_of(found + 1, lines.end(), is_member)) return std::nullopt;
 
   const std::string_view text = trimmed(found->substr(member.size() + 1));
   if (text.starts_with('[')) return flow_list(text);
@@ -104,18 +115,18 @@ std::string forced_id(std::string_view text) {
 
 }  // namespace
 
-Strings card_licenses(const Strings& licenses, std::string_view license_name) {
-  std::set<std::string> ids;
-  for (const std::string& license : licenses) {
-    if (license.empty()) continue;
-    if (ids.size() == kMaxLicenses) {
-      ids.emplace(kTooManyLicenses);
-      break;
-    }
-    std::string id = forced_id(license);
-    if (id == "other" && !license_name.empty()) id = forced_id(id.append(":").append(license_name));
-    ids.insert(std::move(id));
-  }
+void add_license(std::set<std::string>& ids, std::string_view text) {
+  if (text.empty()) return;
+  ids.insert(forced_id(text));
+  if (ids.size() <= kMaxLicenses) return;
+
+  while (ids.size() >= kMaxLicenses) ids.erase(std::prev(ids.end()));
+  ids.emplace(kTooManyLicenses);
+}
+
+Strings card_licenses(std::set<std::string> ids, std::string_view license_name) {
+  if (!license_name.empty() && ids.erase("other") != 0)
+    ids.insert(forced_id(std::string("other:").append(license_name)));
   return {ids.begin(), ids.end()};
 }
 
@@ -123,8 +134,11 @@ std::optional<Strings> licenses_in_card(std::string_view readme) {
   const auto lines = front_matter(readme);
   const auto licenses = values_of(lines, "license");
   if (!licenses) return std::nullopt;
+
   const auto names = values_of(lines, "license_name");
-  return card_licenses(*licenses, names && !names->empty() ? names->front() : "");
+  std::set<std::string> ids;
+  for (const std::string& license : *licenses) add_license(ids, license);
+  return card_licenses(std::move(ids), names && !names->empty() ? names->front() : "");
 }
 
 }  // namespace model_prep

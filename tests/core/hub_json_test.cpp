@@ -55,6 +55,10 @@ TEST_CASE("the licenses of the card are read from the repository's info") {
         Strings{"other:llama-x"});
   CHECK(licenses(R"({"license_name":"x","model-index":[{"license":"mit"}]})") == Strings{});
   CHECK(licenses(R"({"license":null})") == Strings{});
+
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += R"("mit",)";
+  CHECK(licenses(R"({"license":[)" + many + R"("gpl-3.0"]})") == Strings{"gpl-3.0", "mit"});
   CHECK(licenses(R"({"license":7})") == Strings{});
   CHECK_FALSE(licenses("null"));
   CHECK_FALSE(parse_info(R"({"sha":")" + kCommit + R"(","license":"mit"})", "gpt2")->licenses);

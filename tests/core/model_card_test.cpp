@@ -7,6 +7,15 @@
 #include "support/catch.h"
 
 namespace model_prep {
+namespace {
+
+Strings licenses_of(const Strings& texts, std::string_view name = "") {
+  std::set<std::string> ids;
+  for (const std::string& text : texts) add_license(ids, text);
+  return card_licenses(std::move(ids), name);
+}
+
+}  // namespace
 
 TEST_CASE("the license of a card is found however it is written") {
   const auto [front_matter, licenses] = GENERATE(table<std::string, Strings>({
@@ -43,17 +52,32 @@ TEST_CASE("a license that is written in another way is not known, instead of hal
   const std::string license =
       GENERATE(as<std::string>{}, "[mit,\n  cc-by-nc-4.0]", "\n- mit\n-\n  cc-by-nc-4.0",
                "\n- mit\n-\tgpl-3.0", ">-\n  apache-2.0", "|\n  mit", "&anchor mit", "{name: mit}",
-               "\n- mit\n- *other");
+               "\n- mit\n- *other", "mit\nlicense: gpl-3.0", "['a]', gpl-3.0]");
   INFO(license);
   CHECK_FALSE(licenses_in_card("---\nlicense: " + license + "\n---\n"));
 }
 
 TEST_CASE("more licenses than are kept are allowed by no list") {
+  const int count = GENERATE(33, 34, 35, 100);
   Strings many;
-  for (int i = 0; i < 100; ++i) many.push_back("license-" + std::to_string(i));
-  const Strings kept = card_licenses(many, "");
-  CHECK(kept.size() == kMaxLicenses + 1);
+  for (int i = 0; i < count; ++i) many.push_back("license-" + std::to_string(i));
+  const Strings kept = licenses_of(many);
+  CHECK(kept.size() <= kMaxLicenses);
   CHECK(std::ranges::count(kept, kTooManyLicenses) == 1);
+
+  // However often one is named, it is one; and what comes behind it counts.
+  const Strings repeated(100, "mit");
+  CHECK(licenses_of(repeated) == Strings{"mit"});
+  Strings hidden = repeated;
+  hidden.push_back("gpl-3.0");
+  CHECK(licenses_of(hidden) == Strings{"gpl-3.0", "mit"});
+}
+
+TEST_CASE("a text in quotes that goes on is not the license in the quotes") {
+  const std::string license =
+      GENERATE(as<std::string>{}, "'mit''s'", "\"mit\" or not", "[\"mit] #\"]");
+  INFO(license);
+  CHECK(licenses_in_card("---\nlicense: " + license + "\n---\n") != Strings{"mit"});
 }
 
 TEST_CASE("a byte order mark before the front matter does not hide it") {
@@ -61,11 +85,11 @@ TEST_CASE("a byte order mark before the front matter does not hide it") {
 }
 
 TEST_CASE("ids are sorted, each once, and a name counts only with the license other") {
-  CHECK(card_licenses({"MIT", "apache-2.0", "mit", ""}, "") == Strings{"apache-2.0", "mit"});
-  CHECK(card_licenses({"mit"}, "x") == Strings{"mit"});
-  CHECK(card_licenses({"other"}, "A B\x1b") == Strings{"other:a-b-"});
-  CHECK(card_licenses({std::string(1000, 'x')}, "").front().size() == 128);
-  CHECK(card_licenses({"other"}, std::string(1000, 'x')).front().size() == 128);
+  CHECK(licenses_of({"MIT", "apache-2.0", "mit", ""}) == Strings{"apache-2.0", "mit"});
+  CHECK(licenses_of({"mit"}, "x") == Strings{"mit"});
+  CHECK(licenses_of({"other"}, "A B\x1b") == Strings{"other:a-b-"});
+  CHECK(licenses_of({std::string(1000, 'x')}).front().size() == 128);
+  CHECK(licenses_of({"other"}, std::string(1000, 'x')).front().size() == 128);
 }
 
 }  // namespace model_prep

@@ -9,8 +9,9 @@ void cards(std::string_view input) {
 
   // However it is spelled, the first line is a license, and the second its name.
   Lines lines(input);
-  const std::string license = lines.next();
-  check_licenses(card_licenses({license, "other"}, lines.next()));
+  std::set<std::string> ids = {"other"};
+  add_license(ids, lines.next());
+  check_licenses(card_licenses(ids, lines.next()));
 }
 
 }  // namespace model_prep::fuzz

@@ -8,6 +8,8 @@
 #pragma once
 
 #include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "model_prep/base/types.h"
@@ -17,13 +19,16 @@ namespace model_prep {
 inline constexpr std::string_view kCardName = "README.md";
 inline constexpr Bytes kMaxCard = Bytes{4} * 1024 * 1024;
 
-/// Of a model with more licenses no list allows all: they end with `kTooManyLicenses`.
+/// A model with more licenses has `kTooManyLicenses` in place of the rest, which no list allows.
 inline constexpr std::size_t kMaxLicenses = 32;
 inline constexpr std::string_view kTooManyLicenses = "and-more";
 
-/// The ids of these licenses, sorted. Text that can be no id is made one that nobody allows by
-/// accident: every other character becomes `-`. `license_name` names a license that is `other`.
-Strings card_licenses(const Strings& licenses, std::string_view license_name);
+/// Adds the id of a license. Text that can be no id is made one that nobody allows by accident:
+/// every other character becomes `-`.
+void add_license(std::set<std::string>& ids, std::string_view text);
+
+/// The licenses of a model, sorted. `license_name` names the one that is `other`.
+Strings card_licenses(std::set<std::string> ids, std::string_view license_name);
 
 /// The licenses in the front matter of a README.md; empty if it names none. Nothing if they are
 /// written in a way that is not read here, such as a list over several lines: to take a part of
