@@ -27,12 +27,20 @@ const RemoteFile* card_of(const ResolvedSnapshot& snapshot) {
 /// A commit of more entries than fit in these is not looked through.
 constexpr int kMaxScanPages = 100;
 
+/// The info of one model, on its way.
+struct InfoWalk {
+  std::size_t index;
+  std::vector<Source> sources;  ///< that may still be asked; empty at the end
+  bool is_answered{false};
+};
+
 /// The expanded tree of one model, on its way.
 struct ScanWalk {
   std::size_t index;
   std::vector<Source> sources;  ///< of the next page; empty at the end
   ScanVerdict scan{.complete = true};
   std::set<std::string> seen{};  ///< files that had an entry
+  int pages{0};
 };
 
 /// Requests the info of each snapshot whose policy needs it, then its card if that has no license.
@@ -62,26 +70,54 @@ class FactsRequest {
   }
 
   void request_infos() {
-    std::vector<Query> queries;
-    std::vector<std::size_t> indices;
+    std::vector<InfoWalk> walks;
     for (std::size_t i = 0; i < snapshots_.size(); ++i) {
       const ResolvedSnapshot& snapshot = *snapshots_[i];
       const MissingFacts missing = missing_of(snapshot);
       if (!missing.any()) continue;
 
       const auto revision = Revision::parse(snapshot.commit.hex());
-      queries.push_back(query(i, snapshot.spec.repo.text(), [&](const Hub& hub) {
-        return missing.scan ? hub.scan(snapshot.spec.repo, snapshot.commit)
-                            : hub.info(snapshot.spec.repo, *revision);
-      }));
-      indices.push_back(i);
+      walks.push_back({i, sources_at(fetcher_.endpoints, [&](const Hub& hub) {
+                         return missing.scan ? hub.scan(snapshot.spec.repo, snapshot.commit)
+                                             : hub.info(snapshot.spec.repo, *revision);
+                       })});
     }
-    if (queries.empty()) return;
 
-    fetcher_.query(queries, [&](std::size_t i, const Reply& reply) {
-      results_[indices[i]].requested = true;
-      results_[indices[i]].status = use_info(*snapshots_[indices[i]], reply);
-    });
+    request_rounds<InfoWalk>(
+        walks, [this](InfoWalk& walk, const Reply& reply) { use_reply(walk, reply); });
+  }
+
+  /// One request for each walk at a time, until none has a source left.
+  template <class Walk>
+  void request_rounds(std::vector<Walk>& walks,
+                      const std::function<void(Walk&, const Reply&)>& use) {
+    while (!walks.empty()) {
+      std::vector<Query> queries;
+      for (const Walk& walk : walks) {
+        const std::string& repo = snapshots_[walk.index]->spec.repo.text();
+        queries.push_back({{.object = repo, .repo = repo}, walk.sources});
+      }
+      fetcher_.query(queries, [&](std::size_t i, const Reply& reply) { use(walks[i], reply); });
+      std::erase_if(walks, [](const Walk& walk) { return walk.sources.empty(); });
+    }
+  }
+
+  void use_reply(InfoWalk& walk, const Reply& reply) const {
+    const auto sources = std::exchange(walk.sources, {});
+    PolicyResult& result = results_[walk.index];
+    const bool is_first = !std::exchange(walk.is_answered, true);
+
+    ResolvedSnapshot& snapshot = *snapshots_[walk.index];
+    const Status status = use_info(snapshot, reply);
+    result.requested = true;
+
+    // If a later endpoint fails, what an earlier one said is enough to go on with.
+    if (is_first) result.status = status;
+
+    // A mirror may know nothing of scans; the next endpoint may be the Hub.
+    if (result.status && missing_of(snapshot).scan && !snapshot.facts.scan)
+      walk.sources.assign(sources.begin() + static_cast<std::ptrdiff_t>(reply.source) + 1,
+                          sources.end());
   }
 
   static Status use_info(ResolvedSnapshot& snapshot, const Reply& reply) {
@@ -145,16 +181,8 @@ class FactsRequest {
                        })});
     }
 
-    for (int page = 0; !walks.empty() && page < kMaxScanPages; ++page) {
-      std::vector<Query> queries;
-      for (const ScanWalk& walk : walks) {
-        const std::string& repo = snapshots_[walk.index]->spec.repo.text();
-        queries.push_back({{.object = repo, .repo = repo}, walk.sources});
-      }
-      fetcher_.query(queries,
-                     [&](std::size_t i, const Reply& reply) { use_page(walks[i], reply); });
-      std::erase_if(walks, [](const ScanWalk& walk) { return walk.sources.empty(); });
-    }
+    request_rounds<ScanWalk>(walks,
+                             [this](ScanWalk& walk, const Reply& reply) { use_page(walk, reply); });
   }
 
   void use_page(ScanWalk& walk, const Reply& reply) const {
@@ -176,7 +204,7 @@ class FactsRequest {
       return;
     }
     if (*next) {
-      walk.sources = {{source.endpoint, **next}};
+      if (++walk.pages < kMaxScanPages) walk.sources = {{source.endpoint, **next}};
       return;
     }
 

@@ -224,6 +224,23 @@ TEST_CASE("a mirror that knows nothing of scans is enough only where no scan is 
   CHECK(at.run({at.pinned, "--scan", "refuse-unsafe"}).exit_code == 0);
 }
 
+TEST_CASE("behind a mirror that knows nothing of scans the next endpoint is asked") {
+  const Judged mirror(R"({"license": "mit"})", "");
+  const Judged at(R"({"license": "mit"})", kUnsafe);
+  const ProgramEnvironment both = {
+      {"HF_ENDPOINT", mirror.hub.endpoint() + "," + at.hub.endpoint()}};
+  const Run unsafe = mirror.machine.run({at.pinned, "--scan", "refuse-unsafe"}, both);
+  CHECK(unsafe.error_kind(at.pinned) == "unsafe");
+  CHECK(mirror.infos() == 1);
+  CHECK(at.infos() == 1);
+
+  // If that one refuses, the mirror's word stands.
+  const FakeHub other;
+  const ProgramEnvironment useless = {
+      {"HF_ENDPOINT", mirror.hub.endpoint() + "," + other.endpoint()}};
+  CHECK(mirror.machine.run({at.pinned, "--scan", "refuse-unsafe"}, useless).exit_code == 0);
+}
+
 TEST_CASE("the manifest's policy counts, flags tighten it and cannot loosen it") {
   Judged at(R"({"license": "mit"})", kUnsafe);
   const auto manifest = [&](const std::string& policy) {
