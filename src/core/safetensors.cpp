@@ -21,6 +21,9 @@ using Json = nlohmann::json;
 constexpr Bytes kLengthSize = 8;
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 
+// For the sake of memory. The largest files of the Hub's have some 10,000.
+constexpr std::size_t kMaxTensors = 250'000;
+
 // serde_json refuses the container that would be the 128th.
 constexpr std::size_t kMaxDepth = 127;
 
@@ -37,8 +40,43 @@ std::optional<std::uint64_t> product(std::uint64_t a, std::uint64_t b) {
   return a * b;
 }
 
-/// The bytes of a header, for nlohmann's parser. That takes a NUL for the end of the text; here it
-/// is as wrong as any other control character.
+/// The bytes of a header, which end early at a text or a number that is too long: nlohmann's parser
+/// keeps each one in memory, and more than once.
+class HeaderBytes {
+ public:
+  explicit HeaderBytes(RangeReader& reader) : reader_(&reader) {}
+
+  std::optional<unsigned char> next() {
+    const auto byte = reader_->byte();
+    if (!byte || !count(static_cast<char>(*byte))) return std::nullopt;
+    return byte;
+  }
+  bool is_cut_short() const { return length_ > kMaxToken; }
+
+ private:
+  // The longest known are the training notes that some adapters keep in __metadata__: 2 MiB.
+  static constexpr std::size_t kMaxToken = std::size_t{4} * 1024 * 1024;
+
+  /// False at the byte that is too many.
+  bool count(char byte) {
+    constexpr std::string_view kBetween = " \t\r\n,:[]{}";
+    const bool is_quote = byte == '"' && !is_escaped_;
+    const bool is_between = !in_text_ && kBetween.find(byte) != std::string_view::npos;
+
+    length_ = is_quote || is_between ? 0 : length_ + 1;
+    is_escaped_ = in_text_ && byte == '\\' && !is_escaped_;
+    in_text_ = in_text_ != is_quote;
+    return !is_cut_short();
+  }
+
+  RangeReader* reader_;
+  bool in_text_{false};
+  bool is_escaped_{false};
+  std::size_t length_{0};  // of the text or number so far
+};
+
+/// For nlohmann's parser. That takes a NUL for the end of the text; here it is as wrong as any
+/// other control character.
 class HeaderIterator {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -48,22 +86,22 @@ class HeaderIterator {
   using reference = const char&;
 
   HeaderIterator() = default;
-  explicit HeaderIterator(RangeReader& reader) : reader_(&reader) { ++*this; }
+  explicit HeaderIterator(HeaderBytes& bytes) : bytes_(&bytes) { ++*this; }
 
   reference operator*() const { return current_; }
   HeaderIterator& operator++() {
-    const auto next = reader_->byte();
+    const auto next = bytes_->next();
     if (next)
       current_ = *next == 0 ? '\x01' : static_cast<char>(*next);
     else
-      reader_ = nullptr;
+      bytes_ = nullptr;
     return *this;
   }
-  bool operator==(const HeaderIterator& other) const { return reader_ == other.reader_; }
-  bool operator!=(const HeaderIterator& other) const { return reader_ != other.reader_; }
+  bool operator==(const HeaderIterator& other) const { return bytes_ == other.bytes_; }
+  bool operator!=(const HeaderIterator& other) const { return bytes_ != other.bytes_; }
 
  private:
-  RangeReader* reader_{nullptr};
+  HeaderBytes* bytes_{nullptr};
   char current_{0};
 };
 
@@ -82,7 +120,7 @@ struct Tensor {
 class HeaderReader : public nlohmann::json_sax<Json> {
  public:
   std::vector<Tensor> tensors;
-  std::string why;
+  FormatCheck check;
 
   bool null() override {
     if (depth_ == 1 && in_metadata_) return true;
@@ -139,7 +177,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   enum class Member : std::uint8_t { dtype, shape, offsets, other };
 
   bool fail(std::string reason) {
-    why = std::move(reason);
+    check = {Format::malformed, std::move(reason)};
     return false;
   }
   bool fail_tensor(std::string_view reason) {
@@ -232,6 +270,10 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   bool end_tensor() {
     if (!std::ranges::all_of(seen_, std::identity()) || offset_count_ != offsets_.size())
       return fail_tensor("lacks its type, its shape or its offsets");
+    if (tensors.size() == kMaxTensors) {
+      check = {Format::unknown, fmt::format("it has more than {} tensors", kMaxTensors)};
+      return false;
+    }
 
     tensors.push_back({tensor_key(name_), offsets_[0], offsets_[1], extent_fault()});
     return true;
@@ -288,18 +330,23 @@ std::string extent_fault(std::vector<Tensor>& tensors, std::uint64_t size) {
   return fmt::format("its tensors have {} bytes, but {} bytes follow the header", end, size);
 }
 
-/// Its names and offsets, or what is wrong.
-std::string read_header(RangeReader& reader, std::vector<Tensor>& tensors) {
+/// The names and offsets in it.
+FormatCheck read_header(RangeReader& reader, std::vector<Tensor>& tensors) {
   // nlohmann's parser skips it.
   constexpr unsigned char kByteOrderMark = 0xef;
   const Bytes begin = reader.position();
-  if (reader.byte() == kByteOrderMark) return "the header begins with a byte order mark";
+  if (reader.byte() == kByteOrderMark)
+    return {Format::malformed, "the header begins with a byte order mark"};
   reader.seek(begin);
 
+  HeaderBytes bytes(reader);
   HeaderReader header;
-  Json::sax_parse(HeaderIterator(reader), HeaderIterator(), &header);
+  Json::sax_parse(HeaderIterator(bytes), HeaderIterator(), &header);
+  if (reader.has_failed()) return {Format::unknown, "it cannot be read"};
+  if (bytes.is_cut_short()) return {Format::unknown, "its header has a text of more than 4 MiB"};
+
   tensors = std::move(header.tensors);
-  return std::move(header.why);
+  return std::move(header.check);
 }
 
 FormatCheck check_header(const FileRange& file, std::vector<Tensor>& tensors) {
@@ -313,12 +360,12 @@ FormatCheck check_header(const FileRange& file, std::vector<Tensor>& tensors) {
     return {Format::malformed, "its header ends beyond the file"};
 
   RangeReader reader(file, kLengthSize, kLengthSize + static_cast<Bytes>(*length));
-  std::string fault = read_header(reader, tensors);
-  if (reader.has_failed()) return {Format::unknown, "it cannot be read"};
-  if (!fault.empty()) return {Format::malformed, std::move(fault)};
+  FormatCheck check = read_header(reader, tensors);
+  if (check.format != Format::sound) return check;
 
   drop_replaced(tensors);
-  fault = extent_fault(tensors, static_cast<std::uint64_t>(file.size - kLengthSize) - *length);
+  std::string fault =
+      extent_fault(tensors, static_cast<std::uint64_t>(file.size - kLengthSize) - *length);
   if (!fault.empty()) return {Format::malformed, std::move(fault)};
   return {};
 }

@@ -122,6 +122,39 @@ TEST_CASE("bytes that cannot be read are no reason to call a file malformed") {
   CHECK(read_safetensors({1000, broken_disk}).check.format == Format::unknown);
 }
 
+TEST_CASE("a header that would take much memory is not judged") {
+  const auto verdict = [](const std::string& header, std::size_t data) {
+    const FormatCheck check = read_safetensors(range_of(file_of(header, data))).check;
+    return std::pair(check.format, check.why);
+  };
+  constexpr std::size_t kMax = std::size_t{4} * 1024 * 1024;
+
+  const auto with_text = [](std::size_t length) {
+    return R"({"__metadata__":{"a":")" + std::string(length, 'x') + R"("}})";
+  };
+  CHECK(verdict(with_text(kMax), 0).first == Format::sound);
+  CHECK(verdict(with_text(kMax + 1), 0) ==
+        std::pair(Format::unknown, std::string("its header has a text of more than 4 MiB")));
+
+  // Escaped quotes do not end a text; blanks belong to none.
+  std::string quotes;
+  for (std::size_t i = 0; i < kMax / 2 + 1; ++i) quotes += R"(\")";
+  CHECK(verdict(R"({"__metadata__":{"a":")" + quotes + R"("}})", 0).first == Format::unknown);
+  CHECK(verdict("{" + std::string(kMax + 1, ' ') + "}", 0).first == Format::sound);
+  CHECK(verdict(R"({"a":)" + std::string(kMax + 1, '1') + "}", 0).first == Format::unknown);
+
+  const auto with_tensors = [](int count) {
+    std::string header;
+    for (int i = 0; i < count; ++i)
+      header += (i == 0 ? "{" : ",") + ('"' + std::to_string(i)) + R"(":["U8",[],[)" +
+                std::to_string(i) + "," + std::to_string(i + 1) + "]]";
+    return header + "}";
+  };
+  CHECK(verdict(with_tensors(250'000), 250'000).first == Format::sound);
+  CHECK(verdict(with_tensors(250'001), 250'001) ==
+        std::pair(Format::unknown, std::string("it has more than 250000 tensors")));
+}
+
 TEST_CASE("an index whose tensor is not in the shard that it names is told from one that agrees") {
   Shards shards;
   shards["a/1.safetensors"] =

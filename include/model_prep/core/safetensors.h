@@ -10,7 +10,8 @@
 // So a structure may also be an array of its members in their order, a member that is not known is
 // skipped, and of two tensors of one name the last one counts.
 //
-// Pure. The header is read through a window; each tensor takes 24 bytes of memory.
+// Pure. The header is read through a window. A header with a text of more than 4 MiB or with more
+// than 250,000 tensors is not judged, so its size does not decide how much memory it takes.
 #pragma once
 
 #include <vector>
