@@ -12,7 +12,10 @@
 #include "model_prep/commands/export_folders.h"
 #include "model_prep/commands/export_image.h"
 #include "model_prep/commands/file_checks.h"
+#include "model_prep/commands/model_signatures.h"
+#include "model_prep/commands/policies.h"
 #include "model_prep/commands/resolve.h"
+#include "model_prep/core/policy_check.h"
 #include "model_prep/report/model_report.h"
 
 namespace model_prep {
@@ -47,15 +50,33 @@ Status check_present(const ResolvedSnapshot& snapshot, const Cache& cache) {
   return checks.error ? Status(std::move(*checks.error)) : ok();
 }
 
+/// Whether the manifest's policy allows the model, by what the cache knows of it.
+Status check_known_policy(ResolvedSnapshot& snapshot, const std::optional<SnapshotRecord>& record,
+                          const Cache& cache) {
+  const ModelSpec& spec = snapshot.spec;
+  add_known_facts(snapshot, record, cache);
+  if (Status allowed = check_policy(snapshot, HubAsked::no); !allowed) return allowed;
+
+  if (auto error = signer_missing(spec)) return std::move(*error);
+  note_recorded_signature(snapshot, record);
+  if (!spec.signer || snapshot.signed_by) return ok();
+  return Error{ErrorKind::offline_missing,
+               spec.key + ": the cache does not know that its signer has signed these files",
+               "model-prep download with the same manifest holds them to the signature"};
+}
+
+/// Whether the models were held to their policies in this run already.
+enum class Judged : std::uint8_t { no, yes };
+
 class Export {
  public:
   /// Writes what `--to` says.
-  Export(Session& session, std::vector<ModelSpec> specs)
-      : session_(session), specs_(std::move(specs)), errors_(specs_.size()) {}
+  Export(Session& session, std::vector<ModelSpec> specs, Judged judged)
+      : session_(session), specs_(std::move(specs)), judged_(judged), errors_(specs_.size()) {}
 
-  /// Writes each model into one of these folders.
+  /// Writes each downloaded model into one of these folders.
   Export(Session& session, std::vector<ModelSpec> specs, const Strings& folders)
-      : Export(session, std::move(specs)) {
+      : Export(session, std::move(specs), Judged::yes) {
     folders_ = folders;
   }
 
@@ -89,6 +110,11 @@ class Export {
     session_.update_variant(spec, *local->snapshot);
     if (Status complete = check_present(*local->snapshot, session_.cache); !complete)
       return fail(index, complete.error());
+
+    if (judged_ == Judged::no) {
+      Status allowed = check_known_policy(*local->snapshot, local->record, session_.cache);
+      if (!allowed) return fail(index, allowed.error());
+    }
     snapshots_.push_back(std::move(*local->snapshot));
   }
 
@@ -172,6 +198,7 @@ class Export {
 
   Session& session_;
   std::vector<ModelSpec> specs_;
+  const Judged judged_;
   std::optional<Strings> folders_;
   std::vector<ResolvedSnapshot> snapshots_;  // of all models, unless there is an error
   std::vector<std::optional<Error>> errors_;
@@ -205,8 +232,9 @@ int run_export(Session& session) {
   auto specs = session.select();
   if (!specs) return session.fail_run(specs.error());
   session.log_warnings(*specs);
+  if (Status read = load_signers(session, *specs); !read) return session.fail_run(read.error());
 
-  const RunReport report = Export(session, std::move(*specs)).run();
+  const RunReport report = Export(session, std::move(*specs), Judged::no).run();
   print_exported(session, report.exported);
   return session.finish(report);
 }
@@ -216,7 +244,7 @@ void export_downloaded(Session& session, RunReport& report) {
     session.log.info("--to writes nothing in a dry run");
     return;
   }
-  add_export(session, report, Export(session, specs_of(report)).run());
+  add_export(session, report, Export(session, specs_of(report), Judged::yes).run());
 }
 
 void export_to_folders(Session& session, RunReport& report, const Strings& folders) {

@@ -260,6 +260,32 @@ TEST_CASE("the manifest's policy counts, flags tighten it and cannot loosen it")
   CHECK(at.run({"small"}).exit_code == 0);
 }
 
+TEST_CASE("export holds a model to the manifest's policy by what the cache knows") {
+  Judged at(R"({"license": "mit"})", kUnsafe);
+  const auto use_policy = [&](const std::string& policy) {
+    at.machine.use_manifest(R"({"version":1,"policy":)" + policy +
+                            R"(,"models":{"small":{"repo":"org/small","revision":")" +
+                            main_of(at.repo) + "\"}}}");
+  };
+  const std::string out = (at.machine.folder() / "out").string();
+  const auto exported = [&] { return at.run({"export", "small", "--to", "dir:" + out}); };
+
+  use_policy("{}");
+  REQUIRE(at.run({"small"}).exit_code == 0);
+  use_policy(R"({"licenses":["mit"]})");
+  CHECK(exported().error_kind("small") == "offline_missing");
+  REQUIRE(at.run({"small"}).exit_code == 0);
+  CHECK(exported().exit_code == 0);
+  CHECK(at.hub.requests().empty());
+
+  fs::remove_all(out);
+  use_policy(R"({"licenses":["gpl-3.0"]})");
+  CHECK(exported().error_kind("small") == "license_not_allowed");
+  use_policy(R"({"scan":"refuse-unsafe"})");
+  CHECK(exported().error_kind("small") == "offline_missing");
+  CHECK_FALSE(fs::exists(out));
+}
+
 TEST_CASE("lock refuses what a policy refuses, and a lock keeps policy, license and scan") {
   Judged at;
   CHECK(at.run({"lock", at.pinned, "--allow-license", "gpl-3.0"}).exit_code == 1);

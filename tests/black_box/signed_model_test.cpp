@@ -271,6 +271,29 @@ TEST_CASE("a repair judges the signature of a model whose bytes are right, too")
   CHECK(model.run({"verify", "--repair"}).exit_code == 0);
 }
 
+TEST_CASE("export takes a model whose signer the cache knows, and no other") {
+  Signed model;
+  model.use_manifest(R"("ref": "main")");
+  REQUIRE(model.run().exit_code == 0);
+  const std::vector<std::string> exporting = {"export", "--to", "dir:" + model.path("out")};
+
+  // Nobody has looked for a signature yet.
+  model.use_manifest(R"("signature": {"key": "keys/key.pem"})");
+  Run run = model.run(exporting);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "the cache does not know that its signer has signed these files"));
+  CHECK_FALSE(std::filesystem::exists(model.path("out")));
+
+  REQUIRE(model.run().exit_code == 0);
+  CHECK(model.run(exporting).exit_code == 0);
+
+  model.make_key("other");
+  model.use_manifest(R"("signature": {"key": "keys/other.pem"})");
+  CHECK(model.run(exporting).exit_code == 1);
+  model.use_manifest(R"("ref": "main")", R"("policy": {"signatures": "required"}, )");
+  CHECK(model.run(exporting).error_kind("m") == "signature_missing");
+}
+
 TEST_CASE("a dry run says that a model is not signed") {
   Signed model;
   model.make_key("other");
