@@ -24,7 +24,8 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--image"):
         absent.add("image")
     if "MODEL_PREP_LONG" not in os.environ:
-        absent |= {"cluster", "api_server"}  # Slurm's packages take a minute, the API server a quarter of an hour
+        # Slurm's packages take a minute, the API server a quarter of an hour, the outage five minutes.
+        absent |= {"cluster", "api_server", "hub_that_is_down"}
 
     left = [item for item in items if absent & set(item.fixturenames)]
     config.hook.pytest_deselected(items=left)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Job of docker/kubernetes while the Hub answers 503 for five minutes, without Retry-After. With --long."""
+
+import threading
+import time
+
+import pytest
+from pasted import KUBERNETES, by_kind, container_environment, containers
+from support import run
+
+OUTAGE = 300
+
+#: The pauses between the pods of a Job: they double from the first to the last one.
+FIRST_PAUSE, LAST_PAUSE = 10, 360
+
+
+@pytest.fixture
+def hub_that_is_down(start_hub):
+    hub = start_hub("--demo")
+    hub.add_faults({"times": -1, "what": "status", "code": 503})
+    end = threading.Timer(OUTAGE, hub.forget_faults)
+    end.start()
+    yield hub
+    end.cancel()
+    end.join()
+
+
+def test_the_job_outlasts_an_outage(hub_that_is_down, model_prep, tmp_path):
+    (path,) = [path for path in KUBERNETES if path.name == "job.yaml"]
+    job = by_kind(path, "Job")["spec"]
+    (container,) = containers(job["template"]["spec"])
+    given = container_environment(container)
+    variables = given | {"HF_HOME": str(tmp_path / "models"), "HF_TOKEN_PATH": str(tmp_path / "no-token")}
+    environment = model_prep.environment(hub_that_is_down, {k: v for k, v in variables.items() if k != "HF_ENDPOINT"})
+
+    begin, pause, codes = time.monotonic(), FIRST_PAUSE, []
+    while not codes or codes[-1] != 0:
+        assert len(codes) <= job["backoffLimit"], "the Job would have failed for good"
+        if codes:
+            threading.Event().wait(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+        codes.append(run([model_prep.program], environment, timeout=job["activeDeadlineSeconds"], check=False).returncode)
+
+    assert OUTAGE <= time.monotonic() - begin < job["activeDeadlineSeconds"]
+    assert len(codes) <= 2, "the program's own patience is as long as the outage"
