@@ -106,7 +106,11 @@ class ApiServer:
             f"--service-account-key-file={folder}/key", f"--service-account-signing-key-file={folder}/key",
             "--endpoint-reconciler-type=none",
         )
-        wait_until(self._is_ready, "the API server", seconds=180)
+        try:
+            wait_until(self._is_ready, "the API server", seconds=180)
+        except BaseException:
+            self.close()
+            raise
 
     def _start(self, program, *arguments):
         with open(self.folder / f"{pathlib.Path(program).name}.log", "w") as log:
