@@ -147,7 +147,7 @@ void append(RunReport& report, RunReport step) {
 void fetch_dependencies(Session& session, RunReport& report,
                         const std::function<RunReport(std::vector<ModelSpec>)>& download) {
   for (int depth = 0; depth < kMaxDependencyDepth && !report.signal && !report.error; ++depth) {
-    auto specs = unselected_dependencies(report.models, &session.cache);
+    auto specs = unselected_dependencies(report.models, session.known_manifest(), &session.cache);
     if (specs.empty()) break;
 
     Strings keys;
@@ -198,13 +198,13 @@ std::vector<Result<std::vector<Dependency>>> read_dependencies(
 }
 
 std::vector<ModelSpec> unselected_dependencies(std::span<const ModelReport> models,
-                                               const Cache* cache) {
+                                               const Manifest& manifest, const Cache* cache) {
   std::vector<ModelSpec> specs;
   for (const ModelReport& model : models)
     for (const Dependency& dependency : model.dependencies) {
       if (is_selected(dependency, models)) continue;
 
-      ModelSpec spec = dependency_spec(dependency, model.spec);
+      ModelSpec spec = dependency_spec(dependency, model.spec, manifest);
       const auto commit =
           cache != nullptr && dependency.present ? cached_commit(spec, *cache) : std::nullopt;
       if (commit) spec.revision = *Revision::parse(commit->hex());

@@ -191,7 +191,8 @@ class Export {
     auto found = read_dependencies(snapshots, session_.cache, nullptr, DependencyMode::report);
     for (std::size_t i = 0; i < found.size(); ++i)
       if (found[i]) report.models[i].dependencies = std::move(*found[i]);
-    for (const ModelSpec& needed : unselected_dependencies(report.models, nullptr))
+    for (const ModelSpec& needed :
+         unselected_dependencies(report.models, session_.known_manifest(), nullptr))
       session_.log.warning(fmt::format(
           "{} is needed and not exported: download it, and name it here as well", needed.key));
   }

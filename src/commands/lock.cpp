@@ -92,7 +92,8 @@ class Lock {
       verify_signatures(std::span(snapshots).subspan(before));
       add_reports(std::span(snapshots).subspan(before), models);
       specs.clear();
-      if (mode == DependencyMode::fetch) specs = unselected_dependencies(models, nullptr);
+      if (mode == DependencyMode::fetch)
+        specs = unselected_dependencies(models, session_.known_manifest(), nullptr);
     }
 
     judge_dependencies(session_, models, mode, Selected::count);

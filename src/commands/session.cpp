@@ -156,6 +156,11 @@ ModelNames Session::model_names() const {
   return names;
 }
 
+const Manifest& Session::known_manifest() const {
+  static const Manifest none;
+  return manifest_ ? *manifest_ : none;
+}
+
 Policy Session::policy() const {
   return tightened(manifest_ ? manifest_->policy : Policy(), options.policy);
 }

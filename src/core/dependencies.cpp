@@ -135,6 +135,15 @@ class Finder {
   std::vector<Dependency> found_;
 };
 
+/// The model of the manifest that the dependency is.
+const ManifestModel* find_described(const Dependency& dependency, const Manifest& manifest) {
+  const auto found = std::ranges::find_if(manifest.models, [&](const ManifestModel& model) {
+    return model.repo == dependency.repo &&
+           (model.revision == dependency.revision || model.ref == dependency.revision.text());
+  });
+  return found == manifest.models.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 std::string Dependency::key() const {
@@ -160,18 +169,27 @@ std::vector<Dependency> find_dependencies(const FileTexts& files, const ModelSpe
   return std::move(finder).found();
 }
 
-ModelSpec dependency_spec(const Dependency& dependency, const ModelSpec& needed_by) {
+ModelSpec dependency_spec(const Dependency& dependency, const ModelSpec& needed_by,
+                          const Manifest& manifest) {
   FileFilter patterns = needed_by.filter.from_command_line ? needed_by.filter : FileFilter{};
   if (!dependency.include.empty()) patterns = {.include = dependency.include};
   const Variant variant = dependency.code || !needed_by.variant_requested.name.empty()
                               ? Variant()
                               : needed_by.variant_requested;
 
-  // The ref is the one that the library asks for. Without a lock, no model is refused.
-  const Manifest only_this{.models = {{.key = dependency.key(),
-                                       .repo = dependency.repo,
-                                       .revision = dependency.revision,
-                                       .ref = dependency.revision.text()}}};
+  // The ref is the one that the library asks for. Without variants and locks, no model is refused.
+  ManifestModel model{.key = dependency.key(),
+                      .repo = dependency.repo,
+                      .revision = dependency.revision,
+                      .ref = dependency.revision.text()};
+  if (const auto* described = find_described(dependency, manifest)) {
+    model.revision = described->revision;
+    model.policy = described->policy;
+    model.signer = described->signer;
+    model.facts = described->facts;
+    model.files = described->files;
+  }
+  const Manifest only_this{.models = {std::move(model)}};
   return (*select_models(only_this, {}, variant, patterns, needed_by.policy)).front();
 }
 

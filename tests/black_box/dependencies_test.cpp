@@ -171,6 +171,25 @@ TEST_CASE("a dependency is fetched at the revision that the file names") {
   CHECK(dependencies(run, "org/adapter") == Found{{"org/base", true}});
 }
 
+TEST_CASE("a dependency that the manifest pins is fetched at that pin") {
+  Repositories at;
+  const std::string pinned = main_of(at.base);
+  at.base.commits[std::string(40, 'd')] = {{"config.json", R"({"newer": true})"}, weights(9)};
+  at.base.refs["main"] = std::string(40, 'd');
+  at.hub.add(at.base);
+  at.machine.use_manifest(R"({"version": 1, "models": {
+      "lora": {"repo": "org/adapter"},
+      "base": {"repo": "org/base", "revision": ")" +
+                          pinned + "\"}}}");
+
+  const Arguments fetching = {"lora", "--dependencies", "fetch"};
+  const Run run = at.machine.run(fetching);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("org/base")["revision"] == pinned);
+  CHECK(read_text(at.machine.cache() / "models--org--base/refs/main") == pinned);
+}
+
 TEST_CASE("a dependency that cannot be fetched fails the run") {
   FakeHub hub;
   hub.add(make_repo("org/base", {{"config.json", auto_map("org/gone")}, weights(1)}));

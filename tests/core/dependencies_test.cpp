@@ -150,6 +150,35 @@ TEST_CASE("a dependency becomes a model in the variant of the one that needs it"
   CHECK(base.filter.select_weights_automatically);
 }
 
+TEST_CASE("a dependency that the manifest describes has that model's pin, signer and policy") {
+  const std::string commit(40, 'c');
+  const auto manifest = parse_manifest(
+      R"({"version": 1, "models": {"base": {"repo": "org/base", "revision": ")" + commit +
+          R"(", "signature": {"key": "author.pem"}, "policy": {"scan": "required"}},
+           "other": {"repo": "org/base", "revision": "v1", "ref": "v1"}}})",
+      "models.json");
+  REQUIRE(manifest);
+  const auto needs = [&](const std::string& revision) {
+    const auto found = found_in(
+        {{"adapter_config.json", R"({"base_model_name_or_path": "org/base")" + revision + "}"}},
+        spec("lora", "org/lora"));
+    REQUIRE(found.size() == 1);
+    return dependency_spec(found[0], spec("lora", "org/lora"), *manifest);
+  };
+
+  const ModelSpec base = needs("");
+  CHECK(base.key == "org/base");
+  CHECK(base.revision.text() == commit);
+  CHECK(base.ref == "main");
+  CHECK(base.signer);
+  CHECK(base.policy.scan_policy() == ScanPolicy::required);
+
+  const ModelSpec tagged = needs(R"(, "revision": "v1")");
+  CHECK(tagged.revision.text() == "v1");
+  CHECK_FALSE(tagged.signer);
+  CHECK(needs(R"(, "revision": "v2")").revision.text() == "v2");
+}
+
 TEST_CASE("code becomes a model of which only the code is fetched") {
   const auto found = found_in({{"config.json", kAutoMap}});
   REQUIRE(found.size() == 1);

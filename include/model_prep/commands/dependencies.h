@@ -29,10 +29,10 @@ std::vector<Result<std::vector<Dependency>>> read_dependencies(
 /// How many times what was fetched is asked what it needs in turn.
 inline constexpr int kMaxDependencyDepth = 8;
 
-/// As models: the dependencies that are no models of the run yet. One that is in `cache`, if that
-/// is given, is taken at the commit that is there.
+/// As models: the dependencies that are no models of the run yet. One that the manifest does not
+/// pin and that is in `cache`, if that is given, is taken at the commit that is there.
 std::vector<ModelSpec> unselected_dependencies(std::span<const ModelReport> models,
-                                               const Cache* cache);
+                                               const Manifest& manifest, const Cache* cache);
 
 /// Whether models of the run count as in the cache, because nothing is written.
 enum class Selected : std::uint8_t { must_be_there, count };

@@ -55,6 +55,9 @@ class Session {
   /// `select`.
   Policy policy() const;
 
+  /// What `select` has read; empty before it.
+  const Manifest& known_manifest() const;
+
   /// Warns of models that lack the requested variant, and of those that are not pinned.
   void log_warnings(const std::vector<ModelSpec>& specs);
 

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "model_prep/base/model_spec.h"
+#include "model_prep/core/manifest.h"
 
 namespace model_prep {
 
@@ -70,7 +71,9 @@ using FileTexts = std::map<RepoPath, std::string>;
 std::vector<Dependency> find_dependencies(const FileTexts& files, const ModelSpec& model);
 
 /// The dependency as a model of the run, in the variant of the model that needs it, and held to the
-/// same policy.
-ModelSpec dependency_spec(const Dependency& dependency, const ModelSpec& needed_by);
+/// same policy. If `manifest` describes a model of that repository whose ref is asked for, or whose
+/// revision, that one's pin, locked files, signer and policy count.
+ModelSpec dependency_spec(const Dependency& dependency, const ModelSpec& needed_by,
+                          const Manifest& manifest = {});
 
 }  // namespace model_prep
