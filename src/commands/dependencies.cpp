@@ -119,6 +119,7 @@ void complete(std::vector<Dependency>& dependencies, const ModelSpec& model, Cac
                               return other.key() == further.key() && other.code == further.code;
                             });
       if (is_known) continue;
+      further.direct = false;
       further.reason += " of " + dependencies[i].repo.text();
       dependencies.push_back(std::move(further));
     }

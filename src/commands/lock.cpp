@@ -182,9 +182,11 @@ class Lock {
     std::vector<const ResolvedSnapshot*> read;
     for (const ResolvedSnapshot& snapshot : snapshots) read.push_back(&snapshot);
 
+    // A bill of materials has to name them, whatever the cache holds.
+    const bool must_know = session_.options.lock_format == LockFormat::cyclonedx;
+    const DependencyMode mode = must_know ? DependencyMode::require : session_.options.dependencies;
     Fetcher* const fetcher = session_.options.offline ? nullptr : &*fetcher_;
-    const auto found =
-        read_dependencies(read, session_.cache, fetcher, session_.options.dependencies);
+    const auto found = read_dependencies(read, session_.cache, fetcher, mode);
     for (std::size_t i = 0; i < read.size(); ++i) {
       if (!found[i]) fail(found[i].error());
       models.push_back({.spec = read[i]->spec, .status = ModelStatus::planned});

@@ -144,6 +144,7 @@ Json component_json(const RepoId& repo, std::string_view commit) {
 /// All models of one commit: they may have different variants.
 struct Entry {
   const ResolvedSnapshot* snapshot;
+  HubFacts facts{};
   std::map<RepoPath, const RemoteFile*> files{};
   std::set<std::string> variants{};
   std::set<std::string> needs{};  ///< bom-refs
@@ -159,7 +160,7 @@ Json scan_properties(const ScanVerdict& scan) {
 Json model_json(const std::string& ref, const Entry& entry) {
   const ResolvedSnapshot& snapshot = *entry.snapshot;
   Json json = component_json(snapshot.spec.repo, snapshot.commit.hex());
-  const auto& facts = snapshot.facts;
+  const HubFacts& facts = entry.facts;
   if (facts.licenses && !facts.licenses->empty()) json["licenses"] = licenses_json(*facts.licenses);
 
   Json properties = Json::array();
@@ -178,11 +179,15 @@ using Entries = std::map<std::string, Entry>;
 /// What a model needs, as a component: a model of the lock if there is one, at the revision that is
 /// asked for or else at any.
 std::string ref_of(const Dependency& dependency, const std::vector<BomModel>& models) {
+  // Of several, the first one in order.
   const auto find = [&](auto is_right) {
-    const auto found = std::ranges::find_if(models, [&](const BomModel& model) {
-      return model.snapshot->spec.repo == dependency.repo && is_right(*model.snapshot);
-    });
-    return found == models.end() ? "" : purl(dependency.repo, found->snapshot->commit.hex());
+    std::string first;
+    for (const auto& [snapshot, needs] : models) {
+      if (snapshot->spec.repo != dependency.repo || !is_right(*snapshot)) continue;
+      const std::string ref = purl(dependency.repo, snapshot->commit.hex());
+      if (first.empty() || ref < first) first = ref;
+    }
+    return first;
   };
 
   const auto is_asked_for = [&](const ResolvedSnapshot& snapshot) {
@@ -209,10 +214,16 @@ std::string cyclonedx_text(const std::vector<BomModel>& models, std::string_view
   for (const auto& [snapshot, dependencies] : models) {
     const std::string ref = purl(snapshot->spec.repo, snapshot->commit.hex());
     Entry& entry = entries.try_emplace(ref, Entry{snapshot}).first->second;
+    complete(entry.facts, snapshot->facts);
     entry.variants.insert(snapshot->spec.variant.text());
-    for (const RemoteFile& file : snapshot->files) entry.files.emplace(file.path, &file);
+    for (const RemoteFile& file : snapshot->files) {
+      const RemoteFile*& listed = entry.files[file.path];
+      if (listed == nullptr || !listed->sha256()) listed = &file;
+    }
 
     for (const Dependency& dependency : dependencies) {
+      // What a dependency needs in turn is known only if that is in the cache.
+      if (!dependency.direct) continue;
       const std::string needed = ref_of(dependency, models);
       entry.needs.insert(needed);
       if (needed == purl(dependency.repo, {})) unlocked.emplace(needed, dependency.repo);

@@ -253,6 +253,21 @@ TEST_CASE("lock --dependencies fetch locks what the models need") {
   CHECK(run.exit_code == 0);
 }
 
+TEST_CASE("a bill of materials names what a locked model needs, whatever the cache holds") {
+  Repositories at;
+  const Run lock = at.machine.run({"lock", "org/adapter"});
+  REQUIRE(lock.exit_code == 0);
+  at.machine.use_manifest(lock.out);
+  const auto needs = [&] {
+    return nlohmann::json::parse(
+        at.machine.run({"lock", "--format", "cyclonedx"}).out)["dependencies"][0]["dependsOn"];
+  };
+
+  CHECK(needs() == nlohmann::json{"pkg:huggingface/org/base"});
+  REQUIRE(at.machine.run({"--dependencies", "fetch"}).exit_code == 0);
+  CHECK(needs() == nlohmann::json{"pkg:huggingface/org/base"});
+}
+
 TEST_CASE("verify warns of what a model needs and the cache does not have") {
   const Repositories at;
   REQUIRE(at.machine.run({"org/base"}).exit_code == 0);

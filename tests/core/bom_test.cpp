@@ -114,6 +114,24 @@ TEST_CASE("the text does not depend on the order of models and files") {
   const std::string text = cyclonedx_text({{&a}, {&b}}, "1");
   std::swap(a.files[0], a.files[1]);
   CHECK(cyclonedx_text({{&b}, {&a}}, "1") == text);
+
+  // One commit twice, of which only one knows the license and a digest; two commits that may be
+  // meant.
+  const ResolvedSnapshot old = model("org/b", 'd');
+  ResolvedSnapshot bare = b;
+  bare.facts = {};
+  for (RemoteFile& file : bare.files) file.locked_sha256.reset();
+  const std::vector<Dependency> dependencies = {needs("org/b")};
+  const std::string more = cyclonedx_text({{&a, dependencies}, {&b}, {&bare}, {&old}}, "1");
+  CHECK(cyclonedx_text({{&old}, {&bare}, {&b}, {&a, dependencies}}, "1") == more);
+}
+
+TEST_CASE("what a dependency needs in turn is no need of the model") {
+  const ResolvedSnapshot snapshot = model();
+  std::vector<Dependency> dependencies = {needs("base"), needs("org/code")};
+  dependencies[1].direct = false;
+  const Json bom = bom_of({{&snapshot, dependencies}});
+  CHECK(bom["dependencies"][0]["dependsOn"] == Json{"pkg:huggingface/base"});
 }
 
 TEST_CASE("other repositories are no models, and have no package URL") {

@@ -47,6 +47,9 @@ struct Dependency {
   /// Patterns of the files to fetch; empty: what the model's own variant has.
   Strings include{};
 
+  /// The model's own file names it, not one of another dependency.
+  bool direct{true};
+
   /// Whether it is in the cache; for those to say who can look there.
   bool present{false};
 
