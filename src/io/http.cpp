@@ -69,6 +69,7 @@ struct Transfer {
   std::optional<Error> error;  // of the sink, or found here
 
   void set_up(const Request& request, const TransportSettings& settings);
+  void set_up_connection(const Request& request, const TransportSettings& settings);
 
   template <class T>
   void set(CURLoption option, T value) {
@@ -215,6 +216,19 @@ void Transfer::set_up(const Request& request, const TransportSettings& settings)
     add_header(headers, "Authorization: Bearer " + request.token->reveal());
   set(CURLOPT_HTTPHEADER, headers.get());
 
+  set_up_connection(request, settings);
+
+  set(CURLOPT_SSL_CTX_FUNCTION, &on_tls);
+  set(CURLOPT_PREREQFUNCTION, &on_connected);
+  set(CURLOPT_HEADERFUNCTION, &on_header);
+  set(CURLOPT_WRITEFUNCTION, &on_write);
+  for (const CURLoption user : {CURLOPT_SSL_CTX_DATA, CURLOPT_PREREQDATA, CURLOPT_HEADERDATA,
+                                CURLOPT_WRITEDATA, CURLOPT_PRIVATE})
+    set(user, static_cast<void*>(this));
+  set(CURLOPT_ERRORBUFFER, reason.data());
+}
+
+void Transfer::set_up_connection(const Request& request, const TransportSettings& settings) {
   // libcurl reads only the lower-case `http_proxy`, for the sake of CGI programs. NO_PROXY still
   // applies.
   if (proxy && proxy->variable == "HTTP_PROXY") set(CURLOPT_PROXY, proxy->address.c_str());
@@ -241,18 +255,6 @@ void Transfer::set_up(const Request& request, const TransportSettings& settings)
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_QUICK_EXIT, 1L);  // do not wait at exit for an unresponsive name server
-
-  void* const user = this;
-  set(CURLOPT_SSL_CTX_FUNCTION, &on_tls);
-  set(CURLOPT_SSL_CTX_DATA, user);
-  set(CURLOPT_PREREQFUNCTION, &on_connected);
-  set(CURLOPT_PREREQDATA, user);
-  set(CURLOPT_HEADERFUNCTION, &on_header);
-  set(CURLOPT_HEADERDATA, user);
-  set(CURLOPT_WRITEFUNCTION, &on_write);
-  set(CURLOPT_WRITEDATA, user);
-  set(CURLOPT_ERRORBUFFER, reason.data());
-  set(CURLOPT_PRIVATE, user);
 }
 
 }  // namespace

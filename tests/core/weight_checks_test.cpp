@@ -127,7 +127,7 @@ TEST_CASE("weights that are a committed Git LFS pointer are refused as what they
     CHECK(status.error().message.find(name) != std::string::npos);
   }
   CHECK(check(plain_file("model.safetensors", 134, '1'), "{}"));
-  CHECK(check(plain_file("docs.md", 134, '1'), pointer));
+  CHECK(check(plain_file("notes", 134, '1'), pointer));
   CHECK(check(lfs_file("model.safetensors", 134, '1'), pointer));
 }
 

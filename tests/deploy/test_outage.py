@@ -15,8 +15,8 @@ FIRST_PAUSE, LAST_PAUSE = 10, 360
 
 
 @pytest.fixture
-def hub_that_is_down(start_hub):
-    hub = start_hub("--demo")
+def hub_that_is_down(start_hub, tmp_path):
+    hub = start_hub("--demo", "--manifest-out", str(tmp_path / "manifest.json"))
     hub.add_faults({"times": -1, "what": "status", "code": 503})
     end = threading.Timer(OUTAGE, hub.forget_faults)
     end.start()
@@ -29,9 +29,14 @@ def test_the_job_outlasts_an_outage(hub_that_is_down, model_prep, tmp_path):
     (path,) = [path for path in KUBERNETES if path.name == "job.yaml"]
     job = by_kind(path, "Job")["spec"]
     (container,) = containers(job["template"]["spec"])
-    given = container_environment(container)
-    variables = given | {"HF_HOME": str(tmp_path / "models"), "HF_TOKEN_PATH": str(tmp_path / "no-token")}
-    environment = model_prep.environment(hub_that_is_down, {k: v for k, v in variables.items() if k != "HF_ENDPOINT"})
+    environment = model_prep.environment(hub_that_is_down, {}) | {
+        key: value for key, value in container_environment(container).items() if value
+    }
+    environment |= {
+        "HF_HOME": str(tmp_path / "models"),
+        "HF_TOKEN_PATH": str(tmp_path / "no-token"),
+        "MODEL_PREP_MANIFEST": str(tmp_path / "manifest.json"),
+    }
 
     begin, pause, codes = time.monotonic(), FIRST_PAUSE, []
     while not codes or codes[-1] != 0:
