@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "black_box/parallel.h"
 #include "core/random_faults.h"
 #include "support/catch.h"
 
 using namespace model_prep::testing;
 
-// With a sanitizer a run takes twenty times as long.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr int kRuns = 1'000;
+namespace {
+
+// With a sanitizer a run takes ten times as long.
+#if defined(MODEL_PREP_SANITIZED)
+constexpr int kShortRuns = 500;
 #else
-constexpr int kRuns = 4'000;
+constexpr int kShortRuns = 2'000;
 #endif
+
+const int kRuns = is_long_run() ? 8 * kShortRuns : kShortRuns;
+
+}  // namespace
 
 // Checked on the way (random_faults.cpp): it ends; never more transfers than connections; nothing
 // starts before an embargo ends or before its file's back-off does; published only with equal
@@ -22,7 +31,7 @@ TEST_CASE("the scheduler keeps its invariants through random faults") {
   int failed = 0;
   int cancelled = 0;
   int copied = 0;
-  for (unsigned seed = 0; seed < kRuns; ++seed) {
+  for (unsigned seed = 0; std::cmp_less(seed, kRuns); ++seed) {
     INFO("seed " << seed);
     RandomFaults faults(seed);
     const std::string broken = faults.run();
@@ -43,7 +52,7 @@ TEST_CASE("the scheduler keeps its invariants through random faults") {
 
 TEST_CASE("if one endpoint never fails, every file arrives, whatever the others do") {
   int fetched = 0;
-  for (unsigned seed = 0; seed < kRuns / 2; ++seed) {
+  for (unsigned seed = 0; std::cmp_less(seed, kRuns / 2); ++seed) {
     INFO("seed " << seed);
     RandomFaults faults(seed, RandomFaults::Hubs::last_is_good);
     CHECK(faults.run() == "");
