@@ -294,6 +294,7 @@ void Failover::record_response(Transfer& transfer, const TransferEnd& end) {
   else if (!end.head.redirect) {  // which may lead to an address of the same host that fails
     failing_since_.erase(transfer.url.origin);
     failing_since_.erase(sources_[transfer.source].url.origin);  // it led here
+    if (status < 300) record_payload_host(transfer);
   }
 
   const bool unreachable =

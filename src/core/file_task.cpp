@@ -388,7 +388,6 @@ void FileTask::follow_redirect(TransferId id, Transfer transfer, const ResponseH
   const Endpoint& home = failover_.endpoint(transfer.source);
   transfer.context.of_hub = target->origin == home.origin;
   transfer.context.with_token = home.token == TokenUse::sent && transfer.context.of_hub;
-  if (!transfer.context.of_hub) failover_.record_payload_host(transfer);
   send(id, std::move(transfer));
 }
 

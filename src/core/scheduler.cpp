@@ -112,7 +112,8 @@ void Scheduler::on_end(const TransferEnd& end, TimePoint now, double jitter) {
                                 now);
   }
   if (end.head.status != 0) shared_.hosts.mark_reachable(transfer.url.origin);
-  if (end.head.status != 0 && end.head.status < 500) record_answer(transfer);
+  if (end.head.status != 0 && end.head.status < 500)
+    record_answer(transfer, end.head.redirect.has_value());
 
   if (end.error && disposition(end.error->kind) == Disposition::abort_run)
     return stop(*end.error, now);

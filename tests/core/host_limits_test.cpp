@@ -130,7 +130,7 @@ TEST_CASE("the patience with payload hosts that fail in turn is one, and an answ
                            {.limit = seconds(10)}, now);
   };
   for (int i = 0; i < 10; ++i) CHECK_FALSE(fail(i, kNow + seconds(i))->given_up());
-  if (answers) book.on_answer("https://cdn.example", false, kNow, kNow + seconds(9));
+  if (answers) book.on_answer("https://cdn.example", false, false, kNow, kNow + seconds(9));
   CHECK(fail(10, kNow + seconds(10))->given_up() == !answers);
 }
 

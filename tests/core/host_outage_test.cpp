@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Patience: a host that is down is waited for, and costs no file anything (host_limits.h).
+#include <deque>
+
 #include "core/scheduler_harness.h"
 #include "support/catch.h"
 
@@ -388,6 +390,39 @@ TEST_CASE("a payload host that is down is waited for, with few requests to the h
     CHECK(active.failures == 0);
   }
   CHECK(to_hub < 20);
+}
+
+TEST_CASE("a payload host that is up and leads to one that is down does not hide that") {
+  Outage play({file(100 * kMiB)}, patient(seconds(60)));
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
+  play.staged(0);
+
+  // The eight connections take their steps in turn: while one is led on, others could be sent.
+  std::deque<StartTransfer> running;
+  int to_hub = 0;
+  const auto take = [&] {
+    for (const StartTransfer& transfer : play.all<StartTransfer>()) {
+      to_hub += transfer.url.origin == kHub ? 1 : 0;
+      running.push_back(transfer);
+    }
+  };
+  for (take(); !running.empty() && to_hub < 1000;) {
+    const StartTransfer transfer = running.front();
+    running.pop_front();
+    if (transfer.url.origin == kHub)
+      play.end(transfer.id, redirect("https://cdn.example/x"));
+    else if (transfer.url.origin == kCdn)
+      play.end(transfer.id, redirect("https://dead.example/x"));
+    else
+      play.unreached(transfer.id);
+    if (running.empty())
+      play.to_next_request();
+    else
+      play.step();
+    take();
+  }
+  CHECK(play.scheduler.finished());
+  CHECK(to_hub < 40);
 }
 
 TEST_CASE("the second outage of the hub is no failure of a file whose bytes came in between") {

@@ -26,7 +26,7 @@ struct Run {
     if (limit) hosts.on_rate_limit(kHost, bucket, request, *limit, now);
 
     if (what == 'b') hosts.block_until(kHost, now + server_wait(head));
-    if (what == 'a') hosts.on_answer(kHost, true, sent, now);
+    if (what == 'a') hosts.on_answer(kHost, true, false, sent, now);
     if (what == 'f') on_failure(head);
   }
 

@@ -52,8 +52,9 @@ class Failover {
   Choice choose(std::optional<std::size_t> only) const;
 
   /// `transfer` wrote to disk; `gained`: bytes that were never there before.
-  void record_progress(const Transfer& transfer, Bytes gained) {
+  void record_progress(Transfer& transfer, Bytes gained) {
     window_waited_ = false;
+    record_payload_host(transfer);
     // Bytes of a transfer that started before a refusal prove nothing about the signatures since.
     if (gained > 0 && budget_.moved(gained) && in_current_epoch(transfer))
       spent_signatures_.clear(), ignored_ranges_.clear();
@@ -96,15 +97,6 @@ class Failover {
     return found == led_to_.end() ? std::string() : found->second;
   }
 
-  /// The source leads to this payload host now: there is no need to wait for another one.
-  void record_payload_host(Transfer& transfer) {
-    const auto found = led_to_.find(transfer.source);
-    if (found == led_to_.end() || found->second == transfer.url.origin) return;
-
-    led_to_.erase(found);
-    transfer.awaited.clear();
-  }
-
   /// Whether a redirect may go to this host now.
   bool may_follow(const Transfer& transfer, const Url& target) const;
 
@@ -119,6 +111,16 @@ class Failover {
   /// does not mean it: it is obeyed once.
   TimePoint redirect_closed_until(const std::string& origin) const {
     return closed_until(origin, !window_waited_);
+  }
+
+  /// The source leads to this host now, which answers: there is no need to wait for another one.
+  /// Not if it only redirects, because that may lead to the one that is down.
+  void record_payload_host(Transfer& transfer) {
+    const auto found = led_to_.find(transfer.source);
+    if (found == led_to_.end() || found->second == transfer.url.origin) return;
+
+    led_to_.erase(found);
+    transfer.awaited.clear();
   }
 
   /// Which host of the source was given up: its own, or the payload host that it led to. Empty if

@@ -15,7 +15,8 @@
 //
 // The patience is with all endpoints together, and with all payload hosts together: it runs from
 // the first failure after an answer of any of them, and stands still while a probe is due and
-// nobody sends it. A host whose probe fails when the patience is over is given up.
+// nobody sends it. A payload host that only redirects does not count: it may lead to the one that
+// is down. A host whose probe fails when the patience is over is given up.
 //
 // Pure; time is an argument.
 #pragma once
@@ -66,13 +67,14 @@ class HostLimits {
 
   /// It answered with any other status. What was sent before its last failure proves nothing: the
   /// answer may be as old.
-  void on_answer(const std::string& origin, bool of_hub, TimePoint sent, TimePoint now) {
+  void on_answer(const std::string& origin, bool of_hub, bool redirects, TimePoint sent,
+                 TimePoint now) {
     const auto down = outages_.find(origin);
     if (down != outages_.end() && sent <= down->second.last) return;
     if (down != outages_.end()) outages_.erase(down);
 
     answered_[origin] = now;
-    silences_.erase(of_hub);
+    if (of_hub || !redirects) silences_.erase(of_hub);
   }
 
   /// Null: it is not known to be down.

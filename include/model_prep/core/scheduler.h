@@ -71,7 +71,7 @@ class Scheduler {
     Transfer& transfer = shared_.transfers.at(id);
     tasks_[transfer.item].on_bytes(transfer, range);
     // The others need not wait until all of this body is there.
-    if (shared_.hosts.outage(transfer.url.origin)) record_answer(transfer);
+    if (shared_.hosts.outage(transfer.url.origin)) record_answer(transfer, false);
   }
   void on_end(const TransferEnd& end, TimePoint now, double jitter);
   void on_hash(ItemId item, const HashResult& result, TimePoint now);
@@ -128,8 +128,8 @@ class Scheduler {
     shared_.now = now;
     shared_.wake = TimePoint::min();
   }
-  void record_answer(const Transfer& transfer) {
-    shared_.hosts.on_answer(transfer.url.origin, transfer.context.of_hub, transfer.sent,
+  void record_answer(const Transfer& transfer, bool redirects) {
+    shared_.hosts.on_answer(transfer.url.origin, transfer.context.of_hub, redirects, transfer.sent,
                             shared_.now);
   }
   void settle(ItemId item);
