@@ -40,17 +40,18 @@ Status check_licenses(const ResolvedSnapshot& snapshot, HubAsked asked) {
   const auto& licenses = snapshot.facts.licenses;
   if (!licenses && asked == HubAsked::no) return unknown_offline(snapshot, "its license");
 
+  if (!licenses || licenses->empty())
+    return Error{ErrorKind::license_not_allowed, place_of(snapshot) + ": its card names no license",
+                 "no list allows a model without one: ask its author, or take another model"};
+
+  const Strings refused = licenses_not_allowed(policy, *licenses);
+  if (refused.empty()) return ok();
+
   const Strings allowed(policy.licenses->begin(), policy.licenses->end());
   const std::string hint =
       allowed.empty()
           ? "no license is allowed: the lists of the manifest and of --allow-license have none in common"
           : fmt::format("allowed are {}; add it to the policy if you may use it", list_of(allowed));
-  if (!licenses || licenses->empty())
-    return Error{ErrorKind::license_not_allowed, place_of(snapshot) + ": its card names no license",
-                 hint};
-
-  const Strings refused = licenses_not_allowed(policy, *licenses);
-  if (refused.empty()) return ok();
   return Error{
       ErrorKind::license_not_allowed,
       fmt::format("{}: its license {} is not allowed", place_of(snapshot), list_of(refused)), hint};

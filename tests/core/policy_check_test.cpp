@@ -58,6 +58,11 @@ TEST_CASE("the error of a license names model, license and what is allowed") {
   REQUIRE_FALSE(checked);
   CHECK(checked.error().message == "org/m at cccccccccccc: its license gpl-3.0 is not allowed");
   CHECK(checked.error().hint.starts_with("allowed are mit;"));
+
+  const Status unnamed =
+      check_policy(snapshot(licenses({"mit"}), {.licenses = Strings{}}), HubAsked::yes);
+  REQUIRE_FALSE(unnamed);
+  CHECK(unnamed.error().hint.starts_with("no list allows a model without one"));
 }
 
 TEST_CASE("a flagged file fails its model if it is selected, and caution does not") {
