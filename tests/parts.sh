@@ -31,6 +31,15 @@ preset_directory() {
   if [ "$1" = dev ]; then say "$root/build"; else say "$root/build-$1"; fi
 }
 
+# preset_options PRESET: options for cmake in addition to the preset. Only what hands work to another thread is worth the
+# thread sanitizer; the other layers are those of the optimized build, unless there is time.
+preset_options() {
+  local pure=
+  [ "$1" = tsan ] || return 0
+  [ $mode = long ] || pure=$root/build/libmodel_prep_lib.a
+  say "-DMODEL_PREP_PURE_LAYERS=$pure"
+}
+
 # build_dev TARGETS
 build_dev() {
   local status=0
@@ -64,7 +73,8 @@ run_builds_ahead() {
       if [ "$name" = lint ]; then
         build_lint || status=$?
       else
-        build "$(preset_directory "$name")" "${entry#*:}" --preset "$name" || status=$?
+        mapfile -t options < <(preset_options "$name")
+        build "$(preset_directory "$name")" "${entry#*:}" --preset "$name" "${options[@]}" || status=$?
       fi 2>"$root/build/ahead/$name.errors"
       say $status >"$root/build/ahead/$name.part" && mv "$root/build/ahead/$name.part" "$root/build/ahead/$name"
     done
