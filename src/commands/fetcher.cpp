@@ -13,6 +13,7 @@
 #include "model_prep/commands/payload_sink.h"
 #include "model_prep/io/file_lock.h"
 #include "model_prep/io/leftovers.h"
+#include "model_prep/io/posix.h"
 
 namespace model_prep {
 namespace {
@@ -386,7 +387,7 @@ Fetcher::Fetcher(Session& session)
       copier_([this] { transport_.wake(); }),
       settings_(scheduler_settings(session, endpoints)),
       self_(WriterIdentity::make()),
-      random_(std::random_device{}()) {}
+      random_(random_bits()) {}
 
 void Fetcher::query(const std::vector<Query>& queries, const OnReply& on_reply) {
   const auto item_of = [](const Query& query) {

@@ -406,11 +406,15 @@ std::string parent_path(const std::string& path) {
 
 std::string file_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
-std::string random_hex(std::size_t digits) {
+std::uint64_t random_bits() {
   std::uint64_t bits = 0;
   if (getentropy(&bits, sizeof bits) != 0)
     throw FatalError({ErrorKind::internal, "cannot get random numbers from the system"});
-  return fmt::format("{:016x}", bits).substr(0, digits);
+  return bits;
+}
+
+std::string random_hex(std::size_t digits) {
+  return fmt::format("{:016x}", random_bits()).substr(0, digits);
 }
 
 std::string host_and_pid() {

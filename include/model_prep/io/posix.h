@@ -215,6 +215,9 @@ std::string host_and_pid();
 /// and that other kernels do not have. All zeros if unknown.
 std::string machine_name();
 
+/// From the kernel, which works without /dev: std::random_device may have to open /dev/urandom.
+std::uint64_t random_bits();
+
 /// At most 16 digits.
 std::string random_hex(std::size_t digits);
 
