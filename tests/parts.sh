@@ -34,10 +34,10 @@ preset_directory() {
 # preset_options PRESET: options for cmake in addition to the preset. Only what hands work to another thread is worth the
 # thread sanitizer; the other layers are those of the optimized build, unless there is time.
 preset_options() {
-  local pure=
+  local threadless=
   [ "$1" = tsan ] || return 0
-  [ $mode = long ] || pure=$root/build/libmodel_prep_lib.a
-  say "-DMODEL_PREP_PURE_LAYERS=$pure"
+  [ $mode = long ] || threadless=$root/build/libmodel_prep_lib.a
+  say "-DMODEL_PREP_THREADLESS_LAYERS=$threadless"
 }
 
 # build_dev TARGETS
