@@ -185,8 +185,11 @@ TEST_CASE("each third-party library has one owner") {
                                                "src/io/transfer_error.cpp", "src/io/url.cpp"});
   // For digests, and for what libcurl has no option for: CA certificates in addition to the
   // system's, and the names in a certificate.
-  CHECK(sources_that_include("openssl/") == Names{"src/io/hasher.cpp", "src/io/model_signature.cpp",
+  CHECK(sources_that_include("openssl/") == Names{"include/model_prep/io/openssl.h",
+                                                  "src/io/hasher.cpp", "src/io/model_signature.cpp",
                                                   "src/io/signature.cpp", "src/io/tls.cpp"});
+  CHECK(sources_that_include("model_prep/io/openssl.h") ==
+        Names{"src/io/model_signature.cpp", "src/io/signature.cpp", "src/io/tls.cpp"});
   CHECK(sources_that_include("CLI/") == Names{"src/cli/command_line.cpp"});
   CHECK(sources_that_include("spdlog/") == Names{"src/report/log.cpp"});
 }
@@ -198,9 +201,9 @@ TEST_CASE("only the listed sources read or write JSON") {
               "src/core/snapshot_record.cpp", "src/report/log.cpp", "src/report/summary_json.cpp"});
 }
 
-TEST_CASE("no header includes a header of a third-party library") {
+TEST_CASE("no header but the one for OpenSSL includes a header of a third-party library") {
   for (const Source& source : sources()) {
-    if (!source.name.ends_with(".h")) continue;
+    if (!source.name.ends_with(".h") || source.name == "include/model_prep/io/openssl.h") continue;
     for (const std::string& include : includes(source)) {
       CAPTURE(source.name, include);
       CHECK((is_standard_cxx(include) ||

@@ -4,29 +4,21 @@
 #include <algorithm>
 #include <ctime>
 #include <memory>
-#include <new>
 #include <set>
 #include <vector>
 
 #include <fmt/format.h>
 #include <openssl/core_names.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
 #include "model_prep/io/hasher.h"
-#include "model_prep/io/owned.h"
+#include "model_prep/io/openssl.h"
 
 namespace model_prep {
 namespace {
 
-using Bio = Owned<BIO, BIO_free_all>;
-using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
-using Digesting = Owned<EVP_MD_CTX, EVP_MD_CTX_free>;
-using Certificate = Owned<X509, X509_free>;
 using Store = Owned<X509_STORE, X509_STORE_free>;
 using Judging = Owned<X509_STORE_CTX, X509_STORE_CTX_free>;
 
@@ -36,30 +28,8 @@ struct FreeStack {
 };
 using Stack = std::unique_ptr<STACK_OF(X509), FreeStack>;
 
-/// Whatever happened, the next call of OpenSSL must not find our errors.
-struct ClearedErrors {
-  ClearedErrors() = default;
-  ClearedErrors(const ClearedErrors&) = delete;
-  ClearedErrors& operator=(const ClearedErrors&) = delete;
-  ~ClearedErrors() { ERR_clear_error(); }
-};
-
-template <class T>
-T made(T owned) {
-  if (!owned) throw std::bad_alloc();
-  return owned;
-}
-
 Error mismatch(std::string message, std::string hint = {}) {
   return {ErrorKind::signature_mismatch, std::move(message), std::move(hint)};
-}
-
-const unsigned char* bytes_of(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
-
-Bio reading(std::string_view text) {
-  return made(Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))));
 }
 
 std::string der_of(const X509* certificate) {
@@ -100,8 +70,8 @@ constexpr std::string_view kCurves = "ECDSA on P-256, P-384 or P-521";
 /// 112 bits: no RSA below 2048 bits in the chain, no SHA-1 (OpenSSL's SSL_CTX_set_security_level).
 constexpr int kSecurityLevel = 2;
 
-Key read_key(std::string_view pem) {
-  Key key(PEM_read_bio_PUBKEY(reading(pem).get(), nullptr, nullptr, nullptr));
+PublicKey read_key(std::string_view pem) {
+  PublicKey key(PEM_read_bio_PUBKEY(reading(pem).get(), nullptr, nullptr, nullptr));
 
   // However it is written in the file, its hint and its id are those of the usual form.
   if (key)
@@ -142,11 +112,7 @@ Status check_by(EVP_PKEY* key, const SignatureBundle& bundle) {
   if (digest == nullptr) return mismatch(fmt::format("the signer's key is not {}", kCurves));
 
   const std::string bytes = signed_bytes(bundle.payload);
-  const Digesting context = made(Digesting(EVP_MD_CTX_new()));
-  const bool good = EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, key) == 1 &&
-                    EVP_DigestVerify(context.get(), bytes_of(bundle.signature),
-                                     bundle.signature.size(), bytes_of(bytes), bytes.size()) == 1;
-  if (good) return ok();
+  if (is_signature(bundle.signature, bytes, key, digest)) return ok();
   return mismatch("it is not the signer's signature of this statement");
 }
 
@@ -181,7 +147,7 @@ bool all_in_chain(const SignatureBundle& bundle, const STACK_OF(X509) * chain) {
 }
 
 /// The public key of the signer's certificate, if that is to be trusted.
-Result<Key> certified_key(const SignatureBundle& bundle, std::string_view trusted_pem) {
+Result<PublicKey> certified_key(const SignatureBundle& bundle, std::string_view trusted_pem) {
   std::vector<Certificate> sent;
   for (const std::string& der : bundle.certificates) {
     sent.push_back(read_der(der));
@@ -213,12 +179,12 @@ Result<Key> certified_key(const SignatureBundle& bundle, std::string_view truste
     return mismatch("it has a certificate that is not part of the signer's chain");
   if (!may_sign(signer)) return mismatch("the signer's certificate is not one for signing");
 
-  Key key(X509_get_pubkey(signer));
+  PublicKey key(X509_get_pubkey(signer));
   if (!key) return mismatch("the signer's certificate has no usable key");
   return key;
 }
 
-Result<Key> signing_key(const SignatureBundle& bundle, const TrustedSigner& signer) {
+Result<PublicKey> signing_key(const SignatureBundle& bundle, const TrustedSigner& signer) {
   const bool by_key = bundle.certificates.empty();
   if (signer.kind == SignerKind::certificate_chain) {
     if (by_key) return mismatch("a bare key signed it, not one with a certificate");
@@ -226,7 +192,7 @@ Result<Key> signing_key(const SignatureBundle& bundle, const TrustedSigner& sign
   }
   if (!by_key) return mismatch("a key with a certificate signed it, not the bare key");
 
-  Key key = read_key(signer.pem);
+  PublicKey key = read_key(signer.pem);
   if (!key) return mismatch("the signer's key cannot be read");
   if (!bundle.key_hint.empty() && bundle.key_hint != hint_of(key.get()))
     return mismatch("another key signed it");
@@ -242,7 +208,7 @@ Status set_signer(TrustedSigner& signer, std::string pem) {
       return Error{ErrorKind::usage, "it has no certificate in PEM form"};
     signer.id = sha256_of(pem).hex();
   } else {
-    const Key key = read_key(pem);
+    const PublicKey key = read_key(pem);
     if (!key) return Error{ErrorKind::usage, "it has no public key in PEM form"};
     if (digest_for(key.get()) == nullptr)
       return Error{ErrorKind::usage, fmt::format("its key is not {}", kCurves)};

@@ -7,30 +7,25 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include "model_prep/io/owned.h"
+#include "model_prep/io/openssl.h"
 
 namespace model_prep {
 namespace {
 
 void free_names(GENERAL_NAMES* names) { GENERAL_NAMES_free(names); }
-using Certificate = Owned<X509, X509_free>;
-using Bio = Owned<BIO, BIO_free_all>;
 using Names = Owned<GENERAL_NAMES, free_names>;
 
-constexpr std::size_t kMaxName = 200;  // it comes from the network and goes into one line
-constexpr int kMaxHosts = 3;           // that a message lists
+constexpr std::size_t kMaxShownText = 200;  // it comes from the network and goes into one line
+constexpr int kMaxHosts = 3;                // that a message lists
 
 /// Leaves OpenSSL's error queue empty: it belongs to the thread, and libcurl would find our errors.
-Result<std::vector<Certificate>> read_certificates(std::string_view pem) {
+Result<std::vector<Certificate>> read_authorities(std::string_view pem) {
   std::vector<Certificate> found;
-  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  if (!bio) throw std::bad_alloc();
+  const Bio bio = reading(pem);
   while (true) {
     ERR_clear_error();
     Certificate one(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
@@ -49,7 +44,7 @@ Result<std::vector<Certificate>> read_certificates(std::string_view pem) {
 std::string text_of(const Bio& bio) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
-  return {data, std::min(static_cast<std::size_t>(std::max(size, 0L)), kMaxName)};
+  return {data, std::min(static_cast<std::size_t>(std::max(size, 0L)), kMaxShownText)};
 }
 
 /// As in RFC 2253, which escapes control characters too.
@@ -156,7 +151,7 @@ struct TlsTrust::State {
 };
 
 Result<int> count_certificates(std::string_view pem) {
-  const auto found = read_certificates(pem);
+  const auto found = read_authorities(pem);
   if (!found) return found.error();
   return static_cast<int>(found->size());
 }
@@ -174,7 +169,7 @@ TlsTrust::~TlsTrust() = default;
 bool TlsTrust::prepare(void* ssl_context, TransferId id) noexcept try {
   auto& [pem, directories] = state_->extra;
   if (!pem.empty()) {
-    auto found = read_certificates(pem);
+    auto found = read_authorities(pem);
     if (!found) return false;
     state_->authorities = std::move(*found);
     pem.clear();
