@@ -11,9 +11,9 @@
 namespace model_prep {
 namespace {
 
-constexpr int kMinWidth = 40;
+constexpr int kMinHelpWidth = 40;
 constexpr int kDefaultWidth = 80;
-constexpr int kMaxWidth = 100;               // longer lines are hard to read
+constexpr int kMaxHelpWidth = 100;           // longer lines are hard to read
 constexpr std::size_t kLeftColumn = 24;      // fits every flag with its placeholder
 constexpr std::size_t kMinRightColumn = 40;  // in a narrower terminal,
 constexpr std::size_t kIndentBelow = 6;      // texts are below their names
@@ -72,7 +72,7 @@ Lines flags_of(std::string_view group, Command command) {
 
 std::string help_text(std::optional<Command> command, std::optional<int> columns) {
   const int terminal = columns.value_or(kDefaultWidth);
-  const auto width = static_cast<std::size_t>(std::clamp(terminal, kMinWidth, kMaxWidth));
+  const auto width = static_cast<std::size_t>(std::clamp(terminal, kMinHelpWidth, kMaxHelpWidth));
   const CommandText& shown = text_of(command.value_or(Command::download));
 
   std::string text = wrap(fmt::format("{}.", command ? shown.text : kProgramText), width);

@@ -96,15 +96,15 @@ Json property(std::string_view name, std::string_view value) {
 }
 
 Json licenses_json(const Strings& licenses) {
-  constexpr std::string_view kOther = "other:";
+  constexpr std::string_view kOtherPrefix = "other:";
   Json list = Json::array();
   for (const std::string& license : licenses) {
     Json entry = {{"acknowledgement", "declared"}};
     if (const auto id = spdx_id(license); !id.empty())
       entry["id"] = id;
     else
-      entry["name"] = license.starts_with(kOther) && license.size() > kOther.size()
-                          ? license.substr(kOther.size())
+      entry["name"] = license.starts_with(kOtherPrefix) && license.size() > kOtherPrefix.size()
+                          ? license.substr(kOtherPrefix.size())
                           : license;
     list.push_back({{"license", std::move(entry)}});
   }

@@ -29,9 +29,9 @@ std::string_view yaml_value(std::string_view line, std::string_view name) {
   return line.substr(0, line.find_last_not_of(kAround) + 1);
 }
 
-class Finder {
+class DependencyFinder {
  public:
-  explicit Finder(const ModelSpec& model) : model_(model) {}
+  explicit DependencyFinder(const ModelSpec& model) : model_(model) {}
 
   void read(const RepoPath& path, std::string_view text) {
     const std::string_view name = name_of(path.text());
@@ -163,7 +163,7 @@ bool may_name_dependencies(const RepoPath& path, const ModelSpec& model) {
 }
 
 std::vector<Dependency> find_dependencies(const FileTexts& files, const ModelSpec& model) {
-  Finder finder(model);
+  DependencyFinder finder(model);
   for (const auto& [path, text] : files)
     if (may_name_dependencies(path, model)) finder.read(path, text);
   return std::move(finder).found();

@@ -49,9 +49,9 @@ void append_builds(Groups groups, std::vector<ExportedBuild>& builds) {
   for (auto& [key, build] : groups) builds.push_back(std::move(build));
 }
 
-class Finder {
+class BuildFinder {
  public:
-  Finder(const std::vector<ListedFile>& all, const DecidingFacts& facts) : facts_(facts) {
+  BuildFinder(const std::vector<ListedFile>& all, const DecidingFacts& facts) : facts_(facts) {
     for (const ListedFile& file : all) names_.insert(file.path.text());
     is_pipeline_ = names_.contains("model_index.json");
     for (const ListedFile& file : all) sort_in(file.path);
@@ -317,7 +317,7 @@ std::string quantisation_of(std::string_view name) {
 
 std::vector<ExportedBuild> find_exported_builds(const std::vector<ListedFile>& all,
                                                 const DecidingFacts& facts) {
-  return Finder(all, facts).run();
+  return BuildFinder(all, facts).run();
 }
 
 }  // namespace model_prep

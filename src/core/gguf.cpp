@@ -16,10 +16,10 @@ namespace model_prep {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x46554747;
-constexpr Bytes kMaxHeader = Bytes{256} * 1024 * 1024;
-constexpr std::uint64_t kMaxNames = 1'000'000;
-constexpr std::size_t kMaxName = std::size_t{64} * 1024;
-constexpr int kMaxDepth = 64;
+constexpr Bytes kMaxGgufHeader = Bytes{256} * 1024 * 1024;
+constexpr std::uint64_t kMaxTensorNames = 1'000'000;
+constexpr std::size_t kMaxTensorName = std::size_t{64} * 1024;
+constexpr int kMaxArrayDepth = 64;
 
 // numpy 1 has arrays of at most 32 dimensions, numpy 2 of 64.
 constexpr std::size_t kMaxDimensions = 32;
@@ -53,15 +53,15 @@ constexpr TensorType kTensorTypes[] = {
     {35, 256, 66},    {39, 32, 17},     {40, 64, 36},     {41, 128, 18},
 };
 
-struct Tensor {
+struct TensorInfo {
   std::uint64_t bytes{0};
   std::uint64_t offset{0};
 };
 
 /// Reads a header until something is wrong with it.
-class Reader {
+class GgufReader {
  public:
-  explicit Reader(const FileRange& file) : file_(file), reader_(file) {}
+  explicit GgufReader(const FileRange& file) : file_(file), reader_(file) {}
 
   FormatCheck run() {
     read();
@@ -98,7 +98,7 @@ class Reader {
       if (!read_pair()) return false;
 
     names_.clear();
-    std::vector<Tensor> infos;
+    std::vector<TensorInfo> infos;
     for (std::uint64_t i = 0; i < tensors; ++i)
       if (!read_tensor(infos)) return false;
     return check_extents(infos);
@@ -123,15 +123,15 @@ class Reader {
   bool read_name(std::string& name) {
     std::uint64_t size = 0;
     if (!read(size)) return false;
-    if (size > kMaxName && size <= static_cast<std::uint64_t>(reader_.left()))
+    if (size > kMaxTensorName && size <= static_cast<std::uint64_t>(reader_.left()))
       return give_up("it has a name of more than 64 KiB");
     auto bytes =
-        reader_.bytes(static_cast<std::size_t>(std::min<std::uint64_t>(size, kMaxName + 1)));
-    if (!bytes || size > kMaxName) return fail_at_end();
+        reader_.bytes(static_cast<std::size_t>(std::min<std::uint64_t>(size, kMaxTensorName + 1)));
+    if (!bytes || size > kMaxTensorName) return fail_at_end();
 
     name = std::move(*bytes);
     if (!is_utf8(name)) return fail("a name in its header is not UTF-8");
-    if (names_.size() == kMaxNames || reader_.position() > kMaxHeader)
+    if (names_.size() == kMaxTensorNames || reader_.position() > kMaxGgufHeader)
       return give_up("its header is too large");
     return names_.insert(std::hash<std::string>()(name)).second ||
            fail(fmt::format("it has {} twice", truncated(name)));
@@ -183,17 +183,17 @@ class Reader {
     if (has_type && !read(type)) return false;
     if (!read(count)) return false;
     if (count == 0) return true;
-    if (depth == kMaxDepth) return give_up("its header is nested too deeply");
+    if (depth == kMaxArrayDepth) return give_up("its header is nested too deeply");
 
     if (const std::uint64_t size = scalar_size(type); size != 0) return skip_scalars(size, count);
     for (std::uint64_t i = 0; i < count; ++i) {
       if (!read_value(type, depth + 1)) return false;
-      if (reader_.position() > kMaxHeader) return give_up("its header is too large");
+      if (reader_.position() > kMaxGgufHeader) return give_up("its header is too large");
     }
     return true;
   }
 
-  bool read_tensor(std::vector<Tensor>& tensors) {
+  bool read_tensor(std::vector<TensorInfo>& tensors) {
     std::string name;
     std::uint32_t dimensions = 0;
     if (!read_name(name) || !read(dimensions)) return false;
@@ -206,7 +206,7 @@ class Reader {
     if (dimensions > kMaxDimensions) return give_up("a tensor has too many dimensions");
 
     std::uint32_t type = 0;
-    Tensor tensor;
+    TensorInfo tensor;
     if (!read(type) || !read(tensor.offset)) return false;
     const auto* const known = std::ranges::find(kTensorTypes, type, &TensorType::id);
     if (known == std::end(kTensorTypes))
@@ -218,7 +218,7 @@ class Reader {
   }
 
   /// The bytes of a tensor.
-  bool measure(Tensor& tensor, const TensorType& type, const std::vector<std::uint64_t>& shape,
+  bool measure(TensorInfo& tensor, const TensorType& type, const std::vector<std::uint64_t>& shape,
                const std::string& name) {
     const bool has_rows = !shape.empty() && shape.front() % type.block == 0;
     if (!type.is_plain && !has_rows)
@@ -240,11 +240,11 @@ class Reader {
     return true;
   }
 
-  bool check_extents(const std::vector<Tensor>& tensors) {
+  bool check_extents(const std::vector<TensorInfo>& tensors) {
     const auto position = static_cast<std::uint64_t>(reader_.position());
     const std::uint64_t data = (position + alignment_ - 1) / alignment_ * alignment_;
     const auto size = static_cast<std::uint64_t>(file_.size);
-    for (const Tensor& tensor : tensors) {
+    for (const TensorInfo& tensor : tensors) {
       // The reference adds modulo 2^64, and nothing can be wrong with no bytes.
       const std::uint64_t begin = data + tensor.offset;
       if (tensor.bytes != 0 && (begin > size || tensor.bytes > size - begin))
@@ -264,6 +264,6 @@ class Reader {
 
 }  // namespace
 
-FormatCheck check_gguf(const FileRange& file) { return Reader(file).run(); }
+FormatCheck check_gguf(const FileRange& file) { return GgufReader(file).run(); }
 
 }  // namespace model_prep

@@ -16,16 +16,16 @@ namespace {
 using Json = nlohmann::json;
 
 // The Hub's deepest response, a model's info with its config, has about ten levels.
-constexpr std::size_t kMaxDepth = 64;
+constexpr std::size_t kMaxNesting = 64;
 
 /// nlohmann's parser calls these functions in the order of the text; returning false ends the
 /// parse. The parser itself keeps one bit for each level of nesting.
-class Reader : public nlohmann::json_sax<Json> {
+class SaxReader : public nlohmann::json_sax<Json> {
  public:
-  Reader(const JsonShape& shape, OnJsonEntry on_entry)
+  SaxReader(const JsonShape& shape, OnJsonEntry on_entry)
       : shape_(shape), on_entry_(std::move(on_entry)) {}
 
-  explicit Reader(OnJsonValue on_value) : on_value_(std::move(on_value)) {}
+  explicit SaxReader(OnJsonValue on_value) : on_value_(std::move(on_value)) {}
 
   /// For a tree of the whole text: no object may have a member twice.
   void refuse_any_duplicate() { names_.emplace(); }
@@ -150,8 +150,8 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
   bool start(bool is_array) {
-    if (keys_.size() == kMaxDepth) {
-      tree_fault_ = fmt::format("it is nested deeper than {} levels", kMaxDepth);
+    if (keys_.size() == kMaxNesting) {
+      tree_fault_ = fmt::format("it is nested deeper than {} levels", kMaxNesting);
       return fail(*tree_fault_);
     }
 
@@ -223,13 +223,13 @@ bool JsonFields::add(std::string_view name, Value value) {
 
 Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
                                const OnJsonEntry& on_entry) {
-  Reader reader(shape, on_entry);
+  SaxReader reader(shape, on_entry);
   Json::sax_parse(text, &reader);
   return std::move(reader).result();
 }
 
 Status read_json_values(std::string_view text, OnJsonValue on_value) {
-  Reader reader(std::move(on_value));
+  SaxReader reader(std::move(on_value));
   Json::sax_parse(text, &reader);
   const auto document = std::move(reader).result();
   return document ? ok() : document.error();
@@ -238,7 +238,7 @@ Status read_json_values(std::string_view text, OnJsonValue on_value) {
 std::optional<std::string> json_tree_fault(std::string_view text) {
   constexpr bool kStrict = true;
   constexpr bool kComments = true;
-  Reader reader({}, {});
+  SaxReader reader({}, {});
   reader.refuse_any_duplicate();
   Json::sax_parse(text, &reader, nlohmann::detail::input_format_t::json, kStrict, kComments);
   return reader.tree_fault();

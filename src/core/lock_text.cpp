@@ -52,7 +52,7 @@ std::string policy_text(const Policy& policy, std::string_view indent) {
 }
 
 /// What is known of the license and the scan.
-std::string facts_text(const HubFacts& facts) {
+std::string locked_facts(const HubFacts& facts) {
   std::string text;
   if (facts.licenses) text = "      \"license\": " + list_text(*facts.licenses) + ",\n";
   if (!facts.scan) return text;
@@ -64,7 +64,7 @@ std::string facts_text(const HubFacts& facts) {
                             facts.scan->complete, fmt::join(findings, ", "));
 }
 
-std::string signature_text(const ResolvedSnapshot& snapshot) {
+std::string locked_signature(const ResolvedSnapshot& snapshot) {
   std::string text;
   if (const auto& signer = snapshot.spec.signer; signer && !signer->in_manifest.empty())
     text += fmt::format("      \"signature\": {{\"{}\": {}}},\n", to_string(signer->kind),
@@ -110,9 +110,10 @@ std::string locked_model_text(const ResolvedSnapshot& snapshot) {
       kFormat, fmt::arg("key", json_string(spec.key)),
       fmt::arg("repo", json_string(spec.repo.text())), fmt::arg("commit", snapshot.commit.hex()),
       fmt::arg("ref", json_string(spec.ref)), fmt::arg("variant", json_string(spec.variant.text())),
-      fmt::arg("signature", signature_text(snapshot)),
+      fmt::arg("signature", locked_signature(snapshot)),
       fmt::arg("policy", policy_text(spec.policy, "      ")),
-      fmt::arg("facts", facts_text(snapshot.facts)), fmt::arg("include", fmt::join(include, ",\n")),
+      fmt::arg("facts", locked_facts(snapshot.facts)),
+      fmt::arg("include", fmt::join(include, ",\n")),
       fmt::arg("size", total_blob_size(snapshot.files)),
       fmt::arg("files", fmt::join(locked, ",\n")));
 }

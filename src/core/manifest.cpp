@@ -20,7 +20,7 @@ struct AppendingMap : nlohmann::ordered_map<Key, Value, Less, Allocator> {
   Value& operator[](const Key& key) { return this->emplace_back(key, Value()).second; }
 };
 
-using Json = nlohmann::basic_json<AppendingMap>;
+using ManifestJson = nlohmann::basic_json<AppendingMap>;
 
 /// A defect may quote a key or a string of the file, which may be of any length.
 constexpr std::size_t kMaxDefectLength = 400;
@@ -32,7 +32,7 @@ using Defect = std::optional<std::string>;
 /// Reads the members of one JSON object. Anything else reads as an object without members.
 class ObjectReader {
  public:
-  ObjectReader(const Json& json, std::string path, Defect& defect)
+  ObjectReader(const ManifestJson& json, std::string path, Defect& defect)
       : json_(json), path_(std::move(path)), defect_(defect) {
     if (!json_.is_object()) fail("", "should be an object");
   }
@@ -42,7 +42,7 @@ class ObjectReader {
     if (!defect_) defect_ = fmt::format("{}: {}", path_of(name), what);
   }
 
-  const Json* find(const std::string& name) {
+  const ManifestJson* find(const std::string& name) {
     known_.insert(name);
     const auto found = json_.find(name);
     return found == json_.end() ? nullptr : &*found;
@@ -53,24 +53,24 @@ class ObjectReader {
   }
 
   std::optional<std::string> text(const std::string& name) {
-    return read<std::string>(name, &Json::is_string, "should be a string");
+    return read<std::string>(name, &ManifestJson::is_string, "should be a string");
   }
 
   Strings texts(const std::string& name) {
-    const auto is_list = [](const Json& json) {
-      return json.is_array() && std::ranges::all_of(json, &Json::is_string);
+    const auto is_list = [](const ManifestJson& json) {
+      return json.is_array() && std::ranges::all_of(json, &ManifestJson::is_string);
     };
     return read<Strings>(name, is_list, "should be a list of strings").value_or(Strings());
   }
 
   std::optional<bool> boolean(const std::string& name) {
-    return read<bool>(name, &Json::is_boolean, "should be true or false");
+    return read<bool>(name, &ManifestJson::is_boolean, "should be true or false");
   }
 
   /// An object whose members are strings.
   std::map<std::string, std::string> named_texts(const std::string& name) {
     std::map<std::string, std::string> texts;
-    const Json* found = find(name);
+    const ManifestJson* found = find(name);
     if (found == nullptr) return texts;
     if (!found->is_object()) fail(name, "should be an object");
 
@@ -81,7 +81,7 @@ class ObjectReader {
   }
 
   std::optional<Bytes> size(const std::string& name) {
-    const auto is_size = [](const Json& json) {
+    const auto is_size = [](const ManifestJson& json) {
       return json.is_number_unsigned() && json.get<std::uint64_t>() <= std::uint64_t{kMaxFileSize};
     };
     return read<Bytes>(name, is_size, "should be a size in bytes");
@@ -102,7 +102,7 @@ class ObjectReader {
   /// Calls `use(member)` if there is an object `name`.
   template <class Use>
   void object(const std::string& name, Use use) {
-    const Json* found = find(name);
+    const ManifestJson* found = find(name);
     if (found == nullptr) return;
 
     ObjectReader member(*found, path_of(name), defect_);
@@ -113,7 +113,7 @@ class ObjectReader {
   /// Calls `use(key, member)` for each member of the object `name`, whose keys are the user's.
   template <class Use>
   void each(const std::string& name, Use use) {
-    const Json* found = find(name);
+    const ManifestJson* found = find(name);
     if (found == nullptr) return;
     if (!found->is_object()) return fail(name, "should be an object");
 
@@ -142,7 +142,7 @@ class ObjectReader {
 
   template <class T, class Check>
   std::optional<T> read(const std::string& name, Check is_right, std::string_view complaint) {
-    const Json* found = find(name);
+    const ManifestJson* found = find(name);
     if (found == nullptr) return std::nullopt;
 
     if (std::invoke(is_right, *found)) return found->get<T>();
@@ -150,7 +150,7 @@ class ObjectReader {
     return std::nullopt;
   }
 
-  const Json& json_;
+  const ManifestJson& json_;
   std::string path_;
   Defect& defect_;
   std::set<std::string> known_;
@@ -331,10 +331,10 @@ std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& ob
   return model;
 }
 
-Manifest read_manifest(const Json& json, Defect& defect) {
+Manifest read_manifest(const ManifestJson& json, Defect& defect) {
   ObjectReader object(json, "", defect);
   object.require("version");
-  if (const Json* version = object.find("version"); version != nullptr && *version != 1)
+  if (const ManifestJson* version = object.find("version"); version != nullptr && *version != 1)
     object.fail("version", "should be 1");
 
   Manifest manifest{.models = {}, .policy = read_policy(object, {})};
@@ -360,11 +360,11 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
   // that is there twice it silently takes the last.
   if (const auto fault = json_tree_fault(text)) return refuse(*fault);
 
-  Json json;
+  ManifestJson json;
   try {
     constexpr bool kMayThrow = true;
     constexpr bool kIgnoreComments = true;
-    json = Json::parse(text, nullptr, kMayThrow, kIgnoreComments);
+    json = ManifestJson::parse(text, nullptr, kMayThrow, kIgnoreComments);
   } catch (const nlohmann::json::exception& exception) {
     // Only the exception says at which line and column the text is not JSON.
     return refuse(exception.what());

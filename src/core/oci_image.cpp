@@ -11,7 +11,7 @@
 namespace model_prep {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::string_view kConfigType = "application/vnd.oci.image.config.v1+json";
 constexpr std::string_view kLayerType = "application/vnd.oci.image.layer.v1.tar";
@@ -20,29 +20,32 @@ constexpr std::string_view kIndexType = "application/vnd.oci.image.index.v1+json
 constexpr std::string_view kTagAnnotation = "org.opencontainers.image.ref.name";
 constexpr std::string_view kEpoch = "1970-01-01T00:00:00Z";
 
-Json descriptor(std::string_view media_type, const OciBlob& blob) {
+OrderedJson descriptor(std::string_view media_type, const OciBlob& blob) {
   return {{"mediaType", media_type}, {"digest", oci_digest(blob.digest)}, {"size", blob.size}};
 }
 
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+std::string text_of(const OrderedJson& json) {
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 /// Null if there is no such member.
-Json member(const Json& json, std::string_view name) {
+OrderedJson member(const OrderedJson& json, std::string_view name) {
   const auto found = json.is_object() ? json.find(name) : json.end();
-  return found == json.end() ? Json() : *found;
+  return found == json.end() ? OrderedJson() : *found;
 }
 
-bool has_tag(const Json& entry, std::string_view tag) {
-  return member(member(entry, "annotations"), kTagAnnotation) == Json(tag);
+bool has_tag(const OrderedJson& entry, std::string_view tag) {
+  return member(member(entry, "annotations"), kTagAnnotation) == OrderedJson(tag);
 }
 
 /// No index of OCI is as deep as this, and writing JSON takes a call for each level.
-Json parse_shallow(std::string_view text) {
-  constexpr int kMaxDepth = 32;
-  return Json::parse(
-      text, [](int depth, Json::parse_event_t, const Json&) { return depth <= kMaxDepth; },
+OrderedJson parse_shallow(std::string_view text) {
+  constexpr int kMaxIndexDepth = 32;
+  return OrderedJson::parse(
+      text,
+      [](int depth, OrderedJson::parse_event_t, const OrderedJson&) {
+        return depth <= kMaxIndexDepth;
+      },
       /*allow_exceptions=*/false);
 }
 
@@ -51,8 +54,8 @@ Json parse_shallow(std::string_view text) {
 std::string oci_digest(const Digest& digest) { return "sha256:" + digest.hex(); }
 
 std::string oci_config(std::string_view architecture, std::span<const OciLayer> layers) {
-  Json diff_ids = Json::array();
-  Json history = Json::array();
+  OrderedJson diff_ids = OrderedJson::array();
+  OrderedJson history = OrderedJson::array();
   for (const OciLayer& layer : layers) {
     // A layer is not compressed, so its digest is also that of its tar.
     diff_ids.push_back(oci_digest(layer.blob.digest));
@@ -61,13 +64,13 @@ std::string oci_config(std::string_view architecture, std::span<const OciLayer> 
   return text_of({{"created", kEpoch},
                   {"architecture", architecture},
                   {"os", "linux"},
-                  {"config", Json::object()},
+                  {"config", OrderedJson::object()},
                   {"rootfs", {{"type", "layers"}, {"diff_ids", std::move(diff_ids)}}},
                   {"history", std::move(history)}});
 }
 
 std::string oci_manifest(const OciBlob& config, std::span<const OciLayer> layers) {
-  Json list = Json::array();
+  OrderedJson list = OrderedJson::array();
   for (const OciLayer& layer : layers) list.push_back(descriptor(kLayerType, layer.blob));
   return text_of({{"schemaVersion", 2},
                   {"mediaType", kManifestType},
@@ -76,9 +79,9 @@ std::string oci_manifest(const OciBlob& config, std::span<const OciLayer> layers
 }
 
 std::string oci_image_index(std::span<const OciBlob> manifests) {
-  Json list = Json::array();
+  OrderedJson list = OrderedJson::array();
   for (std::size_t i = 0; i < manifests.size(); ++i) {
-    Json manifest = descriptor(kManifestType, manifests[i]);
+    OrderedJson manifest = descriptor(kManifestType, manifests[i]);
     manifest["platform"] = {{"architecture", kOciArchitectures[i]}, {"os", "linux"}};
     list.push_back(std::move(manifest));
   }
@@ -87,18 +90,19 @@ std::string oci_image_index(std::span<const OciBlob> manifests) {
 
 Result<std::string> oci_layout_index(const std::optional<std::string>& existing,
                                      const OciBlob& image, std::string_view tag) {
-  Json index = existing ? parse_shallow(*existing)
-                        : Json{{"schemaVersion", 2}, {"manifests", Json::array()}};
+  OrderedJson index = existing
+                          ? parse_shallow(*existing)
+                          : OrderedJson{{"schemaVersion", 2}, {"manifests", OrderedJson::array()}};
   if (member(index, "schemaVersion") != 2 || !member(index, "manifests").is_array())
     return Error{ErrorKind::io, "index.json is not the index of an OCI image layout",
                  "choose another folder"};
 
   // In place, so that the same export twice gives the same file.
-  Json entry = descriptor(kIndexType, image);
+  OrderedJson entry = descriptor(kIndexType, image);
   entry["annotations"] = {{kTagAnnotation, tag}};
-  Json entries = Json::array();
+  OrderedJson entries = OrderedJson::array();
   bool placed = false;
-  for (Json& other : index["manifests"]) {
+  for (OrderedJson& other : index["manifests"]) {
     const bool replaced = has_tag(other, tag);
     if (!replaced || !placed) entries.push_back(replaced ? entry : std::move(other));
     placed = placed || replaced;

@@ -10,9 +10,9 @@ namespace model_prep {
 namespace {
 
 // A subgraph in an attribute of a node has nodes again (If, Loop, Scan).
-constexpr int kMaxDepth = 32;
+constexpr int kMaxGraphDepth = 32;
 constexpr std::size_t kMaxLocations = 10'000;
-constexpr Bytes kMaxLoaded = Bytes{64} * 1024 * 1024;
+constexpr Bytes kMaxGraphRead = Bytes{64} * 1024 * 1024;
 
 /// One field of a protobuf message.
 struct Field {
@@ -53,7 +53,7 @@ class MessageReader {
  private:
   bool next(Bytes end, Field& field) {
     std::uint64_t tag = 0;
-    if (!read_varint(tag) || reader_.loaded() > kMaxLoaded) return false;
+    if (!read_varint(tag) || reader_.loaded() > kMaxGraphRead) return false;
 
     field.number = tag >> 3U;
     std::uint64_t size = 0;
@@ -104,7 +104,7 @@ class DataFinder {
 
  private:
   bool read_graph(const Field& message, int depth) {
-    if (depth > kMaxDepth) return false;
+    if (depth > kMaxGraphDepth) return false;
     return reader_.read(message.end, [&](const Field& field) {
       switch (field.number) {
         case 1: return read_node(field, depth);  // GraphProto.node

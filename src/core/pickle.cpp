@@ -11,15 +11,15 @@
 namespace model_prep {
 namespace {
 
-constexpr Bytes kMaxLoaded = Bytes{64} * 1024 * 1024;
+constexpr Bytes kMaxPickleRead = Bytes{64} * 1024 * 1024;
 constexpr std::size_t kMaxValues = 1'000'000;
 constexpr std::size_t kMaxImports = 256;
-constexpr std::size_t kMaxName = 1024;
+constexpr std::size_t kMaxGlobalName = 1024;
 
 /// A value on the stack. Of a string, where its opcode is; of all others nothing is known.
-using Value = std::int64_t;
-constexpr Value kUnknown = -1;
-constexpr Value kMark = -2;
+using StackValue = std::int64_t;
+constexpr StackValue kUnknown = -1;
+constexpr StackValue kMark = -2;
 
 class Scanner {
  public:
@@ -40,7 +40,7 @@ class Scanner {
     if (!opcode) return fail();
     if (!data(*opcode, begin)) return false;
 
-    const bool is_bounded = stack_.size() <= kMaxValues && reader_.loaded() <= kMaxLoaded;
+    const bool is_bounded = stack_.size() <= kMaxValues && reader_.loaded() <= kMaxPickleRead;
     return is_bounded || give_up();
   }
 
@@ -101,15 +101,15 @@ class Scanner {
 
   bool build(unsigned char opcode) {
     switch (opcode) {
-      case '(': return push(kMark);                           // MARK
-      case '0': return pop_any();                             // POP
-      case '1': return pop_mark();                            // POP_MARK
-      case '2': return has(1) && push(Value{stack_.back()});  // DUP
-      case 'a': return pop(1) && has(1) && changed();         // APPEND
-      case 's': return pop(2) && has(1) && changed();         // SETITEM
-      case 'e':                                               // APPENDS
-      case 'u':                                               // SETITEMS
-      case 0x90:                                              // ADDITEMS
+      case '(': return push(kMark);                                // MARK
+      case '0': return pop_any();                                  // POP
+      case '1': return pop_mark();                                 // POP_MARK
+      case '2': return has(1) && push(StackValue{stack_.back()});  // DUP
+      case 'a': return pop(1) && has(1) && changed();              // APPEND
+      case 's': return pop(2) && has(1) && changed();              // SETITEM
+      case 'e':                                                    // APPENDS
+      case 'u':                                                    // SETITEMS
+      case 0x90:                                                   // ADDITEMS
         return pop_mark() && has(1) && changed();
       case 'd':   // DICT
       case 'l':   // LIST
@@ -146,7 +146,7 @@ class Scanner {
     if (!index || !has(1)) return fail();
     if (*index >= kMaxValues) return give_up();
 
-    constexpr Value kUnset = -3;
+    constexpr StackValue kUnset = -3;
     if (*index >= memo_.size()) memo_.resize(*index + 1, kUnset);
     if (memo_[*index] == kUnset) ++memo_count_;
     memo_[*index] = stack_.back();
@@ -156,7 +156,7 @@ class Scanner {
   /// What nobody put there would fail; it counts as unknown, so that more of the pickle is read.
   bool get(std::optional<std::uint64_t> index) {
     if (!index) return fail();
-    const Value known = *index < memo_.size() ? memo_[*index] : kUnknown;
+    const StackValue known = *index < memo_.size() ? memo_[*index] : kUnknown;
     return push(known >= 0 ? known : kUnknown);
   }
 
@@ -218,7 +218,7 @@ class Scanner {
   bool import_extension() { return add_import(kComputedImport) && push(kUnknown); }
 
   /// The string whose opcode is there; nothing if it is not known, or too long for a name.
-  std::optional<std::string> text_at(Value value) {
+  std::optional<std::string> text_at(StackValue value) {
     if (value < 0) return std::nullopt;
     const Bytes back = reader_.position();
     reader_.seek(value);
@@ -238,12 +238,12 @@ class Scanner {
       case 0x8d: size = number<std::uint64_t>().value_or(0); break;
       default: size = number<std::uint32_t>().value_or(0);
     }
-    return size > kMaxName ? std::nullopt : reader_.bytes(static_cast<std::size_t>(size));
+    return size > kMaxGlobalName ? std::nullopt : reader_.bytes(static_cast<std::size_t>(size));
   }
 
   // ---- the stack ----
 
-  bool push(Value value) {
+  bool push(StackValue value) {
     stack_.push_back(value);
     return true;
   }
@@ -270,7 +270,7 @@ class Scanner {
 
   bool pop_mark() {
     while (!stack_.empty()) {
-      const Value value = stack_.back();
+      const StackValue value = stack_.back();
       stack_.pop_back();
       if (value == kMark) return true;
     }
@@ -295,7 +295,7 @@ class Scanner {
   bool skip_line() {
     while (const auto byte = reader_.byte()) {
       if (*byte == '\n') return true;
-      if (reader_.loaded() > kMaxLoaded) return give_up();
+      if (reader_.loaded() > kMaxPickleRead) return give_up();
     }
     return fail();
   }
@@ -306,13 +306,13 @@ class Scanner {
     while (const auto byte = reader_.byte()) {
       if (*byte == '\n') return text;
       text += static_cast<char>(*byte);
-      if (text.size() > kMaxName) break;
+      if (text.size() > kMaxGlobalName) break;
     }
 
     // CPython takes the last line of a file for one, whose last byte it drops as the line's end.
-    const bool ends_file = text.size() > 1 && text.size() <= kMaxName;
+    const bool ends_file = text.size() > 1 && text.size() <= kMaxGlobalName;
     if (ends_file) return text.substr(0, text.size() - 1);
-    static_cast<void>(text.size() > kMaxName ? give_up() : fail());
+    static_cast<void>(text.size() > kMaxGlobalName ? give_up() : fail());
     return std::nullopt;
   }
 
@@ -336,8 +336,8 @@ class Scanner {
 
   RangeReader& reader_;
   PickleScan scan_;
-  std::vector<Value> stack_;
-  std::vector<Value> memo_;  // by index
+  std::vector<StackValue> stack_;
+  std::vector<StackValue> memo_;  // by index
   std::uint64_t memo_count_{0};
   bool has_ended_{false};
 };

@@ -12,7 +12,7 @@
 namespace model_prep {
 namespace {
 
-constexpr std::string_view kMark = "model-prep-2";
+constexpr std::string_view kFormatMark = "model-prep-2";
 constexpr std::size_t kMaxOwner = 300;
 
 bool is_plain_char(char c) { return c > ' ' && c <= '~'; }
@@ -31,8 +31,9 @@ std::string plain(std::string_view text) {
 }  // namespace
 
 std::string serialize_resume(const ResumeRecord& record) {
-  return fmt::format("{} {} {} {} {} {} {}\n", kMark, plain(record.owner), record.writer.text(),
-                     record.file.text(), record.sequence, record.size, record.have.text());
+  return fmt::format("{} {} {} {} {} {} {}\n", kFormatMark, plain(record.owner),
+                     record.writer.text(), record.file.text(), record.sequence, record.size,
+                     record.have.text());
 }
 
 std::optional<ResumeRecord> parse_resume(std::string_view text) {
@@ -45,7 +46,7 @@ std::optional<ResumeRecord> parse_resume(std::string_view text) {
   const auto file = WriterTag::parse(words[3]);
   const auto sequence = parse_int<std::uint64_t>(words[4]);
   const auto size = parse_int(words[5]);
-  if (words[0] != kMark || !is_plain(words[1]) || !writer || !file || !sequence || !size)
+  if (words[0] != kFormatMark || !is_plain(words[1]) || !writer || !file || !sequence || !size)
     return std::nullopt;
   const auto have = RangeSet::parse(words[6], *size);
   if (!have) return std::nullopt;

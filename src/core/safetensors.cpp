@@ -25,7 +25,7 @@ constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr std::size_t kMaxTensors = 250'000;
 
 // serde_json refuses the container that would be the 128th.
-constexpr std::size_t kMaxDepth = 127;
+constexpr std::size_t kMaxHeaderDepth = 127;
 
 constexpr std::pair<std::string_view, unsigned> kBits[] = {
     {"BOOL", 8}, {"F4", 4},          {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
@@ -227,7 +227,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   }
 
   bool start(bool is_array) {
-    if (depth_ == kMaxDepth) return fail("the header is nested too deeply");
+    if (depth_ == kMaxHeaderDepth) return fail("the header is nested too deeply");
     if (!begin_value()) return false;
 
     const std::size_t depth = depth_++;

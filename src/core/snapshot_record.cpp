@@ -140,7 +140,7 @@ std::optional<std::string> files_text(const std::vector<RemoteFile>& listing, Es
   return text + (sorted.empty() ? "}" : "\n }");
 }
 
-std::string signature_text(const RecordedSignature& signature) {
+std::string recorded_signature(const RecordedSignature& signature) {
   std::string files;
   for (const auto& [path, blob] : signature.files)
     files += fmt::format("{}\n  {}: {{\n   \"blob\": \"{}\"\n  }}", files.empty() ? "" : ",",
@@ -161,7 +161,7 @@ std::string blobs_text(const std::map<Digest, VerifiedBlob>& blobs) {
 }
 
 /// The members of what is known.
-std::string facts_text(const HubFacts& facts) {
+std::string recorded_facts(const HubFacts& facts) {
   std::string text;
   if (facts.licenses) {
     std::string licenses;
@@ -236,8 +236,8 @@ std::string serialize_record(const SnapshotRecord& record) {
     names += fmt::format("{}\n  {}: {{}}", names.empty() ? "" : ",", quoted(name, Escape::needed));
   if (!names.empty()) text += ",\n \"unusable\": {" + names + "\n }";
 
-  if (record.signature) text += signature_text(*record.signature);
-  text += facts_text(record.facts);
+  if (record.signature) text += recorded_signature(*record.signature);
+  text += recorded_facts(record.facts);
 
   return text + ",\n \"blobs\": " + blobs_text(record.blobs) + "\n}\n";
 }

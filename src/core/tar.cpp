@@ -15,38 +15,38 @@ constexpr std::size_t kBlock = 512;
 constexpr Bytes kMaxOctalSize = 077777777777;  // eleven digits: 8 GiB - 1
 
 /// Where a header has a value.
-struct Field {
+struct TarField {
   std::size_t at;
   std::size_t size;
 };
-constexpr Field kName{0, 100};
-constexpr Field kMode{100, 8};
-constexpr Field kUid{108, 8};
-constexpr Field kGid{116, 8};
-constexpr Field kSize{124, 12};
-constexpr Field kTime{136, 12};
-constexpr Field kChecksum{148, 8};
-constexpr Field kType{156, 1};
-constexpr Field kTarget{157, 100};
-constexpr Field kMagic{257, 8};  // with the version
-constexpr Field kPrefix{345, 155};
+constexpr TarField kName{0, 100};
+constexpr TarField kMode{100, 8};
+constexpr TarField kUid{108, 8};
+constexpr TarField kGid{116, 8};
+constexpr TarField kSize{124, 12};
+constexpr TarField kTime{136, 12};
+constexpr TarField kChecksum{148, 8};
+constexpr TarField kType{156, 1};
+constexpr TarField kTarget{157, 100};
+constexpr TarField kMagicField{257, 8};  // with the version
+constexpr TarField kPrefix{345, 155};
 
-class Header {
+class TarHeader {
  public:
-  Header(char type, unsigned mode, Bytes size) {
+  TarHeader(char type, unsigned mode, Bytes size) {
     put(kType, {&type, 1});
     put_octal(kMode, mode);
     put_octal(kUid, 0);
     put_octal(kGid, 0);
     put_octal(kSize, size);
     put_octal(kTime, 0);
-    put(kMagic, {"ustar\0"
-                 "00",
-                 8});
+    put(kMagicField, {"ustar\0"
+                      "00",
+                      8});
   }
 
   /// What does not fit is cut off.
-  void put(const Field& field, std::string_view text) {
+  void put(const TarField& field, std::string_view text) {
     text = text.substr(0, field.size);
     block_.replace(field.at, text.size(), text);
   }
@@ -60,7 +60,7 @@ class Header {
   }
 
  private:
-  void put_octal(const Field& field, Bytes value) {
+  void put_octal(const TarField& field, Bytes value) {
     put(field, fmt::format("{:0{}o}", value, field.size - 1));
   }
 
@@ -106,7 +106,7 @@ std::string tar_header(const TarEntry& entry) {
 
   std::string text;
   if (!records.empty()) {
-    Header pax('x', 0644, static_cast<Bytes>(records.size()));
+    TarHeader pax('x', 0644, static_cast<Bytes>(records.size()));
     pax.put(kName, "PaxHeader");
     text = pax.finish() + padded(std::move(records));
   }
@@ -115,7 +115,7 @@ std::string tar_header(const TarEntry& entry) {
   constexpr char kTypes[] = {'5', '0', '2'};
   constexpr unsigned kModes[] = {0755, 0644, 0777};
   const auto kind = static_cast<std::size_t>(entry.kind);
-  Header header(kTypes[kind], kModes[kind], size > kMaxOctalSize ? 0 : size);
+  TarHeader header(kTypes[kind], kModes[kind], size > kMaxOctalSize ? 0 : size);
   header.put(kPrefix, parts ? parts->first : "");
   header.put(kName, parts ? parts->second : path);
   header.put(kTarget, entry.target);

@@ -6,7 +6,7 @@ namespace {
 
 constexpr auto kPollEvery = std::chrono::milliseconds(250);
 constexpr auto kFirstLogAfter = std::chrono::seconds(1);  // most waits are shorter
-constexpr auto kLogEvery = std::chrono::seconds(10);
+constexpr auto kLogWaitEvery = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -17,7 +17,7 @@ bool WriterWatch::on_poll(const std::string& heartbeat, TimePoint now) {
 
   if (next_log_ == TimePoint::min()) next_log_ = now + kFirstLogAfter;
   if (now < next_log_) return false;
-  next_log_ = now + kLogEvery;
+  next_log_ = now + kLogWaitEvery;
   return true;
 }
 

@@ -6,7 +6,7 @@
 namespace model_prep {
 namespace {
 
-constexpr std::size_t kMaxRecord = 64 * 1024;
+constexpr std::size_t kMaxResumeRecord = 64 * 1024;
 
 }  // namespace
 
@@ -36,7 +36,7 @@ Result<StagingOwner> ResumeFile::save(ResumeRecord& record) {
   if (!fd && is_there && fd.error().kind != ErrorKind::permission) return fd.error();
 
   if (fd) {
-    const auto there = parse_resume(read_file(*fd, kMaxRecord).value_or(""));
+    const auto there = parse_resume(read_file(*fd, kMaxResumeRecord).value_or(""));
     if (!there || there->writer == self_) return write(*fd, record);
   } else if (!is_there) {
     const auto created = create(record);
@@ -50,7 +50,7 @@ ResumeContent read_resume(const Repository& repository, const Digest& blob) {
   const std::string path = repository.layout.resume(blob);
   if (!lstat_path(path)) return {};
 
-  ResumeContent content{.text = read_file(path, kMaxRecord).value_or("")};
+  ResumeContent content{.text = read_file(path, kMaxResumeRecord).value_or("")};
   content.record = parse_resume(content.text);
   content.unreadable = !content.record;
   return content;

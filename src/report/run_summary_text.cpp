@@ -11,7 +11,7 @@ namespace model_prep {
 namespace {
 
 constexpr std::size_t kMaxTerminationMessage = 4096;  // bytes; Kubernetes cuts the rest off
-constexpr std::size_t kMaxNames = 12;                 // in a line; the summary has all of them
+constexpr std::size_t kMaxNamesShown = 12;            // in a line; the summary has all of them
 
 struct ReportedError {
   std::string model;  ///< its key; empty: the whole run
@@ -75,7 +75,7 @@ std::string list_models(const RunReport& report, bool ready, Describe describe) 
   for (const ModelReport& model : report.models)
     if (model.success() == ready) names.push_back(describe(model));
 
-  const std::size_t hidden = names.size() - std::min(names.size(), kMaxNames);
+  const std::size_t hidden = names.size() - std::min(names.size(), kMaxNamesShown);
   names.resize(names.size() - hidden);
   std::string text = fmt::format("{}", fmt::join(names, ", "));
   if (hidden > 0) text += fmt::format(" and {} more", hidden);
