@@ -8,25 +8,20 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "support/catch.h"
+#include "support/temporary_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using model_prep::testing::read_text;
 using Lines = std::vector<std::string>;
 
 const fs::path kRoot = MODEL_PREP_SOURCE_DIR;
-
-std::string read_all(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 Lines lines_of(const std::string& text) {
   Lines lines;
@@ -256,7 +251,7 @@ std::string fault_of_link(const std::string& target, const fs::path& page) {
   if (!fs::exists(file)) return "there is no " + file.lexically_normal().string();
 
   const bool has_heading =
-      hash == std::string::npos || has_anchor(read_all(file), target.substr(hash + 1));
+      hash == std::string::npos || has_anchor(read_text(file), target.substr(hash + 1));
   return has_heading ? "" : "no heading there has the anchor " + target.substr(hash + 1);
 }
 
@@ -267,7 +262,7 @@ std::string fault_of_citation(const Citation& citation, const fs::path& in) {
   for (const fs::path& folder : {kRoot, in.parent_path()}) {
     const fs::path page = folder / citation.page;
     if (!fs::is_regular_file(page)) continue;
-    const bool found = citation.section.empty() || has_section(read_all(page), citation.section);
+    const bool found = citation.section.empty() || has_section(read_text(page), citation.section);
     return found ? "" : citation.page + " has no section " + citation.section;
   }
   return "there is no page " + citation.page;
@@ -300,8 +295,8 @@ std::string comments_in(const fs::path& file) {
   const std::set<std::string> without_comments = {".md", ".json", ".svg", ".dict", ".pyc"};
   const std::string extension = file.extension();
   if (without_comments.contains(extension)) return {};
-  return cpp.contains(extension) ? comments_of_cpp(read_all(file))
-                                 : comments_of_script(read_all(file));
+  return cpp.contains(extension) ? comments_of_cpp(read_text(file))
+                                 : comments_of_script(read_text(file));
 }
 
 Lines written(const std::vector<Citation>& citations) {
@@ -329,7 +324,7 @@ TEST_CASE("every page and section that a comment cites exists") {
 TEST_CASE("every section that a page cites exists") {
   for (const fs::path& page : pages()) {
     std::string text;
-    for (const std::string& line : prose_of(read_all(page))) text += without_indent(line) + ' ';
+    for (const std::string& line : prose_of(read_text(page))) text += without_indent(line) + ' ';
     for (const Citation& citation : citations_in(text)) {
       if (citation.section.empty()) continue;
       CAPTURE(page, citation.page, citation.section);
@@ -341,7 +336,7 @@ TEST_CASE("every section that a page cites exists") {
 TEST_CASE("every relative link of a page leads to a file and a heading that exist") {
   std::size_t links = 0;
   for (const fs::path& page : pages()) {
-    for (const std::string& target : relative_links_in(read_all(page))) {
+    for (const std::string& target : relative_links_in(read_text(page))) {
       ++links;
       CAPTURE(page, target);
       CHECK(fault_of_link(target, page) == "");

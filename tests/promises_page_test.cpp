@@ -4,24 +4,20 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "support/catch.h"
+#include "support/temporary_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using model_prep::testing::read_text;
 
-std::string read_all(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-std::string promises() { return read_all(fs::path(MODEL_PREP_SOURCE_DIR) / "tests/promises.md"); }
+std::string promises() { return read_text(fs::path(MODEL_PREP_SOURCE_DIR) / "tests/promises.md"); }
 
 /// The page's sections, from one heading to the next.
 std::vector<std::string> sections_of(const std::string& page) {
@@ -66,7 +62,7 @@ std::set<std::string> names_of_tests() {
        fs::recursive_directory_iterator(fs::path(MODEL_PREP_SOURCE_DIR) / "tests")) {
     const bool python = entry.path().extension() == ".py";
     if (!python && entry.path().extension() != ".cpp") continue;
-    const std::string text = read_all(entry.path());
+    const std::string text = read_text(entry.path());
     const std::string mark = python ? "def test_" : "TEST_CASE(";
     for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) {
       std::size_t begin = at + mark.size();

@@ -19,7 +19,7 @@ std::string real_folder(const TestHost& machine, const fs::path& place) {
   return error ? std::string() : real.lexically_relative(machine.folder()).string();
 }
 
-struct Place {
+struct CachePlace {
   const char* name;
   ProgramEnvironment variables;      ///< paths below the machine's folder
   std::vector<std::string> options;  ///< likewise, of --cache-dir
@@ -36,34 +36,36 @@ ProgramEnvironment absolute(const TestHost& machine, ProgramEnvironment variable
 }  // namespace
 
 TEST_CASE("the cache is where the variables say, and the legacy directories link to it") {
-  const Place place = GENERATE(
-      Place{"HF_HOME", {{"HF_HOME", "m"}}, {}, "m/hub", {"m"}},
-      Place{"HF_HOME and TRANSFORMERS_CACHE alike",
-            {{"HF_HOME", "m"}, {"TRANSFORMERS_CACHE", "m"}},
-            {},
-            "m/hub",
-            {"m"}},
-      Place{"TRANSFORMERS_CACHE elsewhere",
-            {{"HF_HOME", "m"}, {"TRANSFORMERS_CACHE", "t"}},
-            {},
-            "m/hub",
-            {"m", "t"}},
-      Place{"HF_HUB_CACHE", {{"HF_HOME", "m"}, {"HF_HUB_CACHE", "c"}}, {}, "c", {"m", "m/hub"}},
-      Place{
+  const CachePlace place = GENERATE(
+      CachePlace{"HF_HOME", {{"HF_HOME", "m"}}, {}, "m/hub", {"m"}},
+      CachePlace{"HF_HOME and TRANSFORMERS_CACHE alike",
+                 {{"HF_HOME", "m"}, {"TRANSFORMERS_CACHE", "m"}},
+                 {},
+                 "m/hub",
+                 {"m"}},
+      CachePlace{"TRANSFORMERS_CACHE elsewhere",
+                 {{"HF_HOME", "m"}, {"TRANSFORMERS_CACHE", "t"}},
+                 {},
+                 "m/hub",
+                 {"m", "t"}},
+      CachePlace{
+          "HF_HUB_CACHE", {{"HF_HOME", "m"}, {"HF_HUB_CACHE", "c"}}, {}, "c", {"m", "m/hub"}},
+      CachePlace{
           "HUGGINGFACE_HUB_CACHE", {{"HF_HOME", ""}, {"HUGGINGFACE_HUB_CACHE", "c"}}, {}, "c", {}},
-      Place{"the newer of two",
-            {{"HF_HUB_CACHE", "c"}, {"HUGGINGFACE_HUB_CACHE", "d"}, {"HF_HOME", "m"}},
-            {},
-            "c",
-            {"m"}},
-      Place{"--cache-dir", {{"HF_HOME", "m"}, {"HF_HUB_CACHE", "c"}}, {"x"}, "x", {"m", "m/hub"}},
-      Place{"a flat cache in HF_HOME", {{"HF_HOME", "m"}}, {"m"}, "m", {"m/hub"}},
-      Place{"XDG_CACHE_HOME",
-            {{"HF_HOME", ""}, {"XDG_CACHE_HOME", "x"}},
-            {},
-            "x/huggingface/hub",
-            {}},
-      Place{"HOME", {{"HF_HOME", ""}, {"HOME", "h"}}, {}, "h/.cache/huggingface/hub", {}});
+      CachePlace{"the newer of two",
+                 {{"HF_HUB_CACHE", "c"}, {"HUGGINGFACE_HUB_CACHE", "d"}, {"HF_HOME", "m"}},
+                 {},
+                 "c",
+                 {"m"}},
+      CachePlace{
+          "--cache-dir", {{"HF_HOME", "m"}, {"HF_HUB_CACHE", "c"}}, {"x"}, "x", {"m", "m/hub"}},
+      CachePlace{"a flat cache in HF_HOME", {{"HF_HOME", "m"}}, {"m"}, "m", {"m/hub"}},
+      CachePlace{"XDG_CACHE_HOME",
+                 {{"HF_HOME", ""}, {"XDG_CACHE_HOME", "x"}},
+                 {},
+                 "x/huggingface/hub",
+                 {}},
+      CachePlace{"HOME", {{"HF_HOME", ""}, {"HOME", "h"}}, {}, "h/.cache/huggingface/hub", {}});
   INFO(place.name);
   FakeHub hub;
   hub.add(small_repo());

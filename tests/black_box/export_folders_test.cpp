@@ -17,10 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMB = 1'000'000;
-const std::string kFirst(40, '1');
-const std::string kSecond(40, '2');
-
 HubRepo two_revisions() {
   const HubFile weights{"model.safetensors", MadeUpBytes{9 * kMB, 9}, true};
   HubRepo repo =

@@ -17,12 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr std::int64_t kMiB = 1024 * 1024;
-const std::string kFirst(40, '1');
-const std::string kSecond(40, '2');
-
 /// Two revisions: the large weights stay, a small file changes.
-HubRepo two_revisions() {
+HubRepo large_revisions() {
   const HubFile weights{"model.safetensors", MadeUpBytes{17 * kMiB, 9}, true};
   const HubFile long_name{std::string(120, 'd') + "/" + std::string(120, 'f') + ".json", "{}"};
   HubRepo repo = make_repo("org/large", {weights, long_name, {"config.json", "{}"}}, kFirst);
@@ -31,14 +27,14 @@ HubRepo two_revisions() {
 }
 
 /// A machine with the first revision in its cache.
-struct Filled {
+struct FilledCache {
   FakeHub hub;
   TestHost machine{hub};
   std::string pinned = "org/large@" + kFirst;
   fs::path layout = machine.folder() / "images";
 
-  Filled() {
-    hub.add(two_revisions());
+  FilledCache() {
+    hub.add(large_revisions());
     REQUIRE(machine.run({pinned}).exit_code == 0);
     hub.clear_requests();
   }
@@ -49,7 +45,7 @@ struct Filled {
   Run run(const std::string& model, const std::string& tag = "latest") const {
     return machine.run({"export", model, "--to", to(tag)});
   }
-  fs::path weights() const { return blob_of(machine, two_revisions(), "model.safetensors"); }
+  fs::path weights() const { return blob_of(machine, large_revisions(), "model.safetensors"); }
 
   Json document(const std::string& digest) const {
     return Json::parse(read_text(layout / "blobs" / "sha256" / digest.substr(7)));
@@ -111,7 +107,7 @@ std::vector<std::string> wrong_in_layout(const fs::path& layout) {
 }  // namespace
 
 TEST_CASE("export writes an image without a request, and what is unpacked is satisfied") {
-  const Filled filled;
+  const FilledCache filled;
   const Run run = filled.run(filled.pinned);
   const std::string image = image_of(run);
   CHECK(filled.hub.requests().empty());
@@ -136,7 +132,7 @@ TEST_CASE("export writes an image without a request, and what is unpacked is sat
   CHECK_FALSE(contains(satisfied.err, "warn"));
   CHECK(filled.hub.requests().empty());
 
-  Tree expected = published(two_revisions());
+  Tree expected = published(large_revisions());
   std::erase_if(expected, [](const auto& entry) { return entry.first.starts_with(".locks"); });
   CHECK(tree_of(home / "hub") == expected);
 
@@ -151,7 +147,7 @@ TEST_CASE("export writes an image without a request, and what is unpacked is sat
 }
 
 TEST_CASE("both architectures have the same layers") {
-  const Filled filled;
+  const FilledCache filled;
   const std::string image = image_of(filled.run(filled.pinned));
   CHECK(filled.layers(image, 0) == filled.layers(image, 1));
   const Json manifests = filled.document(image)["manifests"];
@@ -165,10 +161,10 @@ TEST_CASE("both architectures have the same layers") {
 
 TEST_CASE(
     "the image does not depend on the machine: not on umask, times, modes or other revisions") {
-  const Filled filled;
+  const FilledCache filled;
   const std::string image = image_of(filled.run(filled.pinned));
 
-  const Filled other;
+  const FilledCache other;
   REQUIRE(other.machine.run({"org/large@" + kSecond}).exit_code == 0);
   const Run locked = other.machine.shell(
       "umask 077; touch " + other.weights().string() + "; chmod 600 " + other.weights().string() +
@@ -177,7 +173,7 @@ TEST_CASE(
 }
 
 TEST_CASE("in the next revision's image an unchanged large blob has the same layer") {
-  const Filled filled;
+  const FilledCache filled;
   const auto before = filled.layers(image_of(filled.run(filled.pinned, "v1")));
   REQUIRE(filled.machine.run({"org/large@" + kSecond}).exit_code == 0);
 
@@ -196,7 +192,7 @@ TEST_CASE("in the next revision's image an unchanged large blob has the same lay
 }
 
 TEST_CASE("a second export of the same models writes nothing") {
-  const Filled filled;
+  const FilledCache filled;
   const std::string image = image_of(filled.run(filled.pinned));
   const Tree before = tree_of(filled.layout);
   CHECK(image_of(filled.run(filled.pinned)) == image);
@@ -204,7 +200,7 @@ TEST_CASE("a second export of the same models writes nothing") {
 }
 
 TEST_CASE("a wrong byte fails the export, and no image is left") {
-  const Filled filled;
+  const FilledCache filled;
   const auto time = fs::last_write_time(filled.weights());
   flip_byte(filled.weights(), 12 * kMiB);
   fs::last_write_time(filled.weights(), time);
@@ -218,7 +214,7 @@ TEST_CASE("a wrong byte fails the export, and no image is left") {
 }
 
 TEST_CASE("a wrong byte leaves the image that had the tag") {
-  const Filled filled;
+  const FilledCache filled;
   image_of(filled.run(filled.pinned));
   const std::string before = read_text(filled.layout / "index.json");
   REQUIRE(filled.machine.run({"org/large@" + kSecond}).exit_code == 0);
@@ -229,7 +225,7 @@ TEST_CASE("a wrong byte leaves the image that had the tag") {
 }
 
 TEST_CASE("a model that is not complete in the cache is not exported") {
-  const Filled filled;
+  const FilledCache filled;
   const Run other = filled.run("org/large@" + kSecond);
   CHECK(other.exit_code == 1);
   CHECK(other.error_kind("org/large@" + kSecond) == "offline_missing");
@@ -243,7 +239,7 @@ TEST_CASE("a model that is not complete in the cache is not exported") {
 }
 
 TEST_CASE("a listing that only huggingface_hub left is not enough to export by") {
-  const Filled filled;
+  const FilledCache filled;
   REQUIRE(filled.machine.run({filled.pinned, "--variant", "all"}).exit_code == 0);
   fs::remove_all(filled.machine.cache() / "models--org--large" / ".model-prep");
   const Run run = filled.run(filled.pinned);
@@ -252,7 +248,7 @@ TEST_CASE("a listing that only huggingface_hub left is not enough to export by")
 }
 
 TEST_CASE("killed at any instant, an export leaves no image, and the next one succeeds") {
-  const Filled filled;
+  const FilledCache filled;
   for (const std::int64_t written : {0, 1, 8, 16}) {
     const auto program = filled.machine.start({"export", filled.pinned, "--to", filled.to()});
     while (program->running() && unfinished_bytes(filled.layout) < written * kMiB)
@@ -266,7 +262,7 @@ TEST_CASE("killed at any instant, an export leaves no image, and the next one su
 }
 
 TEST_CASE("SIGTERM ends an export with exit code 143, and nothing unfinished is left") {
-  const Filled filled;
+  const FilledCache filled;
   // The signal is pending when the first byte is read.
   const Run run = filled.machine.shell(
       "exec env --block-signal=TERM sh -c 'kill -TERM $$; exec $PROGRAM export " + filled.pinned +
@@ -278,7 +274,7 @@ TEST_CASE("SIGTERM ends an export with exit code 143, and nothing unfinished is 
 }
 
 TEST_CASE("a disk that fills up fails the export, and nothing unfinished is left") {
-  const Filled filled;
+  const FilledCache filled;
   const Run run = filled.machine.shell("ulimit -f 9000; exec $PROGRAM export " + filled.pinned +
                                        " --to " + filled.to());
   CHECK(run.exit_code == 1);
@@ -289,7 +285,7 @@ TEST_CASE("a disk that fills up fails the export, and nothing unfinished is left
 
 TEST_CASE("too little space is reported before the first byte is written") {
   if (!may_mount()) return;
-  const Filled filled;
+  const FilledCache filled;
   fs::create_directories(filled.layout);
   const Run run = filled.machine.shell("exec unshare -m sh -c 'mount -t tmpfs -o size=4m none " +
                                        filled.layout.string() + " && exec $PROGRAM export " +
@@ -299,7 +295,7 @@ TEST_CASE("too little space is reported before the first byte is written") {
 }
 
 TEST_CASE("a folder that holds something else is refused and left alone") {
-  const Filled filled;
+  const FilledCache filled;
   write_text(filled.layout / "notes.txt", "weeks of work");
   const Run run = filled.run(filled.pinned);
   CHECK(run.exit_code == 1);
@@ -323,7 +319,7 @@ TEST_CASE("a folder that holds something else is refused and left alone") {
 }
 
 TEST_CASE("export says what --to must be, and other commands do not take it") {
-  const Filled filled;
+  const FilledCache filled;
   CHECK(contains(filled.machine.run({"export"}).err, "export needs --to"));
   CHECK(contains(filled.machine.run({"export", "--to", "images"}).err,
                  "--to is 'images', but must be oci:FOLDER[:TAG], dir:FOLDER or dir-flat:FOLDER"));

@@ -13,8 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kWeights = "model.safetensors";
-
 /// A machine with org/small in its cache, and another one that has nothing.
 struct Two : Prepared {
   TestHost other{hub};

@@ -99,12 +99,6 @@ void check_refused(const Scene& scene, const Run& run, const std::string& kind) 
   CHECK(longest_line(run.err) < kLongestLine);
 }
 
-std::int64_t peak_memory_kib(pid_t pid) {
-  const std::string status = read_text("/proc/" + std::to_string(pid) + "/status");
-  const std::size_t at = status.find("VmHWM:");
-  return at == std::string::npos ? -1 : std::stoll(status.substr(at + 6));
-}
-
 /// A listing that always has a next page.
 struct Endless {
   const char* name;

@@ -15,9 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-constexpr std::int64_t kMB = 1'000'000;
-const std::string kFirst(40, '1');
-const std::string kSecond(40, '2');
 const std::string kPinned = "hf://org/served:" + kFirst;
 
 /// `main` is the first commit. Two files have the same bytes, and two builds are in it.
@@ -33,7 +30,7 @@ HubRepo served() {
   return repo;
 }
 
-Texts wanted(const std::string& commit) { return texts_of(served(), commit); }
+Texts files_at(const std::string& commit) { return texts_of(served(), commit); }
 
 /// A machine as KServe's container is: HF_HOME cannot be written.
 struct Container {
@@ -76,7 +73,7 @@ TEST_CASE("kserve-init fills the destination with the whole model, and leaves no
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
   CHECK(run.out == container.models.string() + "\n");
-  CHECK(plain_files_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
   CHECK(container.left() == Names{"models"});
   CHECK(run.summary["command"] == "kserve-init");
   CHECK(run.summary["export"]["folders"][0] == container.models.string());
@@ -115,7 +112,7 @@ TEST_CASE("kserve-init works as another user, with a root that cannot be written
                               container.environment());
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
-  CHECK(plain_files_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
 }
 
 TEST_CASE("a restart costs nothing for a pinned model, and one look for a branch") {
@@ -135,7 +132,7 @@ TEST_CASE("a restart costs nothing for a pinned model, and one look for a branch
   CHECK(container.hub.requests("resolve").empty());
   CHECK(container.hub.requests().size() == 2);
   CHECK(branch.summary["totals"]["requests"] == 2);
-  CHECK(plain_files_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
 }
 
 TEST_CASE("a destination that was filled differently or was changed since is filled again") {
@@ -144,14 +141,14 @@ TEST_CASE("a destination that was filled differently or was changed since is fil
   REQUIRE(container.run({kPinned, models, "--include", "*.json"}).exit_code == 0);
   CHECK(plain_files_in(container.models).size() == 2);
   CHECK(container.run({kPinned, models}).exit_code == 0);
-  CHECK(plain_files_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
 
   write_text(container.models / "config.json", "[]");
   CHECK(container.run({kPinned, models}).exit_code == 0);
-  CHECK(plain_files_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
 
   CHECK(container.run({"hf://org/served:" + kSecond, models}).exit_code == 0);
-  CHECK(plain_files_in(container.models) == wanted(kSecond));
+  CHECK(plain_files_in(container.models) == files_at(kSecond));
   CHECK(container.left() == Names{"models"});
 }
 
@@ -203,7 +200,7 @@ TEST_CASE("after SIGKILL, no destination is there half, and the next run resumes
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
   CHECK(sent_of(container.hub, "model.safetensors") <= 7 * kMB);
-  CHECK(plain_files_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
   CHECK(container.left() == Names{"models"});
 }
 
@@ -226,9 +223,9 @@ TEST_CASE("several models have a destination each, and only what is missing is f
   const Run run = container.run(arguments);
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
-  CHECK(plain_files_in(container.models / "base") == wanted(kFirst));
+  CHECK(plain_files_in(container.models / "base") == files_at(kFirst));
   CHECK(plain_files_in(container.models / "adapter").count("adapter.safetensors") == 1);
-  CHECK(plain_files_in(container.models).size() == wanted(kFirst).size() + 3);  // and two records
+  CHECK(plain_files_in(container.models).size() == files_at(kFirst).size() + 3);  // and two records
   CHECK(contains(run.err, "2 of 2 models ready"));
 
   // One of them is there: only the other one is fetched.
@@ -250,7 +247,7 @@ TEST_CASE("two containers may fill one destination at once") {
   other->wait();
   // One of them may find that the other one is writing; its restart finds all in place.
   CHECK(container.run({kPinned, container.models.string()}).exit_code == 0);
-  CHECK(plain_files_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
   CHECK(container.left() == Names{"models"});
 }
 
@@ -260,7 +257,7 @@ TEST_CASE("where files cannot have two names, they are copied") {
   const Run run = container.run({kPinned, container.models.string()});
   CAPTURE(run.err);
   CHECK(run.exit_code == 0);
-  CHECK(plain_files_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
   CHECK(container.left() == Names{"models"});
 }
 
@@ -270,14 +267,14 @@ TEST_CASE("a cache that the user names stays, and shares no file with the destin
   const std::vector<std::string> arguments = {kPinned, container.models.string(), "--cache-dir",
                                               cache.string()};
   CHECK(container.run(arguments).exit_code == 0);
-  CHECK(plain_files_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
   CHECK(fs::exists(cache / "models--org--served/snapshots" / kFirst));
 
   fs::remove_all(container.models);
   container.hub.clear_requests();
   CHECK(container.run(arguments).exit_code == 0);
   CHECK(container.hub.requests().empty());
-  CHECK(plain_files_in(container.models) == wanted(kFirst));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
 }
 
 TEST_CASE("a link in the place of the cache is not followed") {

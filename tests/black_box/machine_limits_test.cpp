@@ -12,8 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMB = 1'000'000;
-
 /// Runs the program as another user without files, if we may change the user; else as ourselves.
 std::string as_nobody() {
   return ::geteuid() == 0 ? "exec setpriv --reuid=65534 --regid=65534 --clear-groups $PROGRAM"
@@ -26,12 +24,6 @@ std::string expected_uid() {
 
 /// Makes the machine's directory accessible to other users.
 void open_to_all(const TestHost& machine) { fs::permissions(machine.folder(), fs::perms(0755)); }
-
-std::int64_t peak_memory_kib(pid_t pid) {
-  const std::string status = read_text("/proc/" + std::to_string(pid) + "/status");
-  const std::size_t at = status.find("VmHWM:");
-  return at == std::string::npos ? -1 : std::stoll(status.substr(at + 6));
-}
 
 Run on_one_megabyte(const TestHost& machine, const std::string& arguments) {
   fs::create_directories(machine.cache());

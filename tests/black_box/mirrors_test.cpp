@@ -33,7 +33,7 @@ bool got_authorization(const FakeHub& hub) {
   return false;
 }
 
-HubOptions with_token(const std::string& token) {
+HubOptions guarded_by(const std::string& token) {
   HubOptions options;
   options.tokens = {token};
   return options;
@@ -285,8 +285,8 @@ TEST_CASE("an unreachable endpoint keeps `not_found` from being reported") {
 }
 
 TEST_CASE("the run's token is sent to no endpoint of a list except the Hub") {
-  FakeHub first(with_token("hf_secretOfTheRun"));
-  FakeHub second(with_token("hf_secretOfTheRun"));
+  FakeHub first(guarded_by("hf_secretOfTheRun"));
+  FakeHub second(guarded_by("hf_secretOfTheRun"));
   HubRepo closed = small_repo();
   closed.access = HubRepo::Access::gated;
   first.add(closed);
@@ -304,7 +304,7 @@ TEST_CASE("the run's token is sent to no endpoint of a list except the Hub") {
 
 TEST_CASE("a token given with an endpoint is sent only to that endpoint") {
   const std::string token = "hf_xyzzyTOKENxyzzy";
-  FakeHub first(with_token(token));
+  FakeHub first(guarded_by(token));
   FakeHub second;
   HubRepo closed = small_repo();
   closed.access = HubRepo::Access::gated;

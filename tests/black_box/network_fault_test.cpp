@@ -16,9 +16,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::system_clock;
 
-constexpr std::int64_t kMB = 1'000'000;
-const std::string kWeights = "model.safetensors";
-
 /// A hub with one repository, and a machine that downloads it.
 struct NetworkFaultCase {
   FakeHub hub;

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> lines_of(const std::string& text) {
+std::vector<std::string> lines_for_runner(const std::string& text) {
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end =
@@ -30,7 +30,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 /// The lines that GitHub's runner executes as commands: `::` after blanks, `##[` anywhere.
 std::vector<std::string> commands_in(const std::string& text) {
   std::vector<std::string> commands;
-  for (const std::string& line : lines_of(text)) {
+  for (const std::string& line : lines_for_runner(text)) {
     const std::size_t begin = line.find_first_not_of(" \t\v\f");
     if ((begin != std::string::npos && line.compare(begin, 2, "::") == 0) || contains(line, "##["))
       commands.push_back(line);
@@ -226,7 +226,7 @@ TEST_CASE("the termination log is overwritten with one line") {
   const Pod pod;
   CHECK(pod.run("org/small").exit_code == 0);
   CHECK(pod.message().starts_with("1 of 1 model ready, 0.3 MB downloaded, "));
-  CHECK(lines_of(pod.message()).size() == 1);
+  CHECK(lines_for_runner(pod.message()).size() == 1);
   CHECK(pod.run("org/small org/missing").exit_code == 1);
   CHECK(pod.message().starts_with("1 of 2 models ready, nothing downloaded, "));
   CHECK(pod.message().ends_with(" s: " + kMissing + " (hint: " + kMissingHint + ")"));
@@ -271,7 +271,7 @@ TEST_CASE("without a termination log nothing is created, followed or blocked on"
   const std::string before = pod.message();
   const Run run =
       pod.machine.shell(pod.command("ls -l /dev; $PROGRAM org/small; echo $?; ls -l /dev"));
-  const auto lines = lines_of(run.out);
+  const auto lines = lines_for_runner(run.out);
   const auto code = std::find(lines.begin(), lines.end(), "0");
   REQUIRE(code != lines.end());
   CHECK(std::vector<std::string>(lines.begin(), code) ==

@@ -16,7 +16,6 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr std::int64_t kSize = 20'000'000;
-const std::string kWeights = "model.safetensors";
 
 /// Runs it on one connection, where bytes arrive in order, and returns how many bytes pread gave.
 std::int64_t bytes_read_back(const TestHost& machine, const HubRepo& repo) {

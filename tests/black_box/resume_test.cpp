@@ -8,6 +8,7 @@
 
 #include "support/catch.h"
 #include "test_host.h"
+#include "tree_check.h"
 
 namespace model_prep::testing {
 namespace {
@@ -15,9 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-
-constexpr std::int64_t kMB = 1'000'000;
-const std::string kWeights = "model.safetensors";
 
 /// Sends every payload at this rate.
 Fault slow(std::int64_t bytes_per_second) {
@@ -51,13 +49,6 @@ std::vector<fs::path> blobs_in(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.path().extension().empty()) found.push_back(entry.path());
   return found;
-}
-
-bool is_what_its_name_says(const fs::path& blob) {
-  const std::string text = read_text(blob);
-  const std::string name = blob.filename();
-  return name == sha256_hex(text) ||
-         name == sha1_hex("blob " + std::to_string(text.size()) + std::string(1, '\0') + text);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 
 constexpr int kFiles = 300;
 
-HubRepo many_files() {
+HubRepo many_small_files() {
   std::vector<HubFile> files;
   for (int i = 0; i < kFiles; ++i)
     files.push_back({"data/" + std::to_string(i) + ".json",
@@ -34,7 +34,7 @@ int calls_in(const fs::path& trace) {
 TEST_CASE("a first run opens at most ten files and directories for each small file") {
   if (!may_trace()) return;
   FakeHub hub;
-  hub.add(many_files());
+  hub.add(many_small_files());
   const TestHost machine(hub);
   const fs::path trace = machine.folder() / "trace";
   const Run run = machine.shell("exec strace -f -e trace=open,openat,openat2 -o " + trace.string() +

@@ -216,19 +216,6 @@ fs::path blob_of(const TestHost& machine, const HubRepo& repo, const std::string
          digests_of(file_of(repo, path)).blob_name();
 }
 
-std::string read_text(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string text;
-  for (char block[65536]; in.read(block, sizeof block), in.gcount() > 0;)
-    text.append(block, static_cast<std::size_t>(in.gcount()));
-  return text;
-}
-
-void write_text(const fs::path& file, const std::string& text) {
-  fs::create_directories(file.parent_path());
-  std::ofstream(file, std::ios::binary) << text;
-}
-
 void flip_byte(const fs::path& file, std::int64_t offset) {
   std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
   stream.seekg(offset);
@@ -257,6 +244,12 @@ std::int64_t sent_of(const FakeHub& hub, const std::string& file) {
 
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
+}
+
+std::int64_t peak_memory_kib(pid_t pid) {
+  const std::string status = read_text("/proc/" + std::to_string(pid) + "/status");
+  const std::size_t at = status.find("VmHWM:");
+  return at == std::string::npos ? -1 : std::stoll(status.substr(at + 6));
 }
 
 }  // namespace model_prep::testing

@@ -23,6 +23,13 @@
 
 namespace model_prep::testing {
 
+inline constexpr std::int64_t kMB = 1'000'000;
+inline constexpr std::int64_t kMiB = 1024 * 1024;
+inline const std::string kWeights = "model.safetensors";
+/// For repositories with two commits.
+inline const std::string kFirst(40, '1');
+inline const std::string kSecond(40, '2');
+
 /// The program of this build, or the one that MODEL_PREP_PROGRAM names: so the tests are compiled
 /// once and also run the sanitized programs.
 const std::string& tested_program();
@@ -107,12 +114,13 @@ HubFile file_of(const HubRepo& repo, const std::string& path);
 std::filesystem::path blob_of(const TestHost& machine, const HubRepo& repo,
                               const std::string& path);
 
-std::string read_text(const std::filesystem::path& file);
-void write_text(const std::filesystem::path& file, const std::string& text);
 /// Inverts one byte.
 void flip_byte(const std::filesystem::path& file, std::int64_t offset);
 /// Permission bits: 0644.
 unsigned mode_of(const std::filesystem::path& path);
+
+/// The most memory that a process has used so far; -1 if there is none with this number.
+std::int64_t peak_memory_kib(pid_t pid);
 
 /// Body bytes that the hub has sent of this file.
 std::int64_t sent_of(const std::vector<LoggedRequest>& log, const std::string& file);

@@ -53,7 +53,7 @@ struct Secure {
 };
 
 /// The run failed because of the certificate, at once and without a request.
-void check_refused(const Run& run, const FakeHub& hub, const std::vector<std::string>& said) {
+void check_no_request(const Run& run, const FakeHub& hub, const std::vector<std::string>& said) {
   INFO(run.err);
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind("org/small") == "protocol");
@@ -123,7 +123,7 @@ TEST_CASE("on a system without CA certificates the hint says where they were loo
   if (!may_mount()) return;
   const Secure secure;
   const Run run = secure.run_with_etc("true");
-  check_refused(run, secure.hub, {"unknown issuer"});
+  check_no_request(run, secure.hub, {"unknown issuer"});
   const std::string hint = run.model("org/small")["error"]["hint"];
   for (const char* said :
        {"this system has no CA certificates", "/etc/ssl/certs/ca-certificates.crt",
@@ -187,7 +187,7 @@ TEST_CASE("a stale CA variable does not fail an offline run") {
 
 TEST_CASE("an unknown CA is reported with the certificate, without a retry") {
   const Secure secure({.subject = "mirror of Test"});
-  check_refused(
+  check_no_request(
       secure.machine.run({"org/small"}), secure.hub,
       {"its certificate is not trusted: unknown issuer (subject CN=mirror of Test; issuer CN=Test Root)"});
 }
@@ -196,27 +196,27 @@ TEST_CASE("a CA of the same name but with another key is not trusted") {
   const Secure secure;
   const TestAuthority namesake("Test Root");
   write_text(secure.ca, namesake.pem());
-  check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
-                {"issuer CN=Test Root)"});
+  check_no_request(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
+                   {"issuer CN=Test Root)"});
 }
 
 TEST_CASE("an expired certificate is reported with its expiry date") {
   const Secure secure({.expires = hours(-24)});
-  check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
-                {"its certificate is not trusted: expired on ",
-                 " GMT (subject CN=test hub; issuer CN=Test Root)"});
+  check_no_request(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
+                   {"its certificate is not trusted: expired on ",
+                    " GMT (subject CN=test hub; issuer CN=Test Root)"});
 }
 
 TEST_CASE("a certificate that is not yet valid is reported with its start date") {
   const Secure secure({.begins = hours(24)});
-  check_refused(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
-                {"its certificate is not trusted: not valid before ",
-                 " GMT: is this machine's clock right?"});
+  check_no_request(secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
+                   {"its certificate is not trusted: not valid before ",
+                    " GMT: is this machine's clock right?"});
 }
 
 TEST_CASE("a certificate for other hosts is reported with their names") {
   const Secure secure({.names = "DNS:a.example,DNS:b.example,IP:127.0.0.2,DNS:d.example"});
-  check_refused(
+  check_no_request(
       secure.machine.run({"org/small", "--ca-file", secure.ca}), secure.hub,
       {"not valid for this host, but for: DNS:a.example, DNS:b.example, IP Address:127.0.0.2, and others "
        "(subject CN=test hub; issuer CN=Test Root)"});
@@ -227,8 +227,8 @@ TEST_CASE("a self-signed certificate is reported as such, and trusted if named i
   FakeHub hub(with_tls(tls));
   hub.add(small_repo());
   const TestHost machine(hub);
-  check_refused(machine.run({"org/small"}), hub,
-                {"self-signed (subject CN=test hub; issuer CN=test hub)"});
+  check_no_request(machine.run({"org/small"}), hub,
+                   {"self-signed (subject CN=test hub; issuer CN=test hub)"});
   write_text(machine.folder() / "hub.pem", tls.certificate);
   CHECK(machine.run({"org/small", "--ca-file", machine.folder() / "hub.pem"}).exit_code == 0);
 }
@@ -236,7 +236,7 @@ TEST_CASE("a self-signed certificate is reported as such, and trusted if named i
 TEST_CASE("a certificate cannot forge lines of the log") {
   const Secure secure({.subject = "evil\n2026-01-01T00:00:00Z info  all is well\x1b[2J"});
   const Run run = secure.machine.run({"org/small"});
-  check_refused(run, secure.hub, {"subject CN=evil\\0A2026"});
+  check_no_request(run, secure.hub, {"subject CN=evil\\0A2026"});
   CHECK_FALSE(contains(run.err, "\x1b"));
   CHECK_FALSE(contains(run.err, "\n2026-01-01"));
 }

@@ -47,13 +47,13 @@ std::string command_line_of(pid_t pid) {
 /// How the program gets the token: by a variable, or by a file outside of its output.
 enum class Source { variable, file };
 
-struct Place {
+struct TokenPlace {
   FakeHub hub;
   TestHost machine;
   TemporaryFolder secrets;
   ProgramEnvironment environment;
 
-  Place(Source source, HubOptions options = {})
+  TokenPlace(Source source, HubOptions options = {})
       : hub(with_token(std::move(options))), machine(hub) {
     if (source == Source::variable) {
       environment["HF_TOKEN"] = kToken;
@@ -94,7 +94,7 @@ std::vector<std::string> debug(std::vector<std::string> arguments) {
 
 TEST_CASE("the token is in nothing that any run writes, and goes to the Hub's origin only") {
   const Source source = GENERATE(Source::variable, Source::file);
-  Place place(source);
+  TokenPlace place(source);
   place.hub.add(small_repo());
   const auto run = [&](const std::vector<std::string>& arguments, ProgramEnvironment more = {}) {
     more.insert(place.environment.begin(), place.environment.end());
@@ -153,7 +153,7 @@ TEST_CASE("the token is in nothing that any run writes, and goes to the Hub's or
 }
 
 TEST_CASE("a killed run leaves no token on its command line or on disk") {
-  Place place(Source::variable);
+  TokenPlace place(Source::variable);
   place.hub.add(large_repo(3'000'000));
   place.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Stall{.after = 100'000}});
   const auto program = place.machine.start(debug({"org/large"}), place.environment);
@@ -169,8 +169,8 @@ TEST_CASE("a killed run leaves no token on its command line or on disk") {
 TEST_CASE("the token goes to a hub behind TLS, not to its payload host") {
   HubOptions options;
   options.tls = self_signed();
-  const Place place(Source::variable, options);
-  const_cast<Place&>(place).hub.add(small_repo());
+  const TokenPlace place(Source::variable, options);
+  const_cast<TokenPlace&>(place).hub.add(small_repo());
   write_text(place.secrets / "ca.pem", options.tls->certificate);
   const Run run = place.machine.run(debug({"org/small", "--ca-file", place.secrets / "ca.pem"}),
                                     place.environment);
@@ -181,7 +181,7 @@ TEST_CASE("the token goes to a hub behind TLS, not to its payload host") {
 }
 
 TEST_CASE("over plain http the token is sent only to an http endpoint, with a warning") {
-  Place place(Source::variable);
+  TokenPlace place(Source::variable);
   place.hub.add(small_repo());
   const Run run = place.machine.run(debug({"org/small"}), place.environment);
   CHECK(contains(run.err, "the token is sent to " + place.hub.endpoint() + " unencrypted"));

@@ -13,9 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMB = 1'000'000;
-const std::string kWeights = "model.safetensors";
-
 /// A machine, and a hub with one large model and one small.
 struct Volume {
   FakeHub hub;

@@ -13,8 +13,8 @@ namespace {
 using namespace testing;
 using Json = nlohmann::json;
 
-const std::string kCommit(40, 'c');
-const std::string kRef = "pkg:huggingface/org/m@" + kCommit;
+const std::string kBomCommit(40, 'c');
+const std::string kRef = "pkg:huggingface/org/m@" + kBomCommit;
 
 ResolvedSnapshot model(const std::string& name = "org/m", char digit = 'c') {
   ResolvedSnapshot snapshot{spec(name, name),
@@ -52,7 +52,7 @@ TEST_CASE("a model is a component with package URL, licenses and the digests of 
   CHECK(component["bom-ref"] == kRef);
   CHECK(component["group"] == "org");
   CHECK(component["name"] == "m");
-  CHECK(component["version"] == kCommit);
+  CHECK(component["version"] == kBomCommit);
   CHECK(component["licenses"][0]["license"]["id"] == "Apache-2.0");
   CHECK(component["licenses"][1]["license"]["name"] == "gemma");
   CHECK(component["licenses"][2]["license"]["name"] == "my-license");
@@ -142,7 +142,7 @@ TEST_CASE("other repositories are no models, and have no package URL") {
   CHECK(component["type"] == type);
   CHECK_FALSE(component.contains("purl"));
   CHECK(component["externalReferences"][0]["url"] ==
-        "https://huggingface.co/" + name + "/tree/" + kCommit);
+        "https://huggingface.co/" + name + "/tree/" + kBomCommit);
 }
 
 TEST_CASE("what the scanners found is a property") {

@@ -24,7 +24,7 @@ std::string verdict(const SnapshotFacts& of, const std::string& library) {
   return std::string(to_string(verdicts[0].loads)) + ": " + verdicts[0].write;
 }
 
-Strings listed(const SnapshotFacts& of) {
+Strings listed_by(const SnapshotFacts& of) {
   Strings names;
   for (const ConsumerVerdict& each : judge_consumers(of, {}))
     names.push_back(each.library + " " + std::string(to_string(each.loads)));
@@ -34,7 +34,7 @@ Strings listed(const SnapshotFacts& of) {
 const Strings kSmall = {"1_Pooling/config.json", "config.json", "modules.json", "tokenizer.json",
                         "tokenizer_config.json"};
 
-Strings with(Strings more) {
+Strings strings_with(Strings more) {
   more.insert(more.end(), kSmall.begin(), kSmall.end());
   return more;
 }
@@ -42,9 +42,9 @@ Strings with(Strings more) {
 }  // namespace
 
 TEST_CASE("weights of PyTorch are loaded by name") {
-  CHECK(listed(facts(with({"model.safetensors"}))) ==
+  CHECK(listed_by(facts(strings_with({"model.safetensors"}))) ==
         Strings{"transformers by name", "sentence-transformers by name"});
-  CHECK(verdict(facts(with({"model.safetensors"})), "sentence-transformers") ==
+  CHECK(verdict(facts(strings_with({"model.safetensors"})), "sentence-transformers") ==
         R"(by name: SentenceTransformer("org/name"))");
   CHECK(verdict(facts({"config.json", "pytorch_model.bin"}), "transformers") ==
         R"(by name: AutoModel.from_pretrained("org/name"))");
@@ -55,10 +55,10 @@ TEST_CASE("weights of PyTorch are loaded by name") {
 }
 
 TEST_CASE("sentence-transformers loads a build for another back-end by path only") {
-  const SnapshotFacts int8 = facts(with({"openvino/openvino_model_qint8_quantized.bin",
-                                         "openvino/openvino_model_qint8_quantized.xml"}));
-  CHECK(listed(int8) == Strings{"sentence-transformers by path only", "optimum-intel by name",
-                                "openvino by path only"});
+  const SnapshotFacts int8 = facts(strings_with({"openvino/openvino_model_qint8_quantized.bin",
+                                                 "openvino/openvino_model_qint8_quantized.xml"}));
+  CHECK(listed_by(int8) == Strings{"sentence-transformers by path only", "optimum-intel by name",
+                                   "openvino by path only"});
   CHECK(verdict(int8, "sentence-transformers") ==
         R"(by path only: SentenceTransformer(snapshot_download("org/name"), backend="openvino", )"
         R"(model_kwargs={"file_name": "openvino/openvino_model_qint8_quantized.xml"}))");
@@ -70,12 +70,13 @@ TEST_CASE("sentence-transformers loads a build for another back-end by path only
 }
 
 TEST_CASE("the weights of a later module are not enough for sentence-transformers") {
-  const SnapshotFacts onnx = facts(with({"2_Dense/model.safetensors", "onnx/model.onnx"}));
+  const SnapshotFacts onnx = facts(strings_with({"2_Dense/model.safetensors", "onnx/model.onnx"}));
   CHECK(verdict(onnx, "sentence-transformers").starts_with("by path only: "));
-  CHECK(verdict(facts(with({"2_Dense/model.safetensors"})), "sentence-transformers")
+  CHECK(verdict(facts(strings_with({"2_Dense/model.safetensors"})), "sentence-transformers")
             .starts_with("no: "));
-  CHECK(verdict(facts(with({"0_StaticEmbedding/model.safetensors"})), "sentence-transformers")
-            .starts_with("by name: "));
+  CHECK(
+      verdict(facts(strings_with({"0_StaticEmbedding/model.safetensors"})), "sentence-transformers")
+          .starts_with("by name: "));
 }
 
 TEST_CASE("an ONNX model is loaded from its root, from onnx/, or under a name of its own") {
@@ -84,9 +85,9 @@ TEST_CASE("an ONNX model is loaded from its root, from onnx/, or under a name of
   CHECK(verdict(facts({"onnx/model.onnx", "onnx/model_O3.onnx"}), "onnxruntime") ==
         R"(by path only: InferenceSession(hf_hub_download("org/name", "onnx/model.onnx")))");
   CHECK(
-      verdict(facts(with({"onnx/model_quantized.onnx"})), "onnxruntime") ==
+      verdict(facts(strings_with({"onnx/model_quantized.onnx"})), "onnxruntime") ==
       R"(by path only: InferenceSession(hf_hub_download("org/name", "onnx/model_quantized.onnx")))");
-  CHECK(verdict(facts(with({"onnx/model.onnx"})), "fastembed") ==
+  CHECK(verdict(facts(strings_with({"onnx/model.onnx"})), "fastembed") ==
         R"(by name: TextEmbedding("org/name")  # with FASTEMBED_CACHE_PATH=$HF_HOME/hub)");
 }
 
@@ -96,7 +97,7 @@ TEST_CASE("an .xml without its .bin is no OpenVINO model") {
 
 TEST_CASE("a model.bin next to a vocabulary belongs to faster-whisper, not to PyTorch") {
   const SnapshotFacts whisper = facts({"config.json", "model.bin", "vocabulary.json"});
-  CHECK(listed(whisper) == Strings{"faster-whisper by name"});
+  CHECK(listed_by(whisper) == Strings{"faster-whisper by name"});
   CHECK(verdict(whisper, "faster-whisper") == R"(by name: WhisperModel("org/name"))");
   CHECK(verdict(whisper, "transformers").starts_with("no: "));
 }
@@ -112,7 +113,7 @@ TEST_CASE("a pipeline that is there in half precision only is asked for as such"
 TEST_CASE("config.json tells static embeddings from a transformer") {
   const SnapshotFacts potion = facts({"config.json", "model.safetensors", "tokenizer.json"},
                                      R"({"model_type": "model2vec"})");
-  CHECK(listed(potion) == Strings{"model2vec by name"});
+  CHECK(listed_by(potion) == Strings{"model2vec by name"});
   CHECK(verdict(facts({"config.json", "model.safetensors", "tokenizer.json"}), "model2vec")
             .starts_with("no: "));
 }
@@ -127,7 +128,7 @@ TEST_CASE("formats of their own are loaded by their own libraries") {
 }
 
 TEST_CASE("another ref than main is part of the line, and a library that reads only main fails") {
-  SnapshotFacts tagged = facts(with({"onnx/model.onnx"}));
+  SnapshotFacts tagged = facts(strings_with({"onnx/model.onnx"}));
   tagged.revision = "v2";
   CHECK(verdict(tagged, "onnxruntime") ==
         R"(by path only: InferenceSession(hf_hub_download("org/name", "onnx/model.onnx", )"
@@ -149,7 +150,7 @@ TEST_CASE("code of the model's own needs a writable directory") {
 }
 
 TEST_CASE("a library that a model is made for is listed even if it does not load it") {
-  CHECK(listed(facts({"modules.json", "config.json"})) == Strings{"sentence-transformers no"});
+  CHECK(listed_by(facts({"modules.json", "config.json"})) == Strings{"sentence-transformers no"});
 }
 
 TEST_CASE(

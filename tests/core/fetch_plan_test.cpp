@@ -9,8 +9,8 @@ using namespace model_prep::testing;
 
 namespace {
 
-ResolvedSnapshot snapshot(const std::string& repo_name, std::vector<RemoteFile> files,
-                          char at = 'c') {
+ResolvedSnapshot planned_snapshot(const std::string& repo_name, std::vector<RemoteFile> files,
+                                  char at = 'c') {
   return {spec(repo_name, repo_name), commit(at), std::move(files), {}};
 }
 
@@ -42,8 +42,10 @@ TEST_CASE("a ref that would be a file and a directory is refused, in either orde
 }
 
 TEST_CASE("jobs are ordered by size across all models, largest first") {
-  const auto a = snapshot("org/a", {plain_file("small", 1, '1'), lfs_file("large", 100, '2')});
-  const auto b = snapshot("org/b", {lfs_file("larger", 200, '3'), plain_file("middle", 50, '4')});
+  const auto a =
+      planned_snapshot("org/a", {plain_file("small", 1, '1'), lfs_file("large", 100, '2')});
+  const auto b =
+      planned_snapshot("org/b", {lfs_file("larger", 200, '3'), plain_file("middle", 50, '4')});
   const auto view_a = view(a, BlobState::missing);
   const auto view_b = view(b, BlobState::missing);
   const FetchPlan plan = make_plan(std::vector<PlannedModel>{{0, &a, &view_a}, {1, &b, &view_b}});
@@ -54,9 +56,9 @@ TEST_CASE("jobs are ordered by size across all models, largest first") {
 }
 
 TEST_CASE("a blob that several files and models of a repository share is one job") {
-  const auto first =
-      snapshot("org/a", {lfs_file("onnx/arm64", 10, '1'), lfs_file("onnx/avx512", 10, '1')});
-  const auto second = snapshot("org/a", {lfs_file("onnx/arm64", 10, '1')}, 'd');
+  const auto first = planned_snapshot(
+      "org/a", {lfs_file("onnx/arm64", 10, '1'), lfs_file("onnx/avx512", 10, '1')});
+  const auto second = planned_snapshot("org/a", {lfs_file("onnx/arm64", 10, '1')}, 'd');
   const auto view_first = view(first, BlobState::missing);
   const auto view_second = view(second, BlobState::missing);
   const FetchPlan plan =
@@ -71,8 +73,8 @@ TEST_CASE("a blob is held to the strictest lock of all files and models that sha
   RemoteFile locked = plain_file("b.json", 10, '1');
   locked.locked = true;
   locked.locked_sha256 = sha256('e');
-  const auto open = snapshot("org/a", {plain_file("a.json", 10, '1')});
-  const auto strict = snapshot("org/a", {plain_file("a.json", 10, '1'), locked});
+  const auto open = planned_snapshot("org/a", {plain_file("a.json", 10, '1')});
+  const auto strict = planned_snapshot("org/a", {plain_file("a.json", 10, '1'), locked});
   const auto view_open = view(open, GENERATE(BlobState::missing, BlobState::trusted));
   const auto view_strict = view(strict, BlobState::missing);
   std::vector<PlannedModel> wanted = {{0, &open, &view_open}, {1, &strict, &view_strict}};
@@ -96,9 +98,9 @@ TEST_CASE("two locks that give one blob another size or sha256 are conflicts of 
     first.locked_sha256 = sha256('e');
     second.locked_sha256 = sha256('f');
   }
-  const auto a = snapshot("org/a", {first, plain_file("b.json", 1, '2')});
-  const auto b = snapshot("org/a", {second});
-  const auto c = snapshot("org/c", {second});
+  const auto a = planned_snapshot("org/a", {first, plain_file("b.json", 1, '2')});
+  const auto b = planned_snapshot("org/a", {second});
+  const auto c = planned_snapshot("org/c", {second});
   const auto any = view(a, BlobState::missing);
   const auto conflicts =
       lock_conflicts(std::vector<PlannedModel>{{0, &a, &any}, {1, &b, &any}, {2, &c, &any}});
@@ -110,15 +112,15 @@ TEST_CASE("two locks that give one blob another size or sha256 are conflicts of 
 }
 
 TEST_CASE("the same blob in two repositories is two jobs") {
-  const auto a = snapshot("org/a", {lfs_file("x", 10, '1')});
-  const auto b = snapshot("org/b", {lfs_file("x", 10, '1')});
+  const auto a = planned_snapshot("org/a", {lfs_file("x", 10, '1')});
+  const auto b = planned_snapshot("org/b", {lfs_file("x", 10, '1')});
   const auto view_a = view(a, BlobState::missing);
   const auto view_b = view(b, BlobState::missing);
   CHECK(make_plan(std::vector<PlannedModel>{{0, &a, &view_a}, {1, &b, &view_b}}).jobs.size() == 2);
 }
 
 TEST_CASE("a file that the record vouches for needs no job") {
-  const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
+  const auto a = planned_snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
   auto states = view(a, BlobState::missing);
   states.files[0].state = BlobState::trusted;
   const FetchPlan plan = make_plan(std::vector<PlannedModel>{{0, &a, &states}});
@@ -127,7 +129,7 @@ TEST_CASE("a file that the record vouches for needs no job") {
 }
 
 TEST_CASE("an unverified blob is a job that counts no bytes") {
-  const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
+  const auto a = planned_snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
   auto states = view(a, BlobState::missing);
   states.files[0] = {BlobState::unverified, std::nullopt, false, 4};
   const FetchPlan plan = make_plan(std::vector<PlannedModel>{{0, &a, &states}});
@@ -139,8 +141,8 @@ TEST_CASE("an unverified blob is a job that counts no bytes") {
 }
 
 TEST_CASE("each copy of a blob is checked once, unless one is missing: then the blob is fetched") {
-  const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 10, '1')});
-  const auto b = snapshot("org/a", {lfs_file("x", 10, '1')}, 'd');
+  const auto a = planned_snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 10, '1')});
+  const auto b = planned_snapshot("org/a", {lfs_file("x", 10, '1')}, 'd');
   SnapshotView view_a = view(a, BlobState::unverified);
   SnapshotView view_b = view(b, BlobState::unverified);
   for (SnapshotView* of : {&view_a, &view_b})
@@ -161,7 +163,7 @@ TEST_CASE("each copy of a blob is checked once, unless one is missing: then the 
 }
 
 TEST_CASE("staged bytes are summed separately") {
-  const auto a = snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
+  const auto a = planned_snapshot("org/a", {lfs_file("x", 10, '1'), lfs_file("y", 20, '2')});
   auto states = view(a, BlobState::missing);
   states.files[0].staged = 4;
   states.files[1].staged = 15;

@@ -47,7 +47,7 @@ Writer& add_tensor(Writer& writer, const std::string& name, std::vector<std::uin
   return writer.add(type).add(offset);
 }
 
-std::string fault_of(const std::string& bytes) {
+std::string gguf_fault(const std::string& bytes) {
   const FormatCheck check = check_gguf(range_of(bytes));
   return check.format == Format::unknown ? "unknown: " + check.why : check.why;
 }
@@ -70,35 +70,36 @@ TEST_CASE("a GGUF file whose tensors lie in it is sound, in either byte order") 
   add_tensor(file, "q", {256, 2}, kQ4K, 64);
   file.pad(64);
   const std::size_t data = file.bytes.size();
-  CHECK(fault_of(file.bytes + std::string(64 + 288, 'x')).empty());
-  CHECK(fault_of(file.bytes + std::string(64 + 287, 'x')) ==
+  CHECK(gguf_fault(file.bytes + std::string(64 + 288, 'x')).empty());
+  CHECK(gguf_fault(file.bytes + std::string(64 + 287, 'x')) ==
         "a tensor of 288 bytes at " + std::to_string(data + 64) +
             " ends beyond the file, which has " + std::to_string(data + 64 + 287));
-  CHECK(fault_of(testing::head_of(testing::FileFormat::gguf, 200) + std::string(136, 'x')).empty());
+  CHECK(
+      gguf_fault(testing::head_of(testing::FileFormat::gguf, 200) + std::string(136, 'x')).empty());
 }
 
 TEST_CASE("a GGUF file that the library refuses is malformed, and the reason is told") {
-  CHECK(fault_of("") == "it does not begin with GGUF");
-  CHECK(fault_of("GGML") == "it does not begin with GGUF");
-  CHECK(fault_of("GGUF") == "its header ends beyond the file");
-  CHECK(fault_of(begin(0, 0, 1).bytes) == "it has version 1 of the format, not 2 or 3");
-  CHECK(fault_of(begin(0, 0, 4).bytes) == "it has version 4 of the format, not 2 or 3");
-  CHECK(fault_of(begin(1, 0).bytes) == "its header ends beyond the file");
-  CHECK(fault_of(begin(0, 1).text("a").add(std::uint32_t{13}).bytes) ==
+  CHECK(gguf_fault("") == "it does not begin with GGUF");
+  CHECK(gguf_fault("GGML") == "it does not begin with GGUF");
+  CHECK(gguf_fault("GGUF") == "its header ends beyond the file");
+  CHECK(gguf_fault(begin(0, 0, 1).bytes) == "it has version 1 of the format, not 2 or 3");
+  CHECK(gguf_fault(begin(0, 0, 4).bytes) == "it has version 4 of the format, not 2 or 3");
+  CHECK(gguf_fault(begin(1, 0).bytes) == "its header ends beyond the file");
+  CHECK(gguf_fault(begin(0, 1).text("a").add(std::uint32_t{13}).bytes) ==
         "a value has the unknown type 13");
-  CHECK(fault_of(begin(0, 1).text("\xff").bytes) == "a name in its header is not UTF-8");
-  CHECK(fault_of(begin(0, 2).text("a").add(kUint32).add(1U).text("a").bytes) == "it has a twice");
-  CHECK(fault_of(begin(0, 1).text("GGUF.version").add(kUint32).add(1U).bytes) ==
+  CHECK(gguf_fault(begin(0, 1).text("\xff").bytes) == "a name in its header is not UTF-8");
+  CHECK(gguf_fault(begin(0, 2).text("a").add(kUint32).add(1U).text("a").bytes) == "it has a twice");
+  CHECK(gguf_fault(begin(0, 1).text("GGUF.version").add(kUint32).add(1U).bytes) ==
         "it has GGUF.version twice");
-  CHECK(fault_of(begin(0, 1).text("general.alignment").add(kUint32).add(48U).bytes) ==
+  CHECK(gguf_fault(begin(0, 1).text("general.alignment").add(kUint32).add(48U).bytes) ==
         "its alignment is not a power of two");
-  CHECK(fault_of(begin(0, 1).text("general.alignment").add(10U).add(std::uint64_t{32}).bytes) ==
+  CHECK(gguf_fault(begin(0, 1).text("general.alignment").add(10U).add(std::uint64_t{32}).bytes) ==
         "its alignment is not a number of 32 bits");
 
   const auto with = [](std::vector<std::uint64_t> shape, std::uint32_t type, std::uint64_t offset) {
     Writer file = begin(1, 0);
     add_tensor(file, "t", std::move(shape), type, offset);
-    return fault_of(file.pad(32).bytes + std::string(64, 'x'));
+    return gguf_fault(file.pad(32).bytes + std::string(64, 'x'));
   };
   CHECK(with({16}, kF32, 0).empty());
   CHECK(with({16}, kF32, 4).starts_with("a tensor of 64 bytes at"));
@@ -110,20 +111,21 @@ TEST_CASE("a GGUF file that the library refuses is malformed, and the reason is 
 }
 
 TEST_CASE("what numpy's slices let pass at the end of a GGUF file passes here") {
-  CHECK(fault_of(begin(0, 1).text("a").add(kString).add(std::uint64_t{99}).bytes + "cut").empty());
-  CHECK(fault_of(begin(0, 1).text("a").add(kUint32).bytes).empty());
-  CHECK_FALSE(fault_of(begin(0, 1).text("a").add(kUint32).bytes + "x").empty());
-  CHECK(fault_of(begin(0, 1).text("a").add(kArray).add(99U).add(std::uint64_t{0}).bytes).empty());
+  CHECK(
+      gguf_fault(begin(0, 1).text("a").add(kString).add(std::uint64_t{99}).bytes + "cut").empty());
+  CHECK(gguf_fault(begin(0, 1).text("a").add(kUint32).bytes).empty());
+  CHECK_FALSE(gguf_fault(begin(0, 1).text("a").add(kUint32).bytes + "x").empty());
+  CHECK(gguf_fault(begin(0, 1).text("a").add(kArray).add(99U).add(std::uint64_t{0}).bytes).empty());
   Writer empty = begin(1, 0);
   add_tensor(empty, "none", {0, 4}, kF32, 4096);
-  CHECK(fault_of(empty.bytes).empty());
+  CHECK(gguf_fault(empty.bytes).empty());
 }
 
 TEST_CASE("a GGUF header beyond the bounds is not judged") {
   Writer file = begin(0, 1);
   file.text("a").add(kArray);
   for (int i = 0; i < 70; ++i) file.add(kArray).add(std::uint64_t{1});
-  CHECK(fault_of(file.bytes) == "unknown: its header is nested too deeply");
+  CHECK(gguf_fault(file.bytes) == "unknown: its header is nested too deeply");
 
   // A file of 16 TiB that says it has as many empty strings: no time is spent on them.
   const std::string head =

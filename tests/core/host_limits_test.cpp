@@ -9,7 +9,7 @@ using std::chrono::seconds;
 namespace {
 
 constexpr TimePoint kNow{std::chrono::hours(1)};
-const std::string kHub = "https://hub.example";
+const std::string kHubOrigin = "https://hub.example";
 constexpr auto kFiles = HostLimits::Bucket::files;
 constexpr auto kQueries = HostLimits::Bucket::queries;
 
@@ -25,87 +25,90 @@ HostLimits::Failure failure(TimePoint sent) {
 }  // namespace
 
 TEST_CASE("a host without history may be contacted") {
-  CHECK(HostLimits().closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
+  CHECK(HostLimits().closed_until(kHubOrigin, kFiles, 0, kNow) == TimePoint::min());
 }
 
 TEST_CASE("a block lasts until its end, for every request to that host and to no other") {
   HostLimits book;
-  book.block_until(kHub, kNow + seconds(5));
+  book.block_until(kHubOrigin, kNow + seconds(5));
   for (const auto what : {kFiles, kQueries})
-    CHECK(book.closed_until(kHub, what, 0, kNow) == kNow + seconds(5));
-  CHECK(book.blocked_until(kHub, kNow) == kNow + seconds(5));
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(5)) == TimePoint::min());
+    CHECK(book.closed_until(kHubOrigin, what, 0, kNow) == kNow + seconds(5));
+  CHECK(book.blocked_until(kHubOrigin, kNow) == kNow + seconds(5));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow + seconds(5)) == TimePoint::min());
   CHECK(book.closed_until("https://cdn.example", kFiles, 0, kNow) == TimePoint::min());
 }
 
 TEST_CASE("a later response can extend a block, but not shorten it") {
   HostLimits book;
-  book.block_until(kHub, kNow + seconds(5));
-  book.block_until(kHub, kNow + seconds(2));
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(5));
-  book.block_until(kHub, kNow + seconds(9));
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(9));
+  book.block_until(kHubOrigin, kNow + seconds(5));
+  book.block_until(kHubOrigin, kNow + seconds(2));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == kNow + seconds(5));
+  book.block_until(kHubOrigin, kNow + seconds(9));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == kNow + seconds(9));
 }
 
 TEST_CASE(
     "an exhausted window blocks the requests that it counts, until its end and one second more") {
   HostLimits book;
-  book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {0, seconds(5)}, kNow);
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(6));
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(6)) == TimePoint::min());
-  CHECK(book.closed_until(kHub, kQueries, 0, kNow) == TimePoint::min());
-  CHECK(book.blocked_until(kHub, kNow) == TimePoint::min());
+  book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {0, seconds(5)},
+                     kNow);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == kNow + seconds(6));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow + seconds(6)) == TimePoint::min());
+  CHECK(book.closed_until(kHubOrigin, kQueries, 0, kNow) == TimePoint::min());
+  CHECK(book.blocked_until(kHubOrigin, kNow) == TimePoint::min());
 }
 
 TEST_CASE("a host gets as many requests as it allows, and requests in flight count") {
   HostLimits book;
-  const auto first = book.on_request(kHub, kFiles);
-  for (int i = 0; i < 3; ++i) book.on_request(kHub, kFiles);
-  book.on_rate_limit(kHub, kFiles, first, {5, seconds(9)}, kNow);
-  book.on_request(kHub, kFiles);
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
-  book.on_request(kHub, kFiles);
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(10));
+  const auto first = book.on_request(kHubOrigin, kFiles);
+  for (int i = 0; i < 3; ++i) book.on_request(kHubOrigin, kFiles);
+  book.on_rate_limit(kHubOrigin, kFiles, first, {5, seconds(9)}, kNow);
+  book.on_request(kHubOrigin, kFiles);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == TimePoint::min());
+  book.on_request(kHubOrigin, kFiles);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == kNow + seconds(10));
 }
 
 TEST_CASE("any number of the requests in flight may already be counted in the response") {
   HostLimits book;
-  book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {5, seconds(9)}, kNow);
-  CHECK(book.closed_until(kHub, kFiles, 4, kNow) == TimePoint::min());
-  CHECK(book.closed_until(kHub, kFiles, 5, kNow) == kNow + seconds(10));
+  book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {5, seconds(9)},
+                     kNow);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 4, kNow) == TimePoint::min());
+  CHECK(book.closed_until(kHubOrigin, kFiles, 5, kNow) == kNow + seconds(10));
 }
 
 TEST_CASE("a host that allows any number of requests is not waited for") {
   HostLimits book;
   const auto limit = parse_rate_limit("\"x\";r=9223372036854775807;t=3600");
   REQUIRE(limit);
-  book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), *limit, kNow);
-  CHECK(book.closed_until(kHub, kFiles, 1, kNow) == TimePoint::min());
+  book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), *limit, kNow);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 1, kNow) == TimePoint::min());
 }
 
 TEST_CASE("the order of responses does not matter") {
   HostLimits book;
-  const auto first = book.on_request(kHub, kFiles);
-  const auto second = book.on_request(kHub, kFiles);
+  const auto first = book.on_request(kHubOrigin, kFiles);
+  const auto second = book.on_request(kHubOrigin, kFiles);
   const bool in_order = GENERATE(true, false);
-  if (in_order) book.on_rate_limit(kHub, kFiles, first, {2, seconds(9)}, kNow);
-  book.on_rate_limit(kHub, kFiles, second, {1, seconds(9)}, kNow);
-  if (!in_order) book.on_rate_limit(kHub, kFiles, first, {2, seconds(9)}, kNow);
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == TimePoint::min());
-  book.on_request(kHub, kFiles);
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow) == kNow + seconds(10));
+  if (in_order) book.on_rate_limit(kHubOrigin, kFiles, first, {2, seconds(9)}, kNow);
+  book.on_rate_limit(kHubOrigin, kFiles, second, {1, seconds(9)}, kNow);
+  if (!in_order) book.on_rate_limit(kHubOrigin, kFiles, first, {2, seconds(9)}, kNow);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == TimePoint::min());
+  book.on_request(kHubOrigin, kFiles);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == kNow + seconds(10));
 }
 
 TEST_CASE(
     "an exhausted window stays closed to its end, whatever arrives meanwhile, and then reopens") {
   HostLimits book;
-  const auto first = book.on_request(kHub, kFiles);
-  book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {0, seconds(9)}, kNow);
-  book.on_rate_limit(kHub, kFiles, first, {7, seconds(300)}, kNow + seconds(1));
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(1)) == kNow + seconds(10));
-  book.on_rate_limit(kHub, kFiles, book.on_request(kHub, kFiles), {7, seconds(9)},
+  const auto first = book.on_request(kHubOrigin, kFiles);
+  book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {0, seconds(9)},
+                     kNow);
+  book.on_rate_limit(kHubOrigin, kFiles, first, {7, seconds(300)}, kNow + seconds(1));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow + seconds(1)) == kNow + seconds(10));
+  book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {7, seconds(9)},
                      kNow + seconds(10));
-  CHECK(book.closed_until(kHub, kFiles, 0, kNow + seconds(10)) == TimePoint::min());
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow + seconds(10)) == TimePoint::min());
 }
 
 TEST_CASE("the same fault of a host is logged at most once every few seconds") {
@@ -138,7 +141,7 @@ TEST_CASE("the patience with a host stands still while nobody asks it") {
   HostLimits book;
   const Patience patience{.limit = seconds(10)};
   const auto fail = [&](Duration at) {
-    return book.on_failure(kHub, failure(kNow + at), patience, kNow + at);
+    return book.on_failure(kHubOrigin, failure(kNow + at), patience, kNow + at);
   };
   CHECK_FALSE(fail(seconds(0))->given_up());
   for (const int at : {600, 602, 606}) CHECK_FALSE(fail(seconds(at))->given_up());

@@ -7,7 +7,7 @@
 namespace model_prep {
 namespace {
 
-const std::string kCommit = "607a30d783dfa663caf39e06633721c8d4cfcd7e";
+const std::string kMainCommit = "607a30d783dfa663caf39e06633721c8d4cfcd7e";
 
 // Two entries of openai-community/gpt2, and a folder.
 constexpr const char* kTree =
@@ -33,11 +33,12 @@ std::string tree_with(const std::string& size, const std::string& oid, const std
 TEST_CASE("the commit is read from the repository's info") {
   const auto found = parse_info(kBlobs, "gpt2");
   REQUIRE(found.has_value());
-  CHECK(found->commit.hex() == kCommit);
+  CHECK(found->commit.hex() == kMainCommit);
   CHECK(found->id == "openai-community/gpt2");
   CHECK(found->files == 2);
 
-  const auto bare = parse_info(R"({"sha":")" + kCommit + R"(","siblings":null,"id":7})", "gpt2");
+  const auto bare =
+      parse_info(R"({"sha":")" + kMainCommit + R"(","siblings":null,"id":7})", "gpt2");
   REQUIRE(bare.has_value());
   CHECK(bare->id.empty());
   CHECK(bare->files == 0);
@@ -45,7 +46,8 @@ TEST_CASE("the commit is read from the repository's info") {
 
 TEST_CASE("the licenses of the card are read from the repository's info") {
   const auto licenses = [](const std::string& card) {
-    const auto info = parse_info(R"({"sha":")" + kCommit + R"(","cardData":)" + card + "}", "gpt2");
+    const auto info =
+        parse_info(R"({"sha":")" + kMainCommit + R"(","cardData":)" + card + "}", "gpt2");
     REQUIRE(info);
     return info->licenses;
   };
@@ -61,13 +63,13 @@ TEST_CASE("the licenses of the card are read from the repository's info") {
   CHECK(licenses(R"({"license":[)" + many + R"("gpl-3.0"]})") == Strings{"gpl-3.0", "mit"});
   CHECK(licenses(R"({"license":7})") == Strings{});
   CHECK_FALSE(licenses("null"));
-  CHECK_FALSE(parse_info(R"({"sha":")" + kCommit + R"(","license":"mit"})", "gpt2")->licenses);
+  CHECK_FALSE(parse_info(R"({"sha":")" + kMainCommit + R"(","license":"mit"})", "gpt2")->licenses);
 }
 
 TEST_CASE("what the scanners found is read from the repository's info") {
   const auto scan = [](const std::string& status) {
-    const auto info =
-        parse_info(R"({"sha":")" + kCommit + R"(","securityRepoStatus":)" + status + "}", "gpt2");
+    const auto info = parse_info(
+        R"({"sha":")" + kMainCommit + R"(","securityRepoStatus":)" + status + "}", "gpt2");
     REQUIRE(info);
     return info->scan;
   };
@@ -110,8 +112,8 @@ TEST_CASE("a finding that cannot be read fails the whole response") {
   const std::string findings = GENERATE(as<std::string>{}, R"([{"level":"unsafe"}])", R"(["x"])",
                                         R"([{"path":1}])", R"("none")");
   const auto info = parse_info(
-      R"({"sha":")" + kCommit + R"(","securityRepoStatus":{"scansDone":true,"filesWithIssues":)" +
-          findings + "}}",
+      R"({"sha":")" + kMainCommit +
+          R"(","securityRepoStatus":{"scansDone":true,"filesWithIssues":)" + findings + "}}",
       "gpt2");
   REQUIRE_FALSE(info);
   CHECK(info.error().kind == ErrorKind::protocol);

@@ -14,7 +14,7 @@ using namespace model_prep::testing;
 
 namespace {
 
-ResolvedSnapshot snapshot(const std::string& name, char at, std::vector<RemoteFile> files) {
+ResolvedSnapshot packed_snapshot(const std::string& name, char at, std::vector<RemoteFile> files) {
   return {spec(name, name, std::string(40, at)), commit(at), files, files};
 }
 
@@ -55,7 +55,8 @@ std::vector<RemoteFile> many(int count) {
 }  // namespace
 
 TEST_CASE("a large blob has a layer of its own, with the directories on its way") {
-  const auto layers = plan({snapshot("org/name", 'c', {lfs_file("model.bin", kLargeBlob, 'a')})});
+  const auto layers =
+      plan({packed_snapshot("org/name", 'c', {lfs_file("model.bin", kLargeBlob, 'a')})});
   REQUIRE(layers.size() == 2);
   const std::string blob = "hub/models--org--name/blobs/" + std::string(64, 'a');
   CHECK(names(layers[0]) ==
@@ -65,7 +66,7 @@ TEST_CASE("a large blob has a layer of its own, with the directories on its way"
 }
 
 TEST_CASE("the last layer has small blobs, links, refs, the listing and, at its end, the record") {
-  const auto layers = plan({snapshot("org/name", 'c', {plain_file("a/b.json", 1, '1')})});
+  const auto layers = plan({packed_snapshot("org/name", 'c', {plain_file("a/b.json", 1, '1')})});
   REQUIRE(layers.size() == 1);
   const std::string repo = "hub/models--org--name/";
   CHECK(
@@ -82,7 +83,7 @@ TEST_CASE("the last layer has small blobs, links, refs, the listing and, at its 
 }
 
 TEST_CASE("the prefix is where the cache is, and only above a hub are links for older services") {
-  const std::vector snapshots = {snapshot("org/name", 'c', {plain_file("a", 1, '1')})};
+  const std::vector snapshots = {packed_snapshot("org/name", 'c', {plain_file("a", 1, '1')})};
   const auto first = [&](const std::string& prefix) { return names(plan(snapshots, prefix)[0]); };
   CHECK(first("").front() == "models--org--name/");
   CHECK(first("srv/cache").front() == "srv/");
@@ -95,26 +96,26 @@ TEST_CASE("the prefix is where the cache is, and only above a hub are links for 
 
 TEST_CASE("the layer of a large blob does not depend on the revision or on other models") {
   const RemoteFile weights = lfs_file("model.bin", kLargeBlob, 'a');
-  const auto before = plan({snapshot("org/name", 'c', {weights, plain_file("x", 1, '1')})});
-  const auto after = plan({snapshot("org/other", 'e', {lfs_file("o.bin", kLargeBlob, 'b')}),
-                           snapshot("org/name", 'd', {weights, plain_file("x", 2, '2')})});
+  const auto before = plan({packed_snapshot("org/name", 'c', {weights, plain_file("x", 1, '1')})});
+  const auto after = plan({packed_snapshot("org/other", 'e', {lfs_file("o.bin", kLargeBlob, 'b')}),
+                           packed_snapshot("org/name", 'd', {weights, plain_file("x", 2, '2')})});
   REQUIRE(after.size() == 3);
   CHECK(names(after[0]) == names(before[0]));
   CHECK(names(after.back()) != names(before.back()));
 }
 
 TEST_CASE("a blob with several names is in the image once") {
-  const auto layers =
-      plan({snapshot("org/name", 'c',
-                     {lfs_file("a.bin", kLargeBlob, 'a'), lfs_file("b.bin", kLargeBlob, 'a')}),
-            snapshot("org/name", 'd', {lfs_file("c.bin", kLargeBlob, 'a')})});
+  const auto layers = plan(
+      {packed_snapshot("org/name", 'c',
+                       {lfs_file("a.bin", kLargeBlob, 'a'), lfs_file("b.bin", kLargeBlob, 'a')}),
+       packed_snapshot("org/name", 'd', {lfs_file("c.bin", kLargeBlob, 'a')})});
   CHECK(layers.size() == 2);
   CHECK(layers[0].title == "org/name a.bin");
 }
 
 TEST_CASE("more large blobs than layers share them, in the order of their paths") {
-  CHECK(plan({snapshot("org/name", 'c', many(119))}).size() == kMaxLayers);
-  const auto before = plan({snapshot("org/name", 'c', many(163))});
+  CHECK(plan({packed_snapshot("org/name", 'c', many(119))}).size() == kMaxLayers);
+  const auto before = plan({packed_snapshot("org/name", 'c', many(163))});
   REQUIRE(before.size() == kMaxLayers);
   std::size_t blobs = 0;
   for (std::size_t i = 0; i + 1 < before.size(); ++i) {
@@ -126,7 +127,7 @@ TEST_CASE("more large blobs than layers share them, in the order of their paths"
   // One file changes: so does its layer, and no other.
   auto files = many(163);
   files[50].blob = sha256('f');
-  const auto after = plan({snapshot("org/name", 'd', files)});
+  const auto after = plan({packed_snapshot("org/name", 'd', files)});
   int changed = 0;
   for (std::size_t i = 0; i + 1 < before.size(); ++i)
     changed += names(before[i]) != names(after[i]) ? 1 : 0;
@@ -134,8 +135,8 @@ TEST_CASE("more large blobs than layers share them, in the order of their paths"
 }
 
 TEST_CASE("a ref goes to the model that claims it, and one that may stay unset to the first") {
-  auto first = snapshot("org/name", 'c', {plain_file("a", 1, '1')});
-  auto second = snapshot("org/name", 'd', {plain_file("a", 1, '2')});
+  auto first = packed_snapshot("org/name", 'c', {plain_file("a", 1, '1')});
+  auto second = packed_snapshot("org/name", 'd', {plain_file("a", 1, '2')});
   first.spec.ref_if_unset = second.spec.ref_if_unset = true;
   const std::string ref = "hub/models--org--name/refs/main";
   CHECK(text_at(plan({first, second})[0], ref) == std::string(40, 'c'));
@@ -144,8 +145,8 @@ TEST_CASE("a ref goes to the model that claims it, and one that may stay unset t
 }
 
 TEST_CASE("a record vouches for each blob at the epoch, and is as long before it is known") {
-  const std::vector snapshots = {
-      snapshot("org/name", 'c', {plain_file("a", 1, '1'), lfs_file("model.bin", kLargeBlob, 'a')})};
+  const std::vector snapshots = {packed_snapshot(
+      "org/name", 'c', {plain_file("a", 1, '1'), lfs_file("model.bin", kLargeBlob, 'a')})};
   const ImageRecord record{repo("org/name"), commit('c')};
   const std::string text = image_record(snapshots, record, {{git_sha1('1'), sha256('e')}});
   CHECK(text.size() == image_record(snapshots, record, {}).size());
@@ -157,7 +158,7 @@ TEST_CASE("a record vouches for each blob at the epoch, and is as long before it
 }
 
 TEST_CASE("what a cache knows beyond the lock, and what an endpoint adds, is not in the image") {
-  auto snapshots = std::vector{snapshot("org/name", 'c', {plain_file("a", 1, '1')})};
+  auto snapshots = std::vector{packed_snapshot("org/name", 'c', {plain_file("a", 1, '1')})};
   const ImageRecord record{repo("org/name"), commit('c')};
   const std::string plain = image_record(snapshots, record, {});
   snapshots[0].listing[0].xet_hash = std::string(64, 'b');

@@ -7,7 +7,7 @@ namespace model_prep {
 namespace {
 
 constexpr std::string_view kFields[] = {"id", "size", "lfs", "lfs.size"};
-constexpr std::string_view kFiles[] = {"files"};
+constexpr std::string_view kFilesPath[] = {"files"};
 
 /// `name:size` of each entry.
 std::string entries_of(const std::string& text, std::span<const std::string_view> collections) {
@@ -109,21 +109,22 @@ TEST_CASE("entries of a list or an object arrive one by one") {
   CHECK(entries_of(R"([{"size": 1}, {"size": 2, "deep": [[{"size": 3}]]}, {}])", kTopArray) ==
         ":1 :2 :-1 ");
   CHECK(entries_of(R"({"size": 9, "files": {"a": {"size": 1}, "b": {}}, "more": [{"size": 3}]})",
-                   kFiles) == "a:1 b:-1 ");
-  CHECK(entries_of(R"({"files": [{"size": 1}]})", kFiles) == ":1 ");
-  CHECK(entries_of(R"({"x": {"files": [{"size": 1}]}})", kFiles).empty());
-  CHECK(entries_of(R"([[{"size": 1}]])", kFiles).empty());
+                   kFilesPath) == "a:1 b:-1 ");
+  CHECK(entries_of(R"({"files": [{"size": 1}]})", kFilesPath) == ":1 ");
+  CHECK(entries_of(R"({"x": {"files": [{"size": 1}]}})", kFilesPath).empty());
+  CHECK(entries_of(R"([[{"size": 1}]])", kFilesPath).empty());
 }
 
 TEST_CASE("duplicate members, text that is not JSON and a missing list are refused") {
   CHECK(entries_of("[1]", kTopArray) == "an entry is not an object");
   CHECK(entries_of("[[]]", kTopArray) == "an entry is not an object");
   CHECK(entries_of(R"([{"size": 1, "size": 2}])", kTopArray) == "duplicate key 'size'");
-  CHECK(entries_of(R"({"files": [], "files": []})", kFiles) == "duplicate key 'files'");
-  CHECK(entries_of(R"({"files": 1})", kFiles) == "'files' is neither an array nor an object");
+  CHECK(entries_of(R"({"files": [], "files": []})", kFilesPath) == "duplicate key 'files'");
+  CHECK(entries_of(R"({"files": 1})", kFilesPath) == "'files' is neither an array nor an object");
   CHECK(entries_of("[{}", kTopArray) == "invalid JSON at byte 4");
   CHECK(entries_of("[{\"a\": \"\xff\"}]", kTopArray) == "invalid JSON at byte 9");
-  CHECK(entries_of(std::string(1'000'000, '['), kFiles) == "it is nested deeper than 64 levels");
+  CHECK(entries_of(std::string(1'000'000, '['), kFilesPath) ==
+        "it is nested deeper than 64 levels");
 }
 
 TEST_CASE("a callback can end the reading with its own error") {

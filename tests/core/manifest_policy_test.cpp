@@ -27,7 +27,7 @@ Policy policy_of(const std::string& of_all, const std::string& of_model,
   return select_models(*manifest, {.names = {name}}, Build::fp32, {}, flags)->at(0).policy;
 }
 
-std::string refusal(const std::string& of_all, const std::string& of_model) {
+std::string policy_refusal(const std::string& of_all, const std::string& of_model) {
   const auto manifest = parse_manifest(manifest_text(of_all, of_model), "m.json");
   return manifest ? "" : manifest.error().message;
 }
@@ -82,7 +82,7 @@ TEST_CASE("a model that would loosen the policy is refused, with the path of the
       {R"({"signatures":"required"})", R"({"signatures":"off"})", "models.a.policy.signatures"},
       {R"({"licenses":["mit"]})", R"({"licenses":["mit","gpl-3.0"]})", "models.a.policy.licenses"},
   }));
-  CHECK(refusal(of_all, of_model) ==
+  CHECK(policy_refusal(of_all, of_model) ==
         "manifest m.json: " + path +
             ": allows more than the policy of the manifest, which a model can only tighten");
 }
@@ -97,8 +97,8 @@ TEST_CASE("a wrong value in a policy is refused with its path") {
       {R"({"licenses":["MIT License"]})", "policy.licenses: 'MIT License' is no id of a license"},
       {R"({"license":["mit"]})", "policy.license: unknown member; did you mean licenses?"},
   }));
-  CHECK(refusal(policy, "").find(fault) != std::string::npos);
-  CHECK(refusal("", policy).find("models.a." + fault) != std::string::npos);
+  CHECK(policy_refusal(policy, "").find(fault) != std::string::npos);
+  CHECK(policy_refusal("", policy).find("models.a." + fault) != std::string::npos);
 }
 
 TEST_CASE("a model states license and scan of its commit, and a variant elsewhere has neither") {

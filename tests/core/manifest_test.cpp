@@ -11,16 +11,16 @@
 namespace model_prep {
 namespace {
 
-const std::string kCommit(40, 'c');
+const std::string kPinnedCommit(40, 'c');
 
 Manifest built_in() { return *parse_manifest(built_in_manifest_text(), "(built in)"); }
 
 /// A manifest of one model `a` with these members.
-std::string with(const std::string& members) {
+std::string manifest_with(const std::string& members) {
   return R"({"version":1,"models":{"a":{"repo":"org/a",)" + members + "}}}";
 }
 
-std::string refusal(const std::string& text) {
+std::string manifest_refusal(const std::string& text) {
   const auto manifest = parse_manifest(text, "m.json");
   return manifest ? "" : manifest.error().message;
 }
@@ -36,7 +36,7 @@ bool belongs(const FileFilter& filter, const std::string& path) {
          std::none_of(filter.exclude.begin(), filter.exclude.end(), matches);
 }
 
-bool contains(const std::string& text, const std::string& part) {
+bool says(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
@@ -85,7 +85,7 @@ TEST_CASE("every default model can be selected in every variant") {
 }
 
 TEST_CASE("comments are allowed") {
-  CHECK(refusal("// mine\n" + with(R"("revision":"main" /* moves */)")).empty());
+  CHECK(manifest_refusal("// mine\n" + manifest_with(R"("revision":"main" /* moves */)")).empty());
 }
 
 TEST_CASE("an error in a manifest is reported with its path") {
@@ -95,67 +95,73 @@ TEST_CASE("an error in a manifest is reported with its path") {
       Wrong{R"({"version":1,"models":{},"extra":1})", "extra"},
       Wrong{R"({"version":1,"models":{"a":{}}})", "models.a.repo"},
       Wrong{R"({"version":1,"models":{"a":{"repo":"../x"}}})", "models.a.repo"},
-      Wrong{with(R"("revision":7)"), "models.a.revision"},
-      Wrong{with(R"("revision":"a/../b")"), "models.a.revision"},
-      Wrong{with(R"("ref":"../x")"), "models.a.ref"},
-      Wrong{with(R"("used_by":"x")"), "models.a.used_by"},
-      Wrong{with(R"("variants":[])"), "models.a.variants"},
-      Wrong{with(R"("variants":{"int4":{}})"), "models.a.variants.int4"},
-      Wrong{with(R"("variants":{"fp32":{"include":"*"}})"), "models.a.variants.fp32.include"},
-      Wrong{with(R"("variants":{"fp32":{"size":-1}})"), "models.a.variants.fp32.size"},
-      Wrong{with(R"("variants":{"fp32":{"sise":1}})"), "models.a.variants.fp32.sise"},
-      Wrong{with(R"("files":{"../x":{"size":1}})"), "models.a.files.../x"},
-      Wrong{with(R"("files":{"x":{"sha256":"aa"}})"), "models.a.files.x.size"},
-      Wrong{with(R"("files":{"x":{"size":1}})"), "models.a.files.x"},
-      Wrong{with(R"("files":{"x":{"size":1,"sha256":"aa"}})"), "models.a.files.x.sha256"},
-      Wrong{with(R"("files":{"x":{"size":1,"git_sha1":")" + std::string(64, 'a') + "\"}}"),
+      Wrong{manifest_with(R"("revision":7)"), "models.a.revision"},
+      Wrong{manifest_with(R"("revision":"a/../b")"), "models.a.revision"},
+      Wrong{manifest_with(R"("ref":"../x")"), "models.a.ref"},
+      Wrong{manifest_with(R"("used_by":"x")"), "models.a.used_by"},
+      Wrong{manifest_with(R"("variants":[])"), "models.a.variants"},
+      Wrong{manifest_with(R"("variants":{"int4":{}})"), "models.a.variants.int4"},
+      Wrong{manifest_with(R"("variants":{"fp32":{"include":"*"}})"),
+            "models.a.variants.fp32.include"},
+      Wrong{manifest_with(R"("variants":{"fp32":{"size":-1}})"), "models.a.variants.fp32.size"},
+      Wrong{manifest_with(R"("variants":{"fp32":{"sise":1}})"), "models.a.variants.fp32.sise"},
+      Wrong{manifest_with(R"("files":{"../x":{"size":1}})"), "models.a.files.../x"},
+      Wrong{manifest_with(R"("files":{"x":{"sha256":"aa"}})"), "models.a.files.x.size"},
+      Wrong{manifest_with(R"("files":{"x":{"size":1}})"), "models.a.files.x"},
+      Wrong{manifest_with(R"("files":{"x":{"size":1,"sha256":"aa"}})"), "models.a.files.x.sha256"},
+      Wrong{manifest_with(R"("files":{"x":{"size":1,"git_sha1":")" + std::string(64, 'a') + "\"}}"),
             "models.a.files.x.git_sha1"},
-      Wrong{with(R"("locked":["onnx"])"), "models.a.locked"},
-      Wrong{with(R"("variants":{"onnx":{"repo":"org/b"}},"locked":["onnx"])"), "models.a.locked"},
-      Wrong{with(R"("revision":"v1","revision":"v2")"), "models.a.revision"},
-      Wrong{with(R"("files":{"x":{"size":1,"size":2}})"), "models.a.files.x.size"},
+      Wrong{manifest_with(R"("locked":["onnx"])"), "models.a.locked"},
+      Wrong{manifest_with(R"("variants":{"onnx":{"repo":"org/b"}},"locked":["onnx"])"),
+            "models.a.locked"},
+      Wrong{manifest_with(R"("revision":"v1","revision":"v2")"), "models.a.revision"},
+      Wrong{manifest_with(R"("files":{"x":{"size":1,"size":2}})"), "models.a.files.x.size"},
       Wrong{R"({"version":1,"models":{"a":{"repo":"a/b"},"a":{"repo":"a/c"}}})", "models.a: "},
-      Wrong{with(R"("files":{"x":{"size":1,"git_sha1":")" + kCommit +
-                 R"("},"y":{"size":2,"git_sha1":")" + kCommit + "\"}}"),
+      Wrong{manifest_with(R"("files":{"x":{"size":1,"git_sha1":")" + kPinnedCommit +
+                          R"("},"y":{"size":2,"git_sha1":")" + kPinnedCommit + "\"}}"),
             "models.a.files.y"},
       Wrong{R"({"version":1,"models":{"a":{"repo":"datasets/a/b/c"}}})", "models.a.repo"},
       Wrong{R"({"version":1,"models":{"a":{"repo":"datasets/a/b","variants":{"onnx":{}}}}})",
             "models.a.variants.onnx"});
   INFO(wrong.text);
-  const std::string message = refusal(wrong.text);
-  CHECK(contains(message, "manifest m.json: "));
-  CHECK(contains(message, wrong.path));
+  const std::string message = manifest_refusal(wrong.text);
+  CHECK(says(message, "manifest m.json: "));
+  CHECK(says(message, wrong.path));
 }
 
 TEST_CASE("a size beyond 64 bits is refused and does not wrap") {
-  CHECK_FALSE(refusal(with(R"("variants":{"fp32":{"size":18446744073709551615}})")).empty());
+  CHECK_FALSE(
+      manifest_refusal(manifest_with(R"("variants":{"fp32":{"size":18446744073709551615}})"))
+          .empty());
 }
 
 TEST_CASE("a model without a revision uses main and is not pinned") {
-  const auto specs = select(with(R"("purpose":"x")"), {"a"});
+  const auto specs = select(manifest_with(R"("purpose":"x")"), {"a"});
   CHECK(specs.at(0).revision.text() == "main");
   CHECK_FALSE(specs.at(0).revision.commit().has_value());
 }
 
 TEST_CASE("a model without variants gets automatic selection, or everything for all") {
-  CHECK(select(with(R"("ref":"main")"), {"a"}).at(0).filter.select_weights_automatically);
-  CHECK(select(with(R"("ref":"main")"), {"a"}, Build::all).at(0).whole_commit);
+  CHECK(select(manifest_with(R"("ref":"main")"), {"a"}).at(0).filter.select_weights_automatically);
+  CHECK(select(manifest_with(R"("ref":"main")"), {"a"}, Build::all).at(0).whole_commit);
 }
 
 TEST_CASE("a variant that a model does not have falls back to fp32") {
   const auto spec =
-      select(with(R"("variants":{"fp32":{"include":["x"]}})"), {"a"}, Build::openvino_int8).at(0);
+      select(manifest_with(R"("variants":{"fp32":{"include":["x"]}})"), {"a"}, Build::openvino_int8)
+          .at(0);
   CHECK(spec.variant == Build::fp32);
   CHECK(spec.variant_requested == Build::openvino_int8);
 }
 
 TEST_CASE("a variant may be in another repository, to which the model's lock does not apply") {
   const auto spec =
-      select(with(R"("revision":")" + kCommit +
-                  R"(","variants":{"onnx":{"repo":"org/b","revision":"v1","include":["*"]}},
+      select(
+          manifest_with(R"("revision":")" + kPinnedCommit +
+                        R"(","variants":{"onnx":{"repo":"org/b","revision":"v1","include":["*"]}},
                                 "files":{"x":{"size":1,"git_sha1":")" +
-                  kCommit + R"("}})"),
-             {"a"}, Build::onnx)
+                        kPinnedCommit + R"("}})"),
+          {"a"}, Build::onnx)
           .at(0);
   CHECK(spec.repo.text() == "org/b");
   CHECK(spec.revision.text() == "v1");
@@ -164,12 +170,13 @@ TEST_CASE("a variant may be in another repository, to which the model's lock doe
 }
 
 TEST_CASE("a locked variant selects exactly its own files") {
-  const std::string file = R"({"size":1,"git_sha1":")" + kCommit + "\"}";
+  const std::string file = R"({"size":1,"git_sha1":")" + kPinnedCommit + "\"}";
   const auto spec =
       select(
-          with(R"("variants":{"fp32":{"include":["*.json"],"exclude":["onnx/*"]}},"locked":["fp32"],
+          manifest_with(
+              R"("variants":{"fp32":{"include":["*.json"],"exclude":["onnx/*"]}},"locked":["fp32"],
       "files":{"a.json":)" +
-               file + R"(,"onnx/b.json":)" + file + R"(,"c.txt":)" + file + "}"),
+              file + R"(,"onnx/b.json":)" + file + R"(,"c.txt":)" + file + "}"),
           {"a"})
           .at(0);
   CHECK(spec.fully_locked);
@@ -178,10 +185,11 @@ TEST_CASE("a locked variant selects exactly its own files") {
 }
 
 TEST_CASE("patterns select from a lock of the whole commit, but not from a partial lock") {
-  const std::string file = R"({"size":1,"git_sha1":")" + kCommit + "\"}";
+  const std::string file = R"({"size":1,"git_sha1":")" + kPinnedCommit + "\"}";
   const auto chosen = [&](const std::string& variants, const std::string& locked) {
-    const std::string text = with(R"("variants":{)" + variants + R"(},"locked":[")" + locked +
-                                  R"("],"files":{"a.json":)" + file + R"(,"b.txt":)" + file + "}");
+    const std::string text =
+        manifest_with(R"("variants":{)" + variants + R"(},"locked":[")" + locked +
+                      R"("],"files":{"a.json":)" + file + R"(,"b.txt":)" + file + "}");
     const FileFilter patterns{.include = {"*.json"}, .exclude = {}};
     return select_models(*parse_manifest(text, "m.json"), {}, Build::fp32, patterns)->at(0);
   };
@@ -197,18 +205,19 @@ TEST_CASE("patterns select from a lock of the whole commit, but not from a parti
 
 TEST_CASE("a lock without files is refused") {
   const auto manifest =
-      parse_manifest(with(R"("variants":{"fp32":{}},"locked":["fp32"])"), "m.json");
+      parse_manifest(manifest_with(R"("variants":{"fp32":{}},"locked":["fp32"])"), "m.json");
   REQUIRE(manifest.has_value());
   CHECK_FALSE(select_models(*manifest, {.names = {"a"}}, Build::fp32).has_value());
 }
 
 TEST_CASE("any repository can be named, with or without a revision") {
-  const auto specs = select(with(R"("ref":"main")"), {"org/x", "org/y@v1", "org/z@" + kCommit});
+  const auto specs =
+      select(manifest_with(R"("ref":"main")"), {"org/x", "org/y@v1", "org/z@" + kPinnedCommit});
   REQUIRE(specs.size() == 3);
   CHECK(specs[0].revision.text() == "main");
   CHECK(specs[1].revision.text() == "v1");
   CHECK(specs[1].key == "org/y@v1");
-  CHECK(specs[2].revision.commit()->hex() == kCommit);
+  CHECK(specs[2].revision.commit()->hex() == kPinnedCommit);
 }
 
 TEST_CASE("a dataset or space is complete in any variant, so none is reported as missing") {
@@ -237,16 +246,16 @@ TEST_CASE("a manifest may select part of a dataset as its variant all") {
 }
 
 TEST_CASE("a model named twice is selected once, and all models if none is named") {
-  CHECK(select(with(R"("ref":"main")"), {"a", "a"}).size() == 1);
-  CHECK(select(with(R"("ref":"main")"), {}).size() == 1);
+  CHECK(select(manifest_with(R"("ref":"main")"), {"a", "a"}).size() == 1);
+  CHECK(select(manifest_with(R"("ref":"main")"), {}).size() == 1);
 }
 
 TEST_CASE("an unknown key is an error that lists the known keys") {
   const auto specs = select_models(built_in(), {.names = {"all-MiniLM"}}, Build::fp32);
   REQUIRE_FALSE(specs.has_value());
   CHECK(specs.error().kind == ErrorKind::usage);
-  CHECK(contains(specs.error().message, "'all-MiniLM'"));
-  CHECK(contains(specs.error().hint, "all-MiniLM-L6-v2, bge-reranker-base, flan-t5-small"));
+  CHECK(says(specs.error().message, "'all-MiniLM'"));
+  CHECK(says(specs.error().hint, "all-MiniLM-L6-v2, bge-reranker-base, flan-t5-small"));
 }
 
 TEST_CASE("an invalid repository name is refused") {
@@ -267,7 +276,7 @@ TEST_CASE("an address of a repository's page is its name") {
       {"https://huggingface.co/a/", "a"},
       {"https://huggingface.co/org/a/tree/main", "org/a@main"},
       {"https://huggingface.co/org/a/tree/refs%2Fpr%2F1", "org/a@refs/pr/1"},
-      {"https://huggingface.co/org/a/commit/" + kCommit, "org/a@" + kCommit},
+      {"https://huggingface.co/org/a/commit/" + kPinnedCommit, "org/a@" + kPinnedCommit},
       {"https://huggingface.co/spaces/org/a/tree/v1?x=/y#z", "spaces/org/a@v1"},
       {"https://hf.co/org/a", "org/a"},
   }));

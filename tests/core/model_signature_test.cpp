@@ -12,7 +12,7 @@ const std::string kSha(64, 'a');
 const std::string kOther(64, 'b');
 
 /// Replaces the first occurrence, which must be there.
-std::string with(std::string text, const std::string& before, const std::string& after) {
+std::string replaced(std::string text, const std::string& before, const std::string& after) {
   const std::size_t at = text.find(before);
   REQUIRE(at != std::string::npos);
   return text.replace(at, before.size(), after);
@@ -37,7 +37,7 @@ std::string resource(const std::string& name, const std::string& digest = kSha) 
   return R"({"name":")" + name + R"(","algorithm":"sha256","digest":")" + digest + "\"}";
 }
 
-std::string fault_of(const std::string& bundle) {
+std::string bundle_fault(const std::string& bundle) {
   const auto parsed = parse_signature_bundle(bundle);
   if (parsed) return "";
   CHECK(parsed.error().kind == ErrorKind::signature_mismatch);
@@ -73,19 +73,20 @@ TEST_CASE("a bundle gives its payload, its signature and the hint of a key") {
 TEST_CASE("a bundle without a hint, and with a key's copy, is one of an older version") {
   for (const char* key : {"{}", R"({"hint":null})", R"({"hint":""})",
                           R"({"rawBytes":"x","keyDetails":"PKIX_ECDSA_P256_SHA_256"})"}) {
-    const auto bundle = parse_signature_bundle(with(kBundle, R"({"hint":"h"})", key));
+    const auto bundle = parse_signature_bundle(replaced(kBundle, R"({"hint":"h"})", key));
     CAPTURE(key);
     REQUIRE(bundle);
     CHECK(bundle->key_hint.empty());
   }
-  CHECK(fault_of(with(kBundle, R"(,"tlogEntries":[])", "")).empty());
-  CHECK(fault_of(with(kBundle, R"(,"keyid":"")", R"(,"keyid":null)")).empty());
+  CHECK(bundle_fault(replaced(kBundle, R"(,"tlogEntries":[])", "")).empty());
+  CHECK(bundle_fault(replaced(kBundle, R"(,"keyid":"")", R"(,"keyid":null)")).empty());
 }
 
 TEST_CASE("a chain of certificates is kept in its order") {
   const std::string chain =
       R"("x509CertificateChain":{"certificates":[{"rawBytes":"YQ=="},{"rawBytes":"Yg=="}]})";
-  const auto bundle = parse_signature_bundle(with(kBundle, R"("publicKey":{"hint":"h"})", chain));
+  const auto bundle =
+      parse_signature_bundle(replaced(kBundle, R"("publicKey":{"hint":"h"})", chain));
   REQUIRE(bundle);
   CHECK(bundle->certificates == Strings{"a", "b"});
 }
@@ -93,38 +94,44 @@ TEST_CASE("a chain of certificates is kept in its order") {
 TEST_CASE("what is not exactly a bundle is refused") {
   const std::string key = R"("publicKey":{"hint":"h"})";
   const std::string signature = R"({"sig":"c2ln","keyid":""})";
-  CHECK(fault_of("") != "");
-  CHECK(fault_of("[]") != "");
-  CHECK(fault_of(kBundle + "x") != "");
-  CHECK(fault_of(with(kBundle, "v0.3", "v0.2")) != "");
-  CHECK(fault_of(with(kBundle, "in-toto", "in_toto")) != "");
-  CHECK(fault_of(with(kBundle, "mediaType", "mediatype")) ==
+  CHECK(bundle_fault("") != "");
+  CHECK(bundle_fault("[]") != "");
+  CHECK(bundle_fault(kBundle + "x") != "");
+  CHECK(bundle_fault(replaced(kBundle, "v0.3", "v0.2")) != "");
+  CHECK(bundle_fault(replaced(kBundle, "in-toto", "in_toto")) != "");
+  CHECK(bundle_fault(replaced(kBundle, "mediaType", "mediatype")) ==
         "its 'mediatype' has no place in a bundle");
-  CHECK(fault_of(with(kBundle, R"("payload":)", R"("payload":"e30=","payload":)")) ==
+  CHECK(bundle_fault(replaced(kBundle, R"("payload":)", R"("payload":"e30=","payload":)")) ==
         "its dsseEnvelope.payload is there twice");
-  CHECK(fault_of(with(kBundle, "\"e30=\"", "1")) == "its dsseEnvelope.payload is not a string");
-  CHECK(fault_of(with(kBundle, "e30=", "e31=")) == "its payload or its signature is not base64");
-  CHECK(fault_of(with(kBundle, "c2ln", "c2l")) == "its payload or its signature is not base64");
-  CHECK(fault_of(with(kBundle, signature, "")) == "its payload or its signature is not base64");
-  CHECK(fault_of(with(kBundle, signature, signature + "," + signature)) ==
+  CHECK(bundle_fault(replaced(kBundle, "\"e30=\"", "1")) ==
+        "its dsseEnvelope.payload is not a string");
+  CHECK(bundle_fault(replaced(kBundle, "e30=", "e31=")) ==
+        "its payload or its signature is not base64");
+  CHECK(bundle_fault(replaced(kBundle, "c2ln", "c2l")) ==
+        "its payload or its signature is not base64");
+  CHECK(bundle_fault(replaced(kBundle, signature, "")) ==
+        "its payload or its signature is not base64");
+  CHECK(bundle_fault(replaced(kBundle, signature, signature + "," + signature)) ==
         "it has more than one signature");
-  CHECK(fault_of(with(kBundle, key + ",", "")) ==
+  CHECK(bundle_fault(replaced(kBundle, key + ",", "")) ==
         "it must name either a key or a chain of certificates");
-  CHECK(fault_of(with(kBundle, key,
-                      key + R"(,"x509CertificateChain":{"certificates":[{"rawBytes":"YQ=="}]})")) ==
+  CHECK(bundle_fault(
+            replaced(kBundle, key,
+                     key + R"(,"x509CertificateChain":{"certificates":[{"rawBytes":"YQ=="}]})")) ==
         "it must name either a key or a chain of certificates");
-  CHECK(fault_of(
-            with(kBundle, key, R"("x509CertificateChain":{"certificates":[{"rawBytes":"Y"}]})")) ==
+  CHECK(bundle_fault(replaced(kBundle, key,
+                              R"("x509CertificateChain":{"certificates":[{"rawBytes":"Y"}]})")) ==
         "a certificate is not base64");
-  CHECK(fault_of(with(kBundle, R"("dsseEnvelope":)", R"("dsse.Envelope":{},"dsseEnvelope":)")) ==
+  CHECK(bundle_fault(
+            replaced(kBundle, R"("dsseEnvelope":)", R"("dsse.Envelope":{},"dsseEnvelope":)")) ==
         "it has a member with a dot in its name");
 }
 
 TEST_CASE("a keyless signature is told apart from a bad one") {
   const std::string keyless = R"("certificate":{"rawBytes":"YQ=="})";
   for (const std::string& bundle :
-       {with(kBundle, R"("publicKey":{"hint":"h"})", keyless), with(kBundle, "[]", "[{}]")})
-    CHECK(fault_of(bundle).find("keyless") != std::string::npos);
+       {replaced(kBundle, R"("publicKey":{"hint":"h"})", keyless), replaced(kBundle, "[]", "[{}]")})
+    CHECK(bundle_fault(bundle).find("keyless") != std::string::npos);
 }
 
 TEST_CASE("what is signed is the pre-authentication encoding of DSSE") {
@@ -158,20 +165,21 @@ TEST_CASE("a statement that lists nothing is one") {
 TEST_CASE("a statement that cannot be held to files is refused with its reason") {
   const std::string good = statement(resource("a"));
   CHECK(statement_fault("{}") == "it has no _type");
-  CHECK(statement_fault(with(good, "Statement/v1", "Statement/v2")).starts_with("its _type is"));
-  CHECK(statement_fault(with(good, "signature/v1.0", "Digests/v0.1"))
+  CHECK(
+      statement_fault(replaced(good, "Statement/v1", "Statement/v2")).starts_with("its _type is"));
+  CHECK(statement_fault(replaced(good, "signature/v1.0", "Digests/v0.1"))
             .starts_with("its predicateType is"));
-  CHECK(statement_fault(with(good, "\"files\"", "\"shards\"")) ==
+  CHECK(statement_fault(replaced(good, "\"files\"", "\"shards\"")) ==
         "its serialization method is 'shards', not files");
   const std::string shard = R"({"name":"a:0:1","algorithm":"sha256-sharded-1","digest":"a"})";
   CHECK(statement_fault(R"({"predicate":{"resources":[)" + shard + "]}," + good.substr(1)) ==
         "its digest of a:0:1 is no sha256, but of the kind 'sha256-sharded-1'");
-  CHECK(statement_fault(with(R"({"predicate":{"resources":[)" + shard + "]}," + good.substr(1),
-                             "\"files\"", "\"shards\"")) ==
+  CHECK(statement_fault(replaced(R"({"predicate":{"resources":[)" + shard + "]}," + good.substr(1),
+                                 "\"files\"", "\"shards\"")) ==
         "its serialization method is 'shards', not files");
-  CHECK(statement_fault(with(good, R"("hash_type":"sha256")", R"("hash_type":"blake3")")) ==
+  CHECK(statement_fault(replaced(good, R"("hash_type":"sha256")", R"("hash_type":"blake3")")) ==
         "its hash_type is 'blake3', not sha256");
-  CHECK(statement_fault(with(good, R"("algorithm":"sha256")", R"("algorithm":"blake3")")) ==
+  CHECK(statement_fault(replaced(good, R"("algorithm":"sha256")", R"("algorithm":"blake3")")) ==
         "its digest of a is no sha256, but of the kind 'blake3'");
   CHECK(statement_fault(statement(resource("a", kSha.substr(1)))) ==
         "its digest of a is not a sha256");
@@ -184,9 +192,10 @@ TEST_CASE("a statement that cannot be held to files is refused with its reason")
   CHECK(statement_fault(statement(resource("a") + ",{}")) ==
         "it lists a file without a name or a digest");
   CHECK(statement_fault(statement("1")) == "it lists a file without a name or a digest");
-  CHECK(statement_fault(with(good, R"(,"predicateType")", R"(,"subject":[{}],"predicateType")")) ==
+  CHECK(statement_fault(
+            replaced(good, R"(,"predicateType")", R"(,"subject":[{}],"predicateType")")) ==
         "it has more than one subject");
-  CHECK(statement_fault(with(good, R"("digest":{"sha256")", R"("digest":{"sha512")")) ==
+  CHECK(statement_fault(replaced(good, R"("digest":{"sha256")", R"("digest":{"sha512")")) ==
         "its subject has no sha256");
   CHECK(statement_fault(statement(resource("a"), "1")) ==
         "it leaves out something that is no path");

@@ -14,7 +14,7 @@ WorkItem near(std::int64_t size, std::vector<NearbyFile> files = {{"/usb", "/usb
   return item;
 }
 
-const std::vector<NearbyFile> kTwo = {{"/usb", "/usb/blobs/a"}, {"/old", "/old/blobs/a"}};
+const std::vector<NearbyFile> kTwoCopies = {{"/usb", "/usb/blobs/a"}, {"/old", "/old/blobs/a"}};
 
 SchedulerSettings offline() {
   SchedulerSettings with = settings();
@@ -183,7 +183,7 @@ TEST_CASE("wrong bytes of a nearby file are never published, and cost no attempt
 }
 
 TEST_CASE("a second copy is tried before the network") {
-  SchedulerHarness play({near(1000, kTwo)});
+  SchedulerHarness play({near(1000, kTwoCopies)});
   play.to_moving(0);
   copy_all(play);
   play.hashed(0, 'b');

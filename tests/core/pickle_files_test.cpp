@@ -11,13 +11,13 @@ using namespace std::string_literals;
 
 namespace {
 
-using Names = std::set<std::string>;
+using NameSet = std::set<std::string>;
 
 PickleFindings look(const std::string& bytes) {
   return look_for_pickle(range_of(bytes), PickleDepth::imports);
 }
 
-Names imports_of(const std::string& bytes) {
+NameSet imports_of(const std::string& bytes) {
   const PickleFindings findings = look(bytes);
   CHECK(findings.form == PickleForm::pickle);
   return findings.imports;
@@ -69,36 +69,36 @@ const std::string kTensor = "\x80\2ctorch._utils\n_rebuild_tensor_v2\nq\0)R."s;
 }  // namespace
 
 TEST_CASE("each opcode that names an import is understood, in all protocols") {
-  CHECK(imports_of("cposix\nsystem\n(S'ls'\ntR.") == Names{"posix.system"});
-  CHECK(imports_of("(S'ls'\niposix\nsystem\n.") == Names{"posix.system"});
+  CHECK(imports_of("cposix\nsystem\n(S'ls'\ntR.") == NameSet{"posix.system"});
+  CHECK(imports_of("(S'ls'\niposix\nsystem\n.") == NameSet{"posix.system"});
   CHECK(imports_of("\x80\4" + text("posix") + text("system") + "\x93" + text("ls") + "\x85R.") ==
-        Names{"posix.system"});
+        NameSet{"posix.system"});
   CHECK(imports_of("\x80\2X\5\0\0\0posixq\0X\6\0\0\0systemq\1"
-                   "0h\1\x93."s) == Names{"posix.system"});
+                   "0h\1\x93."s) == NameSet{"posix.system"});
   CHECK(imports_of("\x80\4" + text("system") + "\x94" + text("posix") + "\x94" + "h\0\x93."s) ==
-        Names{"posix.system"});
-  CHECK(imports_of("Vposix\np5\n0Vsystem\np6\n0g5\ng6\n\x93.") == Names{"posix.system"});
-  CHECK(imports_of("U\5posixr\0\1\0\0U\6system\x93."s) == Names{"posix.system"});
+        NameSet{"posix.system"});
+  CHECK(imports_of("Vposix\np5\n0Vsystem\np6\n0g5\ng6\n\x93.") == NameSet{"posix.system"});
+  CHECK(imports_of("U\5posixr\0\1\0\0U\6system\x93."s) == NameSet{"posix.system"});
   CHECK(imports_of("\x80\4\x8d" + number(5, 8) + "posix" + "T" + number(6, 4) + "system\x93.") ==
-        Names{"posix.system"});
+        NameSet{"posix.system"});
   for (const std::string& extension : {"\x82\1."s, "\x83\1\0."s, "\x84\1\0\0\0."s})
-    CHECK(imports_of("\x80\2" + extension) == Names{std::string(kComputedImport)});
+    CHECK(imports_of("\x80\2" + extension) == NameSet{std::string(kComputedImport)});
 }
 
 TEST_CASE("a name that a call computes is an import that nobody knows") {
   CHECK(imports_of("\x80\4" + text("m") + "c_codecs\nencode\n)R\x93.") ==
-        Names{std::string(kComputedImport)});
+        NameSet{std::string(kComputedImport)});
 }
 
 TEST_CASE("what PyTorch allows is no import to speak of, and what it does not is named once") {
   CHECK(imports_of(kTensor).empty());
   CHECK(imports_of("ccollections\nOrderedDict\n)R.").empty());
   CHECK(imports_of("c__builtin__\nset\n)R.").empty());
-  CHECK(imports_of("c__builtin__\neval\n)R.") == Names{"__builtin__.eval"});
+  CHECK(imports_of("c__builtin__\neval\n)R.") == NameSet{"__builtin__.eval"});
   CHECK(imports_of("ctorch._utils\n_rebuild\n)Rctorch\nload\nctorch\nload\n0.") ==
-        Names{"torch._utils._rebuild", "torch.load"});
+        NameSet{"torch._utils._rebuild", "torch.load"});
   CHECK(imports_of("ccollections\nOrderedDict.fromkeys\n.") ==
-        Names{"collections.OrderedDict.fromkeys"});
+        NameSet{"collections.OrderedDict.fromkeys"});
   CHECK(is_weights_only_import("torch.FloatStorage"));
   CHECK_FALSE(is_weights_only_import("torch.FloatStorag"));
   CHECK_FALSE(is_weights_only_import(""));
@@ -108,9 +108,9 @@ TEST_CASE("what PyTorch allows is no import to speak of, and what it does not is
 TEST_CASE("data is skipped, and an import behind it is found") {
   const std::string large(100'000, '.');
   CHECK(imports_of("\x80\3" + ("B" + number(large.size(), 4)) + large + "0" + kSystem) ==
-        Names{"posix.system"});
+        NameSet{"posix.system"});
   CHECK(imports_of("\x80\5\x96" + number(large.size(), 8) + large + "0\x95" + number(30, 8) +
-                   kSystem) == Names{"posix.system"});
+                   kSystem) == NameSet{"posix.system"});
   CHECK(imports_of("F1.5\n0I1\n0L1L\n0K\1"
                    "0M\1\0"
                    "0J\1\0\0\0"
@@ -121,7 +121,7 @@ TEST_CASE("data is skipped, and an import behind it is found") {
                    "0\x8a\1\1"
                    "0\x8b\1\0\0\0\1"
                    "0"s +
-                   kSystem) == Names{"posix.system"});
+                   kSystem) == NameSet{"posix.system"});
 }
 
 TEST_CASE("what is no pickle is not called one") {
@@ -134,14 +134,14 @@ TEST_CASE("what is no pickle is not called one") {
 TEST_CASE("a pickle that calls something before it breaks is a pickle") {
   const PickleFindings findings = look("cposix\nsystem\n(S'ls'\ntR\xff");
   CHECK(findings.form == PickleForm::opaque);
-  CHECK(findings.imports == Names{"posix.system"});
+  CHECK(findings.imports == NameSet{"posix.system"});
   CHECK(findings.why == "it is no pickle from byte 24 on");
 }
 
 TEST_CASE("a call whose name ends with the file is made, so it is found") {
   const PickleFindings findings = look("(S'ls'\niposix\nsystem?");
   CHECK(findings.form == PickleForm::opaque);
-  CHECK(findings.imports == Names{"posix.system"});
+  CHECK(findings.imports == NameSet{"posix.system"});
 }
 
 TEST_CASE("a number that only Python reads hides the rest of a pickle") {
@@ -167,8 +167,8 @@ TEST_CASE("all pickles of PyTorch's older form are looked at, and no bytes of it
   const std::string head = magic + "\x80\2M\xe9\3." + "\x80\2}.";
   const std::string tensors = "\x80\2cposix\nsystem\n.";
   CHECK(imports_of(head + kTensor + "\x80\2]." + tensors).empty());
-  CHECK(imports_of(head + kSystem + "\x80\2]." + tensors) == Names{"posix.system"});
-  CHECK(imports_of(kTensor + "\x80\2" + kSystem) == Names{"posix.system"});
+  CHECK(imports_of(head + kSystem + "\x80\2]." + tensors) == NameSet{"posix.system"});
+  CHECK(imports_of(kTensor + "\x80\2" + kSystem) == NameSet{"posix.system"});
   CHECK(imports_of(kTensor + kSystem).empty());
 }
 
@@ -176,9 +176,9 @@ TEST_CASE("the pickles of PyTorch's archive are found through its central direct
   const bool zip64 = GENERATE(true, false);
   CHECK(imports_of(zip_of({{"a/data.pkl", kTensor}, {"a/data/0", kSystem}}, zip64)).empty());
   CHECK(imports_of(zip_of({{"a/version", "3"}, {"a/DATA.PKL", kSystem}}, zip64)) ==
-        Names{"posix.system"});
+        NameSet{"posix.system"});
   CHECK(imports_of(zip_of({{"a/data.pkl", kTensor}, {"a/data.pkl", kSystem}}, zip64)) ==
-        Names{"posix.system"});
+        NameSet{"posix.system"});
   CHECK(look(zip_of({{"word/document.xml", kSystem}}, zip64)).form == PickleForm::none);
 
   const PickleFindings packed = look(zip_of({{"a/data.pkl", kTensor, 8}}, zip64));
@@ -191,18 +191,18 @@ TEST_CASE("the pickles of PyTorch's archive are found through its central direct
 }
 
 TEST_CASE("an index behind which there is a NUL is that of Python's C unpickler") {
-  CHECK(imports_of("(lp0\0x\n0cbuiltins\nprint\n(S'ran'\ntR."s) == Names{"builtins.print"});
+  CHECK(imports_of("(lp0\0x\n0cbuiltins\nprint\n(S'ran'\ntR."s) == NameSet{"builtins.print"});
 }
 
 TEST_CASE("PyTorch's older form may write its first number in another way") {
   const std::string magic = "\x80\x02L119547037146038801333356L\n.";
-  CHECK(imports_of(magic + "cos\nsystem\n(S'x'\ntR.") == Names{"os.system"});
+  CHECK(imports_of(magic + "cos\nsystem\n(S'x'\ntR.") == NameSet{"os.system"});
 }
 
 TEST_CASE("what is put into something that was imported makes a file a pickle") {
   const PickleFindings findings = look("csys\npath\nS'/x'\nacevil\ny\n\xff");
   CHECK(findings.form == PickleForm::opaque);
-  CHECK(findings.imports == Names{"evil.y", "sys.path"});
+  CHECK(findings.imports == NameSet{"evil.y", "sys.path"});
 }
 
 TEST_CASE("a tar archive may be PyTorch's oldest form, and is not looked into") {

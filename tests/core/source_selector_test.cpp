@@ -9,8 +9,8 @@ using namespace model_prep::testing;
 
 namespace {
 
-const std::vector<Endpoint> kTwo = {{"https://a.example", "https://a.example"},
-                                    {"https://b.example", "https://b.example"}};
+const std::vector<Endpoint> kTwoEndpoints = {{"https://a.example", "https://a.example"},
+                                             {"https://b.example", "https://b.example"}};
 
 Error error(ErrorKind kind) { return {kind, "org/name: it failed", "do this"}; }
 
@@ -92,7 +92,7 @@ TEST_CASE("of several errors the most useful is reported, with the others append
   SourceSelector sources = two();
   sources.mark_unavailable(0, error(answers.first), false);
   sources.mark_unavailable(1, error(answers.second), false);
-  const Error told = sources.error(kTwo, error(ErrorKind::internal));
+  const Error told = sources.error(kTwoEndpoints, error(ErrorKind::internal));
   CHECK(told.kind == answers.told);
   CHECK(told.hint == "do this");
   CHECK(told.message == "org/name: it failed (https://a.example " + brief(answers.first) +
@@ -102,7 +102,8 @@ TEST_CASE("of several errors the most useful is reported, with the others append
 TEST_CASE("a single endpoint's error is reported unchanged") {
   SourceSelector sources({{0, url("https://a.example/x")}});
   sources.mark_unavailable(0, error(ErrorKind::gated), false);
-  CHECK(sources.error({kTwo.front()}, error(ErrorKind::internal)) == error(ErrorKind::gated));
+  CHECK(sources.error({kTwoEndpoints.front()}, error(ErrorKind::internal)) ==
+        error(ErrorKind::gated));
 }
 
 TEST_CASE("of an endpoint with two URLs the last error is reported") {
@@ -111,6 +112,6 @@ TEST_CASE("of an endpoint with two URLs the last error is reported") {
   sources.mark_unavailable(1, error(ErrorKind::protocol), false);
   sources.mark_unavailable(2, error(ErrorKind::not_found), false);
   CHECK(
-      sources.error(kTwo, error(ErrorKind::internal)).message ==
+      sources.error(kTwoEndpoints, error(ErrorKind::internal)).message ==
       "org/name: it failed (https://a.example sent an unusable response, https://b.example does not have it)");
 }

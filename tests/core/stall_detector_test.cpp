@@ -9,7 +9,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-const TimePoint kBegin = TimePoint() + std::chrono::hours(1);
+const TimePoint kWatchBegin = TimePoint() + std::chrono::hours(1);
 
 }  // namespace
 
@@ -20,56 +20,56 @@ TEST_CASE("nothing is due before there is a connection") {
 
 TEST_CASE("silence is a stall once the timeout has passed since the last byte or the connection") {
   StallDetector detector(seconds(60));
-  detector.begin(kBegin);
-  CHECK(detector.due() == kBegin + seconds(60));
-  detector.on_bytes(1'000'000, kBegin + seconds(59));
-  CHECK(detector.due() == kBegin + seconds(119));
+  detector.begin(kWatchBegin);
+  CHECK(detector.due() == kWatchBegin + seconds(60));
+  detector.on_bytes(1'000'000, kWatchBegin + seconds(59));
+  CHECK(detector.due() == kWatchBegin + seconds(119));
   CHECK(detector.error() == Error{ErrorKind::timeout, "no data for 60 s", {}});
 }
 
 TEST_CASE("a response that starts slowly and then arrives is not a stall") {
   StallDetector detector(seconds(60));
-  detector.begin(kBegin);
-  detector.on_bytes(10, kBegin + seconds(59));
-  CHECK(detector.due() == kBegin + seconds(119));
+  detector.begin(kWatchBegin);
+  detector.on_bytes(10, kWatchBegin + seconds(59));
+  CHECK(detector.due() == kWatchBegin + seconds(119));
 }
 
 TEST_CASE("one byte a minute is a stall, counted from its first byte") {
   StallDetector detector(seconds(60));
-  detector.begin(kBegin);
-  detector.on_bytes(1, kBegin + seconds(5));
-  detector.on_bytes(1, kBegin + seconds(50));
-  CHECK(detector.due() == kBegin + seconds(65));
+  detector.begin(kWatchBegin);
+  detector.on_bytes(1, kWatchBegin + seconds(5));
+  detector.on_bytes(1, kWatchBegin + seconds(50));
+  CHECK(detector.due() == kWatchBegin + seconds(65));
   CHECK(detector.error() == Error{ErrorKind::timeout, "only 2 bytes in 60 s", {}});
 }
 
 TEST_CASE("a fast start gives a later slow rate no credit") {
   StallDetector detector(seconds(60));
-  detector.begin(kBegin);
-  for (int i = 0; i < 1000; ++i) detector.on_bytes(100'000, kBegin + milliseconds(i));
-  TimePoint now = kBegin + seconds(1);
+  detector.begin(kWatchBegin);
+  for (int i = 0; i < 1000; ++i) detector.on_bytes(100'000, kWatchBegin + milliseconds(i));
+  TimePoint now = kWatchBegin + seconds(1);
   while (detector.due() > now) detector.on_bytes(1, now += seconds(1));
-  CHECK(now <= kBegin + seconds(62));
+  CHECK(now <= kWatchBegin + seconds(62));
 }
 
 TEST_CASE("nothing is due while suspended, and counting starts over afterwards") {
   StallDetector detector(seconds(60));
-  detector.begin(kBegin);
-  detector.on_bytes(1, kBegin + seconds(5));
+  detector.begin(kWatchBegin);
+  detector.on_bytes(1, kWatchBegin + seconds(5));
   detector.suspend();
   CHECK(detector.due() == TimePoint::max());
-  detector.begin(kBegin + seconds(500));
-  CHECK(detector.due() == kBegin + seconds(560));
-  detector.on_bytes(1, kBegin + seconds(559));
-  CHECK(detector.due() == kBegin + seconds(619));
+  detector.begin(kWatchBegin + seconds(500));
+  CHECK(detector.due() == kWatchBegin + seconds(560));
+  detector.on_bytes(1, kWatchBegin + seconds(559));
+  CHECK(detector.due() == kWatchBegin + seconds(619));
 }
 
 TEST_CASE("the minimum rate is 64 bytes a second") {
   const auto [rate, ends] = GENERATE(table<int, bool>({{55, true}, {65, false}}));
   StallDetector detector(seconds(10));
-  detector.begin(kBegin);
-  TimePoint now = kBegin;
-  while (detector.due() > now && now < kBegin + seconds(100))
+  detector.begin(kWatchBegin);
+  TimePoint now = kWatchBegin;
+  while (detector.due() > now && now < kWatchBegin + seconds(100))
     detector.on_bytes(rate, now += seconds(1));
   CHECK((detector.due() <= now) == ends);
 }

@@ -13,7 +13,7 @@ namespace {
 
 enum class Question { query, payload_at_hub, payload_elsewhere };
 
-constexpr std::int64_t kSize = 1000;
+constexpr std::int64_t kTableSize = 1000;
 
 RequestContext asked_of(Question question, bool with_token) {
   return {.object = "org/name",
@@ -28,7 +28,8 @@ ResponseVerdict answer_to(Question question, int status, bool with_token) {
   const RequestContext asked = asked_of(question, with_token);
   if (question == Question::query) return check_api_response(head, asked);
   return check_payload_response(
-      head, {.context = asked, .range = ByteRange{0, 10}, .blob = {testing::sha256('a'), kSize}});
+      head,
+      {.context = asked, .range = ByteRange{0, 10}, .blob = {testing::sha256('a'), kTableSize}});
 }
 
 std::string word(Disposition disposition) {

@@ -8,7 +8,7 @@ using namespace model_prep;
 namespace {
 
 /// The text of a field, up to its NUL.
-std::string field(const std::string& block, std::size_t at, std::size_t size) {
+std::string tar_field(const std::string& block, std::size_t at, std::size_t size) {
   const std::string text = block.substr(at, size);
   return text.substr(0, text.find('\0'));
 }
@@ -18,12 +18,12 @@ std::string field(const std::string& block, std::size_t at, std::size_t size) {
 TEST_CASE("a short entry is one ustar header of root, readable by all, at the epoch") {
   const std::string header = tar_header({.path = "hub/blobs/a", .size = 1000});
   REQUIRE(header.size() == 512);
-  CHECK(field(header, 0, 100) == "hub/blobs/a");
-  CHECK(field(header, 100, 8) == "0000644");
-  CHECK(field(header, 108, 8) == "0000000");
-  CHECK(field(header, 116, 8) == "0000000");
-  CHECK(field(header, 124, 12) == "00000001750");
-  CHECK(field(header, 136, 12) == "00000000000");
+  CHECK(tar_field(header, 0, 100) == "hub/blobs/a");
+  CHECK(tar_field(header, 100, 8) == "0000644");
+  CHECK(tar_field(header, 108, 8) == "0000000");
+  CHECK(tar_field(header, 116, 8) == "0000000");
+  CHECK(tar_field(header, 124, 12) == "00000001750");
+  CHECK(tar_field(header, 136, 12) == "00000000000");
   CHECK(header[156] == '0');
   CHECK(header.substr(257, 8) == std::string("ustar\0"
                                              "00",
@@ -33,17 +33,17 @@ TEST_CASE("a short entry is one ustar header of root, readable by all, at the ep
   int sum = 8 * ' ';
   for (std::size_t i = 0; i < header.size(); ++i)
     if (i < 148 || i >= 156) sum += static_cast<unsigned char>(header[i]);
-  CHECK(std::stoi(field(header, 148, 8), nullptr, 8) == sum);
+  CHECK(std::stoi(tar_field(header, 148, 8), nullptr, 8) == sum);
 }
 
 TEST_CASE("a directory ends in a slash, and a link has a target and no content") {
   const std::string directory = tar_header({.path = "hub", .kind = TarKind::directory});
-  CHECK(field(directory, 0, 100) == "hub/");
-  CHECK(field(directory, 100, 8) == "0000755");
+  CHECK(tar_field(directory, 0, 100) == "hub/");
+  CHECK(tar_field(directory, 100, 8) == "0000755");
   CHECK(directory[156] == '5');
 
   const TarEntry link{.path = "a", .kind = TarKind::link, .target = "../b"};
-  CHECK(field(tar_header(link), 157, 100) == "../b");
+  CHECK(tar_field(tar_header(link), 157, 100) == "../b");
   CHECK(tar_header(link)[156] == '2');
   CHECK(tar_size(link) == 512);
 }
@@ -52,7 +52,7 @@ TEST_CASE("a name of up to 255 bytes needs no pax record if a slash is where it 
   const std::string fits = std::string(155, 'p') + "/" + std::string(100, 'n');
   const std::string header = tar_header({.path = fits});
   REQUIRE(header.size() == 512);
-  CHECK(field(header, 345, 155) == std::string(155, 'p'));
+  CHECK(tar_field(header, 345, 155) == std::string(155, 'p'));
   CHECK(header.substr(0, 100) == std::string(100, 'n'));
 
   CHECK(tar_header({.path = std::string(100, 'n')}).size() == 512);
@@ -65,8 +65,8 @@ TEST_CASE("a pax record says its own length, whatever its number of digits") {
     const std::string path(size, 'n');
     const std::string header = tar_header({.path = path});
     CHECK(header[156] == 'x');
-    const std::string record = field(header, 512, 2048);
-    const std::size_t length = std::stoul(field(header, 124, 12), nullptr, 8);
+    const std::string record = tar_field(header, 512, 2048);
+    const std::size_t length = std::stoul(tar_field(header, 124, 12), nullptr, 8);
     CHECK(record.size() == length);
     CHECK(record == std::to_string(length) + " path=" + path + "\n");
   }

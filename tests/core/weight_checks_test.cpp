@@ -12,7 +12,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-ResolvedSnapshot snapshot(const Names& files, const Names& all) {
+ResolvedSnapshot snapshot_of(const Names& files, const Names& all) {
   ResolvedSnapshot made{spec("m", "org/name"), commit('c'), {}, {}};
   for (const std::string& name : files) made.files.push_back(plain_file(name, 1, '1'));
   for (const std::string& name : all) made.listing.push_back(plain_file(name, 1, '1'));
@@ -31,7 +31,7 @@ TEST_CASE("half an OpenVINO model is an error that names the other half") {
   ModelSpec model = spec("m", "org/name");
   model.variant = Build::openvino_int8;
   const auto half = [&](const Names& names) {
-    const Status checked = check_openvino(snapshot(names, {}).files, model);
+    const Status checked = check_openvino(snapshot_of(names, {}).files, model);
     return checked ? "" : checked.error().message;
   };
   CHECK(half({"openvino_model.xml", "openvino_model.bin", "training.bin"}).empty());
@@ -45,7 +45,7 @@ TEST_CASE("half an OpenVINO model is an error that names the other half") {
 
 TEST_CASE("the first bytes tell whether a file is a pickle") {
   const auto warning = [](const std::string& name, const std::string& bytes) {
-    const auto text = pickle_warning(snapshot({name}, {}), [&](const RemoteFile&) {
+    const auto text = pickle_warning(snapshot_of({name}, {}), [&](const RemoteFile&) {
       return look_for_pickle(range_of(bytes), PickleDepth::form);
     });
     return text ? text->substr(0, text->find(", which")) : "";
@@ -115,7 +115,7 @@ TEST_CASE("what a pickle imports or hides is a line of its own") {
 
 TEST_CASE("weights that are a committed Git LFS pointer are refused as what they are") {
   const auto check = [](const RemoteFile& file, const std::string& bytes) {
-    ResolvedSnapshot of_file = snapshot({}, {});
+    ResolvedSnapshot of_file = snapshot_of({}, {});
     of_file.files = {file};
     return check_pointers(of_file, [&](const RemoteFile&) { return bytes; });
   };
@@ -133,42 +133,42 @@ TEST_CASE("weights that are a committed Git LFS pointer are refused as what they
 
 TEST_CASE("the warning about pickles is one line per model, with what could be loaded instead") {
   CHECK_FALSE(
-      warning_of(snapshot({"model.safetensors"}, {"model.safetensors", "pytorch_model.bin"})));
+      warning_of(snapshot_of({"model.safetensors"}, {"model.safetensors", "pytorch_model.bin"})));
   CHECK(
-      warning_of(snapshot({"config.json", "pytorch_model.bin"},
-                          {"config.json", "model.safetensors", "pytorch_model.bin"})) ==
+      warning_of(snapshot_of({"config.json", "pytorch_model.bin"},
+                             {"config.json", "model.safetensors", "pytorch_model.bin"})) ==
       "m: pytorch_model.bin is a pickle, which can run code when loaded; there are safetensors in the same directory");
   CHECK(
-      warning_of(snapshot({"a.pkl", "b.pt", "c.ckpt"}, {"a.pkl", "b.pt", "c.ckpt"})) ==
+      warning_of(snapshot_of({"a.pkl", "b.pt", "c.ckpt"}, {"a.pkl", "b.pt", "c.ckpt"})) ==
       "m: a.pkl and 2 more are pickles, which can run code when loaded, and this revision has no safetensors; the "
       "Hub may have a conversion of it, as refs/pr/N");
-  CHECK(warning_of(snapshot({"2_Dense/pytorch_model.bin", "model.safetensors"},
-                            {"2_Dense/pytorch_model.bin", "model.safetensors"})) ==
+  CHECK(warning_of(snapshot_of({"2_Dense/pytorch_model.bin", "model.safetensors"},
+                               {"2_Dense/pytorch_model.bin", "model.safetensors"})) ==
         "m: 2_Dense/pytorch_model.bin is a pickle, which can run code when loaded");
 }
 
 TEST_CASE("without a listing the warning does not mention other files") {
-  CHECK(warning_of(snapshot({"pytorch_model.bin"}, {})) ==
+  CHECK(warning_of(snapshot_of({"pytorch_model.bin"}, {})) ==
         "m: pytorch_model.bin is a pickle, which can run code when loaded");
 }
 
 TEST_CASE("a whole commit causes the warning only if there is nothing else to load") {
-  ResolvedSnapshot both = snapshot({"model.safetensors", "pytorch_model.bin"},
-                                   {"model.safetensors", "pytorch_model.bin"});
+  ResolvedSnapshot both = snapshot_of({"model.safetensors", "pytorch_model.bin"},
+                                      {"model.safetensors", "pytorch_model.bin"});
   both.spec.whole_commit = true;
   CHECK_FALSE(warning_of(both));
-  ResolvedSnapshot one = snapshot({"pytorch_model.bin"}, {"pytorch_model.bin"});
+  ResolvedSnapshot one = snapshot_of({"pytorch_model.bin"}, {"pytorch_model.bin"});
   one.spec.whole_commit = true;
   CHECK(warning_of(one));
 }
 
 TEST_CASE("a dataset's .bin does not count as a pickle") {
-  ResolvedSnapshot data = snapshot({"tokens.bin"}, {"tokens.bin"});
+  ResolvedSnapshot data = snapshot_of({"tokens.bin"}, {"tokens.bin"});
   data.spec.repo = repo("datasets/org/name");
   CHECK_FALSE(warning_of(data));
 }
 
 TEST_CASE("a .bin of OpenVINO or ggml does not count as a pickle") {
   const Names names = {"a.bin", "a.xml", "ggml-base.bin", "openvino_model.bin"};
-  CHECK_FALSE(warning_of(snapshot(names, names)));
+  CHECK_FALSE(warning_of(snapshot_of(names, names)));
 }

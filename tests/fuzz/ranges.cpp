@@ -33,7 +33,7 @@ void check_set(const RangeSet& set, std::int64_t size) {
   require(set.prefix() <= size && set.contains({0, set.prefix()}), "the prefix is there");
 }
 
-void check_text(const std::string& text, std::int64_t size) {
+void check_range_text(const std::string& text, std::int64_t size) {
   const auto set = RangeSet::parse(text, size);
   if (!set) return;
   check_set(*set, size);
@@ -96,7 +96,7 @@ void ranges(std::string_view input) {
   Lines lines(input);
   const std::int64_t size =
       std::clamp<std::int64_t>(number(lines.next()).value_or(100), 0, INT64_MAX);
-  check_text(lines.next(), size);
+  check_range_text(lines.next(), size);
   check_operations(lines.rest());
   check_map(lines.rest());
 }

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <thread>
 
@@ -15,20 +14,12 @@ namespace model_prep {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::read_text;
 using testing::TemporaryFolder;
+using testing::write_text;
 
 const RepoId kRepo = *RepoId::parse("org/name");
 const CommitId kCommit = *CommitId::parse("0123456789abcdef0123456789abcdef01234567");
-
-std::string read_all(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void write_all(const fs::path& path, const std::string& text) {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << text;
-}
 
 RemoteFile plain_file(const std::string& path, const std::string& content) {
   return {.path = *RepoPath::parse(path),
@@ -63,8 +54,8 @@ struct Filled {
 
   Filled() {
     static_cast<void>(cache.create_repo_dirs(kRepo));
-    write_all(blob("{}"), "{}");
-    write_all(blob("text"), "text");
+    write_text(blob("{}"), "{}");
+    write_text(blob("text"), "text");
   }
   fs::path blob(const std::string& content) const {
     return repo / "blobs" / git_sha1_of(content).hex();
@@ -104,10 +95,10 @@ TEST_CASE("a snapshot is published with links, record and refs, and is satisfied
   REQUIRE(published.has_value());
   CHECK(published->warnings.empty());
   CHECK_FALSE(published->files_vanished);
-  CHECK(read_all(filled.ref()) == kCommit.hex());
-  CHECK(read_all(filled.repo / "refs" / kCommit.hex()) == kCommit.hex());
+  CHECK(read_text(filled.ref()) == kCommit.hex());
+  CHECK(read_text(filled.repo / "refs" / kCommit.hex()) == kCommit.hex());
   CHECK(fs::read_symlink(filled.link()) == "../../../blobs/" + git_sha1_of("text").hex());
-  CHECK(read_all(filled.link()) == "text");
+  CHECK(read_text(filled.link()) == "text");
   CHECK(filled.inspect(snapshot()).satisfied());
   CHECK(fs::exists(filled.repo / "trees" / (kCommit.hex() + ".json")));
 }
@@ -143,7 +134,7 @@ TEST_CASE("a blob deleted meanwhile is reported as lost, and no ref is written")
 TEST_CASE("a blob that changed after it was hashed is reported as lost, and never trusted") {
   const Filled filled;
   const VerifiedBlobs verified = filled.verified();
-  write_all(filled.blob("text"), "next");
+  write_text(filled.blob("text"), "next");
   fs::last_write_time(filled.blob("text"),
                       fs::file_time_type::clock::now() + std::chrono::hours(1));
   const auto published = filled.cache.publish(snapshot(), verified);
@@ -162,12 +153,12 @@ TEST_CASE("a copy that changed after it was hashed is reported, though the other
   const VerifiedBlobs verified = filled.verified();
   const fs::path folder = filled.repo / "snapshots" / kCommit.hex();
   for (const char* name : {"a.json", "b.json"}) {
-    write_all(folder / name, "{}");
+    write_text(folder / name, "{}");
     fs::last_write_time(folder / name, fs::last_write_time(filled.blob("{}")));
   }
   fs::remove(filled.blob("{}"));
   CHECK_FALSE(filled.cache.publish(twice, verified)->files_vanished);
-  write_all(folder / "b.json", "[]");
+  write_text(folder / "b.json", "[]");
   fs::last_write_time(folder / "b.json", fs::file_time_type::clock::now() + std::chrono::hours(1));
   CHECK(filled.cache.publish(twice, verified)->files_vanished);
 }
@@ -196,7 +187,7 @@ TEST_CASE("an unwritable record is a warning, and the refs are still written") {
   const auto published = filled.cache.publish(snapshot(), filled.verified());
   REQUIRE(published.has_value());
   CHECK(published->warnings.size() == 1);
-  CHECK(read_all(filled.ref()) == kCommit.hex());
+  CHECK(read_text(filled.ref()) == kCommit.hex());
 }
 
 TEST_CASE("publishing leaves no temporary files") {
@@ -229,7 +220,7 @@ TEST_CASE("a recorded blob is trusted while its size and modification time are u
   const Filled filled;
   REQUIRE(filled.cache.publish(snapshot(), filled.verified()).has_value());
   fs::last_write_time(filled.blob("{}"), fs::file_time_type::clock::now() - std::chrono::hours(1));
-  write_all(filled.blob("text"), "tex");
+  write_text(filled.blob("text"), "tex");
   const SnapshotView view = filled.inspect(snapshot());
   CHECK(view.files.at(0).state == BlobState::unverified);
   CHECK(view.files.at(1).state == BlobState::missing);
@@ -239,7 +230,7 @@ TEST_CASE("a ref with a newline, another commit or no content is wrong") {
   const Filled filled;
   REQUIRE(filled.cache.publish(snapshot(), filled.verified()).has_value());
   const std::string content = GENERATE(kCommit.hex() + "\n", std::string(40, 'b'), std::string());
-  write_all(filled.ref(), content);
+  write_text(filled.ref(), content);
   CHECK_FALSE(filled.inspect(snapshot()).refs_correct);
 }
 
@@ -248,7 +239,7 @@ TEST_CASE("probing creates only directories, and reports a file in their place")
   const Cache cache((folder / "hub").string(), {});
   REQUIRE(cache.probe_writing(kRepo));
   CHECK(fs::is_empty(folder / "hub/.locks"));
-  write_all(folder / "file", "");
+  write_text(folder / "file", "");
   CHECK_FALSE(Cache((folder / "file").string(), {}).probe_writing(kRepo).has_value());
 }
 
@@ -259,7 +250,7 @@ TEST_CASE("a file that a killed probe left is removed when it is a day old") {
         filled.folder / "hub/.locks/models--org--name"}) {
     const fs::path young = directory / "probe.0123456789abcdef.tmp";
     const fs::path old = directory / "probe.fedcba9876543210.tmp";
-    for (const fs::path& left : {young, old}) write_all(left, "");
+    for (const fs::path& left : {young, old}) write_text(left, "");
     fs::last_write_time(old, fs::file_time_type::clock::now() - std::chrono::hours(25));
     REQUIRE(filled.cache.create_repo_dirs(kRepo));
     CHECK(fs::exists(young));
@@ -269,7 +260,7 @@ TEST_CASE("a file that a killed probe left is removed when it is a day old") {
 
 TEST_CASE("a real repository in a legacy directory is adopted with a relative link") {
   const TemporaryFolder folder;
-  write_all(folder / "models--org--name/refs/main", kCommit.hex());
+  write_text(folder / "models--org--name/refs/main", kCommit.hex());
   Cache cache((folder / "hub").string(), {folder.path().string()});
   cache.adopt_existing(kRepo, Cache::Writing::allowed);
   CHECK(fs::read_symlink(folder / "hub/models--org--name") == "../models--org--name");
@@ -278,7 +269,7 @@ TEST_CASE("a real repository in a legacy directory is adopted with a relative li
 
 TEST_CASE("a read-only run uses a real repository in a legacy directory in place") {
   const TemporaryFolder folder;
-  write_all(folder / "models--org--name/refs/main", kCommit.hex());
+  write_text(folder / "models--org--name/refs/main", kCommit.hex());
   Cache cache((folder / "hub").string(), {folder.path().string()});
   cache.adopt_existing(kRepo, Cache::Writing::forbidden);
   CHECK_FALSE(fs::exists(folder / "hub"));
@@ -301,9 +292,9 @@ TEST_CASE("a second real copy in a legacy directory is reported and left alone")
   const TemporaryFolder folder;
   const Cache cache((folder / "hub").string(), {folder.path().string()});
   REQUIRE(cache.create_repo_dirs(kRepo));
-  write_all(folder / "models--org--name/refs/main", "theirs");
+  write_text(folder / "models--org--name/refs/main", "theirs");
   CHECK(cache.link_legacy_dirs(kRepo).size() == 1);
-  CHECK(read_all(folder / "models--org--name/refs/main") == "theirs");
+  CHECK(read_text(folder / "models--org--name/refs/main") == "theirs");
 }
 
 }  // namespace model_prep

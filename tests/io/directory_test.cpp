@@ -21,12 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::in_child;
+using testing::read_text;
 using testing::TemporaryFolder;
-
-std::string read_all(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 std::size_t entries_in(const fs::path& folder) {
   return static_cast<std::size_t>(
@@ -48,7 +44,7 @@ struct Shared {
   }
   bool outside_untouched() const {
     return entries_in(outside) == 2 && fs::is_empty(outside / "below") &&
-           read_all(outside / "precious") == "precious";
+           read_text(outside / "precious") == "precious";
   }
 };
 
@@ -78,7 +74,7 @@ TEST_CASE("an atomic write replaces the content and leaves nothing else") {
   const TemporaryFolder folder;
   REQUIRE(Directory(folder.path()).write_atomically(folder / "file", "old", folder.path()));
   REQUIRE(Directory(folder.path()).write_atomically(folder / "file", "new", folder.path()));
-  CHECK(read_all(folder / "file") == "new");
+  CHECK(read_text(folder / "file") == "new");
   CHECK(entries_in(folder.path()) == 1);
 }
 
@@ -95,7 +91,7 @@ TEST_CASE("an atomic write that fails leaves the old content and no temporary fi
     return !written && written.error().kind == ErrorKind::disk_full ? 0 : 1;
   });
   CHECK(answer == 0);
-  CHECK(read_all(folder / "file") == "old");
+  CHECK(read_text(folder / "file") == "old");
   CHECK(entries_in(folder.path()) == 1);
 }
 
@@ -234,7 +230,7 @@ TEST_CASE("a symlink as the last component is replaced or removed itself, not fo
   CHECK_FALSE(shared.folder.open_file(link, O_RDWR).has_value());
   CHECK_FALSE(shared.folder.open_file(link, O_RDWR | O_CREAT).has_value());
   REQUIRE(shared.folder.write_atomically(link, "text", shared.inside));
-  CHECK(read_all(link) == "text");
+  CHECK(read_text(link) == "text");
   fs::remove(link);
   fs::create_symlink(shared.outside / "precious", link);
   CHECK(shared.folder.remove(link));
@@ -256,8 +252,8 @@ TEST_CASE("a copy has the same bytes and leaves the original") {
   const fs::path original = shared.inside / "real/file";
   REQUIRE(shared.folder.write_atomically(original, text, shared.inside));
   REQUIRE(shared.folder.copy_atomically(original, shared.inside / "copy", shared.inside));
-  CHECK(read_all(shared.inside / "copy") == text);
-  CHECK(read_all(original) == text);
+  CHECK(read_text(shared.inside / "copy") == text);
+  CHECK(read_text(original) == text);
 }
 
 TEST_CASE("copying a range keeps its offset, and a source that is too short is an error") {
@@ -267,7 +263,7 @@ TEST_CASE("copying a range keeps its offset, and a source that is too short is a
   const UniqueFd from(::open((place / "from").c_str(), O_RDONLY));
   const UniqueFd to(::open((place / "to").c_str(), O_RDWR));
   REQUIRE(copy_bytes(from, to, 3, 7, "to"));
-  CHECK(read_all(place / "to") == "---3456---");
+  CHECK(read_text(place / "to") == "---3456---");
   CHECK_FALSE(copy_bytes(from, to, 5, 20, "to").has_value());
 }
 

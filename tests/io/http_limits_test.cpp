@@ -80,7 +80,7 @@ struct Counter : BodySink {
   }
 };
 
-TransferEnd end_of(const std::string& url, BodySink& sink, int stall_seconds) {
+TransferEnd end_with(const std::string& url, BodySink& sink, int stall_seconds) {
   Transport transport({.user_agent = "test/1",
                        .authorities = {},
                        .stall = std::chrono::seconds(stall_seconds),
@@ -161,7 +161,7 @@ TEST_CASE("endless headers are refused within bounded memory and time") {
   Counter sink;
   const long before = peak_kilobytes();
   const TimePoint begun = Clock::now();
-  const TransferEnd end = end_of(server.url(), sink, 20);
+  const TransferEnd end = end_with(server.url(), sink, 20);
   REQUIRE(end.error.has_value());
   CHECK(end.error->kind == ErrorKind::protocol);
   CHECK_THAT(end.error->message, Catch::Matchers::Contains(flood.said));
@@ -175,7 +175,7 @@ TEST_CASE("as many headers as a server may reasonably send are accepted") {
                   : std::string();
   });
   Counter sink;
-  const TransferEnd end = end_of(server.url(), sink, 20);
+  const TransferEnd end = end_with(server.url(), sink, 20);
   CHECK_FALSE(end.error.has_value());
   CHECK(end.head.status == 200);
   CHECK(sink.bytes == 2);
@@ -191,7 +191,7 @@ TEST_CASE("silence at any point of a transfer is a timeout after the stall time"
       testing::make_repo("org/name", {{"config.json", std::string(300'000, 'x')}}).refs.at("main");
   Counter sink;
   const TimePoint begun = Clock::now();
-  const TransferEnd end = end_of(
+  const TransferEnd end = end_with(
       hub.endpoint() + "/api/resolve-cache/models/org/name/" + commit + "/config.json", sink, 1);
   REQUIRE(end.error.has_value());
   CHECK(end.error->kind == ErrorKind::timeout);
@@ -209,9 +209,9 @@ TEST_CASE("less than 64 bytes a second is a timeout, and more is not") {
   hub.add(Fault{.on = Fault::On::resolve_cache, .what = testing::Drip{.bytes_per_second = rate}});
   Counter sink;
   const TimePoint begun = Clock::now();
-  const TransferEnd end = end_of(hub.endpoint() + "/api/resolve-cache/models/org/name/" +
-                                     repo.refs.at("main") + "/config.json",
-                                 sink, 1);
+  const TransferEnd end = end_with(hub.endpoint() + "/api/resolve-cache/models/org/name/" +
+                                       repo.refs.at("main") + "/config.json",
+                                   sink, 1);
   CHECK(end.error.has_value() == ends);
   if (!ends) return;
   CHECK(end.error->kind == ErrorKind::timeout);

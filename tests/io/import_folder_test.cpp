@@ -23,7 +23,7 @@ const std::string kBlobs = "models--org--name/blobs/";
 struct Source {
   TemporaryFolder temporary;
   fs::path folder = fs::canonical(temporary.path()) / "from";
-  Status status = ok();
+  model_prep::Status status = ok();
 
   Source() { fs::create_directory(folder); }
   void write(const std::string& name, const std::string& text = "right") const {

@@ -56,7 +56,7 @@ Status write_files(
   return folder.write(**lock, files, std::string("origin ") + content, fill);
 }
 
-Status write_all(const PlainFolder& folder, char content) {
+Status write_files(const PlainFolder& folder, char content) {
   return write_files(folder, files_with(content), content);
 }
 
@@ -90,14 +90,14 @@ int on_a_mount(const std::function<int(const PlainFolder& folder, const fs::path
 
 TEST_CASE("what an export could not move into a mount point stays the export's own") {
   const int failed_at = on_a_mount([](const PlainFolder& folder, const fs::path& path) {
-    if (!write_all(folder, '1')) return 1;
+    if (!write_files(folder, '1')) return 1;
 
     // A folder is in the way of the second file: the first one is moved in, the others are not.
     fs::remove(path / "b.json");
     fs::create_directories(path / "b.json/theirs");
     for (int i = 0; i < 3; ++i) {
       if (!would_be_ours(folder)) return 10 + i;
-      if (write_all(folder, '2')) return 20 + i;
+      if (write_files(folder, '2')) return 20 + i;
       if (folder.holds(files_with('1')) || folder.holds(files_with('2'))) return 30 + i;
     }
     // The folder, and what the last one has moved in and has not: no more than one leftover.
@@ -105,7 +105,7 @@ TEST_CASE("what an export could not move into a mount point stays the export's o
 
     fs::remove_all(path / "b.json");
     if (!would_be_ours(folder)) return 3;
-    if (!write_all(folder, '2') || !folder.holds(files_with('2'))) return 4;
+    if (!write_files(folder, '2') || !folder.holds(files_with('2'))) return 4;
     if (folder.content()->origin != "origin 2") return 6;
     return std::distance(fs::directory_iterator(path), fs::directory_iterator()) == 4 ? 0 : 5;
   });
@@ -115,7 +115,7 @@ TEST_CASE("what an export could not move into a mount point stays the export's o
 TEST_CASE("an export that could not move its files in never takes those of others for its own") {
   const int failed_at = on_a_mount([](const PlainFolder& folder, const fs::path& path) {
     fs::create_directories(path / "b.json/theirs");
-    if (write_all(folder, '1')) return 1;
+    if (write_files(folder, '1')) return 1;
 
     std::ofstream(path / "notes.txt") << "weeks of work";
     if (would_be_ours(folder)) return 2;
@@ -137,7 +137,7 @@ TEST_CASE("a file that somebody puts into a mount point during an export stays")
 
 TEST_CASE("after a kill, a file with a name of the model is not taken for the export's own") {
   const int failed_at = on_a_mount([](const PlainFolder& folder, const fs::path& path) {
-    if (!write_all(folder, '1')) return 1;
+    if (!write_files(folder, '1')) return 1;
 
     // As it is when all is written and nothing has been moved in.
     const fs::path temporary = path / ".model-prep.0123456789abcdef.tmp";
@@ -149,7 +149,8 @@ TEST_CASE("after a kill, a file with a name of the model is not taken for the ex
     if (would_be_ours(folder)) return 2;
     if (!is_text(path / "a.json", "theirs")) return 3;
     fs::remove(path / "a.json");
-    return would_be_ours(folder) && write_all(folder, '2') && folder.holds(files_with('2')) ? 0 : 4;
+    return would_be_ours(folder) && write_files(folder, '2') && folder.holds(files_with('2')) ? 0
+                                                                                              : 4;
   });
   CHECK(failed_at == 0);
 }

@@ -26,16 +26,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::in_child;
+using testing::read_text;
 using testing::TemporaryFolder;
-
-std::string read_all(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void write_text(const fs::path& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
+using testing::write_text;
 
 }  // namespace
 
@@ -86,7 +79,7 @@ TEST_CASE("bytes are written at their offset, whatever the order") {
   const UniqueFd fd(::open((folder / "file").c_str(), O_RDWR | O_CREAT, 0600));
   REQUIRE(write_at(fd, std::string("cd"), 2, "file"));
   REQUIRE(write_at(fd, std::string("ab"), 0, "file"));
-  CHECK(read_all(folder / "file") == "abcd");
+  CHECK(read_text(folder / "file") == "abcd");
 }
 
 TEST_CASE("missing parent directories are created too, and existing ones are no error") {
@@ -180,7 +173,7 @@ TEST_CASE("text is appended to a file, which is created if missing, also through
   fs::create_symlink("file", folder / "link");
   REQUIRE(append_to_file(folder / "link", "one\n").has_value());
   REQUIRE(append_to_file(folder / "file", "two\n").has_value());
-  CHECK(read_all(folder / "file") == "one\ntwo\n");
+  CHECK(read_text(folder / "file") == "one\ntwo\n");
   CHECK_FALSE(append_to_file(folder / "none/file", "x").has_value());
   CHECK_FALSE(append_to_file(folder.path(), "x").has_value());
   const auto full = append_to_file("/dev/full", "x");
@@ -192,16 +185,16 @@ TEST_CASE("an existing file is overwritten in place, and nothing else is touched
   const TemporaryFolder folder;
   std::ofstream(folder / "file") << "a longer text";
   REQUIRE(*overwrite_existing(folder / "file", "short"));
-  CHECK(read_all(folder / "file") == "short");
+  CHECK(read_text(folder / "file") == "short");
   fs::create_symlink("file", folder / "link");
   fs::create_directory(folder / "folder");
   for (const char* name : {"none", "link", "folder"})
     CHECK_FALSE(*overwrite_existing(folder / name, "other"));
   CHECK_FALSE(fs::exists(folder / "none"));
-  CHECK(read_all(folder / "file") == "short");
+  CHECK(read_text(folder / "file") == "short");
   fs::create_hard_link(folder / "file", folder / "second-name");
   CHECK_FALSE(*overwrite_existing(folder / "file", "other"));
-  CHECK(read_all(folder / "file") == "short");
+  CHECK(read_text(folder / "file") == "short");
 }
 
 TEST_CASE("stdout that does not block is written in full to a slow reader") {

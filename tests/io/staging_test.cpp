@@ -20,20 +20,13 @@ namespace {
 namespace fs = std::filesystem;
 using testing::excludes_nobody;
 using testing::FlockRule;
+using testing::read_text;
 using testing::TemporaryFolder;
+using testing::write_text;
 
-const RepoId kRepo = *RepoId::parse("org/name");
+const RepoId kStagedRepo = *RepoId::parse("org/name");
 constexpr std::int64_t kSize = 2 * kMinClaimedSize;
 constexpr std::int64_t kSmall = 100;
-
-std::string read_all(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void write_all(const fs::path& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
 
 RangeSet ranges(std::initializer_list<ByteRange> list) {
   RangeSet set;
@@ -57,7 +50,7 @@ const Staging::OpenRequest kSilent{false, true};
 struct Place {
   TemporaryFolder top;
   Directory folder{top.path().string()};
-  Repository repository{folder, folder, kRepo};
+  Repository repository{folder, folder, kStagedRepo};
   const CacheLayout& layout = repository.layout;
   Digest blob = sha256_of("big");
   std::int64_t size = kSize;
@@ -102,7 +95,7 @@ TEST_CASE(
   CHECK(staging_of(opened).have().text() == "0-20,40-60");
   CHECK_FALSE(staging_of(opened).copying());
   CHECK(fs::file_size(left.file(kDead)) == 60);
-  CHECK(parse_resume(read_all(left.record))->writer == kNext.tag);
+  CHECK(parse_resume(read_text(left.record))->writer == kNext.tag);
   CHECK(left.blobs() == 2);
 }
 
@@ -115,7 +108,7 @@ TEST_CASE("a small file is resumed too, if it was recorded") {
 
 TEST_CASE("without proof of a death the record's owner may be alive, and nothing is touched") {
   const Left left;
-  const std::string record = read_all(left.record);
+  const std::string record = read_text(left.record);
   const std::string proof = GENERATE("of another machine", "locks that exclude nobody", "no file");
   CAPTURE(proof);
   std::optional<FlockRule> rule;
@@ -125,7 +118,7 @@ TEST_CASE("without proof of a death the record's owner may be alive, and nothing
   REQUIRE(is_owned(opened));
   CHECK(std::get<Staging::OwnedByOther>(*opened).owner() == "process host:42");
   CHECK(std::get<Staging::OwnedByOther>(*opened).text == record);
-  CHECK(read_all(left.record) == record);
+  CHECK(read_text(left.record) == record);
   CHECK(left.blobs() == (proof == "no file" ? 1 : 2));
 }
 
@@ -160,9 +153,9 @@ TEST_CASE("every save is a heartbeat") {
   Place place;
   auto opened = place.open(kDead);
   REQUIRE(is_staging(opened));
-  const std::string before = read_all(place.record);
+  const std::string before = read_text(place.record);
   REQUIRE(*staging_of(opened).save({}) == StagingOwner::us);
-  CHECK(read_all(place.record) != before);
+  CHECK(read_text(place.record) != before);
 }
 
 TEST_CASE("a silent writer's bytes are copied, and its own file is removed afterwards") {
@@ -171,13 +164,13 @@ TEST_CASE("a silent writer's bytes are copied, and its own file is removed after
   REQUIRE(is_staging(opened));
   Staging& staging = staging_of(opened);
   CHECK(staging.copying());
-  CHECK(parse_resume(read_all(left.record))->writer == kElsewhere.tag);
-  CHECK(parse_resume(read_all(left.record))->have.text() == "0-20,40-60");
+  CHECK(parse_resume(read_text(left.record))->writer == kElsewhere.tag);
+  CHECK(parse_resume(read_text(left.record))->have.text() == "0-20,40-60");
   while (staging.copying()) REQUIRE(staging.copy_some());
   CHECK(staging.have().text() == "0-20,40-60");
-  CHECK(read_all(left.file(kElsewhere)).substr(0, 20) == std::string(20, 'x'));
+  CHECK(read_text(left.file(kElsewhere)).substr(0, 20) == std::string(20, 'x'));
   CHECK_FALSE(fs::exists(left.file(kDead)));
-  CHECK(parse_resume(read_all(left.record))->file == kElsewhere.tag);
+  CHECK(parse_resume(read_text(left.record))->file == kElsewhere.tag);
 }
 
 TEST_CASE("a copy whose claim is lost ends, and leaves the bytes to the one who has it") {
@@ -244,11 +237,11 @@ TEST_CASE("a writer that was only suspended finds its staging taken over, and da
   auto second = place.open(kElsewhere, kSilent);
   REQUIRE(is_staging(second));
   while (staging_of(second).copying()) REQUIRE(staging_of(second).copy_some());
-  const std::string record = read_all(place.record);
+  const std::string record = read_text(place.record);
   CHECK(*staging_of(first).save(ranges({{0, 4}})) != StagingOwner::us);
   REQUIRE(staging_of(first).write(std::string("EVIL"), 0));
-  CHECK(read_all(place.record) == record);
-  CHECK(read_all(place.file(kElsewhere)) == "mine");
+  CHECK(read_text(place.record) == record);
+  CHECK(read_text(place.file(kElsewhere)) == "mine");
   const auto published = staging_of(first).publish();
   REQUIRE(published.has_value());
   CHECK(*published == StagingOwner::nobody);
@@ -272,9 +265,9 @@ TEST_CASE("small files are not claimed: two writers have a file each, and both p
   REQUIRE(staging_of(first).write(text, 0));
   REQUIRE(staging_of(second).write(text, 0));
   CHECK(*staging_of(first).publish() == StagingOwner::us);
-  CHECK(read_all(place.layout.blob(place.blob)) == text);
+  CHECK(read_text(place.layout.blob(place.blob)) == text);
   CHECK(*staging_of(second).publish() == StagingOwner::us);
-  CHECK(read_all(place.layout.blob(place.blob)) == text);
+  CHECK(read_text(place.layout.blob(place.blob)) == text);
   CHECK(place.blobs() == 1);
 }
 
@@ -284,7 +277,7 @@ TEST_CASE("the first writer to save a slow small file's record owns it") {
   auto second = place.open(kNext);
   REQUIRE(*staging_of(first).save({}) == StagingOwner::us);
   REQUIRE(*staging_of(second).save({}) == StagingOwner::us);
-  CHECK(parse_resume(read_all(place.record))->writer == kDead.tag);
+  CHECK(parse_resume(read_text(place.record))->writer == kDead.tag);
 }
 
 TEST_CASE("a fresh start discards the old staging and uses a new file") {
@@ -295,26 +288,26 @@ TEST_CASE("a fresh start discards the old staging and uses a new file") {
   CHECK(staging_of(again).have().empty());
   CHECK(fs::file_size(left.file(kNext)) == 0);
   CHECK_FALSE(fs::exists(left.file(kDead)));
-  CHECK(parse_resume(read_all(left.record))->have.empty());
+  CHECK(parse_resume(read_text(left.record))->have.empty());
   CHECK(left.blobs() == 2);
 }
 
 TEST_CASE("a record that is torn, of another size or ahead of its file is ignored in the end") {
   const Left left;
-  const ResumeRecord good = *parse_resume(read_all(left.record));
-  const std::string text = read_all(left.record);
+  const ResumeRecord good = *parse_resume(read_text(left.record));
+  const std::string text = read_text(left.record);
   const std::string kind = GENERATE("no end of line", "empty", "garbage", "other size", "cut file",
                                     "no file", "another format", "a second name", "a symlink");
   INFO(kind);
-  if (kind == "no end of line") write_all(left.record, text.substr(0, text.size() - 1));
-  if (kind == "empty") write_all(left.record, "");
-  if (kind == "garbage") write_all(left.record, "\x01\x02\n");
+  if (kind == "no end of line") write_text(left.record, text.substr(0, text.size() - 1));
+  if (kind == "empty") write_text(left.record, "");
+  if (kind == "garbage") write_text(left.record, "\x01\x02\n");
   if (kind == "other size")
-    write_all(left.record,
-              serialize_resume({good.owner, good.writer, good.file, 1, 99, good.have}));
+    write_text(left.record,
+               serialize_resume({good.owner, good.writer, good.file, 1, 99, good.have}));
   if (kind == "cut file") fs::resize_file(left.file(kDead), 50);
   if (kind == "no file") fs::remove(left.file(kDead));
-  if (kind == "another format") write_all(left.record, "model-prep-1 me 100 0-20\n");
+  if (kind == "another format") write_text(left.record, "model-prep-1 me 100 0-20\n");
   if (kind == "a second name") fs::create_hard_link(left.file(kDead), left.top / "precious");
   if (kind == "a symlink") {
     fs::rename(left.file(kDead), left.top / "precious");
@@ -332,23 +325,23 @@ TEST_CASE("a record that is torn, of another size or ahead of its file is ignore
 TEST_CASE("an unreadable record is waited for and then replaced") {
   const Place place;
   const std::string text = GENERATE("half a li", "", "\x01\x02\n", "model-prep-1 me 100 0-20\n");
-  write_all(place.record, text);
+  write_text(place.record, text);
   CHECK(is_owned(place.open(kNext)));
   auto opened = place.open(kNext, kSilent);
   REQUIRE(is_staging(opened));
-  CHECK(parse_resume(read_all(place.record))->writer == kNext.tag);
+  CHECK(parse_resume(read_text(place.record))->writer == kNext.tag);
 }
 
 TEST_CASE("after a shorter record is written over a longer one, only the shorter one is read") {
   const Left left;
   auto opened = left.open(kNext);
   REQUIRE(*staging_of(opened).save(ranges({{0, 60}})) == StagingOwner::us);
-  CHECK(parse_resume(read_all(left.record))->have.text() == "0-60");
+  CHECK(parse_resume(read_text(left.record))->have.text() == "0-60");
 }
 
 TEST_CASE("a symlink in place of the record or staging file is not written through") {
   const Place place;
-  write_all(place.top / "precious", "precious");
+  write_text(place.top / "precious", "precious");
   const bool record = GENERATE(false, true);
   fs::create_symlink(place.top / "precious", record ? place.record : place.file(kNext));
   auto opened = place.open(kNext);
@@ -356,7 +349,7 @@ TEST_CASE("a symlink in place of the record or staging file is not written throu
     REQUIRE(staging_of(opened).write(std::string("evil"), 0));
     static_cast<void>(staging_of(opened).save(ranges({{0, 4}})));
   }
-  CHECK(read_all(place.top / "precious") == "precious");
+  CHECK(read_text(place.top / "precious") == "precious");
 }
 
 TEST_CASE("a record that may not be touched is another's, and a small file does without one") {
@@ -386,7 +379,7 @@ TEST_CASE("a deleted or replaced staging file is noticed at the next save, and n
   REQUIRE(is_staging(opened));
   fs::remove(place.file(kNext));
   const bool replaced = GENERATE(false, true);
-  if (replaced) write_all(place.file(kNext), "another's");
+  if (replaced) write_text(place.file(kNext), "another's");
   CHECK(*staging_of(opened).save({}) == StagingOwner::nobody);
   const auto published = staging_of(opened).publish();
   REQUIRE(published.has_value());
@@ -414,10 +407,10 @@ TEST_CASE("a claim that appears at the last moment is left alone") {
   const Place place;
   ResumeFile ours(place.repository, place.blob, kNext.tag);
   const ResumeRecord mine{"host:1", kNext.tag, kNext.tag, 0, kSize, {}};
-  write_all(place.record,
-            serialize_resume({"host:2", kElsewhere.tag, kElsewhere.tag, 1, kSize, {}}));
+  write_text(place.record,
+             serialize_resume({"host:2", kElsewhere.tag, kElsewhere.tag, 1, kSize, {}}));
   CHECK(*ours.create(mine) == StagingOwner::other);
-  CHECK(parse_resume(read_all(place.record))->writer == kElsewhere.tag);
+  CHECK(parse_resume(read_text(place.record))->writer == kElsewhere.tag);
 }
 
 TEST_CASE("a deleted record is written again") {
@@ -432,13 +425,13 @@ TEST_CASE("a blob that is a link into a shared store is replaced, not written th
   const Place place;
   const fs::path blob = place.layout.blob(place.blob);
   fs::create_directories(place.top / "blobs/ab");
-  write_all(place.top / "blobs/ab/store", "damaged");
+  write_text(place.top / "blobs/ab/store", "damaged");
   fs::create_symlink("../../blobs/ab/store", blob);
   auto opened = place.open(kNext);
   REQUIRE(staging_of(opened).write(std::string("!"), kSize - 1));
   REQUIRE(staging_of(opened).publish().has_value());
   CHECK_FALSE(fs::is_symlink(blob));
-  CHECK(read_all(place.top / "blobs/ab/store") == "damaged");
+  CHECK(read_text(place.top / "blobs/ab/store") == "damaged");
 }
 
 TEST_CASE("the record shows who fetches and how much is on disk") {
@@ -455,8 +448,8 @@ TEST_CASE(
   const Place place(kSmall);
   fs::create_directories(place.layout.lock_directory);
   const auto sweep = [&] { sweep_staging(place.repository, kNext); };
-  write_all(place.file(kDead), "left");
-  write_all(place.file(kElsewhere), "left");
+  write_text(place.file(kDead), "left");
+  write_text(place.file(kElsewhere), "left");
   SECTION("of this machine, with a free lock") {
     sweep();
     CHECK_FALSE(fs::exists(place.file(kDead)));
@@ -480,15 +473,15 @@ TEST_CASE(
     CHECK_FALSE(fs::exists(place.file(kElsewhere)));
   }
   SECTION("a record left over after its blob was published") {
-    write_all(place.layout.blob(place.blob), "text");
-    write_all(place.record, serialize_resume({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
+    write_text(place.layout.blob(place.blob), "text");
+    write_text(place.record, serialize_resume({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
     fs::remove(place.file(kDead));
     sweep();
     CHECK_FALSE(fs::exists(place.record));
     CHECK(fs::exists(place.layout.blob(place.blob)));
   }
   SECTION("named by a record") {
-    write_all(place.record, serialize_resume({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
+    write_text(place.record, serialize_resume({"host:1", kDead.tag, kDead.tag, 1, kSmall, {}}));
     sweep();
     CHECK(fs::exists(place.file(kDead)));
   }

@@ -10,7 +10,7 @@ using namespace model_prep;
 
 namespace {
 
-ModelReport good_model() {
+ModelReport complete_model() {
   ModelReport model{
       .spec = testing::spec("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")};
   model.spec.variant_requested = model.spec.variant = Build::openvino_int8;
@@ -29,7 +29,7 @@ ModelReport failed_model(const std::string& key, const std::string& message,
   return model;
 }
 
-RunReport run(std::vector<ModelReport> models) {
+RunReport run_of(std::vector<ModelReport> models) {
   RunReport report;
   report.requests = 61;
   report.duration_s = 12.345;
@@ -39,7 +39,8 @@ RunReport run(std::vector<ModelReport> models) {
 
 /// Models that were not started have the run's error too.
 RunReport stopped() {
-  RunReport report = run({good_model(), failed_model("late", {}), failed_model("later", {})});
+  RunReport report =
+      run_of({complete_model(), failed_model("late", {}), failed_model("later", {})});
   report.error = Error{ErrorKind::interrupted, "stopped by SIGTERM", "run it again"};
   report.models[1].error = report.models[2].error = report.error;
   return report;
@@ -70,13 +71,13 @@ constexpr const char* kHostile =
 }  // namespace
 
 TEST_CASE("the result is one line") {
-  CHECK(result_line(run({good_model(), failed_model("x", "y")})) ==
+  CHECK(result_line(run_of({complete_model(), failed_model("x", "y")})) ==
         "1 of 2 models ready, 45.4 MB downloaded, 61 requests, 12.3 s");
-  RunReport dry = run({good_model()});
+  RunReport dry = run_of({complete_model()});
   dry.dry_run = true;
   dry.models[0].bytes_downloaded = 0;
   CHECK(result_line(dry) == "1 of 1 model planned, nothing downloaded, 61 requests, 12.3 s");
-  RunReport verified = run({good_model()});
+  RunReport verified = run_of({complete_model()});
   verified.bytes_hashed = 5'000'000;
   CHECK(result_line(verified) ==
         "1 of 1 model verified, 5.0 MB hashed, 45.4 MB downloaded, 61 requests, 12.3 s");
@@ -86,20 +87,20 @@ TEST_CASE("the result is one line") {
 
 TEST_CASE("the step summary is a table, the result line and the errors") {
   const RunReport report =
-      run({good_model(), failed_model("mine", "org/name: access is restricted",
-                                      "ask at https://huggingface.co/org/name")});
+      run_of({complete_model(), failed_model("mine", "org/name: access is restricted",
+                                             "ask at https://huggingface.co/org/name")});
   CHECK(step_summary(report) == kSummary);
 }
 
 TEST_CASE("if patterns selected the files, the table names no variant") {
   RunReport report;
-  ModelReport& model = report.models.emplace_back(good_model());
+  ModelReport& model = report.models.emplace_back(complete_model());
   model.spec.filter = {.include = {"*.json"}, .from_command_line = true};
   CHECK(step_summary(report).find("| patterns |") != std::string::npos);
 }
 
 TEST_CASE("a good run's step summary ends with the result line") {
-  const std::string text = step_summary(run({good_model()}));
+  const std::string text = step_summary(run_of({complete_model()}));
   CHECK(text.starts_with("\n### model-prep succeeded\n\n| model |"));
   CHECK(text.ends_with("|\n\n1 of 1 model ready, 45\\.4 MB downloaded, 61 requests, 12\\.3 s\n\n"));
 }
@@ -110,7 +111,7 @@ TEST_CASE("a run without models has a step summary without a table") {
 }
 
 TEST_CASE("quoted text is literal in the step summary") {
-  const RunReport report = run({failed_model(kHostile, kHostile, kHostile)});
+  const RunReport report = run_of({failed_model(kHostile, kHostile, kHostile)});
   const std::string text = step_summary(report);
   const std::string literal =
       "a\\|b?\\# c \\<img src=x\\> \\`d\\` \\[e\\](http\\://evil) \\*\\*f\\*\\* \\\\\\| \\@g \\~\\~h\\~\\~ \\&lt; "
@@ -131,26 +132,26 @@ TEST_CASE("an error of the whole run is reported once") {
 }
 
 TEST_CASE("each model that failed has an annotation, and a good run has none") {
-  CHECK(annotations(run({failed_model("one", "no luck"), good_model(),
-                         failed_model("two", "no net", "plug it in")})) ==
+  CHECK(annotations(run_of({failed_model("one", "no luck"), complete_model(),
+                            failed_model("two", "no net", "plug it in")})) ==
         std::vector<std::string>{"::error title=model-prep%3A one::no luck",
                                  "::error title=model-prep%3A two::no net%0Ahint: plug it in"});
-  CHECK(annotations(run({good_model()})).empty());
+  CHECK(annotations(run_of({complete_model()})).empty());
 }
 
 TEST_CASE("quoted text stays inside its annotation") {
   CHECK(
-      annotations(run({failed_model("a:b,c%3A\r\n::d", "100 %,\r\n::error::e ##[f]", "%0A")})) ==
+      annotations(run_of({failed_model("a:b,c%3A\r\n::d", "100 %,\r\n::error::e ##[f]", "%0A")})) ==
       std::vector<std::string>{
           "::error title=model-prep%3A a%3Ab%2Cc%253A??%3A%3Ad::100 %25,??::error::e #?[f]%0Ahint: %250A"});
 }
 
 TEST_CASE("the termination message is one line with the first error") {
-  CHECK(termination_message(run({good_model()})) ==
+  CHECK(termination_message(run_of({complete_model()})) ==
         "1 of 1 model ready, 45.4 MB downloaded, 61 requests, 12.3 s");
-  CHECK(
-      termination_message(run({failed_model("one", "no\nluck"), failed_model("two", "no net")})) ==
-      "0 of 2 models ready, nothing downloaded, 61 requests, 12.3 s: no?luck");
+  CHECK(termination_message(
+            run_of({failed_model("one", "no\nluck"), failed_model("two", "no net")})) ==
+        "0 of 2 models ready, nothing downloaded, 61 requests, 12.3 s: no?luck");
   CHECK(termination_message(refused("unknown flag", "see --help")) ==
         "failed: unknown flag (hint: see --help)");
 }
@@ -179,7 +180,7 @@ Texts texts(const std::vector<SummaryLine>& lines) {
 }
 
 RunReport download(std::vector<ModelReport> models) {
-  RunReport report = run(std::move(models));
+  RunReport report = run_of(std::move(models));
   report.command = "download";
   report.cache_dir = "/app/models/hub";
   return report;
@@ -188,7 +189,7 @@ RunReport download(std::vector<ModelReport> models) {
 }  // namespace
 
 TEST_CASE("a download that went well ends in five lines, with what services need") {
-  CHECK(texts(closing_lines(download({good_model()}),
+  CHECK(texts(closing_lines(download({complete_model()}),
                             {.free = 33'100'000'000, .summary = "/app/models/s.json"})) ==
         Texts{"ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a)",
               "cache: /app/models/hub, 90.9 MB in 0 files; 33.1 GB free",
@@ -197,14 +198,14 @@ TEST_CASE("a download that went well ends in five lines, with what services need
 }
 
 TEST_CASE("a model not at main is listed with its revision") {
-  ModelReport model = good_model();
+  ModelReport model = complete_model();
   model.spec.ref = "v1.0";
   CHECK(texts(closing_lines(download({model}), {})).front() ==
         "ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a, revision v1.0)");
 }
 
 TEST_CASE("if patterns selected the files, the last lines name no variant") {
-  ModelReport model = good_model();
+  ModelReport model = complete_model();
   model.spec.filter = {.include = {"*.json"}, .from_command_line = true};
   CHECK(texts(closing_lines(download({model}), {})).front() ==
         "ready: all-MiniLM-L6-v2 (patterns, fa97f6e7cb1a)");
@@ -212,7 +213,7 @@ TEST_CASE("if patterns selected the files, the last lines name no variant") {
 
 TEST_CASE(
     "a failed download lists what is ready, what is not and why, and no environment for services") {
-  RunReport report = download({good_model(), failed_model("secret", "no access")});
+  RunReport report = download({complete_model(), failed_model("secret", "no access")});
   report.retries = 2;
   CHECK(texts(closing_lines(report, {.free = 5, .summary = "/s.json"})) ==
         Texts{"ready: all-MiniLM-L6-v2 (openvino-int8, fa97f6e7cb1a)",
@@ -222,19 +223,19 @@ TEST_CASE(
 
 TEST_CASE("the last lines name a dozen models at most") {
   const std::string first =
-      texts(closing_lines(download(std::vector<ModelReport>(40, good_model())), {})).front();
+      texts(closing_lines(download(std::vector<ModelReport>(40, complete_model())), {})).front();
   CHECK(first.ends_with("fa97f6e7cb1a) and 28 more"));
 }
 
 TEST_CASE("other commands and stopped runs end in one line, a good dry run in none") {
-  RunReport verified = run({good_model()});
+  RunReport verified = run_of({complete_model()});
   verified.command = "verify";
   CHECK(closing_lines(verified, {.free = 5, .summary = "/s"}).size() == 1);
   RunReport report = stopped();
   report.command = "download";
   report.signal = 15;
   CHECK(closing_lines(report, {.free = 5, .summary = "/s"}).size() == 1);
-  RunReport planned = download({good_model()});
+  RunReport planned = download({complete_model()});
   planned.dry_run = true;
   CHECK(closing_lines(planned, {}).empty());
   CHECK(closing_lines(refused("no"), {}).empty());

@@ -11,7 +11,7 @@ using namespace model_prep;
 
 namespace {
 
-ModelReport good_model() {
+ModelReport detailed_model() {
   return {.spec = testing::spec("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
           .status = ModelStatus::downloaded,
           .commit = std::string(40, 'c'),
@@ -40,7 +40,7 @@ ModelReport good_model() {
                      .source = "https://huggingface.co"}}};
 }
 
-RunReport run(std::vector<ModelReport> models) {
+RunReport detailed_run(std::vector<ModelReport> models) {
   return {.tool = "model-prep 0.1.0",
           .command = "download",
           .timestamp = "2026-11-20T19:07:00Z",
@@ -211,7 +211,9 @@ constexpr const char* kFailed = R"({
 
 }  // namespace
 
-TEST_CASE("the summary of a good run") { CHECK(serialize_summary(run({good_model()})) == kGood); }
+TEST_CASE("the summary of a good run") {
+  CHECK(serialize_summary(detailed_run({detailed_model()})) == kGood);
+}
 
 TEST_CASE("the summary of a run that a signal ended, with errors at every level") {
   ModelReport model{
@@ -232,7 +234,7 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
                                 .reason = "the base model of an adapter",
                                 .file = testing::path("adapter_config.json"),
                                 .present = true});
-  RunReport report = run({model});
+  RunReport report = detailed_run({model});
   report.signal = 15;
   report.offline = true;
   report.variant = Build::openvino_int8;
@@ -242,9 +244,10 @@ TEST_CASE("the summary of a run that a signal ended, with errors at every level"
 
 TEST_CASE("the summary has the license, and what the scanners found, as far as they are known") {
   const auto member = [](const HubFacts& facts) {
-    ModelReport model = good_model();
+    ModelReport model = detailed_model();
     model.facts = facts;
-    return nlohmann::json::parse(serialize_summary(run({model})))["models"]["all-MiniLM-L6-v2"];
+    return nlohmann::json::parse(
+        serialize_summary(detailed_run({model})))["models"]["all-MiniLM-L6-v2"];
   };
   CHECK(member({.licenses = Strings{}})["license"] == nlohmann::json::array());
   CHECK(member({.licenses = Strings{"mit", "other:x"}})["license"] ==
@@ -254,7 +257,7 @@ TEST_CASE("the summary has the license, and what the scanners found, as far as t
 }
 
 TEST_CASE("the summary of verify also has the faults, and which libraries find which models") {
-  ModelReport model = good_model();
+  ModelReport model = detailed_model();
   model.status = ModelStatus::failed;
   model.faults.push_back({.kind = CacheFaultKind::damaged,
                           .remedy = Remedy::rehash,
@@ -262,7 +265,7 @@ TEST_CASE("the summary of verify also has the faults, and which libraries find w
                           .message = "org/name x: its bytes hash to b, expected a",
                           .expected = "a",
                           .found = "b"});
-  RunReport report = run({model});
+  RunReport report = detailed_run({model});
   CHECK(serialize_summary(report).find("faults") == std::string::npos);
   report.services = {{.name = "hf-hub",
                       .looks_in = "/h",
@@ -305,7 +308,7 @@ TEST_CASE("the summary of verify also has the faults, and which libraries find w
 }
 
 TEST_CASE("the summary of export also has what was written") {
-  RunReport report = run({good_model()});
+  RunReport report = detailed_run({detailed_model()});
   report.exported = ExportReport{.to = "oci:/srv/images:v1",
                                  .digest = "sha256:" + std::string(64, 'a'),
                                  .layers = {{*Digest::parse(std::string(64, 'b')), 7}},
@@ -316,13 +319,14 @@ TEST_CASE("the summary of export also has what was written") {
   CHECK(json["export"]["layers"] ==
         nlohmann::json{{{"digest", "sha256:" + std::string(64, 'b')}, {"size", 7}}});
   CHECK(json["export"]["folders"].empty());
-  CHECK_FALSE(nlohmann::json::parse(serialize_summary(run({good_model()}))).contains("export"));
+  CHECK_FALSE(nlohmann::json::parse(serialize_summary(detailed_run({detailed_model()})))
+                  .contains("export"));
 }
 
 TEST_CASE("patterns of the command line are members of each model") {
-  ModelReport model = good_model();
+  ModelReport model = detailed_model();
   model.spec.filter = {.exclude = {"onnx/*"}, .from_command_line = true};
-  const std::string text = serialize_summary(run({model}));
+  const std::string text = serialize_summary(detailed_run({model}));
   CHECK(text.find(R"("include": [],
       "exclude": [
         "onnx/*"
@@ -330,22 +334,22 @@ TEST_CASE("patterns of the command line are members of each model") {
 }
 
 TEST_CASE("bytes that are not UTF-8 do not prevent the summary") {
-  RunReport report = run({good_model()});
+  RunReport report = detailed_run({detailed_model()});
   report.cache_dir = "/models/\xff\xfe";
   CHECK(serialize_summary(report).find("\"cache_dir\": \"/models/\xef\xbf\xbd") !=
         std::string::npos);
 }
 
 TEST_CASE("the summary on stdout contains no command to a CI runner, and the same text") {
-  RunReport report = run({good_model()});
+  RunReport report = detailed_run({detailed_model()});
   report.error = Error{ErrorKind::protocol, "###[add-mask]x##", {}};
   CHECK(serialize_summary(report).find(R"("message": "#\u0023#[add-mask]x#\u0023",)") !=
         std::string::npos);
 }
 
 TEST_CASE("the models have the order of the run") {
-  ModelReport second = good_model();
+  ModelReport second = detailed_model();
   second.spec.key = "a-model";
-  const std::string text = serialize_summary(run({good_model(), second}));
+  const std::string text = serialize_summary(detailed_run({detailed_model(), second}));
   CHECK(text.find("\"all-MiniLM-L6-v2\": {") < text.find("\"a-model\": {"));
 }

@@ -22,7 +22,7 @@ namespace model_prep::testing {
 namespace {
 
 constexpr std::size_t kMaximumHead = 16'384;
-constexpr std::int64_t kPieceSize = 262'144;
+constexpr std::int64_t kSendSize = 262'144;
 // Room for a few pieces, so that making bytes and copying them out overlap.
 constexpr int kSendBuffer = 1024 * 1024;
 // A slow body is sent in this many pieces a second.
@@ -298,10 +298,9 @@ bool Connection::send_body(const HttpRequest& request, const Answer& answer,
     if (position == stall_at && !stall(*delivery.stall)) return false;
     const std::int64_t rate = rate_at(position, delivery);
     const std::int64_t piece_size =
-        rate == 0 ? kPieceSize
-                  : std::clamp<std::int64_t>(rate / kSlowPiecesPerSecond, 1, kPieceSize);
+        rate == 0 ? kSendSize : std::clamp<std::int64_t>(rate / kSlowPiecesPerSecond, 1, kSendSize);
     const std::int64_t size = std::min(piece_size, next_mark(position, end, delivery) - position);
-    buffer_.resize(static_cast<std::size_t>(kPieceSize));
+    buffer_.resize(static_cast<std::size_t>(kSendSize));
     const auto piece = std::span(buffer_).first(static_cast<std::size_t>(size));
     if (!fill(answer, delivery, position, piece) || !send_piece(piece, delivery.framing, count))
       return false;

@@ -7,7 +7,7 @@
 namespace model_prep::testing {
 namespace {
 
-constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+constexpr std::string_view kTextType = "text/plain; charset=utf-8";
 constexpr std::string_view kSignature = "&Signature=";
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
@@ -34,7 +34,7 @@ Answer xml_error(int status, const std::string& code, const std::string& message
 Answer redirect(int status, const std::string& location) {
   Answer answer;
   answer.status = status;
-  answer.headers = {{"Content-Type", std::string(kPlainText)}, {"Location", location}};
+  answer.headers = {{"Content-Type", std::string(kTextType)}, {"Location", location}};
   answer.text = std::string(reason_phrase(status)) + ". Redirecting to " + location;
   return answer;
 }
@@ -83,7 +83,7 @@ Answer file_answer(const HttpRequest& request, const SiteFile& file, const std::
     answer.status = 416;
     answer.text = "Range Not Satisfiable";
     answer.headers = {{"Content-Range", "bytes */" + size},
-                      {"Content-Type", std::string(kPlainText)}};
+                      {"Content-Type", std::string(kTextType)}};
     return answer;
   }
   answer.content = &file.file.content;
@@ -213,7 +213,7 @@ Answer HubSite::redirect_to_payload(const HttpRequest& request, const Place& pla
 Answer HubSite::serve_from_hub(const HttpRequest& request, const Place& place,
                                const SiteFile& file) const {
   Answer answer = file_answer(request, file, file.digests.blob_name());
-  if (answer.status != 416) set_header(answer.headers, "Content-Type", std::string(kPlainText));
+  if (answer.status != 416) set_header(answer.headers, "Content-Type", std::string(kTextType));
   set_header(answer.headers, "X-Repo-Commit", place.commit);
   return answer;
 }

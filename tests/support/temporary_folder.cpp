@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <system_error>
 
@@ -34,6 +35,19 @@ TemporaryFolder::~TemporaryFolder() {
   make_removable(path_);
   std::error_code ignored;
   fs::remove_all(path_, ignored);
+}
+
+std::string read_text(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string text;
+  for (char block[65536]; in.read(block, sizeof block), in.gcount() > 0;)
+    text.append(block, static_cast<std::size_t>(in.gcount()));
+  return text;
+}
+
+void write_text(const fs::path& file, const std::string& text) {
+  fs::create_directories(file.parent_path());
+  std::ofstream(file, std::ios::binary) << text;
 }
 
 }  // namespace model_prep::testing

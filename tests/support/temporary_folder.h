@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A temporary directory for one test, below $TMPDIR.
+// A temporary directory for one test, below $TMPDIR, and what tests read and write in it.
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 namespace model_prep::testing {
@@ -22,5 +23,10 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
 };
+
+/// Empty if the file cannot be read.
+std::string read_text(const std::filesystem::path& file);
+/// Creates the directories above the file.
+void write_text(const std::filesystem::path& file, const std::string& text);
 
 }  // namespace model_prep::testing

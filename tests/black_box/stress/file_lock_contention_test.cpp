@@ -15,9 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMB = 1'000'000;
-const std::string kWeights = "model.safetensors";
-
 std::vector<std::unique_ptr<RunningProgram>> start_all(const TestHost& machine, int count,
                                                        const std::string& model) {
   std::vector<std::unique_ptr<RunningProgram>> programs;

@@ -24,11 +24,9 @@ namespace fs = std::filesystem;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr std::int64_t kMiB = 1024 * 1024;
 constexpr std::int64_t kWeightsSize = 14 * kMiB;
 constexpr int kJobs = 4;
 constexpr std::int64_t kSegment = 4 * kMiB;
-const std::string kWeights = "model.safetensors";
 const std::string kRepo = "org/kill";
 
 HubRepo repo_to_kill() {

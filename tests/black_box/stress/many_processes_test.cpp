@@ -18,9 +18,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::int64_t kMiB = 1024 * 1024;
-const std::string kWeights = "model.safetensors";
-
 HubRepo repo_of(const std::string& id, std::uint64_t seed) {
   std::vector<HubFile> files = {{kWeights, MadeUpBytes{6 * kMiB, seed}, true}};
   for (int i = 0; i < 20; ++i)
@@ -29,14 +26,14 @@ HubRepo repo_of(const std::string& id, std::uint64_t seed) {
   return make_repo(id, std::move(files));
 }
 
-HubOptions slow_line() {
+HubOptions slower_line() {
   HubOptions options;
   options.bytes_per_second_per_connection = 4 * kMiB;
   return options;
 }
 
 struct Crowd {
-  FakeHub hub{slow_line()};
+  FakeHub hub{slower_line()};
   const std::vector<HubRepo> repos = {repo_of("org/one", 1000), repo_of("org/two", 2000),
                                       repo_of("org/three", 3000)};
   const TestHost machine{hub};

@@ -17,14 +17,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMiB = 1024 * 1024;
 constexpr std::int64_t kLarge = 9 * kMiB;  // three ranges for three connections: 4, 4 and 1 MiB
 constexpr int kMostMoreRequests =
     36;  // more than without a fault: attempts for each of three ranges, with their redirects
 // libcurl averages the speed over five seconds, so it detects a stall after six or seven seconds,
 // not after one.
 constexpr double kMostSeconds = 30;
-const std::string kWeights = "model.safetensors";
 
 /// Where a fault happens.
 struct Place {

@@ -12,8 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMiB = 1024 * 1024;
-
 /// A system call of any thread. `begin` and `end` are lines of the trace: a call is after another
 /// if it began when the other had ended.
 struct Call {

@@ -17,10 +17,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::int64_t kMiB = 1024 * 1024;
 constexpr std::int64_t kKiB = 1024;
-const std::string kRepo = "org/faults";
-const std::string kWeights = "model.safetensors";
+const std::string kFaultyRepo = "org/faults";
 
 /// One hub, one machine, and a random series of faults.
 class FaultSeries {
@@ -60,7 +58,7 @@ class FaultSeries {
                    .what = bad[from(0, 5)]});
   }
 
-  Run run() { return machine_.run({kRepo, "--retries", "50", "--timeout", "20"}); }
+  Run run() { return machine_.run({kFaultyRepo, "--retries", "50", "--timeout", "20"}); }
   void clear_faults() { hub_.clear_faults(); }
 
   std::vector<std::string> wrong_after(const Run& run) const {
@@ -69,7 +67,7 @@ class FaultSeries {
       if (tree_of(machine_.cache()) != published(repo_)) wrong.emplace_back("another tree");
       return wrong;
     }
-    const nlohmann::json error = run.model(kRepo)["error"];
+    const nlohmann::json error = run.model(kFaultyRepo)["error"];
     if (error.is_null() || error["message"].get<std::string>().size() < 20)
       wrong.emplace_back("no explanation");
     if (std::filesystem::exists(machine_.cache() / "models--org--faults/refs"))
@@ -88,7 +86,7 @@ class FaultSeries {
       files.push_back(
           {name, MadeUpBytes{400 + 131 * i, static_cast<std::uint64_t>(i)}, i % 2 == 0});
     }
-    return make_repo(kRepo, std::move(files));
+    return make_repo(kFaultyRepo, std::move(files));
   }
 
   int from(int least, int most) { return std::uniform_int_distribution(least, most)(random_); }

@@ -32,7 +32,7 @@ struct Wish {
   milliseconds quiet;  ///< at least so long
 };
 
-std::size_t refused(const std::vector<LoggedRequest>& log) {
+std::size_t refusals(const std::vector<LoggedRequest>& log) {
   return static_cast<std::size_t>(std::count_if(
       log.begin(), log.end(), [](const LoggedRequest& request) { return request.status == 429; }));
 }
@@ -79,7 +79,7 @@ TEST_CASE("one 429 holds back all requests to that host until its time has passe
     CHECK(seen[i].run.exit_code == 0);
     CHECK(seen[i].is_whole);
     const auto& log = seen[i].log;
-    REQUIRE(refused(log) == 1);
+    REQUIRE(refusals(log) == 1);
     const auto no = std::find_if(log.begin(), log.end(),
                                  [](const auto& request) { return request.status == 429; });
     // Requests in flight when the 429 arrived are allowed; they are few and arrive soon.
@@ -109,7 +109,7 @@ TEST_CASE("a run that sees a rate-limit window close pauses before it is refused
     INFO(cases[i].first << " jobs" << seen[i].run.err);
     CHECK(seen[i].run.exit_code == 0);
     CHECK(seen[i].is_whole);
-    CHECK(refused(seen[i].log) <= cases[i].second);
+    CHECK(refusals(seen[i].log) <= cases[i].second);
     CHECK(seen[i].run.summary["duration_s"] >= 1.5);  // two windows
   }
 }
