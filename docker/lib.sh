@@ -55,9 +55,10 @@ install_packages() {
   rm -f "$log"
 }
 
-# build FOLDER TARGETS [CMAKE-OPTION...]: configures and builds; shows output only if it fails.
+# build FOLDER TARGETS [CMAKE-OPTION...]: configures and builds; shows output only if it fails. A new folder gets a unity
+# build, which takes half the time.
 build() {
-  local folder=$1 targets cache=$1/CMakeCache.txt log=$1/build.log generator=()
+  local folder=$1 targets cache=$1/CMakeCache.txt log=$1/build.log new_folder=()
   read -ra targets <<<"$2"
   shift 2
 
@@ -65,10 +66,10 @@ build() {
   if [ -f "$cache" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"; then
     rm -rf "$cache" "$folder/CMakeFiles"
   fi
-  [ -f "$cache" ] || generator=(-G Ninja)
+  [ -f "$cache" ] || new_folder=(-G Ninja -DCMAKE_UNITY_BUILD=ON)
   mkdir -p "$folder" || return 1
 
-  if ! cmake -S "$root" -B "$folder" "${generator[@]}" "$@" >"$log" 2>&1 </dev/null ||
+  if ! cmake -S "$root" -B "$folder" "${new_folder[@]}" "$@" >"$log" 2>&1 </dev/null ||
     ! cmake --build "$folder" --target "${targets[@]}" --parallel "$(nproc)" >>"$log" 2>&1 </dev/null; then
     grep -nE 'error|Error|FAILED' "$log" | head -n 20 >&2
     tail -n 20 "$log" >&2

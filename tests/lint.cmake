@@ -25,17 +25,24 @@ list(FILTER lint_sources INCLUDE REGEX "^src/")
 list(APPEND lint_sources src/main.cpp)
 list(TRANSFORM lint_sources PREPEND ${PROJECT_SOURCE_DIR}/)
 
+# How each source is compiled: alone, without a precompiled header, and so with nothing but its own includes.
+set(lint_commands ${PROJECT_BINARY_DIR}/lint/compile_commands.json)
+add_custom_command(OUTPUT ${lint_commands}
+  COMMAND ${CMAKE_COMMAND} -S ${PROJECT_SOURCE_DIR} -B ${PROJECT_BINARY_DIR}/lint -G Ninja --log-level=WARNING
+    -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DMODEL_PREP_TESTS=OFF
+  COMMAND ${CMAKE_COMMAND} -E touch ${lint_commands}
+  DEPENDS ${PROJECT_SOURCE_DIR}/CMakeLists.txt COMMENT "Listing the compile commands for clang-tidy" VERBATIM)
+
 # A command for each file, so that they run in parallel, and only for what changed.
-# clang-tidy cannot read the precompiled header, which is made by another compiler, and includes its source instead.
 foreach(source IN LISTS lint_sources)
   cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE name)
   set(stamp ${PROJECT_BINARY_DIR}/lint/${name}.stamp)
   cmake_path(GET stamp PARENT_PATH stamp_directory)
   file(MAKE_DIRECTORY ${stamp_directory})
   add_custom_command(OUTPUT ${stamp}
-    COMMAND ${lint_venv}/bin/clang-tidy --quiet -p ${PROJECT_BINARY_DIR} --extra-arg=-Wno-ignored-gch ${source}
+    COMMAND ${lint_venv}/bin/clang-tidy --quiet -p ${PROJECT_BINARY_DIR}/lint ${source}
     COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
-    DEPENDS ${source} ${lint_headers} ${PROJECT_SOURCE_DIR}/.clang-tidy ${lint_venv}/installed
+    DEPENDS ${source} ${lint_headers} ${PROJECT_SOURCE_DIR}/.clang-tidy ${lint_venv}/installed ${lint_commands}
     COMMENT "clang-tidy ${name}" VERBATIM)
   list(APPEND lint_stamps ${stamp})
 endforeach()
