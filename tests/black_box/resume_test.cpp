@@ -180,13 +180,13 @@ TEST_CASE("a process waiting for a lock names the holder, and then reuses its fi
   FakeHub hub;
   const HubRepo repo = large_repo(4 * kMB);
   hub.add(repo);
-  hub.add(Fault{.on = Fault::On::payload,
-                .what = Stall{.after = 2 * kMB, .lasting = milliseconds(1500)}});
+  hub.add(slow(kMB));
   const TestHost machine(hub);
   const auto first = machine.start({"org/large", "--jobs", "1"});
   REQUIRE(hub.wait_until(has_sent(2 * kMB), milliseconds(30'000)));
   const auto second = machine.start({"org/large", "--summary", "-"});
   CHECK(second->wait_for_err("waiting for"));
+  hub.clear_faults();
   CHECK(first->wait().exit_code == 0);
   const ProgramResult result = second->wait();
   CHECK(result.exit_code == 0);

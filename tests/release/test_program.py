@@ -68,7 +68,7 @@ def test_the_program_has_no_symbols_and_no_debug_information(built):
 def test_everything_that_is_compiled_in_is_listed_with_origin_digest_and_licence(built, components):
     names = [component["name"] for component in components]
     assert sorted(names) == sorted(
-        ["openssl", "nghttp2", "curl", "fmtlib", "spdlog", "cli11", "nlohmann-json3"]
+        ["openssl", "nghttp2", "curl", "zlib", "fmtlib", "spdlog", "cli11", "nlohmann-json3"]
         + ["musl", "libcxx", "libcxxabi", "libunwind", "zig-compiler-rt"]
     )
     assert sorted(path.name for path in (built / "licenses").iterdir()) == sorted(names)
