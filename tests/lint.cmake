@@ -28,7 +28,7 @@ list(TRANSFORM lint_sources PREPEND ${PROJECT_SOURCE_DIR}/)
 # How each source is compiled: alone, without a precompiled header, and so with nothing but its own includes.
 set(lint_commands ${PROJECT_BINARY_DIR}/lint/compile_commands.json)
 add_custom_command(OUTPUT ${lint_commands}
-  COMMAND ${CMAKE_COMMAND} -S ${PROJECT_SOURCE_DIR} -B ${PROJECT_BINARY_DIR}/lint -G Ninja --log-level=WARNING
+  COMMAND ${CMAKE_COMMAND} -S ${PROJECT_SOURCE_DIR} -B ${PROJECT_BINARY_DIR}/lint -G ${CMAKE_GENERATOR} --log-level=WARNING
     -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DMODEL_PREP_TESTS=OFF
   COMMAND ${CMAKE_COMMAND} -E touch ${lint_commands}
   DEPENDS ${PROJECT_SOURCE_DIR}/CMakeLists.txt COMMENT "Listing the compile commands for clang-tidy" VERBATIM)
