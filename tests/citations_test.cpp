@@ -12,16 +12,15 @@
 #include <string>
 #include <vector>
 
+#include "repository.h"
 #include "support/catch.h"
-#include "support/temporary_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using model_prep::testing::kRoot;
 using model_prep::testing::read_text;
 using Lines = std::vector<std::string>;
-
-const fs::path kRoot = MODEL_PREP_SOURCE_DIR;
 
 Lines lines_of(const std::string& text) {
   Lines lines;

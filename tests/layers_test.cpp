@@ -10,13 +10,14 @@
 #include <string>
 #include <vector>
 
+#include "repository.h"
 #include "support/catch.h"
 
 namespace {
 
 namespace fs = std::filesystem;
-
-const fs::path kTree = MODEL_PREP_SOURCE_DIR;
+using model_prep::testing::kRoot;
+using model_prep::testing::read_text;
 
 struct Source {
   std::string name;   // include/model_prep/base/error.h
@@ -27,10 +28,10 @@ struct Source {
 std::vector<Source> read_sources() {
   std::vector<Source> sources;
   for (const char* top : {"include", "src"}) {
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(kTree / top)) {
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(kRoot / top)) {
       if (entry.path().extension() != ".h" && entry.path().extension() != ".cpp") continue;
       Source source{
-          entry.path().lexically_relative(kTree), entry.path().parent_path().filename(), {}};
+          entry.path().lexically_relative(kRoot), entry.path().parent_path().filename(), {}};
       std::ifstream file(entry.path());
       for (std::string line; std::getline(file, line);) source.lines.push_back(line);
       sources.push_back(std::move(source));
@@ -233,8 +234,7 @@ TEST_CASE("every source begins with its licence, and every header has #pragma on
 }
 
 TEST_CASE("the architecture page names every header in its table of modules") {
-  std::ifstream file(kTree / "docs/developing/architecture.md");
-  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const std::string page = read_text(kRoot / "docs/developing/architecture.md");
   const std::size_t begin = page.find("### 2.1 Modules");
   REQUIRE(begin != std::string::npos);
   const std::string table = page.substr(begin, page.find("\n## ", begin) - begin);
@@ -247,12 +247,11 @@ TEST_CASE("the architecture page names every header in its table of modules") {
 }
 
 TEST_CASE("every test file is listed in tests/CMakeLists.txt") {
-  std::ifstream file(kTree / "tests/CMakeLists.txt");
-  const std::string list{std::istreambuf_iterator<char>(file), {}};
+  const std::string list = read_text(kRoot / "tests/CMakeLists.txt");
   std::size_t count = 0;
 
-  for (const auto& entry : fs::recursive_directory_iterator(kTree / "tests")) {
-    const std::string name = entry.path().lexically_relative(kTree / "tests").string();
+  for (const auto& entry : fs::recursive_directory_iterator(kRoot / "tests")) {
+    const std::string name = entry.path().lexically_relative(kRoot / "tests").string();
     if (!name.ends_with("_test.cpp")) continue;
     CAPTURE(name);
     CHECK(list.find("  " + name + "\n") != std::string::npos);

@@ -9,15 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "repository.h"
 #include "support/catch.h"
-#include "support/temporary_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using model_prep::testing::kRoot;
 using model_prep::testing::read_text;
 
-std::string promises() { return read_text(fs::path(MODEL_PREP_SOURCE_DIR) / "tests/promises.md"); }
+std::string promises() { return read_text(kRoot / "tests/promises.md"); }
 
 /// The page's sections, from one heading to the next.
 std::vector<std::string> sections_of(const std::string& page) {
@@ -33,7 +34,7 @@ std::vector<std::string> sections_of(const std::string& page) {
 /// The bold beginnings of the numbered list in README.md, without their period.
 std::vector<std::string> guarantees() {
   std::vector<std::string> found;
-  std::ifstream readme(fs::path(MODEL_PREP_SOURCE_DIR) / "README.md");
+  std::ifstream readme(kRoot / "README.md");
   for (std::string line; std::getline(readme, line);) {
     if (line.find(". **") != 1) continue;
     std::string bold = line.substr(5, line.find("**", 5) - 5);
@@ -58,8 +59,7 @@ std::set<std::string> quoted(const std::string& text) {
 /// `TEST_CASE("…")` in C++; `def test_…` in Python, with spaces for underscores.
 std::set<std::string> names_of_tests() {
   std::set<std::string> names;
-  for (const auto& entry :
-       fs::recursive_directory_iterator(fs::path(MODEL_PREP_SOURCE_DIR) / "tests")) {
+  for (const auto& entry : fs::recursive_directory_iterator(kRoot / "tests")) {
     const bool python = entry.path().extension() == ".py";
     if (!python && entry.path().extension() != ".cpp") continue;
     const std::string text = read_text(entry.path());

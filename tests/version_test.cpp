@@ -6,13 +6,14 @@
 #include <regex>
 #include <string>
 
+#include "repository.h"
 #include "support/catch.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kRepositoryRoot = MODEL_PREP_SOURCE_DIR;
+using model_prep::testing::kRoot;
 
 std::string read_file(const fs::path& file) {
   std::ifstream stream(file);
@@ -27,20 +28,18 @@ std::string first_match(const std::string& text, const std::string& pattern) {
 }
 
 std::string project_version() {
-  return first_match(read_file(kRepositoryRoot / "CMakeLists.txt"),
-                     R"(project\(model-prep VERSION (\S+))");
+  return first_match(read_file(kRoot / "CMakeLists.txt"), R"(project\(model-prep VERSION (\S+))");
 }
 
 }  // namespace
 
 TEST_CASE("the Dockerfile builds the version of the project") {
-  CHECK(first_match(read_file(kRepositoryRoot / "Dockerfile"), R"(ARG VERSION=(\S+))") ==
-        project_version());
+  CHECK(first_match(read_file(kRoot / "Dockerfile"), R"(ARG VERSION=(\S+))") == project_version());
 }
 
 TEST_CASE("the Kubernetes files name the image of this version") {
   for (const char* folder : {"docker/kubernetes", "docker/kserve"})
-    for (const fs::directory_entry& entry : fs::directory_iterator(kRepositoryRoot / folder)) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(kRoot / folder)) {
       CAPTURE(entry.path());
       // In this one only the models come from an image of ours.
       if (entry.path().filename() == "image-volume.yaml") continue;

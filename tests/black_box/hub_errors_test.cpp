@@ -9,11 +9,11 @@
 namespace model_prep::testing {
 namespace {
 
-const std::string kSecret = "hf_theSecretOfThisTest";
+const std::string kHubToken = "hf_theSecretOfThisTest";
 
 HubOptions with_tokens() {
   HubOptions options;
-  options.tokens = {kSecret};
+  options.tokens = {kHubToken};
   options.tokens_without_access = {"hf_withoutAccess"};
   return options;
 }
@@ -43,7 +43,7 @@ struct Refusal {
 TEST_CASE("a refused model fails with its kind and hint while another continues") {
   const Refusal refusal = GENERATE(
       Refusal{"missing", HubRepo::Access::open, "", "org/nowhere", "not_found", "HF_TOKEN"},
-      Refusal{"missing, with a token", HubRepo::Access::open, kSecret, "org/nowhere", "not_found",
+      Refusal{"missing, with a token", HubRepo::Access::open, kHubToken, "org/nowhere", "not_found",
               "spelling"},
       Refusal{"private", HubRepo::Access::private_, "", "org/closed", "not_found", "HF_TOKEN"},
       Refusal{"gated, without a token", HubRepo::Access::gated, "", "org/closed", "gated",
@@ -89,7 +89,7 @@ TEST_CASE("a gated model is downloaded with a token that has access") {
   const HubRepo repo = closed_repo(HubRepo::Access::gated_masked);
   hub.add(repo);
   const TestHost machine(hub);
-  CHECK(machine.run({"org/closed"}, {{"HF_TOKEN", kSecret}}).exit_code == 0);
+  CHECK(machine.run({"org/closed"}, {{"HF_TOKEN", kHubToken}}).exit_code == 0);
   CHECK(tree_of(machine.cache()) == published(repo));
 }
 
@@ -97,7 +97,7 @@ TEST_CASE("the token goes to the Hub with every request, and never to the payloa
   FakeHub hub(with_tokens());
   hub.add(closed_repo(HubRepo::Access::private_));
   const TestHost machine(hub);
-  REQUIRE(machine.run({"org/closed"}, {{"HF_TOKEN", kSecret}}).exit_code == 0);
+  REQUIRE(machine.run({"org/closed"}, {{"HF_TOKEN", kHubToken}}).exit_code == 0);
   REQUIRE_FALSE(hub.requests("payload").empty());
   for (const LoggedRequest& request : hub.requests()) {
     CHECK(request.headers.contains("authorization") == (request.origin == "hub"));
@@ -111,9 +111,9 @@ TEST_CASE("the token and signatures appear nowhere in the program's output or fi
   hub.add(Fault{.on = Fault::On::payload, .what = Reset{.after = 10}});
   const TestHost machine(hub);
   const Run run =
-      machine.run({"org/closed", "org/none", "--log-level", "debug"}, {{"HF_TOKEN", kSecret}});
+      machine.run({"org/closed", "org/none", "--log-level", "debug"}, {{"HF_TOKEN", kHubToken}});
   REQUIRE(run.error_kind("org/closed") == "none");
-  for (const std::string& secret : {kSecret, std::string("Signature=")}) {
+  for (const std::string& secret : {kHubToken, std::string("Signature=")}) {
     CHECK_FALSE(contains(run.out + run.err, secret));
     CHECK_FALSE(contains(run.summary.dump(), secret));
   }
@@ -123,7 +123,7 @@ TEST_CASE("HF_HUB_DISABLE_IMPLICIT_TOKEN keeps the token from being sent") {
   FakeHub hub(with_tokens());
   hub.add(small_repo());
   const TestHost machine(hub);
-  const ProgramEnvironment changes = {{"HF_TOKEN", kSecret},
+  const ProgramEnvironment changes = {{"HF_TOKEN", kHubToken},
                                       {"HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"}};
   CHECK(machine.run({"org/small"}, changes).exit_code == 0);
   const auto requests = hub.requests();
@@ -136,7 +136,7 @@ TEST_CASE("the token of $HF_HOME/token is used") {
   FakeHub hub(with_tokens());
   hub.add(closed_repo(HubRepo::Access::private_));
   const TestHost machine(hub);
-  write_text(machine.home() / "token", kSecret + "\n");
+  write_text(machine.home() / "token", kHubToken + "\n");
   CHECK(machine.run({"org/closed"}).exit_code == 0);
 }
 

@@ -13,8 +13,7 @@ namespace {
 using namespace testing;
 using Json = nlohmann::json;
 
-const std::string kBomCommit(40, 'c');
-const std::string kRef = "pkg:huggingface/org/m@" + kBomCommit;
+const std::string kRef = "pkg:huggingface/org/m@" + kCommit;
 
 ResolvedSnapshot model(const std::string& name = "org/m", char digit = 'c') {
   ResolvedSnapshot snapshot{spec(name, name),
@@ -52,7 +51,7 @@ TEST_CASE("a model is a component with package URL, licenses and the digests of 
   CHECK(component["bom-ref"] == kRef);
   CHECK(component["group"] == "org");
   CHECK(component["name"] == "m");
-  CHECK(component["version"] == kBomCommit);
+  CHECK(component["version"] == kCommit);
   CHECK(component["licenses"][0]["license"]["id"] == "Apache-2.0");
   CHECK(component["licenses"][1]["license"]["name"] == "gemma");
   CHECK(component["licenses"][2]["license"]["name"] == "my-license");
@@ -142,7 +141,7 @@ TEST_CASE("other repositories are no models, and have no package URL") {
   CHECK(component["type"] == type);
   CHECK_FALSE(component.contains("purl"));
   CHECK(component["externalReferences"][0]["url"] ==
-        "https://huggingface.co/" + name + "/tree/" + kBomCommit);
+        "https://huggingface.co/" + name + "/tree/" + kCommit);
 }
 
 TEST_CASE("what the scanners found is a property") {

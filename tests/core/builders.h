@@ -10,7 +10,10 @@
 
 namespace model_prep::testing {
 
+constexpr std::int64_t kMB = 1'000'000;
 constexpr std::int64_t kMiB = 1024 * 1024;
+/// The hexadecimal digits of commit('c').
+inline const std::string kCommit(40, 'c');
 
 inline Digest sha256(char digit) { return *Digest::parse(std::string(64, digit)); }
 inline Digest git_sha1(char digit) { return *Digest::parse(std::string(40, digit)); }

@@ -13,8 +13,6 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr const char* kBackup = "https://mirror.example";
-
 SchedulerSettings patient(seconds limit = seconds(300)) {
   SchedulerSettings made = settings(8);
   made.patience.limit = limit;
@@ -23,13 +21,13 @@ SchedulerSettings patient(seconds limit = seconds(300)) {
 
 SchedulerSettings with_mirror() {
   SchedulerSettings made = patient();
-  made.endpoints = {{kBackup, kBackup, TokenUse::none}, {kHub, kHub, TokenUse::none}};
+  made.endpoints = {{kMirror, kMirror, TokenUse::none}, {kHub, kHub, TokenUse::none}};
   return made;
 }
 
 WorkItem at_both(WorkItem item) {
   const std::string path = item.sources.front().url.text.substr(std::string(kHub).size());
-  item.sources = {{0, url(kBackup + path)}, {1, url(kHub + path)}};
+  item.sources = {{0, url(kMirror + path)}, {1, url(kHub + path)}};
   return item;
 }
 
@@ -318,14 +316,14 @@ TEST_CASE("a file that its host never gives does not keep others from finding th
 
 TEST_CASE("the next endpoint is asked at once, and patience begins when none answers") {
   Outage play({at_both(query())}, with_mirror());
-  CHECK(play.one<StartTransfer>().url.origin == kBackup);
+  CHECK(play.one<StartTransfer>().url.origin == kMirror);
   play.end(play.only(), head(503));
   CHECK(play.to_next_request() == Duration{});
   CHECK(play.one<StartTransfer>().url.origin == kHub);
   CHECK_FALSE(play.notice("for up to"));
   play.end(play.only(), head(503));
   CHECK(is_near(play.to_next_request(), seconds(1)));
-  CHECK(play.one<StartTransfer>().url.origin == kBackup);
+  CHECK(play.one<StartTransfer>().url.origin == kMirror);
   play.end(play.only(), head(200));
   play.step();
   CHECK(play.one<Finish>().outcome.status == FileStatus::fetched);
@@ -341,7 +339,7 @@ TEST_CASE("an endpoint that has been down for long is not given up while another
   while (!play.scheduler.finished() && play.now - begun < minutes(20)) {
     if (play.has<StartTransfer>()) {
       const StartTransfer transfer = play.one<StartTransfer>();
-      if (transfer.url.origin == kBackup)
+      if (transfer.url.origin == kMirror)
         play.end(transfer.id, head(503));
       else
         play.end(transfer.id, play.now - begun < minutes(10) ? head(200) : head(503));
@@ -460,7 +458,7 @@ TEST_CASE("signed addresses that are refused fail a file, whatever is down in be
     if (transfer.url.origin == kCdn) {
       ++refusals;
       play.end(transfer.id, head(403));
-    } else if (transfer.url.origin == kBackup || ++asked % 3 == 0) {
+    } else if (transfer.url.origin == kMirror || ++asked % 3 == 0) {
       play.end(transfer.id, head(503));
     } else {
       play.end(transfer.id, redirect("https://cdn.example/x"));

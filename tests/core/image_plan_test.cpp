@@ -39,8 +39,6 @@ std::string text_at(const ImageLayer& layer, const std::string& path) {
   return "";
 }
 
-const std::string kCommit(40, 'c');
-
 /// `count` large files of different content.
 std::vector<RemoteFile> many(int count) {
   std::vector<RemoteFile> files;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/builders.h"
 #include "model_prep/base/glob.h"
 #include "model_prep/commands/built_in_manifest.h"
 #include "model_prep/core/model_selection.h"
@@ -10,8 +11,6 @@
 
 namespace model_prep {
 namespace {
-
-const std::string kPinnedCommit(40, 'c');
 
 Manifest built_in() { return *parse_manifest(built_in_manifest_text(), "(built in)"); }
 
@@ -117,8 +116,8 @@ TEST_CASE("an error in a manifest is reported with its path") {
       Wrong{manifest_with(R"("revision":"v1","revision":"v2")"), "models.a.revision"},
       Wrong{manifest_with(R"("files":{"x":{"size":1,"size":2}})"), "models.a.files.x.size"},
       Wrong{R"({"version":1,"models":{"a":{"repo":"a/b"},"a":{"repo":"a/c"}}})", "models.a: "},
-      Wrong{manifest_with(R"("files":{"x":{"size":1,"git_sha1":")" + kPinnedCommit +
-                          R"("},"y":{"size":2,"git_sha1":")" + kPinnedCommit + "\"}}"),
+      Wrong{manifest_with(R"("files":{"x":{"size":1,"git_sha1":")" + testing::kCommit +
+                          R"("},"y":{"size":2,"git_sha1":")" + testing::kCommit + "\"}}"),
             "models.a.files.y"},
       Wrong{R"({"version":1,"models":{"a":{"repo":"datasets/a/b/c"}}})", "models.a.repo"},
       Wrong{R"({"version":1,"models":{"a":{"repo":"datasets/a/b","variants":{"onnx":{}}}}})",
@@ -157,10 +156,10 @@ TEST_CASE("a variant that a model does not have falls back to fp32") {
 TEST_CASE("a variant may be in another repository, to which the model's lock does not apply") {
   const auto spec =
       select(
-          manifest_with(R"("revision":")" + kPinnedCommit +
+          manifest_with(R"("revision":")" + testing::kCommit +
                         R"(","variants":{"onnx":{"repo":"org/b","revision":"v1","include":["*"]}},
                                 "files":{"x":{"size":1,"git_sha1":")" +
-                        kPinnedCommit + R"("}})"),
+                        testing::kCommit + R"("}})"),
           {"a"}, Build::onnx)
           .at(0);
   CHECK(spec.repo.text() == "org/b");
@@ -170,7 +169,7 @@ TEST_CASE("a variant may be in another repository, to which the model's lock doe
 }
 
 TEST_CASE("a locked variant selects exactly its own files") {
-  const std::string file = R"({"size":1,"git_sha1":")" + kPinnedCommit + "\"}";
+  const std::string file = R"({"size":1,"git_sha1":")" + testing::kCommit + "\"}";
   const auto spec =
       select(
           manifest_with(
@@ -185,7 +184,7 @@ TEST_CASE("a locked variant selects exactly its own files") {
 }
 
 TEST_CASE("patterns select from a lock of the whole commit, but not from a partial lock") {
-  const std::string file = R"({"size":1,"git_sha1":")" + kPinnedCommit + "\"}";
+  const std::string file = R"({"size":1,"git_sha1":")" + testing::kCommit + "\"}";
   const auto chosen = [&](const std::string& variants, const std::string& locked) {
     const std::string text =
         manifest_with(R"("variants":{)" + variants + R"(},"locked":[")" + locked +
@@ -212,12 +211,12 @@ TEST_CASE("a lock without files is refused") {
 
 TEST_CASE("any repository can be named, with or without a revision") {
   const auto specs =
-      select(manifest_with(R"("ref":"main")"), {"org/x", "org/y@v1", "org/z@" + kPinnedCommit});
+      select(manifest_with(R"("ref":"main")"), {"org/x", "org/y@v1", "org/z@" + testing::kCommit});
   REQUIRE(specs.size() == 3);
   CHECK(specs[0].revision.text() == "main");
   CHECK(specs[1].revision.text() == "v1");
   CHECK(specs[1].key == "org/y@v1");
-  CHECK(specs[2].revision.commit()->hex() == kPinnedCommit);
+  CHECK(specs[2].revision.commit()->hex() == testing::kCommit);
 }
 
 TEST_CASE("a dataset or space is complete in any variant, so none is reported as missing") {
@@ -276,7 +275,7 @@ TEST_CASE("an address of a repository's page is its name") {
       {"https://huggingface.co/a/", "a"},
       {"https://huggingface.co/org/a/tree/main", "org/a@main"},
       {"https://huggingface.co/org/a/tree/refs%2Fpr%2F1", "org/a@refs/pr/1"},
-      {"https://huggingface.co/org/a/commit/" + kPinnedCommit, "org/a@" + kPinnedCommit},
+      {"https://huggingface.co/org/a/commit/" + testing::kCommit, "org/a@" + testing::kCommit},
       {"https://huggingface.co/spaces/org/a/tree/v1?x=/y#z", "spaces/org/a@v1"},
       {"https://hf.co/org/a", "org/a"},
   }));

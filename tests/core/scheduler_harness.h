@@ -17,6 +17,7 @@
 namespace model_prep::testing {
 
 constexpr const char* kHub = "https://hub.example";
+constexpr const char* kMirror = "https://mirror.example";
 constexpr const char* kCdn = "https://cdn.example";
 
 inline WorkItem file(std::int64_t size, char digit = 'a') {

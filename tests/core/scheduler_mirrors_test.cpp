@@ -11,8 +11,6 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr const char* kMirror = "https://mirror.example";
-
 /// The mirror first, without a token; then the Hub, with one.
 SchedulerSettings both(int connections = 2) {
   SchedulerSettings made = settings(connections);

@@ -2,6 +2,7 @@
 // What the tracker counts, and the log line made from it.
 #include "model_prep/report/progress_tracker.h"
 
+#include "core/builders.h"
 #include "model_prep/base/text.h"
 #include "support/catch.h"
 
@@ -12,13 +13,12 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 const TimePoint kStart = TimePoint{} + seconds(1000);
-constexpr std::int64_t kMega = 1'000'000;
 
 /// Two models of 40 and 60 MB; the last file is wanted by both.
 ProgressPlan two_models() {
-  return {.files = {{.bytes = 50 * kMega, .models = {1}},
-                    {.bytes = 30 * kMega, .models = {0}},
-                    {.bytes = 10 * kMega, .models = {0, 1}}},
+  return {.files = {{.bytes = 50 * testing::kMB, .models = {1}},
+                    {.bytes = 30 * testing::kMB, .models = {0}},
+                    {.bytes = 10 * testing::kMB, .models = {0, 1}}},
           .models = {"first", "second"}};
 }
 
@@ -34,13 +34,13 @@ ProgressTracker begun(ProgressPlan work) {
 
 /// 100 MB in four files, 25 MB of it and one file done in ten seconds.
 ProgressTracker quarter_done() {
-  ProgressTracker tracker = begun({.files = {{.bytes = 20 * kMega, .models = {0}},
-                                             {.bytes = 20 * kMega, .models = {0}},
-                                             {.bytes = 20 * kMega, .models = {0}},
-                                             {.bytes = 40 * kMega, .models = {0}}},
+  ProgressTracker tracker = begun({.files = {{.bytes = 20 * testing::kMB, .models = {0}},
+                                             {.bytes = 20 * testing::kMB, .models = {0}},
+                                             {.bytes = 20 * testing::kMB, .models = {0}},
+                                             {.bytes = 40 * testing::kMB, .models = {0}}},
                                    .models = {"one"}});
   tracker.file_done(0, FileEnd::ready, 0);
-  tracker.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(10));
+  tracker.sample(std::vector{fetching(1, 5 * testing::kMB)}, 0, kStart + seconds(10));
   return tracker;
 }
 
@@ -60,7 +60,7 @@ TEST_CASE("before the first bytes the time left is not known") {
 
 TEST_CASE("several models in flight are named, with the retries") {
   ProgressTracker tracker = begun(two_models());
-  tracker.sample(std::vector{fetching(0, 25 * kMega, 2), fetching(1, 3 * kMega)}, 2,
+  tracker.sample(std::vector{fetching(0, 25 * testing::kMB, 2), fetching(1, 3 * testing::kMB)}, 2,
                  kStart + seconds(10));
   CHECK(progress_text(tracker.progress()) ==
         "28.0 of 90.0 MB, 2.8 MB/s, 23 s left, 0 of 3 files, 2 retries; first 7 %, second 41 %");
@@ -71,7 +71,7 @@ TEST_CASE("a log line does not grow with the number of models") {
   std::vector<ActiveFile> files;
   for (std::size_t i = 0; i < 40; ++i) {
     work.models.push_back("sentence-transformers/all-mpnet-base-v" + std::to_string(i));
-    work.files.push_back({.bytes = kMega, .models = {i}});
+    work.files.push_back({.bytes = testing::kMB, .models = {i}});
     files.push_back(fetching(i, 500'000));
   }
   ProgressTracker tracker = begun(work);
@@ -82,15 +82,16 @@ TEST_CASE("a log line does not grow with the number of models") {
 }
 
 TEST_CASE("bytes cached before the run count as done, but not for the rate") {
-  ProgressTracker tracker = begun(
-      {.files = {{.bytes = 100 * kMega, .done = 50 * kMega, .models = {0}}}, .models = {"one"}});
-  tracker.sample(std::vector{fetching(0, 60 * kMega)}, 0, kStart + seconds(10));
+  ProgressTracker tracker =
+      begun({.files = {{.bytes = 100 * testing::kMB, .done = 50 * testing::kMB, .models = {0}}},
+             .models = {"one"}});
+  tracker.sample(std::vector{fetching(0, 60 * testing::kMB)}, 0, kStart + seconds(10));
   CHECK(progress_text(tracker.progress()) == "60.0 of 100.0 MB, 1.0 MB/s, 40 s left, 0 of 1 file");
 }
 
 TEST_CASE("a file that starts over gives its bytes back, and the rate does not become negative") {
   ProgressTracker tracker = begun(two_models());
-  tracker.sample(std::vector{fetching(0, 50 * kMega)}, 0, kStart + seconds(10));
+  tracker.sample(std::vector{fetching(0, 50 * testing::kMB)}, 0, kStart + seconds(10));
   tracker.sample(std::vector{fetching(0, 0)}, 1, kStart + seconds(11));
   CHECK(tracker.progress().done == 0);
   CHECK(tracker.progress().rate > 0);
@@ -100,12 +101,12 @@ TEST_CASE("a file that two models need counts for both, and once in the total") 
   ProgressTracker tracker = begun(two_models());
   tracker.file_done(2, FileEnd::ready, 0);
   const ProgressSnapshot progress = tracker.progress();
-  CHECK(progress.bytes == 90 * kMega);
-  CHECK(progress.done == 10 * kMega);
-  CHECK(progress.models[0].bytes == 40 * kMega);
-  CHECK(progress.models[0].done == 10 * kMega);
-  CHECK(progress.models[1].bytes == 60 * kMega);
-  CHECK(progress.models[1].done == 10 * kMega);
+  CHECK(progress.bytes == 90 * testing::kMB);
+  CHECK(progress.done == 10 * testing::kMB);
+  CHECK(progress.models[0].bytes == 40 * testing::kMB);
+  CHECK(progress.models[0].done == 10 * testing::kMB);
+  CHECK(progress.models[1].bytes == 60 * testing::kMB);
+  CHECK(progress.models[1].done == 10 * testing::kMB);
 }
 
 TEST_CASE("a model is ready when all its files are; a failed file fails it and no longer counts") {
@@ -119,7 +120,7 @@ TEST_CASE("a model is ready when all its files are; a failed file fails it and n
   tracker.file_done(0, FileEnd::given_up, 4);
   CHECK(tracker.progress().models_ready == 1);
   CHECK(tracker.progress().models_failed == 1);
-  CHECK(tracker.progress().bytes == 40 * kMega);
+  CHECK(tracker.progress().bytes == 40 * testing::kMB);
   CHECK(tracker.progress().left == "verifying");
 }
 
@@ -158,7 +159,7 @@ TEST_CASE("a model with nothing in flight between two small files does not flick
 
 TEST_CASE("the time left counts down, and does not jump with the rate") {
   ProgressTracker tracker =
-      begun({.files = {{.bytes = 1000 * kMega, .models = {0}}}, .models = {"one"}});
+      begun({.files = {{.bytes = 1000 * testing::kMB, .models = {0}}}, .models = {"one"}});
   std::int64_t done = 0;
   TimePoint now = kStart;
   const auto move = [&](std::int64_t bytes) {
@@ -167,12 +168,12 @@ TEST_CASE("the time left counts down, and does not jump with the rate") {
     tracker.sample(std::vector{fetching(0, done)}, 0, now);
     return std::stoi(tracker.progress().left);
   };
-  for (int i = 0; i < 100; ++i) move(2 * kMega);  // 10 MB/s
+  for (int i = 0; i < 100; ++i) move(2 * testing::kMB);  // 10 MB/s
   CHECK(tracker.progress().left == "1 min 20 s left");
   int before = 80;
-  for (int i = 0; i < 25; ++i) move(i % 2 == 0 ? 0 : 4 * kMega);  // the same, in gulps
+  for (int i = 0; i < 25; ++i) move(i % 2 == 0 ? 0 : 4 * testing::kMB);  // the same, in gulps
   for (int i = 0; i < 25; ++i) {
-    move(i % 2 == 0 ? 0 : 4 * kMega);
+    move(i % 2 == 0 ? 0 : 4 * testing::kMB);
     const std::string left = tracker.progress().left;
     const int now_left =
         left.find("min") == std::string::npos ? std::stoi(left) : 60 + std::stoi(left.substr(6));
@@ -183,9 +184,9 @@ TEST_CASE("the time left counts down, and does not jump with the rate") {
 
 TEST_CASE("after five seconds without a byte the run is stalled") {
   ProgressTracker tracker = quarter_done();
-  tracker.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(14));
+  tracker.sample(std::vector{fetching(1, 5 * testing::kMB)}, 0, kStart + seconds(14));
   CHECK(tracker.progress().left.ends_with(" left"));
-  tracker.sample(std::vector{fetching(1, 5 * kMega)}, 0, kStart + seconds(15));
+  tracker.sample(std::vector{fetching(1, 5 * testing::kMB)}, 0, kStart + seconds(15));
   CHECK(tracker.progress().left == "stalled");
 }
 

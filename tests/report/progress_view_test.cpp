@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/builders.h"
 #include "model_prep/base/text.h"
 #include "support/catch.h"
 
@@ -14,12 +15,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Lines = std::vector<std::string>;
 
-constexpr std::int64_t kViewMega = 1'000'000;
-
 ModelProgress model(const std::string& name, Activity activity, std::int64_t done_mega = 20) {
   return {.name = name,
-          .bytes = 100 * kViewMega,
-          .done = done_mega * kViewMega,
+          .bytes = 100 * testing::kMB,
+          .done = done_mega * testing::kMB,
           .rate = activity == Activity::fetching ? 12.34e6 : 0,
           .activity = activity};
 }
@@ -33,8 +32,8 @@ ProgressSnapshot every_state() {
                  model("whisper-tiny", Activity::waiting_for_lock),
                  model("clip", Activity::waiting, 0), model("nomic-embed", Activity::paused),
                  model("done-before", Activity::fetching, 100)},
-      .bytes = 700 * kViewMega,
-      .done = 324 * kViewMega,
+      .bytes = 700 * testing::kMB,
+      .done = 324 * testing::kMB,
       .rate = 60.3e6,
       .files = 24,
       .files_done = 8,
@@ -51,7 +50,7 @@ ProgressSnapshot every_state() {
 
 ProgressSnapshot many(std::size_t count, Activity activity) {
   ProgressSnapshot all{.models = {},
-                       .bytes = 100 * kViewMega * static_cast<std::int64_t>(count),
+                       .bytes = 100 * testing::kMB * static_cast<std::int64_t>(count),
                        .files = 120,
                        .left = "5 s left"};
   for (std::size_t i = 0; i < count; ++i)
