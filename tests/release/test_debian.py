@@ -75,13 +75,13 @@ def test_apt_installs_it_on_debian_12_and_13_and_removes_it_again(here, system, 
     home = system / "root"
     (home / "dist").mkdir(exist_ok=True)
     shutil.copy(here.deb, home / "dist")
-    shutil.copy(demo["MODEL_PREP_MANIFEST"], home / "models.lock.json")
+    shutil.copy(demo["MODEL_PREP_MANIFEST"], system / "srv/models.lock.json")
     before = inside("dpkg", "--get-selections")
 
     inside("sh", "-c", f"cd /root && {page_command(here.arch)}")
     assert inside("dpkg", "--verify", "model-prep") == ""
     shutil.rmtree(system / "srv/models", ignore_errors=True)
-    variables = {"HF_HOME": "/srv/models", "MODEL_PREP_MANIFEST": "/root/models.lock.json"}
+    variables = {"HF_HOME": "/srv/models", "MODEL_PREP_MANIFEST": "/srv/models.lock.json"}
     works(here.version, "/usr/sbin/chroot", system, "model-prep", **variables)
     assert (system / "srv/models/hub").is_dir()
 
