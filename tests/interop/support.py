@@ -12,6 +12,7 @@ import os
 import pathlib
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.request
@@ -121,16 +122,25 @@ class Hub:
 def run(command, env, timeout=120, check=True):
     """Runs a program and waits for its end; with `check` it must exit with 0."""
     result = subprocess.run(
-        [str(part) for part in command], env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **env}, stdin=subprocess.DEVNULL,
+        [str(part) for part in command], env=_whole(env), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout,
     )
-    if check and result.returncode != 0:
+    if check:
+        _must_succeed(result, env)
+    return result
+
+
+def _whole(env):
+    return {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **env}
+
+
+def _must_succeed(result, env):
+    if result.returncode != 0:
         shown = " ".join(f"{name}={value}" for name, value in env.items())
         raise AssertionError(
-            f"exit code {result.returncode}: {shown} {' '.join(map(str, command))}\n"
+            f"exit code {result.returncode}: {shown} {' '.join(map(str, result.args))}\n"
             f"{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
         )
-    return result
 
 
 _started = []
@@ -139,7 +149,7 @@ _started = []
 def start(command, env):
     """Starts a program in the background; end_started() stops it if the test does not."""
     _started.append(subprocess.Popen(
-        [str(part) for part in command], env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **env},
+        [str(part) for part in command], env=_whole(env),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ))
     return _started[-1]
@@ -180,6 +190,7 @@ class Consumer:
     def __init__(self, venv, home):
         self.venv, self.home = venv, home
         self.python = venv / "bin" / "python"
+        self._server = None
 
     def environment(self, variables):
         return {
@@ -192,9 +203,25 @@ class Consumer:
         return [self.python, "-B", FOLDER / "recipes.py", recipe, json.dumps(arguments, default=str)]
 
     def __call__(self, recipe, variables, **arguments):
-        """Runs a function of recipes.py there and returns what it returns."""
-        result = run(self._command(recipe, arguments), self.environment(variables))
+        """Runs a function of recipes.py there, in a process of its own, and returns what it returns."""
+        env, command = self.environment(variables), self._command(recipe, arguments)
+        with tempfile.TemporaryDirectory() as folder:
+            output, errors = pathlib.Path(folder) / "output", pathlib.Path(folder) / "errors"
+            code = self._order({"recipe": recipe, "arguments": json.loads(command[-1]), "environment": _whole(env),
+                                "output": str(output), "errors": str(errors), "timeout": 120})
+            result = subprocess.CompletedProcess(command, code, output.read_text(), errors.read_text())
+
+        _must_succeed(result, env)
         return json.loads(result.stdout.splitlines()[-1])
+
+    def _order(self, order):
+        """The exit code of an order to recipes.serve()."""
+        if self._server is None:
+            self._server = subprocess.Popen([self.python, "-B", FOLDER / "recipes.py"], env=_whole(self.environment({})),
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
 
     def start(self, recipe, variables, **arguments):
         return start(self._command(recipe, arguments), self.environment(variables))
