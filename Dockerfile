@@ -23,11 +23,9 @@ WORKDIR /source
 ARG LIBRARIES
 ARG TARGETARCH
 COPY docker/packages docker/lib.sh docker/
-COPY docker/image/libraries docker/image/libcurl docker/image/curl-options docker/image/
+COPY docker/image/libraries docker/image/libraries
 COPY docker/static docker/static
-# For LIBRARIES=debian: the version of libcurl's source package.
-ARG CURL=
-RUN docker/image/libraries $CURL
+RUN docker/image/libraries
 
 # ---- the program ------------------------------------------------------------------------------------------------------
 # The older builder forgets a stage's arguments in the stages that are made of it.

@@ -5,8 +5,7 @@
                                                 their packages, and what is compiled into the program: the
                                                 components.json of docker/static/build, or a file of Debian packages
 
-It lists every file with its sha256 and its package. With Debian's packages, libcurl is built here, so it has the version
-of Debian's source package (/usr/local/share/libcurl.version). SOURCE_DATE_EPOCH is the time of creation.
+It lists every file with its sha256 and its package. SOURCE_DATE_EPOCH is the time of creation.
 """
 
 import json
@@ -41,21 +40,6 @@ def debian_package(name: str, release: str, comment: str) -> dict:
     return result
 
 
-def curl_package(release: str) -> dict:
-    """With Debian's packages: libcurl, as docker/image/libcurl built it."""
-    curl = pathlib.Path("/usr/local/share/libcurl.version").read_text().strip()
-    newest = pathlib.Path("/usr/local/share/libcurl.newest").read_text().strip()
-    return spdx.package(
-        "curl",
-        curl,
-        "Organization: Debian",
-        "curl",
-        "compiled into the program from Debian's source package, with http, https and proxies only; "
-        "licence in /usr/share/doc/curl/copyright" + (f"; NOT THE NEWEST, WHICH IS {newest}" if newest != curl else ""),
-        [f"pkg:deb/debian/curl@{curl}?arch=source&distro=debian-{release}"],
-    )
-
-
 def component_package(component: dict[str, str], release: str) -> dict:
     """Something that docker/static/build compiled in. Scanners know Debian's sources by Debian's version."""
     origin, source, source_version = component["source"].split(" ")
@@ -83,8 +67,7 @@ def main(root: pathlib.Path, version: str, owners: dict[str, str], compiled_in: 
         inner_packages = [component_package(component, release) for component in json.loads(compiled_in)]
     else:
         names = compiled_in.split()
-        inner_packages = [curl_package(release)]
-        inner_packages += [debian_package(name, release, "compiled into the program") for name in names]
+        inner_packages = [debian_package(name, release, "compiled into the program") for name in names]
     described = {*linked, *(one["name"] for one in inner_packages)}
 
     relations = [spdx.relation(spdx.DOCUMENT, "DESCRIBES", program["SPDXID"])]

@@ -36,7 +36,7 @@ def sbom(content, image):
 
 
 def test_the_image_is_small_enough(image, libraries):
-    assert inspect(image.tag, ".Size") <= {"static": 12_000_000, "debian": 30_000_000}[libraries]
+    assert inspect(image.tag, ".Size") <= {"static": 12_000_000, "debian": 35_000_000}[libraries]
 
 
 def test_the_image_has_one_program_and_neither_shell_nor_package_manager(content):
@@ -94,7 +94,6 @@ def test_every_library_in_the_image_is_needed_and_every_needed_one_is_there(cont
                 seen.add(name)
                 wanted.append(libraries[name])
     assert set(libraries) - seen == {name for name in libraries if name.startswith("ld-linux")} - seen
-    assert not [name for name in libraries if re.match(r"lib(curl|ldap|ssh|rtmp|krb5|gssapi|idn2|psl|gnutls)", name)]
 
 
 def test_the_sbom_is_valid_spdx(sbom, root):
@@ -141,8 +140,8 @@ def test_every_package_has_a_record_for_scanners_and_its_licence(content, sbom, 
         assert fields["Package"] == record.name
         assert fields["Version"] == packages[record.name]["versionInfo"]
         assert f"@{fields['Version']}?" in packages[record.name]["externalRefs"][0]["referenceLocator"]
-    inside = {"static": {"openssl", "nghttp2"}, "debian": {"libc6", "libssl3t64"}}[libraries]
-    assert {"curl", "ca-certificates", *inside} <= {record.name for record in records.iterdir()}
+    inside = {"static": {"curl", "openssl", "nghttp2"}, "debian": {"libc6", "libcurl4t64", "libssl3t64"}}[libraries]
+    assert {"ca-certificates", *inside} <= {record.name for record in records.iterdir()}
     for name in packages.keys() - {"model-prep"}:
         copyright_file = (content["root"] / "usr/share/doc" / name / "copyright").read_text(errors="replace")
         assert len(copyright_file) > 500, name
@@ -164,7 +163,7 @@ def test_the_image_has_labels_and_runs_as_a_user_without_privileges(image):
     assert [line.split()[0] for line in said[1:]] == ["OpenSSL", "libcurl", "nghttp2"]
 
 
-REBUILT = ["docker/image/assemble"] + (["docker/image/libcurl"] if os.environ.get("MODEL_PREP_LONG") else [])
+REBUILT = ["docker/image/assemble"] + (["docker/image/compile"] if os.environ.get("MODEL_PREP_LONG") else [])
 
 
 @pytest.mark.parametrize("rebuilt", REBUILT)
