@@ -146,7 +146,7 @@ constexpr Pattern kModelSets[] = {"model*",         "diffusion_pytorch_model*",
                                   "open_clip*",     "CTranslate2"};
 
 template <class Patterns>
-bool any_matches(const Patterns& patterns, std::string_view text) {
+bool matches_one_of(const Patterns& patterns, std::string_view text) {
   return std::ranges::any_of(patterns,
                              [&](const Pattern& pattern) { return pattern.matches(text); });
 }
@@ -198,15 +198,15 @@ FileRole role_of(std::string_view path) {
 }
 
 bool is_in_folder_of_form(std::string_view path) {
-  return any_matches(kFoldersOfForms, "/" + std::string(path));
+  return matches_one_of(kFoldersOfForms, "/" + std::string(path));
 }
 
 bool is_in_folder_of_vendor(std::string_view path) {
-  return any_matches(kFoldersOfVendors, "/" + std::string(path));
+  return matches_one_of(kFoldersOfVendors, "/" + std::string(path));
 }
 
 bool is_needed_by_every_build(std::string_view path) {
-  return is_pickle_name(path) && any_matches(kEveryBuild, "/" + std::string(path));
+  return is_pickle_name(path) && matches_one_of(kEveryBuild, "/" + std::string(path));
 }
 
 bool is_second_choice_word(std::string_view word) {
@@ -214,10 +214,10 @@ bool is_second_choice_word(std::string_view word) {
 }
 
 bool is_ctranslate2_vocabulary(std::string_view name) {
-  return any_matches(kCTranslate2Vocabularies, name);
+  return matches_one_of(kCTranslate2Vocabularies, name);
 }
 
-bool is_model_set(std::string_view set) { return any_matches(kModelSets, set); }
+bool is_model_set(std::string_view set) { return matches_one_of(kModelSets, set); }
 
 std::span<const std::string_view> onnx_parts() { return kOnnxParts; }
 

@@ -28,6 +28,19 @@ inline Url url(const std::string& text) {
   return {text, text.substr(0, slash), text.starts_with("https:")};
 }
 
+inline ResponseHead head(int status) {
+  ResponseHead head;
+  head.status = status;
+  return head;
+}
+
+inline ResponseHead redirect(const std::string& to) {
+  ResponseHead answer = head(302);
+  answer.location = to;
+  answer.redirect = url(to);
+  return answer;
+}
+
 inline RemoteFile plain_file(const std::string& name, std::int64_t size, char digit) {
   return {path(name), size, git_sha1(digit), git_sha1(digit), {}, {}, false};
 }

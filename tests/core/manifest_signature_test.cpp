@@ -10,12 +10,12 @@ using namespace model_prep::testing;
 
 namespace {
 
-std::string manifest_with(const std::string& members) {
+std::string signed_manifest(const std::string& members) {
   return R"({"version": 1, "models": {"m": {"repo": "org/m", )" + members + "}}}";
 }
 
 std::string defect_of(const std::string& members) {
-  const auto manifest = parse_manifest(manifest_with(members), "x");
+  const auto manifest = parse_manifest(signed_manifest(members), "x");
   return manifest ? "" : manifest.error().message;
 }
 
@@ -24,7 +24,7 @@ std::string defect_of(const std::string& members) {
 TEST_CASE("a model names the key or the certificates of its signer, in every variant") {
   const std::string kind = GENERATE(as<std::string>{}, "key", "certificate_chain");
   const auto manifest =
-      parse_manifest(manifest_with("\"signature\": {\"" + kind + "\": \"keys/a.pem\"}"), "x");
+      parse_manifest(signed_manifest("\"signature\": {\"" + kind + "\": \"keys/a.pem\"}"), "x");
   REQUIRE(manifest);
   const auto specs = select_models(*manifest, {}, Build::onnx);
   REQUIRE(specs);
@@ -36,7 +36,7 @@ TEST_CASE("a model names the key or the certificates of its signer, in every var
 }
 
 TEST_CASE("without the member, nobody has to sign") {
-  const auto manifest = parse_manifest(manifest_with(R"("ref": "main")"), "x");
+  const auto manifest = parse_manifest(signed_manifest(R"("ref": "main")"), "x");
   REQUIRE(manifest);
   CHECK_FALSE((*select_models(*manifest, {}, Build::fp32)).front().signer);
 }

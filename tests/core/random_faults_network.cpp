@@ -6,19 +6,6 @@
 namespace model_prep::testing {
 namespace {
 
-ResponseHead faulty_head(int status) {
-  ResponseHead head;
-  head.status = status;
-  return head;
-}
-
-ResponseHead redirect(const std::string& to) {
-  ResponseHead answer = faulty_head(302);
-  answer.location = to;
-  answer.redirect = url(to);
-  return answer;
-}
-
 std::string content_range(ByteRange range, std::int64_t total) {
   return "bytes " + std::to_string(range.begin) + "-" + std::to_string(range.end - 1) + "/" +
          std::to_string(total);
@@ -35,7 +22,7 @@ void RandomFaults::end_later(TransferId id, Duration delay, ResponseHead with,
 
 ResponseHead RandomFaults::temporary_refusal(const std::string&) {
   constexpr int kStatuses[] = {408, 425, 429, 429, 500, 502, 503, 503, 504};
-  ResponseHead answer = faulty_head(kStatuses[pick(0, 8)]);
+  ResponseHead answer = head(kStatuses[pick(0, 8)]);
   if (chance(0.3)) answer.retry_after = std::chrono::seconds(pick(0, 40));
   if (chance(0.3)) answer.rate_limit = "\"resolvers\";r=0;t=" + std::to_string(pick(0, 60));
   return answer;
@@ -59,7 +46,7 @@ void RandomFaults::answer_of_hub(const StartTransfer& action) {
   if (fails(action, fault_rate_ / 10)) return end_later(action.id, latency, {}, network);
   if (fails(action, fault_rate_ / 10)) return unreached(action.id, latency);
   if (fails(action, fault_rate_ / (several ? 10 : 200)))
-    return end_later(action.id, latency, faulty_head(404));
+    return end_later(action.id, latency, head(404));
   if (hubs_ == Hubs::any && chance(fault_rate_ / 500))
     return end_later(action.id, latency, {}, Error{ErrorKind::disk_full, "no space left", {}});
   if (fails(action, fault_rate_ / 100))
@@ -79,20 +66,20 @@ void RandomFaults::answer_of_hub(const StartTransfer& action) {
 
 void RandomFaults::answer_of_payload_host(const StartTransfer& action) {
   const Duration latency = milliseconds(1, 300);
-  if (fails(action, fault_rate_ / 10)) return end_later(action.id, latency, faulty_head(403));
+  if (fails(action, fault_rate_ / 10)) return end_later(action.id, latency, head(403));
   if (fails(action, fault_rate_ / 5))
     return end_later(action.id, latency, temporary_refusal(action.url.origin));
   if (fails(action, fault_rate_ / 20)) return unreached(action.id, latency);
-  if (fails(action, fault_rate_ / 100)) return end_later(action.id, latency, faulty_head(416));
+  if (fails(action, fault_rate_ / 100)) return end_later(action.id, latency, head(416));
   if (fails(action, fault_rate_ / 100)) {
-    ResponseHead encoded = faulty_head(action.range ? 206 : 200);
+    ResponseHead encoded = head(action.range ? 206 : 200);
     encoded.content_encoding = "gzip";
     return end_later(action.id, latency, encoded);
   }
   if (action.range && fails(action, fault_rate_ / 30))
-    return end_later(action.id, latency, faulty_head(200));  // refused by the sink
+    return end_later(action.id, latency, head(200));  // refused by the sink
   if (action.range && fails(action, fault_rate_ / 50)) {
-    ResponseHead other = faulty_head(206);
+    ResponseHead other = head(206);
     other.content_range = content_range(*action.range, items_[action.item].blob->size + 1);
     return end_later(action.id, latency, other);
   }
@@ -101,7 +88,7 @@ void RandomFaults::answer_of_payload_host(const StartTransfer& action) {
 
 /// Sends the bytes in a few pieces, then the end, which may be late or overtake the last piece.
 void RandomFaults::send_body(const StartTransfer& action, bool may_break) {
-  ResponseHead with = faulty_head(action.range ? 206 : 200);
+  ResponseHead with = head(action.range ? 206 : 200);
   const ByteRange range = scheduler_.range_of(action.id);
   if (action.range)
     with.content_range = content_range(*action.range, items_[action.item].blob->size);

@@ -15,22 +15,9 @@ const RequestContext kAsked{"org/name model.bin", "org/name", true, false};
 PayloadRequest whole() { return {kAsked, std::nullopt, {sha256('a'), 100}}; }
 PayloadRequest part() { return {kAsked, ByteRange{10, 20}, {sha256('a'), 100}}; }
 
-ResponseHead head(int status) {
-  ResponseHead head;
-  head.status = status;
-  return head;
-}
-
 ResponseHead partial(const std::string& content_range) {
   ResponseHead answer = head(206);
   answer.content_range = content_range;
-  return answer;
-}
-
-ResponseHead redirect_to(const std::string& to) {
-  ResponseHead answer = head(302);
-  answer.location = to;
-  answer.redirect = url(to);
   return answer;
 }
 
@@ -181,7 +168,7 @@ TEST_CASE(
 }
 
 TEST_CASE("an X-Linked-Etag other than the listing's digest is refused before the download") {
-  auto answer = redirect_to("https://cdn.example/x");
+  auto answer = redirect("https://cdn.example/x");
   answer.linked_etag = GENERATE_COPY("\"" + sha256('b').hex() + "\"",
                                      "W/\"" + sha256('b').hex() + "\"", sha256('b').hex());
   const ResponseVerdict judged = check_payload_response(answer, whole());
@@ -196,7 +183,7 @@ TEST_CASE("an X-Linked-Etag other than the listing's digest is refused before th
 }
 
 TEST_CASE("an X-Linked-Size other than the listing's is refused before the download") {
-  auto answer = redirect_to("https://cdn.example/x");
+  auto answer = redirect("https://cdn.example/x");
   answer.linked_size = 99;
   const ResponseVerdict judged = check_payload_response(answer, part());
   CHECK(judged.kind == VerdictKind::failed);
@@ -205,7 +192,7 @@ TEST_CASE("an X-Linked-Size other than the listing's is refused before the downl
 }
 
 TEST_CASE("a redirect with the right X-Linked-Etag and X-Linked-Size is followed") {
-  auto answer = redirect_to("https://cdn.example/x");
+  auto answer = redirect("https://cdn.example/x");
   answer.linked_etag = "\"" + sha256('a').hex() + "\"";
   answer.linked_size = 100;
   CHECK(check_payload_response(answer, whole()).kind == VerdictKind::redirect);
@@ -247,8 +234,8 @@ TEST_CASE("the response to a query is a 200 that is neither HTML nor encoded") {
 
 TEST_CASE("five redirects are followed and the sixth is not") {
   const Url from = url("https://hub.example/a");
-  CHECK(follow(redirect_to("https://hub.example/b"), from, 4, kAsked));
-  const auto sixth = follow(redirect_to("https://hub.example/b"), from, 5, kAsked);
+  CHECK(follow(redirect("https://hub.example/b"), from, 4, kAsked));
+  const auto sixth = follow(redirect("https://hub.example/b"), from, 5, kAsked);
   REQUIRE_FALSE(sixth);
   CHECK(sixth.error().kind == ErrorKind::protocol);
   CHECK(sixth.error().message == "org/name model.bin: redirected more than 5 times");
@@ -256,9 +243,8 @@ TEST_CASE("five redirects are followed and the sixth is not") {
 }
 
 TEST_CASE("a redirect from https to http is refused, and one from http to https is followed") {
-  CHECK_FALSE(follow(redirect_to("http://hub.example/b"), url("https://hub.example/a"), 0, kAsked));
-  const auto up =
-      follow(redirect_to("https://hub.example/b"), url("http://hub.example/a"), 0, kAsked);
+  CHECK_FALSE(follow(redirect("http://hub.example/b"), url("https://hub.example/a"), 0, kAsked));
+  const auto up = follow(redirect("https://hub.example/b"), url("http://hub.example/a"), 0, kAsked);
   REQUIRE(up);
   CHECK(*up == url("https://hub.example/b"));
 }

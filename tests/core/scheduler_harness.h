@@ -39,19 +39,6 @@ inline SchedulerSettings settings(int connections = 2) {
   return settings;
 }
 
-inline ResponseHead head(int status) {
-  ResponseHead head;
-  head.status = status;
-  return head;
-}
-
-inline ResponseHead redirect(const std::string& to) {
-  ResponseHead answer = head(302);
-  answer.location = to;
-  answer.redirect = url(to);
-  return answer;
-}
-
 /// The head of a correct response with these bytes.
 inline ResponseHead right_head(const PayloadRequest& asked) {
   if (!asked.range) return head(200);

@@ -298,7 +298,7 @@ std::vector<Cell> every_third(const std::vector<Cell>& cells) {
   return some;
 }
 
-std::string name_of(const Cell& cell) {
+std::string cell_name(const Cell& cell) {
   return std::string(cell.row->fault) + " at the " + cell.place->name +
          (cell.permanent ? " permanently" : " once");
 }
@@ -333,7 +333,7 @@ TEST_CASE("every fault at every request ends in the right tree or in the right e
   for (std::size_t i = 0; i < cells.size(); ++i) {
     const Outcome& outcome = outcomes[i];
     ++counts[outcome.found];
-    INFO(name_of(cells[i]) << "\n" << outcome.log);
+    INFO(cell_name(cells[i]) << "\n" << outcome.log);
     INFO("wanted " << cells[i].wanted << ", found " << outcome.found);
     CHECK(contains("|" + cells[i].wanted + "|", "|" + outcome.found + "|"));
     CHECK(outcome.wrong == std::vector<std::string>());
@@ -349,7 +349,7 @@ TEST_CASE("every fault at every request ends in the right tree or in the right e
       std::max_element(outcomes.begin(), outcomes.end(),
                        [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
   std::cout << "; at most " << most->more_requests << " requests more, " << longest->seconds
-            << " s (" << name_of(cells[static_cast<std::size_t>(longest - outcomes.begin())])
+            << " s (" << cell_name(cells[static_cast<std::size_t>(longest - outcomes.begin())])
             << ")\n";
 }
 
