@@ -31,13 +31,13 @@ preset_directory() {
   if [ "$1" = dev ]; then say "$root/build"; else say "$root/build-$1"; fi
 }
 
-# preset_options PRESET: options for cmake in addition to the preset. Only what hands work to another thread is worth the
-# thread sanitizer; the other layers are those of the optimized build, unless there is time.
+# preset_options PRESET: options for cmake in addition to the preset. Unless there is time, the test hub is that of the
+# optimized build, and for the thread sanitizer so are the layers that hand no work to another thread.
 preset_options() {
-  local threadless=
-  [ "$1" = tsan ] || return 0
-  [ $mode = long ] || threadless=$root/build/libmodel_prep_lib.a
-  say "-DMODEL_PREP_THREADLESS_LAYERS=$threadless"
+  local plain=
+  [ "$1" != dev ] || return 0
+  [ $mode = long ] || plain=$root/build
+  say "-DMODEL_PREP_PLAIN_BUILD=$plain"
 }
 
 # build_dev TARGETS
