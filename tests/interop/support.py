@@ -205,6 +205,9 @@ class Consumer:
     def __call__(self, recipe, variables, **arguments):
         """Runs a function of recipes.py there, in a process of its own, and returns what it returns."""
         env, command = self.environment(variables), self._command(recipe, arguments)
+        if any(name.startswith("PYTHON") for name in env):  # Python reads these when it starts
+            return json.loads(run(command, env).stdout.splitlines()[-1])
+
         with tempfile.TemporaryDirectory() as folder:
             output, errors = pathlib.Path(folder) / "output", pathlib.Path(folder) / "errors"
             code = self._order({"recipe": recipe, "arguments": json.loads(command[-1]), "environment": _whole(env),
