@@ -83,15 +83,15 @@ PYTHON
 make_venv() {
   local name=$1 venv=$root/build/venv-$1 wanted line log=$root/build/venv-$1.log
   wanted=$(sed -n "s/^$name //p" "$root"/tests/*/requirements)
-  make_installers || return 1
-
   if [ "$(cat "$venv/made-from" 2>/dev/null)" = "$wanted" ] && "$venv/bin/python" -c '' 2>/dev/null; then
     case $wanted in *==*) return 0 ;; esac # pinned, so it cannot be out of date
     # Not pinned: today's newest if PyPI answers, else what is installed.
+    make_installers >"$log" 2>&1 || return 0
     while read -ra line; do install_from_pypi "$venv" --upgrade "${line[@]}" >"$log" 2>&1; done <<<"$wanted"
     return 0
   fi
 
+  make_installers >"$log" 2>&1 || return 1
   rm -rf "$venv"
   "$python" -m venv --without-pip "$venv" >"$log" 2>&1 || return 1
   while read -ra line; do
@@ -106,7 +106,7 @@ make_installers() {
   [ -x "$venv/bin/uv" ] && return
   rm -rf "$venv"
   "$python" -m venv "$venv" && "$venv/bin/pip" --disable-pip-version-check --retries 2 install --quiet uv==0.13.9
-} >"$root/build/venv-installers.log" 2>&1
+}
 
 # install_from_pypi VENV ARGUMENTS OF PIP INSTALL...: by uv, which takes a third of pip's CPU time, or else by pip, which
 # knows its own configuration: a company's index, say.
