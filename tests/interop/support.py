@@ -206,16 +206,20 @@ class Consumer:
         """Runs a function of recipes.py there, in a process of its own, and returns what it returns."""
         env, command = self.environment(variables), self._command(recipe, arguments)
         if any(name.startswith("PYTHON") for name in env):  # Python reads these when it starts
-            return json.loads(run(command, env).stdout.splitlines()[-1])
-
-        with tempfile.TemporaryDirectory() as folder:
-            output, errors = pathlib.Path(folder) / "output", pathlib.Path(folder) / "errors"
-            code = self._order({"recipe": recipe, "arguments": json.loads(command[-1]), "environment": _whole(env),
-                                "output": str(output), "errors": str(errors), "timeout": 120})
-            result = subprocess.CompletedProcess(command, code, output.read_text(), errors.read_text())
-
+            result = run(command, env, check=False)
+        else:
+            result = self._fork(command, env)
         _must_succeed(result, env)
         return json.loads(result.stdout.splitlines()[-1])
+
+    def _fork(self, command, env):
+        """What run() gives for this command, from a fork of recipes.serve()."""
+        *_, recipe, arguments = command
+        with tempfile.TemporaryDirectory() as folder:
+            output, errors = pathlib.Path(folder) / "output", pathlib.Path(folder) / "errors"
+            code = self._order({"recipe": recipe, "arguments": json.loads(arguments), "environment": _whole(env),
+                                "output": str(output), "errors": str(errors), "timeout": 120})
+            return subprocess.CompletedProcess(command, code, output.read_text(), errors.read_text())
 
     def _order(self, order):
         """The exit code of an order to recipes.serve()."""
