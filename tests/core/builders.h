@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "model_prep/base/clock.h"
 #include "model_prep/base/digest.h"
 #include "model_prep/base/model_spec.h"
 #include "model_prep/base/response.h"
@@ -12,6 +13,8 @@ namespace model_prep::testing {
 
 constexpr std::int64_t kMB = 1'000'000;
 constexpr std::int64_t kMiB = 1024 * 1024;
+/// When the time of a test begins: any time will do.
+constexpr TimePoint kStart{std::chrono::hours(1)};
 /// The hexadecimal digits of commit('c').
 inline const std::string kCommit(40, 'c');
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/host_limits.h"
 
+#include "core/builders.h"
 #include "support/catch.h"
 
 using namespace model_prep;
+using model_prep::testing::kStart;
 using std::chrono::seconds;
 
 namespace {
 
-constexpr TimePoint kNow{std::chrono::hours(1)};
 const std::string kHubOrigin = "https://hub.example";
 constexpr auto kFiles = HostLimits::Bucket::files;
 constexpr auto kQueries = HostLimits::Bucket::queries;
@@ -25,64 +26,64 @@ HostLimits::Failure failure(TimePoint sent) {
 }  // namespace
 
 TEST_CASE("a host without history may be contacted") {
-  CHECK(HostLimits().closed_until(kHubOrigin, kFiles, 0, kNow) == TimePoint::min());
+  CHECK(HostLimits().closed_until(kHubOrigin, kFiles, 0, kStart) == TimePoint::min());
 }
 
 TEST_CASE("a block lasts until its end, for every request to that host and to no other") {
   HostLimits book;
-  book.block_until(kHubOrigin, kNow + seconds(5));
+  book.block_until(kHubOrigin, kStart + seconds(5));
   for (const auto what : {kFiles, kQueries})
-    CHECK(book.closed_until(kHubOrigin, what, 0, kNow) == kNow + seconds(5));
-  CHECK(book.blocked_until(kHubOrigin, kNow) == kNow + seconds(5));
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow + seconds(5)) == TimePoint::min());
-  CHECK(book.closed_until("https://cdn.example", kFiles, 0, kNow) == TimePoint::min());
+    CHECK(book.closed_until(kHubOrigin, what, 0, kStart) == kStart + seconds(5));
+  CHECK(book.blocked_until(kHubOrigin, kStart) == kStart + seconds(5));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart + seconds(5)) == TimePoint::min());
+  CHECK(book.closed_until("https://cdn.example", kFiles, 0, kStart) == TimePoint::min());
 }
 
 TEST_CASE("a later response can extend a block, but not shorten it") {
   HostLimits book;
-  book.block_until(kHubOrigin, kNow + seconds(5));
-  book.block_until(kHubOrigin, kNow + seconds(2));
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == kNow + seconds(5));
-  book.block_until(kHubOrigin, kNow + seconds(9));
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == kNow + seconds(9));
+  book.block_until(kHubOrigin, kStart + seconds(5));
+  book.block_until(kHubOrigin, kStart + seconds(2));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == kStart + seconds(5));
+  book.block_until(kHubOrigin, kStart + seconds(9));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == kStart + seconds(9));
 }
 
 TEST_CASE(
     "an exhausted window blocks the requests that it counts, until its end and one second more") {
   HostLimits book;
   book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {0, seconds(5)},
-                     kNow);
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == kNow + seconds(6));
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow + seconds(6)) == TimePoint::min());
-  CHECK(book.closed_until(kHubOrigin, kQueries, 0, kNow) == TimePoint::min());
-  CHECK(book.blocked_until(kHubOrigin, kNow) == TimePoint::min());
+                     kStart);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == kStart + seconds(6));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart + seconds(6)) == TimePoint::min());
+  CHECK(book.closed_until(kHubOrigin, kQueries, 0, kStart) == TimePoint::min());
+  CHECK(book.blocked_until(kHubOrigin, kStart) == TimePoint::min());
 }
 
 TEST_CASE("a host gets as many requests as it allows, and requests in flight count") {
   HostLimits book;
   const auto first = book.on_request(kHubOrigin, kFiles);
   for (int i = 0; i < 3; ++i) book.on_request(kHubOrigin, kFiles);
-  book.on_rate_limit(kHubOrigin, kFiles, first, {5, seconds(9)}, kNow);
+  book.on_rate_limit(kHubOrigin, kFiles, first, {5, seconds(9)}, kStart);
   book.on_request(kHubOrigin, kFiles);
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == TimePoint::min());
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == TimePoint::min());
   book.on_request(kHubOrigin, kFiles);
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == kNow + seconds(10));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == kStart + seconds(10));
 }
 
 TEST_CASE("any number of the requests in flight may already be counted in the response") {
   HostLimits book;
   book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {5, seconds(9)},
-                     kNow);
-  CHECK(book.closed_until(kHubOrigin, kFiles, 4, kNow) == TimePoint::min());
-  CHECK(book.closed_until(kHubOrigin, kFiles, 5, kNow) == kNow + seconds(10));
+                     kStart);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 4, kStart) == TimePoint::min());
+  CHECK(book.closed_until(kHubOrigin, kFiles, 5, kStart) == kStart + seconds(10));
 }
 
 TEST_CASE("a host that allows any number of requests is not waited for") {
   HostLimits book;
   const auto limit = parse_rate_limit("\"x\";r=9223372036854775807;t=3600");
   REQUIRE(limit);
-  book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), *limit, kNow);
-  CHECK(book.closed_until(kHubOrigin, kFiles, 1, kNow) == TimePoint::min());
+  book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), *limit, kStart);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 1, kStart) == TimePoint::min());
 }
 
 TEST_CASE("the order of responses does not matter") {
@@ -90,12 +91,12 @@ TEST_CASE("the order of responses does not matter") {
   const auto first = book.on_request(kHubOrigin, kFiles);
   const auto second = book.on_request(kHubOrigin, kFiles);
   const bool in_order = GENERATE(true, false);
-  if (in_order) book.on_rate_limit(kHubOrigin, kFiles, first, {2, seconds(9)}, kNow);
-  book.on_rate_limit(kHubOrigin, kFiles, second, {1, seconds(9)}, kNow);
-  if (!in_order) book.on_rate_limit(kHubOrigin, kFiles, first, {2, seconds(9)}, kNow);
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == TimePoint::min());
+  if (in_order) book.on_rate_limit(kHubOrigin, kFiles, first, {2, seconds(9)}, kStart);
+  book.on_rate_limit(kHubOrigin, kFiles, second, {1, seconds(9)}, kStart);
+  if (!in_order) book.on_rate_limit(kHubOrigin, kFiles, first, {2, seconds(9)}, kStart);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == TimePoint::min());
   book.on_request(kHubOrigin, kFiles);
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow) == kNow + seconds(10));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == kStart + seconds(10));
 }
 
 TEST_CASE(
@@ -103,26 +104,26 @@ TEST_CASE(
   HostLimits book;
   const auto first = book.on_request(kHubOrigin, kFiles);
   book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {0, seconds(9)},
-                     kNow);
-  book.on_rate_limit(kHubOrigin, kFiles, first, {7, seconds(300)}, kNow + seconds(1));
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow + seconds(1)) == kNow + seconds(10));
+                     kStart);
+  book.on_rate_limit(kHubOrigin, kFiles, first, {7, seconds(300)}, kStart + seconds(1));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart + seconds(1)) == kStart + seconds(10));
   book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {7, seconds(9)},
-                     kNow + seconds(10));
-  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kNow + seconds(10)) == TimePoint::min());
+                     kStart + seconds(10));
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart + seconds(10)) == TimePoint::min());
 }
 
 TEST_CASE("the same fault of a host is logged at most once every few seconds") {
   HostLimits book;
-  CHECK(book.should_log("https://hub.example", ErrorKind::network, kNow));
-  CHECK_FALSE(book.should_log("https://hub.example", ErrorKind::network, kNow + seconds(2)));
-  CHECK(book.should_log("https://hub.example", ErrorKind::network, kNow + seconds(3)));
+  CHECK(book.should_log("https://hub.example", ErrorKind::network, kStart));
+  CHECK_FALSE(book.should_log("https://hub.example", ErrorKind::network, kStart + seconds(2)));
+  CHECK(book.should_log("https://hub.example", ErrorKind::network, kStart + seconds(3)));
 }
 
 TEST_CASE("another fault or another host is logged at once") {
   HostLimits book;
-  CHECK(book.should_log("https://hub.example", ErrorKind::network, kNow));
-  CHECK(book.should_log("https://hub.example", ErrorKind::timeout, kNow));
-  CHECK(book.should_log("https://cdn.example", ErrorKind::network, kNow));
+  CHECK(book.should_log("https://hub.example", ErrorKind::network, kStart));
+  CHECK(book.should_log("https://hub.example", ErrorKind::timeout, kStart));
+  CHECK(book.should_log("https://cdn.example", ErrorKind::network, kStart));
 }
 
 TEST_CASE("the patience with payload hosts that fail in turn is one, and an answer renews it") {
@@ -132,16 +133,16 @@ TEST_CASE("the patience with payload hosts that fail in turn is one, and an answ
     return book.on_failure("https://cdn-" + std::to_string(host) + ".example", failure(now),
                            {.limit = seconds(10)}, now);
   };
-  for (int i = 0; i < 10; ++i) CHECK_FALSE(fail(i, kNow + seconds(i))->given_up());
-  if (answers) book.on_answer("https://cdn.example", false, false, kNow, kNow + seconds(9));
-  CHECK(fail(10, kNow + seconds(10))->given_up() == !answers);
+  for (int i = 0; i < 10; ++i) CHECK_FALSE(fail(i, kStart + seconds(i))->given_up());
+  if (answers) book.on_answer("https://cdn.example", false, false, kStart, kStart + seconds(9));
+  CHECK(fail(10, kStart + seconds(10))->given_up() == !answers);
 }
 
 TEST_CASE("the patience with a host stands still while nobody asks it") {
   HostLimits book;
   const Patience patience{.limit = seconds(10)};
   const auto fail = [&](Duration at) {
-    return book.on_failure(kHubOrigin, failure(kNow + at), patience, kNow + at);
+    return book.on_failure(kHubOrigin, failure(kStart + at), patience, kStart + at);
   };
   CHECK_FALSE(fail(seconds(0))->given_up());
   for (const int at : {600, 602, 606}) CHECK_FALSE(fail(seconds(at))->given_up());

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/builders.h"
 #include "model_prep/core/scheduler.h"
 
 namespace model_prep::testing {
@@ -120,7 +121,7 @@ class RandomFaults {
   std::mt19937 random_;
   Hubs hubs_;
   double fault_rate_;  ///< 0: no faults
-  TimePoint now_{std::chrono::hours(1)};
+  TimePoint now_{kStart};
   std::set<std::size_t> dead_;  ///< unreachable endpoints; chosen with the settings
   SchedulerSettings settings_;
   std::vector<WorkItem> items_;

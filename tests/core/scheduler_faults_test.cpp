@@ -492,7 +492,7 @@ TEST_CASE("a stop cancels everything, keeps bytes and record, and reports the re
 
 TEST_CASE("the deadline stops the run, and the next wake-up is no later") {
   auto hurried = settings();
-  hurried.deadline = TimePoint{std::chrono::hours(1)} + seconds(5);
+  hurried.deadline = kStart + seconds(5);
   SchedulerHarness play({file(100)}, hurried);
   play.to_moving(0);
   CHECK(play.scheduler.wake_at() == *hurried.deadline);

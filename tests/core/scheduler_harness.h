@@ -51,7 +51,7 @@ inline ResponseHead right_head(const PayloadRequest& asked) {
 
 struct SchedulerHarness {
   Scheduler scheduler;
-  TimePoint now{std::chrono::hours(1)};
+  TimePoint now{kStart};
   std::vector<Action> actions{};  ///< of the last step
 
   explicit SchedulerHarness(std::vector<WorkItem> items, const SchedulerSettings& with = settings())

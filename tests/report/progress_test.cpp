@@ -2,14 +2,14 @@
 // When progress is shown.
 #include "model_prep/report/progress.h"
 
+#include "core/builders.h"
 #include "support/catch.h"
 
 namespace model_prep {
 namespace {
 
 using std::chrono::seconds;
-
-const TimePoint kProgressStart = TimePoint{} + seconds(1000);
+using testing::kStart;
 
 }  // namespace
 
@@ -26,7 +26,7 @@ TEST_CASE("nothing is ever due if no progress is wanted") {
   Console console;
   Log log(console, LogLevel::off, LogFormat::text);
   Observer observer(ProgressMode::none, console, log);
-  observer.planned({.files = {{.bytes = 100, .models = {}}}, .models = {}}, kProgressStart);
+  observer.planned({.files = {{.bytes = 100, .models = {}}}, .models = {}}, kStart);
   observer.file_done(0, FileEnd::ready, 0);
   CHECK(observer.due() == TimePoint::max());
 }
@@ -35,10 +35,10 @@ TEST_CASE("a log line is due every ten seconds") {
   Console console;
   Log log(console, LogLevel::off, LogFormat::text);
   Observer observer(ProgressMode::log, console, log);
-  observer.planned({.files = {{.bytes = 100, .models = {}}}, .models = {}}, kProgressStart);
-  CHECK(observer.due() == kProgressStart + seconds(10));
-  observer.show({}, 0, kProgressStart + seconds(10));
-  CHECK(observer.due() == kProgressStart + seconds(20));
+  observer.planned({.files = {{.bytes = 100, .models = {}}}, .models = {}}, kStart);
+  CHECK(observer.due() == kStart + seconds(10));
+  observer.show({}, 0, kStart + seconds(10));
+  CHECK(observer.due() == kStart + seconds(20));
   observer.finished();
   CHECK(observer.due() == TimePoint::max());
 }

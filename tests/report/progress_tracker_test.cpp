@@ -11,8 +11,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-const TimePoint kStart = TimePoint{} + seconds(1000);
+using testing::kStart;
 
 /// Two models of 40 and 60 MB; the last file is wanted by both.
 ProgressPlan two_models() {
