@@ -24,27 +24,34 @@ std::string describe_status(const ResponseHead& head) {
   return fmt::format("status {}{}{}", head.status, reason.empty() ? "" : ": ", reason);
 }
 
+std::string when_again(Duration wait) {
+  return wait < std::chrono::milliseconds(50) ? "at once"
+                                              : fmt::format("in {:.1f} s", in_seconds(wait));
+}
+
+/// `trying again in 2.0 s, for up to 5 min`
+std::string describe_next_step(const HostLimits::Outage& outage,
+                               const SchedulerSettings& settings) {
+  const TimePoint deadline = settings.deadline.value_or(TimePoint::max());
+  if (outage.until >= deadline) return "the deadline comes before the next attempt";
+
+  // A host may demand to be left alone for longer than the patience lasts.
+  const TimePoint end = std::min(std::max(outage.until, outage.end), deadline);
+  const auto left = std::chrono::ceil<std::chrono::seconds>(end - outage.last);
+  std::string text = fmt::format("trying again {}, for up to {}",
+                                 when_again(outage.until - outage.last), in_words(left));
+  if (settings.patience.max_steps < std::numeric_limits<int>::max())
+    text += fmt::format(" or {} attempts", settings.patience.max_steps);
+  return text;
+}
+
 /// `cannot reach huggingface.co (Could not resolve host): trying again in 2.0 s, for up to 5 min`,
 /// and at the first step what to check.
 std::string describe_step(const std::string& origin, const HostLimits::Outage& outage,
-                          const Patience& patience) {
-  const bool answers = outage.cause.kind == ErrorKind::server;
-  const std::string host = origin.substr(origin.starts_with("https://") ? 8 : 0);
-  const Duration wait = outage.until - outage.last;
-
-  std::string text =
-      fmt::format("{} ({}): trying again in {:.1f} s, for up to {}",
-                  answers ? host + " is unavailable" : "cannot reach " + host, outage.cause.message,
-                  in_seconds(wait), in_words(std::max(wait, outage.end - outage.last)));
-  if (patience.max_steps < std::numeric_limits<int>::max())
-    text += fmt::format(" or {} attempts", patience.max_steps);
-  if (outage.steps > 1) return text;
-
-  const std::string& hint = outage.cause.hint;
-  return text + "; " +
-         (!hint.empty() ? hint
-          : answers     ? "it may be starting, or overloaded"
-                        : "check the network, the proxy variables and HF_ENDPOINT");
+                          const SchedulerSettings& settings) {
+  const std::string text =
+      describe_outage(origin, outage.cause) + ": " + describe_next_step(outage, settings);
+  return outage.steps > 1 ? text : text + "; " + hint_of_outage(outage.cause);
 }
 
 }  // namespace
@@ -130,6 +137,20 @@ std::optional<Error> Failover::record_transient_failure(const Transfer& transfer
   return std::nullopt;
 }
 
+std::string Failover::awaited_host() const {
+  std::string awaited;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    if (!sources_.is_available(i)) continue;
+
+    const std::string payload_host = led_to(i);
+    const std::string& host =
+        shared_.hosts.outage(payload_host) ? payload_host : sources_[i].url.origin;
+    if (!shared_.hosts.outage(host)) return {};
+    if (awaited.empty()) awaited = host;
+  }
+  return awaited;
+}
+
 /// Whether the failure is the host's. `has_next`: another endpoint is asked at once, so that there
 /// is nothing to wait for.
 bool Failover::record_outage(const Transfer& transfer, Duration demanded, bool has_next) {
@@ -155,7 +176,8 @@ bool Failover::record_outage(const Transfer& transfer, Duration demanded, bool h
   ++probes_;
   if (outage->given_up()) return true;
   ++shared_.retries;
-  if (!has_next) shared_.notice(LogLevel::warning, describe_step(origin, *outage, patience));
+  if (!has_next)
+    shared_.notice(LogLevel::warning, describe_step(origin, *outage, shared_.settings));
   return true;
 }
 
@@ -235,8 +257,8 @@ std::optional<Error> Failover::next_round_or_give_up(const Transfer& transfer, c
   const bool news = shared_.hosts.should_log(transfer.url.origin, error.kind, shared_.now);
   shared_.notice(
       news ? LogLevel::warning : LogLevel::debug,
-      fmt::format("{} (failure {} of {}; retrying in {:.1f} s)", error.message, budget_.in_a_row(),
-                  shared_.settings.retry.max_failures, in_seconds(wait)));
+      fmt::format("{} (failure {} of {}; retrying {})", error.message, budget_.in_a_row(),
+                  shared_.settings.retry.max_failures, when_again(wait)));
   return std::nullopt;
 }
 

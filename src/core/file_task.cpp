@@ -14,6 +14,18 @@ bool FileTask::starting() const {
   return checking() || awaits_staging() || (locking() && !watch_.waiting());
 }
 
+std::string FileTask::awaited_host() const {
+  if (state_ != State::moving) return {};
+
+  const auto& hosts = shared_.hosts;
+  const bool arrives = std::ranges::any_of(shared_.transfers, [&](const auto& entry) {
+    const Transfer& transfer = entry.second;
+    const bool is_probe = hosts.outage(transfer.url.origin) || hosts.outage(transfer.awaited);
+    return transfer.item == id_ && !is_probe;
+  });
+  return arrives ? std::string() : failover_.awaited_host();
+}
+
 ActiveFile FileTask::progress() const {
   ActiveFile file{.index = id_,
                   .failures = failover_.budget().total(),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/host_limits.h"
 
+#include <fmt/format.h>
+
 namespace model_prep {
 namespace {
 
@@ -79,6 +81,20 @@ bool HostLimits::should_log(const std::string& origin, ErrorKind kind, TimePoint
   if (!is_first && now < logged->second + kLogEvery) return false;
   logged->second = now;
   return true;
+}
+
+std::string describe_outage(const std::string& origin, const Error& cause) {
+  const std::string host = origin.substr(origin.starts_with("https://") ? 8 : 0);
+  return fmt::format(
+      "{} ({})",
+      cause.kind == ErrorKind::server ? host + " is unavailable" : "cannot reach " + host,
+      cause.message);
+}
+
+std::string hint_of_outage(const Error& cause) {
+  if (!cause.hint.empty()) return cause.hint;
+  return cause.kind == ErrorKind::server ? "it may be starting, or overloaded"
+                                         : "check the network, the proxy variables and HF_ENDPOINT";
 }
 
 }  // namespace model_prep

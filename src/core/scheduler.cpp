@@ -16,10 +16,7 @@ std::vector<Action> Scheduler::next(TimePoint now) {
   shared_.now = now;
   shared_.wake = TimePoint::max();
   const auto& deadline = shared_.settings.deadline;
-  if (!stopping_ && deadline && now >= *deadline)
-    stop({ErrorKind::deadline, "the run's deadline has passed",
-          "allow more time with --deadline; the next run resumes"},
-         now);
+  if (!stopping_ && deadline && now >= *deadline) stop(deadline_passed(), now);
 
   if (!stopping_) {
     fill_connections();
@@ -30,6 +27,23 @@ std::vector<Action> Scheduler::next(TimePoint now) {
     if (deadline) shared_.wake_by(*deadline);
   }
   return std::exchange(shared_.actions, {});
+}
+
+/// If everything waits for hosts that are down, it names one of them.
+Error Scheduler::deadline_passed() const {
+  std::string host;
+  for (const ItemId id : active_) {
+    host = tasks_[id].awaited_host();
+    if (host.empty()) break;
+  }
+
+  Error error{ErrorKind::deadline, "the run's deadline has passed",
+              "allow more time with --deadline; the next run resumes"};
+  if (const auto* outage = shared_.hosts.outage(host)) {
+    error.message += ": " + describe_outage(host, outage->cause);
+    error.hint = hint_of_outage(outage->cause) + "; or " + error.hint;
+  }
+  return error;
 }
 
 /// A file is started when a connection has nothing else to do. Files that wait for another

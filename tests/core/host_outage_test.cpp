@@ -227,13 +227,74 @@ TEST_CASE("--retries 1 gives a host that is down one attempt") {
         "gave up after 1 attempt in 0 s");
 }
 
-TEST_CASE("the deadline ends the wait for a host that is down") {
+TEST_CASE("the deadline ends the wait for a host that is down, and the error names the host") {
   SchedulerSettings with = patient();
   with.deadline = kStart + seconds(5);
   Outage play({query()}, with);
-  for (; play.has<StartTransfer>(); play.to_next_request()) play.unreached(play.only());
-  CHECK(play.outcome()->error->kind == ErrorKind::deadline);
+  play.unreached(play.only());
+  play.step();
+  CHECK(
+      play.one<Notice>().text ==
+      "cannot reach hub.example (Could not resolve host: hub.example): trying again in 1.0 s, for "
+      "up to 5 s; check the network, the proxy variables and HF_ENDPOINT");
+
+  for (play.to_next_request(); play.has<StartTransfer>(); play.to_next_request())
+    play.unreached(play.only());
   CHECK(play.now == *with.deadline);
+  CHECK(play.outcome()->error->kind == ErrorKind::deadline);
+  CHECK(play.outcome()->error->message ==
+        "the run's deadline has passed: cannot reach hub.example (Could not resolve host: "
+        "hub.example)");
+}
+
+TEST_CASE("the deadline's error says what to check, if hosts were down") {
+  SchedulerSettings with = patient();
+  with.deadline = kStart + seconds(5);
+  Outage play({query()}, with);
+  play.unreached(play.only());
+  play.step(seconds(5));
+  CHECK(play.outcome()->error->hint ==
+        "check the network, the proxy variables and HF_ENDPOINT; or allow more time with "
+        "--deadline; the next run resumes");
+}
+
+TEST_CASE("the deadline's error names no host while another one answers, or asks to wait") {
+  SchedulerSettings with = with_mirror();
+  with.deadline = kStart + seconds(5);
+  Outage play({at_both(query())}, with);
+  play.unreached(play.only());
+  play.step();
+  const TransferId asked = play.only();
+  if (GENERATE(false, true)) {
+    ResponseHead later = head(429);
+    later.retry_after = seconds(60);
+    play.end(asked, later);
+  }
+
+  play.step(seconds(5));
+  CHECK(play.outcome()->error->message == "the run's deadline has passed");
+}
+
+TEST_CASE("a host that wants to be left alone beyond the deadline is not asked again") {
+  SchedulerSettings with = patient();
+  with.deadline = kStart + seconds(5);
+  Outage play({query()}, with);
+  ResponseHead later = head(503);
+  later.retry_after = seconds(60);
+  play.end(play.only(), later);
+  play.step();
+  CHECK(play.one<Notice>().text ==
+        "hub.example is unavailable (status 503): the deadline comes before the next attempt; it "
+        "may be starting, or overloaded");
+}
+
+TEST_CASE("a wait that nobody notices is written as no wait") {
+  Outage play({query()});
+  play.scheduler.on_end(
+      {.id = play.only(), .head = {}, .refused = false, .reached = false, .error = kNoAddress},
+      play.now, 0.01);
+  play.step();
+  CHECK(play.one<Notice>().text.find("trying again at once, for up to 5 min") != std::string::npos);
 }
 
 TEST_CASE("a host that wants to be left alone for longer than the patience is asked once more") {

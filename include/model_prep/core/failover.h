@@ -97,6 +97,10 @@ class Failover {
     return found == led_to_.end() ? std::string() : found->second;
   }
 
+  /// The host that is down and that the item waits for, because all its sources lead to such hosts:
+  /// that of the first source. Otherwise empty.
+  std::string awaited_host() const;
+
   /// Whether a redirect may go to this host now.
   bool may_follow(const Transfer& transfer, const Url& target) const;
 

@@ -112,6 +112,9 @@ class FileTask {
   bool copies() const { return has_nearby() && state_ < State::moving; }
   bool awaits_hash() const { return checking() || state_ == State::verifying; }
 
+  /// The host that is down and that it waits for; empty if it waits for anything else.
+  std::string awaited_host() const;
+
   /// Why it ended in `failed`.
   const std::optional<Error>& failure() const { return failure_; }
   const std::vector<std::size_t>& models() const { return work_.models; }

@@ -157,4 +157,11 @@ class HostLimits {
   std::set<std::string> ever_unreachable_;
 };
 
+/// `cannot reach huggingface.co (Could not resolve host)`, `huggingface.co is unavailable (status
+/// 503)`.
+std::string describe_outage(const std::string& origin, const Error& cause);
+
+/// What to check.
+std::string hint_of_outage(const Error& cause);
+
 }  // namespace model_prep

@@ -124,6 +124,7 @@ class Scheduler {
     (tasks_[item].*event)(std::forward<Arguments>(arguments)...);
     settle(item);
   }
+  Error deadline_passed() const;
   void begin_event(TimePoint now) {
     shared_.now = now;
     shared_.wake = TimePoint::min();

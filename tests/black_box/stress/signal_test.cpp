@@ -186,7 +186,7 @@ TEST_CASE("a signal during a back-off ends the run") {
   hub.add(Fault{.on = Fault::On::tree, .what = Status{503, {{"Retry-After", "3600"}}}});
   const TestHost machine(hub);
   Stopped stopped(machine, as, std::vector<std::string>{"org/small"});
-  REQUIRE(stopped.program().wait_for_err("trying again in"));
+  REQUIRE(stopped.program().wait_for_err("trying again"));
   stopped.stop_with(SIGINT);
 }
 
