@@ -41,8 +41,7 @@ TEST_CASE("a hub that comes up after the program is waited for, by every command
   const TestHost machine(address_of(options));
   const auto program = machine.start(arguments);
   REQUIRE(program->wait_for_err("trying again"));
-  FakeHub hub(options);
-  hub.add(small_repo());
+  const FakeHub hub(options, {small_repo()});
   const Run run = machine.end_of(*program);
   INFO(run.err);
   CHECK(run.exit_code == 0);
@@ -110,8 +109,7 @@ TEST_CASE("a hub that goes down in the middle of a download is waited for") {
       [](const auto& log) { return sent_of(log, "model.safetensors") > 6'000'000; }));
   hub.reset();
   REQUIRE(program->wait_for_err("trying again"));
-  FakeHub again(options);
-  again.add(repo);
+  const FakeHub again(options, {repo});
   const Run run = machine.end_of(*program);
   INFO(run.err);
   CHECK(run.exit_code == 0);

@@ -70,6 +70,11 @@ struct FakeHub::State {
   explicit State(HubOptions hub_options);
   ~State();
 
+  /// Until then, clients wait in the kernel's queue.
+  void start() {
+    acceptor = std::jthread([this] { accept_all(); });
+  }
+
   bool is_secret(Origin origin) const {
     return options.tls && (origin == Origin::hub || options.tls->where == HubTls::Where::both);
   }
@@ -107,9 +112,7 @@ FakeHub::State::State(HubOptions hub_options)
     : options(std::move(hub_options)),
       hub_listener(listen_on_loopback(options.hub_port)),
       payload_listener(listen_on_loopback(options.payload_port)),
-      site(options, hub_origin(), payload_origin()) {
-  acceptor = std::jthread([this] { accept_all(); });
-}
+      site(options, hub_origin(), payload_origin()) {}
 
 FakeHub::State::~State() { set_event(stop); }
 
@@ -219,7 +222,12 @@ Answer FakeHub::State::answer_control(const HttpRequest& request) {
   return text_answer(200, kJson, "{}");
 }
 
-FakeHub::FakeHub(HubOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+FakeHub::FakeHub(HubOptions options, std::vector<HubRepo> repos)
+    : state_(std::make_unique<State>(std::move(options))) {
+  for (HubRepo& repo : repos) add(std::move(repo));
+  state_->start();
+}
+
 FakeHub::~FakeHub() = default;
 
 std::string FakeHub::endpoint() const { return state_->hub_origin() + state_->options.path_prefix; }

@@ -58,8 +58,9 @@ struct LoggedRequest {
 
 class FakeHub {
  public:
-  /// Throws std::system_error if it cannot listen.
-  explicit FakeHub(HubOptions options = {});
+  /// Throws std::system_error if it cannot listen. A client that waits for the port may ask before
+  /// anything was added; `repos` are there from the first request.
+  explicit FakeHub(HubOptions options = {}, std::vector<HubRepo> repos = {});
   ~FakeHub();
   FakeHub(const FakeHub&) = delete;
   FakeHub& operator=(const FakeHub&) = delete;
