@@ -39,12 +39,6 @@ HubRepo repo_to_kill() {
   return make_repo(kRepo, std::move(files));
 }
 
-HubOptions slow_line() {
-  HubOptions options;
-  options.bytes_per_second_per_connection = 16 * kMiB;  // a quarter of a second for each range
-  return options;
-}
-
 /// What must not be fetched again: published files, and the recorded ranges of the weights.
 struct Kept {
   std::set<std::string> files;
@@ -170,7 +164,7 @@ class CrashLoop {
   }
 
   std::mt19937 random_;
-  FakeHub hub_{slow_line()};
+  FakeHub hub_{{.bytes_per_second_per_connection = 16 * kMiB}};  // 1/4 s for each range
   const HubRepo repo_ = repo_to_kill();
   const Tree wanted_ = published(repo_);
   const TestHost machine_{hub_};

@@ -26,14 +26,8 @@ HubRepo repo_of(const std::string& id, std::uint64_t seed) {
   return make_repo(id, std::move(files));
 }
 
-HubOptions slower_line() {
-  HubOptions options;
-  options.bytes_per_second_per_connection = 4 * kMiB;
-  return options;
-}
-
 struct Crowd {
-  FakeHub hub{slower_line()};
+  FakeHub hub{{.bytes_per_second_per_connection = 4 * kMiB}};
   const std::vector<HubRepo> repos = {repo_of("org/one", 1000), repo_of("org/two", 2000),
                                       repo_of("org/three", 3000)};
   const TestHost machine{hub};
