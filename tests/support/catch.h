@@ -2,6 +2,10 @@
 // Includes Catch2, whichever version is installed: 2.13 in Debian 12, 3 in Debian 13.
 #pragma once
 
+// Takes a fifth of the tests' compile time away. An exception in a CHECK still fails its test case,
+// but now ends it there.
+#define CATCH_CONFIG_FAST_COMPILE
+
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #else
