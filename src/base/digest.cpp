@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/base/digest.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
 
 namespace model_prep {
+namespace {
+
+/// Of a digit that `is_lower_hex` accepts.
+int value_of_digit(char digit) { return digit <= '9' ? digit - '0' : digit - 'a' + 10; }
+
+}  // namespace
 
 bool is_lower_hex(std::string_view text, std::size_t length) {
   if (text.size() != length) return false;
@@ -20,19 +28,32 @@ bool is_lower_hex(std::string_view text, std::size_t length) {
 }
 
 Result<Digest> Digest::parse(std::string_view hex) {
-  if (!is_lower_hex(hex, 64) && !is_lower_hex(hex, 40))
+  const bool is_sha256 = is_lower_hex(hex, 64);
+  if (!is_sha256 && !is_lower_hex(hex, 40))
     return Error{ErrorKind::protocol,
                  fmt::format("'{}' is neither a sha256 nor a git blob sha1", truncated(hex, 80))};
 
-  return Digest(std::string(hex));
+  Digest digest(is_sha256 ? DigestKind::sha256 : DigestKind::git_sha1);
+  for (std::size_t i = 0; i < digest.size(); ++i)
+    digest.bytes_[i] = static_cast<unsigned char>(16 * value_of_digit(hex[2 * i]) +
+                                                  value_of_digit(hex[2 * i + 1]));
+  return digest;
 }
 
 Digest Digest::from_bytes(DigestKind kind, std::span<const unsigned char> bytes) {
+  Digest digest(kind);
+  std::ranges::copy(bytes.first(digest.size()), digest.bytes_.begin());
+  return digest;
+}
+
+std::string Digest::hex() const {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  for (const unsigned char byte : bytes.first(kind == DigestKind::sha256 ? 32 : 20))
-    hex.append({kDigits[byte / 16], kDigits[byte % 16]});
-  return Digest(std::move(hex));
+  std::string text(2 * size(), '0');
+  for (std::size_t i = 0; i < size(); ++i) {
+    text[2 * i] = kDigits[bytes_[i] / 16];
+    text[2 * i + 1] = kDigits[bytes_[i] % 16];
+  }
+  return text;
 }
 
 std::string lfs_pointer_text(const Digest& sha256, Bytes size) {

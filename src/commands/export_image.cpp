@@ -36,10 +36,10 @@ class ImageExport {
 
     std::vector<OciLayer> layers;
     for (const ImageLayer& layer : plan_) {
-      auto blob = (*layout)->add(
+      const auto blob = (*layout)->add(
           layer.size, [&](const ByteConsumer& consume) { return write_layer(layer, consume); });
       if (!blob) return blob.error();
-      layers.push_back({std::move(*blob), "model-prep export: " + layer.title});
+      layers.push_back({*blob, "model-prep export: " + layer.title});
     }
 
     const auto image = write_image(**layout, layers);

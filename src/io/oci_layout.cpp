@@ -88,11 +88,11 @@ Result<OciBlob> OciLayout::add(Bytes size, const Fill& fill) {
       return ok();
     });
     if (!filled) return filled.error();
-    if (Digest found = digest.finish(); is_there(found)) return OciBlob{std::move(found), size};
+    if (const Digest found = digest.finish(); is_there(found)) return OciBlob{found, size};
   }
 
   const std::string temporary = temporary_name(names_.temporary, "blob");
-  auto digest = write_temporary(temporary, size, fill);
+  const auto digest = write_temporary(temporary, size, fill);
   Status done = digest ? directory_.rename(temporary, names_.blob(*digest)) : digest.error();
   if (done) done = directory_.sync(names_.blobs);
   if (!done) {
@@ -100,7 +100,7 @@ Result<OciBlob> OciLayout::add(Bytes size, const Fill& fill) {
     return done.error();
   }
   sizes_.insert(size);
-  return OciBlob{std::move(*digest), size};
+  return OciBlob{*digest, size};
 }
 
 Result<OciBlob> OciLayout::add(const std::string& text) {

@@ -6,6 +6,7 @@
 // (docs/developing/hub-protocol.md, section 1.2).
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +21,8 @@ namespace model_prep {
 
 enum class DigestKind : std::uint8_t { sha256, git_sha1 };
 
+/// Its bytes and not its text, which would be an allocation for each copy: a run holds several of
+/// them for every file.
 class Digest {
  public:
   /// 64 lower-case hex digits are a sha256, 40 a git blob sha1. Anything else fails with
@@ -27,13 +30,17 @@ class Digest {
   static Result<Digest> parse(std::string_view hex);
   static Digest from_bytes(DigestKind kind, std::span<const unsigned char> bytes);
 
-  DigestKind kind() const { return hex_.size() == 64 ? DigestKind::sha256 : DigestKind::git_sha1; }
-  const std::string& hex() const { return hex_; }
+  DigestKind kind() const { return kind_; }
+  std::string hex() const;
   auto operator<=>(const Digest&) const = default;
 
  private:
-  explicit Digest(std::string hex) : hex_(std::move(hex)) {}
-  std::string hex_;
+  explicit Digest(DigestKind kind) : kind_(kind) {}
+
+  std::size_t size() const { return kind_ == DigestKind::sha256 ? 32 : 20; }
+
+  std::array<unsigned char, 32> bytes_{};  // those of a sha1 are followed by zeros
+  DigestKind kind_;
 };
 
 /// Only lower-case hex digits, and exactly `length` of them.
