@@ -145,7 +145,7 @@ int run_cleanup(Session& session) {
 
   if (session.options.dry_run)
     session.print_result(dry_run_text(*report.cleanup, session.options.cache_dir, session.columns));
-  return session.finish(report);
+  return session.finish(std::move(report));
 }
 
 }  // namespace model_prep

@@ -414,17 +414,17 @@ int run_download(Session& session) {
   report.duration_s = in_seconds(Clock::now() - session.begun);
 
   // After a failure every old revision may still be needed.
-  if (!session.options.cleanup || !report.success()) return session.finish(report);
+  if (!session.options.cleanup || !report.success()) return session.finish(std::move(report));
 
   if (session.options.dry_run) {
     session.log.info(
         "--cleanup cannot be previewed before the download: run model-prep cleanup --dry-run after it");
-    return session.finish(report);
+    return session.finish(std::move(report));
   }
 
   if (Status pruned = prune_cache(session, report); !pruned) session.log_error(pruned.error());
   report.duration_s = in_seconds(Clock::now() - session.begun);
-  return session.finish(report);
+  return session.finish(std::move(report));
 }
 
 }  // namespace model_prep

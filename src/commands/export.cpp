@@ -235,9 +235,9 @@ int run_export(Session& session) {
   session.log_warnings(*specs);
   if (Status read = load_signers(session, *specs); !read) return session.fail_run(read.error());
 
-  const RunReport report = Export(session, std::move(*specs), Judged::no).run();
+  RunReport report = Export(session, std::move(*specs), Judged::no).run();
   print_exported(session, report.exported);
-  return session.finish(report);
+  return session.finish(std::move(report));
 }
 
 void export_downloaded(Session& session, RunReport& report) {

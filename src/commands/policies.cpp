@@ -17,8 +17,8 @@ namespace {
 /// The card among the files whose digests are known.
 const RemoteFile* card_of(const ResolvedSnapshot& snapshot) {
   for (const auto* files : {&snapshot.files, &snapshot.listing}) {
-    const auto found = std::ranges::find(*files, kCardName,
-                                         [](const RemoteFile& file) { return file.path.text(); });
+    const auto found = std::ranges::find_if(
+        *files, [](const RemoteFile& file) { return file.path.text() == kCardName; });
     if (found != files->end()) return found->size <= kMaxCard ? &*found : nullptr;
   }
   return nullptr;
@@ -140,9 +140,9 @@ class FactsRequest {
     std::vector<std::size_t> indices;
     for (std::size_t i = 0; i < snapshots_.size(); ++i) {
       const ResolvedSnapshot& snapshot = *snapshots_[i];
+      if (!results_[i].status || !missing_of(snapshot).licenses) continue;
       const RemoteFile* card = card_of(snapshot);
-      const bool is_missing = missing_of(snapshot).licenses;
-      if (!results_[i].status || !is_missing || card == nullptr) continue;
+      if (card == nullptr) continue;
 
       queries.push_back(
           query(i, snapshot.spec.repo.text() + " " + card->path.text(), [&](const Hub& hub) {

@@ -52,8 +52,8 @@ CachedFacts read_cached(const ModelSpec& spec, const Listing& listing, const Rea
 /// No library reads `.gitattributes`, so a volume that was filled without it is not incomplete.
 void leave_git_attributes(ResolvedSnapshot& snapshot,
                           const std::function<bool(const RemoteFile&)>& is_there) {
-  const auto found = std::ranges::find(snapshot.files, ".gitattributes",
-                                       [](const RemoteFile& file) { return file.path.text(); });
+  const auto found = std::ranges::find_if(
+      snapshot.files, [](const RemoteFile& file) { return file.path.text() == ".gitattributes"; });
   if (snapshot.spec.filter.select_weights_automatically && found != snapshot.files.end() &&
       !is_there(*found))
     snapshot.files.erase(found);

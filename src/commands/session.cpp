@@ -262,7 +262,7 @@ int Session::fail_run(const Error& error) {
   RunReport report = begin_report();
   report.signal = signal;
   report.error = error;
-  return finish(report);
+  return finish(std::move(report));
 }
 
 int Session::finish(RunReport report) {

@@ -440,7 +440,7 @@ int run_verify(Session& session) {
       report.models, [](const ModelReport& model) { return !model.faults.empty(); });
   if (has_faults && !session.options.repair)
     session.log.error("hint: model-prep verify --repair repairs the cache");
-  return session.finish(report);
+  return session.finish(std::move(report));
 }
 
 }  // namespace model_prep

@@ -47,15 +47,17 @@ class SaxReader : public nlohmann::json_sax<Json> {
     return value(static_cast<std::int64_t>(number));
   }
   bool number_float(number_float_t, const string_t&) override { return value(JsonFields::Other{}); }
+  // The parser's texts are copied, here and in `key`: a buffer that was moved from would grow anew
+  // for each of them.
   bool string(string_t& text) override {
     const auto* member = texts_member_here();
     if (member != nullptr)
       entry_.collection = *member;
     else if (!in_collection() || !shape_.of_texts)
-      return value(std::move(text));
+      return value(text);
 
     entry_.name = keys_.back();
-    entry_.text = std::move(text);
+    entry_.text = text;
     return deliver_entry();
   }
   bool binary(binary_t&) override { return value(JsonFields::Other{}); }
@@ -64,7 +66,7 @@ class SaxReader : public nlohmann::json_sax<Json> {
   bool end_object() override { return end(); }
   bool end_array() override { return end(); }
   bool key(string_t& name) override {
-    keys_.back() = std::move(name);
+    keys_.back() = name;
     if (!names_ || names_->back().insert(keys_.back()).second) return true;
 
     tree_fault_ = fmt::format("{}: appears twice", fmt::join(keys_, "."));

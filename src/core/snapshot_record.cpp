@@ -34,7 +34,7 @@ Status invalid() { return Error{ErrorKind::protocol, "invalid"}; }
 /// and tree share this function.
 Status add_file(Listing& listing, const JsonEntry& entry) {
   const bool lfs = entry.fields.has("lfs_sha256");
-  const auto name = RepoPath::parse(entry.name);
+  auto name = RepoPath::parse(entry.name);
   const auto oid = Digest::parse(entry.fields.text("blob_id").value_or(""));
   const auto blob = lfs ? Digest::parse(entry.fields.text("lfs_sha256").value_or("")) : oid;
   const auto size = entry.fields.integer(lfs ? "lfs_size" : "size");
@@ -46,7 +46,7 @@ Status add_file(Listing& listing, const JsonEntry& entry) {
   if (entry.fields.has("lfs_size") != lfs || *size < 0 || *size > kMaxFileSize || bad_hash)
     return invalid();
 
-  listing.files.push_back({.path = *name,
+  listing.files.push_back({.path = std::move(*name),
                            .size = *size,
                            .blob = *blob,
                            .oid = *oid,
