@@ -3,26 +3,25 @@
 #include <memory>
 
 #include "support/catch.h"
+#include "support/hub_connection.h"
 #include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
 
-/// The ports of a hub that is gone.
-HubOptions late_hub() {
-  const auto port_of = [](const std::string& address) {
-    return static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
-  };
-  const FakeHub gone;
-  HubOptions options;
-  options.hub_port = port_of(gone.endpoint());
-  options.payload_port = port_of(gone.payload_origin());
-  return options;
-}
+/// A hub that is not there yet, on ports that nobody else gets meanwhile.
+struct LateHub {
+  Descriptor hub_port = bind_on_loopback(0);
+  Descriptor payload_port = bind_on_loopback(0);
 
-std::string address_of(const HubOptions& options) {
-  return "http://127.0.0.1:" + std::to_string(options.hub_port);
-}
+  std::string address() const { return origin_of(hub_port); }
+  HubOptions options() const {
+    HubOptions made;
+    made.hub_port = port_of(hub_port);
+    made.payload_port = port_of(payload_port);
+    return made;
+  }
+};
 
 std::size_t count_of(const std::string& text, const std::string& part) {
   std::size_t found = 0;
@@ -37,11 +36,11 @@ TEST_CASE("a hub that comes up after the program is waited for, by every command
       table<std::vector<std::string>, std::string>({{{"org/small"}, "ready"},
                                                     {{"org/small", "--dry-run"}, "org/small"},
                                                     {{"lock", "org/small"}, "sha256"}}));
-  const HubOptions options = late_hub();
-  const TestHost machine(address_of(options));
+  const LateHub late;
+  const TestHost machine(late.address());
   const auto program = machine.start(arguments);
   REQUIRE(program->wait_for_err("trying again"));
-  const FakeHub hub(options, {small_repo()});
+  const FakeHub hub(late.options(), {small_repo()});
   const Run run = machine.end_of(*program);
   INFO(run.err);
   CHECK(run.exit_code == 0);
@@ -99,7 +98,8 @@ TEST_CASE("without patience a hub that is down ends the run after its attempts")
 
 TEST_CASE("a hub that goes down in the middle of a download is waited for") {
   const HubRepo repo = large_repo(30'000'000);
-  HubOptions options = late_hub();
+  const LateHub late;
+  HubOptions options = late.options();
   options.bytes_per_second_per_connection = 8'000'000;
   auto hub = std::make_unique<FakeHub>(options);
   hub->add(repo);

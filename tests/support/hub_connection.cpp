@@ -120,23 +120,32 @@ void Descriptor::reset(int number) {
   number_ = number;
 }
 
-Descriptor listen_on_loopback(std::uint16_t port) {
-  Descriptor listener(
+Descriptor bind_on_loopback(std::uint16_t port) {
+  Descriptor socket(
       require(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
-  set_option(listener.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  set_option(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   const sockaddr_in address = loopback(port);
-  require(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+  require(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
           "bind");
+  return socket;
+}
+
+Descriptor listen_on_loopback(std::uint16_t port) {
+  Descriptor listener = bind_on_loopback(port);
   require(::listen(listener.get(), SOMAXCONN), "listen");
   return listener;
 }
 
-std::string origin_of(const Descriptor& listener, std::string_view scheme) {
+std::uint16_t port_of(const Descriptor& socket) {
   sockaddr_in address{};
   socklen_t length = sizeof address;
-  require(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length),
+  require(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length),
           "getsockname");
-  return std::string(scheme) + "://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  return ntohs(address.sin_port);
+}
+
+std::string origin_of(const Descriptor& listener, std::string_view scheme) {
+  return std::string(scheme) + "://127.0.0.1:" + std::to_string(port_of(listener));
 }
 
 Descriptor accept_connection(const Descriptor& listener) {

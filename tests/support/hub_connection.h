@@ -40,8 +40,12 @@ class Descriptor {
   int number_;
 };
 
-/// A socket on 127.0.0.1; port 0 for any. Throws std::system_error.
+/// A socket on 127.0.0.1 that refuses connections; port 0 for any. While it is there, the port is
+/// nobody's but that of a listener with the same number. Throws std::system_error.
+Descriptor bind_on_loopback(std::uint16_t port);
+/// The same, and it accepts connections.
 Descriptor listen_on_loopback(std::uint16_t port);
+std::uint16_t port_of(const Descriptor& socket);
 /// "http://127.0.0.1:<port>"
 std::string origin_of(const Descriptor& listener, std::string_view scheme = "http");
 Descriptor accept_connection(const Descriptor& listener);
