@@ -23,10 +23,11 @@ std::string link_target(const RepoPath& path, const Digest& blob) {
 
 std::optional<BlobsEntry> parse_blobs_entry(std::string_view name) {
   using Kind = BlobsEntry::Kind;
-  const auto blob = Digest::parse(name.substr(0, name.find('.')));
+  const std::string_view digest = name.substr(0, name.find('.'));
+  const auto blob = Digest::parse(digest);
   if (!blob) return std::nullopt;
 
-  name.remove_prefix(blob->hex().size());
+  name.remove_prefix(digest.size());
   if (name.empty()) return BlobsEntry{Kind::blob, *blob};
   if (name == kResumeSuffix) return BlobsEntry{Kind::resume, *blob};
   if (name.ends_with(kStagingSuffix)) {

@@ -214,12 +214,9 @@ class StatementReader {
       return mismatch(fmt::format("its digest of {} is not a sha256", shown));
     if (!files_.emplace(*name, *digest).second)
       return mismatch(fmt::format("it lists {} twice", shown));
-    for (std::size_t i = 0; i < hex->size(); i += 2)
-      digests_ += static_cast<char>(value_of(hex->at(i)) * 16 + value_of(hex->at(i + 1)));
+    digests_.append(digest->bytes().begin(), digest->bytes().end());
     return ok();
   }
-
-  static int value_of(char digit) { return digit <= '9' ? digit - '0' : digit - 'a' + 10; }
 
   Status leave_out(const Value& value) {
     const auto* text = std::get_if<std::string>(&value);

@@ -21,8 +21,8 @@ namespace model_prep {
 
 enum class DigestKind : std::uint8_t { sha256, git_sha1 };
 
-/// Its bytes and not its text, which would be an allocation for each copy: a run holds several of
-/// them for every file.
+/// Holds bytes, not text: each copy of a text would be an allocation, and a run copies several
+/// digests for every file.
 class Digest {
  public:
   /// 64 lower-case hex digits are a sha256, 40 a git blob sha1. Anything else fails with
@@ -32,6 +32,7 @@ class Digest {
 
   DigestKind kind() const { return kind_; }
   std::string hex() const;
+  std::span<const unsigned char> bytes() const { return std::span(bytes_).first(size()); }
   auto operator<=>(const Digest&) const = default;
 
  private:
