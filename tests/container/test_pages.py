@@ -154,6 +154,7 @@ def symptoms(image, volume, make_volume, hub, start_hub, overloaded, strict_prox
 IN_THE_SOURCE = {
     "a service loads another revision than `org/name@revision`": "still points to another commit; to load this one, services must",
     "the network or the Hub is not there yet": "is unavailable",
+    "the wait was not long enough": "the run's deadline has passed",
     "a service finds a model but does not load it": " will not load ",
     "too many open files": "lower --jobs, or raise the limit of open files (ulimit -n)",
     "a variable with quotes": "models separated by commas or line ends, without quotes and brackets",
