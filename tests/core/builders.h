@@ -37,6 +37,13 @@ inline ResponseHead head(int status) {
   return head;
 }
 
+/// With `Retry-After`.
+inline ResponseHead busy(int status, std::chrono::seconds retry_after) {
+  ResponseHead answer = head(status);
+  answer.retry_after = retry_after;
+  return answer;
+}
+
 inline ResponseHead redirect(const std::string& to) {
   ResponseHead answer = head(302);
   answer.location = to;

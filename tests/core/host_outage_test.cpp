@@ -39,9 +39,10 @@ struct Outage : SchedulerHarness {
     step();
   }
 
-  void unreached(TransferId id) {
+  void unreached(TransferId id, double jitter = 1.0) {
     scheduler.on_end(
-        {.id = id, .head = {}, .refused = false, .reached = false, .error = kNoAddress}, now, 1.0);
+        {.id = id, .head = {}, .refused = false, .reached = false, .error = kNoAddress}, now,
+        jitter);
   }
   TransferId only() const { return one<StartTransfer>().id; }
   const FileOutcome* outcome() const {
@@ -245,14 +246,6 @@ TEST_CASE("the deadline ends the wait for a host that is down, and the error nam
   CHECK(play.outcome()->error->message ==
         "the run's deadline has passed: cannot reach hub.example (Could not resolve host: "
         "hub.example)");
-}
-
-TEST_CASE("the deadline's error says what to check, if hosts were down") {
-  SchedulerSettings with = patient();
-  with.deadline = kStart + seconds(5);
-  Outage play({query()}, with);
-  play.unreached(play.only());
-  play.step(seconds(5));
   CHECK(play.outcome()->error->hint ==
         "check the network, the proxy variables and HF_ENDPOINT; or allow more time with "
         "--deadline; the next run resumes");
@@ -265,11 +258,7 @@ TEST_CASE("the deadline's error names no host while another one answers, or asks
   play.unreached(play.only());
   play.step();
   const TransferId asked = play.only();
-  if (GENERATE(false, true)) {
-    ResponseHead later = head(429);
-    later.retry_after = seconds(60);
-    play.end(asked, later);
-  }
+  if (GENERATE(false, true)) play.end(asked, busy(429, seconds(60)));
 
   play.step(seconds(5));
   CHECK(play.outcome()->error->message == "the run's deadline has passed");
@@ -279,9 +268,7 @@ TEST_CASE("a host that wants to be left alone beyond the deadline is not asked a
   SchedulerSettings with = patient();
   with.deadline = kStart + seconds(5);
   Outage play({query()}, with);
-  ResponseHead later = head(503);
-  later.retry_after = seconds(60);
-  play.end(play.only(), later);
+  play.end(play.only(), busy(503, seconds(60)));
   play.step();
   CHECK(play.one<Notice>().text ==
         "hub.example is unavailable (status 503): the deadline comes before the next attempt; it "
@@ -290,21 +277,18 @@ TEST_CASE("a host that wants to be left alone beyond the deadline is not asked a
 
 TEST_CASE("a wait that nobody notices is written as no wait") {
   Outage play({query()});
-  play.scheduler.on_end(
-      {.id = play.only(), .head = {}, .refused = false, .reached = false, .error = kNoAddress},
-      play.now, 0.01);
+  play.unreached(play.only(), 0.01);
   play.step();
   CHECK(play.one<Notice>().text.find("trying again at once, for up to 5 min") != std::string::npos);
 }
 
 TEST_CASE("a host that wants to be left alone for longer than the patience is asked once more") {
   Outage play({query()}, patient(seconds(10)));
-  ResponseHead busy = head(503);
-  busy.retry_after = seconds(60);
-  play.end(play.only(), busy);
+  ResponseHead down = busy(503, seconds(60));
+  play.end(play.only(), down);
   CHECK(is_near(play.to_next_request(), seconds(60)));
-  busy.error_message = "Down for maintenance";
-  play.end(play.only(), busy);
+  down.error_message = "Down for maintenance";
+  play.end(play.only(), down);
   play.step();
   CHECK(play.outcome()->error->kind == ErrorKind::server);
   CHECK(play.outcome()->error->message ==

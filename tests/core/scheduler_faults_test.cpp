@@ -10,12 +10,6 @@ using std::chrono::seconds;
 
 namespace {
 
-ResponseHead busy(int status, seconds retry_after) {
-  ResponseHead answer = head(status);
-  answer.retry_after = retry_after;
-  return answer;
-}
-
 /// Lets the hub send the transfer to the payload host.
 void to_cdn(SchedulerHarness& play, TransferId id) {
   play.end(id, redirect("https://cdn.example/x"));

@@ -121,9 +121,7 @@ TEST_CASE("an unreachable host is tried last until it responds") {
 TEST_CASE("a rate-limiting host gets no request while another endpoint is available") {
   Two play({anywhere(query()), anywhere(query())}, 1);
   play.step();
-  ResponseHead busy = head(429);
-  busy.retry_after = seconds(300);
-  play.end(play.one<StartTransfer>().id, busy);
+  play.end(play.one<StartTransfer>().id, busy(429, seconds(300)));
   play.step();
   CHECK(play.asked() == kHub);
   play.end(play.one<StartTransfer>().id, head(200));
