@@ -16,10 +16,7 @@ struct LateHub {
 
   std::string address() const { return origin_of(hub_port); }
   HubOptions options() const {
-    HubOptions made;
-    made.hub_port = port_of(hub_port);
-    made.payload_port = port_of(payload_port);
-    return made;
+    return {.hub_port = port_of(hub_port), .payload_port = port_of(payload_port)};
   }
 };
 
