@@ -52,11 +52,11 @@ CachedFacts read_cached(const ModelSpec& spec, const Listing& listing, const Rea
 /// No library reads `.gitattributes`, so a volume that was filled without it is not incomplete.
 void leave_git_attributes(ResolvedSnapshot& snapshot,
                           const std::function<bool(const RemoteFile&)>& is_there) {
-  const auto found = std::ranges::find_if(
-      snapshot.files, [](const RemoteFile& file) { return file.path.text() == ".gitattributes"; });
-  if (snapshot.spec.filter.select_weights_automatically && found != snapshot.files.end() &&
-      !is_there(*found))
-    snapshot.files.erase(found);
+  if (!snapshot.spec.filter.select_weights_automatically) return;
+
+  std::erase_if(snapshot.files, [&](const RemoteFile& file) {
+    return file.path.text() == ".gitattributes" && !is_there(file);
+  });
 }
 
 ReadFile reader_of(const Cache& cache, const RepoId& repo, const CommitId& commit) {
