@@ -124,7 +124,6 @@ class Scheduler {
     (tasks_[item].*event)(std::forward<Arguments>(arguments)...);
     settle(item);
   }
-  Error deadline_passed() const;
   void begin_event(TimePoint now) {
     shared_.now = now;
     shared_.wake = TimePoint::min();
@@ -135,6 +134,7 @@ class Scheduler {
   }
   void settle(ItemId item);
   void drop_model(std::size_t model, const Error& error);
+  Error deadline_passed() const;
   void start_items();
   bool start_next(Lane lane);
   void fill_connections();
