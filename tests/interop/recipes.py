@@ -202,7 +202,7 @@ def load_weights(repo):
 
 
 def run(recipe, arguments):
-    print(json.dumps(globals()[recipe](**arguments)), flush=True)
+    print(json.dumps(globals()[recipe](**json.loads(arguments))), flush=True)
 
 
 # ---- a process for each recipe, without the time that it takes to start one ----------------------------------------------
@@ -242,7 +242,7 @@ def serve():
             os.environ.clear()
             os.environ.update(order["environment"])
             sys.stdin.close()
-            run(order["recipe"], order["arguments"])
+            run(*order["command"])
             sys.exit()
         print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
 
@@ -251,4 +251,4 @@ if __name__ == "__main__":
     if len(sys.argv) == 1:
         serve()
     else:
-        run(sys.argv[1], json.loads(sys.argv[2]))
+        run(*sys.argv[1:])

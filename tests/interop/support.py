@@ -214,11 +214,10 @@ class Consumer:
 
     def _fork(self, command, env):
         """What run() gives for this command, from a fork of recipes.serve()."""
-        *_, recipe, arguments = command
         with tempfile.TemporaryDirectory() as folder:
             output, errors = pathlib.Path(folder) / "output", pathlib.Path(folder) / "errors"
-            code = self._order({"recipe": recipe, "arguments": json.loads(arguments), "environment": _whole(env),
-                                "output": str(output), "errors": str(errors), "timeout": 120})
+            code = self._order({"command": command[-2:], "environment": _whole(env), "output": str(output),
+                                "errors": str(errors), "timeout": 120})
             return subprocess.CompletedProcess(command, code, output.read_text(), errors.read_text())
 
     def _order(self, order):
