@@ -35,16 +35,17 @@ struct Owner {
     std::ofstream(folder / name) << text;
     return (folder / name).string();
   }
-  UniqueFd target() const {
-    return UniqueFd(
-        open((folder / "target").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  UniqueFd target(const std::string& name = "target") const {
+    return UniqueFd(open((folder / name).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  }
+  void wait() {
+    std::unique_lock lock(mutex);
+    woken.wait(lock, [&] { return wake; });
+    wake = false;
   }
   CopyEvent next() {
     while (true) {
-      std::unique_lock lock(mutex);
-      woken.wait(lock, [&] { return wake; });
-      wake = false;
-      lock.unlock();
+      wait();
       const auto events = copier.take_all();
       if (!events.empty()) return events.front();
     }
@@ -57,8 +58,8 @@ struct Owner {
     copier.close(job);
     return event;
   }
-  std::string copied() const {
-    std::ifstream file(folder / "target");
+  std::string copied(const std::string& name = "target") const {
+    std::ifstream file(folder / name);
     return {std::istreambuf_iterator<char>(file), {}};
   }
 };
@@ -73,7 +74,7 @@ TEST_CASE("a piece of a file is copied to its place") {
   CHECK(owner.copied() == std::string(4, '\0') + "4567");
 }
 
-TEST_CASE("several pieces of several files are copied one after the other") {
+TEST_CASE("several pieces of a file are copied one after the other") {
   Owner owner;
   const std::string path = owner.write("file", "0123456789");
   const CopyJobId first = owner.copier.open({owner.folder.string(), path}, 10, owner.target());
@@ -82,6 +83,34 @@ TEST_CASE("several pieces of several files are copied one after the other") {
   owner.copier.copy(first, {5, 10}, false);
   CHECK_FALSE(owner.next().error);
   CHECK(owner.copied() == "0123456789");
+}
+
+TEST_CASE("files are asked for, and events taken, while others are copied") {
+  constexpr std::size_t kFiles = 50;
+  Owner owner;
+  std::map<CopyJobId, std::string> targets;
+  std::vector<CopyEvent> events;
+
+  const auto take_events = [&] {
+    for (CopyEvent& event : owner.copier.take_all()) events.push_back(std::move(event));
+  };
+  for (std::size_t i = 0; i < kFiles; ++i) {
+    const std::string text = std::to_string(1000 + i);
+    const NearbyFile file{owner.folder.string(), owner.write("file" + text, text)};
+    const CopyJobId job = owner.copier.open(file, 4, owner.target(text));
+    owner.copier.copy(job, {0, 4}, false);
+    targets.emplace(job, text);
+    take_events();
+  }
+  while (events.size() < kFiles) {
+    owner.wait();
+    take_events();
+  }
+
+  for (const CopyEvent& event : events) {
+    CHECK_FALSE(event.error);
+    CHECK(owner.copied(targets.at(event.job)) == targets.at(event.job));
+  }
 }
 
 TEST_CASE("a link, a pipe, a directory, another size and nothing are refused, and not waited for") {
