@@ -52,6 +52,23 @@ build_dev() {
   return $status
 }
 
+# As a user builds it: source by source, without a precompiled header, and installed.
+plain_build() {
+  local folder=$root/build/plain log=$root/build/plain-install.log
+
+  part 'a plain build'
+  if ! build "$folder" all -DCMAKE_BUILD_TYPE=Release -DCMAKE_UNITY_BUILD=OFF; then
+    count_failed 'the build'
+  elif ! DESTDIR=$folder/installed cmake --install "$folder" >"$log" 2>&1 ||
+    ! "$folder"/installed/usr/local/bin/model-prep --version >>"$log" 2>&1; then
+    tail -n 20 "$log"
+    count_failed 'the installation'
+  else
+    passed=$((passed + 1))
+  fi
+  part_end
+}
+
 # Builds ahead run one after the other, with low priority, while tests run in the foreground. Each leaves its exit code
 # in build/ahead/NAME.
 build_queue=()
