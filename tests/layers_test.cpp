@@ -159,7 +159,7 @@ TEST_CASE("the pure layers include no threads, files, clocks or processes") {
   }
 }
 
-// Without --long, the thread sanitizer watches only io and commands.
+// Without --long, the thread sanitizer watches only io.
 TEST_CASE("only io has threads") {
   for (const char* header : {"thread", "mutex", "shared_mutex", "atomic", "future",
                              "condition_variable", "semaphore", "latch", "barrier"}) {
