@@ -139,6 +139,16 @@ cpp_tests() {
   part_end
 }
 
+# begin_test_program PRESET NAME: starts one that takes longer than all others as soon as it is built; `cpp_tests` then
+# only waits for it.
+begun=()
+begin_test_program() {
+  local directory
+  directory=$(preset_directory "$1")
+  begun+=("$directory/tests/$2")
+  { built_ahead "$1" 2>/dev/null && run_test_program "$directory" "$2"; } &
+}
+
 # start_cpp_tests PRESET:TESTS[:TARGETS]: adds to `outputs`.
 start_cpp_tests() {
   local preset tests targets directory name names prefix=()
@@ -163,9 +173,11 @@ start_cpp_tests() {
     if [ -n "$targets" ] && [ "$name" = "${names[${#black_box_tests[@]}]}" ]; then
       build "$root/build" "$targets" --preset dev || count_failed 'the build'
     fi
+    outputs+=("$directory/tests/$name")
+    case " ${begun[*]} " in *" $directory/tests/$name "*) continue ;; esac
+
     while [ "$(jobs -rp | wc -l)" -gt "$(nproc)" ]; do wait -n; done
     run_test_program "$directory" "$name" "${prefix[@]}" &
-    outputs+=("$directory/tests/$name")
   done
 }
 
