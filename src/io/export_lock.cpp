@@ -14,6 +14,7 @@ ExportLock::ExportLock(const std::string& directory, std::string path, FileLock 
 
 // While the lock is held: whoever opened the file meanwhile sees that it has gone, and makes
 // another one.
+// NOLINTNEXTLINE(bugprone-exception-escape): error() is called only where there is one.
 ExportLock::~ExportLock() { static_cast<void>(directory_.remove(path_)); }
 
 Result<std::unique_ptr<ExportLock>> ExportLock::try_acquire(const std::string& directory,
