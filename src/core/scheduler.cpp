@@ -104,7 +104,9 @@ void Scheduler::fill_connections() {
 
 void Scheduler::on_hash(ItemId item, const HashResult& result, TimePoint now) {
   begin_event(now);
-  if (!tasks_[item].awaits_hash()) return;
+  // A file that cannot be read is hashed no further, so nothing else will be reported of it.
+  const bool expected = result.error ? tasks_[item].is_hashed() : tasks_[item].awaits_hash();
+  if (!expected) return;
   dispatch(now, item, &FileTask::on_hash, result);
   // A file that cannot be read or synced means the disk, and that concerns the whole run.
   if (result.error && tasks_[item].done()) stop(*result.error, now);

@@ -230,6 +230,7 @@ void RandomFaults::execute(const OpenStaging& action) {
   disk.tainted = !disk.bytes.empty();
   disk.hashed.reset();
   disk.hash_at = 0;
+  disk.hash_ended = false;
   disk.open = true;
   ++tickets_[action.item];
   ++disk.copies;
@@ -289,10 +290,13 @@ void RandomFaults::execute(const HashTo& action) {
   if (action.watermark < disk.hash_at) broken("the hash goes back");
   const bool again = action.watermark == disk.hash_at && action.watermark > 0;
   disk.hash_at = action.watermark;
-  if (action.watermark < items_[action.item].blob->size || again) return;
+  const HashResult answer = hash_answer(action.item, 1 - fault_rate_ / 4);
+  const bool ends = action.watermark == items_[action.item].blob->size || answer.error;
+  if (disk.hash_ended || !ends || again) return;
+  disk.hash_ended = true;
   later(milliseconds(0, 500), {.what = Event::What::hash,
                                .item = action.item,
-                               .answer = hash_answer(action.item, 1 - fault_rate_ / 4),
+                               .answer = answer,
                                .ticket = ++tickets_[action.item]});
 }
 

@@ -41,6 +41,7 @@ class RandomFaults {
     RangeSet bytes;   ///< of the staging file
     RangeSet record;  ///< the ranges in the resume record
     std::int64_t hash_at{0};
+    bool hash_ended{false};  ///< with a digest or an error: it reports nothing more
     std::optional<HashResult> hashed;
     bool open{false};
     int finished{0};

@@ -370,7 +370,7 @@ TEST_CASE(
   CHECK(outcome.error->message == "org/name file: its bytes hash to " + sha256('b').hex() +
                                       ", expected " + sha256('a').hex());
   CHECK_FALSE(outcome.sha256);
-  CHECK(play.one<Close>().drop_staging);
+  CHECK(play.all<Close>().front().drop_staging);
 }
 
 TEST_CASE("the lock's sha256 must match as well as the git id") {
@@ -514,6 +514,22 @@ TEST_CASE("a disk that cannot be read while hashing ends the whole run") {
   play.step();
   CHECK(play.all<Finish>().size() == 2);
   CHECK_FALSE(play.has<Publish>());
+}
+
+TEST_CASE("a disk that cannot be read while the file arrives ends the whole run") {
+  SchedulerHarness play({file(10 * kMiB), file(50, 'b')});
+  play.to_moving(0);
+  play.scheduler.on_bytes(play.all<StartTransfer>()[0].id, {0, 2 * kMiB});
+  play.step();
+  CHECK(play.one<HashTo>().watermark == 2 * kMiB);
+
+  play.scheduler.on_hash(
+      0, {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}},
+      play.now);
+  play.step();
+  REQUIRE(play.all<Finish>().size() == 2);
+  CHECK(play.all<Close>().front().drop_staging);
+  CHECK(play.scheduler.finished());
 }
 
 TEST_CASE("the end of a transfer that was cancelled changes nothing") {

@@ -112,6 +112,11 @@ class FileTask {
   bool copies() const { return has_nearby() && state_ < State::moving; }
   bool awaits_hash() const { return checking() || state_ == State::verifying; }
 
+  /// Whether its bytes are being hashed, be it while they arrive.
+  bool is_hashed() const {
+    return awaits_hash() || (!is_query() && (state_ == State::copying || state_ == State::moving));
+  }
+
   /// The host that is down and that it waits for; empty if it waits for anything else.
   std::string awaited_host() const;
 
