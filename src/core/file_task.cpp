@@ -404,9 +404,10 @@ void FileTask::follow_redirect(TransferId id, Transfer transfer, const ResponseH
 }
 
 void FileTask::on_failure(const Transfer& transfer, const Error& error, const ResponseHead& head) {
-  const bool transient = disposition(error.kind) == Disposition::retry;
-  if (transient && segments_ && segments_->complete()) return all_on_disk();  // after the last byte
+  // After the last byte: whatever went wrong then, the digest decides.
+  if (segments_ && segments_->complete()) return all_on_disk();
 
+  const bool transient = disposition(error.kind) == Disposition::retry;
   if (!transient) cancel_transfers(transfer.source);
   give_back(transfer.range);
   auto given_up = transient ? failover_.record_transient_failure(transfer, error, head)

@@ -106,9 +106,10 @@ void RandomFaults::send_body(const StartTransfer& action, bool may_break) {
     begin = end;
     at += milliseconds(0, 900);
   }
-  if (may_break && chance(fault_rate_ / 20))
-    return end_later(action.id, at + milliseconds(0, 400), with,
-                     Error{ErrorKind::network, "connection reset", {}});
+  if (may_break && chance(fault_rate_ / 20)) {
+    const ErrorKind kind = chance(0.5) ? ErrorKind::network : ErrorKind::protocol;
+    return end_later(action.id, at + milliseconds(0, 400), with, Error{kind, "after the end", {}});
+  }
   end_later(action.id, at + milliseconds(0, 400), with);
 }
 

@@ -532,6 +532,19 @@ TEST_CASE("a disk that cannot be read while the file arrives ends the whole run"
   CHECK(play.scheduler.finished());
 }
 
+TEST_CASE("a response that goes wrong after the last byte leaves the verdict to the digest") {
+  const auto kind = GENERATE(ErrorKind::network, ErrorKind::protocol);
+  SchedulerHarness play({file(100)});
+  play.to_moving(0);
+  const TransferId id = play.one<StartTransfer>().id;
+  play.bytes(id);
+  play.fault(id, kind);
+  play.step();
+  CHECK(play.one<HashTo>().watermark == 100);
+  play.hashed(0, 'a');
+  CHECK(play.has<Publish>());
+}
+
 TEST_CASE("the end of a transfer that was cancelled changes nothing") {
   SchedulerHarness play({file(10 * kMiB)});
   play.to_moving(0);
