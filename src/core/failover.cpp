@@ -342,7 +342,11 @@ void Failover::avoid_redirect(const Transfer& transfer, const Url& target) {
   const bool is_down = outage != nullptr;
   if (is_down) led_to_[transfer.source] = target.origin;  // `choose` waits for it
   if (!sources_.has_alternative(transfer.source)) {
-    if (is_down) return;
+    // If only requests in flight have taken what the window has left, `choose` asks again when they
+    // have ended.
+    const bool is_home = target.origin == sources_[transfer.source].url.origin;
+    if (is_down || (is_home && shared_.hosts.has_room(target.origin, bucket_, shared_.now))) return;
+
     wait_until(redirect_closed_until(target.origin));
     window_waited_ = true;
     return;

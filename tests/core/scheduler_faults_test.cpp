@@ -155,6 +155,26 @@ TEST_CASE("a hub whose every response reports an exhausted limit is waited for o
   CHECK(play.one<StartTransfer>().url.text == "https://hub.example/cached");
 }
 
+TEST_CASE("a redirect within the Hub does not wait for a window that has requests left") {
+  SchedulerHarness play({file(100), file(50, 'b')});
+  play.to_moving(0);
+  const StartTransfer first = play.one<StartTransfer>();
+  play.scheduler.on_lock(1, LockResult::acquired, play.now);
+  play.staged(1);
+  const StartTransfer second = play.one<StartTransfer>();
+
+  // Three requests for the window, of which two are sent: the one in flight may be the third.
+  ResponseHead moved = redirect("https://hub.example/cached");
+  moved.rate_limit = "\"resolvers\";r=2;t=300";
+  play.end(first.id, moved);
+  play.step();
+  CHECK_FALSE(play.has<StartTransfer>());
+
+  play.answer(second);
+  play.step();
+  CHECK(play.one<StartTransfer>().item == 0);
+}
+
 TEST_CASE("one failure counts once, however many connections of the file it affects") {
   SchedulerHarness play({file(100 * kMiB)}, settings(8));
   play.to_moving(0);

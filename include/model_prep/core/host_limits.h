@@ -121,6 +121,11 @@ class HostLimits {
   TimePoint closed_until(const std::string& origin, Bucket bucket, std::int64_t in_flight,
                          TimePoint now) const;
 
+  /// Whether it is open, and would be if no request were in flight.
+  bool has_room(const std::string& origin, Bucket bucket, TimePoint now) const {
+    return closed_until(origin, bucket, 0, now) <= now;
+  }
+
   /// It refuses connections, or timed out without a word. True the first time in this run.
   bool mark_unreachable(const std::string& origin) {
     unreachable_.insert(origin);
