@@ -427,12 +427,12 @@ std::vector<TransferEnd> Transport::poll(TimePoint until) {
   const TimePoint now = Clock::now();
   state_->open();
 
-  // Once nothing more can be read at the moment, the sinks must not hold bytes back.
-  if (!state_->gathering() || state_->wait(std::chrono::milliseconds(0)) == 0) {
-    std::vector<TransferEnd> ends = state_->flush();
-    if (!ends.empty()) return ends;
-
-    // That first wait may have consumed the wakeup that `wake` sent.
+  if (state_->gathering()) {
+    // Once nothing more can be read at the moment, the sinks must not hold bytes back. With these
+    // the caller may have more to do than to wait until that time.
+    if (state_->wait(std::chrono::milliseconds(0)) == 0) return state_->flush();
+  } else {
+    // The wait above may have consumed the wakeup that `wake` sent.
     until = std::min(until, state_->due());
     if (until > now && !state_->woken.exchange(false))
       state_->wait(std::min(std::chrono::ceil<std::chrono::milliseconds>(until - now), kMaxPoll));
