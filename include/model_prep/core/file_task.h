@@ -57,6 +57,8 @@
 //                                                                      next nearby file, likewise
 //   publishing       renamed                              done         outcome `fetched`
 //   opening to publishing, staging file lost              locking      take the lock again
+//   copying to verifying, the disk cannot be read         done         outcome `cancelled`; bytes
+//                                                                      are deleted; the run ends
 //   any              retry budget spent, or hopeless      done         outcome `failed`
 //   any              deadline, signal, disk full          done         outcome `cancelled`; bytes
 //                                                                      and resume record are kept
