@@ -111,6 +111,10 @@ built_ahead() {
 stop_background_jobs() {
   [ -z "$builds_ahead_pid" ] || kill -- "-$builds_ahead_pid" 2>/dev/null
   [ -z "$container_pid" ] || kill "$container_pid" 2>/dev/null
+
+  local test_programs
+  mapfile -t test_programs < <(jobs -p)
+  [ ${#test_programs[@]} = 0 ] || kill "${test_programs[@]}" 2>/dev/null
 }
 
 # ---- C++ tests -------------------------------------------------------------------------------------------------------
@@ -182,7 +186,8 @@ start_cpp_tests() {
 }
 
 # run_test_program BUILD NAME [PREFIX...]: leaves report, log and exit code in the build's directory. Runs all tests, or
-# those in $chosen_files (names of test sources, without _test.cpp), or those that match $filter.
+# those in $chosen_files (names of test sources, without _test.cpp), or those that match $filter. Runs in the
+# background only: a SIGTERM to its shell ends the program too.
 run_test_program() {
   local directory=$1 test_program=$1/tests/$2 output=$1/tests/$2 status=0 started=$SECONDS selection=()
   case " ${black_box_tests[*]} " in *" $2 "*) test_program=$root/build/tests/$2 ;; esac
@@ -196,8 +201,12 @@ run_test_program() {
   fi
 
   rm -f "$output.junit.xml"
-  (cd "$directory" && MODEL_PREP_PROGRAM=$directory/model-prep timeout --kill-after=10 "$program_timeout" "$@" \
-    "$test_program" -r junit -o "$output.junit.xml" "${selection[@]}") >"$output.log" 2>&1 || status=$?
+  (cd "$directory" && MODEL_PREP_PROGRAM=$directory/model-prep exec timeout --kill-after=10 "$program_timeout" "$@" \
+    "$test_program" -r junit -o "$output.junit.xml" "${selection[@]}") >"$output.log" 2>&1 &
+  program_pid=$!
+  # timeout makes a process group of the program, and passes a signal on to all of it.
+  trap 'kill "$program_pid" 2>/dev/null' TERM
+  wait "$program_pid" || status=$?
 
   # Catch2 3 calls it a failure if a filter matches nothing.
   if [ "$status" != 0 ] && [ ${#selection[@]} -gt 0 ] && grep -qsF 'No test cases matched' "$output.log"; then status=0; fi
