@@ -247,15 +247,17 @@ TEST_CASE("leftovers without a living writer are removed, whichever tool left th
 TEST_CASE(
     "cleanup removes a killed download's staging, and keeps that of a writer on another machine") {
   Moved moved;
-  moved.hub.add(large_repo(8'000'000));
+  const HubRepo repo = large_repo(8'000'000);
+  moved.hub.add(repo);
   moved.machine.use_manifest(R"({"version":1,"models":{"large":{"repo":"org/large"}}})");
   moved.hub.add(Fault{.on = Fault::On::payload, .times = -1, .what = Stall{.after = 100'000}});
   const auto program = moved.machine.start({"large"});
   REQUIRE(
       moved.hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 0; }));
-  const fs::path blobs = moved.machine.cache() / "models--org--large/blobs";
+  const fs::path config = blob_of(moved.machine, repo, "config.json");
   const auto staged = [&] { return leftovers_in(moved.machine.cache()).size(); };
-  while (staged() < 2) std::this_thread::yield();
+  // Until the small file has arrived, its staging file is there too.
+  while (staged() != 2 || !fs::exists(config)) std::this_thread::yield();
   const Run beside = moved.machine.run({"cleanup"});
   CHECK(beside.exit_code == 0);
   CHECK(contains(beside.err, "in use by"));
