@@ -390,7 +390,7 @@ TEST_CASE(
   CHECK(outcome.error->message == "org/name file: its bytes hash to " + sha256('b').hex() +
                                       ", expected " + sha256('a').hex());
   CHECK_FALSE(outcome.sha256);
-  CHECK(play.all<Close>().front().drop_staging);
+  CHECK(play.one<Close>().drop_staging);
 }
 
 TEST_CASE("the lock's sha256 must match as well as the git id") {
