@@ -424,7 +424,6 @@ void Transport::cancel(TransferId id) {
 }
 
 std::vector<TransferEnd> Transport::poll(TimePoint until) {
-  const TimePoint now = Clock::now();
   state_->open();
 
   if (state_->gathering()) {
@@ -433,6 +432,7 @@ std::vector<TransferEnd> Transport::poll(TimePoint until) {
     if (state_->wait(std::chrono::milliseconds(0)) == 0) return state_->flush();
   } else {
     // The wait above may have consumed the wakeup that `wake` sent.
+    const TimePoint now = Clock::now();
     until = std::min(until, state_->due());
     if (until > now && !state_->woken.exchange(false))
       state_->wait(std::min(std::chrono::ceil<std::chrono::milliseconds>(until - now), kMaxPoll));
