@@ -116,7 +116,7 @@ class FileTask {
 
   /// Whether its bytes are being hashed, be it while they arrive.
   bool is_hashed() const {
-    return awaits_hash() || (!is_query() && (state_ == State::copying || state_ == State::moving));
+    return checking() || (state_ >= State::copying && state_ <= State::verifying);
   }
 
   /// The host that is down and that it waits for; empty if it waits for anything else.
