@@ -288,11 +288,10 @@ void RandomFaults::execute(const HashTo& action) {
   if (!disk.open) return;
   if (action.watermark > disk.bytes.prefix()) broken("the hash is ahead of the disk");
   if (action.watermark < disk.hash_at) broken("the hash goes back");
-  const bool again = action.watermark == disk.hash_at && action.watermark > 0;
   disk.hash_at = action.watermark;
   const HashResult answer = hash_answer(action.item, 1 - fault_rate_ / 4);
   const bool ends = action.watermark == items_[action.item].blob->size || answer.error;
-  if (disk.hash_ended || !ends || again) return;
+  if (disk.hash_ended || !ends) return;
   disk.hash_ended = true;
   later(milliseconds(0, 500), {.what = Event::What::hash,
                                .item = action.item,

@@ -528,10 +528,7 @@ TEST_CASE("a full disk ends the whole run") {
 TEST_CASE("a disk that cannot be read while hashing ends the whole run") {
   SchedulerHarness play({file(100), file(50, 'b')});
   play.to_verifying(0);
-  play.scheduler.on_hash(
-      0, {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}},
-      play.now);
-  play.step();
+  play.unreadable(0);
   CHECK(play.all<Finish>().size() == 2);
   CHECK_FALSE(play.has<Publish>());
 }
@@ -543,10 +540,7 @@ TEST_CASE("a disk that cannot be read while the file arrives ends the whole run"
   play.step();
   CHECK(play.one<HashTo>().watermark == 2 * kMiB);
 
-  play.scheduler.on_hash(
-      0, {.sha256 = {}, .git_sha1 = {}, .error = Error{ErrorKind::io, "cannot read", {}}},
-      play.now);
-  play.step();
+  play.unreadable(0);
   REQUIRE(play.all<Finish>().size() == 2);
   CHECK(play.all<Close>().front().drop_staging);
   CHECK(play.scheduler.finished());

@@ -123,6 +123,11 @@ struct SchedulerHarness {
     scheduler.on_hash(item, {.sha256 = sha256(digit), .git_sha1 = {}, .error = {}}, now);
     step();
   }
+  void unreadable(ItemId item) {
+    const Error error{ErrorKind::io, "cannot read", {}};
+    scheduler.on_hash(item, {.sha256 = {}, .git_sha1 = {}, .error = error}, now);
+    step();
+  }
 };
 
 }  // namespace model_prep::testing
