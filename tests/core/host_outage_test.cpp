@@ -468,6 +468,51 @@ TEST_CASE("a payload host that is up and leads to one that is down does not hide
   CHECK(to_hub < 40);
 }
 
+TEST_CASE("a request that is led away from a payload host that is down leaves it to other files") {
+  const std::string other = "https://other.example";
+  Outage play({file(8 * kMiB), file(100, 'b')}, patient());
+  play.scheduler.on_lock(0, LockResult::acquired, play.now);
+  play.staged(0);
+  play.scheduler.on_lock(1, LockResult::acquired, play.now);
+  play.scheduler.on_staged(1, {}, play.now);
+
+  // Of the first file's two segments one comes from elsewhere, the other from a host that is down.
+  const auto segments = play.all<StartTransfer>();
+  REQUIRE(segments.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i)
+    play.end(segments[i].id, redirect(i == 0 ? other + "/x" : std::string(kCdn) + "/x"));
+  play.step();
+  TransferId elsewhere = 0;
+  for (const StartTransfer& transfer : play.all<StartTransfer>())
+    if (transfer.url.origin == other)
+      elsewhere = transfer.id;
+    else if (transfer.url.origin == kCdn)
+      play.unreached(transfer.id);
+    else
+      play.end(transfer.id, redirect(std::string(kCdn) + "/x"));
+  REQUIRE(elsewhere != 0);
+
+  // The other file has probed that host less often, so it is the first to wait for it.
+  play.to_next_request();
+  REQUIRE(play.one<StartTransfer>().item == 1);
+  play.end(play.only(), redirect(std::string(kCdn) + "/x"));
+  play.step();
+  play.unreached(play.only());
+
+  // The segment's next request is led elsewhere too, after the other one has had bytes from there.
+  play.to_next_request();
+  REQUIRE(play.one<StartTransfer>().item == 0);
+  play.end(play.only(), redirect(other + "/x"));
+  play.step();
+  const StartTransfer probe = play.one<StartTransfer>();
+  REQUIRE(probe.url.origin == other);
+  play.scheduler.on_bytes(elsewhere, {0, 1000});
+  play.scheduler.on_bytes(probe.id, {probe.range->begin, probe.range->begin + 1000});
+
+  CHECK(play.to_next_request() < minutes(1));
+  CHECK(play.one<StartTransfer>().item == 1);
+}
+
 TEST_CASE("the second outage of the hub is no failure of a file whose bytes came in between") {
   Outage play({file(100)});
   play.scheduler.on_lock(0, LockResult::acquired, play.now);

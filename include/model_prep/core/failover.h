@@ -120,10 +120,7 @@ class Failover {
   /// The source leads to this host now, which answers: there is no need to wait for another one.
   /// Not if it only redirects, because that may lead to the one that is down.
   void record_payload_host(Transfer& transfer) {
-    const auto found = led_to_.find(transfer.source);
-    if (found == led_to_.end() || found->second == transfer.url.origin) return;
-
-    led_to_.erase(found);
+    if (led_to(transfer.source) != transfer.url.origin) led_to_.erase(transfer.source);
     transfer.awaited.clear();
   }
 
