@@ -14,7 +14,7 @@ import measure
 from hub import listing_pages
 from measure import Sample
 from rivals import Job, Rival
-from runs import BASELINE, HASH, LINE, OURS, Bench, Case, Link, Target, second_runs, size_of
+from runs import BASELINE, HASH, LINE, ONE_CORE, OURS, Bench, Case, Link, Target, second_runs, size_of
 from warm_mirror import mirror
 
 SEGMENT = 32 << 20  # what the engine takes in one request of a file of less than 4 GiB
@@ -23,7 +23,7 @@ SEGMENT = 32 << 20  # what the engine takes in one request of a file of less tha
 def three_models(bench: Bench, scheme: str, most: dict[str, float]) -> Case:
     """`most`: the targets, as multiples of what others take."""
     case = Case(scheme, f"three models, {scheme}, tmpfs", size_of(bench.models))
-    rivals = bench.rivals + ([bench.floor()] if scheme == "http" else []) + bench.bare()
+    rivals = bench.rivals + ([bench.floor(), bench.on_one_core()] if scheme == "http" else []) + bench.bare()
     bench.rounds(case, rivals, lambda target: bench.job(scheme, bench.models, target), bench.repetitions)
     for over, times in most.items():
         case.ratio(case.title, over, times)
@@ -41,6 +41,10 @@ def http(bench: Bench) -> Case:
                 f"{ours / (theirs + bare):.2f} ×",
                 ours <= 1.05 * (theirs + bare),
             )
+        )
+        case.notes.append(
+            f"On one core model-prep takes {case.value(ONE_CORE, 'cpu') / (theirs + bare):.2f} × the CPU of curl and "
+            "the bare hash, which use one core each. On all cores it also has what they lose to each other."
         )
     peak = max(sample.rss for sample in case.rows[OURS])
     case.targets.append(
