@@ -122,7 +122,11 @@ std::vector<Leftover> find_leftovers(const Repository& repository, const WriterI
 
 std::optional<std::string> find_writer(const Repository& repository,
                                        const std::vector<Leftover>& leftovers, RepoLock repo_lock) {
-  for (const std::string& path : list_directory(repository.layout.lock_directory)) {
+  Status listed = ok();
+  const Strings locks = list_directory(repository.layout.lock_directory, &listed);
+  if (!listed) return fmt::format("an unknown process ({})", listed.error().message);
+
+  for (const std::string& path : locks) {
     if (!path.ends_with(kLockSuffix)) continue;
     if (repo_lock == RepoLock::ours && path == repository.layout.repo_lock()) continue;
 

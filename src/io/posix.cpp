@@ -147,6 +147,19 @@ std::optional<std::string> read_link(const std::string& path) {
   return read_link_at(AT_FDCWD, path);
 }
 
+Result<std::optional<FileInfo>> try_lstat(const std::string& path) {
+  auto found = lstat_path(path);
+  if (!found && errno != ENOENT && errno != ENOTDIR) return io_error("inspect", path, errno);
+  return found;
+}
+
+Result<std::optional<std::string>> try_read_link(const std::string& path) {
+  auto target = read_link(path);
+  const bool none = errno == ENOENT || errno == ENOTDIR || errno == EINVAL;
+  if (!target && !none) return io_error("read the link", path, errno);
+  return target;
+}
+
 FolderView::FolderView(std::string path)
     : path_(std::move(path)), fd_(open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
 

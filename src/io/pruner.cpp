@@ -15,19 +15,23 @@ struct PendingRemoval {
   std::optional<Digest> blob{};
 };
 
-/// What links and regular files there are: below a directory, or `path` itself.
+/// What links and regular files there are: below a directory, or `path` itself. A link that cannot
+/// be read may name any blob: that is an error.
 Result<RepoContents::Snapshot> read_links(const std::string& path) {
   Status read = ok();
   RepoContents::Snapshot found;
   for (const std::string& one :
        is_directory(path) ? list_recursively(path, &read) : std::vector{path}) {
-    const auto there = lstat_path(one);
+    const auto info = try_lstat(one);
+    if (!info) return info.error();
+    const std::optional<FileInfo>& there = *info;
     if (there && there->is_file) found.bytes += there->size;
     if (!there || !there->is_link) continue;
 
     // The blob that the link names, in whatever directory.
-    if (const auto blob = Digest::parse(file_name(read_link(one).value_or(""))))
-      found.links.insert(*blob);
+    const auto target = try_read_link(one);
+    if (!target) return target.error();
+    if (const auto blob = Digest::parse(file_name(target->value_or("")))) found.links.insert(*blob);
   }
   return read ? Result(std::move(found)) : read.error();
 }
@@ -38,12 +42,22 @@ Result<std::map<std::string, CommitId>> read_refs(const CacheLayout& layout) {
   Status listed = ok();
   std::map<std::string, CommitId> refs;
   for (const std::string& path : list_recursively(layout.refs, &listed)) {
-    const auto there = stat_path(path);
-    if (!there || !there->is_file) continue;
-    const auto fd = open_for_reading(path);
-    if (!fd && lstat_path(path)) return fd.error();
+    const auto there = try_lstat(path);
+    if (!there) return there.error();
+    if (!*there || (*there)->is_folder) continue;
 
-    std::string text = fd ? read_file(*fd, kMaxRef).value_or("") : "";
+    const auto fd = open_for_reading(path);
+    if (!fd) {
+      const auto still = try_lstat(path);
+      if (still && !*still) continue;  // somebody replaced or removed it
+      return fd.error();
+    }
+
+    std::string text = read_beginning(*fd, kMaxRef);
+    const auto info = stat_fd(*fd);
+    if (!info || text.size() < std::min(static_cast<std::size_t>(info->size), kMaxRef))
+      return Error{ErrorKind::io, "cannot read all of " + path};
+
     text.erase(text.find_last_not_of("\r\n ") + 1);
     if (const auto commit = CommitId::parse(text))
       refs.emplace(path.substr(layout.refs.size() + 1), *commit);
@@ -180,7 +194,7 @@ class Pruner {
 
     // Written to since the plan was made: its writer lives.
     const auto there = lstat_path(left.path);
-    if (there && there->mtime_ns != left.mtime_ns) return ok();
+    if (!there || there->mtime_ns != left.mtime_ns) return ok();
 
     Status removed = directory_.remove(left.path);
     if (removed) gone.push_back(left);

@@ -376,7 +376,7 @@ TEST_CASE("what a killed cleanup had moved aside is removed by the next one, eve
   CHECK_FALSE(fs::exists(aside));
 }
 
-TEST_CASE("a repository with a ref that cannot be read is left alone, and that is said") {
+TEST_CASE("a repository of which a ref or a link cannot be read is left alone, and that is said") {
   const Moved moved;
   if (::geteuid() != 0) {
     WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
@@ -384,15 +384,31 @@ TEST_CASE("a repository with a ref that cannot be read is left alone, and that i
   }
   fs::permissions(moved.machine.folder(), fs::perms(0755));
   write_text(moved.in_repo("refs/private"), kOld);
-  fs::permissions(moved.in_repo("refs/private"), fs::perms(0600));
   const Tree before = moved.there();
+
+  // A file that cannot be opened; directories that can be listed, and nothing in them looked at.
+  const auto [path, mode] = GENERATE(table<std::string, const char*>(
+      {{"refs/private", "600"}, {"refs", "644"}, {"snapshots/" + kNew, "644"}}));
+  const std::string closed = moved.in_repo(path).string();
   const Run run = moved.machine.shell(
-      "chown -R 65534 " + moved.machine.home().string() + "; chown 0 " +
-      moved.in_repo("refs/private").string() +
+      "chown -R 65534 " + moved.machine.home().string() + "; chown 0 " + closed + "; chmod " +
+      mode + " " + closed +
       "; exec setpriv --reuid=65534 --regid=65534 --clear-groups $PROGRAM cleanup");
   CAPTURE(run.err);
   CHECK(run.exit_code == 1);
-  CHECK(contains(run.err, "refs/private"));
+  CHECK(contains(run.err, path));
+  CHECK(contains(run.err, "Permission denied"));
+  CHECK(moved.there() == before);
+}
+
+TEST_CASE("a repository whose links a disk does not give is left alone, and that is said") {
+  Moved moved;
+  const Tree before = moved.there();
+  moved.machine.take_away({"readlinkat=EIO"});
+  const Run run = moved.machine.run({"cleanup"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "cannot read the link"));
   CHECK(moved.there() == before);
 }
 

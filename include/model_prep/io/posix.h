@@ -80,6 +80,11 @@ bool is_still_at(const UniqueFd& fd, const std::string& path);
 bool is_older_than(const std::string& path, std::chrono::hours age);
 std::optional<std::string> read_link(const std::string& path);
 
+/// As `lstat_path` and `read_link`, for those who remove what nothing needs: nothing only if there
+/// is no such path, or no link at it. Where that cannot be known, an error.
+Result<std::optional<FileInfo>> try_lstat(const std::string& path);
+Result<std::optional<std::string>> try_read_link(const std::string& path);
+
 /// Looks up names in one directory, without walking its path for each.
 class FolderView {
  public:
