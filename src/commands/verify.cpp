@@ -232,14 +232,21 @@ class Verify {
 
   /// Compares the digests.
   void judge(Model& model) const {
+    const CacheLayout& layout = session_.cache.repository(model.spec.repo).layout;
     for (std::size_t i = 0; i < model.contents.size(); ++i) {
       const std::string& path = model.contents[i];
-      const HashResult* result = result_of(path);
-      if (result == nullptr) continue;
+      if (path.empty()) continue;  // a fault already
 
       const RemoteFile& file = model.snapshot->files[i];
       const std::string object = model.spec.repo.text() + " " + file.path.text();
-      if (result->error)
+      const HashResult* result = result_of(path);
+      const std::string link = layout.link(model.snapshot->commit, file.path);
+      if (result == nullptr || !stat_path(link))
+        model.faults.push_back({.kind = CacheFaultKind::missing,
+                                .path = link,
+                                .message = object + ": was removed during the check",
+                                .file = i});
+      else if (result->error)
         model.faults.push_back({.kind = CacheFaultKind::unreadable,
                                 .path = path,
                                 .message = object + ": " + result->error->message,

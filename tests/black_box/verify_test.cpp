@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <functional>
+#include <thread>
 
 #include "prepared.h"
 #include "support/catch.h"
@@ -49,6 +50,22 @@ struct Damage {
   std::function<void(const Prepared&)> make;
   std::vector<std::string> fetched = {};  // files that its repair downloads
 };
+
+/// Puts org/huge into the cache, whose only file is a hole of this size under a made-up digest.
+/// Returns its entry for a manifest.
+std::string add_huge(const TestHost& machine, std::uintmax_t size) {
+  const std::string commit(40, 'c');
+  const std::string digest(64, 'd');
+  const fs::path repo = machine.cache() / "models--org--huge";
+  write_text(repo / "blobs" / digest, "");
+  fs::resize_file(repo / "blobs" / digest, size);
+  fs::create_directories(repo / "snapshots" / commit);
+  fs::create_symlink("../../blobs/" + digest, repo / "snapshots" / commit / "w.bin");
+  return R"("huge": {"repo": "org/huge", "revision": ")" + commit +
+         R"(", "variants": {"fp32": {"include": ["*"]}}, "locked": ["fp32"],
+    "files": {"w.bin": {"size": )" +
+         std::to_string(size) + R"(, "sha256": ")" + digest + R"("}}})";
+}
 
 /// Each kind of fault, with every way to cause it.
 std::vector<Damage> damages() {
@@ -406,22 +423,30 @@ TEST_CASE("a library that looks in a legacy directory is pointed to --repair, wh
   CHECK(prepared.hub.requests().empty());
 }
 
+TEST_CASE("a model that is removed while another one is hashed is not verified") {
+  Prepared prepared;
+  const std::string huge = add_huge(prepared.machine, 1'000'000'000);
+  prepared.machine.use_manifest(R"({"version": 1, "models": {)" + huge +
+                                R"(, "small": {"repo": "org/small", "revision": ")" +
+                                main_of(prepared.repo) + "\"}}}");
+
+  // The small model's files are hashed before or after this; the huge one takes a while.
+  const auto program = prepared.machine.start({"verify"});
+  REQUIRE(program->wait_for_err("hashing "));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  fs::rename(prepared.in_repo("snapshots"), prepared.in_repo("moved"));
+  const Run run = prepared.machine.end_of(*program);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.model("small")["status"] == "failed");
+}
+
 TEST_CASE("a signal ends the hashing within a second, with a summary") {
   // 40 GB of holes, in a locked manifest.
   FakeHub hub;
   TestHost machine(hub);
-  const std::string commit(40, 'c');
-  const std::string digest(64, 'd');
-  machine.use_manifest(R"({"version": 1, "models": {"huge": {"repo": "org/huge", "revision": ")" +
-                       commit +
-                       R"(", "variants": {"fp32": {"include": ["*"]}}, "locked": ["fp32"],
-    "files": {"w.bin": {"size": 40000000000, "sha256": ")" +
-                       digest + R"("}}}}})");
-  const fs::path repo = machine.cache() / "models--org--huge";
-  write_text(repo / "blobs" / digest, "");
-  fs::resize_file(repo / "blobs" / digest, 40'000'000'000);
-  fs::create_directories(repo / "snapshots" / commit);
-  fs::create_symlink("../../blobs/" + digest, repo / "snapshots" / commit / "w.bin");
+  const std::string huge = add_huge(machine, 40'000'000'000);
+  machine.use_manifest(R"({"version": 1, "models": {)" + huge + "}}");
   const auto program = machine.start({"verify"});
   REQUIRE(program->wait_for_err("hashing 40.0 GB in 1 file"));
   const auto sent = std::chrono::steady_clock::now();
