@@ -273,6 +273,18 @@ Result<bool> overwrite_existing(const std::string& path, std::string_view text) 
   return true;
 }
 
+ssize_t write_some(int fd, std::string_view text) {
+  pollfd writable{fd, POLLOUT, 0};
+  if (poll(&writable, 1, 0) == 0) {
+    sigset_t before{};
+    pthread_sigmask(SIG_BLOCK, nullptr, &before);
+    SignalFd::exit_immediately_on_next_signal();
+    poll(&writable, 1, -1);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+  return write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+}
+
 Status write_output(int fd, std::string_view text) {
   const auto failed = [&] {
     return Error{ErrorKind::io,
@@ -281,13 +293,8 @@ Status write_output(int fd, std::string_view text) {
                  "the output is incomplete: check where it goes, and run again"};
   };
   while (!text.empty()) {
-    const ssize_t count = write(fd, text.data(), text.size());
-    if (count < 0 && errno == EAGAIN) {
-      pollfd writable{fd, POLLOUT, 0};
-      poll(&writable, 1, -1);
-      continue;
-    }
-    if (count < 0 && errno == EINTR) continue;
+    const ssize_t count = write_some(fd, text);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     if (count < 0) return failed();
     text.remove_prefix(static_cast<std::size_t>(count));
   }
@@ -311,8 +318,8 @@ Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<B
                 const std::string& path) {
   while (!bytes.empty()) {
     const ssize_t count = offset ? pwrite(fd.get(), bytes.data(), bytes.size(), *offset)
-                                 : write(fd.get(), bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
+                                 : write_some(fd.get(), {bytes.data(), bytes.size()});
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     if (count < 0) return io_error("write", path, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
     if (offset) *offset += count;
@@ -342,7 +349,7 @@ void SignalFd::wait(std::chrono::milliseconds time) const {
   poll(&pending, 1, static_cast<int>(time.count()));
 }
 
-void SignalFd::exit_immediately_on_next_signal() const {
+void SignalFd::exit_immediately_on_next_signal() {
   struct sigaction action{};
   // A handler, because process 1 ignores default actions; and no _exit in it, which a sanitizer
   // makes unsafe there.

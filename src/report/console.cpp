@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+
 #include <fmt/ranges.h>
 
 #include "model_prep/io/posix.h"
@@ -20,7 +22,8 @@ constexpr std::string_view kWrapOn = "\x1b[?7h";
 
 void write_stderr(std::string_view text) {
   while (!text.empty()) {
-    const ssize_t count = write(STDERR_FILENO, text.data(), text.size());
+    const ssize_t count = write_some(STDERR_FILENO, text);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     if (count <= 0) return;  // stderr is closed, and there is no other place to report it
     text.remove_prefix(static_cast<std::size_t>(count));
   }

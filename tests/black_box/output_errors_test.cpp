@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Output that cannot be written: results on stdout, and the summary.
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <csignal>
+#include <thread>
 
 #include "support/catch.h"
 #include "test_host.h"
@@ -33,6 +37,13 @@ struct Loss {
 std::string with_arguments(const Loss& loss, const std::string& arguments) {
   std::string script = loss.script;
   return script.replace(script.find('%'), 1, "$PROGRAM " + arguments);
+}
+
+/// Its summary is larger than what a pipe holds.
+HubRepo repo_of_many_files() {
+  std::vector<HubFile> files;
+  for (int i = 0; i < 400; ++i) files.push_back({std::to_string(i) + ".json", "{}"});
+  return make_repo("org/many", std::move(files));
 }
 
 nlohmann::json json_of(const fs::path& file) { return nlohmann::json::parse(read_text(file)); }
@@ -121,6 +132,44 @@ TEST_CASE("/dev/stdout is stdout, whatever it refers to, and stays what it is") 
   const std::string text = read_text(out);
   REQUIRE(text.starts_with("before\n{"));
   CHECK(nlohmann::json::parse(text.substr(7))["success"] == true);
+}
+
+TEST_CASE("a summary larger than a pipe's buffer arrives whole, however slow its reader is") {
+  FakeHub hub;
+  hub.add(repo_of_many_files());
+  const TestHost machine(hub);
+  const std::string to = GENERATE("named", "-");
+  const Run run = machine.shell("cd " + machine.folder().string() +
+                                "; mkfifo named; { sleep 1; cat; } < named > read & "
+                                "$PROGRAM org/many --summary " +
+                                to + (to == "-" ? " > named" : "") + "; code=$?; wait; exit $code");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  const std::string text = read_text(machine.folder() / "read");
+  CHECK(text.size() > 2 * std::size_t{65'536});
+  CHECK(nlohmann::json::parse(text)["success"] == true);
+}
+
+TEST_CASE("a signal ends a run whose output nobody reads") {
+  FakeHub hub;
+  hub.add(repo_of_many_files());
+  const TestHost machine(hub);
+  const std::string to = machine.folder() / "named";
+  REQUIRE(::mkfifo(to.c_str(), 0600) == 0);
+  const int reader = ::open(to.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const std::string named = GENERATE("named", "-");
+  const std::string script = "exec \"$0\" org/many --summary " + (named == "-" ? "- > " + to : to);
+  RunningProgram program({"/bin/sh", "-c", script, tested_program()}, machine.environment());
+
+  // Until the pipe is full.
+  const auto given_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  for (int waiting = 0; waiting < 61'440 && std::chrono::steady_clock::now() < given_up;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ::ioctl(reader, FIONREAD, &waiting);
+  }
+  program.send_signal(SIGTERM);
+  CHECK(program.wait().exit_code == 143);
+  ::close(reader);
 }
 
 TEST_CASE("a link that --summary names stays, and the file it leads to gets the summary") {

@@ -139,6 +139,10 @@ Status append_to_file(const std::string& path, std::string_view text);
 /// and has done nothing, if there is no such file, it has a second name, or we may not write it.
 Result<bool> overwrite_existing(const std::string& path, std::string_view text);
 
+/// As write(2), of a part of the text. What a pipe or a terminal cannot take yet is waited for; a
+/// signal ends the process meanwhile, because its reader may never read on.
+ssize_t write_some(int fd, std::string_view text);
+
 /// Writes to stdout or stderr, and waits for a slow reader. An error is of kind `io`: it is not our
 /// disk that is full.
 Status write_output(int fd, std::string_view text);
@@ -169,7 +173,7 @@ class SignalFd {
 
   /// From now on a signal ends the process at once, with exit code 128 + n, for a user who does not
   /// want to wait for the orderly end.
-  void exit_immediately_on_next_signal() const;
+  static void exit_immediately_on_next_signal();
 
  private:
   UniqueFd fd_;
