@@ -70,10 +70,9 @@ Status BlobReader::read_at(const std::string& path, const ImageBlob& blob,
 }
 
 Status BlobReader::check_signal() {
-  signal_ = session_.signals.read();
-  if (!signal_) return ok();
-  session_.signals.exit_immediately_on_next_signal();
-  return stopped_by(*signal_, "nothing unfinished is left behind: run it again");
+  const auto signal = session_.signals.read();
+  if (!signal) return ok();
+  return stopped_by(*signal, "nothing unfinished is left behind: run it again");
 }
 
 Status BlobReader::step(std::size_t index, Bytes done) {

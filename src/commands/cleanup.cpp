@@ -72,10 +72,7 @@ class Cleanup {
 
  private:
   bool stopped() {
-    if (report_.signal) return true;
-
     report_.signal = session_.signals.read();
-    if (report_.signal) session_.signals.exit_immediately_on_next_signal();
     return report_.signal.has_value();
   }
 

@@ -217,7 +217,8 @@ class Download {
     for (const ModelRun& model : models_) {
       if (!model.snapshot || model.error || model.published || model.view.satisfied()) continue;
       const RepoId& repo = model.spec.repo;
-      if (locks_.share(repo, [&] { return fetcher_.signal().has_value(); })) inspect_again(repo);
+      if (locks_.share(repo, [&] { return session_.signals.read().has_value(); }))
+        inspect_again(repo);
     }
   }
 
@@ -376,7 +377,7 @@ class Download {
     RunReport report = session_.begin_report();
     report.requests = fetcher_.requests();
     report.retries = fetcher_.retries();
-    report.signal = fetcher_.signal();
+    report.signal = session_.signals.read();
     report.error = error_;
 
     const bool dry_run = session_.options.dry_run;

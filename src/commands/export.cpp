@@ -90,7 +90,7 @@ class Export {
 
     RunReport report = session_.begin_report();
     report.offline = true;
-    report.signal = reader.signal();
+    report.signal = session_.signals.read();
     report.error = error_;
     report.bytes_hashed = reader.bytes_hashed();
     for (std::size_t i = 0; i < specs_.size(); ++i)
@@ -124,7 +124,7 @@ class Export {
 
     // All models are resolved, so the snapshots are in their order.
     const auto at = reader.failed();
-    if (at && !reader.signal()) {
+    if (at && !session_.signals.read()) {
       fail(*at, exported.error());
     } else {
       error_ = exported.error();

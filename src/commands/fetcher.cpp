@@ -44,7 +44,7 @@ class Fetcher::Loop {
     run();
 
     // Sweep again: a process may have been killed since the first sweep.
-    if (!fetcher_.signal_)
+    if (!fetcher_.session_.signals.read())
       for (const RepoId& repo : prepared_) sweep(repo);
   }
 
@@ -72,14 +72,21 @@ class Fetcher::Loop {
     sweep_staging(session_.cache.repository(repo), fetcher_.self_);
   }
 
-  void interrupt() {
-    stop(stopped_by(*fetcher_.signal_, "what was downloaded is kept; the next run resumes"));
+  void interrupt(int signal) {
+    // What has arrived is written, so that it need not be fetched again.
+    for (const auto& [id, sink] : sinks_) static_cast<void>(sink->on_pause());
+
+    fetcher_.session_.observer.finished();
+    stop(stopped_by(signal, "what was downloaded is kept; the next run resumes"));
   }
 
   void run() {
-    if (fetcher_.signal()) interrupt();
-
+    bool interrupted = false;
     while (true) {
+      const auto signal = fetcher_.session_.signals.read();
+      if (signal && !interrupted) interrupt(*signal);
+      interrupted = signal.has_value();
+
       // Carry out all actions before polling: one of them may cancel a transfer, which must not
       // write another byte.
       const TimePoint now = Clock::now();
@@ -98,11 +105,6 @@ class Fetcher::Loop {
       }
       report_hashes();
       report_copies();
-
-      if (fetcher_.signal_ || !fetcher_.signal()) continue;
-      // What has arrived is written, so that it need not be fetched again.
-      for (const auto& [id, sink] : sinks_) static_cast<void>(sink->on_pause());
-      interrupt();
     }
     fetcher_.hosts_ = scheduler_.hosts();
     fetcher_.requests_ += scheduler_.requests();
@@ -419,17 +421,6 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
 
   Loop(*this, std::move(items)).fetch(plan, on_outcome);
   session_.observer.finished();
-}
-
-std::optional<int> Fetcher::signal() {
-  if (signal_) return signal_;
-  signal_ = session_.signals.read();
-  if (signal_) {
-    // A second signal ends the process wherever it is.
-    session_.observer.finished();
-    session_.signals.exit_immediately_on_next_signal();
-  }
-  return signal_;
 }
 
 }  // namespace model_prep

@@ -64,7 +64,7 @@ int run_list_builds(Session& session) {
       session.log.warning(found.snapshot->spec.key + ": there are no weights in it");
   }
 
-  if (const auto signal = fetcher.signal()) return 128 + *signal;
+  if (const auto signal = session.signals.read()) return 128 + *signal;
   session.print_result(session.options.json ? builds_text(models)
                                             : builds_table(models, session.columns));
   return succeeded && session.has_printed_all() ? 0 : 1;

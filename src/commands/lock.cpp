@@ -33,8 +33,7 @@ class Lock {
   int run() {
     if (Status done = run_command(); !done) fail(done.error());
 
-    const auto signal = fetcher_ ? fetcher_->signal() : session_.signals.read();
-    if (signal) return 128 + *signal;
+    if (const auto signal = session_.signals.read()) return 128 + *signal;
     return succeeded_ && session_.has_printed_all() ? 0 : 1;
   }
 

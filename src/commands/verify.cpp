@@ -72,19 +72,24 @@ class Verify {
     std::vector<Model*> all;
     for (Model& model : models_) all.push_back(&model);
     check(all);
-    if (session_.options.repair && !signal_) repair();
+    if (session_.options.repair && !session_.signals.read()) repair();
 
     RunReport report = session_.begin_report();
     report.offline = session_.options.offline || !session_.options.repair;
     report.requests = requests_;
     report.retries = retries_;
-    report.signal = signal_;
+    report.signal = session_.signals.read();
     report.bytes_hashed = bytes_hashed_;
     for (const Model& model : models_) report.models.push_back(make_report(model));
     const auto snapshots = resolved();
     report.services = check_consumers(session_.options, session_.cache, snapshots);
     report.loads = judge_loads(session_.options, session_.cache, snapshots, report.models);
-    if (Status loaded = check_asked_consumers(session_.options, report.loads); !loaded)
+
+    // Of a run that was stopped, the models' own errors say what there is to say.
+    const bool stopped = std::ranges::any_of(models_, [](const Model& model) {
+      return model.error && disposition(*model.error) == Disposition::abort_run;
+    });
+    if (Status loaded = check_asked_consumers(session_.options, report.loads); !loaded && !stopped)
       report.error = loaded.error();
     return report;
   }
@@ -182,12 +187,11 @@ class Verify {
     session_.log.info(fmt::format("hashing {} in {}", format_bytes(bytes),
                                   format_count(requests.size(), "file")));
     HashResults results = hash_all(requests);
-    signal_ = results.signal;
     for (std::size_t i = 0; i < requests.size(); ++i) {
       bytes_hashed_ += results.files[i].sha256 ? requests[i].size : 0;
       hashed_[requests[i].path].result = std::move(results.files[i]);
     }
-    if (signal_ || results.deadline_passed) fail_unhashed(models);
+    if (results.signal || results.deadline_passed) fail_unhashed(models, results.signal);
   }
 
   HashResults hash_all(const std::vector<HashRequest>& requests) {
@@ -213,9 +217,9 @@ class Verify {
   }
 
   /// The hashing was stopped: a model of which a file was not reached cannot be verified.
-  void fail_unhashed(const std::vector<Model*>& models) {
-    const Error error = signal_ ? stopped_by(*signal_, "")
-                                : Error{ErrorKind::deadline, "the run's deadline has passed"};
+  void fail_unhashed(const std::vector<Model*>& models, std::optional<int> signal) {
+    const Error error = signal ? stopped_by(*signal, "")
+                               : Error{ErrorKind::deadline, "the run's deadline has passed"};
     session_.log_error(error);
     const auto was_reached = [&](const std::string& path) {
       const HashResult* result = result_of(path);
@@ -300,7 +304,6 @@ class Verify {
       retries_ = report.retries;
       logged_.clear();
       if (!report.signal) check(bad);
-      signal_ = report.signal ? report.signal : signal_;
       for (std::size_t i = 0; i < bad.size(); ++i) use_download(*bad[i], report, i);
       for (std::size_t i = 0; i < judged.size(); ++i) {
         const std::size_t at = bad.size() + i;
@@ -409,7 +412,6 @@ class Verify {
   std::map<std::string, HashedFile> hashed_;  // by path
   std::set<std::string> logged_;              // messages of faults
   Bytes bytes_hashed_{0};
-  std::optional<int> signal_;
   std::int64_t requests_{0};
   int retries_{0};
 };

@@ -44,7 +44,6 @@ class ParallelHash {
       show_progress(now);
       results_.signal = signals.read();
       results_.deadline_passed = now >= deadline;
-      if (results_.signal) signals.exit_immediately_on_next_signal();
       if (results_.signal || results_.deadline_passed) break;
     }
     return std::move(results_);

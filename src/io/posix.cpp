@@ -339,9 +339,12 @@ SignalFd::SignalFd() {
 
 std::optional<int> SignalFd::read() const {
   signalfd_siginfo info{};
-  if (::read(fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
-    return std::nullopt;
-  return static_cast<int>(info.ssi_signo);
+  if (first_ || ::read(fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
+    return first_;
+
+  first_ = static_cast<int>(info.ssi_signo);
+  exit_immediately_on_next_signal();
+  return first_;
 }
 
 void SignalFd::wait(std::chrono::milliseconds time) const {

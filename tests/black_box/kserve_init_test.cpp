@@ -177,6 +177,20 @@ TEST_CASE("a policy of the environment holds, for a destination that is filled a
   CHECK(plain_files_in(container.models).count("pytorch_model.bin") == 0);
 }
 
+TEST_CASE("a signal while the branch is looked up ends the run, and nothing is downloaded again") {
+  Container container;
+  const std::vector<std::string> command = {"kserve-init", "hf://org/served",
+                                            container.models.string()};
+  REQUIRE(container.machine.run(command, container.environment()).exit_code == 0);
+  container.hub.clear_requests();
+  container.hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Stall{}});
+  const auto program = container.machine.start(command, container.environment());
+  REQUIRE(container.hub.wait_until([](const auto& log) { return !log.empty(); }));
+  program->send_signal(SIGTERM);
+  CHECK(program->wait().exit_code == 143);
+  CHECK(container.hub.requests().size() == 1);
+}
+
 TEST_CASE("after SIGKILL, no destination is there half, and the next run resumes") {
   Container container;
   container.hub.add(

@@ -40,9 +40,6 @@ class BlobReader {
   /// Fails if a signal is to end the work.
   Status check_signal();
 
-  /// The signal that ended the work, if one did.
-  std::optional<int> signal() const { return signal_; }
-
  private:
   Status step(std::size_t index, Bytes done);
 
@@ -53,7 +50,6 @@ class BlobReader {
   KnownSha256 known_;
   Bytes bytes_hashed_{0};
   std::optional<std::size_t> failed_;
-  std::optional<int> signal_;
 };
 
 /// Fails with `disk_full` if the folder has not this many bytes left.

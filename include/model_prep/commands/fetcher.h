@@ -49,8 +49,6 @@ class Fetcher {
   using OnOutcome = std::function<void(std::size_t job, const FileOutcome&)>;
   void fetch(const FetchPlan& plan, const OnOutcome& on_outcome);
 
-  /// The signal that ended the run, if any, including one that arrived outside of the loop.
-  std::optional<int> signal();
   std::int64_t requests() const { return requests_; }
   int retries() const { return retries_; }
 
@@ -66,7 +64,6 @@ class Fetcher {
   SchedulerSettings settings_;
   WriterIdentity self_;
   std::mt19937_64 random_;
-  std::optional<int> signal_;
   std::int64_t requests_{0};
   int retries_{0};
   HostLimits hosts_;  ///< what one loop learned, for the next

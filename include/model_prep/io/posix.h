@@ -159,24 +159,26 @@ void prepare_process();
 
 /// SIGINT and SIGTERM as a descriptor to poll. Create it before any thread: it blocks both signals
 /// for the whole process. That also works as process 1 of a container, where an unhandled SIGTERM
-/// is dropped.
+/// is dropped. One thread.
 class SignalFd {
  public:
   SignalFd();
   int get() const { return fd_.get(); }
 
-  /// The next pending signal, if there is one.
+  /// The first signal that came, in every call since: whatever the run begins after it ends too.
+  /// Another one ends the process at once, for a user who does not want to wait for the orderly
+  /// end.
   std::optional<int> read() const;
 
   /// Returns as soon as a signal is pending, or after this time.
   void wait(std::chrono::milliseconds time) const;
 
-  /// From now on a signal ends the process at once, with exit code 128 + n, for a user who does not
-  /// want to wait for the orderly end.
+  /// From now on a signal ends the process at once, with exit code 128 + n.
   static void exit_immediately_on_next_signal();
 
  private:
   UniqueFd fd_;
+  mutable std::optional<int> first_{};
 };
 
 /// This process's file mode creation mask. Call it while there is only one thread: reading the mask

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 
 #include <chrono>
+#include <thread>
 
 #include "black_box/test_host.h"
 #include "support/catch.h"
@@ -127,6 +128,18 @@ std::string manifest_of_a_large_file() {
          R"("sha256":")" + kBlob + "\"}}}}}";
 }
 
+/// The program, for which strace delays system calls as `injection` says.
+std::unique_ptr<RunningProgram> start_slowly(const TestHost& machine, const std::string& injection,
+                                             const std::string& arguments) {
+  const std::string script =
+      "exec strace -D -f -qq -o /dev/null -e trace=fdatasync,symlinkat "
+      "-e inject=" +
+      injection + " \"$0\" " + arguments;
+  return std::make_unique<RunningProgram>(
+      std::vector<std::string>{"/bin/sh", "-c", script, tested_program()},
+      machine.environment({{"ASAN_OPTIONS", "detect_leaks=0"}}));
+}
+
 As any_way() { return GENERATE(As::child, As::process_one); }
 bool is_impossible(As as) { return as == As::process_one && cannot_be_process_one(); }
 
@@ -198,6 +211,42 @@ TEST_CASE("a signal during an unanswered connect ends the run") {
   Stopped stopped(machine, as, std::vector<std::string>{"org/small", "--log-level", "debug"});
   REQUIRE(stopped.program().wait_for_err("looking up"));
   stopped.stop_with(SIGTERM);
+}
+
+TEST_CASE("a signal while a disk takes long to sync a file is answered by the summary at once") {
+  if (!may_trace()) return;
+  FakeHub hub;
+  hub.add(large_repo(300'000));
+  const TestHost machine(hub);
+  auto program = start_slowly(machine, "fdatasync:delay_enter=8000000", "org/large --summary -");
+  REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 0; }));
+  std::this_thread::sleep_for(milliseconds(300));  // it is received and hashed
+  program->send_signal(SIGTERM);
+  CHECK(program->wait_for_err("0 of 1 model ready", std::chrono::seconds(4)));
+  const ProgramResult run = program->wait();  // strace ends it after the delay only
+  CHECK(run.exit_code == 143);
+  CHECK(nlohmann::json::parse(run.out)["exit_code"] == 143);
+}
+
+TEST_CASE("a signal between the download and the export ends the run") {
+  if (!may_trace()) return;
+  FakeHub hub;
+  const HubRepo repo = large_repo(300'000);
+  hub.add(repo);
+  const TestHost machine(hub);
+  const fs::path out = machine.folder() / "out";
+  auto program = start_slowly(machine, "symlinkat:delay_enter=1000000:when=1",
+                              "org/large --to dir:" + out.string());
+
+  // Its links are about to be made.
+  const fs::path snapshot = machine.cache() / "models--org--large/snapshots" / main_of(repo);
+  while (program->running() && !fs::exists(snapshot)) std::this_thread::sleep_for(milliseconds(5));
+  program->send_signal(SIGTERM);
+  const Run run = machine.end_of(*program);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 143);
+  CHECK(run.model("org/large")["status"] == "downloaded");
+  CHECK_FALSE(fs::exists(out / "org--large"));
 }
 
 TEST_CASE("a second signal ends the program at once, even while it writes the summary") {
