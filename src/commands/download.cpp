@@ -400,7 +400,10 @@ class Download {
 }  // namespace
 
 RunReport download(Session& session, std::vector<ModelSpec> specs) {
-  return Download(session, std::move(specs)).run();
+  const auto run = std::make_shared<Download>(session, std::move(specs));
+  RunReport report = run->run();
+  if (report.error) session.keep(run);
+  return report;
 }
 
 int run_download(Session& session) {

@@ -290,9 +290,11 @@ int Session::finish(RunReport report) {
   for (const SummaryLine& line : closing_lines(report, context))
     line.is_error ? log.error(line.text) : log.info(line.text);
 
-  // A hash thread may be in a sync of gigabytes. Destructors would wait for it, which takes longer
-  // than an orchestrator allows after SIGTERM.
-  if (report.signal) std::_Exit(exit_code(report));
+  // Destructors would wait for what `keep` is for, longer than an orchestrator allows after
+  // SIGTERM.
+  const bool must_end =
+      report.signal || (report.error && report.error->kind == ErrorKind::deadline);
+  if (must_end) std::_Exit(exit_code(report));
   return exit_code(report);
 }
 

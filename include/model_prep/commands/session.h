@@ -13,6 +13,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -96,8 +97,12 @@ class Session {
   /// exit code.
   int fail_run(const Error& error);
 
+  /// Keeps something until the result is written, because its end waits for a thread that may be in
+  /// a sync of gigabytes.
+  void keep(std::shared_ptr<void> object) { kept_.push_back(std::move(object)); }
+
   /// Reports the result everywhere: in the summary, to the CI system, on the log. Returns the exit
-  /// code, except after a signal: then it exits the process.
+  /// code, except after a signal or at the deadline: then it exits the process.
   int finish(RunReport report);
 
  private:
@@ -112,7 +117,8 @@ class Session {
   /// stdout or stderr, if the summary goes there.
   const std::optional<int> summary_fd_;
   std::optional<Error> output_error_;
-  std::optional<Manifest> manifest_;  ///< once it was read; a pipe can be read only once
+  std::optional<Manifest> manifest_;         ///< once it was read; a pipe can be read only once
+  std::vector<std::shared_ptr<void>> kept_;  ///< last: they use everything above
 };
 
 /// The error of a run that SIGINT or SIGTERM ended.
