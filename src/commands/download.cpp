@@ -73,6 +73,7 @@ class Download {
     Status done = ok();
     do {
       done = fetch_and_publish();
+      look_again();
     } while (done && !is_aborted() && inspect_lost_models());
     locks_.release();
     return done;
@@ -213,9 +214,19 @@ class Download {
     return ok();
   }
 
+  /// Also those of complete models, which must stay so while others arrive. If all are complete,
+  /// the run ends before anybody could remove one.
   void lock_repositories() {
+    const auto is_due = [](const ModelRun& model) {
+      return model.snapshot && !model.error && !model.published;
+    };
+    const auto is_incomplete = [&](const ModelRun& model) {
+      return is_due(model) && !model.view.satisfied();
+    };
+    if (std::ranges::none_of(models_, is_incomplete)) return;
+
     for (const ModelRun& model : models_) {
-      if (!model.snapshot || model.error || model.published || model.view.satisfied()) continue;
+      if (!is_due(model)) continue;
       const RepoId& repo = model.spec.repo;
       if (locks_.share(repo, [&] { return session_.signals.read().has_value(); }))
         inspect_again(repo);
@@ -313,6 +324,19 @@ class Download {
 
     session_.warn(checks.warnings);
     session_.link_legacy_dirs(model.spec.repo);
+  }
+
+  /// What was complete at the beginning, or in the middle of a long run, may have been removed
+  /// since: not everybody respects our locks.
+  void look_again() {
+    const auto was_fetched = [](const ModelRun& model) { return !model.outcomes.empty(); };
+    if (fetcher_.requests() == 0 && std::ranges::none_of(models_, was_fetched)) return;
+
+    for (ModelRun& model : models_)
+      if (model.published && !session_.cache.is_complete(*model.snapshot)) {
+        model.published = false;
+        model.files_vanished = true;
+      }
   }
 
   /// Whether another process removed files of a model, which then has to be fetched again.

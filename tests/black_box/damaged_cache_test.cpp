@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Damage to a cached model, detected by the next run and repaired with as few bytes as possible.
+#include <csignal>
+
 #include "prepared.h"
 #include "support/catch.h"
 
@@ -157,6 +159,44 @@ TEST_CASE(
   CHECK(tree_of(prepared.machine.cache()) == published(prepared.repo));
   const auto again = prepared.machine.run({prepared.pinned});
   CHECK(again.summary["totals"]["requests"] == 0);
+}
+
+TEST_CASE("a complete model that is removed while another one arrives is fetched again") {
+  Prepared prepared;
+  const HubRepo large = large_repo(300'000);
+  prepared.hub.add(large);
+  prepared.hub.add(Fault{.on = Fault::On::payload,
+                         .what = Stall{.after = 0, .lasting = std::chrono::milliseconds(300)}});
+  const std::string other = "org/large@" + main_of(large);
+  const auto program = prepared.machine.start({prepared.pinned, other});
+  REQUIRE(prepared.hub.wait_until(
+      [](const auto& log) { return !log.empty() && log.back().kind == "payload"; }));
+  fs::remove_all(prepared.in_repo(""));
+  const Run run = prepared.machine.end_of(*program);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.model(prepared.pinned)["status"] == "downloaded");
+  CHECK(contains(run.err, "removed or changed during the run"));
+  CHECK(tree_of(prepared.machine.cache()) == merged(published(prepared.repo), published(large)));
+}
+
+TEST_CASE("cleanup leaves a complete model alone while a download needs it and another one") {
+  Prepared prepared;
+  prepared.machine.use_manifest(
+      R"({"version": 1, "models": {"small": {"repo": "org/small", "revision": ")" +
+      std::string(40, 'e') + "\"}}}");
+  HubRepo large = large_repo(300'000);
+  prepared.hub.add(large);
+  prepared.hub.add(Fault{.on = Fault::On::payload, .what = Stall{}});
+  const auto program = prepared.machine.start({prepared.pinned, "org/large"});
+  REQUIRE(prepared.hub.wait_until(
+      [](const auto& log) { return !log.empty() && log.back().kind == "payload"; }));
+  const Run cleaned = prepared.machine.run({"cleanup"});
+  CAPTURE(cleaned.err);
+  CHECK(contains(cleaned.err, "in use by"));
+  CHECK(fs::exists(prepared.link("config.json")));
+  program->send_signal(SIGTERM);
+  program->wait();
 }
 
 TEST_CASE("a blob that is changed after it was hashed is checked again before the run ends") {
