@@ -9,6 +9,7 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/resolve_locally.h"
+#include "model_prep/core/weight_names.h"
 
 namespace model_prep {
 namespace {
@@ -81,6 +82,18 @@ void request_texts(std::span<const ResolvedSnapshot* const> snapshots,
   });
 }
 
+/// Of a snapshot whose files nobody has listed, as huggingface_hub before 1.22 left it: whether it
+/// has weights, and no link that leads nowhere. A download that was killed has fetched the small
+/// files first.
+bool looks_complete(const std::string& snapshot) {
+  const Strings paths = list_recursively(snapshot);
+  return std::ranges::all_of(paths, [](const auto& path) { return stat_path(path).has_value(); }) &&
+         std::ranges::any_of(paths, [](const std::string& path) {
+           const auto extension = extension_of(path);
+           return parse_weights(file_name(path)) || extension == ".gguf" || extension == ".onnx";
+         });
+}
+
 /// Sets `present`. Returns the snapshot if the cache has it and its files are known.
 std::optional<ResolvedSnapshot> look_up(Dependency& dependency, const ModelSpec& needed_by,
                                         Cache& cache) {
@@ -99,7 +112,9 @@ std::optional<ResolvedSnapshot> look_up(Dependency& dependency, const ModelSpec&
 
   auto local = resolve_locally(spec, cache, Network::forbidden);
   if (!local->snapshot) {
-    dependency.present = local->snapshot.error().kind == ErrorKind::offline_missing;
+    const bool is_unlisted = local->snapshot.error().kind == ErrorKind::offline_missing;
+    const bool has_needed = dependency.code || !dependency.needed.empty();
+    dependency.present = is_unlisted && (has_needed || looks_complete(layout.snapshot(*commit)));
     return std::nullopt;
   }
   dependency.present = cache.inspect(*local->snapshot, local->record).has_every_file();

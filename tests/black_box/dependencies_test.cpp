@@ -138,6 +138,20 @@ TEST_CASE("a dependency without the files that are needed of it is missing") {
   CHECK(dependencies(at.machine.run({"org/adapter"}), "org/adapter") == Found{{"org/base", false}});
 }
 
+TEST_CASE("a dependency that a killed download left without weights is missing") {
+  const Repositories at;
+  const fs::path base = at.machine.cache() / "models--org--base";
+  REQUIRE(at.machine.run({"org/adapter", "--dependencies", "fetch"}).exit_code == 0);
+
+  // As huggingface_hub leaves it: without our record, and in older versions without a listing.
+  fs::remove_all(base / ".model-prep");
+  fs::remove_all(base / "trees");
+  const std::vector<std::string> again = {"org/adapter", "--dependencies", "require", "--offline"};
+  CHECK(at.machine.run(again).exit_code == 0);
+  fs::remove(base / "snapshots" / main_of(at.base) / "model.safetensors");
+  CHECK(at.machine.run(again).error_kind("org/adapter") == "dependency_missing");
+}
+
 TEST_CASE("repositories that need each other are fetched once each") {
   FakeHub hub;
   for (const auto& [name, other] : {std::pair("org/a", "org/b"), std::pair("org/b", "org/a")})
