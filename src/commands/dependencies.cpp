@@ -45,6 +45,24 @@ FileTexts cached_texts(const ResolvedSnapshot& snapshot, const Cache& cache) {
   return texts;
 }
 
+/// The first file that the cache has, and whose text is not known all the same: it may name any
+/// dependency.
+std::optional<Error> find_unread(const ResolvedSnapshot& snapshot, const FileTexts& texts,
+                                 const Cache& cache) {
+  for (const RemoteFile* file : files_to_read(snapshot)) {
+    const auto content = cache.content(snapshot.spec.repo, snapshot.commit, *file);
+    if (texts.contains(file->path) || !content.there) continue;
+
+    const bool is_readable = read_file(content.path, kMaxDependencyFile).has_value();
+    return Error{
+        is_readable ? ErrorKind::digest_mismatch : ErrorKind::io,
+        fmt::format("{} {} {}, so what the model needs is not known", snapshot.spec.repo.text(),
+                    file->path.text(), is_readable ? "does not have its digest" : "cannot be read"),
+        "model-prep verify --repair downloads it again"};
+  }
+  return std::nullopt;
+}
+
 /// Adds the texts that the cache does not have.
 void request_texts(std::span<const ResolvedSnapshot* const> snapshots,
                    std::vector<Result<FileTexts>>& texts, Fetcher& fetcher, DependencyMode mode) {
@@ -206,6 +224,12 @@ std::vector<Result<std::vector<Dependency>>> read_dependencies(
       found.emplace_back(texts[i].error());
       continue;
     }
+    const bool must_know = mode != DependencyMode::report && fetcher == nullptr;
+    if (auto unread = must_know ? find_unread(*snapshots[i], *texts[i], cache) : std::nullopt) {
+      found.emplace_back(std::move(*unread));
+      continue;
+    }
+
     auto dependencies = find_dependencies(*texts[i], snapshots[i]->spec);
     complete(dependencies, snapshots[i]->spec, cache);
     found.emplace_back(std::move(dependencies));

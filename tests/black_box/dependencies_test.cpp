@@ -152,6 +152,21 @@ TEST_CASE("a dependency that a killed download left without weights is missing")
   CHECK(at.machine.run(again).error_kind("org/adapter") == "dependency_missing");
 }
 
+TEST_CASE("a model whose file that names dependencies is damaged fails, if they are required") {
+  const Repositories at;
+  REQUIRE(at.machine.run({"org/adapter"}).exit_code == 0);
+  const fs::path config = blob_of(at.machine, at.adapter, "adapter_config.json");
+  const auto time = fs::last_write_time(config);
+  flip_byte(config, 3);
+  fs::last_write_time(config, time);
+
+  const Run run = at.machine.run({"org/adapter", "--dependencies", "require", "--offline"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.error_kind("org/adapter") == "digest_mismatch");
+  CHECK(contains(run.err, "org/adapter adapter_config.json does not have its digest"));
+}
+
 TEST_CASE("repositories that need each other are fetched once each") {
   FakeHub hub;
   for (const auto& [name, other] : {std::pair("org/a", "org/b"), std::pair("org/b", "org/a")})
