@@ -14,6 +14,7 @@
 #include "model_prep/commands/lock.h"
 #include "model_prep/commands/session.h"
 #include "model_prep/commands/verify.h"
+#include "model_prep/io/streams.h"
 #include "model_prep/report/notify_environment.h"
 
 namespace {

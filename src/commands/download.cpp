@@ -20,6 +20,7 @@
 #include "model_prep/commands/repository_locks.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/model_run.h"
+#include "model_prep/io/inspection.h"
 #include "model_prep/report/model_report.h"
 
 namespace model_prep {
@@ -217,19 +218,13 @@ class Download {
   /// Also those of complete models, which must stay so while others arrive. If all are complete,
   /// the run ends before anybody could remove one.
   void lock_repositories() {
-    const auto is_due = [](const ModelRun& model) {
-      return model.snapshot && !model.error && !model.published;
-    };
-    const auto is_incomplete = [&](const ModelRun& model) {
-      return is_due(model) && !model.view.satisfied();
-    };
-    if (std::ranges::none_of(models_, is_incomplete)) return;
+    const auto due = models_to_fetch(models_);
+    if (std::ranges::all_of(due, [](const auto& model) { return model.view->satisfied(); })) return;
 
-    for (const ModelRun& model : models_) {
-      if (!is_due(model)) continue;
-      const RepoId& repo = model.spec.repo;
-      if (locks_.share(repo, [&] { return session_.signals.read().has_value(); }))
-        inspect_again(repo);
+    const auto stopped = [&] { return session_.signals.read().has_value(); };
+    for (const PlannedModel& model : due) {
+      const RepoId& repo = model.snapshot->spec.repo;
+      if (locks_.share(repo, stopped)) inspect_again(repo);
     }
   }
 
@@ -329,14 +324,10 @@ class Download {
   /// What was complete at the beginning, or in the middle of a long run, may have been removed
   /// since: not everybody respects our locks.
   void look_again() {
-    const auto was_fetched = [](const ModelRun& model) { return !model.outcomes.empty(); };
-    if (fetcher_.requests() == 0 && std::ranges::none_of(models_, was_fetched)) return;
-
+    if (fetcher_.requests() == 0 && !imports_) return;
     for (ModelRun& model : models_)
-      if (model.published && !session_.cache.is_complete(*model.snapshot)) {
-        model.published = false;
-        model.files_vanished = true;
-      }
+      if (model.published && !is_complete(session_.cache, *model.snapshot))
+        model.published = false, model.files_vanished = true;
   }
 
   /// Whether another process removed files of a model, which then has to be fetched again.

@@ -11,6 +11,7 @@
 #include "model_prep/base/text.h"
 #include "model_prep/commands/resolve_locally.h"
 #include "model_prep/io/model_signature.h"
+#include "model_prep/io/streams.h"
 
 namespace model_prep {
 namespace {

@@ -12,6 +12,7 @@
 #include "model_prep/base/text.h"
 #include "model_prep/commands/built_in_manifest.h"
 #include "model_prep/io/signature.h"
+#include "model_prep/io/streams.h"
 #include "model_prep/report/notify_environment.h"
 #include "model_prep/report/run_summary_text.h"
 #include "model_prep/report/summary_json.h"

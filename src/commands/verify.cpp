@@ -44,23 +44,6 @@ Error cannot_verify(const ModelSpec& spec, const Cache& cache) {
       "model-prep verify --repair gets the list from the Hub, and hashes the files in the cache"};
 }
 
-CacheFault damaged_fault(const std::string& path, std::size_t index, const RemoteFile& file,
-                         const HashResult& hashed, const Error& error) {
-  const Digest& found =
-      file.blob.kind() == DigestKind::git_sha1 ? *hashed.git_sha1 : *hashed.sha256;
-
-  // The digest that names the blob may be right, and only the lock's second one differ.
-  const bool second_differs = found == file.blob;
-  return {.kind = CacheFaultKind::damaged,
-          .remedy = Remedy::rehash,
-          .path = path,
-          .message = error.message,
-          .expected = second_differs ? file.locked_sha256->hex() : file.blob.hex(),
-          .found = second_differs ? hashed.sha256->hex() : found.hex(),
-          .file = index,
-          .error = error.kind};
-}
-
 class Verify {
  public:
   Verify(Session& session, std::vector<ModelSpec> specs)

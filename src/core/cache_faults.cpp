@@ -22,6 +22,23 @@ ErrorKind error_kind(CacheFaultKind kind) {
 
 }  // namespace
 
+CacheFault damaged_fault(const std::string& path, std::size_t index, const RemoteFile& file,
+                         const HashResult& hashed, const Error& error) {
+  const Digest& found =
+      file.blob.kind() == DigestKind::git_sha1 ? *hashed.git_sha1 : *hashed.sha256;
+
+  // The digest that names the blob may be right, and only the lock's second one differ.
+  const bool second_differs = found == file.blob;
+  return {.kind = CacheFaultKind::damaged,
+          .remedy = Remedy::rehash,
+          .path = path,
+          .message = error.message,
+          .expected = second_differs ? file.locked_sha256->hex() : file.blob.hex(),
+          .found = second_differs ? hashed.sha256->hex() : found.hex(),
+          .file = index,
+          .error = error.kind};
+}
+
 Error error_of(const CacheFault& fault) {
   return {fault.error.value_or(error_kind(fault.kind)), fault.message,
           "model-prep verify --repair repairs it"};

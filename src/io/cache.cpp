@@ -344,14 +344,6 @@ SnapshotView Cache::inspect(const ResolvedSnapshot& snapshot,
   return view;
 }
 
-bool Cache::is_complete(const ResolvedSnapshot& snapshot) const {
-  const CacheLayout& layout = repository(snapshot.spec.repo).layout;
-  return std::ranges::all_of(snapshot.files, [&](const RemoteFile& file) {
-    const auto there = stat_path(layout.link(snapshot.commit, file.path));
-    return there && there->size == file.size;
-  });
-}
-
 Status Cache::probe_writing(const RepoId& repo) const {
   const auto& [id, layout, directory, lock_directory] = repository(repo);
   const bool has_locks = stat_path(layout.lock_directory).has_value();

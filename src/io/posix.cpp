@@ -211,33 +211,6 @@ std::string read_beginning(const UniqueFd& fd, std::size_t size) {
   return content;
 }
 
-Result<std::string> read_to_end(const std::string& path, std::size_t max, const SignalFd& signals) {
-  UniqueFd file;
-  const bool is_stdin = path == "-" || path == "/dev/stdin";
-  if (!is_stdin) {
-    file = UniqueFd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (!file) return io_error("open", path, errno);
-  }
-
-  const int fd = is_stdin ? STDIN_FILENO : file.get();
-  bool must_wait = is_stdin;  // others share it, so it may block
-  std::string content;
-  std::array<char, 64 * 1024> block;
-  while (content.size() <= max) {
-    std::array<pollfd, 2> events = {pollfd{fd, POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
-    if (must_wait && poll(events.data(), events.size(), -1) < 0) continue;
-    if (events[1].revents != 0) return Error{ErrorKind::interrupted, "stopped by a signal"};
-
-    const ssize_t count = read(fd, block.data(), block.size());
-    must_wait = is_stdin || count < 0;
-    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (count < 0) return io_error("read", path, errno);
-    if (count == 0) return content;
-    content.append(block.data(), static_cast<std::size_t>(count));
-  }
-  return Error{ErrorKind::io, fmt::format("{} is larger than {} bytes", path, max)};
-}
-
 Result<UniqueFd> open_for_reading(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return io_error("open", path, errno);
@@ -253,13 +226,6 @@ Status create_directories(const std::string& path) {
   return error ? io_error("create directory", path, error.value()) : ok();
 }
 
-Status append_to_file(const std::string& path, std::string_view text) {
-  const UniqueFd fd(open(
-      path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, kFileMode));
-  if (!fd) return io_error("open", path, errno);
-  return write_at(fd, text, std::nullopt, path);
-}
-
 Result<bool> overwrite_existing(const std::string& path, std::string_view text) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!fd) return false;
@@ -273,37 +239,6 @@ Result<bool> overwrite_existing(const std::string& path, std::string_view text) 
   return true;
 }
 
-ssize_t write_some(int fd, std::string_view text) {
-  pollfd writable{fd, POLLOUT, 0};
-  if (poll(&writable, 1, 0) == 0) {
-    sigset_t before{};
-    pthread_sigmask(SIG_BLOCK, nullptr, &before);
-    SignalFd::exit_immediately_on_next_signal();
-    poll(&writable, 1, -1);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  }
-  return write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
-}
-
-Status write_output(int fd, std::string_view text) {
-  const auto failed = [&] {
-    return Error{ErrorKind::io,
-                 fmt::format("cannot write to {}: {}", fd == STDOUT_FILENO ? "stdout" : "stderr",
-                             std::generic_category().message(errno)),
-                 "the output is incomplete: check where it goes, and run again"};
-  };
-  while (!text.empty()) {
-    const ssize_t count = write_some(fd, text);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (count < 0) return failed();
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-
-  // NFS reports some failures only when a descriptor is closed.
-  const int copy = dup(fd);
-  return copy >= 0 && close(copy) != 0 ? Status(failed()) : ok();
-}
-
 void prepare_process() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit: the write fails with EFBIG instead
@@ -314,15 +249,14 @@ void prepare_process() {
   close(fd);
 }
 
-Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<Bytes> offset,
+Status write_at(const UniqueFd& fd, std::span<const char> bytes, Bytes offset,
                 const std::string& path) {
   while (!bytes.empty()) {
-    const ssize_t count = offset ? pwrite(fd.get(), bytes.data(), bytes.size(), *offset)
-                                 : write_some(fd.get(), {bytes.data(), bytes.size()});
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    const ssize_t count = pwrite(fd.get(), bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
     if (count < 0) return io_error("write", path, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
-    if (offset) *offset += count;
+    offset += count;
   }
   return ok();
 }

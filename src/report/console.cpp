@@ -7,7 +7,7 @@
 
 #include <fmt/ranges.h>
 
-#include "model_prep/io/posix.h"
+#include "model_prep/io/streams.h"
 
 namespace model_prep {
 namespace {

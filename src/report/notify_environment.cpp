@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/report/notify_environment.h"
 
-#include "model_prep/io/posix.h"
+#include "model_prep/io/streams.h"
 #include "model_prep/report/run_summary_text.h"
 
 namespace model_prep {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/io/posix.h"
+#include "model_prep/io/streams.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -226,8 +227,6 @@ TEST_CASE("writing to a pipe without a reader does not block") {
   CHECK(overwrite_existing(folder / "pipe", "x").has_value());
   char byte = 0;
   CHECK(::read(reader, &byte, 1) == 0);
-  CHECK_FALSE(append_to_file(folder / "pipe", std::string(1'000'000, 'x'))
-                  .has_value());  // more than it holds
   ::close(reader);
 }
 

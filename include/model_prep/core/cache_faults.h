@@ -26,6 +26,8 @@
 #include <optional>
 
 #include "model_prep/base/error.h"
+#include "model_prep/base/model_spec.h"
+#include "model_prep/core/digest_check.h"
 
 namespace model_prep {
 
@@ -59,6 +61,10 @@ struct CacheFault {
   std::optional<std::size_t> file{};  ///< index into the snapshot's files, if it is about one
   std::optional<ErrorKind> error{};   ///< if the kind of fault does not imply it
 };
+
+/// Of a file of these bytes, which is number `index` of its snapshot; `error`: of `check_digests`.
+CacheFault damaged_fault(const std::string& path, std::size_t index, const RemoteFile& file,
+                         const HashResult& hashed, const Error& error);
 
 /// The fault as the error of its file or model.
 Error error_of(const CacheFault& fault);

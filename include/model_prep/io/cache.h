@@ -87,9 +87,6 @@ class Cache {
   SnapshotView inspect(const ResolvedSnapshot& snapshot,
                        const std::optional<SnapshotRecord>& known) const;
 
-  /// Whether readers find each file, in its size. Cheaper than `inspect`, and says less.
-  bool is_complete(const ResolvedSnapshot& snapshot) const;
-
   /// Checks that we can write where we will have to. Leaves nothing but directories. The error may
   /// concern this repository only (`Error::of_one_item`).
   Status probe_writing(const RepoId& repo) const;

@@ -114,12 +114,6 @@ Strings list_recursively(const std::string& path, Status* status = nullptr);
 std::optional<std::string> read_file(const std::string& path, std::size_t max);
 std::optional<std::string> read_file(const UniqueFd& fd, std::size_t max);
 
-/// All of a file, pipe or terminal that the user names; `-` and /dev/stdin are stdin. Waits for
-/// those who write to it, until there is a signal to read: then the error is `interrupted`. A named
-/// pipe that nobody has opened for writing is empty.
-class SignalFd;
-Result<std::string> read_to_end(const std::string& path, std::size_t max, const SignalFd& signals);
-
 /// The first bytes of a file, at most this many; fewer if it ends or cannot be read.
 std::string read_beginning(const UniqueFd& fd, std::size_t size);
 
@@ -131,25 +125,12 @@ Result<UniqueFd> open_for_reading(const std::string& path);
 /// them, use `io/directory.h`.
 Status create_directories(const std::string& path);
 
-/// Appends to a file that others write to as well, and creates it if it does not exist. Links are
-/// followed, and a pipe is not waited for: for a path that the user names.
-Status append_to_file(const std::string& path, std::string_view text);
-
 /// Overwrites a regular file that somebody has provided for us. No link is followed. Returns false,
 /// and has done nothing, if there is no such file, it has a second name, or we may not write it.
 Result<bool> overwrite_existing(const std::string& path, std::string_view text);
 
-/// As write(2), of a part of the text. What a pipe or a terminal cannot take yet is waited for; a
-/// signal ends the process meanwhile, because its reader may never read on.
-ssize_t write_some(int fd, std::string_view text);
-
-/// Writes to stdout or stderr, and waits for a slow reader. An error is of kind `io`: it is not our
-/// disk that is full.
-Status write_output(int fd, std::string_view text);
-
-/// Without an offset, where the descriptor is: a pipe has no other place. `path` names the file in
-/// errors.
-Status write_at(const UniqueFd& fd, std::span<const char> bytes, std::optional<Bytes> offset,
+/// `path` names the file in errors.
+Status write_at(const UniqueFd& fd, std::span<const char> bytes, Bytes offset,
                 const std::string& path);
 
 /// For the beginning of `main`. SIGPIPE and SIGXFSZ are ignored: the failing write is the better
