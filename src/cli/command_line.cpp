@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/cli/command_line.h"
 
+#include <algorithm>
+
 #include <unistd.h>
 
 #include <fmt/ranges.h>
@@ -47,10 +49,39 @@ struct CommandLine {
   Strings models_after;
 };
 
+constexpr const char* kHelpHint = "model-prep --help lists the flags";
+
+/// These print and exit, with any command, so they are not in the list.
+bool is_print_flag(std::string_view name) {
+  return name == "-h" || name == "--help" || name == "--version";
+}
+
+const Flag* find_flag(std::string_view name) {
+  const auto found =
+      std::ranges::find_if(flags(), [&](const auto& flag) { return name == flag.name; });
+  return found == flags().end() ? nullptr : &*found;
+}
+
+/// CLI11 takes `--cleanup=false` for `--cleanup`.
+Status check_values(const Strings& arguments) {
+  for (const std::string& word : arguments) {
+    if (word == "--") break;  // only models follow
+
+    const std::size_t equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    const Flag* flag = find_flag(name);
+    const bool is_switch = is_print_flag(name) || (flag != nullptr && flag->is_switch());
+    if (is_switch && equals != std::string::npos)
+      return Error{ErrorKind::usage, name + " takes no value",
+                   "write " + name + ", or leave it out"};
+  }
+  return ok();
+}
+
 /// An error of CLI11, in this program's words.
 Error explain(const CommandLine& line, const CLI::ParseError& error) {
   const std::string text = error.what();
-  Error result{ErrorKind::usage, text, "model-prep --help lists the flags"};
+  Error result{ErrorKind::usage, text, kHelpHint};
 
   // The only mismatch that is possible here is "--jobs: 1 required N missing".
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)
@@ -89,6 +120,8 @@ Status take_flags(const CommandLine& line, Command command, FlagValues& values) 
 }  // namespace
 
 Result<Options> parse_command_line(const Strings& arguments, FlagValues& values) {
+  if (Status checked = check_values(arguments); !checked) return checked.error();
+
   CommandLine line;
   Options parsed;
   try {

@@ -205,6 +205,21 @@ TEST_CASE("an unknown flag, a missing value and a flag given twice are usage err
   CHECK(parsed.error().message == message);
 }
 
+TEST_CASE("a switch with a value is a usage error, rather than on whatever the value says") {
+  const auto [arguments, flag] = GENERATE(table<Arguments, std::string>({
+      {{"--cleanup=false"}, "--cleanup"},
+      {{"--cleanup=true", "a"}, "--cleanup"},
+      {{"cleanup", "--dry-run="}, "--dry-run"},
+      {{"--forbid-pickles=0"}, "--forbid-pickles"},
+      {{"verify", "--help=no"}, "--help"},
+  }));
+  const auto parsed = parse_options(arguments, {{"HOME", "/h"}});
+  REQUIRE_FALSE(parsed.has_value());
+  CHECK(parsed.error().kind == ErrorKind::usage);
+  CHECK(parsed.error().message == flag + " takes no value");
+  CHECK(options({"--", "--cleanup=false"}).models == Arguments{"--cleanup=false"});
+}
+
 TEST_CASE("a mistyped flag gets a suggestion and a pointer to --help") {
   const auto parsed = parse_options({"--jbos", "3"}, {{"HOME", "/h"}});
   REQUIRE_FALSE(parsed.has_value());
