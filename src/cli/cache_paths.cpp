@@ -76,8 +76,6 @@ Result<CachePaths> find_cache_paths(const FlagValues& values) {
   CachePaths paths;
   const auto named = values.find("--cache-dir");
   const auto folder = hf_folder(values);
-  // An empty path would be the working directory.
-  if (named && named->value.empty()) return bad_value(*named, "a directory");
   if (named)
     if (Status plain = values.check_path(*named); !plain) return plain.error();
   if (!named && !folder)

@@ -51,42 +51,56 @@ struct CommandLine {
 
 constexpr const char* kHelpHint = "model-prep --help lists the flags";
 
-/// These print and exit, with any command, so they are not in the list.
-bool is_print_flag(std::string_view name) {
-  return name == "-h" || name == "--help" || name == "--version";
+/// A word that names a flag.
+struct FlagWord {
+  std::string name;
+  std::optional<std::string> value{};  ///< what follows the `=`
+  bool takes_value{false};
+};
+
+/// Nothing if no command has such a flag.
+std::optional<FlagWord> parse_flag(const std::string& word) {
+  const std::size_t equals = word.find('=');
+  FlagWord parsed{.name = word.substr(0, equals)};
+  if (equals != std::string::npos) parsed.value = word.substr(equals + 1);
+
+  // These print and exit, with any command, so they are not in the list.
+  if (parsed.name == "-h" || parsed.name == "--help" || parsed.name == "--version") return parsed;
+
+  const auto is_named = [&](const Flag& flag) { return flag.name == parsed.name; };
+  const auto found = std::ranges::find_if(flags(), is_named);
+  if (found == flags().end()) return std::nullopt;
+  parsed.takes_value = !found->is_switch();
+  return parsed;
 }
 
-const Flag* find_flag(std::string_view name) {
-  const auto found =
-      std::ranges::find_if(flags(), [&](const auto& flag) { return name == flag.name; });
-  return found == flags().end() ? nullptr : &*found;
-}
-
-/// CLI11 takes `--cleanup=false` for `--cleanup`.
+/// To CLI11 `--cleanup=false` is `--cleanup`, and the word after `--summary` or `--summary=` is its
+/// value, even if that is another flag.
 Status check_values(const Strings& arguments) {
-  for (const std::string& word : arguments) {
-    if (word == "--") break;  // only models follow
+  // After `--` there are only models.
+  for (auto word = arguments.begin(); word != arguments.end() && *word != "--"; ++word) {
+    const auto flag = parse_flag(*word);
+    if (!flag) continue;
 
-    const std::size_t equals = word.find('=');
-    const std::string name = word.substr(0, equals);
-    const Flag* flag = find_flag(name);
-    const bool is_switch = is_print_flag(name) || (flag != nullptr && flag->is_switch());
-    if (is_switch && equals != std::string::npos)
-      return Error{ErrorKind::usage, name + " takes no value",
-                   "write " + name + ", or leave it out"};
+    if (!flag->takes_value) {
+      if (!flag->value) continue;
+      return Error{ErrorKind::usage, flag->name + " takes no value",
+                   fmt::format("write {}, or leave it out", flag->name)};
+    }
+
+    const bool is_next_word = !flag->value && ++word != arguments.end();
+    const std::string value = is_next_word ? *word : flag->value.value_or("");
+    if (value.empty()) return Error{ErrorKind::usage, flag->name + " needs a value", kHelpHint};
+    if (is_next_word && parse_flag(value))
+      return Error{ErrorKind::usage, flag->name + " needs a value",
+                   fmt::format("if {} is the value, write {}={}", value, flag->name, value)};
   }
   return ok();
 }
 
 /// An error of CLI11, in this program's words.
 Error explain(const CommandLine& line, const CLI::ParseError& error) {
-  const std::string text = error.what();
-  Error result{ErrorKind::usage, text, kHelpHint};
-
-  // The only mismatch that is possible here is "--jobs: 1 required N missing".
-  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)
-    result.message = text.substr(0, text.find(':')) + " needs a value";
-
+  Error result{ErrorKind::usage, error.what(), kHelpHint};
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     Strings known = {"--help", "--version"};
     for (const Flag& flag : flags()) known.emplace_back(flag.name);

@@ -109,14 +109,13 @@ Status read_consumers(const FlagValues& values, Options& options) {
 Result<CachePaths> kserve_paths(const FlagValues& values, const Options& options) {
   if (options.destinations.empty()) return CachePaths{};  // that is an error, found already
   const auto named = values.find("--cache-dir");
-  if (!named)
-    return CachePaths{.cache_dir = PlainFolder(options.destinations.front()).cache_path(),
-                      .legacy_dirs = {},
-                      .summary = {}};
-  if (named->value.empty()) return bad_value(*named, "a directory");
-  if (Status plain = values.check_path(*named); !plain) return plain.error();
-  return CachePaths{
-      .cache_dir = canonical_path(values.expand(named->value)), .legacy_dirs = {}, .summary = {}};
+  if (named)
+    if (Status plain = values.check_path(*named); !plain) return plain.error();
+
+  CachePaths paths;
+  paths.cache_dir = named ? canonical_path(values.expand(named->value))
+                          : PlainFolder(options.destinations.front()).cache_path();
+  return paths;
 }
 
 Status read_paths(const FlagValues& values, Options& options) {

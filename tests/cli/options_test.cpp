@@ -220,6 +220,32 @@ TEST_CASE("a switch with a value is a usage error, rather than on whatever the v
   CHECK(options({"--", "--cleanup=false"}).models == Arguments{"--cleanup=false"});
 }
 
+TEST_CASE("a flag whose value is empty, or another flag, is a usage error") {
+  const auto [arguments, flag] = GENERATE(table<Arguments, std::string>({
+      {{"--cache-dir=", "a"}, "--cache-dir"},
+      {{"--cache-dir", "", "a"}, "--cache-dir"},
+      {{"kserve-init", "--cache-dir=", "hf://a/b", "/b"}, "--cache-dir"},
+      {{"a", "--include="}, "--include"},
+      {{"--summary", ""}, "--summary"},
+      {{"cleanup", "--summary", "--dry-run"}, "--summary"},
+      {{"cleanup", "--summary", "--log-level=debug"}, "--summary"},
+      {{"--summary", "--help"}, "--summary"},
+  }));
+  const auto parsed = parse_options(arguments, {{"HOME", "/h"}});
+  REQUIRE_FALSE(parsed.has_value());
+  CHECK(parsed.error().kind == ErrorKind::usage);
+  CHECK(parsed.error().message == flag + " needs a value");
+}
+
+TEST_CASE("a value may begin with dashes, and be a flag behind an equals sign") {
+  CHECK(options({"--summary", "-"}).summary == "-");
+  CHECK(options({"--summary=--dry-run"}).summary == "--dry-run");
+  CHECK(options({"--include=-a=b", "--include", "--x"}).patterns.include ==
+        Arguments{"-a=b", "--x"});
+  CHECK(parse_options({"--summary", "--dry-run"}, {{"HOME", "/h"}}).error().hint ==
+        "if --dry-run is the value, write --summary=--dry-run");
+}
+
 TEST_CASE("a mistyped flag gets a suggestion and a pointer to --help") {
   const auto parsed = parse_options({"--jbos", "3"}, {{"HOME", "/h"}});
   REQUIRE_FALSE(parsed.has_value());

@@ -15,7 +15,8 @@ namespace model_prep {
 
 /// Sets the command, the models and `print`, and gives `values` the flags of the command: their
 /// variables, and what the arguments set. An unknown flag, one that the command does not take, a
-/// missing value, a value for a switch and a model before the command are errors of kind usage.
+/// missing or empty value, a value for a switch and a model before the command are errors of kind
+/// usage.
 Result<Options> parse_command_line(const Strings& arguments, FlagValues& values);
 
 }  // namespace model_prep
