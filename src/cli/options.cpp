@@ -129,7 +129,7 @@ Status read_paths(const FlagValues& values, Options& options) {
   const auto summary = values.find("--summary");
   if (summary)
     if (Status plain = values.check_path(*summary); !plain) return plain;
-  options.summary = summary ? summary->value : paths->summary;
+  options.summary = summary ? values.expand(summary->value) : paths->summary;
   if (summary)
     options.summary_source =
         values.has("--summary") ? SummarySource::flag : SummarySource::variable;

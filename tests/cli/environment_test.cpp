@@ -200,6 +200,13 @@ TEST_CASE("the summary goes where the flag says, else the variable, else next to
   CHECK(options_in({}).summary == "/home/of/nobody/.cache/huggingface/model-prep-summary.json");
 }
 
+TEST_CASE("a tilde and variables in the place of the summary are expanded") {
+  const Environment environment = {{"HF_HOME", "/m"}, {"MODEL_PREP_SUMMARY", "$HF_HOME/s.json"}};
+  CHECK(options_in({}, environment).summary == "/m/s.json");
+  CHECK(options_in({"--summary", "~/s.json"}, environment).summary == "/home/of/nobody/s.json");
+  CHECK(options_in({"kserve-init", "hf://a/b", "/b"}, environment).summary == "/m/s.json");
+}
+
 TEST_CASE("the first token source that is set provides the token") {
   const TemporaryFolder folder;
   std::ofstream(folder / "token") << "  hf_ofHome\r\n";
