@@ -111,7 +111,7 @@ const std::vector<Flag>& flags() {
       {"Models", "--signature-key", "FILE", kChecking, {"MODEL_PREP_SIGNATURE_KEY"},
        "A public key (PEM, ECDSA) with which each model must have been signed, in its file model.sig (OpenSSF model signing)"},
       {"Models", "--variant", "BUILD", kSelecting, {"MODEL_VARIANT"},
-       "fp32, fp16, openvino, openvino-int8, onnx, mistral, gguf or all (default fp32); with a name, onnx:model_O3, openvino:NAME or gguf:Q4_K_M. A model without onnx or openvino gets fp32, with a warning; one without another build, or without that name, fails. MODEL:BUILD chooses for one model"},
+       "fp32, fp16, openvino, openvino-int8, onnx, mistral, gguf or all (default fp32; of kserve-init all); with a name, onnx:model_O3, openvino:NAME or gguf:Q4_K_M. A model without onnx or openvino gets fp32, with a warning; one without another build, or without that name, fails. MODEL:BUILD chooses for one model, but not for kserve-init"},
       {"Models", "--include", "PATTERN", kSelecting, {},
        "Files to select instead of the variant's, such as '*.json'; * also matches /. May be repeated",
        true},
@@ -150,12 +150,12 @@ const std::vector<Flag>& flags() {
        "Send no request; succeed if everything is in the cache"},
 
       {"Paths", "--cache-dir", "DIR", kAll, {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"},
-       "The hub cache, the directory that holds models--... (default $HF_HOME/hub)"},
+       "The hub cache, the directory that holds models--... (default $HF_HOME/hub; of kserve-init a temporary one)"},
       {"Paths", "--from", "DIR", kDownload, {"MODEL_PREP_FROM"},
        "A folder that may have the files: another cache, an old volume, a disk. Files whose digest is right are copied from there before the Hub is asked; with --offline, only from there. May be repeated; the variable is a list, separated by commas",
        true},
       {"Paths", "--summary", "PATH", kDownload | kVerify | kCleanup | kExport | kKserve, {"MODEL_PREP_SUMMARY"},
-       "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json). With this flag, or to stdout, a failure to write it fails the run"},
+       "Where to write the JSON summary; - is stdout (default $HF_HOME/model-prep-summary.json; of kserve-init none). With this flag, or to stdout, a failure to write it fails the run"},
 
       {"Paths", "--to", "TARGET", kDownload | kExport, {},
        "What to export, after a successful download too. oci:FOLDER[:TAG]: a container image in an OCI image layout (default tag latest), which holds the cache of the models. dir:FOLDER: plain files, in a folder for each model. dir-flat:FOLDER: those of one model, in FOLDER itself"},

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "model_prep/io/http.h"
 #include "model_prep/io/libcurl_info.h"
@@ -37,6 +38,14 @@ Arguments names_of(const Options& options) {
 
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
+}
+
+/// With one blank wherever there are blanks or line ends.
+std::string on_one_line(const std::string& text) {
+  std::istringstream words(text);
+  std::string line;
+  for (std::string word; words >> word;) line += (line.empty() ? "" : " ") + word;
+  return line;
 }
 
 struct Numeric {
@@ -370,6 +379,14 @@ TEST_CASE("the help of a command has its flags and no others") {
   CHECK(contains(all, "\n  --dry-run"));
   CHECK_FALSE(contains(all, "\n  --repair"));
   CHECK(contains(all, "  verify  "));
+}
+
+TEST_CASE("the help of kserve-init states its own defaults") {
+  const std::string help = on_one_line(parse_options({"kserve-init", "--help"}, {})->print.value());
+  CHECK(contains(help, "of kserve-init all)"));
+  CHECK(contains(help, "of kserve-init a temporary one)"));
+  CHECK(contains(help, "of kserve-init none)"));
+  CHECK(contains(help, "MODEL:BUILD chooses for one model, but not for kserve-init"));
 }
 
 TEST_CASE("a CA file in several variables is read once, and the system's own is not read") {
