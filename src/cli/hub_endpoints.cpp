@@ -95,8 +95,10 @@ Result<std::vector<HubEndpoint>> find_endpoints(const FlagValues& settings) {
   std::vector<HubEndpoint> endpoints;
   for (const FlagValues::Value& found : settings.find_all(kFlag)) {
     const bool is_list = found.name != kFlag;
-    for (const std::string& address :
-         is_list ? split_addresses(found.value) : std::vector{found.value}) {
+    const Strings addresses = is_list ? split_addresses(found.value) : Strings{found.value};
+    if (addresses.empty()) return bad_value(found, "the URL of the Hub or of mirrors");
+
+    for (const std::string& address : addresses) {
       auto endpoint = parse_endpoint(address, found.name);
       if (!endpoint) return endpoint.error();
       add_endpoint(endpoints, std::move(*endpoint));

@@ -143,8 +143,10 @@ Status read_paths(const FlagValues& values, Options& options) {
 
 Status read_from(const FlagValues& values, Options& options) {
   for (const FlagValues::Value& found : values.find_all("--from")) {
-    const bool is_flag = found.name == "--from";
-    for (const std::string& item : is_flag ? Strings{found.value} : split_list(found.value)) {
+    const Strings items = found.name == "--from" ? Strings{found.value} : split_list(found.value);
+    if (items.empty()) return bad_value(found, "folders separated by commas or line ends");
+
+    for (const std::string& item : items) {
       const FlagValues::Value one{found.name, item};
       if (Status plain = values.check_path(one); !plain) return plain;
       const std::string folder = canonical_path(values.expand(item));
@@ -330,13 +332,14 @@ Status read_kserve(Options& options) {
 
 Status read_models(const FlagValues& values, Options& options) {
   if (options.command == Command::kserve_init) return read_kserve(options);
-  if (!options.models.empty()) return ok();
+  const auto list = values.get("MODELS_TO_DOWNLOAD");
+  if (!options.models.empty() || !list) return ok();
 
-  const std::string list = values.get("MODELS_TO_DOWNLOAD").value_or("");
-  if (list.find_first_of("\"'`[]{}") != std::string::npos)
-    return bad_value({"MODELS_TO_DOWNLOAD", list},
+  options.models = split_list(*list);
+  // Without a model, the run would take the whole manifest.
+  if (options.models.empty() || list->find_first_of("\"'`[]{}") != std::string::npos)
+    return bad_value({"MODELS_TO_DOWNLOAD", *list},
                      "models separated by commas or line ends, without quotes and brackets");
-  options.models = split_list(list);
   return ok();
 }
 

@@ -159,6 +159,18 @@ TEST_CASE("MODELS_TO_DOWNLOAD is separated by commas and by line ends") {
         Words{"a", "org/b@main", "c"});
 }
 
+TEST_CASE("a variable that lists nothing is refused, rather than taken for unset") {
+  const auto [name, expected] = GENERATE(table<std::string, std::string>({
+      {"MODELS_TO_DOWNLOAD",
+       "models separated by commas or line ends, without quotes and brackets"},
+      {"MODEL_PREP_FROM", "folders separated by commas or line ends"},
+      {"HF_ENDPOINT", "the URL of the Hub or of mirrors"},
+  }));
+  const std::string list = GENERATE(",", " , ,");
+  CHECK(refusal_in({}, {{name, list}}) == name + " is '" + list + "', but must be " + expected);
+  CHECK(refusal_in({"verify", "a"}, {{name, list}}).empty());
+}
+
 TEST_CASE("MODELS_TO_DOWNLOAD with quotes or brackets is refused by its name") {
   const std::string list = GENERATE("\"a,b\"", "'a'", "[\"a\", \"b\"]", "[a, b]", "{a}");
   CHECK(refusal_in({}, {{"MODELS_TO_DOWNLOAD", list}}) ==

@@ -434,7 +434,6 @@ TEST_CASE("several endpoints keep their order, each once") {
         Arguments{"https://a", "https://b/hf"});
   CHECK(names_of(options({"--endpoint", "https://c"}, {{"HF_ENDPOINT", "https://a,https://b"}})) ==
         Arguments{"https://c"});
-  CHECK(names_of(options({}, {{"HF_ENDPOINT", " , "}})) == Arguments{"https://huggingface.co"});
 }
 
 TEST_CASE("folders of --from keep their order, each once; those that are none are warned of") {
