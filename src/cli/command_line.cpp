@@ -74,12 +74,21 @@ std::optional<FlagWord> parse_flag(const std::string& word) {
   return parsed;
 }
 
-/// To CLI11 `--cleanup=false` is `--cleanup`, and the word after `--summary` or `--summary=` is its
-/// value, even if that is another flag.
-Status check_values(const Strings& arguments) {
-  // After `--` there are only models.
-  for (auto word = arguments.begin(); word != arguments.end() && *word != "--"; ++word) {
-    const auto flag = parse_flag(*word);
+/// CLI11 takes `[a,b]` for two models, and some versions take `{}` for none.
+bool is_list_of_cli11(const std::string& word) {
+  return (word.starts_with('[') && word.ends_with(']')) || word == "{}";
+}
+
+/// Refuses what CLI11 takes for something else. To it `--cleanup=false` is `--cleanup`, and the
+/// word after `--summary` or `--summary=` is its value, even if that is another flag.
+Status check_words(const Strings& arguments) {
+  bool is_model = false;  // every word after `--`
+  for (auto word = arguments.begin(); word != arguments.end(); ++word) {
+    is_model = is_model || *word == "--";
+    const auto flag = is_model ? std::nullopt : parse_flag(*word);
+    if (!flag && is_list_of_cli11(*word))
+      return Error{ErrorKind::usage, "unknown model '" + *word + "'",
+                   "write each model as a word of its own, without brackets"};
     if (!flag) continue;
 
     if (!flag->takes_value) {
@@ -134,7 +143,7 @@ Status take_flags(const CommandLine& line, Command command, FlagValues& values) 
 }  // namespace
 
 Result<Options> parse_command_line(const Strings& arguments, FlagValues& values) {
-  if (Status checked = check_values(arguments); !checked) return checked.error();
+  if (Status checked = check_words(arguments); !checked) return checked.error();
 
   CommandLine line;
   Options parsed;

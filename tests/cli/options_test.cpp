@@ -267,6 +267,14 @@ TEST_CASE("every word after the command is a model") {
         Arguments{"a", "download"});
 }
 
+TEST_CASE("a list in brackets is no model, and not several either") {
+  const std::string list = GENERATE("[a,b]", "[a]", "[]", "{}");
+  CHECK(refusal({list}) == "unknown model '" + list + "'");
+  CHECK(refusal({"verify", "a", list}) == "unknown model '" + list + "'");
+  CHECK(refusal({"--", list}) == "unknown model '" + list + "'");
+  CHECK(options({"--include", list, "a"}).patterns.include == Arguments{list});
+}
+
 TEST_CASE("a command after a model is refused") {
   CHECK(contains(refusal({"a", "download"}), "must come before the models"));
 }
