@@ -98,6 +98,11 @@ std::optional<bool> boolean_of(std::string_view text) {
   return std::nullopt;
 }
 
+Result<bool> read_boolean(const FlagValues::Value& found) {
+  if (const auto value = boolean_of(found.value)) return *value;
+  return bad_value(found, "1, yes, on, true, 0, no, off or false");
+}
+
 std::string trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kBlanks);
   if (begin == std::string_view::npos) return {};

@@ -65,14 +65,9 @@ std::optional<Variant> parse_variant(std::string_view text) {
 }
 
 /// The first of these variables that is set; false if none is.
-Result<bool> read_boolean(const FlagValues& values, const Strings& variables) {
-  for (const std::string& variable : variables) {
-    const auto text = values.get(variable);
-    if (!text) continue;
-    const auto value = boolean_of(*text);
-    if (!value) return bad_value({variable, *text}, "1, yes, on, true, 0, no, off or false");
-    return *value;
-  }
+Result<bool> first_boolean(const FlagValues& values, const Strings& variables) {
+  for (const std::string& variable : variables)
+    if (const auto text = values.get(variable)) return read_boolean({variable, *text});
   return false;
 }
 
@@ -211,7 +206,7 @@ std::optional<std::string> read_standard_token(const std::string& path, Strings&
 /// The first that is set of HF_TOKEN, HUGGING_FACE_HUB_TOKEN, and a file. Nothing if it is empty.
 Result<std::optional<Token>> find_token(const FlagValues& values, Strings& warnings) {
   const std::optional<Token> none;
-  const auto disabled = read_boolean(values, {"HF_HUB_DISABLE_IMPLICIT_TOKEN"});
+  const auto disabled = first_boolean(values, {"HF_HUB_DISABLE_IMPLICIT_TOKEN"});
   if (!disabled) return disabled.error();
   if (*disabled) return none;
 
@@ -348,7 +343,7 @@ Status read_models(const FlagValues& values, Options& options) {
 Status read_switches(const FlagValues& values, Options& options) {
   options.offline = values.has("--offline");
   if (!options.offline && uses_hub(options)) {
-    const auto offline = read_boolean(values, {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"});
+    const auto offline = first_boolean(values, {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"});
     if (!offline) return offline.error();
     options.offline = *offline;
   }
@@ -356,7 +351,7 @@ Status read_switches(const FlagValues& values, Options& options) {
   const bool shows_none =
       (options.command == Command::list && !options.builds) || options.command == Command::cleanup;
   if (shows_none || values.has("--progress")) return ok();
-  const auto quiet = read_boolean(values, {"HF_HUB_DISABLE_PROGRESS_BARS"});
+  const auto quiet = first_boolean(values, {"HF_HUB_DISABLE_PROGRESS_BARS"});
   if (!quiet) return quiet.error();
   if (*quiet) options.progress = ProgressMode::none;
   return ok();

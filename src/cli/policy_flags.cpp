@@ -41,8 +41,8 @@ Status read_switch(const FlagValues& values, const std::string& flag, bool& into
     return ok();
   }
 
-  const auto value = boolean_of(found->value);
-  if (!value) return bad_value(*found, "1, yes, on, true, 0, no, off or false");
+  const auto value = read_boolean(*found);
+  if (!value) return value.error();
   into = *value;
   return ok();
 }

@@ -66,6 +66,9 @@ Error bad_value(const FlagValues::Value& found, std::string_view expected);
 /// mistyped HF_HUB_OFFLINE must not go online. Blanks around the word do not matter.
 std::optional<bool> boolean_of(std::string_view text);
 
+/// The same for a variable; any other word is a `bad_value`.
+Result<bool> read_boolean(const FlagValues::Value& found);
+
 std::string trimmed(std::string_view text);
 
 /// The items between commas and line ends, trimmed, without empty ones.
