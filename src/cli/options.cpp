@@ -393,7 +393,9 @@ Status read_options(const FlagValues& values, Options& options) {
            read_number(network, "--retries", 0, 1000, options.retries),
            read_number(network, "--patience", 0, 31'536'000, options.patience),
            read_number(network, "--timeout", 1, 86'400, options.timeout),
-           read_number(values, "--deadline", 1, 31'536'000, options.deadline),
+           // verify hashes until then, also if it sends no request.
+           read_number(options.command == Command::verify ? values : network, "--deadline", 1,
+                       31'536'000, options.deadline),
            read_value(network, "--limit-rate", options.rate, parse_rate,
                       "bytes per second, at least 4K: 500K, 10M, 1G or a plain number"),
            read_choice(values, "--log-level", options.log_level),

@@ -369,6 +369,14 @@ TEST_CASE("a command that sends no request ignores every variable of the network
   CHECK_FALSE(refusal({"verify", "--jobs", "many"}).empty());
 }
 
+TEST_CASE("MODEL_PREP_DEADLINE is read by verify, which hashes, and by list only for --builds") {
+  const Environment stale = {{"MODEL_PREP_DEADLINE", "abc"}};
+  CHECK(refusal({"list"}, stale).empty());
+  CHECK(contains(refusal({"list", "--builds"}, stale), "MODEL_PREP_DEADLINE is 'abc'"));
+  CHECK(contains(refusal({"verify"}, stale), "MODEL_PREP_DEADLINE is 'abc'"));
+  CHECK(contains(refusal({"list", "--deadline", "abc"}), "--deadline is 'abc'"));
+}
+
 TEST_CASE("a run without requests ignores a bad token and bad CA files") {
   const Environment stale = {{"SSL_CERT_FILE", "/no/such/file"}, {"HF_TOKEN", "hf_a b"}};
   CHECK(refusal({"verify"}, stale).empty());
