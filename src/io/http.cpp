@@ -229,9 +229,8 @@ void Transfer::set_up(const Request& request, const TransportSettings& settings)
 }
 
 void Transfer::set_up_connection(const Request& request, const TransportSettings& settings) {
-  // libcurl reads only the lower-case `http_proxy`, for the sake of CGI programs. NO_PROXY still
-  // applies.
-  if (proxy && proxy->variable == "HTTP_PROXY") set(CURLOPT_PROXY, proxy->address.c_str());
+  // An empty address keeps libcurl from reading the variables itself. NO_PROXY still applies.
+  set(CURLOPT_PROXY, proxy ? proxy->address.c_str() : "");
   if (const std::string& direct = settings.proxies.no_proxy(); !direct.empty())
     set(CURLOPT_NOPROXY, direct.c_str());
 

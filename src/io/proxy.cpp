@@ -19,7 +19,11 @@ std::optional<Proxy> first_set(const Environment& environment,
                                std::initializer_list<const char*> variables) {
   for (const char* variable : variables) {
     const auto found = environment.find(variable);
-    if (found != environment.end() && !found->second.empty()) return Proxy{variable, found->second};
+    if (found == environment.end()) continue;
+
+    // The line end of a file that it was read from is no part of a value.
+    const std::size_t last = found->second.find_last_not_of(" \t\r\n");
+    if (last != std::string::npos) return Proxy{variable, found->second.substr(0, last + 1)};
   }
   return std::nullopt;
 }

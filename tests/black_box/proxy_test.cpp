@@ -115,6 +115,19 @@ TEST_CASE("https tunnels through the proxy, to hub and payload host alike") {
   CHECK(proxy.saw("CONNECT " + site.hub.payload_origin().substr(8)));
 }
 
+TEST_CASE("blanks and line ends at the end of a proxy variable do not count") {
+  if (!tinyproxy_is_here()) return;
+  const TinyProxy proxy;
+  const Site site(self_signed());
+  const Run run = site.run({{"https_proxy", " "}, {"HTTPS_PROXY", proxy.at() + " \r\n"}});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(proxy.saw("CONNECT " + site.hub.endpoint().substr(8)));
+
+  const Site direct(self_signed());
+  CHECK(direct.run({{"HTTPS_PROXY", " \n"}}).exit_code == 0);
+}
+
 TEST_CASE("the scheme's proxy variable beats ALL_PROXY, and lower case beats upper case") {
   if (!tinyproxy_is_here()) return;
   const TinyProxy proxy;

@@ -30,6 +30,14 @@ TEST_CASE("an empty proxy variable counts as unset") {
   CHECK(variable_for(kHttps, {}).empty());
 }
 
+TEST_CASE("blanks and line ends at the end of a proxy variable do not count") {
+  const ProxySettings settings(
+      {{"https_proxy", " \n"}, {"HTTPS_PROXY", "http://p:1 \r\n"}, {"NO_PROXY", "a\n"}});
+  CHECK(settings.proxy_for(kHttps)->address == "http://p:1");
+  CHECK_FALSE(settings.proxy_for(kHttp));
+  CHECK(settings.no_proxy() == "a");
+}
+
 TEST_CASE("NO_PROXY reaches libcurl in words that it understands") {
   const auto [list, words] = GENERATE(table<std::string, std::string>({
       {"localhost,*", "*"},

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The proxies that the environment names, and errors about them that reveal no password.
 //
-// libcurl reads the proxy variables itself, connects through the proxy, and applies NO_PROXY
-// (CURLOPT_PROXY, CURLOPT_NOPROXY). Three things are left to do: HTTP_PROXY in capitals, which
-// libcurl ignores for the sake of CGI programs; entries of NO_PROXY that libcurl does not
-// understand; and error messages, which name the variable and never its value.
+// libcurl connects through the proxy, and applies NO_PROXY (CURLOPT_PROXY, CURLOPT_NOPROXY). It
+// does not read the variables itself: it would ignore HTTP_PROXY in capitals, for the sake of CGI
+// programs, take a line end at the end of a variable for a part of the address, and not understand
+// some entries of NO_PROXY. Error messages name the variable and never its value.
 #pragma once
 
 #include <map>
@@ -25,8 +25,8 @@ struct Proxy {
 class ProxySettings {
  public:
   ProxySettings() = default;
-  /// As libcurl reads them: the variable of the scheme, else ALL_PROXY; each in lower case first.
-  /// An empty variable counts as unset.
+  /// In libcurl's order: the variable of the scheme, else ALL_PROXY; each in lower case first.
+  /// Blanks and line ends at the end of a variable do not count, and an empty one counts as unset.
   explicit ProxySettings(const std::map<std::string, std::string>& environment);
 
   /// The proxy for this URL, unless NO_PROXY excludes its host, which only libcurl knows.
