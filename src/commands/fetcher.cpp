@@ -77,7 +77,9 @@ class Fetcher::Loop {
     for (const auto& [id, sink] : sinks_) static_cast<void>(sink->on_pause());
 
     fetcher_.session_.observer.finished();
-    stop(stopped_by(signal, "what was downloaded is kept; the next run resumes"));
+    const bool is_download = plan_ != nullptr;
+    const char* hint = is_download ? "what was downloaded is kept; the next run resumes" : "";
+    stop(stopped_by(signal, hint));
   }
 
   void run() {
@@ -421,6 +423,10 @@ void Fetcher::fetch(const FetchPlan& plan, const OnOutcome& on_outcome) {
 
   Loop(*this, std::move(items)).fetch(plan, on_outcome);
   session_.observer.finished();
+}
+
+bool Fetcher::has_logged(const Error& error) {
+  return error.kind == ErrorKind::interrupted || error.kind == ErrorKind::deadline;
 }
 
 }  // namespace model_prep

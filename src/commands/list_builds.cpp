@@ -54,7 +54,7 @@ int run_list_builds(Session& session) {
        resolve_remotely(*specs, session.cache, fetcher, Network::required)) {
     if (!found.renamed.empty()) session.log.warning(found.renamed);
     if (!found.snapshot) {
-      session.log_error(found.snapshot.error());
+      if (!Fetcher::has_logged(found.snapshot.error())) session.log_error(found.snapshot.error());
       succeeded = false;
       continue;
     }

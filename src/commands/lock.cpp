@@ -31,7 +31,10 @@ class Lock {
   explicit Lock(Session& session) : session_(session) {}
 
   int run() {
-    if (Status done = run_command(); !done) fail(done.error());
+    if (Status done = run_command(); !done) {
+      succeeded_ = false;
+      session_.log_error(done.error());
+    }
 
     if (const auto signal = session_.signals.read()) return 128 + *signal;
     return succeeded_ && session_.has_printed_all() ? 0 : 1;
@@ -265,9 +268,10 @@ class Lock {
                                           sanitize_for_log(change.path.text())));
   }
 
+  /// Because of a model.
   void fail(const Error& error) {
     succeeded_ = false;
-    session_.log_error(error);
+    if (!Fetcher::has_logged(error)) session_.log_error(error);
   }
 
   Session& session_;

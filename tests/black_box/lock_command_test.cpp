@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command lock: prints a manifest that locks every file, which drives a download without a
 // listing; lock --check reports a branch that has moved.
+#include <csignal>
 #include <set>
 
 #include "support/catch.h"
@@ -45,6 +46,21 @@ struct Unpinned {
     return commit;
   }
 };
+
+/// A hub that answers nothing about its two models.
+struct Silent {
+  FakeHub hub;
+  TestHost machine{hub};
+
+  Silent() {
+    for (const char* name : {"org/a", "org/b"}) hub.add(small_repo(name));
+    hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Stall{}});
+  }
+};
+
+bool is_said_once(const std::string& text, const std::string& part) {
+  return contains(text, part) && text.find(part) == text.rfind(part);
+}
 
 std::set<std::string> kinds(const FakeHub& hub) {
   std::set<std::string> kinds;
@@ -192,6 +208,28 @@ TEST_CASE("models are sorted by key, and a model that fails leaves no partial lo
   CHECK(run.exit_code == 1);
   CHECK(run.out.empty());
   CHECK(contains(run.err, "org/nosuch"));
+}
+
+TEST_CASE("a signal that ends lock or list --builds is reported once, not for each model") {
+  const Silent at;
+  auto arguments =
+      GENERATE(std::vector<std::string>{"lock"}, std::vector<std::string>{"list", "--builds"});
+  arguments.insert(arguments.end(), {"org/a", "org/b"});
+  const auto program = at.machine.start(arguments);
+  REQUIRE(at.hub.wait_until([](const auto& requests) { return requests.size() == 2; }));
+
+  program->send_signal(SIGTERM);
+  const Run run = at.machine.end_of(*program);
+  CHECK(run.exit_code == 128 + SIGTERM);
+  CHECK(is_said_once(run.err, "stopped by SIGTERM\n"));
+  CHECK_FALSE(contains(run.err, "downloaded"));
+}
+
+TEST_CASE("a deadline that ends lock is reported once, not for each model") {
+  const Silent at;
+  const Run run = at.machine.run({"lock", "org/a", "org/b", "--deadline", "1"});
+  CHECK(run.exit_code == 1);
+  CHECK(is_said_once(run.err, "the run's deadline has passed"));
 }
 
 TEST_CASE("lock --check prints nothing if the branch has not moved, and changes nothing") {

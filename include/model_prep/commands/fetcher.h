@@ -49,6 +49,10 @@ class Fetcher {
   using OnOutcome = std::function<void(std::size_t job, const FileOutcome&)>;
   void fetch(const FetchPlan& plan, const OnOutcome& on_outcome);
 
+  /// Whether the error of a query or job is that of a signal or of the deadline. It ended all of
+  /// them, and was logged once.
+  static bool has_logged(const Error& error);
+
   std::int64_t requests() const { return requests_; }
   int retries() const { return retries_; }
 
