@@ -96,6 +96,9 @@ class Verify {
     std::optional<ModelReport> downloaded{};
 
     bool is_good() const { return !error && faults.empty(); }
+    bool has_fault(std::size_t file) const {
+      return std::ranges::find(faults, file, &CacheFault::file) != faults.end();
+    }
   };
 
   struct HashedFile {
@@ -228,7 +231,7 @@ class Verify {
       const std::string object = model.spec.repo.text() + " " + file.path.text();
       const HashResult* result = result_of(path);
       const std::string link = layout.link(model.snapshot->commit, file.path);
-      if (result == nullptr || !stat_path(link))
+      if (result == nullptr || (!stat_path(link) && !model.has_fault(i)))
         model.faults.push_back({.kind = CacheFaultKind::missing,
                                 .path = link,
                                 .message = object + ": was removed during the check",
