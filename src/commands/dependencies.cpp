@@ -101,15 +101,34 @@ void request_texts(std::span<const ResolvedSnapshot* const> snapshots,
 }
 
 /// Of a snapshot whose files nobody has listed, as huggingface_hub before 1.22 left it: whether it
-/// has weights, and no link that leads nowhere. A download that was killed has fetched the small
-/// files first.
+/// has weights, all parts of them, and no dangling link. A download that was killed has
+/// fetched the small files first, and an index of weights is one of them.
 bool looks_complete(const std::string& snapshot) {
   const Strings paths = list_recursively(snapshot);
-  return std::ranges::all_of(paths, [](const auto& path) { return stat_path(path).has_value(); }) &&
-         std::ranges::any_of(paths, [](const std::string& path) {
-           const auto extension = extension_of(path);
-           return parse_weights(file_name(path)) || extension == ".gguf" || extension == ".onnx";
-         });
+  const auto is_there = [](const std::string& path) { return stat_path(path).has_value(); };
+  if (!std::ranges::all_of(paths, is_there)) return false;
+
+  bool has_weights = false;
+  std::set<std::string> indices;
+  std::set<std::string> shards;
+  for (const std::string& path : paths) {
+    const std::string name = file_name(path);
+    const auto weights = parse_weights(name);
+    if (!weights) {
+      has_weights = has_weights || name.ends_with(".gguf") || name.ends_with(".onnx");
+      continue;
+    }
+
+    if (weights->part == Part::index) indices.insert(weights->set);
+    if (weights->part == Part::shard) shards.insert(weights->set);
+    if (weights->part == Part::shard && !std::ranges::all_of(all_shards(path), is_there))
+      return false;
+
+    // Not `training_args.bin`, `scheduler.pt` and the like.
+    has_weights = has_weights || (weights->part != Part::index &&
+                                  (weights->safetensors || name.find("model") != name.npos));
+  }
+  return has_weights && std::ranges::includes(shards, indices);
 }
 
 /// Sets `present`. Returns the snapshot if the cache has it and its files are known.

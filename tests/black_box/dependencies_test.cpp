@@ -148,8 +148,18 @@ TEST_CASE("a dependency that a killed download left without weights is missing")
   fs::remove_all(base / "trees");
   const std::vector<std::string> again = {"org/adapter", "--dependencies", "require", "--offline"};
   CHECK(at.machine.run(again).exit_code == 0);
-  fs::remove(base / "snapshots" / main_of(at.base) / "model.safetensors");
+  const fs::path snapshot = base / "snapshots" / main_of(at.base);
+  fs::remove(snapshot / "model.safetensors");
   CHECK(at.machine.run(again).error_kind("org/adapter") == "dependency_missing");
+
+  // Of a model in several files, the small ones come first.
+  write_text(snapshot / "model.safetensors.index.json", "{}");
+  write_text(snapshot / "training_args.bin", "x");
+  CHECK(at.machine.run(again).error_kind("org/adapter") == "dependency_missing");
+  write_text(snapshot / "model-00001-of-00002.safetensors", "x");
+  CHECK(at.machine.run(again).error_kind("org/adapter") == "dependency_missing");
+  write_text(snapshot / "model-00002-of-00002.safetensors", "x");
+  CHECK(at.machine.run(again).exit_code == 0);
 }
 
 TEST_CASE("a model whose file that names dependencies is damaged fails, if they are required") {
