@@ -196,6 +196,21 @@ void append(RunReport& report, RunReport step) {
   report.error = step.error;
 }
 
+/// Fails a model that was removed while what it needs arrived.
+void check_still_there(Session& session, ModelReport& model) {
+  const auto is_there = [&](const FileReport& file) {
+    const auto there = stat_path(model.snapshot + "/" + file.path);
+    return there && there->size == file.size;
+  };
+  if (!model.success() || std::ranges::all_of(model.files, is_there)) return;
+
+  model.status = ModelStatus::failed;
+  model.error =
+      Error{ErrorKind::io, model.spec.key + ": its files were removed while what it needs arrived",
+            "run model-prep again: it gets what is missing"};
+  session.log_error(*model.error);
+}
+
 /// Downloads what the report's models need, and what that needs, as models of the same run.
 void fetch_dependencies(Session& session, RunReport& report,
                         const std::function<RunReport(std::vector<ModelSpec>)>& download) {
@@ -209,7 +224,10 @@ void fetch_dependencies(Session& session, RunReport& report,
     append(report, download(std::move(specs)));
   }
 
-  for (ModelReport& model : report.models) complete(model.dependencies, model.spec, session.cache);
+  for (ModelReport& model : report.models) {
+    complete(model.dependencies, model.spec, session.cache);
+    if (!session.options.dry_run) check_still_there(session, model);
+  }
 }
 
 std::string need_of(const ModelReport& model, const Dependency& dependency) {

@@ -290,6 +290,14 @@ class Verify {
       retries_ = report.retries;
       logged_.clear();
       if (!report.signal) check(bad);
+
+      // A good one may have been removed while others arrived.
+      for (Model& model : models_) {
+        if (!model.is_good()) continue;
+        judge(model);
+        if (!model.is_good()) log_result(model);
+      }
+
       for (std::size_t i = 0; i < bad.size(); ++i) use_download(*bad[i], report, i);
       for (std::size_t i = 0; i < judged.size(); ++i) {
         const std::size_t at = bad.size() + i;

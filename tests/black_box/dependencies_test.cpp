@@ -177,6 +177,22 @@ TEST_CASE("a model whose file that names dependencies is damaged fails, if they 
   CHECK(contains(run.err, "org/adapter adapter_config.json does not have its digest"));
 }
 
+TEST_CASE("a model that is removed while what it needs arrives is not ready") {
+  Repositories at;
+  at.hub.add(Fault{.on = Fault::On::payload,
+                   .path = "model.safetensors",
+                   .skip = 1,  // the adapter's weights
+                   .what = Stall{.after = 0, .lasting = std::chrono::seconds(3)}});
+  const auto program = at.machine.start({"org/adapter", "--dependencies", "fetch"});
+  REQUIRE(program->wait_for_err("also needed: org/base"));
+  fs::remove_all(at.machine.cache() / "models--org--adapter");
+  const Run run = at.machine.end_of(*program);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.model("org/adapter")["status"] == "failed");
+  CHECK(run.model("org/base")["status"] == "downloaded");
+}
+
 TEST_CASE("repositories that need each other are fetched once each") {
   FakeHub hub;
   for (const auto& [name, other] : {std::pair("org/a", "org/b"), std::pair("org/b", "org/a")})
