@@ -45,6 +45,8 @@ std::optional<FileInfo> info_of(int result, const struct stat& found) {
       .owner = found.st_uid};
 }
 
+bool is_absent(int error_number) { return error_number == ENOENT || error_number == ENOTDIR; }
+
 std::optional<std::string> read_link_at(int folder, const std::string& path) {
   std::array<char, PATH_MAX> text;
   const ssize_t size = readlinkat(folder, path.c_str(), text.data(), text.size());
@@ -147,16 +149,22 @@ std::optional<std::string> read_link(const std::string& path) {
   return read_link_at(AT_FDCWD, path);
 }
 
+Result<std::optional<FileInfo>> try_stat(const std::string& path) {
+  auto found = stat_path(path);
+  if (!found && !is_absent(errno)) return io_error("inspect", path, errno);
+  return found;
+}
+
 Result<std::optional<FileInfo>> try_lstat(const std::string& path) {
   auto found = lstat_path(path);
-  if (!found && errno != ENOENT && errno != ENOTDIR) return io_error("inspect", path, errno);
+  if (!found && !is_absent(errno)) return io_error("inspect", path, errno);
   return found;
 }
 
 Result<std::optional<std::string>> try_read_link(const std::string& path) {
   auto target = read_link(path);
-  const bool none = errno == ENOENT || errno == ENOTDIR || errno == EINVAL;
-  if (!target && !none) return io_error("read the link", path, errno);
+  if (!target && !is_absent(errno) && errno != EINVAL)
+    return io_error("read the link", path, errno);
   return target;
 }
 

@@ -42,13 +42,13 @@ Result<std::map<std::string, CommitId>> read_refs(const CacheLayout& layout) {
   Status listed = ok();
   std::map<std::string, CommitId> refs;
   for (const std::string& path : list_recursively(layout.refs, &listed)) {
-    const auto there = try_lstat(path);
+    const auto there = try_stat(path);
     if (!there) return there.error();
-    if (!*there || (*there)->is_folder) continue;
+    if (!*there || !(*there)->is_file) continue;
 
     const auto fd = open_for_reading(path);
     if (!fd) {
-      const auto still = try_lstat(path);
+      const auto still = try_stat(path);
       if (still && !*still) continue;  // somebody replaced or removed it
       return fd.error();
     }

@@ -3,6 +3,7 @@
 // else uses, and keeps the rest.
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -399,6 +400,16 @@ TEST_CASE("a repository of which a ref or a link cannot be read is left alone, a
   CHECK(contains(run.err, path));
   CHECK(contains(run.err, "Permission denied"));
   CHECK(moved.there() == before);
+}
+
+TEST_CASE("what names no revision among the refs does not keep cleanup from its work") {
+  const Moved moved;
+  fs::create_symlink("nowhere", moved.in_repo("refs/dangling"));
+  fs::create_directory_symlink("pr", moved.in_repo("refs/folder"));
+  REQUIRE(::mkfifo(moved.in_repo("refs/pipe").c_str(), 0600) == 0);
+  CHECK(moved.machine.run({"cleanup"}).exit_code == 0);
+  CHECK_FALSE(fs::exists(moved.snapshot(kOld)));
+  CHECK(fs::exists(moved.snapshot(kNew)));
 }
 
 TEST_CASE("a repository whose links a disk does not give is left alone, and that is said") {

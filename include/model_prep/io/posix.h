@@ -80,8 +80,9 @@ bool is_still_at(const UniqueFd& fd, const std::string& path);
 bool is_older_than(const std::string& path, std::chrono::hours age);
 std::optional<std::string> read_link(const std::string& path);
 
-/// As `lstat_path` and `read_link`, for those who remove what nothing needs: nothing only if there
-/// is no such path, or no link at it. Where that cannot be known, an error.
+/// As `stat_path`, `lstat_path` and `read_link`, for code that deletes: empty only if the path does
+/// not exist, leads nowhere or is no link. Any other failure is an error.
+Result<std::optional<FileInfo>> try_stat(const std::string& path);
 Result<std::optional<FileInfo>> try_lstat(const std::string& path);
 Result<std::optional<std::string>> try_read_link(const std::string& path);
 
