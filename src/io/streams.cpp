@@ -10,11 +10,17 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 namespace model_prep {
+namespace {
+
+constexpr int kSlowReader = 1000;  // milliseconds; who takes longer may never read on
+
+}  // namespace
 
 Result<std::string> read_to_end(const std::string& path, std::size_t max, const SignalFd& signals) {
   UniqueFd file;
@@ -44,8 +50,12 @@ Result<std::string> read_to_end(const std::string& path, std::size_t max, const 
 }
 
 ssize_t write_some(int fd, std::string_view text) {
+  // A file takes all of it at once, so that what others append does not come in between.
+  struct stat info{};
+  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return write(fd, text.data(), text.size());
+
   pollfd writable{fd, POLLOUT, 0};
-  if (poll(&writable, 1, 0) == 0) {
+  if (poll(&writable, 1, kSlowReader) == 0) {
     sigset_t before{};
     pthread_sigmask(SIG_BLOCK, nullptr, &before);
     SignalFd::exit_immediately_on_next_signal();

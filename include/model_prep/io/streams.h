@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What others read or write while we do: pipes, terminals, standard input and output, and files to
-// which others append. All of them can make us wait, and a signal ends that wait.
+// Standard input and output, pipes, and files to which others append: what can make us wait for
+// somebody else. A signal ends that wait. The exception is a terminal that has room for a part of
+// what is written and is not read any more.
 #pragma once
 
 #include <sys/types.h>
@@ -17,8 +18,8 @@ namespace model_prep {
 /// pipe that nobody has opened for writing is empty.
 Result<std::string> read_to_end(const std::string& path, std::size_t max, const SignalFd& signals);
 
-/// As write(2), of a part of the text. What a pipe or a terminal cannot take yet is waited for; a
-/// signal ends the process meanwhile, because its reader may never read on.
+/// As write(2), of a part of the text. Waits until a pipe or a terminal can take more. After a
+/// second of that its reader may never read on, and a signal ends the process.
 ssize_t write_some(int fd, std::string_view text);
 
 /// Appends to a file that others write to as well, and creates it if it does not exist. Links are
