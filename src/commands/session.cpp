@@ -293,8 +293,11 @@ int Session::finish(RunReport report) {
 
   // Destructors would wait for what `keep` is for, longer than an orchestrator allows after
   // SIGTERM.
-  const bool must_end =
-      report.signal || (report.error && report.error->kind == ErrorKind::deadline);
+  const auto is_deadline = [](const std::optional<Error>& error) {
+    return error && error->kind == ErrorKind::deadline;
+  };
+  const bool must_end = report.signal || is_deadline(report.error) ||
+                        std::ranges::any_of(report.models, is_deadline, &ModelReport::error);
   if (must_end) std::_Exit(exit_code(report));
   return exit_code(report);
 }
