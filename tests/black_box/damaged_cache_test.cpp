@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Damage to a cached model, detected by the next run and repaired with as few bytes as possible.
+#include <algorithm>
 #include <csignal>
 
 #include "prepared.h"
@@ -9,6 +10,10 @@ namespace model_prep::testing {
 namespace {
 
 namespace fs = std::filesystem;
+
+bool asks_for_payload(const std::vector<LoggedRequest>& log) {
+  return std::ranges::count(log, "payload", &LoggedRequest::kind) > 0;
+}
 
 }  // namespace
 
@@ -143,8 +148,7 @@ TEST_CASE(
   prepared.hub.add(Fault{.on = Fault::On::payload,
                          .what = Stall{.after = 0, .lasting = std::chrono::milliseconds(300)}});
   const auto program = prepared.machine.start({prepared.pinned});
-  REQUIRE(prepared.hub.wait_until(
-      [](const auto& log) { return !log.empty() && log.back().kind == "payload"; }));
+  REQUIRE(prepared.hub.wait_until(asks_for_payload));
   const std::string what =
       GENERATE(as<std::string>{}, "a blob", "the snapshot", "all", "a blob and the record");
   if (what != "the snapshot") fs::remove(prepared.blob("config.json"));
@@ -166,11 +170,10 @@ TEST_CASE("a complete model that is removed while another one arrives is fetched
   const HubRepo large = large_repo(300'000);
   prepared.hub.add(large);
   prepared.hub.add(Fault{.on = Fault::On::payload,
-                         .what = Stall{.after = 0, .lasting = std::chrono::milliseconds(300)}});
+                         .what = Stall{.after = 0, .lasting = std::chrono::seconds(3)}});
   const std::string other = "org/large@" + main_of(large);
   const auto program = prepared.machine.start({prepared.pinned, other});
-  REQUIRE(prepared.hub.wait_until(
-      [](const auto& log) { return !log.empty() && log.back().kind == "payload"; }));
+  REQUIRE(prepared.hub.wait_until(asks_for_payload));
   fs::remove_all(prepared.in_repo(""));
   const Run run = prepared.machine.end_of(*program);
   CAPTURE(run.err);
@@ -189,8 +192,7 @@ TEST_CASE("cleanup leaves a complete model alone while a download needs it and a
   prepared.hub.add(large);
   prepared.hub.add(Fault{.on = Fault::On::payload, .what = Stall{}});
   const auto program = prepared.machine.start({prepared.pinned, "org/large"});
-  REQUIRE(prepared.hub.wait_until(
-      [](const auto& log) { return !log.empty() && log.back().kind == "payload"; }));
+  REQUIRE(prepared.hub.wait_until(asks_for_payload));
   const Run cleaned = prepared.machine.run({"cleanup"});
   CAPTURE(cleaned.err);
   CHECK(contains(cleaned.err, "in use by"));

@@ -218,11 +218,11 @@ TEST_CASE("a signal while a disk takes long to sync a file is answered by the su
   FakeHub hub;
   hub.add(large_repo(300'000));
   const TestHost machine(hub);
-  auto program = start_slowly(machine, "fdatasync:delay_enter=8000000", "org/large --summary -");
+  auto program = start_slowly(machine, "fdatasync:delay_enter=12000000", "org/large --summary -");
   REQUIRE(hub.wait_until([](const auto& log) { return sent_of(log, "model.safetensors") > 0; }));
-  std::this_thread::sleep_for(milliseconds(300));  // it is received and hashed
+  std::this_thread::sleep_for(milliseconds(1000));  // it is received and hashed
   program->send_signal(SIGTERM);
-  CHECK(program->wait_for_err("0 of 1 model ready", std::chrono::seconds(4)));
+  CHECK(program->wait_for_err("0 of 1 model ready", std::chrono::seconds(6)));
   const ProgramResult run = program->wait();  // strace ends it after the delay only
   CHECK(run.exit_code == 143);
   CHECK(nlohmann::json::parse(run.out)["exit_code"] == 143);
@@ -235,7 +235,7 @@ TEST_CASE("a signal between the download and the export ends the run") {
   hub.add(repo);
   const TestHost machine(hub);
   const fs::path out = machine.folder() / "out";
-  auto program = start_slowly(machine, "symlinkat:delay_enter=1000000:when=1",
+  auto program = start_slowly(machine, "symlinkat:delay_enter=5000000:when=1",
                               "org/large --to dir:" + out.string());
 
   // Its links are about to be made.
