@@ -216,7 +216,7 @@ class Download {
   }
 
   /// Also those of complete models, which must stay so while others arrive. If all are complete,
-  /// the run ends before anybody could remove one.
+  /// nothing takes long enough.
   void lock_repositories() {
     const auto due = models_to_fetch(models_);
     if (std::ranges::all_of(due, [](const auto& model) { return model.view->satisfied(); })) return;
