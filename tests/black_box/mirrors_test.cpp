@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "support/catch.h"
+#include "support/reserved_ports.h"
 #include "test_host.h"
 
 namespace model_prep::testing {
@@ -244,7 +245,8 @@ TEST_CASE("wrong bytes from one endpoint are replaced by the right ones from ano
 TEST_CASE("if an endpoint dies in the middle of a file, the next one serves the rest") {
   constexpr std::int64_t kSize = 40'000'000;
   const HubRepo repo = large_repo(kSize);
-  HubOptions slow;
+  const ReservedPorts ports;
+  HubOptions slow = ports.options();
   slow.bytes_per_second_per_connection = 4'000'000;
   auto first = std::make_unique<FakeHub>(slow);
   FakeHub second;

@@ -3,22 +3,11 @@
 #include <memory>
 
 #include "support/catch.h"
-#include "support/hub_connection.h"
+#include "support/reserved_ports.h"
 #include "test_host.h"
 
 namespace model_prep::testing {
 namespace {
-
-/// A hub that is not there yet, on ports that nobody else gets meanwhile.
-struct LateHub {
-  Descriptor hub_port = bind_on_loopback(0);
-  Descriptor payload_port = bind_on_loopback(0);
-
-  std::string address() const { return origin_of(hub_port); }
-  HubOptions options() const {
-    return {.hub_port = port_of(hub_port), .payload_port = port_of(payload_port)};
-  }
-};
 
 std::size_t count_of(const std::string& text, const std::string& part) {
   std::size_t found = 0;
@@ -33,11 +22,11 @@ TEST_CASE("a hub that comes up after the program is waited for, by every command
       table<std::vector<std::string>, std::string>({{{"org/small"}, "ready"},
                                                     {{"org/small", "--dry-run"}, "org/small"},
                                                     {{"lock", "org/small"}, "sha256"}}));
-  const LateHub late;
-  const TestHost machine(late.address());
+  const ReservedPorts ports;
+  const TestHost machine(ports.address());
   const auto program = machine.start(arguments);
   REQUIRE(program->wait_for_err("trying again"));
-  const FakeHub hub(late.options(), {small_repo()});
+  const FakeHub hub(ports.options(), {small_repo()});
   const Run run = machine.end_of(*program);
   INFO(run.err);
   CHECK(run.exit_code == 0);
@@ -95,8 +84,8 @@ TEST_CASE("without patience a hub that is down ends the run after its attempts")
 
 TEST_CASE("a hub that goes down in the middle of a download is waited for") {
   const HubRepo repo = large_repo(30'000'000);
-  const LateHub late;
-  HubOptions options = late.options();
+  const ReservedPorts ports;
+  HubOptions options = ports.options();
   options.bytes_per_second_per_connection = 8'000'000;
   auto hub = std::make_unique<FakeHub>(options);
   hub->add(repo);

@@ -170,6 +170,7 @@ TEST_CASE("every kind of damage is detected, named and repaired with no more byt
       CHECK(std::find(kinds.begin(), kinds.end(), damage.kind) != kinds.end());
       CHECK(contains(found.err, "hint: model-prep verify --repair"));
       CHECK(exact(prepared.machine.cache()) == before);
+      for (const LoggedRequest& request : prepared.hub.requests()) UNSCOPED_INFO(request.target);
       CHECK(prepared.hub.requests().empty());
 
       const Run repaired = prepared.machine.run({"verify", "--repair", prepared.pinned});
