@@ -20,6 +20,23 @@ namespace {
 
 constexpr int kSlowReader = 1000;  // milliseconds; who takes longer may never read on
 
+/// As write(2), of a part of the text.
+ssize_t write_some(int fd, std::string_view text) {
+  // A file takes all of it at once, so that what others append does not come in between.
+  struct stat info{};
+  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return write(fd, text.data(), text.size());
+
+  pollfd writable{fd, POLLOUT, 0};
+  if (poll(&writable, 1, kSlowReader) == 0) {
+    sigset_t before{};
+    pthread_sigmask(SIG_BLOCK, nullptr, &before);
+    SignalFd::exit_immediately_on_next_signal();
+    poll(&writable, 1, -1);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+  return write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+}
+
 }  // namespace
 
 Result<std::string> read_to_end(const std::string& path, std::size_t max, const SignalFd& signals) {
@@ -49,20 +66,14 @@ Result<std::string> read_to_end(const std::string& path, std::size_t max, const 
   return Error{ErrorKind::io, fmt::format("{} is larger than {} bytes", path, max)};
 }
 
-ssize_t write_some(int fd, std::string_view text) {
-  // A file takes all of it at once, so that what others append does not come in between.
-  struct stat info{};
-  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return write(fd, text.data(), text.size());
-
-  pollfd writable{fd, POLLOUT, 0};
-  if (poll(&writable, 1, kSlowReader) == 0) {
-    sigset_t before{};
-    pthread_sigmask(SIG_BLOCK, nullptr, &before);
-    SignalFd::exit_immediately_on_next_signal();
-    poll(&writable, 1, -1);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = write_some(fd, text);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (count <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(count));
   }
-  return write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+  return true;
 }
 
 Status append_to_file(const std::string& path, std::string_view text) {
@@ -70,13 +81,7 @@ Status append_to_file(const std::string& path, std::string_view text) {
       path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, kFileMode));
   if (!fd) return io_error("open", path, errno);
 
-  while (!text.empty()) {
-    const ssize_t count = write_some(fd.get(), text);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (count < 0) return io_error("write", path, errno);
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return ok();
+  return write_all(fd.get(), text) ? ok() : Status(io_error("write", path, errno));
 }
 
 Status write_output(int fd, std::string_view text) {
@@ -86,12 +91,7 @@ Status write_output(int fd, std::string_view text) {
                              std::generic_category().message(errno)),
                  "the output is incomplete: check where it goes, and run again"};
   };
-  while (!text.empty()) {
-    const ssize_t count = write_some(fd, text);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (count < 0) return failed();
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
+  if (!write_all(fd, text)) return failed();
 
   // NFS reports some failures only when a descriptor is closed.
   const int copy = dup(fd);

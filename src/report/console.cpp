@@ -3,8 +3,6 @@
 
 #include <unistd.h>
 
-#include <cerrno>
-
 #include <fmt/ranges.h>
 
 #include "model_prep/io/streams.h"
@@ -20,14 +18,8 @@ constexpr std::string_view kEraseRest = "\x1b[K\x1b[J";  // of the line, and all
 constexpr std::string_view kWrapOff = "\x1b[?7l";
 constexpr std::string_view kWrapOn = "\x1b[?7h";
 
-void write_stderr(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = write_some(STDERR_FILENO, text);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (count <= 0) return;  // stderr is closed, and there is no other place to report it
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-}
+/// If stderr is closed, there is no other place to report it.
+void write_stderr(std::string_view text) { static_cast<void>(write_all(STDERR_FILENO, text)); }
 
 }  // namespace
 

@@ -4,8 +4,6 @@
 // what is written and is not read any more.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
 #include <string_view>
 
@@ -18,9 +16,10 @@ namespace model_prep {
 /// pipe that nobody has opened for writing is empty.
 Result<std::string> read_to_end(const std::string& path, std::size_t max, const SignalFd& signals);
 
-/// As write(2), of a part of the text. Waits until a pipe or a terminal can take more. After a
-/// second of that its reader may never read on, and a signal ends the process.
-ssize_t write_some(int fd, std::string_view text);
+/// Writes all of it. Waits whenever a pipe or a terminal can take no more; after a second of that
+/// its reader may never read on, and a signal ends the process. False after an error, which is in
+/// errno.
+bool write_all(int fd, std::string_view text);
 
 /// Appends to a file that others write to as well, and creates it if it does not exist. Links are
 /// followed: for a path that the user names. A pipe that nobody has opened for reading is an error,
