@@ -114,6 +114,10 @@ std::string sanitize_for_log(std::string_view text) {
   return result;
 }
 
+std::string_view trimmed_end(std::string_view text) {
+  return text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
+}
+
 std::string truncated(std::string_view text, std::size_t max_bytes) {
   if (text.size() <= max_bytes) return sanitize(text);
 

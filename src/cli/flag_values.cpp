@@ -49,9 +49,8 @@ std::optional<std::string> FlagValues::get(const std::string& variable) const {
   const auto found = environment_.find(variable);
   if (found == environment_.end()) return std::nullopt;
 
-  const std::string& text = found->second;
-  const std::size_t last = text.find_last_not_of(kBlanks);
-  return last == std::string::npos ? std::nullopt : std::optional(text.substr(0, last + 1));
+  const std::string_view text = trimmed_end(found->second);
+  return text.empty() ? std::nullopt : std::optional(std::string(text));
 }
 
 std::string FlagValues::expand(const std::string& path) const {
@@ -106,7 +105,7 @@ Result<bool> read_boolean(const FlagValues::Value& found) {
 std::string trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kBlanks);
   if (begin == std::string_view::npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1));
+  return std::string(trimmed_end(text.substr(begin)));
 }
 
 Strings split_list(std::string_view text) {

@@ -21,9 +21,8 @@ std::optional<Proxy> first_set(const Environment& environment,
     const auto found = environment.find(variable);
     if (found == environment.end()) continue;
 
-    // The line end of a file that it was read from is no part of a value.
-    const std::size_t last = found->second.find_last_not_of(" \t\r\n");
-    if (last != std::string::npos) return Proxy{variable, found->second.substr(0, last + 1)};
+    const std::string_view address = trimmed_end(found->second);
+    if (!address.empty()) return Proxy{variable, std::string(address)};
   }
   return std::nullopt;
 }

@@ -41,6 +41,9 @@ std::string sanitize(std::string_view text);
 /// '?'.
 std::string sanitize_for_log(std::string_view text);
 
+/// Without blanks and line ends at the end, which a variable that was read from a file may have.
+std::string_view trimmed_end(std::string_view text);
+
 /// Sanitized, and cut to `max_bytes`, with `…` in place of the rest.
 std::string truncated(std::string_view text, std::size_t max_bytes = 120);
 
