@@ -215,6 +215,7 @@ void check_still_there(Session& session, ModelReport& model) {
 /// Downloads what the report's models need, and what that needs, as models of the same run.
 void fetch_dependencies(Session& session, RunReport& report,
                         const std::function<RunReport(std::vector<ModelSpec>)>& download) {
+  const std::size_t asked = report.models.size();
   for (int depth = 0; depth < kMaxDependencyDepth && !report.signal && !report.error; ++depth) {
     auto specs = unselected_dependencies(report.models, session.known_manifest(), &session.cache);
     if (specs.empty()) break;
@@ -225,9 +226,10 @@ void fetch_dependencies(Session& session, RunReport& report,
     append(report, download(std::move(specs)));
   }
 
+  const bool has_fetched = report.models.size() > asked && !session.options.dry_run;
   for (ModelReport& model : report.models) {
     complete(model.dependencies, model.spec, session.cache);
-    if (!session.options.dry_run) check_still_there(session, model);
+    if (has_fetched) check_still_there(session, model);
   }
 }
 
