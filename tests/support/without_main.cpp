@@ -30,16 +30,17 @@ const std::map<std::string, std::vector<int>> kCalls = {
     {"symlink", {SYS_symlink, SYS_symlinkat}},
     {"link", {SYS_link, SYS_linkat}},
 #else
-    {"symlink", {SYS_symlinkat}},   {"link", {SYS_linkat}},
+    {"symlink", {SYS_symlinkat}},
+    {"link", {SYS_linkat}},
 #endif
     {"flock", {SYS_flock}},
-    {"readlinkat", {SYS_readlinkat}},
     {"pwrite", {SYS_pwrite64}},
     {"fsync", {SYS_fsync}},
     {"fdatasync", {SYS_fdatasync}},
     {"copy_file_range", {SYS_copy_file_range}},
     {"fallocate", {SYS_fallocate}},
     {"clone", {SYS_clone, SYS_clone3}},
+    {"readlinkat", {SYS_readlinkat}},
 };
 
 const std::map<std::string, int> kErrors = {
