@@ -151,6 +151,28 @@ std::string Failover::awaited_host() const {
   return awaited;
 }
 
+bool Failover::announce_window() {
+  std::optional<std::size_t> first;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    if (!sources_.is_available(i)) continue;
+    if (shared_.hosts.has_room(sources_[i].url.origin, bucket_, shared_.now)) return false;
+    if (!first) first = i;
+  }
+  if (!first) return false;
+
+  const std::string& origin = sources_[*first].url.origin;
+  if (!shared_.hosts.announce_window(origin, bucket_, shared_.now)) return false;
+
+  const Duration wait = choose(std::nullopt).at - shared_.now;
+  shared_.notice(LogLevel::warning,
+                 fmt::format("the rate limit of {} is used up: continuing in {}{}", host_of(origin),
+                             in_words(wait),
+                             endpoint(*first).token == TokenUse::none
+                                 ? "; with a token, in HF_TOKEN, the Hub allows more requests"
+                                 : ""));
+  return true;
+}
+
 /// Whether the failure is the host's. `has_next`: another endpoint is asked at once, so that there
 /// is nothing to wait for.
 bool Failover::record_outage(const Transfer& transfer, Duration demanded, bool has_next) {

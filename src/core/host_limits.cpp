@@ -53,11 +53,25 @@ void HostLimits::on_rate_limit(const std::string& origin, Bucket bucket, Request
     return;
   }
 
-  // Responses arrive in any order, so each counts from its own request: its `r` does not include
-  // the requests that were sent after it.
+  // Each counts from its own request: its `r` does not include the requests that were sent after
+  // it. They arrive in any order, and one that was long on its way knows nothing of a host that has
+  // given more meanwhile.
+  if (number < window.counted && limit.remaining > 0) return;
+
   window.last = number + limit.remaining;
+  window.counted = number;
   window.used_up = limit.remaining == 0;
+  window.announced = false;
   window.until = until;
+}
+
+std::optional<TimePoint> HostLimits::announce_window(const std::string& origin, Bucket bucket,
+                                                     TimePoint now) {
+  if (has_room(origin, bucket, now) || blocked_until(origin, now) > now) return std::nullopt;
+
+  Window& window = windows_[{origin, bucket}];
+  if (std::exchange(window.announced, true)) return std::nullopt;
+  return window.until;
 }
 
 TimePoint HostLimits::blocked_until(const std::string& origin, TimePoint now) const {
@@ -83,8 +97,12 @@ bool HostLimits::should_log(const std::string& origin, ErrorKind kind, TimePoint
   return true;
 }
 
+std::string host_of(const std::string& origin) {
+  return origin.substr(origin.starts_with("https://") ? 8 : 0);
+}
+
 std::string describe_outage(const std::string& origin, const Error& cause) {
-  const std::string host = origin.substr(origin.starts_with("https://") ? 8 : 0);
+  const std::string host = host_of(origin);
   return fmt::format(
       "{} ({})",
       cause.kind == ErrorKind::server ? host + " is unavailable" : "cannot reach " + host,

@@ -22,6 +22,7 @@ std::vector<Action> Scheduler::next(TimePoint now) {
     fill_connections();
     start_items();
     fill_connections();  // queries that were just started
+    announce_window();
     for (const ItemId id : active_) tasks_[id].poll_lock();
     for (const ItemId id : active_) tasks_[id].save_resume_if_due();
     if (deadline) shared_.wake_by(*deadline);
@@ -100,6 +101,14 @@ void Scheduler::fill_connections() {
   for (const ItemId id : active_)
     while (shared_.transfers.size() < connections && tasks_[id].start_transfer()) {
     }
+}
+
+/// A window may last for minutes, in which nothing else happens.
+void Scheduler::announce_window() {
+  if (!shared_.transfers.empty()) return;
+
+  for (const ItemId id : active_)
+    if (tasks_[id].announce_window()) return;
 }
 
 void Scheduler::on_hash(ItemId item, const HashResult& result, TimePoint now) {

@@ -99,6 +99,37 @@ TEST_CASE("the order of responses does not matter") {
   CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == kStart + seconds(10));
 }
 
+TEST_CASE("a response that was long on its way takes back nothing that a later one gave") {
+  HostLimits book;
+  const auto slow = book.on_request(kHubOrigin, kFiles);
+  HostLimits::RequestNumber last = slow;
+  for (int i = 0; i < 200; ++i) last = book.on_request(kHubOrigin, kFiles);
+  book.on_rate_limit(kHubOrigin, kFiles, last, {100, seconds(300)}, kStart);
+  book.on_rate_limit(kHubOrigin, kFiles, slow, {100, seconds(300)}, kStart);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == TimePoint::min());
+
+  // But a host that has nothing left means it, whichever request it says so to.
+  book.on_rate_limit(kHubOrigin, kFiles, slow, {0, seconds(9)}, kStart);
+  CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == kStart + seconds(10));
+}
+
+TEST_CASE("the end of a window that is used up is announced once, and not that of a block") {
+  HostLimits book;
+  book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {1, seconds(9)},
+                     kStart);
+  CHECK_FALSE(book.announce_window(kHubOrigin, kFiles, kStart));
+  book.on_request(kHubOrigin, kFiles);
+  CHECK(book.announce_window(kHubOrigin, kFiles, kStart) == kStart + seconds(10));
+  CHECK_FALSE(book.announce_window(kHubOrigin, kFiles, kStart + seconds(1)));
+
+  const TimePoint next = kStart + seconds(10);
+  book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {0, seconds(9)},
+                     next);
+  book.block_until(kHubOrigin, next + seconds(5));
+  CHECK_FALSE(book.announce_window(kHubOrigin, kFiles, next));
+  CHECK(book.announce_window(kHubOrigin, kFiles, next + seconds(5)) == next + seconds(10));
+}
+
 TEST_CASE(
     "an exhausted window stays closed to its end, whatever arrives meanwhile, and then reopens") {
   HostLimits book;

@@ -149,7 +149,10 @@ TEST_CASE("a hub whose every response reports an exhausted limit is waited for o
   play.end(play.one<StartTransfer>().id, redirected());
   play.step();
   CHECK_FALSE(play.has<StartTransfer>());
-  play.step(std::chrono::seconds(2));
+  CHECK(play.one<Notice>().text == "the rate limit of hub.example is used up: continuing in 2 s");
+  play.step(std::chrono::seconds(1));
+  CHECK_FALSE(play.has<Notice>());
+  play.step(std::chrono::seconds(1));
   play.end(play.one<StartTransfer>().id, redirected());
   play.step();
   CHECK(play.one<StartTransfer>().url.text == "https://hub.example/cached");

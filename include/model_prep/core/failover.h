@@ -101,6 +101,10 @@ class Failover {
   /// that of the first source. Otherwise empty.
   std::string awaited_host() const;
 
+  /// Says that the item waits because its hosts allow no more requests for now, unless that was
+  /// said before. Returns whether it has said so.
+  bool announce_window();
+
   /// Whether a redirect may go to this host now.
   bool may_follow(const Transfer& transfer, const Url& target) const;
 

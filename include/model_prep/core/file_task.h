@@ -122,6 +122,9 @@ class FileTask {
   /// The host that is down and that it waits for; empty if it waits for anything else.
   std::string awaited_host() const;
 
+  /// Says, once, that it waits for a rate limit. For when no request is in flight.
+  bool announce_window() { return state_ == State::moving && failover_.announce_window(); }
+
   /// Why it ended in `failed`.
   const std::optional<Error>& failure() const { return failure_; }
   const std::vector<std::size_t>& models() const { return work_.models; }

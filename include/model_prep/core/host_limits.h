@@ -121,6 +121,9 @@ class HostLimits {
   TimePoint closed_until(const std::string& origin, Bucket bucket, std::int64_t in_flight,
                          TimePoint now) const;
 
+  /// The end of a window that is used up, without a block; nothing if it was asked for before.
+  std::optional<TimePoint> announce_window(const std::string& origin, Bucket bucket, TimePoint now);
+
   /// Whether it is open, and would be if no request were in flight.
   bool has_room(const std::string& origin, Bucket bucket, TimePoint now) const {
     return closed_until(origin, bucket, 0, now) <= now;
@@ -145,7 +148,9 @@ class HostLimits {
     /// The last request that this window has room for: the number of the one that got `r`, plus
     /// `r`.
     RequestNumber last{0};
-    bool used_up{false};  ///< `r` was 0
+    RequestNumber counted{0};  ///< the last request whose response says so
+    bool used_up{false};       ///< `r` was 0
+    bool announced{false};
     TimePoint until{TimePoint::min()};
   };
   struct Silence {
@@ -161,6 +166,9 @@ class HostLimits {
   std::set<std::string> unreachable_;
   std::set<std::string> ever_unreachable_;
 };
+
+/// Of an origin as people write it: without `https://`.
+std::string host_of(const std::string& origin);
 
 /// `cannot reach huggingface.co (Could not resolve host)`, `huggingface.co is unavailable (status
 /// 503)`.

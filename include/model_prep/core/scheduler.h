@@ -138,6 +138,7 @@ class Scheduler {
   void start_items();
   bool start_next(Lane lane);
   void fill_connections();
+  void announce_window();
 
   SchedulerState shared_;
   std::vector<FileTask> tasks_;
