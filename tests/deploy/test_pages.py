@@ -135,6 +135,21 @@ def test_the_quickstart_fills_a_cache_and_a_second_run_sends_no_request():
     assert "requests: 0, bytes downloaded: 0" in done.stdout
 
 
+def test_only_the_bare_quickstart_falls_back_to_the_demo_and_the_demo_goes_nowhere_else(tmp_path):
+    # The demo's stand-ins have the names and commits of real models.
+    quickstart = pages.ROOT / "docker" / "quickstart"
+    cache = tmp_path / "cache"
+    for command, environment in (
+        ([quickstart, "--demo", "--cache-dir", cache], {}),
+        ([quickstart, "--cache-dir", cache, "--patience", "0"], {"HF_ENDPOINT": "http://127.0.0.1:9"}),
+        ([quickstart, "--endpoint", "http://127.0.0.1:9", "--patience", "0", "--cache-dir", cache], {}),
+    ):
+        done = run([*command, "--no-install"], environment, check=False)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "The demo passed" not in done.stdout
+        assert not [*cache.glob("models--*/snapshots/*")]
+
+
 # ---- the form of a page -----------------------------------------------------------------------------------------------
 
 
