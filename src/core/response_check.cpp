@@ -207,6 +207,19 @@ std::string unrequested_encoding(const ResponseHead& head) {
   return "unexpected Content-Encoding '" + truncated(head.content_encoding) + "'";
 }
 
+/// `spent`: what a payload host answers if it does not accept a signed URL any more. Only the Hub
+/// gives reasons in its headers; it may be where a mirror redirects to.
+ResponseVerdict check_refusal(const ResponseHead& head, const RequestContext& context,
+                              std::initializer_list<int> spent) {
+  if (context.of_hub || !head.error_code.empty() || !is_one_of(head.status, spent))
+    return {VerdictKind::failed, hub_error(head, context)};
+
+  return {VerdictKind::signature_spent,
+          about(context, ErrorKind::protocol,
+                fmt::format("the CDN rejected the Hub's signed URL (status {})", head.status),
+                "a proxy may be changing the URL, or this machine's clock may be wrong")};
+}
+
 }  // namespace
 
 std::optional<ContentRange> parse_content_range(const std::string& header) {
@@ -246,12 +259,7 @@ ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRe
     return restart(context, ErrorKind::protocol,
                    "the server rejected the requested range (status 416)");
   // 400 too: S3 reports an expired token that way.
-  if (!context.of_hub && is_one_of(head.status, {400, 401, 403, 404, 410}))
-    return {VerdictKind::signature_spent,
-            about(context, ErrorKind::protocol,
-                  fmt::format("the CDN rejected the Hub's signed URL (status {})", head.status),
-                  "a proxy may be changing the URL, or this machine's clock may be wrong")};
-  return {VerdictKind::failed, hub_error(head, context)};
+  return check_refusal(head, context, {400, 401, 403, 404, 410});
 }
 
 Error body_cut_short(const ResponseHead& head, const RequestContext& context, const Url& from) {
@@ -262,7 +270,7 @@ Error body_cut_short(const ResponseHead& head, const RequestContext& context, co
 
 ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context) {
   if (is_redirect(head.status)) return {VerdictKind::redirect};
-  if (head.status != 200) return {VerdictKind::failed, hub_error(head, context)};
+  if (head.status != 200) return check_refusal(head, context, {400, 403});
   if (is_html(head)) return {VerdictKind::failed, html_page(context, "JSON")};
   if (const std::string encoding = unrequested_encoding(head); !encoding.empty())
     return fail(context, encoding);

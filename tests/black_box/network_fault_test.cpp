@@ -269,6 +269,18 @@ TEST_CASE("a captive portal's page, a redirect loop or a broken response is refu
   CHECK(one.nothing_is_published());
 }
 
+TEST_CASE("a signed URL that has expired is asked for again, also for a file that decides") {
+  const std::string index = R"({"weight_map":{"w":"model-00001-of-00001.safetensors"}})";
+  NetworkFaultCase one(
+      make_repo("org/sharded", {{"config.json", "{}"},
+                                {"model.safetensors.index.json", index, true},
+                                {"model-00001-of-00001.safetensors", MadeUpBytes{900, 1}, true}}));
+  one.hub.add(Fault{.on = Fault::On::payload, .path = "index.json", .what = ExpiredSignature{}});
+  const Run run = one.run();
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+}
+
 TEST_CASE("an expired signed URL is requested again without a wait") {
   NetworkFaultCase one;
   one.hub.add(Fault{.on = Fault::On::payload, .what = ExpiredSignature{}});
