@@ -7,6 +7,7 @@ namespace model_prep {
 
 std::optional<Error> HeaderLimit::on_line(std::size_t bytes) {
   bytes_ += bytes;
+  last_bytes_ = bytes;
   ++lines_;
   if (bytes_ <= kMaxBytes && lines_ <= kMaxLines) return std::nullopt;
 

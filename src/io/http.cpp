@@ -142,7 +142,9 @@ struct Transfer {
   }
 
   TransferEnd end(CURLcode code) {
-    if (code == CURLE_OK && !error) complete_head();  // of a response without a body
+    // Also of one that broke off before its body. A head of status 1xx is not the last.
+    const bool whole = header_limit.ended() && info<long>(easy.get(), CURLINFO_RESPONSE_CODE) > 199;
+    if ((code == CURLE_OK || whole) && !error) complete_head();
     flush();
 
     const bool refused = body == BodySink::Body::refused;
@@ -386,8 +388,7 @@ struct Transport::State {
   /// When the next transfer stalls or may read again.
   TimePoint due() const {
     TimePoint earliest = limiter ? limiter->due() : TimePoint::max();
-    for (const auto& [id, transfer] : transfers)
-      earliest = std::min(earliest, transfer->stall.due());
+    for (const auto& [id, one] : transfers) earliest = std::min(earliest, one->stall.due());
     return earliest;
   }
 };

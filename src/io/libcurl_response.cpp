@@ -25,6 +25,17 @@ std::string response_header(void* easy, const char* name) {
   return found->value;
 }
 
+/// A header that may be there several times, which means the same as one list (RFC 9110, section
+/// 5.3).
+std::string response_header_list(void* easy, const char* name) {
+  std::string list;
+  curl_header* found = nullptr;
+  for (std::size_t i = 0; curl_easy_header(easy, name, i, CURLH_HEADER, -1, &found) == CURLHE_OK;
+       ++i)
+    list.append(i > 0 ? ", " : "").append(found->value);
+  return list;
+}
+
 ResponseHead read_head(void* easy, const Url& request_url) {
   ResponseHead head;
   long status = 0;
@@ -35,7 +46,7 @@ ResponseHead read_head(void* easy, const Url& request_url) {
   head.content_range = response_header(easy, "Content-Range");
   head.content_type = response_header(easy, "Content-Type");
   head.content_encoding = response_header(easy, "Content-Encoding");
-  head.link = response_header(easy, "Link");
+  head.link = response_header_list(easy, "Link");
   head.rate_limit = response_header(easy, "RateLimit");
   head.error_code = response_header(easy, "X-Error-Code");
   head.error_message = response_header(easy, "X-Error-Message");

@@ -293,6 +293,28 @@ TEST_CASE("a dropped connection is a network error") {
   CHECK_FALSE(end.error->message.empty());
 }
 
+TEST_CASE("a response that breaks off before its body still counts as an answer") {
+  Site site;
+  site.hub.add(Fault{.what = testing::Reset{.after = 0}});
+  Transport transport(settings());
+  Recorder sink;
+  const TransferEnd end = end_of(transport, request_for(site.api()), sink);
+  CHECK(end.error.has_value());
+  CHECK(end.head.status == 200);
+  CHECK(sink.heads.size() == 1);
+}
+
+TEST_CASE("links to other pages are found in whichever line of the head they are") {
+  Site site;
+  site.hub.add(
+      Fault{.what = testing::ChangeHeaders{
+                .set = {{"Link", "</style.css>; rel=preload\r\nLink: <x>; rel=\"next\""}}}});
+  Transport transport(settings());
+  Recorder sink;
+  CHECK(end_of(transport, request_for(site.api()), sink).head.link ==
+        "</style.css>; rel=preload, <x>; rel=\"next\"");
+}
+
 TEST_CASE("a stalled transfer is a timeout") {
   Site site;
   const std::int64_t after = GENERATE(std::int64_t{-1}, std::int64_t{5});

@@ -18,9 +18,13 @@ class HeaderLimit {
   /// Counts one more line. An error if the response must not be read any further.
   std::optional<Error> on_line(std::size_t bytes);
 
+  /// Whether the last line was the empty one, which ends a head.
+  bool ended() const { return last_bytes_ == 1 || last_bytes_ == 2; }
+
  private:
   std::size_t bytes_{0};
   int lines_{0};
+  std::size_t last_bytes_{0};
 };
 
 }  // namespace model_prep
