@@ -112,7 +112,9 @@ std::vector<HubEndpoint> default_endpoints() { return {HubEndpoint{.hub = *Hub::
 void give_token(std::vector<HubEndpoint>& endpoints, const std::optional<Token>& token) {
   for (HubEndpoint& endpoint : endpoints) {
     const bool may_have = endpoints.size() == 1 || endpoint.hub.endpoint().origin == kHub;
-    if (!endpoint.token && may_have) endpoint.token = token;
+    // A request has room for one of them, and the login was written for this endpoint.
+    const bool has_login = find_user_info(endpoint.hub.endpoint().text).has_value();
+    if (!endpoint.token && may_have && !has_login) endpoint.token = token;
 
     endpoint.use = endpoint.token ? TokenUse::sent : token ? TokenUse::withheld : TokenUse::none;
   }

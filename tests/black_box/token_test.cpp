@@ -92,6 +92,22 @@ std::vector<std::string> debug(std::vector<std::string> arguments) {
 
 }  // namespace
 
+TEST_CASE("an endpoint with a login in its URL gets that, and not the token") {
+  const std::string login = "dXNlcjp3b3Jk";  // user:word, in base64
+  HubOptions options;
+  options.tokens = {login};
+  FakeHub hub(options);
+  hub.add(small_repo());
+  std::string with_login = hub.endpoint();
+  with_login.replace(0, 7, "http://user:word@");
+  const TestHost machine(with_login);
+  const Run run = machine.run({"org/small"}, {{"HF_TOKEN", kToken}});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  for (const LoggedRequest& request : hub.requests())
+    if (request.origin == "hub") CHECK(request.headers.at("authorization") == "Basic " + login);
+}
+
 TEST_CASE("the token is in nothing that any run writes, and goes to the Hub's origin only") {
   const Source source = GENERATE(Source::variable, Source::file);
   TokenPlace place(source);
