@@ -2,6 +2,7 @@
 #include "model_prep/commands/policies.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 
@@ -24,8 +25,9 @@ const RemoteFile* card_of(const ResolvedSnapshot& snapshot) {
   return nullptr;
 }
 
-/// A commit of more entries than fit in these is not looked through.
+/// A commit of more entries than that, or than fit in these pages, is not looked through.
 constexpr int kMaxScanPages = 100;
+constexpr std::size_t kMaxScannedFiles = 200'000;
 
 /// The info of one model, on its way.
 struct InfoWalk {
@@ -102,7 +104,7 @@ class FactsRequest {
     }
   }
 
-  void use_reply(InfoWalk& walk, const Reply& reply) const {
+  void use_reply(InfoWalk& walk, const Reply& reply) {
     const auto sources = std::exchange(walk.sources, {});
     PolicyResult& result = results_[walk.index];
     const bool is_first = !std::exchange(walk.is_answered, true);
@@ -112,10 +114,13 @@ class FactsRequest {
     result.requested = true;
 
     // If a later endpoint fails, what an earlier one said is enough to go on with.
-    if (is_first) result.status = status;
+    if (is_first || status) result.status = status;
+    if (snapshot.facts.scan)
+      scan_endpoints_.try_emplace(walk.index, sources[reply.source].endpoint);
 
-    // A mirror may know nothing of scans; the next endpoint may be the Hub.
-    if (result.status && missing_of(snapshot).scan && !snapshot.facts.scan)
+    // A mirror may be wrong, or know nothing of scans; the next endpoint may be the Hub.
+    const bool is_unusable = !status && !reply.error;
+    if (is_unusable || (result.status && missing_of(snapshot).scan && !snapshot.facts.scan))
       walk.sources.assign(sources.begin() + static_cast<std::ptrdiff_t>(reply.source) + 1,
                           sources.end());
   }
@@ -125,9 +130,7 @@ class FactsRequest {
     const std::string& repo = snapshot.spec.repo.text();
     const auto info = parse_info(reply.body, repo);
     if (!info) return info.error();
-    if (info->commit != snapshot.commit)
-      return Error{ErrorKind::protocol, repo + ": the response is about another commit",
-                   "a mirror or a proxy may be wrong: check HF_ENDPOINT"};
+    if (info->commit != snapshot.commit) return about_another_commit(repo);
 
     // A license that is known is that of this commit for ever; a scan may have gone on.
     if (!snapshot.facts.licenses) snapshot.facts.licenses = info->licenses;
@@ -176,9 +179,13 @@ class FactsRequest {
       if (!results_[i].status || !results_[i].requested || !is_unfinished ||
           !missing_of(snapshot).scan)
         continue;
-      walks.push_back({i, sources_at(fetcher_.endpoints, [&](const Hub& hub) {
-                         return hub.expanded_tree(snapshot.spec.repo, snapshot.commit);
-                       })});
+      auto sources = sources_at(fetcher_.endpoints, [&](const Hub& hub) {
+        return hub.expanded_tree(snapshot.spec.repo, snapshot.commit);
+      });
+      // Those before it know nothing of scans.
+      std::erase_if(sources,
+                    [&](const Source& source) { return source.endpoint < scan_endpoints_[i]; });
+      walks.push_back({i, std::move(sources)});
     }
 
     request_rounds<ScanWalk>(walks,
@@ -204,7 +211,8 @@ class FactsRequest {
       return;
     }
     if (*next) {
-      if (++walk.pages < kMaxScanPages) walk.sources = {{source.endpoint, **next}};
+      if (++walk.pages < kMaxScanPages && walk.seen.size() < kMaxScannedFiles)
+        walk.sources = {{source.endpoint, **next}};
       return;
     }
 
@@ -220,6 +228,7 @@ class FactsRequest {
   std::vector<PolicyResult>& results_;
   Fetcher& fetcher_;
   Licenses licenses_;
+  std::map<std::size_t, std::size_t> scan_endpoints_;  // of a snapshot: who told of its scans
 };
 
 }  // namespace

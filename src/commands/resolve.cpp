@@ -202,6 +202,7 @@ class Resolver {
     const auto step = model.reader.add({.url = source.url.text,
                                         .body = reply.body,
                                         .is_tree = is_tree,
+                                        .commit = model.commit->hex(),
                                         .next = next ? std::optional(next->text) : std::nullopt});
     if (!step) return step.error();
     if (*step == ListingReader::Next::page) {
@@ -209,7 +210,7 @@ class Resolver {
       return ok();
     }
     if (*step == ListingReader::Next::other_list) {
-      model.sources = {{source.endpoint, hub.blobs(model.spec->repo, *model.commit)}};
+      request_page(model, Source{source.endpoint, hub.blobs(model.spec->repo, *model.commit)});
       return ok();
     }
     model.listing_endpoint = source.endpoint;
@@ -332,11 +333,13 @@ class Resolver {
     request_page(model, std::nullopt);
   }
 
-  /// No endpoint has an answer. If one of them had an unusable one before, that explains more, but
-  /// not if the run could succeed when it is repeated.
+  /// No endpoint has an answer. If one of them had an unusable one before, that explains more; but
+  /// not if the run could succeed when it is repeated, or if the user can do something.
   static void fail(ModelResolution& model, const Error& error) {
-    const bool is_final = disposition(error.kind) == Disposition::fail_item;
-    model.result = is_final ? model.first_fault.value_or(error) : error;
+    const bool is_missing = error.kind == ErrorKind::not_found ||
+                            error.kind == ErrorKind::revision_not_found ||
+                            error.kind == ErrorKind::protocol;
+    model.result = is_missing ? model.first_fault.value_or(error) : error;
   }
 
   const Cache& cache_;

@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::string_view kTreeFields[] = {"type", "path",    "size",     "oid",
                                             "lfs",  "lfs.oid", "lfs.size", "xetHash"};
-constexpr std::string_view kBlobsFields[] = {"rfilename", "size",       "blobId",
-                                             "lfs",       "lfs.sha256", "lfs.size"};
+constexpr std::string_view kBlobsFields[] = {"sha", "rfilename",  "size",    "blobId",
+                                             "lfs", "lfs.sha256", "lfs.size"};
 constexpr std::string_view kSiblings[] = {"siblings"};
 
 // Of the repository's info: what the model's card says of its license, and what the scanners say.
@@ -121,9 +121,10 @@ Status add_finding(ScanVerdict& scan, const JsonFields& entry) {
   return ok();
 }
 
+/// `commit`: whose listing it must be, if it says so.
 Result<Listing> parse_listing(std::string_view body, std::string_view object,
                               const JsonShape& shape, const MemberNames& names,
-                              std::string_view if_missing) {
+                              std::string_view if_missing, std::string_view commit = {}) {
   Listing listing;
   const auto document = read_json(
       body, shape, [&](const JsonEntry& entry) { return add_file(listing, entry.fields, names); });
@@ -133,10 +134,18 @@ Result<Listing> parse_listing(std::string_view body, std::string_view object,
     return error;
   }
   if (document->collections.empty()) return unreadable(object, if_missing);
+
+  const std::string found = document->fields.text("sha").value_or(std::string(commit));
+  if (!commit.empty() && found != commit) return about_another_commit(object);
   return listing;
 }
 
 }  // namespace
+
+Error about_another_commit(std::string_view object) {
+  return {ErrorKind::protocol, fmt::format("{}: the response is about another commit", object),
+          "a mirror or a proxy may be wrong: check HF_ENDPOINT"};
+}
 
 Result<RepoInfo> parse_info(std::string_view body, std::string_view object) {
   std::size_t files = 0;
@@ -220,10 +229,11 @@ Result<Listing> parse_tree_page(std::string_view body, std::string_view object) 
                        {"path", "oid", "lfs.oid", true}, "a listing must be an array");
 }
 
-Result<Listing> parse_blobs(std::string_view body, std::string_view object) {
+Result<Listing> parse_blobs(std::string_view body, std::string_view object,
+                            std::string_view commit) {
   return parse_listing(body, object, {.collections = kSiblings, .fields = kBlobsFields},
                        {"rfilename", "blobId", "lfs.sha256", false},
-                       "the member 'siblings' is missing");
+                       "the member 'siblings' is missing", commit);
 }
 
 }  // namespace model_prep

@@ -27,7 +27,8 @@ void ListingReader::restart() {
 }
 
 Result<ListingReader::Next> ListingReader::add(const Page& page) {
-  auto read = page.is_tree ? parse_tree_page(page.body, object_) : parse_blobs(page.body, object_);
+  auto read = page.is_tree ? parse_tree_page(page.body, object_)
+                           : parse_blobs(page.body, object_, page.commit);
   if (!read) return doubt_.value_or(read.error());
 
   const std::size_t entries = read->size() + read->folders.size();

@@ -163,6 +163,70 @@ TEST_CASE("both forms of the listing are tried on a mirror before the next endpo
   CHECK(pair.second.requests().empty());
 }
 
+TEST_CASE("a mirror that lists its own branch for every commit is not believed") {
+  HubRepo bare = small_repo();
+  bare.has_tree_api = false;
+  Pair pair;
+  pair.first.add(bare);
+  const std::string other = R"({"sha":")" + std::string(40, 'b') + R"(","siblings":[]})";
+  pair.first.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = BodyOverride{other}});
+  const std::string pinned = "org/small@" + main_of(pair.repo);
+
+  const Run alone = pair.run({pinned, "--endpoint", pair.first.endpoint()});
+  CHECK(alone.error_kind(pinned) == "protocol");
+  CHECK(contains(alone.err, "the response is about another commit"));
+
+  const Run both = pair.run({pinned});
+  INFO(both.err);
+  CHECK(both.exit_code == 0);
+  CHECK(pair.is_whole());
+}
+
+TEST_CASE("an endpoint that cannot complete its listing is left at once") {
+  Pair pair;
+  const std::string folder =
+      R"([{"type":"directory","path":"data","oid":")" + std::string(40, 'd') + R"(","size":0}])";
+  pair.first.add(Fault{.on = Fault::On::tree, .times = -1, .what = BodyOverride{folder}});
+  pair.first.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = Status{503}});
+  const Run run = pair.run({"org/small@" + main_of(pair.repo)});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(pair.is_whole());
+  CHECK(pair.first.requests("repo_info").size() == 1);
+}
+
+TEST_CASE("what the user can do is said, whatever another endpoint answered") {
+  FakeHub mirror;
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  mirror.add(repo);
+  mirror.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = GarbageJson{}});
+  hub.add(repo);
+  hub.add(Fault{.on = Fault::On::repo_info,
+                .times = -1,
+                .what = Status{403, {{"X-Error-Code", "GatedRepo"}}, "gated"}});
+  const TestHost machine(list_of(mirror, hub));
+  const Run run = machine.run({"org/small"});
+  CHECK(run.error_kind("org/small") == "gated");
+}
+
+TEST_CASE("the Hub's reason is told when a mirror redirects to it") {
+  FakeHub hub;
+  FakeHub mirror;
+  const HubRepo repo = small_repo();
+  mirror.add(repo);
+  hub.add(Fault{.times = -1, .what = Status{403, {{"X-Error-Code", "GatedRepo"}}, "gated"}});
+  mirror.add(Fault{.on = Fault::On::resolve,
+                   .path = "model.safetensors",
+                   .times = -1,
+                   .what = Redirect{hub.endpoint() + "/org/small/resolve/main/model.safetensors"}});
+  const TestHost machine(mirror);
+  const Run run = machine.run({"org/small"});
+  INFO(run.err);
+  CHECK(run.error_kind("org/small") == "gated");
+  CHECK(hub.requests().size() == 1);
+}
+
 TEST_CASE("a listing that breaks off is restarted at the next endpoint, from its first page") {
   HubOptions pages;
   pages.page_size = 2;

@@ -241,6 +241,31 @@ TEST_CASE("behind a mirror that knows nothing of scans the next endpoint is aske
   CHECK(mirror.machine.run({at.pinned, "--scan", "refuse-unsafe"}, useless).exit_code == 0);
 }
 
+TEST_CASE("a mirror whose answer is about another commit, or is none, is passed over") {
+  Judged mirror(R"({"license": "mit"})", kClean);
+  const Judged at(R"({"license": "mit"})", kClean);
+  std::string answer = "no json";
+  SECTION("no answer") {}
+  SECTION("about another commit") { answer = R"({"sha":")" + std::string(40, 'b') + "\"}"; }
+  mirror.hub.add(Fault{.on = Fault::On::repo_info, .times = -1, .what = BodyOverride{answer}});
+  const Run run =
+      mirror.machine.run({at.pinned, "--allow-license", "mit"},
+                         {{"HF_ENDPOINT", mirror.hub.endpoint() + "," + at.hub.endpoint()}});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+}
+
+TEST_CASE("what scanners say of each file is asked of the endpoint that knows of scans") {
+  const Judged mirror(R"({"license": "mit"})", "");
+  const Judged at(R"({"license": "mit"})", kUnfinished);
+  const Run run =
+      mirror.machine.run({at.pinned, "--scan", "required"},
+                         {{"HF_ENDPOINT", mirror.hub.endpoint() + "," + at.hub.endpoint()}});
+  INFO(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(at.hub.requests("tree").size() == 1);
+}
+
 TEST_CASE("the manifest's policy counts, flags tighten it and cannot loosen it") {
   Judged at(R"({"license": "mit"})", kUnsafe);
   const auto manifest = [&](const std::string& policy) {

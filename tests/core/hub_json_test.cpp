@@ -138,7 +138,7 @@ TEST_CASE("the size of an LFS file is that of the file, even if the entry also h
 }
 
 TEST_CASE("the blobs of the repository info give the same listing as the tree") {
-  const auto blobs = parse_blobs(kBlobs, "gpt2");
+  const auto blobs = parse_blobs(kBlobs, "gpt2", {});
   const auto tree = parse_tree_page(kTree, "gpt2");
   REQUIRE(blobs.has_value());
   REQUIRE(blobs->files.size() == tree->files.size());
@@ -203,8 +203,18 @@ TEST_CASE("a name that git can hold and no directory here can is kept apart") {
   CHECK_FALSE(RepoPath::parse(listing->unusable.front()));
 }
 
+TEST_CASE("a list of blobs that names another commit is refused") {
+  const std::string commit(40, 'a');
+  const std::string body = R"({"sha":")" + commit + R"(","siblings":[]})";
+  CHECK(parse_blobs(body, "org/name", commit).has_value());
+  CHECK(parse_blobs(R"({"siblings":[]})", "org/name", commit).has_value());
+  const auto other = parse_blobs(body, "org/name", std::string(40, 'b'));
+  REQUIRE_FALSE(other.has_value());
+  CHECK(other.error().message == "org/name: the response is about another commit");
+}
+
 TEST_CASE("files without sizes and digests are refused, and the hint is a lock") {
-  const auto listing = parse_blobs(R"({"siblings":[{"rfilename":"config.json"}]})", "org/name");
+  const auto listing = parse_blobs(R"({"siblings":[{"rfilename":"config.json"}]})", "org/name", {});
   REQUIRE_FALSE(listing.has_value());
   CHECK(listing.error().kind == ErrorKind::protocol);
   CHECK(listing.error().hint.find("model-prep lock") != std::string::npos);

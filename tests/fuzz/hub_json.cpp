@@ -116,7 +116,7 @@ void hub_json(std::string_view input) {
   check_facts({.scan = std::move(scan)});
   check_deciding(input);
   check_listing_of(parse_tree_page(input, "org/name"));
-  check_listing_of(parse_blobs(input, "org/name"));
+  check_listing_of(parse_blobs(input, "org/name", {}));
 }
 
 }  // namespace model_prep::fuzz

@@ -30,6 +30,9 @@ struct RepoInfo {
 };
 Result<RepoInfo> parse_info(std::string_view body, std::string_view object);
 
+/// A mirror that does not look at the revision gives that of its own branch.
+Error about_another_commit(std::string_view object);
+
 /// Adds what one page of the expanded tree says of its files. A file without a final status makes
 /// the verdict incomplete. `seen` gets the paths of all of them.
 Status add_scan_page(ScanVerdict& scan, std::set<std::string>& seen, std::string_view body,
@@ -47,6 +50,7 @@ Result<Listing> parse_tree_page(std::string_view body, std::string_view object);
 
 /// The `siblings` of the repository's info, requested with `blobs=true`. The hint of an endpoint
 /// that lists names only says that a lock needs no listing.
-Result<Listing> parse_blobs(std::string_view body, std::string_view object);
+Result<Listing> parse_blobs(std::string_view body, std::string_view object,
+                            std::string_view commit);
 
 }  // namespace model_prep

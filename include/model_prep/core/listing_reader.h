@@ -34,6 +34,7 @@ class ListingReader {
     std::string_view url;
     std::string_view body;
     bool is_tree{true};                 ///< false: the other list
+    std::string_view commit{};          ///< which the other list must not contradict
     std::optional<std::string> next{};  ///< the address of the next page
   };
   enum class Next : std::uint8_t { page, other_list, nothing };
