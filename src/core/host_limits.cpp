@@ -97,6 +97,11 @@ bool HostLimits::should_log(const std::string& origin, ErrorKind kind, TimePoint
   return true;
 }
 
+HostLimits::Bucket bucket_of(const Url& url) {
+  return url.text.find("/resolve/") != std::string::npos ? HostLimits::Bucket::files
+                                                         : HostLimits::Bucket::queries;
+}
+
 std::string host_of(const std::string& origin) {
   return origin.substr(origin.starts_with("https://") ? 8 : 0);
 }

@@ -113,6 +113,14 @@ TEST_CASE("a response that was long on its way takes back nothing that a later o
   CHECK(book.closed_until(kHubOrigin, kFiles, 0, kStart) == kStart + seconds(10));
 }
 
+TEST_CASE("a small file counts as a file, however it is read, and only the API as the API") {
+  const auto bucket = [](const char* text) { return bucket_of(Url{text, kHubOrigin, true}); };
+  CHECK(bucket("https://hub.example/org/name/resolve/main/config.json") == kFiles);
+  CHECK(bucket("https://hub.example/datasets/org/name/resolve/main/a.json") == kFiles);
+  CHECK(bucket("https://hub.example/api/models/org/name/revision/main") == kQueries);
+  CHECK(bucket("https://hub.example/api/models/org/name/tree/main?recursive=true") == kQueries);
+}
+
 TEST_CASE("the end of a window that is used up is announced once, and not that of a block") {
   HostLimits book;
   book.on_rate_limit(kHubOrigin, kFiles, book.on_request(kHubOrigin, kFiles), {1, seconds(9)},

@@ -22,10 +22,10 @@ namespace model_prep {
 class Failover {
  public:
   /// `shared` must outlive it.
-  Failover(std::vector<Source> sources, HostLimits::Bucket bucket, SchedulerState& shared)
+  Failover(std::vector<Source> sources, SchedulerState& shared)
       : shared_(shared),
         sources_(std::move(sources)),
-        bucket_(bucket),
+        bucket_(bucket_of(sources_[0].url)),
         budget_(shared.settings.retry.max_failures) {}
 
   const SourceSelector& sources() const { return sources_; }

@@ -97,8 +97,7 @@ class FileTask {
       : id_(id),
         shared_(shared),
         work_(std::move(work)),
-        failover_(std::move(work_.sources),
-                  is_query() ? HostLimits::Bucket::queries : HostLimits::Bucket::files, shared) {}
+        failover_(std::move(work_.sources), shared) {}
 
   bool waiting() const { return state_ == State::waiting; }
   bool done() const { return state_ == State::done; }

@@ -28,6 +28,7 @@
 
 #include "model_prep/base/clock.h"
 #include "model_prep/base/error.h"
+#include "model_prep/base/response.h"
 #include "model_prep/core/retry.h"
 
 namespace model_prep {
@@ -39,6 +40,7 @@ struct Patience {
 
 class HostLimits {
  public:
+  /// The Hub counts apart; a small file that is read as a query is a file all the same.
   enum class Bucket : std::uint8_t { queries, files };
 
   struct Outage {
@@ -166,6 +168,9 @@ class HostLimits {
   std::set<std::string> unreachable_;
   std::set<std::string> ever_unreachable_;
 };
+
+/// Which of the Hub's windows a request counts in (docs/developing/hub-protocol.md, section 4.3).
+HostLimits::Bucket bucket_of(const Url& url);
 
 /// Of an origin as people write it: without `https://`.
 std::string host_of(const std::string& origin);
