@@ -75,4 +75,4 @@ def scripts(path):
     if path == WORKFLOW:
         return [("bash", step["run"]) for job in file["jobs"].values() for step in job["steps"] if "run" in step]
     jobs = [job for job in file.values() if isinstance(job, dict) and "script" in job]
-    return [("sh", "\n".join(job["script"])) for job in jobs]
+    return [("sh", "\n".join([*job.get("before_script", []), *job["script"]])) for job in jobs]

@@ -175,6 +175,14 @@ def test_gitlab_caches_under_the_manifest_that_the_job_reads():
     assert file["test"]["variables"] == {"HF_HOME": "$CI_PROJECT_DIR/.model-prep", "HF_HUB_OFFLINE": "1"}
 
 
+def test_gitlabs_job_logs_in_to_the_registry_of_its_image():
+    job = read(GITLAB)["models"]
+    assert read(GITLAB)["variables"]["MODEL_PREP_IMAGE"].startswith("$CI_REGISTRY_IMAGE/")
+    (login,) = job["before_script"]
+    assert "docker login" in login and login.endswith('"$CI_REGISTRY"')
+    assert "--password-stdin" in login, "a password among the arguments is visible to other processes"
+
+
 def test_gitlabs_script_fetches_once_and_then_is_offline(demo, tmp_path, image):
     shutil.copy(demo.manifest, tmp_path / "models.lock.json")
     script = read(GITLAB)["models"]["script"][0]
