@@ -163,6 +163,11 @@ def test_services_read_the_models_offline_and_cannot_write_them(file):
                 assert environment["HF_HOME"] == "/app/models" and environment["HF_HUB_OFFLINE"] == "1"
 
 
+def test_no_claim_is_read_only_for_a_whole_pod(file):
+    """Also in comments: an init container with that claim could not write."""
+    assert not re.search(r"claimName: [^}\n]*readOnly", file.read_text())
+
+
 def test_the_selector_finds_the_pods(file):
     for document in documents(file):
         if "selector" in document["spec"]:
