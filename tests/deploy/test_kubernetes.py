@@ -163,6 +163,20 @@ def test_services_read_the_models_offline_and_cannot_write_them(file):
                 assert environment["HF_HOME"] == "/app/models" and environment["HF_HUB_OFFLINE"] == "1"
 
 
+def test_a_service_has_a_writable_tmp_and_the_user_of_its_own_image(file):
+    for pod in pods(file):
+        for container in containers(pod):
+            if container["name"] == "your-service":
+                (mount,) = [mount for mount in container["volumeMounts"] if mount["mountPath"] == "/tmp"]
+                (volume,) = [volume for volume in pod["volumes"] if volume["name"] == mount["name"]]
+                assert "emptyDir" in volume and not mount.get("readOnly")
+                both = {**pod["securityContext"], **container["securityContext"]}
+                assert not {"runAsUser", "runAsGroup"} & both.keys()
+            elif container["name"] == "model-prep":
+                both = {**pod["securityContext"], **container["securityContext"]}
+                assert (both["runAsUser"], both["runAsGroup"]) == (10001, 0), "the image's user"
+
+
 def test_no_claim_is_read_only_for_a_whole_pod(file):
     """Also in comments: an init container with that claim could not write."""
     assert not re.search(r"claimName: [^}\n]*readOnly", file.read_text())
@@ -213,7 +227,7 @@ def test_every_container_has_the_memory_that_each_runtime_demands(file):
 
 def test_the_image_is_named_by_its_digest_and_fits_the_prefix_of_the_export():
     (pod,) = pods(IMAGE_VOLUME)
-    (volume,) = pod["volumes"]
+    (volume,) = [volume for volume in pod["volumes"] if "image" in volume]
     assert re.fullmatch(r"registry\.example/models@sha256:[0-9a-f]{64}", volume["image"]["reference"])
     (container,) = containers(pod)
     assert container_environment(container)["HF_HOME"] == container["volumeMounts"][0]["mountPath"]
