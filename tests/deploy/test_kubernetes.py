@@ -205,10 +205,15 @@ def test_the_nodes_own_volume_meets_its_claim():
     assert "nodeAffinity" not in volume["spec"], "then the pods of other nodes could not mount it"
 
 
-def test_the_jobs_own_deadline_never_comes_before_the_programs():
+def test_the_jobs_own_deadline_comes_after_those_of_all_attempts_and_their_pauses():
     (path,) = [path for path in KUBERNETES if path.name == "job.yaml"]
+    job = by_kind(path, "Job")["spec"]
     deadline = int(container_environment(model_prep(path)[0])["MODEL_PREP_DEADLINE"])
-    assert 0 < by_kind(path, "Job")["spec"]["activeDeadlineSeconds"] - deadline <= 60
+    pauses = sum(min(10 * 2**retry, 360) for retry in range(job["backoffLimit"]))
+    left = job["activeDeadlineSeconds"] - deadline * (job["backoffLimit"] + 1) - pauses
+    assert left >= 60 * (job["backoffLimit"] + 1), "a minute for the start of each pod"
+    wait = int(re.search(r"--timeout=(\d+)h job/", path.read_text())[1])
+    assert 3600 * wait > job["activeDeadlineSeconds"]
 
 
 def test_an_eviction_is_no_failed_attempt():
