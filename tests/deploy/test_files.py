@@ -116,8 +116,12 @@ def test_compose_and_swarm_run_it_confined_and_services_cannot_write():
     for path in [COMPOSE, *SWARM]:
         file = read(path)
         for key, service in file["services"].items():
-            volumes = [volume for volume in service["volumes"] if volume.startswith("homeiq_models:")]
-            assert volumes == ["homeiq_models:/app/models" + ("" if key == "model-prep" else ":ro")]
+            if key == "model-prep":
+                assert "homeiq_models:/app/models" in service["volumes"]
+            else:
+                (volume,) = service["volumes"]
+                assert (volume["source"], volume["target"]) == ("homeiq_models", "/app/models")
+                assert volume["read_only"] is True and volume["volume"]["nocopy"] is True
         ours = file["services"]["model-prep"]
         assert ours["read_only"] is True and ours["cap_drop"] == ["ALL"]
         memory = ours["mem_limit"] if path == COMPOSE else ours["deploy"]["resources"]["limits"]["memory"]
