@@ -130,6 +130,11 @@ def test_compose_and_swarm_run_it_confined_and_services_cannot_write():
     assert read(COMPOSE)["services"]["model-prep"]["security_opt"] == ["no-new-privileges:true"]
 
 
+def test_nfs_is_of_version_4_in_the_stack_as_by_command():
+    (text,) = [path.read_text() for path in SWARM if path.stem == "shared"]
+    assert re.findall(r"\bo[:=] ?addr=nfs\.example(\S*)", text) == [",nfsvers=4\"'", ",nfsvers=4"]
+
+
 def test_compose_profiles_let_the_setup_step_run_alone_and_before_the_services():
     both = read(COMPOSE)["services"]
     assert both["model-prep"]["profiles"] == ["setup", "services"]
