@@ -36,6 +36,20 @@ def documents(path):
     return list(yaml.safe_load_all(path.read_text()))
 
 
+def with_own_models(path):
+    """The file's text as its user gets it by uncommenting what `# Your own models:` introduces."""
+    lines, introduced = [], False
+    for line in path.read_text().splitlines():
+        if re.fullmatch(r" *# [A-Z][\w ]+:", line):
+            introduced = line.strip() == "# Your own models:"
+        elif introduced and (commented := re.fullmatch(r"( *)# (.*)", line)):
+            line = commented[1] + commented[2]
+        else:
+            introduced = False
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
 def by_kind(path, kind):
     (found,) = [document for document in documents(path) if document["kind"] == kind]
     return found

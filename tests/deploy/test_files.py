@@ -24,6 +24,7 @@ from pasted import (
     read,
     scripts,
     services,
+    with_own_models,
 )
 from support import run
 
@@ -128,6 +129,21 @@ def test_compose_and_swarm_run_it_confined_and_services_cannot_write():
         assert memory.upper() == "64M"
         assert file["volumes"]["homeiq_models"]["name"] == "homeiq_models"
     assert read(COMPOSE)["services"]["model-prep"]["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("path", [COMPOSE, *SWARM], ids=name)
+def test_models_of_ones_own_need_only_lines_without_their_comment_sign(path, tmp_path):
+    own = tmp_path / path.name
+    own.write_text(with_own_models(path))
+    run([sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", own], {})
+    service = read(own)["services"]["model-prep"]
+    place = service["environment"].pop("MODEL_PREP_MANIFEST")
+    if path == COMPOSE:
+        assert service["volumes"][1:] == [f"./models.lock.json:{place}:ro"]
+    else:
+        assert service["configs"] == [{"source": "models", "target": place}]
+        assert read(own)["configs"] == {"models": {"file": "./models.lock.json"}}
+    assert service["environment"] == read(path)["services"]["model-prep"]["environment"]
 
 
 def test_nfs_is_of_version_4_in_the_stack_as_by_command():

@@ -7,7 +7,18 @@ import re
 
 import kubernetes_validate
 import pytest
-from pasted import IMAGE_VOLUME, KUBERNETES, by_kind, container_environment, containers, documents, name, pod_templates
+import yaml
+from pasted import (
+    IMAGE_VOLUME,
+    KUBERNETES,
+    by_kind,
+    container_environment,
+    containers,
+    documents,
+    name,
+    pod_templates,
+    with_own_models,
+)
 
 #: The oldest and the newest that the validator knows, and one between.
 VERSIONS = ["1.25", "1.31", "1.37"]
@@ -161,6 +172,19 @@ def test_services_read_the_models_offline_and_cannot_write_them(file):
                 assert models[0]["readOnly"] is True
                 environment = container_environment(container)
                 assert environment["HF_HOME"] == "/app/models" and environment["HF_HUB_OFFLINE"] == "1"
+
+
+def test_models_of_ones_own_need_only_lines_without_their_comment_sign(filling):
+    plain = list(yaml.safe_load_all(with_own_models(filling)))
+    for document in plain:
+        kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
+    (pod,) = [document["spec"]["template"]["spec"] for document in plain if "template" in document["spec"]]
+    (container,) = [container for container in containers(pod) if container["name"] == "model-prep"]
+    (volume,) = [volume for volume in pod["volumes"] if "configMap" in volume]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == volume["name"]]
+    assert container_environment(container)["MODEL_PREP_MANIFEST"] == f"{mount['mountPath']}/models.lock.json"
+    # The command in the file's comment makes it.
+    assert f"create configmap {volume['configMap']['name']} --from-file=models.lock.json" in filling.read_text()
 
 
 def test_a_service_has_a_writable_tmp_and_the_user_of_its_own_image(file):
