@@ -168,5 +168,86 @@ def test_the_unit_has_the_cache_and_the_configuration_where_its_comment_says(set
     assert found.stdout + found.stderr == ""
 
 
-def test_shellcheck_finds_nothing_in_configure():
+def test_the_drop_ins_in_the_units_comment_are_valid(tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("THE DROP-INS ARE NOT CHECKED BY systemd, WHICH IS NOT INSTALLED HERE")
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text())
+    found = re.findall(r"((?:^#   [A-Z\[].*\n)+)", UNIT.read_text(), re.MULTILINE)
+    drop_ins = [text.replace("#   ", "") for text in found if "[Service]" in text]
+    assert len(drop_ins) == 2
+    for text in drop_ins:
+        folder = tmp_path / f"{UNIT.name}.d"
+        folder.mkdir(exist_ok=True)
+        (folder / "override.conf").write_text(text)
+        done = run(["systemd-analyze", "verify", unit], {})
+        assert "override.conf" not in done.stdout + done.stderr
+
+
+#: A line of /etc/resolv.conf, and what nginx takes for it.
+NAME_SERVERS = {
+    "nameserver 10.0.0.1": "10.0.0.1",
+    "nameserver\t10.0.0.2 \t": "10.0.0.2",
+    "nameserver  fd00::1": "[fd00::1]",
+    "nameserver ::ffff:10.0.0.1 ": "[::ffff:10.0.0.1]",
+}
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Runs `configure` on a machine with this /etc/resolv.conf."""
+
+    def configure(resolv_conf, **settings):
+        (tmp_path / "resolv.conf").write_text(resolv_conf)
+        for path in (FOLDER / "configure", SETTINGS, TEMPLATE):
+            copy = tmp_path / path.name
+            copy.write_text(path.read_text().replace("/etc/resolv.conf |", f"{tmp_path}/resolv.conf |"))
+            copy.chmod(path.stat().st_mode)
+        return run([tmp_path / "configure"], settings, check=False)
+
+    return configure
+
+
+@pytest.mark.parametrize("line", NAME_SERVERS)
+def test_the_name_server_is_the_first_that_nginx_understands(line, configured, tmp_path):
+    lines = ["# nameserver 10.9.9.9", "search example", "nameserver fe80::1%eth0", line, "nameserver 10.8.8.8", ""]
+    made = configured("\n".join(lines))
+    assert f"resolver {NAME_SERVERS[line]};" in made.stdout, made.stderr
+    file = tmp_path / "nginx.conf"
+    file.write_text(made.stdout.replace("/var/cache/model-mirror", str(tmp_path)))
+    run([shutil.which("nginx", path=NGINX_PATH), "-t", "-c", file], {})
+
+
+def test_configure_fails_if_it_finds_no_name_server(configured):
+    failed = configured("search example\n")
+    assert failed.returncode == 1 and failed.stdout == "" and "set MIRROR_RESOLVER" in failed.stderr
+    assert "resolver 10.0.0.1;" in configured("search example\n", MIRROR_RESOLVER="10.0.0.1").stdout
+
+
+@pytest.mark.parametrize("line", [*NAME_SERVERS, None])
+def test_the_pod_takes_its_own_name_server_unless_one_is_named(line, tmp_path):
+    (container,) = pod()["containers"]
+    shell, option, script = container["command"]
+    assert environment(MIRROR_KUBERNETES)["MIRROR_RESOLVER"] == "", "set, so that it is exported"
+    (tmp_path / "resolv.conf").write_text(f"search example\n{line}\nnameserver 10.8.8.8\n")
+    assert "exec /docker-entrypoint.sh nginx -c /tmp/nginx.conf " in script
+    script = script.replace("/etc/resolv.conf", f"{tmp_path}/resolv.conf").replace("exec /docker-", "env; : ")
+    done = run([shell, option, script], {"MIRROR_RESOLVER": "" if line else "named valid=5s"})
+    if line:
+        # Pods without IPv6 cannot reach the addresses that such a query would give.
+        expected = NAME_SERVERS[line] + (" ipv6=off" if ":" not in line else "")
+    else:
+        expected = "named valid=5s"
+    assert f"MIRROR_RESOLVER={expected}\n" in done.stdout
+
+
+def test_shellcheck_finds_nothing_in_the_scripts():
     run(["shellcheck", FOLDER / "configure"], {})
+    script = pod()["containers"][0]["command"][2]
+    done = subprocess.run(["shellcheck", "--shell=sh", "-"], input=script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_number_of_workers_does_not_depend_on_the_machine():
+    (workers,) = re.findall(r"^worker_processes (\S+);", TEMPLATE.read_text(), re.MULTILINE)
+    assert 1 <= int(workers) <= 8, "each takes memory, which the files limit"
