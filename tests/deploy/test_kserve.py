@@ -50,6 +50,7 @@ def test_the_container_that_kserve_makes_of_it_is_valid_and_restricted(version):
 
 
 def test_kserve_finds_it_for_the_hub_alone_and_gives_it_several_models():
+    assert "# KServe 0.16 to 0.21: " in KSERVE.read_text(), "as above"
     file = read(KSERVE)
     assert (file["apiVersion"], file["kind"]) == ("serving.kserve.io/v1alpha1", "ClusterStorageContainer")
     assert file["spec"]["container"]["name"] == "storage-initializer", "or KServe injects its own as well"
