@@ -182,6 +182,17 @@ def test_the_catalogue_has_no_health_check():
     assert entry["health_check"] is None and "port" not in entry
 
 
+def test_systemd_accepts_the_units_of_the_deployment_page(build, tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("THE UNITS ARE NOT CHECKED BY systemd, WHICH IS NOT INSTALLED HERE")
+    page = (DOCKER.parent / "docs" / "deploy.md").read_text()
+    ours, service = re.findall(r"^```ini\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "model-prep.service").write_text(ours.replace("/usr/bin/", f"{build}/"))
+    (tmp_path / "your-service.service").write_text(service + "ExecStart=/bin/true\n")
+    found = run(["systemd-analyze", "verify", *sorted(tmp_path.glob("*.service"))], {})
+    assert found.stdout + found.stderr == ""
+
+
 def test_every_file_is_tested_and_begins_with_licence_and_purpose():
     folders = [DOCKER, *(DOCKER / folder for folder in ("swarm", "kubernetes", "kserve", "ci", "mirror"))]
     assert sorted(ALL) == sorted(path for folder in folders for path in folder.glob("*.y*ml"))
