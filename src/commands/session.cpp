@@ -153,7 +153,8 @@ Result<const Manifest*> Session::manifest() {
 ModelNames Session::model_names() const {
   ModelNames names{.names = options.models,
                    .other_words = command_names(),
-                   .manifest_only = options.manifest_key.has_value()};
+                   .manifest_only = options.manifest_key.has_value(),
+                   .pinned_by_manifest = options.command == Command::kserve_init};
   for (const HubEndpoint& endpoint : options.endpoints) names.endpoints.push_back(endpoint.name());
   return names;
 }

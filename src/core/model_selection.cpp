@@ -84,6 +84,15 @@ Error unknown_model(const Manifest& manifest, const std::string& name, const Str
           did_you_mean(name, words), fmt::join(keys, ", "))};
 }
 
+/// Of `org/name@revision`: whether the manifest's `org/name` is this revision.
+Status check_revision(const ManifestModel& model, const std::string& revision) {
+  if (revision == model.revision.text() || revision == model.ref) return ok();
+  return Error{ErrorKind::usage,
+               fmt::format("{} is asked for at revision {}, and the manifest has it at {}",
+                           model.key, truncated(revision), model.revision.text()),
+               "ask for the manifest's revision or for none, or change the manifest"};
+}
+
 Result<NamedModel> find_model(const Manifest& manifest, const std::string& name_or_address,
                               const ModelNames& names) {
   const std::string text = without_address(name_or_address, names.endpoints);
@@ -105,6 +114,16 @@ Result<NamedModel> find_model(const Manifest& manifest, const std::string& name_
 
   if (const auto found = known(name); found != manifest.models.end()) {
     NamedModel model{*found, std::move(variant)};
+    model.model.key = text;
+    return model;
+  }
+
+  const std::size_t at = text.find('@');
+  const bool has_revision = names.pinned_by_manifest && at != std::string::npos;
+  if (const auto found = known(text.substr(0, at));
+      has_revision && found != manifest.models.end()) {
+    if (Status same = check_revision(*found, text.substr(at + 1)); !same) return same.error();
+    NamedModel model{*found};
     model.model.key = text;
     return model;
   }

@@ -65,6 +65,24 @@ struct Container {
 
 using Names = std::vector<std::string>;
 
+/// A lockfile of the first commit.
+std::string lock_of(Container& container) {
+  const Run run = container.machine.run({"lock", "org/served", "--variant", "all"});
+  REQUIRE(run.exit_code == 0);
+  container.hub.clear_requests();
+  return run.out;
+}
+
+/// With another digit in each sha256.
+std::string contradicting(std::string lock) {
+  const std::string member = "\"sha256\": \"";
+  for (std::size_t at = 0; (at = lock.find(member, at)) != std::string::npos;) {
+    at += member.size();
+    lock[at] = lock[at] == '0' ? '1' : '0';
+  }
+  return lock;
+}
+
 }  // namespace
 
 TEST_CASE("kserve-init fills the destination with the whole model, and leaves no cache") {
@@ -150,6 +168,36 @@ TEST_CASE("a destination that was filled differently or was changed since is fil
   CHECK(container.run({"hf://org/served:" + kSecond, models}).exit_code == 0);
   CHECK(plain_files_in(container.models) == files_at(kSecond));
   CHECK(container.left() == Names{"models"});
+}
+
+TEST_CASE("the lock of a manifest holds a model that is asked for with its revision too") {
+  Container container;
+  const std::string models = container.models.string();
+  const std::string lock = lock_of(container);
+  container.machine.use_manifest(lock);
+  const std::string revision = GENERATE(true, false) ? kFirst : "main";
+  const Run run = container.run({"hf://org/served:" + revision, models});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
+  CHECK(container.hub.requests("tree").empty());
+
+  fs::remove_all(container.models);
+  container.machine.use_manifest(contradicting(lock));
+  const Run wrong = container.run({"hf://org/served:" + revision, models});
+  CHECK(wrong.exit_code == 1);
+  CHECK(wrong.error_kind("org/served@" + revision) == "lock_mismatch");
+  CHECK_FALSE(fs::exists(container.models));
+}
+
+TEST_CASE("a revision that is not the manifest's is refused, and nothing is requested") {
+  Container container;
+  container.machine.use_manifest(lock_of(container));
+  const Run run = container.run({"hf://org/served:" + kSecond, container.models.string()});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "org/served is asked for at revision " + kSecond +
+                              ", and the manifest has it at " + kFirst));
+  CHECK(container.hub.requests().empty());
 }
 
 TEST_CASE("a build may be chosen") {

@@ -297,6 +297,30 @@ TEST_CASE("a page on an endpoint is a name too") {
   CHECK(specs->front().variant == Build::onnx);
 }
 
+TEST_CASE("where the manifest pins a name, a revision after it must be the manifest's") {
+  const auto manifest = parse_manifest(R"({"version": 1, "models": {"org/a": {"repo": "org/a",
+      "revision": ")" + testing::kCommit + R"(", "ref": "v1"}}})",
+                                       "m.json");
+  REQUIRE(manifest);
+  const auto select = [&](const std::string& name) {
+    const ModelNames names{.names = {name}, .manifest_only = true, .pinned_by_manifest = true};
+    return select_models(*manifest, names, Build::all);
+  };
+  for (const std::string& revision : {testing::kCommit, std::string("v1")}) {
+    const auto specs = select("org/a@" + revision);
+    REQUIRE(specs);
+    CHECK(specs->front().key == "org/a@" + revision);
+    CHECK(specs->front().revision.text() == testing::kCommit);
+    CHECK_FALSE(specs->front().ref_if_unset);
+  }
+
+  const auto other = select("org/a@v2");
+  REQUIRE_FALSE(other);
+  CHECK(other.error().kind == ErrorKind::usage);
+  CHECK(other.error().message ==
+        "org/a is asked for at revision v2, and the manifest has it at " + testing::kCommit);
+}
+
 TEST_CASE("a build after the name is that model's, and another word is a quantisation") {
   const auto [name, variant] = GENERATE(table<std::string, std::string>({
       {"org/a:onnx", "onnx"},

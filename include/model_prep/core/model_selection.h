@@ -38,6 +38,10 @@ struct ModelNames {
 
   /// A name of a repository is refused: the user trusts what is in the manifest.
   bool manifest_only{false};
+
+  /// `org/name@revision` is the manifest's `org/name`, and must be its revision: whoever writes the
+  /// names (KServe) cannot choose keys.
+  bool pinned_by_manifest{false};
 };
 
 /// The models that `names` mean, in that order.
