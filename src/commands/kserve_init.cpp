@@ -11,11 +11,19 @@
 #include "model_prep/commands/fetcher.h"
 #include "model_prep/commands/model_signatures.h"
 #include "model_prep/commands/resolve.h"
+#include "model_prep/core/file_selection.h"
 #include "model_prep/io/plain_folder_writer.h"
 #include "model_prep/io/temporary_cache.h"
 
 namespace model_prep {
 namespace {
+
+/// The lock may be newer than the folder.
+bool is_as_locked(const SnapshotRecord& content, const ModelSpec& spec) {
+  std::vector<RemoteFile> files = content.listing;
+  return apply_lock(files, spec) && is_record_of(content, files) &&
+         (!spec.fully_locked || files.size() == spec.lock.size());
+}
 
 class KserveInit {
  public:
@@ -66,7 +74,8 @@ class KserveInit {
       if (!content) continue;
 
       const auto commit = specs_[i].revision.commit();
-      if (commit && content->origin == origin_of(specs_[i], *commit))
+      if (commit && content->origin == origin_of(specs_[i], *commit) &&
+          is_as_locked(*content, specs_[i]))
         set_present(i, commit->hex(), content->listing);
       else if (!session_.options.offline)
         unknown.push_back(i);

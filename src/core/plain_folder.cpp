@@ -42,9 +42,12 @@ bool is_record_of(const SnapshotRecord& record, const std::vector<RemoteFile>& f
   const auto is_same = [](const RemoteFile& a, const RemoteFile& b) {
     return a.path == b.path && a.size == b.size && a.blob == b.blob;
   };
+  const auto is_verified = [&](const RemoteFile& file) {
+    const auto known = record.blobs.find(file.blob);
+    return known != record.blobs.end() && vouches_for(known->second, file.blob_spec());
+  };
   return std::ranges::equal(record.listing, files, is_same) &&
-         std::ranges::all_of(
-             files, [&](const RemoteFile& file) { return record.blobs.contains(file.blob); });
+         std::ranges::all_of(files, is_verified);
 }
 
 }  // namespace model_prep

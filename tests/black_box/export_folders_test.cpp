@@ -116,6 +116,30 @@ TEST_CASE("a file of an export that was changed since is written again") {
   CHECK(found_in(filled.folder) == wanted(kFirst));
 }
 
+TEST_CASE("a folder that is there already is held to a lock that came later") {
+  const Filled filled;
+  const std::vector<std::string> command = {"export", "org/plain@" + kFirst, "--to",
+                                            "dir:" + filled.plain.string()};
+  REQUIRE(filled.machine.run(command).exit_code == 0);
+
+  // It adds the sha256 of plain git files, which alone the git id does not name.
+  const Run lock = filled.machine.run({"lock", "org/plain@" + kFirst, "--variant", "all"});
+  auto manifest = nlohmann::json::parse(lock.out);
+  auto& model = manifest["models"]["org/plain@" + kFirst];
+  const auto run = [&] {
+    write_text(filled.machine.folder() / "m.json", manifest.dump());
+    return filled.machine.run(command, {{"MODEL_PREP_MANIFEST", filled.machine.folder() / "m.json"},
+                                        {"MODEL_VARIANT", "all"}});
+  };
+  CHECK(contains(run().err, "nothing to do in"));
+
+  model["files"]["config.json"]["sha256"] = std::string(64, '0');
+  const Run wrong = run();
+  CAPTURE(wrong.err);
+  CHECK(wrong.exit_code == 1);
+  CHECK(wrong.error_kind("org/plain@" + kFirst) == "lock_mismatch");
+}
+
 TEST_CASE("a wrong byte leaves no folder, or the one that was there") {
   const Filled filled;
   REQUIRE(filled.run(kFirst).exit_code == 0);

@@ -190,6 +190,23 @@ TEST_CASE("the lock of a manifest holds a model that is asked for with its revis
   CHECK_FALSE(fs::exists(container.models));
 }
 
+TEST_CASE("a destination that was filled before there was a lock is held to it") {
+  Container container;
+  const std::string models = container.models.string();
+  const std::string lock = lock_of(container);
+  REQUIRE(container.run({kPinned, models}).exit_code == 0);
+  container.hub.clear_requests();
+  container.machine.use_manifest(lock);
+  CHECK(container.run({kPinned, models}).exit_code == 0);
+  CHECK(container.hub.requests().empty());
+
+  container.machine.use_manifest(contradicting(lock));
+  const Run wrong = container.run({kPinned, models});
+  CAPTURE(wrong.err);
+  CHECK(wrong.exit_code == 1);
+  CHECK(wrong.error_kind("org/served@" + kFirst) == "lock_mismatch");
+}
+
 TEST_CASE("a revision that is not the manifest's is refused, and nothing is requested") {
   Container container;
   container.machine.use_manifest(lock_of(container));

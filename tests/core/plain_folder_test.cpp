@@ -28,6 +28,13 @@ TEST_CASE("a record is of these files if it lists them and has hashed each") {
   CHECK_FALSE(is_record_of(record, {files[0]}));
   CHECK_FALSE(is_record_of(record, {files[0], plain_file("b", 2, '3')}));
   CHECK_FALSE(is_record_of(record, {files[0], plain_file("c", 2, '2')}));
+
+  std::vector<RemoteFile> locked = files;
+  locked[1].locked_sha256 = sha256('b');
+  CHECK(is_record_of(record, locked));
+  locked[1].locked_sha256 = sha256('c');
+  CHECK_FALSE(is_record_of(record, locked));
+
   record.blobs.erase(git_sha1('2'));
   CHECK_FALSE(is_record_of(record, files));
 }

@@ -43,7 +43,7 @@ bool is_our_own_name(const RepoPath& path);
 /// satisfy. The same text means the same files, so that a folder with it needs nothing of the Hub.
 std::string origin_of(const ModelSpec& spec, const CommitId& commit);
 
-/// Whether the record is that of these files.
+/// Whether the record is that of these files, with the digests that a lock may demand of them.
 bool is_record_of(const SnapshotRecord& record, const std::vector<RemoteFile>& files);
 
 }  // namespace model_prep
