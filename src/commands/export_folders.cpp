@@ -79,18 +79,33 @@ class FolderExport {
   /// the first byte is copied.
   Result<bool> prepare(std::size_t index) {
     const PlainFolder& folder = folders_[index];
-    const auto files = recorded_files(snapshots_[index]);
-    const bool is_there = folder.holds(files);
-    if (is_there && !folder.has_leftovers()) return true;
+    const auto content = folder.content();
+    const bool is_there = content && is_record_of(*content, recorded_files(snapshots_[index]));
+    if (is_there && content->origin == origin(index) && !folder.has_leftovers()) return true;
 
     // Another export that has the lock removes them itself, and perhaps brings these very files.
     auto lock = folder.try_lock();
     if (!lock && is_there) return true;
     if (!lock) return lock.error();
     if (*lock) folder.remove_leftovers(**lock);
-    if (folder.holds(files)) return true;
+    if (is_done(index, *lock)) return true;
     const Status ours = *lock ? folder.check_owner() : ok();
     return ours ? Result<bool>(false) : ours.error();
+  }
+
+  /// Whether the folder holds the files. If they were selected in another way before, or were held
+  /// to another policy, its record says so from now on: a restart of `kserve-init` goes by that.
+  bool is_done(std::size_t index, const std::unique_ptr<ExportLock>& lock) {
+    const PlainFolder& folder = folders_[index];
+    if (!folder.holds(recorded_files(snapshots_[index]))) return false;
+
+    // Where it cannot be written, the files are the right ones all the same.
+    if (lock) static_cast<void>(folder.set_origin(*lock, origin(index)));
+    return true;
+  }
+
+  std::string origin(std::size_t index) const {
+    return origin_of(snapshots_[index].spec, snapshots_[index].commit);
   }
 
   Result<std::unique_ptr<ExportLock>> wait_for_lock(const PlainFolder& folder) {
@@ -107,14 +122,13 @@ class FolderExport {
   /// Returns false if another export has brought the files meanwhile.
   Result<bool> write(std::size_t index) {
     const PlainFolder& folder = folders_[index];
-    const auto files = recorded_files(snapshots_[index]);
     const auto lock = wait_for_lock(folder);
     if (!lock) return lock.error();
 
     folder.remove_leftovers(**lock);
-    if (folder.holds(files)) return false;
+    if (is_done(index, *lock)) return false;
     Status done = folder.check_owner();
-    if (done) done = write_files(index, **lock, files);
+    if (done) done = write_files(index, **lock, recorded_files(snapshots_[index]));
     if (done) return true;
 
     Error error = done.error();
@@ -132,7 +146,7 @@ class FolderExport {
 
     Seconds seconds;
     return folders_[index].write(
-        lock, files, origin_of(snapshot.spec, snapshot.commit),
+        lock, files, origin(index),
         [&](std::size_t i, const Directory& directory,
             const std::string& path) -> Result<VerifiedBlob> {
           const RemoteFile& file = snapshot.files[i];

@@ -112,6 +112,19 @@ bool PlainFolder::holds(const std::vector<RemoteFile>& files) const {
   return record && is_record_of(*record, files);
 }
 
+Status PlainFolder::set_origin(const ExportLock& /*held*/, const std::string& origin) const {
+  auto record = content();
+  if (!record || record->origin == origin) return ok();
+
+  record->origin = origin;
+  const Directory directory(parent());
+  const std::string temporary = temporary_name(directory.path(), stem());
+  if (Status made = directory.create_directories(temporary); !made) return made;
+  Status written = directory.write_atomically(names_.record, serialize_record(*record), temporary);
+  remove_tree(temporary);
+  return written;
+}
+
 Status PlainFolder::check_owner(const std::string& running) const {
   const auto own = lstat_path(names_.root);
   if (!own) return ok();

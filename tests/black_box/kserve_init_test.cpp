@@ -217,6 +217,22 @@ TEST_CASE("a revision that is not the manifest's is refused, and nothing is requ
   CHECK(container.hub.requests().empty());
 }
 
+TEST_CASE("the same files, selected in another way, are downloaded once more and no oftener") {
+  Container container;
+  const std::vector<std::string> plain = {kPinned, container.models.string()};
+  REQUIRE(container.run(plain).exit_code == 0);
+
+  std::vector<std::string> spelled = plain;
+  for (const char* pattern : {"*.json", "*.safetensors", "*.bin"})
+    spelled.insert(spelled.end(), {"--include", pattern});
+  CHECK(container.run(spelled).exit_code == 0);
+  container.hub.clear_requests();
+  CHECK(container.run(spelled).exit_code == 0);
+  CHECK(container.hub.requests().empty());
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
+  CHECK(container.left() == Names{"models"});
+}
+
 TEST_CASE("a build may be chosen") {
   Container container;
   const Run run = container.run({kPinned, container.models.string()}, {{"MODEL_VARIANT", "fp32"}});

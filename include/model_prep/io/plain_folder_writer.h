@@ -48,6 +48,9 @@ class PlainFolder {
   std::optional<SnapshotRecord> content() const;
   bool holds(const std::vector<RemoteFile>& files) const;
 
+  /// Makes the record of what it holds say that this is `origin`.
+  Status set_origin(const ExportLock& held, const std::string& origin) const;
+
   /// A `usage` error if it holds anything that no export wrote. What `running`, the temporary
   /// folder of an export, is about to bring does not count.
   Status check_owner(const std::string& running = {}) const;
