@@ -68,15 +68,27 @@ Status check_known_policy(ResolvedSnapshot& snapshot, const std::optional<Snapsh
 /// Whether the models were held to their policies in this run already.
 enum class Judged : std::uint8_t { no, yes };
 
+std::vector<ModelSpec> specs_of(const RunReport& report) {
+  std::vector<ModelSpec> specs;
+  for (const ModelReport& model : report.models) specs.push_back(model.spec);
+  return specs;
+}
+
 class Export {
  public:
   /// Writes what `--to` says.
-  Export(Session& session, std::vector<ModelSpec> specs, Judged judged)
-      : session_(session), specs_(std::move(specs)), judged_(judged), errors_(specs_.size()) {}
+  Export(Session& session, std::vector<ModelSpec> specs)
+      : session_(session), specs_(std::move(specs)), errors_(specs_.size()) {}
+
+  /// The same of what this download has brought.
+  Export(Session& session, const RunReport& downloaded) : Export(session, specs_of(downloaded)) {
+    judged_ = Judged::yes;
+    for (const ModelReport& model : downloaded.models) commits_.push_back(model.commit);
+  }
 
   /// Writes each downloaded model into one of these folders.
-  Export(Session& session, std::vector<ModelSpec> specs, const Strings& folders)
-      : Export(session, std::move(specs), Judged::yes) {
+  Export(Session& session, const RunReport& downloaded, const Strings& folders)
+      : Export(session, downloaded) {
     folders_ = folders;
   }
 
@@ -104,9 +116,10 @@ class Export {
   void resolve(std::size_t index) {
     ModelSpec& spec = specs_[index];
     session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
-    auto local = resolve_locally(spec, session_.cache, Network::forbidden);
+    auto local = resolve_locally(at_commit(index), session_.cache, Network::forbidden);
     if (!local->snapshot) return fail(index, local->snapshot.error());
 
+    local->snapshot->spec.revision = spec.revision;
     session_.update_variant(spec, *local->snapshot);
     if (Status complete = check_present(*local->snapshot, session_.cache); !complete)
       return fail(index, complete.error());
@@ -116,6 +129,14 @@ class Export {
       if (!allowed) return fail(index, allowed.error());
     }
     snapshots_.push_back(std::move(*local->snapshot));
+  }
+
+  /// Another run may have moved the branch in the cache since this one has downloaded and judged.
+  ModelSpec at_commit(std::size_t index) const {
+    ModelSpec spec = specs_[index];
+    if (commits_.empty()) return spec;
+    if (const auto commit = Revision::parse(commits_[index])) spec.revision = *commit;
+    return spec;
   }
 
   std::optional<ExportReport> write(BlobReader& reader) {
@@ -199,7 +220,8 @@ class Export {
 
   Session& session_;
   std::vector<ModelSpec> specs_;
-  const Judged judged_;
+  Judged judged_{Judged::no};
+  Strings commits_;  // of each model, after a download
   std::optional<Strings> folders_;
   std::vector<ResolvedSnapshot> snapshots_;  // of all models, unless there is an error
   std::vector<std::optional<Error>> errors_;
@@ -210,12 +232,6 @@ void print_exported(Session& session, const std::optional<ExportReport>& exporte
   if (!exported) return;
   if (!exported->digest.empty()) session.print_result(exported->digest + "\n");
   for (const std::string& folder : exported->folders) session.print_result(folder + "\n");
-}
-
-std::vector<ModelSpec> specs_of(const RunReport& report) {
-  std::vector<ModelSpec> specs;
-  for (const ModelReport& model : report.models) specs.push_back(model.spec);
-  return specs;
 }
 
 void add_export(Session& session, RunReport& report, RunReport exported) {
@@ -235,7 +251,7 @@ int run_export(Session& session) {
   session.log_warnings(*specs);
   if (Status read = load_signers(session, *specs); !read) return session.fail_run(read.error());
 
-  RunReport report = Export(session, std::move(*specs), Judged::no).run();
+  RunReport report = Export(session, std::move(*specs)).run();
   print_exported(session, report.exported);
   return session.finish(std::move(report));
 }
@@ -245,11 +261,11 @@ void export_downloaded(Session& session, RunReport& report) {
     session.log.info("--to writes nothing in a dry run");
     return;
   }
-  add_export(session, report, Export(session, specs_of(report), Judged::yes).run());
+  add_export(session, report, Export(session, report).run());
 }
 
 void export_to_folders(Session& session, RunReport& report, const Strings& folders) {
-  add_export(session, report, Export(session, specs_of(report), folders).run());
+  add_export(session, report, Export(session, report, folders).run());
 }
 
 }  // namespace model_prep

@@ -293,6 +293,33 @@ TEST_CASE("download --to downloads and exports in one run, and a second run does
   CHECK_FALSE(fs::exists(plain));
 }
 
+TEST_CASE("download --to exports the commit that it has downloaded, though the branch has moved") {
+  FakeHub hub;
+  HubRepo repo = two_revisions();
+  hub.add(repo);
+  hub.add(make_repo("org/slow", {{"config.json", "{}"}, {"slow.bin", MadeUpBytes{kMB, 3}, true}}));
+  const TestHost machine(hub);
+  const fs::path plain = machine.folder() / "plain";
+  hub.add(Fault{.on = Fault::On::payload, .path = "slow.bin", .times = -1, .what = Stall{}});
+  const auto program =
+      machine.start({"org/plain", "org/slow", "--timeout", "2", "--to", "dir:" + plain.string()});
+  const fs::path ref = machine.cache() / "models--org--plain/refs/main";
+  while (program->running() && !fs::exists(ref)) std::this_thread::yield();
+  REQUIRE(program->running());
+
+  // Another run moves the branch in the cache, while this one waits for the other model.
+  repo.refs["main"] = kSecond;
+  hub.add(repo);
+  REQUIRE(machine.run({"org/plain"}).exit_code == 0);
+  REQUIRE(read_text(ref) == kSecond);
+  hub.clear_faults();
+
+  const Run run = machine.end_of(*program);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(found_in(plain / "org--plain") == wanted(kFirst));
+}
+
 TEST_CASE("a disk that fills up leaves no folder, and is no fault of the model") {
   const Filled filled;
   const Run run = filled.machine.shell("ulimit -f 4000; exec $PROGRAM export org/plain@" + kFirst +

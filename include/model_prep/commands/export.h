@@ -17,7 +17,7 @@ namespace model_prep {
 int run_export(Session& session);
 
 /// Exports what a download has brought, with the dependencies that it fetched, and adds the result
-/// to its report. Not in a dry run.
+/// to its report: of each model the commit that the report names. Not in a dry run.
 void export_downloaded(Session& session, RunReport& report);
 
 /// The same into these folders, one for each model. From a temporary cache the files are moved.
