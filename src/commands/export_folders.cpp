@@ -33,6 +33,10 @@ class FolderExport {
   }
 
   Result<ExportReport> run() {
+    for (const PlainFolder& folder : folders_)
+      if (Status apart = folder.check_outside(session_.options.cache_dir); !apart)
+        return apart.error();
+
     std::vector<std::size_t> missing;
     for (std::size_t i = 0; i < folders_.size(); ++i) {
       const auto is_there = prepare(i);

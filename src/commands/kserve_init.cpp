@@ -33,6 +33,10 @@ class KserveInit {
   }
 
   Result<RunReport> run() {
+    for (const PlainFolder& folder : folders_)
+      if (Status apart = folder.check_outside(session_.options.cache_dir); !apart)
+        return apart.error();
+
     look();
     std::vector<ModelSpec> missing;
     Strings folders;

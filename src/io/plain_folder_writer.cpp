@@ -160,6 +160,14 @@ Status PlainFolder::check_owner(const std::string& running) const {
   return ok();
 }
 
+Status PlainFolder::check_outside(const std::string& cache) const {
+  if (!(cache + "/").starts_with(names_.root + "/") || cache == cache_path()) return ok();
+  return Error{
+      ErrorKind::usage,
+      fmt::format("the cache {} is in {}, whose content an export replaces", cache, names_.root),
+      "name another cache with --cache-dir, or another folder"};
+}
+
 std::set<std::string> PlainFolder::exported_names(const std::string& running) const {
   std::set<std::string> names;
   if (const auto record = read_record_at(names_.record)) names = names_of(*record);

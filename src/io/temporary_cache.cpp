@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <fmt/format.h>
+
 #include "model_prep/io/directory.h"
 
 namespace model_prep {
@@ -14,6 +16,22 @@ namespace {
 
 /// How often another process may remove the directory between our two looks at it.
 constexpr int kMaxTries = 100;
+
+/// Whoever has made the directory: all of it is removed in the end.
+Status check_is_cache(const std::string& path) {
+  Status listed = ok();
+  for (const std::string& found : list_directory(path, &listed)) {
+    const std::string name = file_name(found);
+    if (is_directory(found) && (name == ".locks" || name.starts_with("models--"))) continue;
+    return Error{
+        ErrorKind::usage,
+        fmt::format("{} cannot be a temporary cache: it holds {}, which no cache of models "
+                    "has",
+                    path, name),
+        "move it away, or name a cache with --cache-dir"};
+  }
+  return listed;
+}
 
 }  // namespace
 
@@ -29,7 +47,9 @@ Result<TemporaryCache> TemporaryCache::open(const std::string& path) {
     // Waits for whoever removes it, which takes no longer than that.
     while (flock(fd.get(), LOCK_SH) != 0 && errno == EINTR) {
     }
-    if (is_still_at(fd, path)) return TemporaryCache(path, std::move(fd));
+    if (!is_still_at(fd, path)) continue;
+    if (Status ours = check_is_cache(path); !ours) return ours.error();
+    return TemporaryCache(path, std::move(fd));
   }
   return Error{ErrorKind::io, "another process keeps removing " + path,
                "run model-prep again when that process has finished"};

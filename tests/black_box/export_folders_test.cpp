@@ -176,6 +176,18 @@ TEST_CASE("files of others are refused and left alone") {
   CHECK(contains(filled.run(kFirst).err, "is not a folder"));
 }
 
+TEST_CASE("a cache in the folder, which would be removed with it, is refused") {
+  const Filled filled;
+  const fs::path cache = filled.plain / ".model-prep.cache";
+  fs::create_directories(filled.plain);
+  fs::rename(filled.machine.cache(), cache);
+  const Run run = filled.machine.run({"export", "org/plain@" + kFirst, "--cache-dir",
+                                      cache.string(), "--to", "dir-flat:" + filled.plain.string()});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "the cache " + cache.string() + " is in " + filled.plain.string()));
+  CHECK(fs::exists(cache / "models--org--plain/blobs"));
+}
+
 TEST_CASE("killed at any instant, the folder is whole or not there, and nothing is left behind") {
   const Filled filled;
   for (const std::int64_t written : {0, 1, 4, 8}) {

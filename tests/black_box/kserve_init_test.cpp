@@ -383,6 +383,34 @@ TEST_CASE("a link in the place of the cache is not followed") {
   CHECK(fs::is_empty(outside));
 }
 
+TEST_CASE("a folder of others in the place of the cache is refused and left alone") {
+  Container container;
+  write_text(container.volume / ".models.cache/notes.txt", "weeks of work");
+  const Run run = container.run({kPinned, container.models.string()});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, ".models.cache cannot be a temporary cache: it holds notes.txt"));
+  CHECK(container.hub.requests().empty());
+  CHECK(read_text(container.volume / ".models.cache/notes.txt") == "weeks of work");
+
+  // Also by a run that has nothing to do.
+  fs::rename(container.volume / ".models.cache", container.volume / "aside");
+  REQUIRE(container.run({kPinned, container.models.string()}).exit_code == 0);
+  fs::rename(container.volume / "aside", container.volume / ".models.cache");
+  CHECK(container.run({kPinned, container.models.string()}).exit_code == 0);
+  CHECK(read_text(container.volume / ".models.cache/notes.txt") == "weeks of work");
+}
+
+TEST_CASE("a cache in the destination, which would be removed with it, is refused") {
+  Container container;
+  const fs::path cache = container.models / ".model-prep.cache";
+  const Run run =
+      container.run({kPinned, container.models.string(), "--cache-dir", cache.string()});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "the cache " + cache.string() + " is in " + container.models.string()));
+  CHECK(container.hub.requests().empty());
+}
+
 TEST_CASE("files of others in a destination are refused and left alone") {
   Container container;
   write_text(container.models / "notes.txt", "weeks of work");

@@ -55,6 +55,10 @@ class PlainFolder {
   /// folder of an export, is about to bring does not count.
   Status check_owner(const std::string& running = {}) const;
 
+  /// A `usage` error if this cache is in the folder, unless it is that of `cache_path`: to replace
+  /// the folder would remove it.
+  Status check_outside(const std::string& cache) const;
+
   /// Makes it hold these files, which are `origin`, and no others. `fill` makes the file with this
   /// index at `path`, below `directory`, and says what it is.
   using Fill = std::function<Result<VerifiedBlob>(std::size_t index, const Directory& directory,

@@ -16,8 +16,8 @@ namespace model_prep {
 
 class TemporaryCache {
  public:
-  /// Makes the directory, or takes the one that is there; not if that is a link. `path` is
-  /// canonical up to its last name.
+  /// Makes the directory, or takes the one that is there; not if that is a link, or holds anything
+  /// that a cache of models does not. `path` is canonical up to its last name.
   static Result<TemporaryCache> open(const std::string& path);
 
   /// Removes it, unless another process uses it. Then this one must not use it any more.
