@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
+#include <tuple>
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -52,6 +53,18 @@ bool exchange(const std::string& left, const std::string& right) {
 void remove_tree(const std::string& path) {
   std::error_code ignored;  // the next export tries again
   std::filesystem::remove_all(path, ignored);
+}
+
+/// Gives a folder the owner, the group and the mode of another one, as far as we may.
+void take_rights(const std::string& from, const std::string& to, mode_t more = 0) {
+  struct stat found{};
+  const UniqueFd fd(open(to.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd || lstat(from.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return;
+
+  // Before the mode, because it clears setgid. Only root may give files away.
+  if (fchown(fd.get(), found.st_uid, found.st_gid) != 0)
+    std::ignore = fchown(fd.get(), static_cast<uid_t>(-1), found.st_gid);
+  static_cast<void>(fchmod(fd.get(), (found.st_mode & 07777U) | more));
 }
 
 /// Removes these files, and then the folders that were left without a file.
@@ -247,6 +260,8 @@ Status PlainFolder::write(const ExportLock& /*held*/, const std::vector<RemoteFi
   const std::string temporary = temporary_name(parent, stem());
   if (Status made = directory.create_directories(temporary); !made) return made;
 
+  // Already now, so that what is made in it has the group of a setgid folder.
+  if (!is_inside) take_rights(names_.root, temporary, S_IRWXU);
   Status done = write_files(directory, temporary, files, origin, fill);
   // Somebody may have put a file there in the meantime.
   if (done) done = check_owner(temporary);
@@ -294,6 +309,7 @@ Status PlainFolder::write_files(const Directory& directory, const std::string& t
 
 Status PlainFolder::put_in_place(const Directory& directory, const std::string& temporary) const {
   const auto there = lstat_path(names_.root);
+  take_rights(names_.root, temporary);
   if (!there || list_directory(names_.root).empty())
     return directory.rename(temporary, names_.root);
   if (exchange(temporary, names_.root)) return ok();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // export to plain files: whole folders of real files, and nothing of others is touched.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -106,6 +107,23 @@ TEST_CASE("another revision replaces the folder as a whole") {
   CHECK(filled.run(kSecond).exit_code == 0);
   CHECK(found_in(filled.folder) == wanted(kSecond));
   CHECK(names_in(filled.plain) == std::vector<std::string>{"org--plain"});
+}
+
+TEST_CASE("a folder that is replaced keeps its mode and its group") {
+  const Filled filled;
+  fs::create_directories(filled.folder);
+  const bool is_root = ::geteuid() == 0;
+  if (is_root) REQUIRE(::chown(filled.folder.c_str(), 4242, 4343) == 0);
+  fs::permissions(filled.folder, fs::perms(02770));
+  for (const std::string& commit : {kFirst, kSecond}) {
+    REQUIRE(filled.run(commit).exit_code == 0);
+    struct stat found{};
+    REQUIRE(::stat(filled.folder.c_str(), &found) == 0);
+    CHECK((found.st_mode & 07777U) == 02770U);
+    if (is_root) CHECK((found.st_uid == 4242 && found.st_gid == 4343));
+    REQUIRE(::stat((filled.folder / "config.json").c_str(), &found) == 0);
+    if (is_root) CHECK(found.st_gid == 4343);
+  }
 }
 
 TEST_CASE("a file of an export that was changed since is written again") {

@@ -2,10 +2,11 @@
 // A folder with the plain files of one model (core/plain_folder.h).
 //
 // It appears whole: the files are written and synced under a temporary name, and one rename gives
-// the folder its own, in exchange for the one of an earlier export. A mount point cannot be
-// renamed: there the files are moved in one by one, and the record, which goes first and comes
-// last, says whether the folder is whole. Until then the old record is beside the new one in the
-// temporary folder, so that after a kill the next export knows which files are its own.
+// the folder its own, in exchange for the one of an earlier export, whose mode, owner and group it
+// takes as far as we may. A mount point cannot be renamed: there the files are moved in one by one,
+// and the record, which goes first and comes last, says whether the folder is whole. Until then the
+// old record is beside the new one in the temporary folder, so that after a kill the next export
+// knows which files are its own.
 //
 // Files of others are never touched: a folder that holds any is refused. What an export left that
 // was killed, or that could not move its files in, is removed by the next one.
