@@ -118,8 +118,7 @@ class FolderExport {
       if (!lock || *lock) return lock;
 
       if (is_first) session_.log.info("waiting for another export to " + folder.path());
-      session_.signals.wait(kLockPoll);
-      if (Status go_on = reader_.check_signal(); !go_on) return go_on.error();
+      if (Status go_on = session_.wait(kLockPoll); !go_on) return go_on.error();
     }
   }
 

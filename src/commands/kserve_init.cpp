@@ -2,6 +2,7 @@
 #include "model_prep/commands/kserve_init.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -17,6 +18,8 @@
 
 namespace model_prep {
 namespace {
+
+constexpr std::chrono::milliseconds kCachePoll{50};
 
 /// The lock may be newer than the folder.
 bool is_as_locked(const SnapshotRecord& content, const ModelSpec& spec) {
@@ -53,7 +56,7 @@ class KserveInit {
     std::optional<TemporaryCache> cache;
     const std::string& path = session_.options.cache_dir;
     if (session_.options.cache_is_temporary && (!missing.empty() || lstat_path(path))) {
-      auto opened = TemporaryCache::open(path);
+      auto opened = TemporaryCache::open(path, [&] { return session_.wait(kCachePoll); });
       if (!opened && !missing.empty()) return opened.error();
       if (opened) cache = std::move(*opened);
     }

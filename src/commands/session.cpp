@@ -224,6 +224,14 @@ std::optional<TimePoint> Session::deadline() const {
   return begun + std::chrono::seconds(*options.deadline);
 }
 
+Status Session::wait(std::chrono::milliseconds time) const {
+  signals.wait(time);
+  if (const auto signal = signals.read()) return stopped_by(*signal, "run it again");
+  if (Clock::now() < deadline().value_or(TimePoint::max())) return ok();
+  return Error{ErrorKind::deadline, "the run's deadline has passed",
+               "allow more time with --deadline, or run it again when the other process has ended"};
+}
+
 std::string Session::snapshot_folder(const std::optional<ResolvedSnapshot>& snapshot) const {
   if (!snapshot) return {};
   return cache.repository(snapshot->spec.repo).layout.snapshot(snapshot->commit);

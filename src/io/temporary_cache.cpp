@@ -35,7 +35,8 @@ Status check_is_cache(const std::string& path) {
 
 }  // namespace
 
-Result<TemporaryCache> TemporaryCache::open(const std::string& path) {
+Result<TemporaryCache> TemporaryCache::open(const std::string& path,
+                                            const std::function<Status()>& wait) {
   const Directory parent(parent_path(path));
   for (int tries = 0; tries < kMaxTries; ++tries) {
     // Neither follows a link that another tenant of the volume has put there.
@@ -44,9 +45,9 @@ Result<TemporaryCache> TemporaryCache::open(const std::string& path) {
     if (!fd && errno == ENOENT) continue;
     if (!fd) return io_error("open", path, errno);
 
-    // Waits for whoever removes it, which takes no longer than that.
-    while (flock(fd.get(), LOCK_SH) != 0 && errno == EINTR) {
-    }
+    // Whoever removes it has it locked.
+    while (flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && (errno == EWOULDBLOCK || errno == EINTR))
+      if (Status go_on = wait(); !go_on) return go_on.error();
     if (!is_still_at(fd, path)) continue;
     if (Status ours = check_is_cache(path); !ours) return ours.error();
     return TemporaryCache(path, std::move(fd));

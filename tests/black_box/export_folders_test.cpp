@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // export to plain files: whole folders of real files, and nothing of others is touched.
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -375,6 +377,19 @@ TEST_CASE("of several exports to one folder at once, one writes and all succeed"
   CHECK(written == 1);
   CHECK(found_in(filled.folder) == wanted(kFirst));
   CHECK(names_in(filled.plain) == std::vector<std::string>{"org--plain"});
+}
+
+TEST_CASE("the deadline ends the wait for another export to the folder") {
+  const Filled filled;
+  fs::create_directories(filled.plain);
+  const int fd = ::open((filled.plain / ".org--plain.lock").c_str(), O_RDWR | O_CREAT, 0664);
+  REQUIRE(::flock(fd, LOCK_EX) == 0);
+  const Run run = filled.machine.run(
+      {"org/plain@" + kFirst, "--deadline", "1", "--to", "dir:" + filled.plain.string()});
+  CHECK(run.exit_code == 1);
+  CHECK(run.summary["error"]["kind"] == "deadline");
+  CHECK_FALSE(fs::exists(filled.folder));
+  ::close(fd);
 }
 
 TEST_CASE("files with the same content but different times are exported once") {

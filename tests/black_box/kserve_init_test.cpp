@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // kserve-init: the folders that KServe names hold whole models of real files, and nothing else.
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "plain_files.h"
 #include "support/catch.h"
@@ -370,6 +373,26 @@ TEST_CASE("a cache that the user names stays, and shares no file with the destin
   CHECK(container.run(arguments).exit_code == 0);
   CHECK(container.hub.requests().empty());
   CHECK(plain_files_in(container.models) == files_at(kFirst));
+}
+
+TEST_CASE("a signal and the deadline end the wait for a cache that another process removes") {
+  Container container;
+  const fs::path cache = container.volume / ".models.cache";
+  fs::create_directories(cache);
+  const int fd = ::open(cache.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(::flock(fd, LOCK_EX) == 0);
+  const Run late = container.run({kPinned, container.models.string(), "--deadline", "1"});
+  CHECK(late.exit_code == 1);
+  CHECK(late.summary["error"]["kind"] == "deadline");
+
+  const auto program = container.machine.start({"kserve-init", kPinned, container.models.string()},
+                                               container.environment());
+  std::this_thread::sleep_for(milliseconds(500));
+  program->send_signal(SIGTERM);
+  CHECK(program->wait().exit_code == 143);
+  CHECK(container.hub.requests().empty());
+  ::close(fd);
+  CHECK(container.run({kPinned, container.models.string()}).exit_code == 0);
 }
 
 TEST_CASE("a link in the place of the cache is not followed") {

@@ -77,6 +77,9 @@ class Session {
   /// Where the run has to end, if --deadline is given.
   std::optional<TimePoint> deadline() const;
 
+  /// Waits for another process. An error when a signal has come or the deadline has passed.
+  Status wait(std::chrono::milliseconds time) const;
+
   /// The path of the snapshot's directory; empty if the snapshot is not known.
   std::string snapshot_folder(const std::optional<ResolvedSnapshot>& snapshot) const;
 

@@ -7,6 +7,7 @@
 // next one. Where directories cannot be locked, whoever is done first removes it. One thread.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "model_prep/base/error.h"
@@ -17,8 +18,9 @@ namespace model_prep {
 class TemporaryCache {
  public:
   /// Makes the directory, or takes the one that is there; not if that is a link, or holds anything
-  /// that a cache of models does not. `path` is canonical up to its last name.
-  static Result<TemporaryCache> open(const std::string& path);
+  /// that a cache of models does not. While another process removes it, `wait` is called again and
+  /// again; its error ends that. `path` is canonical up to its last name.
+  static Result<TemporaryCache> open(const std::string& path, const std::function<Status()>& wait);
 
   /// Removes it, unless another process uses it. Then this one must not use it any more.
   Status remove();
