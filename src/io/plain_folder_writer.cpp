@@ -266,8 +266,10 @@ Status PlainFolder::write(const ExportLock& /*held*/, const std::vector<RemoteFi
   // Somebody may have put a file there in the meantime.
   if (done) done = check_owner(temporary);
   if (done && is_inside) {
-    // The records in it say whose the files are that have been moved in already.
-    if (Status moved = move_in(directory, temporary); !moved) return moved;
+    if (Status moved = move_in(directory, temporary); !moved) {
+      undo_move(directory, temporary);
+      return moved;
+    }
   } else if (done) {
     done = put_in_place(directory, temporary);
   }
@@ -351,6 +353,26 @@ Status PlainFolder::move_in(const Directory& directory, const std::string& tempo
     if (!moved) return moved;
   }
   return directory.rename(at.record, names_.record);
+}
+
+/// After a failed `move_in`: removes what this export has written, which the next one would only
+/// write again. What it had to replace may still be there in part, so the record of that stays.
+void PlainFolder::undo_move(const Directory& directory, const std::string& temporary) const {
+  const PlainFolderNames at(temporary);
+  const auto record = read_record_at(at.record);
+  if (!record) return;
+
+  std::set<std::string> moved;
+  for (const RemoteFile& file : record->listing)
+    if (!lstat_path(at.file(file.path)) && has_file(names_, *record, file))
+      moved.insert(file.path.text());
+  if (!remove_files(directory, names_, moved)) return;  // the record says that they are ours
+  if (!lstat_path(at.old_record)) return remove_tree(temporary);
+
+  // The record goes first: without the files beside it, it would claim those of others.
+  if (!directory.remove(at.record)) return;
+  for (const std::string& path : list_directory(temporary))
+    if (path != at.old_record) remove_tree(path);
 }
 
 bool clone_file(const UniqueFd& from, const UniqueFd& to) {

@@ -112,6 +112,31 @@ TEST_CASE("what an export could not move into a mount point stays the export's o
   CHECK(failed_at == 0);
 }
 
+TEST_CASE("an export that cannot replace a file in a mount point leaves no copy of the model") {
+  const int failed_at = on_a_mount([](const PlainFolder& folder, const fs::path& path) {
+    if (!write_files(folder, '1')) return 1;
+
+    // What is a mount point itself can be neither removed nor replaced.
+    const fs::path busy = path / "b.json";
+    if (mount(busy.c_str(), busy.c_str(), nullptr, MS_BIND, nullptr) != 0) return kMayNotMount;
+    for (int i = 0; i < 3; ++i) {
+      if (!would_be_ours(folder)) return 10 + i;
+      if (write_files(folder, '2')) return 20 + i;
+      // That file, and the folder with the record that says whose it is.
+      if (std::distance(fs::directory_iterator(path), fs::directory_iterator()) != 2) return 30 + i;
+      for (const auto& entry : fs::recursive_directory_iterator(path))
+        if (entry.is_regular_file() && entry.path() != busy &&
+            entry.path().filename() != ".model-prep.old.json")
+          return 40 + i;
+    }
+
+    if (umount(busy.c_str()) != 0) return 2;
+    if (!would_be_ours(folder) || !write_files(folder, '2')) return 3;
+    return folder.holds(files_with('2')) ? 0 : 4;
+  });
+  CHECK(failed_at == 0);
+}
+
 TEST_CASE("an export that could not move its files in never takes those of others for its own") {
   const int failed_at = on_a_mount([](const PlainFolder& folder, const fs::path& path) {
     fs::create_directories(path / "b.json/theirs");

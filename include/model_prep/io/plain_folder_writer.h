@@ -82,6 +82,7 @@ class PlainFolder {
                      const Fill& fill) const;
   Status put_in_place(const Directory& directory, const std::string& temporary) const;
   Status move_in(const Directory& directory, const std::string& temporary) const;
+  void undo_move(const Directory& directory, const std::string& temporary) const;
 
   const PlainFolderNames names_;
 };
