@@ -29,7 +29,9 @@ class FolderExport {
   FolderExport(Session& session, std::span<const ResolvedSnapshot> snapshots,
                const Strings& folders, FromCache how, BlobReader& reader)
       : session_(session), snapshots_(snapshots), how_(how), reader_(reader) {
-    for (const std::string& folder : folders) folders_.emplace_back(folder);
+    // Of kserve-init also those that need nothing.
+    for (const std::string& folder : folders)
+      folders_.emplace_back(folder, session.options.destinations);
   }
 
   Result<ExportReport> run() {

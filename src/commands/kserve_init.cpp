@@ -32,13 +32,16 @@ class KserveInit {
  public:
   KserveInit(Session& session, std::vector<ModelSpec> specs)
       : session_(session), specs_(std::move(specs)), present_(specs_.size()) {
-    for (const std::string& folder : session.options.destinations) folders_.emplace_back(folder);
+    const Strings& folders = session.options.destinations;
+    for (const std::string& folder : folders) folders_.emplace_back(folder, folders);
   }
 
   Result<RunReport> run() {
-    for (const PlainFolder& folder : folders_)
-      if (Status apart = folder.check_outside(session_.options.cache_dir); !apart)
-        return apart.error();
+    for (const PlainFolder& folder : folders_) {
+      Status apart = folder.check_apart();
+      if (apart) apart = folder.check_outside(session_.options.cache_dir);
+      if (!apart) return apart.error();
+    }
 
     look();
     std::vector<ModelSpec> missing;

@@ -166,10 +166,31 @@ Status PlainFolder::check_owner(const std::string& running) const {
     const std::string first = name.substr(0, name.find('/'));
     const bool is_leftover = is_temporary(first, kStemInside) || first == kCacheInside;
     const bool is_own = path == names_.record || path == lock;
-    if (is_directory(path) || is_leftover || is_own) continue;
+    if (is_directory(path) || is_leftover || is_own || is_of_another(path)) continue;
     if (!exported.contains(name))
       return refuse(fmt::format("holds {}, which no export wrote", name));
   }
+  return ok();
+}
+
+/// Something in another folder of the run that lies in this one, or what exports have beside it.
+bool PlainFolder::is_of_another(const std::string& path) const {
+  return std::ranges::any_of(others_, [&](const std::string& other) {
+    if (!other.starts_with(names_.root + "/")) return false;
+    return path.starts_with(other + "/") ||
+           path.starts_with(parent_path(other) + "/." + file_name(other) + ".");
+  });
+}
+
+Status PlainFolder::check_apart() const {
+  if (parent() == names_.root) return ok();
+  for (const std::string& other : others_)
+    if (other.starts_with(names_.root + "/"))
+      return Error{ErrorKind::usage,
+                   fmt::format("the destination {} is in {}, which is no mount point: it would be "
+                               "removed whenever that one is replaced",
+                               other, names_.root),
+                   "choose destinations beside each other, or mount a volume at the outer one"};
   return ok();
 }
 

@@ -336,6 +336,39 @@ TEST_CASE("several models have a destination each, and only what is missing is f
   CHECK(second.model("org/adapter")["status"] == "downloaded");
 }
 
+TEST_CASE("a destination in another one, which is a mount point, does not keep it from an update") {
+  if (!may_mount()) return;
+  Container container;
+  container.hub.add(make_repo("org/adapter", {{"adapter.safetensors", MadeUpBytes{kMB, 3}, true}}));
+  fs::create_directories(container.models);
+  const std::string models = container.models.string();
+  const auto fill = [&](const std::string& commit) {
+    return " && $PROGRAM kserve-init hf://org/served:" + commit + " " + models +
+           " hf://org/adapter " + models + "/lora";
+  };
+  const fs::path seen = container.machine.folder() / "seen";
+  const Run run = container.machine.shell("exec unshare -m sh -c 'mount -t tmpfs none " + models +
+                                              fill(kFirst) + fill(kSecond) + " && exec cp -a " +
+                                              models + " " + seen.string() + "'",
+                                          container.environment());
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  Texts files = plain_files_in(seen);
+  CHECK(files.count("lora/adapter.safetensors") == 1);
+  std::erase_if(files, [](const auto& file) { return file.first.starts_with("lora/"); });
+  CHECK(files == files_at(kSecond));
+}
+
+TEST_CASE("a destination in another one that is replaced as a whole is refused at the start") {
+  Container container;
+  const Run run = container.run({kPinned, container.models.string(), "hf://org/adapter",
+                                 (container.models / "lora").string()});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err,
+                 "/models/lora is in " + container.models.string() + ", which is no mount point"));
+  CHECK(container.hub.requests().empty());
+}
+
 TEST_CASE("two containers may fill one destination at once") {
   Container container;
   const std::vector<std::string> command = {"kserve-init", kPinned, container.models.string()};

@@ -22,7 +22,7 @@ struct KserveModel {
 
 /// A `usage` error if they are no pairs, if an address is not one of a model on the Hub, or if a
 /// model or a folder is named twice. At least one pair. The folder of one model may lie in that of
-/// another: the outer one comes first.
+/// another, if that is a mount point: the outer one comes first.
 Result<std::vector<KserveModel>> parse_kserve_arguments(const Strings& arguments);
 
 }  // namespace model_prep

@@ -29,8 +29,10 @@ namespace model_prep {
 
 class PlainFolder {
  public:
-  /// `path` is canonical up to its last name, which must not be a link.
-  explicit PlainFolder(const std::string& path) : names_(path) {}
+  /// `path` is canonical up to its last name, which must not be a link. `others` are the other
+  /// folders of the run: one of them may lie in this one, if this one is a mount point.
+  explicit PlainFolder(const std::string& path, Strings others = {})
+      : names_(path), others_(std::move(others)) {}
   const std::string& path() const { return names_.root; }
 
   /// Where a cache may be from which the folder is filled: on the same file system.
@@ -56,6 +58,10 @@ class PlainFolder {
   /// folder of an export, is about to bring does not count.
   Status check_owner(const std::string& running = {}) const;
 
+  /// A `usage` error if another folder of the run is in this one, and would go when this one is
+  /// replaced.
+  Status check_apart() const;
+
   /// A `usage` error if this cache is in the folder, unless it is that of `cache_path`: to replace
   /// the folder would remove it.
   Status check_outside(const std::string& cache) const;
@@ -76,6 +82,7 @@ class PlainFolder {
   std::string parent() const;
   std::string stem() const;
   std::string lock_path() const;
+  bool is_of_another(const std::string& path) const;
   Strings leftovers() const;
   Status write_files(const Directory& directory, const std::string& temporary,
                      const std::vector<RemoteFile>& files, const std::string& origin,
@@ -85,6 +92,7 @@ class PlainFolder {
   void undo_move(const Directory& directory, const std::string& temporary) const;
 
   const PlainFolderNames names_;
+  const Strings others_;
 };
 
 /// Makes a file share the blocks of another one. False where the file system cannot do that.
