@@ -44,6 +44,8 @@ class KserveInit {
     }
 
     look();
+    if (error_) return failed_look();
+
     std::vector<ModelSpec> missing;
     Strings folders;
     for (std::size_t i = 0; i < specs_.size(); ++i) {
@@ -93,7 +95,8 @@ class KserveInit {
     if (!unknown.empty()) ask(unknown);
   }
 
-  /// What cannot be resolved is left to the download, which reports it.
+  /// What cannot be resolved is left to the download, which reports it. But if the Hub cannot be
+  /// reached, the download would only wait for it once more.
   void ask(const std::vector<std::size_t>& indices) {
     std::vector<ModelSpec> specs;
     for (const std::size_t i : indices) specs.push_back(specs_[i]);
@@ -103,12 +106,23 @@ class KserveInit {
 
     for (std::size_t k = 0; k < indices.size(); ++k) {
       const auto& snapshot = results[k].snapshot;
+      if (!snapshot && disposition(snapshot.error()) != Disposition::fail_item && !error_)
+        error_ = snapshot.error();
       if (!snapshot) continue;
       const auto content = folders_[indices[k]].content();
       if (content && content->origin == origin_of(snapshot->spec, snapshot->commit) &&
           is_record_of(*content, recorded_files(*snapshot)))
         set_present(indices[k], snapshot->commit.hex(), content->listing);
     }
+  }
+
+  RunReport failed_look() {
+    session_.log_error(*error_);
+    RunReport report = session_.begin_report();
+    report.requests = requests_;
+    report.signal = session_.signals.read();
+    report.error = error_;
+    return report;
   }
 
   void set_present(std::size_t index, std::string commit, const std::vector<RemoteFile>& files) {
@@ -143,6 +157,7 @@ class KserveInit {
   std::vector<PlainFolder> folders_;                 // of each spec
   std::vector<std::optional<ModelReport>> present_;  // those that need no download
   std::int64_t requests_{0};
+  std::optional<Error> error_;  // of the look at the Hub
 };
 
 }  // namespace

@@ -275,6 +275,23 @@ TEST_CASE("a signal while the branch is looked up ends the run, and nothing is d
   CHECK(container.hub.requests().size() == 1);
 }
 
+TEST_CASE("a Hub that is down is waited for once when a branch is looked up") {
+  Container container;
+  const std::vector<std::string> arguments = {"hf://org/served", container.models.string(),
+                                              "--patience", "2"};
+  REQUIRE(container.run(arguments).exit_code == 0);
+  container.hub.add(Fault{.times = -1, .what = Status{.code = 503}});
+  container.hub.clear_requests();
+  const Run run = container.run(arguments);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 1);
+  CHECK(run.summary["error"]["kind"] == "server");
+  CHECK(run.summary["totals"]["requests"] == container.hub.requests().size());
+  const std::string begins = "; it may be starting";  // a wait
+  CHECK(run.err.find(begins) == run.err.rfind(begins));
+  CHECK(plain_files_in(container.models) == files_at(kFirst));
+}
+
 TEST_CASE("after SIGKILL, no destination is there half, and the next run resumes") {
   Container container;
   container.hub.add(
