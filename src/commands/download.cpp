@@ -425,6 +425,7 @@ int run_download(Session& session) {
   auto specs = session.select();
   if (!specs) return session.fail_run(specs.error());
   session.log_warnings(*specs);
+  if (Status may = check_export(session, *specs); !may) return session.fail_run(may.error());
   RunReport report = download(session, std::move(*specs));
   settle_dependencies(session, report, [&](std::vector<ModelSpec> needed) {
     return download(session, std::move(needed));

@@ -16,6 +16,7 @@
 #include "model_prep/commands/policies.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/policy_check.h"
+#include "model_prep/io/oci_layout.h"
 #include "model_prep/report/model_report.h"
 
 namespace model_prep {
@@ -167,7 +168,7 @@ class Export {
         fmt::format("exporting {} to {}", format_count(specs_.size(), "model"), target.text()));
     if (target.kind == ExportKind::oci) return export_image(session_, snapshots_, reader);
 
-    const auto folders = folders_of(target, snapshots_);
+    const auto folders = folders_of(target, specs_);
     if (!folders) return folders.error();
     auto copied = export_folders(session_, snapshots_, *folders, FromCache::copy, reader);
     if (copied) copied->to = target.text();
@@ -254,6 +255,15 @@ int run_export(Session& session) {
   RunReport report = Export(session, std::move(*specs)).run();
   print_exported(session, report.exported);
   return session.finish(std::move(report));
+}
+
+Status check_export(const Session& session, const std::vector<ModelSpec>& specs) {
+  if (!session.options.to || session.options.dry_run) return ok();
+  const ExportTarget& target = *session.options.to;
+  if (target.kind == ExportKind::oci) return OciLayout::check(target.folder);
+
+  const auto folders = folders_of(target, specs);
+  return folders ? check_folders(session, *folders) : folders.error();
 }
 
 void export_downloaded(Session& session, RunReport& report) {

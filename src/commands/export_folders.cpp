@@ -234,20 +234,18 @@ std::vector<RemoteFile> recorded_files(const ResolvedSnapshot& snapshot) {
   return files;
 }
 
-Result<Strings> folders_of(const ExportTarget& target,
-                           std::span<const ResolvedSnapshot> snapshots) {
+Result<Strings> folders_of(const ExportTarget& target, std::span<const ModelSpec> specs) {
   const bool is_flat = target.kind == ExportKind::dir_flat;
-  if (is_flat && snapshots.size() != 1)
+  if (is_flat && specs.size() != 1)
     return Error{ErrorKind::usage,
-                 fmt::format("dir-flat takes one model, and {} are selected", snapshots.size()),
+                 fmt::format("dir-flat takes one model, and {} are selected", specs.size()),
                  "name one, or use dir, which makes a folder for each"};
 
   Strings folders;
-  for (const ResolvedSnapshot& snapshot : snapshots) {
-    const auto name = plain_folder_name(snapshot.spec);
+  for (const ModelSpec& spec : specs) {
+    const auto name = plain_folder_name(spec);
     if (!is_flat && !name)
-      return Error{ErrorKind::usage, snapshot.spec.key + " is no name for a folder",
-                   "use dir-flat:FOLDER"};
+      return Error{ErrorKind::usage, spec.key + " is no name for a folder", "use dir-flat:FOLDER"};
     const std::string path = is_flat ? target.folder : target.folder + "/" + *name;
     if (std::ranges::count(folders, path) > 0)
       return Error{ErrorKind::usage, "two models would be exported to " + path,
@@ -255,6 +253,18 @@ Result<Strings> folders_of(const ExportTarget& target,
     folders.push_back(path);
   }
   return folders;
+}
+
+Status check_folders(const Session& session, const Strings& folders) {
+  for (const std::string& path : folders) {
+    const PlainFolder folder(path);
+    if (Status apart = folder.check_outside(session.options.cache_dir); !apart) return apart;
+
+    // It may hold the model already, and then whatever else.
+    if (folder.content() || folder.has_leftovers()) continue;
+    if (Status ours = folder.check_owner(); !ours) return ours;
+  }
+  return ok();
 }
 
 Result<ExportReport> export_folders(Session& session, std::span<const ResolvedSnapshot> snapshots,

@@ -17,8 +17,17 @@ namespace {
 /// Far more than any layout has.
 constexpr std::size_t kMaxIndex = 4 * 1024 * 1024;
 
-/// Before anything is written there, also the lock.
-Status check_is_layout(const OciLayoutNames& names) {
+}  // namespace
+
+OciLayout::OciLayout(const std::string& folder, std::unique_ptr<ExportLock> lock)
+    : names_(folder), directory_(folder), lock_(std::move(lock)) {}
+
+OciLayout::~OciLayout() {
+  if (is_directory(names_.temporary)) static_cast<void>(directory_.remove(names_.temporary));
+}
+
+Status OciLayout::check(const std::string& folder) {
+  const OciLayoutNames names(folder);
   if (lstat_path(names.marker)) return ok();
 
   Strings others = list_directory(names.root);
@@ -30,20 +39,12 @@ Status check_is_layout(const OciLayoutNames& names) {
                "choose another folder: files of others are not touched"};
 }
 
-}  // namespace
-
-OciLayout::OciLayout(const std::string& folder, std::unique_ptr<ExportLock> lock)
-    : names_(folder), directory_(folder), lock_(std::move(lock)) {}
-
-OciLayout::~OciLayout() {
-  if (is_directory(names_.temporary)) static_cast<void>(directory_.remove(names_.temporary));
-}
-
 Result<std::unique_ptr<OciLayout>> OciLayout::open(const std::string& folder) {
   if (Status made = create_directories(folder); !made) return made.error();
 
+  // Before anything is written there, also the lock.
+  if (Status ours = check(folder); !ours) return ours.error();
   const OciLayoutNames names(folder);
-  if (Status ours = check_is_layout(names); !ours) return ours.error();
   auto lock = ExportLock::try_acquire(folder, names.lock);
   if (!lock) return lock.error();
   if (!*lock)

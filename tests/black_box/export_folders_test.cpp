@@ -325,6 +325,28 @@ TEST_CASE("download --to downloads and exports in one run, and a second run does
   CHECK_FALSE(fs::exists(plain));
 }
 
+TEST_CASE("download --to requests nothing if the arguments or the folder make it impossible") {
+  FakeHub hub;
+  hub.add(two_revisions());
+  const TestHost machine(hub);
+  const std::string plain = machine.folder() / "plain";
+  write_text(machine.folder() / "plain/org--plain/notes.txt", "weeks of work");
+  const auto error_of = [&](std::vector<std::string> models, const std::string& to) {
+    models.insert(models.end(), {"--to", to});
+    const Run run = machine.run(models);
+    CHECK(run.exit_code == 1);
+    return run.err;
+  };
+  const std::string first = "org/plain@" + kFirst;
+  const std::string second = "org/plain@" + kSecond;
+  CHECK(contains(error_of({first, second}, "dir-flat:" + plain), "dir-flat takes one model"));
+  CHECK(contains(error_of({first, second}, "dir:" + plain), "two models would be exported to"));
+  CHECK(contains(error_of({first}, "dir:" + plain), "holds notes.txt, which no export wrote"));
+  CHECK(contains(error_of({first}, "oci:" + plain), "is not empty and no OCI image layout"));
+  CHECK(hub.requests().empty());
+  CHECK(names_in(plain) == std::vector<std::string>{"org--plain"});
+}
+
 TEST_CASE("download --to exports the commit that it has downloaded, though the branch has moved") {
   FakeHub hub;
   HubRepo repo = two_revisions();

@@ -16,6 +16,9 @@ namespace model_prep {
 /// Returns the exit code.
 int run_export(Session& session);
 
+/// Before a download: a `usage` error if what `--to` asks for, if anything, cannot be done.
+Status check_export(const Session& session, const std::vector<ModelSpec>& specs);
+
 /// Exports what a download has brought, with the dependencies that it fetched, and adds the result
 /// to its report: of each model the commit that the report names. Not in a dry run.
 void export_downloaded(Session& session, RunReport& report);

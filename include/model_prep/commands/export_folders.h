@@ -22,7 +22,10 @@ enum class FromCache : std::uint8_t {
 };
 
 /// The folders that `--to` means, one for each model.
-Result<Strings> folders_of(const ExportTarget& target, std::span<const ResolvedSnapshot> snapshots);
+Result<Strings> folders_of(const ExportTarget& target, std::span<const ModelSpec> specs);
+
+/// A `usage` error if it is certain that nothing can be exported to one of these folders.
+Status check_folders(const Session& session, const Strings& folders);
 
 /// Every folder is whole when it appears; after an error, those before it are there. One folder for
 /// each snapshot.

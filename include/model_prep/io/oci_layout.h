@@ -29,6 +29,9 @@ class OciLayout {
   /// `io` error if another export writes to it. Removes what a killed one left. `folder` is
   /// canonical.
   static Result<std::unique_ptr<OciLayout>> open(const std::string& folder);
+
+  /// Whether `open` would refuse what the folder holds. Writes nothing.
+  static Status check(const std::string& folder);
   ~OciLayout();
   OciLayout(const OciLayout&) = delete;
   OciLayout& operator=(const OciLayout&) = delete;
