@@ -32,10 +32,12 @@ Error not_cached(const ModelSpec& spec, const std::string& what) {
 Status check_present(const ResolvedSnapshot& snapshot, const Cache& cache) {
   const ModelSpec& spec = snapshot.spec;
   if (snapshot.listing_unproven)
-    return Error{ErrorKind::offline_missing,
-                 fmt::format("{}: only huggingface_hub's listing says which files commit {} has",
-                             spec.key, snapshot.commit.hex().substr(0, 12)),
-                 "model-prep download asks the Hub, and hashes what is here"};
+    return Error{
+        ErrorKind::offline_missing,
+        fmt::format("{}: only {} says which files commit {} has", spec.key,
+                    snapshot.listing_claimed ? "a folder of --from" : "huggingface_hub's listing",
+                    snapshot.commit.hex().substr(0, 12)),
+        "model-prep download asks the Hub, and hashes what is here; or name a lock with --manifest"};
 
   for (const RemoteFile& file : snapshot.files) {
     const auto there = cache.content(spec.repo, snapshot.commit, file).there;

@@ -137,8 +137,7 @@ class FolderExport {
     if (done) return true;
 
     Error error = done.error();
-    if (error.kind == ErrorKind::disk_full)
-      error.hint = "free some space there and run it again: nothing of this model is left";
+    if (error.kind == ErrorKind::disk_full) error.hint = "free some space there and run it again";
     return error;
   }
 

@@ -124,6 +124,7 @@ std::optional<Resolution> resolve_commit_locally(const ModelSpec& spec, const Co
     leave_git_attributes(*snapshot,
                          [&](const RemoteFile& file) { return record->blobs.contains(file.blob); });
   if (snapshot) snapshot->listing_unproven = unproven;
+  if (snapshot) snapshot->listing_claimed = unproven && record && !record->claimed.empty();
   return Resolution{std::move(snapshot), std::move(record)};
 }
 

@@ -62,6 +62,23 @@ TEST_CASE("what was imported can be imported again from there") {
   CHECK(import.hub.requests().empty());
 }
 
+TEST_CASE("what was imported without a lock is not exported, except with one") {
+  Import import;
+  const Run lock = import.machine.run({"lock", import.pinned});
+  REQUIRE(lock.exit_code == 0);
+  REQUIRE(import.run(import.pinned).exit_code == 0);
+  std::vector<std::string> command = {"export", import.pinned, "--to",
+                                      "dir:" + (import.far.folder() / "plain").string()};
+  const Run run = import.far.run(command);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "only a folder of --from says which files"));
+  CHECK(contains(run.err, "name a lock with --manifest"));
+
+  write_text(import.far.folder() / "lock.json", lock.out);
+  command.insert(command.end(), {"--manifest", (import.far.folder() / "lock.json").string()});
+  CHECK(import.far.run(command).exit_code == 0);
+}
+
 TEST_CASE("a branch that the cache does not have is what the folder's ref says") {
   Import import;
   CHECK(import.run("org/small").exit_code == 0);

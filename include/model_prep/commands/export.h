@@ -3,10 +3,10 @@
 // them. `download --to` does the same at its end.
 //
 // It sends no request and only reads the cache, so a read-only volume is enough. Which files a
-// model has, a lock or our record says; huggingface_hub's listing alone does not count, since it
-// decides which bytes are right. Every byte is hashed while it is written, whatever the record says
-// of it. If one is wrong or a file is missing, the run fails and nothing new can be seen at the
-// target.
+// model has, a lock or our record says; huggingface_hub's listing alone does not count, nor does
+// that of a folder of --from, since it decides which bytes are right. Every byte is hashed while it
+// is written, whatever the record says of it. If one is wrong or a file is missing, the run fails
+// and nothing new can be seen at the target.
 #pragma once
 
 #include "model_prep/commands/session.h"
