@@ -5,6 +5,8 @@
 #include <fmt/ranges.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/commands/dependencies.h"
+#include "model_prep/commands/resolve.h"
 #include "model_prep/io/pruner.h"
 #include "model_prep/report/table.h"
 
@@ -118,16 +120,52 @@ class Cleanup {
   RunReport& report_;
 };
 
+using SelectedPins = std::map<RepoId, Pins>;
+
+void keep(SelectedPins& pins, const RepoId& repo, const CommitId& commit) {
+  if (const auto selected = pins.find(repo); selected != pins.end())
+    selected->second.commits.insert(commit);
+}
+
+/// A library asks for a dependency by a ref, whatever the manifest pins in that repository.
+void keep_dependencies(SelectedPins& pins, const ModelSpec& model,
+                       std::span<const Dependency> dependencies, const Cache& cache) {
+  for (const Dependency& dependency : dependencies) {
+    if (!dependency.present) continue;
+    if (const auto commit = cached_commit(dependency_spec(dependency, model), cache))
+      keep(pins, dependency.repo, *commit);
+  }
+}
+
+/// What the models of the manifest need, as far as the cache tells.
+void keep_dependencies(SelectedPins& pins, Session& session) {
+  const auto specs = select_models(session.known_manifest(), {}, {}, {}, {});
+  if (!specs) return;
+
+  for (const ModelSpec& spec : *specs) {
+    session.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
+    const auto local = resolve_locally(spec, session.cache, Network::forbidden);
+    if (!local->snapshot) continue;
+
+    const ResolvedSnapshot* const snapshots[] = {&*local->snapshot};
+    const auto found = read_dependencies(snapshots, session.cache, nullptr, DependencyMode::report);
+    keep_dependencies(pins, spec, *found.front(), session.cache);
+  }
+}
+
 }  // namespace
 
 Status prune_cache(Session& session, RunReport& report) {
   auto pins = session.select_pins();
   if (!pins) return pins.error();
 
-  // What a run fetched because a model needs it stays, even if another revision is pinned.
-  for (const ModelReport& model : report.models)
-    if (const auto kept = pins->find(model.spec.repo); kept != pins->end())
-      if (const auto commit = CommitId::parse(model.commit)) kept->second.commits.insert(*commit);
+  // What this run found or fetched because a model needs it stays, even if another revision is
+  // pinned.
+  for (const ModelReport& model : report.models) {
+    if (const auto commit = CommitId::parse(model.commit)) keep(*pins, model.spec.repo, *commit);
+    keep_dependencies(*pins, model.spec, model.dependencies, session.cache);
+  }
+  keep_dependencies(*pins, session);
   Cleanup(session, report).run(*pins);
   return ok();
 }

@@ -349,4 +349,32 @@ TEST_CASE("--cleanup leaves what this run fetched because a model needs it") {
   CHECK(at.has(at.code, "modeling.py"));
 }
 
+TEST_CASE("cleanup leaves a revision that a model of the manifest needs, though no model pins it") {
+  Repositories at;
+  const std::string old(40, 'd');
+  at.code.commits[old] = {{"modeling.py", "old"}};
+  at.hub.add(at.code);
+  REQUIRE(at.machine.run({"org/code"}).exit_code == 0);
+  at.machine.use_manifest(R"({"version":1,"models":{"old":{"repo":"org/code","revision":")" + old +
+                          R"(","ref":"old"},"base":{"repo":"org/base"}}})");
+
+  const Run run = at.machine.run({"--cleanup", "--dependencies", "require"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(dependencies(run, "base") == Found{{"org/code", true}});
+  CHECK(at.has(at.code, "modeling.py"));
+
+  at.hub.clear_requests();
+  for (const Arguments& arguments : {Arguments{"cleanup"}, Arguments{"cleanup", "old"}}) {
+    CHECK(at.machine.run(arguments).exit_code == 0);
+    CHECK(at.has(at.code, "modeling.py"));
+  }
+  CHECK(at.hub.requests().empty());
+
+  at.machine.use_manifest(R"({"version":1,"models":{"old":{"repo":"org/code","revision":")" + old +
+                          R"(","ref":"old"}}})");
+  CHECK(at.machine.run({"cleanup"}).exit_code == 0);
+  CHECK_FALSE(at.has(at.code, "modeling.py"));
+}
+
 }  // namespace model_prep::testing

@@ -4,7 +4,8 @@
 // Kept is what the manifest pins in it, over all its keys and variants, whatever models were named
 // on the command line: the commits, and what the refs that the manifest names point to (`ref`, and
 // a `revision` that is a name). Such a ref moves with `download`; until then services read what it
-// points to. In a repository that the manifest does not name, whatever any ref points to is kept.
+// points to. What its models need of other repositories in the cache is kept as well. In a
+// repository that the manifest does not name, whatever any ref points to is kept.
 //
 // Every other snapshot goes, whoever made it, and with it the refs that point to it, `refs/pr/1` as
 // well as `refs/<commit>`: a ref without its snapshot makes huggingface_hub call the repository
