@@ -33,7 +33,7 @@ bool is_in_root(std::string_view path) { return folder_of(path).empty(); }
 /// The member `model_type` of config.json.
 std::string model_type(const SnapshotFacts& facts) {
   constexpr std::string_view kFields[] = {"model_type"};
-  const auto read = read_json(facts.config, {.fields = kFields}, {});
+  const auto read = read_python_json(facts.config, {.fields = kFields}, {});
   return read ? read->fields.text("model_type").value_or("") : "";
 }
 
@@ -265,7 +265,7 @@ void replace(std::string& text, std::string_view word, std::string_view by) {
 
 std::string line_of(const Row& row, const SnapshotFacts& facts, const std::string& file) {
   constexpr std::string_view kFields[] = {"auto_map"};
-  const auto config = read_json(facts.config, {.fields = kFields}, {});
+  const auto config = read_python_json(facts.config, {.fields = kFields}, {});
   const bool has_code = config && config->fields.has("auto_map");
   std::string folder(folder_of(file));
   if (!folder.empty()) folder.pop_back();

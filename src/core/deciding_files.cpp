@@ -23,13 +23,13 @@ Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPa
   constexpr std::string_view kMap[] = {"weight_map"};
   const std::string folder(folder_of(path.text()));
   std::set<RepoPath> shards;
-  const auto document = read_json(text, {.collections = kMap, .of_texts = true},
-                                  [&](const JsonEntry& entry) -> Status {
-                                    auto shard = RepoPath::parse(folder + entry.text);
-                                    if (!shard) return shard.error();
-                                    shards.insert(std::move(*shard));
-                                    return ok();
-                                  });
+  const auto document = read_python_json(text, {.collections = kMap, .of_texts = true},
+                                         [&](const JsonEntry& entry) -> Status {
+                                           auto shard = RepoPath::parse(folder + entry.text);
+                                           if (!shard) return shard.error();
+                                           shards.insert(std::move(*shard));
+                                           return ok();
+                                         });
   if (!document) return refuse(document.error().message);
   if (shards.empty()) return refuse("it lists no shards");
   return shards;
@@ -40,8 +40,8 @@ std::optional<std::set<std::string>> parse_modules(std::string_view text) {
   constexpr std::string_view kFields[] = {"path"};
   std::set<std::string> later;
   bool is_first = true;
-  const auto document =
-      read_json(text, {.collections = kTopArray, .fields = kFields}, [&](const JsonEntry& entry) {
+  const auto document = read_python_json(
+      text, {.collections = kTopArray, .fields = kFields}, [&](const JsonEntry& entry) {
         const auto path = entry.fields.text("path");
         if (path && !path->empty() && !is_first)
           later.insert(path->ends_with('/') ? *path : *path + "/");
@@ -67,7 +67,7 @@ std::optional<std::set<std::string>> parse_pipeline(std::string_view text,
 
   // A component that is not there is null or a list of nulls; then it has no directory either.
   const std::vector<std::string_view> fields(folders.begin(), folders.end());
-  const auto document = read_json(text, {.fields = fields});
+  const auto document = read_python_json(text, {.fields = fields});
   if (!document) return std::nullopt;
 
   std::set<std::string> named;
@@ -80,7 +80,7 @@ void read_config(DecidingFacts& facts, const RepoPath& path, std::string_view te
   constexpr std::string_view kFields[] = {"transformers_weights", "model_type",
                                           "architectures",        "unk_token",
                                           "alignment_heads",      "lang_ids"};
-  const auto document = read_json(text, {.fields = kFields});
+  const auto document = read_python_json(text, {.fields = kFields});
   if (!document) return;
 
   const JsonFields& config = document->fields;

@@ -55,7 +55,7 @@ class DependencyFinder {
 
     // A text that turns out not to be JSON names nothing.
     std::vector<std::string> classes;
-    const auto document = read_json(text, {.texts_in = kMap}, [&](const JsonEntry& entry) {
+    const auto document = read_python_json(text, {.texts_in = kMap}, [&](const JsonEntry& entry) {
       classes.push_back(entry.text);
       return ok();
     });
@@ -77,7 +77,7 @@ class DependencyFinder {
 
   void read_adapter(const RepoPath& path, std::string_view text) {
     constexpr std::string_view kFields[] = {"base_model_name_or_path", "revision"};
-    const auto document = read_json(text, {.fields = kFields});
+    const auto document = read_python_json(text, {.fields = kFields});
     if (!document) return;
     add(path, document->fields.text(kFields[0]).value_or(""),
         document->fields.text(kFields[1]).value_or("main"),

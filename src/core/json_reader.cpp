@@ -210,6 +210,25 @@ class SaxReader : public nlohmann::json_sax<Json> {
   std::optional<std::vector<std::unordered_set<std::string>>> names_;
 };
 
+/// The text with 0.0 for each of Python's words. Every other byte stays where it is.
+std::string without_python_words(std::string_view text) {
+  constexpr std::string_view kWords[] = {"NaN", "Infinity"};
+  constexpr std::string_view kNumber = "0.0";
+  std::string json(text);
+  bool in_string = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    if (json[i] == '"') in_string = !in_string;
+    if (in_string && json[i] == '\\') ++i;
+    if (in_string) continue;
+
+    for (const std::string_view word : kWords)
+      if (text.substr(i).starts_with(word))
+        json.replace(i, word.size(),
+                     std::string(kNumber) + std::string(word.size() - kNumber.size(), ' '));
+  }
+  return json;
+}
+
 }  // namespace
 
 const JsonFields::Value* JsonFields::find(std::string_view name) const {
@@ -228,6 +247,13 @@ Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
   SaxReader reader(shape, on_entry);
   Json::sax_parse(text, &reader);
   return std::move(reader).result();
+}
+
+Result<JsonDocument> read_python_json(std::string_view text, const JsonShape& shape,
+                                      const OnJsonEntry& on_entry) {
+  const auto has = [&](std::string_view word) { return text.find(word) != std::string_view::npos; };
+  if (!has("NaN") && !has("Infinity")) return read_json(text, shape, on_entry);
+  return read_json(without_python_words(text), shape, on_entry);
 }
 
 Status read_json_values(std::string_view text, OnJsonValue on_value) {

@@ -27,7 +27,7 @@ std::optional<std::string> shard_index_fault(std::string_view text, std::string_
     return ok();
   };
 
-  const auto read = read_json(text, {.texts_in = kWeightMap}, on_entry);
+  const auto read = read_python_json(text, {.texts_in = kWeightMap}, on_entry);
   if (!read) return "it is no index of shards: " + read.error().message;
   if (missing == 0) return std::nullopt;
   return missing == 1 ? first : fmt::format("{}, and {} more", first, missing - 1);

@@ -147,6 +147,11 @@ TEST_CASE("code of the model's own needs a writable directory") {
   CHECK(verdict(own, "transformers") ==
         R"(by name: AutoModel.from_pretrained("org/name", trust_remote_code=True))"
         "  # with HF_MODULES_CACHE=(a writable directory)");
+
+  const SnapshotFacts endless =
+      facts({"config.json", "model.safetensors"},
+            R"({"time_step_limit": [0.0, Infinity], "auto_map": {"AutoModel": "modeling.Own"}})");
+  CHECK(verdict(endless, "transformers") == verdict(own, "transformers"));
 }
 
 TEST_CASE("a library that a model is made for is listed even if it does not load it") {

@@ -67,6 +67,14 @@ TEST_CASE("auto_map counts only as a member of the document") {
   CHECK(names_in("config.json", "[" + kAutoMap + "]").empty());
 }
 
+TEST_CASE("auto_map counts beside the infinite numbers that Python writes") {
+  const std::string text =
+      R"({"time_step_limit": [0.0, Infinity], "low": -Infinity, "x": NaN, )" + kAutoMap.substr(1);
+  CHECK(names_in("config.json", text) == Strings{"[org/code]"});
+  CHECK(names_in("adapter_config.json", R"({"base_model_name_or_path": "org/base", "r": NaN})") ==
+        Strings{"org/base"});
+}
+
 TEST_CASE("a build that runs no Python needs no code") {
   ModelSpec model = spec("m", "org/m");
   model.variant = GENERATE(Build::onnx, Build::openvino, Build::openvino_int8, Build::gguf);

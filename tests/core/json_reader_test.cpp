@@ -171,6 +171,19 @@ TEST_CASE("reading values ends at the first error, of the text or of the functio
   CHECK(fault(std::string(100, '['), -1) == "it is nested deeper than 64 levels");
 }
 
+TEST_CASE("the words that Python's json writes are numbers in files of a repository only") {
+  const std::string text = R"({"a": [0.0, Infinity, -Infinity, NaN], "b": "NaN \" Infinity"})";
+  constexpr std::string_view kFields[] = {"a", "b"};
+  const auto read = read_python_json(text, {.fields = kFields});
+  REQUIRE(read);
+  CHECK(read->fields.has("a"));
+  CHECK(read->fields.text("b") == "NaN \" Infinity");
+
+  CHECK_FALSE(read_json(text, {.fields = kFields}));
+  const std::string other = GENERATE("[Inf]", "[nan]", "[NaNs]", "{NaN: 1}", "[Infinity");
+  CHECK_FALSE(read_python_json(other, {}));
+}
+
 TEST_CASE("the depth is that of the text without its comments") {
   CHECK_FALSE(json_tree_fault("/* [[ \" */ {\"a\": [1]} // \""));
   CHECK(json_tree_fault("/* \" */" + std::string(65, '[')) == "it is nested deeper than 64 levels");

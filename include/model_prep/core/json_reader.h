@@ -96,6 +96,11 @@ using OnJsonEntry = std::function<Status(const JsonEntry&)>;
 Result<JsonDocument> read_json(std::string_view text, const JsonShape& shape,
                                const OnJsonEntry& on_entry = {});
 
+/// Reads a file of a repository as Python's json does, which writes NaN, Infinity and -Infinity as
+/// they are: outside of strings they count as numbers.
+Result<JsonDocument> read_python_json(std::string_view text, const JsonShape& shape,
+                                      const OnJsonEntry& on_entry = {});
+
 /// A value and where it is: the key of each container around it, from the outside, and its own. In
 /// an array the key is empty. An object or an array is passed too, before its elements.
 using OnJsonValue =
