@@ -45,24 +45,29 @@ Found ctranslate2(const SnapshotFacts& facts) {
   return vocabulary ? file(facts, "model.bin") : std::nullopt;
 }
 
-bool are_weights(const SnapshotFacts& facts, std::string_view path, std::string_view set) {
-  const auto weights = parse_weights(name_of(path));
-  return weights && weights->set == set && (path != "model.bin" || !ctranslate2(facts));
+/// Whether transformers finds weights under this name: `model.safetensors`, `pytorch_model.bin` and
+/// their shards. An index is nothing without them.
+bool are_weights(std::string_view path, std::string_view set) {
+  const std::string_view name = name_of(path);
+  const auto weights = parse_weights(name);
+  if (!weights || weights->set != set || weights->part == Part::index) return false;
+  const bool is_pickle = name.starts_with("pytorch_") && extension_of(name) == ".bin";
+  return weights->safetensors ? !name.starts_with("pytorch_") : is_pickle;
 }
 
 Found torch(const SnapshotFacts& facts) {
-  return first_file(facts, [&](const std::string& path) {
-    return is_in_root(path) && are_weights(facts, path, "model");
+  return first_file(facts, [](const std::string& path) {
+    return is_in_root(path) && are_weights(path, "model");
   });
 }
 
 /// The weights of the first module of a sentence-transformers model; without them a later one
 /// (`2_Dense/`) is of no use.
 Found first_module(const SnapshotFacts& facts) {
-  return first_file(facts, [&](const std::string& path) {
+  return first_file(facts, [](const std::string& path) {
     const std::string_view folder = folder_of(path);
     return (folder.empty() || folder.find("0_") != std::string_view::npos) &&
-           are_weights(facts, path, "model");
+           are_weights(path, "model");
   });
 }
 
@@ -72,8 +77,8 @@ Found torch_with_config(const SnapshotFacts& facts) {
 }
 
 Found half_precision(const SnapshotFacts& facts) {
-  return first_file(facts, [&](const std::string& path) {
-    return is_in_root(path) && are_weights(facts, path, "model.fp16");
+  return first_file(facts, [](const std::string& path) {
+    return is_in_root(path) && are_weights(path, "model.fp16");
   });
 }
 
@@ -118,19 +123,35 @@ Found openvino_with_config(const SnapshotFacts& facts) {
   return has(facts, "config.json") ? openvino(facts) : std::nullopt;
 }
 
+bool is_of_diffusers(std::string_view path, const std::string& suffix) {
+  const auto weights = parse_weights(name_of(path));
+  return weights && weights->set == "diffusion_pytorch_model" + suffix &&
+         weights->part != Part::index && (weights->safetensors || extension_of(path) == ".bin");
+}
+
 /// Weights in half precision that are not there in full precision.
 bool is_only_half(const SnapshotFacts& facts, const std::string& path) {
   const std::size_t at = path.find(".fp16.");
   return at != std::string::npos && !has(facts, path.substr(0, at) + path.substr(at + 5));
 }
 
+/// Whether a folder of a pipeline has weights, those of diffusers or of transformers.
+bool has_component(const SnapshotFacts& facts, const std::string& suffix) {
+  return std::ranges::any_of(facts.files, [&](const std::string& path) {
+    if (is_in_root(path)) return false;
+    return are_weights(path, "model" + suffix) || is_of_diffusers(path, suffix);
+  });
+}
+
 Found pipeline(const SnapshotFacts& facts) {
   const auto half =
       first_file(facts, [&](const std::string& path) { return is_only_half(facts, path); });
-  return half ? std::nullopt : file(facts, "model_index.json");
+  return half || !has_component(facts, "") ? std::nullopt : file(facts, "model_index.json");
 }
 
-Found half_pipeline(const SnapshotFacts& facts) { return file(facts, "model_index.json"); }
+Found half_pipeline(const SnapshotFacts& facts) {
+  return has_component(facts, ".fp16") ? file(facts, "model_index.json") : std::nullopt;
+}
 
 Found adapter(const SnapshotFacts& facts) {
   const bool has_weights =
@@ -154,8 +175,9 @@ Found tokenizer(const SnapshotFacts& facts) { return file(facts, "tokenizer.json
 
 Found any_safetensors(const SnapshotFacts& facts) {
   if (has(facts, "model.safetensors")) return Found("model.safetensors");
-  return first_file(facts,
-                    [](const std::string& path) { return extension_of(path) == kSafetensors; });
+  return first_file(facts, [](const std::string& path) {
+    return extension_of(path) == kSafetensors && parse_weights(name_of(path));
+  });
 }
 
 // ---- the table ----------------------------------------------------------------------------------
@@ -181,7 +203,8 @@ constexpr Library kLibraries[] = {
      Listed::if_it_loads, true},
     {"sentence-transformers", "5.7.0, 6.2.0", "modules.json",
      "modules.json and the weights of a build", Listed::if_it_loads, true},
-    {"diffusers", "0.42.1", "model_index.json", "model_index.json"},
+    {"diffusers", "0.42.1", "model_index.json",
+     "model_index.json and weights of PyTorch in folders of the pipeline"},
     {"peft", "0.21.2", "adapter_config.json", "adapter_config.json and adapter_model.safetensors",
      Listed::if_it_loads, true},
     {"optimum-onnx", "0.1.0", "", "config.json and an .onnx file"},

@@ -54,6 +54,24 @@ TEST_CASE("weights of PyTorch are loaded by name") {
         R"(by name: CrossEncoder("org/name"))");
 }
 
+TEST_CASE("weights under a name for which transformers does not look are loaded by none") {
+  const std::string name =
+      GENERATE(as<std::string>{}, "model.pth", "model.ckpt", "model.pt", "model.bin",
+               "pytorch_model.safetensors", "pytorch_model.pt", "model.safetensors.index.json",
+               "pytorch_model.bin.index.json", "model.fp16.safetensors.index.json");
+  CAPTURE(name);
+  const SnapshotFacts of = facts(strings_with({name}));
+  CHECK(verdict(of, "transformers").starts_with("no: "));
+  CHECK(verdict(of, "sentence-transformers").starts_with("no: "));
+}
+
+TEST_CASE("shards are weights") {
+  const std::string name =
+      GENERATE(as<std::string>{}, "model-00001-of-00002.safetensors",
+               "pytorch_model-00001-of-00002.bin", "model.fp16-00001-of-00002.safetensors");
+  CHECK(verdict(facts({"config.json", name}), "transformers").starts_with("by name: "));
+}
+
 TEST_CASE("sentence-transformers loads a build for another back-end by path only") {
   const SnapshotFacts int8 = facts(strings_with({"openvino/openvino_model_qint8_quantized.bin",
                                                  "openvino/openvino_model_qint8_quantized.xml"}));
@@ -108,6 +126,26 @@ TEST_CASE("a pipeline that is there in half precision only is asked for as such"
         R"(by name: DiffusionPipeline.from_pretrained("org/name", variant="fp16"))");
   CHECK(verdict(facts({half[0], half[1], "unet/diffusion_pytorch_model.safetensors"}, ""),
                 "diffusers") == R"(by name: DiffusionPipeline.from_pretrained("org/name"))");
+}
+
+TEST_CASE("a pipeline without weights of PyTorch in a folder is not loaded by diffusers") {
+  const Strings other = GENERATE(Strings{"unet/model.onnx", "unet/weights.pb"},
+                                 Strings{"unet/openvino_model.bin", "unet/openvino_model.xml"},
+                                 Strings{"sd.safetensors"},
+                                 Strings{"unet/diffusion_pytorch_model.safetensors.index.json"},
+                                 Strings{"unet/diffusion_pytorch_model.non_ema.safetensors"});
+  Strings files = {"model_index.json", "unet/config.json"};
+  files.insert(files.end(), other.begin(), other.end());
+  CHECK(verdict(facts(files, ""), "diffusers") ==
+        "no: it needs model_index.json and weights of PyTorch in folders of the pipeline");
+
+  for (const std::string more :
+       {"unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.bin",
+        "text_encoder/model-00001-of-00002.safetensors", "text_encoder/pytorch_model.bin"}) {
+    Strings whole = files;
+    whole.push_back(more);
+    CHECK(verdict(facts(whole, ""), "diffusers").starts_with("by name: "));
+  }
 }
 
 TEST_CASE("config.json tells static embeddings from a transformer") {
