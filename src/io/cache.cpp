@@ -23,11 +23,12 @@ bool is_hidden(const CacheLayout& layout, const CommitId& commit, const RepoPath
   return marker && marker->is_file;
 }
 
-/// The refs of the snapshot that do not hold its commit.
+/// The refs of the snapshot that do not hold its commit. It is complete without refs/<commit>.
 Strings wrong_refs(const Cache& cache, const ResolvedSnapshot& snapshot) {
+  const Repository& in = cache.repository(snapshot.spec.repo);
   auto refs = refs_to_write(snapshot.spec, snapshot.commit);
-  std::erase_if(refs, [&](const std::string& name) {
-    return cache.ref(snapshot.spec.repo, name) == snapshot.commit;
+  std::erase_if(refs, [&, &commit = snapshot.commit](const std::string& name) {
+    return read_ref(in, name) == commit || is_missing_own_ref(in, name, commit);
   });
   return refs;
 }
@@ -100,9 +101,14 @@ class Publisher {
                                     done.error().message);
     if (published_.files_vanished) return std::move(published_);
 
-    for (const std::string& name : wrong_refs(cache_, snapshot_)) {
-      const auto before = cache_.ref(repository_.id, name);
-      if (Status done = write_ref(repository_, name, commit_); !done) return done.error();
+    for (const std::string& name : refs_to_write(snapshot_.spec, commit_)) {
+      const auto before = read_ref(repository_, name);
+      if (before == commit_) continue;
+      const Status done = write_ref(repository_, name, commit_);
+      if (!done && !is_missing_own_ref(repository_, name, commit_)) return done.error();
+      if (!done)
+        published_.warnings.push_back(
+            "old versions of the Rust hf-hub will not find this commit: " + done.error().message);
       if (before)
         published_.moved_refs.push_back(fmt::format("moved refs/{} from {} to {}", name,
                                                     before->hex().substr(0, 12),

@@ -53,6 +53,11 @@ Status write_ref(const Repository& repository, const std::string& name, const Co
   return write_document(repository, path, commit.hex());
 }
 
+bool is_missing_own_ref(const Repository& repository, const std::string& name,
+                        const CommitId& commit) {
+  return name == commit.hex() && !lstat_path(repository.layout.ref(name));
+}
+
 Status write_document(const Repository& repository, const std::string& path,
                       std::string_view text) {
   const std::string& temporary = repository.layout.own_directory;

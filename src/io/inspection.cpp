@@ -146,10 +146,9 @@ class Inspector {
     for (const std::string& name : refs_to_write(snapshot_.spec, commit_)) {
       const std::string path = layout_.ref(name);
       expected_.insert(path);
-      if (cache_.ref(repo_, name) == commit_) continue;
-
-      // Only model-prep writes it, and only old versions of the Rust hf-hub look for it.
-      if (name == commit_.hex() && !lstat_path(path)) continue;
+      if (cache_.ref(repo_, name) == commit_ ||
+          is_missing_own_ref(cache_.repository(repo_), name, commit_))
+        continue;
 
       const auto text = read_file(path, 256);
       CacheFault& fault =

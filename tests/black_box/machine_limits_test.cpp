@@ -120,6 +120,34 @@ TEST_CASE("a complete pinned model on a read-only volume exits 0, even without o
   CHECK(hub.requests().empty());
 }
 
+TEST_CASE("what huggingface_hub left is complete on a read-only volume, without refs/<commit>") {
+  if (!may_mount()) return;
+  FakeHub hub;
+  const HubRepo repo = small_repo();
+  hub.add(repo);
+  const TestHost machine(hub);
+  REQUIRE(machine.run({"org/small", "--variant", "all"}).exit_code == 0);
+  const fs::path folder = machine.cache() / "models--org--small";
+  fs::remove_all(folder / ".model-prep");
+  fs::remove(folder / "refs" / main_of(repo));
+  hub.clear_requests();
+
+  const std::string wanted =
+      GENERATE_COPY(as<std::string>{}, "org/small", "org/small@" + main_of(repo));
+  CHECK(contains(machine.run({"list", wanted}).out, " cached "));
+  const std::string home = machine.home();
+  const Run run = machine.shell("exec unshare -m sh -c 'mount --bind " + home + " " + home +
+                                " && mount -o remount,ro,bind " + home +
+                                " && exec $PROGRAM --offline " + wanted + "'");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "the Rust hf-hub will not find this commit"));
+  CHECK(hub.requests().empty());
+
+  CHECK(machine.run({wanted, "--offline"}).exit_code == 0);
+  CHECK(read_text(folder / "refs" / main_of(repo)) == main_of(repo));
+}
+
 TEST_CASE("two pins of one repository on a read-only volume exit 0, alone and together") {
   if (!may_mount()) return;
   FakeHub hub;

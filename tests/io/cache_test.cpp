@@ -234,6 +234,17 @@ TEST_CASE("a ref with a newline, another commit or no content is wrong") {
   CHECK_FALSE(filled.inspect(snapshot()).refs_correct);
 }
 
+TEST_CASE("a snapshot is complete without refs/<commit>, but not if that ref is wrong") {
+  const Filled filled;
+  REQUIRE(filled.cache.publish(snapshot(), filled.verified()).has_value());
+  const fs::path own = filled.repo / "refs" / kCommit.hex();
+  fs::remove(own);
+  CHECK(filled.inspect(snapshot()).satisfied());
+
+  write_text(own, std::string(40, 'b'));
+  CHECK_FALSE(filled.inspect(snapshot()).refs_correct);
+}
+
 TEST_CASE("probing creates only directories, and reports a file in their place") {
   const TemporaryFolder folder;
   const Cache cache((folder / "hub").string(), {});

@@ -33,7 +33,7 @@ struct FileView {
 /// What the cache holds of a snapshot; `files` in the order of `ResolvedSnapshot::files`.
 struct SnapshotView {
   std::vector<FileView> files;
-  bool refs_correct{false};
+  bool refs_correct{false};  ///< also if refs/<commit> is missing, which few libraries read
   bool tree_correct{false};  ///< for a whole commit, trees/<commit>.json has the snapshot's listing
   bool recorded{false};      ///< our record is complete
 

@@ -28,6 +28,11 @@ std::optional<CommitId> read_ref(const Repository& repository, const std::string
 /// removed may have left it, as `refs/v1/fix` leaves `refs/v1/`.
 Status write_ref(const Repository& repository, const std::string& name, const CommitId& commit);
 
+/// Whether `name` is the commit's own and there is no such ref: only model-prep writes it, and only
+/// old versions of the Rust hf-hub look for it.
+bool is_missing_own_ref(const Repository& repository, const std::string& name,
+                        const CommitId& commit);
+
 /// By way of a temporary name in our own directory.
 Status write_document(const Repository& repository, const std::string& path, std::string_view text);
 
