@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "model_prep/core/cache_layout.h"
 #include "model_prep/io/posix.h"
@@ -90,6 +91,19 @@ std::vector<ConsumerReport> check_consumers(const Options& options, const Cache&
       reports.push_back(std::move(report));
   }
   return reports;
+}
+
+void warn_of_consumers(Log& log, const std::vector<ConsumerReport>& consumers) {
+  for (const ConsumerReport& consumer : consumers) {
+    // A fault of the cache itself has been logged as such.
+    Strings elsewhere;
+    for (const auto& missing : consumer.missing)
+      if (missing.elsewhere) elsewhere.push_back(missing.key);
+
+    if (!elsewhere.empty())
+      log.warning(fmt::format("{} looks in {} and will not find {}: {}", consumer.name,
+                              consumer.looks_in, fmt::join(elsewhere, ", "), consumer.advice));
+  }
 }
 
 std::string consumers_table(const std::vector<ConsumerReport>& consumers,

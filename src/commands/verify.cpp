@@ -7,7 +7,6 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/consumers.h"
@@ -410,20 +409,6 @@ class Verify {
   int retries_{0};
 };
 
-void warn_of_consumers(Session& session, const std::vector<ConsumerReport>& consumers) {
-  for (const ConsumerReport& consumer : consumers) {
-    // A fault of the cache itself has been logged as such.
-    Strings elsewhere;
-    for (const auto& missing : consumer.missing)
-      if (missing.elsewhere) elsewhere.push_back(missing.key);
-
-    if (!elsewhere.empty())
-      session.log.warning(fmt::format("{} looks in {} and will not find {}: {}", consumer.name,
-                                      consumer.looks_in, fmt::join(elsewhere, ", "),
-                                      consumer.advice));
-  }
-}
-
 }  // namespace
 
 int run_verify(Session& session) {
@@ -432,7 +417,7 @@ int run_verify(Session& session) {
   session.log_warnings(*specs);
 
   RunReport report = Verify(session, std::move(*specs)).run();
-  warn_of_consumers(session, *report.services);
+  warn_of_consumers(session.log, *report.services);
   judge_dependencies(session, report.models, DependencyMode::report, Selected::must_be_there);
 
   session.print_result(consumers_table(*report.services, session.columns));

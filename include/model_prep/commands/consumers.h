@@ -19,12 +19,16 @@
 #include "model_prep/base/model_spec.h"
 #include "model_prep/cli/options.h"
 #include "model_prep/io/cache.h"
+#include "model_prep/report/log.h"
 #include "model_prep/report/run_report.h"
 
 namespace model_prep {
 
 std::vector<ConsumerReport> check_consumers(const Options& options, const Cache& cache,
                                             std::span<const ResolvedSnapshot* const> models);
+
+/// Warns of each library that looks elsewhere.
+void warn_of_consumers(Log& log, const std::vector<ConsumerReport>& consumers);
 
 /// One line for each library.
 std::string consumers_table(const std::vector<ConsumerReport>& consumers,
