@@ -154,13 +154,21 @@ std::string loads_table(const std::vector<LoadReport>& loads, std::optional<int>
   return table_text(table, columns);
 }
 
-Status check_asked_consumers(const Options& options, const std::vector<LoadReport>& loads) {
+Status check_asked_consumers(const Options& options, const std::vector<LoadReport>& loads,
+                             std::span<const ModelReport> reports) {
   if (options.consumers.empty()) return ok();
+
+  // What is wrong with a model that is not ready is its own error.
+  const auto is_ready = [&](const std::string& key) {
+    return std::ranges::any_of(reports, [&](const ModelReport& report) {
+      return report.spec.key == key && report.success();
+    });
+  };
   for (const auto& [model, verdict] : loads)
-    if (verdict.loads == Loads::no)
+    if (verdict.loads == Loads::no && is_ready(model))
       return Error{ErrorKind::not_loadable,
                    fmt::format("{} will not load {}: {}", verdict.library, model, verdict.write),
-                   "choose another build with --variant, or another library"};
+                   verdict.hint};
   return ok();
 }
 

@@ -71,8 +71,8 @@ class Verify {
     const bool stopped = std::ranges::any_of(models_, [](const Model& model) {
       return model.error && disposition(*model.error) == Disposition::abort_run;
     });
-    if (Status loaded = check_asked_consumers(session_.options, report.loads); !loaded && !stopped)
-      report.error = loaded.error();
+    const Status loaded = check_asked_consumers(session_.options, report.loads, report.models);
+    if (!loaded && !stopped) report.error = loaded.error();
     return report;
   }
 

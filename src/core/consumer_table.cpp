@@ -312,6 +312,7 @@ ConsumerVerdict judge(const Library& library, const SnapshotFacts& facts) {
                           .versions = std::string(library.versions)};
   if (library.loads_dependencies && !facts.missing.empty()) {
     verdict.write = "it needs " + facts.missing.front() + ", which is not in the cache";
+    verdict.hint = "model-prep --dependencies fetch downloads it";
     return verdict;
   }
 
@@ -325,6 +326,7 @@ ConsumerVerdict judge(const Library& library, const SnapshotFacts& facts) {
     }
   }
   verdict.write = "it needs " + std::string(library.needs);
+  verdict.hint = "choose another build with --variant, or another library";
   return verdict;
 }
 

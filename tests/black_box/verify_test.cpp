@@ -411,6 +411,18 @@ TEST_CASE("verify --for exits with 1 if that library will not load a model") {
   CHECK(fails.summary["models"][prepared.pinned]["success"] == true);
 }
 
+TEST_CASE("of a damaged model, verify --for reports the damage, and not that it will not load") {
+  Prepared prepared;
+  flip_byte(blob_of(prepared.machine, prepared.repo, kWeights), 1000);
+  const Run run = prepared.machine.run({"verify", prepared.pinned, "--for", "transformers"});
+  CHECK(run.exit_code == 1);
+  CHECK(run.summary["error"].is_null());
+  CHECK(run.error_kind(prepared.pinned) == "digest_mismatch");
+  CHECK_FALSE(contains(run.err, "will not load"));
+  CHECK_FALSE(contains(run.err, "choose another build"));
+  CHECK(run.summary["loads"][0]["loads"] == "no");
+}
+
 TEST_CASE("a library that looks in a legacy directory is pointed to --repair, which links it") {
   Prepared prepared;
   const std::string older = prepared.machine.folder() / "t";

@@ -204,5 +204,6 @@ TEST_CASE(
   REQUIRE(verdicts.size() == 2);
   CHECK(verdicts[0].loads == Loads::no);
   CHECK(verdicts[0].write == "it needs org/code, which is not in the cache");
+  CHECK(verdicts[0].hint == "model-prep --dependencies fetch downloads it");
   CHECK(verdicts[1].loads == Loads::by_path);
 }

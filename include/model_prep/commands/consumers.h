@@ -43,7 +43,8 @@ std::vector<LoadReport> judge_loads(const Options& options, const Cache& cache,
 /// One line for each model and library; nothing if there is none.
 std::string loads_table(const std::vector<LoadReport>& loads, std::optional<int> columns);
 
-/// Of kind `not_loadable` if a library of `--for` does not load one of the models.
-Status check_asked_consumers(const Options& options, const std::vector<LoadReport>& loads);
+/// Of kind `not_loadable` if a library of `--for` does not load one of the models that are ready.
+Status check_asked_consumers(const Options& options, const std::vector<LoadReport>& loads,
+                             std::span<const ModelReport> reports);
 
 }  // namespace model_prep

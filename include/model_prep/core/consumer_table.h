@@ -44,6 +44,7 @@ struct ConsumerVerdict {
   std::string versions;  ///< for which this was judged
   Loads loads{Loads::no};
   std::string write{};  ///< a line of Python; or why not
+  std::string hint{};   ///< what to do if it does not load
 };
 
 /// All libraries of the table, as `--for` knows them.
