@@ -131,7 +131,8 @@ class Inspector {
     const std::string& path = file.path.text();
     const auto data = range ? external_data_of(*range) : std::nullopt;
     if (!data) return warn(truncated(path) + " cannot be read as an ONNX model");
-    if (const auto fault = external_data_fault(path, *data, snapshot_.files)) warn(*fault);
+    if (by_path_.empty()) by_path_ = by_path(snapshot_.files);
+    if (const auto fault = external_data_fault(path, *data, by_path_)) warn(*fault);
   }
 
   void check_index(const RemoteFile& file) {
@@ -149,6 +150,7 @@ class Inspector {
   const Cache& cache_;
   FileChecks& checks_;
   Shards shards_;
+  FilesByPath by_path_;  // once there is an ONNX model
 };
 
 }  // namespace

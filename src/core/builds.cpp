@@ -240,8 +240,11 @@ class Repository {
     const std::string_view folder = folder_of(path);
     if (!has(kModules) || folder.empty()) return false;
     if (!facts_.later_modules) return looks_like_later_module(folder);
-    return std::ranges::any_of(*facts_.later_modules,
-                               [&](const std::string& module) { return path.starts_with(module); });
+
+    // Both may be many, so the modules are not compared one by one.
+    for (std::size_t slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1))
+      if (facts_.later_modules->contains(path.substr(0, slash + 1))) return true;
+    return false;
   }
 
   /// What an index or a model names must be there.

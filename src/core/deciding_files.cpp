@@ -36,9 +36,9 @@ Result<std::set<RepoPath>> parse_shard_index(std::string_view text, const RepoPa
 }
 
 /// The first module is the model itself.
-std::optional<std::set<std::string>> parse_modules(std::string_view text) {
+std::optional<std::set<std::string, std::less<>>> parse_modules(std::string_view text) {
   constexpr std::string_view kFields[] = {"path"};
-  std::set<std::string> later;
+  std::set<std::string, std::less<>> later;
   bool is_first = true;
   const auto document = read_python_json(
       text, {.collections = kTopArray, .fields = kFields}, [&](const JsonEntry& entry) {

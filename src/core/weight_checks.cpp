@@ -114,19 +114,25 @@ std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
          ", and this revision has no safetensors; the Hub may have a conversion of it, as refs/pr/N";
 }
 
+FilesByPath by_path(const std::vector<RemoteFile>& files) {
+  FilesByPath found;
+  for (const RemoteFile& file : files) found.emplace(file.path.text(), &file);
+  return found;
+}
+
 std::optional<std::string> external_data_fault(std::string_view path, const ExternalData& data,
-                                               const std::vector<RemoteFile>& files) {
+                                               const FilesByPath& files) {
   for (const auto& [location, needed] : data) {
     const std::size_t start = location.starts_with("./") ? 2 : 0;
     const std::string wanted = std::string(folder_of(path)) + location.substr(start);
-    const auto file = std::ranges::find_if(
-        files, [&](const RemoteFile& other) { return other.path.text() == wanted; });
-    if (file == files.end())
+    const auto found = files.find(wanted);
+    if (found == files.end())
       return fmt::format("{} keeps data in {}, which is not one of the files", truncated(path),
                          truncated(wanted));
-    if (static_cast<std::uint64_t>(file->size) < needed)
+    const Bytes size = found->second->size;
+    if (static_cast<std::uint64_t>(size) < needed)
       return fmt::format("{} keeps data up to byte {} of {}, which has {}", truncated(path), needed,
-                         truncated(wanted), file->size);
+                         truncated(wanted), size);
   }
   return std::nullopt;
 }

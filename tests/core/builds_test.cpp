@@ -3,6 +3,7 @@
 #include "model_prep/core/builds.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "core/builders.h"
 #include "support/catch.h"
@@ -427,6 +428,23 @@ TEST_CASE("modules.json decides which directories are modules") {
       {"idx": 1, "path": "1_Pooling"}, {"idx": 2, "path": "dense"}])"}});
   CHECK(chosen(all, Build::onnx, facts) ==
         Names{"dense/model.safetensors", "modules.json", "onnx/model.onnx"});
+}
+
+TEST_CASE("many modules and many files cost no more than their sum") {
+  std::vector<ListedFile> all =
+      listed({"modules.json", "model.onnx", "module-7/model.safetensors"});
+  for (int i = 0; i < 100'000; ++i) all.push_back({path("weights/" + std::to_string(i) + ".h5")});
+  DecidingFacts facts;
+  facts.later_modules.emplace();
+  for (int i = 0; i < 300'000; ++i)
+    facts.later_modules->insert("module-" + std::to_string(i) + "/");
+
+  const auto begun = std::chrono::steady_clock::now();
+  const auto selected = select_build(all, Build::onnx, facts, "org/name");
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(20));
+  REQUIRE(selected);
+  CHECK(texts_of(selected->files) ==
+        Names{"model.onnx", "module-7/model.safetensors", "modules.json"});
 }
 
 TEST_CASE("what every build needs is taken, although its name is that of weights") {

@@ -2,6 +2,8 @@
 // What is checked of selected weights: halves, pointers and pickles.
 #include "model_prep/core/weight_checks.h"
 
+#include <chrono>
+
 #include "core/builders.h"
 #include "support/catch.h"
 
@@ -93,7 +95,7 @@ TEST_CASE("a policy refuses pickles with code, or all of them, and what hides be
 TEST_CASE("an ONNX model whose data is missing or too short is told from one that is whole") {
   const std::vector<RemoteFile> files = {lfs_file("onnx/model.onnx_data", 100, '1')};
   const auto fault = [&](const ExternalData& data) {
-    return external_data_fault("onnx/model.onnx", data, files).value_or("");
+    return external_data_fault("onnx/model.onnx", data, by_path(files)).value_or("");
   };
   CHECK(fault({{"model.onnx_data", 100}}).empty());
   CHECK(fault({{"./model.onnx_data", 0}}).empty());
@@ -101,6 +103,20 @@ TEST_CASE("an ONNX model whose data is missing or too short is told from one tha
         "onnx/model.onnx keeps data up to byte 101 of onnx/model.onnx_data, which has 100");
   CHECK(fault({{"other", 0}}) ==
         "onnx/model.onnx keeps data in onnx/other, which is not one of the files");
+}
+
+TEST_CASE("many names of data are looked up among many files in no time") {
+  std::vector<RemoteFile> files;
+  ExternalData data;
+  for (int i = 0; i < 200'000; ++i) {
+    const std::string name = "weights-of-a-layer-" + std::to_string(i);
+    files.push_back(plain_file("onnx/" + name, 10, '1'));
+    data[name] = 10;
+  }
+
+  const auto begun = std::chrono::steady_clock::now();
+  CHECK_FALSE(external_data_fault("onnx/model.onnx", data, by_path(files)));
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(20));
 }
 
 TEST_CASE("what a pickle imports or hides is a line of its own") {

@@ -40,7 +40,7 @@ struct DecidingFacts {
   std::map<RepoPath, std::set<RepoPath>> external_data{};
 
   /// Of sentence-transformers, the modules after the first: `2_Dense/`.
-  std::optional<std::set<std::string>> later_modules{};
+  std::optional<std::set<std::string, std::less<>>> later_modules{};
 
   /// Of a pipeline: `unet/`.
   std::optional<std::set<std::string>> pipeline_folders{};

@@ -8,6 +8,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "model_prep/base/error.h"
@@ -47,8 +49,12 @@ std::optional<std::string> import_warning(std::string_view object, const PickleF
 std::optional<std::string> pickle_refusal(PicklePolicy policy, std::string_view path,
                                           const PickleFindings& findings);
 
+/// The files of a model by their paths, which must outlive it.
+using FilesByPath = std::unordered_map<std::string_view, const RemoteFile*>;
+FilesByPath by_path(const std::vector<RemoteFile>& files);
+
 /// One line about the data of the ONNX model at `path` that is not among the files, or too short.
 std::optional<std::string> external_data_fault(std::string_view path, const ExternalData& data,
-                                               const std::vector<RemoteFile>& files);
+                                               const FilesByPath& files);
 
 }  // namespace model_prep
