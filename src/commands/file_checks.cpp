@@ -90,11 +90,12 @@ class Inspector {
     const std::string& path = file.path.text();
     if (found.format == Format::unknown)
       return warn(fmt::format("{} was not looked into: {}", truncated(path), found.why));
-    fail(
-        {ErrorKind::malformed,
-         fmt::format("{} {}: it is no {} file that can be loaded: {}", snapshot_.spec.repo.text(),
-                     path, format, found.why),
-         "its digest is right, so it was published like this: choose another revision, or leave the file out with --exclude"});
+    fail({ErrorKind::malformed,
+          fmt::format("{} {}: it is no {} file that can be loaded: {}", snapshot_.spec.repo.text(),
+                      path, format, found.why),
+          fmt::format(
+              "its digest is right, so it was published like this: choose another revision, or {}",
+              how_to_leave_out(snapshot_.spec))});
   }
 
   using Pickles = std::map<std::string, PickleFindings>;  // by path
@@ -105,7 +106,8 @@ class Inspector {
         fail({ErrorKind::pickle_forbidden,
               fmt::format("{} {}: {}, which the policy forbids", snapshot_.spec.repo.text(), path,
                           *refusal),
-              "choose a revision with safetensors, or leave the file out with --exclude"});
+              fmt::format("choose a revision with safetensors, or {}",
+                          how_to_leave_out(snapshot_.spec))});
   }
 
   void warn_of_pickles(const Pickles& found, Look look) {

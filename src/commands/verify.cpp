@@ -360,7 +360,8 @@ class Verify {
       report.status = ModelStatus::interrupted;
     report.duration_s = in_seconds(Clock::now() - session_.begun);
     report.error = model.error;
-    if (!model.error && !model.faults.empty()) report.error = error_of(model.faults.front());
+    if (!model.error && !model.faults.empty())
+      report.error = error_of(model.faults.front(), repair_);
     report.faults = model.faults;
     report.dependencies = dependencies_of(model);
     add_file_results(report, model);
@@ -388,7 +389,7 @@ class Verify {
       FileReport& file = report.files[*fault.file];
       file.status = FileReportStatus::failed;
       file.sha256.clear();
-      file.error = error_of(fault);
+      file.error = error_of(fault, repair_);
     }
   }
 
@@ -400,6 +401,7 @@ class Verify {
   }
 
   Session& session_;
+  const Repair repair_ = session_.options.repair ? Repair::done : Repair::possible;
   unsigned umask_;
   std::vector<Model> models_;
   std::map<std::string, HashedFile> hashed_;  // by path

@@ -39,9 +39,15 @@ CacheFault damaged_fault(const std::string& path, std::size_t index, const Remot
           .error = error.kind};
 }
 
-Error error_of(const CacheFault& fault) {
-  return {fault.error.value_or(error_kind(fault.kind)), fault.message,
-          "model-prep verify --repair repairs it"};
+Error error_of(const CacheFault& fault, Repair repair) {
+  Error error{fault.error.value_or(error_kind(fault.kind)), fault.message, {}};
+
+  // A ref or the like that this user may not read; its message says what to do.
+  const bool is_of_others = fault.kind == CacheFaultKind::unreadable && !fault.file;
+  if (!is_of_others)
+    error.hint = repair == Repair::possible ? "model-prep verify --repair repairs it"
+                                            : "the log says why it could not be repaired";
+  return error;
 }
 
 }  // namespace model_prep

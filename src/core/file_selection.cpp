@@ -30,9 +30,10 @@ std::optional<Error> find_unusable(const Listing& listing, const ModelSpec& spec
     if (plain || !pattern.ends_with('*')) pattern += plain ? c : '*';
   }
   if (name->size() > 60) pattern += '*';
-  return Error{
-      ErrorKind::protocol, spec.repo.text() + ": " + RepoPath::parse(*name).error().message,
-      fmt::format("no file here can have that name: leave it out with --exclude '{}'", pattern)};
+  std::string hint = fmt::format("no file here can have that name: {}", how_to_leave_out(spec));
+  if (hint.ends_with("--exclude")) hint += " '" + pattern + "'";
+  return Error{ErrorKind::protocol,
+               spec.repo.text() + ": " + RepoPath::parse(*name).error().message, hint};
 }
 
 Error lock_error(const ModelSpec& spec, const RepoPath& path, std::string_view what) {

@@ -18,6 +18,14 @@ Error incomplete_error(std::string_view object, std::string_view what) {
       "the repository is incomplete at this revision: choose another one, or select files with --include"};
 }
 
+std::string_view how_to_leave_out(const ModelSpec& spec) {
+  const Strings& include = spec.filter.include;
+  const bool takes_the_rest =
+      spec.filter.from_command_line || std::ranges::find(include, "*") != include.end();
+  return takes_the_rest ? "leave the file out with --exclude"
+                        : "select the files that you need with --include";
+}
+
 Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec) {
   const Build build = spec.variant.build;
   if ((build != Build::openvino && build != Build::openvino_int8) || spec.filter.from_command_line)
@@ -56,7 +64,8 @@ Status check_pointers(const ResolvedSnapshot& snapshot, const FirstBytes& first_
           fmt::format(
               "{} {}: the repository has a Git LFS pointer of {} bytes instead of the weights",
               snapshot.spec.repo.text(), path, file.size),
-          "it was uploaded without Git LFS: choose another revision, or leave the file out with --exclude"};
+          fmt::format("it was uploaded without Git LFS: choose another revision, or {}",
+                      how_to_leave_out(snapshot.spec))};
   }
   return ok();
 }

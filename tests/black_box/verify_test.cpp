@@ -235,6 +235,7 @@ TEST_CASE("a repair without a network fails and makes nothing worse") {
       prepared.machine.run({"verify", "--repair", prepared.pinned}, {{"HF_HUB_OFFLINE", "1"}});
   CHECK(run.exit_code == 1);
   CHECK(run.error_kind(prepared.pinned) == "digest_mismatch");
+  CHECK_FALSE(contains(run.summary.dump(), "verify --repair repairs it"));
   CHECK(read_text(prepared.blob("model.safetensors")) == rotten);
   CHECK(prepared.hub.requests().empty());
   CHECK(prepared.machine.run({prepared.pinned}).exit_code ==

@@ -216,7 +216,12 @@ TEST_CASE("a name that no directory here can hold matters only if it is selected
 TEST_CASE("weights with a name that no directory here can hold are not left out silently") {
   Listing listing = listing_of({"config.json"});
   listing.unusable = {"sub\\model.safetensors"};
-  CHECK_FALSE(select_files(listing, general()));
+  const auto selected = select_files(listing, general());
+  REQUIRE_FALSE(selected);
+
+  // --exclude alone would take everything else.
+  CHECK(selected.error().hint.find("--exclude") == std::string::npos);
+  CHECK(selected.error().hint.ends_with("select the files that you need with --include"));
 }
 
 TEST_CASE("masked files count for path conflicts") {

@@ -33,6 +33,16 @@ TEST_CASE("every kind of fault has a name and becomes an error with the same mes
   }
 }
 
+TEST_CASE("the hint of a fault names the repair only where that is still to come, and helps") {
+  CacheFault fault{.kind = CacheFaultKind::damaged, .path = {}, .message = {}, .file = 0};
+  CHECK(error_of(fault).hint == "model-prep verify --repair repairs it");
+  CHECK(error_of(fault, Repair::done).hint == "the log says why it could not be repaired");
+
+  // Somebody else's ref, whose message says what to do.
+  fault = {.kind = CacheFaultKind::unreadable, .path = {}, .message = {}};
+  CHECK(error_of(fault).hint.empty());
+}
+
 TEST_CASE("the exit code is 0 when every model is complete") {
   const ModelStatus status =
       GENERATE(ModelStatus::downloaded, ModelStatus::cached, ModelStatus::planned,

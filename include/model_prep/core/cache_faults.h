@@ -66,7 +66,9 @@ struct CacheFault {
 CacheFault damaged_fault(const std::string& path, std::size_t index, const RemoteFile& file,
                          const HashResult& hashed, const Error& error);
 
-/// The fault as the error of its file or model.
-Error error_of(const CacheFault& fault);
+enum class Repair : std::uint8_t { possible, done };
+
+/// The fault as the error of its file or model; `done`: it is there after a repair.
+Error error_of(const CacheFault& fault, Repair repair = Repair::possible);
 
 }  // namespace model_prep
