@@ -90,7 +90,8 @@ class Inspector {
     const std::string& path = file.path.text();
     if (found.format == Format::unknown)
       return warn(fmt::format("{} was not looked into: {}", truncated(path), found.why));
-    fail({ErrorKind::malformed,
+    fail(path,
+         {ErrorKind::malformed,
           fmt::format("{} {}: it is no {} file that can be loaded: {}", snapshot_.spec.repo.text(),
                       path, format, found.why),
           fmt::format(
@@ -103,11 +104,11 @@ class Inspector {
   void refuse_pickles(PicklePolicy policy, const Pickles& found) {
     for (const auto& [path, findings] : found)
       if (const auto refusal = pickle_refusal(policy, path, findings))
-        fail({ErrorKind::pickle_forbidden,
-              fmt::format("{} {}: {}, which the policy forbids", snapshot_.spec.repo.text(), path,
-                          *refusal),
-              fmt::format("choose a revision with safetensors, or {}",
-                          how_to_leave_out(snapshot_.spec))});
+        fail(path, {ErrorKind::pickle_forbidden,
+                    fmt::format("{} {}: {}, which the policy forbids", snapshot_.spec.repo.text(),
+                                path, *refusal),
+                    fmt::format("choose a revision with safetensors, or {}",
+                                how_to_leave_out(snapshot_.spec))});
   }
 
   void warn_of_pickles(const Pickles& found, Look look) {
@@ -123,8 +124,10 @@ class Inspector {
   }
 
   /// The first reason counts.
-  void fail(Error error) {
-    if (!checks_.error) checks_.error = std::move(error);
+  void fail(const std::string& path, Error error) {
+    if (checks_.error) return;
+    checks_.error = std::move(error);
+    checks_.file = path;
   }
 
   void check_onnx(const RemoteFile& file) {

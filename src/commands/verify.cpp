@@ -88,8 +88,9 @@ class Verify {
     /// Of its files, a line each.
     Strings warnings{};
 
-    /// Why the model could not be verified.
+    /// Why the model could not be verified, and which of its files is to blame.
     std::optional<Error> error{};
+    std::string file_of_error{};
 
     /// What the download of the repair reported.
     std::optional<ModelReport> downloaded{};
@@ -125,6 +126,7 @@ class Verify {
   void inspect(Model& model) const {
     session_.cache.adopt_existing(model.spec.repo, Cache::Writing::forbidden);
     model.error.reset();
+    model.file_of_error.clear();
     model.faults.clear();
 
     auto local = resolve_locally(model.spec, session_.cache, Network::forbidden);
@@ -249,6 +251,7 @@ class Verify {
     FileChecks checks = check_files(*model.snapshot, session_.cache,
                                     model.faults.empty() ? Look::headers : Look::first_bytes);
     model.error = std::move(checks.error);
+    model.file_of_error = std::move(checks.file);
     model.warnings = std::move(checks.warnings);
   }
 
@@ -377,11 +380,15 @@ class Verify {
   void add_file_results(ModelReport& report, const Model& model) const {
     for (std::size_t i = 0; i < report.files.size(); ++i) {
       FileReport& file = report.files[i];
-      if (file.status != FileReportStatus::downloaded && !file.error)
-        file.status = model.error ? FileReportStatus::skipped : FileReportStatus::verified;
-
       const HashResult* result = i < model.contents.size() ? result_of(model.contents[i]) : nullptr;
-      if (result != nullptr && result->sha256) file.sha256 = result->sha256->hex();
+      const bool is_hashed = result != nullptr && result->sha256;
+      if (file.status != FileReportStatus::downloaded && !file.error)
+        file.status = is_hashed ? FileReportStatus::verified : FileReportStatus::skipped;
+      if (is_hashed) file.sha256 = result->sha256->hex();
+
+      if (!model.error || file.path != model.file_of_error) continue;
+      file.status = FileReportStatus::failed;
+      file.error = model.error;
     }
 
     for (const CacheFault& fault : model.faults) {

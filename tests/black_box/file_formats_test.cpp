@@ -51,6 +51,35 @@ TEST_CASE("a file that its format's library would refuse fails its model, and on
   CHECK(sent_of(hub, path) == 0);
 }
 
+TEST_CASE("of a model with a malformed file, verify still says which files it has verified") {
+  FakeHub hub;
+  const HubRepo repo = repo_with("org/cut", kWeights, cut_file(kWeights, 2000));
+  hub.add(repo);
+  TestHost machine(hub);
+  REQUIRE(machine.run({"org/cut"}).error_kind("org/cut") == "malformed");
+  machine.use_manifest(machine.run({"lock", "org/cut"}).out);
+
+  // As another program published it.
+  const fs::path folder = machine.cache() / "models--org--cut";
+  const fs::path snapshot = folder / "snapshots" / main_of(repo);
+  fs::create_directories(snapshot);
+  for (const std::string path : {"config.json", "model.safetensors"})
+    fs::create_symlink("../../blobs/" + blob_of(machine, repo, path).filename().string(),
+                       snapshot / path);
+  write_text(folder / "refs/main", main_of(repo));
+
+  const Run run = machine.run({"verify", "org/cut"});
+  CAPTURE(run.err);
+  CHECK(run.error_kind("org/cut") == "malformed");
+  const auto files = run.model("org/cut")["files"];
+  REQUIRE(files.size() == 2);
+  CHECK(files[0]["path"] == "config.json");
+  CHECK(files[0]["status"] == "verified");
+  CHECK(files[0]["error"].is_null());
+  CHECK(files[1]["status"] == "failed");
+  CHECK(files[1]["error"]["kind"] == "malformed");
+}
+
 TEST_CASE("a shard that lacks a tensor of the index is a warning, once") {
   FakeHub hub;
   const std::string index =

@@ -26,6 +26,9 @@ struct FileChecks {
 
   /// Why the model must not be published.
   std::optional<Error> error{};
+
+  /// The file whose contents are the reason; empty if none of them is.
+  std::string file{};
 };
 
 /// A model is looked into when it is published, with all of its files, and by `verify`; nothing
