@@ -254,7 +254,6 @@ RunReport Session::begin_report() const {
   RunReport report;
   report.tool = program_version();
   report.command = text_of(options.command).name;
-  report.timestamp = utc_now();
   report.duration_s = in_seconds(Clock::now() - begun);
   report.dry_run = options.dry_run;
   report.offline = options.offline;
@@ -278,6 +277,7 @@ int Session::fail_run(const Error& error) {
 
 int Session::finish(RunReport report) {
   if (!report.error) report.error = output_error_;
+  report.timestamp = utc_now();
 
   std::string summary = summary_fd_ ? "" : options.summary;
   if (const Status written = write_summary(serialize_summary(report)); !written) {

@@ -354,4 +354,19 @@ TEST_CASE("a download ends by logging the environment that services need") {
   CHECK(lines_of(run.err).back().ends_with(" s"));
 }
 
+TEST_CASE("the timestamp of the summary is that of its end") {
+  const FakeHub hub;
+  const TestHost machine(hub);
+  const std::string manifest = machine.folder() / "m.json";
+  write_text(manifest, R"({"version": 1, "models": {"small": {"repo": "org/small"}}})");
+
+  // The run waits for its manifest.
+  const Run run = machine.shell("date -u +%FT%TZ; { sleep 1.1; cat " + manifest +
+                                "; } | $PROGRAM cleanup --manifest -");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  const std::string begun = run.out.substr(0, run.out.find('\n'));
+  CHECK(run.summary["timestamp"].get<std::string>() > begun);
+}
+
 }  // namespace model_prep::testing
