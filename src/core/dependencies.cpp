@@ -31,7 +31,7 @@ std::string_view yaml_value(std::string_view line, std::string_view name) {
 
 class DependencyFinder {
  public:
-  explicit DependencyFinder(const ModelSpec& model) : model_(model) {}
+  DependencyFinder(const FileTexts& files, const ModelSpec& model) : files_(files), model_(model) {}
 
   void read(const RepoPath& path, std::string_view text) {
     const std::string_view name = name_of(path.text());
@@ -85,13 +85,23 @@ class DependencyFinder {
   }
 
   void read_gliner(const RepoPath& path, std::string_view text) {
-    constexpr std::string_view kFields[] = {"model_name"};
-    const auto document = read_json(text, {.fields = kFields});
+    constexpr std::string_view kFields[] = {"model_name", "labels_encoder", "encoder_config"};
+    const auto document = read_python_json(text, {.fields = kFields});
     if (!document) return;
-    add(path, document->fields.text(kFields[0]).value_or(""), "main",
-        {.reason = "the tokenizer of a GLiNER model",
-         .needed = {*RepoPath::parse("config.json")},
-         .include = {std::begin(kTokenizerFiles), std::end(kTokenizerFiles)}});
+
+    const auto add_tokenizer = [&](std::string_view field, std::string reason) {
+      add(path, document->fields.text(field).value_or(""), "main",
+          {.reason = std::move(reason),
+           .needed = {*RepoPath::parse("config.json")},
+           .include = {std::begin(kTokenizerFiles), std::end(kTokenizerFiles)}});
+    };
+
+    // Its own tokenizer is used if there is one; that of the labels always comes from elsewhere.
+    const auto tokenizer =
+        RepoPath::parse(std::string(folder_of(path.text())) + "tokenizer_config.json");
+    const bool is_whole = document->fields.has("encoder_config") && files_.contains(*tokenizer);
+    if (!is_whole) add_tokenizer("model_name", "the tokenizer of a GLiNER model");
+    add_tokenizer("labels_encoder", "the tokenizer of the labels of a GLiNER model");
   }
 
   /// Line by line: a pipeline is short, and its parameters have these names wherever they are.
@@ -131,6 +141,7 @@ class DependencyFinder {
                         kind.code, std::move(kind.needed), std::move(kind.include)});
   }
 
+  const FileTexts& files_;
   const ModelSpec& model_;
   std::vector<Dependency> found_;
 };
@@ -163,7 +174,7 @@ bool may_name_dependencies(const RepoPath& path, const ModelSpec& model) {
 }
 
 std::vector<Dependency> find_dependencies(const FileTexts& files, const ModelSpec& model) {
-  DependencyFinder finder(model);
+  DependencyFinder finder(files, model);
   for (const auto& [path, text] : files)
     if (may_name_dependencies(path, model)) finder.read(path, text);
   return std::move(finder).found();

@@ -108,6 +108,32 @@ TEST_CASE("a GLiNER model needs the tokenizer of another, without its weights") 
   CHECK_FALSE(found[0].include.empty());
 }
 
+TEST_CASE("a GLiNER model with a tokenizer and an encoder's config of its own needs no other") {
+  const std::string with_config = R"({"model_name": "org/deberta", "encoder_config": {"a": 1}})";
+  const Texts whole = {{"gliner_config.json", with_config}, {"tokenizer_config.json", "{}"}};
+  CHECK(found_in(whole).empty());
+  CHECK(found_in({{"gliner_config.json", with_config}}).size() == 1);
+  CHECK(found_in({{"gliner_config.json", R"({"model_name": "org/deberta"})"},
+                  {"tokenizer_config.json", "{}"}})
+            .size() == 1);
+  CHECK(
+      found_in({{"gliner_config.json", R"({"model_name": "org/deberta", "encoder_config": null})"},
+                {"tokenizer_config.json", "{}"}})
+          .size() == 1);
+}
+
+TEST_CASE("a GLiNER model with a second encoder needs its tokenizer for the labels") {
+  const std::string both =
+      R"({"model_name": "org/deberta", "labels_encoder": "org/bge", "encoder_config": {"a": 1}})";
+  CHECK(names_in("gliner_config.json", both) == Strings{"org/deberta", "org/bge"});
+
+  const auto found = found_in({{"gliner_config.json", both}, {"tokenizer_config.json", "{}"}});
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].repo.text() == "org/bge");
+  CHECK(found[0].needed == std::set{path("config.json")});
+  CHECK_FALSE(found[0].include.empty());
+}
+
 TEST_CASE("a pyannote pipeline needs its segmentation and embedding models") {
   const std::string params =
       "  params:\n    embedding: 'org/embedding@v2'  # pinned\n    embedding_batch_size: 32\n"

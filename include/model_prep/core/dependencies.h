@@ -5,7 +5,10 @@
 //   config.json, tokenizer_config.json,               in `auto_map`, as `org/name--module.Class`:
 //   processor_config.json, preprocessor_config.json   Python code, for trust_remote_code=True
 //   adapter_config.json                               in `base_model_name_or_path`: the base model
-//   gliner_config.json                                in `model_name`: where the tokenizer is
+//   gliner_config.json                                in `model_name`: where the tokenizer is,
+//                                                     unless the model has its own, and
+//                                                     `encoder_config`; in `labels_encoder`: that
+//                                                     of the labels
 //   config.yaml of a pyannote pipeline                segmentation and embedding models
 //
 // They count in any folder: each module of a sentence-transformers model has its own. A name that
