@@ -140,7 +140,7 @@ constexpr std::string_view kOnnxParts[] = {"encoder_model",
                                            "gen_head"};
 
 // What the file is called that holds a model, without the extension and `pytorch_`. Beside exports,
-// a file of another name is data rather than a model for PyTorch.
+// a `.bin` of another name is data rather than a model for PyTorch.
 constexpr Pattern kModelSets[] = {"model*",         "diffusion_pytorch_model*",
                                   "adapter_model*", "consolidated*",
                                   "open_clip*",     "CTranslate2"};

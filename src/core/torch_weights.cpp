@@ -19,6 +19,12 @@ std::unordered_set<std::string_view> ctranslate2_folders(const std::vector<Liste
   return folders;
 }
 
+/// Of an extension that nobody but PyTorch uses.
+bool is_torch_only(std::string_view path) {
+  const std::string_view extension = extension_of(path);
+  return extension == ".pt" || extension == ".pth" || extension == ".ckpt";
+}
+
 }  // namespace
 
 TorchWeights::TorchWeights(const std::vector<ListedFile>& all, const DecidingFacts& facts,
@@ -61,7 +67,8 @@ TorchWeights::TorchWeights(const std::vector<ListedFile>& all, const DecidingFac
     Folder& folder = folders_[std::string(folder_of(path))];
     bool& has_whole = folder.formats[weights.safetensors].sets[weights.set];
     has_whole = has_whole || weights.part == Part::whole;
-    has_model_ = has_model_ || weights.safetensors || is_model_set(weights.set);
+    has_model_ = has_model_ || weights.safetensors || is_model_set(weights.set) ||
+                 (is_torch_only(path) && !is_needed_by_every_build(path));
   }
 
   // Which indexes decide is known only when all weights are.

@@ -558,6 +558,13 @@ TEST_CASE("data of a speech model goes with every build, and is no model for PyT
               "onnx/model.onnx"});
 }
 
+TEST_CASE("a checkpoint of PyTorch is a model under any name, also beside an export") {
+  const std::string name = GENERATE(as<std::string>{}, "best.pt", "best.pth", "best.ckpt");
+  CHECK(chosen({"best.onnx", "config.json", name}) == Names{name, "config.json"});
+  CHECK(chosen({"best.onnx", "config.json", name}, Build::onnx) ==
+        Names{"best.onnx", "config.json"});
+}
+
 TEST_CASE("a part that is there in one form only belongs to all of them") {
   const Names all = {"decoder_model_merged_q4.onnx", "embed_tokens.onnx", "embed_tokens_q4.onnx",
                      "vision_encoder.onnx"};
