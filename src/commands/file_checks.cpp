@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/core/build_table.h"
 #include "model_prep/core/gguf.h"
 #include "model_prep/core/pickle_files.h"
 #include "model_prep/core/safetensors.h"
@@ -27,6 +28,7 @@ class Inspector {
   void check_formats() {
     for (const RemoteFile& file : snapshot_.files) {
       const std::string& path = file.path.text();
+      if (role_of(path) == FileRole::foreign) continue;
       const std::string extension = lower_case(extension_of(path));
       if (extension == kSafetensors) check_safetensors(file);
       if (extension == ".gguf") check(file, "GGUF", check_gguf);

@@ -48,6 +48,10 @@ struct RoleRow {
 };
 
 constexpr RoleRow kRoles[] = {
+    // AppleDouble: attributes of the file that is called so without the `._`.
+    {"._*", FileRole::foreign},
+    {"*/__MACOSX/*", FileRole::foreign},
+
     // Only needed to continue a training.
     {"training_args.bin", FileRole::unused},
     {"optimizer*.pt", FileRole::unused},

@@ -318,7 +318,7 @@ class Repository {
     if (wanted.build == Build::fp32 || !fallbacks_of(wanted.build).empty()) {
       const auto other = std::ranges::find_if(all_, [](const ListedFile& file) {
         const FileRole role = role_of(file.path.text());
-        return role != FileRole::small && role != FileRole::torch;
+        return role != FileRole::small && role != FileRole::torch && role != FileRole::foreign;
       });
       if (wanted.name.empty() && other != all_.end())
         what = fmt::format("there are no weights for PyTorch, only files such as {}",

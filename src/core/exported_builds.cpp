@@ -69,6 +69,7 @@ class BuildFinder {
   void sort_in(const RepoPath& path) {
     const std::string_view text = path.text();
     const FileRole role = role_of(text);
+    if (role == FileRole::foreign) return;
     const auto keep = [&](std::vector<const RepoPath*>& paths) {
       if (paths.size() < kMaxModels) paths.push_back(&path);
     };

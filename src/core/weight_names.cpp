@@ -106,6 +106,9 @@ std::vector<std::string> all_shards(std::string_view path) {
 }
 
 std::optional<Weights> parse_weights(std::string_view name) {
+  // What macOS puts beside a file.
+  if (name.starts_with("._")) return std::nullopt;
+
   // `model.safetensors.index.json` or, of a variant, `model.safetensors.index.fp16.json`.
   for (const std::string_view extension : {kSafetensors, kPickles[0]}) {
     const std::size_t at = name.find(std::string(extension) + ".index.");

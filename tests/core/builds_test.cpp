@@ -447,6 +447,20 @@ TEST_CASE("many modules and many files cost no more than their sum") {
         Names{"model.onnx", "module-7/model.safetensors", "modules.json"});
 }
 
+TEST_CASE("what macOS puts beside a file is no weights, and belongs to no build") {
+  const Names all = {"._config.json",          "._model.gguf",
+                     "._model.onnx",           "._model.safetensors",
+                     "._openvino_model.bin",   "._openvino_model.xml",
+                     "._pytorch_model.bin",    "__MACOSX/model.safetensors",
+                     "a/__MACOSX/._model.bin", "config.json",
+                     "model.safetensors"};
+  CHECK(chosen(all) == Names{"config.json", "model.safetensors"});
+  CHECK(variant_of(all, Build::onnx) == "fp32");
+  CHECK(available_builds(listed(all), {}).size() == 1);
+  CHECK(chosen({"._tokenizer.json", "tokenizer.json"}) == Names{"tokenizer.json"});
+  CHECK(chosen(all, Build::all).size() == all.size());
+}
+
 TEST_CASE("what every build needs is taken, although its name is that of weights") {
   CHECK(chosen({"language_model/5gram.bin", "language_model/unigrams.txt", "model.safetensors",
                 "model_head.pkl", "onnx/model.onnx", "vocab.bin"},

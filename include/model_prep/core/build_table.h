@@ -24,7 +24,8 @@ enum class FileRole : std::uint8_t {
   onnx,      ///< a model for ONNX Runtime, or its data
   openvino,  ///< one half of a model for OpenVINO
   gguf,      ///< a model for llama.cpp
-  unused     ///< another framework's, or the state of a training: only `all` takes it
+  unused,    ///< another framework's, or the state of a training: only `all` takes it
+  foreign    ///< what macOS puts beside each file, with its name: only `all` takes it
 };
 
 /// The first row that matches the path decides.
