@@ -149,7 +149,7 @@ void keep_dependencies(SelectedPins& pins, Session& session) {
 
     const ResolvedSnapshot* const snapshots[] = {&*local->snapshot};
     const auto found = read_dependencies(snapshots, session.cache, nullptr, DependencyMode::report);
-    keep_dependencies(pins, spec, *found.front(), session.cache);
+    if (found.front()) keep_dependencies(pins, spec, *found.front(), session.cache);
   }
 }
 
