@@ -10,6 +10,7 @@
 
 #include "model_prep/base/text.h"
 #include "model_prep/commands/resolve_locally.h"
+#include "model_prep/commands/small_files.h"
 #include "model_prep/core/weight_names.h"
 
 namespace model_prep {
@@ -67,37 +68,26 @@ std::optional<Error> find_unread(const ResolvedSnapshot& snapshot, const FileTex
 /// Adds the texts that the cache does not have.
 void request_texts(std::span<const ResolvedSnapshot* const> snapshots,
                    std::vector<Result<FileTexts>>& texts, Fetcher& fetcher, DependencyMode mode) {
-  std::vector<Query> queries;
-  std::vector<std::pair<std::size_t, const RemoteFile*>> requested;
+  std::vector<SmallFile> files;
+  std::vector<std::size_t> askers;
   for (std::size_t i = 0; i < snapshots.size(); ++i) {
     // They were shown when the model was locked; a lock should need no request.
     if (mode == DependencyMode::report && snapshots[i]->spec.fully_locked) continue;
 
     for (const RemoteFile* file : files_to_read(*snapshots[i])) {
       if (texts[i]->contains(file->path)) continue;
-
-      const std::string& repo = snapshots[i]->spec.repo.text();
-      const auto address = [&](const Hub& hub) {
-        return hub.resolve(snapshots[i]->spec.repo, snapshots[i]->commit, file->path);
-      };
-      queries.push_back({{.object = repo + " " + file->path.text(), .repo = repo},
-                         sources_at(fetcher.endpoints, address)});
-      requested.emplace_back(i, file);
+      files.push_back({snapshots[i]->spec.repo, snapshots[i]->commit, *file});
+      askers.push_back(i);
     }
   }
 
-  if (queries.empty()) return;
-  fetcher.query(queries, [&](std::size_t query, const Reply& reply) {
-    const auto& [i, file] = requested[query];
-    if (!texts[i]) return;
-    if (reply.error)
-      texts[i] = *reply.error;
-    else if (is_content_of(*file, reply.body))
-      texts[i]->emplace(file->path, reply.body);
+  request_small_files(fetcher, files, [&](std::size_t i, const Result<std::string_view>& text) {
+    Result<FileTexts>& found = texts[askers[i]];
+    if (!found) return;
+    if (text)
+      found->emplace(files[i].file.path, *text);
     else
-      texts[i] = Error{ErrorKind::digest_mismatch,
-                       queries[query].context.object + ": its bytes do not have the listed digest",
-                       "a mirror or a proxy may be wrong: check HF_ENDPOINT"};
+      found = text.error();
   });
 }
 

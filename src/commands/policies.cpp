@@ -7,6 +7,7 @@
 #include <string>
 
 #include "model_prep/commands/resolve_locally.h"
+#include "model_prep/commands/small_files.h"
 #include "model_prep/core/hub_json.h"
 #include "model_prep/core/model_card.h"
 #include "model_prep/core/policy_check.h"
@@ -63,12 +64,6 @@ class FactsRequest {
     MissingFacts missing = missing_facts(snapshot.spec.policy, snapshot.facts);
     missing.licenses |= licenses_ == Licenses::always && !snapshot.facts.licenses;
     return missing;
-  }
-
-  Query query(std::size_t index, std::string object,
-              const std::function<Url(const Hub&)>& address) const {
-    const std::string& repo = snapshots_[index]->spec.repo.text();
-    return {{.object = std::move(object), .repo = repo}, sources_at(fetcher_.endpoints, address)};
   }
 
   void request_infos() {
@@ -139,33 +134,23 @@ class FactsRequest {
   }
 
   void request_cards() {
-    std::vector<Query> queries;
-    std::vector<std::size_t> indices;
+    std::vector<SmallFile> cards;
+    std::vector<std::size_t> askers;
     for (std::size_t i = 0; i < snapshots_.size(); ++i) {
       const ResolvedSnapshot& snapshot = *snapshots_[i];
       if (!results_[i].status || !missing_of(snapshot).licenses) continue;
       const RemoteFile* card = card_of(snapshot);
       if (card == nullptr) continue;
 
-      queries.push_back(
-          query(i, snapshot.spec.repo.text() + " " + card->path.text(), [&](const Hub& hub) {
-            return hub.resolve(snapshot.spec.repo, snapshot.commit, card->path);
-          }));
-      indices.push_back(i);
+      cards.push_back({snapshot.spec.repo, snapshot.commit, *card});
+      askers.push_back(i);
     }
-    if (queries.empty()) return;
 
-    fetcher_.query(queries, [&](std::size_t i, const Reply& reply) {
-      ResolvedSnapshot& snapshot = *snapshots_[indices[i]];
-      Status& status = results_[indices[i]].status;
-      if (reply.error)
-        status = *reply.error;
-      else if (is_content_of(*card_of(snapshot), reply.body))
-        snapshot.facts.licenses = licenses_in_card(reply.body);
+    request_small_files(fetcher_, cards, [&](std::size_t i, const Result<std::string_view>& text) {
+      if (text)
+        snapshots_[askers[i]]->facts.licenses = licenses_in_card(*text);
       else
-        status = Error{ErrorKind::digest_mismatch,
-                       queries[i].context.object + ": its bytes do not have the listed digest",
-                       "a mirror or a proxy may be wrong: check HF_ENDPOINT"};
+        results_[askers[i]].status = text.error();
     });
   }
 

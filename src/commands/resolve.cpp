@@ -2,13 +2,10 @@
 #include "model_prep/commands/resolve.h"
 
 #include <algorithm>
-#include <iterator>
 #include <set>
 
-#include <fmt/format.h>
-
-#include "model_prep/base/text.h"
 #include "model_prep/commands/resolve_locally.h"
+#include "model_prep/commands/small_files.h"
 #include "model_prep/core/hub_json.h"
 #include "model_prep/core/listing_reader.h"
 #include "model_prep/io/url.h"
@@ -17,18 +14,6 @@ namespace model_prep {
 namespace {
 
 constexpr Bytes kMaxDecidingBytes = 64 * 1024 * 1024;
-
-/// A file that has to be read before the selection is known (core/deciding_files.h).
-struct PendingFile {
-  RemoteFile file;
-
-  /// How to name it in messages.
-  std::string object;
-
-  /// Endpoints that sent wrong bytes for it, and how often that happened.
-  std::set<std::size_t> wrong_endpoints{};
-  std::size_t failures{0};
-};
 
 /// One model on its way: its commit, then its listing page by page, then the files that decide.
 struct ModelResolution {
@@ -50,7 +35,8 @@ struct ModelResolution {
   ListingReader reader{spec->repo.text()};
   std::size_t listing_endpoint{0};
 
-  std::vector<PendingFile> pending_files{};
+  /// Those that have to be read before the selection is known (core/deciding_files.h).
+  std::vector<RemoteFile> pending_files{};
   DecidingFacts facts{};
 
   /// Endpoints that gave an unusable answer for this model, and what was wrong with the first.
@@ -94,7 +80,7 @@ class Resolver {
     // A listing from which nothing can be selected is requested from the next endpoint.
     do {
       while (send(&Resolver::use_page)) continue;
-      while (read_deciding()) continue;
+      read_deciding();
     } while (!select_snapshots());
 
     std::vector<Resolution> results;
@@ -219,13 +205,9 @@ class Resolver {
 
   /// The listing is complete: which files does the selection depend on?
   static Status find_deciding(ModelResolution& model) {
-    const Listing& listing = model.reader.listing();
+    model.pending_files = deciding_files(model.reader.listing(), *model.spec);
     Bytes bytes = 0;
-    for (RemoteFile& file : deciding_files(listing, *model.spec)) {
-      bytes += file.size;
-      const std::string object = model.object() + " " + file.path.text();
-      model.pending_files.push_back({std::move(file), object});
-    }
+    for (const RemoteFile& file : model.pending_files) bytes += file.size;
 
     if (bytes > kMaxDecidingBytes)
       return Error{
@@ -235,60 +217,31 @@ class Resolver {
     return ok();
   }
 
-  /// Requests the deciding files of all models. Returns false if none are left.
-  bool read_deciding() {
-    std::vector<Query> queries;
-    std::vector<std::pair<ModelResolution*, PendingFile>> requested;
+  /// Requests the deciding files of all models.
+  void read_deciding() {
+    std::vector<SmallFile> files;
+    std::vector<ModelResolution*> askers;
     for (ModelResolution& model : models_) {
       if (model.result) continue;
 
-      for (PendingFile& pending : std::exchange(model.pending_files, {})) {
-        queries.push_back(file_query(model, pending));
-        requested.emplace_back(&model, std::move(pending));
+      for (RemoteFile& file : std::exchange(model.pending_files, {})) {
+        files.push_back({model.spec->repo, *model.commit, std::move(file)});
+        askers.push_back(&model);
       }
     }
-    if (queries.empty()) return false;
 
-    fetcher_.query(queries, [&](std::size_t i, const Reply& reply) {
-      use_deciding(*requested[i].first, std::move(requested[i].second),
-                   queries[i].sources[reply.source].endpoint, reply);
+    request_small_files(fetcher_, files, [&](std::size_t i, const Result<std::string_view>& text) {
+      use_deciding(*askers[i], files[i].file.path, text);
     });
-    return true;
   }
 
-  Query file_query(const ModelResolution& model, const PendingFile& pending) const {
-    auto sources = sources_at(endpoints_, [&](const Hub& hub) {
-      return hub.resolve(model.spec->repo, *model.commit, pending.file.path);
-    });
-
-    // When all have been wrong, any of them may be used again.
-    if (pending.wrong_endpoints.size() < sources.size())
-      std::erase_if(sources, [&](const Source& source) {
-        return pending.wrong_endpoints.contains(source.endpoint);
-      });
-    return {{.object = pending.object, .repo = model.object()}, std::move(sources)};
-  }
-
-  void use_deciding(ModelResolution& model, PendingFile pending, std::size_t endpoint,
-                    const Reply& reply) const {
+  static void use_deciding(ModelResolution& model, const RepoPath& path,
+                           const Result<std::string_view>& text) {
     if (model.result) return;
-    if (reply.error) return fail(model, *reply.error);
-
-    // Wrong bytes are requested once from each endpoint, and twice from a single one.
-    const RemoteFile& file = pending.file;
-    const Digest found = digest_of(reply.body, file.blob.kind());
-    if (found != file.blob) {
-      pending.wrong_endpoints.insert(endpoint);
-      if (++pending.failures < std::max<std::size_t>(2, endpoints_.size()))
-        return model.pending_files.push_back(std::move(pending));
-      return fail(model, {ErrorKind::digest_mismatch,
-                          fmt::format("{}: its bytes hash to {}, expected {}", pending.object,
-                                      found.hex(), file.blob.hex())});
-    }
+    if (!text) return fail(model, text.error());
 
     const auto all = listed_files(model.reader.listing());
-    if (Status known = read_deciding_file(model.facts, file.path, reply.body, all, model.object());
-        !known)
+    if (Status known = read_deciding_file(model.facts, path, *text, all, model.object()); !known)
       model.result = known.error();
   }
 

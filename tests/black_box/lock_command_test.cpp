@@ -72,6 +72,24 @@ const std::set<std::string> kContent = {"payload", "resolve", "resolve_cache"};
 
 }  // namespace
 
+TEST_CASE("a small file whose bytes were wrong once is requested again, and then elsewhere") {
+  Unpinned at;
+  at.hub.add(Fault{.file = "config.json", .what = FlipByte{}});
+  at.lock({"--variant", "all"});
+  CHECK(at.hub.requests("resolve_cache").size() == 3);  // and 1_Pooling/config.json
+
+  at.hub.add(Fault{.file = "config.json", .times = -1, .what = FlipByte{}});
+  const Run alone = at.machine.run({"lock", "--variant", "all"});
+  CHECK(alone.exit_code == 1);
+  CHECK(contains(alone.err, "org/small config.json: its bytes hash to "));
+
+  FakeHub other;
+  other.add(at.repo);
+  const Run both = at.machine.run({"lock", "--variant", "all"},
+                                  {{"HF_ENDPOINT", at.hub.endpoint() + "," + other.endpoint()}});
+  CHECK(both.exit_code == 0);
+}
+
 TEST_CASE("lock prints commit, sizes and digests, always the same, and writes nothing") {
   const Unpinned at;
   const std::string text = at.lock();
