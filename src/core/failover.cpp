@@ -153,23 +153,24 @@ std::string Failover::awaited_host() const {
 
 bool Failover::announce_window() {
   std::optional<std::size_t> first;
+  bool is_news = false;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
+    const std::string& origin = sources_[i].url.origin;
     if (!sources_.is_available(i)) continue;
-    if (shared_.hosts.has_room(sources_[i].url.origin, bucket_, shared_.now)) return false;
+    if (shared_.hosts.has_room(origin, bucket_, shared_.now)) return false;
+
+    is_news = shared_.hosts.mark_window_announced(origin, bucket_, shared_.now) || is_news;
     if (!first) first = i;
   }
-  if (!first) return false;
+  if (!is_news) return false;
 
-  const std::string& origin = sources_[*first].url.origin;
-  if (!shared_.hosts.announce_window(origin, bucket_, shared_.now)) return false;
-
-  const Duration wait = choose(std::nullopt).at - shared_.now;
-  shared_.notice(LogLevel::warning,
-                 fmt::format("the rate limit of {} is used up: continuing in {}{}", host_of(origin),
-                             in_words(wait),
-                             endpoint(*first).token == TokenUse::none
-                                 ? "; with a token, in HF_TOKEN, the Hub allows more requests"
-                                 : ""));
+  const bool may_have_token = endpoint(*first).token == TokenUse::none;
+  shared_.notice(
+      LogLevel::warning,
+      fmt::format("the rate limit of {} is used up: continuing in {}{}",
+                  host_of(sources_[*first].url.origin),
+                  in_words(choose(std::nullopt).at - shared_.now),
+                  may_have_token ? "; with a token, in HF_TOKEN, it may allow more" : ""));
   return true;
 }
 

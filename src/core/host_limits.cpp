@@ -65,13 +65,12 @@ void HostLimits::on_rate_limit(const std::string& origin, Bucket bucket, Request
   window.until = until;
 }
 
-std::optional<TimePoint> HostLimits::announce_window(const std::string& origin, Bucket bucket,
-                                                     TimePoint now) {
-  if (has_room(origin, bucket, now) || blocked_until(origin, now) > now) return std::nullopt;
+bool HostLimits::mark_window_announced(const std::string& origin, Bucket bucket, TimePoint now) {
+  const auto found = windows_.find({origin, bucket});
+  if (found == windows_.end() || found->second.has_room(0, now)) return false;
 
-  Window& window = windows_[{origin, bucket}];
-  if (std::exchange(window.announced, true)) return std::nullopt;
-  return window.until;
+  const bool is_news = !std::exchange(found->second.announced, true);
+  return is_news && blocked_until(origin, now) <= now;
 }
 
 TimePoint HostLimits::blocked_until(const std::string& origin, TimePoint now) const {
@@ -86,8 +85,7 @@ TimePoint HostLimits::closed_until(const std::string& origin, Bucket bucket, std
   if (found == windows_.end()) return blocked;
 
   const Window& window = found->second;
-  const bool has_room = !window.used_up && window.sent + in_flight < window.last;
-  return now >= window.until || has_room ? blocked : std::max(blocked, window.until);
+  return window.has_room(in_flight, now) ? blocked : std::max(blocked, window.until);
 }
 
 bool HostLimits::should_log(const std::string& origin, ErrorKind kind, TimePoint now) {

@@ -105,7 +105,8 @@ void Scheduler::fill_connections() {
 
 /// A window may last for minutes, in which nothing else happens.
 void Scheduler::announce_window() {
-  if (!shared_.transfers.empty()) return;
+  const bool is_waiting = shared_.transfers.empty() && shared_.actions.empty();
+  if (!is_waiting || !shared_.hosts.any_window_unannounced(shared_.now)) return;
 
   for (const ItemId id : active_)
     if (tasks_[id].announce_window()) return;

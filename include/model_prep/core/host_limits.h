@@ -40,7 +40,8 @@ struct Patience {
 
 class HostLimits {
  public:
-  /// The Hub counts apart; a small file that is read as a query is a file all the same.
+  /// The Hub counts the two separately. A small file counts as a file even if it is read as a
+  /// query.
   enum class Bucket : std::uint8_t { queries, files };
 
   struct Outage {
@@ -123,8 +124,16 @@ class HostLimits {
   TimePoint closed_until(const std::string& origin, Bucket bucket, std::int64_t in_flight,
                          TimePoint now) const;
 
-  /// The end of a window that is used up, without a block; nothing if it was asked for before.
-  std::optional<TimePoint> announce_window(const std::string& origin, Bucket bucket, TimePoint now);
+  /// Whether a window is used up, and nobody has said so.
+  bool any_window_unannounced(TimePoint now) const {
+    return std::ranges::any_of(windows_, [&](const auto& it) {
+      return !it.second.announced && !it.second.has_room(0, now);
+    });
+  }
+
+  /// Notes that somebody has said so. Returns false if that was not necessary: it is not used up,
+  /// or a refusal was logged.
+  bool mark_window_announced(const std::string& origin, Bucket bucket, TimePoint now);
 
   /// Whether it is open, and would be if no request were in flight.
   bool has_room(const std::string& origin, Bucket bucket, TimePoint now) const {
@@ -154,6 +163,10 @@ class HostLimits {
     bool used_up{false};       ///< `r` was 0
     bool announced{false};
     TimePoint until{TimePoint::min()};
+
+    bool has_room(std::int64_t in_flight, TimePoint now) const {
+      return now >= until || (!used_up && sent + in_flight < last);
+    }
   };
   struct Silence {
     TimePoint since;  ///< see `Outage::since`
