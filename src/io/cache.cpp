@@ -33,8 +33,7 @@ Strings wrong_refs(const Cache& cache, const ResolvedSnapshot& snapshot) {
   return refs;
 }
 
-/// The record is written after the listing. A listing older than the record is the one that was
-/// written then, so it need not be read.
+/// The record is written after the listing: a listing that is older need not be read again.
 bool is_older(const std::string& listing, const std::string& record) {
   const auto first = lstat_path(listing);
   const auto second = lstat_path(record);
@@ -196,8 +195,7 @@ class Publisher {
     return ok();
   }
 
-  /// Two names that differ on the Hub can be one here, on a file system that ignores case or the
-  /// Unicode form of a letter.
+  /// Two names that differ on the Hub can be one here: some file systems ignore case.
   Status check_names() const {
     SnapshotLinks links(layout_, commit_);
     for (const RemoteFile& file : snapshot_.files)
@@ -256,10 +254,12 @@ void Cache::adopt_existing(const RepoId& repo, Writing writing) {
     if (!is_directory(there)) continue;
     if (leads_somewhere && canonical_path(cache.repo) != there) continue;
 
-    // The link is optional: a dry run or a read-only volume does without it.
-    if (!leads_somewhere && writing == Writing::allowed && root_.create_directories(cache.locks))
-      static_cast<void>(
-          root_.link_atomically(cache.repo, relative_path(there, root_.path()), cache.locks));
+    // Services look in the cache: without the link a download has brought them nothing.
+    const std::string target = relative_path(there, root_.path());
+    if (!leads_somewhere && writing == Writing::allowed &&
+        (!root_.create_directories(cache.locks) ||
+         !root_.link_atomically(cache.repo, target, cache.locks)))
+      return;
     repositories_.insert_or_assign(repo, Repository(legacy, root_, repo));
     return;
   }
