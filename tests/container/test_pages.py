@@ -139,6 +139,9 @@ def symptoms(image, volume, make_volume, hub, start_hub, overloaded, strict_prox
         "a service does not find its models": other_place,
         "a model is not there offline": plain("flan-t5-small", HF_HUB_OFFLINE="1"),
         "OpenVINO files are missing": plain("flan-t5-small", HF_HUB_OFFLINE="1", MODEL_VARIANT="openvino-int8"),
+        "services do not start while the Hub is down, although the cache is full": plain(
+            "org/name", "--patience=0", HF_ENDPOINT="https://huggingface.co.invalid"
+        ),
         "no network": plain("flan-t5-small", HF_ENDPOINT="https://huggingface.co.invalid"),
         "a proxy is needed, or refuses": plain("flan-t5-small", HTTPS_PROXY=strict_proxy),
         "a company's own certificate authority": unknown_authority,
@@ -173,9 +176,11 @@ IN_THE_SOURCE = {
     "a pickle is refused": ", which the policy forbids",
     "a manifest's signature": "it is not this key's signature of these bytes",
     "a web filter refuses": "the refusal is a web page, ",
+    "`docker build` fails": " has left Debian's archive, whose newest version is ",
     "a fine-grained token": "the token may not read this repository",
 }
 SOURCE = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.cpp")))
+SOURCE += (ROOT / "docker/static/sources").read_text()
 
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
 
