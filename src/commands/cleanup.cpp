@@ -122,18 +122,15 @@ class Cleanup {
 
 using SelectedPins = std::map<RepoId, Pins>;
 
-void keep(SelectedPins& pins, const RepoId& repo, const CommitId& commit) {
-  if (const auto selected = pins.find(repo); selected != pins.end())
-    selected->second.commits.insert(commit);
-}
-
 /// A library asks for a dependency by a ref, whatever the manifest pins in that repository.
 void keep_dependencies(SelectedPins& pins, const ModelSpec& model,
                        std::span<const Dependency> dependencies, const Cache& cache) {
   for (const Dependency& dependency : dependencies) {
     if (!dependency.present) continue;
+    const auto selected = pins.find(dependency.repo);
+    if (selected == pins.end()) continue;
     if (const auto commit = cached_commit(dependency_spec(dependency, model), cache))
-      keep(pins, dependency.repo, *commit);
+      selected->second.needed.insert(*commit);
   }
 }
 
@@ -143,6 +140,7 @@ void keep_dependencies(SelectedPins& pins, Session& session) {
   if (!specs) return;
 
   for (const ModelSpec& spec : *specs) {
+    if (session.signals.read()) return;  // nothing is removed then
     session.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
     const auto local = resolve_locally(spec, session.cache, Network::forbidden);
     if (!local->snapshot) continue;
@@ -162,7 +160,9 @@ Status prune_cache(Session& session, RunReport& report) {
   // What this run found or fetched because a model needs it stays, even if another revision is
   // pinned.
   for (const ModelReport& model : report.models) {
-    if (const auto commit = CommitId::parse(model.commit)) keep(*pins, model.spec.repo, *commit);
+    const auto selected = pins->find(model.spec.repo);
+    if (const auto commit = CommitId::parse(model.commit); commit && selected != pins->end())
+      selected->second.commits.insert(*commit);
     keep_dependencies(*pins, model.spec, model.dependencies, session.cache);
   }
   keep_dependencies(*pins, session);

@@ -23,6 +23,7 @@ PrunePlan make_prune_plan(const RepoContents& contents, const Pins& pins) {
       kept, [&](const CommitId& commit) { return contents.snapshots.contains(commit); });
   if (none_there && !contents.snapshots.empty())
     plan.kept_because = "no pinned revision is in the cache";
+  kept.insert(pins.needed.begin(), pins.needed.end());
 
   std::set<Digest> linked = contents.other_links;
   for (const auto& [commit, snapshot] : contents.snapshots)

@@ -120,6 +120,18 @@ TEST_CASE("a link from something that is not a snapshot keeps its blob") {
   CHECK(make_prune_plan(view, {{commit('a'), commit('b'), commit('c')}, {}, true}).empty());
 }
 
+TEST_CASE("what another model needs is kept, but stands in for no pinned revision") {
+  const RepoContents view = three();
+  const Pins pins{{commit('b')}, {}, true, {commit('c')}};
+  const PrunePlan cleanup = make_prune_plan(view, pins);
+  REQUIRE(cleanup.revisions.size() == 1);
+  CHECK(cleanup.revisions[0].commit == commit('a'));
+
+  const PrunePlan none = make_prune_plan(view, {{commit('e')}, {}, true, {commit('c')}});
+  CHECK(none.revisions.empty());
+  CHECK(none.kept_because == "no pinned revision is in the cache");
+}
+
 TEST_CASE("leftovers are removed only if their writer is dead") {
   RepoContents view = three();
   view.leftovers = {{"/x", sha256('1'), 5, 0, true, false},

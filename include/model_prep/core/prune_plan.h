@@ -59,6 +59,7 @@ struct Pins {
   std::set<CommitId> commits;
   std::set<std::string> refs;
   bool of_manifest{false};
+  std::set<CommitId> needed{};  ///< by models of other repositories, whatever is pinned
 };
 
 struct SnapshotRemoval {
