@@ -116,7 +116,10 @@ void give_token(std::vector<HubEndpoint>& endpoints, const std::optional<Token>&
     const bool has_login = find_user_info(endpoint.hub.endpoint().text).has_value();
     if (!endpoint.token && may_have && !has_login) endpoint.token = token;
 
-    endpoint.use = endpoint.token ? TokenUse::sent : token ? TokenUse::withheld : TokenUse::none;
+    endpoint.use = endpoint.token ? TokenUse::sent
+                   : has_login    ? TokenUse::login
+                   : token        ? TokenUse::withheld
+                                  : TokenUse::none;
   }
 }
 

@@ -11,6 +11,7 @@
 #include "model_prep/base/text.h"
 #include "model_prep/commands/resolve_locally.h"
 #include "model_prep/commands/small_files.h"
+#include "model_prep/core/build_table.h"
 #include "model_prep/core/weight_names.h"
 
 namespace model_prep {
@@ -103,6 +104,7 @@ bool looks_complete(const std::string& snapshot) {
   std::set<std::string> indices;
   std::set<std::string> shards;
   for (const std::string& path : paths) {
+    if (role_of(path) == FileRole::foreign) continue;
     const std::string name = file_name(path);
     const auto weights = parse_weights(name);
     if (!weights) {
@@ -156,7 +158,8 @@ void complete(std::vector<Dependency>& dependencies, const ModelSpec& model, Cac
     const auto snapshot = look_up(dependencies[i], model, cache);
     if (!snapshot || dependencies[i].code) continue;
 
-    for (Dependency& further : find_dependencies(cached_texts(*snapshot, cache), snapshot->spec)) {
+    for (Dependency& further :
+         find_dependencies(cached_texts(*snapshot, cache), snapshot->spec, snapshot->files)) {
       const bool is_known = further.repo == model.repo ||
                             std::ranges::any_of(dependencies, [&](const Dependency& other) {
                               return other.key() == further.key() && other.code == further.code;
@@ -260,7 +263,7 @@ std::vector<Result<std::vector<Dependency>>> read_dependencies(
       continue;
     }
 
-    auto dependencies = find_dependencies(*texts[i], snapshots[i]->spec);
+    auto dependencies = find_dependencies(*texts[i], snapshots[i]->spec, snapshots[i]->files);
     complete(dependencies, snapshots[i]->spec, cache);
     found.emplace_back(std::move(dependencies));
   }

@@ -117,11 +117,14 @@ class KserveInit {
   }
 
   RunReport failed_look() {
-    session_.log_error(*error_);
+    if (!Fetcher::has_logged(*error_)) session_.log_error(*error_);
     RunReport report = session_.begin_report();
     report.requests = requests_;
     report.signal = session_.signals.read();
     report.error = error_;
+    for (std::size_t i = 0; i < specs_.size(); ++i)
+      report.models.push_back(present_[i] ? std::move(*present_[i])
+                                          : ModelReport{.spec = specs_[i], .error = error_});
     return report;
   }
 

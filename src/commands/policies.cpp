@@ -105,17 +105,23 @@ class FactsRequest {
     const bool is_first = !std::exchange(walk.is_answered, true);
 
     ResolvedSnapshot& snapshot = *snapshots_[walk.index];
+    const auto known_scan = std::exchange(snapshot.facts.scan, std::nullopt);
     const Status status = use_info(snapshot, reply);
+    const bool has_scan = snapshot.facts.scan.has_value();
+    if (has_scan)
+      scan_endpoints_.try_emplace(walk.index, sources[reply.source].endpoint);
+    else
+      snapshot.facts.scan = known_scan;
     result.requested = true;
 
-    // If a later endpoint fails, what an earlier one said is enough to go on with.
-    if (is_first || status) result.status = status;
-    if (snapshot.facts.scan)
-      scan_endpoints_.try_emplace(walk.index, sources[reply.source].endpoint);
+    // If a later endpoint fails, what an earlier one said is enough to go on with. If all fail,
+    // what the user can do something about explains more than a mirror's garbage.
+    if (is_first || status || (!result.status && !is_missing(status.error().kind)))
+      result.status = status;
 
     // A mirror may be wrong, or know nothing of scans; the next endpoint may be the Hub.
     const bool is_unusable = !status && !reply.error;
-    if (is_unusable || (result.status && missing_of(snapshot).scan && !snapshot.facts.scan))
+    if (is_unusable || (result.status && missing_of(snapshot).scan && !has_scan))
       walk.sources.assign(sources.begin() + static_cast<std::ptrdiff_t>(reply.source) + 1,
                           sources.end());
   }

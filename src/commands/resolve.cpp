@@ -159,7 +159,7 @@ class Resolver {
       const Disposition then = disposition(reply.error->kind);
       const auto doubt = model.reader.doubt();
       if (!doubt || then == Disposition::abort_run) return fail(model, *reply.error);
-      return request_other_listing(model, source.endpoint,
+      return request_other_listing(model, sources.front().endpoint,
                                    then == Disposition::retry ? *reply.error : *doubt);
     }
 
@@ -289,10 +289,7 @@ class Resolver {
   /// No endpoint has an answer. If one of them had an unusable one before, that explains more; but
   /// not if the run could succeed when it is repeated, or if the user can do something.
   static void fail(ModelResolution& model, const Error& error) {
-    const bool is_missing = error.kind == ErrorKind::not_found ||
-                            error.kind == ErrorKind::revision_not_found ||
-                            error.kind == ErrorKind::protocol;
-    model.result = is_missing ? model.first_fault.value_or(error) : error;
+    model.result = is_missing(error.kind) ? model.first_fault.value_or(error) : error;
   }
 
   const Cache& cache_;

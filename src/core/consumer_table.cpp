@@ -20,7 +20,9 @@ bool has(const SnapshotFacts& facts, std::string_view path) {
 
 template <class Predicate>
 Found first_file(const SnapshotFacts& facts, Predicate is_it) {
-  const auto found = std::ranges::find_if(facts.files, is_it);
+  const auto found = std::ranges::find_if(facts.files, [&](const std::string& path) {
+    return role_of(path) != FileRole::foreign && is_it(path);
+  });
   return found == facts.files.end() ? Found() : *found;
 }
 
@@ -175,9 +177,8 @@ Found tokenizer(const SnapshotFacts& facts) { return file(facts, "tokenizer.json
 
 Found any_safetensors(const SnapshotFacts& facts) {
   if (has(facts, "model.safetensors")) return Found("model.safetensors");
-  return first_file(facts, [](const std::string& path) {
-    return extension_of(path) == kSafetensors && parse_weights(name_of(path));
-  });
+  return first_file(facts,
+                    [](const std::string& path) { return extension_of(path) == kSafetensors; });
 }
 
 // ---- the table ----------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ std::string_view yaml_value(std::string_view line, std::string_view name) {
 
 class DependencyFinder {
  public:
-  DependencyFinder(const FileTexts& files, const ModelSpec& model) : files_(files), model_(model) {}
+  DependencyFinder(const ModelSpec& model, const std::vector<RemoteFile>& files)
+      : model_(model), files_(files) {}
 
   void read(const RepoPath& path, std::string_view text) {
     const std::string_view name = name_of(path.text());
@@ -97,9 +98,11 @@ class DependencyFinder {
     };
 
     // Its own tokenizer is used if there is one; that of the labels always comes from elsewhere.
-    const auto tokenizer =
-        RepoPath::parse(std::string(folder_of(path.text())) + "tokenizer_config.json");
-    const bool is_whole = document->fields.has("encoder_config") && files_.contains(*tokenizer);
+    const std::string tokenizer = std::string(folder_of(path.text())) + "tokenizer_config.json";
+    const bool is_whole = document->fields.has("encoder_config") &&
+                          std::ranges::any_of(files_, [&](const RemoteFile& file) {
+                            return file.path.text() == tokenizer;
+                          });
     if (!is_whole) add_tokenizer("model_name", "the tokenizer of a GLiNER model");
     add_tokenizer("labels_encoder", "the tokenizer of the labels of a GLiNER model");
   }
@@ -141,8 +144,8 @@ class DependencyFinder {
                         kind.code, std::move(kind.needed), std::move(kind.include)});
   }
 
-  const FileTexts& files_;
   const ModelSpec& model_;
+  const std::vector<RemoteFile>& files_;
   std::vector<Dependency> found_;
 };
 
@@ -173,9 +176,10 @@ bool may_name_dependencies(const RepoPath& path, const ModelSpec& model) {
          (is_one_of(kModels) || (runs_python_code(model.variant.build) && is_one_of(kCode)));
 }
 
-std::vector<Dependency> find_dependencies(const FileTexts& files, const ModelSpec& model) {
-  DependencyFinder finder(files, model);
-  for (const auto& [path, text] : files)
+std::vector<Dependency> find_dependencies(const FileTexts& texts, const ModelSpec& model,
+                                          const std::vector<RemoteFile>& files) {
+  DependencyFinder finder(model, files);
+  for (const auto& [path, text] : texts)
     if (may_name_dependencies(path, model)) finder.read(path, text);
   return std::move(finder).found();
 }

@@ -30,10 +30,9 @@ std::optional<Error> find_unusable(const Listing& listing, const ModelSpec& spec
     if (plain || !pattern.ends_with('*')) pattern += plain ? c : '*';
   }
   if (name->size() > 60) pattern += '*';
-  std::string hint = fmt::format("no file here can have that name: {}", how_to_leave_out(spec));
-  if (hint.ends_with("--exclude")) hint += " '" + pattern + "'";
   return Error{ErrorKind::protocol,
-               spec.repo.text() + ": " + RepoPath::parse(*name).error().message, hint};
+               spec.repo.text() + ": " + RepoPath::parse(*name).error().message,
+               "no file here can have that name: " + how_to_leave_out(spec, pattern)};
 }
 
 Error lock_error(const ModelSpec& spec, const RepoPath& path, std::string_view what) {

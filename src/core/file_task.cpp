@@ -151,6 +151,7 @@ void FileTask::request(std::size_t source, ByteRange range) {
   const TokenUse token = failover_.endpoint(source).token;
   transfer.context.with_token = token == TokenUse::sent;
   transfer.context.token_withheld = token == TokenUse::withheld;
+  transfer.context.with_login = token == TokenUse::login;
   send(shared_.next_transfer++, std::move(transfer));
 }
 
@@ -400,6 +401,7 @@ void FileTask::follow_redirect(TransferId id, Transfer transfer, const ResponseH
   const Endpoint& home = failover_.endpoint(transfer.source);
   transfer.context.of_hub = target->origin == home.origin;
   transfer.context.with_token = home.token == TokenUse::sent && transfer.context.of_hub;
+  transfer.context.with_login = home.token == TokenUse::login && transfer.context.of_hub;
   send(id, std::move(transfer));
 }
 

@@ -48,6 +48,7 @@ Error about(const RequestContext& context, ErrorKind kind, std::string_view what
 std::string token_hint(const RequestContext& context, std::string with_token,
                        std::string without_token) {
   if (context.with_token) return with_token;
+  if (context.with_login) return "check the user name and the password in HF_ENDPOINT";
   if (!context.token_withheld) return without_token;
   return "no token was sent, because none is configured for this endpoint: write it before the host in HF_ENDPOINT, as https://TOKEN@host";
 }
@@ -207,11 +208,12 @@ std::string unrequested_encoding(const ResponseHead& head) {
   return "unexpected Content-Encoding '" + truncated(head.content_encoding) + "'";
 }
 
-/// `spent`: what a payload host answers if it does not accept a signed URL any more. Only the Hub
-/// gives reasons in its headers; it may be where a mirror redirects to.
+/// `spent`: what a payload host answers if it does not accept a signed URL any more. It gives no
+/// reasons in headers, as the Hub does, to which a mirror may redirect.
 ResponseVerdict check_refusal(const ResponseHead& head, const RequestContext& context,
                               std::initializer_list<int> spent) {
-  if (context.of_hub || !head.error_code.empty() || !is_one_of(head.status, spent))
+  const bool has_reason = !head.error_code.empty() || !head.error_message.empty();
+  if (context.of_hub || has_reason || !is_one_of(head.status, spent))
     return {VerdictKind::failed, hub_error(head, context)};
 
   return {VerdictKind::signature_spent,
@@ -270,6 +272,7 @@ Error body_cut_short(const ResponseHead& head, const RequestContext& context, co
 
 ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context) {
   if (is_redirect(head.status)) return {VerdictKind::redirect};
+  if (head.status != 200 && is_html(head)) return {VerdictKind::failed, hub_error(head, context)};
   if (head.status != 200) return check_refusal(head, context, {400, 403});
   if (is_html(head)) return {VerdictKind::failed, html_page(context, "JSON")};
   if (const std::string encoding = unrequested_encoding(head); !encoding.empty())

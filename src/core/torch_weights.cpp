@@ -19,10 +19,20 @@ std::unordered_set<std::string_view> ctranslate2_folders(const std::vector<Liste
   return folders;
 }
 
-/// Of an extension that nobody but PyTorch uses.
-bool is_torch_only(std::string_view path) {
-  const std::string_view extension = extension_of(path);
-  return extension == ".pt" || extension == ".pth" || extension == ".ckpt";
+std::string_view without_extension(std::string_view path) {
+  return path.substr(0, path.size() - extension_of(path).size());
+}
+
+/// The paths of what was exported from PyTorch, without their extensions: `best.pt` beside
+/// `best.onnx` is a model, and `speakers.pt` may be data.
+std::unordered_set<std::string_view> export_names(const std::vector<ListedFile>& all) {
+  std::unordered_set<std::string_view> names;
+  for (const ListedFile& file : all) {
+    const FileRole role = role_of(file.path.text());
+    if (role == FileRole::onnx || role == FileRole::openvino || role == FileRole::gguf)
+      names.insert(without_extension(file.path.text()));
+  }
+  return names;
 }
 
 }  // namespace
@@ -63,12 +73,13 @@ TorchWeights::TorchWeights(const std::vector<ListedFile>& all, const DecidingFac
     else
       depends_on_config_ = depends_on_config_ || is_in_root;
   }
+  const auto exported = export_names(all);
   for (const auto& [path, weights] : weights_) {
     Folder& folder = folders_[std::string(folder_of(path))];
     bool& has_whole = folder.formats[weights.safetensors].sets[weights.set];
     has_whole = has_whole || weights.part == Part::whole;
     has_model_ = has_model_ || weights.safetensors || is_model_set(weights.set) ||
-                 (is_torch_only(path) && !is_needed_by_every_build(path));
+                 exported.contains(without_extension(path));
   }
 
   // Which indexes decide is known only when all weights are.

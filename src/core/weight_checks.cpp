@@ -18,12 +18,13 @@ Error incomplete_error(std::string_view object, std::string_view what) {
       "the repository is incomplete at this revision: choose another one, or select files with --include"};
 }
 
-std::string_view how_to_leave_out(const ModelSpec& spec) {
+std::string how_to_leave_out(const ModelSpec& spec, std::string_view pattern) {
   const Strings& include = spec.filter.include;
   const bool takes_the_rest =
       spec.filter.from_command_line || std::ranges::find(include, "*") != include.end();
-  return takes_the_rest ? "leave the file out with --exclude"
-                        : "select the files that you need with --include";
+  if (!takes_the_rest) return "select the files that you need with --include";
+  return pattern.empty() ? "leave the file out with --exclude"
+                         : fmt::format("leave the file out with --exclude '{}'", pattern);
 }
 
 Status check_openvino(const std::vector<RemoteFile>& files, const ModelSpec& spec) {

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
-#include <tuple>
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -52,6 +51,10 @@ bool exchange(const std::string& left, const std::string& right) {
 
 void remove_tree(const std::string& path) {
   std::error_code ignored;  // the next export tries again
+  // It may have the mode of a folder that was made read-only.
+  if (is_directory(path))
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all,
+                                 std::filesystem::perm_options::add, ignored);
   std::filesystem::remove_all(path, ignored);
 }
 
@@ -62,9 +65,11 @@ void take_rights(const std::string& from, const std::string& to, mode_t more = 0
   if (!fd || lstat(from.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return;
 
   // Before the mode, because it clears setgid. Only root may give files away.
-  if (fchown(fd.get(), found.st_uid, found.st_gid) != 0)
-    std::ignore = fchown(fd.get(), static_cast<uid_t>(-1), found.st_gid);
-  static_cast<void>(fchmod(fd.get(), (found.st_mode & 07777U) | more));
+  bool has_group = fchown(fd.get(), found.st_uid, found.st_gid) == 0;
+  if (!has_group) has_group = fchown(fd.get(), static_cast<uid_t>(-1), found.st_gid) == 0;
+
+  // A mode that lets one group read would shut out everybody if the folder is of another.
+  if (has_group) static_cast<void>(fchmod(fd.get(), (found.st_mode & 07777U) | more));
 }
 
 /// Removes these files, and then the folders that were left without a file.
@@ -187,8 +192,8 @@ Status PlainFolder::check_apart() const {
   for (const std::string& other : others_)
     if (other.starts_with(names_.root + "/"))
       return Error{ErrorKind::usage,
-                   fmt::format("the destination {} is in {}, which is no mount point: it would be "
-                               "removed whenever that one is replaced",
+                   fmt::format("the destination {} is in {}, which is no mount point: replacing "
+                               "that folder would remove it",
                                other, names_.root),
                    "choose destinations beside each other, or mount a volume at the outer one"};
   return ok();

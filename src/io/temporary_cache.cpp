@@ -25,8 +25,7 @@ Status check_is_cache(const std::string& path) {
     if (is_directory(found) && (name == ".locks" || name.starts_with("models--"))) continue;
     return Error{
         ErrorKind::usage,
-        fmt::format("{} cannot be a temporary cache: it holds {}, which no cache of models "
-                    "has",
+        fmt::format("{} cannot be a temporary cache: it holds {}, which does not belong in one",
                     path, name),
         "move it away, or name a cache with --cache-dir"};
   }

@@ -104,6 +104,7 @@ TEST_CASE("an endpoint with a login in its URL gets that, and not the token") {
   const Run run = machine.run({"org/small"}, {{"HF_TOKEN", kToken}});
   INFO(run.err);
   CHECK(run.exit_code == 0);
+  REQUIRE_FALSE(hub.requests("resolve").empty());
   for (const LoggedRequest& request : hub.requests())
     if (request.origin == "hub") CHECK(request.headers.at("authorization") == "Basic " + login);
 }

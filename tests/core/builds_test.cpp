@@ -572,11 +572,15 @@ TEST_CASE("data of a speech model goes with every build, and is no model for PyT
               "onnx/model.onnx"});
 }
 
-TEST_CASE("a checkpoint of PyTorch is a model under any name, also beside an export") {
+TEST_CASE("a checkpoint of PyTorch is a model beside an export of the same name") {
   const std::string name = GENERATE(as<std::string>{}, "best.pt", "best.pth", "best.ckpt");
   CHECK(chosen({"best.onnx", "config.json", name}) == Names{name, "config.json"});
   CHECK(chosen({"best.onnx", "config.json", name}, Build::onnx) ==
         Names{"best.onnx", "config.json"});
+
+  // One that is called otherwise than the export may be its data.
+  const std::string data = "speakers" + name.substr(4);
+  CHECK(chosen({"best.onnx", "config.json", data}).front().starts_with("error: "));
 }
 
 TEST_CASE("a part that is there in one form only belongs to all of them") {

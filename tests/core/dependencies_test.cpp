@@ -14,9 +14,13 @@ namespace {
 using Texts = std::map<std::string, std::string>;
 
 std::vector<Dependency> found_in(const Texts& texts, const ModelSpec& model = spec("m", "org/m")) {
-  FileTexts files;
-  for (const auto& [name, text] : texts) files.emplace(path(name), text);
-  return find_dependencies(files, model);
+  FileTexts all;
+  std::vector<RemoteFile> files;
+  for (const auto& [name, text] : texts) {
+    all.emplace(path(name), text);
+    files.push_back(plain_file(name, 1, 'a'));
+  }
+  return find_dependencies(all, model, files);
 }
 
 /// The keys of what a file names; those of code in brackets.
@@ -132,6 +136,15 @@ TEST_CASE("a GLiNER model with a second encoder needs its tokenizer for the labe
   CHECK(found[0].repo.text() == "org/bge");
   CHECK(found[0].needed == std::set{path("config.json")});
   CHECK_FALSE(found[0].include.empty());
+}
+
+TEST_CASE("a GLiNER model whose own tokenizer could not have a path needs that of another model") {
+  const std::string name = "gliner_config.json";
+  const std::string folder = std::string(200, 'a') + "/";
+  std::string path = folder + folder + folder + folder + folder;
+  path += std::string(1024 - path.size() - name.size() - 1, 'b') + "/" + name;
+  REQUIRE(path.size() == 1024);
+  CHECK(found_in({{path, R"({"model_name": "org/deberta", "encoder_config": {}})"}}).size() == 1);
 }
 
 TEST_CASE("a pyannote pipeline needs its segmentation and embedding models") {

@@ -232,6 +232,21 @@ TEST_CASE("the response to a query is a 200 that is neither HTML nor encoded") {
   CHECK(check_api_response(head(204), kAsked).error.kind == ErrorKind::protocol);
 }
 
+TEST_CASE("a small file's signed URL may be spent, unless the Hub or a web filter has spoken") {
+  RequestContext context = kAsked;
+  context.of_hub = false;
+  const int status = GENERATE(400, 403);
+  CHECK(check_api_response(head(status), context).kind == VerdictKind::signature_spent);
+  CHECK(check_api_response(head(401), context).kind == VerdictKind::failed);
+
+  ResponseHead reason = head(status);
+  reason.error_message = "Access to this resource is disabled.";
+  CHECK(check_api_response(reason, context).error.kind == ErrorKind::disabled);
+  ResponseHead page = head(status);
+  page.content_type = "text/html";
+  CHECK(check_api_response(page, context).kind == VerdictKind::failed);
+}
+
 TEST_CASE("five redirects are followed and the sixth is not") {
   const Url from = url("https://hub.example/a");
   CHECK(follow(redirect("https://hub.example/b"), from, 4, kAsked));

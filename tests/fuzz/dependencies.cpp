@@ -35,7 +35,7 @@ void dependencies(std::string_view input) {
                         .revision = *Revision::parse("main"),
                         .ref = "main",
                         .filter = {}};
-  const auto found = find_dependencies({{*file, std::string(lines.rest())}}, model);
+  const auto found = find_dependencies({{*file, std::string(lines.rest())}}, model, {});
   require(found.size() <= kMaxDependencies, "a file names a bounded number of dependencies");
   require(found.empty() || may_name_dependencies(*file, model), "only known files are read");
   for (const Dependency& dependency : found) check(dependency, model, *file);

@@ -57,6 +57,12 @@ enum class ErrorKind : std::uint8_t {
   internal,
 };
 
+/// Whether an endpoint that fails so has nothing to say: another one's error explains more.
+constexpr bool is_missing(ErrorKind kind) {
+  return kind == ErrorKind::not_found || kind == ErrorKind::revision_not_found ||
+         kind == ErrorKind::protocol;
+}
+
 /// As the summary spells them.
 template <>
 inline constexpr std::string_view kNames<ErrorKind>[] = {"usage",

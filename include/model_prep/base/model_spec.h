@@ -223,10 +223,12 @@ struct ResolvedSnapshot {
   /// Whose signature of these files was verified: what goes into our record.
   std::optional<SignedBy> signed_by{};
 
-  /// The listing is one that huggingface_hub left in the cache: it does not go into our record.
+  /// The listing is not the Hub's: huggingface_hub left it in the cache, or a folder claims it. It
+  /// does not go into our record as the commit's listing.
   bool listing_unproven{false};
 
-  /// Unproven too, and the folder's from which the model is imported: it goes there as a claim.
+  /// Of these two, a folder claims it, now or when our record was written: it goes there as a
+  /// claim.
   bool listing_claimed{false};
 
   HubFacts facts{};

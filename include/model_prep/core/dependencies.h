@@ -74,7 +74,8 @@ using FileTexts = std::map<RepoPath, std::string>;
 
 /// What these files of the model name, without code if its build runs none. Two names of one
 /// repository are one dependency, unless only one of them is code.
-std::vector<Dependency> find_dependencies(const FileTexts& files, const ModelSpec& model);
+std::vector<Dependency> find_dependencies(const FileTexts& texts, const ModelSpec& model,
+                                          const std::vector<RemoteFile>& files);
 
 /// The dependency as a model of the run, in the variant of the model that needs it, and held to the
 /// same policy. If `manifest` describes a model of that repository whose ref is asked for, or whose

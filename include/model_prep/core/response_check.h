@@ -35,6 +35,7 @@ struct RequestContext {
   bool of_hub{true};   ///< false: a payload host, after a redirect
   bool with_token{false};
   bool token_withheld{false};  ///< a token is set, but not for this endpoint
+  bool with_login{false};      ///< the user name and the password of its URL instead
 };
 
 /// A request for the content of a file, or for a part of it.
@@ -49,7 +50,8 @@ ResponseVerdict check_payload_response(const ResponseHead& head, const PayloadRe
 /// The body of a response for a file ended before its time.
 Error body_cut_short(const ResponseHead& head, const RequestContext& context, const Url& from);
 
-/// For the API: anything but a redirect or a 200 with JSON is a failure.
+/// For the API and small files: anything but a redirect or a 200 that is no web page is a failure.
+/// A small file may have a signed URL too, which can be spent.
 ResponseVerdict check_api_response(const ResponseHead& head, const RequestContext& context);
 
 /// Adds the object and the host to the cause that a transfer without a response ended with.

@@ -32,6 +32,7 @@ enum class TokenUse : std::uint8_t {
   none,      ///< there is no token
   sent,      ///< to this endpoint's origin, and not to where it redirects
   withheld,  ///< there is one, but not for this endpoint
+  login,     ///< its URL has a user name and a password, which are sent instead
 };
 
 struct Endpoint {

@@ -22,9 +22,9 @@ namespace model_prep {
 /// `not_found`: a file that the selected ones need is not in the repository.
 Error incomplete_error(std::string_view object, std::string_view what);
 
-/// How to do without a file of the model: completes a hint. Without `--include`, `--exclude` takes
-/// every other file, and not the variant's.
-std::string_view how_to_leave_out(const ModelSpec& spec);
+/// How to do without a file of the model, which `pattern` matches: completes a hint. Without
+/// `--include`, `--exclude` takes every other file, and not the variant's.
+std::string how_to_leave_out(const ModelSpec& spec, std::string_view pattern = {});
 
 /// Fails with `not_found` if an OpenVINO variant has an `.xml` without its `.bin`, or the reverse.
 /// Patterns of the command line are the user's own choice and are not checked.
