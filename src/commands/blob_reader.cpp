@@ -69,14 +69,9 @@ Status BlobReader::read_at(const std::string& path, const ImageBlob& blob,
   return ok();
 }
 
-Status BlobReader::check_signal() {
-  const auto signal = session_.signals.read();
-  if (!signal) return ok();
-  return stopped_by(*signal, "nothing unfinished is left behind: run it again");
-}
-
 Status BlobReader::step(std::size_t index, Bytes done) {
-  if (Status go_on = check_signal(); !go_on) return go_on;
+  if (const auto signal = session_.signals.read())
+    return stopped_by(*signal, "nothing unfinished is left behind: run it again");
 
   const TimePoint now = Clock::now();
   if (now < session_.observer.due() || done_[index]) return ok();

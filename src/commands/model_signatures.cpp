@@ -176,15 +176,10 @@ class SignatureGetter {
   Query query_for(const Wanted& wanted) const {
     const ModelSpec& spec = wanted.snapshot->spec;
     const RepoPath path = *RepoPath::parse(kSignatureFile);
-    auto sources = sources_at(fetcher_->endpoints, [&](const Hub& hub) {
-      return hub.resolve(spec.repo, wanted.snapshot->commit, path);
-    });
-
-    // When all were bad, any of them may be asked again.
-    if (wanted.bad_endpoints.size() < sources.size())
-      std::erase_if(sources, [&](const Source& source) {
-        return wanted.bad_endpoints.contains(source.endpoint);
-      });
+    auto sources = sources_at(
+        fetcher_->endpoints,
+        [&](const Hub& hub) { return hub.resolve(spec.repo, wanted.snapshot->commit, path); },
+        wanted.bad_endpoints);
     return {{.object = object_of(*wanted.snapshot), .repo = spec.repo.text()}, std::move(sources)};
   }
 

@@ -19,15 +19,10 @@ struct Attempt {
 
 Query query_for(const SmallFile& wanted, const Attempt& attempt,
                 const std::vector<HubEndpoint>& endpoints) {
-  auto sources = sources_at(endpoints, [&](const Hub& hub) {
-    return hub.resolve(wanted.repo, wanted.commit, wanted.file.path);
-  });
-
-  // When all have been wrong, any of them may be used again.
-  if (attempt.wrong_endpoints.size() < sources.size())
-    std::erase_if(sources, [&](const Source& source) {
-      return attempt.wrong_endpoints.contains(source.endpoint);
-    });
+  auto sources = sources_at(
+      endpoints,
+      [&](const Hub& hub) { return hub.resolve(wanted.repo, wanted.commit, wanted.file.path); },
+      attempt.wrong_endpoints);
   return {{.object = wanted.object(), .repo = wanted.repo.text()}, std::move(sources)};
 }
 

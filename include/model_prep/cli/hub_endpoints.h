@@ -13,6 +13,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,12 +43,15 @@ Result<std::optional<Token>> parse_token(const std::string& text, const std::str
 /// Decides for each endpoint whether it gets the token of the run, its own, or none.
 void give_token(std::vector<HubEndpoint>& endpoints, const std::optional<Token>& token);
 
-/// One source for each endpoint, with the URL that `address` returns for its Hub.
+/// One source for each endpoint, with the URL that `address` returns for its Hub. Those whose
+/// answer was `wrong` are left out, unless all were: then any of them may be asked again.
 template <class Address>
-std::vector<Source> sources_at(const std::vector<HubEndpoint>& endpoints, const Address& address) {
+std::vector<Source> sources_at(const std::vector<HubEndpoint>& endpoints, const Address& address,
+                               const std::set<std::size_t>& wrong = {}) {
   std::vector<Source> sources;
   for (std::size_t i = 0; i < endpoints.size(); ++i)
-    sources.push_back({i, address(endpoints[i].hub)});
+    if (wrong.size() >= endpoints.size() || !wrong.contains(i))
+      sources.push_back({i, address(endpoints[i].hub)});
   return sources;
 }
 

@@ -37,9 +37,6 @@ class BlobReader {
   /// be written.
   std::optional<std::size_t> failed() const { return failed_; }
 
-  /// Fails if a signal is to end the work.
-  Status check_signal();
-
  private:
   Status step(std::size_t index, Bytes done);
 
