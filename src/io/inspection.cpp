@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/io/documents.h"
 
 namespace model_prep {
 namespace {
