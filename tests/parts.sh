@@ -52,29 +52,12 @@ build_dev() {
   return $status
 }
 
-# As a user builds it: source by source, without a precompiled header, and installed.
-plain_build() {
-  local folder=$root/build/plain log=$root/build/plain-install.log
-
-  part 'a plain build'
-  if ! build "$folder" all -DCMAKE_BUILD_TYPE=Release -DCMAKE_UNITY_BUILD=OFF; then
-    count_failed 'the build'
-  elif ! DESTDIR=$folder/installed cmake --install "$folder" >"$log" 2>&1 ||
-    ! "$folder"/installed/usr/local/bin/model-prep --version >>"$log" 2>&1; then
-    tail -n 20 "$log"
-    count_failed 'the installation'
-  else
-    passed=$((passed + 1))
-  fi
-  part_end
-}
-
 # Builds ahead run one after the other, with low priority, while tests run in the foreground. Each leaves its exit code
 # in build/ahead/NAME.
 build_queue=()
 builds_ahead_pid=
 
-# build_ahead lint | build_ahead PRESET TARGETS: adds to the queue.
+# build_ahead lint | build_ahead plain | build_ahead PRESET TARGETS: adds to the queue.
 build_ahead() { build_queue+=("$1:${2:-}"); }
 
 run_builds_ahead() {
@@ -87,12 +70,14 @@ run_builds_ahead() {
     renice -n 15 -p "$BASHPID" >/dev/null
     for entry in "${build_queue[@]}"; do
       name=${entry%%:*} status=0
-      if [ "$name" = lint ]; then
-        build_lint || status=$?
-      else
-        mapfile -t options < <(preset_options "$name")
-        build "$(preset_directory "$name")" "${entry#*:}" --preset "$name" "${options[@]}" || status=$?
-      fi 2>"$root/build/ahead/$name.errors"
+      case $name in
+        lint) build_lint || status=$? ;;
+        plain) build_plain || status=$? ;;
+        *)
+          mapfile -t options < <(preset_options "$name")
+          build "$(preset_directory "$name")" "${entry#*:}" --preset "$name" "${options[@]}" || status=$?
+          ;;
+      esac 2>"$root/build/ahead/$name.errors"
       say $status >"$root/build/ahead/$name.part" && mv "$root/build/ahead/$name.part" "$root/build/ahead/$name"
     done
   ) &
@@ -233,6 +218,26 @@ lint() {
   else
     grep -E 'error|warning:' "$log" | sort -u | head -n 30
     count_failed "lint; all of its output is in $log"
+  fi
+  part_end
+}
+
+# As a user builds it: source by source, without a precompiled header, and installed. Every other build compiles several
+# sources together, and does not notice one that misses an include.
+build_plain() { build "$root/build/plain" all -DCMAKE_BUILD_TYPE=Release -DCMAKE_UNITY_BUILD=OFF; }
+
+plain_build() {
+  local folder=$root/build/plain log=$root/build/plain-install.log
+
+  part 'a plain build'
+  if ! built_ahead plain; then
+    count_failed 'the build'
+  elif ! DESTDIR=$folder/installed cmake --install "$folder" >"$log" 2>&1 ||
+    ! "$folder"/installed/usr/local/bin/model-prep --version >>"$log" 2>&1; then
+    tail -n 20 "$log"
+    count_failed 'the installation'
+  else
+    passed=$((passed + 1))
   fi
   part_end
 }
