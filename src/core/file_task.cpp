@@ -148,10 +148,7 @@ void FileTask::request(std::size_t source, ByteRange range) {
                     .url = failover_.sources()[source].url,
                     .failure_epoch = failover_.failure_epoch(),
                     .awaited = failover_.led_to(source)};
-  const TokenUse token = failover_.endpoint(source).token;
-  transfer.context.with_token = token == TokenUse::sent;
-  transfer.context.token_withheld = token == TokenUse::withheld;
-  transfer.context.with_login = token == TokenUse::login;
+  transfer.context.token = failover_.endpoint(source).token;
   send(shared_.next_transfer++, std::move(transfer));
 }
 
@@ -160,7 +157,7 @@ void FileTask::send(TransferId id, Transfer transfer) {
   transfer.sent = shared_.now;
   transfer.number = shared_.hosts.on_request(transfer.url.origin, bucket());
   emit(StartTransfer{id, id_, transfer.source, failover_.sources()[transfer.source].endpoint,
-                     transfer.url, transfer.requested, transfer.context.with_token});
+                     transfer.url, transfer.requested, transfer.context.token == TokenUse::sent});
   shared_.transfers.emplace(id, std::move(transfer));
 }
 
@@ -400,8 +397,8 @@ void FileTask::follow_redirect(TransferId id, Transfer transfer, const ResponseH
   ++transfer.redirects;
   const Endpoint& home = failover_.endpoint(transfer.source);
   transfer.context.of_hub = target->origin == home.origin;
-  transfer.context.with_token = home.token == TokenUse::sent && transfer.context.of_hub;
-  transfer.context.with_login = home.token == TokenUse::login && transfer.context.of_hub;
+  const bool had_token = home.token == TokenUse::sent || home.token == TokenUse::login;
+  transfer.context.token = had_token && !transfer.context.of_hub ? TokenUse::left_home : home.token;
   send(id, std::move(transfer));
 }
 

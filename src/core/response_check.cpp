@@ -47,10 +47,16 @@ Error about(const RequestContext& context, ErrorKind kind, std::string_view what
 /// What to do depends on which token the endpoint got.
 std::string token_hint(const RequestContext& context, std::string with_token,
                        std::string without_token) {
-  if (context.with_token) return with_token;
-  if (context.with_login) return "check the user name and the password in HF_ENDPOINT";
-  if (!context.token_withheld) return without_token;
-  return "no token was sent, because none is configured for this endpoint: write it before the host in HF_ENDPOINT, as https://TOKEN@host";
+  switch (context.token) {
+    case TokenUse::sent: return with_token;
+    case TokenUse::login: return "check the user name and the password in HF_ENDPOINT";
+    case TokenUse::withheld:
+      return "no token was sent, because none is configured for this endpoint: write it before the host in HF_ENDPOINT, as https://TOKEN@host";
+    case TokenUse::left_home:
+      return "no token is sent to where HF_ENDPOINT redirects: if that is a Hub, set HF_ENDPOINT to it; otherwise a proxy may be refusing the request";
+    case TokenUse::none: break;
+  }
+  return without_token;
 }
 
 /// In the order of docs/developing/hub-protocol.md, section 4.2: code, message, status.
@@ -58,6 +64,7 @@ Error hub_error(const ResponseHead& head, const RequestContext& context) {
   const std::string& code = head.error_code;
   const int status = head.status;
   const std::string detail = server_message(head);
+  const bool with_token = context.token == TokenUse::sent;
 
   if (code == "RevisionNotFound")
     return about(context, ErrorKind::revision_not_found, "no such revision" + detail,
@@ -87,11 +94,11 @@ Error hub_error(const ResponseHead& head, const RequestContext& context) {
   // A missing repository and a private one look the same to a client that may not see it. To a
   // token that it knows, the Hub reports a missing repository as 404
   // (docs/developing/hub-protocol.md, section 4.1): a 401 is about the token.
-  if (code == "RepoNotFound" || (status == 401 && !context.with_token)) {
+  if (code == "RepoNotFound" || (status == 401 && !with_token)) {
     const std::string hint = "check the spelling; for a private or gated repository set HF_TOKEN";
     return about(
         context, ErrorKind::not_found, "no such repository, or it is private" + detail,
-        status == 401 || context.with_token
+        status == 401 || with_token
             ? token_hint(context, "check the spelling, and that the token's account may read it",
                          hint)
             : hint);
@@ -103,7 +110,7 @@ Error hub_error(const ResponseHead& head, const RequestContext& context) {
     return about(
         context, ErrorKind::unauthorized,
         fmt::format("{} was refused with status {}{}",
-                    context.with_token && !is_page ? "the token" : "access", status, detail),
+                    with_token && !is_page ? "the token" : "access", status, detail),
         is_page
             ? "the refusal is a web page, so it is probably not the Hub's: have the proxy or web filter let the request through, or check HF_ENDPOINT and HF_TOKEN"
             : token_hint(
@@ -116,7 +123,8 @@ Error hub_error(const ResponseHead& head, const RequestContext& context) {
 
   const ErrorKind kind = kind_of_status(status);
   std::string hint;
-  if (kind == ErrorKind::rate_limited)
+  if (kind == ErrorKind::rate_limited &&
+      (context.token == TokenUse::none || context.token == TokenUse::withheld))
     hint = token_hint(context, {},
                       "requests without a token are limited per IP address: set HF_TOKEN");
   return about(context, kind,

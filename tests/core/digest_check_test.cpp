@@ -62,7 +62,7 @@ TEST_CASE("a plain git file must also have the lock's sha256") {
 
 TEST_CASE(
     "a transport error names the object and the host, but neither path nor secret of the URL") {
-  const RequestContext asked{"org/name x", "org/name", true, false};
+  const RequestContext asked{"org/name x", "org/name"};
   const Error error = describe_transport_error({ErrorKind::network, "connection reset", {}}, asked,
                                                url("https://cdn.example/x?Signature=secret"));
   CHECK(error.kind == ErrorKind::network);
@@ -71,7 +71,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a transport error that has a hint keeps it") {
-  const RequestContext asked{"org/name x", "org/name", true, false};
+  const RequestContext asked{"org/name x", "org/name"};
   CHECK(describe_transport_error({ErrorKind::protocol, "certificate not trusted", "use --ca-file"},
                                  asked, url("https://a/b"))
             .hint == "use --ca-file");

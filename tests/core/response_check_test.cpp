@@ -10,7 +10,7 @@ using namespace model_prep::testing;
 
 namespace {
 
-const RequestContext kAsked{"org/name model.bin", "org/name", true, false};
+const RequestContext kAsked{"org/name model.bin", "org/name"};
 
 PayloadRequest whole() { return {kAsked, std::nullopt, {sha256('a'), 100}}; }
 PayloadRequest part() { return {kAsked, ByteRange{10, 20}, {sha256('a'), 100}}; }

@@ -100,7 +100,7 @@ ResponseHead head_of(const Situation& situation) {
 }
 
 RequestContext asked(bool with_token, bool of_hub = true) {
-  return {"org/name x", "org/name", of_hub, with_token};
+  return {"org/name x", "org/name", of_hub, with_token ? TokenUse::sent : TokenUse::none};
 }
 
 PayloadRequest payload(const RequestContext& who) {
@@ -123,6 +123,33 @@ TEST_CASE("every error of the Hub gets the right kind, with a message and a hint
       CHECK((situation.in_hint[0] != '\0' || answer.error.hint.empty()));
     }
   }
+}
+
+TEST_CASE("what to do about a refusal depends on the token that was sent") {
+  const std::pair<TokenUse, const char*> kHints[] = {
+      {TokenUse::none, "set HF_TOKEN if the repository is private"},
+      {TokenUse::sent, "check HF_TOKEN"},
+      {TokenUse::withheld, "no token was sent, because none is configured for this endpoint"},
+      {TokenUse::login, "check the user name and the password in HF_ENDPOINT"},
+      {TokenUse::left_home, "no token is sent to where HF_ENDPOINT redirects"}};
+  for (const auto& [token, hint] : kHints) {
+    CAPTURE(hint);
+    ResponseHead head;
+    head.status = 403;
+    RequestContext who = asked(false);
+    who.token = token;
+    CHECK(check_api_response(head, who).error.hint.starts_with(hint));
+  }
+}
+
+TEST_CASE("a rate limit asks for a token only where one is missing") {
+  ResponseHead head;
+  head.status = 429;
+  RequestContext who = asked(false);
+  CHECK(check_api_response(head, who).error.hint.ends_with("set HF_TOKEN"));
+
+  who.token = GENERATE(TokenUse::sent, TokenUse::login, TokenUse::left_home);
+  CHECK(check_api_response(head, who).error.hint.empty());
 }
 
 TEST_CASE("an error code of the Hub takes precedence over the status") {

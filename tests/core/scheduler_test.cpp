@@ -222,7 +222,9 @@ TEST_CASE("moving: a redirect keeps the range, and the token only at the Hub") {
     CHECK(hop.range == asked.range);
     CHECK(hop.url.text == "https://cdn.example/x?Signature=1");
     CHECK_FALSE(hop.with_token);
-    CHECK_FALSE(play.scheduler.payload_request(hop.id).context.of_hub);
+    const RequestContext context = play.scheduler.payload_request(hop.id).context;
+    CHECK_FALSE(context.of_hub);
+    CHECK(context.token == TokenUse::left_home);
   }
   SECTION("to the Hub itself with the token") {
     play.end(asked.id, redirect("https://hub.example/api/resolve-cache/x"));

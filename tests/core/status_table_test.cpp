@@ -19,7 +19,7 @@ RequestContext asked_of(Question question, bool with_token) {
   return {.object = "org/name",
           .repo = "org/name",
           .of_hub = question != Question::payload_elsewhere,
-          .with_token = with_token};
+          .token = with_token ? TokenUse::sent : TokenUse::none};
 }
 
 ResponseVerdict answer_to(Question question, int status, bool with_token) {

@@ -104,7 +104,7 @@ void headers(std::string_view input) {
       PayloadRequest asked{.context = {.object = "org/name a",
                                        .repo = "org/name",
                                        .of_hub = of_hub,
-                                       .with_token = ranged},
+                                       .token = ranged ? TokenUse::sent : TokenUse::none},
                            .range = {},
                            .blob = {*blob, size, {}, ranged}};
       if (ranged) asked.range = ByteRange{size / 3, size};

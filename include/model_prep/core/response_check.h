@@ -11,6 +11,7 @@
 #include "model_prep/base/byte_range.h"
 #include "model_prep/base/error.h"
 #include "model_prep/base/response.h"
+#include "model_prep/core/source_selector.h"
 
 namespace model_prep {
 
@@ -33,9 +34,7 @@ struct RequestContext {
   std::string object;  ///< `org/name model.safetensors`, or `org/name`: begins every message
   std::string repo;    ///< for hints: the page to visit
   bool of_hub{true};   ///< false: a payload host, after a redirect
-  bool with_token{false};
-  bool token_withheld{false};  ///< a token is set, but not for this endpoint
-  bool with_login{false};      ///< the user name and the password of its URL instead
+  TokenUse token{TokenUse::none};
 };
 
 /// A request for the content of a file, or for a part of it.

@@ -29,10 +29,11 @@ namespace model_prep {
 /// endpoint gets only a token that was given with it: adding a mirror to the list must never leak
 /// the token to it.
 enum class TokenUse : std::uint8_t {
-  none,      ///< there is no token
-  sent,      ///< to this endpoint's origin, and not to where it redirects
-  withheld,  ///< there is one, but not for this endpoint
-  login,     ///< its URL has a user name and a password, which are sent instead
+  none,       ///< there is no token
+  sent,       ///< to this endpoint's origin, and not to where it redirects
+  withheld,   ///< there is one, but not for this endpoint
+  login,      ///< its URL has a user name and a password, which are sent instead
+  left_home,  ///< token or login, because the endpoint redirected to another host
 };
 
 struct Endpoint {
