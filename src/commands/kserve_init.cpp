@@ -61,7 +61,7 @@ class KserveInit {
     std::optional<TemporaryCache> cache;
     const std::string& path = session_.options.cache_dir;
     if (session_.options.cache_is_temporary && (!missing.empty() || lstat_path(path))) {
-      auto opened = TemporaryCache::open(path, [&] { return session_.wait(kCachePoll); });
+      auto opened = open_cache(path);
       if (!opened && !missing.empty()) return opened.error();
       if (opened) cache = std::move(*opened);
     }
@@ -78,6 +78,16 @@ class KserveInit {
   }
 
  private:
+  Result<TemporaryCache> open_cache(const std::string& path) const {
+    bool is_announced = false;
+    return TemporaryCache::open(path, [&] {
+      if (!is_announced)
+        session_.log.info(fmt::format("waiting for another process, which is removing {}", path));
+      is_announced = true;
+      return session_.wait(kCachePoll);
+    });
+  }
+
   /// Which folders hold their models already.
   void look() {
     std::vector<std::size_t> unknown;

@@ -438,7 +438,8 @@ TEST_CASE("a signal and the deadline end the wait for a cache that another proce
 
   const auto program = container.machine.start({"kserve-init", kPinned, container.models.string()},
                                                container.environment());
-  std::this_thread::sleep_for(milliseconds(500));
+  REQUIRE(
+      program->wait_for_err("waiting for another process, which is removing " + cache.string()));
   program->send_signal(SIGTERM);
   CHECK(program->wait().exit_code == 143);
   CHECK(container.hub.requests().empty());
