@@ -73,7 +73,7 @@ def test_the_program_is_hardened(content, libraries):
     assert "NOW PIE" in dynamic and "RPATH" not in dynamic and "RUNPATH" not in dynamic
     segments = command("readelf", "--segments", "--wide", program).stdout
     assert "GNU_RELRO" in segments and re.search(r"GNU_STACK .* RW  ", segments)
-    if libraries == "debian":  # tests/release/test_build.py looks for the canaries of the static program
+    if libraries == "debian":  # tests/release/test_program.py looks for the canaries of the static program
         assert "__stack_chk_fail" in command("readelf", "--dyn-syms", "--wide", program).stdout
 
 

@@ -129,7 +129,7 @@ def test_the_commands_of_a_page_print_what_the_page_shows(page, run_page):
 
 
 def test_the_quickstart_fills_a_cache_and_a_second_run_sends_no_request():
-    command = [pages.ROOT / "docker" / "quickstart", "--demo"]
+    command = [pages.ROOT / "docker" / "quickstart", "--demo", "--no-install"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "requests: 0, bytes downloaded: 0" in done.stdout
@@ -149,6 +149,12 @@ def test_only_the_bare_quickstart_falls_back_to_the_demo_and_the_demo_goes_nowhe
         assert "The demo passed" not in done.stdout
         assert not [*cache.glob("models--*/snapshots/*")]
         assert not any(path.is_symlink() for path in cache.glob("models--*")), "a link into ./models"
+
+    models = pages.ROOT / "models"
+    before = sorted(models.rglob("*"))
+    bare = run([quickstart, "--no-install"], {"HTTPS_PROXY": "http://127.0.0.1:9"})
+    assert "Running the demo instead" in bare.stdout and "The demo passed" in bare.stdout
+    assert sorted(models.rglob("*")) == before
 
 
 # ---- the form of a page -----------------------------------------------------------------------------------------------

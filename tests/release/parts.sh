@@ -59,6 +59,10 @@ release_program() {
     ln -s "$program" "$directory/model-prep"
   elif emulator=$(command -v "qemu-$arch-static"); then
     chosen_files='download kill resume file_lock_contention many_processes tls proxy'
+    for name in $chosen_files; do
+      [ -e "$root/tests/black_box/${name}_test.cpp" ] || [ -e "$root/tests/black_box/stress/${name}_test.cpp" ] ||
+        count_failed "there is no ${name}_test.cpp"
+    done
     printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$emulator" "$program" >"$directory/model-prep"
     chmod +x "$directory/model-prep"
   else
