@@ -380,7 +380,7 @@ TEST_CASE("what a killed cleanup had moved aside is removed by the next one, eve
 TEST_CASE("a repository of which a ref or a link cannot be read is left alone, and that is said") {
   const Moved moved;
   if (::geteuid() != 0) {
-    WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
+    skip_test("CANNOT BECOME ANOTHER USER");
     return;
   }
   fs::permissions(moved.machine.folder(), fs::perms(0755));

@@ -98,7 +98,7 @@ TEST_CASE("list does not touch the last run's summary, and is plain text when pi
 
 TEST_CASE("on a terminal the table fits its width") {
   if (run_program({"/bin/sh", "-c", "command -v script"}).exit_code != 0) {
-    WARN("SKIPPED: THERE IS NO script(1) FOR A PSEUDO-TERMINAL");
+    skip_test("THERE IS NO script(1) FOR A PSEUDO-TERMINAL");
     return;
   }
   Prepared prepared;

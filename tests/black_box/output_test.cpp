@@ -235,7 +235,7 @@ TEST_CASE("a hub cannot put control codes into the log") {
 
 TEST_CASE("a terminal shows live lines, which are erased at the end") {
   if (run_program({"/bin/sh", "-c", "command -v script"}).exit_code != 0) {
-    WARN("SKIPPED: THERE IS NO script(1) FOR A PSEUDO-TERMINAL");
+    skip_test("THERE IS NO script(1) FOR A PSEUDO-TERMINAL");
     return;
   }
   FakeHub hub;
@@ -255,7 +255,7 @@ TEST_CASE("a terminal shows live lines, which are erased at the end") {
 
 TEST_CASE("HF_HUB_DISABLE_PROGRESS_BARS turns off the progress bar on a terminal") {
   if (run_program({"/bin/sh", "-c", "command -v script"}).exit_code != 0) {
-    WARN("SKIPPED: THERE IS NO script(1) FOR A PSEUDO-TERMINAL");
+    skip_test("THERE IS NO script(1) FOR A PSEUDO-TERMINAL");
     return;
   }
   FakeHub hub;

@@ -125,7 +125,7 @@ Run TestHost::shell(const std::string& script, const ProgramEnvironment& changes
 
 bool may_mount() {
   const bool may = run_program({"unshare", "-m", "true"}).exit_code == 0;
-  if (!may) WARN("SKIPPED: NO MOUNT NAMESPACE FOR THIS USER");
+  if (!may) skip_test("NO MOUNT NAMESPACE FOR THIS USER");
   return may;
 }
 
@@ -133,7 +133,7 @@ bool may_trace() {
   const auto traced = run_program({"/bin/sh", "-c", "strace -f -o /dev/null true"});
   if (traced.exit_code == 0) return true;
   if (std::getenv("CI") != nullptr) FAIL("strace is not here, or may not trace: " << traced.err);
-  WARN("SKIPPED: strace IS NOT HERE, OR MAY NOT TRACE");
+  skip_test("strace IS NOT HERE, OR MAY NOT TRACE");
   return false;
 }
 

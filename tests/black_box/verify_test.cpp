@@ -343,7 +343,7 @@ TEST_CASE("a stricter umask requires fewer permissions") {
 
 TEST_CASE("a ref that cannot be read is a fault, and a repair that may not touch it says so") {
   if (::geteuid() != 0) {
-    WARN("SKIPPED: CANNOT BECOME ANOTHER USER");
+    skip_test("CANNOT BECOME ANOTHER USER");
     return;
   }
   Prepared prepared;
@@ -366,7 +366,7 @@ TEST_CASE("a ref that cannot be read is a fault, and a repair that may not touch
 
 TEST_CASE("a read-only volume can be verified") {
   if (run_program({"unshare", "-m", "true"}).exit_code != 0) {
-    WARN("SKIPPED: NO MOUNT NAMESPACE");
+    skip_test("NO MOUNT NAMESPACE");
     return;
   }
   Prepared prepared;

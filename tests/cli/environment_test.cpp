@@ -289,7 +289,7 @@ TEST_CASE("in the standard place, a token file that is a link is not used, and t
 TEST_CASE(
     "in the standard place, another user's token file is not used, except the folder's owner's") {
   if (::geteuid() != 0) {
-    WARN("SKIPPED: ONLY ROOT CAN GIVE A FILE TO ANOTHER USER");
+    skip_test("ONLY ROOT CAN GIVE A FILE TO ANOTHER USER");
     return;
   }
   const TemporaryFolder folder;
