@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <iterator>
 
 #include <fcntl.h>
@@ -49,14 +48,21 @@ bool exchange(const std::string& left, const std::string& right) {
          0;
 }
 
-void remove_tree(const std::string& path) {
-  std::error_code ignored;  // the next export tries again
-  // It may have the mode of a folder that was made read-only.
-  if (is_directory(path))
-    std::filesystem::permissions(path, std::filesystem::perms::owner_all,
-                                 std::filesystem::perm_options::add, ignored);
-  std::filesystem::remove_all(path, ignored);
+/// What stays is left to the next export.
+void remove_tree(const Directory& directory, const std::string& path) {
+  if (is_directory(path)) {
+    // Somebody mounted it there: what is on that volume is not ours, however the folder came here.
+    if (is_mount_point(path)) return;
+
+    // It may have the mode of a folder that was made read-only.
+    static_cast<void>(directory.add_permissions(path, S_IRWXU));
+    for (const std::string& inside : list_directory(path)) remove_tree(directory, inside);
+  }
+  static_cast<void>(directory.remove(path));
 }
+
+/// With no directory open from before: a folder that was exchanged has another's path now.
+void remove_tree(const std::string& path) { remove_tree(Directory(parent_path(path)), path); }
 
 /// Gives a folder the owner, the group and the mode of another one, as far as we may.
 void take_rights(const std::string& from, const std::string& to, mode_t more = 0) {
@@ -99,6 +105,16 @@ bool has_file(const PlainFolderNames& names, const SnapshotRecord& record, const
   const auto known = record.blobs.find(file.blob);
   return there && there->is_file && known != record.blobs.end() &&
          known->second.covers(there->stamp());
+}
+
+/// The folders that these files are in, but for the root.
+std::set<std::string> folders_of(const std::set<std::string>& files) {
+  std::set<std::string> folders;
+  for (const std::string& name : files)
+    for (std::size_t slash = name.find('/'); slash != std::string::npos;
+         slash = name.find('/', slash + 1))
+      folders.insert(name.substr(0, slash));
+  return folders;
 }
 
 std::set<std::string> names_of(const SnapshotRecord& record) {
@@ -153,6 +169,7 @@ Status PlainFolder::check_owner(const std::string& running) const {
   if (!own->is_folder) return refuse("is not a folder");
 
   const std::set<std::string> exported = exported_names(running);
+  const std::set<std::string> folders = folders_of(exported);
   const std::string lock = lock_path();
   const bool is_inside = parent() == names_.root;
   Status listed = ok();
@@ -171,8 +188,15 @@ Status PlainFolder::check_owner(const std::string& running) const {
     const std::string first = name.substr(0, name.find('/'));
     const bool is_leftover = is_temporary(first, kStemInside) || first == kCacheInside;
     const bool is_own = path == names_.record || path == lock;
-    if (is_directory(path) || is_leftover || is_own || is_of_another(path)) continue;
-    if (!exported.contains(name))
+    if (is_leftover || is_own || is_of_another(path)) continue;
+
+    // In a mount point folders stay where they are. Elsewhere they go with the root, and take along
+    // what is mounted in them, now or soon.
+    const bool is_folder = is_directory(path);
+    if (is_folder && is_inside) continue;
+    if (is_folder && is_mount_point(path))
+      return refuse(fmt::format("holds {}, where something is mounted", name));
+    if (!(is_folder ? folders : exported).contains(name))
       return refuse(fmt::format("holds {}, which no export wrote", name));
   }
   return ok();

@@ -71,19 +71,23 @@ bool would_be_ours(const PlainFolder& folder) {
 bool is_text(const fs::path& file, const std::string& text) { return read_file(file, 100) == text; }
 
 /// Runs `work` in a process of its own, for which the folder is a mount point. 0 is good.
-int on_a_mount(const std::function<int(const PlainFolder& folder, const fs::path& path)>& work) {
-  const TemporaryFolder root;
-  const fs::path path = root / "mounted";
-  fs::create_directory(path);
+int with_mounted(const fs::path& path, const std::function<int()>& work) {
+  fs::create_directories(path);
   const int answer = in_child([&] {
     if (unshare(CLONE_NEWNS) != 0 ||
         mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         mount("none", path.c_str(), "tmpfs", 0, nullptr) != 0)
       return kMayNotMount;
-    return work(PlainFolder(path), path);
+    return work();
   });
   if (answer == kMayNotMount) skip_test("MAY NOT MOUNT");
   return answer == kMayNotMount ? 0 : answer;
+}
+
+int on_a_mount(const std::function<int(const PlainFolder& folder, const fs::path& path)>& work) {
+  const TemporaryFolder root;
+  const fs::path path = root / "mounted";
+  return with_mounted(path, [&] { return work(PlainFolder(path), path); });
 }
 
 }  // namespace
@@ -189,6 +193,48 @@ TEST_CASE("a folder that an earlier model left empty is not in the way of a file
     return folder.holds(flat) ? 0 : 3;
   });
   CHECK(failed_at == 0);
+}
+
+TEST_CASE("a folder in which something is mounted is not replaced") {
+  const TemporaryFolder root;
+  const PlainFolder folder((root / "plain").string());
+  REQUIRE(write_files(folder, files_with('1', {"a.json", "sub/b.json"}), '1'));
+  const std::string name = GENERATE("volume", "sub");
+  fs::remove(root / "plain/sub/b.json");
+  CHECK(with_mounted(root / "plain" / name, [&] {
+          if (would_be_ours(folder)) return 1;
+          return write_files(folder, '2') ? 2 : 0;
+        }) == 0);
+  CHECK(is_text(root / "plain/a.json", "1"));
+}
+
+TEST_CASE("an empty folder that no file needs is somebody's, and may soon be a mount point") {
+  const TemporaryFolder root;
+  const PlainFolder folder((root / "plain").string());
+  REQUIRE(write_files(folder, files_with('1', {"a.json", "sub/more/b.json"}), '1'));
+  CHECK(would_be_ours(folder));
+  fs::create_directory(root / "plain/volume");
+  CHECK_FALSE(would_be_ours(folder));
+  CHECK_FALSE(write_files(folder, '2'));
+  CHECK(fs::exists(root / "plain/volume"));
+}
+
+TEST_CASE("what is mounted in a leftover stays when the leftover is removed") {
+  const TemporaryFolder root;
+  const fs::path leftover = root / ".plain.0123456789abcdef.tmp";
+  const PlainFolder folder((root / "plain").string());
+  fs::create_directories(leftover / "unfinished/sub");
+  fs::create_directories(leftover / "read-only");
+  fs::permissions(leftover / "read-only", fs::perms(0555));
+  CHECK(with_mounted(leftover / "held/volume", [&] {
+          const fs::path theirs = leftover / "held/volume/data";
+          std::ofstream(theirs) << "weeks of work";
+          if (!write_files(folder, '1')) return 1;
+          if (!would_be_ours(folder) || !is_text(theirs, "weeks of work")) return 2;
+          return fs::exists(leftover / "unfinished") || fs::exists(leftover / "read-only") ? 3 : 0;
+        }) == 0);
+  CHECK(would_be_ours(folder));
+  CHECK_FALSE(fs::exists(leftover));
 }
 
 TEST_CASE("a model with a file that has one of our own names is refused") {

@@ -8,8 +8,9 @@
 // old record is beside the new one in the temporary folder, so that after a kill the next export
 // knows which files are its own.
 //
-// Files of others are never touched: a folder that holds any is refused. What an export left that
-// was killed, or that could not move its files in, is removed by the next one.
+// Files of others are never touched: a folder that holds any is refused, and so is one in which
+// something is mounted, because what is replaced is removed. What an export left that was killed,
+// or that could not move its files in, is removed by the next one, but for what is mounted there.
 //
 // Only `write` needs the lock to be held from `check_owner` on; what holds the files already can be
 // on a file system that is mounted read-only. One thread.
