@@ -281,9 +281,11 @@ Status copy_bytes(const UniqueFd& from, const UniqueFd& to, Bytes begin, Bytes e
     ssize_t count = copy_file_range(from.get(), &in, to.get(), &out, wanted, 0);
     if (count < 0 && errno == EINTR) continue;
 
-    // Between two file systems, or on one that cannot do it.
-    if (count < 0 &&
-        (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
+    // Some file systems cannot do it, each in its own words: between two of them, by a sandbox's
+    // rule (EPERM), or with nothing copied and no error at all.
+    const bool is_final =
+        count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO);
+    if (count <= 0 && !is_final) {
       std::array<char, 256 * 1024> block;
       count = pread(from.get(), block.data(), std::min(block.size(), wanted), begin);
       if (count > 0) {
