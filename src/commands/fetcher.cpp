@@ -278,7 +278,9 @@ class Fetcher::Loop {
       auto target = file.staging->reader();
       if (!target) return fail(action.item, target.error());
       const FetchJob& job = job_of(action.item);
-      file.copy = fetcher_.copier_.open(job.nearby[action.file], job.file.size, std::move(*target));
+      const std::string wanted = session_.cache.repository(job.repo).layout.blob(job.file.blob);
+      file.copy =
+          fetcher_.copier_.open(job.nearby[action.file], job.file.size, std::move(*target), wanted);
     }
     fetcher_.copier_.copy(*file.copy, action.range, action.may_clone);
   }

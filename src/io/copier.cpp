@@ -21,9 +21,11 @@ Copier::~Copier() {
   if (thread_.joinable()) thread_.join();
 }
 
-CopyJobId Copier::open(const NearbyFile& from, Bytes size, UniqueFd target) {
+CopyJobId Copier::open(const NearbyFile& from, Bytes size, UniqueFd target,
+                       const std::string& wanted) {
   const std::lock_guard lock(mutex_);
-  tasks_.emplace(next_, Task{.from = from, .size = size, .target = std::move(target)});
+  tasks_.emplace(next_,
+                 Task{.from = from, .size = size, .target = std::move(target), .wanted = wanted});
   return next_++;
 }
 
@@ -123,8 +125,8 @@ CopyEvent Copier::carry_out(const Request& request, Task& task) {
     return failed({ErrorKind::io, task.from.path + " changed while it was read"});
   }
 
-  Status copied =
-      copy_bytes(task.source, task.target, request.range.begin, request.range.end, task.from.path);
+  Status copied = copy_bytes(task.source, task.target, request.range.begin, request.range.end,
+                             {task.from.path, task.wanted});
   if (copied) return {.job = request.job, .range = request.range};
   return failed(copied.error());
 }

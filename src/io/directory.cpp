@@ -231,7 +231,7 @@ Status Directory::copy_atomically(const std::string& from, const std::string& to
   if (!found) return io_error("inspect", from, errno);
 
   return write_temporary_and_rename(to, temporary_directory, [&](const UniqueFd& fd) {
-    Status copied = copy_bytes(*source, fd, 0, found->size, to);
+    Status copied = copy_bytes(*source, fd, 0, found->size, {from, to});
     constexpr std::int64_t kSecond = 1'000'000'000;
     const timespec times[] = {{0, UTIME_OMIT},
                               {found->mtime_ns / kSecond, found->mtime_ns % kSecond}};
@@ -273,7 +273,7 @@ std::string temporary_name(const std::string& directory, std::string_view stem) 
 }
 
 Status copy_bytes(const UniqueFd& from, const UniqueFd& to, Bytes begin, Bytes end,
-                  const std::string& path) {
+                  const CopyNames& names) {
   while (begin < end) {
     off_t in = begin;
     off_t out = begin;
@@ -281,21 +281,23 @@ Status copy_bytes(const UniqueFd& from, const UniqueFd& to, Bytes begin, Bytes e
     ssize_t count = copy_file_range(from.get(), &in, to.get(), &out, wanted, 0);
     if (count < 0 && errno == EINTR) continue;
 
+    if (count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+      return io_error("write", names.target, errno);
+    if (count < 0 && errno == EIO) return io_error("copy", names.source, errno);
+
     // Some file systems cannot do it, each in its own words: between two of them, by a sandbox's
     // rule (EPERM), or with nothing copied and no error at all.
-    const bool is_final =
-        count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO);
-    if (count <= 0 && !is_final) {
+    if (count <= 0) {
       std::array<char, 256 * 1024> block;
       count = pread(from.get(), block.data(), std::min(block.size(), wanted), begin);
-      if (count > 0) {
-        const std::span bytes(block.data(), static_cast<std::size_t>(count));
-        if (Status written = write_at(to, bytes, begin, path); !written) return written;
-      }
-    }
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return io_error("read", names.source, errno);
+      if (count == 0)
+        return Error{ErrorKind::io, names.source + " became shorter while it was read"};
 
-    if (count < 0) return io_error("copy to", path, errno);
-    if (count == 0) return io_error("copy to", path, ENODATA);  // the source became shorter
+      const std::span bytes(block.data(), static_cast<std::size_t>(count));
+      if (Status written = write_at(to, bytes, begin, names.target); !written) return written;
+    }
     begin += count;
   }
   return ok();

@@ -171,7 +171,7 @@ Status Staging::take_over(const ResumeRecord& theirs) {
 Result<StagingOwner> Staging::copy_some() {
   if (auto range = source_->left.first()) {
     range->end = std::min(range->end, range->begin + kCopyStep);
-    Status copied = copy_bytes(source_->fd, fd_, range->begin, range->end, path_);
+    Status copied = copy_bytes(source_->fd, fd_, range->begin, range->end, {source_->path, path_});
     if (!copied && copied.error().kind != ErrorKind::io) return copied.error();
 
     // A source that cannot be read ends the copy; what was copied so far is used.

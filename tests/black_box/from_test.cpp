@@ -225,6 +225,7 @@ TEST_CASE("a copy that fails is replaced by a download, but a full disk ends the
     const Run run = two.run();
     CHECK(run.exit_code == 1);
     CHECK(run.error_kind(two.pinned) == "disk_full");
+    CHECK(contains(run.err, "cannot write " + two.other.cache().string()));
     CHECK(two.hub.requests("payload").empty());
   }
 }

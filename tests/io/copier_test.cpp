@@ -51,7 +51,7 @@ struct Owner {
     }
   }
   CopyEvent copy(const std::string& path, Bytes size, ByteRange range) {
-    const CopyJobId job = copier.open({folder.string(), path}, size, target());
+    const CopyJobId job = copier.open({folder.string(), path}, size, target(), "wanted");
     copier.copy(job, range, false);
     CopyEvent event = next();
     CHECK(event.job == job);
@@ -77,7 +77,8 @@ TEST_CASE("a piece of a file is copied to its place") {
 TEST_CASE("several pieces of a file are copied one after the other") {
   Owner owner;
   const std::string path = owner.write("file", "0123456789");
-  const CopyJobId first = owner.copier.open({owner.folder.string(), path}, 10, owner.target());
+  const CopyJobId first =
+      owner.copier.open({owner.folder.string(), path}, 10, owner.target(), "wanted");
   owner.copier.copy(first, {0, 5}, true);
   CHECK_FALSE(owner.next().error);
   owner.copier.copy(first, {5, 10}, false);
@@ -97,7 +98,7 @@ TEST_CASE("files are asked for, and events taken, while others are copied") {
   for (std::size_t i = 0; i < kFiles; ++i) {
     const std::string text = std::to_string(1000 + i);
     const NearbyFile file{owner.folder.string(), owner.write("file" + text, text)};
-    const CopyJobId job = owner.copier.open(file, 4, owner.target(text));
+    const CopyJobId job = owner.copier.open(file, 4, owner.target(text), text);
     owner.copier.copy(job, {0, 4}, false);
     targets.emplace(job, text);
     take_events();
@@ -139,7 +140,8 @@ TEST_CASE("a link, a pipe, a directory, another size and nothing are refused, an
 TEST_CASE("a file that becomes shorter while it is copied is an error") {
   Owner owner;
   const std::string path = owner.write("file", "0123456789");
-  const CopyJobId job = owner.copier.open({owner.folder.string(), path}, 10, owner.target());
+  const CopyJobId job =
+      owner.copier.open({owner.folder.string(), path}, 10, owner.target(), "wanted");
   owner.copier.copy(job, {0, 4}, false);
   CHECK_FALSE(owner.next().error);
   fs::resize_file(path, 6);
@@ -152,7 +154,7 @@ TEST_CASE("no event follows a job that was closed, and the copier can end at any
   const std::string path = owner.write("file", std::string(1'000'000, 'x'));
   const auto begin = [&] {
     const CopyJobId job =
-        owner.copier.open({owner.folder.string(), path}, 1'000'000, owner.target());
+        owner.copier.open({owner.folder.string(), path}, 1'000'000, owner.target(), "wanted");
     owner.copier.copy(job, {0, 1'000'000}, true);
     return job;
   };

@@ -262,9 +262,20 @@ TEST_CASE("copying a range keeps its offset, and a source that is too short is a
   std::ofstream(place / "to") << "----------";
   const UniqueFd from(::open((place / "from").c_str(), O_RDONLY));
   const UniqueFd to(::open((place / "to").c_str(), O_RDWR));
-  REQUIRE(copy_bytes(from, to, 3, 7, "to"));
+  REQUIRE(copy_bytes(from, to, 3, 7, {"from", "to"}));
   CHECK(read_text(place / "to") == "---3456---");
-  CHECK_FALSE(copy_bytes(from, to, 5, 20, "to").has_value());
+  const Status short_by_ten = copy_bytes(from, to, 5, 20, {"from", "to"});
+  REQUIRE_FALSE(short_by_ten);
+  CHECK(short_by_ten.error().message == "from became shorter while it was read");
+
+  // A file that was opened for writing alone cannot be read, and the other way round.
+  const UniqueFd no_reading(::open((place / "from").c_str(), O_WRONLY));
+  const UniqueFd no_writing(::open((place / "to").c_str(), O_RDONLY));
+  const Status unread = copy_bytes(no_reading, to, 0, 1, {"from", "to"});
+  const Status unwritten = copy_bytes(from, no_writing, 0, 1, {"from", "to"});
+  REQUIRE_FALSE((unread || unwritten));
+  CHECK(unread.error().message.starts_with("cannot read from: "));
+  CHECK(unwritten.error().message.starts_with("cannot write to: "));
 }
 
 TEST_CASE(

@@ -44,8 +44,9 @@ class Copier {
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
 
-  /// `from` is to be copied into `target`, and has `size` bytes. Nothing is opened yet.
-  CopyJobId open(const NearbyFile& from, Bytes size, UniqueFd target);
+  /// `from` is to be copied into `target`, and has `size` bytes. Nothing is opened yet. `wanted` is
+  /// what errors call the target.
+  CopyJobId open(const NearbyFile& from, Bytes size, UniqueFd target, const std::string& wanted);
 
   /// An event follows, with this range, or all of the file if it `may_clone` and that was possible.
   void copy(CopyJobId job, ByteRange range, bool may_clone);
@@ -61,6 +62,7 @@ class Copier {
     NearbyFile from;
     Bytes size;
     UniqueFd target;
+    std::string wanted;
     UniqueFd source{};  // of the thread, as everything above while it works on the task
     bool closed{false};
   };

@@ -94,9 +94,15 @@ class Directory {
 /// A name that no other process uses: `<directory>/<stem>.<16 hex>.tmp`.
 std::string temporary_name(const std::string& directory, std::string_view stem);
 
+/// What errors call the two files of a copy.
+struct CopyNames {
+  std::string source;
+  std::string target;
+};
+
 /// Copies bytes `begin` to `end` of one file to the same offset in another, inside the kernel where
-/// it can. `path` names the target in errors.
+/// it can.
 Status copy_bytes(const UniqueFd& from, const UniqueFd& to, Bytes begin, Bytes end,
-                  const std::string& path);
+                  const CopyNames& names);
 
 }  // namespace model_prep
