@@ -27,6 +27,15 @@ Error not_cached(const ModelSpec& spec, const std::string& what) {
           "model-prep download gets it; export sends no request"};
 }
 
+/// Why a model could not be resolved. That export sends no request is nobody's choice, so no flag
+/// or variable is to blame.
+Error unresolved(const ModelSpec& spec, const Cache& cache, const Error& error) {
+  if (error.kind != ErrorKind::offline_missing) return error;
+  const auto commit = cached_commit(spec, cache);
+  return not_cached(spec, commit ? "the file list of commit " + commit->hex().substr(0, 12)
+                                 : "revision " + spec.revision.text());
+}
+
 /// Whether every file is there with its size, and may be exported. Its bytes are hashed later,
 /// while they are written.
 Status check_present(const ResolvedSnapshot& snapshot, const Cache& cache) {
@@ -119,8 +128,10 @@ class Export {
   void resolve(std::size_t index) {
     ModelSpec& spec = specs_[index];
     session_.cache.adopt_existing(spec.repo, Cache::Writing::forbidden);
-    auto local = resolve_locally(at_commit(index), session_.cache, Network::forbidden);
-    if (!local->snapshot) return fail(index, local->snapshot.error());
+    const ModelSpec wanted = at_commit(index);
+    auto local = resolve_locally(wanted, session_.cache, Network::forbidden);
+    if (!local->snapshot)
+      return fail(index, unresolved(wanted, session_.cache, local->snapshot.error()));
 
     local->snapshot->spec.revision = spec.revision;
     session_.update_variant(spec, *local->snapshot);

@@ -229,6 +229,9 @@ TEST_CASE("a model that is not complete in the cache is not exported") {
   const Run other = filled.run("org/large@" + kSecond);
   CHECK(other.exit_code == 1);
   CHECK(other.error_kind("org/large@" + kSecond) == "offline_missing");
+  CHECK(contains(other.err, "the file list of commit 222222222222 is not in the cache"));
+  CHECK(contains(other.err, "hint: model-prep download gets it; export sends no request"));
+  CHECK(contains(filled.run("org/none").err, "org/none: revision main is not in the cache"));
 
   fs::remove(filled.weights());
   const Run run = filled.run(filled.pinned);
