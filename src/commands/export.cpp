@@ -63,14 +63,11 @@ Status check_present(const ResolvedSnapshot& snapshot, const Cache& cache) {
 }
 
 /// Whether the manifest's policy allows the model, by what the cache knows of it.
-Status check_known_policy(ResolvedSnapshot& snapshot, const std::optional<SnapshotRecord>& record,
-                          const Cache& cache) {
+Status check_known_policy(const ResolvedSnapshot& snapshot) {
   const ModelSpec& spec = snapshot.spec;
-  add_known_facts(snapshot, record, cache);
   if (Status allowed = check_policy(snapshot, HubAsked::no); !allowed) return allowed;
 
   if (auto error = signer_missing(spec)) return std::move(*error);
-  note_recorded_signature(snapshot, record);
   if (!spec.signer || snapshot.signed_by) return ok();
   return Error{ErrorKind::offline_missing,
                spec.key + ": the cache does not know that its signer has signed these files",
@@ -138,10 +135,11 @@ class Export {
     if (Status complete = check_present(*local->snapshot, session_.cache); !complete)
       return fail(index, complete.error());
 
-    if (judged_ == Judged::no) {
-      Status allowed = check_known_policy(*local->snapshot, local->record, session_.cache);
-      if (!allowed) return fail(index, allowed.error());
-    }
+    add_known_facts(*local->snapshot, local->record, session_.cache);
+    note_recorded_signature(*local->snapshot, local->record);
+    if (judged_ == Judged::no)
+      if (Status allowed = check_known_policy(*local->snapshot); !allowed)
+        return fail(index, allowed.error());
     snapshots_.push_back(std::move(*local->snapshot));
   }
 

@@ -9,6 +9,7 @@
 
 #include "model_prep/core/cache_layout.h"
 #include "model_prep/core/fetch_plan.h"
+#include "model_prep/core/policy_check.h"
 #include "model_prep/core/snapshot_record.h"
 
 namespace model_prep {
@@ -27,6 +28,16 @@ std::vector<RemoteFile> image_listing(const ResolvedSnapshot& snapshot) {
 
 /// A name in an archive is relative.
 std::string in_archive(const std::string& path) { return path.substr(1); }
+
+/// What the run demands of a model, and a run in the image will demand again. More would make the
+/// image depend on what else the cache was ever asked.
+void add_demanded(SnapshotRecord& record, const ResolvedSnapshot& snapshot) {
+  const MissingFacts demanded = missing_facts(snapshot.spec.policy, {});
+  if (demanded.licenses) record.facts.licenses = snapshot.facts.licenses;
+  if (demanded.scan) record.facts.scan = snapshot.facts.scan;
+  if (snapshot.spec.signer && snapshot.signed_by)
+    add_signature(record, *snapshot.signed_by, snapshot.files);
+}
 
 class Planner {
  public:
@@ -185,6 +196,7 @@ std::string image_record(std::span<const ResolvedSnapshot> snapshots, const Imag
       result.listing = std::move(listing);
       result.unusable = snapshot.unusable;
     }
+    add_demanded(result, snapshot);
     for (const RemoteFile& file : snapshot.files) {
       const auto found = known.find(file.blob);
       const Digest sha256 = file.blob.kind() == DigestKind::sha256 ? file.blob

@@ -44,6 +44,14 @@ std::string statement_of(const std::vector<HubFile>& files) {
       .dump();
 }
 
+/// One whose license and scan the hub knows.
+HubRepo judged_repo() {
+  HubRepo repo = small_repo();
+  repo.card = R"({"license": "mit"})";
+  repo.scan = R"({"scansDone": true, "filesWithIssues": []})";
+  return repo;
+}
+
 /// A machine with a key, and a repository that the key signed.
 class Signed {
  public:
@@ -292,6 +300,26 @@ TEST_CASE("export takes a model whose signer the cache knows, and no other") {
   CHECK(model.run(exporting).exit_code == 1);
   model.use_manifest(R"("ref": "main")", R"("policy": {"signatures": "required"}, )");
   CHECK(model.run(exporting).error_kind("m") == "signature_missing");
+}
+
+TEST_CASE("an image of a signed model satisfies its manifest without a network") {
+  Signed model(judged_repo());
+  model.use_manifest(R"("signature": {"key": "keys/key.pem"})",
+                     R"("policy": {"licenses": ["mit"], "scan": "required"}, )");
+  const std::string to = "oci:" + model.path("images");
+  const Run brought = model.run({"--to", to});
+  CAPTURE(brought.err);
+  REQUIRE(brought.exit_code == 0);
+
+  // The same image, whether the models were judged in this run or in an earlier one.
+  model.hub.clear_requests();
+  CHECK(model.run({"export", "--to", to}).out == brought.out);
+  model.shell("mkdir far && for blob in images/blobs/sha256/*; do tar -xf $blob -C far || :; done");
+  const Run run = model.run({"--offline", "--cache-dir", model.path("far/hub")});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("m")["status"] == "cached");
+  CHECK(model.hub.requests().empty());
 }
 
 TEST_CASE("a dry run says that a model is not signed") {

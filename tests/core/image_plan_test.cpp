@@ -155,6 +155,26 @@ TEST_CASE("a record vouches for each blob at the epoch, and is as long before it
   CHECK(parsed->blobs.at(sha256('a')) == VerifiedBlob{kLargeBlob, 0, sha256('a')});
 }
 
+TEST_CASE("a record has what a signer or a policy demands, and nothing else of that kind") {
+  auto snapshots = std::vector{packed_snapshot("org/name", 'c', {plain_file("a", 1, '1')})};
+  const ImageRecord at{repo("org/name"), commit('c')};
+  const std::string plain = image_record(snapshots, at, {});
+  ResolvedSnapshot& snapshot = snapshots[0];
+  snapshot.facts = {.licenses = Strings{"mit"}, .scan = ScanVerdict{.complete = true}};
+  snapshot.signed_by = SignedBy{std::string(64, 'a'), sha256('b')};
+  CHECK(image_record(snapshots, at, {}) == plain);
+
+  const auto record = [&] { return *parse_record(image_record(snapshots, at, {})); };
+  snapshot.spec.policy.licenses = std::set<std::string>{"mit"};
+  CHECK(record().facts == HubFacts{.licenses = Strings{"mit"}});
+  snapshot.spec.policy.scan = ScanPolicy::required;
+  CHECK(record().facts == snapshot.facts);
+  CHECK_FALSE(record().signature);
+
+  snapshot.spec.signer = TrustedSigner{.in_manifest = {}, .id = std::string(64, 'a')};
+  CHECK(is_signed(record(), *snapshot.spec.signer, snapshot.files));
+}
+
 TEST_CASE("what a cache knows beyond the lock, and what an endpoint adds, is not in the image") {
   auto snapshots = std::vector{packed_snapshot("org/name", 'c', {plain_file("a", 1, '1')})};
   const ImageRecord record{repo("org/name"), commit('c')};

@@ -10,7 +10,9 @@
 //
 // The records say that every blob has the time of the epoch, as it has once the layers are
 // unpacked, so that a run there has nothing to hash. Nothing depends on the cache that the models
-// come from: not its umask or times, and not what it knows beyond a lock. Pure.
+// come from: not its umask or times, and not what it knows beyond a lock. Only what a signer or a
+// policy demands of a model is in its record too, so that the same manifest is satisfied there. Of
+// that, what the Hub's scanners say may change, and the image with it, unless a lock has it. Pure.
 #pragma once
 
 #include <map>
