@@ -58,7 +58,7 @@ class Download {
     hold_to_policies(models_, session_, session_.options.offline ? nullptr : &fetcher_);
     for (auto& [model, error] : lock_conflicts(models_to_fetch(models_)))
       models_[model].error = error;
-    check_signatures(models_, session_.cache, session_.options.offline ? nullptr : &fetcher_);
+    check_signatures(models_, session_, fetcher_, imports_);
 
     for (const ModelRun& model : models_)
       if (model.error && disposition(*model.error) != Disposition::abort_run)

@@ -43,6 +43,24 @@ std::optional<Resolution> Imports::resolve(const ModelSpec& spec) {
   return std::nullopt;
 }
 
+Strings Imports::contents(const ResolvedSnapshot& snapshot, const RepoPath& path,
+                          std::size_t max) const {
+  Strings texts;
+  if (!session_.options.offline) return texts;
+
+  const RemoteFile* known = nullptr;
+  for (const auto* files : {&snapshot.files, &snapshot.listing})
+    for (const RemoteFile& file : *files)
+      if (file.path == path) known = &file;
+  const RepoId& repo = snapshot.spec.repo;
+  for (const auto& folder : folders_) {
+    auto text = known != nullptr ? folder->read(repo, snapshot.commit, *known, max)
+                                 : folder->read(repo, snapshot.commit, path, max);
+    if (text) texts.push_back(std::move(*text));
+  }
+  return texts;
+}
+
 Error Imports::explain(Error error) const {
   if (error.kind == ErrorKind::offline_missing && !folders_.empty())
     error.hint =

@@ -2,6 +2,7 @@
 #include "model_prep/commands/model_signatures.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -9,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/commands/imports.h"
 #include "model_prep/commands/resolve_locally.h"
 #include "model_prep/io/model_signature.h"
 #include "model_prep/io/streams.h"
@@ -114,13 +116,13 @@ struct Wanted {
 class SignatureGetter {
  public:
   SignatureGetter(const std::vector<const ResolvedSnapshot*>& snapshots, const Cache& cache,
-                  Fetcher* fetcher)
-      : cache_(cache), fetcher_(fetcher) {
+                  Fetcher* fetcher, const Imports* imports)
+      : cache_(cache), fetcher_(fetcher), imports_(imports) {
     for (const ResolvedSnapshot* snapshot : snapshots) wanted_.push_back({snapshot});
   }
 
   std::vector<Result<ModelSignature>> run() {
-    for (Wanted& wanted : wanted_) look_in_cache(wanted);
+    for (Wanted& wanted : wanted_) look_here(wanted);
     while (fetcher_ != nullptr && ask()) continue;
 
     std::vector<Result<ModelSignature>> results;
@@ -133,7 +135,7 @@ class SignatureGetter {
   }
 
  private:
-  void look_in_cache(Wanted& wanted) const {
+  void look_here(Wanted& wanted) const {
     const ResolvedSnapshot& snapshot = *wanted.snapshot;
     const RemoteFile* const listed = wanted.listed();
     if (!snapshot.listing.empty() && listed == nullptr) {
@@ -144,7 +146,14 @@ class SignatureGetter {
     const auto& layout = cache_.repository(snapshot.spec.repo).layout;
     const auto text = read_file(
         fmt::format("{}/{}", layout.snapshot(snapshot.commit), kSignatureFile), kMaxSignatureFile);
-    if (text && (listed == nullptr || is_as_listed(wanted, *text))) judge(wanted, *text);
+    Strings found;
+    if (text) found.push_back(*text);
+    if (imports_ != nullptr)
+      std::ranges::copy(
+          imports_->contents(snapshot, *RepoPath::parse(kSignatureFile), kMaxSignatureFile),
+          std::back_inserter(found));
+    for (const std::string& one : found)
+      if (!wanted.result && (listed == nullptr || is_as_listed(wanted, one))) judge(wanted, one);
   }
 
   /// A bad one may be good elsewhere.
@@ -215,6 +224,7 @@ class SignatureGetter {
 
   const Cache& cache_;
   Fetcher* const fetcher_;
+  const Imports* const imports_;
   std::vector<Wanted> wanted_;
 };
 
@@ -235,8 +245,9 @@ Status load_signers(const Session& session, std::vector<ModelRun>& models) {
 }
 
 std::vector<Result<ModelSignature>> get_signatures(
-    const std::vector<const ResolvedSnapshot*>& snapshots, const Cache& cache, Fetcher* fetcher) {
-  return SignatureGetter(snapshots, cache, fetcher).run();
+    const std::vector<const ResolvedSnapshot*>& snapshots, const Cache& cache, Fetcher* fetcher,
+    const Imports* imports) {
+  return SignatureGetter(snapshots, cache, fetcher, imports).run();
 }
 
 std::optional<Error> signer_missing(const ModelSpec& spec) {
@@ -258,7 +269,8 @@ Status lock_signed(ResolvedSnapshot& snapshot, const ModelSignature& signature) 
   return ok();
 }
 
-void check_signatures(std::vector<ModelRun>& models, const Cache& cache, Fetcher* fetcher) {
+void check_signatures(std::vector<ModelRun>& models, const Session& session, Fetcher& fetcher,
+                      const Imports& imports) {
   std::vector<ModelRun*> unsigned_models;
   std::vector<const ResolvedSnapshot*> snapshots;
   for (ModelRun& model : models) {
@@ -269,7 +281,8 @@ void check_signatures(std::vector<ModelRun>& models, const Cache& cache, Fetcher
   }
   if (snapshots.empty()) return;
 
-  auto found = get_signatures(snapshots, cache, fetcher);
+  auto found = get_signatures(snapshots, session.cache,
+                              session.options.offline ? nullptr : &fetcher, &imports);
   for (std::size_t i = 0; i < found.size(); ++i) {
     ModelRun& model = *unsigned_models[i];
     if (!found[i]) {

@@ -152,4 +152,18 @@ std::optional<std::string> ImportFolder::read(const RepoId& repo, const CommitId
   return path ? read_document(*path, max) : std::nullopt;
 }
 
+std::optional<std::string> ImportFolder::read(const RepoId& repo, const CommitId& commit,
+                                              const RepoPath& path, std::size_t max) const {
+  for (const std::string& cache : caches_) {
+    const CacheLayout layout(cache, repo);
+    const std::string link = layout.link(commit, path);
+    if (auto text = read_document(link, max)) return text;
+
+    // The link is not followed: it only names a blob.
+    const auto blob = Digest::parse(file_name(read_link(link).value_or("")));
+    if (auto text = blob ? read_document(layout.blob(*blob), max) : std::nullopt) return text;
+  }
+  return std::nullopt;
+}
+
 }  // namespace model_prep

@@ -322,6 +322,36 @@ TEST_CASE("an image of a signed model satisfies its manifest without a network")
   CHECK(model.hub.requests().empty());
 }
 
+TEST_CASE("a signed model is imported without a network, with the signature on the disk") {
+  Signed model;
+  REQUIRE(model.run().exit_code == 0);
+  model.hub.clear_requests();
+  const std::string kind = GENERATE("a cache", "bare files and a lock");
+  CAPTURE(kind);
+  if (kind == "a cache") {
+    model.shell("cp -a home/hub disk");
+  } else {
+    write_text(model.path("lock.json"), model.run({"lock"}).out);
+    model.shell("mkdir disk && cd home && cp -rL --parents hub/*/snapshots ../disk");
+    model.shell("mv lock.json models.json");
+    model.hub.clear_requests();
+  }
+  const auto import_on = [&](const TestHost& far) {
+    return far.run(
+        {"--offline", "--from", model.path("disk"), "--manifest", model.path("models.json")});
+  };
+  const Run run = import_on(TestHost(model.hub));
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("m")["signed_by"].get<std::string>().size() == 64);
+  CHECK(model.hub.requests().empty());
+
+  // The key decides, and not whose disk it is.
+  model.make_key("other");
+  model.shell("cp keys/other.pem keys/key.pem");
+  CHECK(import_on(TestHost(model.hub)).error_kind("m") == "signature_mismatch");
+}
+
 TEST_CASE("a dry run says that a model is not signed") {
   Signed model;
   model.make_key("other");

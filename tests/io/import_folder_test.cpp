@@ -134,6 +134,28 @@ TEST_CASE("the file of a snapshot is found if it is a real one") {
   CHECK_FALSE(find());
 }
 
+TEST_CASE("a file of which only the path is known is read from its place or from its own blob") {
+  Source source;
+  const std::string path = "models--org--name/snapshots/" + std::string(40, '7') + "/model.sig";
+  const auto read = [&](std::size_t max = 100) {
+    return ImportFolder(source.folder, "/nowhere")
+        .read(repo("org/name"), commit('7'), *RepoPath::parse("model.sig"), max);
+  };
+  CHECK_FALSE(read());
+  source.write(path);
+  CHECK(read() == "right");
+  CHECK_FALSE(read(4));
+
+  fs::remove(source.folder / path);
+  source.write(kBlobs + kBlob, "blob");
+  source.write("elsewhere/" + kBlob, "wrong");
+  fs::create_symlink("../../../elsewhere/" + kBlob, source.folder / path);
+  CHECK(read() == "blob");
+  fs::remove(source.folder / path);
+  fs::create_symlink("../../../elsewhere/real", source.folder / path);
+  CHECK_FALSE(read());
+}
+
 TEST_CASE("what a folder says of refs and listings is read, but through no link") {
   Source source;
   const std::string ref = "models--org--name/refs/main";

@@ -3,7 +3,8 @@
 //
 // Online they give bytes only. Offline they also say which commit a branch is and which files a
 // commit has, where the cache does not know: that is an import. Nobody confirms what they say, so
-// it is warned of, and never counts as what the Hub has said. A lockfile needs none of it.
+// it is warned of, and never counts as what the Hub has said. A lockfile needs none of it. A
+// signature they may have too: whoever keeps it, it proves itself.
 //
 // Nothing is read before a file is missing. One thread.
 #pragma once
@@ -32,6 +33,10 @@ class Imports {
   /// Offline: what the model is, as the first folder says that knows it. Nothing if none does, or
   /// if the run is not offline.
   std::optional<Resolution> resolve(const ModelSpec& spec);
+
+  /// Offline: what the folders have of a small file of the snapshot, whether or not it is selected.
+  /// Nobody has checked it.
+  Strings contents(const ResolvedSnapshot& snapshot, const RepoPath& path, std::size_t max) const;
 
   /// The error of a model that could not be resolved without a request: the folders did not help.
   Error explain(Error error) const;

@@ -55,6 +55,10 @@ class ImportFolder {
   std::optional<std::string> read(const RepoId& repo, const CommitId& commit,
                                   const RemoteFile& file, std::size_t max) const;
 
+  /// The same of a file of which nothing but its path is known: what the snapshot has there.
+  std::optional<std::string> read(const RepoId& repo, const CommitId& commit, const RepoPath& path,
+                                  std::size_t max) const;
+
  private:
   Status find_in(const std::string& directory, const std::string& cache, const Wanted& wanted,
                  const OnFound& on_found) const;
