@@ -49,6 +49,10 @@ OrderedJson parse_shallow(std::string_view text) {
       /*allow_exceptions=*/false);
 }
 
+bool is_index(const OrderedJson& json) {
+  return member(json, "schemaVersion") == 2 && member(json, "manifests").is_array();
+}
+
 }  // namespace
 
 std::string oci_digest(const Digest& digest) { return "sha256:" + digest.hex(); }
@@ -93,7 +97,7 @@ Result<std::string> oci_layout_index(const std::optional<std::string>& existing,
   OrderedJson index = existing
                           ? parse_shallow(*existing)
                           : OrderedJson{{"schemaVersion", 2}, {"manifests", OrderedJson::array()}};
-  if (member(index, "schemaVersion") != 2 || !member(index, "manifests").is_array())
+  if (!is_index(index))
     return Error{ErrorKind::io, "index.json is not the index of an OCI image layout",
                  "choose another folder"};
 
@@ -110,6 +114,12 @@ Result<std::string> oci_layout_index(const std::optional<std::string>& existing,
   if (!placed) entries.push_back(std::move(entry));
   index["manifests"] = std::move(entries);
   return text_of(index);
+}
+
+bool is_oci_index(std::string_view text) { return is_index(parse_shallow(text)); }
+
+bool is_oci_marker(std::string_view text) {
+  return member(parse_shallow(text), "imageLayoutVersion").is_string();
 }
 
 bool is_oci_tag(std::string_view text) {

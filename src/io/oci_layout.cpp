@@ -28,7 +28,20 @@ OciLayout::~OciLayout() {
 
 Status OciLayout::check(const std::string& folder) {
   const OciLayoutNames names(folder);
-  if (lstat_path(names.marker)) return ok();
+  const auto refuse_unless = [](bool is_good, const std::string& path) -> Status {
+    if (is_good) return ok();
+    return Error{ErrorKind::usage, path + " is not that of an OCI image layout",
+                 "choose another folder: files of others are not touched"};
+  };
+  if (lstat_path(names.marker)) {
+    const auto marker = read_file(names.marker, kMaxIndex);
+    if (Status good = refuse_unless(marker && is_oci_marker(*marker), names.marker); !good)
+      return good;
+    // Here, because it is replaced only when all layers are written.
+    if (!lstat_path(names.index)) return ok();
+    const auto index = read_file(names.index, kMaxIndex);
+    return refuse_unless(index && is_oci_index(*index), names.index);
+  }
 
   Strings others = list_directory(names.root);
   std::erase_if(others, [&](const std::string& path) {

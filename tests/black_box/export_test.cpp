@@ -321,6 +321,27 @@ TEST_CASE("a folder that holds something else is refused and left alone") {
   CHECK(contains(inside.err, "must be a folder outside the cache"));
 }
 
+TEST_CASE("a layout that is none is refused before a layer is written") {
+  const FilledCache filled;
+  const auto [name, text] = GENERATE(
+      table<std::string, std::string>({{"oci-layout", ""},
+                                       {"oci-layout", "{}"},
+                                       {"index.json", "[]"},
+                                       {"index.json", std::string(std::size_t{5} * kMiB, ' ')}}));
+  CAPTURE(name);
+  write_text(filled.layout / "oci-layout", R"({"imageLayoutVersion": "1.0.0"})");
+  write_text(filled.layout / name, text);
+  const Tree before = tree_of(filled.layout);
+  const Run run = filled.run(filled.pinned);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, name + " is not that of an OCI image layout"));
+  CHECK(tree_of(filled.layout) == before);
+
+  fs::remove(filled.layout / name);
+  fs::create_symlink("nowhere", filled.layout / name);
+  CHECK(contains(filled.run(filled.pinned).err, name + " is not that of an OCI image layout"));
+}
+
 TEST_CASE("export says what --to must be, and other commands do not take it") {
   const FilledCache filled;
   CHECK(contains(filled.machine.run({"export"}).err, "export needs --to"));

@@ -78,8 +78,17 @@ TEST_CASE("a file that is no index is refused") {
   const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
   for (const std::string& text :
        {std::string(), std::string("{"), std::string("[]"), std::string("{\"schemaVersion\":2}"),
-        std::string("{\"schemaVersion\":1,\"manifests\":[]}"), deep})
+        std::string("{\"schemaVersion\":1,\"manifests\":[]}"), deep}) {
     CHECK_FALSE(oci_layout_index(text, kImage, "v1"));
+    CHECK_FALSE(is_oci_index(text));
+  }
+  CHECK(is_oci_index(R"({"schemaVersion":2,"manifests":[]})"));
+}
+
+TEST_CASE("a layout is one of some version") {
+  CHECK(is_oci_marker(kOciMarkerText));
+  for (const char* text : {"", "{}", "[]", "x", R"({"imageLayoutVersion":1})"})
+    CHECK_FALSE(is_oci_marker(text));
 }
 
 TEST_CASE("a tag is one that registries take") {

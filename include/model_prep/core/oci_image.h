@@ -52,6 +52,10 @@ std::string oci_image_index(std::span<const OciBlob> manifests);
 Result<std::string> oci_layout_index(const std::optional<std::string>& existing,
                                      const OciBlob& image, std::string_view tag);
 
+/// Whether a text can be `index.json`, or `oci-layout`, of a layout.
+bool is_oci_index(std::string_view text);
+bool is_oci_marker(std::string_view text);
+
 /// What a tag may be, here and in a registry: up to 128 letters, digits, `_`, `.` and `-`, not
 /// beginning with one of the last two.
 bool is_oci_tag(std::string_view text);
