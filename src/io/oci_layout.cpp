@@ -86,23 +86,32 @@ Status OciLayout::prepare() {
   for (const std::string& path : list_directory(names_.blobs))
     if (const auto found = lstat_path(path);
         found && found->is_file && is_lower_hex(file_name(path), 64))
-      sizes_.insert(found->size);
+      blobs_[found->size].insert(path);
   return ok();
 }
 
+/// Opened each time: many blobs may have the size, and nearly all of them differ early.
+bool OciLayout::has_at(const std::string& path, Bytes offset, std::string_view bytes) const {
+  const auto fd = directory_.open_file(path, O_RDONLY);
+  std::string there(bytes.size(), '\0');
+  return fd && pread(fd->get(), there.data(), there.size(), offset) == std::ssize(there) &&
+         there == bytes;
+}
+
 Result<OciBlob> OciLayout::add(Bytes size, const Fill& fill) {
-  const auto is_there = [&](const Digest& digest) {
-    const auto found = lstat_path(names_.blob(digest));
-    return found && found->is_file && found->size == size;
-  };
   if (has_size(size)) {
     RunningDigest digest(DigestKind::sha256, size);
+    std::set<std::string> same = blobs_.at(size);
+    Bytes done = 0;
     const Status filled = fill([&](std::string_view bytes) {
       digest.update(bytes);
+      std::erase_if(same, [&](const std::string& path) { return !has_at(path, done, bytes); });
+      done += static_cast<Bytes>(bytes.size());
       return ok();
     });
     if (!filled) return filled.error();
-    if (const Digest found = digest.finish(); is_there(found)) return OciBlob{found, size};
+    const Digest found = digest.finish();
+    if (same.contains(names_.blob(found))) return OciBlob{found, size};
   }
 
   const std::string temporary = temporary_name(names_.temporary, "blob");
@@ -113,7 +122,7 @@ Result<OciBlob> OciLayout::add(Bytes size, const Fill& fill) {
     static_cast<void>(directory_.remove(temporary));  // the first error is the one to report
     return done.error();
   }
-  sizes_.insert(size);
+  blobs_[size].insert(names_.blob(*digest));
   return OciBlob{*digest, size};
 }
 

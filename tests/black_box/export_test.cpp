@@ -199,6 +199,16 @@ TEST_CASE("a second export of the same models writes nothing") {
   CHECK(tree_of(filled.layout) == before);
 }
 
+TEST_CASE("a layer that was damaged in the folder is written again") {
+  const FilledCache filled;
+  const std::string image = image_of(filled.run(filled.pinned));
+  for (const std::string& layer : filled.layers(image))
+    flip_byte(filled.layout / "blobs/sha256" / layer.substr(7), 600);
+  CHECK(wrong_in_layout(filled.layout).size() == 2);
+  CHECK(image_of(filled.run(filled.pinned)) == image);
+  CHECK(wrong_in_layout(filled.layout).empty());
+}
+
 TEST_CASE("a wrong byte fails the export, and no image is left") {
   const FilledCache filled;
   const auto time = fs::last_write_time(filled.weights());

@@ -4,14 +4,15 @@
 //
 // Blobs appear whole: each is written under a temporary name, synced, and renamed to its digest.
 // `index.json` is replaced at the end, so an export that fails or is killed leaves complete blobs,
-// which the next one uses, and no image. A blob that is there already is not written again; name
-// and size are compared, and its bytes are not read: whoever copies the image checks its digests.
-// Blobs of images that lost their tag are left to other tools.
+// which the next one uses, and no image. A blob that is there already, byte for byte, is not
+// written again; one that was damaged is replaced. Blobs of images that lost their tag are left to
+// other tools.
 //
 // One export at a time (io/export_lock.h). One thread.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -37,7 +38,7 @@ class OciLayout {
   OciLayout& operator=(const OciLayout&) = delete;
 
   /// Whether a blob of this size is there: perhaps the one that is about to be added.
-  bool has_size(Bytes size) const { return sizes_.contains(size); }
+  bool has_size(Bytes size) const { return blobs_.contains(size); }
 
   /// Adds what `fill` passes on, exactly `size` bytes. `fill` may be called twice: if a blob of
   /// that size is there, first only to find out whether it is the same one.
@@ -51,12 +52,13 @@ class OciLayout {
  private:
   OciLayout(const std::string& folder, std::unique_ptr<ExportLock> lock);
   Status prepare();
+  bool has_at(const std::string& path, Bytes offset, std::string_view bytes) const;
   Result<Digest> write_temporary(const std::string& temporary, Bytes size, const Fill& fill);
 
   const OciLayoutNames names_;
   const Directory directory_;
   const std::unique_ptr<ExportLock> lock_;
-  std::multiset<Bytes> sizes_;
+  std::map<Bytes, std::set<std::string>> blobs_;  // paths, by size
 };
 
 }  // namespace model_prep
