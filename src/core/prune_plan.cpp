@@ -15,14 +15,19 @@ PrunePlan make_prune_plan(const RepoContents& contents, const Pins& pins) {
     return plan;
   }
 
-  std::set<CommitId> kept = pins.commits;
+  std::set<CommitId> of_refs;
   for (const auto& [name, commit] : contents.refs)
-    if (!pins.of_manifest || pins.refs.contains(name)) kept.insert(commit);
+    if (!pins.of_manifest || pins.refs.contains(name)) of_refs.insert(commit);
 
+  // Almost every cache has what `main` points to, so only without any pin can a ref stand for one.
+  const std::set<CommitId>& pinned = pins.commits.empty() ? of_refs : pins.commits;
   const bool none_there = std::ranges::none_of(
-      kept, [&](const CommitId& commit) { return contents.snapshots.contains(commit); });
+      pinned, [&](const CommitId& commit) { return contents.snapshots.contains(commit); });
   if (none_there && !contents.snapshots.empty())
     plan.kept_because = "no pinned revision is in the cache";
+
+  std::set<CommitId> kept = pins.commits;
+  kept.insert(of_refs.begin(), of_refs.end());
   kept.insert(pins.needed.begin(), pins.needed.end());
 
   std::set<Digest> linked = contents.other_links;

@@ -202,6 +202,17 @@ TEST_CASE("a manifest without cached revisions removes none") {
 }
 
 TEST_CASE(
+    "a manifest ahead of the cache removes nothing, although main points to a cached commit") {
+  Moved moved;
+  moved.machine.use_manifest(manifest_of(std::string(40, 'd')));
+  const Tree before = moved.there();
+  const Run run = moved.machine.run({"cleanup"});
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "no pinned revision is in the cache"));
+  CHECK(moved.there() == before);
+}
+
+TEST_CASE(
     "a repository outside the manifest is cleaned only if named, and keeps what its refs name") {
   Moved moved;
   const HubRepo other = two_commits("org/other");

@@ -14,8 +14,9 @@
 //
 //   - While somebody is filling the repository nothing goes: the links to what arrives are not made
 //     yet.
-//   - If nothing of what is kept exists, only leftovers and blobs without a link go: a manifest
-//     that is ahead of the cache, or mistyped, must not empty it.
+//   - If no pinned commit exists, only leftovers and blobs without a link go: a manifest that is
+//     ahead of the cache, or mistyped, must not empty it. Where names alone are pinned, what they
+//     point to counts.
 //
 // Pure.
 #pragma once
