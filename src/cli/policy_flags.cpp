@@ -64,12 +64,25 @@ Status read_signatures(const FlagValues& values, Policy& policy) {
   return ok();
 }
 
+/// `--check` compares commits only. A variable is for other runs too, but a flag beside it would
+/// seem to have been obeyed.
+Status refuse_beside_check(const FlagValues& values) {
+  if (!values.has("--check")) return ok();
+  for (const char* flag : {"--signature-key", "--dependencies", "--allow-license", "--scan"})
+    if (values.has(flag))
+      return Error{ErrorKind::usage,
+                   fmt::format("--check judges no model, so {} says nothing", flag),
+                   fmt::format("leave out --check or {}", flag)};
+  return ok();
+}
+
 }  // namespace
 
 Result<Policy> find_policy(const FlagValues& values) {
   Policy policy;
-  for (const Status& read : {read_licenses(values, policy), read_scan(values, policy),
-                             read_pickles(values, policy), read_signatures(values, policy)})
+  for (const Status& read :
+       {refuse_beside_check(values), read_licenses(values, policy), read_scan(values, policy),
+        read_pickles(values, policy), read_signatures(values, policy)})
     if (!read) return read.error();
   return policy;
 }

@@ -75,6 +75,26 @@ TEST_CASE("download and lock take the policy, other commands neither flag nor va
   CHECK(policy_of({"list"}, {{"MODEL_PREP_SCAN", "nonsense"}}) == Policy{});
 }
 
+TEST_CASE(
+    "lock --check, which judges nothing, takes no flag about policies, but ignores variables") {
+  const auto [flag, value] = GENERATE(table<std::string, std::string>({
+      {"--allow-license", "mit"},
+      {"--scan", "required"},
+      {"--signature-key", "key.pem"},
+      {"--dependencies", "require"},
+  }));
+  const auto refused = parse({"lock", "--check", flag, value});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::usage);
+  CHECK(refused.error().hint == "leave out --check or " + flag);
+
+  CHECK(parse({"lock", flag, value}));
+  CHECK(parse({"lock", "--check"}, {{"MODEL_PREP_ALLOW_LICENSE", "mit"},
+                                    {"MODEL_PREP_SCAN", "required"},
+                                    {"MODEL_PREP_SIGNATURE_KEY", "key.pem"},
+                                    {"MODEL_PREP_DEPENDENCIES", "require"}}));
+}
+
 TEST_CASE("lock has two formats") {
   CHECK(parse({"lock"})->lock_format == LockFormat::lock);
   CHECK(parse({"lock", "--format", "cyclonedx"})->lock_format == LockFormat::cyclonedx);
