@@ -175,11 +175,23 @@ void complete(std::vector<Dependency>& dependencies, const ModelSpec& model, Cac
 bool is_selected(const Dependency& dependency, std::span<const ModelReport> models) {
   return std::ranges::any_of(models, [&](const ModelReport& model) {
     const ModelSpec& spec = model.spec;
-    if (spec.key == dependency.key()) return true;
     return spec.repo == dependency.repo &&
-           (spec.revision == dependency.revision ||
+           (spec.key == dependency.key() || spec.revision == dependency.revision ||
             (spec.ref == dependency.revision.text() && !spec.ref_if_unset));
   });
+}
+
+/// As which model of the run the dependency is fetched. A manifest may give its name to a model of
+/// another repository, and a lockfile and the summary have room for one model under each key.
+std::string free_key(const Dependency& dependency, std::span<const ModelReport> models) {
+  const auto is_taken = [&](const std::string& key) {
+    return std::ranges::any_of(models, [&](const ModelReport& model) {
+      return model.spec.key == key && model.spec.repo != dependency.repo;
+    });
+  };
+  std::string key = dependency.key();
+  while (is_taken(key)) key += "@" + dependency.revision.text();
+  return key;
 }
 
 void append(RunReport& report, RunReport step) {
@@ -278,6 +290,7 @@ std::vector<ModelSpec> unselected_dependencies(std::span<const ModelReport> mode
       if (is_selected(dependency, models)) continue;
 
       ModelSpec spec = dependency_spec(dependency, model.spec, manifest);
+      spec.key = free_key(dependency, models);
       const auto commit =
           cache != nullptr && dependency.present ? cached_commit(spec, *cache) : std::nullopt;
       if (commit) spec.revision = *Revision::parse(commit->hex());

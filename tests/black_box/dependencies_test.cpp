@@ -308,6 +308,28 @@ TEST_CASE("lock --dependencies fetch locks what the models need") {
   CHECK(run.exit_code == 0);
 }
 
+TEST_CASE("a model of another repository is no dependency, though its key has that name") {
+  Repositories at;
+  at.hub.add(make_repo("org/other", {{"config.json", "{}"}, weights(7)}));
+  TestHost machine(at.hub);
+  machine.use_manifest(R"({"version": 1, "models": {
+      "lora": {"repo": "org/adapter"}, "org/base": {"repo": "org/other"}}})");
+
+  const Run locked = machine.run({"lock", "--dependencies", "fetch"});
+  CAPTURE(locked.err);
+  REQUIRE(locked.exit_code == 0);
+  const auto models = nlohmann::json::parse(locked.out)["models"];
+  CHECK(models["org/base"]["repo"] == "org/other");
+  CHECK(models["org/base@main"]["repo"] == "org/base");
+  CHECK(models.size() == 4);
+
+  const Run run = machine.run({"--dependencies", "fetch"});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(run.model("org/base@main")["status"] == "downloaded");
+  CHECK(dependencies(run, "lora") == Found{{"org/base", true}, {"org/code", true}});
+}
+
 TEST_CASE("a bill of materials names what a locked model needs, whatever the cache holds") {
   Repositories at;
   const Run lock = at.machine.run({"lock", "org/adapter"});
