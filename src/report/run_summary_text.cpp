@@ -14,7 +14,7 @@ constexpr std::size_t kMaxTerminationMessage = 4096;  // bytes; Kubernetes cuts 
 constexpr std::size_t kMaxNamesShown = 12;            // in a line; the summary has all of them
 
 struct ReportedError {
-  std::string model;  ///< its key; empty: the whole run
+  std::string object;  ///< the key of a model, or what was cleaned up; empty: the whole run
   Error error;
 };
 
@@ -25,6 +25,10 @@ std::vector<ReportedError> errors_of(const RunReport& report) {
   for (const ModelReport& model : report.models)
     if (model.error && model.error != report.error)
       errors.push_back({model.spec.key, *model.error});
+  if (!report.cleanup) return errors;
+
+  for (const PrunedRepository& repository : *report.cleanup)
+    if (repository.error) errors.push_back({repository.repo, *repository.error});
   return errors;
 }
 
@@ -180,12 +184,13 @@ std::string step_summary(const RunReport& report) {
     text += "| model | repository | commit | variant | size | status | downloaded |\n";
     text += "|---|---|---|---|---:|---|---:|\n";
     for (const ModelReport& model : report.models) text += table_row(model);
-    text += "\n" + markdown(result_line(report)) + "\n\n";
+    text += "\n";
   }
+  if (!report.models.empty() || report.cleanup) text += markdown(result_line(report)) + "\n\n";
 
   for (const ReportedError& reported : errors_of(report)) {
     text += "- ";
-    if (!reported.model.empty()) text += fmt::format("**{}**: ", markdown(reported.model));
+    if (!reported.object.empty()) text += fmt::format("**{}**: ", markdown(reported.object));
     text += markdown(reported.error.message);
     if (!reported.error.hint.empty()) text += "<br>hint: " + markdown(reported.error.hint);
     text += "\n";
@@ -197,7 +202,7 @@ Strings annotations(const RunReport& report) {
   Strings lines;
   for (const ReportedError& reported : errors_of(report)) {
     const std::string title =
-        reported.model.empty() ? "model-prep" : "model-prep: " + reported.model;
+        reported.object.empty() ? "model-prep" : "model-prep: " + reported.object;
     std::string message = command_data(reported.error.message);
     if (!reported.error.hint.empty()) message += "%0Ahint: " + command_data(reported.error.hint);
     lines.push_back(fmt::format("::error title={}::{}", command_property(title), message));

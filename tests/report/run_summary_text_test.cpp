@@ -110,6 +110,24 @@ TEST_CASE("a run without models has a step summary without a table") {
         "\n### model-prep failed\n\n- --jobs is 'x', but wants a number<br>hint: look again\n");
 }
 
+TEST_CASE("a cleanup reports its totals, and each repository that it could not clean") {
+  RunReport report;
+  report.cleanup = {{.repo = "org/clean", .removed = {}, .bytes = 8'000'000}};
+  report.cleanup->front().removed.revisions.push_back({testing::commit('a'), {}, 0});
+  CHECK(step_summary(report) ==
+        "\n### model-prep succeeded\n\nremoved 1 old revision, 8\\.0 MB in all\n\n");
+  CHECK(termination_message(report) == "removed 1 old revision, 8.0 MB in all");
+
+  report.cleanup->push_back(
+      {.repo = "org/bad", .removed = {}, .error = Error{ErrorKind::io, "no access", "look"}});
+  CHECK(step_summary(report).starts_with("\n### model-prep failed\n\nremoved 1 old revision"));
+  CHECK(step_summary(report).ends_with("\n\n- **org/bad**: no access<br>hint: look\n"));
+  CHECK(termination_message(report) ==
+        "removed 1 old revision, 8.0 MB in all: no access (hint: look)");
+  CHECK(annotations(report) ==
+        std::vector<std::string>{"::error title=model-prep%3A org/bad::no access%0Ahint: look"});
+}
+
 TEST_CASE("quoted text is literal in the step summary") {
   const RunReport report = run_of({failed_model(kHostile, kHostile, kHostile)});
   const std::string text = step_summary(report);

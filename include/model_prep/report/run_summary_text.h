@@ -39,7 +39,7 @@ std::vector<SummaryLine> closing_lines(const RunReport& report, const RunContext
 std::string services_environment(const std::string& cache_dir);
 
 /// Markdown to append to the file that GITHUB_STEP_SUMMARY names: a table of the models, the result
-/// line, and the errors with their hints.
+/// line, and the errors with their hints, those of a cleanup too.
 std::string step_summary(const RunReport& report);
 
 /// `::error title=…::…`, a command of GitHub Actions for each error, without a newline.
