@@ -12,6 +12,7 @@ namespace {
 
 constexpr const char* kHub = "https://huggingface.co";
 constexpr const char* kFlag = "--endpoint";
+constexpr const char* kVariable = "HF_ENDPOINT";
 
 /// Splits at each comma after which an address begins, or nothing.
 Strings split_addresses(std::string_view text) {
@@ -92,8 +93,12 @@ Result<std::optional<Token>> parse_token(const std::string& text, const std::str
 }
 
 Result<std::vector<HubEndpoint>> find_endpoints(const FlagValues& settings) {
+  auto given = settings.find_all(kFlag);
+  const auto list = settings.get(kVariable);
+  if (given.empty() && list) given.push_back({kVariable, *list});
+
   std::vector<HubEndpoint> endpoints;
-  for (const FlagValues::Value& found : settings.find_all(kFlag)) {
+  for (const FlagValues::Value& found : given) {
     const bool is_list = found.name != kFlag;
     const Strings addresses = is_list ? split_addresses(found.value) : Strings{found.value};
     if (addresses.empty()) return bad_value(found, "the URL of the Hub or of mirrors");

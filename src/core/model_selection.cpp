@@ -93,6 +93,17 @@ Status check_revision(const ManifestModel& model, const std::string& revision) {
                "ask for the manifest's revision or for none, or change the manifest"};
 }
 
+Error unknown_address(const std::string& address) {
+  // A login before the host may be a secret.
+  std::string place = address.substr(address.find("://") + 3);
+  if (const auto at = place.substr(0, place.find('/')).rfind('@'); at != std::string::npos)
+    place.erase(0, at + 1);
+  return {ErrorKind::usage,
+          fmt::format("the address of a model, {}, is neither on the Hub nor on an endpoint",
+                      truncated(place)),
+          "write org/name[@revision], or name the mirror in HF_ENDPOINT"};
+}
+
 Result<NamedModel> find_model(const Manifest& manifest, const std::string& name_or_address,
                               const ModelNames& names) {
   const std::string text = without_address(name_or_address, names.endpoints);
@@ -100,6 +111,7 @@ Result<NamedModel> find_model(const Manifest& manifest, const std::string& name_
     return std::ranges::find(manifest.models, key, &ManifestModel::key);
   };
   if (const auto found = known(text); found != manifest.models.end()) return NamedModel{*found};
+  if (text.find("://") != std::string::npos) return unknown_address(text);
 
   const std::size_t colon = text.find(':');
   const std::string name = text.substr(0, colon);

@@ -448,6 +448,15 @@ TEST_CASE("a download waits for the cleanup of its repository to end") {
   CHECK(fs::exists(moved.in_repo("refs/main")));
 }
 
+TEST_CASE("cleanup takes the address of a page on an endpoint") {
+  const Moved moved;
+  const Run run = moved.machine.run(
+      {"cleanup"}, {{"MODELS_TO_DOWNLOAD", moved.hub.endpoint() + "/org/two/tree/main"}});
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(moved.there() == moved.just(kNew));
+}
+
 TEST_CASE("cleaning an empty cache succeeds, and an unknown model is an error") {
   FakeHub hub;
   const TestHost machine(hub);

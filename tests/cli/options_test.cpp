@@ -486,6 +486,16 @@ TEST_CASE("an invalid endpoint is reported by flag or variable, without its pass
   CHECK(refusal({"verify"}, {{"HF_ENDPOINT", "ftp://a"}}).empty());  // sends no request
 }
 
+TEST_CASE(
+    "a command without --endpoint knows the endpoints too, for the addresses of their pages") {
+  const Arguments arguments =
+      GENERATE(Arguments{"cleanup"}, Arguments{"export", "--to", "dir:/x"}, Arguments{"verify"});
+  CHECK(names_of(options(arguments, {{"HF_ENDPOINT", "https://a/hf,https://b"}})) ==
+        Arguments{"https://a/hf", "https://b"});
+  CHECK(names_of(options(arguments, {{"HF_ENDPOINT", "ftp://a"}})) ==
+        Arguments{"https://huggingface.co"});
+}
+
 TEST_CASE("a mistyped list of endpoints is refused, and not taken for one endpoint") {
   CHECK(contains(refusal({}, {{"HF_ENDPOINT", "https://a/hf,huggingface.co"}}),
                  "HF_ENDPOINT: a URL contains a comma"));

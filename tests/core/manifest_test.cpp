@@ -297,6 +297,16 @@ TEST_CASE("a page on an endpoint is a name too") {
   CHECK(specs->front().variant == Build::onnx);
 }
 
+TEST_CASE("an address of elsewhere is called that, without its login") {
+  const ModelNames names{.names = {"https://me:secret@other/org/a@v1"},
+                         .endpoints = {"https://mirror"}};
+  const auto specs = select_models(built_in(), names, Build::fp32);
+  REQUIRE_FALSE(specs);
+  CHECK(specs.error().kind == ErrorKind::usage);
+  CHECK(specs.error().message ==
+        "the address of a model, other/org/a@v1, is neither on the Hub nor on an endpoint");
+}
+
 TEST_CASE("where the manifest pins a name, a revision after it must be the manifest's") {
   const auto manifest = parse_manifest(R"({"version": 1, "models": {"org/a": {"repo": "org/a",
       "revision": ")" + testing::kCommit + R"(", "ref": "v1"}}})",

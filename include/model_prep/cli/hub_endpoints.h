@@ -32,7 +32,8 @@ struct HubEndpoint {
   std::string name() const { return display(hub.endpoint()); }
 };
 
-/// In order of preference, each once; the Hub if none is named. Fails with `usage`.
+/// In order of preference, each once; the Hub if none is named. Fails with `usage`. HF_ENDPOINT
+/// counts also for a command that does not take --endpoint: its models may be named by addresses.
 Result<std::vector<HubEndpoint>> find_endpoints(const FlagValues& settings);
 /// Only the Hub.
 std::vector<HubEndpoint> default_endpoints();

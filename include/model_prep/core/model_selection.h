@@ -12,9 +12,9 @@
 // `:BUILD` at the end chooses the build of that model, whatever the run's variant is: a build as in
 // base/variant.h, and any other word is a quantisation of GGUF. The build is part of the key.
 //
-// An unknown key is a `usage` error whose hint lists the known keys. If `other_words` (the
-// commands) has a word that is close to the name, the hint suggests it too: a mistyped command is
-// read as a model.
+// An address of anywhere else is a `usage` error. So is an unknown key, and its hint lists the
+// known keys. If `other_words` (the commands) has a word that is close to the name, the hint
+// suggests it too: a mistyped command is read as a model.
 //
 // Pure.
 #pragma once
