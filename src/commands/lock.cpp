@@ -18,6 +18,7 @@
 #include "model_prep/core/hub_json.h"
 #include "model_prep/core/manifest.h"
 #include "model_prep/core/policy_check.h"
+#include "model_prep/core/weight_checks.h"
 #include "model_prep/io/hasher.h"
 
 namespace model_prep {
@@ -176,7 +177,15 @@ class Lock {
         session_.warn(scan_warnings(*snapshots[i]));
       else
         fail(results[i].status.error());
+      warn_of_pickles(*snapshots[i]);
     }
+  }
+
+  /// A lock is made without the bytes, which alone tell what a policy about pickles says.
+  void warn_of_pickles(const ResolvedSnapshot& snapshot) {
+    if (snapshot.spec.policy.pickle_policy() < PicklePolicy::forbid_code) return;
+    if (auto warning = pickle_warning(snapshot, [](const auto&) { return std::nullopt; }))
+      session_.log.warning(*warning + "; a download will judge it by the policy, lock cannot");
   }
 
   /// What else these models need.

@@ -114,6 +114,19 @@ TEST_CASE("lock prints commit, sizes and digests, always the same, and writes no
   }
 }
 
+TEST_CASE("lock warns of a file that the policy about pickles may refuse, which it cannot judge") {
+  FakeHub hub;
+  hub.add(make_repo("org/old",
+                    {{"config.json", "{}"}, {"pytorch_model.bin", MadeUpBytes{4'000, 3}, true}}));
+  TestHost machine(hub);
+  const std::string policy = GENERATE("warn", "forbid-code", "forbid");
+  machine.use_manifest(R"({"version": 1, "policy": {"pickles": ")" + policy +
+                       R"("}, "models": {"old": {"repo": "org/old"}}})");
+  const Run run = machine.run({"lock"});
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "old: pytorch_model.bin may be a pickle") == (policy != "warn"));
+}
+
 TEST_CASE("a lock drives a download without a listing, for a variant and for all") {
   Unpinned at;
   const bool all = GENERATE(false, true);
