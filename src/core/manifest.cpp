@@ -286,6 +286,17 @@ void read_locked_variants(ObjectReader& object, ManifestModel& model) {
   }
 }
 
+/// `refs/<commit>` always means that commit, also to whoever pins it.
+void check_ref_of_commit(ObjectReader& object, const ManifestModel& model, const Revision& ref) {
+  if (!ref.commit()) return;
+  if (ref != model.revision)
+    object.fail("ref", "is a commit, which may only be that of `revision`");
+  for (const ManifestVariant& variant : model.variants)
+    if (variant.revision && *variant.revision != ref)
+      object.fail(fmt::format("variants.{}.revision", variant.name.text()),
+                  "is another commit than `ref`");
+}
+
 std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& object,
                                         const Policy& of_manifest) {
   object.require("repo");
@@ -327,6 +338,7 @@ std::optional<ManifestModel> read_model(const std::string& key, ObjectReader& ob
       object.fail(fmt::format("variants.{}", variant.name.text()),
                   "only models have variants; a dataset or space has only the variant all");
 
+  check_ref_of_commit(object, model, *ref);
   read_locked_variants(object, model);
   return model;
 }

@@ -97,6 +97,13 @@ TEST_CASE("an error in a manifest is reported with its path") {
       Wrong{manifest_with(R"("revision":7)"), "models.a.revision"},
       Wrong{manifest_with(R"("revision":"a/../b")"), "models.a.revision"},
       Wrong{manifest_with(R"("ref":"../x")"), "models.a.ref"},
+      Wrong{manifest_with(R"("ref":")" + testing::kCommit + '"'), "models.a.ref"},
+      Wrong{manifest_with(R"("revision":")" + std::string(40, 'd') + R"(","ref":")" +
+                          testing::kCommit + '"'),
+            "models.a.ref"},
+      Wrong{manifest_with(R"("revision":")" + testing::kCommit + R"(","ref":")" + testing::kCommit +
+                          R"(","variants":{"fp32":{"revision":"main"}})"),
+            "models.a.variants.fp32.revision"},
       Wrong{manifest_with(R"("used_by":"x")"), "models.a.used_by"},
       Wrong{manifest_with(R"("variants":[])"), "models.a.variants"},
       Wrong{manifest_with(R"("variants":{"int4":{}})"), "models.a.variants.int4"},
@@ -126,6 +133,13 @@ TEST_CASE("an error in a manifest is reported with its path") {
   const std::string message = manifest_refusal(wrong.text);
   CHECK(says(message, "manifest m.json: "));
   CHECK(says(message, wrong.path));
+}
+
+TEST_CASE("a model's ref may be its own commit") {
+  const std::string text =
+      manifest_with(R"("revision":")" + testing::kCommit + R"(","ref":")" + testing::kCommit + '"');
+  CHECK(manifest_refusal(text).empty());
+  CHECK(select(text, {"a"}).front().ref == testing::kCommit);
 }
 
 TEST_CASE("a size beyond 64 bits is refused and does not wrap") {
