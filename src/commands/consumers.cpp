@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "model_prep/commands/resolve.h"
 #include "model_prep/core/cache_layout.h"
 #include "model_prep/io/posix.h"
 #include "model_prep/report/table.h"
@@ -62,6 +63,24 @@ void check_model(ConsumerReport& report, const Consumer& consumer, const Cache& 
     report.advice = "model-prep verify --repair repairs the cache";
 }
 
+/// A model whose files are not known, so nobody can tell whether a library finds them.
+void add_unknown(ConsumerReport& report, const Cache& cache, const ModelSpec& spec) {
+  const auto commit = cached_commit(spec, cache);
+  const bool is_there =
+      commit && stat_path(cache.repository(spec.repo).layout.snapshot(*commit)).has_value();
+  report.missing.push_back(
+      {spec.key, is_there ? "its files are not known" : "not in the cache", false});
+  if (report.advice.empty()) report.advice = "model-prep verify --repair downloads it";
+}
+
+/// The files of a model of the run, if they are known.
+const ResolvedSnapshot* find_snapshot(std::span<const ResolvedSnapshot* const> models,
+                                      const std::string& key) {
+  const auto found =
+      std::ranges::find(models, key, [](const ResolvedSnapshot* each) { return each->spec.key; });
+  return found == models.end() ? nullptr : *found;
+}
+
 SnapshotFacts facts_of(const Cache& cache, const ResolvedSnapshot& snapshot) {
   constexpr std::size_t kMaxConfig = 1024 * 1024;
   SnapshotFacts facts{.repo = snapshot.spec.repo.text(),
@@ -78,19 +97,24 @@ SnapshotFacts facts_of(const Cache& cache, const ResolvedSnapshot& snapshot) {
 }  // namespace
 
 std::vector<ConsumerReport> check_consumers(const Options& options, const Cache& cache,
-                                            std::span<const ResolvedSnapshot* const> models) {
-  std::vector<ConsumerReport> reports;
+                                            std::span<const ResolvedSnapshot* const> models,
+                                            std::span<const ModelReport> reports) {
+  std::vector<ConsumerReport> consumers;
   for (const Consumer& consumer : options.services) {
     ConsumerReport report{.name = consumer.name, .looks_in = consumer.folder};
-    for (const ResolvedSnapshot* model : models)
-      if (!consumer.only_models || model->spec.repo.kind() == RepoKind::model)
-        check_model(report, consumer, cache, *model, options);
+    for (const ModelReport& model : reports) {
+      const ModelSpec& spec = model.spec;
+      if (consumer.only_models && spec.repo.kind() != RepoKind::model) continue;
+      if (const auto* snapshot = find_snapshot(models, spec.key))
+        check_model(report, consumer, cache, *snapshot, options);
+      else
+        add_unknown(report, cache, spec);
+    }
 
-    // Left out if it loads none of the models; but without any model every library is listed.
-    if (models.empty() || !report.found.empty() || !report.missing.empty())
-      reports.push_back(std::move(report));
+    // Left out if it loads none of the models.
+    if (!report.found.empty() || !report.missing.empty()) consumers.push_back(std::move(report));
   }
-  return reports;
+  return consumers;
 }
 
 void warn_of_consumers(Log& log, const std::vector<ConsumerReport>& consumers) {
@@ -124,9 +148,8 @@ std::vector<LoadReport> judge_loads(const Options& options, const Cache& cache,
   for (const ModelReport& report : reports) {
     if (report.spec.repo.kind() != RepoKind::model) continue;
 
-    const auto model = std::ranges::find(
-        models, report.spec.key, [](const ResolvedSnapshot* each) { return each->spec.key; });
-    if (model == models.end() || !report.success()) {
+    const ResolvedSnapshot* const model = find_snapshot(models, report.spec.key);
+    if (model == nullptr || !report.success()) {
       for (const std::string& library : options.consumers) {
         ConsumerVerdict verdict{.library = library, .versions = {}};
         verdict.write = "it is not ready: see the errors";
@@ -135,7 +158,7 @@ std::vector<LoadReport> judge_loads(const Options& options, const Cache& cache,
       continue;
     }
 
-    SnapshotFacts facts = facts_of(cache, **model);
+    SnapshotFacts facts = facts_of(cache, *model);
     for (const Dependency& dependency : report.dependencies)
       if (!dependency.present) facts.missing.push_back(dependency.key());
 

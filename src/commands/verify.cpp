@@ -64,7 +64,7 @@ class Verify {
     report.bytes_hashed = bytes_hashed_;
     for (const Model& model : models_) report.models.push_back(make_report(model));
     const auto snapshots = resolved();
-    report.services = check_consumers(session_.options, session_.cache, snapshots);
+    report.services = check_consumers(session_.options, session_.cache, snapshots, report.models);
     report.loads = judge_loads(session_.options, session_.cache, snapshots, report.models);
 
     // Of a run that was stopped, the models' own errors say what there is to say.

@@ -396,6 +396,17 @@ TEST_CASE("verify says where each library looks, and only the cache decides the 
   CHECK(services[0]["found"] == nlohmann::json::array({prepared.pinned}));
 }
 
+TEST_CASE("verify counts a model that is not in the cache among those that no library finds") {
+  Prepared prepared;
+  const Run run = prepared.machine.run({"verify", prepared.pinned, "org/absent"});
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.out, "1 of 2  model-prep verify --repair downloads it"));
+  for (const auto& service : run.summary["services"]) {
+    CHECK(service["found"] == nlohmann::json::array({prepared.pinned}));
+    CHECK(service["missing"] == nlohmann::json{{"org/absent", "not in the cache"}});
+  }
+}
+
 TEST_CASE("verify --for exits with 1 if that library will not load a model") {
   Prepared prepared;
   const Run loads = prepared.machine.run({"verify", prepared.pinned, "--for", "transformers"});

@@ -24,8 +24,10 @@
 
 namespace model_prep {
 
+/// `models` are those of the reports whose files are known; no library finds any other.
 std::vector<ConsumerReport> check_consumers(const Options& options, const Cache& cache,
-                                            std::span<const ResolvedSnapshot* const> models);
+                                            std::span<const ResolvedSnapshot* const> models,
+                                            std::span<const ModelReport> reports);
 
 /// Warns of each library that looks elsewhere.
 void warn_of_consumers(Log& log, const std::vector<ConsumerReport>& consumers);
