@@ -52,6 +52,11 @@ Result<std::string> parse_address(const std::string& uri) {
   if (!repo) return repo.error();
   if (colon == std::string::npos) return name;
 
+  // git allows no colon in a ref, so this can only be meant for a build.
+  if (rest.find(':', colon + 1) != std::string::npos)
+    return usage(fmt::format("'{}' has a second colon", truncated(uri)),
+                 "an address cannot name a build: choose it with --variant BUILD");
+
   const auto revision = Revision::parse(rest.substr(colon + 1));
   if (!revision) return revision.error();
   return name + "@" + revision->text();

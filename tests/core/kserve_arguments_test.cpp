@@ -72,6 +72,7 @@ TEST_CASE("an address that KServe does not know is refused") {
         "hf:///name", "hf://org/name:", "hf://org/name:a..b/..", "HF://org/name", "org/name"})
     CHECK(name_of(uri).empty());
   CHECK(contains(error_of({"hf://org/name@main", "/mnt/models"}).hint, "behind a colon"));
+  CHECK(contains(error_of({"hf://org/name:v1:onnx", "/mnt/models"}).hint, "--variant BUILD"));
 }
 
 TEST_CASE("no model and no folder may be given twice") {
