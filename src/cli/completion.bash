@@ -13,7 +13,8 @@ _model_prep() {
     previous=${COMP_WORDS[COMP_CWORD - 2]}
   fi
 
-  # The command is the first of these words that is not a flag's value.
+  # The command is the first of these words that is not a flag's value. A model before it means
+  # download.
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       download | verify | list | cleanup | lock | export | kserve-init)
@@ -23,9 +24,15 @@ _model_prep() {
         --endpoint | --jobs | --retries | --patience | --timeout | --deadline | --limit-rate | --ca-file | \
         --dependencies | --progress | --log-level | --log-format | --for | --to | --prefix | --allow-license | \
         --scan | --format | --from)
-        [[ ${COMP_WORDS[i]} != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i + 1]}")
+        key=${COMP_WORDS[i]}
+        [[ ${COMP_WORDS[i + 1]} != = ]] || ((i++))
         ((i++))
+        [[ $key != --manifest ]] || manifest=(--manifest "${COMP_WORDS[i]/#~\//$HOME/}")
         ;;
+      : | =) ((i++)) ;; # and the rest of an address that it splits
+      --) command=${command:-download} ;;
+      -*) ;;
+      *) command=${command:-download} ;;
     esac
   done
 
@@ -104,7 +111,7 @@ _model_prep() {
   # A key may contain anything, and compgen -W would expand $(...) in it: compare it as text.
   while IFS= read -r key; do
     [[ $key != "$current"* ]] || COMPREPLY+=("$(printf %q "$key")")
-  done < <("$1" list "${manifest[@]}" 2>/dev/null | awk 'NR > 1 { print $1 }')
+  done < <(MODELS_TO_DOWNLOAD='' "$1" list "${manifest[@]}" 2>/dev/null | awk 'NR > 1 { print $1 }')
 }
 
 complete -F _model_prep model-prep

@@ -24,9 +24,9 @@ def home(tmp_path):
     return tmp_path
 
 
-def offered(line, home, build):
+def offered(line, home, build, **variables):
     """What readline would offer, from the function that `complete` names; words are split as readline does."""
-    words = [part for word in shlex.split(line) for part in re.split(r"(=)", word) if part]
+    words = [part for word in shlex.split(line) for part in re.split(r"([=:])", word) if part]
     if line.endswith(" ") or line.endswith("="):
         words.append("" if line.endswith(" ") else words.pop())
     array = " ".join(shlex.quote(word) for word in words)
@@ -35,7 +35,7 @@ def offered(line, home, build):
         f'_model_prep model-prep; printf "%s\\n" "${{COMPREPLY[@]}}"'
     )
     environment = {"PATH": f"{build}:/usr/bin:/bin", "HOME": str(home), "HF_HOME": str(home / "hf"), "TERM": "xterm"}
-    found = run(["env", "-C", home, "bash", "--norc", "-c", script], environment).stdout
+    found = run(["env", "-C", home, "bash", "--norc", "-c", script], environment | variables).stdout
     return {word for word in found.splitlines() if word}
 
 
@@ -51,6 +51,10 @@ CASES = {
     "a file is completed": ("model-prep --manifest mo", {"models.json"}, {"folder"} | KEYS),
     "a folder is completed": ("model-prep --cache-dir ", {"folder"}, {"models.json"} | KEYS),
     "keys are those of the manifest": ("model-prep --manifest models.json ", {"only-this"}, KEYS),
+    "also after an equals sign": ("model-prep --manifest=models.json ", {"only-this"}, KEYS),
+    "also below the home folder": ("model-prep --manifest ~/models.json ", {"only-this"}, KEYS),
+    "after a model come keys only": ("model-prep flan-t5-small ", KEYS, COMMANDS),
+    "an address is one value": ("model-prep --endpoint http://host:80/hf ", COMMANDS | KEYS, set()),
     "a destination of KServe is a folder": ("model-prep kserve-init hf://org/name ", {"folder"}, KEYS),
     "the value of a number is not completed": ("model-prep --jobs ", set(), COMMANDS | KEYS),
 }
@@ -62,6 +66,10 @@ def test_bash_completes_words(case, home, build):
     found = offered(line, home, build)
     assert wanted <= found
     assert not unwanted & found
+
+
+def test_keys_are_those_of_the_manifest_whatever_the_shell_downloads(home, build):
+    assert offered("model-prep verify ", home, build, MODELS_TO_DOWNLOAD="flan-t5-small") == KEYS
 
 
 def help_of(command, build):
