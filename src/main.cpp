@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/cli/command_line.h"
 #include "model_prep/cli/options.h"
 #include "model_prep/commands/cleanup.h"
 #include "model_prep/commands/download.h"
@@ -33,16 +34,23 @@ Environment environment_of_process() {
 }
 
 /// Reports a run that did not start, or broke off, and gives the exit code.
-int report_failure(const Error& error) {
+int report_failure(const Error& error, const Strings& arguments) {
+  const Environment environment = environment_of_process();
   Console console;
-  console.write_line("model-prep: " + sanitize_for_log(error.message));
-  if (!error.hint.empty()) console.write_line("hint: " + sanitize_for_log(error.hint));
+  Log log(console, LogLevel::info, LogFormat::json);
+  const bool is_json = detect_log_format(arguments, environment) == LogFormat::json;
+  const std::string name = is_json ? "" : "model-prep: ";
+  const auto write = [&](LogLevel level, const std::string& text) {
+    // People who mistyped a flag need no time and no level.
+    is_json ? log.write(level, text) : console.write_line(sanitize_for_log(text));
+  };
+  write(LogLevel::error, name + error.message);
+  if (!error.hint.empty()) write(LogLevel::error, "hint: " + error.hint);
 
   RunReport report;
   report.error = error;
-  for (const std::string& warning :
-       notify_environment(report, detect_ci(environment_of_process()), console))
-    console.write_line("model-prep: " + sanitize_for_log(warning));
+  for (const std::string& warning : notify_environment(report, detect_ci(environment), console))
+    write(LogLevel::warning, name + warning);
   return exit_code(report);
 }
 
@@ -76,13 +84,14 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) try {
   prepare_process();
-  const auto options = parse_options({argv + 1, argv + argc}, environment_of_process());
-  if (!options) return report_failure(options.error());
+  const Strings arguments(argv + 1, argv + argc);
+  const auto options = parse_options(arguments, environment_of_process());
+  if (!options) return report_failure(options.error(), arguments);
   if (options->print) {
     const Status written = write_output(STDOUT_FILENO, *options->print);
-    return written ? 0 : report_failure(written.error());
+    return written ? 0 : report_failure(written.error(), arguments);
   }
   return run(*options);
 } catch (const std::exception& exception) {
-  return report_failure(error_from(exception));
+  return report_failure(error_from(exception), {argv + 1, argv + argc});
 }

@@ -142,6 +142,18 @@ Status take_flags(const CommandLine& line, Command command, FlagValues& values) 
 
 }  // namespace
 
+LogFormat detect_log_format(const Strings& arguments, const Environment& environment) {
+  std::string text = FlagValues(environment).get("MODEL_PREP_LOG_FORMAT").value_or("");
+  for (auto word = arguments.begin(); word != arguments.end() && *word != "--"; ++word) {
+    const auto flag = parse_flag(*word);
+    if (!flag || flag->name != "--log-format") continue;
+
+    const auto next = std::next(word);
+    if (flag->value || next != arguments.end()) text = flag->value ? *flag->value : *next;
+  }
+  return value_of<LogFormat>(text).value_or(LogFormat::text);
+}
+
 Result<Options> parse_command_line(const Strings& arguments, FlagValues& values) {
   if (Status checked = check_words(arguments); !checked) return checked.error();
 

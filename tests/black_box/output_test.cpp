@@ -201,6 +201,25 @@ TEST_CASE("--log-format json writes one object per line") {
   }
 }
 
+TEST_CASE(
+    "a command line or variable that is refused is logged as JSON too, if that is asked for") {
+  FakeHub hub;
+  const TestHost machine(hub);
+  const auto [arguments, variables] = GENERATE(table<std::vector<std::string>, ProgramEnvironment>({
+      {{"--log-format=json", "--jobs", "x"}, {}},
+      {{"--no-such-flag", "--log-format", "json"}, {}},
+      {{"--jobs"}, {{"MODEL_PREP_LOG_FORMAT", "json"}}},
+      {{}, {{"MODEL_PREP_LOG_FORMAT", "json"}, {"HF_HUB_OFFLINE", "maybe"}}},
+  }));
+  const Run run = machine.run(arguments, variables);
+  CHECK(run.exit_code == 1);
+  const auto lines = lines_of(run.err);
+  REQUIRE_FALSE(lines.empty());
+  for (const std::string& line : lines) CHECK(nlohmann::json::parse(line)["level"] == "error");
+
+  CHECK(machine.run({"--jobs", "x", "--log-format", "xml"}).err.starts_with("model-prep: "));
+}
+
 TEST_CASE("--log-level is respected") {
   FakeHub hub;
   hub.add(small_repo());

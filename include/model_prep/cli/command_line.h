@@ -19,4 +19,7 @@ namespace model_prep {
 /// usage.
 Result<Options> parse_command_line(const Strings& arguments, FlagValues& values);
 
+/// What these ask for, however wrong the rest of them is: in that format the error is logged.
+LogFormat detect_log_format(const Strings& arguments, const Environment& environment);
+
 }  // namespace model_prep
