@@ -77,6 +77,7 @@ Error unknown_model(const Manifest& manifest, const std::string& name, const Str
   for (const ManifestModel& model : manifest.models) keys.push_back(model.key);
   Strings words = keys;
   words.insert(words.end(), other_words.begin(), other_words.end());
+  std::erase(words, name);  // of `download list`, `list` is no correction
   return {
       ErrorKind::usage, "unknown model '" + name + "'",
       fmt::format(

@@ -321,6 +321,15 @@ TEST_CASE("an address of elsewhere is called that, without its login") {
         "the address of a model, other/org/a@v1, is neither on the Hub nor on an endpoint");
 }
 
+TEST_CASE("a word is not suggested instead of itself") {
+  const auto hint_for = [](const std::string& name) {
+    const ModelNames names{.names = {name}, .other_words = {"list", "lock"}};
+    return select_models(built_in(), names, Build::fp32).error().hint;
+  };
+  CHECK(hint_for("list").starts_with("the manifest contains"));
+  CHECK(hint_for("lsit").starts_with("did you mean 'list'?"));
+}
+
 TEST_CASE("where the manifest pins a name, a revision after it must be the manifest's") {
   const auto manifest = parse_manifest(R"({"version": 1, "models": {"org/a": {"repo": "org/a",
       "revision": ")" + testing::kCommit + R"(", "ref": "v1"}}})",
