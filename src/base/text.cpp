@@ -114,6 +114,26 @@ std::string sanitize_for_log(std::string_view text) {
   return result;
 }
 
+std::string escape_for_log(std::string_view json) {
+  const auto is_suspect = [](unsigned char c) { return c == '#' || c >= 0x7f; };
+  std::string result;
+  while (!json.empty()) {
+    const auto plain = std::ranges::find_if(json, is_suspect) - json.begin();
+    result += json.substr(0, static_cast<std::size_t>(plain));
+    json.remove_prefix(static_cast<std::size_t>(plain));
+    if (json.empty()) break;
+
+    const std::string_view from = json;
+    const CodePoint point = take_character(json);
+    const bool is_command = point.value == '#' && result.ends_with('#');
+    if (is_command || (point.value > 0 && is_unprintable(point.value)))
+      result += fmt::format("\\u{:04x}", static_cast<unsigned>(point.value));
+    else
+      result += from.substr(0, point.length);
+  }
+  return result;
+}
+
 std::string_view trimmed_end(std::string_view text) {
   return text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
 }

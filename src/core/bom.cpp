@@ -248,7 +248,7 @@ std::string cyclonedx_text(const std::vector<BomModel>& models, std::string_view
       {"components", std::move(components)},
       {"dependencies", std::move(dependencies)},
   };
-  return bom.dump(2) + "\n";
+  return escape_for_log(bom.dump(2)) + "\n";
 }
 
 }  // namespace model_prep

@@ -4,13 +4,17 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "model_prep/base/text.h"
 #include "model_prep/core/manifest.h"
 
 namespace model_prep {
 namespace {
 
 /// As JSON writes it. (Not `quoted`: the standard library has a function of that name for strings.)
-std::string json_string(std::string_view text) { return nlohmann::json(text).dump(); }
+/// The lock is printed, and a file of the Hub may have any name.
+std::string json_string(std::string_view text) {
+  return escape_for_log(nlohmann::json(text).dump());
+}
 
 /// A pattern that matches only this path.
 std::string literal_pattern(const RepoPath& path) {

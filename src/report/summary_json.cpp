@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "model_prep/base/text.h"
+
 namespace model_prep {
 namespace {
 
@@ -154,12 +156,7 @@ Json totals_json(const RunReport& report) {
 }
 
 std::string text_of(const Json& json) {
-  std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  // A CI runner looks for commands (`##[…]`) anywhere in a line of stdout: an escape keeps the JSON
-  // the same and is no command.
-  for (std::size_t at = 0; (at = text.find("##", at)) != std::string::npos;)
-    text.replace(++at, 1, "\\u0023");
-  return text;
+  return escape_for_log(json.dump(2, ' ', false, Json::error_handler_t::replace)) + "\n";
 }
 
 }  // namespace

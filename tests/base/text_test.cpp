@@ -27,6 +27,14 @@ TEST_CASE("external text contains no CI runner command, at any position in a lin
   CHECK(sanitize_for_log("#\n#[x] # # C#") == "#?#[x] # # C#");
 }
 
+TEST_CASE("JSON is made safe to print without another meaning") {
+  CHECK(escape_for_log("{\"a\": [1, \"\xc3\xa9 # \\n\"]\n}") ==
+        "{\"a\": [1, \"\xc3\xa9 # \\n\"]\n}");
+  CHECK(escape_for_log("\"###[x]##\"") == "\"#\\u0023#[x]#\\u0023\"");
+  CHECK(escape_for_log("\"\\\\\xc2\x9b\x7f\xe2\x80\xae\"") == "\"\\\\\\u009b\\u007f\\u202e\"");
+  CHECK(escape_for_log("").empty());
+}
+
 TEST_CASE("bytes that are not UTF-8 are shown as question marks") {
   const std::string bytes = GENERATE("\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
                                      "\x80", "\xe0\x80\xaf");

@@ -114,6 +114,22 @@ TEST_CASE("lock prints commit, sizes and digests, always the same, and writes no
   }
 }
 
+TEST_CASE("names of the Hub cannot steer what reads a lock on stdout, and stay the same names") {
+  FakeHub hub;
+  const std::string name = "##[error]\xc2\x9b\xe2\x80\xae.txt";
+  hub.add(make_repo("org/odd", {{name, "odd"}, {"model.safetensors", "weights"}}));
+  const TestHost machine(hub);
+  for (const std::string format : {"lock", "cyclonedx"}) {
+    const Run run = machine.run({"lock", "org/odd", "--variant", "all", "--format", format});
+    CAPTURE(run.err);
+    REQUIRE(run.exit_code == 0);
+    CHECK(contains(run.out, "#\\u0023[error]\\u009b\\u202e.txt"));
+    CHECK_FALSE(contains(run.out, "##"));
+    if (format == "lock")
+      CHECK(nlohmann::json::parse(run.out)["models"]["org/odd"]["files"].contains(name));
+  }
+}
+
 TEST_CASE("lock warns of a file that the policy about pickles may refuse, which it cannot judge") {
   FakeHub hub;
   hub.add(make_repo("org/old",

@@ -41,6 +41,10 @@ std::string sanitize(std::string_view text);
 /// '?'.
 std::string sanitize_for_log(std::string_view text);
 
+/// A JSON text with the same meaning that is safe in a log: what `sanitize_for_log` would replace
+/// is an escape instead. Its layout may have line ends.
+std::string escape_for_log(std::string_view json);
+
 /// Without blanks and line ends at the end, which a variable that was read from a file may have.
 std::string_view trimmed_end(std::string_view text);
 
