@@ -293,11 +293,12 @@ Status read_authorities(const FlagValues& values, Options& options) {
 
 Status read_connection(const FlagValues& values, Options& options) {
   const auto endpoints = find_endpoints(values);
-  if (!endpoints && uses_hub(options)) return endpoints.error();
+  if (!endpoints && (uses_hub(options) || values.has("--endpoint"))) return endpoints.error();
   options.endpoints = endpoints ? *endpoints : default_endpoints();
 
   // Without requests, a stale variable does no harm.
-  if (!uses_hub(options) || options.offline) return ok();
+  if (!uses_hub(options) || options.offline)
+    return read_authorities(values.without_variables(), options);
   const auto token = find_token(values, options.warnings);
   if (!token) return token.error();
   options.token = *token;

@@ -486,6 +486,15 @@ TEST_CASE("an invalid endpoint is reported by flag or variable, without its pass
   CHECK(refusal({"verify"}, {{"HF_ENDPOINT", "ftp://a"}}).empty());  // sends no request
 }
 
+TEST_CASE("a wrong flag is refused by a command that sends no request, a wrong variable is not") {
+  const std::string command = GENERATE("verify", "list");
+  CHECK(contains(refusal({command, "--endpoint", "ftp://a"}), "--endpoint: "));
+  CHECK(contains(refusal({command, "--ca-file", "/no/such/file"}), "--ca-file is "));
+  CHECK(contains(refusal({"--offline", "--ca-file", "/no/such/file"}), "--ca-file is "));
+  CHECK(
+      refusal({command}, {{"HF_ENDPOINT", "ftp://a"}, {"SSL_CERT_FILE", "/no/such/file"}}).empty());
+}
+
 TEST_CASE(
     "a command without --endpoint knows the endpoints too, for the addresses of their pages") {
   const Arguments arguments =
