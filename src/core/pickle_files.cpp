@@ -98,15 +98,14 @@ PickleFindings look_into_pickles(const FileRange& file) {
   const bool is_pickle = is_certain || scan.has_called || scan.end != PickleEnd::broken;
   if (!is_pickle) return findings;
 
-  // PyTorch knows its older form by the value of the first pickle, which can be written in other
-  // ways, and then loads whatever follows.
-  const bool may_be_legacy = !scan.has_called && scan.imports.empty();
-
   findings.form = PickleForm::pickle;
   for (int pickles = 1; add_scan(findings, scan, reader.position()); ++pickles) {
     if (is_legacy && pickles == kLegacyPickles) break;
     const bool begins = is_legacy || begins_pickle(reader);
-    if (!begins && !may_be_legacy) break;
+
+    // PyTorch knows its older form by the value of the first pickle, which can be written in other
+    // ways, even with imports that it allows, and then loads whatever follows.
+    if (!begins && !findings.imports.empty()) break;
     scan = scan_pickle(reader);
 
     // What is no pickle is the data behind the last one.
