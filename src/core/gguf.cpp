@@ -209,8 +209,12 @@ class GgufReader {
     TensorInfo tensor;
     if (!read(type) || !read(tensor.offset)) return false;
     const auto* const known = std::ranges::find(kTensorTypes, type, &TensorType::id);
-    if (known == std::end(kTensorTypes))
-      return fail(fmt::format("the tensor {} has the unknown type {}", truncated(name), type));
+    if (known == std::end(kTensorTypes)) {
+      // Forks of llama.cpp have types of their own (BitNet, ik_llama.cpp), whose sizes only they
+      // know. What is wrong with the rest of the file counts nevertheless.
+      give_up(fmt::format("the tensor {} has the unknown type {}", truncated(name), type));
+      return true;
+    }
 
     if (!measure(tensor, *known, shape, name)) return false;
     tensors.push_back(tensor);

@@ -189,6 +189,9 @@ def test_a_file_is_judged_as_its_library_judges_it(name, opens, table, build, tm
     for path, line in look(build, name, tmp_path, files_of(name, table)):
         ours, _, why = line.partition("\t")
         theirs = verdict_of(opens, path)
+        if ours == "unknown" and "has the unknown type" in why:  # of a fork of llama.cpp
+            assert theirs == "malformed", f"{why}: {path.read_bytes()[:400]}"
+            continue
         seen[ours, theirs] = seen.get((ours, theirs), 0) + 1
         if theirs != "endless" and ours != "unknown":
             assert ours == theirs, f"{why}: {path.read_bytes()[:400]}"
