@@ -3,11 +3,13 @@
 
 #include <functional>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
 #include "model_prep/core/build_table.h"
+#include "model_prep/core/deciding_files.h"
 #include "model_prep/core/gguf.h"
 #include "model_prep/core/pickle_files.h"
 #include "model_prep/core/safetensors.h"
@@ -46,9 +48,10 @@ class Inspector {
 
     const bool is_strict = policy >= PicklePolicy::forbid_code && look != Look::first_bytes;
     const bool all = is_strict || look == Look::headers;
-    std::map<std::string, PickleFindings> found;
+    const std::set<RepoPath> shards = all ? shards_for_pickles(is_strict) : std::set<RepoPath>();
+    Pickles found;
     for (const RemoteFile& file : snapshot_.files) {
-      if (!is_pickle_name(file.path.text())) continue;
+      if (!is_pickle_name(file.path.text()) && !shards.contains(file.path)) continue;
       auto findings = look_at_pickle(file, all ? PickleDepth::imports : PickleDepth::form);
       if (!findings && is_strict)
         findings = {.form = PickleForm::opaque, .why = "it cannot be read"};
@@ -58,10 +61,36 @@ class Inspector {
     if (is_strict)
       refuse_pickles(policy, found);
     else
-      warn_of_pickles(found, look);
+      warn_of_pickles(found, shards, look);
   }
 
  private:
+  using Pickles = std::map<std::string, PickleFindings>;  // by path
+
+  /// The shards that an index gives to PyTorch's loader of pickles: for transformers, those are all
+  /// that are not called .safetensors.
+  std::set<RepoPath> shards_for_pickles(bool is_strict) {
+    std::set<RepoPath> found;
+    for (const RemoteFile& file : snapshot_.files) {
+      const auto weights = parse_weights(name_of(file.path.text()));
+      if (!weights || weights->part != Part::index) continue;
+
+      const auto content = cache_.content(snapshot_.spec.repo, snapshot_.commit, file);
+      const auto text = read_file(content.path, kMaxShardIndex);
+      DecidingFacts facts;
+      const bool is_read =
+          text && read_deciding_file(facts, file.path, *text, {}, snapshot_.spec.repo.text());
+
+      // transformers may understand an index that is not understood here, or one that names a file
+      // outside of its directory.
+      if (!is_read && is_strict)
+        refuse(file.path.text(), "it may name shards that are pickles, and it cannot be read");
+      for (const RepoPath& shard : facts.shards[file.path])
+        if (!shard.text().ends_with(kSafetensors)) found.insert(shard);
+    }
+    return found;
+  }
+
   void check_safetensors(const RemoteFile& file) {
     check(file, "safetensors", [&](const FileRange& range) {
       Safetensors read = read_safetensors(range);
@@ -101,24 +130,26 @@ class Inspector {
               how_to_leave_out(snapshot_.spec))});
   }
 
-  using Pickles = std::map<std::string, PickleFindings>;  // by path
-
   void refuse_pickles(PicklePolicy policy, const Pickles& found) {
     for (const auto& [path, findings] : found)
-      if (const auto refusal = pickle_refusal(policy, path, findings))
-        fail(path, {ErrorKind::pickle_forbidden,
-                    fmt::format("{} {}: {}, which the policy forbids", snapshot_.spec.repo.text(),
-                                path, *refusal),
-                    fmt::format("choose a revision with safetensors, or {}",
-                                how_to_leave_out(snapshot_.spec))});
+      if (const auto refusal = pickle_refusal(policy, path, findings)) refuse(path, *refusal);
   }
 
-  void warn_of_pickles(const Pickles& found, Look look) {
+  void refuse(const std::string& path, std::string_view why) {
+    fail(path,
+         {ErrorKind::pickle_forbidden,
+          fmt::format("{} {}: {}, which the policy forbids", snapshot_.spec.repo.text(), path, why),
+          fmt::format("choose a revision with safetensors, or {}",
+                      how_to_leave_out(snapshot_.spec))});
+  }
+
+  void warn_of_pickles(const Pickles& found, const std::set<RepoPath>& shards, Look look) {
     const auto known = [&](const RemoteFile& file) -> std::optional<PickleFindings> {
       const auto at = found.find(file.path.text());
       return at == found.end() ? std::nullopt : std::optional(at->second);
     };
-    if (const auto warning = pickle_warning(snapshot_, known)) checks_.warnings.push_back(*warning);
+    if (const auto warning = pickle_warning(snapshot_, known, shards))
+      checks_.warnings.push_back(*warning);
     if (snapshot_.spec.repo.kind() != RepoKind::model || look != Look::headers) return;
 
     for (const auto& [path, findings] : found)

@@ -72,12 +72,14 @@ Status check_pointers(const ResolvedSnapshot& snapshot, const FirstBytes& first_
 }
 
 std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
-                                          const LookForPickle& look) {
+                                          const LookForPickle& look,
+                                          const std::set<RepoPath>& shards) {
   if (snapshot.spec.repo.kind() != RepoKind::model) return std::nullopt;
 
   std::vector<const RemoteFile*> candidates;
   for (const RemoteFile& file : snapshot.files)
-    if (is_pickle_name(file.path.text()) && role_of(file.path.text()) == FileRole::torch)
+    if ((is_pickle_name(file.path.text()) && role_of(file.path.text()) == FileRole::torch) ||
+        shards.contains(file.path))
       candidates.push_back(&file);
   if (candidates.empty()) return std::nullopt;
 

@@ -160,6 +160,41 @@ TEST_CASE("a policy forbids pickles with code, or all of them, also what is publ
   CHECK(kinds_with("allow") == std::vector<std::string>{"none", "none", "none"});
 }
 
+TEST_CASE("a pickle is one under any name that an index gives to PyTorch's loader") {
+  FakeHub hub;
+  const std::string index =
+      GENERATE(as<std::string>{}, "pytorch_model.bin.index.json", "model.safetensors.index.json");
+  hub.add(make_repo("org/shards", {{"config.json", "{}"},
+                                   {index, R"({"weight_map":{"w":"weights-1.dat"}})"},
+                                   {"weights-1.dat", kPickle, true}}));
+  const TestHost machine(hub);
+  const bool is_published = GENERATE(false, true);
+  if (is_published) {
+    const Run run = machine.run({"org/shards"});
+    CHECK(run.exit_code == 0);
+    CHECK(contains(run.err, "org/shards: weights-1.dat is a pickle, which can run code"));
+    CHECK(contains(run.err, "weights-1.dat imports posix.system"));
+  }
+
+  const std::string flag = GENERATE(as<std::string>{}, "--forbid-pickles", "--forbid-pickle-code");
+  const Run run = machine.run({"org/shards", flag});
+  CHECK(run.error_kind("org/shards") == "pickle_forbidden");
+  CHECK(contains(run.err, "org/shards weights-1.dat: it is a pickle that imports posix.system"));
+}
+
+TEST_CASE("an index whose shards cannot be known is refused where pickles are forbidden") {
+  FakeHub hub;
+  hub.add(make_repo("org/shards",
+                    {{"config.json", "{}"},
+                     {"pytorch_model.bin.index.json", R"({"weight_map":{"w":"./weights-1.dat"}})"},
+                     {"weights-1.dat", kPickle, true}}));
+  const TestHost machine(hub);
+  const Run run = machine.run({"org/shards", "--variant", "all", "--forbid-pickle-code"});
+  CHECK(run.error_kind("org/shards") == "pickle_forbidden");
+  CHECK(contains(run.err, "pytorch_model.bin.index.json: it may name shards that are pickles"));
+  CHECK(machine.run({"org/shards", "--variant", "all"}).exit_code == 0);
+}
+
 TEST_CASE("a damaged file is damaged, whatever its header says now") {
   FakeHub hub;
   const HubRepo repo = small_repo();

@@ -163,6 +163,14 @@ TEST_CASE("the warning about pickles is one line per model, with what could be l
         "m: 2_Dense/pytorch_model.bin is a pickle, which can run code when loaded");
 }
 
+TEST_CASE("a shard that an index gives to PyTorch's loader counts as a pickle, whatever its name") {
+  const ResolvedSnapshot of = snapshot_of({"config.json", "weights-1.dat"}, {});
+  const auto look = [](const RemoteFile&) { return PickleFindings{.form = PickleForm::pickle}; };
+  CHECK_FALSE(pickle_warning(of, look));
+  CHECK(pickle_warning(of, look, {path("weights-1.dat")}) ==
+        "m: weights-1.dat is a pickle, which can run code when loaded");
+}
+
 TEST_CASE("without a listing the warning does not mention other files") {
   CHECK(warning_of(snapshot_of({"pytorch_model.bin"}, {})) ==
         "m: pytorch_model.bin is a pickle, which can run code when loaded");

@@ -11,6 +11,9 @@
 //   *.safetensors, *.gguf       malformed: the library of the format would not open it
 //   a pickle                    pickle_forbidden, if the model's policy says so
 //
+// A pickle is told by its name, or by an index of shards: transformers opens each shard as one that
+// is not called .safetensors.
+//
 // What else looks wrong is a warning, because some loader may accept it.
 #pragma once
 

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,18 +38,20 @@ using FirstBytes = std::function<std::optional<std::string>(const RemoteFile&)>;
 /// file, so that the weights themselves are not in the repository.
 Status check_pointers(const ResolvedSnapshot& snapshot, const FirstBytes& first_bytes);
 
-/// What is known of a file that its name calls a pickle; nothing if it is not on disk.
+/// What is known of a file that may be a pickle; nothing if it is not on disk.
 using LookForPickle = std::function<std::optional<PickleFindings>(const RemoteFile&)>;
 
 /// One line about files that can run code when they are loaded; nothing if there are none. The
-/// names tell which files may be pickles, and a look into those on disk whether they are.
+/// names tell which files may be pickles, and a look into those on disk whether they are. `shards`
+/// may be too, whatever their names: those that an index gives to PyTorch's loader.
 std::optional<std::string> pickle_warning(const ResolvedSnapshot& snapshot,
-                                          const LookForPickle& look);
+                                          const LookForPickle& look,
+                                          const std::set<RepoPath>& shards = {});
 
 /// One line about what a pickle imports beyond PyTorch's list, or hides; nothing if it does not.
 std::optional<std::string> import_warning(std::string_view object, const PickleFindings& findings);
 
-/// Why the policy refuses a file whose name a pickle may have: `it is a pickle`. Nothing if it does
+/// Why the policy refuses a file that may be a pickle: `it is a pickle`. Nothing if it does
 /// not. What cannot be looked into counts as code.
 std::optional<std::string> pickle_refusal(PicklePolicy policy, std::string_view path,
                                           const PickleFindings& findings);
