@@ -2,6 +2,7 @@
 #include "model_prep/core/dependencies.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "model_prep/base/text.h"
 #include "model_prep/core/build_table.h"
@@ -77,6 +78,13 @@ class DependencyFinder {
   }
 
   void read_adapter(const RepoPath& path, std::string_view text) {
+    // transformers looks for an adapter in the root alone. One in a directory of a whole model is
+    // for those who ask for it.
+    if (!folder_of(path.text()).empty()) {
+      if (!is_whole_) is_whole_ = has_whole_model();
+      if (*is_whole_) return;
+    }
+
     constexpr std::string_view kFields[] = {"base_model_name_or_path", "revision"};
     const auto document = read_python_json(text, {.fields = kFields});
     if (!document) return;
@@ -121,6 +129,22 @@ class DependencyFinder {
       }
   }
 
+  /// Whether the root has config.json and weights, its own or in a directory of their form.
+  bool has_whole_model() const {
+    bool has_config = false;
+    bool has_weights = false;
+    for (const RemoteFile& file : files_) {
+      const std::string_view path = file.path.text();
+      const FileRole role = role_of(path);
+      const bool is_small = role == FileRole::small || role == FileRole::unused;
+      has_config = has_config || path == "config.json";
+      has_weights = has_weights || (!is_small && role != FileRole::foreign &&
+                                    !name_of(path).starts_with("adapter_model") &&
+                                    (folder_of(path).empty() || is_in_folder_of_form(path)));
+    }
+    return has_config && has_weights;
+  }
+
   /// What is known of a dependency apart from its name.
   struct Kind {
     std::string reason;
@@ -147,6 +171,7 @@ class DependencyFinder {
   const ModelSpec& model_;
   const std::vector<RemoteFile>& files_;
   std::vector<Dependency> found_;
+  std::optional<bool> is_whole_;  // once it matters: adapters and files may be many
 };
 
 /// The model of the manifest that the dependency is.

@@ -97,6 +97,27 @@ TEST_CASE("an adapter needs its base model, at the revision that it names") {
   CHECK(names_in("adapter_config.json", text) == Strings{key});
 }
 
+TEST_CASE("an adapter in a folder counts only where the root has no whole model") {
+  const std::string file = "adapters/a/adapter_config.json";
+  const Texts in_folder = {{file, R"({"base_model_name_or_path": "TBA"})"}};
+  const auto found_with = [&](const Strings& others) {
+    std::vector<RemoteFile> files = {plain_file(file, 1, 'a')};
+    for (const std::string& other : others) files.push_back(plain_file(other, 1, 'a'));
+    return find_dependencies({{path(file), in_folder.at(file)}}, spec("m", "org/m"), files).size();
+  };
+  CHECK(found_with({"config.json", "model.safetensors"}) == 0);
+  CHECK(found_with({"config.json", "onnx/model.onnx"}) == 0);
+  CHECK(found_with({"config.json", "adapters/a/adapter_model.safetensors"}) == 1);
+  CHECK(found_with({"model.safetensors"}) == 1);
+  CHECK(found_with({"config.json", "adapter_model.safetensors"}) == 1);
+
+  // In the root, transformers loads the base model instead of what is beside the adapter.
+  CHECK(found_in({{"adapter_config.json", R"({"base_model_name_or_path": "org/base"})"},
+                  {"config.json", "{}"},
+                  {"model.safetensors", ""}})
+            .size() == 1);
+}
+
 TEST_CASE("a base model in a folder of somebody's machine is no dependency") {
   const std::string name = GENERATE(as<std::string>{}, "/data/base", "./base", "../base",
                                     "out/run/checkpoint-9", "C:\\\\base", "", "datasets/org/x");

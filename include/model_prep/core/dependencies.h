@@ -11,7 +11,8 @@
 //                                                     of the labels
 //   config.yaml of a pyannote pipeline                segmentation and embedding models
 //
-// They count in any folder: each module of a sentence-transformers model has its own. A name that
+// They count in any folder: each module of a sentence-transformers model has its own. But a whole
+// model, with config.json and weights in the root, does without an adapter in a folder. A name that
 // is no repository's, such as the path of a folder, is none here either, and a file that cannot be
 // read names nothing: whoever loads the model reports it better. transformers' list of kernels is
 // in its code, not in a repository, so kernels are never named.
