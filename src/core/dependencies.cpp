@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "model_prep/base/text.h"
 #include "model_prep/core/build_table.h"
@@ -45,6 +46,7 @@ class DependencyFinder {
       read_pipeline(path, text);
     else
       read_auto_map(path, text);
+    if (name == "config.json") read_parts(path, text);
   }
 
   std::vector<Dependency> found() && { return std::move(found_); }
@@ -75,6 +77,32 @@ class DependencyFinder {
              .needed = {*file},
              .include = {std::begin(kCodeFiles), std::end(kCodeFiles)}});
     }
+  }
+
+  /// The code of these models asks for another one, wherever that is named.
+  void read_parts(const RepoPath& path, std::string_view text) {
+    // jina-clip: the text tower, in `text_config`; its weights are the model's own. Ultravox.
+    const Kind of_config{.reason = "the config of the model's text tower",
+                         .needed = {*RepoPath::parse("config.json")},
+                         .include = {std::begin(kTokenizerFiles), std::end(kTokenizerFiles)}};
+    const std::pair<std::string_view, Kind> kinds[] = {
+        {"hf_model_name_or_path", of_config},
+        {"text_model_id", {.reason = "the language model that the model is built on"}},
+        {"audio_model_id", {.reason = "the audio model that the model is built on"}}};
+    const auto is_named = [&](const auto& kind) { return text.find(kind.first) != text.npos; };
+    if (std::ranges::none_of(kinds, is_named)) return;
+
+    std::vector<std::pair<const Kind*, std::string>> named;
+    const Status read = read_json_values(text, [&](auto members, const JsonFields::Value& value) {
+      const auto* const name = std::get_if<std::string>(&value);
+      if (members.empty() || name == nullptr || name->find('/') == name->npos) return ok();
+      for (const auto& [member, kind] : kinds)
+        if (members.back() == member && named.size() < kMaxDependencies)
+          named.emplace_back(&kind, *name);
+      return ok();
+    });
+    if (!read) return;
+    for (const auto& [kind, name] : named) add(path, name, "main", *kind);
   }
 
   void read_adapter(const RepoPath& path, std::string_view text) {

@@ -118,6 +118,29 @@ TEST_CASE("an adapter in a folder counts only where the root has no whole model"
             .size() == 1);
 }
 
+TEST_CASE("config.json names the models of which another one consists") {
+  const auto clip =
+      found_in({{"config.json",
+                 R"({"text_config": {"a": [{"hf_model_name_or_path": "org/text"}]}, "b": 1})"}});
+  REQUIRE(clip.size() == 1);
+  CHECK(clip[0].key() == "org/text");
+  CHECK_FALSE(clip[0].code);
+  CHECK(clip[0].needed == std::set{path("config.json")});
+  CHECK_FALSE(clip[0].include.empty());
+
+  const auto speech = found_in(
+      {{"config.json", R"({"text_model_id": "org/llama", "audio_model_id": "org/whisper"})"}});
+  REQUIRE(speech.size() == 2);
+  CHECK(speech[0].key() == "org/llama");
+  CHECK(speech[1].key() == "org/whisper");
+  CHECK(speech[0].include.empty());
+
+  for (const std::string value : {"null", R"("")", R"("/data/llama")", R"("gpt2")", "7", "{}"})
+    CHECK(names_in("config.json", R"({"text_model_id": )" + value + "}").empty());
+  CHECK(names_in("tokenizer_config.json", R"({"text_model_id": "org/llama"})").empty());
+  CHECK(names_in("config.json", R"({"text_model_id": "org/llama", )").empty());
+}
+
 TEST_CASE("a base model in a folder of somebody's machine is no dependency") {
   const std::string name = GENERATE(as<std::string>{}, "/data/base", "./base", "../base",
                                     "out/run/checkpoint-9", "C:\\\\base", "", "datasets/org/x");

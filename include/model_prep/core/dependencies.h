@@ -4,6 +4,10 @@
 //   file                                              names
 //   config.json, tokenizer_config.json,               in `auto_map`, as `org/name--module.Class`:
 //   processor_config.json, preprocessor_config.json   Python code, for trust_remote_code=True
+//   config.json                                       in `hf_model_name_or_path`, at any depth: the
+//                                                     config of a text tower (jina-clip); in
+//                                                     `text_model_id` and `audio_model_id`: the
+//                                                     models of which it consists (Ultravox)
 //   adapter_config.json                               in `base_model_name_or_path`: the base model
 //   gliner_config.json                                in `model_name`: where the tokenizer is,
 //                                                     unless the model has its own, and
