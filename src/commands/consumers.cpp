@@ -82,7 +82,8 @@ const ResolvedSnapshot* find_snapshot(std::span<const ResolvedSnapshot* const> m
 }
 
 SnapshotFacts facts_of(const Cache& cache, const ResolvedSnapshot& snapshot) {
-  constexpr std::size_t kMaxConfig = 1024 * 1024;
+  // Some list each of 20,000 classes twice.
+  constexpr std::size_t kMaxConfig = std::size_t{4} * 1024 * 1024;
   SnapshotFacts facts{.repo = snapshot.spec.repo.text(),
                       .revision = snapshot.spec.ref == "main" ? "" : snapshot.spec.ref};
   const CacheLayout& at = cache.repository(snapshot.spec.repo).layout;

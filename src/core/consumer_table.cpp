@@ -32,11 +32,25 @@ Found file(const SnapshotFacts& facts, std::string_view path) {
 
 bool is_in_root(std::string_view path) { return folder_of(path).empty(); }
 
-/// The member `model_type` of config.json.
-std::string model_type(const SnapshotFacts& facts) {
-  constexpr std::string_view kFields[] = {"model_type"};
+/// What config.json says about who loads the model.
+JsonFields config_fields(const SnapshotFacts& facts) {
+  static constexpr std::string_view kFields[] = {"model_type", "auto_map", "pretrained_cfg"};
   const auto read = read_python_json(facts.config, {.fields = kFields}, {});
-  return read ? read->fields.text("model_type").value_or("") : "";
+  return read ? read->fields : JsonFields();
+}
+
+std::string model_type(const SnapshotFacts& facts) {
+  return config_fields(facts).text("model_type").value_or("");
+}
+
+/// Whether AutoConfig has a class for the model: by its type, in code of the repository, or the one
+/// for what timm wrote. PyTorchModelHubMixin writes a config.json that has none of them.
+bool has_config(const SnapshotFacts& facts) {
+  if (!has(facts, "config.json")) return false;
+  const JsonFields config = config_fields(facts);
+  const std::string type = config.text("model_type").value_or("");
+  return type != "model2vec" &&
+         (!type.empty() || config.has("auto_map") || config.has("pretrained_cfg"));
 }
 
 // ---- what a row needs: the file that its line names, or nothing ---------------------------------
@@ -74,11 +88,11 @@ Found first_module(const SnapshotFacts& facts) {
 }
 
 Found torch_with_config(const SnapshotFacts& facts) {
-  const bool is_other = model_type(facts) == "model2vec";
-  return has(facts, "config.json") && !is_other ? torch(facts) : std::nullopt;
+  return has_config(facts) ? torch(facts) : std::nullopt;
 }
 
 Found half_precision(const SnapshotFacts& facts) {
+  if (!has_config(facts)) return std::nullopt;
   return first_file(facts, [](const std::string& path) {
     return is_in_root(path) && are_weights(path, "model.fp16");
   });
@@ -200,8 +214,8 @@ struct Library {
 };
 
 constexpr Library kLibraries[] = {
-    {"transformers", "4.57.6, 5.24.0", "", "config.json and weights of PyTorch in the root",
-     Listed::if_it_loads, true},
+    {"transformers", "4.57.6, 5.24.0", "",
+     "config.json with a model_type and weights of PyTorch in the root", Listed::if_it_loads, true},
     {"sentence-transformers", "5.7.0, 6.2.0", "modules.json",
      "modules.json and the weights of a build", Listed::if_it_loads, true},
     {"diffusers", "0.42.1", "model_index.json",

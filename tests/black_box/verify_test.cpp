@@ -408,19 +408,22 @@ TEST_CASE("verify counts a model that is not in the cache among those that no li
 }
 
 TEST_CASE("verify --for exits with 1 if that library will not load a model") {
-  Prepared prepared;
-  const Run loads = prepared.machine.run({"verify", prepared.pinned, "--for", "transformers"});
+  FakeHub hub;
+  hub.add(make_repo("org/bert", {{"config.json", R"({"model_type":"bert"})"},
+                                 {kWeights, MadeUpBytes{1000, 1}, true}}));
+  const TestHost machine(hub);
+  REQUIRE(machine.run({"org/bert"}).exit_code == 0);
+  const Run loads = machine.run({"verify", "org/bert", "--for", "transformers"});
   CHECK(loads.exit_code == 0);
-  CHECK(contains(loads.out, R"(transformers  by name  AutoModel.from_pretrained("org/small"))"));
+  CHECK(contains(loads.out, R"(transformers  by name  AutoModel.from_pretrained("org/bert"))"));
   REQUIRE(loads.summary["loads"].size() == 1);
   CHECK(loads.summary["loads"][0]["loads"] == "by name");
 
-  const Run fails =
-      prepared.machine.run({"verify", prepared.pinned, "--for", "transformers", "--for", "gguf"});
+  const Run fails = machine.run({"verify", "org/bert", "--for", "transformers", "--for", "gguf"});
   CHECK(fails.exit_code == 1);
-  CHECK(contains(fails.err, "gguf will not load " + prepared.pinned + ": it needs a .gguf file"));
+  CHECK(contains(fails.err, "gguf will not load org/bert: it needs a .gguf file"));
   CHECK(fails.summary["error"]["kind"] == "not_loadable");
-  CHECK(fails.summary["models"][prepared.pinned]["success"] == true);
+  CHECK(fails.summary["models"]["org/bert"]["success"] == true);
 }
 
 TEST_CASE("of a damaged model, verify --for reports the damage, and not that it will not load") {

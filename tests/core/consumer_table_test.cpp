@@ -84,7 +84,7 @@ TEST_CASE("sentence-transformers loads a build for another back-end by path only
         R"(by name: OVModelFor….from_pretrained("org/name", subfolder="openvino", )"
         R"(file_name="openvino_model_qint8_quantized.xml"))");
   CHECK(verdict(int8, "transformers") ==
-        "no: it needs config.json and weights of PyTorch in the root");
+        "no: it needs config.json with a model_type and weights of PyTorch in the root");
 }
 
 TEST_CASE("the weights of a later module are not enough for sentence-transformers") {
@@ -118,6 +118,21 @@ TEST_CASE("a model.bin next to a vocabulary belongs to faster-whisper, not to Py
   CHECK(listed_by(whisper) == Strings{"faster-whisper by name"});
   CHECK(verdict(whisper, "faster-whisper") == R"(by name: WhisperModel("org/name"))");
   CHECK(verdict(whisper, "transformers").starts_with("no: "));
+}
+
+TEST_CASE("without a type, code or timm's word in config.json, transformers has no class for it") {
+  const auto loads = [](const std::string& config, const std::string& weights) {
+    const SnapshotFacts of = facts({"config.json", weights}, config);
+    return !verdict(of, "transformers").starts_with("no: ");
+  };
+  const std::string mixin = R"({"depth": 24, "embed_dim": 1024})";
+  CHECK_FALSE(loads(mixin, "model.safetensors"));
+  CHECK_FALSE(loads(mixin, "model.fp16.safetensors"));
+  CHECK_FALSE(loads("not JSON", "model.safetensors"));
+  CHECK(verdict(facts({"config.json", "model.safetensors"}, mixin), "sentence-transformers")
+            .starts_with("no: "));
+  CHECK(loads(R"({"architecture": "resnet18", "pretrained_cfg": {}})", "model.safetensors"));
+  CHECK(loads(R"({"auto_map": {"AutoConfig": "own.Config"}})", "model.safetensors"));
 }
 
 TEST_CASE("a pipeline that is there in half precision only is asked for as such") {

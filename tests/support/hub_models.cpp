@@ -243,6 +243,12 @@ constexpr std::array<ListedFile, 10> kRerankerFiles = {{
     {"tokenizer.json", 0, Kind::lfs},
     {"tokenizer_config.json", 0, Kind::plain},
 }};
+// What the libraries ask of it before they load the model.
+constexpr std::array<TrueFile, 1> kRerankerTexts = {{{"config.json", R"=({
+  "model_type": "xlm-roberta",
+  "_comment": "of the demo"
+}
+)="}}};
 constexpr std::array<ListedFile, 12> kFlanFiles = {{
     {".gitattributes", 1'430, Kind::plain},
     {"README.md", 10'820, Kind::plain},
@@ -318,7 +324,8 @@ HubSpec demo_spec() {
   HubSpec spec;
   spec.repos.push_back(make_repo(std::string(kMiniLmId), make_files(small, kMiniLmTexts),
                                  std::string(kMiniLmCommit)));
-  spec.repos.push_back(make_repo("BAAI/bge-reranker-base", make_files(kRerankerFiles, {}),
+  spec.repos.push_back(make_repo("BAAI/bge-reranker-base",
+                                 make_files(kRerankerFiles, kRerankerTexts),
                                  "2cfc18c9415c912f9d8155881c133215df768a70"));
   spec.repos.push_back(make_repo("google/flan-t5-small", make_files(kFlanFiles, kFlanTexts),
                                  "0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab"));
