@@ -34,7 +34,8 @@ bool is_in_root(std::string_view path) { return folder_of(path).empty(); }
 
 /// What config.json says about who loads the model.
 JsonFields config_fields(const SnapshotFacts& facts) {
-  static constexpr std::string_view kFields[] = {"model_type", "auto_map", "pretrained_cfg"};
+  static constexpr std::string_view kFields[] = {"model_type", "auto_map", "pretrained_cfg",
+                                                 "unk_token"};
   const auto read = read_python_json(facts.config, {.fields = kFields}, {});
   return read ? read->fields : JsonFields();
 }
@@ -55,10 +56,16 @@ bool has_config(const SnapshotFacts& facts) {
 
 // ---- what a row needs: the file that its line names, or nothing ---------------------------------
 
-/// CTranslate2's `model.bin` is told from a pickle by the vocabulary next to it.
-Found ctranslate2(const SnapshotFacts& facts) {
-  const auto vocabulary = first_file(facts, is_ctranslate2_vocabulary);
-  return vocabulary ? file(facts, "model.bin") : std::nullopt;
+/// CTranslate2's `model.bin` is told from a pickle by the vocabulary next to it. Whisper has a
+/// single one; models of text have two, or one that is shared, and name the token for unknown words
+/// in config.json. Without tokenizer.json, faster-whisper downloads that of another repository.
+Found whisper(const SnapshotFacts& facts) {
+  const auto vocabulary = first_file(facts, [](const std::string& path) {
+    return path.starts_with("vocabulary.") && is_ctranslate2_vocabulary(path);
+  });
+  const bool is_text = config_fields(facts).has("unk_token");
+  return vocabulary && !is_text && has(facts, "tokenizer.json") ? file(facts, "model.bin")
+                                                                : std::nullopt;
 }
 
 /// Whether transformers finds weights under this name: `model.safetensors`, `pytorch_model.bin` and
@@ -228,7 +235,8 @@ constexpr Library kLibraries[] = {
     {"fastembed", "0.9.1", "",
      "an .onnx file, tokenizer.json and tokenizer_config.json, under refs/main"},
     {"openvino", "2026.4.1", "", "an OpenVINO model"},
-    {"faster-whisper", "1.2.1", "", "CTranslate2's model.bin and vocabulary"},
+    {"faster-whisper", "1.2.1", "",
+     "CTranslate2's model.bin of a Whisper model, its vocabulary and tokenizer.json"},
     {"model2vec", "0.10.0", "", "config.json with the model_type model2vec"},
     {"mistral-common", "1.13.1", "", "tekken.json"},
     {"gguf", "0.19.0", "", "a .gguf file"},
@@ -284,7 +292,7 @@ constexpr Row kRows[] = {
     {"openvino", openvino, Loads::by_path,
      R"(Core().compile_model(hf_hub_download("{repo}", "{file}"{rev}), "CPU"))"},
 
-    {"faster-whisper", ctranslate2, Loads::by_name, R"(WhisperModel("{repo}"{rev}))"},
+    {"faster-whisper", whisper, Loads::by_name, R"(WhisperModel("{repo}"{rev}))"},
     {"model2vec", static_embeddings, Loads::by_name, R"(StaticModel.from_pretrained("{repo}"))",
      false},
     {"model2vec", static_embeddings, Loads::by_path,

@@ -114,10 +114,32 @@ TEST_CASE("an .xml without its .bin is no OpenVINO model") {
 }
 
 TEST_CASE("a model.bin next to a vocabulary belongs to faster-whisper, not to PyTorch") {
-  const SnapshotFacts whisper = facts({"config.json", "model.bin", "vocabulary.json"});
+  const SnapshotFacts whisper =
+      facts({"config.json", "model.bin", "tokenizer.json", "vocabulary.json"});
   CHECK(listed_by(whisper) == Strings{"faster-whisper by name"});
   CHECK(verdict(whisper, "faster-whisper") == R"(by name: WhisperModel("org/name"))");
   CHECK(verdict(whisper, "transformers").starts_with("no: "));
+}
+
+TEST_CASE("faster-whisper loads no translation model, and none without a tokenizer") {
+  const std::string config = R"({"alignment_heads": [[0, 1]], "lang_ids": [1]})";
+  const std::string needs = "no: it needs CTranslate2's model.bin of a Whisper model";
+  CHECK(verdict(facts({"config.json", "model.bin", "tokenizer.json", "vocabulary.txt"}, config),
+                "faster-whisper")
+            .starts_with("by name: "));
+  CHECK(verdict(facts({"config.json", "model.bin", "vocabulary.txt"}, config), "faster-whisper")
+            .starts_with(needs));
+
+  const std::string of_text = R"({"bos_token": "<s>", "unk_token": "<unk>"})";
+  for (const std::string vocabulary :
+       {"shared_vocabulary.json", "source_vocabulary.json", "vocabulary.json"})
+    CHECK(verdict(facts({"config.json", "model.bin", "tokenizer.json", vocabulary}, of_text),
+                  "faster-whisper")
+              .starts_with(needs));
+  CHECK(verdict(
+            facts({"config.json", "model.bin", "shared_vocabulary.json", "tokenizer.json"}, config),
+            "faster-whisper")
+            .starts_with(needs));
 }
 
 TEST_CASE("without a type, code or timm's word in config.json, transformers has no class for it") {
