@@ -286,9 +286,13 @@ constexpr Row kRows[] = {
 
     {"onnxruntime", onnx, Loads::by_path,
      R"(InferenceSession(hf_hub_download("{repo}", "{file}"{rev})))"},
-    // Its cache is not that of the Hub's libraries, unless it is told so.
+    // Its cache is not that of the Hub's libraries, unless it is told so. Its list changes with its
+    // versions, and tells neither the pooling nor the size of other models.
     {"fastembed", onnx_with_tokenizer, Loads::by_name,
-     R"(TextEmbedding("{repo}")  # with FASTEMBED_CACHE_PATH=$HF_HOME/hub)", false},
+     R"(TextEmbedding("{repo}")  # with FASTEMBED_CACHE_PATH=$HF_HOME/hub; before it, )"
+     R"(TextEmbedding.add_custom_model("{repo}", …, model_file="{file}"), )"
+     R"(unless fastembed's list has the model)",
+     false},
     {"openvino", openvino, Loads::by_path,
      R"(Core().compile_model(hf_hub_download("{repo}", "{file}"{rev}), "CPU"))"},
 

@@ -105,8 +105,11 @@ TEST_CASE("an ONNX model is loaded from its root, from onnx/, or under a name of
   CHECK(
       verdict(facts(strings_with({"onnx/model_quantized.onnx"})), "onnxruntime") ==
       R"(by path only: InferenceSession(hf_hub_download("org/name", "onnx/model_quantized.onnx")))");
-  CHECK(verdict(facts(strings_with({"onnx/model.onnx"})), "fastembed") ==
-        R"(by name: TextEmbedding("org/name")  # with FASTEMBED_CACHE_PATH=$HF_HOME/hub)");
+  CHECK(
+      verdict(facts(strings_with({"onnx/model.onnx"})), "fastembed") ==
+      R"(by name: TextEmbedding("org/name")  # with FASTEMBED_CACHE_PATH=$HF_HOME/hub; before it, )"
+      R"(TextEmbedding.add_custom_model("org/name", …, model_file="onnx/model.onnx"), )"
+      R"(unless fastembed's list has the model)");
 }
 
 TEST_CASE("an .xml without its .bin is no OpenVINO model") {
