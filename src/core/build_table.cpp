@@ -119,7 +119,8 @@ constexpr std::string_view kSecondChoices[] = {
 constexpr Pattern kCTranslate2Vocabularies[] = {"vocabulary.*", "shared_vocabulary.*",
                                                 "source_vocabulary.*"};
 
-// Whisper, T5 and BART; CLIP; vision and speech models of transformers.js and optimum; SAM.
+// Whisper, T5 and BART; CLIP; vision and speech models of transformers.js and optimum; SAM; Janus;
+// Supertonic; transducers of NeMo and sherpa-onnx. The last two are how many others begin.
 constexpr std::string_view kOnnxParts[] = {"encoder_model",
                                            "decoder_model_merged",
                                            "decoder_with_past_model",
@@ -141,7 +142,17 @@ constexpr std::string_view kOnnxParts[] = {"encoder_model",
                                            "prepare_inputs_embeds",
                                            "language_model",
                                            "lm_head",
-                                           "gen_head"};
+                                           "gen_head",
+                                           "gen_img_embeds",
+                                           "image_decode",
+                                           "conditional_decoder",
+                                           "duration_predictor",
+                                           "vector_estimator",
+                                           "vocoder",
+                                           "joiner",
+                                           "decoder_joint",
+                                           "encoder",
+                                           "decoder"};
 
 // What the file is called that holds a model, without the extension and `pytorch_`. Beside exports,
 // a `.bin` of another name is data rather than a model for PyTorch.
@@ -224,6 +235,16 @@ bool is_ctranslate2_vocabulary(std::string_view name) {
 bool is_model_set(std::string_view set) { return matches_one_of(kModelSets, set); }
 
 std::span<const std::string_view> onnx_parts() { return kOnnxParts; }
+
+std::string_view onnx_part_of(std::string_view stem) {
+  // `encoder_model_q4`, `encoder-model.int8`, `encoder-epoch-99`
+  constexpr std::string_view kEnds = "_.-";
+  const auto* const found = std::ranges::find_if(kOnnxParts, [&](std::string_view part) {
+    return stem.starts_with(part) &&
+           (stem.size() == part.size() || kEnds.find(stem[part.size()]) != kEnds.npos);
+  });
+  return found == std::end(kOnnxParts) ? std::string_view() : *found;
+}
 
 std::span<const Build> fallbacks_of(Build build) { return row_of(build).fallbacks; }
 

@@ -129,10 +129,7 @@ class BuildFinder {
   /// where it was added, or nothing.
   const GroupKey* add_onnx(Groups& groups, const RepoPath& path, std::string_view part) const {
     const std::string_view stem = stem_of(name_of(path.text()));
-    const auto parts = onnx_parts();
-    const auto own_part =
-        std::ranges::find_if(parts, [&](std::string_view known) { return is_part(stem, known); });
-    if (part != (own_part == parts.end() ? std::string_view() : *own_part)) return nullptr;
+    if (part != onnx_part_of(stem)) return nullptr;
 
     const std::string_view suffix = stem.substr(part.size());
     const GroupKey key{place_of(path.text()),
@@ -145,10 +142,6 @@ class BuildFinder {
     build.in_folder_of_form = is_in_folder_of_form(path.text());
     add_model(build, path, stem);
     return &groups.find(key)->first;
-  }
-
-  static bool is_part(std::string_view stem, std::string_view part) {
-    return stem.starts_with(part) && (stem.size() == part.size() || stem[part.size()] == '_');
   }
 
   /// The models in a pipeline's directories belong together.

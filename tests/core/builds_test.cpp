@@ -381,6 +381,38 @@ TEST_CASE("the parts of an exported model are one build") {
   CHECK(chosen({"text_model.onnx", "vision_model.onnx"}, Build::onnx).size() == 2);
 }
 
+TEST_CASE("a part of a model may be told from its precision by a dot or a dash") {
+  const Names all = {"config.json",
+                     "decoder_joint-model.int8.onnx",
+                     "encoder-model.int8.onnx",
+                     "decoder_joint-model.onnx",
+                     "encoder-model.onnx",
+                     "encoder-model.onnx.data",
+                     "nemo128.onnx",
+                     "vocab.txt"};
+  CHECK(chosen(all, {Build::onnx, "encoder-model.int8"}) ==
+        Names{"config.json", "decoder_joint-model.int8.onnx", "encoder-model.int8.onnx",
+              "vocab.txt"});
+  const Names plain = {"config.json", "decoder_joint-model.onnx", "encoder-model.onnx",
+                       "encoder-model.onnx.data", "vocab.txt"};
+  CHECK(chosen(all, {Build::onnx, "encoder-model"}) == plain);
+
+  const Names transducer = {"decoder-epoch-99.onnx", "encoder-epoch-99.int8.onnx",
+                            "encoder-epoch-99.onnx", "joiner-epoch-99.int8.onnx",
+                            "joiner-epoch-99.onnx"};
+  CHECK(chosen(transducer, {Build::onnx, "encoder-epoch-99.int8"}) ==
+        Names{"decoder-epoch-99.onnx", "encoder-epoch-99.int8.onnx", "joiner-epoch-99.int8.onnx"});
+  CHECK(chosen({"decoder_joint-parakeet.onnx", "encoder-parakeet.onnx"}, Build::onnx).size() == 2);
+  CHECK(chosen({"onnx/duration_predictor.onnx", "onnx/text_encoder.onnx",
+                "onnx/vector_estimator.onnx", "onnx/vocoder.onnx"},
+               Build::onnx)
+            .size() == 4);
+  CHECK(chosen({"onnx/gen_head_q4.onnx", "onnx/gen_img_embeds_q4.onnx", "onnx/image_decode_q4.onnx",
+                "onnx/conditional_decoder_q4.onnx"},
+               Build::onnx)
+            .size() == 4);
+}
+
 TEST_CASE("the models of a pipeline's directories are one build") {
   const Names all = {"model_index.json", "unet/diffusion_pytorch_model.safetensors",
                      "unet/model.onnx", "unet/weights.pb", "vae_decoder/model.onnx"};

@@ -56,6 +56,10 @@ bool is_model_set(std::string_view set);
 /// that begin alike, the longer one comes first.
 std::span<const std::string_view> onnx_parts();
 
+/// Which part a file is, by its name without the extension: `encoder_model` of
+/// `encoder_model_quantized`; empty if it is none.
+std::string_view onnx_part_of(std::string_view stem);
+
 /// What to take, in this order, if a repository does not have the build. Empty: that is an error.
 std::span<const Build> fallbacks_of(Build build);
 

@@ -5,8 +5,8 @@
 // Files that only work together are one build:
 //
 // - ONNX: a model with its external data; the parts of a model (`encoder_model.onnx`,
-//   `decoder_model.onnx`) in one directory and with the same suffix (`_quantized`); the models of
-//   the same name in the directories of a diffusers pipeline.
+//   `decoder_model.onnx`) in one directory and with the same suffix (`_quantized`, `.int8`); the
+//   models of the same name in the directories of a diffusers pipeline.
 // - OpenVINO: `.xml` and `.bin`, the parts of a model as for ONNX, and the tokenizers beside it.
 // - GGUF: the splits of a file (`-00001-of-00003`), and a projector (`mmproj`), of several the one
 //   with 16 bits.
