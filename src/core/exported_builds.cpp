@@ -137,11 +137,17 @@ class BuildFinder {
     ExportedBuild& build = groups[key];
     build.variant.build = Build::onnx;
     const std::string_view folder = folder_of(path.text());
-    build.is_plain = part.empty() && stem == "model" &&
-                     (folder == "onnx/" || folder.empty() || key.first == "*");
+    const bool is_usual_place = folder == "onnx/" || folder.empty();
+    build.is_plain = part.empty() ? stem == "model" && (is_usual_place || key.first == "*")
+                                  : suffix.empty() && is_usual_place && !has_whole_model();
     build.in_folder_of_form = is_in_folder_of_form(path.text());
     add_model(build, path, stem);
     return &groups.find(key)->first;
+  }
+
+  /// Beside it, parts are another choice.
+  bool has_whole_model() const {
+    return names_.contains("onnx/model.onnx") || names_.contains("model.onnx");
   }
 
   /// The models in a pipeline's directories belong together.

@@ -396,6 +396,7 @@ TEST_CASE("a part of a model may be told from its precision by a dot or a dash")
   const Names plain = {"config.json", "decoder_joint-model.onnx", "encoder-model.onnx",
                        "encoder-model.onnx.data", "vocab.txt"};
   CHECK(chosen(all, {Build::onnx, "encoder-model"}) == plain);
+  CHECK(chosen(all, Build::onnx) == plain);
 
   const Names transducer = {"decoder-epoch-99.onnx", "encoder-epoch-99.int8.onnx",
                             "encoder-epoch-99.onnx", "joiner-epoch-99.int8.onnx",
@@ -411,6 +412,24 @@ TEST_CASE("a part of a model may be told from its precision by a dot or a dash")
                 "onnx/conditional_decoder_q4.onnx"},
                Build::onnx)
             .size() == 4);
+}
+
+TEST_CASE("without a model.onnx, the parts without a suffix are the plain export") {
+  const Names all = {"config.json",
+                     "onnx/decoder_model_merged.onnx",
+                     "onnx/decoder_model_merged_q4.onnx",
+                     "onnx/encoder_model.onnx",
+                     "onnx/encoder_model_q4.onnx",
+                     "pytorch_model.bin"};
+  CHECK(chosen(all, Build::onnx) ==
+        Names{"config.json", "onnx/decoder_model_merged.onnx", "onnx/encoder_model.onnx"});
+
+  const std::string whole = GENERATE(as<std::string>{}, "model.onnx", "onnx/model.onnx");
+  Names with_whole = all;
+  with_whole.push_back(whole);
+  CHECK(chosen(with_whole, Build::onnx).size() == 2);
+  CHECK(chosen({"onnx/encoder_model_fp16.onnx", "onnx/encoder_model_q4.onnx"}, Build::onnx) ==
+        Names{"error: org/name: there are 2 builds that onnx could mean"});
 }
 
 TEST_CASE("the models of a pipeline's directories are one build") {

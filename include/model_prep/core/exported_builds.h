@@ -42,7 +42,8 @@ struct ExportedBuild {
   /// Of ONNX, the models whose data cannot be told by names, and that have not been read.
   std::set<RepoPath> unread{};
 
-  /// The plain export: `onnx/model.onnx`, `openvino_model.xml`.
+  /// The plain export: `onnx/model.onnx`, `openvino_model.xml`; without a `model.onnx`, the parts
+  /// without a suffix.
   bool is_plain{false};
 
   /// In a directory of the form, such as `onnx/`.
