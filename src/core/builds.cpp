@@ -113,7 +113,8 @@ class Repository {
     SelectedFiles selected{.variant = build};
     for (const ListedFile& file : all_) {
       if (weights.empty() && role_of(file.path.text()) == FileRole::unused) return std::nullopt;
-      if (weights.keeps(file.path)) selected.files.insert(file.path);
+      if (weights.keeps(file.path) || weights.needs_onnx(file.path))
+        selected.files.insert(file.path);
       if (weights.is_kept_index(file.path)) selected.deciding.insert(file.path);
     }
     add_if_there(kPipeline, selected.deciding);

@@ -76,6 +76,7 @@ TorchWeights::TorchWeights(const std::vector<ListedFile>& all, const DecidingFac
   const auto exported = export_names(all);
   for (const auto& [path, weights] : weights_) {
     Folder& folder = folders_[std::string(folder_of(path))];
+    folder.has_model_set = folder.has_model_set || is_model_set(weights.set);
     bool& has_whole = folder.formats[weights.safetensors].sets[weights.set];
     has_whole = has_whole || weights.part == Part::whole;
     has_model_ = has_model_ || weights.safetensors || is_model_set(weights.set) ||
@@ -138,6 +139,25 @@ bool TorchWeights::keeps(const RepoPath& path) const {
   // If the index was not read, the name of the shard has to do. If there is no index at all,
   // nothing tells which shards belong to the model, so all of them are kept.
   return format.unread.contains(weights.set) || (format.indexed.empty() && format.unread.empty());
+}
+
+bool TorchWeights::needs_onnx(const RepoPath& path) const {
+  const std::string_view text = path.text();
+  if (text.find(".onnx") == text.npos || role_of(text) != FileRole::onnx) return false;
+  if (is_in_folder_of_form(text) || !is_of_pipeline(text)) return false;
+
+  const auto folder = folders_.find(folder_of(text));
+  if (folder == folders_.end() || folder->second.has_model_set) return false;
+
+  const std::string_view stem = stem_of(name_of(text));
+  if (is_model_set(stem) || !onnx_part_of(stem).empty()) return false;
+
+  // `flow.onnx`, `flow.decoder.onnx` and `flow_fp16.onnx` are exports of `flow.pt`.
+  for (std::size_t end = 0; end != stem.npos;) {
+    end = stem.find_first_of("_.-", end + 1);
+    if (folder->second.has(std::string(stem.substr(0, end)))) return false;
+  }
+  return true;
 }
 
 bool TorchWeights::is_of_pipeline(std::string_view path) const {

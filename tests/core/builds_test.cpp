@@ -432,6 +432,32 @@ TEST_CASE("without a model.onnx, the parts without a suffix are the plain export
         Names{"error: org/name: there are 2 builds that onnx could mean"});
 }
 
+TEST_CASE("an ONNX model that is no export of the weights beside it goes with them") {
+  const Names all = {"BlankEN/config.json",
+                     "BlankEN/model.safetensors",
+                     "campplus.onnx",
+                     "campplus.onnx_data",
+                     "cosyvoice2.yaml",
+                     "flow.decoder.fp32.onnx",
+                     "flow.onnx",
+                     "flow.pt",
+                     "llm.pt",
+                     "speech_tokenizer.onnx"};
+  CHECK(chosen(all) == Names{"BlankEN/config.json", "BlankEN/model.safetensors", "campplus.onnx",
+                             "campplus.onnx_data", "cosyvoice2.yaml", "flow.pt", "llm.pt",
+                             "speech_tokenizer.onnx"});
+
+  // Beside a whole model, under a usual name or in a directory of exports, it is one.
+  CHECK(chosen({"bert.onnx", "config.json", "pytorch_model.bin"}) ==
+        Names{"config.json", "pytorch_model.bin"});
+  CHECK(chosen({"a/model.safetensors", "encoder_model.onnx", "llm.pt", "model_O2.onnx",
+                "onnx/llm.pt", "onnx/other.onnx"}) == Names{"a/model.safetensors", "llm.pt"});
+  CHECK(chosen({"a/model.safetensors", "b/other.onnx", "llm.pt"}) ==
+        Names{"a/model.safetensors", "llm.pt"});
+  CHECK(chosen({"model_index.json", "other.onnx", "sd.ckpt", "unet/model.safetensors"}) ==
+        Names{"model_index.json", "unet/model.safetensors"});
+}
+
 TEST_CASE("the models of a pipeline's directories are one build") {
   const Names all = {"model_index.json", "unet/diffusion_pytorch_model.safetensors",
                      "unet/model.onnx", "unet/weights.pb", "vae_decoder/model.onnx"};

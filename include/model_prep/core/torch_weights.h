@@ -11,6 +11,7 @@
 //   its root are the same weights again.
 // - Left out are the vendor's duplicates: `consolidated.*` beside `model.*`, and the directories
 //   `original/` and `metal/` beside other weights.
+// - ONNX models are left out as exports, but for those that lie beside weights of other names.
 //
 // Pure.
 #pragma once
@@ -34,6 +35,10 @@ class TorchWeights {
   TorchWeights(const std::vector<ListedFile>& all, const DecidingFacts& facts, Precision precision);
 
   bool keeps(const RepoPath& path) const;
+
+  /// An ONNX model, or its data, that is no export of the weights in its directory: none of them is
+  /// called as a whole model is, nor as this one. Services with PyTorch load both.
+  bool needs_onnx(const RepoPath& path) const;
 
   /// A kept index: it tells which shards are kept. If it has not been read, their names do.
   bool is_kept_index(const RepoPath& path) const;
@@ -63,6 +68,7 @@ class TorchWeights {
   /// The weights in one directory of the repository.
   struct Folder {
     std::map<bool, Format> formats{{false, {}}, {true, {}}};  // true: safetensors
+    bool has_model_set{false};
 
     bool has(const std::string& set) const {
       return formats.at(true).sets.contains(set) || formats.at(false).sets.contains(set);
