@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "model_prep/base/text.h"
+#include "model_prep/io/staging.h"
 
 namespace model_prep {
 
@@ -19,7 +20,13 @@ Status check_space(const FetchPlan& plan, std::span<const ModelRun> models, cons
   std::map<RepoId, Need> repositories;
   for (const FetchJob& job : plan.jobs) {
     if (job.check_existing) continue;
-    repositories[job.repo].bytes += job.file.size - job.staged;
+
+    // Only a large file has its space reserved. There may be very many small ones.
+    const Bytes there =
+        job.file.size < kMinClaimedSize
+            ? job.staged
+            : reserved_bytes(cache.repository(job.repo), job.file.blob, job.file.size);
+    repositories[job.repo].bytes += job.file.size - there;
     repositories[job.repo].inodes += 2;
   }
   for (const ModelRun& model : models)

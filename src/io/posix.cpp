@@ -29,6 +29,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr Bytes kStatBlock = 512;  // whatever the file system's own blocks are
+
 /// `result` of the stat(2) that has filled in `found`.
 std::optional<FileInfo> info_of(int result, const struct stat& found) {
   if (result != 0) return std::nullopt;
@@ -37,6 +39,7 @@ std::optional<FileInfo> info_of(int result, const struct stat& found) {
       .is_folder = S_ISDIR(found.st_mode),
       .is_link = S_ISLNK(found.st_mode),
       .size = found.st_size,
+      .occupied = Bytes{found.st_blocks} * kStatBlock,
       .mtime_ns = std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec,
       .device = found.st_dev,
       .inode = found.st_ino,

@@ -226,4 +226,17 @@ Bytes staged_bytes(const Repository& repository, const Digest& blob, Bytes size)
   return usable(*record, repository.layout.staging(blob, record->file), size).total();
 }
 
+Bytes reserved_bytes(const Repository& repository, const Digest& blob, Bytes size) {
+  const auto record = read_resume(repository, blob).record;
+  if (!record) return 0;
+  const std::string path = repository.layout.staging(blob, record->file);
+  const auto staged = lstat_path(path);
+
+  // The space of a file with a second name does not become free with this one.
+  if (!staged || !staged->is_file || staged->link_count != 1) return 0;
+
+  // A file system that compresses occupies less than what has arrived.
+  return std::min(size, std::max(staged->occupied, usable(*record, path, size).total()));
+}
+
 }  // namespace model_prep

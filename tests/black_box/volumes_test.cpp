@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 
 #include "support/catch.h"
 #include "test_host.h"
@@ -105,6 +107,31 @@ TEST_CASE("free space is that of the volume where the repository really lies") {
   CHECK(run.error_kind("org/large") == "disk_full");
   CHECK(contains(run.err, "20.0 MB needed, 1.0 MB free"));
   CHECK(volume.hub.requests("resolve").empty());
+}
+
+TEST_CASE("space that a killed run has reserved for a file does not count as missing") {
+  if (!may_mount()) return;
+  Volume volume;
+  volume.hub.add(
+      Fault{.on = Fault::On::payload, .times = -1, .what = Drip{.bytes_per_second = 4 * kMB}});
+  {
+    const auto program = volume.machine.start({"org/large", "--jobs", "1"});
+    REQUIRE(volume.hub.wait_until([](const auto& log) { return sent_of(log, kWeights) >= 9 * kMB; },
+                                  std::chrono::milliseconds(30'000)));
+    program->send_signal(SIGKILL);
+    program->wait();
+  }
+  volume.hub.clear_faults();
+  // A tmpfs reserves only what it is asked to, here as a disk would have done it.
+  const std::string cache = volume.machine.cache().string();
+  const Run run =
+      volume.machine.shell("exec unshare -m sh -c 'cp -a " + cache + " " + cache +
+                           "-kept && mount -t tmpfs -o size=24m " + "none " + cache + " && cp -a " +
+                           cache + "-kept/. " + cache + " && fallocate -n -l 20000000 " + cache +
+                           "/models--org--large/blobs/*.incomplete && exec $PROGRAM org/large'");
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "resuming at"));
 }
 
 TEST_CASE("what is wrong with one repository's folder fails its model, and the others are ready") {

@@ -443,6 +443,20 @@ TEST_CASE("the record shows who fetches and how much is on disk") {
   CHECK(read_resume(left.repository, left.blob).owner() == "another process");
 }
 
+TEST_CASE("the space that a staging file has reserved is its own already") {
+  const Left left;
+  const UniqueFd file(::open(left.file(kDead).c_str(), O_RDWR | O_CLOEXEC));
+  if (::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, kSize) != 0) {
+    WARN("SKIPPED: THE FOLDER FOR TEMPORARY FILES CANNOT RESERVE SPACE");
+    return;
+  }
+  CHECK(reserved_bytes(left.repository, left.blob, kSize) == kSize);
+  fs::create_hard_link(left.file(kDead), left.top / "precious");
+  CHECK(reserved_bytes(left.repository, left.blob, kSize) == 0);
+  fs::remove(left.record);
+  CHECK(reserved_bytes(left.repository, left.blob, kSize) == 0);
+}
+
 TEST_CASE(
     "staging files without a record are swept if their writer is certainly dead, or after a day") {
   const Place place(kSmall);

@@ -48,6 +48,7 @@ struct FileInfo {
   bool is_folder{false};
   bool is_link{false};
   Bytes size{0};
+  Bytes occupied{0};  ///< space on the disk: without holes, with what is reserved
   std::int64_t mtime_ns{0};
   std::uint64_t device{0};
   std::uint64_t inode{0};

@@ -108,4 +108,8 @@ class Staging {
 /// How many bytes of this blob a run could continue with.
 Bytes staged_bytes(const Repository& repository, const Digest& blob, Bytes size);
 
+/// How much of this blob's space on the disk its staging file has already, whoever writes it: a
+/// large one has all of it reserved from the beginning. At most `size`.
+Bytes reserved_bytes(const Repository& repository, const Digest& blob, Bytes size);
+
 }  // namespace model_prep
