@@ -165,16 +165,26 @@ Status Staging::take_over(const ResumeRecord& theirs) {
   // Without saving: the record on disk stays as it is until everything is copied.
   std::string path = std::exchange(path_, path_of(record_.writer));
   source_ = Source{std::move(fd_), std::move(path), record_, record_.have};
-  return create_file();
+  Status created = create_file();
+  if (created || created.error().kind != ErrorKind::disk_full) return created;
+
+  // No room for both files, and there never would be: each run would end here. Without its file, a
+  // writer that was only asleep publishes nothing.
+  path = source_->path;
+  source_.reset();  // what is open still takes its space
+  if (Status removed = repository_->directory->remove(path); !removed) return removed;
+  return begin_fresh();
 }
 
 Result<StagingOwner> Staging::copy_some() {
   if (auto range = source_->left.first()) {
     range->end = std::min(range->end, range->begin + kCopyStep);
     Status copied = copy_bytes(source_->fd, fd_, range->begin, range->end, {source_->path, path_});
-    if (!copied && copied.error().kind != ErrorKind::io) return copied.error();
+    const ErrorKind failed = copied ? ErrorKind::io : copied.error().kind;
+    if (failed != ErrorKind::io && failed != ErrorKind::disk_full) return copied.error();
 
-    // A source that cannot be read ends the copy; what was copied so far is used.
+    // A source that cannot be read, or a disk without room for both files, ends the copy; what was
+    // copied so far is used. The source is removed below, which makes room.
     if (copied) record_.have.add(*range);
     source_->left.remove(copied ? *range : ByteRange{0, record_.size});
 

@@ -2,6 +2,8 @@
 #include "model_prep/io/leftovers.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 
 #include <chrono>
 #include <filesystem>
@@ -12,6 +14,7 @@
 #include "model_prep/io/file_lock.h"
 #include "model_prep/io/hasher.h"
 #include "support/catch.h"
+#include "support/in_child.h"
 #include "support/temporary_folder.h"
 
 namespace model_prep {
@@ -20,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::excludes_nobody;
 using testing::FlockRule;
+using testing::in_child;
 using testing::read_text;
 using testing::TemporaryFolder;
 using testing::write_text;
@@ -84,6 +88,24 @@ struct Left : Place {
     static_cast<void>(staging_of(opened).save(ranges({{0, 20}, {40, 60}})));
   }
 };
+
+constexpr int kNoVolume = 99;
+const std::string kTightVolume = "size=2560k";  // room for one file of kSize, not for two
+
+/// Mounts a small volume over the folder, for this process alone. An overlay has the space of what
+/// it lies on, and no more in memory than a disk has as far as the program can see.
+bool mount_volume(const fs::path& folder, bool is_in_memory) {
+  if (::unshare(CLONE_NEWNS) != 0) return false;
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  if (::mount("none", folder.c_str(), "tmpfs", 0, kTightVolume.c_str()) != 0) return false;
+  if (is_in_memory) return true;
+
+  for (const char* part : {"lower", "upper", "work"}) fs::create_directory(folder / part);
+  const std::string parts = "lowerdir=" + (folder / "lower").string() +
+                            ",upperdir=" + (folder / "upper").string() +
+                            ",workdir=" + (folder / "work").string();
+  return ::mount("none", folder.c_str(), "overlay", 0, parts.c_str()) == 0;
+}
 
 }  // namespace
 
@@ -185,6 +207,38 @@ TEST_CASE("a copy whose claim is lost ends, and leaves the bytes to the one who 
   while (staging_of(second).copying()) REQUIRE(*staging_of(second).copy_some() == StagingOwner::us);
   CHECK(staging_of(second).have().text() == "0-20,40-60");
   CHECK_FALSE(fs::exists(left.file(kDead)));
+}
+
+TEST_CASE("a take-over needs no room for both files") {
+  const Place place;
+  constexpr std::int64_t kHalf = kSize / 4;
+  const bool in_memory = GENERATE(true, false);
+  CAPTURE(in_memory);
+  const int answer = in_child([&] {
+    if (!mount_volume(place.top.path(), in_memory)) return kNoVolume;
+    fs::create_directories(place.layout.blobs);
+    fs::create_directories(place.layout.own_directory);
+    {
+      auto dead = place.open(kDead);
+      if (!is_staging(dead)) return 1;
+      const std::string bytes(3 * kHalf, 'x');
+      if (!staging_of(dead).write(bytes, 0)) return 2;
+      if (!staging_of(dead).save(ranges({{0, kHalf}, {kHalf + 1, 3 * kHalf}}))) return 3;
+    }
+    auto opened = place.open(kElsewhere, kSilent);
+    if (!is_staging(opened)) return 4;
+    Staging& staging = staging_of(opened);
+    while (staging.copying())
+      if (!staging.copy_some()) return 5;
+
+    // Without a reservation as much is kept as found room.
+    if (staging.have().text() != (in_memory ? "0-" + std::to_string(kHalf) : "")) return 6;
+    if (fs::exists(place.file(kDead))) return 7;
+    if (parse_resume(read_text(place.record))->file != kElsewhere.tag) return 8;
+    return staging.write(std::string(kSize, 'y'), 0) ? 0 : 9;
+  });
+  if (answer == kNoVolume) WARN("SKIPPED: NO MOUNT NAMESPACE FOR THIS USER");
+  CHECK((answer == 0 || answer == kNoVolume));
 }
 
 TEST_CASE("only a file that this process made is hashed from memory") {

@@ -22,7 +22,8 @@
 //   another process    anything else, record changes     wait: it lives
 //   another process    anything else, no change in       take_over: claim the record and continue
 //                      60 polls                          in a copy of its bytes, so that it spoils
-//                                                        nothing if it comes back to life
+//                                                        nothing if it comes back to life. Without
+//                                                        room for both files, theirs is removed
 //
 // A record that cannot be read, because it is torn or empty or may not be, counts as another
 // process's that is silent, and there is nothing to resume or to copy: the file is created after 60

@@ -45,6 +45,7 @@ class Staging {
   const RangeSet& have() const { return record_.have; }  ///< what it held when it was opened
 
   /// Bytes of a writer that timed out are still to be copied: call `copy_some` until they are not.
+  /// Where the disk has no room for both files, theirs is removed, and `have` is what was copied.
   bool copying() const { return source_.has_value(); }
   Result<StagingOwner> copy_some();
   Status write(std::span<const char> bytes, Bytes offset) {
