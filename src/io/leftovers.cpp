@@ -18,7 +18,7 @@ constexpr std::string_view kLockSuffix = ".lock";
 /// A file in `blobs/` that is not a blob.
 struct UnfinishedFile {
   Digest blob;
-  std::vector<WriterTag> writers{};   ///< all that may write it; empty if unknown
+  std::optional<WriterTag> writer{};  ///< who has the claim to it; nothing if unknown
   bool foreign{false};                ///< huggingface_hub's
   bool wanted{false};                 ///< a run could resume from it
   std::optional<std::string> twin{};  ///< record or staging file: as alive as this one
@@ -27,9 +27,9 @@ struct UnfinishedFile {
 UnfinishedFile staging_file(const Repository& repository, const Digest& blob,
                             const WriterTag& tag) {
   const auto record = read_resume(repository, blob).record;
-  if (!record || record->file != tag) return {.blob = blob, .writers = {tag}};
+  if (!record || record->file != tag) return {.blob = blob, .writer = tag};
   return {.blob = blob,
-          .writers = {tag, record->writer},
+          .writer = record->writer,
           .wanted = true,
           .twin = repository.layout.resume(blob)};
 }
@@ -41,7 +41,7 @@ UnfinishedFile resume_file(const Repository& repository, const Digest& blob) {
   const auto record = read_resume(repository, blob).record;
   if (!record) return file;
 
-  file.writers = {record->writer, record->file};
+  file.writer = record->writer;
   const std::string staging = repository.layout.staging(blob, record->file);
   if (lstat_path(staging)) {
     file.twin = staging;
@@ -83,12 +83,15 @@ bool is_dead(const Repository& repository, const UnfinishedFile& file, const std
   if (is_older_than(path, kMaxAge) && (!file.twin || is_older_than(*file.twin, kMaxAge)))
     return true;
 
-  const bool of_this_machine =
-      !file.writers.empty() && std::ranges::all_of(file.writers, [&](const WriterTag& writer) {
-        return self.tag.same_machine(writer);
-      });
-  return (file.foreign || of_this_machine) && is_lock_free(repository, file.blob, check) &&
-         !is_locked(repository, path) && !(file.twin && is_locked(repository, *file.twin));
+  // Whoever had the file before that writer has lost it, wherever that one ran, and would notice.
+  // It may still be copied into the writer's own file, which then is the one that is locked.
+  const bool of_this_machine = file.writer && self.tag.same_machine(*file.writer);
+  if (!file.foreign && !of_this_machine) return false;
+  if (file.writer && is_locked(repository, repository.layout.staging(file.blob, *file.writer)))
+    return false;
+
+  return is_lock_free(repository, file.blob, check) && !is_locked(repository, path) &&
+         !(file.twin && is_locked(repository, *file.twin));
 }
 
 }  // namespace

@@ -282,6 +282,23 @@ TEST_CASE("a killed take-over does not prove that the file's first writer is dea
   CHECK(is_owned(again));
 }
 
+TEST_CASE("a take-over that was killed is dead for its own machine, wherever the file came from") {
+  const Left left;
+  const auto dead = [&](const WriterIdentity& self) {
+    const auto leftovers = find_leftovers(left.repository, self);
+    return std::ranges::count(leftovers, true, &Leftover::dead);
+  };
+  const WriterIdentity neighbour = writer("bbbbbbbb", "00000009");
+  {
+    auto opened = left.open(kElsewhere, kSilent);
+    REQUIRE(is_staging(opened));
+    CHECK(dead(neighbour) == 0);
+  }
+  CHECK(left.blobs() == 3);
+  CHECK(dead(neighbour) == 3);
+  CHECK(dead(kNext) == 0);
+}
+
 TEST_CASE("a writer that was only suspended finds its staging taken over, and damages nothing") {
   Place place;
   auto first = place.open(kDead);

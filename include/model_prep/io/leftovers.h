@@ -2,7 +2,7 @@
 // What unfinished downloads left in a repository, and whether somebody may still be writing it.
 //
 //   in blobs/                                     written by        dead if
-//   <blob>.<tag>.model-prep.incomplete and its    this program      that process ran on this kernel
+//   <blob>.<tag>.model-prep.incomplete and its    this program      the writer ran on this kernel
 //   <blob>.model-prep.resume                                        and the locks of blob and
 //                                                                   staging file are free; or it is
 //                                                                   a day old
@@ -10,8 +10,10 @@
 //                                                                   locks exclude; or it is a day
 //                                                                   old
 //
-// A living writer of ours saves its record every two seconds, so that after a day without it is
-// dead wherever it ran. Files with other names are not leftovers. One thread.
+// The writer of what a record names is the process that has the claim. One that had the file before
+// has lost it and would notice that, so it does not matter where it ran. A living writer of ours
+// saves its record every two seconds, so that after a day without it is dead wherever it ran. Files
+// with other names are not leftovers. One thread.
 #pragma once
 
 #include "model_prep/core/prune_plan.h"
