@@ -26,10 +26,6 @@
 namespace model_prep {
 namespace {
 
-/// How often files of a model may vanish before it fails, or change before that is accepted: beyond
-/// that it is no coincidence.
-constexpr int kMaxLosses = 10;
-
 class Download {
  public:
   Download(Session& session, std::vector<ModelSpec> specs)
@@ -259,14 +255,10 @@ class Download {
     for (const std::size_t index : job.models) {
       ModelRun& model = models_[index];
 
-      // The file may have been fetched before and removed by another process.
-      const Bytes before = model.outcomes[job.file.blob].bytes_fetched;
-      FileOutcome& kept = model.outcomes.insert_or_assign(job.file.blob, outcome).first->second;
-
       // The bytes crossed the network once, so only the first model counts them.
-      if (index != job.models.front()) kept.bytes_fetched = 0;
-      kept.bytes_fetched += before;
-      model.pending.erase(job.file.blob);
+      FileOutcome counted = outcome;
+      if (index != job.models.front()) counted.bytes_fetched = 0;
+      add_outcome(model, job, std::move(counted));
 
       // A failure explains more than the cancellation of other files that followed from it.
       const bool explains = !model.error || outcome.status == FileStatus::failed;
@@ -298,9 +290,8 @@ class Download {
 
     if (has_changed) {
       settle_ref(model, *model.snapshot);
-      const auto publication = session_.cache.publish(
-          *model.snapshot, verified_blobs(model),
-          model.times_vanished < kMaxLosses ? IfChanged::report : IfChanged::ignore);
+      const auto publication =
+          session_.cache.publish(*model.snapshot, verified_blobs(model), if_changed(model));
       if (!publication) {
         model.error = publication.error();
         model.error->of_one_item = model.error->kind != ErrorKind::disk_full;
@@ -330,7 +321,12 @@ class Download {
         model.published = false, model.files_vanished = true;
   }
 
-  /// Whether another process removed files of a model, which then has to be fetched again.
+  static IfChanged if_changed(const ModelRun& model) {
+    return accepts_changes(model) ? IfChanged::ignore : IfChanged::report;
+  }
+
+  /// Whether another process removed or changed files of a model, which then has to be fetched or
+  /// hashed again.
   bool inspect_lost_models() {
     bool any = false;
     for (ModelRun& model : models_) {
@@ -338,10 +334,7 @@ class Download {
 
       model.files_vanished = false;
       if (model.times_vanished++ == kMaxLosses) {
-        model.error = Error{
-            ErrorKind::io,
-            "another process keeps deleting files of " + model.spec.repo.text() + " from the cache",
-            "run model-prep again when that process has finished"};
+        model.error = keeps_changing(model);
         session_.log_error(*model.error);
         continue;
       }

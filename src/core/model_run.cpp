@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_prep/core/model_run.h"
 
+#include <fmt/format.h>
+
 namespace model_prep {
 
 std::vector<PlannedModel> models_to_fetch(const std::vector<ModelRun>& models) {
@@ -9,6 +11,30 @@ std::vector<PlannedModel> models_to_fetch(const std::vector<ModelRun>& models) {
     if (models[i].snapshot && !models[i].error && !models[i].published)
       wanted.push_back({i, &*models[i].snapshot, &models[i].view});
   return wanted;
+}
+
+void add_outcome(ModelRun& model, const FetchJob& job, FileOutcome outcome) {
+  // What exists is fetched only if its bytes are wrong, or if it vanished this instant.
+  if (model.times_vanished > 0 && job.check_existing && outcome.status != FileStatus::reused)
+    model.found_wrong = true;
+
+  // The file may have been fetched before and removed by another process.
+  outcome.bytes_fetched += model.outcomes[job.file.blob].bytes_fetched;
+  model.outcomes.insert_or_assign(job.file.blob, std::move(outcome));
+  model.pending.erase(job.file.blob);
+}
+
+bool accepts_changes(const ModelRun& model) {
+  return model.times_vanished >= kMaxLosses && !model.found_wrong;
+}
+
+Error keeps_changing(const ModelRun& model) {
+  const std::string& repo = model.spec.repo.text();
+  return {ErrorKind::io,
+          model.found_wrong
+              ? fmt::format("another process keeps writing to files of {} in the cache", repo)
+              : fmt::format("another process keeps deleting files of {} from the cache", repo),
+          "run model-prep again when that process has finished"};
 }
 
 std::optional<Digest> hashed_sha256(const ModelRun& model, std::size_t file) {

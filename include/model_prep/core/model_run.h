@@ -2,8 +2,7 @@
 // The state of one model while `download` works on it.
 //
 // The command fills it in: the spec, then the snapshot and what the cache holds of it, then an
-// outcome for each blob that was fetched, and at last the publication or an error. The functions
-// here only read it. Pure.
+// outcome for each blob that was fetched, and at last the publication or an error. Pure.
 #pragma once
 
 #include <set>
@@ -41,10 +40,30 @@ struct ModelRun {
   /// What its files name, when they are known.
   std::vector<Dependency> dependencies{};
 
-  /// Another process removed files of the model before it was published, so it is fetched again.
+  /// Another process removed or changed files of the model before the end of the run, so it is
+  /// fetched or hashed again.
   bool files_vanished{false};
   int times_vanished{0};
+
+  /// In one of those rounds, bytes that this run had verified before were wrong.
+  bool found_wrong{false};
 };
+
+/// How often files of a model may vanish before it fails, or change before that is accepted: beyond
+/// that it is no coincidence.
+inline constexpr int kMaxLosses = 10;
+
+/// What became of one of the model's blobs, which it waits for no longer. `outcome` counts the
+/// bytes of this round.
+void add_outcome(ModelRun& model, const FetchJob& job, FileOutcome outcome);
+
+/// Whether a file that has changed since it was hashed is left to the next run: where times never
+/// stay the same, each hash finds the right bytes, and this one would never end. Not if somebody
+/// really writes to the files.
+bool accepts_changes(const ModelRun& model);
+
+/// Of a model that was lost too often.
+Error keeps_changing(const ModelRun& model);
 
 /// The models that have to be fetched: neither published nor failed.
 std::vector<PlannedModel> models_to_fetch(const std::vector<ModelRun>& models);

@@ -41,8 +41,8 @@ struct Publication {
 /// What was hashed, now or in an earlier run.
 using VerifiedBlobs = std::map<Digest, VerifiedBlob>;
 
-/// Where times never stay the same, or somebody never stops writing, a changed file has to be left
-/// to the next run: the record has it as it was hashed.
+/// Where times never stay the same, a changed file has to be left to the next run: the record has
+/// it as it was hashed.
 enum class IfChanged : std::uint8_t { report, ignore };
 
 class Cache {
