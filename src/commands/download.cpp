@@ -20,7 +20,6 @@
 #include "model_prep/commands/repository_locks.h"
 #include "model_prep/commands/resolve.h"
 #include "model_prep/core/model_run.h"
-#include "model_prep/io/inspection.h"
 #include "model_prep/report/model_report.h"
 
 namespace model_prep {
@@ -312,12 +311,13 @@ class Download {
     session_.link_legacy_dirs(model.spec.repo);
   }
 
-  /// What was complete at the beginning, or in the middle of a long run, may have been removed
-  /// since: not everybody respects our locks.
+  /// What was complete at the beginning, or in the middle of a long run, may have been removed or
+  /// changed since: not everybody respects our locks.
   void look_again() {
     if (fetcher_.requests() == 0 && !imports_) return;
     for (ModelRun& model : models_)
-      if (model.published && !is_complete(session_.cache, *model.snapshot))
+      if (model.published &&
+          !session_.cache.is_as_verified(*model.snapshot, verified_blobs(model), if_changed(model)))
         model.published = false, model.files_vanished = true;
   }
 

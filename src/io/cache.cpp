@@ -118,16 +118,7 @@ class Publisher {
   }
 
  private:
-  /// Whether every file is there, and as it was when it was hashed.
-  bool is_complete() const {
-    return std::ranges::all_of(snapshot_.files, [&](const RemoteFile& file) {
-      const auto there = stat_path(layout_.link(commit_, file.path));
-      if (!there || if_changed_ == IfChanged::ignore) return there.has_value();
-
-      const auto verified = verified_.find(file.blob);
-      return verified != verified_.end() && verified->second.covers(there->stamp());
-    });
-  }
+  bool is_complete() const { return cache_.is_as_verified(snapshot_, verified_, if_changed_); }
 
   Status publish_links() {
     std::vector<const RemoteFile*> wanted;
@@ -396,6 +387,19 @@ Status Cache::create_repo_dirs(const RepoId& repo) const {
 Result<Publication> Cache::publish(const ResolvedSnapshot& snapshot, const VerifiedBlobs& verified,
                                    IfChanged if_changed) const {
   return Publisher(*this, snapshot, verified, if_changed).run();
+}
+
+bool Cache::is_as_verified(const ResolvedSnapshot& snapshot, const VerifiedBlobs& verified,
+                           IfChanged if_changed) const {
+  const CacheLayout& layout = repository(snapshot.spec.repo).layout;
+  return std::ranges::all_of(snapshot.files, [&](const RemoteFile& file) {
+    const auto there = stat_path(layout.link(snapshot.commit, file.path));
+    if (!there || there->size != file.size) return false;
+    if (if_changed == IfChanged::ignore) return true;
+
+    const auto hashed = verified.find(file.blob);
+    return hashed != verified.end() && hashed->second.covers(there->stamp());
+  });
 }
 
 Status Cache::distrust(const RepoId& repo, const CommitId& commit,

@@ -227,12 +227,4 @@ Inspection inspect_snapshot(const Cache& cache, const ResolvedSnapshot& snapshot
   return Inspector(cache, snapshot, umask).run();
 }
 
-bool is_complete(const Cache& cache, const ResolvedSnapshot& snapshot) {
-  const CacheLayout& layout = cache.repository(snapshot.spec.repo).layout;
-  return std::ranges::all_of(snapshot.files, [&](const RemoteFile& file) {
-    const auto there = stat_path(layout.link(snapshot.commit, file.path));
-    return there && there->size == file.size;
-  });
-}
-
 }  // namespace model_prep

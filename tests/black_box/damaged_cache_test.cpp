@@ -183,6 +183,28 @@ TEST_CASE("a complete model that is removed while another one arrives is fetched
   CHECK(tree_of(prepared.machine.cache()) == merged(published(prepared.repo), published(large)));
 }
 
+TEST_CASE("a blob that changes after its model was ready is checked again before the run ends") {
+  Prepared prepared;
+  const bool was_complete = GENERATE(true, false);
+  CAPTURE(was_complete);
+  if (!was_complete) fs::remove(prepared.blob("empty.txt"));
+  const HubRepo large = large_repo(300'000);
+  prepared.hub.add(large);
+  prepared.hub.add(Fault{.on = Fault::On::payload,
+                         .path = kWeights,
+                         .what = Stall{.after = 0, .lasting = std::chrono::seconds(3)}});
+  const std::string other = "org/large@" + main_of(large);
+  const auto program = prepared.machine.start({prepared.pinned, other});
+  if (!was_complete) REQUIRE(program->wait_for_err(prepared.pinned + ": ready at"));
+  REQUIRE(prepared.hub.wait_until(asks_for_payload));
+  flip_byte(prepared.blob("model.safetensors"), 1);
+  const Run run = prepared.machine.end_of(*program);
+  CAPTURE(run.err);
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "removed or changed during the run"));
+  CHECK(tree_of(prepared.machine.cache()) == merged(published(prepared.repo), published(large)));
+}
+
 TEST_CASE("cleanup leaves a complete model alone while a download needs it and another one") {
   Prepared prepared;
   prepared.machine.use_manifest(

@@ -105,6 +105,11 @@ class Cache {
   Result<Publication> publish(const ResolvedSnapshot& snapshot, const VerifiedBlobs& verified,
                               IfChanged if_changed = IfChanged::report) const;
 
+  /// Whether readers find every file of the snapshot, in its size, and as it was when it was
+  /// hashed.
+  bool is_as_verified(const ResolvedSnapshot& snapshot, const VerifiedBlobs& verified,
+                      IfChanged if_changed) const;
+
   /// Drops these blobs from the record, so that the next inspection hashes them. The blobs stay
   /// until a fetched one replaces them: a missing file would help no reader.
   Status distrust(const RepoId& repo, const CommitId& commit, const std::set<Digest>& blobs) const;

@@ -25,9 +25,6 @@ struct Inspection {
 /// `umask`: of this process.
 Inspection inspect_snapshot(const Cache& cache, const ResolvedSnapshot& snapshot, unsigned umask);
 
-/// Whether readers find each file, in its size.
-bool is_complete(const Cache& cache, const ResolvedSnapshot& snapshot);
-
 /// The bits that a file or directory lacks by that rule.
 unsigned missing_bits(const FileInfo& info, unsigned umask);
 
