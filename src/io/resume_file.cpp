@@ -37,7 +37,14 @@ Result<StagingOwner> ResumeFile::save(ResumeRecord& record) {
 
   if (fd) {
     const auto there = parse_resume(read_file(*fd, kMaxResumeRecord).value_or(""));
-    if (!there || there->writer == self_) return write(*fd, record);
+    if (!there || there->writer == self_) {
+      // A hard link to something precious may have been planted here. A file without any name is
+      // one that another process has just replaced, which must keep its claim.
+      const auto found = stat_fd(*fd);
+      if (found && found->link_count <= 1) return write(*fd, record);
+      Status replaced = replace(record);
+      return replaced ? Result(StagingOwner::us) : replaced.error();
+    }
   } else if (!is_there) {
     const auto created = create(record);
     if (!created || *created == StagingOwner::us) return created;

@@ -423,6 +423,18 @@ TEST_CASE("a symlink in place of the record or staging file is not written throu
   CHECK(read_text(place.top / "precious") == "precious");
 }
 
+TEST_CASE("a hard link in place of the record is replaced, not written through") {
+  const Place place;
+  auto opened = place.open(kNext);
+  REQUIRE(is_staging(opened));
+  write_text(place.top / "precious", "precious");
+  fs::remove(place.record);
+  fs::create_hard_link(place.top / "precious", place.record);
+  CHECK(*staging_of(opened).save({}) == StagingOwner::us);
+  CHECK(read_text(place.top / "precious") == "precious");
+  CHECK(parse_resume(read_text(place.record))->writer == kNext.tag);
+}
+
 TEST_CASE("a record that may not be touched is another's, and a small file does without one") {
   const Place place(kSmall);
   fs::create_symlink(place.top / "elsewhere", place.record);

@@ -30,8 +30,8 @@ class ResumeFile {
   Status replace(const ResumeRecord& record);
 
   /// Writes the record with the next sequence number: one line, one pwrite, in the file that was
-  /// just read, and never over another's claim. Creates the record if there is none. `other`: the
-  /// blob was ours, and another process has claimed it.
+  /// just read, and never over another's claim. Creates the record if there is none, and replaces a
+  /// file that has a second name. `other`: the blob was ours, and another process has claimed it.
   Result<StagingOwner> save(ResumeRecord& record);
   Status remove() { return ours_ ? directory_.remove(path_) : ok(); }
 
