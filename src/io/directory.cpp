@@ -174,6 +174,12 @@ Status Directory::add_permissions(const std::string& path, unsigned bits) const 
   const auto found = stat_fd(*file);
   if (!found) return io_error("inspect", path, errno);
   if (found->is_link) return symlink_error(path);
+
+  // Another tenant can give somebody's private file a second name here.
+  if (!found->is_folder && found->link_count != 1)
+    return Error{ErrorKind::permission,
+                 fmt::format("cannot change the mode of {}: the file has another name too", path),
+                 "change it by hand, if everybody may read that file"};
   if (chmod(fmt::format("/proc/self/fd/{}", file->get()).c_str(), found->mode | bits) != 0)
     return io_error("change the mode of", path, errno);
   return ok();

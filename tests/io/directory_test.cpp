@@ -115,6 +115,27 @@ TEST_CASE("a link is created, replaced, and put in the place of a file") {
   CHECK(entries_in(folder.path()) == 2);
 }
 
+TEST_CASE("permissions are added to a file and a directory, and not to a file with a second name") {
+  const TemporaryFolder folder;
+  const Directory root(folder.path());
+  const fs::path file = folder / "file";
+  std::ofstream(file) << "text";
+  fs::create_directories(folder / "below/inside");
+  fs::permissions(file, fs::perms(0600));
+  fs::permissions(folder / "below", fs::perms(0700));
+  CHECK(root.add_permissions(file, 0044).has_value());
+  CHECK(root.add_permissions(folder / "below", 0055).has_value());
+  CHECK(fs::status(file).permissions() == fs::perms(0644));
+  CHECK(fs::status(folder / "below").permissions() == fs::perms(0755));
+
+  fs::permissions(file, fs::perms(0600));
+  fs::create_hard_link(file, folder / "planted");
+  const Status refused = root.add_permissions(folder / "planted", 0044);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().kind == ErrorKind::permission);
+  CHECK(fs::status(file).permissions() == fs::perms(0600));
+}
+
 TEST_CASE("a link that cannot be created leaves no temporary file") {
   const TemporaryFolder folder;
   fs::create_directories(folder / "taken/inside");

@@ -51,7 +51,8 @@ class Directory {
   /// A file, a link or an empty directory. Removing what does not exist is not an error.
   Status remove(const std::string& path) const;
 
-  /// Adds permission bits to a file or directory.
+  /// Adds permission bits to a file or directory. Not to a file that has a second name: it could be
+  /// anybody's.
   Status add_permissions(const std::string& path, unsigned bits) const;
 
   /// Makes renames into this directory survive a power cut. Does nothing on a file system that
