@@ -26,7 +26,10 @@ struct UnfinishedFile {
 
 UnfinishedFile staging_file(const Repository& repository, const Digest& blob,
                             const WriterTag& tag) {
-  const auto record = read_resume(repository, blob).record;
+  const auto [text, record, unreadable] = read_resume(repository, blob);
+
+  // It may name this file: who writes that cannot be told, and only its age says that nobody does.
+  if (unreadable) return {.blob = blob, .twin = repository.layout.resume(blob)};
   if (!record || record->file != tag) return {.blob = blob, .writer = tag};
   return {.blob = blob,
           .writer = record->writer,

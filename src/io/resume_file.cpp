@@ -55,7 +55,8 @@ Result<StagingOwner> ResumeFile::save(ResumeRecord& record) {
 
 ResumeContent read_resume(const Repository& repository, const Digest& blob) {
   const std::string path = repository.layout.resume(blob);
-  if (!lstat_path(path)) return {};
+  const auto there = try_lstat(path);
+  if (there && !*there) return {};
 
   ResumeContent content{.text = read_file(path, kMaxResumeRecord).value_or("")};
   content.record = parse_resume(content.text);

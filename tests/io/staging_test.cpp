@@ -584,6 +584,24 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a record that cannot be read keeps its staging file from being swept, for a day") {
+  const Left left;
+  fs::create_directories(left.layout.lock_directory);
+  const std::string what = GENERATE("a torn line", "a loop");
+  CAPTURE(what);
+  fs::remove(left.record);
+  if (what == "a torn line") write_text(left.record, "half a li");
+  if (what == "a loop") fs::create_symlink(left.record.filename(), left.record);
+  sweep_staging(left.repository, kNext);
+  CHECK(fs::exists(left.file(kDead)));
+
+  if (what == "a loop") return;  // whose age cannot be told
+  for (const fs::path& old : {left.file(kDead), left.record})
+    fs::last_write_time(old, fs::file_time_type::clock::now() - std::chrono::hours(25));
+  sweep_staging(left.repository, kNext);
+  CHECK_FALSE(fs::exists(left.file(kDead)));
+}
+
 TEST_CASE("discarding removes file and record") {
   const Left left;
   auto opened = left.open(kNext);

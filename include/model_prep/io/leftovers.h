@@ -13,7 +13,8 @@
 // The writer of what a record names is the process that has the claim. One that had the file before
 // has lost it and would notice that, so it does not matter where it ran. A living writer of ours
 // saves its record every two seconds, so that after a day without it is dead wherever it ran. Files
-// with other names are not leftovers. One thread.
+// with other names are not leftovers. Beside a record that cannot be read only a day settles it.
+// One thread.
 #pragma once
 
 #include "model_prep/core/prune_plan.h"

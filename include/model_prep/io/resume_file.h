@@ -48,7 +48,7 @@ class ResumeFile {
 struct ResumeContent {
   std::string text;  ///< as it is on disk; empty if it cannot be read
   std::optional<ResumeRecord> record{};
-  bool unreadable{false};  ///< something is there, but it is not a record
+  bool unreadable{false};  ///< something is or may be there, but no record can be read
 
   /// Who writes the blob, for those who wait.
   std::string owner() const { return record ? "process " + record->owner : "another process"; }
