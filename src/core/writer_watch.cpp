@@ -11,8 +11,10 @@ constexpr auto kLogWaitEvery = std::chrono::seconds(10);
 }  // namespace
 
 bool WriterWatch::on_poll(const std::string& heartbeat, TimePoint now) {
-  silent_polls_ = heartbeat != heartbeat_ ? 0 : silent_polls_ + 1;
-  heartbeat_ = heartbeat;
+  // A record that cannot be read now and then is no sign of life.
+  const bool beats = !heartbeat_ || (!heartbeat.empty() && heartbeat != heartbeat_);
+  silent_polls_ = beats ? 0 : silent_polls_ + 1;
+  if (beats) heartbeat_ = heartbeat;
   next_poll_ = now + kPollEvery;
 
   if (next_log_ == TimePoint::min()) next_log_ = now + kFirstLogAfter;

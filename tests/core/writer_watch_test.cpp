@@ -59,6 +59,20 @@ TEST_CASE("a record that is empty or cannot be read is silent") {
   CHECK(watch.writer_timed_out());
 }
 
+TEST_CASE("a record that cannot be read now and then is no heartbeat, and hides none") {
+  WriterWatch watch;
+  TimePoint now{};
+  for (int i = 0; i < WriterWatch::kMaxSilentPolls / 2; ++i) {
+    poll(watch, 1, "one", now);
+    poll(watch, 1, "", now);
+  }
+  CHECK_FALSE(watch.writer_timed_out());
+  poll(watch, 1, "", now);
+  CHECK(watch.writer_timed_out());
+  poll(watch, 1, "two", now);
+  CHECK_FALSE(watch.writer_timed_out());
+}
+
 TEST_CASE("time without polls does not count towards the timeout") {
   WriterWatch watch;
   TimePoint now{};

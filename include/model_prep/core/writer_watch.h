@@ -20,15 +20,15 @@ class WriterWatch {
   TimePoint next_poll() const { return next_poll_; }
 
   /// The blob was busy. `heartbeat` is the text of its resume record, which changes as long as its
-  /// writer lives; one that is empty or cannot be read does not. Returns whether it is time to log
-  /// the wait.
+  /// writer lives. An empty one, which is there if the record cannot be read, is a poll without a
+  /// change. Returns whether it is time to log the wait.
   bool on_poll(const std::string& heartbeat, TimePoint now);
   bool writer_timed_out() const { return silent_polls_ >= kMaxSilentPolls; }
 
  private:
   TimePoint next_poll_{TimePoint::min()};
   TimePoint next_log_{TimePoint::min()};
-  std::optional<std::string> heartbeat_;  // at the last poll
+  std::optional<std::string> heartbeat_;  // the last that could be read
   int silent_polls_{0};
 };
 
