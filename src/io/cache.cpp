@@ -8,13 +8,12 @@
 #include <fmt/format.h>
 
 #include "model_prep/io/documents.h"
+#include "model_prep/io/leftovers.h"
 #include "model_prep/io/snapshot_links.h"
 #include "model_prep/io/staging.h"
 
 namespace model_prep {
 namespace {
-
-constexpr std::chrono::hours kTemporaryFileLife{24};
 
 /// Whether huggingface_hub once noted that the commit has no such file: libraries read that marker
 /// before they look into the snapshot (docs/developing/hub-protocol.md, section 1.6).
@@ -46,24 +45,6 @@ bool has_right_tree(const Cache& cache, const ResolvedSnapshot& snapshot) {
   return tree && std::ranges::equal(*tree, snapshot.listing, [](const auto& a, const auto& b) {
            return a.path == b.path && a.size == b.size && a.blob == b.blob;
          });
-}
-
-/// A file, or a directory of `create_repo_dirs`. What cannot be removed is left to another run.
-void remove_temporary(const Directory& owner, const std::string& path) {
-  static_cast<void>(owner.remove(path + "/snapshots"));
-  static_cast<void>(owner.remove(path));
-}
-
-/// Removes temporary files that a SIGKILL left. Those of a running process are not a day old.
-void sweep_temporary_files(const Directory& owner, const std::string& directory) {
-  for (const std::string& path : list_directory(directory)) {
-    // What a cleanup has moved aside keeps its old time, and may have to go back.
-    const std::string name = file_name(path);
-    if (name.starts_with(kRemovedBlob) || name.starts_with(kRemovedSnapshot)) continue;
-
-    if (name.ends_with(".tmp") && is_older_than(path, kTemporaryFileLife))
-      remove_temporary(owner, path);
-  }
 }
 
 Status probe(const Directory& in, const std::string& directory) {

@@ -99,6 +99,21 @@ bool is_dead(const Repository& repository, const UnfinishedFile& file, const std
 
 }  // namespace
 
+void remove_temporary(const Directory& owner, const std::string& path) {
+  static_cast<void>(owner.remove(path + "/snapshots"));
+  static_cast<void>(owner.remove(path));
+}
+
+void sweep_temporary_files(const Directory& owner, const std::string& directory) {
+  for (const std::string& path : list_directory(directory)) {
+    // What a cleanup has moved aside keeps its old time, and may have to go back.
+    const std::string name = file_name(path);
+    if (name.starts_with(kRemovedBlob) || name.starts_with(kRemovedSnapshot)) continue;
+
+    if (name.ends_with(".tmp") && is_older_than(path, kMaxAge)) remove_temporary(owner, path);
+  }
+}
+
 void sweep_staging(const Repository& repository, const WriterIdentity& self) {
   for (const std::string& path : list_directory(repository.layout.blobs)) {
     const auto file = unfinished_file(repository, path);

@@ -23,6 +23,13 @@
 
 namespace model_prep {
 
+/// A file, or a directory of `Cache::create_repo_dirs`. What cannot be removed is left to another
+/// run.
+void remove_temporary(const Directory& owner, const std::string& path);
+
+/// Removes temporary files that a SIGKILL left. Those of a running process are not a day old.
+void sweep_temporary_files(const Directory& owner, const std::string& directory);
+
 /// Removes dead staging files that no record names, and dead records whose blob is published. What
 /// a record names is left for the next run to resume.
 void sweep_staging(const Repository& repository, const WriterIdentity& self);
