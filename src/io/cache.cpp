@@ -2,6 +2,7 @@
 #include "model_prep/io/cache.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include <fcntl.h>
 
@@ -107,7 +108,8 @@ class Publisher {
     std::set<std::string> parents = {layout_.snapshots};
     SnapshotLinks links(layout_, commit_);
     for (const RemoteFile& file : snapshot_.files) {
-      parents.insert(parent_path(layout_.link(commit_, file.path)));
+      std::string parent = parent_path(layout_.link(commit_, file.path));
+      while (parents.insert(parent).second) parent = parent_path(parent);
       if (links.is_linked(file)) continue;
       wanted.push_back(&file);
       ++users[file.blob];
@@ -120,9 +122,20 @@ class Publisher {
     if (!wanted.empty())
       if (Status made = make_links(wanted, parents, std::move(users)); !made) return made;
 
-    // The ref comes after this: it must not survive a power cut that the links did not.
-    for (const std::string& parent : parents)
+    return sync_parents(parents);
+  }
+
+  /// The ref comes after this: it must not survive a power cut that the links did not. The deepest
+  /// first, so that a directory never appears before what is in it.
+  Status sync_parents(const std::set<std::string>& parents) const {
+    for (const std::string& parent : std::views::reverse(parents))
       if (Status synced = directory_.sync(parent); !synced && stat_path(parent)) return synced;
+
+    // These may be another user's, who does not let us read them; then they are not new.
+    for (const std::string* parent : {&layout_.repo, &directory_.path()})
+      if (Status synced = directory_.sync(*parent);
+          !synced && synced.error().kind != ErrorKind::permission && stat_path(*parent))
+        return synced;
     return ok();
   }
 

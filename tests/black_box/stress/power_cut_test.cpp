@@ -85,6 +85,7 @@ std::string open_at(const fs::path& path) { return "<" + path.string() + ">"; }
 HubRepo cut_repo() {
   return make_repo("org/cut", {{"config.json", "{}"},
                                {"1_Pooling/config.json", "{ }"},
+                               {"onnx/arm64/q8/config.json", "{  }"},
                                {"empty.txt", ""},
                                {"model.safetensors", MadeUpBytes{9 * kMiB, 3}, true}});
 }
@@ -171,6 +172,26 @@ TEST_CASE("links are created and their directories synced before the refs") {
       CHECK(one_between(trace.syncs_of(snapshot / "1_Pooling"), link, ref));
       CHECK(one_between(trace.syncs_of(trace.folder / "snapshots"), link, ref));
     }
+}
+
+TEST_CASE(
+    "every directory on the way to a link is synced once before the refs, the deepest first") {
+  if (!may_trace()) return;
+  const Trace trace;
+  const auto refs = trace.refs();
+  REQUIRE(refs.size() == 2);
+  fs::path at = trace.snapshot() / "onnx/arm64/q8";
+  std::vector<Call> below;
+  for (; at != trace.folder.parent_path().parent_path(); at = at.parent_path()) {
+    INFO(at);
+    auto syncs = trace.syncs_of(at);
+    std::erase_if(syncs, [&](const Call& sync) {
+      return !behind(sync, trace.links().back()) || !behind(refs.front(), sync);
+    });
+    REQUIRE(syncs.size() == 1);
+    if (!below.empty()) CHECK(behind(syncs[0], below.back()));
+    below.push_back(syncs[0]);
+  }
 }
 
 TEST_CASE("refs are written last, in one piece and synced") {
