@@ -258,6 +258,10 @@ class Fetcher::Loop {
     if (!reader) return fail(item, reader.error());
     hash(item, std::move(*reader), AfterHash::sync_growing);
 
+    if (staging.has_made_room())
+      session_.log.warning(
+          object_of(job) +
+          ": the disk has no room for a copy of the partial file that another process left, so it was removed");
     const RangeSet& have = staging.have();
     if (!have.empty())
       session_.log.info(fmt::format("{}: resuming at {} of {}", object_of(job),

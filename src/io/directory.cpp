@@ -176,7 +176,7 @@ Status Directory::add_permissions(const std::string& path, unsigned bits) const 
   if (found->is_link) return symlink_error(path);
 
   // Another tenant can give somebody's private file a second name here.
-  if (!found->is_folder && found->link_count != 1)
+  if (!found->is_folder && found->link_count > 1)
     return Error{ErrorKind::permission,
                  fmt::format("cannot change the mode of {}: the file has another name too", path),
                  "change it by hand, if everybody may read that file"};

@@ -44,6 +44,14 @@ Status reserve(int fd, Bytes size, const std::string& path) {
   return no_room ? Status(io_error("reserve space for", path, errno)) : ok();
 }
 
+/// Whether removing a file may help: a quota may be another user's, and a limit of file sizes
+/// stays.
+bool lacks_room(const Error& error, const std::string& path, Bytes needed) {
+  if (error.kind != ErrorKind::disk_full) return false;
+  const auto space = disk_space(path);
+  return space && space->bytes < needed;
+}
+
 /// What the kernel has written to a file of these, it reads from the same pages.
 bool has_page_cache(int fd) {
   struct statfs volume{};
@@ -166,13 +174,17 @@ Status Staging::take_over(const ResumeRecord& theirs) {
   std::string path = std::exchange(path_, path_of(record_.writer));
   source_ = Source{std::move(fd_), std::move(path), record_, record_.have};
   Status created = create_file();
-  if (created || created.error().kind != ErrorKind::disk_full) return created;
+  if (created || !lacks_room(created.error(), path_, record_.size)) return created;
 
   // No room for both files, and there never would be: each run would end here. Without its file, a
-  // writer that was only asleep publishes nothing.
+  // writer that was only asleep publishes nothing. What is open still takes its space; of the new
+  // file too, since ext4 keeps what it found room for.
   path = source_->path;
-  source_.reset();  // what is open still takes its space
-  if (Status removed = repository_->directory->remove(path); !removed) return removed;
+  source_.reset();
+  fd_ = UniqueFd();
+  made_room_ = true;
+  for (const std::string& old : {path, path_})
+    if (Status removed = repository_->directory->remove(old); !removed) return removed;
   return begin_fresh();
 }
 
@@ -180,8 +192,10 @@ Result<StagingOwner> Staging::copy_some() {
   if (auto range = source_->left.first()) {
     range->end = std::min(range->end, range->begin + kCopyStep);
     Status copied = copy_bytes(source_->fd, fd_, range->begin, range->end, {source_->path, path_});
-    const ErrorKind failed = copied ? ErrorKind::io : copied.error().kind;
-    if (failed != ErrorKind::io && failed != ErrorKind::disk_full) return copied.error();
+    if (!copied && copied.error().kind != ErrorKind::io) {
+      made_room_ = lacks_room(copied.error(), path_, record_.size - record_.have.total());
+      if (!made_room_) return copied.error();
+    }
 
     // A source that cannot be read, or a disk without room for both files, ends the copy; what was
     // copied so far is used. The source is removed below, which makes room.

@@ -47,6 +47,9 @@ class Staging {
   /// Bytes of a writer that timed out are still to be copied: call `copy_some` until they are not.
   /// Where the disk has no room for both files, theirs is removed, and `have` is what was copied.
   bool copying() const { return source_.has_value(); }
+
+  /// Whether that has happened.
+  bool has_made_room() const { return made_room_; }
   Result<StagingOwner> copy_some();
   Status write(std::span<const char> bytes, Bytes offset) {
     return write_at(fd_, bytes, offset, path_);
@@ -96,6 +99,7 @@ class Staging {
   std::string path_;
   UniqueFd fd_;
   bool ours_alone_{false};
+  bool made_room_{false};
 
   struct Source {
     UniqueFd fd;
