@@ -107,6 +107,8 @@ class BuildFinder {
   using PartsOfGroups = std::map<GroupKey, std::map<std::string_view, const RepoPath*>>;
 
   /// A part that was not exported in this form is the plain one's, or else the only one there is.
+  /// Parts are the plain model only if they are all that there is: a part with other forms alone,
+  /// or a model of another name beside them, may be one more.
   static void add_missing_parts(Groups& groups, const PartsOfGroups& parts) {
     std::map<std::string, std::map<std::string_view, std::vector<const RepoPath*>>> known;
     for (const auto& [key, of_group] : parts)
@@ -121,8 +123,18 @@ class BuildFinder {
           groups.at(key).files.insert(*plain->second.at(part));
         else if (forms.size() == 1)
           groups.at(key).files.insert(*forms.front());
+        else
+          groups.at(key).is_plain = false;
       }
+      if (has_model_in(groups, key.first)) groups.at(key).is_plain = false;
     }
+  }
+
+  /// Whether a file that is no part lies there.
+  static bool has_model_in(const Groups& groups, const std::string& place) {
+    const auto first = groups.lower_bound({place, "="});
+    return first != groups.end() && first->first.first == place &&
+           first->first.second.starts_with('=');
   }
 
   /// Adds the file if it is this part of a model; without a part, if it is a whole one. Returns

@@ -2,6 +2,8 @@
 #include "model_prep/core/torch_weights.h"
 
 #include <algorithm>
+#include <set>
+#include <unordered_set>
 
 #include "model_prep/core/build_table.h"
 
@@ -25,14 +27,23 @@ std::string_view without_extension(std::string_view path) {
 
 /// The paths of what was exported from PyTorch, without their extensions: `best.pt` beside
 /// `best.onnx` is a model, and `speakers.pt` may be data.
-std::unordered_set<std::string_view> export_names(const std::vector<ListedFile>& all) {
-  std::unordered_set<std::string_view> names;
+std::set<std::string_view> export_names(const std::vector<ListedFile>& all) {
+  std::set<std::string_view> names;
   for (const ListedFile& file : all) {
     const FileRole role = role_of(file.path.text());
     if (role == FileRole::onnx || role == FileRole::openvino || role == FileRole::gguf)
       names.insert(without_extension(file.path.text()));
   }
   return names;
+}
+
+/// `flow.decoder.onnx` is exported from `flow.pt` as well.
+bool is_exported(const std::set<std::string_view>& names, std::string_view path) {
+  const std::string_view stem = without_extension(path);
+  const auto name = names.lower_bound(stem);
+  if (name == names.end() || !name->starts_with(stem)) return false;
+  return name->size() == stem.size() ||
+         std::string_view("_.-").find((*name)[stem.size()]) != stem.npos;
 }
 
 }  // namespace
@@ -80,7 +91,7 @@ TorchWeights::TorchWeights(const std::vector<ListedFile>& all, const DecidingFac
     bool& has_whole = folder.formats[weights.safetensors].sets[weights.set];
     has_whole = has_whole || weights.part == Part::whole;
     has_model_ = has_model_ || weights.safetensors || is_model_set(weights.set) ||
-                 exported.contains(without_extension(path));
+                 is_exported(exported, path);
   }
 
   // Which indexes decide is known only when all weights are.

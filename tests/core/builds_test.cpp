@@ -396,7 +396,19 @@ TEST_CASE("a part of a model may be told from its precision by a dot or a dash")
   const Names plain = {"config.json", "decoder_joint-model.onnx", "encoder-model.onnx",
                        "encoder-model.onnx.data", "vocab.txt"};
   CHECK(chosen(all, {Build::onnx, "encoder-model"}) == plain);
-  CHECK(chosen(all, Build::onnx) == plain);
+  // What else there is may be a part whose name nobody knows.
+  CHECK(chosen(all, Build::onnx) ==
+        Names{"error: org/name: there are 3 builds that onnx could mean"});
+
+  const Names spoken = {"decoder-model.int8.onnx", "decoder-model.onnx", "encoder-model.int8.onnx",
+                        "encoder-model.onnx"};
+  CHECK(chosen(spoken, Build::onnx) == Names{"decoder-model.onnx", "encoder-model.onnx"});
+  CHECK(chosen(spoken, {Build::onnx, "encoder-model.int8"}) ==
+        Names{"decoder-model.int8.onnx", "encoder-model.int8.onnx"});
+  CHECK(chosen({"onnx/decoder.onnx", "onnx/decoder_q4.onnx", "onnx/embed_images.onnx",
+                "onnx/embed_images_q4.onnx", "onnx/embed_tokens.onnx", "onnx/embed_tokens_q4.onnx"},
+               Build::onnx)
+            .size() == 3);
 
   const Names transducer = {"decoder-epoch-99.onnx", "encoder-epoch-99.int8.onnx",
                             "encoder-epoch-99.onnx", "joiner-epoch-99.int8.onnx",
@@ -430,6 +442,13 @@ TEST_CASE("without a model.onnx, the parts without a suffix are the plain export
   CHECK(chosen(with_whole, Build::onnx).size() == 2);
   CHECK(chosen({"onnx/encoder_model_fp16.onnx", "onnx/encoder_model_q4.onnx"}, Build::onnx) ==
         Names{"error: org/name: there are 2 builds that onnx could mean"});
+
+  // Half a model is none: a part in several other forms, or a file beside the parts.
+  const std::string more =
+      GENERATE(as<std::string>{}, "onnx/generator.onnx", "onnx/vocoder_q4.onnx");
+  Names with_more = {"onnx/encoder.onnx", "onnx/vocoder_fp16.onnx"};
+  with_more.push_back(more);
+  CHECK(chosen(with_more, Build::onnx)[0].starts_with("error: org/name: there are "));
 }
 
 TEST_CASE("an ONNX model that is no export of the weights beside it goes with them") {
@@ -446,6 +465,9 @@ TEST_CASE("an ONNX model that is no export of the weights beside it goes with th
   CHECK(chosen(all) == Names{"BlankEN/config.json", "BlankEN/model.safetensors", "campplus.onnx",
                              "campplus.onnx_data", "cosyvoice2.yaml", "flow.pt", "llm.pt",
                              "speech_tokenizer.onnx"});
+
+  CHECK(chosen({"campplus.onnx", "flow.decoder.fp32.onnx", "flow.pt", "llm.pt"}) ==
+        Names{"campplus.onnx", "flow.pt", "llm.pt"});
 
   // Beside a whole model, under a usual name or in a directory of exports, it is one.
   CHECK(chosen({"bert.onnx", "config.json", "pytorch_model.bin"}) ==
