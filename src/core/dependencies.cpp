@@ -92,12 +92,19 @@ class DependencyFinder {
     const auto is_named = [&](const auto& kind) { return text.find(kind.first) != text.npos; };
     if (std::ranges::none_of(kinds, is_named)) return;
 
+    constexpr std::string_view kType[] = {"model_type"};
+    const auto document = read_json(text, {.fields = kType});
+    const bool is_ultravox = document && document->fields.text(kType[0]) == "ultravox";
+
     std::vector<std::pair<const Kind*, std::string>> named;
     const Status read = read_json_values(text, [&](auto members, const JsonFields::Value& value) {
       const auto* const name = std::get_if<std::string>(&value);
       if (members.empty() || name == nullptr || name->find('/') == name->npos) return ok();
+      // Elsewhere the names of Ultravox may be those of a training.
+      const bool may_be_any = is_ultravox && members.size() == 1;
       for (const auto& [member, kind] : kinds)
-        if (members.back() == member && named.size() < kMaxDependencies)
+        if (members.back() == member && (may_be_any || member == kinds[0].first) &&
+            named.size() < kMaxDependencies)
           named.emplace_back(&kind, *name);
       return ok();
     });
@@ -164,11 +171,14 @@ class DependencyFinder {
     for (const RemoteFile& file : files_) {
       const std::string_view path = file.path.text();
       const FileRole role = role_of(path);
+      const auto weights = parse_weights(name_of(path));
       const bool is_small = role == FileRole::small || role == FileRole::unused;
       has_config = has_config || path == "config.json";
-      has_weights = has_weights || (!is_small && role != FileRole::foreign &&
-                                    !name_of(path).starts_with("adapter_model") &&
-                                    (folder_of(path).empty() || is_in_folder_of_form(path)));
+      has_weights =
+          has_weights ||
+          (!is_small && role != FileRole::foreign && !name_of(path).starts_with("adapter_model") &&
+           (role != FileRole::torch || !weights || is_model_set(weights->set)) &&
+           (folder_of(path).empty() || is_in_folder_of_form(path)));
     }
     return has_config && has_weights;
   }

@@ -129,14 +129,19 @@ TEST_CASE("config.json names the models of which another one consists") {
   CHECK_FALSE(clip[0].include.empty());
 
   const auto speech = found_in(
-      {{"config.json", R"({"text_model_id": "org/llama", "audio_model_id": "org/whisper"})"}});
+      {{"config.json",
+        R"({"model_type": "ultravox", "text_model_id": "org/llama", "audio_model_id": "org/whisper"})"}});
   REQUIRE(speech.size() == 2);
   CHECK(speech[0].key() == "org/llama");
   CHECK(speech[1].key() == "org/whisper");
   CHECK(speech[0].include.empty());
 
   for (const std::string value : {"null", R"("")", R"("/data/llama")", R"("gpt2")", "7", "{}"})
-    CHECK(names_in("config.json", R"({"text_model_id": )" + value + "}").empty());
+    CHECK(names_in("config.json", R"({"model_type": "ultravox", "text_model_id": )" + value + "}")
+              .empty());
+  for (const std::string other : {R"("bert", "text_model_id": "runs/1")",
+                                  R"("ultravox", "training": {"text_model_id": "runs/1"})"})
+    CHECK(names_in("config.json", R"({"model_type": )" + other + "}").empty());
   CHECK(names_in("tokenizer_config.json", R"({"text_model_id": "org/llama"})").empty());
   CHECK(names_in("config.json", R"({"text_model_id": "org/llama", )").empty());
 }
