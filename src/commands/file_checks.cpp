@@ -84,7 +84,7 @@ class Inspector {
       // transformers may understand an index that is not understood here, or one that names a file
       // outside of its directory.
       if (!is_read && is_strict)
-        refuse(file.path.text(), "it may name shards that are pickles, and it cannot be read");
+        refuse(file.path.text(), "its shards cannot be told from it, and may be pickles");
       for (const RepoPath& shard : facts.shards[file.path])
         if (!shard.text().ends_with(kSafetensors)) found.insert(shard);
     }

@@ -222,7 +222,8 @@ struct Library {
 
 constexpr Library kLibraries[] = {
     {"transformers", "4.57.6, 5.24.0", "",
-     "config.json with a model_type and weights of PyTorch in the root", Listed::if_it_loads, true},
+     "config.json with a model_type, which transformers 4 may guess from the name, and weights of PyTorch in the root",
+     Listed::if_it_loads, true},
     {"sentence-transformers", "5.7.0, 6.2.0", "modules.json",
      "modules.json and the weights of a build", Listed::if_it_loads, true},
     {"diffusers", "0.42.1", "model_index.json",

@@ -83,8 +83,9 @@ TEST_CASE("sentence-transformers loads a build for another back-end by path only
   CHECK(verdict(int8, "optimum-intel") ==
         R"(by name: OVModelFor….from_pretrained("org/name", subfolder="openvino", )"
         R"(file_name="openvino_model_qint8_quantized.xml"))");
-  CHECK(verdict(int8, "transformers") ==
-        "no: it needs config.json with a model_type and weights of PyTorch in the root");
+  CHECK(
+      verdict(int8, "transformers") ==
+      "no: it needs config.json with a model_type, which transformers 4 may guess from the name, and weights of PyTorch in the root");
 }
 
 TEST_CASE("the weights of a later module are not enough for sentence-transformers") {
