@@ -45,18 +45,12 @@ Result<std::optional<FileLock>> FileLock::try_acquire(const Directory& root,
   // Each try that fails means that somebody removed the file between open and lock.
   constexpr int kTries = 10;
   for (int i = 0; i < kTries; ++i) {
-    auto fd = root.open_any(path, O_RDWR | O_CREAT | O_EXCL, kLockMode);
-    const bool is_new = fd.has_value();
-    if (!fd) fd = open_lock(root, path, O_CREAT);
+    auto fd = open_lock(root, path, O_CREAT);
     if (!fd) return fd.error();
 
     if (flock(fd->get(), (kind == LockKind::exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK || errno == EINTR) return std::optional<FileLock>();
       if (!cannot_lock(errno)) return io_error("lock", path, errno);
-
-      // Here filelock takes the file itself for a lock, and would wait until it is gone.
-      if (errno == ENOSYS && is_new && is_still_at(*fd, path))
-        if (Status removed = root.remove(path); !removed) return removed.error();
       return std::optional(FileLock(std::move(*fd)));
     }
 

@@ -106,17 +106,6 @@ TEST_CASE(
   CHECK(fs::exists(folder / "lock"));
 }
 
-TEST_CASE("where there is no flock, no lock file is left, and somebody else's stays") {
-  const TemporaryFolder folder;
-  const Directory root(folder.path());
-  const FlockRule rule([](int, int) -> std::optional<int> { return ENOSYS; });
-  CHECK(acquired(FileLock::try_acquire(root, folder / "lock")));
-  CHECK_FALSE(fs::exists(folder / "lock"));
-  std::ofstream(folder / "lock") << "a soft lock";
-  CHECK(acquired(FileLock::try_acquire(root, folder / "lock")));
-  CHECK(fs::exists(folder / "lock"));
-}
-
 TEST_CASE("a lock is on the file at the path, even if that was replaced just before it was taken") {
   const TemporaryFolder folder;
   const Directory root(folder.path());

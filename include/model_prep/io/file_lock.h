@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A flock(2) on a file that stays, as huggingface_hub takes it (docs/developing/hub-protocol.md,
-// section 1.8): mode 0664, never unlinked by us, with the exception below. Some versions of
-// filelock do unlink it, so that after locking, the file must still be the one at the path.
+// section 1.8): mode 0664, never unlinked by us. Some versions of filelock do unlink it, so that
+// after locking, the file must still be the one at the path.
 //
 // A lock is a courtesy here and never what keeps the cache correct. Some file systems have none
 // (ENOSYS, ENOLCK, ENOTSUP, and EBADF of NFS for a lock file that only others may write: it counts
-// as acquired), some grant it to everybody (Lustre, GPFS and NFS mounted without locking). Code
-// that relies on exclusion asks `lock_excludes`. Where there is no flock(2) at all (ENOSYS),
-// filelock takes the file's existence for the lock: a file that we have just made there is unlinked
-// again.
+// as acquired), some grant it to everybody (Lustre, GPFS and
+// NFS mounted without locking). Code that relies on exclusion asks `lock_excludes`.
 #pragma once
 
 #include "model_prep/io/directory.h"
