@@ -296,7 +296,7 @@ python_tests() {
   fi
   for name in "${names[@]}"; do
     make_venv "$name" && continue
-    if ! pypi_answers && [ "$name" = "${names[0]}" ]; then
+    if [ "$name" = "${names[0]}" ] && ! pypi_answers; then
       grep -iE 'error' "$root/build/venv-$name.log" | tail -n 2
       part_skipped "${2^^} TESTS SKIPPED: THEY NEED PACKAGES FROM PyPI, WHICH CANNOT BE REACHED FROM HERE."
       part_end
