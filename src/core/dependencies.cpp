@@ -92,24 +92,24 @@ class DependencyFinder {
     const auto is_named = [&](const auto& kind) { return text.find(kind.first) != text.npos; };
     if (std::ranges::none_of(kinds, is_named)) return;
 
-    constexpr std::string_view kType[] = {"model_type"};
-    const auto document = read_json(text, {.fields = kType});
-    const bool is_ultravox = document && document->fields.text(kType[0]) == "ultravox";
-
+    // Elsewhere the names of Ultravox may be those of a training.
+    bool is_ultravox = false;
     std::vector<std::pair<const Kind*, std::string>> named;
     const Status read = read_json_values(text, [&](auto members, const JsonFields::Value& value) {
       const auto* const name = std::get_if<std::string>(&value);
-      if (members.empty() || name == nullptr || name->find('/') == name->npos) return ok();
-      // Elsewhere the names of Ultravox may be those of a training.
-      const bool may_be_any = is_ultravox && members.size() == 1;
+      if (members.empty() || name == nullptr) return ok();
+      if (members.size() == 1 && members[0] == "model_type") is_ultravox = *name == "ultravox";
+      if (name->find('/') == name->npos) return ok();
+
       for (const auto& [member, kind] : kinds)
-        if (members.back() == member && (may_be_any || member == kinds[0].first) &&
+        if (members.back() == member && (members.size() == 1 || &kind == &kinds[0].second) &&
             named.size() < kMaxDependencies)
           named.emplace_back(&kind, *name);
       return ok();
     });
     if (!read) return;
-    for (const auto& [kind, name] : named) add(path, name, "main", *kind);
+    for (const auto& [kind, name] : named)
+      if (is_ultravox || kind == &kinds[0].second) add(path, name, "main", *kind);
   }
 
   void read_adapter(const RepoPath& path, std::string_view text) {
