@@ -238,13 +238,16 @@ bool is_model_set(std::string_view set) { return matches_one_of(kModelSets, set)
 
 std::span<const std::string_view> onnx_parts() { return kOnnxParts; }
 
+bool is_form_of(std::string_view stem, std::string_view name) {
+  return stem.starts_with(name) &&
+         (stem.size() == name.size() ||
+          kFormSeparators.find(stem[name.size()]) != kFormSeparators.npos);
+}
+
 std::string_view onnx_part_of(std::string_view stem) {
   // `encoder_model_q4`, `encoder-model.int8`, `encoder-epoch-99`
-  constexpr std::string_view kEnds = "_.-";
-  const auto* const found = std::ranges::find_if(kOnnxParts, [&](std::string_view part) {
-    return stem.starts_with(part) &&
-           (stem.size() == part.size() || kEnds.find(stem[part.size()]) != kEnds.npos);
-  });
+  const auto* const found = std::ranges::find_if(
+      kOnnxParts, [&](std::string_view part) { return is_form_of(stem, part); });
   return found == std::end(kOnnxParts) ? std::string_view() : *found;
 }
 

@@ -41,9 +41,7 @@ std::set<std::string_view> export_names(const std::vector<ListedFile>& all) {
 bool is_exported(const std::set<std::string_view>& names, std::string_view path) {
   const std::string_view stem = without_extension(path);
   const auto name = names.lower_bound(stem);
-  if (name == names.end() || !name->starts_with(stem)) return false;
-  return name->size() == stem.size() ||
-         std::string_view("_.-").find((*name)[stem.size()]) != stem.npos;
+  return name != names.end() && is_form_of(*name, stem);
 }
 
 }  // namespace
@@ -74,16 +72,7 @@ TorchWeights::TorchWeights(const std::vector<ListedFile>& all, const DecidingFac
   is_pipeline_ =
       names.contains("model_index.json") && folders_.size() > (folders_.contains("") ? 1U : 0U);
 
-  // CTranslate2 calls its model as older versions of transformers called theirs.
-  const auto of_ctranslate2 = ctranslate2_folders(all);
-  for (auto& [path, weights] : weights_) {
-    if (name_of(path) != "model.bin") continue;
-    const bool is_in_root = folder_of(path).empty();
-    if (of_ctranslate2.contains(folder_of(path)) || (is_in_root && facts.is_ctranslate2))
-      weights.set = "CTranslate2";
-    else
-      depends_on_config_ = depends_on_config_ || is_in_root;
-  }
+  tell_ctranslate2_apart(all);
   const auto exported = export_names(all);
   for (const auto& [path, weights] : weights_) {
     Folder& folder = folders_[std::string(folder_of(path))];
@@ -113,6 +102,20 @@ TorchWeights::TorchWeights(const std::vector<ListedFile>& all, const DecidingFac
 void TorchWeights::add(const RepoPath& path) {
   weights_.emplace(path.text(), *parse_weights(name_of(path.text())));
   folders_[std::string(folder_of(path.text()))];
+}
+
+/// CTranslate2 calls its model as older versions of transformers called theirs.
+void TorchWeights::tell_ctranslate2_apart(const std::vector<ListedFile>& all) {
+  const auto of_ctranslate2 = ctranslate2_folders(all);
+  for (auto& [path, weights] : weights_) {
+    if (name_of(path) != "model.bin") continue;
+
+    const bool is_in_root = folder_of(path).empty();
+    if (of_ctranslate2.contains(folder_of(path)) || (is_in_root && facts_.is_ctranslate2))
+      weights.set = "CTranslate2";
+    else
+      depends_on_config_ = depends_on_config_ || is_in_root;
+  }
 }
 
 void TorchWeights::add_index(const RepoPath& path) {
@@ -165,7 +168,7 @@ bool TorchWeights::needs_onnx(const RepoPath& path) const {
 
   // `flow.onnx`, `flow.decoder.onnx` and `flow_fp16.onnx` are exports of `flow.pt`.
   for (std::size_t end = 0; end != stem.npos;) {
-    end = stem.find_first_of("_.-", end + 1);
+    end = stem.find_first_of(kFormSeparators, end + 1);
     if (folder->second.has(std::string(stem.substr(0, end)))) return false;
   }
   return true;

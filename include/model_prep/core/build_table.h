@@ -56,6 +56,12 @@ bool is_model_set(std::string_view set);
 /// that begin alike, the longer one comes first.
 std::span<const std::string_view> onnx_parts();
 
+/// What separates the name of a model from what tells its forms apart: `flow_fp16`, `flow.int8`.
+inline constexpr std::string_view kFormSeparators = "_.-";
+
+/// Whether a name, or a path, without its extension is this one or that of a form of it.
+bool is_form_of(std::string_view stem, std::string_view name);
+
 /// Which part a file is, by its name without the extension: `encoder_model` of
 /// `encoder_model_quantized`; empty if it is none.
 std::string_view onnx_part_of(std::string_view stem);

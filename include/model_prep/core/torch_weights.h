@@ -76,6 +76,7 @@ class TorchWeights {
   };
 
   void add(const RepoPath& path);
+  void tell_ctranslate2_apart(const std::vector<ListedFile>& all);
   void add_index(const RepoPath& path);
   bool is_of_pipeline(std::string_view path) const;
   bool is_second_choice(const Folder& folder, const std::string& set) const;
